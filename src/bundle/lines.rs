@@ -1,0 +1,118 @@
+//! Reads a bundle without a chunk table line by line: 1.0, and whatever another writer made.
+
+use std::collections::HashMap;
+use std::io::{Seek, SeekFrom};
+
+use super::rows::Row;
+use super::{Head, Input, Rest, Selection};
+use crate::error::{Error, ErrorKind, IoAction, Result, RowFault};
+use crate::format::limits::MAX_ENVELOPE_BYTES;
+use crate::format::{Envelope, Manifest, ManifestFile};
+use crate::lines::{LineError, LineReader};
+
+/// Rows out of lines. Nothing but the container's checksum at the end proves them.
+pub(super) struct LineRows<'r> {
+    lines: LineReader<Rest<'r>>,
+    /// Lines read so far, the manifest included.
+    line: u64,
+    files: FileIndex,
+    selection: Selection,
+    /// Rows of each file so far.
+    counts: Vec<u64>,
+}
+
+impl<'r> LineRows<'r> {
+    pub(super) fn new(manifest: &Manifest, selection: &Selection, input: Input<'r>) -> Result<Self> {
+        let rest = match input {
+            Input::Stream(rest) => rest,
+            Input::Seekable(mut seekable) | Input::Indexed(mut seekable, _) => {
+                seekable.seek(SeekFrom::Start(0)).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
+                Head::read(seekable)?.1
+            }
+        };
+        Ok(Self {
+            lines: LineReader::new(rest, MAX_ENVELOPE_BYTES),
+            line: 1,
+            files: FileIndex::new(manifest),
+            selection: selection.clone(),
+            counts: vec![0; manifest.files.len()],
+        })
+    }
+
+    pub(super) fn next_row(&mut self, manifest: &Manifest) -> Result<Option<Row<'_>>> {
+        let file = loop {
+            match self.advance(manifest)? {
+                Some(file) if self.selection.wants_file(file) => break file,
+                Some(_) => {}
+                None => return self.check_counts(manifest).map(|()| None),
+            }
+        };
+        let line = self.lines.last_line();
+        match Envelope::decode(line) {
+            Ok(envelope) => Ok(Some(Row { file, number: self.counts[file], line, envelope })),
+            Err(fault) => Err(Error::from(ErrorKind::Row(fault)).at_line(self.line)),
+        }
+    }
+
+    /// Reads the next line, and says which file its row belongs to.
+    fn advance(&mut self, manifest: &Manifest) -> Result<Option<usize>> {
+        self.line += 1;
+        let at_line = self.line;
+        let line = match self.lines.next_line() {
+            Ok(Some(line)) => line.bytes,
+            Ok(None) => return Ok(None),
+            Err(LineError::TooLong) => {
+                let limit = MAX_ENVELOPE_BYTES;
+                return Err(self.unreadable(ErrorKind::LineTooLong { limit }.into(), manifest));
+            }
+            Err(LineError::Read(error)) => {
+                return Err(self.unreadable(Error::io_unnamed(IoAction::Read, error), manifest));
+            }
+        };
+        let file = Envelope::decode(line).and_then(|envelope| self.files.file_of(&envelope));
+        let file = file.map_err(|fault| self.unreadable(ErrorKind::Row(fault).into(), manifest))?;
+        self.counts[file] += 1;
+        let entry = &manifest.files[file];
+        if self.counts[file] > entry.count {
+            let error = Error::from(ErrorKind::MoreThanDeclared).in_file(entry.relative_path.as_str());
+            return Err(error.at_rows(self.counts[file], self.counts[file]).at_line(at_line));
+        }
+        Ok(Some(file))
+    }
+
+    /// Names the place of a line that cannot be read: by the manifest's counts, the first row that is missing.
+    fn unreadable(&self, error: Error, manifest: &Manifest) -> Error {
+        let error = error.at_line(self.line);
+        let next = manifest.files.iter().zip(&self.counts).find(|(file, count)| **count < file.count);
+        match next {
+            Some((file, count)) => error.in_file(file.relative_path.as_str()).at_rows(count + 1, count + 1),
+            None => error,
+        }
+    }
+
+    fn check_counts(&self, manifest: &Manifest) -> Result<()> {
+        let short = manifest.files.iter().zip(&self.counts).find(|(file, count)| **count < file.count);
+        match short {
+            Some((file, &found)) => {
+                let kind = ErrorKind::FewerThanDeclared { expected: file.count, found };
+                Err(Error::from(kind).in_file(file.relative_path.as_str()))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Finds a row's file by the two names that a row has.
+struct FileIndex(HashMap<(String, String), usize>);
+
+impl FileIndex {
+    fn new(manifest: &Manifest) -> Self {
+        let name = |file: &ManifestFile| (file.source.to_string(), file.relative_path.to_string());
+        Self(manifest.files.iter().enumerate().map(|(index, file)| (name(file), index)).collect())
+    }
+
+    fn file_of(&self, row: &Envelope<'_>) -> Result<usize, RowFault> {
+        let name = (row.source.to_string(), row.file_name().into_owned());
+        self.0.get(&name).copied().ok_or_else(|| row.wrong_file())
+    }
+}

@@ -1,0 +1,239 @@
+//! Opens a bundle of either version, from a file or a stream, and hands out its rows.
+//!
+//! A bundle with a chunk table is read by chunks, and a row of it is handed out only once the checksum of its chunk
+//! fits, whether the input can seek (then only the chunks asked for are read) or not. Both ways give the same rows.
+
+mod chunks;
+mod lines;
+mod rows;
+
+use std::io::{Cursor, Read, Seek};
+use std::path::Path;
+use std::sync::Arc;
+
+use fs_err as fs;
+
+use crate::digest::{BundleDigest, Crc32};
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::limits::MAX_MANIFEST_BYTES;
+use crate::format::{Manifest, TimeRange};
+use crate::gzip::{Content, SequentialReader};
+use crate::lines::{LineError, LineReader};
+
+pub use rows::{Row, Rows};
+
+/// An input that can go back.
+trait ReadSeek: Read + Seek {}
+impl<T: Read + Seek> ReadSeek for T {}
+
+type Seekable<'r> = Box<dyn ReadSeek + 'r>;
+
+/// What follows the manifest line, decompressed.
+type Rest<'r> = Box<dyn Read + 'r>;
+
+/// How a bundle's rows are reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// Single chunks are read alone.
+    Indexed,
+    /// It is read from its start, because the input cannot seek or is not compressed.
+    Stream,
+    /// It is read from its start, because it has no chunk table: every 1.0 bundle.
+    NoChunkTable,
+    /// It is read from its start, because its chunks lie elsewhere than its table says: it was compressed again by
+    /// another program, or it is damaged.
+    TableDoesNotFit,
+}
+
+/// An opened bundle, of which the manifest was read.
+pub struct Bundle<'r> {
+    name: String,
+    manifest: Arc<Manifest>,
+    manifest_crc32: Crc32,
+    digest: BundleDigest,
+    content: Content,
+    file_bytes: Option<u64>,
+    access: Access,
+    input: Input<'r>,
+}
+
+enum Input<'r> {
+    Indexed(Seekable<'r>, crate::gzip::BlockIndex),
+    Seekable(Seekable<'r>),
+    Stream(Rest<'r>),
+}
+
+/// Which rows are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Indices into the manifest's `files`, or all.
+    pub files: Option<Vec<usize>>,
+    /// Chunks without a row in this range are not read. (Rows outside of it are handed out when their chunk is.)
+    pub chunks_in: TimeRange,
+}
+
+impl Selection {
+    fn wants_file(&self, file: usize) -> bool {
+        self.files.as_ref().is_none_or(|files| files.contains(&file))
+    }
+}
+
+impl<'r> Bundle<'r> {
+    /// Opens the bundle at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no bundle, or its manifest cannot be true.
+    pub fn open(path: &Path) -> Result<Bundle<'static>> {
+        let name = path.display().to_string();
+        let opened = |error| Error::io(IoAction::Open, path, error);
+        let kind = fs::metadata(path).map_err(opened)?.file_type();
+        if kind.is_dir() {
+            return Err(Error::from(ErrorKind::InputIsDirectory).in_subject(&name));
+        }
+        let file = fs::File::open(path).map_err(opened)?.into_parts().0;
+        match kind.is_file() {
+            true => Bundle::from_seekable(file, &name),
+            false => Bundle::from_stream(file, &name),
+        }
+    }
+
+    /// Opens the bundle that `input` holds from its first byte to its last. `name` is what errors call it.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no bundle, or its manifest cannot be true.
+    pub fn from_seekable(mut input: impl Read + Seek + 'r, name: &str) -> Result<Self> {
+        let read = |error| Error::io_named(IoAction::Read, name, error);
+        let (head, _) = Head::read(&mut input).map_err(|error| error.in_subject(name))?;
+        let file_bytes = input.seek(std::io::SeekFrom::End(0)).map_err(read)?;
+        let (access, input) = if !head.manifest.has_chunk_table() {
+            (Access::NoChunkTable, Input::Seekable(Box::new(input) as Seekable<'r>))
+        } else if head.content == Content::Plain {
+            (Access::Stream, Input::Seekable(Box::new(input) as Seekable<'r>))
+        } else {
+            match chunks::index_that_fits(&head, file_bytes, &mut input).map_err(read)? {
+                Some(index) => (Access::Indexed, Input::Indexed(Box::new(input), index)),
+                None => (Access::TableDoesNotFit, Input::Seekable(Box::new(input) as Seekable<'r>)),
+            }
+        };
+        Ok(Self::new(name, head, Some(file_bytes), access, input))
+    }
+
+    /// Opens the bundle that comes from `input`. `name` is what errors call it.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no bundle, or its manifest cannot be true.
+    pub fn from_stream(input: impl Read + 'r, name: &str) -> Result<Self> {
+        let (head, rest) = Head::read(input).map_err(|error| error.in_subject(name))?;
+        let access = if head.manifest.has_chunk_table() { Access::Stream } else { Access::NoChunkTable };
+        Ok(Self::new(name, head, None, access, Input::Stream(rest)))
+    }
+
+    fn new(name: &str, head: Head, file_bytes: Option<u64>, access: Access, input: Input<'r>) -> Self {
+        Self {
+            name: name.to_owned(),
+            manifest: Arc::new(head.manifest),
+            manifest_crc32: head.crc32,
+            digest: head.digest,
+            content: head.content,
+            file_bytes,
+            access,
+            input,
+        }
+    }
+
+    /// What errors call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its manifest, free of contradictions.
+    #[must_use]
+    pub fn manifest(&self) -> &Arc<Manifest> {
+        &self.manifest
+    }
+
+    /// Its digest, computed from the manifest line as it stands.
+    #[must_use]
+    pub fn digest(&self) -> BundleDigest {
+        self.digest
+    }
+
+    /// Whether it is compressed.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        self.content
+    }
+
+    /// Its size on disk, if it is a file.
+    #[must_use]
+    pub fn file_bytes(&self) -> Option<u64> {
+        self.file_bytes
+    }
+
+    /// How its rows are reached.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        self.access
+    }
+}
+
+/// A bundle's first line, and what it shows.
+struct Head {
+    manifest: Manifest,
+    /// The length of the manifest line, its line feed included.
+    bytes: u64,
+    /// The checksum of the same.
+    crc32: Crc32,
+    digest: BundleDigest,
+    content: Content,
+}
+
+impl Head {
+    /// Reads the first line and gives the rest back.
+    fn read<'r>(input: impl Read + 'r) -> Result<(Self, Rest<'r>)> {
+        let failed = |error| Error::io_unnamed(IoAction::Read, error);
+        let mut stream = SequentialReader::new(input);
+        let content = stream.content().map_err(failed)?.ok_or(ErrorKind::EmptyInput)?;
+        let no_bundle = || match content {
+            Content::Gzip => ErrorKind::GzipOfSomethingElse,
+            Content::Plain => ErrorKind::NotABundle,
+        };
+        // What does not begin as JSON need not be searched for the end of its first line.
+        let mut first = Vec::new();
+        stream.by_ref().take(1).read_to_end(&mut first).map_err(failed)?;
+        if first != b"{" {
+            return Err(no_bundle().into());
+        }
+        let mut lines = LineReader::new(Cursor::new(first).chain(stream), MAX_MANIFEST_BYTES);
+        let mut line = match lines.next_line() {
+            Ok(line) => line.map(|line| line.bytes.to_vec()).unwrap_or_default(),
+            Err(LineError::Read(error)) => return Err(failed(error)),
+            Err(LineError::TooLong) => {
+                let limit = MAX_MANIFEST_BYTES;
+                return Err(Error::from(ErrorKind::ManifestTooLong { limit }).at_line(1));
+            }
+        };
+        let at_line_1 = |kind| Error::from(kind).at_line(1);
+        let manifest = Manifest::decode(&line).map_err(at_line_1)?.ok_or_else(no_bundle)?;
+        if let Some(fault) = manifest.faults().into_iter().next() {
+            return Err(at_line_1(ErrorKind::Manifest(fault)));
+        }
+        let digest = BundleDigest::of_manifest_line(&line);
+        line.push(b'\n');
+        let head = Self { manifest, bytes: line.len() as u64, crc32: Crc32::of(&line), digest, content };
+        let (stream, read_ahead) = lines.into_parts();
+        Ok((head, Box::new(Cursor::new(read_ahead).chain(stream.into_inner().1))))
+    }
+}
+
+/// Checks that nothing follows, and that the container ends as it must.
+fn check_end(rest: &mut dyn Read) -> Result<()> {
+    let mut more = Vec::new();
+    match rest.take(1).read_to_end(&mut more) {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(ErrorKind::MoreThanDeclared.into()),
+        Err(error) => Err(Error::io_unnamed(IoAction::Read, error)),
+    }
+}

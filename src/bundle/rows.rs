@@ -1,0 +1,182 @@
+//! The rows of a bundle, one after the other.
+
+use std::sync::Arc;
+
+use super::chunks::{ChunkReader, Slot};
+use super::lines::LineRows;
+use super::{Access, Bundle, Selection};
+use crate::digest::BundleDigest;
+use crate::error::{Error, ErrorKind, Result, RowFault};
+use crate::format::{Envelope, Manifest, ManifestFile};
+
+/// One row of a bundle.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// Which log it belongs to: an index into the manifest's `files`.
+    pub file: usize,
+    /// Which row of that log it is, from 1.
+    pub number: u64,
+    /// Its line in the bundle, without the line feed.
+    pub line: &'a [u8],
+    /// The same, read.
+    pub envelope: Envelope<'a>,
+}
+
+/// Reads the wanted rows in their order. Memory does not grow with the bundle.
+pub struct Rows<'r> {
+    name: String,
+    manifest: Arc<Manifest>,
+    digest: BundleDigest,
+    access: Access,
+    way: Way<'r>,
+    ended: bool,
+}
+
+enum Way<'r> {
+    Chunks(ChunkRows<'r>),
+    Lines(LineRows<'r>),
+}
+
+impl<'r> Bundle<'r> {
+    /// Reads its rows.
+    ///
+    /// # Errors
+    /// When the input fails.
+    pub fn rows(self, selection: &Selection) -> Result<Rows<'r>> {
+        let Self { name, manifest, manifest_crc32, digest, mut access, input, .. } = self;
+        let named = |error: Error| error.in_subject(&name);
+        let way = if manifest.has_chunk_table() {
+            let reader = ChunkReader::new(&manifest, manifest_crc32, selection, input).map_err(named)?;
+            if access == Access::Indexed && !reader.is_indexed() {
+                access = Access::TableDoesNotFit;
+            }
+            Way::Chunks(ChunkRows::new(reader))
+        } else {
+            Way::Lines(LineRows::new(&manifest, selection, input).map_err(named)?)
+        };
+        Ok(Rows { name, manifest, digest, access, way, ended: false })
+    }
+}
+
+impl Rows<'_> {
+    /// The bundle's manifest.
+    #[must_use]
+    pub fn manifest(&self) -> &Arc<Manifest> {
+        &self.manifest
+    }
+
+    /// The bundle's digest.
+    #[must_use]
+    pub fn digest(&self) -> BundleDigest {
+        self.digest
+    }
+
+    /// How the rows are reached. This can change from [`Access::Indexed`] to [`Access::TableDoesNotFit`] on the way.
+    #[must_use]
+    pub fn access(&self) -> Access {
+        match &self.way {
+            Way::Chunks(chunks) if self.access == Access::Indexed && !chunks.reader.is_indexed() => {
+                Access::TableDoesNotFit
+            }
+            _ => self.access,
+        }
+    }
+
+    /// The next wanted row, or `None` behind the last.
+    ///
+    /// # Errors
+    /// When the input fails or is damaged. The rows before are intact then; no row comes after.
+    pub fn next_row(&mut self) -> Result<Option<Row<'_>>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let row = match &mut self.way {
+            Way::Chunks(chunks) => chunks.next_row(&self.manifest),
+            Way::Lines(lines) => lines.next_row(&self.manifest),
+        };
+        row.map_err(|error| {
+            self.ended = true;
+            error.in_subject(&self.name)
+        })
+    }
+}
+
+/// Rows out of chunks.
+struct ChunkRows<'r> {
+    reader: ChunkReader<'r>,
+    /// The open chunk, its text, and how far that was handed out.
+    slot: Option<Slot>,
+    text: Vec<u8>,
+    next: usize,
+    rows: u64,
+    /// What comes behind the text of a chunk that was cut.
+    cut: Option<Error>,
+}
+
+impl<'r> ChunkRows<'r> {
+    fn new(reader: ChunkReader<'r>) -> Self {
+        Self { reader, slot: None, text: Vec::new(), next: 0, rows: 0, cut: None }
+    }
+
+    fn next_row(&mut self, manifest: &Manifest) -> Result<Option<Row<'_>>> {
+        while self.next == self.text.len() {
+            self.close_chunk(manifest)?;
+            if !self.open_chunk(manifest)? {
+                return Ok(None);
+            }
+        }
+        let Some(slot) = self.slot else { return Ok(None) };
+        let number = slot.first_row + self.rows;
+        let rest = &self.text[self.next..];
+        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+        self.next = (self.next + line.len() + 1).min(self.text.len());
+        self.rows += 1;
+        match decode(line, &manifest.files[slot.file]) {
+            Ok(envelope) => Ok(Some(Row { file: slot.file, number, line, envelope })),
+            // What no checksum proves ends where it stops making sense.
+            Err(fault) => Err(self.cut.take().unwrap_or_else(|| {
+                let name = manifest.files[slot.file].relative_path.as_str();
+                let line = slot.first_line + self.rows - 1;
+                Error::from(ErrorKind::Row(fault)).in_file(name).at_rows(number, number).at_line(line)
+            })),
+        }
+    }
+
+    fn open_chunk(&mut self, manifest: &Manifest) -> Result<bool> {
+        let Some((slot, read)) = self.reader.next_chunk() else {
+            return self.reader.check_end().map(|()| false);
+        };
+        (self.slot, self.next, self.rows) = (Some(slot), 0, 0);
+        self.text = read.unwrap_or_else(|unread| {
+            let rows_before = memchr::memchr_iter(b'\n', &unread.lines_before).count() as u64;
+            let last = slot.first_row + slot.rows - 1;
+            let name = manifest.files[slot.file].relative_path.as_str();
+            self.cut = Some(unread.error.in_file(name).at_rows(last.min(slot.first_row + rows_before), last));
+            unread.lines_before
+        });
+        Ok(true)
+    }
+
+    fn close_chunk(&mut self, manifest: &Manifest) -> Result<()> {
+        if let Some(error) = self.cut.take() {
+            return Err(error);
+        }
+        match self.slot {
+            Some(slot) if slot.rows != self.rows => {
+                let name = manifest.files[slot.file].relative_path.as_str();
+                let kind = ErrorKind::FewerThanDeclared { expected: slot.rows, found: self.rows };
+                Err(Error::from(kind).in_file(name).at_rows(slot.first_row, slot.first_row + slot.rows - 1))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Reads a row that must belong to `file`.
+fn decode<'a>(line: &'a [u8], file: &ManifestFile) -> Result<Envelope<'a>, RowFault> {
+    let envelope = Envelope::decode(line)?;
+    if envelope.source == file.source.as_str() && envelope.file_name() == file.relative_path.as_str() {
+        return Ok(envelope);
+    }
+    Err(envelope.wrong_file())
+}

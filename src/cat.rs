@@ -1,0 +1,100 @@
+//! Prints rows of a bundle exactly as they stood in their logs.
+
+use std::io::{BufWriter, Write};
+use std::sync::Arc;
+
+use crate::bundle::{Access, Bundle, Row, Rows, Selection};
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::log::write_row;
+use crate::format::{Manifest, SourceName, TimeRange, line};
+use crate::sources::times_of;
+
+/// Which rows to print, and how.
+#[derive(Debug, Clone, Default)]
+pub struct CatOptions {
+    /// Only rows of these sources; all when empty.
+    pub sources: Vec<String>,
+    /// Only rows of these files; all when empty.
+    pub files: Vec<String>,
+    /// Only rows of this time. A row without a time is of no time but all.
+    pub range: TimeRange,
+    /// Print the envelopes instead of the rows.
+    pub envelope: bool,
+}
+
+/// What was printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatReport {
+    /// Rows printed of each of the manifest's files.
+    pub rows: Vec<u64>,
+    /// How the rows were reached.
+    pub access: Access,
+}
+
+/// Prints the rows to `out`, each with a line feed at its end. What `out` cannot take is reported under `out_name`.
+///
+/// # Errors
+/// [`ErrorKind::UnknownSource`] and [`ErrorKind::UnknownFile`] before anything is printed. When the bundle is damaged or
+/// `out` fails, after the rows before.
+pub fn cat(bundle: Bundle<'_>, options: &CatOptions, out: impl Write, out_name: &str) -> Result<CatReport> {
+    let files = wanted_files(bundle.manifest(), options).map_err(|error| error.in_subject(bundle.name()))?;
+    let mut printed = vec![0; bundle.manifest().files.len()];
+    let mut rows = bundle.rows(&Selection { files: Some(files), chunks_in: options.range })?;
+    let mut out = BufWriter::with_capacity(256 << 10, out);
+    let written = |error| Error::io_named(IoAction::Write, out_name, error);
+    // Rows before damage are intact: they are printed before it is reported.
+    let ended = print_rows(&mut rows, options, &mut printed, |bytes| out.write_all(bytes).map_err(written));
+    out.flush().map_err(written)?;
+    ended.map(|()| CatReport { rows: printed, access: rows.access() })
+}
+
+fn print_rows(
+    rows: &mut Rows<'_>,
+    options: &CatOptions,
+    printed: &mut [u64],
+    mut print: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let manifest = Arc::clone(rows.manifest());
+    let mut text = Vec::new();
+    while let Some(row) = rows.next_row()? {
+        if !is_of_time(&row, options.range) {
+            continue;
+        }
+        printed[row.file] += 1;
+        text.clear();
+        if options.envelope {
+            text.extend_from_slice(row.line);
+            text.push(b'\n');
+        } else {
+            write_row(&manifest.files[row.file], &row.envelope, row.number, &mut text);
+        }
+        print(&text)?;
+    }
+    Ok(())
+}
+
+fn is_of_time(row: &Row<'_>, range: TimeRange) -> bool {
+    range == TimeRange::default()
+        || range.contains(line::row_time(row.envelope.entry(), times_of(&row.envelope.source)))
+}
+
+/// The indices of the files that are wanted.
+fn wanted_files(manifest: &Manifest, options: &CatOptions) -> Result<Vec<usize>> {
+    let names = |known: Vec<&str>| known.into_iter().map(str::to_owned).collect();
+    let sources: Vec<_> = manifest.sources.iter().map(SourceName::as_str).collect();
+    if let Some(unknown) = options.sources.iter().find(|name| !sources.contains(&name.as_str())) {
+        return Err(ErrorKind::UnknownSource { name: unknown.clone(), known: names(sources) }.into());
+    }
+    let of_sources = manifest.files.iter().enumerate().filter(|(_, file)| {
+        options.sources.is_empty() || options.sources.iter().any(|source| source == file.source.as_str())
+    });
+    let of_sources: Vec<_> = of_sources.map(|(index, file)| (index, file.relative_path.as_str())).collect();
+    if let Some(unknown) = options.files.iter().find(|name| !of_sources.iter().any(|(_, known)| known == name)) {
+        let known = of_sources.into_iter().map(|(_, name)| name).collect();
+        return Err(ErrorKind::UnknownFile { name: unknown.clone(), known: names(known) }.into());
+    }
+    let wanted = of_sources.into_iter().filter(|(_, name)| {
+        options.files.is_empty() || options.files.iter().any(|file| file == name) //
+    });
+    Ok(wanted.map(|(index, _)| index).collect())
+}

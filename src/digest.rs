@@ -1,0 +1,223 @@
+//! Digests as types of their own, and adaptors that take them while bytes pass through.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::str::FromStr;
+
+use data_encoding::HEXLOWER;
+use data_encoding::HEXLOWER_PERMISSIVE;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+/// A SHA-256 digest. Displayed, parsed and serialised as 64 hexadecimal digits, as `sha256sum` prints them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sha256Digest([u8; 32]);
+
+impl Sha256Digest {
+    /// The digest of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Sha256Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Sha256Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sha256Digest({self})")
+    }
+}
+
+/// Why a text is no digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotADigest;
+
+impl fmt::Display for NotADigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a digest is 64 hexadecimal digits")
+    }
+}
+
+impl std::error::Error for NotADigest {}
+
+impl FromStr for Sha256Digest {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| NotADigest)?;
+        bytes.try_into().map(Self).map_err(|_| NotADigest)
+    }
+}
+
+impl Serialize for Sha256Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Sha256Digest {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Sha256".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" })
+    }
+}
+
+/// The digest of a whole bundle: the SHA-256 of its manifest line without the line feed (FORMAT.md, "Bundle digest").
+///
+/// The manifest holds the digest of every log, so this one value, kept elsewhere, pins the whole content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct BundleDigest(Sha256Digest);
+
+impl BundleDigest {
+    /// The bundle digest of a manifest line, given without its line feed.
+    #[must_use]
+    pub fn of_manifest_line(line: &[u8]) -> Self {
+        Self(Sha256Digest::of(line))
+    }
+}
+
+impl fmt::Display for BundleDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for BundleDigest {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        text.parse().map(Self)
+    }
+}
+
+/// A CRC-32 as gzip uses it. Displayed and serialised as 8 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Crc32(pub u32);
+
+impl Crc32 {
+    /// The checksum of `bytes`.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(crc32fast::hash(bytes))
+    }
+
+    /// The checksum of some bytes with checksum `self`, followed by `len` bytes with checksum `next`.
+    #[must_use]
+    pub fn then(self, next: Self, len: u64) -> Self {
+        let mut all = crc32fast::Hasher::new_with_initial(self.0);
+        all.combine(&crc32fast::Hasher::new_with_initial_len(next.0, len));
+        Self(all.finalize())
+    }
+}
+
+impl fmt::Display for Crc32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+impl fmt::Debug for Crc32 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Crc32({self})")
+    }
+}
+
+impl Serialize for Crc32 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Crc32 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let hex = text.len() == 8 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let value = hex.then(|| u32::from_str_radix(&text, 16).ok()).flatten();
+        value.map(Self).ok_or_else(|| D::Error::custom("a CRC-32 is 8 hexadecimal digits"))
+    }
+}
+
+impl JsonSchema for Crc32 {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Crc32".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{8}$" })
+    }
+}
+
+/// What proves that some bytes are the ones that were meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Integrity {
+    /// How many bytes there are.
+    pub bytes: u64,
+    /// Their digest.
+    pub sha256: Sha256Digest,
+}
+
+/// Takes the [`Integrity`] of bytes that come in pieces.
+#[derive(Debug, Clone, Default)]
+pub struct IntegrityHasher {
+    bytes: u64,
+    sha256: Sha256,
+}
+
+impl IntegrityHasher {
+    /// Adds the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.bytes += piece.len() as u64;
+        self.sha256.update(piece);
+    }
+
+    /// The integrity of all pieces, in order.
+    #[must_use]
+    pub fn finish(self) -> Integrity {
+        Integrity { bytes: self.bytes, sha256: Sha256Digest(self.sha256.finalize().into()) }
+    }
+}
+
+/// A reader that takes the [`Integrity`] of everything read through it.
+#[derive(Debug)]
+pub struct HashingReader<R> {
+    inner: R,
+    hasher: IntegrityHasher,
+}
+
+impl<R> HashingReader<R> {
+    /// Hashes what will be read from `inner`.
+    pub fn new(inner: R) -> Self {
+        Self { inner, hasher: IntegrityHasher::default() }
+    }
+
+    /// The integrity of what was read.
+    pub fn finish(self) -> Integrity {
+        self.hasher.finish()
+    }
+}
+
+impl<R: Read> Read for HashingReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..n]);
+        Ok(n)
+    }
+}

@@ -1,0 +1,278 @@
+//! The kinds of error: what each says, and what it tells the user to do next.
+
+use std::fmt;
+use std::io;
+
+use super::{GzipFault, ManifestFault, NameFault, RowFault};
+
+/// What was being done when input or output failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IoAction {
+    /// Opening a file.
+    Open,
+    /// Listing a directory.
+    List,
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+    /// Creating a file or directory.
+    Create,
+    /// Compressing.
+    Compress,
+    /// Putting a finished file in its place.
+    Rename,
+}
+
+impl fmt::Display for IoAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "opened",
+            Self::List => "listed",
+            Self::Read => "read",
+            Self::Write => "written",
+            Self::Create => "created",
+            Self::Compress => "compressed",
+            Self::Rename => "put in its place",
+        })
+    }
+}
+
+/// What went wrong, as data.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The operating system refused something.
+    Io {
+        /// What was being done.
+        action: IoAction,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Neither a home directory nor the directory itself is known.
+    NoHome,
+    /// The output file is there already.
+    TargetExists,
+    /// The output file is a directory.
+    TargetIsDirectory,
+    /// The output file is one of the logs, or would become one.
+    TargetIsLog,
+    /// A bundle would be written to a terminal.
+    TargetIsTerminal,
+    /// A log is a directory, a device or the like.
+    NotAFile,
+    /// A log's file name cannot stand in a bundle.
+    LogName(NameFault),
+    /// A log became shorter while it was read.
+    LogShrank {
+        /// Its length when it was opened, in bytes.
+        opened: u64,
+        /// What could be read of it.
+        read: u64,
+    },
+    /// The files of one source were replaced each time they were opened.
+    LogsKeepChanging,
+    /// A line is longer than the format allows.
+    LineTooLong {
+        /// The longest that is allowed, in bytes.
+        limit: u64,
+    },
+    /// A log has more unparsed lines than a manifest can hold.
+    TooManyUnparsed {
+        /// The longest manifest that is allowed, in bytes.
+        limit: u64,
+    },
+    /// No such source.
+    UnknownSource {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A source that is bundled only when logs outside of the catalogue are asked for.
+    OtherSource {
+        /// What was asked for.
+        name: String,
+    },
+    /// No such file in the bundle.
+    UnknownFile {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The input has no bytes.
+    EmptyInput,
+    /// The input is a directory.
+    InputIsDirectory,
+    /// The input is neither gzip nor JSON Lines.
+    NotABundle,
+    /// The input is gzip, but of something else.
+    GzipOfSomethingElse,
+    /// The first line is a row.
+    RowBeforeManifest,
+    /// The first line is JSON, but no manifest.
+    NotAManifest,
+    /// The manifest is longer than the format allows.
+    ManifestTooLong {
+        /// The longest that is allowed, in bytes.
+        limit: u64,
+    },
+    /// The bundle is of a format version that this library does not know.
+    UnsupportedVersion {
+        /// What its manifest says, shortened.
+        found: String,
+        /// What this library reads.
+        supported: u64,
+    },
+    /// The manifest is not what the format allows.
+    Manifest(ManifestFault),
+    /// The gzip container is damaged.
+    Gzip(GzipFault),
+    /// A line is no row.
+    Row(RowFault),
+    /// A chunk's content does not match its `crc32`, `bytes` or `rows`.
+    ChunkMismatch,
+    /// The bundle holds more than its manifest declares.
+    MoreThanDeclared,
+    /// The bundle ends before all the rows that its manifest declares.
+    FewerThanDeclared {
+        /// How many rows the manifest declares here.
+        expected: u64,
+        /// How many there are.
+        found: u64,
+    },
+    /// The content ends before the end of a chunk that the manifest declares.
+    ContentEnds,
+    /// A restored log is not what its manifest entry says.
+    RestoredDiffers,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { action, source } => write!(f, "cannot be {action}: {}", system_words(source)),
+            Self::NoHome => f.write_str("your home directory is not known, so neither is where the logs are"),
+            Self::TargetExists => f.write_str("this file is there already"),
+            Self::TargetIsLog => f.write_str("this is the place of a log, and a bundle must not replace it"),
+            Self::TargetIsTerminal => f.write_str("a bundle is compressed data, and standard output is a terminal"),
+            Self::NotAFile => f.write_str("this is where a log should be, but it is no regular file"),
+            Self::LogName(fault) => write!(f, "this log's name cannot stand in a bundle: {fault}"),
+            Self::LogShrank { opened, read } => write!(
+                f,
+                "the log shrank while it was read: it had {opened} bytes when it was opened, and only {read} could be read"
+            ),
+            Self::LogsKeepChanging => f.write_str("this log was replaced each time it was opened"),
+            Self::LineTooLong { limit } => write!(f, "this line is longer than {limit} bytes"),
+            Self::TooManyUnparsed { limit } => write!(
+                f,
+                "too much of this log is not JSON Lines: its unparsed lines need a manifest of over {limit} bytes"
+            ),
+            Self::UnknownSource { name, known } => write!(f, "there is no source {name:?}; {}", listed(known)),
+            Self::OtherSource { name } => {
+                write!(
+                    f,
+                    "the source {name:?} is one that Patchwork's own importer does not know, so it is not bundled by default"
+                )
+            }
+            Self::UnknownFile { name, known } => write!(f, "there is no file {name:?}; {}", listed(known)),
+            Self::EmptyInput => f.write_str("this is empty"),
+            Self::TargetIsDirectory | Self::InputIsDirectory => {
+                f.write_str("this is a directory, and a bundle is a file")
+            }
+            Self::NotABundle => f.write_str("this is no bundle: it is neither gzip nor JSON Lines"),
+            Self::GzipOfSomethingElse => f.write_str("this is no bundle: it is gzip, but of something else"),
+            Self::RowBeforeManifest => f.write_str("a row stands where the manifest must be"),
+            Self::NotAManifest => f.write_str("this is no bundle: its first line is JSON, but no manifest"),
+            Self::ManifestTooLong { limit } => write!(f, "the manifest is longer than {limit} bytes"),
+            Self::UnsupportedVersion { found, supported } => {
+                write!(f, "this bundle has format version {found}, and this program reads version {supported}")
+            }
+            Self::Manifest(fault) => fault.fmt(f),
+            Self::Gzip(fault) => fault.fmt(f),
+            Self::Row(fault) => fault.fmt(f),
+            Self::ChunkMismatch => f.write_str("the content is not what the manifest recorded for it"),
+            Self::MoreThanDeclared => f.write_str("the bundle holds more than its manifest declares"),
+            Self::FewerThanDeclared { expected, found } => {
+                write!(f, "the bundle has {found} rows here, and its manifest declares {expected}")
+            }
+            Self::ContentEnds => f.write_str("the bundle ends before all that its manifest declares"),
+            Self::RestoredDiffers => {
+                f.write_str("the restored log does not match the length and SHA-256 in the manifest")
+            }
+        }
+    }
+}
+
+impl ErrorKind {
+    /// What to do next.
+    pub(super) fn hint(&self) -> String {
+        match self {
+            Self::Io { source, .. } => return io_hint(source).to_owned(),
+            Self::NoHome => "set HOME, or name the directories with --patchwork-dir and --activity-dir",
+            Self::TargetExists => "name another file with -o, or add --force to replace this one",
+            Self::TargetIsDirectory => "name a file in it with -o",
+            Self::TargetIsLog => "name another file with -o",
+            Self::TargetIsTerminal => "send it to a file or a program, as in `-o - > traces.jsonl.gz`",
+            Self::NotAFile => "move it out of the way, or put the log back in its place",
+            Self::LogName(_) => "rename the log, or leave --include-other out",
+            Self::LogShrank { .. } | Self::LogsKeepChanging => {
+                "something rewrote it meanwhile; run the command again, best while Patchwork is idle"
+            }
+            Self::LineTooLong { .. } => "look at the file there: no program writes such a line as a row",
+            Self::TooManyUnparsed { .. } => "look at the log: move the part that is no JSON Lines elsewhere",
+            Self::OtherSource { .. } => "add --include-other to bundle it",
+            Self::UnknownSource { .. } | Self::UnknownFile { .. } => "check the spelling",
+            Self::EmptyInput | Self::InputIsDirectory | Self::NotABundle | Self::GzipOfSomethingElse => {
+                "name a file that `patchwork-traces export` wrote"
+            }
+            Self::RowBeforeManifest | Self::NotAManifest => {
+                "the first line is missing or this is another file; take another copy of the bundle"
+            }
+            Self::ManifestTooLong { .. } => "no bundle has such a manifest; take another copy of it",
+            Self::UnsupportedVersion { .. } => "it was probably written by a newer version of patchwork-traces: update",
+            Self::Manifest(_)
+            | Self::Gzip(_)
+            | Self::Row(_)
+            | Self::ChunkMismatch
+            | Self::MoreThanDeclared
+            | Self::FewerThanDeclared { .. }
+            | Self::ContentEnds
+            | Self::RestoredDiffers => "the bundle is damaged or was changed; take another copy of it, if there is one",
+        }
+        .to_owned()
+    }
+}
+
+/// `the bundle has …` for an error that lists what there is.
+fn listed(known: &[String]) -> String {
+    match known {
+        [] => "there are none here".to_owned(),
+        known => format!("here are: {}", known.join(", ")),
+    }
+}
+
+/// The system's reason in its own words, without the error number.
+fn system_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "you are not permitted to".to_owned(),
+        io::ErrorKind::StorageFull => "no space is left on the disk".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".to_owned(),
+        _ => {
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or_default().to_lowercase()
+        }
+    }
+}
+
+fn io_hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "check who owns it and its permissions",
+        io::ErrorKind::StorageFull => "free some space, or name a file on another disk",
+        io::ErrorKind::ReadOnlyFilesystem => "name a file on another disk",
+        _ => "check the disk and the path, and try again",
+    }
+}

@@ -1,0 +1,123 @@
+//! Bundles logs: reads each once, and writes the bundle to a file or any [`Write`].
+
+mod deflate;
+mod encode;
+mod spool;
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::digest::BundleDigest;
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::{Manifest, ManifestFile, Timestamp};
+use crate::gzip::Level;
+use crate::progress::Progress;
+use crate::publish::{PendingFile, Target};
+use crate::sources::{CATALOGUE, Discovery};
+
+/// How to export. The same logs and options give the same bytes, whatever the threads.
+#[derive(Debug, Clone)]
+pub struct ExportOptions {
+    /// The program and version that the manifest names.
+    pub generator: String,
+    /// The time that the manifest names.
+    pub exported_at: Timestamp,
+    /// How hard to compress.
+    pub level: Level,
+    /// How many threads compress.
+    pub threads: NonZeroUsize,
+    /// Where compressed chunks wait until the manifest is known: 8 MiB of them in memory, more in a file here.
+    pub work_dir: PathBuf,
+}
+
+/// What was bundled.
+#[derive(Debug, Clone)]
+pub struct ExportReport {
+    /// The digest of the bundle.
+    pub digest: BundleDigest,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Where each of the manifest's files was read.
+    pub paths: Vec<PathBuf>,
+    /// The size of the bundle in bytes.
+    pub bundle_bytes: u64,
+}
+
+impl ExportReport {
+    /// Each log's place and its entry in the manifest.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &ManifestFile)> {
+        self.paths.iter().map(PathBuf::as_path).zip(&self.manifest.files)
+    }
+
+    /// Bytes of all logs.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        self.manifest.files.iter().map(|file| file.bytes).sum()
+    }
+}
+
+/// Writes a bundle of the discovered logs to `sink`, which errors call `sink_name`. Nothing is written before every log
+/// was read to its end.
+///
+/// # Errors
+/// When a log cannot be read as long as it was when it was opened, goes past a limit, or `sink` fails.
+pub fn export(
+    discovery: &Discovery,
+    options: &ExportOptions,
+    sink: impl Write,
+    sink_name: &str,
+    progress: &dyn Progress,
+) -> Result<ExportReport> {
+    let packed = encode::pack(discovery, options, progress)?;
+    packed.write(options, sink).map_err(|error| error.in_subject(sink_name))
+}
+
+/// Writes a bundle of the discovered logs to `target`, mode 0600: all of it, or nothing. The chunks wait in the
+/// target's directory, whatever `options` say.
+///
+/// # Errors
+/// As [`export`], when the target is the place of a log, and when it cannot be created.
+pub fn export_to_file(
+    discovery: &Discovery,
+    options: &ExportOptions,
+    target: &Target,
+    progress: &dyn Progress,
+) -> Result<ExportReport> {
+    let options = ExportOptions { work_dir: target.work_dir(), ..options.clone() };
+    match target {
+        Target::Stream(path) => {
+            let written = |error| Error::io(IoAction::Write, path, error);
+            let stream = fs::OpenOptions::new().write(true).open(path).map_err(written)?;
+            export(discovery, &options, stream, &path.display().to_string(), progress)
+        }
+        Target::File { path, replace } => {
+            refuse_place_of_log(discovery, path)?;
+            let packed = encode::pack(discovery, &options, progress)?;
+            let mut pending = PendingFile::create(path, *replace)?;
+            let report = packed.write(&options, &mut pending);
+            let report = report.map_err(|error| error.in_subject(&path.display().to_string()))?;
+            pending.finish()?;
+            Ok(report)
+        }
+    }
+}
+
+/// A bundle must not replace a log, nor take the name under which one is looked for.
+fn refuse_place_of_log(discovery: &Discovery, target: &Path) -> Result<()> {
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    let left_out = discovery.left_out.iter().map(|log| log.path.as_path());
+    let logs = discovery.logs().map(|log| log.path.as_path()).chain(left_out);
+    let is_log = real(target).is_some_and(|target| logs.into_iter().any(|log| real(log).as_ref() == Some(&target)));
+    let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let takes_name = CATALOGUE.iter().any(|source| {
+        source.allows(&name) && real(dir).is_some_and(|dir| real(discovery.dirs.of(source.base)) == Some(dir))
+    });
+    match is_log || takes_name {
+        true => Err(Error::from(ErrorKind::TargetIsLog).in_subject(&target.display().to_string())),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,128 @@
+//! What a well-formed manifest can still get wrong (FORMAT.md, "Manifest": the MUSTs).
+
+use std::collections::HashSet;
+
+use super::limits::MAX_CHUNK_BYTES;
+use super::manifest::{Manifest, ManifestFile, sources_of};
+use crate::error::{Contradiction, ManifestFault};
+
+/// Keys that a manifest has from 1.1 on.
+pub(super) const KEYS_OF_1_1: [&str; 1] = ["generator"];
+
+/// Keys that each of its `files` has from 1.1 on.
+pub(super) const FILE_KEYS_OF_1_1: [&str; 4] = ["base", "sha256", "lineEnding", "finalNewline"];
+
+/// Everything that cannot be true.
+pub(super) fn faults(manifest: &Manifest) -> Vec<ManifestFault> {
+    let mut faults = missing_keys(manifest);
+    let contradictions = duplicates(&manifest.files)
+        .chain(manifest.files.iter().flat_map(file_contradictions))
+        .chain((manifest.sources != sources_of(&manifest.files)).then_some(Contradiction::Sources))
+        .chain(total_count(manifest));
+    faults.extend(contradictions.map(ManifestFault::Contradiction));
+    faults
+}
+
+fn missing_keys(manifest: &Manifest) -> Vec<ManifestFault> {
+    if manifest.version().1 == 0 {
+        return Vec::new();
+    }
+    let mut missing = Vec::new();
+    if manifest.generator.is_none() {
+        missing.push(KEYS_OF_1_1[0].to_owned());
+    }
+    for (index, file) in manifest.files.iter().enumerate() {
+        let has =
+            [file.base.is_some(), file.sha256.is_some(), file.line_ending.is_some(), file.final_newline.is_some()];
+        let keys = FILE_KEYS_OF_1_1.iter().zip(has).filter(|(_, has)| !has);
+        missing.extend(keys.map(|(key, _)| format!("files[{index}].{key}")));
+    }
+    missing.into_iter().map(|path| ManifestFault::Missing { path }).collect()
+}
+
+fn duplicates(files: &[ManifestFile]) -> impl Iterator<Item = Contradiction> + '_ {
+    let mut by_source = HashSet::new();
+    let mut by_base = HashSet::new();
+    files.iter().filter_map(move |file| {
+        let name = file.relative_path.as_str();
+        let fresh = by_source.insert((file.source.as_str(), name)) & by_base.insert((file.base(), name));
+        (!fresh).then(|| Contradiction::DuplicateFile { file: name.to_owned() })
+    })
+}
+
+fn total_count(manifest: &Manifest) -> Option<Contradiction> {
+    let total = manifest.total_count;
+    match checked_sum(manifest.files.iter().map(|file| file.count)) {
+        None => Some(Contradiction::Overflow),
+        Some(sum) if sum != total => Some(Contradiction::TotalCount { total, sum }),
+        Some(_) => None,
+    }
+}
+
+fn file_contradictions(file: &ManifestFile) -> Vec<Contradiction> {
+    [chunk_rows(file), chunk_sizes(file), unparsed_lines(file), bytes(file), timeline(file)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn chunk_rows(file: &ManifestFile) -> Option<Contradiction> {
+    let name = file.relative_path.to_string();
+    match checked_sum(file.chunks.iter().map(|chunk| chunk.rows)) {
+        None => Some(Contradiction::Overflow),
+        Some(sum) if !file.chunks.is_empty() && sum != file.count => {
+            Some(Contradiction::ChunkRows { file: name, count: file.count, sum })
+        }
+        Some(_) => None,
+    }
+}
+
+/// The shortest envelope line: `{"source":"x","entry":0}` and its line feed.
+const SHORTEST_ENVELOPE: u64 = 25;
+
+fn chunk_sizes(file: &ManifestFile) -> Option<Contradiction> {
+    let wrong = file.chunks.iter().position(|chunk| {
+        let least = chunk.rows.saturating_mul(SHORTEST_ENVELOPE);
+        chunk.rows == 0
+            || !(least..=MAX_CHUNK_BYTES).contains(&chunk.bytes)
+            || !(1..=2 * MAX_CHUNK_BYTES).contains(&chunk.compressed)
+    });
+    wrong.map(|index| Contradiction::ChunkSize { file: file.relative_path.to_string(), chunk: index as u64 + 1 })
+}
+
+fn unparsed_lines(file: &ManifestFile) -> Option<Contradiction> {
+    let last_line = file.count.saturating_add(file.unparsed_lines());
+    let mut next_free = 1;
+    for unparsed in &file.unparsed {
+        let behind = unparsed.line.saturating_add(unparsed.lines());
+        if unparsed.line < next_free || behind - 1 > last_line {
+            let file = file.relative_path.to_string();
+            return Some(Contradiction::UnparsedLines { file, line: unparsed.line });
+        }
+        next_free = behind;
+    }
+    None
+}
+
+/// Every line has a byte at least, be it its line feed.
+fn bytes(file: &ManifestFile) -> Option<Contradiction> {
+    let record = file.record()?;
+    let lines = file.count.saturating_add(file.unparsed_lines());
+    let possible = file.bytes >= lines && (lines > 0 || file.bytes == 0 && record.final_newline);
+    (!possible).then(|| Contradiction::Bytes { file: file.relative_path.to_string() })
+}
+
+fn timeline(file: &ManifestFile) -> Option<Contradiction> {
+    let timeline = file.timeline.as_ref()?;
+    let rows = checked_sum(timeline.bins.iter().map(|&(_, rows)| rows));
+    let possible = timeline.is_sound() && rows.is_some_and(|rows| rows <= file.count);
+    (!possible).then(|| Contradiction::Timeline { file: file.relative_path.to_string() })
+}
+
+fn checked_sum(numbers: impl Iterator<Item = u64>) -> Option<u64> {
+    let mut sum = 0u64;
+    for number in numbers {
+        sum = sum.checked_add(number)?;
+    }
+    (sum <= super::limits::MAX_COUNT).then_some(sum)
+}

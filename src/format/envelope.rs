@@ -1,0 +1,187 @@
+//! The row envelope: one line of a bundle after the first (FORMAT.md, "Row").
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::exact::ExactLine;
+use super::name::{FileName, SourceName};
+use crate::error::RowFault;
+
+/// One row as it stands in a bundle.
+#[derive(Debug, Deserialize)]
+pub struct Envelope<'a> {
+    /// The source that the row belongs to.
+    #[serde(borrow)]
+    pub source: Cow<'a, str>,
+    /// The log that the row belongs to, where the source alone does not say it.
+    #[serde(borrow, default, deserialize_with = "present")]
+    file: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    entry: &'a RawValue,
+    /// The exact line, where `entry` and the log's line ending do not give it.
+    #[serde(default, deserialize_with = "present")]
+    pub original: Option<ExactLine>,
+}
+
+/// A key that is there has a value: `null` is none.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a line of a bundle, given without its line feed.
+    ///
+    /// # Errors
+    /// Says what keeps the line from being a row. Keys it does not know are no fault.
+    pub fn decode(line: &'a [u8]) -> Result<Self, RowFault> {
+        serde_json::from_slice(line).map_err(|_| diagnose(line))
+    }
+
+    /// The row's JSON text.
+    #[must_use]
+    pub fn entry(&self) -> &'a str {
+        self.entry.get()
+    }
+
+    /// The name of the log that the row belongs to.
+    #[must_use]
+    pub fn file_name(&self) -> Cow<'_, str> {
+        match &self.file {
+            Some(file) => Cow::Borrowed(file),
+            None => Cow::Owned(default_file(&self.source)),
+        }
+    }
+
+    /// The fault of a row that stands where no row of its source and file may stand.
+    #[must_use]
+    pub fn wrong_file(&self) -> RowFault {
+        RowFault::WrongFile { source: self.source.to_string(), file: self.file.as_deref().map(str::to_owned) }
+    }
+}
+
+/// The log that rows of `source` belong to when they name none.
+fn default_file(source: &str) -> String {
+    format!("{source}.jsonl")
+}
+
+/// Writes the envelopes of one log.
+#[derive(Debug, Clone)]
+pub struct EnvelopeWriter {
+    prefix: String,
+}
+
+impl EnvelopeWriter {
+    /// For the rows of `file` of `source`. `named` has each row name its file even where the source alone would say it.
+    #[must_use]
+    pub fn new(source: &SourceName, file: &FileName, named: bool) -> Self {
+        let mut prefix = format!("{{\"source\":{}", json(source.as_str()));
+        if named || file.as_str() != default_file(source.as_str()) {
+            prefix.push_str(",\"file\":");
+            prefix.push_str(&json(file.as_str()));
+        }
+        prefix.push_str(",\"entry\":");
+        Self { prefix }
+    }
+
+    /// Appends one envelope with its line feed. `entry` is JSON text without line feeds.
+    pub fn write(&self, entry: &str, original: Option<&ExactLine>, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.prefix.as_bytes());
+        out.extend_from_slice(entry.as_bytes());
+        if let Some(original) = original {
+            out.extend_from_slice(b",\"original\":");
+            out.extend_from_slice(json(original).as_bytes());
+        }
+        out.extend_from_slice(b"}\n");
+    }
+}
+
+/// JSON of a string, or of a map of strings.
+#[allow(clippy::expect_used, reason = "strings always serialise, and losing one silently would be worse than a panic")]
+fn json<T: Serialize + ?Sized>(value: &T) -> String {
+    serde_json::to_string(value).expect("strings serialise")
+}
+
+/// Says why a line that could not be read is no row.
+fn diagnose(line: &[u8]) -> RowFault {
+    let Ok(text) = std::str::from_utf8(line) else { return RowFault::NotJson };
+    match serde_json::from_str::<Keys>(text) {
+        Ok(keys) => keys.fault(),
+        Err(_) if text.trim_start().starts_with('{') => RowFault::NotJson,
+        Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => RowFault::NotAnObject,
+        Err(_) => RowFault::NotJson,
+    }
+}
+
+/// The top level of an object, with duplicates.
+struct Keys<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Keys<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> serde::de::Visitor<'de> for Collect {
+            type Value = Keys<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Keys<'de>, A::Error> {
+                let mut keys = Vec::new();
+                while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
+                    keys.push((Cow::Owned(key), value));
+                }
+                Ok(Keys(keys))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+impl Keys<'_> {
+    fn value<T: for<'de> Deserialize<'de>>(&self, key: &str) -> Option<Option<T>> {
+        let (_, value) = self.0.iter().find(|(name, _)| name == key)?;
+        Some(serde_json::from_str(value.get()).ok())
+    }
+
+    fn fault(&self) -> RowFault {
+        let twice = |key| self.0.iter().filter(|(name, _)| name == key).count() > 1;
+        if self.value::<String>("type").flatten().as_deref() == Some(super::version::MANIFEST_TYPE) {
+            RowFault::Manifest
+        } else if ["source", "file", "entry", "original"].into_iter().any(twice) {
+            RowFault::DuplicateKey
+        } else if self.value::<String>("source").flatten().is_none() {
+            RowFault::Source
+        } else if self.value::<serde::de::IgnoredAny>("entry").is_none() {
+            RowFault::Entry
+        } else if self.value::<String>("file") == Some(None) {
+            RowFault::File
+        } else if self.value::<ExactLine>("original") == Some(None) {
+            RowFault::Original
+        } else {
+            RowFault::NotJson
+        }
+    }
+}
+
+impl JsonSchema for Envelope<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Row".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "description": "One row of a log, as it stands in a bundle (every line after the first).",
+            "required": ["source", "entry"],
+            "properties": {
+                "source": generator.subschema_for::<SourceName>(),
+                "file": generator.subschema_for::<FileName>(),
+                "entry": { "description": "The row's own JSON: any value." },
+                "original": generator.subschema_for::<ExactLine>(),
+            },
+        })
+    }
+}

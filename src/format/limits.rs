@@ -1,0 +1,29 @@
+//! The limits of FORMAT.md, "Limits". Every number that is read is held against one of these before anything is
+//! allocated from it.
+
+/// The longest manifest line, in bytes without its line feed.
+pub const MAX_MANIFEST_BYTES: u64 = 128 << 20;
+
+/// The longest line of a log, in bytes without its line feed.
+pub const MAX_LOG_LINE_BYTES: u64 = 256 << 20;
+
+/// The longest row envelope, in bytes without its line feed: what the longest string of a JavaScript engine holds.
+pub const MAX_ENVELOPE_BYTES: u64 = 512 << 20;
+
+/// The size of envelope lines at which a chunk is closed. A chunk is longer only by what its last line overshoots.
+pub const CHUNK_BYTES: u64 = 1 << 20;
+
+/// The largest chunk, in bytes of envelope lines.
+pub const MAX_CHUNK_BYTES: u64 = CHUNK_BYTES + MAX_ENVELOPE_BYTES + 1;
+
+/// The largest count or size: the largest whole number that every JSON tool keeps exact, 2^53 - 1.
+pub const MAX_COUNT: u64 = (1 << 53) - 1;
+
+/// The deepest nesting of arrays and objects in a row. A deeper line counts as unparsed.
+pub const MAX_DEPTH: usize = 128;
+
+/// The longest name of a file or source, in bytes.
+pub const MAX_NAME_BYTES: usize = 255;
+
+/// The most bins in a file's timeline.
+pub const MAX_TIMELINE_BINS: usize = 64;

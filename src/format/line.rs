@@ -1,0 +1,110 @@
+//! What a line of a log is: a row, or no row (FORMAT.md, "Rows and unparsed lines").
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::text::{clean, nests_too_deep, trim};
+use super::time::{TimeKey, Timestamp};
+
+/// A row: what a reader other than us may see of it, and its time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowText<'a> {
+    /// The row's own JSON text, trimmed and cleaned.
+    pub entry: Cow<'a, str>,
+    /// When the row says it is from.
+    pub time: Option<Timestamp>,
+}
+
+/// Reads a line, given without its line feed. `None` means it counts as unparsed.
+///
+/// `times` says where a row of this log has its time; the first key that gives one counts.
+#[must_use]
+pub fn classify<'a>(line: &'a [u8], times: &[TimeKey]) -> Option<RowText<'a>> {
+    match String::from_utf8_lossy(line) {
+        Cow::Borrowed(text) => row_text(text, times),
+        Cow::Owned(text) => {
+            row_text(&text, times).map(|row| RowText { entry: row.entry.into_owned().into(), time: row.time })
+        }
+    }
+}
+
+fn row_text<'a>(text: &'a str, times: &[TimeKey]) -> Option<RowText<'a>> {
+    let json = trim(text);
+    let time = scan(json, times)?;
+    (!nests_too_deep(json)).then(|| RowText { entry: clean(json), time })
+}
+
+/// The time of a row from its JSON text, if it has one.
+#[must_use]
+pub fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
+    scan(entry, times).flatten()
+}
+
+/// Checks that `json` is JSON, and finds its time. `None` when it is not JSON.
+fn scan(json: &str, times: &[TimeKey]) -> Option<Option<Timestamp>> {
+    // Looking at keys is laxer about control characters than skipping is. Where there are any, one strict pass decides.
+    let strict = json.bytes().any(|byte| byte < b' ');
+    if (strict || !json.starts_with('{')) && serde_json::from_str::<IgnoredAny>(json).is_err() {
+        return None;
+    }
+    if !json.starts_with('{') {
+        return Some(None);
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let time = deserializer.deserialize_map(FindTime(times)).ok()?;
+    deserializer.end().ok()?;
+    Some(time)
+}
+
+/// Visits an object's top level; of keys that stand twice the last counts, as in JavaScript.
+struct FindTime<'t>(&'t [TimeKey]);
+
+impl<'de> Visitor<'de> for FindTime<'_> {
+    type Value = Option<Timestamp>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut best: Option<(usize, Option<Timestamp>)> = None;
+        while let Some(rank) = map.next_key_seed(KeyRank(self.0))? {
+            let Some(rank) = rank else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let value = map.next_value::<&RawValue>()?;
+            let time = self.0[rank].read(value.get());
+            if best.is_none_or(|(known, found)| rank <= known || found.is_none()) {
+                best = Some((rank, time));
+            }
+        }
+        Ok(best.and_then(|(_, time)| time))
+    }
+}
+
+/// Which of the time keys a key is. Keys are read as bytes: those with unpaired surrogates are no strings.
+struct KeyRank<'t>(&'t [TimeKey]);
+
+impl<'de> DeserializeSeed<'de> for KeyRank<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl Visitor<'_> for KeyRank<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|time| time.key().as_bytes() == key))
+    }
+}

@@ -1,0 +1,320 @@
+//! The manifest, a bundle's first line (FORMAT.md, "Manifest").
+
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::exact::ExactLine;
+use super::limits::{MAX_COUNT, MAX_MANIFEST_BYTES};
+use super::name::{Base, FileName, SourceName};
+use super::time::Timestamp;
+use super::timeline::Timeline;
+use super::version::{MANIFEST_TYPE, MINOR, VERSION};
+use super::{check, diagnose, version};
+use crate::digest::{Crc32, Integrity, Sha256Digest};
+use crate::error::{ErrorKind, ManifestFault};
+
+/// What a bundle holds, and how to prove it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(transform = require_1_1_keys)]
+pub struct Manifest {
+    #[serde(rename = "type")]
+    #[schemars(extend("const" = MANIFEST_TYPE))]
+    kind: String,
+    #[schemars(extend("const" = VERSION))]
+    version: u64,
+    /// The minor version: 0 (or absent) for bundles of the original exporter, 1 for those that this library writes.
+    #[serde(default, deserialize_with = "count")]
+    #[schemars(range(max = MAX_COUNT))]
+    minor: u64,
+    /// The program that wrote the bundle, with its version. Absent in 1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator: Option<String>,
+    /// When the export began.
+    pub exported_at: Timestamp,
+    /// The sources of `files`, sorted, each once.
+    pub sources: Vec<SourceName>,
+    /// The logs, in the order of their rows.
+    pub files: Vec<ManifestFile>,
+    /// Rows of all files.
+    #[serde(deserialize_with = "count")]
+    #[schemars(range(max = MAX_COUNT))]
+    pub total_count: u64,
+}
+
+/// One log of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManifestFile {
+    /// The source that its rows belong to.
+    pub source: SourceName,
+    /// Its file name.
+    pub relative_path: FileName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) base: Option<Base>,
+    /// Its rows.
+    #[serde(deserialize_with = "count")]
+    #[schemars(range(max = MAX_COUNT))]
+    pub count: u64,
+    /// Its length in bytes, as it was read.
+    #[serde(deserialize_with = "count")]
+    #[schemars(range(max = MAX_COUNT))]
+    pub bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sha256: Option<Sha256Digest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) line_ending: Option<LineEnding>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) final_newline: Option<bool>,
+    /// The earliest row time, when rows have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_time: Option<Timestamp>,
+    /// The latest row time, when rows have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_time: Option<Timestamp>,
+    /// How its rows are spread over time, when rows have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
+    /// The lines that are no rows, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unparsed: Vec<Unparsed>,
+    /// Where the rows are, in order. A bundle without chunks is read from its start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chunks: Vec<Chunk>,
+}
+
+/// What format 1.1 records about a log beyond 1.0: enough to restore it byte for byte and prove it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record {
+    /// The digest of its bytes.
+    pub sha256: Sha256Digest,
+    /// What ends a line whose row carries no `original`.
+    pub line_ending: LineEnding,
+    /// Whether its last line is terminated. True for an empty log.
+    pub final_newline: bool,
+}
+
+/// What ends the lines of a log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LineEnding {
+    /// A line feed.
+    #[default]
+    Lf,
+    /// A carriage return and a line feed.
+    Crlf,
+}
+
+impl LineEnding {
+    /// What stands before the line feed.
+    #[must_use]
+    pub fn before_line_feed(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"",
+            Self::Crlf => b"\r",
+        }
+    }
+}
+
+/// One or more neighbouring lines that are no rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unparsed {
+    /// The number of the first of these lines in the log, from 1.
+    #[serde(deserialize_with = "count")]
+    #[schemars(range(min = 1, max = MAX_COUNT))]
+    pub line: u64,
+    /// The lines, with a line feed between two.
+    #[serde(flatten)]
+    pub content: ExactLine,
+}
+
+impl Unparsed {
+    /// How many lines these are.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        memchr::memchr_iter(b'\n', self.content.as_bytes()).count() as u64 + 1
+    }
+}
+
+/// Some neighbouring rows of one log, compressed so that they can be read alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Chunk {
+    /// Bytes that it takes in the bundle file.
+    #[serde(deserialize_with = "count")]
+    #[schemars(range(max = MAX_COUNT))]
+    pub compressed: u64,
+    /// Bytes of its envelope lines, line feeds included.
+    #[serde(deserialize_with = "count")]
+    #[schemars(range(max = MAX_COUNT))]
+    pub bytes: u64,
+    /// Rows in it.
+    #[serde(deserialize_with = "count")]
+    #[schemars(range(min = 1, max = MAX_COUNT))]
+    pub rows: u64,
+    /// The CRC-32 of its envelope lines.
+    pub crc32: Crc32,
+    /// The earliest time of its rows, when they have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_time: Option<Timestamp>,
+    /// The latest time of its rows, when they have one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_time: Option<Timestamp>,
+}
+
+/// A whole number that every JSON tool keeps exact.
+fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number > MAX_COUNT {
+        return Err(serde::de::Error::custom("too large"));
+    }
+    Ok(number)
+}
+
+impl Manifest {
+    /// The manifest of a bundle of the written version, with `files` in the order of their rows.
+    #[must_use]
+    pub fn new(generator: String, exported_at: Timestamp, files: Vec<ManifestFile>) -> Self {
+        Self {
+            kind: MANIFEST_TYPE.to_owned(),
+            version: VERSION,
+            minor: MINOR,
+            generator: Some(generator),
+            exported_at,
+            sources: sources_of(&files),
+            total_count: files.iter().map(|file| file.count).sum(),
+            files,
+        }
+    }
+
+    /// Major and minor version.
+    #[must_use]
+    pub fn version(&self) -> (u64, u64) {
+        (self.version, self.minor)
+    }
+
+    /// Whether every file says where its rows are, so that chunks can be read alone.
+    #[must_use]
+    pub fn has_chunk_table(&self) -> bool {
+        self.minor > 0 && self.files.iter().all(|file| file.count == 0 || !file.chunks.is_empty())
+    }
+
+    /// The manifest line, without its line feed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ManifestTooLong`].
+    pub fn encode(&self) -> Result<Vec<u8>, ErrorKind> {
+        let line = serde_json::to_vec(self).unwrap_or_default();
+        if line.is_empty() || line.len() as u64 > MAX_MANIFEST_BYTES {
+            return Err(ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES });
+        }
+        Ok(line)
+    }
+
+    /// Reads a manifest line, given without its line feed.
+    ///
+    /// The version is looked at first. What the manifest says is well-formed then, but may still contradict itself:
+    /// see [`faults`](Self::faults).
+    ///
+    /// # Errors
+    /// `Ok(None)` when the line is not JSON. Otherwise [`ErrorKind::RowBeforeManifest`], [`ErrorKind::NotAManifest`],
+    /// [`ErrorKind::UnsupportedVersion`] or [`ErrorKind::Manifest`].
+    pub fn decode(line: &[u8]) -> Result<Option<Self>, ErrorKind> {
+        let Ok(head) = serde_json::from_slice::<Head>(line) else {
+            return match serde_json::from_slice::<serde::de::IgnoredAny>(line) {
+                Ok(_) => Err(ErrorKind::NotAManifest),
+                Err(_) => Ok(None),
+            };
+        };
+        if head.kind.as_ref().and_then(|kind| kind.as_str()) != Some(MANIFEST_TYPE) {
+            return Err(match head.source.is_some() && head.entry.is_some() {
+                true => ErrorKind::RowBeforeManifest,
+                false => ErrorKind::NotAManifest,
+            });
+        }
+        let version = head.version.ok_or(ManifestFault::Missing { path: "version".to_owned() });
+        version::accept(&version.map_err(ErrorKind::Manifest)?)?;
+        let mut deserializer = serde_json::Deserializer::from_slice(line);
+        serde_path_to_error::deserialize(&mut deserializer)
+            .map(Some)
+            .map_err(|error| ErrorKind::Manifest(diagnose::manifest_fault(line, error.path())))
+    }
+
+    /// What in the manifest cannot be true, everything there is of it.
+    #[must_use]
+    pub fn faults(&self) -> Vec<ManifestFault> {
+        check::faults(self)
+    }
+}
+
+/// The distinct sources of some files, sorted.
+pub(super) fn sources_of(files: &[ManifestFile]) -> Vec<SourceName> {
+    let mut sources: Vec<_> = files.iter().map(|file| file.source.clone()).collect();
+    sources.sort();
+    sources.dedup();
+    sources
+}
+
+impl ManifestFile {
+    /// Which directory it belongs to.
+    #[must_use]
+    pub fn base(&self) -> Base {
+        self.base.unwrap_or(match self.source.as_str() {
+            "activity" => Base::Activity,
+            _ => Base::Patchwork,
+        })
+    }
+
+    /// What is needed to restore it byte for byte. 1.0 bundles do not have it.
+    #[must_use]
+    pub fn record(&self) -> Option<Record> {
+        Some(Record { sha256: self.sha256?, line_ending: self.line_ending?, final_newline: self.final_newline? })
+    }
+
+    /// What proves its restored bytes. 1.0 bundles do not have it.
+    #[must_use]
+    pub fn integrity(&self) -> Option<Integrity> {
+        Some(Integrity { bytes: self.bytes, sha256: self.sha256? })
+    }
+
+    /// How many of its lines are no rows.
+    #[must_use]
+    pub fn unparsed_lines(&self) -> u64 {
+        self.unparsed.iter().map(Unparsed::lines).sum()
+    }
+
+    /// Whether its last line is a row.
+    #[must_use]
+    pub fn ends_with_row(&self) -> bool {
+        let behind_last = |unparsed: &Unparsed| unparsed.line.saturating_add(unparsed.lines()) - 1;
+        self.unparsed.last().is_none_or(|last| behind_last(last) < self.count.saturating_add(self.unparsed_lines()))
+    }
+}
+
+/// What is looked at before the rest.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "type", default)]
+    kind: Option<serde_json::Value>,
+    #[serde(default)]
+    version: Option<serde_json::Value>,
+    #[serde(default)]
+    source: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    entry: Option<serde::de::IgnoredAny>,
+}
+
+/// Adds to the schema what 1.1 makes a MUST and 1.0 does not have.
+fn require_1_1_keys(schema: &mut Schema) {
+    schema.insert(
+        "if".to_owned(),
+        serde_json::json!({ "required": ["minor"], "properties": { "minor": { "minimum": 1 } } }),
+    );
+    schema.insert(
+        "then".to_owned(),
+        serde_json::json!({
+            "required": check::KEYS_OF_1_1,
+            "properties": { "files": { "items": { "required": check::FILE_KEYS_OF_1_1 } } },
+        }),
+    );
+}

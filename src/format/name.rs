@@ -1,0 +1,121 @@
+//! Checked names: what may stand in a bundle as the name of a file or source (FORMAT.md, "Names").
+
+use std::borrow::{Borrow, Cow};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::limits::MAX_NAME_BYTES;
+use crate::error::NameFault;
+
+/// What both kinds of names must match, as JSON Schema says it.
+const NAME_PATTERN: &str = r"^(?!\.{1,2}$)[^/\\\u0000-\u001F\u007F-\u009F]{1,255}$";
+
+fn check(name: &str) -> Result<(), NameFault> {
+    if name.is_empty() {
+        Err(NameFault::Empty)
+    } else if name.contains(['/', '\\']) || name == "." || name == ".." {
+        Err(NameFault::Path)
+    } else if name.chars().any(char::is_control) {
+        Err(NameFault::Control)
+    } else if name.len() > MAX_NAME_BYTES {
+        Err(NameFault::TooLong)
+    } else {
+        Ok(())
+    }
+}
+
+macro_rules! checked_name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks a name.
+            ///
+            /// # Errors
+            /// Says what keeps the text from being a plain name.
+            pub fn new(name: impl Into<String>) -> Result<Self, NameFault> {
+                let name = name.into();
+                check(&name)?;
+                Ok(Self(name))
+            }
+
+            /// The name.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": NAME_PATTERN })
+            }
+        }
+    };
+}
+
+checked_name! {
+    /// The name of a log file, as in `relativePath`: one name, never a path.
+    FileName
+}
+
+checked_name! {
+    /// The name of a source: `runs`, `activity`, …
+    SourceName
+}
+
+impl FileName {
+    /// Where this file lies in `directory`.
+    #[must_use]
+    pub fn in_dir(&self, directory: &Path) -> PathBuf {
+        directory.join(&self.0)
+    }
+}
+
+/// Which of the two directories a log belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Base {
+    /// Patchwork's own directory, `~/.patchwork` unless set otherwise.
+    Patchwork,
+    /// The directory of the activity logs, `~/.claude/ide` unless set otherwise.
+    Activity,
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Patchwork => "patchwork",
+            Self::Activity => "activity",
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Row times: milliseconds since 1970, and where a row has its own (FORMAT.md, "Times").
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z, between the years 0001 and 9999.
+///
+/// Displayed and serialised as RFC 3339 with three decimals and `Z`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    const EARLIEST: i64 = -62_135_596_800_000;
+    const LATEST: i64 = 253_402_300_799_999;
+
+    /// The point `millis` milliseconds after 1970 began, if it lies between the years 0001 and 9999.
+    #[must_use]
+    pub fn from_millis(millis: i64) -> Option<Self> {
+        (Self::EARLIEST..=Self::LATEST).contains(&millis).then_some(Self(millis))
+    }
+
+    /// Milliseconds since 1970.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// What a JSON number means as milliseconds since 1970. Fractions of a millisecond are cut off.
+    fn from_json_number(text: &str) -> Option<Self> {
+        if let Ok(millis) = text.parse() {
+            return Self::from_millis(millis);
+        }
+        let millis = text.parse::<f64>().ok().filter(|millis| millis.is_finite())?;
+        // The cast saturates, and both ends of i64 lie outside the years that are accepted.
+        #[allow(clippy::cast_possible_truncation)]
+        Self::from_millis(millis as i64)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{time:.3}"),
+            Err(_) => write!(f, "{} ms", self.0),
+        }
+    }
+}
+
+/// Why a text is no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotATime;
+
+impl fmt::Display for NotATime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time is written as 2026-05-02T10:00:00.000Z")
+    }
+}
+
+impl std::error::Error for NotATime {}
+
+impl FromStr for Timestamp {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        let time = text.parse::<jiff::Timestamp>().map_err(|_| NotATime)?;
+        Self::from_millis(time.as_millisecond()).ok_or(NotATime)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Timestamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// Where a row has its time: a key of the row's top level, and how the value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeKey {
+    /// A number of milliseconds since 1970.
+    Millis(&'static str),
+    /// A string as RFC 3339 writes it.
+    Rfc3339(&'static str),
+}
+
+impl TimeKey {
+    /// The key.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Millis(key) | Self::Rfc3339(key) => key,
+        }
+    }
+
+    /// The time that `value`, the JSON text at this key, stands for.
+    pub(super) fn read(self, value: &str) -> Option<Timestamp> {
+        match self {
+            Self::Millis(_) => Timestamp::from_json_number(value),
+            Self::Rfc3339(_) => serde_json::from_str::<Timestamp>(value).ok(),
+        }
+    }
+}
+
+/// A range of time that includes both of its ends. An absent end is open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// The first moment that is in the range.
+    pub since: Option<Timestamp>,
+    /// The last moment that is in the range.
+    pub until: Option<Timestamp>,
+}
+
+impl TimeRange {
+    /// Whether `time` lies in the range. A row without a time lies only in the range that is open on both sides.
+    #[must_use]
+    pub fn contains(&self, time: Option<Timestamp>) -> bool {
+        self.overlaps(time, time)
+    }
+
+    /// Whether the span from `first` to `last` shares a moment with the range. A span without times (rows that have
+    /// none) shares one only with the range that is open on both sides.
+    #[must_use]
+    pub fn overlaps(&self, first: Option<Timestamp>, last: Option<Timestamp>) -> bool {
+        if *self == Self::default() {
+            return true;
+        }
+        let (Some(first), Some(last)) = (first, last) else { return false };
+        self.since.is_none_or(|since| since <= last) && self.until.is_none_or(|until| first <= until)
+    }
+}

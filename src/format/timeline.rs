@@ -1,0 +1,123 @@
+//! How a log's rows are spread over time, small enough for the manifest (FORMAT.md, "Timeline").
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::limits::MAX_TIMELINE_BINS;
+use super::time::Timestamp;
+
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// The widths that a bin can have, in milliseconds. Each is a multiple of the one before, so merging bins is exact.
+const STEPS_MS: [u64; 27] = [
+    SECOND,
+    2 * SECOND,
+    10 * SECOND,
+    30 * SECOND,
+    MINUTE,
+    2 * MINUTE,
+    10 * MINUTE,
+    30 * MINUTE,
+    HOUR,
+    2 * HOUR,
+    6 * HOUR,
+    12 * HOUR,
+    DAY,
+    2 * DAY,
+    4 * DAY,
+    8 * DAY,
+    16 * DAY,
+    32 * DAY,
+    64 * DAY,
+    128 * DAY,
+    256 * DAY,
+    512 * DAY,
+    1024 * DAY,
+    4096 * DAY,
+    16_384 * DAY,
+    65_536 * DAY,
+    262_144 * DAY,
+];
+
+/// Rows counted in bins of equal width. Only bins with rows are kept, so that one stray time costs one bin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Timeline {
+    /// The width of a bin in milliseconds.
+    #[schemars(range(min = 1000))]
+    pub step_ms: u64,
+    /// Pairs of a bin's number and its rows, in order: bin `n` holds the times from `n * stepMs` to before
+    /// `(n + 1) * stepMs`, in milliseconds since 1970.
+    #[schemars(length(max = MAX_TIMELINE_BINS))]
+    pub bins: Vec<(i64, u64)>,
+}
+
+impl Timeline {
+    /// Whether the numbers are ones that a timeline can have.
+    pub(super) fn is_sound(&self) -> bool {
+        STEPS_MS.contains(&self.step_ms)
+            && self.bins.len() <= MAX_TIMELINE_BINS
+            && self.bins.is_sorted_by(|a, b| a.0 < b.0)
+            && self.bins.iter().all(|&(bin, rows)| self.start_of(bin).is_some() && rows <= super::limits::MAX_COUNT)
+    }
+
+    /// The same rows in bins of `step_ms`, which must be one of the format's steps and no finer than this one's.
+    #[must_use]
+    pub fn coarsened_to(&self, step_ms: u64) -> Self {
+        let ratio = (step_ms / self.step_ms).max(1).cast_signed();
+        let mut bins = BTreeMap::<i64, u64>::new();
+        for (bin, rows) in &self.bins {
+            *bins.entry(bin.div_euclid(ratio)).or_default() += rows;
+        }
+        Self { step_ms: step_ms.max(self.step_ms), bins: bins.into_iter().collect() }
+    }
+
+    /// The next coarser step than `step_ms` that a timeline can have, or the same when it is the coarsest.
+    #[must_use]
+    pub fn coarser_step(step_ms: u64) -> u64 {
+        STEPS_MS.into_iter().find(|step| *step > step_ms).unwrap_or(step_ms)
+    }
+
+    /// When bin number `bin` begins, in milliseconds since 1970.
+    #[must_use]
+    pub fn start_of(&self, bin: i64) -> Option<i64> {
+        bin.checked_mul(i64::try_from(self.step_ms).ok()?)
+    }
+}
+
+/// Counts rows into a [`Timeline`] as their times come, in any order.
+#[derive(Debug, Clone)]
+pub(super) struct TimelineBuilder {
+    step_ms: u64,
+    bins: BTreeMap<i64, u64>,
+}
+
+impl Default for TimelineBuilder {
+    fn default() -> Self {
+        Self { step_ms: STEPS_MS[0], bins: BTreeMap::new() }
+    }
+}
+
+impl TimelineBuilder {
+    pub(super) fn add(&mut self, time: Timestamp) {
+        *self.bins.entry(time.as_millis().div_euclid(self.step_ms.cast_signed())).or_default() += 1;
+        while self.bins.len() > MAX_TIMELINE_BINS {
+            *self = self.coarsened();
+        }
+    }
+
+    fn coarsened(&self) -> Self {
+        let bins = self.bins.iter().map(|(&bin, &rows)| (bin, rows)).collect();
+        let coarser = Timeline { step_ms: self.step_ms, bins }.coarsened_to(Timeline::coarser_step(self.step_ms));
+        Self { step_ms: coarser.step_ms, bins: coarser.bins.into_iter().collect() }
+    }
+
+    pub(super) fn finish(self) -> Option<Timeline> {
+        (!self.bins.is_empty()).then(|| Timeline { step_ms: self.step_ms, bins: self.bins.into_iter().collect() })
+    }
+}

@@ -1,0 +1,111 @@
+//! Reads single blocks of a member whose flush points are known, without what lies before them.
+
+use std::io::{self, Read, Seek, SeekFrom};
+
+use super::inflate::inflate_block;
+use super::member::{FLUSH_MARK, HEADER, LAST_BLOCK, TAIL_BYTES, Trailer};
+use crate::digest::Crc32;
+use crate::error::GzipFault;
+
+/// One block between two flush points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// Its bytes in the file.
+    pub compressed: u64,
+    /// Its bytes when inflated.
+    pub bytes: u64,
+    /// The checksum of those.
+    pub crc32: Crc32,
+}
+
+/// Where the blocks of a file lie: directly behind one another, up to the file's end.
+#[derive(Debug, Clone)]
+pub struct BlockIndex {
+    blocks: Vec<Block>,
+    /// Where each block begins, and where the last one ends.
+    offsets: Vec<u64>,
+}
+
+impl BlockIndex {
+    /// Lays `blocks` out so that they end where a member of a file of `file_bytes` bytes ends. `None` when they do not
+    /// fit into it.
+    #[must_use]
+    pub fn new(blocks: Vec<Block>, file_bytes: u64) -> Option<Self> {
+        let end = file_bytes.checked_sub(TAIL_BYTES)?;
+        let all = blocks.iter().try_fold(0u64, |sum, block| sum.checked_add(block.compressed))?;
+        let mut next = end.checked_sub(all)?;
+        if next < (HEADER.len() + FLUSH_MARK.len()) as u64 {
+            return None;
+        }
+        let mut offsets = vec![next];
+        for block in &blocks {
+            next += block.compressed;
+            offsets.push(next);
+        }
+        Some(Self { blocks, offsets })
+    }
+
+    /// Whether the file's end and the place before the first block look as they must, and its length is that of the
+    /// blocks behind `head_bytes` other bytes. Reads 14 bytes.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn fits<R: Read + Seek>(&self, input: &mut R, head_bytes: u64) -> io::Result<bool> {
+        let bytes = self.blocks.iter().fold(head_bytes, |sum, block| sum.wrapping_add(block.bytes));
+        let before = read_at::<4, _>(input, self.start() - FLUSH_MARK.len() as u64)?;
+        let last_block = read_at::<2, _>(input, self.end())?;
+        let isize = self.trailer(input)?.isize;
+        Ok(before == FLUSH_MARK && last_block == LAST_BLOCK && isize == Trailer::new(0, bytes).isize)
+    }
+
+    /// Whether the blocks' checksums behind the `head` give the checksum of the whole member.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn matches_checksum<R: Read + Seek>(&self, input: &mut R, head: Crc32) -> io::Result<bool> {
+        let all = self.blocks.iter().fold(head, |all, block| all.then(block.crc32, block.bytes));
+        Ok(self.trailer(input)?.crc32 == all.0)
+    }
+
+    /// Inflates block `index` (from 0) and checks its length and checksum.
+    ///
+    /// # Errors
+    /// An input error, or in the inner result what is wrong with the block.
+    pub fn read<R: Read + Seek>(&self, input: &mut R, index: usize) -> io::Result<Result<Vec<u8>, GzipFault>> {
+        let block = self.blocks[index];
+        input.seek(SeekFrom::Start(self.offsets[index]))?;
+        let mut deflated = Vec::new();
+        input.by_ref().take(block.compressed).read_to_end(&mut deflated)?;
+        if (deflated.len() as u64) < block.compressed {
+            return Ok(Err(GzipFault::Truncated));
+        }
+        Ok(inflate_block(&deflated, block.bytes).and_then(|content| {
+            let found = Crc32::of(&content);
+            match found == block.crc32 {
+                true => Ok(content),
+                false => Err(GzipFault::Checksum { expected: block.crc32.0, found: found.0 }),
+            }
+        }))
+    }
+
+    /// Where the first block begins: also the length of what lies before it.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.offsets[0]
+    }
+
+    fn end(&self) -> u64 {
+        self.offsets[self.offsets.len() - 1]
+    }
+
+    fn trailer<R: Read + Seek>(&self, input: &mut R) -> io::Result<Trailer> {
+        Ok(Trailer::decode(read_at(input, self.end() + LAST_BLOCK.len() as u64)?))
+    }
+}
+
+fn read_at<const N: usize, R: Read + Seek>(input: &mut R, offset: u64) -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    input.seek(SeekFrom::Start(offset))?;
+    input.read_exact(&mut bytes)?;
+    Ok(bytes)
+}

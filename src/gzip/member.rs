@@ -1,0 +1,110 @@
+//! What stands around the compressed data of a gzip member: RFC 1952's header and trailer.
+
+use std::io::{self, Read};
+
+use super::sequential::Source;
+
+/// How a member begins.
+pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// The compression method of every gzip file: deflate.
+const DEFLATE: u8 = 8;
+
+/// The header that is written: no name, no time, an unknown system. The same content gives the same bytes.
+pub(super) const HEADER: [u8; 10] = [MAGIC[0], MAGIC[1], DEFLATE, 0, 0, 0, 0, 0, 0, 255];
+
+/// An empty last block, which ends the compressed data after a flush point.
+pub(super) const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
+
+/// How a flush point looks: the end of an empty stored block.
+pub(super) const FLUSH_MARK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+
+/// The length of what follows the last flush point: the last block and the trailer.
+pub(super) const TAIL_BYTES: u64 = 10;
+
+/// The optional parts of a header.
+mod flag {
+    pub(super) const HEADER_CRC: u8 = 1 << 1;
+    pub(super) const EXTRA: u8 = 1 << 2;
+    pub(super) const NAME: u8 = 1 << 3;
+    pub(super) const COMMENT: u8 = 1 << 4;
+    pub(super) const RESERVED: u8 = 0b1110_0000;
+}
+
+/// Why a header could not be read.
+pub(super) enum HeaderFault {
+    Read(io::Error),
+    Truncated,
+    Damaged,
+}
+
+/// Takes a member's header off `source`.
+pub(super) fn read_header<R: Read>(source: &mut Source<R>) -> Result<(), HeaderFault> {
+    let mut header = HeaderReader { source, crc: crc32fast::Hasher::new() };
+    let fixed: [u8; 10] = header.bytes()?;
+    let flags = fixed[3];
+    if fixed[..2] != MAGIC || fixed[2] != DEFLATE || flags & flag::RESERVED != 0 {
+        return Err(HeaderFault::Damaged);
+    }
+    if flags & flag::EXTRA != 0 {
+        let length = u16::from_le_bytes(header.bytes()?);
+        for _ in 0..length {
+            header.bytes::<1>()?;
+        }
+    }
+    for text in [flag::NAME, flag::COMMENT] {
+        if flags & text != 0 {
+            while header.bytes()? != [0] {}
+        }
+    }
+    if flags & flag::HEADER_CRC != 0 {
+        let computed = header.crc.clone().finalize().to_le_bytes();
+        if header.bytes::<2>()? != computed[..2] {
+            return Err(HeaderFault::Damaged);
+        }
+    }
+    Ok(())
+}
+
+struct HeaderReader<'s, R> {
+    source: &'s mut Source<R>,
+    crc: crc32fast::Hasher,
+}
+
+impl<R: Read> HeaderReader<'_, R> {
+    fn bytes<const N: usize>(&mut self) -> Result<[u8; N], HeaderFault> {
+        let bytes = self.source.take().map_err(HeaderFault::Read)?.ok_or(HeaderFault::Truncated)?;
+        self.crc.update(&bytes);
+        Ok(bytes)
+    }
+}
+
+/// The last eight bytes of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Trailer {
+    /// The CRC-32 of the decompressed bytes.
+    pub(super) crc32: u32,
+    /// Their number, modulo 2^32.
+    pub(super) isize: u32,
+}
+
+impl Trailer {
+    #[allow(clippy::cast_possible_truncation, reason = "ISIZE is defined modulo 2^32")]
+    pub(super) fn new(crc32: u32, bytes: u64) -> Self {
+        Self { crc32, isize: bytes as u32 }
+    }
+
+    pub(super) fn encode(self) -> [u8; 8] {
+        let mut bytes = [0; 8];
+        bytes[..4].copy_from_slice(&self.crc32.to_le_bytes());
+        bytes[4..].copy_from_slice(&self.isize.to_le_bytes());
+        bytes
+    }
+
+    pub(super) fn decode(bytes: [u8; 8]) -> Self {
+        let all = u64::from_le_bytes(bytes);
+        #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+        let crc32 = all as u32;
+        Self { crc32, isize: (all >> 32) as u32 }
+    }
+}

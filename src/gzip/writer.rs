@@ -1,0 +1,102 @@
+//! Makes one member whose parts end at flush points, so that each can be inflated alone.
+
+use std::io::{self, Read, Write};
+
+use flate2::{Compress, Compression, FlushCompress};
+
+use super::member::{HEADER, LAST_BLOCK, Trailer};
+use crate::digest::Crc32;
+
+/// How hard to compress: 0 (not at all) to 9 (slowest), as with `gzip`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level(u8);
+
+impl Level {
+    /// A level from 0 to 9.
+    #[must_use]
+    pub fn new(level: u8) -> Option<Self> {
+        (level <= 9).then_some(Self(level))
+    }
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self(6)
+    }
+}
+
+/// Compresses blocks, each for itself. The same bytes and level give the same block.
+#[derive(Debug)]
+pub struct Deflater(Compress);
+
+impl Deflater {
+    /// Compresses at `level`.
+    #[must_use]
+    pub fn new(level: Level) -> Self {
+        Self(Compress::new(Compression::new(level.0.into()), false))
+    }
+
+    /// Compresses `content` to raw deflate data that ends at a full-flush point.
+    ///
+    /// # Errors
+    /// When the compressor fails, which no content makes it do.
+    pub fn deflate(&mut self, content: &[u8]) -> io::Result<Vec<u8>> {
+        /// Room that is left over in any case, so that a flush is never cut in two (which would mark it twice).
+        const SPARE: usize = 64;
+        self.0.reset();
+        // Deflate stores what it cannot compress, so an eighth on top is more than it ever takes.
+        let mut out = Vec::with_capacity(content.len() + content.len() / 8 + SPARE);
+        self.0.compress_vec(content, &mut out, FlushCompress::Full).map_err(io::Error::other)?;
+        if self.0.total_in() != content.len() as u64 || out.len() + SPARE / 2 > out.capacity() {
+            return Err(io::Error::other("the compressor needs more room than deflate ever takes"));
+        }
+        out.shrink_to_fit();
+        Ok(out)
+    }
+}
+
+/// Writes one member, block by block.
+#[derive(Debug)]
+pub struct MemberWriter<W> {
+    sink: W,
+    crc32: Crc32,
+    bytes: u64,
+    written: u64,
+}
+
+impl<W: Write> MemberWriter<W> {
+    /// Writes the header.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn new(mut sink: W) -> io::Result<Self> {
+        sink.write_all(&HEADER)?;
+        Ok(Self { sink, crc32: Crc32::of(b""), bytes: 0, written: HEADER.len() as u64 })
+    }
+
+    /// Copies a block of `compressed` bytes from `deflated`. Decompressed it has `bytes` bytes with checksum `crc32`.
+    ///
+    /// # Errors
+    /// When writing fails, or `deflated` ends early.
+    pub fn copy_block(&mut self, deflated: impl Read, compressed: u64, bytes: u64, crc32: Crc32) -> io::Result<()> {
+        let copied = io::copy(&mut deflated.take(compressed), &mut self.sink)?;
+        if copied != compressed {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.crc32 = self.crc32.then(crc32, bytes);
+        self.bytes += bytes;
+        self.written += compressed;
+        Ok(())
+    }
+
+    /// Ends the member. Returns how many bytes it has.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn finish(mut self) -> io::Result<u64> {
+        self.sink.write_all(&LAST_BLOCK)?;
+        self.sink.write_all(&Trailer::new(self.crc32.0, self.bytes).encode())?;
+        self.sink.flush()?;
+        Ok(self.written + super::member::TAIL_BYTES)
+    }
+}

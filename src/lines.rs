@@ -1,0 +1,117 @@
+//! Cuts a stream of bytes into lines, with a bound on how long a line may be.
+
+use std::io::{self, Read};
+
+use memchr::memchr;
+
+/// How much is read at a time.
+const READ_BYTES: usize = 256 << 10;
+
+/// One line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Its bytes, without the line feed.
+    pub bytes: &'a [u8],
+    /// Whether a line feed ends it. Only the last line of a stream may have none.
+    pub terminated: bool,
+}
+
+/// Why there is no next line.
+#[derive(Debug)]
+pub enum LineError {
+    /// Reading failed.
+    Read(io::Error),
+    /// The line is longer than the bound.
+    TooLong,
+}
+
+/// Reads lines. Holds one line and one read at a time.
+#[derive(Debug)]
+pub struct LineReader<R> {
+    inner: R,
+    limit: u64,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    searched: usize,
+    /// Where the last line lies that was handed out.
+    last: std::ops::Range<usize>,
+}
+
+impl<R: Read> LineReader<R> {
+    /// Reads lines of at most `limit` bytes, line feeds not counted.
+    pub fn new(inner: R, limit: u64) -> Self {
+        Self { inner, limit, buffer: Vec::new(), start: 0, end: 0, searched: 0, last: 0..0 }
+    }
+
+    /// The next line, or `None` at the end.
+    ///
+    /// # Errors
+    /// When reading fails, or the line is too long.
+    pub fn next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
+        loop {
+            if let Some(length) = memchr(b'\n', &self.buffer[self.searched..self.end]) {
+                let end = self.searched + length;
+                return self.take(end, end + 1, true);
+            }
+            self.searched = self.end;
+            if (self.end - self.start) as u64 > self.limit {
+                return Err(LineError::TooLong);
+            }
+            if self.fill().map_err(LineError::Read)? == 0 {
+                return match self.start == self.end {
+                    true => Ok(None),
+                    false => self.take(self.end, self.end, false),
+                };
+            }
+        }
+    }
+
+    fn take(&mut self, end: usize, next: usize, terminated: bool) -> Result<Option<Line<'_>>, LineError> {
+        let start = std::mem::replace(&mut self.start, next);
+        self.searched = next;
+        self.last = start..end;
+        match (end - start) as u64 > self.limit {
+            true => Err(LineError::TooLong),
+            false => Ok(Some(Line { bytes: &self.buffer[start..end], terminated })),
+        }
+    }
+
+    /// Reads more behind what is there, and moves that to the front first when space runs out.
+    fn fill(&mut self) -> io::Result<usize> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.searched -= self.start;
+            self.start = 0;
+        }
+        if self.buffer.len() < self.end + READ_BYTES {
+            let doubled = (self.buffer.len() * 2).max(self.end + READ_BYTES);
+            self.buffer.resize(doubled, 0);
+        }
+        let n = read_some(&mut self.inner, &mut self.buffer[self.end..])?;
+        self.end += n;
+        Ok(n)
+    }
+
+    /// The line that [`next_line`](Self::next_line) gave last, once more.
+    #[must_use]
+    pub fn last_line(&self) -> &[u8] {
+        &self.buffer[self.last.clone()]
+    }
+
+    /// The reader, and what was read from it but belongs to no line yet.
+    pub fn into_parts(self) -> (R, Vec<u8>) {
+        (self.inner, self.buffer[self.start..self.end].to_vec())
+    }
+}
+
+/// Reads once, whatever interrupts it.
+fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match reader.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}

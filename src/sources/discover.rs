@@ -1,0 +1,251 @@
+//! Finds the logs of a machine, and the ones that a bundle leaves out.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::{CATALOGUE, Dirs, Files, LOG_SUFFIX, Source, known, other_source, times_of};
+use crate::error::{Error, ErrorKind, IoAction, NameFault, Result};
+use crate::format::log::LogId;
+use crate::format::{Base, FileName, SourceName, TimeKey};
+
+/// Which logs are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Only these sources; all when empty.
+    pub sources: Vec<String>,
+    /// Also logs in the Patchwork directory that are not in the catalogue.
+    pub include_other: bool,
+}
+
+impl Wanted {
+    fn wants(&self, source: &str) -> bool {
+        self.sources.is_empty() || self.sources.iter().any(|wanted| wanted == source)
+    }
+}
+
+/// One log of this machine.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// How a bundle calls it.
+    pub id: LogId,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its length when it was found.
+    pub bytes: u64,
+    /// Where its rows have their time.
+    pub times: &'static [TimeKey],
+}
+
+/// Logs that belong together, so that they must be opened at one moment: rotation moves rows from one to the other.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The logs that are there, oldest rows first.
+    pub logs: Vec<Log>,
+    /// Their source and directory, when it is a known one with fixed names.
+    named: Option<(&'static Source, PathBuf)>,
+}
+
+/// Why a log is not bundled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeftOutReason {
+    /// It is not in the catalogue, and such logs were not asked for.
+    Other,
+    /// Only other sources were asked for.
+    NotSelected,
+}
+
+/// A log in the Patchwork directory that is not bundled.
+#[derive(Debug, Clone)]
+pub struct LeftOut {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its length when it was found.
+    pub bytes: u64,
+    /// Why it is not bundled.
+    pub reason: LeftOutReason,
+}
+
+/// What was found on a machine.
+#[derive(Debug, Clone)]
+pub struct Discovery {
+    /// Where it was looked for.
+    pub dirs: Dirs,
+    /// The wanted logs, in the order of a bundle.
+    pub groups: Vec<Group>,
+    /// The logs in the Patchwork directory that are not wanted.
+    pub left_out: Vec<LeftOut>,
+    /// Directories that are not there.
+    pub missing_dirs: Vec<PathBuf>,
+}
+
+impl Discovery {
+    /// The wanted logs.
+    pub fn logs(&self) -> impl Iterator<Item = &Log> {
+        self.groups.iter().flat_map(|group| &group.logs)
+    }
+}
+
+/// Looks for the wanted logs.
+///
+/// A directory that is not there has no logs.
+///
+/// # Errors
+/// When a directory cannot be listed, something else than a file stands in the place of a known log, a log's name
+/// cannot stand in a bundle, or a source that is asked for is neither known nor there.
+pub fn discover(dirs: &Dirs, wanted: &Wanted) -> Result<Discovery> {
+    let mut groups = Vec::new();
+    let mut left_out = Vec::new();
+    for source in &CATALOGUE {
+        let found = known_groups(source, dirs.of(source.base))?;
+        if wanted.wants(source.name) {
+            groups.extend(found);
+        } else if source.base == Base::Patchwork {
+            let logs = found.into_iter().flat_map(|group| group.logs);
+            left_out.extend(logs.map(|Log { path, bytes, .. }| LeftOut {
+                path,
+                bytes,
+                reason: LeftOutReason::NotSelected,
+            }));
+        }
+    }
+    let others = other_logs(dirs)?;
+    check_asked_for(wanted, &others)?;
+    for (name, path, bytes) in others {
+        let source = other_source(&name).unwrap_or(&name);
+        if wanted.include_other && wanted.wants(source) {
+            groups.push(Group::single(log(source, &name, Base::Patchwork, path, bytes)?));
+        } else {
+            let reason = if wanted.include_other { LeftOutReason::NotSelected } else { LeftOutReason::Other };
+            left_out.push(LeftOut { path, bytes, reason });
+        }
+    }
+    let all = BTreeSet::from([&dirs.patchwork, &dirs.activity]);
+    let missing_dirs = all.into_iter().filter(|dir| !dir.exists()).cloned().collect();
+    Ok(Discovery { dirs: dirs.clone(), groups, left_out, missing_dirs })
+}
+
+impl Group {
+    fn single(log: Log) -> Self {
+        Self { logs: vec![log], named: None }
+    }
+
+    /// The logs of a source with fixed names that are there now.
+    pub(super) fn named(source: &'static Source, dir: &Path) -> Result<Self> {
+        let Files::Named(names) = source.files else { return Ok(Self { logs: Vec::new(), named: None }) };
+        let mut logs = Vec::new();
+        for name in names {
+            let path = dir.join(name);
+            if let Some(bytes) = log_length(&path)? {
+                logs.push(log(source.name, name, source.base, path, bytes)?);
+            }
+        }
+        Ok(Self { logs, named: Some((source, dir.to_owned())) })
+    }
+
+    /// The same group, looked for again. `None` for a single log, which either is there or not.
+    pub(super) fn again(&self) -> Result<Option<Self>> {
+        match &self.named {
+            Some((source, dir)) => Self::named(source, dir).map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+fn known_groups(source: &'static Source, dir: &Path) -> Result<Vec<Group>> {
+    let Files::Matching(accepts) = source.files else {
+        let group = Group::named(source, dir)?;
+        return Ok(if group.logs.is_empty() { Vec::new() } else { vec![group] });
+    };
+    let mut groups = Vec::new();
+    for name in names_in(dir)?.iter().filter(|name| accepts(name)) {
+        let path = dir.join(name);
+        if let Some(bytes) = log_length(&path)? {
+            groups.push(Group::single(log(source.name, name, source.base, path, bytes)?));
+        }
+    }
+    Ok(groups)
+}
+
+fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Result<Log> {
+    let bad_name = |fault| Error::from(ErrorKind::LogName(fault)).in_subject(&path.display().to_string());
+    let id = LogId {
+        source: SourceName::new(source).map_err(bad_name)?,
+        name: FileName::new(name).map_err(bad_name)?,
+        base,
+    };
+    Ok(Log { id, bytes, times: times_of(source), path })
+}
+
+/// Name, place and length of the logs in the Patchwork directory that are not in the catalogue, sorted.
+fn other_logs(dirs: &Dirs) -> Result<Vec<(String, PathBuf, u64)>> {
+    let one_dir = dirs.patchwork == dirs.activity;
+    let is_known =
+        |name: &str| CATALOGUE.iter().any(|source| (one_dir || source.base == Base::Patchwork) && source.allows(name));
+    let mut others = Vec::new();
+    for name in names_in(&dirs.patchwork)?.into_iter().filter(|name| name.ends_with(LOG_SUFFIX) && !is_known(name)) {
+        let path = dirs.patchwork.join(&name);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => others.push((name, path, metadata.len())),
+            // A directory or a dangling link of this name is nobody's log.
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io(IoAction::Open, &path, error)),
+        }
+    }
+    Ok(others)
+}
+
+fn check_asked_for(wanted: &Wanted, others: &[(String, PathBuf, u64)]) -> Result<()> {
+    let other_sources: Vec<_> = others.iter().filter_map(|(name, ..)| other_source(name)).collect();
+    for asked in &wanted.sources {
+        let is_other = other_sources.contains(&asked.as_str());
+        if is_other && !wanted.include_other {
+            return Err(ErrorKind::OtherSource { name: asked.clone() }.into());
+        }
+        if !is_other && known(asked).is_none() {
+            let all = CATALOGUE.iter().map(|source| source.name).chain(other_sources);
+            return Err(
+                ErrorKind::UnknownSource { name: asked.clone(), known: all.map(str::to_owned).collect() }.into()
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The sorted names in a directory. One that is not there has none.
+fn names_in(dir: &Path) -> Result<Vec<String>> {
+    let listed = |error| Error::io(IoAction::List, dir, error);
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(listed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        match entry.map_err(listed)?.file_name().into_string() {
+            Ok(name) => names.push(name),
+            Err(name) if name.as_encoded_bytes().ends_with(LOG_SUFFIX.as_bytes()) => {
+                let path = dir.join(name).display().to_string();
+                return Err(Error::from(ErrorKind::LogName(NameFault::NotUnicode)).in_subject(&path));
+            }
+            Err(_) => {}
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The length of the log at `path`. `None` when nothing is there.
+fn log_length(path: &Path) -> Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
+        Ok(_) => Err(Error::from(ErrorKind::NotAFile).in_subject(&path.display().to_string())),
+        // A link to nowhere is a log that cannot be read, not one that is not there.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(None),
+        Err(error) => Err(Error::io(IoAction::Open, path, error)),
+    }
+}

@@ -1,0 +1,113 @@
+//! Which logs exist, where they live, which names are theirs, and where their rows have their time.
+//!
+//! [`CATALOGUE`] is the one place to add a source. [`discover`] looks for its logs on a machine, [`open`](Group::open)
+//! opens them at one moment.
+
+mod dirs;
+mod discover;
+mod open;
+
+pub use dirs::Dirs;
+pub use discover::{Discovery, Group, LeftOut, LeftOutReason, Log, Wanted, discover};
+pub use open::OpenLog;
+
+use crate::format::{Base, TimeKey};
+
+/// A source that Patchwork knows.
+#[derive(Debug)]
+pub struct Source {
+    /// Its name, as rows carry it.
+    pub name: &'static str,
+    /// Where its logs live.
+    pub base: Base,
+    /// Which files are its logs.
+    pub files: Files,
+    /// Where its rows have their time.
+    pub times: &'static [TimeKey],
+}
+
+/// Which files are the logs of a source.
+#[derive(Debug)]
+pub enum Files {
+    /// These names, oldest rows first.
+    Named(&'static [&'static str]),
+    /// All names that this accepts.
+    Matching(fn(&str) -> bool),
+}
+
+/// Every source that is bundled without being asked for, in the order of a bundle.
+pub static CATALOGUE: [Source; 4] = [
+    Source {
+        name: "runs",
+        base: Base::Patchwork,
+        files: Files::Named(&["runs.jsonl.1", "runs.jsonl"]),
+        times: &[TimeKey::Millis("createdAt")],
+    },
+    Source {
+        name: "decision_traces",
+        base: Base::Patchwork,
+        files: Files::Named(&["decision_traces.jsonl"]),
+        times: &[TimeKey::Millis("createdAt")],
+    },
+    Source {
+        name: "commit_issue_links",
+        base: Base::Patchwork,
+        files: Files::Named(&["commit_issue_links.jsonl"]),
+        times: &[TimeKey::Millis("createdAt")],
+    },
+    Source {
+        name: "activity",
+        base: Base::Activity,
+        files: Files::Matching(is_activity_log),
+        times: &[TimeKey::Rfc3339("timestamp")],
+    },
+];
+
+/// Where rows of logs that are not in the catalogue may have their time.
+static OTHER_TIMES: [TimeKey; 2] = [TimeKey::Millis("createdAt"), TimeKey::Rfc3339("timestamp")];
+
+/// How the name of every log ends, but for rotated ones.
+const LOG_SUFFIX: &str = ".jsonl";
+
+impl Source {
+    /// Whether `name` is the name of one of its logs.
+    #[must_use]
+    pub fn allows(&self, name: &str) -> bool {
+        match self.files {
+            Files::Named(names) => names.contains(&name),
+            Files::Matching(accepts) => accepts(name),
+        }
+    }
+}
+
+/// The catalogue's source of this name.
+#[must_use]
+pub fn known(name: &str) -> Option<&'static Source> {
+    CATALOGUE.iter().find(|source| source.name == name)
+}
+
+/// Where rows of the source `name` have their time, known or not.
+#[must_use]
+pub fn times_of(name: &str) -> &'static [TimeKey] {
+    known(name).map_or(&OTHER_TIMES, |source| source.times)
+}
+
+/// `activity.jsonl`, `activity-log.jsonl` and `activity-<port>.jsonl`, in upper or lower case.
+fn is_activity_log(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let Some(stem) = name.strip_suffix(LOG_SUFFIX) else { return false };
+    match stem.strip_prefix("activity") {
+        Some("" | "-log") => true,
+        Some(rest) => rest
+            .strip_prefix('-')
+            .is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())),
+        None => false,
+    }
+}
+
+/// The source of a log that is not in the catalogue: its name without `.jsonl`, or its whole name where the rest is a
+/// known source's.
+fn other_source(name: &str) -> Option<&str> {
+    let stem = name.strip_suffix(LOG_SUFFIX)?;
+    Some(if known(stem).is_some() { name } else { stem })
+}

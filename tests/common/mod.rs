@@ -1,0 +1,116 @@
+//! What several tests need: a home with logs, bundling in memory, restoring in memory.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use patchwork_traces::bundle::Bundle;
+use patchwork_traces::export::{ExportOptions, ExportReport, export};
+use patchwork_traces::format::{ManifestFile, Timestamp};
+use patchwork_traces::gzip::Level;
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::restore::{LogSink, restore};
+use patchwork_traces::sources::{Dirs, Wanted, discover};
+use patchwork_traces::{Error, Result};
+
+/// The time that every test's bundles name: 2026-05-02T10:00:00Z.
+pub const EXPORTED_AT: i64 = 1_777_716_000_000;
+
+/// A temporary home with both directories, empty.
+pub struct Home(tempfile::TempDir);
+
+impl Home {
+    pub fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(home.path().join(".patchwork")).unwrap();
+        std::fs::create_dir_all(home.path().join(".claude/ide")).unwrap();
+        Self(home)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn dirs(&self) -> Dirs {
+        Dirs { patchwork: self.0.path().join(".patchwork"), activity: self.0.path().join(".claude/ide") }
+    }
+
+    /// Writes a log into the Patchwork directory.
+    pub fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        std::fs::write(self.dirs().patchwork.join(name), content).unwrap();
+        self
+    }
+
+    /// Writes a log into the activity directory.
+    pub fn with_activity(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        std::fs::write(self.dirs().activity.join(name), content).unwrap();
+        self
+    }
+}
+
+pub fn options() -> ExportOptions {
+    ExportOptions {
+        generator: "tests".to_owned(),
+        exported_at: Timestamp::from_millis(EXPORTED_AT).unwrap(),
+        level: Level::new(1).unwrap(),
+        threads: NonZeroUsize::new(2).unwrap(),
+        work_dir: std::env::temp_dir(),
+    }
+}
+
+/// Bundles all logs of a home, other ones included.
+pub fn try_bundle(home: &Home) -> Result<(Vec<u8>, ExportReport)> {
+    let discovery = discover(&home.dirs(), &Wanted { include_other: true, ..Wanted::default() })?;
+    let mut bundle = Vec::new();
+    let report = export(&discovery, &options(), &mut bundle, "memory", &NoProgress)?;
+    Ok((bundle, report))
+}
+
+pub fn bundle(home: &Home) -> Vec<u8> {
+    try_bundle(home).expect("the home's logs can be bundled").0
+}
+
+/// Restored logs by name, the last one maybe not complete.
+#[derive(Default)]
+struct Restored(Vec<(String, Vec<u8>)>);
+
+impl LogSink for Restored {
+    fn begin(&mut self, file: &ManifestFile) -> Result<()> {
+        self.0.push((file.relative_path.to_string(), Vec::new()));
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.0.last_mut().expect("a log has begun").1.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn end(&mut self, file: &ManifestFile) -> Result<()> {
+        assert_eq!(self.0.last().expect("a log has begun").0, file.relative_path.as_str());
+        Ok(())
+    }
+}
+
+pub fn indexed(bundle: &[u8]) -> Result<Bundle<'_>, Error> {
+    Bundle::from_seekable(Cursor::new(bundle), "bundle")
+}
+
+pub fn sequential(bundle: &[u8]) -> Result<Bundle<'_>, Error> {
+    Bundle::from_stream(bundle, "bundle")
+}
+
+pub fn restore_all(bundle: Bundle<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut restored = Restored::default();
+    restore(bundle, None, &mut restored)?;
+    Ok(restored.0.into_iter().collect())
+}
+
+/// Decompressed text of a bundle.
+pub fn text_of(bundle: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(bundle);
+    std::io::Read::read_to_end(&mut decoder, &mut text).expect("a bundle is one gzip member");
+    text
+}

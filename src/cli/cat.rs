@@ -1,0 +1,96 @@
+//! `patchwork-traces cat`.
+
+use std::io::stdout;
+use std::path::PathBuf;
+
+use clap::Args;
+use patchwork_traces::bundle::Access;
+use patchwork_traces::cat::{CatOptions, cat};
+use patchwork_traces::format::{FileName, SourceName, TimeRange};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::failure::{Exit, Outcome};
+use super::inspect::open;
+use super::output::{self, STDOUT, note};
+use super::time::{self, Moment};
+
+/// Print rows exactly as they stood in the logs
+///
+/// Rows are the result, on standard output; with --json a summary follows on standard error.
+#[derive(Debug, Args)]
+pub struct CatArgs {
+    /// The bundle; `-` is standard input
+    bundle: PathBuf,
+
+    /// Only rows of this source (may be given several times)
+    #[arg(long, value_name = "SOURCE")]
+    source: Vec<String>,
+
+    /// Only rows of this file, such as activity-3100.jsonl (may be given several times)
+    #[arg(long, value_name = "FILE")]
+    file: Vec<String>,
+
+    /// Only rows from this time on: 2026-05-02T10:00:00Z, a date (UTC), or how long ago, such as 7d
+    ///
+    /// A row without a time is left out.
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    since: Option<Moment>,
+
+    /// Only rows up to this time, the whole day when it is a date
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    until: Option<Moment>,
+
+    /// Print each row's envelope, with its source and file
+    #[arg(long)]
+    envelope: bool,
+}
+
+/// The summary of `cat --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Summary of patchwork-traces cat --json, on standard error")]
+pub struct CatJson {
+    /// Rows printed.
+    rows: u64,
+    /// Whether only the chunks asked for were read.
+    indexed: bool,
+    /// Rows printed of each file.
+    files: Vec<CatFileJson>,
+}
+
+/// Rows printed of one file.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct CatFileJson {
+    source: SourceName,
+    file: FileName,
+    rows: u64,
+}
+
+/// Runs the command.
+pub fn run(args: CatArgs, json: bool) -> Outcome {
+    let now = time::now()?;
+    let range = TimeRange {
+        since: args.since.and_then(|moment| moment.first(now)),
+        until: args.until.and_then(|moment| moment.last(now)),
+    };
+    let options = CatOptions { sources: args.source, files: args.file, range, envelope: args.envelope };
+    let bundle = open(&args.bundle)?;
+    let manifest = bundle.manifest().clone();
+    let report = cat(bundle, &options, stdout().lock(), STDOUT)?;
+    if report.access == Access::TableDoesNotFit {
+        note("this bundle was compressed again by another program, so it was read from its start");
+    }
+    if json {
+        let files = manifest.files.iter().zip(&report.rows).map(|(file, &rows)| CatFileJson {
+            source: file.source.clone(),
+            file: file.relative_path.clone(),
+            rows,
+        });
+        let indexed = report.access == Access::Indexed;
+        let summary = CatJson { rows: report.rows.iter().sum(), indexed, files: files.collect() };
+        output::print_beside(&output::json_text(&summary)?);
+    }
+    Ok(Exit::Done)
+}

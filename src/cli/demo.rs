@@ -1,0 +1,140 @@
+//! `patchwork-traces demo`: the program itself, run on sample logs in a temporary directory.
+
+use std::path::Path;
+use std::process::Command;
+
+use patchwork_traces::Error;
+use patchwork_traces::error::IoAction;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::failure::{Exit, Failure, Outcome};
+use super::output;
+
+/// A sample log: its directory, its name and its content.
+struct Sample(&'static str, &'static str, &'static [u8]);
+
+macro_rules! sample {
+    ($dir:literal, $name:literal) => {
+        Sample($dir, $name, include_bytes!(concat!("../../fixtures/sample-logs/", $dir, "/", $name)))
+    };
+}
+
+static SAMPLES: [Sample; 7] = [
+    sample!("patchwork", "runs.jsonl.1"),
+    sample!("patchwork", "runs.jsonl"),
+    sample!("patchwork", "decision_traces.jsonl"),
+    sample!("patchwork", "commit_issue_links.jsonl"),
+    sample!("patchwork", "outcome-log.jsonl"),
+    sample!("ide", "activity-3100.jsonl"),
+    sample!("ide", "activity-3101.jsonl"),
+];
+
+/// The tour: what each step shows, and the command that shows it.
+const STEPS: [(&str, &[&str]); 5] = [
+    (
+        "Bundle the logs of a machine into one file.",
+        &["export", "--patchwork-dir", "patchwork", "--activity-dir", "ide", "-o", "traces.jsonl.gz"],
+    ),
+    ("Look into the bundle.", &["inspect", "traces.jsonl.gz"]),
+    ("Read one source, exactly as it stood in its log.", &["cat", "traces.jsonl.gz", "--source", "decision_traces"]),
+    (
+        "Read what happened in one hour, from several logs.",
+        &[
+            "cat",
+            "traces.jsonl.gz",
+            "--source",
+            "activity",
+            "--source",
+            "runs",
+            "--since",
+            "2026-05-18T14:00:00Z",
+            "--until",
+            "2026-05-18T15:00:00Z",
+        ],
+    ),
+    ("Ask for what is not there.", &["cat", "traces.jsonl.gz", "--source", "decisions"]),
+];
+
+/// The result of `demo --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Result of patchwork-traces demo --json")]
+pub struct DemoJson {
+    /// The steps of the tour.
+    steps: Vec<StepJson>,
+}
+
+/// One step of the tour.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct StepJson {
+    /// What it shows.
+    about: &'static str,
+    /// The command.
+    command: String,
+    /// What it printed on standard output.
+    stdout: String,
+    /// What it printed on standard error.
+    stderr: String,
+    /// How it ended.
+    exit_code: Option<i32>,
+}
+
+/// Runs the tour.
+pub fn run(json: bool) -> Outcome {
+    let failed = |error| Failure::Error(Error::io(IoAction::Create, &std::env::temp_dir(), error));
+    let dir = tempfile::tempdir().map_err(failed)?;
+    write_samples(dir.path()).map_err(failed)?;
+    let mut steps = Vec::new();
+    for (about, arguments) in STEPS {
+        let step = run_step(dir.path(), about, arguments)?;
+        if !json {
+            output::print(&step_text(&step))?;
+        }
+        steps.push(step);
+    }
+    if json {
+        output::print(&output::json_text(&DemoJson { steps })?)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn write_samples(dir: &Path) -> std::io::Result<()> {
+    for Sample(subdir, name, content) in &SAMPLES {
+        std::fs::create_dir_all(dir.join(subdir))?;
+        std::fs::write(dir.join(subdir).join(name), content)?;
+    }
+    Ok(())
+}
+
+fn run_step(dir: &Path, about: &'static str, arguments: &[&str]) -> Result<StepJson, Failure> {
+    let failed = |error| Error::io_named(IoAction::Open, env!("CARGO_PKG_NAME"), error);
+    let program = std::env::current_exe().map_err(failed)?;
+    let output = Command::new(program).args(arguments).current_dir(dir).output().map_err(failed)?;
+    Ok(StepJson {
+        about,
+        command: format!("{} {}", env!("CARGO_PKG_NAME"), arguments.join(" ")),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        exit_code: output.status.code(),
+    })
+}
+
+/// The longest line that is shown whole.
+const LONGEST_LINE: usize = 160;
+
+fn step_text(step: &StepJson) -> String {
+    let mut text = format!("# {}\n$ {}\n", step.about, step.command);
+    for line in step.stdout.lines().chain(step.stderr.lines()) {
+        let mut shown: String = line.chars().take(LONGEST_LINE).collect();
+        if shown.len() < line.len() {
+            shown.push_str(" ...");
+        }
+        text += &format!("{shown}\n");
+    }
+    if let Some(code) = step.exit_code.filter(|code| *code != 0) {
+        text += &format!("(exit code {code})\n");
+    }
+    text + "\n"
+}

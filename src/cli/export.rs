@@ -1,0 +1,255 @@
+//! `patchwork-traces export`.
+
+use std::io::{IsTerminal, stdout};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+use clap::Args;
+use patchwork_traces::digest::{BundleDigest, Sha256Digest};
+use patchwork_traces::error::ErrorKind;
+use patchwork_traces::export::{ExportOptions, ExportReport, export, export_to_file};
+use patchwork_traces::format::{Base, FileName, SourceName, Timestamp};
+use patchwork_traces::gzip::Level;
+use patchwork_traces::publish::Target;
+use patchwork_traces::sources::{Dirs, Discovery, LeftOutReason, Wanted, discover, known};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::failure::{Exit, Outcome};
+use super::output::{self, STDOUT, count, counted, note, size};
+use super::progress::Bar;
+use super::time;
+
+/// Bundle the logs of this machine into one file
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Where to write the bundle; `-` is standard output
+    ///
+    /// Without this it is `traces-export-<time>.jsonl.gz` in the Patchwork directory.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Bundle only this source (may be given several times)
+    #[arg(long, value_name = "SOURCE")]
+    source: Vec<String>,
+
+    /// Also bundle other *.jsonl logs of the Patchwork directory
+    ///
+    /// Patchwork's original importer refuses such a bundle; this program reads it.
+    #[arg(long)]
+    include_other: bool,
+
+    /// How hard to compress, from 0 (not at all) to 9 (slowest)
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u8).range(0..=9))]
+    level: u8,
+
+    /// How many threads compress [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+
+    /// Replace the output file if it is there already
+    #[arg(short, long)]
+    force: bool,
+
+    #[command(flatten)]
+    dirs: DirArgs,
+}
+
+/// Where the logs are.
+#[derive(Debug, Args)]
+pub struct DirArgs {
+    /// Patchwork's directory [default: $PATCHWORK_HOME, else ~/.patchwork]
+    #[arg(long, value_name = "DIR")]
+    patchwork_dir: Option<PathBuf>,
+
+    /// The directory of the activity logs [default: $CLAUDE_CONFIG_DIR/ide, else ~/.claude/ide]
+    #[arg(long, value_name = "DIR")]
+    activity_dir: Option<PathBuf>,
+}
+
+impl DirArgs {
+    /// The directories that these arguments and the environment name.
+    pub fn resolve(&self) -> patchwork_traces::Result<Dirs> {
+        let variable = |name: &str| std::env::var_os(name);
+        Dirs::resolve(self.patchwork_dir.clone(), self.activity_dir.clone(), variable, std::env::home_dir())
+    }
+
+    /// The directories that these arguments name but that are not there.
+    fn given_but_missing<'d>(&'d self, discovery: &'d Discovery) -> impl Iterator<Item = &'d PathBuf> {
+        let given = [&self.patchwork_dir, &self.activity_dir];
+        discovery.missing_dirs.iter().filter(move |missing| given.iter().any(|dir| dir.as_ref() == Some(*missing)))
+    }
+}
+
+/// The result of `export --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Result of patchwork-traces export --json")]
+pub struct ExportJson {
+    /// Where the bundle is; null when it went to standard output.
+    bundle: Option<String>,
+    /// The digest of the bundle.
+    digest: BundleDigest,
+    /// The time that the manifest names.
+    exported_at: Timestamp,
+    /// The size of the bundle in bytes.
+    bundle_bytes: u64,
+    /// Rows of all files.
+    total_rows: u64,
+    /// Bytes of all logs.
+    total_bytes: u64,
+    /// The logs, in the order of the bundle.
+    files: Vec<ExportedFileJson>,
+    /// Logs in the Patchwork directory that are not bundled.
+    left_out: Vec<LeftOutJson>,
+}
+
+/// One log of the bundle.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ExportedFileJson {
+    source: SourceName,
+    file: FileName,
+    base: Base,
+    /// Where it was read.
+    path: String,
+    rows: u64,
+    bytes: u64,
+    unparsed_lines: u64,
+    sha256: Option<Sha256Digest>,
+}
+
+/// A log that is not bundled.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct LeftOutJson {
+    path: String,
+    bytes: u64,
+    /// Why: `other` (add --include-other) or `notSelected` (only other sources were asked for).
+    reason: &'static str,
+}
+
+/// Runs the command.
+pub fn run(args: ExportArgs, json: bool) -> Outcome {
+    let dirs = args.dirs.resolve()?;
+    let exported_at = time::now()?;
+    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    if to_stdout && stdout().is_terminal() {
+        return Err(ErrorKind::TargetIsTerminal.into());
+    }
+    let path = args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at)));
+    let target = if to_stdout { None } else { Some(Target::look(&path, args.force)?) };
+    let wanted = Wanted { sources: args.source.clone(), include_other: args.include_other };
+    let discovery = discover(&dirs, &wanted)?;
+    let options = ExportOptions {
+        generator: super::generator(),
+        exported_at,
+        level: Level::new(args.level).unwrap_or_default(),
+        threads: args.threads.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
+        work_dir: std::env::temp_dir(),
+    };
+    let report = match &target {
+        Some(target) => export_to_file(&discovery, &options, target, &Bar::new())?,
+        None => export(&discovery, &options, stdout().lock(), STDOUT, &Bar::new())?,
+    };
+    print_notes(&args, &discovery);
+    let shown = target.map(|_| path.as_path());
+    let text = if json { output::json_text(&as_json(&report, &discovery, shown))? } else { as_text(&report, shown) };
+    match shown {
+        Some(_) => output::print(&text)?,
+        None => output::print_beside(&text),
+    }
+    Ok(Exit::Done)
+}
+
+/// `traces-export-2026-05-02T10-00-00.jsonl.gz`: the time to the second, in what every file system allows in a name.
+fn default_name(exported_at: Timestamp) -> String {
+    let time = exported_at.to_string();
+    let to_second = time.split('.').next().unwrap_or(&time);
+    format!("traces-export-{}.jsonl.gz", to_second.replace(':', "-"))
+}
+
+fn print_notes(args: &ExportArgs, discovery: &Discovery) {
+    let Dirs { patchwork, activity } = &discovery.dirs;
+    if discovery.logs().next().is_none() {
+        let places = format!("{} and {}", patchwork.display(), activity.display());
+        note(&format!("no logs were found in {places}, so the bundle has none"));
+    }
+    for missing in args.dirs.given_but_missing(discovery) {
+        note(&format!("there is no directory {}", missing.display()));
+    }
+    for (reason, why) in [
+        (LeftOutReason::Other, "add --include-other to bundle them too"),
+        (LeftOutReason::NotSelected, "only other sources were asked for"),
+    ] {
+        let left_out = discovery.left_out.iter().filter(|log| log.reason == reason);
+        let names: Vec<_> =
+            left_out.filter_map(|log| log.path.file_name()).map(|name| name.display().to_string()).collect();
+        if !names.is_empty() {
+            note(&format!("not bundled: {} ({why})", names.join(", ")));
+        }
+    }
+    let others: Vec<_> =
+        discovery.logs().map(|log| log.id.source.as_str()).filter(|name| known(name).is_none()).collect();
+    if !others.is_empty() {
+        let sources = others.join(", ");
+        note(&format!(
+            "Patchwork's original importer refuses this bundle, as it does not know these sources: {sources}"
+        ));
+    }
+}
+
+fn as_text(report: &ExportReport, path: Option<&Path>) -> String {
+    let manifest = &report.manifest;
+    let place = path.map_or_else(|| STDOUT.to_owned(), |path| path.display().to_string());
+    let rows = counted(manifest.total_count, "row", "rows");
+    let files = counted(manifest.files.len() as u64, "log", "logs");
+    let mut text = format!("bundled {rows} of {files} in {place}\n\n");
+    if !manifest.files.is_empty() {
+        let lines = manifest.files.iter().map(|file| {
+            vec![
+                file.relative_path.to_string(),
+                file.source.to_string(),
+                count(file.count),
+                count(file.bytes),
+                count(file.unparsed_lines()),
+            ]
+        });
+        text += &output::table(&["FILE", "SOURCE", ">ROWS", ">BYTES", ">UNPARSED LINES"], lines);
+        text += "\n";
+    }
+    let sizes = format!("{} of logs in {}", size(report.log_bytes()), size(report.bundle_bytes));
+    text + &format!("size    {sizes}\ndigest  {}\n", report.digest)
+}
+
+fn as_json(report: &ExportReport, discovery: &Discovery, path: Option<&Path>) -> ExportJson {
+    let files = report.files().map(|(path, file)| ExportedFileJson {
+        source: file.source.clone(),
+        file: file.relative_path.clone(),
+        base: file.base(),
+        path: path.display().to_string(),
+        rows: file.count,
+        bytes: file.bytes,
+        unparsed_lines: file.unparsed_lines(),
+        sha256: file.record().map(|record| record.sha256),
+    });
+    let left_out = discovery.left_out.iter().map(|log| LeftOutJson {
+        path: log.path.display().to_string(),
+        bytes: log.bytes,
+        reason: match log.reason {
+            LeftOutReason::NotSelected => "notSelected",
+            _ => "other",
+        },
+    });
+    ExportJson {
+        bundle: path.map(|path| path.display().to_string()),
+        digest: report.digest,
+        exported_at: report.manifest.exported_at,
+        bundle_bytes: report.bundle_bytes,
+        total_rows: report.manifest.total_count,
+        total_bytes: report.log_bytes(),
+        files: files.collect(),
+        left_out: left_out.collect(),
+    }
+}

@@ -1,0 +1,123 @@
+//! How the program ends: the exit codes, and what is printed when it fails.
+
+use std::io;
+use std::process::ExitCode;
+
+use patchwork_traces::{Error, ErrorKind};
+use serde::Serialize;
+
+use super::output::{STDOUT, print_beside};
+
+/// What `--help` says of exit codes.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done (also when the reader of the output went away)
+  1  failed, and nothing was changed
+  2  the command line is wrong, and nothing was done
+  3  done, but the bundle is damaged or something was left behind";
+
+/// The exit codes of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All was done.
+    Done = 0,
+    /// It failed, and nothing was changed.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// How a command ends.
+pub type Outcome = Result<Exit, Failure>;
+
+/// Why a command ends early.
+#[derive(Debug)]
+pub enum Failure {
+    /// An operation failed.
+    Error(Error),
+    /// The command line asks for something that cannot be.
+    Usage(String),
+    /// Standard output failed.
+    Stdout(io::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<ErrorKind> for Failure {
+    fn from(kind: ErrorKind) -> Self {
+        Self::Error(kind.into())
+    }
+}
+
+/// An error as `--json` prints it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonError<'a> {
+    message: String,
+    hint: String,
+    subject: Option<&'a str>,
+    file: Option<&'a str>,
+    rows: Option<(u64, u64)>,
+    line: Option<u64>,
+    byte: Option<u64>,
+}
+
+impl Failure {
+    /// Prints what went wrong on standard error, and says how the program ends.
+    pub fn report(self, json: bool) -> Exit {
+        let (error, exit) = match self {
+            Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Done,
+            Self::Error(error) if is_closed_pipe(&error) => return Exit::Done,
+            Self::Stdout(error) => {
+                let action = patchwork_traces::error::IoAction::Write;
+                (Error::io_named(action, STDOUT, error), Exit::Failed)
+            }
+            Self::Error(error) => {
+                let exit = if matches!(error.kind(), ErrorKind::TargetIsTerminal) { Exit::Usage } else { Exit::Failed };
+                (error, exit)
+            }
+            Self::Usage(message) => {
+                print_beside(&format!("error: {message}\n\nFor more information, try '--help'.\n"));
+                return Exit::Usage;
+            }
+        };
+        if json {
+            let at = error.position();
+            let shown = JsonError {
+                message: error.to_string(),
+                hint: error.hint(),
+                subject: at.subject.as_deref(),
+                file: at.file.as_deref(),
+                rows: at.rows,
+                line: at.line,
+                byte: at.byte,
+            };
+            print_beside(&format!("{}\n", serde_json::json!({ "error": shown })));
+        } else {
+            print_beside(&format!("error: {error}\n  hint: {}\n", error.hint()));
+        }
+        exit
+    }
+}
+
+/// Whether the reader of what was printed went away: nothing of interest to anybody.
+fn is_closed_pipe(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Prints a usage error, or the help that was asked for.
+pub fn report_usage(error: &clap::Error) -> Exit {
+    // When nobody reads it, nobody misses it.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}

@@ -1,0 +1,44 @@
+//! `patchwork-traces schema`.
+
+use clap::{Args, ValueEnum};
+use patchwork_traces::format::schema::{manifest, row, schema_of};
+
+use super::failure::{Exit, Outcome};
+use super::output;
+
+/// Print a JSON Schema: of the lines of a bundle, or of what --json prints
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what
+    of: SchemaOf,
+}
+
+/// What there are schemas of.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SchemaOf {
+    /// The first line of a bundle
+    Manifest,
+    /// Every other line of a bundle
+    Row,
+    /// What `export --json` prints
+    Export,
+    /// What `inspect --json` prints
+    Inspect,
+    /// The summary that `cat --json` prints
+    Cat,
+    /// What `demo --json` prints
+    Demo,
+}
+
+/// Runs the command. A schema is JSON, with or without `--json`.
+pub fn run(args: &SchemaArgs) -> Outcome {
+    output::print(&match args.of {
+        SchemaOf::Manifest => manifest(),
+        SchemaOf::Row => row(),
+        SchemaOf::Export => schema_of::<super::export::ExportJson>(),
+        SchemaOf::Inspect => schema_of::<super::inspect::InspectJson>(),
+        SchemaOf::Cat => schema_of::<super::cat::CatJson>(),
+        SchemaOf::Demo => schema_of::<super::demo::DemoJson>(),
+    })?;
+    Ok(Exit::Done)
+}

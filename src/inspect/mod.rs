@@ -1,0 +1,82 @@
+//! Says what is in a bundle, from its manifest alone.
+
+mod timetable;
+
+use std::sync::Arc;
+
+use crate::bundle::{Access, Bundle};
+use crate::digest::BundleDigest;
+use crate::format::{Manifest, ManifestFile};
+
+pub use timetable::{SourceTimetable, Timetable};
+
+/// What a bundle says of itself. Only the manifest was read: that the rows are what it says, `verify` checks.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// The manifest.
+    pub manifest: Arc<Manifest>,
+    /// The digest of the bundle.
+    pub digest: BundleDigest,
+    /// The bundle's size on disk, if it is a file.
+    pub bundle_bytes: Option<u64>,
+    /// How its rows can be reached. From a stream nothing but the manifest was looked at.
+    pub access: Access,
+    /// When its rows are from. 1.0 bundles do not say it, and rows need not have a time.
+    pub timetable: Option<Timetable>,
+}
+
+/// Some neighbouring lines, by number from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineRange {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+}
+
+impl Inspection {
+    /// Inspects an opened bundle.
+    #[must_use]
+    pub fn new(bundle: &Bundle<'_>) -> Self {
+        Self {
+            manifest: Arc::clone(bundle.manifest()),
+            digest: bundle.digest(),
+            bundle_bytes: bundle.file_bytes(),
+            access: bundle.access(),
+            timetable: Timetable::new(bundle.manifest()),
+        }
+    }
+
+    /// Whether the bundle is of the original format, which records rows and lengths only.
+    #[must_use]
+    pub fn is_1_0(&self) -> bool {
+        self.manifest.version().1 == 0
+    }
+
+    /// Bytes of all logs.
+    #[must_use]
+    pub fn log_bytes(&self) -> u64 {
+        self.manifest.files.iter().map(|file| file.bytes).sum()
+    }
+}
+
+/// Bytes that a file's rows take in the bundle, as it was written. `None` when the bundle does not say it.
+#[must_use]
+pub fn compressed_bytes(file: &ManifestFile) -> Option<u64> {
+    let known = file.record().is_some() && (file.count == 0 || !file.chunks.is_empty());
+    known.then(|| file.chunks.iter().map(|chunk| chunk.compressed).sum())
+}
+
+/// The numbers of a file's unparsed lines, neighbours together.
+#[must_use]
+pub fn unparsed_ranges(file: &ManifestFile) -> Vec<LineRange> {
+    let mut ranges: Vec<LineRange> = Vec::new();
+    for unparsed in &file.unparsed {
+        let last = unparsed.line + unparsed.lines() - 1;
+        match ranges.last_mut() {
+            Some(before) if before.last + 1 == unparsed.line => before.last = last,
+            _ => ranges.push(LineRange { first: unparsed.line, last }),
+        }
+    }
+    ranges
+}

@@ -1,0 +1,132 @@
+//! Puts the timelines of a bundle's files on one axis.
+
+use std::collections::BTreeMap;
+
+use crate::format::{Manifest, SourceName, Timeline, Timestamp};
+
+/// The most columns of the axis.
+const MAX_COLUMNS: i64 = 60;
+
+/// Rows this rare at an end of the axis may be left off it...
+const RARE: u64 = 200;
+
+/// ... when the axis becomes this much shorter by that.
+const MUCH_SHORTER: i64 = 4;
+
+/// Rows over time, per source, in columns of equal width.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timetable {
+    /// When the first column begins.
+    pub start: Timestamp,
+    /// The width of a column in milliseconds.
+    pub step_ms: u64,
+    /// How many columns there are.
+    pub columns: usize,
+    /// The sources, sorted.
+    pub sources: Vec<SourceTimetable>,
+}
+
+/// The rows of one source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceTimetable {
+    /// The source.
+    pub source: SourceName,
+    /// Rows in each column.
+    pub rows: Vec<u64>,
+    /// Rows before the first column: few, and far away.
+    pub before: u64,
+    /// Rows after the last column: few, and far away.
+    pub after: u64,
+    /// Rows without a time.
+    pub timeless: u64,
+}
+
+impl Timetable {
+    /// The timetable of all rows, if any has a time.
+    #[must_use]
+    pub fn new(manifest: &Manifest) -> Option<Self> {
+        let timelines = || manifest.files.iter().filter_map(|file| file.timeline.as_ref());
+        let finest = timelines().map(|timeline| timeline.step_ms).max()?;
+        let axis = Axis::new(&merged(timelines(), finest), finest)?;
+        let sources = manifest.sources.iter().map(|source| {
+            let files = || manifest.files.iter().filter(|file| file.source == *source);
+            let bins = merged(files().filter_map(|file| file.timeline.as_ref()), axis.step_ms);
+            axis.source(source, &bins, files().map(|file| file.count).sum())
+        });
+        let sources = sources.collect();
+        let start = axis.first.checked_mul(axis.step_ms.cast_signed()).and_then(Timestamp::from_millis)?;
+        Some(Self { start, step_ms: axis.step_ms, columns: axis.columns(), sources })
+    }
+}
+
+/// All bins of some timelines, at one width.
+fn merged<'t>(timelines: impl Iterator<Item = &'t Timeline>, step_ms: u64) -> Timeline {
+    let mut bins = BTreeMap::new();
+    for (bin, rows) in timelines.flat_map(|timeline| timeline.coarsened_to(step_ms).bins) {
+        *bins.entry(bin).or_default() += rows;
+    }
+    Timeline { step_ms, bins: bins.into_iter().collect() }
+}
+
+/// The bins that are shown.
+struct Axis {
+    step_ms: u64,
+    first: i64,
+    last: i64,
+}
+
+impl Axis {
+    fn new(all: &Timeline, finest: u64) -> Option<Self> {
+        let mut step_ms = finest;
+        loop {
+            let axis = Self::at(&all.coarsened_to(step_ms))?;
+            let coarser = Timeline::coarser_step(step_ms);
+            if axis.last - axis.first < MAX_COLUMNS || coarser == step_ms {
+                return Some(axis);
+            }
+            step_ms = coarser;
+        }
+    }
+
+    fn at(bins: &Timeline) -> Option<Self> {
+        let rare = bins.bins.iter().map(|(_, rows)| rows).sum::<u64>() / RARE;
+        let (first, last) = (bins.bins.first()?.0, bins.bins.last()?.0);
+        let common_first = first_common(bins.bins.iter(), rare)?;
+        let common_last = first_common(bins.bins.iter().rev(), rare)?;
+        let much_shorter = (last - first) / MUCH_SHORTER > (common_last - common_first);
+        let (first, last) = if much_shorter { (common_first, common_last) } else { (first, last) };
+        Some(Self { step_ms: bins.step_ms, first, last })
+    }
+
+    fn columns(&self) -> usize {
+        usize::try_from(self.last - self.first + 1).unwrap_or_default()
+    }
+
+    fn source(&self, source: &SourceName, bins: &Timeline, count: u64) -> SourceTimetable {
+        let mut rows = vec![0; self.columns()];
+        let (mut before, mut after) = (0, 0);
+        for &(bin, n) in &bins.bins {
+            let column = usize::try_from(bin - self.first).ok();
+            match column.map(|column| rows.get_mut(column)) {
+                Some(Some(column)) => *column += n,
+                Some(None) => after += n,
+                None => before += n,
+            }
+        }
+        let timed = bins.bins.iter().map(|(_, rows)| rows).sum::<u64>();
+        let timeless = count.saturating_sub(timed);
+        SourceTimetable { source: source.clone(), rows, before, after, timeless }
+    }
+}
+
+/// The first bin behind at most `rare` rows.
+fn first_common<'b>(bins: impl Iterator<Item = &'b (i64, u64)>, rare: u64) -> Option<i64> {
+    let mut passed = 0;
+    for &(bin, rows) in bins {
+        passed += rows;
+        if passed > rare {
+            return Some(bin);
+        }
+    }
+    None
+}

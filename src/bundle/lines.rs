@@ -82,7 +82,10 @@ impl<'r> LineRows<'r> {
 
     /// Names the place of a line that cannot be read: by the manifest's counts, the first row that is missing.
     fn unreadable(&self, error: Error, manifest: &Manifest) -> Error {
-        let error = error.at_line(self.line);
+        let error = match error.kind() {
+            ErrorKind::Row(_) | ErrorKind::LineTooLong { .. } => error.at_line(self.line),
+            _ => error,
+        };
         let next = manifest.files.iter().zip(&self.counts).find(|(file, count)| **count < file.count);
         match next {
             Some((file, count)) => error.in_file(file.relative_path.as_str()).at_rows(count + 1, count + 1),

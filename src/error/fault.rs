@@ -96,6 +96,8 @@ pub enum ManifestFault {
         /// What stands there, shortened.
         found: String,
     },
+    /// It is JSON, but not an object with each of its keys once.
+    Shape,
     /// Two statements of the manifest cannot both be true.
     Contradiction(Contradiction),
 }
@@ -107,6 +109,7 @@ impl fmt::Display for ManifestFault {
             Self::Value { path, expected, found } => {
                 write!(f, "the manifest's `{path}` must be {expected}, but is {found}")
             }
+            Self::Shape => f.write_str("the manifest must be an object with each of its keys once"),
             Self::Contradiction(contradiction) => write!(f, "the manifest contradicts itself: {contradiction}"),
         }
     }

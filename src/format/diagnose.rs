@@ -1,18 +1,24 @@
 //! Says in a user's words what is wrong with a manifest that could not be read.
 
-use serde_json::Value;
+use std::collections::HashMap;
+
+use serde_json::value::RawValue;
 use serde_path_to_error::{Path, Segment};
 
 use crate::error::ManifestFault;
 
 const COUNT: &str = "a whole number from 0 to 9007199254740991";
 
-/// What each key of a manifest must have.
-fn expected(key: &str) -> &'static str {
+/// What each key of a manifest must have, or a member of the list at a key.
+fn expected(key: &str, in_list: bool) -> &'static str {
     match key {
+        "unparsed" if in_list => "an object with `line` and either `text` or base64 `bytes`",
+        "files" | "chunks" if in_list => "an object with each of its keys once",
+        "bins" if in_list => "a pair of whole numbers",
         "type" => "\"manifest\"",
         "version" | "minor" | "totalCount" | "count" | "bytes" | "rows" | "compressed" | "line" | "stepMs" => COUNT,
-        "source" | "sources" => "a plain name, without a path",
+        "source" => "a plain name, without a path",
+        "sources" if in_list => "a plain name, without a path",
         "relativePath" => "a plain file name, without a path",
         "base" => "\"patchwork\" or \"activity\"",
         "sha256" => "64 hexadecimal digits",
@@ -21,57 +27,70 @@ fn expected(key: &str) -> &'static str {
         "finalNewline" => "true or false",
         "exportedAt" | "firstTime" | "lastTime" => "a time such as \"2026-05-02T10:00:00.000Z\"",
         "generator" => "a text",
-        "files" | "chunks" | "bins" => "a list, with each key of its members once",
-        "unparsed" => "a list of lines with `line` and either `text` or base64 `bytes`",
+        "sources" | "files" | "chunks" | "bins" | "unparsed" => "a list",
         "timeline" => "an object with `stepMs` and `bins`",
-        _ => "an object with each key once",
+        "text" => "a text",
+        _ => "what FORMAT.md says",
     }
 }
 
-/// The keys that the object at a key must have.
-fn required(key: &str) -> &'static [&'static str] {
-    match key {
-        "" => &["exportedAt", "sources", "files", "totalCount"],
-        "files" => &["source", "relativePath", "count", "bytes"],
-        "chunks" => &["compressed", "bytes", "rows", "crc32"],
-        "unparsed" => &["line"],
-        "timeline" => &["stepMs", "bins"],
+/// The keys that an object must have: the manifest itself, or a member of the list at a key.
+fn required(key: &str, in_list: bool) -> &'static [&'static str] {
+    match (key, in_list) {
+        ("", _) => &["exportedAt", "sources", "files", "totalCount"],
+        ("files", true) => &["source", "relativePath", "count", "bytes"],
+        ("chunks", true) => &["compressed", "bytes", "rows", "crc32"],
+        ("unparsed", true) => &["line"],
+        ("timeline", false) => &["stepMs", "bins"],
         _ => &[],
     }
 }
 
 /// Finds the fault in a manifest line that could not be read; `path` is where reading it stopped.
 pub(super) fn manifest_fault(line: &[u8], path: &Path) -> ManifestFault {
-    let manifest: Value = serde_json::from_slice(line).unwrap_or_default();
-    let mut value = &manifest;
-    let mut key = "";
+    let mut value = std::str::from_utf8(line).unwrap_or_default();
+    let (mut key, mut in_list) = ("", false);
     let mut shown = String::new();
     for segment in path {
-        let next = match segment {
-            Segment::Map { key: name } => value.get(name).inspect(|_| {
-                key = name;
+        match segment {
+            Segment::Map { key: name } => {
+                let Some(next) = member(value, name) else { break };
+                (value, key, in_list) = (next, name, false);
                 shown = if shown.is_empty() { name.clone() } else { format!("{shown}.{name}") };
-            }),
-            Segment::Seq { index } => value.get(index).inspect(|_| shown = format!("{shown}[{index}]")),
-            Segment::Enum { .. } | Segment::Unknown => None,
-        };
-        let Some(next) = next else { break };
-        value = next;
+            }
+            Segment::Seq { index } => {
+                let Some(next) =
+                    serde_json::from_str::<Vec<&RawValue>>(value).ok().and_then(|list| list.get(*index).copied())
+                else {
+                    break;
+                };
+                (value, in_list) = (next.get(), true);
+                shown = format!("{shown}[{index}]");
+            }
+            Segment::Enum { .. } | Segment::Unknown => break,
+        }
     }
-    let missing = value.as_object().and_then(|object| required(key).iter().find(|key| !object.contains_key(**key)));
+    let is_object = value.starts_with('{');
+    let missing = required(key, in_list).iter().find(|key| is_object && member(value, key).is_none());
     match missing {
         Some(missing) if shown.is_empty() => ManifestFault::Missing { path: (*missing).to_owned() },
         Some(missing) => ManifestFault::Missing { path: format!("{shown}.{missing}") },
-        None => ManifestFault::Value { path: shown, expected: expected(key), found: shortened(value) },
+        None if shown.is_empty() => ManifestFault::Shape,
+        None => ManifestFault::Value { path: shown, expected: expected(key, in_list), found: shortened(value) },
     }
 }
 
-/// JSON of a value, short enough for a message.
-pub(super) fn shortened(value: &Value) -> String {
+/// The JSON text of an object's member.
+fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+    let members = serde_json::from_str::<HashMap<String, &RawValue>>(object).ok()?;
+    members.get(key).map(|value| value.get())
+}
+
+/// JSON text, short enough for a message.
+pub(super) fn shortened(json: &str) -> String {
     const LONGEST: usize = 60;
-    let text = value.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+    match json.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &json[..end]),
+        None => json.to_owned(),
     }
 }

@@ -2,6 +2,7 @@
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use super::exact::ExactLine;
 use super::limits::{MAX_COUNT, MAX_MANIFEST_BYTES};
@@ -226,14 +227,14 @@ impl Manifest {
                 Err(_) => Ok(None),
             };
         };
-        if head.kind.as_ref().and_then(|kind| kind.as_str()) != Some(MANIFEST_TYPE) {
+        if head.kind.and_then(|kind| serde_json::from_str(kind.get()).ok()) != Some(MANIFEST_TYPE.to_owned()) {
             return Err(match head.source.is_some() && head.entry.is_some() {
                 true => ErrorKind::RowBeforeManifest,
                 false => ErrorKind::NotAManifest,
             });
         }
         let version = head.version.ok_or(ManifestFault::Missing { path: "version".to_owned() });
-        version::accept(&version.map_err(ErrorKind::Manifest)?)?;
+        version::accept(version.map_err(ErrorKind::Manifest)?)?;
         let mut deserializer = serde_json::Deserializer::from_slice(line);
         serde_path_to_error::deserialize(&mut deserializer)
             .map(Some)
@@ -293,11 +294,11 @@ impl ManifestFile {
 
 /// What is looked at before the rest.
 #[derive(Deserialize)]
-struct Head {
-    #[serde(rename = "type", default)]
-    kind: Option<serde_json::Value>,
-    #[serde(default)]
-    version: Option<serde_json::Value>,
+struct Head<'a> {
+    #[serde(rename = "type", default, borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    version: Option<&'a RawValue>,
     #[serde(default)]
     source: Option<serde::de::IgnoredAny>,
     #[serde(default)]

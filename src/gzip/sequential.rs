@@ -126,17 +126,21 @@ impl<R: Read> SequentialReader<R> {
     }
 
     fn fail(&mut self, fault: GzipFault) -> io::Error {
-        let at = self.source.offset;
+        self.fail_at(fault, self.source.offset)
+    }
+
+    fn fail_at(&mut self, fault: GzipFault, at: u64) -> io::Error {
         let (fault, at) = self.failed.get_or_insert((fault, at));
         Error::from(ErrorKind::Gzip(fault.clone())).at_byte(*at).into()
     }
 
     fn header(&mut self) -> io::Result<()> {
+        let start = self.source.offset;
         match read_header(&mut self.source) {
             Ok(()) => {}
             Err(HeaderFault::Read(error)) => return Err(error),
             Err(HeaderFault::Truncated) => return Err(self.fail(GzipFault::Truncated)),
-            Err(HeaderFault::Damaged) => return Err(self.fail(GzipFault::Header)),
+            Err(HeaderFault::Damaged) => return Err(self.fail_at(GzipFault::Header, start)),
         }
         self.raw.reset(false);
         self.crc32 = crc32fast::Hasher::new();
@@ -167,15 +171,18 @@ impl<R: Read> SequentialReader<R> {
     }
 
     fn trailer(&mut self) -> io::Result<()> {
+        let start = self.source.offset;
         let Some(trailer) = self.source.take()?.map(Trailer::decode) else {
             return Err(self.fail(GzipFault::Truncated));
         };
         let found = Trailer::new(self.crc32.clone().finalize(), self.bytes);
         if trailer.crc32 != found.crc32 {
-            return Err(self.fail(GzipFault::Checksum { expected: trailer.crc32, found: found.crc32 }));
+            let fault = GzipFault::Checksum { expected: trailer.crc32, found: found.crc32 };
+            return Err(self.fail_at(fault, start));
         }
         if trailer.isize != found.isize {
-            return Err(self.fail(GzipFault::Length { expected: trailer.isize, found: found.isize }));
+            let fault = GzipFault::Length { expected: trailer.isize, found: found.isize };
+            return Err(self.fail_at(fault, start));
         }
         self.state = State::BetweenMembers;
         Ok(())
@@ -207,9 +214,8 @@ impl<R: Read> Read for SequentialReader<R> {
         if out.is_empty() {
             return Ok(0);
         }
-        if let Some((fault, _)) = &self.failed {
-            let fault = fault.clone();
-            return Err(self.fail(fault));
+        if let Some((fault, at)) = self.failed.clone() {
+            return Err(self.fail_at(fault, at));
         }
         loop {
             match self.state {

@@ -1,0 +1,292 @@
+//! `export`, as its users see it.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "common/program.rs"]
+mod program;
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use common::Home;
+use program::{command, run};
+
+const RUN: &str = "{\"seq\":1,\"createdAt\":1777700000000}\n";
+
+fn sample_home() -> Home {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sample-logs");
+    let mut home = Home::new();
+    for entry in fs::read_dir(samples.join("patchwork")).unwrap() {
+        let path = entry.unwrap().path();
+        home = home.with(path.file_name().unwrap().to_str().unwrap(), fs::read(&path).unwrap());
+    }
+    for entry in fs::read_dir(samples.join("ide")).unwrap() {
+        let path = entry.unwrap().path();
+        home = home.with_activity(path.file_name().unwrap().to_str().unwrap(), fs::read(&path).unwrap());
+    }
+    home
+}
+
+/// Every path below `dir`, sorted.
+fn tree(dir: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(tree(&path));
+        }
+        all.push(path);
+    }
+    all.sort();
+    all
+}
+
+/// What is printed, without the place of the temporary home.
+fn printed(home: &Home, text: &str) -> String {
+    text.replace(home.path().to_str().unwrap(), "HOME")
+}
+
+#[test]
+fn logs_of_a_home_are_bundled_where_they_are_expected() {
+    let home = sample_home();
+    let run = run(home.path(), &["export"]);
+    assert_eq!(run.code, 0);
+    insta::assert_snapshot!(printed(&home, &format!("{}---\n{}", run.text(), run.stderr)));
+    assert!(home.dirs().patchwork.join("traces-export-2026-05-02T10-00-00.jsonl.gz").is_file());
+}
+
+#[test]
+fn the_same_logs_give_the_same_bytes_whatever_the_threads() {
+    let home = sample_home();
+    for (name, threads) in [("one", "1"), ("two", "2"), ("seven", "7")] {
+        assert_eq!(run(home.path(), &["export", "-o", name, "--threads", threads]).code, 0);
+    }
+    let [one, two, seven] = ["one", "two", "seven"].map(|name| fs::read(home.path().join(name)).unwrap());
+    assert!(one == two && two == seven);
+}
+
+#[test]
+fn json_has_what_the_text_has() {
+    let home = sample_home();
+    let run = run(home.path(), &["export", "-o", "b.gz", "--json"]);
+    assert_eq!(run.code, 0);
+    insta::assert_snapshot!(printed(&home, &run.text()));
+}
+
+#[test]
+fn every_level_gives_the_same_rows() {
+    let home = sample_home();
+    for level in 0..=9 {
+        let level = level.to_string();
+        assert_eq!(run(home.path(), &["export", "--level", &level, "-fo", "b.gz"]).code, 0);
+        let rows = run(home.path(), &["cat", "b.gz", "--source", "decision_traces"]).stdout;
+        assert_eq!(rows, fs::read(home.dirs().patchwork.join("decision_traces.jsonl")).unwrap());
+    }
+    assert_eq!(run(home.path(), &["export", "--level", "10", "-fo", "b.gz"]).code, 2);
+}
+
+#[test]
+fn no_logs_give_an_empty_bundle_and_a_note() {
+    let home = tempfile::tempdir().unwrap();
+    let exported = run(home.path(), &["export", "-o", "empty.gz"]);
+    assert_eq!(exported.code, 0);
+    insta::assert_snapshot!(exported.stderr.replace(home.path().to_str().unwrap(), "HOME"));
+    assert_eq!(run(home.path(), &["inspect", "empty.gz"]).code, 0);
+    assert_eq!(run(home.path(), &["cat", "empty.gz"]).stdout, b"");
+}
+
+#[cfg(unix)]
+#[test]
+fn bundle_and_directories_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = sample_home();
+    assert_eq!(run(home.path(), &["export", "-o", "deep/er/b.gz"]).code, 0);
+    let mode = |path: &str| fs::metadata(home.path().join(path)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("deep/er/b.gz"), mode("deep/er"), mode("deep")), (0o600, 0o700, 0o700));
+}
+
+#[test]
+fn an_existing_target_needs_force() {
+    let home = sample_home();
+    fs::write(home.path().join("b.gz"), "precious").unwrap();
+    let refused = run(home.path(), &["export", "-o", "b.gz"]);
+    assert_eq!(refused.code, 1);
+    assert_eq!(fs::read(home.path().join("b.gz")).unwrap(), b"precious");
+    insta::assert_snapshot!(refused.stderr);
+    assert_eq!(run(home.path(), &["export", "-o", "b.gz", "--force"]).code, 0);
+    assert_eq!(run(home.path(), &["inspect", "b.gz"]).code, 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_target_is_followed_and_stays() {
+    let home = sample_home();
+    fs::write(home.path().join("real.gz"), "old").unwrap();
+    std::os::unix::fs::symlink("real.gz", home.path().join("link.gz")).unwrap();
+    assert_eq!(run(home.path(), &["export", "-o", "link.gz"]).code, 1);
+    assert_eq!(run(home.path(), &["export", "-o", "link.gz", "-f"]).code, 0);
+    assert!(home.path().join("link.gz").is_symlink());
+    assert_eq!(run(home.path(), &["inspect", "real.gz"]).code, 0);
+}
+
+#[test]
+fn a_bundle_never_takes_the_place_of_a_log() {
+    let home = sample_home();
+    for target in
+        [".patchwork/runs.jsonl", ".patchwork/outcome-log.jsonl", ".claude/ide/activity-3100.jsonl", ".claude/ide/activity-9.jsonl"]
+    {
+        let before = fs::read(home.path().join(target)).ok();
+        let refused = run(home.path(), &["export", "-fo", target]);
+        assert_eq!(refused.code, 1, "{target}");
+        assert!(refused.stderr.contains("this is the place of a log"), "{}", refused.stderr);
+        assert_eq!(fs::read(home.path().join(target)).ok(), before);
+    }
+}
+
+#[test]
+fn a_directory_is_no_target() {
+    let home = sample_home();
+    let refused = run(home.path(), &["export", "-fo", ".patchwork"]);
+    assert_eq!(refused.code, 1);
+    insta::assert_snapshot!(refused.stderr);
+}
+
+#[test]
+fn standard_output_gets_the_same_bundle() {
+    let home = sample_home();
+    assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
+    let streamed = run(home.path(), &["export", "-o", "-"]);
+    assert_eq!(streamed.code, 0);
+    assert!(streamed.stdout == fs::read(home.path().join("b.gz")).unwrap());
+    assert!(streamed.stderr.contains("bundled 305 rows of 6 logs in standard output"), "{}", streamed.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_device_is_written_to_and_not_replaced() {
+    let home = sample_home();
+    assert_eq!(run(home.path(), &["export", "-o", "/dev/null"]).code, 0);
+    assert!(!fs::metadata("/dev/null").unwrap().is_file());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_nothing() {
+    let home = sample_home();
+    let failed = run(home.path(), &["export", "-o", "/dev/full"]);
+    assert_eq!(failed.code, 1);
+    insta::assert_snapshot!(failed.stderr);
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let home = Home::new().with("runs.jsonl", RUN.repeat(200_000));
+    for arguments in [&["export", "--level", "0", "-o", "-"][..], &["cat", "b.gz"]] {
+        assert_eq!(run(home.path(), &["export", "-fo", "b.gz"]).code, 0);
+        let mut child = command(home.path(), arguments)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 10];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), String::from_utf8(ended.stderr).unwrap()), (Some(0), String::new()));
+    }
+}
+
+#[test]
+fn the_environment_names_the_directories() {
+    let home = sample_home();
+    fs::rename(home.dirs().patchwork, home.path().join("pw")).unwrap();
+    fs::rename(home.path().join(".claude"), home.path().join("cl")).unwrap();
+    let rows = |command: &mut std::process::Command| {
+        let output = command.output().unwrap();
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["totalRows"].as_u64().unwrap()
+    };
+    let export = ["export", "-fo", "b.gz", "--json"];
+    assert_eq!(rows(&mut command(home.path(), &export)), 0);
+    assert_eq!(rows(command(home.path(), &export).env("PATCHWORK_HOME", "pw")), 184);
+    assert_eq!(rows(command(home.path(), &export).env("CLAUDE_CONFIG_DIR", "cl")), 121);
+    assert_eq!(rows(command(home.path(), &export).env("PATCHWORK_HOME", "").env("CLAUDE_CONFIG_DIR", "")), 0);
+    let arguments = ["export", "-fo", "b.gz", "--json", "--patchwork-dir", "pw", "--activity-dir", "cl/ide"];
+    assert_eq!(rows(command(home.path(), &arguments).env("PATCHWORK_HOME", "nowhere").env_remove("HOME")), 305);
+}
+
+#[test]
+fn sources_are_chosen_and_the_rest_is_named() {
+    let home = sample_home();
+    let run = run(home.path(), &["export", "-o", "b.gz", "--source", "runs", "--source", "activity"]);
+    assert_eq!(run.code, 0);
+    insta::assert_snapshot!(format!("{}---\n{}", run.text(), run.stderr));
+}
+
+#[test]
+fn other_logs_are_bundled_when_asked_for() {
+    let home = sample_home().with("decision_traces.cli.jsonl", RUN).with("activity.jsonl", RUN);
+    let run = run(home.path(), &["export", "-o", "b.gz", "--include-other"]);
+    assert_eq!(run.code, 0);
+    insta::assert_snapshot!(format!("{}---\n{}", run.text(), run.stderr));
+}
+
+#[test]
+fn a_source_that_is_not_there_is_an_error_that_lists_what_is() {
+    let home = sample_home();
+    let unknown = run(home.path(), &["export", "-o", "b.gz", "--source", "run"]);
+    let other = run(home.path(), &["export", "-o", "b.gz", "--source", "outcome-log"]);
+    assert_eq!((unknown.code, other.code), (1, 1));
+    insta::assert_snapshot!(unknown.stderr + &other.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_that_cannot_be_read_stops_the_export() {
+    for (name, what) in [("runs.jsonl", "dir"), ("decision_traces.jsonl", "dangling"), ("runs.jsonl.1", "fifo")] {
+        let home = sample_home();
+        let path = home.dirs().patchwork.join(name);
+        fs::remove_file(&path).unwrap();
+        match what {
+            "dir" => fs::create_dir(&path).unwrap(),
+            "dangling" => std::os::unix::fs::symlink("nowhere", &path).unwrap(),
+            _ => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+        }
+        let before = tree(home.path());
+        let failed = run(home.path(), &["export", "-o", "new/b.gz"]);
+        assert_eq!(failed.code, 1, "{what}");
+        assert!(failed.stderr.contains(name), "{}", failed.stderr);
+        assert_eq!(tree(home.path()), before, "{what}");
+    }
+}
+
+#[test]
+fn rotated_runs_come_before_the_newer_ones() {
+    let home = Home::new().with("runs.jsonl", "{\"seq\":2}\n").with("runs.jsonl.1", "{\"seq\":1}\n");
+    assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
+    let rows = run(home.path(), &["cat", "b.gz", "--source", "runs", "--envelope"]).text();
+    assert_eq!(
+        rows,
+        "{\"source\":\"runs\",\"file\":\"runs.jsonl.1\",\"entry\":{\"seq\":1}}\n{\"source\":\"runs\",\"entry\":{\"seq\":2}}\n"
+    );
+}
+
+#[test]
+fn a_line_too_long_for_the_format_is_refused_with_its_place() {
+    let home = Home::new();
+    let log = fs::File::create(home.dirs().patchwork.join("runs.jsonl")).unwrap();
+    log.set_len((256 << 20) + 2).unwrap();
+    let failed = run(home.path(), &["export", "-o", "b.gz"]);
+    assert_eq!(failed.code, 1);
+    insta::assert_snapshot!(printed(&home, &failed.stderr));
+    assert!(!home.path().join("b.gz").exists());
+}
+
+#[test]
+fn too_many_unparsed_lines_are_refused_with_the_log() {
+    let home = Home::new().with("runs.jsonl", "{}\n\u{1}\n".repeat(6_000_000));
+    let failed = run(home.path(), &["export", "-o", "b.gz"]);
+    assert_eq!(failed.code, 1);
+    insta::assert_snapshot!(printed(&home, &failed.stderr));
+    assert!(!home.path().join("b.gz").exists());
+}

@@ -134,9 +134,12 @@ fn a_link_to_the_target_is_followed_and_stays() {
 #[test]
 fn a_bundle_never_takes_the_place_of_a_log() {
     let home = sample_home();
-    for target in
-        [".patchwork/runs.jsonl", ".patchwork/outcome-log.jsonl", ".claude/ide/activity-3100.jsonl", ".claude/ide/activity-9.jsonl"]
-    {
+    for target in [
+        ".patchwork/runs.jsonl",
+        ".patchwork/outcome-log.jsonl",
+        ".claude/ide/activity-3100.jsonl",
+        ".claude/ide/activity-9.jsonl",
+    ] {
         let before = fs::read(home.path().join(target)).ok();
         let refused = run(home.path(), &["export", "-fo", target]);
         assert_eq!(refused.code, 1, "{target}");

@@ -165,6 +165,8 @@ impl<R: Read> SequentialReader<R> {
             Ok(Status::StreamEnd) => self.state = State::Trailer,
             Ok(_) if at_end && written == 0 => return Err(self.fail(GzipFault::Truncated)),
             Ok(_) => {}
+            // What came out before the damage is handed out first. The next call meets the damage again.
+            Err(_) if written > 0 => {}
             Err(_) => return Err(self.fail(GzipFault::Deflate)),
         }
         Ok(written)

@@ -1,0 +1,236 @@
+//! `cat`, as its users see it.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "common/program.rs"]
+mod program;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Home, bundle};
+use program::{command, run, run_with};
+
+/// A directory with a bundle `b.gz` of `home`.
+fn with_bundle(home: Home) -> Home {
+    fs::write(home.path().join("b.gz"), bundle(&home)).unwrap();
+    home
+}
+
+fn legacy(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy").join(name)
+}
+
+/// Rows of a minute each, from 2026-05-02T10:00:00Z on, in the way of runs.
+fn minutes(n: u64) -> String {
+    (0..n).map(|i| format!("{{\"seq\":{i},\"createdAt\":{}}}\n", 1_777_716_000_000 + i * 60_000)).collect()
+}
+
+#[test]
+fn rows_are_printed_as_they_stood_in_the_log() {
+    let rows = b"\xef\xbb\xbf{\"id\":12345678901234567890,\"x\":1.0}\n{\"b\":1,\"a\":\"\xff\"}\r\n  {\"y\":1e400, \"y\":-0}\t\n{\"s\":\"\\ud800\"}\n{\"a\":\r1}";
+    let (first, rest) = rows.split_at(rows.iter().position(|byte| *byte == b'\n').unwrap() + 1);
+    let log = [first, b"torn {\n\n", rest].concat();
+    let home = with_bundle(Home::new().with("decision_traces.jsonl", log));
+    let printed = run(home.path(), &["cat", "b.gz", "--source", "decision_traces"]);
+    assert_eq!(printed.code, 0);
+    assert_eq!(printed.stdout, [&rows[..], b"\n"].concat());
+}
+
+#[test]
+fn a_log_of_windows_keeps_its_line_ends() {
+    let home = with_bundle(Home::new().with("runs.jsonl", "{\"seq\":1}\r\n{\"seq\":2}\r\n{\"seq\":3}"));
+    assert_eq!(run(home.path(), &["cat", "b.gz"]).text(), "{\"seq\":1}\r\n{\"seq\":2}\r\n{\"seq\":3}\n");
+}
+
+#[test]
+fn sources_and_files_are_chosen_alone_and_together() {
+    let home = Home::new().with("runs.jsonl", "{\"r\":1}\n").with("runs.jsonl.1", "{\"r\":0}\n");
+    let home = with_bundle(
+        home.with_activity("activity-1.jsonl", "{\"a\":1}\n").with_activity("activity-2.jsonl", "{\"a\":2}\n"),
+    );
+    let cat = |arguments: &[&str]| run(home.path(), &[&["cat", "b.gz"], arguments].concat()).text();
+    assert_eq!(cat(&[]), "{\"r\":0}\n{\"r\":1}\n{\"a\":1}\n{\"a\":2}\n");
+    assert_eq!(cat(&["--source", "runs"]), "{\"r\":0}\n{\"r\":1}\n");
+    assert_eq!(cat(&["--source", "runs", "--source", "activity"]), cat(&[]));
+    assert_eq!(cat(&["--file", "runs.jsonl", "--file", "activity-2.jsonl"]), "{\"r\":1}\n{\"a\":2}\n");
+    assert_eq!(cat(&["--source", "activity", "--file", "activity-1.jsonl"]), "{\"a\":1}\n");
+    assert_eq!(
+        cat(&["--file", "activity-2.jsonl", "--envelope"]),
+        "{\"source\":\"activity\",\"file\":\"activity-2.jsonl\",\"entry\":{\"a\":2}}\n"
+    );
+}
+
+#[test]
+fn what_is_not_there_is_an_error_that_lists_what_is() {
+    let home = with_bundle(Home::new().with("runs.jsonl", "{}\n").with_activity("activity-1.jsonl", "{}\n"));
+    let mut messages = String::new();
+    for arguments in [
+        &["--source", "decisions"][..],
+        &["--file", "activity-2.jsonl"],
+        &["--source", "runs", "--file", "activity-1.jsonl"],
+    ] {
+        let failed = run(home.path(), &[&["cat", "b.gz"], arguments].concat());
+        assert_eq!((failed.code, failed.stdout), (1, Vec::new()));
+        messages += &failed.stderr;
+    }
+    insta::assert_snapshot!(messages);
+}
+
+#[test]
+fn both_ends_of_a_range_are_in_it() {
+    let home = with_bundle(Home::new().with("runs.jsonl", minutes(60)));
+    let rows = |arguments: &[&str]| {
+        let printed = run(home.path(), &[&["cat", "b.gz"], arguments].concat());
+        assert_eq!(printed.code, 0, "{}", printed.stderr);
+        let seqs = printed
+            .text()
+            .lines()
+            .map(|row| row[7..].split(',').next().unwrap().parse::<u64>().unwrap())
+            .collect::<Vec<_>>();
+        seqs.first().map(|first| (*first, seqs[seqs.len() - 1], seqs.len()))
+    };
+    assert_eq!(rows(&["--since", "2026-05-02T10:20:00Z"]), Some((20, 59, 40)));
+    assert_eq!(rows(&["--until", "2026-05-02T10:20:00Z"]), Some((0, 20, 21)));
+    assert_eq!(rows(&["--since", "2026-05-02T10:20:00Z", "--until", "2026-05-02T12:25:00+02:00"]), Some((20, 25, 6)));
+    assert_eq!(rows(&["--since", "2026-05-02", "--until", "2026-05-02"]), Some((0, 59, 60)));
+    assert_eq!(rows(&["--since", "2026-05-03"]), None);
+    assert_eq!(rows(&["--until", "2026-05-01"]), None);
+    // The tests' clock stands at the first row.
+    assert_eq!(rows(&["--since", "1h"]), Some((0, 59, 60)));
+    assert_eq!(rows(&["--until", "1h"]), None);
+}
+
+#[test]
+fn rows_without_a_time_are_in_no_range() {
+    let home = with_bundle(Home::new().with("runs.jsonl", "{\"seq\":1}\n[2]\n{\"createdAt\":\"soon\"}\n"));
+    assert_eq!(run(home.path(), &["cat", "b.gz", "--since", "2000-01-01"]).text(), "");
+    assert_eq!(run(home.path(), &["cat", "b.gz"]).text(), "{\"seq\":1}\n[2]\n{\"createdAt\":\"soon\"}\n");
+}
+
+#[test]
+fn a_time_that_is_none_is_a_usage_error() {
+    let home = with_bundle(Home::new().with("runs.jsonl", "{}\n"));
+    let failed = run(home.path(), &["cat", "b.gz", "--since", "yesterday"]);
+    assert_eq!(failed.code, 2);
+    insta::assert_snapshot!(failed.stderr);
+}
+
+#[test]
+fn only_the_chunks_asked_for_are_inflated() {
+    // Ten chunks or so. All but the wanted ones are destroyed: rows that are printed all the same did not need them.
+    let home = Home::new().with("runs.jsonl", minutes(120_000)).with("decision_traces.jsonl", minutes(100));
+    let mut bytes = bundle(&home);
+    let manifest = common::indexed(&bytes).unwrap().manifest().clone();
+    let chunks = &manifest.files[0].chunks;
+    assert!(chunks.len() > 4);
+    let sizes = manifest.files.iter().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed as usize);
+    let start = bytes.len() - 10 - sizes.sum::<usize>();
+    let third = start + chunks[..2].iter().map(|chunk| chunk.compressed as usize).sum::<usize>();
+    let fourth = third + chunks[2].compressed as usize;
+    let decisions = start + chunks.iter().map(|chunk| chunk.compressed as usize).sum::<usize>();
+    for byte in [&(start..third).collect::<Vec<_>>()[..], &(fourth..decisions).collect::<Vec<_>>()].concat() {
+        // The ends of the chunks stay flush points.
+        bytes[byte] ^= u8::from((byte + 1) % 1000 == 0);
+    }
+    fs::write(home.path().join("b.gz"), &bytes).unwrap();
+    let decisions = run(home.path(), &["cat", "b.gz", "--source", "decision_traces"]);
+    assert_eq!((decisions.stderr.as_str(), decisions.text()), ("", minutes(100)));
+    let (since, until) = (chunks[2].first_time.unwrap().to_string(), chunks[2].last_time.unwrap().to_string());
+    let third = run(home.path(), &["cat", "b.gz", "--source", "runs", "--since", &since, "--until", &until]);
+    assert_eq!((third.code, third.text().lines().count() as u64), (0, chunks[2].rows));
+    let all = run(home.path(), &["cat", "b.gz"]);
+    assert_eq!(all.code, 1);
+    assert!(all.stderr.contains("runs.jsonl, rows 1 to "), "{}", all.stderr);
+}
+
+#[test]
+fn damage_ends_it_after_the_intact_rows_and_names_the_place() {
+    let home = Home::new().with("runs.jsonl", minutes(120_000));
+    let mut bytes = bundle(&home);
+    let at = bytes.len() / 2;
+    bytes[at] ^= 0x10;
+    fs::write(home.path().join("b.gz"), &bytes).unwrap();
+    for printed in [run(home.path(), &["cat", "b.gz"]), run_with(home.path(), &["cat", "-"], &bytes)] {
+        assert_eq!(printed.code, 1);
+        let rows = printed.text();
+        assert!(!rows.is_empty() && minutes(120_000).starts_with(&rows));
+        let first_missing = rows.lines().count() + 1;
+        assert!(printed.stderr.contains(&format!("runs.jsonl, rows {first_missing} to ")), "{}", printed.stderr);
+    }
+}
+
+#[test]
+fn a_cut_bundle_gives_every_row_before_the_cut() {
+    let home = Home::new().with("runs.jsonl", minutes(1000));
+    let bytes = bundle(&home);
+    let cut = &bytes[..bytes.len() * 3 / 4];
+    fs::write(home.path().join("b.gz"), cut).unwrap();
+    let printed = run(home.path(), &["cat", "b.gz"]);
+    assert_eq!(printed.code, 1);
+    let rows = printed.text();
+    assert!(rows.lines().count() > 300 && minutes(1000).starts_with(&rows));
+    assert!(
+        printed.stderr.contains(&format!("runs.jsonl, rows {} to 1000", rows.lines().count() + 1)),
+        "{}",
+        printed.stderr
+    );
+    assert!(printed.stderr.contains("the file is cut off"), "{}", printed.stderr);
+}
+
+#[test]
+fn a_bundle_that_was_compressed_again_or_not_at_all_is_read_too() {
+    let home = Home::new().with("runs.jsonl", minutes(50_000)).with("decision_traces.jsonl", minutes(3));
+    let text = common::text_of(&bundle(&home));
+    let gzip = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        std::io::Write::write_all(&mut encoder, text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let (first, second) = text.split_at(text.len() / 3);
+    let members = [gzip(first), gzip(second)].concat();
+    let padded = [gzip(&text), vec![0; 1000]].concat();
+    for (name, bytes) in [("again", gzip(&text)), ("members", members), ("padded", padded), ("plain", text)] {
+        fs::write(home.path().join(name), &bytes).unwrap();
+        let from_file = run(home.path(), &["cat", name, "--source", "decision_traces"]);
+        assert_eq!((from_file.code, from_file.text()), (0, minutes(3)), "{name}");
+        assert_eq!(from_file.stderr.is_empty(), name == "plain", "{name}: {}", from_file.stderr);
+        let from_stream = run_with(home.path(), &["cat", "-", "--source", "decision_traces"], &bytes);
+        assert_eq!((from_stream.code, from_stream.text()), (0, minutes(3)), "{name}");
+    }
+}
+
+#[test]
+fn bundles_of_1_0_are_read() {
+    let home = tempfile::tempdir().unwrap();
+    let plain = legacy("plain.v1.0.jsonl.gz");
+    let path = plain.to_str().unwrap();
+    for (source, log) in [("runs", "patchwork/runs.jsonl"), ("decision_traces", "patchwork/decision_traces.jsonl")] {
+        let printed = run(home.path(), &["cat", path, "--source", source]);
+        assert_eq!((printed.code, printed.stdout), (0, fs::read(legacy("plain").join(log)).unwrap()));
+    }
+    let printed = run(home.path(), &["cat", path, "--file", "activity-3102.jsonl"]);
+    assert_eq!(printed.stdout, fs::read(legacy("plain/ide/activity-3102.jsonl")).unwrap());
+    let odd = run(home.path(), &["cat", legacy("odd.v1.0.jsonl.gz").to_str().unwrap()]);
+    assert_eq!((odd.code, odd.text().lines().count()), (0, 14));
+    assert_eq!(run(home.path(), &["cat", legacy("empty.v1.0.jsonl.gz").to_str().unwrap()]).text(), "");
+}
+
+#[test]
+fn the_summary_is_json_on_standard_error() {
+    let home = with_bundle(Home::new().with("runs.jsonl", minutes(3)));
+    let printed = run(home.path(), &["cat", "b.gz", "--json", "--since", "2026-05-02T10:01:00Z"]);
+    assert_eq!(printed.code, 0);
+    insta::assert_snapshot!(printed.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_standard_output_is_an_error() {
+    let home = with_bundle(Home::new().with("runs.jsonl", minutes(3)));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let failed = command(home.path(), &["cat", "b.gz"]).stdout(full).output().unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    insta::assert_snapshot!(String::from_utf8(failed.stderr).unwrap());
+}

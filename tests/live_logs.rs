@@ -1,0 +1,115 @@
+//! Logs are read as they were when they were opened, whatever their writers do meanwhile.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use common::{Home, bundle, indexed, restore_all};
+use patchwork_traces::ErrorKind;
+use patchwork_traces::sources::{OpenLog, Wanted, discover};
+
+fn open_runs(home: &Home) -> OpenLog {
+    let discovery = discover(&home.dirs(), &Wanted::default()).unwrap();
+    discovery.groups[0].open().unwrap().remove(0)
+}
+
+fn read(mut log: OpenLog) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    log.read_to_end(&mut content).map(|_| content)
+}
+
+fn append(path: &Path, text: &str) {
+    OpenOptions::new().append(true).create(true).open(path).unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn what_is_appended_after_opening_is_not_read() {
+    let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n");
+    let log = open_runs(&home);
+    append(&home.dirs().patchwork.join("runs.jsonl"), "{\"seq\":2}\n");
+    assert_eq!(read(log).unwrap(), b"{\"seq\":1}\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_log_that_is_replaced_after_opening_is_read_as_it_was() {
+    let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n").with("new", "{}\n");
+    let log = open_runs(&home);
+    fs::rename(home.dirs().patchwork.join("new"), home.dirs().patchwork.join("runs.jsonl")).unwrap();
+    assert_eq!(read(log).unwrap(), b"{\"seq\":1}\n");
+}
+
+#[test]
+fn a_log_that_shrinks_after_opening_is_an_error_that_says_so() {
+    let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n{\"seq\":2}\n");
+    let log = open_runs(&home);
+    OpenOptions::new().write(true).open(home.dirs().patchwork.join("runs.jsonl")).unwrap().set_len(10).unwrap();
+    let error = read(log).unwrap_err().downcast::<patchwork_traces::Error>().unwrap();
+    assert!(matches!(error.kind(), ErrorKind::LogShrank { opened: 20, read: 10 }), "{error}");
+}
+
+/// Appends rows and rotates as Patchwork does: older rows are moved out before the file is replaced.
+fn write_and_rotate(dir: &Path, stop: &AtomicBool) {
+    let (runs, older) = (dir.join("runs.jsonl"), dir.join("runs.jsonl.1"));
+    let mut kept: Vec<u32> = Vec::new();
+    for seq in 1.. {
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        append(&runs, &format!("{{\"seq\":{seq}}}\n"));
+        kept.push(seq);
+        if kept.len() == 40 {
+            let newer = kept.split_off(20);
+            let lines = |rows: &[u32]| rows.iter().map(|seq| format!("{{\"seq\":{seq}}}\n")).collect::<String>();
+            append(&older, &lines(&kept));
+            fs::write(dir.join("tmp"), lines(&newer)).unwrap();
+            fs::rename(dir.join("tmp"), &runs).unwrap();
+            kept = newer;
+            // Keeps the logs small enough to be exported many times.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Ends the writer also when an assertion fails.
+struct StopOnDrop<'s>(&'s AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The numbers of all whole rows.
+fn seqs(log: &[u8]) -> Vec<u32> {
+    let rows = String::from_utf8_lossy(log);
+    rows.lines().filter_map(|row| row.strip_prefix("{\"seq\":")?.strip_suffix('}')?.parse().ok()).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn rotation_during_an_export_makes_no_hole() {
+    let home = Home::new().with("runs.jsonl", "");
+    let (dir, stop) = (home.dirs().patchwork, AtomicBool::new(false));
+    let mut most = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| write_and_rotate(&dir, &stop));
+        let _stops = StopOnDrop(&stop);
+        for _ in 0..100 {
+            let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+            let mut rows = logs.get("runs.jsonl.1").map(|log| seqs(log)).unwrap_or_default();
+            rows.extend(seqs(&logs["runs.jsonl"]));
+            rows.sort_unstable();
+            rows.dedup();
+            let expected: Vec<u32> = (1..).take(rows.len()).collect();
+            assert_eq!(rows, expected);
+            most = most.max(rows.len());
+        }
+    });
+    assert!(most > 40, "no rotation was met, only {most} rows");
+}

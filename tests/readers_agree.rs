@@ -1,0 +1,100 @@
+//! The indexed and the sequential reader agree on every bundle, whole or damaged.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Home, bundle, indexed, sequential};
+use patchwork_traces::bundle::{Bundle, Selection};
+use patchwork_traces::{Error, Result};
+use proptest::prelude::*;
+use std::sync::LazyLock;
+
+/// All rows that a reader gives, and the error that ends them, if one does.
+fn rows(opened: Result<Bundle<'_>>) -> (Vec<(usize, u64, Vec<u8>)>, Option<Error>) {
+    let mut all = Vec::new();
+    let read = || -> Result<()> {
+        let mut rows = opened?.rows(&Selection::default())?;
+        while let Some(row) = rows.next_row()? {
+            all.push((row.file, row.number, row.line.to_vec()));
+        }
+        Ok(())
+    };
+    let ended = read().err();
+    (all, ended)
+}
+
+/// A bundle of several files, one of them with several chunks.
+static SAMPLE: LazyLock<Vec<u8>> = LazyLock::new(sample);
+
+fn sample() -> Vec<u8> {
+    let run = |i: u64| {
+        format!(
+            "{{\"seq\":{i},\"createdAt\":{},\"text\":\"{:032x}\"}}\n",
+            1_777_716_000_000 + i,
+            u128::from(i) * 0x9e37_79b9_7f4a_7c15
+        )
+    };
+    let runs: String = (0..20_000).map(run).collect();
+    let few: String = (0..5).map(run).collect();
+    bundle(
+        &Home::new()
+            .with("runs.jsonl", runs)
+            .with("decision_traces.jsonl", &few)
+            .with_activity("activity-1.jsonl", few),
+    )
+}
+
+/// All its rows.
+static ALL: LazyLock<Vec<(usize, u64, Vec<u8>)>> = LazyLock::new(|| rows(sequential(&SAMPLE)).0);
+
+fn assert_agreement(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let (one, one_ended) = rows(indexed(bytes));
+    let (other, other_ended) = rows(sequential(bytes));
+    let text = |error: &Option<Error>| error.as_ref().map(ToString::to_string);
+    prop_assert_eq!(text(&one_ended), text(&other_ended));
+    prop_assert!(one == other, "{} and {} rows", one.len(), other.len());
+    prop_assert!(ALL.starts_with(&one), "rows that the sound bundle does not have");
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn on_bundles_with_a_changed_byte(at in any::<prop::sample::Index>(), mask in 1u8..) {
+        let mut bytes = SAMPLE.clone();
+        let at = at.index(bytes.len());
+        bytes[at] ^= mask;
+        assert_agreement(&bytes)?;
+    }
+
+    #[test]
+    fn on_bundles_that_are_cut(at in any::<prop::sample::Index>()) {
+        assert_agreement(&SAMPLE[..at.index(SAMPLE.len())])?;
+    }
+
+    #[test]
+    fn on_bundles_with_something_behind_them(tail in proptest::collection::vec(any::<u8>(), 1..20)) {
+        assert_agreement(&[&SAMPLE[..], &tail].concat())?;
+    }
+
+    #[test]
+    fn on_bundles_with_zeroed_blocks(at in any::<prop::sample::Index>(), length in 1usize..8192) {
+        let mut bytes = SAMPLE.clone();
+        let at = at.index(bytes.len());
+        let end = (at + length).min(bytes.len());
+        bytes[at..end].fill(0);
+        assert_agreement(&bytes)?;
+    }
+}
+
+#[test]
+fn on_a_sound_bundle_in_every_way_of_reading() {
+    let (one, ended) = rows(indexed(&SAMPLE));
+    assert!(ended.is_none());
+    assert_eq!(one.len(), 20_010);
+    assert_eq!(one, rows(sequential(&SAMPLE)).0);
+    let text = common::text_of(&SAMPLE);
+    assert_eq!(one, rows(indexed(&text)).0);
+    assert_eq!(one, rows(sequential(&text)).0);
+}

@@ -39,19 +39,8 @@ const STEPS: [(&str, &[&str]); 5] = [
     ("Look into the bundle.", &["inspect", "traces.jsonl.gz"]),
     ("Read one source, exactly as it stood in its log.", &["cat", "traces.jsonl.gz", "--source", "decision_traces"]),
     (
-        "Read what happened in one hour, from several logs.",
-        &[
-            "cat",
-            "traces.jsonl.gz",
-            "--source",
-            "activity",
-            "--source",
-            "runs",
-            "--since",
-            "2026-05-18T14:00:00Z",
-            "--until",
-            "2026-05-18T15:00:00Z",
-        ],
+        "Read the last hours of several sources.",
+        &["cat", "traces.jsonl.gz", "--source", "activity", "--source", "runs", "--since", "2026-05-22T10:00:00Z"],
     ),
     ("Ask for what is not there.", &["cat", "traces.jsonl.gz", "--source", "decisions"]),
 ];

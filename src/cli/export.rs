@@ -59,11 +59,11 @@ pub struct ExportArgs {
 /// Where the logs are.
 #[derive(Debug, Args)]
 pub struct DirArgs {
-    /// Patchwork's directory [default: $PATCHWORK_HOME, else ~/.patchwork]
+    /// Patchwork's directory [default: `$PATCHWORK_HOME`, else ~/.patchwork]
     #[arg(long, value_name = "DIR")]
     patchwork_dir: Option<PathBuf>,
 
-    /// The directory of the activity logs [default: $CLAUDE_CONFIG_DIR/ide, else ~/.claude/ide]
+    /// The directory of the activity logs [default: `$CLAUDE_CONFIG_DIR/ide`, else ~/.claude/ide]
     #[arg(long, value_name = "DIR")]
     activity_dir: Option<PathBuf>,
 }
@@ -131,7 +131,7 @@ struct LeftOutJson {
 }
 
 /// Runs the command.
-pub fn run(args: ExportArgs, json: bool) -> Outcome {
+pub fn run(args: &ExportArgs, json: bool) -> Outcome {
     let dirs = args.dirs.resolve()?;
     let exported_at = time::now()?;
     let to_stdout = args.output.as_deref() == Some(Path::new("-"));
@@ -153,7 +153,7 @@ pub fn run(args: ExportArgs, json: bool) -> Outcome {
         Some(target) => export_to_file(&discovery, &options, target, &Bar::new())?,
         None => export(&discovery, &options, stdout().lock(), STDOUT, &Bar::new())?,
     };
-    print_notes(&args, &discovery);
+    print_notes(args, &discovery);
     let shown = target.map(|_| path.as_path());
     let text = if json { output::json_text(&as_json(&report, &discovery, shown))? } else { as_text(&report, shown) };
     match shown {

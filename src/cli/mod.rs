@@ -57,7 +57,7 @@ impl Cli {
     fn run(self) -> Outcome {
         let json = self.json;
         match self.command {
-            Command::Export(args) => export::run(args, json),
+            Command::Export(args) => export::run(&args, json),
             Command::Inspect(args) => inspect::run(&args, json),
             Command::Cat(args) => cat::run(args, json),
             Command::Schema(args) => schema::run(&args),

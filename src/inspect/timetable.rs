@@ -7,11 +7,11 @@ use crate::format::{Manifest, SourceName, Timeline, Timestamp};
 /// The most columns of the axis.
 const MAX_COLUMNS: i64 = 60;
 
-/// Rows this rare at an end of the axis may be left off it...
+/// One in so many rows may be left off an end of the axis...
 const RARE: u64 = 200;
 
-/// ... when the axis becomes this much shorter by that.
-const MUCH_SHORTER: i64 = 4;
+/// ... when it lies so many times the length of the rest away.
+const FAR: i64 = 3;
 
 /// Rows over time, per source, in columns of equal width.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,8 +93,9 @@ impl Axis {
         let (first, last) = (bins.bins.first()?.0, bins.bins.last()?.0);
         let common_first = first_common(bins.bins.iter(), rare)?;
         let common_last = first_common(bins.bins.iter().rev(), rare)?;
-        let much_shorter = (last - first) / MUCH_SHORTER > (common_last - common_first);
-        let (first, last) = if much_shorter { (common_first, common_last) } else { (first, last) };
+        let far = FAR * (common_last - common_first + 1);
+        let first = if common_first - first > far { common_first } else { first };
+        let last = if last - common_last > far { common_last } else { last };
         Some(Self { step_ms: bins.step_ms, first, last })
     }
 

@@ -1,0 +1,90 @@
+//! How fast the parts are, in bytes a second: `cargo bench`.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::io::{Cursor, Read};
+use std::num::NonZeroUsize;
+
+use divan::counter::BytesCount;
+use divan::{Bencher, black_box};
+use patchwork_traces::bundle::{Bundle, Selection};
+use patchwork_traces::export::{ExportOptions, export};
+use patchwork_traces::format::line::classify;
+use patchwork_traces::format::{TimeKey, Timestamp};
+use patchwork_traces::gzip::{Deflater, Level, SequentialReader};
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::sources::{Dirs, Wanted, discover};
+
+fn main() {
+    divan::main();
+}
+
+/// About 8 MiB of rows with 400 bytes each.
+fn log() -> Vec<u8> {
+    let words = ["review", "merge", "branch", "fix", "import", "test", "error", "café", "module"];
+    let row = |i: u64| {
+        let text: Vec<_> = (0..50).map(|j| words[((i * 31 + j * 17 + i / (j + 1)) % 9) as usize]).collect();
+        format!(
+            "{{\"seq\":{i},\"taskId\":\"{:032x}\",\"createdAt\":{},\"outputTail\":\"{}\"}}\n",
+            u128::from(i) << 40,
+            1_777_716_000_000 + i,
+            text.join(" ")
+        )
+    };
+    (0..20_000).map(row).collect::<String>().into_bytes()
+}
+
+fn bundle() -> Vec<u8> {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("runs.jsonl"), log()).unwrap();
+    let dirs = Dirs { patchwork: home.path().to_owned(), activity: home.path().join("ide") };
+    let options = ExportOptions {
+        generator: "bench".to_owned(),
+        exported_at: Timestamp::from_millis(0).unwrap(),
+        level: Level::default(),
+        threads: NonZeroUsize::MIN,
+        work_dir: std::env::temp_dir(),
+    };
+    let mut bundle = Vec::new();
+    export(&discover(&dirs, &Wanted::default()).unwrap(), &options, &mut bundle, "memory", &NoProgress).unwrap();
+    bundle
+}
+
+#[divan::bench]
+fn classify_rows(bencher: Bencher) {
+    let log = log();
+    bencher.counter(BytesCount::of_slice(&log)).bench(|| {
+        let rows = log
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| classify(black_box(line), &[TimeKey::Millis("createdAt")]));
+        rows.count()
+    });
+}
+
+#[divan::bench(args = [1, 6, 9])]
+fn deflate(bencher: Bencher, level: u8) {
+    let log = log();
+    let mut deflater = Deflater::new(Level::new(level).unwrap());
+    bencher.counter(BytesCount::new(1usize << 20)).bench_local(|| deflater.deflate(&log[..1 << 20]).unwrap());
+}
+
+#[divan::bench]
+fn inflate_from_the_start(bencher: Bencher) {
+    let bundle = bundle();
+    bencher
+        .counter(BytesCount::new(log().len()))
+        .bench(|| std::io::copy(&mut SequentialReader::new(&bundle[..]).take(u64::MAX), &mut std::io::sink()).unwrap());
+}
+
+#[divan::bench]
+fn read_rows_by_chunks(bencher: Bencher) {
+    let bundle = bundle();
+    bencher.counter(BytesCount::new(log().len())).bench(|| {
+        let mut rows =
+            Bundle::from_seekable(Cursor::new(&bundle), "bench").unwrap().rows(&Selection::default()).unwrap();
+        let mut count = 0;
+        while rows.next_row().unwrap().is_some() {
+            count += 1;
+        }
+        count
+    });
+}

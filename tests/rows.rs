@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Home, bundle, indexed};
+use common::{Home, bundle, indexed, restore_all, text_of};
 use patchwork_traces::format::ManifestFile;
 
 /// The manifest's entry of the one log of a home.
@@ -45,4 +45,18 @@ fn a_key_without_a_time_does_not_hide_the_time_at_another() {
         let home = Home::new().with("facts.jsonl", format!("{row}\n"));
         assert_eq!(times(&home), (time.clone(), time.clone()), "{row}");
     }
+}
+
+#[test]
+fn only_line_feeds_end_a_line_whatever_the_reader() {
+    let separators = ["\r", "\u{b}", "\u{c}", "\u{1c}", "\u{1d}", "\u{1e}", "\u{85}", "\u{2028}", "\u{2029}"];
+    let rows = separators.map(|separator| format!("{{\"a\":\"x\u{2028}y\"}}{separator}\n{{\"b\":\"{separator}\"}}\n"));
+    let log = rows.concat() + "{\"c\":\r1}\ntorn \u{2028}\u{2029}\u{85} \u{b}";
+    let bundle = bundle(&Home::new().with("runs.jsonl", &log).with("\u{2028}.jsonl", "{}\n"));
+    let text = String::from_utf8(text_of(&bundle)).unwrap();
+    assert!(text.contains(r#""entry":{"a":"x\u2028y"},"original""#));
+    for separator in separators {
+        assert!(!text.contains(separator), "{separator:?} stands unescaped in the bundle");
+    }
+    assert_eq!(restore_all(indexed(&bundle).unwrap()).unwrap()["runs.jsonl"], log.as_bytes());
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::exact::ExactLine;
 use super::limits::{MAX_COUNT, MAX_MANIFEST_BYTES};
 use super::name::{Base, FileName, SourceName};
+use super::text::escape_line_separators;
 use super::time::Timestamp;
 use super::timeline::Timeline;
 use super::version::{MANIFEST_TYPE, MINOR, VERSION};
@@ -205,7 +206,8 @@ impl Manifest {
     /// # Errors
     /// [`ErrorKind::ManifestTooLong`].
     pub fn encode(&self) -> Result<Vec<u8>, ErrorKind> {
-        let line = serde_json::to_vec(self).unwrap_or_default();
+        let line = serde_json::to_string(self).unwrap_or_default();
+        let line = escape_line_separators(line.into()).into_owned().into_bytes();
         if line.is_empty() || line.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES });
         }

@@ -34,6 +34,26 @@ fn times_at_the_ends_of_the_range_count_and_those_beyond_do_not() {
 }
 
 #[test]
+fn fractions_of_a_millisecond_are_cut_off_towards_1970() {
+    let activity = |row: &str| times(&Home::new().with_activity("activity.jsonl", format!("{row}\n"))).0;
+    for (written, read) in [
+        ("2026-05-02T12:00:00.123999999+02:00", "2026-05-02T10:00:00.123Z"),
+        ("2026-05-02T10:00:00Z", "2026-05-02T10:00:00.000Z"),
+        ("1969-12-31T23:59:59.9985Z", "1969-12-31T23:59:59.999Z"),
+    ] {
+        assert_eq!(activity(&format!("{{\"timestamp\":\"{written}\"}}")).as_deref(), Some(read), "{written}");
+    }
+    let runs = |millis: &str| times(&Home::new().with("runs.jsonl", format!("{{\"createdAt\":{millis}}}\n"))).0;
+    for (written, read) in [
+        ("1777716000000.9", "2026-05-02T10:00:00.000Z"),
+        ("1.777716e12", "2026-05-02T10:00:00.000Z"),
+        ("-1.9", "1969-12-31T23:59:59.999Z"),
+    ] {
+        assert_eq!(runs(written).as_deref(), Some(read), "{written}");
+    }
+}
+
+#[test]
 fn a_key_without_a_time_does_not_hide_the_time_at_another() {
     let time = Some("2026-05-02T10:00:00.000Z".to_owned());
     for row in [

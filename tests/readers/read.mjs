@@ -16,18 +16,25 @@ function linesByReadline() {
   return createInterface({ input: createReadStream(bundle).pipe(createGunzip()), crlfDelay: Infinity });
 }
 
-const counts = new Map();
-let manifest;
-for await (const line of way === "readline" ? linesByReadline() : linesByZlib()) {
-  const row = JSON.parse(line);
-  if (manifest === undefined) {
-    manifest = row;
-    if (manifest.type !== "manifest" || manifest.version !== 1) throw new Error("the first line is no manifest");
-    continue;
+async function main() {
+  const counts = new Map();
+  let manifest;
+  for await (const line of way === "readline" ? linesByReadline() : linesByZlib()) {
+    const row = JSON.parse(line);
+    if (manifest === undefined) {
+      manifest = row;
+      if (manifest.type !== "manifest" || manifest.version !== 1) throw new Error("the first line is no manifest");
+      continue;
+    }
+    const name = `${row.source}\t${row.file === undefined ? `${row.source}.jsonl` : row.file}`;
+    const [rows, ids] = counts.get(name) || [0, 0];
+    const isObject = row.entry !== null && typeof row.entry === "object" && !Array.isArray(row.entry);
+    counts.set(name, [rows + 1, ids + ((isObject && row.entry.id) || 0)]);
   }
-  const name = `${row.source}\t${row.file ?? `${row.source}.jsonl`}`;
-  const [rows, ids] = counts.get(name) ?? [0, 0];
-  const isObject = row.entry !== null && typeof row.entry === "object" && !Array.isArray(row.entry);
-  counts.set(name, [rows + 1, ids + (isObject ? (row.entry.id ?? 0) : 0)]);
+  console.log([...counts].map(([name, [rows, ids]]) => `${name}\t${rows}\t${ids}`).sort().join("\n"));
 }
-console.log([...counts].map(([name, [rows, ids]]) => `${name}\t${rows}\t${ids}`).sort().join("\n"));
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

@@ -26,10 +26,9 @@ fn expected(key: &str, in_list: bool) -> &'static str {
         "lineEnding" => "\"lf\" or \"crlf\"",
         "finalNewline" => "true or false",
         "exportedAt" | "firstTime" | "lastTime" => "a time such as \"2026-05-02T10:00:00.000Z\"",
-        "generator" => "a text",
+        "generator" | "text" => "a text",
         "sources" | "files" | "chunks" | "bins" | "unparsed" => "a list",
         "timeline" => "an object with `stepMs` and `bins`",
-        "text" => "a text",
         _ => "what FORMAT.md says",
     }
 }

@@ -30,11 +30,7 @@ fn published_schemas_are_current() {
             std::fs::write(&path, &current).unwrap();
         }
         let published = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            published == current,
-            "{} is stale; run: UPDATE_SCHEMAS=1 cargo test --no-default-features --test schema",
-            path.display()
-        );
+        assert!(published == current, "{} is stale; run: UPDATE_SCHEMAS=1 cargo test --test schema", path.display());
     }
 }
 

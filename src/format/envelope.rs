@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::exact::ExactLine;
 use super::name::{FileName, SourceName};
+use super::text::escape_line_separators;
 use crate::error::RowFault;
 
 /// One row as it stands in a bundle.
@@ -98,10 +99,10 @@ impl EnvelopeWriter {
     }
 }
 
-/// JSON of a string, or of a map of strings.
+/// JSON of a string, or of a map of strings, without line separators.
 #[allow(clippy::expect_used, reason = "strings always serialise, and losing one silently would be worse than a panic")]
 fn json<T: Serialize + ?Sized>(value: &T) -> String {
-    serde_json::to_string(value).expect("strings serialise")
+    escape_line_separators(serde_json::to_string(value).expect("strings serialise").into()).into_owned()
 }
 
 /// Says why a line that could not be read is no row.

@@ -70,19 +70,14 @@ impl<'de> Visitor<'de> for FindTime<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut best: Option<(usize, Option<Timestamp>)> = None;
+        let mut found = vec![None; self.0.len()];
         while let Some(rank) = map.next_key_seed(KeyRank(self.0))? {
-            let Some(rank) = rank else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let value = map.next_value::<&RawValue>()?;
-            let time = self.0[rank].read(value.get());
-            if best.is_none_or(|(known, found)| rank <= known || found.is_none()) {
-                best = Some((rank, time));
+            match rank {
+                Some(rank) => found[rank] = self.0[rank].read(map.next_value::<&RawValue>()?.get()),
+                None => _ = map.next_value::<IgnoredAny>()?,
             }
         }
-        Ok(best.and_then(|(_, time)| time))
+        Ok(found.into_iter().flatten().next())
     }
 }
 

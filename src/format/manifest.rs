@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::exact::ExactLine;
 use super::limits::{MAX_COUNT, MAX_MANIFEST_BYTES};
 use super::name::{Base, FileName, SourceName};
+use super::text::escape_line_separators;
 use super::time::Timestamp;
 use super::timeline::Timeline;
 use super::version::{MANIFEST_TYPE, MINOR, VERSION};
@@ -30,6 +31,7 @@ pub struct Manifest {
     minor: u64,
     /// The program that wrote the bundle, with its version. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub generator: Option<String>,
     /// When the export began.
     pub exported_at: Timestamp,
@@ -51,7 +53,9 @@ pub struct ManifestFile {
     pub source: SourceName,
     /// Its file name.
     pub relative_path: FileName,
+    /// Which directory it belongs to. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Base")]
     pub(super) base: Option<Base>,
     /// Its rows.
     #[serde(deserialize_with = "count")]
@@ -61,20 +65,29 @@ pub struct ManifestFile {
     #[serde(deserialize_with = "count")]
     #[schemars(range(max = MAX_COUNT))]
     pub bytes: u64,
+    /// The SHA-256 of its bytes. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Sha256Digest")]
     pub(super) sha256: Option<Sha256Digest>,
+    /// What ends a line whose row carries no `original`. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LineEnding")]
     pub(super) line_ending: Option<LineEnding>,
+    /// Whether its last line is terminated. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
     pub(super) final_newline: Option<bool>,
     /// The earliest row time, when rows have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Timestamp")]
     pub first_time: Option<Timestamp>,
     /// The latest row time, when rows have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Timestamp")]
     pub last_time: Option<Timestamp>,
     /// How its rows are spread over time, when rows have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Timeline")]
     pub timeline: Option<Timeline>,
     /// The lines that are no rows, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -157,9 +170,11 @@ pub struct Chunk {
     pub crc32: Crc32,
     /// The earliest time of its rows, when they have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Timestamp")]
     pub first_time: Option<Timestamp>,
     /// The latest time of its rows, when they have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Timestamp")]
     pub last_time: Option<Timestamp>,
 }
 
@@ -205,7 +220,8 @@ impl Manifest {
     /// # Errors
     /// [`ErrorKind::ManifestTooLong`].
     pub fn encode(&self) -> Result<Vec<u8>, ErrorKind> {
-        let line = serde_json::to_vec(self).unwrap_or_default();
+        let line = serde_json::to_string(self).unwrap_or_default();
+        let line = escape_line_separators(line.into()).into_owned().into_bytes();
         if line.is_empty() || line.len() as u64 > MAX_MANIFEST_BYTES {
             return Err(ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES });
         }

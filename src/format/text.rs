@@ -46,13 +46,28 @@ pub(super) fn nests_too_deep(json: &str) -> bool {
 }
 
 /// Cleans valid JSON text: unpaired surrogate escapes become U+FFFD, carriage returns (which valid JSON has only
-/// between tokens) become spaces.
+/// between tokens) become spaces, and line separators are escaped.
 pub(super) fn clean(json: &str) -> Cow<'_, str> {
-    let text = replace_lone_surrogates(json);
+    let text = escape_line_separators(replace_lone_surrogates(json));
     if memchr(b'\r', text.as_bytes()).is_none() {
         return text;
     }
     text.replace('\r', " ").into()
+}
+
+/// Escapes what some readers end a line at although it is no line feed. The text is valid JSON, which has these
+/// characters only inside of strings and never behind a backslash.
+pub(super) fn escape_line_separators(json: Cow<'_, str>) -> Cow<'_, str> {
+    const ESCAPES: [(char, &str); 3] = [('\u{85}', "\\u0085"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")];
+    let mut json = json;
+    if !json.is_ascii() {
+        for (separator, escape) in ESCAPES {
+            if json.contains(separator) {
+                json = json.replace(separator, escape).into();
+            }
+        }
+    }
+    json
 }
 
 fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A point in time, in milliseconds since 1970-01-01T00:00:00Z, between the years 0001 and 9999.
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z, between the years 0001 and 9998.
 ///
 /// Displayed and serialised as RFC 3339 with three decimals and `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,9 +16,10 @@ pub struct Timestamp(i64);
 
 impl Timestamp {
     const EARLIEST: i64 = -62_135_596_800_000;
-    const LATEST: i64 = 253_402_300_799_999;
+    /// The end of 9998: the time library does not reach the end of 9999, and `9999-12-31` means "never", not a time.
+    const LATEST: i64 = 253_370_764_799_999;
 
-    /// The point `millis` milliseconds after 1970 began, if it lies between the years 0001 and 9999.
+    /// The point `millis` milliseconds after 1970 began, if it lies between the years 0001 and 9998.
     #[must_use]
     pub fn from_millis(millis: i64) -> Option<Self> {
         (Self::EARLIEST..=Self::LATEST).contains(&millis).then_some(Self(millis))

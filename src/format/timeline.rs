@@ -49,7 +49,7 @@ const STEPS_MS: [u64; 27] = [
 #[serde(rename_all = "camelCase")]
 pub struct Timeline {
     /// The width of a bin in milliseconds.
-    #[schemars(range(min = 1000))]
+    #[schemars(extend("enum" = STEPS_MS))]
     pub step_ms: u64,
     /// Pairs of a bin's number and its rows, in order: bin `n` holds the times from `n * stepMs` to before
     /// `(n + 1) * stepMs`, in milliseconds since 1970.

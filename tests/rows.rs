@@ -1,0 +1,82 @@
+//! What a bundle shows of rows that are valid JSON and still trip readers, and the times it finds in them.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Home, bundle, indexed, restore_all, text_of};
+use patchwork_traces::format::ManifestFile;
+
+/// The manifest's entry of the one log of a home.
+fn only_file(home: &Home) -> ManifestFile {
+    indexed(&bundle(home)).unwrap().manifest().files[0].clone()
+}
+
+/// The first and last time of a log, as the manifest writes them.
+fn times(home: &Home) -> (Option<String>, Option<String>) {
+    let file = only_file(home);
+    (file.first_time.map(|time| time.to_string()), file.last_time.map(|time| time.to_string()))
+}
+
+#[test]
+fn times_at_the_ends_of_the_range_count_and_those_beyond_do_not() {
+    for (millis, time) in [
+        ("-62135596800000", "0001-01-01T00:00:00.000Z"),
+        ("-1", "1969-12-31T23:59:59.999Z"),
+        ("253370764799999", "9998-12-31T23:59:59.999Z"),
+    ] {
+        let home = Home::new().with("runs.jsonl", format!("{{\"createdAt\":{millis}}}\n"));
+        assert_eq!(times(&home), (Some(time.to_owned()), Some(time.to_owned())));
+    }
+    for millis in ["-62135596800001", "253370764800000", "253402300799999", "1e400", "9223372036854775808"] {
+        let home = Home::new().with("runs.jsonl", format!("{{\"createdAt\":{millis}}}\n"));
+        assert_eq!(times(&home), (None, None), "{millis}");
+    }
+}
+
+#[test]
+fn fractions_of_a_millisecond_are_cut_off_towards_1970() {
+    let activity = |row: &str| times(&Home::new().with_activity("activity.jsonl", format!("{row}\n"))).0;
+    for (written, read) in [
+        ("2026-05-02T12:00:00.123999999+02:00", "2026-05-02T10:00:00.123Z"),
+        ("2026-05-02T10:00:00Z", "2026-05-02T10:00:00.000Z"),
+        ("1969-12-31T23:59:59.9985Z", "1969-12-31T23:59:59.999Z"),
+    ] {
+        assert_eq!(activity(&format!("{{\"timestamp\":\"{written}\"}}")).as_deref(), Some(read), "{written}");
+    }
+    let runs = |millis: &str| times(&Home::new().with("runs.jsonl", format!("{{\"createdAt\":{millis}}}\n"))).0;
+    for (written, read) in [
+        ("1777716000000.9", "2026-05-02T10:00:00.000Z"),
+        ("1.777716e12", "2026-05-02T10:00:00.000Z"),
+        ("-1.9", "1969-12-31T23:59:59.999Z"),
+    ] {
+        assert_eq!(runs(written).as_deref(), Some(read), "{written}");
+    }
+}
+
+#[test]
+fn a_key_without_a_time_does_not_hide_the_time_at_another() {
+    let time = Some("2026-05-02T10:00:00.000Z".to_owned());
+    for row in [
+        r#"{"createdAt":null,"timestamp":"2026-05-02T10:00:00.000Z"}"#,
+        r#"{"timestamp":"2026-05-02T10:00:00.000Z","createdAt":null}"#,
+        r#"{"createdAt":5,"timestamp":"2026-05-02T10:00:00.000Z","createdAt":"x"}"#,
+        r#"{"timestamp":"1999-01-01T00:00:00Z","createdAt":5,"createdAt":1777716000000}"#,
+    ] {
+        let home = Home::new().with("facts.jsonl", format!("{row}\n"));
+        assert_eq!(times(&home), (time.clone(), time.clone()), "{row}");
+    }
+}
+
+#[test]
+fn only_line_feeds_end_a_line_whatever_the_reader() {
+    let separators = ["\r", "\u{b}", "\u{c}", "\u{1c}", "\u{1d}", "\u{1e}", "\u{85}", "\u{2028}", "\u{2029}"];
+    let rows = separators.map(|separator| format!("{{\"a\":\"x\u{2028}y\"}}{separator}\n{{\"b\":\"{separator}\"}}\n"));
+    let log = rows.concat() + "{\"c\":\r1}\ntorn \u{2028}\u{2029}\u{85} \u{b}";
+    let bundle = bundle(&Home::new().with("runs.jsonl", &log).with("\u{2028}.jsonl", "{}\n"));
+    let text = String::from_utf8(text_of(&bundle)).unwrap();
+    assert!(text.contains(r#""entry":{"a":"x\u2028y"},"original""#));
+    for separator in separators {
+        assert!(!text.contains(separator), "{separator:?} stands unescaped in the bundle");
+    }
+    assert_eq!(restore_all(indexed(&bundle).unwrap()).unwrap()["runs.jsonl"], log.as_bytes());
+}

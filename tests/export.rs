@@ -234,6 +234,26 @@ fn other_logs_are_bundled_when_asked_for() {
     insta::assert_snapshot!(format!("{}---\n{}", run.text(), run.stderr));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_name_that_cannot_stand_in_a_bundle_is_left_out_or_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    for name in [&b"n\xffo.jsonl"[..], b"bell\x07.jsonl"] {
+        let home = sample_home();
+        fs::write(home.dirs().patchwork.join(std::ffi::OsStr::from_bytes(name)), RUN).unwrap();
+        let without = run(home.path(), &["export", "-o", "b.gz"]);
+        assert_eq!(without.code, 0);
+        assert!(
+            without.stderr.contains("\u{fffd}") && without.stderr.contains("outcome-log.jsonl"),
+            "{}",
+            without.stderr
+        );
+        let with = run(home.path(), &["export", "-fo", "b.gz", "--include-other"]);
+        assert_eq!(with.code, 1);
+        assert!(with.stderr.contains("this log's name cannot stand in a bundle"), "{}", with.stderr);
+    }
+}
+
 #[test]
 fn a_source_that_is_not_there_is_an_error_that_lists_what_is() {
     let home = sample_home();

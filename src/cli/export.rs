@@ -185,7 +185,7 @@ fn print_notes(args: &ExportArgs, discovery: &Discovery) {
     ] {
         let left_out = discovery.left_out.iter().filter(|log| log.reason == reason);
         let names: Vec<_> =
-            left_out.filter_map(|log| log.path.file_name()).map(|name| name.display().to_string()).collect();
+            left_out.filter_map(|log| log.path.file_name()).map(|name| output::safe(&name.to_string_lossy())).collect();
         if !names.is_empty() {
             note(&format!("not bundled: {} ({why})", names.join(", ")));
         }

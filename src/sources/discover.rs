@@ -161,10 +161,9 @@ fn known_groups(source: &'static Source, dir: &Path) -> Result<Vec<Group>> {
         return Ok(if group.logs.is_empty() { Vec::new() } else { vec![group] });
     };
     let mut groups = Vec::new();
-    for name in names_in(dir)?.iter().filter(|name| accepts(name)) {
-        let path = dir.join(name);
+    for (name, path) in paths_in(dir)?.into_iter().filter(|(name, _)| accepts(name)) {
         if let Some(bytes) = log_length(&path)? {
-            groups.push(Group::single(log(source.name, name, source.base, path, bytes)?));
+            groups.push(Group::single(log(source.name, &name, source.base, path, bytes)?));
         }
     }
     Ok(groups)
@@ -172,6 +171,9 @@ fn known_groups(source: &'static Source, dir: &Path) -> Result<Vec<Group>> {
 
 fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Result<Log> {
     let bad_name = |fault| Error::from(ErrorKind::LogName(fault)).in_subject(&path.display().to_string());
+    if path.file_name().is_some_and(|name| name.to_str().is_none()) {
+        return Err(bad_name(NameFault::NotUnicode));
+    }
     let id = LogId {
         source: SourceName::new(source).map_err(bad_name)?,
         name: FileName::new(name).map_err(bad_name)?,
@@ -180,14 +182,15 @@ fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Resul
     Ok(Log { id, bytes, times: times_of(source), path })
 }
 
-/// Name, place and length of the logs in the Patchwork directory that are not in the catalogue, sorted.
+/// Name, place and length of the logs in the Patchwork directory that are not in the catalogue, sorted. What is not
+/// Unicode in a name is U+FFFD there.
 fn other_logs(dirs: &Dirs) -> Result<Vec<(String, PathBuf, u64)>> {
     let one_dir = dirs.patchwork == dirs.activity;
     let is_known =
         |name: &str| CATALOGUE.iter().any(|source| (one_dir || source.base == Base::Patchwork) && source.allows(name));
     let mut others = Vec::new();
-    for name in names_in(&dirs.patchwork)?.into_iter().filter(|name| name.ends_with(LOG_SUFFIX) && !is_known(name)) {
-        let path = dirs.patchwork.join(&name);
+    let is_other = |name: &str| name.ends_with(LOG_SUFFIX) && !is_known(name);
+    for (name, path) in paths_in(&dirs.patchwork)?.into_iter().filter(|(name, _)| is_other(name)) {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => others.push((name, path, metadata.len())),
             // A directory or a dangling link of this name is nobody's log.
@@ -216,27 +219,22 @@ fn check_asked_for(wanted: &Wanted, others: &[(String, PathBuf, u64)]) -> Result
     Ok(())
 }
 
-/// The sorted names in a directory. One that is not there has none.
-fn names_in(dir: &Path) -> Result<Vec<String>> {
+/// What is in a directory, by name, sorted. One that is not there has nothing. What is not Unicode in a name is U+FFFD
+/// there, but not in the path.
+fn paths_in(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
     let listed = |error| Error::io(IoAction::List, dir, error);
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(listed(error)),
     };
-    let mut names = Vec::new();
+    let mut paths = Vec::new();
     for entry in entries {
-        match entry.map_err(listed)?.file_name().into_string() {
-            Ok(name) => names.push(name),
-            Err(name) if name.as_encoded_bytes().ends_with(LOG_SUFFIX.as_bytes()) => {
-                let path = dir.join(name).display().to_string();
-                return Err(Error::from(ErrorKind::LogName(NameFault::NotUnicode)).in_subject(&path));
-            }
-            Err(_) => {}
-        }
+        let name = entry.map_err(listed)?.file_name();
+        paths.push((name.to_string_lossy().into_owned(), dir.join(name)));
     }
-    names.sort();
-    Ok(names)
+    paths.sort();
+    Ok(paths)
 }
 
 /// The length of the log at `path`. `None` when nothing is there.

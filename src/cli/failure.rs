@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use patchwork_traces::{Error, ErrorKind};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::output::{STDOUT, print_beside};
@@ -59,17 +60,47 @@ impl From<ErrorKind> for Failure {
     }
 }
 
-/// An error as `--json` prints it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonError<'a> {
+/// An error as `--json` prints it, on one line of standard error.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Error of patchwork-traces with --json, on standard error")]
+pub struct ErrorJson {
+    error: ErrorDetail,
+}
+
+/// What went wrong, where, and what to do next.
+#[derive(Serialize, JsonSchema)]
+struct ErrorDetail {
+    /// The place and what went wrong, for people.
     message: String,
+    /// What to do next, for people.
     hint: String,
-    subject: Option<&'a str>,
-    file: Option<&'a str>,
+    /// The file on disk.
+    subject: Option<String>,
+    /// The log inside the bundle.
+    file: Option<String>,
+    /// The first and the last row of that log, from 1.
     rows: Option<(u64, u64)>,
+    /// The line, from 1.
     line: Option<u64>,
+    /// The byte, from 0.
     byte: Option<u64>,
+}
+
+impl From<&Error> for ErrorJson {
+    fn from(error: &Error) -> Self {
+        let at = error.position().clone();
+        let (message, hint) = (error.to_string(), error.hint());
+        let error = ErrorDetail {
+            message,
+            hint,
+            subject: at.subject,
+            file: at.file,
+            rows: at.rows,
+            line: at.line,
+            byte: at.byte,
+        };
+        Self { error }
+    }
 }
 
 impl Failure {
@@ -92,17 +123,9 @@ impl Failure {
             }
         };
         if json {
-            let at = error.position();
-            let shown = JsonError {
-                message: error.to_string(),
-                hint: error.hint(),
-                subject: at.subject.as_deref(),
-                file: at.file.as_deref(),
-                rows: at.rows,
-                line: at.line,
-                byte: at.byte,
-            };
-            print_beside(&format!("{}\n", serde_json::json!({ "error": shown })));
+            // No value of an error can fail to serialise; without one there would still be the exit code.
+            let text = serde_json::to_string(&ErrorJson::from(&error)).unwrap_or_default();
+            print_beside(&(text + "\n"));
         } else {
             print_beside(&format!("error: {error}\n  hint: {}\n", error.hint()));
         }

@@ -28,6 +28,8 @@ enum SchemaOf {
     Cat,
     /// What `demo --json` prints
     Demo,
+    /// What every command prints on standard error when it fails with --json
+    Error,
 }
 
 /// Runs the command. A schema is JSON, with or without `--json`.
@@ -38,6 +40,7 @@ pub fn run(args: &SchemaArgs) -> Outcome {
         SchemaOf::Export => schema_of::<super::export::ExportJson>(),
         SchemaOf::Inspect => schema_of::<super::inspect::InspectJson>(),
         SchemaOf::Cat => schema_of::<super::cat::CatJson>(),
+        SchemaOf::Error => schema_of::<super::failure::ErrorJson>(),
         SchemaOf::Demo => schema_of::<super::demo::DemoJson>(),
     })?;
     Ok(Exit::Done)

@@ -1,0 +1,241 @@
+//! Puts the new versions in their places, once all of them wait: each log is the old one or the new one at any moment.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use tempfile::TempPath;
+
+use super::lock::Locks;
+use super::plan::{FilePlan, Mode};
+use super::staging::Staging;
+use super::work::{Found, GroupPlan, Output, Work};
+use super::write::write_outputs;
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::publish::sync_dir;
+
+/// How often a log is read again because it changed meanwhile.
+const ATTEMPTS: usize = 20;
+
+/// What carrying out needs.
+pub(super) struct Scene<'s> {
+    pub(super) staging: &'s Staging,
+    pub(super) locks: &'s Locks,
+}
+
+/// A group whose new versions wait.
+struct Prepared<'g> {
+    work: Work<'g>,
+    found: Found,
+    plan: GroupPlan,
+    waiting: Vec<Option<PathBuf>>,
+}
+
+/// Reads what is there, works out the new versions, and puts them in their places.
+///
+/// # Errors
+/// When anything fails before the first log is in its place, nothing is changed. From there on, the error is an
+/// [`ErrorKind::PlacedInPart`].
+pub(super) fn carry_out(works: Vec<Work<'_>>, scene: &Scene<'_>) -> Result<Vec<FilePlan>> {
+    let mut groups = works.into_iter().map(|work| Prepared::new(work, scene)).collect::<Result<Vec<_>>>()?;
+    for group in &mut groups {
+        group.settle(scene)?;
+    }
+    let backups = Backups::make(&groups, scene)?;
+    let all = groups.iter().flat_map(|group| &group.waiting).flatten().count();
+    let mut placed = Vec::new();
+    for group in &mut groups {
+        if let Err(cause) = group.place(scene, &mut placed) {
+            if placed.is_empty() {
+                return Err(cause);
+            }
+            backups.keep();
+            return Err(ErrorKind::PlacedInPart { placed, all, cause }.into());
+        }
+    }
+    backups.keep();
+    if !placed.is_empty() {
+        scene.staging.sync().map_err(|cause| ErrorKind::PlacedInPart { placed, all, cause })?;
+    }
+    Ok(groups.into_iter().flat_map(|group| group.plan.files).collect())
+}
+
+impl<'g> Prepared<'g> {
+    fn new(mut work: Work<'g>, scene: &Scene<'_>) -> Result<Self> {
+        let (found, plan, waiting) = prepare(&mut work, scene)?;
+        work.forget_lines();
+        Ok(Self { work, found, plan, waiting })
+    }
+
+    /// Whether what is there is still what the plan was made for.
+    fn is_current(&self) -> Result<bool> {
+        if self.waiting.iter().all(Option::is_none) {
+            return Ok(true);
+        }
+        is_current(&self.work, &self.found)
+    }
+
+    /// Prepares again for as long as a log changes meanwhile: the newest rows must not be lost.
+    fn settle(&mut self, scene: &Scene<'_>) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            if self.is_current()? {
+                return Ok(());
+            }
+            self.discard();
+            (self.found, self.plan, self.waiting) = prepare(&mut self.work, scene)?;
+        }
+        Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&self.work.group.targets[0].subject()))
+    }
+
+    /// Frees the space of new versions that came too late.
+    fn discard(&mut self) {
+        let bundled = |index: usize| self.plan.outputs[index] == Output::Bundled;
+        for waiting in
+            self.waiting.iter().enumerate().filter(|(index, _)| !bundled(*index)).filter_map(|(_, path)| path.as_ref())
+        {
+            // What cannot be removed goes with its directory.
+            let _ = fs::remove_file(waiting);
+        }
+    }
+
+    fn place(&mut self, scene: &Scene<'_>, placed: &mut Vec<PathBuf>) -> Result<()> {
+        self.settle(scene)?;
+        scene.locks.check()?;
+        let targets = self.work.group.targets.iter().zip(&self.found.locals).zip(&self.waiting);
+        for ((target, local), waiting) in targets {
+            let Some(waiting) = waiting else { continue };
+            let path = &target.log.path;
+            // Opened before it is replaced, so that rows can be saved that its writers add at the last moment.
+            let old = local.bytes().and_then(|bytes| fs::File::open(path).ok().map(|file| (file, bytes)));
+            if !local.is_current(path)? {
+                return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&target.subject()));
+            }
+            rename(waiting, path, local.bytes().is_some())?;
+            placed.push(target.place.clone());
+            if let Some((old, bytes)) = old
+                && self.work.way.mode != Mode::Overwrite
+            {
+                carry_late_rows(old, bytes, path).map_err(|error| Error::io(IoAction::Write, path, error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn prepare(work: &mut Work<'_>, scene: &Scene<'_>) -> Result<(Found, GroupPlan, Vec<Option<PathBuf>>)> {
+    let mut attempt = 1;
+    loop {
+        let mut found = work.find()?;
+        let plan = work.plan(&found)?;
+        match write_outputs(work, &mut found, &plan, scene.staging) {
+            Ok(waiting) => {
+                found.close();
+                return Ok((found, plan, waiting));
+            }
+            Err(_) if attempt < ATTEMPTS && !is_current(work, &found)? => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_current(work: &Work<'_>, found: &Found) -> Result<bool> {
+    for (target, local) in work.group.targets.iter().zip(&found.locals) {
+        if !local.is_current(&target.log.path)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Puts a waiting file in its place. Where nothing was, it replaces nothing.
+fn rename(waiting: &Path, target: &Path, replace: bool) -> Result<()> {
+    let renamed = if replace {
+        fs::rename(waiting, target)
+    } else {
+        TempPath::try_from_path(waiting).and_then(|path| path.persist_noclobber(target).map_err(|error| error.error))
+    };
+    renamed.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            Error::from(ErrorKind::LogKeepsChanging).in_subject(&target.display().to_string())
+        }
+        _ => Error::io(IoAction::Rename, target, error),
+    })
+}
+
+/// Adds to the new version what writers added to the old one, behind its first `seen` bytes, while it was replaced.
+/// Only logs without a lock can have such rows.
+fn carry_late_rows(mut old: fs::File, seen: u64, new: &Path) -> io::Result<()> {
+    if old.metadata()?.len() <= seen {
+        return Ok(());
+    }
+    let mut late = Vec::new();
+    old.seek(SeekFrom::Start(seen.saturating_sub(1)))?;
+    old.read_to_end(&mut late)?;
+    let begins_line = seen == 0 || late.first() == Some(&b'\n');
+    let mut new = fs::OpenOptions::new().read(true).append(true).open(new)?;
+    let mut last = [b'\n'];
+    if new.metadata()?.len() > 0 {
+        new.seek(SeekFrom::End(-1))?;
+        new.read_exact(&mut last)?;
+    }
+    let late = &late[usize::from(seen > 0).min(late.len())..];
+    // One write, so that it does not mix with others.
+    let line_feed: &[u8] = if begins_line && last != *b"\n" { b"\n" } else { b"" };
+    new.write_all(&[line_feed, late].concat())?;
+    new.sync_all()
+}
+
+/// The backups that were made. Dropped before anything is replaced, they are gone again.
+#[derive(Debug, Default)]
+struct Backups(Vec<PathBuf>);
+
+impl Backups {
+    fn make(groups: &[Prepared<'_>], scene: &Scene<'_>) -> Result<Self> {
+        let mut backups = Self::default();
+        for group in groups {
+            for (target, file) in group.work.group.targets.iter().zip(&group.plan.files) {
+                let Some(backup) = &file.backup else { continue };
+                // It may be there already: see where its name is chosen.
+                if backup.symlink_metadata().is_ok() {
+                    continue;
+                }
+                keep_copy(&target.log.path, backup, scene.staging)?;
+                backups.0.push(backup.clone());
+            }
+        }
+        backups.0.iter().try_for_each(|backup| sync_dir(backup))?;
+        Ok(backups)
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Backups {
+    fn drop(&mut self) {
+        for backup in &self.0 {
+            // The log itself is still there.
+            let _ = fs::remove_file(backup);
+        }
+    }
+}
+
+/// Keeps the file at `path` under a second name, or, where a file can have only one, a copy of it.
+fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<()> {
+    let failed = |error| Error::io(IoAction::BackUp, path, error);
+    if fs::hard_link(path, backup).is_ok() {
+        return Ok(());
+    }
+    let mut copy = staging.file(path)?;
+    let mut original = fs::File::open(path).map_err(failed)?;
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match original.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            n => copy.write(&buffer[..n])?,
+        }
+    }
+    let copy = TempPath::try_from_path(copy.finish()?).map_err(failed)?;
+    copy.persist_noclobber(backup).map_err(|error| failed(error.error))
+}

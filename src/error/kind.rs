@@ -318,8 +318,8 @@ impl ErrorKind {
             Self::SameTarget { .. } => "look for a link between the two, and move one of them out of the way",
             Self::DanglingLink { .. } => "put the file there, or remove the link",
             Self::Locked { .. } => "try again once Patchwork is idle; if it is not running, remove the lock",
-            Self::LockLost => "nothing was changed; run the command again",
-            Self::LogKeepsChanging => "nothing of it was changed; run the command again, best while Patchwork is idle",
+            Self::LockLost => "run the command again",
+            Self::LogKeepsChanging => "run the command again, best while Patchwork is idle",
             Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
             Self::PlacedInPart { cause, .. } => {
                 return format!("{}; then run the command again, and it finishes the work", cause.hint());

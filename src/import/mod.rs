@@ -4,8 +4,8 @@
 //! 2. [`restored`]: every log is restored, in one pass, and proven. It waits in [`staging`], beside its target.
 //! 3. [`lock`]: the writers' locks are taken. From here on it goes quickly.
 //! 4. [`work`]: what is there is read ([`local`], [`index`]) and compared ([`align`], [`merge`]). That gives the
-//!    [`Plan`], and is where a dry run ends, which does the same without steps 2's files and step 3.
-//! 5. [`write`] makes the new versions, [`place`] puts them in their places.
+//!    [`Plan`]. A dry run ends here; it does the same, but nothing waits and no lock is taken.
+//! 5. [`write`] makes the new versions, [`place`] puts them in their places, [`replaced`] loses no row that comes then.
 
 mod align;
 mod index;
@@ -14,10 +14,13 @@ mod lock;
 mod merge;
 mod place;
 mod plan;
+mod replaced;
 mod restored;
 mod staging;
 mod tally;
 mod targets;
+#[cfg(test)]
+mod tests;
 mod work;
 mod write;
 

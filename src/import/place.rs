@@ -1,6 +1,6 @@
 //! Puts the new versions in their places, once all of them wait: each log is the old one or the new one at any moment.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -8,6 +8,7 @@ use tempfile::TempPath;
 
 use super::lock::Locks;
 use super::plan::{FilePlan, Mode};
+use super::replaced::Replaced;
 use super::staging::Staging;
 use super::work::{Found, GroupPlan, Output, Work};
 use super::write::write_outputs;
@@ -16,6 +17,9 @@ use crate::publish::sync_dir;
 
 /// How often a log is read again because it changed meanwhile.
 const ATTEMPTS: usize = 20;
+
+/// How many replaced logs are kept open to the end.
+const MOST_OPEN: usize = 256;
 
 /// What carrying out needs.
 pub(super) struct Scene<'s> {
@@ -43,21 +47,30 @@ pub(super) fn carry_out(works: Vec<Work<'_>>, scene: &Scene<'_>) -> Result<Vec<F
     }
     let backups = Backups::make(&groups, scene)?;
     let all = groups.iter().flat_map(|group| &group.waiting).flatten().count();
-    let mut placed = Vec::new();
-    for group in &mut groups {
-        if let Err(cause) = group.place(scene, &mut placed) {
-            if placed.is_empty() {
-                return Err(cause);
-            }
-            backups.keep();
-            return Err(ErrorKind::PlacedInPart { placed, all, cause }.into());
-        }
-    }
-    backups.keep();
-    if !placed.is_empty() {
-        scene.staging.sync().map_err(|cause| ErrorKind::PlacedInPart { placed, all, cause })?;
+    let mut done = Done::default();
+    let result = groups.iter_mut().try_for_each(|group| group.place(scene, &mut done));
+    let Done { placed, replaced } = done;
+    if placed.is_empty() {
+        result?;
+    } else {
+        backups.keep();
+        let finished = result.and_then(|()| finish(replaced, scene));
+        finished.map_err(|cause| ErrorKind::PlacedInPart { placed, all, cause })?;
     }
     Ok(groups.into_iter().flat_map(|group| group.plan.files).collect())
+}
+
+/// What was put in its place.
+#[derive(Default)]
+struct Done {
+    placed: Vec<PathBuf>,
+    replaced: Vec<Replaced>,
+}
+
+fn finish(replaced: Vec<Replaced>, scene: &Scene<'_>) -> Result<()> {
+    scene.staging.sync()?;
+    // Writers that had opened the old log have had the time to write since.
+    replaced.into_iter().try_for_each(|mut replaced| replaced.carry_late_rows())
 }
 
 impl<'g> Prepared<'g> {
@@ -98,24 +111,27 @@ impl<'g> Prepared<'g> {
         }
     }
 
-    fn place(&mut self, scene: &Scene<'_>, placed: &mut Vec<PathBuf>) -> Result<()> {
+    fn place(&mut self, scene: &Scene<'_>, done: &mut Done) -> Result<()> {
         self.settle(scene)?;
         scene.locks.check()?;
         let targets = self.work.group.targets.iter().zip(&self.found.locals).zip(&self.waiting);
         for ((target, local), waiting) in targets {
             let Some(waiting) = waiting else { continue };
             let path = &target.log.path;
-            // Opened before it is replaced, so that rows can be saved that its writers add at the last moment.
-            let old = local.bytes().and_then(|bytes| fs::File::open(path).ok().map(|file| (file, bytes)));
+            let replaced = match (local.bytes(), self.work.way.mode) {
+                (Some(seen), Mode::Merge | Mode::Append) => Replaced::open(path, seen)?,
+                // The backup of an overwritten log gets late rows by itself.
+                _ => None,
+            };
             if !local.is_current(path)? {
                 return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&target.subject()));
             }
             rename(waiting, path, local.bytes().is_some())?;
-            placed.push(target.place.clone());
-            if let Some((old, bytes)) = old
-                && self.work.way.mode != Mode::Overwrite
-            {
-                carry_late_rows(old, bytes, path).map_err(|error| Error::io(IoAction::Write, path, error))?;
+            done.placed.push(target.place.clone());
+            if let Some(mut replaced) = replaced {
+                replaced.carry_late_rows()?;
+                done.replaced.push(replaced);
+                done.replaced.truncate(MOST_OPEN);
             }
         }
         Ok(())
@@ -160,29 +176,6 @@ fn rename(waiting: &Path, target: &Path, replace: bool) -> Result<()> {
         }
         _ => Error::io(IoAction::Rename, target, error),
     })
-}
-
-/// Adds to the new version what writers added to the old one, behind its first `seen` bytes, while it was replaced.
-/// Only logs without a lock can have such rows.
-fn carry_late_rows(mut old: fs::File, seen: u64, new: &Path) -> io::Result<()> {
-    if old.metadata()?.len() <= seen {
-        return Ok(());
-    }
-    let mut late = Vec::new();
-    old.seek(SeekFrom::Start(seen.saturating_sub(1)))?;
-    old.read_to_end(&mut late)?;
-    let begins_line = seen == 0 || late.first() == Some(&b'\n');
-    let mut new = fs::OpenOptions::new().read(true).append(true).open(new)?;
-    let mut last = [b'\n'];
-    if new.metadata()?.len() > 0 {
-        new.seek(SeekFrom::End(-1))?;
-        new.read_exact(&mut last)?;
-    }
-    let late = &late[usize::from(seen > 0).min(late.len())..];
-    // One write, so that it does not mix with others.
-    let line_feed: &[u8] = if begins_line && last != *b"\n" { b"\n" } else { b"" };
-    new.write_all(&[line_feed, late].concat())?;
-    new.sync_all()
 }
 
 /// The backups that were made. Dropped before anything is replaced, they are gone again.

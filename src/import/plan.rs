@@ -7,7 +7,10 @@ use crate::format::{Base, FileName, SourceName};
 /// What happens to a log that is there already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Every distinct line of both sides is kept as often as the side has it that has it more often, in order.
+    /// Every distinct line of both sides is kept as often as the side has it that has it more often, unparsed lines
+    /// included. Two lines are the same when their bytes are, whatever ends them. Each side keeps its order, and the two
+    /// are interleaved by time; where the two disagree about the order, the local one stays. Logs between which rotation
+    /// moves rows count as one.
     #[default]
     Merge,
     /// The bundle's lines go behind the local ones, whatever these are.

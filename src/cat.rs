@@ -34,8 +34,8 @@ pub struct CatReport {
 /// Prints the rows to `out`, each with a line feed at its end. What `out` cannot take is reported under `out_name`.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownSource`] and [`ErrorKind::UnknownFile`] before anything is printed. When the bundle is damaged or
-/// `out` fails, after the rows before.
+/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) before
+/// anything is printed. When the bundle is damaged or `out` fails, after the rows before.
 pub fn cat(bundle: Bundle<'_>, options: &CatOptions, out: impl Write, out_name: &str) -> Result<CatReport> {
     let files = wanted_files(bundle.manifest(), &options.sources, &options.files)
         .map_err(|error| error.in_subject(bundle.name()))?;

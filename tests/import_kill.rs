@@ -46,7 +46,8 @@ fn start(home: &Home, bundle: &Path) -> Child {
 }
 
 fn rows(from: u64, to: u64) -> String {
-    (from..to).map(|at| format!("{{\"timestamp\":\"2026-05-02T10:00:00Z\",\"createdAt\":{at}}}\n")).collect()
+    let row = |at| format!("{{\"timestamp\":\"2026-05-02T10:00:00Z\",\"createdAt\":{at}}}\n");
+    (from..to).map(row).collect()
 }
 
 /// A home with half of the logs, and a bundle that has news for all of them.

@@ -47,7 +47,9 @@ fn lines(log: &[u8]) -> Vec<Vec<u8>> {
 
 fn counts(lines: &[Vec<u8>]) -> BTreeMap<&[u8], usize> {
     let mut counts = BTreeMap::new();
-    lines.iter().for_each(|line| *counts.entry(line.as_slice()).or_default() += 1);
+    for line in lines {
+        *counts.entry(line.as_slice()).or_default() += 1;
+    }
     counts
 }
 
@@ -99,8 +101,8 @@ fn line() -> impl Strategy<Value = String> {
     ]
 }
 
-fn log_of(lines: Vec<String>, ending: &str, open: bool) -> Vec<u8> {
-    let mut log: String = lines.iter().map(|line| format!("{line}{ending}")).collect();
+fn log_of(lines: &[String], ending: &str, open: bool) -> Vec<u8> {
+    let mut log: String = lines.iter().flat_map(|line| [line.as_str(), ending]).collect();
     // A last line without an ending and without text is no line.
     if open && lines.last().is_some_and(|last| !last.is_empty()) {
         log.truncate(log.len() - ending.len());
@@ -111,7 +113,7 @@ fn log_of(lines: Vec<String>, ending: &str, open: bool) -> Vec<u8> {
 fn log() -> impl Strategy<Value = Vec<u8>> {
     let ending = prop_oneof![4 => Just("\n"), 1 => Just("\r\n")];
     (proptest::collection::vec(line(), 0..14), ending, any::<bool>())
-        .prop_map(|(lines, ending, open)| log_of(lines, ending, open))
+        .prop_map(|(lines, ending, open)| log_of(&lines, ending, open))
 }
 
 /// Two parts of one history, each with rows of its own, as two machines have them.
@@ -120,7 +122,7 @@ fn parts() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     history.prop_map(|history| {
         let part = |mask: u8| {
             let lines = history.iter().filter(|(_, sides)| *sides == 3 || *sides == mask);
-            log_of(lines.map(|(line, _)| line.clone()).collect(), "\n", false)
+            log_of(&lines.map(|(line, _)| line.clone()).collect::<Vec<_>>(), "\n", false)
         };
         (part(1), part(2))
     })
@@ -163,7 +165,7 @@ proptest! {
     fn rows_in_order_of_time_stay_so(sides in proptest::collection::vec(0u8..4, 0..40)) {
         let part = |mask: u8| -> String {
             let rows = sides.iter().enumerate().filter(|(_, sides)| *sides & mask != 0);
-            rows.map(|(at, _)| format!("{{\"createdAt\":{at}}}\n")).collect()
+            rows.flat_map(|(at, _)| ["{\"createdAt\":".to_owned(), at.to_string(), "}\n".to_owned()]).collect()
         };
         let home = Home::new().with("decision_traces.jsonl", part(1));
         import_into(&home, &bundle(&Home::new().with("decision_traces.jsonl", part(2))));

@@ -1,11 +1,11 @@
 //! Puts the logs of a bundle back where they belong, beside what is there already.
 //!
-//! 1. [`targets`]: the manifest alone says whether everything may be written where it says; if not, nothing happens.
-//! 2. [`restored`]: every log is restored, in one pass, and proven. It waits in [`staging`], beside its target.
-//! 3. [`lock`]: the writers' locks are taken. From here on it goes quickly.
-//! 4. [`work`]: what is there is read ([`local`], [`index`]) and compared ([`align`], [`merge`]). That gives the
+//! 1. `targets`: the manifest alone says whether everything may be written where it says; if not, nothing happens.
+//! 2. `restored`: every log is restored, in one pass, and proven. It waits in `staging`, beside its target.
+//! 3. `lock`: the writers' locks are taken. From here on it goes quickly.
+//! 4. `work`: what is there is read (`local`, `index`) and compared (`align`, `merge`). That gives the
 //!    [`Plan`]. A dry run ends here; it does the same, but nothing waits and no lock is taken.
-//! 5. [`write`] makes the new versions, [`place`] puts them in their places, [`replaced`] loses no row that comes then.
+//! 5. `write` makes the new versions, `place` puts them in their places, `replaced` loses no row that comes then.
 
 mod align;
 mod index;

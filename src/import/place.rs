@@ -28,7 +28,7 @@ pub(super) struct Scene<'s> {
 }
 
 /// A group whose new versions wait.
-struct Prepared<'g> {
+pub(super) struct Prepared<'g> {
     work: Work<'g>,
     found: Found,
     plan: GroupPlan,
@@ -41,7 +41,16 @@ struct Prepared<'g> {
 /// When anything fails before the first log is in its place, nothing is changed. From there on, the error is an
 /// [`ErrorKind::PlacedInPart`].
 pub(super) fn carry_out(works: Vec<Work<'_>>, scene: &Scene<'_>) -> Result<Vec<FilePlan>> {
-    let mut groups = works.into_iter().map(|work| Prepared::new(work, scene)).collect::<Result<Vec<_>>>()?;
+    place_all(prepare_all(works, scene)?, scene)
+}
+
+/// Reads what is there, and lets the new versions wait.
+pub(super) fn prepare_all<'g>(works: Vec<Work<'g>>, scene: &Scene<'_>) -> Result<Vec<Prepared<'g>>> {
+    works.into_iter().map(|work| Prepared::new(work, scene)).collect()
+}
+
+/// Puts the new versions in their places.
+pub(super) fn place_all(mut groups: Vec<Prepared<'_>>, scene: &Scene<'_>) -> Result<Vec<FilePlan>> {
     for group in &mut groups {
         group.settle(scene)?;
     }

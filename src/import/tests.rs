@@ -40,8 +40,13 @@ fn bundle() -> Vec<u8> {
     bundle
 }
 
-/// Imports into empty directories, and lets `meddle` act once everything waits and is locked.
-fn import_meddled_with(dirs: &Dirs, meddle: impl FnOnce(&[work::Work<'_>])) -> Result<Vec<FilePlan>> {
+/// Imports, and lets `meddle` act once the bundle is restored and the logs are locked, and `meddle_late` once the new
+/// versions wait.
+fn import_meddled_with(
+    dirs: &Dirs,
+    meddle: impl FnOnce(&[work::Work<'_>]),
+    meddle_late: impl FnOnce(),
+) -> Result<Vec<FilePlan>> {
     let bundle = bundle();
     let bundle = Bundle::from_stream(bundle.as_slice(), "bundle")?;
     let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, Mode::Merge)?;
@@ -53,17 +58,21 @@ fn import_meddled_with(dirs: &Dirs, meddle: impl FnOnce(&[work::Work<'_>])) -> R
     let locks = groups.iter().filter_map(|group| group.lock.clone()).collect();
     lock::with_locks(locks, &SystemClock, |locks| {
         meddle(&works);
-        place::carry_out(works, &Scene { staging: &staging, locks })
+        let scene = Scene { staging: &staging, locks };
+        let prepared = place::prepare_all(works, &scene)?;
+        meddle_late();
+        place::place_all(prepared, &scene)
     })
 }
 
 #[test]
 fn what_fails_after_the_first_log_is_in_its_place_says_which_are() {
     let (home, dirs) = home(None);
-    let error = import_meddled_with(&dirs, |works| {
+    let lose_one = |works: &[work::Work<'_>]| {
         let waiting = works[1].restored[0].as_ref().unwrap().staged.clone();
         fs::remove_file(waiting.unwrap()).unwrap();
-    });
+    };
+    let error = import_meddled_with(&dirs, lose_one, || {});
     let error = error.unwrap_err();
     let ErrorKind::PlacedInPart { placed, all: 2, cause } = error.kind() else { panic!("{error}") };
     assert_eq!(placed.len(), 1);
@@ -77,24 +86,49 @@ fn what_fails_after_the_first_log_is_in_its_place_says_which_are() {
 fn a_lock_that_somebody_took_away_stops_the_import_and_is_left_to_him() {
     let (home, dirs) = home(None);
     let lock = home.path().join("decision_traces.jsonl.lock");
-    let error = import_meddled_with(&dirs, |_| {
+    let take_lock = || {
         let theirs = home.path().join("theirs");
         fs::write(&theirs, "theirs").unwrap();
         fs::rename(theirs, &lock).unwrap();
-    });
+    };
+    let error = import_meddled_with(&dirs, |_| {}, take_lock);
     assert!(matches!(error.unwrap_err().kind(), ErrorKind::LockLost));
     let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(left, [lock]);
 }
 
 #[test]
-fn a_log_that_appears_at_the_last_moment_is_merged() {
-    let (home, dirs) = home(None);
-    let log = home.path().join(LOGS[0]);
-    let plan = import_meddled_with(&dirs, |_| fs::write(&log, "{\"a\":1}\n").unwrap()).unwrap();
-    assert_eq!(fs::read_to_string(&log).unwrap(), "{}\n{\"a\":1}\n");
-    let file = plan.iter().find(|file| file.path == log).unwrap();
-    assert_eq!(file.kept.rows, 1);
+fn a_log_that_changes_at_the_last_moment_is_read_again() {
+    type Meddle = fn(&Path);
+    let cases: [(Option<&str>, Meddle, &str); 4] = [
+        (None, |log| fs::write(log, "{\"a\":1}\n").unwrap(), "{}\n{\"a\":1}\n"),
+        (
+            Some("{\"a\":1}\n"),
+            |log| fs::File::options().append(true).open(log).unwrap().write_all(b"{\"b\":1}\n").unwrap(),
+            "{}\n{\"a\":1}\n{\"b\":1}\n",
+        ),
+        // Rotation replaces the file; here by one of the same length.
+        (
+            Some("{\"a\":1}\n"),
+            |log| {
+                fs::write(log.with_extension("tmp"), "{\"c\":1}\n").unwrap();
+                fs::rename(log.with_extension("tmp"), log).unwrap();
+            },
+            "{}\n{\"c\":1}\n",
+        ),
+        (Some("{\"a\":1}\n"), |log| fs::remove_file(log).unwrap(), "{}\n"),
+    ];
+    for (local, meddle, expected) in cases {
+        for late in [false, true] {
+            let (home, dirs) = home(local);
+            let log = home.path().join(LOGS[0]);
+            let (early, late): (Meddle, Meddle) = if late { (|_| {}, meddle) } else { (meddle, |_| {}) };
+            let plan = import_meddled_with(&dirs, |_| early(&log), || late(&log)).unwrap();
+            assert_eq!(fs::read_to_string(&log).unwrap(), expected);
+            let file = plan.iter().find(|file| file.path == log).unwrap();
+            assert_eq!(file.bytes_after, expected.len() as u64, "the report tells what was done");
+        }
+    }
 }
 
 #[test]

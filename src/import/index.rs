@@ -5,10 +5,9 @@
 use std::collections::HashMap;
 use std::io::Read;
 
-use super::tally::{Shape, content};
+use super::tally::{LONGEST_LINE, Shape, content};
 use crate::digest::Sha256Digest;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::limits::MAX_ENVELOPE_BYTES;
 use crate::format::line::classify;
 use crate::format::{TimeKey, Timestamp};
 use crate::lines::{Line, LineError, LineReader};
@@ -71,7 +70,7 @@ impl Lines {
 
 /// Hands every line of a log to `take`.
 pub(super) fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Result<()>) -> Result<()> {
-    let mut lines = LineReader::new(reader, MAX_ENVELOPE_BYTES);
+    let mut lines = LineReader::new(reader, LONGEST_LINE);
     for number in 1.. {
         match next_line(&mut lines, number)? {
             Some(line) => take(line).map_err(|error| error.at_line(number))?,
@@ -85,7 +84,7 @@ pub(super) fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Res
 pub(super) fn next_line(lines: &mut LineReader<impl Read>, number: u64) -> Result<Option<Line<'_>>> {
     lines.next_line().map_err(|error| match error {
         LineError::Read(error) => Error::io_unnamed(IoAction::Read, error),
-        LineError::TooLong => Error::from(ErrorKind::LineTooLong { limit: MAX_ENVELOPE_BYTES }).at_line(number),
+        LineError::TooLong => Error::from(ErrorKind::LineTooLong { limit: LONGEST_LINE }).at_line(number),
     })
 }
 

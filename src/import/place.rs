@@ -147,20 +147,24 @@ impl<'g> Prepared<'g> {
     }
 }
 
-fn prepare(work: &mut Work<'_>, scene: &Scene<'_>) -> Result<(Found, GroupPlan, Vec<Option<PathBuf>>)> {
-    let mut attempt = 1;
-    loop {
-        let mut found = work.find()?;
-        let plan = work.plan(&found)?;
-        match write_outputs(work, &mut found, &plan, scene.staging) {
-            Ok(waiting) => {
-                found.close();
-                return Ok((found, plan, waiting));
-            }
-            Err(_) if attempt < ATTEMPTS && !is_current(work, &found)? => attempt += 1,
-            Err(error) => return Err(error),
+type Preparation = (Found, GroupPlan, Vec<Option<PathBuf>>);
+
+fn prepare(work: &mut Work<'_>, scene: &Scene<'_>) -> Result<Preparation> {
+    for _ in 1..ATTEMPTS {
+        match try_to_prepare(work, scene) {
+            Err(error) if matches!(error.kind(), ErrorKind::LogShrank { .. } | ErrorKind::LogKeepsChanging) => {}
+            done => return done,
         }
     }
+    try_to_prepare(work, scene)
+}
+
+fn try_to_prepare(work: &mut Work<'_>, scene: &Scene<'_>) -> Result<Preparation> {
+    let mut found = work.find()?;
+    let plan = work.plan(&found)?;
+    let waiting = write_outputs(work, &mut found, &plan, scene.staging)?;
+    found.close();
+    Ok((found, plan, waiting))
 }
 
 fn is_current(work: &Work<'_>, found: &Found) -> Result<bool> {

@@ -18,8 +18,11 @@ pub(super) struct Shape(u32);
 const LINE_FEED: u32 = 1;
 const CARRIAGE_RETURN: u32 = 2;
 const ROW: u32 = 4;
-/// Three bits of flags leave 29 for a length, and no line that is read is as long as that.
 const LENGTH_SHIFT: u32 = 3;
+
+/// The longest line that is read, in bytes without its line feed: three bits of flags leave 29 for a length. The lines
+/// of a bundle are all shorter, as their envelopes are no longer.
+pub(super) const LONGEST_LINE: u64 = (1 << 29) - 1;
 
 impl Shape {
     pub(super) fn of(line: Line<'_>, is_row: bool) -> Self {

@@ -8,9 +8,9 @@ use fs_err as fs;
 use super::index::{Side, each_line, next_line};
 use super::merge::{Step, each_step};
 use super::staging::{StagedFile, Staging};
+use super::tally::LONGEST_LINE;
 use super::work::{Found, GroupPlan, Output, Work};
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::limits::MAX_ENVELOPE_BYTES;
 use crate::lines::{Line, LineReader};
 use crate::sources::OpenLog;
 
@@ -147,7 +147,7 @@ struct LineSource<'s, R> {
 
 impl<'s, R: Read> LineSource<'s, R> {
     fn new(side: &'s Side, logs: impl Iterator<Item = Option<R>>) -> Self {
-        let logs = logs.map(|log| log.map(|log| LineReader::new(log, MAX_ENVELOPE_BYTES))).collect();
+        let logs = logs.map(|log| log.map(|log| LineReader::new(log, LONGEST_LINE))).collect();
         Self { side, logs, next: 0 }
     }
 

@@ -103,7 +103,7 @@ impl Source {
     }
 }
 
-/// Checks that a log of this source, name and directory is one that [`discover`] could have found. A manifest is held
+/// Checks that a log of this source, name and directory is one that [`discover()`] could have found. A manifest is held
 /// against this before anything is written where it says.
 ///
 /// Besides the catalogue's, these are the logs that are bundled on request: any other `*.jsonl` of the Patchwork

@@ -3,10 +3,10 @@
 use std::io::{BufWriter, Write};
 use std::sync::Arc;
 
-use crate::bundle::{Access, Bundle, Row, Rows, Selection};
-use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::bundle::{Access, Bundle, Row, Rows, Selection, wanted_files};
+use crate::error::{Error, IoAction, Result};
 use crate::format::log::write_row;
-use crate::format::{Manifest, SourceName, TimeRange, line};
+use crate::format::{TimeRange, line};
 use crate::sources::times_of;
 
 /// Which rows to print, and how.
@@ -34,10 +34,11 @@ pub struct CatReport {
 /// Prints the rows to `out`, each with a line feed at its end. What `out` cannot take is reported under `out_name`.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownSource`] and [`ErrorKind::UnknownFile`] before anything is printed. When the bundle is damaged or
-/// `out` fails, after the rows before.
+/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) before
+/// anything is printed. When the bundle is damaged or `out` fails, after the rows before.
 pub fn cat(bundle: Bundle<'_>, options: &CatOptions, out: impl Write, out_name: &str) -> Result<CatReport> {
-    let files = wanted_files(bundle.manifest(), options).map_err(|error| error.in_subject(bundle.name()))?;
+    let files = wanted_files(bundle.manifest(), &options.sources, &options.files)
+        .map_err(|error| error.in_subject(bundle.name()))?;
     let mut printed = vec![0; bundle.manifest().files.len()];
     let mut rows = bundle.rows(&Selection { files: Some(files), chunks_in: options.range })?;
     let mut out = BufWriter::with_capacity(256 << 10, out);
@@ -76,25 +77,4 @@ fn print_rows(
 fn is_of_time(row: &Row<'_>, range: TimeRange) -> bool {
     range == TimeRange::default()
         || range.contains(line::row_time(row.envelope.entry(), times_of(&row.envelope.source)))
-}
-
-/// The indices of the files that are wanted.
-fn wanted_files(manifest: &Manifest, options: &CatOptions) -> Result<Vec<usize>> {
-    let names = |known: Vec<&str>| known.into_iter().map(str::to_owned).collect();
-    let sources: Vec<_> = manifest.sources.iter().map(SourceName::as_str).collect();
-    if let Some(unknown) = options.sources.iter().find(|name| !sources.contains(&name.as_str())) {
-        return Err(ErrorKind::UnknownSource { name: unknown.clone(), known: names(sources) }.into());
-    }
-    let of_sources = manifest.files.iter().enumerate().filter(|(_, file)| {
-        options.sources.is_empty() || options.sources.iter().any(|source| source == file.source.as_str())
-    });
-    let of_sources: Vec<_> = of_sources.map(|(index, file)| (index, file.relative_path.as_str())).collect();
-    if let Some(unknown) = options.files.iter().find(|name| !of_sources.iter().any(|(_, known)| known == name)) {
-        let known = of_sources.into_iter().map(|(_, name)| name).collect();
-        return Err(ErrorKind::UnknownFile { name: unknown.clone(), known: names(known) }.into());
-    }
-    let wanted = of_sources.into_iter().filter(|(_, name)| {
-        options.files.is_empty() || options.files.iter().any(|file| file == name) //
-    });
-    Ok(wanted.map(|(index, _)| index).collect())
 }

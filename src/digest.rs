@@ -21,6 +21,14 @@ impl Sha256Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// Its first 24 bytes: enough that nobody can find two inputs that share them.
+    #[must_use]
+    pub fn first_192_bits(&self) -> [u8; 24] {
+        let mut first = [0; 24];
+        first.copy_from_slice(&self.0[..24]);
+        first
+    }
 }
 
 impl fmt::Display for Sha256Digest {
@@ -182,6 +190,12 @@ pub struct IntegrityHasher {
 }
 
 impl IntegrityHasher {
+    /// How many bytes there were so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Adds the next piece.
     pub fn update(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;

@@ -106,6 +106,47 @@ impl<R: Read> LineReader<R> {
     }
 }
 
+/// Cuts bytes that come in pieces into the lines that a [`LineReader`] would give. Holds one line at a time.
+#[derive(Debug, Default)]
+pub struct LineCutter {
+    /// The line that the pieces so far have begun but not ended.
+    begun: Vec<u8>,
+}
+
+impl LineCutter {
+    /// Adds a piece, and hands `take` every line that it ends.
+    ///
+    /// # Errors
+    /// The first error of `take`.
+    pub fn push<E>(&mut self, piece: &[u8], mut take: impl FnMut(Line<'_>) -> Result<(), E>) -> Result<(), E> {
+        let mut rest = piece;
+        while let Some(end) = memchr(b'\n', rest) {
+            let bytes = if self.begun.is_empty() {
+                &rest[..end]
+            } else {
+                self.begun.extend_from_slice(&rest[..end]);
+                &self.begun
+            };
+            take(Line { bytes, terminated: true })?;
+            self.begun.clear();
+            rest = &rest[end + 1..];
+        }
+        self.begun.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// Ends the bytes, and hands `take` the last line if nothing ended it.
+    ///
+    /// # Errors
+    /// The error of `take`.
+    pub fn finish<E>(self, take: impl FnOnce(Line<'_>) -> Result<(), E>) -> Result<(), E> {
+        match self.begun.is_empty() {
+            true => Ok(()),
+            false => take(Line { bytes: &self.begun, terminated: false }),
+        }
+    }
+}
+
 /// Reads once, whatever interrupts it.
 fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {

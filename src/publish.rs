@@ -118,23 +118,23 @@ impl Write for PendingFile {
 
 /// Makes the new name of `file` last through a power cut.
 #[cfg(unix)]
-fn sync_dir(file: &Path) -> Result<()> {
+pub(crate) fn sync_dir(file: &Path) -> Result<()> {
     let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = fs::File::open(dir).and_then(|dir| dir.sync_all());
     synced.map_err(|error| Error::io(IoAction::Write, dir, error))
 }
 
 #[cfg(not(unix))]
-fn sync_dir(_: &Path) -> Result<()> {
+pub(crate) fn sync_dir(_: &Path) -> Result<()> {
     Ok(())
 }
 
 /// Directories that were made for a file. They go again if it never appears.
 #[derive(Debug, Default)]
-struct MadeDirs(Vec<PathBuf>);
+pub(crate) struct MadeDirs(Vec<PathBuf>);
 
 impl MadeDirs {
-    fn make(dir: &Path) -> Result<Self> {
+    pub(crate) fn make(dir: &Path) -> Result<Self> {
         let mut missing: Vec<_> =
             dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
         missing.reverse();
@@ -146,7 +146,12 @@ impl MadeDirs {
         Ok(made)
     }
 
-    fn keep(mut self) {
+    /// Makes their names last through a power cut.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.0.iter().try_for_each(|dir| sync_dir(dir))
+    }
+
+    pub(crate) fn keep(mut self) {
         self.0.clear();
     }
 }

@@ -86,13 +86,13 @@ impl<'m> OpenLog<'m> {
     fn flush_if_full(&mut self, sink: &mut dyn LogSink) -> Result<()> {
         match self.buffer.len() < BUFFER_BYTES {
             true => Ok(()),
-            false => flush(&mut self.buffer, &mut self.hasher, sink),
+            false => flush(self.file, &mut self.buffer, &mut self.hasher, sink),
         }
     }
 
     fn end(mut self, sink: &mut dyn LogSink) -> Result<()> {
         self.restorer.finish(&mut self.buffer);
-        flush(&mut self.buffer, &mut self.hasher, sink)?;
+        flush(self.file, &mut self.buffer, &mut self.hasher, sink)?;
         let restored = self.hasher.finish();
         if self.file.integrity().is_some_and(|expected| expected != restored) {
             return Err(Error::from(ErrorKind::RestoredDiffers).in_file(self.file.relative_path.as_str()));
@@ -101,8 +101,17 @@ impl<'m> OpenLog<'m> {
     }
 }
 
-fn flush(buffer: &mut Vec<u8>, hasher: &mut IntegrityHasher, sink: &mut dyn LogSink) -> Result<()> {
+/// Hands on what is restored, unless it is more than the log can be that the manifest describes.
+fn flush(
+    file: &ManifestFile,
+    buffer: &mut Vec<u8>,
+    hasher: &mut IntegrityHasher,
+    sink: &mut dyn LogSink,
+) -> Result<()> {
     hasher.update(buffer);
+    if hasher.bytes() > file.most_restored_bytes() {
+        return Err(Error::from(ErrorKind::MoreThanDeclared).in_file(file.relative_path.as_str()));
+    }
     sink.write(buffer)?;
     buffer.clear();
     Ok(())

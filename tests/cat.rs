@@ -1,6 +1,6 @@
 //! `cat`, as its users see it.
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect, clippy::cast_possible_truncation)]
 
 mod common;
 #[path = "common/program.rs"]

@@ -1,6 +1,6 @@
 //! `inspect` and the smaller commands, as their users see them.
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect, clippy::cast_possible_truncation)]
 
 mod common;
 #[path = "common/program.rs"]

@@ -14,7 +14,7 @@ use program::run;
 use serde_json::Value;
 
 /// The commands whose `--json` has a schema.
-const DOCUMENTED: [&str; 5] = ["export", "inspect", "cat", "demo", "error"];
+const DOCUMENTED: [&str; 6] = ["export", "import", "inspect", "cat", "demo", "error"];
 
 fn published(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"))
@@ -71,6 +71,11 @@ fn every_output_is_valid_by_its_schema() {
     expect_valid("inspect", &run(home.path(), &["inspect", "--json", legacy.to_str().unwrap()]).json());
     let summary = run(home.path(), &["cat", "--json", "b.gz"]).stderr;
     expect_valid("cat", &serde_json::from_str(&summary).unwrap());
+    let overwrite = ["import", "b.gz", "--json", "--mode", "overwrite"];
+    fs::write(home.dirs().patchwork.join("runs.jsonl"), "{\"mine\":1}\n".repeat(200_000)).unwrap();
+    for arguments in [&["import", "b.gz", "--json", "--dry-run"][..], &overwrite, &overwrite] {
+        expect_valid("import", &run(home.path(), arguments).json());
+    }
     let failed = run(home.path(), &["inspect", "--json", "nothing.gz"]).stderr;
     expect_valid("error", &serde_json::from_str(&failed).unwrap());
     expect_valid("demo", &run(home.path(), &["demo", "--json"]).json());

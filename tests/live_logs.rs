@@ -1,5 +1,5 @@
 //! Logs are read as they were when they were opened, whatever their writers do meanwhile.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect, clippy::cast_possible_truncation)]
 
 mod common;
 

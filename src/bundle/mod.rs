@@ -6,6 +6,7 @@
 mod chunks;
 mod lines;
 mod rows;
+mod select;
 
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
@@ -21,6 +22,7 @@ use crate::gzip::{Content, SequentialReader};
 use crate::lines::{LineError, LineReader};
 
 pub use rows::{Row, Rows};
+pub use select::wanted_files;
 
 /// An input that can go back.
 trait ReadSeek: Read + Seek {}

@@ -26,6 +26,8 @@ pub enum Exit {
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
+    /// Something was done, but not all is well.
+    LeftBehind = 3,
 }
 
 impl From<Exit> for ExitCode {
@@ -114,7 +116,7 @@ impl Failure {
                 (Error::io_named(action, STDOUT, error), Exit::Failed)
             }
             Self::Error(error) => {
-                let exit = if matches!(error.kind(), ErrorKind::TargetIsTerminal) { Exit::Usage } else { Exit::Failed };
+                let exit = exit_of(error.kind());
                 (error, exit)
             }
             Self::Usage(message) => {
@@ -130,6 +132,14 @@ impl Failure {
             print_beside(&format!("error: {error}\n  hint: {}\n", error.hint()));
         }
         exit
+    }
+}
+
+fn exit_of(kind: &ErrorKind) -> Exit {
+    match kind {
+        ErrorKind::TargetIsTerminal => Exit::Usage,
+        ErrorKind::PlacedInPart { .. } => Exit::LeftBehind,
+        _ => Exit::Failed,
     }
 }
 

@@ -4,6 +4,7 @@ mod cat;
 mod demo;
 mod export;
 mod failure;
+mod import;
 mod inspect;
 mod output;
 mod progress;
@@ -34,6 +35,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Export(export::ExportArgs),
+    Import(import::ImportArgs),
     Inspect(inspect::InspectArgs),
     Cat(cat::CatArgs),
     Schema(schema::SchemaArgs),
@@ -58,6 +60,7 @@ impl Cli {
         let json = self.json;
         match self.command {
             Command::Export(args) => export::run(&args, json),
+            Command::Import(args) => import::run(args, json),
             Command::Inspect(args) => inspect::run(&args, json),
             Command::Cat(args) => cat::run(args, json),
             Command::Schema(args) => schema::run(&args),

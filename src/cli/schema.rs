@@ -22,6 +22,8 @@ enum SchemaOf {
     Row,
     /// What `export --json` prints
     Export,
+    /// What `import --json` prints
+    Import,
     /// What `inspect --json` prints
     Inspect,
     /// The summary that `cat --json` prints
@@ -38,6 +40,7 @@ pub fn run(args: &SchemaArgs) -> Outcome {
         SchemaOf::Manifest => manifest(),
         SchemaOf::Row => row(),
         SchemaOf::Export => schema_of::<super::export::ExportJson>(),
+        SchemaOf::Import => schema_of::<super::import::ImportJson>(),
         SchemaOf::Inspect => schema_of::<super::inspect::InspectJson>(),
         SchemaOf::Cat => schema_of::<super::cat::CatJson>(),
         SchemaOf::Error => schema_of::<super::failure::ErrorJson>(),

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
-use super::{GzipFault, ManifestFault, NameFault, RowFault};
+use super::{Error, GzipFault, ManifestFault, NameFault, RowFault};
+use crate::format::Base;
 
 /// What was being done when input or output failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,12 @@ pub enum IoAction {
     Compress,
     /// Putting a finished file in its place.
     Rename,
+    /// Taking the lock of a log.
+    Lock,
+    /// Keeping a log as a backup.
+    BackUp,
+    /// Removing.
+    Remove,
 }
 
 impl fmt::Display for IoAction {
@@ -35,6 +43,9 @@ impl fmt::Display for IoAction {
             Self::Create => "created",
             Self::Compress => "compressed",
             Self::Rename => "put in its place",
+            Self::Lock => "locked",
+            Self::BackUp => "kept as a backup",
+            Self::Remove => "removed",
         })
     }
 }
@@ -147,6 +158,51 @@ pub enum ErrorKind {
     ContentEnds,
     /// A restored log is not what its manifest entry says.
     RestoredDiffers,
+    /// A bundle has a log of a source that is neither known nor that of an other log of its name.
+    ForeignSource {
+        /// The source.
+        source: String,
+    },
+    /// A bundle has a log whose name or directory is none of its source.
+    NotOfSource {
+        /// The source.
+        source: String,
+        /// The directory that the bundle names.
+        base: Base,
+    },
+    /// Two logs of a bundle lead to one file.
+    SameTarget {
+        /// The other log's `relativePath`.
+        other: String,
+    },
+    /// A link stands in the place of a log, and leads to nothing.
+    DanglingLink {
+        /// Where it leads.
+        to: PathBuf,
+    },
+    /// Somebody else holds the lock of a log.
+    Locked {
+        /// How long it was waited for, in seconds.
+        seconds: u64,
+    },
+    /// The lock of a log was taken away while it was held.
+    LockLost,
+    /// A log changed each time before its new version could be put in its place.
+    LogKeepsChanging,
+    /// Two logs have more lines between them than can be merged.
+    TooManyLines {
+        /// The most lines that are allowed.
+        limit: u64,
+    },
+    /// Some logs are in their place, and then one could not be put there.
+    PlacedInPart {
+        /// The logs that are in their place.
+        placed: Vec<PathBuf>,
+        /// How many there were to be.
+        all: usize,
+        /// Why the next one is not.
+        cause: Error,
+    },
 }
 
 impl fmt::Display for ErrorKind {
@@ -201,6 +257,27 @@ impl fmt::Display for ErrorKind {
             Self::RestoredDiffers => {
                 f.write_str("the restored log does not match the length and SHA-256 in the manifest")
             }
+            Self::ForeignSource { source } => {
+                write!(f, "the bundle has a log of the source {source:?}, which this program does not know")
+            }
+            Self::NotOfSource { source, base } => {
+                write!(f, "no log of the source {source:?} in the {base} directory has this name")
+            }
+            Self::SameTarget { other } => write!(f, "this log and {other:?} lead to the same file on this machine"),
+            Self::DanglingLink { to } => {
+                write!(f, "a link stands where the log should be, and leads to {}, where nothing is", to.display())
+            }
+            Self::Locked { seconds } => {
+                write!(f, "another program holds this lock, and did not release it within {seconds} seconds")
+            }
+            Self::LockLost => f.write_str("another program took this lock away while it was held"),
+            Self::LogKeepsChanging => {
+                f.write_str("this log changed each time before its new version could be put in its place")
+            }
+            Self::TooManyLines { limit } => write!(f, "there are more than {limit} lines to merge"),
+            Self::PlacedInPart { placed, all, cause } => {
+                write!(f, "{} of {all} logs are in their place, and then: {cause}", placed.len())
+            }
         }
     }
 }
@@ -232,6 +309,21 @@ impl ErrorKind {
             }
             Self::ManifestTooLong { .. } => "no bundle has such a manifest; take another copy of it",
             Self::UnsupportedVersion { .. } => "it was probably written by a newer version of patchwork-traces: update",
+            Self::ForeignSource { .. } => {
+                "a newer version of patchwork-traces may know it; or name the sources that you want with --source"
+            }
+            Self::NotOfSource { .. } => {
+                "no export writes this; take another copy of the bundle, or leave the source out with --source"
+            }
+            Self::SameTarget { .. } => "look for a link between the two, and move one of them out of the way",
+            Self::DanglingLink { .. } => "put the file there, or remove the link",
+            Self::Locked { .. } => "try again once Patchwork is idle; if it is not running, remove the lock",
+            Self::LockLost => "run the command again",
+            Self::LogKeepsChanging => "run the command again, best while Patchwork is idle",
+            Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
+            Self::PlacedInPart { cause, .. } => {
+                return format!("{}; then run the command again, and it finishes the work", cause.hint());
+            }
             Self::Manifest(_)
             | Self::Gzip(_)
             | Self::Row(_)

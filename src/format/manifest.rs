@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::exact::ExactLine;
-use super::limits::{MAX_COUNT, MAX_MANIFEST_BYTES};
+use super::limits::{MAX_COUNT, MAX_MANIFEST_BYTES, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO};
 use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
 use super::time::Timestamp;
@@ -292,6 +292,16 @@ impl ManifestFile {
     #[must_use]
     pub fn integrity(&self) -> Option<Integrity> {
         Some(Integrity { bytes: self.bytes, sha256: self.sha256? })
+    }
+
+    /// The most bytes that its restored log can have. 1.0 bundles say only how long the log was before it was read,
+    /// and hold its rows written anew.
+    #[must_use]
+    pub fn most_restored_bytes(&self) -> u64 {
+        match self.sha256 {
+            Some(_) => self.bytes,
+            None => self.bytes.saturating_mul(MOST_REWRITTEN_RATIO).saturating_add(MOST_GROWN_BYTES),
+        }
     }
 
     /// How many of its lines are no rows.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::{CATALOGUE, Dirs, Files, LOG_SUFFIX, Source, known, other_source, times_of};
+use super::{CATALOGUE, Dirs, Files, LOG_SUFFIX, Source, is_known, known, other_source, times_of};
 use crate::error::{Error, ErrorKind, IoAction, NameFault, Result};
 use crate::format::log::LogId;
 use crate::format::{Base, FileName, SourceName, TimeKey};
@@ -186,10 +186,9 @@ fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Resul
 /// Unicode in a name is U+FFFD there.
 fn other_logs(dirs: &Dirs) -> Result<Vec<(String, PathBuf, u64)>> {
     let one_dir = dirs.patchwork == dirs.activity;
-    let is_known =
-        |name: &str| CATALOGUE.iter().any(|source| (one_dir || source.base == Base::Patchwork) && source.allows(name));
+    let known_here = |name: &str| is_known(name, Base::Patchwork) || one_dir && is_known(name, Base::Activity);
     let mut others = Vec::new();
-    let is_other = |name: &str| name.ends_with(LOG_SUFFIX) && !is_known(name);
+    let is_other = |name: &str| name.ends_with(LOG_SUFFIX) && !known_here(name);
     for (name, path) in paths_in(&dirs.patchwork)?.into_iter().filter(|(name, _)| is_other(name)) {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => others.push((name, path, metadata.len())),

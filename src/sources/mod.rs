@@ -10,7 +10,10 @@ mod open;
 pub use dirs::Dirs;
 pub use discover::{Discovery, Group, LeftOut, LeftOutReason, Log, Wanted, discover};
 pub use open::OpenLog;
+pub(crate) use open::is_same_file;
 
+use crate::error::ErrorKind;
+use crate::format::log::LogId;
 use crate::format::{Base, TimeKey};
 
 /// A source that Patchwork knows.
@@ -24,6 +27,8 @@ pub struct Source {
     pub files: Files,
     /// Where its rows have their time.
     pub times: &'static [TimeKey],
+    /// The file that its writers hold while they write, beside the logs. `None` when they hold none.
+    pub lock: Option<&'static str>,
 }
 
 /// Which files are the logs of a source.
@@ -42,24 +47,28 @@ pub static CATALOGUE: [Source; 4] = [
         base: Base::Patchwork,
         files: Files::Named(&["runs.jsonl.1", "runs.jsonl"]),
         times: &[TimeKey::Millis("createdAt")],
+        lock: Some("runs.jsonl.lock"),
     },
     Source {
         name: "decision_traces",
         base: Base::Patchwork,
         files: Files::Named(&["decision_traces.jsonl"]),
         times: &[TimeKey::Millis("createdAt")],
+        lock: Some("decision_traces.jsonl.lock"),
     },
     Source {
         name: "commit_issue_links",
         base: Base::Patchwork,
         files: Files::Named(&["commit_issue_links.jsonl"]),
         times: &[TimeKey::Millis("createdAt")],
+        lock: Some("commit_issue_links.jsonl.lock"),
     },
     Source {
         name: "activity",
         base: Base::Activity,
         files: Files::Matching(is_activity_log),
         times: &[TimeKey::Rfc3339("timestamp")],
+        lock: None,
     },
 ];
 
@@ -78,6 +87,49 @@ impl Source {
             Files::Matching(accepts) => accepts(name),
         }
     }
+
+    /// The log to which rotation moves the oldest rows of the log `name`. `None` when it drops them.
+    #[must_use]
+    pub fn archive_of(&self, name: &str) -> Option<&'static str> {
+        let Files::Named(names) = self.files else { return None };
+        let at = names.iter().position(|known| *known == name)?;
+        at.checked_sub(1).map(|older| names[older])
+    }
+
+    /// Whether the log `name` is one to which rotation moves rows, so that no row is written to it.
+    #[must_use]
+    pub fn is_archive(&self, name: &str) -> bool {
+        matches!(self.files, Files::Named(names) if names.last().is_some_and(|live| *live != name))
+    }
+}
+
+/// Checks that a log of this source, name and directory is one that [`discover()`] could have found. A manifest is held
+/// against this before anything is written where it says.
+///
+/// Besides the catalogue's, these are the logs that are bundled on request: any other `*.jsonl` of the Patchwork
+/// directory, whose source follows from its name.
+///
+/// # Errors
+/// [`ErrorKind::ForeignSource`] and [`ErrorKind::NotOfSource`].
+pub fn check_log(id: &LogId) -> Result<(), ErrorKind> {
+    let (source, name) = (id.source.as_str(), id.name.as_str());
+    let of_other_log = other_source(name) == Some(source) && known(source).is_none();
+    let allowed = match known(source) {
+        Some(known) => id.base == known.base && known.allows(name),
+        None => of_other_log && id.base == Base::Patchwork && !is_known(name, Base::Patchwork),
+    };
+    if allowed {
+        Ok(())
+    } else if of_other_log || known(source).is_some() {
+        Err(ErrorKind::NotOfSource { source: source.to_owned(), base: id.base })
+    } else {
+        Err(ErrorKind::ForeignSource { source: source.to_owned() })
+    }
+}
+
+/// Whether the catalogue has a log of this name in this directory.
+fn is_known(name: &str, base: Base) -> bool {
+    CATALOGUE.iter().any(|source| source.base == base && source.allows(name))
 }
 
 /// The catalogue's source of this name.

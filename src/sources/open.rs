@@ -1,7 +1,7 @@
 //! Opens logs so that what is read is one moment of them, while their writers go on.
 
 use std::fs::Metadata;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use fs_err as fs;
@@ -69,19 +69,24 @@ fn same_moment(opened: &[OpenLog], now: &Group) -> Result<bool> {
     Ok(true)
 }
 
+/// Whether two looks at a path saw the same file.
 #[cfg(unix)]
-fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
 #[cfg(not(unix))]
-fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     a.created().ok() == b.created().ok()
 }
 
 impl OpenLog {
-    fn open(log: &Log) -> Result<Self> {
+    /// Opens a single log.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is no file.
+    pub fn open(log: &Log) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Open, &log.path, error);
         let file = fs::File::open(&log.path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
@@ -89,6 +94,24 @@ impl OpenLog {
             return Err(Error::from(ErrorKind::NotAFile).in_subject(&log.path.display().to_string()));
         }
         Ok(Self { log: log.clone(), file, length: metadata.len(), left: metadata.len() })
+    }
+
+    /// What the open file is now, whatever lies at its path.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn metadata(&self) -> Result<Metadata> {
+        self.file.metadata().map_err(|error| Error::io(IoAction::Open, &self.log.path, error))
+    }
+
+    /// Reads from the start again, as far as the log went when it was opened.
+    ///
+    /// # Errors
+    /// When the file cannot go back.
+    pub fn rewind(&mut self) -> Result<()> {
+        self.file.rewind().map_err(|error| Error::io(IoAction::Read, &self.log.path, error))?;
+        self.left = self.length;
+        Ok(())
     }
 
     /// Where it is.

@@ -1,5 +1,5 @@
 //! Runs the built program as a user would, with an empty environment but for what a test sets.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::Write;
 use std::path::Path;

@@ -1,0 +1,96 @@
+//! The log that is there already: opened, read as it was then, and looked at again before it is replaced.
+
+use std::fs::Metadata;
+use std::io;
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::index::each_line;
+use super::plan::LineCount;
+use super::tally::{Shape, Tally};
+use super::targets::Target;
+use crate::digest::{HashingReader, Integrity};
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::line::classify;
+use crate::sources::{OpenLog, is_same_file};
+
+/// A target as it was found.
+#[derive(Debug)]
+pub(super) struct Local {
+    /// The open log, which reads as far as it went when it was opened. `None` when there was none.
+    pub(super) log: Option<OpenLog>,
+    seen: Option<Metadata>,
+}
+
+impl Local {
+    pub(super) fn open(target: &Target) -> Result<Self> {
+        if metadata_of(&target.log.path)?.is_none() {
+            return Ok(Self { log: None, seen: None });
+        }
+        let log = OpenLog::open(&target.log)?;
+        let seen = Some(log.metadata()?);
+        Ok(Self { log: Some(log), seen })
+    }
+
+    /// Its length, if it is there.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        self.seen.as_ref().map(Metadata::len)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes().is_none_or(|bytes| bytes == 0)
+    }
+
+    /// Whether what lies at `path` now is still what was seen.
+    pub(super) fn is_current(&self, path: &Path) -> Result<bool> {
+        Ok(match (&self.seen, metadata_of(path)?) {
+            (None, None) => true,
+            (Some(then), Some(now)) => {
+                is_same_file(then, &now) && then.len() == now.len() && then.modified().ok() == now.modified().ok()
+            }
+            _ => false,
+        })
+    }
+
+    /// Closes it: many logs may have to wait for their turn.
+    pub(super) fn close(&mut self) {
+        self.log = None;
+    }
+
+    /// Reads it whole, without keeping its lines.
+    pub(super) fn sum_up(&mut self, target: &Target) -> Result<Summary> {
+        let mut tally = Tally::default();
+        let Some(log) = &mut self.log else { return Ok(Summary { tally, integrity: None }) };
+        let mut reader = HashingReader::new(log);
+        let read = each_line(&mut reader, |line| {
+            tally.push(Shape::of(line, classify(line.bytes, &[]).is_some()));
+            Ok(())
+        });
+        read.map_err(|error| error.in_subject(&target.subject()))?;
+        Ok(Summary { tally, integrity: Some(reader.finish()) })
+    }
+}
+
+/// What a log is, in short.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    pub(super) tally: Tally,
+    /// `None` for a log that is not there.
+    pub(super) integrity: Option<Integrity>,
+}
+
+impl Summary {
+    pub(super) fn lines(&self) -> LineCount {
+        self.tally.lines
+    }
+}
+
+fn metadata_of(path: &Path) -> Result<Option<Metadata>> {
+    match fs::metadata(path) {
+        Ok(there) if there.is_file() => Ok(Some(there)),
+        Ok(_) => Err(Error::from(ErrorKind::NotAFile).in_subject(&path.display().to_string())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io(IoAction::Open, path, error)),
+    }
+}

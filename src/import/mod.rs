@@ -1,0 +1,143 @@
+//! Puts the logs of a bundle back where they belong, beside what is there already.
+//!
+//! 1. `targets`: the manifest alone says whether everything may be written where it says; if not, nothing happens.
+//! 2. `restored`: every log is restored, in one pass, and proven. It waits in `staging`, beside its target.
+//! 3. `lock`: the writers' locks are taken. From here on it goes quickly.
+//! 4. `work`: what is there is read (`local`, `index`) and compared (`align`, `merge`). That gives the
+//!    [`Plan`]. A dry run ends here; it does the same, but nothing waits and no lock is taken.
+//! 5. `write` makes the new versions, `place` puts them in their places, `replaced` loses no row that comes then.
+
+mod align;
+mod index;
+mod local;
+mod lock;
+mod merge;
+mod place;
+mod plan;
+mod replaced;
+mod restored;
+mod staging;
+mod tally;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod work;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub use lock::{Clock, SystemClock};
+pub use plan::{Change, FilePlan, LineCount, Mode, Plan, Rotation};
+
+use crate::bundle::{Bundle, wanted_files};
+use crate::digest::BundleDigest;
+use crate::error::Result;
+use crate::format::Timestamp;
+use crate::progress::Progress;
+use crate::restore::restore;
+use crate::sources::Dirs;
+use place::Scene;
+use restored::Intake;
+use staging::Staging;
+use targets::Group;
+use work::Way;
+
+/// How to import.
+#[derive(Debug, Clone, Default)]
+pub struct ImportOptions {
+    /// What happens to logs that are there already.
+    pub mode: Mode,
+    /// Only the logs of these sources; all when empty. Nothing is asked of the others, not even that they are intact.
+    pub sources: Vec<String>,
+    /// Only say what would be done. Nothing is written and no lock is taken.
+    pub dry_run: bool,
+}
+
+/// What was done, or would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportReport {
+    /// The digest of the bundle.
+    pub digest: BundleDigest,
+    /// Whether the bundle has the rows of its logs only, written anew and without hashes to prove them by: what format
+    /// 1.0 has.
+    pub rows_only: bool,
+    /// What was done to each file.
+    pub plan: Plan,
+    /// What an import that was killed had left, and this one removed.
+    pub cleaned_up: Vec<PathBuf>,
+}
+
+/// Imports the logs of a bundle, each into its directory of `dirs`: all of them, or none.
+///
+/// The same bundle, logs and options give the same result. Importing with [`Mode::Merge`] again changes nothing.
+///
+/// # Errors
+/// Before anything is written: when a file of the bundle may not be written where it belongs, or something else than a
+/// log is there. With nothing changed: when the bundle is damaged, a lock is not released, a log keeps changing, or the
+/// disk fails or is full. With some logs changed: [`ErrorKind::PlacedInPart`](crate::ErrorKind::PlacedInPart).
+pub fn import(
+    bundle: Bundle<'_>,
+    dirs: &Dirs,
+    options: &ImportOptions,
+    clock: &dyn Clock,
+    progress: &dyn Progress,
+) -> Result<ImportReport> {
+    let name = bundle.name().to_owned();
+    let manifest = bundle.manifest().clone();
+    let in_bundle = |error: crate::Error| error.in_subject(&name);
+    let wanted = wanted_files(&manifest, &options.sources, &[]).map_err(in_bundle)?;
+    let groups = targets::groups(&manifest, &wanted, dirs, options.mode).map_err(in_bundle)?;
+    let way = Way { mode: options.mode, stamp: file_stamp(clock.now()) };
+    let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
+    progress.start(Some(wanted.iter().map(|file| manifest.files[*file].bytes).sum()));
+    let import = Import { bundle, dirs, groups: &groups, wanted: &wanted, way: &way, clock, progress };
+    let done = if options.dry_run { import.preview() } else { import.carry_out() };
+    progress.finish();
+    let (files, cleaned_up) = done?;
+    Ok(ImportReport { digest, rows_only, plan: Plan { mode: options.mode, files }, cleaned_up })
+}
+
+struct Import<'i> {
+    bundle: Bundle<'i>,
+    dirs: &'i Dirs,
+    groups: &'i [Group],
+    wanted: &'i [usize],
+    way: &'i Way,
+    clock: &'i dyn Clock,
+    progress: &'i dyn Progress,
+}
+
+impl Import<'_> {
+    fn preview(self) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
+        let mut intake = Intake::new(self.groups, self.way, None, self.progress);
+        restore(self.bundle, Some(self.wanted.to_vec()), &mut intake)?;
+        Ok((intake.into_plans().into_iter().flat_map(|plan| plan.files).collect(), Vec::new()))
+    }
+
+    fn carry_out(self) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
+        let target_dirs = || self.groups.iter().flat_map(|group| &group.targets).map(targets::Target::dir);
+        let mut dirs: Vec<&Path> = vec![&self.dirs.patchwork, &self.dirs.activity];
+        dirs.extend(target_dirs());
+        dirs.sort();
+        dirs.dedup();
+        let cleaned_up = dirs.into_iter().flat_map(staging::clean_up).collect();
+
+        let staging = Staging::create(target_dirs())?;
+        let mut intake = Intake::new(self.groups, self.way, Some(&staging), self.progress);
+        restore(self.bundle, Some(self.wanted.to_vec()), &mut intake)?;
+        let works = intake.into_works();
+        let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
+        let files = lock::with_locks(locks, self.clock, |locks| {
+            place::carry_out(works, &Scene { staging: &staging, locks }) //
+        })?;
+        Ok((files, cleaned_up))
+    }
+}
+
+/// A time as it can stand in a file name anywhere: without colons.
+fn file_stamp(time: SystemTime) -> String {
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let time = i64::try_from(since_1970.as_millis()).ok().and_then(Timestamp::from_millis);
+    time.map(|time| time.to_string().replace(':', "-")).unwrap_or_default()
+}

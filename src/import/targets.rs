@@ -1,0 +1,134 @@
+//! Where each log of a bundle goes on this machine, and which of them must not go anywhere.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::plan::Mode;
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::log::LogId;
+use crate::format::{FileName, Manifest, TimeKey};
+use crate::sources::{Dirs, Files, Log, Source, check_log, known, times_of};
+
+/// One file that an import looks at.
+#[derive(Debug)]
+pub(super) struct Target {
+    /// The log; its path has links followed.
+    pub(super) log: Log,
+    /// Its path as its writers know it.
+    pub(super) place: PathBuf,
+    /// Which of the manifest's files it is. `None` when it is only looked at because rotation moves rows there.
+    pub(super) bundled: Option<usize>,
+}
+
+/// The logs of one source between which rotation moves rows, oldest rows first; or one other log.
+#[derive(Debug)]
+pub(super) struct Group {
+    pub(super) source: Option<&'static Source>,
+    pub(super) times: &'static [TimeKey],
+    pub(super) targets: Vec<Target>,
+    /// The lock that its writers hold.
+    pub(super) lock: Option<PathBuf>,
+}
+
+impl Target {
+    fn new(id: LogId, dirs: &Dirs, bundled: Option<usize>) -> Result<Self> {
+        let place = id.name.in_dir(dirs.of(id.base));
+        let path = followed(&place)?;
+        Ok(Self { log: Log { times: times_of(id.source.as_str()), id, path, bytes: 0 }, place, bundled })
+    }
+
+    /// The directory in which the file really lies.
+    pub(super) fn dir(&self) -> &Path {
+        self.log.path.parent().unwrap_or(Path::new("."))
+    }
+
+    pub(super) fn subject(&self) -> String {
+        self.place.display().to_string()
+    }
+}
+
+/// The file that `place` leads to, whether it is there or not.
+fn followed(place: &Path) -> Result<PathBuf> {
+    let refuse = |kind: ErrorKind| Error::from(kind).in_subject(&place.display().to_string());
+    match fs::metadata(place) {
+        Ok(there) if there.is_file() => {
+            fs::canonicalize(place).map_err(|error| Error::io(IoAction::Open, place, error))
+        }
+        Ok(_) => Err(refuse(ErrorKind::NotAFile)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(place) {
+            Ok(to) => Err(refuse(ErrorKind::DanglingLink { to })),
+            Err(_) => Ok(place.to_owned()),
+        },
+        Err(error) => Err(Error::io(IoAction::Open, place, error)),
+    }
+}
+
+/// Says where the manifest's files with these indices go, or why one of them must not.
+pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: Mode) -> Result<Vec<Group>> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut named = HashMap::new();
+    for &index in wanted {
+        let file = &manifest.files[index];
+        let id = LogId { source: file.source.clone(), name: file.relative_path.clone(), base: file.base() };
+        let name = id.name.to_string();
+        check_log(&id).map_err(|kind| Error::from(kind).in_file(&name))?;
+        let target = Target::new(id, dirs, Some(index))?;
+        let source = known(file.source.as_str()).filter(|source| matches!(source.files, Files::Named(_)));
+        let group = source.and_then(|source| named.get(source.name)).and_then(|at: &usize| groups.get_mut(*at));
+        if let Some(group) = group {
+            group.targets.push(target);
+            continue;
+        }
+        if let Some(source) = source {
+            named.insert(source.name, groups.len());
+        }
+        let lock = source.and_then(|source| source.lock).map(|lock| dirs.of(file.base()).join(lock));
+        groups.push(Group { source, times: target.log.times, targets: vec![target], lock });
+    }
+    for group in &mut groups {
+        group.complete(dirs, mode)?;
+    }
+    refuse_same_targets(&groups)?;
+    Ok(groups)
+}
+
+impl Group {
+    /// Adds the logs that the bundle does not have but this machine, as rows may have been moved there; sorts them.
+    fn complete(&mut self, dirs: &Dirs, mode: Mode) -> Result<()> {
+        let Some(Source { files: Files::Named(names), base, .. }) = self.source else { return Ok(()) };
+        for name in *names {
+            if mode != Mode::Merge || self.targets.iter().any(|target| target.log.id.name.as_str() == *name) {
+                continue;
+            }
+            let name = FileName::new(*name).map_err(ErrorKind::LogName)?;
+            let id = LogId { source: self.targets[0].log.id.source.clone(), name, base: *base };
+            let target = Target::new(id, dirs, None)?;
+            if target.log.path.exists() {
+                self.targets.push(target);
+            }
+        }
+        self.targets.sort_by_key(|target| names.iter().position(|name| *name == target.log.id.name.as_str()));
+        Ok(())
+    }
+}
+
+fn refuse_same_targets(groups: &[Group]) -> Result<()> {
+    let mut seen: HashMap<String, &Target> = HashMap::new();
+    for target in groups.iter().flat_map(|group| &group.targets) {
+        if let Some(other) = seen.insert(comparable(&target.log.path), target) {
+            let kind = ErrorKind::SameTarget { other: other.log.id.name.to_string() };
+            return Err(Error::from(kind).in_subject(&target.subject()));
+        }
+    }
+    Ok(())
+}
+
+/// A path so written that two of them are equal when they can lead to one file: where file systems usually do not
+/// tell upper from lower case, neither does this.
+fn comparable(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    if cfg!(any(windows, target_os = "macos")) { path.to_lowercase() } else { path.into_owned() }
+}

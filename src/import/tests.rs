@@ -1,0 +1,157 @@
+//! What only shows when something happens between two steps.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::Write;
+use std::num::NonZeroUsize;
+
+use super::restored::Intake;
+use super::*;
+use crate::error::ErrorKind;
+use crate::export::{ExportOptions, export};
+use crate::gzip::Level;
+use crate::progress::NoProgress;
+use crate::sources::{Wanted, discover};
+
+const LOGS: [&str; 2] = ["commit_issue_links.jsonl", "decision_traces.jsonl"];
+
+fn home(content: Option<&str>) -> (tempfile::TempDir, Dirs) {
+    let home = tempfile::tempdir().unwrap();
+    let dirs = Dirs { patchwork: home.path().to_owned(), activity: home.path().join("ide") };
+    if let Some(content) = content {
+        for log in LOGS {
+            fs::write(home.path().join(log), content).unwrap();
+        }
+    }
+    (home, dirs)
+}
+
+fn bundle() -> Vec<u8> {
+    let (home, dirs) = home(Some("{}\n"));
+    let options = ExportOptions {
+        generator: "tests".to_owned(),
+        exported_at: Timestamp::from_millis(0).unwrap(),
+        level: Level::default(),
+        threads: NonZeroUsize::MIN,
+        work_dir: home.path().to_owned(),
+    };
+    let mut bundle = Vec::new();
+    export(&discover(&dirs, &Wanted::default()).unwrap(), &options, &mut bundle, "bundle", &NoProgress).unwrap();
+    bundle
+}
+
+/// Imports, and lets `meddle` act once the bundle is restored and the logs are locked, and `meddle_late` once the new
+/// versions wait.
+fn import_meddled_with(
+    dirs: &Dirs,
+    meddle: impl FnOnce(&[work::Work<'_>]),
+    meddle_late: impl FnOnce(),
+) -> Result<Vec<FilePlan>> {
+    let bundle = bundle();
+    let bundle = Bundle::from_stream(bundle.as_slice(), "bundle")?;
+    let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, Mode::Merge)?;
+    let way = Way { mode: Mode::Merge, stamp: String::new() };
+    let staging = Staging::create([dirs.patchwork.as_path()].into_iter())?;
+    let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
+    restore(bundle, None, &mut intake)?;
+    let works = intake.into_works();
+    let locks = groups.iter().filter_map(|group| group.lock.clone()).collect();
+    lock::with_locks(locks, &SystemClock, |locks| {
+        meddle(&works);
+        let scene = Scene { staging: &staging, locks };
+        let prepared = place::prepare_all(works, &scene)?;
+        meddle_late();
+        place::place_all(prepared, &scene)
+    })
+}
+
+#[test]
+fn what_fails_after_the_first_log_is_in_its_place_says_which_are() {
+    let (home, dirs) = home(None);
+    let lose_one = |works: &[work::Work<'_>]| {
+        let waiting = works[1].restored[0].as_ref().unwrap().staged.clone();
+        fs::remove_file(waiting.unwrap()).unwrap();
+    };
+    let error = import_meddled_with(&dirs, lose_one, || {});
+    let error = error.unwrap_err();
+    let ErrorKind::PlacedInPart { placed, all: 2, cause } = error.kind() else { panic!("{error}") };
+    assert_eq!(placed.len(), 1);
+    assert!(matches!(cause.kind(), ErrorKind::Io { .. }));
+    assert_eq!(fs::read(&placed[0]).unwrap(), b"{}\n");
+    let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, *placed, "neither locks nor waiting files are left");
+}
+
+#[test]
+fn a_lock_that_somebody_took_away_stops_the_import_and_is_left_to_him() {
+    let (home, dirs) = home(None);
+    let lock = home.path().join("decision_traces.jsonl.lock");
+    let take_lock = || {
+        let theirs = home.path().join("theirs");
+        fs::write(&theirs, "theirs").unwrap();
+        fs::rename(theirs, &lock).unwrap();
+    };
+    let error = import_meddled_with(&dirs, |_| {}, take_lock);
+    assert!(matches!(error.unwrap_err().kind(), ErrorKind::LockLost));
+    let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(left, [lock]);
+}
+
+#[test]
+fn a_log_that_changes_at_the_last_moment_is_read_again() {
+    type Meddle = fn(&Path);
+    let cases: [(Option<&str>, Meddle, &str); 4] = [
+        (None, |log| fs::write(log, "{\"a\":1}\n").unwrap(), "{}\n{\"a\":1}\n"),
+        (
+            Some("{\"a\":1}\n"),
+            |log| fs::File::options().append(true).open(log).unwrap().write_all(b"{\"b\":1}\n").unwrap(),
+            "{}\n{\"a\":1}\n{\"b\":1}\n",
+        ),
+        // Rotation replaces the file; here by one of the same length.
+        (
+            Some("{\"a\":1}\n"),
+            |log| {
+                fs::write(log.with_extension("tmp"), "{\"c\":1}\n").unwrap();
+                fs::rename(log.with_extension("tmp"), log).unwrap();
+            },
+            "{}\n{\"c\":1}\n",
+        ),
+        (Some("{\"a\":1}\n"), |log| fs::remove_file(log).unwrap(), "{}\n"),
+    ];
+    for (local, meddle, expected) in cases {
+        for late in [false, true] {
+            let (home, dirs) = home(local);
+            let log = home.path().join(LOGS[0]);
+            let (early, late): (Meddle, Meddle) = if late { (|_| {}, meddle) } else { (meddle, |_| {}) };
+            let plan = import_meddled_with(&dirs, |_| early(&log), || late(&log)).unwrap();
+            assert_eq!(fs::read_to_string(&log).unwrap(), expected);
+            let file = plan.iter().find(|file| file.path == log).unwrap();
+            assert_eq!(file.bytes_after, expected.len() as u64, "the report tells what was done");
+        }
+    }
+}
+
+#[test]
+fn rows_that_a_writer_adds_to_the_log_that_was_replaced_are_carried_over() {
+    for (old, new, late, expected) in [
+        ("1\n", "0\n1\n", "2\n", "0\n1\n2\n"),
+        ("1\n", "1\n0", "2\n", "1\n0\n2\n"),
+        // A row that was written in two parts.
+        ("1\n{\"a\"", "1\n{\"a\"", ":1}\n", "1\n{\"a\":1}\n"),
+        ("", "0\n", "2\n", "0\n2\n"),
+        ("1\n", "1\n", "", "1\n"),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("activity.jsonl");
+        fs::write(&path, old).unwrap();
+        let mut writer = fs::File::options().append(true).open(&path).unwrap();
+        let mut replaced = replaced::Replaced::open(&path, old.len() as u64).unwrap().unwrap();
+        fs::write(home.path().join("new"), new).unwrap();
+        fs::rename(home.path().join("new"), &path).unwrap();
+        writer.write_all(late.as_bytes()).unwrap();
+        replaced.carry_late_rows().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        replaced.carry_late_rows().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected, "only once");
+    }
+}

@@ -1,0 +1,168 @@
+//! Writes the new version of a log from the lines of both sides, each read again in its order.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use super::index::{Side, each_line, next_line};
+use super::merge::{Step, each_step};
+use super::staging::{StagedFile, Staging};
+use super::tally::LONGEST_LINE;
+use super::work::{Found, GroupPlan, Output, Work};
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::lines::{Line, LineReader};
+use crate::sources::OpenLog;
+
+/// Lets the new version of every log that gets one wait beside it. Returns where.
+pub(super) fn write_outputs(
+    work: &Work<'_>,
+    found: &mut Found,
+    plan: &GroupPlan,
+    staging: &Staging,
+) -> Result<Vec<Option<PathBuf>>> {
+    let mut waiting: Vec<Option<PathBuf>> = Vec::new();
+    let merged = write_merged(work, found, plan, staging)?;
+    for (index, (output, merged)) in plan.outputs.iter().zip(merged).enumerate() {
+        let restored = work.restored[index].as_ref().and_then(|restored| restored.staged.clone());
+        waiting.push(match output {
+            Output::Nothing => None,
+            Output::Bundled => restored,
+            Output::Appended => {
+                let mut out = NewVersion::start(work, index, staging)?;
+                append(&mut out, found, index, restored.as_deref())?;
+                Some(out.finish(plan.files[index].bytes_after)?)
+            }
+            Output::Merged => merged,
+        });
+    }
+    Ok(waiting)
+}
+
+/// A log's new version: lines, each on a line of its own.
+struct NewVersion {
+    file: StagedFile,
+    bytes: u64,
+    unterminated: bool,
+    subject: String,
+}
+
+impl NewVersion {
+    fn start(work: &Work<'_>, index: usize, staging: &Staging) -> Result<Self> {
+        let target = &work.group.targets[index];
+        let file = staging.file(&target.log.path)?;
+        Ok(Self { file, bytes: 0, unterminated: false, subject: target.subject() })
+    }
+
+    fn push(&mut self, line: Line<'_>) -> Result<()> {
+        if self.unterminated {
+            self.write(b"\n")?;
+        }
+        self.write(line.bytes)?;
+        if line.terminated {
+            self.write(b"\n")?;
+        }
+        self.unterminated = !line.terminated;
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.bytes += bytes.len() as u64;
+        self.file.write(bytes)
+    }
+
+    /// Ends it. A log that changed between being read first and now does not give what was planned.
+    fn finish(self, planned_bytes: u64) -> Result<PathBuf> {
+        match self.bytes == planned_bytes {
+            true => self.file.finish(),
+            false => Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&self.subject)),
+        }
+    }
+}
+
+fn append(out: &mut NewVersion, found: &mut Found, index: usize, restored: Option<&Path>) -> Result<()> {
+    if let Some(log) = &mut found.locals[index].log {
+        log.rewind()?;
+        each_line(log, |line| out.push(line))?;
+    }
+    match restored {
+        Some(restored) => each_line(open(restored)?, |line| out.push(line)),
+        None => Ok(()),
+    }
+}
+
+/// Writes those of a group's logs that have lines of both sides.
+fn write_merged(
+    work: &Work<'_>,
+    found: &mut Found,
+    plan: &GroupPlan,
+    staging: &Staging,
+) -> Result<Vec<Option<PathBuf>>> {
+    let start = |(index, output): (usize, &Output)| match output {
+        Output::Merged => NewVersion::start(work, index, staging).map(Some),
+        _ => Ok(None),
+    };
+    let mut outs = plan.outputs.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
+    if outs.iter().any(Option::is_some) {
+        copy_lines(work, found, plan, &mut outs)?;
+    }
+    let finish = |(out, file): (Option<NewVersion>, &super::FilePlan)| {
+        out.map(|out| out.finish(file.bytes_after)).transpose() //
+    };
+    outs.into_iter().zip(&plan.files).map(finish).collect()
+}
+
+fn copy_lines(work: &Work<'_>, found: &mut Found, plan: &GroupPlan, outs: &mut [Option<NewVersion>]) -> Result<()> {
+    let mut logs = Vec::new();
+    for local in &mut found.locals {
+        if let Some(log) = &mut local.log {
+            log.rewind()?;
+        }
+        logs.push(local.log.take());
+    }
+    let Some((local, bundle)) = work.sides(found) else { return Ok(()) };
+    let mut local_lines = LineSource::<OpenLog>::new(local, logs.into_iter());
+    let restored = work.restored.iter().map(|restored| restored.as_ref().and_then(|log| log.staged.as_deref()));
+    let restored = restored.map(|path| path.map(open).transpose()).collect::<Result<Vec<_>>>()?;
+    let mut bundle_lines = LineSource::<fs::File>::new(bundle, restored.into_iter());
+    each_step(local, bundle, &plan.fates, outs.len(), |step, log| {
+        let line = match step {
+            Step::Local(line) | Step::Both { local: line, .. } => local_lines.line(line)?,
+            Step::Bundle(line) => bundle_lines.line(line)?,
+        };
+        outs[log].as_mut().map_or(Ok(()), |out| out.push(line))
+    })
+}
+
+fn open(path: &Path) -> Result<fs::File> {
+    fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))
+}
+
+/// Reads the lines of one side again. They must be asked for in their order.
+struct LineSource<'s, R> {
+    side: &'s Side,
+    logs: Vec<Option<LineReader<R>>>,
+    next: usize,
+}
+
+impl<'s, R: Read> LineSource<'s, R> {
+    fn new(side: &'s Side, logs: impl Iterator<Item = Option<R>>) -> Self {
+        let logs = logs.map(|log| log.map(|log| LineReader::new(log, LONGEST_LINE))).collect();
+        Self { side, logs, next: 0 }
+    }
+
+    fn line(&mut self, wanted: usize) -> Result<Line<'_>> {
+        while self.next < wanted {
+            self.read()?;
+        }
+        self.read()
+    }
+
+    fn read(&mut self) -> Result<Line<'_>> {
+        let (number, log) = (self.next as u64 + 1, self.side.log_of(self.next));
+        self.next += 1;
+        let log = self.logs.get_mut(log).and_then(Option::as_mut);
+        let line = log.map(|log| next_line(log, number)).transpose()?.flatten();
+        line.ok_or_else(|| ErrorKind::LogKeepsChanging.into())
+    }
+}

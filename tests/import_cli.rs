@@ -1,0 +1,124 @@
+//! `import`, as its users see it. What an import does to every kind of log is in `import.rs`.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+#[path = "common/program.rs"]
+mod program;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Home, bundle};
+use program::{Run, run, run_with};
+
+/// A home on an old machine, with its bundle `b.gz`.
+fn old_machine() -> Home {
+    let home = Home::new()
+        .with(
+            "runs.jsonl",
+            "{\"taskId\":\"a\",\"createdAt\":1777700000000}\n{\"taskId\":\"b\",\"createdAt\":1777710000000}\n",
+        )
+        .with("decision_traces.jsonl", "{\"seq\":1,\"createdAt\":1777700000000}\r\ntorn {\r\n")
+        .with_activity("activity-3100.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00.000Z\"}");
+    fs::write(home.path().join("b.gz"), bundle(&home)).unwrap();
+    home
+}
+
+/// Imports the old machine's bundle into `home`.
+fn import(home: &Home, arguments: &[&str]) -> Run {
+    let old = old_machine();
+    run(home.path(), &[&["import", old.path().join("b.gz").to_str().unwrap()], arguments].concat())
+}
+
+/// What was printed, without the place of the temporary home.
+fn printed(home: &Home, run: &Run) -> String {
+    format!("{}---\n{}", run.text(), run.stderr).replace(home.path().to_str().unwrap(), "HOME")
+}
+
+fn read(home: &Home, name: &str) -> Option<Vec<u8>> {
+    fs::read(home.path().join(name)).ok()
+}
+
+#[test]
+fn an_empty_home_gets_every_log_byte_for_byte_and_then_nothing_more() {
+    let (old, home) = (old_machine(), Home::new());
+    fs::remove_dir_all(home.path().join(".patchwork")).unwrap();
+    let planned = import(&home, &["--dry-run"]);
+    assert!(!home.path().join(".patchwork").exists());
+    let done = import(&home, &[]);
+    for name in [".patchwork/runs.jsonl", ".patchwork/decision_traces.jsonl", ".claude/ide/activity-3100.jsonl"] {
+        assert_eq!(read(&home, name), read(&old, name), "{name}");
+    }
+    let again = import(&home, &[]);
+    assert_eq!((planned.code, done.code, again.code), (0, 0, 0));
+    let all = [&planned, &done, &again].map(|run| printed(&home, run)).join("\n");
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn a_machine_with_logs_keeps_them() {
+    let home = Home::new().with(
+        "runs.jsonl",
+        "{\"taskId\":\"b\",\"createdAt\":1777710000000}\n{\"taskId\":\"c\",\"createdAt\":1777720000000}",
+    );
+    let done = import(&home, &["--source", "runs"]);
+    assert_eq!(done.code, 0);
+    insta::assert_snapshot!(printed(&home, &done));
+    let runs = String::from_utf8(read(&home, ".patchwork/runs.jsonl").unwrap()).unwrap();
+    let tasks: Vec<_> = runs.lines().map(|row| &row[11..12]).collect();
+    assert_eq!(tasks, ["a", "b", "c"]);
+    assert!(read(&home, ".patchwork/decision_traces.jsonl").is_none());
+}
+
+#[test]
+fn overwriting_keeps_a_backup_and_names_it() {
+    let home = Home::new().with("runs.jsonl", "{\"mine\":1}\n");
+    let done = import(&home, &["--mode", "overwrite", "--source", "runs"]);
+    assert_eq!(done.code, 0);
+    let backup = done.text().lines().last().unwrap().split(" as ").last().unwrap().to_owned();
+    assert_eq!(fs::read(backup).unwrap(), b"{\"mine\":1}\n");
+    assert_eq!(read(&home, ".patchwork/runs.jsonl"), read(&old_machine(), ".patchwork/runs.jsonl"));
+}
+
+#[test]
+fn a_bundle_from_a_pipe_is_imported_too() {
+    let (old, home) = (old_machine(), Home::new());
+    let done = run_with(home.path(), &["import", "-"], &read(&old, "b.gz").unwrap());
+    assert_eq!(done.code, 0);
+    assert_eq!(read(&home, ".patchwork/runs.jsonl"), read(&old, ".patchwork/runs.jsonl"));
+}
+
+#[test]
+fn a_damaged_bundle_is_refused_whole() {
+    let (old, home) = (old_machine(), Home::new().with("runs.jsonl", "{\"mine\":1}\n"));
+    let mut bytes = read(&old, "b.gz").unwrap();
+    let at = bytes.len() - 20;
+    bytes[at] ^= 1;
+    let failed = run_with(home.path(), &["import", "-"], &bytes);
+    assert_eq!((failed.code, failed.stdout.len()), (1, 0));
+    assert_eq!(read(&home, ".patchwork/runs.jsonl").unwrap(), b"{\"mine\":1}\n");
+    assert_eq!(fs::read_dir(home.path().join(".patchwork")).unwrap().count(), 1);
+}
+
+#[test]
+fn what_rotation_will_trim_is_said_before() {
+    let rows: String = (0..12_000).map(|seq| format!("{{\"seq\":{seq},\"text\":\"{:0>90}\"}}\n", seq)).collect();
+    let source = Home::new().with("decision_traces.jsonl", rows);
+    fs::write(source.path().join("b.gz"), bundle(&source)).unwrap();
+    let home = Home::new();
+    let planned = run(home.path(), &["import", "--dry-run", source.path().join("b.gz").to_str().unwrap()]);
+    assert_eq!(planned.code, 0);
+    insta::assert_snapshot!(planned.stderr);
+}
+
+#[test]
+fn bundles_of_1_0_say_what_they_lack() {
+    let home = Home::new();
+    let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy");
+    let done = run(home.path(), &["import", legacy.join("plain.v1.0.jsonl.gz").to_str().unwrap()]);
+    assert_eq!(done.code, 0);
+    insta::assert_snapshot!(done.stderr);
+    let runs = fs::read(legacy.join("plain/patchwork/runs.jsonl")).unwrap();
+    assert_eq!(read(&home, ".patchwork/runs.jsonl").unwrap(), runs);
+}

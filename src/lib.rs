@@ -18,6 +18,8 @@ pub mod format;
 pub mod gzip;
 pub mod inspect;
 pub mod lines;
+mod pack;
+mod pool;
 pub mod progress;
 pub mod publish;
 pub mod restore;

@@ -23,6 +23,8 @@ mod pool;
 pub mod progress;
 pub mod publish;
 pub mod restore;
+mod scan;
 pub mod sources;
+pub mod verify;
 
 pub use error::{Error, ErrorKind, Result};

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::chunks::{ChunkReader, Slot};
+use super::chunks::ChunkReader;
+use super::slots::Slot;
 use super::lines::LineRows;
 use super::{Access, Bundle, Selection};
 use crate::digest::BundleDigest;

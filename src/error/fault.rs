@@ -167,6 +167,31 @@ pub enum Contradiction {
     Overflow,
 }
 
+impl Contradiction {
+    /// The file that it is about, by its `relativePath`.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::DuplicateFile { file }
+            | Self::ChunkRows { file, .. }
+            | Self::ChunkSize { file, .. }
+            | Self::UnparsedLines { file, .. }
+            | Self::Bytes { file }
+            | Self::Timeline { file } => Some(file),
+            Self::TotalCount { .. } | Self::Sources | Self::Overflow => None,
+        }
+    }
+
+    /// What one statement makes the other, and what that is, where both are numbers.
+    pub(crate) fn expected_and_found(&self) -> Option<(String, String)> {
+        match self {
+            Self::TotalCount { total, sum } => Some((sum.to_string(), total.to_string())),
+            Self::ChunkRows { count, sum, .. } => Some((count.to_string(), sum.to_string())),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Contradiction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -80,7 +80,7 @@ fn consumed(raw: &Decompress, deflated: &[u8]) -> usize {
 }
 
 /// Whether the data so far could be cut here: an empty last block can follow it directly.
-fn ends_at_boundary(raw: &mut Decompress) -> bool {
+pub(super) fn ends_at_boundary(raw: &mut Decompress) -> bool {
     ends_with(raw, &LAST_BLOCK)
 }
 

@@ -21,7 +21,7 @@ pub(super) const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 pub(super) const FLUSH_MARK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// The length of what follows the last flush point: the last block and the trailer.
-pub(super) const TAIL_BYTES: u64 = 10;
+pub(crate) const TAIL_BYTES: u64 = 10;
 
 /// The optional parts of a header.
 mod flag {

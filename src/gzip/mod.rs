@@ -12,6 +12,7 @@ mod source;
 pub mod writer;
 
 pub(crate) use blocks::{BlockReader, LastBlock, Tail};
+pub(crate) use member::TAIL_BYTES;
 pub use indexed::{Block, BlockIndex};
 pub(crate) use inflate::{BlockEnd, inflate_as_far_as_possible};
 pub(crate) use sequential::Oddity;

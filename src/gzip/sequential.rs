@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::blocks::BlockReader;
+use super::inflate::ends_at_boundary;
 use super::member::{FLUSH_MARK, HEADER, HeaderFault, MAGIC, Trailer, read_header};
 use super::source::{READ_BYTES, Source};
 use crate::error::{Error, ErrorKind, GzipFault};
@@ -54,6 +55,8 @@ pub struct SequentialReader<R> {
     bytes: u64,
     members: u64,
     failed: Option<(GzipFault, u64)>,
+    /// Whether a reader that reads on found damage or the file's end inside compressed data.
+    ended_early: bool,
     /// What a reader that reads on noted, each with its byte.
     noted: Option<Vec<(Oddity, u64)>>,
 }
@@ -69,6 +72,7 @@ impl<R: Read> SequentialReader<R> {
             bytes: 0,
             members: 0,
             failed: None,
+            ended_early: false,
             noted: None,
         }
     }
@@ -94,6 +98,7 @@ impl<R: Read> SequentialReader<R> {
             bytes: 0,
             members: 1,
             failed: None,
+            ended_early: false,
             noted: Some(Vec::new()),
         }
     }
@@ -103,14 +108,21 @@ impl<R: Read> SequentialReader<R> {
         self.noted.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// How many bytes were taken off the input.
-    pub(crate) fn offset(&self) -> u64 {
-        self.source.offset()
-    }
-
     /// Whether reading ended inside compressed data, because that is damaged.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self.state, State::Broken)
+    }
+
+    /// Whether reading ended inside compressed data, because that is damaged or cut.
+    pub(crate) fn ended_early(&self) -> bool {
+        self.ended_early
+    }
+
+    /// Checks that the compressed data could be cut here, and notes it if not. Only its blocks can be read after that.
+    pub(crate) fn check_flush_point(&mut self) {
+        if matches!(self.state, State::Body) && !ends_at_boundary(&mut self.raw) {
+            self.note(Oddity::Fault(GzipFault::Deflate), self.source.offset());
+        }
     }
 
     /// The compressed data from here on, to be cut at its flush points.
@@ -193,6 +205,7 @@ impl<R: Read> SequentialReader<R> {
 
     /// Ends the content because of a fault, or fails.
     fn break_off(&mut self, fault: GzipFault) -> io::Result<()> {
+        self.ended_early = fault != GzipFault::TrailingBytes;
         let cut = matches!(fault, GzipFault::Truncated | GzipFault::TrailingBytes);
         match self.note(Oddity::Fault(fault.clone()), self.source.offset()) {
             true => self.state = if cut { State::End } else { State::Broken },

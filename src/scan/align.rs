@@ -39,9 +39,13 @@ pub(super) fn step<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], next: u
     if let Some(end) = in_place(slots, next, length) {
         return Ok(Step::AsTable(next..end));
     }
-    // One whose length the table has wrong, one that the table does not have, or what is left where chunks are lost.
+    // One whose length the table has wrong, a later one, one that the table does not have, or what is left where
+    // chunks are lost.
     if fits(blocks, slots, next + 1, length)? {
         return Ok(Step::Other { slot: Some(next), length });
+    }
+    if let Some(later) = later_chunk(blocks, slots, next, length)? {
+        return Ok(Step::Missing(next..later));
     }
     if fits(blocks, slots, next, length)? {
         return Ok(Step::Other { slot: None, length });
@@ -49,7 +53,7 @@ pub(super) fn step<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], next: u
     Ok(Step::Other { slot: Some(next), length })
 }
 
-/// Which chunk begins `ahead` bytes ahead, when the chunk `last` was the last one known and its end is unknown.
+/// Which chunk begins here, when the chunk `last` came before, but was not where the table has it.
 pub(super) fn find_again<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], last: usize) -> io::Result<usize> {
     for candidate in (last + 1..=slots.len()).take(MOST_TRIED) {
         if fits(blocks, slots, candidate, 0)? {
@@ -67,6 +71,21 @@ fn behind_table<R: Read>(blocks: &mut BlockReader<R>) -> io::Result<Step> {
         Some(length) => Step::Other { slot: None, length },
         None => Step::Tail,
     })
+}
+
+/// Which chunk behind `next` the coming block is, going by its length and by what follows it.
+fn later_chunk<R: Read>(
+    blocks: &mut BlockReader<R>,
+    slots: &[Slot],
+    next: usize,
+    length: u64,
+) -> io::Result<Option<usize>> {
+    for (index, slot) in slots.iter().enumerate().skip(next + 1).take(MOST_TRIED) {
+        if slot.compressed == length && fits(blocks, slots, index + 1, length)? {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a flush point ends the chunk `slot`, if that begins `ahead` bytes ahead. Behind the last chunk, whether the

@@ -9,7 +9,7 @@ use super::text::{Piece, TextCutter};
 use super::{FirstLine, Scan};
 use crate::bundle::Slot;
 use crate::error::GzipFault;
-use crate::gzip::{BlockReader, Content, Oddity, SequentialReader, Tail};
+use crate::gzip::{BlockReader, Content, Oddity, SequentialReader, TAIL_BYTES, Tail};
 
 /// A part of a bundle, in the order of the stream.
 #[derive(Debug)]
@@ -92,17 +92,20 @@ pub(crate) struct Parts<R> {
 
 impl<R: Read> Scan<R> {
     /// What follows the first line. `table` is the chunk table; without one, the rest is read as text.
-    pub(crate) fn parts(self, table: Option<Vec<Slot>>) -> Parts<R> {
+    pub(crate) fn parts(mut self, table: Option<Vec<Slot>>) -> Parts<R> {
         let is_guessing = !matches!(self.first_line, FirstLine::Whole { .. });
         let in_blocks = is_guessing || table.is_some() && self.has_blocks();
+        let mut ready = VecDeque::new();
         let way = if in_blocks {
+            self.stream.check_flush_point();
+            ready.extend(self.stream.noted().into_iter().map(|(odd, at)| Part::Odd(odd, at)));
             Way::Blocks(self.stream.into_blocks())
         } else {
             Way::Text(TextCutter::new(Cursor::new(self.behind).chain(self.stream)))
         };
         let is_plain = self.content == Content::Plain;
         let slots = table.unwrap_or_default();
-        Parts { way, slots, next: 0, is_lost: false, is_guessing, is_plain, ready: VecDeque::new() }
+        Parts { way, slots, next: 0, is_lost: false, is_guessing, is_plain, ready }
     }
 }
 
@@ -172,7 +175,8 @@ impl<R: Read> Parts<R> {
                 self.is_guessing = true;
                 return Ok(Way::Blocks(blocks));
             }
-            self.odd(if at == blocks.offset() { GzipFault::Truncated } else { GzipFault::Deflate }, at);
+            let is_cut = blocks.offset() - at < TAIL_BYTES;
+            self.odd(if is_cut { GzipFault::Truncated } else { GzipFault::Deflate }, at);
             return Ok(Way::End);
         }
         let Some(tail) = blocks.take_tail()? else {
@@ -194,7 +198,10 @@ impl<R: Read> Parts<R> {
 
     fn cut_text(&mut self, mut text: TextCutter<Rest<R>>) -> io::Result<Way<R>> {
         let offset = text.offset();
-        if let Some(piece) = text.next_piece(self.slots.get(self.next))? {
+        if let Some(mut piece) = text.next_piece(self.slots.get(self.next))? {
+            if text.inner_mut().get_ref().1.ended_early() {
+                piece.drop_cut_line();
+            }
             self.push_piece(piece, offset);
             return Ok(Way::Text(text));
         }
@@ -221,13 +228,15 @@ impl<R: Read> Parts<R> {
 
     fn push_piece(&mut self, piece: Piece, offset: u64) {
         let slot = Some(self.next).filter(|next| *next < self.slots.len());
-        self.ready.push_back(match piece {
+        let part = match piece {
             Piece::TooLong => Part::TooLong,
+            Piece::Lines(text) if text.is_empty() => return,
             Piece::Lines(text) => {
                 self.next += usize::from(slot.is_some());
                 Part::Text { slot, offset: self.is_plain.then_some(offset), text }
             }
-        });
+        };
+        self.ready.push_back(part);
     }
 
     fn push_noted(&mut self, stream: &mut SequentialReader<R>) {

@@ -16,6 +16,16 @@ pub(super) enum Piece {
     TooLong,
 }
 
+impl Piece {
+    /// Drops a last line without line feed: the rest of it is lost.
+    pub(super) fn drop_cut_line(&mut self) {
+        if let Self::Lines(text) = self {
+            text.truncate(memchr::memrchr(b'\n', text).map_or(0, |last| last + 1));
+        }
+    }
+}
+
+/// Cuts what `inner` reads.
 pub(super) struct TextCutter<R> {
     inner: R,
     buffer: Vec<u8>,

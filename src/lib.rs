@@ -22,6 +22,7 @@ mod pack;
 mod pool;
 pub mod progress;
 pub mod publish;
+pub mod recover;
 pub mod restore;
 mod scan;
 pub mod sources;

@@ -63,7 +63,8 @@ impl<'a> Envelope<'a> {
 }
 
 /// The log that rows of `source` belong to when they name none.
-fn default_file(source: &str) -> String {
+#[must_use]
+pub fn default_file(source: &str) -> String {
     format!("{source}.jsonl")
 }
 

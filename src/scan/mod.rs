@@ -72,7 +72,7 @@ impl<R: Read> Scan<R> {
             behind: Vec::new(),
             at_flush_point,
         };
-        let ended_early = scan.oddities.iter().any(|(odd, _)| matches!(odd, Oddity::Fault(_)));
+        let ended_early = scan.has_fault();
         let is_ours = !scan.oddities.iter().any(|(odd, _)| *odd == Oddity::ForeignHeader);
         if text.first() != Some(&b'{') {
             // A header as this format has it and damage behind it still make a bundle.
@@ -87,6 +87,11 @@ impl<R: Read> Scan<R> {
             scan.first_line = FirstLine::Whole { line: text, terminated: false };
         }
         Ok(scan)
+    }
+
+    /// Whether something is damaged so far.
+    pub(crate) fn has_fault(&self) -> bool {
+        self.oddities.iter().any(|(odd, _)| matches!(odd, Oddity::Fault(_)))
     }
 
     /// Whether the rest can be cut into blocks: it begins at a flush point, or what should be one is damaged.

@@ -235,6 +235,11 @@ impl Lines {
     }
 }
 
+/// Whether the first of these runs stands within the rows of the open log, which goes on behind it.
+pub(crate) fn is_astray(is_open: impl Fn(&RowFile) -> bool, runs: &[Run]) -> bool {
+    runs.first().is_some_and(|first| !is_open(&first.file)) && runs.iter().any(|run| is_open(&run.file))
+}
+
 /// The run that a row at `line` goes on, or a new one.
 fn run_of(runs: &mut Vec<Run>, file: Arc<RowFile>, line: u64) -> &mut Run {
     let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);

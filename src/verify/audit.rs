@@ -12,7 +12,7 @@ use crate::error::{GzipFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
 use crate::format::timeline::RowTimes;
 use crate::gzip::{BlockEnd, Content, LastBlock, Oddity, Tail};
-use crate::scan::rows::{Known, LineFault, Lines, Problem, ReadPart, Run};
+use crate::scan::rows::{Known, LineFault, Lines, Problem, ReadPart, Run, is_astray};
 use crate::scan::{Part, Scan};
 
 /// Tells and counts what was found.
@@ -255,7 +255,7 @@ impl<'a> Audit<'a> {
                 self.no_row(problem, lines);
             }
             let is_taken = match run.file.index {
-                Some(file) => !self.is_astray(file, &lines.runs[index..]) && self.enter(file),
+                Some(file) => !self.is_astray(&lines.runs[index..]) && self.enter(file),
                 None => true,
             };
             let end = run.first_line + run.rows.len();
@@ -281,10 +281,9 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Whether rows of `file` stand within those of the open log, which goes on behind them.
-    fn is_astray(&self, file: usize, runs: &[Run]) -> bool {
+    fn is_astray(&self, runs: &[Run]) -> bool {
         let open = self.open.as_ref().map(|log| log.index);
-        open != Some(file) && open.is_some() && runs.iter().any(|run| run.file.index == open)
+        is_astray(|file| file.index.is_some() && file.index == open, runs)
     }
 
     /// Rows that stand where no row of their log may stand.

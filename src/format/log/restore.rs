@@ -8,9 +8,8 @@ use super::super::manifest::{LineEnding, ManifestFile, Record, Unparsed};
 pub struct RowLines {
     /// The lines, each with what ends it.
     bytes: Vec<u8>,
-    /// Where each line ends, its ending included.
-    ends: Vec<usize>,
-    last_ending: LineEnding,
+    /// Where each line ends, its ending included, and what that is.
+    ends: Vec<(usize, LineEnding)>,
 }
 
 impl RowLines {
@@ -20,14 +19,18 @@ impl RowLines {
         self.bytes.extend_from_slice(line);
         self.bytes.extend_from_slice(ending.before_line_feed());
         self.bytes.push(b'\n');
-        self.ends.push(self.bytes.len());
-        self.last_ending = ending;
+        self.ends.push((self.bytes.len(), ending));
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.ends.len() as u64
+    }
+
+    /// Keeps only the first `rows` rows.
+    pub fn truncate(&mut self, rows: u64) {
+        self.ends.truncate(usize::try_from(rows).unwrap_or(usize::MAX));
     }
 
     /// Whether there are none.
@@ -38,7 +41,7 @@ impl RowLines {
 
     /// The lines of the rows from `from` to before `to`, counted from 0.
     fn lines(&self, from: usize, to: usize) -> &[u8] {
-        let end_of = |row: usize| row.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let end_of = |row: usize| row.checked_sub(1).map_or(0, |before| self.ends[before].0);
         &self.bytes[end_of(from)..end_of(to)]
     }
 }
@@ -88,9 +91,9 @@ impl<'m> LogRestorer<'m> {
             self.is_cut = false;
             next = until;
         }
-        if end > 0 {
-            out.truncate(out.len() - rows.last_ending.before_line_feed().len() - 1);
-            self.ending = Some(rows.last_ending);
+        if let Some(&(_, ending)) = rows.ends.last() {
+            out.truncate(out.len() - ending.before_line_feed().len() - 1);
+            self.ending = Some(ending);
         }
     }
 
@@ -111,12 +114,6 @@ impl<'m> LogRestorer<'m> {
         }
         let next = self.unparsed.peek().map(|unparsed| unparsed.line - self.line);
         next.map_or(usize::MAX, |rows| usize::try_from(rows).unwrap_or(usize::MAX))
-    }
-
-    /// The line of the log at which the next row stands, from 1, once the unparsed lines before it are there.
-    #[must_use]
-    pub fn line(&self) -> u64 {
-        self.line
     }
 
     fn push_unparsed(&mut self, unparsed: &Unparsed, out: &mut Vec<u8>) {

@@ -1,9 +1,9 @@
 //! Bundle, restore, verify and search the trace logs of Patchwork OS.
 //!
 //! A machine's JSON Lines logs become one gzip file, the **bundle**, that any tool can read. Data flows one way, and
-//! back: [`sources`] say which logs exist, [`lines`] cuts them, [`format`] makes envelopes of their rows, [`gzip`]
-//! packs those, and [`bundle`] opens the result again. The operations ([`export`], [`restore`], [`inspect`], [`cat`]) are built on
-//! those five and return typed values; none of them prints.
+//! back: [`sources`] say which logs exist, [`lines`] cuts them, [`mod@format`] makes envelopes of their rows, [`gzip`]
+//! packs those, and [`bundle`] opens the result again. The operations ([`export`], [`restore`], [`inspect`], [`cat`],
+//! [`verify`], [`recover`]) are built on those five and return typed values; none of them prints.
 //!
 //! FORMAT.md specifies the file; where an item implements a part of it, its documentation names the section.
 #![forbid(unsafe_code)]

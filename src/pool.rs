@@ -51,8 +51,7 @@ impl<J: Send, R: Send> Pool<J, R> {
 
     /// Whether a job of `bytes` bytes can come now. Otherwise results must be [`pop`](Self::pop)ped first.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
-        self.waiting.is_empty()
-            || self.waiting.len() < self.most && self.bytes.saturating_add(bytes) <= MOST_BYTES
+        self.waiting.is_empty() || self.waiting.len() < self.most && self.bytes.saturating_add(bytes) <= MOST_BYTES
     }
 
     /// Hands in the next job, which takes about `bytes` bytes.

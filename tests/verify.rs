@@ -1,5 +1,5 @@
 //! verify finds every damage, says intact only of what is, and never stops at the first finding.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect)]
 
 mod common;
 
@@ -208,7 +208,8 @@ fn a_failing_input_is_an_error_and_no_finding() {
 #[test]
 fn a_row_of_20_mb_and_many_chunks_are_verified() {
     let large = format!("{{\"s\":\"{}\"}}\n", "x".repeat(20_000_000));
-    let many: String = (0..60_000).map(|n| format!("{{\"createdAt\":{},\"n\":{n}}}\n", 1_777_716_000_000i64 + n)).collect();
+    let many: String =
+        (0..60_000).map(|n| format!("{{\"createdAt\":{},\"n\":{n}}}\n", 1_777_716_000_000i64 + n)).collect();
     let home = Home::new().with("runs.jsonl", large + &many).with("decision_traces.jsonl", many);
     let (report, findings) = verified(&bundle(&home));
     assert_eq!((report.verdict, findings.len(), report.rows), (Verdict::Intact, 0, 120_001));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::chunks::ChunkReader;
-use super::slots::Slot;
 use super::lines::LineRows;
+use super::slots::Slot;
 use super::{Access, Bundle, Selection};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, Result, RowFault};

@@ -20,10 +20,10 @@ pub fn check_row(
     let entry = row.entry();
     let line = row.original.as_ref().map_or(entry.as_bytes(), ExactLine::as_bytes);
     let Some(text) = classify(line, times) else { return (None, Some(EntryFault::NotARow)) };
-    let fault = if text.entry != entry {
-        Some(EntryFault::Differs { expected: shortened_text(&text.entry), found: shortened_text(entry) })
-    } else {
+    let fault = if text.entry == entry {
         row.original.as_ref().and_then(|original| original_fault(original, entry, ending))
+    } else {
+        Some(EntryFault::Differs { expected: shortened_text(&text.entry), found: shortened_text(entry) })
     };
     (text.time, fault)
 }

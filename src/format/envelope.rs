@@ -68,6 +68,9 @@ pub fn default_file(source: &str) -> String {
     format!("{source}.jsonl")
 }
 
+/// How every envelope that is written begins.
+pub(crate) const ENVELOPE_START: &[u8] = b"{\"source\":\"";
+
 /// Writes the envelopes of one log.
 #[derive(Debug, Clone)]
 pub struct EnvelopeWriter {

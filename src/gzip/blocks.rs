@@ -105,6 +105,13 @@ impl<R: Read> BlockReader<R> {
         Ok(None)
     }
 
+    /// The next `length` bytes, or what there is of them, left where they are.
+    pub(crate) fn peek(&mut self, length: u64) -> io::Result<&[u8]> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let there = self.source.peek(length)?;
+        Ok(&there[..there.len().min(length)])
+    }
+
     /// Takes the next `length` bytes, or what there is of them.
     pub(crate) fn take(&mut self, length: u64) -> io::Result<Vec<u8>> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);

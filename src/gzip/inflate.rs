@@ -72,6 +72,18 @@ pub(crate) fn inflate_as_far_as_possible(deflated: &[u8], limit: u64) -> Inflate
     InflatedBlock { content, end }
 }
 
+/// Where in `data`, behind its start, a block may begin that holds text beginning with `beginning`. Every byte is tried
+/// from `from` on, but not more than `most`.
+pub(crate) fn find_block(data: &[u8], from: usize, most: usize, beginning: &[u8]) -> Option<usize> {
+    let mut raw = Decompress::new(false);
+    let mut content = vec![0; beginning.len()];
+    (from..data.len()).take(most).find(|&at| {
+        raw.reset(false);
+        let status = raw.decompress(&data[at..], &mut content, FlushDecompress::Sync);
+        status.is_ok() && raw.total_out() == beginning.len() as u64 && content == beginning
+    })
+}
+
 /// How much room a block gets before it is known what it holds.
 const FIRST_BYTES: usize = 2 << 20;
 

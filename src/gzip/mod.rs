@@ -12,9 +12,9 @@ mod source;
 pub mod writer;
 
 pub(crate) use blocks::{BlockReader, LastBlock, Tail};
-pub(crate) use member::TAIL_BYTES;
 pub use indexed::{Block, BlockIndex};
-pub(crate) use inflate::{BlockEnd, inflate_as_far_as_possible};
+pub(crate) use inflate::{BlockEnd, find_block, inflate_as_far_as_possible};
+pub(crate) use member::TAIL_BYTES;
 pub(crate) use sequential::Oddity;
 pub use sequential::{Content, SequentialReader};
 pub use writer::{Deflater, Level, MemberWriter};

@@ -83,9 +83,15 @@ impl<R: Read> SequentialReader<R> {
         Self { noted: Some(Vec::new()), ..Self::new(inner) }
     }
 
-    /// As [`tolerant`](Self::tolerant), for a gzip file of which the first bytes are damaged.
-    pub(crate) fn headless(inner: R) -> Self {
-        Self { state: State::Header, ..Self::tolerant(inner) }
+    /// Takes the file for gzip if its first bytes may have been the header that is written. Otherwise takes none of them.
+    pub(crate) fn skip_damaged_header(&mut self) -> io::Result<bool> {
+        let first = self.source.peek(HEADER.len())?;
+        let alike = first.iter().zip(&HEADER).filter(|(there, header)| there == header).count();
+        let is_header = alike >= HEADER.len() / 2;
+        if is_header {
+            self.state = State::Header;
+        }
+        Ok(is_header)
     }
 
     /// Reads on, tolerantly, behind the end of a first member that `source` was read up to.

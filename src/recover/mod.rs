@@ -155,13 +155,19 @@ fn search<R: Read + Seek>(
 
 /// Opens the bundle also where its first bytes are damaged.
 fn open<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
-    let rewind = |input: &mut R| {
-        input.seek(SeekFrom::Start(0)).map_err(|error| Error::io_unnamed(IoAction::Read, error))
-    };
+    let rewind =
+        |input: &mut R| input.seek(SeekFrom::Start(0)).map_err(|error| Error::io_unnamed(IoAction::Read, error));
     rewind(input)?;
     let is_foreign = matches!(Scan::open(&mut *input)?.first_line, FirstLine::Foreign(_));
     rewind(input)?;
-    if is_foreign { Scan::open_headless(input) } else { Scan::open(input) }
+    let first_line = if is_foreign { Scan::open_headless(&mut *input) } else { Scan::open(&mut *input) }?.first_line;
+    rewind(input)?;
+    match first_line {
+        // Damage shows only behind where it is, maybe behind the first flush point.
+        FirstLine::Damaged => Ok(Scan::of_blocks_alone(input)),
+        FirstLine::Whole { .. } | FirstLine::Foreign(_) if is_foreign => Scan::open_headless(input),
+        FirstLine::Whole { .. } | FirstLine::Foreign(_) => Scan::open(input),
+    }
 }
 
 type Usable = (Option<Manifest>, ManifestState, Option<(u64, u64)>);
@@ -174,20 +180,22 @@ fn usable_manifest(line: &[u8], use_it: bool) -> Result<Usable> {
         Err(kind @ ErrorKind::UnsupportedVersion { .. }) => return Err(Error::from(kind).at_line(1)),
         Ok(_) | Err(_) => return Ok(nothing),
     };
-    let faults = manifest.faults();
-    let is_harmless = |fault: &ManifestFault| {
-        matches!(
-            fault,
+    let mut manifest = manifest;
+    let mut state = ManifestState::Intact;
+    for fault in manifest.faults() {
+        state = ManifestState::Faulty;
+        match fault {
             ManifestFault::Contradiction(
-                Contradiction::TotalCount { .. } | Contradiction::Sources | Contradiction::Timeline { .. }
-            )
-        )
-    };
-    if !faults.iter().all(is_harmless) {
-        return Ok(nothing);
+                Contradiction::TotalCount { .. } | Contradiction::Sources | Contradiction::Timeline { .. },
+            ) => {}
+            // Without its chunk table a bundle is read as text.
+            ManifestFault::Contradiction(Contradiction::ChunkRows { .. } | Contradiction::ChunkSize { .. }) => {
+                manifest.files.iter_mut().for_each(|file| file.chunks.clear());
+            }
+            _ => return Ok(nothing),
+        }
     }
     let version = Some(manifest.version());
-    let state = if faults.is_empty() { ManifestState::Intact } else { ManifestState::Faulty };
     Ok((Some(manifest), state, version))
 }
 

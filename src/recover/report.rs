@@ -31,7 +31,7 @@ pub struct FileRecovery {
     pub source: SourceName,
     /// Its file name.
     pub name: FileName,
-    /// Rows that were recovered.
+    /// Rows that were recovered. (Of a 1.0 bundle, rows that nest too deep for 1.1 are kept as unparsed lines.)
     pub rows: u64,
     /// Rows of them that no checksum proves, but only their own well-formed line.
     pub rows_by_line: u64,
@@ -86,9 +86,6 @@ impl RecoverReport {
     pub(super) fn complete(&mut self, written: &Written) {
         self.digest = Some(written.digest);
         self.bundle_bytes = written.bundle_bytes;
-        for (file, entry) in self.files.iter_mut().zip(&written.manifest.files) {
-            file.rows = entry.count;
-        }
     }
 
     /// Whether anything of what the bundle once held is missing, or cannot be told to be there.

@@ -90,6 +90,7 @@ impl<'k, R: Read> RowStream<'k, R> {
             match read {
                 None => return Ok(None),
                 Some(ReadPart::Lines(lines)) => self.take(*lines),
+                Some(ReadPart::Saved(saved)) => saved.into_iter().for_each(|lines| self.take(lines)),
                 Some(ReadPart::Other(part)) => self.take_other(&part),
             }
         }
@@ -140,6 +141,12 @@ impl<'k, R: Read> RowStream<'k, R> {
     }
 
     fn take(&mut self, lines: Lines) {
+        // What the table does not name is not of this bundle, unless its place was lost with the flush points.
+        if lines.is_block && lines.slot.is_none() && !lines.is_guess && !self.known.slots.is_empty() {
+            self.is_sound = false;
+            self.ignored += lines.count;
+            return;
+        }
         let has_place = lines.is_block || lines.is_proven;
         let slot = lines.slot.filter(|_| has_place).map(|slot| self.known.slots[slot]);
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));

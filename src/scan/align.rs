@@ -4,7 +4,9 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use crate::bundle::Slot;
-use crate::gzip::BlockReader;
+use crate::digest::Crc32;
+use crate::format::limits::MAX_CHUNK_BYTES;
+use crate::gzip::{BlockEnd, BlockReader, inflate_as_far_as_possible};
 
 /// How many chunks of the table are tried for a place before it counts as unknown.
 const MOST_TRIED: usize = 4096;
@@ -39,8 +41,14 @@ pub(super) fn step<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], next: u
     if let Some(end) = in_place(slots, next, length) {
         return Ok(Step::AsTable(next..end));
     }
+    match by_content(blocks.peek(length)?, slots) {
+        Some(slot) if slot < next => return Ok(Step::Other { slot: None, length }),
+        Some(slot) if slot > next => return Ok(Step::Missing(next..slot)),
+        Some(slot) => return Ok(Step::Other { slot: Some(slot), length }),
+        None => {}
+    }
     // One whose length the table has wrong, a later one, one that the table does not have, or what is left where
-    // chunks are lost.
+    // chunks are lost. Lengths tell.
     if fits(blocks, slots, next + 1, length)? {
         return Ok(Step::Other { slot: Some(next), length });
     }
@@ -55,12 +63,25 @@ pub(super) fn step<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], next: u
 
 /// Which chunk begins here, when the chunk `last` came before, but was not where the table has it.
 pub(super) fn find_again<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], last: usize) -> io::Result<usize> {
+    if let Some(length) = blocks.next_flush_point()?
+        && let Some(slot) = by_content(blocks.peek(length)?, slots).filter(|slot| *slot > last)
+    {
+        return Ok(slot);
+    }
     for candidate in (last + 1..=slots.len()).take(MOST_TRIED) {
         if fits(blocks, slots, candidate, 0)? {
             return Ok(candidate);
         }
     }
     Ok(last + 1)
+}
+
+/// Which chunk a block is, by the checksum and length of what it holds.
+fn by_content(block: &[u8], slots: &[Slot]) -> Option<usize> {
+    let block = inflate_as_far_as_possible(block, MAX_CHUNK_BYTES);
+    let crc32 = Crc32::of(&block.content);
+    let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == block.content.len() as u64;
+    (block.end == BlockEnd::FlushPoint).then(|| slots.iter().position(is_same))?
 }
 
 fn behind_table<R: Read>(blocks: &mut BlockReader<R>) -> io::Result<Step> {

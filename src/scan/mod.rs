@@ -12,7 +12,7 @@ mod text;
 
 use std::io::{self, Read};
 
-use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::limits::MAX_MANIFEST_BYTES;
 use crate::gzip::{Content, Oddity, SequentialReader};
 
@@ -51,12 +51,32 @@ impl<R: Read> Scan<R> {
         Self::read(SequentialReader::tolerant(input))
     }
 
-    /// As [`open`](Self::open), for compressed data of which the first bytes are damaged.
+    /// As [`open`](Self::open), for compressed data of which the first bytes are damaged, or missing with the header.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub(crate) fn open_headless(input: R) -> Result<Self> {
-        Self::read(SequentialReader::headless(input))
+        let mut stream = SequentialReader::tolerant(input);
+        if stream.skip_damaged_header().map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
+            return Self::read(stream);
+        }
+        Ok(Self::without_first_line(stream))
+    }
+
+    /// Looks for no first line, but for blocks from the first byte on.
+    pub(crate) fn of_blocks_alone(input: R) -> Self {
+        Self::without_first_line(SequentialReader::tolerant(input))
+    }
+
+    fn without_first_line(stream: SequentialReader<R>) -> Self {
+        Self {
+            stream,
+            content: Content::Gzip,
+            first_line: FirstLine::Damaged,
+            behind: Vec::new(),
+            oddities: vec![(Oddity::Fault(GzipFault::Header), 0)],
+            at_flush_point: false,
+        }
     }
 
     fn read(mut stream: SequentialReader<R>) -> Result<Self> {
@@ -118,7 +138,10 @@ fn read_first_line<R: Read>(
         line_end = line_end.or_else(|| memchr::memchr(b'\n', &text[before..]).map(|at| before + at));
         let has_more = line_end.is_some_and(|end| text.len() > end + 1);
         let has_ended = text.len() == before && !at_flush_point;
-        if has_ended || has_more || line_end.is_some() && at_flush_point || text.first().is_some_and(|&byte| byte != b'{')
+        if has_ended
+            || has_more
+            || line_end.is_some() && at_flush_point
+            || text.first().is_some_and(|&byte| byte != b'{')
         {
             return Ok((at_flush_point, line_end));
         }

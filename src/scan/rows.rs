@@ -7,11 +7,12 @@ use crate::bundle::{FileIndex, Slot};
 use crate::digest::Crc32;
 use crate::error::{EntryFault, RowFault};
 use crate::format::check_row::check_row;
+use crate::format::envelope::ENVELOPE_START;
 use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
 use crate::format::log::RowLines;
 use crate::format::timeline::RowTimes;
 use crate::format::{Envelope, LineEnding, Manifest};
-use crate::gzip::{BlockEnd, inflate_as_far_as_possible};
+use crate::gzip::{BlockEnd, find_block, inflate_as_far_as_possible};
 use crate::sources::{may_exist, times_of};
 
 /// What is known of the bundle before its rows are read.
@@ -58,6 +59,7 @@ pub(crate) enum LineFault {
 }
 
 /// What a part holds.
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(crate) struct Lines {
     pub(crate) slot: Option<usize>,
     /// Where the part begins in the file, where that is known.
@@ -71,7 +73,7 @@ pub(crate) struct Lines {
     pub(crate) bytes: u64,
     pub(crate) crc32: Crc32,
     /// Its lines, one without a line feed included.
-    pub(crate) lines: u64,
+    pub(crate) count: u64,
     pub(crate) ends_with_line_feed: bool,
     /// Whether the table's checksum proves its text.
     pub(crate) is_proven: bool,
@@ -82,6 +84,8 @@ pub(crate) struct Lines {
 /// A part that was read.
 pub(crate) enum ReadPart {
     Lines(Box<Lines>),
+    /// What could be saved of a part that is damaged, in order.
+    Saved(Vec<Lines>),
     /// A part without rows, as it came.
     Other(Part),
 }
@@ -91,11 +95,11 @@ impl Known<'_> {
     pub(crate) fn read(&self, part: Part) -> ReadPart {
         match part {
             Part::Block { slot, offset, data, is_guess } => {
-                let block = inflate_as_far_as_possible(&data, self.most_bytes(slot));
-                let mut lines = self.lines(slot, true, &block.content, block.end);
-                (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
-                lines.is_guess = is_guess;
-                ReadPart::Lines(Box::new(lines))
+                let lines = self.block(slot, is_guess, offset, &data);
+                match self.strict && (lines.end != BlockEnd::FlushPoint || slot.is_some() && !lines.is_proven) {
+                    true => self.save(slot, lines, &data),
+                    false => ReadPart::Lines(Box::new(lines)),
+                }
             }
             Part::Text { slot, offset, text } => {
                 let mut lines = self.lines(slot, false, &text, BlockEnd::FlushPoint);
@@ -104,6 +108,39 @@ impl Known<'_> {
             }
             other => ReadPart::Other(other),
         }
+    }
+
+    fn block(&self, slot: Option<usize>, is_guess: bool, offset: u64, data: &[u8]) -> Lines {
+        let block = inflate_as_far_as_possible(data, self.most_bytes(slot));
+        let crc32 = Crc32::of(&block.content);
+        let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == block.content.len() as u64;
+        // A block may be another chunk than the one that its place says.
+        let by_content = self.strict.then(|| self.slots.iter().position(is_same)).flatten();
+        let slot = slot.filter(|&slot| is_same(&self.slots[slot])).or(by_content).or(slot);
+        let mut lines = self.lines(slot, true, &block.content, block.end);
+        (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
+        lines.is_guess = is_guess;
+        lines
+    }
+
+    /// Looks for a block within data that is none from its start: where a flush point is lost, two are one.
+    fn save(&self, slot: Option<usize>, first: Lines, data: &[u8]) -> ReadPart {
+        /// How many places are tried.
+        const MOST_PLACES: usize = 1 << 20;
+        let offset = first.offset.unwrap_or_default();
+        let is_in_place = slot.is_some_and(|slot| self.slots[slot].compressed == data.len() as u64);
+        let mut saved = vec![first];
+        let mut from = 1;
+        while !is_in_place && from < MOST_PLACES {
+            let Some(at) = find_block(data, from, MOST_PLACES - from, ENVELOPE_START) else { break };
+            let lines = self.block(None, true, offset + at as u64, &data[at..]);
+            if lines.end == BlockEnd::FlushPoint && lines.problems.is_empty() {
+                saved.push(lines);
+                break;
+            }
+            from = at + 1;
+        }
+        ReadPart::Saved(saved)
     }
 
     /// How much of a block is inflated. A table may have it too small, but not by more than some chunks.
@@ -129,12 +166,16 @@ impl Known<'_> {
             end,
             bytes: text.len() as u64,
             crc32,
-            lines: 0,
+            count: 0,
             ends_with_line_feed: text.last().is_none_or(|&last| last == b'\n'),
             is_proven,
             runs: Vec::new(),
             problems: Vec::new(),
         };
+        // Behind the first sign of damage nothing of a block can be trusted, nor the place of any row in it.
+        let is_shifted = declared.is_some_and(|slot| memchr::memchr_iter(b'\n', text).count() as u64 != slot.rows);
+        let stops_at_damage =
+            self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted);
         let mut at = 0;
         while at < text.len() {
             let length = memchr::memchr(b'\n', &text[at..]);
@@ -144,10 +185,9 @@ impl Known<'_> {
             let line = &text[at..at + length.unwrap_or(text.len() - at)];
             let problems = lines.problems.len();
             self.read_line(line, at as u64, &mut lines);
-            lines.lines += 1;
+            lines.count += 1;
             at += line.len() + 1;
-            // Behind the first sign of damage nothing of a damaged block can be trusted.
-            if self.strict && lines.problems.len() > problems && matches!(end, BlockEnd::Damage { .. }) {
+            if stops_at_damage && lines.problems.len() > problems {
                 break;
             }
         }
@@ -155,7 +195,7 @@ impl Known<'_> {
     }
 
     fn read_line(&self, line: &[u8], at: u64, lines: &mut Lines) {
-        let number = lines.lines;
+        let number = lines.count;
         let row = match Envelope::decode(line) {
             Ok(row) => row,
             Err(fault) => return lines.problem(at, LineFault::NoRow(fault)),
@@ -231,7 +271,7 @@ struct Rules {
 
 impl Lines {
     fn problem(&mut self, at: u64, fault: LineFault) {
-        self.problems.push(Problem { line: self.lines, at, fault });
+        self.problems.push(Problem { line: self.count, at, fault });
     }
 }
 

@@ -55,12 +55,7 @@ pub(super) struct Audit<'a> {
 }
 
 impl<'a> Audit<'a> {
-    pub(super) fn new(
-        name: &'a str,
-        known: &'a Known<'a>,
-        look: &FirstLook,
-        tell: &'a mut dyn FnMut(Finding),
-    ) -> Self {
+    pub(super) fn new(name: &'a str, known: &'a Known<'a>, look: &FirstLook, tell: &'a mut dyn FnMut(Finding)) -> Self {
         let counts = FindingCounts::default();
         Self {
             manifest: known.manifest.as_ref().map(|(manifest, _)| *manifest),
@@ -129,6 +124,7 @@ impl<'a> Audit<'a> {
         match read {
             ReadPart::Lines(lines) if lines.is_block => self.take_block(&lines),
             ReadPart::Lines(lines) => self.take_text(&lines),
+            ReadPart::Saved(saved) => saved.iter().for_each(|lines| self.take_block(lines)),
             ReadPart::Other(Part::Odd(odd, byte)) => self.odd(odd, byte),
             ReadPart::Other(Part::Tail(tail)) => self.take_tail(tail),
             ReadPart::Other(Part::Missing(slots)) => slots.for_each(|slot| self.miss(slot)),
@@ -234,11 +230,11 @@ impl<'a> Audit<'a> {
         let mut times = RowTimes::default();
         lines.runs.iter().for_each(|run| times.merge(&run.times));
         let span = times.span();
-        let compressed = lines.is_block.then_some(lines.compressed).unwrap_or(slot.compressed);
+        let compressed = if lines.is_block { lines.compressed } else { slot.compressed };
         let mismatches = [
             Mismatch::between(slot.compressed, compressed).map(ChunkMismatch::Compressed),
             Mismatch::between(slot.bytes, lines.bytes).map(ChunkMismatch::Bytes),
-            Mismatch::between(slot.rows, lines.lines).map(ChunkMismatch::Rows),
+            Mismatch::between(slot.rows, lines.count).map(ChunkMismatch::Rows),
             Mismatch::between(slot.crc32, lines.crc32).map(ChunkMismatch::Crc32),
             Mismatch::between(slot.times[0], span.first).map(ChunkMismatch::FirstTime),
             Mismatch::between(slot.times[1], span.last).map(ChunkMismatch::LastTime),
@@ -268,7 +264,7 @@ impl<'a> Audit<'a> {
             }
         }
         problems.for_each(|problem| self.no_row(problem, lines));
-        self.line += lines.lines;
+        self.line += lines.count;
         if !lines.ends_with_line_feed {
             self.findings.add(FindingKind::NoLineFeed, Position { line: Some(self.line - 1), ..Position::default() });
         }

@@ -288,7 +288,9 @@ impl fmt::Display for FindingKind {
                 return write!(f, "line {log_line} of the log counts as unparsed, but it is a row");
             }
             Self::ChunkMissing { chunk } => return write!(f, "chunk {chunk} of the file is not in the bundle"),
-            Self::Chunk { chunk, mismatch } => write!(f, "chunk {chunk} of the file does not have {}", mismatch.what())?,
+            Self::Chunk { chunk, mismatch } => {
+                write!(f, "chunk {chunk} of the file does not have {}", mismatch.what())?;
+            }
             Self::File(FileMismatch::Timeline) => return f.write_str("the timeline is not that of the rows"),
             Self::File(mismatch) => write!(f, "the file does not have {}", mismatch.what())?,
             other => f.write_str(other.sentence())?,

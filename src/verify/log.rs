@@ -57,7 +57,8 @@ impl<'m> OpenLog<'m> {
     /// Ends the log, and holds it against what the manifest says.
     pub(super) fn finish(mut self, mut found: impl FnMut(FindingKind)) -> FileReport {
         let Self { file, rows, .. } = self;
-        let mut mismatch = |mismatch: Option<FileMismatch>| mismatch.map(FindingKind::File).into_iter().for_each(&mut found);
+        let mut mismatch =
+            |mismatch: Option<FileMismatch>| mismatch.map(FindingKind::File).into_iter().for_each(&mut found);
         mismatch(Mismatch::between(file.count, rows).map(FileMismatch::Rows));
         let mut report = FileReport {
             source: file.source.clone(),

@@ -227,7 +227,10 @@ fn manifest_cases(text: &str) -> Vec<(&'static str, Vec<u8>)> {
                 forge.manifest["files"].as_array_mut().unwrap().push(file);
             }),
         ),
-        ("manifest_files_in_another_order", with_manifest(|forge| forge.manifest["files"].as_array_mut().unwrap().swap(0, 1))),
+        (
+            "manifest_files_in_another_order",
+            with_manifest(|forge| forge.manifest["files"].as_array_mut().unwrap().swap(0, 1)),
+        ),
         ("manifest_sha256_wrong", in_manifest("/files/1/sha256", json!("0".repeat(64)))),
         ("manifest_bytes_wrong", in_manifest("/files/1/bytes", json!(1000))),
         ("manifest_last_time_wrong", in_manifest("/files/0/lastTime", json!("2026-05-02T12:00:00.000Z"))),
@@ -264,14 +267,24 @@ fn row_cases() -> Vec<(&'static str, Vec<u8>)> {
             }),
         ),
         ("row_not_json", entry("\"entry\":{")),
-        ("row_not_an_object", in_chunk(0, "{\"source\":\"runs\",\"entry\":{\"taskId\":\"a\",\"createdAt\":1777716000000,\"status\":\"running\"}}", "[]")),
+        (
+            "row_not_an_object",
+            in_chunk(
+                0,
+                "{\"source\":\"runs\",\"entry\":{\"taskId\":\"a\",\"createdAt\":1777716000000,\"status\":\"running\"}}",
+                "[]",
+            ),
+        ),
         ("row_without_source", in_chunk(0, "\"source\":\"runs\",", "")),
         ("row_without_entry", entry("\"row\":1")),
         ("row_key_twice", entry(&format!("{first},\"entry\":1"))),
         ("row_file_no_string", in_chunk(0, "\"source\":\"runs\",", "\"source\":\"runs\",\"file\":1,")),
         ("row_original_no_line", entry(&format!("{first},\"original\":{{}}"))),
         ("row_of_unknown_file", in_chunk(0, "\"source\":\"runs\",", "\"source\":\"runs\",\"file\":\"runs.jsonl.1\",")),
-        ("row_of_another_file", in_chunk(0, "\"source\":\"runs\",", "\"source\":\"activity\",\"file\":\"activity-3100.jsonl\",")),
+        (
+            "row_of_another_file",
+            in_chunk(0, "\"source\":\"runs\",", "\"source\":\"activity\",\"file\":\"activity-3100.jsonl\","),
+        ),
         ("row_removed", changed(|forge| forge.chunks[1].1 = without_line(&forge.chunks[1].1, 2))),
         ("row_added", changed(|forge| forge.chunks[1].1 += "{\"source\":\"runs\",\"entry\":{}}\n")),
         ("row_empty_line", changed(|forge| forge.chunks[1].1 += "\n")),
@@ -282,7 +295,10 @@ fn row_cases() -> Vec<(&'static str, Vec<u8>)> {
                 forge.chunks[0].1 = [&*rows[1], &*rows[0]].concat();
             }),
         ),
-        ("second_manifest_among_rows", changed(|forge| forge.chunks[1].1 = format!("{}\n", forge.manifest) + &forge.chunks[1].1)),
+        (
+            "second_manifest_among_rows",
+            changed(|forge| forge.chunks[1].1 = format!("{}\n", forge.manifest) + &forge.chunks[1].1),
+        ),
         ("last_line_feed_missing", changed(|forge| assert_eq!(forge.chunks.last_mut().unwrap().1.pop(), Some('\n')))),
         (
             "several_things_wrong",

@@ -87,6 +87,14 @@ impl PendingFile {
         Ok(Self { temporary, target: target.to_owned(), replace, made_dirs })
     }
 
+    /// What was written so far, to be read from its start.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn read_back(&self) -> Result<std::fs::File> {
+        self.temporary.reopen().map_err(|error| Error::io(IoAction::Open, &self.target, error))
+    }
+
     /// Syncs the file, puts it in its place and syncs the directory.
     ///
     /// # Errors

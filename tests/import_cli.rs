@@ -1,6 +1,6 @@
 //! `import`, as its users see it. What an import does to every kind of log is in `import.rs`.
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect)]
 
 mod common;
 #[path = "common/program.rs"]
@@ -103,7 +103,7 @@ fn a_damaged_bundle_is_refused_whole() {
 
 #[test]
 fn what_rotation_will_trim_is_said_before() {
-    let rows: String = (0..12_000).map(|seq| format!("{{\"seq\":{seq},\"text\":\"{:0>90}\"}}\n", seq)).collect();
+    let rows: String = (0..12_000).map(|seq| format!("{{\"seq\":{seq},\"text\":\"{seq:0>90}\"}}\n")).collect();
     let source = Home::new().with("decision_traces.jsonl", rows);
     fs::write(source.path().join("b.gz"), bundle(&source)).unwrap();
     let home = Home::new();

@@ -1,5 +1,5 @@
 //! The indexed and the sequential reader agree on every bundle, whole or damaged.
-#![allow(clippy::unwrap_used, clippy::format_collect, clippy::cast_possible_truncation)]
+#![allow(clippy::unwrap_used, clippy::format_collect, clippy::cast_possible_truncation, clippy::type_complexity)]
 
 mod common;
 

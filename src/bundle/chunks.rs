@@ -2,44 +2,12 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::slots::{Slot, slots};
 use super::{Head, Input, ReadSeek, Rest, Selection};
 use crate::digest::Crc32;
 use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::Manifest;
 use crate::gzip::{Block, BlockIndex};
-
-/// One chunk of the table, and which rows it holds.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Slot {
-    /// Index into the manifest's `files`.
-    pub(super) file: usize,
-    /// Its first row within the file, from 1.
-    pub(super) first_row: u64,
-    /// Its rows.
-    pub(super) rows: u64,
-    /// Its first line within the bundle's text, from 1.
-    pub(super) first_line: u64,
-    bytes: u64,
-    crc32: Crc32,
-    wanted: bool,
-}
-
-/// All chunks of a manifest, in order, with those marked that `selection` wants.
-fn slots(manifest: &Manifest, selection: &Selection) -> Vec<Slot> {
-    let mut slots = Vec::new();
-    let mut first_line = 2;
-    for (file, entry) in manifest.files.iter().enumerate() {
-        let mut first_row = 1;
-        for chunk in &entry.chunks {
-            let wanted = selection.wants_file(file) && selection.chunks_in.overlaps(chunk.first_time, chunk.last_time);
-            let &crate::format::Chunk { bytes, rows, crc32, .. } = chunk;
-            slots.push(Slot { file, first_row, rows, first_line, bytes, crc32, wanted });
-            first_row += rows;
-            first_line += rows;
-        }
-    }
-    slots
-}
 
 /// Where the chunks lie, if they lie there.
 pub(super) fn index_that_fits<R: Read + Seek>(
@@ -78,6 +46,7 @@ enum Way<'r> {
 /// Hands out the wanted chunks in order.
 pub(super) struct ChunkReader<'r> {
     slots: Vec<Slot>,
+    selection: Selection,
     next: usize,
     way: Way<'r>,
 }
@@ -99,7 +68,7 @@ impl<'r> ChunkReader<'r> {
                 }
             }
         };
-        Ok(Self { slots: slots(manifest, selection), next: 0, way })
+        Ok(Self { slots: slots(manifest), selection: selection.clone(), next: 0, way })
     }
 
     /// Whether chunks are read where the table says they are.
@@ -109,7 +78,7 @@ impl<'r> ChunkReader<'r> {
 
     /// The next wanted chunk's place and text, or `None` behind the last.
     pub(super) fn next_chunk(&mut self) -> Option<(Slot, Result<Vec<u8>, Unread>)> {
-        let ahead = self.slots[self.next..].iter().position(|slot| slot.wanted)?;
+        let ahead = self.slots[self.next..].iter().position(|slot| self.selection.wants_chunk(slot))?;
         let index = self.next + ahead;
         self.next = index + 1;
         Some((self.slots[index], self.read(index)))

@@ -1,13 +1,13 @@
 //! Reads a bundle without a chunk table line by line: 1.0, and whatever another writer made.
 
-use std::collections::HashMap;
 use std::io::{Seek, SeekFrom};
 
+use super::files::FileIndex;
 use super::rows::Row;
 use super::{Head, Input, Rest, Selection};
-use crate::error::{Error, ErrorKind, IoAction, Result, RowFault};
+use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::limits::MAX_ENVELOPE_BYTES;
-use crate::format::{Envelope, Manifest, ManifestFile};
+use crate::format::{Envelope, Manifest};
 use crate::lines::{LineError, LineReader};
 
 /// Rows out of lines. Nothing but the container's checksum at the end proves them.
@@ -69,7 +69,8 @@ impl<'r> LineRows<'r> {
                 return Err(self.unreadable(Error::io_unnamed(IoAction::Read, error), manifest));
             }
         };
-        let file = Envelope::decode(line).and_then(|envelope| self.files.file_of(&envelope));
+        let file = Envelope::decode(line)
+            .and_then(|envelope| self.files.file_of(&envelope).ok_or_else(|| envelope.wrong_file()));
         let file = file.map_err(|fault| self.unreadable(ErrorKind::Row(fault).into(), manifest))?;
         self.counts[file] += 1;
         let entry = &manifest.files[file];
@@ -102,20 +103,5 @@ impl<'r> LineRows<'r> {
             }
             None => Ok(()),
         }
-    }
-}
-
-/// Finds a row's file by the two names that a row has.
-struct FileIndex(HashMap<(String, String), usize>);
-
-impl FileIndex {
-    fn new(manifest: &Manifest) -> Self {
-        let name = |file: &ManifestFile| (file.source.to_string(), file.relative_path.to_string());
-        Self(manifest.files.iter().enumerate().map(|(index, file)| (name(file), index)).collect())
-    }
-
-    fn file_of(&self, row: &Envelope<'_>) -> Result<usize, RowFault> {
-        let name = (row.source.to_string(), row.file_name().into_owned());
-        self.0.get(&name).copied().ok_or_else(|| row.wrong_file())
     }
 }

@@ -4,9 +4,11 @@
 //! fits, whether the input can seek (then only the chunks asked for are read) or not. Both ways give the same rows.
 
 mod chunks;
+mod files;
 mod lines;
 mod rows;
 mod select;
+mod slots;
 
 use std::io::{Cursor, Read, Seek};
 use std::path::Path;
@@ -21,8 +23,10 @@ use crate::format::{Manifest, TimeRange};
 use crate::gzip::{Content, SequentialReader};
 use crate::lines::{LineError, LineReader};
 
+pub(crate) use files::FileIndex;
 pub use rows::{Row, Rows};
 pub use select::wanted_files;
+pub(crate) use slots::{Slot, slots};
 
 /// An input that can go back.
 trait ReadSeek: Read + Seek {}
@@ -79,6 +83,10 @@ impl Selection {
     fn wants_file(&self, file: usize) -> bool {
         self.files.as_ref().is_none_or(|files| files.contains(&file))
     }
+
+    fn wants_chunk(&self, slot: &Slot) -> bool {
+        self.wants_file(slot.file) && self.chunks_in.overlaps(slot.times[0], slot.times[1])
+    }
 }
 
 impl<'r> Bundle<'r> {
@@ -88,15 +96,9 @@ impl<'r> Bundle<'r> {
     /// When it cannot be read, is no bundle, or its manifest cannot be true.
     pub fn open(path: &Path) -> Result<Bundle<'static>> {
         let name = path.display().to_string();
-        let opened = |error| Error::io(IoAction::Open, path, error);
-        let kind = fs::metadata(path).map_err(opened)?.file_type();
-        if kind.is_dir() {
-            return Err(Error::from(ErrorKind::InputIsDirectory).in_subject(&name));
-        }
-        let file = fs::File::open(path).map_err(opened)?.into_parts().0;
-        match kind.is_file() {
-            true => Bundle::from_seekable(file, &name),
-            false => Bundle::from_stream(file, &name),
+        match open_input(path)? {
+            (file, Some(_)) => Bundle::from_seekable(file, &name),
+            (file, None) => Bundle::from_stream(file, &name),
         }
     }
 
@@ -179,6 +181,17 @@ impl<'r> Bundle<'r> {
     pub fn access(&self) -> Access {
         self.access
     }
+}
+
+/// Opens a bundle's file, and says how long it is if it is a regular one.
+pub(crate) fn open_input(path: &Path) -> Result<(std::fs::File, Option<u64>)> {
+    let opened = |error| Error::io(IoAction::Open, path, error);
+    let metadata = fs::metadata(path).map_err(opened)?;
+    if metadata.is_dir() {
+        return Err(Error::from(ErrorKind::InputIsDirectory).in_subject(&path.display().to_string()));
+    }
+    let file = fs::File::open(path).map_err(opened)?.into_parts().0;
+    Ok((file, metadata.is_file().then_some(metadata.len())))
 }
 
 /// A bundle's first line, and what it shows.

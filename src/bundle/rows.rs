@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::chunks::{ChunkReader, Slot};
+use super::chunks::ChunkReader;
 use super::lines::LineRows;
+use super::slots::Slot;
 use super::{Access, Bundle, Selection};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, Result, RowFault};

@@ -170,6 +170,31 @@ pub enum Contradiction {
     Overflow,
 }
 
+impl Contradiction {
+    /// The file that it is about, by its `relativePath`.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::DuplicateFile { file }
+            | Self::ChunkRows { file, .. }
+            | Self::ChunkSize { file, .. }
+            | Self::UnparsedLines { file, .. }
+            | Self::Bytes { file }
+            | Self::Timeline { file } => Some(file),
+            Self::TotalCount { .. } | Self::Sources | Self::Overflow => None,
+        }
+    }
+
+    /// What one statement makes the other, and what that is, where both are numbers.
+    pub(crate) fn expected_and_found(&self) -> Option<(String, String)> {
+        match self {
+            Self::TotalCount { total, sum } => Some((sum.to_string(), total.to_string())),
+            Self::ChunkRows { count, sum, .. } => Some((count.to_string(), sum.to_string())),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Contradiction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -238,6 +263,41 @@ impl fmt::Display for RowFault {
                 write!(f, "the row belongs to source {source:?}, which the manifest does not have here")
             }
             Self::Manifest => f.write_str("a second manifest stands among the rows"),
+        }
+    }
+}
+
+/// Where a row's `entry` and its exact line are not what the one makes of the other (FORMAT.md, "Entry").
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntryFault {
+    /// `entry` is not what the exact line gives.
+    Differs {
+        /// What the exact line gives, shortened.
+        expected: String,
+        /// What `entry` is, shortened.
+        found: String,
+    },
+    /// The exact line is no row: it is not JSON, or nests too deep.
+    NotARow,
+    /// `original` holds a line feed, so it is more than one line.
+    LineFeed,
+    /// `original` says what `entry` and the log's line ending say already.
+    Redundant,
+    /// `original` has base64 where the line is text, or text where it has a NUL.
+    Form,
+}
+
+impl fmt::Display for EntryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Differs { expected, found } => {
+                write!(f, "the row's `entry` is {found}, but its exact line gives {expected}")
+            }
+            Self::NotARow => f.write_str("the row's exact line is no JSON of a depth that a row may have"),
+            Self::LineFeed => f.write_str("the row's `original` is more than one line"),
+            Self::Redundant => f.write_str("the row has an `original` that says what its `entry` says already"),
+            Self::Form => f.write_str("the row's `original` is not written in the one form that its bytes have"),
         }
     }
 }

@@ -203,6 +203,10 @@ pub enum ErrorKind {
         /// Why the next one is not.
         cause: Error,
     },
+    /// A damaged bundle has neither a row nor a manifest that could be recovered.
+    NothingToRecover,
+    /// A bundle that was just written is not whole when it is read back.
+    OutputNotIntact,
 }
 
 impl fmt::Display for ErrorKind {
@@ -254,6 +258,8 @@ impl fmt::Display for ErrorKind {
                 write!(f, "the bundle has {found} rows here, and its manifest declares {expected}")
             }
             Self::ContentEnds => f.write_str("the bundle ends before all that its manifest declares"),
+            Self::NothingToRecover => f.write_str("nothing in here is a row or a manifest of a bundle"),
+            Self::OutputNotIntact => f.write_str("what was written is not whole when it is read back"),
             Self::RestoredDiffers => {
                 f.write_str("the restored log does not match the length and SHA-256 in the manifest")
             }
@@ -307,6 +313,8 @@ impl ErrorKind {
             Self::RowBeforeManifest | Self::NotAManifest => {
                 "the first line is missing or this is another file; take another copy of the bundle"
             }
+            Self::NothingToRecover => "check that this is the bundle that you mean; another copy of it may have more",
+            Self::OutputNotIntact => "nothing was left there; check the disk, and write to another one",
             Self::ManifestTooLong { .. } => "no bundle has such a manifest; take another copy of it",
             Self::UnsupportedVersion { .. } => "it was probably written by a newer version of patchwork-traces: update",
             Self::ForeignSource { .. } => {

@@ -10,7 +10,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-pub use fault::{Contradiction, GzipFault, ManifestFault, NameFault, RowFault};
+pub use fault::{Contradiction, EntryFault, GzipFault, ManifestFault, NameFault, RowFault};
 pub use kind::{ErrorKind, IoAction};
 
 /// The result of this library's functions.

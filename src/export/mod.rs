@@ -1,37 +1,20 @@
 //! Bundles logs: reads each once, and writes the bundle to a file or any [`Write`].
 
-mod deflate;
-mod encode;
-mod spool;
-
 use std::io::Write;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::{Manifest, ManifestFile, Timestamp};
-use crate::gzip::Level;
+use crate::format::{Manifest, ManifestFile};
+use crate::pack::{Packed, Packer, Written};
 use crate::progress::Progress;
 use crate::publish::{PendingFile, Target};
 use crate::sources::{CATALOGUE, Discovery};
 
 /// How to export. The same logs and options give the same bytes, whatever the threads.
-#[derive(Debug, Clone)]
-pub struct ExportOptions {
-    /// The program and version that the manifest names.
-    pub generator: String,
-    /// The time that the manifest names.
-    pub exported_at: Timestamp,
-    /// How hard to compress.
-    pub level: Level,
-    /// How many threads compress.
-    pub threads: NonZeroUsize,
-    /// Where compressed chunks wait until the manifest is known: 8 MiB of them in memory, more in a file here.
-    pub work_dir: PathBuf,
-}
+pub use crate::pack::PackOptions as ExportOptions;
 
 /// What was bundled.
 #[derive(Debug, Clone)]
@@ -71,8 +54,40 @@ pub fn export(
     sink_name: &str,
     progress: &dyn Progress,
 ) -> Result<ExportReport> {
-    let packed = encode::pack(discovery, options, progress)?;
-    packed.write(options, sink).map_err(|error| error.in_subject(sink_name))
+    read(discovery, options, progress)?.write(options, sink, sink_name)
+}
+
+/// All logs, compressed but not written.
+struct Read {
+    packed: Packed,
+    paths: Vec<PathBuf>,
+}
+
+/// Reads all logs, once, and compresses their rows.
+fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress) -> Result<Read> {
+    progress.start(Some(discovery.logs().map(|log| log.bytes).sum()));
+    let read = std::thread::scope(|scope| {
+        let mut packer = Packer::start(scope, options);
+        let mut paths = Vec::new();
+        for group in &discovery.groups {
+            for open in group.open()? {
+                let (path, id) = (open.path().to_owned(), open.log.id.clone());
+                packer.add_log(id, open.log.times, open, path.display().to_string(), progress)?;
+                paths.push(path);
+            }
+        }
+        Ok(Read { packed: packer.finish()?, paths })
+    });
+    progress.finish();
+    read
+}
+
+impl Read {
+    fn write(self, options: &ExportOptions, sink: impl Write, sink_name: &str) -> Result<ExportReport> {
+        let written = self.packed.write(options, sink).map_err(|error| error.in_subject(sink_name))?;
+        let Written { digest, manifest, bundle_bytes } = written;
+        Ok(ExportReport { digest, manifest, paths: self.paths, bundle_bytes })
+    }
 }
 
 /// Writes a bundle of the discovered logs to `target`, mode 0600: all of it, or nothing. The chunks wait in the
@@ -95,10 +110,9 @@ pub fn export_to_file(
         }
         Target::File { path, replace } => {
             refuse_place_of_log(discovery, path)?;
-            let packed = encode::pack(discovery, &options, progress)?;
+            let read = read(discovery, &options, progress)?;
             let mut pending = PendingFile::create(path, *replace)?;
-            let report = packed.write(&options, &mut pending);
-            let report = report.map_err(|error| error.in_subject(&path.display().to_string()))?;
+            let report = read.write(&options, &mut pending, &path.display().to_string())?;
             pending.finish()?;
             Ok(report)
         }

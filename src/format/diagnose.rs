@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
 
+use super::manifest::Manifest;
 use crate::error::ManifestFault;
 
 const COUNT: &str = "a whole number from 0 to 9007199254740991";
@@ -47,7 +49,11 @@ fn required(key: &str, in_list: bool) -> &'static [&'static str] {
 
 /// Finds the fault in a manifest line that could not be read; `path` is where reading it stopped.
 pub(super) fn manifest_fault(line: &[u8], path: &Path) -> ManifestFault {
-    let mut value = std::str::from_utf8(line).unwrap_or_default();
+    fault_at(std::str::from_utf8(line).unwrap_or_default(), path)
+}
+
+fn fault_at(manifest: &str, path: &Path) -> ManifestFault {
+    let mut value = manifest;
     let (mut key, mut in_list) = ("", false);
     let mut shown = String::new();
     for segment in path {
@@ -83,6 +89,81 @@ pub(super) fn manifest_fault(line: &[u8], path: &Path) -> ManifestFault {
 fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
     let members = serde_json::from_str::<HashMap<String, &RawValue>>(object).ok()?;
     members.get(key).map(|value| value.get())
+}
+
+/// A value that the format allows at a key, or as an element of the list there. Nothing where the key can be left out.
+fn sound(key: &str, is_element: bool) -> Option<Value> {
+    Some(match key {
+        "files" if is_element => json!({ "source": "x", "relativePath": "x", "count": 0, "bytes": 0 }),
+        "chunks" if is_element => json!({ "compressed": 1, "bytes": 1, "rows": 1, "crc32": "00000000" }),
+        "unparsed" if is_element => json!({ "line": 1, "text": "" }),
+        "sources" if is_element => json!("x"),
+        "files" | "chunks" | "unparsed" | "sources" => json!([]),
+        "source" | "relativePath" => json!("x"),
+        "exportedAt" => json!("1970-01-01T00:00:00.000Z"),
+        "totalCount" | "count" | "bytes" => json!(0),
+        "rows" | "compressed" | "line" => json!(1),
+        "crc32" => json!("00000000"),
+        _ => return None,
+    })
+}
+
+/// The most faults that are looked for one by one in a manifest that cannot be read.
+const MOST_FAULTS: usize = 1000;
+
+/// The most bytes that are read for that: the manifest once for each fault.
+const MOST_READ_BYTES: usize = 256 << 20;
+
+/// Everything that keeps a manifest line from being read: each fault that is found is put right for the moment, so
+/// that the next one shows.
+pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
+    let mut faults = Vec::new();
+    let mut reader = serde_json::Deserializer::from_slice(line);
+    let Err(first) = serde_path_to_error::deserialize::<_, Manifest>(&mut reader) else { return faults };
+    faults.push(manifest_fault(line, first.path()));
+    let Ok(mut manifest) = serde_json::from_slice::<Value>(line) else { return faults };
+    let most = (MOST_READ_BYTES / line.len().max(1)).clamp(1, MOST_FAULTS);
+    // As a value it has each key once, so a fault of that kind is gone already.
+    while let Err(error) = serde_path_to_error::deserialize::<_, Manifest>(&manifest) {
+        let fault = fault_at(&manifest.to_string(), error.path());
+        let repaired = repair(&mut manifest, error.path(), &fault);
+        if faults.last() != Some(&fault) {
+            faults.push(fault);
+        }
+        if !repaired || faults.len() >= most {
+            break;
+        }
+    }
+    faults
+}
+
+/// Puts one fault right. `false` when that is not possible.
+fn repair(manifest: &mut Value, path: &Path, fault: &ManifestFault) -> bool {
+    let mut value = manifest;
+    let (mut key, mut is_element) = ("", false);
+    for segment in path {
+        match (segment, &mut *value) {
+            (Segment::Map { key: name }, Value::Object(map)) if map.contains_key(name) => {
+                if sound(name, false).is_none() {
+                    return map.remove(name).is_some();
+                }
+                (key, is_element) = (name, false);
+                value = &mut value[name];
+            }
+            (Segment::Seq { index }, Value::Array(list)) if *index < list.len() => {
+                is_element = true;
+                value = &mut value[*index];
+            }
+            _ => break,
+        }
+    }
+    match (fault, &mut *value) {
+        (ManifestFault::Missing { path }, Value::Object(map)) => {
+            let missing = path.rsplit('.').next().unwrap_or_default();
+            sound(missing, false).is_some_and(|sound| map.insert(missing.to_owned(), sound).is_none())
+        }
+        _ => sound(key, is_element).map(|sound| *value = sound).is_some(),
+    }
 }
 
 /// JSON text, short enough for a message.

@@ -64,9 +64,13 @@ impl<'a> Envelope<'a> {
 }
 
 /// The log that rows of `source` belong to when they name none.
-fn default_file(source: &str) -> String {
+#[must_use]
+pub fn default_file(source: &str) -> String {
     format!("{source}.jsonl")
 }
+
+/// How every envelope that is written begins.
+pub(crate) const ENVELOPE_START: &[u8] = b"{\"source\":\"";
 
 /// Writes the envelopes of one log.
 #[derive(Debug, Clone)]

@@ -2,14 +2,18 @@
 //!
 //! [`LogEncoder`] and [`LogRestorer`] are two sides of one rule: what an envelope leaves out is what the restorer adds.
 
-use super::envelope::{Envelope, EnvelopeWriter};
+mod restore;
+
+pub use restore::{LogRestorer, RowLines, write_row};
+
+use super::envelope::EnvelopeWriter;
 use super::exact::ExactLine;
 use super::limits::{CHUNK_BYTES, MAX_ENVELOPE_BYTES, MAX_MANIFEST_BYTES};
 use super::line::{RowText, classify};
-use super::manifest::{Chunk, LineEnding, ManifestFile, Record, Unparsed};
+use super::manifest::{Chunk, LineEnding, ManifestFile, Unparsed};
 use super::name::{Base, FileName, SourceName};
-use super::time::{TimeKey, Timestamp};
-use super::timeline::TimelineBuilder;
+use super::time::TimeKey;
+use super::timeline::{RowTimes, TimeSpan};
 use crate::digest::Integrity;
 use crate::error::ErrorKind;
 
@@ -22,22 +26,6 @@ pub struct LogId {
     pub name: FileName,
     /// Which directory it belongs to.
     pub base: Base,
-}
-
-/// The earliest and the latest of some times.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TimeSpan {
-    /// The earliest.
-    pub first: Option<Timestamp>,
-    /// The latest.
-    pub last: Option<Timestamp>,
-}
-
-impl TimeSpan {
-    fn add(&mut self, time: Timestamp) {
-        self.first = Some(self.first.map_or(time, |first| first.min(time)));
-        self.last = Some(self.last.map_or(time, |last| last.max(time)));
-    }
 }
 
 /// Envelope lines of neighbouring rows, not compressed yet.
@@ -61,8 +49,7 @@ pub struct LogEncoder {
     final_newline: bool,
     lines: u64,
     rows: u64,
-    span: TimeSpan,
-    timeline: TimelineBuilder,
+    row_times: RowTimes,
     unparsed: Vec<Unparsed>,
     unparsed_end: u64,
     unparsed_bytes: u64,
@@ -81,8 +68,7 @@ impl LogEncoder {
             final_newline: true,
             lines: 0,
             rows: 0,
-            span: TimeSpan::default(),
-            timeline: TimelineBuilder::default(),
+            row_times: RowTimes::default(),
             unparsed: Vec::new(),
             unparsed_end: 0,
             unparsed_bytes: 0,
@@ -121,9 +107,8 @@ impl LogEncoder {
         self.rows += 1;
         self.chunk.rows += 1;
         if let Some(time) = row.time {
-            self.span.add(time);
+            self.row_times.add(time);
             self.chunk.span.add(time);
-            self.timeline.add(time);
         }
         Ok(())
     }
@@ -161,90 +146,12 @@ impl LogEncoder {
             sha256: Some(read.sha256),
             line_ending: Some(self.line_ending.unwrap_or_default()),
             final_newline: Some(self.final_newline),
-            first_time: self.span.first,
-            last_time: self.span.last,
-            timeline: self.timeline.finish(),
+            first_time: self.row_times.span().first,
+            last_time: self.row_times.span().last,
+            timeline: self.row_times.timeline(),
             unparsed: self.unparsed,
             chunks: Vec::<Chunk>::new(),
         };
         ((self.chunk.rows > 0).then_some(self.chunk), file)
     }
-}
-
-/// Turns the rows of one log into its bytes again.
-///
-/// With a 1.0 bundle, which does not say what stood between the rows, every row becomes one line.
-#[derive(Debug)]
-pub struct LogRestorer<'m> {
-    unparsed: std::iter::Peekable<std::slice::Iter<'m, Unparsed>>,
-    record: Option<Record>,
-    line: u64,
-    /// What ends the line before, to be written once it is known not to be the last.
-    ending: Option<LineEnding>,
-}
-
-impl<'m> LogRestorer<'m> {
-    /// For the log that `file` describes.
-    #[must_use]
-    pub fn new(file: &'m ManifestFile) -> Self {
-        Self { unparsed: file.unparsed.iter().peekable(), record: file.record(), line: 1, ending: None }
-    }
-
-    /// Appends the next row's line, and the unparsed lines before it.
-    pub fn push_row(&mut self, row: &Envelope<'_>, out: &mut Vec<u8>) {
-        while let Some(unparsed) = self.unparsed.next_if(|unparsed| unparsed.line <= self.line) {
-            self.push_unparsed(unparsed, out);
-        }
-        let (line, ending) = row_line(row, self.record.map_or(LineEnding::Lf, |record| record.line_ending));
-        self.push_line(line, ending, 1, out);
-    }
-
-    fn push_unparsed(&mut self, unparsed: &Unparsed, out: &mut Vec<u8>) {
-        self.push_line(unparsed.content.as_bytes(), LineEnding::Lf, unparsed.lines(), out);
-    }
-
-    fn push_line(&mut self, line: &[u8], ending: LineEnding, lines: u64, out: &mut Vec<u8>) {
-        self.end_line(out);
-        out.extend_from_slice(line);
-        self.ending = Some(ending);
-        self.line += lines;
-    }
-
-    fn end_line(&mut self, out: &mut Vec<u8>) {
-        if let Some(ending) = self.ending.take() {
-            out.extend_from_slice(ending.before_line_feed());
-            out.push(b'\n');
-        }
-    }
-
-    /// Appends what comes after the last row.
-    pub fn finish(mut self, out: &mut Vec<u8>) {
-        while let Some(unparsed) = self.unparsed.next() {
-            self.push_unparsed(unparsed, out);
-        }
-        if self.record.is_none_or(|record| record.final_newline) {
-            self.end_line(out);
-        }
-    }
-}
-
-/// A row's line up to what the log's line ending adds, and that ending.
-fn row_line<'r>(row: &'r Envelope<'_>, log_ending: LineEnding) -> (&'r [u8], LineEnding) {
-    match &row.original {
-        Some(original) => (original.as_bytes(), LineEnding::Lf),
-        None => (row.entry().as_bytes(), log_ending),
-    }
-}
-
-/// Appends row `number` (from 1) of `file` exactly as it stood in the log, with a line feed even where the log's last
-/// line had none.
-pub fn write_row(file: &ManifestFile, row: &Envelope<'_>, number: u64, out: &mut Vec<u8>) {
-    let record = file.record();
-    let unterminated =
-        record.is_some_and(|record| !record.final_newline) && number == file.count && file.ends_with_row();
-    let log_ending = if unterminated { LineEnding::Lf } else { record.map_or(LineEnding::Lf, |r| r.line_ending) };
-    let (line, ending) = row_line(row, log_ending);
-    out.extend_from_slice(line);
-    out.extend_from_slice(ending.before_line_feed());
-    out.push(b'\n');
 }

@@ -257,6 +257,13 @@ impl Manifest {
             .map_err(|error| ErrorKind::Manifest(diagnose::manifest_fault(line, error.path())))
     }
 
+    /// Everything that keeps a line that [`decode`](Self::decode) refuses from being a manifest. Where there are over
+    /// a thousand such faults, the first thousand.
+    #[must_use]
+    pub fn faults_of_line(line: &[u8]) -> Vec<ManifestFault> {
+        diagnose::all_faults(line)
+    }
+
     /// What in the manifest cannot be true, everything there is of it.
     #[must_use]
     pub fn faults(&self) -> Vec<ManifestFault> {

@@ -4,6 +4,7 @@
 //! [`Envelope`] a line. [`log`] turns a log's lines into envelopes and back.
 
 mod check;
+pub mod check_row;
 mod diagnose;
 pub mod envelope;
 pub mod exact;

@@ -90,9 +90,60 @@ impl Timeline {
     }
 }
 
+/// The earliest and the latest of some times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimeSpan {
+    /// The earliest.
+    pub first: Option<Timestamp>,
+    /// The latest.
+    pub last: Option<Timestamp>,
+}
+
+impl TimeSpan {
+    pub(super) fn add(&mut self, time: Timestamp) {
+        self.first = Some(self.first.map_or(time, |first| first.min(time)));
+        self.last = Some(self.last.map_or(time, |last| last.max(time)));
+    }
+}
+
+/// When some rows are from. Rows can come in any order and in parts: the result is the same.
+#[derive(Debug, Clone, Default)]
+pub struct RowTimes {
+    span: TimeSpan,
+    timeline: TimelineBuilder,
+}
+
+impl RowTimes {
+    /// Adds a row's time.
+    pub fn add(&mut self, time: Timestamp) {
+        self.span.add(time);
+        self.timeline.add(time);
+    }
+
+    /// Adds the rows of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for time in [other.span.first, other.span.last].into_iter().flatten() {
+            self.span.add(time);
+        }
+        self.timeline.merge(&other.timeline);
+    }
+
+    /// The earliest and the latest.
+    #[must_use]
+    pub fn span(&self) -> TimeSpan {
+        self.span
+    }
+
+    /// How they are spread, when there are any.
+    #[must_use]
+    pub fn timeline(&self) -> Option<Timeline> {
+        Some(self.timeline.as_timeline()).filter(|timeline| !timeline.bins.is_empty())
+    }
+}
+
 /// Counts rows into a [`Timeline`] as their times come, in any order.
 #[derive(Debug, Clone)]
-pub(super) struct TimelineBuilder {
+struct TimelineBuilder {
     step_ms: u64,
     bins: BTreeMap<i64, u64>,
 }
@@ -104,20 +155,33 @@ impl Default for TimelineBuilder {
 }
 
 impl TimelineBuilder {
-    pub(super) fn add(&mut self, time: Timestamp) {
+    fn add(&mut self, time: Timestamp) {
         *self.bins.entry(time.as_millis().div_euclid(self.step_ms.cast_signed())).or_default() += 1;
         while self.bins.len() > MAX_TIMELINE_BINS {
             *self = self.coarsened();
         }
     }
 
-    fn coarsened(&self) -> Self {
-        let bins = self.bins.iter().map(|(&bin, &rows)| (bin, rows)).collect();
-        let coarser = Timeline { step_ms: self.step_ms, bins }.coarsened_to(Timeline::coarser_step(self.step_ms));
-        Self { step_ms: coarser.step_ms, bins: coarser.bins.into_iter().collect() }
+    /// Adds the rows of `other`. The result is the same as if all rows had come to one builder.
+    fn merge(&mut self, other: &Self) {
+        let step = self.step_ms.max(other.step_ms);
+        let both = [&*self, other].map(|half| half.as_timeline().coarsened_to(step));
+        let mut bins = BTreeMap::new();
+        for (bin, rows) in both.into_iter().flat_map(|half| half.bins) {
+            *bins.entry(bin).or_default() += rows;
+        }
+        *self = Self { step_ms: step, bins };
+        while self.bins.len() > MAX_TIMELINE_BINS {
+            *self = self.coarsened();
+        }
     }
 
-    pub(super) fn finish(self) -> Option<Timeline> {
-        (!self.bins.is_empty()).then(|| Timeline { step_ms: self.step_ms, bins: self.bins.into_iter().collect() })
+    fn as_timeline(&self) -> Timeline {
+        Timeline { step_ms: self.step_ms, bins: self.bins.iter().map(|(&bin, &rows)| (bin, rows)).collect() }
+    }
+
+    fn coarsened(&self) -> Self {
+        let coarser = self.as_timeline().coarsened_to(Timeline::coarser_step(self.step_ms));
+        Self { step_ms: coarser.step_ms, bins: coarser.bins.into_iter().collect() }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::io::{self, Read};
 
-use super::sequential::Source;
+use super::source::Source;
+use crate::error::GzipFault;
 
 /// How a member begins.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -20,7 +21,7 @@ pub(super) const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 pub(super) const FLUSH_MARK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// The length of what follows the last flush point: the last block and the trailer.
-pub(super) const TAIL_BYTES: u64 = 10;
+pub(crate) const TAIL_BYTES: u64 = 10;
 
 /// The optional parts of a header.
 mod flag {
@@ -92,6 +93,14 @@ impl Trailer {
     #[allow(clippy::cast_possible_truncation, reason = "ISIZE is defined modulo 2^32")]
     pub(super) fn new(crc32: u32, bytes: u64) -> Self {
         Self { crc32, isize: bytes as u32 }
+    }
+
+    /// What is wrong when these are the values that the content gives.
+    pub(super) fn faults(self, found: Self) -> Vec<GzipFault> {
+        let checksum = GzipFault::Checksum { expected: self.crc32, found: found.crc32 };
+        let length = GzipFault::Length { expected: self.isize, found: found.isize };
+        let checksum = (self.crc32 != found.crc32).then_some(checksum);
+        checksum.into_iter().chain((self.isize != found.isize).then_some(length)).collect()
     }
 
     pub(super) fn encode(self) -> [u8; 8] {

@@ -4,11 +4,11 @@ use std::io::{self, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::member::{HeaderFault, MAGIC, Trailer, read_header};
+use super::blocks::BlockReader;
+use super::inflate::ends_at_boundary;
+use super::member::{FLUSH_MARK, HEADER, HeaderFault, MAGIC, Trailer, read_header};
+use super::source::{READ_BYTES, Source};
 use crate::error::{Error, ErrorKind, GzipFault};
-
-/// How much compressed data is read at a time.
-const READ_BYTES: usize = 64 << 10;
 
 /// What a stream is, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,50 +19,6 @@ pub enum Content {
     Plain,
 }
 
-/// Compressed bytes with a look ahead, and how many were taken.
-#[derive(Debug)]
-pub(super) struct Source<R> {
-    inner: R,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
-    offset: u64,
-}
-
-impl<R: Read> Source<R> {
-    /// Bytes that are there, at least `least` of them unless the stream ends before.
-    fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
-        if self.end - self.start < least {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-            while self.end < least {
-                match self.inner.read(&mut self.buffer[self.end..]) {
-                    Ok(0) => break,
-                    Ok(n) => self.end += n,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(&self.buffer[self.start..self.end])
-    }
-
-    fn consume(&mut self, n: usize) {
-        self.start += n;
-        self.offset += n as u64;
-    }
-
-    /// The next `N` bytes, or `None` when the stream ends before.
-    pub(super) fn take<const N: usize>(&mut self) -> io::Result<Option<[u8; N]>> {
-        let taken = self.peek(N)?.first_chunk().copied();
-        if taken.is_some() {
-            self.consume(N);
-        }
-        Ok(taken)
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 enum State {
     Unknown,
@@ -71,7 +27,22 @@ enum State {
     Body,
     Trailer,
     BetweenMembers,
+    /// The compressed data is damaged here.
+    Broken,
     End,
+}
+
+/// Something about a gzip file that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Oddity {
+    /// Damage.
+    Fault(GzipFault),
+    /// The first member's header is one that another program writes.
+    ForeignHeader,
+    /// Another member begins.
+    FurtherMember,
+    /// Zeros follow the last member.
+    Padding { bytes: u64 },
 }
 
 /// The decompressed bytes of a stream. Damage comes as an [`Error`] inside the [`io::Error`], with its byte.
@@ -84,20 +55,128 @@ pub struct SequentialReader<R> {
     bytes: u64,
     members: u64,
     failed: Option<(GzipFault, u64)>,
+    /// Whether a reader that reads on found damage or the file's end inside compressed data.
+    ended_early: bool,
+    /// What a reader that reads on noted, each with its byte.
+    noted: Option<Vec<(Oddity, u64)>>,
 }
 
 impl<R: Read> SequentialReader<R> {
     /// Reads `inner` from where it stands.
     pub fn new(inner: R) -> Self {
         Self {
-            source: Source { inner, buffer: vec![0; READ_BYTES], start: 0, end: 0, offset: 0 },
+            source: Source::new(inner),
             state: State::Unknown,
             raw: Decompress::new(false),
             crc32: crc32fast::Hasher::new(),
             bytes: 0,
             members: 0,
             failed: None,
+            ended_early: false,
+            noted: None,
         }
+    }
+
+    /// As [`new`](Self::new), but reads on behind what is wrong as far as that makes sense, and only notes it: see
+    /// [`noted`](Self::noted). Only reading the input itself can fail.
+    pub(crate) fn tolerant(inner: R) -> Self {
+        Self { noted: Some(Vec::new()), ..Self::new(inner) }
+    }
+
+    /// Takes the file for gzip if its first bytes may have been the header that is written. Otherwise takes none of them.
+    pub(crate) fn skip_damaged_header(&mut self) -> io::Result<bool> {
+        let first = self.source.peek(HEADER.len())?;
+        let alike = first.iter().zip(&HEADER).filter(|(there, header)| there == header).count();
+        let is_header = alike >= HEADER.len() / 2;
+        if is_header {
+            self.state = State::Header;
+        }
+        Ok(is_header)
+    }
+
+    /// Reads on, tolerantly, behind the end of a first member that `source` was read up to.
+    pub(super) fn behind_member(source: Source<R>) -> Self {
+        Self {
+            source,
+            state: State::BetweenMembers,
+            raw: Decompress::new(false),
+            crc32: crc32fast::Hasher::new(),
+            bytes: 0,
+            members: 1,
+            failed: None,
+            ended_early: false,
+            noted: Some(Vec::new()),
+        }
+    }
+
+    /// What was noted since the last call, each with its byte in the file.
+    pub(crate) fn noted(&mut self) -> Vec<(Oddity, u64)> {
+        self.noted.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Whether reading ended inside compressed data, because that is damaged.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self.state, State::Broken)
+    }
+
+    /// Whether reading ended inside compressed data, because that is damaged or cut.
+    pub(crate) fn ended_early(&self) -> bool {
+        self.ended_early
+    }
+
+    /// Checks that the compressed data could be cut here, and notes it if not. Only its blocks can be read after that.
+    pub(crate) fn check_flush_point(&mut self) {
+        if matches!(self.state, State::Body) && !ends_at_boundary(&mut self.raw) {
+            self.note(Oddity::Fault(GzipFault::Deflate), self.source.offset());
+        }
+    }
+
+    /// The compressed data from here on, to be cut at its flush points.
+    pub(crate) fn into_blocks(self) -> BlockReader<R> {
+        BlockReader::new(self.source)
+    }
+
+    /// Appends what the first member holds from here on, up to its next flush point (then `true`), or some of it.
+    ///
+    /// Neither appends nor says `true` at the end of the member, and where it is damaged.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub(crate) fn read_to_flush_point(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        self.content()?;
+        if let State::Header = self.state {
+            self.header()?;
+        }
+        let end = out.len() + READ_BYTES;
+        let mut at_mark = false;
+        while let State::Body = self.state
+            && out.len() < end
+        {
+            let input = match at_mark {
+                true => &[],
+                false => self.source.peek(FLUSH_MARK.len())?,
+            };
+            let (input, to_mark) = up_to_mark(input);
+            let (is_at_end, length) = (input.is_empty(), input.len());
+            let mut piece = [0; 4096];
+            let (read, written) = (self.raw.total_in(), self.raw.total_out());
+            let status = self.raw.decompress(input, &mut piece, FlushDecompress::None);
+            let read = usize::try_from(self.raw.total_in() - read).map_err(io::Error::other)?;
+            let written = usize::try_from(self.raw.total_out() - written).map_err(io::Error::other)?;
+            self.source.consume(read);
+            out.extend_from_slice(&piece[..written]);
+            self.crc32.update(&piece[..written]);
+            self.bytes += written as u64;
+            at_mark |= to_mark && read == length;
+            match status {
+                Ok(Status::StreamEnd) => self.state = State::Trailer,
+                Ok(_) if at_mark && written < piece.len() => return Ok(true),
+                Ok(_) if is_at_end && !at_mark && written == 0 => self.break_off(GzipFault::Truncated)?,
+                Ok(_) => {}
+                Err(_) => self.break_off(GzipFault::Deflate)?,
+            }
+        }
+        Ok(false)
     }
 
     /// What the stream is. `None` when it has no bytes at all.
@@ -125,8 +204,24 @@ impl<R: Read> SequentialReader<R> {
         self.members
     }
 
-    fn fail(&mut self, fault: GzipFault) -> io::Error {
-        self.fail_at(fault, self.source.offset)
+    /// Notes something. `false` when this reader does not read on.
+    fn note(&mut self, oddity: Oddity, at: u64) -> bool {
+        self.noted.as_mut().map(|noted| noted.push((oddity, at))).is_some()
+    }
+
+    /// Ends the content because of a fault, or fails.
+    fn break_off(&mut self, fault: GzipFault) -> io::Result<()> {
+        self.break_off_at(fault, self.source.offset())
+    }
+
+    fn break_off_at(&mut self, fault: GzipFault, at: u64) -> io::Result<()> {
+        self.ended_early = fault != GzipFault::TrailingBytes;
+        let cut = matches!(fault, GzipFault::Truncated | GzipFault::TrailingBytes);
+        match self.note(Oddity::Fault(fault.clone()), at) {
+            true => self.state = if cut { State::End } else { State::Broken },
+            false => return Err(self.fail_at(fault, at)),
+        }
+        Ok(())
     }
 
     fn fail_at(&mut self, fault: GzipFault, at: u64) -> io::Error {
@@ -135,12 +230,22 @@ impl<R: Read> SequentialReader<R> {
     }
 
     fn header(&mut self) -> io::Result<()> {
-        let start = self.source.offset;
+        let at = self.source.offset();
+        if self.members == 0 && !self.source.peek(HEADER.len())?.starts_with(&HEADER) {
+            self.note(Oddity::ForeignHeader, at);
+        }
         match read_header(&mut self.source) {
             Ok(()) => {}
             Err(HeaderFault::Read(error)) => return Err(error),
-            Err(HeaderFault::Truncated) => return Err(self.fail(GzipFault::Truncated)),
-            Err(HeaderFault::Damaged) => return Err(self.fail_at(GzipFault::Header, start)),
+            Err(HeaderFault::Truncated) => return self.break_off(GzipFault::Truncated),
+            // A first header of which a bit is wrong is still most probably as long as it is always written.
+            Err(HeaderFault::Damaged) if self.noted.is_some() && self.source.offset() == at + HEADER.len() as u64 => {
+                self.note(Oddity::Fault(GzipFault::Header), at);
+            }
+            Err(HeaderFault::Damaged) => return self.break_off_at(GzipFault::Header, at),
+        }
+        if self.members > 0 {
+            self.note(Oddity::FurtherMember, at);
         }
         self.raw.reset(false);
         self.crc32 = crc32fast::Hasher::new();
@@ -163,28 +268,24 @@ impl<R: Read> SequentialReader<R> {
         self.bytes += written as u64;
         match status {
             Ok(Status::StreamEnd) => self.state = State::Trailer,
-            Ok(_) if at_end && written == 0 => return Err(self.fail(GzipFault::Truncated)),
+            Ok(_) if at_end && written == 0 => self.break_off(GzipFault::Truncated)?,
             Ok(_) => {}
             // What came out before the damage is handed out first. The next call meets the damage again.
             Err(_) if written > 0 => {}
-            Err(_) => return Err(self.fail(GzipFault::Deflate)),
+            Err(_) => self.break_off(GzipFault::Deflate)?,
         }
         Ok(written)
     }
 
     fn trailer(&mut self) -> io::Result<()> {
-        let start = self.source.offset;
+        let at = self.source.offset();
         let Some(trailer) = self.source.take()?.map(Trailer::decode) else {
-            return Err(self.fail(GzipFault::Truncated));
+            return self.break_off(GzipFault::Truncated);
         };
-        let found = Trailer::new(self.crc32.clone().finalize(), self.bytes);
-        if trailer.crc32 != found.crc32 {
-            let fault = GzipFault::Checksum { expected: trailer.crc32, found: found.crc32 };
-            return Err(self.fail_at(fault, start));
-        }
-        if trailer.isize != found.isize {
-            let fault = GzipFault::Length { expected: trailer.isize, found: found.isize };
-            return Err(self.fail_at(fault, start));
+        for fault in trailer.faults(Trailer::new(self.crc32.clone().finalize(), self.bytes)) {
+            if !self.note(Oddity::Fault(fault.clone()), at) {
+                return Err(self.fail_at(fault, at));
+            }
         }
         self.state = State::BetweenMembers;
         Ok(())
@@ -196,18 +297,34 @@ impl<R: Read> SequentialReader<R> {
             self.state = State::Header;
             return Ok(());
         }
+        let at = self.source.offset();
         loop {
             let rest = self.source.peek(1)?;
             let (length, zeros) = (rest.len(), rest.iter().take_while(|byte| **byte == 0).count());
             self.source.consume(zeros);
+            if length == 0 || zeros < length {
+                let bytes = self.source.offset() - at;
+                if bytes > 0 {
+                    self.note(Oddity::Padding { bytes }, at);
+                }
+            }
             if length == 0 {
                 self.state = State::End;
                 return Ok(());
             }
             if zeros < length {
-                return Err(self.fail(GzipFault::TrailingBytes));
+                return self.break_off(GzipFault::TrailingBytes);
             }
         }
+    }
+}
+
+/// The part of `input` up to the end of its first flush mark, if it has one; else the part that no mark begins in.
+fn up_to_mark(input: &[u8]) -> (&[u8], bool) {
+    match memchr::memmem::find(input, &FLUSH_MARK) {
+        Some(at) => (&input[..at + FLUSH_MARK.len()], true),
+        None if input.len() < FLUSH_MARK.len() => (input, false),
+        None => (&input[..input.len() - (FLUSH_MARK.len() - 1)], false),
     }
 }
 
@@ -240,7 +357,7 @@ impl<R: Read> Read for SequentialReader<R> {
                 },
                 State::Trailer => self.trailer()?,
                 State::BetweenMembers => self.between_members()?,
-                State::End => return Ok(0),
+                State::Broken | State::End => return Ok(0),
             }
         }
     }

@@ -144,6 +144,12 @@ pub fn times_of(name: &str) -> &'static [TimeKey] {
     known(name).map_or(&OTHER_TIMES, |source| source.times)
 }
 
+/// Whether a log of this name can be one of this source, in the catalogue or not.
+#[must_use]
+pub fn may_exist(source: &str, name: &str) -> bool {
+    known(source).map_or_else(|| other_source(name) == Some(source), |source| source.allows(name))
+}
+
 /// `activity.jsonl`, `activity-log.jsonl` and `activity-<port>.jsonl`, in upper or lower case.
 fn is_activity_log(name: &str) -> bool {
     let name = name.to_ascii_lowercase();

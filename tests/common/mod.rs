@@ -1,6 +1,9 @@
 //! What several tests need: a home with logs, bundling in memory, restoring in memory.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod forge;
+pub mod nasty;
+
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::num::NonZeroUsize;

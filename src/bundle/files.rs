@@ -1,0 +1,25 @@
+//! Which of a manifest's files a row belongs to.
+
+use std::collections::HashMap;
+
+use crate::format::{Envelope, Manifest};
+
+/// Finds a row's file by the two names that a row has.
+#[derive(Debug)]
+pub(crate) struct FileIndex(HashMap<String, HashMap<String, usize>>);
+
+impl FileIndex {
+    pub(crate) fn new(manifest: &Manifest) -> Self {
+        let mut by_source = HashMap::<String, HashMap<String, usize>>::new();
+        for (index, file) in manifest.files.iter().enumerate() {
+            let of_source = by_source.entry(file.source.to_string()).or_default();
+            of_source.entry(file.relative_path.to_string()).or_insert(index);
+        }
+        Self(by_source)
+    }
+
+    /// The index into the manifest's `files`.
+    pub(crate) fn file_of(&self, row: &Envelope<'_>) -> Option<usize> {
+        self.0.get(row.source.as_ref())?.get(row.file_name().as_ref()).copied()
+    }
+}

@@ -1,0 +1,159 @@
+//! Cuts compressed data at its flush points without inflating it, also where it is damaged.
+
+use std::io::{self, Read};
+
+use super::inflate::ends_stream;
+use super::member::{FLUSH_MARK, LAST_BLOCK, TAIL_BYTES, Trailer};
+use super::sequential::SequentialReader;
+use super::source::Source;
+use crate::error::GzipFault;
+
+/// How far ahead a flush point is looked for. Data without one for longer is passed over in parts.
+const LOOK_AHEAD: usize = 64 << 20;
+
+/// The compressed data of a member from a flush point on.
+#[derive(Debug)]
+pub(crate) struct BlockReader<R> {
+    source: Source<R>,
+    /// Up to where it is known that no flush point comes, as a byte of the file.
+    unmarked_until: u64,
+}
+
+/// What follows the last block of a member.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tail {
+    /// Where it begins in the file.
+    pub(crate) offset: u64,
+    /// What ends the compressed data.
+    pub(crate) last_block: LastBlock,
+    trailer: Trailer,
+}
+
+/// The block at the end of compressed data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LastBlock {
+    /// It is the one that is written.
+    AsWritten,
+    /// It ends the data, but is written in another way.
+    Other,
+    /// It does not end the data.
+    Damaged,
+}
+
+impl LastBlock {
+    fn of(bytes: [u8; 2]) -> Self {
+        match bytes == LAST_BLOCK {
+            true => Self::AsWritten,
+            false if ends_stream(&bytes) => Self::Other,
+            false => Self::Damaged,
+        }
+    }
+}
+
+impl Tail {
+    /// What of the trailer does not fit content with this checksum and length.
+    pub(crate) fn faults(&self, crc32: crate::digest::Crc32, bytes: u64) -> Vec<GzipFault> {
+        self.trailer.faults(Trailer::new(crc32.0, bytes))
+    }
+
+    /// Where the trailer begins in the file.
+    pub(crate) fn trailer_offset(&self) -> u64 {
+        self.offset + LAST_BLOCK.len() as u64
+    }
+}
+
+impl<R: Read> BlockReader<R> {
+    pub(super) fn new(source: Source<R>) -> Self {
+        Self { source, unmarked_until: 0 }
+    }
+
+    /// Where the next block begins in the file.
+    pub(crate) fn offset(&self) -> u64 {
+        self.source.offset()
+    }
+
+    /// Whether the input ends here.
+    pub(crate) fn is_at_end(&mut self) -> io::Result<bool> {
+        Ok(self.source.peek(1)?.is_empty())
+    }
+
+    /// Whether a flush point lies `length` bytes ahead. Lengths beyond the look ahead are only looked at when `far`.
+    pub(crate) fn has_flush_point_at(&mut self, length: u64, far: bool) -> io::Result<bool> {
+        match usize::try_from(length) {
+            Ok(length) if far || length <= LOOK_AHEAD => self.source.has_mark_at(length),
+            _ => Ok(false),
+        }
+    }
+
+    /// How far ahead the next flush point lies, if there is one within the look ahead.
+    pub(crate) fn next_flush_point(&mut self) -> io::Result<Option<u64>> {
+        let here = self.source.offset();
+        let mut searched = usize::try_from(self.unmarked_until.saturating_sub(here)).unwrap_or(LOOK_AHEAD);
+        let mut wanted = searched + FLUSH_MARK.len();
+        while wanted <= LOOK_AHEAD {
+            let there = self.source.peek(wanted)?;
+            if there.len() < wanted {
+                break;
+            }
+            if let Some(at) = memchr::memmem::find(&there[searched..], &FLUSH_MARK) {
+                return Ok(Some((searched + at + FLUSH_MARK.len()) as u64));
+            }
+            searched = there.len() - (FLUSH_MARK.len() - 1);
+            wanted = there.len() + 1;
+        }
+        self.unmarked_until = here + searched as u64;
+        Ok(None)
+    }
+
+    /// The next `length` bytes, or what there is of them, left where they are.
+    pub(crate) fn peek(&mut self, length: u64) -> io::Result<&[u8]> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let there = self.source.peek(length)?;
+        Ok(&there[..there.len().min(length)])
+    }
+
+    /// Takes the next `length` bytes, or what there is of them.
+    pub(crate) fn take(&mut self, length: u64) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let there = self.source.peek(length)?;
+        let taken = there[..there.len().min(length)].to_vec();
+        self.source.consume(taken.len());
+        Ok(taken)
+    }
+
+    /// Takes all that was searched in vain for a flush point, but what one may begin in. `false` when the file ends there.
+    pub(crate) fn pass_over_unmarked(&mut self) -> io::Result<bool> {
+        let unmarked = usize::try_from(self.unmarked_until.saturating_sub(self.source.offset())).unwrap_or(0);
+        let there = self.source.peek(unmarked + FLUSH_MARK.len())?.len();
+        let goes_on = there >= unmarked + FLUSH_MARK.len();
+        self.source.consume(if goes_on { unmarked } else { there });
+        Ok(goes_on && unmarked > 0)
+    }
+
+    /// Whether the end of the member begins here.
+    pub(crate) fn is_at_tail(&mut self) -> io::Result<bool> {
+        Ok(self.source.peek(LAST_BLOCK.len())?.starts_with(&LAST_BLOCK))
+    }
+
+    /// Whether the end of the member, and nothing more, follows `ahead` bytes ahead.
+    pub(crate) fn is_tail_at(&mut self, ahead: u64) -> io::Result<bool> {
+        let Some(end) = usize::try_from(ahead + TAIL_BYTES).ok().filter(|end| *end <= LOOK_AHEAD) else {
+            return Ok(false);
+        };
+        Ok(self.source.peek(end + 1)?.len() == end)
+    }
+
+    /// Takes the end of the member. `None` when the file ends before.
+    pub(crate) fn take_tail(&mut self) -> io::Result<Option<Tail>> {
+        let offset = self.source.offset();
+        let Some(last_block) = self.source.take()? else { return Ok(None) };
+        let Some(trailer) = self.source.take()? else { return Ok(None) };
+        let trailer = Trailer::decode(trailer);
+        Ok(Some(Tail { offset, last_block: LastBlock::of(last_block), trailer }))
+    }
+
+    /// What follows the member.
+    pub(crate) fn behind_member(self) -> SequentialReader<R> {
+        SequentialReader::behind_member(self.source)
+    }
+}

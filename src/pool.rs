@@ -1,0 +1,71 @@
+//! Threads that do jobs and give the results back in the order in which the jobs came.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::thread::Scope;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+/// A thread of the pool ended before it had done its job.
+#[derive(Debug)]
+pub(crate) struct ThreadDied;
+
+/// How much may be under way, in bytes, beyond one job of any size.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Jobs under way: at most two a thread, and together at most 64 MiB unless a single one is larger. So memory stays
+/// bounded.
+pub(crate) struct Pool<J, R> {
+    jobs: Sender<(J, Sender<R>)>,
+    waiting: VecDeque<(usize, Receiver<R>)>,
+    most: usize,
+    /// Bytes of all waiting jobs.
+    bytes: usize,
+}
+
+impl<J: Send, R: Send> Pool<J, R> {
+    /// Starts `threads` threads, each with a worker of its own.
+    pub(crate) fn start<'scope, W>(
+        scope: &'scope Scope<'scope, '_>,
+        threads: NonZeroUsize,
+        worker: impl Fn() -> W,
+    ) -> Self
+    where
+        W: FnMut(J) -> R + Send + 'scope,
+        J: 'scope,
+        R: 'scope,
+    {
+        let most = threads.get() * 2;
+        let (jobs, queue) = bounded::<(J, Sender<R>)>(most);
+        for _ in 0..threads.get() {
+            let (queue, mut work) = (queue.clone(), worker());
+            scope.spawn(move || {
+                for (job, done) in queue {
+                    // Nobody waits any more when the operation has failed.
+                    let _ = done.send(work(job));
+                }
+            });
+        }
+        Self { jobs, waiting: VecDeque::new(), most, bytes: 0 }
+    }
+
+    /// Whether a job of `bytes` bytes can come now. Otherwise results must be [`pop`](Self::pop)ped first.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        self.waiting.is_empty() || self.waiting.len() < self.most && self.bytes.saturating_add(bytes) <= MOST_BYTES
+    }
+
+    /// Hands in the next job, which takes about `bytes` bytes.
+    pub(crate) fn push(&mut self, job: J, bytes: usize) -> Result<(), ThreadDied> {
+        let (done, waiting) = bounded(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.waiting.push_back((bytes, waiting));
+        self.jobs.send((job, done)).map_err(|_| ThreadDied)
+    }
+
+    /// The result of the oldest job that was not returned yet, when it is done.
+    pub(crate) fn pop(&mut self) -> Result<Option<R>, ThreadDied> {
+        let Some((bytes, oldest)) = self.waiting.pop_front() else { return Ok(None) };
+        self.bytes = self.bytes.saturating_sub(bytes);
+        oldest.recv().map(Some).map_err(|_| ThreadDied)
+    }
+}

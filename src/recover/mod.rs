@@ -1,0 +1,241 @@
+//! Makes a new, valid bundle of every row of a damaged one that is provably intact, and says what is missing.
+//!
+//! A row is taken when the checksum of its chunk fits, else when its own line is a well-formed envelope of a log that
+//! the bundle can have, and its `entry` agrees with its exact line. Where compressed data is damaged, no line behind the
+//! first sign of it is taken, as it may be made of damaged ones. The rows become logs again, and those a bundle, by the
+//! same code as in export. The result is verified before it appears.
+
+mod log;
+mod report;
+mod stream;
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use fs_err as fs;
+
+use crate::bundle::{FileIndex, open_input, slots};
+use crate::error::{Contradiction, Error, ErrorKind, IoAction, ManifestFault, Result};
+use crate::format::Manifest;
+use crate::pack::{PackOptions, Packed, Packer, Written};
+use crate::progress::{NoProgress, Progress};
+use crate::publish::{PendingFile, Target};
+use crate::scan::rows::Known;
+use crate::scan::{FirstLine, Scan};
+use crate::verify::{Verdict, VerifyOptions, verify};
+use log::LogReader;
+pub use report::{FileRecovery, ManifestState, Missing, RecoverReport};
+use stream::RowStream;
+
+/// How to recover. `exported_at` is only used when the damaged bundle no longer says it.
+pub use crate::pack::PackOptions as RecoverOptions;
+
+/// Recovers the bundle at `path` to `target`, mode 0600: a whole bundle, or nothing. What waits meanwhile does so in
+/// the target's directory, whatever `options` say.
+///
+/// # Errors
+/// As [`recover`], and when `path` cannot be opened.
+pub fn recover_file(
+    path: &Path,
+    options: &RecoverOptions,
+    target: &Target,
+    progress: &dyn Progress,
+) -> Result<RecoverReport> {
+    let name = path.display().to_string();
+    match open_input(path)? {
+        (file, Some(length)) => {
+            progress.start(Some(length));
+            let recovered = recover(file, &name, options, target, progress);
+            progress.finish();
+            recovered
+        }
+        (stream, None) => recover_stream(stream, &name, options, target, progress),
+    }
+}
+
+/// As [`recover`], from an input that cannot go back. It is copied to a temporary file first.
+///
+/// # Errors
+/// As [`recover`], and when the copy cannot be written.
+pub fn recover_stream(
+    mut input: impl Read,
+    name: &str,
+    options: &RecoverOptions,
+    target: &Target,
+    progress: &dyn Progress,
+) -> Result<RecoverReport> {
+    let dir = target.work_dir();
+    let mut copy = tempfile::tempfile_in(&dir).map_err(|error| Error::io(IoAction::Create, &dir, error))?;
+    io::copy(&mut input, &mut copy).map_err(|error| Error::io_named(IoAction::Read, name, error))?;
+    recover(copy, name, options, target, progress)
+}
+
+/// Recovers the bundle that `input` holds from its first byte to its last to `target`. `name` is what errors call it.
+///
+/// # Errors
+/// When `input` fails or is of a version that is not known, [`ErrorKind::NothingToRecover`] when there is no row and no
+/// manifest in it, when `target` cannot be written, and [`ErrorKind::OutputNotIntact`] when what was written cannot be
+/// verified. Nothing appears at `target` then. That rows are missing is no error.
+pub fn recover(
+    mut input: impl Read + Seek,
+    name: &str,
+    options: &RecoverOptions,
+    target: &Target,
+    progress: &dyn Progress,
+) -> Result<RecoverReport> {
+    let options = PackOptions { work_dir: target.work_dir(), ..options.clone() };
+    let mut found = search(&mut input, true, &options, progress);
+    if matches!(&found, Ok(found) if found.contradicts_manifest) {
+        found = search(&mut input, false, &options, &NoProgress);
+    }
+    let Found { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
+    let options = PackOptions { exported_at: exported_at.unwrap_or(options.exported_at), ..options };
+    let written = publish(packed, &options, target)?;
+    report.complete(&written);
+    Ok(report)
+}
+
+/// What a search through a damaged bundle gave.
+struct Found {
+    packed: Packed,
+    exported_at: Option<crate::format::Timestamp>,
+    report: RecoverReport,
+    /// Whether rows that are proven belong to a log that the manifest does not have there.
+    contradicts_manifest: bool,
+}
+
+fn search<R: Read + Seek>(
+    input: &mut R,
+    use_manifest: bool,
+    options: &PackOptions,
+    progress: &dyn Progress,
+) -> Result<Found> {
+    let scan = open(input)?;
+    let (manifest, state, version) = match &scan.first_line {
+        FirstLine::Whole { line, .. } => usable_manifest(line, use_manifest)?,
+        FirstLine::Damaged | FirstLine::Foreign(_) => (None, ManifestState::Lost, None),
+    };
+    let table = manifest.as_ref().map(|manifest| manifest.has_chunk_table().then(|| slots(manifest)));
+    let slots = table.clone().flatten().unwrap_or_default();
+    let known = Known {
+        manifest: manifest.as_ref().map(|manifest| (manifest, FileIndex::new(manifest))),
+        slots: &slots,
+        strict: true,
+    };
+    let started_whole = !scan.has_fault();
+    let first_row = match &scan.first_line {
+        FirstLine::Whole { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
+        _ => Vec::new(),
+    };
+    let parts = scan.parts(table.unwrap_or_else(|| Some(Vec::new())));
+    std::thread::scope(|scope| {
+        let mut rows = RowStream::start(scope, parts, &known, options.threads, progress);
+        rows.begin_with(first_row);
+        let mut packer = Packer::start(scope, options);
+        let mut files = Vec::new();
+        while let Some(mut log) = LogReader::next(&mut rows, manifest.as_ref(), &files)? {
+            let (id, times) = (log.id(), log.times());
+            let subject = id.name.to_string();
+            packer.add_log(id, times, &mut log, subject, &NoProgress)?;
+            files.push(log.finish());
+        }
+        if manifest.is_none() && files.is_empty() {
+            return Err(ErrorKind::NothingToRecover.into());
+        }
+        let is_sound = started_whole && rows.is_sound;
+        let report = RecoverReport::new(state, version, files, rows.ignored, is_sound);
+        Ok(Found {
+            packed: packer.finish()?,
+            exported_at: manifest.as_ref().map(|manifest| manifest.exported_at),
+            report,
+            contradicts_manifest: rows.contradicts_manifest && manifest.is_some(),
+        })
+    })
+}
+
+/// Opens the bundle also where its first bytes are damaged.
+fn open<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
+    let rewind =
+        |input: &mut R| input.seek(SeekFrom::Start(0)).map_err(|error| Error::io_unnamed(IoAction::Read, error));
+    rewind(input)?;
+    let is_foreign = matches!(Scan::open(&mut *input)?.first_line, FirstLine::Foreign(_));
+    rewind(input)?;
+    let first_line = if is_foreign { Scan::open_headless(&mut *input) } else { Scan::open(&mut *input) }?.first_line;
+    rewind(input)?;
+    match first_line {
+        // Damage shows only behind where it is, maybe behind the first flush point.
+        FirstLine::Damaged => Ok(Scan::of_blocks_alone(input)),
+        FirstLine::Whole { .. } | FirstLine::Foreign(_) if is_foreign => Scan::open_headless(input),
+        FirstLine::Whole { .. } | FirstLine::Foreign(_) => Scan::open(input),
+    }
+}
+
+type Usable = (Option<Manifest>, ManifestState, Option<(u64, u64)>);
+
+/// The manifest, if rows can be found by it.
+fn usable_manifest(line: &[u8], use_it: bool) -> Result<Usable> {
+    let nothing = (None, ManifestState::Lost, None);
+    let manifest = match Manifest::decode(line) {
+        Ok(Some(manifest)) if use_it => manifest,
+        Err(kind @ ErrorKind::UnsupportedVersion { .. }) => return Err(Error::from(kind).at_line(1)),
+        Ok(_) | Err(_) => return Ok(nothing),
+    };
+    let mut manifest = manifest;
+    let mut state = ManifestState::Intact;
+    for fault in manifest.faults() {
+        state = ManifestState::Faulty;
+        match fault {
+            ManifestFault::Contradiction(
+                Contradiction::TotalCount { .. } | Contradiction::Sources | Contradiction::Timeline { .. },
+            ) => {}
+            // Without its chunk table a bundle is read as text.
+            ManifestFault::Contradiction(Contradiction::ChunkRows { .. } | Contradiction::ChunkSize { .. }) => {
+                manifest.files.iter_mut().for_each(|file| file.chunks.clear());
+            }
+            _ => return Ok(nothing),
+        }
+    }
+    let version = Some(manifest.version());
+    Ok((Some(manifest), state, version))
+}
+
+/// Writes the bundle, verifies it, and only then lets it appear.
+fn publish(packed: Packed, options: &PackOptions, target: &Target) -> Result<Written> {
+    match target {
+        Target::File { path, replace } => {
+            let subject = path.display().to_string();
+            let mut pending = PendingFile::create(path, *replace)?;
+            let written = packed.write(options, &mut pending).map_err(|error| error.in_subject(&subject))?;
+            check(pending.read_back()?, &subject, &written, options)?;
+            pending.finish()?;
+            Ok(written)
+        }
+        Target::Stream(path) => {
+            let dir = &options.work_dir;
+            let failed = |error| Error::io(IoAction::Write, path, error);
+            let mut file = tempfile::tempfile_in(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
+            let written = packed.write(options, &mut file)?;
+            let rewind = |file: &mut std::fs::File| file.seek(SeekFrom::Start(0)).map_err(failed);
+            rewind(&mut file)?;
+            check(&file, &path.display().to_string(), &written, options)?;
+            rewind(&mut file)?;
+            let mut stream = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
+            io::copy(&mut file, &mut stream).and_then(|_| stream.flush()).map_err(failed)?;
+            Ok(written)
+        }
+    }
+}
+
+/// Verifies what was written.
+fn check(bundle: impl Read, name: &str, written: &Written, options: &PackOptions) -> Result<()> {
+    let verify_options = VerifyOptions { expect: Some(written.digest), require_hashes: true, threads: options.threads };
+    let report = verify(bundle, name, &verify_options, &NoProgress, &mut |_| {})?;
+    let is_whole = report.verdict == Verdict::Intact
+        && report.is_good()
+        && report.rows == written.manifest.total_count
+        && report.files.iter().all(|file| file.is_proven == Some(true));
+    match is_whole {
+        true => Ok(()),
+        false => Err(Error::from(ErrorKind::OutputNotIntact).in_subject(name)),
+    }
+}

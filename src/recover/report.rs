@@ -1,0 +1,123 @@
+//! What was recovered, and what is missing.
+
+use crate::digest::{BundleDigest, Integrity};
+use crate::format::{FileName, ManifestFile, SourceName};
+use crate::pack::Written;
+
+/// What the damaged bundle's manifest was good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ManifestState {
+    /// It could be read and does not contradict itself.
+    Intact,
+    /// It contradicts itself, but not about where rows are.
+    Faulty,
+    /// It is missing or damaged. What only it says is lost: lines that are no rows, line endings, what is missing.
+    Lost,
+}
+
+/// Rows that are missing, and the lines of the log on which they stood. Both from 1, first and last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    /// The rows.
+    pub rows: (u64, u64),
+    /// Their lines.
+    pub lines: (u64, u64),
+}
+
+/// What was recovered of one log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRecovery {
+    /// The source that its rows belong to.
+    pub source: SourceName,
+    /// Its file name.
+    pub name: FileName,
+    /// Rows that were recovered. (Of a 1.0 bundle, rows that nest too deep for 1.1 are kept as unparsed lines.)
+    pub rows: u64,
+    /// Rows of them that no checksum proves, but only their own well-formed line.
+    pub rows_by_line: u64,
+    /// Rows that the log had, if the manifest says so.
+    pub expected_rows: Option<u64>,
+    /// The rows that are missing, in order, if the manifest tells.
+    pub missing: Vec<Missing>,
+    /// Without a manifest: behind how many recovered rows something is lost, nobody knows how much.
+    pub gaps_after: Vec<u64>,
+    /// What the recovered log is.
+    pub recovered: Integrity,
+    /// Whether that is the original log, byte for byte, if the manifest has its hash.
+    pub is_original: Option<bool>,
+}
+
+/// What was recovered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoverReport {
+    /// What the manifest of the damaged bundle was good for.
+    pub manifest: ManifestState,
+    /// Major and minor version of the damaged bundle, if its manifest could be read.
+    pub version: Option<(u64, u64)>,
+    /// The digest of the recovered bundle. `None` never occurs in what [`recover`](super::recover) returns.
+    pub digest: Option<BundleDigest>,
+    /// The size of the recovered bundle in bytes.
+    pub bundle_bytes: u64,
+    /// Its files, in its order.
+    pub files: Vec<FileRecovery>,
+    /// Lines that look like rows, but not of this bundle: of other logs, or more than the manifest counts.
+    pub ignored: u64,
+    /// Whether compressed data or text was damaged.
+    pub is_damaged: bool,
+}
+
+impl RecoverReport {
+    pub(super) fn new(
+        manifest: ManifestState,
+        version: Option<(u64, u64)>,
+        mut files: Vec<FileRecovery>,
+        ignored: u64,
+        is_sound: bool,
+    ) -> Self {
+        for file in &mut files {
+            // The checksum of the whole proves what single ones did not.
+            if is_sound || file.is_original == Some(true) {
+                file.rows_by_line = 0;
+            }
+        }
+        Self { manifest, version, digest: None, bundle_bytes: 0, files, ignored, is_damaged: !is_sound }
+    }
+
+    pub(super) fn complete(&mut self, written: &Written) {
+        self.digest = Some(written.digest);
+        self.bundle_bytes = written.bundle_bytes;
+    }
+
+    /// Whether anything of what the bundle once held is missing, or cannot be told to be there.
+    #[must_use]
+    pub fn lost_something(&self) -> bool {
+        let is_short = |file: &FileRecovery| {
+            !file.missing.is_empty() || !file.gaps_after.is_empty() || file.is_original == Some(false)
+        };
+        self.manifest == ManifestState::Lost || self.files.iter().any(is_short)
+    }
+}
+
+/// The lines of the log on which missing rows stood. `rows` are ranges of rows, in order.
+pub(super) fn missing(file: &ManifestFile, rows: &[(u64, u64)]) -> Vec<Missing> {
+    let mut missing = Vec::new();
+    let mut rows = rows.iter().copied().peekable();
+    let (mut row, mut line) = (1u64, 1u64);
+    let mut unparsed = file.unparsed.iter();
+    while let Some(&(first, last)) = rows.peek() {
+        // Rows from `row` on stand on lines from `line` on, up to the next unparsed line.
+        let next = unparsed.as_slice().first();
+        let rows_here = next.map_or(u64::MAX, |next| next.line.saturating_sub(line));
+        let end = row.saturating_add(rows_here); // the row behind these
+        let (from, to) = (first.max(row), last.min(end.saturating_sub(1)));
+        if from <= to {
+            missing.push(Missing { rows: (from, to), lines: (line + (from - row), line + (to - row)) });
+        }
+        if last < end {
+            rows.next();
+        } else if let Some(unparsed) = unparsed.next() {
+            (row, line) = (end, unparsed.line + unparsed.lines());
+        }
+    }
+    missing
+}

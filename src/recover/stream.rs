@@ -1,0 +1,196 @@
+//! The rows of a damaged bundle, in order, with what lies between them.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::Scope;
+
+use crate::error::{Error, IoAction, Result, RowFault};
+use crate::format::envelope::default_file;
+use crate::gzip::{BlockEnd, Oddity};
+use crate::pool::Pool;
+use crate::progress::Progress;
+use crate::scan::rows::{Known, LineFault, Lines, ReadPart, RowFile, Run, is_astray};
+use crate::scan::{Part, Parts};
+use crate::sources::may_exist;
+
+/// What comes next.
+pub(super) enum Event {
+    /// Rows of one log that follow each other.
+    Rows {
+        run: Run,
+        /// Which row of its log the first is, from 1, if its place in the bundle tells.
+        first_row: Option<u64>,
+        is_proven: bool,
+    },
+    /// A line that takes the place of a row.
+    BadLine,
+    /// Something is lost here, nobody knows how much.
+    Gap,
+}
+
+/// Reads parts on several threads, and hands out what they hold.
+pub(super) struct RowStream<'k, R> {
+    parts: Parts<R>,
+    pool: Pool<Part, ReadPart>,
+    waiting: Option<Part>,
+    known: &'k Known<'k>,
+    progress: &'k dyn Progress,
+    ready: VecDeque<Event>,
+    /// The log of the rows before.
+    current: Option<Arc<RowFile>>,
+    /// Lines that look like rows but were not taken.
+    pub(super) ignored: u64,
+    /// Whether nothing was damaged so far.
+    pub(super) is_sound: bool,
+    /// Whether proven rows belong to a log that the manifest does not have there.
+    pub(super) contradicts_manifest: bool,
+}
+
+impl<'k, R: Read> RowStream<'k, R> {
+    pub(super) fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        parts: Parts<R>,
+        known: &'k Known<'k>,
+        threads: NonZeroUsize,
+        progress: &'k dyn Progress,
+    ) -> Self
+    where
+        'k: 'scope,
+    {
+        Self {
+            parts,
+            pool: Pool::start(scope, threads, || |part| known.read(part)),
+            waiting: None,
+            known,
+            progress,
+            ready: VecDeque::new(),
+            current: None,
+            ignored: 0,
+            is_sound: true,
+            contradicts_manifest: false,
+        }
+    }
+
+    /// Puts text before everything: a first line that is no manifest, but may be a row.
+    pub(super) fn begin_with(&mut self, text: Vec<u8>) {
+        if let ReadPart::Lines(lines) = self.known.read(Part::Text { slot: None, offset: None, text })
+            && lines.problems.is_empty()
+        {
+            self.take(*lines);
+        }
+    }
+
+    /// What comes next, left where it is.
+    pub(super) fn peek(&mut self) -> Result<Option<&Event>> {
+        while self.ready.is_empty() {
+            self.feed()?;
+            let read = self.pool.pop().map_err(|_| failed(std::io::Error::other("a reading thread died")))?;
+            match read {
+                None => return Ok(None),
+                Some(ReadPart::Lines(lines)) => self.take(*lines),
+                Some(ReadPart::Saved(saved)) => saved.into_iter().for_each(|lines| self.take(lines)),
+                Some(ReadPart::Other(part)) => self.take_other(&part),
+            }
+        }
+        Ok(self.ready.front())
+    }
+
+    /// Takes what comes next.
+    pub(super) fn next(&mut self) -> Option<Event> {
+        self.ready.pop_front()
+    }
+
+    /// Leaves out what comes next.
+    pub(super) fn pass_over(&mut self) {
+        if let Some(Event::Rows { run, .. }) = self.ready.pop_front() {
+            self.ignored += run.rows.len();
+        }
+    }
+
+    /// Gives the threads as much to do as there is room for.
+    fn feed(&mut self) -> Result<()> {
+        loop {
+            let part = match self.waiting.take() {
+                Some(part) => part,
+                None => match self.parts.next_part().map_err(failed)? {
+                    Some(part) => part,
+                    None => return Ok(()),
+                },
+            };
+            let weight = part.weight(self.known.slots);
+            if !self.pool.has_room_for(weight) {
+                self.waiting = Some(part);
+                return Ok(());
+            }
+            self.progress.advance(part.length());
+            self.pool.push(part, weight).map_err(|_| failed(std::io::Error::other("a reading thread died")))?;
+        }
+    }
+
+    fn take_other(&mut self, part: &Part) {
+        match part {
+            Part::Odd(Oddity::Fault(_), _) => self.is_sound = false,
+            Part::Missing(_) | Part::TooLong => {
+                self.is_sound = false;
+                self.ready.push_back(Event::Gap);
+            }
+            Part::Odd(..) | Part::Tail(_) | Part::Block { .. } | Part::Text { .. } => {}
+        }
+    }
+
+    fn take(&mut self, lines: Lines) {
+        // What the table does not name is not of this bundle, unless its place was lost with the flush points.
+        if lines.is_block && lines.slot.is_none() && !lines.is_guess && !self.known.slots.is_empty() {
+            self.is_sound = false;
+            self.ignored += lines.count;
+            return;
+        }
+        let has_place = lines.is_block || lines.is_proven;
+        let slot = lines.slot.filter(|_| has_place).map(|slot| self.known.slots[slot]);
+        let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
+        let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
+        self.is_sound &= is_whole && (lines.slot.is_none() || lines.is_proven);
+        let mut problems = lines.problems.iter().peekable();
+        let mut runs = VecDeque::from(lines.runs);
+        while let Some(run) = runs.front() {
+            while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
+                self.take_bad_line(&problem.fault, slot.is_some(), lines.is_proven);
+            }
+            let end = run.first_line + run.rows.len();
+            while problems.next_if(|problem| problem.line < end).is_some() {}
+            let current = self.current.as_deref();
+            let is_refused = is_astray(|file| current == Some(file), runs.make_contiguous())
+                || slot.is_some_and(|slot| end > slot.rows);
+            let Some(run) = runs.pop_front() else { break };
+            if is_refused {
+                self.ignored += run.rows.len();
+                continue;
+            }
+            self.current = Some(Arc::clone(&run.file));
+            let first_row = slot.map(|slot| slot.first_row.saturating_add(run.first_line));
+            self.ready.push_back(Event::Rows { run, first_row, is_proven: lines.is_proven });
+        }
+        problems.for_each(|problem| self.take_bad_line(&problem.fault, slot.is_some(), lines.is_proven));
+        if lines.end != BlockEnd::FlushPoint {
+            self.ready.push_back(Event::Gap);
+        }
+    }
+
+    fn take_bad_line(&mut self, fault: &LineFault, has_place: bool, is_proven: bool) {
+        if let LineFault::NoRow(RowFault::WrongFile { source, file }) = fault {
+            self.ignored += 1;
+            let name = file.clone().unwrap_or_else(|| default_file(source));
+            self.contradicts_manifest |= is_proven && may_exist(source, &name);
+        }
+        // Where the place of rows is known, so are those that are missing.
+        if !has_place {
+            self.ready.push_back(Event::BadLine);
+        }
+    }
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::io_unnamed(IoAction::Read, error)
+}

@@ -1,0 +1,136 @@
+//! Where the next block of damaged compressed data is, and which chunk of the table it is.
+
+use std::io::{self, Read};
+use std::ops::Range;
+
+use crate::bundle::Slot;
+use crate::digest::Crc32;
+use crate::format::limits::MAX_CHUNK_BYTES;
+use crate::gzip::{BlockEnd, BlockReader, inflate_as_far_as_possible};
+
+/// How many chunks of the table are tried for a place before it counts as unknown.
+const MOST_TRIED: usize = 4096;
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Blocks of the length that the table says: these chunks, one after the other.
+    AsTable(Range<usize>),
+    /// A block of another length. It is the chunk `slot`, or none of the table.
+    Other { slot: Option<usize>, length: u64 },
+    /// These chunks are nowhere.
+    Missing(Range<usize>),
+    /// Behind the last chunk, or where the file ends.
+    Tail,
+}
+
+/// Finds the next block, when the chunk `next` is due.
+pub(super) fn step<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], next: usize) -> io::Result<Step> {
+    let Some(due) = slots.get(next) else {
+        return behind_table(blocks);
+    };
+    if plausible_length(due) == due.compressed && blocks.has_flush_point_at(due.compressed, true)? {
+        return Ok(Step::AsTable(next..next + 1));
+    }
+    if blocks.is_at_end()? || blocks.is_at_tail()? && blocks.is_tail_at(0)? {
+        return Ok(Step::Missing(next..slots.len()));
+    }
+    let Some(length) = blocks.next_flush_point()? else {
+        return Ok(Step::AsTable(next..next + 1));
+    };
+    if let Some(end) = in_place(slots, next, length) {
+        return Ok(Step::AsTable(next..end));
+    }
+    match by_content(blocks.peek(length)?, slots) {
+        Some(slot) if slot < next => return Ok(Step::Other { slot: None, length }),
+        Some(slot) if slot > next => return Ok(Step::Missing(next..slot)),
+        Some(slot) => return Ok(Step::Other { slot: Some(slot), length }),
+        None => {}
+    }
+    // One whose length the table has wrong, a later one, one that the table does not have, or what is left where
+    // chunks are lost. Lengths tell.
+    if fits(blocks, slots, next + 1, length)? {
+        return Ok(Step::Other { slot: Some(next), length });
+    }
+    if let Some(later) = later_chunk(blocks, slots, next, length)? {
+        return Ok(Step::Missing(next..later));
+    }
+    if fits(blocks, slots, next, length)? {
+        return Ok(Step::Other { slot: None, length });
+    }
+    Ok(Step::Other { slot: Some(next), length })
+}
+
+/// Which chunk begins here, when the chunk `last` came before, but was not where the table has it.
+pub(super) fn find_again<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], last: usize) -> io::Result<usize> {
+    if let Some(length) = blocks.next_flush_point()?
+        && let Some(slot) = by_content(blocks.peek(length)?, slots).filter(|slot| *slot > last)
+    {
+        return Ok(slot);
+    }
+    for candidate in (last + 1..=slots.len()).take(MOST_TRIED) {
+        if fits(blocks, slots, candidate, 0)? {
+            return Ok(candidate);
+        }
+    }
+    Ok(last + 1)
+}
+
+/// Which chunk a block is, by the checksum and length of what it holds.
+fn by_content(block: &[u8], slots: &[Slot]) -> Option<usize> {
+    let block = inflate_as_far_as_possible(block, MAX_CHUNK_BYTES);
+    let crc32 = Crc32::of(&block.content);
+    let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == block.content.len() as u64;
+    (block.end == BlockEnd::FlushPoint).then(|| slots.iter().position(is_same))?
+}
+
+fn behind_table<R: Read>(blocks: &mut BlockReader<R>) -> io::Result<Step> {
+    if blocks.is_at_tail()? || blocks.is_tail_at(0)? {
+        return Ok(Step::Tail);
+    }
+    Ok(match blocks.next_flush_point()? {
+        Some(length) => Step::Other { slot: None, length },
+        None => Step::Tail,
+    })
+}
+
+/// Which chunk behind `next` the coming block is, going by its length and by what follows it.
+fn later_chunk<R: Read>(
+    blocks: &mut BlockReader<R>,
+    slots: &[Slot],
+    next: usize,
+    length: u64,
+) -> io::Result<Option<usize>> {
+    for (index, slot) in slots.iter().enumerate().skip(next + 1).take(MOST_TRIED) {
+        if slot.compressed == length && fits(blocks, slots, index + 1, length)? {
+            return Ok(Some(index));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a flush point ends the chunk `slot`, if that begins `ahead` bytes ahead. Behind the last chunk, whether the
+/// file ends as it must.
+fn fits<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], slot: usize, ahead: u64) -> io::Result<bool> {
+    match slots.get(slot) {
+        Some(slot) => blocks.has_flush_point_at(ahead.saturating_add(slot.compressed), false),
+        None => blocks.is_tail_at(ahead),
+    }
+}
+
+/// Up to which chunk from `next` on the lengths add up to `length`: their flush points are damaged, but not their place.
+fn in_place(slots: &[Slot], next: usize, length: u64) -> Option<usize> {
+    let mut end = 0u64;
+    for (index, slot) in slots.iter().enumerate().skip(next).take(MOST_TRIED) {
+        end = end.saturating_add(slot.compressed);
+        if end >= length {
+            return (end == length).then_some(index + 1);
+        }
+    }
+    None
+}
+
+/// The length of a chunk's block, but no more than deflate can make of its content.
+pub(super) fn plausible_length(slot: &Slot) -> u64 {
+    slot.compressed.min(slot.bytes.saturating_add(slot.bytes / 8).saturating_add(1024))
+}

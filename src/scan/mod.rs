@@ -1,0 +1,156 @@
+//! Reads a bundle from its first byte to its last, whatever is wrong with it: what verify and recover share.
+//!
+//! [`Scan::open`] finds the first line. [`Scan::parts`] then cuts the rest into [`Part`]s, which can be [read](rows) on
+//! any thread: compressed blocks where flush points are, lines of text where there are none. Where the two ways of
+//! telling a block's place, the chunk table and the flush points, contradict each other, [`align`] decides.
+//! Everything is read once, in order, so that a stream gives the same as a file.
+
+mod align;
+mod parts;
+pub(crate) mod rows;
+mod text;
+
+use std::io::{self, Read};
+
+use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
+use crate::format::limits::MAX_MANIFEST_BYTES;
+use crate::gzip::{Content, Oddity, SequentialReader};
+
+pub(crate) use parts::{Part, Parts};
+
+/// A bundle of which the first line was looked for.
+pub(crate) struct Scan<R> {
+    stream: SequentialReader<R>,
+    pub(crate) content: Content,
+    pub(crate) first_line: FirstLine,
+    /// What was read behind the first line.
+    behind: Vec<u8>,
+    /// What is odd so far.
+    pub(crate) oddities: Vec<(Oddity, u64)>,
+    /// Whether the rest begins at a flush point.
+    at_flush_point: bool,
+}
+
+/// What stands where the manifest must be.
+#[derive(Debug)]
+pub(crate) enum FirstLine {
+    /// A line, without its line feed.
+    Whole { line: Vec<u8>, terminated: bool },
+    /// Nothing that can be read: the compressed data is damaged or cut there.
+    Damaged,
+    /// Something that is no bundle's.
+    Foreign(Content),
+}
+
+impl<R: Read> Scan<R> {
+    /// Looks for the first line.
+    ///
+    /// # Errors
+    /// When the input is empty, fails, or has a first line longer than any manifest.
+    pub(crate) fn open(input: R) -> Result<Self> {
+        Self::read(SequentialReader::tolerant(input))
+    }
+
+    /// As [`open`](Self::open), for compressed data of which the first bytes are damaged, or missing with the header.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) fn open_headless(input: R) -> Result<Self> {
+        let mut stream = SequentialReader::tolerant(input);
+        if stream.skip_damaged_header().map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
+            return Self::read(stream);
+        }
+        Ok(Self::without_first_line(stream))
+    }
+
+    /// Looks for no first line, but for blocks from the first byte on.
+    pub(crate) fn of_blocks_alone(input: R) -> Self {
+        Self::without_first_line(SequentialReader::tolerant(input))
+    }
+
+    fn without_first_line(stream: SequentialReader<R>) -> Self {
+        Self {
+            stream,
+            content: Content::Gzip,
+            first_line: FirstLine::Damaged,
+            behind: Vec::new(),
+            oddities: vec![(Oddity::Fault(GzipFault::Header), 0)],
+            at_flush_point: false,
+        }
+    }
+
+    fn read(mut stream: SequentialReader<R>) -> Result<Self> {
+        let failed = |error| Error::io_unnamed(IoAction::Read, error);
+        let content = stream.content().map_err(failed)?.ok_or(ErrorKind::EmptyInput)?;
+        let mut text = Vec::new();
+        let (at_flush_point, line_end) = read_first_line(&mut stream, content, &mut text)?;
+        let mut scan = Self {
+            oddities: stream.noted(),
+            stream,
+            content,
+            first_line: FirstLine::Damaged,
+            behind: Vec::new(),
+            at_flush_point,
+        };
+        let ended_early = scan.has_fault();
+        let is_ours = !scan.oddities.iter().any(|(odd, _)| *odd == Oddity::ForeignHeader);
+        if text.first() != Some(&b'{') {
+            // A header as this format has it and damage behind it still make a bundle.
+            if content == Content::Plain || !ended_early && !is_ours {
+                scan.first_line = FirstLine::Foreign(content);
+            }
+        } else if let Some(end) = line_end {
+            scan.behind = text.split_off(end + 1);
+            text.truncate(end);
+            scan.first_line = FirstLine::Whole { line: text, terminated: true };
+        } else if !ended_early {
+            scan.first_line = FirstLine::Whole { line: text, terminated: false };
+        }
+        Ok(scan)
+    }
+
+    /// Whether something is damaged so far.
+    pub(crate) fn has_fault(&self) -> bool {
+        self.oddities.iter().any(|(odd, _)| matches!(odd, Oddity::Fault(_)))
+    }
+
+    /// Whether the rest can be cut into blocks: it begins at a flush point, or what should be one is damaged.
+    pub(crate) fn has_blocks(&self) -> bool {
+        self.content == Content::Gzip && self.behind.is_empty() && (self.at_flush_point || self.stream.is_broken())
+    }
+}
+
+/// Reads until the first line has an end, and something more is known about what follows it. Says whether the text
+/// ends at a flush point, and where the line does.
+fn read_first_line<R: Read>(
+    stream: &mut SequentialReader<R>,
+    content: Content,
+    text: &mut Vec<u8>,
+) -> Result<(bool, Option<usize>)> {
+    let mut line_end = None;
+    loop {
+        let before = text.len();
+        let read = match content {
+            Content::Gzip => stream.read_to_flush_point(text),
+            Content::Plain => read_some(stream, text).map(|()| false),
+        };
+        let at_flush_point = read.map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
+        line_end = line_end.or_else(|| memchr::memchr(b'\n', &text[before..]).map(|at| before + at));
+        let has_more = line_end.is_some_and(|end| text.len() > end + 1);
+        let has_ended = text.len() == before && !at_flush_point;
+        if has_ended
+            || has_more
+            || line_end.is_some() && at_flush_point
+            || text.first().is_some_and(|&byte| byte != b'{')
+        {
+            return Ok((at_flush_point, line_end));
+        }
+        if line_end.is_none() && text.len() as u64 > MAX_MANIFEST_BYTES {
+            return Err(Error::from(ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES }).at_line(1));
+        }
+    }
+}
+
+fn read_some(stream: &mut impl Read, text: &mut Vec<u8>) -> io::Result<()> {
+    stream.take(64 << 10).read_to_end(text).map(drop)
+}

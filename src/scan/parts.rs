@@ -1,0 +1,245 @@
+//! Cuts what follows the first line into parts.
+
+use std::collections::VecDeque;
+use std::io::{self, Cursor, Read};
+use std::ops::Range;
+
+use super::align::{self, Step};
+use super::text::{Piece, TextCutter};
+use super::{FirstLine, Scan};
+use crate::bundle::Slot;
+use crate::error::GzipFault;
+use crate::gzip::{BlockReader, Content, Oddity, SequentialReader, TAIL_BYTES, Tail};
+
+/// A part of a bundle, in the order of the stream.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// Compressed data between two flush points, or where that should be.
+    Block {
+        /// Which chunk of the table it is.
+        slot: Option<usize>,
+        /// Where it begins in the file.
+        offset: u64,
+        data: Vec<u8>,
+        /// Whether it may be no block at all, because it lies where damage was found before.
+        is_guess: bool,
+    },
+    /// Whole lines of text.
+    Text {
+        /// Which chunk of the table stands at this place.
+        slot: Option<usize>,
+        /// Where it begins in the file, when that is not compressed.
+        offset: Option<u64>,
+        text: Vec<u8>,
+    },
+    /// A line that is longer than any row was left out here.
+    TooLong,
+    /// Chunks that are nowhere.
+    Missing(Range<usize>),
+    /// Something odd about the container, and its byte.
+    Odd(Oddity, u64),
+    /// The end of the member whose blocks came before.
+    Tail(Tail),
+}
+
+impl Part {
+    /// Bytes of the input that it takes, about.
+    pub(crate) fn length(&self) -> u64 {
+        match self {
+            Self::Block { data, .. } => data.len() as u64,
+            Self::Text { offset: Some(_), text, .. } => text.len() as u64,
+            _ => 0,
+        }
+    }
+
+    /// About how much memory it takes to read.
+    pub(crate) fn weight(&self, slots: &[Slot]) -> usize {
+        match self {
+            Self::Block { slot, data, .. } => {
+                let declared = slot.map_or(0, |slot| slots[slot].bytes);
+                usize::try_from(declared.saturating_mul(3)).unwrap_or(usize::MAX).saturating_add(data.len())
+            }
+            Self::Text { text, .. } => text.len().saturating_mul(3),
+            _ => 0,
+        }
+    }
+}
+
+/// Text that comes behind what was read of it already.
+type Rest<R> = io::Chain<Cursor<Vec<u8>>, SequentialReader<R>>;
+
+enum Way<R> {
+    Blocks(BlockReader<R>),
+    /// What comes behind blocks: nothing, in a sound bundle.
+    Behind(TextCutter<SequentialReader<R>>),
+    Text(TextCutter<Rest<R>>),
+    End,
+}
+
+/// Hands out the parts.
+pub(crate) struct Parts<R> {
+    way: Way<R>,
+    slots: Vec<Slot>,
+    /// The chunk that is due.
+    next: usize,
+    /// Whether the chunk before was not where the table has it, so that the next one must be looked for.
+    is_lost: bool,
+    /// Whether blocks are looked for behind damage.
+    is_guessing: bool,
+    is_plain: bool,
+    ready: VecDeque<Part>,
+}
+
+impl<R: Read> Scan<R> {
+    /// What follows the first line. `table` is the chunk table; without one, the rest is read as text.
+    pub(crate) fn parts(mut self, table: Option<Vec<Slot>>) -> Parts<R> {
+        let is_guessing = !matches!(self.first_line, FirstLine::Whole { .. });
+        let in_blocks = is_guessing || table.is_some() && self.has_blocks();
+        let mut ready = VecDeque::new();
+        let way = if in_blocks {
+            self.stream.check_flush_point();
+            ready.extend(self.stream.noted().into_iter().map(|(odd, at)| Part::Odd(odd, at)));
+            Way::Blocks(self.stream.into_blocks())
+        } else {
+            Way::Text(TextCutter::new(Cursor::new(self.behind).chain(self.stream)))
+        };
+        let is_plain = self.content == Content::Plain;
+        let slots = table.unwrap_or_default();
+        Parts { way, slots, next: 0, is_lost: false, is_guessing, is_plain, ready }
+    }
+}
+
+impl<R: Read> Parts<R> {
+    /// The next part, or `None` behind the last.
+    ///
+    /// # Errors
+    /// When reading the input fails.
+    pub(crate) fn next_part(&mut self) -> io::Result<Option<Part>> {
+        while self.ready.is_empty() {
+            let way = std::mem::replace(&mut self.way, Way::End);
+            self.way = match way {
+                Way::Blocks(blocks) => self.cut_block(blocks)?,
+                Way::Text(text) => self.cut_text(text)?,
+                Way::Behind(text) => self.cut_behind(text)?,
+                Way::End => return Ok(None),
+            };
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    fn cut_block(&mut self, mut blocks: BlockReader<R>) -> io::Result<Way<R>> {
+        if std::mem::take(&mut self.is_lost) && self.next > 0 {
+            let found = align::find_again(&mut blocks, &self.slots, self.next - 1)?;
+            if found > self.next {
+                self.ready.push_back(Part::Missing(self.next..found));
+                self.next = found;
+            }
+        }
+        match align::step(&mut blocks, &self.slots, self.next)? {
+            Step::AsTable(slots) => {
+                self.next = slots.end;
+                for slot in slots {
+                    let length = align::plausible_length(&self.slots[slot]);
+                    self.take_block(&mut blocks, Some(slot), length)?;
+                }
+            }
+            Step::Other { slot, length } => {
+                self.take_block(&mut blocks, slot, length)?;
+                if let Some(slot) = slot {
+                    self.next = slot + 1;
+                    self.is_lost = true;
+                }
+            }
+            Step::Missing(slots) => {
+                self.next = slots.end;
+                self.ready.push_back(Part::Missing(slots));
+            }
+            Step::Tail => return self.cut_tail(blocks),
+        }
+        Ok(Way::Blocks(blocks))
+    }
+
+    fn take_block(&mut self, blocks: &mut BlockReader<R>, slot: Option<usize>, length: u64) -> io::Result<()> {
+        let offset = blocks.offset();
+        let data = blocks.take(length)?;
+        self.ready.push_back(Part::Block { slot, offset, data, is_guess: self.is_guessing });
+        Ok(())
+    }
+
+    fn cut_tail(&mut self, mut blocks: BlockReader<R>) -> io::Result<Way<R>> {
+        let at = blocks.offset();
+        if !blocks.is_at_tail()? && !blocks.is_tail_at(0)? {
+            if blocks.pass_over_unmarked()? {
+                // What is there is neither a block nor the end. More may follow.
+                self.odd(GzipFault::Deflate, at);
+                self.is_guessing = true;
+                return Ok(Way::Blocks(blocks));
+            }
+            let is_cut = blocks.offset() - at < TAIL_BYTES;
+            self.odd(if is_cut { GzipFault::Truncated } else { GzipFault::Deflate }, at);
+            return Ok(Way::End);
+        }
+        let Some(tail) = blocks.take_tail()? else {
+            self.odd(GzipFault::Truncated, blocks.offset());
+            return Ok(Way::End);
+        };
+        if !self.is_guessing {
+            self.ready.push_back(Part::Tail(tail));
+        }
+        Ok(Way::Behind(TextCutter::new(blocks.behind_member())))
+    }
+
+    fn odd(&mut self, fault: GzipFault, at: u64) {
+        // Where blocks are guessed at, the damage is known.
+        if !self.is_guessing {
+            self.ready.push_back(Part::Odd(Oddity::Fault(fault), at));
+        }
+    }
+
+    fn cut_text(&mut self, mut text: TextCutter<Rest<R>>) -> io::Result<Way<R>> {
+        let offset = text.offset();
+        if let Some(mut piece) = text.next_piece(self.slots.get(self.next))? {
+            if text.inner_mut().get_ref().1.ended_early() {
+                piece.drop_cut_line();
+            }
+            self.push_piece(piece, offset);
+            return Ok(Way::Text(text));
+        }
+        let mut stream = text.into_inner().into_inner().1;
+        self.push_noted(&mut stream);
+        if self.next < self.slots.len() {
+            self.ready.push_back(Part::Missing(self.next..self.slots.len()));
+            self.next = self.slots.len();
+        }
+        if !stream.is_broken() {
+            return Ok(Way::End);
+        }
+        self.is_guessing = true;
+        Ok(Way::Blocks(stream.into_blocks()))
+    }
+
+    fn cut_behind(&mut self, mut text: TextCutter<SequentialReader<R>>) -> io::Result<Way<R>> {
+        let piece = text.next_piece(None)?;
+        self.push_noted(text.inner_mut());
+        let Some(piece) = piece else { return Ok(Way::End) };
+        self.push_piece(piece, 0);
+        Ok(Way::Behind(text))
+    }
+
+    fn push_piece(&mut self, piece: Piece, offset: u64) {
+        let slot = Some(self.next).filter(|next| *next < self.slots.len());
+        let part = match piece {
+            Piece::TooLong => Part::TooLong,
+            Piece::Lines(text) if text.is_empty() => return,
+            Piece::Lines(text) => {
+                self.next += usize::from(slot.is_some());
+                Part::Text { slot, offset: self.is_plain.then_some(offset), text }
+            }
+        };
+        self.ready.push_back(part);
+    }
+
+    fn push_noted(&mut self, stream: &mut SequentialReader<R>) {
+        self.ready.extend(stream.noted().into_iter().map(|(odd, at)| Part::Odd(odd, at)));
+    }
+}

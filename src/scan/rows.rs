@@ -1,0 +1,291 @@
+//! Reads the rows of a part. Parts know nothing of each other, so any thread can read any part.
+
+use std::sync::Arc;
+
+use super::parts::Part;
+use crate::bundle::{FileIndex, Slot};
+use crate::digest::Crc32;
+use crate::error::{EntryFault, RowFault};
+use crate::format::check_row::check_row;
+use crate::format::envelope::ENVELOPE_START;
+use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
+use crate::format::log::RowLines;
+use crate::format::timeline::RowTimes;
+use crate::format::{Envelope, LineEnding, Manifest};
+use crate::gzip::{BlockEnd, find_block, inflate_as_far_as_possible};
+use crate::sources::{may_exist, times_of};
+
+/// What is known of the bundle before its rows are read.
+pub(crate) struct Known<'m> {
+    /// The manifest and where each row belongs, if there is one to go by.
+    pub(crate) manifest: Option<(&'m Manifest, FileIndex)>,
+    pub(crate) slots: &'m [Slot],
+    /// Take only what can be trusted: see [`Lines::is_proven`].
+    pub(crate) strict: bool,
+}
+
+/// Which log rows belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RowFile {
+    pub(crate) source: String,
+    pub(crate) name: String,
+    /// Index into the manifest's `files`.
+    pub(crate) index: Option<usize>,
+}
+
+/// Rows of one log in lines that follow each other.
+pub(crate) struct Run {
+    pub(crate) file: Arc<RowFile>,
+    /// Its first line within the part, from 0.
+    pub(crate) first_line: u64,
+    pub(crate) rows: RowLines,
+    pub(crate) times: RowTimes,
+}
+
+/// What is wrong with one line.
+pub(crate) struct Problem {
+    /// The line within the part, from 0.
+    pub(crate) line: u64,
+    /// Where the line begins within the part's text.
+    pub(crate) at: u64,
+    pub(crate) fault: LineFault,
+}
+
+pub(crate) enum LineFault {
+    /// The line is no row.
+    NoRow(RowFault),
+    /// The line is a row, and in one of the runs.
+    Entry(EntryFault),
+}
+
+/// What a part holds.
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
+pub(crate) struct Lines {
+    pub(crate) slot: Option<usize>,
+    /// Where the part begins in the file, where that is known.
+    pub(crate) offset: Option<u64>,
+    /// Bytes that it takes there; 0 when it is not a block.
+    pub(crate) compressed: u64,
+    pub(crate) is_block: bool,
+    pub(crate) is_guess: bool,
+    /// How its text ends.
+    pub(crate) end: BlockEnd,
+    pub(crate) bytes: u64,
+    pub(crate) crc32: Crc32,
+    /// Its lines, one without a line feed included.
+    pub(crate) count: u64,
+    pub(crate) ends_with_line_feed: bool,
+    /// Whether the table's checksum proves its text.
+    pub(crate) is_proven: bool,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// A part that was read.
+pub(crate) enum ReadPart {
+    Lines(Box<Lines>),
+    /// What could be saved of a part that is damaged, in order.
+    Saved(Vec<Lines>),
+    /// A part without rows, as it came.
+    Other(Part),
+}
+
+impl Known<'_> {
+    /// Reads a part.
+    pub(crate) fn read(&self, part: Part) -> ReadPart {
+        match part {
+            Part::Block { slot, offset, data, is_guess } => {
+                let lines = self.block(slot, is_guess, offset, &data);
+                match self.strict && (lines.end != BlockEnd::FlushPoint || slot.is_some() && !lines.is_proven) {
+                    true => self.save(slot, lines, &data),
+                    false => ReadPart::Lines(Box::new(lines)),
+                }
+            }
+            Part::Text { slot, offset, text } => {
+                let mut lines = self.lines(slot, false, &text, BlockEnd::FlushPoint);
+                lines.offset = offset;
+                ReadPart::Lines(Box::new(lines))
+            }
+            other => ReadPart::Other(other),
+        }
+    }
+
+    fn block(&self, slot: Option<usize>, is_guess: bool, offset: u64, data: &[u8]) -> Lines {
+        let block = inflate_as_far_as_possible(data, self.most_bytes(slot));
+        let crc32 = Crc32::of(&block.content);
+        let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == block.content.len() as u64;
+        // A block may be another chunk than the one that its place says.
+        let by_content = self.strict.then(|| self.slots.iter().position(is_same)).flatten();
+        let slot = slot.filter(|&slot| is_same(&self.slots[slot])).or(by_content).or(slot);
+        let mut lines = self.lines(slot, true, &block.content, block.end);
+        (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
+        lines.is_guess = is_guess;
+        lines
+    }
+
+    /// Looks for a block within data that is none from its start: where a flush point is lost, two are one.
+    fn save(&self, slot: Option<usize>, first: Lines, data: &[u8]) -> ReadPart {
+        /// How many places are tried.
+        const MOST_PLACES: usize = 1 << 20;
+        let offset = first.offset.unwrap_or_default();
+        let is_in_place = slot.is_some_and(|slot| self.slots[slot].compressed == data.len() as u64);
+        let mut saved = vec![first];
+        let mut from = 1;
+        while !is_in_place && from < MOST_PLACES {
+            let Some(at) = find_block(data, from, MOST_PLACES - from, ENVELOPE_START) else { break };
+            let lines = self.block(None, true, offset + at as u64, &data[at..]);
+            if lines.end == BlockEnd::FlushPoint && lines.problems.is_empty() {
+                saved.push(lines);
+                break;
+            }
+            from = at + 1;
+        }
+        ReadPart::Saved(saved)
+    }
+
+    /// How much of a block is inflated. A table may have it too small, but not by more than some chunks.
+    fn most_bytes(&self, slot: Option<usize>) -> u64 {
+        let declared = slot.map_or(0, |slot| self.slots[slot].bytes);
+        match slot {
+            Some(_) => declared.saturating_add(4 * CHUNK_BYTES).min(MAX_CHUNK_BYTES),
+            None => MAX_CHUNK_BYTES,
+        }
+    }
+
+    fn lines(&self, slot: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> Lines {
+        let crc32 = Crc32::of(text);
+        let declared = slot.map(|slot| self.slots[slot]);
+        let is_proven = end == BlockEnd::FlushPoint
+            && declared.is_some_and(|slot| slot.crc32 == crc32 && slot.bytes == text.len() as u64);
+        let mut lines = Lines {
+            slot,
+            offset: None,
+            compressed: 0,
+            is_block,
+            is_guess: false,
+            end,
+            bytes: text.len() as u64,
+            crc32,
+            count: 0,
+            ends_with_line_feed: text.last().is_none_or(|&last| last == b'\n'),
+            is_proven,
+            runs: Vec::new(),
+            problems: Vec::new(),
+        };
+        // Behind the first sign of damage nothing of a block can be trusted, nor the place of any row in it.
+        let is_shifted = declared.is_some_and(|slot| memchr::memchr_iter(b'\n', text).count() as u64 != slot.rows);
+        let stops_at_damage =
+            self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted);
+        let mut at = 0;
+        while at < text.len() {
+            let length = memchr::memchr(b'\n', &text[at..]);
+            if length.is_none() && end != BlockEnd::FlushPoint {
+                break; // the rest of this line is lost
+            }
+            let line = &text[at..at + length.unwrap_or(text.len() - at)];
+            let problems = lines.problems.len();
+            self.read_line(line, at as u64, &mut lines);
+            lines.count += 1;
+            at += line.len() + 1;
+            if stops_at_damage && lines.problems.len() > problems {
+                break;
+            }
+        }
+        lines
+    }
+
+    fn read_line(&self, line: &[u8], at: u64, lines: &mut Lines) {
+        let number = lines.count;
+        let row = match Envelope::decode(line) {
+            Ok(row) => row,
+            Err(fault) => return lines.problem(at, LineFault::NoRow(fault)),
+        };
+        let Some(file) = self.file_of(&row, lines.runs.last()) else {
+            return lines.problem(at, LineFault::NoRow(row.wrong_file()));
+        };
+        let slot = lines.slot.map(|slot| &self.slots[slot]);
+        if let Some(slot) = slot.filter(|_| lines.is_block)
+            && file.index != Some(slot.file)
+        {
+            return lines.problem(at, LineFault::NoRow(row.wrong_file()));
+        }
+        let rules = self.rules(file.index, slot, number);
+        let (time, fault) = match rules.is_exact || row.original.is_some() {
+            true => check_row(&row, rules.ending, times_of(&row.source)),
+            false => (None, None),
+        };
+        if let Some(fault) = fault {
+            let is_harmless = matches!(fault, EntryFault::Redundant | EntryFault::Form);
+            lines.problem(at, LineFault::Entry(fault));
+            if self.strict && !lines.is_proven && !is_harmless {
+                return;
+            }
+        }
+        let run = run_of(&mut lines.runs, file, number);
+        run.rows.push(&row, rules.line_ending);
+        if let Some(time) = time {
+            run.times.add(time);
+        }
+    }
+
+    /// Which log a row belongs to, if there can be such a log. Most rows belong to that of the row before.
+    fn file_of(&self, row: &Envelope<'_>, last: Option<&Run>) -> Option<Arc<RowFile>> {
+        let name = row.file_name();
+        if let Some(last) = last.filter(|last| last.file.source == row.source && last.file.name == name) {
+            return Some(Arc::clone(&last.file));
+        }
+        let index = match &self.manifest {
+            Some((_, files)) => Some(files.file_of(row)?),
+            None => may_exist(&row.source, &name).then_some(None)?,
+        };
+        Some(Arc::new(RowFile { source: row.source.to_string(), name: name.into_owned(), index }))
+    }
+
+    fn rules(&self, file: Option<usize>, slot: Option<&Slot>, line: u64) -> Rules {
+        let Some((manifest, file)) = self.manifest.as_ref().map(|(manifest, _)| *manifest).zip(file) else {
+            return Rules { line_ending: LineEnding::Lf, ending: None, is_exact: false };
+        };
+        let is_exact = manifest.version().1 > 0;
+        let entry = &manifest.files[file];
+        let Some(record) = entry.record() else {
+            return Rules { line_ending: LineEnding::Lf, ending: None, is_exact };
+        };
+        let may_be_last = slot.is_none_or(|slot| slot.chunk + 1 == entry.chunks.len() && line + 1 == slot.rows);
+        let ending = match record.final_newline || !may_be_last {
+            true => Some(record.line_ending.before_line_feed()),
+            // Nothing ends the last line of such a log, if that is a row. Without a table it is not known which that is.
+            false => slot.filter(|_| entry.ends_with_row()).map(|_| &b""[..]),
+        };
+        Rules { line_ending: record.line_ending, ending, is_exact }
+    }
+}
+
+/// What holds for a row of a log.
+struct Rules {
+    line_ending: LineEnding,
+    /// What the row leaves out before the line feed, if that is known.
+    ending: Option<&'static [u8]>,
+    /// Whether `entry` is the text of the row, and not what a program made of it: not so in 1.0.
+    is_exact: bool,
+}
+
+impl Lines {
+    fn problem(&mut self, at: u64, fault: LineFault) {
+        self.problems.push(Problem { line: self.count, at, fault });
+    }
+}
+
+/// Whether the first of these runs stands within the rows of the open log, which goes on behind it.
+pub(crate) fn is_astray(is_open: impl Fn(&RowFile) -> bool, runs: &[Run]) -> bool {
+    runs.first().is_some_and(|first| !is_open(&first.file)) && runs.iter().any(|run| is_open(&run.file))
+}
+
+/// The run that a row at `line` goes on, or a new one.
+fn run_of(runs: &mut Vec<Run>, file: Arc<RowFile>, line: u64) -> &mut Run {
+    let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
+    if !goes_on {
+        runs.push(Run { file, first_line: line, rows: RowLines::default(), times: RowTimes::default() });
+    }
+    let last = runs.len() - 1;
+    &mut runs[last]
+}

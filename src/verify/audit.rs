@@ -1,0 +1,391 @@
+//! Puts the checked parts in order, and holds them against the manifest.
+
+use std::io::Read;
+
+use super::finding::{ChunkMismatch, Finding, FindingKind, Mismatch, Severity};
+use super::log::OpenLog;
+use super::manifest::{FirstLook, unparsed_rows};
+use super::{FileReport, FindingCounts, Verdict, VerifyOptions, VerifyReport};
+use crate::bundle::Slot;
+use crate::digest::Crc32;
+use crate::error::{GzipFault, ManifestFault, Position, RowFault};
+use crate::format::Manifest;
+use crate::format::timeline::RowTimes;
+use crate::gzip::{BlockEnd, Content, LastBlock, Oddity, Tail};
+use crate::scan::rows::{Known, LineFault, Lines, Problem, ReadPart, Run, is_astray};
+use crate::scan::{Part, Scan};
+
+/// Tells and counts what was found.
+struct Findings<'a> {
+    name: &'a str,
+    tell: &'a mut dyn FnMut(Finding),
+    counts: FindingCounts,
+    /// Whether something is wrong with the bundle itself, or only with its container.
+    is_damaged: bool,
+    is_foreign: bool,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, kind: FindingKind, at: Position) {
+        self.is_foreign |= kind.is_of_container();
+        match kind.severity() {
+            Severity::Error => {
+                self.counts.errors += 1;
+                self.is_damaged |= !kind.is_of_request();
+            }
+            Severity::Warning => self.counts.warnings += 1,
+            Severity::Info => self.counts.infos += 1,
+        }
+        (self.tell)(Finding { kind, at: Position { subject: Some(self.name.to_owned()), ..at } });
+    }
+}
+
+/// What was checked so far.
+pub(super) struct Audit<'a> {
+    manifest: Option<&'a Manifest>,
+    slots: &'a [Slot],
+    findings: Findings<'a>,
+    open: Option<OpenLog<'a>>,
+    files: Vec<FileReport>,
+    rows: u64,
+    /// The line of the text that comes next, from 1.
+    line: u64,
+    /// The checksum and length of the text so far; `None` once some of it could not be read.
+    text: Option<(Crc32, u64)>,
+}
+
+impl<'a> Audit<'a> {
+    pub(super) fn new(name: &'a str, known: &'a Known<'a>, look: &FirstLook, tell: &'a mut dyn FnMut(Finding)) -> Self {
+        let counts = FindingCounts::default();
+        Self {
+            manifest: known.manifest.as_ref().map(|(manifest, _)| *manifest),
+            slots: known.slots,
+            findings: Findings { name, tell, counts, is_damaged: false, is_foreign: false },
+            open: None,
+            files: Vec::new(),
+            rows: 0,
+            line: 2,
+            text: look.text,
+        }
+    }
+
+    /// What shows before the first row.
+    pub(super) fn check_start<R: Read>(&mut self, scan: &Scan<R>, look: &FirstLook, options: &VerifyOptions) {
+        let has_table = self.manifest.is_some_and(|manifest| manifest.version().1 > 0 && manifest.has_chunk_table());
+        let is_recompressed = has_table && scan.content == Content::Gzip && !scan.has_blocks();
+        for (odd, byte) in &scan.oddities {
+            // Which header a 1.0 bundle has is not laid down, and another program that compresses writes its own.
+            if *odd != Oddity::ForeignHeader || has_table && !is_recompressed {
+                self.odd(odd.clone(), *byte);
+            }
+        }
+        let at_line_1 = || Position { line: Some(1), ..Position::default() };
+        if is_recompressed {
+            self.findings.add(FindingKind::Recompressed, Position::default());
+        }
+        if scan.content == Content::Plain {
+            self.findings.add(FindingKind::NotCompressed, Position::default());
+        }
+        for fault in &look.faults {
+            self.findings.add(FindingKind::Manifest(fault.clone()), Position { file: file_of(fault), ..at_line_1() });
+        }
+        if look.manifest.is_none() {
+            self.findings.add(FindingKind::NoManifest, at_line_1());
+        }
+        if !look.is_terminated {
+            self.findings.add(FindingKind::NoLineFeed, at_line_1());
+        }
+        if let Some((expected, found)) = options.expect.zip(look.digest)
+            && let Some(mismatch) = Mismatch::between(expected, found)
+        {
+            self.findings.add(FindingKind::Digest(mismatch), at_line_1());
+        }
+        self.check_files(options);
+    }
+
+    fn check_files(&mut self, options: &VerifyOptions) {
+        let Some(manifest) = self.manifest else { return };
+        if manifest.version().1 == 0 {
+            self.findings.add(FindingKind::WithoutHashes, Position { line: Some(1), ..Position::default() });
+        }
+        for file in &manifest.files {
+            let at = || Position { file: Some(file.relative_path.to_string()), line: Some(1), ..Position::default() };
+            if options.require_hashes && file.integrity().is_none() {
+                self.findings.add(FindingKind::NoHash, at());
+            }
+            for log_line in unparsed_rows(file) {
+                self.findings.add(FindingKind::UnparsedIsRow { log_line }, at());
+            }
+        }
+    }
+
+    /// Takes the next part.
+    pub(super) fn take(&mut self, read: ReadPart) {
+        match read {
+            ReadPart::Lines(lines) if lines.is_block => self.take_block(&lines),
+            ReadPart::Lines(lines) => self.take_text(&lines),
+            ReadPart::Saved(saved) => saved.iter().for_each(|lines| self.take_block(lines)),
+            ReadPart::Other(Part::Odd(odd, byte)) => self.odd(odd, byte),
+            ReadPart::Other(Part::Tail(tail)) => self.take_tail(tail),
+            ReadPart::Other(Part::Missing(slots)) => slots.for_each(|slot| self.miss(slot)),
+            ReadPart::Other(_) => {
+                self.findings.add(FindingKind::LineTooLong, Position { line: Some(self.line), ..Position::default() });
+                self.line += 1;
+                self.text = None;
+                self.break_log();
+            }
+        }
+    }
+
+    fn odd(&mut self, odd: Oddity, byte: u64) {
+        let kind = match odd {
+            Oddity::Fault(fault) => FindingKind::Gzip(fault),
+            Oddity::ForeignHeader => FindingKind::ForeignHeader,
+            Oddity::FurtherMember => FindingKind::FurtherMember,
+            Oddity::Padding { bytes } => FindingKind::Padding { bytes },
+        };
+        self.findings.add(kind, Position { byte: Some(byte), ..Position::default() });
+    }
+
+    fn take_tail(&mut self, tail: Tail) {
+        let at = |byte| Position { byte: Some(byte), ..Position::default() };
+        match tail.last_block {
+            LastBlock::AsWritten => {}
+            LastBlock::Other => self.findings.add(FindingKind::LastBlock, at(tail.offset)),
+            LastBlock::Damaged => self.findings.add(FindingKind::Gzip(GzipFault::Deflate), at(tail.offset)),
+        }
+        // Where some of the text is unknown, so is its checksum.
+        if let Some((crc32, bytes)) = self.text {
+            for fault in tail.faults(crc32, bytes) {
+                self.findings.add(FindingKind::Gzip(fault), at(tail.trailer_offset()));
+            }
+        }
+    }
+
+    /// A chunk of the table is nowhere.
+    fn miss(&mut self, slot: usize) {
+        let slot = self.slots[slot];
+        self.enter(slot.file);
+        let at = Position { line: Some(self.line), ..self.at_slot(&slot) };
+        self.findings.add(FindingKind::ChunkMissing { chunk: slot.chunk as u64 + 1 }, at);
+        self.lose(&slot);
+    }
+
+    fn lose(&mut self, slot: &Slot) {
+        self.line += slot.rows;
+        self.text = None;
+        self.break_log();
+    }
+
+    fn break_log(&mut self) {
+        if let Some(log) = &mut self.open {
+            log.is_whole = false;
+        }
+    }
+
+    fn at_slot(&self, slot: &Slot) -> Position {
+        let file = self.manifest.map(|manifest| manifest.files[slot.file].relative_path.to_string());
+        Position { file, rows: Some(slot.row_range()), ..Position::default() }
+    }
+
+    fn take_block(&mut self, lines: &Lines) {
+        if lines.end != BlockEnd::FlushPoint && lines.is_guess {
+            return; // that there is damage is known
+        }
+        let slot = lines.slot.map(|slot| self.slots[slot]);
+        let mut at = slot.map_or_else(Position::default, |slot| self.at_slot(&slot));
+        (at.line, at.byte) = (Some(self.line), lines.offset);
+        if let Some(slot) = &slot {
+            self.enter(slot.file);
+        } else if self.manifest.is_some() {
+            self.findings.add(FindingKind::NotInTable, at.clone());
+        }
+        if let Some(kind) = damage(lines, slot.as_ref()) {
+            if let BlockEnd::Damage { at: byte } = lines.end {
+                at.byte = lines.offset.map(|offset| offset + byte);
+            }
+            self.findings.add(kind, at);
+            self.text = None;
+            return slot.map(|slot| self.lose(&slot)).unwrap_or_default();
+        }
+        self.text = self.text.map(|(crc32, bytes)| (crc32.then(lines.crc32, lines.bytes), bytes + lines.bytes));
+        if let Some(slot) = &slot {
+            if let Some(log) = self.open.as_mut().filter(|log| !log.is_whole) {
+                log.place = slot.first_row;
+            }
+            self.compare_with_table(lines, slot, &at);
+        }
+        self.take_lines(lines);
+    }
+
+    fn take_text(&mut self, lines: &Lines) {
+        if let Some(slot) = lines.slot.map(|slot| self.slots[slot]) {
+            let at = Position { line: Some(self.line), byte: lines.offset, ..self.at_slot(&slot) };
+            self.compare_with_table(lines, &slot, &at);
+        }
+        self.take_lines(lines);
+    }
+
+    fn compare_with_table(&mut self, lines: &Lines, slot: &Slot, at: &Position) {
+        let mut times = RowTimes::default();
+        lines.runs.iter().for_each(|run| times.merge(&run.times));
+        let span = times.span();
+        let compressed = if lines.is_block { lines.compressed } else { slot.compressed };
+        let mismatches = [
+            Mismatch::between(slot.compressed, compressed).map(ChunkMismatch::Compressed),
+            Mismatch::between(slot.bytes, lines.bytes).map(ChunkMismatch::Bytes),
+            Mismatch::between(slot.rows, lines.count).map(ChunkMismatch::Rows),
+            Mismatch::between(slot.crc32, lines.crc32).map(ChunkMismatch::Crc32),
+            Mismatch::between(slot.times[0], span.first).map(ChunkMismatch::FirstTime),
+            Mismatch::between(slot.times[1], span.last).map(ChunkMismatch::LastTime),
+        ];
+        for mismatch in mismatches.into_iter().flatten() {
+            self.findings.add(FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch }, at.clone());
+        }
+    }
+
+    fn take_lines(&mut self, lines: &Lines) {
+        let mut problems = lines.problems.iter().peekable();
+        for (index, run) in lines.runs.iter().enumerate() {
+            while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
+                self.no_row(problem, lines);
+            }
+            let is_taken = match run.file.index {
+                Some(file) => !self.is_astray(&lines.runs[index..]) && self.enter(file),
+                None => true,
+            };
+            let end = run.first_line + run.rows.len();
+            while let Some(problem) = problems.next_if(|problem| problem.line < end) {
+                self.row_problem(problem, run, lines);
+            }
+            match is_taken {
+                true => self.push(run),
+                false => self.refuse(run, lines),
+            }
+        }
+        problems.for_each(|problem| self.no_row(problem, lines));
+        self.line += lines.count;
+        if !lines.ends_with_line_feed {
+            self.findings.add(FindingKind::NoLineFeed, Position { line: Some(self.line - 1), ..Position::default() });
+        }
+    }
+
+    fn push(&mut self, run: &Run) {
+        self.rows += run.rows.len();
+        if let Some(log) = &mut self.open {
+            log.push(run);
+        }
+    }
+
+    fn is_astray(&self, runs: &[Run]) -> bool {
+        let open = self.open.as_ref().map(|log| log.index);
+        is_astray(|file| file.index.is_some() && file.index == open, runs)
+    }
+
+    /// Rows that stand where no row of their log may stand.
+    fn refuse(&mut self, run: &Run, lines: &Lines) {
+        for line in run.first_line..run.first_line + run.rows.len() {
+            let fault = RowFault::WrongFile { source: run.file.source.clone(), file: Some(run.file.name.clone()) };
+            let at = Position { line: Some(self.line + line), byte: lines.offset, ..Position::default() };
+            self.findings.add(FindingKind::Row(fault), at);
+        }
+    }
+
+    /// A line that is no row takes the place of one.
+    fn no_row(&mut self, problem: &Problem, lines: &Lines) {
+        self.break_log();
+        let place = self.open.as_ref().map(|log| log.place);
+        self.tell(problem, place, lines);
+        if let Some(log) = &mut self.open {
+            log.place += 1;
+        }
+    }
+
+    fn row_problem(&mut self, problem: &Problem, run: &Run, lines: &Lines) {
+        let place = self.open.as_ref().map(|log| log.place + (problem.line - run.first_line));
+        self.tell(problem, place, lines);
+    }
+
+    fn tell(&mut self, problem: &Problem, row: Option<u64>, lines: &Lines) {
+        let kind = match &problem.fault {
+            LineFault::NoRow(fault) => FindingKind::Row(fault.clone()),
+            LineFault::Entry(fault) => FindingKind::Entry(fault.clone()),
+        };
+        let at = Position {
+            file: self.open.as_ref().map(|log| log.file.relative_path.to_string()),
+            rows: row.map(|row| (row, row)),
+            line: Some(self.line + problem.line),
+            byte: lines.offset.map(|offset| if lines.is_block { offset } else { offset + problem.at }),
+            ..Position::default()
+        };
+        self.findings.add(kind, at);
+    }
+
+    /// Goes on to a file of the manifest, and ends those before. `false` when it was ended already.
+    fn enter(&mut self, file: usize) -> bool {
+        while self.open.as_ref().map_or(self.files.len(), |log| log.index) < file {
+            self.go_on();
+        }
+        if self.open.is_none() {
+            self.go_on();
+        }
+        self.open.as_ref().is_some_and(|log| log.index == file)
+    }
+
+    /// Ends the open log, if there is one, and opens the next.
+    fn go_on(&mut self) {
+        if let Some(log) = self.open.take() {
+            let name = log.file.relative_path.to_string();
+            let Self { findings, .. } = self;
+            let at = || Position { file: Some(name.clone()), ..Position::default() };
+            self.files.push(log.finish(|kind| findings.add(kind, at())));
+        }
+        let next = self.files.len();
+        let file = self.manifest.and_then(|manifest| manifest.files.get(next));
+        self.open = file.map(|file| OpenLog::new(next, file));
+    }
+
+    /// Ends all logs, and judges.
+    pub(super) fn finish(mut self, look: &FirstLook, options: &VerifyOptions) -> VerifyReport {
+        while self.open.is_some() || self.manifest.is_some_and(|manifest| self.files.len() < manifest.files.len()) {
+            self.go_on();
+        }
+        let version = self.manifest.map(Manifest::version);
+        let verdict = match (self.findings.is_damaged, version) {
+            (true, _) | (_, None) => Verdict::Damaged,
+            (false, Some((_, 0))) => Verdict::IntactWithoutHashes,
+            (false, _) if self.findings.is_foreign => Verdict::IntactRecompressed,
+            (false, _) => Verdict::Intact,
+        };
+        VerifyReport {
+            digest: look.digest,
+            version,
+            is_expected: options.expect.map(|expected| look.digest == Some(expected)),
+            verdict,
+            findings: self.findings.counts,
+            files: self.files,
+            rows: self.rows,
+        }
+    }
+}
+
+/// Why a block cannot be read to its end, if it cannot.
+fn damage(lines: &Lines, slot: Option<&Slot>) -> Option<FindingKind> {
+    Some(match (lines.end, slot) {
+        (BlockEnd::FlushPoint, _) => return None,
+        (BlockEnd::Cut, Some(slot)) if lines.compressed < slot.compressed => FindingKind::Gzip(GzipFault::Truncated),
+        (BlockEnd::Limit, Some(slot)) => {
+            let mismatch = Mismatch { expected: slot.bytes, found: lines.bytes };
+            FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch: ChunkMismatch::Bytes(mismatch) }
+        }
+        _ => FindingKind::Gzip(GzipFault::Deflate),
+    })
+}
+
+/// Which file of the manifest a fault is about.
+fn file_of(fault: &ManifestFault) -> Option<String> {
+    match fault {
+        ManifestFault::Contradiction(contradiction) => contradiction.file().map(str::to_owned),
+        _ => None,
+    }
+}

@@ -1,0 +1,92 @@
+//! One log while its rows come in.
+
+use super::FileReport;
+use super::finding::{FileMismatch, FindingKind, Mismatch};
+use crate::digest::IntegrityHasher;
+use crate::format::ManifestFile;
+use crate::format::log::LogRestorer;
+use crate::format::timeline::RowTimes;
+use crate::scan::rows::Run;
+
+/// A log that is being restored, into nothing but its hash.
+pub(super) struct OpenLog<'m> {
+    /// Index into the manifest's `files`.
+    pub(super) index: usize,
+    pub(super) file: &'m ManifestFile,
+    /// The row that is due, from 1. Lines that should be rows and are none count.
+    pub(super) place: u64,
+    /// Whether all rows so far could be read.
+    pub(super) is_whole: bool,
+    rows: u64,
+    times: RowTimes,
+    restorer: LogRestorer<'m>,
+    hasher: IntegrityHasher,
+    buffer: Vec<u8>,
+}
+
+impl<'m> OpenLog<'m> {
+    pub(super) fn new(index: usize, file: &'m ManifestFile) -> Self {
+        Self {
+            index,
+            file,
+            place: 1,
+            is_whole: true,
+            rows: 0,
+            times: RowTimes::default(),
+            restorer: LogRestorer::new(file),
+            hasher: IntegrityHasher::default(),
+            buffer: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, run: &Run) {
+        self.rows += run.rows.len();
+        self.place += run.rows.len();
+        if self.is_whole && self.file.integrity().is_some() {
+            self.times.merge(&run.times);
+            self.restorer.push_rows(&run.rows, &mut self.buffer);
+            self.hash();
+        }
+    }
+
+    fn hash(&mut self) {
+        self.hasher.update(&self.buffer);
+        self.buffer.clear();
+    }
+
+    /// Ends the log, and holds it against what the manifest says.
+    pub(super) fn finish(mut self, mut found: impl FnMut(FindingKind)) -> FileReport {
+        let Self { file, rows, .. } = self;
+        let mut mismatch =
+            |mismatch: Option<FileMismatch>| mismatch.map(FindingKind::File).into_iter().for_each(&mut found);
+        mismatch(Mismatch::between(file.count, rows).map(FileMismatch::Rows));
+        let mut report = FileReport {
+            source: file.source.clone(),
+            name: file.relative_path.clone(),
+            rows,
+            restored: None,
+            is_proven: None,
+        };
+        let Some(expected) = file.integrity() else { return report };
+        if !self.is_whole {
+            found(FindingKind::NotRestored);
+            return report;
+        }
+        std::mem::replace(&mut self.restorer, LogRestorer::of_rows_alone()).finish(&mut self.buffer);
+        self.hash();
+        let restored = self.hasher.finish();
+        mismatch(Mismatch::between(expected.bytes, restored.bytes).map(FileMismatch::Bytes));
+        mismatch(Mismatch::between(expected.sha256, restored.sha256).map(FileMismatch::Sha256));
+        let span = self.times.span();
+        mismatch(Mismatch::between(file.first_time, span.first).map(FileMismatch::FirstTime));
+        mismatch(Mismatch::between(file.last_time, span.last).map(FileMismatch::LastTime));
+        let timeline = self.times.timeline();
+        let fits = file.timeline.as_ref().is_none_or(|declared| {
+            timeline.is_some_and(|timeline| timeline.coarsened_to(declared.step_ms) == *declared)
+        });
+        mismatch((!fits).then_some(FileMismatch::Timeline));
+        report.restored = Some(restored);
+        report.is_proven = Some(expected == restored);
+        report
+    }
+}

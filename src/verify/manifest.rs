@@ -1,0 +1,67 @@
+//! What the first line is, and everything that is wrong with it.
+
+use std::io::Read;
+
+use crate::digest::{BundleDigest, Crc32};
+use crate::error::{ErrorKind, ManifestFault, Result};
+use crate::format::line::classify;
+use crate::format::{Manifest, ManifestFile};
+use crate::gzip::{Content, Oddity};
+use crate::scan::{FirstLine, Scan};
+
+/// What is known after the first line.
+pub(super) struct FirstLook {
+    /// The manifest, if it can be read. It may contradict itself.
+    pub(super) manifest: Option<Manifest>,
+    pub(super) faults: Vec<ManifestFault>,
+    pub(super) digest: Option<BundleDigest>,
+    /// The checksum and length of the first line with its line feed.
+    pub(super) text: Option<(Crc32, u64)>,
+    pub(super) is_terminated: bool,
+}
+
+impl FirstLook {
+    /// Reads the first line.
+    ///
+    /// # Errors
+    /// When it shows that this is no bundle, or one of a version that is not known.
+    pub(super) fn at<R: Read>(scan: &Scan<R>) -> Result<Self> {
+        let nothing = Self { manifest: None, faults: Vec::new(), digest: None, text: None, is_terminated: true };
+        let (line, terminated) = match &scan.first_line {
+            FirstLine::Whole { line, terminated } => (line.as_slice(), *terminated),
+            FirstLine::Damaged => return Ok(nothing),
+            FirstLine::Foreign(Content::Gzip) => return Err(ErrorKind::GzipOfSomethingElse.into()),
+            FirstLine::Foreign(Content::Plain) => return Err(ErrorKind::NotABundle.into()),
+        };
+        let text = if terminated { &[line, b"\n"].concat() } else { line };
+        let digest = Some(BundleDigest::of_manifest_line(line));
+        let text = Some((Crc32::of(text), text.len() as u64));
+        let seen = Self { digest, text, is_terminated: terminated, ..nothing };
+        match Manifest::decode(line) {
+            Ok(Some(manifest)) => Ok(Self { faults: manifest.faults(), manifest: Some(manifest), ..seen }),
+            Ok(None) if is_broken_manifest(line, scan) => Ok(seen),
+            Ok(None) if scan.content == Content::Gzip => Err(ErrorKind::GzipOfSomethingElse.into()),
+            Ok(None) => Err(ErrorKind::NotABundle.into()),
+            Err(ErrorKind::RowBeforeManifest) => Ok(seen),
+            Err(ErrorKind::Manifest(first)) => {
+                let all = Manifest::faults_of_line(line);
+                Ok(Self { faults: if all.is_empty() { vec![first] } else { all }, ..seen })
+            }
+            Err(kind) => Err(kind.into()),
+        }
+    }
+}
+
+/// Whether a line that is no JSON was a manifest once.
+fn is_broken_manifest<R: Read>(line: &[u8], scan: &Scan<R>) -> bool {
+    let is_ours = scan.content == Content::Gzip && !scan.oddities.iter().any(|(odd, _)| *odd == Oddity::ForeignHeader);
+    is_ours || memchr::memmem::find(line, b"\"manifest\"").is_some()
+}
+
+/// The lines of a log, from 1, that count as unparsed although they are rows.
+pub(super) fn unparsed_rows(file: &ManifestFile) -> impl Iterator<Item = u64> + '_ {
+    file.unparsed.iter().flat_map(|unparsed| {
+        let lines = unparsed.content.as_bytes().split(|&byte| byte == b'\n').zip(unparsed.line..);
+        lines.filter(|(line, _)| classify(line, &[]).is_some()).map(|(_, number)| number)
+    })
+}

@@ -1,0 +1,188 @@
+//! Answers: is this bundle whole, and is it the one that was recorded? Lists everything that is wrong, in one pass.
+//!
+//! A bundle is read once, in order, from a file or a stream alike. Threads inflate and check its chunks, each for
+//! itself, so that damage in one hides nothing in the others; one consumer puts the results in order and hashes the
+//! restored logs. What cannot be checked because something before it is damaged is said, never passed over.
+
+mod audit;
+mod finding;
+mod log;
+mod manifest;
+
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use crate::bundle::{FileIndex, open_input, slots};
+use crate::digest::{BundleDigest, Integrity};
+use crate::error::{Error, IoAction, Result};
+use crate::format::{FileName, SourceName};
+use crate::pool::Pool;
+use crate::progress::Progress;
+use crate::scan::rows::Known;
+use crate::scan::{Parts, Scan};
+use audit::Audit;
+pub use finding::{ChunkMismatch, FileMismatch, Finding, FindingKind, Mismatch, Severity};
+use manifest::FirstLook;
+
+/// What to check beyond the bundle itself, and how.
+#[derive(Debug, Clone)]
+pub struct VerifyOptions {
+    /// The digest that the bundle must have.
+    pub expect: Option<BundleDigest>,
+    /// Whether it is a finding when the manifest has no hash of a file.
+    pub require_hashes: bool,
+    /// How many threads inflate and check.
+    pub threads: NonZeroUsize,
+}
+
+/// What a bundle is, after all that could be checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Everything is as it was written, and every log restores to its SHA-256.
+    Intact,
+    /// Every log restores to its SHA-256, but another program wrote the container: compressed it again, padded it,
+    /// added an empty member.
+    IntactRecompressed,
+    /// A 1.0 bundle: the container is sound, and each file has the rows that the manifest counts. Nothing proves what
+    /// they say.
+    IntactWithoutHashes,
+    /// Something is missing or wrong.
+    Damaged,
+}
+
+/// How many findings there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FindingCounts {
+    /// Of [`Severity::Error`].
+    pub errors: u64,
+    /// Of [`Severity::Warning`].
+    pub warnings: u64,
+    /// Of [`Severity::Info`].
+    pub infos: u64,
+}
+
+/// What was checked of one log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileReport {
+    /// The source that its rows belong to.
+    pub source: SourceName,
+    /// Its file name.
+    pub name: FileName,
+    /// Its rows that could be read.
+    pub rows: u64,
+    /// What the restored log is. `None` when it could not be restored, and for 1.0.
+    pub restored: Option<Integrity>,
+    /// Whether that is what the manifest says. `None` when there is nothing to hold against each other.
+    pub is_proven: Option<bool>,
+}
+
+/// What was found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// The digest of the bundle. `None` when its first line cannot be read.
+    pub digest: Option<BundleDigest>,
+    /// Major and minor version. `None` when the manifest cannot be read.
+    pub version: Option<(u64, u64)>,
+    /// Whether the digest is the one that was asked for, if one was.
+    pub is_expected: Option<bool>,
+    /// What the bundle is, whatever was asked for.
+    pub verdict: Verdict,
+    /// How many findings there were.
+    pub findings: FindingCounts,
+    /// The files of the manifest, in its order.
+    pub files: Vec<FileReport>,
+    /// Rows that could be read.
+    pub rows: u64,
+}
+
+impl VerifyReport {
+    /// Whether the bundle is whole and meets what was asked for: there was no finding of [`Severity::Error`].
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.findings.errors == 0
+    }
+}
+
+/// Checks the bundle that `input` holds from its first byte to its last, and tells `found` everything that it finds, in
+/// the order of the bundle. `name` is what errors and findings call it.
+///
+/// Memory does not grow with the bundle, nor with the findings.
+///
+/// # Errors
+/// When `input` cannot be read, is empty or no bundle at all, or has a version that is not known. Damage is no error.
+pub fn verify(
+    input: impl Read,
+    name: &str,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    found: &mut dyn FnMut(Finding),
+) -> Result<VerifyReport> {
+    check(input, name, options, progress, found).map_err(|error| error.in_subject(name))
+}
+
+/// Checks the bundle at `path` as [`verify`] does.
+///
+/// # Errors
+/// As [`verify`], and when `path` is a directory.
+pub fn verify_file(
+    path: &Path,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    found: &mut dyn FnMut(Finding),
+) -> Result<VerifyReport> {
+    let (file, length) = open_input(path)?;
+    progress.start(length);
+    let report = verify(file, &path.display().to_string(), options, progress, found);
+    progress.finish();
+    report
+}
+
+fn check(
+    input: impl Read,
+    name: &str,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    found: &mut dyn FnMut(Finding),
+) -> Result<VerifyReport> {
+    let scan = Scan::open(input)?;
+    let look = FirstLook::at(&scan)?;
+    let table = look.manifest.as_ref().map(|manifest| manifest.has_chunk_table().then(|| slots(manifest)));
+    let slots = table.clone().flatten().unwrap_or_default();
+    let known = Known {
+        manifest: look.manifest.as_ref().map(|manifest| (manifest, FileIndex::new(manifest))),
+        slots: &slots,
+        strict: false,
+    };
+    let mut audit = Audit::new(name, &known, &look, found);
+    audit.check_start(&scan, &look, options);
+    // Without a manifest, blocks are found by their flush points.
+    let parts = scan.parts(table.unwrap_or_else(|| Some(Vec::new())));
+    check_parts(parts, &known, options.threads, progress, &mut audit)?;
+    Ok(audit.finish(&look, options))
+}
+
+fn check_parts<R: Read>(
+    mut parts: Parts<R>,
+    known: &Known<'_>,
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+    audit: &mut Audit<'_>,
+) -> Result<()> {
+    let thread_died = |_| Error::io_unnamed(IoAction::Read, std::io::Error::other("a checking thread died"));
+    std::thread::scope(|scope| {
+        let mut pool = Pool::start(scope, threads, || |part| known.read(part));
+        while let Some(part) = parts.next_part().map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
+            let weight = part.weight(known.slots);
+            progress.advance(part.length());
+            while !pool.has_room_for(weight) {
+                pool.pop().map_err(thread_died)?.into_iter().for_each(|read| audit.take(read));
+            }
+            pool.push(part, weight).map_err(thread_died)?;
+        }
+        while let Some(read) = pool.pop().map_err(thread_died)? {
+            audit.take(read);
+        }
+        Ok(())
+    })
+}

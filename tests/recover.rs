@@ -1,0 +1,369 @@
+//! recover takes every row that is provably intact and no other, says what is missing, and writes only whole bundles.
+#![allow(clippy::unwrap_used, clippy::format_collect)]
+
+mod common;
+#[path = "common/conformance.rs"]
+mod conformance;
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::num::NonZeroUsize;
+
+use common::forge::{Forge, gzip};
+use common::nasty::nasty_log;
+use common::{EXPORTED_AT, Home, bundle, indexed, options, restore_all, text_of};
+use patchwork_traces::error::ErrorKind;
+use patchwork_traces::format::Timestamp;
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::publish::Target;
+use patchwork_traces::recover::{ManifestState, Missing, RecoverOptions, RecoverReport, recover, recover_stream};
+use patchwork_traces::verify::{Verdict, VerifyOptions, verify};
+use patchwork_traces::{Error, Result};
+use proptest::prelude::*;
+
+fn recovered(damaged: &[u8]) -> Result<(RecoverReport, Vec<u8>)> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.jsonl.gz");
+    let options = RecoverOptions { exported_at: Timestamp::from_millis(0).unwrap(), ..options() };
+    let target = Target::look(&path, false)?;
+    let result = recover(Cursor::new(damaged), "damaged", &options, &target, &NoProgress);
+    let files = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(files, usize::from(result.is_ok()), "either the bundle appears, or nothing does");
+    result.map(|report| (report, std::fs::read(&path).unwrap()))
+}
+
+/// Recovers, checks that the result is whole and what the report says of it, and gives the logs.
+fn logs_of(damaged: &[u8]) -> (RecoverReport, BTreeMap<String, Vec<u8>>) {
+    let (report, bundle) = recovered(damaged).unwrap();
+    let verify_options =
+        VerifyOptions { expect: report.digest, require_hashes: true, threads: NonZeroUsize::new(2).unwrap() };
+    let mut findings = Vec::new();
+    let verified = verify(&bundle[..], "out", &verify_options, &NoProgress, &mut |found| findings.push(found)).unwrap();
+    assert_eq!((verified.verdict, &findings[..]), (Verdict::Intact, &[][..]));
+    assert_eq!(report.bundle_bytes, bundle.len() as u64);
+    let rows = report.files.iter().map(|file| file.rows).sum::<u64>();
+    // What another writer called a row may be an unparsed line here, and the other way round.
+    let is_as_written =
+        report.version != Some((1, 0)) && report.files.iter().all(|file| file.is_original == Some(true));
+    assert!(verified.rows == rows || !is_as_written);
+    let logs = restore_all(indexed(&bundle).unwrap()).unwrap();
+    for file in &report.files {
+        assert_eq!(file.recovered.bytes, logs[file.name.as_str()].len() as u64);
+        let missing: u64 = file.missing.iter().map(|missing| missing.rows.1 - missing.rows.0 + 1).sum();
+        if let Some(expected) = file.expected_rows {
+            assert_eq!(file.rows + missing, expected, "{file:?}");
+        }
+    }
+    (report, logs)
+}
+
+fn original_logs(home: &Home) -> BTreeMap<String, Vec<u8>> {
+    restore_all(indexed(&bundle(home)).unwrap()).unwrap()
+}
+
+/// Whether the lines of `part` are lines of `whole`, in the same order. How they end only a manifest can say.
+fn is_part(part: &[u8], whole: &[u8]) -> bool {
+    let trimmed = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+    let mut lines = whole.split(|&byte| byte == b'\n').map(trimmed);
+    part.split(|&byte| byte == b'\n')
+        .map(trimmed)
+        .filter(|line| !line.is_empty())
+        .all(|line| lines.any(|known| known == line))
+}
+
+/// Rows numbered from 0, a chunk each ten, with unparsed lines between, and a second log without last newline.
+fn numbered() -> (Home, Forge) {
+    let row = |n: i64| format!("{{\"n\":{n},\"createdAt\":{},\"text\":\"row number {n}\"}}\n", EXPORTED_AT + n);
+    let runs: String = (0..100).map(|n| if n % 7 == 3 { format!("{}torn\n\n", row(n)) } else { row(n) }).collect();
+    let activity: String =
+        (0..30).map(|n| format!("{{\"n\":{n},\"timestamp\":\"2026-05-02T10:00:{n:02}Z\"}}\r\n")).collect();
+    let home = Home::new().with("runs.jsonl", runs).with_activity("activity-1.jsonl", activity.trim_end());
+    let forge = Forge::new(&home, 10);
+    (home, forge)
+}
+
+#[test]
+fn of_an_intact_bundle_nothing_is_lost() {
+    let (home, forge) = numbered();
+    for bytes in [forge.write(), bundle(&home), gzip(&text_of(&bundle(&home))), text_of(&bundle(&home))] {
+        let (report, logs) = logs_of(&bytes);
+        assert_eq!(logs, original_logs(&home));
+        assert!(!report.lost_something() && !report.is_damaged, "{report:?}");
+        assert!(report.files.iter().all(|file| file.is_original == Some(true) && file.rows_by_line == 0));
+    }
+}
+
+#[test]
+fn a_damaged_chunk_costs_its_rows_and_the_report_names_them_and_their_lines() {
+    let (home, forge) = numbered();
+    let places = forge.places();
+    let mut bytes = forge.write();
+    bytes[places[3].clone()].fill(0); // rows 21 to 30 of runs.jsonl
+    let (report, logs) = logs_of(&bytes);
+    let runs = &report.files[0];
+    assert_eq!(runs.name.as_str(), "runs.jsonl");
+    assert_eq!((runs.rows, runs.expected_rows, runs.rows_by_line), (90, Some(100), 0));
+    // Rows 4, 11, 18, 25 have two unparsed lines behind them.
+    let expected = [Missing { rows: (21, 25), lines: (27, 31) }, Missing { rows: (26, 30), lines: (34, 38) }];
+    assert_eq!(runs.missing, expected);
+    assert_eq!(runs.is_original, Some(false));
+    assert!(report.lost_something());
+    // What is left is the log without these lines, the unparsed ones among them kept.
+    let original = &original_logs(&home)["runs.jsonl"];
+    let lines = original.split_inclusive(|&byte| byte == b'\n').enumerate();
+    let is_missing = |line: usize| expected.iter().any(|m| (m.lines.0..=m.lines.1).contains(&(line as u64 + 1)));
+    let left: Vec<u8> = lines.filter(|(line, _)| !is_missing(*line)).flat_map(|(_, text)| text.to_vec()).collect();
+    assert_eq!(logs["runs.jsonl"], left);
+    assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);
+}
+
+#[test]
+fn a_damaged_flush_point_costs_no_row_that_was_read_before_it() {
+    let (home, forge) = numbered();
+    let mut bytes = forge.write();
+    bytes[forge.places()[2].end - 1] = 0;
+    let (report, logs) = logs_of(&bytes);
+    assert_eq!(logs, original_logs(&home));
+    assert!(!report.lost_something() && report.is_damaged);
+    assert_eq!(report.files[0].rows_by_line, 0, "the log's own hash proves them");
+}
+
+#[test]
+fn rows_before_the_damage_in_a_chunk_are_taken_by_their_lines() {
+    let home = Home::new().with("runs.jsonl", (0..2000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let forge = Forge::new(&home, 1000);
+    let place = &forge.places()[2];
+    let mut bytes = forge.write();
+    let middle = place.start + place.len() / 2;
+    bytes[middle..middle + 20].fill(0xff);
+    let (report, logs) = logs_of(&bytes);
+    let runs = &report.files[0];
+    assert!((1200..2000).contains(&runs.rows), "{runs:?}");
+    assert_eq!(runs.rows_by_line, runs.rows - 1000);
+    // Those before the damage are the original ones. Damage that makes other well-formed rows is possible: the report
+    // counts them among those that no checksum proves.
+    let original = &original_logs(&home)["runs.jsonl"];
+    let before = logs["runs.jsonl"].iter().zip(original).take_while(|(a, b)| a == b).count();
+    assert!(original[..before].split(|&byte| byte == b'\n').count() > 1200);
+}
+
+#[test]
+fn every_cut_leaves_the_rows_before_it() {
+    let forge = conformance::forge();
+    let original = original_logs(&conformance::home());
+    let sound = forge.write();
+    let places = forge.places();
+    for length in 0..sound.len() {
+        let whole_rows = forge.chunks.iter().zip(&places[1..]).filter(|(_, place)| place.end <= length);
+        let least: usize = whole_rows.map(|((_, text), _)| text.lines().count()).sum();
+        match recovered(&sound[..length]) {
+            Ok(_) => {
+                let (report, logs) = logs_of(&sound[..length]);
+                let rows = report.files.iter().map(|file| file.rows).sum::<u64>();
+                assert!(rows >= least as u64, "cut at {length}");
+                assert!(logs.iter().all(|(name, log)| is_part(log, &original[name])), "cut at {length}: {logs:?}");
+                let has_all = rows == 10;
+                assert_eq!(report.lost_something(), !has_all, "cut at {length}: {report:?}");
+            }
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::NothingToRecover | ErrorKind::EmptyInput), "{error}");
+                assert!(length < places[0].end, "cut at {length}: {error}");
+            }
+        }
+    }
+}
+
+type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+
+#[test]
+fn without_a_manifest_the_rows_are_found_by_their_flush_points() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    let places = forge.places();
+    let sound = forge.write();
+    let damages: [(&str, Damage<'_>); 5] = [
+        ("manifest zeroed", &|bytes| bytes[places[0].clone()].fill(0)),
+        ("manifest and header zeroed", &|bytes| bytes[..places[0].end].fill(0)),
+        ("manifest damaged", &|bytes| bytes[places[0].start + 50] ^= 0x55),
+        ("manifest cut out", &|bytes| drop(bytes.drain(places[0].clone()))),
+        ("start cut off", &|bytes| drop(bytes.drain(..places[0].end))),
+    ];
+    for (what, damage) in damages {
+        let mut bytes = sound.clone();
+        damage(&mut bytes);
+        let (report, logs) = logs_of(&bytes);
+        let rows: Vec<_> = report.files.iter().map(|file| (file.name.as_str(), file.rows)).collect();
+        assert_eq!(rows, [("runs.jsonl", 100), ("activity-1.jsonl", 30)], "{what}");
+        assert_eq!(report.manifest, ManifestState::Lost, "{what}");
+        assert!(report.lost_something(), "{what}");
+        assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{what}");
+    }
+}
+
+#[test]
+fn a_manifest_that_names_another_log_than_proven_rows_do_is_not_followed() {
+    let (_, mut forge) = numbered();
+    forge.file(0)["relativePath"] = "runs.jsonl.1".into();
+    let (report, logs) = logs_of(&forge.write());
+    assert_eq!(report.manifest, ManifestState::Lost);
+    assert_eq!(report.files[0].rows, 100);
+    assert!(logs.contains_key("runs.jsonl"));
+}
+
+#[test]
+fn without_a_manifest_gaps_are_named() {
+    let (_, forge) = numbered();
+    let places = forge.places();
+    let mut bytes = forge.write();
+    bytes[places[0].clone()].fill(0);
+    bytes[places[4].clone()].fill(0);
+    let (report, _) = logs_of(&bytes);
+    assert_eq!(report.files[0].rows, 90);
+    assert_eq!(report.files[0].expected_rows, None);
+    assert!(report.files[0].gaps_after.contains(&30), "{:?}", report.files[0]);
+}
+
+#[test]
+fn a_lost_last_row_does_not_take_the_line_feed_of_the_one_before() {
+    let (home, forge) = numbered();
+    let mut bytes = forge.write();
+    bytes[forge.places().last().unwrap().clone()].fill(0);
+    let (_, logs) = logs_of(&bytes);
+    assert!(logs["activity-1.jsonl"].ends_with(b"\r\n"));
+    assert!(original_logs(&home)["activity-1.jsonl"].starts_with(&logs["activity-1.jsonl"]));
+}
+
+#[test]
+fn legacy_bundles_are_recovered_whole_and_cut() {
+    for name in ["empty", "odd", "plain"] {
+        let path = format!("{}/fixtures/legacy/{name}.v1.0.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+        let bytes = std::fs::read(path).unwrap();
+        let original = restore_all(indexed(&bytes).unwrap()).unwrap();
+        let (report, logs) = logs_of(&bytes);
+        assert_eq!(logs, original, "{name}");
+        assert_eq!(report.version, Some((1, 0)));
+        assert!(!report.lost_something() && report.files.iter().all(|file| file.rows_by_line == 0), "{report:?}");
+        if name != "empty" {
+            let (report, logs) = logs_of(&bytes[..bytes.len() - 40]);
+            assert!(report.lost_something(), "{name}");
+            assert!(logs.iter().all(|(name, log)| is_part(log, &original[name])), "{name}");
+        }
+    }
+}
+
+#[test]
+fn plain_text_loses_only_the_lines_that_are_broken() {
+    let (_, forge) = numbered();
+    let text = forge.text().replacen("row number 42\"", "row number 42", 1);
+    let (report, logs) = logs_of(text.as_bytes());
+    assert_eq!(report.files[0].rows, 99);
+    assert_eq!(report.files[0].missing.iter().map(|missing| missing.rows).collect::<Vec<_>>(), [(43, 43)]);
+    assert!(!String::from_utf8(logs["runs.jsonl"].clone()).unwrap().contains("\"n\":42,"));
+}
+
+#[test]
+fn what_is_no_bundle_gives_nothing() {
+    for bytes in [&b"hello"[..], &gzip(b"hello\n"), &[0; 1000], &[0xff; 1000]] {
+        let error: Error = recovered(bytes).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NothingToRecover), "{error}");
+        assert_eq!(error.position().subject.as_deref(), Some("damaged"));
+    }
+}
+
+#[test]
+fn the_same_damage_gives_the_same_bytes_from_a_stream() {
+    let (_, forge) = numbered();
+    let mut bytes = forge.write();
+    bytes[forge.places()[3].clone()].fill(0);
+    let (_, from_file) = recovered(&bytes).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::look(&dir.path().join("out"), false).unwrap();
+    let options = RecoverOptions { threads: NonZeroUsize::new(5).unwrap(), ..options() };
+    recover_stream(&bytes[..], "standard input", &options, &target, &NoProgress).unwrap();
+    assert_eq!(std::fs::read(dir.path().join("out")).unwrap(), from_file);
+}
+
+#[test]
+fn of_every_conformance_bundle_comes_a_whole_one_or_nothing() {
+    let original = original_logs(&conformance::home());
+    for (name, bytes) in conformance::cases() {
+        match recovered(&bytes) {
+            Ok(_) => {
+                let (report, logs) = logs_of(&bytes);
+                let by_line: u64 = report.files.iter().map(|file| file.rows_by_line).sum();
+                let is_original = |(log, content): (&String, &Vec<u8>)| {
+                    original.get(log).is_some_and(|original| is_part(content, original))
+                };
+                // Bundles whose rows were changed together with their table are other bundles.
+                let is_other = name.starts_with("row")
+                    || name.contains("v1_0")
+                    || name.contains("unparsed")
+                    || name.contains("edited")
+                    || name.contains("second_member_appended")
+                    || name == "several_things_wrong"
+                    || name.contains("line_ending");
+                assert!(is_other || by_line > 0 || logs.iter().all(is_original), "{name}: {logs:?}");
+            }
+            Err(error) => assert!(name.starts_with("refused") || name == "truncated_in_manifest", "{name}: {error}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn of_intact_bundles_of_nasty_logs_nothing_is_lost(runs in nasty_log(), activity in nasty_log(), rows in 1usize..20) {
+        let home = Home::new().with("runs.jsonl", runs).with_activity("activity-7.jsonl", activity);
+        for bytes in [bundle(&home), Forge::new(&home, rows).write(), gzip(&text_of(&bundle(&home)))] {
+            let (report, logs) = logs_of(&bytes);
+            prop_assert!(logs == original_logs(&home));
+            prop_assert!(!report.lost_something());
+        }
+    }
+
+    #[test]
+    fn zeroed_and_cut_ranges_leave_only_original_rows(
+        start in any::<prop::sample::Index>(), length in 1usize..800, is_cut in any::<bool>(),
+    ) {
+        let (home, forge) = numbered();
+        let mut bytes = forge.write();
+        let start = start.index(bytes.len());
+        let end = bytes.len().min(start + length);
+        if is_cut { drop(bytes.drain(start..end)) } else { bytes[start..end].fill(0) }
+        let original = original_logs(&home);
+        let (report, logs) = logs_of(&bytes);
+        for file in &report.files {
+            if file.rows_by_line == 0 {
+                prop_assert!(is_part(&logs[file.name.as_str()], &original[file.name.as_str()]), "{:?}", file);
+            }
+        }
+        let hit = forge.places().iter().skip(1).filter(|place| place.start < end && start < place.end).count();
+        let rows: u64 = report.files.iter().map(|file| file.rows).sum();
+        prop_assert!(rows + 10 * hit as u64 >= 130, "{} rows with {} chunks hit: {:?}", rows, hit, report);
+    }
+
+    #[test]
+    fn flipped_bytes_cost_no_row_of_another_chunk(
+        places in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..4),
+    ) {
+        let (home, forge) = numbered();
+        let blocks = forge.places();
+        let mut bytes = forge.write();
+        let mut hit = std::collections::BTreeSet::new();
+        for (place, mask) in places {
+            let at = blocks[1].start + place.index(blocks.last().unwrap().end - blocks[1].start);
+            bytes[at] ^= mask;
+            hit.extend(blocks.iter().position(|block| block.contains(&at)));
+        }
+        let original = original_logs(&home);
+        let (report, logs) = logs_of(&bytes);
+        for file in &report.files {
+            let name = file.name.as_str();
+            prop_assert!(file.rows_by_line > 0 || is_part(&logs[name], &original[name]));
+            prop_assert!(file.rows_by_line <= 10 * hit.len() as u64);
+        }
+        let rows: u64 = report.files.iter().map(|file| file.rows).sum();
+        prop_assert!(rows + 10 * hit.len() as u64 >= 130);
+    }
+}

@@ -1,0 +1,273 @@
+//! verify finds every damage, says intact only of what is, and never stops at the first finding.
+#![allow(clippy::unwrap_used, clippy::format_collect)]
+
+mod common;
+
+use std::io::Read;
+use std::num::NonZeroUsize;
+
+use common::forge::{Forge, gzip};
+use common::nasty::nasty_log;
+use common::{Home, bundle, text_of, try_bundle};
+use patchwork_traces::digest::BundleDigest;
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::verify::{Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify};
+use patchwork_traces::{ErrorKind, Result};
+use proptest::prelude::*;
+
+fn options() -> VerifyOptions {
+    VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::new(2).unwrap() }
+}
+
+fn verified_with(bundle: &[u8], options: &VerifyOptions) -> (Result<VerifyReport>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let report = verify(bundle, "bundle", options, &NoProgress, &mut |found| findings.push(found));
+    (report, findings)
+}
+
+fn verified(bundle: &[u8]) -> (VerifyReport, Vec<Finding>) {
+    let (report, findings) = verified_with(bundle, &options());
+    (report.unwrap(), findings)
+}
+
+fn codes(findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().map(|finding| finding.kind.code()).collect()
+}
+
+/// A few small logs in chunks of one row each.
+fn small() -> Forge {
+    let runs = "{\"createdAt\":1777716000000,\"a\":1}\n{\"createdAt\":1777716000001,\"text\":\"\\ud800\"}\ntorn\n{}\n";
+    let activity = "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\r\n{\"timestamp\":\"2026-05-02T11:00:00Z\"}";
+    Forge::new(&Home::new().with("runs.jsonl", runs).with_activity("activity-1.jsonl", activity), 1)
+}
+
+/// What a reader that is not ours makes of it: the whole text, or nothing if anything is wrong.
+fn text_for_others(bundle: &[u8]) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    flate2::read::MultiGzDecoder::new(bundle).read_to_end(&mut text).ok().map(|_| text)
+}
+
+/// Damage that shows to other readers makes the verdict damaged; what does not has no finding that says so.
+fn assert_found(sound: &[u8], changed: &[u8], what: &str) {
+    let is_whole = text_for_others(changed).is_some_and(|text| text == text_for_others(sound).unwrap());
+    let (report, findings) = verified_with(changed, &options());
+    let is_damaged = report.is_err() || report.unwrap().verdict == Verdict::Damaged;
+    assert!(is_damaged || is_whole, "{what} was not found, only {findings:?}");
+    assert!(!is_damaged || !is_whole || !findings.is_empty(), "{what} is damage without a finding");
+}
+
+#[test]
+fn every_flipped_bit_is_found_or_harmless() {
+    let sound = small().write();
+    for byte in 0..sound.len() {
+        for bit in 0..8 {
+            let mut changed = sound.clone();
+            changed[byte] ^= 1 << bit;
+            assert_found(&sound, &changed, &format!("bit {bit} of byte {byte}"));
+        }
+    }
+}
+
+#[test]
+fn every_cut_is_found() {
+    let sound = small().write();
+    for length in 0..sound.len() {
+        let (report, findings) = verified_with(&sound[..length], &options());
+        match report {
+            Ok(report) => assert_eq!(report.verdict, Verdict::Damaged, "cut at {length}"),
+            Err(error) => assert!(length < 2, "cut at {length}: {error}"),
+        }
+        assert!(length < 2 || codes(&findings).contains(&"gzip_truncated"), "cut at {length}: {findings:?}");
+    }
+}
+
+#[test]
+fn every_inserted_or_removed_byte_is_found() {
+    let sound = small().write();
+    for at in 0..sound.len() {
+        let mut longer = sound.clone();
+        longer.insert(at, 0x55);
+        assert_found(&sound, &longer, &format!("a byte more at {at}"));
+        let mut shorter = sound.clone();
+        shorter.remove(at);
+        assert_found(&sound, &shorter, &format!("a byte less at {at}"));
+    }
+}
+
+#[test]
+fn damage_in_one_chunk_hides_nothing_in_later_ones() {
+    let mut forge = small();
+    forge.chunks[3].1 = forge.chunks[3].1.replace("10:00", "10:01");
+    let places = forge.places();
+    let mut bytes = forge.write();
+    bytes[places[1].start + 5..places[1].end].fill(0);
+    let (report, findings) = verified(&bytes);
+    assert_eq!(report.verdict, Verdict::Damaged);
+    let of_activity: Vec<_> = findings.iter().filter(|f| f.at.file.as_deref() == Some("activity-1.jsonl")).collect();
+    assert!(of_activity.iter().any(|finding| finding.kind.code() == "chunk_crc32"), "{findings:?}");
+    assert!(of_activity.iter().any(|finding| finding.kind.code() == "file_sha256"), "{findings:?}");
+    assert!(codes(&findings).contains(&"gzip_data"), "{findings:?}");
+}
+
+#[test]
+fn every_row_with_something_wrong_is_listed() {
+    let rows = 50_000;
+    let mut forge = Forge::new(&Home::new().with("runs.jsonl", "{\"a\":1}\n".repeat(rows)), 10_000);
+    for (_, text) in &mut forge.chunks {
+        *text = text.replace("\"source\":\"runs\"", "\"source\":\"other\"");
+    }
+    forge.fit_table();
+    let (report, findings) = verified(&forge.write());
+    let numbers = findings.iter().filter(|f| matches!(f.kind, FindingKind::Row(_))).map(|f| f.at.rows.unwrap().0);
+    assert!(numbers.eq(1..=rows as u64));
+    assert_eq!(report.findings.errors, findings.len() as u64);
+}
+
+#[test]
+fn a_finding_has_file_row_line_byte_and_what_was_expected() {
+    let mut forge = small();
+    let place = forge.places()[2].start;
+    forge.chunks[1].1 = forge.chunks[1].1.replacen("\"text\":\"\u{fffd}\"", "\"text\":\"x\"", 1);
+    forge.fit_table();
+    let shift = forge.places()[2].start - place;
+    let (_, findings) = verified(&forge.write());
+    let finding = findings.iter().find(|finding| finding.kind.code() == "row_entry").unwrap();
+    assert_eq!(finding.at.subject.as_deref(), Some("bundle"));
+    assert_eq!(finding.at.file.as_deref(), Some("runs.jsonl"));
+    assert_eq!(finding.at.rows, Some((2, 2)));
+    assert_eq!(finding.at.line, Some(3));
+    assert_eq!(finding.at.byte, Some((place + shift) as u64));
+    assert_eq!(finding.severity(), Severity::Error);
+    let (expected, found) = finding.kind.expected_and_found().unwrap();
+    assert_eq!(expected, "{\"createdAt\":1777716000001,\"text\":\"\u{fffd}\"}");
+    assert_eq!(found, "{\"createdAt\":1777716000001,\"text\":\"x\"}");
+}
+
+#[test]
+fn the_expected_digest_is_compared() {
+    let home = Home::new().with("runs.jsonl", "{}\n");
+    let (bytes, report) = try_bundle(&home).unwrap();
+    let expect = |digest| verified_with(&bytes, &VerifyOptions { expect: Some(digest), ..options() });
+
+    let (same, findings) = expect(report.digest);
+    let same = same.unwrap();
+    assert_eq!((same.is_expected, same.is_good(), findings.len()), (Some(true), true, 0));
+
+    let (other, findings) = expect(BundleDigest::of_manifest_line(b"another"));
+    let other = other.unwrap();
+    assert_eq!((other.is_expected, other.is_good()), (Some(false), false));
+    assert_eq!(other.verdict, Verdict::Intact, "the bundle itself is whole");
+    assert_eq!(codes(&findings), ["digest"]);
+    let (expected, found) = findings[0].kind.expected_and_found().unwrap();
+    assert_eq!(expected, BundleDigest::of_manifest_line(b"another").to_string());
+    assert_eq!(found, report.digest.to_string());
+}
+
+#[test]
+fn hashes_can_be_required() {
+    let legacy = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/legacy/plain.v1.0.jsonl.gz")).unwrap();
+    let (report, findings) = verified(&legacy);
+    assert_eq!(report.verdict, Verdict::IntactWithoutHashes);
+    assert!(report.is_good() && report.files.iter().all(|file| file.is_proven.is_none()), "{findings:?}");
+    let (report, findings) = verified_with(&legacy, &VerifyOptions { require_hashes: true, ..options() });
+    let report = report.unwrap();
+    assert_eq!(report.verdict, Verdict::IntactWithoutHashes);
+    assert!(!report.is_good());
+    let missing = findings.iter().filter(|finding| finding.kind == FindingKind::NoHash).count();
+    assert_eq!(missing, report.files.len());
+}
+
+#[test]
+fn every_legacy_bundle_is_intact() {
+    for name in ["empty", "odd", "plain"] {
+        let path = format!("{}/fixtures/legacy/{name}.v1.0.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+        let (report, findings) = verified(&std::fs::read(path).unwrap());
+        assert_eq!(report.verdict, Verdict::IntactWithoutHashes, "{name}: {findings:?}");
+        assert_eq!(codes(&findings), ["without_hashes"], "{name}");
+    }
+}
+
+#[test]
+fn a_failing_input_is_an_error_and_no_finding() {
+    struct Failing<'a>(&'a [u8]);
+    impl Read for Failing<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            match self.0.is_empty() {
+                true => Err(std::io::ErrorKind::PermissionDenied.into()),
+                false => self.0.read(out),
+            }
+        }
+    }
+    let bytes = small().write();
+    let input = Failing(&bytes[..bytes.len() - 30]);
+    let error = verify(input, "bundle", &options(), &NoProgress, &mut |_| {}).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Io { .. }), "{error}");
+    assert_eq!(error.position().subject.as_deref(), Some("bundle"));
+}
+
+#[test]
+fn a_row_of_20_mb_and_many_chunks_are_verified() {
+    let large = format!("{{\"s\":\"{}\"}}\n", "x".repeat(20_000_000));
+    let many: String =
+        (0..60_000).map(|n| format!("{{\"createdAt\":{},\"n\":{n}}}\n", 1_777_716_000_000i64 + n)).collect();
+    let home = Home::new().with("runs.jsonl", large + &many).with("decision_traces.jsonl", many);
+    let (report, findings) = verified(&bundle(&home));
+    assert_eq!((report.verdict, findings.len(), report.rows), (Verdict::Intact, 0, 120_001));
+    assert!(report.files.iter().all(|file| file.is_proven == Some(true)));
+}
+
+#[test]
+fn a_bomb_is_found_without_its_content_in_memory() {
+    let forge = small();
+    let text = [forge.text().as_bytes(), &vec![b' '; 600 << 20]].concat();
+    let bomb = gzip(&text);
+    drop(text);
+    let (report, findings) = verified(&bomb);
+    assert_eq!(report.verdict, Verdict::Damaged);
+    assert!(codes(&findings).contains(&"line_too_long"), "{findings:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bundles_of_nasty_logs_are_intact(runs in nasty_log(), activity in nasty_log(), rows_a_chunk in 1usize..20) {
+        let home = Home::new().with("runs.jsonl", runs).with_activity("activity-7.jsonl", activity);
+        let exported = bundle(&home);
+        let text = text_of(&exported);
+        let forged = Forge::new(&home, rows_a_chunk);
+        let cases = [
+            (exported, Verdict::Intact),
+            (gzip(&text), Verdict::IntactRecompressed),
+            (text, Verdict::IntactRecompressed),
+        ];
+        for (bytes, verdict) in cases {
+            let (report, findings) = verified(&bytes);
+            prop_assert!(findings.iter().all(|finding| finding.severity() < Severity::Error), "{:?}", findings);
+            prop_assert_eq!(report.verdict, verdict);
+        }
+        // The forge does not know the times of odd rows, so only what is not about times must fit there.
+        let (report, findings) = verified(&forged.write());
+        let other = findings.iter().find(|finding| !finding.kind.code().ends_with("_time"));
+        prop_assert!(other.is_none(), "{:?}", other);
+        prop_assert!(report.files.iter().all(|file| file.is_proven == Some(true)));
+    }
+
+    #[test]
+    fn any_bytes_are_judged_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = verified_with(&bytes, &options());
+        let behind_header = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255], &bytes[..]].concat();
+        let _ = verified_with(&behind_header, &options());
+    }
+
+    #[test]
+    fn several_damages_at_once_are_found(places in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..5)) {
+        let sound = small().write();
+        let mut changed = sound.clone();
+        for (place, mask) in places {
+            let place = place.index(changed.len());
+            changed[place] ^= mask;
+        }
+        assert_found(&sound, &changed, "damage");
+    }
+}

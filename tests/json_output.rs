@@ -14,7 +14,7 @@ use program::run;
 use serde_json::Value;
 
 /// The commands whose `--json` has a schema.
-const DOCUMENTED: [&str; 6] = ["export", "import", "inspect", "cat", "demo", "error"];
+const DOCUMENTED: [&str; 8] = ["export", "import", "verify", "inspect", "cat", "recover", "demo", "error"];
 
 fn published(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"))
@@ -75,6 +75,14 @@ fn every_output_is_valid_by_its_schema() {
     fs::write(home.dirs().patchwork.join("runs.jsonl"), "{\"mine\":1}\n".repeat(200_000)).unwrap();
     for arguments in [&["import", "b.gz", "--json", "--dry-run"][..], &overwrite, &overwrite] {
         expect_valid("import", &run(home.path(), arguments).json());
+    }
+    let bundle = fs::read(home.path().join("b.gz")).unwrap();
+    fs::write(home.path().join("cut.gz"), &bundle[..bundle.len() - 60]).unwrap();
+    for arguments in [&["b.gz"][..], &["b.gz", "cut.gz", "nothing.gz"], &[legacy.to_str().unwrap()]] {
+        expect_valid("verify", &run(home.path(), &[&["verify", "--json"], arguments].concat()).json());
+    }
+    for bundle in ["b.gz", "cut.gz"] {
+        expect_valid("recover", &run(home.path(), &["recover", "--json", bundle, "-fo", "r.gz"]).json());
     }
     let failed = run(home.path(), &["inspect", "--json", "nothing.gz"]).stderr;
     expect_valid("error", &serde_json::from_str(&failed).unwrap());

@@ -89,6 +89,27 @@ proptest! {
 }
 
 #[test]
+fn on_two_bundles_one_behind_the_other() {
+    assert_agreement(&[&SAMPLE[..], &SAMPLE].concat()).unwrap();
+    assert!(rows(indexed(&[&SAMPLE[..], &SAMPLE].concat())).1.is_some());
+}
+
+#[test]
+fn on_every_bundle_of_the_fixtures() {
+    for dir in ["conformance", "legacy"] {
+        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(dir);
+        for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.extension().is_some_and(|extension| extension == "gz") {
+                let bytes = std::fs::read(&path).unwrap();
+                let ((one, one_ended), (other, other_ended)) = (rows(indexed(&bytes)), rows(sequential(&bytes)));
+                let text = |error: Option<Error>| error.map(|error| error.to_string());
+                assert_eq!((one, text(one_ended)), (other, text(other_ended)), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn on_a_sound_bundle_in_every_way_of_reading() {
     let (one, ended) = rows(indexed(&SAMPLE));
     assert!(ended.is_none());

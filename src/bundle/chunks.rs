@@ -18,7 +18,7 @@ pub(super) fn index_that_fits<R: Read + Seek>(
     let chunks = head.manifest.files.iter().flat_map(|file| &file.chunks);
     let blocks = chunks.map(|chunk| Block { compressed: chunk.compressed, bytes: chunk.bytes, crc32: chunk.crc32 });
     let Some(index) = BlockIndex::new(blocks.collect(), file_bytes) else { return Ok(None) };
-    Ok(index.fits(input, head.bytes)?.then_some(index))
+    Ok(index.fits(input, head.bytes, head.crc32)?.then_some(index))
 }
 
 /// Why a chunk could not be had, and what of it came before that.

@@ -30,19 +30,33 @@ static SAMPLES: [Sample; 7] = [
     sample!("ide", "activity-3101.jsonl"),
 ];
 
+/// The name of the bundle that the tour makes, and that of a copy without its end.
+const BUNDLE: &str = "traces.jsonl.gz";
+const DAMAGED: &str = "damaged.jsonl.gz";
+
 /// The tour: what each step shows, and the command that shows it.
-const STEPS: [(&str, &[&str]); 5] = [
+const STEPS: [(&str, &[&str]); 9] = [
     (
         "Bundle the logs of a machine into one file.",
-        &["export", "--patchwork-dir", "patchwork", "--activity-dir", "ide", "-o", "traces.jsonl.gz"],
+        &["export", "--patchwork-dir", "patchwork", "--activity-dir", "ide", "-o", BUNDLE],
     ),
-    ("Look into the bundle.", &["inspect", "traces.jsonl.gz"]),
-    ("Read one source, exactly as it stood in its log.", &["cat", "traces.jsonl.gz", "--source", "decision_traces"]),
+    ("Look into the bundle.", &["inspect", BUNDLE]),
+    ("Read one source, exactly as it stood in its log.", &["cat", BUNDLE, "--source", "decision_traces"]),
     (
         "Read the last hours of several sources.",
-        &["cat", "traces.jsonl.gz", "--source", "activity", "--source", "runs", "--since", "2026-05-22T10:00:00Z"],
+        &["cat", BUNDLE, "--source", "activity", "--source", "runs", "--since", "2026-05-22T10:00:00Z"],
     ),
-    ("Ask for what is not there.", &["cat", "traces.jsonl.gz", "--source", "decisions"]),
+    ("Check that the bundle is whole.", &["verify", BUNDLE]),
+    (
+        "Put the logs in their places on a new machine.",
+        &["import", BUNDLE, "--patchwork-dir", "new/patchwork", "--activity-dir", "new/ide"],
+    ),
+    (
+        "Do it again: nothing comes twice.",
+        &["import", BUNDLE, "--patchwork-dir", "new/patchwork", "--activity-dir", "new/ide"],
+    ),
+    ("A copy lost its last third. Find out what is wrong with it.", &["verify", DAMAGED]),
+    ("Make a new bundle of what is left.", &["recover", DAMAGED, "-o", "recovered.jsonl.gz"]),
 ];
 
 /// The result of `demo --json`.
@@ -78,6 +92,9 @@ pub fn run(json: bool) -> Outcome {
     let mut steps = Vec::new();
     for (about, arguments) in STEPS {
         let step = run_step(dir.path(), about, arguments)?;
+        if steps.is_empty() {
+            write_damaged(dir.path()).map_err(failed)?;
+        }
         if !json {
             output::print(&step_text(&step))?;
         }
@@ -95,6 +112,12 @@ fn write_samples(dir: &Path) -> std::io::Result<()> {
         std::fs::write(dir.join(subdir).join(name), content)?;
     }
     Ok(())
+}
+
+/// Copies the bundle, but for its last third.
+fn write_damaged(dir: &Path) -> std::io::Result<()> {
+    let bundle = std::fs::read(dir.join(BUNDLE))?;
+    std::fs::write(dir.join(DAMAGED), &bundle[..bundle.len() / 3 * 2])
 }
 
 fn run_step(dir: &Path, about: &'static str, arguments: &[&str]) -> Result<StepJson, Failure> {

@@ -30,6 +30,18 @@ pub enum Exit {
     LeftBehind = 3,
 }
 
+impl Exit {
+    /// The exit of a command that did several things: a failure before damage before success.
+    pub fn worse_of(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Done => 0,
+            Self::LeftBehind => 1,
+            Self::Usage | Self::Failed => 2,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

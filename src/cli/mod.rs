@@ -8,9 +8,11 @@ mod import;
 mod inspect;
 mod output;
 mod progress;
+mod recover;
 mod schema;
 mod shell;
 mod time;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -36,10 +38,12 @@ pub struct Cli {
 enum Command {
     Export(export::ExportArgs),
     Import(import::ImportArgs),
+    Verify(verify::VerifyArgs),
     Inspect(inspect::InspectArgs),
     Cat(cat::CatArgs),
+    Recover(recover::RecoverArgs),
     Schema(schema::SchemaArgs),
-    /// Take a tour: export, inspect and cat on built-in sample logs
+    /// Take a tour of the commands on built-in sample logs
     Demo,
     Completions(shell::CompletionsArgs),
     Man(shell::ManArgs),
@@ -61,6 +65,8 @@ impl Cli {
         match self.command {
             Command::Export(args) => export::run(&args, json),
             Command::Import(args) => import::run(args, json),
+            Command::Verify(args) => verify::run(&args, json),
+            Command::Recover(args) => recover::run(&args, json),
             Command::Inspect(args) => inspect::run(&args, json),
             Command::Cat(args) => cat::run(args, json),
             Command::Schema(args) => schema::run(&args),

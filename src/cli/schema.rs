@@ -24,6 +24,10 @@ enum SchemaOf {
     Export,
     /// What `import --json` prints
     Import,
+    /// What `verify --json` prints
+    Verify,
+    /// What `recover --json` prints
+    Recover,
     /// What `inspect --json` prints
     Inspect,
     /// The summary that `cat --json` prints
@@ -41,6 +45,8 @@ pub fn run(args: &SchemaArgs) -> Outcome {
         SchemaOf::Row => row(),
         SchemaOf::Export => schema_of::<super::export::ExportJson>(),
         SchemaOf::Import => schema_of::<super::import::ImportJson>(),
+        SchemaOf::Verify => schema_of::<super::verify::VerifyJson>(),
+        SchemaOf::Recover => schema_of::<super::recover::RecoverJson>(),
         SchemaOf::Inspect => schema_of::<super::inspect::InspectJson>(),
         SchemaOf::Cat => schema_of::<super::cat::CatJson>(),
         SchemaOf::Error => schema_of::<super::failure::ErrorJson>(),

@@ -45,17 +45,24 @@ impl BlockIndex {
         Some(Self { blocks, offsets })
     }
 
-    /// Whether the file's end and the place before the first block look as they must, and its length is that of the
-    /// blocks behind `head_bytes` other bytes. Reads 14 bytes.
+    /// Whether the file's end looks as it must, its length is that of the blocks behind the `head_bytes` bytes with
+    /// checksum `head`, and that head ends where the first block begins: then the blocks are those of the member that
+    /// begins the file. Reads the head and 10 bytes.
     ///
     /// # Errors
     /// When reading fails.
-    pub fn fits<R: Read + Seek>(&self, input: &mut R, head_bytes: u64) -> io::Result<bool> {
+    pub fn fits<R: Read + Seek>(&self, input: &mut R, head_bytes: u64, head: Crc32) -> io::Result<bool> {
         let bytes = self.blocks.iter().fold(head_bytes, |sum, block| sum.wrapping_add(block.bytes));
-        let before = read_at::<4, _>(input, self.start() - FLUSH_MARK.len() as u64)?;
         let last_block = read_at::<2, _>(input, self.end())?;
         let isize = self.trailer(input)?.isize;
-        Ok(before == FLUSH_MARK && last_block == LAST_BLOCK && isize == Trailer::new(0, bytes).isize)
+        let compressed = self.start() - HEADER.len() as u64;
+        // What is more than twice as long compressed was not compressed to this.
+        let most = head_bytes.saturating_mul(2).saturating_add(1024);
+        if last_block != LAST_BLOCK || isize != Trailer::new(0, bytes).isize || compressed > most {
+            return Ok(false);
+        }
+        let head = Block { compressed, bytes: head_bytes, crc32: head };
+        Ok(read_block(input, HEADER.len() as u64, head)?.is_ok())
     }
 
     /// Whether the blocks' checksums behind the `head` give the checksum of the whole member.
@@ -72,20 +79,7 @@ impl BlockIndex {
     /// # Errors
     /// An input error, or in the inner result what is wrong with the block.
     pub fn read<R: Read + Seek>(&self, input: &mut R, index: usize) -> io::Result<Result<Vec<u8>, GzipFault>> {
-        let block = self.blocks[index];
-        input.seek(SeekFrom::Start(self.offsets[index]))?;
-        let mut deflated = Vec::new();
-        input.by_ref().take(block.compressed).read_to_end(&mut deflated)?;
-        if (deflated.len() as u64) < block.compressed {
-            return Ok(Err(GzipFault::Truncated));
-        }
-        Ok(inflate_block(&deflated, block.bytes).and_then(|content| {
-            let found = Crc32::of(&content);
-            match found == block.crc32 {
-                true => Ok(content),
-                false => Err(GzipFault::Checksum { expected: block.crc32.0, found: found.0 }),
-            }
-        }))
+        read_block(input, self.offsets[index], self.blocks[index])
     }
 
     /// Where the first block begins: also the length of what lies before it.
@@ -101,6 +95,22 @@ impl BlockIndex {
     fn trailer<R: Read + Seek>(&self, input: &mut R) -> io::Result<Trailer> {
         Ok(Trailer::decode(read_at(input, self.end() + LAST_BLOCK.len() as u64)?))
     }
+}
+
+fn read_block<R: Read + Seek>(input: &mut R, offset: u64, block: Block) -> io::Result<Result<Vec<u8>, GzipFault>> {
+    input.seek(SeekFrom::Start(offset))?;
+    let mut deflated = Vec::new();
+    input.by_ref().take(block.compressed).read_to_end(&mut deflated)?;
+    if (deflated.len() as u64) < block.compressed {
+        return Ok(Err(GzipFault::Truncated));
+    }
+    Ok(inflate_block(&deflated, block.bytes).and_then(|content| {
+        let found = Crc32::of(&content);
+        match found == block.crc32 {
+            true => Ok(content),
+            false => Err(GzipFault::Checksum { expected: block.crc32.0, found: found.0 }),
+        }
+    }))
 }
 
 fn read_at<const N: usize, R: Read + Seek>(input: &mut R, offset: u64) -> io::Result<[u8; N]> {

@@ -1,0 +1,110 @@
+//! `verify` and `recover`, as their users see them. What each damage gives is in `conformance.rs` and `recover.rs`.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::format_collect)]
+
+mod common;
+#[path = "common/program.rs"]
+mod program;
+
+use std::fs;
+use std::path::Path;
+
+use common::{Home, bundle};
+use program::{run, run_with};
+
+/// A home with logs, its bundle `b.gz` and the same cut, `cut.gz`.
+fn home() -> Home {
+    let runs: String =
+        (0..40_000).map(|seq| format!("{{\"seq\":{seq},\"createdAt\":{}}}\n", 1_777_716_000_000_i64 + seq)).collect();
+    let home = Home::new().with("runs.jsonl", runs).with("decision_traces.jsonl", "{\"seq\":1}\ntorn\n{\"seq\":2}\n");
+    let bytes = bundle(&home);
+    fs::write(home.path().join("cut.gz"), &bytes[..bytes.len() / 2]).unwrap();
+    fs::write(home.path().join("b.gz"), bytes).unwrap();
+    home
+}
+
+fn digest(home: &Home) -> String {
+    let verified = run(home.path(), &["verify", "b.gz"]).text();
+    verified.split("digest  ").nth(1).unwrap().trim().to_owned()
+}
+
+#[test]
+fn every_verdict_has_its_words_and_exit_code() {
+    let home = home();
+    let text = common::text_of(&fs::read(home.path().join("b.gz")).unwrap());
+    let mut again = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut again, &text).unwrap();
+    fs::write(home.path().join("again.gz"), again.finish().unwrap()).unwrap();
+    let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/plain.v1.0.jsonl.gz");
+    fs::copy(legacy, home.path().join("old.gz")).unwrap();
+    let mut shown = String::new();
+    for (arguments, code) in [
+        (&["b.gz"][..], 0),
+        (&["again.gz"], 0),
+        (&["old.gz"], 0),
+        (&["old.gz", "--require-hashes"], 3),
+        (&["cut.gz"], 3),
+        (&["nothing.gz"], 1),
+        (&["b.gz", "nothing.gz", "cut.gz"], 1),
+        (&["b.gz", "cut.gz"], 3),
+    ] {
+        let verified = run(home.path(), &[&["verify"], arguments].concat());
+        assert_eq!(verified.code, code, "{arguments:?}");
+        shown += &format!("$ verify {}\n{}{}\n", arguments.join(" "), verified.text(), verified.stderr);
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn the_recorded_digest_is_held_against_the_bundle() {
+    let home = home();
+    let right = run(home.path(), &["verify", "b.gz", "--expect", &digest(&home)]);
+    assert_eq!((right.code, right.text().contains("(as expected)")), (0, true));
+    let wrong = run(home.path(), &["verify", "b.gz", "--expect", &"0".repeat(64)]);
+    assert_eq!((wrong.code, wrong.text().contains("NOT the one that was expected")), (3, true));
+    assert_eq!(run(home.path(), &["verify", "b.gz", "--expect", "xyz"]).code, 2);
+    assert_eq!(run(home.path(), &["verify", "b.gz", "cut.gz", "--expect", &"0".repeat(64)]).code, 2);
+}
+
+#[test]
+fn a_pipe_is_verified_as_the_file_is() {
+    let home = home();
+    for name in ["b.gz", "cut.gz"] {
+        let from_file = run(home.path(), &["verify", name]);
+        let from_pipe = run_with(home.path(), &["verify", "-"], &fs::read(home.path().join(name)).unwrap());
+        assert_eq!(from_file.text().replace(name, "standard input"), from_pipe.text());
+        assert_eq!(from_file.code, from_pipe.code);
+    }
+}
+
+#[test]
+fn what_is_left_becomes_a_bundle_that_is_whole() {
+    let home = home();
+    let recovered = run(home.path(), &["recover", "cut.gz", "-o", "new.gz"]);
+    assert_eq!(recovered.code, 3);
+    insta::assert_snapshot!(format!("{}---\n{}", recovered.text(), recovered.stderr));
+    assert_eq!(run(home.path(), &["verify", "new.gz"]).code, 0);
+    let rows = run(home.path(), &["cat", "new.gz"]).text();
+    let log = fs::read_to_string(home.dirs().patchwork.join("runs.jsonl")).unwrap();
+    assert!(!rows.is_empty() && log.starts_with(&rows));
+}
+
+#[test]
+fn of_a_whole_bundle_everything_is_left() {
+    let home = home();
+    let recovered = run(home.path(), &["recover", "b.gz", "-o", "new.gz"]);
+    assert_eq!((recovered.code, recovered.stderr.as_str()), (0, ""));
+    let imported = run(home.path(), &["import", "new.gz"]);
+    assert!(imported.text().starts_with("nothing changed"), "{}", imported.text());
+}
+
+#[test]
+fn the_damaged_bundle_is_never_replaced() {
+    let home = home();
+    let before = fs::read(home.path().join("cut.gz")).unwrap();
+    assert_eq!(run(home.path(), &["recover", "cut.gz", "-fo", "cut.gz"]).code, 2);
+    assert_eq!(run(home.path(), &["recover", "cut.gz", "-fo", "./cut.gz"]).code, 2);
+    assert_eq!(run(home.path(), &["recover", "cut.gz", "-o", "b.gz"]).code, 1);
+    assert_eq!(run(home.path(), &["recover", "cut.gz", "-o", "-"]).code, 2);
+    assert_eq!(fs::read(home.path().join("cut.gz")).unwrap(), before);
+}

@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 size=${1:-256}
+command -v /usr/bin/time > /dev/null || { echo "GNU time is missing (apt-get install time)" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cargo build --release --locked --quiet
@@ -15,13 +16,15 @@ export=("$ours" export --patchwork-dir logs/patchwork --activity-dir logs/ide --
 "${export[@]}" bundle.gz > /dev/null
 rows=$(cat all.jsonl | wc -l)
 
-# measure LABEL COMMAND: the best of three runs in seconds, and the peak of resident memory of all of them.
+# measure LABEL COMMAND: the best of three runs in seconds, and the most memory that one process of them took.
 measure() {
   local label=$1 best="" peak=0 seconds kib
   shift
-
   for _ in 1 2 3; do
-    /usr/bin/time -f '%e %M' -o time.txt "$@" > /dev/null 2> /dev/null || true
+    if ! /usr/bin/time -f '%e %M' -o time.txt "$@" > /dev/null 2> /dev/null; then
+      printf '| %s | not installed, or failed | |\n' "$label"
+      return
+    fi
     read -r seconds kib < <(tail -n 1 time.txt)
     if [ -z "$best" ] || awk "BEGIN { exit !($seconds < $best) }"; then best=$seconds; fi
     if [ "$kib" -gt "$peak" ]; then peak=$kib; fi
@@ -33,15 +36,19 @@ printf '%s MiB of logs, %s lines; %s cores, %s; %s\n\n' "$size" "$rows" "$(nproc
   "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1)" "$(date +%F)"
 printf '| what | time | memory |\n|---|---|---|\n'
 measure '`patchwork-traces export`' "${export[@]}" new.gz
-measure '`pigz` over the same logs' bash -c 'pigz -c all.jsonl > new.gz'
+measure '`pigz` over the same logs' bash -o pipefail -c 'pigz -c all.jsonl > new.gz'
 measure '`gzip -6` over the same logs' bash -c 'gzip -6 -c all.jsonl > new.gz'
 measure '`patchwork-traces cat`, all rows' "$ours" cat bundle.gz
-measure '`gunzip -c` of the bundle' bash -c 'gunzip -c bundle.gz'
-measure '`gunzip -c \| sha256sum`' bash -c 'gunzip -c bundle.gz | sha256sum'
+measure '`gunzip -c` of the bundle' bash -o pipefail -c 'gunzip -c bundle.gz'
+measure '`gunzip -c \| sha256sum`' bash -o pipefail -c 'gunzip -c bundle.gz | sha256sum'
 measure '`patchwork-traces cat --source decision_traces`' "$ours" cat bundle.gz --source decision_traces
 measure 'the same from standard input' bash -c "$ours cat - --source decision_traces < bundle.gz"
-measure '`gunzip -c \| jq` for one source' bash -c $'gunzip -c bundle.gz | jq -c \'select(.source=="decision_traces") | .entry\''
+measure '`gunzip -c \| jq` for one source' bash -o pipefail -c $'gunzip -c bundle.gz | jq -c \'select(.source=="decision_traces") | .entry\''
 measure '`patchwork-traces inspect`' "$ours" inspect bundle.gz
+measure '`patchwork-traces verify`' "$ours" verify bundle.gz
+measure '`patchwork-traces import` into an empty home' \
+  bash -c "rm -rf new; $ours import bundle.gz --patchwork-dir new/patchwork --activity-dir new/ide"
+measure 'the same again' "$ours" import bundle.gz --patchwork-dir new/patchwork --activity-dir new/ide
 printf '\n| file | bytes |\n|---|---|\n'
 printf '| bundle | %s |\n' "$(stat -c %s bundle.gz)"
 printf '| `gzip -6` of the same logs | %s |\n' "$(gzip -6 -c all.jsonl | wc -c)"

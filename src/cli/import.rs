@@ -19,7 +19,8 @@ use super::progress::Bar;
 
 /// Put the logs of a bundle back where they belong
 ///
-/// All of them or none: every log is restored, proven and merged beside its place before the first one is put there.
+/// Every log is restored, proven and merged beside its place before the first one is put there. Until then, nothing is
+/// changed.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// The bundle; `-` is standard input

@@ -1,6 +1,6 @@
 //! Which logs exist, where they live, which names are theirs, and where their rows have their time.
 //!
-//! [`CATALOGUE`] is the one place to add a source. [`discover`] looks for its logs on a machine, [`open`](Group::open)
+//! [`CATALOGUE`] is the one place to add a source. [`discover()`] looks for its logs on a machine, [`open`](Group::open)
 //! opens them at one moment.
 
 mod dirs;

@@ -13,9 +13,11 @@ pub fn wanted_files(manifest: &Manifest, sources: &[String], files: &[String]) -
     if let Some(unknown) = sources.iter().find(|name| !known_sources.contains(&name.as_str())) {
         return Err(ErrorKind::UnknownSource { name: unknown.clone(), known: names(known_sources) }.into());
     }
-    let of_sources = manifest.files.iter().enumerate().filter(|(_, file)| {
-        sources.is_empty() || sources.iter().any(|source| source == file.source.as_str()) //
-    });
+    let of_sources = manifest
+        .files
+        .iter()
+        .enumerate()
+        .filter(|(_, file)| sources.is_empty() || sources.iter().any(|source| source == file.source.as_str()));
     let of_sources: Vec<_> = of_sources.map(|(index, file)| (index, file.relative_path.as_str())).collect();
     if let Some(unknown) = files.iter().find(|name| !of_sources.iter().any(|(_, known)| known == name)) {
         let known = of_sources.into_iter().map(|(_, name)| name).collect();

@@ -128,9 +128,8 @@ impl Import<'_> {
         restore(self.bundle, Some(self.wanted.to_vec()), &mut intake)?;
         let works = intake.into_works();
         let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
-        let files = lock::with_locks(locks, self.clock, |locks| {
-            place::carry_out(works, &Scene { staging: &staging, locks }) //
-        })?;
+        let files =
+            lock::with_locks(locks, self.clock, |locks| place::carry_out(works, &Scene { staging: &staging, locks }))?;
         Ok((files, cleaned_up))
     }
 }

@@ -106,9 +106,8 @@ fn write_merged(
     if outs.iter().any(Option::is_some) {
         copy_lines(work, found, plan, &mut outs)?;
     }
-    let finish = |(out, file): (Option<NewVersion>, &super::FilePlan)| {
-        out.map(|out| out.finish(file.bytes_after)).transpose() //
-    };
+    let finish =
+        |(out, file): (Option<NewVersion>, &super::FilePlan)| out.map(|out| out.finish(file.bytes_after)).transpose();
     outs.into_iter().zip(&plan.files).map(finish).collect()
 }
 

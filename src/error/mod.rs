@@ -5,6 +5,7 @@
 
 mod fault;
 mod kind;
+mod text;
 
 use std::fmt;
 use std::io;

@@ -121,7 +121,7 @@ pub fn check_log(id: &LogId) -> Result<(), ErrorKind> {
     if allowed {
         Ok(())
     } else if of_other_log || known(source).is_some() {
-        Err(ErrorKind::NotOfSource { source: source.to_owned(), base: id.base })
+        Err(ErrorKind::NotOfSource { source: source.to_owned(), base: id.base.to_string() })
     } else {
         Err(ErrorKind::ForeignSource { source: source.to_owned() })
     }

@@ -6,6 +6,44 @@
 //! [`cat`], [`verify`], [`recover`]) are built on those five and return typed values; none of them prints.
 //!
 //! FORMAT.md specifies the file; where an item implements a part of it, its documentation names the section.
+//!
+//! # Example
+//!
+//! Bundles the logs of a directory into memory, as a server would into its response, and reads a row back:
+//!
+//! ```
+//! use std::io::Cursor;
+//! use std::num::NonZeroUsize;
+//!
+//! use patchwork_traces::bundle::{Bundle, Selection};
+//! use patchwork_traces::export::{ExportOptions, export};
+//! use patchwork_traces::format::Timestamp;
+//! use patchwork_traces::gzip::Level;
+//! use patchwork_traces::progress::NoProgress;
+//! use patchwork_traces::sources::{Dirs, Wanted, discover};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let home = tempfile::tempdir()?;
+//! std::fs::write(home.path().join("runs.jsonl"), "{\"taskId\":\"a\",\"n\":12345678901234567890}\n")?;
+//!
+//! let dirs = Dirs { patchwork: home.path().into(), activity: home.path().join("ide") };
+//! let options = ExportOptions {
+//!     generator: "example 1".to_owned(),
+//!     exported_at: "2026-05-02T10:00:00Z".parse::<Timestamp>()?,
+//!     level: Level::default(),
+//!     threads: NonZeroUsize::MIN,
+//!     work_dir: std::env::temp_dir(),
+//! };
+//! let mut bundle = Vec::new();
+//! let report = export(&discover(&dirs, &Wanted::default())?, &options, &mut bundle, "memory", &NoProgress)?;
+//! assert_eq!(report.manifest.total_count, 1);
+//!
+//! let mut rows = Bundle::from_seekable(Cursor::new(&bundle), "memory")?.rows(&Selection::default())?;
+//! let row = rows.next_row()?.ok_or("the bundle has a row")?;
+//! assert_eq!(row.envelope.entry(), "{\"taskId\":\"a\",\"n\":12345678901234567890}");
+//! # Ok(())
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 

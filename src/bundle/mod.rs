@@ -10,7 +10,7 @@ mod rows;
 mod select;
 mod slots;
 
-use std::io::{Cursor, Read, Seek};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -108,8 +108,9 @@ impl<'r> Bundle<'r> {
     /// When it cannot be read, is no bundle, or its manifest cannot be true.
     pub fn from_seekable(mut input: impl Read + Seek + 'r, name: &str) -> Result<Self> {
         let read = |error| Error::io_named(IoAction::Read, name, error);
+        input.seek(SeekFrom::Start(0)).map_err(read)?;
         let (head, _) = Head::read(&mut input).map_err(|error| error.in_subject(name))?;
-        let file_bytes = input.seek(std::io::SeekFrom::End(0)).map_err(read)?;
+        let file_bytes = input.seek(SeekFrom::End(0)).map_err(read)?;
         let (access, input) = if !head.manifest.has_chunk_table() {
             (Access::NoChunkTable, Input::Seekable(Box::new(input) as Seekable<'r>))
         } else if head.content == Content::Plain {

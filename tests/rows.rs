@@ -5,6 +5,7 @@ mod common;
 
 use common::{Home, bundle, indexed, restore_all, text_of};
 use patchwork_traces::format::ManifestFile;
+use patchwork_traces::format::line::classify;
 
 /// The manifest's entry of the one log of a home.
 fn only_file(home: &Home) -> ManifestFile {
@@ -79,4 +80,17 @@ fn only_line_feeds_end_a_line_whatever_the_reader() {
         assert!(!text.contains(separator), "{separator:?} stands unescaped in the bundle");
     }
     assert_eq!(restore_all(indexed(&bundle).unwrap()).unwrap()["runs.jsonl"], log.as_bytes());
+}
+
+#[test]
+fn rows_nest_128_levels_deep_and_no_deeper() {
+    let nested = |open: &str, close: &str, levels| [open.repeat(levels), "0".to_owned(), close.repeat(levels)].concat();
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[\"[[[[\\\"{{{\",", "]")] {
+        for (levels, is_row) in [(127, true), (128, true), (129, false)] {
+            let line = nested(open, close, levels);
+            assert_eq!(classify(line.as_bytes(), &[]).is_some(), is_row, "{levels} levels of {open}");
+        }
+    }
+    // Brackets that do not nest are no levels.
+    assert!(classify(format!("[{}0]", "[],".repeat(1000)).as_bytes(), &[]).is_some());
 }

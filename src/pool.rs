@@ -10,6 +10,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 #[derive(Debug)]
 pub(crate) struct ThreadDied;
 
+/// The most threads, however many are asked for.
+const MOST_THREADS: usize = 256;
+
 /// How much may be under way, in bytes, beyond one job of any size.
 const MOST_BYTES: usize = 64 << 20;
 
@@ -24,7 +27,7 @@ pub(crate) struct Pool<J, R> {
 }
 
 impl<J: Send, R: Send> Pool<J, R> {
-    /// Starts `threads` threads, each with a worker of its own.
+    /// Starts `threads` threads, at most 256, each with a worker of its own.
     pub(crate) fn start<'scope, W>(
         scope: &'scope Scope<'scope, '_>,
         threads: NonZeroUsize,
@@ -35,9 +38,10 @@ impl<J: Send, R: Send> Pool<J, R> {
         J: 'scope,
         R: 'scope,
     {
-        let most = threads.get() * 2;
+        let threads = threads.get().min(MOST_THREADS);
+        let most = threads * 2;
         let (jobs, queue) = bounded::<(J, Sender<R>)>(most);
-        for _ in 0..threads.get() {
+        for _ in 0..threads {
             let (queue, mut work) = (queue.clone(), worker());
             scope.spawn(move || {
                 for (job, done) in queue {

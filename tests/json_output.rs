@@ -14,7 +14,8 @@ use program::run;
 use serde_json::Value;
 
 /// The commands whose `--json` has a schema.
-const DOCUMENTED: [&str; 8] = ["export", "import", "verify", "inspect", "cat", "recover", "demo", "error"];
+const DOCUMENTED: [&str; 10] =
+    ["export", "import", "verify", "inspect", "cat", "recover", "demo", "completions", "man", "error"];
 
 fn published(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"))
@@ -86,5 +87,7 @@ fn every_output_is_valid_by_its_schema() {
     }
     let failed = run(home.path(), &["inspect", "--json", "nothing.gz"]).stderr;
     expect_valid("error", &serde_json::from_str(&failed).unwrap());
+    expect_valid("man", &run(home.path(), &["man", "--json"]).json());
+    expect_valid("completions", &run(home.path(), &["completions", "bash", "--json"]).json());
     expect_valid("demo", &run(home.path(), &["demo", "--json"]).json());
 }

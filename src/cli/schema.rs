@@ -34,6 +34,10 @@ enum SchemaOf {
     Cat,
     /// What `demo --json` prints
     Demo,
+    /// What `completions --json` prints
+    Completions,
+    /// What `man --json` prints
+    Man,
     /// What every command prints on standard error when it fails with --json
     Error,
 }
@@ -49,6 +53,7 @@ pub fn run(args: &SchemaArgs) -> Outcome {
         SchemaOf::Recover => schema_of::<super::recover::RecoverJson>(),
         SchemaOf::Inspect => schema_of::<super::inspect::InspectJson>(),
         SchemaOf::Cat => schema_of::<super::cat::CatJson>(),
+        SchemaOf::Completions | SchemaOf::Man => schema_of::<super::shell::TextJson>(),
         SchemaOf::Error => schema_of::<super::failure::ErrorJson>(),
         SchemaOf::Demo => schema_of::<super::demo::DemoJson>(),
     })?;

@@ -2,6 +2,8 @@
 
 use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Cli;
 use super::failure::{Exit, Failure, Outcome};
@@ -19,6 +21,14 @@ pub struct CompletionsArgs {
 pub struct ManArgs {
     /// The command; the program itself when absent
     command: Option<String>,
+}
+
+/// The result of `completions --json` and `man --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(title = "Result of patchwork-traces completions --json and man --json")]
+pub struct TextJson {
+    /// The script or the page.
+    text: String,
 }
 
 /// Prints a completion script.
@@ -51,7 +61,7 @@ fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
 }
 
 fn print_text(text: &[u8], json: bool) -> Outcome {
-    let text = String::from_utf8_lossy(text);
-    output::print(&if json { output::json_text(&serde_json::json!({ "text": text }))? } else { text.into_owned() })?;
+    let text = String::from_utf8_lossy(text).into_owned();
+    output::print(&if json { output::json_text(&TextJson { text })? } else { text })?;
     Ok(Exit::Done)
 }

@@ -159,7 +159,9 @@ impl ErrorKind {
             | Self::MoreThanDeclared
             | Self::FewerThanDeclared { .. }
             | Self::ContentEnds
-            | Self::RestoredDiffers => "the bundle is damaged or was changed; take another copy of it, if there is one",
+            | Self::RestoredDiffers => {
+                "the bundle is damaged or was changed: `verify` lists all that is wrong, `recover` saves what is left of it"
+            },
         }
         .to_owned()
     }

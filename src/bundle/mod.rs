@@ -58,7 +58,6 @@ pub struct Bundle<'r> {
     manifest: Arc<Manifest>,
     manifest_crc32: Crc32,
     digest: BundleDigest,
-    content: Content,
     file_bytes: Option<u64>,
     access: Access,
     input: Input<'r>,
@@ -140,7 +139,6 @@ impl<'r> Bundle<'r> {
             manifest: Arc::new(head.manifest),
             manifest_crc32: head.crc32,
             digest: head.digest,
-            content: head.content,
             file_bytes,
             access,
             input,
@@ -163,12 +161,6 @@ impl<'r> Bundle<'r> {
     #[must_use]
     pub fn digest(&self) -> BundleDigest {
         self.digest
-    }
-
-    /// Whether it is compressed.
-    #[must_use]
-    pub fn content(&self) -> Content {
-        self.content
     }
 
     /// Its size on disk, if it is a file.

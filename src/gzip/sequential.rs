@@ -198,12 +198,6 @@ impl<R: Read> SequentialReader<R> {
         }))
     }
 
-    /// How many gzip members were entered so far.
-    #[must_use]
-    pub fn members(&self) -> u64 {
-        self.members
-    }
-
     /// Notes something. `false` when this reader does not read on.
     fn note(&mut self, oddity: Oddity, at: u64) -> bool {
         self.noted.as_mut().map(|noted| noted.push((oddity, at))).is_some()

@@ -64,7 +64,9 @@ fn classify_rows(bencher: Bencher) {
 fn deflate(bencher: Bencher, level: u8) {
     let log = log();
     let mut deflater = Deflater::new(Level::new(level).unwrap());
-    bencher.counter(BytesCount::new(1usize << 20)).bench_local(|| deflater.deflate(&log[..1 << 20]).unwrap());
+    bencher
+        .counter(BytesCount::new(1usize << 20))
+        .bench_local(|| deflater.deflate(&log[..1 << 20], &mut Vec::new()).unwrap());
 }
 
 #[divan::bench]

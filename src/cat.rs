@@ -1,16 +1,18 @@
 //! Prints rows of a bundle exactly as they stood in their logs.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::bundle::{Access, Bundle, Row, Rows, Selection, wanted_files};
+use crate::bundle::{Access, Bundle, ChunkText, Logs, Ordering, Row, Selection, each_chunk, wanted_files};
 use crate::error::{Error, IoAction, Result};
 use crate::format::log::write_row;
-use crate::format::{TimeRange, line};
+use crate::format::{Manifest, TimeRange, line};
+use crate::pool::all_cores;
 use crate::sources::times_of;
 
 /// Which rows to print, and how.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CatOptions {
     /// Only rows of these sources; all when empty.
     pub sources: Vec<String>,
@@ -20,6 +22,16 @@ pub struct CatOptions {
     pub range: TimeRange,
     /// Print the envelopes instead of the rows.
     pub envelope: bool,
+    /// How many threads inflate and check.
+    pub threads: NonZeroUsize,
+}
+
+/// Every row, as it stood in its log, on as many threads as there are cores.
+impl Default for CatOptions {
+    fn default() -> Self {
+        let (sources, files, range, envelope) = (Vec::new(), Vec::new(), TimeRange::default(), false);
+        Self { sources, files, range, envelope, threads: all_cores() }
+    }
 }
 
 /// What was printed.
@@ -32,46 +44,99 @@ pub struct CatReport {
 }
 
 /// Prints the rows to `out`, each with a line feed at its end. What `out` cannot take is reported under `out_name`.
+/// Threads inflate and check chunks; their rows come out in order all the same.
 ///
 /// # Errors
 /// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) before
 /// anything is printed. When the bundle is damaged or `out` fails, after the rows before.
-pub fn cat(bundle: Bundle<'_>, options: &CatOptions, out: impl Write, out_name: &str) -> Result<CatReport> {
-    let files = wanted_files(bundle.manifest(), &options.sources, &options.files)
-        .map_err(|error| error.in_subject(bundle.name()))?;
-    let mut printed = vec![0; bundle.manifest().files.len()];
-    let mut rows = bundle.rows(&Selection { files: Some(files), chunks_in: options.range })?;
-    let mut out = BufWriter::with_capacity(256 << 10, out);
+pub fn cat(bundle: Bundle<'_>, options: &CatOptions, mut out: impl Write, out_name: &str) -> Result<CatReport> {
+    let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
+    let files = wanted_files(&manifest, &options.sources, &options.files).map_err(|error| error.in_subject(&name))?;
+    let selection = Selection { files: Some(files), chunks_in: options.range };
     let written = |error| Error::io_named(IoAction::Write, out_name, error);
+    let mut rows = vec![0; manifest.files.len()];
     // Rows before damage are intact: they are printed before it is reported.
-    let ended = print_rows(&mut rows, options, &mut printed, |bytes| out.write_all(bytes).map_err(written));
+    let mut print = |page: Page| {
+        out.write_all(&page.text).map_err(written)?;
+        page.rows.iter().for_each(|(file, count)| rows[*file] += count);
+        page.end
+    };
+    let access = if manifest.has_chunk_table() {
+        let of_chunk = |logs: &Logs, chunk| Page::of_chunk(logs, chunk, options);
+        each_chunk(bundle, &selection, Ordering::OfBundle, options.threads, of_chunk, &mut print)
+    } else {
+        print_lines(bundle, &selection, options, &mut print)
+    };
+    let access = access.map_err(|error| error.in_subject(&name));
     out.flush().map_err(written)?;
-    ended.map(|()| CatReport { rows: printed, access: rows.access() })
+    access.map(|access| CatReport { rows, access })
 }
 
-fn print_rows(
-    rows: &mut Rows<'_>,
+/// How much is printed at once where there are no chunks.
+const PAGE_BYTES: usize = 256 << 10;
+
+/// A bundle without chunk table: one row after the other.
+fn print_lines(
+    bundle: Bundle<'_>,
+    selection: &Selection,
     options: &CatOptions,
-    printed: &mut [u64],
-    mut print: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
+    print: &mut impl FnMut(Page) -> Result<()>,
+) -> Result<Access> {
+    let mut rows = bundle.rows(selection)?;
     let manifest = Arc::clone(rows.manifest());
-    let mut text = Vec::new();
-    while let Some(row) = rows.next_row()? {
-        if !is_of_time(&row, options.range) {
-            continue;
+    loop {
+        let mut page = Page::with_room_for(PAGE_BYTES);
+        while page.text.len() < PAGE_BYTES && page.end.is_ok() {
+            match rows.next_row() {
+                Ok(Some(row)) => page.push(&row, &manifest, options),
+                Ok(None) => return print(page).map(|()| rows.access()),
+                Err(error) => page.end = Err(error),
+            }
         }
-        printed[row.file] += 1;
-        text.clear();
-        if options.envelope {
-            text.extend_from_slice(row.line);
-            text.push(b'\n');
-        } else {
-            write_row(&manifest.files[row.file], &row.envelope, row.number, &mut text);
-        }
-        print(&text)?;
+        print(page)?;
     }
-    Ok(())
+}
+
+/// Rows that are printed at once.
+struct Page {
+    text: Vec<u8>,
+    /// How many there are, of each file.
+    rows: Vec<(usize, u64)>,
+    /// What comes behind them, if that is damage.
+    end: Result<()>,
+}
+
+impl Page {
+    fn with_room_for(bytes: usize) -> Self {
+        Self { text: Vec::with_capacity(bytes), rows: Vec::new(), end: Ok(()) }
+    }
+
+    fn of_chunk(logs: &Logs, mut chunk: ChunkText, options: &CatOptions) -> Self {
+        let mut page = Self::with_room_for(chunk.bytes());
+        loop {
+            match chunk.next_row(logs) {
+                Ok(Some(row)) => page.push(&row, &logs.manifest, options),
+                Ok(None) => return page,
+                Err(error) => return Self { end: Err(error), ..page },
+            }
+        }
+    }
+
+    fn push(&mut self, row: &Row<'_>, manifest: &Manifest, options: &CatOptions) {
+        if !is_of_time(row, options.range) {
+            return;
+        }
+        match self.rows.last_mut().filter(|(file, _)| *file == row.file) {
+            Some((_, count)) => *count += 1,
+            None => self.rows.push((row.file, 1)),
+        }
+        if options.envelope {
+            self.text.extend_from_slice(row.line);
+            self.text.push(b'\n');
+        } else {
+            write_row(&manifest.files[row.file], &row.envelope, row.number, &mut self.text);
+        }
+    }
 }
 
 fn is_of_time(row: &Row<'_>, range: TimeRange) -> bool {

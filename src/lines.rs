@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 /// How much is read at a time.
 const READ_BYTES: usize = 256 << 10;
@@ -155,4 +155,106 @@ fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
             result => return result,
         }
     }
+}
+
+/// Why there is no next block of lines.
+#[derive(Debug)]
+pub enum BlockError {
+    /// Reading failed.
+    Read(io::Error),
+    /// A line is longer than the bound.
+    TooLong {
+        /// How many lines come before it that were not handed out.
+        lines_before: u64,
+    },
+}
+
+/// Reads many lines at a time, for threads to work on. Holds one block.
+#[derive(Debug)]
+pub struct LineBlocks<R> {
+    inner: R,
+    limit: u64,
+    size: usize,
+    /// What was read behind the last block.
+    begun: Vec<u8>,
+    at_end: bool,
+}
+
+impl<R: Read> LineBlocks<R> {
+    /// Reads blocks of at most `size` bytes, of lines of at most `limit` bytes, line feeds not counted.
+    pub fn new(inner: R, size: usize, limit: u64) -> Self {
+        Self { inner, limit, size, begun: Vec::new(), at_end: false }
+    }
+
+    /// The next block: as many whole lines as fit, or one that is longer, with their line feeds; the last line of all
+    /// may have none. `None` at the end. Where blocks end depends on the bytes alone, not on how they come.
+    ///
+    /// # Errors
+    /// When reading fails, or a line is too long.
+    pub fn next_block(&mut self) -> Result<Option<Vec<u8>>, BlockError> {
+        let mut block = std::mem::take(&mut self.begun);
+        // One byte more shows whether the end is reached.
+        let (mut wanted, mut searched) = (self.size + 1, 0);
+        let end = loop {
+            self.fill(&mut block, wanted).map_err(BlockError::Read)?;
+            if self.at_end && block.len() <= self.size {
+                break block.len();
+            }
+            let fitting = memrchr(b'\n', &block[..block.len().min(self.size)]);
+            if let Some(last) = fitting.or_else(|| Some(searched + memchr(b'\n', &block[searched..])?)) {
+                break last + 1;
+            }
+            if self.at_end {
+                break block.len();
+            }
+            if block.len() as u64 > self.limit {
+                return Err(BlockError::TooLong { lines_before: 0 });
+            }
+            (searched, wanted) = (block.len(), block.len().saturating_mul(2));
+        };
+        self.begun = block.split_off(end);
+        self.check(&block)?;
+        Ok((!block.is_empty()).then_some(block))
+    }
+
+    /// Reads until `block` has `wanted` bytes, or the end.
+    fn fill(&mut self, block: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
+        let missing = wanted.saturating_sub(block.len());
+        if !self.at_end {
+            block.reserve_exact(missing);
+            let read = self.inner.by_ref().take(missing as u64).read_to_end(block)?;
+            self.at_end = read < missing;
+        }
+        Ok(())
+    }
+
+    fn check(&self, block: &[u8]) -> Result<(), BlockError> {
+        if block.len() as u64 <= self.limit {
+            return Ok(());
+        }
+        let lines = block.split(|byte| *byte == b'\n');
+        let too_long = lines.zip(0..).find(|(line, _)| line.len() as u64 > self.limit);
+        too_long.map_or(Ok(()), |(_, lines_before)| Err(BlockError::TooLong { lines_before }))
+    }
+
+    /// The reader.
+    pub fn into_inner(self) -> R {
+        self.inner
+    }
+}
+
+/// The lines of a block.
+pub fn lines_of(block: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    let mut rest = block;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (line, next) = match memchr(b'\n', rest) {
+            Some(end) => (Line { bytes: &rest[..end], terminated: true }, &rest[end + 1..]),
+            None => (Line { bytes: rest, terminated: false }, &rest[rest.len()..]),
+        };
+        rest = next;
+        Some(line)
+    })
 }

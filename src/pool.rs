@@ -10,6 +10,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 #[derive(Debug)]
 pub(crate) struct ThreadDied;
 
+/// As many threads as there are cores, or one where that is not known.
+pub(crate) fn all_cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 /// The most threads, however many are asked for.
 const MOST_THREADS: usize = 256;
 

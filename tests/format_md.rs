@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use patchwork_traces::format::limits::{
-    CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES,
-    MAX_NAME_BYTES, MAX_TIMELINE_BINS, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
+    CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES,
+    MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_TIMELINE_BINS, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
 };
 use patchwork_traces::format::{Timeline, line, schema};
 use serde_json::Value;
@@ -66,6 +66,7 @@ fn the_table_of_limits_has_the_constants() {
         ("MAX_LOG_LINE_BYTES", MAX_LOG_LINE_BYTES),
         ("MAX_ENVELOPE_BYTES", MAX_ENVELOPE_BYTES),
         ("CHUNK_BYTES", CHUNK_BYTES),
+        ("FULL_CHUNK_BYTES", FULL_CHUNK_BYTES),
         ("MAX_CHUNK_BYTES", MAX_CHUNK_BYTES),
         ("MAX_COUNT", MAX_COUNT),
         ("MAX_DEPTH", MAX_DEPTH as u64),

@@ -755,12 +755,14 @@ mod running_patchwork {
 
     #[test]
     fn rows_that_come_while_the_bundle_is_read_are_kept() {
-        /// Adds a row whenever some of the bundle was restored.
-        struct Busy(PathBuf);
+        /// Adds a row once some of the bundle was restored.
+        struct Busy(PathBuf, std::sync::Once);
         impl Progress for Busy {
             fn advance(&self, _: u64) {
-                let mut log = fs::File::options().append(true).create(true).open(&self.0).unwrap();
-                log.write_all(b"{\"late\":1}\n").unwrap();
+                self.1.call_once(|| {
+                    let mut log = fs::File::options().append(true).create(true).open(&self.0).unwrap();
+                    log.write_all(b"{\"late\":1}\n").unwrap();
+                });
             }
         }
         for local in [None, Some("{\"early\":1}\n")] {
@@ -771,7 +773,8 @@ mod running_patchwork {
             }
             let bundle = bundle(&Home::new().with_activity("activity-1.jsonl", "{\"bundled\":1}\n"));
             let bundle = sequential(&bundle).unwrap();
-            import(bundle, &home.dirs(), &ImportOptions::default(), &TestClock::new(), &Busy(path.clone())).unwrap();
+            let busy = Busy(path.clone(), std::sync::Once::new());
+            import(bundle, &home.dirs(), &ImportOptions::default(), &TestClock::new(), &busy).unwrap();
             let expected = format!("{{\"bundled\":1}}\n{}{{\"late\":1}}\n", local.unwrap_or_default());
             assert_eq!(fs::read_to_string(&path).unwrap(), expected);
         }

@@ -15,7 +15,7 @@ use program::{run, run_with};
 /// A home with logs, its bundle `b.gz` and the same cut, `cut.gz`.
 fn home() -> Home {
     let runs: String =
-        (0..40_000).map(|seq| format!("{{\"seq\":{seq},\"createdAt\":{}}}\n", 1_777_716_000_000_i64 + seq)).collect();
+        (0..80_000).map(|seq| format!("{{\"seq\":{seq},\"createdAt\":{}}}\n", 1_777_716_000_000_i64 + seq)).collect();
     let home = Home::new().with("runs.jsonl", runs).with("decision_traces.jsonl", "{\"seq\":1}\ntorn\n{\"seq\":2}\n");
     let bytes = bundle(&home);
     fs::write(home.path().join("cut.gz"), &bytes[..bytes.len() / 2]).unwrap();

@@ -3,8 +3,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use patchwork_traces::digest::IntegrityHasher;
-use patchwork_traces::format::log::{LogEncoder, LogId, LogRestorer, RawChunk};
+use patchwork_traces::format::log::{BlockEncoder, FileBuilder, LogId, LogRestorer};
 use patchwork_traces::format::{Base, Envelope, FileName, SourceName, TimeKey};
+use patchwork_traces::lines::LineBlocks;
 
 fuzz_target!(|log: &[u8]| {
     let id = LogId {
@@ -12,19 +13,20 @@ fuzz_target!(|log: &[u8]| {
         name: FileName::new("runs.jsonl").expect("a plain name"),
         base: Base::Patchwork,
     };
-    let mut encoder = LogEncoder::new(id, &[TimeKey::Millis("createdAt")]);
-    let mut chunks: Vec<RawChunk> = Vec::new();
-    let mut rest = log;
-    while !rest.is_empty() {
-        let end = rest.iter().position(|byte| *byte == b'\n');
-        let line = &rest[..end.unwrap_or(rest.len())];
-        chunks.extend(encoder.push_line(line, end.is_some()).expect("the log is short"));
-        rest = &rest[end.map_or(rest.len(), |end| end + 1)..];
+    // Blocks as small as a line or two, so that many meet.
+    let mut blocks = LineBlocks::new(log, 16, u64::MAX);
+    let mut builder = FileBuilder::new(id.clone());
+    let mut encoder = None;
+    let mut chunks = Vec::new();
+    while let Some(block) = blocks.next_block().expect("nothing fails") {
+        let encoder = encoder.get_or_insert_with(|| BlockEncoder::new(&id, &[TimeKey::Millis("createdAt")], &block));
+        let encoded = encoder.encode(&block).expect("the log is short");
+        builder.push(encoded.record, []).expect("the log is short");
+        chunks.extend(encoded.chunks);
     }
     let mut hasher = IntegrityHasher::default();
     hasher.update(log);
-    let (last, file) = encoder.finish(hasher.finish());
-    chunks.extend(last);
+    let file = builder.finish(hasher.finish());
 
     let mut restored = Vec::new();
     let mut restorer = LogRestorer::new(&file);

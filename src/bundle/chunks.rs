@@ -1,13 +1,15 @@
-//! Reads a bundle by its chunks, each proven by its checksum, from where the table says or from the start.
+//! Gets the chunks of a bundle, from where the table says or from the start. Which of them, and in which order, is for
+//! [`Order`] to say.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
+use super::order::Order;
 use super::slots::{Slot, slots};
-use super::{Head, Input, ReadSeek, Rest, Selection};
+use super::{Head, Input, ReadSeek, Rest};
 use crate::digest::Crc32;
 use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::Manifest;
-use crate::gzip::{Block, BlockIndex};
+use crate::gzip::{Block, BlockIndex, DeflatedBlock};
 
 /// Where the chunks lie, if they lie there.
 pub(super) fn index_that_fits<R: Read + Seek>(
@@ -34,6 +36,25 @@ impl From<Error> for Unread {
     }
 }
 
+/// A chunk as it comes from the input.
+pub(super) enum Fetched {
+    /// From where the table says, to be inflated.
+    Deflated(DeflatedBlock),
+    /// Out of the stream.
+    Text(Result<Vec<u8>, Unread>),
+}
+
+impl Fetched {
+    /// The chunk's text, once it is proven. The outer error means that it does not lie where the table says. Only the
+    /// stream itself can tell that from damage.
+    pub(super) fn text(self) -> Result<Result<Vec<u8>, Unread>, GzipFault> {
+        match self {
+            Self::Deflated(block) => block.inflate().map(Ok),
+            Self::Text(text) => Ok(text),
+        }
+    }
+}
+
 enum Way<'r> {
     Indexed(Box<dyn ReadSeek + 'r>, BlockIndex),
     /// The rest of the text, from slot `next` on.
@@ -43,20 +64,20 @@ enum Way<'r> {
     },
 }
 
-/// Hands out the wanted chunks in order.
+/// Hands out the wanted chunks, each proven by its checksum before anybody sees it.
 pub(super) struct ChunkReader<'r> {
     slots: Vec<Slot>,
-    selection: Selection,
-    next: usize,
+    order: Order,
     way: Way<'r>,
 }
 
 impl<'r> ChunkReader<'r> {
+    /// `order` is asked for once it is known whether chunks can be read where the table says they are.
     pub(super) fn new(
         manifest: &Manifest,
         manifest_crc32: Crc32,
-        selection: &Selection,
         input: Input<'r>,
+        order: impl FnOnce(&[Slot], bool) -> Order,
     ) -> Result<Self> {
         let way = match input {
             Input::Stream(rest) => Way::Sequential { rest, next: 0 },
@@ -68,7 +89,9 @@ impl<'r> ChunkReader<'r> {
                 }
             }
         };
-        Ok(Self { slots: slots(manifest), selection: selection.clone(), next: 0, way })
+        let slots = slots(manifest);
+        let order = order(&slots, matches!(way, Way::Indexed(..)));
+        Ok(Self { slots, order, way })
     }
 
     /// Whether chunks are read where the table says they are.
@@ -76,36 +99,57 @@ impl<'r> ChunkReader<'r> {
         matches!(self.way, Way::Indexed(..))
     }
 
-    /// The next wanted chunk's place and text, or `None` behind the last.
-    pub(super) fn next_chunk(&mut self) -> Option<(Slot, Result<Vec<u8>, Unread>)> {
-        let ahead = self.slots[self.next..].iter().position(|slot| self.selection.wants_chunk(slot))?;
-        let index = self.next + ahead;
-        self.next = index + 1;
-        Some((self.slots[index], self.read(index)))
+    /// What the table says about a chunk.
+    pub(super) fn slot(&self, index: usize) -> Slot {
+        self.slots[index]
     }
 
-    fn read(&mut self, index: usize) -> Result<Vec<u8>, Unread> {
-        if let Way::Indexed(input, blocks) = &mut self.way {
-            if let Ok(content) = blocks.read(input, index).map_err(read_error)? {
-                return Ok(content);
+    /// The next wanted chunk, or `None` behind the last.
+    pub(super) fn next_index(&self) -> Option<usize> {
+        self.order.next()
+    }
+
+    /// Gets the next wanted chunk, which is `index`.
+    pub(super) fn fetch(&mut self, index: usize) -> Fetched {
+        self.order.advance();
+        match &mut self.way {
+            Way::Indexed(input, blocks) => match blocks.fetch(input, index) {
+                Ok(block) => Fetched::Deflated(block),
+                Err(error) => Fetched::Text(Err(read_error(error).into())),
+            },
+            Way::Sequential { rest, next } => {
+                let skipped: u64 = self.slots[*next..index].iter().map(|slot| slot.bytes).sum();
+                let slot = self.slots[index];
+                *next = index + 1;
+                Fetched::Text(skip(rest, skipped).map_err(Unread::from).and_then(|()| read_slot(rest, &slot)))
             }
-            // The table may be wrong about where the chunk lies. Only the stream itself can tell that from damage.
-            self.fall_back()?;
         }
-        let Way::Sequential { rest, next } = &mut self.way else { return Ok(Vec::new()) };
-        let skipped: u64 = self.slots[*next..index].iter().map(|slot| slot.bytes).sum();
-        let slot = self.slots[index];
-        *next = index + 1;
-        skip(rest, skipped)?;
-        read_slot(rest, &slot)
     }
 
-    fn fall_back(&mut self) -> Result<()> {
+    /// Gets the next wanted chunk and inflates it.
+    pub(super) fn next_text(&mut self) -> Option<(Slot, Result<Vec<u8>, Unread>)> {
+        loop {
+            let index = self.next_index()?;
+            let text = match self.fetch(index).text() {
+                Ok(text) => text,
+                Err(_) => match self.fall_back(index) {
+                    Ok(()) => continue,
+                    Err(error) => Err(error.into()),
+                },
+            };
+            return Some((self.slots[index], text));
+        }
+    }
+
+    /// Reads from the start from now on, because chunk `index` does not lie where the table says. It comes again, and
+    /// so does what was wanted behind it.
+    pub(super) fn fall_back(&mut self, index: usize) -> Result<()> {
         let nothing = Way::Sequential { rest: Box::new(io::empty()), next: 0 };
         self.way = match std::mem::replace(&mut self.way, nothing) {
             Way::Indexed(seekable, _) => Way::from_start(seekable)?,
             sequential @ Way::Sequential { .. } => sequential,
         };
+        self.order.go_back(index);
         Ok(())
     }
 

@@ -20,6 +20,11 @@ impl FileIndex {
 
     /// The index into the manifest's `files`.
     pub(crate) fn file_of(&self, row: &Envelope<'_>) -> Option<usize> {
-        self.0.get(row.source.as_ref())?.get(row.file_name().as_ref()).copied()
+        self.index_of(&row.source, &row.file_name())
+    }
+
+    /// As [`file_of`](Self::file_of), by source and name.
+    pub(crate) fn index_of(&self, source: &str, name: &str) -> Option<usize> {
+        self.0.get(source)?.get(name).copied()
     }
 }

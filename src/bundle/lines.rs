@@ -16,7 +16,8 @@ pub(super) struct LineRows<'r> {
     /// Lines read so far, the manifest included.
     line: u64,
     files: FileIndex,
-    selection: Selection,
+    /// For each file whether it is wanted.
+    wanted: Vec<bool>,
     /// Rows of each file so far.
     counts: Vec<u64>,
 }
@@ -34,7 +35,7 @@ impl<'r> LineRows<'r> {
             lines: LineReader::new(rest, MAX_ENVELOPE_BYTES),
             line: 1,
             files: FileIndex::new(manifest),
-            selection: selection.clone(),
+            wanted: selection.of_files(manifest.files.len()),
             counts: vec![0; manifest.files.len()],
         })
     }
@@ -42,7 +43,7 @@ impl<'r> LineRows<'r> {
     pub(super) fn next_row(&mut self, manifest: &Manifest) -> Result<Option<Row<'_>>> {
         let file = loop {
             match self.advance(manifest)? {
-                Some(file) if self.selection.wants_file(file) => break file,
+                Some(file) if self.wanted[file] => break file,
                 Some(_) => {}
                 None => return self.check_counts(manifest).map(|()| None),
             }

@@ -6,9 +6,12 @@
 mod chunks;
 mod files;
 mod lines;
+mod order;
+mod parallel;
 mod rows;
 mod select;
 mod slots;
+mod text;
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -24,9 +27,11 @@ use crate::gzip::{Content, SequentialReader};
 use crate::lines::{LineError, LineReader};
 
 pub(crate) use files::FileIndex;
+pub(crate) use parallel::{Ordering, each_chunk};
 pub use rows::{Row, Rows};
 pub use select::wanted_files;
 pub(crate) use slots::{Slot, slots};
+pub(crate) use text::{ChunkText, Logs};
 
 /// An input that can go back.
 trait ReadSeek: Read + Seek {}
@@ -79,12 +84,16 @@ pub struct Selection {
 }
 
 impl Selection {
-    fn wants_file(&self, file: usize) -> bool {
-        self.files.as_ref().is_none_or(|files| files.contains(&file))
-    }
-
-    fn wants_chunk(&self, slot: &Slot) -> bool {
-        self.wants_file(slot.file) && self.chunks_in.overlaps(slot.times[0], slot.times[1])
+    /// For each of `files` files whether it is wanted.
+    fn of_files(&self, files: usize) -> Vec<bool> {
+        let Some(wanted) = &self.files else { return vec![true; files] };
+        let mut of_files = vec![false; files];
+        for file in wanted {
+            if let Some(of_file) = of_files.get_mut(*file) {
+                *of_file = true;
+            }
+        }
+        of_files
     }
 }
 

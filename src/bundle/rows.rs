@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::chunks::ChunkReader;
 use super::lines::LineRows;
+use super::order::Order;
 use super::slots::Slot;
+use super::text::{ChunkText, Logs};
 use super::{Access, Bundle, Selection};
 use crate::digest::BundleDigest;
-use crate::error::{Error, ErrorKind, Result, RowFault};
-use crate::format::{Envelope, Manifest, ManifestFile};
+use crate::error::{Error, Result};
+use crate::format::{Envelope, Manifest};
 
 /// One row of a bundle.
 #[derive(Debug)]
@@ -47,11 +49,12 @@ impl<'r> Bundle<'r> {
         let Self { name, manifest, manifest_crc32, digest, mut access, input, .. } = self;
         let named = |error: Error| error.in_subject(&name);
         let way = if manifest.has_chunk_table() {
-            let reader = ChunkReader::new(&manifest, manifest_crc32, selection, input).map_err(named)?;
+            let in_stream = |slots: &[Slot], _| Order::of_stream(slots, selection);
+            let reader = ChunkReader::new(&manifest, manifest_crc32, input, in_stream).map_err(named)?;
             if access == Access::Indexed && !reader.is_indexed() {
                 access = Access::TableDoesNotFit;
             }
-            Way::Chunks(ChunkRows::new(reader))
+            Way::Chunks(ChunkRows { reader, logs: Logs::new(&manifest), chunk: None })
         } else {
             Way::Lines(LineRows::new(&manifest, selection, input).map_err(named)?)
         };
@@ -92,7 +95,7 @@ impl Rows<'_> {
             return Ok(None);
         }
         let row = match &mut self.way {
-            Way::Chunks(chunks) => chunks.next_row(&self.manifest),
+            Way::Chunks(chunks) => chunks.next_row(),
             Way::Lines(lines) => lines.next_row(&self.manifest),
         };
         row.map_err(|error| {
@@ -105,79 +108,22 @@ impl Rows<'_> {
 /// Rows out of chunks.
 struct ChunkRows<'r> {
     reader: ChunkReader<'r>,
-    /// The open chunk, its text, and how far that was handed out.
-    slot: Option<Slot>,
-    text: Vec<u8>,
-    next: usize,
-    rows: u64,
-    /// What comes behind the text of a chunk that was cut.
-    cut: Option<Error>,
+    logs: Logs,
+    chunk: Option<ChunkText>,
 }
 
-impl<'r> ChunkRows<'r> {
-    fn new(reader: ChunkReader<'r>) -> Self {
-        Self { reader, slot: None, text: Vec::new(), next: 0, rows: 0, cut: None }
-    }
-
-    fn next_row(&mut self, manifest: &Manifest) -> Result<Option<Row<'_>>> {
-        while self.next == self.text.len() {
-            self.close_chunk(manifest)?;
-            if !self.open_chunk(manifest)? {
-                return Ok(None);
+impl ChunkRows<'_> {
+    fn next_row(&mut self) -> Result<Option<Row<'_>>> {
+        // A loop that returns what it borrows would borrow forever: look first, then take.
+        while self.chunk.as_ref().is_none_or(ChunkText::is_at_end) {
+            if let Some(mut chunk) = self.chunk.take() {
+                chunk.next_row(&self.logs)?;
             }
+            let Some((slot, text)) = self.reader.next_text() else {
+                return self.reader.check_end().map(|()| None);
+            };
+            self.chunk = Some(ChunkText::new(slot, text, &self.logs));
         }
-        let Some(slot) = self.slot else { return Ok(None) };
-        let number = slot.first_row + self.rows;
-        let rest = &self.text[self.next..];
-        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        self.next = (self.next + line.len() + 1).min(self.text.len());
-        self.rows += 1;
-        match decode(line, &manifest.files[slot.file]) {
-            Ok(envelope) => Ok(Some(Row { file: slot.file, number, line, envelope })),
-            // What no checksum proves ends where it stops making sense.
-            Err(fault) => Err(self.cut.take().unwrap_or_else(|| {
-                let name = manifest.files[slot.file].relative_path.as_str();
-                let line = slot.first_line + self.rows - 1;
-                Error::from(ErrorKind::Row(fault)).in_file(name).at_rows(number, number).at_line(line)
-            })),
-        }
+        self.chunk.as_mut().map_or(Ok(None), |chunk| chunk.next_row(&self.logs))
     }
-
-    fn open_chunk(&mut self, manifest: &Manifest) -> Result<bool> {
-        let Some((slot, read)) = self.reader.next_chunk() else {
-            return self.reader.check_end().map(|()| false);
-        };
-        (self.slot, self.next, self.rows) = (Some(slot), 0, 0);
-        self.text = read.unwrap_or_else(|unread| {
-            let rows_before = memchr::memchr_iter(b'\n', &unread.lines_before).count() as u64;
-            let last = slot.first_row + slot.rows - 1;
-            let name = manifest.files[slot.file].relative_path.as_str();
-            self.cut = Some(unread.error.in_file(name).at_rows(last.min(slot.first_row + rows_before), last));
-            unread.lines_before
-        });
-        Ok(true)
-    }
-
-    fn close_chunk(&mut self, manifest: &Manifest) -> Result<()> {
-        if let Some(error) = self.cut.take() {
-            return Err(error);
-        }
-        match self.slot {
-            Some(slot) if slot.rows != self.rows => {
-                let name = manifest.files[slot.file].relative_path.as_str();
-                let kind = ErrorKind::FewerThanDeclared { expected: slot.rows, found: self.rows };
-                Err(Error::from(kind).in_file(name).at_rows(slot.first_row, slot.first_row + slot.rows - 1))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Reads a row that must belong to `file`.
-fn decode<'a>(line: &'a [u8], file: &ManifestFile) -> Result<Envelope<'a>, RowFault> {
-    let envelope = Envelope::decode(line)?;
-    if envelope.source == file.source.as_str() && envelope.file_name() == file.relative_path.as_str() {
-        return Ok(envelope);
-    }
-    Err(envelope.wrong_file())
 }

@@ -1,6 +1,7 @@
 //! `patchwork-traces cat`.
 
 use std::io::stdout;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -44,6 +45,10 @@ pub struct CatArgs {
     /// Print each row's envelope, with its source and file
     #[arg(long)]
     envelope: bool,
+
+    /// How many threads inflate and check [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
 }
 
 /// The summary of `cat --json`.
@@ -75,7 +80,8 @@ pub fn run(args: CatArgs, json: bool) -> Outcome {
         since: args.since.and_then(|moment| moment.first(now)),
         until: args.until.and_then(|moment| moment.last(now)),
     };
-    let options = CatOptions { sources: args.source, files: args.file, range, envelope: args.envelope };
+    let threads = args.threads.unwrap_or(CatOptions::default().threads);
+    let options = CatOptions { sources: args.source, files: args.file, range, envelope: args.envelope, threads };
     let bundle = open(&args.bundle)?;
     let manifest = bundle.manifest().clone();
     let report = cat(bundle, &options, stdout().lock(), STDOUT)?;

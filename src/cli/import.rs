@@ -1,5 +1,6 @@
 //! `patchwork-traces import`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -37,6 +38,10 @@ pub struct ImportArgs {
     /// Import only this source (may be given several times)
     #[arg(long, value_name = "SOURCE")]
     source: Vec<String>,
+
+    /// How many threads inflate and compare [default: one for each core]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
 
     #[command(flatten)]
     dirs: DirArgs,
@@ -136,7 +141,8 @@ impl From<LineCount> for LinesJson {
 /// Runs the command.
 pub fn run(args: ImportArgs, json: bool) -> Outcome {
     let dirs = args.dirs.resolve()?;
-    let options = ImportOptions { mode: args.mode.into(), sources: args.source, dry_run: args.dry_run };
+    let threads = args.threads.unwrap_or(ImportOptions::default().threads);
+    let options = ImportOptions { mode: args.mode.into(), sources: args.source, dry_run: args.dry_run, threads };
     let bundle = open(&args.bundle)?;
     let report = import(bundle, &dirs, &options, &SystemClock, &Bar::new())?;
     if json {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::exact::ExactLine;
-use super::name::{FileName, SourceName};
+use super::manifest::ManifestFile;
+use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
 use crate::error::RowFault;
 
@@ -79,16 +80,24 @@ pub struct EnvelopeWriter {
 }
 
 impl EnvelopeWriter {
-    /// For the rows of `file` of `source`. `named` has each row name its file even where the source alone would say it.
+    /// For the rows of `file` of `source`. Those of a directory where one source has several logs name their file in any
+    /// case, all others where the source alone would not say it.
     #[must_use]
-    pub fn new(source: &SourceName, file: &FileName, named: bool) -> Self {
+    pub fn new(source: &SourceName, file: &FileName, base: Base) -> Self {
         let mut prefix = format!("{{\"source\":{}", json(source.as_str()));
-        if named || file.as_str() != default_file(source.as_str()) {
+        if base == Base::Activity || file.as_str() != default_file(source.as_str()) {
             prefix.push_str(",\"file\":");
             prefix.push_str(&json(file.as_str()));
         }
         prefix.push_str(",\"entry\":");
         Self { prefix }
+    }
+
+    /// The text between what every envelope of the log begins with and its last brace, if the line is of that form. If
+    /// that text is JSON, it is the row's entry, and the line has nothing else.
+    #[must_use]
+    pub(crate) fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
+        std::str::from_utf8(line.strip_prefix(self.prefix.as_bytes())?.strip_suffix(b"}")?).ok()
     }
 
     /// Appends one envelope with its line feed. `entry` is JSON text without line feeds.
@@ -100,6 +109,45 @@ impl EnvelopeWriter {
             out.extend_from_slice(json(original).as_bytes());
         }
         out.extend_from_slice(b"}\n");
+    }
+}
+
+/// Reads the envelopes of one log. Those that look as they are written are read in one pass, all others as JSON.
+#[derive(Debug, Clone)]
+pub struct EnvelopeReader {
+    source: SourceName,
+    file: FileName,
+    written: EnvelopeWriter,
+}
+
+impl EnvelopeReader {
+    /// For the rows of the log that `file` describes.
+    #[must_use]
+    pub fn new(file: &ManifestFile) -> Self {
+        let (source, name) = (file.source.clone(), file.relative_path.clone());
+        let written = EnvelopeWriter::new(&source, &name, file.base.unwrap_or(Base::Patchwork));
+        Self { source, file: name, written }
+    }
+
+    /// Reads a line of a bundle, given without its line feed, that must be a row of this log.
+    ///
+    /// # Errors
+    /// Says what keeps the line from being a row of it.
+    pub fn read<'a>(&'a self, line: &'a [u8]) -> Result<Envelope<'a>, RowFault> {
+        if let Some(entry) = self.written.entry_alone(line).and_then(|text| serde_json::from_str(text).ok()) {
+            let (source, file) = (self.source.as_str().into(), self.file.as_str().into());
+            return Ok(Envelope { source, file: Some(file), entry, original: None });
+        }
+        let envelope = Envelope::decode(line)?;
+        match envelope.source == self.source.as_str() && envelope.file_name() == self.file.as_str() {
+            true => Ok(envelope),
+            false => Err(envelope.wrong_file()),
+        }
+    }
+
+    /// As [`EnvelopeWriter::entry_alone`].
+    pub(crate) fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
+        self.written.entry_alone(line)
     }
 }
 

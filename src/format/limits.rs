@@ -10,11 +10,15 @@ pub const MAX_LOG_LINE_BYTES: u64 = 256 << 20;
 /// The longest row envelope, in bytes without its line feed: what the longest string of a JavaScript engine holds.
 pub const MAX_ENVELOPE_BYTES: u64 = 512 << 20;
 
-/// The size of envelope lines at which a chunk is closed. A chunk is longer only by what its last line overshoots.
+/// How much of a log goes into one chunk: whole lines of no more bytes than this, or one that is longer.
 pub const CHUNK_BYTES: u64 = 1 << 20;
 
+/// The size of envelope lines at which a chunk is closed in any case. A chunk is longer only by what its last line
+/// overshoots.
+pub const FULL_CHUNK_BYTES: u64 = 4 << 20;
+
 /// The largest chunk, in bytes of envelope lines.
-pub const MAX_CHUNK_BYTES: u64 = CHUNK_BYTES + MAX_ENVELOPE_BYTES + 1;
+pub const MAX_CHUNK_BYTES: u64 = FULL_CHUNK_BYTES + MAX_ENVELOPE_BYTES + 1;
 
 /// The largest count or size: the largest whole number that every JSON tool keeps exact, 2^53 - 1.
 pub const MAX_COUNT: u64 = (1 << 53) - 1;

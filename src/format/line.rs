@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::text::{clean, nests_too_deep, trim};
+use super::text::{ByteKinds, clean, nests_too_deep, trim};
 use super::time::{TimeKey, Timestamp};
 
 /// A row: what a reader other than us may see of it, and its time.
@@ -23,31 +23,30 @@ pub struct RowText<'a> {
 /// `times` says where a row of this log has its time; the first key that gives one counts.
 #[must_use]
 pub fn classify<'a>(line: &'a [u8], times: &[TimeKey]) -> Option<RowText<'a>> {
-    match String::from_utf8_lossy(line) {
-        Cow::Borrowed(text) => row_text(text, times),
-        Cow::Owned(text) => {
-            row_text(&text, times).map(|row| RowText { entry: row.entry.into_owned().into(), time: row.time })
-        }
+    if let Ok(text) = std::str::from_utf8(line) {
+        return row_text(text, times);
     }
+    let text = String::from_utf8_lossy(line);
+    row_text(&text, times).map(|row| RowText { entry: row.entry.into_owned().into(), time: row.time })
 }
 
 fn row_text<'a>(text: &'a str, times: &[TimeKey]) -> Option<RowText<'a>> {
     let json = trim(text);
-    let time = scan(json, times)?;
-    (!nests_too_deep(json)).then(|| RowText { entry: clean(json), time })
+    let kinds = ByteKinds::of(json);
+    let time = scan(json, kinds, times)?;
+    (!nests_too_deep(json)).then(|| RowText { entry: clean(json, kinds), time })
 }
 
 /// The time of a row from its JSON text, if it has one.
 #[must_use]
 pub fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
-    scan(entry, times).flatten()
+    scan(entry, ByteKinds::of(entry), times).flatten()
 }
 
 /// Checks that `json` is JSON, and finds its time. `None` when it is not JSON.
-fn scan(json: &str, times: &[TimeKey]) -> Option<Option<Timestamp>> {
+fn scan(json: &str, kinds: ByteKinds, times: &[TimeKey]) -> Option<Option<Timestamp>> {
     // Looking at keys is laxer about control characters than skipping is. Where there are any, one strict pass decides.
-    let strict = json.bytes().any(|byte| byte < b' ');
-    if (strict || !json.starts_with('{')) && serde_json::from_str::<IgnoredAny>(json).is_err() {
+    if (kinds.control || !json.starts_with('{')) && serde_json::from_str::<IgnoredAny>(json).is_err() {
         return None;
     }
     if !json.starts_with('{') {
@@ -70,14 +69,19 @@ impl<'de> Visitor<'de> for FindTime<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = vec![None; self.0.len()];
+        // Logs have one or two: nothing is allocated for a row of them.
+        let (mut few, mut many) = ([None; 4], Vec::new());
+        let found = few.get_mut(..self.0.len()).unwrap_or_else(|| {
+            many.resize(self.0.len(), None);
+            &mut many
+        });
         while let Some(rank) = map.next_key_seed(KeyRank(self.0))? {
             match rank {
                 Some(rank) => found[rank] = self.0[rank].read(map.next_value::<&RawValue>()?.get()),
                 None => _ = map.next_value::<IgnoredAny>()?,
             }
         }
-        Ok(found.into_iter().flatten().next())
+        Ok(found.iter().find_map(|time| *time))
     }
 }
 

@@ -62,7 +62,7 @@ impl BlockIndex {
             return Ok(false);
         }
         let head = Block { compressed, bytes: head_bytes, crc32: head };
-        Ok(read_block(input, HEADER.len() as u64, head)?.is_ok())
+        Ok(fetch_block(input, HEADER.len() as u64, head)?.inflate().is_ok())
     }
 
     /// Whether the blocks' checksums behind the `head` give the checksum of the whole member.
@@ -74,12 +74,12 @@ impl BlockIndex {
         Ok(self.trailer(input)?.crc32 == all.0)
     }
 
-    /// Inflates block `index` (from 0) and checks its length and checksum.
+    /// Reads block `index` (from 0), still compressed: inflating it is work for any thread.
     ///
     /// # Errors
-    /// An input error, or in the inner result what is wrong with the block.
-    pub fn read<R: Read + Seek>(&self, input: &mut R, index: usize) -> io::Result<Result<Vec<u8>, GzipFault>> {
-        read_block(input, self.offsets[index], self.blocks[index])
+    /// When reading fails.
+    pub fn fetch<R: Read + Seek>(&self, input: &mut R, index: usize) -> io::Result<DeflatedBlock> {
+        fetch_block(input, self.offsets[index], self.blocks[index])
     }
 
     /// Where the first block begins: also the length of what lies before it.
@@ -97,20 +97,36 @@ impl BlockIndex {
     }
 }
 
-fn read_block<R: Read + Seek>(input: &mut R, offset: u64, block: Block) -> io::Result<Result<Vec<u8>, GzipFault>> {
-    input.seek(SeekFrom::Start(offset))?;
-    let mut deflated = Vec::new();
-    input.by_ref().take(block.compressed).read_to_end(&mut deflated)?;
-    if (deflated.len() as u64) < block.compressed {
-        return Ok(Err(GzipFault::Truncated));
-    }
-    Ok(inflate_block(&deflated, block.bytes).and_then(|content| {
-        let found = Crc32::of(&content);
-        match found == block.crc32 {
-            true => Ok(content),
-            false => Err(GzipFault::Checksum { expected: block.crc32.0, found: found.0 }),
+/// A block as it lies in the file, and what it must be.
+#[derive(Debug)]
+pub struct DeflatedBlock {
+    data: Vec<u8>,
+    block: Block,
+}
+
+impl DeflatedBlock {
+    /// Inflates it, and checks its length and checksum.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn inflate(&self) -> Result<Vec<u8>, GzipFault> {
+        if (self.data.len() as u64) < self.block.compressed {
+            return Err(GzipFault::Truncated);
         }
-    }))
+        let content = inflate_block(&self.data, self.block.bytes)?;
+        let (expected, found) = (self.block.crc32, Crc32::of(&content));
+        match found == expected {
+            true => Ok(content),
+            false => Err(GzipFault::Checksum { expected: expected.0, found: found.0 }),
+        }
+    }
+}
+
+fn fetch_block<R: Read + Seek>(input: &mut R, offset: u64, block: Block) -> io::Result<DeflatedBlock> {
+    input.seek(SeekFrom::Start(offset))?;
+    let mut data = Vec::new();
+    input.by_ref().take(block.compressed).read_to_end(&mut data)?;
+    Ok(DeflatedBlock { data, block })
 }
 
 fn read_at<const N: usize, R: Read + Seek>(input: &mut R, offset: u64) -> io::Result<[u8; N]> {

@@ -12,7 +12,7 @@ mod source;
 pub mod writer;
 
 pub(crate) use blocks::{BlockReader, LastBlock, Tail};
-pub use indexed::{Block, BlockIndex};
+pub use indexed::{Block, BlockIndex, DeflatedBlock};
 pub(crate) use inflate::{BlockEnd, find_block, inflate_as_far_as_possible};
 pub(crate) use member::TAIL_BYTES;
 pub(crate) use sequential::Oddity;

@@ -36,22 +36,21 @@ impl Deflater {
         Self(Compress::new(Compression::new(level.0.into()), false))
     }
 
-    /// Compresses `content` to raw deflate data that ends at a full-flush point.
+    /// Appends `content` to `out` as raw deflate data that ends at a full-flush point. Returns the length of that.
     ///
     /// # Errors
     /// When the compressor fails, which no content makes it do.
-    pub fn deflate(&mut self, content: &[u8]) -> io::Result<Vec<u8>> {
+    pub fn deflate(&mut self, content: &[u8], out: &mut Vec<u8>) -> io::Result<u64> {
         /// Room that is left over in any case, so that a flush is never cut in two (which would mark it twice).
         const SPARE: usize = 64;
         self.0.reset();
         // Deflate stores what it cannot compress, so an eighth on top is more than it ever takes.
-        let mut out = Vec::with_capacity(content.len() + content.len() / 8 + SPARE);
-        self.0.compress_vec(content, &mut out, FlushCompress::Full).map_err(io::Error::other)?;
+        out.reserve(content.len() + content.len() / 8 + SPARE);
+        self.0.compress_vec(content, out, FlushCompress::Full).map_err(io::Error::other)?;
         if self.0.total_in() != content.len() as u64 || out.len() + SPARE / 2 > out.capacity() {
             return Err(io::Error::other("the compressor needs more room than deflate ever takes"));
         }
-        out.shrink_to_fit();
-        Ok(out)
+        Ok(self.0.total_out())
     }
 }
 

@@ -1,111 +1,192 @@
-//! The lines of a log, without their text: enough to merge logs that are larger than memory.
+//! Which lines of two sides are the same: enough to merge logs that are larger than memory.
 //!
-//! A line takes 16 bytes here, and each distinct one about 40 more while they are compared.
+//! Lines are told apart by fingerprints. Those of one side, the shorter one, are kept while the other side's are looked
+//! up. What stays of each line is a number and a few bytes of [`Facts`].
 
-use std::collections::HashMap;
-use std::io::Read;
+use std::sync::Arc;
 
-use super::tally::{LONGEST_LINE, Shape, content};
-use crate::digest::Sha256Digest;
+use siphasher::sip128::SipHasher24;
+
+use super::facts::{Fact, Facts};
+use super::tally::{Shape, content};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
 use crate::format::{TimeKey, Timestamp};
-use crate::lines::{Line, LineError, LineReader};
+use crate::lines::Line;
 
-/// Numbers distinct lines, from 0. Lines are told apart by 192 bits of SHA-256: to make two of them share these on
-/// purpose, so that one is taken for the other and lost, is beyond anybody's means.
-#[derive(Debug, Default)]
-pub(super) struct LineIds(HashMap<[u8; 24], u32>);
+/// 128 bits that stand for the content of a line.
+type Fingerprint = u128;
 
-impl LineIds {
-    fn of(&mut self, content: &[u8]) -> Result<u32> {
-        let fresh = u32::try_from(self.0.len()).ok().filter(|id| *id < u32::MAX);
-        let fresh = fresh.ok_or(ErrorKind::TooManyLines { limit: u32::MAX.into() })?;
-        Ok(*self.0.entry(Sha256Digest::of(content).first_192_bits()).or_insert(fresh))
+/// Takes fingerprints under a key that is drawn anew for each import and never leaves it: so nobody can make two lines
+/// that share theirs, of which one would be taken for the other and lost. By chance, two of a billion lines share
+/// theirs once in 10^20 imports.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fingerprinter(SipHasher24);
+
+impl Fingerprinter {
+    /// With a key from the system.
+    pub(super) fn random() -> Result<Self> {
+        let mut key = [0; 16];
+        let failed = |error: getrandom::Error| Error::io_unnamed(IoAction::Read, error.into());
+        getrandom::fill(&mut key).map_err(failed)?;
+        Ok(Self(SipHasher24::new_with_key(&key)))
     }
 
-    /// How many distinct lines there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    fn of(&self, line: &[u8]) -> Fingerprint {
+        self.0.hash(content(line)).as_u128()
     }
 }
 
-/// What stands for the time of a line that has none.
-pub(super) const UNTIMED: i64 = i64::MIN;
+/// The number of a line that the other side does not have.
+pub(super) const NOWHERE: u32 = u32::MAX;
 
-/// The lines of one log, in order.
+/// The most lines of a side.
+const MOST_LINES: u32 = u32::MAX - 1;
+
+/// The fingerprints of one side's lines, to be looked up. Takes about 22 bytes a line.
+#[derive(Debug)]
+pub(super) struct Index {
+    fingerprints: Vec<Fingerprint>,
+    /// Numbers of distinct lines, each at the first free place from where its fingerprint points to; [`NOWHERE`] is free.
+    places: Vec<u32>,
+}
+
+impl Index {
+    /// Of all lines of a side, in order. Also gives each line the number (from 0) of the first one that is the same.
+    pub(super) fn new(fingerprints: Vec<Fingerprint>) -> Result<(Self, Vec<u32>)> {
+        let lines = u32::try_from(fingerprints.len()).ok().filter(|lines| *lines <= MOST_LINES);
+        let lines = lines.ok_or(ErrorKind::TooManyLines { limit: MOST_LINES.into() })?;
+        // A third more places than lines keeps the way to a free one short.
+        let places = vec![NOWHERE; fingerprints.len() + fingerprints.len() / 3 + 1];
+        let mut index = Self { fingerprints, places };
+        let mut ids = Vec::with_capacity(index.fingerprints.len());
+        for line in 0..lines {
+            let place = index.find(index.fingerprints[line as usize]);
+            if index.places[place] == NOWHERE {
+                index.places[place] = line;
+            }
+            ids.push(index.places[place]);
+        }
+        Ok((index, ids))
+    }
+
+    /// How many lines its side has: all numbers are below that.
+    pub(super) fn lines(&self) -> usize {
+        self.fingerprints.len()
+    }
+
+    /// The number of the first line with this fingerprint, or [`NOWHERE`].
+    fn id_of(&self, fingerprint: Fingerprint) -> u32 {
+        self.places[self.find(fingerprint)]
+    }
+
+    /// The place of a fingerprint, or the free one where it would be.
+    fn find(&self, fingerprint: Fingerprint) -> usize {
+        #[allow(clippy::cast_possible_truncation, reason = "the product's upper half is below the number of places")]
+        let mut place = (((fingerprint >> 64) * self.places.len() as u128) >> 64) as usize;
+        loop {
+            match self.places[place] {
+                NOWHERE => return place,
+                line if self.fingerprints[line as usize] == fingerprint => return place,
+                _ => place = if place + 1 == self.places.len() { 0 } else { place + 1 },
+            }
+        }
+    }
+}
+
+/// How the lines of a side are told apart.
+#[derive(Debug, Clone)]
+pub(super) enum Telling {
+    /// By fingerprints: an [`Index`] will be made of them.
+    Apart(Fingerprinter),
+    /// By the numbers of the other side's lines.
+    From(Fingerprinter, Arc<Index>),
+}
+
+/// Lines that follow each other, without their text.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    pub(super) ids: Vec<u32>,
-    /// Milliseconds since 1970, or [`UNTIMED`].
-    pub(super) times: Vec<i64>,
-    pub(super) shapes: Vec<Shape>,
+    /// One a line, or none.
+    fingerprints: Vec<Fingerprint>,
+    /// One a line, or none.
+    ids: Vec<u32>,
+    pub(super) facts: Facts,
 }
 
 impl Lines {
-    pub(super) fn push(&mut self, line: Line<'_>, times: &[TimeKey], ids: &mut LineIds) -> Result<()> {
+    pub(super) fn push(&mut self, line: Line<'_>, times: &[TimeKey], telling: &Telling) {
+        match telling {
+            Telling::Apart(fingerprinter) => self.fingerprints.push(fingerprinter.of(line.bytes)),
+            Telling::From(fingerprinter, index) => self.ids.push(index.id_of(fingerprinter.of(line.bytes))),
+        }
         let row = classify(line.bytes, times);
-        self.ids.push(ids.of(content(line.bytes))?);
-        self.shapes.push(Shape::of(line, row.is_some()));
-        self.times.push(row.and_then(|row| row.time).map_or(UNTIMED, Timestamp::as_millis));
-        Ok(())
+        let shape = Shape::of(line, row.is_some());
+        self.facts.push(Fact { time: row.and_then(|row| row.time).map(Timestamp::as_millis), shape });
     }
 
-    pub(super) fn read(reader: impl Read, times: &[TimeKey], ids: &mut LineIds) -> Result<Self> {
-        let mut lines = Self::default();
-        each_line(reader, |line| lines.push(line, times, ids))?;
-        Ok(lines)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.shapes.len()
-    }
-
-    fn append(&mut self, next: &mut Self) {
-        self.ids.append(&mut next.ids);
-        self.times.append(&mut next.times);
-        self.shapes.append(&mut next.shapes);
-    }
-}
-
-/// Hands every line of a log to `take`.
-pub(super) fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Result<()>) -> Result<()> {
-    let mut lines = LineReader::new(reader, LONGEST_LINE);
-    for number in 1.. {
-        match next_line(&mut lines, number)? {
-            Some(line) => take(line).map_err(|error| error.at_line(number))?,
-            None => break,
+    pub(super) fn append(&mut self, next: Self) -> Result<()> {
+        self.fingerprints.extend(next.fingerprints);
+        self.ids.extend(next.ids);
+        self.facts.append(&next.facts);
+        match self.facts.len() <= MOST_LINES as usize {
+            true => Ok(()),
+            false => Err(ErrorKind::TooManyLines { limit: MOST_LINES.into() }.into()),
         }
     }
-    Ok(())
-}
-
-/// The next line of a log, which is line `number`, from 1.
-pub(super) fn next_line(lines: &mut LineReader<impl Read>, number: u64) -> Result<Option<Line<'_>>> {
-    lines.next_line().map_err(|error| match error {
-        LineError::Read(error) => Error::io_unnamed(IoAction::Read, error),
-        LineError::TooLong => Error::from(ErrorKind::LineTooLong { limit: LONGEST_LINE }).at_line(number),
-    })
 }
 
 /// The logs of one source, oldest rows first, as one sequence of lines. Rotation moves rows from one to the one before,
 /// so only together do they say what is there.
 #[derive(Debug, Default)]
 pub(super) struct Side {
-    pub(super) lines: Lines,
+    /// A number for each line. Lines of both sides with the same number are the same.
+    pub(super) ids: Vec<u32>,
+    pub(super) facts: Facts,
     /// Where each log's lines end.
     ends: Vec<usize>,
 }
 
-impl Side {
-    pub(super) fn push(&mut self, mut log: Lines) {
-        match self.lines.len() {
-            0 => self.lines = log,
-            _ => self.lines.append(&mut log),
-        }
-        self.ends.push(self.lines.len());
+/// The lines of a side whose logs come one after the other.
+#[derive(Debug, Default)]
+pub(super) struct SideLines {
+    lines: Lines,
+    ends: Vec<usize>,
+}
+
+impl SideLines {
+    /// Adds lines to the log that has begun.
+    pub(super) fn append(&mut self, lines: Lines) -> Result<()> {
+        self.lines.append(lines)
     }
 
+    /// Adds the lines of another side to the log that has begun.
+    pub(super) fn append_side(&mut self, next: Self) -> Result<()> {
+        self.append(next.lines)
+    }
+
+    /// How many lines there are.
+    pub(super) fn len(&self) -> usize {
+        self.lines.facts.len()
+    }
+
+    /// Ends the log.
+    pub(super) fn end_log(&mut self) {
+        self.ends.push(self.len());
+    }
+
+    /// The side whose lines the other side's are looked up in. They were told apart by fingerprints.
+    pub(super) fn into_index(self) -> Result<(Arc<Index>, Side)> {
+        let (index, ids) = Index::new(self.lines.fingerprints)?;
+        Ok((Arc::new(index), Side { ids, facts: self.lines.facts, ends: self.ends }))
+    }
+
+    /// The side whose lines were looked up.
+    pub(super) fn into_side(self) -> Side {
+        Side { ids: self.lines.ids, facts: self.lines.facts, ends: self.ends }
+    }
+}
+
+impl Side {
     /// Which log has this line.
     pub(super) fn log_of(&self, line: usize) -> usize {
         self.ends.partition_point(|end| *end <= line)

@@ -1,12 +1,12 @@
 //! The log that is there already: opened, read as it was then, and looked at again before it is replaced.
 
 use std::fs::Metadata;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 use fs_err as fs;
 
-use super::index::each_line;
+use super::gather::each_line;
 use super::plan::LineCount;
 use super::tally::{Shape, Tally};
 use super::targets::Target;
@@ -14,6 +14,9 @@ use crate::digest::{HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
 use crate::sources::{OpenLog, is_same_file};
+
+/// How much is read at a time.
+const READ_BYTES: usize = 256 << 10;
 
 /// A target as it was found.
 #[derive(Debug)]
@@ -56,6 +59,17 @@ impl Local {
     /// Closes it: many logs may have to wait for their turn.
     pub(super) fn close(&mut self) {
         self.log = None;
+    }
+
+    /// What its bytes are, all of them. It is read again from its start after that.
+    pub(super) fn integrity(&mut self) -> Result<Option<Integrity>> {
+        let Some(log) = &mut self.log else { return Ok(None) };
+        let mut reader = HashingReader::new(&mut *log);
+        let mut buffer = vec![0; READ_BYTES];
+        while reader.read(&mut buffer).map_err(|error| Error::io_unnamed(IoAction::Read, error))? > 0 {}
+        let integrity = reader.finish();
+        log.rewind()?;
+        Ok(Some(integrity))
     }
 
     /// Reads it whole, without keeping its lines.

@@ -9,59 +9,71 @@
 //!   the same age, the bundle's come first. A line without a time stays behind the one before it.
 //! - Merging the same bundle again gives the same lines.
 
-use super::align::Fate;
-use super::index::{Side, UNTIMED};
-use super::plan::LineCount;
-use super::tally::Tally;
+use std::iter::Peekable;
 
-/// Where the next line of the result comes from, by its number on that side.
+use super::align::{Fate, Fates};
+use super::facts::{Fact, Facts, FactsIter};
+use super::index::Side;
+use super::plan::LineCount;
+use super::tally::{Shape, Tally};
+
+/// Where the next line of the result comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// Only this machine has it.
-    Local(usize),
+    Local(Taken),
     /// It is new.
-    Bundle(usize),
+    Bundle(Taken),
     /// Both have it.
-    Both { local: usize, bundle: usize },
+    Both { local: Taken, bundle: Taken },
+}
+
+/// A line of one side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Its number on that side, from 0.
+    pub(super) line: usize,
+    pub(super) shape: Shape,
 }
 
 /// Goes through the lines of one side, and knows how old the next one is.
 struct Cursor<'m> {
-    times: &'m [i64],
+    facts: Peekable<FactsIter<'m>>,
     next: usize,
-    /// The latest time so far; before the first, that one.
-    age: i64,
+    /// The latest time so far; before the first, that one. `None` on a side without times.
+    age: Option<i64>,
     met_time: bool,
 }
 
 enum Head {
     /// It belongs behind the line before it.
     Follows,
-    Aged(i64),
+    /// It is as old as this; where its side has no times, older than everything.
+    Aged(Option<i64>),
 }
 
 impl<'m> Cursor<'m> {
-    fn new(times: &'m [i64]) -> Self {
-        let first = times.iter().copied().find(|time| *time != UNTIMED);
-        Self { times, next: 0, age: first.unwrap_or(UNTIMED), met_time: false }
+    fn new(facts: &'m Facts) -> Self {
+        let first = facts.iter().find_map(|fact| fact.time);
+        Self { facts: facts.iter().peekable(), next: 0, age: first, met_time: false }
     }
 
-    fn head(&self) -> Head {
-        match self.times[self.next] {
-            UNTIMED if self.met_time => Head::Follows,
-            UNTIMED => Head::Aged(self.age),
+    fn head(&mut self) -> Head {
+        match self.facts.peek().and_then(|fact| fact.time) {
+            None if self.met_time => Head::Follows,
             time => Head::Aged(time.max(self.age)),
         }
     }
 
-    fn take(&mut self) -> usize {
-        let time = self.times[self.next];
-        if time != UNTIMED {
+    /// `None` behind the last line.
+    fn take(&mut self) -> Option<Taken> {
+        let Fact { time, shape } = self.facts.next()?;
+        if time.is_some() {
             self.age = self.age.max(time);
             self.met_time = true;
         }
         self.next += 1;
-        self.next - 1
+        Some(Taken { line: self.next - 1, shape })
     }
 }
 
@@ -69,30 +81,30 @@ impl<'m> Cursor<'m> {
 pub(super) struct Steps<'m> {
     local: Cursor<'m>,
     bundle: Cursor<'m>,
-    fates: &'m [Fate],
+    local_lines: usize,
+    fates: &'m Fates,
     /// The next line that both sides have in order: its local number and its number in the bundle.
     meeting: Option<(usize, usize)>,
 }
 
 impl<'m> Steps<'m> {
-    pub(super) fn new(local: &'m Side, bundle: &'m Side, fates: &'m [Fate]) -> Self {
-        let (local, bundle) = (Cursor::new(&local.lines.times), Cursor::new(&bundle.lines.times));
-        let mut steps = Self { local, bundle, fates, meeting: None };
+    pub(super) fn new(local: &'m Side, bundle: &'m Side, fates: &'m Fates) -> Self {
+        let local_lines = local.facts.len();
+        let (local, bundle) = (Cursor::new(&local.facts), Cursor::new(&bundle.facts));
+        let mut steps = Self { local, bundle, local_lines, fates, meeting: None };
         steps.meeting = steps.find_meeting();
         steps
     }
 
     fn find_meeting(&self) -> Option<(usize, usize)> {
-        let from = self.bundle.next;
-        let mut rest = self.fates[from..].iter().enumerate();
-        rest.find_map(|(ahead, fate)| match fate {
-            Fate::With(local) => Some((*local as usize, from + ahead)),
+        (self.bundle.next..self.fates.len()).find_map(|line| match self.fates.of(line) {
+            Fate::With(local) => Some((local as usize, line)),
             _ => None,
         })
     }
 
     /// Between two meetings: whether the local line is next.
-    fn local_is_next(&self) -> bool {
+    fn local_is_next(&mut self) -> bool {
         match (self.local.head(), self.bundle.head()) {
             (Head::Follows, _) => true,
             (_, Head::Follows) => false,
@@ -105,16 +117,16 @@ impl Iterator for Steps<'_> {
     type Item = Step;
 
     fn next(&mut self) -> Option<Step> {
-        let (local_end, bundle_end) = self.meeting.unwrap_or((self.local.times.len(), self.fates.len()));
-        while self.bundle.next < bundle_end && self.fates[self.bundle.next] == Fate::Elsewhere {
+        let (local_end, bundle_end) = self.meeting.unwrap_or((self.local_lines, self.fates.len()));
+        while self.bundle.next < bundle_end && self.fates.of(self.bundle.next) == Fate::Elsewhere {
             self.bundle.take();
         }
         match (self.local.next < local_end, self.bundle.next < bundle_end) {
-            (true, bundle) if !bundle || self.local_is_next() => Some(Step::Local(self.local.take())),
-            (_, true) => Some(Step::Bundle(self.bundle.take())),
+            (true, bundle) if !bundle || self.local_is_next() => self.local.take().map(Step::Local),
+            (_, true) => self.bundle.take().map(Step::Bundle),
             (_, false) => {
                 self.meeting?;
-                let step = Step::Both { local: self.local.take(), bundle: self.bundle.take() };
+                let step = Step::Both { local: self.local.take()?, bundle: self.bundle.take()? };
                 self.meeting = self.find_meeting();
                 Some(step)
             }
@@ -127,21 +139,21 @@ impl Iterator for Steps<'_> {
 pub(super) fn each_step<E>(
     local: &Side,
     bundle: &Side,
-    fates: &[Fate],
+    fates: &Fates,
     logs: usize,
     mut take: impl FnMut(Step, usize) -> Result<(), E>,
 ) -> Result<(), E> {
-    let lines = local.lines.len();
+    let lines = local.facts.len();
     let log_of_next = |next: usize| if next < lines { local.log_of(next) } else { logs - 1 };
     let (mut before, mut behind) = (0, log_of_next(0));
     for step in Steps::new(local, bundle, fates) {
         let log = match step {
-            Step::Local(line) | Step::Both { local: line, .. } => {
+            Step::Local(taken) | Step::Both { local: taken, .. } => {
                 before = behind;
-                behind = log_of_next(line + 1);
+                behind = log_of_next(taken.line + 1);
                 before
             }
-            Step::Bundle(line) => bundle.log_of(line).clamp(before, behind),
+            Step::Bundle(taken) => bundle.log_of(taken.line).clamp(before, behind),
         };
         take(step, log)?;
     }
@@ -161,20 +173,18 @@ pub(super) struct Merged {
 }
 
 /// What becomes of each of the logs.
-pub(super) fn outcome(local: &Side, bundle: &Side, fates: &[Fate], logs: usize) -> Vec<Merged> {
+pub(super) fn outcome(local: &Side, bundle: &Side, fates: &Fates, logs: usize) -> Vec<Merged> {
     let mut merged: Vec<_> = (0..logs).map(|_| Merged { is_bundled_log: true, ..Merged::default() }).collect();
-    let (local_shapes, bundle_shapes) = (&local.lines.shapes, &bundle.lines.shapes);
-    for (line, shape) in bundle_shapes.iter().enumerate().filter(|(line, _)| fates[*line] != Fate::New) {
-        merged[bundle.log_of(line)].already_there.add(shape.is_row());
+    for (line, fact) in bundle.facts.iter().enumerate().filter(|(line, _)| fates.of(*line) != Fate::New) {
+        merged[bundle.log_of(line)].already_there.add(fact.shape.is_row());
     }
     let done = each_step(local, bundle, fates, logs, |step, log| {
         let result = &mut merged[log];
         let (shape, count, is_bundled) = match step {
-            Step::Local(line) => (local_shapes[line], &mut result.kept, false),
-            Step::Bundle(line) => (bundle_shapes[line], &mut result.new, bundle.log_of(line) == log),
-            Step::Both { local, bundle: line } => {
-                let same = local_shapes[local] == bundle_shapes[line];
-                (local_shapes[local], &mut result.kept, same && bundle.log_of(line) == log)
+            Step::Local(taken) => (taken.shape, &mut result.kept, false),
+            Step::Bundle(taken) => (taken.shape, &mut result.new, bundle.log_of(taken.line) == log),
+            Step::Both { local, bundle: taken } => {
+                (local.shape, &mut result.kept, local.shape == taken.shape && bundle.log_of(taken.line) == log)
             }
         };
         count.add(shape.is_row());

@@ -8,6 +8,8 @@
 //! 5. `write` makes the new versions, `place` puts them in their places, `replaced` loses no row that comes then.
 
 mod align;
+mod facts;
+mod gather;
 mod index;
 mod local;
 mod lock;
@@ -24,6 +26,7 @@ mod tests;
 mod work;
 mod write;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -34,9 +37,11 @@ use crate::bundle::{Bundle, wanted_files};
 use crate::digest::BundleDigest;
 use crate::error::Result;
 use crate::format::Timestamp;
+use crate::pool::all_cores;
 use crate::progress::Progress;
 use crate::restore::restore;
 use crate::sources::Dirs;
+use index::Fingerprinter;
 use place::Scene;
 use restored::Intake;
 use staging::Staging;
@@ -44,7 +49,7 @@ use targets::Group;
 use work::Way;
 
 /// How to import.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ImportOptions {
     /// What happens to logs that are there already.
     pub mode: Mode,
@@ -52,6 +57,15 @@ pub struct ImportOptions {
     pub sources: Vec<String>,
     /// Only say what would be done. Nothing is written and no lock is taken.
     pub dry_run: bool,
+    /// How many threads inflate and compare.
+    pub threads: NonZeroUsize,
+}
+
+/// A merge of all logs, on as many threads as there are cores.
+impl Default for ImportOptions {
+    fn default() -> Self {
+        Self { mode: Mode::Merge, sources: Vec::new(), dry_run: false, threads: all_cores() }
+    }
 }
 
 /// What was done, or would be.
@@ -88,7 +102,8 @@ pub fn import(
     let in_bundle = |error: crate::Error| error.in_subject(&name);
     let wanted = wanted_files(&manifest, &options.sources, &[]).map_err(in_bundle)?;
     let groups = targets::groups(&manifest, &wanted, dirs, options.mode).map_err(in_bundle)?;
-    let way = Way { mode: options.mode, stamp: file_stamp(clock.now()) };
+    let (stamp, fingerprinter) = (file_stamp(clock.now()), Fingerprinter::random()?);
+    let way = Way { mode: options.mode, stamp, fingerprinter, threads: options.threads };
     let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
     progress.start(Some(wanted.iter().map(|file| manifest.files[*file].bytes).sum()));
     let import = Import { bundle, dirs, groups: &groups, wanted: &wanted, way: &way, clock, progress };
@@ -111,7 +126,7 @@ struct Import<'i> {
 impl Import<'_> {
     fn preview(self) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
         let mut intake = Intake::new(self.groups, self.way, None, self.progress);
-        restore(self.bundle, Some(self.wanted.to_vec()), &mut intake)?;
+        restore(self.bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
         Ok((intake.into_plans().into_iter().flat_map(|plan| plan.files).collect(), Vec::new()))
     }
 
@@ -125,7 +140,7 @@ impl Import<'_> {
 
         let staging = Staging::create(target_dirs())?;
         let mut intake = Intake::new(self.groups, self.way, Some(&staging), self.progress);
-        restore(self.bundle, Some(self.wanted.to_vec()), &mut intake)?;
+        restore(self.bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
         let works = intake.into_works();
         let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
         let files =

@@ -85,7 +85,6 @@ fn finish(replaced: Vec<Replaced>, scene: &Scene<'_>) -> Result<()> {
 impl<'g> Prepared<'g> {
     fn new(mut work: Work<'g>, scene: &Scene<'_>) -> Result<Self> {
         let (found, plan, waiting) = prepare(&mut work, scene)?;
-        work.forget_lines();
         Ok(Self { work, found, plan, waiting })
     }
 
@@ -161,7 +160,7 @@ fn prepare(work: &mut Work<'_>, scene: &Scene<'_>) -> Result<Preparation> {
 
 fn try_to_prepare(work: &mut Work<'_>, scene: &Scene<'_>) -> Result<Preparation> {
     let mut found = work.find()?;
-    let plan = work.plan(&found)?;
+    let plan = work.plan(&found);
     let waiting = write_outputs(work, &mut found, &plan, scene.staging)?;
     found.close();
     Ok((found, plan, waiting))

@@ -1,19 +1,21 @@
 //! Takes the logs of a bundle as they are restored: counts them, and lets them wait beside their targets or, for a
 //! dry run, keeps nothing but what stands for their lines.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::index::Lines;
+use super::index::{Lines, Telling};
 use super::staging::{StagedFile, Staging};
 use super::tally::{Shape, Tally};
 use super::targets::Group;
-use super::work::{Found, GroupPlan, Way, Work};
+use super::work::{Ahead, GroupPlan, Way, Work};
 use crate::digest::{Integrity, IntegrityHasher};
-use crate::error::{Error, Result};
-use crate::format::ManifestFile;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{ManifestFile, TimeKey};
 use crate::lines::{Line, LineCutter};
 use crate::progress::Progress;
-use crate::restore::LogSink;
+use crate::restore::{LogSink, LogWriter};
 
 /// A log of the bundle, proven against the manifest where that has hashes.
 #[derive(Debug)]
@@ -24,18 +26,6 @@ pub(super) struct Restored {
     pub(super) staged: Option<PathBuf>,
     /// Its lines, where a dry run needs them.
     pub(super) lines: Option<Lines>,
-}
-
-/// A log that is being restored.
-struct Current {
-    group: usize,
-    target: usize,
-    cutter: LineCutter,
-    counter: LineCounter,
-    /// What the manifest says, or what says it where a 1.0 manifest does not.
-    integrity: Result<Integrity, IntegrityHasher>,
-    staged: Option<StagedFile>,
-    lines: Option<Lines>,
 }
 
 /// Counts lines, which are rows but for those that the manifest names.
@@ -59,22 +49,17 @@ impl LineCounter {
     }
 }
 
-/// What a dry run knows of a group whose logs are being restored: what is there was read first.
-struct Preview {
-    found: Option<Found>,
-    plan: Option<GroupPlan>,
-}
-
 /// Takes restored logs.
 pub(super) struct Intake<'i> {
-    pub(super) groups: &'i [Group],
+    groups: &'i [Group],
     works: Vec<Work<'i>>,
     /// `None` for a dry run.
     staging: Option<&'i Staging>,
-    previews: Vec<Preview>,
-    /// The group and target of each log that is to come.
-    places: std::vec::IntoIter<(usize, usize)>,
-    current: Option<Current>,
+    /// What a dry run found out about each group before its logs are restored.
+    ahead: Vec<Option<Ahead>>,
+    plans: Vec<Option<GroupPlan>>,
+    /// The group and target of each of the manifest's files that has one.
+    places: HashMap<usize, (usize, usize)>,
     progress: &'i dyn Progress,
 }
 
@@ -86,8 +71,8 @@ impl<'i> Intake<'i> {
         progress: &'i dyn Progress,
     ) -> Self {
         let works = groups.iter().map(|group| Work::new(group, way)).collect();
-        let previews = groups.iter().map(|_| Preview { found: None, plan: None }).collect();
-        Self { groups, works, staging, previews, places: places(groups).into_iter(), current: None, progress }
+        let (ahead, plans) = (groups.iter().map(|_| None).collect(), groups.iter().map(|_| None).collect());
+        Self { groups, works, staging, ahead, plans, places: places(groups), progress }
     }
 
     /// The groups with their restored logs, once all are there.
@@ -97,83 +82,116 @@ impl<'i> Intake<'i> {
 
     /// The plans of a dry run.
     pub(super) fn into_plans(self) -> Vec<GroupPlan> {
-        self.previews.into_iter().filter_map(|preview| preview.plan).collect()
+        self.plans.into_iter().flatten().collect()
+    }
+
+    /// Where a log's lines go in a dry run, if they are needed.
+    fn lines(&mut self, group: usize) -> Result<Option<Telling>> {
+        let work = &self.works[group];
+        let ahead = match &mut self.ahead[group] {
+            Some(ahead) => ahead,
+            nothing => nothing.insert(work.look_ahead()?),
+        };
+        Ok(match ahead {
+            Ahead::Found(_) => None,
+            Ahead::LocalFirst { index, .. } => Some(Telling::From(work.way.fingerprinter, Arc::clone(index))),
+            Ahead::BundleFirst { .. } => Some(Telling::Apart(work.way.fingerprinter)),
+        })
     }
 }
 
-/// The group and target of each of the bundle's logs, in its order.
-fn places(groups: &[Group]) -> Vec<(usize, usize)> {
-    let mut places = Vec::new();
+fn places(groups: &[Group]) -> HashMap<usize, (usize, usize)> {
+    let mut places = HashMap::new();
     for (group, Group { targets, .. }) in groups.iter().enumerate() {
-        let bundled = targets.iter().enumerate().filter_map(|(target, log)| Some((log.bundled?, (group, target))));
+        let bundled =
+            targets.iter().enumerate().filter_map(|(target, log)| Some((log.bundled?.index, (group, target))));
         places.extend(bundled);
     }
-    places.sort_unstable();
-    places.into_iter().map(|(_, place)| place).collect()
+    places
 }
 
-impl LogSink for Intake<'_> {
-    fn begin(&mut self, file: &ManifestFile) -> Result<()> {
-        // Logs come in the bundle's order, and only those that have a place.
-        let Some((group, target)) = self.places.next() else { return Ok(()) };
+impl<'i> LogSink for Intake<'i> {
+    type Writer = Arriving<'i>;
+
+    fn begin(&mut self, index: usize, file: &ManifestFile) -> Result<Arriving<'i>> {
+        let place = self.places.get(&index).copied();
+        // Only logs that have a place are restored.
+        let (group, target) = place.ok_or_else(|| Error::from(ErrorKind::RestoredDiffers))?;
+        let mut lines = None;
         let staged = match self.staging {
             Some(staging) => Some(staging.file(&self.groups[group].targets[target].log.path)?),
-            None => None,
-        };
-        let mut lines = None;
-        if staged.is_none() {
-            let preview = &mut self.previews[group];
-            if preview.found.is_none() {
-                preview.found = Some(self.works[group].find()?);
+            None => {
+                let telling = self.lines(group)?;
+                lines = telling.map(|telling| (Lines::default(), telling, self.groups[group].times));
+                None
             }
-            let needed = preview.found.as_ref().is_some_and(Found::needs_lines);
-            lines = needed.then(Lines::default);
-        }
+        };
         let (cutter, counter) = (LineCutter::default(), LineCounter::new(file));
         let integrity = file.integrity().ok_or_else(IntegrityHasher::default);
-        self.current = Some(Current { group, target, cutter, counter, integrity, staged, lines });
-        Ok(())
+        Ok(Arriving { cutter, counter, integrity, staged, lines, progress: self.progress })
     }
 
+    fn end(&mut self, index: usize, _: &ManifestFile, restored: Restored) -> Result<()> {
+        let Some(&(group, target)) = self.places.get(&index) else { return Ok(()) };
+        self.works[group].restored[target] = Some(restored);
+        if self.works[group].is_complete()
+            && let Some(ahead) = self.ahead[group].take()
+        {
+            let found = self.works[group].complete(ahead)?;
+            self.plans[group] = Some(self.works[group].plan(&found));
+        }
+        Ok(())
+    }
+}
+
+/// A log that is being restored.
+pub(super) struct Arriving<'i> {
+    cutter: LineCutter,
+    counter: LineCounter,
+    /// What the manifest says, or what says it where a 1.0 manifest does not.
+    integrity: Result<Integrity, IntegrityHasher>,
+    staged: Option<StagedFile>,
+    /// Its lines, where a dry run needs them.
+    lines: Option<(Lines, Telling, &'static [TimeKey])>,
+    progress: &'i dyn Progress,
+}
+
+impl Arriving<'_> {
+    fn push(counter: &mut LineCounter, lines: &mut Option<(Lines, Telling, &'static [TimeKey])>, line: Line<'_>) {
+        counter.push(line);
+        if let Some((lines, telling, times)) = lines {
+            lines.push(line, times, telling);
+        }
+    }
+}
+
+impl LogWriter for Arriving<'_> {
+    type Done = Restored;
+
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let Some(Current { group, cutter, counter, integrity, staged, lines, .. }) = &mut self.current else {
-            return Ok(());
-        };
+        let Self { cutter, counter, integrity, staged, lines, progress } = self;
         if let Err(hasher) = integrity {
             hasher.update(bytes);
         }
         if let Some(staged) = staged {
             staged.write(bytes)?;
         }
-        let (ids, times) = (&mut self.works[*group].ids, self.groups[*group].times);
         cutter.push(bytes, |line| {
-            counter.push(line);
-            lines.as_mut().map_or(Ok(()), |lines| lines.push(line, times, ids))
+            Self::push(counter, lines, line);
+            Ok::<_, Error>(())
         })?;
-        self.progress.advance(bytes.len() as u64);
+        progress.advance(bytes.len() as u64);
         Ok(())
     }
 
-    fn end(&mut self, _: &ManifestFile) -> Result<()> {
-        let Some(Current { group, target, cutter, mut counter, integrity, staged, mut lines }) = self.current.take()
-        else {
-            return Ok(());
-        };
-        let (ids, times) = (&mut self.works[group].ids, self.groups[group].times);
+    fn finish(self) -> Result<Restored> {
+        let Self { cutter, mut counter, integrity, staged, mut lines, .. } = self;
         cutter.finish(|line| {
-            counter.push(line);
-            lines.as_mut().map_or(Ok::<_, Error>(()), |lines| lines.push(line, times, ids))
+            Self::push(&mut counter, &mut lines, line);
+            Ok::<_, Error>(())
         })?;
         let staged = staged.map(StagedFile::finish).transpose()?;
         let integrity = integrity.unwrap_or_else(IntegrityHasher::finish);
-        self.works[group].restored[target] = Some(Restored { tally: counter.tally, integrity, staged, lines });
-        let preview = &mut self.previews[group];
-        if self.works[group].is_complete()
-            && let Some(found) = preview.found.take()
-        {
-            preview.plan = Some(self.works[group].plan(&found)?);
-            self.works[group].forget_lines();
-        }
-        Ok(())
+        Ok(Restored { tally: counter.tally, integrity, staged, lines: lines.map(|(lines, ..)| lines) })
     }
 }

@@ -34,6 +34,16 @@ impl Shape {
         Self(shape)
     }
 
+    /// As a number.
+    pub(super) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The shape that [`bits`](Self::bits) gave.
+    pub(super) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     pub(super) fn is_row(self) -> bool {
         self.0 & ROW != 0
     }

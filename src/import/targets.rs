@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::plan::Mode;
+use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::log::LogId;
 use crate::format::{FileName, Manifest, TimeKey};
@@ -20,7 +21,18 @@ pub(super) struct Target {
     /// Its path as its writers know it.
     pub(super) place: PathBuf,
     /// Which of the manifest's files it is. `None` when it is only looked at because rotation moves rows there.
-    pub(super) bundled: Option<usize>,
+    pub(super) bundled: Option<Bundled>,
+}
+
+/// A log as the manifest describes it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bundled {
+    /// Index into the manifest's `files`.
+    pub(super) index: usize,
+    /// Its length in bytes.
+    pub(super) bytes: u64,
+    /// What proves it, where the manifest has that.
+    pub(super) integrity: Option<Integrity>,
 }
 
 /// The logs of one source between which rotation moves rows, oldest rows first; or one other log.
@@ -34,7 +46,7 @@ pub(super) struct Group {
 }
 
 impl Target {
-    fn new(id: LogId, dirs: &Dirs, bundled: Option<usize>) -> Result<Self> {
+    fn new(id: LogId, dirs: &Dirs, bundled: Option<Bundled>) -> Result<Self> {
         let place = id.name.in_dir(dirs.of(id.base));
         let path = followed(&place)?;
         Ok(Self { log: Log { times: times_of(id.source.as_str()), id, path, bytes: 0 }, place, bundled })
@@ -75,7 +87,8 @@ pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: M
         let id = LogId { source: file.source.clone(), name: file.relative_path.clone(), base: file.base() };
         let name = id.name.to_string();
         check_log(&id).map_err(|kind| Error::from(kind).in_file(&name))?;
-        let target = Target::new(id, dirs, Some(index))?;
+        let bundled = Bundled { index, bytes: file.bytes, integrity: file.integrity() };
+        let target = Target::new(id, dirs, Some(bundled))?;
         let source = known(file.source.as_str()).filter(|source| matches!(source.files, Files::Named(_)));
         let group = source.and_then(|source| named.get(source.name)).and_then(|at: &usize| groups.get_mut(*at));
         if let Some(group) = group {

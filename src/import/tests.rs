@@ -50,10 +50,11 @@ fn import_meddled_with(
     let bundle = bundle();
     let bundle = Bundle::from_stream(bundle.as_slice(), "bundle")?;
     let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, Mode::Merge)?;
-    let way = Way { mode: Mode::Merge, stamp: String::new() };
+    let fingerprinter = Fingerprinter::random()?;
+    let way = Way { mode: Mode::Merge, stamp: String::new(), fingerprinter, threads: NonZeroUsize::MIN };
     let staging = Staging::create([dirs.patchwork.as_path()].into_iter())?;
     let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
-    restore(bundle, None, &mut intake)?;
+    restore(bundle, None, NonZeroUsize::MIN, &mut intake)?;
     let works = intake.into_works();
     let locks = groups.iter().filter_map(|group| group.lock.clone()).collect();
     lock::with_locks(locks, &SystemClock, |locks| {

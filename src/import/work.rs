@@ -1,17 +1,21 @@
 //! Works out what becomes of the logs of one source: the one plan that a dry run shows and a real run carries out.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 
-use super::align::{Fate, align};
-use super::index::{LineIds, Lines, Side};
+use super::align::{Fates, align};
+use super::gather::gather;
+use super::index::{Fingerprinter, Index, Side, SideLines, Telling};
 use super::local::{Local, Summary};
 use super::merge::{Merged, outcome};
 use super::plan::{Change, FilePlan, LineCount, Mode};
 use super::restored::Restored;
 use super::tally::Tally;
 use super::targets::{Group, Target};
+use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
 use crate::sources::is_same_file;
 
@@ -21,6 +25,10 @@ pub(super) struct Way {
     pub(super) mode: Mode,
     /// When, as it stands in the names of backups.
     pub(super) stamp: String,
+    /// How lines are told apart.
+    pub(super) fingerprinter: Fingerprinter,
+    /// How many threads read lines.
+    pub(super) threads: NonZeroUsize,
 }
 
 /// The logs of one source, as far as they are known.
@@ -28,11 +36,8 @@ pub(super) struct Way {
 pub(super) struct Work<'g> {
     pub(super) group: &'g Group,
     pub(super) way: &'g Way,
-    pub(super) ids: LineIds,
     /// The bundle's logs, of each target that it has.
     pub(super) restored: Vec<Option<Restored>>,
-    /// The lines of the same, once they are needed.
-    bundle: Option<Side>,
 }
 
 /// What is there already.
@@ -46,8 +51,10 @@ pub(super) struct Found {
 enum Content {
     /// No line at all.
     Nothing,
-    /// Every line, to be merged.
-    Lines(Side),
+    /// The bundle's logs, byte for byte.
+    Same,
+    /// The lines of both sides, to be merged.
+    Sides { local: Side, bundle: Side, distinct: usize },
     /// What is needed where lines are not compared.
     Summaries(Vec<Summary>),
 }
@@ -59,10 +66,24 @@ impl Found {
         self.content = Content::Nothing;
     }
 
-    /// Whether the bundle's lines must be compared with these.
-    pub(super) fn needs_lines(&self) -> bool {
-        matches!(self.content, Content::Lines(_))
+    /// The local side and the bundle's, if they were compared.
+    pub(super) fn sides(&self) -> Option<(&Side, &Side)> {
+        match &self.content {
+            Content::Sides { local, bundle, .. } => Some((local, bundle)),
+            _ => None,
+        }
     }
+}
+
+/// What can be found out about a group before the bundle's logs are restored.
+#[derive(Debug)]
+pub(super) enum Ahead {
+    /// All there is to find out. Of the bundle's lines nothing is needed.
+    Found(Found),
+    /// This machine has fewer lines, so the bundle's are looked up in them.
+    LocalFirst { locals: Vec<Local>, local: Side, index: Arc<Index> },
+    /// The bundle has fewer lines.
+    BundleFirst { locals: Vec<Local> },
 }
 
 /// What a target's new version is made of.
@@ -84,7 +105,7 @@ pub(super) struct GroupPlan {
     pub(super) files: Vec<FilePlan>,
     pub(super) outputs: Vec<Output>,
     /// What becomes of each line of the bundle, if they were compared.
-    pub(super) fates: Vec<Fate>,
+    pub(super) fates: Fates,
 }
 
 /// One target, and what is known of it.
@@ -96,8 +117,7 @@ struct Case<'c> {
 
 impl<'g> Work<'g> {
     pub(super) fn new(group: &'g Group, way: &'g Way) -> Self {
-        let restored = group.targets.iter().map(|_| None).collect();
-        Self { group, way, ids: LineIds::default(), restored, bundle: None }
+        Self { group, way, restored: group.targets.iter().map(|_| None).collect() }
     }
 
     /// Whether all logs that the bundle has of it are restored.
@@ -106,8 +126,14 @@ impl<'g> Work<'g> {
         targets.all(|(target, restored)| target.bundled.is_none() || restored.is_some())
     }
 
-    /// Reads what is there.
+    /// Reads what is there. The bundle's logs are restored.
     pub(super) fn find(&mut self) -> Result<Found> {
+        let ahead = self.look_ahead()?;
+        self.complete(ahead)
+    }
+
+    /// Reads what is there, as far as that is possible without the bundle's lines.
+    pub(super) fn look_ahead(&self) -> Result<Ahead> {
         let targets = &self.group.targets;
         let mut locals = targets.iter().map(Local::open).collect::<Result<Vec<_>>>()?;
         let content = if self.way.mode != Mode::Merge {
@@ -115,62 +141,103 @@ impl<'g> Work<'g> {
             Content::Summaries(summaries.collect::<Result<_>>()?)
         } else if locals.iter().all(Local::is_empty) {
             Content::Nothing
+        } else if self.is_same(&mut locals)? {
+            Content::Same
         } else {
-            let mut side = Side::default();
-            for (local, target) in locals.iter_mut().zip(targets) {
-                side.push(match &mut local.log {
-                    Some(log) => Lines::read(log, self.group.times, &mut self.ids)
-                        .map_err(|error| error.in_subject(&target.subject()))?,
-                    None => Lines::default(),
-                });
+            let local_bytes: u64 = locals.iter().filter_map(Local::bytes).sum();
+            let bundled = targets.iter().filter_map(|target| target.bundled);
+            if local_bytes > bundled.map(|log| log.bytes).sum() {
+                return Ok(Ahead::BundleFirst { locals });
             }
-            Content::Lines(side)
+            let (index, local) =
+                self.local_lines(&mut locals, &Telling::Apart(self.way.fingerprinter))?.into_index()?;
+            return Ok(Ahead::LocalFirst { locals, local, index });
         };
-        Ok(Found { locals, content })
+        Ok(Ahead::Found(Found { locals, content }))
+    }
+
+    /// Whether this machine has the bundle's logs, byte for byte, and no more.
+    fn is_same(&self, locals: &mut [Local]) -> Result<bool> {
+        let targets = self.group.targets.iter().zip(&self.restored);
+        let expected: Vec<_> = targets
+            .map(|(target, restored)| match (restored, target.bundled) {
+                (Some(restored), _) => Some(restored.integrity),
+                (None, bundled) => bundled.and_then(|bundled| bundled.integrity),
+            })
+            .collect();
+        let is_as_long = |(local, expected): (&Local, &Option<Integrity>)| match expected {
+            Some(expected) => local.bytes() == Some(expected.bytes),
+            None => local.is_empty(),
+        };
+        if !locals.iter().zip(&expected).all(is_as_long) || self.lacks_hashes() {
+            return Ok(false);
+        }
+        for ((local, expected), target) in locals.iter_mut().zip(expected).zip(&self.group.targets) {
+            if expected.is_some() && local.integrity().map_err(|error| error.in_subject(&target.subject()))? != expected
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether nothing is known yet that proves one of the bundle's logs.
+    fn lacks_hashes(&self) -> bool {
+        let mut targets = self.group.targets.iter().zip(&self.restored);
+        targets.any(|(target, restored)| {
+            restored.is_none() && target.bundled.is_some_and(|bundled| bundled.integrity.is_none())
+        })
+    }
+
+    fn local_lines(&self, locals: &mut [Local], telling: &Telling) -> Result<SideLines> {
+        let logs =
+            locals.iter_mut().zip(&self.group.targets).map(|(local, target)| (local.log.as_mut(), target.subject()));
+        gather(logs, self.group.times, telling, self.way.threads)
+    }
+
+    /// Adds what was to be found out once the bundle's logs are restored.
+    pub(super) fn complete(&mut self, ahead: Ahead) -> Result<Found> {
+        let (locals, local, bundle, index) = match ahead {
+            Ahead::Found(found) => return Ok(found),
+            Ahead::LocalFirst { locals, local, index } => {
+                let bundle = self.bundle_lines(&Telling::From(self.way.fingerprinter, Arc::clone(&index)))?;
+                (locals, local, bundle.into_side(), index)
+            }
+            Ahead::BundleFirst { mut locals } => {
+                let bundle = self.bundle_lines(&Telling::Apart(self.way.fingerprinter))?;
+                let (index, bundle) = bundle.into_index()?;
+                let telling = Telling::From(self.way.fingerprinter, Arc::clone(&index));
+                let local = self.local_lines(&mut locals, &telling)?.into_side();
+                (locals, local, bundle, index)
+            }
+        };
+        let distinct = index.lines();
+        Ok(Found { locals, content: Content::Sides { local, bundle, distinct } })
+    }
+
+    /// The lines of the bundle's logs: those that were taken as they came, or else from where the logs wait.
+    fn bundle_lines(&mut self, telling: &Telling) -> Result<SideLines> {
+        let mut side = SideLines::default();
+        for restored in &mut self.restored {
+            if let Some(Restored { lines: Some(lines), .. }) = restored {
+                side.append(std::mem::take(lines))?;
+            } else if let Some(Restored { staged: Some(path), .. }) = restored {
+                let log = fs::File::open(&*path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+                let log = std::iter::once((Some(log), path.display().to_string()));
+                side.append_side(gather(log, self.group.times, telling, self.way.threads)?)?;
+            }
+            side.end_log();
+        }
+        Ok(side)
     }
 
     /// Works out what becomes of what was found.
-    pub(super) fn plan(&mut self, found: &Found) -> Result<GroupPlan> {
-        let Content::Lines(local) = &found.content else { return Ok(self.plan_without_lines(found)) };
-        let bundle = match self.bundle.take() {
-            Some(bundle) => bundle,
-            None => self.bundle_lines()?,
-        };
-        let fates = align(&local.lines.ids, &bundle.lines.ids, self.ids.len());
-        let merged = outcome(local, &bundle, &fates, self.group.targets.len());
-        self.bundle = Some(bundle);
+    pub(super) fn plan(&self, found: &Found) -> GroupPlan {
+        let Content::Sides { local, bundle, distinct } = &found.content else { return self.plan_without_lines(found) };
+        let fates = align(&local.ids, &bundle.ids, *distinct);
+        let merged = outcome(local, bundle, &fates, self.group.targets.len());
         let (files, outputs) = self.cases(found).zip(&merged).map(|(case, merged)| case.merged(merged)).unzip();
-        Ok(GroupPlan { files, outputs, fates })
-    }
-
-    /// The lines of both sides, if they were compared.
-    pub(super) fn sides<'s>(&'s self, found: &'s Found) -> Option<(&'s Side, &'s Side)> {
-        match &found.content {
-            Content::Lines(local) => Some((local, self.bundle.as_ref()?)),
-            _ => None,
-        }
-    }
-
-    /// Frees the memory that comparing lines took.
-    pub(super) fn forget_lines(&mut self) {
-        self.bundle = None;
-        self.ids = LineIds::default();
-    }
-
-    fn bundle_lines(&mut self) -> Result<Side> {
-        let mut side = Side::default();
-        for restored in &mut self.restored {
-            let lines = match restored {
-                Some(Restored { lines: Some(lines), .. }) => std::mem::take(lines),
-                Some(Restored { staged: Some(path), .. }) => {
-                    let file = fs::File::open(&*path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-                    Lines::read(file, self.group.times, &mut self.ids)?
-                }
-                _ => Lines::default(),
-            };
-            side.push(lines);
-        }
-        Ok(side)
+        GroupPlan { files, outputs, fates }
     }
 
     fn plan_without_lines(&self, found: &Found) -> GroupPlan {
@@ -178,10 +245,11 @@ impl<'g> Work<'g> {
         let cases = self.cases(found).enumerate().map(|(index, case)| match &found.content {
             Content::Summaries(summaries) if self.way.mode == Mode::Append => case.appended(&summaries[index]),
             Content::Summaries(summaries) => case.overwritten(&summaries[index], self.way),
+            Content::Same => case.same(),
             _ => case.appended(&nothing),
         });
         let (files, outputs) = cases.unzip();
-        GroupPlan { files, outputs, fates: Vec::new() }
+        GroupPlan { files, outputs, fates: Fates::default() }
     }
 
     fn cases<'c>(&'c self, found: &'c Found) -> impl Iterator<Item = Case<'c>> {
@@ -202,6 +270,13 @@ impl Case<'_> {
         };
         let counts = Counts { new: merged.new, already_there: merged.already_there, kept: merged.kept };
         (self.file_plan(output, counts, &merged.after), output)
+    }
+
+    /// A log that this machine has already, byte for byte.
+    fn same(&self) -> (FilePlan, Output) {
+        let tally = self.restored.map(|restored| restored.tally.clone()).unwrap_or_default();
+        let counts = Counts { already_there: tally.lines, kept: tally.lines, ..Counts::default() };
+        (self.file_plan(Output::Nothing, counts, &tally), Output::Nothing)
     }
 
     /// Also what becomes of a log that is empty or not there, whatever the mode.

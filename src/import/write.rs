@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::index::{Side, each_line, next_line};
+use super::gather::{each_line, next_line};
+use super::index::Side;
 use super::merge::{Step, each_step};
 use super::staging::{StagedFile, Staging};
 use super::tally::LONGEST_LINE;
@@ -119,15 +120,15 @@ fn copy_lines(work: &Work<'_>, found: &mut Found, plan: &GroupPlan, outs: &mut [
         }
         logs.push(local.log.take());
     }
-    let Some((local, bundle)) = work.sides(found) else { return Ok(()) };
+    let Some((local, bundle)) = found.sides() else { return Ok(()) };
     let mut local_lines = LineSource::<OpenLog>::new(local, logs.into_iter());
     let restored = work.restored.iter().map(|restored| restored.as_ref().and_then(|log| log.staged.as_deref()));
     let restored = restored.map(|path| path.map(open).transpose()).collect::<Result<Vec<_>>>()?;
     let mut bundle_lines = LineSource::<fs::File>::new(bundle, restored.into_iter());
     each_step(local, bundle, &plan.fates, outs.len(), |step, log| {
         let line = match step {
-            Step::Local(line) | Step::Both { local: line, .. } => local_lines.line(line)?,
-            Step::Bundle(line) => bundle_lines.line(line)?,
+            Step::Local(taken) | Step::Both { local: taken, .. } => local_lines.line(taken.line)?,
+            Step::Bundle(taken) => bundle_lines.line(taken.line)?,
         };
         outs[log].as_mut().map_or(Ok(()), |out| out.push(line))
     })

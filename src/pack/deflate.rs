@@ -1,38 +1,68 @@
-//! Compresses one chunk.
+//! Encodes one block of a log's lines, and compresses its chunks.
+
+use std::sync::Arc;
 
 use crate::digest::Crc32;
 use crate::error::{Error, IoAction, Result};
 use crate::format::Chunk;
-use crate::format::log::RawChunk;
+use crate::format::log::{BadLine, BlockEncoder, BlockRecord, RawChunk};
 use crate::gzip::Deflater;
 use crate::pool::ThreadDied;
 
-/// A chunk of a file that waits to be compressed.
+/// A block of a file that waits for a thread.
 pub(super) struct Job {
     pub(super) file: usize,
-    pub(super) raw: RawChunk,
+    pub(super) encoder: Arc<BlockEncoder>,
+    /// Whole lines.
+    pub(super) block: Vec<u8>,
 }
 
-/// A compressed chunk, and its line in the chunk table.
+/// What a block became.
 pub(super) struct Deflated {
     /// Which file it belongs to.
     pub(super) file: usize,
+    /// The inner error is about a line of the block.
+    pub(super) content: Result<Result<Content, BadLine>>,
+}
+
+/// The chunks of a block.
+pub(super) struct Content {
+    /// Compressed, one behind the other.
     pub(super) data: Vec<u8>,
-    pub(super) chunk: Chunk,
+    /// Their lines in the chunk table.
+    pub(super) chunks: Vec<Chunk>,
+    pub(super) record: BlockRecord,
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "a worker takes the job that a thread took off the queue")]
-pub(super) fn deflate(deflater: &mut Deflater, Job { file, raw }: Job) -> Result<Deflated> {
-    let data = deflater.deflate(&raw.bytes).map_err(|error| Error::io_unnamed(IoAction::Compress, error))?;
-    let chunk = Chunk {
-        compressed: data.len() as u64,
-        bytes: raw.bytes.len() as u64,
-        rows: raw.rows,
-        crc32: Crc32::of(&raw.bytes),
-        first_time: raw.span.first,
-        last_time: raw.span.last,
+pub(super) fn deflate(deflater: &mut Deflater, Job { file, encoder, block }: Job) -> Deflated {
+    let encoded = encoder.encode(&block);
+    drop(block);
+    let content = match encoded {
+        Err(bad) => Ok(Err(bad)),
+        Ok(encoded) => {
+            let mut content = Content { data: Vec::new(), chunks: Vec::new(), record: encoded.record };
+            let added = encoded.chunks.into_iter().try_for_each(|chunk| content.add(deflater, &chunk));
+            added.map(|()| Ok(content))
+        }
     };
-    Ok(Deflated { file, data, chunk })
+    Deflated { file, content }
+}
+
+impl Content {
+    fn add(&mut self, deflater: &mut Deflater, raw: &RawChunk) -> Result<()> {
+        let failed = |error| Error::io_unnamed(IoAction::Compress, error);
+        let compressed = deflater.deflate(&raw.bytes, &mut self.data).map_err(failed)?;
+        self.chunks.push(Chunk {
+            compressed,
+            bytes: raw.bytes.len() as u64,
+            rows: raw.rows,
+            crc32: Crc32::of(&raw.bytes),
+            first_time: raw.span.first,
+            last_time: raw.span.last,
+        });
+        Ok(())
+    }
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "it takes the place of the error")]

@@ -1,4 +1,5 @@
 //! Makes a bundle of logs that come one after the other: lines to chunks and a manifest, and those to one gzip member.
+//! One thread reads and hashes; others turn blocks of lines into compressed chunks.
 //! What export and recover share.
 
 mod deflate;
@@ -7,22 +8,27 @@ mod spool;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::Scope;
 
-use crate::digest::{BundleDigest, Crc32, HashingReader};
+use crate::digest::{BundleDigest, Crc32, HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::limits::{MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
-use crate::format::log::{LogEncoder, LogId, RawChunk};
-use crate::format::{Chunk, Manifest, ManifestFile, TimeKey, Timestamp};
+use crate::format::limits::{CHUNK_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
+use crate::format::log::{BadLine, BlockEncoder, FileBuilder, LogId};
+use crate::format::{Manifest, ManifestFile, TimeKey, Timestamp};
 use crate::gzip::{Deflater, Level, MemberWriter};
-use crate::lines::{LineError, LineReader};
+use crate::lines::{BlockError, LineBlocks};
 use crate::pool::Pool;
 use crate::progress::Progress;
-use deflate::{Deflated, Job, deflate, thread_died};
+use deflate::{Content, Deflated, Job, deflate, thread_died};
 use spool::Spool;
 
 /// How much is copied at a time.
 const BUFFER_BYTES: usize = 256 << 10;
+
+/// How much of a log a thread encodes and compresses at once: a chunk, nearly always.
+#[allow(clippy::cast_possible_truncation, reason = "a mebibyte")]
+const BLOCK_BYTES: usize = CHUNK_BYTES as usize;
 
 /// How to make a bundle. The same logs and options give the same bytes, whatever the threads.
 #[derive(Debug, Clone)]
@@ -55,12 +61,20 @@ pub(crate) struct Packed {
     subjects: Vec<String>,
 }
 
-/// Hands chunks to the pool, and puts those that come back where they belong.
+/// Hands blocks of lines to the pool, and puts what they become where it belongs.
 pub(crate) struct Packer {
-    pool: Pool<Job, Result<Deflated>>,
-    packed: Packed,
-    /// The chunk table of each file so far.
-    chunks: Vec<Vec<Chunk>>,
+    pool: Pool<Job, Deflated>,
+    spool: Spool,
+    logs: Vec<Log>,
+}
+
+/// A log whose blocks are coming back.
+struct Log {
+    /// What errors call it.
+    subject: String,
+    builder: FileBuilder,
+    /// What was read of it, once that is all.
+    read: Option<Integrity>,
 }
 
 impl Packer {
@@ -70,8 +84,7 @@ impl Packer {
             let mut deflater = Deflater::new(level);
             move |job| deflate(&mut deflater, job)
         });
-        let packed = Packed { spool: Spool::new(&options.work_dir), files: Vec::new(), subjects: Vec::new() };
-        Self { pool, packed, chunks: Vec::new() }
+        Self { pool, spool: Spool::new(&options.work_dir), logs: Vec::new() }
     }
 
     /// Adds the log that `reader` reads to its end. Its rows have their time at one of `times`; errors call it
@@ -84,68 +97,75 @@ impl Packer {
         subject: String,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let added = self.add_lines(id, times, reader, progress).map_err(|error| error.in_subject(&subject))?;
-        self.packed.files.push(added);
-        self.packed.subjects.push(subject);
+        let file = self.logs.len();
+        self.logs.push(Log { subject: subject.clone(), builder: FileBuilder::new(id.clone()), read: None });
+        let mut blocks = LineBlocks::new(HashingReader::new(reader), BLOCK_BYTES, MAX_LOG_LINE_BYTES);
+        let mut encoder = None;
+        loop {
+            let block = match blocks.next_block() {
+                Ok(Some(block)) => block,
+                Ok(None) => break,
+                Err(error) => return Err(self.unreadable(file, error).in_subject(&subject)),
+            };
+            progress.advance(block.len() as u64);
+            let encoder = encoder.get_or_insert_with(|| Arc::new(BlockEncoder::new(&id, times, &block)));
+            self.push(Job { file, encoder: Arc::clone(encoder), block })?;
+        }
+        self.logs[file].read = Some(blocks.into_inner().finish());
         Ok(())
     }
 
-    fn add_lines(
-        &mut self,
-        id: LogId,
-        times: &'static [TimeKey],
-        reader: impl Read,
-        progress: &dyn Progress,
-    ) -> Result<ManifestFile> {
-        let file = self.chunks.len();
-        self.chunks.push(Vec::new());
-        let mut encoder = LogEncoder::new(id, times);
-        let mut lines = LineReader::new(HashingReader::new(reader), MAX_LOG_LINE_BYTES);
-        for number in 1.. {
-            let line = match lines.next_line() {
-                Ok(Some(line)) => line,
-                Ok(None) => break,
-                Err(LineError::Read(error)) => return Err(Error::io_unnamed(IoAction::Read, error)),
-                Err(LineError::TooLong) => {
-                    let limit = MAX_LOG_LINE_BYTES;
-                    return Err(Error::from(ErrorKind::LineTooLong { limit }).at_line(number));
-                }
-            };
-            progress.advance(line.bytes.len() as u64 + 1);
-            let full = encoder.push_line(line.bytes, line.terminated);
-            if let Some(chunk) = full.map_err(|kind| Error::from(kind).at_line(number))? {
-                self.push(file, chunk)?;
+    /// Why the next block of a log cannot be had, unless a line before it is worse.
+    fn unreadable(&mut self, file: usize, error: BlockError) -> Error {
+        loop {
+            match self.keep_oldest() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return error,
             }
         }
-        let (reader, _) = lines.into_parts();
-        let (last, entry) = encoder.finish(reader.finish());
-        last.map_or(Ok(()), |chunk| self.push(file, chunk))?;
-        Ok(entry)
+        match error {
+            BlockError::Read(error) => Error::io_unnamed(IoAction::Read, error),
+            BlockError::TooLong { lines_before } => {
+                let line = self.logs[file].builder.lines() + lines_before + 1;
+                Error::from(ErrorKind::LineTooLong { limit: MAX_LOG_LINE_BYTES }).at_line(line)
+            }
+        }
     }
 
-    fn push(&mut self, file: usize, raw: RawChunk) -> Result<()> {
-        let bytes = raw.bytes.len();
+    fn push(&mut self, job: Job) -> Result<()> {
+        // As lines, as envelopes and compressed.
+        let bytes = job.block.len().saturating_mul(3);
         while !self.pool.has_room_for(bytes) {
             self.keep_oldest()?;
         }
-        self.pool.push(Job { file, raw }, bytes).map_err(thread_died)
+        self.pool.push(job, bytes).map_err(thread_died)
     }
 
-    /// Waits for the oldest chunk that is under way. `false` when there is none.
+    /// Waits for the oldest block that is under way. `false` when there is none.
     fn keep_oldest(&mut self) -> Result<bool> {
-        let Some(deflated) = self.pool.pop().map_err(thread_died)? else { return Ok(false) };
-        let Deflated { file, data, chunk } = deflated?;
-        self.packed.spool.push(&data)?;
-        self.chunks[file].push(chunk);
+        let Some(Deflated { file, content }) = self.pool.pop().map_err(thread_died)? else { return Ok(false) };
+        let log = &mut self.logs[file];
+        let before = log.builder.lines();
+        let kept = content?.and_then(|Content { data, chunks, record }| {
+            log.builder.push(record, chunks)?;
+            Ok(data)
+        });
+        let data =
+            kept.map_err(|BadLine { line, kind }| Error::from(kind).at_line(before + line).in_subject(&log.subject))?;
+        self.spool.push(&data)?;
         Ok(true)
     }
 
     pub(crate) fn finish(mut self) -> Result<Packed> {
         while self.keep_oldest()? {}
-        for (file, chunks) in self.packed.files.iter_mut().zip(self.chunks) {
-            file.chunks = chunks;
+        let mut packed = Packed { spool: self.spool, files: Vec::new(), subjects: Vec::new() };
+        for Log { subject, builder, read } in self.logs {
+            // Of a log that could not be read to its end, there is an error instead.
+            packed.files.extend(read.map(|read| builder.finish(read)));
+            packed.subjects.push(subject);
         }
-        Ok(self.packed)
+        Ok(packed)
     }
 }
 
@@ -157,7 +177,8 @@ impl Packed {
         let mut line = manifest.encode().map_err(|_| too_many_unparsed(&manifest, &self.subjects))?;
         let digest = BundleDigest::of_manifest_line(&line);
         line.push(b'\n');
-        let deflated = Deflater::new(options.level).deflate(&line).map_err(failed)?;
+        let mut deflated = Vec::new();
+        Deflater::new(options.level).deflate(&line, &mut deflated).map_err(failed)?;
 
         let mut member = MemberWriter::new(BufWriter::with_capacity(BUFFER_BYTES, sink)).map_err(failed)?;
         let length = deflated.len() as u64;

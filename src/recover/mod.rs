@@ -14,7 +14,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::bundle::{FileIndex, open_input, slots};
+use crate::bundle::{open_input, slots};
 use crate::error::{Contradiction, Error, ErrorKind, IoAction, ManifestFault, Result};
 use crate::format::Manifest;
 use crate::pack::{PackOptions, Packed, Packer, Written};
@@ -117,11 +117,7 @@ fn search<R: Read + Seek>(
     };
     let table = manifest.as_ref().map(|manifest| manifest.has_chunk_table().then(|| slots(manifest)));
     let slots = table.clone().flatten().unwrap_or_default();
-    let known = Known {
-        manifest: manifest.as_ref().map(|manifest| (manifest, FileIndex::new(manifest))),
-        slots: &slots,
-        strict: true,
-    };
+    let known = Known::new(manifest.as_ref(), &slots, true);
     let started_whole = !scan.has_fault();
     let first_row = match &scan.first_line {
         FirstLine::Whole { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),

@@ -7,11 +7,12 @@ use crate::bundle::{FileIndex, Slot};
 use crate::digest::Crc32;
 use crate::error::{EntryFault, RowFault};
 use crate::format::check_row::check_row;
-use crate::format::envelope::ENVELOPE_START;
+use crate::format::envelope::{ENVELOPE_START, EnvelopeReader};
 use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
+use crate::format::line::classify;
 use crate::format::log::RowLines;
 use crate::format::timeline::RowTimes;
-use crate::format::{Envelope, LineEnding, Manifest};
+use crate::format::{Envelope, LineEnding, Manifest, ManifestFile, TimeKey, Timestamp};
 use crate::gzip::{BlockEnd, find_block, inflate_as_far_as_possible};
 use crate::sources::{may_exist, times_of};
 
@@ -21,7 +22,16 @@ pub(crate) struct Known<'m> {
     pub(crate) manifest: Option<(&'m Manifest, FileIndex)>,
     pub(crate) slots: &'m [Slot],
     /// Take only what can be trusted: see [`Lines::is_proven`].
-    pub(crate) strict: bool,
+    strict: bool,
+    /// How the rows of each file look in its chunks.
+    plain: Vec<Option<PlainRows>>,
+}
+
+/// Rows of one log as they are written, by which most of them are known at once.
+struct PlainRows {
+    envelopes: EnvelopeReader,
+    times: &'static [TimeKey],
+    file: Arc<RowFile>,
 }
 
 /// Which log rows belong to.
@@ -88,6 +98,36 @@ pub(crate) enum ReadPart {
     Saved(Vec<Lines>),
     /// A part without rows, as it came.
     Other(Part),
+}
+
+impl<'m> Known<'m> {
+    pub(crate) fn new(manifest: Option<&'m Manifest>, slots: &'m [Slot], strict: bool) -> Self {
+        let manifest = manifest.map(|manifest| (manifest, FileIndex::new(manifest)));
+        let plain = manifest.iter().flat_map(|(manifest, index)| {
+            let files = manifest.files.iter().enumerate();
+            files.map(|(at, file)| (manifest.version().1 > 0).then(|| PlainRows::new(at, file, index)).flatten())
+        });
+        Self { plain: plain.collect(), manifest, slots, strict }
+    }
+}
+
+impl PlainRows {
+    /// `None` when another file of the manifest has the same name.
+    fn new(index: usize, file: &ManifestFile, files: &FileIndex) -> Option<Self> {
+        let (source, name) = (file.source.to_string(), file.relative_path.to_string());
+        (files.index_of(&source, &name) == Some(index)).then(|| Self {
+            envelopes: EnvelopeReader::new(file),
+            times: times_of(&source),
+            file: Arc::new(RowFile { source, name, index: Some(index) }),
+        })
+    }
+
+    /// The text of a row and its time, if nothing about the row is odd.
+    fn read<'l>(&self, line: &'l [u8]) -> Option<(&'l str, Option<Timestamp>)> {
+        let text = self.envelopes.entry_alone(line)?;
+        let row = classify(text.as_bytes(), self.times)?;
+        (row.entry == text).then_some((text, row.time))
+    }
 }
 
 impl Known<'_> {
@@ -173,9 +213,9 @@ impl Known<'_> {
             problems: Vec::new(),
         };
         // Behind the first sign of damage nothing of a block can be trusted, nor the place of any row in it.
-        let is_shifted = declared.is_some_and(|slot| memchr::memchr_iter(b'\n', text).count() as u64 != slot.rows);
+        let is_shifted = || declared.is_some_and(|slot| memchr::memchr_iter(b'\n', text).count() as u64 != slot.rows);
         let stops_at_damage =
-            self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted);
+            self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted());
         let mut at = 0;
         while at < text.len() {
             let length = memchr::memchr(b'\n', &text[at..]);
@@ -196,6 +236,15 @@ impl Known<'_> {
 
     fn read_line(&self, line: &[u8], at: u64, lines: &mut Lines) {
         let number = lines.count;
+        let slot = lines.slot.filter(|_| lines.is_block).map(|slot| &self.slots[slot]);
+        if let Some((slot, plain)) = slot.and_then(|slot| Some((slot, self.plain.get(slot.file)?.as_ref()?)))
+            && let Some((text, time)) = plain.read(line)
+        {
+            let rules = self.rules(Some(slot.file), Some(slot), number);
+            let run = run_of(&mut lines.runs, Arc::clone(&plain.file), number);
+            run.rows.push_line(text.as_bytes(), rules.line_ending);
+            return time.into_iter().for_each(|time| run.times.add(time));
+        }
         let row = match Envelope::decode(line) {
             Ok(row) => row,
             Err(fault) => return lines.problem(at, LineFault::NoRow(fault)),

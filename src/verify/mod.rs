@@ -13,7 +13,7 @@ use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use crate::bundle::{FileIndex, open_input, slots};
+use crate::bundle::{open_input, slots};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
 use crate::format::{FileName, SourceName};
@@ -149,11 +149,7 @@ fn check(
     let look = FirstLook::at(&scan)?;
     let table = look.manifest.as_ref().map(|manifest| manifest.has_chunk_table().then(|| slots(manifest)));
     let slots = table.clone().flatten().unwrap_or_default();
-    let known = Known {
-        manifest: look.manifest.as_ref().map(|manifest| (manifest, FileIndex::new(manifest))),
-        slots: &slots,
-        strict: false,
-    };
+    let known = Known::new(look.manifest.as_ref(), &slots, false);
     let mut audit = Audit::new(name, &known, &look, found);
     audit.check_start(&scan, &look, options);
     // Without a manifest, blocks are found by their flush points.

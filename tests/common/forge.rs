@@ -115,7 +115,9 @@ fn time_of(line: &str) -> Option<Timestamp> {
 }
 
 pub fn deflate(text: &[u8]) -> Vec<u8> {
-    Deflater::new(Level::new(6).unwrap()).deflate(text).unwrap()
+    let mut deflated = Vec::new();
+    Deflater::new(Level::new(6).unwrap()).deflate(text, &mut deflated).unwrap();
+    deflated
 }
 
 /// One gzip member, as `gzip -9` writes it.

@@ -14,7 +14,7 @@ use patchwork_traces::export::{ExportOptions, ExportReport, export};
 use patchwork_traces::format::{ManifestFile, Timestamp};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::restore::{LogSink, restore};
+use patchwork_traces::restore::{LogSink, LogWriter, restore};
 use patchwork_traces::sources::{Dirs, Wanted, discover};
 use patchwork_traces::{Error, Result};
 
@@ -75,24 +75,36 @@ pub fn bundle(home: &Home) -> Vec<u8> {
     try_bundle(home).expect("the home's logs can be bundled").0
 }
 
-/// Restored logs by name, the last one maybe not complete.
+/// Restored logs by name.
 #[derive(Default)]
-struct Restored(Vec<(String, Vec<u8>)>);
+struct Restored(BTreeMap<String, Vec<u8>>);
+
+/// One log in memory.
+struct InMemory(Vec<u8>);
 
 impl LogSink for Restored {
-    fn begin(&mut self, file: &ManifestFile) -> Result<()> {
-        self.0.push((file.relative_path.to_string(), Vec::new()));
+    type Writer = InMemory;
+
+    fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<InMemory> {
+        Ok(InMemory(Vec::new()))
+    }
+
+    fn end(&mut self, _: usize, file: &ManifestFile, log: Vec<u8>) -> Result<()> {
+        assert_eq!(self.0.insert(file.relative_path.to_string(), log), None, "each log ends once");
         Ok(())
     }
+}
+
+impl LogWriter for InMemory {
+    type Done = Vec<u8>;
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.0.last_mut().expect("a log has begun").1.extend_from_slice(bytes);
+        self.0.extend_from_slice(bytes);
         Ok(())
     }
 
-    fn end(&mut self, file: &ManifestFile) -> Result<()> {
-        assert_eq!(self.0.last().expect("a log has begun").0, file.relative_path.as_str());
-        Ok(())
+    fn finish(self) -> Result<Vec<u8>> {
+        Ok(self.0)
     }
 }
 
@@ -106,8 +118,8 @@ pub fn sequential(bundle: &[u8]) -> Result<Bundle<'_>, Error> {
 
 pub fn restore_all(bundle: Bundle<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut restored = Restored::default();
-    restore(bundle, None, &mut restored)?;
-    Ok(restored.0.into_iter().collect())
+    restore(bundle, None, NonZeroUsize::new(2).unwrap(), &mut restored)?;
+    Ok(restored.0)
 }
 
 /// Decompressed text of a bundle.

@@ -13,9 +13,26 @@ pub struct RowLines {
 }
 
 impl RowLines {
+    /// Has room for rows whose envelopes take `bytes` bytes.
+    #[must_use]
+    pub fn with_room_for(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ends: Vec::new() }
+    }
+
+    /// The length of the lines, with what ends them.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends a row of a log with this line ending.
     pub fn push(&mut self, row: &Envelope<'_>, log_ending: LineEnding) {
         let (line, ending) = row_line(row, log_ending);
+        self.push_line(line, ending);
+    }
+
+    /// Appends a line that `ending` ends.
+    pub fn push_line(&mut self, line: &[u8], ending: LineEnding) {
         self.bytes.extend_from_slice(line);
         self.bytes.extend_from_slice(ending.before_line_feed());
         self.bytes.push(b'\n');

@@ -1,0 +1,60 @@
+//! In which order the wanted chunks are read.
+
+use super::Selection;
+use super::slots::Slot;
+
+/// The chunks that are wanted, by their number in the table, and how far they were handed out.
+#[derive(Debug)]
+pub(super) struct Order {
+    chunks: Vec<usize>,
+    next: usize,
+}
+
+impl Order {
+    /// In the order of the stream.
+    pub(super) fn of_stream(slots: &[Slot], selection: &Selection) -> Self {
+        let of_files = selection.of_files(slots.last().map_or(0, |slot| slot.file + 1));
+        let is_wanted = |slot: &Slot| of_files[slot.file] && selection.chunks_in.overlaps(slot.times[0], slot.times[1]);
+        let wanted = |(index, slot): (usize, &Slot)| is_wanted(slot).then_some(index);
+        Self { chunks: slots.iter().enumerate().filter_map(wanted).collect(), next: 0 }
+    }
+
+    /// With the chunks of up to `files` files taking turns, each file's in their order: so several logs are hashed and
+    /// written at once.
+    pub(super) fn taking_turns(slots: &[Slot], selection: &Selection, files: usize) -> Self {
+        let in_stream = Self::of_stream(slots, selection).chunks;
+        let mut waiting = in_stream.chunk_by(|a, b| slots[*a].file == slots[*b].file);
+        let mut open: Vec<_> = waiting.by_ref().take(files).map(<[usize]>::iter).collect();
+        let mut chunks = Vec::with_capacity(in_stream.len());
+        let mut turn = 0;
+        while !open.is_empty() {
+            turn %= open.len();
+            match open[turn].next() {
+                Some(chunk) => {
+                    chunks.push(*chunk);
+                    turn += 1;
+                }
+                None => match waiting.next() {
+                    Some(next) => open[turn] = next.iter(),
+                    None => _ = open.remove(turn),
+                },
+            }
+        }
+        Self { chunks, next: 0 }
+    }
+
+    /// The chunk that comes next.
+    pub(super) fn next(&self) -> Option<usize> {
+        self.chunks.get(self.next).copied()
+    }
+
+    pub(super) fn advance(&mut self) {
+        self.next += 1;
+    }
+
+    /// Has `chunk` and what was to come behind it come again, in the order of the stream.
+    pub(super) fn go_back(&mut self, chunk: usize) {
+        self.next = self.chunks.iter().position(|at| *at == chunk).unwrap_or(self.next);
+        self.chunks[self.next..].sort_unstable();
+    }
+}

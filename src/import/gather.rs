@@ -1,0 +1,95 @@
+//! Reads the lines of logs: one after the other, or those of a whole side on many threads.
+
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::thread;
+
+use super::index::{Lines, SideLines, Telling};
+use super::tally::LONGEST_LINE;
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::TimeKey;
+use crate::lines::{BlockError, Line, LineBlocks, LineError, LineReader, lines_of};
+use crate::pool::{Pool, ThreadDied};
+
+/// How much a thread works on at once.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Reads logs, one after the other. `None` is one without lines. Errors call each by its `subject`.
+pub(super) fn gather<R: Read>(
+    logs: impl Iterator<Item = (Option<R>, String)>,
+    times: &[TimeKey],
+    telling: &Telling,
+    threads: NonZeroUsize,
+) -> Result<SideLines> {
+    let mut side = SideLines::default();
+    for (log, subject) in logs {
+        if let Some(log) = log {
+            gather_log(log, times, telling, threads, &mut side).map_err(|error| error.in_subject(&subject))?;
+        }
+        side.end_log();
+    }
+    Ok(side)
+}
+
+fn gather_log(
+    log: impl Read,
+    times: &[TimeKey],
+    telling: &Telling,
+    threads: NonZeroUsize,
+    side: &mut SideLines,
+) -> Result<()> {
+    let thread_died = |_: ThreadDied| Error::io_unnamed(IoAction::Read, std::io::Error::other("a thread died"));
+    let read = |block: Vec<u8>| {
+        let mut lines = Lines::default();
+        lines_of(&block).for_each(|line| lines.push(line, times, telling));
+        lines
+    };
+    let mut blocks = LineBlocks::new(log, BLOCK_BYTES, LONGEST_LINE);
+    let before = side.len();
+    thread::scope(|scope| {
+        let mut pool = Pool::start(scope, threads, || read);
+        let end = loop {
+            let block = match blocks.next_block() {
+                Ok(Some(block)) => block,
+                Ok(None) => break None,
+                Err(error) => break Some(error),
+            };
+            while !pool.has_room_for(block.len()) {
+                pool.pop().map_err(thread_died)?.map_or(Ok(()), |lines| side.append(lines))?;
+            }
+            let bytes = block.len();
+            pool.push(block, bytes).map_err(thread_died)?;
+        };
+        while let Some(lines) = pool.pop().map_err(thread_died)? {
+            side.append(lines)?;
+        }
+        match end {
+            None => Ok(()),
+            Some(BlockError::Read(error)) => Err(Error::io_unnamed(IoAction::Read, error)),
+            Some(BlockError::TooLong { lines_before }) => {
+                let line = (side.len() - before) as u64 + lines_before + 1;
+                Err(Error::from(ErrorKind::LineTooLong { limit: LONGEST_LINE }).at_line(line))
+            }
+        }
+    })
+}
+
+/// Hands every line of a log to `take`.
+pub(super) fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Result<()>) -> Result<()> {
+    let mut lines = LineReader::new(reader, LONGEST_LINE);
+    for number in 1.. {
+        match next_line(&mut lines, number)? {
+            Some(line) => take(line).map_err(|error| error.at_line(number))?,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// The next line of a log, which is line `number`, from 1.
+pub(super) fn next_line(lines: &mut LineReader<impl Read>, number: u64) -> Result<Option<Line<'_>>> {
+    lines.next_line().map_err(|error| match error {
+        LineError::Read(error) => Error::io_unnamed(IoAction::Read, error),
+        LineError::TooLong => Error::from(ErrorKind::LineTooLong { limit: LONGEST_LINE }).at_line(number),
+    })
+}

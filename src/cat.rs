@@ -4,7 +4,7 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::bundle::{Access, Bundle, ChunkText, Logs, Ordering, Row, Selection, each_chunk, wanted_files};
+use crate::bundle::{Access, Bundle, ChunkText, KEPT_BYTES, Logs, Ordering, Row, Selection, each_chunk, wanted_files};
 use crate::error::{Error, IoAction, Result};
 use crate::format::log::write_row;
 use crate::format::{Manifest, TimeRange, line};
@@ -55,14 +55,23 @@ pub fn cat(bundle: Bundle<'_>, options: &CatOptions, mut out: impl Write, out_na
     let selection = Selection { files: Some(files), chunks_in: options.range };
     let written = |error| Error::io_named(IoAction::Write, out_name, error);
     let mut rows = vec![0; manifest.files.len()];
+    // Memory of pages that were printed.
+    let (used, free) = crossbeam_channel::bounded(options.threads.get());
     // Rows before damage are intact: they are printed before it is reported.
     let mut print = |page: Page| {
         out.write_all(&page.text).map_err(written)?;
         page.rows.iter().for_each(|(file, count)| rows[*file] += count);
+        if page.text.capacity() <= KEPT_BYTES {
+            // There may be enough already.
+            let _ = used.try_send(page.text);
+        }
         page.end
     };
     let access = if manifest.has_chunk_table() {
-        let of_chunk = |logs: &Logs, chunk| Page::of_chunk(logs, chunk, options);
+        let of_chunk = |logs: &Logs, chunk: ChunkText<'_>| {
+            let memory = free.try_recv().unwrap_or_default();
+            Page::of_chunk(logs, chunk, options, memory)
+        };
         each_chunk(bundle, &selection, Ordering::OfBundle, options.threads, of_chunk, &mut print)
     } else {
         print_lines(bundle, &selection, options, &mut print)
@@ -85,7 +94,7 @@ fn print_lines(
     let mut rows = bundle.rows(selection)?;
     let manifest = Arc::clone(rows.manifest());
     loop {
-        let mut page = Page::with_room_for(PAGE_BYTES);
+        let mut page = Page::with_room_for(PAGE_BYTES, Vec::new());
         while page.text.len() < PAGE_BYTES && page.end.is_ok() {
             match rows.next_row() {
                 Ok(Some(row)) => page.push(&row, &manifest, options),
@@ -107,12 +116,15 @@ struct Page {
 }
 
 impl Page {
-    fn with_room_for(bytes: usize) -> Self {
-        Self { text: Vec::with_capacity(bytes), rows: Vec::new(), end: Ok(()) }
+    /// With room for `bytes` bytes, in `memory` that is used again.
+    fn with_room_for(bytes: usize, mut memory: Vec<u8>) -> Self {
+        memory.clear();
+        memory.reserve(bytes);
+        Self { text: memory, rows: Vec::new(), end: Ok(()) }
     }
 
-    fn of_chunk(logs: &Logs, mut chunk: ChunkText, options: &CatOptions) -> Self {
-        let mut page = Self::with_room_for(chunk.bytes());
+    fn of_chunk(logs: &Logs, mut chunk: ChunkText<'_>, options: &CatOptions, memory: Vec<u8>) -> Self {
+        let mut page = Self::with_room_for(chunk.bytes(), memory);
         loop {
             match chunk.next_row(logs) {
                 Ok(Some(row)) => page.push(&row, &logs.manifest, options),

@@ -1,6 +1,7 @@
 //! Gets the chunks of a bundle, from where the table says or from the start. Which of them, and in which order, is for
 //! [`Order`] to say.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::order::Order;
@@ -45,12 +46,12 @@ pub(super) enum Fetched {
 }
 
 impl Fetched {
-    /// The chunk's text, once it is proven. The outer error means that it does not lie where the table says. Only the
-    /// stream itself can tell that from damage.
-    pub(super) fn text(self) -> Result<Result<Vec<u8>, Unread>, GzipFault> {
+    /// The chunk's text, once it is proven; `memory` is used for it. The outer error means that it does not lie where the
+    /// table says. Only the stream itself can tell that from damage.
+    pub(super) fn text(self, memory: &mut Vec<u8>) -> Result<Result<Cow<'_, [u8]>, Unread>, GzipFault> {
         match self {
-            Self::Deflated(block) => block.inflate().map(Ok),
-            Self::Text(text) => Ok(text),
+            Self::Deflated(block) => block.inflate(memory).map(|()| Ok(Cow::Borrowed(memory.as_slice()))),
+            Self::Text(text) => Ok(text.map(Cow::Owned)),
         }
     }
 }
@@ -130,8 +131,8 @@ impl<'r> ChunkReader<'r> {
     pub(super) fn next_text(&mut self) -> Option<(Slot, Result<Vec<u8>, Unread>)> {
         loop {
             let index = self.next_index()?;
-            let text = match self.fetch(index).text() {
-                Ok(text) => text,
+            let text = match self.fetch(index).text(&mut Vec::new()) {
+                Ok(text) => text.map(Cow::into_owned),
                 Err(_) => match self.fall_back(index) {
                     Ok(()) => continue,
                     Err(error) => Err(error.into()),

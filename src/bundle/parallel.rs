@@ -10,6 +10,9 @@ use super::{Access, Bundle, Selection};
 use crate::error::{Error, IoAction, Result};
 use crate::pool::{Pool, ThreadDied};
 
+/// How much memory a thread keeps for the next chunk: for a common one, not for one with a row that fills it.
+pub(crate) const KEPT_BYTES: usize = 4 << 20;
+
 /// In which order chunks are handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ordering {
@@ -29,7 +32,7 @@ pub(crate) fn each_chunk<T: Send>(
     selection: &Selection,
     ordering: Ordering,
     threads: NonZeroUsize,
-    work: impl Fn(&Logs, ChunkText) -> T + Sync,
+    work: impl Fn(&Logs, ChunkText<'_>) -> T + Sync,
     mut take: impl FnMut(T) -> Result<()>,
 ) -> Result<Access> {
     let Bundle { manifest, manifest_crc32, access, input, .. } = bundle;
@@ -40,7 +43,14 @@ pub(crate) fn each_chunk<T: Send>(
     };
     let mut reader = ChunkReader::new(&manifest, manifest_crc32, input, order)?;
     thread::scope(|scope| {
-        let mut pool = Pool::start(scope, threads, || |job: Job| job.run(&logs, &work));
+        let mut pool = Pool::start(scope, threads, || {
+            let (logs, work, mut memory) = (&logs, &work, Vec::new());
+            move |job: Job| {
+                let done = job.run(logs, work, &mut memory);
+                memory.shrink_to(KEPT_BYTES);
+                done
+            }
+        });
         loop {
             let next = reader.next_index();
             let bytes = next.map_or(usize::MAX, |index| weight(&reader, index));
@@ -92,8 +102,8 @@ enum Done<T> {
 }
 
 impl Job {
-    fn run<T>(self, logs: &Logs, work: impl Fn(&Logs, ChunkText) -> T) -> Done<T> {
-        match self.fetched.text() {
+    fn run<T>(self, logs: &Logs, work: impl Fn(&Logs, ChunkText<'_>) -> T, memory: &mut Vec<u8>) -> Done<T> {
+        match self.fetched.text(memory) {
             Ok(read) => Done::Made(work(logs, ChunkText::new(self.slot, read, logs))),
             Err(_) => Done::NotThere(self.index),
         }

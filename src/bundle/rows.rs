@@ -1,5 +1,6 @@
 //! The rows of a bundle, one after the other.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::chunks::ChunkReader;
@@ -109,7 +110,7 @@ impl Rows<'_> {
 struct ChunkRows<'r> {
     reader: ChunkReader<'r>,
     logs: Logs,
-    chunk: Option<ChunkText>,
+    chunk: Option<ChunkText<'static>>,
 }
 
 impl ChunkRows<'_> {
@@ -122,7 +123,7 @@ impl ChunkRows<'_> {
             let Some((slot, text)) = self.reader.next_text() else {
                 return self.reader.check_end().map(|()| None);
             };
-            self.chunk = Some(ChunkText::new(slot, text, &self.logs));
+            self.chunk = Some(ChunkText::new(slot, text.map(Cow::Owned), &self.logs));
         }
         self.chunk.as_mut().map_or(Ok(None), |chunk| chunk.next_row(&self.logs))
     }

@@ -1,5 +1,6 @@
 //! The rows in the text of one chunk.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::chunks::Unread;
@@ -27,9 +28,9 @@ impl Logs {
 }
 
 /// A chunk whose rows are handed out.
-pub(crate) struct ChunkText {
+pub(crate) struct ChunkText<'t> {
     slot: Slot,
-    text: Vec<u8>,
+    text: Cow<'t, [u8]>,
     /// How much of the text was handed out, and how many rows that was.
     next: usize,
     rows: u64,
@@ -37,15 +38,15 @@ pub(crate) struct ChunkText {
     cut: Option<Error>,
 }
 
-impl ChunkText {
-    pub(super) fn new(slot: Slot, read: Result<Vec<u8>, Unread>, logs: &Logs) -> Self {
+impl<'c> ChunkText<'c> {
+    pub(super) fn new(slot: Slot, read: Result<Cow<'c, [u8]>, Unread>, logs: &Logs) -> Self {
         let (text, cut) = match read {
             Ok(text) => (text, None),
             Err(unread) => {
                 let rows_before = memchr::memchr_iter(b'\n', &unread.lines_before).count() as u64;
                 let last = slot.first_row + slot.rows - 1;
                 let error = unread.error.in_file(logs.name(&slot));
-                (unread.lines_before, Some(error.at_rows(last.min(slot.first_row + rows_before), last)))
+                (unread.lines_before.into(), Some(error.at_rows(last.min(slot.first_row + rows_before), last)))
             }
         };
         Self { slot, text, next: 0, rows: 0, cut }

@@ -97,7 +97,7 @@ impl EnvelopeWriter {
     /// that text is JSON, it is the row's entry, and the line has nothing else.
     #[must_use]
     pub(crate) fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
-        std::str::from_utf8(line.strip_prefix(self.prefix.as_bytes())?.strip_suffix(b"}")?).ok()
+        simdutf8::basic::from_utf8(line.strip_prefix(self.prefix.as_bytes())?.strip_suffix(b"}")?).ok()
     }
 
     /// Appends one envelope with its line feed. `entry` is JSON text without line feeds.

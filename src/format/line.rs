@@ -23,7 +23,7 @@ pub struct RowText<'a> {
 /// `times` says where a row of this log has its time; the first key that gives one counts.
 #[must_use]
 pub fn classify<'a>(line: &'a [u8], times: &[TimeKey]) -> Option<RowText<'a>> {
-    if let Ok(text) = std::str::from_utf8(line) {
+    if let Ok(text) = simdutf8::basic::from_utf8(line) {
         return row_text(text, times);
     }
     let text = String::from_utf8_lossy(line);

@@ -92,7 +92,7 @@ impl BlockEncoder {
     /// # Errors
     /// [`ErrorKind::LineTooLong`] and [`ErrorKind::TooManyUnparsed`].
     pub fn encode(&self, block: &[u8]) -> Result<EncodedBlock, BadLine> {
-        let mut encoding = Encoding::new(self);
+        let mut encoding = Encoding::new(self, block.len());
         for line in lines_of(block) {
             encoding.record.lines += 1;
             encoding.push(line).map_err(|kind| BadLine { line: encoding.record.lines, kind })?;
@@ -111,7 +111,8 @@ struct Encoding<'e> {
 }
 
 impl<'e> Encoding<'e> {
-    fn new(encoder: &'e BlockEncoder) -> Self {
+    /// Has room for the rows of a block of `bytes` bytes, with what stands around each.
+    fn new(encoder: &'e BlockEncoder, bytes: usize) -> Self {
         let record = BlockRecord {
             line_ending: encoder.line_ending,
             ends_terminated: true,
@@ -120,7 +121,8 @@ impl<'e> Encoding<'e> {
             row_times: RowTimes::default(),
             unparsed: UnparsedLines::default(),
         };
-        Self { encoder, chunk: RawChunk::default(), chunks: Vec::new(), record }
+        let chunk = RawChunk { bytes: Vec::with_capacity(bytes + bytes / 4), ..RawChunk::default() };
+        Self { encoder, chunk, chunks: Vec::new(), record }
     }
 
     fn push(&mut self, line: Line<'_>) -> Result<(), ErrorKind> {

@@ -7,6 +7,9 @@ use super::member::{FLUSH_MARK, HEADER, LAST_BLOCK, TAIL_BYTES, Trailer};
 use crate::digest::Crc32;
 use crate::error::GzipFault;
 
+/// How much room a block gets before it is read: more than any usual one takes.
+const MOST_AT_ONCE: usize = 4 << 20;
+
 /// One block between two flush points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
@@ -62,7 +65,7 @@ impl BlockIndex {
             return Ok(false);
         }
         let head = Block { compressed, bytes: head_bytes, crc32: head };
-        Ok(fetch_block(input, HEADER.len() as u64, head)?.inflate().is_ok())
+        Ok(fetch_block(input, HEADER.len() as u64, head)?.inflate(&mut Vec::new()).is_ok())
     }
 
     /// Whether the blocks' checksums behind the `head` give the checksum of the whole member.
@@ -105,18 +108,18 @@ pub struct DeflatedBlock {
 }
 
 impl DeflatedBlock {
-    /// Inflates it, and checks its length and checksum.
+    /// Inflates it into `content`, in place of what is there, and checks its length and checksum.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn inflate(&self) -> Result<Vec<u8>, GzipFault> {
+    pub fn inflate(&self, content: &mut Vec<u8>) -> Result<(), GzipFault> {
         if (self.data.len() as u64) < self.block.compressed {
             return Err(GzipFault::Truncated);
         }
-        let content = inflate_block(&self.data, self.block.bytes)?;
-        let (expected, found) = (self.block.crc32, Crc32::of(&content));
+        inflate_block(&self.data, self.block.bytes, content)?;
+        let (expected, found) = (self.block.crc32, Crc32::of(content));
         match found == expected {
-            true => Ok(content),
+            true => Ok(()),
             false => Err(GzipFault::Checksum { expected: expected.0, found: found.0 }),
         }
     }
@@ -124,7 +127,8 @@ impl DeflatedBlock {
 
 fn fetch_block<R: Read + Seek>(input: &mut R, offset: u64, block: Block) -> io::Result<DeflatedBlock> {
     input.seek(SeekFrom::Start(offset))?;
-    let mut data = Vec::new();
+    // The file is at least that long, so this is no promise of memory that a bundle could make.
+    let mut data = Vec::with_capacity(usize::try_from(block.compressed).unwrap_or_default().min(MOST_AT_ONCE));
     input.by_ref().take(block.compressed).read_to_end(&mut data)?;
     Ok(DeflatedBlock { data, block })
 }

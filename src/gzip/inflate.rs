@@ -8,13 +8,13 @@ use crate::error::GzipFault;
 /// The most that deflate can make of one byte.
 const MAX_RATIO: u64 = 1032;
 
-/// Inflates raw deflate data that ends at a flush point and must give exactly `declared` bytes.
+/// Inflates raw deflate data that ends at a flush point and must give exactly `declared` bytes, into `content`, whose
+/// memory is used again.
 ///
 /// Memory grows with what the data really holds, never with what is declared alone.
-pub(super) fn inflate_block(deflated: &[u8], declared: u64) -> Result<Vec<u8>, GzipFault> {
-    let block = inflate_as_far_as_possible(deflated, declared);
-    match block.end {
-        BlockEnd::FlushPoint if block.content.len() as u64 == declared => Ok(block.content),
+pub(super) fn inflate_block(deflated: &[u8], declared: u64, content: &mut Vec<u8>) -> Result<(), GzipFault> {
+    match inflate_into(content, deflated, declared) {
+        BlockEnd::FlushPoint if content.len() as u64 == declared => Ok(()),
         _ => Err(GzipFault::Deflate),
     }
 }
@@ -46,11 +46,18 @@ pub(crate) enum BlockEnd {
 
 /// Inflates raw deflate data as far as it goes, but to no more than `limit` bytes.
 pub(crate) fn inflate_as_far_as_possible(deflated: &[u8], limit: u64) -> InflatedBlock {
+    let mut content = Vec::new();
+    let end = inflate_into(&mut content, deflated, limit);
+    InflatedBlock { content, end }
+}
+
+fn inflate_into(content: &mut Vec<u8>, deflated: &[u8], limit: u64) -> BlockEnd {
     let most = (deflated.len() as u64).saturating_mul(MAX_RATIO);
     let limit = usize::try_from(limit.min(most + 1)).unwrap_or(usize::MAX - 1);
     let mut raw = Decompress::new(false);
     // One byte more than allowed, so that a block that holds more shows it.
-    let mut content = Vec::with_capacity((limit + 1).min(FIRST_BYTES));
+    content.clear();
+    content.reserve((limit + 1).min(FIRST_BYTES));
     let end = loop {
         let (read, length) = (consumed(&raw, deflated), content.len());
         if length > limit {
@@ -59,7 +66,7 @@ pub(crate) fn inflate_as_far_as_possible(deflated: &[u8], limit: u64) -> Inflate
         if length == content.capacity() {
             content.reserve_exact((limit + 1 - length).min(length.max(FIRST_BYTES)));
         }
-        let status = raw.decompress_vec(&deflated[read..], &mut content, FlushDecompress::Sync);
+        let status = raw.decompress_vec(&deflated[read..], content, FlushDecompress::Sync);
         let at = consumed(&raw, deflated) as u64;
         match status {
             Ok(Status::StreamEnd) | Err(_) => break BlockEnd::Damage { at },
@@ -69,7 +76,7 @@ pub(crate) fn inflate_as_far_as_possible(deflated: &[u8], limit: u64) -> Inflate
         }
     };
     content.truncate(limit);
-    InflatedBlock { content, end }
+    end
 }
 
 /// Where in `data`, behind its start, a block may begin that holds text beginning with `beginning`. Every byte is tried

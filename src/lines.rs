@@ -30,6 +30,7 @@ pub enum LineError {
 pub struct LineReader<R> {
     inner: R,
     limit: u64,
+    read_bytes: usize,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -41,7 +42,13 @@ pub struct LineReader<R> {
 impl<R: Read> LineReader<R> {
     /// Reads lines of at most `limit` bytes, line feeds not counted.
     pub fn new(inner: R, limit: u64) -> Self {
-        Self { inner, limit, buffer: Vec::new(), start: 0, end: 0, searched: 0, last: 0..0 }
+        Self { inner, limit, read_bytes: READ_BYTES, buffer: Vec::new(), start: 0, end: 0, searched: 0, last: 0..0 }
+    }
+
+    /// Reads no more than about `bytes` bytes at first: for a reader of which only the first line may be wanted.
+    #[must_use]
+    pub fn beginning_with(self, bytes: usize) -> Self {
+        Self { read_bytes: bytes, ..self }
     }
 
     /// The next line, or `None` at the end.
@@ -85,8 +92,8 @@ impl<R: Read> LineReader<R> {
             self.searched -= self.start;
             self.start = 0;
         }
-        if self.buffer.len() < self.end + READ_BYTES {
-            let doubled = (self.buffer.len() * 2).max(self.end + READ_BYTES);
+        if self.buffer.len() < self.end + self.read_bytes {
+            let doubled = (self.buffer.len() * 2).max(self.end + self.read_bytes);
             self.buffer.resize(doubled, 0);
         }
         let n = read_some(&mut self.inner, &mut self.buffer[self.end..])?;

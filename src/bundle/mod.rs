@@ -207,6 +207,9 @@ struct Head {
     content: Content,
 }
 
+/// How much is read at first: the manifests of small bundles, and little of what follows them.
+const FIRST_BYTES: usize = 16 << 10;
+
 impl Head {
     /// Reads the first line and gives the rest back.
     fn read<'r>(input: impl Read + 'r) -> Result<(Self, Rest<'r>)> {
@@ -223,7 +226,8 @@ impl Head {
         if first != b"{" {
             return Err(no_bundle().into());
         }
-        let mut lines = LineReader::new(Cursor::new(first).chain(stream), MAX_MANIFEST_BYTES);
+        let text = Cursor::new(first).chain(stream);
+        let mut lines = LineReader::new(text, MAX_MANIFEST_BYTES).beginning_with(FIRST_BYTES);
         let mut line = match lines.next_line() {
             Ok(line) => line.map(|line| line.bytes.to_vec()).unwrap_or_default(),
             Err(LineError::Read(error)) => return Err(failed(error)),

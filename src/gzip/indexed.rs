@@ -7,7 +7,7 @@ use super::member::{FLUSH_MARK, HEADER, LAST_BLOCK, TAIL_BYTES, Trailer};
 use crate::digest::Crc32;
 use crate::error::GzipFault;
 
-/// How much room a block gets before it is read: more than any usual one takes.
+/// How much of a block is read at once.
 const MOST_AT_ONCE: usize = 4 << 20;
 
 /// One block between two flush points.
@@ -127,9 +127,21 @@ impl DeflatedBlock {
 
 fn fetch_block<R: Read + Seek>(input: &mut R, offset: u64, block: Block) -> io::Result<DeflatedBlock> {
     input.seek(SeekFrom::Start(offset))?;
-    // The file is at least that long, so this is no promise of memory that a bundle could make.
-    let mut data = Vec::with_capacity(usize::try_from(block.compressed).unwrap_or_default().min(MOST_AT_ONCE));
-    input.by_ref().take(block.compressed).read_to_end(&mut data)?;
+    // All at once, but for a block that is longer than any usual one.
+    let mut data = vec![0; usize::try_from(block.compressed).unwrap_or(usize::MAX).min(MOST_AT_ONCE)];
+    let mut filled = 0;
+    while filled < data.len() {
+        match input.read(&mut data[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    data.truncate(filled);
+    if filled == MOST_AT_ONCE {
+        input.by_ref().take(block.compressed - filled as u64).read_to_end(&mut data)?;
+    }
     Ok(DeflatedBlock { data, block })
 }
 

@@ -1,18 +1,22 @@
 //! How fast the parts are, in bytes a second: `cargo bench`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::num::NonZeroUsize;
 
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use patchwork_traces::bundle::{Bundle, Selection};
+use patchwork_traces::digest::IntegrityHasher;
 use patchwork_traces::export::{ExportOptions, export};
 use patchwork_traces::format::line::classify;
 use patchwork_traces::format::{TimeKey, Timestamp};
 use patchwork_traces::gzip::{Deflater, Level, SequentialReader};
+use patchwork_traces::import::{ImportOptions, SystemClock, import};
+use patchwork_traces::lines::{LineBlocks, lines_of};
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::sources::{Dirs, Wanted, discover};
+use tempfile::TempDir;
 
 fn main() {
     divan::main();
@@ -33,10 +37,16 @@ fn log() -> Vec<u8> {
     (0..20_000).map(row).collect::<String>().into_bytes()
 }
 
-fn bundle() -> Vec<u8> {
+/// A directory of logs with this one in it.
+fn home(log: &[u8]) -> (TempDir, Dirs) {
     let home = tempfile::tempdir().unwrap();
-    std::fs::write(home.path().join("runs.jsonl"), log()).unwrap();
+    std::fs::write(home.path().join("runs.jsonl"), log).unwrap();
     let dirs = Dirs { patchwork: home.path().to_owned(), activity: home.path().join("ide") };
+    (home, dirs)
+}
+
+fn bundle() -> Vec<u8> {
+    let (_home, dirs) = home(&log());
     let options = ExportOptions {
         generator: "bench".to_owned(),
         exported_at: Timestamp::from_millis(0).unwrap(),
@@ -47,6 +57,29 @@ fn bundle() -> Vec<u8> {
     let mut bundle = Vec::new();
     export(&discover(&dirs, &Wanted::default()).unwrap(), &options, &mut bundle, "memory", &NoProgress).unwrap();
     bundle
+}
+
+#[divan::bench]
+fn split_into_lines(bencher: Bencher) {
+    let log = log();
+    bencher.counter(BytesCount::of_slice(&log)).bench(|| {
+        let mut blocks = LineBlocks::new(black_box(&log[..]), 1 << 20, u64::MAX);
+        let mut lines = 0;
+        while let Some(block) = blocks.next_block().unwrap() {
+            lines += lines_of(&block).count();
+        }
+        lines
+    });
+}
+
+#[divan::bench]
+fn hash(bencher: Bencher) {
+    let log = log();
+    bencher.counter(BytesCount::of_slice(&log)).bench(|| {
+        let mut hasher = IntegrityHasher::default();
+        hasher.update(black_box(&log));
+        hasher.finish()
+    });
 }
 
 #[divan::bench]
@@ -74,7 +107,7 @@ fn inflate_from_the_start(bencher: Bencher) {
     let bundle = bundle();
     bencher
         .counter(BytesCount::new(log().len()))
-        .bench(|| std::io::copy(&mut SequentialReader::new(&bundle[..]).take(u64::MAX), &mut std::io::sink()).unwrap());
+        .bench(|| std::io::copy(&mut SequentialReader::new(&bundle[..]), &mut std::io::sink()).unwrap());
 }
 
 #[divan::bench]
@@ -88,5 +121,18 @@ fn read_rows_by_chunks(bencher: Bencher) {
             count += 1;
         }
         count
+    });
+}
+
+/// What a dry run does: restores, proves, and compares each line with a log that lacks every fourth one.
+#[divan::bench]
+fn merge(bencher: Bencher) {
+    let (log, bundle) = (log(), bundle());
+    let three_of_four = log.split_inclusive(|byte| *byte == b'\n').enumerate().filter(|(line, _)| line % 4 != 0);
+    let (_home, dirs) = home(&three_of_four.flat_map(|(_, line)| line).copied().collect::<Vec<_>>());
+    let options = ImportOptions { dry_run: true, ..ImportOptions::default() };
+    bencher.counter(BytesCount::of_slice(&log)).bench(|| {
+        let bundle = Bundle::from_seekable(Cursor::new(&bundle), "bench").unwrap();
+        import(bundle, &dirs, &options, &SystemClock, &NoProgress).unwrap()
     });
 }

@@ -72,7 +72,7 @@ fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress)
         for group in &discovery.groups {
             for open in group.open()? {
                 let (path, id) = (open.path().to_owned(), open.log.id.clone());
-                packer.add_log(id, open.log.times, open, path.display().to_string(), progress)?;
+                packer.add_log(&id, open.log.times, open, &path.display().to_string(), progress)?;
                 paths.push(path);
             }
         }

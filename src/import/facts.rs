@@ -61,6 +61,13 @@ pub(super) struct FactsIter<'f> {
 }
 
 impl FactsIter<'_> {
+    fn unpack_time(&mut self) -> Option<i64> {
+        let later = self.unpack()?;
+        let later = (later >> 1).cast_signed() ^ -(later & 1).cast_signed();
+        self.last_time = self.last_time.wrapping_add(later);
+        Some(self.last_time)
+    }
+
     fn unpack(&mut self) -> Option<u64> {
         let (mut number, mut shift) = (0, 0);
         loop {
@@ -80,15 +87,7 @@ impl Iterator for FactsIter<'_> {
 
     fn next(&mut self) -> Option<Fact> {
         let bits = self.unpack()?;
-        let time = match bits & 1 {
-            0 => None,
-            _ => {
-                let later = self.unpack()?;
-                let later = (later >> 1).cast_signed() ^ -(later & 1).cast_signed();
-                self.last_time = self.last_time.wrapping_add(later);
-                Some(self.last_time)
-            }
-        };
+        let time = if bits & 1 == 1 { Some(self.unpack_time()?) } else { None };
         Some(Fact { time, shape: Shape::from_bits(u32::try_from(bits >> 1).unwrap_or_default()) })
     }
 }

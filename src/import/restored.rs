@@ -117,14 +117,11 @@ impl<'i> LogSink for Intake<'i> {
         let place = self.places.get(&index).copied();
         // Only logs that have a place are restored.
         let (group, target) = place.ok_or_else(|| Error::from(ErrorKind::RestoredDiffers))?;
-        let mut lines = None;
-        let staged = match self.staging {
-            Some(staging) => Some(staging.file(&self.groups[group].targets[target].log.path)?),
-            None => {
-                let telling = self.lines(group)?;
-                lines = telling.map(|telling| (Lines::default(), telling, self.groups[group].times));
-                None
-            }
+        let (staged, lines) = if let Some(staging) = self.staging {
+            (Some(staging.file(&self.groups[group].targets[target].log.path)?), None)
+        } else {
+            let telling = self.lines(group)?;
+            (None, telling.map(|telling| (Lines::default(), telling, self.groups[group].times)))
         };
         let (cutter, counter) = (LineCutter::default(), LineCounter::new(file));
         let integrity = file.integrity().ok_or_else(IntegrityHasher::default);

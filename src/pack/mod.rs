@@ -91,24 +91,24 @@ impl Packer {
     /// `subject`.
     pub(crate) fn add_log(
         &mut self,
-        id: LogId,
+        id: &LogId,
         times: &'static [TimeKey],
         reader: impl Read,
-        subject: String,
+        subject: &str,
         progress: &dyn Progress,
     ) -> Result<()> {
         let file = self.logs.len();
-        self.logs.push(Log { subject: subject.clone(), builder: FileBuilder::new(id.clone()), read: None });
+        self.logs.push(Log { subject: subject.to_owned(), builder: FileBuilder::new(id.clone()), read: None });
         let mut blocks = LineBlocks::new(HashingReader::new(reader), BLOCK_BYTES, MAX_LOG_LINE_BYTES);
         let mut encoder = None;
         loop {
             let block = match blocks.next_block() {
                 Ok(Some(block)) => block,
                 Ok(None) => break,
-                Err(error) => return Err(self.unreadable(file, error).in_subject(&subject)),
+                Err(error) => return Err(self.unreadable(file, error).in_subject(subject)),
             };
             progress.advance(block.len() as u64);
-            let encoder = encoder.get_or_insert_with(|| Arc::new(BlockEncoder::new(&id, times, &block)));
+            let encoder = encoder.get_or_insert_with(|| Arc::new(BlockEncoder::new(id, times, &block)));
             self.push(Job { file, encoder: Arc::clone(encoder), block })?;
         }
         self.logs[file].read = Some(blocks.into_inner().finish());

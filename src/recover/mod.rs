@@ -132,7 +132,7 @@ fn search<R: Read + Seek>(
         while let Some(mut log) = LogReader::next(&mut rows, manifest.as_ref(), &files)? {
             let (id, times) = (log.id(), log.times());
             let subject = id.name.to_string();
-            packer.add_log(id, times, &mut log, subject, &NoProgress)?;
+            packer.add_log(&id, times, &mut log, &subject, &NoProgress)?;
             files.push(log.finish());
         }
         if manifest.is_none() && files.is_empty() {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::bundle::{Access, Bundle, Row, Rows, Selection, wanted_files};
 use crate::error::{Error, IoAction, Result};
 use crate::format::log::write_row;
-use crate::format::{TimeRange, line};
+use crate::format::{Manifest, TimeRange, line};
+use crate::progress::Progress;
 use crate::sources::times_of;
 
 /// Which rows to print, and how.
@@ -36,15 +37,23 @@ pub struct CatReport {
 /// # Errors
 /// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) before
 /// anything is printed. When the bundle is damaged or `out` fails, after the rows before.
-pub fn cat(bundle: Bundle<'_>, options: &CatOptions, out: impl Write, out_name: &str) -> Result<CatReport> {
+pub fn cat(
+    bundle: Bundle<'_>,
+    options: &CatOptions,
+    out: impl Write,
+    out_name: &str,
+    progress: &dyn Progress,
+) -> Result<CatReport> {
     let files = wanted_files(bundle.manifest(), &options.sources, &options.files)
         .map_err(|error| error.in_subject(bundle.name()))?;
     let mut printed = vec![0; bundle.manifest().files.len()];
+    progress.start(bytes_to_read(bundle.manifest(), &files, options.range));
     let mut rows = bundle.rows(&Selection { files: Some(files), chunks_in: options.range })?;
     let mut out = BufWriter::with_capacity(256 << 10, out);
     let written = |error| Error::io_named(IoAction::Write, out_name, error);
     // Rows before damage are intact: they are printed before it is reported.
-    let ended = print_rows(&mut rows, options, &mut printed, |bytes| out.write_all(bytes).map_err(written));
+    let ended = print_rows(&mut rows, options, &mut printed, progress, |bytes| out.write_all(bytes).map_err(written));
+    progress.finish();
     out.flush().map_err(written)?;
     ended.map(|()| CatReport { rows: printed, access: rows.access() })
 }
@@ -53,11 +62,15 @@ fn print_rows(
     rows: &mut Rows<'_>,
     options: &CatOptions,
     printed: &mut [u64],
+    progress: &dyn Progress,
     mut print: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let manifest = Arc::clone(rows.manifest());
+    let cancellation = progress.cancellation();
     let mut text = Vec::new();
     while let Some(row) = rows.next_row()? {
+        cancellation.check()?;
+        progress.advance(row.line.len() as u64 + 1);
         if !is_of_time(&row, options.range) {
             continue;
         }
@@ -72,6 +85,13 @@ fn print_rows(
         print(&text)?;
     }
     Ok(())
+}
+
+/// How much of the bundle's text must be read, if its chunk table says so.
+fn bytes_to_read(manifest: &Manifest, files: &[usize], range: TimeRange) -> Option<u64> {
+    let chunks = files.iter().flat_map(|file| &manifest.files[*file].chunks);
+    let wanted = chunks.filter(|chunk| range.overlaps(chunk.first_time, chunk.last_time));
+    manifest.has_chunk_table().then(|| wanted.map(|chunk| chunk.bytes).sum())
 }
 
 fn is_of_time(row: &Row<'_>, range: TimeRange) -> bool {

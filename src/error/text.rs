@@ -82,6 +82,7 @@ impl ErrorKind {
             Self::OutputNotIntact => "what was written is not whole when it is read back",
             Self::RestoredDiffers => "the restored log does not match the length and SHA-256 in the manifest",
             Self::LockLost => "another program took this lock away while it was held",
+            Self::Cancelled => "this was ended before it was done",
             Self::LogKeepsChanging => "this log changed each time before its new version could be put in its place",
             Self::Io { .. }
             | Self::LogName(_)
@@ -148,6 +149,7 @@ impl ErrorKind {
             Self::Locked { .. } => "try again once Patchwork is idle; if it is not running, remove the lock",
             Self::LockLost => "run the command again",
             Self::LogKeepsChanging => "run the command again, best while Patchwork is idle",
+            Self::Cancelled => "nothing was changed; run the command again",
             Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
             Self::PlacedInPart { cause, .. } => {
                 return format!("{}; then run the command again, and it finishes the work", cause.hint());

@@ -13,6 +13,7 @@ use super::targets::Target;
 use crate::digest::{HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
+use crate::progress::{Progress, Watched};
 use crate::sources::{OpenLog, is_same_file};
 
 /// A target as it was found.
@@ -59,10 +60,10 @@ impl Local {
     }
 
     /// Reads it whole, without keeping its lines.
-    pub(super) fn sum_up(&mut self, target: &Target) -> Result<Summary> {
+    pub(super) fn sum_up(&mut self, target: &Target, progress: &dyn Progress) -> Result<Summary> {
         let mut tally = Tally::default();
         let Some(log) = &mut self.log else { return Ok(Summary { tally, integrity: None }) };
-        let mut reader = HashingReader::new(log);
+        let mut reader = HashingReader::new(Watched::counted(log, progress));
         let read = each_line(&mut reader, |line| {
             tally.push(Shape::of(line, classify(line.bytes, &[]).is_some()));
             Ok(())

@@ -85,7 +85,7 @@ impl<'i> Intake<'i> {
         staging: Option<&'i Staging>,
         progress: &'i dyn Progress,
     ) -> Self {
-        let works = groups.iter().map(|group| Work::new(group, way)).collect();
+        let works = groups.iter().map(|group| Work::new(group, way, progress)).collect();
         let previews = groups.iter().map(|_| Preview { found: None, plan: None }).collect();
         Self { groups, works, staging, previews, places: places(groups).into_iter(), current: None, progress }
     }

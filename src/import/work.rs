@@ -13,6 +13,7 @@ use super::restored::Restored;
 use super::tally::Tally;
 use super::targets::{Group, Target};
 use crate::error::{Error, IoAction, Result};
+use crate::progress::{Progress, Watched};
 use crate::sources::is_same_file;
 
 /// How logs are imported.
@@ -24,10 +25,10 @@ pub(super) struct Way {
 }
 
 /// The logs of one source, as far as they are known.
-#[derive(Debug)]
 pub(super) struct Work<'g> {
     pub(super) group: &'g Group,
     pub(super) way: &'g Way,
+    progress: &'g dyn Progress,
     pub(super) ids: LineIds,
     /// The bundle's logs, of each target that it has.
     pub(super) restored: Vec<Option<Restored>>,
@@ -95,9 +96,14 @@ struct Case<'c> {
 }
 
 impl<'g> Work<'g> {
-    pub(super) fn new(group: &'g Group, way: &'g Way) -> Self {
+    pub(super) fn new(group: &'g Group, way: &'g Way, progress: &'g dyn Progress) -> Self {
         let restored = group.targets.iter().map(|_| None).collect();
-        Self { group, way, ids: LineIds::default(), restored, bundle: None }
+        Self { group, way, progress, ids: LineIds::default(), restored, bundle: None }
+    }
+
+    /// The size of the bundle's logs.
+    pub(super) fn bundled_bytes(&self) -> u64 {
+        self.restored.iter().flatten().map(|restored| restored.integrity.bytes).sum()
     }
 
     /// Whether all logs that the bundle has of it are restored.
@@ -111,7 +117,7 @@ impl<'g> Work<'g> {
         let targets = &self.group.targets;
         let mut locals = targets.iter().map(Local::open).collect::<Result<Vec<_>>>()?;
         let content = if self.way.mode != Mode::Merge {
-            let summaries = locals.iter_mut().zip(targets).map(|(local, target)| local.sum_up(target));
+            let summaries = locals.iter_mut().zip(targets).map(|(local, target)| local.sum_up(target, self.progress));
             Content::Summaries(summaries.collect::<Result<_>>()?)
         } else if locals.iter().all(Local::is_empty) {
             Content::Nothing
@@ -119,7 +125,7 @@ impl<'g> Work<'g> {
             let mut side = Side::default();
             for (local, target) in locals.iter_mut().zip(targets) {
                 side.push(match &mut local.log {
-                    Some(log) => Lines::read(log, self.group.times, &mut self.ids)
+                    Some(log) => Lines::read(Watched::counted(log, self.progress), self.group.times, &mut self.ids)
                         .map_err(|error| error.in_subject(&target.subject()))?,
                     None => Lines::default(),
                 });
@@ -164,7 +170,7 @@ impl<'g> Work<'g> {
                 Some(Restored { lines: Some(lines), .. }) => std::mem::take(lines),
                 Some(Restored { staged: Some(path), .. }) => {
                     let file = fs::File::open(&*path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-                    Lines::read(file, self.group.times, &mut self.ids)?
+                    Lines::read(Watched::counted(file, self.progress), self.group.times, &mut self.ids)?
                 }
                 _ => Lines::default(),
             };

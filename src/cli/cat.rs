@@ -28,11 +28,11 @@ pub struct CatArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     bundle: PathBuf,
 
-    /// Only rows of this source (may be given several times)
+    /// Only rows of this source (repeatable)
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::Sources))]
     source: Vec<String>,
 
-    /// Only rows of this file, such as activity-3100.jsonl (may be given several times)
+    /// Only rows of this file, such as activity-3100.jsonl (repeatable)
     #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(complete::Files))]
     file: Vec<String>,
 

@@ -7,6 +7,7 @@ use clap::CommandFactory;
 use clap_complete::engine::{CompletionCandidate, ValueCompleter};
 use clap_complete::env::CompleteEnv;
 use patchwork_traces::bundle::Bundle;
+use patchwork_traces::format::SourceName;
 use patchwork_traces::sources::CATALOGUE;
 
 use super::Cli;
@@ -33,7 +34,7 @@ pub struct Files;
 impl ValueCompleter for Sources {
     fn complete(&self, current: &std::ffi::OsStr) -> Vec<CompletionCandidate> {
         match named_bundle() {
-            Some(bundle) => starting_with(current, bundle.manifest().sources.iter().map(|source| source.as_str())),
+            Some(bundle) => starting_with(current, bundle.manifest().sources.iter().map(SourceName::as_str)),
             None => starting_with(current, CATALOGUE.iter().map(|source| source.name)),
         }
     }

@@ -34,7 +34,7 @@ pub struct ExportArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 
-    /// Bundle only this source (may be given several times)
+    /// Bundle only this source (repeatable)
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::Sources))]
     source: Vec<String>,
 

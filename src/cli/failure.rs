@@ -1,6 +1,6 @@
 //! How the program ends: the exit codes, and what is printed when it fails.
 
-use std::io;
+use std::io::{self, IsTerminal, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::output::{STDOUT, print_beside};
-use super::term::{BAD, HINT, paint};
+use super::term::{BAD, HINT, WARN, paint};
 use super::text::safe;
 use super::{interrupt, suggest};
 
@@ -184,20 +184,29 @@ impl Failure {
             Self::Error(error) if is_closed_pipe(&error) => return Exit::Done,
             Self::Stdout(error) => (ErrorDetail::from(&Error::io_named(IoAction::Write, STDOUT, error)), Exit::Failed),
             Self::Error(error) if matches!(error.kind(), ErrorKind::Cancelled) => {
-                (interrupted(interrupt::state().map_or("nothing was changed", |state| state.ended)), Exit::Interrupted)
+                let state = interrupt::state().map_or("nothing was changed", |state| state.ended);
+                return report_interrupt(state, json);
             }
             Self::Error(error) => (ErrorDetail::from(&error), exit_of(error.kind())),
             Self::Usage(message, hint) => (ErrorDetail::new(USAGE, message, hint), Exit::Usage),
-            Self::Interrupted(state) => (interrupted(state), Exit::Interrupted),
+            Self::Interrupted(state) => return report_interrupt(state, json),
         };
         detail.print(json);
         exit
     }
 }
 
-fn interrupted(state: &str) -> ErrorDetail {
-    let message = format!("interrupted: {state}");
-    ErrorDetail::new(ErrorKind::Cancelled.code(), message, "run the command again".to_owned())
+/// Says how things are. Who pressed Ctrl-C needs no hint.
+fn report_interrupt(state: &str, json: bool) -> Exit {
+    if json {
+        let hint = "run the command again".to_owned();
+        ErrorDetail::new(ErrorKind::Cancelled.code(), format!("interrupted: {state}"), hint).print(true);
+    } else {
+        // The terminal has put `^C` there.
+        let begin = if stderr().is_terminal() { "\r" } else { "" };
+        print_beside(&format!("{begin}{} {state}\n", paint(WARN, "interrupted:")));
+    }
+    Exit::Interrupted
 }
 
 /// Prints that the program itself made a mistake.

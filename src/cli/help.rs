@@ -12,13 +12,6 @@ pub const STYLES: Styles = Styles::styled()
 
 const HEADER: Style = AnsiColor::Green.on_default().bold();
 
-/// The heading of options that every command has.
-pub const EVERYWHERE: &str = "Options of every command";
-
-/// How `-h` of the program ends.
-pub const MORE: &str =
-    "`patchwork-traces COMMAND --help` teaches a command with examples; `demo` shows them all at work.";
-
 /// An example: what for, and the command line.
 pub type Example = (&'static str, &'static str);
 
@@ -31,8 +24,7 @@ pub struct Teaching {
 
 const EXIT_CODES: (&str, &str) = (
     "Exit codes",
-    "\
-  0    done (also when the reader of the output went away)
+    "  0    done (also when the reader of the output went away)
   1    failed, and nothing was changed
   2    the command line is wrong, and nothing was done
   3    done, but the bundle is damaged or something was left behind
@@ -42,8 +34,7 @@ const EXIT_CODES: (&str, &str) = (
 
 const ENVIRONMENT: (&str, &str) = (
     "Environment",
-    "\
-  PATCHWORK_HOME      Patchwork's directory [default: ~/.patchwork]
+    "  PATCHWORK_HOME      Patchwork's directory [default: ~/.patchwork]
   CLAUDE_CONFIG_DIR   activity logs are in its directory `ide` [default: ~/.claude]
   SOURCE_DATE_EPOCH   the time that a bundle names, in seconds since 1970
   TZ                  the time zone of times in text
@@ -74,7 +65,7 @@ pub const EXPORT: Teaching = Teaching {
         ("Only some sources", "patchwork-traces export --source runs --source activity -o runs.jsonl.gz"),
         (
             "Keep the digest, which proves the bundle later",
-            "patchwork-traces export -o traces.jsonl.gz --json | jq -r .digest > traces.digest",
+            "patchwork-traces export -o traces.jsonl.gz --json | jq -r .digest > digest",
         ),
         (
             "Every night, silently unless something is wrong",
@@ -92,15 +83,11 @@ pub const IMPORT: Teaching = Teaching {
             "Have the logs exactly as they were; the local ones become backups",
             "patchwork-traces import traces.jsonl.gz --mode overwrite",
         ),
-        (
-            "Into other directories",
-            "patchwork-traces import traces.jsonl.gz --patchwork-dir logs --activity-dir logs/ide",
-        ),
+        ("Into other directories", "patchwork-traces import traces.jsonl.gz --patchwork-dir p --activity-dir a"),
     ],
     sections: &[(
         "What the table says",
-        "\
-  NEW            lines of the bundle that the log gets
+        "  NEW            lines of the bundle that the log gets
   ALREADY THERE  lines of the bundle that this machine has already
   KEPT           lines that the log had and keeps
   SIZE           the log's size afterwards",
@@ -112,9 +99,9 @@ pub const VERIFY: Teaching = Teaching {
         ("Everything that is wrong with a bundle", "patchwork-traces verify traces.jsonl.gz"),
         (
             "Also whether it is the one whose digest was kept",
-            "patchwork-traces verify traces.jsonl.gz --expect $(cat traces.digest)",
+            "patchwork-traces verify traces.jsonl.gz --expect $(cat digest)",
         ),
-        ("Many, in a script", "patchwork-traces verify --quiet backups/*.jsonl.gz || echo 'look at the backups'"),
+        ("Many, in a script", "patchwork-traces verify --quiet backups/*.jsonl.gz || echo look there"),
         ("A copy on another machine", "ssh backup cat traces.jsonl.gz | patchwork-traces verify -"),
     ],
     sections: &[],
@@ -123,10 +110,7 @@ pub const VERIFY: Teaching = Teaching {
 pub const INSPECT: Teaching = Teaching {
     examples: &[
         ("What is in a bundle, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
-        (
-            "Rows of each log",
-            "patchwork-traces inspect traces.jsonl.gz --json | jq -r '.files[] | \"\\(.file) \\(.rows)\"'",
-        ),
+        ("Rows of each log", "patchwork-traces inspect traces.jsonl.gz --json | jq '.files[] | {file, rows}'"),
         ("Times of another zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],
     sections: &[],
@@ -137,7 +121,7 @@ pub const CAT: Teaching = Teaching {
         ("All rows of a source", "patchwork-traces cat traces.jsonl.gz --source decision_traces"),
         ("The last week of a log", "patchwork-traces cat traces.jsonl.gz --file activity-3100.jsonl --since 7d"),
         ("One day, in your time zone", "patchwork-traces cat traces.jsonl.gz --since 2026-05-22 --until 2026-05-22"),
-        ("Failed runs", "patchwork-traces cat traces.jsonl.gz --source runs | jq -c 'select(.status == \"error\")'"),
+        ("Recipes that were run", "patchwork-traces cat traces.jsonl.gz --source runs | jq .recipeName"),
         ("With source and file of each row", "patchwork-traces cat traces.jsonl.gz --envelope"),
     ],
     sections: &[],

@@ -41,7 +41,7 @@ pub struct ImportArgs {
     #[arg(long)]
     dry_run: bool,
 
-    /// Import only this source (may be given several times)
+    /// Import only this source (repeatable)
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::Sources))]
     source: Vec<String>,
 

@@ -185,7 +185,7 @@ fn files_table(inspection: &Inspection, width: usize, zone: &TimeZone) -> String
     ];
     let text = table(&columns, &layouts, width);
     let times = files.iter().flat_map(|file| [file.first_time, file.last_time]).flatten().next();
-    text + &times.map(|time| format!("times are of {}\n", zone::name(zone, time))).unwrap_or_default()
+    text + &times.map(|time| format!("times in {}\n", zone::name(zone, time))).unwrap_or_default()
 }
 
 /// The most ranges of lines that are listed for one file.

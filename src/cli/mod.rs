@@ -44,19 +44,19 @@ use term::When;
 /// Bundle, restore, verify and search the trace logs of Patchwork OS
 #[derive(Debug, Parser)]
 #[command(name = "patchwork-traces", version, arg_required_else_help = true, styles = help::STYLES)]
-#[command(subcommand_help_heading = "Commands", after_help = help::MORE, after_long_help = help::long(&help::PROGRAM))]
+#[command(subcommand_help_heading = "Commands", after_long_help = help::long(&help::PROGRAM))]
 pub struct Cli {
-    /// Print one JSON object instead of text for people, also for errors
-    #[arg(long, global = true, help_heading = help::EVERYWHERE)]
+    /// Print one JSON object instead of text, also for errors
+    #[arg(long, global = true, display_order = 900)]
     json: bool,
 
     /// Print only what was asked for and what went wrong
-    #[arg(short, long, global = true, help_heading = help::EVERYWHERE)]
+    #[arg(short, long, global = true, display_order = 901)]
     quiet: bool,
 
     /// When to use colour
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, hide_possible_values = true)]
-    #[arg(help = "When to use colour: auto, always or never", help_heading = help::EVERYWHERE)]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, display_order = 902)]
+    #[arg(help = "When to use colour: auto, always or never", hide_possible_values = true, hide_default_value = true)]
     color: When,
 
     #[command(subcommand)]

@@ -47,7 +47,9 @@ impl Output {
     /// Prints what is worth knowing beside the result. JSON has it in itself.
     pub fn notes(self, notes: &[String]) {
         if !self.json && !self.quiet {
-            notes.iter().for_each(|note| print_beside(&format!("{} {}\n", paint(HINT, "note:"), safe(note))));
+            for note in notes {
+                print_beside(&format!("{} {}\n", paint(HINT, "note:"), safe(note)));
+            }
         }
     }
 }

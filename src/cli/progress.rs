@@ -52,7 +52,7 @@ pub struct Bar {
     is_wanted: bool,
     began: Instant,
     stage: Mutex<Stage>,
-    bar: Mutex<Option<ProgressBar>>,
+    drawing: Mutex<Option<ProgressBar>>,
     /// Bytes of which the bar has not heard yet.
     pending: AtomicU64,
 }
@@ -69,8 +69,8 @@ impl Bar {
     }
 
     fn when(is_wanted: bool) -> Self {
-        let (stage, bar) = (Mutex::new(Stage::Reading), Mutex::new(None));
-        Self { is_wanted, began: Instant::now(), stage, bar, pending: AtomicU64::new(0) }
+        let (stage, drawing) = (Mutex::new(Stage::Reading), Mutex::new(None));
+        Self { is_wanted, began: Instant::now(), stage, drawing, pending: AtomicU64::new(0) }
     }
 }
 
@@ -93,7 +93,7 @@ impl Progress for Bar {
         bar.set_prefix(label(*locked(&self.stage)));
         let wait = PATIENCE.saturating_sub(self.began.elapsed());
         *locked(&DRAWN) = Some(bar.clone());
-        *locked(&self.bar) = Some(bar.clone());
+        *locked(&self.drawing) = Some(bar.clone());
         thread::spawn(move || {
             thread::sleep(wait);
             // Under this lock nobody finishes it meanwhile.
@@ -108,7 +108,7 @@ impl Progress for Bar {
     fn advance(&self, bytes: u64) {
         if self.is_wanted && self.pending.fetch_add(bytes, Ordering::Relaxed) + bytes >= STEP {
             let bytes = self.pending.swap(0, Ordering::Relaxed);
-            if let Some(bar) = &*locked(&self.bar) {
+            if let Some(bar) = &*locked(&self.drawing) {
                 bar.inc(bytes);
             }
         }
@@ -116,7 +116,7 @@ impl Progress for Bar {
 
     fn finish(&self) {
         self.pending.store(0, Ordering::Relaxed);
-        if let Some(bar) = locked(&self.bar).take() {
+        if let Some(bar) = locked(&self.drawing).take() {
             let mut drawn = locked(&DRAWN);
             bar.finish_and_clear();
             *drawn = None;
@@ -160,7 +160,7 @@ fn style(has_total: bool) -> ProgressStyle {
     style
         .with_key("done", |state: &ProgressState, out: &mut dyn Write| _ = out.write_str(&size(state.pos())))
         .with_key("all", |state: &ProgressState, out: &mut dyn Write| {
-            _ = out.write_str(&size(state.len().unwrap_or(0)))
+            _ = out.write_str(&size(state.len().unwrap_or(0)));
         })
         .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
             // Bytes a second are whole and positive.

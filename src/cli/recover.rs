@@ -8,7 +8,7 @@ use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::publish::Target;
 use patchwork_traces::recover::{
-    FileRecovery, ManifestState, RecoverOptions, RecoverReport, recover_file, recover_stream,
+    FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -22,9 +22,9 @@ use super::term::{self, STRONG, paint};
 use super::text::{count, counted, logs, rows, safe};
 use super::{help, is_dash, one_per_core, time};
 
-/// Make a new, valid bundle of every row of a damaged one that is provably intact
+/// Save what is left of a damaged bundle in a new one
 ///
-/// The damaged bundle is left as it is. What is missing is said, and gives exit code 3.
+/// Every row that is provably intact becomes part of a new, valid bundle. The damaged bundle is left as it is. What is missing is said, and gives exit code 3.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::RECOVER))]
 pub struct RecoverArgs {
@@ -173,16 +173,38 @@ fn state(file: &FileRecovery) -> &'static str {
     }
 }
 
+/// How many places of one log are listed.
+const MOST_PLACES: usize = 10;
+
 fn missing_text(file: &FileRecovery) -> String {
-    let mut text = String::new();
-    for missing in &file.missing {
-        let (rows, lines) = (range(missing.rows), range(missing.lines));
-        text += &format!("missing of {}: rows {rows}, on lines {lines} of the log\n", file.name);
+    let places = places(&file.missing);
+    let mut lines: Vec<_> = places
+        .iter()
+        .map(|place| format!("rows {}, on lines {} of the log", range(place.rows), range(place.lines)))
+        .collect();
+    let after = |after: &u64| format!("nobody knows how much, behind recovered row {}", count(*after));
+    lines.extend(file.gaps_after.iter().map(after));
+    let more = lines.len().saturating_sub(MOST_PLACES);
+    lines.truncate(MOST_PLACES);
+    if more > 0 {
+        lines.push(format!("{} (--json has all)", counted(more as u64, "more place", "more places")));
     }
-    for after in &file.gaps_after {
-        text += &format!("missing of {}: nobody knows how much, behind recovered row {}\n", file.name, count(*after));
+    lines.iter().fold(String::new(), |text, line| text + &format!("missing of {}: {line}\n", file.name))
+}
+
+/// What is missing, rows that follow each other together: lines that are no rows may lie between them.
+fn places(missing: &[Missing]) -> Vec<Missing> {
+    let mut places: Vec<Missing> = Vec::new();
+    for next in missing {
+        match places.last_mut() {
+            Some(last) if last.rows.1 + 1 == next.rows.0 => {
+                last.rows.1 = next.rows.1;
+                last.lines.1 = next.lines.1;
+            }
+            _ => places.push(*next),
+        }
     }
-    text
+    places
 }
 
 fn range((first, last): (u64, u64)) -> String {

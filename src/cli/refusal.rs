@@ -1,8 +1,9 @@
 //! Command lines that are refused, in this program's words.
 
-use clap::Error;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Error};
 
+use super::Cli;
 use super::failure::{Exit, Failure};
 use super::output::{print, print_beside};
 
@@ -31,37 +32,41 @@ fn failure(error: &Error) -> Failure {
 fn refusal(error: &Error) -> (String, String) {
     let argument = first(error, ContextKind::InvalidArg);
     let value = first(error, ContextKind::InvalidValue);
-    let help = format!("`{} --help` says more", command(error));
+    let help = |verb: &str| format!("`{} --help` {verb}", command());
+    let more = help("says more");
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let name = first(error, ContextKind::InvalidSubcommand);
-            (format!("there is no command '{name}'"), meant(error, ContextKind::SuggestedSubcommand).unwrap_or(help))
+            (
+                format!("there is no command '{name}'"),
+                meant(error, ContextKind::SuggestedSubcommand).unwrap_or_else(|| help("lists them")),
+            )
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
-            let hint = meant(error, ContextKind::SuggestedArg).unwrap_or(help);
+            let hint = meant(error, ContextKind::SuggestedArg).unwrap_or_else(|| help("lists them"));
             (format!("there is no option '{argument}' here"), hint)
         }
-        ErrorKind::UnknownArgument => (format!("'{argument}' is one argument too many"), help),
+        ErrorKind::UnknownArgument => (format!("'{argument}' is one argument too many"), more),
         ErrorKind::InvalidValue if value.is_empty() => {
-            (format!("'{argument}' needs a value"), one_of(error).unwrap_or(help))
+            (format!("'{argument}' needs a value"), one_of(error).unwrap_or(more))
         }
         ErrorKind::InvalidValue => {
             let hint = meant(error, ContextKind::SuggestedValue).or_else(|| one_of(error));
-            (format!("'{value}' cannot stand for '{argument}'"), hint.unwrap_or(help))
+            (format!("'{value}' cannot stand for '{argument}'"), hint.unwrap_or(more))
         }
         ErrorKind::ValueValidation => {
             let reason = std::error::Error::source(error).map(ToString::to_string);
-            (format!("'{value}' cannot stand for '{argument}'"), reason.unwrap_or(help))
+            (format!("'{value}' cannot stand for '{argument}'"), reason.unwrap_or(more))
         }
         ErrorKind::MissingRequiredArgument => {
             let missing = all(error, ContextKind::InvalidArg).join(" and ");
-            (format!("{missing} is missing"), usage(error).unwrap_or(help))
+            (format!("{missing} is missing"), usage(error).unwrap_or(more))
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            ("no command was named".to_owned(), help)
+            ("no command was named".to_owned(), more)
         }
-        ErrorKind::ArgumentConflict => (conflict(error, &argument), help),
-        _ => (plain(error), help),
+        ErrorKind::ArgumentConflict => (conflict(error, &argument), more),
+        _ => (plain(error), more),
     }
 }
 
@@ -104,12 +109,14 @@ fn usage(error: &Error) -> Option<String> {
     }
 }
 
-/// `patchwork-traces cat`: the words of the usage before its first argument.
-fn command(error: &Error) -> String {
-    let usage = usage(error).unwrap_or_default();
-    let words = usage.split_whitespace().skip(1);
-    let command: Vec<_> = words.take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
-    if command.is_empty() { env!("CARGO_PKG_NAME").to_owned() } else { command.join(" ") }
+/// `patchwork-traces cat`: the command that was meant, as far as it can be told.
+fn command() -> String {
+    let program = Cli::command();
+    let named = std::env::args_os()
+        .skip(1)
+        .filter_map(|argument| argument.into_string().ok())
+        .find(|argument| program.find_subcommand(argument).is_some());
+    [Some(env!("CARGO_PKG_NAME").to_owned()), named].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// What clap says, on one line.

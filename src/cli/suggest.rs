@@ -40,7 +40,7 @@ mod tests {
             ("decision", Some("decision_traces")),
             ("decison_traces", Some("decision_traces")),
             ("Activty", Some("activity")),
-            ("commits", None),
+            ("commits", Some("commit_issue_links")),
             ("xyz", None),
             ("", None),
         ] {

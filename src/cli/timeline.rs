@@ -135,10 +135,13 @@ impl Picture {
         let Timetable { start, step_ms, columns, .. } = self.timetable;
         let ticks = ticks(start, step_ms, columns, self.wide, &self.zone);
         let mut line = vec![self.pen.line; columns * self.wide];
+        line.first_mut().into_iter().for_each(|first| *first = self.pen.corner);
         let mut labels = " ".repeat(self.names + 1);
         for Tick { column, label } in &ticks {
             let at = column * self.wide;
-            line[at] = if at == 0 { self.pen.corner } else { self.pen.tick };
+            if at > 0 {
+                line[at] = self.pen.tick;
+            }
             labels += &" ".repeat((self.names + 1 + at).saturating_sub(labels.len()));
             labels += label;
         }

@@ -21,7 +21,7 @@ use super::term::{BAD, GOOD, HINT, STRONG, WARN, paint};
 use super::text::{counted, logs, rows, safe};
 use super::{help, interrupt, is_dash, one_per_core, threads};
 
-/// Say whether bundles are whole, and everything that is wrong with them
+/// Say whether bundles are whole, and all that is wrong with them
 ///
 /// Checks the container, the manifest, every row, every log's length and SHA-256, and the chunk table.
 #[derive(Debug, Args)]
@@ -209,8 +209,11 @@ fn report_text(path: &Path, report: &VerifyReport) -> String {
     let (verdict, style, rest) = verdict_text(report);
     let digest =
         report.digest.map(|digest| format!("  digest  {digest}{}\n", expected_text(report))).unwrap_or_default();
-    let next = match report.verdict == Verdict::Damaged && !is_dash(path) {
-        true => format!("  next    `patchwork-traces recover {name} -o FILE` saves what is left\n"),
+    let next = match report.verdict == Verdict::Damaged {
+        true => format!(
+            "  next    `patchwork-traces recover {} -o FILE` saves what is left\n",
+            safe(&path.display().to_string())
+        ),
         false => String::new(),
     };
     format!("{}: {}{rest}\n{digest}{next}", paint(STRONG, &name), paint(style, verdict))

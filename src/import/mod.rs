@@ -135,7 +135,7 @@ impl Import<'_> {
         let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
         self.progress.finish();
         self.progress.stage(Stage::Merging);
-        let (here, bundled) = (local_bytes(self.groups), works.iter().map(|work| work.bundled_bytes()).sum::<u64>());
+        let (here, bundled) = (local_bytes(self.groups), works.iter().map(work::Work::bundled_bytes).sum::<u64>());
         let is_compared = self.way.mode == Mode::Merge && here > 0;
         self.progress.start(Some(if is_compared { here + bundled } else { here }));
         let files = lock::with_locks(locks, self.clock, &cancellation, |locks| {

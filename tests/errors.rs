@@ -120,3 +120,29 @@ fn every_kind_says_what_happened_and_what_to_do_next() {
     );
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn codes_are_sorted_and_each_is_there_once() {
+    assert!(ErrorKind::CODES.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn a_place_has_all_its_parts() {
+    let error = Error::from(ErrorKind::ChunkMismatch).in_subject("b.gz").in_file("runs.jsonl");
+    let error = error.at_rows(3, 9).at_line(12).at_byte(4096);
+    let expected =
+        "b.gz: runs.jsonl, rows 3 to 9, line 12, byte 4096: the content is not what the manifest recorded for it";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn what_interrupts_a_half_done_import_is_done_first() {
+    let hint = |cause: ErrorKind| {
+        Error::from(ErrorKind::PlacedInPart { placed: Vec::new(), all: 3, cause: cause.into() }).hint()
+    };
+    assert_eq!(hint(ErrorKind::LockLost), "run the command again, and it finishes the work");
+    let full = ErrorKind::Io { action: IoAction::Write, source: io::ErrorKind::StorageFull.into() };
+    let expected =
+        "free some space, or name a file on another disk; then run the command again, and it finishes the work";
+    assert_eq!(hint(full), expected);
+}

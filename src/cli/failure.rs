@@ -173,7 +173,7 @@ fn hint(error: &Error) -> String {
         }
         _ => None,
     };
-    meant.map_or_else(|| error.hint(), |meant| format!("did you mean {meant:?}?"))
+    meant.map_or_else(|| error.hint(), |meant| format!("did you mean \"{meant}\"?"))
 }
 
 impl Failure {

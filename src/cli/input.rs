@@ -11,7 +11,7 @@ use super::stdin::stdin;
 /// Opens the bundle at `path`, or on standard input.
 pub fn open(path: &Path) -> patchwork_traces::Result<Bundle<'static>> {
     match is_dash(path) {
-        true => Bundle::from_stream(stdin(), STDIN),
+        true => Bundle::from_stream(stdin()?, STDIN),
         false => Bundle::open(path),
     }
 }

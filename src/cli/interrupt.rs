@@ -60,7 +60,7 @@ fn install() {
     let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
     // Without them the program still works.
     let Ok(mut signals) = signal_hook::iterator::Signals::new(signals) else { return };
-    thread::spawn(move || signals.forever().for_each(|_| on_signal()));
+    let _ = thread::Builder::new().spawn(move || signals.forever().for_each(|_| on_signal()));
 }
 
 /// The signals that this process ignores, one bit each.
@@ -89,7 +89,7 @@ fn on_signal() {
         std::process::exit(i32::from(exit as u8));
     }
     cancellation().cancel();
-    thread::spawn(move || {
+    let _ = thread::Builder::new().spawn(move || {
         thread::sleep(PATIENCE);
         if !state.json {
             print_beside(&format!("{} ending; once more ends it at once\n", paint(HINT, "note:")));

@@ -46,7 +46,8 @@ fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
 fn page(command: Command, teaching: &Teaching) -> std::io::Result<Vec<u8>> {
     let has_commands = command.has_subcommands();
     let source = format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    let man = Man::new(command).source(source).manual("Patchwork OS traces");
+    // Without a date the source would stand in its place.
+    let man = Man::new(command).date(" ").source(source).manual("Patchwork OS traces");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;

@@ -28,3 +28,27 @@ fn place(mistake: &PanicHookInfo<'_>) -> String {
     let place = mistake.location().map(|at| format!("{}:{}", at.file(), at.line()));
     format!("{} {}", env!("CARGO_PKG_VERSION"), place.unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{catch_unwind, set_hook, take_hook};
+    use std::sync::mpsc::channel;
+
+    use super::{place, what};
+
+    #[test]
+    fn a_mistake_is_told_in_one_line_with_its_place() {
+        let (sender, told) = channel();
+        let usual = take_hook();
+        set_hook(Box::new(move |mistake| _ = sender.send((what(mistake), place(mistake)))));
+        let number = std::hint::black_box(3);
+        for mistake in [|| panic!("plain"), || panic!("number {}", std::hint::black_box(3))] {
+            assert!(catch_unwind(mistake).is_err());
+        }
+        set_hook(usual);
+        let (plain, at) = told.recv().unwrap_or_default();
+        assert_eq!(plain, "plain");
+        assert!(at.starts_with(env!("CARGO_PKG_VERSION")) && at.contains("mistake.rs:"), "{at}");
+        assert_eq!(told.recv().unwrap_or_default().0, format!("number {number}"));
+    }
+}

@@ -94,7 +94,8 @@ impl Progress for Bar {
         let wait = PATIENCE.saturating_sub(self.began.elapsed());
         *locked(&DRAWN) = Some(bar.clone());
         *locked(&self.drawing) = Some(bar.clone());
-        thread::spawn(move || {
+        // Without this thread there is no bar, and the work is done all the same.
+        let _ = thread::Builder::new().spawn(move || {
             thread::sleep(wait);
             // Under this lock nobody finishes it meanwhile.
             let drawn = locked(&DRAWN);
@@ -148,10 +149,7 @@ fn style(has_total: bool) -> ProgressStyle {
     let color = if has_color_on_stderr() { ".cyan" } else { "" };
     // What stands beside the bar takes 55 columns.
     let bar = term::width_of_stderr().saturating_sub(55).clamp(5, 40);
-    let template = match has_total {
-        true => format!("{{prefix:8}} {{bar:{bar}{color}}} {{done:>8}} of {{all}}  {{rate}}  {{left}}"),
-        false => format!("{{prefix:8}} {{spinner{color}}} {{done}}  {{rate}}  {{elapsed}}"),
-    };
+    let template = template(has_total, bar, color);
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let style = match has_unicode() {
         true => style.progress_chars("━╸ "),
@@ -176,6 +174,13 @@ fn style(has_total: bool) -> ProgressStyle {
         })
 }
 
+fn template(has_total: bool, bar: usize, color: &str) -> String {
+    match has_total {
+        true => format!("{{prefix:8}} {{bar:{bar}{color}}} {{done:>8}} of {{all}}  {{rate}}  {{left}}"),
+        false => format!("{{prefix:8}} {{spinner{color}}} {{done}}  {{rate}}  {{elapsed}}"),
+    }
+}
+
 /// `12 s`, `3 min 05 s`, `2 h 10 min`.
 fn duration(time: Duration) -> String {
     match time.as_secs() {
@@ -187,7 +192,14 @@ fn duration(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Duration, duration};
+    use super::{Duration, ProgressStyle, duration, template};
+
+    #[test]
+    fn the_templates_are_understood() {
+        for (has_total, color) in [(true, ".cyan"), (true, ""), (false, ".cyan"), (false, "")] {
+            assert!(ProgressStyle::with_template(&template(has_total, 20, color)).is_ok());
+        }
+    }
 
     #[test]
     fn durations_are_short() {

@@ -111,7 +111,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> Outcome {
     };
     let bar = Bar::new(output);
     let report = match is_dash(&args.bundle) {
-        true => recover_stream(stdin(), STDIN, &options, &target, &bar)?,
+        true => recover_stream(stdin()?, STDIN, &options, &target, &bar)?,
         false => recover_file(&args.bundle, &options, &target, &bar)?,
     };
     let notes = notes(&report);

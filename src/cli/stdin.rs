@@ -5,10 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use patchwork_traces::error::IoAction;
 use patchwork_traces::progress::Cancellation;
 use patchwork_traces::{Error, ErrorKind};
 
 use super::interrupt;
+use super::output::STDIN;
 
 /// How much is read at a time.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -24,9 +26,12 @@ pub struct Stdin {
 }
 
 /// Starts reading.
-pub fn stdin() -> Stdin {
+///
+/// # Errors
+/// When the system gives no thread for it.
+pub fn stdin() -> patchwork_traces::Result<Stdin> {
     let (sender, blocks) = bounded(2);
-    thread::spawn(move || {
+    let reading = thread::Builder::new().spawn(move || {
         let mut stdin = io::stdin().lock();
         loop {
             let mut block = Vec::with_capacity(BUFFER_BYTES);
@@ -38,7 +43,8 @@ pub fn stdin() -> Stdin {
             }
         }
     });
-    Stdin { blocks, block: Cursor::default(), cancellation: interrupt::cancellation() }
+    reading.map_err(|error| Error::io_named(IoAction::Read, STDIN, error))?;
+    Ok(Stdin { blocks, block: Cursor::default(), cancellation: interrupt::cancellation() })
 }
 
 impl Read for Stdin {

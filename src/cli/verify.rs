@@ -149,7 +149,7 @@ fn check(
     let checked = match is_dash(path) {
         true => {
             bar.start(None);
-            verify(stdin(), STDIN, options, &bar, found)
+            stdin().and_then(|stdin| verify(stdin, STDIN, options, &bar, found))
         }
         false => verify_file(path, options, &bar, found),
     };

@@ -1,5 +1,5 @@
 //! An operation that is cancelled, at whatever moment, fails as for any other reason: nothing that it began is left.
-#![allow(clippy::unwrap_used, clippy::format_collect)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::format_collect)]
 
 mod common;
 

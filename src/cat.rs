@@ -9,6 +9,7 @@ use crate::error::{Error, IoAction, Result};
 use crate::format::log::write_row;
 use crate::format::{Manifest, TimeRange, line};
 use crate::pool::all_cores;
+use crate::progress::Progress;
 use crate::sources::times_of;
 
 /// Which rows to print, and how.
@@ -49,16 +50,26 @@ pub struct CatReport {
 /// # Errors
 /// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) before
 /// anything is printed. When the bundle is damaged or `out` fails, after the rows before.
-pub fn cat(bundle: Bundle<'_>, options: &CatOptions, mut out: impl Write, out_name: &str) -> Result<CatReport> {
+pub fn cat(
+    bundle: Bundle<'_>,
+    options: &CatOptions,
+    mut out: impl Write,
+    out_name: &str,
+    progress: &dyn Progress,
+) -> Result<CatReport> {
     let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
     let files = wanted_files(&manifest, &options.sources, &options.files).map_err(|error| error.in_subject(&name))?;
+    progress.start(bytes_to_read(&manifest, &files, options.range));
     let selection = Selection { files: Some(files), chunks_in: options.range };
+    let cancellation = progress.cancellation();
     let written = |error| Error::io_named(IoAction::Write, out_name, error);
     let mut rows = vec![0; manifest.files.len()];
     // Memory of pages that were printed.
     let (used, free) = crossbeam_channel::bounded(options.threads.get());
     // Rows before damage are intact: they are printed before it is reported.
     let mut print = |page: Page| {
+        cancellation.check()?;
+        progress.advance(page.read);
         out.write_all(&page.text).map_err(written)?;
         page.rows.iter().for_each(|(file, count)| rows[*file] += count);
         if page.text.capacity() <= KEPT_BYTES {
@@ -76,6 +87,7 @@ pub fn cat(bundle: Bundle<'_>, options: &CatOptions, mut out: impl Write, out_na
     } else {
         print_lines(bundle, &selection, options, &mut print)
     };
+    progress.finish();
     let access = access.map_err(|error| error.in_subject(&name));
     out.flush().map_err(written)?;
     access.map(|access| CatReport { rows, access })
@@ -111,6 +123,8 @@ struct Page {
     text: Vec<u8>,
     /// How many there are, of each file.
     rows: Vec<(usize, u64)>,
+    /// Bytes of the envelopes that were read for it.
+    read: u64,
     /// What comes behind them, if that is damage.
     end: Result<()>,
 }
@@ -120,7 +134,7 @@ impl Page {
     fn with_room_for(bytes: usize, mut memory: Vec<u8>) -> Self {
         memory.clear();
         memory.reserve(bytes);
-        Self { text: memory, rows: Vec::new(), end: Ok(()) }
+        Self { text: memory, rows: Vec::new(), read: 0, end: Ok(()) }
     }
 
     fn of_chunk(logs: &Logs, mut chunk: ChunkText<'_>, options: &CatOptions, memory: Vec<u8>) -> Self {
@@ -135,6 +149,7 @@ impl Page {
     }
 
     fn push(&mut self, row: &Row<'_>, manifest: &Manifest, options: &CatOptions) {
+        self.read += row.line.len() as u64 + 1;
         if !is_of_time(row, options.range) {
             return;
         }
@@ -149,6 +164,13 @@ impl Page {
             write_row(&manifest.files[row.file], &row.envelope, row.number, &mut self.text);
         }
     }
+}
+
+/// How much of the bundle's text must be read, if its chunk table says so.
+fn bytes_to_read(manifest: &Manifest, files: &[usize], range: TimeRange) -> Option<u64> {
+    let chunks = files.iter().flat_map(|file| &manifest.files[*file].chunks);
+    let wanted = chunks.filter(|chunk| range.overlaps(chunk.first_time, chunk.last_time));
+    manifest.has_chunk_table().then(|| wanted.map(|chunk| chunk.bytes).sum())
 }
 
 fn is_of_time(row: &Row<'_>, range: TimeRange) -> bool {

@@ -48,12 +48,17 @@ impl<J: Send, R: Send> Pool<J, R> {
         let (jobs, queue) = bounded::<(J, Sender<R>)>(most);
         for _ in 0..threads {
             let (queue, mut work) = (queue.clone(), worker());
-            scope.spawn(move || {
+            let spawned = std::thread::Builder::new().spawn_scoped(scope, move || {
                 for (job, done) in queue {
                     // Nobody waits any more when the operation has failed.
                     let _ = done.send(work(job));
                 }
             });
+            // Where the system gives no more threads, those that are there do the work. If there are none, the first
+            // job finds that out.
+            if spawned.is_err() {
+                break;
+            }
         }
         Self { jobs, waiting: VecDeque::new(), most, bytes: 0 }
     }

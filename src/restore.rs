@@ -202,7 +202,8 @@ where
         let (batches, queue) = bounded(MOST_WAITING);
         let restoring =
             Restoring { file, restorer: LogRestorer::new(file), hasher: IntegrityHasher::default(), writer };
-        let thread = self.scope.spawn(move || restoring.run(&queue));
+        let spawned = thread::Builder::new().spawn_scoped(self.scope, move || restoring.run(&queue));
+        let thread = spawned.map_err(|error| Error::io_unnamed(IoAction::Write, error))?;
         Ok(OpenLog { file: index, batches, thread })
     }
 

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use common::{Home, bundle, indexed, sequential, text_of};
@@ -16,7 +17,7 @@ use patchwork_traces::bundle::Bundle;
 use patchwork_traces::import::{
     Change, Clock, FilePlan, ImportOptions, ImportReport, LineCount, Mode, Rotation, import,
 };
-use patchwork_traces::progress::{NoProgress, Progress};
+use patchwork_traces::progress::{NoProgress, Progress, Stage};
 use patchwork_traces::{Error, ErrorKind, Result};
 
 /// Stands still but for being slept on, and lets a test act then.
@@ -756,13 +757,18 @@ mod running_patchwork {
     #[test]
     fn rows_that_come_while_the_bundle_is_read_are_kept() {
         /// Adds a row once some of the bundle was restored.
-        struct Busy(PathBuf, std::sync::Once);
+        struct Busy(PathBuf, AtomicBool);
         impl Progress for Busy {
+            fn stage(&self, stage: Stage) {
+                self.1.store(stage == Stage::Reading, Ordering::Relaxed);
+            }
+
             fn advance(&self, _: u64) {
-                self.1.call_once(|| {
-                    let mut log = fs::File::options().append(true).create(true).open(&self.0).unwrap();
-                    log.write_all(b"{\"late\":1}\n").unwrap();
-                });
+                if !self.1.swap(false, Ordering::Relaxed) {
+                    return;
+                }
+                let mut log = fs::File::options().append(true).create(true).open(&self.0).unwrap();
+                log.write_all(b"{\"late\":1}\n").unwrap();
             }
         }
         for local in [None, Some("{\"early\":1}\n")] {
@@ -773,7 +779,7 @@ mod running_patchwork {
             }
             let bundle = bundle(&Home::new().with_activity("activity-1.jsonl", "{\"bundled\":1}\n"));
             let bundle = sequential(&bundle).unwrap();
-            let busy = Busy(path.clone(), std::sync::Once::new());
+            let busy = Busy(path.clone(), AtomicBool::new(false));
             import(bundle, &home.dirs(), &ImportOptions::default(), &TestClock::new(), &busy).unwrap();
             let expected = format!("{{\"bundled\":1}}\n{}{{\"late\":1}}\n", local.unwrap_or_default());
             assert_eq!(fs::read_to_string(&path).unwrap(), expected);

@@ -131,7 +131,9 @@ fn shells_and_man_find_every_command() {
     let home = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(home.path(), &["completions", shell]).text();
-        assert!(script.contains("decision") || script.contains("inspect"), "{shell}");
+        assert!(script.contains("PATCHWORK_TRACES_COMPLETE"), "{shell}");
+        let script = run(home.path(), &["completions", shell, "--static"]).text();
+        assert!(script.contains("inspect"), "{shell}");
     }
     assert!(run(home.path(), &["man"]).text().contains("patchwork\\-traces"));
     assert!(run(home.path(), &["man", "cat"]).text().contains("\\-\\-since"));

@@ -4,7 +4,8 @@ use std::io::stdout;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::bundle::Access;
 use patchwork_traces::cat::{CatOptions, cat};
 use patchwork_traces::format::{FileName, SourceName, TimeRange};
@@ -12,29 +13,34 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::{Exit, Outcome};
-use super::inspect::open;
-use super::output::{self, STDOUT, note};
+use super::input::open;
+use super::output::{self, Output, STDOUT};
+use super::progress::Bar;
 use super::time::{self, Moment};
+use super::{complete, help};
 
 /// Print rows exactly as they stood in the logs
 ///
 /// Rows are the result, on standard output; with --json a summary follows on standard error.
 #[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::CAT))]
 pub struct CatArgs {
     /// The bundle; `-` is standard input
+    #[arg(value_hint = ValueHint::FilePath)]
     bundle: PathBuf,
 
-    /// Only rows of this source (may be given several times)
-    #[arg(long, value_name = "SOURCE")]
+    /// Only rows of this source (repeatable)
+    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::Sources))]
     source: Vec<String>,
 
-    /// Only rows of this file, such as activity-3100.jsonl (may be given several times)
-    #[arg(long, value_name = "FILE")]
+    /// Only rows of this file, such as activity-3100.jsonl (repeatable)
+    #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(complete::Files))]
     file: Vec<String>,
 
-    /// Only rows from this time on: 2026-05-02T10:00:00Z, a date (UTC), or how long ago, such as 7d
+    /// Only rows from this time on: 2026-05-02, "2026-05-02 10:00", or how long ago, such as 7d
     ///
-    /// A row without a time is left out.
+    /// A date or a time of day is of your time zone, unless it says another one: 2026-05-02T10:00:00Z. A row without a
+    /// time is left out.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,
 
@@ -62,6 +68,8 @@ pub struct CatJson {
     indexed: bool,
     /// Rows printed of each file.
     files: Vec<CatFileJson>,
+    /// What is worth knowing, for people.
+    notes: Vec<String>,
 }
 
 /// Rows printed of one file.
@@ -74,7 +82,7 @@ struct CatFileJson {
 }
 
 /// Runs the command.
-pub fn run(args: CatArgs, json: bool) -> Outcome {
+pub fn run(args: CatArgs, output: Output) -> Outcome {
     let now = time::now()?;
     let range = TimeRange {
         since: args.since.and_then(|moment| moment.first(now)),
@@ -84,18 +92,20 @@ pub fn run(args: CatArgs, json: bool) -> Outcome {
     let options = CatOptions { sources: args.source, files: args.file, range, envelope: args.envelope, threads };
     let bundle = open(&args.bundle)?;
     let manifest = bundle.manifest().clone();
-    let report = cat(bundle, &options, stdout().lock(), STDOUT)?;
+    let report = cat(bundle, &options, stdout().lock(), STDOUT, &Bar::beside_output(output))?;
+    let mut notes = Vec::new();
     if report.access == Access::TableDoesNotFit {
-        note("this bundle was compressed again by another program, so it was read from its start");
+        notes.push("this bundle was compressed again by another program, so it was read from its start".to_owned());
     }
-    if json {
+    output.notes(&notes);
+    if output.json {
         let files = manifest.files.iter().zip(&report.rows).map(|(file, &rows)| CatFileJson {
             source: file.source.clone(),
             file: file.relative_path.clone(),
             rows,
         });
         let indexed = report.access == Access::Indexed;
-        let summary = CatJson { rows: report.rows.iter().sum(), indexed, files: files.collect() };
+        let summary = CatJson { rows: report.rows.iter().sum(), indexed, files: files.collect(), notes };
         output::print_beside(&output::json_text(&summary)?);
     }
     Ok(Exit::Done)

@@ -7,9 +7,12 @@ use patchwork_traces::Error;
 use patchwork_traces::error::IoAction;
 use schemars::JsonSchema;
 use serde::Serialize;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::failure::{Exit, Failure, Outcome};
-use super::output;
+use super::interrupt;
+use super::output::{self, Output};
+use super::term::{self, DIM, HINT, paint};
 
 /// A sample log: its directory, its name and its content.
 struct Sample(&'static str, &'static str, &'static [u8]);
@@ -85,22 +88,23 @@ struct StepJson {
 }
 
 /// Runs the tour.
-pub fn run(json: bool) -> Outcome {
+pub fn run(output: Output) -> Outcome {
     let failed = |error| Failure::Error(Error::io(IoAction::Create, &std::env::temp_dir(), error));
     let dir = tempfile::tempdir().map_err(failed)?;
     write_samples(dir.path()).map_err(failed)?;
     let mut steps = Vec::new();
     for (about, arguments) in STEPS {
-        let step = run_step(dir.path(), about, arguments)?;
+        let step = run_step(dir.path(), about, arguments, output)?;
         if steps.is_empty() {
             write_damaged(dir.path()).map_err(failed)?;
         }
-        if !json {
+        interrupt::check()?;
+        if !output.json {
             output::print(&step_text(&step))?;
         }
         steps.push(step);
     }
-    if json {
+    if output.json {
         output::print(&output::json_text(&DemoJson { steps })?)?;
     }
     Ok(Exit::Done)
@@ -120,10 +124,15 @@ fn write_damaged(dir: &Path) -> std::io::Result<()> {
     std::fs::write(dir.join(DAMAGED), &bundle[..bundle.len() / 3 * 2])
 }
 
-fn run_step(dir: &Path, about: &'static str, arguments: &[&str]) -> Result<StepJson, Failure> {
+fn run_step(dir: &Path, about: &'static str, arguments: &[&str], output: Output) -> Result<StepJson, Failure> {
     let failed = |error| Error::io_named(IoAction::Open, env!("CARGO_PKG_NAME"), error);
     let program = std::env::current_exe().map_err(failed)?;
-    let output = Command::new(program).args(arguments).current_dir(dir).output().map_err(failed)?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(dir).env("COLUMNS", term::width().to_string());
+    if !output.json && term::has_color_on_stdout() {
+        command.env("CLICOLOR_FORCE", "1");
+    }
+    let output = command.output().map_err(failed)?;
     Ok(StepJson {
         about,
         command: format!("{} {}", env!("CARGO_PKG_NAME"), arguments.join(" ")),
@@ -133,20 +142,29 @@ fn run_step(dir: &Path, about: &'static str, arguments: &[&str]) -> Result<StepJ
     })
 }
 
-/// The longest line that is shown whole.
-const LONGEST_LINE: usize = 160;
-
 fn step_text(step: &StepJson) -> String {
-    let mut text = format!("# {}\n$ {}\n", step.about, step.command);
+    let about = paint(DIM, &format!("# {}", step.about));
+    let mut text = format!("{about}\n{} {}\n", paint(HINT, "$"), step.command);
     for line in step.stdout.lines().chain(step.stderr.lines()) {
-        let mut shown: String = line.chars().take(LONGEST_LINE).collect();
-        if shown.len() < line.len() {
-            shown.push_str(" ...");
-        }
-        text += &format!("{shown}\n");
+        // Rows are long, and everything else fits.
+        text += &if line.starts_with('{') { cut(line) } else { line.to_owned() };
+        text.push('\n');
     }
     if let Some(code) = step.exit_code.filter(|code| *code != 0) {
         text += &format!("(exit code {code})\n");
     }
     text + "\n"
+}
+
+/// The beginning of a row, as wide as there is room for.
+fn cut(row: &str) -> String {
+    const END: &str = " ...";
+    let mut shown = String::new();
+    for character in row.chars() {
+        if shown.width() + character.width().unwrap_or_default() + END.len() > term::width() {
+            return shown + END;
+        }
+        shown.push(character);
+    }
+    shown
 }

@@ -3,13 +3,13 @@
 use std::io::{IsTerminal, stdout};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
-use clap::Args;
+use clap::{Args, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::error::ErrorKind;
 use patchwork_traces::export::{ExportOptions, ExportReport, export, export_to_file};
-use patchwork_traces::format::{Base, FileName, SourceName, Timestamp};
+use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::publish::Target;
 use patchwork_traces::sources::{Dirs, Discovery, LeftOutReason, Wanted, discover, known};
@@ -17,21 +17,25 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::{Exit, Outcome};
-use super::output::{self, STDOUT, count, counted, note, size};
+use super::output::{Output, STDOUT};
 use super::progress::Bar;
-use super::time;
+use super::table::{Column, table};
+use super::term::{self, STRONG, paint};
+use super::text::{count, logs, rows, safe, size};
+use super::{complete, help, is_dash, one_per_core, threads, time};
 
 /// Bundle the logs of this machine into one file
 #[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::EXPORT))]
 pub struct ExportArgs {
     /// Where to write the bundle; `-` is standard output
     ///
     /// Without this it is `traces-export-<time>.jsonl.gz` in the Patchwork directory.
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 
-    /// Bundle only this source (may be given several times)
-    #[arg(long, value_name = "SOURCE")]
+    /// Bundle only this source (repeatable)
+    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::Sources))]
     source: Vec<String>,
 
     /// Also bundle other *.jsonl logs of the Patchwork directory
@@ -41,11 +45,11 @@ pub struct ExportArgs {
     include_other: bool,
 
     /// How hard to compress, from 0 (not at all) to 9 (slowest)
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u8).range(0..=9))]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = level)]
     level: u8,
 
     /// How many threads compress [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
     /// Replace the output file if it is there already
@@ -60,11 +64,11 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 pub struct DirArgs {
     /// Patchwork's directory [default: `$PATCHWORK_HOME`, else ~/.patchwork]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     patchwork_dir: Option<PathBuf>,
 
     /// The directory of the activity logs [default: `$CLAUDE_CONFIG_DIR/ide`, else ~/.claude/ide]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     activity_dir: Option<PathBuf>,
 }
 
@@ -103,6 +107,8 @@ pub struct ExportJson {
     files: Vec<ExportedFileJson>,
     /// Logs in the Patchwork directory that are not bundled.
     left_out: Vec<LeftOutJson>,
+    /// What is worth knowing, for people.
+    notes: Vec<String>,
 }
 
 /// One log of the bundle.
@@ -130,11 +136,38 @@ struct LeftOutJson {
     reason: &'static str,
 }
 
+impl ExportArgs {
+    fn to_stdout(&self) -> bool {
+        self.output.as_deref().is_some_and(is_dash)
+    }
+
+    /// How things are when this was interrupted.
+    pub fn when_interrupted(&self) -> &'static str {
+        match self.to_stdout() {
+            true => "what was written is no whole bundle and must not be kept; the logs are as they were",
+            false => "no bundle was written and nothing was left behind; the logs are as they were",
+        }
+    }
+
+    /// How things are when this was ended at once.
+    pub fn when_killed(&self) -> &'static str {
+        match self.to_stdout() {
+            true => self.when_interrupted(),
+            false => "no bundle was written, but a temporary file beside it may be left; the logs are as they were",
+        }
+    }
+}
+
+fn level(text: &str) -> Result<u8, &'static str> {
+    let level = text.parse().ok().filter(|level| *level <= 9);
+    level.ok_or("it is a number from 0 (not at all) to 9 (slowest)")
+}
+
 /// Runs the command.
-pub fn run(args: &ExportArgs, json: bool) -> Outcome {
+pub fn run(args: &ExportArgs, output: Output) -> Outcome {
     let dirs = args.dirs.resolve()?;
     let exported_at = time::now()?;
-    let to_stdout = args.output.as_deref() == Some(Path::new("-"));
+    let to_stdout = args.to_stdout();
     if to_stdout && stdout().is_terminal() {
         return Err(ErrorKind::TargetIsTerminal.into());
     }
@@ -146,20 +179,21 @@ pub fn run(args: &ExportArgs, json: bool) -> Outcome {
         generator: super::generator(),
         exported_at,
         level: Level::new(args.level).unwrap_or_default(),
-        threads: args.threads.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
+        threads: args.threads.unwrap_or_else(one_per_core),
         work_dir: std::env::temp_dir(),
     };
+    let bar = Bar::new(output);
     let report = match &target {
-        Some(target) => export_to_file(&discovery, &options, target, &Bar::new())?,
-        None => export(&discovery, &options, stdout().lock(), STDOUT, &Bar::new())?,
+        Some(target) => export_to_file(&discovery, &options, target, &bar)?,
+        None => export(&discovery, &options, stdout().lock(), STDOUT, &bar)?,
     };
-    print_notes(args, &discovery);
-    let shown = target.map(|_| path.as_path());
-    let text = if json { output::json_text(&as_json(&report, &discovery, shown))? } else { as_text(&report, shown) };
+    let (notes, shown) = (notes(args, &discovery), target.map(|_| path.as_path()));
+    let (text, json) = (|| as_text(&report, shown), as_json(&report, &discovery, shown, &notes));
     match shown {
-        Some(_) => output::print(&text)?,
-        None => output::print_beside(&text),
+        Some(_) => output.report(text, &json)?,
+        None => output.report_beside(text, &json)?,
     }
+    output.notes(&notes);
     Ok(Exit::Done)
 }
 
@@ -170,14 +204,15 @@ fn default_name(exported_at: Timestamp) -> String {
     format!("traces-export-{}.jsonl.gz", to_second.replace(':', "-"))
 }
 
-fn print_notes(args: &ExportArgs, discovery: &Discovery) {
+fn notes(args: &ExportArgs, discovery: &Discovery) -> Vec<String> {
+    let mut notes = Vec::new();
     let Dirs { patchwork, activity } = &discovery.dirs;
     if discovery.logs().next().is_none() {
         let places = format!("{} and {}", patchwork.display(), activity.display());
-        note(&format!("no logs were found in {places}, so the bundle has none"));
+        notes.push(format!("no logs were found in {places}, so the bundle has none"));
     }
     for missing in args.dirs.given_but_missing(discovery) {
-        note(&format!("there is no directory {}", missing.display()));
+        notes.push(format!("there is no directory {}", missing.display()));
     }
     for (reason, why) in [
         (LeftOutReason::Other, "add --include-other to bundle them too"),
@@ -185,45 +220,47 @@ fn print_notes(args: &ExportArgs, discovery: &Discovery) {
     ] {
         let left_out = discovery.left_out.iter().filter(|log| log.reason == reason);
         let names: Vec<_> =
-            left_out.filter_map(|log| log.path.file_name()).map(|name| output::safe(&name.to_string_lossy())).collect();
+            left_out.filter_map(|log| log.path.file_name()).map(|name| safe(&name.to_string_lossy())).collect();
         if !names.is_empty() {
-            note(&format!("not bundled: {} ({why})", names.join(", ")));
+            notes.push(format!("not bundled: {} ({why})", names.join(", ")));
         }
     }
     let others: Vec<_> =
         discovery.logs().map(|log| log.id.source.as_str()).filter(|name| known(name).is_none()).collect();
     if !others.is_empty() {
         let sources = others.join(", ");
-        note(&format!(
+        notes.push(format!(
             "Patchwork's original importer refuses this bundle, as it does not know these sources: {sources}"
         ));
     }
+    notes
 }
 
 fn as_text(report: &ExportReport, path: Option<&Path>) -> String {
     let manifest = &report.manifest;
     let place = path.map_or_else(|| STDOUT.to_owned(), |path| path.display().to_string());
-    let rows = counted(manifest.total_count, "row", "rows");
-    let files = counted(manifest.files.len() as u64, "log", "logs");
-    let mut text = format!("bundled {rows} of {files} in {place}\n\n");
+    let (rows, logs) = (rows(manifest.total_count), logs(manifest.files.len()));
+    let mut text = format!("{} {rows} of {logs} in {}\n\n", paint(STRONG, "bundled"), safe(&place));
     if !manifest.files.is_empty() {
-        let lines = manifest.files.iter().map(|file| {
-            vec![
-                file.relative_path.to_string(),
-                file.source.to_string(),
-                count(file.count),
-                count(file.bytes),
-                count(file.unparsed_lines()),
-            ]
-        });
-        text += &output::table(&["FILE", "SOURCE", ">ROWS", ">BYTES", ">UNPARSED LINES"], lines);
+        text += &files_table(&manifest.files);
         text += "\n";
     }
     let sizes = format!("{} of logs in {}", size(report.log_bytes()), size(report.bundle_bytes));
     text + &format!("size    {sizes}\ndigest  {}\n", report.digest)
 }
 
-fn as_json(report: &ExportReport, discovery: &Discovery, path: Option<&Path>) -> ExportJson {
+fn files_table(files: &[ManifestFile]) -> String {
+    let columns = [
+        Column::words("FILE", files.iter().map(|file| file.relative_path.to_string())),
+        Column::words("SOURCE", files.iter().map(|file| file.source.to_string())),
+        Column::numbers("ROWS", files.iter().map(|file| count(file.count))),
+        Column::numbers("SIZE", files.iter().map(|file| size(file.bytes))),
+        Column::numbers("UNPARSED LINES", files.iter().map(|file| count(file.unparsed_lines()))),
+    ];
+    table(&columns, &[&[0, 1, 2, 3, 4], &[0, 2, 3, 4], &[0, 2, 3]], term::width())
+}
+
+fn as_json(report: &ExportReport, discovery: &Discovery, path: Option<&Path>, notes: &[String]) -> ExportJson {
     let files = report.files().map(|(path, file)| ExportedFileJson {
         source: file.source.clone(),
         file: file.relative_path.clone(),
@@ -251,5 +288,6 @@ fn as_json(report: &ExportReport, discovery: &Discovery, path: Option<&Path>) ->
         total_bytes: report.log_bytes(),
         files: files.collect(),
         left_out: left_out.collect(),
+        notes: notes.to_vec(),
     }
 }

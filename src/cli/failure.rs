@@ -1,21 +1,18 @@
 //! How the program ends: the exit codes, and what is printed when it fails.
 
-use std::io;
+use std::io::{self, IsTerminal, stderr};
+use std::path::Path;
 use std::process::ExitCode;
 
+use patchwork_traces::error::{IoAction, Position};
 use patchwork_traces::{Error, ErrorKind};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
 use super::output::{STDOUT, print_beside};
-
-/// What `--help` says of exit codes.
-pub const EXIT_CODES: &str = "\
-Exit codes:
-  0  done (also when the reader of the output went away)
-  1  failed, and nothing was changed
-  2  the command line is wrong, and nothing was done
-  3  done, but the bundle is damaged or something was left behind";
+use super::term::{BAD, HINT, WARN, paint};
+use super::text::safe;
+use super::{interrupt, suggest};
 
 /// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +25,8 @@ pub enum Exit {
     Usage = 2,
     /// Something was done, but not all is well.
     LeftBehind = 3,
+    /// Ctrl-C, or a signal that asks as it does.
+    Interrupted = 130,
 }
 
 impl Exit {
@@ -37,6 +36,7 @@ impl Exit {
             Self::Done => 0,
             Self::LeftBehind => 1,
             Self::Usage | Self::Failed => 2,
+            Self::Interrupted => 3,
         };
         if rank(other) > rank(self) { other } else { self }
     }
@@ -56,10 +56,19 @@ pub type Outcome = Result<Exit, Failure>;
 pub enum Failure {
     /// An operation failed.
     Error(Error),
-    /// The command line asks for something that cannot be.
-    Usage(String),
+    /// The command line asks for something that cannot be: what, and what to do instead.
+    Usage(String, String),
     /// Standard output failed.
     Stdout(io::Error),
+    /// It was interrupted, and this is how things are now.
+    Interrupted(&'static str),
+}
+
+impl Failure {
+    /// A command line that cannot be: what is wrong, and what to do instead.
+    pub fn usage(message: &str, hint: &str) -> Self {
+        Self::Usage(message.to_owned(), hint.to_owned())
+    }
 }
 
 impl From<Error> for Failure {
@@ -82,8 +91,10 @@ pub struct ErrorJson {
 }
 
 /// What went wrong, where, and what to do next.
-#[derive(Serialize, JsonSchema)]
-struct ErrorDetail {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ErrorDetail {
+    /// What it is, for programs.
+    kind: Kind,
     /// The place and what went wrong, for people.
     message: String,
     /// What to do next, for people.
@@ -100,51 +111,109 @@ struct ErrorDetail {
     byte: Option<u64>,
 }
 
-impl From<&Error> for ErrorJson {
-    fn from(error: &Error) -> Self {
-        let at = error.position().clone();
-        let (message, hint) = (error.to_string(), error.hint());
-        let error = ErrorDetail {
-            message,
-            hint,
-            subject: at.subject,
-            file: at.file,
-            rows: at.rows,
-            line: at.line,
-            byte: at.byte,
-        };
-        Self { error }
+/// What kind of error it is. It stays the same whatever the message becomes.
+#[derive(Debug, Serialize)]
+struct Kind(&'static str);
+
+/// The kind of a command line that is wrong.
+const USAGE: &str = "usage";
+/// The kind of a mistake of the program itself.
+const INTERNAL: &str = "internal";
+
+impl JsonSchema for Kind {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Kind".into()
     }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let kinds: Vec<_> = ErrorKind::CODES.iter().chain(&[USAGE, INTERNAL]).collect();
+        json_schema!({ "type": "string", "enum": kinds, "description": "What kind of error it is. It stays the same whatever the message becomes." })
+    }
+}
+
+impl ErrorDetail {
+    fn new(kind: &'static str, message: String, hint: String) -> Self {
+        Self { kind: Kind(kind), message, hint, subject: None, file: None, rows: None, line: None, byte: None }
+    }
+
+    /// Prints it on standard error.
+    fn print(self, json: bool) {
+        if json {
+            // No value of an error can fail to serialise; without one there would still be the exit code.
+            let text = serde_json::to_string(&ErrorJson { error: self }).unwrap_or_default();
+            return print_beside(&(text + "\n"));
+        }
+        let (message, hint) = (in_locale(&self.message), in_locale(&self.hint));
+        print_beside(&format!("{} {message}\n  {} {hint}\n", paint(BAD, "error:"), paint(HINT, "hint:")));
+    }
+}
+
+/// Text as this terminal can show it.
+fn in_locale(text: &str) -> String {
+    let text = safe(text);
+    if super::term::has_unicode() { text } else { text.replace('…', "...") }
+}
+
+impl From<&Error> for ErrorDetail {
+    fn from(error: &Error) -> Self {
+        let Position { subject, file, rows, line, byte, .. } = error.position().clone();
+        let detail = Self::new(error.kind().code(), error.to_string(), hint(error));
+        Self { subject, file, rows, line, byte, ..detail }
+    }
+}
+
+/// What to do next. Where a name may be misspelt, what it may have meant.
+fn hint(error: &Error) -> String {
+    let meant = match error.kind() {
+        ErrorKind::UnknownSource { name, known } | ErrorKind::UnknownFile { name, known } => {
+            suggest::closest(name, known.iter().map(String::as_str)).map(str::to_owned)
+        }
+        ErrorKind::Io { action: IoAction::Open, source } if source.kind() == io::ErrorKind::NotFound => {
+            error.position().subject.as_ref().and_then(|path| suggest::closest_file(Path::new(path)))
+        }
+        _ => None,
+    };
+    meant.map_or_else(|| error.hint(), |meant| format!("did you mean \"{meant}\"?"))
 }
 
 impl Failure {
     /// Prints what went wrong on standard error, and says how the program ends.
     pub fn report(self, json: bool) -> Exit {
-        let (error, exit) = match self {
+        let (detail, exit) = match self {
             Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Done,
             Self::Error(error) if is_closed_pipe(&error) => return Exit::Done,
-            Self::Stdout(error) => {
-                let action = patchwork_traces::error::IoAction::Write;
-                (Error::io_named(action, STDOUT, error), Exit::Failed)
+            Self::Stdout(error) => (ErrorDetail::from(&Error::io_named(IoAction::Write, STDOUT, error)), Exit::Failed),
+            Self::Error(error) if matches!(error.kind(), ErrorKind::Cancelled) => {
+                let state = interrupt::state().map_or("nothing was changed", |state| state.ended);
+                return report_interrupt(state, json);
             }
-            Self::Error(error) => {
-                let exit = exit_of(error.kind());
-                (error, exit)
-            }
-            Self::Usage(message) => {
-                print_beside(&format!("error: {message}\n\nFor more information, try '--help'.\n"));
-                return Exit::Usage;
-            }
+            Self::Error(error) => (ErrorDetail::from(&error), exit_of(error.kind())),
+            Self::Usage(message, hint) => (ErrorDetail::new(USAGE, message, hint), Exit::Usage),
+            Self::Interrupted(state) => return report_interrupt(state, json),
         };
-        if json {
-            // No value of an error can fail to serialise; without one there would still be the exit code.
-            let text = serde_json::to_string(&ErrorJson::from(&error)).unwrap_or_default();
-            print_beside(&(text + "\n"));
-        } else {
-            print_beside(&format!("error: {error}\n  hint: {}\n", error.hint()));
-        }
+        detail.print(json);
         exit
     }
+}
+
+/// Says how things are. Who pressed Ctrl-C needs no hint.
+fn report_interrupt(state: &str, json: bool) -> Exit {
+    if json {
+        let hint = "run the command again".to_owned();
+        ErrorDetail::new(ErrorKind::Cancelled.code(), format!("interrupted: {state}"), hint).print(true);
+    } else {
+        // The terminal has put `^C` there.
+        let begin = if stderr().is_terminal() { "\r" } else { "" };
+        print_beside(&format!("{begin}{} {state}\n", paint(WARN, "interrupted:")));
+    }
+    Exit::Interrupted
+}
+
+/// Prints that the program itself made a mistake.
+pub fn report_mistake(what: &str, place: &str, json: bool) {
+    let message = format!("patchwork-traces made a mistake of its own and stops here: {what} ({place})");
+    let hint = "please report this line and your command; no log or bundle was left half-written, and running the command again does no harm";
+    ErrorDetail::new(INTERNAL, message, hint.to_owned()).print(json);
 }
 
 fn exit_of(kind: &ErrorKind) -> Exit {
@@ -158,11 +227,4 @@ fn exit_of(kind: &ErrorKind) -> Exit {
 /// Whether the reader of what was printed went away: nothing of interest to anybody.
 fn is_closed_pipe(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Prints a usage error, or the help that was asked for.
-pub fn report_usage(error: &clap::Error) -> Exit {
-    // When nobody reads it, nobody misses it.
-    let _ = error.print();
-    if error.use_stderr() { Exit::Usage } else { Exit::Done }
 }

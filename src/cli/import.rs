@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::format::{Base, FileName, SourceName};
 use patchwork_traces::import::{
@@ -14,17 +15,23 @@ use serde::Serialize;
 
 use super::export::DirArgs;
 use super::failure::{Exit, Outcome};
-use super::inspect::open;
-use super::output::{self, count, counted, note};
+use super::input::open;
+use super::output::Output;
 use super::progress::Bar;
+use super::table::{Column, table};
+use super::term::{self, STRONG, paint};
+use super::text::{count, counted, logs, rows, size};
+use super::{complete, help};
 
 /// Put the logs of a bundle back where they belong
 ///
 /// Every log is restored, proven and merged beside its place before the first one is put there. Until then, nothing is
 /// changed.
 #[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::IMPORT))]
 pub struct ImportArgs {
     /// The bundle; `-` is standard input
+    #[arg(value_hint = ValueHint::FilePath)]
     bundle: PathBuf,
 
     /// What to do with logs that are there already
@@ -35,8 +42,8 @@ pub struct ImportArgs {
     #[arg(long)]
     dry_run: bool,
 
-    /// Import only this source (may be given several times)
-    #[arg(long, value_name = "SOURCE")]
+    /// Import only this source (repeatable)
+    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::Sources))]
     source: Vec<String>,
 
     /// How many threads inflate and compare [default: one for each core]
@@ -84,6 +91,8 @@ pub struct ImportJson {
     files: Vec<ImportedFileJson>,
     /// What an import that was killed had left, and this one removed.
     cleaned_up: Vec<String>,
+    /// What is worth knowing, for people.
+    notes: Vec<String>,
 }
 
 /// One log.
@@ -139,37 +148,23 @@ impl From<LineCount> for LinesJson {
 }
 
 /// Runs the command.
-pub fn run(args: ImportArgs, json: bool) -> Outcome {
+pub fn run(args: ImportArgs, output: Output) -> Outcome {
     let dirs = args.dirs.resolve()?;
     let threads = args.threads.unwrap_or(ImportOptions::default().threads);
     let options = ImportOptions { mode: args.mode.into(), sources: args.source, dry_run: args.dry_run, threads };
     let bundle = open(&args.bundle)?;
-    let report = import(bundle, &dirs, &options, &SystemClock, &Bar::new())?;
-    if json {
-        output::print(&output::json_text(&as_json(&report, args.dry_run))?)?;
-    } else {
-        output::print(&as_text(&report.plan, args.dry_run))?;
-    }
-    print_notes(&report);
+    let report = import(bundle, &dirs, &options, &SystemClock, &Bar::new(output))?;
+    let notes = notes(&report);
+    output.report(|| as_text(&report.plan, args.dry_run), &as_json(&report, args.dry_run, &notes))?;
+    output.notes(&notes);
     Ok(Exit::Done)
 }
 
 fn as_text(plan: &Plan, dry_run: bool) -> String {
     let mut text = headline(plan, dry_run);
     if !plan.files.is_empty() {
-        let lines = plan.files.iter().map(|file| {
-            vec![
-                file.file.to_string(),
-                file.source.to_string(),
-                change(file.change, file.backup.is_some(), dry_run).to_owned(),
-                count(file.new.all()),
-                count(file.already_there.all()),
-                count(file.kept.all()),
-                count(file.bytes_after),
-            ]
-        });
         text += "\n";
-        text += &output::table(&["FILE", "SOURCE", "", ">NEW LINES", ">ALREADY THERE", ">KEPT", ">BYTES AFTER"], lines);
+        text += &files_table(&plan.files, dry_run);
     }
     for (file, backup) in plan.files.iter().filter_map(|file| Some((file, file.backup.as_ref()?))) {
         let is = if dry_run { "would be kept" } else { "is kept" };
@@ -178,45 +173,60 @@ fn as_text(plan: &Plan, dry_run: bool) -> String {
     text
 }
 
+fn files_table(files: &[FilePlan], dry_run: bool) -> String {
+    let columns = [
+        Column::words("FILE", files.iter().map(|file| file.file.to_string())),
+        Column::words("SOURCE", files.iter().map(|file| file.source.to_string())),
+        Column::words("", files.iter().map(|file| change(file, dry_run).to_owned())),
+        Column::numbers("NEW", files.iter().map(|file| count(file.new.all()))),
+        Column::numbers("ALREADY THERE", files.iter().map(|file| count(file.already_there.all()))),
+        Column::numbers("KEPT", files.iter().map(|file| count(file.kept.all()))),
+        Column::numbers("SIZE", files.iter().map(|file| size(file.bytes_after))),
+    ];
+    table(&columns, &[&[0, 1, 2, 3, 4, 5, 6], &[0, 2, 3, 4, 5, 6], &[0, 2, 3, 4, 5], &[0, 2, 3]], term::width())
+}
+
 fn headline(plan: &Plan, dry_run: bool) -> String {
-    let files = plan.files.iter().filter(|file| file.change != Change::Nothing).count() as u64;
+    let files = logs(plan.files.iter().filter(|file| file.change != Change::Nothing).count());
     let lines = counted(plan.new_lines().all(), "new line", "new lines");
-    match (plan.changes_nothing(), dry_run) {
-        (true, true) => "nothing would change: everything in the bundle is here already\n".to_owned(),
-        (true, false) => "nothing changed: everything in the bundle was here already\n".to_owned(),
-        (false, true) => format!("{lines} would come into {}; nothing was written\n", counted(files, "log", "logs")),
-        (false, false) => format!("imported {lines} into {}\n", counted(files, "log", "logs")),
+    let (verb, rest) = match (plan.changes_nothing(), dry_run) {
+        (true, true) => ("nothing would change", ": everything in the bundle is here already".to_owned()),
+        (true, false) => ("nothing changed", ": everything in the bundle was here already".to_owned()),
+        (false, true) => ("would import", format!(" {lines} into {files}; nothing was written")),
+        (false, false) => ("imported", format!(" {lines} into {files}")),
+    };
+    format!("{}{rest}\n", paint(STRONG, verb))
+}
+
+fn change(file: &FilePlan, dry_run: bool) -> &'static str {
+    match (file.change, file.backup.is_some(), dry_run) {
+        (Change::Nothing, ..) => "unchanged",
+        (Change::Created, _, false) => "created",
+        (Change::Created, _, true) => "to create",
+        (_, true, false) => "replaced",
+        (_, true, true) => "to replace",
+        (_, false, false) => "changed",
+        (_, false, true) => "to change",
     }
 }
 
-fn change(change: Change, has_backup: bool, dry_run: bool) -> &'static str {
-    match (change, dry_run) {
-        (Change::Nothing, _) => "unchanged",
-        (Change::Created, false) => "created",
-        (Change::Created, true) => "would be created",
-        (_, false) if has_backup => "replaced",
-        (_, true) if has_backup => "would be replaced",
-        (_, false) => "changed",
-        (_, true) => "would change",
-    }
-}
-
-fn print_notes(report: &ImportReport) {
+fn notes(report: &ImportReport) -> Vec<String> {
+    let mut notes = Vec::new();
     if report.rows_only {
-        note(
-            "a bundle of format 1.0 has rows only, without hashes to prove them: lines that were no rows are not in it",
+        notes.push(
+            "a bundle of format 1.0 has rows only, without hashes to prove them: lines that were no rows are not in it"
+                .to_owned(),
         );
     }
-    for path in &report.cleaned_up {
-        note(&format!("removed what an import that was killed had left: {}", path.display()));
-    }
-    for (file, rotation) in report.plan.files.iter().filter_map(|file| Some((file, file.rotation.as_ref()?))) {
-        note(&rotation_text(file, rotation));
-    }
+    let left = report.cleaned_up.iter();
+    notes.extend(left.map(|path| format!("removed what an import that was killed had left: {}", path.display())));
+    let rotated = report.plan.files.iter().filter_map(|file| Some((file, file.rotation.as_ref()?)));
+    notes.extend(rotated.map(|(file, rotation)| rotation_text(file, rotation)));
+    notes
 }
 
 fn rotation_text(file: &FilePlan, rotation: &Rotation) -> String {
-    let rows = counted(rotation.trimmed.rows, "row", "rows");
+    let rows = rows(rotation.trimmed.rows);
     let fate = match rotation.moved_to {
         Some(log) => format!("move the oldest {rows} to {log}"),
         None => format!("drop the oldest {rows}"),
@@ -224,7 +234,7 @@ fn rotation_text(file: &FilePlan, rotation: &Rotation) -> String {
     format!("{} is long enough for Patchwork to trim: its next write to it will {fate}", file.file)
 }
 
-fn as_json(report: &ImportReport, dry_run: bool) -> ImportJson {
+fn as_json(report: &ImportReport, dry_run: bool, notes: &[String]) -> ImportJson {
     let files = report.plan.files.iter().map(|file| ImportedFileJson {
         source: file.source.clone(),
         file: file.file.clone(),
@@ -255,5 +265,6 @@ fn as_json(report: &ImportReport, dry_run: bool) -> ImportJson {
         unchanged: report.plan.changes_nothing(),
         files: files.collect(),
         cleaned_up: report.cleaned_up.iter().map(|path| path.display().to_string()).collect(),
+        notes: notes.to_vec(),
     }
 }

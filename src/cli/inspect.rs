@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-use patchwork_traces::bundle::{Access, Bundle};
+use clap::{Args, ValueHint};
+use jiff::tz::TimeZone;
+use patchwork_traces::bundle::Access;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
 use patchwork_traces::inspect::{Inspection, SourceTimetable, Timetable, compressed_bytes, unparsed_ranges};
@@ -11,12 +12,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::{Exit, Outcome};
-use super::output::{self, STDIN, count, counted, note, safe, size, time};
+use super::input::open;
+use super::output::{self, Output};
+use super::table::{Column, table};
+use super::term::{self, STRONG, paint};
+use super::text::{count, counted, logs, ratio, rows, safe, size};
+use super::{help, timeline, zone};
 
 /// Say what is in a bundle, from its manifest alone
 #[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::INSPECT))]
 pub struct InspectArgs {
     /// The bundle; `-` is standard input
+    #[arg(value_hint = ValueHint::FilePath)]
     bundle: PathBuf,
 }
 
@@ -41,6 +49,8 @@ pub struct InspectJson {
     files: Vec<InspectedFileJson>,
     /// Rows over time; null when no row has a time, and in 1.0.
     timeline: Option<TimelineJson>,
+    /// What is worth knowing, for people.
+    notes: Vec<String>,
 }
 
 /// One log of the bundle. What 1.0 does not record is null.
@@ -87,90 +97,95 @@ struct SourceTimelineJson {
     timeless: u64,
 }
 
-/// Opens the bundle that an argument names.
-pub fn open(path: &std::path::Path) -> patchwork_traces::Result<Bundle<'static>> {
-    match path.as_os_str() == "-" {
-        true => Bundle::from_stream(std::io::stdin().lock(), STDIN),
-        false => Bundle::open(path),
-    }
-}
-
 /// Runs the command.
-pub fn run(args: &InspectArgs, json: bool) -> Outcome {
+pub fn run(args: &InspectArgs, output: Output) -> Outcome {
     let bundle = open(&args.bundle)?;
     let inspection = Inspection::new(&bundle);
-    if json {
-        output::print(&output::json_text(&as_json(&inspection))?)?;
-    } else {
-        output::print(&as_text(bundle.name(), &inspection))?;
-    }
+    let mut notes = Vec::new();
     if inspection.access == Access::TableDoesNotFit {
-        note("this bundle was compressed again by another program, or it is damaged: its rows are read from its start");
+        notes.push(
+            "this bundle was compressed again by another program, or it is damaged: its rows are read from its start"
+                .to_owned(),
+        );
     }
+    output::print(&match output.json {
+        true => output::json_text(&as_json(&inspection, &notes))?,
+        false => as_text(bundle.name(), &inspection),
+    })?;
+    output.notes(&notes);
     Ok(Exit::Done)
 }
 
 fn as_text(name: &str, inspection: &Inspection) -> String {
     let manifest = &inspection.manifest;
-    let (major, minor) = manifest.version();
-    let written_by = manifest.generator.as_deref().map_or_else(
-        || "written by the original exporter".to_owned(),
-        |generator| format!("written by {}", safe(generator)),
-    );
-    let rows = counted(manifest.total_count, "row", "rows");
-    let files = counted(manifest.files.len() as u64, "log", "logs");
-    let in_bundle = inspection.bundle_bytes.map(|bytes| format!(", in {}", size(bytes))).unwrap_or_default();
-    let holds = format!("{rows} of {files}, {}{in_bundle}", size(inspection.log_bytes()));
-    let mut text = format!(
-        "{name}\n  format    {major}.{minor}, {written_by}\n  exported  {}\n  holds     {holds}\n  digest    {}\n",
-        manifest.exported_at, inspection.digest
-    );
+    let (width, zone) = (term::width(), zone::here());
+    let mut text = head(name, inspection, &zone);
     if !manifest.files.is_empty() {
         text += "\n";
-        text += &files_table(inspection);
+        text += &files_table(inspection, width, &zone);
     }
-    text += &unparsed_text(&manifest.files);
-    if let Some(timetable) = &inspection.timetable {
+    let unparsed = unparsed_text(&manifest.files);
+    if !unparsed.is_empty() {
         text += "\n";
-        text += &timetable_text(timetable);
+        text += &unparsed;
+    }
+    if let Some(picture) = timeline::picture(manifest, width, &zone) {
+        text += "\n";
+        text += &picture;
     }
     if inspection.is_1_0() {
-        text += "\nFormat 1.0 does not record hashes, times, compressed sizes or lines that were no rows (they were dropped).\n";
+        text += "\nFormat 1.0 does not record hashes, times or compressed sizes, and drops lines that are no rows.\n";
     }
     text
 }
 
-fn files_table(inspection: &Inspection) -> String {
-    let files = &inspection.manifest.files;
-    if inspection.is_1_0() {
-        let lines = files.iter().map(|file| {
-            vec![file.relative_path.to_string(), file.source.to_string(), count(file.count), count(file.bytes)]
-        });
-        return output::table(&["FILE", "SOURCE", ">ROWS", ">BYTES"], lines);
-    }
-    let lines = files.iter().map(|file| {
-        let compressed = compressed_bytes(file);
-        vec![
-            file.relative_path.to_string(),
-            file.source.to_string(),
-            count(file.count),
-            count(file.bytes),
-            compressed.map_or_else(|| "-".to_owned(), count),
-            compressed.and_then(|compressed| ratio(file.bytes, compressed)).unwrap_or_else(|| "-".to_owned()),
-            time(file.first_time),
-            time(file.last_time),
-            count(file.unparsed_lines()),
-        ]
-    });
-    let headings =
-        ["FILE", "SOURCE", ">ROWS", ">BYTES", ">COMPRESSED", ">RATIO", "FIRST ROW", "LAST ROW", ">UNPARSED LINES"];
-    output::table(&headings, lines)
+fn head(name: &str, inspection: &Inspection, zone: &TimeZone) -> String {
+    let manifest = &inspection.manifest;
+    let (major, minor) = manifest.version();
+    let written_by = manifest.generator.as_deref().map_or_else(|| "the original exporter".to_owned(), safe);
+    let in_bundle = inspection.bundle_bytes.map(|bytes| format!(", in {}", size(bytes))).unwrap_or_default();
+    let (rows, logs) = (rows(manifest.total_count), logs(manifest.files.len()));
+    let holds = format!("{rows} of {logs}, {}{in_bundle}", size(inspection.log_bytes()));
+    let exported = zone::moment(manifest.exported_at, zone);
+    format!(
+        "{}\n  format    {major}.{minor}, written by {written_by}\n  exported  {exported}\n  holds     {holds}\n  digest    {}\n",
+        paint(STRONG, &safe(name)),
+        inspection.digest
+    )
 }
 
-/// How many times smaller, with one decimal.
-fn ratio(bytes: u64, compressed: u64) -> Option<String> {
-    let tenths = bytes.checked_mul(10)?.checked_div(compressed)?;
-    Some(format!("{}.{}x", tenths / 10, tenths % 10))
+fn files_table(inspection: &Inspection, width: usize, zone: &TimeZone) -> String {
+    let files = &inspection.manifest.files;
+    let dash = || "-".to_owned();
+    let ratio = |file: &ManifestFile| compressed_bytes(file).and_then(|compressed| ratio(file.bytes, compressed));
+    let columns = [
+        Column::words("FILE", files.iter().map(|file| file.relative_path.to_string())),
+        Column::words("SOURCE", files.iter().map(|file| file.source.to_string())),
+        Column::numbers("ROWS", files.iter().map(|file| count(file.count))),
+        Column::numbers("SIZE", files.iter().map(|file| size(file.bytes))),
+        Column::numbers("IN BUNDLE", files.iter().map(|file| compressed_bytes(file).map_or_else(dash, size))),
+        Column::numbers("RATIO", files.iter().map(|file| ratio(file).unwrap_or_else(dash))),
+        Column::words("FIRST ROW", files.iter().map(|file| zone::minute(file.first_time, zone))),
+        Column::words("LAST ROW", files.iter().map(|file| zone::minute(file.last_time, zone))),
+        Column::words("FIRST ROW", files.iter().map(|file| zone::day(file.first_time, zone))),
+        Column::words("LAST ROW", files.iter().map(|file| zone::day(file.last_time, zone))),
+        Column::numbers("UNPARSED LINES", files.iter().map(|file| count(file.unparsed_lines()))),
+    ];
+    if inspection.is_1_0() {
+        return table(&columns, &[&[0, 1, 2, 3], &[0, 2, 3]], width);
+    }
+    let layouts: [&[usize]; 7] = [
+        &[0, 1, 2, 3, 4, 5, 6, 7, 10],
+        &[0, 1, 2, 3, 4, 6, 7, 10],
+        &[0, 2, 3, 4, 6, 7],
+        &[0, 2, 3, 4, 8, 9],
+        &[0, 2, 3, 8, 9],
+        &[0, 2, 3, 4],
+        &[0, 2, 3],
+    ];
+    let text = table(&columns, &layouts, width);
+    let times = files.iter().flat_map(|file| [file.first_time, file.last_time]).flatten().next();
+    text + &times.map(|time| format!("times in {}\n", zone::name(zone, time))).unwrap_or_default()
 }
 
 /// The most ranges of lines that are listed for one file.
@@ -191,60 +206,12 @@ fn unparsed_text(files: &[ManifestFile]) -> String {
         } else {
             String::new()
         };
-        text += &format!("\nunparsed lines of {}: {}{more}\n", file.relative_path, shown.join(", "));
+        text += &format!("unparsed lines of {}: {}{more}\n", file.relative_path, shown.join(", "));
     }
     text
 }
 
-fn timetable_text(timetable: &Timetable) -> String {
-    let widest =
-        timetable.sources.iter().map(|source| source.source.as_str().chars().count()).max().unwrap_or_default();
-    let end = timetable.start.as_millis().saturating_add((timetable.step_ms * timetable.columns as u64).cast_signed());
-    let end = Timestamp::from_millis(end).unwrap_or(timetable.start);
-    let mut text =
-        format!("rows from {} to {}, one column for {}\n", timetable.start, end, step_words(timetable.step_ms));
-    for source in &timetable.sources {
-        let name = source.source.as_str();
-        let padding = " ".repeat(widest - name.chars().count());
-        text += &format!("  {name}{padding}  |{}|  {}\n", sparkline(&source.rows), row_words(source));
-    }
-    text
-}
-
-fn row_words(source: &SourceTimetable) -> String {
-    let most = source.rows.iter().max().copied().unwrap_or_default();
-    let far = [(source.before, "before"), (source.after, "after"), (source.timeless, "without a time")];
-    let far = far.into_iter().filter(|(rows, _)| *rows > 0).map(|(rows, place)| format!("{} {place}", count(rows)));
-    [format!("at most {}", count(most))].into_iter().chain(far).collect::<Vec<_>>().join(", ")
-}
-
-/// One character a column, as high as its rows are many. Any row shows.
-fn sparkline(rows: &[u64]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = rows.iter().max().copied().unwrap_or_default().max(1);
-    let bar = |rows: u64| match rows {
-        0 => ' ',
-        rows => {
-            let height = (u128::from(rows) * BARS.len() as u128).div_ceil(u128::from(most));
-            BARS[usize::try_from(height).unwrap_or(BARS.len()).clamp(1, BARS.len()) - 1]
-        }
-    };
-    rows.iter().map(|rows| bar(*rows)).collect()
-}
-
-fn step_words(step_ms: u64) -> String {
-    let seconds = step_ms / 1000;
-    let units = [
-        (24 * 60 * 60, "day", "days"),
-        (60 * 60, "hour", "hours"),
-        (60, "minute", "minutes"),
-        (1, "second", "seconds"),
-    ];
-    let unit = units.into_iter().find(|(unit, ..)| seconds.is_multiple_of(*unit));
-    unit.map_or_else(String::new, |(unit, one, many)| counted(seconds / unit, one, many))
-}
-
-fn as_json(inspection: &Inspection) -> InspectJson {
+fn as_json(inspection: &Inspection, notes: &[String]) -> InspectJson {
     let manifest = &inspection.manifest;
     let (version, minor) = manifest.version();
     let files = manifest.files.iter().map(|file| InspectedFileJson {
@@ -273,6 +240,7 @@ fn as_json(inspection: &Inspection) -> InspectJson {
         indexed: inspection.bundle_bytes.map(|_| inspection.access == Access::Indexed),
         files: files.collect(),
         timeline: inspection.timetable.as_ref().map(timeline_json),
+        notes: notes.to_vec(),
     }
 }
 

@@ -1,13 +1,13 @@
-//! Writing to standard output and standard error, and how numbers and tables look.
+//! Writing to standard output and standard error: the result there, everything else here.
 
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
-use indicatif::HumanBytes;
-use patchwork_traces::format::Timestamp;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::progress;
+use super::term::{HINT, paint};
+use super::text::safe;
 
 /// What errors call standard output.
 pub const STDOUT: &str = "standard output";
@@ -15,68 +15,61 @@ pub const STDOUT: &str = "standard output";
 /// What errors call standard input.
 pub const STDIN: &str = "standard input";
 
-/// Prints the result of a command.
-pub fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Stdout)
+/// How the user wants to be told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Output {
+    /// As one JSON object instead of text.
+    pub json: bool,
+    /// Only what was asked for and what went wrong: no report of work that was done, no notes, no progress.
+    pub quiet: bool,
 }
 
-/// Prints the result of a command whose standard output has something else: on standard error.
+impl Output {
+    /// Prints what a command did: a report for people, or the same as JSON.
+    pub fn report(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
+        match (self.json, self.quiet) {
+            (true, _) => print(&json_text(json)?),
+            (false, true) => Ok(()),
+            (false, false) => print(&text()),
+        }
+    }
+
+    /// Prints the same where standard output has something else: on standard error.
+    pub fn report_beside(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
+        match (self.json, self.quiet) {
+            (true, _) => print_beside(&json_text(json)?),
+            (false, true) => {}
+            (false, false) => print_beside(&text()),
+        }
+        Ok(())
+    }
+
+    /// Prints what is worth knowing beside the result. JSON has it in itself.
+    pub fn notes(self, notes: &[String]) {
+        if !self.json && !self.quiet {
+            for note in notes {
+                print_beside(&format!("{} {}\n", paint(HINT, "note:"), safe(note)));
+            }
+        }
+    }
+}
+
+/// Prints the result of a command.
+pub fn print(text: &str) -> Result<(), Failure> {
+    progress::while_hidden(|| {
+        let mut stdout = anstream::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Stdout)
+    })
+}
+
+/// Prints something that is not the result.
 pub fn print_beside(text: &str) {
     // Standard error may be closed; there is nowhere else to say it.
-    let _ = io::stderr().write_all(text.as_bytes());
+    progress::while_hidden(|| _ = anstream::stderr().write_all(text.as_bytes()));
 }
 
 /// JSON as `--json` prints it.
 pub fn json_text(value: &impl Serialize) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Stdout(error.into()))?;
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Stdout(io::Error::from(error)))?;
     Ok(text + "\n")
-}
-
-/// Prints something that is not the result, for people.
-pub fn note(text: &str) {
-    // Standard error may be closed; there is nowhere else to say it.
-    let _ = writeln!(io::stderr(), "note: {text}");
-}
-
-/// A number with its digits in groups of three.
-pub fn count(number: u64) -> String {
-    indicatif::HumanCount(number).to_string()
-}
-
-/// A size to read at a glance.
-pub fn size(bytes: u64) -> String {
-    HumanBytes(bytes).to_string()
-}
-
-/// A number and what it counts.
-pub fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", count(number), if number == 1 { one } else { many })
-}
-
-/// A time, or a dash.
-pub fn time(time: Option<Timestamp>) -> String {
-    time.map_or_else(|| "-".to_owned(), |time| time.to_string())
-}
-
-/// Text from a bundle, safe to print: control characters would be obeyed by a terminal.
-pub fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// A table without lines. Columns whose heading begins with `>` are numbers and go to the right.
-pub fn table(headings: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(headings.iter().map(|heading| heading.trim_start_matches('>')));
-    table.add_rows(rows);
-    for (index, heading) in headings.iter().enumerate() {
-        if let Some(column) = table.column_mut(index) {
-            column.set_padding((0, 2));
-            if heading.starts_with('>') {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-    }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }

@@ -1,31 +1,209 @@
-//! The progress bar, drawn on standard error when that is a terminal.
+//! The progress bar: on standard error, only when that is a terminal, and only for what takes half a second or more.
 
-use indicatif::{ProgressBar, ProgressStyle};
-use patchwork_traces::progress::Progress;
+use std::fmt::Write;
+use std::io::{IsTerminal, stderr, stdout};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// A bar that counts bytes.
-pub struct Bar(ProgressBar);
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use patchwork_traces::progress::{Cancellation, Progress, Stage};
 
-impl Bar {
-    pub fn new() -> Self {
-        Self(ProgressBar::no_length())
+use super::interrupt;
+use super::output::Output;
+use super::term::{self, has_color_on_stderr, has_unicode};
+use super::text::size;
+
+/// What is done sooner has no bar.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often the bar is drawn.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How many bytes come together before the bar hears of them: rows are small and many.
+const STEP: u64 = 256 << 10;
+
+/// The bar that is on the screen, for everything else that is printed there.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Prints with the bar out of the way.
+pub fn while_hidden<T>(print: impl FnOnce() -> T) -> T {
+    let drawn = locked(&DRAWN).clone();
+    match drawn {
+        Some(bar) => bar.suspend(print),
+        None => print(),
     }
 }
 
+/// Takes the bar off the screen for good.
+pub fn clear() {
+    if let Some(bar) = locked(&DRAWN).take() {
+        bar.finish_and_clear();
+    }
+}
+
+/// A bar that counts bytes, and the place from which an operation hears that it was interrupted.
+pub struct Bar {
+    is_wanted: bool,
+    began: Instant,
+    stage: Mutex<Stage>,
+    drawing: Mutex<Option<ProgressBar>>,
+    /// Bytes of which the bar has not heard yet.
+    pending: AtomicU64,
+}
+
+impl Bar {
+    /// A bar for a command.
+    pub fn new(output: Output) -> Self {
+        Self::when(can_draw(output))
+    }
+
+    /// The same, for a command that writes its result to standard output as it goes.
+    pub fn beside_output(output: Output) -> Self {
+        Self::when(can_draw(output) && !stdout().is_terminal())
+    }
+
+    fn when(is_wanted: bool) -> Self {
+        let (stage, drawing) = (Mutex::new(Stage::Reading), Mutex::new(None));
+        Self { is_wanted, began: Instant::now(), stage, drawing, pending: AtomicU64::new(0) }
+    }
+}
+
+fn can_draw(output: Output) -> bool {
+    !output.quiet && stderr().is_terminal() && super::variable("TERM").is_none_or(|term| term != "dumb")
+}
+
 impl Progress for Bar {
+    fn stage(&self, stage: Stage) {
+        *locked(&self.stage) = stage;
+    }
+
     fn start(&self, total_bytes: Option<u64>) {
-        if let Some(total) = total_bytes {
-            self.0.set_length(total);
+        self.finish();
+        if !self.is_wanted {
+            return;
         }
-        let style = ProgressStyle::with_template("{bar:40} {binary_bytes} of {binary_total_bytes}, {eta} left");
-        self.0.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::hidden());
+        bar.set_style(style(total_bytes.is_some()));
+        bar.set_prefix(label(*locked(&self.stage)));
+        let wait = PATIENCE.saturating_sub(self.began.elapsed());
+        *locked(&DRAWN) = Some(bar.clone());
+        *locked(&self.drawing) = Some(bar.clone());
+        // Without this thread there is no bar, and the work is done all the same.
+        let _ = thread::Builder::new().spawn(move || {
+            thread::sleep(wait);
+            // Under this lock nobody finishes it meanwhile.
+            let drawn = locked(&DRAWN);
+            if drawn.is_some() && !bar.is_finished() {
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+                bar.enable_steady_tick(TICK);
+            }
+        });
     }
 
     fn advance(&self, bytes: u64) {
-        self.0.inc(bytes);
+        if self.is_wanted && self.pending.fetch_add(bytes, Ordering::Relaxed) + bytes >= STEP {
+            let bytes = self.pending.swap(0, Ordering::Relaxed);
+            if let Some(bar) = &*locked(&self.drawing) {
+                bar.inc(bytes);
+            }
+        }
     }
 
     fn finish(&self) {
-        self.0.finish_and_clear();
+        self.pending.store(0, Ordering::Relaxed);
+        if let Some(bar) = locked(&self.drawing).take() {
+            let mut drawn = locked(&DRAWN);
+            bar.finish_and_clear();
+            *drawn = None;
+        }
+    }
+
+    fn cancellation(&self) -> Cancellation {
+        interrupt::cancellation()
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn label(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Merging => "merging",
+        Stage::Writing => "writing",
+        Stage::Checking => "checking",
+        _ => "reading",
+    }
+}
+
+/// `reading  ━━━━━━━━━╸          12.3 MB of 147.6 MB   98.1 MB/s   2 s left`.
+fn style(has_total: bool) -> ProgressStyle {
+    let color = if has_color_on_stderr() { ".cyan" } else { "" };
+    // What stands beside the bar takes 55 columns.
+    let bar = term::width_of_stderr().saturating_sub(55).clamp(5, 40);
+    let template = template(has_total, bar, color);
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = match has_unicode() {
+        true => style.progress_chars("━╸ "),
+        false => style.progress_chars("=> ").tick_chars("-\\|/ "),
+    };
+    style
+        .with_key("done", |state: &ProgressState, out: &mut dyn Write| _ = out.write_str(&size(state.pos())))
+        .with_key("all", |state: &ProgressState, out: &mut dyn Write| {
+            _ = out.write_str(&size(state.len().unwrap_or(0)));
+        })
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            // Bytes a second are whole and positive.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let rate = state.per_sec() as u64;
+            _ = write!(out, "{}/s", size(rate));
+        })
+        .with_key("left", |state: &ProgressState, out: &mut dyn Write| {
+            _ = write!(out, "{} left", duration(state.eta()));
+        })
+        .with_key("elapsed", |state: &ProgressState, out: &mut dyn Write| {
+            _ = out.write_str(&duration(state.elapsed()));
+        })
+}
+
+fn template(has_total: bool, bar: usize, color: &str) -> String {
+    match has_total {
+        true => format!("{{prefix:8}} {{bar:{bar}{color}}} {{done:>8}} of {{all}}  {{rate}}  {{left}}"),
+        false => format!("{{prefix:8}} {{spinner{color}}} {{done}}  {{rate}}  {{elapsed}}"),
+    }
+}
+
+/// `12 s`, `3 min 05 s`, `2 h 10 min`.
+fn duration(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
+        seconds => format!("{} h {:02} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, ProgressStyle, duration, template};
+
+    #[test]
+    fn the_templates_are_understood() {
+        for (has_total, color) in [(true, ".cyan"), (true, ""), (false, ".cyan"), (false, "")] {
+            assert!(ProgressStyle::with_template(&template(has_total, 20, color)).is_ok());
+        }
+    }
+
+    #[test]
+    fn durations_are_short() {
+        let shown = [0, 59, 60, 3599, 3600, 90_000].map(|seconds| duration(Duration::from_secs(seconds)));
+        assert_eq!(shown, ["0 s", "59 s", "1 min 00 s", "59 min 59 s", "1 h 00 min", "25 h 00 min"]);
     }
 }

@@ -1,35 +1,39 @@
 //! `patchwork-traces recover`.
 
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::publish::Target;
 use patchwork_traces::recover::{
-    FileRecovery, ManifestState, RecoverOptions, RecoverReport, recover_file, recover_stream,
+    FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::{Exit, Failure, Outcome};
-use super::output::{self, STDIN, count, counted, note};
+use super::output::{Output, STDIN};
 use super::progress::Bar;
-use super::time;
+use super::stdin::stdin;
+use super::table::{Column, table};
+use super::term::{self, STRONG, paint};
+use super::text::{count, counted, logs, rows, safe};
+use super::{help, is_dash, one_per_core, time};
 
-/// Make a new, valid bundle of every row of a damaged one that is provably intact
+/// Save what is left of a damaged bundle in a new one
 ///
-/// The damaged bundle is left as it is. What is missing is said, and gives exit code 3.
+/// Every row that is provably intact becomes part of a new, valid bundle. The damaged bundle is left as it is. What is missing is said, and gives exit code 3.
 #[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::RECOVER))]
 pub struct RecoverArgs {
     /// The damaged bundle; `-` is standard input
+    #[arg(value_hint = ValueHint::FilePath)]
     bundle: PathBuf,
 
     /// Where to write the new bundle
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: PathBuf,
 
     /// Replace the output file if it is there already
@@ -55,6 +59,8 @@ pub struct RecoverJson {
     files: Vec<RecoveredFileJson>,
     /// Lines that look like rows, but not of this bundle.
     ignored: u64,
+    /// What is worth knowing, for people.
+    notes: Vec<String>,
 }
 
 /// One log.
@@ -89,9 +95,10 @@ struct MissingJson {
 }
 
 /// Runs the command.
-pub fn run(args: &RecoverArgs, json: bool) -> Outcome {
-    if args.output.as_os_str() == "-" {
-        return Err(Failure::Usage("recover reads back what it wrote, so -o must name a file".to_owned()));
+pub fn run(args: &RecoverArgs, output: Output) -> Outcome {
+    if is_dash(&args.output) {
+        let hint = "name a file with -o: what is written there is read back and checked";
+        return Err(Failure::usage("recover cannot write to standard output", hint));
     }
     let target = Target::look(&args.output, args.force)?;
     refuse_input_as_target(args)?;
@@ -99,16 +106,17 @@ pub fn run(args: &RecoverArgs, json: bool) -> Outcome {
         generator: super::generator(),
         exported_at: time::now()?,
         level: Level::default(),
-        threads: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        threads: one_per_core(),
         work_dir: std::env::temp_dir(),
     };
-    let report = match args.bundle.as_os_str() == "-" {
-        true => recover_stream(std::io::stdin().lock(), STDIN, &options, &target, &Bar::new())?,
-        false => recover_file(&args.bundle, &options, &target, &Bar::new())?,
+    let bar = Bar::new(output);
+    let report = match is_dash(&args.bundle) {
+        true => recover_stream(stdin()?, STDIN, &options, &target, &bar)?,
+        false => recover_file(&args.bundle, &options, &target, &bar)?,
     };
-    let text = if json { output::json_text(&as_json(&report, &args.output))? } else { as_text(&report, &args.output) };
-    output::print(&text)?;
-    print_notes(&report);
+    let notes = notes(&report);
+    output.report(|| as_text(&report, &args.output), &as_json(&report, &args.output, &notes))?;
+    output.notes(&notes);
     Ok(if report.lost_something() { Exit::LeftBehind } else { Exit::Done })
 }
 
@@ -116,36 +124,44 @@ pub fn run(args: &RecoverArgs, json: bool) -> Outcome {
 fn refuse_input_as_target(args: &RecoverArgs) -> Result<(), Failure> {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     match real(&args.output).is_some_and(|target| real(&args.bundle) == Some(target)) {
-        true => Err(Failure::Usage("-o names the damaged bundle itself; name another file".to_owned())),
+        true => Err(Failure::usage(
+            "-o names the damaged bundle itself, which may be the only copy",
+            "name another file with -o",
+        )),
         false => Ok(()),
     }
 }
 
 fn as_text(report: &RecoverReport, path: &Path) -> String {
-    let rows = counted(report.files.iter().map(|file| file.rows).sum(), "row", "rows");
-    let files = counted(report.files.len() as u64, "log", "logs");
-    let mut text = format!("recovered {rows} of {files} in {}\n", path.display());
+    let rows = rows(report.files.iter().map(|file| file.rows).sum());
+    let place = safe(&path.display().to_string());
+    let mut text = format!("{} {rows} of {} in {place}\n", paint(STRONG, "recovered"), logs(report.files.len()));
     if !report.files.is_empty() {
-        let lines = report.files.iter().map(|file| {
-            vec![
-                file.name.to_string(),
-                file.source.to_string(),
-                count(file.rows),
-                file.expected_rows.map_or_else(|| "?".to_owned(), count),
-                count(file.rows_by_line),
-                state(file).to_owned(),
-            ]
-        });
         text += "\n";
-        text += &output::table(&["FILE", "SOURCE", ">ROWS", ">OF", ">UNPROVEN", ""], lines);
+        text += &files_table(&report.files);
     }
-    for file in &report.files {
-        text += &missing_text(file);
+    let missing: String = report.files.iter().map(missing_text).collect();
+    if !missing.is_empty() {
+        text += "\n";
+        text += &missing;
     }
     if let Some(digest) = report.digest {
         text += &format!("\ndigest  {digest}\n");
     }
     text
+}
+
+fn files_table(files: &[FileRecovery]) -> String {
+    let expected = |file: &FileRecovery| file.expected_rows.map_or_else(|| "?".to_owned(), count);
+    let columns = [
+        Column::words("FILE", files.iter().map(|file| file.name.to_string())),
+        Column::words("SOURCE", files.iter().map(|file| file.source.to_string())),
+        Column::numbers("ROWS", files.iter().map(|file| count(file.rows))),
+        Column::numbers("OF", files.iter().map(expected)),
+        Column::numbers("UNPROVEN", files.iter().map(|file| count(file.rows_by_line))),
+        Column::words("", files.iter().map(|file| state(file).to_owned())),
+    ];
+    table(&columns, &[&[0, 1, 2, 3, 4, 5], &[0, 2, 3, 4, 5], &[0, 2, 3, 4], &[0, 2, 3]], term::width())
 }
 
 fn state(file: &FileRecovery) -> &'static str {
@@ -157,42 +173,65 @@ fn state(file: &FileRecovery) -> &'static str {
     }
 }
 
+/// How many places of one log are listed.
+const MOST_PLACES: usize = 10;
+
 fn missing_text(file: &FileRecovery) -> String {
-    let mut text = String::new();
-    for missing in &file.missing {
-        let (rows, lines) = (range(missing.rows), range(missing.lines));
-        text += &format!("\nmissing of {}: rows {rows}, on lines {lines} of the log\n", file.name);
+    let places = places(&file.missing);
+    let mut lines: Vec<_> = places
+        .iter()
+        .map(|place| format!("rows {}, on lines {} of the log", range(place.rows), range(place.lines)))
+        .collect();
+    let after = |after: &u64| format!("nobody knows how much, behind recovered row {}", count(*after));
+    lines.extend(file.gaps_after.iter().map(after));
+    let more = lines.len().saturating_sub(MOST_PLACES);
+    lines.truncate(MOST_PLACES);
+    if more > 0 {
+        lines.push(format!("{} (--json has all)", counted(more as u64, "more place", "more places")));
     }
-    for after in &file.gaps_after {
-        text += &format!("\nmissing of {}: nobody knows how much, behind recovered row {}\n", file.name, count(*after));
+    lines.iter().fold(String::new(), |text, line| text + &format!("missing of {}: {line}\n", file.name))
+}
+
+/// What is missing, rows that follow each other together: lines that are no rows may lie between them.
+fn places(missing: &[Missing]) -> Vec<Missing> {
+    let mut places: Vec<Missing> = Vec::new();
+    for next in missing {
+        match places.last_mut() {
+            Some(last) if last.rows.1 + 1 == next.rows.0 => {
+                last.rows.1 = next.rows.1;
+                last.lines.1 = next.lines.1;
+            }
+            _ => places.push(*next),
+        }
     }
-    text
+    places
 }
 
 fn range((first, last): (u64, u64)) -> String {
     if first == last { count(first) } else { format!("{} to {}", count(first), count(last)) }
 }
 
-fn print_notes(report: &RecoverReport) {
-    match report.manifest {
-        ManifestState::Intact => {}
-        ManifestState::Faulty => note("the manifest contradicts itself; what could be used of it was used"),
-        ManifestState::Lost => {
-            note(
-                "the manifest is lost, and with it what only it says: lines that were no rows, and how much is missing",
-            );
-        }
-    }
+fn notes(report: &RecoverReport) -> Vec<String> {
+    let manifest = match report.manifest {
+        ManifestState::Intact => None,
+        ManifestState::Faulty => Some("the manifest contradicts itself; what could be used of it was used"),
+        ManifestState::Lost => Some(
+            "the manifest is lost, and with it what only it says: lines that were no rows, and how much is missing",
+        ),
+    };
+    let mut notes: Vec<_> = manifest.into_iter().map(str::to_owned).collect();
     let unproven = report.files.iter().map(|file| file.rows_by_line).sum();
     if unproven > 0 {
-        note(&format!("no checksum proves {}: well-formed, but worth a look", counted(unproven, "row", "rows")));
+        notes.push(format!("no checksum proves {}: well-formed, but worth a look", rows(unproven)));
     }
     if report.ignored > 0 {
-        note(&format!("{} like rows, but not of this bundle", counted(report.ignored, "line looks", "lines look")));
+        notes
+            .push(format!("{} like rows, but not of this bundle", counted(report.ignored, "line looks", "lines look")));
     }
+    notes
 }
 
-fn as_json(report: &RecoverReport, path: &Path) -> RecoverJson {
+fn as_json(report: &RecoverReport, path: &Path, notes: &[String]) -> RecoverJson {
     let missing = |file: &FileRecovery| {
         file.missing.iter().map(|missing| MissingJson { rows: missing.rows, lines: missing.lines }).collect()
     };
@@ -220,5 +259,6 @@ fn as_json(report: &RecoverReport, path: &Path) -> RecoverJson {
         },
         files: files.collect(),
         ignored: report.ignored,
+        notes: notes.to_vec(),
     }
 }

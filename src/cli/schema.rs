@@ -4,10 +4,11 @@ use clap::{Args, ValueEnum};
 use patchwork_traces::format::schema::{manifest, row, schema_of};
 
 use super::failure::{Exit, Outcome};
-use super::output;
+use super::{help, output};
 
-/// Print a JSON Schema: of the lines of a bundle, or of what --json prints
+/// Print the JSON Schema of bundles, or of what --json prints
 #[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::SCHEMA))]
 pub struct SchemaArgs {
     /// Of what
     of: SchemaOf,

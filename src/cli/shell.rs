@@ -1,26 +1,28 @@
-//! `patchwork-traces completions` and `patchwork-traces man`.
+//! `patchwork-traces completions`.
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+use clap_complete::env::Shells;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Cli;
 use super::failure::{Exit, Failure, Outcome};
-use super::output;
+use super::output::{self, Output};
+use super::{Cli, complete, help};
 
 /// Print a completion script for a shell
+///
+/// The script asks this program what fits, so that sources and files of a bundle complete too, and it needs no update
+/// when the program gets one.
 #[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::COMPLETIONS))]
 pub struct CompletionsArgs {
     /// The shell
     shell: Shell,
-}
 
-/// Print the manual page of the program or of one command
-#[derive(Debug, Args)]
-pub struct ManArgs {
-    /// The command; the program itself when absent
-    command: Option<String>,
+    /// Print a script that stands for itself: commands and options only
+    #[arg(long = "static")]
+    is_static: bool,
 }
 
 /// The result of `completions --json` and `man --json`.
@@ -31,37 +33,23 @@ pub struct TextJson {
     text: String,
 }
 
-/// Prints a completion script.
-pub fn completions(args: &CompletionsArgs, json: bool) -> Outcome {
+/// Runs the command.
+pub fn run(args: &CompletionsArgs, output: Output) -> Outcome {
+    let name = env!("CARGO_PKG_NAME");
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
-    print_text(&script, json)
+    // Every shell of the one list is in the other.
+    match Shells::builtins().completer(&args.shell.to_string()).filter(|_| !args.is_static) {
+        Some(shell) => {
+            shell.write_registration(complete::VARIABLE, name, name, name, &mut script).map_err(Failure::Stdout)?;
+        }
+        None => clap_complete::generate(args.shell, &mut Cli::command(), name, &mut script),
+    }
+    print_text(&script, output)
 }
 
-/// Prints a manual page.
-pub fn man(args: &ManArgs, json: bool) -> Outcome {
-    let mut program = Cli::command();
-    program.build();
-    let command = match &args.command {
-        None => program,
-        Some(name) => subcommand(&program, name)?,
-    };
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).map_err(Failure::Stdout)?;
-    print_text(&page, json)
-}
-
-fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
-    let found = program.find_subcommand(name).cloned();
-    let all: Vec<_> = program.get_subcommands().map(Command::get_name).collect();
-    let command =
-        found.ok_or_else(|| Failure::Usage(format!("there is no command {name:?}; there are: {}", all.join(", "))))?;
-    let full_name = command.get_bin_name().unwrap_or(name).replace(' ', "-");
-    Ok(command.name(full_name))
-}
-
-fn print_text(text: &[u8], json: bool) -> Outcome {
+/// Prints a script or a page as it is.
+pub fn print_text(text: &[u8], output: Output) -> Outcome {
     let text = String::from_utf8_lossy(text).into_owned();
-    output::print(&if json { output::json_text(&TextJson { text })? } else { text })?;
+    output::print(&if output.json { output::json_text(&TextJson { text })? } else { text })?;
     Ok(Exit::Done)
 }

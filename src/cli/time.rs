@@ -2,19 +2,20 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::Zoned;
+use jiff::civil::{Date, DateTime};
 use patchwork_traces::format::Timestamp;
 
 use super::failure::Failure;
+use super::zone;
 
 /// A moment as a user names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// A point in time.
     Point(Timestamp),
-    /// A whole day, UTC.
-    Day(Timestamp),
+    /// A whole day of the time zone here: when it begins, and its last millisecond.
+    Day(Timestamp, Timestamp),
     /// So many milliseconds ago.
     Ago(i64),
 }
@@ -22,27 +23,17 @@ pub enum Moment {
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Moment {
-    /// Reads `2026-05-02T10:00:00Z`, `2026-05-02` or `7d`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if let Ok(point) = text.parse() {
-            return Ok(Self::Point(point));
-        }
-        if let Ok(date) = text.parse::<Date>()
-            && let Ok(start) = date.to_zoned(TimeZone::UTC)
-            && let Some(start) = Timestamp::from_millis(start.timestamp().as_millisecond())
-        {
-            return Ok(Self::Day(start));
-        }
-        ago(text).map(Self::Ago).ok_or_else(|| {
-            "a time is written as 2026-05-02T10:00:00Z, as a date (2026-05-02, UTC), or as how long ago: 90s, 30m, 12h, 7d, 2w"
-                .to_owned()
-        })
+    /// Reads `2026-05-02T10:00:00Z`, `2026-05-02 10:00`, `2026-05-02` or `7d`.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let point = || text.parse().ok().map(Self::Point);
+        let read = point().or_else(|| day(text)).or_else(|| time_of_day(text)).or_else(|| ago(text).map(Self::Ago));
+        read.ok_or("a time is written as 2026-05-02, \"2026-05-02 10:00\" or 2026-05-02T10:00:00Z, or as how long ago: 90s, 30m, 12h, 7d, 2w")
     }
 
     /// The first moment that this names.
     pub fn first(self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Point(time) | Self::Day(time) => Some(time),
+            Self::Point(time) | Self::Day(time, _) => Some(time),
             Self::Ago(millis) => Timestamp::from_millis(now.as_millis() - millis),
         }
     }
@@ -50,10 +41,27 @@ impl Moment {
     /// The last moment that this names.
     pub fn last(self, now: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Day(start) => Timestamp::from_millis(start.as_millis() + DAY_MS - 1),
+            Self::Day(_, end) => Some(end),
             Self::Point(_) | Self::Ago(_) => self.first(now),
         }
     }
+}
+
+fn day(text: &str) -> Option<Moment> {
+    // A date with a time is not only a date.
+    let date: Date = text.parse().ok().filter(|_| text.len() <= "2026-05-02".len())?;
+    let start = timestamp(&date.to_zoned(zone::here()).ok()?)?;
+    let next = timestamp(&date.tomorrow().ok()?.to_zoned(zone::here()).ok()?)?;
+    Some(Moment::Day(start, Timestamp::from_millis(next.as_millis() - 1)?))
+}
+
+fn time_of_day(text: &str) -> Option<Moment> {
+    let time: DateTime = text.parse().ok()?;
+    timestamp(&time.to_zoned(zone::here()).ok()?).map(Moment::Point)
+}
+
+fn timestamp(time: &Zoned) -> Option<Timestamp> {
+    Timestamp::from_millis(time.timestamp().as_millisecond())
 }
 
 fn ago(text: &str) -> Option<i64> {
@@ -76,9 +84,16 @@ pub fn now() -> Result<Timestamp, Failure> {
     let Some(fixed) = super::variable("SOURCE_DATE_EPOCH") else {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = i64::try_from(since_1970.as_millis()).ok().and_then(Timestamp::from_millis);
-        return millis.ok_or_else(|| Failure::Usage("this machine's clock is past the year 9999".to_owned()));
+        return millis.ok_or_else(|| {
+            Failure::usage("this machine's clock is past the year 9999", "set the clock, or SOURCE_DATE_EPOCH")
+        });
     };
     let seconds = fixed.to_str().and_then(|text| text.parse::<i64>().ok());
     let time = seconds.and_then(|seconds| seconds.checked_mul(1000)).and_then(Timestamp::from_millis);
-    time.ok_or_else(|| Failure::Usage("SOURCE_DATE_EPOCH must be a number of seconds since 1970".to_owned()))
+    time.ok_or_else(|| {
+        Failure::usage(
+            "SOURCE_DATE_EPOCH is set, but is no time",
+            "set it to a number of seconds since 1970, or unset it",
+        )
+    })
 }

@@ -2,28 +2,33 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::format::{FileName, SourceName};
+use patchwork_traces::progress::Progress;
 use patchwork_traces::verify::{
     FileReport, Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify, verify_file,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{Exit, Failure, Outcome};
-use super::output::{self, STDIN, counted, safe};
+use super::failure::{ErrorDetail, Exit, Failure, Outcome};
+use super::output::{self, Output, STDIN};
 use super::progress::Bar;
+use super::stdin::stdin;
+use super::term::{BAD, GOOD, HINT, STRONG, WARN, paint};
+use super::text::{counted, logs, rows, safe};
+use super::{help, interrupt, is_dash, one_per_core, threads};
 
-/// Say whether bundles are whole, and everything that is wrong with them
+/// Say whether bundles are whole, and all that is wrong with them
 ///
 /// Checks the container, the manifest, every row, every log's length and SHA-256, and the chunk table.
 #[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::VERIFY))]
 pub struct VerifyArgs {
     /// The bundles; `-` is standard input
-    #[arg(required = true)]
+    #[arg(required = true, value_hint = ValueHint::FilePath)]
     bundle: Vec<PathBuf>,
 
     /// The digest that the bundle must have, as export printed it
@@ -35,7 +40,7 @@ pub struct VerifyArgs {
     require_hashes: bool,
 
     /// How many threads check [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
 }
 
@@ -58,7 +63,7 @@ struct VerifiedJson {
     /// `intact`, `intactRecompressed`, `intactWithoutHashes` or `damaged`; null when it could not be read at all.
     verdict: Option<&'static str>,
     /// Why it could not be read at all.
-    error: Option<String>,
+    error: Option<ErrorDetail>,
     /// The digest; null when the first line cannot be read.
     digest: Option<BundleDigest>,
     version: Option<u64>,
@@ -106,23 +111,27 @@ struct FindingJson {
 }
 
 /// Runs the command.
-pub fn run(args: &VerifyArgs, json: bool) -> Outcome {
+pub fn run(args: &VerifyArgs, output: Output) -> Outcome {
     if args.expect.is_some() && args.bundle.len() > 1 {
-        return Err(Failure::Usage("--expect is the digest of one bundle, and several were named".to_owned()));
+        let hint = "verify that bundle on its own";
+        return Err(Failure::usage("--expect is the digest of one bundle, and several were named", hint));
     }
     let options = VerifyOptions {
         expect: args.expect,
         require_hashes: args.require_hashes,
-        threads: args.threads.or(available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN),
+        threads: args.threads.unwrap_or_else(one_per_core),
     };
     let mut exit = Exit::Done;
     let mut bundles = Vec::new();
     for path in &args.bundle {
-        let (verified, one_exit) = if json { verify_as_json(path, &options) } else { verify_as_text(path, &options)? };
+        let (verified, one_exit) = match output.json {
+            true => verify_as_json(path, &options, output)?,
+            false => verify_as_text(path, &options, output)?,
+        };
         exit = exit.worse_of(one_exit);
         bundles.extend(verified);
     }
-    if json {
+    if output.json {
         let good = exit == Exit::Done;
         output::print(&output::json_text(&VerifyJson { good, bundles })?)?;
     }
@@ -133,29 +142,42 @@ pub fn run(args: &VerifyArgs, json: bool) -> Outcome {
 fn check(
     path: &Path,
     options: &VerifyOptions,
+    output: Output,
     found: &mut dyn FnMut(Finding),
-) -> patchwork_traces::Result<VerifyReport> {
-    match path.as_os_str() == "-" {
-        true => verify(std::io::stdin().lock(), STDIN, options, &Bar::new(), found),
-        false => verify_file(path, options, &Bar::new(), found),
-    }
+) -> Result<patchwork_traces::Result<VerifyReport>, Failure> {
+    let bar = Bar::new(output);
+    let checked = match is_dash(path) {
+        true => {
+            bar.start(None);
+            stdin().and_then(|stdin| verify(stdin, STDIN, options, &bar, found))
+        }
+        false => verify_file(path, options, &bar, found),
+    };
+    interrupt::check()?;
+    Ok(checked)
 }
 
 fn exit_of(report: &VerifyReport) -> Exit {
     if report.is_good() { Exit::Done } else { Exit::LeftBehind }
 }
 
-fn verify_as_text(path: &Path, options: &VerifyOptions) -> Result<(Option<VerifiedJson>, Exit), Failure> {
+fn verify_as_text(
+    path: &Path,
+    options: &VerifyOptions,
+    output: Output,
+) -> Result<(Option<VerifiedJson>, Exit), Failure> {
     let mut printed = Ok(());
-    let report = check(path, options, &mut |finding| {
-        if printed.is_ok() {
+    let report = check(path, options, output, &mut |finding| {
+        if printed.is_ok() && !(output.quiet && finding.severity() == Severity::Info) {
             printed = output::print(&finding_text(&finding));
         }
     });
     printed?;
-    let exit = match report {
+    let exit = match report? {
         Ok(report) => {
-            output::print(&report_text(path, &report))?;
+            if !(output.quiet && report.is_good()) {
+                output::print(&report_text(path, &report))?;
+            }
             exit_of(&report)
         }
         // The others are checked all the same.
@@ -165,7 +187,13 @@ fn verify_as_text(path: &Path, options: &VerifyOptions) -> Result<(Option<Verifi
 }
 
 fn finding_text(finding: &Finding) -> String {
-    format!("{}: {}\n", severity(finding.severity()), safe(&finding.to_string()))
+    let style = match finding.severity() {
+        Severity::Error => BAD,
+        Severity::Warning => WARN,
+        Severity::Info => HINT,
+    };
+    let severity = format!("{}:", severity(finding.severity()));
+    format!("{} {}\n", paint(style, &severity), safe(&finding.to_string()))
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -177,30 +205,47 @@ fn severity(severity: Severity) -> &'static str {
 }
 
 fn report_text(path: &Path, report: &VerifyReport) -> String {
-    let name = if path.as_os_str() == "-" { STDIN.to_owned() } else { path.display().to_string() };
-    let rows = counted(report.rows, "row", "rows");
-    let files = counted(report.files.len() as u64, "log", "logs");
-    let proven = report.files.iter().filter(|file| file.is_proven == Some(true)).count() as u64;
-    let verdict = match report.verdict {
-        Verdict::Intact => format!("intact: {rows}, and all of {files} restore to their SHA-256"),
-        Verdict::IntactRecompressed => {
-            format!(
-                "intact, but another program wrote the file anew: {rows}, and all of {files} restore to their SHA-256"
-            )
-        }
-        Verdict::IntactWithoutHashes => {
-            format!(
-                "intact, but without hashes: the container is sound and {rows} of {files} are there, but nothing proves what they say"
-            )
-        }
-        Verdict::Damaged => {
-            let findings = counted(report.findings.errors, "error", "errors");
-            format!("damaged: {findings}; {rows} could be read, and {proven} of {files} restore to their SHA-256")
-        }
-    };
+    let name = if is_dash(path) { STDIN.to_owned() } else { safe(&path.display().to_string()) };
+    let (verdict, style, rest) = verdict_text(report);
     let digest =
         report.digest.map(|digest| format!("  digest  {digest}{}\n", expected_text(report))).unwrap_or_default();
-    format!("{name}: {verdict}\n{digest}")
+    let next = match report.verdict == Verdict::Damaged {
+        true => format!(
+            "  next    `patchwork-traces recover {} -o FILE` saves what is left\n",
+            safe(&path.display().to_string())
+        ),
+        false => String::new(),
+    };
+    format!("{}: {}{rest}\n{digest}{next}", paint(STRONG, &name), paint(style, verdict))
+}
+
+/// The verdict in a word, its colour, and what it means.
+fn verdict_text(report: &VerifyReport) -> (&'static str, anstyle::Style, String) {
+    let (rows, logs) = (rows(report.rows), logs(report.files.len()));
+    let proven = report.files.iter().filter(|file| file.is_proven == Some(true)).count();
+    match report.verdict {
+        Verdict::Intact => ("intact", GOOD, format!(": {rows}, and all of {logs} restore to their SHA-256")),
+        Verdict::IntactRecompressed => (
+            "intact",
+            GOOD,
+            format!(", but another program wrote the file anew: {rows}, and all of {logs} restore to their SHA-256"),
+        ),
+        Verdict::IntactWithoutHashes => (
+            "intact",
+            WARN,
+            format!(
+                ", but without hashes: the container is sound and {rows} of {logs} are there, but nothing proves what they say"
+            ),
+        ),
+        Verdict::Damaged => {
+            let findings = counted(report.findings.errors, "error", "errors");
+            (
+                "damaged",
+                BAD,
+                format!(": {findings}; {rows} could be read, and {proven} of {logs} restore to their SHA-256"),
+            )
+        }
+    }
 }
 
 fn expected_text(report: &VerifyReport) -> &'static str {
@@ -211,14 +256,18 @@ fn expected_text(report: &VerifyReport) -> &'static str {
     }
 }
 
-fn verify_as_json(path: &Path, options: &VerifyOptions) -> (Option<VerifiedJson>, Exit) {
+fn verify_as_json(
+    path: &Path,
+    options: &VerifyOptions,
+    output: Output,
+) -> Result<(Option<VerifiedJson>, Exit), Failure> {
     let mut findings = Vec::new();
-    let checked = check(path, options, &mut |finding| findings.push(finding_json(&finding)));
+    let checked = check(path, options, output, &mut |finding| findings.push(finding_json(&finding)))?;
     let bundle = path.display().to_string();
     let exit = checked.as_ref().map_or(Exit::Failed, exit_of);
     let (report, error) = match checked {
         Ok(report) => (Some(report), None),
-        Err(error) => (None, Some(error.to_string())),
+        Err(error) => (None, Some(ErrorDetail::from(&error))),
     };
     let report = report.as_ref();
     let verified = VerifiedJson {
@@ -233,7 +282,7 @@ fn verify_as_json(path: &Path, options: &VerifyOptions) -> (Option<VerifiedJson>
         files: report.map(|report| report.files.iter().map(file_json).collect()).unwrap_or_default(),
         findings,
     };
-    (Some(verified), exit)
+    Ok((Some(verified), exit))
 }
 
 fn verdict_name(verdict: Verdict) -> &'static str {

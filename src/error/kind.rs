@@ -206,4 +206,6 @@ pub enum ErrorKind {
     NothingToRecover,
     /// A bundle that was just written is not whole when it is read back.
     OutputNotIntact,
+    /// Somebody ended the operation early.
+    Cancelled,
 }

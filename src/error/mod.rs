@@ -3,6 +3,7 @@
 //! An [`Error`] is an [`ErrorKind`] (data, no sentences) at a [`Position`]. Its `Display` is one line for a person, and
 //! [`Error::hint`] says what to do next.
 
+mod code;
 mod fault;
 mod kind;
 mod text;

@@ -12,12 +12,15 @@ impl fmt::Display for ErrorKind {
             Self::LogName(fault) => write!(f, "this log's name cannot stand in a bundle: {fault}"),
             Self::LogShrank { opened, read } => write!(
                 f,
-                "the log shrank while it was read: it had {opened} bytes when it was opened, and only {read} could be read"
+                "the log shrank while it was read: it had {} bytes when it was opened, and only {} could be read",
+                grouped(*opened),
+                grouped(*read)
             ),
-            Self::LineTooLong { limit } => write!(f, "this line is longer than {limit} bytes"),
+            Self::LineTooLong { limit } => write!(f, "this line is longer than {} bytes", grouped(*limit)),
             Self::TooManyUnparsed { limit } => write!(
                 f,
-                "too much of this log is not JSON Lines: its unparsed lines need a manifest of over {limit} bytes"
+                "too much of this log is not JSON Lines: its unparsed lines need a manifest of over {} bytes",
+                grouped(*limit)
             ),
             Self::UnknownSource { name, known } => write!(f, "there is no source {name:?}; {}", listed(known)),
             Self::OtherSource { name } => {
@@ -27,7 +30,7 @@ impl fmt::Display for ErrorKind {
                 )
             }
             Self::UnknownFile { name, known } => write!(f, "there is no file {name:?}; {}", listed(known)),
-            Self::ManifestTooLong { limit } => write!(f, "the manifest is longer than {limit} bytes"),
+            Self::ManifestTooLong { limit } => write!(f, "the manifest is longer than {} bytes", grouped(*limit)),
             Self::UnsupportedVersion { found, supported } => {
                 write!(f, "this bundle has format version {found}, and this program reads version {supported}")
             }
@@ -35,7 +38,12 @@ impl fmt::Display for ErrorKind {
             Self::Gzip(fault) => fault.fmt(f),
             Self::Row(fault) => fault.fmt(f),
             Self::FewerThanDeclared { expected, found } => {
-                write!(f, "the bundle has {found} rows here, and its manifest declares {expected}")
+                write!(
+                    f,
+                    "the bundle has {} rows here, and its manifest declares {}",
+                    grouped(*found),
+                    grouped(*expected)
+                )
             }
             Self::ForeignSource { source } => {
                 write!(f, "the bundle has a log of the source {source:?}, which this program does not know")
@@ -50,7 +58,7 @@ impl fmt::Display for ErrorKind {
             Self::Locked { seconds } => {
                 write!(f, "another program holds this lock, and did not release it within {seconds} seconds")
             }
-            Self::TooManyLines { limit } => write!(f, "there are more than {limit} lines to merge"),
+            Self::TooManyLines { limit } => write!(f, "there are more than {} lines to merge", grouped(*limit)),
             Self::PlacedInPart { placed, all, cause } => {
                 write!(f, "{} of {all} logs are in their place, and then: {cause}", placed.len())
             }
@@ -82,6 +90,7 @@ impl ErrorKind {
             Self::OutputNotIntact => "what was written is not whole when it is read back",
             Self::RestoredDiffers => "the restored log does not match the length and SHA-256 in the manifest",
             Self::LockLost => "another program took this lock away while it was held",
+            Self::Cancelled => "this was ended before it was done",
             Self::LogKeepsChanging => "this log changed each time before its new version could be put in its place",
             Self::Io { .. }
             | Self::LogName(_)
@@ -148,9 +157,12 @@ impl ErrorKind {
             Self::Locked { .. } => "try again once Patchwork is idle; if it is not running, remove the lock",
             Self::LockLost => "run the command again",
             Self::LogKeepsChanging => "run the command again, best while Patchwork is idle",
+            Self::Cancelled => "nothing was changed; run the command again",
             Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
             Self::PlacedInPart { cause, .. } => {
-                return format!("{}; then run the command again, and it finishes the work", cause.hint());
+                let hint = cause.hint();
+                let first = hint.strip_prefix("run the command again").is_none().then(|| format!("{hint}; then "));
+                return format!("{}run the command again, and it finishes the work", first.unwrap_or_default());
             }
             Self::Manifest(_)
             | Self::Gzip(_)
@@ -167,11 +179,21 @@ impl ErrorKind {
     }
 }
 
+/// A number with its digits in groups of three.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let (head, rest) = digits.split_at(first);
+    let groups = rest.as_bytes().chunks(3).map(String::from_utf8_lossy);
+    let head = Some(head.into()).filter(|_| first > 0);
+    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
+}
+
 /// `the bundle has …` for an error that lists what there is.
 fn listed(known: &[String]) -> String {
     match known {
         [] => "there are none here".to_owned(),
-        known => format!("here are: {}", known.join(", ")),
+        known => format!("there are: {}", known.join(", ")),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Manifest, ManifestFile};
 use crate::pack::{Packed, Packer, Written};
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage, Watched};
 use crate::publish::{PendingFile, Target};
 use crate::sources::{CATALOGUE, Discovery};
 
@@ -54,7 +54,7 @@ pub fn export(
     sink_name: &str,
     progress: &dyn Progress,
 ) -> Result<ExportReport> {
-    read(discovery, options, progress)?.write(options, sink, sink_name)
+    read(discovery, options, progress)?.write(options, sink, sink_name, progress)
 }
 
 /// All logs, compressed but not written.
@@ -65,6 +65,7 @@ struct Read {
 
 /// Reads all logs, once, and compresses their rows.
 fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress) -> Result<Read> {
+    progress.stage(Stage::Reading);
     progress.start(Some(discovery.logs().map(|log| log.bytes).sum()));
     let read = std::thread::scope(|scope| {
         let mut packer = Packer::start(scope, options);
@@ -72,7 +73,8 @@ fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress)
         for group in &discovery.groups {
             for open in group.open()? {
                 let (path, id) = (open.path().to_owned(), open.log.id.clone());
-                packer.add_log(&id, open.log.times, open, &path.display().to_string(), progress)?;
+                let (times, subject) = (open.log.times, path.display().to_string());
+                packer.add_log(&id, times, Watched::new(open, progress), &subject, progress)?;
                 paths.push(path);
             }
         }
@@ -83,8 +85,18 @@ fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress)
 }
 
 impl Read {
-    fn write(self, options: &ExportOptions, sink: impl Write, sink_name: &str) -> Result<ExportReport> {
-        let written = self.packed.write(options, sink).map_err(|error| error.in_subject(sink_name))?;
+    fn write(
+        self,
+        options: &ExportOptions,
+        sink: impl Write,
+        sink_name: &str,
+        progress: &dyn Progress,
+    ) -> Result<ExportReport> {
+        progress.stage(Stage::Writing);
+        progress.start(Some(self.packed.compressed_bytes()));
+        let written = self.packed.write(options, Watched::counted(sink, progress));
+        progress.finish();
+        let written = written.map_err(|error| error.in_subject(sink_name))?;
         let Written { digest, manifest, bundle_bytes } = written;
         Ok(ExportReport { digest, manifest, paths: self.paths, bundle_bytes })
     }
@@ -112,7 +124,8 @@ pub fn export_to_file(
             refuse_place_of_log(discovery, path)?;
             let read = read(discovery, &options, progress)?;
             let mut pending = PendingFile::create(path, *replace)?;
-            let report = read.write(&options, &mut pending, &path.display().to_string())?;
+            let report = read.write(&options, &mut pending, &path.display().to_string(), progress)?;
+            progress.cancellation().check()?;
             pending.finish()?;
             Ok(report)
         }

@@ -13,6 +13,7 @@ use super::targets::Target;
 use crate::digest::{HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
+use crate::progress::{Progress, Watched};
 use crate::sources::{OpenLog, is_same_file};
 
 /// How much is read at a time.
@@ -62,9 +63,9 @@ impl Local {
     }
 
     /// What its bytes are, all of them. It is read again from its start after that.
-    pub(super) fn integrity(&mut self) -> Result<Option<Integrity>> {
+    pub(super) fn integrity(&mut self, progress: &dyn Progress) -> Result<Option<Integrity>> {
         let Some(log) = &mut self.log else { return Ok(None) };
-        let mut reader = HashingReader::new(&mut *log);
+        let mut reader = HashingReader::new(Watched::counted(&mut *log, progress));
         let mut buffer = vec![0; READ_BYTES];
         while reader.read(&mut buffer).map_err(|error| Error::io_unnamed(IoAction::Read, error))? > 0 {}
         let integrity = reader.finish();
@@ -73,10 +74,10 @@ impl Local {
     }
 
     /// Reads it whole, without keeping its lines.
-    pub(super) fn sum_up(&mut self, target: &Target) -> Result<Summary> {
+    pub(super) fn sum_up(&mut self, target: &Target, progress: &dyn Progress) -> Result<Summary> {
         let mut tally = Tally::default();
         let Some(log) = &mut self.log else { return Ok(Summary { tally, integrity: None }) };
-        let mut reader = HashingReader::new(log);
+        let mut reader = HashingReader::new(Watched::counted(log, progress));
         let read = each_line(&mut reader, |line| {
             tally.push(Shape::of(line, classify(line.bytes, &[]).is_some()));
             Ok(())

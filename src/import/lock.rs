@@ -14,6 +14,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use fs_err as fs;
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::progress::Cancellation;
 use crate::sources::is_same_file;
 
 /// From this age on a lock is a dead writer's.
@@ -72,11 +73,13 @@ pub(super) struct Locks(Vec<LogLock>);
 pub(super) fn with_locks<T>(
     mut paths: Vec<PathBuf>,
     clock: &dyn Clock,
+    cancellation: &Cancellation,
     work: impl FnOnce(&Locks) -> Result<T>,
 ) -> Result<T> {
     // Two imports that take the same locks take them in the same order, or each would wait for the other.
     paths.sort();
-    let locks = Locks(paths.into_iter().map(|path| LogLock::acquire(path, clock)).collect::<Result<_>>()?);
+    let acquired = paths.into_iter().map(|path| LogLock::acquire(path, clock, cancellation));
+    let locks = Locks(acquired.collect::<Result<_>>()?);
     let (stop, stopped) = bounded::<()>(0);
     thread::scope(|scope| {
         let locks = &locks;
@@ -112,7 +115,7 @@ impl Locks {
 }
 
 impl LogLock {
-    fn acquire(path: PathBuf, clock: &dyn Clock) -> Result<Self> {
+    fn acquire(path: PathBuf, clock: &dyn Clock, cancellation: &Cancellation) -> Result<Self> {
         let mut waited = Duration::ZERO;
         loop {
             match create(&path) {
@@ -127,6 +130,7 @@ impl LogLock {
                 let kind = ErrorKind::Locked { seconds: PATIENCE.as_secs() };
                 return Err(Error::from(kind).in_subject(&path.display().to_string()));
             }
+            cancellation.check()?;
             clock.sleep(PAUSE);
             waited += PAUSE;
         }

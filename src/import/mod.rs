@@ -38,7 +38,7 @@ use crate::digest::BundleDigest;
 use crate::error::Result;
 use crate::format::Timestamp;
 use crate::pool::all_cores;
-use crate::progress::Progress;
+use crate::progress::{Progress, Stage};
 use crate::restore::restore;
 use crate::sources::Dirs;
 use index::Fingerprinter;
@@ -105,7 +105,11 @@ pub fn import(
     let (stamp, fingerprinter) = (file_stamp(clock.now()), Fingerprinter::random()?);
     let way = Way { mode: options.mode, stamp, fingerprinter, threads: options.threads };
     let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
-    progress.start(Some(wanted.iter().map(|file| manifest.files[*file].bytes).sum()));
+    let bundle_bytes: u64 = wanted.iter().map(|file| manifest.files[*file].bytes).sum();
+    // A dry run compares while it restores.
+    let ahead = if options.dry_run { bundle_bytes + local_bytes(&groups) } else { bundle_bytes };
+    progress.stage(Stage::Reading);
+    progress.start(Some(ahead));
     let import = Import { bundle, dirs, groups: &groups, wanted: &wanted, way: &way, clock, progress };
     let done = if options.dry_run { import.preview() } else { import.carry_out() };
     progress.finish();
@@ -138,15 +142,28 @@ impl Import<'_> {
         dirs.dedup();
         let cleaned_up = dirs.into_iter().flat_map(staging::clean_up).collect();
 
-        let staging = Staging::create(target_dirs())?;
+        let cancellation = self.progress.cancellation();
+        let staging = Staging::create(target_dirs(), cancellation.clone())?;
         let mut intake = Intake::new(self.groups, self.way, Some(&staging), self.progress);
         restore(self.bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
         let works = intake.into_works();
         let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
-        let files =
-            lock::with_locks(locks, self.clock, |locks| place::carry_out(works, &Scene { staging: &staging, locks }))?;
+        self.progress.finish();
+        self.progress.stage(Stage::Merging);
+        let (here, bundled) = (local_bytes(self.groups), works.iter().map(work::Work::bundled_bytes).sum::<u64>());
+        let is_compared = self.way.mode == Mode::Merge && here > 0;
+        self.progress.start(Some(if is_compared { here + bundled } else { here }));
+        let files = lock::with_locks(locks, self.clock, &cancellation, |locks| {
+            place::carry_out(works, &Scene { staging: &staging, locks })
+        })?;
         Ok((files, cleaned_up))
     }
+}
+
+/// The size of what is there already.
+fn local_bytes(groups: &[Group]) -> u64 {
+    let targets = groups.iter().flat_map(|group| &group.targets);
+    targets.filter_map(|target| target.log.path.metadata().ok()).map(|there| there.len()).sum()
 }
 
 /// A time as it can stand in a file name anywhere: without colons.

@@ -70,7 +70,7 @@ impl<'i> Intake<'i> {
         staging: Option<&'i Staging>,
         progress: &'i dyn Progress,
     ) -> Self {
-        let works = groups.iter().map(|group| Work::new(group, way)).collect();
+        let works = groups.iter().map(|group| Work::new(group, way, progress)).collect();
         let (ahead, plans) = (groups.iter().map(|_| None).collect(), groups.iter().map(|_| None).collect());
         Self { groups, works, staging, ahead, plans, places: places(groups), progress }
     }
@@ -170,6 +170,7 @@ impl LogWriter for Arriving<'_> {
         if let Err(hasher) = integrity {
             hasher.update(bytes);
         }
+        progress.cancellation().check()?;
         if let Some(staged) = staged {
             staged.write(bytes)?;
         }

@@ -13,6 +13,7 @@ use fs_err as fs;
 use tempfile::TempDir;
 
 use crate::error::{Error, IoAction, Result};
+use crate::progress::Cancellation;
 use crate::publish::{MadeDirs, sync_dir};
 
 /// How the name of each of our directories begins.
@@ -32,6 +33,7 @@ pub(super) struct Staging {
     made_dirs: Vec<MadeDirs>,
     /// How many files were started.
     files: Cell<u64>,
+    cancellation: Cancellation,
 }
 
 #[derive(Debug)]
@@ -41,9 +43,9 @@ struct StagingDir {
 }
 
 impl Staging {
-    /// Makes the directories, and those in which they lie.
-    pub(super) fn create<'d>(dirs: impl Iterator<Item = &'d Path>) -> Result<Self> {
-        let mut staging = Self::default();
+    /// Makes the directories, and those in which they lie. Once cancelled, no file takes anything more.
+    pub(super) fn create<'d>(dirs: impl Iterator<Item = &'d Path>, cancellation: Cancellation) -> Result<Self> {
+        let mut staging = Self { cancellation, ..Self::default() };
         for dir in dirs {
             if !staging.dirs.contains_key(dir) {
                 staging.made_dirs.push(MadeDirs::make(dir)?);
@@ -62,7 +64,8 @@ impl Staging {
         let number = self.files.replace(self.files.get() + 1);
         let path = dir.dir.path().join(format!("{number}.part"));
         let out = new_file(&path).map_err(failed)?;
-        Ok(StagedFile { target: target.to_owned(), path, out: BufWriter::with_capacity(BUFFER_BYTES, out), bytes: 0 })
+        let out = BufWriter::with_capacity(BUFFER_BYTES, out);
+        Ok(StagedFile { target: target.to_owned(), path, out, bytes: 0, cancellation: self.cancellation.clone() })
     }
 
     /// Makes the new names last through a power cut, once files were put in their places.
@@ -136,17 +139,19 @@ pub(super) struct StagedFile {
     path: PathBuf,
     out: BufWriter<fs::File>,
     bytes: u64,
+    cancellation: Cancellation,
 }
 
 impl StagedFile {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.cancellation.check()?;
         self.bytes += bytes.len() as u64;
         self.out.write_all(bytes).map_err(|error| Error::io(IoAction::Write, &self.target, error))
     }
 
     /// Syncs it, checks that all of it is there, and returns where it waits.
     pub(super) fn finish(self) -> Result<PathBuf> {
-        let Self { target, path, out, bytes } = self;
+        let Self { target, path, out, bytes, cancellation: _ } = self;
         let failed = |error| Error::io(IoAction::Write, &target, error);
         let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
         file.sync_all().map_err(failed)?;

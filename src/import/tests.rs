@@ -10,7 +10,7 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::export::{ExportOptions, export};
 use crate::gzip::Level;
-use crate::progress::NoProgress;
+use crate::progress::{Cancellation, NoProgress};
 use crate::sources::{Wanted, discover};
 
 const LOGS: [&str; 2] = ["commit_issue_links.jsonl", "decision_traces.jsonl"];
@@ -52,12 +52,12 @@ fn import_meddled_with(
     let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, Mode::Merge)?;
     let fingerprinter = Fingerprinter::random()?;
     let way = Way { mode: Mode::Merge, stamp: String::new(), fingerprinter, threads: NonZeroUsize::MIN };
-    let staging = Staging::create([dirs.patchwork.as_path()].into_iter())?;
+    let staging = Staging::create([dirs.patchwork.as_path()].into_iter(), Cancellation::default())?;
     let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
     restore(bundle, None, NonZeroUsize::MIN, &mut intake)?;
     let works = intake.into_works();
     let locks = groups.iter().filter_map(|group| group.lock.clone()).collect();
-    lock::with_locks(locks, &SystemClock, |locks| {
+    lock::with_locks(locks, &SystemClock, &Cancellation::default(), |locks| {
         meddle(&works);
         let scene = Scene { staging: &staging, locks };
         let prepared = place::prepare_all(works, &scene)?;

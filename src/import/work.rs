@@ -17,6 +17,7 @@ use super::tally::Tally;
 use super::targets::{Group, Target};
 use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
+use crate::progress::{Progress, Watched};
 use crate::sources::is_same_file;
 
 /// How logs are imported.
@@ -32,10 +33,10 @@ pub(super) struct Way {
 }
 
 /// The logs of one source, as far as they are known.
-#[derive(Debug)]
 pub(super) struct Work<'g> {
     pub(super) group: &'g Group,
     pub(super) way: &'g Way,
+    progress: &'g dyn Progress,
     /// The bundle's logs, of each target that it has.
     pub(super) restored: Vec<Option<Restored>>,
 }
@@ -116,8 +117,13 @@ struct Case<'c> {
 }
 
 impl<'g> Work<'g> {
-    pub(super) fn new(group: &'g Group, way: &'g Way) -> Self {
-        Self { group, way, restored: group.targets.iter().map(|_| None).collect() }
+    pub(super) fn new(group: &'g Group, way: &'g Way, progress: &'g dyn Progress) -> Self {
+        Self { group, way, progress, restored: group.targets.iter().map(|_| None).collect() }
+    }
+
+    /// The size of the bundle's logs.
+    pub(super) fn bundled_bytes(&self) -> u64 {
+        self.restored.iter().flatten().map(|restored| restored.integrity.bytes).sum()
     }
 
     /// Whether all logs that the bundle has of it are restored.
@@ -137,7 +143,7 @@ impl<'g> Work<'g> {
         let targets = &self.group.targets;
         let mut locals = targets.iter().map(Local::open).collect::<Result<Vec<_>>>()?;
         let content = if self.way.mode != Mode::Merge {
-            let summaries = locals.iter_mut().zip(targets).map(|(local, target)| local.sum_up(target));
+            let summaries = locals.iter_mut().zip(targets).map(|(local, target)| local.sum_up(target, self.progress));
             Content::Summaries(summaries.collect::<Result<_>>()?)
         } else if locals.iter().all(Local::is_empty) {
             Content::Nothing
@@ -173,7 +179,8 @@ impl<'g> Work<'g> {
             return Ok(false);
         }
         for ((local, expected), target) in locals.iter_mut().zip(expected).zip(&self.group.targets) {
-            if expected.is_some() && local.integrity().map_err(|error| error.in_subject(&target.subject()))? != expected
+            if expected.is_some()
+                && local.integrity(self.progress).map_err(|error| error.in_subject(&target.subject()))? != expected
             {
                 return Ok(false);
             }
@@ -190,8 +197,10 @@ impl<'g> Work<'g> {
     }
 
     fn local_lines(&self, locals: &mut [Local], telling: &Telling) -> Result<SideLines> {
-        let logs =
-            locals.iter_mut().zip(&self.group.targets).map(|(local, target)| (local.log.as_mut(), target.subject()));
+        let logs = locals.iter_mut().zip(&self.group.targets).map(|(local, target)| {
+            let log = local.log.as_mut().map(|log| Watched::counted(log, self.progress));
+            (log, target.subject())
+        });
         gather(logs, self.group.times, telling, self.way.threads)
     }
 
@@ -223,7 +232,7 @@ impl<'g> Work<'g> {
                 side.append(std::mem::take(lines))?;
             } else if let Some(Restored { staged: Some(path), .. }) = restored {
                 let log = fs::File::open(&*path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-                let log = std::iter::once((Some(log), path.display().to_string()));
+                let log = std::iter::once((Some(Watched::counted(log, self.progress)), path.display().to_string()));
                 side.append_side(gather(log, self.group.times, telling, self.way.threads)?)?;
             }
             side.end_log();

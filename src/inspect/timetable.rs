@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::format::{Manifest, SourceName, Timeline, Timestamp};
 
-/// The most columns of the axis.
-const MAX_COLUMNS: i64 = 60;
+/// The most columns of the axis, unless somebody asks for another number.
+const USUAL_COLUMNS: usize = 60;
 
 /// One in so many rows may be left off an end of the axis...
 const RARE: u64 = 200;
@@ -42,12 +42,19 @@ pub struct SourceTimetable {
 }
 
 impl Timetable {
-    /// The timetable of all rows, if any has a time.
+    /// The timetable of all rows in at most 60 columns, if any has a time.
     #[must_use]
     pub fn new(manifest: &Manifest) -> Option<Self> {
+        Self::within(manifest, USUAL_COLUMNS)
+    }
+
+    /// The timetable of all rows, in at most so many columns where the widest step of the format allows that.
+    #[must_use]
+    pub fn within(manifest: &Manifest, most_columns: usize) -> Option<Self> {
+        let most_columns = i64::try_from(most_columns).unwrap_or(i64::MAX);
         let timelines = || manifest.files.iter().filter_map(|file| file.timeline.as_ref());
         let finest = timelines().map(|timeline| timeline.step_ms).max()?;
-        let axis = Axis::new(&merged(timelines(), finest), finest)?;
+        let axis = Axis::new(&merged(timelines(), finest), finest, most_columns)?;
         let sources = manifest.sources.iter().map(|source| {
             let files = || manifest.files.iter().filter(|file| file.source == *source);
             let bins = merged(files().filter_map(|file| file.timeline.as_ref()), axis.step_ms);
@@ -76,12 +83,12 @@ struct Axis {
 }
 
 impl Axis {
-    fn new(all: &Timeline, finest: u64) -> Option<Self> {
+    fn new(all: &Timeline, finest: u64, most_columns: i64) -> Option<Self> {
         let mut step_ms = finest;
         loop {
             let axis = Self::at(&all.coarsened_to(step_ms))?;
             let coarser = Timeline::coarser_step(step_ms);
-            if axis.last - axis.first < MAX_COLUMNS || coarser == step_ms {
+            if axis.last - axis.first < most_columns || coarser == step_ms {
                 return Some(axis);
             }
             step_ms = coarser;

@@ -170,6 +170,11 @@ impl Packer {
 }
 
 impl Packed {
+    /// About the size of the bundle: without its manifest.
+    pub(crate) fn compressed_bytes(&self) -> u64 {
+        self.files.iter().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed).sum()
+    }
+
     /// Writes the bundle.
     pub(crate) fn write(mut self, options: &PackOptions, sink: impl Write) -> Result<Written> {
         let failed = |error| Error::io_unnamed(IoAction::Write, error);

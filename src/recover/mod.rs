@@ -18,7 +18,7 @@ use crate::bundle::{open_input, slots};
 use crate::error::{Contradiction, Error, ErrorKind, IoAction, ManifestFault, Result};
 use crate::format::Manifest;
 use crate::pack::{PackOptions, Packed, Packer, Written};
-use crate::progress::{NoProgress, Progress};
+use crate::progress::{NoProgress, Progress, Stage, Watched};
 use crate::publish::{PendingFile, Target};
 use crate::scan::rows::Known;
 use crate::scan::{FirstLine, Scan};
@@ -45,9 +45,7 @@ pub fn recover_file(
     match open_input(path)? {
         (file, Some(length)) => {
             progress.start(Some(length));
-            let recovered = recover(file, &name, options, target, progress);
-            progress.finish();
-            recovered
+            recover(file, &name, options, target, progress)
         }
         (stream, None) => recover_stream(stream, &name, options, target, progress),
     }
@@ -58,7 +56,7 @@ pub fn recover_file(
 /// # Errors
 /// As [`recover`], and when the copy cannot be written.
 pub fn recover_stream(
-    mut input: impl Read,
+    input: impl Read,
     name: &str,
     options: &RecoverOptions,
     target: &Target,
@@ -66,7 +64,11 @@ pub fn recover_stream(
 ) -> Result<RecoverReport> {
     let dir = target.work_dir();
     let mut copy = tempfile::tempfile_in(&dir).map_err(|error| Error::io(IoAction::Create, &dir, error))?;
-    io::copy(&mut input, &mut copy).map_err(|error| Error::io_named(IoAction::Read, name, error))?;
+    progress.start(None);
+    let copied = io::copy(&mut Watched::counted(input, progress), &mut copy);
+    progress.finish();
+    let length = copied.map_err(|error| Error::io_named(IoAction::Read, name, error))?;
+    progress.start(Some(length));
     recover(copy, name, options, target, progress)
 }
 
@@ -77,20 +79,22 @@ pub fn recover_stream(
 /// manifest in it, when `target` cannot be written, and [`ErrorKind::OutputNotIntact`] when what was written cannot be
 /// verified. Nothing appears at `target` then. That rows are missing is no error.
 pub fn recover(
-    mut input: impl Read + Seek,
+    input: impl Read + Seek,
     name: &str,
     options: &RecoverOptions,
     target: &Target,
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
     let options = PackOptions { work_dir: target.work_dir(), ..options.clone() };
+    let mut input = Watched::new(input, progress);
     let mut found = search(&mut input, true, &options, progress);
     if matches!(&found, Ok(found) if found.contradicts_manifest) {
         found = search(&mut input, false, &options, &NoProgress);
     }
+    progress.finish();
     let Found { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
     let options = PackOptions { exported_at: exported_at.unwrap_or(options.exported_at), ..options };
-    let written = publish(packed, &options, target)?;
+    let written = publish(packed, &options, target, progress)?;
     report.complete(&written);
     Ok(report)
 }
@@ -196,13 +200,17 @@ fn usable_manifest(line: &[u8], use_it: bool) -> Result<Usable> {
 }
 
 /// Writes the bundle, verifies it, and only then lets it appear.
-fn publish(packed: Packed, options: &PackOptions, target: &Target) -> Result<Written> {
+fn publish(packed: Packed, options: &PackOptions, target: &Target, progress: &dyn Progress) -> Result<Written> {
+    progress.stage(Stage::Writing);
+    progress.start(Some(packed.compressed_bytes()));
     match target {
         Target::File { path, replace } => {
             let subject = path.display().to_string();
             let mut pending = PendingFile::create(path, *replace)?;
-            let written = packed.write(options, &mut pending).map_err(|error| error.in_subject(&subject))?;
-            check(pending.read_back()?, &subject, &written, options)?;
+            let written = packed
+                .write(options, Watched::counted(&mut pending, progress))
+                .map_err(|error| error.in_subject(&subject))?;
+            check(pending.read_back()?, &subject, &written, options, progress)?;
             pending.finish()?;
             Ok(written)
         }
@@ -210,22 +218,33 @@ fn publish(packed: Packed, options: &PackOptions, target: &Target) -> Result<Wri
             let dir = &options.work_dir;
             let failed = |error| Error::io(IoAction::Write, path, error);
             let mut file = tempfile::tempfile_in(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
-            let written = packed.write(options, &mut file)?;
+            let written = packed.write(options, Watched::counted(&mut file, progress))?;
             let rewind = |file: &mut std::fs::File| file.seek(SeekFrom::Start(0)).map_err(failed);
             rewind(&mut file)?;
-            check(&file, &path.display().to_string(), &written, options)?;
+            check(&file, &path.display().to_string(), &written, options, progress)?;
             rewind(&mut file)?;
             let mut stream = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
-            io::copy(&mut file, &mut stream).and_then(|_| stream.flush()).map_err(failed)?;
+            io::copy(&mut Watched::new(file, progress), &mut stream).and_then(|_| stream.flush()).map_err(failed)?;
             Ok(written)
         }
     }
 }
 
 /// Verifies what was written.
-fn check(bundle: impl Read, name: &str, written: &Written, options: &PackOptions) -> Result<()> {
+fn check(
+    bundle: impl Read,
+    name: &str,
+    written: &Written,
+    options: &PackOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    progress.finish();
+    progress.stage(Stage::Checking);
+    progress.start(Some(written.bundle_bytes));
     let verify_options = VerifyOptions { expect: Some(written.digest), require_hashes: true, threads: options.threads };
-    let report = verify(bundle, name, &verify_options, &NoProgress, &mut |_| {})?;
+    let report = verify(bundle, name, &verify_options, progress, &mut |_| {});
+    progress.finish();
+    let report = report?;
     let is_whole = report.verdict == Verdict::Intact
         && report.is_good()
         && report.rows == written.manifest.total_count

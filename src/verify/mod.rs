@@ -18,7 +18,7 @@ use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
 use crate::format::{FileName, SourceName};
 use crate::pool::Pool;
-use crate::progress::Progress;
+use crate::progress::{Progress, Watched};
 use crate::scan::rows::Known;
 use crate::scan::{Parts, Scan};
 use audit::Audit;
@@ -145,7 +145,7 @@ fn check(
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
-    let scan = Scan::open(input)?;
+    let scan = Scan::open(Watched::new(input, progress))?;
     let look = FirstLook::at(&scan)?;
     let table = look.manifest.as_ref().map(|manifest| manifest.has_chunk_table().then(|| slots(manifest)));
     let slots = table.clone().flatten().unwrap_or_default();

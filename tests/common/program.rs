@@ -39,6 +39,7 @@ impl From<Output> for Run {
 pub fn command(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patchwork-traces"));
     command.args(arguments).current_dir(dir).env_clear().env("HOME", dir).env("SOURCE_DATE_EPOCH", "1777716000");
+    command.env("TZ", "UTC").env("LANG", "C.UTF-8");
     command
 }
 

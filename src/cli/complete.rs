@@ -1,0 +1,60 @@
+//! What the shell offers when Tab is pressed: also the sources and files of the bundle that stands on the command line.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::CommandFactory;
+use clap_complete::engine::{CompletionCandidate, ValueCompleter};
+use clap_complete::env::CompleteEnv;
+use patchwork_traces::bundle::Bundle;
+use patchwork_traces::format::SourceName;
+use patchwork_traces::sources::CATALOGUE;
+
+use super::Cli;
+
+/// The variable by which a shell asks for completions.
+pub const VARIABLE: &str = "PATCHWORK_TRACES_COMPLETE";
+
+/// Answers a shell that asks what can stand on a command line. `false` when none asks.
+pub fn answer() -> bool {
+    let here = std::env::current_dir().ok();
+    let engine = CompleteEnv::with_factory(Cli::command).var(VARIABLE);
+    // There is nobody to tell what went wrong while a key is pressed.
+    engine.try_complete(std::env::args_os(), here.as_deref()).unwrap_or(true)
+}
+
+/// Offers sources: of the bundle that is named, else those that are known.
+#[derive(Clone)]
+pub struct Sources;
+
+/// Offers files of the bundle that is named.
+#[derive(Clone)]
+pub struct Files;
+
+impl ValueCompleter for Sources {
+    fn complete(&self, current: &std::ffi::OsStr) -> Vec<CompletionCandidate> {
+        match named_bundle() {
+            Some(bundle) => starting_with(current, bundle.manifest().sources.iter().map(SourceName::as_str)),
+            None => starting_with(current, CATALOGUE.iter().map(|source| source.name)),
+        }
+    }
+}
+
+impl ValueCompleter for Files {
+    fn complete(&self, current: &std::ffi::OsStr) -> Vec<CompletionCandidate> {
+        let Some(bundle) = named_bundle() else { return Vec::new() };
+        starting_with(current, bundle.manifest().files.iter().map(|file| file.relative_path.as_str()))
+    }
+}
+
+fn starting_with<'n>(current: &std::ffi::OsStr, names: impl Iterator<Item = &'n str>) -> Vec<CompletionCandidate> {
+    let current = current.to_string_lossy();
+    names.filter(|name| name.starts_with(&*current)).map(CompletionCandidate::new).collect()
+}
+
+/// The bundle on the command line that is being completed: the first file there that is one.
+fn named_bundle() -> Option<Bundle<'static>> {
+    let line: Vec<OsString> = std::env::args_os().skip_while(|argument| argument != "--").skip(2).collect();
+    let files = line.iter().map(Path::new).filter(|path| path.is_file());
+    files.into_iter().find_map(|path| Bundle::open(path).ok())
+}

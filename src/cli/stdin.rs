@@ -1,0 +1,64 @@
+//! Standard input, for commands that must notice an interrupt while nothing comes.
+
+use std::io::{self, Cursor, Read};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use patchwork_traces::error::IoAction;
+use patchwork_traces::progress::Cancellation;
+use patchwork_traces::{Error, ErrorKind};
+
+use super::interrupt;
+use super::output::STDIN;
+
+/// How much is read at a time.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// How long to wait before looking whether the program was interrupted.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Standard input, read by a thread of its own.
+pub struct Stdin {
+    blocks: Receiver<io::Result<Vec<u8>>>,
+    block: Cursor<Vec<u8>>,
+    cancellation: Cancellation,
+}
+
+/// Starts reading.
+///
+/// # Errors
+/// When the system gives no thread for it.
+pub fn stdin() -> patchwork_traces::Result<Stdin> {
+    let (sender, blocks) = bounded(2);
+    let reading = thread::Builder::new().spawn(move || {
+        let mut stdin = io::stdin().lock();
+        loop {
+            let mut block = Vec::with_capacity(BUFFER_BYTES);
+            let read = stdin.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut block);
+            let is_last = !matches!(read, Ok(n) if n == BUFFER_BYTES);
+            // Nobody waits any more once the command is done.
+            if sender.send(read.map(|_| block)).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    reading.map_err(|error| Error::io_named(IoAction::Read, STDIN, error))?;
+    Ok(Stdin { blocks, block: Cursor::default(), cancellation: interrupt::cancellation() })
+}
+
+impl Read for Stdin {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.block.position() == self.block.get_ref().len() as u64 {
+            match self.blocks.recv_timeout(PAUSE) {
+                Ok(block) => self.block = Cursor::new(block?),
+                Err(RecvTimeoutError::Disconnected) => return Ok(0),
+                Err(RecvTimeoutError::Timeout) if self.cancellation.is_cancelled() => {
+                    return Err(Error::from(ErrorKind::Cancelled).into());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        self.block.read(buffer)
+    }
+}

@@ -1,0 +1,57 @@
+//! What a misspelt name may have meant.
+
+use std::path::Path;
+
+/// How alike two names must be, from 0 to 1.
+const ALIKE: f64 = 0.75;
+
+/// How alike two files' names must be, which often end alike.
+const ALIKE_FILES: f64 = 0.88;
+
+/// The one of `known` that is most like `name`, if one is.
+pub fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    closest_by(ALIKE, name, known)
+}
+
+fn closest_by<'k>(alike: f64, name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let likeness = |candidate: &str| {
+        let (name, candidate) = (name.to_lowercase(), candidate.to_lowercase());
+        // Who writes half of a name means it.
+        if name.len() >= 3 && candidate.starts_with(&name) { 1.0 } else { strsim::jaro(&name, &candidate) }
+    };
+    let rated = known.into_iter().map(|candidate| (likeness(candidate), candidate));
+    let best = rated.filter(|(likeness, _)| *likeness >= alike).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map(|(_, candidate)| candidate)
+}
+
+/// The file beside `path` whose name is most like it.
+pub fn closest_file(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let entries = std::fs::read_dir(dir.unwrap_or(Path::new("."))).ok()?;
+    let mut names: Vec<_> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let best = closest_by(ALIKE_FILES, name, names.iter().map(String::as_str))?;
+    Some(dir.map_or_else(|| best.to_owned(), |dir| dir.join(best).display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::closest;
+
+    #[test]
+    fn a_slip_is_understood_and_a_different_word_is_not() {
+        let known = ["runs", "decision_traces", "commit_issue_links", "activity"];
+        for (name, meant) in [
+            ("run", Some("runs")),
+            ("decision", Some("decision_traces")),
+            ("decison_traces", Some("decision_traces")),
+            ("Activty", Some("activity")),
+            ("commits", Some("commit_issue_links")),
+            ("xyz", None),
+            ("", None),
+        ] {
+            assert_eq!(closest(name, known), meant, "{name}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How numbers, sizes and foreign text look.
+
+use indicatif::HumanCount;
+
+/// A number with its digits in groups of three.
+pub fn count(number: u64) -> String {
+    HumanCount(number).to_string()
+}
+
+/// A number and what it counts.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// Rows, counted.
+pub fn rows(number: u64) -> String {
+    counted(number, "row", "rows")
+}
+
+/// Logs, counted.
+pub fn logs(number: usize) -> String {
+    counted(number as u64, "log", "logs")
+}
+
+/// A size to read at a glance: `147.6 MB`. A kilobyte has 1000 bytes, as on the disk's label.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    // In tenths of the unit, rounded: 999,950 bytes are 1.0 MB and not 1000.0 kB.
+    let mut tenths = u128::from(bytes).saturating_mul(10);
+    for unit in UNITS {
+        tenths = (tenths + 500) / 1000;
+        if tenths < 10_000 {
+            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
+        }
+    }
+    format!("{bytes} B")
+}
+
+/// How many times smaller, with one decimal.
+pub fn ratio(bytes: u64, compressed: u64) -> Option<String> {
+    let tenths = bytes.checked_mul(10)?.checked_div(compressed)?;
+    Some(format!("{}.{}x", tenths / 10, tenths % 10))
+}
+
+/// Text from a bundle or a path, safe to print: control characters would be obeyed by a terminal.
+pub fn safe(text: &str) -> String {
+    let shown = if super::term::has_unicode() { '\u{fffd}' } else { '?' };
+    text.chars().map(|c| if c.is_control() { shown } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ratio, size};
+
+    #[test]
+    fn sizes_have_one_decimal_and_never_four_digits() {
+        let shown = [0, 1, 999, 1000, 1049, 1050, 999_949, 999_950, 147_614_208, 1_000_000_000, u64::MAX].map(size);
+        let expected = [
+            "0 B", "1 B", "999 B", "1.0 kB", "1.0 kB", "1.1 kB", "999.9 kB", "1.0 MB", "147.6 MB", "1.0 GB", "18.4 EB",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn ratios_of_nothing_are_none() {
+        assert_eq!(ratio(100, 0), None);
+        assert_eq!(ratio(100, 33).as_deref(), Some("3.0x"));
+    }
+}

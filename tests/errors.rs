@@ -1,0 +1,148 @@
+//! Every kind of error, as a user reads it: what happened, where, what to do next, and the name that programs know.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::io;
+use std::path::PathBuf;
+
+use patchwork_traces::error::{Contradiction, GzipFault, IoAction, ManifestFault, NameFault, RowFault};
+use patchwork_traces::{Error, ErrorKind};
+
+fn io_errors() -> Vec<ErrorKind> {
+    let system = |action, code| ErrorKind::Io { action, source: io::Error::from_raw_os_error(code) };
+    let plain = |action, kind: io::ErrorKind| ErrorKind::Io { action, source: kind.into() };
+    vec![
+        plain(IoAction::Open, io::ErrorKind::NotFound),
+        plain(IoAction::List, io::ErrorKind::PermissionDenied),
+        plain(IoAction::Write, io::ErrorKind::StorageFull),
+        plain(IoAction::Create, io::ErrorKind::ReadOnlyFilesystem),
+        // EIO and ENAMETOOLONG of Linux, whose words come from the system.
+        #[cfg(target_os = "linux")]
+        system(IoAction::Read, 5),
+        #[cfg(target_os = "linux")]
+        system(IoAction::Rename, 36),
+    ]
+}
+
+fn faults() -> Vec<ErrorKind> {
+    let path = || "files[0].count".to_owned();
+    let file = || "runs.jsonl".to_owned();
+    vec![
+        ErrorKind::Manifest(ManifestFault::Missing { path: path() }),
+        ErrorKind::Manifest(ManifestFault::Value { path: path(), expected: "a whole number", found: "-1".to_owned() }),
+        ErrorKind::Manifest(ManifestFault::Shape),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::ChunkRows { file: file(), count: 3, sum: 2 })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::ChunkSize { file: file(), chunk: 2 })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::UnparsedLines { file: file(), line: 7 })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::Bytes { file: file() })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::Timeline { file: file() })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::Overflow)),
+        ErrorKind::Gzip(GzipFault::Truncated),
+        ErrorKind::Gzip(GzipFault::Deflate),
+        ErrorKind::Row(RowFault::Original),
+        ErrorKind::LogName(NameFault::Control),
+        ErrorKind::LogName(NameFault::NotUnicode),
+        ErrorKind::LogName(NameFault::TooLong),
+    ]
+}
+
+fn with_data() -> Vec<ErrorKind> {
+    let known = || vec!["runs".to_owned(), "activity".to_owned()];
+    let source = || "runs".to_owned();
+    vec![
+        ErrorKind::LogShrank { opened: 1_234_567, read: 1000 },
+        ErrorKind::LineTooLong { limit: 268_435_456 },
+        ErrorKind::TooManyUnparsed { limit: 134_217_728 },
+        ErrorKind::UnknownSource { name: "run".to_owned(), known: known() },
+        ErrorKind::UnknownSource { name: "run".to_owned(), known: Vec::new() },
+        ErrorKind::OtherSource { name: "outcome-log".to_owned() },
+        ErrorKind::UnknownFile { name: "run.jsonl".to_owned(), known: known() },
+        ErrorKind::ManifestTooLong { limit: 134_217_728 },
+        ErrorKind::UnsupportedVersion { found: "2".to_owned(), supported: 1 },
+        ErrorKind::FewerThanDeclared { expected: 1_234_567, found: 0 },
+        ErrorKind::ForeignSource { source: "metrics".to_owned() },
+        ErrorKind::NotOfSource { source: source(), base: "activity".to_owned() },
+        ErrorKind::SameTarget { other: "activity-1.jsonl".to_owned() },
+        ErrorKind::DanglingLink { to: PathBuf::from("/mnt/gone/runs.jsonl") },
+        ErrorKind::Locked { seconds: 5 },
+        ErrorKind::TooManyLines { limit: 4_294_967_295 },
+        ErrorKind::PlacedInPart {
+            placed: vec![PathBuf::from("runs.jsonl")],
+            all: 3,
+            cause: Error::from(ErrorKind::LockLost).in_subject("/home/me/.claude/ide/activity.lock"),
+        },
+    ]
+}
+
+fn without_data() -> Vec<ErrorKind> {
+    vec![
+        ErrorKind::NoHome,
+        ErrorKind::TargetExists,
+        ErrorKind::TargetIsDirectory,
+        ErrorKind::TargetIsLog,
+        ErrorKind::TargetIsTerminal,
+        ErrorKind::NotAFile,
+        ErrorKind::LogsKeepChanging,
+        ErrorKind::EmptyInput,
+        ErrorKind::InputIsDirectory,
+        ErrorKind::NotABundle,
+        ErrorKind::GzipOfSomethingElse,
+        ErrorKind::RowBeforeManifest,
+        ErrorKind::NotAManifest,
+        ErrorKind::ChunkMismatch,
+        ErrorKind::MoreThanDeclared,
+        ErrorKind::ContentEnds,
+        ErrorKind::RestoredDiffers,
+        ErrorKind::LockLost,
+        ErrorKind::LogKeepsChanging,
+        ErrorKind::NothingToRecover,
+        ErrorKind::OutputNotIntact,
+        ErrorKind::Cancelled,
+    ]
+}
+
+#[test]
+fn every_kind_says_what_happened_and_what_to_do_next() {
+    let mut text = String::new();
+    let mut seen = BTreeSet::new();
+    let kinds = [io_errors(), without_data(), with_data(), faults()];
+    for kind in kinds.into_iter().flatten() {
+        let code = kind.code();
+        seen.insert(code);
+        let error = Error::from(kind).in_subject("FILE").at_line(3);
+        writeln!(text, "{code}\n  error: {error}\n  hint: {}\n", error.hint()).unwrap();
+    }
+    assert_eq!(
+        seen,
+        ErrorKind::CODES.iter().copied().collect(),
+        "a kind is missing in this test, or its code in CODES"
+    );
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn codes_are_sorted_and_each_is_there_once() {
+    assert!(ErrorKind::CODES.is_sorted_by(|a, b| a < b));
+}
+
+#[test]
+fn a_place_has_all_its_parts() {
+    let error = Error::from(ErrorKind::ChunkMismatch).in_subject("b.gz").in_file("runs.jsonl");
+    let error = error.at_rows(3, 9).at_line(12).at_byte(4096);
+    let expected =
+        "b.gz: runs.jsonl, rows 3 to 9, line 12, byte 4096: the content is not what the manifest recorded for it";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn what_interrupts_a_half_done_import_is_done_first() {
+    let hint = |cause: ErrorKind| {
+        Error::from(ErrorKind::PlacedInPart { placed: Vec::new(), all: 3, cause: cause.into() }).hint()
+    };
+    assert_eq!(hint(ErrorKind::LockLost), "run the command again, and it finishes the work");
+    let full = ErrorKind::Io { action: IoAction::Write, source: io::ErrorKind::StorageFull.into() };
+    let expected =
+        "free some space, or name a file on another disk; then run the command again, and it finishes the work";
+    assert_eq!(hint(full), expected);
+}

@@ -67,4 +67,5 @@ mod scan;
 pub mod sources;
 pub mod verify;
 
+pub use bundle::Bundle;
 pub use error::{Error, ErrorKind, Result};

@@ -47,6 +47,12 @@ impl<'a> Envelope<'a> {
         self.entry.get()
     }
 
+    /// The row's JSON, as serde takes it.
+    #[must_use]
+    pub fn raw_entry(&self) -> &'a RawValue {
+        self.entry
+    }
+
     /// The name of the log that the row belongs to.
     #[must_use]
     pub fn file_name(&self) -> Cow<'_, str> {

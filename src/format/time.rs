@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
@@ -40,6 +41,18 @@ impl Timestamp {
         // The cast saturates, and both ends of i64 lie outside the years that are accepted.
         #[allow(clippy::cast_possible_truncation)]
         Self::from_millis(millis as i64)
+    }
+}
+
+impl TryFrom<SystemTime> for Timestamp {
+    type Error = NotATime;
+
+    fn try_from(time: SystemTime) -> Result<Self, NotATime> {
+        let millis = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_millis()),
+            Err(before) => i64::try_from(before.duration().as_nanos().div_ceil(1_000_000)).map(i64::wrapping_neg),
+        };
+        millis.ok().and_then(Self::from_millis).ok_or(NotATime)
     }
 }
 

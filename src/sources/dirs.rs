@@ -41,6 +41,14 @@ impl Dirs {
         Ok(Self { patchwork, activity })
     }
 
+    /// Finds both as the program does: by the environment and the home directory of this process.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn of_this_user() -> Result<Self> {
+        Self::resolve(None, None, |name| std::env::var_os(name), std::env::home_dir())
+    }
+
     /// The directory of one kind.
     #[must_use]
     pub fn of(&self, base: Base) -> &Path {

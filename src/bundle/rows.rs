@@ -45,6 +45,25 @@ impl<'a> Row<'a> {
 }
 
 /// Reads the wanted rows in their order. Memory does not grow with the bundle.
+///
+/// ```
+/// use patchwork_traces::Bundle;
+/// use serde_json::value::RawValue;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// let mut rows = Bundle::open(path)?.all_rows()?;
+/// let mut longest = String::new();
+/// while let Some(row) = rows.next_row()? {
+///     let entry: &RawValue = row.entry();
+///     if entry.get().len() > longest.len() {
+///         longest = entry.get().to_owned();
+///     }
+/// }
+/// assert_eq!(longest, r#"{"taskId":"a","createdAt":1777716060000,"status":"done","seq":12345678901234567890}"#);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Rows<'r> {
     name: String,
     manifest: Arc<Manifest>,

@@ -91,7 +91,7 @@ impl PendingFile {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn read_back(&self) -> Result<std::fs::File> {
+    pub(crate) fn read_back(&self) -> Result<std::fs::File> {
         self.temporary.reopen().map_err(|error| Error::io(IoAction::Open, &self.target, error))
     }
 

@@ -9,6 +9,40 @@ use crate::format::ManifestFile;
 use crate::format::log::LogRestorer;
 
 /// Takes restored logs, one after the other, in the order of the manifest.
+///
+/// ```
+/// use patchwork_traces::format::ManifestFile;
+/// use patchwork_traces::restore::{LogSink, restore};
+/// use patchwork_traces::{Bundle, Result};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// #[derive(Default)]
+/// struct Logs(Vec<(String, Vec<u8>)>);
+///
+/// impl LogSink for Logs {
+///     fn begin(&mut self, file: &ManifestFile) -> Result<()> {
+///         self.0.push((file.relative_path.to_string(), Vec::new()));
+///         Ok(())
+///     }
+///
+///     fn write(&mut self, bytes: &[u8]) -> Result<()> {
+///         self.0.last_mut().expect("a log has begun").1.extend_from_slice(bytes);
+///         Ok(())
+///     }
+///
+///     fn end(&mut self, _: &ManifestFile) -> Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let mut logs = Logs::default();
+/// restore(Bundle::open(path)?, None, &mut logs)?;
+/// assert_eq!(logs.0[0].0, "runs.jsonl");
+/// assert_eq!(logs.0[0].1.len() as u64, Bundle::open(path)?.manifest().files[0].bytes);
+/// # Ok(())
+/// # }
+/// ```
 pub trait LogSink {
     /// A log begins.
     ///

@@ -64,7 +64,7 @@ impl<'a> Envelope<'a> {
 
     /// The fault of a row that stands where no row of its source and file may stand.
     #[must_use]
-    pub fn wrong_file(&self) -> RowFault {
+    pub(crate) fn wrong_file(&self) -> RowFault {
         RowFault::WrongFile { source: self.source.to_string(), file: self.file.as_deref().map(str::to_owned) }
     }
 }

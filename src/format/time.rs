@@ -12,6 +12,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z, between the years 0001 and 9998.
 ///
 /// Displayed and serialised as RFC 3339 with three decimals and `Z`.
+///
+/// ```
+/// use patchwork_traces::format::Timestamp;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let time: Timestamp = "2026-05-02T12:00:00+02:00".parse()?;
+/// assert_eq!(time.to_string(), "2026-05-02T10:00:00.000Z");
+/// assert_eq!(Some(time), Timestamp::from_millis(1_777_716_000_000));
+/// let now: Timestamp = std::time::SystemTime::now().try_into()?;
+/// assert!(now > time);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 

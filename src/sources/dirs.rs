@@ -7,6 +7,21 @@ use crate::error::{ErrorKind, Result};
 use crate::format::Base;
 
 /// The two directories that hold logs.
+///
+/// ```
+/// use patchwork_traces::sources::{Dirs, Wanted, discover};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dirs = Dirs {
+///     patchwork: "fixtures/sample-logs/patchwork".into(),
+///     activity: "fixtures/sample-logs/ide".into(),
+/// };
+/// let found = discover(&dirs, &Wanted::default())?;
+/// assert_eq!(found.logs().count(), 6);
+/// assert_eq!(found.left_out.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
     /// Patchwork's own.

@@ -28,7 +28,8 @@ pub fn blocks(lines: &[&str]) -> Vec<Block> {
         let mut words = lines[fence[0]].trim_start().trim_start_matches('`').split_whitespace();
         let language = words.next().unwrap_or_default().to_owned();
         let attributes = words.map(|word| {
-            let (key, value) = word.split_once('=').unwrap_or_else(|| panic!("{word:?} behind a fence is no key=value"));
+            let (key, value) =
+                word.split_once('=').unwrap_or_else(|| panic!("{word:?} behind a fence is no key=value"));
             (key.to_owned(), value.to_owned())
         });
         Block { language, attributes: attributes.collect(), lines: fence[0] + 1..fence[1] }

@@ -86,7 +86,8 @@ impl Session {
         let mut machine = None;
         for (index, step) in steps.iter().enumerate() {
             if machine != Some(&step.machine) {
-                writeln!(script, "export HOME={}; cd", quoted(&self.home(&step.machine).display().to_string())).unwrap();
+                writeln!(script, "export HOME={}; cd", quoted(&self.home(&step.machine).display().to_string()))
+                    .unwrap();
                 machine = Some(&step.machine);
             }
             let out = self.out(index).display().to_string();
@@ -140,17 +141,11 @@ fn quoted(text: &str) -> String {
 
 /// Whether a tool is there: a program, or, as `python3:NAME`, a module of another program.
 pub fn is_there(tool: &str) -> bool {
-    let mut command = match tool.split_once(':') {
-        Some((python, module)) => {
-            let mut command = Command::new(python);
-            command.args(["-c", &format!("import {module}")]);
-            command
-        }
-        None => {
-            let mut command = Command::new("sh");
-            command.args(["-c", &format!("command -v {tool}")]);
-            command
-        }
+    let (program, script) = match tool.split_once(':') {
+        Some((python, module)) => (python, format!("import {module}")),
+        None => ("sh", format!("command -v {tool}")),
     };
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    let mut command = Command::new(program);
+    command.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }

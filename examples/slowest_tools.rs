@@ -41,8 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut slowest: Vec<_> = tools.iter().map(|(tool, (calls, ms))| (ms / calls, tool, calls)).collect();
     slowest.sort_by(|a, b| b.cmp(a));
     for (average, tool, calls) in slowest {
-        println!("{tool}: {average} ms on average, {calls} calls");
+        println!("{tool}: {average} ms, the average of {calls}");
     }
-    println!("{others} other rows");
+    println!("rows that are no calls: {others}");
     Ok(())
 }

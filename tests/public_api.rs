@@ -1,4 +1,4 @@
-//! The public items of the library are those of tests/public_api.txt, so that none appears, goes or changes unseen.
+//! The public items of the library are those that `tests/public_api.txt` lists: none appears, goes or changes unseen.
 //!
 //! `UPDATE_PUBLIC_API=1 cargo test --test public_api` writes the list anew. It is read from the sources alone: items that
 //! a macro makes stand there as the macro and its calls.

@@ -132,7 +132,11 @@ impl Library {
         let names = |item: &Item| matches!(item, Item::Macro(item) if item.mac.tokens.to_string().ends_with(name));
         let call = calls.iter().position(|item| names(item)).unwrap_or_else(|| panic!("what is {name}?"));
         let definitions = definitions.into_iter().filter(|_| call == 0);
-        definitions.chain([calls[call]]).map(public_macro).collect()
+        let impls = self.0[path].iter().filter_map(|item| match item {
+            Item::Impl(block) if last_segment(&block.self_ty).as_deref() == Some(name) => public_impl(block),
+            _ => None,
+        });
+        definitions.chain([calls[call]]).map(public_macro).chain(impls).collect()
     }
 
     fn is_public_module(&self, path: &[String]) -> bool {

@@ -38,7 +38,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         apt-get install -y -qq --no-install-recommends "${missing[@]}"
 fi
 quietly "a Python environment" python3 -m venv "$work/venv"
-quietly "DuckDB, pandas and Spark" "$work/venv/bin/pip" install --quiet --disable-pip-version-check \
+quietly "DuckDB, pandas and Spark" "$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
     'duckdb-cli>=1.1,<2' 'pandas>=2,<4' 'pyspark>=4,<5'
 
 PATH=$work/venv/bin:$PATH DOCS_NEED_ALL=1 cargo test --locked --test docs

@@ -113,35 +113,35 @@ impl Error {
 
     /// Names the file on disk, unless one is named already.
     #[must_use]
-    pub(crate) fn in_subject(mut self, subject: &str) -> Self {
+    pub fn in_subject(mut self, subject: &str) -> Self {
         self.0.at.subject.get_or_insert_with(|| subject.to_owned());
         self
     }
 
     /// Names the log inside the bundle.
     #[must_use]
-    pub(crate) fn in_file(mut self, file: &str) -> Self {
+    pub fn in_file(mut self, file: &str) -> Self {
         self.0.at.file = Some(file.to_owned());
         self
     }
 
     /// Names rows of the log, from 1.
     #[must_use]
-    pub(crate) fn at_rows(mut self, first: u64, last: u64) -> Self {
+    pub fn at_rows(mut self, first: u64, last: u64) -> Self {
         self.0.at.rows = Some((first, last));
         self
     }
 
     /// Names the line, from 1.
     #[must_use]
-    pub(crate) fn at_line(mut self, line: u64) -> Self {
+    pub fn at_line(mut self, line: u64) -> Self {
         self.0.at.line = Some(line);
         self
     }
 
     /// Names the byte, from 0.
     #[must_use]
-    pub(crate) fn at_byte(mut self, byte: u64) -> Self {
+    pub fn at_byte(mut self, byte: u64) -> Self {
         self.0.at.byte = Some(byte);
         self
     }

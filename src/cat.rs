@@ -47,6 +47,20 @@ pub struct CatReport {
 /// Prints the rows to `out`, each with a line feed at its end. What `out` cannot take is reported under `out_name`.
 /// Threads inflate and check chunks; their rows come out in order all the same.
 ///
+/// ```
+/// use patchwork_traces::Bundle;
+/// use patchwork_traces::cat::{CatOptions, cat};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// let options = CatOptions { sources: vec!["activity".to_owned()], ..CatOptions::default() };
+/// let mut rows = Vec::new();
+/// cat(Bundle::open(path)?, &options, &mut rows, "memory")?;
+/// assert!(rows.starts_with(br#"{"timestamp":"2026-05-02T10:00:00.000Z","tool":"read"}"#));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) before
 /// anything is printed. When the bundle is damaged or `out` fails, after the rows before.

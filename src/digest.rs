@@ -21,14 +21,6 @@ impl Sha256Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
-
-    /// Its first 24 bytes: enough that nobody can find two inputs that share them.
-    #[must_use]
-    pub fn first_192_bits(&self) -> [u8; 24] {
-        let mut first = [0; 24];
-        first.copy_from_slice(&self.0[..24]);
-        first
-    }
 }
 
 impl fmt::Display for Sha256Digest {
@@ -211,19 +203,19 @@ impl IntegrityHasher {
 
 /// A reader that takes the [`Integrity`] of everything read through it.
 #[derive(Debug)]
-pub struct HashingReader<R> {
+pub(crate) struct HashingReader<R> {
     inner: R,
     hasher: IntegrityHasher,
 }
 
 impl<R> HashingReader<R> {
     /// Hashes what will be read from `inner`.
-    pub fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         Self { inner, hasher: IntegrityHasher::default() }
     }
 
     /// The integrity of what was read.
-    pub fn finish(self) -> Integrity {
+    pub(crate) fn finish(self) -> Integrity {
         self.hasher.finish()
     }
 }

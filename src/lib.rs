@@ -1,7 +1,7 @@
 //! Bundle, restore, verify and search the trace logs of Patchwork OS.
 //!
 //! A machine's JSON Lines logs become one gzip file, the **bundle**, that any tool can read. Data flows one way, and
-//! back: [`sources`] say which logs exist, [`lines`] cuts them, [`mod@format`] makes envelopes of their rows, [`gzip`]
+//! back: [`sources`] say which logs exist, [`mod@format`] makes envelopes of their rows, [`gzip`]
 //! packs those, and [`bundle`] opens the result again. The operations ([`export`], [`import`], [`restore`], [`inspect`],
 //! [`cat`], [`verify`], [`recover`]) are built on those five and return typed values; none of them prints.
 //!
@@ -67,4 +67,5 @@ mod scan;
 pub mod sources;
 pub mod verify;
 
+pub use bundle::Bundle;
 pub use error::{Error, ErrorKind, Result};

@@ -18,7 +18,7 @@ pub struct Line<'a> {
 
 /// Why there is no next line.
 #[derive(Debug)]
-pub enum LineError {
+pub(crate) enum LineError {
     /// Reading failed.
     Read(io::Error),
     /// The line is longer than the bound.
@@ -27,7 +27,7 @@ pub enum LineError {
 
 /// Reads lines. Holds one line and one read at a time.
 #[derive(Debug)]
-pub struct LineReader<R> {
+pub(crate) struct LineReader<R> {
     inner: R,
     limit: u64,
     read_bytes: usize,
@@ -115,7 +115,7 @@ impl<R: Read> LineReader<R> {
 
 /// Cuts bytes that come in pieces into the lines that a [`LineReader`] would give. Holds one line at a time.
 #[derive(Debug, Default)]
-pub struct LineCutter {
+pub(crate) struct LineCutter {
     /// The line that the pieces so far have begun but not ended.
     begun: Vec<u8>,
 }

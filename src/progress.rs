@@ -21,6 +21,27 @@ pub enum Stage {
 }
 
 /// Told by an operation how far it is. Every method has a default that does nothing.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use patchwork_traces::progress::Progress;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// /// Counts bytes. Operations call this from several threads.
+/// #[derive(Default)]
+/// struct Bytes(AtomicU64);
+///
+/// impl Progress for Bytes {
+///     fn advance(&self, bytes: u64) {
+///         self.0.fetch_add(bytes, Ordering::Relaxed);
+///     }
+/// }
+/// # let bytes = Bytes::default();
+/// # bytes.advance(3);
+/// # assert_eq!(bytes.0.into_inner(), 3);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Progress: Sync {
     /// What comes now. Without it, an operation reads.
     fn stage(&self, stage: Stage) {

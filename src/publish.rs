@@ -91,7 +91,7 @@ impl PendingFile {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn read_back(&self) -> Result<std::fs::File> {
+    pub(crate) fn read_back(&self) -> Result<std::fs::File> {
         self.temporary.reopen().map_err(|error| Error::io(IoAction::Open, &self.target, error))
     }
 
@@ -173,9 +173,14 @@ impl Drop for MadeDirs {
     }
 }
 
+#[cfg(unix)]
 fn make_private_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().mode(0o700).create(dir)
+}
+
+/// Who may look into it follows from the directory above.
+#[cfg(not(unix))]
+fn make_private_dir(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir(dir)
 }

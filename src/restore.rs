@@ -17,6 +17,54 @@ use crate::format::log::{LogRestorer, RowLines};
 use crate::format::{LineEnding, Manifest, ManifestFile};
 
 /// Takes restored logs.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+///
+/// use patchwork_traces::format::ManifestFile;
+/// use patchwork_traces::restore::{LogSink, LogWriter, restore};
+/// use patchwork_traces::{Bundle, Result};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// #[derive(Default)]
+/// struct Logs(Vec<(String, Vec<u8>)>);
+///
+/// struct InMemory(Vec<u8>);
+///
+/// impl LogSink for Logs {
+///     type Writer = InMemory;
+///
+///     fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<InMemory> {
+///         Ok(InMemory(Vec::new()))
+///     }
+///
+///     fn end(&mut self, _: usize, file: &ManifestFile, log: Vec<u8>) -> Result<()> {
+///         self.0.push((file.relative_path.to_string(), log));
+///         Ok(())
+///     }
+/// }
+///
+/// impl LogWriter for InMemory {
+///     type Done = Vec<u8>;
+///
+///     fn write(&mut self, bytes: &[u8]) -> Result<()> {
+///         self.0.extend_from_slice(bytes);
+///         Ok(())
+///     }
+///
+///     fn finish(self) -> Result<Vec<u8>> {
+///         Ok(self.0)
+///     }
+/// }
+///
+/// let mut logs = Logs::default();
+/// restore(Bundle::open(path)?, None, NonZeroUsize::MIN, &mut logs)?;
+/// let runs = logs.0.iter().find(|(name, _)| name == "runs.jsonl").expect("it is in the bundle");
+/// assert_eq!(runs.1.len() as u64, Bundle::open(path)?.manifest().files[0].bytes);
+/// # Ok(())
+/// # }
+/// ```
 pub trait LogSink {
     /// Takes one of them.
     type Writer: LogWriter;

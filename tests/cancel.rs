@@ -95,7 +95,7 @@ fn an_export_leaves_no_file() {
     let path = home.path().join("new/b.gz");
     let logs = discover(&home.dirs(), &Wanted::default()).unwrap();
     let before = tree(home.path());
-    for (stage, reports) in [(Stage::Reading, 0), (Stage::Reading, 50_000), (Stage::Writing, 0), (Stage::Writing, 1)] {
+    for (stage, reports) in [(Stage::Reading, 0), (Stage::Reading, 2), (Stage::Writing, 0), (Stage::Writing, 1)] {
         let target = Target::look(&path, false).unwrap();
         let done = export_to_file(&logs, &options(), &target, &Impatient::at(stage, reports));
         assert_cancelled(done, &format!("{stage:?} {reports}"));
@@ -143,8 +143,8 @@ fn reading_ends() {
     assert_cancelled(done, "verify");
     let mut out = Vec::new();
     let bundle = indexed(&bytes).unwrap();
-    let done = cat(bundle, &CatOptions::default(), &mut out, "out", &Impatient::at(Stage::Reading, 10));
+    let done = cat(bundle, &CatOptions::default(), &mut out, "out", &Impatient::at(Stage::Reading, 1));
     assert_cancelled(done, "cat");
     // The rows before are whole.
-    assert_eq!(out, rows(0).split_inclusive('\n').take(10).collect::<String>().into_bytes());
+    assert!(out.ends_with(b"\n") && rows(0).into_bytes().starts_with(&out));
 }

@@ -66,6 +66,7 @@ fn with_data() -> Vec<ErrorKind> {
         ErrorKind::SameTarget { other: "activity-1.jsonl".to_owned() },
         ErrorKind::DanglingLink { to: PathBuf::from("/mnt/gone/runs.jsonl") },
         ErrorKind::Locked { seconds: 5 },
+        ErrorKind::EntryType { source: serde_json::from_str::<u32>("\"7\"").unwrap_err() },
         ErrorKind::TooManyLines { limit: 4_294_967_295 },
         ErrorKind::PlacedInPart {
             placed: vec![PathBuf::from("runs.jsonl")],

@@ -58,6 +58,27 @@ pub enum Access {
 }
 
 /// An opened bundle, of which the manifest was read.
+///
+/// ```
+/// use patchwork_traces::Bundle;
+/// use serde::Deserialize;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// #[derive(Deserialize)]
+/// struct Call {
+///     tool: String,
+/// }
+///
+/// let bundle = Bundle::open(path)?;
+/// assert_eq!(bundle.manifest().total_count, 10);
+///
+/// let calls = bundle.rows_of("activity")?.entries::<Call>();
+/// let tools: Vec<String> = calls.map(|call| Ok(call?.tool)).collect::<patchwork_traces::Result<_>>()?;
+/// assert_eq!(tools[..2], ["read", "write"]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Bundle<'r> {
     name: String,
     manifest: Arc<Manifest>,
@@ -75,6 +96,22 @@ enum Input<'r> {
 }
 
 /// Which rows are wanted.
+///
+/// ```
+/// use patchwork_traces::Bundle;
+/// use patchwork_traces::bundle::{Selection, wanted_files};
+/// use patchwork_traces::format::TimeRange;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// let bundle = Bundle::open(path)?;
+/// let files = wanted_files(bundle.manifest(), &["runs".to_owned(), "activity".to_owned()], &[])?;
+/// let since = TimeRange { since: Some("2026-05-02T10:30:00Z".parse()?), until: None };
+/// let mut rows = bundle.rows(&Selection { files: Some(files), chunks_in: since })?;
+/// assert!(rows.next_row()?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     /// Indices into the manifest's `files`, or all.
@@ -161,6 +198,21 @@ impl<'r> Bundle<'r> {
     }
 
     /// Its manifest, free of contradictions.
+    ///
+    /// ```
+    /// use patchwork_traces::Bundle;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+    /// let bundle = Bundle::open(path)?;
+    /// for file in &bundle.manifest().files {
+    ///     let sha256 = file.integrity().ok_or("1.0 has none")?.sha256;
+    ///     println!("{sha256}  {} rows of {}, {} other lines", file.count, file.relative_path, file.unparsed_lines());
+    /// }
+    /// assert_eq!(bundle.manifest().version(), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn manifest(&self) -> &Arc<Manifest> {
         &self.manifest

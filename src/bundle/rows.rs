@@ -3,14 +3,19 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
 use super::chunks::ChunkReader;
 use super::lines::LineRows;
 use super::order::Order;
+use super::select::wanted_files;
 use super::slots::Slot;
 use super::text::{ChunkText, Logs};
 use super::{Access, Bundle, Selection};
 use crate::digest::BundleDigest;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Envelope, Manifest};
 
 /// One row of a bundle.
@@ -26,7 +31,42 @@ pub struct Row<'a> {
     pub envelope: Envelope<'a>,
 }
 
+impl<'a> Row<'a> {
+    /// Its JSON, as it stands in the bundle: no number was rounded, no key moved or merged.
+    #[must_use]
+    pub fn entry(&self) -> &'a RawValue {
+        self.envelope.raw_entry()
+    }
+
+    /// Reads its JSON into a type that may borrow from it.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn parse<T: Deserialize<'a>>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(self.envelope.entry())
+    }
+}
+
 /// Reads the wanted rows in their order. Memory does not grow with the bundle.
+///
+/// ```
+/// use patchwork_traces::Bundle;
+/// use serde_json::value::RawValue;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// let mut rows = Bundle::open(path)?.all_rows()?;
+/// let mut longest = String::new();
+/// while let Some(row) = rows.next_row()? {
+///     let entry: &RawValue = row.entry();
+///     if entry.get().len() > longest.len() {
+///         longest = entry.get().to_owned();
+///     }
+/// }
+/// assert_eq!(longest, r#"{"taskId":"a","createdAt":1777716060000,"status":"done","seq":12345678901234567890}"#);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Rows<'r> {
     name: String,
     manifest: Arc<Manifest>,
@@ -60,6 +100,24 @@ impl<'r> Bundle<'r> {
             Way::Lines(LineRows::new(&manifest, selection, input).map_err(named)?)
         };
         Ok(Rows { name, manifest, digest, access, way, ended: false })
+    }
+
+    /// Reads all of its rows.
+    ///
+    /// # Errors
+    /// When the input fails.
+    pub fn all_rows(self) -> Result<Rows<'r>> {
+        self.rows(&Selection::default())
+    }
+
+    /// Reads the rows of one source, such as `runs`. Where the input can seek, the others are not even decompressed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownSource`] when the bundle has no log of that source, and when the input fails.
+    pub fn rows_of(self, source: &str) -> Result<Rows<'r>> {
+        let files = wanted_files(&self.manifest, &[source.to_owned()], &[]);
+        let files = files.map_err(|error| error.in_subject(&self.name))?;
+        self.rows(&Selection { files: Some(files), ..Selection::default() })
     }
 }
 
@@ -102,6 +160,26 @@ impl Rows<'_> {
         row.map_err(|error| {
             self.ended = true;
             error.in_subject(&self.name)
+        })
+    }
+}
+
+impl<'r> Rows<'r> {
+    /// Reads each row's JSON into `T`, one after the other.
+    ///
+    /// A row that does not fit is [`ErrorKind::EntryType`], with its place, and the rows after it still come. After any
+    /// other error nothing comes.
+    pub fn entries<T: DeserializeOwned>(mut self) -> impl Iterator<Item = Result<T>> + use<'r, T> {
+        std::iter::from_fn(move || match self.next_row() {
+            Ok(None) => None,
+            Err(error) => Some(Err(error)),
+            Ok(Some(row)) => {
+                let (file, number, parsed) = (row.file, row.number, row.parse());
+                Some(parsed.map_err(|source| {
+                    let error = Error::from(ErrorKind::EntryType { source }).in_subject(&self.name);
+                    error.in_file(self.manifest.files[file].relative_path.as_str()).at_rows(number, number)
+                }))
+            }
         })
     }
 }

@@ -53,7 +53,7 @@ pub struct CatArgs {
     envelope: bool,
 
     /// How many threads inflate and check [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     threads: Option<NonZeroUsize>,
 }
 

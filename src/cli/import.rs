@@ -47,7 +47,7 @@ pub struct ImportArgs {
     source: Vec<String>,
 
     /// How many threads inflate and compare [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", hide_short_help = true)]
     threads: Option<NonZeroUsize>,
 
     #[command(flatten)]

@@ -142,6 +142,11 @@ pub enum ErrorKind {
     Gzip(GzipFault),
     /// A line is no row.
     Row(RowFault),
+    /// A row is not of the type that the caller reads rows into.
+    EntryType {
+        /// What does not fit, and where in the row.
+        source: serde_json::Error,
+    },
     /// A chunk's content does not match its `crc32`, `bytes` or `rows`.
     ChunkMismatch,
     /// The bundle holds more than its manifest declares.

@@ -173,6 +173,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.kind {
             ErrorKind::Io { source, .. } => Some(source),
+            ErrorKind::EntryType { source } => Some(source),
             _ => None,
         }
     }

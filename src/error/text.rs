@@ -37,6 +37,7 @@ impl fmt::Display for ErrorKind {
             Self::Manifest(fault) => fault.fmt(f),
             Self::Gzip(fault) => fault.fmt(f),
             Self::Row(fault) => fault.fmt(f),
+            Self::EntryType { source } => write!(f, "this row does not fit the type that it is read into: {source}"),
             Self::FewerThanDeclared { expected, found } => {
                 write!(
                     f,
@@ -105,6 +106,7 @@ impl ErrorKind {
             | Self::Manifest(_)
             | Self::Gzip(_)
             | Self::Row(_)
+            | Self::EntryType { .. }
             | Self::FewerThanDeclared { .. }
             | Self::ForeignSource { .. }
             | Self::NotOfSource { .. }
@@ -155,6 +157,7 @@ impl ErrorKind {
             Self::SameTarget { .. } => "look for a link between the two, and move one of them out of the way",
             Self::DanglingLink { .. } => "put the file there, or remove the link",
             Self::Locked { .. } => "try again once Patchwork is idle; if it is not running, remove the lock",
+            Self::EntryType { .. } => "look at the row with `patchwork-traces cat`, and at the type: logs hold whatever was appended",
             Self::LockLost => "run the command again",
             Self::LogKeepsChanging => "run the command again, best while Patchwork is idle",
             Self::Cancelled => "nothing was changed; run the command again",

@@ -48,6 +48,12 @@ impl<'a> Envelope<'a> {
         self.entry.get()
     }
 
+    /// The row's JSON, as serde takes it.
+    #[must_use]
+    pub fn raw_entry(&self) -> &'a RawValue {
+        self.entry
+    }
+
     /// The name of the log that the row belongs to.
     #[must_use]
     pub fn file_name(&self) -> Cow<'_, str> {
@@ -59,7 +65,7 @@ impl<'a> Envelope<'a> {
 
     /// The fault of a row that stands where no row of its source and file may stand.
     #[must_use]
-    pub fn wrong_file(&self) -> RowFault {
+    pub(crate) fn wrong_file(&self) -> RowFault {
         RowFault::WrongFile { source: self.source.to_string(), file: self.file.as_deref().map(str::to_owned) }
     }
 }

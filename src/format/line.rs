@@ -39,7 +39,7 @@ fn row_text<'a>(text: &'a str, times: &[TimeKey]) -> Option<RowText<'a>> {
 
 /// The time of a row from its JSON text, if it has one.
 #[must_use]
-pub fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
+pub(crate) fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
     scan(entry, ByteKinds::of(entry), times).flatten()
 }
 

@@ -4,7 +4,8 @@
 
 mod restore;
 
-pub use restore::{LogRestorer, RowLines, write_row};
+pub use restore::LogRestorer;
+pub(crate) use restore::{RowLines, write_row};
 
 use super::envelope::EnvelopeWriter;
 use super::exact::ExactLine;

@@ -122,7 +122,7 @@ pub enum LineEnding {
 impl LineEnding {
     /// What stands before the line feed.
     #[must_use]
-    pub fn before_line_feed(self) -> &'static [u8] {
+    pub(crate) fn before_line_feed(self) -> &'static [u8] {
         match self {
             Self::Lf => b"",
             Self::Crlf => b"\r",
@@ -260,7 +260,7 @@ impl Manifest {
     /// Everything that keeps a line that [`decode`](Self::decode) refuses from being a manifest. Where there are over
     /// a thousand such faults, the first thousand.
     #[must_use]
-    pub fn faults_of_line(line: &[u8]) -> Vec<ManifestFault> {
+    pub(crate) fn faults_of_line(line: &[u8]) -> Vec<ManifestFault> {
         diagnose::all_faults(line)
     }
 
@@ -304,7 +304,7 @@ impl ManifestFile {
     /// The most bytes that its restored log can have. 1.0 bundles say only how long the log was before it was read,
     /// and hold its rows written anew.
     #[must_use]
-    pub fn most_restored_bytes(&self) -> u64 {
+    pub(crate) fn most_restored_bytes(&self) -> u64 {
         match self.sha256 {
             Some(_) => self.bytes,
             None => self.bytes.saturating_mul(MOST_REWRITTEN_RATIO).saturating_add(MOST_GROWN_BYTES),
@@ -319,7 +319,7 @@ impl ManifestFile {
 
     /// Whether its last line is a row.
     #[must_use]
-    pub fn ends_with_row(&self) -> bool {
+    pub(crate) fn ends_with_row(&self) -> bool {
         let behind_last = |unparsed: &Unparsed| unparsed.line.saturating_add(unparsed.lines()) - 1;
         self.unparsed.last().is_none_or(|last| behind_last(last) < self.count.saturating_add(self.unparsed_lines()))
     }

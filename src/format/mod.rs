@@ -4,24 +4,24 @@
 //! [`Envelope`] a line. [`log`] turns a log's lines into envelopes and back.
 
 mod check;
-pub mod check_row;
+pub(crate) mod check_row;
 mod diagnose;
-pub mod envelope;
-pub mod exact;
+pub(crate) mod envelope;
+mod exact;
 pub mod limits;
 pub mod line;
 pub mod log;
-pub mod manifest;
-pub mod name;
+mod manifest;
+mod name;
 pub mod schema;
 mod text;
-pub mod time;
-pub mod timeline;
-pub mod version;
+mod time;
+pub(crate) mod timeline;
+pub(crate) mod version;
 
 pub use envelope::Envelope;
 pub use exact::ExactLine;
 pub use manifest::{Chunk, LineEnding, Manifest, ManifestFile, Record, Unparsed};
 pub use name::{Base, FileName, SourceName};
 pub use time::{TimeKey, TimeRange, Timestamp};
-pub use timeline::Timeline;
+pub use timeline::{TimeSpan, Timeline};

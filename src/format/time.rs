@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
@@ -11,6 +12,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A point in time, in milliseconds since 1970-01-01T00:00:00Z, between the years 0001 and 9998.
 ///
 /// Displayed and serialised as RFC 3339 with three decimals and `Z`.
+///
+/// ```
+/// use patchwork_traces::format::Timestamp;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let time: Timestamp = "2026-05-02T12:00:00+02:00".parse()?;
+/// assert_eq!(time.to_string(), "2026-05-02T10:00:00.000Z");
+/// assert_eq!(Some(time), Timestamp::from_millis(1_777_716_000_000));
+/// let now: Timestamp = std::time::SystemTime::now().try_into()?;
+/// assert!(now > time);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -40,6 +54,18 @@ impl Timestamp {
         // The cast saturates, and both ends of i64 lie outside the years that are accepted.
         #[allow(clippy::cast_possible_truncation)]
         Self::from_millis(millis as i64)
+    }
+}
+
+impl TryFrom<SystemTime> for Timestamp {
+    type Error = NotATime;
+
+    fn try_from(time: SystemTime) -> Result<Self, NotATime> {
+        let millis = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_millis()),
+            Err(before) => i64::try_from(before.duration().as_nanos().div_ceil(1_000_000)).map(i64::wrapping_neg),
+        };
+        millis.ok().and_then(Self::from_millis).ok_or(NotATime)
     }
 }
 

@@ -68,7 +68,7 @@ impl Timeline {
 
     /// The same rows in bins of `step_ms`, which must be one of the format's steps and no finer than this one's.
     #[must_use]
-    pub fn coarsened_to(&self, step_ms: u64) -> Self {
+    pub(crate) fn coarsened_to(&self, step_ms: u64) -> Self {
         let ratio = (step_ms / self.step_ms).max(1).cast_signed();
         let mut bins = BTreeMap::<i64, u64>::new();
         for (bin, rows) in &self.bins {
@@ -85,7 +85,7 @@ impl Timeline {
 
     /// When bin number `bin` begins, in milliseconds since 1970.
     #[must_use]
-    pub fn start_of(&self, bin: i64) -> Option<i64> {
+    pub(crate) fn start_of(&self, bin: i64) -> Option<i64> {
         bin.checked_mul(i64::try_from(self.step_ms).ok()?)
     }
 }

@@ -86,6 +86,28 @@ pub struct ImportReport {
 ///
 /// The same bundle, logs and options give the same result. Importing with [`Mode::Merge`] again changes nothing.
 ///
+/// ```
+/// use patchwork_traces::Bundle;
+/// use patchwork_traces::import::{ImportOptions, SystemClock, import};
+/// use patchwork_traces::progress::NoProgress;
+/// use patchwork_traces::sources::Dirs;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// # let home = tempfile::tempdir()?;
+/// let dirs = Dirs { patchwork: home.path().join("patchwork"), activity: home.path().join("ide") };
+/// let look = ImportOptions { dry_run: true, ..ImportOptions::default() };
+/// let planned = import(Bundle::open(path)?, &dirs, &look, &SystemClock, &NoProgress)?.plan;
+/// assert_eq!(planned.new_lines().rows, 10);
+/// assert!(!dirs.patchwork.exists());
+///
+/// let options = ImportOptions::default();
+/// let done = import(Bundle::open(path)?, &dirs, &options, &SystemClock, &NoProgress)?.plan;
+/// assert_eq!(done, planned);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// Before anything is written: when a file of the bundle may not be written where it belongs, or something else than a
 /// log is there. With nothing changed: when the bundle is damaged, a lock is not released, a log keeps changing, or the

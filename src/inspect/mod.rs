@@ -11,6 +11,19 @@ use crate::format::{Manifest, ManifestFile};
 pub use timetable::{SourceTimetable, Timetable};
 
 /// What a bundle says of itself. Only the manifest was read: that the rows are what it says, `verify` checks.
+///
+/// ```
+/// use patchwork_traces::Bundle;
+/// use patchwork_traces::inspect::Inspection;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// let inspection = Inspection::new(&Bundle::open(path)?);
+/// let sources = inspection.timetable.ok_or("its rows have times")?.sources;
+/// assert_eq!(sources.iter().map(|source| source.source.as_str()).collect::<Vec<_>>(), ["activity", "runs"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Inspection {
     /// The manifest.

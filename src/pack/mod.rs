@@ -45,6 +45,20 @@ pub struct PackOptions {
     pub work_dir: PathBuf,
 }
 
+impl PackOptions {
+    /// Compresses as `gzip` does by default, on all cores, with the system's directory for temporary files.
+    #[must_use]
+    pub fn new(generator: impl Into<String>, exported_at: Timestamp) -> Self {
+        Self {
+            generator: generator.into(),
+            exported_at,
+            level: Level::default(),
+            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            work_dir: std::env::temp_dir(),
+        }
+    }
+}
+
 /// What was written.
 pub(crate) struct Written {
     pub(crate) digest: BundleDigest,

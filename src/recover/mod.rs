@@ -33,6 +33,28 @@ pub use crate::pack::PackOptions as RecoverOptions;
 /// Recovers the bundle at `path` to `target`, mode 0600: a whole bundle, or nothing. What waits meanwhile does so in
 /// the target's directory, whatever `options` say.
 ///
+/// ```
+/// use patchwork_traces::format::Timestamp;
+/// use patchwork_traces::progress::NoProgress;
+/// use patchwork_traces::publish::Target;
+/// use patchwork_traces::recover::{RecoverOptions, recover_file};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// # let dir = tempfile::tempdir()?;
+/// let whole = std::fs::read(path)?;
+/// let damaged = dir.path().join("damaged.jsonl.gz");
+/// std::fs::write(&damaged, &whole[..whole.len() - 100])?;
+///
+/// let target = Target::look(&dir.path().join("recovered.jsonl.gz"), false)?;
+/// let options = RecoverOptions::new("example 1", "2026-05-02T10:00:00Z".parse::<Timestamp>()?);
+/// let report = recover_file(&damaged, &options, &target, &NoProgress)?;
+/// assert!(report.lost_something());
+/// assert_eq!(report.files[0].is_original, Some(true));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// As [`recover`], and when `path` cannot be opened.
 pub fn recover_file(

@@ -7,6 +7,21 @@ use crate::error::{ErrorKind, Result};
 use crate::format::Base;
 
 /// The two directories that hold logs.
+///
+/// ```
+/// use patchwork_traces::sources::{Dirs, Wanted, discover};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dirs = Dirs {
+///     patchwork: "fixtures/sample-logs/patchwork".into(),
+///     activity: "fixtures/sample-logs/ide".into(),
+/// };
+/// let found = discover(&dirs, &Wanted::default())?;
+/// assert_eq!(found.logs().count(), 6);
+/// assert_eq!(found.left_out.len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
     /// Patchwork's own.
@@ -39,6 +54,14 @@ impl Dirs {
             None => in_home(".claude/ide")?,
         };
         Ok(Self { patchwork, activity })
+    }
+
+    /// Finds both as the program does: by the environment and the home directory of this process.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn of_this_user() -> Result<Self> {
+        Self::resolve(None, None, |name| std::env::var_os(name), std::env::home_dir())
     }
 
     /// The directory of one kind.

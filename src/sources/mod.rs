@@ -90,7 +90,7 @@ impl Source {
 
     /// The log to which rotation moves the oldest rows of the log `name`. `None` when it drops them.
     #[must_use]
-    pub fn archive_of(&self, name: &str) -> Option<&'static str> {
+    pub(crate) fn archive_of(&self, name: &str) -> Option<&'static str> {
         let Files::Named(names) = self.files else { return None };
         let at = names.iter().position(|known| *known == name)?;
         at.checked_sub(1).map(|older| names[older])
@@ -98,7 +98,7 @@ impl Source {
 
     /// Whether the log `name` is one to which rotation moves rows, so that no row is written to it.
     #[must_use]
-    pub fn is_archive(&self, name: &str) -> bool {
+    pub(crate) fn is_archive(&self, name: &str) -> bool {
         matches!(self.files, Files::Named(names) if names.last().is_some_and(|live| *live != name))
     }
 }
@@ -111,7 +111,7 @@ impl Source {
 ///
 /// # Errors
 /// [`ErrorKind::ForeignSource`] and [`ErrorKind::NotOfSource`].
-pub fn check_log(id: &LogId) -> Result<(), ErrorKind> {
+pub(crate) fn check_log(id: &LogId) -> Result<(), ErrorKind> {
     let (source, name) = (id.source.as_str(), id.name.as_str());
     let of_other_log = other_source(name) == Some(source) && known(source).is_none();
     let allowed = match known(source) {
@@ -140,13 +140,13 @@ pub fn known(name: &str) -> Option<&'static Source> {
 
 /// Where rows of the source `name` have their time, known or not.
 #[must_use]
-pub fn times_of(name: &str) -> &'static [TimeKey] {
+pub(crate) fn times_of(name: &str) -> &'static [TimeKey] {
     known(name).map_or(&OTHER_TIMES, |source| source.times)
 }
 
 /// Whether a log of this name can be one of this source, in the catalogue or not.
 #[must_use]
-pub fn may_exist(source: &str, name: &str) -> bool {
+pub(crate) fn may_exist(source: &str, name: &str) -> bool {
     known(source).map_or_else(|| other_source(name) == Some(source), |source| source.allows(name))
 }
 

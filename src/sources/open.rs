@@ -108,7 +108,7 @@ impl OpenLog {
     ///
     /// # Errors
     /// When the file cannot go back.
-    pub fn rewind(&mut self) -> Result<()> {
+    pub(crate) fn rewind(&mut self) -> Result<()> {
         self.file.rewind().map_err(|error| Error::io(IoAction::Read, &self.log.path, error))?;
         self.left = self.length;
         Ok(())

@@ -109,6 +109,27 @@ impl VerifyReport {
 ///
 /// Memory does not grow with the bundle, nor with the findings.
 ///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use patchwork_traces::progress::NoProgress;
+/// use patchwork_traces::verify::{FindingKind, VerifyOptions, verify};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// let options = VerifyOptions { expect: None, require_hashes: true, threads: NonZeroUsize::MIN };
+/// let bundle = std::fs::read(path)?;
+/// let report = verify(&bundle[..], "memory", &options, &NoProgress, &mut |finding| panic!("{finding}"))?;
+/// assert!(report.is_good());
+///
+/// let mut findings = Vec::new();
+/// let cut = &bundle[..bundle.len() - 100];
+/// let report = verify(cut, "memory", &options, &NoProgress, &mut |finding| findings.push(finding))?;
+/// assert!(!report.is_good());
+/// assert!(findings.iter().any(|finding| matches!(finding.kind, FindingKind::Gzip(_))));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// When `input` cannot be read, is empty or no bundle at all, or has a version that is not known. Damage is no error.
 pub fn verify(

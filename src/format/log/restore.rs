@@ -50,12 +50,6 @@ impl RowLines {
         self.ends.truncate(usize::try_from(rows).unwrap_or(usize::MAX));
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
     /// The lines of the rows from `from` to before `to`, counted from 0.
     fn lines(&self, from: usize, to: usize) -> &[u8] {
         let end_of = |row: usize| row.checked_sub(1).map_or(0, |before| self.ends[before].0);
@@ -86,7 +80,7 @@ impl<'m> LogRestorer<'m> {
 
     /// For a log of which nothing is known but its rows.
     #[must_use]
-    pub fn of_rows_alone() -> Self {
+    pub(crate) fn of_rows_alone() -> Self {
         Self { unparsed: [].iter().peekable(), record: None, line: 1, ending: None, is_cut: false }
     }
 
@@ -98,7 +92,7 @@ impl<'m> LogRestorer<'m> {
     }
 
     /// Appends the lines of the next rows, and the unparsed lines before and between them.
-    pub fn push_rows(&mut self, rows: &RowLines, out: &mut Vec<u8>) {
+    pub(crate) fn push_rows(&mut self, rows: &RowLines, out: &mut Vec<u8>) {
         let (mut next, end) = (0, rows.ends.len());
         while next < end {
             let until = end.min(next.saturating_add(self.rows_before_unparsed(out)));
@@ -115,7 +109,7 @@ impl<'m> LogRestorer<'m> {
     }
 
     /// Leaves out the next `rows` rows, which are lost. Appends the unparsed lines before and between them.
-    pub fn skip_rows(&mut self, mut rows: u64, out: &mut Vec<u8>) {
+    pub(crate) fn skip_rows(&mut self, mut rows: u64, out: &mut Vec<u8>) {
         while rows > 0 {
             let skipped = rows.min(self.rows_before_unparsed(out) as u64);
             self.line += skipped;

@@ -1,0 +1,39 @@
+//! Shows what an import would do, asks, and does it.
+//!
+//! ```sh
+//! cargo run --example import_after_a_look -- traces.jsonl.gz
+//! ```
+
+use std::error::Error;
+use std::path::Path;
+
+use patchwork_traces::Bundle;
+use patchwork_traces::import::{Change, ImportOptions, SystemClock, import};
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::sources::Dirs;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = std::env::args_os().nth(1).ok_or("usage: import_after_a_look BUNDLE")?;
+    let (path, dirs) = (Path::new(&path), Dirs::of_this_user()?);
+
+    let look = ImportOptions { dry_run: true, ..ImportOptions::default() };
+    let plan = import(Bundle::open(path)?, &dirs, &look, &SystemClock, &NoProgress)?.plan;
+    if plan.changes_nothing() {
+        println!("every log is as it should be");
+        return Ok(());
+    }
+    for file in plan.files.iter().filter(|file| file.change != Change::Nothing) {
+        println!("{}: {} new lines, {} kept", file.path.display(), file.new.all(), file.kept.all());
+    }
+
+    println!("go on? (y/n)");
+    let mut reply = String::new();
+    std::io::stdin().read_line(&mut reply)?;
+    if reply.trim() != "y" {
+        println!("nothing was changed");
+        return Ok(());
+    }
+    let done = import(Bundle::open(path)?, &dirs, &ImportOptions::default(), &SystemClock, &NoProgress)?;
+    println!("imported {} new lines", done.plan.new_lines().all());
+    Ok(())
+}

@@ -1,0 +1,42 @@
+//! A server that answers each request with a bundle of this user's logs, made while it is sent.
+//!
+//! ```sh
+//! cargo run --example serve -- 127.0.0.1:8080    # a second argument is how many requests to answer
+//! ```
+
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::SystemTime;
+
+use patchwork_traces::export::{ExportOptions, export};
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::sources::{Dirs, Wanted, discover};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let listener = TcpListener::bind(arguments.next().ok_or("usage: serve ADDRESS [REQUESTS]")?)?;
+    let requests = arguments.next().map_or(Ok(usize::MAX), |number| number.parse())?;
+    println!("http://{}", listener.local_addr()?);
+    for stream in listener.incoming().take(requests) {
+        if let Err(error) = answer(stream?) {
+            eprintln!("{error}");
+        }
+    }
+    Ok(())
+}
+
+fn answer(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
+    // A request ends with an empty line. What it asks for does not matter here.
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+
+    let dirs = Dirs::of_this_user()?;
+    let logs = discover(&dirs, &Wanted::default())?;
+    let options = ExportOptions::new("serve 1.0", SystemTime::now().try_into()?);
+
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nConnection: close\r\n\r\n")?;
+    let report = export(&logs, &options, &mut stream, "the response", &NoProgress)?;
+    println!("{} bytes, digest {}", report.bundle_bytes, report.digest);
+    Ok(())
+}

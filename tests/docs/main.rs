@@ -1,0 +1,263 @@
+//! Every command in README.md and docs/ is run, and prints what is shown below it.
+//!
+//! What stands behind a block's fence says what is done with it:
+//!
+//! - `console`: a session. Each line that begins with `$ ` is run, as are the lines with `> ` that go on with it. What
+//!   stands below must be its output, where a line `...` stands for any number of lines; without such lines the command
+//!   need only succeed. An output that ends with `(exit code 3)` means that the command ends with that. `new$ ` and
+//!   `old$ ` are the prompts of other machines; `new` has no logs.
+//! - `sh`: a script. It must succeed.
+//! - `cron`: lines of a crontab. Their commands are run as cron runs them.
+//! - any language with `file=PATH`: the file that the commands after it find there.
+//! - `rust` with `from=PATH`: lines of that file, which is an example or has one. `toml` is looked at only.
+//! - `needs=TOOL,...`: left out, with a note, where a tool is not there. With `DOCS_NEED_ALL=1` that is a failure.
+//!
+//! All blocks of a document are run in one shell, in order, in a home with the sample logs. tests/docs/stand-ins has
+//! programs for what a test cannot do: to reach another machine, to build the project within its own test.
+//!
+//! `UPDATE_DOCS=1 cargo test --test docs` writes the outputs anew that are shown.
+#![cfg(all(unix, feature = "cli"))]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod markdown;
+mod session;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use markdown::{Block, Command, blocks, commands, fits, shown_anew};
+use session::{Action, Ended, Session, Step, is_there};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// README.md, CONTRIBUTING.md and all of docs/.
+fn documents() -> Vec<PathBuf> {
+    let in_docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut documents: Vec<_> = in_docs.filter(|path| path.extension().is_some_and(|ext| ext == "md")).collect();
+    documents.extend([root().join("README.md"), root().join("CONTRIBUTING.md")]);
+    documents.sort();
+    documents
+}
+
+/// A step, and what is shown of its output.
+struct Planned<'d> {
+    step: Step,
+    /// The line of the document, from 1.
+    line: usize,
+    /// Only commands of a `console` block show something.
+    command: Option<Command>,
+    lines: &'d [&'d str],
+}
+
+impl<'d> Planned<'d> {
+    fn new(action: Action, line: usize, lines: &'d [&'d str]) -> Self {
+        Self { step: Step { machine: String::new(), action }, line, command: None, lines }
+    }
+
+    fn of_command(command: Command, lines: &'d [&'d str]) -> Self {
+        let step = Step { machine: command.machine.clone(), action: Action::Run(command.text.clone()) };
+        Self { step, line: command.at + 1, command: Some(command), lines }
+    }
+
+    fn shown(&self) -> &'d [&'d str] {
+        self.command.as_ref().map_or(&[], |command| &self.lines[command.output.clone()])
+    }
+
+    /// How the command must end.
+    fn code(&self) -> i32 {
+        let code =
+            self.shown().last().and_then(|last| last.strip_prefix("(exit code ")?.strip_suffix(')')?.parse().ok());
+        code.unwrap_or(0)
+    }
+
+    /// Says what is wrong, if something is.
+    fn check(&self, ended: &Ended) -> Result<(), String> {
+        let shown = self.shown();
+        let output = printed(ended);
+        let output: Vec<&str> = output.lines().collect();
+        let as_shown = if shown.is_empty() { ended.code == 0 } else { fits(shown, &output) };
+        match as_shown {
+            true => Ok(()),
+            false => Err(format!(
+                "line {}: {}\n--- shown\n{}\n--- printed\n{}\n",
+                self.line,
+                self.command.as_ref().map_or("", |command| &command.text),
+                shown.join("\n"),
+                output.join("\n")
+            )),
+        }
+    }
+}
+
+/// An output as it is shown.
+fn printed(ended: &Ended) -> String {
+    match ended.code {
+        0 => ended.output.clone(),
+        code => format!("{}(exit code {code})\n", ended.output),
+    }
+}
+
+/// What there is to do in a document, but for blocks whose tools are missing.
+fn plan<'d>(name: &str, lines: &'d [&'d str]) -> Vec<Planned<'d>> {
+    let mut planned = Vec::new();
+    for block in blocks(lines) {
+        let needed = block.attribute("needs").unwrap_or_default().split(',').filter(|tool| !tool.is_empty());
+        let missing: Vec<_> = needed.filter(|tool| !is_there(tool)).collect();
+        if missing.is_empty() {
+            planned.extend(plan_block(name, &block, lines));
+        } else {
+            let note = format!("{name}, line {}: not run, as {} is missing", block.lines.start, missing.join(" and "));
+            assert!(std::env::var_os("DOCS_NEED_ALL").is_none(), "{note}");
+            // What a passed test prints with a macro is not shown.
+            std::io::stderr().write_all(format!("NOTE: {note}\n").as_bytes()).unwrap();
+        }
+    }
+    planned
+}
+
+fn plan_block<'d>(name: &str, block: &Block, lines: &'d [&'d str]) -> Vec<Planned<'d>> {
+    let content = || lines[block.lines.clone()].join("\n") + "\n";
+    let at = block.lines.start + 1;
+    if let Some(path) = block.attribute("file") {
+        let action = Action::File { path: path.to_owned(), content: content() };
+        return vec![Planned::new(action, at, lines)];
+    }
+    match block.language.as_str() {
+        "console" => commands(lines, block).into_iter().map(|command| Planned::of_command(command, lines)).collect(),
+        "sh" => vec![Planned::new(Action::Run(format!("( set -e\n{} )", content())), at, lines)],
+        "cron" => {
+            // Where the tests' programs are, the test knows.
+            let jobs = block.lines.clone().filter(|index| !lines[*index].starts_with(['#', 'P']));
+            jobs.map(|index| Planned::new(Action::Cron(cron_command(lines[index])), index + 1, lines)).collect()
+        }
+        "rust" => {
+            let from = block.attribute("from").unwrap_or_else(|| panic!("{name}, line {at}: Rust from nowhere"));
+            let source = fs::read_to_string(root().join(from)).unwrap();
+            assert!(bare(&source).contains(&bare(&content())), "{name}, line {at}: {from} does not have this");
+            Vec::new()
+        }
+        "toml" => Vec::new(),
+        other => panic!("{name}, line {at}: nobody knows how to run a block of {other:?}"),
+    }
+}
+
+/// Lines of Rust without indentation and marks of documentation.
+fn bare(code: &str) -> String {
+    let in_docs = |line: &str| line.strip_prefix("/// ").filter(|_| code.contains("/// ```")).map(str::to_owned);
+    code.lines().map(|line| in_docs(line.trim_start()).unwrap_or(line.to_owned()).trim().to_owned() + "\n").collect()
+}
+
+/// What follows the five fields of a crontab's line, of which cron reads `\%` as `%`.
+fn cron_command(line: &str) -> String {
+    let mut fields = line.splitn(6, ' ');
+    let time: Vec<_> = fields.by_ref().take(5).collect();
+    let is_time = |field: &&str| field.bytes().all(|byte| byte.is_ascii_digit() || b"*/,-".contains(&byte));
+    assert!(time.iter().all(is_time), "{line:?} is no line of a crontab");
+    let command = fields.next().expect("a crontab's line has a command");
+    assert!(!command.replace("\\%", "").contains('%'), "cron ends a command at %");
+    command.replace("\\%", "%")
+}
+
+/// A document with the outputs anew that it shows, and with the new digests in its commands. What ended in another way
+/// than it must stays for the test to find.
+fn updated(lines: &[&str], ran: &[(Planned<'_>, Ended)]) -> String {
+    let mut anew: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+    let mut digests = Vec::new();
+    for (planned, ended) in ran.iter().rev() {
+        let Some(command) = planned.command.as_ref().filter(|command| !command.output.is_empty()) else { continue };
+        if ended.code != planned.code() {
+            continue;
+        }
+        let output = printed(ended);
+        let shown = shown_anew(planned.shown(), &output.lines().collect::<Vec<_>>()).join("\n");
+        digests.extend(digests_in(&planned.shown().join("\n")).zip(digests_in(&shown)));
+        anew.splice(command.output.clone(), shown.lines().map(str::to_owned));
+    }
+    let text = anew.join("\n") + "\n";
+    digests.iter().fold(text, |text, (old, new)| text.replace(old, new))
+}
+
+/// The digests in a text.
+fn digests_in(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 64);
+    words.map(str::to_owned).collect::<Vec<_>>().into_iter()
+}
+
+fn run_document(path: &Path) -> Vec<String> {
+    let name = path.strip_prefix(root()).unwrap().display().to_string();
+    let text = fs::read_to_string(path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let planned = plan(&name, &lines);
+    let steps: Vec<_> = planned.iter().map(|planned| &planned.step).collect();
+    let ended = Session::new(Path::new(env!("CARGO_BIN_EXE_patchwork-traces"))).run(&steps);
+    let ran: Vec<_> = planned.into_iter().zip(ended).collect();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let anew = updated(&lines, &ran);
+        if anew != text {
+            fs::write(path, anew).unwrap();
+            // A digest that is new is also one for the commands after it.
+            return run_document(path);
+        }
+    }
+    let wrong = ran.iter().filter_map(|(planned, ended)| planned.check(ended).err());
+    wrong.map(|problem| format!("{name}, {problem}")).collect()
+}
+
+#[test]
+fn commands_print_what_is_shown() {
+    let documents = documents();
+    assert!(documents.len() >= 7, "{documents:?}");
+    let wrong: Vec<_> = documents.iter().flat_map(|path| run_document(path)).collect();
+    assert!(wrong.is_empty(), "{}\nUPDATE_DOCS=1 cargo test --test docs writes outputs anew", wrong.join("\n"));
+}
+
+/// The targets of all links of a document that lead into this project.
+fn links(text: &str) -> Vec<&str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut documents = documents();
+    documents.extend(["CHANGELOG.md", "FORMAT.md", "packaging/README.md"].map(|name| root().join(name)));
+    let mut seen = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in links(&text) {
+            let target = document.parent().unwrap().join(link.split('#').next().unwrap());
+            assert!(target.exists(), "{}: {link} leads nowhere", document.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "only {seen} links were found");
+}
+
+/// The section of a document below a heading.
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let (_, section) = text.split_once(&format!("\n## {heading}\n")).unwrap();
+    section.split("\n## ").next().unwrap()
+}
+
+/// All times, such as `0.03 s`, in the cells of the tables of a text whose column is wanted.
+fn times(text: &str, wanted: impl Fn(usize) -> bool) -> Vec<&str> {
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    let cells = rows.flat_map(|row| row.split('|').enumerate()).filter(|(column, _)| wanted(*column));
+    cells.flat_map(|(_, cell)| cell.split(',')).map(str::trim).filter(|part| part.ends_with(" s")).collect()
+}
+
+#[test]
+fn the_comparison_has_the_times_that_were_measured() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let speed = section(&readme, "Speed");
+    let comparison = section(&readme, "Beside the original exporter, and beside gunzip and jq");
+    // The original's stand in the third column.
+    let compared = times(comparison, |column| column != 3);
+    assert!(compared.len() >= 4, "{compared:?}");
+    for time in compared {
+        assert!(speed.contains(time), "{time} is compared, but \"Speed\" does not have it");
+    }
+}

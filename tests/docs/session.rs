@@ -1,0 +1,151 @@
+//! Runs the commands of one document in one shell, each on the machine that its prompt names.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The machine of a prompt without a name.
+const HERE: &str = "me";
+
+/// A machine without logs. All others have the sample logs.
+const EMPTY: &str = "new";
+
+/// Something to do, and afterwards its result.
+pub struct Step {
+    pub machine: String,
+    pub action: Action,
+}
+
+pub enum Action {
+    /// Shell commands.
+    Run(String),
+    /// Writes a file.
+    File { path: String, content: String },
+    /// A command as cron runs it: by `sh`, with next to nothing in its environment.
+    Cron(String),
+}
+
+/// How a step ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    /// What it printed, on both streams, in order.
+    pub output: String,
+}
+
+/// A place with machines, each of which is a home directory.
+pub struct Session {
+    root: tempfile::TempDir,
+    program: PathBuf,
+}
+
+impl Session {
+    pub fn new(program: &Path) -> Self {
+        let session = Self { root: tempfile::tempdir().unwrap(), program: program.to_owned() };
+        fs::create_dir_all(session.home(EMPTY)).unwrap();
+        for machine in [HERE, "old"] {
+            let home = session.home(machine);
+            copy_logs("patchwork", &home.join(".patchwork"));
+            copy_logs("ide", &home.join(".claude/ide"));
+        }
+        session
+    }
+
+    fn home(&self, machine: &str) -> PathBuf {
+        let name = if machine.is_empty() { HERE } else { machine };
+        self.root.path().join("home").join(name)
+    }
+
+    /// Where programs are looked for: ours, those that stand in for what a test cannot run, and the system's.
+    fn path(&self) -> String {
+        let stand_ins = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/docs/stand-ins");
+        let own = self.program.parent().unwrap();
+        format!("{}:{}:{}", own.display(), stand_ins.display(), std::env::var("PATH").unwrap_or_default())
+    }
+
+    /// Runs the steps, one after the other, in one shell.
+    pub fn run(&self, steps: &[&Step]) -> Vec<Ended> {
+        let script = self.root.path().join("script");
+        fs::write(&script, self.script(steps)).unwrap();
+        let status = Command::new("bash")
+            .arg(&script)
+            .env_clear()
+            .env("PATH", self.path())
+            .env("HOMES", self.root.path().join("home"))
+            .envs([("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", "1779616800")])
+            .stdin(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "the shell ended with {status}");
+        (0..steps.len()).map(|index| self.ended(index)).collect()
+    }
+
+    fn script(&self, steps: &[&Step]) -> String {
+        let mut script = String::new();
+        let mut machine = None;
+        for (index, step) in steps.iter().enumerate() {
+            if machine != Some(&step.machine) {
+                writeln!(script, "export HOME={}; cd", quoted(&self.home(&step.machine).display().to_string()))
+                    .unwrap();
+                machine = Some(&step.machine);
+            }
+            let out = self.out(index).display().to_string();
+            let action = self.action(index, &step.action);
+            writeln!(script, "{{ {action}\n}} >{out} 2>&1; echo $? >{out}.code", out = quoted(&out)).unwrap();
+        }
+        script
+    }
+
+    fn action(&self, index: usize, action: &Action) -> String {
+        match action {
+            Action::Run(commands) => commands.clone(),
+            // Jobs do not start within the same second.
+            Action::Cron(command) => format!("sleep 1; env -i HOME=\"$HOME\" PATH=\"$PATH\" sh -c {}", quoted(command)),
+            Action::File { path, content } => {
+                let from = self.root.path().join(format!("file{index}"));
+                fs::write(&from, content).unwrap();
+                let mode = if content.starts_with("#!") { "755" } else { "644" };
+                // The shell knows what `~` is.
+                format!("install -D -m {mode} {} {path}", quoted(&from.display().to_string()))
+            }
+        }
+    }
+
+    fn out(&self, index: usize) -> PathBuf {
+        self.root.path().join(format!("out{index}"))
+    }
+
+    fn ended(&self, index: usize) -> Ended {
+        let out = self.out(index);
+        let code = fs::read_to_string(out.with_extension("code")).unwrap();
+        let output = String::from_utf8(fs::read(&out).unwrap()).unwrap();
+        let homes = self.root.path().join("home").display().to_string();
+        Ended { code: code.trim().parse().unwrap(), output: output.replace(&homes, "/home") }
+    }
+}
+
+fn copy_logs(from: &str, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/sample-logs").join(from);
+    for entry in fs::read_dir(samples).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+/// Text as one word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// Whether a tool is there: a program, or, as `python3:NAME`, a module of another program.
+pub fn is_there(tool: &str) -> bool {
+    let (program, script) = match tool.split_once(':') {
+        Some((python, module)) => (python, format!("import {module}")),
+        None => ("sh", format!("command -v {tool}")),
+    };
+    let mut command = Command::new(program);
+    command.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

@@ -157,7 +157,7 @@ pub fn run(args: &ExportArgs, json: bool) -> Outcome {
     let shown = target.map(|_| path.as_path());
     let text = if json { output::json_text(&as_json(&report, &discovery, shown))? } else { as_text(&report, shown) };
     match shown {
-        Some(_) => output::print(&text)?,
+        Some(_) => output::print_done(&text)?,
         None => output::print_beside(&text),
     }
     Ok(Exit::Done)

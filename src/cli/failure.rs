@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use patchwork_traces::{Error, ErrorKind};
+use patchwork_traces::error::{Error, ErrorKind, IoAction};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ Exit codes:
   0  done (also when the reader of the output went away)
   1  failed, and nothing was changed
   2  the command line is wrong, and nothing was done
-  3  done, but the bundle is damaged or something was left behind";
+  3  done, but the bundle is damaged, something was left behind, or the report could not be printed";
 
 /// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub enum Failure {
     Usage(String),
     /// Standard output failed.
     Stdout(io::Error),
+    /// The work is done, but standard output failed when that was to be said.
+    Unsaid(io::Error),
 }
 
 impl From<Error> for Failure {
@@ -121,11 +123,14 @@ impl Failure {
     /// Prints what went wrong on standard error, and says how the program ends.
     pub fn report(self, json: bool) -> Exit {
         let (error, exit) = match self {
-            Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Done,
+            Self::Stdout(error) | Self::Unsaid(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Exit::Done;
+            }
             Self::Error(error) if is_closed_pipe(&error) => return Exit::Done,
-            Self::Stdout(error) => {
-                let action = patchwork_traces::error::IoAction::Write;
-                (Error::io_named(action, STDOUT, error), Exit::Failed)
+            Self::Stdout(error) => (Error::io_named(IoAction::Write, STDOUT, error), Exit::Failed),
+            Self::Unsaid(source) => {
+                let kind = ErrorKind::ReportLost { source };
+                (Error::from(kind).in_subject(STDOUT), Exit::LeftBehind)
             }
             Self::Error(error) => {
                 let exit = exit_of(error.kind());
@@ -150,7 +155,7 @@ impl Failure {
 fn exit_of(kind: &ErrorKind) -> Exit {
     match kind {
         ErrorKind::TargetIsTerminal => Exit::Usage,
-        ErrorKind::PlacedInPart { .. } => Exit::LeftBehind,
+        ErrorKind::PlacedInPart { .. } | ErrorKind::MayNotLast { .. } => Exit::LeftBehind,
         _ => Exit::Failed,
     }
 }

@@ -139,12 +139,13 @@ pub fn run(args: ImportArgs, json: bool) -> Outcome {
     let options = ImportOptions { mode: args.mode.into(), sources: args.source, dry_run: args.dry_run };
     let bundle = open(&args.bundle)?;
     let report = import(bundle, &dirs, &options, &SystemClock, &Bar::new())?;
-    if json {
-        output::print(&output::json_text(&as_json(&report, args.dry_run))?)?;
-    } else {
-        output::print(&as_text(&report.plan, args.dry_run))?;
-    }
+    let text = match json {
+        true => output::json_text(&as_json(&report, args.dry_run))?,
+        false => as_text(&report.plan, args.dry_run),
+    };
+    let printed = if args.dry_run { output::print(&text) } else { output::print_done(&text) };
     print_notes(&report);
+    printed?;
     Ok(Exit::Done)
 }
 

@@ -21,6 +21,14 @@ pub fn print(text: &str) -> Result<(), Failure> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Stdout)
 }
 
+/// Prints what a command has done, which stays done when that cannot be printed.
+pub fn print_done(text: &str) -> Result<(), Failure> {
+    print(text).map_err(|failure| match failure {
+        Failure::Stdout(error) => Failure::Unsaid(error),
+        other => other,
+    })
+}
+
 /// Prints the result of a command whose standard output has something else: on standard error.
 pub fn print_beside(text: &str) {
     // Standard error may be closed; there is nowhere else to say it.

@@ -107,7 +107,7 @@ pub fn run(args: &RecoverArgs, json: bool) -> Outcome {
         false => recover_file(&args.bundle, &options, &target, &Bar::new())?,
     };
     let text = if json { output::json_text(&as_json(&report, &args.output))? } else { as_text(&report, &args.output) };
-    output::print(&text)?;
+    output::print_done(&text)?;
     print_notes(&report);
     Ok(if report.lost_something() { Exit::LeftBehind } else { Exit::Done })
 }

@@ -54,6 +54,12 @@ impl fmt::Display for ErrorKind {
             Self::PlacedInPart { placed, all, cause } => {
                 write!(f, "{} of {all} logs are in their place, and then: {cause}", placed.len())
             }
+            Self::ReportLost { source } => {
+                write!(f, "all was done, but the report of it cannot be written: {}", system_words(source))
+            }
+            Self::MayNotLast { cause } => {
+                write!(f, "it is whole and in its place, but a power cut might undo that: {cause}")
+            }
             other => f.write_str(other.sentence().unwrap_or_default()),
         }
     }
@@ -103,7 +109,9 @@ impl ErrorKind {
             | Self::DanglingLink { .. }
             | Self::Locked { .. }
             | Self::TooManyLines { .. }
-            | Self::PlacedInPart { .. } => return None,
+            | Self::PlacedInPart { .. }
+            | Self::ReportLost { .. }
+            | Self::MayNotLast { .. } => return None,
         })
     }
 }
@@ -152,6 +160,8 @@ impl ErrorKind {
             Self::PlacedInPart { cause, .. } => {
                 return format!("{}; then run the command again, and it finishes the work", cause.hint());
             }
+            Self::ReportLost { .. } => "there is no need to run the command again",
+            Self::MayNotLast { .. } => "check the disk, and make another copy of it",
             Self::Manifest(_)
             | Self::Gzip(_)
             | Self::Row(_)

@@ -95,6 +95,10 @@ pub fn import(
     let done = if options.dry_run { import.preview() } else { import.carry_out() };
     progress.finish();
     let (files, cleaned_up) = done?;
+    // A log that neither side has is only looked for.
+    let targets = groups.iter().flat_map(|group| &group.targets).zip(files);
+    let files = targets.filter(|(target, file)| target.bundled.is_some() || file.bytes_before.is_some());
+    let files = files.map(|(_, file)| file).collect();
     Ok(ImportReport { digest, rows_only, plan: Plan { mode: options.mode, files }, cleaned_up })
 }
 

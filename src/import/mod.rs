@@ -8,6 +8,7 @@
 //! 5. `write` makes the new versions, `place` puts them in their places, `replaced` loses no row that comes then.
 
 mod align;
+mod exchange;
 mod index;
 mod local;
 mod lock;
@@ -88,10 +89,10 @@ pub fn import(
     let in_bundle = |error: crate::Error| error.in_subject(&name);
     let wanted = wanted_files(&manifest, &options.sources, &[]).map_err(in_bundle)?;
     let groups = targets::groups(&manifest, &wanted, dirs, options.mode).map_err(in_bundle)?;
-    let way = Way { mode: options.mode, stamp: file_stamp(clock.now()) };
+    let way = Way { mode: options.mode, stamp: file_stamp(clock.now()), clock };
     let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
     progress.start(Some(wanted.iter().map(|file| manifest.files[*file].bytes).sum()));
-    let import = Import { bundle, dirs, groups: &groups, wanted: &wanted, way: &way, clock, progress };
+    let import = Import { bundle, dirs, groups: &groups, wanted: &wanted, way: &way, progress };
     let done = if options.dry_run { import.preview() } else { import.carry_out() };
     progress.finish();
     let (files, cleaned_up) = done?;
@@ -107,8 +108,7 @@ struct Import<'i> {
     dirs: &'i Dirs,
     groups: &'i [Group],
     wanted: &'i [usize],
-    way: &'i Way,
-    clock: &'i dyn Clock,
+    way: &'i Way<'i>,
     progress: &'i dyn Progress,
 }
 
@@ -132,8 +132,9 @@ impl Import<'_> {
         restore(self.bundle, Some(self.wanted.to_vec()), &mut intake)?;
         let works = intake.into_works();
         let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
-        let files =
-            lock::with_locks(locks, self.clock, |locks| place::carry_out(works, &Scene { staging: &staging, locks }))?;
+        let files = lock::with_locks(locks, self.way.clock, |locks| {
+            place::carry_out(works, &Scene { staging: &staging, locks, clock: self.way.clock })
+        })?;
         Ok((files, cleaned_up))
     }
 }

@@ -50,7 +50,7 @@ fn import_meddled_with(
     let bundle = bundle();
     let bundle = Bundle::from_stream(bundle.as_slice(), "bundle")?;
     let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, Mode::Merge)?;
-    let way = Way { mode: Mode::Merge, stamp: String::new() };
+    let way = Way { mode: Mode::Merge, stamp: String::new(), clock: &SystemClock };
     let staging = Staging::create([dirs.patchwork.as_path()].into_iter())?;
     let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
     restore(bundle, None, &mut intake)?;
@@ -58,7 +58,7 @@ fn import_meddled_with(
     let locks = groups.iter().filter_map(|group| group.lock.clone()).collect();
     lock::with_locks(locks, &SystemClock, |locks| {
         meddle(&works);
-        let scene = Scene { staging: &staging, locks };
+        let scene = Scene { staging: &staging, locks, clock: &SystemClock };
         let prepared = place::prepare_all(works, &scene)?;
         meddle_late();
         place::place_all(prepared, &scene)
@@ -149,9 +149,9 @@ fn rows_that_a_writer_adds_to_the_log_that_was_replaced_are_carried_over() {
         fs::write(home.path().join("new"), new).unwrap();
         fs::rename(home.path().join("new"), &path).unwrap();
         writer.write_all(late.as_bytes()).unwrap();
-        replaced.carry_late_rows().unwrap();
+        replaced.carry_all().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), expected);
-        replaced.carry_late_rows().unwrap();
+        replaced.carry_all().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), expected, "only once");
     }
 }

@@ -51,7 +51,20 @@ impl fmt::Display for Job {
 pub fn row((id, number): RowId) -> String {
     let time = 1_777_716_000_000 + number;
     let padding = "x".repeat(usize::try_from(number * 7 % 300).unwrap());
-    format!("{{\"w\":{id},\"n\":{number},\"createdAt\":{time},\"text\":\"{padding}\"}}\n")
+    format!("{{\"w\":{id},\"n\":{number},\"createdAt\":{time},\"text\":\"{padding}\",\"end\":\"{id}-{number}\"}}\n")
+}
+
+/// The two parts in which a row is written by one who tears.
+fn parts(row: &str) -> (&str, &str) {
+    row.split_at(row.len() / 2)
+}
+
+/// Whether both parts of a row are there, with something in between.
+pub fn is_torn(log: &[u8], id: RowId) -> bool {
+    let row = row(id);
+    let (first, rest) = parts(&row);
+    let place = |part: &str| memchr::memmem::rfind(log, part.as_bytes());
+    place(first).zip(place(rest)).is_some_and(|(first, rest)| first < rest)
 }
 
 /// The whole rows of a log.
@@ -99,7 +112,7 @@ impl Job {
         }
     }
 
-    fn takes_lock(&self) -> bool {
+    pub fn takes_lock(&self) -> bool {
         matches!(self.habit, Habit::LocksAndArchives | Habit::LocksAndDrops)
     }
 
@@ -107,7 +120,7 @@ impl Job {
         let row = row((self.id, number));
         let mut log = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.log).unwrap();
         if self.habit == Habit::Tears {
-            let (first, rest) = row.split_at(row.len() / 2);
+            let (first, rest) = parts(&row);
             if number.is_multiple_of(50) {
                 // A writer that died here; the next one begins its row behind that, and this one takes care not to.
                 log.write_all(first.as_bytes()).unwrap();

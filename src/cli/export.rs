@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 
 use clap::Args;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
-use patchwork_traces::error::ErrorKind;
+use patchwork_traces::error::{ErrorKind, visible};
 use patchwork_traces::export::{ExportOptions, ExportReport, export, export_to_file};
 use patchwork_traces::format::{Base, FileName, SourceName, Timestamp};
 use patchwork_traces::gzip::Level;
@@ -184,8 +184,10 @@ fn print_notes(args: &ExportArgs, discovery: &Discovery) {
         (LeftOutReason::NotSelected, "only other sources were asked for"),
     ] {
         let left_out = discovery.left_out.iter().filter(|log| log.reason == reason);
-        let names: Vec<_> =
-            left_out.filter_map(|log| log.path.file_name()).map(|name| output::safe(&name.to_string_lossy())).collect();
+        let names: Vec<_> = left_out
+            .filter_map(|log| log.path.file_name())
+            .map(|name| visible(&name.to_string_lossy()).into_owned())
+            .collect();
         if !names.is_empty() {
             note(&format!("not bundled: {} ({why})", names.join(", ")));
         }

@@ -7,7 +7,7 @@ use patchwork_traces::error::{Error, ErrorKind, IoAction};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::output::{STDOUT, print_beside};
+use super::output::{STDOUT, escape_json, print_beside};
 
 /// What `--help` says of exit codes.
 pub const EXIT_CODES: &str = "\
@@ -144,7 +144,7 @@ impl Failure {
         if json {
             // No value of an error can fail to serialise; without one there would still be the exit code.
             let text = serde_json::to_string(&ErrorJson::from(&error)).unwrap_or_default();
-            print_beside(&(text + "\n"));
+            print_beside(&(escape_json(&text) + "\n"));
         } else {
             print_beside(&format!("error: {error}\n  hint: {}\n", error.hint()));
         }

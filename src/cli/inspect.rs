@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use clap::Args;
 use patchwork_traces::bundle::{Access, Bundle};
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
+use patchwork_traces::error::visible;
 use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
 use patchwork_traces::inspect::{Inspection, SourceTimetable, Timetable, compressed_bytes, unparsed_ranges};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::{Exit, Outcome};
-use super::output::{self, STDIN, count, counted, note, safe, size, time};
+use super::output::{self, STDIN, count, counted, note, size, time};
 
 /// Say what is in a bundle, from its manifest alone
 #[derive(Debug, Args)]
@@ -115,7 +116,7 @@ fn as_text(name: &str, inspection: &Inspection) -> String {
     let (major, minor) = manifest.version();
     let written_by = manifest.generator.as_deref().map_or_else(
         || "written by the original exporter".to_owned(),
-        |generator| format!("written by {}", safe(generator)),
+        |generator| format!("written by {}", visible(generator)),
     );
     let rows = counted(manifest.total_count, "row", "rows");
     let files = counted(manifest.files.len() as u64, "log", "logs");

@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 
 use clap::Args;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
+use patchwork_traces::error::visible;
 use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::verify::{
     FileReport, Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify, verify_file,
@@ -14,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::{Exit, Failure, Outcome};
-use super::output::{self, STDIN, counted, safe};
+use super::output::{self, STDIN, counted};
 use super::progress::Bar;
 
 /// Say whether bundles are whole, and everything that is wrong with them
@@ -165,7 +166,7 @@ fn verify_as_text(path: &Path, options: &VerifyOptions) -> Result<(Option<Verifi
 }
 
 fn finding_text(finding: &Finding) -> String {
-    format!("{}: {}\n", severity(finding.severity()), safe(&finding.to_string()))
+    format!("{}: {}\n", severity(finding.severity()), visible(&finding.to_string()))
 }
 
 fn severity(severity: Severity) -> &'static str {

@@ -173,7 +173,9 @@ impl<'g> Prepared<'g> {
     fn place(&mut self, scene: &Scene<'_>, done: &mut Done) -> Result<()> {
         for _ in 0..ATTEMPTS {
             self.settle(scene)?;
-            scene.locks.check()?;
+            if self.work.group.lock.is_some() {
+                scene.locks.check()?;
+            }
             done.backups.make(std::slice::from_ref(self), scene)?;
             if self.try_to_place(done)? {
                 return Ok(());
@@ -210,7 +212,8 @@ impl<'g> Prepared<'g> {
             }
             done.placed.push(target.place.clone());
             if let Some(replaced) = replaced {
-                self.placed = (!has_lock && self.plan.outputs[index] != Output::Bundled).then(|| (path.clone(), ours));
+                let can_again = self.work.way.mode == Mode::Merge && self.plan.outputs[index] != Output::Bundled;
+                self.placed = (!has_lock && can_again).then(|| (path.clone(), ours));
                 done.replaced.push(replaced, has_lock)?;
             }
         }
@@ -232,8 +235,12 @@ impl<'g> Prepared<'g> {
     /// it was replaced has put what it made of that in its place: then it is merged again.
     fn stays(&mut self, scene: &Scene<'_>, done: &mut Done) -> Result<bool> {
         let Some((path, ours)) = self.placed.take() else { return Ok(true) };
-        if fs::metadata(&path).is_ok_and(|there| is_same_file(&there, &ours)) {
-            return Ok(true);
+        match fs::metadata(&path) {
+            Ok(there) if is_same_file(&there, &ours) => return Ok(true),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io(IoAction::Open, &path, error));
+            }
+            _ => {}
         }
         // What is reported is what the first time did.
         let report = std::mem::take(&mut self.plan.files);

@@ -1,7 +1,10 @@
 //! Puts a finished file in its place: all of it, or nothing.
 //!
-//! What is written goes to a temporary file beside the target. Only [`PendingFile::finish`] makes it appear there.
+//! What is written goes to a temporary file beside the target. Only [`PendingFile::finish`] makes it appear there. The
+//! system locks the temporary file for as long as this program lives, so the next one knows what a killed one has left.
 
+use std::ffi::OsStr;
+use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -72,18 +75,15 @@ pub struct PendingFile {
 
 impl PendingFile {
     /// Starts the file that is to appear at `target`, mode 0600, and makes the directories that it needs, mode 0700.
+    /// What programs that were killed have left there is removed.
     ///
     /// # Errors
     /// When a directory or the temporary file cannot be created.
     pub fn create(target: &Path, replace: bool) -> Result<Self> {
-        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let dir = dir_of(target);
         let made_dirs = MadeDirs::make(dir)?;
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = tempfile::Builder::new()
-            .prefix(&format!(".{name}."))
-            .suffix(".tmp")
-            .tempfile_in(dir)
-            .map_err(|error| Error::io(IoAction::Create, target, error))?;
+        clean_up(dir);
+        let temporary = temporary_in(dir).map_err(|error| Error::io(IoAction::Create, target, error))?;
         Ok(Self { temporary, target: target.to_owned(), replace, made_dirs })
     }
 
@@ -99,19 +99,58 @@ impl PendingFile {
     ///
     /// # Errors
     /// When that fails. [`ErrorKind::TargetExists`] when a file has appeared there meanwhile that may not be replaced.
+    /// [`ErrorKind::MayNotLast`] when the file has appeared, but the directory could not be synced.
     pub fn finish(self) -> Result<()> {
-        let Self { temporary, target, replace, made_dirs } = self;
+        // If it fails, the file goes before the directories that were made for it: in the reverse of this order.
+        let Self { made_dirs, target, replace, temporary } = self;
         temporary.as_file().sync_all().map_err(|error| Error::io(IoAction::Write, &target, error))?;
         let put = if replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
         match put {
-            Ok(_) => made_dirs.keep(),
+            Ok(_) => {}
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(Error::from(ErrorKind::TargetExists).in_subject(&target.display().to_string()));
             }
             Err(error) => return Err(Error::io(IoAction::Rename, &target, error.error)),
         }
-        sync_dir(&target)
+        let synced = sync_dir(&target).and_then(|()| made_dirs.sync());
+        made_dirs.keep();
+        synced.map_err(|cause| Error::from(ErrorKind::MayNotLast { cause }).in_subject(&target.display().to_string()))
     }
+}
+
+/// How the name of each temporary file begins and ends.
+const TEMPORARY: (&str, &str) = (".patchwork-traces-", ".part");
+
+pub(crate) fn dir_of(file: &Path) -> &Path {
+    file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A new file in `dir`, mode 0600, that the system locks.
+pub(crate) fn temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        let temporary = tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(dir)?;
+        // Where the system has no such locks, nobody removes what he cannot lock.
+        let lock = temporary.as_file().try_lock();
+        // Else somebody took it for dead before it was locked.
+        if !matches!(lock, Err(TryLockError::WouldBlock)) && temporary.path().exists() {
+            return Ok(temporary);
+        }
+    }
+}
+
+/// Removes the temporary files that killed programs have left in `dir`, and says which those were. What cannot be
+/// removed is left for the next time.
+pub(crate) fn clean_up(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let ours = entries.flatten().filter(|entry| is_temporary(&entry.file_name())).map(|entry| entry.path());
+    let files = ours.filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_file()));
+    let is_dead = |path: &PathBuf| fs::File::open(path).is_ok_and(|left| left.file().try_lock().is_ok());
+    files.filter(|path| is_dead(path) && fs::remove_file(path).is_ok()).collect()
+}
+
+fn is_temporary(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(TEMPORARY.0.as_bytes()) && name.ends_with(TEMPORARY.1.as_bytes())
 }
 
 impl Write for PendingFile {
@@ -127,9 +166,12 @@ impl Write for PendingFile {
 /// Makes the new name of `file` last through a power cut.
 #[cfg(unix)]
 pub(crate) fn sync_dir(file: &Path) -> Result<()> {
-    let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let synced = fs::File::open(dir).and_then(|dir| dir.sync_all());
-    synced.map_err(|error| Error::io(IoAction::Write, dir, error))
+    let dir = dir_of(file);
+    match fs::File::open(dir).and_then(|dir| dir.sync_all()) {
+        // Some file systems cannot sync directories.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced.map_err(|error| Error::io(IoAction::Write, dir, error)),
+    }
 }
 
 #[cfg(not(unix))]

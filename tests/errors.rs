@@ -66,6 +66,8 @@ fn with_data() -> Vec<ErrorKind> {
         ErrorKind::SameTarget { other: "activity-1.jsonl".to_owned() },
         ErrorKind::DanglingLink { to: PathBuf::from("/mnt/gone/runs.jsonl") },
         ErrorKind::Locked { seconds: 5 },
+        ErrorKind::ReportLost { source: io::ErrorKind::StorageFull.into() },
+        ErrorKind::MayNotLast { cause: Error::io_named(IoAction::Write, "/home/me", io::ErrorKind::Other.into()) },
         ErrorKind::EntryType { source: serde_json::from_str::<u32>("\"7\"").unwrap_err() },
         ErrorKind::TooManyLines { limit: 4_294_967_295 },
         ErrorKind::PlacedInPart {

@@ -719,6 +719,22 @@ mod running_patchwork {
     }
 
     #[test]
+    fn rows_that_rotation_moves_to_a_new_archive_while_the_lock_is_held_are_not_doubled() {
+        let (home, lock) = locked_home();
+        let log = |name: &str| lock.with_file_name(name);
+        let clock = TestClock::acting(|_| {
+            fs::write(log("runs.jsonl.1"), run(1..2)).unwrap();
+            fs::write(log("runs.jsonl"), run(2..4)).unwrap();
+            fs::remove_file(&lock).unwrap();
+        });
+        age(&lock, &clock, 1);
+        let bundle = runs_bundle(run(1..6));
+        let done = import(sequential(&bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &clock, &NoProgress);
+        assert_eq!(files(&home), logs(&[("runs.jsonl.1", &run(1..2)), ("runs.jsonl", &run(2..6))]));
+        assert_eq!(done.unwrap().plan.files.len(), 2);
+    }
+
+    #[test]
     fn a_stale_lock_is_removed() {
         let (home, lock) = locked_home();
         let clock = TestClock::acting(|_| panic!("no need to wait"));

@@ -190,7 +190,7 @@ pub fn run(args: &ExportArgs, output: Output) -> Outcome {
     let (notes, shown) = (notes(args, &discovery), target.map(|_| path.as_path()));
     let (text, json) = (|| as_text(&report, shown), as_json(&report, &discovery, shown, &notes));
     match shown {
-        Some(_) => output.report(text, &json)?,
+        Some(_) => output.report_done(text, &json)?,
         None => output.report_beside(text, &json)?,
     }
     output.notes(&notes);

@@ -9,7 +9,7 @@ use patchwork_traces::{Error, ErrorKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use super::output::{STDOUT, print_beside};
+use super::output::{STDOUT, escape_json, print_beside};
 use super::term::{BAD, HINT, WARN, paint};
 use super::text::safe;
 use super::{interrupt, suggest};
@@ -62,6 +62,8 @@ pub enum Failure {
     Stdout(io::Error),
     /// It was interrupted, and this is how things are now.
     Interrupted(&'static str),
+    /// The work is done, but standard output failed when that was to be said.
+    Unsaid(io::Error),
 }
 
 impl Failure {
@@ -141,7 +143,7 @@ impl ErrorDetail {
         if json {
             // No value of an error can fail to serialise; without one there would still be the exit code.
             let text = serde_json::to_string(&ErrorJson { error: self }).unwrap_or_default();
-            return print_beside(&(text + "\n"));
+            return print_beside(&(escape_json(&text) + "\n"));
         }
         let (message, hint) = (in_locale(&self.message), in_locale(&self.hint));
         print_beside(&format!("{} {message}\n  {} {hint}\n", paint(BAD, "error:"), paint(HINT, "hint:")));
@@ -180,7 +182,9 @@ impl Failure {
     /// Prints what went wrong on standard error, and says how the program ends.
     pub fn report(self, json: bool) -> Exit {
         let (detail, exit) = match self {
-            Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Done,
+            Self::Stdout(error) | Self::Unsaid(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                return Exit::Done;
+            }
             Self::Error(error) if is_closed_pipe(&error) => return Exit::Done,
             Self::Stdout(error) => (ErrorDetail::from(&Error::io_named(IoAction::Write, STDOUT, error)), Exit::Failed),
             Self::Error(error) if matches!(error.kind(), ErrorKind::Cancelled) => {
@@ -190,6 +194,10 @@ impl Failure {
             Self::Error(error) => (ErrorDetail::from(&error), exit_of(error.kind())),
             Self::Usage(message, hint) => (ErrorDetail::new(USAGE, message, hint), Exit::Usage),
             Self::Interrupted(state) => return report_interrupt(state, json),
+            Self::Unsaid(source) => {
+                let error = Error::from(ErrorKind::ReportLost { source }).in_subject(STDOUT);
+                (ErrorDetail::from(&error), Exit::LeftBehind)
+            }
         };
         detail.print(json);
         exit
@@ -219,7 +227,7 @@ pub fn report_mistake(what: &str, place: &str, json: bool) {
 fn exit_of(kind: &ErrorKind) -> Exit {
     match kind {
         ErrorKind::TargetIsTerminal => Exit::Usage,
-        ErrorKind::PlacedInPart { .. } => Exit::LeftBehind,
+        ErrorKind::PlacedInPart { .. } | ErrorKind::MayNotLast { .. } => Exit::LeftBehind,
         _ => Exit::Failed,
     }
 }

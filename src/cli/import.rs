@@ -155,7 +155,8 @@ pub fn run(args: ImportArgs, output: Output) -> Outcome {
     let bundle = open(&args.bundle)?;
     let report = import(bundle, &dirs, &options, &SystemClock, &Bar::new(output))?;
     let notes = notes(&report);
-    output.report(|| as_text(&report.plan, args.dry_run), &as_json(&report, args.dry_run, &notes))?;
+    let (text, json) = (|| as_text(&report.plan, args.dry_run), as_json(&report, args.dry_run, &notes));
+    if args.dry_run { output.report(text, &json) } else { output.report_done(text, &json) }?;
     output.notes(&notes);
     Ok(Exit::Done)
 }

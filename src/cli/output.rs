@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use patchwork_traces::error::is_invisible;
 use serde::Serialize;
 
 use super::failure::Failure;
@@ -32,6 +33,14 @@ impl Output {
             (false, true) => Ok(()),
             (false, false) => print(&text()),
         }
+    }
+
+    /// Prints what a command has done, which stays done when that cannot be printed.
+    pub fn report_done(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
+        self.report(text, json).map_err(|failure| match failure {
+            Failure::Stdout(error) => Failure::Unsaid(error),
+            other => other,
+        })
     }
 
     /// Prints the same where standard output has something else: on standard error.
@@ -68,8 +77,23 @@ pub fn print_beside(text: &str) {
     progress::while_hidden(|| _ = anstream::stderr().write_all(text.as_bytes()));
 }
 
-/// JSON as `--json` prints it.
+/// JSON as `--json` prints it. What a terminal would obey is escaped, as JSON can.
 pub fn json_text(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Stdout(io::Error::from(error)))?;
-    Ok(text + "\n")
+    Ok(escape_json(&text) + "\n")
+}
+
+/// JSON text with every invisible character of its strings escaped.
+pub fn escape_json(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Outside of strings there are no other than these.
+        if is_invisible(c) && !matches!(c, '\n' | '\t') {
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }

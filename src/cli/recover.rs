@@ -115,7 +115,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> Outcome {
         false => recover_file(&args.bundle, &options, &target, &bar)?,
     };
     let notes = notes(&report);
-    output.report(|| as_text(&report, &args.output), &as_json(&report, &args.output, &notes))?;
+    output.report_done(|| as_text(&report, &args.output), &as_json(&report, &args.output, &notes))?;
     output.notes(&notes);
     Ok(if report.lost_something() { Exit::LeftBehind } else { Exit::Done })
 }

@@ -1,6 +1,7 @@
 //! How numbers, sizes and foreign text look.
 
 use indicatif::HumanCount;
+use patchwork_traces::error::visible;
 
 /// A number with its digits in groups of three.
 pub fn count(number: u64) -> String {
@@ -45,10 +46,9 @@ pub fn ratio(bytes: u64, compressed: u64) -> Option<String> {
     Some(format!("{}.{}x", tenths / 10, tenths % 10))
 }
 
-/// Text from a bundle or a path, safe to print: control characters would be obeyed by a terminal.
+/// Text from a bundle or a path, safe to print: what a terminal would obey stands as an escape.
 pub fn safe(text: &str) -> String {
-    let shown = if super::term::has_unicode() { '\u{fffd}' } else { '?' };
-    text.chars().map(|c| if c.is_control() { shown } else { c }).collect()
+    visible(text).into_owned()
 }
 
 #[cfg(test)]

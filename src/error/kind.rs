@@ -207,6 +207,16 @@ pub enum ErrorKind {
         /// Why the next one is not.
         cause: Error,
     },
+    /// All was done, but the report of it could not be written.
+    ReportLost {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is in its place, and then its directory could not be synced.
+    MayNotLast {
+        /// Why not.
+        cause: Error,
+    },
     /// A damaged bundle has neither a row nor a manifest that could be recovered.
     NothingToRecover,
     /// A bundle that was just written is not whole when it is read back.

@@ -1,12 +1,13 @@
 //! What can go wrong, where it did, and what to do next.
 //!
-//! An [`Error`] is an [`ErrorKind`] (data, no sentences) at a [`Position`]. Its `Display` is one line for a person, and
-//! [`Error::hint`] says what to do next.
+//! An [`Error`] is an [`ErrorKind`] (data, no sentences) at a [`Position`]. Its `Display` is one line for a person, in
+//! which nothing is left that a terminal would obey, and [`Error::hint`] says what to do next.
 
 mod code;
 mod fault;
 mod kind;
 mod text;
+mod visible;
 
 use std::fmt;
 use std::io;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 pub use fault::{Contradiction, EntryFault, GzipFault, ManifestFault, NameFault, RowFault};
 pub use kind::{ErrorKind, IoAction};
+pub use visible::{is_invisible, visible};
 
 /// The result of this library's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -162,17 +164,18 @@ impl From<Error> for io::Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.0.at.is_unknown() {
-            write!(f, "{}: ", self.0.at)?;
-        }
-        self.0.kind.fmt(f)
+        let kind = &self.0.kind;
+        f.write_str(&visible(&match self.0.at.is_unknown() {
+            true => kind.to_string(),
+            false => format!("{}: {kind}", self.0.at),
+        }))
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.kind {
-            ErrorKind::Io { source, .. } => Some(source),
+            ErrorKind::Io { source, .. } | ErrorKind::ReportLost { source } => Some(source),
             ErrorKind::EntryType { source } => Some(source),
             _ => None,
         }

@@ -63,6 +63,12 @@ impl fmt::Display for ErrorKind {
             Self::PlacedInPart { placed, all, cause } => {
                 write!(f, "{} of {all} logs are in their place, and then: {cause}", placed.len())
             }
+            Self::ReportLost { source } => {
+                write!(f, "all was done, but the report of it cannot be written: {}", system_words(source))
+            }
+            Self::MayNotLast { cause } => {
+                write!(f, "it is whole and in its place, but a power cut might undo that: {cause}")
+            }
             other => f.write_str(other.sentence().unwrap_or_default()),
         }
     }
@@ -114,7 +120,9 @@ impl ErrorKind {
             | Self::DanglingLink { .. }
             | Self::Locked { .. }
             | Self::TooManyLines { .. }
-            | Self::PlacedInPart { .. } => return None,
+            | Self::PlacedInPart { .. }
+            | Self::ReportLost { .. }
+            | Self::MayNotLast { .. } => return None,
         })
     }
 }
@@ -167,6 +175,8 @@ impl ErrorKind {
                 let first = hint.strip_prefix("run the command again").is_none().then(|| format!("{hint}; then "));
                 return format!("{}run the command again, and it finishes the work", first.unwrap_or_default());
             }
+            Self::ReportLost { .. } => "there is no need to run the command again",
+            Self::MayNotLast { .. } => "check the disk, and make another copy of it",
             Self::Manifest(_)
             | Self::Gzip(_)
             | Self::Row(_)

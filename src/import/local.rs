@@ -3,10 +3,12 @@
 use std::fs::Metadata;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use fs_err as fs;
 
 use super::gather::each_line;
+use super::lock::Clock;
 use super::plan::LineCount;
 use super::tally::{Shape, Tally};
 use super::targets::Target;
@@ -27,6 +29,10 @@ pub(super) struct Local {
     seen: Option<Metadata>,
 }
 
+/// For how long a log that ends amid a row may be one to which that is just being written, and how often to look.
+const WRITING_A_ROW: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(2);
+
 impl Local {
     pub(super) fn open(target: &Target) -> Result<Self> {
         if metadata_of(&target.log.path)?.is_none() {
@@ -35,6 +41,20 @@ impl Local {
         let log = OpenLog::open(&target.log)?;
         let seen = Some(log.metadata()?);
         Ok(Self { log: Some(log), seen })
+    }
+
+    /// Opens a log whose writers take no lock, at a moment in which none of them is amid a row.
+    pub(super) fn open_without_lock(target: &Target, clock: &dyn Clock) -> Result<Self> {
+        loop {
+            let mut local = Self::open(target)?;
+            let modified = local.seen.as_ref().and_then(|seen| seen.modified().ok());
+            let age = modified.and_then(|modified| clock.now().duration_since(modified).ok());
+            let live = local.log.as_mut().filter(|_| age.is_some_and(|age| age < WRITING_A_ROW));
+            match live.map(OpenLog::open_line).transpose()? {
+                Some(line) if is_amid_a_row(&line) => clock.sleep(PAUSE),
+                _ => return Ok(local),
+            }
+        }
     }
 
     /// Its length, if it is there.
@@ -53,6 +73,14 @@ impl Local {
             (Some(then), Some(now)) => {
                 is_same_file(then, &now) && then.len() == now.len() && then.modified().ok() == now.modified().ok()
             }
+            _ => false,
+        })
+    }
+
+    /// Whether what lies at `path` now is what was seen, with more behind it.
+    pub(super) fn has_only_grown(&self, path: &Path) -> Result<bool> {
+        Ok(match (&self.seen, metadata_of(path)?) {
+            (Some(then), Some(now)) => is_same_file(then, &now) && then.len() <= now.len(),
             _ => false,
         })
     }
@@ -85,6 +113,11 @@ impl Local {
         read.map_err(|error| error.in_subject(&target.subject()))?;
         Ok(Summary { tally, integrity: Some(reader.finish()) })
     }
+}
+
+/// Whether the line that a log ends with, without a line feed, may be the first part of a row.
+fn is_amid_a_row(line: &[u8]) -> bool {
+    !line.is_empty() && classify(line, &[]).is_none()
 }
 
 /// What a log is, in short.

@@ -15,6 +15,7 @@ use fs_err as fs;
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::progress::Cancellation;
+use crate::publish::{dir_of, temporary_in};
 use crate::sources::is_same_file;
 
 /// From this age on a lock is a dead writer's.
@@ -146,18 +147,17 @@ impl Drop for LogLock {
     }
 }
 
+/// Creates a lock that has its text from the first moment on: who reads that and gets the system's lock knows that we
+/// are dead, whenever it was.
 fn create(path: &Path) -> io::Result<fs::File> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    fs_err::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    // The system's lock comes before the text: who reads the text and gets the system's lock knows that we are dead.
-    if file.file().try_lock().is_ok() {
-        // Without its text it is a lock all the same.
-        let _ = file.write_all(OURS);
+    if path.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
     }
-    Ok(file)
+    let mut lock = temporary_in(dir_of(path))?;
+    // Without its text it is a lock all the same.
+    let _ = lock.write_all(OURS);
+    let lock = lock.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(fs::File::from_parts(lock, path))
 }
 
 /// Removes the lock of a dead writer. Says whether it did; if not, it is alive, or gone, or cannot be removed.

@@ -8,6 +8,7 @@
 //! 5. `write` makes the new versions, `place` puts them in their places, `replaced` loses no row that comes then.
 
 mod align;
+mod exchange;
 mod facts;
 mod gather;
 mod index;
@@ -125,17 +126,21 @@ pub fn import(
     let wanted = wanted_files(&manifest, &options.sources, &[]).map_err(in_bundle)?;
     let groups = targets::groups(&manifest, &wanted, dirs, options.mode).map_err(in_bundle)?;
     let (stamp, fingerprinter) = (file_stamp(clock.now()), Fingerprinter::random()?);
-    let way = Way { mode: options.mode, stamp, fingerprinter, threads: options.threads };
+    let way = Way { mode: options.mode, stamp, clock, fingerprinter, threads: options.threads };
     let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
     let bundle_bytes: u64 = wanted.iter().map(|file| manifest.files[*file].bytes).sum();
     // A dry run compares while it restores.
     let ahead = if options.dry_run { bundle_bytes + local_bytes(&groups) } else { bundle_bytes };
     progress.stage(Stage::Reading);
     progress.start(Some(ahead));
-    let import = Import { bundle, dirs, groups: &groups, wanted: &wanted, way: &way, clock, progress };
+    let import = Import { bundle, dirs, groups: &groups, wanted: &wanted, way: &way, progress };
     let done = if options.dry_run { import.preview() } else { import.carry_out() };
     progress.finish();
     let (files, cleaned_up) = done?;
+    // A log that neither side has is only looked for.
+    let targets = groups.iter().flat_map(|group| &group.targets).zip(files);
+    let files = targets.filter(|(target, file)| target.bundled.is_some() || file.bytes_before.is_some());
+    let files = files.map(|(_, file)| file).collect();
     Ok(ImportReport { digest, rows_only, plan: Plan { mode: options.mode, files }, cleaned_up })
 }
 
@@ -144,8 +149,7 @@ struct Import<'i> {
     dirs: &'i Dirs,
     groups: &'i [Group],
     wanted: &'i [usize],
-    way: &'i Way,
-    clock: &'i dyn Clock,
+    way: &'i Way<'i>,
     progress: &'i dyn Progress,
 }
 
@@ -175,8 +179,8 @@ impl Import<'_> {
         let (here, bundled) = (local_bytes(self.groups), works.iter().map(work::Work::bundled_bytes).sum::<u64>());
         let is_compared = self.way.mode == Mode::Merge && here > 0;
         self.progress.start(Some(if is_compared { here + bundled } else { here }));
-        let files = lock::with_locks(locks, self.clock, &cancellation, |locks| {
-            place::carry_out(works, &Scene { staging: &staging, locks })
+        let files = lock::with_locks(locks, self.way.clock, &cancellation, |locks| {
+            place::carry_out(works, &Scene { staging: &staging, locks, clock: self.way.clock })
         })?;
         Ok((files, cleaned_up))
     }

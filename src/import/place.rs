@@ -1,30 +1,35 @@
 //! Puts the new versions in their places, once all of them wait: each log is the old one or the new one at any moment.
 
+use std::fs::Metadata;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use tempfile::TempPath;
 
-use super::lock::Locks;
+use super::exchange::exchange;
+use super::local::Local;
+use super::lock::{Clock, Locks};
 use super::plan::{FilePlan, Mode};
-use super::replaced::Replaced;
+use super::replaced::{AllReplaced, Replaced};
 use super::staging::Staging;
 use super::work::{Found, GroupPlan, Output, Work};
 use super::write::write_outputs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::publish::sync_dir;
+use crate::sources::is_same_file;
 
 /// How often a log is read again because it changed meanwhile.
 const ATTEMPTS: usize = 20;
 
-/// How many replaced logs are kept open to the end.
-const MOST_OPEN: usize = 256;
+/// After how many of these it is enough that a log has only grown.
+const BEFORE_CATCHING_UP: usize = 3;
 
 /// What carrying out needs.
 pub(super) struct Scene<'s> {
     pub(super) staging: &'s Staging,
     pub(super) locks: &'s Locks,
+    pub(super) clock: &'s dyn Clock,
 }
 
 /// A group whose new versions wait.
@@ -33,6 +38,8 @@ pub(super) struct Prepared<'g> {
     found: Found,
     plan: GroupPlan,
     waiting: Vec<Option<PathBuf>>,
+    /// What was put in its place, where a writer without a lock could have put something else there since.
+    placed: Option<(PathBuf, Metadata)>,
 }
 
 /// Reads what is there, works out the new versions, and puts them in their places.
@@ -54,38 +61,47 @@ pub(super) fn place_all(mut groups: Vec<Prepared<'_>>, scene: &Scene<'_>) -> Res
     for group in &mut groups {
         group.settle(scene)?;
     }
-    let backups = Backups::make(&groups, scene)?;
-    let all = groups.iter().flat_map(|group| &group.waiting).flatten().count();
     let mut done = Done::default();
+    done.backups.make(&groups, scene)?;
+    let all = groups.iter().flat_map(|group| &group.waiting).flatten().count();
     let result = groups.iter_mut().try_for_each(|group| group.place(scene, &mut done));
-    let Done { placed, replaced } = done;
-    if placed.is_empty() {
+    if done.placed.is_empty() {
         result?;
     } else {
-        backups.keep();
-        let finished = result.and_then(|()| finish(replaced, scene));
-        finished.map_err(|cause| ErrorKind::PlacedInPart { placed, all, cause })?;
+        done.backups.keep();
+        let finished = result.and_then(|()| finish(&mut groups, &mut done, scene));
+        finished.map_err(|cause| ErrorKind::PlacedInPart { placed: done.placed, all, cause })?;
     }
     Ok(groups.into_iter().flat_map(|group| group.plan.files).collect())
 }
 
-/// What was put in its place.
+/// What was done.
 #[derive(Default)]
 struct Done {
+    backups: Backups,
     placed: Vec<PathBuf>,
-    replaced: Vec<Replaced>,
+    replaced: AllReplaced,
 }
 
-fn finish(replaced: Vec<Replaced>, scene: &Scene<'_>) -> Result<()> {
+fn finish(groups: &mut [Prepared<'_>], done: &mut Done, scene: &Scene<'_>) -> Result<()> {
     scene.staging.sync()?;
-    // Writers that had opened the old log have had the time to write since.
-    replaced.into_iter().try_for_each(|mut replaced| replaced.carry_late_rows())
+    for _ in 0..ATTEMPTS {
+        std::mem::take(&mut done.replaced).carry_late_rows(scene.clock)?;
+        let mut all_stay = true;
+        for group in groups.iter_mut() {
+            all_stay &= group.stays(scene, done)?;
+        }
+        if all_stay {
+            break;
+        }
+    }
+    scene.staging.sync()
 }
 
 impl<'g> Prepared<'g> {
     fn new(mut work: Work<'g>, scene: &Scene<'_>) -> Result<Self> {
         let (found, plan, waiting) = prepare(&mut work, scene)?;
-        Ok(Self { work, found, plan, waiting })
+        Ok(Self { work, found, plan, waiting, placed: None })
     }
 
     /// Whether what is there is still what the plan was made for.
@@ -98,14 +114,48 @@ impl<'g> Prepared<'g> {
 
     /// Prepares again for as long as a log changes meanwhile: the newest rows must not be lost.
     fn settle(&mut self, scene: &Scene<'_>) -> Result<()> {
-        for _ in 0..ATTEMPTS {
-            if self.is_current()? {
+        for attempt in 0..ATTEMPTS {
+            // Rows that come faster than they can be merged are added behind the others.
+            if self.is_current()? || attempt >= BEFORE_CATCHING_UP && self.can_catch_up()? {
                 return Ok(());
             }
-            self.discard();
-            (self.found, self.plan, self.waiting) = prepare(&mut self.work, scene)?;
+            self.prepare_again(scene)?;
         }
-        Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&self.work.group.targets[0].subject()))
+        match self.is_current()? {
+            true => Ok(()),
+            false => Err(self.keeps_changing()),
+        }
+    }
+
+    fn keeps_changing(&self) -> Error {
+        Error::from(ErrorKind::LogKeepsChanging).in_subject(&self.work.group.targets[0].subject())
+    }
+
+    fn prepare_again(&mut self, scene: &Scene<'_>) -> Result<()> {
+        self.discard();
+        (self.found, self.plan, self.waiting) = prepare(&mut self.work, scene)?;
+        Ok(())
+    }
+
+    /// Each log that is about to be replaced, with how many bytes of it were seen.
+    fn to_be_replaced(&self) -> impl Iterator<Item = (&Local, u64, &Path)> {
+        let logs = self.work.group.targets.iter().zip(&self.found.locals).zip(&self.waiting);
+        let logs = logs.filter(|(_, waiting)| waiting.is_some());
+        logs.filter_map(|((target, local), _)| Some((local, local.bytes()?, target.log.path.as_path())))
+    }
+
+    /// Whether nothing happened to its log but that rows were added, and these may be added to its new version.
+    fn can_catch_up(&self) -> Result<bool> {
+        let is_merged = |output: &Output| matches!(output, Output::Merged | Output::Appended);
+        if self.work.group.lock.is_some() || !self.plan.outputs.iter().all(is_merged) {
+            return Ok(false);
+        }
+        for (local, seen, path) in self.to_be_replaced() {
+            if !local.has_only_grown(path)? || !was_whole(path, seen)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Frees the space of new versions that came too late.
@@ -120,30 +170,92 @@ impl<'g> Prepared<'g> {
     }
 
     fn place(&mut self, scene: &Scene<'_>, done: &mut Done) -> Result<()> {
-        self.settle(scene)?;
-        scene.locks.check()?;
+        for _ in 0..ATTEMPTS {
+            self.settle(scene)?;
+            if self.work.group.lock.is_some() {
+                scene.locks.check()?;
+            }
+            done.backups.make(std::slice::from_ref(self), scene)?;
+            if self.try_to_place(done)? {
+                return Ok(());
+            }
+            self.prepare_again(scene)?;
+        }
+        Err(self.keeps_changing())
+    }
+
+    /// `false` when a log changed just now, and nothing was done.
+    fn try_to_place(&mut self, done: &mut Done) -> Result<bool> {
+        let has_lock = self.work.group.lock.is_some();
         let targets = self.work.group.targets.iter().zip(&self.found.locals).zip(&self.waiting);
-        for ((target, local), waiting) in targets {
+        for (index, ((target, local), waiting)) in targets.enumerate() {
             let Some(waiting) = waiting else { continue };
             let path = &target.log.path;
-            let replaced = match (local.bytes(), self.work.way.mode) {
+            let mut replaced = match (local.bytes(), self.work.way.mode) {
                 (Some(seen), Mode::Merge | Mode::Append) => Replaced::open(path, seen)?,
                 // The backup of an overwritten log gets late rows by itself.
                 _ => None,
             };
-            if !local.is_current(path)? {
-                return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&target.subject()));
+            if !local.is_current(path)? && !self.catch_up(replaced.as_mut(), local, waiting)? {
+                // Without a lock there is one target only. With one, nobody else may change any.
+                return if has_lock || index > 0 { Err(self.keeps_changing()) } else { Ok(false) };
             }
-            rename(waiting, path, local.bytes().is_some())?;
+            let ours = fs::metadata(waiting).map_err(|error| Error::io(IoAction::Rename, path, error))?;
+            match &replaced {
+                Some(replaced) if !has_lock => {
+                    if !put_in_place_of(replaced, waiting, path, done)? {
+                        return Ok(false);
+                    }
+                }
+                _ => rename(waiting, path, local.bytes().is_some())?,
+            }
             done.placed.push(target.place.clone());
-            if let Some(mut replaced) = replaced {
-                replaced.carry_late_rows()?;
-                done.replaced.push(replaced);
-                done.replaced.truncate(MOST_OPEN);
+            if let Some(replaced) = replaced {
+                let can_again = self.work.way.mode == Mode::Merge && self.plan.outputs[index] != Output::Bundled;
+                self.placed = (!has_lock && can_again).then(|| (path.clone(), ours));
+                done.replaced.push(replaced, has_lock)?;
             }
         }
-        Ok(())
+        Ok(true)
     }
+
+    /// Adds to the new version what came behind what was seen. Says whether nothing else has happened.
+    fn catch_up(&self, replaced: Option<&mut Replaced>, local: &Local, waiting: &Path) -> Result<bool> {
+        let Some(replaced) = replaced else { return Ok(false) };
+        if !self.can_catch_up()? {
+            return Ok(false);
+        }
+        replaced.carry_to(waiting)?;
+        // That took its time.
+        local.has_only_grown(&self.work.group.targets[0].log.path)
+    }
+
+    /// Whether the new version is still in its place. A writer without a lock that was about to rotate the old one when
+    /// it was replaced has put what it made of that in its place: then it is merged again.
+    fn stays(&mut self, scene: &Scene<'_>, done: &mut Done) -> Result<bool> {
+        let Some((path, ours)) = self.placed.take() else { return Ok(true) };
+        match fs::metadata(&path) {
+            Ok(there) if is_same_file(&there, &ours) => return Ok(true),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io(IoAction::Open, &path, error));
+            }
+            _ => {}
+        }
+        // What is reported is what the first time did.
+        let report = std::mem::take(&mut self.plan.files);
+        self.prepare_again(scene)?;
+        let stays = self.waiting.iter().all(Option::is_none);
+        let placed = done.placed.len();
+        let result = self.place(scene, done);
+        done.placed.truncate(placed);
+        self.plan.files = report;
+        result.map(|()| stays)
+    }
+}
+
+/// Whether the first `seen` bytes of the log at `path` end with a whole line.
+fn was_whole(path: &Path, seen: u64) -> Result<bool> {
+    Replaced::open(path, seen)?.map_or(Ok(true), |mut log| log.was_whole())
 }
 
 type Preparation = (Found, GroupPlan, Vec<Option<PathBuf>>);
@@ -190,13 +302,32 @@ fn rename(waiting: &Path, target: &Path, replace: bool) -> Result<()> {
     })
 }
 
+/// Puts a waiting file in the place of a log whose writers take no lock. `false` when one of them has put another file
+/// there in the last moment: that has newer rows, so it is left there.
+fn put_in_place_of(log: &Replaced, waiting: &Path, path: &Path, done: &mut Done) -> Result<bool> {
+    let failed = |error| Error::io(IoAction::Rename, path, error);
+    let bytes = fs::metadata(waiting).map_err(failed)?.len();
+    if !exchange(waiting, path).map_err(failed)? {
+        return rename(waiting, path, true).map(|()| true);
+    }
+    if log.is_at(waiting)? {
+        return Ok(true);
+    }
+    let ours = Replaced::open(path, bytes)?;
+    exchange(waiting, path).map_err(failed)?;
+    // A writer may have found ours meanwhile.
+    ours.map_or(Ok(()), |ours| done.replaced.push(ours, false))?;
+    Ok(false)
+}
+
 /// The backups that were made. Dropped before anything is replaced, they are gone again.
 #[derive(Debug, Default)]
 struct Backups(Vec<PathBuf>);
 
 impl Backups {
-    fn make(groups: &[Prepared<'_>], scene: &Scene<'_>) -> Result<Self> {
-        let mut backups = Self::default();
+    /// Makes those that the groups' plans name and that are not there yet.
+    fn make(&mut self, groups: &[Prepared<'_>], scene: &Scene<'_>) -> Result<()> {
+        let before = self.0.len();
         for group in groups {
             for (target, file) in group.work.group.targets.iter().zip(&group.plan.files) {
                 let Some(backup) = &file.backup else { continue };
@@ -205,14 +336,13 @@ impl Backups {
                     continue;
                 }
                 keep_copy(&target.log.path, backup, scene.staging)?;
-                backups.0.push(backup.clone());
+                self.0.push(backup.clone());
             }
         }
-        backups.0.iter().try_for_each(|backup| sync_dir(backup))?;
-        Ok(backups)
+        self.0[before..].iter().try_for_each(|backup| sync_dir(backup))
     }
 
-    fn keep(mut self) {
+    fn keep(&mut self) {
         self.0.clear();
     }
 }

@@ -66,7 +66,7 @@ pub(super) struct Intake<'i> {
 impl<'i> Intake<'i> {
     pub(super) fn new(
         groups: &'i [Group],
-        way: &'i Way,
+        way: &'i Way<'i>,
         staging: Option<&'i Staging>,
         progress: &'i dyn Progress,
     ) -> Self {

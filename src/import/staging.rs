@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::error::{Error, IoAction, Result};
 use crate::progress::Cancellation;
-use crate::publish::{MadeDirs, sync_dir};
+use crate::publish::{self, MadeDirs, sync_dir};
 
 /// How the name of each of our directories begins.
 const PREFIX: &str = ".patchwork-traces-import-";
@@ -75,6 +76,13 @@ impl Staging {
     }
 }
 
+impl Drop for StagingDir {
+    fn drop(&mut self) {
+        // What cannot be removed now is tried again with the directory.
+        let _ = remove_all_but_live(self.dir.path());
+    }
+}
+
 impl StagingDir {
     fn create(parent: &Path) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Create, parent, error);
@@ -114,22 +122,37 @@ fn new_file(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
-/// Removes what killed imports left in `dir`. Returns what that was. What cannot be removed is left for the next time.
+/// Removes what killed imports and exports left in `dir`. Returns what that was. What cannot be removed is left for the next time.
 pub(super) fn clean_up(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
     let left = ours.map(|entry| entry.path()).filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_dir()));
     let mut removed: Vec<_> = left.filter(|path| remove_if_dead(path)).collect();
+    removed.extend(publish::clean_up(dir));
     removed.sort();
     removed
 }
 
 fn remove_if_dead(dir: &Path) -> bool {
     match fs::File::open(dir.join(LIVE)) {
-        Ok(live) => live.file().try_lock().is_ok() && fs::remove_dir_all(dir).is_ok(),
+        Ok(live) => {
+            let is_dead = live.file().try_lock().is_ok();
+            is_dead && remove_all_but_live(dir).and_then(|()| fs::remove_dir_all(dir)).is_ok()
+        }
         // It was killed before it got further. If it is only that young, it makes another one.
         Err(_) => fs::remove_dir(dir).is_ok(),
     }
+}
+
+/// Whoever is killed while he removes a directory must leave the file in it by which the next one knows that.
+fn remove_all_but_live(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.file_name() != Some(OsStr::new(LIVE)) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// A file that waits.

@@ -109,7 +109,8 @@ pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: M
 }
 
 impl Group {
-    /// Adds the logs that the bundle does not have but this machine, as rows may have been moved there; sorts them.
+    /// Adds the logs that the bundle does not have, as rows may have been moved there, or will have been once the
+    /// writers' lock is taken; sorts them.
     fn complete(&mut self, dirs: &Dirs, mode: Mode) -> Result<()> {
         let Some(Source { files: Files::Named(names), base, .. }) = self.source else { return Ok(()) };
         for name in *names {
@@ -118,10 +119,7 @@ impl Group {
             }
             let name = FileName::new(*name).map_err(ErrorKind::LogName)?;
             let id = LogId { source: self.targets[0].log.id.source.clone(), name, base: *base };
-            let target = Target::new(id, dirs, None)?;
-            if target.log.path.exists() {
-                self.targets.push(target);
-            }
+            self.targets.push(Target::new(id, dirs, None)?);
         }
         self.targets.sort_by_key(|target| names.iter().position(|name| *name == target.log.id.name.as_str()));
         Ok(())

@@ -51,7 +51,8 @@ fn import_meddled_with(
     let bundle = Bundle::from_stream(bundle.as_slice(), "bundle")?;
     let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, Mode::Merge)?;
     let fingerprinter = Fingerprinter::random()?;
-    let way = Way { mode: Mode::Merge, stamp: String::new(), fingerprinter, threads: NonZeroUsize::MIN };
+    let (stamp, threads) = (String::new(), NonZeroUsize::MIN);
+    let way = Way { mode: Mode::Merge, stamp, clock: &SystemClock, fingerprinter, threads };
     let staging = Staging::create([dirs.patchwork.as_path()].into_iter(), Cancellation::default())?;
     let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
     restore(bundle, None, NonZeroUsize::MIN, &mut intake)?;
@@ -59,7 +60,7 @@ fn import_meddled_with(
     let locks = groups.iter().filter_map(|group| group.lock.clone()).collect();
     lock::with_locks(locks, &SystemClock, &Cancellation::default(), |locks| {
         meddle(&works);
-        let scene = Scene { staging: &staging, locks };
+        let scene = Scene { staging: &staging, locks, clock: &SystemClock };
         let prepared = place::prepare_all(works, &scene)?;
         meddle_late();
         place::place_all(prepared, &scene)
@@ -150,9 +151,9 @@ fn rows_that_a_writer_adds_to_the_log_that_was_replaced_are_carried_over() {
         fs::write(home.path().join("new"), new).unwrap();
         fs::rename(home.path().join("new"), &path).unwrap();
         writer.write_all(late.as_bytes()).unwrap();
-        replaced.carry_late_rows().unwrap();
+        replaced.carry_all().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), expected);
-        replaced.carry_late_rows().unwrap();
+        replaced.carry_all().unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), expected, "only once");
     }
 }

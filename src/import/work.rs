@@ -1,5 +1,6 @@
 //! Works out what becomes of the logs of one source: the one plan that a dry run shows and a real run carries out.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use super::align::{Fates, align};
 use super::gather::gather;
 use super::index::{Fingerprinter, Index, Side, SideLines, Telling};
 use super::local::{Local, Summary};
+use super::lock::Clock;
 use super::merge::{Merged, outcome};
 use super::plan::{Change, FilePlan, LineCount, Mode};
 use super::restored::Restored;
@@ -21,8 +23,7 @@ use crate::progress::{Progress, Watched};
 use crate::sources::is_same_file;
 
 /// How logs are imported.
-#[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct Way<'c> {
     pub(super) mode: Mode,
     /// When, as it stands in the names of backups.
     pub(super) stamp: String,
@@ -30,12 +31,19 @@ pub(super) struct Way {
     pub(super) fingerprinter: Fingerprinter,
     /// How many threads read lines.
     pub(super) threads: NonZeroUsize,
+    pub(super) clock: &'c dyn Clock,
+}
+
+impl fmt::Debug for Way<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("mode", &self.mode).field("stamp", &self.stamp).finish_non_exhaustive()
+    }
 }
 
 /// The logs of one source, as far as they are known.
 pub(super) struct Work<'g> {
     pub(super) group: &'g Group,
-    pub(super) way: &'g Way,
+    pub(super) way: &'g Way<'g>,
     progress: &'g dyn Progress,
     /// The bundle's logs, of each target that it has.
     pub(super) restored: Vec<Option<Restored>>,
@@ -117,7 +125,7 @@ struct Case<'c> {
 }
 
 impl<'g> Work<'g> {
-    pub(super) fn new(group: &'g Group, way: &'g Way, progress: &'g dyn Progress) -> Self {
+    pub(super) fn new(group: &'g Group, way: &'g Way<'g>, progress: &'g dyn Progress) -> Self {
         Self { group, way, progress, restored: group.targets.iter().map(|_| None).collect() }
     }
 
@@ -141,7 +149,12 @@ impl<'g> Work<'g> {
     /// Reads what is there, as far as that is possible without the bundle's lines.
     pub(super) fn look_ahead(&self) -> Result<Ahead> {
         let targets = &self.group.targets;
-        let mut locals = targets.iter().map(Local::open).collect::<Result<Vec<_>>>()?;
+        let without_lock = self.group.lock.is_none() && self.way.mode == Mode::Merge;
+        let open = |target| match without_lock {
+            true => Local::open_without_lock(target, self.way.clock),
+            false => Local::open(target),
+        };
+        let mut locals = targets.iter().map(open).collect::<Result<Vec<_>>>()?;
         let content = if self.way.mode != Mode::Merge {
             let summaries = locals.iter_mut().zip(targets).map(|(local, target)| local.sum_up(target, self.progress));
             Content::Summaries(summaries.collect::<Result<_>>()?)
@@ -306,7 +319,7 @@ impl Case<'_> {
         (self.file_plan(output, counts, &after), output)
     }
 
-    fn overwritten(&self, local: &Summary, way: &Way) -> (FilePlan, Output) {
+    fn overwritten(&self, local: &Summary, way: &Way<'_>) -> (FilePlan, Output) {
         let Some(restored) = self.restored else { return self.appended(local) };
         if local.integrity == Some(restored.integrity) {
             let counts = Counts { kept: local.lines(), already_there: local.lines(), ..Counts::default() };

@@ -109,9 +109,9 @@ pub fn recover(
 ) -> Result<RecoverReport> {
     let options = PackOptions { work_dir: target.work_dir(), ..options.clone() };
     let mut input = Watched::new(input, progress);
-    let mut found = search(&mut input, true, &options, progress);
-    if matches!(&found, Ok(found) if found.contradicts_manifest) {
-        found = search(&mut input, false, &options, &NoProgress);
+    let mut found = search(&mut input, Belief::Everything, &options, progress);
+    if let Ok(Found { contradicted: Some(belief), .. }) = found {
+        found = search(&mut input, belief, &options, &NoProgress);
     }
     progress.finish();
     let Found { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
@@ -126,19 +126,28 @@ struct Found {
     packed: Packed,
     exported_at: Option<crate::format::Timestamp>,
     report: RecoverReport,
-    /// Whether rows that are proven belong to a log that the manifest does not have there.
-    contradicts_manifest: bool,
+    /// What is still to be believed of the manifest, if rows that are proven contradict it.
+    contradicted: Option<Belief>,
+}
+
+/// What is believed of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Belief {
+    Everything,
+    /// Without its chunk table a bundle is read as text.
+    AllButTable,
+    Nothing,
 }
 
 fn search<R: Read + Seek>(
     input: &mut R,
-    use_manifest: bool,
+    belief: Belief,
     options: &PackOptions,
     progress: &dyn Progress,
 ) -> Result<Found> {
     let scan = open(input)?;
     let (manifest, state, version) = match &scan.first_line {
-        FirstLine::Whole { line, .. } => usable_manifest(line, use_manifest)?,
+        FirstLine::Whole { line, .. } => usable_manifest(line, belief)?,
         FirstLine::Damaged | FirstLine::Foreign(_) => (None, ManifestState::Lost, None),
     };
     let table = manifest.as_ref().map(|manifest| manifest.has_chunk_table().then(|| slots(manifest)));
@@ -170,7 +179,12 @@ fn search<R: Read + Seek>(
             packed: packer.finish()?,
             exported_at: manifest.as_ref().map(|manifest| manifest.exported_at),
             report,
-            contradicts_manifest: rows.contradicts_manifest && manifest.is_some(),
+            contradicted: match (rows.contradicts_manifest, rows.contradicts_table) {
+                (true, _) => Some(Belief::Nothing),
+                (false, true) => Some(Belief::AllButTable),
+                _ => None,
+            }
+            .filter(|_| manifest.is_some() && belief == Belief::Everything),
         })
     })
 }
@@ -195,22 +209,33 @@ fn open<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
 type Usable = (Option<Manifest>, ManifestState, Option<(u64, u64)>);
 
 /// The manifest, if rows can be found by it.
-fn usable_manifest(line: &[u8], use_it: bool) -> Result<Usable> {
+fn usable_manifest(line: &[u8], belief: Belief) -> Result<Usable> {
     let nothing = (None, ManifestState::Lost, None);
     let manifest = match Manifest::decode(line) {
-        Ok(Some(manifest)) if use_it => manifest,
+        Ok(Some(manifest)) if belief != Belief::Nothing => manifest,
         Err(kind @ ErrorKind::UnsupportedVersion { .. }) => return Err(Error::from(kind).at_line(1)),
         Ok(_) | Err(_) => return Ok(nothing),
     };
     let mut manifest = manifest;
     let mut state = ManifestState::Intact;
+    if belief == Belief::AllButTable {
+        state = ManifestState::Faulty;
+        manifest.files.iter_mut().for_each(|file| file.chunks.clear());
+    }
     for fault in manifest.faults() {
         state = ManifestState::Faulty;
         match fault {
             ManifestFault::Contradiction(
-                Contradiction::TotalCount { .. } | Contradiction::Sources | Contradiction::Timeline { .. },
+                Contradiction::TotalCount { .. }
+                | Contradiction::Sources
+                | Contradiction::Timeline { .. }
+                | Contradiction::Bytes { .. },
             ) => {}
-            // Without its chunk table a bundle is read as text.
+            // Nobody knows where these lines stood. The other files have nothing to do with it.
+            ManifestFault::Contradiction(Contradiction::UnparsedLines { file: name, .. }) => {
+                let named = manifest.files.iter_mut().filter(|file| file.relative_path.as_str() == name);
+                named.for_each(|file| file.unparsed.clear());
+            }
             ManifestFault::Contradiction(Contradiction::ChunkRows { .. } | Contradiction::ChunkSize { .. }) => {
                 manifest.files.iter_mut().for_each(|file| file.chunks.clear());
             }

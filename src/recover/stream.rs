@@ -46,6 +46,8 @@ pub(super) struct RowStream<'k, R> {
     pub(super) is_sound: bool,
     /// Whether proven rows belong to a log that the manifest does not have there.
     pub(super) contradicts_manifest: bool,
+    /// Whether a proven chunk has another number of rows than its table says.
+    pub(super) contradicts_table: bool,
 }
 
 impl<'k, R: Read> RowStream<'k, R> {
@@ -70,6 +72,7 @@ impl<'k, R: Read> RowStream<'k, R> {
             ignored: 0,
             is_sound: true,
             contradicts_manifest: false,
+            contradicts_table: false,
         }
     }
 
@@ -152,6 +155,7 @@ impl<'k, R: Read> RowStream<'k, R> {
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
         self.is_sound &= is_whole && (lines.slot.is_none() || lines.is_proven);
+        self.contradicts_table |= lines.is_proven && slot.is_some_and(|slot| slot.rows != lines.count);
         let mut problems = lines.problems.iter().peekable();
         let mut runs = VecDeque::from(lines.runs);
         while let Some(run) = runs.front() {

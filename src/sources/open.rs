@@ -1,7 +1,7 @@
 //! Opens logs so that what is read is one moment of them, while their writers go on.
 
 use std::fs::Metadata;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use fs_err as fs;
@@ -112,6 +112,19 @@ impl OpenLog {
         self.file.rewind().map_err(|error| Error::io(IoAction::Read, &self.log.path, error))?;
         self.left = self.length;
         Ok(())
+    }
+
+    /// What stands behind its last line feed, or the end of that where it is very long.
+    pub(crate) fn open_line(&mut self) -> Result<Vec<u8>> {
+        const LONGEST: u64 = 1 << 20;
+        let failed = |error| Error::io(IoAction::Read, &self.log.path, error);
+        let start = self.length.saturating_sub(LONGEST);
+        let mut line = Vec::new();
+        self.file.seek(SeekFrom::Start(start)).map_err(failed)?;
+        self.file.by_ref().take(self.length - start).read_to_end(&mut line).map_err(failed)?;
+        line.drain(..memchr::memrchr(b'\n', &line).map_or(0, |at| at + 1));
+        self.rewind()?;
+        Ok(line)
     }
 
     /// Where it is.

@@ -1,0 +1,215 @@
+//! Bundles made to do harm, each by a few lines.
+
+use patchwork_traces::digest::Crc32;
+use patchwork_traces::gzip::{Deflater, Level, MemberWriter};
+
+/// A bundle made to do harm.
+pub struct Case {
+    pub name: &'static str,
+    pub bundle: Vec<u8>,
+    /// Files that an import may make of it, below the home.
+    pub imports: Vec<&'static str>,
+    /// The most bytes that a command other than `cat` may print about it.
+    pub most_printed: usize,
+}
+
+/// One gzip member of texts, each so many times. What repeats is compressed once.
+fn gzip(parts: &[(&[u8], u64)]) -> Vec<u8> {
+    let mut deflater = Deflater::new(Level::new(6).unwrap());
+    let mut bytes = Vec::new();
+    let mut member = MemberWriter::new(&mut bytes).unwrap();
+    for (text, times) in parts {
+        let mut block = Vec::new();
+        deflater.deflate(text, &mut block).unwrap();
+        for _ in 0..*times {
+            member.copy_block(block.as_slice(), block.len() as u64, text.len() as u64, Crc32::of(text)).unwrap();
+        }
+    }
+    member.finish().unwrap();
+    bytes
+}
+
+const ROW: &str = "{\"source\":\"runs\",\"entry\":{\"n\":1}}\n";
+
+/// The manifest of a 1.0 bundle.
+fn manifest(source: &str, file: &str, count: &str, bytes: &str) -> String {
+    format!(
+        "{{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[{source}],\
+         \"files\":[{{\"source\":{source},\"relativePath\":{file},\"count\":{count},\"bytes\":{bytes}}}],\"totalCount\":{count}}}\n"
+    )
+}
+
+fn runs(count: &str, bytes: &str) -> String {
+    manifest("\"runs\"", "\"runs.jsonl\"", count, bytes)
+}
+
+/// The manifest of a 1.1 bundle of `runs`, with this chunk table.
+fn with_chunks(count: &str, bytes: &str, chunks: &str) -> String {
+    format!(
+        "{{\"type\":\"manifest\",\"version\":1,\"minor\":1,\"generator\":\"x\",\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\
+         \"sources\":[\"runs\"],\"files\":[{{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"base\":\"patchwork\",\
+         \"count\":{count},\"bytes\":{bytes},\"sha256\":\"{}\",\"lineEnding\":\"lf\",\"finalNewline\":true,\
+         \"chunks\":[{chunks}]}}],\"totalCount\":{count}}}\n",
+        "0".repeat(64)
+    )
+}
+
+/// A 1.0 bundle of so many files without rows, of which the last has the name of the first.
+fn many_files(files: u64) -> Vec<u8> {
+    let start = "{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"activity\"],\"files\":[";
+    let mut text = start.as_bytes().to_vec();
+    for number in (1..files).chain([1]) {
+        let comma = if text.ends_with(b"[") { "" } else { "," };
+        let file = format!(
+            "{comma}{{\"source\":\"activity\",\"relativePath\":\"activity-{number}.jsonl\",\"count\":0,\"bytes\":0}}"
+        );
+        text.extend(file.bytes());
+    }
+    text.extend(b"],\"totalCount\":0}\n");
+    gzip(&[(&text, 1)])
+}
+
+fn many_chunks(chunks: u64) -> Vec<u8> {
+    let chunk = "{\"compressed\":30,\"bytes\":32,\"rows\":1,\"crc32\":\"00000000\"}";
+    let table = vec![chunk; usize::try_from(chunks).unwrap()].join(",");
+    gzip(&[(with_chunks(&chunks.to_string(), &(chunks * 8).to_string(), &table).as_bytes(), 1), (ROW.as_bytes(), 1)])
+}
+
+/// A 1.0 bundle with one row of one log of this name.
+fn named(source: &str, file: &str) -> Vec<u8> {
+    let row = format!("{{\"source\":{source},\"file\":{file},\"entry\":{{\"n\":1}}}}\n");
+    gzip(&[(manifest(source, file, "1", "8").as_bytes(), 1), (row.as_bytes(), 1)])
+}
+
+fn bombs(most: u64) -> Vec<(&'static str, Vec<u8>)> {
+    let megabyte = vec![b' '; 1 << 20];
+    let rows = ROW.repeat((1 << 20) / ROW.len());
+    let one = runs("1", "8");
+    let chunk = |bytes: u64| format!("{{\"compressed\":600000,\"bytes\":{bytes},\"rows\":1,\"crc32\":\"00000000\"}}");
+    let times = most >> 20;
+    let last = "{\"source\":\"runs\",\"entry\":\"";
+    vec![
+        ("bomb in the manifest", gzip(&[(b"{\"type\":", 1), (&megabyte, times)])),
+        ("bomb of 1 KB", gzip(&[(one.as_bytes(), 1), (&megabyte[..800 << 10], 1)])),
+        ("bomb in a row", gzip(&[(one.as_bytes(), 1), (last.as_bytes(), 1), (&megabyte, times), (b"\"}\n", 1)])),
+        ("bomb behind the rows", gzip(&[(one.as_bytes(), 1), (ROW.as_bytes(), 1), (&megabyte, times)])),
+        ("bomb of more rows", gzip(&[(one.as_bytes(), 1), (rows.as_bytes(), times)])),
+        (
+            "bomb in a chunk",
+            gzip(&[
+                (with_chunks("1", "8", &chunk(537_919_489)).as_bytes(), 1),
+                (last.as_bytes(), 1),
+                (&megabyte, times),
+            ]),
+        ),
+        (
+            "bomb of members",
+            [gzip(&[(one.as_bytes(), 1), (ROW.as_bytes(), 1)]), gzip(&[]).repeat(1 << 16), gzip(&[(&megabyte, times)])]
+                .concat(),
+        ),
+    ]
+}
+
+fn numbers(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
+    let row = |manifest: String| gzip(&[(manifest.as_bytes(), 1), (ROW.as_bytes(), 1)]);
+    let chunk = |compressed: &str, bytes: &str, rows: &str| {
+        format!("{{\"compressed\":{compressed},\"bytes\":{bytes},\"rows\":{rows},\"crc32\":\"00000000\"}}")
+    };
+    let most = "9007199254740991";
+    let two = format!("{},{}", chunk("9", "900", "9007199254740990"), chunk("9", "90", "9007199254740990"));
+    vec![
+        ("a billion rows, and one is there", row(runs("1000000000", "1000000000"))),
+        ("count 2^64 - 1", row(runs("18446744073709551615", "8"))),
+        ("count 2^63", row(runs("9223372036854775808", "8"))),
+        ("count 2^53 - 1", row(runs(most, most))),
+        ("bytes 2^53 - 1", row(runs("1", most))),
+        ("chunk rows 2^53 - 1", row(with_chunks(most, most, &chunk("32", "32", most)))),
+        ("chunk rows that overflow", row(with_chunks(most, most, &two))),
+        ("chunk bytes 2^64 - 1", row(with_chunks("1", "8", &chunk("32", "18446744073709551615", "1")))),
+        ("chunk of the most bytes", row(with_chunks("1", "8", &chunk("1000000000", "537919489", "1")))),
+        ("very many chunks", many_chunks(if is_long { 1_800_000 } else { 100_000 })),
+        ("very many files", many_files(if is_long { 1_500_000 } else { 100_000 })),
+        ("more files than a manifest can have", many_files(if is_long { 10_000_000 } else { 1_900_000 })),
+    ]
+}
+
+fn nesting() -> Vec<(&'static str, Vec<u8>)> {
+    let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let objects = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    let in_row = |entry: &str| {
+        let row = format!("{{\"source\":\"runs\",\"entry\":{entry}}}\n");
+        gzip(&[(runs("1", &entry.len().to_string()).as_bytes(), 1), (row.as_bytes(), 1)])
+    };
+    let unknown = runs("1", "8").replacen('{', &format!("{{\"x\":{},", deep(10_000_000)), 1);
+    vec![
+        ("an entry 10 million arrays deep", in_row(&deep(10_000_000))),
+        ("an entry a million objects deep", in_row(&objects(1_000_000))),
+        ("an unknown key 10 million arrays deep", gzip(&[(unknown.as_bytes(), 1), (ROW.as_bytes(), 1)])),
+        ("an entry that is never closed", in_row(&"[".repeat(10_000_000))),
+    ]
+}
+
+fn names() -> Vec<(&'static str, Vec<u8>, Vec<&'static str>)> {
+    let case = |name, source: &str, file: &str| (name, named(source, file), vec![]);
+    let made = |name, source: &str, file: &str, made| (name, named(source, file), vec![made]);
+    let long = format!("\"{}.jsonl\"", "x".repeat(300));
+    vec![
+        case("name with a separator", "\"a\"", "\"a/b.jsonl\""),
+        case("name with the other separator", "\"a\"", "\"..\\\\runs.jsonl\""),
+        case("name of a parent", "\"runs\"", "\"..\""),
+        case("absolute name", "\"runs\"", "\"/etc/passwd\""),
+        case("name with NUL", "\"runs\"", "\"runs\\u0000.jsonl\""),
+        case("name with ESC", "\"runs\"", "\"\\u001b[2Jruns.jsonl\""),
+        case("name with C1", "\"runs\"", "\"\u{9b}2Jruns.jsonl\""),
+        case("name of 306 bytes", "\"runs\"", &long),
+        case("name of another log", "\"runs\"", "\"decision_traces.jsonl\""),
+        case("name without .jsonl", "\"authorized_keys\"", "\"authorized_keys\""),
+        case("name with a trailing dot", "\"runs.jsonl.\"", "\"runs.jsonl.\""),
+        case("name with a trailing space", "\"runs.jsonl \"", "\"runs.jsonl \""),
+        case("source with ESC", "\"\\u001b]0;x\\u0007\"", "\"runs.jsonl\""),
+        case("source with bidi characters", "\"\u{202e}snur\"", "\"runs.jsonl\""),
+        made("device name", "\"CON\"", "\"CON.jsonl\"", ".patchwork/CON.jsonl"),
+        made("name of a stream", "\"runs.jsonl:x\"", "\"runs.jsonl:x.jsonl\"", ".patchwork/runs.jsonl:x.jsonl"),
+        made("case twin", "\"Runs\"", "\"Runs.jsonl\"", ".patchwork/Runs.jsonl"),
+        made("bidi name", "\"\u{202e}x\"", "\"\u{202e}x.jsonl\"", ".patchwork/\u{202e}x.jsonl"),
+    ]
+}
+
+fn terminal() -> Vec<(&'static str, Vec<u8>)> {
+    let evil = "\\u001b[2J\\u001b]0;x\\u0007\u{9b}31m\u{202e}\u{200b}\u{7f}";
+    let generator = with_chunks("1", "8", "").replace("\"x\"", &format!("\"{evil}\"")).replace(",\"chunks\":[]", "");
+    let value = runs("1", "8").replace("2026-05-02", &format!("{evil}\u{1f}").replace('\u{1f}', ""));
+    let foreign = format!("{{\"source\":\"{evil}\",\"file\":\"{evil}\",\"entry\":1}}\n");
+    let original =
+        format!("{{\"source\":\"runs\",\"entry\":\"{evil}\",\"original\":{{\"text\":\"\\\"x{evil}\\\"\"}}}}\n");
+    let one = runs("1", "8");
+    vec![
+        ("generator that a terminal would obey", gzip(&[(generator.as_bytes(), 1), (ROW.as_bytes(), 1)])),
+        ("value that a terminal would obey", gzip(&[(value.as_bytes(), 1), (ROW.as_bytes(), 1)])),
+        ("row of a source that a terminal would obey", gzip(&[(one.as_bytes(), 1), (foreign.as_bytes(), 1)])),
+        ("row that a terminal would obey", gzip(&[(one.as_bytes(), 1), (original.as_bytes(), 1)])),
+        (
+            "version that a terminal would obey",
+            one.replace("\"version\":1", &format!("\"version\":\"{evil}\"")).into_bytes(),
+        ),
+    ]
+}
+
+/// Every case: with bombs of 256 MiB, or of 10 GiB and as many files and chunks as it takes.
+pub fn cases(is_long: bool) -> Vec<Case> {
+    let most = if is_long { 10 << 30 } else { 256 << 20 };
+    let of = |name, bundle: Vec<u8>, imports| {
+        // Each chunk that is missing is a finding.
+        let most_printed = if name == "very many chunks" { 256 << 20 } else { (64 << 10) + 8 * bundle.len() };
+        Case { name, bundle, imports, most_printed }
+    };
+    let runs = ".patchwork/runs.jsonl";
+    let mut cases: Vec<_> = bombs(most).into_iter().map(|(name, bundle)| of(name, bundle, vec![])).collect();
+    // In 1.0 `bytes` proves nothing, so the row is imported.
+    let imports = |name| if name == "bytes 2^53 - 1" { vec![runs] } else { vec![] };
+    cases.extend(numbers(is_long).into_iter().map(|(name, bundle)| of(name, bundle, imports(name))));
+    cases.extend(nesting().into_iter().map(|(name, bundle)| of(name, bundle, vec![runs])));
+    cases.extend(names().into_iter().map(|(name, bundle, imports)| of(name, bundle, imports)));
+    cases.extend(terminal().into_iter().map(|(name, bundle)| of(name, bundle, vec![runs])));
+    cases
+}

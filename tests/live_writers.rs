@@ -1,0 +1,197 @@
+//! Patchwork's writers at work, each a process of its own, while their logs are exported and merged: every row that was
+//! written before an export is in it or was rotated away, and no merge loses a row.
+//!
+//! `LIVE_SECONDS=300 cargo test --test live_writers -- --nocapture` does it for that long instead of some seconds.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+#[path = "common/writer.rs"]
+mod writer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Home, bundle, indexed, restore_all, sequential};
+use patchwork_traces::ErrorKind;
+use patchwork_traces::import::{ImportOptions, SystemClock, import};
+use patchwork_traces::progress::NoProgress;
+use writer::{Habit, Job, RowId, row, rows_in};
+
+const JOB: &str = "LIVE_TEST_JOB";
+
+#[test]
+#[ignore = "the other test runs it as processes of their own"]
+fn writer_in_a_process() {
+    if let Some(job) = std::env::var_os(JOB) {
+        Job::parse(job.to_str().unwrap()).work();
+    }
+}
+
+/// Ends the writers also when an assertion fails.
+struct Writers<'h> {
+    home: &'h Path,
+    processes: Vec<Child>,
+}
+
+impl Writers<'_> {
+    fn stop(&mut self) {
+        fs::write(self.home.join("stop"), "").unwrap();
+        for mut process in self.processes.drain(..) {
+            assert!(process.wait().unwrap().success(), "a writer failed");
+        }
+    }
+}
+
+impl Drop for Writers<'_> {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// Who writes what: two processes share each of the logs that have locks, and one has each activity log.
+fn jobs(home: &Home) -> Vec<Job> {
+    let (patchwork, activity) = (home.dirs().patchwork, home.dirs().activity);
+    let job = |id, log: &Path, habit| Job { id, home: home.path().to_owned(), log: log.to_owned(), habit };
+    vec![
+        job(1, &patchwork.join("runs.jsonl"), Habit::LocksAndArchives),
+        job(2, &patchwork.join("runs.jsonl"), Habit::LocksAndArchives),
+        job(3, &patchwork.join("decision_traces.jsonl"), Habit::LocksAndDrops),
+        job(4, &patchwork.join("decision_traces.jsonl"), Habit::LocksAndDrops),
+        job(5, &activity.join("activity-3100.jsonl"), Habit::Appends),
+        job(6, &activity.join("activity-3101.jsonl"), Habit::Tears),
+        job(7, &activity.join("activity-3102.jsonl"), Habit::Drops),
+    ]
+}
+
+fn start<'h>(home: &'h Home, jobs: &[Job]) -> Writers<'h> {
+    let test = std::env::current_exe().unwrap();
+    let process = |job: &Job| {
+        let mut command = Command::new(&test);
+        command.args(["--ignored", "--exact", "writer_in_a_process"]).env(JOB, job.to_string());
+        command.stdout(Stdio::null()).spawn().unwrap()
+    };
+    Writers { home: home.path(), processes: jobs.iter().map(process).collect() }
+}
+
+/// The rows of the log that a job writes to, its archive included.
+fn found(logs: &BTreeMap<String, Vec<u8>>, job: &Job) -> Vec<RowId> {
+    let name = job.log.file_name().unwrap().to_str().unwrap();
+    let parts = [format!("{name}.1"), name.to_owned()];
+    parts.iter().filter_map(|part| logs.get(part)).flat_map(|log| rows_in(log)).collect()
+}
+
+/// Whether a row is there whose writer wrote it in two parts and without a lock, so that what others wrote, and what a
+/// merge added late, can have come in between.
+fn may_be_torn(logs: &BTreeMap<String, Vec<u8>>, job: &Job, row: RowId) -> bool {
+    job.habit == Habit::Tears && writer::is_torn(&logs[job.log.file_name().unwrap().to_str().unwrap()], row)
+}
+
+/// Exports, and looks for every row that was there before.
+fn check_export(home: &Home, jobs: &[Job]) -> usize {
+    let written: Vec<u64> = jobs.iter().map(Job::written).collect();
+    let logs = restore_all(indexed(&bundle(home)).unwrap()).unwrap();
+    let dropped = writer::dropped(home.path());
+    let mut rows = 0;
+    for (job, written) in jobs.iter().zip(written) {
+        let found: BTreeSet<_> = found(&logs, job).into_iter().collect();
+        for row in (1..=written).map(|number| (job.id, number)) {
+            let is_there = found.contains(&row) || dropped.contains(&row) || may_be_torn(&logs, job, row);
+            assert!(is_there, "row {row:?} of {written} is not in the export");
+        }
+        rows += found.len();
+    }
+    rows
+}
+
+/// A bundle of another machine, with rows for each log.
+fn foreign_bundle(jobs: &[Job], round: u64) -> (Vec<u8>, Vec<(usize, RowId)>) {
+    let mut home = Home::new();
+    let mut rows = Vec::new();
+    for (at, job) in jobs.iter().enumerate().filter(|(_, job)| job.id != 2 && job.id != 4) {
+        let ids: Vec<RowId> = (round * 5..round * 5 + 10).map(|number| (100 + job.id, number)).collect();
+        let log: String = ids.iter().map(|id| row(*id)).collect();
+        let name = job.log.file_name().unwrap().to_str().unwrap();
+        home = if name.starts_with("activity") { home.with_activity(name, log) } else { home.with(name, log) };
+        rows.extend(ids.into_iter().map(|id| (at, id)));
+    }
+    (bundle(&home), rows)
+}
+
+/// Merges, and says whether it was done. Logs that are never at rest, or locked, may be in the way.
+fn merge(home: &Home, bundle: &[u8]) -> bool {
+    let done = import(sequential(bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &SystemClock, &NoProgress);
+    match done {
+        Ok(_) => true,
+        Err(error) => {
+            let cause = match error.kind() {
+                ErrorKind::PlacedInPart { cause, .. } => cause,
+                _ => &error,
+            };
+            // A test that is stopped for half a minute holds its locks for too long.
+            use ErrorKind::{LockLost, Locked, LogKeepsChanging};
+            let in_the_way = matches!(cause.kind(), LogKeepsChanging | Locked { .. } | LockLost);
+            assert!(in_the_way, "{error}");
+            eprintln!("{error}");
+            false
+        }
+    }
+}
+
+/// After the writers have ended, every row is there that was written or imported, once, and those of each writer in
+/// their order. (A row that is written to a log without a lock in the moment in which that is replaced may stand behind
+/// the next one.)
+fn check_end(home: &Home, jobs: &[Job], imported: &BTreeSet<(usize, RowId)>) {
+    let logs = restore_all(indexed(&bundle(home)).unwrap()).unwrap();
+    let dropped = writer::dropped(home.path());
+    for (at, job) in jobs.iter().enumerate() {
+        let rows = found(&logs, job);
+        let all: BTreeSet<_> = rows.iter().copied().collect();
+        let mut once = BTreeSet::new();
+        let twice: Vec<_> = rows.iter().filter(|row| !once.insert(**row)).collect();
+        assert!(twice.is_empty(), "{}: rows are there twice: {twice:?}", job.log.display());
+        let own = (1..=job.written()).map(|number| (job.id, number));
+        let foreign = imported.iter().filter(|(of, _)| *of == at).map(|(_, row)| *row);
+        let missing = own.chain(foreign).filter(|row| !all.contains(row) && !dropped.contains(row));
+        let lost: Vec<_> = missing.filter(|row| !may_be_torn(&logs, job, *row)).collect();
+        assert!(lost.is_empty(), "{}: lost {lost:?}", job.log.display());
+        let of_job = rows.iter().filter(|(id, _)| *id == job.id && job.takes_lock());
+        assert!(of_job.is_sorted(), "{}: rows of writer {} are out of order", job.log.display(), job.id);
+    }
+}
+
+#[test]
+fn exports_and_merges_lose_no_row_of_live_writers() {
+    let seconds = std::env::var("LIVE_SECONDS").map_or(4, |seconds| seconds.parse().unwrap());
+    let home = Home::new();
+    let jobs = jobs(&home);
+    let mut writers = start(&home, &jobs);
+    let (mut exports, mut merges, mut hindered, mut rows) = (0, 0, 0, 0);
+    let mut imported = BTreeSet::new();
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end || merges < 4 {
+        rows += check_export(&home, &jobs);
+        exports += 1;
+        let (bundle, foreign) = foreign_bundle(&jobs, merges);
+        if merge(&home, &bundle) {
+            imported.extend(foreign);
+            merges += 1;
+        } else {
+            hindered += 1;
+        }
+    }
+    writers.stop();
+    check_end(&home, &jobs, &imported);
+    let written: u64 = jobs.iter().map(Job::written).sum();
+    let dropped = writer::dropped(home.path()).len();
+    println!(
+        "{written} rows written, {dropped} of them and of the merged ones rotated away; {exports} exports had {rows} rows; {merges} merges, {hindered} hindered"
+    );
+    assert!(written > 1000 && dropped > 100);
+}

@@ -51,7 +51,7 @@ impl Local {
             let age = modified.and_then(|modified| clock.now().duration_since(modified).ok());
             let live = local.log.as_mut().filter(|_| age.is_some_and(|age| age < WRITING_A_ROW));
             match live.map(OpenLog::open_line).transpose()? {
-                Some(line) if is_amid_a_row(&line) => clock.sleep(PAUSE),
+                Some(last) if is_amid_a_row(&last) => clock.sleep(PAUSE),
                 _ => return Ok(local),
             }
         }

@@ -638,6 +638,18 @@ mod refusals {
         assert!(matches!(error.kind(), ErrorKind::DanglingLink { to } if to == Path::new("/nowhere/at all")));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_known_log_under_another_name_is_refused() {
+        let home = Home::new().with("runs.jsonl", run(1..3));
+        let log = home.dirs().patchwork.join("runs.jsonl");
+        let bundle = bundle(&Home::new().with("Runs.jsonl", run(5..7)));
+        // What a directory in which case makes no difference shows.
+        fs::hard_link(&log, log.with_file_name("Runs.jsonl")).unwrap();
+        let error = refuse(&bundle, &home);
+        assert!(matches!(error.kind(), ErrorKind::SameTarget { other } if other == "runs.jsonl"), "{error}");
+    }
+
     #[test]
     fn two_logs_that_lead_to_one_file_are_refused() {
         let from = Home::new().with_activity("activity-1.jsonl", "{}\n").with_activity("activity-2.jsonl", "{}\n");

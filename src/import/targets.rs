@@ -11,7 +11,7 @@ use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::log::LogId;
 use crate::format::{FileName, Manifest, TimeKey};
-use crate::sources::{Dirs, Files, Log, Source, check_log, known, times_of};
+use crate::sources::{CATALOGUE, Dirs, Files, Log, Source, check_log, is_same_file, known, times_of};
 
 /// One file that an import looks at.
 #[derive(Debug)]
@@ -105,6 +105,7 @@ pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: M
         group.complete(dirs, mode)?;
     }
     refuse_same_targets(&groups)?;
+    refuse_known_logs(&groups, dirs)?;
     Ok(groups)
 }
 
@@ -132,6 +133,24 @@ fn refuse_same_targets(groups: &[Group]) -> Result<()> {
         if let Some(other) = seen.insert(comparable(&target.log.path), target) {
             let kind = ErrorKind::SameTarget { other: other.log.id.name.to_string() };
             return Err(Error::from(kind).in_subject(&target.subject()));
+        }
+    }
+    Ok(())
+}
+
+/// Another log must not be one that the catalogue knows under a second name: a link, or a name that differs in case
+/// where that makes no difference. Its writers' lock would not be taken.
+fn refuse_known_logs(groups: &[Group], dirs: &Dirs) -> Result<()> {
+    for target in groups.iter().filter(|group| group.source.is_none()).flat_map(|group| &group.targets) {
+        let Ok(there) = fs::metadata(&target.log.path) else { continue };
+        for Source { files, base, .. } in &CATALOGUE {
+            let Files::Named(names) = files else { continue };
+            let is_there =
+                |name: &&&str| fs::metadata(dirs.of(*base).join(name)).is_ok_and(|known| is_same_file(&known, &there));
+            if let Some(name) = names.iter().find(is_there) {
+                let kind = ErrorKind::SameTarget { other: (*name).to_owned() };
+                return Err(Error::from(kind).in_subject(&target.subject()));
+            }
         }
     }
     Ok(())

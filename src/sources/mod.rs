@@ -118,13 +118,29 @@ pub(crate) fn check_log(id: &LogId) -> Result<(), ErrorKind> {
         Some(known) => id.base == known.base && known.allows(name),
         None => of_other_log && id.base == Base::Patchwork && !is_known(name, Base::Patchwork),
     };
-    if allowed {
+    if allowed && !(cfg!(windows) && is_special_on_windows(name)) {
         Ok(())
     } else if of_other_log || known(source).is_some() {
         Err(ErrorKind::NotOfSource { source: source.to_owned(), base: id.base.to_string() })
     } else {
         Err(ErrorKind::ForeignSource { source: source.to_owned() })
     }
+}
+
+/// Whether Windows takes a name for something else than a file of that name: a device, a stream of another file, a pattern,
+/// or a name without the end of it.
+fn is_special_on_windows(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
+    let is_port = |prefix| {
+        let number = stem.strip_prefix(prefix).map(|number| number.chars().collect::<Vec<_>>());
+        matches!(number.as_deref(), Some(['0'..='9' | '¹' | '²' | '³']))
+    };
+    let is_device = matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$");
+    is_device
+        || is_port("COM")
+        || is_port("LPT")
+        || name.contains(['<', '>', ':', '"', '|', '?', '*'])
+        || name.ends_with(['.', ' '])
 }
 
 /// Whether the catalogue has a log of this name in this directory.
@@ -168,4 +184,29 @@ fn is_activity_log(name: &str) -> bool {
 fn other_source(name: &str) -> Option<&str> {
     let stem = name.strip_suffix(LOG_SUFFIX)?;
     Some(if known(stem).is_some() { name } else { stem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_special_on_windows;
+
+    #[test]
+    fn names_that_are_no_files_on_windows_are_known() {
+        for name in
+            ["CON.jsonl", "nul.jsonl", "Aux .jsonl", "COM1.jsonl", "lpt³.x.jsonl", "CONIN$", "a:b.jsonl", "a.", "a "]
+        {
+            assert!(is_special_on_windows(name), "{name}");
+        }
+        for name in [
+            "runs.jsonl",
+            "runs.jsonl.1",
+            "activity-3100.jsonl",
+            "console.jsonl",
+            "com.jsonl",
+            "com10.jsonl",
+            "null.jsonl",
+        ] {
+            assert!(!is_special_on_windows(name), "{name}");
+        }
+    }
 }

@@ -59,7 +59,9 @@ TARGETS = (
 
 
 def run(command):
-    return subprocess.run(["bash", "-euo", "pipefail", "-c", command], check=True, capture_output=True).stdout
+    environment = {**os.environ, "LC_ALL": "C"}
+    bash = ["bash", "-euo", "pipefail", "-c", command]
+    return subprocess.run(bash, check=True, capture_output=True, env=environment).stdout
 
 
 def expect(is_so, what):
@@ -84,7 +86,7 @@ def check():
     expect(again["unchanged"], "a second import changes something")
     run("rm -rf home && cp -r half home")
     run(f"{OURS} import bundle.gz {HOME}")
-    merged = run("for log in logs/*/*.jsonl; do cmp <(grep -vxF '{}' home/${log#logs/} | sort) <(sort $log); done; echo same")
+    merged = run("for log in logs/*/*.jsonl; do cmp <(grep -avxF '{}' home/${log#logs/} | sort) <(sort $log); done; echo same")
     expect(merged == b"same\n", "a merge loses or doubles a row")
     run("cmp <(gunzip -c bundle.gz | tail -n +2) " + f"<({OURS} cat --envelope bundle.gz)")
     run(f"cmp <(gunzip -c bundle.gz | {SELECT}) <({OURS} cat bundle.gz --source decision_traces | jq -c .)")

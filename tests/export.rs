@@ -243,11 +243,7 @@ fn a_name_that_cannot_stand_in_a_bundle_is_left_out_or_refused() {
         fs::write(home.dirs().patchwork.join(std::ffi::OsStr::from_bytes(name)), RUN).unwrap();
         let without = run(home.path(), &["export", "-o", "b.gz"]);
         assert_eq!(without.code, 0);
-        assert!(
-            without.stderr.contains(shown) && without.stderr.contains("outcome-log.jsonl"),
-            "{}",
-            without.stderr
-        );
+        assert!(without.stderr.contains(shown) && without.stderr.contains("outcome-log.jsonl"), "{}", without.stderr);
         let with = run(home.path(), &["export", "-fo", "b.gz", "--include-other"]);
         assert_eq!(with.code, 1);
         assert!(with.stderr.contains("this log's name cannot stand in a bundle"), "{}", with.stderr);

@@ -206,7 +206,7 @@ fn unparsed_text(files: &[ManifestFile]) -> String {
         } else {
             String::new()
         };
-        text += &format!("unparsed lines of {}: {}{more}\n", file.relative_path, shown.join(", "));
+        text += &format!("unparsed lines of {}: {}{more}\n", safe(file.relative_path.as_str()), shown.join(", "));
     }
     text
 }

@@ -4,6 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
 
 use super::term::{STRONG, paint};
+use super::text::safe;
 
 /// A column: its heading, and what stands below it.
 pub struct Column {
@@ -13,9 +14,9 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column of words.
+    /// A column of words, of which a terminal obeys none.
     pub fn words(heading: &'static str, cells: impl IntoIterator<Item = String>) -> Self {
-        Self { heading, alignment: CellAlignment::Left, cells: cells.into_iter().collect() }
+        Self { heading, alignment: CellAlignment::Left, cells: cells.into_iter().map(|cell| safe(&cell)).collect() }
     }
 
     /// A column of numbers, which end at one place.

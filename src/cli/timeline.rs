@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::axis::{Tick, ticks};
 use super::term::{DIM, STRONG, has_unicode, paint};
-use super::text::{count, counted};
+use super::text::{count, counted, safe};
 use super::zone;
 use anstyle::{AnsiColor, Style};
 
@@ -38,7 +38,7 @@ const ASCII: Pen = Pen { bars: &['.', ':', '#'], corner: '+', line: '-', tick: '
 
 /// A picture of the rows over time that fits into `width`, if any row has a time.
 pub fn picture(manifest: &Manifest, width: usize, zone: &TimeZone) -> Option<String> {
-    let names = manifest.sources.iter().map(|source| source.as_str().width()).max().unwrap_or_default();
+    let names = manifest.sources.iter().map(|source| safe(source.as_str()).width()).max().unwrap_or_default();
     let total = count(manifest.total_count).len();
     let names = names.max(AT_MOST.len() + total);
     let most_columns = width.saturating_sub(names + total + 2).clamp(10, MOST_COLUMNS);
@@ -96,12 +96,12 @@ impl Picture {
         let columns: Vec<u64> =
             (0..self.timetable.columns).map(|column| sources.iter().map(|source| source.rows[column]).sum()).collect();
         let most = columns.iter().max().copied().unwrap_or_default();
-        let name = if let [only] = &sources[..] { only.source.as_str() } else { "all" };
+        let name = if let [only] = &sources[..] { safe(only.source.as_str()) } else { "all".to_owned() };
         let lines = (0..HEIGHT).rev().map(|line| {
             let bars: String = columns.iter().map(|rows| self.bar(*rows, most, HEIGHT, line)).collect();
             let label = match line {
                 line if line == HEIGHT - 1 => format!("{AT_MOST}{}", count(most)),
-                0 => name.to_owned(),
+                0 => name.clone(),
                 _ => String::new(),
             };
             let total = if line == 0 { count(sources.iter().map(all_rows).sum()) } else { String::new() };
@@ -117,7 +117,7 @@ impl Picture {
     fn source(&self, source: &SourceTimetable, color: Style) -> String {
         let most = source.rows.iter().max().copied().unwrap_or_default();
         let bars: String = source.rows.iter().map(|rows| self.bar(*rows, most, 1, 0)).collect();
-        let name = source.source.as_str();
+        let name = safe(source.source.as_str());
         let padding = " ".repeat(self.names.saturating_sub(name.width()));
         format!("{name}{padding} {} {}\n", paint(color, &bars), count(all_rows(source)))
     }
@@ -157,7 +157,7 @@ impl Picture {
             let places = [(source.before, "before"), (source.after, "after"), (source.timeless, "without a time")];
             let said = places.into_iter().filter(|(rows, _)| *rows > 0);
             let said: Vec<_> = said.map(|(rows, place)| format!("{} {place}", counted(rows, "row", "rows"))).collect();
-            (!said.is_empty()).then(|| format!("not shown of {}: {}\n", source.source, said.join(", ")))
+            (!said.is_empty()).then(|| format!("not shown of {}: {}\n", safe(source.source.as_str()), said.join(", ")))
         });
         lines.collect()
     }

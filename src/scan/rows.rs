@@ -241,7 +241,7 @@ impl Known<'_> {
             && let Some((text, time)) = plain.read(line)
         {
             let rules = self.rules(Some(slot.file), Some(slot), number);
-            let run = run_of(&mut lines.runs, Arc::clone(&plain.file), number);
+            let run = run_of(lines, Arc::clone(&plain.file), number, at);
             run.rows.push_line(text.as_bytes(), rules.line_ending);
             return time.into_iter().for_each(|time| run.times.add(time));
         }
@@ -270,7 +270,7 @@ impl Known<'_> {
                 return;
             }
         }
-        let run = run_of(&mut lines.runs, file, number);
+        let run = run_of(lines, file, number, at);
         run.rows.push(&row, rules.line_ending);
         if let Some(time) = time {
             run.times.add(time);
@@ -329,11 +329,15 @@ pub(crate) fn is_astray(is_open: impl Fn(&RowFile) -> bool, runs: &[Run]) -> boo
     runs.first().is_some_and(|first| !is_open(&first.file)) && runs.iter().any(|run| is_open(&run.file))
 }
 
-/// The run that a row at `line` goes on, or a new one.
-fn run_of(runs: &mut Vec<Run>, file: Arc<RowFile>, line: u64) -> &mut Run {
+/// The run that a row at `line` goes on, or a new one. The row begins `at` bytes into the text of `lines`.
+fn run_of(lines: &mut Lines, file: Arc<RowFile>, line: u64, at: u64) -> &mut Run {
+    let runs = &mut lines.runs;
     let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
     if !goes_on {
-        runs.push(Run { file, first_line: line, rows: RowLines::default(), times: RowTimes::default() });
+        // One run is all that most parts have. Where they change, none has reason to hope for much.
+        let room = if runs.is_empty() { usize::try_from(lines.bytes - at).unwrap_or_default() } else { 0 };
+        let rows = RowLines::with_room_for(room);
+        runs.push(Run { file, first_line: line, rows, times: RowTimes::default() });
     }
     let last = runs.len() - 1;
     &mut runs[last]

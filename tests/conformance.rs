@@ -89,9 +89,9 @@ fn logs_of(report: &VerifyReport, bundle: &[u8]) -> BTreeMap<String, String> {
     proven.filter_map(|file| Some((file.name.to_string(), file.restored?.sha256.to_string()))).collect()
 }
 
-fn expected(report: Result<VerifyReport>, findings: &[Finding], subject: &str, bundle: &[u8]) -> Expected {
+fn expected(report: &Result<VerifyReport>, findings: &[Finding], subject: &str, bundle: &[u8]) -> Expected {
     let without_subject = |text: String| text.replace(subject, "bundle");
-    let (verdict, error, logs) = match &report {
+    let (verdict, error, logs) = match report {
         Ok(report) => (verdict_word(report.verdict), None, logs_of(report, bundle)),
         Err(error) => ("refused", Some(without_subject(error.to_string())), BTreeMap::new()),
     };
@@ -106,13 +106,13 @@ fn expected(report: Result<VerifyReport>, findings: &[Finding], subject: &str, b
 fn from_stream(bundle: &[u8], threads: usize) -> Expected {
     let mut findings = Vec::new();
     let report = verify(Dribble(bundle), "bundle", &options(threads), &NoProgress, &mut |found| findings.push(found));
-    expected(report, &findings, "bundle", bundle)
+    expected(&report, &findings, "bundle", bundle)
 }
 
 fn from_file(path: &Path) -> Expected {
     let mut findings = Vec::new();
     let report = verify_file(path, &options(4), &NoProgress, &mut |found| findings.push(found));
-    expected(report, &findings, &path.display().to_string(), &std::fs::read(path).unwrap())
+    expected(&report, &findings, &path.display().to_string(), &std::fs::read(path).unwrap())
 }
 
 /// The bundles of the directory.

@@ -135,8 +135,8 @@ fn merge(home: &Home, bundle: &[u8]) -> bool {
                 _ => &error,
             };
             // A test that is stopped for half a minute holds its locks for too long.
-            use ErrorKind::{LockLost, Locked, LogKeepsChanging};
-            let in_the_way = matches!(cause.kind(), LogKeepsChanging | Locked { .. } | LockLost);
+            let in_the_way =
+                matches!(cause.kind(), ErrorKind::LogKeepsChanging | ErrorKind::Locked { .. } | ErrorKind::LockLost);
             assert!(in_the_way, "{error}");
             eprintln!("{error}");
             false

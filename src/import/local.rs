@@ -45,8 +45,8 @@ impl Local {
             let mut local = Self::open(target)?;
             let modified = local.seen.as_ref().and_then(|seen| seen.modified().ok());
             let age = modified.and_then(|modified| clock.now().duration_since(modified).ok());
-            let live = local.log.as_mut().filter(|_| age.is_some_and(|age| age < WRITING_A_ROW));
-            match live.map(OpenLog::open_line).transpose()? {
+            let written = local.log.as_mut().filter(|_| age.is_some_and(|age| age < WRITING_A_ROW));
+            match written.map(OpenLog::open_line).transpose()? {
                 Some(line) if is_amid_a_row(&line) => clock.sleep(PAUSE),
                 _ => return Ok(local),
             }

@@ -115,6 +115,14 @@ impl Sound {
     }
 }
 
+/// A log that was recovered.
+struct Recovered {
+    name: String,
+    log: Vec<u8>,
+    /// Whether it is said to be the original.
+    is_original: bool,
+}
+
 /// Directories that a thread uses again and again.
 struct Place {
     dir: tempfile::TempDir,
@@ -161,9 +169,9 @@ impl Place {
         import(indexed(bytes)?, &self.dirs, &ImportOptions::default(), &SystemClock, &NoProgress).map(drop)
     }
 
-    /// The recovered logs, each with whether it is said to be the original. `None` where a row was taken by its line
+    /// The recovered logs. `None` where a row was taken by its line
     /// alone, which nothing proves.
-    fn recovered(&self, bytes: &[u8]) -> Result<Option<Vec<(String, Vec<u8>, bool)>>> {
+    fn recovered(&self, bytes: &[u8]) -> Result<Option<Vec<Recovered>>> {
         let path = self.dir.path().join("recovered");
         let target = Target::File { path: path.clone(), replace: false };
         let report = recover(Cursor::new(bytes), "bundle", &options(), &target, &NoProgress)?;
@@ -175,7 +183,7 @@ impl Place {
         let logs = report.files.iter().map(|file| {
             let name = file.name.to_string();
             let log = logs.remove(&name).unwrap();
-            (name, log, file.is_original == Some(true))
+            Recovered { name, log, is_original: file.is_original == Some(true) }
         });
         Ok(report.files.iter().all(|file| file.rows_by_line == 0).then(|| logs.collect()))
     }
@@ -222,7 +230,7 @@ impl Sound {
             self.check_cat(bundle);
         }
         if let Ok(Some(logs)) = place.recovered(changed) {
-            for (name, log, is_original) in logs {
+            for Recovered { name, log, is_original } in logs {
                 let original = self.logs.get(&name).map(Vec::as_slice).unwrap_or_default();
                 assert!(!is_original || log == original, "recovered another {name}: {}", log.escape_ascii());
                 let rows_are_original = !self.is_proven || has_only_rows_of(&log, original);
@@ -319,7 +327,7 @@ fn not_compressed(name: &'static str, home: &Home) -> Sound {
     let chunks = report.manifest.files.iter().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed);
     let chunks: Vec<usize> = chunks.map(|bytes| usize::try_from(bytes).unwrap()).collect();
     let mut next = bytes.len() - 10 - chunks.iter().sum::<usize>();
-    let mut blocks = vec![10..next];
+    let mut blocks: Vec<_> = std::iter::once(10..next).collect();
     for length in chunks {
         blocks.push(next..next + length);
         next += length;

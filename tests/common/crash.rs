@@ -117,14 +117,14 @@ pub struct State(BTreeMap<String, Vec<u8>>);
 
 /// What a killed command may leave: nobody takes it for a log or a bundle.
 fn is_leftover(name: &str) -> bool {
-    name.starts_with(".patchwork-traces-") || name.ends_with(".lock")
+    name.starts_with(".patchwork-traces-") || Path::new(name).extension().is_some_and(|extension| extension == "lock")
 }
 
 impl State {
     pub fn of(stage: &Stage) -> Self {
-        let mut state = Self(BTreeMap::new());
-        state.add(&stage.root, &stage.root);
-        state
+        let mut all = Self(BTreeMap::new());
+        all.add(&stage.root, &stage.root);
+        all
     }
 
     fn add(&mut self, root: &Path, dir: &Path) {
@@ -149,7 +149,7 @@ impl State {
             return name.to_owned();
         };
         let numbered = |number| format!("{log}.jsonl.bak {number}");
-        (1..).map(numbered).find(|name| !self.0.contains_key(name)).unwrap()
+        (1..1000).map(numbered).find(|name| !self.0.contains_key(name)).unwrap()
     }
 }
 
@@ -280,7 +280,9 @@ impl Stage {
         fn give(path: &Path, somebody: u32) {
             let _ = std::os::unix::fs::chown(path, Some(somebody), Some(somebody));
             if path.is_dir() {
-                fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path(), somebody));
+                for entry in fs::read_dir(path).unwrap() {
+                    give(&entry.unwrap().path(), somebody);
+                }
             }
         }
         give(&self.root, somebody);

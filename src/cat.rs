@@ -50,12 +50,13 @@ pub struct CatReport {
 /// ```
 /// use patchwork_traces::Bundle;
 /// use patchwork_traces::cat::{CatOptions, cat};
+/// use patchwork_traces::progress::NoProgress;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
 /// let options = CatOptions { sources: vec!["activity".to_owned()], ..CatOptions::default() };
 /// let mut rows = Vec::new();
-/// cat(Bundle::open(path)?, &options, &mut rows, "memory")?;
+/// cat(Bundle::open(path)?, &options, &mut rows, "memory", &NoProgress)?;
 /// assert!(rows.starts_with(br#"{"timestamp":"2026-05-02T10:00:00.000Z","tool":"read"}"#));
 /// # Ok(())
 /// # }

@@ -1,7 +1,7 @@
 //! Turns a bundle back into its logs, in one pass, and proves each against the manifest.
 //!
 //! Threads inflate chunks and read their rows. Each log then has a thread of its own, which puts its rows in order,
-//! hashes and writes them; up to [`LOGS_AT_ONCE`] logs take turns, where chunks can be read alone.
+//! hashes and writes them; up to `LOGS_AT_ONCE` logs take turns, where chunks can be read alone.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;

@@ -140,7 +140,12 @@ proptest! {
             *most = count.max(*most);
         }
         prop_assert_eq!(counts(&one), expected);
-        prop_assert_eq!(&merged(&one, &a), &one, "nothing is new");
+        // A log that is empty where it comes from may appear, as empty as it is there.
+        let with_lines = |mut logs: Logs| {
+            logs.retain(|_, log| !log.is_empty());
+            logs
+        };
+        prop_assert_eq!(with_lines(merged(&one, &a)), with_lines(one), "nothing is new");
     }
 
     #[test]

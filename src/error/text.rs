@@ -52,6 +52,15 @@ impl fmt::Display for ErrorKind {
             Self::NotOfSource { source, base } => {
                 write!(f, "no log of the source {source:?} in the {base} directory has this name")
             }
+            other => other.fmt_of_machine(f),
+        }
+    }
+}
+
+impl ErrorKind {
+    /// What is said of kinds that are about this machine and what was done on it.
+    fn fmt_of_machine(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::SameTarget { other } => write!(f, "this log and {other:?} lead to the same file on this machine"),
             Self::DanglingLink { to } => {
                 write!(f, "a link stands where the log should be, and leads to {}, where nothing is", to.display())
@@ -72,9 +81,7 @@ impl fmt::Display for ErrorKind {
             other => f.write_str(other.sentence().unwrap_or_default()),
         }
     }
-}
 
-impl ErrorKind {
     /// What is said of kinds without data. `None` where what is said depends on the data.
     fn sentence(&self) -> Option<&'static str> {
         Some(match self {

@@ -51,7 +51,8 @@ pub(crate) fn inflate_as_far_as_possible(deflated: &[u8], limit: u64) -> Inflate
     InflatedBlock { content, end }
 }
 
-fn inflate_into(content: &mut Vec<u8>, deflated: &[u8], limit: u64) -> BlockEnd {
+/// As [`inflate_as_far_as_possible`], into `content` in place of what is there.
+pub(crate) fn inflate_into(content: &mut Vec<u8>, deflated: &[u8], limit: u64) -> BlockEnd {
     let most = (deflated.len() as u64).saturating_mul(MAX_RATIO);
     let limit = usize::try_from(limit.min(most + 1)).unwrap_or(usize::MAX - 1);
     let mut raw = Decompress::new(false);

@@ -63,7 +63,7 @@ impl<'k, R: Read> RowStream<'k, R> {
     {
         Self {
             parts,
-            pool: Pool::start(scope, threads, || |part| known.read(part)),
+            pool: Pool::start(scope, threads, || known.reader()),
             waiting: None,
             known,
             progress,
@@ -78,7 +78,7 @@ impl<'k, R: Read> RowStream<'k, R> {
 
     /// Puts text before everything: a first line that is no manifest, but may be a row.
     pub(super) fn begin_with(&mut self, text: Vec<u8>) {
-        if let ReadPart::Lines(lines) = self.known.read(Part::Text { slot: None, offset: None, text })
+        if let ReadPart::Lines(lines) = self.known.reader()(Part::Text { slot: None, offset: None, text })
             && lines.problems.is_empty()
         {
             self.take(*lines);

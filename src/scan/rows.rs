@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::parts::Part;
-use crate::bundle::{FileIndex, Slot};
+use crate::bundle::{FileIndex, KEPT_BYTES, Slot};
 use crate::digest::Crc32;
 use crate::error::{EntryFault, RowFault};
 use crate::format::check_row::check_row;
@@ -13,7 +13,7 @@ use crate::format::line::classify;
 use crate::format::log::RowLines;
 use crate::format::timeline::RowTimes;
 use crate::format::{Envelope, LineEnding, Manifest, ManifestFile, TimeKey, Timestamp};
-use crate::gzip::{BlockEnd, find_block, inflate_as_far_as_possible};
+use crate::gzip::{BlockEnd, find_block, inflate_into};
 use crate::sources::{may_exist, times_of};
 
 /// What is known of the bundle before its rows are read.
@@ -131,11 +131,20 @@ impl PlainRows {
 }
 
 impl Known<'_> {
-    /// Reads a part.
-    pub(crate) fn read(&self, part: Part) -> ReadPart {
+    /// Reads parts on one thread, in memory that it keeps.
+    pub(crate) fn reader(&self) -> impl FnMut(Part) -> ReadPart + Send {
+        let mut memory = Vec::new();
+        move |part| {
+            let read = self.read(part, &mut memory);
+            memory.shrink_to(KEPT_BYTES);
+            read
+        }
+    }
+
+    fn read(&self, part: Part, memory: &mut Vec<u8>) -> ReadPart {
         match part {
             Part::Block { slot, offset, data, is_guess } => {
-                let lines = self.block(slot, is_guess, offset, &data);
+                let lines = self.block(slot, is_guess, offset, &data, memory);
                 match self.strict && (lines.end != BlockEnd::FlushPoint || slot.is_some() && !lines.is_proven) {
                     true => self.save(slot, lines, &data),
                     false => ReadPart::Lines(Box::new(lines)),
@@ -150,14 +159,14 @@ impl Known<'_> {
         }
     }
 
-    fn block(&self, slot: Option<usize>, is_guess: bool, offset: u64, data: &[u8]) -> Lines {
-        let block = inflate_as_far_as_possible(data, self.most_bytes(slot));
-        let crc32 = Crc32::of(&block.content);
-        let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == block.content.len() as u64;
+    fn block(&self, slot: Option<usize>, is_guess: bool, offset: u64, data: &[u8], memory: &mut Vec<u8>) -> Lines {
+        let end = inflate_into(memory, data, self.most_bytes(slot));
+        let crc32 = Crc32::of(memory);
+        let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
         // A block may be another chunk than the one that its place says.
         let by_content = self.strict.then(|| self.slots.iter().position(is_same)).flatten();
         let slot = slot.filter(|&slot| is_same(&self.slots[slot])).or(by_content).or(slot);
-        let mut lines = self.lines(slot, true, &block.content, block.end);
+        let mut lines = self.lines(slot, true, memory, end);
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
         lines.is_guess = is_guess;
         lines
@@ -173,7 +182,7 @@ impl Known<'_> {
         let mut from = 1;
         while !is_in_place && from < MOST_PLACES {
             let Some(at) = find_block(data, from, MOST_PLACES - from, ENVELOPE_START) else { break };
-            let lines = self.block(None, true, offset + at as u64, &data[at..]);
+            let lines = self.block(None, true, offset + at as u64, &data[at..], &mut Vec::new());
             if lines.end == BlockEnd::FlushPoint && lines.problems.is_empty() {
                 saved.push(lines);
                 break;

@@ -188,7 +188,7 @@ fn check_parts<R: Read>(
 ) -> Result<()> {
     let thread_died = |_| Error::io_unnamed(IoAction::Read, std::io::Error::other("a checking thread died"));
     std::thread::scope(|scope| {
-        let mut pool = Pool::start(scope, threads, || |part| known.read(part));
+        let mut pool = Pool::start(scope, threads, || known.reader());
         while let Some(part) = parts.next_part().map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
             let weight = part.weight(known.slots);
             progress.advance(part.length());

@@ -78,7 +78,10 @@ fn install() {
 }
 
 #[cfg(not(any(unix, windows)))]
-fn install() {}
+fn install() {
+    // Nothing there tells a program to end.
+    let _: fn() = on_signal;
+}
 
 fn on_signal() {
     let Some(state) = state() else { return };

@@ -61,13 +61,13 @@ fn dry(options: &ImportOptions) -> ImportOptions {
 }
 
 fn try_import(bundle: &[u8], home: &Home, options: &ImportOptions) -> Result<ImportReport> {
-    import(sequential(bundle)?, &home.dirs(), options, &TestClock::new(), &NoProgress)
+    import(indexed(bundle)?, &home.dirs(), options, &TestClock::new(), &NoProgress)
 }
 
 /// Imports after a dry run from the other reader, which must give the same plan and leave everything alone.
 fn import_as_planned(bundle: &[u8], home: &Home, options: &ImportOptions) -> ImportReport {
     let before = snapshot(home.path());
-    let planned = import(indexed(bundle).unwrap(), &home.dirs(), &dry(options), &TestClock::new(), &NoProgress);
+    let planned = import(sequential(bundle).unwrap(), &home.dirs(), &dry(options), &TestClock::new(), &NoProgress);
     let planned = planned.expect("the dry run works");
     assert_eq!(snapshot(home.path()), before, "a dry run writes nothing");
     let done = try_import(bundle, home, options).expect("the import works");
@@ -190,6 +190,17 @@ mod restoring {
         assert_eq!(mode(".claude/ide"), 0o700);
         assert_eq!(mode(".patchwork/runs.jsonl"), 0o600);
         assert_eq!(mode(".claude/ide/activity-3100.jsonl"), 0o600);
+    }
+
+    #[test]
+    fn logs_that_are_only_as_long_are_not_taken_for_the_same() {
+        let archived = |newest: u64| [("runs.jsonl.1", run(1..3)), ("runs.jsonl", row(newest))];
+        let home_of = |newest| archived(newest).into_iter().fold(Home::new(), |home, (name, log)| home.with(name, log));
+        // The two homes have the same archive.
+        let to = home_of(3);
+        let done = import_as_planned(&bundle(&home_of(4)), &to, &ImportOptions::default());
+        assert_eq!(done.plan.new_lines(), rows(1));
+        assert_eq!(files(&to), logs(&[("runs.jsonl.1", &run(1..3)), ("runs.jsonl", &run(3..5))]));
     }
 
     #[test]
@@ -728,6 +739,44 @@ mod running_patchwork {
         let bundle = runs_bundle(run(5..7));
         import(sequential(&bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &clock, &NoProgress).unwrap();
         assert_eq!(files(&home), logs(&[("runs.jsonl", &run([1, 2, 3, 5, 6]))]));
+    }
+
+    #[test]
+    fn a_log_that_was_here_already_and_changes_before_its_lock_is_taken_is_merged() {
+        let (home, lock) = locked_home();
+        let log = |name: &str| lock.with_file_name(name);
+        fs::write(log("runs.jsonl"), run(1..6)).unwrap();
+        let clock = TestClock::acting(|_| {
+            // The writer rotates the log and is done. Nothing is as it was when it was compared.
+            fs::write(log("runs.jsonl"), run(3..7)).unwrap();
+            fs::remove_file(&lock).unwrap();
+        });
+        age(&lock, &clock, 1);
+        let bundle = runs_bundle(run(1..6));
+        let done = import(indexed(&bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &clock, &NoProgress);
+        assert_eq!(only(&done.unwrap()).new, rows(2));
+        assert_eq!(files(&home), logs(&[("runs.jsonl", &run(1..7))]));
+        assert_nothing_left(&home);
+    }
+
+    #[test]
+    fn a_log_without_lock_that_was_here_already_and_is_cut_then_gets_its_rows_back() {
+        struct CutWhenMerging(PathBuf);
+        impl Progress for CutWhenMerging {
+            fn stage(&self, stage: Stage) {
+                if stage == Stage::Merging {
+                    fs::write(&self.0, run(4..8)).unwrap();
+                }
+            }
+        }
+        let from = Home::new().with_activity("activity-1.jsonl", run(1..6));
+        let home = Home::new().with_activity("activity-1.jsonl", run(1..6));
+        let log = home.dirs().activity.join("activity-1.jsonl");
+        let progress = CutWhenMerging(log.clone());
+        let bundle = bundle(&from);
+        let options = ImportOptions::default();
+        import(indexed(&bundle).unwrap(), &home.dirs(), &options, &TestClock::new(), &progress).unwrap();
+        assert_eq!(fs::read_to_string(log).unwrap(), run(1..8));
     }
 
     #[test]

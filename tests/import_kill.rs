@@ -149,3 +149,19 @@ fn a_disk_that_takes_no_more_leaves_everything_as_it_was() {
     finish(&home, &path);
     assert_eq!(logs_in(&home).len(), old.len() + 1);
 }
+
+#[test]
+fn logs_that_are_here_already_are_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::new().with("runs.jsonl", rows(0, 40_000));
+    let path = dir.path().join("bundle");
+    fs::write(&path, bundle(&home)).unwrap();
+    let old = logs_in(&home);
+    // As above: a copy of the log would not fit.
+    let limited = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" --ignored --exact import_in_a_process";
+    let test = env::current_exe().unwrap();
+    let status = command("sh", &home, &path).arg("-c").arg(limited).arg(test).status().unwrap();
+    assert!(status.success());
+    assert_eq!(logs_in(&home), old);
+    assert_eq!(left_in(&home), Vec::<PathBuf>::new());
+}

@@ -3,6 +3,7 @@
 //! A bundle with a chunk table is read by chunks, and a row of it is handed out only once the checksum of its chunk
 //! fits, whether the input can seek (then only the chunks asked for are read) or not. Both ways give the same rows.
 
+mod again;
 mod chunks;
 mod files;
 mod lines;
@@ -26,6 +27,7 @@ use crate::format::{Manifest, TimeRange};
 use crate::gzip::{Content, SequentialReader};
 use crate::lines::{LineError, LineReader};
 
+pub(crate) use again::Again;
 pub(crate) use files::FileIndex;
 pub(crate) use parallel::{KEPT_BYTES, Ordering, each_chunk};
 pub use rows::{Row, Rows};

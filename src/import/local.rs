@@ -57,6 +57,11 @@ impl Local {
         }
     }
 
+    /// The same without the open log.
+    pub(super) fn as_seen(&self) -> Self {
+        Self { log: None, seen: self.seen.clone() }
+    }
+
     /// Its length, if it is there.
     pub(super) fn bytes(&self) -> Option<u64> {
         self.seen.as_ref().map(Metadata::len)

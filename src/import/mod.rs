@@ -1,7 +1,8 @@
 //! Puts the logs of a bundle back where they belong, beside what is there already.
 //!
 //! 1. `targets`: the manifest alone says whether everything may be written where it says; if not, nothing happens.
-//! 2. `restored`: every log is restored, in one pass, and proven. It waits in `staging`, beside its target.
+//! 2. `restored`: every log is restored, in one pass, and proven. It waits in `staging`, beside its target, unless it
+//!    is `here` already.
 //! 3. `lock`: the writers' locks are taken. From here on it goes quickly.
 //! 4. `work`: what is there is read (`local`, `index`) and compared (`align`, `merge`). That gives the
 //!    [`Plan`]. A dry run ends here; it does the same, but nothing waits and no lock is taken.
@@ -11,6 +12,7 @@ mod align;
 mod exchange;
 mod facts;
 mod gather;
+mod here;
 mod index;
 mod local;
 mod lock;
@@ -34,7 +36,7 @@ use std::time::SystemTime;
 pub use lock::{Clock, SystemClock};
 pub use plan::{Change, FilePlan, LineCount, Mode, Plan, Rotation};
 
-use crate::bundle::{Bundle, wanted_files};
+use crate::bundle::{Again, Bundle, wanted_files};
 use crate::digest::BundleDigest;
 use crate::error::Result;
 use crate::format::Timestamp;
@@ -47,7 +49,7 @@ use place::Scene;
 use restored::Intake;
 use staging::Staging;
 use targets::Group;
-use work::Way;
+use work::{Way, Work};
 
 /// How to import.
 #[derive(Debug, Clone)]
@@ -130,11 +132,12 @@ pub fn import(
     let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
     let bundle_bytes: u64 = wanted.iter().map(|file| manifest.files[*file].bytes).sum();
     // A dry run compares while it restores.
-    let ahead = if options.dry_run { bundle_bytes + local_bytes(&groups) } else { bundle_bytes };
+    let ahead =
+        if options.dry_run { bundle_bytes + groups.iter().map(Group::bytes_here).sum::<u64>() } else { bundle_bytes };
     progress.stage(Stage::Reading);
     progress.start(Some(ahead));
-    let import = Import { bundle, dirs, groups: &groups, wanted: &wanted, way: &way, progress };
-    let done = if options.dry_run { import.preview() } else { import.carry_out() };
+    let import = Import { dirs, groups: &groups, wanted: &wanted, way: &way, progress };
+    let done = if options.dry_run { import.preview(bundle) } else { import.carry_out(bundle) };
     progress.finish();
     let (files, cleaned_up) = done?;
     // A log that neither side has is only looked for.
@@ -145,7 +148,6 @@ pub fn import(
 }
 
 struct Import<'i> {
-    bundle: Bundle<'i>,
     dirs: &'i Dirs,
     groups: &'i [Group],
     wanted: &'i [usize],
@@ -153,14 +155,21 @@ struct Import<'i> {
     progress: &'i dyn Progress,
 }
 
-impl Import<'_> {
-    fn preview(self) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
+/// How far it came while the locks were held.
+enum Turn<'i> {
+    Done(Vec<FilePlan>),
+    /// A log is not what the bundle has any more.
+    Changed(Vec<Work<'i>>),
+}
+
+impl<'i> Import<'i> {
+    fn preview(&self, bundle: Bundle<'_>) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
         let mut intake = Intake::new(self.groups, self.way, None, self.progress);
-        restore(self.bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
+        restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
         Ok((intake.into_plans().into_iter().flat_map(|plan| plan.files).collect(), Vec::new()))
     }
 
-    fn carry_out(self) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
+    fn carry_out(&self, mut bundle: Bundle<'_>) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
         let target_dirs = || self.groups.iter().flat_map(|group| &group.targets).map(targets::Target::dir);
         let mut dirs: Vec<&Path> = vec![&self.dirs.patchwork, &self.dirs.activity];
         dirs.extend(target_dirs());
@@ -168,28 +177,58 @@ impl Import<'_> {
         dirs.dedup();
         let cleaned_up = dirs.into_iter().flat_map(staging::clean_up).collect();
 
-        let cancellation = self.progress.cancellation();
-        let staging = Staging::create(target_dirs(), cancellation.clone())?;
-        let mut intake = Intake::new(self.groups, self.way, Some(&staging), self.progress);
-        restore(self.bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
-        let works = intake.into_works();
-        let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
+        let staging = Staging::create(target_dirs(), self.progress.cancellation())?;
+        let again = bundle.again();
+        let mut intake = Intake::new(self.groups, self.way, Some(&staging), self.progress).comparing(again.is_some());
+        restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
         self.progress.finish();
-        self.progress.stage(Stage::Merging);
-        let (here, bundled) = (local_bytes(self.groups), works.iter().map(work::Work::bundled_bytes).sum::<u64>());
-        let is_compared = self.way.mode == Mode::Merge && here > 0;
-        self.progress.start(Some(if is_compared { here + bundled } else { here }));
-        let files = lock::with_locks(locks, self.way.clock, &cancellation, |locks| {
-            place::carry_out(works, &Scene { staging: &staging, locks, clock: self.way.clock })
-        })?;
-        Ok((files, cleaned_up))
+        let mut works = intake.into_works();
+        loop {
+            if let Some(again) = &again {
+                works = self.restore_changed(again, works, &staging)?;
+            }
+            match self.take_turn(works, &staging)? {
+                Turn::Done(files) => return Ok((files, cleaned_up)),
+                Turn::Changed(changed) => works = changed,
+            }
+        }
     }
-}
 
-/// The size of what is there already.
-fn local_bytes(groups: &[Group]) -> u64 {
-    let targets = groups.iter().flat_map(|group| &group.targets);
-    targets.filter_map(|target| target.log.path.metadata().ok()).map(|there| there.len()).sum()
+    /// Restores again, and lets wait, the logs of groups that are not here as they are in the bundle.
+    fn restore_changed(&self, again: &Again<'_>, works: Vec<Work<'i>>, staging: &'i Staging) -> Result<Vec<Work<'i>>> {
+        let mut changed = Vec::new();
+        for work in &works {
+            if !work.is_here()? {
+                changed.extend(work.not_waiting());
+            }
+        }
+        if changed.is_empty() {
+            return Ok(works);
+        }
+        let bundle = again.open()?;
+        self.progress.stage(Stage::Reading);
+        self.progress.start(Some(changed.iter().map(|file| bundle.manifest().files[*file].bytes).sum()));
+        let mut intake = Intake::new(self.groups, self.way, Some(staging), self.progress).with(works);
+        restore(bundle, Some(changed), self.way.threads, &mut intake)?;
+        self.progress.finish();
+        Ok(intake.into_works())
+    }
+
+    /// With the writers' locks: merges the logs, unless one was compared too early.
+    fn take_turn(&self, mut works: Vec<Work<'i>>, staging: &Staging) -> Result<Turn<'i>> {
+        self.progress.stage(Stage::Merging);
+        self.progress.start(Some(works.iter().map(Work::bytes_to_compare).sum()));
+        let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
+        let clock = self.way.clock;
+        lock::with_locks(locks, clock, &self.progress.cancellation(), |locks| {
+            for at in 0..works.len() {
+                if !works[at].settle_if_here()? {
+                    return Ok(Turn::Changed(works));
+                }
+            }
+            place::carry_out(works, &Scene { staging, locks, clock }).map(Turn::Done)
+        })
+    }
 }
 
 /// A time as it can stand in a file name anywhere: without colons.

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::here::Comparison;
 use super::index::{Lines, Telling};
+use super::local::Local;
 use super::staging::{StagedFile, Staging};
 use super::tally::{Shape, Tally};
 use super::targets::Group;
@@ -22,8 +24,10 @@ use crate::restore::{LogSink, LogWriter};
 pub(super) struct Restored {
     pub(super) tally: Tally,
     pub(super) integrity: Integrity,
-    /// Where it waits, unless this is a dry run.
+    /// Where it waits, unless this is a dry run or the log was compared with what is there.
     pub(super) staged: Option<PathBuf>,
+    /// The log that is there, as it was seen when it was the same byte for byte.
+    pub(super) here: Option<Local>,
     /// Its lines, where a dry run needs them.
     pub(super) lines: Option<Lines>,
 }
@@ -55,6 +59,8 @@ pub(super) struct Intake<'i> {
     works: Vec<Work<'i>>,
     /// `None` for a dry run.
     staging: Option<&'i Staging>,
+    /// Whether logs that may be here already are compared with what is there, and do not wait.
+    compares: bool,
     /// What a dry run found out about each group before its logs are restored.
     ahead: Vec<Option<Ahead>>,
     plans: Vec<Option<GroupPlan>>,
@@ -72,7 +78,17 @@ impl<'i> Intake<'i> {
     ) -> Self {
         let works = groups.iter().map(|group| Work::new(group, way, progress)).collect();
         let (ahead, plans) = (groups.iter().map(|_| None).collect(), groups.iter().map(|_| None).collect());
-        Self { groups, works, staging, ahead, plans, places: places(groups), progress }
+        Self { groups, works, staging, compares: false, ahead, plans, places: places(groups), progress }
+    }
+
+    /// Lets logs that may be here already not wait: then they can be restored again.
+    pub(super) fn comparing(self, compares: bool) -> Self {
+        Self { compares, ..self }
+    }
+
+    /// Goes on with groups of which some logs are restored.
+    pub(super) fn with(self, works: Vec<Work<'i>>) -> Self {
+        Self { works, ..self }
     }
 
     /// The groups with their restored logs, once all are there.
@@ -117,15 +133,20 @@ impl<'i> LogSink for Intake<'i> {
         let place = self.places.get(&index).copied();
         // Only logs that have a place are restored.
         let (group, target) = place.ok_or_else(|| Error::from(ErrorKind::RestoredDiffers))?;
-        let (staged, lines) = if let Some(staging) = self.staging {
-            (Some(staging.file(&self.groups[group].targets[target].log.path)?), None)
-        } else {
-            let telling = self.lines(group)?;
-            (None, telling.map(|telling| (Lines::default(), telling, self.groups[group].times)))
+        let to = &self.groups[group].targets[target];
+        let may_be_here = self.compares && self.groups[group].may_be_here(self.works[group].way.mode);
+        let comparison = may_be_here.then(|| Comparison::start(to)).flatten();
+        let (staged, lines) = match self.staging {
+            Some(_) if comparison.is_some() => (None, None),
+            Some(staging) => (Some(staging.file(&to.log.path)?), None),
+            None => {
+                let telling = self.lines(group)?;
+                (None, telling.map(|telling| (Lines::default(), telling, self.groups[group].times)))
+            }
         };
         let (cutter, counter) = (LineCutter::default(), LineCounter::new(file));
         let integrity = file.integrity().ok_or_else(IntegrityHasher::default);
-        Ok(Arriving { cutter, counter, integrity, staged, lines, progress: self.progress })
+        Ok(Arriving { cutter, counter, integrity, staged, comparison, lines, progress: self.progress })
     }
 
     fn end(&mut self, index: usize, _: &ManifestFile, restored: Restored) -> Result<()> {
@@ -148,6 +169,7 @@ pub(super) struct Arriving<'i> {
     /// What the manifest says, or what says it where a 1.0 manifest does not.
     integrity: Result<Integrity, IntegrityHasher>,
     staged: Option<StagedFile>,
+    comparison: Option<Comparison>,
     /// Its lines, where a dry run needs them.
     lines: Option<(Lines, Telling, &'static [TimeKey])>,
     progress: &'i dyn Progress,
@@ -166,13 +188,16 @@ impl LogWriter for Arriving<'_> {
     type Done = Restored;
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        let Self { cutter, counter, integrity, staged, lines, progress } = self;
+        let Self { cutter, counter, integrity, staged, comparison, lines, progress } = self;
         if let Err(hasher) = integrity {
             hasher.update(bytes);
         }
         progress.cancellation().check()?;
         if let Some(staged) = staged {
             staged.write(bytes)?;
+        }
+        if let Some(comparison) = comparison {
+            comparison.push(bytes);
         }
         cutter.push(bytes, |line| {
             Self::push(counter, lines, line);
@@ -183,13 +208,14 @@ impl LogWriter for Arriving<'_> {
     }
 
     fn finish(self) -> Result<Restored> {
-        let Self { cutter, mut counter, integrity, staged, mut lines, .. } = self;
+        let Self { cutter, mut counter, integrity, staged, comparison, mut lines, .. } = self;
         cutter.finish(|line| {
             Self::push(&mut counter, &mut lines, line);
             Ok::<_, Error>(())
         })?;
         let staged = staged.map(StagedFile::finish).transpose()?;
         let integrity = integrity.unwrap_or_else(IntegrityHasher::finish);
-        Ok(Restored { tally: counter.tally, integrity, staged, lines: lines.map(|(lines, ..)| lines) })
+        let here = comparison.and_then(|comparison| comparison.finish(integrity.bytes));
+        Ok(Restored { tally: counter.tally, integrity, staged, here, lines: lines.map(|(lines, ..)| lines) })
     }
 }

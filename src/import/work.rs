@@ -47,6 +47,8 @@ pub(super) struct Work<'g> {
     progress: &'g dyn Progress,
     /// The bundle's logs, of each target that it has.
     pub(super) restored: Vec<Option<Restored>>,
+    /// Whether it is settled that what is there is what the bundle has.
+    pub(super) stays: bool,
 }
 
 /// What is there already.
@@ -126,12 +128,7 @@ struct Case<'c> {
 
 impl<'g> Work<'g> {
     pub(super) fn new(group: &'g Group, way: &'g Way<'g>, progress: &'g dyn Progress) -> Self {
-        Self { group, way, progress, restored: group.targets.iter().map(|_| None).collect() }
-    }
-
-    /// The size of the bundle's logs.
-    pub(super) fn bundled_bytes(&self) -> u64 {
-        self.restored.iter().flatten().map(|restored| restored.integrity.bytes).sum()
+        Self { group, way, progress, restored: group.targets.iter().map(|_| None).collect(), stays: false }
     }
 
     /// Whether all logs that the bundle has of it are restored.
@@ -142,6 +139,9 @@ impl<'g> Work<'g> {
 
     /// Reads what is there. The bundle's logs are restored.
     pub(super) fn find(&mut self) -> Result<Found> {
+        if let Some(locals) = self.settled()? {
+            return Ok(Found { locals, content: Content::Same });
+        }
         let ahead = self.look_ahead()?;
         self.complete(ahead)
     }

@@ -1,0 +1,124 @@
+//! Finds the logs that are here already, byte for byte, while the bundle's are restored: those need not wait as copies.
+//!
+//! Whether all logs of a group are here is only said once nobody can change them any more. Those of a group that turn
+//! out not to be are restored again, and then they wait.
+
+use std::io::Read;
+
+use super::local::Local;
+use super::plan::Mode;
+use super::targets::{Group, Target};
+use super::work::Work;
+use crate::error::Result;
+
+/// A log of this machine that is compared with one that is being restored.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    local: Local,
+    is_same: bool,
+    buffer: Vec<u8>,
+}
+
+impl Comparison {
+    /// With the log that is at `target` now. `None` when it cannot be opened.
+    pub(super) fn start(target: &Target) -> Option<Self> {
+        let local = Local::open(target).ok()?;
+        let is_same = local.log.is_some();
+        Some(Self { local, is_same, buffer: Vec::new() })
+    }
+
+    /// The restored log's next bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let Some(log) = self.local.log.as_mut().filter(|_| self.is_same) else { return };
+        self.buffer.resize(bytes.len().max(self.buffer.len()), 0);
+        let there = &mut self.buffer[..bytes.len()];
+        self.is_same = log.read_exact(there).is_ok() && there == bytes;
+    }
+
+    /// The local log, closed, if it is the restored one, which is `bytes` long.
+    pub(super) fn finish(mut self, bytes: u64) -> Option<Local> {
+        self.local.close();
+        (self.is_same && self.local.bytes() == Some(bytes)).then_some(self.local)
+    }
+}
+
+impl Group {
+    /// The size of what is there already.
+    pub(super) fn bytes_here(&self) -> u64 {
+        self.targets.iter().map(Target::bytes_here).sum()
+    }
+
+    /// Whether the logs that are there are as long as those of the bundle, so that they may be the same.
+    pub(super) fn may_be_here(&self, mode: Mode) -> bool {
+        let is_as_long = |target: &Target| {
+            let there = target.bytes_here();
+            match target.bundled {
+                Some(bundled) => bundled.integrity.is_some_and(|expected| expected.bytes == there),
+                None => there == 0,
+            }
+        };
+        mode == Mode::Merge && self.targets.iter().all(is_as_long)
+    }
+}
+
+impl Target {
+    fn bytes_here(&self) -> u64 {
+        self.log.path.metadata().map_or(0, |there| there.len())
+    }
+}
+
+impl Work<'_> {
+    /// How much is to be read once the bundle's logs are restored: none of what is here already.
+    pub(super) fn bytes_to_compare(&self) -> u64 {
+        let bundled: u64 = self.restored.iter().flatten().map(|restored| restored.integrity.bytes).sum();
+        match (self.not_waiting().next(), self.group.bytes_here(), self.way.mode) {
+            (Some(_), ..) => 0,
+            (None, here, Mode::Merge) if here > 0 => here + bundled,
+            (None, here, _) => here,
+        }
+    }
+
+    /// Whether this machine has the bundle's logs, byte for byte, and no more.
+    pub(super) fn is_here(&self) -> Result<bool> {
+        for (target, restored) in self.group.targets.iter().zip(&self.restored) {
+            let stays = match restored {
+                Some(restored) => match &restored.here {
+                    Some(local) => local.is_current(&target.log.path)?,
+                    None => false,
+                },
+                None => Local::open(target)?.is_empty(),
+            };
+            if !stays {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The bundle's logs that do not wait, by their indices in the manifest.
+    pub(super) fn not_waiting(&self) -> impl Iterator<Item = usize> {
+        let logs = self.group.targets.iter().zip(&self.restored);
+        logs.filter(|(_, restored)| restored.as_ref().is_some_and(|restored| restored.staged.is_none()))
+            .filter_map(|(target, _)| target.bundled.map(|bundled| bundled.index))
+    }
+
+    /// Settles, where its logs do not wait, that they are here. `false` when they are not any more.
+    pub(super) fn settle_if_here(&mut self) -> Result<bool> {
+        let some_do_not_wait = self.not_waiting().next().is_some();
+        self.stays = some_do_not_wait;
+        Ok(!self.stays || self.is_here()?)
+    }
+
+    /// What is there, if it was settled that it stays.
+    pub(super) fn settled(&self) -> Result<Option<Vec<Local>>> {
+        if !self.stays {
+            return Ok(None);
+        }
+        let logs = self.group.targets.iter().zip(&self.restored);
+        let seen = logs.map(|(target, restored)| match restored.as_ref().and_then(|restored| restored.here.as_ref()) {
+            Some(local) => Ok(local.as_seen()),
+            None => Local::open(target).map(|local| local.as_seen()),
+        });
+        seen.collect::<Result<_>>().map(Some)
+    }
+}

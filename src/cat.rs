@@ -4,10 +4,11 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::bundle::{Access, Bundle, ChunkText, KEPT_BYTES, Logs, Ordering, Row, Selection, each_chunk, wanted_files};
+use crate::bundle::{Access, Bundle, ChunkText, Logs, Ordering, Row, Selection, each_chunk, wanted_files};
 use crate::error::{Error, IoAction, Result};
-use crate::format::log::write_row;
+use crate::format::log::printed_row;
 use crate::format::{Manifest, TimeRange, line};
+use crate::memory::Buffer;
 use crate::pool::all_cores;
 use crate::progress::Progress;
 use crate::sources::times_of;
@@ -79,25 +80,16 @@ pub fn cat(
     let cancellation = progress.cancellation();
     let written = |error| Error::io_named(IoAction::Write, out_name, error);
     let mut rows = vec![0; manifest.files.len()];
-    // Memory of pages that were printed.
-    let (used, free) = crossbeam_channel::bounded(options.threads.get());
     // Rows before damage are intact: they are printed before it is reported.
     let mut print = |page: Page| {
         cancellation.check()?;
         progress.advance(page.read);
         out.write_all(&page.text).map_err(written)?;
         page.rows.iter().for_each(|(file, count)| rows[*file] += count);
-        if page.text.capacity() <= KEPT_BYTES {
-            // There may be enough already.
-            let _ = used.try_send(page.text);
-        }
         page.end
     };
     let access = if manifest.has_chunk_table() {
-        let of_chunk = |logs: &Logs, chunk: ChunkText<'_>| {
-            let memory = free.try_recv().unwrap_or_default();
-            Page::of_chunk(logs, chunk, options, memory)
-        };
+        let of_chunk = |logs: &Logs, chunk: ChunkText| Page::of_chunk(logs, chunk, options);
         each_chunk(bundle, &selection, Ordering::OfBundle, options.threads, of_chunk, &mut print)
     } else {
         print_lines(bundle, &selection, options, &mut print)
@@ -121,7 +113,7 @@ fn print_lines(
     let mut rows = bundle.rows(selection)?;
     let manifest = Arc::clone(rows.manifest());
     loop {
-        let mut page = Page::with_room_for(PAGE_BYTES, Vec::new());
+        let mut page = Page::of(Vec::with_capacity(PAGE_BYTES).into());
         while page.text.len() < PAGE_BYTES && page.end.is_ok() {
             match rows.next_row() {
                 Ok(Some(row)) => page.push(&row, &manifest, options),
@@ -135,7 +127,7 @@ fn print_lines(
 
 /// Rows that are printed at once.
 struct Page {
-    text: Vec<u8>,
+    text: Buffer,
     /// How many there are, of each file.
     rows: Vec<(usize, u64)>,
     /// Bytes of the envelopes that were read for it.
@@ -145,39 +137,43 @@ struct Page {
 }
 
 impl Page {
-    /// With room for `bytes` bytes, in `memory` that is used again.
-    fn with_room_for(bytes: usize, mut memory: Vec<u8>) -> Self {
-        memory.clear();
-        memory.reserve(bytes);
-        Self { text: memory, rows: Vec::new(), read: 0, end: Ok(()) }
+    fn of(text: Buffer) -> Self {
+        Self { text, rows: Vec::new(), read: 0, end: Ok(()) }
     }
 
-    fn of_chunk(logs: &Logs, mut chunk: ChunkText<'_>, options: &CatOptions, memory: Vec<u8>) -> Self {
-        let mut page = Self::with_room_for(chunk.bytes(), memory);
-        loop {
-            match chunk.next_row(logs) {
-                Ok(Some(row)) => page.push(&row, &logs.manifest, options),
-                Ok(None) => return page,
-                Err(error) => return Self { end: Err(error), ..page },
-            }
-        }
+    /// A chunk's rows, in the memory of the chunk.
+    fn of_chunk(logs: &Logs, chunk: ChunkText, options: &CatOptions) -> Self {
+        let mut page = Self::of(Buffer::default());
+        (page.text, page.end) = chunk.into_lines(logs, |row| page.count(row, &logs.manifest, options));
+        page
     }
 
     fn push(&mut self, row: &Row<'_>, manifest: &Manifest, options: &CatOptions) {
+        if let Some((line, ending)) = self.count(row, manifest, options) {
+            self.text.extend_from_slice(line);
+            self.text.extend_from_slice(ending);
+        }
+    }
+
+    /// Counts a row, and says what is printed of it and what comes behind that.
+    fn count<'r>(
+        &mut self,
+        row: &'r Row<'_>,
+        manifest: &Manifest,
+        options: &CatOptions,
+    ) -> Option<(&'r [u8], &'static [u8])> {
         self.read += row.line.len() as u64 + 1;
         if !is_of_time(row, options.range) {
-            return;
+            return None;
         }
         match self.rows.last_mut().filter(|(file, _)| *file == row.file) {
             Some((_, count)) => *count += 1,
             None => self.rows.push((row.file, 1)),
         }
-        if options.envelope {
-            self.text.extend_from_slice(row.line);
-            self.text.push(b'\n');
-        } else {
-            write_row(&manifest.files[row.file], &row.envelope, row.number, &mut self.text);
-        }
+        Some(match options.envelope {
+            true => (row.line, b"\n"),
+            false => printed_row(&manifest.files[row.file], &row.envelope, row.number),
+        })
     }
 }
 

@@ -57,6 +57,7 @@ pub mod gzip;
 pub mod import;
 pub mod inspect;
 pub mod lines;
+mod memory;
 mod pack;
 mod pool;
 pub mod progress;

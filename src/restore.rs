@@ -171,7 +171,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn of_chunk(logs: &Logs, mut chunk: ChunkText<'_>) -> Result<Self> {
+    fn of_chunk(logs: &Logs, mut chunk: ChunkText) -> Result<Self> {
         let slot = *chunk.slot();
         let file = &logs.manifest.files[slot.file];
         let (mut rows, ending) = (RowLines::with_room_for(chunk.bytes()), line_ending(file));

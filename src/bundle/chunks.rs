@@ -1,7 +1,6 @@
 //! Gets the chunks of a bundle, from where the table says or from the start. Which of them, and in which order, is for
 //! [`Order`] to say.
 
-use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::order::Order;
@@ -11,6 +10,7 @@ use crate::digest::Crc32;
 use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::Manifest;
 use crate::gzip::{Block, BlockIndex, DeflatedBlock};
+use crate::memory::{Buffer, Spare};
 
 /// Where the chunks lie, if they lie there.
 pub(super) fn index_that_fits<R: Read + Seek>(
@@ -46,12 +46,15 @@ pub(super) enum Fetched {
 }
 
 impl Fetched {
-    /// The chunk's text, once it is proven; `memory` is used for it. The outer error means that it does not lie where the
-    /// table says. Only the stream itself can tell that from damage.
-    pub(super) fn text(self, memory: &mut Vec<u8>) -> Result<Result<Cow<'_, [u8]>, Unread>, GzipFault> {
+    /// The chunk's text, once it is proven, in `memory` if that is needed. The outer error means that it does not lie
+    /// where the table says. Only the stream itself can tell that from damage.
+    pub(super) fn text(self, memory: impl FnOnce() -> Buffer) -> Result<Result<Buffer, Unread>, GzipFault> {
         match self {
-            Self::Deflated(block) => block.inflate(memory).map(|()| Ok(Cow::Borrowed(memory.as_slice()))),
-            Self::Text(text) => Ok(text.map(Cow::Owned)),
+            Self::Deflated(block) => {
+                let mut text = memory();
+                block.inflate(&mut text).map(|()| Ok(text))
+            }
+            Self::Text(text) => Ok(text.map(Buffer::from)),
         }
     }
 }
@@ -70,7 +73,12 @@ pub(super) struct ChunkReader<'r> {
     slots: Vec<Slot>,
     order: Order,
     way: Way<'r>,
+    /// Memory for compressed chunks.
+    spare: Spare,
 }
+
+/// How many compressed chunks are kept in memory to be used again.
+const SPARE_CHUNKS: usize = 16;
 
 impl<'r> ChunkReader<'r> {
     /// `order` is asked for once it is known whether chunks can be read where the table says they are.
@@ -92,7 +100,7 @@ impl<'r> ChunkReader<'r> {
         };
         let slots = slots(manifest);
         let order = order(&slots, matches!(way, Way::Indexed(..)));
-        Ok(Self { slots, order, way })
+        Ok(Self { slots, order, way, spare: Spare::of(SPARE_CHUNKS) })
     }
 
     /// Whether chunks are read where the table says they are.
@@ -114,7 +122,7 @@ impl<'r> ChunkReader<'r> {
     pub(super) fn fetch(&mut self, index: usize) -> Fetched {
         self.order.advance();
         match &mut self.way {
-            Way::Indexed(input, blocks) => match blocks.fetch(input, index) {
+            Way::Indexed(input, blocks) => match blocks.fetch(input, index, self.spare.take()) {
                 Ok(block) => Fetched::Deflated(block),
                 Err(error) => Fetched::Text(Err(read_error(error).into())),
             },
@@ -128,11 +136,11 @@ impl<'r> ChunkReader<'r> {
     }
 
     /// Gets the next wanted chunk and inflates it.
-    pub(super) fn next_text(&mut self) -> Option<(Slot, Result<Vec<u8>, Unread>)> {
+    pub(super) fn next_text(&mut self) -> Option<(Slot, Result<Buffer, Unread>)> {
         loop {
             let index = self.next_index()?;
-            let text = match self.fetch(index).text(&mut Vec::new()) {
-                Ok(text) => text.map(Cow::into_owned),
+            let text = match self.fetch(index).text(Buffer::default) {
+                Ok(text) => text,
                 Err(_) => match self.fall_back(index) {
                     Ok(()) => continue,
                     Err(error) => Err(error.into()),

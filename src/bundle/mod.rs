@@ -29,7 +29,7 @@ use crate::lines::{LineError, LineReader};
 
 pub(crate) use again::Again;
 pub(crate) use files::FileIndex;
-pub(crate) use parallel::{KEPT_BYTES, Ordering, each_chunk};
+pub(crate) use parallel::{Ordering, each_chunk};
 pub use rows::{Row, Rows};
 pub use select::wanted_files;
 pub(crate) use slots::{Slot, slots};

@@ -8,10 +8,11 @@ use super::order::Order;
 use super::text::{ChunkText, Logs};
 use super::{Access, Bundle, Selection};
 use crate::error::{Error, IoAction, Result};
+use crate::memory::Spare;
 use crate::pool::{Pool, ThreadDied};
 
-/// How much memory a thread keeps for the next chunk: for a common one, not for one with a row that fills it.
-pub(crate) const KEPT_BYTES: usize = 4 << 20;
+/// How many texts of chunks are kept in memory to be used again.
+const SPARE_TEXTS: usize = 16;
 
 /// In which order chunks are handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(crate) fn each_chunk<T: Send>(
     selection: &Selection,
     ordering: Ordering,
     threads: NonZeroUsize,
-    work: impl Fn(&Logs, ChunkText<'_>) -> T + Sync,
+    work: impl Fn(&Logs, ChunkText) -> T + Sync,
     mut take: impl FnMut(T) -> Result<()>,
 ) -> Result<Access> {
     let Bundle { manifest, manifest_crc32, access, input, .. } = bundle;
@@ -42,14 +43,11 @@ pub(crate) fn each_chunk<T: Send>(
         _ => Order::of_stream(slots, selection),
     };
     let mut reader = ChunkReader::new(&manifest, manifest_crc32, input, order)?;
+    let spare = Spare::of(SPARE_TEXTS);
     thread::scope(|scope| {
         let mut pool = Pool::start(scope, threads, || {
-            let (logs, work, mut memory) = (&logs, &work, Vec::new());
-            move |job: Job| {
-                let done = job.run(logs, work, &mut memory);
-                memory.shrink_to(KEPT_BYTES);
-                done
-            }
+            let (logs, work, spare) = (&logs, &work, &spare);
+            move |job: Job| job.run(logs, work, spare)
         });
         loop {
             let next = reader.next_index();
@@ -102,8 +100,8 @@ enum Done<T> {
 }
 
 impl Job {
-    fn run<T>(self, logs: &Logs, work: impl Fn(&Logs, ChunkText<'_>) -> T, memory: &mut Vec<u8>) -> Done<T> {
-        match self.fetched.text(memory) {
+    fn run<T>(self, logs: &Logs, work: impl Fn(&Logs, ChunkText) -> T, spare: &Spare) -> Done<T> {
+        match self.fetched.text(|| spare.take()) {
             Ok(read) => Done::Made(work(logs, ChunkText::new(self.slot, read, logs))),
             Err(_) => Done::NotThere(self.index),
         }

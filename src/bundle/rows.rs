@@ -1,6 +1,5 @@
 //! The rows of a bundle, one after the other.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -188,7 +187,7 @@ impl<'r> Rows<'r> {
 struct ChunkRows<'r> {
     reader: ChunkReader<'r>,
     logs: Logs,
-    chunk: Option<ChunkText<'static>>,
+    chunk: Option<ChunkText>,
 }
 
 impl ChunkRows<'_> {
@@ -201,7 +200,7 @@ impl ChunkRows<'_> {
             let Some((slot, text)) = self.reader.next_text() else {
                 return self.reader.check_end().map(|()| None);
             };
-            self.chunk = Some(ChunkText::new(slot, text.map(Cow::Owned), &self.logs));
+            self.chunk = Some(ChunkText::new(slot, text, &self.logs));
         }
         self.chunk.as_mut().map_or(Ok(None), |chunk| chunk.next_row(&self.logs))
     }

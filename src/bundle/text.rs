@@ -1,6 +1,6 @@
 //! The rows in the text of one chunk.
 
-use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::chunks::Unread;
@@ -9,6 +9,7 @@ use super::slots::Slot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Manifest;
 use crate::format::envelope::EnvelopeReader;
+use crate::memory::Buffer;
 
 /// The logs of a bundle, and how the rows of each look.
 pub(crate) struct Logs {
@@ -28,9 +29,9 @@ impl Logs {
 }
 
 /// A chunk whose rows are handed out.
-pub(crate) struct ChunkText<'t> {
+pub(crate) struct ChunkText {
     slot: Slot,
-    text: Cow<'t, [u8]>,
+    text: Buffer,
     /// How much of the text was handed out, and how many rows that was.
     next: usize,
     rows: u64,
@@ -38,8 +39,8 @@ pub(crate) struct ChunkText<'t> {
     cut: Option<Error>,
 }
 
-impl<'c> ChunkText<'c> {
-    pub(super) fn new(slot: Slot, read: Result<Cow<'c, [u8]>, Unread>, logs: &Logs) -> Self {
+impl ChunkText {
+    pub(super) fn new(slot: Slot, read: Result<Buffer, Unread>, logs: &Logs) -> Self {
         let (text, cut) = match read {
             Ok(text) => (text, None),
             Err(unread) => {
@@ -91,6 +92,52 @@ impl<'c> ChunkText<'c> {
         }
     }
 
+    /// Puts lines that are made of its rows in the place of its text, and gives that. `make` says which bytes a row
+    /// becomes, if any, and what comes behind them.
+    ///
+    /// # Errors
+    /// When the bundle is damaged here. The lines are those of the rows before.
+    pub(crate) fn into_lines(
+        mut self,
+        logs: &Logs,
+        mut make: impl for<'r> FnMut(&'r Row<'r>) -> Option<(&'r [u8], &'static [u8])>,
+    ) -> (Buffer, Result<()>) {
+        let mut written = 0;
+        loop {
+            let start = self.next;
+            let row = self
+                .next_row(logs)
+                .map(|row| row.map(|row| make(&row).map(|(line, ending)| (Piece::of(line, row.line), ending))));
+            let (line, ending) = match row {
+                Ok(Some(Some(piece))) => piece,
+                Ok(Some(None)) => continue,
+                ended => {
+                    self.text.truncate(written);
+                    return (self.text, ended.map(drop));
+                }
+            };
+            let bytes = line.bytes();
+            self.make_room(written + bytes + ending.len());
+            match line {
+                Piece::OfLine(place) => self.text.copy_within(start + place.start..start + place.end, written),
+                Piece::Other(line) => self.text[written..written + bytes].copy_from_slice(&line),
+            }
+            written += bytes;
+            self.text[written..written + ending.len()].copy_from_slice(ending);
+            written += ending.len();
+        }
+    }
+
+    /// Sees to it that what was not handed out yet begins behind the first `bytes` bytes. It does: an envelope is longer
+    /// than what it holds.
+    fn make_room(&mut self, bytes: usize) {
+        let lacking = bytes.saturating_sub(self.next);
+        if lacking > 0 {
+            self.text.splice(self.next..self.next, std::iter::repeat_n(0, lacking));
+            self.next += lacking;
+        }
+    }
+
     fn end(&mut self, logs: &Logs) -> Result<()> {
         if let Some(error) = self.cut.take() {
             return Err(error);
@@ -101,5 +148,29 @@ impl<'c> ChunkText<'c> {
         }
         let error = Error::from(ErrorKind::FewerThanDeclared { expected, found }).in_file(logs.name(&self.slot));
         Err(error.at_rows(self.slot.first_row, self.slot.first_row + expected - 1))
+    }
+}
+
+/// What a row becomes.
+enum Piece {
+    /// A part of its line.
+    OfLine(Range<usize>),
+    Other(Vec<u8>),
+}
+
+impl Piece {
+    fn of(piece: &[u8], line: &[u8]) -> Self {
+        let place = (piece.as_ptr().addr()).checked_sub(line.as_ptr().addr()).map(|start| start..start + piece.len());
+        match place.filter(|place| place.end <= line.len()) {
+            Some(place) => Self::OfLine(place),
+            None => Self::Other(piece.to_vec()),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::OfLine(place) => place.len(),
+            Self::Other(piece) => piece.len(),
+        }
     }
 }

@@ -5,7 +5,7 @@
 mod restore;
 
 pub use restore::LogRestorer;
-pub(crate) use restore::{RowLines, write_row};
+pub(crate) use restore::{RowLines, printed_row};
 
 use super::envelope::EnvelopeWriter;
 use super::exact::ExactLine;

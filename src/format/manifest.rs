@@ -120,6 +120,15 @@ pub enum LineEnding {
 }
 
 impl LineEnding {
+    /// Its bytes.
+    #[must_use]
+    pub(crate) fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::Crlf => b"\r\n",
+        }
+    }
+
     /// What stands before the line feed.
     #[must_use]
     pub(crate) fn before_line_feed(self) -> &'static [u8] {

@@ -6,6 +6,7 @@ use super::inflate::inflate_block;
 use super::member::{FLUSH_MARK, HEADER, LAST_BLOCK, TAIL_BYTES, Trailer};
 use crate::digest::Crc32;
 use crate::error::GzipFault;
+use crate::memory::Buffer;
 
 /// How much of a block is read at once.
 const MOST_AT_ONCE: usize = 4 << 20;
@@ -65,7 +66,7 @@ impl BlockIndex {
             return Ok(false);
         }
         let head = Block { compressed, bytes: head_bytes, crc32: head };
-        Ok(fetch_block(input, HEADER.len() as u64, head)?.inflate(&mut Vec::new()).is_ok())
+        Ok(fetch_block(input, HEADER.len() as u64, head, Buffer::default())?.inflate(&mut Vec::new()).is_ok())
     }
 
     /// Whether the blocks' checksums behind the `head` give the checksum of the whole member.
@@ -77,12 +78,12 @@ impl BlockIndex {
         Ok(self.trailer(input)?.crc32 == all.0)
     }
 
-    /// Reads block `index` (from 0), still compressed: inflating it is work for any thread.
+    /// Reads block `index` (from 0) into `memory`, still compressed: inflating it is work for any thread.
     ///
     /// # Errors
     /// When reading fails.
-    pub fn fetch<R: Read + Seek>(&self, input: &mut R, index: usize) -> io::Result<DeflatedBlock> {
-        fetch_block(input, self.offsets[index], self.blocks[index])
+    pub fn fetch<R: Read + Seek>(&self, input: &mut R, index: usize, memory: Buffer) -> io::Result<DeflatedBlock> {
+        fetch_block(input, self.offsets[index], self.blocks[index], memory)
     }
 
     /// Where the first block begins: also the length of what lies before it.
@@ -103,7 +104,7 @@ impl BlockIndex {
 /// A block as it lies in the file, and what it must be.
 #[derive(Debug)]
 pub struct DeflatedBlock {
-    data: Vec<u8>,
+    data: Buffer,
     block: Block,
 }
 
@@ -125,10 +126,15 @@ impl DeflatedBlock {
     }
 }
 
-fn fetch_block<R: Read + Seek>(input: &mut R, offset: u64, block: Block) -> io::Result<DeflatedBlock> {
+fn fetch_block<R: Read + Seek>(
+    input: &mut R,
+    offset: u64,
+    block: Block,
+    mut data: Buffer,
+) -> io::Result<DeflatedBlock> {
     input.seek(SeekFrom::Start(offset))?;
     // All at once, but for a block that is longer than any usual one.
-    let mut data = vec![0; usize::try_from(block.compressed).unwrap_or(usize::MAX).min(MOST_AT_ONCE)];
+    data.resize(usize::try_from(block.compressed).unwrap_or(usize::MAX).min(MOST_AT_ONCE), 0);
     let mut filled = 0;
     while filled < data.len() {
         match input.read(&mut data[filled..]) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::parts::Part;
-use crate::bundle::{FileIndex, KEPT_BYTES, Slot};
+use crate::bundle::{FileIndex, Slot};
 use crate::digest::Crc32;
 use crate::error::{EntryFault, RowFault};
 use crate::format::check_row::check_row;
@@ -14,6 +14,7 @@ use crate::format::log::RowLines;
 use crate::format::timeline::RowTimes;
 use crate::format::{Envelope, LineEnding, Manifest, ManifestFile, TimeKey, Timestamp};
 use crate::gzip::{BlockEnd, find_block, inflate_into};
+use crate::memory::KEPT_BYTES;
 use crate::sources::{may_exist, times_of};
 
 /// What is known of the bundle before its rows are read.

@@ -165,15 +165,13 @@ fn row_line<'r>(row: &'r Envelope<'_>, log_ending: LineEnding) -> (&'r [u8], Lin
     }
 }
 
-/// Appends row `number` (from 1) of `file` exactly as it stood in the log, with a line feed even where the log's last
-/// line had none.
-pub fn write_row(file: &ManifestFile, row: &Envelope<'_>, number: u64, out: &mut Vec<u8>) {
+/// Row `number` (from 1) of `file` exactly as it stood in the log, and how its line ends: with a line feed even where the
+/// log's last line had none.
+pub(crate) fn printed_row<'r>(file: &ManifestFile, row: &'r Envelope<'_>, number: u64) -> (&'r [u8], &'static [u8]) {
     let record = file.record();
     let unterminated =
         record.is_some_and(|record| !record.final_newline) && number == file.count && file.ends_with_row();
     let log_ending = if unterminated { LineEnding::Lf } else { record.map_or(LineEnding::Lf, |r| r.line_ending) };
     let (line, ending) = row_line(row, log_ending);
-    out.extend_from_slice(line);
-    out.extend_from_slice(ending.before_line_feed());
-    out.push(b'\n');
+    (line, ending.as_bytes())
 }

@@ -815,6 +815,73 @@ mod running_patchwork {
     }
 }
 
+mod progress {
+    use super::*;
+
+    /// Each stage that was begun, the bytes that were announced, and those that came.
+    #[derive(Default)]
+    struct Stages(Mutex<(Option<Stage>, Vec<(Stage, u64, u64)>)>);
+
+    impl Progress for Stages {
+        fn stage(&self, stage: Stage) {
+            self.0.lock().unwrap().0 = Some(stage);
+        }
+
+        fn start(&self, total: Option<u64>) {
+            let mut state = self.0.lock().unwrap();
+            let stage = state.0.unwrap();
+            state.1.push((stage, total.unwrap(), 0));
+        }
+
+        fn advance(&self, bytes: u64) {
+            self.0.lock().unwrap().1.last_mut().unwrap().2 += bytes;
+        }
+    }
+
+    fn stages(bundle: &[u8], home: &Home, mode: Mode) -> Vec<(Stage, u64, u64)> {
+        let stages = Stages::default();
+        import(sequential(bundle).unwrap(), &home.dirs(), &with(mode), &TestClock::new(), &stages).unwrap();
+        stages.0.into_inner().unwrap().1
+    }
+
+    #[test]
+    fn what_is_written_of_both_sides_is_a_stage_of_its_own() {
+        let (few, many, more) = (run(0..10), run(0..30_000), run(20_000..50_000));
+        let bundled = bundle(&Home::new().with("runs.jsonl", &more).with("decision_traces.jsonl", &few));
+        let all = (more.len() + few.len()) as u64;
+        let local = || Home::new().with("runs.jsonl", &many).with("decision_traces.jsonl", run(5..15));
+        let both = |one: &str, other: &str| (one.len() + other.len()) as u64;
+
+        let behind = both(&few, &run(5..15));
+        let merging = both(&many, &more) + behind;
+        let merged = run(0..50_000).len() as u64;
+        let seen = stages(&bundled, &local(), Mode::Merge);
+        let compared = merging - behind;
+        let expected = [
+            (Stage::Reading, all, all),
+            (Stage::Merging, merging, compared),
+            (Stage::Writing, merged, merged),
+            // What is small is written beside that.
+            (Stage::Merging, behind, behind),
+        ];
+        assert_eq!(seen, expected);
+
+        let (here, appended) = (both(&many, &run(5..15)), both(&many, &more));
+        let rest = run(5..15).len() as u64;
+        let expected = [
+            (Stage::Reading, all, all),
+            (Stage::Merging, here, here - rest),
+            (Stage::Writing, appended, appended),
+            (Stage::Merging, rest, rest),
+        ];
+        assert_eq!(stages(&bundled, &local(), Mode::Append), expected);
+        // What replaces a log was written when it was restored.
+        let expected = [(Stage::Reading, all, all), (Stage::Merging, here, here)];
+        assert_eq!(stages(&bundled, &local(), Mode::Overwrite), expected);
+        assert_eq!(stages(&bundled, &Home::new(), Mode::Merge), [(Stage::Reading, all, all)]);
+    }
+}
+
 mod interrupted {
     use super::*;
 

@@ -47,7 +47,7 @@ use place::Scene;
 use restored::Intake;
 use staging::Staging;
 use targets::Group;
-use work::Way;
+use work::{Way, Work};
 
 /// How to import.
 #[derive(Debug, Clone)]
@@ -172,18 +172,34 @@ impl Import<'_> {
         let staging = Staging::create(target_dirs(), cancellation.clone())?;
         let mut intake = Intake::new(self.groups, self.way, Some(&staging), self.progress);
         restore(self.bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
-        let works = intake.into_works();
+        let mut works = intake.into_works();
         let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
-        self.progress.finish();
-        self.progress.stage(Stage::Merging);
-        let (here, bundled) = (local_bytes(self.groups), works.iter().map(work::Work::bundled_bytes).sum::<u64>());
-        let is_compared = self.way.mode == Mode::Merge && here > 0;
-        self.progress.start(Some(if is_compared { here + bundled } else { here }));
+        let ahead = reckon_ahead(&mut works);
+        begin(self.progress, Stage::Merging, ahead);
         let files = lock::with_locks(locks, self.way.clock, &cancellation, |locks| {
             place::carry_out(works, &Scene { staging: &staging, locks, clock: self.way.clock })
         })?;
         Ok((files, cleaned_up))
     }
+}
+
+/// Goes over to another stage.
+fn begin(progress: &dyn Progress, stage: Stage, bytes: u64) {
+    progress.finish();
+    progress.stage(stage);
+    if bytes > 0 {
+        progress.start(Some(bytes));
+    }
+}
+
+/// Tells each source how much is read of those behind it. Returns how much is read of all.
+fn reckon_ahead(works: &mut [Work<'_>]) -> u64 {
+    works.iter_mut().rev().fold(0, |ahead, work| {
+        work.behind = ahead;
+        let here = local_bytes(std::slice::from_ref(work.group));
+        let is_compared = work.way.mode == Mode::Merge && here > 0;
+        ahead + here + if is_compared { work.bundled_bytes() } else { 0 }
+    })
 }
 
 /// The size of what is there already.

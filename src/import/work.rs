@@ -44,9 +44,11 @@ impl fmt::Debug for Way<'_> {
 pub(super) struct Work<'g> {
     pub(super) group: &'g Group,
     pub(super) way: &'g Way<'g>,
-    progress: &'g dyn Progress,
+    pub(super) progress: &'g dyn Progress,
     /// The bundle's logs, of each target that it has.
     pub(super) restored: Vec<Option<Restored>>,
+    /// How many bytes are still to be read for the sources behind this one.
+    pub(super) behind: u64,
 }
 
 /// What is there already.
@@ -117,6 +119,15 @@ pub(super) struct GroupPlan {
     pub(super) fates: Fates,
 }
 
+impl GroupPlan {
+    /// How much is written for it from the lines of both sides.
+    pub(super) fn bytes_to_write(&self) -> u64 {
+        let files = self.outputs.iter().zip(&self.files);
+        let written = files.filter(|(output, _)| matches!(output, Output::Appended | Output::Merged));
+        written.map(|(_, file)| file.bytes_after).sum()
+    }
+}
+
 /// One target, and what is known of it.
 struct Case<'c> {
     target: &'c Target,
@@ -126,7 +137,7 @@ struct Case<'c> {
 
 impl<'g> Work<'g> {
     pub(super) fn new(group: &'g Group, way: &'g Way<'g>, progress: &'g dyn Progress) -> Self {
-        Self { group, way, progress, restored: group.targets.iter().map(|_| None).collect() }
+        Self { group, way, progress, restored: group.targets.iter().map(|_| None).collect(), behind: 0 }
     }
 
     /// The size of the bundle's logs.

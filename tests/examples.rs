@@ -20,6 +20,8 @@ fn example(name: &str) -> PathBuf {
     BUILD.call_once(|| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--examples", "--quiet", "--offline"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        // Beside this program, wherever that was built.
+        cargo.arg("--target-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap());
         if cfg!(not(feature = "cli")) {
             cargo.arg("--no-default-features");
         }

@@ -305,7 +305,7 @@ impl Manifest {
     }
 
     /// Everything that keeps a line that [`decode`](Self::decode) refuses from being a manifest. Where there are over
-    /// a thousand such faults, the first thousand.
+    /// a thousand such faults, the first thousand; of a line of over 4 MiB, the first one.
     #[must_use]
     pub(crate) fn faults_of_line(line: &[u8]) -> Vec<ManifestFault> {
         diagnose::all_faults(line)

@@ -929,3 +929,28 @@ mod interrupted {
         assert!(report.cleaned_up.is_empty() && left.exists());
     }
 }
+
+mod limits {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_log_that_is_longer_than_any_row_stops_the_import() {
+        let bundle = bundle(&Home::new().with("runs.jsonl", run(0..3)));
+        let home = Home::new().with("runs.jsonl", run(1..2));
+        let path = home.dirs().patchwork.join("runs.jsonl");
+        let whole = fs::metadata(&path).unwrap().len();
+        // A hole reads as NULs and takes no room. Lines of a log may be twice as long here as in a bundle.
+        let length = whole + (512 << 20) + 1;
+        fs::File::options().append(true).open(&path).unwrap().set_len(length).unwrap();
+        for mode in [Mode::Merge, Mode::Append] {
+            let error = try_import(&bundle, &home, &with(mode)).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::LineTooLong { .. }), "{mode:?}: {error}");
+            assert_eq!(
+                (error.position().subject.as_deref(), error.position().line),
+                (path.to_str(), Some(2)),
+                "{mode:?}"
+            );
+            assert_eq!(fs::metadata(&path).unwrap().len(), length);
+        }
+    }
+}

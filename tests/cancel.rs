@@ -109,7 +109,11 @@ fn an_import_changes_no_log() {
     for mode in [Mode::Merge, Mode::Append, Mode::Overwrite] {
         let home = Home::new().with("runs.jsonl", rows(0));
         let before = tree(home.path());
-        for (stage, reports) in [(Stage::Reading, 0), (Stage::Reading, 1), (Stage::Merging, 0), (Stage::Merging, 2)] {
+        let mut moments = vec![(Stage::Reading, 0), (Stage::Reading, 1), (Stage::Merging, 0), (Stage::Merging, 2)];
+        if mode != Mode::Overwrite {
+            moments.extend([(Stage::Writing, 0), (Stage::Writing, 1)]);
+        }
+        for (stage, reports) in moments {
             let options = ImportOptions { mode, ..ImportOptions::default() };
             let bundle = indexed(&bundle).unwrap();
             let done = import(bundle, &home.dirs(), &options, &SystemClock, &Impatient::at(stage, reports));

@@ -98,8 +98,10 @@ fn both_ends_of_a_range_are_in_it() {
     assert_eq!(rows(&["--since", "2026-05-03"]), None);
     assert_eq!(rows(&["--until", "2026-05-01"]), None);
     // The tests' clock stands at the first row.
-    assert_eq!(rows(&["--since", "1h"]), Some((0, 59, 60)));
-    assert_eq!(rows(&["--until", "1h"]), None);
+    for ago in ["1s", "1m", "1h", "1d", "2w"] {
+        assert_eq!(rows(&["--since", ago]), Some((0, 59, 60)), "{ago}");
+        assert_eq!(rows(&["--until", ago]), None, "{ago}");
+    }
 }
 
 #[test]

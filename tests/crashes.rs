@@ -238,6 +238,27 @@ fn standard_streams_that_are_closed() {
     }
 }
 
+#[test]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn a_bundle_for_a_standard_output_that_is_closed() {
+    let stage = SCENES.export.rehearse(3).stage();
+    let export = |before: &str| {
+        let output = stage.program(&["export", "-o", "-"], before).stderr(Stdio::piped()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let before = State::of(&stage);
+    for closed in ["exec >&-", "exec <&- >&-", "exec 1<>/dev/null"] {
+        let (code, errors) = export(closed);
+        assert_eq!(code, Some(2), "{closed}: {errors}");
+        assert!(errors.contains("the bundle would be lost: standard output is closed"), "{errors}");
+    }
+    for open in ["exec > /dev/null", "exec >> /dev/null", "exec <&- > out/bundle", "exec 1<> out/bundle"] {
+        assert_eq!(export(open).0, Some(0), "{open}");
+    }
+    fs::remove_file(stage.path("out/bundle")).unwrap();
+    assert!(State::of(&stage) == before);
+}
+
 /// What the test below runs where a small disk is mounted.
 #[test]
 #[ignore = "another test runs it on a small disk"]

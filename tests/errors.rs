@@ -54,6 +54,7 @@ fn with_data() -> Vec<ErrorKind> {
         ErrorKind::LogShrank { opened: 1_234_567, read: 1000 },
         ErrorKind::LineTooLong { limit: 268_435_456 },
         ErrorKind::TooManyUnparsed { limit: 134_217_728 },
+        ErrorKind::TooManyLogs { limit: 100_000 },
         ErrorKind::UnknownSource { name: "run".to_owned(), known: known() },
         ErrorKind::UnknownSource { name: "run".to_owned(), known: Vec::new() },
         ErrorKind::OtherSource { name: "outcome-log".to_owned() },

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod common;
+#[path = "common/coverage.rs"]
+mod coverage;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -18,6 +20,8 @@ fn example(name: &str) -> PathBuf {
     BUILD.call_once(|| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--examples", "--quiet", "--offline"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        // Beside this program, wherever that was built.
+        cargo.arg("--target-dir").arg(Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap());
         if cfg!(not(feature = "cli")) {
             cargo.arg("--no-default-features");
         }
@@ -32,7 +36,7 @@ fn example(name: &str) -> PathBuf {
 
 fn start(name: &str, home: &Home, arguments: &[&str]) -> Child {
     let mut command = Command::new(example(name));
-    command.args(arguments).current_dir(home.path()).env_clear().env("HOME", home.path());
+    command.args(arguments).current_dir(home.path()).env_clear().envs(coverage::environment()).env("HOME", home.path());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
 }
 

@@ -309,3 +309,54 @@ fn too_many_unparsed_lines_are_refused_with_the_log() {
     insta::assert_snapshot!(printed(&home, &failed.stderr));
     assert!(!home.path().join("b.gz").exists());
 }
+
+#[test]
+fn a_line_longer_than_any_row_stops_the_export_and_is_named() {
+    let home = Home::new().with("runs.jsonl", RUN);
+    // A hole reads as NULs and takes no room.
+    let log = fs::File::options().append(true).open(home.dirs().patchwork.join("runs.jsonl")).unwrap();
+    log.set_len((256 << 20) + 1 + RUN.len() as u64).unwrap();
+    let run = run(home.path(), &["export", "-o", "b.gz"]);
+    assert_eq!(run.code, 1);
+    assert_eq!(
+        printed(&home, &run.stderr),
+        "error: HOME/.patchwork/runs.jsonl: line 2: this line is longer than 268,435,456 bytes\n  \
+         hint: look at the file there: no program writes such a line as a row\n"
+    );
+    assert!(!home.path().join("b.gz").exists());
+}
+
+#[test]
+fn more_logs_than_a_bundle_can_have_stop_the_export() {
+    let home = Home::new();
+    for port in 0..=100_000 {
+        fs::File::create(home.dirs().activity.join(format!("activity-{port}.jsonl"))).unwrap();
+    }
+    let refused = run(home.path(), &["export", "-o", "b.gz", "--threads", "1"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("there are more than 100,000 logs"), "{}", refused.stderr);
+    assert!(!home.path().join("b.gz").exists());
+    fs::remove_file(home.dirs().activity.join("activity-0.jsonl")).unwrap();
+    let done = run(home.path(), &["export", "-o", "b.gz", "--quiet"]);
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    let inspected = run(home.path(), &["inspect", "b.gz", "--json"]).json();
+    assert_eq!(inspected["files"].as_array().unwrap().len(), 100_000);
+}
+
+#[test]
+fn a_directory_that_is_named_and_not_there_is_noted() {
+    let home = sample_home();
+    let run = run(home.path(), &["export", "-o", "b.gz", "--activity-dir", "nowhere"]);
+    assert_eq!(run.code, 0);
+    assert!(run.stderr.contains("note: there is no directory nowhere\n"), "{}", run.stderr);
+}
+
+#[test]
+fn a_time_for_the_manifest_that_is_none_is_refused() {
+    let home = sample_home();
+    let output = command(home.path(), &["export", "-o", "b.gz"]).env("SOURCE_DATE_EPOCH", "today").output().unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("SOURCE_DATE_EPOCH is set, but is no time"), "{errors}");
+    assert!(!home.path().join("b.gz").exists());
+}

@@ -276,3 +276,41 @@ fn bash_takes_the_script() {
         assert!(done.status.success() && text.contains("patchwork"), "{text}");
     }
 }
+
+/// Runs a shell command whose standard error and output are a terminal, and gives what came there.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(home: &Home, script: &str) -> Option<String> {
+    let mut terminal = command(home.path(), &[]);
+    let program = terminal.get_program().to_owned();
+    terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", script, "/dev/null"]).current_dir(home.path());
+    terminal.env("PATH", format!("{}:/usr/bin:/bin", std::path::Path::new(&program).parent().unwrap().display()));
+    terminal.envs([
+        ("HOME", home.path().to_str().unwrap()),
+        ("TERM", "xterm"),
+        ("LANG", "C.UTF-8"),
+        ("SHELL", "/bin/sh"),
+    ]);
+    let Ok(output) = terminal.stdin(Stdio::null()).output() else {
+        println!("left out: there is no `script` here to make a terminal");
+        return None;
+    };
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}");
+    Some(shown)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_takes_long_has_a_bar_on_a_terminal_and_nothing_is_left_of_it() {
+    let home = home();
+    // The second half comes late.
+    let slowly = "{ head -c 2000 b.gz; sleep 2; tail -c +2001 b.gz; }";
+    let verify = |options: &str| on_a_terminal(&home, &format!("{slowly} | patchwork-traces verify - {options}"));
+    let Some(shown) = verify("") else { return };
+    let (bar, rest) = shown.rsplit_once("\u{1b}[2K").unwrap_or_else(|| panic!("there is no bar: {shown:?}"));
+    assert!(bar.contains("reading") && bar.contains("/s"), "{bar:?}");
+    assert!(rest.contains("intact: 920 rows") && !rest.contains("reading"), "{rest:?}");
+    let calm = verify("--quiet").unwrap() + &verify("2> /dev/null").unwrap();
+    assert!(!calm.contains("reading"), "{calm:?}");
+}

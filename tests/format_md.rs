@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use patchwork_traces::format::limits::{
-    CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES,
-    MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_TIMELINE_BINS, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
+    CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES, MAX_FILES,
+    MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_TIMELINE_BINS, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
 };
 use patchwork_traces::format::{Timeline, line, schema};
 use serde_json::Value;
@@ -63,6 +63,7 @@ fn every_section_that_the_code_names_exists() {
 fn the_table_of_limits_has_the_constants() {
     let constants = [
         ("MAX_MANIFEST_BYTES", MAX_MANIFEST_BYTES),
+        ("MAX_FILES", MAX_FILES as u64),
         ("MAX_LOG_LINE_BYTES", MAX_LOG_LINE_BYTES),
         ("MAX_ENVELOPE_BYTES", MAX_ENVELOPE_BYTES),
         ("CHUNK_BYTES", CHUNK_BYTES),

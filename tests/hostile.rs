@@ -5,6 +5,8 @@
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::format_push_string)]
 
+#[path = "common/coverage.rs"]
+mod coverage;
 #[path = "common/hostile.rs"]
 mod hostile;
 
@@ -44,7 +46,13 @@ fn run(dir: &Path, arguments: &[&str], measured: bool) -> Outcome {
     let mut command = Command::new("sh");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_patchwork-traces")]);
     command.args(arguments.iter().map(|argument| if *argument == "BUNDLE" { "bundle" } else { argument }));
-    command.current_dir(dir).env_clear().env("HOME", dir).env("PATH", "/usr/bin:/bin").env("TMPDIR", dir);
+    command
+        .current_dir(dir)
+        .env_clear()
+        .envs(coverage::environment())
+        .env("HOME", dir)
+        .env("PATH", "/usr/bin:/bin")
+        .env("TMPDIR", dir);
     let output = command.env("SOURCE_DATE_EPOCH", "1777716000").stdin(Stdio::null()).output().unwrap();
     let took = measured.then(|| fs::read_to_string(dir.join("took")).unwrap());
     let took = took.map(|took| {

@@ -864,6 +864,73 @@ mod running_patchwork {
     }
 }
 
+mod progress {
+    use super::*;
+
+    /// Each stage that was begun, the bytes that were announced, and those that came.
+    #[derive(Default)]
+    struct Stages(Mutex<(Option<Stage>, Vec<(Stage, u64, u64)>)>);
+
+    impl Progress for Stages {
+        fn stage(&self, stage: Stage) {
+            self.0.lock().unwrap().0 = Some(stage);
+        }
+
+        fn start(&self, total: Option<u64>) {
+            let mut state = self.0.lock().unwrap();
+            let stage = state.0.unwrap();
+            state.1.push((stage, total.unwrap(), 0));
+        }
+
+        fn advance(&self, bytes: u64) {
+            self.0.lock().unwrap().1.last_mut().unwrap().2 += bytes;
+        }
+    }
+
+    fn stages(bundle: &[u8], home: &Home, mode: Mode) -> Vec<(Stage, u64, u64)> {
+        let stages = Stages::default();
+        import(sequential(bundle).unwrap(), &home.dirs(), &with(mode), &TestClock::new(), &stages).unwrap();
+        stages.0.into_inner().unwrap().1
+    }
+
+    #[test]
+    fn what_is_written_of_both_sides_is_a_stage_of_its_own() {
+        let (few, many, more) = (run(0..10), run(0..30_000), run(20_000..50_000));
+        let bundled = bundle(&Home::new().with("runs.jsonl", &more).with("decision_traces.jsonl", &few));
+        let all = (more.len() + few.len()) as u64;
+        let local = || Home::new().with("runs.jsonl", &many).with("decision_traces.jsonl", run(5..15));
+        let both = |one: &str, other: &str| (one.len() + other.len()) as u64;
+
+        let behind = both(&few, &run(5..15));
+        let merging = both(&many, &more) + behind;
+        let merged = run(0..50_000).len() as u64;
+        let seen = stages(&bundled, &local(), Mode::Merge);
+        let compared = merging - behind;
+        let expected = [
+            (Stage::Reading, all, all),
+            (Stage::Merging, merging, compared),
+            (Stage::Writing, merged, merged),
+            // What is small is written beside that.
+            (Stage::Merging, behind, behind),
+        ];
+        assert_eq!(seen, expected);
+
+        let (here, appended) = (both(&many, &run(5..15)), both(&many, &more));
+        let rest = run(5..15).len() as u64;
+        let expected = [
+            (Stage::Reading, all, all),
+            (Stage::Merging, here, here - rest),
+            (Stage::Writing, appended, appended),
+            (Stage::Merging, rest, rest),
+        ];
+        assert_eq!(stages(&bundled, &local(), Mode::Append), expected);
+        // What replaces a log was written when it was restored.
+        let expected = [(Stage::Reading, all, all), (Stage::Merging, here, here)];
+        assert_eq!(stages(&bundled, &local(), Mode::Overwrite), expected);
+        assert_eq!(stages(&bundled, &Home::new(), Mode::Merge), [(Stage::Reading, all, all)]);
+    }
+}
+
 mod interrupted {
     use super::*;
 
@@ -909,5 +976,30 @@ mod interrupted {
         fs::create_dir(&left).unwrap();
         let report = try_import(&runs_bundle(run(2..6)), &home, &dry(&ImportOptions::default())).unwrap();
         assert!(report.cleaned_up.is_empty() && left.exists());
+    }
+}
+
+mod limits {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_log_that_is_longer_than_any_row_stops_the_import() {
+        let bundle = bundle(&Home::new().with("runs.jsonl", run(0..3)));
+        let home = Home::new().with("runs.jsonl", run(1..2));
+        let path = home.dirs().patchwork.join("runs.jsonl");
+        let whole = fs::metadata(&path).unwrap().len();
+        // A hole reads as NULs and takes no room. Lines of a log may be twice as long here as in a bundle.
+        let length = whole + (512 << 20) + 1;
+        fs::File::options().append(true).open(&path).unwrap().set_len(length).unwrap();
+        for mode in [Mode::Merge, Mode::Append] {
+            let error = try_import(&bundle, &home, &with(mode)).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::LineTooLong { .. }), "{mode:?}: {error}");
+            assert_eq!(
+                (error.position().subject.as_deref(), error.position().line),
+                (path.to_str(), Some(2)),
+                "{mode:?}"
+            );
+            assert_eq!(fs::metadata(&path).unwrap().len(), length);
+        }
     }
 }

@@ -150,7 +150,12 @@ fn a_hangup_that_was_to_be_ignored_is() {
     let program = env!("CARGO_BIN_EXE_patchwork-traces");
     let script = format!("trap '' HUP; exec {program} verify -");
     let mut command = Command::new("sh");
-    command.args(["-c", &script]).current_dir(home.path()).env_clear().env("LANG", "C");
+    command
+        .args(["-c", &script])
+        .current_dir(home.path())
+        .env_clear()
+        .envs(program::coverage::environment())
+        .env("LANG", "C");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     until_it_listens(&child);
     signal(&child, "-HUP");

@@ -309,6 +309,34 @@ fn of_every_conformance_bundle_comes_a_whole_one_or_nothing() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn from_a_pipe_to_a_pipe() {
+    use patchwork_traces::recover::recover_file;
+
+    let (_, forge) = numbered();
+    let mut damaged = forge.write();
+    let middle = forge.places()[3].clone();
+    damaged[middle.start + 10] ^= 0xff;
+    let (expected, _) = logs_of(&damaged);
+    let dir = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| dir.path().join(name));
+    for pipe in [&from, &to] {
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    let target = Target::look(&to, false).unwrap();
+    let options = RecoverOptions { exported_at: Timestamp::from_millis(0).unwrap(), ..options() };
+    let (report, written) = std::thread::scope(|scope| {
+        scope.spawn(|| std::fs::write(&from, &damaged).unwrap());
+        let reader = scope.spawn(|| std::fs::read(&to).unwrap());
+        (recover_file(&from, &options, &target, &NoProgress).unwrap(), reader.join().unwrap())
+    });
+    assert_eq!((report.digest, &report.files), (expected.digest, &expected.files));
+    assert_eq!(report.bundle_bytes, written.len() as u64);
+    assert!(report.lost_something());
+    assert_eq!(restore_all(indexed(&written).unwrap()).unwrap().len(), report.files.len());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -16,8 +16,8 @@ use patchwork_traces::sources::{Dirs, Discovery, LeftOutReason, Wanted, discover
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{Exit, Outcome};
-use super::output::{Output, STDOUT};
+use super::failure::{Exit, Failure, Outcome};
+use super::output::{Output, STDOUT, stdout_loses_all};
 use super::progress::Bar;
 use super::table::{Column, table};
 use super::term::{self, STRONG, paint};
@@ -170,6 +170,10 @@ pub fn run(args: &ExportArgs, output: Output) -> Outcome {
     let to_stdout = args.to_stdout();
     if to_stdout && stdout().is_terminal() {
         return Err(ErrorKind::TargetIsTerminal.into());
+    }
+    if to_stdout && stdout_loses_all() {
+        let hint = "send it to a file or a program, as in `-o - > traces.jsonl.gz`; `> /dev/null` throws it away";
+        return Err(Failure::usage("the bundle would be lost: standard output is closed, or keeps nothing", hint));
     }
     let path = args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at)));
     let target = if to_stdout { None } else { Some(Target::look(&path, args.force)?) };

@@ -71,6 +71,25 @@ pub fn print(text: &str) -> Result<(), Failure> {
     })
 }
 
+/// Whether all that is written to standard output is lost without a word. Where a program is started with it closed, its
+/// runtime opens the null device in its place, for reading and writing; whoever throws something away on purpose, as a
+/// shell does for `> /dev/null`, opens it for writing only.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub fn stdout_loses_all() -> bool {
+    use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
+
+    let stdout = io::stdout();
+    let (Ok(there), Ok(null)) = (fstat(&stdout), stat("/dev/null")) else { return false };
+    let access = fcntl_getfl(&stdout).map(|flags| flags & OFlags::RWMODE);
+    there.st_rdev == null.st_rdev && access == Ok(OFlags::RDWR)
+}
+
+/// Elsewhere nothing tells.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub fn stdout_loses_all() -> bool {
+    false
+}
+
 /// Prints something that is not the result.
 pub fn print_beside(text: &str) {
     // Standard error may be closed; there is nowhere else to say it.

@@ -93,6 +93,11 @@ pub enum ErrorKind {
         /// The longest manifest that is allowed, in bytes.
         limit: u64,
     },
+    /// There are more logs than a bundle can have.
+    TooManyLogs {
+        /// The most that are allowed.
+        limit: usize,
+    },
     /// No such source.
     UnknownSource {
         /// What was asked for.

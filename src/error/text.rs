@@ -22,6 +22,9 @@ impl fmt::Display for ErrorKind {
                 "too much of this log is not JSON Lines: its unparsed lines need a manifest of over {} bytes",
                 grouped(*limit)
             ),
+            Self::TooManyLogs { limit } => {
+                write!(f, "there are more than {} logs, and a bundle has no more than that", grouped(*limit as u64))
+            }
             Self::UnknownSource { name, known } => write!(f, "there is no source {name:?}; {}", listed(known)),
             Self::OtherSource { name } => {
                 write!(
@@ -111,6 +114,7 @@ impl ErrorKind {
             | Self::LogShrank { .. }
             | Self::LineTooLong { .. }
             | Self::TooManyUnparsed { .. }
+            | Self::TooManyLogs { .. }
             | Self::UnknownSource { .. }
             | Self::OtherSource { .. }
             | Self::UnknownFile { .. }
@@ -151,6 +155,9 @@ impl ErrorKind {
             }
             Self::LineTooLong { .. } => "look at the file there: no program writes such a line as a row",
             Self::TooManyUnparsed { .. } => "look at the log: move the part that is no JSON Lines elsewhere",
+            Self::TooManyLogs { .. } => {
+                "move old logs elsewhere before they are bundled; a bundle that names so many is none that a program wrote"
+            }
             Self::OtherSource { .. } => "add --include-other to bundle it",
             Self::UnknownSource { .. } | Self::UnknownFile { .. } => "check the spelling",
             Self::EmptyInput | Self::InputIsDirectory | Self::NotABundle | Self::GzipOfSomethingElse => {

@@ -1,7 +1,9 @@
 //! Says in a user's words what is wrong with a manifest that could not be read.
 
-use std::collections::HashMap;
+use std::fmt;
 
+use serde::Deserializer;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
@@ -64,12 +66,8 @@ fn fault_at(manifest: &str, path: &Path) -> ManifestFault {
                 shown = if shown.is_empty() { name.clone() } else { format!("{shown}.{name}") };
             }
             Segment::Seq { index } => {
-                let Some(next) =
-                    serde_json::from_str::<Vec<&RawValue>>(value).ok().and_then(|list| list.get(*index).copied())
-                else {
-                    break;
-                };
-                (value, in_list) = (next.get(), true);
+                let Some(next) = element(value, *index) else { break };
+                (value, in_list) = (next, true);
                 shown = format!("{shown}[{index}]");
             }
             Segment::Enum { .. } | Segment::Unknown => break,
@@ -85,10 +83,60 @@ fn fault_at(manifest: &str, path: &Path) -> ManifestFault {
     }
 }
 
-/// The JSON text of an object's member.
+/// The JSON text of an object's member, of which the last counts.
 fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
-    let members = serde_json::from_str::<HashMap<String, &RawValue>>(object).ok()?;
-    members.get(key).map(|value| value.get())
+    let member = serde_json::Deserializer::from_str(object).deserialize_map(Member(key)).ok()?;
+    member.map(RawValue::get)
+}
+
+/// The JSON text of a list's element.
+fn element(list: &str, index: usize) -> Option<&str> {
+    let element = serde_json::Deserializer::from_str(list).deserialize_seq(Element(index)).ok()?;
+    element.map(RawValue::get)
+}
+
+/// Takes one member of an object. The others take no memory: there can be millions.
+struct Member<'k>(&'k str);
+
+impl<'de> Visitor<'de> for Member<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = object.next_key::<String>()? {
+            match key == self.0 {
+                true => found = Some(object.next_value()?),
+                false => _ = object.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Takes one element of a list, as [`Member`] does of an object.
+struct Element(usize);
+
+impl<'de> Visitor<'de> for Element {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        for _ in 0..self.0 {
+            if list.next_element::<IgnoredAny>()?.is_none() {
+                return Ok(None);
+            }
+        }
+        let found = list.next_element()?;
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(found)
+    }
 }
 
 /// A value that the format allows at a key, or as an element of the list there. Nothing where the key can be left out.
@@ -114,13 +162,19 @@ const MOST_FAULTS: usize = 1000;
 /// The most bytes that are read for that: the manifest once for each fault.
 const MOST_READ_BYTES: usize = 256 << 20;
 
+/// The longest manifest in which more than the first fault is looked for: as a value it takes many times its length.
+const MOST_REPAIRED_BYTES: usize = 4 << 20;
+
 /// Everything that keeps a manifest line from being read: each fault that is found is put right for the moment, so
-/// that the next one shows.
+/// that the next one shows. Of a very long line only the first one.
 pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
     let mut faults = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(line);
     let Err(first) = serde_path_to_error::deserialize::<_, Manifest>(&mut reader) else { return faults };
     faults.push(manifest_fault(line, first.path()));
+    if line.len() > MOST_REPAIRED_BYTES {
+        return faults;
+    }
     let Ok(mut manifest) = serde_json::from_slice::<Value>(line) else { return faults };
     let most = (MOST_READ_BYTES / line.len().max(1)).clamp(1, MOST_FAULTS);
     // As a value it has each key once, so a fault of that kind is gone already.

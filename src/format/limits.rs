@@ -4,6 +4,9 @@
 /// The longest manifest line, in bytes without its line feed.
 pub const MAX_MANIFEST_BYTES: u64 = 128 << 20;
 
+/// The most logs in a bundle: more than there are ports, each of which can have an activity log.
+pub const MAX_FILES: usize = 100_000;
+
 /// The longest line of a log, in bytes without its line feed.
 pub const MAX_LOG_LINE_BYTES: u64 = 256 << 20;
 

@@ -1,11 +1,12 @@
 //! The manifest, a bundle's first line (FORMAT.md, "Manifest").
 
 use schemars::{JsonSchema, Schema};
+use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::exact::ExactLine;
-use super::limits::{MAX_COUNT, MAX_MANIFEST_BYTES, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO};
+use super::limits::{MAX_COUNT, MAX_FILES, MAX_MANIFEST_BYTES, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO};
 use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
 use super::time::Timestamp;
@@ -36,8 +37,12 @@ pub struct Manifest {
     /// When the export began.
     pub exported_at: Timestamp,
     /// The sources of `files`, sorted, each once.
+    #[serde(deserialize_with = "one_for_each_file")]
+    #[schemars(length(max = MAX_FILES))]
     pub sources: Vec<SourceName>,
     /// The logs, in the order of their rows.
+    #[serde(deserialize_with = "one_for_each_file")]
+    #[schemars(length(max = MAX_FILES))]
     pub files: Vec<ManifestFile>,
     /// Rows of all files.
     #[serde(deserialize_with = "count")]
@@ -196,6 +201,44 @@ fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     Ok(number)
 }
 
+/// A list that has no more than one item for each log.
+fn one_for_each_file<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Items<T>(std::marker::PhantomData<T>);
+
+    impl<'de, T: DeserializeOwned> Visitor<'de> for Items<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = list.next_element()? {
+                if items.len() == MAX_FILES {
+                    return Err(serde::de::Error::custom("too many"));
+                }
+                items.push(item);
+            }
+            Ok(items)
+        }
+    }
+
+    deserializer.deserialize_seq(Items(std::marker::PhantomData))
+}
+
+/// Whether a manifest line that could not be read lists more logs, or sources of logs, than a bundle can have.
+fn lists_too_many(line: &[u8]) -> bool {
+    // Ignored items take no memory.
+    #[derive(Deserialize)]
+    struct Lists {
+        sources: Vec<IgnoredAny>,
+        files: Vec<IgnoredAny>,
+    }
+    serde_json::from_slice::<Lists>(line)
+        .is_ok_and(|lists| lists.sources.len() > MAX_FILES || lists.files.len() > MAX_FILES)
+}
+
 impl Manifest {
     /// The manifest of a bundle of the written version, with `files` in the order of their rows.
     #[must_use]
@@ -227,8 +270,11 @@ impl Manifest {
     /// The manifest line, without its line feed.
     ///
     /// # Errors
-    /// [`ErrorKind::ManifestTooLong`].
+    /// [`ErrorKind::ManifestTooLong`] or [`ErrorKind::TooManyLogs`].
     pub fn encode(&self) -> Result<Vec<u8>, ErrorKind> {
+        if self.files.len() > MAX_FILES {
+            return Err(ErrorKind::TooManyLogs { limit: MAX_FILES });
+        }
         let line = serde_json::to_string(self).unwrap_or_default();
         let line = escape_line_separators(line.into()).into_owned().into_bytes();
         if line.is_empty() || line.len() as u64 > MAX_MANIFEST_BYTES {
@@ -244,10 +290,10 @@ impl Manifest {
     ///
     /// # Errors
     /// `Ok(None)` when the line is not JSON. Otherwise [`ErrorKind::RowBeforeManifest`], [`ErrorKind::NotAManifest`],
-    /// [`ErrorKind::UnsupportedVersion`] or [`ErrorKind::Manifest`].
+    /// [`ErrorKind::UnsupportedVersion`], [`ErrorKind::TooManyLogs`] or [`ErrorKind::Manifest`].
     pub fn decode(line: &[u8]) -> Result<Option<Self>, ErrorKind> {
         let Ok(head) = serde_json::from_slice::<Head>(line) else {
-            return match serde_json::from_slice::<serde::de::IgnoredAny>(line) {
+            return match serde_json::from_slice::<IgnoredAny>(line) {
                 Ok(_) => Err(ErrorKind::NotAManifest),
                 Err(_) => Ok(None),
             };
@@ -261,13 +307,14 @@ impl Manifest {
         let version = head.version.ok_or(ManifestFault::Missing { path: "version".to_owned() });
         version::accept(version.map_err(ErrorKind::Manifest)?)?;
         let mut deserializer = serde_json::Deserializer::from_slice(line);
-        serde_path_to_error::deserialize(&mut deserializer)
-            .map(Some)
-            .map_err(|error| ErrorKind::Manifest(diagnose::manifest_fault(line, error.path())))
+        serde_path_to_error::deserialize(&mut deserializer).map(Some).map_err(|error| match lists_too_many(line) {
+            true => ErrorKind::TooManyLogs { limit: MAX_FILES },
+            false => ErrorKind::Manifest(diagnose::manifest_fault(line, error.path())),
+        })
     }
 
     /// Everything that keeps a line that [`decode`](Self::decode) refuses from being a manifest. Where there are over
-    /// a thousand such faults, the first thousand.
+    /// a thousand such faults, the first thousand; of a line of over 4 MiB, the first one.
     #[must_use]
     pub(crate) fn faults_of_line(line: &[u8]) -> Vec<ManifestFault> {
         diagnose::all_faults(line)
@@ -342,9 +389,9 @@ struct Head<'a> {
     #[serde(default, borrow)]
     version: Option<&'a RawValue>,
     #[serde(default)]
-    source: Option<serde::de::IgnoredAny>,
+    source: Option<IgnoredAny>,
     #[serde(default)]
-    entry: Option<serde::de::IgnoredAny>,
+    entry: Option<IgnoredAny>,
 }
 
 /// Adds to the schema what 1.1 makes a MUST and 1.0 does not have.

@@ -181,7 +181,6 @@ impl<'i> Import<'i> {
         let again = bundle.again();
         let mut intake = Intake::new(self.groups, self.way, Some(&staging), self.progress).comparing(again.is_some());
         restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
-        self.progress.finish();
         let mut works = intake.into_works();
         loop {
             if let Some(again) = &again {
@@ -206,18 +205,16 @@ impl<'i> Import<'i> {
             return Ok(works);
         }
         let bundle = again.open()?;
-        self.progress.stage(Stage::Reading);
-        self.progress.start(Some(changed.iter().map(|file| bundle.manifest().files[*file].bytes).sum()));
+        let bytes = changed.iter().map(|file| bundle.manifest().files[*file].bytes).sum();
+        begin(self.progress, Stage::Reading, bytes);
         let mut intake = Intake::new(self.groups, self.way, Some(staging), self.progress).with(works);
         restore(bundle, Some(changed), self.way.threads, &mut intake)?;
-        self.progress.finish();
         Ok(intake.into_works())
     }
 
     /// With the writers' locks: merges the logs, unless one was compared too early.
     fn take_turn(&self, mut works: Vec<Work<'i>>, staging: &Staging) -> Result<Turn<'i>> {
-        self.progress.stage(Stage::Merging);
-        self.progress.start(Some(works.iter().map(Work::bytes_to_compare).sum()));
+        begin(self.progress, Stage::Merging, reckon_ahead(&mut works));
         let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
         let clock = self.way.clock;
         lock::with_locks(locks, clock, &self.progress.cancellation(), |locks| {
@@ -229,6 +226,23 @@ impl<'i> Import<'i> {
             place::carry_out(works, &Scene { staging, locks, clock }).map(Turn::Done)
         })
     }
+}
+
+/// Goes over to another stage.
+fn begin(progress: &dyn Progress, stage: Stage, bytes: u64) {
+    progress.finish();
+    progress.stage(stage);
+    if bytes > 0 {
+        progress.start(Some(bytes));
+    }
+}
+
+/// Tells each source how much is read of those behind it. Returns how much is read of all.
+fn reckon_ahead(works: &mut [Work<'_>]) -> u64 {
+    works.iter_mut().rev().fold(0, |ahead, work| {
+        work.behind = ahead;
+        ahead + work.bytes_to_compare()
+    })
 }
 
 /// A time as it can stand in a file name anywhere: without colons.

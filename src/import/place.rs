@@ -58,11 +58,22 @@ pub(super) fn prepare_all<'g>(works: Vec<Work<'g>>, scene: &Scene<'_>) -> Result
 
 /// Puts the new versions in their places.
 pub(super) fn place_all(mut groups: Vec<Prepared<'_>>, scene: &Scene<'_>) -> Result<Vec<FilePlan>> {
-    for group in &mut groups {
+    let done = back_up(&mut groups, scene)?;
+    replace(groups, done, scene)
+}
+
+/// Keeps what is to be replaced, where the plans say so.
+pub(super) fn back_up(groups: &mut [Prepared<'_>], scene: &Scene<'_>) -> Result<Done> {
+    for group in &mut *groups {
         group.settle(scene)?;
     }
     let mut done = Done::default();
-    done.backups.make(&groups, scene)?;
+    done.backups.make(groups, scene)?;
+    Ok(done)
+}
+
+/// Replaces the logs.
+pub(super) fn replace(mut groups: Vec<Prepared<'_>>, mut done: Done, scene: &Scene<'_>) -> Result<Vec<FilePlan>> {
     let all = groups.iter().flat_map(|group| &group.waiting).flatten().count();
     let result = groups.iter_mut().try_for_each(|group| group.place(scene, &mut done));
     if done.placed.is_empty() {
@@ -77,7 +88,7 @@ pub(super) fn place_all(mut groups: Vec<Prepared<'_>>, scene: &Scene<'_>) -> Res
 
 /// What was done.
 #[derive(Default)]
-struct Done {
+pub(super) struct Done {
     backups: Backups,
     placed: Vec<PathBuf>,
     replaced: AllReplaced,

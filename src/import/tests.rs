@@ -40,19 +40,30 @@ fn bundle() -> Vec<u8> {
     bundle
 }
 
-/// Imports, and lets `meddle` act once the bundle is restored and the logs are locked, and `meddle_late` once the new
+/// Merges, and lets `meddle` act once the bundle is restored and the logs are locked, and `meddle_late` once the new
 /// versions wait.
 fn import_meddled_with(
     dirs: &Dirs,
     meddle: impl FnOnce(&[work::Work<'_>]),
     meddle_late: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
+    import_in_steps(dirs, Mode::Merge, meddle, meddle_late, || {})
+}
+
+/// The same in any mode, with somebody who acts at the very last, once the backups are made.
+fn import_in_steps(
+    dirs: &Dirs,
+    mode: Mode,
+    meddle: impl FnOnce(&[work::Work<'_>]),
+    meddle_late: impl FnOnce(),
+    meddle_last: impl FnOnce(),
+) -> Result<Vec<FilePlan>> {
     let bundle = bundle();
     let bundle = Bundle::from_stream(bundle.as_slice(), "bundle")?;
-    let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, Mode::Merge)?;
+    let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, mode)?;
     let fingerprinter = Fingerprinter::random()?;
     let (stamp, threads) = (String::new(), NonZeroUsize::MIN);
-    let way = Way { mode: Mode::Merge, stamp, clock: &SystemClock, fingerprinter, threads };
+    let way = Way { mode, stamp, clock: &SystemClock, fingerprinter, threads };
     let staging = Staging::create([dirs.patchwork.as_path()].into_iter(), Cancellation::default())?;
     let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
     restore(bundle, None, NonZeroUsize::MIN, &mut intake)?;
@@ -61,9 +72,11 @@ fn import_meddled_with(
     lock::with_locks(locks, &SystemClock, &Cancellation::default(), |locks| {
         meddle(&works);
         let scene = Scene { staging: &staging, locks, clock: &SystemClock };
-        let prepared = place::prepare_all(works, &scene)?;
+        let mut prepared = place::prepare_all(works, &scene)?;
         meddle_late();
-        place::place_all(prepared, &scene)
+        let backed_up = place::back_up(&mut prepared, &scene)?;
+        meddle_last();
+        place::replace(prepared, backed_up, &scene)
     })
 }
 
@@ -130,6 +143,51 @@ fn a_log_that_changes_at_the_last_moment_is_read_again() {
             let file = plan.iter().find(|file| file.path == log).unwrap();
             assert_eq!(file.bytes_after, expected.len() as u64, "the report tells what was done");
         }
+    }
+}
+
+/// The backups in a directory, by their content.
+fn backups(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let backups = entries.filter(|path| path.extension().is_some_and(|extension| extension == "bak"));
+    let mut contents: Vec<_> = backups.map(|path| fs::read_to_string(path).unwrap()).collect();
+    contents.sort();
+    contents
+}
+
+#[test]
+fn what_becomes_of_a_log_between_its_backup_and_its_replacement_is_kept_too() {
+    type Meddle = fn(&Path);
+    let cases: [(Meddle, &[&str]); 3] = [
+        // Rotation replaces the file.
+        (
+            |log| {
+                fs::write(log.with_extension("tmp"), "{\"b\":1}\n{\"c\":1}\n").unwrap();
+                fs::rename(log.with_extension("tmp"), log).unwrap();
+            },
+            &["{\"a\":1}\n", "{\"a\":1}\n", "{\"b\":1}\n{\"c\":1}\n"],
+        ),
+        // A row that is added is in the backup by itself, as that is the same file.
+        (
+            |log| fs::File::options().append(true).open(log).unwrap().write_all(b"{\"b\":1}\n").unwrap(),
+            &["{\"a\":1}\n", "{\"a\":1}\n{\"b\":1}\n"],
+        ),
+        (|log| fs::remove_file(log).unwrap(), &["{\"a\":1}\n", "{\"a\":1}\n"]),
+    ];
+    for (meddle, kept) in cases {
+        let (home, dirs) = home(Some("{\"a\":1}\n"));
+        let log = home.path().join(LOGS[0]);
+        let files = import_in_steps(&dirs, Mode::Overwrite, |_| {}, || {}, || meddle(&log)).unwrap();
+        assert_eq!(fs::read_to_string(&log).unwrap(), "{}\n");
+        assert_eq!(backups(home.path()), kept);
+        // The report names the backup that has what was replaced in the end.
+        let file = files.iter().find(|file| file.path == log).unwrap();
+        let named = file.backup.as_ref().map(|backup| fs::read_to_string(backup).unwrap());
+        assert_eq!(named.as_ref().map_or(0, String::len) as u64, file.bytes_before.unwrap_or(0));
+        assert_eq!(
+            named.is_some_and(|named| named.contains("\"b\":1")),
+            kept.iter().any(|kept| kept.contains("\"b\":1"))
+        );
     }
 }
 

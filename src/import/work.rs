@@ -44,11 +44,13 @@ impl fmt::Debug for Way<'_> {
 pub(super) struct Work<'g> {
     pub(super) group: &'g Group,
     pub(super) way: &'g Way<'g>,
-    progress: &'g dyn Progress,
+    pub(super) progress: &'g dyn Progress,
     /// The bundle's logs, of each target that it has.
     pub(super) restored: Vec<Option<Restored>>,
     /// Whether it is settled that what is there is what the bundle has.
     pub(super) stays: bool,
+    /// How many bytes are still to be read for the sources behind this one.
+    pub(super) behind: u64,
 }
 
 /// What is there already.
@@ -128,7 +130,7 @@ struct Case<'c> {
 
 impl<'g> Work<'g> {
     pub(super) fn new(group: &'g Group, way: &'g Way<'g>, progress: &'g dyn Progress) -> Self {
-        Self { group, way, progress, restored: group.targets.iter().map(|_| None).collect(), stays: false }
+        Self { group, way, progress, restored: group.targets.iter().map(|_| None).collect(), stays: false, behind: 0 }
     }
 
     /// Whether all logs that the bundle has of it are restored.

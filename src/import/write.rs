@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use super::begin;
 use super::gather::{each_line, next_line};
 use super::index::Side;
 use super::merge::{Step, each_step};
@@ -13,7 +14,11 @@ use super::tally::LONGEST_LINE;
 use super::work::{Found, GroupPlan, Output, Work};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::lines::{Line, LineReader};
+use crate::progress::{NoProgress, Progress, Stage};
 use crate::sources::OpenLog;
+
+/// What is written with a stage of its own: logs are many, and most are small.
+const WORTH_A_STAGE: u64 = 1 << 20;
 
 /// Lets the new version of every log that gets one wait beside it. Returns where.
 pub(super) fn write_outputs(
@@ -22,15 +27,32 @@ pub(super) fn write_outputs(
     plan: &GroupPlan,
     staging: &Staging,
 ) -> Result<Vec<Option<PathBuf>>> {
+    let bytes = plan.bytes_to_write();
+    if bytes < WORTH_A_STAGE {
+        return write_all(work, found, plan, staging, &NoProgress);
+    }
+    begin(work.progress, Stage::Writing, bytes);
+    let waiting = write_all(work, found, plan, staging, work.progress)?;
+    begin(work.progress, Stage::Merging, work.behind);
+    Ok(waiting)
+}
+
+fn write_all(
+    work: &Work<'_>,
+    found: &mut Found,
+    plan: &GroupPlan,
+    staging: &Staging,
+    progress: &dyn Progress,
+) -> Result<Vec<Option<PathBuf>>> {
     let mut waiting: Vec<Option<PathBuf>> = Vec::new();
-    let merged = write_merged(work, found, plan, staging)?;
+    let merged = write_merged(work, found, plan, staging, progress)?;
     for (index, (output, merged)) in plan.outputs.iter().zip(merged).enumerate() {
         let restored = work.restored[index].as_ref().and_then(|restored| restored.staged.clone());
         waiting.push(match output {
             Output::Nothing => None,
             Output::Bundled => restored,
             Output::Appended => {
-                let mut out = NewVersion::start(work, index, staging)?;
+                let mut out = NewVersion::start(work, index, staging, progress)?;
                 append(&mut out, found, index, restored.as_deref())?;
                 Some(out.finish(plan.files[index].bytes_after)?)
             }
@@ -40,19 +62,29 @@ pub(super) fn write_outputs(
     Ok(waiting)
 }
 
+impl GroupPlan {
+    /// How much is written for it from the lines of both sides.
+    pub(super) fn bytes_to_write(&self) -> u64 {
+        let files = self.outputs.iter().zip(&self.files);
+        let written = files.filter(|(output, _)| matches!(output, Output::Appended | Output::Merged));
+        written.map(|(_, file)| file.bytes_after).sum()
+    }
+}
+
 /// A log's new version: lines, each on a line of its own.
-struct NewVersion {
+struct NewVersion<'p> {
     file: StagedFile,
+    progress: &'p dyn Progress,
     bytes: u64,
     unterminated: bool,
     subject: String,
 }
 
-impl NewVersion {
-    fn start(work: &Work<'_>, index: usize, staging: &Staging) -> Result<Self> {
+impl<'p> NewVersion<'p> {
+    fn start(work: &Work<'_>, index: usize, staging: &Staging, progress: &'p dyn Progress) -> Result<Self> {
         let target = &work.group.targets[index];
         let file = staging.file(&target.log.path)?;
-        Ok(Self { file, bytes: 0, unterminated: false, subject: target.subject() })
+        Ok(Self { file, progress, bytes: 0, unterminated: false, subject: target.subject() })
     }
 
     fn push(&mut self, line: Line<'_>) -> Result<()> {
@@ -69,6 +101,7 @@ impl NewVersion {
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.bytes += bytes.len() as u64;
+        self.progress.advance(bytes.len() as u64);
         self.file.write(bytes)
     }
 
@@ -81,7 +114,7 @@ impl NewVersion {
     }
 }
 
-fn append(out: &mut NewVersion, found: &mut Found, index: usize, restored: Option<&Path>) -> Result<()> {
+fn append(out: &mut NewVersion<'_>, found: &mut Found, index: usize, restored: Option<&Path>) -> Result<()> {
     if let Some(log) = &mut found.locals[index].log {
         log.rewind()?;
         each_line(log, |line| out.push(line))?;
@@ -98,21 +131,23 @@ fn write_merged(
     found: &mut Found,
     plan: &GroupPlan,
     staging: &Staging,
+    progress: &dyn Progress,
 ) -> Result<Vec<Option<PathBuf>>> {
     let start = |(index, output): (usize, &Output)| match output {
-        Output::Merged => NewVersion::start(work, index, staging).map(Some),
+        Output::Merged => NewVersion::start(work, index, staging, progress).map(Some),
         _ => Ok(None),
     };
     let mut outs = plan.outputs.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
     if outs.iter().any(Option::is_some) {
         copy_lines(work, found, plan, &mut outs)?;
     }
-    let finish =
-        |(out, file): (Option<NewVersion>, &super::FilePlan)| out.map(|out| out.finish(file.bytes_after)).transpose();
+    let finish = |(out, file): (Option<NewVersion<'_>>, &super::FilePlan)| {
+        out.map(|out| out.finish(file.bytes_after)).transpose()
+    };
     outs.into_iter().zip(&plan.files).map(finish).collect()
 }
 
-fn copy_lines(work: &Work<'_>, found: &mut Found, plan: &GroupPlan, outs: &mut [Option<NewVersion>]) -> Result<()> {
+fn copy_lines(work: &Work<'_>, found: &mut Found, plan: &GroupPlan, outs: &mut [Option<NewVersion<'_>>]) -> Result<()> {
     let mut logs = Vec::new();
     for local in &mut found.locals {
         if let Some(log) = &mut local.log {

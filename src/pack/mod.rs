@@ -13,7 +13,7 @@ use std::thread::Scope;
 
 use crate::digest::{BundleDigest, Crc32, HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::limits::{CHUNK_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
+use crate::format::limits::{CHUNK_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
 use crate::format::log::{BadLine, BlockEncoder, FileBuilder, LogId};
 use crate::format::{Manifest, ManifestFile, TimeKey, Timestamp};
 use crate::gzip::{Deflater, Level, MemberWriter};
@@ -112,6 +112,9 @@ impl Packer {
         progress: &dyn Progress,
     ) -> Result<()> {
         let file = self.logs.len();
+        if file == MAX_FILES {
+            return Err(Error::from(ErrorKind::TooManyLogs { limit: MAX_FILES }).in_subject(subject));
+        }
         self.logs.push(Log { subject: subject.to_owned(), builder: FileBuilder::new(id.clone()), read: None });
         let mut blocks = LineBlocks::new(HashingReader::new(reader), BLOCK_BYTES, MAX_LOG_LINE_BYTES);
         let mut encoder = None;

@@ -213,7 +213,9 @@ fn usable_manifest(line: &[u8], belief: Belief) -> Result<Usable> {
     let nothing = (None, ManifestState::Lost, None);
     let manifest = match Manifest::decode(line) {
         Ok(Some(manifest)) if belief != Belief::Nothing => manifest,
-        Err(kind @ ErrorKind::UnsupportedVersion { .. }) => return Err(Error::from(kind).at_line(1)),
+        Err(kind @ (ErrorKind::UnsupportedVersion { .. } | ErrorKind::TooManyLogs { .. })) => {
+            return Err(Error::from(kind).at_line(1));
+        }
         Ok(_) | Err(_) => return Ok(nothing),
     };
     let mut manifest = manifest;

@@ -1,5 +1,8 @@
 //! Commands that are stopped or refused something, and what must hold afterwards.
 
+#[path = "coverage.rs"]
+mod coverage;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -264,7 +267,7 @@ impl Stage {
 
     fn at_home(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.root).env_clear();
+        command.args(arguments).current_dir(&self.root).env_clear().envs(coverage::environment());
         command.env("HOME", self.path("home")).env("SOURCE_DATE_EPOCH", "1777716000").env("PATH", "/usr/bin:/bin");
         command.env("TMPDIR", self.path("out"));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

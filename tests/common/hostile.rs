@@ -54,6 +54,15 @@ fn with_chunks(count: &str, bytes: &str, chunks: &str) -> String {
     )
 }
 
+/// A 1.0 bundle of one row whose manifest has a list with so many times the same, and then a count that is none.
+fn long_list(key: &str, items: &str, times: u64, count: &str) -> Vec<u8> {
+    let manifest = runs("1", "8").replace("\"count\":1", &format!("\"count\":{count}"));
+    let manifest = if key == "sources" { manifest.replace("\"sources\":[\"runs\"],", "") } else { manifest };
+    let start = format!("{{\"{key}\":[");
+    let end = format!("{}],{}", &items[..items.len() - 1], &manifest[1..]);
+    gzip(&[(start.as_bytes(), 1), (items.as_bytes(), times), (end.as_bytes(), 1), (ROW.as_bytes(), 1)])
+}
+
 /// A 1.0 bundle of so many files without rows, of which the last has the name of the first.
 fn many_files(files: u64) -> Vec<u8> {
     let start = "{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"activity\"],\"files\":[";
@@ -129,6 +138,16 @@ fn numbers(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
         ("chunk of the most bytes", row(with_chunks("1", "8", &chunk("1000000000", "537919489", "1")))),
         ("very many chunks", many_chunks(if is_long { 1_800_000 } else { 100_000 })),
         ("very many files", many_files(if is_long { 1_500_000 } else { 100_000 })),
+        ("more logs than a bundle can have", many_files(100_001)),
+        ("very many sources", long_list("sources", &"\"a\",".repeat(1 << 16), if is_long { 500 } else { 2 }, "1")),
+        (
+            "a fault behind very many numbers",
+            long_list("x", &"1,".repeat(1 << 16), if is_long { 1000 } else { 50 }, "-1"),
+        ),
+        (
+            "a fault behind very many lists",
+            long_list("x", &"[1,1],".repeat(1 << 16), if is_long { 340 } else { 20 }, "-1"),
+        ),
         ("more files than a manifest can have", many_files(if is_long { 10_000_000 } else { 1_900_000 })),
     ]
 }

@@ -19,6 +19,8 @@
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../common/coverage.rs"]
+mod coverage;
 mod markdown;
 mod session;
 

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::coverage;
+
 /// The machine of a prompt without a name.
 const HERE: &str = "me";
 
@@ -71,6 +73,7 @@ impl Session {
         let status = Command::new("bash")
             .arg(&script)
             .env_clear()
+            .envs(coverage::environment())
             .env("PATH", self.path())
             .env("HOMES", self.root.path().join("home"))
             .envs([("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", "1779616800")])

@@ -62,6 +62,11 @@ impl<'c> ChunkText<'c> {
         self.text.len()
     }
 
+    /// Its lines with their line feeds, if it is there and its checksum fits.
+    pub(crate) fn proven(&self) -> Option<&[u8]> {
+        self.cut.is_none().then_some(&self.text)
+    }
+
     /// Whether all of its text was handed out.
     pub(super) fn is_at_end(&self) -> bool {
         self.next == self.text.len()

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::Scope;
 
+use crate::buffers::Buffers;
 use crate::digest::{BundleDigest, Crc32, HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::limits::{CHUNK_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
@@ -78,6 +79,7 @@ pub(crate) struct Packed {
 /// Hands blocks of lines to the pool, and puts what they become where it belongs.
 pub(crate) struct Packer {
     pool: Pool<Job, Deflated>,
+    buffers: Arc<Buffers>,
     spool: Spool,
     logs: Vec<Log>,
 }
@@ -93,12 +95,12 @@ struct Log {
 
 impl Packer {
     pub(crate) fn start<'scope>(scope: &'scope Scope<'scope, '_>, options: &PackOptions) -> Self {
-        let level = options.level;
+        let (level, buffers) = (options.level, Arc::<Buffers>::default());
         let pool = Pool::start(scope, options.threads, || {
-            let mut deflater = Deflater::new(level);
-            move |job| deflate(&mut deflater, job)
+            let (mut deflater, buffers) = (Deflater::new(level), Arc::clone(&buffers));
+            move |job| deflate(&mut deflater, &buffers, job)
         });
-        Self { pool, spool: Spool::new(&options.work_dir), logs: Vec::new() }
+        Self { pool, buffers, spool: Spool::new(&options.work_dir), logs: Vec::new() }
     }
 
     /// Adds the log that `reader` reads to its end. Its rows have their time at one of `times`; errors call it
@@ -116,7 +118,7 @@ impl Packer {
         let mut blocks = LineBlocks::new(HashingReader::new(reader), BLOCK_BYTES, MAX_LOG_LINE_BYTES);
         let mut encoder = None;
         loop {
-            let block = match blocks.next_block() {
+            let block = match blocks.next_block_in(self.buffers.take()) {
                 Ok(Some(block)) => block,
                 Ok(None) => break,
                 Err(error) => return Err(self.unreadable(file, error).in_subject(subject)),
@@ -168,6 +170,7 @@ impl Packer {
         let data =
             kept.map_err(|BadLine { line, kind }| Error::from(kind).at_line(before + line).in_subject(&log.subject))?;
         self.spool.push(&data)?;
+        self.buffers.put(data);
         Ok(true)
     }
 

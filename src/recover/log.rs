@@ -165,6 +165,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
         if let Some(restorer) = &mut self.restorer {
             restorer.push_rows(&run.rows, &mut self.buffer);
         }
+        self.rows.reuse(run);
         self.place = first + rows;
         self.taken += rows;
         self.by_line += if is_proven { 0 } else { rows };

@@ -22,7 +22,7 @@ use crate::progress::{NoProgress, Progress, Stage, Watched};
 use crate::publish::{PendingFile, Target};
 use crate::scan::rows::Known;
 use crate::scan::{FirstLine, Scan};
-use crate::verify::{Verdict, VerifyOptions, verify};
+use crate::verify::{Verdict, VerifyOptions, verify_seekable};
 use log::LogReader;
 pub use report::{FileRecovery, ManifestState, Missing, RecoverReport};
 use stream::RowStream;
@@ -150,15 +150,14 @@ fn search<R: Read + Seek>(
         FirstLine::Whole { line, .. } => usable_manifest(line, belief)?,
         FirstLine::Damaged | FirstLine::Foreign(_) => (None, ManifestState::Lost, None),
     };
-    let table = manifest.as_ref().map(|manifest| manifest.has_chunk_table().then(|| slots(manifest)));
-    let slots = table.clone().flatten().unwrap_or_default();
+    let slots = manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
     let known = Known::new(manifest.as_ref(), &slots, true);
     let started_whole = !scan.has_fault();
     let first_row = match &scan.first_line {
         FirstLine::Whole { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
         _ => Vec::new(),
     };
-    let parts = scan.parts(table.unwrap_or_else(|| Some(Vec::new())));
+    let parts = scan.parts(manifest.as_ref(), &slots, &known.buffers);
     std::thread::scope(|scope| {
         let mut rows = RowStream::start(scope, parts, &known, options.threads, progress);
         rows.begin_with(first_row);
@@ -279,7 +278,7 @@ fn publish(packed: Packed, options: &PackOptions, target: &Target, progress: &dy
 
 /// Verifies what was written.
 fn check(
-    bundle: impl Read,
+    bundle: impl Read + Seek,
     name: &str,
     written: &Written,
     options: &PackOptions,
@@ -289,7 +288,7 @@ fn check(
     progress.stage(Stage::Checking);
     progress.start(Some(written.bundle_bytes));
     let verify_options = VerifyOptions { expect: Some(written.digest), require_hashes: true, threads: options.threads };
-    let report = verify(bundle, name, &verify_options, progress, &mut |_| {});
+    let report = verify_seekable(bundle, name, &verify_options, progress, &mut |_| {});
     progress.finish();
     let report = report?;
     let is_whole = report.verdict == Verdict::Intact

@@ -112,6 +112,11 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
     }
 
+    /// Takes back the memory of rows that are done with.
+    pub(super) fn reuse(&self, run: Run) {
+        self.known.buffers.put(run.rows.into_memory());
+    }
+
     /// Gives the threads as much to do as there is room for.
     fn feed(&mut self) -> Result<()> {
         loop {

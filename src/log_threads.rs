@@ -108,14 +108,21 @@ where
     /// Begins the files up to `file`. Those before it have no rows.
     fn begin_up_to(&mut self, file: usize) -> Result<()> {
         while let Some(next) = self.left.pop_front_if(|next| *next <= file) {
+            if next < file {
+                self.pass(next)?;
+                continue;
+            }
             self.finish_closed(LOGS_AT_ONCE)?;
             let log = self.begin(next)?;
-            match next == file {
-                true => self.open.push(log),
-                false => self.close(log)?,
-            }
+            self.open.push(log);
         }
         Ok(())
+    }
+
+    /// Begins and ends a log that has no rows.
+    fn pass(&mut self, file: usize) -> Result<()> {
+        let done = self.logs.begin(file)?.finish()?;
+        self.logs.end(file, done)
     }
 
     fn begin(&mut self, file: usize) -> Result<OpenLog<'scope, L::Work>> {
@@ -152,8 +159,7 @@ where
             self.close(log)?;
         }
         while let Some(next) = self.left.pop_front() {
-            let log = self.begin(next)?;
-            self.close(log)?;
+            self.pass(next)?;
         }
         self.finish_closed(0)?;
         Ok(self.logs)

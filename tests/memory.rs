@@ -52,7 +52,8 @@ fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
         assert!(printed.is_empty());
     });
     peak_of("import", &mut || {
-        import(indexed(&bomb).unwrap(), &home.dirs(), &ImportOptions::default(), &SystemClock, &NoProgress).unwrap_err();
+        import(indexed(&bomb).unwrap(), &home.dirs(), &ImportOptions::default(), &SystemClock, &NoProgress)
+            .unwrap_err();
     });
     peak_of("verify", &mut || {
         let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };

@@ -156,7 +156,8 @@ fn missing_chunks_of_a_log_that_are_neighbours_are_one_finding() {
     assert_eq!(found, [(runs.clone(), 21, 90, 700, (201, 900)), (traces.clone(), 1, 7, 70, (1, 70))]);
     assert_eq!(report.rows, 200);
     // Three chunks cut out, and later one more.
-    let holes = [&bytes[..places[4].start], &bytes[places[7].start..places[95].start], &bytes[places[95].end..]].concat();
+    let holes =
+        [&bytes[..places[4].start], &bytes[places[7].start..places[95].start], &bytes[places[95].end..]].concat();
     let (found, report) = missing(&holes);
     assert_eq!(found, [(runs, 4, 6, 30, (31, 60)), (traces, 5, 5, 10, (41, 50))]);
     assert_eq!(report.rows, 930);

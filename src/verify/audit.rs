@@ -3,16 +3,16 @@
 use std::io::Read;
 use std::ops::Range;
 
-use super::finding::{ChunkMismatch, Finding, FindingKind, Mismatch, Severity};
+use super::finding::{Finding, FindingKind, Mismatch, Severity};
 use super::log::OpenLog;
 use super::manifest::{FirstLook, unparsed_rows};
+use super::table::{damage, table_mismatches};
 use super::{FileReport, FindingCounts, Verdict, VerifyOptions, VerifyReport};
 use crate::buffers::Buffers;
 use crate::bundle::Slot;
 use crate::digest::Crc32;
 use crate::error::{GzipFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
-use crate::format::timeline::RowTimes;
 use crate::gzip::{BlockEnd, Content, LastBlock, Oddity, Tail};
 use crate::scan::rows::{Known, LineFault, Lines, Problem, ReadPart, Run, is_astray};
 use crate::scan::{Part, Scan};
@@ -193,7 +193,9 @@ impl<'a> Audit<'a> {
             let chunks = (first.chunk as u64 + 1, last.chunk as u64 + 1);
             let rows = of_log.iter().fold(0, |rows: u64, slot| rows.saturating_add(slot.rows));
             self.findings.add(FindingKind::ChunksMissing { first: chunks.0, last: chunks.1, rows }, at);
-            of_log.iter().for_each(|slot| self.lose(slot));
+            for slot in of_log {
+                self.lose(slot);
+            }
         }
     }
 
@@ -386,36 +388,6 @@ impl<'a> Audit<'a> {
             rows: self.rows,
         }
     }
-}
-
-/// What the table says of a chunk and is not so.
-pub(super) fn table_mismatches(lines: &Lines, slot: &Slot) -> impl Iterator<Item = ChunkMismatch> {
-    let mut times = RowTimes::default();
-    lines.runs.iter().for_each(|run| times.merge(&run.times));
-    let span = times.span();
-    let compressed = if lines.is_block { lines.compressed } else { slot.compressed };
-    let mismatches = [
-        Mismatch::between(slot.compressed, compressed).map(ChunkMismatch::Compressed),
-        Mismatch::between(slot.bytes, lines.bytes).map(ChunkMismatch::Bytes),
-        Mismatch::between(slot.rows, lines.count).map(ChunkMismatch::Rows),
-        Mismatch::between(slot.crc32, lines.crc32).map(ChunkMismatch::Crc32),
-        Mismatch::between(slot.times[0], span.first).map(ChunkMismatch::FirstTime),
-        Mismatch::between(slot.times[1], span.last).map(ChunkMismatch::LastTime),
-    ];
-    mismatches.into_iter().flatten()
-}
-
-/// Why a block cannot be read to its end, if it cannot.
-fn damage(lines: &Lines, slot: Option<&Slot>) -> Option<FindingKind> {
-    Some(match (lines.end, slot) {
-        (BlockEnd::FlushPoint, _) => return None,
-        (BlockEnd::Cut, Some(slot)) if lines.compressed < slot.compressed => FindingKind::Gzip(GzipFault::Truncated),
-        (BlockEnd::Limit, Some(slot)) => {
-            let mismatch = Mismatch { expected: slot.bytes, found: lines.bytes };
-            FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch: ChunkMismatch::Bytes(mismatch) }
-        }
-        _ => FindingKind::Gzip(GzipFault::Deflate),
-    })
 }
 
 /// Which file of the manifest a fault is about.

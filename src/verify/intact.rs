@@ -7,9 +7,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::thread;
 
-use super::audit::table_mismatches;
 use super::log::OpenLog;
 use super::manifest::unparsed_rows;
+use super::table::table_mismatches;
 use super::{FileReport, FindingCounts, Verdict, VerifyOptions, VerifyReport};
 use crate::buffers::Buffers;
 use crate::bundle::{Access, Bundle, ChunkText, Ordering, Selection, each_chunk, slots};
@@ -68,7 +68,7 @@ fn prove_logs(
             scope,
             manifest,
             all,
-            Reports { manifest, buffers: &known.buffers, reports: BTreeMap::new() },
+            Reports { manifest, buffers: &known.buffers, done: BTreeMap::new() },
         );
         let read = |_: &_, chunk: ChunkText<'_>| {
             progress.advance(chunk.slot().compressed);
@@ -78,7 +78,7 @@ fn prove_logs(
             logs.take(batch.ok_or(ErrorKind::ChunkMismatch)?)
         })?;
         match access {
-            Access::Indexed => logs.finish().map(|logs| logs.reports),
+            Access::Indexed => logs.finish().map(|logs| logs.done),
             _ => Err(ErrorKind::ChunkMismatch.into()),
         }
     })?;
@@ -103,7 +103,7 @@ struct Reports<'m> {
     manifest: &'m Manifest,
     buffers: &'m Buffers,
     /// By their index into the manifest's `files`: logs end in another order.
-    reports: BTreeMap<usize, FileReport>,
+    done: BTreeMap<usize, FileReport>,
 }
 
 impl<'m> LogsAtOnce for Reports<'m> {
@@ -115,7 +115,7 @@ impl<'m> LogsAtOnce for Reports<'m> {
     }
 
     fn end(&mut self, index: usize, report: FileReport) -> Result<()> {
-        self.reports.insert(index, report);
+        self.done.insert(index, report);
         Ok(())
     }
 }

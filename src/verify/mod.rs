@@ -10,6 +10,7 @@ mod finding;
 mod intact;
 mod log;
 mod manifest;
+mod table;
 
 use std::io::{Read, Seek, SeekFrom};
 use std::num::NonZeroUsize;
@@ -159,7 +160,10 @@ pub fn verify_seekable(
     if let Some(report) = intact::report_if_intact(&mut input, options, progress) {
         return Ok(report);
     }
-    input.seek(SeekFrom::Start(0)).map_err(|error| Error::io_named(IoAction::Read, name, error))?;
+    let failed = |error| Error::io_named(IoAction::Read, name, error);
+    let length = input.seek(SeekFrom::End(0)).map_err(failed)?;
+    input.seek(SeekFrom::Start(0)).map_err(failed)?;
+    progress.start(Some(length));
     verify(input, name, options, progress, found)
 }
 

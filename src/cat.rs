@@ -4,11 +4,11 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use crate::buffers::Buffer;
 use crate::bundle::{Access, Bundle, ChunkText, Logs, Ordering, Row, Selection, each_chunk, wanted_files};
 use crate::error::{Error, IoAction, Result};
 use crate::format::log::printed_row;
 use crate::format::{Manifest, TimeRange, line};
-use crate::memory::Buffer;
 use crate::pool::all_cores;
 use crate::progress::Progress;
 use crate::sources::times_of;

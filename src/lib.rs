@@ -47,6 +47,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod buffers;
 pub mod bundle;
 pub mod cat;
 pub mod digest;
@@ -57,7 +58,7 @@ pub mod gzip;
 pub mod import;
 pub mod inspect;
 pub mod lines;
-mod memory;
+mod log_threads;
 mod pack;
 mod pool;
 pub mod progress;

@@ -93,7 +93,9 @@ impl<R: Read> LineReader<R> {
             self.start = 0;
         }
         if self.buffer.len() < self.end + self.read_bytes {
-            let doubled = (self.buffer.len() * 2).max(self.end + self.read_bytes);
+            // No line that is longer than the bound is read to its end.
+            let most = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_add(self.read_bytes);
+            let doubled = (self.buffer.len() * 2).min(most).max(self.end + self.read_bytes);
             self.buffer.resize(doubled, 0);
         }
         let n = read_some(&mut self.inner, &mut self.buffer[self.end..])?;
@@ -199,7 +201,12 @@ impl<R: Read> LineBlocks<R> {
     /// # Errors
     /// When reading fails, or a line is too long.
     pub fn next_block(&mut self) -> Result<Option<Vec<u8>>, BlockError> {
-        let mut block = std::mem::take(&mut self.begun);
+        self.next_block_in(Vec::new())
+    }
+
+    /// As [`next_block`](Self::next_block), in the memory of an empty buffer.
+    pub(crate) fn next_block_in(&mut self, mut block: Vec<u8>) -> Result<Option<Vec<u8>>, BlockError> {
+        block.append(&mut self.begun);
         // One byte more shows whether the end is reached.
         let (mut wanted, mut searched) = (self.size + 1, 0);
         let end = loop {
@@ -219,7 +226,8 @@ impl<R: Read> LineBlocks<R> {
             }
             (searched, wanted) = (block.len(), block.len().saturating_mul(2));
         };
-        self.begun = block.split_off(end);
+        self.begun.extend_from_slice(&block[end..]);
+        block.truncate(end);
         self.check(&block)?;
         Ok((!block.is_empty()).then_some(block))
     }

@@ -3,18 +3,16 @@
 //! Threads inflate chunks and read their rows. Each log then has a thread of its own, which puts its rows in order,
 //! hashes and writes them; up to `LOGS_AT_ONCE` logs take turns, where chunks can be read alone.
 
-use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread::{self, Scope, ScopedJoinHandle};
-
-use crossbeam_channel::{Receiver, Sender, bounded};
+use std::thread;
 
 use crate::bundle::{Bundle, ChunkText, Logs, Ordering, Selection, each_chunk};
 use crate::digest::IntegrityHasher;
-use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::log::{LogRestorer, RowLines};
 use crate::format::{LineEnding, Manifest, ManifestFile};
+use crate::log_threads::{Batch, LOGS_AT_ONCE, LogThreads, LogWork, LogsAtOnce};
 
 /// Takes restored logs.
 ///
@@ -101,12 +99,6 @@ pub trait LogWriter: Send {
     fn finish(self) -> Result<Self::Done>;
 }
 
-/// How many logs are restored at once.
-const LOGS_AT_ONCE: usize = 4;
-
-/// How many batches of rows wait for the thread of their log.
-const MOST_WAITING: usize = 2;
-
 /// How much is restored at once where there are no chunks.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -126,27 +118,32 @@ pub fn restore<S: LogSink>(
     wanted.dedup();
     let selection = Selection { files, ..Selection::default() };
     let restored = thread::scope(|scope| {
-        let mut logs = OpenLogs::new(scope, &manifest, wanted, sink);
+        let mut logs = LogThreads::start(scope, &manifest, wanted, Sink { manifest: &manifest, sink });
         if manifest.has_chunk_table() {
             let order = Ordering::TakingTurns(LOGS_AT_ONCE);
-            each_chunk(bundle, &selection, order, threads, Batch::of_chunk, |batch| logs.take(batch?))?;
+            each_chunk(bundle, &selection, order, threads, rows_of_chunk, |batch| logs.take(batch?))?;
         } else {
             each_batch(bundle, &selection, |batch| logs.take(batch))?;
         }
-        logs.finish()
+        logs.finish().map(drop)
     });
     restored.map_err(|error| error.in_subject(&name))
 }
 
 /// A bundle without chunk table: one row after the other.
-fn each_batch(bundle: Bundle<'_>, selection: &Selection, mut take: impl FnMut(Batch) -> Result<()>) -> Result<()> {
+fn each_batch(
+    bundle: Bundle<'_>,
+    selection: &Selection,
+    mut take: impl FnMut(Batch<RowLines>) -> Result<()>,
+) -> Result<()> {
     let mut rows = bundle.rows(selection)?;
     let manifest = Arc::clone(rows.manifest());
-    let mut batch: Option<Batch> = None;
+    let mut batch: Option<Batch<RowLines>> = None;
     loop {
         let row = rows.next_row()?;
-        let is_full =
-            |batch: &Batch| row.as_ref().is_none_or(|row| row.file != batch.file) || batch.rows.bytes() >= BATCH_BYTES;
+        let is_full = |batch: &Batch<RowLines>| {
+            row.as_ref().is_none_or(|row| row.file != batch.file) || batch.rows.bytes() >= BATCH_BYTES
+        };
         if let Some(mut full) = batch.take_if(|batch| is_full(batch)) {
             full.is_last = row.as_ref().is_none_or(|row| row.file != full.file);
             take(full)?;
@@ -162,129 +159,34 @@ fn line_ending(file: &ManifestFile) -> LineEnding {
     file.record().map_or(LineEnding::Lf, |record| record.line_ending)
 }
 
-/// Rows of one log that follow each other.
-struct Batch {
-    file: usize,
-    rows: RowLines,
-    /// Whether they are the last ones of their log.
-    is_last: bool,
-}
-
-impl Batch {
-    fn of_chunk(logs: &Logs, mut chunk: ChunkText) -> Result<Self> {
-        let slot = *chunk.slot();
-        let file = &logs.manifest.files[slot.file];
-        let (mut rows, ending) = (RowLines::with_room_for(chunk.bytes()), line_ending(file));
-        while let Some(row) = chunk.next_row(logs)? {
-            rows.push(&row.envelope, ending);
-        }
-        Ok(Self { file: slot.file, rows, is_last: slot.chunk + 1 == file.chunks.len() })
+fn rows_of_chunk(logs: &Logs, mut chunk: ChunkText) -> Result<Batch<RowLines>> {
+    let slot = *chunk.slot();
+    let file = &logs.manifest.files[slot.file];
+    let (mut rows, ending) = (RowLines::with_room_for(chunk.bytes()), line_ending(file));
+    while let Some(row) = chunk.next_row(logs)? {
+        rows.push(&row.envelope, ending);
     }
+    Ok(Batch { file: slot.file, rows, is_last: slot.chunk + 1 == file.chunks.len() })
 }
 
-/// The logs that are being restored.
-struct OpenLogs<'scope, 'env, 's, S: LogSink> {
-    scope: &'scope Scope<'scope, 'env>,
-    manifest: &'env Manifest,
+/// Begins and ends the sink's logs.
+struct Sink<'m, 's, S> {
+    manifest: &'m Manifest,
     sink: &'s mut S,
-    /// The files that have not begun.
-    left: VecDeque<usize>,
-    open: Vec<OpenLog<'scope, S>>,
-    /// Those of which all rows are on their way, the oldest first.
-    closed: VecDeque<OpenLog<'scope, S>>,
 }
 
-/// A log, and the thread that it has.
-struct OpenLog<'scope, S: LogSink> {
-    file: usize,
-    batches: Sender<Option<RowLines>>,
-    thread: ScopedJoinHandle<'scope, Result<Option<<S::Writer as LogWriter>::Done>>>,
-}
+impl<'m, S: LogSink> LogsAtOnce for Sink<'m, '_, S> {
+    type Work = Restoring<'m, S::Writer>;
 
-impl<'scope, 'env, 's, S: LogSink> OpenLogs<'scope, 'env, 's, S>
-where
-    S::Writer: 'scope,
-    <S::Writer as LogWriter>::Done: 'scope,
-{
-    fn new(scope: &'scope Scope<'scope, 'env>, manifest: &'env Manifest, wanted: Vec<usize>, sink: &'s mut S) -> Self {
-        Self { scope, manifest, sink, left: wanted.into(), open: Vec::new(), closed: VecDeque::new() }
-    }
-
-    /// Hands rows to the thread of their log.
-    fn take(&mut self, batch: Batch) -> Result<()> {
-        self.begin_up_to(batch.file)?;
-        let Some(at) = self.open.iter().position(|log| log.file == batch.file) else {
-            // A file whose rows were all there already does not come back.
-            let file = &self.manifest.files[batch.file];
-            let (source, name) = (file.source.to_string(), file.relative_path.to_string());
-            return Err(ErrorKind::Row(crate::error::RowFault::WrongFile { source, file: Some(name) }).into());
-        };
-        // Where nobody takes them any more, the thread has failed, and says so when it is waited for.
-        let has_failed = self.open[at].batches.send(Some(batch.rows)).is_err();
-        if has_failed || batch.is_last {
-            let log = self.open.remove(at);
-            self.close(log)?;
-        }
-        match has_failed {
-            true => self.finish_closed(0),
-            false => Ok(()),
-        }
-    }
-
-    /// Begins the files up to `file`. Those before it have no rows.
-    fn begin_up_to(&mut self, file: usize) -> Result<()> {
-        while let Some(next) = self.left.pop_front_if(|next| *next <= file) {
-            self.finish_closed(LOGS_AT_ONCE)?;
-            let log = self.begin(next)?;
-            match next == file {
-                true => self.open.push(log),
-                false => self.close(log)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, index: usize) -> Result<OpenLog<'scope, S>> {
+    fn begin(&mut self, index: usize) -> Result<Self::Work> {
         let file = &self.manifest.files[index];
         let writer = self.sink.begin(index, file)?;
-        let (batches, queue) = bounded(MOST_WAITING);
-        let restoring =
-            Restoring { file, restorer: LogRestorer::new(file), hasher: IntegrityHasher::default(), writer };
-        let spawned = thread::Builder::new().spawn_scoped(self.scope, move || restoring.run(&queue));
-        let thread = spawned.map_err(|error| Error::io_unnamed(IoAction::Write, error))?;
-        Ok(OpenLog { file: index, batches, thread })
+        let (restorer, hasher) = (LogRestorer::new(file), IntegrityHasher::default());
+        Ok(Restoring { file, restorer, hasher, writer, buffer: Vec::new() })
     }
 
-    /// Nothing more comes for the log.
-    fn close(&mut self, log: OpenLog<'scope, S>) -> Result<()> {
-        // As above: a thread that failed says so when it is waited for.
-        let _ = log.batches.send(None);
-        self.closed.push_back(log);
-        self.finish_closed(2 * LOGS_AT_ONCE)
-    }
-
-    /// Waits until at most `most` closed logs are left.
-    fn finish_closed(&mut self, most: usize) -> Result<()> {
-        while self.closed.len() > most
-            && let Some(log) = self.closed.pop_front()
-        {
-            let died = || Error::io_unnamed(IoAction::Write, std::io::Error::other("a writing thread died"));
-            let done = log.thread.join().map_err(|_| died())??.ok_or_else(died)?;
-            self.sink.end(log.file, &self.manifest.files[log.file], done)?;
-        }
-        Ok(())
-    }
-
-    /// Ends all logs.
-    fn finish(mut self) -> Result<()> {
-        for log in std::mem::take(&mut self.open) {
-            self.close(log)?;
-        }
-        while let Some(next) = self.left.pop_front() {
-            let log = self.begin(next)?;
-            self.close(log)?;
-        }
-        self.finish_closed(0)
+    fn end(&mut self, index: usize, done: <S::Writer as LogWriter>::Done) -> Result<()> {
+        self.sink.end(index, &self.manifest.files[index], done)
     }
 }
 
@@ -294,34 +196,34 @@ struct Restoring<'m, W> {
     restorer: LogRestorer<'m>,
     hasher: IntegrityHasher,
     writer: W,
+    buffer: Vec<u8>,
 }
 
 impl<W: LogWriter> Restoring<'_, W> {
-    /// `None` when the rows end before the log does, because the restoring ended with an error.
-    fn run(mut self, batches: &Receiver<Option<RowLines>>) -> Result<Option<W::Done>> {
-        let mut buffer = Vec::new();
-        for rows in batches {
-            let Some(rows) = rows else { return self.finish(buffer).map(Some) };
-            self.restorer.push_rows(&rows, &mut buffer);
-            self.write(&mut buffer)?;
-        }
-        Ok(None)
-    }
-
     /// Hands on what is restored, unless it is more than the log can be that the manifest describes.
-    fn write(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
-        self.hasher.update(buffer);
+    fn write(&mut self) -> Result<()> {
+        self.hasher.update(&self.buffer);
         if self.hasher.bytes() > self.file.most_restored_bytes() {
             return Err(Error::from(ErrorKind::MoreThanDeclared).in_file(self.file.relative_path.as_str()));
         }
-        self.writer.write(buffer)?;
-        buffer.clear();
+        self.writer.write(&self.buffer)?;
+        self.buffer.clear();
         Ok(())
     }
+}
 
-    fn finish(mut self, mut buffer: Vec<u8>) -> Result<W::Done> {
-        std::mem::replace(&mut self.restorer, LogRestorer::of_rows_alone()).finish(&mut buffer);
-        self.write(&mut buffer)?;
+impl<W: LogWriter> LogWork for Restoring<'_, W> {
+    type Rows = RowLines;
+    type Done = W::Done;
+
+    fn take(&mut self, rows: RowLines) -> Result<()> {
+        self.restorer.push_rows(&rows, &mut self.buffer);
+        self.write()
+    }
+
+    fn finish(mut self) -> Result<W::Done> {
+        std::mem::replace(&mut self.restorer, LogRestorer::of_rows_alone()).finish(&mut self.buffer);
+        self.write()?;
         let restored = self.hasher.finish();
         match self.file.integrity().is_none_or(|expected| expected == restored) {
             true => self.writer.finish(),

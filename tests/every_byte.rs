@@ -28,7 +28,7 @@ use patchwork_traces::progress::NoProgress;
 use patchwork_traces::publish::Target;
 use patchwork_traces::recover::recover;
 use patchwork_traces::sources::{Dirs, Wanted, discover};
-use patchwork_traces::verify::{Severity, Verdict, VerifyOptions, verify, verify_file};
+use patchwork_traces::verify::{Severity, Verdict, VerifyOptions, verify, verify_file, verify_seekable};
 use patchwork_traces::{Error, Result};
 use peak_alloc::PeakAlloc;
 
@@ -244,6 +244,10 @@ impl Sound {
     fn check_verify(&self, changed: &[u8]) {
         let mut findings = Vec::new();
         let report = verify(changed, "bundle", &verify_options(), &NoProgress, &mut |found| findings.push(found));
+        let mut again = Vec::new();
+        let seekable = Cursor::new(changed);
+        let other = verify_seekable(seekable, "bundle", &verify_options(), &NoProgress, &mut |found| again.push(found));
+        assert_eq!((other.ok(), again), (report.as_ref().ok().cloned(), findings.clone()));
         match report {
             Ok(report) if report.verdict != Verdict::Damaged => {
                 for bundle in [indexed(changed), sequential(changed)] {

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use patchwork_traces::format::limits::{
     CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES, MAX_FILES,
-    MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_TIMELINE_BINS, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
+    MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_TIMELINE_BINS, MOST_AROUND_BYTES, MOST_GROWN_BYTES,
+    MOST_REWRITTEN_RATIO,
 };
 use patchwork_traces::format::{Timeline, line, schema};
 use serde_json::Value;
@@ -75,6 +76,7 @@ fn the_table_of_limits_has_the_constants() {
         ("MAX_TIMELINE_BINS", MAX_TIMELINE_BINS as u64),
         ("MOST_REWRITTEN_RATIO", MOST_REWRITTEN_RATIO),
         ("MOST_GROWN_BYTES", MOST_GROWN_BYTES),
+        ("MOST_AROUND_BYTES", MOST_AROUND_BYTES),
     ];
     let text = format_md();
     let table: Vec<_> =

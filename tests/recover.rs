@@ -51,7 +51,7 @@ fn logs_of(damaged: &[u8]) -> (RecoverReport, BTreeMap<String, Vec<u8>>) {
         assert_eq!(file.recovered.bytes, logs[file.name.as_str()].len() as u64);
         let missing: u64 = file.missing.iter().map(|missing| missing.rows.1 - missing.rows.0 + 1).sum();
         if let Some(expected) = file.expected_rows {
-            assert_eq!(file.rows + missing, expected, "{file:?}");
+            assert_eq!(file.rows + missing + file.more_missing, expected, "{file:?}");
         }
     }
     (report, logs)
@@ -202,12 +202,44 @@ fn without_a_manifest_the_rows_are_found_by_their_flush_points() {
 
 #[test]
 fn a_manifest_that_names_another_log_than_proven_rows_do_is_not_followed() {
-    let (_, mut forge) = numbered();
+    let (home, mut forge) = numbered();
     forge.file(0)["relativePath"] = "runs.jsonl.1".into();
     let (report, logs) = logs_of(&forge.write());
-    assert_eq!(report.manifest, ManifestState::Lost);
-    assert_eq!(report.files[0].rows, 100);
+    assert_eq!(report.manifest, ManifestState::Contradicted);
+    assert!(report.lost_something());
+    assert_eq!((report.files[0].rows, report.files[0].is_original), (100, None));
     assert!(logs.contains_key("runs.jsonl"));
+    // What it says of the other log is proven by that log's hash: its line endings, and that the last one is missing.
+    assert_eq!((report.files[1].rows, report.files[1].is_original), (30, Some(true)));
+    assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);
+}
+
+#[test]
+fn a_proven_row_of_no_log_of_the_manifest_costs_no_other_log_what_only_the_manifest_knows() {
+    let (home, mut forge) = numbered();
+    let stray = "{\"source\":\"decision_traces\",\"entry\":{\"stray\":1}}\n";
+    forge.chunks[3].1.push_str(stray);
+    forge.fit_table();
+    let (report, logs) = logs_of(&forge.write());
+    assert_eq!(report.manifest, ManifestState::Contradicted);
+    assert_eq!(logs["decision_traces.jsonl"], b"{\"stray\":1}\n");
+    assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);
+    let rows: Vec<_> = report.files.iter().map(|file| (file.name.as_str(), file.is_original)).collect();
+    assert_eq!(rows, [("runs.jsonl", None), ("decision_traces.jsonl", None), ("activity-1.jsonl", Some(true))]);
+}
+
+#[test]
+fn of_a_log_that_the_manifest_has_twice_the_rows_come_back_and_of_the_others_everything() {
+    let (home, mut forge) = numbered();
+    let twin = forge.file(0).clone();
+    forge.file(1)["relativePath"] = twin["relativePath"].clone();
+    forge.file(1)["source"] = twin["source"].clone();
+    forge.file(1)["base"] = twin["base"].clone();
+    let (report, logs) = logs_of(&forge.write());
+    assert_eq!(report.manifest, ManifestState::Contradicted);
+    let rows = report.files.iter().map(|file| (file.name.as_str(), file.rows));
+    assert!(rows.eq([("runs.jsonl", 100), ("activity-1.jsonl", 30)]), "{report:?}");
+    assert!(is_part(&logs["runs.jsonl"], &original_logs(&home)["runs.jsonl"]));
 }
 
 #[test]
@@ -259,6 +291,27 @@ fn plain_text_loses_only_the_lines_that_are_broken() {
     assert_eq!(report.files[0].rows, 99);
     assert_eq!(report.files[0].missing.iter().map(|missing| missing.rows).collect::<Vec<_>>(), [(43, 43)]);
     assert!(!String::from_utf8(logs["runs.jsonl"].clone()).unwrap().contains("\"n\":42,"));
+}
+
+#[test]
+fn of_very_many_places_the_first_are_named_and_the_rest_counted() {
+    let home = Home::new().with("runs.jsonl", (0..25_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let text = Forge::new(&home, 25_000).text();
+    let every_other_broken: String = text
+        .split_inclusive('\n')
+        .enumerate()
+        .map(|(line, row)| if line % 2 == 1 { row.replacen('{', "(", 1) } else { row.to_owned() })
+        .collect();
+    let (report, _) = logs_of(every_other_broken.as_bytes());
+    let runs = &report.files[0];
+    assert_eq!((runs.rows, runs.missing.len(), runs.more_missing), (12_500, 10_000, 2_500));
+    // Without the manifest nobody knows what is missing where.
+    let (_, rows) = every_other_broken.split_once('\n').unwrap();
+    let without = format!("{{\"type\":\"manifest\",\"version\":1}}\n{rows}");
+    let (report, _) = logs_of(without.as_bytes());
+    let runs = &report.files[0];
+    assert_eq!((runs.rows, runs.gaps_after.len() as u64 + runs.more_gaps), (12_500, 12_500));
+    assert_eq!(runs.gaps_after.len(), 10_000);
 }
 
 #[test]

@@ -3,16 +3,19 @@
 
 mod common;
 
-use std::io::Read;
+use std::io::{Cursor, Read, Write};
 use std::num::NonZeroUsize;
 
 use common::forge::{Forge, gzip};
 use common::nasty::nasty_log;
-use common::{Home, bundle, text_of, try_bundle};
+use common::{Home, bundle, indexed, restore_all, sequential, text_of, try_bundle};
 use patchwork_traces::digest::BundleDigest;
+use patchwork_traces::error::RowFault;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::verify::{Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify};
-use patchwork_traces::{ErrorKind, Result};
+use patchwork_traces::verify::{
+    FileMismatch, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify, verify_seekable,
+};
+use patchwork_traces::{Error, ErrorKind, Result};
 use proptest::prelude::*;
 
 fn options() -> VerifyOptions {
@@ -22,6 +25,12 @@ fn options() -> VerifyOptions {
 fn verified_with(bundle: &[u8], options: &VerifyOptions) -> (Result<VerifyReport>, Vec<Finding>) {
     let mut findings = Vec::new();
     let report = verify(bundle, "bundle", options, &NoProgress, &mut |found| findings.push(found));
+    // From an input that can go back, a bundle may be read in another order. That must not show.
+    let mut of_seekable = Vec::new();
+    let seekable = Cursor::new(bundle);
+    let other = verify_seekable(seekable, "bundle", options, &NoProgress, &mut |found| of_seekable.push(found));
+    assert_eq!(of_seekable, findings);
+    assert_eq!(other.as_ref().map_err(Error::to_string), report.as_ref().map_err(Error::to_string));
     (report, findings)
 }
 
@@ -121,6 +130,82 @@ fn every_row_with_something_wrong_is_listed() {
     let numbers = findings.iter().filter(|f| matches!(f.kind, FindingKind::Row(_))).map(|f| f.at.rows.unwrap().0);
     assert!(numbers.eq(1..=rows as u64));
     assert_eq!(report.findings.errors, findings.len() as u64);
+}
+
+#[test]
+fn missing_chunks_of_a_log_that_are_neighbours_are_one_finding() {
+    let row = |n: u64| format!("{{\"n\":{n}}}\n");
+    let home = Home::new().with("runs.jsonl", (0..900).map(row).collect::<String>());
+    let home = home.with("decision_traces.jsonl", (0..70).map(row).collect::<String>());
+    let forge = Forge::new(&home, 10); // 90 chunks and 7
+    let (bytes, places) = (forge.write(), forge.places());
+    let missing = |bytes: &[u8]| {
+        let (report, findings) = verified(bytes);
+        assert_eq!(report.findings.errors, findings.len() as u64);
+        let missing = findings.into_iter().filter_map(|finding| match finding.kind {
+            FindingKind::ChunksMissing { first, last, rows } => {
+                Some((finding.at.file.unwrap(), first, last, rows, finding.at.rows.unwrap()))
+            }
+            _ => None,
+        });
+        (missing.collect::<Vec<_>>(), report)
+    };
+    let (runs, traces) = ("runs.jsonl".to_owned(), "decision_traces.jsonl".to_owned());
+    // Cut behind chunk 20; the manifest is the block before the first chunk.
+    let (found, report) = missing(&bytes[..places[20].end]);
+    assert_eq!(found, [(runs.clone(), 21, 90, 700, (201, 900)), (traces.clone(), 1, 7, 70, (1, 70))]);
+    assert_eq!(report.rows, 200);
+    // Three chunks cut out, and later one more.
+    let holes =
+        [&bytes[..places[4].start], &bytes[places[7].start..places[95].start], &bytes[places[95].end..]].concat();
+    let (found, report) = missing(&holes);
+    assert_eq!(found, [(runs, 4, 6, 30, (31, 60)), (traces, 5, 5, 10, (41, 50))]);
+    assert_eq!(report.rows, 930);
+}
+
+/// A 1.0 bundle of `runs` that declares a log of `bytes` bytes, with this text behind the manifest.
+fn of_1_0(bytes: u64, rows: u64, text: &[u8]) -> Vec<u8> {
+    let manifest = format!(
+        "{{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"runs\"],\
+         \"files\":[{{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"count\":{rows},\"bytes\":{bytes}}}],\"totalCount\":{rows}}}\n"
+    );
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(manifest.as_bytes()).and_then(|()| gzip.write_all(text)).unwrap();
+    gzip.finish().unwrap()
+}
+
+fn row_of(bytes: usize) -> Vec<u8> {
+    [b"{\"source\":\"runs\",\"entry\":\"", &vec![b'x'; bytes - 2][..], b"\"}\n"].concat()
+}
+
+/// The findings, once it is sure that what verify calls damaged nothing restores, and that all else is restored.
+fn agreed(bundle: &[u8]) -> Vec<Finding> {
+    let (report, findings) = verified(bundle);
+    for restored in [indexed(bundle).and_then(restore_all), sequential(bundle).and_then(restore_all)] {
+        assert_eq!(restored.is_ok(), report.verdict != Verdict::Damaged, "{findings:?}, {:?}", restored.err());
+    }
+    findings
+}
+
+#[test]
+fn a_row_that_no_log_may_have_is_found_and_not_restored() {
+    const MOST: usize = 256 << 20;
+    assert_eq!(codes(&agreed(&of_1_0(MOST as u64, 1, &row_of(MOST)))), ["without_hashes"]);
+    let findings = agreed(&of_1_0(MOST as u64, 1, &row_of(MOST + 1)));
+    assert!(findings.iter().any(|finding| finding.kind == FindingKind::Row(RowFault::TooLong)), "{findings:?}");
+}
+
+#[test]
+fn rows_of_1_0_longer_than_their_log_can_have_become_are_found_and_not_restored() {
+    // 6 times 100 bytes and 64 MiB, in rows of 4 MiB with a line feed each.
+    let most = 600 + (64 << 20);
+    let rows = [vec![row_of((4 << 20) - 1); 15].concat(), row_of((4 << 20) + 599)].concat();
+    assert_eq!(codes(&agreed(&of_1_0(100, 16, &rows))), ["without_hashes"]);
+    let more = [vec![row_of((4 << 20) - 1); 15].concat(), row_of((4 << 20) + 600)].concat();
+    let findings = agreed(&of_1_0(100, 16, &more));
+    let is_it = |finding: &&Finding| matches!(finding.kind, FindingKind::File(FileMismatch::MostBytes(_)));
+    let (expected, found) = findings.iter().find(is_it).unwrap().kind.expected_and_found().unwrap();
+    assert_eq!((expected, found), (most.to_string(), (most + 1).to_string()));
 }
 
 #[test]

@@ -67,6 +67,46 @@ fn the_recorded_digest_is_held_against_the_bundle() {
 }
 
 #[test]
+fn of_each_kind_of_finding_the_first_hundred_are_listed_and_the_rest_counted() {
+    let home = home();
+    let text = String::from_utf8(common::text_of(&fs::read(home.path().join("b.gz")).unwrap())).unwrap();
+    let (manifest, rows) = text.split_once('\n').unwrap();
+    // 500 lines that are no JSON, and one row of another log.
+    let mut lines: Vec<_> = rows.lines().map(str::to_owned).collect();
+    lines[..500].iter_mut().for_each(|line| *line = line.replacen('{', "(", 1));
+    lines[700] = lines[700].replace("\"runs\"", "\"other\"");
+    fs::write(home.path().join("many"), format!("{manifest}\n{}\n", lines.join("\n"))).unwrap();
+
+    let verified = run(home.path(), &["verify", "many"]);
+    assert_eq!(verified.code, 3);
+    let text = verified.text();
+    assert_eq!(text.matches("the line is not JSON").count(), 100);
+    assert!(text.contains("error: 401 more findings of the kind `row` (--all lists them)\n"), "{text}");
+    let all = run(home.path(), &["verify", "many", "--all"]);
+    assert_eq!(all.code, 3);
+    assert_eq!(all.text().matches("the line is not JSON").count(), 500);
+    assert!(all.text().contains("source \"other\"") && !all.text().contains("--all"));
+    let summary = |text: &str| text.lines().find(|line| line.contains(": damaged: ")).unwrap().to_owned();
+    assert_eq!(summary(&text), summary(&all.text()), "what is listed changes no count");
+
+    let json = |arguments: &[&str]| {
+        let verified = run(home.path(), arguments);
+        assert_eq!(verified.code, 3);
+        serde_json::from_str::<serde_json::Value>(&verified.text()).unwrap()["bundles"][0].clone()
+    };
+    let (short, all) = (json(&["verify", "many", "--json"]), json(&["verify", "many", "--json", "--all"]));
+    let of_row = |json: &serde_json::Value| {
+        json["findings"].as_array().unwrap().iter().filter(|finding| finding["code"] == "row").count()
+    };
+    assert_eq!((of_row(&short), of_row(&all)), (100, 501));
+    assert_eq!(short["moreFindings"], serde_json::json!([{ "severity": "error", "code": "row", "count": 401 }]));
+    assert_eq!(all["moreFindings"], serde_json::json!([]));
+    assert_eq!(short["errors"], all["errors"]);
+    let listed = all["findings"].as_array().unwrap().iter().filter(|finding| finding["severity"] == "error").count();
+    assert_eq!(all["errors"], listed);
+}
+
+#[test]
 fn a_pipe_is_verified_as_the_file_is() {
     let home = home();
     for name in ["b.gz", "cut.gz"] {

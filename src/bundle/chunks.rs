@@ -2,15 +2,16 @@
 //! [`Order`] to say.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use super::order::Order;
 use super::slots::{Slot, slots};
 use super::{Head, Input, ReadSeek, Rest};
+use crate::buffers::{Buffer, Buffers};
 use crate::digest::Crc32;
 use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::Manifest;
 use crate::gzip::{Block, BlockIndex, DeflatedBlock};
-use crate::memory::{Buffer, Spare};
 
 /// Where the chunks lie, if they lie there.
 pub(super) fn index_that_fits<R: Read + Seek>(
@@ -74,11 +75,8 @@ pub(super) struct ChunkReader<'r> {
     order: Order,
     way: Way<'r>,
     /// Memory for compressed chunks.
-    spare: Spare,
+    buffers: Arc<Buffers>,
 }
-
-/// How many compressed chunks are kept in memory to be used again.
-const SPARE_CHUNKS: usize = 16;
 
 impl<'r> ChunkReader<'r> {
     /// `order` is asked for once it is known whether chunks can be read where the table says they are.
@@ -100,7 +98,7 @@ impl<'r> ChunkReader<'r> {
         };
         let slots = slots(manifest);
         let order = order(&slots, matches!(way, Way::Indexed(..)));
-        Ok(Self { slots, order, way, spare: Spare::of(SPARE_CHUNKS) })
+        Ok(Self { slots, order, way, buffers: Arc::default() })
     }
 
     /// Whether chunks are read where the table says they are.
@@ -122,7 +120,7 @@ impl<'r> ChunkReader<'r> {
     pub(super) fn fetch(&mut self, index: usize) -> Fetched {
         self.order.advance();
         match &mut self.way {
-            Way::Indexed(input, blocks) => match blocks.fetch(input, index, self.spare.take()) {
+            Way::Indexed(input, blocks) => match blocks.fetch(input, index, self.buffers.lend()) {
                 Ok(block) => Fetched::Deflated(block),
                 Err(error) => Fetched::Text(Err(read_error(error).into())),
             },

@@ -6,7 +6,6 @@ use super::files::FileIndex;
 use super::rows::Row;
 use super::{Head, Input, Rest, Selection};
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::limits::MAX_ENVELOPE_BYTES;
 use crate::format::{Envelope, Manifest};
 use crate::lines::{LineError, LineReader};
 
@@ -16,6 +15,8 @@ pub(super) struct LineRows<'r> {
     /// Lines read so far, the manifest included.
     line: u64,
     files: FileIndex,
+    /// The most bytes that a line can have.
+    limit: u64,
     /// For each file whether it is wanted.
     wanted: Vec<bool>,
     /// Rows of each file so far.
@@ -31,8 +32,10 @@ impl<'r> LineRows<'r> {
                 Head::read(seekable)?.1
             }
         };
+        let limit = manifest.most_envelope_bytes();
         Ok(Self {
-            lines: LineReader::new(rest, MAX_ENVELOPE_BYTES),
+            lines: LineReader::new(rest, limit),
+            limit,
             line: 1,
             files: FileIndex::new(manifest),
             wanted: selection.of_files(manifest.files.len()),
@@ -63,8 +66,7 @@ impl<'r> LineRows<'r> {
             Ok(Some(line)) => line.bytes,
             Ok(None) => return Ok(None),
             Err(LineError::TooLong) => {
-                let limit = MAX_ENVELOPE_BYTES;
-                return Err(self.unreadable(ErrorKind::LineTooLong { limit }.into(), manifest));
+                return Err(self.unreadable(ErrorKind::LineTooLong { limit: self.limit }.into(), manifest));
             }
             Err(LineError::Read(error)) => {
                 return Err(self.unreadable(Error::io_unnamed(IoAction::Read, error), manifest));

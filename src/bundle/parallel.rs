@@ -1,18 +1,16 @@
 //! Reads chunks on many threads, and hands on what is made of them in order.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
 use super::chunks::{ChunkReader, Fetched};
 use super::order::Order;
 use super::text::{ChunkText, Logs};
 use super::{Access, Bundle, Selection};
+use crate::buffers::Buffers;
 use crate::error::{Error, IoAction, Result};
-use crate::memory::Spare;
 use crate::pool::{Pool, ThreadDied};
-
-/// How many texts of chunks are kept in memory to be used again.
-const SPARE_TEXTS: usize = 16;
 
 /// In which order chunks are handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +41,11 @@ pub(crate) fn each_chunk<T: Send>(
         _ => Order::of_stream(slots, selection),
     };
     let mut reader = ChunkReader::new(&manifest, manifest_crc32, input, order)?;
-    let spare = Spare::of(SPARE_TEXTS);
+    let texts = Arc::<Buffers>::default();
     thread::scope(|scope| {
         let mut pool = Pool::start(scope, threads, || {
-            let (logs, work, spare) = (&logs, &work, &spare);
-            move |job: Job| job.run(logs, work, spare)
+            let (logs, work, texts) = (&logs, &work, &texts);
+            move |job: Job| job.run(logs, work, texts)
         });
         loop {
             let next = reader.next_index();
@@ -100,8 +98,8 @@ enum Done<T> {
 }
 
 impl Job {
-    fn run<T>(self, logs: &Logs, work: impl Fn(&Logs, ChunkText) -> T, spare: &Spare) -> Done<T> {
-        match self.fetched.text(|| spare.take()) {
+    fn run<T>(self, logs: &Logs, work: impl Fn(&Logs, ChunkText) -> T, texts: &Arc<Buffers>) -> Done<T> {
+        match self.fetched.text(|| texts.lend()) {
             Ok(read) => Done::Made(work(logs, ChunkText::new(self.slot, read, logs))),
             Err(_) => Done::NotThere(self.index),
         }

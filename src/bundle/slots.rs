@@ -6,6 +6,8 @@ use crate::format::{Manifest, Timestamp};
 /// One chunk of the table, and which rows it holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Slot {
+    /// Its number in the table of all files, from 0.
+    pub(crate) index: usize,
     /// Index into the manifest's `files`.
     pub(crate) file: usize,
     /// Index into the file's `chunks`.
@@ -42,7 +44,8 @@ pub(crate) fn slots(manifest: &Manifest) -> Vec<Slot> {
         for (chunk, table) in entry.chunks.iter().enumerate() {
             let &crate::format::Chunk { compressed, bytes, rows, crc32, first_time, last_time } = table;
             let times = [first_time, last_time];
-            slots.push(Slot { file, chunk, first_row, rows, first_line, compressed, bytes, crc32, times });
+            let index = slots.len();
+            slots.push(Slot { index, file, chunk, first_row, rows, first_line, compressed, bytes, crc32, times });
             first_row = first_row.saturating_add(rows);
             first_line = first_line.saturating_add(rows);
         }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::chunks::Unread;
 use super::rows::Row;
 use super::slots::Slot;
+use crate::buffers::Buffer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Manifest;
 use crate::format::envelope::EnvelopeReader;
-use crate::memory::Buffer;
 
 /// The logs of a bundle, and how the rows of each look.
 pub(crate) struct Logs {
@@ -61,6 +61,11 @@ impl ChunkText {
     /// The length of its lines, with their line feeds.
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
+    }
+
+    /// Its lines with their line feeds, if it is there and its checksum fits.
+    pub(crate) fn proven(&self) -> Option<&[u8]> {
+        self.cut.is_none().then_some(&self.text)
     }
 
     /// Whether all of its text was handed out.

@@ -6,6 +6,7 @@ mod complete;
 mod demo;
 mod export;
 mod failure;
+mod findings;
 mod help;
 mod import;
 mod input;

@@ -54,7 +54,7 @@ pub struct RecoverJson {
     bundle_bytes: u64,
     /// Whether anything is missing, or cannot be told to be there.
     lost_something: bool,
-    /// What the damaged bundle's manifest was good for: `intact`, `faulty` or `lost`.
+    /// What the damaged bundle's manifest was good for: `intact`, `faulty`, `contradicted` or `lost`.
     manifest: &'static str,
     files: Vec<RecoveredFileJson>,
     /// Lines that look like rows, but not of this bundle.
@@ -75,10 +75,14 @@ struct RecoveredFileJson {
     rows_by_line: u64,
     /// Rows that the log had; null when nothing says it.
     expected_rows: Option<u64>,
-    /// What is missing, if the manifest tells.
+    /// What is missing, if the manifest tells: the first 10,000 places.
     missing: Vec<MissingJson>,
-    /// Without a manifest: behind how many recovered rows something is lost.
+    /// Rows that are missing behind those.
+    more_missing: u64,
+    /// Without a manifest: behind how many recovered rows something is lost. The first 10,000 places.
     gaps_after: Vec<u64>,
+    /// How many more places there are.
+    more_gaps: u64,
     bytes: u64,
     sha256: Sha256Digest,
     /// Whether this is the original log, byte for byte; null when nothing says it.
@@ -187,7 +191,13 @@ fn missing_text(file: &FileRecovery) -> String {
     let more = lines.len().saturating_sub(MOST_PLACES);
     lines.truncate(MOST_PLACES);
     if more > 0 {
-        lines.push(format!("{} (--json has all)", counted(more as u64, "more place", "more places")));
+        lines.push(format!("{} (--json has them)", counted(more as u64, "more place", "more places")));
+    }
+    if file.more_missing > 0 {
+        lines.push(format!("{} behind those", rows(file.more_missing)));
+    }
+    if file.more_gaps > 0 {
+        lines.push(format!("{} behind those", counted(file.more_gaps, "place", "places")));
     }
     lines.iter().fold(String::new(), |text, line| text + &format!("missing of {}: {line}\n", file.name))
 }
@@ -215,6 +225,9 @@ fn notes(report: &RecoverReport) -> Vec<String> {
     let manifest = match report.manifest {
         ManifestState::Intact => None,
         ManifestState::Faulty => Some("the manifest contradicts itself; what could be used of it was used"),
+        ManifestState::Contradicted => Some(
+            "the manifest is not that of all the rows; it was used for the logs whose SHA-256 proves it, and for no other",
+        ),
         ManifestState::Lost => Some(
             "the manifest is lost, and with it what only it says: lines that were no rows, and how much is missing",
         ),
@@ -242,7 +255,9 @@ fn as_json(report: &RecoverReport, path: &Path, notes: &[String]) -> RecoverJson
         rows_by_line: file.rows_by_line,
         expected_rows: file.expected_rows,
         missing: missing(file),
+        more_missing: file.more_missing,
         gaps_after: file.gaps_after.clone(),
+        more_gaps: file.more_gaps,
         bytes: file.recovered.bytes,
         sha256: file.recovered.sha256,
         original: file.is_original,
@@ -255,6 +270,7 @@ fn as_json(report: &RecoverReport, path: &Path, notes: &[String]) -> RecoverJson
         manifest: match report.manifest {
             ManifestState::Intact => "intact",
             ManifestState::Faulty => "faulty",
+            ManifestState::Contradicted => "contradicted",
             ManifestState::Lost => "lost",
         },
         files: files.collect(),

@@ -14,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::{ErrorDetail, Exit, Failure, Outcome};
+use super::findings::{Kind, Listing};
 use super::output::{self, Output, STDIN};
 use super::progress::Bar;
 use super::stdin::stdin;
@@ -38,6 +39,10 @@ pub struct VerifyArgs {
     /// Do not accept a bundle without hashes, as those of format 1.0 are
     #[arg(long)]
     require_hashes: bool,
+
+    /// List every finding, however many there are [default: the first 100 of each kind]
+    #[arg(long)]
+    all: bool,
 
     /// How many threads check [default: one for each core]
     #[arg(long, value_name = "N", value_parser = threads)]
@@ -71,7 +76,14 @@ struct VerifiedJson {
     /// Rows that could be read.
     rows: u64,
     files: Vec<VerifiedFileJson>,
+    /// How many findings there are, listed or not.
+    errors: u64,
+    warnings: u64,
+    infos: u64,
+    /// The first 100 of each kind, or all where `--all` was given.
     findings: Vec<FindingJson>,
+    /// Of which kinds more were found than are listed.
+    more_findings: Vec<MoreFindingsJson>,
 }
 
 /// One log of a bundle.
@@ -110,6 +122,17 @@ struct FindingJson {
     found: Option<String>,
 }
 
+/// Findings of one kind that are not listed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct MoreFindingsJson {
+    /// `error`, `warning` or `info`.
+    severity: &'static str,
+    /// What they are, for programs.
+    code: &'static str,
+    /// How many there are beyond those that are listed.
+    count: u64,
+}
+
 /// Runs the command.
 pub fn run(args: &VerifyArgs, output: Output) -> Outcome {
     if args.expect.is_some() && args.bundle.len() > 1 {
@@ -125,8 +148,8 @@ pub fn run(args: &VerifyArgs, output: Output) -> Outcome {
     let mut bundles = Vec::new();
     for path in &args.bundle {
         let (verified, one_exit) = match output.json {
-            true => verify_as_json(path, &options, output)?,
-            false => verify_as_text(path, &options, output)?,
+            true => verify_as_json(path, &options, output, Listing::new(args.all))?,
+            false => verify_as_text(path, &options, output, Listing::new(args.all))?,
         };
         exit = exit.worse_of(one_exit);
         bundles.extend(verified);
@@ -165,14 +188,19 @@ fn verify_as_text(
     path: &Path,
     options: &VerifyOptions,
     output: Output,
+    mut listing: Listing,
 ) -> Result<(Option<VerifiedJson>, Exit), Failure> {
     let mut printed = Ok(());
+    let is_shown = |severity| !(output.quiet && severity == Severity::Info);
     let report = check(path, options, output, &mut |finding| {
-        if printed.is_ok() && !(output.quiet && finding.severity() == Severity::Info) {
-            printed = output::print(&finding_text(&finding));
+        if printed.is_ok() && is_shown(finding.severity()) && listing.lists(&finding) {
+            printed = output::print(&finding_text(finding.severity(), &finding.to_string()));
         }
     });
     printed?;
+    for (kind, more) in listing.not_listed() {
+        output::print(&finding_text(kind.severity, &more_text(kind, more)))?;
+    }
     let exit = match report? {
         Ok(report) => {
             if !(output.quiet && report.is_good()) {
@@ -186,14 +214,18 @@ fn verify_as_text(
     Ok((None, exit))
 }
 
-fn finding_text(finding: &Finding) -> String {
-    let style = match finding.severity() {
+fn finding_text(found: Severity, text: &str) -> String {
+    let style = match found {
         Severity::Error => BAD,
         Severity::Warning => WARN,
         Severity::Info => HINT,
     };
-    let severity = format!("{}:", severity(finding.severity()));
-    format!("{} {}\n", paint(style, &severity), safe(&finding.to_string()))
+    let severity = format!("{}:", severity(found));
+    format!("{} {}\n", paint(style, &severity), safe(text))
+}
+
+fn more_text(kind: Kind, more: u64) -> String {
+    format!("{} of the kind `{}` (--all lists them)", counted(more, "more finding", "more findings"), kind.code)
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -260,9 +292,17 @@ fn verify_as_json(
     path: &Path,
     options: &VerifyOptions,
     output: Output,
+    mut listing: Listing,
 ) -> Result<(Option<VerifiedJson>, Exit), Failure> {
     let mut findings = Vec::new();
-    let checked = check(path, options, output, &mut |finding| findings.push(finding_json(&finding)))?;
+    let checked = check(path, options, output, &mut |finding| {
+        if listing.lists(&finding) {
+            findings.push(finding_json(&finding));
+        }
+    })?;
+    let more = listing.not_listed();
+    let more_findings =
+        more.map(|(kind, count)| MoreFindingsJson { severity: severity(kind.severity), code: kind.code, count });
     let bundle = path.display().to_string();
     let exit = checked.as_ref().map_or(Exit::Failed, exit_of);
     let (report, error) = match checked {
@@ -270,6 +310,7 @@ fn verify_as_json(
         Err(error) => (None, Some(ErrorDetail::from(&error))),
     };
     let report = report.as_ref();
+    let counts = report.map(|report| report.findings).unwrap_or_default();
     let verified = VerifiedJson {
         bundle,
         good: exit == Exit::Done,
@@ -280,7 +321,11 @@ fn verify_as_json(
         minor: report.and_then(|report| Some(report.version?.1)),
         rows: report.map_or(0, |report| report.rows),
         files: report.map(|report| report.files.iter().map(file_json).collect()).unwrap_or_default(),
+        errors: counts.errors,
+        warnings: counts.warnings,
+        infos: counts.infos,
         findings,
+        more_findings: more_findings.collect(),
     };
     Ok((Some(verified), exit))
 }

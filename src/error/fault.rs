@@ -244,6 +244,8 @@ pub enum RowFault {
     },
     /// It is a second manifest.
     Manifest,
+    /// The line of the log that it gives is longer than the format allows.
+    TooLong,
 }
 
 impl fmt::Display for RowFault {
@@ -263,6 +265,7 @@ impl fmt::Display for RowFault {
                 write!(f, "the row belongs to source {source:?}, which the manifest does not have here")
             }
             Self::Manifest => f.write_str("a second manifest stands among the rows"),
+            Self::TooLong => f.write_str("the row's line of the log is longer than 268,435,456 bytes"),
         }
     }
 }

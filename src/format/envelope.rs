@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::exact::ExactLine;
+use super::limits::MAX_LOG_LINE_BYTES;
 use super::manifest::ManifestFile;
 use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
@@ -39,7 +40,12 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// Says what keeps the line from being a row. Keys it does not know are no fault.
     pub fn decode(line: &'a [u8]) -> Result<Self, RowFault> {
-        serde_json::from_slice(line).map_err(|_| diagnose(line))
+        let row: Self = serde_json::from_slice(line).map_err(|_| diagnose(line))?;
+        let log_line = row.original.as_ref().map_or(row.entry().len(), |original| original.as_bytes().len());
+        match log_line as u64 > MAX_LOG_LINE_BYTES {
+            true => Err(RowFault::TooLong),
+            false => Ok(row),
+        }
     }
 
     /// The row's JSON text.
@@ -100,10 +106,11 @@ impl EnvelopeWriter {
     }
 
     /// The text between what every envelope of the log begins with and its last brace, if the line is of that form. If
-    /// that text is JSON, it is the row's entry, and the line has nothing else.
+    /// that text is JSON, it is the row's entry, and the line has nothing else. `None` also of what no row may be.
     #[must_use]
     pub(crate) fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
-        simdutf8::basic::from_utf8(line.strip_prefix(self.prefix.as_bytes())?.strip_suffix(b"}")?).ok()
+        let text = line.strip_prefix(self.prefix.as_bytes())?.strip_suffix(b"}")?;
+        (text.len() as u64 <= MAX_LOG_LINE_BYTES).then(|| simdutf8::basic::from_utf8(text).ok())?
     }
 
     /// Appends one envelope with its line feed. `entry` is JSON text without line feeds.

@@ -93,7 +93,12 @@ impl BlockEncoder {
     /// # Errors
     /// [`ErrorKind::LineTooLong`] and [`ErrorKind::TooManyUnparsed`].
     pub fn encode(&self, block: &[u8]) -> Result<EncodedBlock, BadLine> {
-        let mut encoding = Encoding::new(self, block.len());
+        self.encode_in(Vec::new(), block)
+    }
+
+    /// As [`encode`](Self::encode), with the first chunk in the memory of an empty buffer.
+    pub(crate) fn encode_in(&self, memory: Vec<u8>, block: &[u8]) -> Result<EncodedBlock, BadLine> {
+        let mut encoding = Encoding::new(self, memory, block.len());
         for line in lines_of(block) {
             encoding.record.lines += 1;
             encoding.push(line).map_err(|kind| BadLine { line: encoding.record.lines, kind })?;
@@ -113,7 +118,8 @@ struct Encoding<'e> {
 
 impl<'e> Encoding<'e> {
     /// Has room for the rows of a block of `bytes` bytes, with what stands around each.
-    fn new(encoder: &'e BlockEncoder, bytes: usize) -> Self {
+    fn new(encoder: &'e BlockEncoder, mut memory: Vec<u8>, bytes: usize) -> Self {
+        memory.reserve(bytes + bytes / 4);
         let record = BlockRecord {
             line_ending: encoder.line_ending,
             ends_terminated: true,
@@ -122,7 +128,7 @@ impl<'e> Encoding<'e> {
             row_times: RowTimes::default(),
             unparsed: UnparsedLines::default(),
         };
-        let chunk = RawChunk { bytes: Vec::with_capacity(bytes + bytes / 4), ..RawChunk::default() };
+        let chunk = RawChunk { bytes: memory, ..RawChunk::default() };
         Self { encoder, chunk, chunks: Vec::new(), record }
     }
 

@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::exact::ExactLine;
-use super::limits::{MAX_COUNT, MAX_FILES, MAX_MANIFEST_BYTES, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO};
+use super::limits::{
+    MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MOST_AROUND_BYTES,
+    MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
+};
 use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
 use super::time::Timestamp;
@@ -265,6 +268,16 @@ impl Manifest {
     #[must_use]
     pub fn has_chunk_table(&self) -> bool {
         self.minor > 0 && self.files.iter().all(|file| file.count == 0 || !file.chunks.is_empty())
+    }
+
+    /// The most bytes that the line of a row can have. What a 1.0 bundle can hold follows from the lengths of its logs.
+    #[must_use]
+    pub(crate) fn most_envelope_bytes(&self) -> u64 {
+        if self.minor > 0 {
+            return MAX_ENVELOPE_BYTES;
+        }
+        let longest_log = self.files.iter().map(ManifestFile::most_restored_bytes).max().unwrap_or_default();
+        longest_log.min(MAX_LOG_LINE_BYTES).saturating_add(MOST_AROUND_BYTES)
     }
 
     /// The manifest line, without its line feed.

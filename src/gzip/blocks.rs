@@ -112,11 +112,11 @@ impl<R: Read> BlockReader<R> {
         Ok(&there[..there.len().min(length)])
     }
 
-    /// Takes the next `length` bytes, or what there is of them.
-    pub(crate) fn take(&mut self, length: u64) -> io::Result<Vec<u8>> {
+    /// Takes the next `length` bytes, or what there is of them, into an empty buffer.
+    pub(crate) fn take(&mut self, length: u64, mut taken: Vec<u8>) -> io::Result<Vec<u8>> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let there = self.source.peek(length)?;
-        let taken = there[..there.len().min(length)].to_vec();
+        taken.extend_from_slice(&there[..there.len().min(length)]);
         self.source.consume(taken.len());
         Ok(taken)
     }

@@ -4,9 +4,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use super::inflate::inflate_block;
 use super::member::{FLUSH_MARK, HEADER, LAST_BLOCK, TAIL_BYTES, Trailer};
+use crate::buffers::Buffer;
 use crate::digest::Crc32;
 use crate::error::GzipFault;
-use crate::memory::Buffer;
 
 /// How much of a block is read at once.
 const MOST_AT_ONCE: usize = 4 << 20;

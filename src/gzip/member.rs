@@ -12,7 +12,7 @@ pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 const DEFLATE: u8 = 8;
 
 /// The header that is written: no name, no time, an unknown system. The same content gives the same bytes.
-pub(super) const HEADER: [u8; 10] = [MAGIC[0], MAGIC[1], DEFLATE, 0, 0, 0, 0, 0, 0, 255];
+pub(crate) const HEADER: [u8; 10] = [MAGIC[0], MAGIC[1], DEFLATE, 0, 0, 0, 0, 0, 0, 255];
 
 /// An empty last block, which ends the compressed data after a flush point.
 pub(super) const LAST_BLOCK: [u8; 2] = [0x03, 0x00];

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::buffers::Buffers;
 use crate::digest::Crc32;
 use crate::error::{Error, IoAction, Result};
 use crate::format::Chunk;
@@ -35,14 +36,18 @@ pub(super) struct Content {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "a worker takes the job that a thread took off the queue")]
-pub(super) fn deflate(deflater: &mut Deflater, Job { file, encoder, block }: Job) -> Deflated {
-    let encoded = encoder.encode(&block);
-    drop(block);
+pub(super) fn deflate(deflater: &mut Deflater, buffers: &Buffers, Job { file, encoder, block }: Job) -> Deflated {
+    let encoded = encoder.encode_in(buffers.take(), &block);
+    buffers.put(block);
     let content = match encoded {
         Err(bad) => Ok(Err(bad)),
         Ok(encoded) => {
-            let mut content = Content { data: Vec::new(), chunks: Vec::new(), record: encoded.record };
-            let added = encoded.chunks.into_iter().try_for_each(|chunk| content.add(deflater, &chunk));
+            let mut content = Content { data: buffers.take(), chunks: Vec::new(), record: encoded.record };
+            let added = encoded.chunks.into_iter().try_for_each(|chunk| {
+                content.add(deflater, &chunk)?;
+                buffers.put(chunk.bytes);
+                Ok(())
+            });
             added.map(|()| Ok(content))
         }
     };

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::Scope;
 
+use crate::buffers::Buffers;
 use crate::digest::{BundleDigest, Crc32, HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::limits::{CHUNK_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
@@ -20,6 +21,7 @@ use crate::gzip::{Deflater, Level, MemberWriter};
 use crate::lines::{BlockError, LineBlocks};
 use crate::pool::Pool;
 use crate::progress::Progress;
+use crate::sources::place_of;
 use deflate::{Content, Deflated, Job, deflate, thread_died};
 use spool::Spool;
 
@@ -69,15 +71,24 @@ pub(crate) struct Written {
 
 /// Everything that a bundle will have but its manifest line.
 pub(crate) struct Packed {
-    spool: Spool,
-    files: Vec<ManifestFile>,
-    /// What errors call each file.
-    subjects: Vec<String>,
+    spools: Vec<Spool>,
+    files: Vec<PackedFile>,
+}
+
+/// A log whose chunks wait.
+struct PackedFile {
+    file: ManifestFile,
+    /// What errors call it.
+    subject: String,
+    /// In which spool its chunks are, and where they begin there.
+    spool: usize,
+    at: u64,
 }
 
 /// Hands blocks of lines to the pool, and puts what they become where it belongs.
 pub(crate) struct Packer {
     pool: Pool<Job, Deflated>,
+    buffers: Arc<Buffers>,
     spool: Spool,
     logs: Vec<Log>,
 }
@@ -93,12 +104,12 @@ struct Log {
 
 impl Packer {
     pub(crate) fn start<'scope>(scope: &'scope Scope<'scope, '_>, options: &PackOptions) -> Self {
-        let level = options.level;
+        let (level, buffers) = (options.level, Arc::<Buffers>::default());
         let pool = Pool::start(scope, options.threads, || {
-            let mut deflater = Deflater::new(level);
-            move |job| deflate(&mut deflater, job)
+            let (mut deflater, buffers) = (Deflater::new(level), Arc::clone(&buffers));
+            move |job| deflate(&mut deflater, &buffers, job)
         });
-        Self { pool, spool: Spool::new(&options.work_dir), logs: Vec::new() }
+        Self { pool, buffers, spool: Spool::new(&options.work_dir), logs: Vec::new() }
     }
 
     /// Adds the log that `reader` reads to its end. Its rows have their time at one of `times`; errors call it
@@ -119,7 +130,7 @@ impl Packer {
         let mut blocks = LineBlocks::new(HashingReader::new(reader), BLOCK_BYTES, MAX_LOG_LINE_BYTES);
         let mut encoder = None;
         loop {
-            let block = match blocks.next_block() {
+            let block = match blocks.next_block_in(self.buffers.take()) {
                 Ok(Some(block)) => block,
                 Ok(None) => break,
                 Err(error) => return Err(self.unreadable(file, error).in_subject(subject)),
@@ -171,32 +182,53 @@ impl Packer {
         let data =
             kept.map_err(|BadLine { line, kind }| Error::from(kind).at_line(before + line).in_subject(&log.subject))?;
         self.spool.push(&data)?;
+        self.buffers.put(data);
         Ok(true)
     }
 
     pub(crate) fn finish(mut self) -> Result<Packed> {
         while self.keep_oldest()? {}
-        let mut packed = Packed { spool: self.spool, files: Vec::new(), subjects: Vec::new() };
+        let (mut files, mut at) = (Vec::new(), 0);
         for Log { subject, builder, read } in self.logs {
             // Of a log that could not be read to its end, there is an error instead.
-            packed.files.extend(read.map(|read| builder.finish(read)));
-            packed.subjects.push(subject);
+            if let Some(file) = read.map(|read| builder.finish(read)) {
+                let bytes: u64 = file.chunks.iter().map(|chunk| chunk.compressed).sum();
+                files.push(PackedFile { file, subject, spool: 0, at });
+                at += bytes;
+            }
         }
-        Ok(packed)
+        Ok(Packed { spools: vec![self.spool], files })
     }
 }
 
 impl Packed {
     /// About the size of the bundle: without its manifest.
     pub(crate) fn compressed_bytes(&self) -> u64 {
-        self.files.iter().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed).sum()
+        self.files.iter().flat_map(|packed| &packed.file.chunks).map(|chunk| chunk.compressed).sum()
+    }
+
+    /// Keeps only some files, by their index and entry.
+    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(usize, &ManifestFile) -> bool) {
+        let mut index = 0..;
+        self.files.retain(|packed| index.next().is_some_and(|index| keeps(index, &packed.file)));
+    }
+
+    /// Adds the files of another one, and puts all in the order of the catalogue.
+    pub(crate) fn join(&mut self, other: Self) {
+        let spools = self.spools.len();
+        self.spools.extend(other.spools);
+        self.files.extend(other.files.into_iter().map(|file| PackedFile { spool: spools + file.spool, ..file }));
+        self.files.sort_by(|a, b| place_of_log(&a.file).cmp(&place_of_log(&b.file)));
     }
 
     /// Writes the bundle.
     pub(crate) fn write(mut self, options: &PackOptions, sink: impl Write) -> Result<Written> {
         let failed = |error| Error::io_unnamed(IoAction::Write, error);
-        let manifest = Manifest::new(options.generator.clone(), options.exported_at, self.files);
-        let mut line = manifest.encode().map_err(|_| too_many_unparsed(&manifest, &self.subjects))?;
+        let (places, files): (Vec<_>, Vec<_>) =
+            self.files.into_iter().map(|PackedFile { file, subject, spool, at }| ((subject, spool, at), file)).unzip();
+        let manifest = Manifest::new(options.generator.clone(), options.exported_at, files);
+        let subjects = places.iter().map(|(subject, ..)| subject.as_str());
+        let mut line = manifest.encode().map_err(|_| too_many_unparsed(&manifest, subjects))?;
         let digest = BundleDigest::of_manifest_line(&line);
         line.push(b'\n');
         let mut deflated = Vec::new();
@@ -205,20 +237,25 @@ impl Packed {
         let mut member = MemberWriter::new(BufWriter::with_capacity(BUFFER_BYTES, sink)).map_err(failed)?;
         let length = deflated.len() as u64;
         member.copy_block(deflated.as_slice(), length, line.len() as u64, Crc32::of(&line)).map_err(failed)?;
-        let mut spooled = BufReader::with_capacity(BUFFER_BYTES, self.spool.read_back()?);
-        for chunk in manifest.files.iter().flat_map(|file| &file.chunks) {
-            member.copy_block(&mut spooled, chunk.compressed, chunk.bytes, chunk.crc32).map_err(failed)?;
+        for (file, (_, spool, at)) in manifest.files.iter().zip(&places).filter(|(file, _)| !file.chunks.is_empty()) {
+            let mut spooled = BufReader::with_capacity(BUFFER_BYTES, self.spools[*spool].read_from(*at)?);
+            for chunk in &file.chunks {
+                member.copy_block(&mut spooled, chunk.compressed, chunk.bytes, chunk.crc32).map_err(failed)?;
+            }
         }
         let bundle_bytes = member.finish().map_err(failed)?;
-        drop(spooled);
         Ok(Written { digest, manifest, bundle_bytes })
     }
 }
 
+fn place_of_log(file: &ManifestFile) -> impl Ord + '_ {
+    place_of(file.source.as_str(), file.relative_path.as_str())
+}
+
 /// Names the log whose unparsed lines take the most of a manifest that is too long.
-fn too_many_unparsed(manifest: &Manifest, subjects: &[String]) -> Error {
+fn too_many_unparsed<'s>(manifest: &Manifest, subjects: impl Iterator<Item = &'s str>) -> Error {
     let size = |file: &ManifestFile| file.unparsed.iter().map(|lines| lines.content.as_bytes().len()).sum::<usize>();
     let worst = manifest.files.iter().zip(subjects).max_by_key(|(file, _)| size(file));
-    let subject = worst.map(|(_, subject)| subject.as_str()).unwrap_or_default();
+    let subject = worst.map(|(_, subject)| subject).unwrap_or_default();
     Error::from(ErrorKind::TooManyUnparsed { limit: MAX_MANIFEST_BYTES }).in_subject(subject)
 }

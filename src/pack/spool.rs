@@ -25,9 +25,9 @@ impl Spool {
         self.file.write_all(data).map_err(|error| Error::io(IoAction::Write, &self.dir, error))
     }
 
-    /// Reads everything from the first chunk on.
-    pub(super) fn read_back(&mut self) -> Result<impl Read + '_> {
-        self.file.seek(SeekFrom::Start(0)).map_err(|error| Error::io(IoAction::Read, &self.dir, error))?;
+    /// Reads from byte `at` on.
+    pub(super) fn read_from(&mut self, at: u64) -> Result<impl Read + '_> {
+        self.file.seek(SeekFrom::Start(at)).map_err(|error| Error::io(IoAction::Read, &self.dir, error))?;
         Ok(&mut self.file)
     }
 }

@@ -11,6 +11,9 @@ use crate::format::{Base, FileName, Manifest, ManifestFile, SourceName, TimeKey}
 use crate::scan::rows::Run;
 use crate::sources::{known, times_of};
 
+/// How many places of a log at which something is missing are kept: a bundle can have hundreds of millions.
+const MOST_PLACES: usize = 10_000;
+
 /// How much is restored before it is handed on.
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -25,8 +28,11 @@ pub(super) struct LogReader<'s, 'k, 'm, R> {
     place: u64,
     taken: u64,
     by_line: u64,
+    /// Rows that are lost, as ranges: the first ones. Then how many rows are lost beside them.
     lost: Vec<(u64, u64)>,
+    lost_beside: u64,
     gaps_after: Vec<u64>,
+    gaps_beside: u64,
     /// Whether something was lost behind the last row that was taken.
     is_behind_gap: bool,
     buffer: Vec<u8>,
@@ -83,7 +89,9 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
             taken: 0,
             by_line: 0,
             lost: Vec::new(),
+            lost_beside: 0,
             gaps_after: Vec::new(),
+            gaps_beside: 0,
             is_behind_gap: false,
             buffer: Vec::new(),
             read: 0,
@@ -109,7 +117,9 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
             rows_by_line: self.by_line,
             expected_rows: self.declared.map(|(_, file)| file.count),
             missing: self.declared.map(|(_, file)| missing(file, &self.lost)).unwrap_or_default(),
+            more_missing: self.lost_beside,
             gaps_after: self.gaps_after,
+            more_gaps: self.gaps_beside,
             recovered,
             is_original: expected.map(|expected| expected == recovered),
         }
@@ -165,6 +175,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
         if let Some(restorer) = &mut self.restorer {
             restorer.push_rows(&run.rows, &mut self.buffer);
         }
+        self.rows.reuse(run);
         self.place = first + rows;
         self.taken += rows;
         self.by_line += if is_proven { 0 } else { rows };
@@ -181,9 +192,11 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
 
     fn lose_rows_before(&mut self, row: u64) {
         if row > self.place {
+            let is_full = self.lost.len() >= MOST_PLACES;
             match self.lost.last_mut().filter(|(_, last)| *last + 1 == self.place) {
                 Some((_, last)) => *last = row - 1,
-                None => self.lost.push((self.place, row - 1)),
+                None if !is_full => self.lost.push((self.place, row - 1)),
+                None => self.lost_beside += row - self.place,
             }
             if let Some(restorer) = &mut self.restorer {
                 restorer.skip_rows(row - self.place, &mut self.buffer);
@@ -195,7 +208,10 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
     /// Notes that something is lost here of which the place tells nothing.
     fn mark_gap(&mut self) {
         if std::mem::take(&mut self.is_behind_gap) && self.gaps_after.last() != Some(&self.taken) {
-            self.gaps_after.push(self.taken);
+            match self.gaps_after.len() < MOST_PLACES {
+                true => self.gaps_after.push(self.taken),
+                false => self.gaps_beside += 1,
+            }
         }
     }
 

@@ -9,6 +9,7 @@ mod log;
 mod report;
 mod stream;
 
+use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -17,12 +18,14 @@ use fs_err as fs;
 use crate::bundle::{open_input, slots};
 use crate::error::{Contradiction, Error, ErrorKind, IoAction, ManifestFault, Result};
 use crate::format::Manifest;
+use crate::format::log::LogId;
 use crate::pack::{PackOptions, Packed, Packer, Written};
 use crate::progress::{NoProgress, Progress, Stage, Watched};
 use crate::publish::{PendingFile, Target};
 use crate::scan::rows::Known;
 use crate::scan::{FirstLine, Scan};
-use crate::verify::{Verdict, VerifyOptions, verify};
+use crate::sources::check_log;
+use crate::verify::{Verdict, VerifyOptions, verify_seekable};
 use log::LogReader;
 pub use report::{FileRecovery, ManifestState, Missing, RecoverReport};
 use stream::RowStream;
@@ -109,10 +112,8 @@ pub fn recover(
 ) -> Result<RecoverReport> {
     let options = PackOptions { work_dir: target.work_dir(), ..options.clone() };
     let mut input = Watched::new(input, progress);
-    let mut found = search(&mut input, Belief::Everything, &options, progress);
-    if let Ok(Found { contradicted: Some(belief), .. }) = found {
-        found = search(&mut input, belief, &options, &NoProgress);
-    }
+    let found = search(&mut input, Belief::Everything, &[], &options, progress)
+        .and_then(|found| found.search_again(&mut input, &options));
     progress.finish();
     let Found { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
     let options = PackOptions { exported_at: exported_at.unwrap_or(options.exported_at), ..options };
@@ -130,6 +131,43 @@ struct Found {
     contradicted: Option<Belief>,
 }
 
+impl Found {
+    /// Searches once more where rows that are proven contradict the manifest. What it says of a log that came out with its
+    /// SHA-256 is proven, whatever else it says: such logs are kept as they are.
+    fn search_again<R: Read + Seek>(mut self, input: &mut R, options: &PackOptions) -> Result<Self> {
+        let Some(belief) = self.contradicted else { return Ok(self) };
+        let mut proven = match belief {
+            Belief::Nothing => self.proven().into_iter(),
+            Belief::Everything | Belief::AllButTable => Vec::new().into_iter(),
+        };
+        self.report.files.retain(|_| proven.next() == Some(true));
+        let kept = std::mem::take(&mut self.report.files);
+        let mut found = search(input, belief, &kept, options, &NoProgress)?;
+        if !kept.is_empty() {
+            found.packed.join(self.packed);
+            found.report.add_proven(kept, self.report.version);
+            found.exported_at = self.exported_at;
+        }
+        Ok(found)
+    }
+
+    /// Which of the logs are proven, and cannot be taken for another one. Drops what was packed of the others.
+    fn proven(&mut self) -> Vec<bool> {
+        let name = |file: &FileRecovery| (file.source.to_string(), file.name.to_string());
+        let mut of_this_name = HashMap::<_, usize>::new();
+        self.report.files.iter().for_each(|file| *of_this_name.entry(name(file)).or_default() += 1);
+        let logs = self.report.files.iter();
+        let mut proven: Vec<_> =
+            logs.map(|log| log.is_original == Some(true) && of_this_name.get(&name(log)) == Some(&1)).collect();
+        self.packed.retain(|index, file| {
+            let (source, name) = (file.source.clone(), file.relative_path.clone());
+            proven[index] &= check_log(&LogId { source, name, base: file.base() }).is_ok();
+            proven[index]
+        });
+        proven
+    }
+}
+
 /// What is believed of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Belief {
@@ -142,25 +180,26 @@ enum Belief {
 fn search<R: Read + Seek>(
     input: &mut R,
     belief: Belief,
+    kept: &[FileRecovery],
     options: &PackOptions,
     progress: &dyn Progress,
 ) -> Result<Found> {
     let scan = open(input)?;
-    let (manifest, state, version) = match &scan.first_line {
+    let Usable { manifest, state, version, is_contradicted } = match &scan.first_line {
         FirstLine::Whole { line, .. } => usable_manifest(line, belief)?,
-        FirstLine::Damaged | FirstLine::Foreign(_) => (None, ManifestState::Lost, None),
+        FirstLine::Damaged | FirstLine::Foreign(_) => Usable::nothing(),
     };
-    let table = manifest.as_ref().map(|manifest| manifest.has_chunk_table().then(|| slots(manifest)));
-    let slots = table.clone().flatten().unwrap_or_default();
+    let slots = manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
     let known = Known::new(manifest.as_ref(), &slots, true);
     let started_whole = !scan.has_fault();
     let first_row = match &scan.first_line {
         FirstLine::Whole { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
         _ => Vec::new(),
     };
-    let parts = scan.parts(table.unwrap_or_else(|| Some(Vec::new())));
+    let parts = scan.parts(manifest.as_ref(), &slots, &known.buffers);
     std::thread::scope(|scope| {
         let mut rows = RowStream::start(scope, parts, &known, options.threads, progress);
+        rows.leave_out(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
         rows.begin_with(first_row);
         let mut packer = Packer::start(scope, options);
         let mut files = Vec::new();
@@ -170,16 +209,17 @@ fn search<R: Read + Seek>(
             packer.add_log(&id, times, &mut log, &subject, &NoProgress)?;
             files.push(log.finish());
         }
-        if manifest.is_none() && files.is_empty() {
+        if manifest.is_none() && files.is_empty() && kept.is_empty() {
             return Err(ErrorKind::NothingToRecover.into());
         }
         let is_sound = started_whole && rows.is_sound;
-        let report = RecoverReport::new(state, version, files, rows.ignored, is_sound);
+        let once_more = rows.rows_left_out.saturating_sub(kept.iter().map(|log| log.rows).sum());
+        let report = RecoverReport::new(state, version, files, rows.ignored + once_more, is_sound);
         Ok(Found {
             packed: packer.finish()?,
             exported_at: manifest.as_ref().map(|manifest| manifest.exported_at),
             report,
-            contradicted: match (rows.contradicts_manifest, rows.contradicts_table) {
+            contradicted: match (rows.contradicts_manifest || is_contradicted, rows.contradicts_table) {
                 (true, _) => Some(Belief::Nothing),
                 (false, true) => Some(Belief::AllButTable),
                 _ => None,
@@ -206,20 +246,32 @@ fn open<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
     }
 }
 
-type Usable = (Option<Manifest>, ManifestState, Option<(u64, u64)>);
+/// A manifest as far as it can be used.
+struct Usable {
+    manifest: Option<Manifest>,
+    state: ManifestState,
+    version: Option<(u64, u64)>,
+    /// Whether it is to be believed only of logs that it proves.
+    is_contradicted: bool,
+}
+
+impl Usable {
+    fn nothing() -> Self {
+        Self { manifest: None, state: ManifestState::Lost, version: None, is_contradicted: false }
+    }
+}
 
 /// The manifest, if rows can be found by it.
 fn usable_manifest(line: &[u8], belief: Belief) -> Result<Usable> {
-    let nothing = (None, ManifestState::Lost, None);
     let manifest = match Manifest::decode(line) {
         Ok(Some(manifest)) if belief != Belief::Nothing => manifest,
         Err(kind @ (ErrorKind::UnsupportedVersion { .. } | ErrorKind::TooManyLogs { .. })) => {
             return Err(Error::from(kind).at_line(1));
         }
-        Ok(_) | Err(_) => return Ok(nothing),
+        Ok(_) | Err(_) => return Ok(Usable::nothing()),
     };
     let mut manifest = manifest;
-    let mut state = ManifestState::Intact;
+    let (mut state, mut is_contradicted) = (ManifestState::Intact, false);
     if belief == Belief::AllButTable {
         state = ManifestState::Faulty;
         manifest.files.iter_mut().for_each(|file| file.chunks.clear());
@@ -241,11 +293,15 @@ fn usable_manifest(line: &[u8], belief: Belief) -> Result<Usable> {
             ManifestFault::Contradiction(Contradiction::ChunkRows { .. } | Contradiction::ChunkSize { .. }) => {
                 manifest.files.iter_mut().for_each(|file| file.chunks.clear());
             }
-            _ => return Ok(nothing),
+            // Whether it says the truth of a log, the log's hash tells.
+            ManifestFault::Contradiction(Contradiction::DuplicateFile { .. }) | ManifestFault::Missing { .. } => {
+                is_contradicted = true;
+            }
+            _ => return Ok(Usable::nothing()),
         }
     }
     let version = Some(manifest.version());
-    Ok((Some(manifest), state, version))
+    Ok(Usable { manifest: Some(manifest), state, version, is_contradicted })
 }
 
 /// Writes the bundle, verifies it, and only then lets it appear.
@@ -281,7 +337,7 @@ fn publish(packed: Packed, options: &PackOptions, target: &Target, progress: &dy
 
 /// Verifies what was written.
 fn check(
-    bundle: impl Read,
+    bundle: impl Read + Seek,
     name: &str,
     written: &Written,
     options: &PackOptions,
@@ -291,7 +347,7 @@ fn check(
     progress.stage(Stage::Checking);
     progress.start(Some(written.bundle_bytes));
     let verify_options = VerifyOptions { expect: Some(written.digest), require_hashes: true, threads: options.threads };
-    let report = verify(bundle, name, &verify_options, progress, &mut |_| {});
+    let report = verify_seekable(bundle, name, &verify_options, progress, &mut |_| {});
     progress.finish();
     let report = report?;
     let is_whole = report.verdict == Verdict::Intact

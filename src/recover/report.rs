@@ -3,6 +3,7 @@
 use crate::digest::{BundleDigest, Integrity};
 use crate::format::{FileName, ManifestFile, SourceName};
 use crate::pack::Written;
+use crate::sources::place_of;
 
 /// What the damaged bundle's manifest was good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +12,9 @@ pub enum ManifestState {
     Intact,
     /// It contradicts itself, but not about where rows are.
     Faulty,
+    /// What it says of some logs is not so. Where a log comes out with its SHA-256 it was believed all the same; of the
+    /// others nothing was, as if it were lost.
+    Contradicted,
     /// It is missing or damaged. What only it says is lost: lines that are no rows, line endings, what is missing.
     Lost,
 }
@@ -37,10 +41,15 @@ pub struct FileRecovery {
     pub rows_by_line: u64,
     /// Rows that the log had, if the manifest says so.
     pub expected_rows: Option<u64>,
-    /// The rows that are missing, in order, if the manifest tells.
+    /// The rows that are missing, in order, if the manifest tells: at the first 10,000 places.
     pub missing: Vec<Missing>,
-    /// Without a manifest: behind how many recovered rows something is lost, nobody knows how much.
+    /// How many rows are missing behind those.
+    pub more_missing: u64,
+    /// Without a manifest: behind how many recovered rows something is lost, nobody knows how much. The first 10,000
+    /// places.
     pub gaps_after: Vec<u64>,
+    /// How many more places there are.
+    pub more_gaps: u64,
     /// What the recovered log is.
     pub recovered: Integrity,
     /// Whether that is the original log, byte for byte, if the manifest has its hash.
@@ -83,6 +92,13 @@ impl RecoverReport {
         Self { manifest, version, digest: None, bundle_bytes: 0, files, ignored, is_damaged: !is_sound }
     }
 
+    /// Adds the logs that were proven when the manifest was believed.
+    pub(super) fn add_proven(&mut self, logs: Vec<FileRecovery>, version: Option<(u64, u64)>) {
+        (self.manifest, self.version) = (ManifestState::Contradicted, version);
+        self.files.extend(logs);
+        self.files.sort_by(|a, b| place_of_log(a).cmp(&place_of_log(b)));
+    }
+
     pub(super) fn complete(&mut self, written: &Written) {
         self.digest = Some(written.digest);
         self.bundle_bytes = written.bundle_bytes;
@@ -94,8 +110,12 @@ impl RecoverReport {
         let is_short = |file: &FileRecovery| {
             !file.missing.is_empty() || !file.gaps_after.is_empty() || file.is_original == Some(false)
         };
-        self.manifest == ManifestState::Lost || self.files.iter().any(is_short)
+        matches!(self.manifest, ManifestState::Contradicted | ManifestState::Lost) || self.files.iter().any(is_short)
     }
+}
+
+fn place_of_log(file: &FileRecovery) -> impl Ord + '_ {
+    place_of(file.source.as_str(), file.name.as_str())
 }
 
 /// The lines of the log on which missing rows stood. `rows` are ranges of rows, in order.

@@ -1,6 +1,6 @@
 //! The rows of a damaged bundle, in order, with what lies between them.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -40,6 +40,10 @@ pub(super) struct RowStream<'k, R> {
     ready: VecDeque<Event>,
     /// The log of the rows before.
     current: Option<Arc<RowFile>>,
+    /// The logs whose rows are left out, as source and name.
+    left_out: HashSet<(String, String)>,
+    /// How many of their rows were.
+    pub(super) rows_left_out: u64,
     /// Lines that look like rows but were not taken.
     pub(super) ignored: u64,
     /// Whether nothing was damaged so far.
@@ -69,6 +73,8 @@ impl<'k, R: Read> RowStream<'k, R> {
             progress,
             ready: VecDeque::new(),
             current: None,
+            left_out: HashSet::new(),
+            rows_left_out: 0,
             ignored: 0,
             is_sound: true,
             contradicts_manifest: false,
@@ -83,6 +89,11 @@ impl<'k, R: Read> RowStream<'k, R> {
         {
             self.take(*lines);
         }
+    }
+
+    /// Leaves out the rows of these logs, as source and name.
+    pub(super) fn leave_out(&mut self, logs: HashSet<(String, String)>) {
+        self.left_out = logs;
     }
 
     /// What comes next, left where it is.
@@ -110,6 +121,11 @@ impl<'k, R: Read> RowStream<'k, R> {
         if let Some(Event::Rows { run, .. }) = self.ready.pop_front() {
             self.ignored += run.rows.len();
         }
+    }
+
+    /// Takes back the memory of rows that are done with.
+    pub(super) fn reuse(&self, run: Run) {
+        self.known.buffers.put(run.rows.into_memory());
     }
 
     /// Gives the threads as much to do as there is room for.
@@ -157,7 +173,7 @@ impl<'k, R: Read> RowStream<'k, R> {
         self.is_sound &= is_whole && (lines.slot.is_none() || lines.is_proven);
         self.contradicts_table |= lines.is_proven && slot.is_some_and(|slot| slot.rows != lines.count);
         let mut problems = lines.problems.iter().peekable();
-        let mut runs = VecDeque::from(lines.runs);
+        let mut runs = self.without_left_out(lines.runs);
         while let Some(run) = runs.front() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
                 self.take_bad_line(&problem.fault, slot.is_some(), lines.is_proven);
@@ -180,6 +196,17 @@ impl<'k, R: Read> RowStream<'k, R> {
         if lines.end != BlockEnd::FlushPoint {
             self.ready.push_back(Event::Gap);
         }
+    }
+
+    fn without_left_out(&mut self, runs: Vec<Run>) -> VecDeque<Run> {
+        let mut left = VecDeque::from(runs);
+        if !self.left_out.is_empty() {
+            let is_left_out = |file: &RowFile| self.left_out.contains(&(file.source.clone(), file.name.clone()));
+            self.rows_left_out +=
+                left.iter().filter(|run| is_left_out(&run.file)).map(|run| run.rows.len()).sum::<u64>();
+            left.retain(|run| !is_left_out(&run.file));
+        }
+        left
     }
 
     fn take_bad_line(&mut self, fault: &LineFault, has_place: bool, is_proven: bool) {

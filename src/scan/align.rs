@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
+use super::contents::Contents;
 use crate::bundle::Slot;
 use crate::digest::Crc32;
 use crate::format::limits::MAX_CHUNK_BYTES;
@@ -25,7 +26,12 @@ pub(super) enum Step {
 }
 
 /// Finds the next block, when the chunk `next` is due.
-pub(super) fn step<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], next: usize) -> io::Result<Step> {
+pub(super) fn step<R: Read>(
+    blocks: &mut BlockReader<R>,
+    slots: &[Slot],
+    contents: &Contents,
+    next: usize,
+) -> io::Result<Step> {
     let Some(due) = slots.get(next) else {
         return behind_table(blocks);
     };
@@ -41,7 +47,7 @@ pub(super) fn step<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], next: u
     if let Some(end) = in_place(slots, next, length) {
         return Ok(Step::AsTable(next..end));
     }
-    match by_content(blocks.peek(length)?, slots) {
+    match by_content(blocks.peek(length)?, slots, contents) {
         Some(slot) if slot < next => return Ok(Step::Other { slot: None, length }),
         Some(slot) if slot > next => return Ok(Step::Missing(next..slot)),
         Some(slot) => return Ok(Step::Other { slot: Some(slot), length }),
@@ -62,9 +68,14 @@ pub(super) fn step<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], next: u
 }
 
 /// Which chunk begins here, when the chunk `last` came before, but was not where the table has it.
-pub(super) fn find_again<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], last: usize) -> io::Result<usize> {
+pub(super) fn find_again<R: Read>(
+    blocks: &mut BlockReader<R>,
+    slots: &[Slot],
+    contents: &Contents,
+    last: usize,
+) -> io::Result<usize> {
     if let Some(length) = blocks.next_flush_point()?
-        && let Some(slot) = by_content(blocks.peek(length)?, slots).filter(|slot| *slot > last)
+        && let Some(slot) = by_content(blocks.peek(length)?, slots, contents).filter(|slot| *slot > last)
     {
         return Ok(slot);
     }
@@ -77,11 +88,10 @@ pub(super) fn find_again<R: Read>(blocks: &mut BlockReader<R>, slots: &[Slot], l
 }
 
 /// Which chunk a block is, by the checksum and length of what it holds.
-fn by_content(block: &[u8], slots: &[Slot]) -> Option<usize> {
+fn by_content(block: &[u8], slots: &[Slot], contents: &Contents) -> Option<usize> {
     let block = inflate_as_far_as_possible(block, MAX_CHUNK_BYTES);
-    let crc32 = Crc32::of(&block.content);
-    let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == block.content.len() as u64;
-    (block.end == BlockEnd::FlushPoint).then(|| slots.iter().position(is_same))?
+    let (crc32, bytes) = (Crc32::of(&block.content), block.content.len() as u64);
+    (block.end == BlockEnd::FlushPoint).then(|| contents.find(slots, crc32, bytes))?
 }
 
 fn behind_table<R: Read>(blocks: &mut BlockReader<R>) -> io::Result<Step> {
@@ -131,6 +141,6 @@ fn in_place(slots: &[Slot], next: usize, length: u64) -> Option<usize> {
 }
 
 /// The length of a chunk's block, but no more than deflate can make of its content.
-pub(super) fn plausible_length(slot: &Slot) -> u64 {
+pub(crate) fn plausible_length(slot: &Slot) -> u64 {
     slot.compressed.min(slot.bytes.saturating_add(slot.bytes / 8).saturating_add(1024))
 }

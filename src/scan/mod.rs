@@ -6,6 +6,7 @@
 //! Everything is read once, in order, so that a stream gives the same as a file.
 
 mod align;
+mod contents;
 mod parts;
 pub(crate) mod rows;
 mod text;
@@ -16,6 +17,7 @@ use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::limits::MAX_MANIFEST_BYTES;
 use crate::gzip::{Content, Oddity, SequentialReader};
 
+pub(crate) use align::plausible_length;
 pub(crate) use parts::{Part, Parts};
 
 /// A bundle of which the first line was looked for.

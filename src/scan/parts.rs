@@ -3,12 +3,17 @@
 use std::collections::VecDeque;
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::align::{self, Step};
+use super::contents::Contents;
 use super::text::{Piece, TextCutter};
 use super::{FirstLine, Scan};
+use crate::buffers::Buffers;
 use crate::bundle::Slot;
 use crate::error::GzipFault;
+use crate::format::Manifest;
+use crate::format::limits::MAX_ENVELOPE_BYTES;
 use crate::gzip::{BlockReader, Content, Oddity, SequentialReader, TAIL_BYTES, Tail};
 
 /// A part of a bundle, in the order of the stream.
@@ -80,6 +85,7 @@ enum Way<R> {
 pub(crate) struct Parts<R> {
     way: Way<R>,
     slots: Vec<Slot>,
+    contents: Contents,
     /// The chunk that is due.
     next: usize,
     /// Whether the chunk before was not where the table has it, so that the next one must be looked for.
@@ -87,12 +93,18 @@ pub(crate) struct Parts<R> {
     /// Whether blocks are looked for behind damage.
     is_guessing: bool,
     is_plain: bool,
+    /// The most bytes that a line can have.
+    longest_line: u64,
+    buffers: Arc<Buffers>,
     ready: VecDeque<Part>,
 }
 
 impl<R: Read> Scan<R> {
-    /// What follows the first line. `table` is the chunk table; without one, the rest is read as text.
-    pub(crate) fn parts(mut self, table: Option<Vec<Slot>>) -> Parts<R> {
+    /// What follows the first line, which is this manifest's, if that can be read; `slots` is its chunk table. Without a
+    /// manifest, blocks are found by their flush points. With one that has no chunk table, the rest is read as text.
+    pub(crate) fn parts(mut self, manifest: Option<&Manifest>, slots: &[Slot], buffers: &Arc<Buffers>) -> Parts<R> {
+        let longest_line = manifest.map_or(MAX_ENVELOPE_BYTES, Manifest::most_envelope_bytes);
+        let table = manifest.map_or(Some(Vec::new()), |manifest| manifest.has_chunk_table().then(|| slots.to_vec()));
         let is_guessing = !matches!(self.first_line, FirstLine::Whole { .. });
         let in_blocks = is_guessing || table.is_some() && self.has_blocks();
         let mut ready = VecDeque::new();
@@ -101,11 +113,12 @@ impl<R: Read> Scan<R> {
             ready.extend(self.stream.noted().into_iter().map(|(odd, at)| Part::Odd(odd, at)));
             Way::Blocks(self.stream.into_blocks())
         } else {
-            Way::Text(TextCutter::new(Cursor::new(self.behind).chain(self.stream)))
+            Way::Text(TextCutter::new(Cursor::new(self.behind).chain(self.stream), longest_line))
         };
         let is_plain = self.content == Content::Plain;
         let slots = table.unwrap_or_default();
-        Parts { way, slots, next: 0, is_lost: false, is_guessing, is_plain, ready }
+        let (contents, buffers) = (Contents::default(), Arc::clone(buffers));
+        Parts { way, slots, contents, next: 0, is_lost: false, is_guessing, is_plain, longest_line, buffers, ready }
     }
 }
 
@@ -129,13 +142,13 @@ impl<R: Read> Parts<R> {
 
     fn cut_block(&mut self, mut blocks: BlockReader<R>) -> io::Result<Way<R>> {
         if std::mem::take(&mut self.is_lost) && self.next > 0 {
-            let found = align::find_again(&mut blocks, &self.slots, self.next - 1)?;
+            let found = align::find_again(&mut blocks, &self.slots, &self.contents, self.next - 1)?;
             if found > self.next {
                 self.ready.push_back(Part::Missing(self.next..found));
                 self.next = found;
             }
         }
-        match align::step(&mut blocks, &self.slots, self.next)? {
+        match align::step(&mut blocks, &self.slots, &self.contents, self.next)? {
             Step::AsTable(slots) => {
                 self.next = slots.end;
                 for slot in slots {
@@ -161,7 +174,7 @@ impl<R: Read> Parts<R> {
 
     fn take_block(&mut self, blocks: &mut BlockReader<R>, slot: Option<usize>, length: u64) -> io::Result<()> {
         let offset = blocks.offset();
-        let data = blocks.take(length)?;
+        let data = blocks.take(length, self.buffers.take())?;
         self.ready.push_back(Part::Block { slot, offset, data, is_guess: self.is_guessing });
         Ok(())
     }
@@ -186,7 +199,7 @@ impl<R: Read> Parts<R> {
         if !self.is_guessing {
             self.ready.push_back(Part::Tail(tail));
         }
-        Ok(Way::Behind(TextCutter::new(blocks.behind_member())))
+        Ok(Way::Behind(TextCutter::new(blocks.behind_member(), self.longest_line)))
     }
 
     fn odd(&mut self, fault: GzipFault, at: u64) {

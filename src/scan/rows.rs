@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::contents::Contents;
 use super::parts::Part;
+use crate::buffers::{Buffers, MOST_ROOM};
 use crate::bundle::{FileIndex, Slot};
 use crate::digest::Crc32;
 use crate::error::{EntryFault, RowFault};
@@ -14,7 +16,6 @@ use crate::format::log::RowLines;
 use crate::format::timeline::RowTimes;
 use crate::format::{Envelope, LineEnding, Manifest, ManifestFile, TimeKey, Timestamp};
 use crate::gzip::{BlockEnd, find_block, inflate_into};
-use crate::memory::KEPT_BYTES;
 use crate::sources::{may_exist, times_of};
 
 /// What is known of the bundle before its rows are read.
@@ -22,6 +23,9 @@ pub(crate) struct Known<'m> {
     /// The manifest and where each row belongs, if there is one to go by.
     pub(crate) manifest: Option<(&'m Manifest, FileIndex)>,
     pub(crate) slots: &'m [Slot],
+    contents: Contents,
+    /// Memory for parts and rows.
+    pub(crate) buffers: Arc<Buffers>,
     /// Take only what can be trusted: see [`Lines::is_proven`].
     strict: bool,
     /// How the rows of each file look in its chunks.
@@ -108,7 +112,8 @@ impl<'m> Known<'m> {
             let files = manifest.files.iter().enumerate();
             files.map(|(at, file)| (manifest.version().1 > 0).then(|| PlainRows::new(at, file, index)).flatten())
         });
-        Self { plain: plain.collect(), manifest, slots, strict }
+        let (plain, contents, buffers) = (plain.collect(), Contents::default(), Arc::default());
+        Self { manifest, slots, contents, buffers, strict, plain }
     }
 }
 
@@ -137,19 +142,28 @@ impl Known<'_> {
         let mut memory = Vec::new();
         move |part| {
             let read = self.read(part, &mut memory);
-            memory.shrink_to(KEPT_BYTES);
+            memory.shrink_to(MOST_ROOM);
             read
         }
+    }
+
+    /// Reads a chunk that lies where the table says, inflated.
+    pub(crate) fn chunk(&self, slot: &Slot, text: &[u8]) -> Lines {
+        let lines = self.lines(Some(slot.index), true, text, BlockEnd::FlushPoint);
+        Lines { compressed: slot.compressed, ..lines }
     }
 
     fn read(&self, part: Part, memory: &mut Vec<u8>) -> ReadPart {
         match part {
             Part::Block { slot, offset, data, is_guess } => {
                 let lines = self.block(slot, is_guess, offset, &data, memory);
-                match self.strict && (lines.end != BlockEnd::FlushPoint || slot.is_some() && !lines.is_proven) {
-                    true => self.save(slot, lines, &data),
-                    false => ReadPart::Lines(Box::new(lines)),
-                }
+                let read =
+                    match self.strict && (lines.end != BlockEnd::FlushPoint || slot.is_some() && !lines.is_proven) {
+                        true => self.save(slot, lines, &data),
+                        false => ReadPart::Lines(Box::new(lines)),
+                    };
+                self.buffers.put(data);
+                read
             }
             Part::Text { slot, offset, text } => {
                 let mut lines = self.lines(slot, false, &text, BlockEnd::FlushPoint);
@@ -165,8 +179,8 @@ impl Known<'_> {
         let crc32 = Crc32::of(memory);
         let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
         // A block may be another chunk than the one that its place says.
-        let by_content = self.strict.then(|| self.slots.iter().position(is_same)).flatten();
-        let slot = slot.filter(|&slot| is_same(&self.slots[slot])).or(by_content).or(slot);
+        let by_content = || self.strict.then(|| self.contents.find(self.slots, crc32, memory.len() as u64)).flatten();
+        let slot = slot.filter(|&slot| is_same(&self.slots[slot])).or_else(by_content).or(slot);
         let mut lines = self.lines(slot, true, memory, end);
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
         lines.is_guess = is_guess;
@@ -177,11 +191,16 @@ impl Known<'_> {
     fn save(&self, slot: Option<usize>, first: Lines, data: &[u8]) -> ReadPart {
         /// How many places are tried.
         const MOST_PLACES: usize = 1 << 20;
+        /// How many of those where a block seems to begin are read to their end.
+        const MOST_READ: usize = 16;
         let offset = first.offset.unwrap_or_default();
         let is_in_place = slot.is_some_and(|slot| self.slots[slot].compressed == data.len() as u64);
         let mut saved = vec![first];
         let mut from = 1;
-        while !is_in_place && from < MOST_PLACES {
+        for _ in 0..MOST_READ {
+            if is_in_place || from >= MOST_PLACES {
+                break;
+            }
             let Some(at) = find_block(data, from, MOST_PLACES - from, ENVELOPE_START) else { break };
             let lines = self.block(None, true, offset + at as u64, &data[at..], &mut Vec::new());
             if lines.end == BlockEnd::FlushPoint && lines.problems.is_empty() {
@@ -251,7 +270,7 @@ impl Known<'_> {
             && let Some((text, time)) = plain.read(line)
         {
             let rules = self.rules(Some(slot.file), Some(slot), number);
-            let run = run_of(lines, Arc::clone(&plain.file), number, at);
+            let run = self.run_of(lines, Arc::clone(&plain.file), number, at);
             run.rows.push_line(text.as_bytes(), rules.line_ending);
             return time.into_iter().for_each(|time| run.times.add(time));
         }
@@ -280,11 +299,27 @@ impl Known<'_> {
                 return;
             }
         }
-        let run = run_of(lines, file, number, at);
+        let run = self.run_of(lines, file, number, at);
         run.rows.push(&row, rules.line_ending);
         if let Some(time) = time {
             run.times.add(time);
         }
+    }
+
+    /// The run that a row at `line` goes on, or a new one. The row begins `at` bytes into the text of `lines`.
+    fn run_of<'l>(&self, lines: &'l mut Lines, file: Arc<RowFile>, line: u64, at: u64) -> &'l mut Run {
+        let runs = &mut lines.runs;
+        let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
+        if !goes_on {
+            // One run is all that most parts have. Where they change, none has reason to hope for much.
+            let rows = match runs.is_empty() {
+                true => RowLines::in_memory(self.buffers.take(), usize::try_from(lines.bytes - at).unwrap_or_default()),
+                false => RowLines::default(),
+            };
+            runs.push(Run { file, first_line: line, rows, times: RowTimes::default() });
+        }
+        let last = runs.len() - 1;
+        &mut runs[last]
     }
 
     /// Which log a row belongs to, if there can be such a log. Most rows belong to that of the row before.
@@ -337,18 +372,4 @@ impl Lines {
 /// Whether the first of these runs stands within the rows of the open log, which goes on behind it.
 pub(crate) fn is_astray(is_open: impl Fn(&RowFile) -> bool, runs: &[Run]) -> bool {
     runs.first().is_some_and(|first| !is_open(&first.file)) && runs.iter().any(|run| is_open(&run.file))
-}
-
-/// The run that a row at `line` goes on, or a new one. The row begins `at` bytes into the text of `lines`.
-fn run_of(lines: &mut Lines, file: Arc<RowFile>, line: u64, at: u64) -> &mut Run {
-    let runs = &mut lines.runs;
-    let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
-    if !goes_on {
-        // One run is all that most parts have. Where they change, none has reason to hope for much.
-        let room = if runs.is_empty() { usize::try_from(lines.bytes - at).unwrap_or_default() } else { 0 };
-        let rows = RowLines::with_room_for(room);
-        runs.push(Run { file, first_line: line, rows, times: RowTimes::default() });
-    }
-    let last = runs.len() - 1;
-    &mut runs[last]
 }

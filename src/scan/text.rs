@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use crate::bundle::Slot;
-use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_ENVELOPE_BYTES};
+use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
 
 /// How much is read at a time.
 const READ_BYTES: u64 = 256 << 10;
@@ -32,11 +32,14 @@ pub(super) struct TextCutter<R> {
     at_end: bool,
     /// Where the buffer begins in the text.
     offset: u64,
+    /// The most bytes that a line can have.
+    longest: u64,
 }
 
 impl<R: Read> TextCutter<R> {
-    pub(super) fn new(inner: R) -> Self {
-        Self { inner, buffer: Vec::new(), at_end: false, offset: 0 }
+    /// Leaves out lines of more than `longest` bytes.
+    pub(super) fn new(inner: R, longest: u64) -> Self {
+        Self { inner, buffer: Vec::new(), at_end: false, offset: 0, longest }
     }
 
     pub(super) fn offset(&self) -> u64 {
@@ -94,10 +97,10 @@ impl<R: Read> TextCutter<R> {
             if self.at_end {
                 return Ok(Some(self.buffer.len()));
             }
-            if self.buffer.len() as u64 > MAX_ENVELOPE_BYTES {
+            if self.buffer.len() as u64 > self.longest {
                 return Ok(None);
             }
-            length = (self.buffer.len() as u64 * 2).min(MAX_ENVELOPE_BYTES + 1);
+            length = (self.buffer.len() as u64 * 2).min(self.longest + 1);
         }
     }
 

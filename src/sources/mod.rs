@@ -154,6 +154,17 @@ pub fn known(name: &str) -> Option<&'static Source> {
     CATALOGUE.iter().find(|source| source.name == name)
 }
 
+/// By what logs are put in the order of the catalogue (FORMAT.md, "Sources"): those of other sources come last.
+#[must_use]
+pub(crate) fn place_of<'n>(source: &str, name: &'n str) -> (usize, usize, &'n str) {
+    let rank = CATALOGUE.iter().position(|known| known.name == source).unwrap_or(CATALOGUE.len());
+    let within = match CATALOGUE.get(rank).map(|source| &source.files) {
+        Some(Files::Named(names)) => names.iter().position(|known| *known == name).unwrap_or(names.len()),
+        _ => 0,
+    };
+    (rank, within, name)
+}
+
 /// Where rows of the source `name` have their time, known or not.
 #[must_use]
 pub(crate) fn times_of(name: &str) -> &'static [TimeKey] {

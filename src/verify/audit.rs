@@ -1,16 +1,18 @@
 //! Puts the checked parts in order, and holds them against the manifest.
 
 use std::io::Read;
+use std::ops::Range;
 
-use super::finding::{ChunkMismatch, Finding, FindingKind, Mismatch, Severity};
+use super::finding::{Finding, FindingKind, Mismatch, Severity};
 use super::log::OpenLog;
 use super::manifest::{FirstLook, unparsed_rows};
+use super::table::{damage, table_mismatches};
 use super::{FileReport, FindingCounts, Verdict, VerifyOptions, VerifyReport};
+use crate::buffers::Buffers;
 use crate::bundle::Slot;
 use crate::digest::Crc32;
 use crate::error::{GzipFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
-use crate::format::timeline::RowTimes;
 use crate::gzip::{BlockEnd, Content, LastBlock, Oddity, Tail};
 use crate::scan::rows::{Known, LineFault, Lines, Problem, ReadPart, Run, is_astray};
 use crate::scan::{Part, Scan};
@@ -44,6 +46,8 @@ impl Findings<'_> {
 pub(super) struct Audit<'a> {
     manifest: Option<&'a Manifest>,
     slots: &'a [Slot],
+    /// Takes back the memory of rows that are done with.
+    buffers: &'a Buffers,
     findings: Findings<'a>,
     open: Option<OpenLog<'a>>,
     files: Vec<FileReport>,
@@ -52,6 +56,8 @@ pub(super) struct Audit<'a> {
     line: u64,
     /// The checksum and length of the text so far; `None` once some of it could not be read.
     text: Option<(Crc32, u64)>,
+    /// Chunks that are nowhere, and were not told yet: more of them may follow.
+    missing: Range<usize>,
 }
 
 impl<'a> Audit<'a> {
@@ -60,12 +66,14 @@ impl<'a> Audit<'a> {
         Self {
             manifest: known.manifest.as_ref().map(|(manifest, _)| *manifest),
             slots: known.slots,
+            buffers: &known.buffers,
             findings: Findings { name, tell, counts, is_damaged: false, is_foreign: false },
             open: None,
             files: Vec::new(),
             rows: 0,
             line: 2,
             text: look.text,
+            missing: 0..0,
         }
     }
 
@@ -121,13 +129,25 @@ impl<'a> Audit<'a> {
 
     /// Takes the next part.
     pub(super) fn take(&mut self, read: ReadPart) {
+        if let ReadPart::Other(Part::Missing(slots)) = &read
+            && self.missing.end == slots.start
+        {
+            self.missing.end = slots.end;
+            return;
+        }
+        self.tell_missing();
         match read {
-            ReadPart::Lines(lines) if lines.is_block => self.take_block(&lines),
-            ReadPart::Lines(lines) => self.take_text(&lines),
+            ReadPart::Lines(lines) => {
+                match lines.is_block {
+                    true => self.take_block(&lines),
+                    false => self.take_text(&lines),
+                }
+                lines.runs.into_iter().for_each(|run| self.buffers.put(run.rows.into_memory()));
+            }
             ReadPart::Saved(saved) => saved.iter().for_each(|lines| self.take_block(lines)),
             ReadPart::Other(Part::Odd(odd, byte)) => self.odd(odd, byte),
             ReadPart::Other(Part::Tail(tail)) => self.take_tail(tail),
-            ReadPart::Other(Part::Missing(slots)) => slots.for_each(|slot| self.miss(slot)),
+            ReadPart::Other(Part::Missing(slots)) => self.missing = slots,
             ReadPart::Other(_) => {
                 self.findings.add(FindingKind::LineTooLong, Position { line: Some(self.line), ..Position::default() });
                 self.line += 1;
@@ -162,17 +182,25 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// A chunk of the table is nowhere.
-    fn miss(&mut self, slot: usize) {
-        let slot = self.slots[slot];
-        self.enter(slot.file);
-        let at = Position { line: Some(self.line), ..self.at_slot(&slot) };
-        self.findings.add(FindingKind::ChunkMissing { chunk: slot.chunk as u64 + 1 }, at);
-        self.lose(&slot);
+    /// Tells of the chunks that are nowhere: those of one log together.
+    fn tell_missing(&mut self) {
+        let slots = &self.slots[std::mem::take(&mut self.missing)];
+        for of_log in slots.chunk_by(|a, b| a.file == b.file) {
+            let (Some(first), Some(last)) = (of_log.first(), of_log.last()) else { continue };
+            self.enter(first.file);
+            let rows = (first.first_row, last.row_range().1);
+            let at = Position { line: Some(self.line), ..self.at_rows(first.file, rows) };
+            let chunks = (first.chunk as u64 + 1, last.chunk as u64 + 1);
+            let rows = of_log.iter().fold(0, |rows: u64, slot| rows.saturating_add(slot.rows));
+            self.findings.add(FindingKind::ChunksMissing { first: chunks.0, last: chunks.1, rows }, at);
+            for slot in of_log {
+                self.lose(slot);
+            }
+        }
     }
 
     fn lose(&mut self, slot: &Slot) {
-        self.line += slot.rows;
+        self.line = self.line.saturating_add(slot.rows);
         self.text = None;
         self.break_log();
     }
@@ -184,8 +212,12 @@ impl<'a> Audit<'a> {
     }
 
     fn at_slot(&self, slot: &Slot) -> Position {
-        let file = self.manifest.map(|manifest| manifest.files[slot.file].relative_path.to_string());
-        Position { file, rows: Some(slot.row_range()), ..Position::default() }
+        self.at_rows(slot.file, slot.row_range())
+    }
+
+    fn at_rows(&self, file: usize, rows: (u64, u64)) -> Position {
+        let file = self.manifest.map(|manifest| manifest.files[file].relative_path.to_string());
+        Position { file, rows: Some(rows), ..Position::default() }
     }
 
     fn take_block(&mut self, lines: &Lines) {
@@ -227,19 +259,7 @@ impl<'a> Audit<'a> {
     }
 
     fn compare_with_table(&mut self, lines: &Lines, slot: &Slot, at: &Position) {
-        let mut times = RowTimes::default();
-        lines.runs.iter().for_each(|run| times.merge(&run.times));
-        let span = times.span();
-        let compressed = if lines.is_block { lines.compressed } else { slot.compressed };
-        let mismatches = [
-            Mismatch::between(slot.compressed, compressed).map(ChunkMismatch::Compressed),
-            Mismatch::between(slot.bytes, lines.bytes).map(ChunkMismatch::Bytes),
-            Mismatch::between(slot.rows, lines.count).map(ChunkMismatch::Rows),
-            Mismatch::between(slot.crc32, lines.crc32).map(ChunkMismatch::Crc32),
-            Mismatch::between(slot.times[0], span.first).map(ChunkMismatch::FirstTime),
-            Mismatch::between(slot.times[1], span.last).map(ChunkMismatch::LastTime),
-        ];
-        for mismatch in mismatches.into_iter().flatten() {
+        for mismatch in table_mismatches(lines, slot) {
             self.findings.add(FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch }, at.clone());
         }
     }
@@ -347,6 +367,7 @@ impl<'a> Audit<'a> {
 
     /// Ends all logs, and judges.
     pub(super) fn finish(mut self, look: &FirstLook, options: &VerifyOptions) -> VerifyReport {
+        self.tell_missing();
         while self.open.is_some() || self.manifest.is_some_and(|manifest| self.files.len() < manifest.files.len()) {
             self.go_on();
         }
@@ -367,19 +388,6 @@ impl<'a> Audit<'a> {
             rows: self.rows,
         }
     }
-}
-
-/// Why a block cannot be read to its end, if it cannot.
-fn damage(lines: &Lines, slot: Option<&Slot>) -> Option<FindingKind> {
-    Some(match (lines.end, slot) {
-        (BlockEnd::FlushPoint, _) => return None,
-        (BlockEnd::Cut, Some(slot)) if lines.compressed < slot.compressed => FindingKind::Gzip(GzipFault::Truncated),
-        (BlockEnd::Limit, Some(slot)) => {
-            let mismatch = Mismatch { expected: slot.bytes, found: lines.bytes };
-            FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch: ChunkMismatch::Bytes(mismatch) }
-        }
-        _ => FindingKind::Gzip(GzipFault::Deflate),
-    })
 }
 
 /// Which file of the manifest a fault is about.

@@ -68,6 +68,9 @@ pub enum FileMismatch {
     Rows(Mismatch<u64>),
     /// The length of the restored log.
     Bytes(Mismatch<u64>),
+    /// The length of the rows of a 1.0 bundle, which may be more than its file had, but not this much more (FORMAT.md,
+    /// "Limits"). What is expected is the most.
+    MostBytes(Mismatch<u64>),
     /// The SHA-256 of the restored log.
     Sha256(Mismatch<Sha256Digest>),
     /// The earliest time of its rows.
@@ -122,10 +125,14 @@ pub enum FindingKind {
     LineTooLong,
     /// The text does not end with a line feed, or a chunk ends within a line.
     NoLineFeed,
-    /// Rows that the chunk table names are nowhere.
-    ChunkMissing {
-        /// Which chunk of the file, from 1.
-        chunk: u64,
+    /// Neighbouring chunks of a file that its chunk table names are nowhere.
+    ChunksMissing {
+        /// The first of them, from 1.
+        first: u64,
+        /// The last of them.
+        last: u64,
+        /// How many rows they have.
+        rows: u64,
     },
     /// Compressed data holds something that the chunk table does not name.
     NotInTable,
@@ -174,7 +181,7 @@ impl FindingKind {
             Self::Entry(_) => "row_entry",
             Self::LineTooLong => "line_too_long",
             Self::NoLineFeed => "line_feed_missing",
-            Self::ChunkMissing { .. } => "chunk_missing",
+            Self::ChunksMissing { .. } => "chunk_missing",
             Self::NotInTable => "chunk_not_in_table",
             Self::Chunk { mismatch, .. } => match mismatch {
                 ChunkMismatch::Compressed(_) => "chunk_compressed",
@@ -187,6 +194,7 @@ impl FindingKind {
             Self::File(mismatch) => match mismatch {
                 FileMismatch::Rows(_) => "file_rows",
                 FileMismatch::Bytes(_) => "file_bytes",
+                FileMismatch::MostBytes(_) => "file_too_long",
                 FileMismatch::Sha256(_) => "file_sha256",
                 FileMismatch::FirstTime(_) => "file_first_time",
                 FileMismatch::LastTime(_) => "file_last_time",
@@ -250,7 +258,7 @@ impl FindingKind {
                 ChunkMismatch::FirstTime(m) | ChunkMismatch::LastTime(m) => times(m),
             },
             Self::File(mismatch) => match mismatch {
-                FileMismatch::Rows(m) | FileMismatch::Bytes(m) => both(m),
+                FileMismatch::Rows(m) | FileMismatch::Bytes(m) | FileMismatch::MostBytes(m) => both(m),
                 FileMismatch::Sha256(m) => both(m),
                 FileMismatch::FirstTime(m) | FileMismatch::LastTime(m) => times(m),
                 FileMismatch::Timeline => return None,
@@ -288,9 +296,20 @@ impl fmt::Display for FindingKind {
             Self::UnparsedIsRow { log_line } => {
                 return write!(f, "line {log_line} of the log counts as unparsed, but it is a row");
             }
-            Self::ChunkMissing { chunk } => return write!(f, "chunk {chunk} of the file is not in the bundle"),
+            Self::ChunksMissing { first, last, .. } if first == last => {
+                return write!(f, "chunk {first} of the file is not in the bundle");
+            }
+            Self::ChunksMissing { first, last, rows } => {
+                return write!(f, "chunks {first} to {last} of the file, with {rows} rows, are not in the bundle");
+            }
             Self::Chunk { chunk, mismatch } => {
                 write!(f, "chunk {chunk} of the file does not have {}", mismatch.what())?;
+            }
+            Self::File(FileMismatch::MostBytes(Mismatch { expected, found })) => {
+                return write!(
+                    f,
+                    "the rows of the file are longer than a log of its recorded length can have become (at most {expected} bytes, found {found})"
+                );
             }
             Self::File(FileMismatch::Timeline) => return f.write_str("the timeline is not that of the rows"),
             Self::File(mismatch) => write!(f, "the file does not have {}", mismatch.what())?,
@@ -346,7 +365,7 @@ impl FileMismatch {
     fn what(&self) -> &'static str {
         match self {
             Self::Rows(_) => "the recorded number of rows",
-            Self::Bytes(_) => "the recorded length",
+            Self::Bytes(_) | Self::MostBytes(_) => "the recorded length",
             Self::Sha256(_) => "the recorded SHA-256",
             Self::FirstTime(_) => "the recorded first time",
             Self::LastTime(_) => "the recorded last time",

@@ -18,6 +18,8 @@ pub(super) struct OpenLog<'m> {
     /// Whether all rows so far could be read.
     pub(super) is_whole: bool,
     rows: u64,
+    /// Bytes of its rows' lines.
+    bytes: u64,
     times: RowTimes,
     restorer: LogRestorer<'m>,
     hasher: IntegrityHasher,
@@ -32,6 +34,7 @@ impl<'m> OpenLog<'m> {
             place: 1,
             is_whole: true,
             rows: 0,
+            bytes: 0,
             times: RowTimes::default(),
             restorer: LogRestorer::new(file),
             hasher: IntegrityHasher::default(),
@@ -41,6 +44,7 @@ impl<'m> OpenLog<'m> {
 
     pub(super) fn push(&mut self, run: &Run) {
         self.rows += run.rows.len();
+        self.bytes += run.rows.bytes() as u64;
         self.place += run.rows.len();
         if self.is_whole && self.file.integrity().is_some() {
             self.times.merge(&run.times);
@@ -67,7 +71,11 @@ impl<'m> OpenLog<'m> {
             restored: None,
             is_proven: None,
         };
-        let Some(expected) = file.integrity() else { return report };
+        let Some(expected) = file.integrity() else {
+            let (most, found) = (file.most_restored_bytes(), self.bytes);
+            mismatch((found > most).then_some(FileMismatch::MostBytes(Mismatch { expected: most, found })));
+            return report;
+        };
         if !self.is_whole {
             found(FindingKind::NotRestored);
             return report;

@@ -1,15 +1,18 @@
 //! Answers: is this bundle whole, and is it the one that was recorded? Lists everything that is wrong, in one pass.
 //!
-//! A bundle is read once, in order, from a file or a stream alike. Threads inflate and check its chunks, each for
-//! itself, so that damage in one hides nothing in the others; one consumer puts the results in order and hashes the
-//! restored logs. What cannot be checked because something before it is damaged is said, never passed over.
+//! A bundle is read in order. Threads inflate and check its chunks, each for itself, so that damage in one hides nothing
+//! in the others; one consumer puts the results in order and hashes the restored logs. What cannot be checked because
+//! something before it is damaged is said, never passed over. Where an input can seek, [`intact`] is tried first, which
+//! hashes several logs at once, and has no more to say than that there is nothing to say.
 
 mod audit;
 mod finding;
+mod intact;
 mod log;
 mod manifest;
+mod table;
 
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -142,6 +145,28 @@ pub fn verify(
     check(input, name, options, progress, found).map_err(|error| error.in_subject(name))
 }
 
+/// Checks the bundle that `input` holds from its first byte to its last as [`verify`] does, with the same findings and
+/// report, and several logs at once where the bundle is intact.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_seekable(
+    mut input: impl Read + Seek,
+    name: &str,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    found: &mut dyn FnMut(Finding),
+) -> Result<VerifyReport> {
+    if let Some(report) = intact::report_if_intact(&mut input, options, progress) {
+        return Ok(report);
+    }
+    let failed = |error| Error::io_named(IoAction::Read, name, error);
+    let length = input.seek(SeekFrom::End(0)).map_err(failed)?;
+    input.seek(SeekFrom::Start(0)).map_err(failed)?;
+    progress.start(Some(length));
+    verify(input, name, options, progress, found)
+}
+
 /// Checks the bundle at `path` as [`verify`] does.
 ///
 /// # Errors
@@ -152,9 +177,13 @@ pub fn verify_file(
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
+    let name = path.display().to_string();
     let (file, length) = open_input(path)?;
     progress.start(length);
-    let report = verify(file, &path.display().to_string(), options, progress, found);
+    let report = match length {
+        Some(_) => verify_seekable(file, &name, options, progress, found),
+        None => verify(file, &name, options, progress, found),
+    };
     progress.finish();
     report
 }
@@ -168,13 +197,12 @@ fn check(
 ) -> Result<VerifyReport> {
     let scan = Scan::open(Watched::new(input, progress))?;
     let look = FirstLook::at(&scan)?;
-    let table = look.manifest.as_ref().map(|manifest| manifest.has_chunk_table().then(|| slots(manifest)));
-    let slots = table.clone().flatten().unwrap_or_default();
-    let known = Known::new(look.manifest.as_ref(), &slots, false);
+    let manifest = look.manifest.as_ref();
+    let slots = manifest.filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
+    let known = Known::new(manifest, &slots, false);
     let mut audit = Audit::new(name, &known, &look, found);
     audit.check_start(&scan, &look, options);
-    // Without a manifest, blocks are found by their flush points.
-    let parts = scan.parts(table.unwrap_or_else(|| Some(Vec::new())));
+    let parts = scan.parts(manifest, &slots, &known.buffers);
     check_parts(parts, &known, options.threads, progress, &mut audit)?;
     Ok(audit.finish(&look, options))
 }

@@ -16,7 +16,20 @@ impl RowLines {
     /// Has room for rows whose envelopes take `bytes` bytes.
     #[must_use]
     pub fn with_room_for(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), ends: Vec::new() }
+        Self::in_memory(Vec::new(), bytes)
+    }
+
+    /// The same, in the memory of an empty buffer.
+    #[must_use]
+    pub fn in_memory(mut memory: Vec<u8>, bytes: usize) -> Self {
+        memory.reserve(bytes);
+        Self { bytes: memory, ends: Vec::new() }
+    }
+
+    /// The memory, to be used again.
+    #[must_use]
+    pub fn into_memory(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// The length of the lines, with what ends them.

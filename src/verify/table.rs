@@ -1,0 +1,38 @@
+//! Holds one chunk against what the table says of it.
+
+use super::finding::{ChunkMismatch, FindingKind, Mismatch};
+use crate::bundle::Slot;
+use crate::error::GzipFault;
+use crate::format::timeline::RowTimes;
+use crate::gzip::BlockEnd;
+use crate::scan::rows::Lines;
+
+/// What the table says of a chunk and is not so.
+pub(super) fn table_mismatches(lines: &Lines, slot: &Slot) -> impl Iterator<Item = ChunkMismatch> {
+    let mut times = RowTimes::default();
+    lines.runs.iter().for_each(|run| times.merge(&run.times));
+    let span = times.span();
+    let compressed = if lines.is_block { lines.compressed } else { slot.compressed };
+    let mismatches = [
+        Mismatch::between(slot.compressed, compressed).map(ChunkMismatch::Compressed),
+        Mismatch::between(slot.bytes, lines.bytes).map(ChunkMismatch::Bytes),
+        Mismatch::between(slot.rows, lines.count).map(ChunkMismatch::Rows),
+        Mismatch::between(slot.crc32, lines.crc32).map(ChunkMismatch::Crc32),
+        Mismatch::between(slot.times[0], span.first).map(ChunkMismatch::FirstTime),
+        Mismatch::between(slot.times[1], span.last).map(ChunkMismatch::LastTime),
+    ];
+    mismatches.into_iter().flatten()
+}
+
+/// Why a block cannot be read to its end, if it cannot.
+pub(super) fn damage(lines: &Lines, slot: Option<&Slot>) -> Option<FindingKind> {
+    Some(match (lines.end, slot) {
+        (BlockEnd::FlushPoint, _) => return None,
+        (BlockEnd::Cut, Some(slot)) if lines.compressed < slot.compressed => FindingKind::Gzip(GzipFault::Truncated),
+        (BlockEnd::Limit, Some(slot)) => {
+            let mismatch = Mismatch { expected: slot.bytes, found: lines.bytes };
+            FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch: ChunkMismatch::Bytes(mismatch) }
+        }
+        _ => FindingKind::Gzip(GzipFault::Deflate),
+    })
+}

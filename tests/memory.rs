@@ -1,0 +1,68 @@
+//! A bundle that says it is small takes little memory, whatever it holds.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::io::{Cursor, Write};
+use std::num::NonZeroUsize;
+
+use common::{Home, indexed, options};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use patchwork_traces::cat::{CatOptions, cat};
+use patchwork_traces::import::{ImportOptions, SystemClock, import};
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::publish::Target;
+use patchwork_traces::recover::recover;
+use patchwork_traces::verify::{Verdict, VerifyOptions, verify_seekable};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// The 64 MiB that a log of 8 bytes can have become at most (FORMAT.md, "Limits"), one more around its row, and what the
+/// buffers of any bundle need.
+const MOST_MEMORY: usize = 96 << 20;
+
+/// A 1.0 bundle that declares a log of 8 bytes, and has one line of 400 MiB.
+fn bomb() -> Vec<u8> {
+    let start = "{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"runs\"],\
+                 \"files\":[{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"count\":1,\"bytes\":8}],\"totalCount\":1}\n\
+                 {\"source\":\"runs\",\"entry\":\"";
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(start.as_bytes()).unwrap();
+    let spaces = vec![b' '; 1 << 20];
+    (0..400).for_each(|_| gzip.write_all(&spaces).unwrap());
+    gzip.write_all(b"\"}\n").unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
+    let (bomb, home) = (bomb(), Home::new());
+    let peak_of = |what: &str, work: &mut dyn FnMut()| {
+        MEMORY.reset_peak_usage();
+        work();
+        let peak = MEMORY.peak_usage();
+        assert!(peak < MOST_MEMORY, "{what} takes {} MiB", peak >> 20);
+    };
+    peak_of("cat", &mut || {
+        let mut printed = Vec::new();
+        cat(indexed(&bomb).unwrap(), &CatOptions::default(), &mut printed, "memory", &NoProgress).unwrap_err();
+        assert!(printed.is_empty());
+    });
+    peak_of("import", &mut || {
+        import(indexed(&bomb).unwrap(), &home.dirs(), &ImportOptions::default(), &SystemClock, &NoProgress)
+            .unwrap_err();
+    });
+    peak_of("verify", &mut || {
+        let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+        let report = verify_seekable(Cursor::new(&bomb), "bomb", &options, &NoProgress, &mut |_| {}).unwrap();
+        assert_eq!(report.verdict, Verdict::Damaged);
+    });
+    peak_of("recover", &mut || {
+        let target = Target::look(&home.path().join("recovered"), false).unwrap();
+        let report = recover(Cursor::new(&bomb), "bomb", &options(), &target, &NoProgress).unwrap();
+        assert_eq!(report.files[0].rows, 0);
+    });
+}

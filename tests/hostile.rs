@@ -38,13 +38,13 @@ struct Outcome {
     code: Option<i32>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
-    /// Seconds, and KiB of memory.
-    took: Option<(f64, u64)>,
+    /// Seconds that all threads took together, and KiB of memory.
+    took: Option<(f64, f64)>,
 }
 
 /// Runs a command on a bundle, with little address space, and measures it where that is asked for.
 fn run(dir: &Path, arguments: &[&str], measured: bool) -> Outcome {
-    let measure = if measured { "/usr/bin/time -o took -f '%e %M' " } else { "" };
+    let measure = if measured { "/usr/bin/time -o took -f '%U %S %M' " } else { "" };
     let script = format!("ulimit -v {ADDRESS_SPACE_KIB}; exec {measure}\"$0\" \"$@\"");
     let mut command = Command::new("sh");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_patchwork-traces")]);
@@ -60,8 +60,12 @@ fn run(dir: &Path, arguments: &[&str], measured: bool) -> Outcome {
     let took = measured.then(|| fs::read_to_string(dir.join("took")).unwrap());
     let took = took.map(|took| {
         let last = took.lines().last().unwrap();
-        let (seconds, memory) = last.split_once(' ').unwrap();
-        (seconds.parse().unwrap(), memory.parse().unwrap())
+        let [user, system, memory] =
+            last.split(' ').map(|number| number.parse::<f64>().unwrap()).collect::<Vec<_>>()[..]
+        else {
+            panic!("{last:?} is not what was asked for")
+        };
+        (user + system, memory)
     });
     Outcome { code: output.status.code(), stdout: output.stdout, stderr: output.stderr, took }
 }
@@ -142,7 +146,7 @@ fn what_each_takes() {
         let mut line = format!("| {} | {} |", case.name, case.bundle.len());
         run_all(&case, true, |_, outcome| {
             let (seconds, memory) = outcome.took.unwrap();
-            line += &format!(" {}, {seconds:.2} s, {} MiB |", outcome.code.unwrap(), memory >> 10);
+            line += &format!(" {}, {seconds:.2} s, {:.0} MiB |", outcome.code.unwrap(), memory / 1024.0);
         });
         println!("{line}");
     }

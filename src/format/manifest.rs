@@ -1,11 +1,12 @@
 //! The manifest, a bundle's first line (FORMAT.md, "Manifest").
 
 use schemars::{JsonSchema, Schema};
-use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::exact::ExactLine;
+use super::few::{lists_too_many, one_for_each_file};
 use super::limits::{
     MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MOST_AROUND_BYTES,
     MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
@@ -202,44 +203,6 @@ fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
         return Err(serde::de::Error::custom("too large"));
     }
     Ok(number)
-}
-
-/// A list that has no more than one item for each log.
-fn one_for_each_file<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    struct Items<T>(std::marker::PhantomData<T>);
-
-    impl<'de, T: DeserializeOwned> Visitor<'de> for Items<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("a list")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
-            let mut items = Vec::new();
-            while let Some(item) = list.next_element()? {
-                if items.len() == MAX_FILES {
-                    return Err(serde::de::Error::custom("too many"));
-                }
-                items.push(item);
-            }
-            Ok(items)
-        }
-    }
-
-    deserializer.deserialize_seq(Items(std::marker::PhantomData))
-}
-
-/// Whether a manifest line that could not be read lists more logs, or sources of logs, than a bundle can have.
-fn lists_too_many(line: &[u8]) -> bool {
-    // Ignored items take no memory.
-    #[derive(Deserialize)]
-    struct Lists {
-        sources: Vec<IgnoredAny>,
-        files: Vec<IgnoredAny>,
-    }
-    serde_json::from_slice::<Lists>(line)
-        .is_ok_and(|lists| lists.sources.len() > MAX_FILES || lists.files.len() > MAX_FILES)
 }
 
 impl Manifest {

@@ -8,6 +8,7 @@ pub(crate) mod check_row;
 mod diagnose;
 pub(crate) mod envelope;
 mod exact;
+mod few;
 pub mod limits;
 pub mod line;
 pub mod log;

@@ -9,6 +9,7 @@
 //! 5. `write` makes the new versions, `place` puts them in their places, `replaced` loses no row that comes then.
 
 mod align;
+mod backup;
 mod exchange;
 mod facts;
 mod gather;

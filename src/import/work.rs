@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
 
 use super::align::{Fates, align};
+use super::backup::backup_of;
 use super::gather::gather;
 use super::index::{Fingerprinter, Index, Side, SideLines, Telling};
 use super::local::{Local, Summary};
@@ -20,7 +20,6 @@ use super::targets::{Group, Target};
 use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
 use crate::progress::{Progress, Watched};
-use crate::sources::is_same_file;
 
 /// How logs are imported.
 pub(super) struct Way<'c> {
@@ -367,34 +366,4 @@ struct Counts {
     new: LineCount,
     already_there: LineCount,
     kept: LineCount,
-}
-
-/// Where the file at `path` is to be kept: beside it, under a name that is free, or that this very file has already
-/// because an import was killed right after it had kept it.
-fn backup_of(path: &Path, stamp: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let dir = path.parent().unwrap_or(Path::new(""));
-    if let Some(kept) = kept_already(path, dir, &name) {
-        return kept;
-    }
-    let mut backup = dir.join(format!("{name}.{stamp}.bak"));
-    let mut number = 2u64;
-    while backup.symlink_metadata().is_ok() {
-        backup = dir.join(format!("{name}.{stamp}-{number}.bak"));
-        number += 1;
-    }
-    backup
-}
-
-fn kept_already(path: &Path, dir: &Path, name: &str) -> Option<PathBuf> {
-    let current = fs::metadata(path).ok()?;
-    let prefix = format!("{name}.");
-    let entries = fs::read_dir(dir).ok()?.flatten();
-    let mut backups = entries.filter(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        name.starts_with(&prefix) && name.ends_with(".bak")
-    });
-    let kept = backups.find(|entry| entry.metadata().is_ok_and(|there| is_same_file(&there, &current)))?;
-    Some(kept.path())
 }

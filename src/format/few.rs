@@ -1,0 +1,49 @@
+//! Lists of a manifest that have no more items than a bundle can have logs (FORMAT.md, "Limits").
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::limits::MAX_FILES;
+
+/// A list that has no more than one item for each log.
+pub(super) fn one_for_each_file<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    struct Items<T>(PhantomData<T>);
+
+    impl<'de, T: DeserializeOwned> Visitor<'de> for Items<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = list.next_element()? {
+                if items.len() == MAX_FILES {
+                    return Err(serde::de::Error::custom("too many"));
+                }
+                items.push(item);
+            }
+            Ok(items)
+        }
+    }
+
+    deserializer.deserialize_seq(Items(PhantomData))
+}
+
+/// Whether a manifest line that could not be read lists more logs, or sources of logs, than a bundle can have.
+pub(super) fn lists_too_many(line: &[u8]) -> bool {
+    // Ignored items take no memory.
+    #[derive(Deserialize)]
+    struct Lists {
+        sources: Vec<IgnoredAny>,
+        files: Vec<IgnoredAny>,
+    }
+    serde_json::from_slice::<Lists>(line)
+        .is_ok_and(|lists| lists.sources.len() > MAX_FILES || lists.files.len() > MAX_FILES)
+}

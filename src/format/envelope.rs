@@ -40,7 +40,9 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// Says what keeps the line from being a row. Keys it does not know are no fault.
     pub fn decode(line: &'a [u8]) -> Result<Self, RowFault> {
-        let row: Self = serde_json::from_slice(line).map_err(|_| diagnose(line))?;
+        // All of it must be UTF-8, also the values of keys that nobody looks at.
+        let text = simdutf8::basic::from_utf8(line).map_err(|_| RowFault::NotJson)?;
+        let row: Self = serde_json::from_str(text).map_err(|_| diagnose(text))?;
         let log_line = row.original.as_ref().map_or(row.entry().len(), |original| original.as_bytes().len());
         match log_line as u64 > MAX_LOG_LINE_BYTES {
             true => Err(RowFault::TooLong),
@@ -171,8 +173,7 @@ fn json<T: Serialize + ?Sized>(value: &T) -> String {
 }
 
 /// Says why a line that could not be read is no row.
-fn diagnose(line: &[u8]) -> RowFault {
-    let Ok(text) = std::str::from_utf8(line) else { return RowFault::NotJson };
+fn diagnose(text: &str) -> RowFault {
     match serde_json::from_str::<Keys>(text) {
         Ok(keys) => keys.fault(),
         Err(_) if text.trim_start().starts_with('{') => RowFault::NotJson,

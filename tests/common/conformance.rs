@@ -49,6 +49,12 @@ fn legacy_text() -> String {
     format!("{manifest}\n{}", rows.concat())
 }
 
+/// The text with these bytes before a part of it.
+fn with_bytes(text: &str, part: &str, bytes: &[u8]) -> Vec<u8> {
+    let (start, end) = text.split_at(text.find(part).unwrap());
+    [start.as_bytes(), bytes, end.as_bytes()].concat()
+}
+
 fn without_line(text: &str, number: usize) -> String {
     text.split_inclusive('\n').enumerate().filter(|(index, _)| index + 1 != number).map(|(_, line)| line).collect()
 }
@@ -319,6 +325,8 @@ fn legacy_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("v1_0_row_removed", gzip(without_line(&text, 3).as_bytes())),
         ("v1_0_row_broken", gzip(text.replacen("\"taskId\":\"b\"", "\"taskId\":\"b", 1).as_bytes())),
         ("v1_0_row_of_unknown_source", gzip(text.replacen("{\"source\":\"runs\"", "{\"source\":\"x\"", 1).as_bytes())),
+        ("v1_0_row_not_utf8", gzip(&with_bytes(&text, "\"entry\":{\"taskId\":\"b\"", b"\"x\":\"\xff\","))),
+        ("v1_0_manifest_not_utf8", gzip(&with_bytes(&text, "\"totalCount\"", b"\"x\":\"\xff\","))),
         ("v1_0_truncated", whole[..whole.len() - 20].to_vec()),
         ("v1_0_crc_wrong", [&whole[..whole.len() - 8], &[0; 4], &whole[whole.len() - 4..]].concat()),
         ("v1_0_trailing_garbage", [&whole[..], b"garbage"].concat()),

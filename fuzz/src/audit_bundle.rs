@@ -1,0 +1,144 @@
+//! What `verify` calls whole is whole, what it calls proven `recover` saves, and what `recover` writes is whole.
+
+use std::fs;
+use std::io::Cursor;
+use std::num::NonZeroUsize;
+
+use patchwork_traces::digest::Sha256Digest;
+use patchwork_traces::error::{Contradiction, ManifestFault};
+use patchwork_traces::format::{Manifest, Timestamp};
+use patchwork_traces::gzip::Level;
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::publish::Target;
+use patchwork_traces::recover::{ManifestState, RecoverOptions, RecoverReport, recover};
+use patchwork_traces::verify::{
+    FileReport, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify_file,
+};
+
+use crate::bundles::{self, Logs, indexed, restored, sequential, verified, verify_options};
+use crate::home::{Home, with_home};
+
+/// The input stands for a file, as [`bundles::file_of`] says.
+pub fn check(input: &[u8]) {
+    let file = bundles::file_of(input);
+    with_home(|home| {
+        let verified = check_verify(&file, home);
+        check_recover(&file, verified.as_ref(), home);
+    });
+}
+
+type Verified = (VerifyReport, Vec<Finding>);
+
+fn check_verify(file: &[u8], home: &Home) -> Option<Verified> {
+    let from_stream = verified(file);
+    let path = home.path().join("bundle");
+    let subject = path.display().to_string();
+    fs::write(&path, file).expect("it can be written");
+    let mut findings = Vec::new();
+    let options = VerifyOptions { threads: NonZeroUsize::new(2).expect("it is not 0"), ..verify_options() };
+    let from_file = verify_file(&path, &options, &NoProgress, &mut |found| findings.push(found));
+    fs::remove_file(&path).expect("it can be removed");
+    let logs = [restored(indexed(file)), restored(sequential(file))];
+    let Ok((report, found)) = from_stream else {
+        assert!(from_file.is_err() && logs.iter().all(Result::is_err), "only verify refuses it");
+        return None;
+    };
+    assert_eq!(from_file.ok(), Some(report.clone()));
+    let texts = |findings: &[Finding]| -> Vec<_> {
+        findings.iter().map(|finding| finding.to_string().replace(&subject, "bundle")).collect()
+    };
+    assert_eq!(texts(&findings), texts(&found));
+    assert!(found.iter().all(|finding| finding.to_string().chars().all(|c| !c.is_control())));
+    let is_damaged = report.verdict == Verdict::Damaged;
+    assert_eq!(is_damaged, found.iter().any(|finding| finding.severity() == Severity::Error));
+    for logs in logs {
+        assert!(is_damaged || logs.is_ok(), "what is {:?} is not restored: {:?}", report.verdict, logs.err());
+        if let Ok(logs) = logs {
+            check_proven(&report, &logs);
+        }
+    }
+    Some((report, found))
+}
+
+/// What is restored is what is called proven.
+fn check_proven(report: &VerifyReport, logs: &Logs) {
+    assert_eq!(report.files.len(), logs.len());
+    for file in &report.files {
+        let mut named = logs.iter().filter(|((_, name), _)| *name == file.name);
+        let proven = file.restored.filter(|_| file.is_proven == Some(true));
+        assert!(proven.is_none_or(|proven| named.any(|(_, log)| Sha256Digest::of(log) == proven.sha256)));
+    }
+}
+
+fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
+    let path = home.path().join("recovered");
+    let options = RecoverOptions {
+        generator: "fuzz".to_owned(),
+        exported_at: Timestamp::from_millis(0).expect("a time"),
+        level: Level::new(1).expect("a level"),
+        threads: NonZeroUsize::MIN,
+        work_dir: home.path().to_owned(),
+    };
+    let target = Target::File { path: path.clone(), replace: false };
+    let recovered = recover(Cursor::new(file), "input", &options, &target, &NoProgress);
+    let Ok(report) = recovered else {
+        assert!(home.everything().is_empty());
+        let rows = verified_as.map_or(0, |(report, _)| report.rows);
+        assert!(rows == 0, "nothing is recovered of {rows} rows: {:?}", recovered.err());
+        return;
+    };
+    let bundle = fs::read(&path).expect("it is there");
+    fs::remove_file(&path).expect("it can be removed");
+    assert!(home.everything().is_empty());
+    let (again, findings) = verified(&bundle).expect("it is a bundle");
+    assert_eq!(again.verdict, Verdict::Intact, "{findings:?}");
+    let logs = restored(indexed(&bundle)).expect("it is whole");
+    check_originals(file, &report, &logs);
+    if let Some(verified_as) = verified_as {
+        check_saved(verified_as, &report, &logs);
+    }
+}
+
+/// What is called the original has the hash that the damaged bundle's manifest names.
+fn check_originals(file: &[u8], report: &RecoverReport, logs: &Logs) {
+    for recovered in &report.files {
+        let mut named = logs.iter().filter(|((_, name), _)| *name == recovered.name);
+        assert!(named.any(|(_, log)| Sha256Digest::of(log) == recovered.recovered.sha256));
+    }
+    let Ok(bundle) = indexed(file) else { return };
+    let manifest: &Manifest = bundle.manifest();
+    for recovered in report.files.iter().filter(|file| file.is_original == Some(true)) {
+        let mut named = manifest.files.iter().filter(|file| file.relative_path == recovered.name);
+        assert!(named.any(|file| file.integrity() == Some(recovered.recovered)));
+    }
+}
+
+/// A bundle that is whole comes back whole, and so does every log that is proven.
+fn check_saved((verified_as, findings): &Verified, report: &RecoverReport, logs: &Logs) {
+    if verified_as.verdict != Verdict::Damaged {
+        assert!(!report.lost_something(), "of what is {:?} something is lost: {report:?}", verified_as.verdict);
+        assert_eq!(report.files.len(), verified_as.files.len());
+    }
+    if report.manifest == ManifestState::Lost {
+        return;
+    }
+    // Only a forger has the hash of other rows than the manifest counts, or with lines where none can be.
+    let has_all_rows = |file: &&FileReport| {
+        let mut named = report.files.iter().filter(|recovered| recovered.name == file.name);
+        named.any(|recovered| recovered.expected_rows == Some(file.rows)) && !has_lines_elsewhere(file, findings)
+    };
+    for file in verified_as.files.iter().filter(|file| file.is_proven == Some(true)).filter(has_all_rows) {
+        let mut named = logs.iter().filter(|((_, name), _)| *name == file.name);
+        let proven = file.restored.expect("it was proven").sha256;
+        assert!(named.any(|(_, log)| Sha256Digest::of(log) == proven), "{} is proven, and not recovered", file.name);
+    }
+}
+
+fn has_lines_elsewhere(of: &FileReport, findings: &[Finding]) -> bool {
+    findings.iter().any(|finding| match &finding.kind {
+        FindingKind::Manifest(ManifestFault::Contradiction(Contradiction::UnparsedLines { file, .. })) => {
+            file == of.name.as_str()
+        }
+        _ => false,
+    })
+}

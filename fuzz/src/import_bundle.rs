@@ -1,0 +1,81 @@
+//! Whatever a file is, importing it changes nothing, or makes visible what is proven and keeps every line that was there.
+
+use patchwork_traces::digest::{Integrity, IntegrityHasher};
+use patchwork_traces::format::{Base, FileName};
+use patchwork_traces::import::{ImportOptions, ImportReport};
+
+use crate::bundles::{self, Logs, indexed, key_of, restored, sequential};
+use crate::home::{Home, with_home};
+use crate::merge_logs::check_imported;
+
+/// The input stands for a file, as [`bundles::file_of`] says.
+pub fn check(input: &[u8]) {
+    let file = bundles::file_of(input);
+    with_home(|home| {
+        let into_empty = check_import(&file, home, &Logs::new());
+        let into_filled = check_import(&file, home, &local_logs());
+        assert_eq!(into_empty.is_some(), into_filled.is_some());
+    });
+}
+
+/// What a machine has that the fixtures' bundles meet: some of their rows, one of them with another line ending, and
+/// others; blank and torn lines; an end without line feed.
+fn local_logs() -> Logs {
+    let log = |base, name: &str, log: &[u8]| ((base, FileName::new(name).expect("a plain name")), log.to_vec());
+    [
+        log(
+            Base::Patchwork,
+            "runs.jsonl",
+            b"{\"taskId\":\"a\",\"createdAt\":1777716000000,\"status\":\"running\"}\r\n\n{\"createdAt\":1777716090000}\n{\"torn\n\
+              {\"taskId\":\"d\",\"createdAt\":1777716240000,\"status\":\"done\"}\n{\"createdAt\":1777719850000}",
+        ),
+        log(Base::Patchwork, "runs.jsonl.1", b"{\"createdAt\":1777715000000}\n{\"taskId\":\"a\",\"createdAt\":1777716000000}\n"),
+        log(Base::Activity, "activity-3100.jsonl", b"{\"timestamp\":\"2026-05-02T10:00:01.000Z\",\"tool\":\"write\"}\n{}"),
+        log(Base::Activity, "activity.jsonl", b""),
+    ]
+    .into()
+}
+
+fn check_import(file: &[u8], home: &Home, local: &Logs) -> Option<ImportReport> {
+    home.fill(local);
+    let before = home.everything();
+    let look = ImportOptions { dry_run: true, ..ImportOptions::default() };
+    let planned = home.import(sequential(file), &look);
+    assert_eq!(home.everything(), before, "a dry run changes nothing");
+    let done = match home.import(indexed(file), &ImportOptions::default()) {
+        Ok(done) => done,
+        Err(error) => {
+            assert_eq!(home.everything(), before, "what is refused changes nothing: {error}");
+            // Of several faults in several logs either can come first.
+            assert!(planned.is_err(), "only a real run is refused: {error}");
+            return None;
+        }
+    };
+    assert_eq!(planned.expect("so it is a dry run").plan, done.plan);
+    let bundled = restored(indexed(file)).expect("it was imported");
+    check_proven(file, &bundled);
+    check_imported(home, local, &bundled, &done);
+    if local.is_empty() {
+        assert_eq!(home.logs(&bundled), bundled);
+    }
+    let after = home.everything();
+    let again = home.import(sequential(file), &ImportOptions::default()).expect("it is imported already");
+    assert!(again.plan.changes_nothing(), "{:?}", again.plan);
+    assert_eq!(home.everything(), after);
+    Some(done)
+}
+
+/// Each log has the length and the SHA-256 that the manifest names.
+fn check_proven(file: &[u8], bundled: &Logs) {
+    let bundle = indexed(file).expect("it was imported");
+    for file in &bundle.manifest().files {
+        if let Some(expected) = file.integrity() {
+            let found: Integrity = {
+                let mut hasher = IntegrityHasher::default();
+                hasher.update(&bundled[&key_of(file)]);
+                hasher.finish()
+            };
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! FORMAT.md once more, as plainly as it can be written: what the library does fast is held against this.
+
+use patchwork_traces::format::{ExactLine, LineEnding, ManifestFile};
+use serde_json::value::RawValue;
+
+/// A row's line, read key by key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) source: String,
+    pub(crate) file: String,
+    pub(crate) entry: String,
+    /// Whether the line was a bundle's own text, `text`, and the exact bytes.
+    pub(crate) original: Option<(bool, Vec<u8>)>,
+}
+
+impl Row {
+    /// FORMAT.md, "Row". `None` when the line is no such object.
+    pub(crate) fn read(line: &[u8]) -> Option<Self> {
+        let members = members(line)?;
+        let source: String = serde_json::from_str(one(&members, "source")??).ok()?;
+        let file = match one(&members, "file")? {
+            Some(file) => serde_json::from_str(file).ok()?,
+            None => format!("{source}.jsonl"),
+        };
+        let original = match one(&members, "original")? {
+            Some(original) => Some(exact(original)?),
+            None => None,
+        };
+        Some(Self { source, file, entry: one(&members, "entry")??.to_owned(), original })
+    }
+
+    /// What stands before the line feed in the log, if `ending` ends its lines.
+    pub(crate) fn line(&self, ending: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        match &self.original {
+            Some((_, original)) => (original.clone(), Vec::new()),
+            None => (self.entry.clone().into_bytes(), ending.to_vec()),
+        }
+    }
+}
+
+/// An object's members, those included that stand twice.
+fn members(object: &[u8]) -> Option<Vec<(String, Box<RawValue>)>> {
+    struct Members;
+    impl<'de> serde::de::Visitor<'de> for Members {
+        type Value = Vec<(String, Box<RawValue>)>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut members = Vec::new();
+            while let Some(member) = map.next_entry()? {
+                members.push(member);
+            }
+            Ok(members)
+        }
+    }
+    let mut reader = serde_json::Deserializer::from_slice(object);
+    let members = serde::Deserializer::deserialize_map(&mut reader, Members).ok()?;
+    reader.end().ok().map(|()| members)
+}
+
+/// The member of this name, if there is one. The outer `None` means that it stands there twice.
+fn one<'m>(members: &'m [(String, Box<RawValue>)], key: &str) -> Option<Option<&'m str>> {
+    let mut named = members.iter().filter(|(name, _)| name == key);
+    let first = named.next();
+    named.next().is_none().then(|| first.map(|(_, value)| value.get()))
+}
+
+/// FORMAT.md, "Exact lines".
+fn exact(json: &str) -> Option<(bool, Vec<u8>)> {
+    let members = members(json.as_bytes())?;
+    let text = |value: &str| serde_json::from_str::<Option<String>>(value).ok();
+    let value = |key| match one(&members, key)? {
+        Some(value) => text(value),
+        None => Some(None),
+    };
+    match (value("text")?, value("bytes")?) {
+        (Some(text), None) => Some((true, text.into_bytes())),
+        (None, Some(bytes)) => data_encoding::BASE64.decode(bytes.as_bytes()).ok().map(|bytes| (false, bytes)),
+        _ => None,
+    }
+}
+
+/// What an exact line is, in the form of [`Row::original`].
+pub(crate) fn form_of(line: &ExactLine) -> (bool, Vec<u8>) {
+    (matches!(line, ExactLine::Text(_)), line.as_bytes().to_vec())
+}
+
+/// FORMAT.md, "Restoring a log", of a file of 1.1.
+pub(crate) fn restore(file: &ManifestFile, rows: &[Row]) -> Vec<u8> {
+    let record = file.record().expect("it is of 1.1");
+    let ending: &[u8] = if record.line_ending == LineEnding::Crlf { b"\r" } else { b"" };
+    let mut lines: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    let mut number = 1;
+    let mut unparsed = file.unparsed.iter().peekable();
+    for row in rows {
+        while let Some(next) = unparsed.next_if(|next| next.line <= number) {
+            let bytes = next.content.as_bytes().to_vec();
+            number += bytes.iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
+            lines.push((bytes, Vec::new()));
+        }
+        lines.push(row.line(ending));
+        number += 1;
+    }
+    lines.extend(unparsed.map(|next| (next.content.as_bytes().to_vec(), Vec::new())));
+    let last = lines.len().wrapping_sub(1);
+    let mut log = Vec::new();
+    for (at, (text, before_line_feed)) in lines.into_iter().enumerate() {
+        log.extend(text);
+        if at != last || record.final_newline {
+            log.extend(before_line_feed);
+            log.push(b'\n');
+        }
+    }
+    log
+}
+
+/// The lines of a log, without what ends them: what two logs can have in common.
+pub(crate) fn lines(log: &[u8]) -> Vec<Vec<u8>> {
+    let mut lines: Vec<_> = log.split(|byte| *byte == b'\n').collect();
+    if lines.last().is_some_and(|last| last.is_empty()) {
+        lines.pop();
+    }
+    lines.into_iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect()
+}

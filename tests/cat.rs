@@ -42,6 +42,19 @@ fn rows_are_printed_as_they_stood_in_the_log() {
 fn a_log_of_windows_keeps_its_line_ends() {
     let home = with_bundle(Home::new().with("runs.jsonl", "{\"seq\":1}\r\n{\"seq\":2}\r\n{\"seq\":3}"));
     assert_eq!(run(home.path(), &["cat", "b.gz"]).text(), "{\"seq\":1}\r\n{\"seq\":2}\r\n{\"seq\":3}\n");
+    // Only the log's last line can be without its end, and that is not always a row.
+    for (log, rows) in [
+        ("torn\r\n1\r\n\r\n2", "1\r\n2\n"),
+        ("torn\r\nTorn\r\n1\r\n2\r\n", "1\r\n2\r\n"),
+        ("1\r\n2\r\ntorn", "1\r\n2\r\n"),
+        ("1\r\n2\r\ntorn\r\ntorn", "1\r\n2\r\n"),
+        ("1\r\ntorn\r\n2\r\ntorn", "1\r\n2\r\n"),
+        ("1\r\ntorn\r\n2", "1\r\n2\n"),
+        ("1\r\ntorn\r\ntorn\r\n2\r", "1\r\n2\r\n"),
+    ] {
+        let home = with_bundle(Home::new().with("runs.jsonl", log));
+        assert_eq!(run(home.path(), &["cat", "b.gz"]).text(), rows, "{log:?}");
+    }
 }
 
 #[test]

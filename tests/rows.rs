@@ -4,8 +4,9 @@
 mod common;
 
 use common::{Home, bundle, indexed, restore_all, text_of};
-use patchwork_traces::format::ManifestFile;
+use patchwork_traces::error::RowFault;
 use patchwork_traces::format::line::classify;
+use patchwork_traces::format::{Envelope, ManifestFile, Timestamp};
 
 /// The manifest's entry of the one log of a home.
 fn only_file(home: &Home) -> ManifestFile {
@@ -83,9 +84,39 @@ fn only_line_feeds_end_a_line_whatever_the_reader() {
 }
 
 #[test]
+fn surrogates_without_their_other_half_are_replaced_and_nothing_else() {
+    for (line, entry) in [
+        (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
+        (r#""\uD83D\uDE00\ud83d\ude00""#, r#""\uD83D\uDE00\ud83d\ude00""#),
+        (r#""\ud83d""#, "\"\u{fffd}\""),
+        (r#""\ude00""#, "\"\u{fffd}\""),
+        (r#""\ude00\ud83d""#, "\"\u{fffd}\u{fffd}\""),
+        (r#""\ud83d\ud83d\ude00\ude00""#, "\"\u{fffd}\\ud83d\\ude00\u{fffd}\""),
+        (r#""\ud83dx\ude00""#, "\"\u{fffd}x\u{fffd}\""),
+        (r#""\ud83d\n\ude00\u0041""#, "\"\u{fffd}\\n\u{fffd}\\u0041\""),
+        (r#""\n\ud83d\\\ude00\"\ud800""#, "\"\\n\u{fffd}\\\\\u{fffd}\\\"\u{fffd}\""),
+        (r#""\\ud83d\\\\ude00""#, r#""\\ud83d\\\\ude00""#),
+        (
+            r#"{"\udfff":["\ud800","\udbff\udc00","\ud7ff\ue000"]}"#,
+            "{\"\u{fffd}\":[\"\u{fffd}\",\"\\udbff\\udc00\",\"\\ud7ff\\ue000\"]}",
+        ),
+    ] {
+        assert_eq!(classify(line.as_bytes(), &[]).unwrap().entry, entry, "{line}");
+    }
+}
+
+#[test]
+fn what_is_no_time_is_told_how_to_write_one() {
+    for text in ["", "yesterday", "2026-05-02", "9999-01-01T00:00:00Z"] {
+        let error = text.parse::<Timestamp>().unwrap_err();
+        assert_eq!(error.to_string(), "a time is written as 2026-05-02T10:00:00.000Z");
+    }
+}
+
+#[test]
 fn rows_nest_128_levels_deep_and_no_deeper() {
     let nested = |open: &str, close: &str, levels| [open.repeat(levels), "0".to_owned(), close.repeat(levels)].concat();
-    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[\"[[[[\\\"{{{\",", "]")] {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[\"[[[[\\\"{{{\",", "]"), ("[\"]\\\"}]\",", "]")] {
         for (levels, is_row) in [(127, true), (128, true), (129, false)] {
             let line = nested(open, close, levels);
             assert_eq!(classify(line.as_bytes(), &[]).is_some(), is_row, "{levels} levels of {open}");
@@ -93,4 +124,31 @@ fn rows_nest_128_levels_deep_and_no_deeper() {
     }
     // Brackets that do not nest are no levels.
     assert!(classify(format!("[{}0]", "[],".repeat(1000)).as_bytes(), &[]).is_some());
+}
+
+#[test]
+fn what_is_no_row_is_told_by_what_is_wrong_with_it() {
+    for (line, fault) in [
+        ("", RowFault::NotJson),
+        ("{", RowFault::NotJson),
+        (" {\"source\":\"runs\"", RowFault::NotJson),
+        ("{\"source\":\"runs\",\"entry\":1,\"\\ud800\":1}", RowFault::NotJson),
+        ("\"row\"", RowFault::NotAnObject),
+        ("[{}]", RowFault::NotAnObject),
+        ("{}", RowFault::Source),
+        ("{\"source\":1,\"entry\":1}", RowFault::Source),
+        ("{\"source\":\"runs\"}", RowFault::Entry),
+        ("{\"source\":\"runs\",\"entry\":1,\"file\":null}", RowFault::File),
+        ("{\"source\":\"runs\",\"entry\":1,\"original\":null}", RowFault::Original),
+        ("{\"source\":\"runs\",\"entry\":1,\"original\":{\"text\":\"\",\"bytes\":\"\"}}", RowFault::Original),
+        ("{\"source\":\"runs\",\"entry\":1,\"original\":{\"bytes\":\"eA\"}}", RowFault::Original),
+        ("{\"source\":\"runs\",\"source\":\"runs\",\"entry\":1}", RowFault::DuplicateKey),
+        ("{\"source\":\"runs\",\"entry\":1,\"original\":{\"text\":\"\"},\"original\":{}}", RowFault::DuplicateKey),
+        ("{\"type\":\"manifest\",\"version\":1}", RowFault::Manifest),
+    ] {
+        assert_eq!(Envelope::decode(line.as_bytes()).unwrap_err(), fault, "{line}");
+    }
+    assert_eq!(Envelope::decode(b"{\"source\":\"\xff\",\"entry\":1}").unwrap_err(), RowFault::NotJson);
+    let row = Envelope::decode(b"{\"x\":1,\"entry\": 1.0 ,\"x\":2,\"source\":\"runs\",\"type\":\"row\"}").unwrap();
+    assert_eq!((row.entry(), row.raw_entry().get(), &*row.file_name()), ("1.0", "1.0", "runs.jsonl"));
 }

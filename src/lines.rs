@@ -96,6 +96,7 @@ impl<R: Read> LineReader<R> {
             // No line that is longer than the bound is read to its end.
             let most = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_add(self.read_bytes);
             let doubled = (self.buffer.len() * 2).min(most).max(self.end + self.read_bytes);
+            self.buffer.reserve_exact(doubled - self.buffer.len());
             self.buffer.resize(doubled, 0);
         }
         let n = read_some(&mut self.inner, &mut self.buffer[self.end..])?;

@@ -675,11 +675,16 @@ mod refusals {
         let sound = runs_bundle(run(1..3));
         let longer = edited(&sound, |text| text.clone() + text.lines().last().unwrap() + "\n");
         assert!(matches!(refuse(&longer, &Home::new()).kind(), ErrorKind::MoreThanDeclared));
-        // 1.0: the manifest says 10 bytes, and one row has 70 MiB.
+        // 1.0: the manifest says 10 bytes. One row has 70 MiB, which is more than any row of such a log, or two have 40.
         let head = "{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"runs\"],\
-                    \"files\":[{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"count\":1,\"bytes\":10}],\"totalCount\":1}";
-        let bomb = format!("{head}\n{{\"source\":\"runs\",\"entry\":\"{}\"}}\n", "x".repeat(70 << 20));
-        let error = refuse(&gzip(bomb.as_bytes()), &Home::new());
+                    \"files\":[{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"count\":COUNT,\"bytes\":10}],\"totalCount\":COUNT}\n";
+        let of_rows = |count: usize, megabytes: usize| {
+            let row = format!("{{\"source\":\"runs\",\"entry\":\"{}\"}}\n", "x".repeat(megabytes << 20));
+            gzip((head.replace("COUNT", &count.to_string()) + &row.repeat(count)).as_bytes())
+        };
+        let error = refuse(&of_rows(1, 70), &Home::new());
+        assert!(matches!(error.kind(), ErrorKind::LineTooLong { .. }), "{error}");
+        let error = refuse(&of_rows(2, 40), &Home::new());
         assert!(matches!(error.kind(), ErrorKind::MoreThanDeclared), "{error}");
     }
 

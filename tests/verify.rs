@@ -134,7 +134,11 @@ fn every_row_with_something_wrong_is_listed() {
 
 #[test]
 fn missing_chunks_of_a_log_that_are_neighbours_are_one_finding() {
-    let row = |n: u64| format!("{{\"n\":{n}}}\n");
+    // Chunks of different lengths, which tell them from each other.
+    let word = |n: u64| {
+        (0..n / 10 % 13).map(|k| format!("{:x}", (n + k).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect::<String>()
+    };
+    let row = |n: u64| format!("{{\"n\":{n},\"word\":\"{}\"}}\n", word(n));
     let home = Home::new().with("runs.jsonl", (0..900).map(row).collect::<String>());
     let home = home.with("decision_traces.jsonl", (0..70).map(row).collect::<String>());
     let forge = Forge::new(&home, 10); // 90 chunks and 7

@@ -154,7 +154,7 @@ pub fn known(name: &str) -> Option<&'static Source> {
     CATALOGUE.iter().find(|source| source.name == name)
 }
 
-/// By what logs are put in the order of the catalogue (FORMAT.md, "Sources"): those of other sources come last.
+/// By what logs are put in the order of the catalogue (FORMAT.md, "Names"): those of other sources come last.
 #[must_use]
 pub(crate) fn place_of<'n>(source: &str, name: &'n str) -> (usize, usize, &'n str) {
     let rank = CATALOGUE.iter().position(|known| known.name == source).unwrap_or(CATALOGUE.len());

@@ -2,7 +2,7 @@
 //!
 //! A bundle is read in order. Threads inflate and check its chunks, each for itself, so that damage in one hides nothing
 //! in the others; one consumer puts the results in order and hashes the restored logs. What cannot be checked because
-//! something before it is damaged is said, never passed over. Where an input can seek, [`intact`] is tried first, which
+//! something before it is damaged is said, never passed over. Where an input can seek, `intact` is tried first, which
 //! hashes several logs at once, and has no more to say than that there is nothing to say.
 
 mod audit;

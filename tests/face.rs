@@ -306,7 +306,8 @@ fn what_takes_long_has_a_bar_on_a_terminal_and_nothing_is_left_of_it() {
     let home = home();
     // The second half comes late.
     let slowly = "{ head -c 2000 b.gz; sleep 2; tail -c +2001 b.gz; }";
-    let verify = |options: &str| on_a_terminal(&home, &format!("{slowly} | patchwork-traces verify - {options}"));
+    let verify =
+        |options: &str| on_a_terminal(&home, &format!("{slowly} | patchwork-traces verify - --color never {options}"));
     let Some(shown) = verify("") else { return };
     let (bar, rest) = shown.rsplit_once("\u{1b}[2K").unwrap_or_else(|| panic!("there is no bar: {shown:?}"));
     assert!(bar.contains("reading") && bar.contains("/s"), "{bar:?}");

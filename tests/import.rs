@@ -872,9 +872,12 @@ mod running_patchwork {
 mod progress {
     use super::*;
 
-    /// Each stage that was begun, the bytes that were announced, and those that came.
+    /// A stage that was begun, the bytes that were announced, and those that came.
+    type Begun = (Stage, u64, u64);
+
+    /// The stage that comes, and those that were begun.
     #[derive(Default)]
-    struct Stages(Mutex<(Option<Stage>, Vec<(Stage, u64, u64)>)>);
+    struct Stages(Mutex<(Option<Stage>, Vec<Begun>)>);
 
     impl Progress for Stages {
         fn stage(&self, stage: Stage) {
@@ -882,9 +885,9 @@ mod progress {
         }
 
         fn start(&self, total: Option<u64>) {
-            let mut state = self.0.lock().unwrap();
-            let stage = state.0.unwrap();
-            state.1.push((stage, total.unwrap(), 0));
+            let mut seen = self.0.lock().unwrap();
+            let coming = seen.0.unwrap();
+            seen.1.push((coming, total.unwrap(), 0));
         }
 
         fn advance(&self, bytes: u64) {
@@ -892,7 +895,7 @@ mod progress {
         }
     }
 
-    fn stages(bundle: &[u8], home: &Home, mode: Mode) -> Vec<(Stage, u64, u64)> {
+    fn stages(bundle: &[u8], home: &Home, mode: Mode) -> Vec<Begun> {
         let stages = Stages::default();
         import(sequential(bundle).unwrap(), &home.dirs(), &with(mode), &TestClock::new(), &stages).unwrap();
         stages.0.into_inner().unwrap().1

@@ -83,8 +83,10 @@ fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
     let recovered = recover(Cursor::new(file), "input", &options, &target, &NoProgress);
     let Ok(report) = recovered else {
         assert!(home.everything().is_empty());
-        let rows = verified_as.map_or(0, |(report, _)| report.rows);
-        assert!(rows == 0, "nothing is recovered of {rows} rows: {:?}", recovered.err());
+        // Of a row that says two things nobody knows which is true.
+        let is_no_row = |finding: &&Finding| matches!(finding.kind, FindingKind::Entry(_));
+        let sound = |(report, findings): &Verified| report.rows - findings.iter().filter(is_no_row).count() as u64;
+        assert_eq!(verified_as.map_or(0, sound), 0, "nothing is recovered: {:?}", recovered.err());
         return;
     };
     let bundle = fs::read(&path).expect("it is there");

@@ -127,7 +127,10 @@ pub fn file_of(input: &[u8]) -> Vec<u8> {
 }
 
 fn damaged(mut file: Vec<u8>, at: [u8; 2], what: u8, value: u8) -> Vec<u8> {
-    let at = usize::from(u16::from_le_bytes(at)) % file.len().max(1);
+    if file.is_empty() {
+        return file;
+    }
+    let at = usize::from(u16::from_le_bytes(at)) % file.len();
     match what % 5 {
         0 => file[at] ^= value,
         1 => drop(file.remove(at)),

@@ -164,7 +164,9 @@ fn counts_by_group(logs: &Logs) -> BTreeMap<(Base, &str), Counts> {
     let mut groups = BTreeMap::<_, Counts>::new();
     for (key, log) in logs {
         let counts = groups.entry(group_of(key)).or_default();
-        lines(log).into_iter().for_each(|line| *counts.entry(line).or_default() += 1);
+        for line in lines(log) {
+            *counts.entry(line).or_default() += 1;
+        }
     }
     groups.retain(|_, counts| !counts.is_empty());
     groups

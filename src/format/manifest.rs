@@ -283,10 +283,11 @@ impl Manifest {
         let version = head.version.ok_or(ManifestFault::Missing { path: "version".to_owned() });
         version::accept(version.map_err(ErrorKind::Manifest)?)?;
         let mut deserializer = serde_json::Deserializer::from_slice(line);
-        let manifest = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match lists_too_many(line) {
-            true => ErrorKind::TooManyLogs { limit: MAX_FILES },
-            false => ErrorKind::Manifest(diagnose::manifest_fault(line, error.path())),
-        })?;
+        let manifest =
+            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match lists_too_many(line) {
+                true => ErrorKind::TooManyLogs { limit: MAX_FILES },
+                false => ErrorKind::Manifest(diagnose::manifest_fault(line, error.path())),
+            })?;
         // JSON is UTF-8, also in the values of keys that nobody looks at.
         Ok(simdutf8::basic::from_utf8(line).is_ok().then_some(manifest))
     }

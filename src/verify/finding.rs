@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::digest::{BundleDigest, Crc32, Sha256Digest};
-use crate::error::{EntryFault, GzipFault, ManifestFault, Position, RowFault};
+use crate::error::{EntryFault, GzipFault, ManifestFault, Position, RowFault, visible};
 use crate::format::Timestamp;
 
 /// How bad a finding is.
@@ -278,10 +278,11 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.at != Position::default() {
-            write!(f, "{}: ", self.at)?;
-        }
-        self.kind.fmt(f)
+        // Names and values come from the bundle: none of their characters may move a terminal's cursor.
+        f.write_str(&visible(&match self.at == Position::default() {
+            true => self.kind.to_string(),
+            false => format!("{}: {}", self.at, self.kind),
+        }))
     }
 }
 

@@ -176,6 +176,7 @@ fn chunk_cases() -> Vec<(&'static str, Vec<u8>)> {
 fn table_cases() -> Vec<(&'static str, Vec<u8>)> {
     let chunk = |key: &str, value: Value| in_manifest(&format!("/files/0/chunks/1/{key}"), value);
     vec![
+        ("chunk_crc_with_control_character", chunk("crc32", json!("06aca\u{85}126"))),
         ("chunk_crc_wrong", chunk("crc32", json!("00000000"))),
         ("chunk_bytes_wrong", chunk("bytes", json!(300))),
         ("chunk_compressed_wrong", chunk("compressed", json!(200))),

@@ -313,6 +313,14 @@ mod merging {
     }
 
     #[test]
+    fn lines_without_a_time_stay_behind_a_row_that_both_have() {
+        let untimed = "{\"no\":\"time\"}\ntorn\n";
+        assert_eq!(merged(&(row(1) + untimed), &run([1, 1, 2])).0, row(1) + untimed + &run([1, 2]));
+        assert_eq!(merged(&(row(1) + untimed), &(row(1) + "other\n")).0, row(1) + untimed + "other\n");
+        assert_eq!(merged(&run([1, 2]), &(row(1) + untimed)).0, row(1) + untimed + &row(2));
+    }
+
+    #[test]
     fn a_row_is_kept_as_often_as_the_side_has_it_that_has_it_more_often() {
         let (result, _) = merged(&run([1, 1, 2]), &run([1, 2, 2, 2]));
         assert_eq!(result, run([1, 1, 2, 2, 2]));

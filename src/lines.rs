@@ -376,6 +376,13 @@ mod tests {
     }
 
     #[test]
+    fn memory_does_not_grow_with_the_number_of_lines() {
+        let mut reader = LineReader::new(io::repeat(b'\n').take(4 << 20), 10);
+        while reader.next_line().unwrap().is_some() {}
+        assert!(reader.buffer.len() <= 2 * READ_BYTES, "{}", reader.buffer.len());
+    }
+
+    #[test]
     fn an_input_that_fails_fails_the_reading() {
         struct Failing;
         impl Read for Failing {

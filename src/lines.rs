@@ -274,3 +274,135 @@ pub fn lines_of(block: &[u8]) -> impl Iterator<Item = Line<'_>> {
         Some(line)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Gives its bytes in pieces of at most so many, each after an interruption.
+    struct Halting<'b>(&'b [u8], usize, bool);
+
+    impl Read for Halting<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.2 = !self.2;
+            if self.2 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let most = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    type Owned = (Vec<u8>, bool);
+
+    fn owned(line: Line<'_>) -> Owned {
+        (line.bytes.to_vec(), line.terminated)
+    }
+
+    fn by_reader(mut reader: LineReader<impl Read>) -> Vec<Owned> {
+        let mut lines = Vec::new();
+        while let Some(line) = reader.next_line().unwrap() {
+            let line = owned(line);
+            assert_eq!(reader.last_line(), line.0, "the last line can be had again");
+            lines.push(line);
+        }
+        assert!(reader.into_parts().1.is_empty(), "nothing is left");
+        lines
+    }
+
+    fn by_cutter(log: &[u8], piece: usize) -> Vec<Owned> {
+        let (mut cutter, mut lines) = (LineCutter::default(), Vec::new());
+        let mut take = |line: Line<'_>| {
+            lines.push(owned(line));
+            Ok::<_, ()>(())
+        };
+        log.chunks(piece).for_each(|piece| cutter.push(piece, &mut take).unwrap());
+        cutter.finish(take).unwrap();
+        lines
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_are_cut_and_however_their_bytes_come() {
+        let long = [b"x".repeat(5000), b"\n".repeat(300), b"y".repeat(300)].concat();
+        for log in [&b""[..], b"\n", b"a", b"a\n", b"\n\na", b"ab\ncd\r\n\nef\n", b"ab\ncd\n\nef", &long] {
+            let mut expected: Vec<Owned> = log.split(|byte| *byte == b'\n').map(|line| (line.to_vec(), true)).collect();
+            match expected.last_mut().filter(|last| !last.0.is_empty()) {
+                Some(last) => last.1 = false,
+                None => drop(expected.pop()),
+            }
+            assert_eq!(lines_of(log).map(owned).collect::<Vec<_>>(), expected);
+            for piece in [1, 2, 3, 700, 100_000] {
+                assert_eq!(by_cutter(log, piece), expected);
+                for first in [1, 2, 4096] {
+                    let reader = LineReader::new(Halting(log, piece, false), 5000).beginning_with(first);
+                    assert_eq!(by_reader(reader), expected, "{piece}, {first}");
+                }
+                assert_eq!(by_reader(LineReader::new(Halting(log, piece, false), 5000)), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_has_the_limits_length_and_no_more() {
+        for (log, lines) in
+            [(&b"12345\n12345"[..], 2), (b"12345\n123456\n", 1), (b"123456", 0), (b"1\n\n1234567890", 2)]
+        {
+            for first in [1, 3, 1000] {
+                let mut reader = LineReader::new(log, 5).beginning_with(first);
+                for _ in 0..lines {
+                    assert!(reader.next_line().unwrap().is_some());
+                }
+                match log.ends_with(b"\n12345") {
+                    true => assert!(reader.next_line().unwrap().is_none()),
+                    false => assert!(matches!(reader.next_line(), Err(LineError::TooLong))),
+                }
+            }
+        }
+        let mut endless = LineReader::new(io::repeat(b'x'), 1 << 20);
+        assert!(matches!(endless.next_line(), Err(LineError::TooLong)), "what never ends is not read to its end");
+        assert!(endless.into_parts().1.len() < 3 << 20);
+    }
+
+    #[test]
+    fn what_is_read_behind_a_line_is_not_lost() {
+        let log = b"first\nsecond\nthird";
+        for first in [1, 6, 9, 100] {
+            let mut reader = LineReader::new(&log[..], 10).beginning_with(first);
+            assert_eq!(owned(reader.next_line().unwrap().unwrap()), (b"first".to_vec(), true));
+            let (mut rest, mut read) = reader.into_parts();
+            rest.read_to_end(&mut read).unwrap();
+            assert_eq!(read, b"second\nthird");
+        }
+    }
+
+    #[test]
+    fn only_as_much_is_read_ahead_as_is_asked_for() {
+        let mut reader = LineReader::new(&b"a\nb\nc\n"[..], 10).beginning_with(3);
+        assert!(reader.next_line().unwrap().is_some());
+        assert_eq!(reader.into_parts(), (&b"\nc\n"[..], b"b".to_vec()));
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_number_of_lines() {
+        let mut reader = LineReader::new(io::repeat(b'\n').take(4 << 20), 10);
+        while reader.next_line().unwrap().is_some() {}
+        assert!(reader.buffer.len() <= 2 * READ_BYTES, "{}", reader.buffer.len());
+    }
+
+    #[test]
+    fn an_input_that_fails_fails_the_reading() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::PermissionDenied.into())
+            }
+        }
+        let mut reader = LineReader::new((&b"a\nb"[..]).chain(Failing), 10);
+        assert!(reader.next_line().unwrap().is_some());
+        assert!(matches!(reader.next_line(), Err(LineError::Read(_))));
+        let mut blocks = LineBlocks::new((&b"a\nb"[..]).chain(Failing), 10, 10);
+        assert!(matches!(blocks.next_block(), Err(BlockError::Read(_))));
+    }
+}

@@ -295,6 +295,7 @@ mod merging {
     fn overlapping_logs_join_at_what_both_have() {
         let (result, report) = merged(&run(5..20), &run(1..10));
         assert_eq!(result, run(1..20));
+        assert!(!report.plan.changes_nothing());
         let file = only(&report);
         assert_eq!((file.new, file.already_there, file.kept), (rows(4), rows(5), rows(15)));
         assert_eq!(merged(&run(1..10), &run(5..20)).0, run(1..20));
@@ -321,6 +322,14 @@ mod merging {
             merged(&local, &bundled).0,
             row(5) + "other torn\n" + &row(10) + "{\"no\":\"time\"}\ntorn\n" + &run([20, 30, 40])
         );
+    }
+
+    #[test]
+    fn lines_without_a_time_stay_behind_a_row_that_both_have() {
+        let untimed = "{\"no\":\"time\"}\ntorn\n";
+        assert_eq!(merged(&(row(1) + untimed), &run([1, 1, 2])).0, row(1) + untimed + &run([1, 2]));
+        assert_eq!(merged(&(row(1) + untimed), &(row(1) + "other\n")).0, row(1) + untimed + "other\n");
+        assert_eq!(merged(&run([1, 2]), &(row(1) + untimed)).0, row(1) + untimed + &row(2));
     }
 
     #[test]
@@ -530,6 +539,24 @@ mod rotation {
         let log: String = (2..12_002).map(line).collect();
         let expected = Rotation { trimmed: rows(7001), left: rows(5000), moved_to: Some("runs.jsonl.1") };
         assert_eq!(forecast(&log), Some(expected));
+    }
+
+    #[test]
+    fn a_few_long_lines_are_halved_too_but_the_last_one_stays() {
+        let line = |at: u64, bytes: usize| format!("{{\"createdAt\":{at},\"text\":\"{}\"}}\n", "x".repeat(bytes - 26));
+        assert_eq!(line(2, 1000).len(), 1000);
+        let log = |sizes: &[usize]| (2..).zip(sizes).map(|(at, bytes)| line(at, *bytes)).collect::<String>();
+        let fresh = |sizes: &[usize]| {
+            let report = import_as_planned(&runs_bundle(log(sizes)), &Home::new(), &ImportOptions::default());
+            only(&report).rotation.clone()
+        };
+        let cut =
+            |trimmed, left| Some(Rotation { trimmed: rows(trimmed), left: rows(left), moved_to: Some("runs.jsonl.1") });
+        assert_eq!(fresh(&[1 << 19, 1 << 19]), None, "a mebibyte is not too much");
+        assert_eq!(fresh(&[1 << 19, (1 << 19) + 1]), cut(1, 1));
+        assert_eq!(fresh(&[100, 100, 1 << 20]), cut(2, 1));
+        assert_eq!(fresh(&[1 << 20, 400_000, 400_000, 100]), cut(2, 2));
+        assert_eq!(fresh(&[3 << 20]), None);
     }
 
     #[test]

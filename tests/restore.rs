@@ -5,6 +5,8 @@ mod common;
 
 use common::nasty::{nasty_log, nested};
 use common::{Home, bundle, indexed, restore_all, sequential};
+use patchwork_traces::bundle::{Bundle, Selection};
+use patchwork_traces::format::log::LogRestorer;
 use proptest::prelude::*;
 
 /// Bundles `log` as `runs.jsonl` and restores it both ways.
@@ -14,6 +16,22 @@ fn assert_round_trip(log: &[u8]) {
         let restored = restore_all(opened.unwrap()).unwrap();
         assert!(restored["runs.jsonl"] == log, "the {reader} reader restored something else");
     }
+    if log.len() < 1 << 20 {
+        assert!(by_rows(indexed(&bundle).unwrap()) == log, "row by row gives something else");
+    }
+}
+
+/// The log as a program of one's own restores it: row by row.
+fn by_rows(bundle: Bundle<'_>) -> Vec<u8> {
+    let file = bundle.manifest().files[0].clone();
+    let mut restorer = LogRestorer::new(&file);
+    let mut log = Vec::new();
+    let mut rows = bundle.rows(&Selection::default()).unwrap();
+    while let Some(row) = rows.next_row().unwrap() {
+        restorer.push_row(&row.envelope, &mut log);
+    }
+    restorer.finish(&mut log);
+    log
 }
 
 proptest! {

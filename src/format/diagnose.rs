@@ -19,7 +19,6 @@ fn expected(key: &str, in_list: bool) -> &'static str {
         "unparsed" if in_list => "an object with `line` and either `text` or base64 `bytes`",
         "files" | "chunks" if in_list => "an object with each of its keys once",
         "bins" if in_list => "a pair of whole numbers",
-        "type" => "\"manifest\"",
         "version" | "minor" | "totalCount" | "count" | "bytes" | "rows" | "compressed" | "line" | "stepMs" => COUNT,
         "source" => "a plain name, without a path",
         "sources" if in_list => "a plain name, without a path",
@@ -178,16 +177,18 @@ pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
     let Ok(mut manifest) = serde_json::from_slice::<Value>(line) else { return faults };
     let most = (MOST_READ_BYTES / line.len().max(1)).clamp(1, MOST_FAULTS);
     // As a value it has each key once, so a fault of that kind is gone already.
-    while let Err(error) = serde_path_to_error::deserialize::<_, Manifest>(&manifest) {
+    for _ in 0..most {
+        let Err(error) = serde_path_to_error::deserialize::<_, Manifest>(&manifest) else { break };
         let fault = fault_at(&manifest.to_string(), error.path());
         let repaired = repair(&mut manifest, error.path(), &fault);
         if faults.last() != Some(&fault) {
             faults.push(fault);
         }
-        if !repaired || faults.len() >= most {
+        if !repaired {
             break;
         }
     }
+    faults.truncate(most);
     faults
 }
 

@@ -311,7 +311,7 @@ mod merging {
     fn a_late_end_of_an_early_task_does_not_pull_later_rows_forward() {
         let ended = "{\"taskId\":\"t1\",\"createdAt\":1,\"status\":\"done\"}\n";
         let local = run([1, 30]) + ended + &row(50);
-        assert_eq!(merged(&local, &run([20, 40])).0, run([1, 20, 30]) + ended + &run([40, 50]));
+        assert_eq!(merged(&local, &run([20, 40, 60])).0, run([1, 20, 30]) + ended + &run([40, 50, 60]));
     }
 
     #[test]
@@ -396,6 +396,22 @@ mod rotated_runs {
         let report = import_as_planned(&bundle, &to, &ImportOptions::default());
         assert!(import_as_planned(&bundle, &to, &ImportOptions::default()).plan.changes_nothing());
         (files(&to), report)
+    }
+
+    #[test]
+    fn rows_that_stand_in_each_others_logs_stay_where_they_are() {
+        let (a, b, new) = (row(1), row(2), row(3));
+        for (bundled_old, bundled_new) in [(b.clone() + &new, a.clone()), (b.clone(), new.clone() + &a)] {
+            let to = Home::new().with("runs.jsonl.1", &a).with("runs.jsonl", &b);
+            let from = Home::new().with("runs.jsonl.1", bundled_old).with("runs.jsonl", bundled_new);
+            import_as_planned(&bundle(&from), &to, &ImportOptions::default());
+            let left = |name: &str| fs::read_to_string(to.dirs().patchwork.join(name)).unwrap();
+            let (old_rows, new_rows) = (left("runs.jsonl.1"), left("runs.jsonl"));
+            assert!(old_rows.contains(&a) && new_rows.contains(&b), "{old_rows}{new_rows}");
+            let mut all: Vec<_> = old_rows.lines().chain(new_rows.lines()).collect();
+            all.sort_unstable();
+            assert_eq!(all, [a.trim(), b.trim(), new.trim()]);
+        }
     }
 
     #[test]

@@ -48,6 +48,14 @@ proptest! {
 }
 
 #[test]
+fn what_fits_exactly_is_one_block() {
+    assert_eq!(blocks(&b"ab\ncd"[..], 5), [b"ab\ncd"]);
+    assert_eq!(blocks(&b"ab\ncd"[..], 4), [&b"ab\n"[..], b"cd"]);
+    assert_eq!(blocks(&b"ab\ncd\n"[..], 6), [b"ab\ncd\n"]);
+    assert_eq!(blocks(&b"ab\ncd\nef"[..], 6), [&b"ab\ncd\n"[..], b"ef"]);
+}
+
+#[test]
 fn a_line_past_the_limit_is_found_wherever_it_stands() {
     let too_long = |log: &[u8], size| {
         let mut blocks = LineBlocks::new(log, size, 8);

@@ -1,5 +1,5 @@
 //! What only shows when something happens between two steps.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::format_collect)]
 
 use std::fs;
 use std::io::Write;

@@ -113,7 +113,8 @@ pub fn recover(
     let options = PackOptions { work_dir: target.work_dir(), ..options.clone() };
     let mut input = Watched::new(input, progress);
     let found = search(&mut input, Belief::Everything, &[], &options, progress)
-        .and_then(|found| found.search_again(&mut input, &options));
+        .and_then(|found| found.search_again(&mut input, &options))
+        .and_then(|found| found.search_blocks(&mut input, &options));
     progress.finish();
     let Found { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
     let options = PackOptions { exported_at: exported_at.unwrap_or(options.exported_at), ..options };
@@ -138,7 +139,7 @@ impl Found {
         let Some(belief) = self.contradicted else { return Ok(self) };
         let mut proven = match belief {
             Belief::Nothing => self.proven().into_iter(),
-            Belief::Everything | Belief::AllButTable => Vec::new().into_iter(),
+            _ => Vec::new().into_iter(),
         };
         self.report.files.retain(|_| proven.next() == Some(true));
         let kept = std::mem::take(&mut self.report.files);
@@ -149,6 +150,18 @@ impl Found {
             found.exported_at = self.exported_at;
         }
         Ok(found)
+    }
+
+    /// Searches once more where no row was found. Damage right behind a manifest can hide where the chunks begin, so they
+    /// are looked for everywhere.
+    fn search_blocks<R: Read + Seek>(self, input: &mut R, options: &PackOptions) -> Result<Self> {
+        if !self.report.is_damaged || self.report.files.iter().any(|log| log.rows > 0) {
+            return Ok(self);
+        }
+        match search(input, Belief::OnlyBlocks, &[], options, &NoProgress) {
+            Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) => Ok(self),
+            found => found,
+        }
     }
 
     /// Which of the logs are proven, and cannot be taken for another one. Drops what was packed of the others.
@@ -175,6 +188,8 @@ enum Belief {
     /// Without its chunk table a bundle is read as text.
     AllButTable,
     Nothing,
+    /// Not even that it ends where the rows begin.
+    OnlyBlocks,
 }
 
 fn search<R: Read + Seek>(
@@ -184,7 +199,7 @@ fn search<R: Read + Seek>(
     options: &PackOptions,
     progress: &dyn Progress,
 ) -> Result<Found> {
-    let scan = open(input)?;
+    let scan = open(input, belief)?;
     let Usable { manifest, state, version, is_contradicted } = match &scan.first_line {
         FirstLine::Whole { line, .. } => usable_manifest(line, belief)?,
         FirstLine::Damaged | FirstLine::Foreign(_) => Usable::nothing(),
@@ -230,10 +245,13 @@ fn search<R: Read + Seek>(
 }
 
 /// Opens the bundle also where its first bytes are damaged.
-fn open<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
+fn open<R: Read + Seek>(input: &mut R, belief: Belief) -> Result<Scan<&mut R>> {
     let rewind =
         |input: &mut R| input.seek(SeekFrom::Start(0)).map_err(|error| Error::io_unnamed(IoAction::Read, error));
     rewind(input)?;
+    if belief == Belief::OnlyBlocks {
+        return Ok(Scan::of_blocks_alone(input));
+    }
     let is_foreign = matches!(Scan::open(&mut *input)?.first_line, FirstLine::Foreign(_));
     rewind(input)?;
     let first_line = if is_foreign { Scan::open_headless(&mut *input) } else { Scan::open(&mut *input) }?.first_line;
@@ -264,7 +282,7 @@ impl Usable {
 /// The manifest, if rows can be found by it.
 fn usable_manifest(line: &[u8], belief: Belief) -> Result<Usable> {
     let manifest = match Manifest::decode(line) {
-        Ok(Some(manifest)) if belief != Belief::Nothing => manifest,
+        Ok(Some(manifest)) if matches!(belief, Belief::Everything | Belief::AllButTable) => manifest,
         Err(kind @ (ErrorKind::UnsupportedVersion { .. } | ErrorKind::TooManyLogs { .. })) => {
             return Err(Error::from(kind).at_line(1));
         }

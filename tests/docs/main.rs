@@ -29,7 +29,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use markdown::{Block, Command, blocks, commands, fits, shown_anew};
-use session::{Action, Ended, Session, Step, is_there};
+use session::{Action, Ended, Hung, Session, Step, is_there};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -73,6 +73,18 @@ impl<'d> Planned<'d> {
         let code =
             self.shown().last().and_then(|last| last.strip_prefix("(exit code ")?.strip_suffix(')')?.parse().ok());
         code.unwrap_or(0)
+    }
+
+    /// Whether nothing of ours runs in it.
+    fn is_foreign(&self) -> bool {
+        let program = self.command.as_ref().and_then(|command| command.text.split(' ').next());
+        program.is_some_and(|program| ["python3", "duckdb"].contains(&program))
+    }
+
+    /// Says that it did not end.
+    fn hung(&self, hung: &Hung) -> String {
+        let text = self.command.as_ref().map_or("", |command| &command.text);
+        format!("line {}: {text}\n--- does not end; printed so far\n{}\n", self.line, hung.output)
     }
 
     /// Says what is wrong, if something is.
@@ -188,13 +200,29 @@ fn digests_in(text: &str) -> impl Iterator<Item = String> {
     words.map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
+/// Runs what there is to do. A program of somebody else that does not end has a second chance, ours has none.
+fn run_steps(planned: &[Planned<'_>]) -> Result<Vec<Ended>, Hung> {
+    let steps: Vec<_> = planned.iter().map(|planned| &planned.step).collect();
+    let run = || Session::new(Path::new(env!("CARGO_BIN_EXE_patchwork-traces"))).run(&steps);
+    run().or_else(|hung| {
+        let step = &planned[hung.step];
+        if !step.is_foreign() {
+            return Err(hung);
+        }
+        std::io::stderr().write_all(format!("NOTE: once more, as of {}", step.hung(&hung)).as_bytes()).unwrap();
+        run()
+    })
+}
+
 fn run_document(path: &Path) -> Vec<String> {
     let name = path.strip_prefix(root()).unwrap().display().to_string();
     let text = fs::read_to_string(path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let planned = plan(&name, &lines);
-    let steps: Vec<_> = planned.iter().map(|planned| &planned.step).collect();
-    let ended = Session::new(Path::new(env!("CARGO_BIN_EXE_patchwork-traces"))).run(&steps);
+    let ended = match run_steps(&planned) {
+        Ok(ended) => ended,
+        Err(hung) => return vec![format!("{name}, {}", planned[hung.step].hung(&hung))],
+    };
     let ran: Vec<_> = planned.into_iter().zip(ended).collect();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         let anew = updated(&lines, &ran);

@@ -2,13 +2,18 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::coverage;
 
 /// The machine of a prompt without a name.
 const HERE: &str = "me";
+
+/// What all commands of a document may take. They take seconds: whatever is here this long does not end.
+const LIMIT: Duration = Duration::from_mins(4);
 
 /// A machine without logs. All others have the sample logs.
 const EMPTY: &str = "new";
@@ -33,6 +38,15 @@ pub enum Action {
 pub struct Ended {
     pub code: i32,
     /// What it printed, on both streams, in order.
+    pub output: String,
+}
+
+/// The commands of a document took longer than they may.
+#[derive(Debug)]
+pub struct Hung {
+    /// Which step did not end, as an index from 0.
+    pub step: usize,
+    /// What it had printed until then.
     pub output: String,
 }
 
@@ -67,21 +81,33 @@ impl Session {
     }
 
     /// Runs the steps, one after the other, in one shell.
-    pub fn run(&self, steps: &[&Step]) -> Vec<Ended> {
+    pub fn run(&self, steps: &[&Step]) -> Result<Vec<Ended>, Hung> {
         let script = self.root.path().join("script");
         fs::write(&script, self.script(steps)).unwrap();
-        let status = Command::new("bash")
-            .arg(&script)
+        let Some(status) = ended_within(LIMIT, self.shell(&script)) else {
+            let step = (0..steps.len()).find(|step| !self.out(*step).with_extension("code").exists());
+            let step = step.expect("the shell ends behind its last step");
+            let output = fs::read(self.out(step)).map(|output| String::from_utf8_lossy(&output).into_owned());
+            return Err(Hung { step, output: output.unwrap_or_default() });
+        };
+        assert!(status.success(), "the shell ended with {status}");
+        Ok((0..steps.len()).map(|index| self.ended(index)).collect())
+    }
+
+    fn shell(&self, script: &Path) -> Child {
+        Command::new("bash")
+            .arg(script)
             .env_clear()
             .envs(coverage::environment())
             .env("PATH", self.path())
             .env("HOMES", self.root.path().join("home"))
             .envs([("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", "1779616800")])
+            // Whatever the machine is called, and whoever answers for its name.
+            .env("SPARK_LOCAL_IP", "127.0.0.1")
             .stdin(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(status.success(), "the shell ended with {status}");
-        (0..steps.len()).map(|index| self.ended(index)).collect()
+            .process_group(0)
+            .spawn()
+            .unwrap()
     }
 
     fn script(&self, steps: &[&Step]) -> String {
@@ -126,6 +152,21 @@ impl Session {
         let homes = self.root.path().join("home").display().to_string();
         Ended { code: code.trim().parse().unwrap(), output: output.replace(&homes, "/home") }
     }
+}
+
+/// Waits for a process that leads a group. `None` when it took longer; then all of the group are gone.
+fn ended_within(limit: Duration, mut leader: Child) -> Option<ExitStatus> {
+    let begin = Instant::now();
+    while begin.elapsed() < limit {
+        if let Some(status) = leader.try_wait().unwrap() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let group = format!("-{}", leader.id());
+    assert!(Command::new("kill").args(["-KILL", "--", &group]).status().unwrap().success());
+    leader.wait().unwrap();
+    None
 }
 
 fn copy_logs(from: &str, to: &Path) {

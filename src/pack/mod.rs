@@ -204,13 +204,18 @@ impl Packer {
 impl Packed {
     /// About the size of the bundle: without its manifest.
     pub(crate) fn compressed_bytes(&self) -> u64 {
-        self.files.iter().flat_map(|packed| &packed.file.chunks).map(|chunk| chunk.compressed).sum()
+        self.files().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed).sum()
     }
 
-    /// Keeps only some files, by their index and entry.
-    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(usize, &ManifestFile) -> bool) {
+    /// What the manifest will say of each file.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &ManifestFile> {
+        self.files.iter().map(|packed| &packed.file)
+    }
+
+    /// Keeps only some files, by their index.
+    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(usize) -> bool) {
         let mut index = 0..;
-        self.files.retain(|packed| index.next().is_some_and(|index| keeps(index, &packed.file)));
+        self.files.retain(|_| index.next().is_some_and(&mut keeps));
     }
 
     /// Adds the files of another one, and puts all in the order of the catalogue.

@@ -56,6 +56,13 @@ pub struct FileRecovery {
     pub is_original: Option<bool>,
 }
 
+impl FileRecovery {
+    /// Its source and name.
+    pub(super) fn id(&self) -> (&str, &str) {
+        (self.source.as_str(), self.name.as_str())
+    }
+}
+
 /// What was recovered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoverReport {
@@ -92,11 +99,15 @@ impl RecoverReport {
         Self { manifest, version, digest: None, bundle_bytes: 0, files, ignored, is_damaged: !is_sound }
     }
 
-    /// Adds the logs that were proven when the manifest was believed.
-    pub(super) fn add_proven(&mut self, logs: Vec<FileRecovery>, version: Option<(u64, u64)>) {
-        (self.manifest, self.version) = (ManifestState::Contradicted, version);
+    /// Adds logs that are proven.
+    pub(super) fn add_proven(&mut self, logs: Vec<FileRecovery>) {
         self.files.extend(logs);
         self.files.sort_by(|a, b| place_of_log(a).cmp(&place_of_log(b)));
+    }
+
+    /// The manifest, of this version, was believed of logs that it proves, and of no others.
+    pub(super) fn distrust_manifest(&mut self, version: Option<(u64, u64)>) {
+        (self.manifest, self.version) = (ManifestState::Contradicted, version);
     }
 
     pub(super) fn complete(&mut self, written: &Written) {

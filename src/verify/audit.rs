@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::ops::Range;
 
-use super::finding::{Finding, FindingKind, Mismatch, Severity};
+use super::finding::{Finding, FindingKind, Mismatch};
 use super::log::OpenLog;
 use super::manifest::{FirstLook, unparsed_rows};
 use super::table::{damage, table_mismatches};
-use super::{FileReport, FindingCounts, Verdict, VerifyOptions, VerifyReport};
+use super::tell::Findings;
+use super::{FileReport, Verdict, VerifyOptions, VerifyReport};
 use crate::buffers::Buffers;
 use crate::bundle::Slot;
 use crate::digest::Crc32;
@@ -17,30 +18,8 @@ use crate::gzip::{BlockEnd, Content, LastBlock, Oddity, Tail};
 use crate::scan::rows::{Known, LineFault, Lines, Problem, ReadPart, Run, is_astray};
 use crate::scan::{Part, Scan};
 
-/// Tells and counts what was found.
-struct Findings<'a> {
-    name: &'a str,
-    tell: &'a mut dyn FnMut(Finding),
-    counts: FindingCounts,
-    /// Whether something is wrong with the bundle itself, or only with its container.
-    is_damaged: bool,
-    is_foreign: bool,
-}
-
-impl Findings<'_> {
-    fn add(&mut self, kind: FindingKind, at: Position) {
-        self.is_foreign |= kind.is_of_container();
-        match kind.severity() {
-            Severity::Error => {
-                self.counts.errors += 1;
-                self.is_damaged |= !kind.is_of_request();
-            }
-            Severity::Warning => self.counts.warnings += 1,
-            Severity::Info => self.counts.infos += 1,
-        }
-        (self.tell)(Finding { kind, at: Position { subject: Some(self.name.to_owned()), ..at } });
-    }
-}
+/// Takes what a log restores to, piece by piece, with its index into the manifest's `files`.
+pub(super) type Restored<'a> = dyn FnMut(usize, &[u8]) + 'a;
 
 /// What was checked so far.
 pub(super) struct Audit<'a> {
@@ -49,6 +28,7 @@ pub(super) struct Audit<'a> {
     /// Takes back the memory of rows that are done with.
     buffers: &'a Buffers,
     findings: Findings<'a>,
+    restored: &'a mut Restored<'a>,
     open: Option<OpenLog<'a>>,
     files: Vec<FileReport>,
     rows: u64,
@@ -61,13 +41,19 @@ pub(super) struct Audit<'a> {
 }
 
 impl<'a> Audit<'a> {
-    pub(super) fn new(name: &'a str, known: &'a Known<'a>, look: &FirstLook, tell: &'a mut dyn FnMut(Finding)) -> Self {
-        let counts = FindingCounts::default();
+    pub(super) fn new(
+        name: &'a str,
+        known: &'a Known<'a>,
+        look: &FirstLook,
+        tell: &'a mut dyn FnMut(Finding),
+        restored: &'a mut Restored<'a>,
+    ) -> Self {
         Self {
             manifest: known.manifest.as_ref().map(|(manifest, _)| *manifest),
             slots: known.slots,
             buffers: &known.buffers,
-            findings: Findings { name, tell, counts, is_damaged: false, is_foreign: false },
+            findings: Findings::new(name, tell),
+            restored,
             open: None,
             files: Vec::new(),
             rows: 0,
@@ -293,7 +279,8 @@ impl<'a> Audit<'a> {
     fn push(&mut self, run: &Run) {
         self.rows += run.rows.len();
         if let Some(log) = &mut self.open {
-            log.push(run);
+            let index = log.index;
+            log.push(run, &mut |bytes| (self.restored)(index, bytes));
         }
     }
 
@@ -356,9 +343,10 @@ impl<'a> Audit<'a> {
     fn go_on(&mut self) {
         if let Some(log) = self.open.take() {
             let name = log.file.relative_path.to_string();
-            let Self { findings, .. } = self;
+            let Self { findings, restored, .. } = self;
+            let index = log.index;
             let at = || Position { file: Some(name.clone()), ..Position::default() };
-            self.files.push(log.finish(|kind| findings.add(kind, at())));
+            self.files.push(log.finish(&mut |bytes| restored(index, bytes), |kind| findings.add(kind, at())));
         }
         let next = self.files.len();
         let file = self.manifest.and_then(|manifest| manifest.files.get(next));

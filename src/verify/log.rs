@@ -42,24 +42,26 @@ impl<'m> OpenLog<'m> {
         }
     }
 
-    pub(super) fn push(&mut self, run: &Run) {
+    /// Takes rows, and hands on what of the log that restores.
+    pub(super) fn push(&mut self, run: &Run, restored: &mut dyn FnMut(&[u8])) {
         self.rows += run.rows.len();
         self.bytes += run.rows.bytes() as u64;
         self.place += run.rows.len();
         if self.is_whole && self.file.integrity().is_some() {
             self.times.merge(&run.times);
             self.restorer.push_rows(&run.rows, &mut self.buffer);
-            self.hash();
+            self.hash(restored);
         }
     }
 
-    fn hash(&mut self) {
+    fn hash(&mut self, restored: &mut dyn FnMut(&[u8])) {
         self.hasher.update(&self.buffer);
+        restored(&self.buffer);
         self.buffer.clear();
     }
 
-    /// Ends the log, and holds it against what the manifest says.
-    pub(super) fn finish(mut self, mut found: impl FnMut(FindingKind)) -> FileReport {
+    /// Ends the log, and holds it against what the manifest says. Hands on the rest of what it restores to.
+    pub(super) fn finish(mut self, restored: &mut dyn FnMut(&[u8]), mut found: impl FnMut(FindingKind)) -> FileReport {
         let Self { file, rows, .. } = self;
         let mut mismatch =
             |mismatch: Option<FileMismatch>| mismatch.map(FindingKind::File).into_iter().for_each(&mut found);
@@ -81,7 +83,7 @@ impl<'m> OpenLog<'m> {
             return report;
         }
         std::mem::replace(&mut self.restorer, LogRestorer::of_rows_alone()).finish(&mut self.buffer);
-        self.hash();
+        self.hash(restored);
         let restored = self.hasher.finish();
         mismatch(Mismatch::between(expected.bytes, restored.bytes).map(FileMismatch::Bytes));
         mismatch(Mismatch::between(expected.sha256, restored.sha256).map(FileMismatch::Sha256));

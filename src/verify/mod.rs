@@ -11,6 +11,7 @@ mod intact;
 mod log;
 mod manifest;
 mod table;
+mod tell;
 
 use std::io::{Read, Seek, SeekFrom};
 use std::num::NonZeroUsize;
@@ -21,7 +22,7 @@ use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
 use crate::format::{FileName, SourceName};
 use crate::pool::Pool;
-use crate::progress::{Progress, Watched};
+use crate::progress::{NoProgress, Progress, Watched};
 use crate::scan::rows::Known;
 use crate::scan::{Parts, Scan};
 use audit::Audit;
@@ -142,7 +143,18 @@ pub fn verify(
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
-    check(input, name, options, progress, found).map_err(|error| error.in_subject(name))
+    check(input, name, options, progress, found, &mut |_, _| {}).map_err(|error| error.in_subject(name))
+}
+
+/// As [`verify`], where findings do not matter but what logs restore to does: `restored` gets the pieces of all of them, one
+/// log after the other, each with its index into the manifest's `files`. Which of them are proven, the report says.
+pub(crate) fn restore_all(
+    input: impl Read,
+    threads: NonZeroUsize,
+    restored: &mut dyn FnMut(usize, &[u8]),
+) -> Result<VerifyReport> {
+    let options = VerifyOptions { expect: None, require_hashes: false, threads };
+    check(input, "", &options, &NoProgress, &mut |_| {}, restored)
 }
 
 /// Checks the bundle that `input` holds from its first byte to its last as [`verify`] does, with the same findings and
@@ -194,13 +206,14 @@ fn check(
     options: &VerifyOptions,
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
+    restored: &mut dyn FnMut(usize, &[u8]),
 ) -> Result<VerifyReport> {
     let scan = Scan::open(Watched::new(input, progress))?;
     let look = FirstLook::at(&scan)?;
     let manifest = look.manifest.as_ref();
     let slots = manifest.filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
     let known = Known::new(manifest, &slots, false);
-    let mut audit = Audit::new(name, &known, &look, found);
+    let mut audit = Audit::new(name, &known, &look, found, restored);
     audit.check_start(&scan, &look, options);
     let parts = scan.parts(manifest, &slots, &known.buffers);
     check_parts(parts, &known, options.threads, progress, &mut audit)?;

@@ -1,0 +1,202 @@
+//! Searches a damaged bundle for rows, again with less belief in its manifest where that contradicts what is proven.
+
+use std::collections::HashMap;
+use std::io::{Read, Seek, SeekFrom};
+
+use super::log::LogReader;
+use super::manifest::{Usable, usable_manifest};
+use super::report::{FileRecovery, ManifestState, RecoverReport};
+use super::stream::RowStream;
+use crate::bundle::slots;
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::log::LogId;
+use crate::format::{Manifest, ManifestFile, Timestamp};
+use crate::pack::{PackOptions, Packed, Packer};
+use crate::progress::{NoProgress, Progress};
+use crate::scan::rows::Known;
+use crate::scan::{FirstLine, Scan};
+use crate::sources::check_log;
+
+/// What is believed of a manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Belief {
+    Everything,
+    /// Without its chunk table a bundle is read as text.
+    AllButTable,
+    /// Everything, but that it ends where the rows begin.
+    AllButEnd,
+    Nothing,
+    /// Not even that it ends where the rows begin.
+    NothingNorEnd,
+}
+
+/// What a search gave.
+pub(super) struct Found {
+    pub(super) packed: Packed,
+    /// Says of each packed file what it is, in the same order.
+    pub(super) report: RecoverReport,
+    pub(super) exported_at: Option<Timestamp>,
+    /// What was used of the manifest.
+    pub(super) manifest: Option<Manifest>,
+    /// What is still to be believed of the manifest, if rows that are proven contradict it.
+    contradicted: Option<Belief>,
+}
+
+impl Found {
+    /// Everything that can be found.
+    ///
+    /// # Errors
+    /// As [`recover`](super::recover), but for the writing.
+    pub(super) fn in_bundle<R: Read + Seek>(
+        input: &mut R,
+        options: &PackOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let found = search(input, Belief::Everything, &[], options, progress)?;
+        let found = match found.contradicted {
+            None => found.with_proven_logs(input, options)?,
+            Some(Belief::AllButTable) => {
+                search(input, Belief::AllButTable, &[], options, &NoProgress)?.with_proven_logs(input, options)?
+            }
+            Some(belief) => found.with_proven_logs(input, options)?.search_again(input, belief, options)?,
+        };
+        found.search_everywhere(input, options)
+    }
+
+    /// Searches once more. What the manifest says of a log that came out with its SHA-256 is proven, whatever else it
+    /// says: such logs are kept as they are.
+    fn search_again<R: Read + Seek>(self, input: &mut R, belief: Belief, options: &PackOptions) -> Result<Self> {
+        let proven = self.proven();
+        let logs = self.report.files.iter().zip(&proven);
+        let kept: Vec<_> = logs.filter(|(_, is_proven)| **is_proven).map(|(log, _)| log.clone()).collect();
+        let mut found = search(input, belief, &kept, options, &NoProgress)?;
+        if !kept.is_empty() {
+            let Self { mut packed, report, exported_at, .. } = self;
+            packed.retain(|index| proven[index]);
+            found.packed.join(packed);
+            found.report.add_proven(kept);
+            found.report.distrust_manifest(report.version);
+            found.exported_at = exported_at;
+        }
+        Ok(found)
+    }
+
+    /// Searches once more where no row was found. Damage right behind a manifest can hide where the chunks begin, so they
+    /// are looked for everywhere: by the manifest, and if that does not help, without it.
+    fn search_everywhere<R: Read + Seek>(self, input: &mut R, options: &PackOptions) -> Result<Self> {
+        if !self.report.is_damaged || self.rows() > 0 {
+            return Ok(self);
+        }
+        if self.report.manifest != ManifestState::Lost {
+            let found = search(input, Belief::AllButEnd, &[], options, &NoProgress)?;
+            if found.rows() > 0 {
+                return Ok(found);
+            }
+        }
+        let is_any = match search(input, Belief::NothingNorEnd, &[], options, &NoProgress) {
+            Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) => false,
+            found => found?.rows() > 0,
+        };
+        if is_any { self.search_again(input, Belief::NothingNorEnd, options) } else { Ok(self) }
+    }
+
+    fn rows(&self) -> u64 {
+        self.report.files.iter().map(|log| log.rows).sum()
+    }
+
+    /// Which of the logs are proven, and cannot be taken for another one.
+    fn proven(&self) -> Vec<bool> {
+        let logs = &self.report.files;
+        let mut of_this_name = HashMap::<_, usize>::new();
+        for log in logs {
+            *of_this_name.entry(log.id()).or_default() += 1;
+        }
+        let is_alone = |log: &FileRecovery| of_this_name.get(&log.id()) == Some(&1);
+        let is_allowed = |file: &ManifestFile| {
+            let (source, name) = (file.source.clone(), file.relative_path.clone());
+            check_log(&LogId { source, name, base: file.base() }).is_ok()
+        };
+        let logs = logs.iter().zip(self.packed.files());
+        logs.map(|(log, file)| log.is_original == Some(true) && is_alone(log) && is_allowed(file)).collect()
+    }
+}
+
+fn search<R: Read + Seek>(
+    input: &mut R,
+    belief: Belief,
+    kept: &[FileRecovery],
+    options: &PackOptions,
+    progress: &dyn Progress,
+) -> Result<Found> {
+    let scan = open(input)?;
+    let Usable { manifest, state, version, is_contradicted } = match &scan.first_line {
+        FirstLine::Whole { line, .. } => usable_manifest(line, belief)?,
+        FirstLine::Damaged | FirstLine::Foreign(_) => Usable::nothing(),
+    };
+    let scan = match belief {
+        Belief::AllButEnd | Belief::NothingNorEnd => blocks_from_start(input)?,
+        _ => scan,
+    };
+    let slots = manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
+    let known = Known::new(manifest.as_ref(), &slots, true);
+    let started_whole = !scan.has_fault();
+    let first_row = match &scan.first_line {
+        FirstLine::Whole { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
+        _ => Vec::new(),
+    };
+    let parts = scan.parts(manifest.as_ref(), &slots, &known.buffers);
+    let (packed, report, contradicted) = std::thread::scope(|scope| -> Result<_> {
+        let mut rows = RowStream::start(scope, parts, &known, options.threads, progress);
+        rows.leave_out(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
+        rows.begin_with(first_row);
+        let mut packer = Packer::start(scope, options);
+        let mut files = Vec::new();
+        while let Some(mut log) = LogReader::next(&mut rows, manifest.as_ref(), &files)? {
+            let (id, times) = (log.id(), log.times());
+            let subject = id.name.to_string();
+            packer.add_log(&id, times, &mut log, &subject, &NoProgress)?;
+            files.push(log.finish());
+        }
+        if manifest.is_none() && files.is_empty() && kept.is_empty() {
+            return Err(ErrorKind::NothingToRecover.into());
+        }
+        let is_sound = started_whole && rows.is_sound;
+        let once_more = rows.rows_left_out.saturating_sub(kept.iter().map(|log| log.rows).sum());
+        let report = RecoverReport::new(state, version, files, rows.ignored + once_more, is_sound);
+        let contradicted = match (rows.contradicts_manifest || is_contradicted, rows.contradicts_table) {
+            (true, _) => Some(Belief::Nothing),
+            (false, true) => Some(Belief::AllButTable),
+            _ => None,
+        };
+        Ok((packer.finish()?, report, contradicted))
+    })?;
+    drop(known);
+    let contradicted = contradicted.filter(|_| manifest.is_some() && belief == Belief::Everything);
+    let exported_at = manifest.as_ref().map(|manifest| manifest.exported_at);
+    Ok(Found { packed, report, exported_at, manifest, contradicted })
+}
+
+/// Opens the bundle also where its first bytes are damaged.
+fn open<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
+    rewind(input)?;
+    let is_foreign = matches!(Scan::open(&mut *input)?.first_line, FirstLine::Foreign(_));
+    rewind(input)?;
+    let first_line = if is_foreign { Scan::open_headless(&mut *input) } else { Scan::open(&mut *input) }?.first_line;
+    match first_line {
+        // Damage shows only behind where it is, maybe behind the first flush point.
+        FirstLine::Damaged => blocks_from_start(input),
+        FirstLine::Whole { .. } | FirstLine::Foreign(_) => {
+            rewind(input)?;
+            if is_foreign { Scan::open_headless(input) } else { Scan::open(input) }
+        }
+    }
+}
+
+fn blocks_from_start<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
+    rewind(input)?;
+    Ok(Scan::of_blocks_alone(input))
+}
+
+pub(super) fn rewind(input: &mut impl Seek) -> Result<()> {
+    input.seek(SeekFrom::Start(0)).map(drop).map_err(|error| Error::io_unnamed(IoAction::Read, error))
+}

@@ -12,6 +12,7 @@ use std::num::NonZeroUsize;
 use common::forge::{Forge, gzip};
 use common::nasty::nasty_log;
 use common::{EXPORTED_AT, Home, bundle, indexed, options, restore_all, text_of};
+use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::error::ErrorKind;
 use patchwork_traces::format::Timestamp;
 use patchwork_traces::progress::NoProgress;
@@ -262,10 +263,11 @@ fn of_logs_that_the_manifest_gives_one_name_the_rows_come_back() {
     forge.file(1)["source"] = twin["source"].clone();
     forge.file(1)["base"] = twin["base"].clone();
     let (report, logs) = logs_of(&forge.write());
-    assert_eq!(report.manifest, ManifestState::Lost);
-    let rows = report.files.iter().map(|file| (file.name.as_str(), file.rows));
-    assert!(rows.eq([("runs.jsonl", 100), ("activity-1.jsonl", 30)]), "{report:?}");
-    assert!(is_part(&logs["runs.jsonl"], &original_logs(&home)["runs.jsonl"]));
+    assert_eq!(report.manifest, ManifestState::Contradicted);
+    let rows = report.files.iter().map(|file| (file.name.as_str(), file.rows, file.is_original));
+    assert!(rows.eq([("runs.jsonl", 100, Some(true)), ("activity-1.jsonl", 30, None)]), "{report:?}");
+    assert_eq!(logs["runs.jsonl"], original_logs(&home)["runs.jsonl"]);
+    assert!(is_part(&logs["activity-1.jsonl"], &original_logs(&home)["activity-1.jsonl"]));
 }
 
 #[test]
@@ -424,6 +426,61 @@ fn a_byte_less_anywhere_costs_no_more_than_one_chunk() {
         let (report, _) = logs_of(&[&whole[..lost], &whole[lost + 1..]].concat());
         let rows: u64 = report.files.iter().map(|file| file.rows).sum();
         assert!(rows >= 120, "without byte {lost} there are {rows} rows");
+    }
+}
+
+/// What verify proves of a bundle by the hashes of its logs.
+fn proven_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
+    let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+    let Ok(report) = verify(bundle, "bundle", &options, &NoProgress, &mut |_| {}) else { return BTreeMap::new() };
+    let proven = report.files.into_iter().filter(|file| file.is_proven == Some(true));
+    proven.map(|file| (file.name.to_string(), file.restored.unwrap().sha256)).collect()
+}
+
+#[test]
+fn what_verify_proves_comes_back() {
+    let (_, forge) = numbered();
+    let mut wrong_table = forge.clone();
+    wrong_table.file(0)["chunks"][0]["rows"] = 11.into();
+    wrong_table.file(0)["chunks"][1]["rows"] = 9.into();
+    let mut other_order = forge.clone();
+    other_order.chunks.rotate_left(10);
+    let mut bundles: Vec<_> = conformance::cases().into_iter().map(|(name, bytes)| (name.to_string(), bytes)).collect();
+    for (name, forge) in [("wrong table", wrong_table), ("other order", other_order)] {
+        let [mut damaged, written] = [forge.write(), forge.write()];
+        damaged[forge.places()[5].start + 10] ^= 0xff;
+        bundles.extend([
+            (format!("{name}, as text"), gzip(&forge.text().into_bytes())),
+            (name.to_owned(), written),
+            (format!("{name}, damaged"), damaged),
+        ]);
+    }
+    let mut seen = BTreeMap::new();
+    for (name, bytes) in bundles {
+        let proven = proven_logs(&bytes);
+        if proven.is_empty() {
+            continue;
+        }
+        let (report, logs) = logs_of(&bytes);
+        for (log, sha256) in &proven {
+            assert_eq!(logs.get(log).map(|log| Sha256Digest::of(log)), Some(*sha256), "{name}: {log}, {report:?}");
+        }
+        seen.insert(name, proven.len());
+    }
+    assert_eq!((seen["wrong table"], seen["wrong table, damaged"], seen["other order"]), (2, 1, 1));
+    assert_eq!(seen["row_entry_differs_from_original"], 2);
+    assert!(seen.len() > 50, "{seen:?}");
+}
+
+#[test]
+fn what_only_the_manifest_knows_comes_back_where_damage_hides_its_end() {
+    let (home, forge) = numbered();
+    let (whole, original) = (forge.write(), original_logs(&home));
+    let end = forge.places()[0].end;
+    for lost in end - 4..end {
+        let (report, logs) = logs_of(&[&whole[..lost], &whole[lost + 1..]].concat());
+        assert_eq!(report.manifest, ManifestState::Intact);
+        assert_eq!(logs["activity-1.jsonl"], original["activity-1.jsonl"], "without byte {lost} of {end}");
     }
 }
 

@@ -9,7 +9,7 @@ use patchwork_traces::format::{Manifest, Timestamp};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::publish::Target;
-use patchwork_traces::recover::{ManifestState, RecoverOptions, RecoverReport, recover};
+use patchwork_traces::recover::{RecoverOptions, RecoverReport, recover};
 use patchwork_traces::verify::{
     FileReport, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify_file,
 };
@@ -86,6 +86,8 @@ fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
         let is_no_row = |finding: &&Finding| matches!(finding.kind, FindingKind::Entry(_));
         let sound = |(report, findings): &Verified| report.rows - findings.iter().filter(is_no_row).count() as u64;
         assert_eq!(verified_as.map_or(0, sound), 0, "nothing is recovered: {:?}", recovered.err());
+        let is_saved = |file: &FileReport| file.is_proven != Some(true) || file.rows == 0;
+        assert!(verified_as.is_none_or(|(report, _)| report.files.iter().all(is_saved)), "a proven log is lost");
         return;
     };
     let bundle = fs::read(&path).expect("it is there");
@@ -115,21 +117,12 @@ fn check_originals(file: &[u8], report: &RecoverReport, logs: &Logs) {
 }
 
 /// A bundle that is whole comes back whole, and so does every log that is proven.
-fn check_saved((verified_as, findings): &Verified, report: &RecoverReport, logs: &Logs) {
+fn check_saved((verified_as, _): &Verified, report: &RecoverReport, logs: &Logs) {
     if verified_as.verdict != Verdict::Damaged {
         assert!(!report.lost_something(), "of what is {:?} something is lost: {report:?}", verified_as.verdict);
         assert_eq!(report.files.len(), verified_as.files.len());
     }
-    // Where a manifest contradicts itself, `recover` reads none of its chunks alone, and saves less than `verify` proves.
-    if report.manifest != ManifestState::Intact {
-        return;
-    }
-    // Of a log with a fault, a wrong entry in a chunk table say, `recover` can save less than its hash would prove.
-    let has_no_fault = |file: &&FileReport| {
-        let of_file = |finding: &&Finding| finding.at.file.as_deref() == Some(file.name.as_str());
-        !findings.iter().any(|finding| of_file(&finding) && finding.severity() == Severity::Error)
-    };
-    for file in verified_as.files.iter().filter(|file| file.is_proven == Some(true)).filter(has_no_fault) {
+    for file in verified_as.files.iter().filter(|file| file.is_proven == Some(true)) {
         let mut named = logs.iter().filter(|((_, name), _)| *name == file.name);
         let proven = file.restored.expect("it was proven").sha256;
         assert!(named.any(|(_, log)| Sha256Digest::of(log) == proven), "{} is proven, and not recovered", file.name);

@@ -93,15 +93,32 @@ fn proven_logs<R: Read + Seek>(
     rewind(input)?;
     // What cannot be verified at all proves nothing.
     let Ok(report) = restore_all(input, options.threads, &mut |_, _| {}) else { return Ok(HashMap::new()) };
-    let mut of_this_name = HashMap::<_, usize>::new();
-    manifest.files.iter().for_each(|file| *of_this_name.entry(name_of(file)).or_default() += 1);
-    let logs = manifest.files.iter().zip(&report.files).enumerate().filter(|(_, (_, log))| log.is_proven == Some(true));
-    let proven = logs.filter_map(|(index, (file, log))| {
+    let logs = || manifest.files.iter().zip(&report.files).enumerate();
+    let proven = logs().filter(|(_, (_, log))| log.is_proven == Some(true));
+    let proven = unmistakable(
+        proven.map(|(index, (file, _))| (index, name_of(file), file.integrity().map_or(0, |log| log.bytes))),
+    );
+    let logs = logs().filter(|(index, _)| proven.contains(index)).filter_map(|(index, (file, log))| {
         let id = LogId { source: file.source.clone(), name: file.relative_path.clone(), base: file.base() };
-        let is_sure = of_this_name.get(&name_of(file)) == Some(&1) && check_log(&id).is_ok();
-        is_sure.then_some((index, Proven { id, rows: log.rows, integrity: log.restored? }))
+        check_log(&id).is_ok().then_some((index, Proven { id, rows: log.rows, integrity: log.restored? }))
     });
-    Ok(proven.collect())
+    Ok(logs.collect())
+}
+
+/// Which of these proven logs can be taken for no other one. Each has an index, a source and name, and a length in bytes:
+/// of several with one name the one that holds something.
+pub(super) fn unmistakable<'a>(logs: impl Iterator<Item = (usize, (&'a str, &'a str), u64)>) -> HashSet<usize> {
+    let mut by_name = HashMap::<_, Vec<_>>::new();
+    for (index, name, bytes) in logs {
+        by_name.entry(name).or_default().push((index, bytes));
+    }
+    let one = |mut logs: Vec<(usize, u64)>| {
+        if logs.len() > 1 {
+            logs.retain(|(_, bytes)| *bytes > 0);
+        }
+        <[_; 1]>::try_from(logs).ok().map(|[(index, _)]| index)
+    };
+    by_name.into_values().filter_map(one).collect()
 }
 
 fn name_of(file: &ManifestFile) -> (&str, &str) {

@@ -1,10 +1,10 @@
 //! Searches a damaged bundle for rows, again with less belief in its manifest where that contradicts what is proven.
 
-use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::log::LogReader;
 use super::manifest::{Usable, usable_manifest};
+use super::proven::unmistakable;
 use super::report::{FileRecovery, ManifestState, RecoverReport};
 use super::stream::RowStream;
 use crate::bundle::slots;
@@ -106,18 +106,15 @@ impl Found {
 
     /// Which of the logs are proven, and cannot be taken for another one.
     fn proven(&self) -> Vec<bool> {
-        let logs = &self.report.files;
-        let mut of_this_name = HashMap::<_, usize>::new();
-        for log in logs {
-            *of_this_name.entry(log.id()).or_default() += 1;
-        }
-        let is_alone = |log: &FileRecovery| of_this_name.get(&log.id()) == Some(&1);
+        let logs = || self.report.files.iter().enumerate();
+        let proven = logs().filter(|(_, log)| log.is_original == Some(true));
+        let proven = unmistakable(proven.map(|(index, log)| (index, log.id(), log.recovered.bytes)));
         let is_allowed = |file: &ManifestFile| {
             let (source, name) = (file.source.clone(), file.relative_path.clone());
             check_log(&LogId { source, name, base: file.base() }).is_ok()
         };
-        let logs = logs.iter().zip(self.packed.files());
-        logs.map(|(log, file)| log.is_original == Some(true) && is_alone(log) && is_allowed(file)).collect()
+        let files = self.packed.files().enumerate();
+        files.map(|(index, file)| proven.contains(&index) && is_allowed(file)).collect()
     }
 }
 

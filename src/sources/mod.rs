@@ -14,7 +14,7 @@ pub(crate) use open::is_same_file;
 
 use crate::error::ErrorKind;
 use crate::format::log::LogId;
-use crate::format::{Base, TimeKey};
+use crate::format::{Base, FileName, SourceName, TimeKey};
 
 /// A source that Patchwork knows.
 #[derive(Debug)]
@@ -174,7 +174,8 @@ pub(crate) fn times_of(name: &str) -> &'static [TimeKey] {
 /// Whether a log of this name can be one of this source, in the catalogue or not.
 #[must_use]
 pub(crate) fn may_exist(source: &str, name: &str) -> bool {
-    known(source).map_or_else(|| other_source(name) == Some(source), |source| source.allows(name))
+    let are_names = SourceName::new(source).is_ok() && FileName::new(name).is_ok();
+    are_names && known(source).map_or_else(|| other_source(name) == Some(source), |source| source.allows(name))
 }
 
 /// `activity.jsonl`, `activity-log.jsonl` and `activity-<port>.jsonl`, in upper or lower case.

@@ -513,10 +513,10 @@ proptest! {
                 prop_assert!(is_part(&logs[file.name.as_str()], &original[file.name.as_str()]), "{:?}", file);
             }
         }
-        let hit = forge.places().iter().skip(1).filter(|place| place.start < end && start < place.end).count();
+        // A manifest of which the end is gone can take the first chunk behind the damage with it.
+        let hit = forge.places().iter().filter(|place| place.start < end && start < place.end).count();
         let rows: u64 = report.files.iter().map(|file| file.rows).sum();
-        // What is left of a chunk can hide where the next one begins.
-        prop_assert!(rows + 10 * (hit as u64 + 1) >= 130, "{} rows with {} chunks hit: {:?}", rows, hit, report);
+        prop_assert!(rows + 10 * hit as u64 >= 130, "{} rows with {} chunks hit: {:?}", rows, hit, report);
     }
 
     #[test]

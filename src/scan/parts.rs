@@ -23,6 +23,8 @@ pub(crate) enum Part {
     Block {
         /// Which chunk of the table it is.
         slot: Option<usize>,
+        /// Which chunk of the table is due.
+        due: usize,
         /// Where it begins in the file.
         offset: u64,
         data: Vec<u8>,
@@ -175,7 +177,8 @@ impl<R: Read> Parts<R> {
     fn take_block(&mut self, blocks: &mut BlockReader<R>, slot: Option<usize>, length: u64) -> io::Result<()> {
         let offset = blocks.offset();
         let data = blocks.take(length, self.buffers.take())?;
-        self.ready.push_back(Part::Block { slot, offset, data, is_guess: self.is_guessing });
+        let due = slot.unwrap_or(self.next);
+        self.ready.push_back(Part::Block { slot, due, offset, data, is_guess: self.is_guessing });
         Ok(())
     }
 

@@ -155,13 +155,13 @@ impl Known<'_> {
 
     fn read(&self, part: Part, memory: &mut Vec<u8>) -> ReadPart {
         match part {
-            Part::Block { slot, offset, data, is_guess } => {
+            Part::Block { slot, due, offset, data, is_guess } => {
                 let lines = self.block(slot, is_guess, offset, &data, memory);
-                let read =
-                    match self.strict && (lines.end != BlockEnd::FlushPoint || slot.is_some() && !lines.is_proven) {
-                        true => self.save(slot, lines, &data),
-                        false => ReadPart::Lines(Box::new(lines)),
-                    };
+                let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_proven || self.slots.is_empty());
+                let read = match self.strict && !is_whole {
+                    true => self.save(due, lines, &data),
+                    false => ReadPart::Lines(Box::new(lines)),
+                };
                 self.buffers.put(data);
                 read
             }
@@ -188,14 +188,18 @@ impl Known<'_> {
     }
 
     /// Looks for a block within data that is none from its start: where a flush point is lost, two are one.
-    fn save(&self, slot: Option<usize>, first: Lines, data: &[u8]) -> ReadPart {
+    fn save(&self, due: usize, first: Lines, data: &[u8]) -> ReadPart {
         /// How many places are tried.
         const MOST_PLACES: usize = 1 << 20;
         /// How many of those where a block seems to begin are read to their end.
         const MOST_READ: usize = 16;
         let offset = first.offset.unwrap_or_default();
-        let is_in_place = slot.is_some_and(|slot| self.slots[slot].compressed == data.len() as u64);
+        let is_in_place = self.slots.get(due).is_some_and(|slot| slot.compressed == data.len() as u64);
         let mut saved = vec![first];
+        if let Some(chunk) = self.chunk_at_end(due, offset, data) {
+            saved.push(chunk);
+            return ReadPart::Saved(saved);
+        }
         let mut from = 1;
         for _ in 0..MOST_READ {
             if is_in_place || from >= MOST_PLACES {
@@ -210,6 +214,18 @@ impl Known<'_> {
             from = at + 1;
         }
         ReadPart::Saved(saved)
+    }
+
+    /// The chunk that ends where the data does, behind what is left of those before it. It is `due` or soon behind.
+    fn chunk_at_end(&self, due: usize, offset: u64, data: &[u8]) -> Option<Lines> {
+        /// How many chunks are tried.
+        const MOST_TRIED: usize = 16;
+        let mut memory = Vec::new();
+        self.slots.get(due..)?.iter().take(MOST_TRIED).find_map(|slot| {
+            let at = data.len().checked_sub(usize::try_from(slot.compressed).ok()?).filter(|at| *at > 0)?;
+            let chunk = self.block(Some(slot.index), true, offset + at as u64, &data[at..], &mut memory);
+            chunk.is_proven.then_some(chunk)
+        })
     }
 
     /// How much of a block is inflated. A table may have it too small, but not by more than some chunks.

@@ -131,6 +131,15 @@ fn what_is_left_becomes_a_bundle_that_is_whole() {
 }
 
 #[test]
+fn a_log_of_which_a_row_was_edited_is_not_called_the_original() {
+    let home = home();
+    let text = String::from_utf8(common::text_of(&fs::read(home.path().join("b.gz")).unwrap())).unwrap();
+    fs::write(home.path().join("edited"), text.replacen("\"seq\":17,", "\"seq\":71,", 1)).unwrap();
+    let recovered = run(home.path(), &["recover", "edited", "-o", "out.gz"]);
+    insta::assert_snapshot!(format!("{}{}(exit code {})", recovered.text(), recovered.stderr, recovered.code));
+}
+
+#[test]
 fn of_a_whole_bundle_everything_is_left() {
     let home = home();
     let recovered = run(home.path(), &["recover", "b.gz", "-o", "new.gz"]);

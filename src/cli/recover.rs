@@ -172,6 +172,7 @@ fn state(file: &FileRecovery) -> &'static str {
     let is_whole = file.missing.is_empty() && file.gaps_after.is_empty();
     match file.is_original {
         Some(true) => "the original, byte for byte",
+        Some(false) if is_whole => "not the original",
         None if is_whole => "nothing proves it",
         _ => "not all of it",
     }

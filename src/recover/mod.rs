@@ -2,7 +2,8 @@
 //!
 //! A row is taken when the checksum of its chunk fits, else when its own line is a well-formed envelope of a log that
 //! the bundle can have, and its `entry` agrees with its exact line. Where compressed data is damaged, no line behind the
-//! first sign of it is taken, as it may be made of damaged ones. The rows become logs again, and those a bundle, by the
+//! first sign of it is taken, as it may be made of damaged ones. A log of which the hash proves the whole is taken as a
+//! whole, whatever is wrong with its pieces. The rows become logs again, and those a bundle, by the
 //! same code as in export. The result is verified before it appears.
 
 mod log;

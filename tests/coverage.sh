@@ -6,6 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(mktemp -d)
+# One test runs the program as another user.
+chmod 755 "$target"
 trap 'rm -rf "$target"' EXIT
 export CARGO_LLVM_COV_TARGET_DIR=$target
 # Thousands of programs are started: they add up what they did in four files.

@@ -9,13 +9,11 @@ use super::report::{FileRecovery, ManifestState, RecoverReport};
 use super::stream::RowStream;
 use crate::bundle::slots;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::log::LogId;
-use crate::format::{Manifest, ManifestFile, Timestamp};
+use crate::format::{Manifest, Timestamp};
 use crate::pack::{PackOptions, Packed, Packer};
 use crate::progress::{NoProgress, Progress};
 use crate::scan::rows::Known;
 use crate::scan::{FirstLine, Scan};
-use crate::sources::check_log;
 
 /// What is believed of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,12 +107,7 @@ impl Found {
         let logs = || self.report.files.iter().enumerate();
         let proven = logs().filter(|(_, log)| log.is_original == Some(true));
         let proven = unmistakable(proven.map(|(index, log)| (index, log.id(), log.recovered.bytes)));
-        let is_allowed = |file: &ManifestFile| {
-            let (source, name) = (file.source.clone(), file.relative_path.clone());
-            check_log(&LogId { source, name, base: file.base() }).is_ok()
-        };
-        let files = self.packed.files().enumerate();
-        files.map(|(index, file)| proven.contains(&index) && is_allowed(file)).collect()
+        (0..self.report.files.len()).map(|index| proven.contains(&index)).collect()
     }
 }
 

@@ -200,13 +200,15 @@ impl Known<'_> {
             saved.push(chunk);
             return ReadPart::Saved(saved);
         }
-        let mut from = 1;
+        let (mut from, mut inflated) = (1, 0);
         for _ in 0..MOST_READ {
-            if is_in_place || from >= MOST_PLACES {
+            // What inflates to this much without becoming a block is made to.
+            if is_in_place || from >= MOST_PLACES || inflated > MAX_CHUNK_BYTES {
                 break;
             }
             let Some(at) = find_block(data, from, MOST_PLACES - from, ENVELOPE_START) else { break };
             let lines = self.block(None, true, offset + at as u64, &data[at..], &mut Vec::new());
+            inflated += lines.bytes;
             if lines.end == BlockEnd::FlushPoint && lines.problems.is_empty() {
                 saved.push(lines);
                 break;
@@ -220,10 +222,14 @@ impl Known<'_> {
     fn chunk_at_end(&self, due: usize, offset: u64, data: &[u8]) -> Option<Lines> {
         /// How many chunks are tried.
         const MOST_TRIED: usize = 16;
-        let mut memory = Vec::new();
+        let (mut memory, mut inflated) = (Vec::new(), 0);
         self.slots.get(due..)?.iter().take(MOST_TRIED).find_map(|slot| {
             let at = data.len().checked_sub(usize::try_from(slot.compressed).ok()?).filter(|at| *at > 0)?;
+            if inflated > MAX_CHUNK_BYTES {
+                return None;
+            }
             let chunk = self.block(Some(slot.index), true, offset + at as u64, &data[at..], &mut memory);
+            inflated += chunk.bytes;
             chunk.is_proven.then_some(chunk)
         })
     }

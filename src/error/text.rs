@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::ErrorKind;
+use super::{Error, ErrorKind};
 
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,9 +155,7 @@ impl ErrorKind {
             }
             Self::LineTooLong { .. } => "look at the file there: no program writes such a line as a row",
             Self::TooManyUnparsed { .. } => "look at the log: move the part that is no JSON Lines elsewhere",
-            Self::TooManyLogs { .. } => {
-                "move old logs elsewhere before they are bundled; a bundle that names so many is none that a program wrote"
-            }
+            Self::TooManyLogs { .. } => TOO_MANY_LOGS,
             Self::OtherSource { .. } => "add --include-other to bundle it",
             Self::UnknownSource { .. } | Self::UnknownFile { .. } => "check the spelling",
             Self::EmptyInput | Self::InputIsDirectory | Self::NotABundle | Self::GzipOfSomethingElse => {
@@ -184,11 +182,7 @@ impl ErrorKind {
             Self::LogKeepsChanging => "run the command again, best while Patchwork is idle",
             Self::Cancelled => "nothing was changed; run the command again",
             Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
-            Self::PlacedInPart { cause, .. } => {
-                let hint = cause.hint();
-                let first = hint.strip_prefix("run the command again").is_none().then(|| format!("{hint}; then "));
-                return format!("{}run the command again, and it finishes the work", first.unwrap_or_default());
-            }
+            Self::PlacedInPart { cause, .. } => return placed_in_part_hint(cause),
             Self::ReportLost { .. } => "there is no need to run the command again",
             Self::MayNotLast { .. } => "check the disk, and make another copy of it",
             Self::Manifest(_)
@@ -204,6 +198,16 @@ impl ErrorKind {
         }
         .to_owned()
     }
+}
+
+const TOO_MANY_LOGS: &str =
+    "move old logs elsewhere before they are bundled; a bundle that names so many is none that a program wrote";
+
+/// What to do next where some logs are in their places, and then this happened.
+fn placed_in_part_hint(cause: &Error) -> String {
+    let hint = cause.hint();
+    let first = hint.strip_prefix("run the command again").is_none().then(|| format!("{hint}; then "));
+    format!("{}run the command again, and it finishes the work", first.unwrap_or_default())
 }
 
 /// A number with its digits in groups of three.

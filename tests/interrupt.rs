@@ -35,9 +35,14 @@ fn home() -> Home {
     home
 }
 
-/// Starts a command that waits for standard input, or for its output to be taken.
+/// Starts a command that waits for standard input, or for its output to be taken. Who runs the tests may ignore signals, as
+/// shells do for what they run beside: a signal that is ignored stays so, unless it is asked for.
 fn start(home: &Home, arguments: &[&str]) -> Child {
-    let mut command = command(home.path(), arguments);
+    let asked = command(home.path(), arguments);
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--default-signal=HUP,INT,TERM").arg(asked.get_program()).args(arguments);
+    command.current_dir(home.path()).env_clear();
+    command.envs(asked.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -50,7 +55,8 @@ fn signal(child: &Child, name: &str) {
 #[cfg(target_os = "linux")]
 fn until_it_listens(child: &Child) {
     let status = format!("/proc/{}/status", child.id());
-    loop {
+    let begin = std::time::Instant::now();
+    while begin.elapsed().as_secs() < 60 {
         let text = fs::read_to_string(&status).unwrap();
         let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
         if u64::from_str_radix(mask.trim(), 16).unwrap() >> 1 & 1 == 1 {
@@ -58,6 +64,7 @@ fn until_it_listens(child: &Child) {
         }
         std::thread::yield_now();
     }
+    panic!("it does not take signals");
 }
 
 /// Waits for the end, with standard input open.
@@ -148,7 +155,7 @@ fn the_second_signal_ends_at_once_what_the_first_cannot() {
 fn a_hangup_that_was_to_be_ignored_is() {
     let home = home();
     let program = env!("CARGO_BIN_EXE_patchwork-traces");
-    let script = format!("trap '' HUP; exec {program} verify -");
+    let script = format!("trap '' HUP; exec /usr/bin/env --default-signal=INT,TERM {program} verify -");
     let mut command = Command::new("sh");
     command
         .args(["-c", &script])

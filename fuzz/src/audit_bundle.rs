@@ -86,9 +86,11 @@ fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
         // made of it, whatever it looks like.
         let is_no_row = |finding: &&Finding| matches!(finding.kind, FindingKind::Entry(_));
         let is_of_data = |finding: &Finding| matches!(finding.kind, FindingKind::Gzip(_));
-        let sound = |(report, findings): &Verified| match findings.iter().any(is_of_data) {
-            true => 0,
-            false => report.rows - findings.iter().filter(is_no_row).count() as u64,
+        let sound = |(report, findings): &Verified| {
+            if findings.iter().any(is_of_data) {
+                return 0;
+            }
+            report.rows - findings.iter().filter(is_no_row).count() as u64
         };
         assert_eq!(verified_as.map_or(0, sound), 0, "nothing is recovered: {:?}", recovered.err());
         let is_saved = |file: &FileReport| file.is_proven != Some(true) || file.rows == 0;

@@ -5,6 +5,9 @@
 mod common;
 #[path = "common/program.rs"]
 mod program;
+#[cfg(target_os = "linux")]
+#[path = "common/search_path.rs"]
+mod search_path;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,6 +15,8 @@ use std::process::{Command, Stdio};
 
 use common::{Home, bundle};
 use program::{Run, command, run};
+#[cfg(target_os = "linux")]
+use search_path::program_alone;
 
 const COMMANDS: [&str; 10] =
     ["export", "import", "verify", "inspect", "cat", "recover", "demo", "schema", "completions", "man"];
@@ -280,11 +285,11 @@ fn bash_takes_the_script() {
 /// Runs a shell command whose standard error and output are a terminal, and gives what came there.
 #[cfg(target_os = "linux")]
 fn on_a_terminal(home: &Home, script: &str) -> Option<String> {
-    let mut terminal = command(home.path(), &[]);
-    let program = terminal.get_program().to_owned();
-    terminal = Command::new("script");
+    let tools = tempfile::tempdir().unwrap();
+    let bin = program_alone(env!("CARGO_BIN_EXE_patchwork-traces").as_ref(), tools.path());
+    let mut terminal = Command::new("script");
     terminal.args(["--quiet", "--return", "--command", script, "/dev/null"]).current_dir(home.path());
-    terminal.env("PATH", format!("{}:/usr/bin:/bin", std::path::Path::new(&program).parent().unwrap().display()));
+    terminal.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
     terminal.envs([
         ("HOME", home.path().to_str().unwrap()),
         ("TERM", "xterm"),

@@ -3,7 +3,7 @@
 
 pub mod audit_bundle;
 pub mod bundles;
-pub mod gzip;
+pub mod gzip_stream;
 mod home;
 pub mod import_bundle;
 pub mod manifest;
@@ -20,7 +20,7 @@ pub type Check = fn(&[u8]);
 /// Every target, by name.
 pub const TARGETS: [(&str, Check); 8] = [
     ("audit_bundle", audit_bundle::check),
-    ("gzip", gzip::check),
+    ("gzip_stream", gzip_stream::check),
     ("import_bundle", import_bundle::check),
     ("manifest", manifest::check),
     ("merge_logs", merge_logs::check),

@@ -89,7 +89,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "manifest" => texts().iter().filter_map(|text| lines(text).next()).collect(),
         "row" => rows(),
         "round_trip" => round_trip(),
-        "gzip" => gzip(),
+        "gzip_stream" => gzip_stream(),
         "merge_logs" => merge_logs(),
         "audit_bundle" | "import_bundle" | "open_bundle" => files_of_bundles(),
         _ => Vec::new(),
@@ -111,7 +111,7 @@ fn round_trip() -> Vec<Vec<u8>> {
     logs.zip(0u8..).map(|(log, number)| [&[number, number.wrapping_mul(40)], &log[..]].concat()).collect()
 }
 
-fn gzip() -> Vec<Vec<u8>> {
+fn gzip_stream() -> Vec<Vec<u8>> {
     let deflated = bundles().into_iter().filter(|bundle| bundle.len() > 20 && bundle.len() < 1500);
     let parts = deflated.clone().zip(0u8..).map(|(bundle, how)| {
         let part = &bundle[10..];

@@ -22,6 +22,8 @@
 #[path = "../common/coverage.rs"]
 mod coverage;
 mod markdown;
+#[path = "../common/search_path.rs"]
+mod search_path;
 mod session;
 
 use std::fs;

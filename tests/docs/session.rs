@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::coverage;
+use crate::search_path::program_alone;
 
 /// The machine of a prompt without a name.
 const HERE: &str = "me";
@@ -53,12 +54,14 @@ pub struct Hung {
 /// A place with machines, each of which is a home directory.
 pub struct Session {
     root: tempfile::TempDir,
-    program: PathBuf,
+    /// Has the program.
+    bin: PathBuf,
 }
 
 impl Session {
     pub fn new(program: &Path) -> Self {
-        let session = Self { root: tempfile::tempdir().unwrap(), program: program.to_owned() };
+        let root = tempfile::tempdir().unwrap();
+        let session = Self { bin: program_alone(program, root.path()), root };
         fs::create_dir_all(session.home(EMPTY)).unwrap();
         for machine in [HERE, "old"] {
             let home = session.home(machine);
@@ -76,8 +79,7 @@ impl Session {
     /// Where programs are looked for: ours, those that stand in for what a test cannot run, and the system's.
     fn path(&self) -> String {
         let stand_ins = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/docs/stand-ins");
-        let own = self.program.parent().unwrap();
-        format!("{}:{}:{}", own.display(), stand_ins.display(), std::env::var("PATH").unwrap_or_default())
+        format!("{}:{}:{}", self.bin.display(), stand_ins.display(), std::env::var("PATH").unwrap_or_default())
     }
 
     /// Runs the steps, one after the other, in one shell.

@@ -244,7 +244,7 @@ pub enum RowFault {
     },
     /// It is a second manifest.
     Manifest,
-    /// The line of the log that it gives is longer than the format allows.
+    /// It, or the line of the log that it gives, is longer than the format allows.
     TooLong,
 }
 
@@ -265,7 +265,9 @@ impl fmt::Display for RowFault {
                 write!(f, "the row belongs to source {source:?}, which the manifest does not have here")
             }
             Self::Manifest => f.write_str("a second manifest stands among the rows"),
-            Self::TooLong => f.write_str("the row's line of the log is longer than 268,435,456 bytes"),
+            Self::TooLong => {
+                f.write_str("the row is longer than 536,870,912 bytes, or its line of the log than 268,435,456")
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::exact::ExactLine;
-use super::limits::MAX_LOG_LINE_BYTES;
+use super::limits::{MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES};
 use super::manifest::ManifestFile;
 use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
@@ -40,6 +40,9 @@ impl<'a> Envelope<'a> {
     /// # Errors
     /// Says what keeps the line from being a row. Keys it does not know are no fault.
     pub fn decode(line: &'a [u8]) -> Result<Self, RowFault> {
+        if line.len() as u64 > MAX_ENVELOPE_BYTES {
+            return Err(RowFault::TooLong);
+        }
         // All of it must be UTF-8, also the values of keys that nobody looks at.
         let text = simdutf8::basic::from_utf8(line).map_err(|_| RowFault::NotJson)?;
         let row: Self = serde_json::from_str(text).map_err(|_| diagnose(text))?;

@@ -146,7 +146,8 @@ impl<'e> Encoding<'e> {
         let original = (!is_exact).then(|| ExactLine::new(line.bytes));
         let start = self.chunk.bytes.len();
         self.encoder.envelopes.write(&row.entry, original.as_ref(), &mut self.chunk.bytes);
-        if (self.chunk.bytes.len() - start) as u64 > MAX_ENVELOPE_BYTES {
+        let with_line_feed = (self.chunk.bytes.len() - start) as u64;
+        if with_line_feed - 1 > MAX_ENVELOPE_BYTES {
             return Err(ErrorKind::LineTooLong { limit: MAX_ENVELOPE_BYTES });
         }
         self.record.rows += 1;

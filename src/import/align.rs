@@ -217,3 +217,77 @@ fn next_turn(turn: &mut (u32, u32)) -> (u32, u32) {
     let next = (turn.0 - 1, turn.1 + 1);
     std::mem::replace(turn, next)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line that is there over and over again, two that are there twice, and from [`MARK`] on such as are there once.
+    const SAME: u32 = 0;
+    const TWICE: u32 = 1;
+    const MARK: u32 = 2;
+    /// One that only the bundle has; those that only this machine has are [`NOWHERE`].
+    const OWN: u32 = MARK + 6000;
+
+    /// Marks `from..to`, each with an equal line behind it.
+    fn marked(from: u32, to: u32) -> Vec<u32> {
+        (from..to).flat_map(|mark| [MARK + mark, SAME]).collect()
+    }
+
+    /// Which local line each line of the bundle is, if any.
+    fn matched(local: &[u32], bundle: &[u32]) -> Vec<Option<usize>> {
+        let distinct = 1 + *bundle.iter().chain(local).filter(|id| **id != NOWHERE).max().unwrap_or(&0) as usize;
+        let fates = align(local, bundle, distinct);
+        let line = |at| match fates.of(at) {
+            Fate::With(line) => Some(line as usize),
+            Fate::New | Fate::Elsewhere => None,
+        };
+        (0..fates.len()).map(line).collect()
+    }
+
+    fn count(matched: &[Option<usize>]) -> usize {
+        matched.iter().flatten().count()
+    }
+
+    #[test]
+    fn equal_lines_are_tried_in_all_pairs_while_that_is_affordable() {
+        let bundle = [marked(0, 1000), vec![SAME; 40]].concat();
+        let all_pairs = 1040 * 1040 + 1000;
+        let affordable = |others: usize| 8 * (2 * 2040 + others) + (1 << 20);
+        for (others, is_affordable) in [(173, true), (172, false)] {
+            assert_eq!(all_pairs <= affordable(others), is_affordable);
+            let local = [vec![SAME; 40], marked(0, 1000), vec![NOWHERE; others]].concat();
+            let matched = matched(&local, &bundle);
+            if is_affordable {
+                let marks = (0..2000).map(|line| Some(40 + line)).chain([None; 40]);
+                assert!(matched.iter().copied().eq(marks));
+            } else {
+                // All equal lines, by their place. That the marks between them match too is not found out.
+                assert_eq!(count(&matched), 1040);
+            }
+        }
+    }
+
+    #[test]
+    fn thousands_of_equal_lines_are_matched_by_their_place_from_the_start_or_the_end() {
+        let bundle = [vec![OWN], marked(0, 2000), vec![OWN]].concat();
+        // The first or the last quarter is no longer here, something else is.
+        for (from, to) in [(0, 1500), (500, 2000), (0, 2000)] {
+            let local = [vec![NOWHERE], marked(from, to), vec![NOWHERE; 2]].concat();
+            let there = 1 + 2 * from as usize..1 + 2 * to as usize;
+            let expected = (0..bundle.len()).map(|line| there.contains(&line).then(|| 1 + line - there.start));
+            assert!(matched(&local, &bundle).into_iter().eq(expected), "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn among_thousands_of_equal_lines_those_that_are_there_twice_are_tried_in_all_pairs() {
+        let (one, other) = (MARK + 5000, MARK + 5001);
+        let many = marked(0, 2000);
+        let local = [vec![one, TWICE, other, TWICE, NOWHERE], many.clone(), vec![NOWHERE]].concat();
+        let bundle = [vec![TWICE, one, TWICE, other], many, vec![OWN; 2]].concat();
+        let matched = matched(&local, &bundle);
+        assert_eq!(matched[..6], [None, Some(0), Some(1), Some(2), Some(5), Some(6)]);
+        assert_eq!(count(&matched), 4003);
+    }
+}

@@ -300,3 +300,29 @@ fn writers_without_a_lock_are_waited_for_and_those_with_one_are_not() {
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("0\n1\nat once\n{late}"));
     }
 }
+
+#[test]
+fn of_more_logs_than_can_stay_open_the_late_rows_of_the_first_256_are_carried_over() {
+    let home = tempfile::tempdir().unwrap();
+    let mut all = replaced::AllReplaced::default();
+    let mut writers = Vec::new();
+    for log in 0..258 {
+        let home = home.path().join(log.to_string());
+        fs::create_dir(&home).unwrap();
+        let (path, mut writer, replaced) = about_to_be_replaced(&home, "1\n");
+        fs::write(home.join("new"), "0\n1\n").unwrap();
+        fs::rename(home.join("new"), &path).unwrap();
+        writer.write_all(b"2\n{\"a\"").unwrap();
+        all.push(replaced, true).unwrap();
+        writers.push((path, writer));
+    }
+    for (_, writer) in &mut writers {
+        writer.write_all(b":1}\n").unwrap();
+    }
+    all.carry_late_rows(&Writing(std::sync::Mutex::new((tempfile::tempfile().unwrap(), 0)))).unwrap();
+    for (log, (path, _)) in writers.iter().enumerate() {
+        // Of the others everything is taken that is there when they are replaced, half a row too.
+        let expected = if log < 256 { "0\n1\n2\n{\"a\":1}\n" } else { "0\n1\n2\n{\"a\"" };
+        assert_eq!(fs::read_to_string(path).unwrap(), expected, "log {log}");
+    }
+}

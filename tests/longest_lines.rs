@@ -1,5 +1,5 @@
-//! Lines as long as FORMAT.md, "Limits", allows, and a byte longer. They take gigabytes of memory, so `cargo test` leaves
-//! them out: `cargo test --test longest_lines -- --ignored --test-threads 1`.
+//! Lines as long as FORMAT.md, "Limits", allows, and a byte longer. They take up to 3 GiB of memory, so `cargo test`
+//! leaves them out: `cargo test --test longest_lines -- --ignored --test-threads 1`.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod common;
@@ -60,7 +60,7 @@ fn too_long_line<T>(result: patchwork_traces::Result<T>, most: u64) -> Option<u6
 }
 
 #[test]
-#[ignore = "takes 2 GiB of memory"]
+#[ignore = "takes 1 GiB of memory"]
 fn the_longest_line_of_a_log_comes_back_and_a_longer_one_is_refused() {
     let log_of = |bytes: usize| format!("{SMALL_ROW}{{\"a\":\"{}\"}}\n", "x".repeat(bytes - 8));
     let log = log_of(MAX_LINE);
@@ -115,7 +115,7 @@ fn bundle_with_line_of(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-#[ignore = "takes 5 GiB of memory"]
+#[ignore = "takes 2 GiB of memory"]
 fn the_longest_line_of_a_bundle_is_read_and_a_longer_one_is_refused() {
     assert_comes_back([SMALL_ROW; 2].concat().as_bytes(), &bundle_with_line_of(MAX_ENVELOPE));
     let longer = bundle_with_line_of(MAX_ENVELOPE + 1);
@@ -151,7 +151,7 @@ fn append_line_of(bytes: usize, log: &Path) {
 }
 
 #[test]
-#[ignore = "takes 3 GiB of memory"]
+#[ignore = "takes half a GiB of memory"]
 fn lines_of_a_log_here_may_be_twice_as_long_and_a_longer_one_stops_the_import() {
     const LONGEST: usize = (1 << 29) - 1;
     let bundled = bundle(&Home::new().with("runs.jsonl", "{\"n\":1}\n"));

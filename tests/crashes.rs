@@ -9,6 +9,8 @@
 
 #[path = "common/crash.rs"]
 mod crash;
+#[path = "common/noise.rs"]
+mod noise;
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -291,4 +293,24 @@ fn a_disk_of_every_size() {
     command.args(["--mount", "--map-root-user", "sh", "-c", script]).arg(std::env::current_exe().unwrap());
     let ended = command.env("CRASH_TEST_DISK", disk.path()).status().unwrap();
     assert!(ended.success());
+}
+
+#[test]
+#[ignore = "needs unshare"]
+fn a_disk_with_room_for_the_bundle_once() {
+    let home = tempfile::tempdir().unwrap();
+    let disk = tempfile::tempdir().unwrap();
+    fs::create_dir(home.path().join(".patchwork")).unwrap();
+    fs::write(home.path().join(".patchwork/runs.jsonl"), noise::rows_of_noise(60_000)).unwrap();
+    // The bundle has 33 MB. Its chunks wait on the disk until the manifest, which comes before them, is known.
+    let script = "mount -t tmpfs -o size=$1m tmpfs \"$DISK\" && \"$0\" export -q -o \"$DISK/b.gz\" && \"$0\" verify \"$DISK/b.gz\"";
+    let exported_to_a_disk_of = |mebibytes: u32| {
+        let mut command = std::process::Command::new("unshare");
+        command.args(["--mount", "--map-root-user", "sh", "-c", script, env!("CARGO_BIN_EXE_patchwork-traces")]);
+        command.arg(mebibytes.to_string()).env("HOME", home.path()).env("DISK", disk.path());
+        command.output().unwrap()
+    };
+    let done = exported_to_a_disk_of(40);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(exported_to_a_disk_of(30).status.code(), Some(1));
 }

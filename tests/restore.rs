@@ -4,6 +4,7 @@
 mod common;
 
 use common::nasty::{nasty_log, nested};
+use common::noise::rows_of_noise;
 use common::{Home, bundle, indexed, restore_all, sequential};
 use patchwork_traces::bundle::{Bundle, Selection};
 use patchwork_traces::format::log::LogRestorer;
@@ -88,4 +89,13 @@ fn two_million_one_byte_lines_come_back() {
     assert_round_trip(&b"x\n".repeat(2_000_000));
     assert_round_trip(&b"1\nx\n".repeat(1_000_000));
     assert_round_trip(&b"\n".repeat(2_000_000));
+}
+
+#[test]
+fn logs_whose_bundle_does_not_wait_in_memory_come_back() {
+    let (log, other) = (rows_of_noise(30_000), rows_of_noise(10_000));
+    let bundled = bundle(&Home::new().with("runs.jsonl", &log).with("decision_traces.jsonl", &other));
+    assert!(bundled.len() > 20_000_000, "{} bytes", bundled.len());
+    let restored = restore_all(indexed(&bundled).unwrap()).unwrap();
+    assert!(restored["runs.jsonl"] == log.as_bytes() && restored["decision_traces.jsonl"] == other.as_bytes());
 }

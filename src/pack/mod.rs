@@ -5,7 +5,7 @@
 mod deflate;
 mod spool;
 
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{BufWriter, Read, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::sources::place_of;
 use deflate::{Content, Deflated, Job, deflate, thread_died};
-use spool::Spool;
+use spool::{Spool, Waiting};
 
 /// How much is copied at a time.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -80,9 +80,9 @@ struct PackedFile {
     file: ManifestFile,
     /// What errors call it.
     subject: String,
-    /// In which spool its chunks are, and where they begin there.
+    /// In which spool its chunks are, and which they are there.
     spool: usize,
-    at: u64,
+    chunks: Waiting,
 }
 
 /// Hands blocks of lines to the pool, and puts what they become where it belongs.
@@ -98,6 +98,7 @@ struct Log {
     /// What errors call it.
     subject: String,
     builder: FileBuilder,
+    chunks: Waiting,
     /// What was read of it, once that is all.
     read: Option<Integrity>,
 }
@@ -126,7 +127,8 @@ impl Packer {
         if file == MAX_FILES {
             return Err(Error::from(ErrorKind::TooManyLogs { limit: MAX_FILES }).in_subject(subject));
         }
-        self.logs.push(Log { subject: subject.to_owned(), builder: FileBuilder::new(id.clone()), read: None });
+        let (subject_of, builder) = (subject.to_owned(), FileBuilder::new(id.clone()));
+        self.logs.push(Log { subject: subject_of, builder, chunks: Waiting::default(), read: None });
         let mut blocks = LineBlocks::new(HashingReader::new(reader), BLOCK_BYTES, MAX_LOG_LINE_BYTES);
         let mut encoder = None;
         loop {
@@ -181,20 +183,18 @@ impl Packer {
         });
         let data =
             kept.map_err(|BadLine { line, kind }| Error::from(kind).at_line(before + line).in_subject(&log.subject))?;
-        self.spool.push(&data)?;
+        self.spool.push(&data, &mut log.chunks)?;
         self.buffers.put(data);
         Ok(true)
     }
 
     pub(crate) fn finish(mut self) -> Result<Packed> {
         while self.keep_oldest()? {}
-        let (mut files, mut at) = (Vec::new(), 0);
-        for Log { subject, builder, read } in self.logs {
+        let mut files = Vec::new();
+        for Log { subject, builder, chunks, read } in self.logs {
             // Of a log that could not be read to its end, there is an error instead.
             if let Some(file) = read.map(|read| builder.finish(read)) {
-                let bytes: u64 = file.chunks.iter().map(|chunk| chunk.compressed).sum();
-                files.push(PackedFile { file, subject, spool: 0, at });
-                at += bytes;
+                files.push(PackedFile { file, subject, spool: 0, chunks });
             }
         }
         Ok(Packed { spools: vec![self.spool], files })
@@ -227,10 +227,11 @@ impl Packed {
     }
 
     /// Writes the bundle.
-    pub(crate) fn write(mut self, options: &PackOptions, sink: impl Write) -> Result<Written> {
+    pub(crate) fn write(self, options: &PackOptions, sink: impl Write) -> Result<Written> {
         let failed = |error| Error::io_unnamed(IoAction::Write, error);
-        let (places, files): (Vec<_>, Vec<_>) =
-            self.files.into_iter().map(|PackedFile { file, subject, spool, at }| ((subject, spool, at), file)).unzip();
+        let (places, files): (Vec<_>, Vec<_>) = (self.files.into_iter())
+            .map(|PackedFile { file, subject, spool, chunks }| ((subject, spool, chunks), file))
+            .unzip();
         let manifest = Manifest::new(options.generator.clone(), options.exported_at, files);
         let subjects = places.iter().map(|(subject, ..)| subject.as_str());
         let mut line = manifest.encode().map_err(|_| too_many_unparsed(&manifest, subjects))?;
@@ -242,11 +243,14 @@ impl Packed {
         let mut member = MemberWriter::new(BufWriter::with_capacity(BUFFER_BYTES, sink)).map_err(failed)?;
         let length = deflated.len() as u64;
         member.copy_block(deflated.as_slice(), length, line.len() as u64, Crc32::of(&line)).map_err(failed)?;
-        for (file, (_, spool, at)) in manifest.files.iter().zip(&places).filter(|(file, _)| !file.chunks.is_empty()) {
-            let mut spooled = BufReader::with_capacity(BUFFER_BYTES, self.spools[*spool].read_from(*at)?);
-            for chunk in &file.chunks {
-                member.copy_block(&mut spooled, chunk.compressed, chunk.bytes, chunk.crc32).map_err(failed)?;
-            }
+        let mut spools: Vec<_> = self.spools.into_iter().map(Spool::into_taken).collect();
+        for (file, (_, spool, chunks)) in manifest.files.iter().zip(&places) {
+            spools[*spool].take_log(chunks, |mut deflated| {
+                file.chunks.iter().try_for_each(|chunk| {
+                    let copied = member.copy_block(&mut deflated, chunk.compressed, chunk.bytes, chunk.crc32);
+                    copied.map_err(failed)
+                })
+            })?;
         }
         let bundle_bytes = member.finish().map_err(failed)?;
         Ok(Written { digest, manifest, bundle_bytes })

@@ -3,6 +3,7 @@
 
 pub mod forge;
 pub mod nasty;
+pub mod noise;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -157,3 +157,99 @@ impl<R: Read> BlockReader<R> {
         SequentialReader::behind_member(self.source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const EDGE: u64 = LOOK_AHEAD as u64;
+
+    /// Data in which no flush point begins for so many bytes.
+    fn unmarked(bytes: u64) -> impl Read {
+        io::repeat(0xaa).take(bytes)
+    }
+
+    /// Data whose first flush point lies so far ahead, with something behind it.
+    fn marked_at(end: u64) -> BlockReader<impl Read> {
+        let mark = FLUSH_MARK.len() as u64;
+        BlockReader::new(Source::new(unmarked(end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100))))
+    }
+
+    /// Gives three bytes at a time, so that marks lie in two reads.
+    struct InBits<R>(R);
+
+    impl<R: Read> Read for InBits<R> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(3);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    #[test]
+    fn a_flush_point_is_found_up_to_the_edge_of_the_look_ahead() {
+        for end in [4, 5, 65_535, 65_536, 65_537, 65_539, 65_540, EDGE - 1, EDGE] {
+            assert_eq!(marked_at(end).next_flush_point().unwrap(), Some(end));
+        }
+    }
+
+    #[test]
+    fn a_flush_point_is_found_however_the_data_comes() {
+        for end in 4..40 {
+            let mark = FLUSH_MARK.len() as u64;
+            let data = InBits(unmarked(end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100)));
+            assert_eq!(BlockReader::new(Source::new(data)).next_flush_point().unwrap(), Some(end));
+        }
+    }
+
+    #[test]
+    fn a_flush_point_beyond_the_edge_is_found_when_what_lies_before_it_is_passed_over() {
+        for end in EDGE + 1..EDGE + 9 {
+            let mut blocks = marked_at(end);
+            assert_eq!(blocks.next_flush_point().unwrap(), None);
+            // Asked again, it looks no further.
+            assert_eq!(blocks.next_flush_point().unwrap(), None);
+            assert!(blocks.pass_over_unmarked().unwrap());
+            assert!(blocks.offset() <= end - 4, "{} of {end} bytes are passed over", blocks.offset());
+            assert_eq!(blocks.next_flush_point().unwrap().map(|ahead| blocks.offset() + ahead), Some(end));
+        }
+    }
+
+    #[test]
+    fn data_that_ends_without_a_flush_point_is_passed_over_to_its_end() {
+        for length in [0, 1, 3, 4, 5, 65_536, EDGE - 1, EDGE, EDGE + 1, EDGE + 4] {
+            let mut blocks = BlockReader::new(Source::new(unmarked(length)));
+            let mut passes = 0;
+            assert_eq!(blocks.next_flush_point().unwrap(), None);
+            while blocks.pass_over_unmarked().unwrap() {
+                passes += 1;
+                assert_eq!(blocks.next_flush_point().unwrap(), None);
+            }
+            assert_eq!(blocks.offset(), length);
+            assert!(blocks.is_at_end().unwrap());
+            assert!(passes <= 1, "{passes} passes over {length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_flush_point_is_known_at_its_place_and_beyond_the_look_ahead_only_where_that_is_wanted() {
+        assert!(marked_at(EDGE).has_flush_point_at(EDGE, false).unwrap());
+        assert!(!marked_at(EDGE).has_flush_point_at(EDGE - 1, false).unwrap());
+        assert!(!marked_at(EDGE).has_flush_point_at(EDGE + 1, true).unwrap());
+        assert!(!marked_at(EDGE + 1).has_flush_point_at(EDGE + 1, false).unwrap());
+        assert!(marked_at(EDGE + 1).has_flush_point_at(EDGE + 1, true).unwrap());
+    }
+
+    #[test]
+    fn the_end_of_a_member_is_known_up_to_the_edge_of_the_look_ahead() {
+        let is_tail = |length, ahead| BlockReader::new(Source::new(unmarked(length))).is_tail_at(ahead).unwrap();
+        assert!(is_tail(TAIL_BYTES, 0));
+        assert!(is_tail(TAIL_BYTES + 7, 7));
+        assert!(!is_tail(TAIL_BYTES + 7, 6));
+        assert!(!is_tail(TAIL_BYTES + 7, 8));
+        assert!(is_tail(EDGE, EDGE - TAIL_BYTES));
+        assert!(!is_tail(EDGE + 1, EDGE - TAIL_BYTES));
+        assert!(!is_tail(EDGE + 1, EDGE + 1 - TAIL_BYTES));
+    }
+}

@@ -282,12 +282,11 @@ impl Manifest {
         }
         let version = head.version.ok_or(ManifestFault::Missing { path: "version".to_owned() });
         version::accept(version.map_err(ErrorKind::Manifest)?)?;
-        let mut deserializer = serde_json::Deserializer::from_slice(line);
-        let manifest =
-            serde_path_to_error::deserialize(&mut deserializer).map_err(|error| match lists_too_many(line) {
-                true => ErrorKind::TooManyLogs { limit: MAX_FILES },
-                false => ErrorKind::Manifest(diagnose::manifest_fault(line, error.path())),
-            })?;
+        // Keeping track of the place takes time. Only a line with a fault needs it.
+        let manifest = Self::deserialize(&mut serde_json::Deserializer::from_slice(line)).or_else(|_| {
+            serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line))
+                .map_err(|error| manifest_error(line, error.path()))
+        })?;
         // JSON is UTF-8, also in the values of keys that nobody looks at.
         Ok(simdutf8::basic::from_utf8(line).is_ok().then_some(manifest))
     }
@@ -303,6 +302,14 @@ impl Manifest {
     #[must_use]
     pub fn faults(&self) -> Vec<ManifestFault> {
         check::faults(self)
+    }
+}
+
+/// What is wrong with a manifest that cannot be read beyond `path`.
+fn manifest_error(line: &[u8], path: &serde_path_to_error::Path) -> ErrorKind {
+    match lists_too_many(line) {
+        true => ErrorKind::TooManyLogs { limit: MAX_FILES },
+        false => ErrorKind::Manifest(diagnose::manifest_fault(line, path)),
     }
 }
 

@@ -12,7 +12,7 @@ mod sequential;
 mod source;
 mod writer;
 
-pub(crate) use blocks::{BlockReader, LastBlock, Tail};
+pub(crate) use blocks::{BlockReader, KEPT, LastBlock, Tail};
 pub(crate) use indexed::{Block, BlockIndex, DeflatedBlock};
 pub(crate) use inflate::{BlockEnd, find_block, inflate_as_far_as_possible, inflate_into};
 pub(crate) use member::{HEADER, TAIL_BYTES};

@@ -9,6 +9,7 @@ mod align;
 mod contents;
 mod parts;
 pub(crate) mod rows;
+mod saved;
 mod text;
 
 use std::io::{self, Read};

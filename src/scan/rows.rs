@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use super::contents::Contents;
 use super::parts::Part;
+use super::saved;
 use crate::buffers::{Buffers, MOST_ROOM};
 use crate::bundle::{FileIndex, Slot};
 use crate::digest::Crc32;
 use crate::error::{EntryFault, RowFault};
 use crate::format::check_row::check_row;
-use crate::format::envelope::{ENVELOPE_START, EnvelopeReader};
+use crate::format::envelope::EnvelopeReader;
 use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
 use crate::format::line::classify;
 use crate::format::log::RowLines;
 use crate::format::timeline::RowTimes;
 use crate::format::{Envelope, LineEnding, Manifest, ManifestFile, TimeKey, Timestamp};
-use crate::gzip::{BlockEnd, find_block, inflate_into};
+use crate::gzip::{BlockEnd, inflate_into};
 use crate::sources::{may_exist, times_of};
 
 /// What is known of the bundle before its rows are read.
@@ -159,7 +160,7 @@ impl Known<'_> {
                 let lines = self.block(slot, is_guess, offset, &data, memory);
                 let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_proven || self.slots.is_empty());
                 let read = match self.strict && !is_whole {
-                    true => self.save(due, lines, &data),
+                    true => ReadPart::Saved(saved::of_block(self, due, lines, &data)),
                     false => ReadPart::Lines(Box::new(lines)),
                 };
                 self.buffers.put(data);
@@ -174,7 +175,14 @@ impl Known<'_> {
         }
     }
 
-    fn block(&self, slot: Option<usize>, is_guess: bool, offset: u64, data: &[u8], memory: &mut Vec<u8>) -> Lines {
+    pub(super) fn block(
+        &self,
+        slot: Option<usize>,
+        is_guess: bool,
+        offset: u64,
+        data: &[u8],
+        memory: &mut Vec<u8>,
+    ) -> Lines {
         let end = inflate_into(memory, data, self.most_bytes(slot));
         let crc32 = Crc32::of(memory);
         let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
@@ -185,53 +193,6 @@ impl Known<'_> {
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
         lines.is_guess = is_guess;
         lines
-    }
-
-    /// Looks for a block within data that is none from its start: where a flush point is lost, two are one.
-    fn save(&self, due: usize, first: Lines, data: &[u8]) -> ReadPart {
-        /// How many places are tried.
-        const MOST_PLACES: usize = 1 << 20;
-        /// How many of those where a block seems to begin are read to their end.
-        const MOST_READ: usize = 16;
-        let offset = first.offset.unwrap_or_default();
-        let is_in_place = self.slots.get(due).is_some_and(|slot| slot.compressed == data.len() as u64);
-        let mut saved = vec![first];
-        if let Some(chunk) = self.chunk_at_end(due, offset, data) {
-            saved.push(chunk);
-            return ReadPart::Saved(saved);
-        }
-        let (mut from, mut inflated) = (1, 0);
-        for _ in 0..MOST_READ {
-            // What inflates to this much without becoming a block is made to.
-            if is_in_place || from >= MOST_PLACES || inflated > MAX_CHUNK_BYTES {
-                break;
-            }
-            let Some(at) = find_block(data, from, MOST_PLACES - from, ENVELOPE_START) else { break };
-            let lines = self.block(None, true, offset + at as u64, &data[at..], &mut Vec::new());
-            inflated += lines.bytes;
-            if lines.end == BlockEnd::FlushPoint && lines.problems.is_empty() {
-                saved.push(lines);
-                break;
-            }
-            from = at + 1;
-        }
-        ReadPart::Saved(saved)
-    }
-
-    /// The chunk that ends where the data does, behind what is left of those before it. It is `due` or soon behind.
-    fn chunk_at_end(&self, due: usize, offset: u64, data: &[u8]) -> Option<Lines> {
-        /// How many chunks are tried.
-        const MOST_TRIED: usize = 16;
-        let (mut memory, mut inflated) = (Vec::new(), 0);
-        self.slots.get(due..)?.iter().take(MOST_TRIED).find_map(|slot| {
-            let at = data.len().checked_sub(usize::try_from(slot.compressed).ok()?).filter(|at| *at > 0)?;
-            if inflated > MAX_CHUNK_BYTES {
-                return None;
-            }
-            let chunk = self.block(Some(slot.index), true, offset + at as u64, &data[at..], &mut memory);
-            inflated += chunk.bytes;
-            chunk.is_proven.then_some(chunk)
-        })
     }
 
     /// How much of a block is inflated. A table may have it too small, but not by more than some chunks.

@@ -21,6 +21,7 @@ use patchwork_traces::recover::{ManifestState, Missing, RecoverOptions, RecoverR
 use patchwork_traces::verify::{Verdict, VerifyOptions, verify};
 use patchwork_traces::{Error, Result};
 use proptest::prelude::*;
+use serde_json::json;
 
 fn recovered(damaged: &[u8]) -> Result<(RecoverReport, Vec<u8>)> {
     let dir = tempfile::tempdir().unwrap();
@@ -267,6 +268,22 @@ fn of_logs_that_the_manifest_gives_one_name_the_rows_come_back() {
     assert_eq!(report.manifest, ManifestState::Contradicted);
     let rows = report.files.iter().map(|file| (file.name.as_str(), file.rows, file.is_original));
     assert!(rows.eq([("runs.jsonl", 100, Some(true)), ("activity-1.jsonl", 30, None)]), "{report:?}");
+    assert_eq!(logs["runs.jsonl"], original_logs(&home)["runs.jsonl"]);
+    assert!(is_part(&logs["activity-1.jsonl"], &original_logs(&home)["activity-1.jsonl"]));
+}
+
+#[test]
+fn rows_of_a_log_that_the_manifest_gives_to_another_source_come_back_and_it_is_listed_once() {
+    let (home, mut forge) = numbered();
+    // Of this source the log has nothing, and that is what its hash says.
+    let nothing = Sha256Digest::of(b"").to_string();
+    for (key, value) in [("source", json!("other")), ("bytes", json!(0)), ("sha256", json!(nothing))] {
+        forge.file(1)[key] = value;
+    }
+    let (report, logs) = logs_of(&forge.write());
+    let rows = report.files.iter().map(|file| (file.source.as_str(), file.name.as_str(), file.rows));
+    assert!(rows.eq([("runs", "runs.jsonl", 100), ("activity", "activity-1.jsonl", 30)]), "{report:?}");
+    assert!(report.lost_something());
     assert_eq!(logs["runs.jsonl"], original_logs(&home)["runs.jsonl"]);
     assert!(is_part(&logs["activity-1.jsonl"], &original_logs(&home)["activity-1.jsonl"]));
 }

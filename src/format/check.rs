@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::limits::MAX_CHUNK_BYTES;
 use super::manifest::{Manifest, ManifestFile, sources_of};
+use super::name::Base;
 use crate::error::{Contradiction, ManifestFault};
 
 /// Keys that a manifest has from 1.1 on.
@@ -40,14 +41,32 @@ fn missing_keys(manifest: &Manifest) -> Vec<ManifestFault> {
     missing.into_iter().map(|path| ManifestFault::Missing { path }).collect()
 }
 
-fn duplicates(files: &[ManifestFile]) -> impl Iterator<Item = Contradiction> + '_ {
-    let mut by_source = HashSet::new();
-    let mut by_base = HashSet::new();
-    files.iter().filter_map(move |file| {
+/// Files of a manifest that are different ones: a bundle lists none twice, neither by source and name nor by base and name
+/// (FORMAT.md, "Manifest").
+#[derive(Debug, Default)]
+pub(crate) struct DistinctFiles<'f> {
+    by_source: HashSet<(&'f str, &'f str)>,
+    by_base: HashSet<(Base, &'f str)>,
+}
+
+impl<'f> DistinctFiles<'f> {
+    /// Takes a file, unless it is one of those that were taken.
+    pub(crate) fn take(&mut self, file: &'f ManifestFile) -> bool {
         let name = file.relative_path.as_str();
-        let fresh = by_source.insert((file.source.as_str(), name)) & by_base.insert((file.base(), name));
-        (!fresh).then(|| Contradiction::DuplicateFile { file: name.to_owned() })
-    })
+        let (by_source, by_base) = ((file.source.as_str(), name), (file.base(), name));
+        let is_new = !self.by_source.contains(&by_source) && !self.by_base.contains(&by_base);
+        if is_new {
+            self.by_source.insert(by_source);
+            self.by_base.insert(by_base);
+        }
+        is_new
+    }
+}
+
+fn duplicates(files: &[ManifestFile]) -> impl Iterator<Item = Contradiction> + '_ {
+    let mut distinct = DistinctFiles::default();
+    let twice = files.iter().filter(move |file| !distinct.take(file));
+    twice.map(|file| Contradiction::DuplicateFile { file: file.relative_path.to_string() })
 }
 
 fn total_count(manifest: &Manifest) -> Option<Contradiction> {

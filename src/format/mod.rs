@@ -20,6 +20,7 @@ mod time;
 pub(crate) mod timeline;
 pub(crate) mod version;
 
+pub(crate) use check::DistinctFiles;
 pub use envelope::Envelope;
 pub use exact::ExactLine;
 pub use manifest::{Chunk, LineEnding, Manifest, ManifestFile, Record, Unparsed};

@@ -1,5 +1,7 @@
 //! What was recovered, and what is missing.
 
+use std::collections::HashSet;
+
 use crate::digest::{BundleDigest, Integrity};
 use crate::format::{FileName, ManifestFile, SourceName};
 use crate::pack::Written;
@@ -103,6 +105,16 @@ impl RecoverReport {
     pub(super) fn add_proven(&mut self, logs: Vec<FileRecovery>) {
         self.files.extend(logs);
         self.files.sort_by(|a, b| place_of_log(a).cmp(&place_of_log(b)));
+    }
+
+    /// Keeps only these logs, by their index. The rows of the others count as not taken.
+    pub(super) fn keep(&mut self, kept: &HashSet<usize>) {
+        let (mut index, ignored) = (0.., &mut self.ignored);
+        self.files.retain(|log| {
+            let is_kept = index.next().is_some_and(|index| kept.contains(&index));
+            *ignored += if is_kept { 0 } else { log.rows };
+            is_kept
+        });
     }
 
     /// The manifest, of this version, was believed of logs that it proves, and of no others.

@@ -1,5 +1,7 @@
 //! Searches a damaged bundle for rows, again with less belief in its manifest where that contradicts what is proven.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::log::LogReader;
@@ -9,7 +11,7 @@ use super::report::{FileRecovery, ManifestState, RecoverReport};
 use super::stream::RowStream;
 use crate::bundle::slots;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::{Manifest, Timestamp};
+use crate::format::{DistinctFiles, Manifest, Timestamp};
 use crate::pack::{PackOptions, Packed, Packer};
 use crate::progress::{NoProgress, Progress};
 use crate::scan::rows::Known;
@@ -58,7 +60,7 @@ impl Found {
             }
             Some(belief) => found.with_proven_logs(input, options)?.search_again(input, belief, options)?,
         };
-        found.search_everywhere(input, options)
+        Ok(found.search_everywhere(input, options)?.of_distinct_files())
     }
 
     /// Searches once more. What the manifest says of a log that came out with its SHA-256 is proven, whatever else it
@@ -96,6 +98,20 @@ impl Found {
             found => found?.rows() > 0,
         };
         if is_any { self.search_again(input, Belief::NothingNorEnd, options) } else { Ok(self) }
+    }
+
+    /// Leaves out the lesser one of logs that would be the same file, as no bundle can have both: rows can say that they
+    /// belong to a log that the manifest gives to another source. What is proven and holds something is worth most.
+    fn of_distinct_files(mut self) -> Self {
+        let logs: Vec<_> = self.packed.files().zip(&self.report.files).collect();
+        let mut order: Vec<usize> = (0..logs.len()).collect();
+        let worth = |log: &FileRecovery| (log.rows > 0 && log.is_original == Some(true), log.rows);
+        order.sort_by_key(|&index| Reverse(worth(logs[index].1)));
+        let mut distinct = DistinctFiles::default();
+        let kept: HashSet<usize> = order.into_iter().filter(|&index| distinct.take(logs[index].0)).collect();
+        self.report.keep(&kept);
+        self.packed.retain(|index| kept.contains(&index));
+        self
     }
 
     fn rows(&self) -> u64 {

@@ -105,7 +105,7 @@ impl Found {
     fn of_distinct_files(mut self) -> Self {
         let logs: Vec<_> = self.packed.files().zip(&self.report.files).collect();
         let mut order: Vec<usize> = (0..logs.len()).collect();
-        let worth = |log: &FileRecovery| (log.rows > 0 && log.is_original == Some(true), log.rows);
+        let worth = |log: &FileRecovery| (log.recovered.bytes > 0 && log.is_original == Some(true), log.rows);
         order.sort_by_key(|&index| Reverse(worth(logs[index].1)));
         let mut distinct = DistinctFiles::default();
         let kept: HashSet<usize> = order.into_iter().filter(|&index| distinct.take(logs[index].0)).collect();

@@ -298,6 +298,21 @@ fn listed(manifest: &Value) -> Vec<String> {
 }
 
 #[test]
+fn of_a_manifest_over_4_mib_verify_lists_the_first_fault_alone() {
+    let listed_of_length = |bytes: usize| {
+        let mut manifest = sound();
+        (manifest["files"][0]["count"], manifest["files"][1]["count"]) = (json!("x"), json!("x"));
+        manifest["pad"] = json!("");
+        let around = manifest.to_string().len();
+        manifest["pad"] = json!("x".repeat(bytes - around));
+        assert_eq!(manifest.to_string().len(), bytes);
+        listed(&manifest).len()
+    };
+    assert_eq!(listed_of_length(4 << 20), 2);
+    assert_eq!(listed_of_length((4 << 20) + 1), 1);
+}
+
+#[test]
 fn verify_lists_everything_that_keeps_a_manifest_from_being_read() {
     let mut manifest = sound();
     let wrong = [

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 
 use patchwork_traces::ErrorKind;
 use patchwork_traces::error::ManifestFault;
-use patchwork_traces::format::limits::{MAX_CHUNK_BYTES, MAX_COUNT};
+use patchwork_traces::format::limits::{MAX_CHUNK_BYTES, MAX_COUNT, MAX_FILES};
 use patchwork_traces::format::{Base, Manifest};
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::verify::{FindingKind, VerifyOptions, verify};
@@ -295,6 +295,30 @@ fn listed(manifest: &Value) -> Vec<String> {
         _ => None,
     });
     faults.collect()
+}
+
+#[test]
+fn a_manifest_lists_up_to_100_000_logs_and_sources() {
+    /// A manifest that lists one log so many times, and its source.
+    fn of_lists(files: usize, sources: usize, total: Value) -> Result<Manifest, ErrorKind> {
+        let mut manifest = sound();
+        let file = manifest["files"][1].to_string();
+        (manifest["files"], manifest["sources"]) = (json!("FILES"), json!("SOURCES"));
+        manifest["totalCount"] = total;
+        let list = |item: &str, items: usize| format!("[{}]", vec![item; items].join(","));
+        let line = manifest.to_string().replace("\"FILES\"", &list(&file, files));
+        Manifest::decode(line.replace("\"SOURCES\"", &list("\"runs\"", sources)).as_bytes()).map(Option::unwrap)
+    }
+    const MOST: usize = MAX_FILES;
+    for (files, sources) in [(MOST, 1), (1, MOST)] {
+        let manifest = of_lists(files, sources, json!(0)).unwrap();
+        assert_eq!((manifest.files.len(), manifest.sources.len()), (files, sources));
+        // What else is wrong with it is not that.
+        assert!(matches!(of_lists(files, sources, json!("x")), Err(ErrorKind::Manifest(_))));
+    }
+    for (files, sources) in [(MOST + 1, 1), (1, MOST + 1), (MOST + 2, MOST), (MOST, MOST + 2)] {
+        assert!(matches!(of_lists(files, sources, json!(0)), Err(ErrorKind::TooManyLogs { limit: MAX_FILES })));
+    }
 }
 
 #[test]

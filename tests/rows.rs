@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{Home, bundle, indexed, restore_all, text_of};
+use common::forge::gzip;
+use common::{Home, bundle, indexed, restore_all, sequential, text_of};
 use patchwork_traces::error::RowFault;
 use patchwork_traces::format::line::classify;
 use patchwork_traces::format::{Envelope, ManifestFile, Timestamp};
@@ -151,4 +152,25 @@ fn what_is_no_row_is_told_by_what_is_wrong_with_it() {
     assert_eq!(Envelope::decode(b"{\"source\":\"\xff\",\"entry\":1}").unwrap_err(), RowFault::NotJson);
     let row = Envelope::decode(b"{\"x\":1,\"entry\": 1.0 ,\"x\":2,\"source\":\"runs\",\"type\":\"row\"}").unwrap();
     assert_eq!((row.entry(), row.raw_entry().get(), &*row.file_name()), ("1.0", "1.0", "runs.jsonl"));
+}
+
+#[test]
+fn a_row_far_longer_in_its_bundle_than_in_its_log_comes_back_from_every_reader() {
+    // Each byte that no UTF-8 has takes three in the entry, and four thirds of one in base64.
+    let log = [&b"{\"a\":\""[..], &[0xff].repeat(1 << 20), b"\"}\n"].concat();
+    let bundled = bundle(&Home::new().with("runs.jsonl", &log));
+    let longest = text_of(&bundled).split(|byte| *byte == b'\n').map(<[u8]>::len).max();
+    assert!(longest > Some(log.len() + (2 << 20)), "{longest:?}");
+    let without_table = gzip(&without_chunk_table(&text_of(&bundled)));
+    for opened in [indexed(&bundled), sequential(&bundled), indexed(&without_table), sequential(&without_table)] {
+        assert!(restore_all(opened.unwrap()).unwrap()["runs.jsonl"] == log);
+    }
+}
+
+/// The text of a bundle whose manifest does not say where chunks are.
+fn without_chunk_table(text: &[u8]) -> Vec<u8> {
+    let manifest_end = text.iter().position(|byte| *byte == b'\n').unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&text[..manifest_end]).unwrap();
+    assert!(manifest["files"][0].as_object_mut().unwrap().remove("chunks").is_some());
+    [manifest.to_string().as_bytes(), &text[manifest_end..]].concat()
 }

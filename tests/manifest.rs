@@ -315,10 +315,14 @@ fn a_manifest_lists_up_to_100_000_logs_and_sources() {
         assert_eq!((manifest.files.len(), manifest.sources.len()), (files, sources));
         // What else is wrong with it is not that.
         assert!(matches!(of_lists(files, sources, json!("x")), Err(ErrorKind::Manifest(_))));
+        assert!(manifest.encode().is_ok());
     }
     for (files, sources) in [(MOST + 1, 1), (1, MOST + 1), (MOST + 2, MOST), (MOST, MOST + 2)] {
         assert!(matches!(of_lists(files, sources, json!(0)), Err(ErrorKind::TooManyLogs { limit: MAX_FILES })));
     }
+    let mut one_more = of_lists(MOST, 1, json!(0)).unwrap();
+    one_more.files.extend_from_within(..1);
+    assert!(matches!(one_more.encode(), Err(ErrorKind::TooManyLogs { limit: MAX_FILES })));
 }
 
 #[test]

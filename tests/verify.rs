@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write};
 use std::num::NonZeroUsize;
 
@@ -17,6 +18,7 @@ use patchwork_traces::verify::{
 };
 use patchwork_traces::{Error, ErrorKind, Result};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 fn options() -> VerifyOptions {
     VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::new(2).unwrap() }
@@ -230,6 +232,48 @@ fn a_finding_has_file_row_line_byte_and_what_was_expected() {
     let (expected, found) = finding.kind.expected_and_found().unwrap();
     assert_eq!(expected, "{\"createdAt\":1777716000001,\"text\":\"\u{fffd}\"}");
     assert_eq!(found, "{\"createdAt\":1777716000001,\"text\":\"x\"}");
+}
+
+/// Makes a number one more, a text end otherwise, and takes the last of a list away.
+fn change(value: &mut Value) {
+    match value {
+        Value::Number(number) => *value = json!(number.as_u64().unwrap() + 1),
+        Value::String(text) if text.ends_with('Z') => *text = text.replace("10:0", "09:0"),
+        Value::String(text) => *text = text.chars().rev().collect(),
+        Value::Bool(is_so) => *is_so = !*is_so,
+        Value::Object(members) => change(members.values_mut().next_back().unwrap()),
+        Value::Array(items) => drop(items.pop()),
+        Value::Null => unreachable!("no member of a manifest is null"),
+    }
+}
+
+#[test]
+fn what_is_recorded_and_what_is_found_are_told() {
+    let mut told = String::new();
+    let mut tell = |place: &str, bundle: &[u8]| {
+        writeln!(told, "{place}").unwrap();
+        for finding in verified(bundle).1 {
+            let (expected, found) = finding.kind.expected_and_found().unzip();
+            writeln!(told, "  {finding}\n    {}: {expected:?}, {found:?}", finding.kind.code()).unwrap();
+        }
+    };
+    let of_chunk =
+        ["compressed", "bytes", "rows", "crc32", "firstTime", "lastTime"].map(|key| format!("/files/0/chunks/0/{key}"));
+    let of_file =
+        ["count", "bytes", "sha256", "finalNewline", "firstTime", "lastTime", "timeline", "unparsed", "chunks"]
+            .map(|key| format!("/files/0/{key}"));
+    for place in of_chunk.into_iter().chain(of_file).chain(["/totalCount".to_owned()]) {
+        let mut forge = small();
+        change(forge.manifest.pointer_mut(&place).unwrap());
+        tell(&place, &forge.write());
+    }
+    let sound = small().write();
+    for (part, from_end) in [("CRC-32", 8), ("length", 4)] {
+        let mut changed = sound.clone();
+        *changed.iter_mut().nth_back(from_end - 1).unwrap() ^= 1;
+        tell(&format!("the gzip member's {part}"), &changed);
+    }
+    insta::assert_snapshot!(told);
 }
 
 #[test]

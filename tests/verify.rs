@@ -3,16 +3,20 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write};
 use std::num::NonZeroUsize;
 
-use common::forge::{Forge, gzip};
+use common::forge::{Forge, flushed, gzip};
 use common::nasty::nasty_log;
 use common::{Home, bundle, indexed, restore_all, sequential, text_of, try_bundle};
+use flate2::FlushCompress;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::error::RowFault;
 use patchwork_traces::progress::NoProgress;
+use patchwork_traces::publish::Target;
+use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{
     FileMismatch, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify, verify_seekable,
 };
@@ -167,6 +171,70 @@ fn missing_chunks_of_a_log_that_are_neighbours_are_one_finding() {
     let (found, report) = missing(&holes);
     assert_eq!(found, [(runs, 4, 6, 30, (31, 60)), (traces, 5, 5, 10, (41, 50))]);
     assert_eq!(report.rows, 930);
+}
+
+#[test]
+fn what_another_program_compressed_is_as_whole_wherever_it_flushed_or_began_a_member() {
+    let row = |n: u64| {
+        format!(
+            "{{\"n\":{n},\"createdAt\":{},\"text\":\"{:032x}\"}}\n",
+            1_777_716_000_000 + n,
+            u128::from(n) * 0x9e37_79b9_7f4a_7c15
+        )
+    };
+    let home = Home::new()
+        .with("runs.jsonl", (0..300).map(row).collect::<String>())
+        .with_activity("activity-1.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\ntorn");
+    let forge = Forge::new(&home, 50);
+    let text = forge.text().into_bytes();
+    let head = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+    let digest = verified(&gzip(&text)).0.digest;
+    let lines = || text.split_inclusive(|byte| *byte == b'\n');
+    let two = |at: usize| [&text[..at], &text[at..]];
+    let first_chunk_end = head + forge.chunks[0].1.len();
+    let three = [&text[..head], &text[head..first_chunk_end], &text[first_chunk_end..]];
+    let members = |pieces: &[&[u8]]| pieces.iter().flat_map(|piece| gzip(piece)).collect::<Vec<u8>>();
+    let mut bundles = vec![
+        members(&two(100)),
+        members(&two(head - 1)),
+        members(&two(head)),
+        members(&two(head + 5)),
+        members(&two(0)),
+        members(&two(text.len())),
+        members(&[&text[..head - 1], b"\n", &text[head..]]),
+        members(&text.chunks(100).collect::<Vec<_>>()),
+        members(&lines().collect::<Vec<_>>()),
+        [gzip(&text[..50]), flushed([&text[50..head], &text[head..]], FlushCompress::Sync)].concat(),
+    ];
+    for flush in [FlushCompress::Sync, FlushCompress::Full, FlushCompress::Partial] {
+        bundles.extend([
+            flushed(two(head), flush),
+            flushed(two(head - 1), flush),
+            flushed(lines(), flush),
+            flushed(text.chunks(77), flush),
+        ]);
+    }
+    bundles.push(flushed(three, FlushCompress::Sync));
+    for (index, other) in bundles.iter().enumerate() {
+        assert!(text_for_others(other).as_deref() == Some(&text[..]), "{index}");
+        let (report, findings) = verified(other);
+        assert_eq!((report.verdict, report.digest), (Verdict::IntactRecompressed, digest), "{index}: {findings:?}");
+        for opened in [indexed(other), sequential(other)] {
+            assert!(restore_all(opened.unwrap()).unwrap() == logs, "{index}");
+        }
+        assert!(recovered(other) == logs, "{index}");
+    }
+}
+
+/// The logs that recover gives, each as it was.
+fn recovered(bundle: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.jsonl.gz");
+    let target = Target::look(&path, false).unwrap();
+    let report = recover(Cursor::new(bundle), "bundle", &common::options(), &target, &NoProgress).unwrap();
+    assert!(report.files.iter().all(|log| log.is_original == Some(true) && log.rows_by_line == 0), "{report:?}");
+    restore_all(indexed(&std::fs::read(path).unwrap()).unwrap()).unwrap()
 }
 
 /// A 1.0 bundle of `runs` that declares a log of `bytes` bytes, with this text behind the manifest.

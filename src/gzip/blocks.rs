@@ -9,7 +9,7 @@ use super::source::Source;
 use crate::error::GzipFault;
 
 /// How far ahead a flush point is looked for. Data without one for longer is passed over in parts.
-const LOOK_AHEAD: usize = 64 << 20;
+pub(super) const LOOK_AHEAD: usize = 64 << 20;
 
 /// How much is kept of what is passed over: a block that ends at the next flush point can begin there.
 pub(crate) const KEPT: usize = 1 << 20;

@@ -1,8 +1,10 @@
 //! Reads a gzip file of one or many members, or plain text, from any stream. What it is shows in its first bytes.
 
+mod ahead;
+
 use std::io::{self, Read};
 
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 
 use super::blocks::BlockReader;
 use super::inflate::ends_at_boundary;
@@ -55,6 +57,8 @@ pub struct SequentialReader<R> {
     bytes: u64,
     members: u64,
     failed: Option<(GzipFault, u64)>,
+    /// Whether more was inflated than was taken.
+    was_tried: bool,
     /// Whether a reader that reads on found damage or the file's end inside compressed data.
     ended_early: bool,
     /// What a reader that reads on noted, each with its byte.
@@ -72,6 +76,7 @@ impl<R: Read> SequentialReader<R> {
             bytes: 0,
             members: 0,
             failed: None,
+            was_tried: false,
             ended_early: false,
             noted: None,
         }
@@ -104,6 +109,7 @@ impl<R: Read> SequentialReader<R> {
             bytes: 0,
             members: 1,
             failed: None,
+            was_tried: false,
             ended_early: false,
             noted: Some(Vec::new()),
         }
@@ -124,10 +130,21 @@ impl<R: Read> SequentialReader<R> {
         self.ended_early
     }
 
-    /// Checks that the compressed data could be cut here, and notes it if not. Only its blocks can be read after that.
+    /// Checks that the compressed data could be cut here, unless [`take_text_if`](Self::take_text_if) read on behind it, and
+    /// notes it if not. Only its blocks can be read after that.
     pub(crate) fn check_flush_point(&mut self) {
-        if matches!(self.state, State::Body) && !ends_at_boundary(&mut self.raw) {
+        if matches!(self.state, State::Body) && !self.was_tried && !ends_at_boundary(&mut self.raw) {
             self.note(Oddity::Fault(GzipFault::Deflate), self.source.offset());
+        }
+    }
+
+    /// Whether what is read next belongs to the first member, or decides whether there is one.
+    pub(crate) fn is_in_first_member(&self) -> bool {
+        match self.state {
+            State::Unknown | State::Plain | State::Broken | State::End => true,
+            State::Header => self.members == 0,
+            State::Body => self.members == 1,
+            State::Trailer | State::BetweenMembers => false,
         }
     }
 
@@ -159,10 +176,7 @@ impl<R: Read> SequentialReader<R> {
             let (input, to_mark) = up_to_mark(input);
             let (is_at_end, length) = (input.is_empty(), input.len());
             let mut piece = [0; 4096];
-            let (read, written) = (self.raw.total_in(), self.raw.total_out());
-            let status = self.raw.decompress(input, &mut piece, FlushDecompress::None);
-            let read = usize::try_from(self.raw.total_in() - read).map_err(io::Error::other)?;
-            let written = usize::try_from(self.raw.total_out() - written).map_err(io::Error::other)?;
+            let (read, written, status) = inflate_some(&mut self.raw, input, &mut piece)?;
             self.source.consume(read);
             out.extend_from_slice(&piece[..written]);
             self.crc32.update(&piece[..written]);
@@ -252,11 +266,7 @@ impl<R: Read> SequentialReader<R> {
     fn body(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let input = self.source.peek(1)?;
         let at_end = input.is_empty();
-        let (read, written) = (self.raw.total_in(), self.raw.total_out());
-        let status = self.raw.decompress(input, out, FlushDecompress::None);
-        // Both differences are at most the lengths of the two slices.
-        let read = usize::try_from(self.raw.total_in() - read).map_err(io::Error::other)?;
-        let written = usize::try_from(self.raw.total_out() - written).map_err(io::Error::other)?;
+        let (read, written, status) = inflate_some(&mut self.raw, input, out)?;
         self.source.consume(read);
         self.crc32.update(&out[..written]);
         self.bytes += written as u64;
@@ -311,6 +321,20 @@ impl<R: Read> SequentialReader<R> {
             }
         }
     }
+}
+
+/// Inflates into `out`. Says how much of `input` was read, and how much was written.
+fn inflate_some(
+    raw: &mut Decompress,
+    input: &[u8],
+    out: &mut [u8],
+) -> io::Result<(usize, usize, Result<Status, DecompressError>)> {
+    let (read, written) = (raw.total_in(), raw.total_out());
+    let status = raw.decompress(input, out, FlushDecompress::None);
+    // Both differences are at most the lengths of the two slices.
+    let read = usize::try_from(raw.total_in() - read).map_err(io::Error::other)?;
+    let written = usize::try_from(raw.total_out() - written).map_err(io::Error::other)?;
+    Ok((read, written, status))
 }
 
 /// The part of `input` up to the end of its first flush mark, if it has one; else the part that no mark begins in.

@@ -31,9 +31,11 @@ impl<R: Read> Source<R> {
     /// not with what is asked for.
     pub(super) fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
         if self.end - self.start < least {
-            self.buffer.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
             while self.end < least && self.fill()? > 0 {}
         }
         Ok(&self.buffer[self.start..self.end])
@@ -67,6 +69,13 @@ impl<R: Read> Source<R> {
             self.consume(N);
         }
         Ok(taken)
+    }
+
+    /// What there is up to the end of the next flush mark, if that comes within `most` bytes.
+    pub(super) fn up_to_mark(&mut self, most: usize) -> io::Result<Option<&[u8]>> {
+        let there = self.peek(most)?;
+        let end = memchr::memmem::find(&there[..there.len().min(most)], &FLUSH_MARK).map(|at| at + FLUSH_MARK.len());
+        Ok(end.map(|end| &there[..end]))
     }
 
     /// Whether a flush mark ends `length` bytes ahead.

@@ -139,11 +139,12 @@ fn search<R: Read + Seek>(
         FirstLine::Whole { line, .. } => usable_manifest(line, belief)?,
         FirstLine::Damaged | FirstLine::Foreign(_) => Usable::nothing(),
     };
-    let scan = match belief {
+    let mut scan = match belief {
         Belief::AllButEnd | Belief::NothingNorEnd => blocks_from_start(input)?,
         _ => scan,
     };
     let slots = manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
+    scan.settle(&slots)?;
     let known = Known::new(manifest.as_ref(), &slots, true);
     let started_whole = !scan.has_fault();
     let first_row = match &scan.first_line {

@@ -94,6 +94,17 @@ fn by_content(block: &[u8], slots: &[Slot], contents: &Contents) -> Option<usize
     (block.end == BlockEnd::FlushPoint).then(|| contents.find(slots, crc32, bytes))?
 }
 
+/// Whether a block holds what the table says of a chunk, however long it is.
+pub(super) fn is_block_of(block: &[u8], slot: &Slot) -> bool {
+    let block = inflate_as_far_as_possible(block, slot.bytes);
+    block.end == BlockEnd::FlushPoint && is_text_of(&block.content, slot)
+}
+
+/// Whether a text is what the table says of a chunk.
+pub(super) fn is_text_of(text: &[u8], slot: &Slot) -> bool {
+    text.len() as u64 == slot.bytes && Crc32::of(text) == slot.crc32
+}
+
 fn behind_table<R: Read>(blocks: &mut BlockReader<R>) -> io::Result<Step> {
     if blocks.is_at_tail()? || blocks.is_tail_at(0)? {
         return Ok(Step::Tail);
@@ -142,5 +153,10 @@ fn in_place(slots: &[Slot], next: usize, length: u64) -> Option<usize> {
 
 /// The length of a chunk's block, but no more than deflate can make of its content.
 pub(crate) fn plausible_length(slot: &Slot) -> u64 {
-    slot.compressed.min(slot.bytes.saturating_add(slot.bytes / 8).saturating_add(1024))
+    slot.compressed.min(longest_block(slot.bytes))
+}
+
+/// The most that deflate makes of so many bytes.
+pub(super) fn longest_block(bytes: u64) -> u64 {
+    bytes.saturating_add(bytes / 8).saturating_add(1024)
 }

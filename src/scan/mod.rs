@@ -14,11 +14,13 @@ mod text;
 
 use std::io::{self, Read};
 
+use crate::bundle::Slot;
 use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
-use crate::format::limits::MAX_MANIFEST_BYTES;
+use crate::format::limits::{MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES};
 use crate::gzip::{Content, Oddity, SequentialReader};
 
 pub(crate) use align::plausible_length;
+use align::{is_block_of, is_text_of, longest_block};
 pub(crate) use parts::{Part, Parts};
 
 /// A bundle of which the first line was looked for.
@@ -117,6 +119,33 @@ impl<R: Read> Scan<R> {
         self.oddities.iter().any(|(odd, _)| matches!(odd, Oddity::Fault(_)))
     }
 
+    /// Looks whether blocks follow the first line, which is that of a manifest with these chunks. Another program that
+    /// compressed the bundle can have flushed there as well: then the first chunk, if it is whole, is no block.
+    ///
+    /// # Errors
+    /// When reading the input fails.
+    pub(crate) fn settle(&mut self, slots: &[Slot]) -> Result<()> {
+        if let Some(first) = slots.first().filter(|_| self.at_flush_point && self.behind.is_empty())
+            && let Some(text) = self.as_text(first).map_err(|error| Error::io_unnamed(IoAction::Read, error))?
+        {
+            self.behind = text;
+        }
+        Ok(())
+    }
+
+    /// The text of a chunk that follows, if it is not compressed for itself.
+    fn as_text(&mut self, chunk: &Slot) -> io::Result<Option<Vec<u8>>> {
+        let is_in_place =
+            plausible_length(chunk) == chunk.compressed && self.stream.has_flush_point_at(chunk.compressed)?;
+        let is_block = is_in_place
+            || chunk.bytes > MAX_CHUNK_BYTES
+            || self.stream.is_next_block(longest_block(chunk.bytes), |block| is_block_of(block, chunk))?;
+        match is_block {
+            true => Ok(None),
+            false => self.stream.take_text_if(chunk.bytes, |text| is_text_of(text, chunk)),
+        }
+    }
+
     /// Whether the rest can be cut into blocks: it begins at a flush point, or what should be one is damaged.
     pub(crate) fn has_blocks(&self) -> bool {
         self.content == Content::Gzip && self.behind.is_empty() && (self.at_flush_point || self.stream.is_broken())
@@ -133,14 +162,18 @@ fn read_first_line<R: Read>(
     let mut line_end = None;
     loop {
         let before = text.len();
+        let was_in_first = stream.is_in_first_member();
         let read = match content {
-            Content::Gzip => stream.read_to_flush_point(text),
-            Content::Plain => read_some(stream, text).map(|()| false),
+            Content::Gzip if stream.is_in_first_member() => stream.read_to_flush_point(text),
+            // Where a further member has flush points tells nothing: chunks are not written into one.
+            Content::Gzip | Content::Plain => read_some(stream, text).map(|()| false),
         };
         let at_flush_point = read.map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
         line_end = line_end.or_else(|| memchr::memchr(b'\n', &text[before..]).map(|at| before + at));
         let has_more = line_end.is_some_and(|end| text.len() > end + 1);
-        let has_ended = text.len() == before && !at_flush_point;
+        // A line may go on in a further member.
+        let goes_on = line_end.is_none() && !stream.is_in_first_member();
+        let has_ended = text.len() == before && !at_flush_point && !(was_in_first && goes_on);
         if has_ended
             || has_more
             || line_end.is_some() && at_flush_point

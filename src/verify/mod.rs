@@ -208,10 +208,11 @@ fn check(
     found: &mut dyn FnMut(Finding),
     restored: &mut dyn FnMut(usize, &[u8]),
 ) -> Result<VerifyReport> {
-    let scan = Scan::open(Watched::new(input, progress))?;
+    let mut scan = Scan::open(Watched::new(input, progress))?;
     let look = FirstLook::at(&scan)?;
     let manifest = look.manifest.as_ref();
     let slots = manifest.filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
+    scan.settle(&slots)?;
     let known = Known::new(manifest, &slots, false);
     let mut audit = Audit::new(name, &known, &look, found, restored);
     audit.check_start(&scan, &look, options);

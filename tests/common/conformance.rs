@@ -1,10 +1,11 @@
 //! The bundles of fixtures/conformance, each named for what is wrong with it, and how they are made.
 #![allow(clippy::unwrap_used)]
 
+use flate2::FlushCompress;
 use serde_json::{Value, json};
 
 use super::common::Home;
-use super::common::forge::{Forge, gzip};
+use super::common::forge::{Forge, flushed, gzip};
 
 /// Two logs of a few rows: one with everything that needs `original` or `unparsed`, one with CRLF and no last newline.
 pub fn home() -> Home {
@@ -117,9 +118,18 @@ pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
 
 fn container_cases(sound: &[u8], text: &str) -> Vec<(&'static str, Vec<u8>)> {
     let end = sound.len();
+    let (head, rest) = text.as_bytes().split_at(text.find('\n').unwrap() + 1);
+    let lines = text.split_inclusive('\n').map(str::as_bytes);
     let extra_row = "{\"source\":\"activity\",\"file\":\"activity-3100.jsonl\",\"entry\":1}\n";
     vec![
         ("recompressed_by_gzip", gzip(text.as_bytes())),
+        ("recompressed_and_flushed_behind_the_manifest", flushed([head, rest], FlushCompress::Sync)),
+        ("recompressed_and_flushed_behind_each_line", flushed(lines, FlushCompress::Full)),
+        (
+            "recompressed_with_the_manifest_in_two_members",
+            [gzip(&head[..100]), gzip(&head[100..]), gzip(rest)].concat(),
+        ),
+        ("recompressed_behind_an_empty_member", [gzip(b""), gzip(text.as_bytes())].concat()),
         ("recompressed_with_a_row_edited", gzip(text.replacen("running", "stopped", 1).as_bytes())),
         ("recompressed_with_a_row_removed", gzip(without_line(text, 3).as_bytes())),
         ("not_compressed", text.as_bytes().to_vec()),

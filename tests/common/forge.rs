@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::ops::Range;
 
+use flate2::{Compress, Compression, FlushCompress, Status};
 use patchwork_traces::digest::Crc32;
 use patchwork_traces::format::Timestamp;
 use patchwork_traces::gzip::{Deflater, Level, MemberWriter};
@@ -125,4 +126,27 @@ pub fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::GzBuilder::new().operating_system(3).write(Vec::new(), flate2::Compression::best());
     encoder.write_all(text).unwrap();
     encoder.finish().unwrap()
+}
+
+/// A text in pieces as one gzip member, flushed behind each.
+pub fn flushed<'t>(pieces: impl IntoIterator<Item = &'t [u8]>, flush: FlushCompress) -> Vec<u8> {
+    let (mut deflated, mut raw) = (Vec::new(), Compress::new(Compression::default(), false));
+    let (mut crc32, mut bytes) = (flate2::Crc::new(), 0);
+    let mut deflate = |mut piece: &[u8], flush| loop {
+        deflated.reserve(4096 + piece.len());
+        let read = raw.total_in();
+        let status = raw.compress_vec(piece, &mut deflated, flush).unwrap();
+        piece = &piece[usize::try_from(raw.total_in() - read).unwrap()..];
+        if status == Status::StreamEnd || piece.is_empty() && deflated.len() < deflated.capacity() {
+            break;
+        }
+    };
+    for piece in pieces {
+        crc32.update(piece);
+        bytes += u32::try_from(piece.len()).unwrap();
+        deflate(piece, flush);
+    }
+    deflate(&[], FlushCompress::Finish);
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+    [&header[..], &deflated, &crc32.sum().to_le_bytes(), &bytes.to_le_bytes()].concat()
 }

@@ -1,0 +1,57 @@
+//! Looks ahead at a flush point: whether blocks follow, or the stream goes on.
+
+use std::io::{self, Read};
+
+use flate2::Status;
+
+use super::super::blocks::LOOK_AHEAD;
+use super::{SequentialReader, State, inflate_some};
+
+impl<R: Read> SequentialReader<R> {
+    /// Whether a flush point lies `length` bytes ahead.
+    pub(crate) fn has_flush_point_at(&mut self, length: u64) -> io::Result<bool> {
+        usize::try_from(length).map_or(Ok(false), |length| self.source.has_mark_at(length))
+    }
+
+    /// Whether `is_right` says so of what there is up to the next flush point, if that lies at most `most` bytes ahead.
+    pub(crate) fn is_next_block(&mut self, most: u64, is_right: impl FnOnce(&[u8]) -> bool) -> io::Result<bool> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(LOOK_AHEAD);
+        Ok(self.source.up_to_mark(most)?.is_some_and(is_right))
+    }
+
+    /// Inflates `bytes` bytes more, and takes them if `is_right` says so. Otherwise nothing is taken, and only blocks can be
+    /// read from here on.
+    pub(crate) fn take_text_if(
+        &mut self,
+        bytes: u64,
+        is_right: impl FnOnce(&[u8]) -> bool,
+    ) -> io::Result<Option<Vec<u8>>> {
+        let (mut text, mut used) = (Vec::new(), 0);
+        let mut piece = [0; 4096];
+        let mut state = self.state;
+        while let State::Body = state
+            && (text.len() as u64) < bytes
+        {
+            let input = &self.source.peek(used + 1)?[used..];
+            let room = usize::try_from(bytes - text.len() as u64).map_or(piece.len(), |left| left.min(piece.len()));
+            let (read, written, status) = inflate_some(&mut self.raw, input, &mut piece[..room])?;
+            used += read;
+            text.extend_from_slice(&piece[..written]);
+            match status {
+                Ok(Status::StreamEnd) => state = State::Trailer,
+                Ok(_) if read + written > 0 => {}
+                // Whoever reads on meets damage again.
+                _ => break,
+            }
+        }
+        if !is_right(&text) {
+            self.was_tried = true;
+            return Ok(None);
+        }
+        self.source.consume(used);
+        self.crc32.update(&text);
+        self.bytes += text.len() as u64;
+        self.state = state;
+        Ok(Some(text))
+    }
+}

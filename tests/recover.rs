@@ -340,6 +340,34 @@ fn plain_text_loses_only_the_lines_that_are_broken() {
 }
 
 #[test]
+fn rows_that_no_checksum_proves_are_counted() {
+    let (home, mut forge) = numbered();
+    let unproven = |bundle: &[u8]| -> Vec<u64> { logs_of(bundle).0.files.iter().map(|log| log.rows_by_line).collect() };
+    let edited = |text: &str| text.replacen("row number 42", "row number 43", 1);
+    // Chunks of which the checksum fits are proven: all but the one that was edited.
+    assert_eq!(unproven(edited(&forge.text()).as_bytes()), [10, 0]);
+    assert_eq!(unproven(&gzip(edited(&forge.text()).as_bytes())), [10, 0]);
+    // Without chunks, the log's hash proves all of it or nothing.
+    for file in 0..2 {
+        forge.file(file).as_object_mut().unwrap().remove("chunks");
+    }
+    let text =
+        format!("{}\n{}", forge.manifest, forge.chunks.iter().map(|(_, text)| text.as_str()).collect::<String>());
+    assert_eq!(unproven(text.as_bytes()), [0, 0]);
+    assert_eq!(unproven(edited(&text).as_bytes()), [100, 0]);
+    assert_eq!(unproven(&gzip(edited(&text).as_bytes())), [100, 0]);
+    // Without a manifest, or a hash in it, only the container's own checksum does.
+    let rows =
+        text_of(&bundle(&home)).split_off(text_of(&bundle(&home)).iter().position(|byte| *byte == b'\n').unwrap() + 1);
+    assert_eq!(unproven(&rows), [100, 30]);
+    assert_eq!(unproven(&gzip(&rows)), [0, 0]);
+    let legacy = format!("{}/fixtures/legacy/plain.v1.0.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+    let text = text_of(&std::fs::read(legacy).unwrap());
+    let report = logs_of(&text).0;
+    assert!(report.files.iter().all(|log| log.rows_by_line == log.rows) && !report.files.is_empty(), "{report:?}");
+}
+
+#[test]
 fn of_very_many_places_the_first_are_named_and_the_rest_counted() {
     let home = Home::new().with("runs.jsonl", (0..25_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
     let text = Forge::new(&home, 25_000).text();

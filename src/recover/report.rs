@@ -21,6 +21,16 @@ pub enum ManifestState {
     Lost,
 }
 
+/// What the container says of everything that is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// Its checksum fits.
+    Proven,
+    /// It has no checksum.
+    Unproven,
+    Damaged,
+}
+
 /// Rows that are missing, and the lines of the log on which they stood. Both from 1, first and last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
@@ -90,15 +100,17 @@ impl RecoverReport {
         version: Option<(u64, u64)>,
         mut files: Vec<FileRecovery>,
         ignored: u64,
-        is_sound: bool,
+        whole: Whole,
     ) -> Self {
         for file in &mut files {
-            // The checksum of the whole proves what single ones did not.
-            if is_sound || file.is_original == Some(true) {
+            // The checksum of the whole proves what single ones did not, but not against the log's own hash.
+            let is_proven = file.is_original.unwrap_or(whole == Whole::Proven);
+            if is_proven {
                 file.rows_by_line = 0;
             }
         }
-        Self { manifest, version, digest: None, bundle_bytes: 0, files, ignored, is_damaged: !is_sound }
+        let is_damaged = whole == Whole::Damaged;
+        Self { manifest, version, digest: None, bundle_bytes: 0, files, ignored, is_damaged }
     }
 
     /// Adds logs that are proven.

@@ -7,11 +7,12 @@ use std::io::{Read, Seek, SeekFrom};
 use super::log::LogReader;
 use super::manifest::{Usable, usable_manifest};
 use super::proven::unmistakable;
-use super::report::{FileRecovery, ManifestState, RecoverReport};
+use super::report::{FileRecovery, ManifestState, RecoverReport, Whole};
 use super::stream::RowStream;
 use crate::bundle::slots;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{DistinctFiles, Manifest, Timestamp};
+use crate::gzip::Content;
 use crate::pack::{PackOptions, Packed, Packer};
 use crate::progress::{NoProgress, Progress};
 use crate::scan::rows::Known;
@@ -146,7 +147,7 @@ fn search<R: Read + Seek>(
     let slots = manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
     scan.settle(&slots)?;
     let known = Known::new(manifest.as_ref(), &slots, true);
-    let started_whole = !scan.has_fault();
+    let (started_whole, content) = (!scan.has_fault(), scan.content);
     let first_row = match &scan.first_line {
         FirstLine::Whole { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
         _ => Vec::new(),
@@ -167,9 +168,13 @@ fn search<R: Read + Seek>(
         if manifest.is_none() && files.is_empty() && kept.is_empty() {
             return Err(ErrorKind::NothingToRecover.into());
         }
-        let is_sound = started_whole && rows.is_sound;
+        let whole = match (started_whole && rows.is_sound, content) {
+            (false, _) => Whole::Damaged,
+            (true, Content::Gzip) => Whole::Proven,
+            (true, Content::Plain) => Whole::Unproven,
+        };
         let once_more = rows.rows_left_out.saturating_sub(kept.iter().map(|log| log.rows).sum());
-        let report = RecoverReport::new(state, version, files, rows.ignored + once_more, is_sound);
+        let report = RecoverReport::new(state, version, files, rows.ignored + once_more, whole);
         let contradicted = match (rows.contradicts_manifest || is_contradicted, rows.contradicts_table) {
             (true, _) => Some(Belief::Nothing),
             (false, true) => Some(Belief::AllButTable),

@@ -155,6 +155,40 @@ fn much_that_is_no_data_between_two_chunks_hides_nothing_behind_it() {
 }
 
 #[test]
+fn another_bundle_in_the_midst_costs_no_chunk_behind_it() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    let (sound, places) = (forge.write(), forge.places());
+    let other = |n: u64| format!("{{\"other\":{n},\"createdAt\":{}}}\n", EXPORTED_AT);
+    let other_home = Home::new()
+        .with("runs.jsonl", (0..40).map(other).collect::<String>())
+        .with_activity("activity-1.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\n");
+    let other = Forge::new(&other_home, 10);
+    let whole = other.write();
+    for intruder in
+        [&whole[..], &whole[..other.places()[3].start + 20], &whole[10..], &whole[other.places()[1].start..]]
+    {
+        for (chunk, place) in places.iter().enumerate().skip(1) {
+            for (at, most_lost) in [(place.start, 0), (place.start + place.len() / 2, 10)] {
+                let (report, logs) = logs_of(&[&sound[..at], intruder, &sound[at..]].concat());
+                let rows: u64 = report.files.iter().map(|log| log.rows).sum();
+                assert!(
+                    rows + most_lost >= 130,
+                    "{chunk}, at {at}, of {} bytes, {} first: {report:?}",
+                    intruder.len(),
+                    intruder[0]
+                );
+                // Rows of the other bundle can only stand where a chunk is lost, and count as unproven then.
+                let unproven: u64 = report.files.iter().map(|log| log.rows_by_line).sum();
+                assert!(unproven <= most_lost, "{chunk}, at {at}: {report:?}");
+                let are_original = logs.iter().all(|(name, log)| is_part(log, &original[name]));
+                assert!(are_original || unproven > 0, "{chunk}, at {at}: {report:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn rows_before_the_damage_in_a_chunk_are_taken_by_their_lines() {
     let home = Home::new().with("runs.jsonl", (0..2000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
     let forge = Forge::new(&home, 1000);

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::{Exit, Outcome};
-use super::input::open;
+use super::input::{access_note, open};
 use super::output::{self, Output, STDOUT};
 use super::progress::Bar;
 use super::time::{self, Moment};
@@ -93,10 +93,7 @@ pub fn run(args: CatArgs, output: Output) -> Outcome {
     let bundle = open(&args.bundle)?;
     let manifest = bundle.manifest().clone();
     let report = cat(bundle, &options, stdout().lock(), STDOUT, &Bar::beside_output(output))?;
-    let mut notes = Vec::new();
-    if report.access == Access::TableDoesNotFit {
-        notes.push("this bundle was compressed again by another program, so it was read from its start".to_owned());
-    }
+    let notes: Vec<_> = access_note(report.access).into_iter().collect();
     output.notes(&notes);
     if output.json {
         let files = manifest.files.iter().zip(&report.rows).map(|(file, &rows)| CatFileJson {

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::failure::{Exit, Outcome};
-use super::input::open;
+use super::input::{access_note, open};
 use super::output::{self, Output};
 use super::table::{Column, table};
 use super::term::{self, STRONG, paint};
@@ -101,13 +101,7 @@ struct SourceTimelineJson {
 pub fn run(args: &InspectArgs, output: Output) -> Outcome {
     let bundle = open(&args.bundle)?;
     let inspection = Inspection::new(&bundle);
-    let mut notes = Vec::new();
-    if inspection.access == Access::TableDoesNotFit {
-        notes.push(
-            "this bundle was compressed again by another program, or it is damaged: its rows are read from its start"
-                .to_owned(),
-        );
-    }
+    let notes: Vec<_> = access_note(inspection.access).into_iter().collect();
     output::print(&match output.json {
         true => output::json_text(&as_json(&inspection, &notes))?,
         false => as_text(bundle.name(), &inspection),

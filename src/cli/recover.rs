@@ -57,7 +57,7 @@ pub struct RecoverJson {
     /// What the damaged bundle's manifest was good for: `intact`, `faulty`, `contradicted` or `lost`.
     manifest: &'static str,
     files: Vec<RecoveredFileJson>,
-    /// Lines that look like rows, but not of this bundle.
+    /// Lines that look like rows, but do not belong to this bundle where they stand.
     ignored: u64,
     /// What is worth knowing, for people.
     notes: Vec<String>,
@@ -239,8 +239,9 @@ fn notes(report: &RecoverReport) -> Vec<String> {
         notes.push(format!("no checksum proves {}: well-formed, but worth a look", rows(unproven)));
     }
     if report.ignored > 0 {
-        notes
-            .push(format!("{} like rows, but not of this bundle", counted(report.ignored, "line looks", "lines look")));
+        let one = "line looks like a row, but does not belong to this bundle where it stands";
+        let many = "lines look like rows, but do not belong to this bundle where they stand";
+        notes.push(counted(report.ignored, one, many));
     }
     notes
 }

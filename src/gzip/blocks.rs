@@ -14,6 +14,10 @@ pub(super) const LOOK_AHEAD: usize = 64 << 20;
 /// How much is kept of what is passed over: a block that ends at the next flush point can begin there.
 pub(crate) const KEPT: usize = 1 << 20;
 
+/// How far ahead a certain block may begin, and how many flush points may come before its own.
+const SOON: usize = 1 << 20;
+const MOST_SOON: usize = 64;
+
 /// The compressed data of a member from a flush point on.
 #[derive(Debug)]
 pub(crate) struct BlockReader<R> {
@@ -106,6 +110,21 @@ impl<R: Read> BlockReader<R> {
         }
         self.unmarked_until = here + searched as u64;
         Ok(None)
+    }
+
+    /// Whether `is_it` says so of `length` bytes that end at a flush point soon behind the next `behind` bytes.
+    pub(crate) fn comes_soon(&mut self, behind: u64, length: u64, is_it: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
+        let Some((behind, length)) = usize::try_from(behind).ok().zip(usize::try_from(length).ok()) else {
+            return Ok(false);
+        };
+        if behind.max(length) > LOOK_AHEAD {
+            return Ok(false);
+        }
+        let there = self.source.peek(behind + SOON + length)?;
+        let there = there.get(behind..).unwrap_or_default();
+        let ends = memchr::memmem::find_iter(there, &FLUSH_MARK).map(|at| at + FLUSH_MARK.len()).take(MOST_SOON);
+        let mut blocks = ends.filter_map(|end| there.get(end.checked_sub(length)?..end));
+        Ok(blocks.any(is_it))
     }
 
     /// The next `length` bytes, or what there is of them, left where they are.

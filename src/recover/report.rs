@@ -88,7 +88,8 @@ pub struct RecoverReport {
     pub bundle_bytes: u64,
     /// Its files, in its order.
     pub files: Vec<FileRecovery>,
-    /// Lines that look like rows, but not of this bundle: of other logs, or more than the manifest counts.
+    /// Lines that look like rows, but do not belong to this bundle where they stand: of other logs, more than the manifest
+    /// counts, or in chunks that do not come in the manifest's order.
     pub ignored: u64,
     /// Whether compressed data or text was damaged.
     pub is_damaged: bool,

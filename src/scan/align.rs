@@ -61,7 +61,10 @@ pub(super) fn step<R: Read>(
     if let Some(later) = later_chunk(blocks, slots, next, length)? {
         return Ok(Step::Missing(next..later));
     }
-    if fits(blocks, slots, next, length)? {
+    // What stands here is not the chunk that is due where that itself comes soon.
+    if fits(blocks, slots, next, length)?
+        || blocks.comes_soon(length, due.compressed, |block| is_block_of(block, due))?
+    {
         return Ok(Step::Other { slot: None, length });
     }
     Ok(Step::Other { slot: Some(next), length })

@@ -159,7 +159,7 @@ fn another_bundle_in_the_midst_costs_no_chunk_behind_it() {
     let (home, forge) = numbered();
     let original = original_logs(&home);
     let (sound, places) = (forge.write(), forge.places());
-    let other = |n: u64| format!("{{\"other\":{n},\"createdAt\":{}}}\n", EXPORTED_AT);
+    let other = |n: u64| format!("{{\"other\":{n},\"createdAt\":{EXPORTED_AT}}}\n");
     let other_home = Home::new()
         .with("runs.jsonl", (0..40).map(other).collect::<String>())
         .with_activity("activity-1.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\n");

@@ -85,6 +85,7 @@ fn without_data() -> Vec<ErrorKind> {
         ErrorKind::TargetExists,
         ErrorKind::TargetIsDirectory,
         ErrorKind::TargetIsLog,
+        ErrorKind::OthersLog,
         ErrorKind::TargetIsTerminal,
         ErrorKind::NotAFile,
         ErrorKind::LogsKeepChanging,

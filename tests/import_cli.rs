@@ -122,3 +122,83 @@ fn bundles_of_1_0_say_what_they_lack() {
     let runs = fs::read(legacy.join("plain/patchwork/runs.jsonl")).unwrap();
     assert_eq!(read(&home, ".patchwork/runs.jsonl").unwrap(), runs);
 }
+
+#[cfg(unix)]
+mod owners {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+
+    use super::*;
+
+    const NAME: &str = ".claude/ide/activity-3100.jsonl";
+    const LOCAL: &str = "{\"timestamp\":\"2026-05-01T10:00:00.000Z\"}\n";
+    /// Some user who is not root, and another.
+    const SOMEBODY: u32 = 65_534;
+    const OTHER: u32 = 1234;
+
+    fn with_log() -> Home {
+        Home::new().with_activity("activity-3100.jsonl", LOCAL)
+    }
+
+    fn is_root() -> bool {
+        fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+    }
+
+    /// Gives a home and everything in it to a user.
+    fn give(path: &Path, user: u32) {
+        chown(path, Some(user), Some(user)).unwrap();
+        for entry in path.is_dir().then(|| fs::read_dir(path).unwrap()).into_iter().flatten() {
+            give(&entry.unwrap().path(), user);
+        }
+    }
+
+    #[test]
+    fn a_log_keeps_its_permissions() {
+        for mode in ["merge", "append", "overwrite"] {
+            for (before, after) in [(0o600, 0o600), (0o644, 0o644), (0o660, 0o660), (0o444, 0o644), (0o4755, 0o644)] {
+                let home = with_log();
+                let log = home.path().join(NAME);
+                fs::set_permissions(&log, fs::Permissions::from_mode(before)).unwrap();
+                let run = import(&home, &["--mode", mode]);
+                assert_eq!(run.code, 0, "{}", run.stderr);
+                assert_ne!(read(&home, NAME).unwrap(), LOCAL.as_bytes());
+                assert_eq!(log.metadata().unwrap().mode() & 0o7777, after, "{mode}, {before:o}");
+            }
+        }
+    }
+
+    #[test]
+    fn root_imports_for_those_whose_logs_and_directories_they_are() {
+        if !is_root() {
+            return println!("not run: only root can make files of other users");
+        }
+        let home = with_log();
+        give(&home.path().join(".claude"), SOMEBODY);
+        give(&home.path().join(".patchwork"), OTHER);
+        assert_eq!(import(&home, &[]).code, 0);
+        let owner = |name: &str| home.path().join(name).metadata().map(|log| (log.uid(), log.gid())).unwrap();
+        assert_eq!(owner(NAME), (SOMEBODY, SOMEBODY));
+        assert_eq!(owner(".patchwork/runs.jsonl"), (OTHER, OTHER));
+    }
+
+    #[test]
+    fn a_log_of_another_user_is_not_taken_from_him() {
+        if !is_root() {
+            return println!("not run: only root can make files of other users");
+        }
+        let (old, home) = (old_machine(), with_log());
+        give(old.path(), SOMEBODY);
+        give(home.path(), SOMEBODY);
+        give(&home.path().join(NAME), OTHER);
+        fs::set_permissions(home.path().join(NAME), fs::Permissions::from_mode(0o644)).unwrap();
+        let bundle = old.path().join("b.gz");
+        let mut command = program::command(home.path(), &["import", bundle.to_str().unwrap()]);
+        let output = command.uid(SOMEBODY).gid(SOMEBODY).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap().replace(home.path().to_str().unwrap(), "HOME");
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        insta::assert_snapshot!(stderr);
+        assert_eq!(read(&home, NAME).unwrap(), LOCAL.as_bytes());
+        let left = |dir: &str| fs::read_dir(home.path().join(dir)).unwrap().count();
+        assert_eq!((left(".claude/ide"), left(".patchwork")), (1, 0));
+    }
+}

@@ -70,6 +70,8 @@ pub enum ErrorKind {
     TargetIsLog,
     /// A bundle would be written to a terminal.
     TargetIsTerminal,
+    /// A log belongs to another user, who could not write to its new version.
+    OthersLog,
     /// A log is a directory, a device or the like.
     NotAFile,
     /// A log's file name cannot stand in a bundle.

@@ -90,6 +90,7 @@ impl ErrorKind {
         Some(match self {
             Self::NoHome => "your home directory is not known, so neither is where the logs are",
             Self::TargetExists => "this file is there already",
+            Self::OthersLog => "this log belongs to another user, who could not write to what would replace it",
             Self::TargetIsLog => "this is the place of a log, and a bundle must not replace it",
             Self::TargetIsTerminal => "a bundle is compressed data, and standard output is a terminal",
             Self::NotAFile => "this is where a log should be, but it is no regular file",
@@ -147,6 +148,7 @@ impl ErrorKind {
             Self::TargetExists => "name another file with -o, or add --force to replace this one",
             Self::TargetIsDirectory => "name a file in it with -o",
             Self::TargetIsLog => "name another file with -o",
+            Self::OthersLog => "run the import as the user whose log it is, or as root",
             Self::TargetIsTerminal => "send it to a file or a program, as in `-o - > traces.jsonl.gz`",
             Self::NotAFile => "move it out of the way, or put the log back in its place",
             Self::LogName(_) => "rename the log, or leave --include-other out",

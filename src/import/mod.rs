@@ -18,6 +18,7 @@ mod index;
 mod local;
 mod lock;
 mod merge;
+mod owner;
 mod place;
 mod plan;
 mod replaced;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use tempfile::TempDir;
 
+use super::owner::take_after;
 use crate::error::{Error, IoAction, Result};
 use crate::progress::Cancellation;
 use crate::publish::{self, MadeDirs, sync_dir};
@@ -172,11 +173,12 @@ impl StagedFile {
         self.out.write_all(bytes).map_err(|error| Error::io(IoAction::Write, &self.target, error))
     }
 
-    /// Syncs it, checks that all of it is there, and returns where it waits.
+    /// Gives it to the owner of its target, syncs it, checks that all of it is there, and returns where it waits.
     pub(super) fn finish(self) -> Result<PathBuf> {
         let Self { target, path, out, bytes, cancellation: _ } = self;
         let failed = |error| Error::io(IoAction::Write, &target, error);
         let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+        take_after(&file, &target)?;
         file.sync_all().map_err(failed)?;
         match file.metadata().map_err(failed)?.len() == bytes {
             true => Ok(path),

@@ -12,6 +12,7 @@ use fs_err as fs;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::sources::is_name_of_log;
 
 /// Where a file is to appear.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,8 @@ impl Target {
     /// Looks at what is at `path` now. A link is followed.
     ///
     /// # Errors
-    /// [`ErrorKind::TargetIsDirectory`], and [`ErrorKind::TargetExists`] unless `replace`.
+    /// [`ErrorKind::TargetIsDirectory`], [`ErrorKind::TargetExists`] unless `replace`, and [`ErrorKind::TargetIsLog`] where a
+    /// file would have the name of a log, in whichever directory.
     pub fn look(path: &Path, replace: bool) -> Result<Self> {
         let refuse = |kind: ErrorKind| Err(Error::from(kind).in_subject(&path.display().to_string()));
         let path_given = path.to_owned();
@@ -40,12 +42,16 @@ impl Target {
             Ok(there) if !there.is_file() => Ok(Self::Stream(path_given)),
             Ok(_) if !replace => refuse(ErrorKind::TargetExists),
             Ok(_) => {
-                let path = fs::canonicalize(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-                Ok(Self::File { path, replace })
+                let real = fs::canonicalize(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+                match is_name_of_log(&real) {
+                    true => refuse(ErrorKind::TargetIsLog),
+                    false => Ok(Self::File { path: real, replace }),
+                }
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(IoAction::Open, path, error)),
             // Also a link to nowhere is something that is there.
             Err(_) if !replace && fs::symlink_metadata(path).is_ok() => refuse(ErrorKind::TargetExists),
+            Err(_) if is_name_of_log(path) => refuse(ErrorKind::TargetIsLog),
             Err(_) => Ok(Self::File { path: path_given, replace }),
         }
     }

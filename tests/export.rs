@@ -139,11 +139,12 @@ fn a_bundle_never_takes_the_place_of_a_log() {
         ".patchwork/outcome-log.jsonl",
         ".claude/ide/activity-3100.jsonl",
         ".claude/ide/activity-9.jsonl",
+        "elsewhere/decision_traces.jsonl",
     ] {
         let before = fs::read(home.path().join(target)).ok();
         let refused = run(home.path(), &["export", "-fo", target]);
         assert_eq!(refused.code, 1, "{target}");
-        assert!(refused.stderr.contains("this is the place of a log"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("this is a log, or has the name of one"), "{}", refused.stderr);
         assert_eq!(fs::read(home.path().join(target)).ok(), before);
     }
 }

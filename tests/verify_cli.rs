@@ -156,5 +156,27 @@ fn the_damaged_bundle_is_never_replaced() {
     assert_eq!(run(home.path(), &["recover", "cut.gz", "-fo", "./cut.gz"]).code, 2);
     assert_eq!(run(home.path(), &["recover", "cut.gz", "-o", "b.gz"]).code, 1);
     assert_eq!(run(home.path(), &["recover", "cut.gz", "-o", "-"]).code, 2);
+    #[cfg(unix)]
+    {
+        let mut command = program::command(home.path(), &["recover", "-", "-fo", "cut.gz"]);
+        let refused = command.stdin(fs::File::open(home.path().join("cut.gz")).unwrap()).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2));
+        let mut command = program::command(home.path(), &["recover", "-", "-fo", "other.gz"]);
+        let done = command.stdin(fs::File::open(home.path().join("cut.gz")).unwrap()).output().unwrap();
+        assert_eq!(done.status.code(), Some(3));
+    }
     assert_eq!(fs::read(home.path().join("cut.gz")).unwrap(), before);
+}
+
+#[test]
+fn what_is_recovered_replaces_no_log() {
+    let home = home();
+    for name in ["runs.jsonl", "runs.jsonl.1", "activity-9.jsonl"] {
+        let refused = run(home.path(), &["recover", "cut.gz", "-o", name]);
+        assert_eq!(refused.code, 1, "{}", refused.stderr);
+        assert!(!home.path().join(name).exists());
+        fs::write(home.path().join(name), "{}\n").unwrap();
+        assert_eq!(run(home.path(), &["recover", "cut.gz", "-fo", name]).code, 1);
+        assert_eq!(fs::read(home.path().join(name)).unwrap(), b"{}\n");
+    }
 }

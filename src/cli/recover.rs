@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::failure::{Exit, Failure, Outcome};
 use super::output::{Output, STDIN};
 use super::progress::Bar;
-use super::stdin::stdin;
+use super::stdin::{is_stdin, stdin};
 use super::table::{Column, table};
 use super::term::{self, STRONG, paint};
 use super::text::{count, counted, logs, rows, safe};
@@ -127,7 +127,11 @@ pub fn run(args: &RecoverArgs, output: Output) -> Outcome {
 /// The damaged bundle may be the only copy: it is not replaced, not even with --force.
 fn refuse_input_as_target(args: &RecoverArgs) -> Result<(), Failure> {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
-    match real(&args.output).is_some_and(|target| real(&args.bundle) == Some(target)) {
+    let is_input = match is_dash(&args.bundle) {
+        true => is_stdin(&args.output),
+        false => real(&args.output).is_some_and(|target| real(&args.bundle) == Some(target)),
+    };
+    match is_input {
         true => Err(Failure::usage(
             "-o names the damaged bundle itself, which may be the only copy",
             "name another file with -o",

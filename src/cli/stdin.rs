@@ -1,6 +1,9 @@
 //! Standard input, for commands that must notice an interrupt while nothing comes.
 
+#[cfg(unix)]
+use std::fs::File;
 use std::io::{self, Cursor, Read};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -61,4 +64,21 @@ impl Read for Stdin {
         }
         self.block.read(buffer)
     }
+}
+
+/// Whether standard input is the file at `path`.
+#[cfg(unix)]
+pub fn is_stdin(path: &Path) -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+
+    let input = io::stdin().as_fd().try_clone_to_owned().map(File::from).and_then(|input| input.metadata());
+    let there = std::fs::metadata(path);
+    input.is_ok_and(|input| there.is_ok_and(|there| (input.dev(), input.ino()) == (there.dev(), there.ino())))
+}
+
+/// Whether standard input is the file at `path`: nobody can tell, and such a file cannot be replaced while it is open.
+#[cfg(not(unix))]
+pub fn is_stdin(_path: &Path) -> bool {
+    false
 }

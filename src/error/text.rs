@@ -91,7 +91,7 @@ impl ErrorKind {
             Self::NoHome => "your home directory is not known, so neither is where the logs are",
             Self::TargetExists => "this file is there already",
             Self::OthersLog => "this log belongs to another user, who could not write to what would replace it",
-            Self::TargetIsLog => "this is the place of a log, and a bundle must not replace it",
+            Self::TargetIsLog => "this is a log, or has the name of one, and a bundle must not be written there",
             Self::TargetIsTerminal => "a bundle is compressed data, and standard output is a terminal",
             Self::NotAFile => "this is where a log should be, but it is no regular file",
             Self::LogsKeepChanging => "this log was replaced each time it was opened",

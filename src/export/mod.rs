@@ -11,7 +11,7 @@ use crate::format::{Manifest, ManifestFile};
 use crate::pack::{Packed, Packer, Written};
 use crate::progress::{Progress, Stage, Watched};
 use crate::publish::{PendingFile, Target};
-use crate::sources::{CATALOGUE, Discovery};
+use crate::sources::Discovery;
 
 /// How to export. The same logs and options give the same bytes, whatever the threads.
 pub use crate::pack::PackOptions as ExportOptions;
@@ -121,7 +121,7 @@ pub fn export_to_file(
             export(discovery, &options, stream, &path.display().to_string(), progress)
         }
         Target::File { path, replace } => {
-            refuse_place_of_log(discovery, path)?;
+            refuse_log(discovery, path)?;
             let read = read(discovery, &options, progress)?;
             let mut pending = PendingFile::create(path, *replace)?;
             let report = read.write(&options, &mut pending, &path.display().to_string(), progress)?;
@@ -132,18 +132,12 @@ pub fn export_to_file(
     }
 }
 
-/// A bundle must not replace a log, nor take the name under which one is looked for.
-fn refuse_place_of_log(discovery: &Discovery, target: &Path) -> Result<()> {
+/// A bundle must not replace a log, whatever its name.
+fn refuse_log(discovery: &Discovery, target: &Path) -> Result<()> {
     let real = |path: &Path| fs::canonicalize(path).ok();
     let left_out = discovery.left_out.iter().map(|log| log.path.as_path());
-    let logs = discovery.logs().map(|log| log.path.as_path()).chain(left_out);
-    let is_log = real(target).is_some_and(|target| logs.into_iter().any(|log| real(log).as_ref() == Some(&target)));
-    let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = target.file_name().unwrap_or_default().to_string_lossy();
-    let takes_name = CATALOGUE.iter().any(|source| {
-        source.allows(&name) && real(dir).is_some_and(|dir| real(discovery.dirs.of(source.base)) == Some(dir))
-    });
-    match is_log || takes_name {
+    let mut logs = discovery.logs().map(|log| log.path.as_path()).chain(left_out);
+    match real(target).is_some_and(|target| logs.any(|log| real(log).as_ref() == Some(&target))) {
         true => Err(Error::from(ErrorKind::TargetIsLog).in_subject(&target.display().to_string())),
         false => Ok(()),
     }

@@ -12,6 +12,8 @@ pub use discover::{Discovery, Group, LeftOut, LeftOutReason, Log, Wanted, discov
 pub use open::OpenLog;
 pub(crate) use open::is_same_file;
 
+use std::path::Path;
+
 use crate::error::ErrorKind;
 use crate::format::log::LogId;
 use crate::format::{Base, FileName, SourceName, TimeKey};
@@ -146,6 +148,12 @@ fn is_special_on_windows(name: &str) -> bool {
 /// Whether the catalogue has a log of this name in this directory.
 fn is_known(name: &str, base: Base) -> bool {
     CATALOGUE.iter().any(|source| source.base == base && source.allows(name))
+}
+
+/// Whether a file has the name of a log of the catalogue.
+pub(crate) fn is_name_of_log(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    CATALOGUE.iter().any(|source| source.allows(&name))
 }
 
 /// The catalogue's source of this name.

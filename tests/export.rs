@@ -263,20 +263,30 @@ fn a_source_that_is_not_there_is_an_error_that_lists_what_is() {
 #[cfg(unix)]
 #[test]
 fn a_log_that_cannot_be_read_stops_the_export() {
-    for (name, what) in [("runs.jsonl", "dir"), ("decision_traces.jsonl", "dangling"), ("runs.jsonl.1", "fifo")] {
+    for (name, what) in [
+        ("runs.jsonl", "dir"),
+        ("decision_traces.jsonl", "dangling"),
+        ("runs.jsonl.1", "fifo"),
+        ("other.jsonl", "dir"),
+        ("other.jsonl", "dangling"),
+        ("other.jsonl", "fifo"),
+    ] {
         let home = sample_home();
         let path = home.dirs().patchwork.join(name);
-        fs::remove_file(&path).unwrap();
+        let _ = fs::remove_file(&path);
         match what {
             "dir" => fs::create_dir(&path).unwrap(),
             "dangling" => std::os::unix::fs::symlink("nowhere", &path).unwrap(),
             _ => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
         }
         let before = tree(home.path());
-        let failed = run(home.path(), &["export", "-o", "new/b.gz"]);
+        let failed = run(home.path(), &["export", "--include-other", "-o", "new/b.gz"]);
         assert_eq!(failed.code, 1, "{what}");
         assert!(failed.stderr.contains(name), "{}", failed.stderr);
         assert_eq!(tree(home.path()), before, "{what}");
+        // What is nobody's log only concerns those who ask for it.
+        let without = run(home.path(), &["export", "-o", "new/b.gz"]);
+        assert_eq!(without.code == 0, name == "other.jsonl", "{what}: {}", without.stderr);
     }
 }
 

@@ -124,6 +124,25 @@ fn bundles_of_1_0_say_what_they_lack() {
 }
 
 #[cfg(unix)]
+#[test]
+fn a_lock_that_is_a_pipe_is_one_that_somebody_holds() {
+    let (old, home) = (old_machine(), Home::new().with("runs.jsonl", "{\"taskId\":\"c\",\"createdAt\":1}\n"));
+    let lock = home.path().join(".patchwork/runs.jsonl.lock");
+    assert!(std::process::Command::new("mkfifo").arg(&lock).status().unwrap().success());
+    let bundle = old.path().join("b.gz");
+    let mut import = program::command(home.path(), &["import", bundle.to_str().unwrap()])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // It waits for the lock, and an interrupt ends that.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(import.try_wait().unwrap().is_none());
+    let end = std::process::Command::new("kill").args(["-TERM", &import.id().to_string()]).status().unwrap();
+    assert!(end.success());
+    assert_eq!(import.wait().unwrap().code(), Some(130));
+}
+
+#[cfg(unix)]
 mod owners {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     use std::os::unix::process::CommandExt;

@@ -17,7 +17,7 @@ use super::input::{access_note, open};
 use super::output::{self, Output, STDOUT};
 use super::progress::Bar;
 use super::time::{self, Moment};
-use super::{complete, help};
+use super::{complete, help, threads};
 
 /// Print rows exactly as they stood in the logs
 ///
@@ -53,7 +53,7 @@ pub struct CatArgs {
     envelope: bool,
 
     /// How many threads inflate and check [default: one for each core]
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
 }
 

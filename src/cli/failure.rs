@@ -171,7 +171,11 @@ fn hint(error: &Error) -> String {
             suggest::closest(name, known.iter().map(String::as_str)).map(str::to_owned)
         }
         ErrorKind::Io { action: IoAction::Open, source } if source.kind() == io::ErrorKind::NotFound => {
-            error.position().subject.as_ref().and_then(|path| suggest::closest_file(Path::new(path)))
+            let path = error.position().subject.as_ref().map(Path::new);
+            if path.is_some_and(Path::is_symlink) {
+                return "this is a link: what it leads to is not there".to_owned();
+            }
+            path.and_then(suggest::closest_file)
         }
         _ => None,
     };

@@ -21,7 +21,7 @@ use super::progress::Bar;
 use super::table::{Column, table};
 use super::term::{self, STRONG, paint};
 use super::text::{count, counted, logs, rows, size};
-use super::{complete, help};
+use super::{complete, help, threads};
 
 /// Put the logs of a bundle back where they belong
 ///
@@ -47,7 +47,7 @@ pub struct ImportArgs {
     source: Vec<String>,
 
     /// How many threads inflate and compare [default: one for each core]
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
     #[command(flatten)]

@@ -162,6 +162,10 @@ fn create(path: &Path) -> io::Result<fs::File> {
 
 /// Removes the lock of a dead writer. Says whether it did; if not, it is alive, or gone, or cannot be removed.
 fn remove_dead(path: &Path, now: SystemTime) -> bool {
+    // Opening a pipe would wait for its other end.
+    if !path.symlink_metadata().is_ok_and(|there| there.is_file()) {
+        return false;
+    }
     let Ok(file) = fs::File::open(path) else { return false };
     let age =
         file.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|then| now.duration_since(then).ok());

@@ -114,11 +114,14 @@ pub fn discover(dirs: &Dirs, wanted: &Wanted) -> Result<Discovery> {
     }
     let others = other_logs(dirs)?;
     check_asked_for(wanted, &others)?;
-    for (name, path, bytes) in others {
+    for (name, path) in others {
         let source = other_source(&name).unwrap_or(&name);
         if wanted.include_other && wanted.wants(source) {
-            groups.push(Group::single(log(source, &name, Base::Patchwork, path, bytes)?));
-        } else {
+            if let Some(bytes) = log_length(&path)? {
+                groups.push(Group::single(log(source, &name, Base::Patchwork, path, bytes)?));
+            }
+        } else if let Ok(Some(bytes)) = log_length(&path) {
+            // A directory or a dangling link of such a name is nobody's log.
             let reason = if wanted.include_other { LeftOutReason::NotSelected } else { LeftOutReason::Other };
             left_out.push(LeftOut { path, bytes, reason });
         }
@@ -182,26 +185,16 @@ fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Resul
     Ok(Log { id, bytes, times: times_of(source), path })
 }
 
-/// Name, place and length of the logs in the Patchwork directory that are not in the catalogue, sorted. What is not
-/// Unicode in a name is U+FFFD there.
-fn other_logs(dirs: &Dirs) -> Result<Vec<(String, PathBuf, u64)>> {
+/// Name and place of what may be logs in the Patchwork directory that are not in the catalogue, sorted. What is not Unicode
+/// in a name is U+FFFD there.
+fn other_logs(dirs: &Dirs) -> Result<Vec<(String, PathBuf)>> {
     let one_dir = dirs.patchwork == dirs.activity;
     let known_here = |name: &str| is_known(name, Base::Patchwork) || one_dir && is_known(name, Base::Activity);
-    let mut others = Vec::new();
     let is_other = |name: &str| name.ends_with(LOG_SUFFIX) && !known_here(name);
-    for (name, path) in paths_in(&dirs.patchwork)?.into_iter().filter(|(name, _)| is_other(name)) {
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() => others.push((name, path, metadata.len())),
-            // A directory or a dangling link of this name is nobody's log.
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::io(IoAction::Open, &path, error)),
-        }
-    }
-    Ok(others)
+    Ok(paths_in(&dirs.patchwork)?.into_iter().filter(|(name, _)| is_other(name)).collect())
 }
 
-fn check_asked_for(wanted: &Wanted, others: &[(String, PathBuf, u64)]) -> Result<()> {
+fn check_asked_for(wanted: &Wanted, others: &[(String, PathBuf)]) -> Result<()> {
     let other_sources: Vec<_> = others.iter().filter_map(|(name, ..)| other_source(name)).collect();
     for asked in &wanted.sources {
         let is_other = other_sources.contains(&asked.as_str());

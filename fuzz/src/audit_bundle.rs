@@ -129,7 +129,9 @@ fn check_saved((verified_as, _): &Verified, report: &RecoverReport, logs: &Logs)
         assert!(!report.lost_something(), "of what is {:?} something is lost: {report:?}", verified_as.verdict);
         assert_eq!(report.files.len(), verified_as.files.len());
     }
-    for file in verified_as.files.iter().filter(|file| file.is_proven == Some(true)) {
+    // An empty log has nothing to save: it makes room where rows say that they belong to a log of its name.
+    let holds_something = |file: &&FileReport| file.restored.is_some_and(|log| log.bytes > 0);
+    for file in verified_as.files.iter().filter(|file| file.is_proven == Some(true)).filter(holds_something) {
         let mut named = logs.iter().filter(|((_, name), _)| *name == file.name);
         let proven = file.restored.expect("it was proven").sha256;
         assert!(named.any(|(_, log)| Sha256Digest::of(log) == proven), "{} is proven, and not recovered", file.name);

@@ -307,6 +307,18 @@ fn of_logs_that_the_manifest_gives_one_name_the_rows_come_back() {
 }
 
 #[test]
+fn of_logs_of_one_name_that_have_no_row_the_longest_comes_back() {
+    let home = Home::new().with("runs.jsonl", "torn\n").with("decision_traces.jsonl", "torn and longer\n");
+    let mut forge = Forge::new(&home, 10);
+    let shorter = (0..2).min_by_key(|file| forge.file(*file)["bytes"].as_u64()).unwrap();
+    let (source, name) = (forge.file(shorter)["source"].clone(), forge.file(shorter)["relativePath"].clone());
+    (forge.file(1 - shorter)["source"], forge.file(1 - shorter)["relativePath"]) = (source, name);
+    let (report, logs) = logs_of(&forge.write());
+    assert_eq!(report.files.iter().map(|log| log.is_original).collect::<Vec<_>>(), [Some(true)]);
+    assert_eq!(logs.into_values().collect::<Vec<_>>(), [b"torn and longer\n"]);
+}
+
+#[test]
 fn rows_of_a_log_that_the_manifest_gives_to_another_source_come_back_and_it_is_listed_once() {
     let (home, mut forge) = numbered();
     // Of this source the log has nothing, and that is what its hash says.

@@ -4,6 +4,7 @@
 //! exact line says. Where the pieces are contradicted but their sum is not (an edited entry beside the exact line, a wrong
 //! table, chunks in another order), the hash of the whole log is the better proof.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Read, Seek, Write};
 
@@ -96,7 +97,8 @@ fn proven_logs<R: Read + Seek>(
     let logs = || manifest.files.iter().zip(&report.files).enumerate();
     let proven = logs().filter(|(_, (_, log))| log.is_proven == Some(true));
     let proven = unmistakable(
-        proven.map(|(index, (file, _))| (index, name_of(file), file.integrity().map_or(0, |log| log.bytes))),
+        proven
+            .map(|(index, (file, log))| (index, name_of(file), log.rows, file.integrity().map_or(0, |log| log.bytes))),
     );
     let logs = logs().filter(|(index, _)| proven.contains(index)).filter_map(|(index, (file, log))| {
         let id = LogId { source: file.source.clone(), name: file.relative_path.clone(), base: file.base() };
@@ -105,18 +107,17 @@ fn proven_logs<R: Read + Seek>(
     Ok(logs.collect())
 }
 
-/// Which of these proven logs can be taken for no other one. Each has an index, a source and name, and a length in bytes:
-/// of several with one name the one that holds something.
-pub(super) fn unmistakable<'a>(logs: impl Iterator<Item = (usize, (&'a str, &'a str), u64)>) -> HashSet<usize> {
+/// Which of these proven logs can be taken for no other one. Each has an index, a source and name, rows, and a length in
+/// bytes. Of several with one name it is the one that has rows, and where none has, the longest one. Where several have
+/// rows, those come back by themselves.
+pub(super) fn unmistakable<'a>(logs: impl Iterator<Item = (usize, (&'a str, &'a str), u64, u64)>) -> HashSet<usize> {
     let mut by_name = HashMap::<_, Vec<_>>::new();
-    for (index, name, bytes) in logs {
-        by_name.entry(name).or_default().push((index, bytes));
+    for (index, name, rows, bytes) in logs {
+        by_name.entry(name).or_default().push((rows, bytes, Reverse(index)));
     }
-    let one = |mut logs: Vec<(usize, u64)>| {
-        if logs.len() > 1 {
-            logs.retain(|(_, bytes)| *bytes > 0);
-        }
-        <[_; 1]>::try_from(logs).ok().map(|[(index, _)]| index)
+    let one = |logs: Vec<(u64, u64, Reverse<usize>)>| match logs.iter().filter(|(rows, ..)| *rows > 0).count() {
+        0 | 1 => logs.into_iter().max().map(|(.., Reverse(index))| index),
+        _ => None,
     };
     by_name.into_values().filter_map(one).collect()
 }

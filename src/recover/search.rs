@@ -123,7 +123,7 @@ impl Found {
     fn proven(&self) -> Vec<bool> {
         let logs = || self.report.files.iter().enumerate();
         let proven = logs().filter(|(_, log)| log.is_original == Some(true));
-        let proven = unmistakable(proven.map(|(index, log)| (index, log.id(), log.recovered.bytes)));
+        let proven = unmistakable(proven.map(|(index, log)| (index, log.id(), log.rows, log.recovered.bytes)));
         (0..self.report.files.len()).map(|index| proven.contains(&index)).collect()
     }
 }

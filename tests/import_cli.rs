@@ -187,6 +187,26 @@ mod owners {
     }
 
     #[test]
+    fn a_log_that_a_group_shares_stays_its_own() {
+        if !is_root() {
+            return println!("not run: only root can make files of other users");
+        }
+        for (mode, code) in [(0o660, 1), (0o640, 1), (0o600, 0), (0o604, 0)] {
+            let (old, home) = (old_machine(), with_log());
+            give(old.path(), SOMEBODY);
+            give(home.path(), SOMEBODY);
+            let log = home.path().join(NAME);
+            chown(&log, Some(SOMEBODY), Some(OTHER)).unwrap();
+            fs::set_permissions(&log, fs::Permissions::from_mode(mode)).unwrap();
+            let bundle = old.path().join("b.gz");
+            let mut command = program::command(home.path(), &["import", bundle.to_str().unwrap()]);
+            let output = command.uid(SOMEBODY).gid(SOMEBODY).output().unwrap();
+            assert_eq!(output.status.code(), Some(code), "{mode:o}");
+            assert_eq!(log.metadata().unwrap().mode() & 0o7777, mode);
+        }
+    }
+
+    #[test]
     fn root_imports_for_those_whose_logs_and_directories_they_are() {
         if !is_root() {
             return println!("not run: only root can make files of other users");

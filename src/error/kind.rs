@@ -70,7 +70,7 @@ pub enum ErrorKind {
     TargetIsLog,
     /// A bundle would be written to a terminal.
     TargetIsTerminal,
-    /// A log belongs to another user, who could not write to its new version.
+    /// A log belongs to another user or group, who could not write to its new version.
     OthersLog,
     /// A log is a directory, a device or the like.
     NotAFile,

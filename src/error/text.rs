@@ -90,7 +90,9 @@ impl ErrorKind {
         Some(match self {
             Self::NoHome => "your home directory is not known, so neither is where the logs are",
             Self::TargetExists => "this file is there already",
-            Self::OthersLog => "this log belongs to another user, who could not write to what would replace it",
+            Self::OthersLog => {
+                "this log belongs to another user or group, who could not write to what would replace it"
+            }
             Self::TargetIsLog => "this is a log, or has the name of one, and a bundle must not be written there",
             Self::TargetIsTerminal => "a bundle is compressed data, and standard output is a terminal",
             Self::NotAFile => "this is where a log should be, but it is no regular file",

@@ -31,37 +31,38 @@ mod unix {
         let ours = file.metadata().map_err(failed)?;
         match fs::metadata(log) {
             Ok(there) => {
-                let has_group = give(file, &ours, &there).map_err(|error| match error.kind() {
-                    io::ErrorKind::PermissionDenied => {
-                        Error::from(ErrorKind::OthersLog).in_subject(&log.display().to_string())
-                    }
-                    _ => failed(error),
-                })?;
-                let mode = there.mode() & PERMISSIONS | OWN;
-                let mode = if has_group { mode } else { mode & !OF_GROUP };
-                file.set_permissions(Permissions::from_mode(mode)).map_err(failed)
+                // While it is still ours: nobody else can reach it where it waits.
+                file.set_permissions(Permissions::from_mode(there.mode() & PERMISSIONS | OWN)).map_err(failed)?;
+                match give(file, &ours, &there) {
+                    Err(error) if !is_refused(&error) => Err(failed(error)),
+                    Ok(()) => Ok(()),
+                    // A group that has no part in the log misses nothing.
+                    Err(_) if ours.uid() == there.uid() && there.mode() & OF_GROUP == 0 => Ok(()),
+                    Err(_) => Err(Error::from(ErrorKind::OthersLog).in_subject(&log.display().to_string())),
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A new log is for those whose directory it is. Only root can make it so.
+                // A new log is for those whose directory it is. Only root can make it so, and not even root everywhere.
                 let dir = log.parent().and_then(|dir| fs::metadata(dir).ok());
-                dir.filter(|_| ours.uid() == 0).map_or(Ok(()), |dir| give(file, &ours, &dir).map(drop)).map_err(failed)
+                match dir.filter(|_| ours.uid() == 0).map_or(Ok(()), |dir| give(file, &ours, &dir)) {
+                    Err(error) if !is_refused(&error) => Err(failed(error)),
+                    _ => Ok(()),
+                }
             }
             Err(error) => Err(failed(error)),
         }
     }
 
-    /// Gives a file the owner and group of another. `false` when the group does not take it.
-    fn give(file: &fs::File, ours: &Metadata, other: &Metadata) -> io::Result<bool> {
-        if ours.uid() != other.uid() {
-            fchown(file.file(), Some(other.uid()), None)?;
-        }
-        match ours.gid() == other.gid() {
-            true => Ok(true),
-            false => match fchown(file.file(), None, Some(other.gid())) {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
-                given => given.map(|()| true),
-            },
-        }
+    /// Gives a file the owner and group of another.
+    fn give(file: &fs::File, ours: &Metadata, other: &Metadata) -> io::Result<()> {
+        let owner = Some(other.uid()).filter(|owner| *owner != ours.uid());
+        let group = Some(other.gid()).filter(|group| *group != ours.gid());
+        if owner.is_none() && group.is_none() { Ok(()) } else { fchown(file.file(), owner, group) }
+    }
+
+    /// Whether the system gives no file to another user, or knows no such user.
+    fn is_refused(error: &io::Error) -> bool {
+        matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
     }
 }
 

@@ -9,16 +9,17 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::num::NonZeroUsize;
 
-use common::forge::{Forge, gzip};
+use common::forge::{Forge, flushed, gzip};
 use common::nasty::nasty_log;
 use common::{EXPORTED_AT, Home, bundle, indexed, options, restore_all, text_of};
+use flate2::FlushCompress;
 use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::error::ErrorKind;
 use patchwork_traces::format::Timestamp;
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::publish::Target;
 use patchwork_traces::recover::{ManifestState, Missing, RecoverOptions, RecoverReport, recover, recover_stream};
-use patchwork_traces::verify::{Verdict, VerifyOptions, verify};
+use patchwork_traces::verify::{FindingKind, Verdict, VerifyOptions, verify};
 use patchwork_traces::{Error, Result};
 use proptest::prelude::*;
 use serde_json::json;
@@ -57,6 +58,13 @@ fn logs_of(damaged: &[u8]) -> (RecoverReport, BTreeMap<String, Vec<u8>>) {
         }
     }
     (report, logs)
+}
+
+fn findings_of(bundle: &[u8]) -> Vec<FindingKind> {
+    let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+    let mut findings = Vec::new();
+    verify(bundle, "damaged", &options, &NoProgress, &mut |found| findings.push(found.kind)).unwrap();
+    findings
 }
 
 fn original_logs(home: &Home) -> BTreeMap<String, Vec<u8>> {
@@ -128,6 +136,74 @@ fn a_damaged_flush_point_costs_no_row_that_was_read_before_it() {
     assert_eq!(logs, original_logs(&home));
     assert!(!report.lost_something() && report.is_damaged);
     assert_eq!(report.files[0].rows_by_line, 0, "the log's own hash proves them");
+}
+
+#[test]
+fn damage_around_any_flush_point_costs_no_row_of_another_chunk() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    let (sound, places) = (forge.write(), forge.places());
+    for (chunk, place) in places.iter().enumerate().skip(1) {
+        for at in place.end - 7..place.end {
+            let changed = (0..=255u8).step_by(15).filter(|byte| *byte != sound[at]).map(|byte| [byte].to_vec());
+            for byte in changed.chain([Vec::new()]) {
+                let damaged = [&sound[..at], &byte, &sound[at + 1..]].concat();
+                let (report, logs) = logs_of(&damaged);
+                let case = || format!("{byte:?} instead of byte {} from the end of chunk {chunk}", place.end - at);
+                let (rows, by_line) = report.files.iter().fold((0, 0), |(rows, by_line), log| {
+                    (rows + log.rows - log.rows_by_line, by_line + log.rows_by_line)
+                });
+                assert!(rows >= 120 && by_line <= 10, "{}: {report:?}", case());
+                assert!(by_line > 0 || logs.iter().all(|(name, log)| is_part(log, &original[name])), "{}", case());
+                let findings = findings_of(&damaged);
+                assert!(!findings.contains(&FindingKind::Recompressed), "{}: {findings:?}", case());
+            }
+        }
+    }
+}
+
+#[test]
+fn of_chunks_that_are_alike_each_comes_back_wherever_the_table_is_wrong() {
+    let home = Home::new()
+        .with("runs.jsonl", "{\"a\":1}\n".repeat(60))
+        .with("decision_traces.jsonl", (0..30).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let original = original_logs(&home);
+    let sound = Forge::new(&home, 10);
+    let is_back = |damaged: &[u8], case: &str| {
+        let (report, logs) = logs_of(damaged);
+        assert_eq!((logs, report.ignored), (original.clone(), 0), "{case}");
+        assert!(report.files.iter().all(|log| log.is_original == Some(true)), "{case}: {report:?}");
+    };
+    for file in 0..2 {
+        for chunk in 0..3 {
+            let mut forge = sound.clone();
+            let compressed = &mut forge.file(file)["chunks"][chunk]["compressed"];
+            *compressed = json!(compressed.as_u64().unwrap() + 7);
+            is_back(&forge.write(), &format!("chunk {chunk} of file {file}"));
+        }
+    }
+    // As a program writes that flushes where chunks end, and compresses less.
+    let blocks = sound.blocks();
+    let texts = || blocks.iter().map(|(_, text)| text.as_bytes());
+    for flush in [FlushCompress::Full, FlushCompress::Sync] {
+        is_back(&flushed(texts(), flush), "flushed behind each chunk");
+    }
+}
+
+#[test]
+fn what_stands_behind_marks_that_are_none_is_no_end() {
+    // A mark in the midst of a row, and behind it what would end a gzip member: a row that is stored, not compressed.
+    let mut row = b"{\"n\":1,\"text\":\"".to_vec();
+    row.extend_from_slice(&[0, 0, 0xff, 0xff, 3, 0]);
+    let (_, forge) = numbered();
+    let (sound, places) = (forge.write(), forge.places());
+    let mut damaged = sound.clone();
+    damaged[places[0].clone()].fill(0);
+    let at = places[2].start;
+    damaged.splice(at..at, row);
+    let (report, _) = logs_of(&damaged);
+    let rows: Vec<_> = report.files.iter().map(|file| file.rows).collect();
+    assert_eq!(rows, [100, 30]);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::io::{self, Read};
 
 use super::inflate::ends_stream;
-use super::member::{FLUSH_MARK, LAST_BLOCK, TAIL_BYTES, Trailer};
+use super::member::{FLUSH_MARK, LAST_BLOCK, MAGIC, TAIL_BYTES, Trailer};
 use super::sequential::SequentialReader;
-use super::source::Source;
+use super::source::{READ_BYTES, Source};
 use crate::error::GzipFault;
 
 /// How far ahead a flush point is looked for. Data without one for longer is passed over in parts.
@@ -18,12 +18,18 @@ pub(crate) const KEPT: usize = 1 << 20;
 const SOON: usize = 1 << 20;
 const MOST_SOON: usize = 64;
 
+/// How many blocks are looked at in all for such a one, and what they may inflate to: what needs more is made to.
+const MOST_SOON_OF_ALL: usize = 1 << 16;
+const MOST_SOON_BYTES: u64 = 256 << 20;
+
 /// The compressed data of a member from a flush point on.
 #[derive(Debug)]
 pub(crate) struct BlockReader<R> {
     source: Source<R>,
     /// Up to where it is known that no flush point comes, as a byte of the file.
     unmarked_until: u64,
+    /// How many blocks, and how many bytes of them, may still be looked at for one that [comes soon](Self::comes_soon).
+    soon_left: (usize, u64),
 }
 
 /// What follows the last block of a member.
@@ -71,7 +77,7 @@ impl Tail {
 
 impl<R: Read> BlockReader<R> {
     pub(super) fn new(source: Source<R>) -> Self {
-        Self { source, unmarked_until: 0 }
+        Self { source, unmarked_until: 0, soon_left: (MOST_SOON_OF_ALL, MOST_SOON_BYTES) }
     }
 
     /// Where the next block begins in the file.
@@ -112,19 +118,37 @@ impl<R: Read> BlockReader<R> {
         Ok(None)
     }
 
-    /// Whether `is_it` says so of `length` bytes that end at a flush point soon behind the next `behind` bytes.
-    pub(crate) fn comes_soon(&mut self, behind: u64, length: u64, is_it: impl Fn(&[u8]) -> bool) -> io::Result<bool> {
+    /// Whether `is_it` says so of `length` bytes that end at a flush point soon behind the next `behind` bytes. It also says
+    /// to how many bytes it inflated them.
+    pub(crate) fn comes_soon(
+        &mut self,
+        behind: u64,
+        length: u64,
+        is_it: impl Fn(&[u8]) -> (bool, u64),
+    ) -> io::Result<bool> {
         let Some((behind, length)) = usize::try_from(behind).ok().zip(usize::try_from(length).ok()) else {
             return Ok(false);
         };
-        if behind.max(length) > LOOK_AHEAD {
+        let (mut blocks_left, mut bytes_left) = self.soon_left;
+        if behind.max(length) > LOOK_AHEAD || blocks_left == 0 || bytes_left == 0 {
             return Ok(false);
         }
         let there = self.source.peek(behind + SOON + length)?;
         let there = there.get(behind..).unwrap_or_default();
         let ends = memchr::memmem::find_iter(there, &FLUSH_MARK).map(|at| at + FLUSH_MARK.len()).take(MOST_SOON);
-        let mut blocks = ends.filter_map(|end| there.get(end.checked_sub(length)?..end));
-        Ok(blocks.any(is_it))
+        let mut is_soon = false;
+        for end in ends {
+            blocks_left = blocks_left.saturating_sub(1);
+            let Some(block) = end.checked_sub(length).and_then(|start| there.get(start..end)) else { continue };
+            let (is_this, inflated) = is_it(block);
+            bytes_left = bytes_left.saturating_sub(inflated);
+            is_soon = is_this;
+            if is_soon || blocks_left == 0 || bytes_left == 0 {
+                break;
+            }
+        }
+        self.soon_left = (blocks_left, bytes_left);
+        Ok(is_soon)
     }
 
     /// The next `length` bytes, or what there is of them, left where they are.
@@ -156,6 +180,14 @@ impl<R: Read> BlockReader<R> {
     /// Whether the end of the member begins here.
     pub(crate) fn is_at_tail(&mut self) -> io::Result<bool> {
         Ok(self.source.peek(LAST_BLOCK.len())?.starts_with(&LAST_BLOCK))
+    }
+
+    /// Whether what follows the end of a member, if that begins here, is what may follow one: nothing, another member, or
+    /// zeros.
+    pub(crate) fn may_member_end_here(&mut self) -> io::Result<bool> {
+        let length = usize::try_from(TAIL_BYTES).unwrap_or(usize::MAX);
+        let behind = self.source.peek(length + READ_BYTES)?.get(length..).unwrap_or_default();
+        Ok(behind.starts_with(&MAGIC) || behind.iter().all(|byte| *byte == 0))
     }
 
     /// Whether the end of the member, and nothing more, follows `ahead` bytes ahead.

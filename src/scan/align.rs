@@ -33,7 +33,7 @@ pub(super) fn step<R: Read>(
     next: usize,
 ) -> io::Result<Step> {
     let Some(due) = slots.get(next) else {
-        return behind_table(blocks);
+        return behind_table(blocks, slots.is_empty());
     };
     if plausible_length(due) == due.compressed && blocks.has_flush_point_at(due.compressed, true)? {
         return Ok(Step::AsTable(next..next + 1));
@@ -44,14 +44,15 @@ pub(super) fn step<R: Read>(
     let Some(length) = blocks.next_flush_point()? else {
         return Ok(Step::AsTable(next..next + 1));
     };
-    if let Some(end) = in_place(slots, next, length) {
-        return Ok(Step::AsTable(next..end));
-    }
-    match by_content(blocks.peek(length)?, slots, contents) {
+    // What a block holds tells more than where flush points lie.
+    match by_content(blocks.peek(length)?, slots, contents, next) {
         Some(slot) if slot < next => return Ok(Step::Other { slot: None, length }),
         Some(slot) if slot > next => return Ok(Step::Missing(next..slot)),
         Some(slot) => return Ok(Step::Other { slot: Some(slot), length }),
         None => {}
+    }
+    if let Some(end) = in_place(slots, next, length) {
+        return Ok(Step::AsTable(next..end));
     }
     // One whose length the table has wrong, a later one, one that the table does not have, or what is left where
     // chunks are lost. Lengths tell.
@@ -63,7 +64,7 @@ pub(super) fn step<R: Read>(
     }
     // What stands here is not the chunk that is due where that itself comes soon.
     if fits(blocks, slots, next, length)?
-        || blocks.comes_soon(length, due.compressed, |block| is_block_of(block, due))?
+        || blocks.comes_soon(length, due.compressed, |block| block_of(block, due))?
     {
         return Ok(Step::Other { slot: None, length });
     }
@@ -78,7 +79,7 @@ pub(super) fn find_again<R: Read>(
     last: usize,
 ) -> io::Result<usize> {
     if let Some(length) = blocks.next_flush_point()?
-        && let Some(slot) = by_content(blocks.peek(length)?, slots, contents).filter(|slot| *slot > last)
+        && let Some(slot) = by_content(blocks.peek(length)?, slots, contents, last + 1).filter(|slot| *slot > last)
     {
         return Ok(slot);
     }
@@ -90,17 +91,23 @@ pub(super) fn find_again<R: Read>(
     Ok(last + 1)
 }
 
-/// Which chunk a block is, by the checksum and length of what it holds.
-fn by_content(block: &[u8], slots: &[Slot], contents: &Contents) -> Option<usize> {
+/// Which chunk a block is, by the checksum and length of what it holds: of several, the first from `from` on.
+fn by_content(block: &[u8], slots: &[Slot], contents: &Contents, from: usize) -> Option<usize> {
     let block = inflate_as_far_as_possible(block, MAX_CHUNK_BYTES);
     let (crc32, bytes) = (Crc32::of(&block.content), block.content.len() as u64);
-    (block.end == BlockEnd::FlushPoint).then(|| contents.find(slots, crc32, bytes))?
+    (block.end == BlockEnd::FlushPoint).then(|| contents.find(slots, crc32, bytes, from))?
 }
 
-/// Whether a block holds what the table says of a chunk, however long it is.
-pub(super) fn is_block_of(block: &[u8], slot: &Slot) -> bool {
+/// Whether a block holds as much as the table says of a chunk, whatever it is.
+pub(super) fn is_as_long(block: &[u8], slot: &Slot) -> bool {
     let block = inflate_as_far_as_possible(block, slot.bytes);
-    block.end == BlockEnd::FlushPoint && is_text_of(&block.content, slot)
+    block.end == BlockEnd::FlushPoint && block.content.len() as u64 == slot.bytes
+}
+
+/// Whether a block holds what the table says of a chunk, however long it is, and to how many bytes it was inflated.
+fn block_of(block: &[u8], slot: &Slot) -> (bool, u64) {
+    let block = inflate_as_far_as_possible(block, slot.bytes);
+    (block.end == BlockEnd::FlushPoint && is_text_of(&block.content, slot), block.content.len() as u64)
 }
 
 /// Whether a text is what the table says of a chunk.
@@ -108,8 +115,10 @@ pub(super) fn is_text_of(text: &[u8], slot: &Slot) -> bool {
     text.len() as u64 == slot.bytes && Crc32::of(text) == slot.crc32
 }
 
-fn behind_table<R: Read>(blocks: &mut BlockReader<R>) -> io::Result<Step> {
-    if blocks.is_at_tail()? || blocks.is_tail_at(0)? {
+/// What comes behind the last chunk of the table, or without one.
+fn behind_table<R: Read>(blocks: &mut BlockReader<R>, has_no_table: bool) -> io::Result<Step> {
+    // Without a table, damage that looks like the end of a member may not hide what follows it.
+    if blocks.is_tail_at(0)? || blocks.is_at_tail()? && (!has_no_table || blocks.may_member_end_here()?) {
         return Ok(Step::Tail);
     }
     Ok(match blocks.next_flush_point()? {

@@ -11,15 +11,18 @@ use crate::digest::Crc32;
 pub(super) struct Contents(OnceLock<Vec<usize>>);
 
 impl Contents {
-    /// The first chunk with this checksum and length.
-    pub(super) fn find(&self, slots: &[Slot], crc32: Crc32, bytes: u64) -> Option<usize> {
-        let content = |slot: &usize| (slots[*slot].crc32.0, slots[*slot].bytes);
+    /// A chunk with this checksum and length: the first from `from` on, else the first of all.
+    pub(super) fn find(&self, slots: &[Slot], crc32: Crc32, bytes: u64, from: usize) -> Option<usize> {
+        let place = |slot: &usize| (slots[*slot].crc32.0, slots[*slot].bytes, *slot);
         let order = self.0.get_or_init(|| {
             let mut order: Vec<usize> = (0..slots.len()).collect();
-            order.sort_by_key(content);
+            order.sort_by_key(place);
             order
         });
-        let at = order.partition_point(|slot| content(slot) < (crc32.0, bytes));
-        order.get(at).copied().filter(|slot| content(slot) == (crc32.0, bytes))
+        let first_from = |from| {
+            let at = order.partition_point(|slot| place(slot) < (crc32.0, bytes, from));
+            order.get(at).copied().filter(|&slot| slots[slot].crc32 == crc32 && slots[slot].bytes == bytes)
+        };
+        first_from(from).or_else(|| first_from(0))
     }
 }

@@ -20,8 +20,11 @@ use crate::format::limits::{MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES};
 use crate::gzip::{Content, Oddity, SequentialReader};
 
 pub(crate) use align::plausible_length;
-use align::{is_block_of, is_text_of, longest_block};
+use align::{is_as_long, is_text_of, longest_block};
 pub(crate) use parts::{Part, Parts};
+
+/// How many chunks tell whether they are blocks.
+const MOST_SETTLING: usize = 4;
 
 /// A bundle of which the first line was looked for.
 pub(crate) struct Scan<R> {
@@ -120,35 +123,66 @@ impl<R: Read> Scan<R> {
     }
 
     /// Looks whether blocks follow the first line, which is that of a manifest with these chunks. Another program that
-    /// compressed the bundle can have flushed there as well: then the first chunk, if it is whole, is no block.
+    /// compressed the bundle can have flushed there as well: then the text of the first chunks goes on without blocks.
     ///
     /// # Errors
     /// When reading the input fails.
     pub(crate) fn settle(&mut self, slots: &[Slot]) -> Result<()> {
-        if let Some(first) = slots.first().filter(|_| self.at_flush_point && self.behind.is_empty())
-            && let Some(text) = self.as_text(first).map_err(|error| Error::io_unnamed(IoAction::Read, error))?
-        {
-            self.behind = text;
+        if self.at_flush_point && self.behind.is_empty() {
+            let text = self.as_text(slots).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
+            self.behind = text.unwrap_or_default();
         }
         Ok(())
     }
 
-    /// The text of a chunk that follows, if it is not compressed for itself.
-    fn as_text(&mut self, chunk: &Slot) -> io::Result<Option<Vec<u8>>> {
+    /// The text of the first chunks, if they are not compressed each for itself.
+    fn as_text(&mut self, slots: &[Slot]) -> io::Result<Option<Vec<u8>>> {
+        let Some(first) = slots.first() else { return Ok(None) };
         let is_in_place =
-            plausible_length(chunk) == chunk.compressed && self.stream.has_flush_point_at(chunk.compressed)?;
+            plausible_length(first) == first.compressed && self.stream.has_flush_point_at(first.compressed)?;
         let is_block = is_in_place
-            || chunk.bytes > MAX_CHUNK_BYTES
-            || self.stream.is_next_block(longest_block(chunk.bytes), |block| is_block_of(block, chunk))?;
-        match is_block {
-            true => Ok(None),
-            false => self.stream.take_text_if(chunk.bytes, |text| is_text_of(text, chunk)),
+            || first.bytes > MAX_CHUNK_BYTES
+            || self.stream.is_next_block(longest_block(first.bytes), |block| is_as_long(block, first))?;
+        if is_block {
+            return Ok(None);
         }
+        let (chunks, bytes) = first_chunks(slots);
+        self.stream.take_text_if(bytes, 2 * longest_block(bytes), |text, has_ended| goes_on(text, has_ended, chunks))
     }
 
     /// Whether the rest can be cut into blocks: it begins at a flush point, or what should be one is damaged.
     pub(crate) fn has_blocks(&self) -> bool {
         self.content == Content::Gzip && self.behind.is_empty() && (self.at_flush_point || self.stream.is_broken())
+    }
+}
+
+/// The first chunks, of which the text tells whether they are blocks, and how long that is.
+fn first_chunks(slots: &[Slot]) -> (&[Slot], u64) {
+    let (mut count, mut bytes) = (0, 0u64);
+    for slot in slots.iter().take(MOST_SETTLING) {
+        let with_it = bytes.saturating_add(slot.bytes);
+        if with_it > 2 * MAX_CHUNK_BYTES {
+            break;
+        }
+        (count, bytes) = (count + 1, with_it);
+    }
+    (&slots[..count], bytes)
+}
+
+/// Whether this is text of these chunks that went on through the end of the first: as it does not where that is a flush
+/// point, and damaged.
+fn goes_on(text: &[u8], has_ended: bool, chunks: &[Slot]) -> bool {
+    let mut rest = text;
+    let mut is_right = chunks.iter().map(|chunk| {
+        let length = usize::try_from(chunk.bytes).map_or(rest.len(), |bytes| bytes.min(rest.len()));
+        let (text, behind) = rest.split_at(length);
+        rest = behind;
+        is_text_of(text, chunk)
+    });
+    let first = is_right.next() == Some(true);
+    match chunks.len() {
+        1 => first && has_ended,
+        _ => is_right.any(|is_right| is_right),
     }
 }
 

@@ -157,7 +157,7 @@ impl Known<'_> {
     fn read(&self, part: Part, memory: &mut Vec<u8>) -> ReadPart {
         match part {
             Part::Block { slot, due, offset, data, is_guess } => {
-                let lines = self.block(slot, is_guess, offset, &data, memory);
+                let lines = self.block(slot, due, is_guess, offset, &data, memory);
                 let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_proven || self.slots.is_empty());
                 let read = match self.strict && !is_whole {
                     true => ReadPart::Saved(saved::of_block(self, due, lines, &data)),
@@ -175,9 +175,11 @@ impl Known<'_> {
         }
     }
 
+    /// Reads a block that begins `offset` bytes into the file, where the chunk `due` of the table is due.
     pub(super) fn block(
         &self,
         slot: Option<usize>,
+        due: usize,
         is_guess: bool,
         offset: u64,
         data: &[u8],
@@ -187,7 +189,7 @@ impl Known<'_> {
         let crc32 = Crc32::of(memory);
         let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
         // A block may be another chunk than the one that its place says.
-        let by_content = || self.strict.then(|| self.contents.find(self.slots, crc32, memory.len() as u64)).flatten();
+        let by_content = || self.strict.then(|| self.contents.find(self.slots, crc32, memory.len() as u64, due)).flatten();
         let slot = slot.filter(|&slot| is_same(&self.slots[slot])).or_else(by_content).or(slot);
         let mut lines = self.lines(slot, true, memory, end);
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);

@@ -21,7 +21,7 @@ pub(super) fn of_block(known: &Known<'_>, due: usize, first: Lines, data: &[u8])
     let offset = first.offset.unwrap_or_default();
     let is_in_place = known.slots.get(due).is_some_and(|slot| slot.compressed == data.len() as u64);
     let at_end = chunk_at_end(known, due, offset, data);
-    let found = at_end.or_else(|| if is_in_place { None } else { block_within(known, offset, data) });
+    let found = at_end.or_else(|| if is_in_place { None } else { block_within(known, due, offset, data) });
     std::iter::once(first).chain(found).collect()
 }
 
@@ -33,14 +33,14 @@ fn chunk_at_end(known: &Known<'_>, due: usize, offset: u64, data: &[u8]) -> Opti
         if inflated > MAX_CHUNK_BYTES {
             return None;
         }
-        let chunk = known.block(Some(slot.index), true, offset + at as u64, &data[at..], &mut memory);
+        let chunk = known.block(Some(slot.index), due, true, offset + at as u64, &data[at..], &mut memory);
         inflated += chunk.bytes;
         chunk.is_proven.then_some(chunk)
     })
 }
 
 /// A block of whole rows that begins near the start of the data or near its end, and ends where the data does.
-fn block_within(known: &Known<'_>, offset: u64, data: &[u8]) -> Option<Lines> {
+fn block_within(known: &Known<'_>, due: usize, offset: u64, data: &[u8]) -> Option<Lines> {
     let first = 1..data.len().min(MOST_PLACES);
     let last = first.end.max(data.len().saturating_sub(MOST_PLACES))..data.len();
     let (mut read, mut inflated) = (0, 0);
@@ -49,7 +49,7 @@ fn block_within(known: &Known<'_>, offset: u64, data: &[u8]) -> Option<Lines> {
         // What inflates to so much without becoming a block is made to.
         while read < MOST_READ && inflated <= MAX_CHUNK_BYTES {
             let Some(at) = find_block(data, from, places.end.saturating_sub(from), ENVELOPE_START) else { break };
-            let block = known.block(None, true, offset + at as u64, &data[at..], &mut Vec::new());
+            let block = known.block(None, due, true, offset + at as u64, &data[at..], &mut Vec::new());
             if block.end == BlockEnd::FlushPoint && block.problems.is_empty() {
                 return Some(block);
             }

@@ -19,21 +19,25 @@ impl<R: Read> SequentialReader<R> {
         Ok(self.source.up_to_mark(most)?.is_some_and(is_right))
     }
 
-    /// Inflates `bytes` bytes more, and takes them if `is_right` says so. Otherwise nothing is taken, and only blocks can be
-    /// read from here on.
+    /// Inflates up to `bytes` bytes more, of at most `most` compressed ones, and takes them if `is_right` says so of them and
+    /// of whether the compressed data ends there. Otherwise nothing is taken, and only blocks can be read from here on.
     pub(crate) fn take_text_if(
         &mut self,
         bytes: u64,
-        is_right: impl FnOnce(&[u8]) -> bool,
+        most: u64,
+        is_right: impl FnOnce(&[u8], bool) -> bool,
     ) -> io::Result<Option<Vec<u8>>> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
         let (mut text, mut used) = (Vec::new(), 0);
         let mut piece = [0; 4096];
         let mut state = self.state;
+        // One byte more than that shows whether there is one.
         while let State::Body = state
-            && (text.len() as u64) < bytes
+            && text.len() as u64 <= bytes
+            && used <= most
         {
             let input = &self.source.peek(used + 1)?[used..];
-            let room = usize::try_from(bytes - text.len() as u64).map_or(piece.len(), |left| left.min(piece.len()));
+            let room = usize::try_from(bytes + 1 - text.len() as u64).map_or(piece.len(), |left| left.min(piece.len()));
             let (read, written, status) = inflate_some(&mut self.raw, input, &mut piece[..room])?;
             used += read;
             text.extend_from_slice(&piece[..written]);
@@ -44,7 +48,8 @@ impl<R: Read> SequentialReader<R> {
                 _ => break,
             }
         }
-        if !is_right(&text) {
+        let has_ended = matches!(state, State::Trailer) && text.len() as u64 == bytes;
+        if !is_right(&text, has_ended) {
             self.was_tried = true;
             return Ok(None);
         }

@@ -18,7 +18,9 @@ use patchwork_traces::error::ErrorKind;
 use patchwork_traces::format::Timestamp;
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::publish::Target;
-use patchwork_traces::recover::{ManifestState, Missing, RecoverOptions, RecoverReport, recover, recover_stream};
+use patchwork_traces::recover::{
+    FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover, recover_stream,
+};
 use patchwork_traces::verify::{FindingKind, Verdict, VerifyOptions, verify};
 use patchwork_traces::{Error, Result};
 use proptest::prelude::*;
@@ -187,6 +189,57 @@ fn of_chunks_that_are_alike_each_comes_back_wherever_the_table_is_wrong() {
     let texts = || blocks.iter().map(|(_, text)| text.as_bytes());
     for flush in [FlushCompress::Full, FlushCompress::Sync] {
         is_back(&flushed(texts(), flush), "flushed behind each chunk");
+    }
+}
+
+#[test]
+fn lines_put_into_text_taken_out_or_changed_cost_no_row_of_another_chunk() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    for chunk in 0..forge.chunks.len() {
+        let foreign = match chunk < 10 {
+            true => "{\"source\":\"runs\",\"entry\":{\"put\":\"in\"}}\n",
+            false => "{\"source\":\"activity\",\"file\":\"activity-1.jsonl\",\"entry\":{\"put\":\"in\"}}\n",
+        };
+        let lines: Vec<&str> = forge.chunks[chunk].1.split_inclusive('\n').collect();
+        for at in 0..=lines.len() {
+            let (before, behind) = (lines[..at].concat(), lines[at..].concat());
+            let without = lines[(at + 1).min(lines.len())..].concat();
+            for (change, text, lost) in [
+                ("put in", format!("{before}{foreign}{behind}"), 0),
+                ("taken out", format!("{before}{without}"), usize::from(at < lines.len())),
+                ("changed", format!("{before}{foreign}{without}"), 0),
+                ("cut", format!("{before}{}", behind.get(3..).unwrap_or_default()), usize::from(at < lines.len())),
+                ("lost from here on", before.clone(), lines.len() - at),
+            ] {
+                let mut forge = forge.clone();
+                forge.chunks[chunk].1 = text;
+                let text = forge.text().into_bytes();
+                for damaged in [gzip(&text), text] {
+                    let (report, logs) = logs_of(&damaged);
+                    let case = format!("line {at} of chunk {chunk} {change}");
+                    let [rows, by_line] = [|log: &FileRecovery| log.rows, |log: &FileRecovery| log.rows_by_line]
+                        .map(|count| report.files.iter().map(count).sum::<u64>());
+                    assert!(rows - by_line >= 120, "{case}: {report:?}");
+                    assert!(rows + lost as u64 >= 130, "{case}: {report:?}");
+                    let other = logs.iter().find(|(name, _)| name.starts_with("activity") == (chunk < 10)).unwrap();
+                    assert_eq!(other.1, &original[other.0], "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_put_into_a_block_costs_no_other() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    for chunk in 0..forge.chunks.len() {
+        let mut forge = forge.clone();
+        forge.chunks[chunk].1.push_str("{\"source\":\"runs\",\"entry\":{\"put\":\"in\"}}\n");
+        let (report, logs) = logs_of(&forge.write());
+        assert_eq!((&logs, report.ignored), (&original, 1), "{chunk}");
+        assert!(report.files.iter().all(|log| log.rows_by_line == 0), "{chunk}");
     }
 }
 
@@ -487,6 +540,47 @@ fn rows_that_no_checksum_proves_are_counted() {
     let text = text_of(&std::fs::read(legacy).unwrap());
     let report = logs_of(&text).0;
     assert!(report.files.iter().all(|log| log.rows_by_line == log.rows) && !report.files.is_empty(), "{report:?}");
+}
+
+#[test]
+fn a_checksum_of_the_container_that_does_not_fit_proves_nothing() {
+    let (_, mut forge) = numbered();
+    forge.manifest["type"] = json!("manifesu");
+    let sound = forge.write();
+    let text = forge.text().into_bytes();
+    for (bundle, has_blocks) in [(sound, true), (gzip(&text), false)] {
+        let by_line = |damaged: &[u8]| {
+            let (report, _) = logs_of(damaged);
+            assert_eq!(report.files.iter().map(|log| log.rows).sum::<u64>(), 130);
+            report.files.iter().map(|log| log.rows_by_line).sum::<u64>()
+        };
+        assert_eq!(by_line(&bundle), 0, "{has_blocks}");
+        for back in 1..=8 {
+            let mut damaged = bundle.clone();
+            let at = damaged.len() - back;
+            damaged[at] ^= 1;
+            assert_eq!(by_line(&damaged), 130, "{has_blocks}, byte {back} from the end");
+        }
+    }
+}
+
+#[test]
+fn rows_that_are_not_taken_are_counted_also_beside_a_log_that_is_proven_as_a_whole() {
+    let (home, mut forge) = numbered();
+    let original = original_logs(&home);
+    // An entry that is not its exact line, and of the other log two rows too many.
+    forge.chunks[4].1 = forge.chunks[4].1.replacen(
+        "\"entry\":{\"n\":40,",
+        "\"original\":{\"text\":\"{\\\"n\\\":40,\\\"createdAt\\\":1777716000040,\\\"text\\\":\\\"row number 40\\\"}\"},\"entry\":{\"n\":77,",
+        1,
+    );
+    assert!(forge.chunks[4].1.contains("77"));
+    forge.chunks[12]
+        .1
+        .push_str(&"{\"source\":\"activity\",\"file\":\"activity-1.jsonl\",\"entry\":{\"put\":\"in\"}}\n".repeat(2));
+    let (report, logs) = logs_of(&forge.write());
+    assert!(logs == original);
+    assert_eq!(report.ignored, 2, "{report:?}");
 }
 
 #[test]

@@ -162,7 +162,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
             None => u64::MAX,
         };
         let rows = run.rows.len().min(most);
-        self.rows.ignored += run.rows.len() - rows;
+        self.rows.ignore(&run.file, run.rows.len() - rows);
         if rows == 0 {
             return;
         }

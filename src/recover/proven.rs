@@ -51,10 +51,13 @@ impl Found {
         let by_name: HashMap<_, _> = logs.iter().map(|log| (log.id(), log.rows)).collect();
         let found = &self.report.files;
         let is_kept: Vec<bool> = found.iter().map(|log| !by_name.contains_key(&log.id())).collect();
-        // What was no row of the log as it was searched for is one now.
-        let searched: u64 = found.iter().zip(&is_kept).filter(|(_, is_kept)| !**is_kept).map(|(log, _)| log.rows).sum();
-        let rows: u64 = by_name.values().sum();
-        self.report.ignored = (self.report.ignored + searched).saturating_sub(rows);
+        // What was no row of such a log as it was searched for may be one now.
+        for (id, rows) in &by_name {
+            let of_it = || found.iter().zip(&self.ignored_of).filter(|(log, _)| log.id() == *id);
+            let searched: u64 = of_it().map(|(log, _)| log.rows).sum();
+            let ignored: u64 = of_it().map(|(_, ignored)| ignored).sum();
+            self.report.ignored = (self.report.ignored + searched).saturating_sub((searched + ignored).min(*rows));
+        }
         self.packed.retain(|index| is_kept[index]);
         self.packed.join(packed);
         let mut is_kept = is_kept.into_iter();

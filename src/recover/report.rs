@@ -12,7 +12,7 @@ use crate::sources::place_of;
 pub enum ManifestState {
     /// It could be read and does not contradict itself.
     Intact,
-    /// It contradicts itself, but not about where rows are.
+    /// It contradicts itself, but not about where rows are; or what it says is not so, but without it fewer are found.
     Faulty,
     /// What it says of some logs is not so. Where a log comes out with its SHA-256 it was believed all the same; of the
     /// others nothing was, as if it were lost.
@@ -47,7 +47,8 @@ pub struct FileRecovery {
     pub source: SourceName,
     /// Its file name.
     pub name: FileName,
-    /// Rows that were recovered. (Of a 1.0 bundle, rows that nest too deep for 1.1 are kept as unparsed lines.)
+    /// Rows of the damaged bundle that were recovered. What it calls a row that is none (in 1.0, one that nests too deep for
+    /// 1.1) is an unparsed line in the recovered one, and the other way round.
     pub rows: u64,
     /// Rows of them that no checksum proves, but only their own well-formed line.
     pub rows_by_line: u64,

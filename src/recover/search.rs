@@ -16,7 +16,7 @@ use crate::gzip::Content;
 use crate::pack::{PackOptions, Packed, Packer};
 use crate::progress::{NoProgress, Progress};
 use crate::scan::rows::Known;
-use crate::scan::{FirstLine, Scan};
+use crate::scan::{FirstLine, Scan, TextSum};
 
 /// What is believed of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(super) struct Found {
     pub(super) exported_at: Option<Timestamp>,
     /// What was used of the manifest.
     pub(super) manifest: Option<Manifest>,
+    /// How many rows of each file of the manifest were not taken.
+    pub(super) ignored_of: Vec<u64>,
     /// What is still to be believed of the manifest, if rows that are proven contradict it.
     contradicted: Option<Belief>,
 }
@@ -65,12 +67,20 @@ impl Found {
     }
 
     /// Searches once more. What the manifest says of a log that came out with its SHA-256 is proven, whatever else it
-    /// says: such logs are kept as they are.
-    fn search_again<R: Read + Seek>(self, input: &mut R, belief: Belief, options: &PackOptions) -> Result<Self> {
+    /// says: such logs are kept as they are. Where fewer rows are found than before, so are all.
+    fn search_again<R: Read + Seek>(mut self, input: &mut R, belief: Belief, options: &PackOptions) -> Result<Self> {
         let proven = self.proven();
         let logs = self.report.files.iter().zip(&proven);
         let kept: Vec<_> = logs.filter(|(_, is_proven)| **is_proven).map(|(log, _)| log.clone()).collect();
-        let mut found = search(input, belief, &kept, options, &NoProgress)?;
+        let found = match search(input, belief, &kept, options, &NoProgress) {
+            Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) => None,
+            found => Some(found?),
+        };
+        let rows_kept: u64 = kept.iter().map(|log| log.rows).sum();
+        let Some(mut found) = found.filter(|found| found.rows() + rows_kept >= self.rows()) else {
+            self.report.manifest = ManifestState::Faulty;
+            return Ok(self);
+        };
         if !kept.is_empty() {
             let Self { mut packed, report, exported_at, .. } = self;
             packed.retain(|index| proven[index]);
@@ -152,9 +162,10 @@ fn search<R: Read + Seek>(
         FirstLine::Whole { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
         _ => Vec::new(),
     };
+    let text = TextSum::of_first_line(&scan.first_line);
     let parts = scan.parts(manifest.as_ref(), &slots, &known.buffers);
-    let (packed, report, contradicted) = std::thread::scope(|scope| -> Result<_> {
-        let mut rows = RowStream::start(scope, parts, &known, options.threads, progress);
+    let (packed, report, ignored_of, contradicted) = std::thread::scope(|scope| -> Result<_> {
+        let mut rows = RowStream::start(scope, parts, text, &known, options.threads, progress);
         rows.leave_out(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
         rows.begin_with(first_row);
         let mut packer = Packer::start(scope, options);
@@ -170,8 +181,8 @@ fn search<R: Read + Seek>(
         }
         let whole = match (started_whole && rows.is_sound, content) {
             (false, _) => Whole::Damaged,
-            (true, Content::Gzip) => Whole::Proven,
-            (true, Content::Plain) => Whole::Unproven,
+            (true, Content::Gzip) if rows.is_proven => Whole::Proven,
+            (true, _) => Whole::Unproven,
         };
         let once_more = rows.rows_left_out.saturating_sub(kept.iter().map(|log| log.rows).sum());
         let report = RecoverReport::new(state, version, files, rows.ignored + once_more, whole);
@@ -180,12 +191,12 @@ fn search<R: Read + Seek>(
             (false, true) => Some(Belief::AllButTable),
             _ => None,
         };
-        Ok((packer.finish()?, report, contradicted))
+        Ok((packer.finish()?, report, std::mem::take(&mut rows.ignored_of), contradicted))
     })?;
     drop(known);
     let contradicted = contradicted.filter(|_| manifest.is_some() && belief == Belief::Everything);
     let exported_at = manifest.as_ref().map(|manifest| manifest.exported_at);
-    Ok(Found { packed, report, exported_at, manifest, contradicted })
+    Ok(Found { packed, report, exported_at, manifest, ignored_of, contradicted })
 }
 
 /// Opens the bundle also where its first bytes are damaged.

@@ -12,7 +12,7 @@ use crate::gzip::{BlockEnd, Oddity};
 use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::scan::rows::{Known, LineFault, Lines, ReadPart, RowFile, Run, is_astray};
-use crate::scan::{Part, Parts};
+use crate::scan::{Part, Parts, TextSum};
 use crate::sources::may_exist;
 
 /// What comes next.
@@ -46,8 +46,13 @@ pub(super) struct RowStream<'k, R> {
     pub(super) rows_left_out: u64,
     /// Lines that look like rows but were not taken.
     pub(super) ignored: u64,
+    /// How many of them are rows of each file of the manifest.
+    pub(super) ignored_of: Vec<u64>,
+    text: TextSum,
     /// Whether nothing was damaged so far.
     pub(super) is_sound: bool,
+    /// Whether the end of the member proves all that it holds.
+    pub(super) is_proven: bool,
     /// Whether proven rows belong to a log that the manifest does not have there.
     pub(super) contradicts_manifest: bool,
     /// Whether a proven chunk has another number of rows than its table says.
@@ -55,9 +60,11 @@ pub(super) struct RowStream<'k, R> {
 }
 
 impl<'k, R: Read> RowStream<'k, R> {
+    /// `text` is the sum of what came before `parts`.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         parts: Parts<R>,
+        text: TextSum,
         known: &'k Known<'k>,
         threads: NonZeroUsize,
         progress: &'k dyn Progress,
@@ -65,6 +72,7 @@ impl<'k, R: Read> RowStream<'k, R> {
     where
         'k: 'scope,
     {
+        let parts_are_text = parts.are_text();
         Self {
             parts,
             pool: Pool::start(scope, threads, || known.reader()),
@@ -76,7 +84,10 @@ impl<'k, R: Read> RowStream<'k, R> {
             left_out: HashSet::new(),
             rows_left_out: 0,
             ignored: 0,
+            ignored_of: vec![0; known.manifest.as_ref().map_or(0, |(manifest, _)| manifest.files.len())],
+            text,
             is_sound: true,
+            is_proven: parts_are_text,
             contradicts_manifest: false,
             contradicts_table: false,
         }
@@ -84,7 +95,8 @@ impl<'k, R: Read> RowStream<'k, R> {
 
     /// Puts text before everything: a first line that is no manifest, but may be a row.
     pub(super) fn begin_with(&mut self, text: Vec<u8>) {
-        if let ReadPart::Lines(lines) = self.known.reader()(Part::Text { slot: None, offset: None, text })
+        if !text.is_empty()
+            && let ReadPart::Lines(lines) = self.known.reader()(Part::Text { slot: None, offset: None, text })
             && lines.problems.is_empty()
         {
             self.take(*lines);
@@ -119,7 +131,15 @@ impl<'k, R: Read> RowStream<'k, R> {
     /// Leaves out what comes next.
     pub(super) fn pass_over(&mut self) {
         if let Some(Event::Rows { run, .. }) = self.ready.pop_front() {
-            self.ignored += run.rows.len();
+            self.ignore(&run.file, run.rows.len());
+        }
+    }
+
+    /// Counts rows that were not taken.
+    pub(super) fn ignore(&mut self, file: &RowFile, rows: u64) {
+        self.ignored += rows;
+        if let Some(of_file) = file.index.and_then(|index| self.ignored_of.get_mut(index)) {
+            *of_file += rows;
         }
     }
 
@@ -155,19 +175,27 @@ impl<'k, R: Read> RowStream<'k, R> {
                 self.is_sound = false;
                 self.ready.push_back(Event::Gap);
             }
-            Part::Odd(..) | Part::Tail(_) | Part::Block { .. } | Part::Text { .. } => {}
+            Part::Tail(tail) => {
+                self.is_proven = self.text.is_proven_by(tail);
+                self.is_sound &= self.is_proven;
+            }
+            Part::Odd(..) | Part::Block { .. } | Part::Text { .. } => {}
         }
     }
 
     fn take(&mut self, lines: Lines) {
+        if lines.is_block {
+            self.text.add(&lines);
+        }
         // What the table does not name is not of this bundle, unless its place was lost with the flush points.
-        if lines.is_block && lines.slot.is_none() && !lines.is_guess && !self.known.slots.is_empty() {
+        if lines.slot.is_none() && !lines.is_guess && !self.known.slots.is_empty() {
             self.is_sound = false;
             self.ignored += lines.count;
             return;
         }
         let has_place = lines.is_block || lines.is_proven;
-        let slot = lines.slot.filter(|_| has_place).map(|slot| self.known.slots[slot]);
+        let chunk = lines.slot.map(|slot| self.known.slots[slot]);
+        let slot = chunk.filter(|_| has_place);
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
         self.is_sound &= is_whole && (lines.slot.is_none() || lines.is_proven);
@@ -181,13 +209,16 @@ impl<'k, R: Read> RowStream<'k, R> {
             let end = run.first_line + run.rows.len();
             while problems.next_if(|problem| problem.line < end).is_some() {}
             let current = self.current.as_deref();
-            let is_refused = is_astray(|file| current == Some(file), runs.make_contiguous())
-                || slot.is_some_and(|slot| end > slot.rows);
-            let Some(run) = runs.pop_front() else { break };
-            if is_refused {
-                self.ignored += run.rows.len();
+            let is_astray = is_astray(|file| current == Some(file), runs.make_contiguous());
+            let Some(mut run) = runs.pop_front() else { break };
+            // No more than the chunk has.
+            let most = chunk.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));
+            let taken = if is_astray { 0 } else { run.rows.len().min(most) };
+            self.ignore(&run.file, run.rows.len() - taken);
+            if taken == 0 {
                 continue;
             }
+            run.rows.truncate(taken);
             self.current = Some(Arc::clone(&run.file));
             let first_row = slot.map(|slot| slot.first_row.saturating_add(run.first_line));
             self.ready.push_back(Event::Rows { run, first_row, is_proven: lines.is_proven });

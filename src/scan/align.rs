@@ -63,9 +63,7 @@ pub(super) fn step<R: Read>(
         return Ok(Step::Missing(next..later));
     }
     // What stands here is not the chunk that is due where that itself comes soon.
-    if fits(blocks, slots, next, length)?
-        || blocks.comes_soon(length, due.compressed, |block| block_of(block, due))?
-    {
+    if fits(blocks, slots, next, length)? || blocks.comes_soon(length, due.compressed, |block| block_of(block, due))? {
         return Ok(Step::Other { slot: None, length });
     }
     Ok(Step::Other { slot: Some(next), length })

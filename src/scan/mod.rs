@@ -10,6 +10,7 @@ mod contents;
 mod parts;
 pub(crate) mod rows;
 mod saved;
+mod sum;
 mod text;
 
 use std::io::{self, Read};
@@ -22,6 +23,7 @@ use crate::gzip::{Content, Oddity, SequentialReader};
 pub(crate) use align::plausible_length;
 use align::{is_as_long, is_text_of, longest_block};
 pub(crate) use parts::{Part, Parts};
+pub(crate) use sum::TextSum;
 
 /// How many chunks tell whether they are blocks.
 const MOST_SETTLING: usize = 4;

@@ -125,6 +125,11 @@ impl<R: Read> Scan<R> {
 }
 
 impl<R: Read> Parts<R> {
+    /// Whether the rest is read as text, which the reader holds against the end of its member by itself.
+    pub(crate) fn are_text(&self) -> bool {
+        matches!(self.way, Way::Text(_))
+    }
+
     /// The next part, or `None` behind the last.
     ///
     /// # Errors
@@ -214,7 +219,7 @@ impl<R: Read> Parts<R> {
 
     fn cut_text(&mut self, mut text: TextCutter<Rest<R>>) -> io::Result<Way<R>> {
         let offset = text.offset();
-        if let Some(mut piece) = text.next_piece(self.slots.get(self.next))? {
+        if let Some(mut piece) = text.next_piece(self.slots.get(self.next..).unwrap_or_default())? {
             if text.inner_mut().get_ref().1.ended_early() {
                 piece.drop_cut_line();
             }
@@ -235,7 +240,7 @@ impl<R: Read> Parts<R> {
     }
 
     fn cut_behind(&mut self, mut text: TextCutter<SequentialReader<R>>) -> io::Result<Way<R>> {
-        let piece = text.next_piece(None)?;
+        let piece = text.next_piece(&[])?;
         self.push_noted(text.inner_mut());
         let Some(piece) = piece else { return Ok(Way::End) };
         self.push_piece(piece, 0);
@@ -246,7 +251,12 @@ impl<R: Read> Parts<R> {
         let slot = Some(self.next).filter(|next| *next < self.slots.len());
         let part = match piece {
             Piece::TooLong => Part::TooLong,
-            Piece::Lines(text) if text.is_empty() => return,
+            Piece::Missing => {
+                self.next += 1;
+                Part::Missing(self.next - 1..self.next)
+            }
+            Piece::Lines(text) | Piece::Beside(text) if text.is_empty() => return,
+            Piece::Beside(text) => Part::Text { slot: None, offset: self.is_plain.then_some(offset), text },
             Piece::Lines(text) => {
                 self.next += usize::from(slot.is_some());
                 Part::Text { slot, offset: self.is_plain.then_some(offset), text }

@@ -189,7 +189,8 @@ impl Known<'_> {
         let crc32 = Crc32::of(memory);
         let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
         // A block may be another chunk than the one that its place says.
-        let by_content = || self.strict.then(|| self.contents.find(self.slots, crc32, memory.len() as u64, due)).flatten();
+        let by_content =
+            || self.strict.then(|| self.contents.find(self.slots, crc32, memory.len() as u64, due)).flatten();
         let slot = slot.filter(|&slot| is_same(&self.slots[slot])).or_else(by_content).or(slot);
         let mut lines = self.lines(slot, true, memory, end);
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);

@@ -2,27 +2,48 @@
 
 use std::io::{self, Read};
 
+use super::align::is_text_of;
 use crate::bundle::Slot;
 use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
 
 /// How much is read at a time.
 const READ_BYTES: u64 = 256 << 10;
 
+/// How many bytes are looked at for chunks that do not begin where they should, and how many more for each byte of text.
+const MOST_SEARCHED: u64 = 256 << 20;
+const MOST_SEARCHED_A_BYTE: u64 = 32;
+
 /// A piece of text.
 pub(super) enum Piece {
     /// Whole lines, but for the last of all, which may have no line feed.
     Lines(Vec<u8>),
+    /// Whole lines before the chunk that is due, which belong to none.
+    Beside(Vec<u8>),
     /// A line longer than any row was left out.
     TooLong,
+    /// The chunk that is due is not there: the next one begins here.
+    Missing,
 }
 
 impl Piece {
     /// Drops a last line without line feed: the rest of it is lost.
     pub(super) fn drop_cut_line(&mut self) {
-        if let Self::Lines(text) = self {
+        if let Self::Lines(text) | Self::Beside(text) = self {
             text.truncate(memchr::memrchr(b'\n', text).map_or(0, |last| last + 1));
         }
     }
+}
+
+/// Where text is cut.
+enum Cut {
+    /// Behind so many bytes of lines.
+    Lines(usize),
+    /// Behind so many, before the chunk that is due.
+    Before(usize),
+    /// Here: the chunk that is due is missing.
+    Here,
+    /// Within a line that is too long.
+    InLine,
 }
 
 /// Cuts what `inner` reads.
@@ -34,12 +55,14 @@ pub(super) struct TextCutter<R> {
     offset: u64,
     /// The most bytes that a line can have.
     longest: u64,
+    /// How many bytes may still be looked at for a chunk that does not begin where it should.
+    search_left: u64,
 }
 
 impl<R: Read> TextCutter<R> {
     /// Leaves out lines of more than `longest` bytes.
     pub(super) fn new(inner: R, longest: u64) -> Self {
-        Self { inner, buffer: Vec::new(), at_end: false, offset: 0, longest }
+        Self { inner, buffer: Vec::new(), at_end: false, offset: 0, longest, search_left: MOST_SEARCHED }
     }
 
     pub(super) fn offset(&self) -> u64 {
@@ -54,51 +77,107 @@ impl<R: Read> TextCutter<R> {
         self.inner
     }
 
-    /// The next piece, where the chunk `slot` is due. `None` at the end.
-    pub(super) fn next_piece(&mut self, slot: Option<&Slot>) -> io::Result<Option<Piece>> {
-        let end = match slot {
-            Some(slot) => self.end_of_chunk(slot)?,
-            None => self.end_of_lines(CHUNK_BYTES)?,
+    /// The next piece, where these chunks are due. `None` at the end.
+    pub(super) fn next_piece(&mut self, due: &[Slot]) -> io::Result<Option<Piece>> {
+        let cut = match due {
+            [chunk, behind @ ..] => self.cut_chunk(chunk, behind.first())?,
+            [] => self.cut_lines(CHUNK_BYTES)?,
         };
-        match end {
-            Some(0) => Ok(None),
-            Some(end) => {
-                let rest = self.buffer.split_off(end);
-                let lines = std::mem::replace(&mut self.buffer, rest);
-                self.offset += lines.len() as u64;
-                Ok(Some(Piece::Lines(lines)))
-            }
-            None => self.pass_over_line().map(|()| Some(Piece::TooLong)),
+        match cut {
+            Cut::Lines(0) => Ok(None),
+            Cut::Lines(end) => Ok(Some(Piece::Lines(self.take(end)))),
+            Cut::Before(end) => Ok(Some(Piece::Beside(self.take(end)))),
+            Cut::Here => Ok(Some(Piece::Missing)),
+            Cut::InLine => self.pass_over_line().map(|()| Some(Piece::TooLong)),
         }
     }
 
-    /// Where the chunk's text ends: by its length, if a line ends there, else by its rows.
-    fn end_of_chunk(&mut self, slot: &Slot) -> io::Result<Option<usize>> {
-        self.fill(slot.bytes.min(MAX_CHUNK_BYTES))?;
-        let by_length = usize::try_from(slot.bytes).ok().filter(|length| *length <= self.buffer.len());
-        if let Some(length) = by_length.filter(|length| self.buffer[..*length].ends_with(b"\n")) {
-            return Ok(Some(length));
+    fn take(&mut self, end: usize) -> Vec<u8> {
+        let rest = self.buffer.split_off(end);
+        let lines = std::mem::replace(&mut self.buffer, rest);
+        self.offset += lines.len() as u64;
+        self.search_left = self.search_left.saturating_add(lines.len() as u64 * MOST_SEARCHED_A_BYTE);
+        lines
+    }
+
+    /// Cuts by the chunk's length and checksum, else where it or the next one begins, else by its length alone if a line
+    /// ends there, else by its rows.
+    fn cut_chunk(&mut self, chunk: &Slot, next: Option<&Slot>) -> io::Result<Cut> {
+        let bytes = chunk.bytes.min(MAX_CHUNK_BYTES);
+        self.fill(bytes)?;
+        let by_length = usize::try_from(chunk.bytes).ok().filter(|length| *length <= self.buffer.len());
+        let by_length = by_length.filter(|length| self.buffer[..*length].ends_with(b"\n"));
+        match by_length {
+            Some(length) if is_text_of(&self.buffer[..length], chunk) => return Ok(Cut::Lines(length)),
+            _ if self.buffer.is_empty() => return Ok(Cut::Lines(0)),
+            _ => {}
         }
-        self.fill(slot.bytes.min(MAX_CHUNK_BYTES) + READ_BYTES)?;
-        let rows = usize::try_from(slot.rows).unwrap_or(usize::MAX);
+        if let Some(cut) = self.cut_between(bytes, chunk, next)? {
+            return Ok(cut);
+        }
+        if let Some(length) = by_length {
+            return Ok(Cut::Lines(length));
+        }
+        self.fill(bytes + READ_BYTES)?;
+        let rows = usize::try_from(chunk.rows).unwrap_or(usize::MAX);
         match memchr::memchr_iter(b'\n', &self.buffer).nth(rows.saturating_sub(1)) {
-            Some(last) => Ok(Some(last + 1)),
-            None => self.end_of_lines(CHUNK_BYTES),
+            Some(last) => Ok(Cut::Lines(last + 1)),
+            None => self.cut_lines(CHUNK_BYTES),
         }
     }
 
-    /// Where the last line ends of about `length` bytes. `None` when a line is longer than any row.
-    fn end_of_lines(&mut self, mut length: u64) -> io::Result<Option<usize>> {
+    /// Cuts where the chunk that is due or the next one begins, if lines were put in, changed or taken out before.
+    fn cut_between(&mut self, bytes: u64, chunk: &Slot, next: Option<&Slot>) -> io::Result<Option<Cut>> {
+        let is_alike = |next: &Slot| (next.crc32, next.bytes) == (chunk.crc32, chunk.bytes);
+        // Of chunks that are alike, the next one is not this one.
+        if !next.is_some_and(is_alike)
+            && let Some(start) = self.start_near(0, chunk)?
+        {
+            return Ok(Some(Cut::Before(start)));
+        }
+        let Some(next) = next else { return Ok(None) };
+        Ok(self.start_near(bytes, next)?.map(|start| if start == 0 { Cut::Here } else { Cut::Lines(start) }))
+    }
+
+    /// Where a chunk begins, if it does so at the beginning of a line not far from `place`.
+    fn start_near(&mut self, place: u64, chunk: &Slot) -> io::Result<Option<usize>> {
+        if chunk.bytes > MAX_CHUNK_BYTES {
+            return Ok(None);
+        }
+        self.fill(place + READ_BYTES + chunk.bytes)?;
+        let (Ok(place), Ok(bytes)) = (usize::try_from(place), usize::try_from(chunk.bytes)) else { return Ok(None) };
+        let near = usize::try_from(READ_BYTES).unwrap_or(usize::MAX);
+        let first = place.saturating_sub(near);
+        let window = self.buffer.get(first..(place + near).min(self.buffer.len())).unwrap_or_default();
+        let starts = memchr::memchr_iter(b'\n', window).map(|end| first + end + 1);
+        for start in [place, 0].into_iter().filter(|start| *start >= first).chain(starts) {
+            // Most are told by where the chunk's last line ends.
+            let text = self.buffer.get(start..start + bytes).filter(|text| text.ends_with(b"\n"));
+            let begins_a_line = || start == 0 || self.buffer[start - 1] == b'\n';
+            let Some(text) = text.filter(|_| begins_a_line()) else { continue };
+            if self.search_left < chunk.bytes {
+                return Ok(None);
+            }
+            self.search_left -= chunk.bytes;
+            if is_text_of(text, chunk) {
+                return Ok(Some(start));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Cuts where the last line ends of about `length` bytes.
+    fn cut_lines(&mut self, mut length: u64) -> io::Result<Cut> {
         loop {
             self.fill(length)?;
             if let Some(last) = memchr::memrchr(b'\n', &self.buffer) {
-                return Ok(Some(last + 1));
+                return Ok(Cut::Lines(last + 1));
             }
             if self.at_end {
-                return Ok(Some(self.buffer.len()));
+                return Ok(Cut::Lines(self.buffer.len()));
             }
             if self.buffer.len() as u64 > self.longest {
-                return Ok(None);
+                return Ok(Cut::InLine);
             }
             length = (self.buffer.len() as u64 * 2).min(self.longest + 1);
         }

@@ -11,12 +11,11 @@ use super::tell::Findings;
 use super::{FileReport, Verdict, VerifyOptions, VerifyReport};
 use crate::buffers::Buffers;
 use crate::bundle::Slot;
-use crate::digest::Crc32;
 use crate::error::{GzipFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
 use crate::gzip::{BlockEnd, Content, LastBlock, Oddity, Tail};
 use crate::scan::rows::{Known, LineFault, Lines, Problem, ReadPart, Run, is_astray};
-use crate::scan::{Part, Scan};
+use crate::scan::{Part, Scan, TextSum};
 
 /// Takes what a log restores to, piece by piece, with its index into the manifest's `files`.
 pub(super) type Restored<'a> = dyn FnMut(usize, &[u8]) + 'a;
@@ -34,8 +33,7 @@ pub(super) struct Audit<'a> {
     rows: u64,
     /// The line of the text that comes next, from 1.
     line: u64,
-    /// The checksum and length of the text so far; `None` once some of it could not be read.
-    text: Option<(Crc32, u64)>,
+    text: TextSum,
     /// Chunks that are nowhere, and were not told yet: more of them may follow.
     missing: Range<usize>,
 }
@@ -137,7 +135,7 @@ impl<'a> Audit<'a> {
             ReadPart::Other(_) => {
                 self.findings.add(FindingKind::LineTooLong, Position { line: Some(self.line), ..Position::default() });
                 self.line += 1;
-                self.text = None;
+                self.text.lose();
                 self.break_log();
             }
         }
@@ -160,11 +158,8 @@ impl<'a> Audit<'a> {
             LastBlock::Other => self.findings.add(FindingKind::LastBlock, at(tail.offset)),
             LastBlock::Damaged => self.findings.add(FindingKind::Gzip(GzipFault::Deflate), at(tail.offset)),
         }
-        // Where some of the text is unknown, so is its checksum.
-        if let Some((crc32, bytes)) = self.text {
-            for fault in tail.faults(crc32, bytes) {
-                self.findings.add(FindingKind::Gzip(fault), at(tail.trailer_offset()));
-            }
+        for fault in self.text.faults(&tail) {
+            self.findings.add(FindingKind::Gzip(fault), at(tail.trailer_offset()));
         }
     }
 
@@ -187,7 +182,7 @@ impl<'a> Audit<'a> {
 
     fn lose(&mut self, slot: &Slot) {
         self.line = self.line.saturating_add(slot.rows);
-        self.text = None;
+        self.text.lose();
         self.break_log();
     }
 
@@ -223,10 +218,10 @@ impl<'a> Audit<'a> {
                 at.byte = lines.offset.map(|offset| offset + byte);
             }
             self.findings.add(kind, at);
-            self.text = None;
+            self.text.lose();
             return slot.map(|slot| self.lose(&slot)).unwrap_or_default();
         }
-        self.text = self.text.map(|(crc32, bytes)| (crc32.then(lines.crc32, lines.bytes), bytes + lines.bytes));
+        self.text.add(lines);
         if let Some(slot) = &slot {
             if let Some(log) = self.open.as_mut().filter(|log| !log.is_whole) {
                 log.place = slot.first_row;

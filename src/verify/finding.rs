@@ -225,6 +225,7 @@ impl FindingKind {
                 | Self::NotCompressed
                 | Self::ForeignHeader
                 | Self::LastBlock
+                | Self::Chunk { mismatch: ChunkMismatch::Compressed(_), .. }
         )
     }
 

@@ -2,12 +2,12 @@
 
 use std::io::Read;
 
-use crate::digest::{BundleDigest, Crc32};
+use crate::digest::BundleDigest;
 use crate::error::{ErrorKind, ManifestFault, Result};
 use crate::format::line::classify;
 use crate::format::{Manifest, ManifestFile};
 use crate::gzip::{Content, Oddity};
-use crate::scan::{FirstLine, Scan};
+use crate::scan::{FirstLine, Scan, TextSum};
 
 /// What is known after the first line.
 pub(super) struct FirstLook {
@@ -15,8 +15,7 @@ pub(super) struct FirstLook {
     pub(super) manifest: Option<Manifest>,
     pub(super) faults: Vec<ManifestFault>,
     pub(super) digest: Option<BundleDigest>,
-    /// The checksum and length of the first line with its line feed.
-    pub(super) text: Option<(Crc32, u64)>,
+    pub(super) text: TextSum,
     pub(super) is_terminated: bool,
 }
 
@@ -26,17 +25,16 @@ impl FirstLook {
     /// # Errors
     /// When it shows that this is no bundle, or one of a version that is not known.
     pub(super) fn at<R: Read>(scan: &Scan<R>) -> Result<Self> {
-        let nothing = Self { manifest: None, faults: Vec::new(), digest: None, text: None, is_terminated: true };
+        let text = TextSum::of_first_line(&scan.first_line);
+        let nothing = Self { manifest: None, faults: Vec::new(), digest: None, text, is_terminated: true };
         let (line, terminated) = match &scan.first_line {
             FirstLine::Whole { line, terminated } => (line.as_slice(), *terminated),
             FirstLine::Damaged => return Ok(nothing),
             FirstLine::Foreign(Content::Gzip) => return Err(ErrorKind::GzipOfSomethingElse.into()),
             FirstLine::Foreign(Content::Plain) => return Err(ErrorKind::NotABundle.into()),
         };
-        let text = if terminated { &[line, b"\n"].concat() } else { line };
         let digest = Some(BundleDigest::of_manifest_line(line));
-        let text = Some((Crc32::of(text), text.len() as u64));
-        let seen = Self { digest, text, is_terminated: terminated, ..nothing };
+        let seen = Self { digest, is_terminated: terminated, ..nothing };
         match Manifest::decode(line) {
             Ok(Some(manifest)) => Ok(Self { faults: manifest.faults(), manifest: Some(manifest), ..seen }),
             Ok(None) if is_broken_manifest(line, scan) => Ok(seen),

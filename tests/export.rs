@@ -202,6 +202,29 @@ fn a_closed_pipe_is_success() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_reader_of_a_named_pipe_that_goes_away_is_an_error() {
+    let home = Home::new().with("runs.jsonl", common::noise::rows_of_noise(2000));
+    assert_eq!(run(home.path(), &["export", "-fo", "b.gz"]).code, 0);
+    assert!(std::process::Command::new("mkfifo").arg(home.path().join("pipe")).status().unwrap().success());
+    for arguments in [&["export", "-o", "pipe"][..], &["recover", "b.gz", "-o", "pipe"]] {
+        // It ends by itself where the program never opens it.
+        let mut reader = std::process::Command::new("timeout");
+        let reader = reader
+            .args(["60", "head", "-c", "1"])
+            .arg(home.path().join("pipe"))
+            .stdout(std::process::Stdio::null())
+            .spawn();
+        let ended = run(home.path(), arguments);
+        assert!(reader.unwrap().wait().unwrap().success(), "{arguments:?}");
+        assert_eq!(ended.code, 1, "{arguments:?}");
+        let said = "error: pipe: cannot be written: nobody reads from it any more\n  hint: the program that read from it \
+                    ended: start it again, and then this command\n";
+        assert_eq!(ended.stderr, said, "{arguments:?}");
+    }
+}
+
+#[test]
 fn the_environment_names_the_directories() {
     let home = sample_home();
     fs::rename(home.dirs().patchwork, home.path().join("pw")).unwrap();

@@ -236,7 +236,9 @@ fn exit_of(kind: &ErrorKind) -> Exit {
     }
 }
 
-/// Whether the reader of what was printed went away: nothing of interest to anybody.
+/// Whether the reader of standard output went away: nothing of interest to anybody. Of a bundle for a named pipe nobody
+/// else says that it is not whole.
 fn is_closed_pipe(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    let is_of_stdout = error.position().subject.as_deref() == Some(STDOUT);
+    is_of_stdout && matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
 }

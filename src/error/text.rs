@@ -239,11 +239,18 @@ fn system_words(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "you are not permitted to".to_owned(),
         io::ErrorKind::StorageFull => "no space is left on the disk".to_owned(),
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".to_owned(),
+        io::ErrorKind::BrokenPipe => "nobody reads from it any more".to_owned(),
         _ => {
-            let text = error.to_string();
+            let text = of_system(error).to_string();
             text.split(" (os error").next().unwrap_or_default().to_lowercase()
         }
     }
+}
+
+/// What the system said, without what was put around it.
+fn of_system(error: &io::Error) -> &io::Error {
+    let inner = error.get_ref().and_then(|outer| outer.source());
+    inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
 }
 
 fn io_hint(error: &io::Error) -> &'static str {
@@ -252,6 +259,7 @@ fn io_hint(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "check who owns it and its permissions",
         io::ErrorKind::StorageFull => "free some space, or name a file on another disk",
         io::ErrorKind::ReadOnlyFilesystem => "name a file on another disk",
+        io::ErrorKind::BrokenPipe => "the program that read from it ended: start it again, and then this command",
         _ => "check the disk and the path, and try again",
     }
 }

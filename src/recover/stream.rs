@@ -31,6 +31,7 @@ pub(super) enum Event {
 }
 
 /// Reads parts on several threads, and hands out what they hold.
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(super) struct RowStream<'k, R> {
     parts: Parts<R>,
     pool: Pool<Part, ReadPart>,

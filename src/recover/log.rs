@@ -1,5 +1,6 @@
 //! One recovered log, read as if it were the file.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 
 use super::report::{FileRecovery, missing};
@@ -41,21 +42,23 @@ pub(super) struct LogReader<'s, 'k, 'm, R> {
 }
 
 impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
-    /// The next log: of the manifest, else the one that the next rows belong to, unless it is in `done`.
+    /// The next log: that of the manifest's `files` at `index`, else the one that the next rows belong to, unless it is in
+    /// `done`.
     pub(super) fn next(
         rows: &'s mut RowStream<'k, R>,
         manifest: Option<&'m Manifest>,
-        done: &[FileRecovery],
+        index: usize,
+        done: &HashSet<(SourceName, FileName)>,
     ) -> Result<Option<Self>> {
         if let Some(manifest) = manifest {
-            let Some(file) = manifest.files.get(done.len()) else {
+            let Some(file) = manifest.files.get(index) else {
                 while rows.peek()?.is_some() {
                     rows.pass_over();
                 }
                 return Ok(None);
             };
             let id = LogId { source: file.source.clone(), name: file.relative_path.clone(), base: file.base() };
-            return Ok(Some(Self::new(rows, id, Some((done.len(), file)))));
+            return Ok(Some(Self::new(rows, id, Some((index, file)))));
         }
         let mut has_gap = false;
         while let Some(event) = rows.peek()? {
@@ -66,7 +69,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
                     None
                 }
             };
-            match id.filter(|id| !done.iter().any(|file| file.source == id.source && file.name == id.name)) {
+            match id.filter(|id| !done.contains(&(id.source.clone(), id.name.clone()))) {
                 Some(id) => {
                     let mut log = Self::new(rows, id, None);
                     log.gaps_after.extend(has_gap.then_some(0));

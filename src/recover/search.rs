@@ -73,7 +73,7 @@ impl Found {
         let logs = self.report.files.iter().zip(&proven);
         let kept: Vec<_> = logs.filter(|(_, is_proven)| **is_proven).map(|(log, _)| log.clone()).collect();
         let found = match search(input, belief, &kept, options, &NoProgress) {
-            Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) => None,
+            Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) && self.rows() > 0 => None,
             found => Some(found?),
         };
         let rows_kept: u64 = kept.iter().map(|log| log.rows).sum();
@@ -169,13 +169,7 @@ fn search<R: Read + Seek>(
         rows.leave_out(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
         rows.begin_with(first_row);
         let mut packer = Packer::start(scope, options);
-        let mut files = Vec::new();
-        while let Some(mut log) = LogReader::next(&mut rows, manifest.as_ref(), &files)? {
-            let (id, times) = (log.id(), log.times());
-            let subject = id.name.to_string();
-            packer.add_log(&id, times, &mut log, &subject, &NoProgress)?;
-            files.push(log.finish());
-        }
+        let files = pack_logs(&mut rows, manifest.as_ref(), &mut packer)?;
         if manifest.is_none() && files.is_empty() && kept.is_empty() {
             return Err(ErrorKind::NothingToRecover.into());
         }
@@ -197,6 +191,22 @@ fn search<R: Read + Seek>(
     let contradicted = contradicted.filter(|_| manifest.is_some() && belief == Belief::Everything);
     let exported_at = manifest.as_ref().map(|manifest| manifest.exported_at);
     Ok(Found { packed, report, exported_at, manifest, ignored_of, contradicted })
+}
+
+/// Packs one log after the other.
+fn pack_logs<R: Read>(
+    rows: &mut RowStream<'_, R>,
+    manifest: Option<&Manifest>,
+    packer: &mut Packer,
+) -> Result<Vec<FileRecovery>> {
+    let (mut files, mut done) = (Vec::new(), HashSet::new());
+    while let Some(mut log) = LogReader::next(rows, manifest, files.len(), &done)? {
+        let (id, times) = (log.id(), log.times());
+        packer.add_log(&id, times, &mut log, id.name.as_str(), &NoProgress)?;
+        files.push(log.finish());
+        done.insert((id.source, id.name));
+    }
+    Ok(files)
 }
 
 /// Opens the bundle also where its first bytes are damaged.

@@ -163,7 +163,7 @@ fn first_chunks(slots: &[Slot]) -> (&[Slot], u64) {
     let (mut count, mut bytes) = (0, 0u64);
     for slot in slots.iter().take(MOST_SETTLING) {
         let with_it = bytes.saturating_add(slot.bytes);
-        if with_it > 2 * MAX_CHUNK_BYTES {
+        if with_it > MAX_CHUNK_BYTES {
             break;
         }
         (count, bytes) = (count + 1, with_it);

@@ -13,6 +13,9 @@ const READ_BYTES: u64 = 256 << 10;
 const MOST_SEARCHED: u64 = 256 << 20;
 const MOST_SEARCHED_A_BYTE: u64 = 32;
 
+/// How much text may be kept to look for a chunk. Only chunks of very long rows are longer.
+const MOST_KEPT: u64 = 64 << 20;
+
 /// A piece of text.
 pub(super) enum Piece {
     /// Whole lines, but for the last of all, which may have no line feed.
@@ -141,7 +144,7 @@ impl<R: Read> TextCutter<R> {
 
     /// Where a chunk begins, if it does so at the beginning of a line not far from `place`.
     fn start_near(&mut self, place: u64, chunk: &Slot) -> io::Result<Option<usize>> {
-        if chunk.bytes > MAX_CHUNK_BYTES {
+        if place.saturating_add(chunk.bytes) > MOST_KEPT {
             return Ok(None);
         }
         self.fill(place + READ_BYTES + chunk.bytes)?;

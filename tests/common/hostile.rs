@@ -82,6 +82,29 @@ fn many_chunks(chunks: u64) -> Vec<u8> {
     gzip(&[(with_chunks(&chunks.to_string(), &(chunks * 8).to_string(), &table).as_bytes(), 1), (ROW.as_bytes(), 1)])
 }
 
+/// A bundle of very many small blocks, of which none is a chunk, with one behind them that could be the chunk which is due
+/// for each: the same long text follows wherever it is taken to begin.
+fn chunks_that_seem_to_come(megabytes: usize) -> Vec<u8> {
+    let stored = |text: &[u8]| {
+        let length = u16::try_from(text.len()).unwrap();
+        [&[0], &length.to_le_bytes()[..], &(!length).to_le_bytes(), text].concat()
+    };
+    let mut long = Vec::new();
+    Deflater::new(Level::new(9).unwrap()).deflate(&vec![b' '; megabytes << 20], &mut long).unwrap();
+    // What ends it is no flush point: that block holds something.
+    long.truncate(long.len() - 4);
+    long.extend(&stored(b"y")[1..]);
+    let marks = [stored(b"x"), stored(b"")].concat().repeat(64);
+    let sled = [stored(b"xx"), stored(b"xxxxxx").repeat(64)].concat();
+    let compressed = stored(b"xxxxxx").len() * 64 + long.len() + 11;
+    let chunk =
+        format!("{{\"compressed\":{compressed},\"bytes\":{},\"rows\":1,\"crc32\":\"00000001\"}}", megabytes << 20);
+    let table = vec![chunk; 200].join(",");
+    let manifest = gzip(&[(with_chunks("200", "6000", &table).as_bytes(), 1)]);
+    let (start, end) = manifest.split_at(manifest.len() - 10);
+    [start, &marks, &sled, &long, &marks, end].concat()
+}
+
 /// A 1.0 bundle with one row of one log of this name.
 fn named(source: &str, file: &str) -> Vec<u8> {
     let row = format!("{{\"source\":{source},\"file\":{file},\"entry\":{{\"n\":1}}}}\n");
@@ -134,6 +157,7 @@ fn numbers(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
         ("chunk rows that overflow", row(with_chunks(most, most, &two))),
         ("chunk bytes 2^64 - 1", row(with_chunks("1", "8", &chunk("32", "18446744073709551615", "1")))),
         ("chunk of the most bytes", row(with_chunks("1", "8", &chunk("1000000000", "537919489", "1")))),
+        ("chunks that seem to come", chunks_that_seem_to_come(if is_long { 500 } else { 32 })),
         ("very many chunks", many_chunks(if is_long { 1_800_000 } else { 100_000 })),
         ("very many files", many_files(if is_long { 1_500_000 } else { 100_000 })),
         ("more logs than a bundle can have", many_files(100_001)),

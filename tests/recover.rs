@@ -145,9 +145,10 @@ fn damage_around_any_flush_point_costs_no_row_of_another_chunk() {
     let (home, forge) = numbered();
     let original = original_logs(&home);
     let (sound, places) = (forge.write(), forge.places());
-    for (chunk, place) in places.iter().enumerate().skip(1) {
+    for (chunk, place) in places.iter().enumerate() {
         for at in place.end - 7..place.end {
-            let changed = (0..=255u8).step_by(15).filter(|byte| *byte != sound[at]).map(|byte| [byte].to_vec());
+            let step = if chunk == 0 { 1 } else { 15 };
+            let changed = (0..=255u8).step_by(step).filter(|byte| *byte != sound[at]).map(|byte| [byte].to_vec());
             for byte in changed.chain([Vec::new()]) {
                 let damaged = [&sound[..at], &byte, &sound[at + 1..]].concat();
                 let (report, logs) = logs_of(&damaged);
@@ -155,6 +156,11 @@ fn damage_around_any_flush_point_costs_no_row_of_another_chunk() {
                 let (rows, by_line) = report.files.iter().fold((0, 0), |(rows, by_line), log| {
                     (rows + log.rows - log.rows_by_line, by_line + log.rows_by_line)
                 });
+                if chunk == 0 {
+                    // With the manifest goes what proves rows.
+                    assert!(rows + by_line >= 120, "{}: {report:?}", case());
+                    continue;
+                }
                 assert!(rows >= 120 && by_line <= 10, "{}: {report:?}", case());
                 assert!(by_line > 0 || logs.iter().all(|(name, log)| is_part(log, &original[name])), "{}", case());
                 let findings = findings_of(&damaged);

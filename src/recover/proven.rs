@@ -48,15 +48,18 @@ impl Found {
     /// Puts proven logs in the place of what was found of them.
     fn replace(&mut self, packed: Packed, logs: impl Iterator<Item = Proven>) {
         let logs: Vec<_> = logs.map(Proven::recovery).collect();
-        let by_name: HashMap<_, _> = logs.iter().map(|log| (log.id(), log.rows)).collect();
-        let found = &self.report.files;
-        let is_kept: Vec<bool> = found.iter().map(|log| !by_name.contains_key(&log.id())).collect();
-        // What was no row of such a log as it was searched for may be one now.
-        for (id, rows) in &by_name {
-            let of_it = || found.iter().zip(&self.ignored_of).filter(|(log, _)| log.id() == *id);
-            let searched: u64 = of_it().map(|(log, _)| log.rows).sum();
-            let ignored: u64 = of_it().map(|(_, ignored)| ignored).sum();
-            self.report.ignored = (self.report.ignored + searched).saturating_sub((searched + ignored).min(*rows));
+        // Of each log, its rows, those that the search took, and those that it did not take: they may be some now.
+        let mut by_name: HashMap<_, _> = logs.iter().map(|log| (log.id(), (log.rows, 0, 0))).collect();
+        let mut is_kept = Vec::new();
+        for (log, ignored_of) in self.report.files.iter().zip(&self.ignored_of) {
+            let of_it = by_name.get_mut(&log.id());
+            is_kept.push(of_it.is_none());
+            if let Some((_, searched, ignored)) = of_it {
+                (*searched, *ignored) = (*searched + log.rows, *ignored + ignored_of);
+            }
+        }
+        for (rows, searched, ignored) in by_name.into_values() {
+            self.report.ignored = (self.report.ignored + searched).saturating_sub(rows.min(searched + ignored));
         }
         self.packed.retain(|index| is_kept[index]);
         self.packed.join(packed);

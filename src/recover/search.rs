@@ -41,6 +41,8 @@ pub(super) struct Found {
     pub(super) manifest: Option<Manifest>,
     /// How many rows of each file of the manifest were not taken.
     pub(super) ignored_of: Vec<u64>,
+    /// Whether compressed data was read as one text.
+    is_text: bool,
     /// What is still to be believed of the manifest, if rows that are proven contradict it.
     contradicted: Option<Belief>,
 }
@@ -92,17 +94,21 @@ impl Found {
         Ok(found)
     }
 
-    /// Searches once more where no row was found. Damage right behind a manifest can hide where the chunks begin, so they
-    /// are looked for everywhere: by the manifest, and if that does not help, without it.
+    /// Searches once more where no row was found, or no block. Damage right behind a manifest can hide where the chunks
+    /// begin, so they are looked for everywhere: by the manifest, and if that does not help, without it.
     fn search_everywhere<R: Read + Seek>(self, input: &mut R, options: &PackOptions) -> Result<Self> {
-        if !self.report.is_damaged || self.rows() > 0 {
+        let has_some = self.rows() > 0;
+        if !self.report.is_damaged || has_some && !(self.is_text && self.report.lost_something()) {
             return Ok(self);
         }
         if self.report.manifest != ManifestState::Lost {
             let found = search(input, Belief::AllButEnd, &[], options, &NoProgress)?;
-            if found.rows() > 0 {
+            if found.rows() > self.rows() {
                 return Ok(found);
             }
+        }
+        if has_some {
+            return Ok(self);
         }
         let is_any = match search(input, Belief::NothingNorEnd, &[], options, &NoProgress) {
             Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) => false,
@@ -164,6 +170,7 @@ fn search<R: Read + Seek>(
     };
     let text = TextSum::of_first_line(&scan.first_line);
     let parts = scan.parts(manifest.as_ref(), &slots, &known.buffers);
+    let is_text = parts.are_text() && content == Content::Gzip;
     let (packed, report, ignored_of, contradicted) = std::thread::scope(|scope| -> Result<_> {
         let mut rows = RowStream::start(scope, parts, text, &known, options.threads, progress);
         rows.leave_out(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
@@ -190,7 +197,7 @@ fn search<R: Read + Seek>(
     drop(known);
     let contradicted = contradicted.filter(|_| manifest.is_some() && belief == Belief::Everything);
     let exported_at = manifest.as_ref().map(|manifest| manifest.exported_at);
-    Ok(Found { packed, report, exported_at, manifest, ignored_of, contradicted })
+    Ok(Found { packed, report, exported_at, manifest, ignored_of, is_text, contradicted })
 }
 
 /// Packs one log after the other.

@@ -140,11 +140,10 @@ impl<R: Read> Scan<R> {
     /// The text of the first chunks, if they are not compressed each for itself.
     fn as_text(&mut self, slots: &[Slot]) -> io::Result<Option<Vec<u8>>> {
         let Some(first) = slots.first() else { return Ok(None) };
-        let is_in_place =
-            plausible_length(first) == first.compressed && self.stream.has_flush_point_at(first.compressed)?;
-        let is_block = is_in_place
-            || first.bytes > MAX_CHUNK_BYTES
-            || self.stream.is_next_block(longest_block(first.bytes), |block| is_as_long(block, first))?;
+        let is_right = |block: &[u8]| is_as_long(block, first);
+        let is_block = first.bytes > MAX_CHUNK_BYTES
+            || self.stream.is_block_of(plausible_length(first), is_right)?
+            || self.stream.is_next_block(longest_block(first.bytes), is_right)?;
         if is_block {
             return Ok(None);
         }

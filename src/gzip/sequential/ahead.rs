@@ -8,9 +8,10 @@ use super::super::blocks::LOOK_AHEAD;
 use super::{SequentialReader, State, inflate_some};
 
 impl<R: Read> SequentialReader<R> {
-    /// Whether a flush point lies `length` bytes ahead.
-    pub(crate) fn has_flush_point_at(&mut self, length: u64) -> io::Result<bool> {
-        usize::try_from(length).map_or(Ok(false), |length| self.source.has_mark_at(length))
+    /// Whether a flush point lies `length` bytes ahead, and `is_right` says so of what there is up to it.
+    pub(crate) fn is_block_of(&mut self, length: u64, is_right: impl FnOnce(&[u8]) -> bool) -> io::Result<bool> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        Ok(self.source.has_mark_at(length)? && self.source.peek(length)?.get(..length).is_some_and(is_right))
     }
 
     /// Whether `is_right` says so of what there is up to the next flush point, if that lies at most `most` bytes ahead.

@@ -174,6 +174,32 @@ fn missing_chunks_of_a_log_that_are_neighbours_are_one_finding() {
 }
 
 #[test]
+fn a_flush_point_of_another_program_where_a_chunk_should_end_makes_it_no_block() {
+    let row = |n: u64| format!("{{\"n\":{n},\"createdAt\":{}}}\n", 1_777_716_000_000 + n);
+    let home = Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>());
+    let marks = |bundle: &[u8]| -> Vec<usize> {
+        (4..=bundle.len()).filter(|end| bundle[..*end].ends_with(&[0, 0, 0xff, 0xff])).collect()
+    };
+    let original = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+    let mut forge = Forge::new(&home, 10);
+    let mut tried = 0;
+    for compressed in 20..600 {
+        forge.file(0)["chunks"][0]["compressed"] = json!(compressed);
+        let blocks = forge.blocks();
+        let other = flushed(blocks.iter().map(|(_, text)| text.as_bytes()), FlushCompress::Sync);
+        let marks = marks(&other);
+        if !marks.contains(&(marks[0] + compressed)) {
+            continue;
+        }
+        tried += 1;
+        let (report, findings) = verified(&other);
+        assert_eq!(report.verdict, Verdict::IntactRecompressed, "{compressed}: {findings:?}");
+        assert_eq!(recovered(&other), original, "{compressed}");
+    }
+    assert!(tried > 2, "{tried}");
+}
+
+#[test]
 fn what_another_program_compressed_is_as_whole_wherever_it_flushed_or_began_a_member() {
     let row = |n: u64| {
         format!(

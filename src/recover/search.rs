@@ -41,8 +41,8 @@ pub(super) struct Found {
     pub(super) manifest: Option<Manifest>,
     /// How many rows of each file of the manifest were not taken.
     pub(super) ignored_of: Vec<u64>,
-    /// Whether compressed data was read as one text.
-    is_text: bool,
+    /// Whether blocks may be hidden in what was read as text, or in damage: of the first line, or right behind it.
+    may_hide: bool,
     /// What is still to be believed of the manifest, if rows that are proven contradict it.
     contradicted: Option<Belief>,
 }
@@ -94,27 +94,28 @@ impl Found {
         Ok(found)
     }
 
-    /// Searches once more where no row was found, or no block. Damage right behind a manifest can hide where the chunks
-    /// begin, so they are looked for everywhere: by the manifest, and if that does not help, without it.
+    /// Searches once more where no row was found, or no block where they could be. Damage right behind a manifest can hide
+    /// where the chunks begin, so they are looked for everywhere: by the manifest, and if that does not help, without it.
     fn search_everywhere<R: Read + Seek>(self, input: &mut R, options: &PackOptions) -> Result<Self> {
-        let has_some = self.rows() > 0;
-        if !self.report.is_damaged || has_some && !(self.is_text && self.report.lost_something()) {
+        let is_lost = self.report.manifest == ManifestState::Lost;
+        let has_all = self.rows() > 0 && !(self.may_hide && self.report.lost_something());
+        if !self.report.is_damaged || has_all {
             return Ok(self);
         }
-        if self.report.manifest != ManifestState::Lost {
+        if !is_lost {
             let found = search(input, Belief::AllButEnd, &[], options, &NoProgress)?;
             if found.rows() > self.rows() {
                 return Ok(found);
             }
         }
-        if has_some {
+        if !is_lost && self.rows() > 0 {
             return Ok(self);
         }
-        let is_any = match search(input, Belief::NothingNorEnd, &[], options, &NoProgress) {
+        let has_more = match search(input, Belief::NothingNorEnd, &[], options, &NoProgress) {
             Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) => false,
-            found => found?.rows() > 0,
+            found => found?.rows() > self.rows(),
         };
-        if is_any { self.search_again(input, Belief::NothingNorEnd, options) } else { Ok(self) }
+        if has_more { self.search_again(input, Belief::NothingNorEnd, options) } else { Ok(self) }
     }
 
     /// Leaves out the lesser one of logs that would be the same file, as no bundle can have both: rows can say that they
@@ -169,8 +170,9 @@ fn search<R: Read + Seek>(
         _ => Vec::new(),
     };
     let text = TextSum::of_first_line(&scan.first_line);
+    let has_line = matches!(scan.first_line, FirstLine::Whole { .. }) && content == Content::Gzip;
     let parts = scan.parts(manifest.as_ref(), &slots, &known.buffers);
-    let is_text = parts.are_text() && content == Content::Gzip;
+    let may_hide = has_line && (parts.are_text() || manifest.is_none() || !started_whole);
     let (packed, report, ignored_of, contradicted) = std::thread::scope(|scope| -> Result<_> {
         let mut rows = RowStream::start(scope, parts, text, &known, options.threads, progress);
         rows.leave_out(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
@@ -197,7 +199,7 @@ fn search<R: Read + Seek>(
     drop(known);
     let contradicted = contradicted.filter(|_| manifest.is_some() && belief == Belief::Everything);
     let exported_at = manifest.as_ref().map(|manifest| manifest.exported_at);
-    Ok(Found { packed, report, exported_at, manifest, ignored_of, is_text, contradicted })
+    Ok(Found { packed, report, exported_at, manifest, ignored_of, may_hide, contradicted })
 }
 
 /// Packs one log after the other.

@@ -414,6 +414,29 @@ fn without_a_manifest_the_rows_are_found_by_their_flush_points() {
 }
 
 #[test]
+fn a_wrong_number_of_rows_costs_none() {
+    let (home, sound) = numbered();
+    let original = original_logs(&home);
+    for change in [-3i64, -1, 1, 1000] {
+        for file in 0..2 {
+            for chunk in [None, Some(0), Some(2)] {
+                let mut forge = sound.clone();
+                let place = match chunk {
+                    Some(chunk) => &mut forge.file(file)["chunks"][chunk]["rows"],
+                    None => &mut forge.file(file)["count"],
+                };
+                *place = json!(place.as_i64().unwrap() + change);
+                for damaged in [forge.write(), gzip(&forge.text().into_bytes())] {
+                    let (report, logs) = logs_of(&damaged);
+                    assert_eq!(logs, original, "{change} at {chunk:?} of {file}: {report:?}");
+                    assert_eq!(report.ignored, 0, "{change} at {chunk:?} of {file}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_manifest_that_names_another_log_than_proven_rows_do_is_not_followed() {
     let (home, mut forge) = numbered();
     forge.file(0)["relativePath"] = "runs.jsonl.1".into();
@@ -666,6 +689,7 @@ fn of_every_conformance_bundle_comes_a_whole_one_or_nothing() {
                     || name.contains("v1_0")
                     || name.contains("unparsed")
                     || name.contains("edited")
+                    || name == "second_manifest_among_rows"
                     || name.contains("second_member_appended")
                     || name == "several_things_wrong"
                     || name.contains("line_ending");

@@ -3,7 +3,7 @@
 use super::report::ManifestState;
 use super::search::Belief;
 use crate::error::{Contradiction, Error, ErrorKind, ManifestFault, Result};
-use crate::format::Manifest;
+use crate::format::{Manifest, ManifestFile};
 
 /// A manifest as far as it can be used.
 pub(super) struct Usable {
@@ -37,6 +37,13 @@ pub(super) fn usable_manifest(line: &[u8], belief: Belief) -> Result<Usable> {
         state = ManifestState::Faulty;
         manifest.files.iter_mut().for_each(|file| file.chunks.clear());
     }
+    // Chunks prove how many rows they have. Where they do not, another search leaves them out.
+    let has_table = manifest.has_chunk_table();
+    for (file, sum) in manifest.files.iter_mut().filter_map(|file| rows_of_chunks(file).map(|sum| (file, sum))) {
+        if has_table && file.count != sum {
+            (file.count, state) = (sum, ManifestState::Faulty);
+        }
+    }
     for fault in manifest.faults() {
         state = ManifestState::Faulty;
         match fault {
@@ -63,4 +70,10 @@ pub(super) fn usable_manifest(line: &[u8], belief: Belief) -> Result<Usable> {
     }
     let version = Some(manifest.version());
     Ok(Usable { manifest: Some(manifest), state, version, is_contradicted })
+}
+
+/// The rows of a file by its chunk table, if it has one.
+fn rows_of_chunks(file: &ManifestFile) -> Option<u64> {
+    let sum = file.chunks.iter().try_fold(0u64, |sum, chunk| sum.checked_add(chunk.rows));
+    sum.filter(|_| !file.chunks.is_empty())
 }

@@ -61,7 +61,9 @@ impl Found {
         let found = match found.contradicted {
             None => found.with_proven_logs(input, options)?,
             Some(Belief::AllButTable) => {
-                search(input, Belief::AllButTable, &[], options, &NoProgress)?.with_proven_logs(input, options)?
+                let other = search(input, Belief::AllButTable, &[], options, &NoProgress)?;
+                let better = if other.rows() >= found.rows() { other } else { found };
+                better.with_proven_logs(input, options)?
             }
             Some(belief) => found.with_proven_logs(input, options)?.search_again(input, belief, options)?,
         };

@@ -53,8 +53,10 @@ enum Cut {
 pub(super) struct TextCutter<R> {
     inner: R,
     buffer: Vec<u8>,
+    /// How much of the buffer was taken.
+    start: usize,
     at_end: bool,
-    /// Where the buffer begins in the text.
+    /// Where what was not taken begins in the text.
     offset: u64,
     /// The most bytes that a line can have.
     longest: u64,
@@ -65,7 +67,7 @@ pub(super) struct TextCutter<R> {
 impl<R: Read> TextCutter<R> {
     /// Leaves out lines of more than `longest` bytes.
     pub(super) fn new(inner: R, longest: u64) -> Self {
-        Self { inner, buffer: Vec::new(), at_end: false, offset: 0, longest, search_left: MOST_SEARCHED }
+        Self { inner, buffer: Vec::new(), start: 0, at_end: false, offset: 0, longest, search_left: MOST_SEARCHED }
     }
 
     pub(super) fn offset(&self) -> u64 {
@@ -95,12 +97,33 @@ impl<R: Read> TextCutter<R> {
         }
     }
 
+    /// What was read and not taken.
+    fn there(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
     fn take(&mut self, end: usize) -> Vec<u8> {
+        self.search_left = self.search_left.saturating_add(end as u64 * MOST_SEARCHED_A_BYTE);
+        let behind = self.there().len() - end;
+        if self.start > 0 || behind > end {
+            // What is behind may be far more, and stays where it is.
+            let lines = self.there()[..end].to_vec();
+            self.pass_over(end);
+            return lines;
+        }
+        self.offset += end as u64;
         let rest = self.buffer.split_off(end);
-        let lines = std::mem::replace(&mut self.buffer, rest);
-        self.offset += lines.len() as u64;
-        self.search_left = self.search_left.saturating_add(lines.len() as u64 * MOST_SEARCHED_A_BYTE);
-        lines
+        std::mem::replace(&mut self.buffer, rest)
+    }
+
+    /// Leaves out so many bytes. What is behind them is moved only where that is less.
+    fn pass_over(&mut self, bytes: usize) {
+        self.offset += bytes as u64;
+        self.start += bytes;
+        if self.start > self.buffer.len() / 2 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
     }
 
     /// Cuts by the chunk's length and checksum, else where it or the next one begins, else by its length alone if a line
@@ -108,11 +131,11 @@ impl<R: Read> TextCutter<R> {
     fn cut_chunk(&mut self, chunk: &Slot, next: Option<&Slot>) -> io::Result<Cut> {
         let bytes = chunk.bytes.min(MAX_CHUNK_BYTES);
         self.fill(bytes)?;
-        let by_length = usize::try_from(chunk.bytes).ok().filter(|length| *length <= self.buffer.len());
-        let by_length = by_length.filter(|length| self.buffer[..*length].ends_with(b"\n"));
+        let by_length = usize::try_from(chunk.bytes).ok().filter(|length| *length <= self.there().len());
+        let by_length = by_length.filter(|length| self.there()[..*length].ends_with(b"\n"));
         match by_length {
-            Some(length) if is_text_of(&self.buffer[..length], chunk) => return Ok(Cut::Lines(length)),
-            _ if self.buffer.is_empty() => return Ok(Cut::Lines(0)),
+            Some(length) if self.begins(0, chunk) => return Ok(Cut::Lines(length)),
+            _ if self.there().is_empty() => return Ok(Cut::Lines(0)),
             _ => {}
         }
         if let Some(cut) = self.cut_between(bytes, chunk, next)? {
@@ -123,7 +146,7 @@ impl<R: Read> TextCutter<R> {
         }
         self.fill(bytes + READ_BYTES)?;
         let rows = usize::try_from(chunk.rows).unwrap_or(usize::MAX);
-        match memchr::memchr_iter(b'\n', &self.buffer).nth(rows.saturating_sub(1)) {
+        match memchr::memchr_iter(b'\n', self.there()).nth(rows.saturating_sub(1)) {
             Some(last) => Ok(Cut::Lines(last + 1)),
             None => self.cut_lines(CHUNK_BYTES),
         }
@@ -151,47 +174,50 @@ impl<R: Read> TextCutter<R> {
         let (Ok(place), Ok(bytes)) = (usize::try_from(place), usize::try_from(chunk.bytes)) else { return Ok(None) };
         let near = usize::try_from(READ_BYTES).unwrap_or(usize::MAX);
         let first = place.saturating_sub(near);
-        let window = self.buffer.get(first..(place + near).min(self.buffer.len())).unwrap_or_default();
+        let there = self.there();
+        let window = there.get(first..(place + near).min(there.len())).unwrap_or_default();
         let starts = memchr::memchr_iter(b'\n', window).map(|end| first + end + 1);
-        for start in [place, 0].into_iter().filter(|start| *start >= first).chain(starts) {
+        let may_begin = |start: &usize| {
             // Most are told by where the chunk's last line ends.
-            let text = self.buffer.get(start..start + bytes).filter(|text| text.ends_with(b"\n"));
-            let begins_a_line = || start == 0 || self.buffer[start - 1] == b'\n';
-            let Some(text) = text.filter(|_| begins_a_line()) else { continue };
-            if self.search_left < chunk.bytes {
-                return Ok(None);
-            }
-            self.search_left -= chunk.bytes;
-            if is_text_of(text, chunk) {
-                return Ok(Some(start));
-            }
-        }
-        Ok(None)
+            let ends_a_line = there.get(*start..*start + bytes).is_some_and(|text| text.ends_with(b"\n"));
+            ends_a_line && *start >= first && (*start == 0 || there[*start - 1] == b'\n')
+        };
+        let Some(left) = self.search_left.checked_sub(window.len() as u64) else { return Ok(None) };
+        let starts: Vec<usize> = [place, 0].into_iter().chain(starts).filter(may_begin).collect();
+        self.search_left = left;
+        Ok(starts.into_iter().find(|&start| self.begins(start, chunk)))
+    }
+
+    /// Whether a chunk's text begins there, if it is still allowed to look.
+    fn begins(&mut self, start: usize, chunk: &Slot) -> bool {
+        let Some(left) = self.search_left.checked_sub(chunk.bytes) else { return false };
+        self.search_left = left;
+        let length = usize::try_from(chunk.bytes).unwrap_or(usize::MAX);
+        let text = self.there().get(start..).and_then(|text| text.get(..length));
+        text.is_some_and(|text| is_text_of(text, chunk))
     }
 
     /// Cuts where the last line ends of about `length` bytes.
     fn cut_lines(&mut self, mut length: u64) -> io::Result<Cut> {
         loop {
             self.fill(length)?;
-            if let Some(last) = memchr::memrchr(b'\n', &self.buffer) {
+            if let Some(last) = memchr::memrchr(b'\n', self.there()) {
                 return Ok(Cut::Lines(last + 1));
             }
             if self.at_end {
-                return Ok(Cut::Lines(self.buffer.len()));
+                return Ok(Cut::Lines(self.there().len()));
             }
-            if self.buffer.len() as u64 > self.longest {
+            if self.there().len() as u64 > self.longest {
                 return Ok(Cut::InLine);
             }
-            length = (self.buffer.len() as u64 * 2).min(self.longest + 1);
+            length = (self.there().len() as u64 * 2).min(self.longest + 1);
         }
     }
 
     fn pass_over_line(&mut self) -> io::Result<()> {
         loop {
-            let end = memchr::memchr(b'\n', &self.buffer);
-            let passed = end.map_or(self.buffer.len(), |end| end + 1);
-            self.buffer.drain(..passed);
-            self.offset += passed as u64;
+            let end = memchr::memchr(b'\n', self.there());
+            self.pass_over(end.map_or(self.there().len(), |end| end + 1));
             if end.is_some() || self.at_end {
                 return Ok(());
             }
@@ -201,7 +227,7 @@ impl<R: Read> TextCutter<R> {
 
     /// Reads until `length` bytes are there, or the end.
     fn fill(&mut self, length: u64) -> io::Result<()> {
-        let missing = length.saturating_sub(self.buffer.len() as u64);
+        let missing = length.saturating_sub(self.there().len() as u64);
         if missing > 0 && !self.at_end {
             let read = self.inner.by_ref().take(missing).read_to_end(&mut self.buffer)?;
             self.at_end = (read as u64) < missing;

@@ -105,6 +105,18 @@ fn chunks_that_seem_to_come(megabytes: usize) -> Vec<u8> {
     [start, &marks, &sled, &long, &marks, end].concat()
 }
 
+/// A bundle that was compressed again, of very many rows, each of which a long chunk of its own should hold.
+fn rows_that_are_long_chunks(rows: usize, megabytes: usize) -> Vec<u8> {
+    let chunk = format!("{{\"compressed\":600000,\"bytes\":{},\"rows\":1,\"crc32\":\"00000001\"}}", megabytes << 20);
+    let count = rows.to_string();
+    let mut text = with_chunks(&count, &(rows * 8).to_string(), &vec![chunk; rows].join(",")).into_bytes();
+    text.extend(ROW.repeat(rows).bytes());
+    text.resize(text.len() + ((megabytes + 8) << 20), b' ');
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, &text).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// A 1.0 bundle with one row of one log of this name.
 fn named(source: &str, file: &str) -> Vec<u8> {
     let row = format!("{{\"source\":{source},\"file\":{file},\"entry\":{{\"n\":1}}}}\n");
@@ -158,6 +170,10 @@ fn numbers(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
         ("chunk bytes 2^64 - 1", row(with_chunks("1", "8", &chunk("32", "18446744073709551615", "1")))),
         ("chunk of the most bytes", row(with_chunks("1", "8", &chunk("1000000000", "537919489", "1")))),
         ("chunks that seem to come", chunks_that_seem_to_come(if is_long { 500 } else { 32 })),
+        (
+            "rows that are long chunks",
+            rows_that_are_long_chunks(if is_long { 200_000 } else { 20_000 }, if is_long { 500 } else { 64 }),
+        ),
         ("very many chunks", many_chunks(if is_long { 1_800_000 } else { 100_000 })),
         ("very many files", many_files(if is_long { 1_500_000 } else { 100_000 })),
         ("more logs than a bundle can have", many_files(100_001)),

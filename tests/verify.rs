@@ -8,12 +8,13 @@ use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write};
 use std::num::NonZeroUsize;
 
-use common::forge::{Forge, flushed, gzip};
+use common::forge::{Forge, deflate, flushed, gzip};
 use common::nasty::nasty_log;
 use common::{Home, bundle, indexed, restore_all, sequential, text_of, try_bundle};
 use flate2::FlushCompress;
-use patchwork_traces::digest::BundleDigest;
+use patchwork_traces::digest::{BundleDigest, Crc32};
 use patchwork_traces::error::RowFault;
+use patchwork_traces::gzip::MemberWriter;
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::publish::Target;
 use patchwork_traces::recover::recover;
@@ -197,6 +198,27 @@ fn a_flush_point_of_another_program_where_a_chunk_should_end_makes_it_no_block()
         assert_eq!(recovered(&other), original, "{compressed}");
     }
     assert!(tried > 2, "{tried}");
+}
+
+#[test]
+fn a_flush_point_within_the_first_chunk_makes_it_no_text() {
+    let row = |n: u64| format!("{{\"n\":{n},\"createdAt\":{}}}\n", 1_777_716_000_000 + n);
+    let home = Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>());
+    let mut forge = Forge::new(&home, 10);
+    let (before, behind) = forge.chunks[0].1.split_at(100);
+    let block = [deflate(before.as_bytes()), deflate(behind.as_bytes())].concat();
+    forge.file(0)["chunks"][0]["compressed"] = json!(block.len());
+    let mut written = Vec::new();
+    let mut member = MemberWriter::new(&mut written).unwrap();
+    for (index, (deflated, text)) in forge.blocks().iter().enumerate() {
+        let deflated = if index == 1 { &block } else { deflated };
+        let crc32 = Crc32::of(text.as_bytes());
+        member.copy_block(deflated.as_slice(), deflated.len() as u64, text.len() as u64, crc32).unwrap();
+    }
+    member.finish().unwrap();
+    let (report, findings) = verified(&written);
+    assert_eq!((report.verdict, findings), (Verdict::Intact, Vec::new()));
+    assert_eq!(recovered(&written), restore_all(indexed(&bundle(&home)).unwrap()).unwrap());
 }
 
 #[test]

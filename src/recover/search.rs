@@ -105,7 +105,8 @@ impl Found {
             return Ok(self);
         }
         if !is_lost {
-            let found = search(input, Belief::AllButEnd, &[], options, &NoProgress)?;
+            let found =
+                search(input, Belief::AllButEnd, &[], options, &NoProgress)?.with_proven_logs(input, options)?;
             if found.rows() > self.rows() {
                 return Ok(found);
             }

@@ -80,6 +80,23 @@ pub(crate) fn inflate_into(content: &mut Vec<u8>, deflated: &[u8], limit: u64) -
     end
 }
 
+/// How many bytes a block inflates to, if it does so up to a flush point and gives no more than `limit`. None are kept.
+pub(crate) fn inflated_length(deflated: &[u8], limit: u64) -> Option<u64> {
+    let mut raw = Decompress::new(false);
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let before = (consumed(&raw, deflated), raw.total_out());
+        let status = raw.decompress(&deflated[before.0..], &mut piece, FlushDecompress::Sync);
+        let now = (consumed(&raw, deflated), raw.total_out());
+        match status {
+            Ok(Status::StreamEnd) | Err(_) => return None,
+            Ok(_) if now.1 > limit => return None,
+            Ok(_) if now != before => {}
+            Ok(_) => return ends_at_boundary(&mut raw).then_some(now.1),
+        }
+    }
+}
+
 /// Where in `data`, behind its start, a block may begin that holds text beginning with `beginning`. Every byte is tried
 /// from `from` on, but not more than `most`.
 pub(crate) fn find_block(data: &[u8], from: usize, most: usize, beginning: &[u8]) -> Option<usize> {
@@ -91,6 +108,9 @@ pub(crate) fn find_block(data: &[u8], from: usize, most: usize, beginning: &[u8]
         status.is_ok() && raw.total_out() == beginning.len() as u64 && content == beginning
     })
 }
+
+/// How much is inflated at a time where nothing is kept.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// How much room a block gets before it is known what it holds.
 const FIRST_BYTES: usize = 2 << 20;

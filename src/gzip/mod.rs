@@ -14,7 +14,7 @@ mod writer;
 
 pub(crate) use blocks::{BlockReader, KEPT, LastBlock, Tail};
 pub(crate) use indexed::{Block, BlockIndex, DeflatedBlock};
-pub(crate) use inflate::{BlockEnd, find_block, inflate_as_far_as_possible, inflate_into};
+pub(crate) use inflate::{BlockEnd, find_block, inflate_as_far_as_possible, inflate_into, inflated_length};
 pub(crate) use member::{HEADER, TAIL_BYTES};
 pub(crate) use sequential::Oddity;
 pub use sequential::{Content, SequentialReader};

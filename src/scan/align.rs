@@ -7,7 +7,7 @@ use super::contents::Contents;
 use crate::bundle::Slot;
 use crate::digest::Crc32;
 use crate::format::limits::MAX_CHUNK_BYTES;
-use crate::gzip::{BlockEnd, BlockReader, inflate_as_far_as_possible};
+use crate::gzip::{BlockEnd, BlockReader, inflate_as_far_as_possible, inflated_length};
 
 /// How many chunks of the table are tried for a place before it counts as unknown.
 const MOST_TRIED: usize = 4096;
@@ -98,8 +98,7 @@ fn by_content(block: &[u8], slots: &[Slot], contents: &Contents, from: usize) ->
 
 /// Whether a block holds as much as the table says of a chunk, whatever it is.
 pub(super) fn is_as_long(block: &[u8], slot: &Slot) -> bool {
-    let block = inflate_as_far_as_possible(block, slot.bytes);
-    block.end == BlockEnd::FlushPoint && block.content.len() as u64 == slot.bytes
+    inflated_length(block, slot.bytes) == Some(slot.bytes)
 }
 
 /// Whether a block holds what the table says of a chunk, however long it is, and to how many bytes it was inflated.

@@ -343,21 +343,24 @@ fn another_bundle_in_the_midst_costs_no_chunk_behind_it() {
 
 #[test]
 fn rows_before_the_damage_in_a_chunk_are_taken_by_their_lines() {
-    let home = Home::new().with("runs.jsonl", (0..2000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let home = Home::new().with("runs.jsonl", (0..3000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let original = &original_logs(&home)["runs.jsonl"];
     let forge = Forge::new(&home, 1000);
     let place = &forge.places()[2];
-    let mut bytes = forge.write();
     let middle = place.start + place.len() / 2;
-    bytes[middle..middle + 20].fill(0xff);
-    let (report, logs) = logs_of(&bytes);
-    let runs = &report.files[0];
-    assert!((1200..2000).contains(&runs.rows), "{runs:?}");
-    assert_eq!(runs.rows_by_line, runs.rows - 1000);
-    // Those before the damage are the original ones. Damage that makes other well-formed rows is possible: the report
-    // counts them among those that no checksum proves.
-    let original = &original_logs(&home)["runs.jsonl"];
-    let before = logs["runs.jsonl"].iter().zip(original).take_while(|(a, b)| a == b).count();
-    assert!(original[..before].split(|&byte| byte == b'\n').count() > 1200);
+    // In its place, shorter and longer.
+    for damage in [vec![0xff; 20], Vec::new(), vec![0xff; 30]] {
+        let mut bytes = forge.write();
+        drop(bytes.splice(middle..middle + 20, damage.iter().copied()));
+        let (report, logs) = logs_of(&bytes);
+        let runs = &report.files[0];
+        assert!((2200..3000).contains(&runs.rows), "{}: {runs:?}", damage.len());
+        assert_eq!(runs.rows_by_line, runs.rows - 2000, "{}", damage.len());
+        // Those before the damage are the original ones. Damage that makes other well-formed rows is possible: the report
+        // counts them among those that no checksum proves.
+        let before = logs["runs.jsonl"].iter().zip(original).take_while(|(a, b)| a == b).count();
+        assert!(original[..before].split(|&byte| byte == b'\n').count() > 1200, "{}", damage.len());
+    }
 }
 
 #[test]

@@ -74,6 +74,7 @@ fn with_data() -> Vec<ErrorKind> {
         ErrorKind::PlacedInPart {
             placed: vec![PathBuf::from("runs.jsonl")],
             all: 3,
+            is_repeatable: true,
             cause: Error::from(ErrorKind::LockLost).in_subject("/home/me/.claude/ide/activity.lock"),
         },
     ]
@@ -143,7 +144,8 @@ fn a_place_has_all_its_parts() {
 #[test]
 fn what_interrupts_a_half_done_import_is_done_first() {
     let hint = |cause: ErrorKind| {
-        Error::from(ErrorKind::PlacedInPart { placed: Vec::new(), all: 3, cause: cause.into() }).hint()
+        Error::from(ErrorKind::PlacedInPart { placed: Vec::new(), all: 3, is_repeatable: true, cause: cause.into() })
+            .hint()
     };
     assert_eq!(hint(ErrorKind::LockLost), "run the command again, and it finishes the work");
     let full = ErrorKind::Io { action: IoAction::Write, source: io::ErrorKind::StorageFull.into() };

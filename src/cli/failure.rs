@@ -224,7 +224,7 @@ fn report_interrupt(state: &str, json: bool) -> Exit {
 /// Prints that the program itself made a mistake.
 pub fn report_mistake(what: &str, place: &str, json: bool) {
     let message = format!("patchwork-traces made a mistake of its own and stops here: {what} ({place})");
-    let hint = "please report this line and your command; no log or bundle was left half-written, and running the command again does no harm";
+    let hint = "please report this line and your command; no log or bundle was left half-written, and running the command again does no harm (in place of an import that appends, one that merges)";
     ErrorDetail::new(INTERNAL, message, hint.to_owned()).print(json);
 }
 

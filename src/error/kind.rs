@@ -211,6 +211,8 @@ pub enum ErrorKind {
         placed: Vec<PathBuf>,
         /// How many there were to be.
         all: usize,
+        /// Whether the same import, run again, finishes the work. One that appends would add lines again.
+        is_repeatable: bool,
         /// Why the next one is not.
         cause: Error,
     },

@@ -72,7 +72,7 @@ impl ErrorKind {
                 write!(f, "another program holds this lock, and did not release it within {seconds} seconds")
             }
             Self::TooManyLines { limit } => write!(f, "there are more than {} lines to merge", grouped(*limit)),
-            Self::PlacedInPart { placed, all, cause } => {
+            Self::PlacedInPart { placed, all, cause, .. } => {
                 write!(f, "{} of {all} logs are in their place, and then: {cause}", placed.len())
             }
             Self::ReportLost { source } => {
@@ -186,7 +186,7 @@ impl ErrorKind {
             Self::LogKeepsChanging => "run the command again, best while Patchwork is idle",
             Self::Cancelled => "nothing was changed; run the command again",
             Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
-            Self::PlacedInPart { cause, .. } => return placed_in_part_hint(cause),
+            Self::PlacedInPart { is_repeatable, cause, .. } => return placed_in_part_hint(cause, *is_repeatable),
             Self::ReportLost { .. } => "there is no need to run the command again",
             Self::MayNotLast { .. } => "check the disk, and make another copy of it",
             Self::Manifest(_)
@@ -208,10 +208,16 @@ const TOO_MANY_LOGS: &str =
     "move old logs elsewhere before they are bundled; a bundle that names so many is none that a program wrote";
 
 /// What to do next where some logs are in their places, and then this happened.
-fn placed_in_part_hint(cause: &Error) -> String {
+fn placed_in_part_hint(cause: &Error, is_repeatable: bool) -> String {
     let hint = cause.hint();
     let first = hint.strip_prefix("run the command again").is_none().then(|| format!("{hint}; then "));
-    format!("{}run the command again, and it finishes the work", first.unwrap_or_default())
+    let next = match is_repeatable {
+        true => "run the command again, and it finishes the work",
+        false => {
+            "import the bundle with `--mode merge`, which finishes the work: to append again would add lines twice"
+        }
+    };
+    format!("{}{next}", first.unwrap_or_default())
 }
 
 /// A number with its digits in groups of three.

@@ -39,7 +39,8 @@ impl Local {
             return Ok(Self { log: None, seen: None });
         }
         let log = OpenLog::open(&target.log)?;
-        let seen = Some(log.metadata()?);
+        // A row that comes behind what is read is behind what was seen, too.
+        let seen = Some(log.opened().clone());
         Ok(Self { log: Some(log), seen })
     }
 

@@ -13,6 +13,7 @@ use super::lock::{Clock, Locks};
 use super::plan::{FilePlan, Mode};
 use super::replaced::{AllReplaced, Replaced};
 use super::staging::Staging;
+use super::targets::Target;
 use super::work::{Found, GroupPlan, Output, Work};
 use super::write::write_outputs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
@@ -39,7 +40,15 @@ pub(super) struct Prepared<'g> {
     plan: GroupPlan,
     waiting: Vec<Option<PathBuf>>,
     /// What was put in its place, where a writer without a lock could have put something else there since.
-    placed: Option<(PathBuf, Metadata)>,
+    placed: Option<Placed>,
+}
+
+/// A new version in its place.
+struct Placed {
+    path: PathBuf,
+    file: Metadata,
+    /// Whether it can be made again of what is there now.
+    can_again: bool,
 }
 
 /// Reads what is there, works out the new versions, and puts them in their places.
@@ -75,13 +84,16 @@ pub(super) fn back_up(groups: &mut [Prepared<'_>], scene: &Scene<'_>) -> Result<
 /// Replaces the logs.
 pub(super) fn replace(mut groups: Vec<Prepared<'_>>, mut done: Done, scene: &Scene<'_>) -> Result<Vec<FilePlan>> {
     let all = groups.iter().flat_map(|group| &group.waiting).flatten().count();
+    let is_repeatable = groups.iter().all(|group| group.work.way.mode != Mode::Append);
     let result = groups.iter_mut().try_for_each(|group| group.place(scene, &mut done));
     if done.placed.is_empty() {
         result?;
     } else {
         done.backups.keep();
-        let finished = result.and_then(|()| finish(&mut groups, &mut done, scene));
-        finished.map_err(|cause| ErrorKind::PlacedInPart { placed: done.placed, all, cause })?;
+        // What was replaced may get late rows also where a later log could not be.
+        let finished = finish(&mut groups, &mut done, scene);
+        let finished = result.and(finished);
+        finished.map_err(|cause| ErrorKind::PlacedInPart { placed: done.placed, all, is_repeatable, cause })?;
     }
     Ok(groups.into_iter().flat_map(|group| group.plan.files).collect())
 }
@@ -94,19 +106,25 @@ pub(super) struct Done {
     replaced: AllReplaced,
 }
 
+/// Saves late rows, places again what did not stay, and makes all of it last. What fails of that keeps nothing else of it
+/// from being done.
 fn finish(groups: &mut [Prepared<'_>], done: &mut Done, scene: &Scene<'_>) -> Result<()> {
-    scene.staging.sync()?;
+    let mut finished = scene.staging.sync();
     for _ in 0..ATTEMPTS {
-        std::mem::take(&mut done.replaced).carry_late_rows(scene.clock)?;
+        finished = finished.and(std::mem::take(&mut done.replaced).carry_late_rows(scene.clock));
         let mut all_stay = true;
         for group in groups.iter_mut() {
-            all_stay &= group.stays(scene, done)?;
+            match group.stays(scene, done) {
+                Ok(stays) => all_stay &= stays,
+                Err(error) => finished = finished.and(Err(error)),
+            }
         }
         if all_stay {
             break;
         }
     }
-    scene.staging.sync()
+    let finished = finished.and(std::mem::take(&mut done.replaced).carry_late_rows(scene.clock));
+    finished.and(scene.staging.sync())
 }
 
 impl<'g> Prepared<'g> {
@@ -187,7 +205,7 @@ impl<'g> Prepared<'g> {
                 scene.locks.check()?;
             }
             done.backups.make(std::slice::from_ref(self), scene)?;
-            if self.try_to_place(done)? {
+            if self.try_to_place(done, scene)? {
                 return Ok(());
             }
             self.prepare_again(scene)?;
@@ -196,17 +214,13 @@ impl<'g> Prepared<'g> {
     }
 
     /// `false` when a log changed just now, and nothing was done.
-    fn try_to_place(&mut self, done: &mut Done) -> Result<bool> {
-        let has_lock = self.work.group.lock.is_some();
+    fn try_to_place(&mut self, done: &mut Done, scene: &Scene<'_>) -> Result<bool> {
+        let (has_lock, mode) = (self.work.group.lock.is_some(), self.work.way.mode);
         let targets = self.work.group.targets.iter().zip(&self.found.locals).zip(&self.waiting);
         for (index, ((target, local), waiting)) in targets.enumerate() {
             let Some(waiting) = waiting else { continue };
             let path = &target.log.path;
-            let mut replaced = match (local.bytes(), self.work.way.mode) {
-                (Some(seen), Mode::Merge | Mode::Append) => Replaced::open(path, seen)?,
-                // The backup of an overwritten log gets late rows by itself.
-                _ => None,
-            };
+            let mut replaced = local.bytes().map_or(Ok(None), |seen| Replaced::open(path, seen))?;
             if !local.is_current(path)? && !self.catch_up(replaced.as_mut(), local, waiting)? {
                 // Without a lock there is one target only. With one, nobody else may change any.
                 return if has_lock || index > 0 { Err(self.keeps_changing()) } else { Ok(false) };
@@ -214,17 +228,22 @@ impl<'g> Prepared<'g> {
             let ours = fs::metadata(waiting).map_err(|error| Error::io(IoAction::Rename, path, error))?;
             match &replaced {
                 Some(replaced) if !has_lock => {
-                    if !put_in_place_of(replaced, waiting, path, done)? {
+                    if !put_in_place_of(replaced, waiting, target, done, scene)? {
                         return Ok(false);
                     }
                 }
-                _ => rename(waiting, path, local.bytes().is_some())?,
+                _ => {
+                    rename(waiting, path, local.bytes().is_some())?;
+                    done.placed.push(target.place.clone());
+                }
             }
-            done.placed.push(target.place.clone());
             if let Some(replaced) = replaced {
-                let can_again = self.work.way.mode == Mode::Merge && self.plan.outputs[index] != Output::Bundled;
-                self.placed = (!has_lock && can_again).then(|| (path.clone(), ours));
-                done.replaced.push(replaced, has_lock)?;
+                let can_again = mode == Mode::Merge && self.plan.outputs[index] != Output::Bundled;
+                self.placed = (!has_lock).then(|| Placed { path: path.clone(), file: ours, can_again });
+                // A backup gets late rows by itself.
+                if self.plan.files[index].backup.is_none() {
+                    done.replaced.push(replaced, has_lock, scene.clock)?;
+                }
             }
         }
         Ok(true)
@@ -242,14 +261,15 @@ impl<'g> Prepared<'g> {
     }
 
     /// Whether the new version is still in its place. A writer without a lock that was about to rotate the old one when
-    /// it was replaced has put what it made of that in its place: then it is merged again.
+    /// it was replaced has put what it made of that in its place: then it is merged again, where that can be.
     fn stays(&mut self, scene: &Scene<'_>, done: &mut Done) -> Result<bool> {
-        let Some((path, ours)) = self.placed.take() else { return Ok(true) };
+        let Some(Placed { path, file, can_again }) = self.placed.take() else { return Ok(true) };
         match fs::metadata(&path) {
-            Ok(there) if is_same_file(&there, &ours) => return Ok(true),
+            Ok(there) if is_same_file(&there, &file) => return Ok(true),
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(Error::io(IoAction::Open, &path, error));
             }
+            _ if !can_again => return Err(self.keeps_changing()),
             _ => {}
         }
         // What is reported is what the first time did.
@@ -282,6 +302,7 @@ fn prepare(work: &mut Work<'_>, scene: &Scene<'_>) -> Result<Preparation> {
 }
 
 fn try_to_prepare(work: &mut Work<'_>, scene: &Scene<'_>) -> Result<Preparation> {
+    work.group.check_places()?;
     let mut found = work.find()?;
     let plan = work.plan(&found);
     let waiting = write_outputs(work, &mut found, &plan, scene.staging)?;
@@ -315,19 +336,31 @@ fn rename(waiting: &Path, target: &Path, replace: bool) -> Result<()> {
 
 /// Puts a waiting file in the place of a log whose writers take no lock. `false` when one of them has put another file
 /// there in the last moment: that has newer rows, so it is left there.
-fn put_in_place_of(log: &Replaced, waiting: &Path, path: &Path, done: &mut Done) -> Result<bool> {
+fn put_in_place_of(
+    log: &Replaced,
+    waiting: &Path,
+    target: &Target,
+    done: &mut Done,
+    scene: &Scene<'_>,
+) -> Result<bool> {
+    let path = &target.log.path;
     let failed = |error| Error::io(IoAction::Rename, path, error);
     let bytes = fs::metadata(waiting).map_err(failed)?.len();
     if !exchange(waiting, path).map_err(failed)? {
-        return rename(waiting, path, true).map(|()| true);
+        rename(waiting, path, true)?;
+        done.placed.push(target.place.clone());
+        return Ok(true);
     }
+    done.placed.push(target.place.clone());
     if log.is_at(waiting)? {
         return Ok(true);
     }
     let ours = Replaced::open(path, bytes)?;
-    exchange(waiting, path).map_err(failed)?;
+    // If they cannot be exchanged back, the writer's file takes its place again all the same: it must not go with ours.
+    exchange(waiting, path).or_else(|_| fs::rename(waiting, path).map(|()| true)).map_err(failed)?;
+    done.placed.pop();
     // A writer may have found ours meanwhile.
-    ours.map_or(Ok(()), |ours| done.replaced.push(ours, false))?;
+    ours.map_or(Ok(()), |ours| done.replaced.push(ours, false, scene.clock))?;
     Ok(false)
 }
 

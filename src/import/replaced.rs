@@ -120,26 +120,30 @@ pub(super) struct AllReplaced {
 }
 
 impl AllReplaced {
-    /// Adds one that was replaced just now.
-    pub(super) fn push(&mut self, mut replaced: Replaced, has_lock: bool) -> Result<()> {
-        replaced.carry_late_lines()?;
-        if self.logs.len() < MOST_OPEN {
-            self.any_without_lock |= !has_lock;
-            self.logs.push(replaced);
-            return Ok(());
-        }
-        replaced.carry_all()
+    /// Adds one that was replaced just now. Where too many are open, those before it are done with first.
+    pub(super) fn push(&mut self, mut replaced: Replaced, has_lock: bool, clock: &dyn Clock) -> Result<()> {
+        let late = replaced.carry_late_lines();
+        let before = if self.logs.len() < MOST_OPEN { Ok(()) } else { std::mem::take(self).carry_late_rows(clock) };
+        self.any_without_lock |= !has_lock;
+        self.logs.push(replaced);
+        late.and(before)
     }
 
     /// Carries over what writers add who had opened a log before it was replaced, until none of them can be left.
     pub(super) fn carry_late_rows(self, clock: &dyn Clock) -> Result<()> {
         let mut logs = self.logs;
+        let mut carried = Ok(());
         for _ in 0..if self.any_without_lock { LOOKS } else { 0 } {
-            logs.iter_mut().try_for_each(Replaced::carry_late_lines)?;
+            carried = carried.and(each(&mut logs, Replaced::carry_late_lines));
             clock.sleep(PAUSE);
         }
-        logs.iter_mut().try_for_each(Replaced::carry_all)
+        carried.and(each(&mut logs, Replaced::carry_all))
     }
+}
+
+/// Does it with each log, also with those behind one that fails.
+fn each(logs: &mut [Replaced], carry: impl FnMut(&mut Replaced) -> Result<()>) -> Result<()> {
+    logs.iter_mut().map(carry).fold(Ok(()), Result::and)
 }
 
 /// The byte that ends at `offset`, if there is one.

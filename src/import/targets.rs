@@ -60,6 +60,11 @@ impl Target {
     pub(super) fn subject(&self) -> String {
         self.place.display().to_string()
     }
+
+    /// Whether its place still leads to it. Rotation puts a file in the place of a link.
+    fn is_where_it_was(&self) -> Result<bool> {
+        Ok(followed(&self.place)? == self.log.path)
+    }
 }
 
 /// The file that `place` leads to, whether it is there or not.
@@ -110,6 +115,19 @@ pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: M
 }
 
 impl Group {
+    /// Checks that the places of its logs still lead to them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::LogKeepsChanging`].
+    pub(super) fn check_places(&self) -> Result<()> {
+        for target in &self.targets {
+            if !target.is_where_it_was()? {
+                return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&target.subject()));
+            }
+        }
+        Ok(())
+    }
+
     /// Adds the logs that the bundle does not have, as rows may have been moved there, or will have been once the
     /// writers' lock is taken; sorts them.
     fn complete(&mut self, dirs: &Dirs, mode: Mode) -> Result<()> {

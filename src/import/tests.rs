@@ -27,16 +27,20 @@ fn home(content: Option<&str>) -> (tempfile::TempDir, Dirs) {
 }
 
 fn bundle() -> Vec<u8> {
-    let (home, dirs) = home(Some("{}\n"));
+    let (_home, dirs) = home(Some("{}\n"));
+    bundle_of(&dirs)
+}
+
+fn bundle_of(dirs: &Dirs) -> Vec<u8> {
     let options = ExportOptions {
         generator: "tests".to_owned(),
         exported_at: Timestamp::from_millis(0).unwrap(),
         level: Level::default(),
         threads: NonZeroUsize::MIN,
-        work_dir: home.path().to_owned(),
+        work_dir: dirs.patchwork.clone(),
     };
     let mut bundle = Vec::new();
-    export(&discover(&dirs, &Wanted::default()).unwrap(), &options, &mut bundle, "bundle", &NoProgress).unwrap();
+    export(&discover(dirs, &Wanted::default()).unwrap(), &options, &mut bundle, "bundle", &NoProgress).unwrap();
     bundle
 }
 
@@ -58,20 +62,33 @@ fn import_in_steps(
     meddle_late: impl FnOnce(),
     meddle_last: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
-    let bundle = bundle();
-    let bundle = Bundle::from_stream(bundle.as_slice(), "bundle")?;
+    import_of(&bundle(), dirs, mode, &SystemClock, meddle, meddle_late, meddle_last)
+}
+
+/// The same of any bundle of two logs, with another clock while late rows are waited for.
+fn import_of(
+    bundle: &[u8],
+    dirs: &Dirs,
+    mode: Mode,
+    clock: &dyn Clock,
+    meddle: impl FnOnce(&[work::Work<'_>]),
+    meddle_late: impl FnOnce(),
+    meddle_last: impl FnOnce(),
+) -> Result<Vec<FilePlan>> {
+    let bundle = Bundle::from_stream(bundle, "bundle")?;
     let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, mode)?;
     let fingerprinter = Fingerprinter::random()?;
     let (stamp, threads) = (String::new(), NonZeroUsize::MIN);
-    let way = Way { mode, stamp, clock: &SystemClock, fingerprinter, threads };
-    let staging = Staging::create([dirs.patchwork.as_path()].into_iter(), Cancellation::default())?;
+    let way = Way { mode, stamp, clock, fingerprinter, threads };
+    let target_dirs = groups.iter().flat_map(|group| &group.targets).map(targets::Target::dir);
+    let staging = Staging::create(target_dirs, Cancellation::default())?;
     let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
     restore(bundle, None, NonZeroUsize::MIN, &mut intake)?;
     let works = intake.into_works();
     let locks = groups.iter().filter_map(|group| group.lock.clone()).collect();
     lock::with_locks(locks, &SystemClock, &Cancellation::default(), |locks| {
         meddle(&works);
-        let scene = Scene { staging: &staging, locks, clock: &SystemClock };
+        let scene = Scene { staging: &staging, locks, clock };
         let mut prepared = place::prepare_all(works, &scene)?;
         meddle_late();
         let backed_up = place::back_up(&mut prepared, &scene)?;
@@ -89,7 +106,9 @@ fn what_fails_after_the_first_log_is_in_its_place_says_which_are() {
     };
     let error = import_meddled_with(&dirs, lose_one, || {});
     let error = error.unwrap_err();
-    let ErrorKind::PlacedInPart { placed, all: 2, cause } = error.kind() else { panic!("{error}") };
+    let ErrorKind::PlacedInPart { placed, all: 2, is_repeatable: true, cause } = error.kind() else {
+        panic!("{error}")
+    };
     assert_eq!(placed.len(), 1);
     assert!(matches!(cause.kind(), ErrorKind::Io { .. }));
     assert_eq!(fs::read(&placed[0]).unwrap(), b"{}\n");
@@ -292,7 +311,7 @@ fn writers_without_a_lock_are_waited_for_and_those_with_one_are_not() {
         fs::rename(home.path().join("new"), &path).unwrap();
         writer.write_all(b"at once\n").unwrap();
         let mut all = replaced::AllReplaced::default();
-        all.push(replaced, has_lock).unwrap();
+        all.push(replaced, has_lock, &SystemClock).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "0\n1\nat once\n");
         let clock = Writing(std::sync::Mutex::new((writer, 0)));
         all.carry_late_rows(&clock).unwrap();
@@ -302,27 +321,125 @@ fn writers_without_a_lock_are_waited_for_and_those_with_one_are_not() {
 }
 
 #[test]
-fn of_more_logs_than_can_stay_open_the_late_rows_of_the_first_256_are_carried_over() {
+fn of_more_logs_than_can_stay_open_every_one_is_waited_for() {
     let home = tempfile::tempdir().unwrap();
     let mut all = replaced::AllReplaced::default();
     let mut writers = Vec::new();
-    for log in 0..258 {
+    for log in 0..=256 {
         let home = home.path().join(log.to_string());
         fs::create_dir(&home).unwrap();
-        let (path, mut writer, replaced) = about_to_be_replaced(&home, "1\n");
+        let (path, writer, replaced) = about_to_be_replaced(&home, "1\n");
         fs::write(home.join("new"), "0\n1\n").unwrap();
         fs::rename(home.join("new"), &path).unwrap();
-        writer.write_all(b"2\n{\"a\"").unwrap();
-        all.push(replaced, true).unwrap();
+        // The one with which there are too many lets the others be waited for: then the first gets its rows.
+        let first = writers.first().map_or(&writer, |(_, writer): &(PathBuf, fs::File)| writer);
+        let clock = Writing(std::sync::Mutex::new((first.try_clone().unwrap(), 0)));
+        all.push(replaced, false, &clock).unwrap();
         writers.push((path, writer));
     }
-    for (_, writer) in &mut writers {
-        writer.write_all(b":1}\n").unwrap();
+    let (last, writer) = writers.pop().unwrap();
+    all.carry_late_rows(&Writing(std::sync::Mutex::new((writer, 0)))).unwrap();
+    let late: String = (1..=50).map(|at| format!("late {at}\n")).collect();
+    for log in [&writers[0].0, &last] {
+        assert_eq!(fs::read_to_string(log).unwrap(), format!("0\n1\n{late}"));
     }
-    all.carry_late_rows(&Writing(std::sync::Mutex::new((tempfile::tempfile().unwrap(), 0)))).unwrap();
-    for (log, (path, _)) in writers.iter().enumerate() {
-        // Of the others everything is taken that is there when they are replaced, half a row too.
-        let expected = if log < 256 { "0\n1\n2\n{\"a\":1}\n" } else { "0\n1\n2\n{\"a\"" };
-        assert_eq!(fs::read_to_string(path).unwrap(), expected, "log {log}");
+}
+
+/// Two activity logs here, whose writers take no lock, and a bundle of two with `bundled` in each.
+fn two_without_lock(local: &str, bundled: &str) -> (tempfile::TempDir, Dirs, Vec<u8>) {
+    let logs = |content: &str| {
+        let (home, dirs) = home(None);
+        fs::create_dir(&dirs.activity).unwrap();
+        for log in ["activity-1.jsonl", "activity-2.jsonl"] {
+            fs::write(dirs.activity.join(log), content).unwrap();
+        }
+        (home, dirs)
+    };
+    let (_other, there) = logs(bundled);
+    let bundle = bundle_of(&there);
+    let (home, dirs) = logs(local);
+    (home, dirs, bundle)
+}
+
+/// Does something the first time that it is waited for.
+struct Once<F>(std::sync::Mutex<Option<F>>);
+
+impl<F: FnOnce() + Send> Clock for Once<F> {
+    fn now(&self) -> std::time::SystemTime {
+        std::time::SystemTime::UNIX_EPOCH
     }
+
+    fn sleep(&self, _: std::time::Duration) {
+        if let Some(act) = self.0.lock().unwrap().take() {
+            act();
+        }
+    }
+}
+
+#[test]
+fn a_log_that_was_replaced_gets_its_late_rows_also_where_the_next_one_fails() {
+    for (mode, expected) in [(Mode::Merge, "{}\n1\nlate\n"), (Mode::Append, "1\n{}\nlate\n")] {
+        let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
+        let (first, second) = (dirs.activity.join("activity-1.jsonl"), dirs.activity.join("activity-2.jsonl"));
+        let mut writer = fs::File::options().append(true).open(&first).unwrap();
+        let clock = Once(std::sync::Mutex::new(Some(move || writer.write_all(b"late\n").unwrap())));
+        let block = || {
+            fs::remove_file(&second).unwrap();
+            fs::create_dir(&second).unwrap();
+        };
+        let error = import_of(&bundle, &dirs, mode, &clock, |_| {}, || {}, block).unwrap_err();
+        let ErrorKind::PlacedInPart { placed, is_repeatable, .. } = error.kind() else { panic!("{error}") };
+        assert_eq!(*placed, std::slice::from_ref(&first));
+        assert_eq!(*is_repeatable, mode == Mode::Merge, "to append again would add the lines again");
+        assert_eq!(fs::read_to_string(&first).unwrap(), expected);
+    }
+}
+
+#[test]
+fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_says_so() {
+    let cases = [
+        // A merge of both sides can be made again.
+        (Mode::Merge, "1\n", "{}\n", true),
+        // Not what is simply the bundle's log, or would be added once more.
+        (Mode::Merge, "{}\n", "{}\n1\n", false),
+        (Mode::Append, "1\n", "{}\n", false),
+        (Mode::Overwrite, "1\n", "{}\n", false),
+    ];
+    for (mode, local, bundled, is_done) in cases {
+        let (_home, dirs, bundle) = two_without_lock(local, bundled);
+        let log = dirs.activity.join("activity-1.jsonl");
+        let theirs = format!("{local}9\n");
+        let rotate = || {
+            fs::write(log.with_extension("tmp"), &theirs).unwrap();
+            fs::rename(log.with_extension("tmp"), &log).unwrap();
+        };
+        let clock = Once(std::sync::Mutex::new(Some(rotate)));
+        let done = import_of(&bundle, &dirs, mode, &clock, |_| {}, || {}, || {});
+        let there = fs::read_to_string(&log).unwrap();
+        if is_done {
+            assert_eq!(there, "{}\n1\n9\n");
+            done.unwrap();
+        } else {
+            assert_eq!(there, theirs, "his rows stay");
+            let error = done.unwrap_err();
+            let ErrorKind::PlacedInPart { cause, .. } = error.kind() else { panic!("{error}") };
+            assert!(matches!(cause.kind(), ErrorKind::LogKeepsChanging));
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_rotation_replaced_meanwhile_changes_nothing() {
+    let (home, dirs) = home(None);
+    let (log, elsewhere) = (home.path().join(LOGS[0]), home.path().join("elsewhere"));
+    fs::write(&elsewhere, "{\"a\":1}\n").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &log).unwrap();
+    let rotate = |_: &[work::Work<'_>]| {
+        fs::remove_file(&log).unwrap();
+        fs::write(&log, "{\"a\":1}\n").unwrap();
+    };
+    let error = import_meddled_with(&dirs, rotate, || {}).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::LogKeepsChanging));
+    assert_eq!([&log, &elsewhere].map(|log| fs::read_to_string(log).unwrap()), ["{\"a\":1}\n"; 2]);
 }

@@ -18,6 +18,7 @@ pub struct OpenLog {
     /// Which log it is.
     pub log: Log,
     file: fs::File,
+    opened: Metadata,
     length: u64,
     left: u64,
 }
@@ -61,7 +62,7 @@ fn same_moment(opened: &[OpenLog], now: &Group) -> Result<bool> {
             there => there.map_err(failed)?,
         };
         let is_last = index + 1 == opened.len();
-        let same = open.log.path == *path && is_same_file(&open.file.metadata().map_err(failed)?, &there);
+        let same = open.log.path == *path && is_same_file(&open.opened, &there);
         if !same || !is_last && there.len() != open.length {
             return Ok(false);
         }
@@ -89,19 +90,18 @@ impl OpenLog {
     pub fn open(log: &Log) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Open, &log.path, error);
         let file = fs::File::open(&log.path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
+        let opened = file.metadata().map_err(failed)?;
+        if !opened.is_file() {
             return Err(Error::from(ErrorKind::NotAFile).in_subject(&log.path.display().to_string()));
         }
-        Ok(Self { log: log.clone(), file, length: metadata.len(), left: metadata.len() })
+        let length = opened.len();
+        Ok(Self { log: log.clone(), file, opened, length, left: length })
     }
 
-    /// What the open file is now, whatever lies at its path.
-    ///
-    /// # Errors
-    /// When the system does not tell.
-    pub fn metadata(&self) -> Result<Metadata> {
-        self.file.metadata().map_err(|error| Error::io(IoAction::Open, &self.log.path, error))
+    /// What the file was when it was opened. Its length is as far as it is read.
+    #[must_use]
+    pub fn opened(&self) -> &Metadata {
+        &self.opened
     }
 
     /// Reads from the start again, as far as the log went when it was opened.

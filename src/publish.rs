@@ -12,7 +12,7 @@ use fs_err as fs;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::sources::is_name_of_log;
+use crate::sources::{is_name_of_log, may_be_name_of_log};
 
 /// Where a file is to appear.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Target {
     ///
     /// # Errors
     /// [`ErrorKind::TargetIsDirectory`], [`ErrorKind::TargetExists`] unless `replace`, and [`ErrorKind::TargetIsLog`] where a
-    /// file would have the name of a log, in whichever directory.
+    /// file would have the name of a log, in whichever directory, or replace a `*.jsonl`.
     pub fn look(path: &Path, replace: bool) -> Result<Self> {
         let refuse = |kind: ErrorKind| Err(Error::from(kind).in_subject(&path.display().to_string()));
         let path_given = path.to_owned();
@@ -43,7 +43,8 @@ impl Target {
             Ok(_) if !replace => refuse(ErrorKind::TargetExists),
             Ok(_) => {
                 let real = fs::canonicalize(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-                match is_name_of_log(&real) {
+                // What is replaced is gone, so any name that a log can have protects it, as does one that leads to it.
+                match may_be_name_of_log(path) || may_be_name_of_log(&real) {
                     true => refuse(ErrorKind::TargetIsLog),
                     false => Ok(Self::File { path: real, replace }),
                 }
@@ -200,6 +201,11 @@ impl MadeDirs {
             made.0.push(dir.to_owned());
         }
         Ok(made)
+    }
+
+    /// Each of them, after those in which it lies.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().map(PathBuf::as_path)
     }
 
     /// Makes their names last through a power cut.

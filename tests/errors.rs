@@ -143,11 +143,13 @@ fn a_place_has_all_its_parts() {
 
 #[test]
 fn what_interrupts_a_half_done_import_is_done_first() {
-    let hint = |cause: ErrorKind| {
-        Error::from(ErrorKind::PlacedInPart { placed: Vec::new(), all: 3, is_repeatable: true, cause: cause.into() })
-            .hint()
+    let hint_if = |is_repeatable, cause: ErrorKind| {
+        Error::from(ErrorKind::PlacedInPart { placed: Vec::new(), all: 3, is_repeatable, cause: cause.into() }).hint()
     };
+    let hint = |cause| hint_if(true, cause);
     assert_eq!(hint(ErrorKind::LockLost), "run the command again, and it finishes the work");
+    let merge = "import the bundle with `--mode merge`, which finishes the work: to append again would add lines twice";
+    assert_eq!(hint_if(false, ErrorKind::LockLost), merge);
     let full = ErrorKind::Io { action: IoAction::Write, source: io::ErrorKind::StorageFull.into() };
     let expected =
         "free some space, or name a file on another disk; then run the command again, and it finishes the work";

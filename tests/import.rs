@@ -542,9 +542,11 @@ mod rotation {
     }
 
     #[test]
-    fn more_than_10_000_lines_are_cut_to_10_000() {
+    fn more_than_a_mebibyte_in_more_than_10_000_lines_is_cut_to_10_000() {
+        let long = format!("{{\"createdAt\":2,\"text\":\"{}\"}}\n", "x".repeat(1 << 20));
         let expected = Rotation { trimmed: rows(2), left: rows(10_000), moved_to: Some("runs.jsonl.1") };
-        assert_eq!(forecast(&run(2..10_003)), Some(expected));
+        assert_eq!(forecast(&(long + &run(3..10_003))), Some(expected));
+        assert_eq!(forecast(&run(2..10_003)), None, "less is left alone, however many lines it has");
     }
 
     #[test]
@@ -577,7 +579,7 @@ mod rotation {
 
     #[test]
     fn unparsed_lines_are_told_apart() {
-        let log = "torn\n".repeat(3) + &run(2..10_001);
+        let log = format!("torn{}\ntorn\ntorn\n{}", "x".repeat(1 << 20), run(2..10_001));
         let trimmed = LineCount { rows: 1, unparsed: 2 };
         // The first row stands before the torn lines, or behind: they have its age.
         let left = LineCount { rows: 9_999, unparsed: 1 };
@@ -588,7 +590,7 @@ mod rotation {
 
     #[test]
     fn other_logs_lose_what_is_cut_and_archives_are_not_cut() {
-        let from = Home::new().with("runs.jsonl.1", run(1..20_000)).with("decision_traces.jsonl", run(1..20_000));
+        let from = Home::new().with("runs.jsonl.1", run(1..60_000)).with("decision_traces.jsonl", run(1..60_000));
         let report = import_as_planned(&bundle(&from), &Home::new(), &ImportOptions::default());
         assert_eq!(report.plan.files[0].rotation, None);
         assert_eq!(report.plan.files[1].rotation.as_ref().unwrap().moved_to, None);

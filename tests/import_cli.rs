@@ -186,6 +186,38 @@ mod owners {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_log_keeps_its_list_of_who_else_may_read_it_and_gets_none_of_its_directory() {
+        use rustix::fs::{XattrFlags, getxattr, setxattr};
+
+        const NOBODY: u32 = u32::MAX;
+        /// Its owner, one other user, its group, the most that these may, and all others: which, what they may, and who.
+        const LIST: [(u16, u16, u32); 5] =
+            [(1, 6, NOBODY), (2, 4, OTHER), (4, 0, NOBODY), (16, 4, NOBODY), (32, 0, NOBODY)];
+        let entry = |(tag, may, who): (u16, u16, u32)| {
+            [&tag.to_le_bytes()[..], &may.to_le_bytes(), &who.to_le_bytes()].concat()
+        };
+        let list: Vec<u8> = 2u32.to_le_bytes().into_iter().chain(LIST.into_iter().flat_map(entry)).collect();
+        for (of_log, of_directory) in [(true, false), (false, true)] {
+            let home = with_log();
+            let log = home.path().join(NAME);
+            let (at, name) = match of_directory {
+                true => (log.parent().unwrap(), "system.posix_acl_default"),
+                false => (log.as_path(), "system.posix_acl_access"),
+            };
+            if setxattr(at, name, &list, XattrFlags::empty()).is_err() {
+                return println!("not run: this file system has no such lists");
+            }
+            assert_eq!(import(&home, &[]).code, 0);
+            assert_ne!(read(&home, NAME).unwrap(), LOCAL.as_bytes());
+            let mut there = [0; 256];
+            let there =
+                getxattr(&log, "system.posix_acl_access", &mut there[..]).map(|length| there[..length].to_vec());
+            assert_eq!(there.ok(), of_log.then(|| list.clone()));
+        }
+    }
+
     #[test]
     fn a_log_that_a_group_shares_stays_its_own() {
         if !is_root() {
@@ -218,6 +250,45 @@ mod owners {
         let owner = |name: &str| home.path().join(name).metadata().map(|log| (log.uid(), log.gid())).unwrap();
         assert_eq!(owner(NAME), (SOMEBODY, SOMEBODY));
         assert_eq!(owner(".patchwork/runs.jsonl"), (OTHER, OTHER));
+    }
+
+    #[test]
+    fn directories_that_root_makes_belong_to_whom_the_one_above_does() {
+        if !is_root() {
+            return println!("not run: only root can make files of other users");
+        }
+        let home = tempfile::tempdir().unwrap();
+        give(home.path(), SOMEBODY);
+        let (old, root) = (old_machine(), home.path().join("new"));
+        let dirs = [root.join("patchwork"), root.join("claude/ide")];
+        let [patchwork, activity] = dirs.each_ref().map(|dir| dir.to_str().unwrap());
+        let arguments = ["import", "b.gz", "--patchwork-dir", patchwork, "--activity-dir", activity];
+        assert_eq!(run(old.path(), &arguments).code, 0);
+        let logs = [root.join("patchwork/runs.jsonl"), root.join("claude/ide/activity-3100.jsonl")];
+        for path in [root.clone(), root.join("claude")].iter().chain(&dirs).chain(&logs) {
+            let there = path.metadata().unwrap();
+            assert_eq!((there.uid(), there.gid()), (SOMEBODY, SOMEBODY), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn an_old_lock_of_another_user_is_removed() {
+        if !is_root() {
+            return println!("not run: only root can make files of other users");
+        }
+        let (old, home) = (old_machine(), Home::new());
+        give(old.path(), SOMEBODY);
+        give(home.path(), SOMEBODY);
+        let lock = home.path().join(".patchwork/runs.jsonl.lock");
+        fs::write(&lock, "").unwrap();
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o600)).unwrap();
+        let a_minute_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        fs::File::options().write(true).open(&lock).unwrap().set_modified(a_minute_ago).unwrap();
+        let bundle = old.path().join("b.gz");
+        let mut command = program::command(home.path(), &["import", bundle.to_str().unwrap()]);
+        let output = command.uid(SOMEBODY).gid(SOMEBODY).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(!lock.exists());
     }
 
     #[test]

@@ -128,10 +128,24 @@ fn an_import_that_is_interrupted_while_it_restores_leaves_the_logs_as_they_were(
 #[cfg(target_os = "linux")]
 #[test]
 fn the_second_signal_ends_at_once_what_the_first_cannot() {
+    insta::assert_snapshot!(after_two_signals(&["verify", "pipe"]));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn of_a_bundle_for_a_pipe_nobody_says_that_nothing_was_written() {
+    let said = after_two_signals(&["export", "-o", "pipe"]);
+    let expected = "what was written is no whole bundle and must not be kept; the logs are as they were";
+    assert_eq!(said, format!("interrupted: {expected}\n"));
+}
+
+/// What a command says when it is ended at once. `pipe` is one that nobody opens at its other end, so that the command cannot
+/// come to an end in order.
+#[cfg(target_os = "linux")]
+fn after_two_signals(arguments: &[&str]) -> String {
     let home = home();
-    // Nobody opens the other end, so the command cannot come to an end in order.
     assert!(Command::new("mkfifo").arg(home.path().join("pipe")).status().unwrap().success());
-    let mut child = start(&home, &["verify", "pipe"]);
+    let mut child = start(&home, arguments);
     until_it_listens(&child);
     signal(&child, "-INT");
     // The first one was noticed when this is said.
@@ -147,7 +161,7 @@ fn the_second_signal_ends_at_once_what_the_first_cannot() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let mut rest = String::new();
     stderr.read_to_string(&mut rest).unwrap();
-    insta::assert_snapshot!(rest);
+    rest
 }
 
 #[cfg(target_os = "linux")]

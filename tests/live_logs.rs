@@ -113,3 +113,34 @@ fn rotation_during_an_export_makes_no_hole() {
     });
     assert!(most > 40, "no rotation was met, only {most} rows");
 }
+
+#[test]
+fn a_rotation_that_is_under_way_is_waited_for() {
+    let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n{\"seq\":2}\n");
+    let dir = home.dirs().patchwork;
+    // The oldest row is in both logs until the newer one is replaced.
+    fs::write(dir.join("runs.jsonl.lock"), "").unwrap();
+    append(&dir.join("runs.jsonl.1"), "{\"seq\":1}\n");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(300));
+            fs::write(dir.join("tmp"), "{\"seq\":2}\n").unwrap();
+            fs::rename(dir.join("tmp"), dir.join("runs.jsonl")).unwrap();
+            fs::remove_file(dir.join("runs.jsonl.lock")).unwrap();
+        });
+        let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+        assert_eq!((seqs(&logs["runs.jsonl.1"]), seqs(&logs["runs.jsonl"])), (vec![1], vec![2]));
+    });
+}
+
+#[test]
+fn the_lock_of_a_dead_writer_keeps_no_export() {
+    let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n").with("runs.jsonl.lock", "");
+    let lock = OpenOptions::new().write(true).open(home.dirs().patchwork.join("runs.jsonl.lock")).unwrap();
+    for age in [Duration::from_secs(31), Duration::ZERO] {
+        // A living one is not waited for for ever, either.
+        lock.set_modified(std::time::SystemTime::now() - age).unwrap();
+        let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+        assert_eq!(seqs(&logs["runs.jsonl"]), [1]);
+    }
+}

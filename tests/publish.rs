@@ -45,3 +45,23 @@ fn nothing_appears_before_the_end_and_nothing_stays_without_it() {
     assert_eq!(fs::read(&path).unwrap(), b"whole");
     assert_eq!(names(path.parent().unwrap()), ["b.gz"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn no_log_is_replaced_by_whichever_name_it_is_reached() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("elsewhere"), "{}\n").unwrap();
+    fs::write(path("outcome-log.jsonl"), "{}\n").unwrap();
+    for (link, to) in [("runs.jsonl", "elsewhere"), ("activity-1.jsonl", "elsewhere"), ("b.gz", "outcome-log.jsonl")] {
+        std::os::unix::fs::symlink(path(to), path(link)).unwrap();
+    }
+    for name in ["runs.jsonl", "activity-1.jsonl", "outcome-log.jsonl", "b.gz"] {
+        let error = Target::look(&path(name), true).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::TargetIsLog), "{name}: {error}");
+    }
+    assert_eq!(
+        Target::look(&path("elsewhere"), true).unwrap(),
+        Target::File { path: path("elsewhere").canonicalize().unwrap(), replace: true }
+    );
+}

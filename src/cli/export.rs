@@ -141,9 +141,15 @@ impl ExportArgs {
         self.output.as_deref().is_some_and(is_dash)
     }
 
+    /// Whether the bundle goes somewhere from where nothing can be taken back: standard output, a pipe, a device.
+    fn to_stream(&self) -> bool {
+        let is_stream = |path: &Path| path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir());
+        self.to_stdout() || self.output.as_deref().is_some_and(is_stream)
+    }
+
     /// How things are when this was interrupted.
     pub fn when_interrupted(&self) -> &'static str {
-        match self.to_stdout() {
+        match self.to_stream() {
             true => "what was written is no whole bundle and must not be kept; the logs are as they were",
             false => "no bundle was written and nothing was left behind; the logs are as they were",
         }
@@ -151,7 +157,7 @@ impl ExportArgs {
 
     /// How things are when this was ended at once.
     pub fn when_killed(&self) -> &'static str {
-        match self.to_stdout() {
+        match self.to_stream() {
             true => self.when_interrupted(),
             false => "no bundle was written, but a temporary file beside it may be left; the logs are as they were",
         }

@@ -5,6 +5,7 @@
 //! a large log takes longer. Besides, the system holds a lock of its own on ours for as long as we live: so the lock of
 //! an import that was killed is known at once.
 
+use std::fs::Metadata;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -16,13 +17,7 @@ use fs_err as fs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::progress::Cancellation;
 use crate::publish::{dir_of, temporary_in};
-use crate::sources::is_same_file;
-
-/// From this age on a lock is a dead writer's.
-const STALE_AFTER: Duration = Duration::from_secs(30);
-
-/// How long to wait for a lock.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::sources::{PATIENCE, STALE_AFTER, is_same_file};
 
 /// How long to wait before looking again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -162,17 +157,26 @@ fn create(path: &Path) -> io::Result<fs::File> {
 
 /// Removes the lock of a dead writer. Says whether it did; if not, it is alive, or gone, or cannot be removed.
 fn remove_dead(path: &Path, now: SystemTime) -> bool {
+    let Ok(there) = path.symlink_metadata() else { return false };
     // Opening a pipe would wait for its other end.
-    if !path.symlink_metadata().is_ok_and(|there| there.is_file()) {
+    if !there.is_file() {
         return false;
     }
-    let Ok(file) = fs::File::open(path) else { return false };
-    let age =
-        file.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|then| now.duration_since(then).ok());
-    // While we hold the system's lock, no other import takes this one for dead.
-    let alone = file.file().try_lock().is_ok();
-    let dead = alone && is_ours(&file) || age.is_some_and(|age| age > STALE_AFTER);
-    dead && is_at(&file, path) && fs::remove_file(path).is_ok()
+    let is_stale = |lock: &Metadata| {
+        let age = lock.modified().ok().and_then(|then| now.duration_since(then).ok());
+        age.is_some_and(|age| age > STALE_AFTER)
+    };
+    let is_dead = match fs::File::open(path) {
+        // While we hold the system's lock, no other import takes this one for dead.
+        Ok(file) => {
+            let alone = file.file().try_lock().is_ok();
+            let is_dead = alone && is_ours(&file) || file.metadata().is_ok_and(|lock| is_stale(&lock));
+            is_dead && is_at(&file, path)
+        }
+        // Another user's may be removed by its age all the same.
+        Err(_) => is_stale(&there),
+    };
+    is_dead && fs::remove_file(path).is_ok()
 }
 
 fn is_ours(file: &fs::File) -> bool {

@@ -16,6 +16,7 @@ mod unix {
     use fs_err as fs;
 
     use crate::error::{Error, ErrorKind, IoAction, Result};
+    use crate::sources::is_same_file;
 
     /// What the file of a log may be for whom. That it is a program, say, it may not.
     const PERMISSIONS: u32 = 0o666;
@@ -32,6 +33,8 @@ mod unix {
         match fs::metadata(log) {
             Ok(there) => {
                 // While it is still ours: nobody else can reach it where it waits.
+                #[cfg(target_os = "linux")]
+                super::access_list::copy(log, file.file()).map_err(failed)?;
                 file.set_permissions(Permissions::from_mode(there.mode() & PERMISSIONS | OWN)).map_err(failed)?;
                 match give(file, &ours, &there) {
                     Err(error) if !is_refused(&error) => Err(failed(error)),
@@ -53,6 +56,19 @@ mod unix {
         }
     }
 
+    pub(super) fn take_after_parent(dir: &Path) -> Result<()> {
+        let failed = |error| Error::io(IoAction::Create, dir, error);
+        let opened = fs::File::open(dir).map_err(failed)?;
+        let ours = opened.metadata().map_err(failed)?;
+        // Who may write to the directory above could have put a link here meanwhile.
+        let is_this = fs::symlink_metadata(dir).is_ok_and(|there| is_same_file(&there, &ours));
+        let above = dir.parent().and_then(|above| fs::metadata(above).ok()).filter(|_| is_this && ours.uid() == 0);
+        match above.map_or(Ok(()), |above| give(&opened, &ours, &above)) {
+            Err(error) if !is_refused(&error) => Err(failed(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives a file the owner and group of another.
     fn give(file: &fs::File, ours: &Metadata, other: &Metadata) -> io::Result<()> {
         let owner = Some(other.uid()).filter(|owner| *owner != ours.uid());
@@ -66,6 +82,38 @@ mod unix {
     }
 }
 
+/// Who else may use a file than its owner, its group and all others.
+#[cfg(target_os = "linux")]
+mod access_list {
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+
+    use rustix::fs::{XattrFlags, fremovexattr, fsetxattr, getxattr};
+    use rustix::io::Errno;
+
+    /// What the system calls it.
+    const NAME: &str = "system.posix_acl_access";
+
+    /// The most bytes that the system keeps under any name.
+    const MOST_BYTES: usize = 64 << 10;
+
+    /// Gives a file the list of another, or none if that has none: a directory may give one to all that is new in it.
+    pub(super) fn copy(from: &Path, to: &File) -> io::Result<()> {
+        let mut list = vec![0; MOST_BYTES];
+        let copied = match getxattr(from, NAME, &mut list[..]) {
+            Ok(length) => fsetxattr(to, NAME, &list[..length], XattrFlags::empty()),
+            Err(Errno::NODATA) => fremovexattr(to, NAME),
+            Err(error) => Err(error),
+        };
+        match copied {
+            // Not every file system has such lists.
+            Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
+            copied => Ok(copied?),
+        }
+    }
+}
+
 /// Gives `file`, which waits, the owner, the group and the permissions of the log whose place it will take.
 ///
 /// # Errors
@@ -75,5 +123,18 @@ pub(super) fn take_after(file: &fs::File, log: &Path) -> Result<()> {
     unix::take_after(file, log)?;
     #[cfg(not(unix))]
     let _ = (file, log);
+    Ok(())
+}
+
+/// Gives a directory that was made just now to whom the one above belongs: what root imports is for those whose
+/// directories they are.
+///
+/// # Errors
+/// When the system fails at it. That it knows no such owner is no error.
+pub(super) fn take_after_parent(dir: &Path) -> Result<()> {
+    #[cfg(unix)]
+    unix::take_after_parent(dir)?;
+    #[cfg(not(unix))]
+    let _ = dir;
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use tempfile::TempDir;
 
-use super::owner::take_after;
+use super::owner::{take_after, take_after_parent};
 use crate::error::{Error, IoAction, Result};
 use crate::progress::Cancellation;
 use crate::publish::{self, MadeDirs, sync_dir};
@@ -50,7 +50,9 @@ impl Staging {
         let mut staging = Self { cancellation, ..Self::default() };
         for dir in dirs {
             if !staging.dirs.contains_key(dir) {
-                staging.made_dirs.push(MadeDirs::make(dir)?);
+                let made = MadeDirs::make(dir)?;
+                made.paths().try_for_each(take_after_parent)?;
+                staging.made_dirs.push(made);
                 staging.dirs.insert(dir.to_owned(), StagingDir::create(dir)?);
             }
         }

@@ -98,10 +98,10 @@ impl Tally {
         self.newest.drain(..self.newest.len().saturating_sub(MOST_LINES));
     }
 
-    /// What Patchwork's next write cuts off: it leaves the newest lines, at most 10,000, halved until they are under
-    /// 1 MiB.
+    /// What Patchwork's next write cuts off, if there is more than 1 MiB: it leaves the newest lines, at most 10,000,
+    /// halved until they are under 1 MiB.
     pub(super) fn rotation(&self, moved_to: Option<&'static str>) -> Option<Rotation> {
-        if self.bytes <= ROTATED_ABOVE_BYTES && self.lines.all() <= MOST_LINES as u64 {
+        if self.bytes <= ROTATED_ABOVE_BYTES {
             return None;
         }
         let newest = |lines: usize| self.newest.range(self.newest.len() - lines..);

@@ -149,6 +149,12 @@ impl Group {
         Ok(Self { logs, named: Some((source, dir.to_owned())) })
     }
 
+    /// Where its writers' lock lies while they hold it.
+    pub(super) fn lock(&self) -> Option<PathBuf> {
+        let (source, dir) = self.named.as_ref()?;
+        source.lock.map(|lock| dir.join(lock))
+    }
+
     /// The same group, looked for again. `None` for a single log, which either is there or not.
     pub(super) fn again(&self) -> Result<Option<Self>> {
         match &self.named {

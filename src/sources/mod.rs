@@ -6,11 +6,13 @@
 mod dirs;
 mod discover;
 mod open;
+mod writers;
 
 pub use dirs::Dirs;
 pub use discover::{Discovery, Group, LeftOut, LeftOutReason, Log, Wanted, discover};
 pub use open::OpenLog;
 pub(crate) use open::is_same_file;
+pub(crate) use writers::{PATIENCE, STALE_AFTER};
 
 use std::path::Path;
 
@@ -154,6 +156,11 @@ fn is_known(name: &str, base: Base) -> bool {
 pub(crate) fn is_name_of_log(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     CATALOGUE.iter().any(|source| source.allows(&name))
+}
+
+/// Whether a file has a name that any log can have, in the catalogue or not.
+pub(crate) fn may_be_name_of_log(path: &Path) -> bool {
+    is_name_of_log(path) || path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(LOG_SUFFIX))
 }
 
 /// The catalogue's source of this name.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
+use super::writers::Patience;
 use super::{Group, Log};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
@@ -24,17 +25,22 @@ pub struct OpenLog {
 }
 
 impl Group {
-    /// Opens its logs at one moment: rows that rotation moves from one to another meanwhile are in exactly one of them.
+    /// Opens its logs at one moment: rows that rotation moves from one to another meanwhile are in exactly one of them. A
+    /// writer who holds their lock is waited for, for up to five seconds.
     ///
     /// # Errors
     /// When a log cannot be opened, or they are replaced again and again.
     pub fn open(&self) -> Result<Vec<OpenLog>> {
         let mut group = self.clone();
+        let mut writer = Patience::with(self.lock());
         for _ in 0..ATTEMPTS {
+            while writer.is_amid() {}
             let opened = group.logs.iter().map(OpenLog::open).collect::<Result<Vec<_>>>();
             let Some(now) = group.again()? else { return opened };
+            // Amid a rotation rows are in two logs, and a row that is just being written is half there.
             if let Ok(opened) = opened
                 && same_moment(&opened, &now)?
+                && !writer.is_amid()
             {
                 return Ok(opened);
             }

@@ -27,8 +27,8 @@ const EXIT_CODES: (&str, &str) = (
     "  0    done (also when the reader of the output went away)
   1    failed, and nothing was changed
   2    the command line is wrong, and nothing was done
-  3    done, but the bundle is damaged, something was left behind, or the report could
-       not be printed
+  3    done, but the bundle is damaged or not the expected one, something was left behind,
+       or the report could not be printed
   130  interrupted by Ctrl-C, a hangup or a request to terminate
   101  a mistake of the program itself",
 );

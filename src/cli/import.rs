@@ -57,7 +57,7 @@ pub struct ImportArgs {
 /// What to do with logs that are there already.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ModeArg {
-    /// Keep every row of both sides, none twice, in order of time
+    /// Keep every row of both sides, in order of time, and what both have once
     Merge,
     /// Put the bundle's rows behind the local ones, whatever these are
     Append,

@@ -255,7 +255,7 @@ fn links(text: &str) -> Vec<&str> {
 #[test]
 fn links_lead_somewhere() {
     let mut documents = documents();
-    documents.extend(["CHANGELOG.md", "FORMAT.md", "packaging/README.md"].map(|name| root().join(name)));
+    documents.extend(["CHANGELOG.md", "FORMAT.md", "SECURITY.md", "packaging/README.md"].map(|name| root().join(name)));
     let mut seen = 0;
     for document in documents {
         let text = fs::read_to_string(&document).unwrap();

@@ -125,6 +125,21 @@ fn rows_without_a_time_are_in_no_range() {
 }
 
 #[test]
+fn a_chunk_of_which_no_time_is_known_can_have_rows_of_any() {
+    let home = Home::new().with("runs.jsonl", minutes(60));
+    let mut forge = common::forge::Forge::new(&home, 20);
+    let chunks = forge.file(0)["chunks"].as_array_mut().unwrap();
+    for (chunk, keys) in [(0, &["firstTime", "lastTime"][..]), (1, &["firstTime"]), (2, &["lastTime"])] {
+        keys.iter().for_each(|key| assert!(chunks[chunk].as_object_mut().unwrap().remove(*key).is_some()));
+    }
+    fs::write(home.path().join("b.gz"), forge.write()).unwrap();
+    let rows = |arguments: &[&str]| run(home.path(), &[&["cat", "b.gz"], arguments].concat()).text().lines().count();
+    assert_eq!(rows(&["--since", "2026-05-02T10:20:00Z"]), 40);
+    assert_eq!(rows(&["--until", "2026-05-02T10:20:00Z"]), 21);
+    assert_eq!(rows(&["--since", "2026-05-02T10:10:00Z", "--until", "2026-05-02T10:49:00Z"]), 40);
+}
+
+#[test]
 fn a_time_that_is_none_is_a_usage_error() {
     let home = with_bundle(Home::new().with("runs.jsonl", "{}\n"));
     let failed = run(home.path(), &["cat", "b.gz", "--since", "yesterday"]);

@@ -432,3 +432,36 @@ fn chunks_can_be_read_alone_where_all_rows_are_in_one() {
     assert!(!manifest(&[("/files/0/chunks", json!([]))]).has_chunk_table(), "rows without chunks");
     assert!(manifest(&[("/files/0/chunks", json!([])), ("/files/0/count", json!(0))]).has_chunk_table());
 }
+
+#[test]
+fn keys_that_nobody_knows_are_ignored_in_every_object_whatever_they_have() {
+    let unknown = format!(r#""x-number":1e400,"x-half":"\ud800","x-deep":{}{},"#, "[".repeat(1000), "]".repeat(1000));
+    let manifest = sound().to_string().replace('{', &format!("{{{unknown}"));
+    assert_eq!(
+        manifest.matches("x-deep").count(),
+        7,
+        "the manifest, its two files, timeline, chunks and unparsed line"
+    );
+    let read = Manifest::decode(manifest.as_bytes()).unwrap().unwrap();
+    assert_eq!(read, decoded(&sound()).unwrap());
+}
+
+#[test]
+fn bytes_add_up_to_what_every_tool_keeps_exact() {
+    assert_sound(&[("/files/0/bytes", json!(MAX_COUNT))]);
+    let files = [("/files/0/bytes", json!(MAX_COUNT)), ("/files/1/bytes", json!(1))];
+    assert_broken(&files, "its numbers are too large to add up");
+}
+
+#[test]
+fn bytes_of_an_unparsed_line_are_one_piece_of_base64() {
+    let with = |bytes: &str| {
+        let mut manifest = sound();
+        manifest["files"][0]["unparsed"] = json!([{ "line": 2, "bytes": bytes }]);
+        decoded(&manifest).map(|manifest| manifest.files[0].unparsed[0].content.as_bytes().to_vec())
+    };
+    assert_eq!(with("QmI=").unwrap(), b"Bb");
+    for piece in ["Qg==QmI=", "Qg==Qg==", "QmJ=", "Qg=", "Qg", "Q===", "QmI=\n", "Qm I=", "Qm-_"] {
+        assert!(with(piece).is_err(), "{piece:?}");
+    }
+}

@@ -520,3 +520,25 @@ proptest! {
         assert_found(&sound, &changed, "damage");
     }
 }
+
+#[test]
+fn times_and_empty_bins_that_a_writer_may_leave_out_or_in_are_no_fault() {
+    let mut forge = small();
+    for file in forge.manifest["files"].as_array_mut().unwrap() {
+        let file = file.as_object_mut().unwrap();
+        for key in ["firstTime", "lastTime"] {
+            file.remove(key);
+            for chunk in file.get_mut("chunks").and_then(Value::as_array_mut).into_iter().flatten() {
+                chunk.as_object_mut().unwrap().remove(key);
+            }
+        }
+        match file.get_mut("timeline") {
+            Some(timeline) => timeline["bins"].as_array_mut().unwrap().insert(0, json!([-1, 0])),
+            None => _ = file.insert("timeline".to_owned(), json!({ "stepMs": 1000, "bins": [] })),
+        }
+    }
+    let bundle = forge.write();
+    let (report, findings) = verified(&bundle);
+    assert_eq!((report.verdict, findings.len()), (Verdict::Intact, 0), "{findings:?}");
+    assert_eq!(agreed(&bundle).len(), 0);
+}

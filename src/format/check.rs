@@ -71,7 +71,8 @@ fn duplicates(files: &[ManifestFile]) -> impl Iterator<Item = Contradiction> + '
 
 fn total_count(manifest: &Manifest) -> Option<Contradiction> {
     let total = manifest.total_count;
-    match checked_sum(manifest.files.iter().map(|file| file.count)) {
+    let count = checked_sum(manifest.files.iter().map(|file| file.count));
+    match count.filter(|_| checked_sum(manifest.files.iter().map(|file| file.bytes)).is_some()) {
         None => Some(Contradiction::Overflow),
         Some(sum) if sum != total => Some(Contradiction::TotalCount { total, sum }),
         Some(_) => None,
@@ -97,7 +98,7 @@ fn chunk_rows(file: &ManifestFile) -> Option<Contradiction> {
 }
 
 /// The shortest envelope line: `{"source":"x","entry":0}` and its line feed.
-const SHORTEST_ENVELOPE: u64 = 25;
+pub(super) const SHORTEST_ENVELOPE: u64 = 25;
 
 fn chunk_sizes(file: &ManifestFile) -> Option<Contradiction> {
     let wrong = file.chunks.iter().position(|chunk| {

@@ -6,6 +6,7 @@ use data_encoding::BASE64;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
 
 /// The exact bytes of one or more lines: `{"text": …}` where they are UTF-8 without NUL, else `{"bytes": base64}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,14 +75,34 @@ impl Serialize for ExactLine {
 
 impl<'de> Deserialize<'de> for ExactLine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Wire::deserialize(deserializer)? {
-            Wire { text: Some(text), bytes: None } => Ok(Self::Text(text.into_owned())),
-            Wire { text: None, bytes: Some(bytes) } => {
-                BASE64.decode(bytes.as_bytes()).map(Self::Bytes).map_err(|_| D::Error::custom("not base64"))
-            }
-            _ => Err(D::Error::custom("neither text nor bytes")),
+        Wire::deserialize(deserializer)?.exact_line().map_err(D::Error::custom)
+    }
+}
+
+impl Wire<'_> {
+    fn exact_line(self) -> Result<ExactLine, &'static str> {
+        match self {
+            Self { text: Some(text), bytes: None } => Ok(ExactLine::Text(text.into_owned())),
+            Self { text: None, bytes: Some(bytes) } => decode_base64(&bytes).map(ExactLine::Bytes).ok_or("not base64"),
+            _ => Err("neither text nor bytes"),
         }
     }
+}
+
+impl ExactLine {
+    /// What stands at the keys `text` and `bytes`.
+    pub(super) fn of_json(text: Option<&RawValue>, bytes: Option<&RawValue>) -> Result<Self, &'static str> {
+        let string = |value: Option<&RawValue>| value.map(|value| serde_json::from_str(value.get())).transpose();
+        let (text, bytes) = (string(text), string(bytes));
+        Wire { text: text.map_err(|_| "not a text")?, bytes: bytes.map_err(|_| "not a text")? }.exact_line()
+    }
+}
+
+/// The bytes that base64 stands for, padded at its end and nowhere else.
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    // The decoder takes several pieces one after the other, each with its padding.
+    let is_one = !text.trim_end_matches('=').contains('=');
+    is_one.then(|| BASE64.decode(text.as_bytes()).ok())?
 }
 
 impl JsonSchema for ExactLine {

@@ -1,4 +1,4 @@
-//! Lists of a manifest that have no more items than a bundle can have logs (FORMAT.md, "Limits").
+//! Lists of a manifest that have a limit (FORMAT.md, "Limits").
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -34,6 +34,35 @@ pub(super) fn one_for_each_file<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     }
 
     deserializer.deserialize_seq(Items(PhantomData))
+}
+
+/// A list of which so many items are kept: one more than the limit shows that there are too many.
+pub(super) fn first<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+    most: usize,
+) -> Result<Vec<T>, D::Error> {
+    struct Items<T>(usize, PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+            let mut items = Vec::new();
+            while items.len() < self.0
+                && let Some(item) = list.next_element()?
+            {
+                items.push(item);
+            }
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(items)
+        }
+    }
+
+    deserializer.deserialize_seq(Items(most, PhantomData))
 }
 
 /// Whether a manifest line that could not be read lists more logs, or sources of logs, than a bundle can have.

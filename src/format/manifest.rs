@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::exact::ExactLine;
 use super::few::{lists_too_many, one_for_each_file};
 use super::limits::{
-    MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MOST_AROUND_BYTES,
-    MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
+    MAX_CHUNK_BYTES, MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES,
+    MOST_AROUND_BYTES, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
 };
 use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
@@ -149,15 +149,32 @@ impl LineEnding {
 }
 
 /// One or more neighbouring lines that are no rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unparsed {
     /// The number of the first of these lines in the log, from 1.
-    #[serde(deserialize_with = "count")]
     #[schemars(range(min = 1, max = MAX_COUNT))]
     pub line: u64,
     /// The lines, with a line feed between two.
     #[serde(flatten)]
     pub content: ExactLine,
+}
+
+/// `flatten` would hold every key that nobody knows in memory, many times as long as it is written, and refuse some.
+impl<'de> Deserialize<'de> for Unparsed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Wire {
+            #[serde(deserialize_with = "count")]
+            line: u64,
+            #[serde(default)]
+            text: Option<Box<RawValue>>,
+            #[serde(default)]
+            bytes: Option<Box<RawValue>>,
+        }
+        let Wire { line, text, bytes } = Wire::deserialize(deserializer)?;
+        let content = ExactLine::of_json(text.as_deref(), bytes.as_deref()).map_err(serde::de::Error::custom)?;
+        Ok(Self { line, content })
+    }
 }
 
 impl Unparsed {
@@ -174,11 +191,11 @@ impl Unparsed {
 pub struct Chunk {
     /// Bytes that it takes in the bundle file.
     #[serde(deserialize_with = "count")]
-    #[schemars(range(max = MAX_COUNT))]
+    #[schemars(range(min = 1, max = 2 * MAX_CHUNK_BYTES))]
     pub compressed: u64,
     /// Bytes of its envelope lines, line feeds included.
     #[serde(deserialize_with = "count")]
-    #[schemars(range(max = MAX_COUNT))]
+    #[schemars(range(min = check::SHORTEST_ENVELOPE, max = MAX_CHUNK_BYTES))]
     pub bytes: u64,
     /// Rows in it.
     #[serde(deserialize_with = "count")]

@@ -162,17 +162,17 @@ impl TimeRange {
     /// Whether `time` lies in the range. A row without a time lies only in the range that is open on both sides.
     #[must_use]
     pub fn contains(&self, time: Option<Timestamp>) -> bool {
-        self.overlaps(time, time)
+        *self == Self::default() || time.is_some() && self.overlaps(time, time)
     }
 
-    /// Whether the span from `first` to `last` shares a moment with the range. A span without times (rows that have
-    /// none) shares one only with the range that is open on both sides.
+    /// Whether the span from `first` to `last` can share a moment with the range. An end of the span that is not known
+    /// can be anywhere.
     #[must_use]
     pub fn overlaps(&self, first: Option<Timestamp>, last: Option<Timestamp>) -> bool {
-        if *self == Self::default() {
-            return true;
-        }
-        let (Some(first), Some(last)) = (first, last) else { return false };
-        self.since.is_none_or(|since| since <= last) && self.until.is_none_or(|until| first <= until)
+        let comes_before = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
+            (Some(one), Some(other)) => one <= other,
+            _ => true,
+        };
+        comes_before(self.since, last) && comes_before(first, self.until)
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::limits::MAX_TIMELINE_BINS;
 use super::time::Timestamp;
@@ -53,8 +53,14 @@ pub struct Timeline {
     pub step_ms: u64,
     /// Pairs of a bin's number and its rows, in order: bin `n` holds the times from `n * stepMs` to before
     /// `(n + 1) * stepMs`, in milliseconds since 1970.
+    #[serde(deserialize_with = "bins")]
     #[schemars(length(max = MAX_TIMELINE_BINS))]
     pub bins: Vec<(i64, u64)>,
+}
+
+/// No more bins than show that there are too many.
+fn bins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(i64, u64)>, D::Error> {
+    super::few::first(deserializer, MAX_TIMELINE_BINS + 1)
 }
 
 impl Timeline {
@@ -64,6 +70,13 @@ impl Timeline {
             && self.bins.len() <= MAX_TIMELINE_BINS
             && self.bins.is_sorted_by(|a, b| a.0 < b.0)
             && self.bins.iter().all(|&(bin, rows)| self.start_of(bin).is_some() && rows <= super::limits::MAX_COUNT)
+    }
+
+    /// The same without bins that have no rows, which need not be there.
+    #[must_use]
+    pub(crate) fn without_empty_bins(&self) -> Self {
+        let bins = self.bins.iter().copied().filter(|(_, rows)| *rows > 0).collect();
+        Self { step_ms: self.step_ms, bins }
     }
 
     /// The same rows in bins of `step_ms`, which must be one of the format's steps and no finer than this one's.

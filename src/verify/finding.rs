@@ -36,6 +36,13 @@ pub struct Mismatch<T> {
     pub found: T,
 }
 
+impl<T: PartialEq> Mismatch<Option<T>> {
+    /// The same of what the manifest need not say.
+    pub(super) fn of_declared(expected: Option<T>, found: Option<T>) -> Option<Self> {
+        expected.is_some().then(|| Self::between(expected, found))?
+    }
+}
+
 impl<T: PartialEq> Mismatch<T> {
     pub(super) fn between(expected: T, found: T) -> Option<Self> {
         (expected != found).then_some(Self { expected, found })

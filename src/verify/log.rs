@@ -5,7 +5,7 @@ use super::finding::{FileMismatch, FindingKind, Mismatch};
 use crate::digest::IntegrityHasher;
 use crate::format::ManifestFile;
 use crate::format::log::LogRestorer;
-use crate::format::timeline::RowTimes;
+use crate::format::timeline::{RowTimes, Timeline};
 use crate::scan::rows::Run;
 
 /// A log that is being restored, into nothing but its hash.
@@ -88,12 +88,15 @@ impl<'m> OpenLog<'m> {
         mismatch(Mismatch::between(expected.bytes, restored.bytes).map(FileMismatch::Bytes));
         mismatch(Mismatch::between(expected.sha256, restored.sha256).map(FileMismatch::Sha256));
         let span = self.times.span();
-        mismatch(Mismatch::between(file.first_time, span.first).map(FileMismatch::FirstTime));
-        mismatch(Mismatch::between(file.last_time, span.last).map(FileMismatch::LastTime));
-        let timeline = self.times.timeline();
-        let fits = file.timeline.as_ref().is_none_or(|declared| {
-            timeline.is_some_and(|timeline| timeline.coarsened_to(declared.step_ms) == *declared)
-        });
+        mismatch(Mismatch::of_declared(file.first_time, span.first).map(FileMismatch::FirstTime));
+        mismatch(Mismatch::of_declared(file.last_time, span.last).map(FileMismatch::LastTime));
+        let bins = |timeline: Option<Timeline>, step_ms| {
+            timeline.map(|timeline| timeline.coarsened_to(step_ms).bins).unwrap_or_default()
+        };
+        let fits = file
+            .timeline
+            .as_ref()
+            .is_none_or(|declared| bins(self.times.timeline(), declared.step_ms) == declared.without_empty_bins().bins);
         mismatch((!fits).then_some(FileMismatch::Timeline));
         report.restored = Some(restored);
         report.is_proven = Some(expected == restored);

@@ -18,8 +18,8 @@ pub(super) fn table_mismatches(lines: &Lines, slot: &Slot) -> impl Iterator<Item
         Mismatch::between(slot.bytes, lines.bytes).map(ChunkMismatch::Bytes),
         Mismatch::between(slot.rows, lines.count).map(ChunkMismatch::Rows),
         Mismatch::between(slot.crc32, lines.crc32).map(ChunkMismatch::Crc32),
-        Mismatch::between(slot.times[0], span.first).map(ChunkMismatch::FirstTime),
-        Mismatch::between(slot.times[1], span.last).map(ChunkMismatch::LastTime),
+        Mismatch::of_declared(slot.times[0], span.first).map(ChunkMismatch::FirstTime),
+        Mismatch::of_declared(slot.times[1], span.last).map(ChunkMismatch::LastTime),
     ];
     mismatches.into_iter().flatten()
 }

@@ -80,7 +80,7 @@ pub fn cat(
     let cancellation = progress.cancellation();
     let written = |error| Error::io_named(IoAction::Write, out_name, error);
     let mut rows = vec![0; manifest.files.len()];
-    // Rows before damage are intact: they are printed before it is reported.
+    // Rows before damage are intact, or the whole ones before a cut: they are printed before it is reported.
     let mut print = |page: Page| {
         cancellation.check()?;
         progress.advance(page.read);

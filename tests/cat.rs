@@ -210,6 +210,22 @@ fn a_cut_bundle_gives_every_row_before_the_cut() {
 }
 
 #[test]
+fn no_row_is_printed_of_a_chunk_from_which_one_was_taken_out() {
+    let home = Home::new().with("runs.jsonl", minutes(10));
+    let text = String::from_utf8(common::text_of(&bundle(&home))).unwrap();
+    let mut lines: Vec<_> = text.split_inclusive('\n').map(str::to_owned).collect();
+    lines.remove(3);
+    lines[3] = lines[3].replace("\"seq\":3", "\"seq\":8");
+    let again = common::forge::gzip(lines.concat().as_bytes());
+    fs::write(home.path().join("b.gz"), &again).unwrap();
+    for printed in [run(home.path(), &["cat", "b.gz"]), run_with(home.path(), &["cat", "-"], &again)] {
+        assert_eq!((printed.code, printed.text().as_str()), (1, ""));
+        let said = "runs.jsonl, rows 1 to 10: the content is not what the manifest recorded for it";
+        assert!(printed.stderr.contains(said), "{}", printed.stderr);
+    }
+}
+
+#[test]
 fn a_bundle_that_was_compressed_again_or_not_at_all_is_read_too() {
     let home = Home::new().with("runs.jsonl", minutes(50_000)).with("decision_traces.jsonl", minutes(3));
     let text = common::text_of(&bundle(&home));

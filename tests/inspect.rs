@@ -10,6 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Home, bundle};
+use patchwork_traces::format::Manifest;
+use patchwork_traces::inspect::Timetable;
 use program::{run, run_with};
 
 fn fixture(name: &str) -> PathBuf {
@@ -140,4 +142,57 @@ fn shells_and_man_find_every_command() {
     assert_eq!(run(home.path(), &["man", "dog"]).code, 2);
     let json = run(home.path(), &["man", "--json"]).json();
     assert!(json["text"].as_str().unwrap().contains("SYNOPSIS"));
+}
+
+/// The manifest of one log for each of these timelines, each of its own source and with three rows.
+fn with_timelines(timelines: impl Iterator<Item = String>) -> Manifest {
+    let (sources, files): (Vec<_>, Vec<_>) = timelines
+        .enumerate()
+        .map(|(n, timeline)| {
+            let file = format!(
+                "{{\"source\":\"s{n:06}\",\"relativePath\":\"s{n:06}.jsonl\",\"count\":3,\"bytes\":9,\"timeline\":{timeline}}}"
+            );
+            (format!("\"s{n:06}\""), file)
+        })
+        .unzip();
+    let line = format!(
+        "{{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[{}],\"files\":[{}],\"totalCount\":{}}}",
+        sources.join(","),
+        files.join(","),
+        3 * files.len()
+    );
+    Manifest::decode(line.as_bytes()).unwrap().unwrap()
+}
+
+#[test]
+fn columns_are_few_whatever_timelines_say() {
+    let bins = |step: i64, bins: &str| format!("{{\"stepMs\":{step},\"bins\":[{bins}]}}");
+    // From 1970 to the last year, in the finest and in the widest bins.
+    let all_times = [bins(1000, "[0,1],[1777716000,1],[253370764799,1]"), bins(22_649_241_600_000, "[0,2],[11,1]")];
+    let most = all_times.map(|timeline| {
+        let manifest = with_timelines(std::iter::once(timeline));
+        [1, 60, usize::MAX].map(|most| Timetable::within(&manifest, most).unwrap().columns)
+    });
+    assert!(most.iter().all(|[one, sixty, most]| *one <= 15 && *sixty <= 60 && *most <= 10_000), "{most:?}");
+    // Empty bins show nothing, however far away, and neither do timelines that cannot be true.
+    let now = bins(1000, "[1777716000,3]");
+    for odd in [
+        bins(1000, "[-9000000000000000,0],[1777716000,3],[9000000000000000,0]"),
+        bins(22_649_241_600_000, "[0,1],[407000,1]"),
+        bins(1000, "[0,1],[9000000000000000,1]"),
+        bins(0, "[0,1]"),
+    ] {
+        let timetable = Timetable::new(&with_timelines([now.clone(), odd.clone()].into_iter())).unwrap();
+        assert_eq!((timetable.columns, timetable.step_ms), (1, 1000), "{odd}");
+    }
+}
+
+#[test]
+fn very_many_sources_take_seconds_and_not_minutes() {
+    let manifest = with_timelines((0..100_000).map(|_| "{\"stepMs\":1000,\"bins\":[[1777716000,3]]}".to_owned()));
+    let begin = std::time::Instant::now();
+    let timetable = Timetable::new(&manifest).unwrap();
+    assert!(begin.elapsed().as_secs() < 10, "{:?}", begin.elapsed());
+    assert!(timetable.sources.iter().all(|source| source.rows == [3]));
+    assert_eq!(timetable.sources.len(), 100_000);
 }

@@ -128,9 +128,23 @@ fn a_timeline_has_bins_in_order_and_no_more_rows_than_the_log() {
     assert_sound(&[(bins, many(64))]);
     assert_broken(&[(bins, many(65))], wrong);
     // A bin begins within 64 bits.
-    assert_sound(&[(bins, json!([[i64::MIN / 1000, 1], [i64::MAX / 1000, 1]]))]);
-    assert_broken(&[(bins, json!([[0, 1], [i64::MAX / 1000 + 1, 1]]))], wrong);
-    assert_broken(&[(bins, json!([[i64::MIN / 1000 - 1, 1], [0, 1]]))], wrong);
+    assert_sound(&[(bins, json!([[i64::MIN / 1000, 0], [i64::MAX / 1000, 0]]))]);
+    assert_broken(&[(bins, json!([[0, 1], [i64::MAX / 1000 + 1, 0]]))], wrong);
+    assert_broken(&[(bins, json!([[i64::MIN / 1000 - 1, 0], [0, 1]]))], wrong);
+}
+
+#[test]
+fn a_timeline_has_no_row_before_the_year_0001_nor_after_9998() {
+    let wrong = "the timeline of \"runs.jsonl\" cannot be that of its rows";
+    let day = 24 * 60 * 60 * 1000_i64;
+    for step in [1000, 10 * 60 * 1000, day, 512 * day, 262_144 * day] {
+        let (first, last) = ((-62_135_596_800_000_i64).div_euclid(step), 253_370_764_799_999_i64.div_euclid(step));
+        let with = |bins| [("/files/0/timeline/stepMs", json!(step)), ("/files/0/timeline/bins", bins)];
+        assert_sound(&with(json!([[first, 1], [last, 1]])));
+        assert_sound(&with(json!([[first - 1, 0], [last, 1], [last + 1, 0]])));
+        assert_broken(&with(json!([[first - 1, 1]])), wrong);
+        assert_broken(&with(json!([[last + 1, 1]])), wrong);
+    }
 }
 
 #[test]

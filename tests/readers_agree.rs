@@ -3,9 +3,11 @@
 
 mod common;
 
+use common::forge::{Forge, gzip};
 use common::{Home, bundle, indexed, sequential};
 use patchwork_traces::bundle::{Bundle, Selection};
-use patchwork_traces::{Error, Result};
+use patchwork_traces::error::GzipFault;
+use patchwork_traces::{Error, ErrorKind, Result};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -118,4 +120,55 @@ fn on_a_sound_bundle_in_every_way_of_reading() {
     let text = common::text_of(&SAMPLE);
     assert_eq!(one, rows(indexed(&text)).0);
     assert_eq!(one, rows(sequential(&text)).0);
+}
+
+/// The text of a bundle of ten rows in chunks of so many, and the same without its third last row and with another second
+/// last one.
+fn ten_rows_and_nine(rows_a_chunk: usize) -> (String, String) {
+    let log: String = (1..=10).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    let text = Forge::new(&Home::new().with("runs.jsonl", log), rows_a_chunk).text();
+    let nine = text.replace("{\"source\":\"runs\",\"entry\":{\"n\":8}}\n", "").replace("{\"n\":9}", "{\"n\":0}");
+    assert_eq!(nine.lines().count(), 10);
+    (text, nine)
+}
+
+/// How many rows both readers give, and the error that ends them.
+fn both(bytes: &[u8]) -> (usize, Error) {
+    let ((one, one_ended), (other, other_ended)) = (rows(indexed(bytes)), rows(sequential(bytes)));
+    let ended = one_ended.unwrap();
+    assert_eq!((one.len(), ended.to_string()), (other.len(), other_ended.unwrap().to_string()));
+    (one.len(), ended)
+}
+
+#[test]
+fn no_row_comes_of_a_chunk_that_is_too_short_in_a_bundle_that_is_not_cut_off() {
+    for (rows_a_chunk, proven) in [(10, 0), (5, 5), (4, 4)] {
+        let (_, nine) = ten_rows_and_nine(rows_a_chunk);
+        let (rows, ended) = both(&gzip(nine.as_bytes()));
+        assert!(matches!(ended.kind(), ErrorKind::ChunkMismatch), "{ended}");
+        let last = (proven as u64 + rows_a_chunk as u64).min(10);
+        assert_eq!((rows, ended.position().rows), (proven, Some((proven as u64 + 1, last))));
+    }
+    // Where nothing is there of a chunk, the content ends.
+    let (ten, _) = ten_rows_and_nine(5);
+    let six: String = ten.split_inclusive('\n').take(6).collect();
+    let (rows, ended) = both(&gzip(six.as_bytes()));
+    assert!(matches!(ended.kind(), ErrorKind::ContentEnds), "{ended}");
+    assert_eq!((rows, ended.position().rows), (5, Some((6, 10))));
+}
+
+#[test]
+fn the_whole_rows_before_a_cut_come_from_both_readers() {
+    let (ten, nine) = ten_rows_and_nine(10);
+    let whole = gzip(ten.as_bytes());
+    let (rows, ended) = both(&whole[..whole.len() - 12]);
+    assert!(matches!(ended.kind(), ErrorKind::Gzip(GzipFault::Truncated)), "{ended}");
+    assert!((1..10).contains(&rows));
+    assert_eq!(ended.position().rows, Some((rows as u64 + 1, 10)));
+    // Nobody can tell whether plain text was cut off.
+    for text in [&ten[..ten.len() - 5], &nine] {
+        let (rows, ended) = both(text.as_bytes());
+        assert!(matches!(ended.kind(), ErrorKind::ContentEnds), "{ended}");
+        assert_eq!((rows, ended.position().rows), (9, Some((10, 10))));
+    }
 }

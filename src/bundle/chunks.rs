@@ -11,7 +11,7 @@ use crate::buffers::{Buffer, Buffers};
 use crate::digest::Crc32;
 use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::Manifest;
-use crate::gzip::{Block, BlockIndex, DeflatedBlock};
+use crate::gzip::{Block, BlockIndex, Content, DeflatedBlock};
 
 /// Where the chunks lie, if they lie there.
 pub(super) fn index_that_fits<R: Read + Seek>(
@@ -27,7 +27,7 @@ pub(super) fn index_that_fits<R: Read + Seek>(
 
 /// Why a chunk could not be had, and what of it came before that.
 pub(super) struct Unread {
-    /// Lines that came before the input ended. They are whole, but no checksum proves them.
+    /// Lines that came before the input was cut off. They are whole, but no checksum proves them.
     pub(super) lines_before: Vec<u8>,
     pub(super) error: Error,
 }
@@ -69,7 +69,7 @@ enum Way<'r> {
     },
 }
 
-/// Hands out the wanted chunks, each proven by its checksum before anybody sees it.
+/// Hands out the wanted chunks, each proven by its checksum before anybody sees it, and what came of one that was cut off.
 pub(super) struct ChunkReader<'r> {
     slots: Vec<Slot>,
     order: Order,
@@ -151,7 +151,7 @@ impl<'r> ChunkReader<'r> {
     /// Reads from the start from now on, because chunk `index` does not lie where the table says. It comes again, and
     /// so does what was wanted behind it.
     pub(super) fn fall_back(&mut self, index: usize) -> Result<()> {
-        let nothing = Way::Sequential { rest: Box::new(io::empty()), next: 0 };
+        let nothing = Way::Sequential { rest: Rest { text: Box::new(io::empty()), content: Content::Plain }, next: 0 };
         self.way = match std::mem::replace(&mut self.way, nothing) {
             Way::Indexed(seekable, _) => Way::from_start(seekable)?,
             sequential @ Way::Sequential { .. } => sequential,
@@ -191,10 +191,13 @@ fn skip(rest: &mut Rest<'_>, bytes: u64) -> Result<()> {
 
 fn read_slot(rest: &mut Rest<'_>, slot: &Slot) -> Result<Vec<u8>, Unread> {
     let mut content = Vec::new();
-    let error = match rest.by_ref().take(slot.bytes).read_to_end(&mut content) {
-        Err(error) => read_error(error),
-        Ok(_) if (content.len() as u64) < slot.bytes => ErrorKind::ContentEnds.into(),
-        Ok(_) if Crc32::of(&content) != slot.crc32 => return Err(Error::from(ErrorKind::ChunkMismatch).into()),
+    let read = rest.by_ref().take(slot.bytes).read_to_end(&mut content).map_err(read_error);
+    let is_short = (content.len() as u64) < slot.bytes;
+    let error = match read {
+        Err(error) => error,
+        // Text that is not compressed does not say where it ends, so it may have been cut off.
+        Ok(_) if is_short && (content.is_empty() || rest.content == Content::Plain) => ErrorKind::ContentEnds.into(),
+        Ok(_) if is_short || Crc32::of(&content) != slot.crc32 => ErrorKind::ChunkMismatch.into(),
         Ok(_) => return Ok(content),
     };
     // A cut does not change what lies before it; damage may.

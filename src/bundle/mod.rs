@@ -1,7 +1,8 @@
 //! Opens a bundle of either version, from a file or a stream, and hands out its rows.
 //!
 //! A bundle with a chunk table is read by chunks, and a row of it is handed out only once the checksum of its chunk
-//! fits, whether the input can seek (then only the chunks asked for are read) or not. Both ways give the same rows.
+//! fits, whether the input can seek (then only the chunks asked for are read) or not. Both ways give the same rows. Only of
+//! the chunk in which a bundle is cut off, the whole lines before that are handed out as well, and nothing proves them.
 
 mod again;
 mod chunks;
@@ -42,7 +43,17 @@ impl<T: Read + Seek> ReadSeek for T {}
 type Seekable<'r> = Box<dyn ReadSeek + 'r>;
 
 /// What follows the manifest line, decompressed.
-type Rest<'r> = Box<dyn Read + 'r>;
+struct Rest<'r> {
+    text: Box<dyn Read + 'r>,
+    /// What it was before.
+    content: Content,
+}
+
+impl Read for Rest<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.text.read(out)
+    }
+}
 
 /// How a bundle's rows are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -299,7 +310,8 @@ impl Head {
         line.push(b'\n');
         let head = Self { manifest, bytes: line.len() as u64, crc32: Crc32::of(&line), digest, content };
         let (stream, read_ahead) = lines.into_parts();
-        Ok((head, Box::new(Cursor::new(read_ahead).chain(stream.into_inner().1))))
+        let text = Box::new(Cursor::new(read_ahead).chain(stream.into_inner().1));
+        Ok((head, Rest { text, content }))
     }
 }
 

@@ -147,7 +147,10 @@ impl Rows<'_> {
     /// The next wanted row, or `None` behind the last.
     ///
     /// # Errors
-    /// When the input fails or is damaged. The rows before are intact then; no row comes after.
+    /// When the input fails or is damaged; no row comes after. The rows before are intact then, with two exceptions that
+    /// nothing proves: those of the chunk in which the bundle is cut off
+    /// ([`GzipFault::Truncated`](crate::error::GzipFault::Truncated), or [`ErrorKind::ContentEnds`] of text that is not
+    /// compressed), and all of a bundle without a chunk table.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>> {
         if self.ended {
             return Ok(None);

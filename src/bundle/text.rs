@@ -35,7 +35,7 @@ pub(crate) struct ChunkText {
     /// How much of the text was handed out, and how many rows that was.
     next: usize,
     rows: u64,
-    /// What comes behind the text of a chunk that was cut.
+    /// What comes behind the text of a chunk that was cut off, or is there instead of a chunk.
     cut: Option<Error>,
 }
 
@@ -76,7 +76,7 @@ impl ChunkText {
     /// The next row, or `None` behind the last.
     ///
     /// # Errors
-    /// When the bundle is damaged here. The rows before are intact.
+    /// When the bundle is damaged here. The rows before are intact, unless this chunk was cut off: nothing proves those.
     pub(crate) fn next_row<'t>(&'t mut self, logs: &'t Logs) -> Result<Option<Row<'t>>> {
         if self.is_at_end() {
             return self.end(logs).map(|()| None);

@@ -29,9 +29,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    const EARLIEST: i64 = -62_135_596_800_000;
+    pub(super) const EARLIEST: i64 = -62_135_596_800_000;
     /// The end of 9998: the time library does not reach the end of 9999, and `9999-12-31` means "never", not a time.
-    const LATEST: i64 = 253_370_764_799_999;
+    pub(super) const LATEST: i64 = 253_370_764_799_999;
 
     /// The point `millis` milliseconds after 1970 began, if it lies between the years 0001 and 9998.
     #[must_use]

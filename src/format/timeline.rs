@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::limits::MAX_TIMELINE_BINS;
+use super::limits::{MAX_COUNT, MAX_TIMELINE_BINS};
 use super::time::Timestamp;
 
 const SECOND: u64 = 1000;
@@ -65,11 +65,18 @@ fn bins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(i64, u64)>, D
 
 impl Timeline {
     /// Whether the numbers are ones that a timeline can have.
-    pub(super) fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         STEPS_MS.contains(&self.step_ms)
             && self.bins.len() <= MAX_TIMELINE_BINS
             && self.bins.is_sorted_by(|a, b| a.0 < b.0)
-            && self.bins.iter().all(|&(bin, rows)| self.start_of(bin).is_some() && rows <= super::limits::MAX_COUNT)
+            && self.bins.iter().all(|&(bin, rows)| self.can_hold(bin, rows))
+    }
+
+    /// Whether so many rows can be in bin number `bin`: none where no time of a row lies.
+    fn can_hold(&self, bin: i64, rows: u64) -> bool {
+        let bin_of = |millis: i64| millis.div_euclid(self.step_ms.cast_signed());
+        let times = bin_of(Timestamp::EARLIEST)..=bin_of(Timestamp::LATEST);
+        self.start_of(bin).is_some() && rows <= MAX_COUNT && (rows == 0 || times.contains(&bin))
     }
 
     /// The same without bins that have no rows, which need not be there.

@@ -1,11 +1,14 @@
 //! Puts the timelines of a bundle's files on one axis.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::format::{Manifest, SourceName, Timeline, Timestamp};
+use crate::format::{Manifest, ManifestFile, SourceName, Timeline, Timestamp};
 
 /// The most columns of the axis, unless somebody asks for another number.
 const USUAL_COLUMNS: usize = 60;
+
+/// The most columns, whatever is asked for: each takes memory for each source.
+const MOST_COLUMNS: usize = 10_000;
 
 /// One in so many rows may be left off an end of the axis...
 const RARE: u64 = 200;
@@ -48,16 +51,21 @@ impl Timetable {
         Self::within(manifest, USUAL_COLUMNS)
     }
 
-    /// The timetable of all rows, in at most so many columns where the widest step of the format allows that.
+    /// The timetable of all rows, in at most so many columns (and never more than 10,000) where the widest step of the
+    /// format allows that. A timeline that cannot be true shows nothing.
     #[must_use]
     pub fn within(manifest: &Manifest, most_columns: usize) -> Option<Self> {
-        let most_columns = i64::try_from(most_columns).unwrap_or(i64::MAX);
-        let timelines = || manifest.files.iter().filter_map(|file| file.timeline.as_ref());
+        let most_columns = i64::try_from(most_columns.min(MOST_COLUMNS)).unwrap_or(i64::MAX);
+        let timelines = || manifest.files.iter().filter_map(timeline_of);
         let finest = timelines().map(|timeline| timeline.step_ms).max()?;
         let axis = Axis::new(&merged(timelines(), finest), finest, most_columns)?;
+        let mut files_of = HashMap::<_, Vec<_>>::new();
+        for file in &manifest.files {
+            files_of.entry(&file.source).or_default().push(file);
+        }
         let sources = manifest.sources.iter().map(|source| {
-            let files = || manifest.files.iter().filter(|file| file.source == *source);
-            let bins = merged(files().filter_map(|file| file.timeline.as_ref()), axis.step_ms);
+            let files = || files_of.get(source).into_iter().flatten().copied();
+            let bins = merged(files().filter_map(timeline_of), axis.step_ms);
             axis.source(source, &bins, files().map(|file| file.count).sum())
         });
         let sources = sources.collect();
@@ -66,10 +74,16 @@ impl Timetable {
     }
 }
 
-/// All bins of some timelines, at one width.
+/// A log's timeline, if it can be true: its bins lie between the years that a row's time can have, so columns are few.
+fn timeline_of(file: &ManifestFile) -> Option<&Timeline> {
+    file.timeline.as_ref().filter(|timeline| timeline.is_sound())
+}
+
+/// All bins with rows of some timelines, at one width.
 fn merged<'t>(timelines: impl Iterator<Item = &'t Timeline>, step_ms: u64) -> Timeline {
     let mut bins = BTreeMap::new();
-    for (bin, rows) in timelines.flat_map(|timeline| timeline.coarsened_to(step_ms).bins) {
+    let all = timelines.flat_map(|timeline| timeline.coarsened_to(step_ms).bins);
+    for (bin, rows) in all.filter(|(_, rows)| *rows > 0) {
         *bins.entry(bin).or_default() += rows;
     }
     Timeline { step_ms, bins: bins.into_iter().collect() }

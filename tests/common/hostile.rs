@@ -252,6 +252,36 @@ fn terminal() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+/// Plain text of one log of two rows with this timeline, and as many others, each of its own source.
+fn timelines(timeline: &str, others: usize, of_others: &str) -> Vec<u8> {
+    let one = |source: &str, (count, timeline): (u64, &str)| {
+        format!(
+            "{{\"source\":\"{source}\",\"relativePath\":\"{source}.jsonl\",\"base\":\"patchwork\",\"count\":{count},\
+             \"bytes\":{},\"sha256\":\"{}\",\"lineEnding\":\"lf\",\"finalNewline\":true{timeline}}}",
+            count * 8,
+            "0".repeat(64)
+        )
+    };
+    let of_other = if of_others.is_empty() { (0, "") } else { (2, of_others) };
+    let names: Vec<_> = (0..others).map(|n| format!("s{n:05}")).collect();
+    let files: Vec<_> =
+        std::iter::once(one("runs", (2, timeline))).chain(names.iter().map(|s| one(s, of_other))).collect();
+    let sources = format!("\"runs\",\"{}\"", names.join("\",\""));
+    let manifest = with_chunks("2", "16", "").replace("[\"runs\"]", &format!("[{sources}]"));
+    let (start, end) = (manifest.find("\"files\"").unwrap(), 2 + of_other.0 * others as u64);
+    format!("{}\"files\":[{}],\"totalCount\":{end}}}\n{}", &manifest[..start], files.join(","), ROW.repeat(2))
+        .into_bytes()
+}
+
+fn far_and_many() -> Vec<(&'static str, Vec<u8>)> {
+    let far = ",\"timeline\":{\"stepMs\":22649241600000,\"bins\":[[0,1],[407000,1]]}";
+    let ends = ",\"timeline\":{\"stepMs\":1000,\"bins\":[[0,1],[253370764799,1]]}";
+    vec![
+        ("a timeline far away, and ten thousand sources", timelines(far, 10_000, "")),
+        ("ten thousand sources, each with a log and a timeline", timelines(ends, 10_000, ends)),
+    ]
+}
+
 /// Every case: with bombs of 256 MiB, or of 10 GiB and as many files and chunks as it takes.
 pub fn cases(is_long: bool) -> Vec<Case> {
     let most = if is_long { 10 << 30 } else { 256 << 20 };
@@ -264,5 +294,6 @@ pub fn cases(is_long: bool) -> Vec<Case> {
     cases.extend(nesting().into_iter().map(|(name, bundle)| of(name, bundle, vec![runs])));
     cases.extend(names().into_iter().map(|(name, bundle, imports)| of(name, bundle, imports)));
     cases.extend(terminal().into_iter().map(|(name, bundle)| of(name, bundle, vec![runs])));
+    cases.extend(far_and_many().into_iter().map(|(name, bundle)| of(name, bundle, vec![])));
     cases
 }

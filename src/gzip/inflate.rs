@@ -97,16 +97,21 @@ pub(crate) fn inflated_length(deflated: &[u8], limit: u64) -> Option<u64> {
 }
 
 /// Where in `data`, behind its start, a block may begin that holds text beginning with `beginning`. Every byte is tried
-/// from `from` on, but not more than `most`.
+/// from `from` on, but not more than `most`, each with what so much text takes: data can go on for long without giving any.
 pub(crate) fn find_block(data: &[u8], from: usize, most: usize, beginning: &[u8]) -> Option<usize> {
     let mut raw = Decompress::new(false);
     let mut content = vec![0; beginning.len()];
     (from..data.len()).take(most).find(|&at| {
         raw.reset(false);
-        let status = raw.decompress(&data[at..], &mut content, FlushDecompress::Sync);
+        let window = &data[at..data.len().min(at + MOST_BEGINNING)];
+        let status = raw.decompress(window, &mut content, FlushDecompress::Sync);
         status.is_ok() && raw.total_out() == beginning.len() as u64 && content == beginning
     })
 }
+
+/// How many bytes the beginning of a block may take up to some bytes of text. Its codes take at most 286 (316 lengths of
+/// seven bits, and 74 bits before them), and a byte of text two.
+const MOST_BEGINNING: usize = 512;
 
 /// How much is inflated at a time where nothing is kept.
 const PIECE_BYTES: usize = 64 << 10;

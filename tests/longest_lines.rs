@@ -1,5 +1,5 @@
-//! Lines as long as FORMAT.md, "Limits", allows, and a byte longer. They take up to 3 GiB of memory, so `cargo test`
-//! leaves them out: `cargo test --test longest_lines -- --ignored --test-threads 1`.
+//! Lines as long as FORMAT.md, "Limits", allows, and a byte longer. Rows as long as that take up to 3 GiB of memory, so
+//! `cargo test` leaves them out: `cargo test --test longest_lines -- --ignored --test-threads 1`.
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod common;
@@ -10,11 +10,11 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use common::forge::Forge;
+use common::forge::{Forge, gzip};
 use common::{Home, bundle, indexed, options, restore_all, sequential, text_of, try_bundle};
 use patchwork_traces::ErrorKind;
 use patchwork_traces::error::RowFault;
-use patchwork_traces::format::limits::{MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES};
+use patchwork_traces::format::limits::{MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
 use patchwork_traces::import::{Clock, ImportOptions, Mode, import};
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::publish::Target;
@@ -129,6 +129,36 @@ fn the_longest_line_of_a_bundle_is_read_and_a_longer_one_is_refused() {
         assert_eq!(error.position().line, Some(3));
     }
     assert_eq!(rows_recovered(&longer), 1);
+}
+
+/// A bundle of two rows whose manifest has so many bytes, most of them spaces.
+fn text_with_manifest_of(bytes: usize) -> String {
+    let text = Forge::new(&Home::new().with("runs.jsonl", [SMALL_ROW; 2].concat()), 2).text();
+    let length = text.find('\n').unwrap();
+    text.replacen('{', &format!("{{{}", " ".repeat(bytes - length)), 1)
+}
+
+#[test]
+fn the_longest_manifest_is_read_and_a_longer_one_is_refused_by_every_reader() {
+    let longest = text_with_manifest_of(MAX_MANIFEST_BYTES as usize);
+    let longer = text_with_manifest_of(MAX_MANIFEST_BYTES as usize + 1);
+    assert_eq!(verified(&gzip(longest.as_bytes())).0, Verdict::IntactRecompressed);
+    assert_eq!(rows_recovered(longest.as_bytes()), 2);
+    for bundle in [gzip(longer.as_bytes()), longer.into_bytes()] {
+        let options = VerifyOptions { expect: None, require_hashes: true, threads: NonZeroUsize::MIN };
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::look(&dir.path().join("out.jsonl.gz"), false).unwrap();
+        let refused = [
+            indexed(&bundle).err(),
+            sequential(&bundle).err(),
+            verify(&bundle[..], "bundle", &options, &NoProgress, &mut |_| {}).err(),
+            recover(Cursor::new(&bundle), "bundle", &common::options(), &target, &NoProgress).err(),
+        ];
+        for error in refused {
+            let error = error.unwrap();
+            assert!(matches!(error.kind(), ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES }), "{error}");
+        }
+    }
 }
 
 /// A clock that need not go on.

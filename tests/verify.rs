@@ -14,6 +14,7 @@ use common::{Home, bundle, indexed, restore_all, sequential, text_of, try_bundle
 use flate2::FlushCompress;
 use patchwork_traces::digest::{BundleDigest, Crc32};
 use patchwork_traces::error::RowFault;
+use patchwork_traces::format::limits::MAX_COUNT;
 use patchwork_traces::gzip::MemberWriter;
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::publish::Target;
@@ -70,6 +71,26 @@ fn assert_found(sound: &[u8], changed: &[u8], what: &str) {
     let is_damaged = report.is_err() || report.unwrap().verdict == Verdict::Damaged;
     assert!(is_damaged || is_whole, "{what} was not found, only {findings:?}");
     assert!(!is_damaged || !is_whole || !findings.is_empty(), "{what} is damage without a finding");
+}
+
+#[test]
+fn lines_and_rows_are_counted_as_far_as_numbers_go() {
+    let mut forge = small();
+    forge.chunks[1].1 = forge.chunks[1].1.replace("\\ufffd", "x").replace('\u{fffd}', "x");
+    forge.chunks[2].1 += "no row\n";
+    forge.chunks[3].1 += "{\"source\":\"runs\",\"entry\":1}\n";
+    forge.fit_table();
+    let nowhere = json!({ "compressed": 30, "bytes": 30, "rows": MAX_COUNT, "crc32": "00000000" });
+    forge.file(0)["chunks"].as_array_mut().unwrap().splice(0..0, vec![nowhere; 2100]);
+    for bundle in [forge.write(), gzip(forge.text().as_bytes())] {
+        let (report, findings) = verified(&bundle);
+        assert_eq!(report.verdict, Verdict::Damaged);
+        let found = codes(&findings);
+        assert!(["chunk_missing", "row", "row_entry"].iter().all(|code| found.contains(code)), "{findings:?}");
+        let dir = tempfile::tempdir().unwrap();
+        let target = Target::look(&dir.path().join("out"), false).unwrap();
+        recover(Cursor::new(&bundle), "bundle", &common::options(), &target, &NoProgress).unwrap();
+    }
 }
 
 #[test]

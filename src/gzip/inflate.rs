@@ -2,7 +2,6 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::member::LAST_BLOCK;
 use crate::error::GzipFault;
 
 /// The most that deflate can make of one byte.
@@ -98,16 +97,21 @@ pub(crate) fn inflated_length(deflated: &[u8], limit: u64) -> Option<u64> {
 }
 
 /// Where in `data`, behind its start, a block may begin that holds text beginning with `beginning`. Every byte is tried
-/// from `from` on, but not more than `most`.
+/// from `from` on, but not more than `most`, each with what so much text takes: data can go on for long without giving any.
 pub(crate) fn find_block(data: &[u8], from: usize, most: usize, beginning: &[u8]) -> Option<usize> {
     let mut raw = Decompress::new(false);
     let mut content = vec![0; beginning.len()];
     (from..data.len()).take(most).find(|&at| {
         raw.reset(false);
-        let status = raw.decompress(&data[at..], &mut content, FlushDecompress::Sync);
+        let window = &data[at..data.len().min(at + MOST_BEGINNING)];
+        let status = raw.decompress(window, &mut content, FlushDecompress::Sync);
         status.is_ok() && raw.total_out() == beginning.len() as u64 && content == beginning
     })
 }
+
+/// How many bytes the beginning of a block may take up to some bytes of text. Its codes take at most 286 (316 lengths of
+/// seven bits, and 74 bits before them), and a byte of text two.
+const MOST_BEGINNING: usize = 512;
 
 /// How much is inflated at a time where nothing is kept.
 const PIECE_BYTES: usize = 64 << 10;
@@ -119,18 +123,82 @@ fn consumed(raw: &Decompress, deflated: &[u8]) -> usize {
     usize::try_from(raw.total_in()).map_or(deflated.len(), |read| read.min(deflated.len()))
 }
 
-/// Whether the data so far could be cut here: an empty last block can follow it directly.
+/// The beginning of a block of the one type that there is not.
+const NO_BLOCK: [u8; 1] = [0b110];
+
+/// What is said of it.
+const NO_SUCH_TYPE: &str = "invalid block type";
+
+/// Whether the data so far could be cut here: a block ends at its end. Nothing can be inflated behind that any more.
+///
+/// A block that can follow proves nothing: within another block, whoever made that chose what these bits mean, and they
+/// may be what ends it. So what follows is one that cannot, and must be refused for its type. Nothing but a block that
+/// begins with the first of these bits has that type: one that began a bit earlier or later would have another.
 pub(super) fn ends_at_boundary(raw: &mut Decompress) -> bool {
-    ends_with(raw, &LAST_BLOCK)
+    let refused = raw.decompress(&NO_BLOCK, &mut [0; 1], FlushDecompress::Sync);
+    refused.is_err_and(|error| error.message() == Some(NO_SUCH_TYPE))
 }
 
 /// Whether `block` is an empty last block.
 pub(super) fn ends_stream(block: &[u8]) -> bool {
-    ends_with(&mut Decompress::new(false), block)
+    let mut raw = Decompress::new(false);
+    let end = raw.decompress(block, &mut [0; 1], FlushDecompress::Sync);
+    matches!(end, Ok(Status::StreamEnd)) && raw.total_out() == 0
 }
 
-fn ends_with(raw: &mut Decompress, block: &[u8]) -> bool {
-    let (mut content, before) = ([0; 1], raw.total_out());
-    let end = raw.decompress(block, &mut content, FlushDecompress::Sync);
-    matches!(end, Ok(Status::StreamEnd)) && raw.total_out() == before
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::super::member::LAST_BLOCK;
+    use super::*;
+
+    /// Whether a block ends where this data does.
+    fn is_cut_at_its_end(data: &[u8]) -> bool {
+        inflate_into(&mut Vec::new(), data, 1 << 20) == BlockEnd::FlushPoint
+    }
+
+    /// These bits, from the lowest of each byte on, with `rest` in what is left of the last.
+    fn bytes_of(bits: &str, rest: char) -> Vec<u8> {
+        let bits: Vec<char> = bits.chars().filter(|bit| *bit != ' ').collect();
+        let byte = |bits: &[char]| (0..8).fold(0, |byte, at| byte | u8::from(bits.get(at).unwrap_or(&rest) == &'1') << at);
+        bits.chunks(8).map(byte).collect()
+    }
+
+    #[test]
+    fn a_block_ends_only_where_it_does_whatever_its_codes_are() {
+        let stored = [0, 1, 0, 0xfe, 0xff, b'x'];
+        let flushed = [&stored[..], &[0, 0, 0, 0xff, 0xff]].concat();
+        assert!(is_cut_at_its_end(b""));
+        assert!(is_cut_at_its_end(&stored));
+        assert!(is_cut_at_its_end(&flushed));
+        for end in 1..stored.len() {
+            assert!(!is_cut_at_its_end(&stored[..end]), "{end}");
+        }
+        // A block's end within a byte, with any bits behind it that begin no block.
+        for (bits, rest) in [("0 10 0000000", '0'), ("0 10 00110000 0000000", '0'), ("0 10 00110000 0000000", '1')] {
+            assert!(!is_cut_at_its_end(&bytes_of(bits, rest)), "{bits} {rest}");
+        }
+        // Codes of one, two and three bits, of which each ends the block: so many bits of what follows could.
+        for lengths in [[1, 2, 3, 3], [2, 1, 3, 3], [2, 3, 1, 3], [3, 3, 1, 2], [3, 3, 2, 1], [2, 2, 2, 2]] {
+            for is_last in [false, true] {
+                assert!(!is_cut_at_its_end(&unfinished(is_last, lengths)), "{lengths:?} {is_last}");
+            }
+        }
+        assert!(!is_cut_at_its_end(&[&flushed[..], &LAST_BLOCK].concat()));
+    }
+
+    /// A block that ends with the byte in which its codes do: of two literals, its end, and a length.
+    fn unfinished(is_last: bool, lengths: [usize; 4]) -> Vec<u8> {
+        // Of the codes' lengths: 1, 2 and 3 as two bits, none and 138 or 116 times none as three.
+        let lengths = lengths.map(|length| ["00", "01", "10"][length - 1]);
+        let codes = format!("000 000 110 110 {} 010 000 010 000 010", "000".repeat(9));
+        let first = if is_last { "1 01" } else { "0 01" };
+        let none = "111 1111111 111 1001011";
+        let header = format!("{first} 10000 10000 0111 {codes}");
+        let [first, second, end, length] = lengths;
+        let block = bytes_of(&format!("{header} {first} {second} {none} {end} {length} 00 110"), '0');
+        assert_eq!(block.len(), 13);
+        block
+    }
 }

@@ -14,12 +14,13 @@ pub(super) struct Source<R> {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    at_end: bool,
     offset: u64,
 }
 
 impl<R: Read> Source<R> {
     pub(super) fn new(inner: R) -> Self {
-        Self { inner, buffer: vec![0; READ_BYTES], start: 0, end: 0, offset: 0 }
+        Self { inner, buffer: vec![0; READ_BYTES], start: 0, end: 0, at_end: false, offset: 0 }
     }
 
     /// How many bytes were taken.
@@ -30,30 +31,37 @@ impl<R: Read> Source<R> {
     /// Bytes that are there, at least `least` of them unless the stream ends before. Memory grows with what is there,
     /// not with what is asked for.
     pub(super) fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
-        if self.end - self.start < least {
-            if self.start > 0 {
-                self.buffer.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
-            }
-            while self.end < least && self.fill()? > 0 {}
+        while self.end - self.start < least && !self.at_end {
+            self.fill()?;
         }
         Ok(&self.buffer[self.start..self.end])
     }
 
-    fn fill(&mut self) -> io::Result<usize> {
-        if self.end == self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
-        }
+    fn fill(&mut self) -> io::Result<()> {
+        self.make_room();
         loop {
             match self.inner.read(&mut self.buffer[self.end..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => {
                     let n = read?;
                     self.end += n;
-                    return Ok(n);
+                    self.at_end = n == 0;
+                    return Ok(());
                 }
             }
+        }
+    }
+
+    /// Makes room behind what is there. That is moved only where enough was taken before it: so moving takes no longer
+    /// than reading, however far ahead is looked.
+    fn make_room(&mut self) {
+        let there = self.end - self.start;
+        if self.start >= there / 4 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, there);
+        }
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
         }
     }
 

@@ -205,6 +205,9 @@ fn read_first_line<R: Read>(
         };
         let at_flush_point = read.map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
         line_end = line_end.or_else(|| memchr::memchr(b'\n', &text[before..]).map(|at| before + at));
+        if line_end.unwrap_or(text.len()) as u64 > MAX_MANIFEST_BYTES {
+            return Err(Error::from(ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES }).at_line(1));
+        }
         let has_more = line_end.is_some_and(|end| text.len() > end + 1);
         // A line may go on in a further member.
         let goes_on = line_end.is_none() && !stream.is_in_first_member();
@@ -215,9 +218,6 @@ fn read_first_line<R: Read>(
             || text.first().is_some_and(|&byte| byte != b'{')
         {
             return Ok((at_flush_point, line_end));
-        }
-        if line_end.is_none() && text.len() as u64 > MAX_MANIFEST_BYTES {
-            return Err(Error::from(ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES }).at_line(1));
         }
     }
 }

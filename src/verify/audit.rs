@@ -134,7 +134,7 @@ impl<'a> Audit<'a> {
             ReadPart::Other(Part::Missing(slots)) => self.missing = slots,
             ReadPart::Other(_) => {
                 self.findings.add(FindingKind::LineTooLong, Position { line: Some(self.line), ..Position::default() });
-                self.line += 1;
+                self.line = self.line.saturating_add(1);
                 self.text.lose();
                 self.break_log();
             }
@@ -265,7 +265,7 @@ impl<'a> Audit<'a> {
             }
         }
         problems.for_each(|problem| self.no_row(problem, lines));
-        self.line += lines.count;
+        self.line = self.line.saturating_add(lines.count);
         if !lines.ends_with_line_feed {
             self.findings.add(FindingKind::NoLineFeed, Position { line: Some(self.line - 1), ..Position::default() });
         }
@@ -288,7 +288,7 @@ impl<'a> Audit<'a> {
     fn refuse(&mut self, run: &Run, lines: &Lines) {
         for line in run.first_line..run.first_line + run.rows.len() {
             let fault = RowFault::WrongFile { source: run.file.source.clone(), file: Some(run.file.name.clone()) };
-            let at = Position { line: Some(self.line + line), byte: lines.offset, ..Position::default() };
+            let at = Position { line: Some(self.line.saturating_add(line)), byte: lines.offset, ..Position::default() };
             self.findings.add(FindingKind::Row(fault), at);
         }
     }
@@ -299,12 +299,12 @@ impl<'a> Audit<'a> {
         let place = self.open.as_ref().map(|log| log.place);
         self.tell(problem, place, lines);
         if let Some(log) = &mut self.open {
-            log.place += 1;
+            log.place = log.place.saturating_add(1);
         }
     }
 
     fn row_problem(&mut self, problem: &Problem, run: &Run, lines: &Lines) {
-        let place = self.open.as_ref().map(|log| log.place + (problem.line - run.first_line));
+        let place = self.open.as_ref().map(|log| log.place.saturating_add(problem.line - run.first_line));
         self.tell(problem, place, lines);
     }
 
@@ -316,7 +316,7 @@ impl<'a> Audit<'a> {
         let at = Position {
             file: self.open.as_ref().map(|log| log.file.relative_path.to_string()),
             rows: row.map(|row| (row, row)),
-            line: Some(self.line + problem.line),
+            line: Some(self.line.saturating_add(problem.line)),
             byte: lines.offset.map(|offset| if lines.is_block { offset } else { offset + problem.at }),
             ..Position::default()
         };

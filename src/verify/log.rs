@@ -46,7 +46,7 @@ impl<'m> OpenLog<'m> {
     pub(super) fn push(&mut self, run: &Run, restored: &mut dyn FnMut(&[u8])) {
         self.rows += run.rows.len();
         self.bytes += run.rows.bytes() as u64;
-        self.place += run.rows.len();
+        self.place = self.place.saturating_add(run.rows.len());
         if self.is_whole && self.file.integrity().is_some() {
             self.times.merge(&run.times);
             self.restorer.push_rows(&run.rows, &mut self.buffer);

@@ -5,7 +5,7 @@ use flate2::FlushCompress;
 use serde_json::{Value, json};
 
 use super::common::Home;
-use super::common::forge::{Forge, flushed, gzip};
+use super::common::forge::{Forge, bytes_of, flushed, gzip};
 
 /// Two logs of a few rows: one with everything that needs `original` or `unparsed`, one with CRLF and no last newline.
 pub fn home() -> Home {
@@ -97,6 +97,36 @@ fn in_manifest(pointer: &str, value: Value) -> Vec<u8> {
     with_manifest(|forge| *forge.manifest.pointer_mut(pointer).unwrap() = value)
 }
 
+/// A bundle whose last chunk also takes these bytes, behind its flush point.
+fn with_chunk_that_ends_in(bytes: &[u8]) -> Vec<u8> {
+    let mut bundle = with_manifest(|forge| {
+        let last = forge.file(1)["chunks"].as_array_mut().unwrap().last_mut().unwrap();
+        last["compressed"] = json!(last["compressed"].as_u64().unwrap() + bytes.len() as u64);
+    });
+    let end = bundle.len() - 10;
+    drop(bundle.splice(end..end, bytes.iter().copied()));
+    bundle
+}
+
+/// The head of a deflate block that is marked as the last, up to the lengths of its codes, which are 1, 2 and 3 in two
+/// bits, none in `110`, and many times none in `111`; and 254 times none.
+fn last_block(codes: &str, distances: &str) -> (String, &'static str) {
+    let head = format!("1 01 {codes} {distances} 0111 000 000 110 110 {} 010 000 010 000 010", "000".repeat(9));
+    (head, "111 1111111 111 1001011")
+}
+
+/// A last block in which nothing is, not even its end. The two bytes that end a member's blocks would begin with it.
+fn last_block_without_end() -> Vec<u8> {
+    let (head, none) = last_block("10000", "10000");
+    bytes_of(&format!("{head} 00 01 {none} 10 10 00 110"))
+}
+
+/// A last block that ends within its head. The two bytes that end a member's blocks would hold the rest, and its end.
+fn last_block_without_codes() -> Vec<u8> {
+    let (head, none) = last_block("00000", "11000");
+    bytes_of(&format!("{head} 01 01 {none} 00 00 00 110"))
+}
+
 /// Every bundle, by name.
 pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     let sound = forge().write();
@@ -159,6 +189,8 @@ fn chunk_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("manifest_data_damaged", damaged(|bytes, places| bytes[places[0].start + 30] ^= 0x10)),
         ("manifest_data_zeroed", damaged(|bytes, places| bytes[places[0].clone()].fill(0))),
         ("manifest_flush_point_damaged", damaged(|bytes, places| bytes[places[0].end - 1] = 0)),
+        ("chunk_ends_in_last_block", with_chunk_that_ends_in(&last_block_without_end())),
+        ("chunk_ends_in_head_of_last_block", with_chunk_that_ends_in(&last_block_without_codes())),
         ("chunk_data_damaged", damaged(|bytes, places| bytes[places[2].start + 40] ^= 0x10)),
         ("chunk_flush_point_damaged", damaged(|bytes, places| bytes[places[2].end - 2] = 0)),
         ("chunk_zeroed", damaged(|bytes, places| bytes[places[2].clone()].fill(0))),

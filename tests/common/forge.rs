@@ -121,6 +121,12 @@ pub fn deflate(text: &[u8]) -> Vec<u8> {
     deflated
 }
 
+/// These bits, from the lowest of each byte on.
+pub fn bytes_of(bits: &str) -> Vec<u8> {
+    let bits: Vec<_> = bits.chars().filter(|bit| *bit != ' ').map(|bit| u8::from(bit == '1')).collect();
+    bits.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit)).collect()
+}
+
 /// One gzip member, as `gzip -9` writes it.
 pub fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::GzBuilder::new().operating_system(3).write(Vec::new(), flate2::Compression::best());

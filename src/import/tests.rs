@@ -403,7 +403,6 @@ fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_say
         // Not what is simply the bundle's log, or would be added once more.
         (Mode::Merge, "{}\n", "{}\n1\n", false),
         (Mode::Append, "1\n", "{}\n", false),
-        (Mode::Overwrite, "1\n", "{}\n", false),
     ];
     for (mode, local, bundled, is_done) in cases {
         let (_home, dirs, bundle) = two_without_lock(local, bundled);

@@ -11,7 +11,7 @@ use crate::format::envelope::default_file;
 use crate::gzip::{BlockEnd, Oddity};
 use crate::pool::Pool;
 use crate::progress::Progress;
-use crate::scan::rows::{Known, LineFault, Lines, ReadPart, RowFile, Run, is_astray};
+use crate::scan::rows::{Known, LastRuns, LineFault, Lines, ReadPart, RowFile, Run};
 use crate::scan::{Part, Parts, TextSum};
 use crate::sources::may_exist;
 
@@ -202,16 +202,15 @@ impl<'k, R: Read> RowStream<'k, R> {
         self.is_sound &= is_whole && (lines.slot.is_none() || lines.is_proven);
         self.contradicts_table |= lines.is_proven && slot.is_some_and(|slot| slot.rows != lines.count);
         let mut problems = lines.problems.iter().peekable();
-        let mut runs = self.without_left_out(lines.runs);
-        while let Some(run) = runs.front() {
+        let runs = self.without_left_out(lines.runs);
+        let last_runs = LastRuns::of(runs.iter(), |run| Arc::clone(&run.file));
+        for (index, mut run) in runs.into_iter().enumerate() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
                 self.take_bad_line(&problem.fault, slot.is_some(), lines.is_proven);
             }
             let end = run.first_line + run.rows.len();
             while problems.next_if(|problem| problem.line < end).is_some() {}
-            let current = self.current.as_deref();
-            let is_astray = is_astray(|file| current == Some(file), runs.make_contiguous());
-            let Some(mut run) = runs.pop_front() else { break };
+            let is_astray = self.current.as_ref().is_some_and(|open| last_runs.is_astray(index, &run.file, open));
             // No more than the chunk has.
             let most = chunk.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));
             let taken = if is_astray { 0 } else { run.rows.len().min(most) };
@@ -230,8 +229,7 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
     }
 
-    fn without_left_out(&mut self, runs: Vec<Run>) -> VecDeque<Run> {
-        let mut left = VecDeque::from(runs);
+    fn without_left_out(&mut self, mut left: Vec<Run>) -> Vec<Run> {
         if !self.left_out.is_empty() {
             let is_left_out = |file: &RowFile| self.left_out.contains(&(file.source.clone(), file.name.clone()));
             self.rows_left_out +=

@@ -1,5 +1,7 @@
 //! Reads the rows of a part. Parts know nothing of each other, so any thread can read any part.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::contents::Contents;
@@ -41,7 +43,7 @@ struct PlainRows {
 }
 
 /// Which log rows belong to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RowFile {
     pub(crate) source: String,
     pub(crate) name: String,
@@ -355,7 +357,17 @@ impl Lines {
     }
 }
 
-/// Whether the first of these runs stands within the rows of the open log, which goes on behind it.
-pub(crate) fn is_astray(is_open: impl Fn(&RowFile) -> bool, runs: &[Run]) -> bool {
-    runs.first().is_some_and(|first| !is_open(&first.file)) && runs.iter().any(|run| is_open(&run.file))
+/// Where each log has the last of some runs.
+pub(crate) struct LastRuns<K>(HashMap<K, usize>);
+
+impl<K: Hash + Eq> LastRuns<K> {
+    /// Tells logs by this `key`.
+    pub(crate) fn of<'r>(runs: impl Iterator<Item = &'r Run>, key: impl Fn(&'r Run) -> K) -> Self {
+        Self(runs.enumerate().map(|(index, run)| (key(run), index)).collect())
+    }
+
+    /// Whether a run stands within the rows of the open log, which goes on behind it.
+    pub(crate) fn is_astray(&self, index: usize, log: &K, open: &K) -> bool {
+        log != open && self.0.get(open).is_some_and(|&last| last > index)
+    }
 }

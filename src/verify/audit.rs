@@ -14,7 +14,7 @@ use crate::bundle::Slot;
 use crate::error::{GzipFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
 use crate::gzip::{BlockEnd, Content, LastBlock, Oddity, Tail};
-use crate::scan::rows::{Known, LineFault, Lines, Problem, ReadPart, Run, is_astray};
+use crate::scan::rows::{Known, LastRuns, LineFault, Lines, Problem, ReadPart, Run};
 use crate::scan::{Part, Scan, TextSum};
 
 /// Takes what a log restores to, piece by piece, with its index into the manifest's `files`.
@@ -247,12 +247,13 @@ impl<'a> Audit<'a> {
 
     fn take_lines(&mut self, lines: &Lines) {
         let mut problems = lines.problems.iter().peekable();
+        let last_runs = LastRuns::of(lines.runs.iter(), |run| run.file.index);
         for (index, run) in lines.runs.iter().enumerate() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
                 self.no_row(problem, lines);
             }
             let is_taken = match run.file.index {
-                Some(file) => !self.is_astray(&lines.runs[index..]) && self.enter(file),
+                Some(file) => !self.is_astray(file, index, &last_runs) && self.enter(file),
                 None => true,
             };
             let end = run.first_line + run.rows.len();
@@ -279,9 +280,8 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn is_astray(&self, runs: &[Run]) -> bool {
-        let open = self.open.as_ref().map(|log| log.index);
-        is_astray(|file| file.index.is_some() && file.index == open, runs)
+    fn is_astray(&self, file: usize, run: usize, last_runs: &LastRuns<Option<usize>>) -> bool {
+        self.open.as_ref().is_some_and(|log| last_runs.is_astray(run, &Some(file), &Some(log.index)))
     }
 
     /// Rows that stand where no row of their log may stand.

@@ -161,7 +161,8 @@ mod tests {
     /// These bits, from the lowest of each byte on, with `rest` in what is left of the last.
     fn bytes_of(bits: &str, rest: char) -> Vec<u8> {
         let bits: Vec<char> = bits.chars().filter(|bit| *bit != ' ').collect();
-        let byte = |bits: &[char]| (0..8).fold(0, |byte, at| byte | u8::from(bits.get(at).unwrap_or(&rest) == &'1') << at);
+        let byte =
+            |bits: &[char]| (0..8).fold(0, |byte, at| byte | u8::from(bits.get(at).unwrap_or(&rest) == &'1') << at);
         bits.chunks(8).map(byte).collect()
     }
 

@@ -192,7 +192,7 @@ impl<'k, R: Read> RowStream<'k, R> {
     }
 
     fn take(&mut self, mut lines: Lines) {
-        if lines.is_block && lines.lines_before == 0 {
+        if lines.is_block && lines.taken_before == 0 {
             self.text.add(&lines);
         }
         let is_last = lines.rest.is_none();
@@ -202,7 +202,7 @@ impl<'k, R: Read> RowStream<'k, R> {
         // What the table does not name is not of this bundle, unless its place was lost with the flush points.
         if lines.slot.is_none() && !lines.is_guess && !self.known.slots.is_empty() {
             self.is_sound = false;
-            self.ignored += lines.count - lines.lines_before;
+            self.ignored += lines.count - lines.taken_before;
             return;
         }
         let has_place = lines.is_block || lines.is_proven;

@@ -52,8 +52,8 @@ impl Lines {
     fn part_behind(&self) -> Self {
         let mut times_before = self.times_before.clone();
         self.runs.iter().for_each(|run| times_before.merge(&run.times));
-        let (lines_before, runs, problems) = (self.count, Vec::new(), Vec::new());
-        Self { lines_before, times_before, runs, problems, rest: None, ..*self }
+        let (taken_before, runs, problems) = (self.count, Vec::new(), Vec::new());
+        Self { taken_before, times_before, runs, problems, rest: None, ..*self }
     }
 }
 

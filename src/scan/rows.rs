@@ -94,7 +94,7 @@ pub(crate) struct Lines {
     /// Its lines, one without a line feed included, as far as it was read.
     pub(crate) count: u64,
     /// How many of them were taken before.
-    pub(crate) lines_before: u64,
+    pub(crate) taken_before: u64,
     /// When their rows are from.
     pub(crate) times_before: RowTimes,
     pub(crate) ends_with_line_feed: bool,
@@ -240,7 +240,7 @@ impl Known<'_> {
             bytes: text.len() as u64,
             crc32,
             count: 0,
-            lines_before: 0,
+            taken_before: 0,
             times_before: RowTimes::default(),
             ends_with_line_feed: text.last().is_none_or(|&last| last == b'\n'),
             is_proven,
@@ -324,7 +324,7 @@ impl Known<'_> {
         let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
         if !goes_on {
             // One run is all that most parts have. Where they change, none has reason to hope for much.
-            let rows = match runs.is_empty() && lines.lines_before == 0 {
+            let rows = match runs.is_empty() && lines.taken_before == 0 {
                 true => RowLines::in_memory(self.buffers.take(), usize::try_from(lines.bytes - at).unwrap_or_default()),
                 false => RowLines::default(),
             };

@@ -231,7 +231,9 @@ impl<'a> Audit<'a> {
             }
             self.findings.add(kind, at);
             self.text.lose();
-            slot.into_iter().for_each(|slot| self.lose(&slot));
+            if let Some(slot) = &slot {
+                self.lose(slot);
+            }
             return false;
         }
         self.text.add(lines);

@@ -1,5 +1,5 @@
 //! Bundles made to do harm: bombs, numbers and names that lie, text that a terminal would obey. Every command ends with
-//! the right code and message, within little memory.
+//! the right code and message, within little memory and time.
 //!
 //! `cargo test --release --test hostile -- --ignored --nocapture` does it with bombs of 10 GB and prints what each took.
 #![cfg(all(unix, feature = "cli"))]
@@ -20,6 +20,11 @@ use patchwork_traces::error::is_invisible;
 /// The address space that each command gets, in KiB. A manifest of the longest that is allowed fits, and no more than a
 /// few times that.
 const ADDRESS_SPACE_KIB: u64 = 3 << 20;
+
+/// The processor time that each command gets, in seconds: many times what any takes, and far less than what grows with
+/// the square of a bundle would take. In the long form they take longer.
+const PROCESSOR_SECONDS: u64 = 120;
+const PROCESSOR_SECONDS_IF_LONG: u64 = 300;
 
 /// The most bytes that a command other than `cat` may print, or four times as many as the bundle has: one can have very
 /// many logs, each with its line and its columns.
@@ -43,10 +48,11 @@ struct Outcome {
     took: Option<(f64, f64)>,
 }
 
-/// Runs a command on a bundle, with little address space, and measures it where that is asked for.
+/// Runs a command on a bundle, with little address space and processor time, and measures it where that is asked for.
 fn run(dir: &Path, arguments: &[&str], measured: bool) -> Outcome {
     let measure = if measured { "/usr/bin/time -o took -f '%U %S %M' " } else { "" };
-    let script = format!("ulimit -v {ADDRESS_SPACE_KIB}; exec {measure}\"$0\" \"$@\"");
+    let seconds = if measured { PROCESSOR_SECONDS_IF_LONG } else { PROCESSOR_SECONDS };
+    let script = format!("ulimit -v {ADDRESS_SPACE_KIB}; ulimit -t {seconds}; exec {measure}\"$0\" \"$@\"");
     let mut command = Command::new("sh");
     command.args(["-c", &script, env!("CARGO_BIN_EXE_patchwork-traces")]);
     command.args(arguments.iter().map(|argument| if *argument == "BUNDLE" { "bundle" } else { argument }));

@@ -94,6 +94,43 @@ fn lines_and_rows_are_counted_as_far_as_numbers_go() {
 }
 
 #[test]
+fn what_is_told_of_very_many_rows_of_a_chunk_changes_nothing_else() {
+    let rows: String =
+        (0..10_000).map(|i| format!("{{\"createdAt\":{},\"i\":1}}\n", 1_777_716_000_000u64 + i * 1000)).collect();
+    let mut forge = Forge::new(&Home::new().with("runs.jsonl", rows), 10_000);
+    let with_original = |line: &str| {
+        let original = line.strip_prefix("{\"source\":\"runs\",\"entry\":").unwrap().strip_suffix('}').unwrap();
+        format!("{},\"original\":{}}}\n", line.strip_suffix('}').unwrap(), json!({ "text": original }))
+    };
+    forge.chunks[0].1 = forge.chunks[0].1.lines().map(with_original).collect();
+    forge.fit_table();
+    for bundle in [forge.write(), gzip(forge.text().as_bytes())] {
+        let (report, findings) = verified(&bundle);
+        assert!(matches!(report.verdict, Verdict::Intact | Verdict::IntactRecompressed));
+        assert_eq!(codes(&findings).iter().filter(|code| **code == "row_entry").count(), 10_000);
+        let lines: Vec<_> =
+            findings.iter().filter(|found| found.kind.code() == "row_entry").map(|found| found.at.line).collect();
+        assert_eq!(lines, (2..10_002).map(Some).collect::<Vec<_>>());
+        assert_eq!(report.files[0].is_proven, Some(true));
+    }
+    // Where every second line is none, all others are rows of a chunk that its checksum proves.
+    forge.chunks[0].1 = forge.chunks[0].1.lines().map(|line| format!("{line}\n\n")).collect();
+    forge.fit_table();
+    forge.file(0)["count"] = json!(20_000);
+    forge.manifest["totalCount"] = json!(20_000);
+    let bundle = forge.write();
+    let (report, findings) = verified(&bundle);
+    assert_eq!((report.verdict, report.rows), (Verdict::Damaged, 10_000));
+    let lines = findings.iter().filter(|found| found.kind.code() == "row").map(|found| found.at.line);
+    assert_eq!(lines.collect::<Vec<_>>(), (1..=10_000).map(|n| Some(2 * n + 1)).collect::<Vec<_>>());
+    let dir = tempfile::tempdir().unwrap();
+    let target = Target::look(&dir.path().join("out"), false).unwrap();
+    let report = recover(Cursor::new(&bundle), "bundle", &common::options(), &target, &NoProgress).unwrap();
+    let file = &report.files[0];
+    assert_eq!((file.rows, file.rows_by_line, file.missing.len()), (10_000, 0, 10_000));
+}
+
+#[test]
 fn every_flipped_bit_is_found_or_harmless() {
     let sound = small().write();
     for byte in 0..sound.len() {

@@ -11,7 +11,7 @@ use crate::format::envelope::default_file;
 use crate::gzip::{BlockEnd, Oddity};
 use crate::pool::Pool;
 use crate::progress::Progress;
-use crate::scan::rows::{Known, LineFault, Lines, ReadPart, RowFile, Run, is_astray};
+use crate::scan::rows::{Known, LastRuns, LineFault, Lines, ReadPart, RowFile, Run};
 use crate::scan::{Part, Parts, TextSum};
 use crate::sources::may_exist;
 
@@ -38,6 +38,8 @@ pub(super) struct RowStream<'k, R> {
     waiting: Option<Part>,
     known: &'k Known<'k>,
     progress: &'k dyn Progress,
+    /// Lines that were read and come next.
+    read: VecDeque<Lines>,
     ready: VecDeque<Event>,
     /// The log of the rows before.
     current: Option<Arc<RowFile>>,
@@ -80,6 +82,7 @@ impl<'k, R: Read> RowStream<'k, R> {
             waiting: None,
             known,
             progress,
+            read: VecDeque::new(),
             ready: VecDeque::new(),
             current: None,
             left_out: HashSet::new(),
@@ -100,7 +103,7 @@ impl<'k, R: Read> RowStream<'k, R> {
             && let ReadPart::Lines(lines) = self.known.reader()(Part::Text { slot: None, offset: None, text })
             && lines.problems.is_empty()
         {
-            self.take(*lines);
+            self.read.push_back(*lines);
         }
     }
 
@@ -112,12 +115,16 @@ impl<'k, R: Read> RowStream<'k, R> {
     /// What comes next, left where it is.
     pub(super) fn peek(&mut self) -> Result<Option<&Event>> {
         while self.ready.is_empty() {
+            if let Some(lines) = self.read.pop_front() {
+                self.take(lines);
+                continue;
+            }
             self.feed()?;
             let read = self.pool.pop().map_err(|_| failed(std::io::Error::other("a reading thread died")))?;
             match read {
                 None => return Ok(None),
-                Some(ReadPart::Lines(lines)) => self.take(*lines),
-                Some(ReadPart::Saved(saved)) => saved.into_iter().for_each(|lines| self.take(lines)),
+                Some(ReadPart::Lines(lines)) => self.read.push_back(*lines),
+                Some(ReadPart::Saved(saved)) => self.read.extend(saved),
                 Some(ReadPart::Other(part)) => self.take_other(&part),
             }
         }
@@ -184,14 +191,18 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
     }
 
-    fn take(&mut self, lines: Lines) {
-        if lines.is_block {
+    fn take(&mut self, mut lines: Lines) {
+        if lines.is_block && lines.taken_before == 0 {
             self.text.add(&lines);
+        }
+        let is_last = lines.rest.is_none();
+        if let Some(rest) = lines.rest.take() {
+            self.read.push_front(self.known.read_on(*rest));
         }
         // What the table does not name is not of this bundle, unless its place was lost with the flush points.
         if lines.slot.is_none() && !lines.is_guess && !self.known.slots.is_empty() {
             self.is_sound = false;
-            self.ignored += lines.count;
+            self.ignored += lines.count - lines.taken_before;
             return;
         }
         let has_place = lines.is_block || lines.is_proven;
@@ -200,18 +211,17 @@ impl<'k, R: Read> RowStream<'k, R> {
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
         self.is_sound &= is_whole && (lines.slot.is_none() || lines.is_proven);
-        self.contradicts_table |= lines.is_proven && slot.is_some_and(|slot| slot.rows != lines.count);
+        self.contradicts_table |= is_last && lines.is_proven && slot.is_some_and(|slot| slot.rows != lines.count);
         let mut problems = lines.problems.iter().peekable();
-        let mut runs = self.without_left_out(lines.runs);
-        while let Some(run) = runs.front() {
+        let runs = self.without_left_out(lines.runs);
+        let last_runs = LastRuns::of(runs.iter(), |run| Arc::clone(&run.file));
+        for (index, mut run) in runs.into_iter().enumerate() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
                 self.take_bad_line(&problem.fault, slot.is_some(), lines.is_proven);
             }
             let end = run.first_line + run.rows.len();
             while problems.next_if(|problem| problem.line < end).is_some() {}
-            let current = self.current.as_deref();
-            let is_astray = is_astray(|file| current == Some(file), runs.make_contiguous());
-            let Some(mut run) = runs.pop_front() else { break };
+            let is_astray = self.current.as_ref().is_some_and(|open| last_runs.is_astray(index, &run.file, open));
             // No more than the chunk has.
             let most = chunk.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));
             let taken = if is_astray { 0 } else { run.rows.len().min(most) };
@@ -225,13 +235,12 @@ impl<'k, R: Read> RowStream<'k, R> {
             self.ready.push_back(Event::Rows { run, first_row, is_proven: lines.is_proven });
         }
         problems.for_each(|problem| self.take_bad_line(&problem.fault, slot.is_some(), lines.is_proven));
-        if lines.end != BlockEnd::FlushPoint {
+        if is_last && lines.end != BlockEnd::FlushPoint {
             self.ready.push_back(Event::Gap);
         }
     }
 
-    fn without_left_out(&mut self, runs: Vec<Run>) -> VecDeque<Run> {
-        let mut left = VecDeque::from(runs);
+    fn without_left_out(&mut self, mut left: Vec<Run>) -> Vec<Run> {
         if !self.left_out.is_empty() {
             let is_left_out = |file: &RowFile| self.left_out.contains(&(file.source.clone(), file.name.clone()));
             self.rows_left_out +=

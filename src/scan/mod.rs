@@ -8,6 +8,7 @@
 mod align;
 mod contents;
 mod parts;
+mod rest;
 pub(crate) mod rows;
 mod saved;
 mod sum;

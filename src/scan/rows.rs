@@ -1,9 +1,12 @@
 //! Reads the rows of a part. Parts know nothing of each other, so any thread can read any part.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::contents::Contents;
 use super::parts::Part;
+use super::rest::{Rest, Unread};
 use super::saved;
 use crate::buffers::{Buffers, MOST_ROOM};
 use crate::bundle::{FileIndex, Slot};
@@ -41,7 +44,7 @@ struct PlainRows {
 }
 
 /// Which log rows belong to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RowFile {
     pub(crate) source: String,
     pub(crate) name: String,
@@ -88,13 +91,21 @@ pub(crate) struct Lines {
     pub(crate) end: BlockEnd,
     pub(crate) bytes: u64,
     pub(crate) crc32: Crc32,
-    /// Its lines, one without a line feed included.
+    /// Its lines, one without a line feed included, as far as it was read.
     pub(crate) count: u64,
+    /// How many of them were taken before.
+    pub(crate) taken_before: u64,
+    /// When their rows are from.
+    pub(crate) times_before: RowTimes,
     pub(crate) ends_with_line_feed: bool,
     /// Whether the table's checksum proves its text.
     pub(crate) is_proven: bool,
+    /// Whether nothing can be trusted behind the first problem.
+    pub(super) stops_at_damage: bool,
     pub(crate) runs: Vec<Run>,
     pub(crate) problems: Vec<Problem>,
+    /// What comes behind these runs and problems, where there are very many.
+    pub(crate) rest: Option<Box<Rest>>,
 }
 
 /// A part that was read.
@@ -148,9 +159,10 @@ impl Known<'_> {
         }
     }
 
-    /// Reads a chunk that lies where the table says, inflated.
+    /// Reads a chunk that lies where the table says, inflated. One of which there is too much to keep is not read to its
+    /// end: its problems are seen.
     pub(crate) fn chunk(&self, slot: &Slot, text: &[u8]) -> Lines {
-        let lines = self.lines(Some(slot.index), true, text, BlockEnd::FlushPoint);
+        let (lines, _) = self.lines(Some(slot.index), true, text, BlockEnd::FlushPoint);
         Lines { compressed: slot.compressed, ..lines }
     }
 
@@ -167,9 +179,9 @@ impl Known<'_> {
                 read
             }
             Part::Text { slot, offset, text } => {
-                let mut lines = self.lines(slot, false, &text, BlockEnd::FlushPoint);
+                let (mut lines, at) = self.lines(slot, false, &text, BlockEnd::FlushPoint);
                 lines.offset = offset;
-                ReadPart::Lines(Box::new(lines))
+                ReadPart::Lines(Box::new(lines.with_rest(at, || Unread::Text(text))))
             }
             other => ReadPart::Other(other),
         }
@@ -185,17 +197,18 @@ impl Known<'_> {
         data: &[u8],
         memory: &mut Vec<u8>,
     ) -> Lines {
-        let end = inflate_into(memory, data, self.most_bytes(slot));
+        let most = self.most_bytes(slot);
+        let end = inflate_into(memory, data, most);
         let crc32 = Crc32::of(memory);
         let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
         // A block may be another chunk than the one that its place says.
         let by_content =
             || self.strict.then(|| self.contents.find(self.slots, crc32, memory.len() as u64, due)).flatten();
         let slot = slot.filter(|&slot| is_same(&self.slots[slot])).or_else(by_content).or(slot);
-        let mut lines = self.lines(slot, true, memory, end);
+        let (mut lines, at) = self.lines(slot, true, memory, end);
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
         lines.is_guess = is_guess;
-        lines
+        lines.with_rest(at, || Unread::Block(data.to_vec(), most))
     }
 
     /// How much of a block is inflated. A table may have it too small, but not by more than some chunks.
@@ -207,11 +220,16 @@ impl Known<'_> {
         }
     }
 
-    fn lines(&self, slot: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> Lines {
+    /// What a text holds, and where reading it stopped if there is too much to keep.
+    fn lines(&self, slot: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> (Lines, Option<usize>) {
         let crc32 = Crc32::of(text);
         let declared = slot.map(|slot| self.slots[slot]);
         let is_proven = end == BlockEnd::FlushPoint
             && declared.is_some_and(|slot| slot.crc32 == crc32 && slot.bytes == text.len() as u64);
+        // Behind the first sign of damage nothing of a block can be trusted, nor the place of any row in it.
+        let is_shifted = || declared.is_some_and(|slot| memchr::memchr_iter(b'\n', text).count() as u64 != slot.rows);
+        let stops_at_damage =
+            self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted());
         let mut lines = Lines {
             slot,
             offset: None,
@@ -222,31 +240,39 @@ impl Known<'_> {
             bytes: text.len() as u64,
             crc32,
             count: 0,
+            taken_before: 0,
+            times_before: RowTimes::default(),
             ends_with_line_feed: text.last().is_none_or(|&last| last == b'\n'),
             is_proven,
+            stops_at_damage,
             runs: Vec::new(),
             problems: Vec::new(),
+            rest: None,
         };
-        // Behind the first sign of damage nothing of a block can be trusted, nor the place of any row in it.
-        let is_shifted = || declared.is_some_and(|slot| memchr::memchr_iter(b'\n', text).count() as u64 != slot.rows);
-        let stops_at_damage =
-            self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted());
-        let mut at = 0;
+        let at = self.read_lines(text, 0, &mut lines);
+        (lines, at)
+    }
+
+    /// Reads the lines that begin `at` bytes into the text of a part. Says where it stopped if there is too much to keep.
+    pub(super) fn read_lines(&self, text: &[u8], mut at: usize, lines: &mut Lines) -> Option<usize> {
         while at < text.len() {
+            if lines.is_full() {
+                return Some(at);
+            }
             let length = memchr::memchr(b'\n', &text[at..]);
-            if length.is_none() && end != BlockEnd::FlushPoint {
+            if length.is_none() && lines.end != BlockEnd::FlushPoint {
                 break; // the rest of this line is lost
             }
             let line = &text[at..at + length.unwrap_or(text.len() - at)];
             let problems = lines.problems.len();
-            self.read_line(line, at as u64, &mut lines);
+            self.read_line(line, at as u64, lines);
             lines.count += 1;
             at += line.len() + 1;
-            if stops_at_damage && lines.problems.len() > problems {
+            if lines.stops_at_damage && lines.problems.len() > problems {
                 break;
             }
         }
-        lines
+        None
     }
 
     fn read_line(&self, line: &[u8], at: u64, lines: &mut Lines) {
@@ -298,7 +324,7 @@ impl Known<'_> {
         let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
         if !goes_on {
             // One run is all that most parts have. Where they change, none has reason to hope for much.
-            let rows = match runs.is_empty() {
+            let rows = match runs.is_empty() && lines.taken_before == 0 {
                 true => RowLines::in_memory(self.buffers.take(), usize::try_from(lines.bytes - at).unwrap_or_default()),
                 false => RowLines::default(),
             };
@@ -355,7 +381,17 @@ impl Lines {
     }
 }
 
-/// Whether the first of these runs stands within the rows of the open log, which goes on behind it.
-pub(crate) fn is_astray(is_open: impl Fn(&RowFile) -> bool, runs: &[Run]) -> bool {
-    runs.first().is_some_and(|first| !is_open(&first.file)) && runs.iter().any(|run| is_open(&run.file))
+/// Where each log has the last of some runs.
+pub(crate) struct LastRuns<K>(HashMap<K, usize>);
+
+impl<K: Hash + Eq> LastRuns<K> {
+    /// Tells logs by this `key`.
+    pub(crate) fn of<'r>(runs: impl Iterator<Item = &'r Run>, key: impl Fn(&'r Run) -> K) -> Self {
+        Self(runs.enumerate().map(|(index, run)| (key(run), index)).collect())
+    }
+
+    /// Whether a run stands within the rows of the open log, which goes on behind it.
+    pub(crate) fn is_astray(&self, index: usize, log: &K, open: &K) -> bool {
+        log != open && self.0.get(open).is_some_and(|&last| last > index)
+    }
 }

@@ -9,12 +9,11 @@ use super::manifest::{FirstLook, unparsed_rows};
 use super::table::{damage, table_mismatches};
 use super::tell::Findings;
 use super::{FileReport, Verdict, VerifyOptions, VerifyReport};
-use crate::buffers::Buffers;
 use crate::bundle::Slot;
 use crate::error::{GzipFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
 use crate::gzip::{BlockEnd, Content, LastBlock, Oddity, Tail};
-use crate::scan::rows::{Known, LineFault, Lines, Problem, ReadPart, Run, is_astray};
+use crate::scan::rows::{Known, LastRuns, LineFault, Lines, Problem, ReadPart, Run};
 use crate::scan::{Part, Scan, TextSum};
 
 /// Takes what a log restores to, piece by piece, with its index into the manifest's `files`.
@@ -24,8 +23,7 @@ pub(super) type Restored<'a> = dyn FnMut(usize, &[u8]) + 'a;
 pub(super) struct Audit<'a> {
     manifest: Option<&'a Manifest>,
     slots: &'a [Slot],
-    /// Takes back the memory of rows that are done with.
-    buffers: &'a Buffers,
+    known: &'a Known<'a>,
     findings: Findings<'a>,
     restored: &'a mut Restored<'a>,
     open: Option<OpenLog<'a>>,
@@ -49,7 +47,7 @@ impl<'a> Audit<'a> {
         Self {
             manifest: known.manifest.as_ref().map(|(manifest, _)| *manifest),
             slots: known.slots,
-            buffers: &known.buffers,
+            known,
             findings: Findings::new(name, tell),
             restored,
             open: None,
@@ -121,14 +119,8 @@ impl<'a> Audit<'a> {
         }
         self.tell_missing();
         match read {
-            ReadPart::Lines(lines) => {
-                match lines.is_block {
-                    true => self.take_block(&lines),
-                    false => self.take_text(&lines),
-                }
-                lines.runs.into_iter().for_each(|run| self.buffers.put(run.rows.into_memory()));
-            }
-            ReadPart::Saved(saved) => saved.iter().for_each(|lines| self.take_block(lines)),
+            ReadPart::Lines(lines) => self.take_part(*lines),
+            ReadPart::Saved(saved) => saved.into_iter().for_each(|lines| self.take_part(lines)),
             ReadPart::Other(Part::Odd(odd, byte)) => self.odd(odd, byte),
             ReadPart::Other(Part::Tail(tail)) => self.take_tail(tail),
             ReadPart::Other(Part::Missing(slots)) => self.missing = slots,
@@ -201,9 +193,29 @@ impl<'a> Audit<'a> {
         Position { file, rows: Some(rows), ..Position::default() }
     }
 
-    fn take_block(&mut self, lines: &Lines) {
+    /// Takes a part, and reads it on where it has more than is kept at once.
+    fn take_part(&mut self, mut lines: Lines) {
+        if lines.is_block && !self.may_take_block(&lines) {
+            return;
+        }
+        while let Some(rest) = lines.rest.take() {
+            self.take_lines(&lines);
+            lines = self.known.read_on(*rest);
+        }
+        // What binds the part as a whole is told before what is wrong with its lines, if that is not told yet.
+        self.compare_with_table(&lines);
+        self.take_lines(&lines);
+        self.line = self.line.saturating_add(lines.count);
+        if !lines.ends_with_line_feed {
+            self.findings.add(FindingKind::NoLineFeed, Position { line: Some(self.line - 1), ..Position::default() });
+        }
+        lines.runs.into_iter().for_each(|run| self.known.buffers.put(run.rows.into_memory()));
+    }
+
+    /// Whether the rows of a block can be taken: it is no damage.
+    fn may_take_block(&mut self, lines: &Lines) -> bool {
         if lines.end != BlockEnd::FlushPoint && lines.is_guess {
-            return; // that there is damage is known
+            return false; // that there is damage is known
         }
         let slot = lines.slot.map(|slot| self.slots[slot]);
         let mut at = slot.map_or_else(Position::default, |slot| self.at_slot(&slot));
@@ -219,40 +231,37 @@ impl<'a> Audit<'a> {
             }
             self.findings.add(kind, at);
             self.text.lose();
-            return slot.map(|slot| self.lose(&slot)).unwrap_or_default();
+            if let Some(slot) = &slot {
+                self.lose(slot);
+            }
+            return false;
         }
         self.text.add(lines);
-        if let Some(slot) = &slot {
-            if let Some(log) = self.open.as_mut().filter(|log| !log.is_whole) {
-                log.place = slot.first_row;
-            }
-            self.compare_with_table(lines, slot, &at);
+        if let Some(slot) = &slot
+            && let Some(log) = self.open.as_mut().filter(|log| !log.is_whole)
+        {
+            log.place = slot.first_row;
         }
-        self.take_lines(lines);
+        true
     }
 
-    fn take_text(&mut self, lines: &Lines) {
-        if let Some(slot) = lines.slot.map(|slot| self.slots[slot]) {
-            let at = Position { line: Some(self.line), byte: lines.offset, ..self.at_slot(&slot) };
-            self.compare_with_table(lines, &slot, &at);
-        }
-        self.take_lines(lines);
-    }
-
-    fn compare_with_table(&mut self, lines: &Lines, slot: &Slot, at: &Position) {
-        for mismatch in table_mismatches(lines, slot) {
+    fn compare_with_table(&mut self, lines: &Lines) {
+        let Some(slot) = lines.slot.map(|slot| self.slots[slot]) else { return };
+        let at = Position { line: Some(self.line), byte: lines.offset, ..self.at_slot(&slot) };
+        for mismatch in table_mismatches(lines, &slot) {
             self.findings.add(FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch }, at.clone());
         }
     }
 
     fn take_lines(&mut self, lines: &Lines) {
         let mut problems = lines.problems.iter().peekable();
+        let last_runs = LastRuns::of(lines.runs.iter(), |run| run.file.index);
         for (index, run) in lines.runs.iter().enumerate() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
                 self.no_row(problem, lines);
             }
             let is_taken = match run.file.index {
-                Some(file) => !self.is_astray(&lines.runs[index..]) && self.enter(file),
+                Some(file) => !self.is_astray(file, index, &last_runs) && self.enter(file),
                 None => true,
             };
             let end = run.first_line + run.rows.len();
@@ -265,10 +274,6 @@ impl<'a> Audit<'a> {
             }
         }
         problems.for_each(|problem| self.no_row(problem, lines));
-        self.line = self.line.saturating_add(lines.count);
-        if !lines.ends_with_line_feed {
-            self.findings.add(FindingKind::NoLineFeed, Position { line: Some(self.line - 1), ..Position::default() });
-        }
     }
 
     fn push(&mut self, run: &Run) {
@@ -279,9 +284,8 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn is_astray(&self, runs: &[Run]) -> bool {
-        let open = self.open.as_ref().map(|log| log.index);
-        is_astray(|file| file.index.is_some() && file.index == open, runs)
+    fn is_astray(&self, file: usize, run: usize, last_runs: &LastRuns<Option<usize>>) -> bool {
+        self.open.as_ref().is_some_and(|log| last_runs.is_astray(run, &Some(file), &Some(log.index)))
     }
 
     /// Rows that stand where no row of their log may stand.

@@ -3,13 +3,12 @@
 use super::finding::{ChunkMismatch, FindingKind, Mismatch};
 use crate::bundle::Slot;
 use crate::error::GzipFault;
-use crate::format::timeline::RowTimes;
 use crate::gzip::BlockEnd;
 use crate::scan::rows::Lines;
 
 /// What the table says of a chunk and is not so.
 pub(super) fn table_mismatches(lines: &Lines, slot: &Slot) -> impl Iterator<Item = ChunkMismatch> {
-    let mut times = RowTimes::default();
+    let mut times = lines.times_before.clone();
     lines.runs.iter().for_each(|run| times.merge(&run.times));
     let span = times.span();
     let compressed = if lines.is_block { lines.compressed } else { slot.compressed };

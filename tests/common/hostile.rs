@@ -85,10 +85,6 @@ fn many_chunks(chunks: u64) -> Vec<u8> {
 /// A bundle of very many small blocks, of which none is a chunk, with one behind them that could be the chunk which is due
 /// for each: the same long text follows wherever it is taken to begin.
 fn chunks_that_seem_to_come(megabytes: usize) -> Vec<u8> {
-    let stored = |text: &[u8]| {
-        let length = u16::try_from(text.len()).unwrap();
-        [&[0], &length.to_le_bytes()[..], &(!length).to_le_bytes(), text].concat()
-    };
     let mut long = Vec::new();
     Deflater::new(Level::new(9).unwrap()).deflate(&vec![b' '; megabytes << 20], &mut long).unwrap();
     // What ends it is no flush point: that block holds something.
@@ -115,6 +111,45 @@ fn rows_that_are_long_chunks(rows: usize, megabytes: usize) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut encoder, &text).unwrap();
     encoder.finish().unwrap()
+}
+
+/// A bundle of one chunk of this text, so many times, that is what its table says but for the number of rows.
+fn one_chunk_of(text: &[u8], times: u64) -> Vec<u8> {
+    let mut deflated = Vec::new();
+    Deflater::new(Level::new(6).unwrap()).deflate(text, &mut deflated).unwrap();
+    let crc32 = (1..times).fold(Crc32::of(text), |all, _| all.then(Crc32::of(text), text.len() as u64));
+    let (compressed, bytes) = (deflated.len() as u64 * times, text.len() as u64 * times);
+    let chunk = format!("{{\"compressed\":{compressed},\"bytes\":{bytes},\"rows\":1,\"crc32\":\"{crc32}\"}}");
+    gzip(&[(with_chunks("1", "8", &chunk).as_bytes(), 1), (text, times)])
+}
+
+/// A bundle with this chunk in its table, where compressed data follows the manifest that is this, so many times, and then
+/// a flush point.
+fn with_data(chunk: &str, data: &[u8], times: usize) -> Vec<u8> {
+    let manifest = gzip(&[(with_chunks("1", "8", chunk).as_bytes(), 1)]);
+    let (start, end) = manifest.split_at(manifest.len() - 10);
+    [start, &data.repeat(times), &stored(b""), end].concat()
+}
+
+/// A stored block.
+fn stored(text: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(text.len()).unwrap();
+    [&[0], &length.to_le_bytes()[..], &(!length).to_le_bytes(), text].concat()
+}
+
+/// A 1.0 bundle of so many logs of a row each, with the rows of two of them in turn behind that.
+fn logs_in_turn(logs: u64, rows: u64) -> Vec<u8> {
+    let manifest = many_files(logs);
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&manifest[..]), &mut text).unwrap();
+    let text = String::from_utf8(text).unwrap().replace("\"count\":0,\"bytes\":0", "\"count\":1,\"bytes\":2");
+    let (start, last) = text.rsplit_once("activity-1.jsonl").unwrap();
+    let text =
+        format!("{start}activity-{logs}.jsonl{last}").replace("\"totalCount\":0", &format!("\"totalCount\":{logs}"));
+    let row = |log| format!("{{\"source\":\"activity\",\"file\":\"activity-{log}.jsonl\",\"entry\":1}}\n");
+    let in_order: String = (1..=logs).map(row).collect();
+    let in_turn = [row(1), row(2)].concat();
+    gzip(&[(text.as_bytes(), 1), (in_order.as_bytes(), 1), (in_turn.as_bytes(), rows / 2)])
 }
 
 /// A 1.0 bundle with one row of one log of this name.
@@ -187,6 +222,34 @@ fn numbers(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
             long_list("x", &"[1,1],".repeat(1 << 16), if is_long { 340 } else { 20 }, "-1"),
         ),
         ("more files than a manifest can have", many_files(if is_long { 10_000_000 } else { 1_900_000 })),
+    ]
+}
+
+/// What would take far more time or memory than its length: each byte, line or block is looked at with all behind it.
+fn much_of_little(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
+    let chunk = |compressed: u64, bytes: u64| {
+        format!("{{\"compressed\":{compressed},\"bytes\":{bytes},\"rows\":1,\"crc32\":\"00000000\"}}")
+    };
+    let small_block = [stored(&[b'x'; 30]), stored(b"")].concat();
+    let unmarked = vec![chunk(30, 32); if is_long { 1_800_000 } else { 100_000 }].join(",");
+    // Four empty blocks with the codes that need no table.
+    let empty_blocks = [0x02, 0x08, 0x20, 0x80, 0x00];
+    let lines = b"\n".repeat(1 << 20);
+    let rows = format!("{ROW}\n").repeat((1 << 20) / (ROW.len() + 1));
+    vec![
+        ("a chunk of empty lines", one_chunk_of(&lines, if is_long { 515 } else { 8 })),
+        ("a chunk of rows and empty lines", one_chunk_of(rows.as_bytes(), if is_long { 515 } else { 8 })),
+        ("text of empty lines", gzip(&[(runs("1", "8").as_bytes(), 1), (&lines, if is_long { 515 } else { 8 })])),
+        ("rows of logs in turn", logs_in_turn(500, if is_long { 4 << 20 } else { 1 << 18 })),
+        (
+            "blocks that hold nothing",
+            with_data(&chunk(30, 32), &empty_blocks, if is_long { 4 << 20 } else { 256 << 10 } / 5),
+        ),
+        (
+            "small blocks where a long one is due",
+            with_data(&chunk(600_000_000, 537_919_489), &small_block, if is_long { 64 << 20 } else { 8 << 20 } / 40),
+        ),
+        ("very many chunks and no block", with_data(&unmarked, &[0x55], if is_long { 60 << 20 } else { 8 << 20 })),
     ]
 }
 
@@ -291,6 +354,7 @@ pub fn cases(is_long: bool) -> Vec<Case> {
     // In 1.0 `bytes` proves nothing, so the row is imported.
     let imports = |name| if name == "bytes 2^53 - 1" { vec![runs] } else { vec![] };
     cases.extend(numbers(is_long).into_iter().map(|(name, bundle)| of(name, bundle, imports(name))));
+    cases.extend(much_of_little(is_long).into_iter().map(|(name, bundle)| of(name, bundle, vec![])));
     cases.extend(nesting().into_iter().map(|(name, bundle)| of(name, bundle, vec![runs])));
     cases.extend(names().into_iter().map(|(name, bundle, imports)| of(name, bundle, imports)));
     cases.extend(terminal().into_iter().map(|(name, bundle)| of(name, bundle, vec![runs])));

@@ -13,6 +13,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::{Command, Stdio};
 
+#[cfg(unix)]
+use common::note::note;
 use common::{Home, bundle};
 use program::{Run, command, run};
 #[cfg(target_os = "linux")]
@@ -271,7 +273,7 @@ fn shells_complete_the_sources_and_files_of_the_bundle() {
 fn bash_takes_the_script() {
     let home = home();
     if Command::new("bash").arg("--version").output().is_err() {
-        return;
+        return note("not run: there is no bash here");
     }
     let program = env!("CARGO_BIN_EXE_patchwork-traces");
     for flags in ["", "--static"] {
@@ -297,7 +299,7 @@ fn on_a_terminal(home: &Home, script: &str) -> Option<String> {
         ("SHELL", "/bin/sh"),
     ]);
     let Ok(output) = terminal.stdin(Stdio::null()).output() else {
-        println!("left out: there is no `script` here to make a terminal");
+        note("left out: there is no `script` here to make a terminal");
         return None;
     };
     let shown = String::from_utf8(output.stdout).unwrap();

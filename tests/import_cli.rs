@@ -134,12 +134,20 @@ fn a_lock_that_is_a_pipe_is_one_that_somebody_holds() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // It waits for the lock, and an interrupt ends that.
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    assert!(import.try_wait().unwrap().is_none());
-    let end = std::process::Command::new("kill").args(["-TERM", &import.id().to_string()]).status().unwrap();
-    assert!(end.success());
-    assert_eq!(import.wait().unwrap().code(), Some(130));
+    // It waits for the lock as long as writers do, and not for somebody to write into the pipe.
+    let begun = std::time::Instant::now();
+    while import.try_wait().unwrap().is_none() {
+        if begun.elapsed().as_secs() >= 60 {
+            import.kill().unwrap();
+            panic!("it waits for ever");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let done: Run = import.wait_with_output().unwrap().into();
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("runs.jsonl.lock") && done.stderr.contains("lock"), "{}", done.stderr);
+    assert!(std::os::unix::fs::FileTypeExt::is_fifo(&lock.symlink_metadata().unwrap().file_type()));
+    assert!(!home.path().join(".patchwork/decision_traces.jsonl.lock").exists(), "a lock of its own is left");
 }
 
 #[cfg(unix)]
@@ -148,6 +156,7 @@ mod owners {
     use std::os::unix::process::CommandExt;
 
     use super::*;
+    use crate::common::note::note;
 
     const NAME: &str = ".claude/ide/activity-3100.jsonl";
     const LOCAL: &str = "{\"timestamp\":\"2026-05-01T10:00:00.000Z\"}\n";
@@ -207,7 +216,7 @@ mod owners {
                 false => (log.as_path(), "system.posix_acl_access"),
             };
             if setxattr(at, name, &list, XattrFlags::empty()).is_err() {
-                return println!("not run: this file system has no such lists");
+                return note("not run: this file system has no such lists");
             }
             assert_eq!(import(&home, &[]).code, 0);
             assert_ne!(read(&home, NAME).unwrap(), LOCAL.as_bytes());
@@ -221,7 +230,7 @@ mod owners {
     #[test]
     fn a_log_that_a_group_shares_stays_its_own() {
         if !is_root() {
-            return println!("not run: only root can make files of other users");
+            return note("not run: only root can make files of other users");
         }
         for (mode, code) in [(0o660, 1), (0o640, 1), (0o600, 0), (0o604, 0)] {
             let (old, home) = (old_machine(), with_log());
@@ -241,7 +250,7 @@ mod owners {
     #[test]
     fn root_imports_for_those_whose_logs_and_directories_they_are() {
         if !is_root() {
-            return println!("not run: only root can make files of other users");
+            return note("not run: only root can make files of other users");
         }
         let home = with_log();
         give(&home.path().join(".claude"), SOMEBODY);
@@ -255,7 +264,7 @@ mod owners {
     #[test]
     fn directories_that_root_makes_belong_to_whom_the_one_above_does() {
         if !is_root() {
-            return println!("not run: only root can make files of other users");
+            return note("not run: only root can make files of other users");
         }
         let home = tempfile::tempdir().unwrap();
         give(home.path(), SOMEBODY);
@@ -274,7 +283,7 @@ mod owners {
     #[test]
     fn an_old_lock_of_another_user_is_removed() {
         if !is_root() {
-            return println!("not run: only root can make files of other users");
+            return note("not run: only root can make files of other users");
         }
         let (old, home) = (old_machine(), Home::new());
         give(old.path(), SOMEBODY);
@@ -294,7 +303,7 @@ mod owners {
     #[test]
     fn a_log_of_another_user_is_not_taken_from_him() {
         if !is_root() {
-            return println!("not run: only root can make files of other users");
+            return note("not run: only root can make files of other users");
         }
         let (old, home) = (old_machine(), with_log());
         give(old.path(), SOMEBODY);

@@ -111,8 +111,12 @@ fn killed_anywhere_each_log_is_old_or_new_and_the_next_import_finishes() {
     let new = logs_in(&reference);
     assert_eq!((old.len(), new.len()), (102, 202));
 
-    let mut in_between = 0;
-    for point in 0..14 {
+    let (mut in_between, mut runs) = (0, 0);
+    // A machine that does something else just then can miss one point and the other, but hardly each of them ten times.
+    for (round, point) in (0..14).cycle().take(140).enumerate() {
+        if round >= 14 && in_between > 0 {
+            break;
+        }
         let home = old_home();
         let mut child = start(&home, &bundle);
         while !has_reached(point, &home, old.len()) && child.try_wait().unwrap().is_none() {}
@@ -124,11 +128,13 @@ fn killed_anywhere_each_log_is_old_or_new_and_the_next_import_finishes() {
         }
         assert!(old.keys().all(|path| found.contains_key(path)), "no log is gone");
         in_between += u32::from(found != old && found != new);
+        runs += 1;
         finish(&home, &bundle);
         assert_eq!(logs_in(&home), new);
         assert_eq!(left_in(&home), Vec::<PathBuf>::new());
     }
-    println!("{in_between} of 14 were killed while logs were put in their places");
+    println!("{in_between} of {runs} were killed while logs were put in their places");
+    assert!(in_between > 0);
 }
 
 #[test]

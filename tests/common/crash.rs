@@ -8,8 +8,9 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 /// A command and what it works on.
 #[derive(Debug, Clone, Copy)]
@@ -258,11 +259,15 @@ impl Stage {
         command
     }
 
-    /// The scene's command under strace.
-    pub fn traced(&self, options: &[&str]) -> Command {
-        let mut command = self.at_home("strace", &["-f", "-qq", "-o", "/dev/null"]);
-        command.args(options).arg(program()).args(self.scene.arguments);
-        command
+    /// Runs the scene's command under strace, which is to do something to a call, and says whether it did.
+    pub fn tampered(&self, injected: &str) -> (Output, bool) {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut command = self.at_home("strace", &["-f", "-qq", "-o"]);
+        command.arg(log.path()).arg(format!("--inject={injected}")).arg(program()).args(self.scene.arguments);
+        let output = command.stderr(Stdio::piped()).output().unwrap();
+        let log = fs::read(log.path()).unwrap();
+        let is_done = [&b"(INJECTED)"[..], b"+++ killed by SIGKILL"];
+        (output, is_done.iter().any(|done| memchr::memmem::find(&log, done).is_some()))
     }
 
     fn at_home(&self, program: &str, arguments: &[&str]) -> Command {
@@ -369,6 +374,68 @@ impl Play {
         }
     }
 
+    /// What the command makes when the directory is not there.
+    fn new_without(&self, dir: &str) -> State {
+        let stage = self.stage();
+        fs::remove_dir_all(stage.path(dir)).unwrap();
+        stage.command().status().unwrap();
+        State::of(&stage)
+    }
+
+    /// Runs the command, and takes a directory away once some time has passed. Then checks what is in it, and in the
+    /// one that the command may have made in its stead, against how the command ended; puts it back, and runs the
+    /// command once more. Gives the exit code.
+    pub fn check_vanishing(&self, stage: &Stage, dir: &str, after: Duration) -> i32 {
+        let (place, away) = (stage.path(dir), stage.root.with_extension("away"));
+        let mut child = stage.command().spawn().unwrap();
+        std::thread::sleep(after);
+        fs::rename(&place, &away).unwrap();
+        let ending = Ending::of(child.wait().unwrap());
+        let what = format!("{}, {dir} vanished after {after:?}, {ending:?}", self.scene.name);
+        let in_its_stead = State::of(stage);
+        let prefix = format!("{dir}/");
+        let is_made = |path: &str| path.starts_with(&prefix) && !path.ends_with('/');
+        let made: BTreeMap<_, _> = in_its_stead.0.iter().filter(|(path, _)| is_made(path)).collect();
+        let without = self.new_without(dir);
+        for (path, content) in &made {
+            let known = [&self.new, &without].into_iter().any(|state| state.0.get(*path) == Some(*content));
+            assert!(known, "{what}: {path}, in a new directory, is not as it must become");
+        }
+        if place.exists() {
+            fs::remove_dir_all(&place).unwrap();
+        }
+        fs::rename(&away, &place).unwrap();
+        let Ending::Code(code) = ending else { panic!("{what}") };
+        // In the directory, it can be done to what was there or to what is there now.
+        let found = State::of(stage);
+        let is_done =
+            |path: &String| path.ends_with('/') || found.0.get(path) == self.new.0.get(path) || made.contains_key(path);
+        let is_of_what_was_there = without.0.iter().all(|(path, content)| found.0.get(path) == Some(content));
+        let is_all_done = self.new.0.keys().all(is_done);
+        // An empty directory that the command made in one that vanished cannot be removed any more.
+        let is_file = |(path, _): &(&String, &Vec<u8>)| !path.ends_with('/');
+        let is_as_it_was = found.0.iter().filter(is_file).eq(self.old.0.iter().filter(is_file)) && made.is_empty();
+        match code {
+            // It was gone before the command looked for logs.
+            0 if is_of_what_was_there && made.is_empty() && found != self.new => return code,
+            0 => assert!(is_all_done, "{what}: not all was done: {}", difference(&found, &self.new)),
+            1 => assert!(is_as_it_was, "{what}: something was changed: {}", difference(&found, &self.old)),
+            3 => assert!(!is_as_it_was, "{what}: nothing was done"),
+            code => panic!("{what}: exit code {code}"),
+        }
+        self.check(stage, Ending::Killed, &what);
+        self.check_next_run(stage, &what);
+        code
+    }
+
+    /// How long the command takes when nothing is in its way.
+    pub fn time(&self) -> Duration {
+        let stage = self.stage();
+        let begun = Instant::now();
+        assert_eq!(stage.command().status().unwrap().code(), Some(self.scene.code));
+        begun.elapsed()
+    }
+
     /// The next run does the work, and nothing of the first is left.
     pub fn check_next_run(&self, stage: &Stage, what: &str) {
         let what = format!("{}, the run after: {what}", self.scene.name);
@@ -386,7 +453,8 @@ impl Play {
     }
 
     /// The system calls that the command makes on the stage and on standard output: each with which of its name it is,
-    /// within its thread.
+    /// within its thread. Of what several threads do as their call of the same name and number there is one: strace
+    /// counts in each thread, and does something to whichever comes there first.
     pub fn calls(&self) -> Vec<(String, u32)> {
         let stage = self.stage();
         let log = tempfile::NamedTempFile::new().unwrap();
@@ -425,17 +493,17 @@ fn difference(found: &State, expected: &State) -> String {
     differing.map(shown).collect::<Vec<_>>().join("; ")
 }
 
-/// Does `work` for each of `items`, several at a time.
-pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) -> usize {
-    let next = AtomicUsize::new(0);
+/// Does `work` for each of `items`, several at a time, and counts for how many it said that something was done to them.
+pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> bool + Sync) -> usize {
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    work(item);
+                    done.fetch_add(usize::from(work(item)), Ordering::Relaxed);
                 }
             });
         }
     });
-    items.len()
+    done.into_inner()
 }

@@ -4,6 +4,7 @@
 pub mod forge;
 pub mod nasty;
 pub mod noise;
+pub mod note;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -22,12 +22,13 @@
 #[path = "../common/coverage.rs"]
 mod coverage;
 mod markdown;
+#[path = "../common/note.rs"]
+mod note;
 #[path = "../common/search_path.rs"]
 mod search_path;
 mod session;
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use markdown::{Block, Command, blocks, commands, fits, shown_anew};
@@ -127,8 +128,7 @@ fn plan<'d>(name: &str, lines: &'d [&'d str]) -> Vec<Planned<'d>> {
         } else {
             let note = format!("{name}, line {}: not run, as {} is missing", block.lines.start, missing.join(" and "));
             assert!(std::env::var_os("DOCS_NEED_ALL").is_none(), "{note}");
-            // What a passed test prints with a macro is not shown.
-            std::io::stderr().write_all(format!("NOTE: {note}\n").as_bytes()).unwrap();
+            note::note(&note);
         }
     }
     planned
@@ -211,7 +211,7 @@ fn run_steps(planned: &[Planned<'_>]) -> Result<Vec<Ended>, Hung> {
         if !step.is_foreign() {
             return Err(hung);
         }
-        std::io::stderr().write_all(format!("NOTE: once more, as of {}", step.hung(&hung)).as_bytes()).unwrap();
+        note::note(&format!("once more, as of {}", step.hung(&hung)));
         run()
     })
 }

@@ -79,7 +79,7 @@ fn import_of(
     let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, mode)?;
     let fingerprinter = Fingerprinter::random()?;
     let (stamp, threads) = (String::new(), NonZeroUsize::MIN);
-    let way = Way { mode, stamp, clock, fingerprinter, threads };
+    let way = Way { mode, stamp, fingerprinter, threads, clock };
     let target_dirs = groups.iter().flat_map(|group| &group.targets).map(targets::Target::dir);
     let staging = Staging::create(target_dirs, Cancellation::default())?;
     let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);

@@ -83,6 +83,18 @@ fn damaged(damage: impl FnOnce(&mut Vec<u8>, &[std::ops::Range<usize>])) -> Vec<
     bytes
 }
 
+/// A bundle with the exact line of its second row in this base64.
+fn in_base64(encode: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
+    changed(|forge| {
+        let text = &mut forge.chunks[1].1;
+        let start = text.find("{\"text\":\" {").unwrap();
+        let end = start + text[start..].find("\"}}\n").unwrap() + 2;
+        let original: Value = serde_json::from_str(&text[start..end]).unwrap();
+        let base64 = encode(original["text"].as_str().unwrap().as_bytes());
+        text.replace_range(start..end, &json!({ "bytes": base64 }).to_string());
+    })
+}
+
 /// A bundle in which one chunk's text has a replacement.
 fn in_chunk(chunk: usize, from: &str, to: &str) -> Vec<u8> {
     changed(|forge| {
@@ -303,16 +315,12 @@ fn row_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("row_original_is_no_row", in_chunk(1, "\"text\":\" {", "\"text\":\" ")),
         ("row_original_two_lines", in_chunk(1, "\"text\":\" {", "\"text\":\"\\n{")),
         ("row_original_redundant", entry(&format!("{first},\"original\":{{\"text\":\"{exact}\"}}"))),
+        ("row_original_base64_of_text", in_base64(|line| data_encoding::BASE64.encode(line))),
         (
-            "row_original_base64_of_text",
-            changed(|forge| {
-                let text = &mut forge.chunks[1].1;
-                let start = text.find("{\"text\":\" {").unwrap();
-                let end = start + text[start..].find("\"}}\n").unwrap() + 2;
-                let original: Value = serde_json::from_str(&text[start..end]).unwrap();
-                let line = original["text"].as_str().unwrap();
-                let base64 = data_encoding::BASE64.encode(line.as_bytes());
-                text.replace_range(start..end, &json!({ "bytes": base64 }).to_string());
+            "row_original_base64_in_two_pieces",
+            in_base64(|line| {
+                let (first, rest) = line.split_at(1);
+                data_encoding::BASE64.encode(first) + &data_encoding::BASE64.encode(rest)
             }),
         ),
         ("row_not_json", entry("\"entry\":{")),

@@ -61,6 +61,16 @@ fn long_list(key: &str, items: &str, times: u64, count: &str) -> Vec<u8> {
     gzip(&[(start.as_bytes(), 1), (items.as_bytes(), times), (end.as_bytes(), 1), (ROW.as_bytes(), 1)])
 }
 
+/// A bundle with an unparsed line beside which stands a key that nobody knows, with so many times the same, and then a count
+/// that is none.
+fn much_beside_a_line(items: &str, times: u64) -> Vec<u8> {
+    let manifest = runs("1", "9");
+    let (start, end) = manifest.split_once("\"count\":").unwrap();
+    let start = format!("{start}\"unparsed\":[{{\"line\":2,\"text\":\"\",\"x\":[");
+    let end = format!("{}]}}],\"count\":-{end}", &items[..items.len() - 1]);
+    gzip(&[(start.as_bytes(), 1), (items.as_bytes(), times), (end.as_bytes(), 1), (ROW.as_bytes(), 1)])
+}
+
 /// A 1.0 bundle of so many files without rows, of which the last has the name of the first.
 fn many_files(files: u64) -> Vec<u8> {
     let start = "{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"activity\"],\"files\":[";
@@ -220,6 +230,10 @@ fn numbers(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
         (
             "a fault behind very many lists",
             long_list("x", &"[1,1],".repeat(1 << 16), if is_long { 340 } else { 20 }, "-1"),
+        ),
+        (
+            "very many lists beside an unparsed line",
+            much_beside_a_line(&"[1],".repeat(1 << 16), if is_long { 500 } else { 320 }),
         ),
         ("more files than a manifest can have", many_files(if is_long { 10_000_000 } else { 1_900_000 })),
     ]

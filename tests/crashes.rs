@@ -55,9 +55,10 @@ fn killed_at_hundreds_of_moments() {
     }
 }
 
-/// Says how many of the planned tamperings came about, and checks that nearly all did. Not all must: which thread makes
-/// how many calls differs from run to run, and one that made 20 of a name when they were counted can make 19 in the run
-/// in which the 20th is meant.
+/// Says how many of the planned tamperings came about, and checks that nearly all did. When this was measured all of
+/// them did, and at least 19 of 20 met the files of the command. Not all must: which thread makes how many calls differs
+/// from run to run, and one that made 20 of a name when they were counted can make 19 in the run in which the 20th is
+/// meant.
 fn check_hits(what: &str, hits: &[Hit], out_of_reach: usize) {
     let count = |wanted| hits.iter().filter(|hit| **hit == wanted).count();
     let (here, elsewhere) = (count(Hit::Here), count(Hit::Elsewhere));
@@ -66,8 +67,8 @@ fn check_hits(what: &str, hits: &[Hit], out_of_reach: usize) {
         here + elsewhere,
         hits.len()
     );
-    assert!((here + elsewhere) * 10 >= hits.len() * 9, "{what}: too few came about");
-    assert!(here * 4 >= hits.len() * 3, "{what}: too few met the files of the command");
+    assert!(count(Hit::Missed) <= 1 + hits.len() / 50, "{what}: too few came about");
+    assert!(here + 1 + hits.len() / 10 >= hits.len(), "{what}: too few met the files of the command");
 }
 
 #[test]

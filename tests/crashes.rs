@@ -16,7 +16,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
 
-use crash::{Ending, SCENES, Scene, State};
+use crash::{Ending, Hit, SCENES, Scene, State};
 
 /// Kills the scene's command at moments that are spread over its whole run.
 fn killed_at_moments(scene: Scene, rows: u64, moments: u32) -> u32 {
@@ -55,10 +55,20 @@ fn killed_at_hundreds_of_moments() {
     }
 }
 
-/// Whether so many of so many planned tamperings came about. Not all do: which thread makes how many calls differs from
-/// run to run, and a thread that made 20 of a name when they were counted makes 19 in the run in which the 20th is meant.
-fn are_nearly_all(done: usize, planned: usize) -> bool {
-    done * 10 >= planned * 9
+/// Says how many of the planned tamperings came about, and checks that nearly all did. When this was measured all of
+/// them did, and at least 19 of 20 met the files of the command. Not all must: which thread makes how many calls differs
+/// from run to run, and one that made 20 of a name when they were counted can make 19 in the run in which the 20th is
+/// meant.
+fn check_hits(what: &str, hits: &[Hit], out_of_reach: usize) {
+    let count = |wanted| hits.iter().filter(|hit| **hit == wanted).count();
+    let (here, elsewhere) = (count(Hit::Here), count(Hit::Elsewhere));
+    println!(
+        "{what}: {} of {} planned, {elsewhere} of them met another thread elsewhere; {out_of_reach} calls out of reach",
+        here + elsewhere,
+        hits.len()
+    );
+    assert!(count(Hit::Missed) <= 1 + hits.len() / 50, "{what}: too few came about");
+    assert!(here + 1 + hits.len() / 10 >= hits.len(), "{what}: too few met the files of the command");
 }
 
 #[test]
@@ -66,19 +76,18 @@ fn are_nearly_all(done: usize, planned: usize) -> bool {
 fn killed_before_every_system_call() {
     for scene in SCENES.all() {
         let play = scene.rehearse(3);
-        let calls = play.calls();
-        let done = crash::in_parallel(&calls, |(call, number)| {
+        let (calls, out_of_reach) = play.calls();
+        let hits = crash::in_parallel(&calls, |(call, number)| {
             let stage = play.stage();
             let what = format!("killed before {call} {number}");
-            let (output, is_killed) = stage.tampered(&format!("{call}:signal=KILL:when={number}"));
+            let (output, hit) = stage.tampered(call, *number, &format!("signal=KILL:when={number}"));
             let ending = Ending::of(output.status);
-            assert_eq!(is_killed, ending == Ending::Killed, "{}, {what}: {ending:?}", scene.name);
+            assert_eq!(hit != Hit::Missed, ending == Ending::Killed, "{}, {what}: {ending:?}", scene.name);
             play.check(&stage, ending, &what);
             play.check_next_run(&stage, &what);
-            is_killed
+            hit
         });
-        println!("{}: killed before {done} of {} system calls", scene.name, calls.len());
-        assert!(are_nearly_all(done, calls.len()));
+        check_hits(&format!("{}, kills before system calls", scene.name), &hits, out_of_reach);
     }
 }
 
@@ -101,15 +110,15 @@ fn errors_of(call: &str) -> &'static [&'static str] {
 fn every_system_call_fails_once() {
     for scene in SCENES.all() {
         let play = scene.rehearse(3);
-        let calls = play.calls();
+        let (calls, out_of_reach) = play.calls();
         let faults: Vec<_> = calls
             .iter()
             .flat_map(|(call, number)| errors_of(call).iter().map(move |error| (call.clone(), *number, *error)))
             .collect();
-        let done = crash::in_parallel(&faults, |(call, number, error)| {
+        let hits = crash::in_parallel(&faults, |(call, number, error)| {
             let stage = play.stage();
             let what = format!("{call} {number} fails with {error}");
-            let (output, has_failed) = stage.tampered(&format!("{call}:error={error}:when={number}"));
+            let (output, hit) = stage.tampered(call, *number, &format!("error={error}:when={number}"));
             let errors = String::from_utf8_lossy(&output.stderr);
             assert!(!errors.contains("panicked"), "{}, {what}: {errors}", scene.name);
             // Whoever cannot look into what he wants to remove, or remove it, leaves it to the next run.
@@ -122,10 +131,9 @@ fn every_system_call_fails_once() {
                 &format!("{what}: {errors}"),
             );
             play.check_next_run(&stage, &what);
-            has_failed
+            hit
         });
-        println!("{}: {done} of {} failures of system calls", scene.name, faults.len());
-        assert!(are_nearly_all(done, faults.len()));
+        check_hits(&format!("{}, failures of system calls", scene.name), &hits, out_of_reach);
     }
 }
 
@@ -134,17 +142,16 @@ fn every_system_call_fails_once() {
 fn a_disk_that_is_full_from_some_write_on() {
     for scene in SCENES.all() {
         let play = scene.rehearse(2_000);
-        let writes = play.calls().into_iter().filter(|(call, _)| call == "write").collect::<Vec<_>>();
-        let done = crash::in_parallel(&writes, |(call, number)| {
+        let writes = play.calls().0.into_iter().filter(|(call, _)| call == "write").collect::<Vec<_>>();
+        let hits = crash::in_parallel(&writes, |(call, number)| {
             let stage = play.stage();
             let what = format!("no space from {call} {number} on");
-            let (output, has_failed) = stage.tampered(&format!("{call}:error=ENOSPC:when={number}+"));
+            let (output, hit) = stage.tampered(call, *number, &format!("error=ENOSPC:when={number}+"));
             play.check(&stage, Ending::of(output.status), &what);
             play.check_next_run(&stage, &what);
-            has_failed
+            hit
         });
-        println!("{}: no space from {done} of {} writes on", scene.name, writes.len());
-        assert!(are_nearly_all(done, writes.len()));
+        check_hits(&format!("{}, no space from a write on", scene.name), &hits, 0);
     }
 }
 

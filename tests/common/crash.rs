@@ -3,12 +3,13 @@
 #[path = "coverage.rs"]
 mod coverage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -260,14 +261,25 @@ impl Stage {
     }
 
     /// Runs the scene's command under strace, which is to do something to a call, and says whether it did.
-    pub fn tampered(&self, injected: &str) -> (Output, bool) {
+    pub fn tampered(&self, name: &str, number: u32, what: &str) -> (Output, Hit) {
+        let (output, log) = self.traced(&[&format!("--inject={name}:{what}")]);
+        let hit = calls_in(&log, &self.root).into_iter().find(|call| call.name == name && call.number == number);
+        let is_done = log.contains("(INJECTED)") || log.contains("+++ killed by SIGKILL");
+        let hit = match hit {
+            Some(call) if is_done && call.is_here => Hit::Here,
+            _ if is_done => Hit::Elsewhere,
+            _ => Hit::Missed,
+        };
+        (output, hit)
+    }
+
+    /// Runs the scene's command under strace, and gives what strace wrote.
+    fn traced(&self, options: &[&str]) -> (Output, String) {
         let log = tempfile::NamedTempFile::new().unwrap();
-        let mut command = self.at_home("strace", &["-f", "-qq", "-o"]);
-        command.arg(log.path()).arg(format!("--inject={injected}")).arg(program()).args(self.scene.arguments);
+        let mut command = self.at_home("strace", &["-f", "-y", "-qq", "-o"]);
+        command.arg(log.path()).args(options).arg(program()).args(self.scene.arguments);
         let output = command.stderr(Stdio::piped()).output().unwrap();
-        let log = fs::read(log.path()).unwrap();
-        let is_done = [&b"(INJECTED)"[..], b"+++ killed by SIGKILL"];
-        (output, is_done.iter().any(|done| memchr::memmem::find(&log, done).is_some()))
+        (output, String::from_utf8_lossy(&fs::read(log.path()).unwrap()).into_owned())
     }
 
     fn at_home(&self, program: &str, arguments: &[&str]) -> Command {
@@ -454,33 +466,63 @@ impl Play {
 
     /// The system calls that the command makes on the stage and on standard output: each with which of its name it is,
     /// within its thread. Of what several threads do as their call of the same name and number there is one: strace
-    /// counts in each thread, and does something to whichever comes there first.
-    pub fn calls(&self) -> Vec<(String, u32)> {
+    /// counts in each thread, and does something to whichever comes there first. So the calls cannot be aimed at whose
+    /// number the main thread reaches before there is another one, while the program is still being loaded, say; how
+    /// many these are is given as well.
+    pub fn calls(&self) -> (Vec<(String, u32)>, usize) {
         let stage = self.stage();
-        let log = tempfile::NamedTempFile::new().unwrap();
-        let mut command = stage.at_home("strace", &["-f", "-y", "-qq", "-o"]);
-        command.arg(log.path()).arg(program()).args(self.scene.arguments);
-        assert_eq!(command.status().unwrap().code(), Some(self.scene.code));
-        let root = stage.root.to_str().unwrap();
-        let here = format!("AT_FDCWD<{root}>, \"");
-        let mut counts = BTreeMap::new();
-        let mut calls = std::collections::BTreeSet::new();
-        for line in fs::read_to_string(log.path()).unwrap().lines() {
-            let Some((thread, call)) = line.split_once(char::is_whitespace) else { continue };
-            let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
-            if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
-                continue;
-            }
-            let count: &mut u32 = counts.entry((thread.to_owned(), name.to_owned())).or_default();
-            *count += 1;
-            // A path that begins at the root of the system has nothing to do with the directory it is run in.
-            let arguments = arguments.replace(&format!("{here}/"), "\"/").replace(&here, &format!("\"{root}/"));
-            if name != "execve" && (arguments.contains(root) || arguments.starts_with("1<")) {
-                calls.insert((name.to_owned(), *count));
-            }
-        }
-        calls.into_iter().collect()
+        let (output, log) = stage.traced(&[]);
+        assert_eq!(output.status.code(), Some(self.scene.code));
+        let seen = calls_in(&log, &stage.root);
+        let of_one_thread = seen.iter().take_while(|call| call.thread == seen[0].thread);
+        let key = |call: &Call| (call.name.to_owned(), call.number);
+        let elsewhere: BTreeSet<_> = of_one_thread.filter(|call| !call.is_here).map(key).collect();
+        let here: BTreeSet<_> = seen.iter().filter(|call| call.is_here).map(key).collect();
+        (here.difference(&elsewhere).cloned().collect(), here.intersection(&elsewhere).count())
     }
+}
+
+/// What came of the plan to do something to a system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hit {
+    /// The command did not come there.
+    Missed,
+    /// Another thread came to a call of this name and number first, and it had nothing to do with the stage.
+    Elsewhere,
+    /// It was done to a call on the stage.
+    Here,
+}
+
+/// A system call.
+struct Call<'l> {
+    thread: &'l str,
+    name: &'l str,
+    /// Which of its name it is within its thread.
+    number: u32,
+    /// Whether it has to do with the stage or standard output.
+    is_here: bool,
+}
+
+/// The system calls in what strace wrote, in their order.
+fn calls_in<'l>(log: &'l str, root: &Path) -> Vec<Call<'l>> {
+    let root = root.to_str().unwrap();
+    let here = format!("AT_FDCWD<{root}>, \"");
+    let mut counts: BTreeMap<_, u32> = BTreeMap::new();
+    let mut calls = Vec::new();
+    for line in log.lines() {
+        let Some((thread, call)) = line.split_once(char::is_whitespace) else { continue };
+        let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
+        if !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
+            continue;
+        }
+        let count = counts.entry((thread, name)).or_default();
+        *count += 1;
+        // A path that begins at the root of the system has nothing to do with the directory it is run in.
+        let arguments = arguments.replace(&format!("{here}/"), "\"/").replace(&here, &format!("\"{root}/"));
+        let is_here = name != "execve" && (arguments.contains(root) || arguments.starts_with("1<"));
+        calls.push(Call { thread, name, number: *count, is_here });
+    }
+    calls
 }
 
 fn difference(found: &State, expected: &State) -> String {
@@ -493,17 +535,18 @@ fn difference(found: &State, expected: &State) -> String {
     differing.map(shown).collect::<Vec<_>>().join("; ")
 }
 
-/// Does `work` for each of `items`, several at a time, and counts for how many it said that something was done to them.
-pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> bool + Sync) -> usize {
-    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+/// Does `work` for each of `items`, several at a time, and gives what came of each, in any order.
+pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> Hit + Sync) -> Vec<Hit> {
+    let (next, hits) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    done.fetch_add(usize::from(work(item)), Ordering::Relaxed);
+                    let hit = work(item);
+                    hits.lock().unwrap().push(hit);
                 }
             });
         }
     });
-    done.into_inner()
+    hits.into_inner().unwrap()
 }

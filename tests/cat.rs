@@ -130,7 +130,9 @@ fn a_chunk_of_which_no_time_is_known_can_have_rows_of_any() {
     let mut forge = common::forge::Forge::new(&home, 20);
     let chunks = forge.file(0)["chunks"].as_array_mut().unwrap();
     for (chunk, keys) in [(0, &["firstTime", "lastTime"][..]), (1, &["firstTime"]), (2, &["lastTime"])] {
-        keys.iter().for_each(|key| assert!(chunks[chunk].as_object_mut().unwrap().remove(*key).is_some()));
+        for key in keys {
+            assert!(chunks[chunk].as_object_mut().unwrap().remove(*key).is_some());
+        }
     }
     fs::write(home.path().join("b.gz"), forge.write()).unwrap();
     let rows = |arguments: &[&str]| run(home.path(), &[&["cat", "b.gz"], arguments].concat()).text().lines().count();

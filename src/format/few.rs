@@ -1,4 +1,4 @@
-//! Lists of a manifest that have a limit (FORMAT.md, "Limits").
+//! Numbers and lists of a manifest that have a limit (FORMAT.md, "Limits").
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,7 +6,16 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::limits::MAX_FILES;
+use super::limits::{MAX_COUNT, MAX_FILES};
+
+/// A whole number that every JSON tool keeps exact.
+pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number > MAX_COUNT {
+        return Err(serde::de::Error::custom("too large"));
+    }
+    Ok(number)
+}
 
 /// A list that has no more than one item for each log.
 pub(super) fn one_for_each_file<'de, T: DeserializeOwned, D: Deserializer<'de>>(

@@ -2,11 +2,10 @@
 
 use schemars::{JsonSchema, Schema};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::exact::ExactLine;
-use super::few::{lists_too_many, one_for_each_file};
+use super::few::{count, lists_too_many, one_for_each_file};
 use super::limits::{
     MAX_CHUNK_BYTES, MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES,
     MOST_AROUND_BYTES, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
@@ -15,6 +14,7 @@ use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
 use super::time::Timestamp;
 use super::timeline::Timeline;
+use super::unparsed::Unparsed;
 use super::version::{MANIFEST_TYPE, MINOR, VERSION};
 use super::{check, diagnose, version};
 use crate::digest::{Crc32, Integrity, Sha256Digest};
@@ -148,43 +148,6 @@ impl LineEnding {
     }
 }
 
-/// One or more neighbouring lines that are no rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Unparsed {
-    /// The number of the first of these lines in the log, from 1.
-    #[schemars(range(min = 1, max = MAX_COUNT))]
-    pub line: u64,
-    /// The lines, with a line feed between two.
-    #[serde(flatten)]
-    pub content: ExactLine,
-}
-
-/// `flatten` would hold every key that nobody knows in memory, many times as long as it is written, and refuse some.
-impl<'de> Deserialize<'de> for Unparsed {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Wire {
-            #[serde(deserialize_with = "count")]
-            line: u64,
-            #[serde(default)]
-            text: Option<Box<RawValue>>,
-            #[serde(default)]
-            bytes: Option<Box<RawValue>>,
-        }
-        let Wire { line, text, bytes } = Wire::deserialize(deserializer)?;
-        let content = ExactLine::of_json(text.as_deref(), bytes.as_deref()).map_err(serde::de::Error::custom)?;
-        Ok(Self { line, content })
-    }
-}
-
-impl Unparsed {
-    /// How many lines these are.
-    #[must_use]
-    pub fn lines(&self) -> u64 {
-        memchr::memchr_iter(b'\n', self.content.as_bytes()).count() as u64 + 1
-    }
-}
-
 /// Some neighbouring rows of one log, compressed so that they can be read alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -211,15 +174,6 @@ pub struct Chunk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Timestamp")]
     pub last_time: Option<Timestamp>,
-}
-
-/// A whole number that every JSON tool keeps exact.
-fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let number = u64::deserialize(deserializer)?;
-    if number > MAX_COUNT {
-        return Err(serde::de::Error::custom("too large"));
-    }
-    Ok(number)
 }
 
 impl Manifest {

@@ -18,12 +18,14 @@ pub mod schema;
 mod text;
 mod time;
 pub(crate) mod timeline;
-pub(crate) mod version;
+mod unparsed;
+mod version;
 
 pub(crate) use check::DistinctFiles;
 pub use envelope::Envelope;
 pub use exact::ExactLine;
-pub use manifest::{Chunk, LineEnding, Manifest, ManifestFile, Record, Unparsed};
+pub use manifest::{Chunk, LineEnding, Manifest, ManifestFile, Record};
 pub use name::{Base, FileName, SourceName};
 pub use time::{TimeKey, TimeRange, Timestamp};
 pub use timeline::{TimeSpan, Timeline};
+pub use unparsed::Unparsed;

@@ -1,10 +1,15 @@
 //! Where the old version of a log is kept when another one takes its place.
 
 use std::fs::Metadata;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use tempfile::TempPath;
 
+use super::staging::Staging;
+use crate::error::{Error, IoAction, Result};
+use crate::publish::sync_dir;
 use crate::sources::is_same_file;
 
 /// Where the file at `path` is to be kept: beside it, under a name that is free, or that this very file has already
@@ -50,4 +55,59 @@ fn kept_already(path: &Path, dir: &Path, name: &str) -> Option<PathBuf> {
     });
     let kept = backups.find(|entry| entry.metadata().is_ok_and(|there| is_same_file(&there, &current)))?;
     Some(kept.path())
+}
+
+/// The backups that were made. Dropped before anything is replaced, they are gone again.
+#[derive(Debug, Default)]
+pub(super) struct Backups(Vec<PathBuf>);
+
+impl Backups {
+    /// Makes those that are not there yet: of each log, and where it is kept.
+    pub(super) fn make<'p>(
+        &mut self,
+        logs: impl Iterator<Item = (&'p Path, &'p Path)>,
+        staging: &Staging,
+    ) -> Result<()> {
+        let before = self.0.len();
+        for (log, backup) in logs {
+            // It may be there already: see where its name is chosen.
+            if backup.symlink_metadata().is_err() {
+                keep_copy(log, backup, staging)?;
+                self.0.push(backup.to_owned());
+            }
+        }
+        self.0[before..].iter().try_for_each(|backup| sync_dir(backup))
+    }
+
+    pub(super) fn keep(&mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Backups {
+    fn drop(&mut self) {
+        for backup in &self.0 {
+            // The log itself is still there.
+            let _ = fs::remove_file(backup);
+        }
+    }
+}
+
+/// Keeps the file at `path` under a second name, or, where a file can have only one, a copy of it.
+fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<()> {
+    let failed = |error| Error::io(IoAction::BackUp, path, error);
+    if fs::hard_link(path, backup).is_ok() {
+        return Ok(());
+    }
+    let mut copy = staging.file(path)?;
+    let mut original = fs::File::open(path).map_err(failed)?;
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match original.read(&mut buffer).map_err(failed)? {
+            0 => break,
+            n => copy.write(&buffer[..n])?,
+        }
+    }
+    let copy = TempPath::try_from_path(copy.finish()?).map_err(failed)?;
+    copy.persist_noclobber(backup).map_err(|error| failed(error.error))
 }

@@ -1,12 +1,13 @@
 //! Puts the new versions in their places, once all of them wait: each log is the old one or the new one at any moment.
 
 use std::fs::Metadata;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use tempfile::TempPath;
 
+use super::backup::Backups;
 use super::exchange::exchange;
 use super::local::Local;
 use super::lock::{Clock, Locks};
@@ -17,7 +18,6 @@ use super::targets::Target;
 use super::work::{Found, GroupPlan, Output, Work};
 use super::write::write_outputs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::publish::sync_dir;
 use crate::sources::is_same_file;
 
 /// How often a log is read again because it changed meanwhile.
@@ -77,7 +77,9 @@ pub(super) fn back_up(groups: &mut [Prepared<'_>], scene: &Scene<'_>) -> Result<
         group.settle(scene)?;
     }
     let mut done = Done::default();
-    done.backups.make(groups, scene)?;
+    for group in groups {
+        done.backups.make(group.to_be_kept(), scene.staging)?;
+    }
     Ok(done)
 }
 
@@ -173,6 +175,12 @@ impl<'g> Prepared<'g> {
         logs.filter_map(|((target, local), _)| Some((local, local.bytes()?, target.log.path.as_path())))
     }
 
+    /// Each log of which the plan names a backup, and that.
+    fn to_be_kept(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        let logs = self.work.group.targets.iter().zip(&self.plan.files);
+        logs.filter_map(|(target, file)| Some((target.log.path.as_path(), file.backup.as_deref()?)))
+    }
+
     /// Whether nothing happened to its log but that rows were added, and these may be added to its new version.
     fn can_catch_up(&self) -> Result<bool> {
         let is_merged = |output: &Output| matches!(output, Output::Merged | Output::Appended);
@@ -204,7 +212,7 @@ impl<'g> Prepared<'g> {
             if self.work.group.lock.is_some() {
                 scene.locks.check()?;
             }
-            done.backups.make(std::slice::from_ref(self), scene)?;
+            done.backups.make(self.to_be_kept(), scene.staging)?;
             if self.try_to_place(done, scene)? {
                 return Ok(());
             }
@@ -362,59 +370,4 @@ fn put_in_place_of(
     // A writer may have found ours meanwhile.
     ours.map_or(Ok(()), |ours| done.replaced.push(ours, false, scene.clock))?;
     Ok(false)
-}
-
-/// The backups that were made. Dropped before anything is replaced, they are gone again.
-#[derive(Debug, Default)]
-struct Backups(Vec<PathBuf>);
-
-impl Backups {
-    /// Makes those that the groups' plans name and that are not there yet.
-    fn make(&mut self, groups: &[Prepared<'_>], scene: &Scene<'_>) -> Result<()> {
-        let before = self.0.len();
-        for group in groups {
-            for (target, file) in group.work.group.targets.iter().zip(&group.plan.files) {
-                let Some(backup) = &file.backup else { continue };
-                // It may be there already: see where its name is chosen.
-                if backup.symlink_metadata().is_ok() {
-                    continue;
-                }
-                keep_copy(&target.log.path, backup, scene.staging)?;
-                self.0.push(backup.clone());
-            }
-        }
-        self.0[before..].iter().try_for_each(|backup| sync_dir(backup))
-    }
-
-    fn keep(&mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Backups {
-    fn drop(&mut self) {
-        for backup in &self.0 {
-            // The log itself is still there.
-            let _ = fs::remove_file(backup);
-        }
-    }
-}
-
-/// Keeps the file at `path` under a second name, or, where a file can have only one, a copy of it.
-fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<()> {
-    let failed = |error| Error::io(IoAction::BackUp, path, error);
-    if fs::hard_link(path, backup).is_ok() {
-        return Ok(());
-    }
-    let mut copy = staging.file(path)?;
-    let mut original = fs::File::open(path).map_err(failed)?;
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match original.read(&mut buffer).map_err(failed)? {
-            0 => break,
-            n => copy.write(&buffer[..n])?,
-        }
-    }
-    let copy = TempPath::try_from_path(copy.finish()?).map_err(failed)?;
-    copy.persist_noclobber(backup).map_err(|error| failed(error.error))
 }

@@ -1,7 +1,8 @@
 //! Envelopes as the log again.
 
 use super::super::envelope::Envelope;
-use super::super::manifest::{LineEnding, ManifestFile, Record, Unparsed};
+use super::super::manifest::{LineEnding, ManifestFile, Record};
+use super::super::unparsed::Unparsed;
 
 /// Lines of neighbouring rows of one log, restored apart from the rest of it: on another thread, say.
 #[derive(Debug, Clone, Default)]

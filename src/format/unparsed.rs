@@ -1,0 +1,46 @@
+//! Lines of a log that are no rows (FORMAT.md, "Manifest").
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
+
+use super::exact::ExactLine;
+use super::few::count;
+use super::limits::MAX_COUNT;
+
+/// One or more neighbouring lines that are no rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Unparsed {
+    /// The number of the first of these lines in the log, from 1.
+    #[schemars(range(min = 1, max = MAX_COUNT))]
+    pub line: u64,
+    /// The lines, with a line feed between two.
+    #[serde(flatten)]
+    pub content: ExactLine,
+}
+
+/// `flatten` would hold every key that nobody knows in memory, many times as long as it is written, and refuse some.
+impl<'de> Deserialize<'de> for Unparsed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Wire {
+            #[serde(deserialize_with = "count")]
+            line: u64,
+            #[serde(default)]
+            text: Option<Box<RawValue>>,
+            #[serde(default)]
+            bytes: Option<Box<RawValue>>,
+        }
+        let Wire { line, text, bytes } = Wire::deserialize(deserializer)?;
+        let content = ExactLine::of_json(text.as_deref(), bytes.as_deref()).map_err(serde::de::Error::custom)?;
+        Ok(Self { line, content })
+    }
+}
+
+impl Unparsed {
+    /// How many lines these are.
+    #[must_use]
+    pub fn lines(&self) -> u64 {
+        memchr::memchr_iter(b'\n', self.content.as_bytes()).count() as u64 + 1
+    }
+}

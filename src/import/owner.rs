@@ -83,7 +83,7 @@ mod unix {
 }
 
 /// Who else may use a file than its owner, its group and all others.
-#[cfg(target_os = "linux")]
+#[cfg(all(unix, target_os = "linux"))]
 mod access_list {
     use std::fs::File;
     use std::io;

@@ -34,7 +34,7 @@ mod unix {
             Ok(there) => {
                 // While it is still ours: nobody else can reach it where it waits.
                 #[cfg(target_os = "linux")]
-                super::access_list::copy(log, file.file()).map_err(failed)?;
+                access_list::copy(log, file.file()).map_err(failed)?;
                 file.set_permissions(Permissions::from_mode(there.mode() & PERMISSIONS | OWN)).map_err(failed)?;
                 match give(file, &ours, &there) {
                     Err(error) if !is_refused(&error) => Err(failed(error)),
@@ -80,36 +80,36 @@ mod unix {
     fn is_refused(error: &io::Error) -> bool {
         matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
     }
-}
 
-/// Who else may use a file than its owner, its group and all others.
-#[cfg(all(unix, target_os = "linux"))]
-mod access_list {
-    use std::fs::File;
-    use std::io;
-    use std::path::Path;
+    /// Who else may use a file than its owner, its group and all others.
+    #[cfg(target_os = "linux")]
+    mod access_list {
+        use std::fs::File;
+        use std::io;
+        use std::path::Path;
 
-    use rustix::fs::{XattrFlags, fremovexattr, fsetxattr, getxattr};
-    use rustix::io::Errno;
+        use rustix::fs::{XattrFlags, fremovexattr, fsetxattr, getxattr};
+        use rustix::io::Errno;
 
-    /// What the system calls it.
-    const NAME: &str = "system.posix_acl_access";
+        /// What the system calls it.
+        const NAME: &str = "system.posix_acl_access";
 
-    /// The most bytes that the system keeps under any name.
-    const MOST_BYTES: usize = 64 << 10;
+        /// The most bytes that the system keeps under any name.
+        const MOST_BYTES: usize = 64 << 10;
 
-    /// Gives a file the list of another, or none if that has none: a directory may give one to all that is new in it.
-    pub(super) fn copy(from: &Path, to: &File) -> io::Result<()> {
-        let mut list = vec![0; MOST_BYTES];
-        let copied = match getxattr(from, NAME, &mut list[..]) {
-            Ok(length) => fsetxattr(to, NAME, &list[..length], XattrFlags::empty()),
-            Err(Errno::NODATA) => fremovexattr(to, NAME),
-            Err(error) => Err(error),
-        };
-        match copied {
-            // Not every file system has such lists.
-            Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
-            copied => Ok(copied?),
+        /// Gives a file the list of another, or none if that has none: a directory may give one to all that is new in it.
+        pub(super) fn copy(from: &Path, to: &File) -> io::Result<()> {
+            let mut list = vec![0; MOST_BYTES];
+            let copied = match getxattr(from, NAME, &mut list[..]) {
+                Ok(length) => fsetxattr(to, NAME, &list[..length], XattrFlags::empty()),
+                Err(Errno::NODATA) => fremovexattr(to, NAME),
+                Err(error) => Err(error),
+            };
+            match copied {
+                // Not every file system has such lists.
+                Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
+                copied => Ok(copied?),
+            }
         }
     }
 }

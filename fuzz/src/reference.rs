@@ -78,7 +78,11 @@ fn exact(json: &str) -> Option<(bool, Vec<u8>)> {
     };
     match (value("text")?, value("bytes")?) {
         (Some(text), None) => Some((true, text.into_bytes())),
-        (None, Some(bytes)) => data_encoding::BASE64.decode(bytes.as_bytes()).ok().map(|bytes| (false, bytes)),
+        (None, Some(bytes)) => {
+            let decoded = data_encoding::BASE64.decode(bytes.as_bytes()).ok()?;
+            // Only one way of writing these bytes is one piece of base64.
+            (data_encoding::BASE64.encode(&decoded) == bytes).then_some((false, decoded))
+        }
         _ => None,
     }
 }

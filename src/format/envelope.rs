@@ -45,6 +45,9 @@ impl<'a> Envelope<'a> {
         }
         // All of it must be UTF-8, also the values of keys that nobody looks at.
         let text = simdutf8::basic::from_utf8(line).map_err(|_| RowFault::NotJson)?;
+        if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+            return Err(no_object(text));
+        }
         let row: Self = serde_json::from_str(text).map_err(|_| diagnose(text))?;
         let log_line = row.original.as_ref().map_or(row.entry().len(), |original| original.as_bytes().len());
         match log_line as u64 > MAX_LOG_LINE_BYTES {
@@ -175,13 +178,16 @@ fn json<T: Serialize + ?Sized>(value: &T) -> String {
     escape_line_separators(serde_json::to_string(value).expect("strings serialise").into()).into_owned()
 }
 
-/// Says why a line that could not be read is no row.
+/// Says why a line that could not be read as an object of a row's keys is no row.
 fn diagnose(text: &str) -> RowFault {
-    match serde_json::from_str::<Keys>(text) {
-        Ok(keys) => keys.fault(),
-        Err(_) if text.trim_start().starts_with('{') => RowFault::NotJson,
-        Err(_) if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() => RowFault::NotAnObject,
-        Err(_) => RowFault::NotJson,
+    serde_json::from_str::<Keys>(text).map_or(RowFault::NotJson, |keys| keys.fault())
+}
+
+/// Says what a line is that is no object. There can be half a billion of empty ones in a chunk, so that is seen at once.
+fn no_object(text: &str) -> RowFault {
+    match !text.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        true => RowFault::NotAnObject,
+        false => RowFault::NotJson,
     }
 }
 

@@ -251,9 +251,9 @@ fn much_of_little(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
     let lines = b"\n".repeat(1 << 20);
     let rows = format!("{ROW}\n").repeat((1 << 20) / (ROW.len() + 1));
     vec![
-        ("a chunk of empty lines", one_chunk_of(&lines, if is_long { 128 } else { 8 })),
-        ("a chunk of rows and empty lines", one_chunk_of(rows.as_bytes(), if is_long { 128 } else { 8 })),
-        ("text of empty lines", gzip(&[(runs("1", "8").as_bytes(), 1), (&lines, if is_long { 128 } else { 8 })])),
+        ("a chunk of empty lines", one_chunk_of(&lines, if is_long { 512 } else { 8 })),
+        ("a chunk of rows and empty lines", one_chunk_of(rows.as_bytes(), if is_long { 512 } else { 8 })),
+        ("text of empty lines", gzip(&[(runs("1", "8").as_bytes(), 1), (&lines, if is_long { 512 } else { 8 })])),
         ("rows of logs in turn", logs_in_turn(500, if is_long { 4 << 20 } else { 1 << 18 })),
         (
             "blocks that hold nothing",

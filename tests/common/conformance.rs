@@ -295,6 +295,13 @@ fn manifest_cases(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("manifest_sha256_wrong", in_manifest("/files/1/sha256", json!("0".repeat(64)))),
         ("manifest_bytes_wrong", in_manifest("/files/1/bytes", json!(1000))),
         ("manifest_last_time_wrong", in_manifest("/files/0/lastTime", json!("2026-05-02T12:00:00.000Z"))),
+        (
+            "manifest_timeline_far",
+            in_manifest(
+                "/files/0/timeline",
+                json!({ "stepMs": 22_649_241_600_000_u64, "bins": [[0, 1], [407_000, 1]] }),
+            ),
+        ),
         ("manifest_timeline_wrong", in_manifest("/files/0/timeline/bins/0/1", json!(3))),
         ("manifest_line_ending_wrong", in_manifest("/files/1/lineEnding", json!("lf"))),
         ("manifest_final_newline_wrong", in_manifest("/files/1/finalNewline", json!(true))),

@@ -104,8 +104,8 @@ pub(super) fn replace(mut groups: Vec<Prepared<'_>>, mut done: Done, scene: &Sce
 #[derive(Default)]
 pub(super) struct Done {
     backups: Backups,
-    placed: Vec<PathBuf>,
-    replaced: AllReplaced,
+    pub(super) placed: Vec<PathBuf>,
+    pub(super) replaced: AllReplaced,
 }
 
 /// Saves late rows, places again what did not stay, and makes all of it last. What fails of that keeps nothing else of it
@@ -344,7 +344,7 @@ fn rename(waiting: &Path, target: &Path, replace: bool) -> Result<()> {
 
 /// Puts a waiting file in the place of a log whose writers take no lock. `false` when one of them has put another file
 /// there in the last moment: that has newer rows, so it is left there.
-fn put_in_place_of(
+pub(super) fn put_in_place_of(
     log: &Replaced,
     waiting: &Path,
     target: &Target,

@@ -427,6 +427,40 @@ fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_say
     }
 }
 
+/// What somebody puts in the place of a log at the very last, right before the import exchanges it for its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_rotation_puts_there_at_the_very_last_stays_and_gets_what_writers_add_to_ours() {
+    for (meddled, is_placed, expected) in [(true, false, "9\nlate\n"), (false, true, "0\n1\nlate\n")] {
+        let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
+        let bundle = Bundle::from_stream(&bundle[..], "bundle").unwrap();
+        let groups = targets::groups(bundle.manifest(), &[0, 1], &dirs, Mode::Merge).unwrap();
+        let target = &groups[0].targets[0];
+        let (log, waiting) = (target.log.path.clone(), dirs.activity.join("waiting"));
+        let replaced = replaced::Replaced::open(&log, 2).unwrap().unwrap();
+        fs::write(&waiting, "0\n1\n").unwrap();
+        if meddled {
+            fs::write(dirs.activity.join("theirs"), "9\n").unwrap();
+            fs::rename(dirs.activity.join("theirs"), &log).unwrap();
+        }
+        let staging = Staging::create(std::iter::once(target.dir()), Cancellation::default()).unwrap();
+        let done = lock::with_locks(Vec::new(), &SystemClock, &Cancellation::default(), |locks| {
+            let scene = Scene { staging: &staging, locks, clock: &SystemClock };
+            let mut done = place::Done::default();
+            assert_eq!(place::put_in_place_of(&replaced, &waiting, target, &mut done, &scene)?, is_placed);
+            Ok(done)
+        });
+        let done = done.unwrap();
+        assert_eq!(done.placed.len(), usize::from(is_placed));
+        // A writer who opened ours while it was there: it waits again now, unless it stays.
+        let ours = if meddled { &waiting } else { &log };
+        assert_eq!(fs::read_to_string(ours).unwrap(), "0\n1\n");
+        fs::File::options().append(true).open(ours).unwrap().write_all(b"late\n").unwrap();
+        done.replaced.carry_late_rows(&SystemClock).unwrap();
+        assert_eq!(fs::read_to_string(&log).unwrap(), expected);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_that_rotation_replaced_meanwhile_changes_nothing() {

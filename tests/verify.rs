@@ -259,6 +259,25 @@ fn a_flush_point_of_another_program_where_a_chunk_should_end_makes_it_no_block()
 }
 
 #[test]
+fn a_chunk_of_which_the_flush_point_is_damaged_is_named_and_the_one_behind_it_is_missing() {
+    let row =
+        |n: u64| format!("{{\"n\":{n},\"word\":\"{:x}\"}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (n / 10 * 4));
+    let forge = Forge::new(&Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>()), 10);
+    let (bytes, places) = (forge.write(), forge.places());
+    for chunk in 1..6 {
+        let mut bytes = bytes.clone();
+        bytes.remove(places[chunk].end - 1);
+        let (_, findings) = verified(&bytes);
+        let rows = |chunk: usize| Some((chunk as u64 * 10 - 9, chunk as u64 * 10));
+        let (damaged, missing) = (&findings[0], &findings[1]);
+        assert_eq!((damaged.kind.code(), damaged.at.rows), ("gzip_data", rows(chunk)), "{findings:?}");
+        let is_next = |kind: &FindingKind| matches!(kind, FindingKind::ChunksMissing { first, last, .. } if [*first, *last] == [chunk as u64 + 1; 2]);
+        assert!(is_next(&missing.kind), "{findings:?}");
+        assert_eq!(missing.at.rows, rows(chunk + 1));
+    }
+}
+
+#[test]
 fn a_flush_point_within_the_first_chunk_makes_it_no_text() {
     let row = |n: u64| format!("{{\"n\":{n},\"createdAt\":{}}}\n", 1_777_716_000_000 + n);
     let home = Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>());

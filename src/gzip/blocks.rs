@@ -135,6 +135,8 @@ impl<R: Read> BlockReader<R> {
         }
         let there = self.source.peek(behind + SOON + length)?;
         let there = there.get(behind..).unwrap_or_default();
+        // More can be there, by how the data comes.
+        let there = &there[..there.len().min(SOON + length)];
         let ends = memchr::memmem::find_iter(there, &FLUSH_MARK).map(|at| at + FLUSH_MARK.len()).take(MOST_SOON);
         let mut is_soon = false;
         for end in ends {
@@ -267,8 +269,35 @@ mod tests {
             assert_eq!(blocks.next_flush_point().unwrap(), None);
             assert!(blocks.pass_over_unmarked().unwrap());
             // A block of up to a mebibyte that ends there is not touched.
-            assert_eq!(blocks.offset(), EDGE - 3 - KEPT as u64);
+            assert_eq!(blocks.offset(), EDGE - 3 - (1 << 20));
             assert_eq!(blocks.next_flush_point().unwrap().map(|ahead| blocks.offset() + ahead), Some(end));
+        }
+    }
+
+    /// Whether a block of so many bytes that is what is looked for comes soon behind others, where one ends so far behind
+    /// them.
+    fn comes_soon(behind: u64, length: u64, end: u64, left: (usize, u64)) -> bool {
+        let mark = FLUSH_MARK.len() as u64;
+        let data = unmarked(behind + end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100));
+        let mut blocks = BlockReader::new(Source::new(data));
+        blocks.soon_left = left;
+        blocks.comes_soon(behind, length, |block| (block.len() as u64 == length, 1)).unwrap()
+    }
+
+    #[test]
+    fn a_block_comes_soon_within_a_mebibyte_and_as_long_as_any_may_be_looked_at() {
+        const SOON: u64 = 1 << 20;
+        let any = (1, 1);
+        for (behind, length) in [(0, 5), (7, 100), (3, 100_000), (70_000, 6)] {
+            let last = SOON + length;
+            for (end, is_soon) in [(length - 1, false), (length, true), (last, true), (last + 1, false)] {
+                assert_eq!(comes_soon(behind, length, end, any), is_soon, "{behind} {length} {end}");
+            }
+            assert!(!comes_soon(behind, length, length, (0, 1)) && !comes_soon(behind, length, length, (1, 0)));
+        }
+        for (length, is_soon) in [(EDGE, true), (EDGE + 1, false)] {
+            assert_eq!(comes_soon(4, length, length, any), is_soon);
+            assert_eq!(comes_soon(length, 4, 4, any), is_soon);
         }
     }
 

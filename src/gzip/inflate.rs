@@ -189,6 +189,19 @@ mod tests {
         assert!(!is_cut_at_its_end(&[&flushed[..], &LAST_BLOCK].concat()));
     }
 
+    #[test]
+    fn the_length_of_a_block_is_told_up_to_a_limit_and_of_whole_ones_alone() {
+        let text = b"row\n".repeat(1 << 16);
+        let mut block = Vec::new();
+        crate::gzip::Deflater::new(crate::gzip::Level::default()).deflate(&text, &mut block).unwrap();
+        let length = text.len() as u64;
+        assert_eq!(inflated_length(&block, length), Some(length));
+        assert_eq!(inflated_length(&block, length - 1), None);
+        assert_eq!(inflated_length(&block[..block.len() - 5], length), None, "cut off");
+        assert_eq!(inflated_length(&[&block[..], &LAST_BLOCK].concat(), length), None, "it ends the stream");
+        assert_eq!(inflated_length(b"", 0), Some(0));
+    }
+
     /// A block that ends with the byte in which its codes do: of two literals, its end, and a length.
     fn unfinished(is_last: bool, lengths: [usize; 4]) -> Vec<u8> {
         // Of the codes' lengths: 1, 2 and 3 as two bits, none and 138 or 116 times none as three.

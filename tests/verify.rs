@@ -264,9 +264,9 @@ fn a_chunk_of_which_the_flush_point_is_damaged_is_named_and_the_one_behind_it_is
         |n: u64| format!("{{\"n\":{n},\"word\":\"{:x}\"}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (n / 10 * 4));
     let forge = Forge::new(&Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>()), 10);
     let (bytes, places) = (forge.write(), forge.places());
-    for chunk in 1..6 {
+    for (chunk, place) in places.iter().enumerate().take(6).skip(1) {
         let mut bytes = bytes.clone();
-        bytes.remove(places[chunk].end - 1);
+        bytes.remove(place.end - 1);
         let (_, findings) = verified(&bytes);
         let rows = |chunk: usize| Some((chunk as u64 * 10 - 9, chunk as u64 * 10));
         let (damaged, missing) = (&findings[0], &findings[1]);

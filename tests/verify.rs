@@ -352,6 +352,25 @@ fn what_another_program_compressed_is_as_whole_wherever_it_flushed_or_began_a_me
     }
 }
 
+#[test]
+fn an_only_chunk_that_another_program_wrote_behind_a_flush_point_is_text() {
+    let home = Home::new().with("runs.jsonl", (0..40).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let forge = Forge::new(&home, 50);
+    assert_eq!(forge.chunks.len(), 1);
+    let text = forge.text().into_bytes();
+    let (manifest, rows) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap() + 1);
+    // Without header and trailer, and the first without its last block, which is empty.
+    let (first, last) = (flushed([manifest], FlushCompress::Sync), gzip(rows));
+    let whole = gzip(&text);
+    let other = [&first[..first.len() - 10], &last[10..last.len() - 8], &whole[whole.len() - 8..]].concat();
+    assert!(text_for_others(&other).as_deref() == Some(&text[..]));
+    let (report, findings) = verified(&other);
+    assert_eq!(report.verdict, Verdict::IntactRecompressed, "{findings:?}");
+    let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+    assert!(restore_all(indexed(&other).unwrap()).unwrap() == logs);
+    assert!(recovered(&other) == logs);
+}
+
 /// The logs that recover gives, each as it was.
 fn recovered(bundle: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();

@@ -352,6 +352,16 @@ fn what_another_program_compressed_is_as_whole_wherever_it_flushed_or_began_a_me
     }
 }
 
+/// Gives one byte at a time.
+struct ByteByByte<'b>(&'b [u8]);
+
+impl Read for ByteByByte<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let most = buffer.len().min(1);
+        self.0.read(&mut buffer[..most])
+    }
+}
+
 #[test]
 fn an_only_chunk_that_another_program_wrote_behind_a_flush_point_is_text() {
     let home = Home::new().with("runs.jsonl", (0..40).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
@@ -366,6 +376,10 @@ fn an_only_chunk_that_another_program_wrote_behind_a_flush_point_is_text() {
     assert!(text_for_others(&other).as_deref() == Some(&text[..]));
     let (report, findings) = verified(&other);
     assert_eq!(report.verdict, Verdict::IntactRecompressed, "{findings:?}");
+    let mut however = Vec::new();
+    let tell = &mut |found| however.push(found);
+    let slow = verify(ByteByByte(&other), "bundle", &options(), &NoProgress, tell).unwrap();
+    assert_eq!((slow.verdict, however), (report.verdict, findings), "it does not matter how the bytes come");
     let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
     assert!(restore_all(indexed(&other).unwrap()).unwrap() == logs);
     assert!(recovered(&other) == logs);

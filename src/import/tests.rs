@@ -427,6 +427,33 @@ fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_say
     }
 }
 
+/// Puts the next of these in the place of a log whenever that is not the last of them.
+struct Rotating(PathBuf, std::sync::Mutex<Vec<&'static str>>);
+
+impl Clock for Rotating {
+    fn now(&self) -> std::time::SystemTime {
+        std::time::SystemTime::UNIX_EPOCH
+    }
+
+    fn sleep(&self, _: std::time::Duration) {
+        let mut versions = self.1.lock().unwrap();
+        let is_ours = fs::read_to_string(&self.0).unwrap().starts_with("{}");
+        if let Some(version) = is_ours.then(|| versions.pop()).flatten() {
+            fs::write(self.0.with_extension("tmp"), version).unwrap();
+            fs::rename(self.0.with_extension("tmp"), &self.0).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_log_that_writers_replace_again_and_again_is_merged_as_often() {
+    let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
+    let log = dirs.activity.join("activity-1.jsonl");
+    let clock = Rotating(log.clone(), std::sync::Mutex::new(vec!["1\n9\n10\n11\n", "1\n9\n10\n", "1\n9\n"]));
+    import_of(&bundle, &dirs, Mode::Merge, &clock, |_| {}, || {}, || {}).unwrap();
+    assert_eq!(fs::read_to_string(&log).unwrap(), "{}\n1\n9\n10\n11\n");
+}
+
 /// What somebody puts in the place of a log at the very last, right before the import exchanges it for its own.
 #[cfg(target_os = "linux")]
 #[test]

@@ -302,6 +302,22 @@ mod tests {
     }
 
     #[test]
+    fn looking_for_a_block_that_comes_soon_ends_with_it_or_with_what_may_be_looked_at() {
+        let soon = |right: u32, left: (usize, u64)| {
+            let (data, seen) = (FLUSH_MARK.repeat(3), std::cell::Cell::new(0));
+            let mut blocks = BlockReader::new(Source::new(&data[..]));
+            blocks.soon_left = left;
+            let is_it = |_: &[u8]| {
+                seen.set(seen.get() + 1);
+                (seen.get() == right, 1)
+            };
+            (blocks.comes_soon(0, 4, is_it).unwrap(), seen.get())
+        };
+        assert_eq!([1, 3, 4].map(|right| soon(right, (9, 9))), [(true, 1), (true, 3), (false, 3)]);
+        assert_eq!([(2, 9), (9, 2)].map(|left| soon(3, left)), [(false, 2); 2]);
+    }
+
+    #[test]
     fn data_that_ends_without_a_flush_point_is_passed_over_to_its_end() {
         for length in [0, 1, 3, 4, 5, 65_536, EDGE - 1, EDGE, EDGE + 1, EDGE + 4] {
             let mut blocks = BlockReader::new(Source::new(unmarked(length)));

@@ -318,6 +318,17 @@ mod tests {
     }
 
     #[test]
+    fn a_member_may_end_where_another_zeros_or_nothing_follows() {
+        let end = vec![0xaa; usize::try_from(TAIL_BYTES).unwrap()];
+        for (behind, may_end) in [(&b""[..], true), (&MAGIC, true), (&[0; 9], true), (b"row", false), (&[0, 1], false)]
+        {
+            let data = [&end[..], behind].concat();
+            let mut blocks = BlockReader::new(Source::new(&data[..]));
+            assert_eq!(blocks.may_member_end_here().unwrap(), may_end, "{behind:?}");
+        }
+    }
+
+    #[test]
     fn data_that_ends_without_a_flush_point_is_passed_over_to_its_end() {
         for length in [0, 1, 3, 4, 5, 65_536, EDGE - 1, EDGE, EDGE + 1, EDGE + 4] {
             let mut blocks = BlockReader::new(Source::new(unmarked(length)));

@@ -10,10 +10,11 @@ mod common;
 mod conformance;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Cursor, Read};
+use std::io::Cursor;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use common::dribble::Dribble;
 use common::{indexed, options as pack_options, restore_all, sequential};
 use patchwork_traces::Result;
 use patchwork_traces::digest::Sha256Digest;
@@ -50,16 +51,6 @@ fn directory() -> PathBuf {
 
 fn options(threads: usize) -> VerifyOptions {
     VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::new(threads).unwrap() }
-}
-
-/// A stream that gives little at a time.
-struct Dribble<'a>(&'a [u8]);
-
-impl Read for Dribble<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let most = out.len().min(7);
-        self.0.read(&mut out[..most])
-    }
 }
 
 /// The words of `verify --json`, and `refused`.
@@ -105,7 +96,8 @@ fn expected(report: &Result<VerifyReport>, findings: &[Finding], subject: &str, 
 
 fn from_stream(bundle: &[u8], threads: usize) -> Expected {
     let mut findings = Vec::new();
-    let report = verify(Dribble(bundle), "bundle", &options(threads), &NoProgress, &mut |found| findings.push(found));
+    let report =
+        verify(Dribble(bundle, 7), "bundle", &options(threads), &NoProgress, &mut |found| findings.push(found));
     expected(&report, &findings, "bundle", bundle)
 }
 

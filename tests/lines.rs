@@ -1,20 +1,14 @@
 //! A log is cut into blocks of lines by its bytes alone.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use std::io::{self, Read};
+#[path = "common/dribble.rs"]
+mod dribble;
 
+use std::io::Read;
+
+use dribble::Dribble;
 use patchwork_traces::lines::{BlockError, LineBlocks, lines_of};
 use proptest::prelude::*;
-
-/// Gives its bytes in pieces of at most so many.
-struct Dribble<'b>(&'b [u8], usize);
-
-impl Read for Dribble<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = self.1.min(buffer.len());
-        self.0.read(&mut buffer[..most])
-    }
-}
 
 fn blocks(reader: impl Read, size: usize) -> Vec<Vec<u8>> {
     let mut blocks = LineBlocks::new(reader, size, u64::MAX);

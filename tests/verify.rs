@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write};
 use std::num::NonZeroUsize;
 
+use common::dribble::Dribble;
 use common::forge::{Forge, deflate, flushed, gzip};
 use common::nasty::nasty_log;
 use common::{Home, bundle, indexed, restore_all, sequential, text_of, try_bundle};
@@ -352,16 +353,6 @@ fn what_another_program_compressed_is_as_whole_wherever_it_flushed_or_began_a_me
     }
 }
 
-/// Gives one byte at a time.
-struct ByteByByte<'b>(&'b [u8]);
-
-impl Read for ByteByByte<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let most = buffer.len().min(1);
-        self.0.read(&mut buffer[..most])
-    }
-}
-
 #[test]
 fn an_only_chunk_that_another_program_wrote_behind_a_flush_point_is_text() {
     let home = Home::new().with("runs.jsonl", (0..40).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
@@ -378,7 +369,7 @@ fn an_only_chunk_that_another_program_wrote_behind_a_flush_point_is_text() {
     assert_eq!(report.verdict, Verdict::IntactRecompressed, "{findings:?}");
     let mut however = Vec::new();
     let tell = &mut |found| however.push(found);
-    let slow = verify(ByteByByte(&other), "bundle", &options(), &NoProgress, tell).unwrap();
+    let slow = verify(Dribble(&other, 1), "bundle", &options(), &NoProgress, tell).unwrap();
     assert_eq!((slow.verdict, however), (report.verdict, findings), "it does not matter how the bytes come");
     let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
     assert!(restore_all(indexed(&other).unwrap()).unwrap() == logs);

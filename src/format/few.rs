@@ -3,7 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::limits::{MAX_COUNT, MAX_FILES};
@@ -18,31 +18,14 @@ pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
 }
 
 /// A list that has no more than one item for each log.
-pub(super) fn one_for_each_file<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+pub(super) fn one_for_each_file<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    struct Items<T>(PhantomData<T>);
-
-    impl<'de, T: DeserializeOwned> Visitor<'de> for Items<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
-            let mut items = Vec::new();
-            while let Some(item) = list.next_element()? {
-                if items.len() == MAX_FILES {
-                    return Err(serde::de::Error::custom("too many"));
-                }
-                items.push(item);
-            }
-            Ok(items)
-        }
+    let items = first(deserializer, MAX_FILES + 1)?;
+    match items.len() > MAX_FILES {
+        true => Err(serde::de::Error::custom("too many")),
+        false => Ok(items),
     }
-
-    deserializer.deserialize_seq(Items(PhantomData))
 }
 
 /// A list of which so many items are kept: one more than the limit shows that there are too many.

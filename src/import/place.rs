@@ -112,19 +112,23 @@ pub(super) struct Done {
 /// from being done.
 fn finish(groups: &mut [Prepared<'_>], done: &mut Done, scene: &Scene<'_>) -> Result<()> {
     let mut finished = scene.staging.sync();
+    let mut unsettled = None;
     for _ in 0..ATTEMPTS {
         finished = finished.and(std::mem::take(&mut done.replaced).carry_late_rows(scene.clock));
-        let mut all_stay = true;
+        unsettled = None;
         for group in groups.iter_mut() {
             match group.stays(scene, done) {
-                Ok(stays) => all_stay &= stays,
+                Ok(true) => {}
+                Ok(false) => unsettled = Some(group.keeps_changing()),
                 Err(error) => finished = finished.and(Err(error)),
             }
         }
-        if all_stay {
+        if unsettled.is_none() {
             break;
         }
     }
+    // It was placed once more, and nobody knows whether it stays.
+    finished = finished.and(unsettled.map_or(Ok(()), Err));
     let finished = finished.and(std::mem::take(&mut done.replaced).carry_late_rows(scene.clock));
     finished.and(scene.staging.sync())
 }

@@ -154,3 +154,6 @@ fn byte_before(file: &mut fs::File, offset: u64) -> io::Result<Option<u8>> {
     file.read_exact(&mut byte)?;
     Ok(Some(byte[0]))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What several tests need: a home with logs, bundling in memory, restoring in memory.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod dribble;
 pub mod forge;
 pub mod nasty;
 pub mod noise;

@@ -18,6 +18,8 @@ pub enum Stage {
     Writing,
     /// Reading back what was written, before it appears.
     Checking,
+    /// Waiting for writers that may still undo what was done. Takes seconds, and has no bytes.
+    Watching,
 }
 
 /// Told by an operation how far it is. Every method has a default that does nothing.

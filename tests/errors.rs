@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 
-use patchwork_traces::error::{Contradiction, GzipFault, IoAction, ManifestFault, NameFault, RowFault};
+use patchwork_traces::error::{Contradiction, GzipFault, IoAction, ManifestFault, NameFault, Obstacle, RowFault};
 use patchwork_traces::{Error, ErrorKind};
 
 fn io_errors() -> Vec<ErrorKind> {
@@ -65,6 +65,9 @@ fn with_data() -> Vec<ErrorKind> {
         ErrorKind::ForeignSource { source: "metrics".to_owned() },
         ErrorKind::NotOfSource { source: source(), base: "activity".to_owned() },
         ErrorKind::SameTarget { other: "activity-1.jsonl".to_owned() },
+        ErrorKind::CannotReplace { obstacle: Obstacle::Immutable },
+        ErrorKind::CannotReplace { obstacle: Obstacle::AppendOnly },
+        ErrorKind::CannotReplace { obstacle: Obstacle::MountPoint },
         ErrorKind::DanglingLink { to: PathBuf::from("/mnt/gone/runs.jsonl") },
         ErrorKind::Locked { seconds: 5 },
         ErrorKind::ReportLost { source: io::ErrorKind::StorageFull.into() },

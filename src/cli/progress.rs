@@ -68,29 +68,12 @@ impl Bar {
         Self::when(can_draw(output) && !stdout().is_terminal())
     }
 
-    fn when(is_wanted: bool) -> Self {
-        let (stage, drawing) = (Mutex::new(Stage::Reading), Mutex::new(None));
-        Self { is_wanted, began: Instant::now(), stage, drawing, pending: AtomicU64::new(0) }
-    }
-}
-
-fn can_draw(output: Output) -> bool {
-    !output.quiet && stderr().is_terminal() && super::variable("TERM").is_none_or(|term| term != "dumb")
-}
-
-impl Progress for Bar {
-    fn stage(&self, stage: Stage) {
-        *locked(&self.stage) = stage;
-    }
-
-    fn start(&self, total_bytes: Option<u64>) {
-        self.finish();
+    /// Shows a bar on the screen, unless it is finished within half a second.
+    fn draw(&self, bar: ProgressBar) {
         if !self.is_wanted {
             return;
         }
-        let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::hidden());
-        bar.set_style(style(total_bytes.is_some()));
-        bar.set_prefix(label(*locked(&self.stage)));
+        bar.set_draw_target(ProgressDrawTarget::hidden());
         let wait = PATIENCE.saturating_sub(self.began.elapsed());
         *locked(&DRAWN) = Some(bar.clone());
         *locked(&self.drawing) = Some(bar.clone());
@@ -104,6 +87,35 @@ impl Progress for Bar {
                 bar.enable_steady_tick(TICK);
             }
         });
+    }
+
+    fn when(is_wanted: bool) -> Self {
+        let (stage, drawing) = (Mutex::new(Stage::Reading), Mutex::new(None));
+        Self { is_wanted, began: Instant::now(), stage, drawing, pending: AtomicU64::new(0) }
+    }
+}
+
+fn can_draw(output: Output) -> bool {
+    !output.quiet && stderr().is_terminal() && super::variable("TERM").is_none_or(|term| term != "dumb")
+}
+
+impl Progress for Bar {
+    fn stage(&self, stage: Stage) {
+        *locked(&self.stage) = stage;
+        if stage == Stage::Watching {
+            self.draw(ProgressBar::new_spinner().with_style(watching_style()));
+        }
+    }
+
+    fn start(&self, total_bytes: Option<u64>) {
+        self.finish();
+        if !self.is_wanted {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::hidden());
+        bar.set_style(style(total_bytes.is_some()));
+        bar.set_prefix(label(*locked(&self.stage)));
+        self.draw(bar);
     }
 
     fn advance(&self, bytes: u64) {
@@ -133,6 +145,13 @@ impl Drop for Bar {
     fn drop(&mut self) {
         self.finish();
     }
+}
+
+/// `watching for writers that undo the import  2 s`.
+fn watching_style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{spinner} watching for writers that would undo the import  {elapsed}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    if has_unicode() { style } else { style.tick_chars("-\\|/ ") }
 }
 
 fn label(stage: Stage) -> &'static str {

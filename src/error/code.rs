@@ -8,6 +8,7 @@ impl ErrorKind {
     /// All that [`code`](Self::code) gives.
     pub const CODES: &'static [&'static str] = &[
         "cancelled",
+        "cannotReplace",
         "chunkMismatch",
         "contentEnds",
         "danglingLink",
@@ -117,6 +118,7 @@ impl ErrorKind {
             Self::NothingToRecover => "nothingToRecover",
             Self::OutputNotIntact => "outputNotIntact",
             Self::Cancelled => "cancelled",
+            Self::CannotReplace { .. } => "cannotReplace",
         }
     }
 }

@@ -49,6 +49,18 @@ impl fmt::Display for IoAction {
     }
 }
 
+/// The reason why the system refuses to have a file replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// It, or its directory, has the attribute "immutable".
+    Immutable,
+    /// It, or its directory, has the attribute "append only".
+    AppendOnly,
+    /// Something is mounted there, such as a single file of the host in a container.
+    MountPoint,
+}
+
 /// What went wrong, as data.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -70,6 +82,11 @@ pub enum ErrorKind {
     TargetIsLog,
     /// A bundle would be written to a terminal.
     TargetIsTerminal,
+    /// The system refuses to have a log replaced.
+    CannotReplace {
+        /// Why.
+        obstacle: Obstacle,
+    },
     /// A log belongs to another user or group, who could not write to its new version.
     OthersLog,
     /// A log is a directory, a device or the like.

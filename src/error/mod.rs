@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 pub use fault::{Contradiction, EntryFault, GzipFault, ManifestFault, NameFault, RowFault};
-pub use kind::{ErrorKind, IoAction};
+pub use kind::{ErrorKind, IoAction, Obstacle};
 pub use visible::{is_invisible, visible};
 
 /// The result of this library's functions.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::{Error, ErrorKind};
+use super::{Error, ErrorKind, Obstacle};
 
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,6 +71,11 @@ impl ErrorKind {
             Self::Locked { seconds } => {
                 write!(f, "another program holds this lock, and did not release it within {seconds} seconds")
             }
+            Self::CannotReplace { obstacle } => f.write_str(match obstacle {
+                Obstacle::Immutable => "cannot replace this log: it or its directory is marked immutable",
+                Obstacle::AppendOnly => "cannot replace this log: it or its directory is marked append-only",
+                Obstacle::MountPoint => "cannot replace this log: it is a mount point",
+            }),
             Self::TooManyLines { limit } => write!(f, "there are more than {} lines to merge", grouped(*limit)),
             Self::PlacedInPart { placed, all, cause, .. } => {
                 write!(f, "{} of {all} logs are in their place, and then: {cause}", placed.len())
@@ -131,6 +136,7 @@ impl ErrorKind {
             | Self::ForeignSource { .. }
             | Self::NotOfSource { .. }
             | Self::SameTarget { .. }
+            | Self::CannotReplace { .. }
             | Self::DanglingLink { .. }
             | Self::Locked { .. }
             | Self::TooManyLines { .. }
@@ -150,6 +156,12 @@ impl ErrorKind {
             Self::TargetExists => "name another file with -o, or add --force to replace this one",
             Self::TargetIsDirectory => "name a file in it with -o",
             Self::TargetIsLog => "name another file with -o",
+            Self::CannotReplace { obstacle: Obstacle::MountPoint } => {
+                "mount the directory instead of the single file, or leave the source out with --source"
+            }
+            Self::CannotReplace { .. } => {
+                "remove the attribute with `chattr -i -a`, or leave the source out with --source"
+            }
             Self::OthersLog => "run the import as the user whose log it is, or as root",
             Self::TargetIsTerminal => "send it to a file or a program, as in `-o - > traces.jsonl.gz`",
             Self::NotAFile => "move it out of the way, or put the log back in its place",
@@ -209,8 +221,12 @@ const TOO_MANY_LOGS: &str =
 
 /// What to do next where some logs are in their places, and then this happened.
 fn placed_in_part_hint(cause: &Error, is_repeatable: bool) -> String {
-    let hint = cause.hint();
-    let first = hint.strip_prefix("run the command again").is_none().then(|| format!("{hint}; then "));
+    let first = match cause.kind() {
+        ErrorKind::Cancelled => None,
+        ErrorKind::LogKeepsChanging => Some("stop Patchwork, or wait until it is idle".to_owned()),
+        _ => Some(cause.hint()).filter(|hint| !hint.starts_with("run the command again")),
+    };
+    let first = first.map(|first| format!("{first}; then "));
     let next = match is_repeatable {
         true => "run the command again, and it finishes the work",
         false => {

@@ -1,7 +1,6 @@
 //! Where the old version of a log is kept when another one takes its place.
 
 use std::fs::Metadata;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -57,9 +56,17 @@ fn kept_already(path: &Path, dir: &Path, name: &str) -> Option<PathBuf> {
     Some(kept.path())
 }
 
-/// The backups that were made. Dropped before anything is replaced, they are gone again.
+/// The backups that were made. Dropped before anything is replaced, they are removed again.
 #[derive(Debug, Default)]
-pub(super) struct Backups(Vec<PathBuf>);
+pub(super) struct Backups(Vec<Backup>);
+
+#[derive(Debug)]
+struct Backup {
+    log: PathBuf,
+    path: PathBuf,
+    /// The log, as it was when it was kept.
+    original: Metadata,
+}
 
 impl Backups {
     /// Makes those that are not there yet: of each log, and where it is kept.
@@ -72,11 +79,12 @@ impl Backups {
         for (log, backup) in logs {
             // It may be there already: see where its name is chosen.
             if backup.symlink_metadata().is_err() {
+                let original = fs::metadata(log).map_err(|error| Error::io(IoAction::BackUp, log, error))?;
                 keep_copy(log, backup, staging)?;
-                self.0.push(backup.to_owned());
+                self.0.push(Backup { log: log.to_owned(), path: backup.to_owned(), original });
             }
         }
-        self.0[before..].iter().try_for_each(|backup| sync_dir(backup))
+        self.0[before..].iter().try_for_each(|backup| sync_dir(&backup.path))
     }
 
     pub(super) fn keep(&mut self) {
@@ -86,28 +94,29 @@ impl Backups {
 
 impl Drop for Backups {
     fn drop(&mut self) {
-        for backup in &self.0 {
-            // The log itself is still there.
-            let _ = fs::remove_file(backup);
+        for Backup { log, path, original } in &self.0 {
+            // If the log was replaced against what the system said, its backup is the only copy.
+            if fs::metadata(log).is_ok_and(|there| is_same_file(&there, original)) {
+                let _ = fs::remove_file(path);
+            }
         }
     }
+}
+
+/// Returns true if two paths lead to one file.
+pub(super) fn is_link_of(backup: &Path, log: &Path) -> bool {
+    matches!((fs::metadata(backup), fs::metadata(log)), (Ok(kept), Ok(there)) if is_same_file(&kept, &there))
 }
 
 /// Keeps the file at `path` under a second name, or, where a file can have only one, a copy of it.
 fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<()> {
     let failed = |error| Error::io(IoAction::BackUp, path, error);
-    if fs::hard_link(path, backup).is_ok() {
+    // A link that was made counts, whatever the system said of it.
+    if fs::hard_link(path, backup).is_ok() || is_link_of(backup, path) {
         return Ok(());
     }
-    let mut copy = staging.file(path)?;
     let mut original = fs::File::open(path).map_err(failed)?;
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match original.read(&mut buffer).map_err(failed)? {
-            0 => break,
-            n => copy.write(&buffer[..n])?,
-        }
-    }
-    let copy = TempPath::try_from_path(copy.finish()?).map_err(failed)?;
+    let copy = staging.copy(path, &mut original, u64::MAX)?;
+    let copy = TempPath::try_from_path(copy).map_err(failed)?;
     copy.persist_noclobber(backup).map_err(|error| failed(error.error))
 }

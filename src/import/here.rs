@@ -1,7 +1,7 @@
-//! Finds the logs that are here already, byte for byte, while the bundle's are restored: those need not wait as copies.
+//! Finds the logs that are here already, byte for byte, while the bundle's are restored: those are not staged.
 //!
-//! Whether all logs of a group are here is only said once nobody can change them any more. Those of a group that turn
-//! out not to be are restored again, and then they wait.
+//! A group all of whose logs are here has nothing to be done. Those of a group that turn out not to be are restored
+//! again, and then they are staged.
 
 use std::io::Read;
 
@@ -100,13 +100,6 @@ impl Work<'_> {
         let logs = self.group.targets.iter().zip(&self.restored);
         logs.filter(|(_, restored)| restored.as_ref().is_some_and(|restored| restored.staged.is_none()))
             .filter_map(|(target, _)| target.bundled.map(|bundled| bundled.index))
-    }
-
-    /// Settles, where its logs do not wait, that they are here. `false` when they are not any more.
-    pub(super) fn settle_if_here(&mut self) -> Result<bool> {
-        let some_do_not_wait = self.not_waiting().next().is_some();
-        self.stays = some_do_not_wait;
-        Ok(!self.stays || self.is_here()?)
     }
 
     /// What is there, if it was settled that it stays.

@@ -1,7 +1,8 @@
-//! The log that is there already: opened, read as it was then, and looked at again before it is replaced.
+//! The log that this machine has already: opened, read as it was then, and compared again before it is replaced.
 
+use std::cmp::Ordering;
 use std::fs::Metadata;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,20 +19,46 @@ use crate::format::line::classify;
 use crate::progress::{Progress, Watched};
 use crate::sources::{OpenLog, is_same_file};
 
-/// How much is read at a time.
+/// The size of each read, in bytes.
 const READ_BYTES: usize = 256 << 10;
 
-/// A target as it was found.
+/// The longest log whose content is compared while writers wait, in bytes. Rotation leaves logs far shorter.
+const MAX_COMPARED_BYTES: u64 = 8 << 20;
+
+/// For how long after its last write a log that ends amid a row may be one that a writer is just writing to.
+const WRITING_A_ROW: Duration = Duration::from_secs(1);
+
+/// The pause before such a log is looked at again.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A target as it was observed.
 #[derive(Debug)]
 pub(super) struct Local {
-    /// The open log, which reads as far as it went when it was opened. `None` when there was none.
+    /// The open log, which reads as far as it went when it was opened. `None` when there was none, or once closed.
     pub(super) log: Option<OpenLog>,
-    seen: Option<Metadata>,
+    seen: Option<Seen>,
 }
 
-/// For how long a log that ends amid a row may be one to which that is just being written, and how often to look.
-const WRITING_A_ROW: Duration = Duration::from_secs(1);
-const PAUSE: Duration = Duration::from_millis(2);
+/// A log as it was seen.
+#[derive(Debug, Clone)]
+struct Seen {
+    file: Metadata,
+    /// Its length in bytes, as far as it was read.
+    length: u64,
+}
+
+/// A log now, beside what was seen of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LogState {
+    /// Nothing happened to it.
+    Unchanged,
+    /// It is the same file, with more at its end.
+    Grown,
+    /// Another file is in its place.
+    Replaced,
+    /// It was changed, created or removed.
+    Changed,
+}
 
 impl Local {
     pub(super) fn open(target: &Target) -> Result<Self> {
@@ -39,8 +66,8 @@ impl Local {
             return Ok(Self { log: None, seen: None });
         }
         let log = OpenLog::open(&target.log)?;
-        // A row that comes behind what is read is behind what was seen, too.
-        let seen = Some(log.opened().clone());
+        // A row that is written after this is after what was seen, too.
+        let seen = Some(Seen { file: log.opened().clone(), length: log.opened().len() });
         Ok(Self { log: Some(log), seen })
     }
 
@@ -48,7 +75,7 @@ impl Local {
     pub(super) fn open_without_lock(target: &Target, clock: &dyn Clock) -> Result<Self> {
         loop {
             let mut local = Self::open(target)?;
-            let modified = local.seen.as_ref().and_then(|seen| seen.modified().ok());
+            let modified = local.seen.as_ref().and_then(|seen| seen.file.modified().ok());
             let age = modified.and_then(|modified| clock.now().duration_since(modified).ok());
             let live = local.log.as_mut().filter(|_| age.is_some_and(|age| age < WRITING_A_ROW));
             match live.map(OpenLog::open_line).transpose()? {
@@ -63,32 +90,80 @@ impl Local {
         Self { log: None, seen: self.seen.clone() }
     }
 
-    /// Its length, if it is there.
+    /// Its length in bytes, if it was there.
     pub(super) fn bytes(&self) -> Option<u64> {
-        self.seen.as_ref().map(Metadata::len)
+        self.seen.as_ref().map(|seen| seen.length)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.bytes().is_none_or(|bytes| bytes == 0)
     }
 
-    /// Whether what lies at `path` now is still what was seen.
-    pub(super) fn is_current(&self, path: &Path) -> Result<bool> {
+    /// Compares what lies at `path` now with what was seen.
+    pub(super) fn state(&self, path: &Path) -> Result<LogState> {
         Ok(match (&self.seen, metadata_of(path)?) {
-            (None, None) => true,
-            (Some(then), Some(now)) => {
-                is_same_file(then, &now) && then.len() == now.len() && then.modified().ok() == now.modified().ok()
+            (None, None) => LogState::Unchanged,
+            (Some(Seen { file, length }), Some(now)) if is_same_file(file, &now) => {
+                let as_modified = file.len() == *length && file.modified().ok() == now.modified().ok();
+                match now.len().cmp(length) {
+                    Ordering::Greater => LogState::Grown,
+                    Ordering::Equal if as_modified => LogState::Unchanged,
+                    _ => LogState::Changed,
+                }
             }
-            _ => false,
+            (Some(_), Some(_)) => LogState::Replaced,
+            _ => LogState::Changed,
         })
     }
 
-    /// Whether what lies at `path` now is what was seen, with more behind it.
-    pub(super) fn has_only_grown(&self, path: &Path) -> Result<bool> {
-        Ok(match (&self.seen, metadata_of(path)?) {
-            (Some(then), Some(now)) => is_same_file(then, &now) && then.len() <= now.len(),
-            _ => false,
-        })
+    /// Returns true if nothing happened to what lies at `path`.
+    pub(super) fn is_current(&self, path: &Path) -> Result<bool> {
+        Ok(self.state(path)? == LogState::Unchanged)
+    }
+
+    /// Takes the file that lies in the place of the log now for the log, if it begins with all that was seen: rotation
+    /// rewrites a log that it does not trim. Returns true if so.
+    pub(super) fn rebase(&mut self, target: &Target) -> Result<bool> {
+        let Some((seen, log)) = self.seen.as_mut().zip(self.log.as_mut()) else { return Ok(false) };
+        let Ok(mut now) = OpenLog::open(&target.log) else { return Ok(false) };
+        if now.opened().len() < seen.length || seen.length > MAX_COMPARED_BYTES {
+            return Ok(false);
+        }
+        let first_bytes = |log: &mut OpenLog| {
+            let mut bytes = Vec::new();
+            log.rewind()?;
+            let read = log.by_ref().take(seen.length).read_to_end(&mut bytes);
+            read.map(|_| bytes).map_err(|error| Error::io(IoAction::Read, &target.log.path, error))
+        };
+        if first_bytes(log)? != first_bytes(&mut now)? {
+            return Ok(false);
+        }
+        seen.file = now.opened().clone();
+        *log = now;
+        Ok(true)
+    }
+
+    /// Returns true if what was seen of it ends with a line feed, so that more can follow anywhere.
+    pub(super) fn ends_whole_line(&self, path: &Path) -> Result<bool> {
+        let Some(at) = self.bytes().and_then(|bytes| bytes.checked_sub(1)) else { return Ok(true) };
+        let failed = |error| Error::io(IoAction::Read, path, error);
+        let Some(mut log) = self.hold(path)? else { return Ok(false) };
+        let mut last = [0];
+        log.seek(SeekFrom::Start(at)).and_then(|_| log.read_exact(&mut last)).map_err(failed)?;
+        Ok(last == *b"\n")
+    }
+
+    /// Opens the log that was seen once more, for reading and appending. `None` when there was none, or another file lies there now.
+    pub(super) fn hold(&self, path: &Path) -> Result<Option<fs::File>> {
+        let Some(seen) = &self.seen else { return Ok(None) };
+        let failed = |error| Error::io(IoAction::Open, path, error);
+        // Not a duplicate of the open one: that would share its position.
+        let now = match fs::OpenOptions::new().read(true).append(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        let file = now.metadata().map_err(failed)?;
+        Ok(is_same_file(&file, &seen.file).then_some(now))
     }
 
     /// Closes it: many logs may have to wait for their turn.
@@ -96,7 +171,7 @@ impl Local {
         self.log = None;
     }
 
-    /// What its bytes are, all of them. It is read again from its start after that.
+    /// Reads all of its bytes. It is read again from its start after that.
     pub(super) fn integrity(&mut self, progress: &dyn Progress) -> Result<Option<Integrity>> {
         let Some(log) = &mut self.log else { return Ok(None) };
         let mut reader = HashingReader::new(Watched::counted(&mut *log, progress));
@@ -107,7 +182,7 @@ impl Local {
         Ok(Some(integrity))
     }
 
-    /// Reads it whole, without keeping its lines.
+    /// Reads all of its lines, without keeping them.
     pub(super) fn sum_up(&mut self, target: &Target, progress: &dyn Progress) -> Result<Summary> {
         let mut tally = Tally::default();
         let Some(log) = &mut self.log else { return Ok(Summary { tally, integrity: None }) };
@@ -121,12 +196,12 @@ impl Local {
     }
 }
 
-/// Whether the line that a log ends with, without a line feed, may be the first part of a row.
+/// Returns true if the line that a log ends with, without a line feed, may be the first part of a row.
 fn is_amid_a_row(line: &[u8]) -> bool {
     !line.is_empty() && classify(line, &[]).is_none()
 }
 
-/// What a log is, in short.
+/// The lines of a log in numbers, and its hash.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     pub(super) tally: Tally,

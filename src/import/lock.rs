@@ -1,9 +1,9 @@
-//! The lock by which Patchwork's writers take turns, and how long to wait for it.
+//! The locks by which Patchwork's writers take turns.
 //!
 //! A writer creates `<file>.lock`, which must not exist, and removes it when it is done. A lock that is older than 30
-//! seconds is a dead writer's and may be removed. Ours is touched every few seconds, so that it does not look dead when
-//! a large log takes longer. Besides, the system holds a lock of its own on ours for as long as we live: so the lock of
-//! an import that was killed is known at once.
+//! seconds is a dead writer's and may be removed. An import holds its locks only while it compares and renames files, a
+//! fraction of a second: a writer that waits for five seconds drops its row. The system holds a lock of its own on ours
+//! for as long as the process lives, so the lock of an import that was killed is recognised at once.
 
 use std::fs::Metadata;
 use std::io::{self, Read, Write};
@@ -11,19 +11,17 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use crossbeam_channel::{RecvTimeoutError, bounded};
 use fs_err as fs;
 
+use super::swap::is_at;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::progress::Cancellation;
 use crate::publish::{dir_of, temporary_in};
-use crate::sources::{PATIENCE, STALE_AFTER, is_same_file};
+use crate::sources::{PATIENCE, STALE_AFTER};
 
-/// How long to wait before looking again.
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// How often a lock is touched while it is held.
-const TOUCH_EVERY: Duration = Duration::from_secs(5);
+/// The pause between two attempts. Writers try every 5 ms: who tries more seldom never finds the lock of two busy ones
+/// free.
+const POLL: Duration = Duration::from_millis(1);
 
 /// What stands in a lock of ours.
 const OURS: &[u8] = b"patchwork-traces import\n";
@@ -62,40 +60,45 @@ struct LogLock {
 #[derive(Debug)]
 pub(super) struct Locks(Vec<LogLock>);
 
-/// Does `work` while holding the locks at `paths`.
+/// Does `work` while holding the locks at `paths`: all of them, or none. None is held while another is waited for.
 ///
 /// # Errors
-/// [`ErrorKind::Locked`] for a lock that somebody else holds for longer than writers wait.
+/// [`ErrorKind::Locked`] for a lock that other programs hold for longer than writers wait.
 pub(super) fn with_locks<T>(
     mut paths: Vec<PathBuf>,
     clock: &dyn Clock,
     cancellation: &Cancellation,
     work: impl FnOnce(&Locks) -> Result<T>,
 ) -> Result<T> {
-    // Two imports that take the same locks take them in the same order, or each would wait for the other.
+    // Two imports that want the same locks want the same one first.
     paths.sort();
-    let acquired = paths.into_iter().map(|path| LogLock::acquire(path, clock, cancellation));
-    let locks = Locks(acquired.collect::<Result<_>>()?);
-    let (stop, stopped) = bounded::<()>(0);
-    thread::scope(|scope| {
-        let locks = &locks;
-        scope.spawn(move || {
-            while stopped.recv_timeout(TOUCH_EVERY) == Err(RecvTimeoutError::Timeout) {
-                locks.touch(clock.now());
+    let mut waited = Duration::ZERO;
+    loop {
+        match Locks::try_acquire(&paths, clock.now())? {
+            Ok(locks) => return work(&locks),
+            Err(held) if waited >= PATIENCE => {
+                let kind = ErrorKind::Locked { seconds: PATIENCE.as_secs() };
+                return Err(Error::from(kind).in_subject(&held.display().to_string()));
             }
-        });
-        let done = work(locks);
-        drop(stop);
-        done
-    })
+            Err(_) => {}
+        }
+        cancellation.check()?;
+        clock.sleep(POLL);
+        waited += POLL;
+    }
 }
 
 impl Locks {
-    /// A lock that cannot be touched only gets older: [`check`](Self::check) finds out if somebody took it for dead.
-    fn touch(&self, now: SystemTime) {
-        for lock in &self.0 {
-            let _ = lock.file.file().set_modified(now);
+    /// Acquires all of the locks now, or returns the path of one that another program holds.
+    fn try_acquire(paths: &[PathBuf], now: SystemTime) -> Result<Result<Self, &Path>> {
+        let mut locks = Self(Vec::new());
+        for path in paths {
+            match LogLock::try_acquire(path, now)? {
+                Some(lock) => locks.0.push(lock),
+                None => return Ok(Err(path)),
+            }
         }
+        Ok(Ok(locks))
     }
 
     /// Checks that nobody took a lock away.
@@ -111,24 +114,17 @@ impl Locks {
 }
 
 impl LogLock {
-    fn acquire(path: PathBuf, clock: &dyn Clock, cancellation: &Cancellation) -> Result<Self> {
-        let mut waited = Duration::ZERO;
+    /// Acquires a lock, unless another program holds it. A dead one's is removed.
+    fn try_acquire(path: &Path, now: SystemTime) -> Result<Option<Self>> {
         loop {
-            match create(&path) {
-                Ok(file) => return Ok(Self { path, file }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(Error::io(IoAction::Lock, &path, error)),
+            match create(path) {
+                Ok(file) => return Ok(Some(Self { path: path.to_owned(), file })),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Error::io(IoAction::Lock, path, error));
+                }
+                Err(_) if remove_dead(path, now) => {}
+                Err(_) => return Ok(None),
             }
-            if remove_dead(&path, clock.now()) {
-                continue;
-            }
-            if waited >= PATIENCE {
-                let kind = ErrorKind::Locked { seconds: PATIENCE.as_secs() };
-                return Err(Error::from(kind).in_subject(&path.display().to_string()));
-            }
-            cancellation.check()?;
-            clock.sleep(PAUSE);
-            waited += PAUSE;
         }
     }
 }
@@ -182,12 +178,4 @@ fn remove_dead(path: &Path, now: SystemTime) -> bool {
 fn is_ours(file: &fs::File) -> bool {
     let mut text = Vec::new();
     file.file().take(OURS.len() as u64 + 1).read_to_end(&mut text).is_ok() && text == OURS
-}
-
-/// Whether it is `file` that lies at `path`.
-fn is_at(file: &fs::File, path: &Path) -> bool {
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(ours), Ok(there)) => is_same_file(&ours, &there),
-        _ => false,
-    }
 }

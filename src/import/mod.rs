@@ -3,31 +3,34 @@
 //! 1. `targets`: the manifest alone says whether everything may be written where it says; if not, nothing happens.
 //! 2. `restored`: every log is restored, in one pass, and proven. It waits in `staging`, beside its target, unless it
 //!    is `here` already.
-//! 3. `lock`: the writers' locks are taken. From here on it goes quickly.
-//! 4. `work`: what is there is read (`local`, `index`) and compared (`align`, `merge`). That gives the
-//!    [`Plan`]. A dry run ends here; it does the same, but nothing waits and no lock is taken.
-//! 5. `write` makes the new versions, `place` puts them in their places, `replaced` loses no row that comes then.
+//! 3. `work`: what is there is read (`local`, `index`) and compared (`align`, `merge`). That gives the
+//!    [`Plan`]. A dry run ends here; it does the same, but nothing is staged.
+//! 4. `write` makes the new versions.
+//! 5. `commit` takes the writers' locks (`lock`) for a moment, and puts the new versions in their places (`swap`); rows
+//!    that come then are saved (`late_writes`), and what a writer undoes is merged again (`watch`).
 
 mod align;
 mod backup;
-mod exchange;
+mod commit;
 mod facts;
 mod gather;
 mod here;
 mod index;
+mod late_writes;
 mod local;
 mod lock;
 mod merge;
+mod obstacle;
 mod owner;
-mod place;
 mod plan;
-mod replaced;
 mod restored;
 mod staging;
+mod swap;
 mod tally;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod work;
 mod write;
 
@@ -46,8 +49,8 @@ use crate::pool::all_cores;
 use crate::progress::{Progress, Stage};
 use crate::restore::restore;
 use crate::sources::Dirs;
+use commit::{CommitContext, Committed, commit};
 use index::Fingerprinter;
-use place::Scene;
 use restored::Intake;
 use staging::Staging;
 use targets::Group;
@@ -157,13 +160,6 @@ struct Import<'i> {
     progress: &'i dyn Progress,
 }
 
-/// How far it came while the locks were held.
-enum Turn<'i> {
-    Done(Vec<FilePlan>),
-    /// A log is not what the bundle has any more.
-    Changed(Vec<Work<'i>>),
-}
-
 impl<'i> Import<'i> {
     fn preview(&self, bundle: Bundle<'_>) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
         let mut intake = Intake::new(self.groups, self.way, None, self.progress);
@@ -184,24 +180,32 @@ impl<'i> Import<'i> {
         let mut intake = Intake::new(self.groups, self.way, Some(&staging), self.progress).comparing(again.is_some());
         restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
         let mut works = intake.into_works();
+        let context = CommitContext { staging: &staging, clock: self.way.clock, progress: self.progress };
         loop {
             if let Some(again) = &again {
                 works = self.restore_changed(again, works, &staging)?;
             }
-            match self.take_turn(works, &staging)? {
-                Turn::Done(files) => return Ok((files, cleaned_up)),
-                Turn::Changed(changed) => works = changed,
+            begin(self.progress, Stage::Merging, reckon_ahead(&mut works));
+            match commit(works, &context)? {
+                Committed::Done(files) => return Ok((files, cleaned_up)),
+                Committed::Outdated(outdated) => works = outdated,
             }
         }
     }
 
     /// Restores again, and lets wait, the logs of groups that are not here as they are in the bundle.
-    fn restore_changed(&self, again: &Again<'_>, works: Vec<Work<'i>>, staging: &'i Staging) -> Result<Vec<Work<'i>>> {
+    fn restore_changed(
+        &self,
+        again: &Again<'_>,
+        mut works: Vec<Work<'i>>,
+        staging: &'i Staging,
+    ) -> Result<Vec<Work<'i>>> {
         let mut changed = Vec::new();
-        for work in &works {
-            if !work.is_here()? {
-                changed.extend(work.not_waiting());
-            }
+        for work in &mut works {
+            let is_here = work.is_here()?;
+            let not_staged: Vec<_> = work.not_waiting().collect();
+            work.stays = is_here && !not_staged.is_empty();
+            changed.extend(not_staged.into_iter().filter(|_| !is_here));
         }
         if changed.is_empty() {
             return Ok(works);
@@ -212,21 +216,6 @@ impl<'i> Import<'i> {
         let mut intake = Intake::new(self.groups, self.way, Some(staging), self.progress).with(works);
         restore(bundle, Some(changed), self.way.threads, &mut intake)?;
         Ok(intake.into_works())
-    }
-
-    /// With the writers' locks: merges the logs, unless one was compared too early.
-    fn take_turn(&self, mut works: Vec<Work<'i>>, staging: &Staging) -> Result<Turn<'i>> {
-        begin(self.progress, Stage::Merging, reckon_ahead(&mut works));
-        let locks = self.groups.iter().filter_map(|group| group.lock.clone()).collect();
-        let clock = self.way.clock;
-        lock::with_locks(locks, clock, &self.progress.cancellation(), |locks| {
-            for at in 0..works.len() {
-                if !works[at].settle_if_here()? {
-                    return Ok(Turn::Changed(works));
-                }
-            }
-            place::carry_out(works, &Scene { staging, locks, clock }).map(Turn::Done)
-        })
     }
 }
 

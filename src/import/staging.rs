@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -70,6 +70,21 @@ impl Staging {
         let out = new_file(&path).map_err(failed)?;
         let out = BufWriter::with_capacity(BUFFER_BYTES, out);
         Ok(StagedFile { target: target.to_owned(), path, out, bytes: 0, cancellation: self.cancellation.clone() })
+    }
+
+    /// Stages a copy of the first `bytes` bytes of a file for `target`.
+    pub(super) fn copy(&self, target: &Path, from: &mut fs::File, bytes: u64) -> Result<PathBuf> {
+        let failed = |error| Error::io(IoAction::Read, target, error);
+        let mut copy = self.file(target)?;
+        from.rewind().map_err(failed)?;
+        let mut from = from.take(bytes);
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            match from.read(&mut buffer).map_err(failed)? {
+                0 => return copy.finish(),
+                n => copy.write(&buffer[..n])?,
+            }
+        }
     }
 
     /// Makes the new names last through a power cut, once files were put in their places.

@@ -11,6 +11,7 @@ use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::log::LogId;
 use crate::format::{FileName, Manifest, TimeKey};
+use crate::sources::rotation::RotationKind;
 use crate::sources::{CATALOGUE, Dirs, Files, Log, Source, check_log, is_same_file, known, times_of};
 
 /// One file that an import looks at.
@@ -115,6 +116,17 @@ pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: M
 }
 
 impl Group {
+    /// The way in which its writers rotate its newest log, if that is known.
+    pub(super) fn rotation(&self) -> Option<RotationKind> {
+        known(self.targets[0].log.id.source.as_str()).map(|source| source.rotation)
+    }
+
+    /// Returns true if nobody replaces its logs without holding their lock.
+    pub(super) fn rotates_under_lock(&self) -> bool {
+        // Writers of a source with an archive must not lose the rows that they move.
+        self.rotation() == Some(RotationKind::Archives)
+    }
+
     /// Checks that the places of its logs still lead to them.
     ///
     /// # Errors

@@ -44,8 +44,7 @@ fn bundle_of(dirs: &Dirs) -> Vec<u8> {
     bundle
 }
 
-/// Merges, and lets `meddle` act once the bundle is restored and the logs are locked, and `meddle_late` once the new
-/// versions wait.
+/// Merges, and lets `meddle` act once the bundle is restored, and `meddle_late` once the new versions are staged.
 fn import_meddled_with(
     dirs: &Dirs,
     meddle: impl FnOnce(&[work::Work<'_>]),
@@ -85,26 +84,24 @@ fn import_of(
     let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
     restore(bundle, None, NonZeroUsize::MIN, &mut intake)?;
     let works = intake.into_works();
-    let locks = groups.iter().filter_map(|group| group.lock.clone()).collect();
-    lock::with_locks(locks, &SystemClock, &Cancellation::default(), |locks| {
-        meddle(&works);
-        let scene = Scene { staging: &staging, locks, clock };
-        let mut prepared = place::prepare_all(works, &scene)?;
-        meddle_late();
-        let backed_up = place::back_up(&mut prepared, &scene)?;
-        meddle_last();
-        place::replace(prepared, backed_up, &scene)
-    })
+    meddle(&works);
+    let context = CommitContext { staging: &staging, clock, progress: &NoProgress };
+    let mut commit = commit::Commit::prepare(works, &context)?;
+    meddle_late();
+    commit.make_backups()?;
+    meddle_last();
+    let placed = commit.place_all();
+    commit.finish(placed)
 }
 
 #[test]
 fn what_fails_after_the_first_log_is_in_its_place_says_which_are() {
     let (home, dirs) = home(None);
-    let lose_one = |works: &[work::Work<'_>]| {
-        let waiting = works[1].restored[0].as_ref().unwrap().staged.clone();
-        fs::remove_file(waiting.unwrap()).unwrap();
+    let staged = std::cell::RefCell::new(PathBuf::new());
+    let find_one = |works: &[work::Work<'_>]| {
+        staged.replace(works[1].restored[0].as_ref().unwrap().staged.clone().unwrap());
     };
-    let error = import_meddled_with(&dirs, lose_one, || {});
+    let error = import_meddled_with(&dirs, find_one, || fs::remove_file(&*staged.borrow()).unwrap());
     let error = error.unwrap_err();
     let ErrorKind::PlacedInPart { placed, all: 2, is_repeatable: true, cause } = error.kind() else {
         panic!("{error}")
@@ -117,18 +114,33 @@ fn what_fails_after_the_first_log_is_in_its_place_says_which_are() {
 }
 
 #[test]
-fn a_lock_that_somebody_took_away_stops_the_import_and_is_left_to_him() {
-    let (home, dirs) = home(None);
+fn a_lock_that_another_program_took_away_stops_the_import_and_is_left_to_it() {
+    let home = tempfile::tempdir().unwrap();
     let lock = home.path().join("decision_traces.jsonl.lock");
-    let take_lock = || {
+    let take_lock = |locks: &lock::Locks| {
         let theirs = home.path().join("theirs");
         fs::write(&theirs, "theirs").unwrap();
         fs::rename(theirs, &lock).unwrap();
+        locks.check()
     };
-    let error = import_meddled_with(&dirs, |_| {}, take_lock);
+    let error = lock::with_locks(vec![lock.clone()], &SystemClock, &Cancellation::default(), take_lock);
     assert!(matches!(error.unwrap_err().kind(), ErrorKind::LockLost));
-    let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(left, [lock]);
+    assert_eq!(fs::read_to_string(lock).unwrap(), "theirs");
+}
+
+#[test]
+fn no_lock_is_held_while_another_one_is_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let (free, held) = (home.path().join("a.lock"), home.path().join("b.lock"));
+    fs::write(&held, "theirs").unwrap();
+    let clock = Once(std::sync::Mutex::new(Some(|| {
+        assert!(!free.exists());
+        fs::remove_file(&held).unwrap();
+    })));
+    let locks = vec![held.clone(), free.clone()];
+    let both = lock::with_locks(locks, &clock, &Cancellation::default(), |_| Ok(free.exists() && held.exists()));
+    assert!(both.unwrap());
+    assert!(!free.exists() && !held.exists(), "both are released");
 }
 
 #[test]
@@ -241,18 +253,24 @@ impl<F: FnOnce() + Send> Clock for Once<F> {
     }
 }
 
+/// The staged files of an import in this directory, in the order in which they were staged.
+fn staged_in(dir: &Path) -> Vec<PathBuf> {
+    let hidden = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let mut staged: Vec<_> = fs::read_dir(hidden).unwrap().map(|entry| entry.unwrap().path()).collect();
+    staged.retain(|path| path.extension().is_some_and(|extension| extension == "part"));
+    staged.sort();
+    staged
+}
+
 #[test]
 fn a_log_that_was_replaced_gets_its_late_rows_also_where_the_next_one_fails() {
     for (mode, expected) in [(Mode::Merge, "{}\n1\nlate\n"), (Mode::Append, "1\n{}\nlate\n")] {
         let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
-        let (first, second) = (dirs.activity.join("activity-1.jsonl"), dirs.activity.join("activity-2.jsonl"));
+        let first = dirs.activity.join("activity-1.jsonl");
         let mut writer = fs::File::options().append(true).open(&first).unwrap();
         let clock = Once(std::sync::Mutex::new(Some(move || writer.write_all(b"late\n").unwrap())));
-        let block = || {
-            fs::remove_file(&second).unwrap();
-            fs::create_dir(&second).unwrap();
-        };
-        let error = import_of(&bundle, &dirs, mode, &clock, |_| {}, || {}, block).unwrap_err();
+        let lose_the_second = || fs::remove_file(staged_in(&dirs.activity).pop().unwrap()).unwrap();
+        let error = import_of(&bundle, &dirs, mode, &clock, |_| {}, || {}, lose_the_second).unwrap_err();
         let ErrorKind::PlacedInPart { placed, is_repeatable, .. } = error.kind() else { panic!("{error}") };
         assert_eq!(*placed, std::slice::from_ref(&first));
         assert_eq!(*is_repeatable, mode == Mode::Merge, "to append again would add the lines again");
@@ -263,13 +281,13 @@ fn a_log_that_was_replaced_gets_its_late_rows_also_where_the_next_one_fails() {
 #[test]
 fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_says_so() {
     let cases = [
-        // A merge of both sides can be made again.
-        (Mode::Merge, "1\n", "{}\n", true),
-        // Not what is simply the bundle's log, or would be added once more.
-        (Mode::Merge, "{}\n", "{}\n1\n", false),
-        (Mode::Append, "1\n", "{}\n", false),
+        (Mode::Merge, "1\n", "{}\n", Some("{}\n1\n9\n")),
+        // Where the new log was simply the bundle's.
+        (Mode::Merge, "{}\n", "{}\n1\n", Some("{}\n1\n9\n")),
+        // What would be added once more.
+        (Mode::Append, "1\n", "{}\n", None),
     ];
-    for (mode, local, bundled, is_done) in cases {
+    for (mode, local, bundled, expected) in cases {
         let (_home, dirs, bundle) = two_without_lock(local, bundled);
         let log = dirs.activity.join("activity-1.jsonl");
         let theirs = format!("{local}9\n");
@@ -280,8 +298,8 @@ fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_say
         let clock = Once(std::sync::Mutex::new(Some(rotate)));
         let done = import_of(&bundle, &dirs, mode, &clock, |_| {}, || {}, || {});
         let there = fs::read_to_string(&log).unwrap();
-        if is_done {
-            assert_eq!(there, "{}\n1\n9\n");
+        if let Some(expected) = expected {
+            assert_eq!(there, expected);
             done.unwrap();
         } else {
             assert_eq!(there, theirs, "his rows stay");
@@ -328,40 +346,6 @@ fn a_log_that_writers_replace_again_and_again_is_merged_as_often_or_the_import_s
     let error = done.unwrap_err();
     let ErrorKind::PlacedInPart { cause, .. } = error.kind() else { panic!("{error}") };
     assert!(matches!(cause.kind(), ErrorKind::LogKeepsChanging));
-}
-
-/// What somebody puts in the place of a log at the very last, right before the import exchanges it for its own.
-#[cfg(target_os = "linux")]
-#[test]
-fn what_rotation_puts_there_at_the_very_last_stays_and_gets_what_writers_add_to_ours() {
-    for (meddled, is_placed, expected) in [(true, false, "9\nlate\n"), (false, true, "0\n1\nlate\n")] {
-        let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
-        let bundle = Bundle::from_stream(&bundle[..], "bundle").unwrap();
-        let groups = targets::groups(bundle.manifest(), &[0, 1], &dirs, Mode::Merge).unwrap();
-        let target = &groups[0].targets[0];
-        let (log, waiting) = (target.log.path.clone(), dirs.activity.join("waiting"));
-        let replaced = replaced::Replaced::open(&log, 2).unwrap().unwrap();
-        fs::write(&waiting, "0\n1\n").unwrap();
-        if meddled {
-            fs::write(dirs.activity.join("theirs"), "9\n").unwrap();
-            fs::rename(dirs.activity.join("theirs"), &log).unwrap();
-        }
-        let staging = Staging::create(std::iter::once(target.dir()), Cancellation::default()).unwrap();
-        let done = lock::with_locks(Vec::new(), &SystemClock, &Cancellation::default(), |locks| {
-            let scene = Scene { staging: &staging, locks, clock: &SystemClock };
-            let mut done = place::Done::default();
-            assert_eq!(place::put_in_place_of(&replaced, &waiting, target, &mut done, &scene)?, is_placed);
-            Ok(done)
-        });
-        let done = done.unwrap();
-        assert_eq!(done.placed.len(), usize::from(is_placed));
-        // A writer who opened ours while it was there: it waits again now, unless it stays.
-        let ours = if meddled { &waiting } else { &log };
-        assert_eq!(fs::read_to_string(ours).unwrap(), "0\n1\n");
-        fs::File::options().append(true).open(ours).unwrap().write_all(b"late\n").unwrap();
-        done.replaced.carry_late_rows(&SystemClock).unwrap();
-        assert_eq!(fs::read_to_string(&log).unwrap(), expected);
-    }
 }
 
 #[cfg(unix)]

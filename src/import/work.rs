@@ -72,9 +72,8 @@ enum Content {
 }
 
 impl Found {
-    /// Closes the logs, and forgets their lines.
-    pub(super) fn close(&mut self) {
-        self.locals.iter_mut().for_each(Local::close);
+    /// Frees the memory of lines that were compared.
+    pub(super) fn forget_lines(&mut self) {
         self.content = Content::Nothing;
     }
 
@@ -118,6 +117,8 @@ pub(super) struct GroupPlan {
     pub(super) outputs: Vec<Output>,
     /// What becomes of each line of the bundle, if they were compared.
     pub(super) fates: Fates,
+    /// The newest time of a row of either side, in milliseconds since 1970, if lines were compared.
+    pub(super) newest: Option<i64>,
 }
 
 /// One target, and what is known of it.
@@ -260,7 +261,8 @@ impl<'g> Work<'g> {
         let fates = align(&local.ids, &bundle.ids, *distinct);
         let merged = outcome(local, bundle, &fates, self.group.targets.len());
         let (files, outputs) = self.cases(found).zip(&merged).map(|(case, merged)| case.merged(merged)).unzip();
-        GroupPlan { files, outputs, fates }
+        let newest = local.facts.iter().chain(bundle.facts.iter()).filter_map(|fact| fact.time).max();
+        GroupPlan { files, outputs, fates, newest }
     }
 
     fn plan_without_lines(&self, found: &Found) -> GroupPlan {
@@ -272,7 +274,7 @@ impl<'g> Work<'g> {
             _ => case.appended(&nothing),
         });
         let (files, outputs) = cases.unzip();
-        GroupPlan { files, outputs, fates: Fates::default() }
+        GroupPlan { files, outputs, fates: Fates::default(), newest: None }
     }
 
     fn cases<'c>(&'c self, found: &'c Found) -> impl Iterator<Item = Case<'c>> {

@@ -155,8 +155,21 @@ fn copy_lines(work: &Work<'_>, found: &mut Found, plan: &GroupPlan, outs: &mut [
         }
         logs.push(local.log.take());
     }
+    let copied = copy_lines_of(work, found, plan, outs, &mut logs);
+    // They stay open until they are replaced.
+    found.locals.iter_mut().zip(logs).for_each(|(local, log)| local.log = log);
+    copied
+}
+
+fn copy_lines_of(
+    work: &Work<'_>,
+    found: &Found,
+    plan: &GroupPlan,
+    outs: &mut [Option<NewVersion<'_>>],
+    logs: &mut [Option<OpenLog>],
+) -> Result<()> {
     let Some((local, bundle)) = found.sides() else { return Ok(()) };
-    let mut local_lines = LineSource::<OpenLog>::new(local, logs.into_iter());
+    let mut local_lines = LineSource::<&mut OpenLog>::new(local, logs.iter_mut().map(Option::as_mut));
     let restored = work.restored.iter().map(|restored| restored.as_ref().and_then(|log| log.staged.as_deref()));
     let restored = restored.map(|path| path.map(open).transpose()).collect::<Result<Vec<_>>>()?;
     let mut bundle_lines = LineSource::<fs::File>::new(bundle, restored.into_iter());

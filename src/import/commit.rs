@@ -1,0 +1,551 @@
+//! Puts the new versions of logs in their places, beside writers that go on writing.
+//!
+//! 1. Each group of logs is read, merged and staged without a lock. Its local files stay open.
+//! 2. The locks of all groups are acquired at once. Under them the logs are only compared with what was read, and
+//!    renamed. Rows that were appended meanwhile are copied to the end: the result is that of a merge which happened in
+//!    the moment of the read. If anything else happened to a log, the locks are released, and its group is staged again.
+//! 3. Logs whose writers take no lock follow. Each is exchanged with its new version; if that was not the file which was
+//!    read, it is put back.
+//! 4. `watch` saves the rows of writers that had opened an old file, and finds the logs that a writer replaced with what
+//!    it had read before: those begin again at 1.
+//!
+//! At any moment each log is the old one or the new one.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+
+use super::backup::{Backups, is_link_of};
+use super::late_writes::OldFile;
+use super::local::{Local, LogState};
+use super::lock::{Clock, Locks, with_locks};
+use super::obstacle::check_replaceable;
+use super::plan::{FilePlan, Mode};
+use super::staging::Staging;
+use super::swap::{self, Replaced};
+use super::targets::Target;
+use super::watch::{PlacedLog, Undone, Watch};
+use super::work::{Found, GroupPlan, Output, Work};
+use super::write::write_outputs;
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::line::classify;
+use crate::lines::{Line, lines_of};
+use crate::progress::{Progress, Stage};
+use crate::sources::rotation::MAX_LOG_BYTES;
+use crate::sources::times_of;
+
+/// How often a log is read again because it changed while it was read.
+const MAX_READS: usize = 20;
+
+/// How often a group is staged again because its logs changed before they were replaced, or after.
+const MAX_ATTEMPTS: usize = 100;
+
+/// How many files stay open for comparison. Further ones are recognised by number and time of creation.
+const MAX_OPEN_FILES: usize = 256;
+
+/// A file that is younger may just have been left by a rotation, so another one may be under way.
+const RECENT: Duration = Duration::from_secs(10);
+
+/// What committing needs.
+pub(super) struct CommitContext<'c> {
+    pub(super) staging: &'c Staging,
+    pub(super) clock: &'c dyn Clock,
+    pub(super) progress: &'c dyn Progress,
+}
+
+/// How often a group is staged again because rows came meanwhile that are not newer than all others. After that they are
+/// added at the end.
+const MAX_SORTED_ATTEMPTS: usize = 3;
+
+/// How far a group is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progressed {
+    /// Its new versions are staged.
+    Staged,
+    /// Its logs are not what they were when they were read.
+    Stale,
+    /// What lies there has the bundle's rows, after a writer had undone that: it is only watched again.
+    Unwatched,
+    /// Its new versions are in their places, or it has none.
+    Placed,
+}
+
+/// A group whose new versions are staged.
+struct Prepared<'g> {
+    work: Work<'g>,
+    found: Found,
+    plan: GroupPlan,
+    staged: Vec<Option<PathBuf>>,
+    state: Progressed,
+    /// How often it was staged.
+    attempts: usize,
+    /// What was done the first time, once that is done: that is what is reported.
+    report: Option<Vec<FilePlan>>,
+}
+
+/// An import that is being committed.
+pub(super) struct Commit<'g, 'c> {
+    groups: Vec<Prepared<'g>>,
+    context: &'c CommitContext<'c>,
+    backups: Backups,
+    placed: Vec<PathBuf>,
+    watch: Watch,
+    /// New versions to which late rows were added after they were synced.
+    unsynced: Vec<(PathBuf, fs::File)>,
+}
+
+/// How a commit ended.
+pub(super) enum Committed<'g> {
+    /// Everything is in its place.
+    Done(Vec<FilePlan>),
+    /// Nothing was done: a log that was not staged, as it was here already, is not any more.
+    Outdated(Vec<Work<'g>>),
+}
+
+/// Reads what is there, stages the new versions, and puts them in their places.
+///
+/// # Errors
+/// When anything fails before the first log is in its place, nothing is changed. From there on, the error is an
+/// [`ErrorKind::PlacedInPart`].
+pub(super) fn commit<'g>(works: Vec<Work<'g>>, context: &CommitContext<'_>) -> Result<Committed<'g>> {
+    let mut commit = Commit::prepare(works, context)?;
+    commit.groups.iter().try_for_each(Prepared::check_replaceable)?;
+    let result = commit.place_all();
+    if commit.groups.iter().any(Prepared::is_outdated) && commit.placed.is_empty() {
+        result?;
+        return Ok(Committed::Outdated(commit.into_works()?));
+    }
+    commit.finish(result).map(Committed::Done)
+}
+
+impl<'g, 'c> Commit<'g, 'c> {
+    /// Stages the new versions.
+    pub(super) fn prepare(works: Vec<Work<'g>>, context: &'c CommitContext<'c>) -> Result<Self> {
+        let mut commit = Self {
+            groups: Vec::new(),
+            context,
+            backups: Backups::default(),
+            placed: Vec::new(),
+            watch: Watch::default(),
+            unsynced: Vec::new(),
+        };
+        let mut open_files = 0;
+        for work in works {
+            let mut group = Prepared::new(work, context)?;
+            open_files += group.found.locals.len();
+            if open_files > MAX_OPEN_FILES {
+                group.found.locals.iter_mut().for_each(Local::close);
+                open_files -= group.found.locals.len();
+            }
+            commit.groups.push(group);
+        }
+        Ok(commit)
+    }
+
+    /// Places everything, and again what did not stay.
+    pub(super) fn place_all(&mut self) -> Result<()> {
+        for _ in 0..MAX_ATTEMPTS {
+            self.make_backups()?;
+            self.place()?;
+            self.watch_again()?;
+            if self.groups.iter().all(|group| group.state == Progressed::Placed) {
+                self.watch()?;
+            }
+            if self.groups.iter().any(Prepared::is_outdated) {
+                return Ok(());
+            }
+            let stale = self.groups.iter_mut().filter(|group| group.state == Progressed::Stale);
+            let mut any = false;
+            for group in stale {
+                group.prepare_again(self.context)?;
+                any = true;
+            }
+            if !any {
+                return Ok(());
+            }
+        }
+        let stale = self.groups.iter().find(|group| group.state != Progressed::Placed);
+        stale.map_or(Ok(()), |group| Err(group.keeps_changing()))
+    }
+
+    /// Ends the commit, and says what was done.
+    pub(super) fn finish(mut self, result: Result<()>) -> Result<Vec<FilePlan>> {
+        if self.placed.is_empty() {
+            result?;
+            return Ok(self.into_plans());
+        }
+        self.backups.keep();
+        // What was replaced may get late rows also where a later log could not be.
+        let watched = if result.is_err() { self.watch() } else { Ok(()) };
+        let finished = result.and(watched).and(std::mem::take(&mut self.watch).finish()).and(self.sync());
+        let all = self.groups.iter().flat_map(|group| &group.staged).flatten().count().max(self.placed.len());
+        let is_repeatable = self.groups.iter().all(|group| group.work.way.mode != Mode::Append);
+        let placed = std::mem::take(&mut self.placed);
+        finished.map_err(|cause| ErrorKind::PlacedInPart { placed, all, is_repeatable, cause })?;
+        Ok(self.into_plans())
+    }
+
+    /// The groups, as they were before they were staged.
+    fn into_works(mut self) -> Result<Vec<Work<'g>>> {
+        self.groups.iter_mut().try_for_each(Prepared::discard)?;
+        Ok(self.groups.into_iter().map(|group| group.work).collect())
+    }
+
+    fn into_plans(self) -> Vec<FilePlan> {
+        self.groups.into_iter().flat_map(|group| group.report.unwrap_or(group.plan.files)).collect()
+    }
+
+    /// Makes what was written last until after a power cut.
+    fn sync(&mut self) -> Result<()> {
+        let synced = self
+            .unsynced
+            .drain(..)
+            .map(|(path, file)| file.sync_all().map_err(|error| Error::io(IoAction::Write, &path, error)));
+        let synced = synced.fold(Ok(()), Result::and);
+        synced.and(self.context.staging.sync())
+    }
+
+    /// Keeps what is to be replaced, where the plans say so.
+    pub(super) fn make_backups(&mut self) -> Result<()> {
+        for group in self.groups.iter().filter(|group| group.state == Progressed::Staged) {
+            self.backups.make(group.to_be_kept(), self.context.staging)?;
+        }
+        Ok(())
+    }
+
+    /// Puts all staged logs in their places, unless one of them is stale already: then none.
+    fn place(&mut self) -> Result<()> {
+        let has_lock = |group: &Prepared<'_>| group.work.group.lock.is_some();
+        let locks = self.groups.iter().filter(|group| group.state == Progressed::Staged);
+        let locks = locks.filter_map(|group| group.work.group.lock.clone()).collect();
+        let context = self.context;
+        let all_fit = with_locks(locks, context.clock, &context.progress.cancellation(), |locks| {
+            if !self.all_fit()? {
+                return Ok(false);
+            }
+            self.place_those(|group| has_lock(group), Some(locks)).map(|()| true)
+        })?;
+        if all_fit { self.place_those(|group| !has_lock(group), None) } else { Ok(()) }
+    }
+
+    fn place_those(&mut self, wants: impl Fn(&Prepared<'_>) -> bool, locks: Option<&Locks>) -> Result<()> {
+        for index in 0..self.groups.len() {
+            if self.groups[index].state != Progressed::Staged || !wants(&self.groups[index]) {
+                continue;
+            }
+            locks.map_or(Ok(()), Locks::check)?;
+            self.place_group(index)?;
+            // With locks, the files that are open are few, and there is no time.
+            if locks.is_none() && self.watch.open_files() > MAX_OPEN_FILES {
+                self.watch()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares each log with what was read of it. Returns false if one is stale.
+    fn all_fit(&mut self) -> Result<bool> {
+        let mut all_fit = true;
+        for group in self.groups.iter_mut().filter(|group| group.state == Progressed::Staged) {
+            if !group.fits()? {
+                group.state = Progressed::Stale;
+                all_fit = false;
+            }
+        }
+        Ok(all_fit)
+    }
+
+    fn place_group(&mut self, index: usize) -> Result<()> {
+        let mut placed_any = false;
+        for log in 0..self.groups[index].staged.len() {
+            if self.groups[index].staged[log].is_none() {
+                continue;
+            }
+            if !self.place_log(index, log)? {
+                // Without a lock there is one log only. With one, nobody else may change any.
+                if placed_any {
+                    return Err(self.groups[index].keeps_changing());
+                }
+                self.groups[index].state = Progressed::Stale;
+                return Ok(());
+            }
+            placed_any = true;
+        }
+        let group = &mut self.groups[index];
+        group.state = Progressed::Placed;
+        group.report.get_or_insert_with(|| std::mem::take(&mut group.plan.files));
+        group.found.locals.iter_mut().for_each(Local::close);
+        Ok(())
+    }
+
+    /// Puts a staged log in its place. Returns false if something else lies there than what was read: then nothing was
+    /// done.
+    fn place_log(&mut self, index: usize, log: usize) -> Result<bool> {
+        let group = &self.groups[index];
+        let (target, local) = (&group.work.group.targets[log], &group.found.locals[log]);
+        let Some(staged) = group.staged[log].clone() else { return Ok(true) };
+        let path = target.log.path.clone();
+        let failed = |error| Error::io(IoAction::Rename, &path, error);
+        let mut ours = fs::OpenOptions::new().read(true).append(true).open(&staged).map_err(failed)?;
+        let Some(seen) = local.bytes() else { return self.create_log(index, log, &staged, &ours) };
+        let Some(old) = local.hold(&path)? else { return Ok(false) };
+        let keeps_old = group.work.way.mode == Mode::Overwrite;
+        let mut old = OldFile::new(old, seen);
+        let late = old.late_bytes().map_err(failed)?;
+        // A backup has late rows by itself, as it is the old file.
+        if !keeps_old && old.copy_to_staged(&mut ours).map_err(failed)? {
+            self.unsynced.push((path.clone(), ours.try_clone().map_err(failed)?));
+        }
+        let length = ours.metadata().map_err(failed)?.len();
+        match swap::replace(&staged, &ours, &path).map_err(failed)? {
+            Replaced::Exchanged if !swap::is_at(old.file(), &staged) => {
+                let theirs = fs::File::open(&staged).map_err(failed)?;
+                swap::take_back(&staged, &theirs, &path).map_err(failed)?;
+                return Ok(false);
+            }
+            _ => {}
+        }
+        self.note_placed(index, log);
+        self.groups[index].count_late_lines(log, &late, length);
+        let mut placed = PlacedLog {
+            group: index,
+            path,
+            can_be_undone: self.can_be_undone(index, &mut old)?,
+            ours: OldFile::new(ours, length),
+            old: None,
+            rotation: self.groups[index].work.group.rotation(),
+        };
+        if self.groups[index].is_watched(log, placed.can_be_undone) {
+            placed.old = Some(old).filter(|_| !keeps_old);
+            self.watch.add(placed);
+        }
+        Ok(true)
+    }
+
+    fn create_log(&mut self, index: usize, log: usize, staged: &Path, ours: &fs::File) -> Result<bool> {
+        let path = &self.groups[index].work.group.targets[log].log.path;
+        match swap::create(staged, ours, path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+            Err(error) => return Err(Error::io(IoAction::Rename, path, error)),
+        }
+        self.note_placed(index, log);
+        Ok(true)
+    }
+
+    fn note_placed(&mut self, index: usize, log: usize) {
+        let place = &self.groups[index].work.group.targets[log].place;
+        if !self.placed.contains(place) {
+            self.placed.push(place.clone());
+        }
+    }
+
+    /// Returns true if a rotation that began before the log was replaced may still undo that.
+    fn can_be_undone(&self, index: usize, old: &mut OldFile) -> Result<bool> {
+        let group = &self.groups[index].work.group;
+        let old = old.file().metadata().map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
+        let now = self.context.clock.now();
+        let age = old.created().ok().and_then(|made| now.duration_since(made).ok());
+        let is_recent = age.is_some_and(|age| age < RECENT);
+        Ok(!group.rotates_under_lock() && (old.len() > MAX_LOG_BYTES || is_recent))
+    }
+
+    /// Begins to watch what lies there of groups that have the bundle's rows again.
+    fn watch_again(&mut self) -> Result<()> {
+        for (index, group) in self.groups.iter_mut().enumerate() {
+            if group.state != Progressed::Unwatched {
+                continue;
+            }
+            let newest = group.found.locals.len() - 1;
+            let (local, path) = (&group.found.locals[newest], &group.work.group.targets[newest].log.path);
+            group.state = match (local.hold(path)?, local.bytes()) {
+                (Some(there), Some(seen)) => {
+                    self.watch.add(PlacedLog {
+                        group: index,
+                        path: path.clone(),
+                        ours: OldFile::new(there, seen),
+                        old: None,
+                        can_be_undone: true,
+                        rotation: group.work.group.rotation(),
+                    });
+                    Progressed::Placed
+                }
+                _ => Progressed::Stale,
+            };
+            group.found.locals.iter_mut().for_each(Local::close);
+        }
+        Ok(())
+    }
+
+    /// Watches what was placed. Groups that were undone are stale then.
+    fn watch(&mut self) -> Result<()> {
+        let CommitContext { clock, progress, .. } = *self.context;
+        if self.watch.is_long() {
+            super::begin(progress, Stage::Watching, 0);
+        }
+        let cancellation = progress.cancellation();
+        let undone = self.watch.run(clock, &|| cancellation.is_cancelled())?;
+        // What was placed stays, but nobody knows for how long.
+        cancellation.check()?;
+        for Undone { group, ours } in undone {
+            let group = &mut self.groups[group];
+            // A log that has the bundle's rows appended, or nothing but them, is not made again of what lies there now.
+            if group.work.way.mode != Mode::Merge {
+                return Err(group.keeps_changing());
+            }
+            group.stage_bundled_again(ours, self.context.staging)?;
+            group.state = Progressed::Stale;
+        }
+        Ok(())
+    }
+}
+
+impl<'g> Prepared<'g> {
+    fn new(mut work: Work<'g>, context: &CommitContext<'_>) -> Result<Self> {
+        let (found, plan, staged) = prepare(&mut work, context)?;
+        Ok(Self { work, found, plan, staged, state: Progressed::Staged, attempts: 1, report: None })
+    }
+
+    /// Stages new versions of what is there now.
+    fn prepare_again(&mut self, context: &CommitContext<'_>) -> Result<()> {
+        self.discard()?;
+        (self.found, self.plan, self.staged) = prepare(&mut self.work, context)?;
+        self.attempts += 1;
+        // Of several rotations that overlap, another one may still put its own in the place of what is there now.
+        let is_there_again = self.report.is_some() && self.staged.iter().all(Option::is_none);
+        self.state = if is_there_again { Progressed::Unwatched } else { Progressed::Staged };
+        Ok(())
+    }
+
+    /// Returns true if its logs were here, so that they were not staged, and are not any more.
+    fn is_outdated(&self) -> bool {
+        self.state == Progressed::Stale && self.work.stays
+    }
+
+    /// Frees the space of new versions that came too late, and takes late rows off those that are the bundle's logs.
+    fn discard(&mut self) -> Result<()> {
+        let versions = self.staged.iter().zip(&self.plan.outputs).zip(&self.work.restored);
+        for ((staged, output), restored) in versions {
+            match (staged, restored) {
+                (Some(staged), Some(restored)) if *output == Output::Bundled => {
+                    let failed = |error| Error::io(IoAction::Write, staged, error);
+                    let file = fs::OpenOptions::new().write(true).open(staged).map_err(failed)?;
+                    file.set_len(restored.integrity.bytes).map_err(failed)?;
+                }
+                // What cannot be removed goes with its directory.
+                (Some(staged), _) => _ = fs::remove_file(staged),
+                (None, _) => {}
+            }
+        }
+        self.found.locals.iter_mut().for_each(Local::close);
+        Ok(())
+    }
+
+    /// Stages the bundle's log once more, if it was what was placed: where it was staged lies the file that it replaced.
+    fn stage_bundled_again(&mut self, mut ours: OldFile, staging: &Staging) -> Result<()> {
+        let newest = self.plan.outputs.len() - 1;
+        let target = &self.work.group.targets[newest];
+        let Some(restored) = self.work.restored[newest].as_mut() else { return Ok(()) };
+        if self.plan.outputs[newest] != Output::Bundled {
+            return Ok(());
+        }
+        let copy = staging.copy(&target.log.path, ours.file(), restored.integrity.bytes)?;
+        restored.staged = Some(copy.clone());
+        self.staged[newest] = Some(copy);
+        Ok(())
+    }
+
+    /// Returns true if nothing happened to its logs since they were read but that rows were appended to the newest.
+    fn fits(&mut self) -> Result<bool> {
+        self.work.group.check_places()?;
+        let newest = self.found.locals.len() - 1;
+        let Self { work, found, plan, attempts, .. } = self;
+        for (at, (target, local)) in work.group.targets.iter().zip(&mut found.locals).enumerate() {
+            let path = &target.log.path;
+            let fits = match (local.state(path)?, plan.files[at].backup.as_deref()) {
+                (LogState::Unchanged, None) => true,
+                // What is replaced must be what is kept.
+                (LogState::Unchanged | LogState::Grown, Some(backup)) if is_link_of(backup, path) => true,
+                (LogState::Unchanged, Some(_)) => true,
+                _ if at != newest || work.way.mode == Mode::Overwrite => false,
+                (LogState::Grown, _) => can_follow(local, path, plan, *attempts)?,
+                (LogState::Replaced, _) => local.rebase(target)? && can_follow(local, path, plan, *attempts)?,
+                _ => false,
+            };
+            if !fits {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Counts the lines that came after the log was read.
+    fn count_late_lines(&mut self, log: usize, late: &[u8], bytes_after: u64) {
+        let Some(file) = self.plan.files.get_mut(log) else { return };
+        file.bytes_before = file.bytes_before.map(|before| before + late.len() as u64);
+        file.bytes_after = bytes_after;
+        let lines = if self.work.way.mode == Mode::Overwrite { &mut file.replaced } else { &mut file.kept };
+        lines_of(late).for_each(|line| lines.add(classify(line.bytes, &[]).is_some()));
+    }
+
+    fn keeps_changing(&self) -> Error {
+        Error::from(ErrorKind::LogKeepsChanging).in_subject(&self.work.group.targets[0].subject())
+    }
+
+    /// Each log of which the plan names a backup, and that.
+    fn to_be_kept(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        let logs = self.work.group.targets.iter().zip(&self.plan.files);
+        logs.filter_map(|(target, file)| Some((target.log.path.as_path(), file.backup.as_deref()?)))
+    }
+
+    /// Checks that nothing refuses to have a new version put in its place.
+    fn check_replaceable(&self) -> Result<()> {
+        let replaced = self.work.group.targets.iter().zip(&self.staged).filter(|(_, staged)| staged.is_some());
+        replaced.map(|(target, _)| target).try_for_each(|target: &Target| check_replaceable(&target.log.path))
+    }
+
+    /// Returns true if something may happen to a log after it was replaced.
+    fn is_watched(&self, log: usize, can_be_undone: bool) -> bool {
+        let is_newest = log + 1 == self.work.group.targets.len();
+        is_newest && (can_be_undone || self.work.group.lock.is_none())
+    }
+}
+
+/// Returns true if the rows that came to a log since it was read can follow all others in its new version.
+fn can_follow(local: &Local, path: &Path, plan: &GroupPlan, attempts: usize) -> Result<bool> {
+    let failed = |error| Error::io(IoAction::Read, path, error);
+    if !local.ends_whole_line(path)? {
+        return Ok(false);
+    }
+    let (Some(newest), Some(log)) = (plan.newest, local.hold(path)?) else { return Ok(true) };
+    let late = OldFile::new(log, local.bytes().unwrap_or_default()).late_bytes().map_err(failed)?;
+    let times = times_of(plan.files.last().map_or("", |file| file.source.as_str()));
+    let is_older = |line: Line<'_>| {
+        let time = classify(line.bytes, times).and_then(|row| row.time);
+        time.is_some_and(|time| time.as_millis() < newest)
+    };
+    Ok(attempts > MAX_SORTED_ATTEMPTS || !lines_of(&late).any(is_older))
+}
+
+type Preparation = (Found, GroupPlan, Vec<Option<PathBuf>>);
+
+fn prepare(work: &mut Work<'_>, context: &CommitContext<'_>) -> Result<Preparation> {
+    for _ in 1..MAX_READS {
+        match try_to_prepare(work, context) {
+            Err(error) if matches!(error.kind(), ErrorKind::LogShrank { .. } | ErrorKind::LogKeepsChanging) => {}
+            done => return done,
+        }
+    }
+    try_to_prepare(work, context)
+}
+
+fn try_to_prepare(work: &mut Work<'_>, context: &CommitContext<'_>) -> Result<Preparation> {
+    work.group.check_places()?;
+    let mut found = work.find()?;
+    let plan = work.plan(&found);
+    let staged = write_outputs(work, &mut found, &plan, context.staging)?;
+    found.forget_lines();
+    Ok((found, plan, staged))
+}

@@ -1,0 +1,137 @@
+//! Puts a staged file in the place of a log, in one step.
+//!
+//! A rename can work and report an error all the same: a network file system repeats a request whose answer was lost.
+//! So what lies there afterwards decides, not what the system said.
+
+use std::io;
+use std::path::Path;
+
+use fs_err as fs;
+use tempfile::TempPath;
+
+use crate::sources::is_same_file;
+
+/// What became of the file that was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// It lies where the new one was staged.
+    Exchanged,
+    /// It has lost its name.
+    Unlinked,
+}
+
+/// Puts `staged`, which is open as `ours`, at `path`, where nothing may be.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] when something is there. The staged file stays.
+pub(super) fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<()> {
+    let created = TempPath::try_from_path(staged).and_then(|staged| {
+        staged.persist_noclobber(path).map_err(|error| {
+            // Dropped, it would remove the staged file.
+            let _ = error.path.keep();
+            error.error
+        })
+    });
+    settle(created, ours, path)
+}
+
+/// Puts `staged`, which is open as `ours`, in the place of the file at `path`, and keeps that one where the system can.
+pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<Replaced> {
+    let exchanged = exchange(staged, path);
+    match exchanged {
+        Ok(true) => return Ok(Replaced::Exchanged),
+        Ok(false) => {}
+        Err(error) => return settle(Err(error), ours, path).map(|()| Replaced::Exchanged),
+    }
+    settle(fs::rename(staged, path), ours, path).map(|()| Replaced::Unlinked)
+}
+
+/// Takes `ours` out of its place again, and puts the file at `staged` there.
+pub(super) fn take_back(staged: &Path, theirs: &fs::File, path: &Path) -> io::Result<()> {
+    // Theirs must not go with ours: if they cannot be exchanged, it takes its place all the same.
+    let exchanged = exchange(staged, path).and_then(|done| if done { Ok(()) } else { fs::rename(staged, path) });
+    settle(exchanged.or_else(|_| fs::rename(staged, path)), theirs, path)
+}
+
+/// Returns true if `file` is what lies at `path`.
+pub(super) fn is_at(file: &fs::File, path: &Path) -> bool {
+    matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(ours), Ok(there)) if is_same_file(&ours, &there))
+}
+
+/// Takes a failed rename for one that worked if `file` lies at `path`.
+fn settle(renamed: io::Result<()>, file: &fs::File, path: &Path) -> io::Result<()> {
+    match renamed {
+        Err(_) if is_at(file, path) => Ok(()),
+        renamed => renamed,
+    }
+}
+
+/// Exchanges two files. Returns false if the system cannot do that; then nothing has happened.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+
+    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+        Ok(()) => Ok(true),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn exchange(_: &Path, _: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_rename_that_worked_and_reports_an_error_counts_as_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let (staged, path) = (dir.path().join("staged"), dir.path().join("log"));
+        fs::write(&staged, "new").unwrap();
+        let ours = fs::File::open(&staged).unwrap();
+        let failure = || Err(io::Error::other("the answer was lost"));
+        assert!(settle(failure(), &ours, &path).is_err(), "it is not there");
+        fs::write(&path, "old").unwrap();
+        assert!(settle(failure(), &ours, &path).is_err(), "another file is there");
+        fs::rename(&staged, &path).unwrap();
+        assert!(settle(failure(), &ours, &path).is_ok());
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_a_new_log_stays_and_so_does_the_staged_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (staged, path) = (dir.path().join("staged"), dir.path().join("log"));
+        fs::write(&staged, "new").unwrap();
+        fs::write(&path, "old").unwrap();
+        let ours = fs::File::open(&staged).unwrap();
+        assert_eq!(create(&staged, &ours, &path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            (fs::read_to_string(&staged).unwrap(), fs::read_to_string(&path).unwrap()),
+            ("new".into(), "old".into())
+        );
+        fs::remove_file(&path).unwrap();
+        create(&staged, &ours, &path).unwrap();
+        assert!(is_at(&ours, &path) && !staged.exists());
+    }
+
+    #[test]
+    fn what_is_replaced_can_be_put_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (staged, path) = (dir.path().join("staged"), dir.path().join("log"));
+        fs::write(&staged, "new").unwrap();
+        fs::write(&path, "old").unwrap();
+        let (ours, theirs) = (fs::File::open(&staged).unwrap(), fs::File::open(&path).unwrap());
+        if replace(&staged, &ours, &path).unwrap() == Replaced::Exchanged {
+            assert!(is_at(&theirs, &staged));
+            take_back(&staged, &theirs, &path).unwrap();
+            assert!(is_at(&theirs, &path) && is_at(&ours, &staged));
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Watches logs after they were replaced, as a writer can still undo that.
+//!
+//! A writer that opened the old file before may write its row to it afterwards: those rows are copied. And a writer that
+//! began to rotate the old file before puts what it made of that in the place of the new one: then the log must be merged
+//! again. Only a log above the size at which Patchwork rotates it can be met by that, and only where writers rotate
+//! without a lock. A log that was replaced by a rotation of the *new* file is as Patchwork wants it.
+//!
+//! Every file stays open while it matters: an inode number is used again as soon as its file is gone.
+
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+
+use super::late_writes::OldFile;
+use super::lock::Clock;
+use super::swap::is_at;
+use crate::error::{Error, IoAction, Result};
+use crate::lines::{LineError, LineReader};
+use crate::sources::rotation::{NewestLines, RotationKind};
+
+/// The pause between two looks at a log.
+const POLL: Duration = Duration::from_millis(5);
+
+/// For how many polls a writer without a lock may write to a file that it had opened: 0.25 s.
+const LATE_WRITE_POLLS: u32 = 50;
+
+/// For how many polls a rotation that had begun may go on: 3 s. It takes 42 ms in the median and 106 ms in 99 of 100 cases.
+const ROTATION_POLLS: u32 = 600;
+
+/// For how many polls longer a log is watched while a writer's temporary file lies beside it.
+const TEMPORARY_FILE_POLLS: u32 = 100;
+
+/// For how many polls a log is watched at most: 30 s.
+const MAX_POLLS: u32 = 6000;
+
+/// A temporary file that is older was left by a writer that died.
+const TEMPORARY_FILE_AGE: Duration = Duration::from_secs(10);
+
+/// How many earlier files of a log stay open.
+const MAX_OLD_FILES: usize = 8;
+
+/// The longest log whose rotation is compared, in bytes. What a rotation leaves is far shorter.
+const MAX_ROTATED_BYTES: u64 = 64 << 20;
+
+/// A log in whose place a new version was put.
+#[derive(Debug)]
+pub(super) struct PlacedLog {
+    /// Which group it belongs to.
+    pub(super) group: usize,
+    pub(super) path: PathBuf,
+    /// The new version.
+    pub(super) ours: OldFile,
+    /// The file that it replaced, if late rows of that are to be copied.
+    pub(super) old: Option<OldFile>,
+    /// Whether a rotation of the old file may be under way.
+    pub(super) can_be_undone: bool,
+    /// How Patchwork rotates it, if that is known.
+    pub(super) rotation: Option<RotationKind>,
+}
+
+/// A placed log that is watched.
+#[derive(Debug)]
+struct WatchedLog {
+    placed: PlacedLog,
+    /// Files that lay there before, newest last.
+    old: Vec<OldFile>,
+    polls_left: u32,
+    polls: u32,
+}
+
+/// The logs that are watched.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    logs: Vec<WatchedLog>,
+    /// Logs that were undone, until they are placed again: their old files may still get rows.
+    undone: Vec<(PathBuf, Vec<OldFile>)>,
+}
+
+/// A log that was placed, and that a writer replaced with something else.
+#[derive(Debug)]
+pub(super) struct Undone {
+    /// Which group it belongs to.
+    pub(super) group: usize,
+    /// The new version that lay there.
+    pub(super) ours: OldFile,
+}
+
+/// What lies in the place of a log.
+enum There {
+    Ours,
+    /// A rotation of ours.
+    Rotated(fs::File),
+    /// Something that does not have our rows, or nothing.
+    Other,
+}
+
+impl Watch {
+    /// Begins to watch a log.
+    pub(super) fn add(&mut self, mut placed: PlacedLog) {
+        let before = self.undone.iter().position(|(path, _)| *path == placed.path);
+        let mut old = before.map_or_else(Vec::new, |at| self.undone.swap_remove(at).1);
+        old.extend(placed.old.take());
+        let keep_from = old.len().saturating_sub(MAX_OLD_FILES);
+        old.drain(..keep_from);
+        let polls_left = if placed.can_be_undone { ROTATION_POLLS } else { LATE_WRITE_POLLS };
+        self.logs.push(WatchedLog { placed, old, polls_left, polls: 0 });
+    }
+
+    /// How many files it holds open.
+    pub(super) fn open_files(&self) -> usize {
+        self.logs.iter().map(|log| 1 + log.old.len()).sum()
+    }
+
+    /// Returns true if it may take seconds.
+    pub(super) fn is_long(&self) -> bool {
+        self.logs.iter().any(|log| log.placed.can_be_undone)
+    }
+
+    /// Watches until nothing can happen any more to a log, or until some are undone: those are returned.
+    pub(super) fn run(&mut self, clock: &dyn Clock, is_cancelled: &dyn Fn() -> bool) -> Result<Vec<Undone>> {
+        let mut failed = Ok(());
+        while !self.logs.is_empty() && !is_cancelled() {
+            let mut undone = Vec::new();
+            let mut at = 0;
+            while at < self.logs.len() {
+                match self.logs[at].poll(clock) {
+                    Ok(Some(There::Other)) => {
+                        let WatchedLog { placed, old, .. } = self.logs.swap_remove(at);
+                        self.undone.push((placed.path, old));
+                        undone.push(Undone { group: placed.group, ours: placed.ours });
+                    }
+                    Ok(None) => _ = self.logs.swap_remove(at),
+                    Ok(Some(_)) => at += 1,
+                    Err(error) => {
+                        failed = failed.and(Err(error));
+                        self.logs.swap_remove(at);
+                    }
+                }
+            }
+            if !undone.is_empty() {
+                return failed.map(|()| undone);
+            }
+            if !self.logs.is_empty() {
+                clock.sleep(POLL);
+            }
+        }
+        failed.map(|()| Vec::new())
+    }
+
+    /// Copies what came late, without waiting for more.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.logs.iter_mut().map(WatchedLog::finish).fold(Ok(()), Result::and)
+    }
+}
+
+impl WatchedLog {
+    /// Looks at the log once. `None` when nothing can happen to it any more.
+    fn poll(&mut self, clock: &dyn Clock) -> Result<Option<There>> {
+        let path = self.placed.path.clone();
+        let failed = |error| Error::io(IoAction::Write, &path, error);
+        let came_late = self.copy_late_lines().map_err(failed)?;
+        let there = self.there().map_err(|error| Error::io(IoAction::Open, &path, error))?;
+        match there {
+            There::Ours => {}
+            There::Rotated(current) => self.follow(current).map_err(failed)?,
+            There::Other => {
+                self.rescue_late_rows().map_err(failed)?;
+                return Ok(Some(There::Other));
+            }
+        }
+        self.polls += 1;
+        self.polls_left -= 1;
+        if came_late {
+            self.polls_left = self.polls_left.max(LATE_WRITE_POLLS);
+        }
+        if self.polls_left == 0 && self.placed.can_be_undone && has_temporary_file(&path, clock) {
+            self.polls_left = TEMPORARY_FILE_POLLS;
+        }
+        if self.polls_left == 0 || self.polls >= MAX_POLLS {
+            self.finish()?;
+            return Ok(None);
+        }
+        Ok(Some(There::Ours))
+    }
+
+    fn copy_late_lines(&mut self) -> io::Result<bool> {
+        let mut any = false;
+        for old in &mut self.old {
+            any |= old.copy_lines(self.placed.ours.file(), &[])?;
+        }
+        Ok(any)
+    }
+
+    /// Copies also what is no whole line.
+    fn finish(&mut self) -> Result<()> {
+        let path = &self.placed.path;
+        let new = self.placed.ours.file();
+        let rest = self.old.iter_mut().map(|old| old.copy_rest(new).map(drop)).fold(Ok(()), io::Result::and);
+        rest.map_err(|error| Error::io(IoAction::Write, path, error))
+    }
+
+    fn there(&mut self) -> io::Result<There> {
+        let Self { placed, .. } = self;
+        if is_at(placed.ours.file(), &placed.path) {
+            return Ok(There::Ours);
+        }
+        let mut current = match fs::OpenOptions::new().read(true).append(true).open(&placed.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(There::Other),
+            opened => opened?,
+        };
+        let Some(kind) = placed.rotation.filter(|_| current.metadata().is_ok_and(|now| now.len() <= MAX_ROTATED_BYTES))
+        else {
+            return Ok(There::Other);
+        };
+        let content = content_of(&mut current)?;
+        let Some(read) = bytes_that_rotation_read(kind, &mut placed.ours, &content)? else {
+            return Ok(There::Other);
+        };
+        placed.ours.skip_to(read);
+        Ok(There::Rotated(current))
+    }
+
+    /// Goes on with the file that rotation made of ours.
+    fn follow(&mut self, mut current: fs::File) -> io::Result<()> {
+        let content = content_of(&mut current)?;
+        let length = content.len() as u64;
+        // A row that came between the rotation's read and its rename.
+        self.placed.ours.copy_lines(&mut current, &content)?;
+        self.old.push(std::mem::replace(&mut self.placed.ours, OldFile::new(current, length)));
+        if self.old.len() > MAX_OLD_FILES {
+            self.old.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Copies the rows that writers added to ours to what lies there now.
+    fn rescue_late_rows(&mut self) -> io::Result<()> {
+        let mut current = match fs::OpenOptions::new().read(true).append(true).open(&self.placed.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let content = content_of(&mut current)?;
+        self.placed.ours.copy_lines(&mut current, &content).map(drop)
+    }
+}
+
+/// How many bytes of `ours` a rotation read that left `current`, to which rows may have been added since. `None` when that
+/// cannot be.
+fn bytes_that_rotation_read(kind: RotationKind, ours: &mut OldFile, current: &[u8]) -> io::Result<Option<u64>> {
+    let copied = ours.copied();
+    let file = ours.file();
+    file.rewind()?;
+    let mut newest = NewestLines::new(kind);
+    let mut lines = LineReader::new(file, u64::MAX);
+    let mut read = 0;
+    loop {
+        // A rotation reads ours whole, and rows that were added to it before that.
+        if read >= copied && current.starts_with(&newest.clone().into_log()) {
+            return Ok(Some(read));
+        }
+        match lines.next_line() {
+            Ok(Some(line)) => {
+                newest.push(line.bytes);
+                read += line.bytes.len() as u64 + u64::from(line.terminated);
+            }
+            Ok(None) => return Ok(None),
+            Err(LineError::Read(error)) => return Err(error),
+            Err(LineError::TooLong) => return Ok(None),
+        }
+    }
+}
+
+fn content_of(file: &mut fs::File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// Returns true if a writer's temporary file for a rotation of this log lies beside it.
+fn has_temporary_file(log: &Path, clock: &dyn Clock) -> bool {
+    let (Some(name), Some(dir)) = (log.file_name(), log.parent()) else { return false };
+    let prefix = [name.as_encoded_bytes(), b".tmp"].concat();
+    let Ok(entries) = fs::read_dir(dir) else { return false };
+    let is_young = |entry: &fs::DirEntry| {
+        let made = entry.metadata().and_then(|there| there.modified()).ok();
+        made.and_then(|made| clock.now().duration_since(made).ok()).is_some_and(|age| age < TEMPORARY_FILE_AGE)
+    };
+    let is_writers = |entry: &fs::DirEntry| {
+        let name = entry.file_name();
+        let rest = name.as_encoded_bytes().strip_prefix(prefix.as_slice());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
+    };
+    entries.flatten().any(|entry| is_writers(&entry) && is_young(&entry))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! What writers do to a log after it was placed.
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use super::*;
+use crate::sources::rotation::{MAX_LOG_BYTES, rotate};
+
+/// Acts at certain polls.
+struct Script<F>(Mutex<(u32, F)>);
+
+impl<F: FnMut(u32) + Send> Script<F> {
+    fn new(act: F) -> Self {
+        Self(Mutex::new((0, act)))
+    }
+
+    fn polls(&self) -> u32 {
+        self.0.lock().unwrap().0
+    }
+}
+
+impl<F: FnMut(u32) + Send> Clock for Script<F> {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn sleep(&self, _: Duration) {
+        let mut script = self.0.lock().unwrap();
+        script.0 += 1;
+        let poll = script.0;
+        (script.1)(poll);
+    }
+}
+
+fn appendable(path: &Path) -> fs::File {
+    fs::OpenOptions::new().read(true).append(true).open(path).unwrap()
+}
+
+/// A directory in which `new` was put in the place of `old`, watched; its log; and the writer that has `old` open.
+fn placed(old: &str, new: &str, can_be_undone: bool) -> (tempfile::TempDir, Watch, PathBuf, fs::File) {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("activity.jsonl");
+    fs::write(&path, old).unwrap();
+    let (writer, held) = (appendable(&path), fs::File::open(&path).unwrap());
+    fs::write(home.path().join("staged"), new).unwrap();
+    let ours = appendable(&home.path().join("staged"));
+    fs::rename(home.path().join("staged"), &path).unwrap();
+    let mut watch = Watch::default();
+    watch.add(PlacedLog {
+        group: 7,
+        path: path.clone(),
+        ours: OldFile::new(ours, new.len() as u64),
+        old: Some(OldFile::new(held, old.len() as u64)),
+        can_be_undone,
+        rotation: Some(RotationKind::KeepsNewest),
+    });
+    (home, watch, path, writer)
+}
+
+fn replace(path: &Path, content: &[u8]) {
+    let temporary = path.with_extension("jsonl.tmp.1.0");
+    fs::write(&temporary, content).unwrap();
+    fs::rename(temporary, path).unwrap();
+}
+
+#[test]
+fn rows_written_to_the_old_file_are_copied_while_they_come() {
+    let (_home, mut watch, path, mut writer) = placed("1\n", "0\n1\n", false);
+    let clock = Script::new(|poll| {
+        if poll % 40 == 0 && poll <= 120 {
+            writer.write_all(format!("late {poll}\n").as_bytes()).unwrap();
+        }
+    });
+    assert!(watch.run(&clock, &|| false).unwrap().is_empty());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "0\n1\nlate 40\nlate 80\nlate 120\n");
+    assert!((160..200).contains(&clock.polls()), "as long after the last of them as after the exchange");
+}
+
+#[test]
+fn a_row_that_a_writer_never_ends_is_copied_when_nobody_is_waited_for_any_more() {
+    let (_home, mut watch, path, mut writer) = placed("1\n", "0\n1\n", false);
+    writer.write_all(b"{\"torn").unwrap();
+    watch.run(&Script::new(|_| {}), &|| false).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "0\n1\n{\"torn");
+}
+
+#[test]
+fn what_another_rotation_began_with_the_old_file_undoes_is_said_and_late_rows_are_saved() {
+    let (_home, mut watch, path, _writer) = placed("1\n2\n", "0\n1\n2\n", true);
+    let clock = Script::new(|poll| {
+        if poll == 100 {
+            // Another writer found ours, and one that rotates the old one does not know.
+            appendable(&path).write_all(b"3\n").unwrap();
+            replace(&path, b"1\n2\n");
+        }
+    });
+    let undone = watch.run(&clock, &|| false).unwrap();
+    assert_eq!(undone.iter().map(|undone| undone.group).collect::<Vec<_>>(), [7]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
+}
+
+#[test]
+fn a_log_that_vanishes_is_undone() {
+    let (_home, mut watch, path, _writer) = placed("1\n", "0\n1\n", true);
+    let undone = watch
+        .run(
+            &Script::new(|poll| {
+                if poll == 3 {
+                    fs::remove_file(&path).unwrap()
+                }
+            }),
+            &|| false,
+        )
+        .unwrap();
+    assert_eq!(undone.len(), 1);
+}
+
+#[test]
+fn a_log_is_watched_for_as_long_as_a_rotation_takes_and_longer_while_its_temporary_file_is_there() {
+    for (with_temporary, least) in [(false, ROTATION_POLLS - 1), (true, ROTATION_POLLS + 2 * TEMPORARY_FILE_POLLS - 1)]
+    {
+        let (home, mut watch, _path, _writer) = placed("1\n", "0\n1\n", true);
+        let temporary = home.path().join("activity.jsonl.tmp.1.0");
+        let clock = Script::new(|poll| {
+            if with_temporary && poll == 10 {
+                fs::write(&temporary, "").unwrap();
+            }
+            if with_temporary && poll == ROTATION_POLLS + TEMPORARY_FILE_POLLS + 10 {
+                fs::remove_file(&temporary).unwrap();
+            }
+        });
+        assert!(watch.run(&clock, &|| false).unwrap().is_empty());
+        assert_eq!(clock.polls(), least);
+    }
+}
+
+/// Some 1.3 MiB of rows: in ASCII, or with characters of two bytes and one code unit.
+fn rows(wide: bool) -> String {
+    let row = |at: u64| format!("{at:06}{}\n", if wide { "ä".repeat(70) } else { "a".repeat(140) });
+    (0..9000).map(row).collect()
+}
+
+#[test]
+fn rotations_of_the_new_log_are_followed_whether_they_trim_it_or_not() {
+    for wide in [false, true] {
+        let old = rows(wide);
+        let ours = format!("0\n{old}");
+        assert!(ours.len() as u64 > MAX_LOG_BYTES);
+        let (_home, mut watch, path, _writer) = placed(&old, &ours, true);
+        let clock = Script::new(|poll| {
+            if poll % 100 == 0 {
+                let there = fs::read(&path).unwrap();
+                let rotated = rotate(RotationKind::KeepsNewest, &there, &[]).map_or(there, |rotated| rotated.log);
+                // A row between the writer's read and its rename: Patchwork would lose it.
+                appendable(&path).write_all(format!("between {poll}\n").as_bytes()).unwrap();
+                replace(&path, &rotated);
+                appendable(&path).write_all(format!("after {poll}\n").as_bytes()).unwrap();
+            }
+        });
+        assert!(watch.run(&clock, &|| false).unwrap().is_empty());
+        let there = fs::read_to_string(&path).unwrap();
+        let trims = !wide;
+        assert_eq!(there.starts_with("0\n"), !trims);
+        for poll in [100, 200, 300, 400, 500] {
+            assert_eq!(there.matches(&format!("between {poll}\n")).count(), 1, "{poll}");
+            assert_eq!(there.matches(&format!("after {poll}\n")).count(), 1, "{poll}");
+        }
+    }
+}
+
+#[test]
+fn a_rotation_of_the_old_log_is_no_rotation_of_the_new_one() {
+    // Not ASCII: Patchwork rewrites it whole, so the row that is missing was never trimmed.
+    let old = rows(true);
+    let (_home, mut watch, path, _writer) = placed(&old, &format!("0\n{old}"), true);
+    let rotated = rotate(RotationKind::KeepsNewest, old.as_bytes(), &[]).unwrap().log;
+    let undone = watch
+        .run(
+            &Script::new(|poll| {
+                if poll == 5 {
+                    replace(&path, &rotated)
+                }
+            }),
+            &|| false,
+        )
+        .unwrap();
+    assert_eq!(undone.len(), 1);
+}
+
+#[test]
+fn who_interrupts_is_not_kept_waiting() {
+    let (_home, mut watch, ..) = placed("1\n", "0\n1\n", true);
+    let polls = std::cell::Cell::new(0);
+    let is_cancelled = || polls.replace(polls.get() + 1) == 3;
+    watch.run(&Script::new(|_| {}), &is_cancelled).unwrap();
+    assert_eq!(polls.get(), 4);
+}

@@ -23,6 +23,7 @@ mod place;
 mod plan;
 mod replaced;
 mod restored;
+mod run_order;
 mod staging;
 mod tally;
 mod targets;

@@ -137,6 +137,34 @@ fn one_warning_sums_up_what_the_next_writes_delete() {
 }
 
 #[test]
+fn the_later_end_of_a_run_counts_whichever_machine_imports() {
+    let row = |run: u64, status: &str, ended: u64| {
+        format!("{{\"taskId\":\"{run}\",\"createdAt\":{run},\"status\":\"{status}\",\"doneAt\":{ended}}}\n")
+    };
+    let started = (1..40).map(|run| row(run, "running", run)).collect::<String>();
+    // Of each run the end differs, and now one machine has the later one, now the other.
+    let machine = |name: &str, odd: u64| {
+        let end = |run| row(run, name, 1000 + run * 10 + if run % 2 == odd { 5 } else { 0 });
+        let home = Home::new().with("runs.jsonl", started.clone() + &(1..40).map(end).collect::<String>());
+        fs::write(home.path().join("b.gz"), bundle(&home)).unwrap();
+        home
+    };
+    let (one, other) = (machine("one", 0), machine("other", 1));
+    let ends = |home: &Home, from: &Home| {
+        let done = run(home.path(), &["import", from.path().join("b.gz").to_str().unwrap()]);
+        assert_eq!(done.code, 0);
+        let log = String::from_utf8(read(home, ".patchwork/runs.jsonl").unwrap()).unwrap();
+        let row = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let rows = log.lines().map(row).map(|row| (row["taskId"].to_string(), row["status"].to_string()));
+        rows.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (by_one, by_other) = (ends(&one, &other), ends(&other, &one));
+    let expected = |run: u64| (format!("\"{run}\""), if run % 2 == 0 { "\"one\"" } else { "\"other\"" }.to_owned());
+    assert_eq!(by_one, (1..40).map(expected).collect());
+    assert_eq!(by_one, by_other);
+}
+
+#[test]
 fn rows_that_are_only_moved_are_a_note() {
     let source = Home::new().with("runs.jsonl", long_log(1, 1200));
     fs::write(source.path().join("b.gz"), bundle(&source)).unwrap();

@@ -12,7 +12,8 @@ pub enum Mode {
     /// Every distinct line of both sides is kept as often as the side has it that has it more often, unparsed lines
     /// included. Two lines are the same when their bytes are, whatever ends them. Each side keeps its order, and the two
     /// are interleaved by time; where the two disagree about the order, the local one stays. Logs between which rotation
-    /// moves rows count as one.
+    /// moves rows count as one. Where both sides end with different rows about the same run, and either may come last,
+    /// the row of the run that ended later does: whichever side it is on.
     #[default]
     Merge,
     /// The bundle's lines go behind the local ones, whatever these are.

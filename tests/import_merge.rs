@@ -212,6 +212,9 @@ mod ends_of_runs {
         sides: u8,
     }
 
+    /// A row with its number in the history.
+    type Numbered<'h> = (usize, &'h Row);
+
     fn row() -> impl Strategy<Value = Row> {
         (0u8..6, 0u64..4, proptest::option::of(0u64..6), 1u8..4).prop_map(|(run, created, ended, sides)| Row {
             run,
@@ -222,12 +225,12 @@ mod ends_of_runs {
     }
 
     /// The rows of one side. Each is distinct, so that it is clear which lines both sides have.
-    fn side(history: &[Row], mask: u8) -> Vec<(usize, &Row)> {
+    fn side(history: &[Row], mask: u8) -> Vec<Numbered<'_>> {
         history.iter().enumerate().filter(|(_, row)| row.sides & mask != 0).collect()
     }
 
-    fn log(side: &[(usize, &Row)]) -> String {
-        let row = |(at, row): &(usize, &Row)| {
+    fn log(side: &[Numbered<'_>]) -> String {
+        let row = |(at, row): &Numbered<'_>| {
             let ended = row.ended.map_or(String::new(), |ended| format!(",\"doneAt\":{ended}"));
             format!("{{\"taskId\":\"t{}\",\"createdAt\":{}{ended},\"at\":{at}}}\n", row.run, row.created)
         };
@@ -247,12 +250,8 @@ mod ends_of_runs {
     }
 
     /// The last rows of both sides about a run, where both are of one side only and follow the same common row.
-    fn choice<'h>(
-        run: u8,
-        a: &[(usize, &'h Row)],
-        b: &[(usize, &'h Row)],
-    ) -> Option<((usize, &'h Row), (usize, &'h Row))> {
-        let last = |side: &[(usize, &'h Row)]| {
+    fn choice<'h>(run: u8, a: &[Numbered<'h>], b: &[Numbered<'h>]) -> Option<(Numbered<'h>, Numbered<'h>)> {
+        let last = |side: &[Numbered<'h>]| {
             let at = side.iter().rposition(|(_, row)| row.run == run)?;
             let before = side[..at].iter().rev().find(|(_, row)| row.sides == 3).map(|(at, _)| *at);
             (side[at].1.sides != 3).then_some((side[at], before))
@@ -262,7 +261,7 @@ mod ends_of_runs {
     }
 
     /// Whether some rows of different runs hold each other back, so that not all of them can have their way.
-    fn is_tangled(choices: &[((usize, &Row), (usize, &Row))]) -> bool {
+    fn is_tangled(choices: &[(Numbered<'_>, Numbered<'_>)]) -> bool {
         // A later end on side `a` comes after one of side `b`, or the reverse; two of them can cross.
         let edges: Vec<_> = choices.iter().filter(|(a, b)| a.1.ended != b.1.ended).collect();
         edges.iter().any(|(a, b)| {

@@ -239,7 +239,9 @@ mod tests {
             }
         }
         let mut facts = Facts::default();
-        all.iter().for_each(|fact| facts.push(*fact));
+        for fact in &all {
+            facts.push(*fact);
+        }
         assert!(facts.iter().eq(all.iter().copied()));
         let mut twice = facts.clone();
         twice.append(&facts);

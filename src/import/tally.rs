@@ -6,6 +6,7 @@ use crate::sources::rotation::{LineSize, LineSizes, MAX_LOG_BYTES, RotationKind}
 
 /// A line without its text: its sizes, its kind, and its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "a line can have any of these properties without the others")]
 pub(super) struct Shape {
     /// Bytes of its content.
     pub(super) bytes: u32,

@@ -263,7 +263,7 @@ impl<'g> Work<'g> {
         let fates = align(&local.ids, &bundle.ids, *distinct);
         let merged = outcome(local, bundle, &fates, self.group.targets.len());
         let outcomes = self.cases(found).zip(&merged).map(|(case, merged)| case.merged(merged)).collect();
-        self.group_plan(outcomes, fates)
+        GroupPlan::new(outcomes, fates)
     }
 
     fn plan_without_lines(&self, found: &Found) -> GroupPlan {
@@ -275,33 +275,7 @@ impl<'g> Work<'g> {
             _ => case.appended(&nothing),
         });
         let outcomes = cases.collect();
-        self.group_plan(outcomes, Fates::default())
-    }
-
-    /// Adds the forecast of rotation, for which all logs of the source must be known.
-    fn group_plan(&self, mut outcomes: Vec<Outcome>, fates: Fates) -> GroupPlan {
-        for at in 0..outcomes.len() {
-            outcomes[at].file.rotation = self.rotation(&outcomes, at);
-        }
-        let (files, outputs) = outcomes.into_iter().map(|outcome| (outcome.file, outcome.output)).unzip();
-        GroupPlan { files, outputs, fates }
-    }
-
-    /// Forecasts what Patchwork's next write does to a log. How it writes logs that the catalogue does not have, and
-    /// which of them it trims, is not known.
-    fn rotation(&self, outcomes: &[Outcome], at: usize) -> Option<Rotation> {
-        let Outcome { file, after, .. } = &outcomes[at];
-        let source = known(file.source.as_str()).filter(|source| !source.is_archive(file.file.as_str()))?;
-        let Some(archive) = source.archive_of(file.file.as_str()) else { return after.rotation(source.rotation, None) };
-        // The archive is one of the logs, or one that this import does not look at.
-        match outcomes.iter().find(|outcome| outcome.file.file.as_str() == archive) {
-            Some(outcome) => after.rotation(source.rotation, Some((archive, &outcome.after))),
-            None if after.is_rotated() => {
-                let there = tally_of(&file.path.with_file_name(archive));
-                after.rotation(source.rotation, Some((archive, &there)))
-            }
-            None => None,
-        }
+        GroupPlan::new(outcomes, Fates::default())
     }
 
     fn cases<'c>(&'c self, found: &'c Found) -> impl Iterator<Item = Case<'c>> {
@@ -384,6 +358,34 @@ impl Case<'_> {
             rotation: None,
             backup: None,
         }
+    }
+}
+
+impl GroupPlan {
+    /// Adds the forecast of rotation, for which all logs of the source must be known.
+    fn new(mut outcomes: Vec<Outcome>, fates: Fates) -> Self {
+        for at in 0..outcomes.len() {
+            outcomes[at].file.rotation = rotation_of(&outcomes, at);
+        }
+        let (files, outputs) = outcomes.into_iter().map(|outcome| (outcome.file, outcome.output)).unzip();
+        Self { files, outputs, fates }
+    }
+}
+
+/// Forecasts what Patchwork's next write does to a log. How it writes logs that the catalogue does not have, and
+/// which of them it trims, is not known.
+fn rotation_of(outcomes: &[Outcome], at: usize) -> Option<Rotation> {
+    let Outcome { file, after, .. } = &outcomes[at];
+    let source = known(file.source.as_str()).filter(|source| !source.is_archive(file.file.as_str()))?;
+    let Some(archive) = source.archive_of(file.file.as_str()) else { return after.rotation(source.rotation, None) };
+    // The archive is one of the logs, or one that this import does not look at.
+    match outcomes.iter().find(|outcome| outcome.file.file.as_str() == archive) {
+        Some(outcome) => after.rotation(source.rotation, Some((archive, &outcome.after))),
+        None if after.is_rotated() => {
+            let there = tally_of(&file.path.with_file_name(archive));
+            after.rotation(source.rotation, Some((archive, &there)))
+        }
+        None => None,
     }
 }
 

@@ -286,7 +286,9 @@ impl Packed {
 
     fn new(size: LineSize, is_row: bool) -> Self {
         let units = u32::try_from(size.units).unwrap_or(u32::MAX).min(u32::MAX >> Self::SHIFT);
-        Self(units << Self::SHIFT | u32::from(is_row) * Self::ROW | u32::from(!size.is_utf8) * Self::INVALID)
+        let row = if is_row { Self::ROW } else { 0 };
+        let invalid = if size.is_utf8 { 0 } else { Self::INVALID };
+        Self((units << Self::SHIFT) | row | invalid)
     }
 
     fn units(self) -> u64 {

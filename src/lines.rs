@@ -7,6 +7,41 @@ use memchr::{memchr, memrchr};
 /// How much is read at a time.
 const READ_BYTES: usize = 256 << 10;
 
+/// A number of lines, by what they are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineCount {
+    /// Lines that are rows.
+    pub rows: u64,
+    /// Lines that are no rows: blank, torn or no JSON.
+    pub unparsed: u64,
+}
+
+impl LineCount {
+    /// Both kinds.
+    #[must_use]
+    pub fn all(self) -> u64 {
+        self.rows + self.unparsed
+    }
+
+    pub(crate) fn add(&mut self, is_row: bool) {
+        match is_row {
+            true => self.rows += 1,
+            false => self.unparsed += 1,
+        }
+    }
+
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self { rows: self.rows - other.rows, unparsed: self.unparsed - other.unparsed }
+    }
+}
+
+impl std::ops::AddAssign for LineCount {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.unparsed += other.unparsed;
+    }
+}
+
 /// One line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {

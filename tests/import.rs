@@ -528,6 +528,11 @@ mod other_modes {
 mod rotation {
     use super::*;
 
+    /// A rotation that only moves rows.
+    fn moved(trimmed: LineCount, left: LineCount) -> Rotation {
+        Rotation { trimmed, left, moved_to: Some("runs.jsonl.1"), moved: trimmed, ..Rotation::default() }
+    }
+
     fn forecast(bundled: &str) -> Option<Rotation> {
         let to = Home::new().with("runs.jsonl", row(1));
         let merged = import_as_planned(&runs_bundle(bundled), &to, &ImportOptions::default());
@@ -544,7 +549,7 @@ mod rotation {
     #[test]
     fn more_than_a_mebibyte_in_more_than_10_000_lines_is_cut_to_10_000() {
         let long = format!("{{\"createdAt\":2,\"text\":\"{}\"}}\n", "x".repeat(1 << 20));
-        let expected = Rotation { trimmed: rows(2), left: rows(10_000), moved_to: Some("runs.jsonl.1") };
+        let expected = moved(rows(2), rows(10_000));
         assert_eq!(forecast(&(long + &run(3..10_003))), Some(expected));
         assert_eq!(forecast(&run(2..10_003)), None, "less is left alone, however many lines it has");
     }
@@ -555,12 +560,12 @@ mod rotation {
         let line = |at: u64| format!("{{\"createdAt\":1{at:09},\"text\":\"{}\"}}\n", "x".repeat(200 - 35));
         assert_eq!(line(1).len(), 200);
         let log: String = (2..12_002).map(line).collect();
-        let expected = Rotation { trimmed: rows(7001), left: rows(5000), moved_to: Some("runs.jsonl.1") };
+        let expected = moved(rows(7001), rows(5000));
         assert_eq!(forecast(&log), Some(expected));
     }
 
     #[test]
-    fn a_few_long_lines_are_halved_too_but_the_last_one_stays() {
+    fn a_few_long_lines_are_halved_too_and_one_that_alone_is_too_long_is_deleted() {
         let line = |at: u64, bytes: usize| format!("{{\"createdAt\":{at},\"text\":\"{}\"}}\n", "x".repeat(bytes - 26));
         assert_eq!(line(2, 1000).len(), 1000);
         let log = |sizes: &[usize]| (2..).zip(sizes).map(|(at, bytes)| line(at, *bytes)).collect::<String>();
@@ -568,13 +573,16 @@ mod rotation {
             let report = import_as_planned(&runs_bundle(log(sizes)), &Home::new(), &ImportOptions::default());
             only(&report).rotation.clone()
         };
-        let cut =
-            |trimmed, left| Some(Rotation { trimmed: rows(trimmed), left: rows(left), moved_to: Some("runs.jsonl.1") });
+        let cut = |trimmed, left| Some(moved(rows(trimmed), rows(left)));
         assert_eq!(fresh(&[1 << 19, 1 << 19]), None, "a mebibyte is not too much");
         assert_eq!(fresh(&[1 << 19, (1 << 19) + 1]), cut(1, 1));
         assert_eq!(fresh(&[100, 100, 1 << 20]), cut(2, 1));
         assert_eq!(fresh(&[1 << 20, 400_000, 400_000, 100]), cut(2, 2));
-        assert_eq!(fresh(&[3 << 20]), None);
+        assert_eq!(fresh(&[1 << 20]), None);
+        let deleted = Rotation { trimmed: rows(1), ..Rotation::default() };
+        assert_eq!(fresh(&[(1 << 20) + 1]), Some(deleted));
+        let deleted = Rotation { trimmed: rows(3), moved: rows(2), ..moved(rows(3), rows(0)) };
+        assert_eq!(fresh(&[100, 100, 3 << 20]), Some(deleted), "the archive gets the older ones");
     }
 
     #[test]
@@ -585,7 +593,7 @@ mod rotation {
         let left = LineCount { rows: 9_999, unparsed: 1 };
         let to = Home::new();
         let report = import_as_planned(&runs_bundle(row(1) + &log), &to, &ImportOptions::default());
-        assert_eq!(only(&report).rotation, Some(Rotation { trimmed, left, moved_to: Some("runs.jsonl.1") }));
+        assert_eq!(only(&report).rotation, Some(moved(trimmed, left)));
     }
 
     #[test]
@@ -593,7 +601,95 @@ mod rotation {
         let from = Home::new().with("runs.jsonl.1", run(1..60_000)).with("decision_traces.jsonl", run(1..60_000));
         let report = import_as_planned(&bundle(&from), &Home::new(), &ImportOptions::default());
         assert_eq!(report.plan.files[0].rotation, None);
-        assert_eq!(report.plan.files[1].rotation.as_ref().unwrap().moved_to, None);
+        let rotation = report.plan.files[1].rotation.as_ref().unwrap();
+        assert_eq!((rotation.moved_to, rotation.deleted()), (None, rotation.trimmed));
+    }
+
+    /// What the next write does, in each mode, beside logs that are there, and beside the real thing.
+    fn forecasts(home: impl Fn() -> Home, from: &Home, file: &str) -> Vec<Rotation> {
+        let forecast = |mode| {
+            let to = home();
+            let plan = import_as_planned(&bundle(from), &to, &with(mode)).plan;
+            let planned = plan.files.iter().find(|planned| planned.file.as_str() == file).unwrap();
+            let rotation = planned.rotation.clone().unwrap_or_default();
+            check_forecast(&to, planned, &rotation);
+            rotation
+        };
+        [Mode::Merge, Mode::Append, Mode::Overwrite].map(forecast).to_vec()
+    }
+
+    /// Rotates as Patchwork does, and counts.
+    fn check_forecast(home: &Home, planned: &FilePlan, rotation: &Rotation) {
+        let source = patchwork_traces::sources::known(planned.source.as_str()).unwrap();
+        let log = fs::read(&planned.path).unwrap();
+        let archive = fs::read(home.dirs().patchwork.join("runs.jsonl.1")).unwrap_or_default();
+        let Some(rotated) = patchwork_traces::sources::rotation::rotate(source.rotation, &log, &archive) else {
+            return assert_eq!(*rotation, Rotation::default());
+        };
+        let lines = |text: &[u8]| text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;
+        if *rotation == Rotation::default() {
+            return assert_eq!(rotated.log, log);
+        }
+        assert_eq!(lines(&rotated.log), rotation.left.all());
+        assert_eq!(rotated.dropped.len() as u64, rotation.trimmed.all());
+        if let Some(after) = rotated.archive {
+            let expected = lines(&archive) + rotation.moved.all() - rotation.lost_from_archive.all();
+            assert_eq!(lines(&after), expected);
+        }
+    }
+
+    fn padded(at: u64, bytes: usize) -> String {
+        let start = format!("{{\"createdAt\":1{at:06},\"text\":\"");
+        format!("{start}{}\"}}\n", "x".repeat(bytes - start.len() - 3))
+    }
+
+    #[test]
+    fn rows_that_the_archive_has_no_room_for_are_deleted() {
+        let archive: String = (0..8_300).map(|at| padded(at, 1000)).collect();
+        let log: String = (8_300..9_500).map(|at| padded(at, 1000)).collect();
+        let home = || Home::new().with("runs.jsonl.1", &archive).with("runs.jsonl", padded(9_600, 100));
+        let rotations = forecasts(home, &Home::new().with("runs.jsonl", &log), "runs.jsonl");
+        // 601 rows go, or 600; with the 8,300 that are there they are too many, and half of all go.
+        let deleted: Vec<_> = rotations.iter().map(Rotation::deleted).collect();
+        assert_eq!(deleted, [rows(4451), rows(4451), rows(4450)]);
+        assert!(rotations.iter().all(|rotation| rotation.moved == rotation.trimmed && rotation.moved.rows >= 600));
+    }
+
+    #[test]
+    fn code_units_are_counted_and_not_bytes() {
+        let row = |at| format!("{{\"createdAt\":1{at:06},\"text\":\"{}\"}}\n", "\u{6f22}".repeat(300));
+        let log: String = (0..1500).map(row).collect();
+        assert!(log.len() > 1 << 20);
+        for file in ["runs.jsonl", "decision_traces.jsonl"] {
+            let rotations = forecasts(Home::new, &Home::new().with(file, &log), file);
+            assert_eq!(rotations, vec![Rotation::default(); 3], "nothing is trimmed");
+        }
+    }
+
+    #[test]
+    fn exactly_a_mebibyte_is_not_halved_once_more() {
+        let log: String = (0..2048).map(|at| padded(at, 1024)).collect();
+        let rotations = forecasts(Home::new, &Home::new().with("decision_traces.jsonl", log), "decision_traces.jsonl");
+        assert_eq!(rotations, vec![Rotation { trimmed: rows(1024), left: rows(1024), ..Rotation::default() }; 3]);
+    }
+
+    #[test]
+    fn blank_lines_and_invalid_text_that_a_rotation_changes_are_told() {
+        let mut log: Vec<u8> = "{\"createdAt\":1,\"text\":\"\u{e9}\"}\n \n\u{a0}\u{feff}\n".repeat(60_000).into();
+        let short = b"{\"createdAt\":2,\"text\":\"\xe2\x82\"}\n";
+        log.extend(short);
+        let rotations = forecasts(Home::new, &Home::new().with_activity("activity.jsonl", &log), "activity.jsonl");
+        for rotation in rotations {
+            assert!(rotation.replaces_invalid_utf8);
+            assert_eq!((rotation.blank, rotation.left, rotation.trimmed), (120_000, rows(10_000), rows(50_001)));
+        }
+    }
+
+    #[test]
+    fn an_activity_row_that_alone_is_too_long_stays() {
+        let log = format!("{}{}", padded(1, 100), padded(2, 2 << 20));
+        let rotations = forecasts(Home::new, &Home::new().with_activity("activity.jsonl", log), "activity.jsonl");
+        assert_eq!(rotations, vec![Rotation { trimmed: rows(1), left: rows(1), ..Rotation::default() }; 3]);
     }
 }
 

@@ -112,6 +112,88 @@ fn what_rotation_will_trim_is_said_before() {
     insta::assert_snapshot!(planned.stderr);
 }
 
+fn long_log(from: u64, rows: u64) -> String {
+    (from..from + rows).map(|at| format!("{{\"createdAt\":{at},\"text\":\"{at:0>990}\"}}\n")).collect()
+}
+
+#[test]
+fn one_warning_sums_up_what_the_next_writes_delete() {
+    let source = Home::new()
+        .with("runs.jsonl.1", long_log(1000, 8200))
+        .with("runs.jsonl", long_log(10_000, 1200))
+        .with("decision_traces.jsonl", long_log(1, 1100) + "torn\n")
+        .with("commit_issue_links.jsonl", "torn\n".to_owned() + &long_log(1, 1100))
+        .with_activity("activity-3100.jsonl", [long_log(1, 1100).as_bytes(), b"{\"text\":\"\xff\"}\n"].concat());
+    fs::write(source.path().join("b.gz"), bundle(&source)).unwrap();
+    let bundle = source.path().join("b.gz");
+    let home = Home::new();
+    let done = run(home.path(), &["import", bundle.to_str().unwrap()]);
+    assert_eq!(done.code, 0);
+    insta::assert_snapshot!(done.stderr);
+    let json = run(home.path(), &["import", "--json", bundle.to_str().unwrap()]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&json["nextWrites"]).unwrap());
+    assert!(json["warning"].as_str().unwrap().starts_with("Patchwork trims logs above 1 MiB"));
+}
+
+#[test]
+fn the_later_end_of_a_run_counts_whichever_machine_imports() {
+    let row = |run: u64, status: &str, ended: u64| {
+        format!("{{\"taskId\":\"{run}\",\"createdAt\":{run},\"status\":\"{status}\",\"doneAt\":{ended}}}\n")
+    };
+    let started = (1..40).map(|run| row(run, "running", run)).collect::<String>();
+    // Of each run the end differs, and now one machine has the later one, now the other.
+    let machine = |name: &str, odd: u64| {
+        let end = |run| row(run, name, 1000 + run * 10 + if run % 2 == odd { 5 } else { 0 });
+        let home = Home::new().with("runs.jsonl", started.clone() + &(1..40).map(end).collect::<String>());
+        fs::write(home.path().join("b.gz"), bundle(&home)).unwrap();
+        home
+    };
+    let (one, other) = (machine("one", 0), machine("other", 1));
+    let ends = |home: &Home, from: &Home| {
+        let done = run(home.path(), &["import", from.path().join("b.gz").to_str().unwrap()]);
+        assert_eq!(done.code, 0);
+        let log = String::from_utf8(read(home, ".patchwork/runs.jsonl").unwrap()).unwrap();
+        let row = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+        let rows = log.lines().map(row).map(|row| (row["taskId"].to_string(), row["status"].to_string()));
+        rows.collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (by_one, by_other) = (ends(&one, &other), ends(&other, &one));
+    let expected = |run: u64| (format!("\"{run}\""), if run % 2 == 0 { "\"one\"" } else { "\"other\"" }.to_owned());
+    assert_eq!(by_one, (1..40).map(expected).collect());
+    assert_eq!(by_one, by_other);
+}
+
+#[test]
+fn rows_that_are_only_moved_are_a_note() {
+    let source = Home::new().with("runs.jsonl", long_log(1, 1200));
+    fs::write(source.path().join("b.gz"), bundle(&source)).unwrap();
+    let done = run(Home::new().path(), &["import", source.path().join("b.gz").to_str().unwrap()]);
+    insta::assert_snapshot!(done.stderr);
+}
+
+#[test]
+fn a_restart_is_advised_where_an_import_changed_a_log_that_patchwork_holds_in_memory() {
+    let logs = |at: u64| {
+        let row = format!("{{\"createdAt\":{at}}}\n");
+        let home = Home::new().with("runs.jsonl", &row).with("decision_traces.jsonl", &row);
+        home.with("commit_issue_links.jsonl", &row).with_activity("activity.jsonl", &row)
+    };
+    let source = logs(1);
+    fs::write(source.path().join("b.gz"), bundle(&source)).unwrap();
+    let bundle = source.path().join("b.gz");
+    let import = |home: &Home, option: &str| run(home.path(), &["import", bundle.to_str().unwrap(), option]).stderr;
+    let home = logs(2);
+    assert_eq!(import(&home, "--dry-run"), "");
+    insta::assert_snapshot!(import(&home, "--mode=merge"));
+    assert_eq!(import(&home, "--mode=merge"), "", "nothing was new");
+    assert_eq!(import(&Home::new(), "--mode=merge"), "", "nothing was there");
+    let home = Home::new().with("runs.jsonl", "{\"createdAt\":2}\n");
+    assert_eq!(import(&home, "--mode=merge"), "", "runs are read again");
+    let home = Home::new().with_activity("activity.jsonl", "{\"timestamp\":2}\n");
+    insta::assert_snapshot!(import(&home, "--mode=overwrite"));
+}
+
 #[test]
 fn bundles_of_1_0_say_what_they_lack() {
     let home = Home::new();

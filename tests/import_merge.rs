@@ -198,3 +198,124 @@ proptest! {
         prop_assert_eq!((read("runs.jsonl.1"), read("runs.jsonl")), (merged_old, merged_new));
     }
 }
+
+/// Rows about runs, as two machines have them: of one history, with ends of their own for some runs.
+mod ends_of_runs {
+    use super::*;
+
+    /// A row of a history: the run it is about, its times, and which sides have it.
+    #[derive(Debug, Clone)]
+    struct Row {
+        run: u8,
+        created: u64,
+        ended: Option<u64>,
+        sides: u8,
+    }
+
+    /// A row with its number in the history.
+    type Numbered<'h> = (usize, &'h Row);
+
+    fn row() -> impl Strategy<Value = Row> {
+        (0u8..6, 0u64..4, proptest::option::of(0u64..6), 1u8..4).prop_map(|(run, created, ended, sides)| Row {
+            run,
+            created,
+            ended,
+            sides,
+        })
+    }
+
+    /// The rows of one side. Each is distinct, so that it is clear which lines both sides have.
+    fn side(history: &[Row], mask: u8) -> Vec<Numbered<'_>> {
+        history.iter().enumerate().filter(|(_, row)| row.sides & mask != 0).collect()
+    }
+
+    fn log(side: &[Numbered<'_>]) -> String {
+        let row = |(at, row): &Numbered<'_>| {
+            let ended = row.ended.map_or(String::new(), |ended| format!(",\"doneAt\":{ended}"));
+            format!("{{\"taskId\":\"t{}\",\"createdAt\":{}{ended},\"at\":{at}}}\n", row.run, row.created)
+        };
+        side.iter().map(row).collect()
+    }
+
+    /// Merges `from` into a home with `into`, and returns the numbers of the rows.
+    fn merged(into: &str, from: &str) -> Vec<usize> {
+        let home = Home::new().with("runs.jsonl", into);
+        let bundle = bundle(&Home::new().with("runs.jsonl", from));
+        import_into(&home, &bundle);
+        let result = fs::read_to_string(home.dirs().patchwork.join("runs.jsonl")).unwrap();
+        assert_merged(into.as_bytes(), from.as_bytes(), result.as_bytes());
+        assert!(import_into(&home, &bundle).plan.changes_nothing(), "merging again changes nothing");
+        let number = |line: &str| line.rsplit_once("\"at\":").unwrap().1.trim_end_matches('}').parse().unwrap();
+        result.lines().map(number).collect()
+    }
+
+    /// The last rows of both sides about a run, where both are of one side only and follow the same common row.
+    fn choice<'h>(run: u8, a: &[Numbered<'h>], b: &[Numbered<'h>]) -> Option<(Numbered<'h>, Numbered<'h>)> {
+        let last = |side: &[Numbered<'h>]| {
+            let at = side.iter().rposition(|(_, row)| row.run == run)?;
+            let before = side[..at].iter().rev().find(|(_, row)| row.sides == 3).map(|(at, _)| *at);
+            (side[at].1.sides != 3).then_some((side[at], before))
+        };
+        let ((a, after_a), (b, after_b)) = (last(a)?, last(b)?);
+        (after_a == after_b).then_some((a, b))
+    }
+
+    /// Whether some rows of different runs hold each other back, so that not all of them can have their way.
+    fn is_tangled(choices: &[(Numbered<'_>, Numbered<'_>)]) -> bool {
+        // A later end on side `a` comes after one of side `b`, or the reverse; two of them can cross.
+        let edges: Vec<_> = choices.iter().filter(|(a, b)| a.1.ended != b.1.ended).collect();
+        edges.iter().any(|(a, b)| {
+            let a_waits = a.1.ended > b.1.ended;
+            edges.iter().any(|(c, d)| {
+                (c.1.ended > d.1.ended) != a_waits
+                    && if a_waits { a.0 <= c.0 && d.0 <= b.0 } else { c.0 <= a.0 && b.0 <= d.0 }
+            })
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn the_row_of_a_run_that_ended_later_comes_last(history in proptest::collection::vec(row(), 0..24)) {
+            let (a, b) = (side(&history, 1), side(&history, 2));
+            let (log_a, log_b) = (log(&a), log(&b));
+            let (a_has, b_has) = (merged(&log_a, &log_b), merged(&log_b, &log_a));
+            let choices: Vec<_> = (0..6).filter_map(|run| choice(run, &a, &b)).collect();
+            let is_tangled = is_tangled(&choices);
+            for (a, b) in choices {
+                let last = |merged: &[usize]| *merged.iter().rfind(|at| **at == a.0 || **at == b.0).unwrap();
+                if a.1.ended != b.1.ended {
+                    prop_assert_eq!(last(&a_has), last(&b_has), "the direction makes no difference");
+                    let expected = if a.1.ended > b.1.ended { a.0 } else { b.0 };
+                    prop_assert!(is_tangled || last(&a_has) == expected, "the later end comes last");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_hold_each_other_back_come_in_the_order_of_their_ends() {
+        let row = |run: u8, ended: u64, at: u64| {
+            format!("{{\"taskId\":\"t{run}\",\"createdAt\":1,\"doneAt\":{ended},\"at\":{at}}}\n")
+        };
+        // Run 1 ended later on side a, where it comes first; run 2 on side b, likewise.
+        let a = row(1, 20, 0) + &row(2, 3, 1);
+        let b = row(2, 10, 2) + &row(1, 4, 3);
+        let (a_has, b_has) = (merged(&a, &b), merged(&b, &a));
+        assert_eq!((&a_has, &b_has), (&vec![2, 3, 0, 1], &vec![2, 3, 0, 1]));
+    }
+
+    #[test]
+    fn ids_are_compared_as_text_and_the_last_of_equal_keys_counts() {
+        let a = "{\"taskId\":\"x\",\"taskId\":\"\\u0074\",\"createdAt\":1,\"doneAt\":9,\"doneAt\":5,\"at\":0}\n";
+        let b = "{\"taskId\":\"t\",\"createdAt\":2,\"doneAt\":4,\"at\":1}\n";
+        assert_eq!((merged(a, b), merged(b, a)), (vec![1, 0], vec![1, 0]));
+        let no_end = "{\"taskId\":\"t\",\"createdAt\":3,\"doneAt\":null,\"at\":2}\n";
+        assert_eq!((merged(b, no_end), merged(no_end, b)), (vec![2, 1], vec![2, 1]));
+        // Of other sources, the times alone decide.
+        let home = Home::new().with("decision_traces.jsonl", a);
+        import_into(&home, &bundle(&Home::new().with("decision_traces.jsonl", b)));
+        assert_eq!(fs::read_to_string(home.dirs().patchwork.join("decision_traces.jsonl")).unwrap(), a.to_owned() + b);
+    }
+}

@@ -8,8 +8,9 @@ use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::format::{Base, FileName, SourceName};
 use patchwork_traces::import::{
-    Change, FilePlan, ImportOptions, ImportReport, LineCount, Mode, Plan, Rotation, SystemClock, import,
+    Change, FilePlan, ImportOptions, ImportReport, LineCount, Mode, Plan, SystemClock, import,
 };
+use patchwork_traces::sources::known;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -20,8 +21,8 @@ use super::output::Output;
 use super::progress::Bar;
 use super::table::{Column, table};
 use super::term::{self, STRONG, paint};
-use super::text::{count, counted, logs, rows, size};
-use super::{complete, help, threads};
+use super::text::{count, counted, listed, logs, size};
+use super::{complete, help, rotation, threads};
 
 /// Put the logs of a bundle back where they belong
 ///
@@ -91,6 +92,11 @@ pub struct ImportJson {
     files: Vec<ImportedFileJson>,
     /// What an import that was killed had left, and this one removed.
     cleaned_up: Vec<String>,
+    /// The change that Patchwork's next writes make to all logs together; null when they lose no line and none is
+    /// changed.
+    next_writes: Option<NextWritesJson>,
+    /// The same for people.
+    warning: Option<String>,
     /// What is worth knowing, for people.
     notes: Vec<String>,
 }
@@ -117,7 +123,7 @@ struct ImportedFileJson {
     /// Its length before; null when it was not there.
     bytes_before: Option<u64>,
     bytes_after: u64,
-    /// What Patchwork's next write cuts off, if the log is then too long.
+    /// The change that Patchwork's next write makes to it, if the log is then longer than 1 MiB.
     rotation: Option<RotationJson>,
     /// Where its old version is kept, if that is replaced.
     backup: Option<String>,
@@ -131,14 +137,43 @@ struct LinesJson {
     unparsed: u64,
 }
 
-/// What Patchwork's next write cuts off.
+/// The change that Patchwork's next write makes to a log.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct RotationJson {
+    /// Lines that the log loses, blank ones not counted.
     trimmed: LinesJson,
+    /// Lines that it keeps.
     left: LinesJson,
-    /// The log to which the rows are moved; null when they are lost.
+    /// The archive to which trimmed lines are moved; null when none are.
     moved_to: Option<&'static str>,
+    /// Trimmed lines that are in the archive afterwards. All others are deleted.
+    moved: LinesJson,
+    /// Lines of the archive that are deleted, because it becomes too long in turn.
+    lost_from_archive: LinesJson,
+    /// Blank lines that are deleted.
+    blank: u64,
+    /// Whether lines that stay are not valid UTF-8: what is invalid in them is replaced.
+    replaces_invalid_utf8: bool,
+}
+
+/// Lines that Patchwork's next write deletes from a log.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DeletedJson {
+    file: String,
+    deleted: LinesJson,
+}
+
+/// The change that Patchwork's next writes make to all logs together.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct NextWritesJson {
+    /// Lines that are deleted from all logs.
+    deleted: LinesJson,
+    /// Lines that are moved to an archive.
+    moved: LinesJson,
+    /// The logs that lines are deleted from, archives included.
+    deleted_from: Vec<DeletedJson>,
 }
 
 impl From<LineCount> for LinesJson {
@@ -154,10 +189,14 @@ pub fn run(args: ImportArgs, output: Output) -> Outcome {
     let options = ImportOptions { mode: args.mode.into(), sources: args.source, dry_run: args.dry_run, threads };
     let bundle = open(&args.bundle)?;
     let report = import(bundle, &dirs, &options, &SystemClock, &Bar::new(output))?;
-    let notes = notes(&report);
-    let (text, json) = (|| as_text(&report.plan, args.dry_run), as_json(&report, args.dry_run, &notes));
+    let (warning, notes) = (rotation::warning(&report.plan, args.dry_run), notes(&report, args.dry_run));
+    let (text, json) =
+        (|| as_text(&report.plan, args.dry_run), as_json(&report, args.dry_run, warning.as_deref(), &notes));
     if args.dry_run { output.report(text, &json) } else { output.report_done(text, &json) }?;
     output.notes(&notes);
+    if let Some(warning) = &warning {
+        output.warning(warning);
+    }
     Ok(Exit::Done)
 }
 
@@ -211,7 +250,7 @@ fn change(file: &FilePlan, dry_run: bool) -> &'static str {
     }
 }
 
-fn notes(report: &ImportReport) -> Vec<String> {
+fn notes(report: &ImportReport, dry_run: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if report.rows_only {
         notes.push(
@@ -221,21 +260,19 @@ fn notes(report: &ImportReport) -> Vec<String> {
     }
     let left = report.cleaned_up.iter();
     notes.extend(left.map(|path| format!("removed what an import that was killed had left: {}", path.display())));
-    let rotated = report.plan.files.iter().filter_map(|file| Some((file, file.rotation.as_ref()?)));
-    notes.extend(rotated.map(|(file, rotation)| rotation_text(file, rotation)));
+    let needs_restart = |file: &&FilePlan| {
+        let is_held = known(file.source.as_str()).is_some_and(|source| source.is_held_in_memory);
+        is_held && file.change == Change::Changed && file.bytes_before.is_some()
+    };
+    let changed: Vec<_> = report.plan.files.iter().filter(needs_restart).map(|file| file.file.as_str()).collect();
+    notes.extend(rotation::note(&report.plan));
+    if !dry_run && !changed.is_empty() {
+        notes.push(format!("a running Patchwork shows the new rows of {} only after a restart", listed(&changed)));
+    }
     notes
 }
 
-fn rotation_text(file: &FilePlan, rotation: &Rotation) -> String {
-    let rows = rows(rotation.trimmed.rows);
-    let fate = match rotation.moved_to {
-        Some(log) => format!("move the oldest {rows} to {log}"),
-        None => format!("drop the oldest {rows}"),
-    };
-    format!("{} is long enough for Patchwork to trim: its next write to it will {fate}", file.file)
-}
-
-fn as_json(report: &ImportReport, dry_run: bool, notes: &[String]) -> ImportJson {
+fn as_json(report: &ImportReport, dry_run: bool, warning: Option<&str>, notes: &[String]) -> ImportJson {
     let files = report.plan.files.iter().map(|file| ImportedFileJson {
         source: file.source.clone(),
         file: file.file.clone(),
@@ -256,6 +293,10 @@ fn as_json(report: &ImportReport, dry_run: bool, notes: &[String]) -> ImportJson
             trimmed: rotation.trimmed.into(),
             left: rotation.left.into(),
             moved_to: rotation.moved_to,
+            moved: rotation.moved.into(),
+            lost_from_archive: rotation.lost_from_archive.into(),
+            blank: rotation.blank,
+            replaces_invalid_utf8: rotation.replaces_invalid_utf8,
         }),
         backup: file.backup.as_ref().map(|path| path.display().to_string()),
     });
@@ -266,6 +307,14 @@ fn as_json(report: &ImportReport, dry_run: bool, notes: &[String]) -> ImportJson
         unchanged: report.plan.changes_nothing(),
         files: files.collect(),
         cleaned_up: report.cleaned_up.iter().map(|path| path.display().to_string()).collect(),
+        next_writes: next_writes(&report.plan),
+        warning: warning.map(str::to_owned),
         notes: notes.to_vec(),
     }
+}
+
+fn next_writes(plan: &Plan) -> Option<NextWritesJson> {
+    let total = rotation::Total::of(plan)?;
+    let losses = total.losses.into_iter().map(|(file, lines)| DeletedJson { file, deleted: lines.into() });
+    Some(NextWritesJson { deleted: total.deleted.into(), moved: total.moved.into(), deleted_from: losses.collect() })
 }

@@ -18,6 +18,7 @@ mod output;
 mod progress;
 mod recover;
 mod refusal;
+mod rotation;
 mod schema;
 mod shell;
 mod stdin;

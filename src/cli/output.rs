@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::progress;
-use super::term::{HINT, paint};
-use super::text::safe;
+use super::term::{HINT, WARN, paint, width_of_stderr};
+use super::text::{safe, wrapped};
 
 /// What errors call standard output.
 pub const STDOUT: &str = "standard output";
@@ -51,6 +51,14 @@ impl Output {
             (false, false) => print_beside(&text()),
         }
         Ok(())
+    }
+
+    /// Prints what somebody must know who would lose something otherwise. JSON has it in itself.
+    pub fn warning(self, warning: &str) {
+        if !self.json && !self.quiet {
+            let text = wrapped(&format!("warning: {}", safe(warning)), width_of_stderr());
+            print_beside(&format!("{}\n", text.replacen("warning:", &paint(WARN, "warning:"), 1)));
+        }
     }
 
     /// Prints what is worth knowing beside the result. JSON has it in itself.

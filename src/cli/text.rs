@@ -2,6 +2,7 @@
 
 use indicatif::HumanCount;
 use patchwork_traces::error::visible;
+use unicode_width::UnicodeWidthStr;
 
 /// A number with its digits in groups of three.
 pub fn count(number: u64) -> String {
@@ -44,6 +45,31 @@ pub fn size(bytes: u64) -> String {
 pub fn ratio(bytes: u64, compressed: u64) -> Option<String> {
     let tenths = bytes.checked_mul(10)?.checked_div(compressed)?;
     Some(format!("{}.{}x", tenths / 10, tenths % 10))
+}
+
+/// Things in a sentence: `a`, `a and b`, `a, b and c`.
+pub fn listed<T: AsRef<str>>(things: &[T]) -> String {
+    let things: Vec<&str> = things.iter().map(AsRef::as_ref).collect();
+    match things.as_slice() {
+        [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        things => things.concat(),
+    }
+}
+
+/// Breaks text at spaces into lines of at most `width` columns, where its words are no longer.
+pub fn wrapped(text: &str, width: usize) -> String {
+    let (mut lines, mut column) = (String::new(), 0);
+    for word in text.split(' ') {
+        let wide = word.width();
+        if column > 0 {
+            let fits = column + 1 + wide <= width;
+            lines.push(if fits { ' ' } else { '\n' });
+            column = if fits { column + 1 } else { 0 };
+        }
+        lines.push_str(word);
+        column += wide;
+    }
+    lines
 }
 
 /// Text from a bundle or a path, safe to print: what a terminal would obey stands as an escape.

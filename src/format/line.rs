@@ -30,6 +30,11 @@ pub fn classify<'a>(line: &'a [u8], times: &[TimeKey]) -> Option<RowText<'a>> {
     row_text(&text, times).map(|row| RowText { entry: row.entry.into_owned().into(), time: row.time })
 }
 
+/// Returns true if nothing but white space, as JavaScript's `trim` knows it, is in a text.
+pub(crate) fn is_blank(text: &str) -> bool {
+    trim(text).is_empty()
+}
+
 fn row_text<'a>(text: &'a str, times: &[TimeKey]) -> Option<RowText<'a>> {
     let json = trim(text);
     let kinds = ByteKinds::of(json);

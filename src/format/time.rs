@@ -141,7 +141,7 @@ impl TimeKey {
     }
 
     /// The time that `value`, the JSON text at this key, stands for.
-    pub(super) fn read(self, value: &str) -> Option<Timestamp> {
+    pub(crate) fn read(self, value: &str) -> Option<Timestamp> {
         match self {
             Self::Millis(_) => Timestamp::from_json_number(value),
             Self::Rfc3339(_) => serde_json::from_str::<Timestamp>(value).ok(),

@@ -1,6 +1,7 @@
 //! What merging needs to know of lines besides which are the same, in a few bytes each. Lines are gone through in their
 //! order only, so times can be kept as what they are later or earlier than the one before.
 
+use super::run_order::RunRow;
 use super::tally::Shape;
 
 /// What is known of a line.
@@ -9,25 +10,112 @@ pub(super) struct Fact {
     /// Milliseconds since 1970, for a row that has a time.
     pub(super) time: Option<i64>,
     pub(super) shape: Shape,
+    /// The run that a row is about.
+    pub(super) run: Option<RunRow>,
 }
 
 /// Facts of lines that follow each other.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
-    /// For each line the bits of its shape and whether it has a time, and if so, how much later that is than the last
-    /// one: numbers of seven bits a byte, the lowest first, with the eighth bit set on all but the last byte.
+    /// For each line a number with its length and, in the lowest four bits, its kind: usual lines have one of their
+    /// own, for any other line a number with [`Flags`] follows. Then come the time, as what it is later than the last
+    /// one, and the run, for lines that have them. Numbers have seven bits a byte, the lowest first, with the eighth
+    /// bit set on all but the last byte.
     packed: Vec<u8>,
     lines: usize,
     last_time: i64,
 }
 
+/// The bits of the lowest number of a line.
+const KIND_BITS: u32 = 4;
+
+/// Any line that has no kind of its own.
+const UNUSUAL: u64 = 15;
+
+/// What a line is besides its length, its time and its run.
+#[derive(Clone, Copy)]
+struct Flags(u64);
+
+impl Flags {
+    const LINE_FEED: u64 = 1;
+    const CARRIAGE_RETURN: u64 = 2;
+    const ROW: u64 = 4;
+    const BLANK: u64 = 8;
+    const INVALID: u64 = 16;
+    const TIME: u64 = 32;
+    const RUN: u64 = 64;
+    const BITS: u32 = 7;
+
+    /// What the lines are that have kinds of their own, none of them with other characters than those of ASCII.
+    const USUAL: [u64; 13] = {
+        const LF: u64 = Flags::LINE_FEED;
+        const CRLF: u64 = Flags::LINE_FEED | Flags::CARRIAGE_RETURN;
+        const TIMED: u64 = Flags::ROW | Flags::TIME;
+        [
+            LF | TIMED,
+            LF | Flags::ROW,
+            LF,
+            LF | Flags::BLANK,
+            CRLF | TIMED,
+            CRLF | Flags::ROW,
+            CRLF,
+            CRLF | Flags::BLANK,
+            TIMED,
+            Flags::ROW,
+            0,
+            Flags::BLANK,
+            LF | TIMED | Flags::RUN,
+        ]
+    };
+
+    fn of(fact: &Fact) -> Self {
+        let shape = fact.shape;
+        let bit = |is_set, bit| if is_set { bit } else { 0 };
+        Self(
+            bit(shape.is_terminated, Self::LINE_FEED)
+                | bit(shape.has_carriage_return, Self::CARRIAGE_RETURN)
+                | bit(shape.is_row, Self::ROW)
+                | bit(shape.is_blank, Self::BLANK)
+                | bit(!shape.is_utf8, Self::INVALID)
+                | bit(fact.time.is_some(), Self::TIME)
+                | bit(fact.run.is_some(), Self::RUN),
+        )
+    }
+
+    fn has(self, bit: u64) -> bool {
+        self.0 & bit != 0
+    }
+
+    fn shape(self, bytes: u32, units: u32) -> Shape {
+        Shape {
+            bytes,
+            units,
+            is_terminated: self.has(Self::LINE_FEED),
+            has_carriage_return: self.has(Self::CARRIAGE_RETURN),
+            is_row: self.has(Self::ROW),
+            is_blank: self.has(Self::BLANK),
+            is_utf8: !self.has(Self::INVALID),
+        }
+    }
+}
+
 impl Facts {
     pub(super) fn push(&mut self, fact: Fact) {
-        self.pack(u64::from(fact.shape.bits()) << 1 | u64::from(fact.time.is_some()));
+        let flags = Flags::of(&fact);
+        let Shape { bytes, units, .. } = fact.shape;
+        let kind = (0..).zip(Flags::USUAL).find(|(_, usual)| bytes == units && *usual == flags.0);
+        let kind = kind.map_or(UNUSUAL, |(kind, _)| kind);
+        self.pack(u64::from(bytes) << KIND_BITS | kind);
+        if kind == UNUSUAL {
+            self.pack(u64::from(bytes.saturating_sub(units)) << Flags::BITS | flags.0);
+        }
         if let Some(time) = fact.time {
-            let later = time.wrapping_sub(self.last_time);
-            self.pack((later << 1 ^ later >> 63).cast_unsigned());
+            self.pack(zigzag(time.wrapping_sub(self.last_time)));
             self.last_time = time;
+        }
+        if let Some(RunRow { run, ended }) = fact.run {
+            self.packed.extend(run.to_le_bytes());
+            self.pack(ended.map_or(0, |ended| zigzag(ended.wrapping_sub(self.last_time)).wrapping_add(1)));
         }
         self.lines += 1;
     }
@@ -53,6 +141,15 @@ impl Facts {
     }
 }
 
+/// Small numbers for those near 0 on both sides of it.
+fn zigzag(number: i64) -> u64 {
+    (number << 1 ^ number >> 63).cast_unsigned()
+}
+
+fn unzigzag(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
+}
+
 /// Goes through facts in order.
 #[derive(Debug, Clone)]
 pub(super) struct FactsIter<'f> {
@@ -61,11 +158,19 @@ pub(super) struct FactsIter<'f> {
 }
 
 impl FactsIter<'_> {
-    fn unpack_time(&mut self) -> Option<i64> {
-        let later = self.unpack()?;
-        let later = (later >> 1).cast_signed() ^ -(later & 1).cast_signed();
-        self.last_time = self.last_time.wrapping_add(later);
-        Some(self.last_time)
+    fn unpack_flags(&mut self, kind: u64) -> Option<(Flags, u32)> {
+        if let Some(usual) = usize::try_from(kind).ok().and_then(|kind| Flags::USUAL.get(kind)) {
+            return Some((Flags(*usual), 0));
+        }
+        let number = self.unpack()?;
+        Some((Flags(number & ((1 << Flags::BITS) - 1)), u32::try_from(number >> Flags::BITS).ok()?))
+    }
+
+    fn unpack_run(&mut self) -> Option<RunRow> {
+        let (run, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        let ended = self.unpack()?.checked_sub(1).map(|later| self.last_time.wrapping_add(unzigzag(later)));
+        Some(RunRow { run: u32::from_le_bytes(*run), ended })
     }
 
     fn unpack(&mut self) -> Option<u64> {
@@ -86,8 +191,73 @@ impl Iterator for FactsIter<'_> {
     type Item = Fact;
 
     fn next(&mut self) -> Option<Fact> {
-        let bits = self.unpack()?;
-        let time = if bits & 1 == 1 { Some(self.unpack_time()?) } else { None };
-        Some(Fact { time, shape: Shape::from_bits(u32::try_from(bits >> 1).unwrap_or_default()) })
+        let number = self.unpack()?;
+        let (flags, fewer) = self.unpack_flags(number & ((1 << KIND_BITS) - 1))?;
+        let bytes = u32::try_from(number >> KIND_BITS).ok()?;
+        if flags.has(Flags::TIME) {
+            self.last_time = self.last_time.wrapping_add(unzigzag(self.unpack()?));
+        }
+        let run = if flags.has(Flags::RUN) { Some(self.unpack_run()?) } else { None };
+        let time = flags.has(Flags::TIME).then_some(self.last_time);
+        Some(Fact { time, shape: flags.shape(bytes, bytes - fewer), run })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usual(bytes: u32) -> Shape {
+        Shape {
+            bytes,
+            units: bytes,
+            is_terminated: true,
+            has_carriage_return: false,
+            is_row: true,
+            is_blank: false,
+            is_utf8: true,
+        }
+    }
+
+    #[test]
+    fn every_kind_of_line_is_unpacked_as_it_was_packed() {
+        let mut all = Vec::new();
+        for bits in 0..1 << 7 {
+            let bit = |at: u32| bits & 1 << at != 0;
+            let shape = Shape {
+                bytes: 1000 + bits,
+                units: if bit(0) { 1000 + bits } else { 900 },
+                is_terminated: bit(1),
+                has_carriage_return: bit(2),
+                is_row: bit(3),
+                is_blank: !bit(3) && bit(4),
+                is_utf8: bit(5),
+            };
+            let time = bit(3).then(|| 1_777_716_000_000 - i64::from(bits));
+            for run in [None, Some(None), Some(Some(i64::MIN)), Some(Some(1_777_716_000_999))] {
+                all.push(Fact { time, shape, run: run.map(|ended| RunRow { run: !bits, ended }) });
+            }
+        }
+        let mut facts = Facts::default();
+        for fact in &all {
+            facts.push(*fact);
+        }
+        assert!(facts.iter().eq(all.iter().copied()));
+        let mut twice = facts.clone();
+        twice.append(&facts);
+        assert!(twice.iter().eq([all.clone(), all].concat()));
+    }
+
+    #[test]
+    fn an_ascii_line_takes_two_bytes_and_its_time_and_only_other_lines_more() {
+        let packed = |shape, time, run| {
+            let mut facts = Facts::default();
+            facts.push(Fact { time, shape, run });
+            facts.packed.len()
+        };
+        assert_eq!(packed(usual(1000), None, None), 2);
+        assert_eq!(packed(usual(1000), Some(60), None), 3);
+        assert_eq!(packed(usual(1000), Some(60), Some(RunRow { run: 1, ended: Some(90) })), 8);
+        assert_eq!(packed(Shape { units: 995, ..usual(1000) }, Some(60), None), 5);
     }
 }

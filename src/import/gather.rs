@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 use std::thread;
 
 use super::index::{Lines, SideLines, Telling};
+use super::run_order::RowKeys;
 use super::tally::LONGEST_LINE;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::TimeKey;
 use crate::lines::{BlockError, Line, LineBlocks, LineError, LineReader, lines_of};
 use crate::pool::{Pool, ThreadDied};
 
@@ -17,14 +17,14 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// Reads logs, one after the other. `None` is one without lines. Errors call each by its `subject`.
 pub(super) fn gather<R: Read>(
     logs: impl Iterator<Item = (Option<R>, String)>,
-    times: &[TimeKey],
+    keys: RowKeys,
     telling: &Telling,
     threads: NonZeroUsize,
 ) -> Result<SideLines> {
     let mut side = SideLines::default();
     for (log, subject) in logs {
         if let Some(log) = log {
-            gather_log(log, times, telling, threads, &mut side).map_err(|error| error.in_subject(&subject))?;
+            gather_log(log, keys, telling, threads, &mut side).map_err(|error| error.in_subject(&subject))?;
         }
         side.end_log();
     }
@@ -33,7 +33,7 @@ pub(super) fn gather<R: Read>(
 
 fn gather_log(
     log: impl Read,
-    times: &[TimeKey],
+    keys: RowKeys,
     telling: &Telling,
     threads: NonZeroUsize,
     side: &mut SideLines,
@@ -41,7 +41,7 @@ fn gather_log(
     let thread_died = |_: ThreadDied| Error::io_unnamed(IoAction::Read, std::io::Error::other("a thread died"));
     let read = |block: Vec<u8>| {
         let mut lines = Lines::default();
-        lines_of(&block).for_each(|line| lines.push(line, times, telling));
+        lines_of(&block).for_each(|line| lines.push(line, keys, telling));
         lines
     };
     let mut blocks = LineBlocks::new(log, BLOCK_BYTES, LONGEST_LINE);

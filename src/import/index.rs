@@ -8,10 +8,11 @@ use std::sync::Arc;
 use siphasher::sip128::SipHasher24;
 
 use super::facts::{Fact, Facts};
+use super::run_order::RowKeys;
 use super::tally::{Shape, content};
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::Timestamp;
 use crate::format::line::classify;
-use crate::format::{TimeKey, Timestamp};
 use crate::lines::Line;
 
 /// 128 bits that stand for the content of a line.
@@ -114,14 +115,15 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn push(&mut self, line: Line<'_>, times: &[TimeKey], telling: &Telling) {
+    pub(super) fn push(&mut self, line: Line<'_>, keys: RowKeys, telling: &Telling) {
         match telling {
             Telling::Apart(fingerprinter) => self.fingerprints.push(fingerprinter.of(line.bytes)),
             Telling::From(fingerprinter, index) => self.ids.push(index.id_of(fingerprinter.of(line.bytes))),
         }
-        let row = classify(line.bytes, times);
+        let row = classify(line.bytes, keys.times);
         let shape = Shape::of(line, row.is_some());
-        self.facts.push(Fact { time: row.and_then(|row| row.time).map(Timestamp::as_millis), shape });
+        let run = row.as_ref().and_then(|row| keys.run_of(&row.entry));
+        self.facts.push(Fact { time: row.and_then(|row| row.time).map(Timestamp::as_millis), shape, run });
     }
 
     pub(super) fn append(&mut self, next: Self) -> Result<()> {

@@ -7,6 +7,10 @@
 //! - Between two lines that both sides have, a line follows once everything older of the other side is out. A line's
 //!   age is the latest time up to it on its side, as lines are written in order, whatever time a row names. Of lines of
 //!   the same age, the bundle's come first. A line without a time stays behind the one before it.
+//! - Where both sides end with different rows about the same run, and both rows stand between the same two lines that
+//!   both sides have, the row of the run that ended later comes last: a reader takes the last row of a run. Merging A
+//!   into B and B into A give such a run the same last row. (Rows that cannot all come last, because each side keeps
+//!   its order, are let go in the order of their ends.)
 //! - Merging the same bundle again gives the same lines.
 
 use std::iter::Peekable;
@@ -15,6 +19,7 @@ use super::align::{Fate, Fates};
 use super::facts::{Fact, Facts, FactsIter};
 use super::index::Side;
 use super::plan::LineCount;
+use super::run_order::RunOrder;
 use super::tally::{Shape, Tally};
 
 /// Where the next line of the result comes from.
@@ -67,7 +72,7 @@ impl<'m> Cursor<'m> {
 
     /// `None` behind the last line.
     fn take(&mut self) -> Option<Taken> {
-        let Fact { time, shape } = self.facts.next()?;
+        let Fact { time, shape, .. } = self.facts.next()?;
         if time.is_some() {
             self.age = self.age.max(time);
             self.met_time = true;
@@ -85,13 +90,15 @@ pub(super) struct Steps<'m> {
     fates: &'m Fates,
     /// The next line that both sides have in order: its local number and its number in the bundle.
     meeting: Option<(usize, usize)>,
+    order: RunOrder,
 }
 
 impl<'m> Steps<'m> {
     pub(super) fn new(local: &'m Side, bundle: &'m Side, fates: &'m Fates) -> Self {
         let local_lines = local.facts.len();
+        let order = RunOrder::new(local, bundle, fates);
         let (local, bundle) = (Cursor::new(&local.facts), Cursor::new(&bundle.facts));
-        let mut steps = Self { local, bundle, local_lines, fates, meeting: None };
+        let mut steps = Self { local, bundle, local_lines, fates, meeting: None, order };
         steps.meeting = steps.find_meeting();
         steps
     }
@@ -105,6 +112,14 @@ impl<'m> Steps<'m> {
 
     /// Between two meetings: whether the local line is next.
     fn local_is_next(&mut self) -> bool {
+        let local_waits = self.order.local.of(self.local.next).filter(|wait| wait.holds(self.bundle.next));
+        let bundle_waits = self.order.bundle.of(self.bundle.next).filter(|wait| wait.holds(self.local.next));
+        match (local_waits, bundle_waits) {
+            (Some(local), Some(bundle)) => return local.cmp_rows(bundle).is_lt(),
+            (Some(_), None) => return false,
+            (None, Some(_)) => return true,
+            (None, None) => {}
+        }
         match (self.local.head(), self.bundle.head()) {
             (Head::Follows, _) => true,
             (_, Head::Follows) => false,

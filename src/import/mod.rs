@@ -24,6 +24,7 @@ mod obstacle;
 mod owner;
 mod plan;
 mod restored;
+mod run_order;
 mod staging;
 mod swap;
 mod tally;

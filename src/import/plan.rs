@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use crate::format::{Base, FileName, SourceName};
+pub use crate::lines::LineCount;
+pub use crate::sources::rotation::Rotation;
 
 /// What happens to a log that is there already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -10,48 +12,14 @@ pub enum Mode {
     /// Every distinct line of both sides is kept as often as the side has it that has it more often, unparsed lines
     /// included. Two lines are the same when their bytes are, whatever ends them. Each side keeps its order, and the two
     /// are interleaved by time; where the two disagree about the order, the local one stays. Logs between which rotation
-    /// moves rows count as one.
+    /// moves rows count as one. Where both sides end with different rows about the same run, and either may come last,
+    /// the row of the run that ended later does: whichever side it is on.
     #[default]
     Merge,
     /// The bundle's lines go behind the local ones, whatever these are.
     Append,
     /// The bundle's log replaces the local one, which is kept as a backup beside it.
     Overwrite,
-}
-
-/// A number of lines, by what they are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LineCount {
-    /// Lines that are rows.
-    pub rows: u64,
-    /// Lines that are no rows: blank, torn or no JSON.
-    pub unparsed: u64,
-}
-
-impl LineCount {
-    /// Both kinds.
-    #[must_use]
-    pub fn all(self) -> u64 {
-        self.rows + self.unparsed
-    }
-
-    pub(super) fn add(&mut self, is_row: bool) {
-        match is_row {
-            true => self.rows += 1,
-            false => self.unparsed += 1,
-        }
-    }
-
-    pub(super) fn minus(self, other: Self) -> Self {
-        Self { rows: self.rows - other.rows, unparsed: self.unparsed - other.unparsed }
-    }
-}
-
-impl std::ops::AddAssign for LineCount {
-    fn add_assign(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.unparsed += other.unparsed;
-    }
 }
 
 /// What is done to a file.
@@ -64,17 +32,6 @@ pub enum Change {
     Created,
     /// It gets a new version.
     Changed,
-}
-
-/// What Patchwork's next write to a log will cut off its start, because the log is then too long.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rotation {
-    /// The lines that are cut off.
-    pub trimmed: LineCount,
-    /// The lines that stay.
-    pub left: LineCount,
-    /// The log to which the rows are moved. Without one they are lost.
-    pub moved_to: Option<&'static str>,
 }
 
 /// What an import does to one file.
@@ -103,7 +60,8 @@ pub struct FilePlan {
     pub bytes_before: Option<u64>,
     /// Its length after.
     pub bytes_after: u64,
-    /// What Patchwork's next write cuts off, if the file is then too long.
+    /// The change that Patchwork's next write makes to it, if it is then too long. With an archive's lines counted in
+    /// the log that they come from.
     pub rotation: Option<Rotation>,
     /// Where its old version is kept, if that is replaced.
     pub backup: Option<PathBuf>,

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use super::here::Comparison;
 use super::index::{Lines, Telling};
 use super::local::Local;
+use super::run_order::RowKeys;
 use super::staging::{StagedFile, Staging};
 use super::tally::{Shape, Tally};
 use super::targets::Group;
 use super::work::{Ahead, GroupPlan, Way, Work};
 use crate::digest::{Integrity, IntegrityHasher};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{ManifestFile, TimeKey};
+use crate::format::ManifestFile;
 use crate::lines::{Line, LineCutter};
 use crate::progress::Progress;
 use crate::restore::{LogSink, LogWriter};
@@ -171,15 +172,15 @@ pub(super) struct Arriving<'i> {
     staged: Option<StagedFile>,
     comparison: Option<Comparison>,
     /// Its lines, where a dry run needs them.
-    lines: Option<(Lines, Telling, &'static [TimeKey])>,
+    lines: Option<(Lines, Telling, RowKeys)>,
     progress: &'i dyn Progress,
 }
 
 impl Arriving<'_> {
-    fn push(counter: &mut LineCounter, lines: &mut Option<(Lines, Telling, &'static [TimeKey])>, line: Line<'_>) {
+    fn push(counter: &mut LineCounter, lines: &mut Option<(Lines, Telling, RowKeys)>, line: Line<'_>) {
         counter.push(line);
-        if let Some((lines, telling, times)) = lines {
-            lines.push(line, times, telling);
+        if let Some((lines, telling, keys)) = lines {
+            lines.push(line, *keys, telling);
         }
     }
 }

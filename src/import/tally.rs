@@ -1,61 +1,60 @@
-//! Adds up the lines that a log will have: their number, their bytes, and what rotation will cut off.
-
-use std::collections::VecDeque;
+//! Adds up the lines that a log will have: their number, their bytes, and what rotation will do to them.
 
 use super::plan::{LineCount, Rotation};
 use crate::lines::Line;
+use crate::sources::rotation::{LineSize, LineSizes, MAX_LOG_BYTES, RotationKind};
 
-/// Patchwork rewrites a log with its newest part before it writes to one above this size.
-const ROTATED_ABOVE_BYTES: u64 = 1 << 20;
-
-/// The most lines that it leaves.
-const MOST_LINES: usize = 10_000;
-
-/// What a line is, in four bytes: the length of its content, whether it is a row, and what ends it.
+/// A line without its text: its sizes, its kind, and its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape(u32);
+#[allow(clippy::struct_excessive_bools, reason = "a line can have any of these properties without the others")]
+pub(super) struct Shape {
+    /// Bytes of its content.
+    pub(super) bytes: u32,
+    /// UTF-16 code units of its content, each invalid part counted as one. Never more than the bytes.
+    pub(super) units: u32,
+    pub(super) is_terminated: bool,
+    pub(super) has_carriage_return: bool,
+    pub(super) is_row: bool,
+    pub(super) is_blank: bool,
+    pub(super) is_utf8: bool,
+}
 
-const LINE_FEED: u32 = 1;
-const CARRIAGE_RETURN: u32 = 2;
-const ROW: u32 = 4;
-const LENGTH_SHIFT: u32 = 3;
-
-/// The longest line that is read, in bytes without its line feed: three bits of flags leave 29 for a length. The lines
-/// of a bundle are all shorter, as their envelopes are no longer.
+/// The longest line that is read, in bytes without its line feed. The lines of a bundle are all shorter, as their
+/// envelopes are no longer.
 pub(super) const LONGEST_LINE: u64 = (1 << 29) - 1;
 
 impl Shape {
     pub(super) fn of(line: Line<'_>, is_row: bool) -> Self {
         let content = content(line.bytes);
-        let mut shape = u32::try_from(content.len()).unwrap_or(u32::MAX) << LENGTH_SHIFT;
-        shape |= u32::from(line.terminated) * LINE_FEED;
-        shape |= u32::from(content.len() < line.bytes.len()) * CARRIAGE_RETURN;
-        shape |= u32::from(is_row) * ROW;
-        Self(shape)
-    }
-
-    /// As a number.
-    pub(super) fn bits(self) -> u32 {
-        self.0
-    }
-
-    /// The shape that [`bits`](Self::bits) gave.
-    pub(super) fn from_bits(bits: u32) -> Self {
-        Self(bits)
+        let size = LineSize::of(content);
+        Self {
+            bytes: u32::try_from(content.len()).unwrap_or(u32::MAX),
+            units: u32::try_from(size.units).unwrap_or(u32::MAX),
+            is_terminated: line.terminated,
+            has_carriage_return: content.len() < line.bytes.len(),
+            is_row,
+            is_blank: size.is_blank,
+            is_utf8: size.is_utf8,
+        }
     }
 
     pub(super) fn is_row(self) -> bool {
-        self.0 & ROW != 0
+        self.is_row
     }
 
     pub(super) fn is_terminated(self) -> bool {
-        self.0 & LINE_FEED != 0
+        self.is_terminated
     }
 
     /// Its bytes, with what ends it.
     pub(super) fn bytes(self) -> u64 {
-        let ending = (self.0 & LINE_FEED).count_ones() + (self.0 & CARRIAGE_RETURN).count_ones();
-        u64::from(self.0 >> LENGTH_SHIFT) + u64::from(ending)
+        u64::from(self.bytes) + u64::from(self.is_terminated) + u64::from(self.has_carriage_return)
+    }
+
+    /// Its size as Patchwork counts it: a carriage return is part of the line.
+    fn size(self) -> LineSize {
+        let units = u64::from(self.units) + u64::from(self.has_carriage_return);
+        LineSize { units, is_blank: self.is_blank, is_utf8: self.is_utf8 }
     }
 }
 
@@ -72,7 +71,7 @@ pub(super) struct Tally {
     pub(super) bytes: u64,
     /// Whether nothing ends the last line, so that one more needs a line feed before it.
     unterminated: bool,
-    newest: VecDeque<Shape>,
+    sizes: LineSizes,
 }
 
 impl Tally {
@@ -80,10 +79,7 @@ impl Tally {
         self.lines.add(shape.is_row());
         self.bytes += u64::from(self.unterminated) + shape.bytes();
         self.unterminated = !shape.is_terminated();
-        if self.newest.len() == MOST_LINES {
-            self.newest.pop_front();
-        }
-        self.newest.push_back(shape);
+        self.sizes.push(shape.size(), shape.is_row());
     }
 
     /// Adds all lines of another tally behind these.
@@ -94,24 +90,16 @@ impl Tally {
         self.lines += next.lines;
         self.bytes += u64::from(self.unterminated) + next.bytes;
         self.unterminated = next.unterminated;
-        self.newest.extend(&next.newest);
-        self.newest.drain(..self.newest.len().saturating_sub(MOST_LINES));
+        self.sizes.append(&next.sizes);
     }
 
-    /// What Patchwork's next write cuts off, if there is more than 1 MiB: it leaves the newest lines, at most 10,000,
-    /// halved until they are under 1 MiB.
-    pub(super) fn rotation(&self, moved_to: Option<&'static str>) -> Option<Rotation> {
-        if self.bytes <= ROTATED_ABOVE_BYTES {
-            return None;
-        }
-        let newest = |lines: usize| self.newest.range(self.newest.len() - lines..);
-        let mut left = self.newest.len();
-        while left > 1 && newest(left).map(|shape| shape.bytes()).sum::<u64>() >= ROTATED_ABOVE_BYTES {
-            left /= 2;
-        }
-        let mut count = LineCount::default();
-        newest(left).for_each(|shape| count.add(shape.is_row()));
-        let trimmed = self.lines.minus(count);
-        (trimmed.all() > 0).then_some(Rotation { trimmed, left: count, moved_to })
+    /// Returns true if Patchwork rotates a log of these lines before it writes to it.
+    pub(super) fn is_rotated(&self) -> bool {
+        self.bytes > MAX_LOG_BYTES
+    }
+
+    /// The change that Patchwork's next write makes to a log of these lines.
+    pub(super) fn rotation(&self, kind: RotationKind, archive: Option<(&'static str, &Self)>) -> Option<Rotation> {
+        self.sizes.forecast(kind, self.bytes, archive.map(|(name, archive)| (name, &archive.sizes)))
     }
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::plan::Mode;
+use super::run_order::RowKeys;
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::log::LogId;
-use crate::format::{FileName, Manifest, TimeKey};
+use crate::format::{FileName, Manifest};
 use crate::sources::rotation::RotationKind;
 use crate::sources::{CATALOGUE, Dirs, Files, Log, Source, check_log, is_same_file, known, times_of};
 
@@ -40,7 +41,7 @@ pub(super) struct Bundled {
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) source: Option<&'static Source>,
-    pub(super) times: &'static [TimeKey],
+    pub(super) times: RowKeys,
     pub(super) targets: Vec<Target>,
     /// The lock that its writers hold.
     pub(super) lock: Option<PathBuf>,
@@ -105,7 +106,7 @@ pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: M
             named.insert(source.name, groups.len());
         }
         let lock = source.and_then(|source| source.lock).map(|lock| dirs.of(file.base()).join(lock));
-        groups.push(Group { source, times: target.log.times, targets: vec![target], lock });
+        groups.push(Group { source, times: RowKeys::of(&target.log), targets: vec![target], lock });
     }
     for group in &mut groups {
         group.complete(dirs, mode)?;

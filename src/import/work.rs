@@ -2,24 +2,27 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 
 use fs_err as fs;
 
 use super::align::{Fates, align};
 use super::backup::backup_of;
-use super::gather::gather;
+use super::gather::{each_line, gather};
 use super::index::{Fingerprinter, Index, Side, SideLines, Telling};
 use super::local::{Local, Summary};
 use super::lock::Clock;
 use super::merge::{Merged, outcome};
-use super::plan::{Change, FilePlan, LineCount, Mode};
+use super::plan::{Change, FilePlan, LineCount, Mode, Rotation};
 use super::restored::Restored;
-use super::tally::Tally;
+use super::tally::{Shape, Tally};
 use super::targets::{Group, Target};
 use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
+use crate::format::line::classify;
 use crate::progress::{Progress, Watched};
+use crate::sources::known;
 
 /// How logs are imported.
 pub(super) struct Way<'c> {
@@ -260,9 +263,9 @@ impl<'g> Work<'g> {
         let Content::Sides { local, bundle, distinct } = &found.content else { return self.plan_without_lines(found) };
         let fates = align(&local.ids, &bundle.ids, *distinct);
         let merged = outcome(local, bundle, &fates, self.group.targets.len());
-        let (files, outputs) = self.cases(found).zip(&merged).map(|(case, merged)| case.merged(merged)).unzip();
+        let outcomes = self.cases(found).zip(&merged).map(|(case, merged)| case.merged(merged)).collect();
         let newest = local.facts.iter().chain(bundle.facts.iter()).filter_map(|fact| fact.time).max();
-        GroupPlan { files, outputs, fates, newest }
+        GroupPlan { newest, ..GroupPlan::new(outcomes, fates) }
     }
 
     fn plan_without_lines(&self, found: &Found) -> GroupPlan {
@@ -273,8 +276,8 @@ impl<'g> Work<'g> {
             Content::Same => case.same(),
             _ => case.appended(&nothing),
         });
-        let (files, outputs) = cases.unzip();
-        GroupPlan { files, outputs, fates: Fates::default(), newest: None }
+        let outcomes = cases.collect();
+        GroupPlan::new(outcomes, Fates::default())
     }
 
     fn cases<'c>(&'c self, found: &'c Found) -> impl Iterator<Item = Case<'c>> {
@@ -284,7 +287,7 @@ impl<'g> Work<'g> {
 }
 
 impl Case<'_> {
-    fn merged(&self, merged: &Merged) -> (FilePlan, Output) {
+    fn merged(&self, merged: &Merged) -> Outcome {
         // An empty log is created, but not one whose lines are all in another log.
         let appears = merged.after.bytes > 0 || self.restored.is_some_and(|log| log.integrity.bytes == 0);
         let output = match self.local.bytes() {
@@ -294,18 +297,18 @@ impl Case<'_> {
             _ => Output::Merged,
         };
         let counts = Counts { new: merged.new, already_there: merged.already_there, kept: merged.kept };
-        (self.file_plan(output, counts, &merged.after), output)
+        Outcome { file: self.file_plan(output, counts, &merged.after), output, after: merged.after.clone() }
     }
 
     /// A log that this machine has already, byte for byte.
-    fn same(&self) -> (FilePlan, Output) {
+    fn same(&self) -> Outcome {
         let tally = self.restored.map(|restored| restored.tally.clone()).unwrap_or_default();
         let counts = Counts { already_there: tally.lines, kept: tally.lines, ..Counts::default() };
-        (self.file_plan(Output::Nothing, counts, &tally), Output::Nothing)
+        Outcome { file: self.file_plan(Output::Nothing, counts, &tally), output: Output::Nothing, after: tally }
     }
 
     /// Also what becomes of a log that is empty or not there, whatever the mode.
-    fn appended(&self, local: &Summary) -> (FilePlan, Output) {
+    fn appended(&self, local: &Summary) -> Outcome {
         let mut after = local.tally.clone();
         let mut new = LineCount::default();
         if let Some(restored) = self.restored {
@@ -319,28 +322,25 @@ impl Case<'_> {
             Some(_) => Output::Appended,
         };
         let counts = Counts { new, kept: local.lines(), ..Counts::default() };
-        (self.file_plan(output, counts, &after), output)
+        Outcome { file: self.file_plan(output, counts, &after), output, after }
     }
 
-    fn overwritten(&self, local: &Summary, way: &Way<'_>) -> (FilePlan, Output) {
+    fn overwritten(&self, local: &Summary, way: &Way<'_>) -> Outcome {
         let Some(restored) = self.restored else { return self.appended(local) };
         if local.integrity == Some(restored.integrity) {
             let counts = Counts { kept: local.lines(), already_there: local.lines(), ..Counts::default() };
-            return (self.file_plan(Output::Nothing, counts, &local.tally), Output::Nothing);
+            let file = self.file_plan(Output::Nothing, counts, &local.tally);
+            return Outcome { file, output: Output::Nothing, after: local.tally.clone() };
         }
         let counts = Counts { new: restored.tally.lines, ..Counts::default() };
-        let mut plan = self.file_plan(Output::Bundled, counts, &restored.tally);
-        plan.replaced = local.lines();
-        plan.backup = (!self.local.is_empty()).then(|| backup_of(&self.target.log.path, &way.stamp));
-        (plan, Output::Bundled)
+        let mut file = self.file_plan(Output::Bundled, counts, &restored.tally);
+        file.replaced = local.lines();
+        file.backup = (!self.local.is_empty()).then(|| backup_of(&self.target.log.path, &way.stamp));
+        Outcome { file, output: Output::Bundled, after: restored.tally.clone() }
     }
 
     fn file_plan(&self, output: Output, counts: Counts, after: &Tally) -> FilePlan {
         let id = &self.target.log.id;
-        let source = crate::sources::known(id.source.as_str());
-        // Rows are written to the newest log of a source only.
-        let rotates = source.is_none_or(|source| !source.is_archive(id.name.as_str()));
-        let moved_to = source.and_then(|source| source.archive_of(id.name.as_str()));
         FilePlan {
             source: id.source.clone(),
             file: id.name.clone(),
@@ -357,10 +357,60 @@ impl Case<'_> {
             replaced: LineCount::default(),
             bytes_before: self.local.bytes(),
             bytes_after: after.bytes,
-            rotation: if rotates { after.rotation(moved_to) } else { None },
+            rotation: None,
             backup: None,
         }
     }
+}
+
+impl GroupPlan {
+    /// Adds the forecast of rotation, for which all logs of the source must be known.
+    fn new(mut outcomes: Vec<Outcome>, fates: Fates) -> Self {
+        for at in 0..outcomes.len() {
+            outcomes[at].file.rotation = rotation_of(&outcomes, at);
+        }
+        let (files, outputs) = outcomes.into_iter().map(|outcome| (outcome.file, outcome.output)).unzip();
+        Self { files, outputs, fates, newest: None }
+    }
+}
+
+/// Forecasts what Patchwork's next write does to a log. How it writes logs that the catalogue does not have, and
+/// which of them it trims, is not known.
+fn rotation_of(outcomes: &[Outcome], at: usize) -> Option<Rotation> {
+    let Outcome { file, after, .. } = &outcomes[at];
+    let source = known(file.source.as_str()).filter(|source| !source.is_archive(file.file.as_str()))?;
+    let Some(archive) = source.archive_of(file.file.as_str()) else { return after.rotation(source.rotation, None) };
+    // The archive is one of the logs, or one that this import does not look at.
+    match outcomes.iter().find(|outcome| outcome.file.file.as_str() == archive) {
+        Some(outcome) => after.rotation(source.rotation, Some((archive, &outcome.after))),
+        None if after.is_rotated() => {
+            let there = tally_of(&file.path.with_file_name(archive));
+            after.rotation(source.rotation, Some((archive, &there)))
+        }
+        None => None,
+    }
+}
+
+/// Sums up a log that this import only has to know of. What cannot be read counts as nothing.
+fn tally_of(path: &Path) -> Tally {
+    let mut tally = Tally::default();
+    if let Ok(log) = fs::File::open(path) {
+        let read = each_line(log, |line| {
+            tally.push(Shape::of(line, classify(line.bytes, &[]).is_some()));
+            Ok(())
+        });
+        if read.is_err() {
+            return Tally::default();
+        }
+    }
+    tally
+}
+
+/// What becomes of one target.
+struct Outcome {
+    file: FilePlan,
+    output: Output,
+    after: Tally,
 }
 
 #[derive(Clone, Copy, Default)]

@@ -6,6 +6,7 @@
 mod dirs;
 mod discover;
 mod open;
+pub mod rotation;
 mod writers;
 
 pub use dirs::Dirs;
@@ -19,6 +20,7 @@ use std::path::Path;
 use crate::error::ErrorKind;
 use crate::format::log::LogId;
 use crate::format::{Base, FileName, SourceName, TimeKey};
+use rotation::RotationKind;
 
 /// A source that Patchwork knows.
 #[derive(Debug)]
@@ -33,6 +35,22 @@ pub struct Source {
     pub times: &'static [TimeKey],
     /// The file that its writers hold while they write, beside the logs. `None` when they hold none.
     pub lock: Option<&'static str>,
+    /// The way in which its writers rotate the newest log.
+    pub rotation: RotationKind,
+    /// Whether a running Patchwork holds its rows in memory, so that rows that others add among them show only after a
+    /// restart.
+    pub is_held_in_memory: bool,
+    /// The keys of a row that is about a run. `None` when rows are not.
+    pub run: Option<RunKeys>,
+}
+
+/// The keys of rows that are about runs. The last row about a run is the one that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunKeys {
+    /// The key of the run's identity.
+    pub id: &'static str,
+    /// The key of the time at which the run ended.
+    pub ended: TimeKey,
 }
 
 /// Which files are the logs of a source.
@@ -52,6 +70,9 @@ pub static CATALOGUE: [Source; 4] = [
         files: Files::Named(&["runs.jsonl.1", "runs.jsonl"]),
         times: &[TimeKey::Millis("createdAt")],
         lock: Some("runs.jsonl.lock"),
+        rotation: RotationKind::Archives,
+        is_held_in_memory: false,
+        run: Some(RunKeys { id: "taskId", ended: TimeKey::Millis("doneAt") }),
     },
     Source {
         name: "decision_traces",
@@ -59,6 +80,9 @@ pub static CATALOGUE: [Source; 4] = [
         files: Files::Named(&["decision_traces.jsonl"]),
         times: &[TimeKey::Millis("createdAt")],
         lock: Some("decision_traces.jsonl.lock"),
+        rotation: RotationKind::Deletes,
+        is_held_in_memory: true,
+        run: None,
     },
     Source {
         name: "commit_issue_links",
@@ -66,6 +90,9 @@ pub static CATALOGUE: [Source; 4] = [
         files: Files::Named(&["commit_issue_links.jsonl"]),
         times: &[TimeKey::Millis("createdAt")],
         lock: Some("commit_issue_links.jsonl.lock"),
+        rotation: RotationKind::Deletes,
+        is_held_in_memory: true,
+        run: None,
     },
     Source {
         name: "activity",
@@ -73,6 +100,9 @@ pub static CATALOGUE: [Source; 4] = [
         files: Files::Matching(is_activity_log),
         times: &[TimeKey::Rfc3339("timestamp")],
         lock: None,
+        rotation: RotationKind::KeepsNewest,
+        is_held_in_memory: true,
+        run: None,
     },
 ];
 

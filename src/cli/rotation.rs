@@ -1,0 +1,104 @@
+//! Tells what Patchwork's next writes will take from the logs that an import leaves.
+
+use patchwork_traces::import::{LineCount, Plan, Rotation};
+
+use super::text::{counted, listed, rows};
+
+/// The change that the next writes to all logs make.
+pub struct Total {
+    /// Lines that are deleted.
+    pub deleted: LineCount,
+    /// Lines that are moved to an archive.
+    pub moved: LineCount,
+    /// The names of the logs that lines are deleted from, and how many.
+    pub losses: Vec<(String, LineCount)>,
+    /// From where and to where lines are moved.
+    moves: Vec<(String, &'static str)>,
+    /// The names of the logs of which lines that stay are changed, as they are not valid UTF-8.
+    changed: Vec<String>,
+}
+
+impl Total {
+    /// Returns `None` if no line is deleted, moved or changed.
+    pub fn of(plan: &Plan) -> Option<Self> {
+        let zero = LineCount::default();
+        let mut total = Self { deleted: zero, moved: zero, losses: Vec::new(), moves: Vec::new(), changed: Vec::new() };
+        for (file, rotation) in plan.files.iter().filter_map(|file| Some((file.file.as_str(), file.rotation.as_ref()?)))
+        {
+            total.add(file, rotation);
+        }
+        let is_nothing = total.losses.is_empty() && total.moves.is_empty() && total.changed.is_empty();
+        (!is_nothing).then_some(total)
+    }
+
+    fn add(&mut self, file: &str, rotation: &Rotation) {
+        self.deleted += rotation.deleted();
+        self.moved += rotation.moved;
+        if let Some(archive) = rotation.moved_to
+            && rotation.lost_from_archive.all() > 0
+        {
+            self.losses.push((archive.to_owned(), rotation.lost_from_archive));
+        }
+        let mut lost = rotation.deleted();
+        lost = LineCount {
+            rows: lost.rows - rotation.lost_from_archive.rows,
+            unparsed: lost.unparsed - rotation.lost_from_archive.unparsed,
+        };
+        if lost.all() > 0 {
+            self.losses.push((file.to_owned(), lost));
+        }
+        if let Some(archive) = rotation.moved_to.filter(|_| rotation.moved.all() > 0) {
+            self.moves.push((file.to_owned(), archive));
+        }
+        if rotation.replaces_invalid_utf8 {
+            self.changed.push(file.to_owned());
+        }
+    }
+
+    /// Says what is moved, if anything is.
+    fn moved_text(&self) -> Option<String> {
+        let (from, to) = self.moves.first()?;
+        Some(format!("move {} from {from} to {to}", lines(self.moved)))
+    }
+}
+
+/// Says what the next writes will delete or change for good, and what to do about it. `None` if they do neither.
+pub fn warning(plan: &Plan, dry_run: bool) -> Option<String> {
+    let total = Total::of(plan)?;
+    let mut effects = Vec::new();
+    if let [(only, _)] = total.losses.as_slice() {
+        effects.push(format!("delete {} from {only} for good", lines(total.deleted)));
+    } else if !total.losses.is_empty() {
+        let each: Vec<_> = total.losses.iter().map(|(log, count)| format!("{} from {log}", lines(*count))).collect();
+        effects.push(format!("delete {} for good ({})", lines(total.deleted), each.join(", ")));
+    }
+    if !total.changed.is_empty() {
+        effects.push(format!("replace text that is not valid UTF-8 in {}", listed(&total.changed)));
+    }
+    if effects.is_empty() {
+        return None;
+    }
+    effects.extend(total.moved_text());
+    let when = if dry_run { "after this import, its" } else { "its" };
+    Some(format!(
+        "Patchwork trims logs above 1 MiB: {when} next writes will {}. Keep the bundle: it still has the rows that \
+         came from it. To save the other rows too, export the logs before Patchwork writes again.",
+        listed(&effects)
+    ))
+}
+
+/// Says what the next writes will move, where they delete and change nothing.
+pub fn note(plan: &Plan) -> Option<String> {
+    let total = Total::of(plan).filter(|total| total.losses.is_empty() && total.changed.is_empty())?;
+    Some(format!("Patchwork trims logs above 1 MiB: its next write will {}", total.moved_text()?))
+}
+
+/// Lines, counted by what they are.
+fn lines(count: LineCount) -> String {
+    let unparsed = || counted(count.unparsed, "unparsed line", "unparsed lines");
+    match (count.rows, count.unparsed) {
+        (_, 0) => rows(count.rows),
+        (0, _) => unparsed(),
+        _ => format!("{} and {}", rows(count.rows), unparsed()),
+    }
+}

@@ -1,0 +1,262 @@
+//! Orders the rows that both sides have about the same run, where merging leaves a choice: the last row about a run is
+//! the one that counts, so the one that ended later comes last, whichever side it is on.
+
+use std::borrow::Cow;
+use std::cmp::{Ordering, Reverse};
+use std::fmt;
+use std::hash::Hasher;
+
+use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use siphasher::sip::SipHasher13;
+
+use super::align::{Fate, Fates};
+use super::facts::Facts;
+use super::index::Side;
+use crate::format::{TimeKey, Timestamp};
+use crate::sources::{Log, RunKeys, known};
+
+/// The keys of a row that merging looks at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowKeys {
+    pub(super) times: &'static [TimeKey],
+    run: Option<RunKeys>,
+}
+
+/// The run that a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RunRow {
+    /// Stands for the run's identity. Two runs that share it by chance are at worst put into an order that neither
+    /// needs. It is the same for each import, so that equal imports give equal logs.
+    pub(super) run: u32,
+    /// When the run ended, in milliseconds since 1970.
+    pub(super) ended: Option<i64>,
+}
+
+impl RowKeys {
+    pub(super) fn of(log: &Log) -> Self {
+        Self { times: log.times, run: known(log.id.source.as_str()).and_then(|source| source.run) }
+    }
+
+    /// Returns the run that a row is about, given its JSON text.
+    pub(super) fn run_of(self, entry: &str) -> Option<RunRow> {
+        let keys = self.run.filter(|_| entry.starts_with('{'))?;
+        let (id, ended) = serde_json::Deserializer::from_str(entry).deserialize_map(FindRun(keys)).ok()?;
+        let id = id?.get();
+        // One that JSON readers take for no string, because half a surrogate is in it, is compared as it is written.
+        let id = serde_json::from_str::<Cow<'_, str>>(id).unwrap_or(Cow::Borrowed(id));
+        if id.is_empty() {
+            return None;
+        }
+        let mut hasher = SipHasher13::new();
+        hasher.write(id.as_bytes());
+        #[allow(clippy::cast_possible_truncation, reason = "any 32 bits of a hash are one")]
+        Some(RunRow { run: hasher.finish() as u32, ended: ended.map(Timestamp::as_millis) })
+    }
+}
+
+/// Visits an object's top level; of keys that stand twice the last counts, as in JavaScript.
+struct FindRun(RunKeys);
+
+impl<'de> Visitor<'de> for FindRun {
+    type Value = (Option<&'de RawValue>, Option<Timestamp>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut id, mut ended) = (None, None);
+        while let Some(key) = map.next_key_seed(KeyOf(self.0))? {
+            match key {
+                Key::Id => id = Some(map.next_value::<&RawValue>()?),
+                Key::Ended => ended = self.0.ended.read(map.next_value::<&RawValue>()?.get()),
+                Key::Other => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok((id.filter(|id| id.get().starts_with('"')), ended))
+    }
+}
+
+enum Key {
+    Id,
+    Ended,
+    Other,
+}
+
+/// Tells the keys apart. They are read as bytes: those with unpaired surrogates are no strings.
+struct KeyOf(RunKeys);
+
+impl<'de> DeserializeSeed<'de> for KeyOf {
+    type Value = Key;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl Visitor<'_> for KeyOf {
+    type Value = Key;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<Key, E> {
+        Ok(match key {
+            key if key == self.0.id.as_bytes() => Key::Id,
+            key if key == self.0.ended.key().as_bytes() => Key::Ended,
+            _ => Key::Other,
+        })
+    }
+}
+
+/// A row that must come after a row of the other side, because it ended the same run later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wait {
+    /// The row's line number on its side.
+    line: usize,
+    /// The line number of the other row.
+    other: usize,
+    row: RunRow,
+}
+
+impl Wait {
+    /// Returns true if the row must not come yet, as the other side goes on with line `next`.
+    pub(super) fn holds(&self, next: usize) -> bool {
+        next <= self.other
+    }
+
+    /// Compares two rows of which each holds the other back, together with rows around them. The lesser one comes first.
+    pub(super) fn cmp_rows(&self, other: &Self) -> Ordering {
+        (self.row.ended, self.row.run).cmp(&(other.row.ended, other.row.run))
+    }
+}
+
+/// The rows of one side that must wait, in the order of their lines.
+#[derive(Debug, Default)]
+pub(super) struct Waits(Vec<Wait>);
+
+impl Waits {
+    /// Returns what line `line` has to wait for.
+    pub(super) fn of(&self, line: usize) -> Option<&Wait> {
+        let at = self.0.binary_search_by_key(&line, |wait| wait.line).ok()?;
+        self.0.get(at)
+    }
+}
+
+/// The rows that must wait for one of the other side.
+#[derive(Debug, Default)]
+pub(super) struct RunOrder {
+    pub(super) local: Waits,
+    pub(super) bundle: Waits,
+}
+
+impl RunOrder {
+    /// Finds the runs whose last rows on both sides differ and stand between the same two lines that both sides have:
+    /// either may come last.
+    pub(super) fn new(local: &Side, bundle: &Side, fates: &Fates) -> Self {
+        let mut order = Self::default();
+        let mut pairs = last_rows(&local.facts, &bundle.facts, fates);
+        if pairs.is_empty() {
+            return order;
+        }
+        keep_free(&mut pairs, fates);
+        let in_bundle = rows_at(&bundle.facts, pairs.iter().map(|pair| pair.bundle));
+        let in_local = rows_at(&local.facts, pairs.iter().map(|pair| pair.local));
+        for (pair, (local, bundle)) in pairs.iter().zip(in_local.into_iter().zip(in_bundle)) {
+            let wait = |line: u32, other: u32, row| Wait { line: line as usize, other: other as usize, row };
+            match local.ended.cmp(&bundle.ended) {
+                Ordering::Greater => order.local.0.push(wait(pair.local, pair.bundle, local)),
+                Ordering::Less => order.bundle.0.push(wait(pair.bundle, pair.local, bundle)),
+                Ordering::Equal => {}
+            }
+        }
+        order.local.0.sort_unstable_by_key(|wait| wait.line);
+        order.bundle.0.sort_unstable_by_key(|wait| wait.line);
+        order
+    }
+}
+
+/// The last rows of both sides about one run.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    local: u32,
+    bundle: u32,
+}
+
+/// Returns the pairs of last rows of which the bundle's is new.
+fn last_rows(local: &Facts, bundle: &Facts, fates: &Fates) -> Vec<Pair> {
+    let mut in_bundle = last_rows_of(bundle, |_| true);
+    in_bundle.retain(|(_, line)| fates.of(*line as usize) == Fate::New);
+    let is_in_bundle = |run: u32| in_bundle.binary_search_by_key(&run, |(run, _)| *run).is_ok();
+    let in_local = last_rows_of(local, is_in_bundle);
+    let mut bundled = in_bundle.iter();
+    let pair = |(run, local): (u32, u32)| {
+        let (_, bundle) = bundled.find(|(other, _)| *other == run)?;
+        Some(Pair { local, bundle: *bundle })
+    };
+    in_local.into_iter().filter_map(pair).collect()
+}
+
+/// Returns each wanted run with the number of its last row, in the order of the runs.
+fn last_rows_of(facts: &Facts, is_wanted: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
+    let rows = (0..).zip(facts.iter()).filter_map(|(line, fact)| fact.run.map(|row| (row.run, line)));
+    let mut rows: Vec<(u32, u32)> = rows.filter(|(run, _)| is_wanted(*run)).collect();
+    rows.sort_unstable_by_key(|(run, line)| (*run, Reverse(*line)));
+    rows.dedup_by_key(|(run, _)| *run);
+    rows
+}
+
+/// Keeps the pairs of which the local row is not in the bundle, and both stand between the same two lines that both
+/// sides have.
+fn keep_free(pairs: &mut Vec<Pair>, fates: &Fates) {
+    let mut gaps = vec![0; pairs.len()];
+    let mut matched = matches(fates).peekable();
+    let mut before = 0_u32;
+    let mut order: Vec<usize> = (0..pairs.len()).collect();
+    order.sort_unstable_by_key(|at| pairs[*at].bundle);
+    for at in order.iter().copied() {
+        while matched.next_if(|(_, bundle)| *bundle < pairs[at].bundle).is_some() {
+            before += 1;
+        }
+        gaps[at] = before;
+    }
+    order.sort_unstable_by_key(|at| pairs[*at].local);
+    let mut matched = matches(fates).peekable();
+    before = 0;
+    let mut is_free = vec![false; pairs.len()];
+    for at in order {
+        while matched.next_if(|(local, _)| *local < pairs[at].local).is_some() {
+            before += 1;
+        }
+        let is_matched = matched.peek().is_some_and(|(local, _)| *local == pairs[at].local);
+        is_free[at] = !is_matched && gaps[at] == before;
+    }
+    let mut is_free = is_free.into_iter();
+    pairs.retain(|_| is_free.next().unwrap_or_default());
+}
+
+/// The lines that both sides have in order, with their numbers on both sides. Both rise.
+fn matches(fates: &Fates) -> impl Iterator<Item = (u32, u32)> {
+    (0..).zip((0..fates.len()).map(|line| fates.of(line))).filter_map(|(bundle, fate)| match fate {
+        Fate::With(local) => Some((local, bundle)),
+        Fate::New | Fate::Elsewhere => None,
+    })
+}
+
+/// Returns the rows on these lines.
+fn rows_at(facts: &Facts, lines: impl Iterator<Item = u32>) -> Vec<RunRow> {
+    let mut lines: Vec<(u32, usize)> = lines.zip(0..).collect();
+    lines.sort_unstable();
+    let mut rows = vec![RunRow { run: 0, ended: None }; lines.len()];
+    let mut wanted = lines.into_iter().peekable();
+    for (line, fact) in (0..).zip(facts.iter()) {
+        if let Some((_, at)) = wanted.next_if(|(wanted, _)| *wanted == line)
+            && let Some(row) = fact.run
+        {
+            rows[at] = row;
+        }
+    }
+    rows
+}

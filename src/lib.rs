@@ -64,6 +64,7 @@ mod pool;
 pub mod progress;
 pub mod publish;
 pub mod recover;
+mod regular_file;
 pub mod restore;
 mod scan;
 pub mod sources;

@@ -12,6 +12,7 @@ use fs_err as fs;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::regular_file;
 use crate::sources::{is_name_of_log, may_be_name_of_log};
 
 /// Where a file is to appear.
@@ -151,7 +152,7 @@ pub(crate) fn clean_up(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| is_temporary(&entry.file_name())).map(|entry| entry.path());
     let files = ours.filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_file()));
-    let is_dead = |path: &PathBuf| fs::File::open(path).is_ok_and(|left| left.file().try_lock().is_ok());
+    let is_dead = |path: &PathBuf| regular_file::open(path).is_ok_and(|left| left.file().try_lock().is_ok());
     files.filter(|path| is_dead(path) && fs::remove_file(path).is_ok()).collect()
 }
 
@@ -227,8 +228,9 @@ impl Drop for MadeDirs {
     }
 }
 
+/// Creates a directory into which only its owner may look.
 #[cfg(unix)]
-fn make_private_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().mode(0o700).create(dir)
 }

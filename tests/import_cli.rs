@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::format_collect)]
 
 mod common;
+#[cfg(target_os = "linux")]
+#[path = "import_cli/other_users.rs"]
+mod other_users;
 #[path = "common/program.rs"]
 mod program;
 

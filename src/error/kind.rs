@@ -208,6 +208,13 @@ pub enum ErrorKind {
         /// Where it leads.
         to: PathBuf,
     },
+    /// A symlink on the way to a log belongs to another user, and leads out of its directory.
+    ForeignLink {
+        /// Where it leads.
+        to: PathBuf,
+    },
+    /// `/proc` is needed to import into a directory that another user can change, and is not mounted.
+    ProcNotMounted,
     /// Somebody else holds the lock of a log.
     Locked {
         /// How long it was waited for, in seconds.

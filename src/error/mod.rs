@@ -11,7 +11,7 @@ mod visible;
 
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use fault::{Contradiction, EntryFault, GzipFault, ManifestFault, NameFault, RowFault};
 pub use kind::{ErrorKind, IoAction, Obstacle};
@@ -121,6 +121,26 @@ impl Error {
         self
     }
 
+    /// Names files by the paths that people know, where `real_path` returns another one.
+    pub(crate) fn with_real_paths(mut self, real_path: &dyn Fn(&Path) -> PathBuf) -> Self {
+        let Inner { kind, at } = &mut *self.0;
+        if let Some(subject) = &mut at.subject {
+            let path = real_path(Path::new(subject));
+            if path != Path::new(subject) {
+                *subject = path.display().to_string();
+                // The system's words may have been put beside the other path.
+                if let ErrorKind::Io { source, .. } = kind {
+                    *source = without_path(source);
+                }
+            }
+        }
+        if let ErrorKind::PlacedInPart { cause, .. } = kind {
+            let inner = std::mem::replace(cause, ErrorKind::Cancelled.into());
+            *cause = inner.with_real_paths(real_path);
+        }
+        self
+    }
+
     /// Names the log inside the bundle.
     #[must_use]
     pub fn in_file(mut self, file: &str) -> Self {
@@ -147,6 +167,15 @@ impl Error {
     pub fn at_byte(mut self, byte: u64) -> Self {
         self.0.at.byte = Some(byte);
         self
+    }
+}
+
+/// What the system said, without the path that was put beside it.
+fn without_path(error: &io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|outer| outer.source()).and_then(|inner| inner.downcast_ref::<io::Error>());
+    match inner.unwrap_or(error).raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), inner.unwrap_or(error).to_string()),
     }
 }
 

@@ -68,6 +68,9 @@ impl ErrorKind {
             Self::DanglingLink { to } => {
                 write!(f, "a link stands where the log should be, and leads to {}, where nothing is", to.display())
             }
+            Self::ForeignLink { to } => {
+                write!(f, "this symlink to {} belongs to another user, so it is not followed", to.display())
+            }
             Self::Locked { seconds } => {
                 write!(f, "another program holds this lock, and did not release it within {seconds} seconds")
             }
@@ -114,6 +117,9 @@ impl ErrorKind {
             Self::NothingToRecover => "nothing in here is a row or a manifest of a bundle",
             Self::OutputNotIntact => "what was written is not whole when it is read back",
             Self::RestoredDiffers => "the restored log does not match the length and SHA-256 in the manifest",
+            Self::ProcNotMounted => {
+                "another user can change this directory, and importing into it safely needs /proc, which is not mounted"
+            }
             Self::LockLost => "another program took this lock away while it was held",
             Self::Cancelled => "this was ended before it was done",
             Self::LogKeepsChanging => "this log changed each time before its new version could be put in its place",
@@ -138,6 +144,7 @@ impl ErrorKind {
             | Self::SameTarget { .. }
             | Self::CannotReplace { .. }
             | Self::DanglingLink { .. }
+            | Self::ForeignLink { .. }
             | Self::Locked { .. }
             | Self::TooManyLines { .. }
             | Self::PlacedInPart { .. }
@@ -192,6 +199,10 @@ impl ErrorKind {
             }
             Self::SameTarget { .. } => "look for a link between the two, and move one of them out of the way",
             Self::DanglingLink { .. } => "put the file there, or remove the link",
+            Self::ForeignLink { .. } => FOREIGN_LINK,
+            Self::ProcNotMounted => {
+                "mount /proc, or run the import as the user whose directory it is (`sudo -u NAME`)"
+            }
             Self::Locked { .. } => "try again once Patchwork is idle; if it is not running, remove the lock",
             Self::EntryType { .. } => "look at the row with `patchwork-traces cat`, and at the type: logs hold whatever was appended",
             Self::LockLost => "run the command again",
@@ -215,6 +226,9 @@ impl ErrorKind {
         .to_owned()
     }
 }
+
+const FOREIGN_LINK: &str = "run the import as the user whose directory it is (`sudo -u NAME`), or name the real directory with \
+     --patchwork-dir or --activity-dir";
 
 const TOO_MANY_LOGS: &str =
     "move old logs elsewhere before they are bundled; a bundle that names so many is none that a program wrote";

@@ -9,6 +9,7 @@ use tempfile::TempPath;
 use super::staging::Staging;
 use crate::error::{Error, IoAction, Result};
 use crate::publish::sync_dir;
+use crate::regular_file;
 use crate::sources::is_same_file;
 
 /// Where the file at `path` is to be kept: beside it, under a name that is free, or that this very file has already
@@ -41,7 +42,7 @@ fn has_another_name(_: &Metadata) -> bool {
 }
 
 fn kept_already(path: &Path, dir: &Path, name: &str) -> Option<PathBuf> {
-    let current = fs::metadata(path).ok()?;
+    let current = fs::symlink_metadata(path).ok()?;
     if !has_another_name(&current) {
         return None;
     }
@@ -79,7 +80,7 @@ impl Backups {
         for (log, backup) in logs {
             // It may be there already: see where its name is chosen.
             if backup.symlink_metadata().is_err() {
-                let original = fs::metadata(log).map_err(|error| Error::io(IoAction::BackUp, log, error))?;
+                let original = fs::symlink_metadata(log).map_err(|error| Error::io(IoAction::BackUp, log, error))?;
                 keep_copy(log, backup, staging)?;
                 self.0.push(Backup { log: log.to_owned(), path: backup.to_owned(), original });
             }
@@ -96,7 +97,7 @@ impl Drop for Backups {
     fn drop(&mut self) {
         for Backup { log, path, original } in &self.0 {
             // If the log was replaced against what the system said, its backup is the only copy.
-            if fs::metadata(log).is_ok_and(|there| is_same_file(&there, original)) {
+            if fs::symlink_metadata(log).is_ok_and(|there| is_same_file(&there, original)) {
                 let _ = fs::remove_file(path);
             }
         }
@@ -105,7 +106,8 @@ impl Drop for Backups {
 
 /// Returns true if two paths lead to one file.
 pub(super) fn is_link_of(backup: &Path, log: &Path) -> bool {
-    matches!((fs::metadata(backup), fs::metadata(log)), (Ok(kept), Ok(there)) if is_same_file(&kept, &there))
+    let there = (fs::symlink_metadata(backup), fs::symlink_metadata(log));
+    matches!(there, (Ok(kept), Ok(there)) if is_same_file(&kept, &there))
 }
 
 /// Keeps the file at `path` under a second name, or, where a file can have only one, a copy of it.
@@ -115,7 +117,7 @@ fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<()> {
     if fs::hard_link(path, backup).is_ok() || is_link_of(backup, path) {
         return Ok(());
     }
-    let mut original = fs::File::open(path).map_err(failed)?;
+    let mut original = regular_file::open(path).map_err(failed)?;
     let copy = staging.copy(path, &mut original, u64::MAX)?;
     let copy = TempPath::try_from_path(copy).map_err(failed)?;
     copy.persist_noclobber(backup).map_err(|error| failed(error.error))

@@ -11,6 +11,7 @@
 //!
 //! At any moment each log is the old one or the new one.
 
+use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -33,6 +34,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
 use crate::lines::{Line, lines_of};
 use crate::progress::{Progress, Stage};
+use crate::regular_file;
 use crate::sources::rotation::MAX_LOG_BYTES;
 use crate::sources::times_of;
 
@@ -288,7 +290,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         let Some(staged) = group.staged[log].clone() else { return Ok(true) };
         let path = target.log.path.clone();
         let failed = |error| Error::io(IoAction::Rename, &path, error);
-        let mut ours = fs::OpenOptions::new().read(true).append(true).open(&staged).map_err(failed)?;
+        let mut ours = regular_file::open_to_append(&staged).map_err(failed)?;
         let Some(seen) = local.bytes() else { return self.create_log(index, log, &staged, &ours) };
         let Some(old) = local.hold(&path)? else { return Ok(false) };
         let keeps_old = group.work.way.mode == Mode::Overwrite;
@@ -301,8 +303,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         let length = ours.metadata().map_err(failed)?.len();
         match swap::replace(&staged, &ours, &path).map_err(failed)? {
             Replaced::Exchanged if !swap::is_at(old.file(), &staged) => {
-                let theirs = fs::File::open(&staged).map_err(failed)?;
-                swap::take_back(&staged, &theirs, &path).map_err(failed)?;
+                swap::take_back(&staged, &path).map_err(failed)?;
                 return Ok(false);
             }
             _ => {}
@@ -431,7 +432,7 @@ impl<'g> Prepared<'g> {
             match (staged, restored) {
                 (Some(staged), Some(restored)) if *output == Output::Bundled => {
                     let failed = |error| Error::io(IoAction::Write, staged, error);
-                    let file = fs::OpenOptions::new().write(true).open(staged).map_err(failed)?;
+                    let file = regular_file::open_with(staged, OpenOptions::new().write(true)).map_err(failed)?;
                     file.set_len(restored.integrity.bytes).map_err(failed)?;
                 }
                 // What cannot be removed goes with its directory.

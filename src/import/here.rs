@@ -63,7 +63,7 @@ impl Group {
 
 impl Target {
     fn bytes_here(&self) -> u64 {
-        self.log.path.metadata().map_or(0, |there| there.len())
+        self.log.path.symlink_metadata().map_or(0, |there| there.len())
     }
 }
 

@@ -17,6 +17,7 @@ use crate::digest::{HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
 use crate::progress::{Progress, Watched};
+use crate::regular_file;
 use crate::sources::{OpenLog, is_same_file};
 
 /// The size of each read, in bytes.
@@ -65,7 +66,7 @@ impl Local {
         if metadata_of(&target.log.path)?.is_none() {
             return Ok(Self { log: None, seen: None });
         }
-        let log = OpenLog::open(&target.log)?;
+        let log = open_log(target)?;
         // A row that is written after this is after what was seen, too.
         let seen = Some(Seen { file: log.opened().clone(), length: log.opened().len() });
         Ok(Self { log: Some(log), seen })
@@ -125,7 +126,7 @@ impl Local {
     /// rewrites a log that it does not trim. Returns true if so.
     pub(super) fn rebase(&mut self, target: &Target) -> Result<bool> {
         let Some((seen, log)) = self.seen.as_mut().zip(self.log.as_mut()) else { return Ok(false) };
-        let Ok(mut now) = OpenLog::open(&target.log) else { return Ok(false) };
+        let Ok(mut now) = open_log(target) else { return Ok(false) };
         if now.opened().len() < seen.length || seen.length > MAX_COMPARED_BYTES {
             return Ok(false);
         }
@@ -158,7 +159,7 @@ impl Local {
         let Some(seen) = &self.seen else { return Ok(None) };
         let failed = |error| Error::io(IoAction::Open, path, error);
         // Not a duplicate of the open one: that would share its position.
-        let now = match fs::OpenOptions::new().read(true).append(true).open(path) {
+        let now = match regular_file::open_to_append(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed)?,
         };
@@ -215,8 +216,15 @@ impl Summary {
     }
 }
 
+/// Opens a log whose path has links followed already.
+fn open_log(target: &Target) -> Result<OpenLog> {
+    let path = &target.log.path;
+    let file = regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+    OpenLog::from_file(&target.log, file)
+}
+
 fn metadata_of(path: &Path) -> Result<Option<Metadata>> {
-    match fs::metadata(path) {
+    match fs::symlink_metadata(path) {
         Ok(there) if there.is_file() => Ok(Some(there)),
         Ok(_) => Err(Error::from(ErrorKind::NotAFile).in_subject(&path.display().to_string())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -17,6 +17,7 @@ use super::swap::is_at;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::progress::Cancellation;
 use crate::publish::{dir_of, temporary_in};
+use crate::regular_file;
 use crate::sources::{PATIENCE, STALE_AFTER};
 
 /// The pause between two attempts. Writers try every 5 ms: who tries more seldom never finds the lock of two busy ones
@@ -154,7 +155,6 @@ fn create(path: &Path) -> io::Result<fs::File> {
 /// Removes the lock of a dead writer. Says whether it did; if not, it is alive, or gone, or cannot be removed.
 fn remove_dead(path: &Path, now: SystemTime) -> bool {
     let Ok(there) = path.symlink_metadata() else { return false };
-    // Opening a pipe would wait for its other end.
     if !there.is_file() {
         return false;
     }
@@ -162,7 +162,7 @@ fn remove_dead(path: &Path, now: SystemTime) -> bool {
         let age = lock.modified().ok().and_then(|then| now.duration_since(then).ok());
         age.is_some_and(|age| age > STALE_AFTER)
     };
-    let is_dead = match fs::File::open(path) {
+    let is_dead = match regular_file::open(path) {
         // While we hold the system's lock, no other import takes this one for dead.
         Ok(file) => {
             let alone = file.file().try_lock().is_ok();

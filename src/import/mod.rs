@@ -1,6 +1,7 @@
 //! Puts the logs of a bundle back where they belong, beside what is there already.
 //!
 //! 1. `targets`: the manifest alone says whether everything may be written where it says; if not, nothing happens.
+//!    `resolve` follows no symlink of another user, and `pins` keeps the directories of other users open.
 //! 2. `restored`: every log is restored, in one pass, and proven. It waits in `staging`, beside its target, unless it
 //!    is `here` already.
 //! 3. `work`: what is there is read (`local`, `index`) and compared (`align`, `merge`). That gives the
@@ -22,7 +23,11 @@ mod lock;
 mod merge;
 mod obstacle;
 mod owner;
+mod pinned;
+mod pins;
 mod plan;
+#[cfg(unix)]
+mod resolve;
 mod restored;
 mod run_order;
 mod staging;
@@ -35,6 +40,7 @@ mod watch;
 mod work;
 mod write;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -52,6 +58,8 @@ use crate::restore::restore;
 use crate::sources::Dirs;
 use commit::{CommitContext, Committed, commit};
 use index::Fingerprinter;
+use pinned::PinnedDir;
+use pins::Pins;
 use restored::Intake;
 use staging::Staging;
 use targets::Group;
@@ -132,7 +140,9 @@ pub fn import(
     let manifest = bundle.manifest().clone();
     let in_bundle = |error: crate::Error| error.in_subject(&name);
     let wanted = wanted_files(&manifest, &options.sources, &[]).map_err(in_bundle)?;
-    let groups = targets::groups(&manifest, &wanted, dirs, options.mode).map_err(in_bundle)?;
+    let mut pins = Pins::new(!options.dry_run);
+    let groups = targets::groups(&manifest, &wanted, dirs, options.mode, &mut pins);
+    let groups = groups.map_err(|error| error.with_real_paths(&|path| pins.real_path(path))).map_err(in_bundle)?;
     let (stamp, fingerprinter) = (file_stamp(clock.now()), Fingerprinter::random()?);
     let way = Way { mode: options.mode, stamp, clock, fingerprinter, threads: options.threads };
     let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
@@ -142,10 +152,15 @@ pub fn import(
         if options.dry_run { bundle_bytes + groups.iter().map(Group::bytes_here).sum::<u64>() } else { bundle_bytes };
     progress.stage(Stage::Reading);
     progress.start(Some(ahead));
-    let import = Import { dirs, groups: &groups, wanted: &wanted, way: &way, progress };
-    let done = if options.dry_run { import.preview(bundle) } else { import.carry_out(bundle) };
+    let import = Import { groups: &groups, wanted: &wanted, way: &way, progress };
+    let done = match options.dry_run {
+        true => import.preview(bundle).map(|files| (files, Vec::new())),
+        false => import.clean_up_and_carry_out(bundle, dirs, &mut pins),
+    };
     progress.finish();
-    let (files, cleaned_up) = done?;
+    let (mut files, mut cleaned_up) = done.map_err(|error| error.with_real_paths(&|path| pins.real_path(path)))?;
+    let backups = files.iter_mut().filter_map(|file| file.backup.as_mut());
+    backups.chain(&mut cleaned_up).for_each(|path| *path = pins.real_path(path));
     // A log that neither side has is only looked for.
     let targets = groups.iter().flat_map(|group| &group.targets).zip(files);
     let files = targets.filter(|(target, file)| target.bundled.is_some() || file.bytes_before.is_some());
@@ -154,7 +169,6 @@ pub fn import(
 }
 
 struct Import<'i> {
-    dirs: &'i Dirs,
     groups: &'i [Group],
     wanted: &'i [usize],
     way: &'i Way<'i>,
@@ -162,33 +176,47 @@ struct Import<'i> {
 }
 
 impl<'i> Import<'i> {
-    fn preview(&self, bundle: Bundle<'_>) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
+    fn preview(&self, bundle: Bundle<'_>) -> Result<Vec<FilePlan>> {
         let mut intake = Intake::new(self.groups, self.way, None, self.progress);
         restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
-        Ok((intake.into_plans().into_iter().flat_map(|plan| plan.files).collect(), Vec::new()))
+        Ok(intake.into_plans().into_iter().flat_map(|plan| plan.files).collect())
     }
 
-    fn carry_out(&self, mut bundle: Bundle<'_>) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
-        let target_dirs = || self.groups.iter().flat_map(|group| &group.targets).map(targets::Target::dir);
-        let mut dirs: Vec<&Path> = vec![&self.dirs.patchwork, &self.dirs.activity];
-        dirs.extend(target_dirs());
-        dirs.sort();
-        dirs.dedup();
-        let cleaned_up = dirs.into_iter().flat_map(staging::clean_up).collect();
+    /// The directory of each log, and whether it is pinned.
+    fn target_dirs(&self) -> impl Iterator<Item = (&Path, Option<&PinnedDir>)> {
+        let targets = self.groups.iter().flat_map(|group| &group.targets);
+        targets.map(|target| (target.dir(), target.pinned_dir()))
+    }
 
-        let staging = Staging::create(target_dirs(), self.progress.cancellation())?;
+    fn clean_up_and_carry_out(
+        &self,
+        bundle: Bundle<'_>,
+        dirs: &Dirs,
+        pins: &mut Pins,
+    ) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
+        let homes: Vec<_> =
+            [&dirs.patchwork, &dirs.activity].into_iter().filter_map(|dir| pins.existing_dir(dir)).collect();
+        let mut dirs: BTreeMap<_, _> = self.target_dirs().collect();
+        dirs.extend(homes.iter().map(|home| (home.path.as_path(), home.pin.as_deref())));
+        let cleaned_up = dirs.into_iter().flat_map(|(dir, pin)| staging::clean_up(dir, pin)).collect();
+        let staging = Staging::create(self.target_dirs(), self.progress.cancellation())?;
+        let files = self.carry_out(bundle, &staging);
+        Ok((files.map_err(|error| error.with_real_paths(&|path| staging.real_path(path)))?, cleaned_up))
+    }
+
+    fn carry_out(&self, mut bundle: Bundle<'_>, staging: &Staging) -> Result<Vec<FilePlan>> {
         let again = bundle.again();
-        let mut intake = Intake::new(self.groups, self.way, Some(&staging), self.progress).comparing(again.is_some());
+        let mut intake = Intake::new(self.groups, self.way, Some(staging), self.progress).comparing(again.is_some());
         restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
         let mut works = intake.into_works();
-        let context = CommitContext { staging: &staging, clock: self.way.clock, progress: self.progress };
+        let context = CommitContext { staging, clock: self.way.clock, progress: self.progress };
         loop {
             if let Some(again) = &again {
-                works = self.restore_changed(again, works, &staging)?;
+                works = self.restore_changed(again, works, staging)?;
             }
             begin(self.progress, Stage::Merging, reckon_ahead(&mut works));
             match commit(works, &context)? {
-                Committed::Done(files) => return Ok((files, cleaned_up)),
+                Committed::Done(files) => return Ok(files),
                 Committed::Outdated(outdated) => works = outdated,
             }
         }

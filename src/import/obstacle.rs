@@ -13,8 +13,9 @@ mod linux {
     use crate::error::{Error, ErrorKind, Obstacle, Result};
 
     pub(super) fn check_replaceable(log: &Path) -> Result<()> {
-        let Some(attributes) = attributes(log) else { return Ok(()) };
-        let dir = log.parent().and_then(self::attributes).unwrap_or(StatxAttributes::empty());
+        let Some(attributes) = attributes(log, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
+        let dir =
+            log.parent().and_then(|dir| self::attributes(dir, AtFlags::empty())).unwrap_or(StatxAttributes::empty());
         // Also in a directory to which files can only be added nothing can be replaced.
         let found = [
             (attributes | dir, StatxAttributes::IMMUTABLE, Obstacle::Immutable),
@@ -30,8 +31,8 @@ mod linux {
     }
 
     /// The attributes of a file that the system knows of. `None` where it is not there or nothing is known.
-    fn attributes(path: &Path) -> Option<StatxAttributes> {
-        let found = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS).ok()?;
+    fn attributes(path: &Path, flags: AtFlags) -> Option<StatxAttributes> {
+        let found = statx(CWD, path, flags, StatxFlags::BASIC_STATS).ok()?;
         Some(found.stx_attributes & found.stx_attributes_mask)
     }
 }

@@ -16,6 +16,7 @@ mod unix {
     use fs_err as fs;
 
     use crate::error::{Error, ErrorKind, IoAction, Result};
+    use crate::regular_file;
     use crate::sources::is_same_file;
 
     /// What the file of a log may be for whom. That it is a program, say, it may not.
@@ -30,11 +31,12 @@ mod unix {
     pub(super) fn take_after(file: &fs::File, log: &Path) -> Result<()> {
         let failed = |error| Error::io(IoAction::Write, log, error);
         let ours = file.metadata().map_err(failed)?;
-        match fs::metadata(log) {
-            Ok(there) => {
+        match regular_file::open(log) {
+            Ok(log_file) => {
+                let there = log_file.metadata().map_err(failed)?;
                 // While it is still ours: nobody else can reach it where it waits.
                 #[cfg(target_os = "linux")]
-                access_list::copy(log, file.file()).map_err(failed)?;
+                access_list::copy(log_file.file(), file.file()).map_err(failed)?;
                 file.set_permissions(Permissions::from_mode(there.mode() & PERMISSIONS | OWN)).map_err(failed)?;
                 match give(file, &ours, &there) {
                     Err(error) if !is_refused(&error) => Err(failed(error)),
@@ -62,9 +64,15 @@ mod unix {
         let ours = opened.metadata().map_err(failed)?;
         // Who may write to the directory above could have put a link here meanwhile.
         let is_this = fs::symlink_metadata(dir).is_ok_and(|there| is_same_file(&there, &ours));
-        let above = dir.parent().and_then(|above| fs::metadata(above).ok()).filter(|_| is_this && ours.uid() == 0);
-        match above.map_or(Ok(()), |above| give(&opened, &ours, &above)) {
-            Err(error) if !is_refused(&error) => Err(failed(error)),
+        let above = dir.parent().and_then(|above| fs::metadata(above).ok()).filter(|_| is_this);
+        above.map_or(Ok(()), |above| give_dir(&opened, &above)).map_err(failed)
+    }
+
+    /// Gives an open directory of root to whom the one above belongs.
+    pub(in crate::import) fn give_dir(dir: &fs::File, above: &Metadata) -> io::Result<()> {
+        let ours = dir.metadata()?;
+        match if ours.uid() == 0 { give(dir, &ours, above) } else { Ok(()) } {
+            Err(error) if !is_refused(&error) => Err(error),
             _ => Ok(()),
         }
     }
@@ -86,9 +94,8 @@ mod unix {
     mod access_list {
         use std::fs::File;
         use std::io;
-        use std::path::Path;
 
-        use rustix::fs::{XattrFlags, fremovexattr, fsetxattr, getxattr};
+        use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
         use rustix::io::Errno;
 
         /// What the system calls it.
@@ -98,9 +105,9 @@ mod unix {
         const MOST_BYTES: usize = 64 << 10;
 
         /// Gives a file the list of another, or none if that has none: a directory may give one to all that is new in it.
-        pub(super) fn copy(from: &Path, to: &File) -> io::Result<()> {
+        pub(super) fn copy(from: &File, to: &File) -> io::Result<()> {
             let mut list = vec![0; MOST_BYTES];
-            let copied = match getxattr(from, NAME, &mut list[..]) {
+            let copied = match fgetxattr(from, NAME, &mut list[..]) {
                 Ok(length) => fsetxattr(to, NAME, &list[..length], XattrFlags::empty()),
                 Err(Errno::NODATA) => fremovexattr(to, NAME),
                 Err(error) => Err(error),
@@ -113,6 +120,9 @@ mod unix {
         }
     }
 }
+
+#[cfg(target_os = "linux")]
+pub(super) use unix::give_dir;
 
 /// Gives `file`, which waits, the owner, the group and the permissions of the log whose place it will take.
 ///

@@ -6,23 +6,29 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use tempfile::TempDir;
 
 use super::owner::{take_after, take_after_parent};
+use super::pinned::PinnedDir;
 use crate::error::{Error, IoAction, Result};
 use crate::progress::Cancellation;
 use crate::publish::{self, MadeDirs, sync_dir};
+use crate::regular_file;
 
 /// How the name of each of our directories begins.
 const PREFIX: &str = ".patchwork-traces-import-";
 
 /// The name of the locked file in it.
 const LIVE: &str = "live";
+
+/// How the name of each staged file ends.
+const PART: &str = "part";
+
+/// The name in it of a directory that is created, until it belongs to its owner.
+pub(super) const NEW_DIR: &str = "dir";
 
 /// How much is written at a time.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -38,25 +44,41 @@ pub(super) struct Staging {
     cancellation: Cancellation,
 }
 
+/// A hidden directory of an import.
 #[derive(Debug)]
-struct StagingDir {
-    dir: TempDir,
+pub(super) struct StagingDir {
+    path: PathBuf,
+    /// The same directory, if it lies where another user could exchange it.
+    pin: Option<PinnedDir>,
     _live: fs::File,
 }
 
 impl Staging {
-    /// Makes the directories, and those in which they lie. Once cancelled, no file takes anything more.
-    pub(super) fn create<'d>(dirs: impl Iterator<Item = &'d Path>, cancellation: Cancellation) -> Result<Self> {
+    /// Makes the directories, and those in which they lie, unless these are pinned. Once cancelled, no file takes
+    /// anything more.
+    pub(super) fn create<'d>(
+        dirs: impl Iterator<Item = (&'d Path, Option<&'d PinnedDir>)>,
+        cancellation: Cancellation,
+    ) -> Result<Self> {
         let mut staging = Self { cancellation, ..Self::default() };
-        for dir in dirs {
-            if !staging.dirs.contains_key(dir) {
+        for (dir, pin) in dirs {
+            if staging.dirs.contains_key(dir) {
+                continue;
+            }
+            if pin.is_none() {
                 let made = MadeDirs::make(dir)?;
                 made.paths().try_for_each(take_after_parent)?;
                 staging.made_dirs.push(made);
-                staging.dirs.insert(dir.to_owned(), StagingDir::create(dir)?);
             }
+            staging.dirs.insert(dir.to_owned(), StagingDir::create(dir, pin)?);
         }
         Ok(staging)
+    }
+
+    /// Replaces a path that leads through a pinned directory with the path that people know.
+    pub(super) fn real_path(&self, path: &Path) -> PathBuf {
+        let pins = self.dirs.values().filter_map(|dir| dir.pin.as_ref());
+        pins.into_iter().find_map(|pin| pin.real_path(path)).unwrap_or_else(|| path.to_owned())
     }
 
     /// Starts a file that waits beside `target`.
@@ -66,7 +88,7 @@ impl Staging {
         let dir = dir.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
         // The target's own name may be as long as names can be.
         let number = self.files.replace(self.files.get() + 1);
-        let path = dir.dir.path().join(format!("{number}.part"));
+        let path = dir.path().join(format!("{number}.{PART}"));
         let out = new_file(&path).map_err(failed)?;
         let out = BufWriter::with_capacity(BUFFER_BYTES, out);
         Ok(StagedFile { target: target.to_owned(), path, out, bytes: 0, cancellation: self.cancellation.clone() })
@@ -89,35 +111,57 @@ impl Staging {
 
     /// Makes the new names last through a power cut, once files were put in their places.
     pub(super) fn sync(&self) -> Result<()> {
-        self.dirs.values().try_for_each(|dir| sync_dir(dir.dir.path()))?;
+        self.dirs.values().try_for_each(|dir| sync_dir(&dir.path))?;
         self.made_dirs.iter().try_for_each(MadeDirs::sync)
     }
 }
 
 impl Drop for StagingDir {
     fn drop(&mut self) {
-        // What cannot be removed now is tried again with the directory.
-        let _ = remove_all_but_live(self.dir.path());
+        // What cannot be removed at the first attempt is tried once more.
+        let _ = remove(self.path(), &self.path).or_else(|_| remove(self.path(), &self.path));
     }
 }
 
 impl StagingDir {
-    fn create(parent: &Path) -> Result<Self> {
+    /// Creates one in `parent`, which is pinned if another user can change it.
+    pub(super) fn create(parent: &Path, pin: Option<&PinnedDir>) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Create, parent, error);
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
         loop {
-            let dir = builder.tempdir_in(parent).map_err(failed)?;
-            match live_file(dir.path()) {
-                Ok(Some(live)) => return Ok(Self { dir, _live: live }),
+            let path = builder.tempdir_in(parent).map_err(failed)?.keep();
+            let in_use = pin.map(|parent| pin_new(parent, &path)).transpose().and_then(|pin| {
+                let live = live_file(pin.as_ref().map_or(&path, PinnedDir::path))?;
+                Ok(live.map(|live| (pin, live)))
+            });
+            match in_use {
+                Ok(Some((pin, live))) => return Ok(Self { path, pin, _live: live }),
                 // Another import cleaned up before we could say that we are alive.
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(error)),
+                Err(error) => {
+                    let _ = fs::remove_dir(&path);
+                    return Err(failed(error));
+                }
             }
         }
+    }
+
+    /// The path through which its files are reached.
+    pub(super) fn path(&self) -> &Path {
+        self.pin.as_ref().map_or(&self.path, PinnedDir::path)
+    }
+}
+
+/// Pins a directory that was created just now, unless another user has exchanged it.
+fn pin_new(parent: &PinnedDir, path: &Path) -> io::Result<PinnedDir> {
+    let pin = parent.child(Path::new(path.file_name().unwrap_or_default()))?;
+    match pin.is_private() {
+        true => Ok(pin),
+        false => Err(io::Error::other("another user put something else in its place")),
     }
 }
 
@@ -140,37 +184,58 @@ fn new_file(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
-/// Removes what killed imports and exports left in `dir`. Returns what that was. What cannot be removed is left for the next time.
-pub(super) fn clean_up(dir: &Path) -> Vec<PathBuf> {
+/// Removes what killed imports and exports left in `dir`, which is pinned if another user can change it. Returns what
+/// that was. What cannot be removed is left for the next time.
+pub(super) fn clean_up(dir: &Path, pin: Option<&PinnedDir>) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
     let left = ours.map(|entry| entry.path()).filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_dir()));
-    let mut removed: Vec<_> = left.filter(|path| remove_if_dead(path)).collect();
+    let mut removed: Vec<_> = left.filter(|path| remove_if_dead(path, pin)).collect();
     removed.extend(publish::clean_up(dir));
     removed.sort();
     removed
 }
 
-fn remove_if_dead(dir: &Path) -> bool {
-    match fs::File::open(dir.join(LIVE)) {
-        Ok(live) => {
-            let is_dead = live.file().try_lock().is_ok();
-            is_dead && remove_all_but_live(dir).and_then(|()| fs::remove_dir_all(dir)).is_ok()
-        }
+fn remove_if_dead(dir: &Path, parent: Option<&PinnedDir>) -> bool {
+    let pin = parent.map(|parent| parent.child(Path::new(dir.file_name().unwrap_or_default()))).transpose();
+    let Ok(pin) = pin else { return false };
+    let inside = pin.as_ref().map_or(dir, PinnedDir::path);
+    match regular_file::open(&inside.join(LIVE)) {
+        // Nothing is removed of a directory that is not one of ours.
+        Ok(_) if !has_only_our_names(inside) => false,
+        Ok(live) => live.file().try_lock().is_ok() && remove(inside, dir).is_ok(),
         // It was killed before it got further. If it is only that young, it makes another one.
         Err(_) => fs::remove_dir(dir).is_ok(),
     }
 }
 
-/// Whoever is killed while he removes a directory must leave the file in it by which the next one knows that.
-fn remove_all_but_live(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
+/// Returns true if a directory has nothing but what an import creates there.
+fn has_only_our_names(dir: &Path) -> bool {
+    let is_ours = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            let name = entry.file_name();
+            name == LIVE || name == NEW_DIR || Path::new(&name).extension().is_some_and(|end| end == PART)
+        })
+    };
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.all(is_ours))
+}
+
+/// Removes the directory `dir` and the files in it, which are reached through `inside`. `live` goes last, so that a
+/// directory whose removal was interrupted is still known to be stale.
+fn remove(inside: &Path, dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(inside)? {
         let path = entry?.path();
-        if path.file_name() != Some(OsStr::new(LIVE)) {
-            fs::remove_file(path)?;
+        match path.file_name() {
+            Some(name) if name == LIVE => {}
+            Some(name) if name == NEW_DIR => fs::remove_dir(path)?,
+            _ => fs::remove_file(path)?,
         }
     }
-    Ok(())
+    match fs::remove_file(inside.join(LIVE)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::remove_dir(dir)
 }
 
 /// A file that waits.

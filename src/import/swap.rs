@@ -47,10 +47,15 @@ pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result
 }
 
 /// Takes `ours` out of its place again, and puts the file at `staged` there.
-pub(super) fn take_back(staged: &Path, theirs: &fs::File, path: &Path) -> io::Result<()> {
+pub(super) fn take_back(staged: &Path, path: &Path) -> io::Result<()> {
+    // It may be anything, so it is not opened.
+    let theirs = fs::symlink_metadata(staged)?;
     // Theirs must not go with ours: if they cannot be exchanged, it takes its place all the same.
     let exchanged = exchange(staged, path).and_then(|done| if done { Ok(()) } else { fs::rename(staged, path) });
-    settle(exchanged.or_else(|_| fs::rename(staged, path)), theirs, path)
+    match exchanged.or_else(|_| fs::rename(staged, path)) {
+        Err(_) if fs::symlink_metadata(path).is_ok_and(|there| is_same_file(&theirs, &there)) => Ok(()),
+        done => done,
+    }
 }
 
 /// Returns true if `file` is what lies at `path`.
@@ -130,7 +135,7 @@ mod tests {
         let (ours, theirs) = (fs::File::open(&staged).unwrap(), fs::File::open(&path).unwrap());
         if replace(&staged, &ours, &path).unwrap() == Replaced::Exchanged {
             assert!(is_at(&theirs, &staged));
-            take_back(&staged, &theirs, &path).unwrap();
+            take_back(&staged, &path).unwrap();
             assert!(is_at(&theirs, &path) && is_at(&ours, &staged));
         }
     }

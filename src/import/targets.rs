@@ -3,25 +3,31 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 
+use super::pinned::PinnedDir;
+use super::pins::{Located, Pins};
 use super::plan::Mode;
 use super::run_order::RowKeys;
 use crate::digest::Integrity;
-use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::log::LogId;
 use crate::format::{FileName, Manifest};
+use crate::regular_file;
 use crate::sources::rotation::RotationKind;
 use crate::sources::{CATALOGUE, Dirs, Files, Log, Source, check_log, is_same_file, known, times_of};
 
 /// One file that an import looks at.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// The log; its path has links followed.
+    /// The log; its path has links followed, and leads through `pin`.
     pub(super) log: Log,
     /// Its path as its writers know it.
     pub(super) place: PathBuf,
+    /// Where its path leads through.
+    pin: Option<Arc<PinnedDir>>,
     /// Which of the manifest's files it is. `None` when it is only looked at because rotation moves rows there.
     pub(super) bundled: Option<Bundled>,
 }
@@ -45,18 +51,27 @@ pub(super) struct Group {
     pub(super) targets: Vec<Target>,
     /// The lock that its writers hold.
     pub(super) lock: Option<PathBuf>,
+    /// The directory in which its writers look for its logs.
+    home: Located,
+    /// That directory's path as its writers know it.
+    place: PathBuf,
 }
 
 impl Target {
-    fn new(id: LogId, dirs: &Dirs, bundled: Option<Bundled>) -> Result<Self> {
+    fn new(id: LogId, dirs: &Dirs, bundled: Option<Bundled>, pins: &mut Pins) -> Result<Self> {
         let place = id.name.in_dir(dirs.of(id.base));
-        let path = followed(&place)?;
-        Ok(Self { log: Log { times: times_of(id.source.as_str()), id, path, bytes: 0 }, place, bundled })
+        let Located { path, pin } = pins.file(&place)?;
+        Ok(Self { log: Log { times: times_of(id.source.as_str()), id, path, bytes: 0 }, place, pin, bundled })
     }
 
     /// The directory in which the file really lies.
     pub(super) fn dir(&self) -> &Path {
         self.log.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The same, if it is pinned.
+    pub(super) fn pinned_dir(&self) -> Option<&PinnedDir> {
+        self.pin.as_deref()
     }
 
     pub(super) fn subject(&self) -> String {
@@ -65,28 +80,24 @@ impl Target {
 
     /// Whether its place still leads to it. Rotation puts a file in the place of a link.
     fn is_where_it_was(&self) -> Result<bool> {
-        Ok(followed(&self.place)? == self.log.path)
+        Located { path: self.log.path.clone(), pin: self.pin.clone() }.is_file_at(&self.place)
     }
-}
 
-/// The file that `place` leads to, whether it is there or not.
-fn followed(place: &Path) -> Result<PathBuf> {
-    let refuse = |kind: ErrorKind| Error::from(kind).in_subject(&place.display().to_string());
-    match fs::metadata(place) {
-        Ok(there) if there.is_file() => {
-            fs::canonicalize(place).map_err(|error| Error::io(IoAction::Open, place, error))
-        }
-        Ok(_) => Err(refuse(ErrorKind::NotAFile)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(place) {
-            Ok(to) => Err(refuse(ErrorKind::DanglingLink { to })),
-            Err(_) => Ok(place.to_owned()),
-        },
-        Err(error) => Err(Error::io(IoAction::Open, place, error)),
+    /// The path of the log that people know, with links followed.
+    fn real_path(&self) -> PathBuf {
+        let path = self.pin.as_ref().and_then(|pin| pin.real_path(&self.log.path));
+        path.unwrap_or_else(|| self.log.path.clone())
     }
 }
 
 /// Says where the manifest's files with these indices go, or why one of them must not.
-pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: Mode) -> Result<Vec<Group>> {
+pub(super) fn groups(
+    manifest: &Manifest,
+    wanted: &[usize],
+    dirs: &Dirs,
+    mode: Mode,
+    pins: &mut Pins,
+) -> Result<Vec<Group>> {
     let mut groups: Vec<Group> = Vec::new();
     let mut named = HashMap::new();
     for &index in wanted {
@@ -95,7 +106,7 @@ pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: M
         let name = id.name.to_string();
         check_log(&id).map_err(|kind| Error::from(kind).in_file(&name))?;
         let bundled = Bundled { index, bytes: file.bytes, integrity: file.integrity() };
-        let target = Target::new(id, dirs, Some(bundled))?;
+        let target = Target::new(id, dirs, Some(bundled), pins)?;
         let source = known(file.source.as_str()).filter(|source| matches!(source.files, Files::Named(_)));
         let group = source.and_then(|source| named.get(source.name)).and_then(|at: &usize| groups.get_mut(*at));
         if let Some(group) = group {
@@ -105,11 +116,13 @@ pub(super) fn groups(manifest: &Manifest, wanted: &[usize], dirs: &Dirs, mode: M
         if let Some(source) = source {
             named.insert(source.name, groups.len());
         }
-        let lock = source.and_then(|source| source.lock).map(|lock| dirs.of(file.base()).join(lock));
-        groups.push(Group { source, times: RowKeys::of(&target.log), targets: vec![target], lock });
+        let place = dirs.of(file.base()).to_owned();
+        let home = pins.dir(&place)?;
+        let lock = source.and_then(|source| source.lock).map(|lock| home.path.join(lock));
+        groups.push(Group { source, times: RowKeys::of(&target.log), targets: vec![target], lock, home, place });
     }
     for group in &mut groups {
-        group.complete(dirs, mode)?;
+        group.complete(dirs, mode, pins)?;
     }
     refuse_same_targets(&groups)?;
     refuse_known_logs(&groups, dirs)?;
@@ -134,16 +147,24 @@ impl Group {
     /// [`ErrorKind::LogKeepsChanging`].
     pub(super) fn check_places(&self) -> Result<()> {
         for target in &self.targets {
-            if !target.is_where_it_was()? {
+            if !target.is_where_it_was()? || !self.home.is_dir_at(&self.place)? {
                 return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&target.subject()));
             }
         }
         Ok(())
     }
 
+    /// Opens a log beside this group's, if it is a regular file.
+    pub(super) fn open_beside(&self, name: &str) -> io::Result<fs::File> {
+        let path = self.home.path.join(name);
+        // Where nothing is pinned, a symlink is as good as its target.
+        let path = if self.home.pin.is_some() { path } else { fs::canonicalize(path)? };
+        regular_file::open(&path)
+    }
+
     /// Adds the logs that the bundle does not have, as rows may have been moved there, or will have been once the
     /// writers' lock is taken; sorts them.
-    fn complete(&mut self, dirs: &Dirs, mode: Mode) -> Result<()> {
+    fn complete(&mut self, dirs: &Dirs, mode: Mode, pins: &mut Pins) -> Result<()> {
         let Some(Source { files: Files::Named(names), base, .. }) = self.source else { return Ok(()) };
         for name in *names {
             if mode != Mode::Merge || self.targets.iter().any(|target| target.log.id.name.as_str() == *name) {
@@ -151,7 +172,7 @@ impl Group {
             }
             let name = FileName::new(*name).map_err(ErrorKind::LogName)?;
             let id = LogId { source: self.targets[0].log.id.source.clone(), name, base: *base };
-            self.targets.push(Target::new(id, dirs, None)?);
+            self.targets.push(Target::new(id, dirs, None, pins)?);
         }
         self.targets.sort_by_key(|target| names.iter().position(|name| *name == target.log.id.name.as_str()));
         Ok(())
@@ -161,7 +182,7 @@ impl Group {
 fn refuse_same_targets(groups: &[Group]) -> Result<()> {
     let mut seen: HashMap<String, &Target> = HashMap::new();
     for target in groups.iter().flat_map(|group| &group.targets) {
-        if let Some(other) = seen.insert(comparable(&target.log.path), target) {
+        if let Some(other) = seen.insert(comparable(&target.real_path()), target) {
             let kind = ErrorKind::SameTarget { other: other.log.id.name.to_string() };
             return Err(Error::from(kind).in_subject(&target.subject()));
         }

@@ -75,11 +75,12 @@ fn import_of(
     meddle_last: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
     let bundle = Bundle::from_stream(bundle, "bundle")?;
-    let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, mode)?;
+    let mut pins = Pins::new(true);
+    let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, mode, &mut pins)?;
     let fingerprinter = Fingerprinter::random()?;
     let (stamp, threads) = (String::new(), NonZeroUsize::MIN);
     let way = Way { mode, stamp, fingerprinter, threads, clock };
-    let target_dirs = groups.iter().flat_map(|group| &group.targets).map(targets::Target::dir);
+    let target_dirs = groups.iter().flat_map(|group| &group.targets).map(|target| (target.dir(), target.pinned_dir()));
     let staging = Staging::create(target_dirs, Cancellation::default())?;
     let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
     restore(bundle, None, NonZeroUsize::MIN, &mut intake)?;

@@ -18,6 +18,7 @@ use super::lock::Clock;
 use super::swap::is_at;
 use crate::error::{Error, IoAction, Result};
 use crate::lines::{LineError, LineReader};
+use crate::regular_file;
 use crate::sources::rotation::{NewestLines, RotationKind};
 
 /// The pause between two looks at a log.
@@ -206,7 +207,7 @@ impl WatchedLog {
         if is_at(placed.ours.file(), &placed.path) {
             return Ok(There::Ours);
         }
-        let mut current = match fs::OpenOptions::new().read(true).append(true).open(&placed.path) {
+        let mut current = match regular_file::open_to_append(&placed.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(There::Other),
             opened => opened?,
         };
@@ -237,7 +238,7 @@ impl WatchedLog {
 
     /// Copies the rows that writers added to ours to what lies there now.
     fn rescue_late_rows(&mut self) -> io::Result<()> {
-        let mut current = match fs::OpenOptions::new().read(true).append(true).open(&self.placed.path) {
+        let mut current = match regular_file::open_to_append(&self.placed.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             opened => opened?,
         };

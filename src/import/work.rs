@@ -2,10 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
-
-use fs_err as fs;
 
 use super::align::{Fates, align};
 use super::backup::backup_of;
@@ -22,6 +19,7 @@ use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
 use crate::format::line::classify;
 use crate::progress::{Progress, Watched};
+use crate::regular_file;
 use crate::sources::known;
 
 /// How logs are imported.
@@ -249,7 +247,7 @@ impl<'g> Work<'g> {
             if let Some(Restored { lines: Some(lines), .. }) = restored {
                 side.append(std::mem::take(lines))?;
             } else if let Some(Restored { staged: Some(path), .. }) = restored {
-                let log = fs::File::open(&*path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+                let log = regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
                 let log = std::iter::once((Some(Watched::counted(log, self.progress)), path.display().to_string()));
                 side.append_side(gather(log, self.group.times, telling, self.way.threads)?)?;
             }
@@ -265,7 +263,7 @@ impl<'g> Work<'g> {
         let merged = outcome(local, bundle, &fates, self.group.targets.len());
         let outcomes = self.cases(found).zip(&merged).map(|(case, merged)| case.merged(merged)).collect();
         let newest = local.facts.iter().chain(bundle.facts.iter()).filter_map(|fact| fact.time).max();
-        GroupPlan { newest, ..GroupPlan::new(outcomes, fates) }
+        GroupPlan { newest, ..GroupPlan::new(self.group, outcomes, fates) }
     }
 
     fn plan_without_lines(&self, found: &Found) -> GroupPlan {
@@ -277,7 +275,7 @@ impl<'g> Work<'g> {
             _ => case.appended(&nothing),
         });
         let outcomes = cases.collect();
-        GroupPlan::new(outcomes, Fates::default())
+        GroupPlan::new(self.group, outcomes, Fates::default())
     }
 
     fn cases<'c>(&'c self, found: &'c Found) -> impl Iterator<Item = Case<'c>> {
@@ -365,9 +363,9 @@ impl Case<'_> {
 
 impl GroupPlan {
     /// Adds the forecast of rotation, for which all logs of the source must be known.
-    fn new(mut outcomes: Vec<Outcome>, fates: Fates) -> Self {
+    fn new(group: &Group, mut outcomes: Vec<Outcome>, fates: Fates) -> Self {
         for at in 0..outcomes.len() {
-            outcomes[at].file.rotation = rotation_of(&outcomes, at);
+            outcomes[at].file.rotation = rotation_of(group, &outcomes, at);
         }
         let (files, outputs) = outcomes.into_iter().map(|outcome| (outcome.file, outcome.output)).unzip();
         Self { files, outputs, fates, newest: None }
@@ -376,7 +374,7 @@ impl GroupPlan {
 
 /// Forecasts what Patchwork's next write does to a log. How it writes logs that the catalogue does not have, and
 /// which of them it trims, is not known.
-fn rotation_of(outcomes: &[Outcome], at: usize) -> Option<Rotation> {
+fn rotation_of(group: &Group, outcomes: &[Outcome], at: usize) -> Option<Rotation> {
     let Outcome { file, after, .. } = &outcomes[at];
     let source = known(file.source.as_str()).filter(|source| !source.is_archive(file.file.as_str()))?;
     let Some(archive) = source.archive_of(file.file.as_str()) else { return after.rotation(source.rotation, None) };
@@ -384,7 +382,7 @@ fn rotation_of(outcomes: &[Outcome], at: usize) -> Option<Rotation> {
     match outcomes.iter().find(|outcome| outcome.file.file.as_str() == archive) {
         Some(outcome) => after.rotation(source.rotation, Some((archive, &outcome.after))),
         None if after.is_rotated() => {
-            let there = tally_of(&file.path.with_file_name(archive));
+            let there = tally_of(group, archive);
             after.rotation(source.rotation, Some((archive, &there)))
         }
         None => None,
@@ -392,9 +390,9 @@ fn rotation_of(outcomes: &[Outcome], at: usize) -> Option<Rotation> {
 }
 
 /// Sums up a log that this import only has to know of. What cannot be read counts as nothing.
-fn tally_of(path: &Path) -> Tally {
+fn tally_of(group: &Group, name: &str) -> Tally {
     let mut tally = Tally::default();
-    if let Ok(log) = fs::File::open(path) {
+    if let Ok(log) = group.open_beside(name) {
         let read = each_line(log, |line| {
             tally.push(Shape::of(line, classify(line.bytes, &[]).is_some()));
             Ok(())

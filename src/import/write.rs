@@ -15,6 +15,7 @@ use super::work::{Found, GroupPlan, Output, Work};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::lines::{Line, LineReader};
 use crate::progress::{NoProgress, Progress, Stage};
+use crate::regular_file;
 use crate::sources::OpenLog;
 
 /// What is written with a stage of its own: logs are many, and most are small.
@@ -183,7 +184,7 @@ fn copy_lines_of(
 }
 
 fn open(path: &Path) -> Result<fs::File> {
-    fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))
+    regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))
 }
 
 /// Reads the lines of one side again. They must be asked for in their order.

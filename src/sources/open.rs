@@ -94,8 +94,13 @@ impl OpenLog {
     /// # Errors
     /// When it cannot be opened, or is no file.
     pub fn open(log: &Log) -> Result<Self> {
+        let file = fs::File::open(&log.path).map_err(|error| Error::io(IoAction::Open, &log.path, error))?;
+        Self::from_file(log, file)
+    }
+
+    /// Reads a log that is open already.
+    pub(crate) fn from_file(log: &Log, file: fs::File) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Open, &log.path, error);
-        let file = fs::File::open(&log.path).map_err(failed)?;
         let opened = file.metadata().map_err(failed)?;
         if !opened.is_file() {
             return Err(Error::from(ErrorKind::NotAFile).in_subject(&log.path.display().to_string()));

@@ -1,0 +1,96 @@
+//! A directory that is kept open, so that every path through it leads to this very directory.
+//!
+//! `/proc/self/fd/N/name` means the entry `name` of the open directory `N`, wherever the directory is now and whatever
+//! lies where it was. Only Linux has this.
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::Metadata;
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::{Path, PathBuf};
+
+    use crate::error::{Error, ErrorKind, Result};
+    use crate::import::resolve::Dir;
+    use crate::sources::is_same_file;
+
+    /// An open directory.
+    #[derive(Debug)]
+    pub(in crate::import) struct PinnedDir {
+        dir: Dir,
+        path: PathBuf,
+    }
+
+    impl PinnedDir {
+        /// Pins an open directory.
+        ///
+        /// # Errors
+        /// [`ErrorKind::ProcNotMounted`].
+        pub(in crate::import) fn new(dir: Dir) -> Result<Self> {
+            let path = PathBuf::from(format!("/proc/self/fd/{}", dir.handle.as_raw_fd()));
+            match std::fs::metadata(&path).is_ok_and(|there| is_same_file(&there, &dir.metadata)) {
+                true => Ok(Self { dir, path }),
+                false => Err(Error::from(ErrorKind::ProcNotMounted).in_subject(&dir.path.display().to_string())),
+            }
+        }
+
+        /// Pins the directory `name` in this one, unless that is a symlink.
+        pub(in crate::import) fn child(&self, name: &Path) -> io::Result<Self> {
+            let dir = Dir::at(&self.path.join(name), self.dir.path.join(name))?;
+            Self::new(dir).map_err(io::Error::from)
+        }
+
+        /// The path through which it is reached as long as it is pinned.
+        pub(in crate::import) fn path(&self) -> &Path {
+            &self.path
+        }
+
+        /// The path that people know, of a path that leads through this directory.
+        pub(in crate::import) fn real_path(&self, path: &Path) -> Option<PathBuf> {
+            let rest = path.strip_prefix(&self.path).ok()?;
+            Some(if rest.as_os_str().is_empty() { self.dir.path.clone() } else { self.dir.path.join(rest) })
+        }
+
+        pub(in crate::import) fn is(&self, dir: &Dir) -> bool {
+            is_same_file(&self.dir.metadata, &dir.metadata)
+        }
+
+        pub(in crate::import) fn metadata(&self) -> &Metadata {
+            &self.dir.metadata
+        }
+
+        /// Returns true if only its owner may look into it, and that is the user who imports.
+        pub(in crate::import) fn is_private(&self) -> bool {
+            let there = &self.dir.metadata;
+            there.uid() == rustix::process::geteuid().as_raw() && there.mode() & 0o077 == 0
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use linux::PinnedDir;
+
+/// A directory that this system cannot pin.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub(super) enum PinnedDir {}
+
+#[cfg(not(target_os = "linux"))]
+impl PinnedDir {
+    pub(super) fn child(&self, _: &std::path::Path) -> std::io::Result<Self> {
+        match *self {}
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        match *self {}
+    }
+
+    pub(super) fn real_path(&self, _: &std::path::Path) -> Option<std::path::PathBuf> {
+        match *self {}
+    }
+
+    pub(super) fn is_private(&self) -> bool {
+        match *self {}
+    }
+}

@@ -1,0 +1,240 @@
+//! The directories of an import: found without a detour, created where they are missing, and pinned where another user
+//! could exchange them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fs_err as fs;
+
+use super::pinned::PinnedDir;
+use crate::error::{Error, ErrorKind, IoAction, Result};
+
+/// A path to use, and the pinned directory that it leads through if there is one.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) path: PathBuf,
+    pub(super) pin: Option<Arc<PinnedDir>>,
+}
+
+/// The pinned directories of one import. Dropped, the empty ones among those that were created are removed.
+#[derive(Debug)]
+pub(super) struct Pins {
+    /// False for a dry run.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing is pinned"))]
+    creates: bool,
+    dirs: Vec<Arc<PinnedDir>>,
+    created: Vec<PathBuf>,
+}
+
+impl Pins {
+    /// Pins nothing yet. Missing directories are created if `creates`.
+    pub(super) fn new(creates: bool) -> Self {
+        Self { creates, dirs: Vec::new(), created: Vec::new() }
+    }
+
+    /// Replaces a path that leads through a pinned directory with the path that people know.
+    pub(super) fn real_path(&self, path: &Path) -> PathBuf {
+        // A number may have been used for another directory before.
+        self.dirs.iter().rev().find_map(|pin| pin.real_path(path)).unwrap_or_else(|| path.to_owned())
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        for dir in self.created.iter().rev() {
+            // What cannot be removed is not empty any more: somebody uses it.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+}
+
+/// Returns the path of a file with all symlinks followed, whether the file exists or not.
+fn followed(place: &Path) -> Result<PathBuf> {
+    let refuse = |kind: ErrorKind| Error::from(kind).in_subject(&place.display().to_string());
+    match fs::metadata(place) {
+        Ok(there) if there.is_file() => {
+            fs::canonicalize(place).map_err(|error| Error::io(IoAction::Open, place, error))
+        }
+        Ok(_) => Err(refuse(ErrorKind::NotAFile)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(place) {
+            Ok(to) => Err(refuse(ErrorKind::DanglingLink { to })),
+            Err(_) => Ok(place.to_owned()),
+        },
+        Err(error) => Err(Error::io(IoAction::Open, place, error)),
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::OsStr;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use fs_err as fs;
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+
+    use super::{Located, Pins, followed};
+    use crate::error::{Error, ErrorKind, IoAction, Result};
+    use crate::import::owner::give_dir;
+    use crate::import::pinned::PinnedDir;
+    use crate::import::resolve::{Dir, Resolved, resolve_dir, resolve_file};
+    use crate::import::staging::{NEW_DIR, StagingDir};
+    use crate::publish::{make_private_dir, sync_dir};
+
+    /// How often a directory is created that another user removes again.
+    const MAX_CREATIONS: usize = 100;
+
+    impl Pins {
+        /// Locates a directory.
+        ///
+        /// # Errors
+        /// [`ErrorKind::ForeignLink`] and [`ErrorKind::ProcNotMounted`].
+        pub(in crate::import) fn dir(&mut self, dir: &Path) -> Result<Located> {
+            let is_pinned = self.create_exposed(|| resolve_dir(dir))?;
+            Ok(is_pinned.unwrap_or_else(|| Located { path: dir.to_owned(), pin: None }))
+        }
+
+        /// Locates a directory if it exists and may be used.
+        pub(in crate::import) fn existing_dir(&mut self, dir: &Path) -> Option<Located> {
+            let Resolved { dir: there, missing, is_exposed } = resolve_dir(dir).ok()?;
+            match (missing.is_empty(), is_exposed) {
+                (false, _) => None,
+                (true, false) => Some(Located { path: dir.to_owned(), pin: None }),
+                (true, true) => {
+                    let pin = self.pin(there).ok()?;
+                    Some(Located { path: pin.path().to_owned(), pin: Some(pin) })
+                }
+            }
+        }
+
+        /// Locates a file.
+        ///
+        /// # Errors
+        /// As [`dir`](Self::dir), [`ErrorKind::DanglingLink`] and [`ErrorKind::NotAFile`].
+        pub(in crate::import) fn file(&mut self, place: &Path) -> Result<Located> {
+            let mut name = None;
+            let resolve = || {
+                let resolved = resolve_file(place)?;
+                name = Some(resolved.name);
+                Ok(resolved.parent)
+            };
+            match (self.create_exposed(resolve)?, name) {
+                (Some(dir), Some(name)) => Ok(Located { path: dir.path.join(name), ..dir }),
+                _ => Ok(Located { path: followed(place)?, pin: None }),
+            }
+        }
+
+        /// Pins the directory that `resolve` finds, and creates what is missing. Returns `None` if no other user can
+        /// change its path.
+        fn create_exposed(&mut self, mut resolve: impl FnMut() -> Result<Resolved>) -> Result<Option<Located>> {
+            for _ in 0..MAX_CREATIONS {
+                let Resolved { dir, missing, is_exposed } = resolve()?;
+                if !is_exposed {
+                    return Ok(None);
+                }
+                let pin = self.pin(dir)?;
+                match missing.first() {
+                    Some(name) if self.creates => self.create(&pin, name)?,
+                    _ => {
+                        let path = missing.iter().fold(pin.path().to_owned(), |path, name| path.join(name));
+                        return Ok(Some(Located { path, pin: Some(pin) }));
+                    }
+                }
+            }
+            Err(ErrorKind::LogKeepsChanging.into())
+        }
+
+        fn pin(&mut self, dir: Dir) -> Result<Arc<PinnedDir>> {
+            if let Some(pin) = self.dirs.iter().find(|pin| pin.is(&dir)) {
+                return Ok(Arc::clone(pin));
+            }
+            let pin = Arc::new(PinnedDir::new(dir)?);
+            self.dirs.push(Arc::clone(&pin));
+            Ok(pin)
+        }
+
+        /// Creates a directory for the owner of the one in which it lies. It is given to that owner where no other user
+        /// can put something else in its place, and renamed then.
+        fn create(&mut self, parent: &PinnedDir, name: &OsStr) -> Result<()> {
+            let path = parent.path().join(name);
+            let failed = |error: std::io::Error| Error::io(IoAction::Create, &path, error);
+            let private = StagingDir::create(parent.path(), Some(parent))?;
+            let new = private.path().join(NEW_DIR);
+            make_private_dir(&new).map_err(failed)?;
+            let opened = fs::File::open(&new).map_err(failed)?;
+            give_dir(&opened, parent.metadata()).map_err(failed)?;
+            let renamed = match renameat_with(CWD, &new, CWD, &path, RenameFlags::NOREPLACE) {
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => fs::rename(&new, &path),
+                renamed => renamed.map_err(Into::into),
+            };
+            match renamed {
+                Ok(()) => self.created.push(path.clone()),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(failed(error)),
+            }
+            sync_dir(&path)
+        }
+    }
+
+    impl Located {
+        /// Returns true if the file at `place` is still the one that was located.
+        pub(in crate::import) fn is_file_at(&self, place: &Path) -> Result<bool> {
+            let Some(pin) = &self.pin else { return Ok(followed(place)? == self.path) };
+            let now = resolve_file(place)?;
+            let is_name = self.path.file_name() == Some(now.name.as_os_str());
+            Ok(is_name && now.parent.missing.is_empty() && pin.is(&now.parent.dir))
+        }
+
+        /// Returns true if the directory at `place` is still the one that was located.
+        pub(in crate::import) fn is_dir_at(&self, place: &Path) -> Result<bool> {
+            let Some(pin) = &self.pin else { return Ok(true) };
+            let now = resolve_dir(place)?;
+            Ok(now.missing.is_empty() && pin.is(&now.dir))
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Pins {
+    /// Locates a directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ForeignLink`].
+    #[cfg_attr(windows, expect(clippy::unnecessary_wraps, reason = "it can fail on other systems"))]
+    pub(super) fn dir(&mut self, dir: &Path) -> Result<Located> {
+        #[cfg(unix)]
+        super::resolve::resolve_dir(dir)?;
+        Ok(Located { path: dir.to_owned(), pin: None })
+    }
+
+    /// Locates a directory if it may be used.
+    pub(super) fn existing_dir(&mut self, dir: &Path) -> Option<Located> {
+        self.dir(dir).ok()
+    }
+
+    /// Locates a file.
+    ///
+    /// # Errors
+    /// As [`dir`](Self::dir), [`ErrorKind::DanglingLink`] and [`ErrorKind::NotAFile`].
+    pub(super) fn file(&mut self, place: &Path) -> Result<Located> {
+        #[cfg(unix)]
+        super::resolve::resolve_file(place)?;
+        Ok(Located { path: followed(place)?, pin: None })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Located {
+    /// Returns true if the file at `place` is still the one that was located.
+    pub(super) fn is_file_at(&self, place: &Path) -> Result<bool> {
+        Ok(followed(place)? == self.path)
+    }
+
+    /// Returns true if the directory at `place` is still the one that was located.
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "it can fail where directories are pinned")]
+    pub(super) fn is_dir_at(&self, _: &Path) -> Result<bool> {
+        Ok(true)
+    }
+}

@@ -1,0 +1,302 @@
+//! Follows a path one directory at a time, and a symlink only if its owner may choose where an import writes.
+//!
+//! Whoever imports into another user's directory must not be led elsewhere by that user. So a symlink is followed if it
+//! belongs to the user who imports or to root, or if it leads to another name in its own directory. On Linux each
+//! directory stays open from the moment it is checked until the next one is opened relative to it: no other user can
+//! exchange a directory between the check and its use.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, IoAction, Result};
+
+/// How many symlinks are followed, as by the system.
+const MAX_LINKS: u32 = 40;
+
+/// The permissions of the group and of all others to write.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// The permission bit of directories in which only the owner of a file can rename or remove it.
+const STICKY: u32 = 0o1000;
+
+/// The end of a path without symlinks.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    /// The last directory of the path that exists.
+    pub(super) dir: Dir,
+    /// The directories below it that do not exist.
+    pub(super) missing: Vec<OsString>,
+    /// True if a user other than root and the one who imports can change the path.
+    pub(super) is_exposed: bool,
+}
+
+/// A file's directory, and its name there.
+#[derive(Debug)]
+pub(super) struct ResolvedFile {
+    pub(super) parent: Resolved,
+    pub(super) name: OsString,
+}
+
+/// Resolves the path of a directory.
+///
+/// # Errors
+/// [`ErrorKind::ForeignLink`].
+pub(super) fn resolve_dir(path: &Path) -> Result<Resolved> {
+    let mut walk = Walk::start(path)?;
+    walk.enter(path)?;
+    Ok(walk.end())
+}
+
+/// Resolves the path of a regular file, which need not exist.
+///
+/// # Errors
+/// [`ErrorKind::ForeignLink`], [`ErrorKind::DanglingLink`] and [`ErrorKind::NotAFile`].
+pub(super) fn resolve_file(path: &Path) -> Result<ResolvedFile> {
+    let refuse = |kind: ErrorKind| Error::from(kind).in_subject(&path.display().to_string());
+    let mut walk = Walk::start(path)?;
+    let mut next = path.to_owned();
+    let mut link = None;
+    loop {
+        let name = next.file_name().ok_or_else(|| refuse(ErrorKind::NotAFile))?.to_owned();
+        walk.enter(next.parent().unwrap_or(Path::new("")))?;
+        match walk.entry(&name)? {
+            Entry::Link { owner, to } => {
+                next = walk.follow(&name, owner, to)?;
+                link = Some(next.clone());
+            }
+            Entry::Nothing => match link {
+                Some(to) => return Err(refuse(ErrorKind::DanglingLink { to })),
+                None => return Ok(ResolvedFile { parent: walk.end(), name }),
+            },
+            Entry::File => return Ok(ResolvedFile { parent: walk.end(), name }),
+            Entry::Dir(_) | Entry::Other => return Err(refuse(ErrorKind::NotAFile)),
+        }
+    }
+}
+
+/// A path that is being followed.
+struct Walk {
+    dir: Dir,
+    missing: Vec<OsString>,
+    is_exposed: bool,
+    links: u32,
+    user: u32,
+}
+
+impl Walk {
+    /// Starts at the root, or in the working directory if `path` is relative.
+    fn start(path: &Path) -> Result<Self> {
+        let failed = |error| Error::io(IoAction::Open, path, error);
+        let dir = Dir::root().map_err(failed)?;
+        let user = rustix::process::geteuid().as_raw();
+        let mut walk = Self { dir, missing: Vec::new(), is_exposed: false, links: 0, user };
+        if path.is_relative() {
+            walk.enter(&std::env::current_dir().map_err(failed)?)?;
+        }
+        Ok(walk)
+    }
+
+    fn end(mut self) -> Resolved {
+        // Others may create names in a directory in which they may not rename any.
+        self.is_exposed |= self.is_foreign(&self.dir) || self.dir.metadata.mode() & WRITABLE_BY_OTHERS != 0;
+        Resolved { dir: self.dir, missing: self.missing, is_exposed: self.is_exposed }
+    }
+
+    fn enter(&mut self, path: &Path) -> Result<()> {
+        for component in path.components() {
+            match component {
+                Component::Prefix(_) | Component::CurDir => {}
+                Component::RootDir => {
+                    self.dir = Dir::root().map_err(|error| Error::io(IoAction::Open, path, error))?;
+                    self.missing.clear();
+                }
+                Component::ParentDir => {
+                    if self.missing.pop().is_none() {
+                        let above = self.dir.parent();
+                        self.move_to(above.map_err(|error| Error::io(IoAction::Open, &self.dir.path, error))?);
+                    }
+                }
+                Component::Normal(name) => match self.entry(name)? {
+                    Entry::Nothing => self.missing.push(name.to_owned()),
+                    Entry::Dir(dir) => self.move_to(dir),
+                    Entry::Link { owner, to } => {
+                        let to = self.follow(name, owner, to)?;
+                        self.enter(&to)?;
+                    }
+                    Entry::File | Entry::Other => {
+                        let error = io::ErrorKind::NotADirectory.into();
+                        return Err(Error::io(IoAction::Open, &self.dir.path.join(name), error));
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&self, name: &OsStr) -> Result<Entry> {
+        if !self.missing.is_empty() {
+            return Ok(Entry::Nothing);
+        }
+        match self.dir.entry(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entry::Nothing),
+            entry => entry.map_err(|error| Error::io(IoAction::Open, &self.dir.path.join(name), error)),
+        }
+    }
+
+    fn move_to(&mut self, dir: Dir) {
+        let mode = self.dir.metadata.mode();
+        self.is_exposed |= self.is_foreign(&self.dir) || mode & WRITABLE_BY_OTHERS != 0 && mode & STICKY == 0;
+        self.dir = dir;
+    }
+
+    /// Returns true if a directory belongs neither to root nor to the user who imports.
+    fn is_foreign(&self, dir: &Dir) -> bool {
+        !self.is_trusted(dir.metadata.uid())
+    }
+
+    fn is_trusted(&self, user: u32) -> bool {
+        user == 0 || user == self.user
+    }
+
+    /// Returns where the symlink `name` leads, if it may be followed.
+    fn follow(&mut self, name: &OsStr, owner: u32, to: PathBuf) -> Result<PathBuf> {
+        self.links += 1;
+        let link = self.dir.path.join(name);
+        // Whoever can write to the root directory can replace everything anyway. In a container its owner may be unknown.
+        let is_in_root = self.dir.path.parent().is_none();
+        if !self.is_trusted(owner) && !is_in_root && !is_plain_name(&to) {
+            return Err(Error::from(ErrorKind::ForeignLink { to }).in_subject(&link.display().to_string()));
+        }
+        match self.links > MAX_LINKS {
+            true => Err(Error::io(IoAction::Open, &link, rustix::io::Errno::LOOP.into())),
+            false => Ok(to),
+        }
+    }
+}
+
+/// Returns true if a symlink leads to another name in its own directory.
+fn is_plain_name(to: &Path) -> bool {
+    let mut components = to.components().filter(|component| *component != Component::CurDir);
+    matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
+}
+
+/// What a name in a directory stands for.
+enum Entry {
+    Nothing,
+    Dir(Dir),
+    Link {
+        owner: u32,
+        to: PathBuf,
+    },
+    File,
+    /// A device, a pipe or the like.
+    Other,
+}
+
+/// A directory without symlinks in its path.
+#[derive(Debug)]
+pub(super) struct Dir {
+    /// The open directory. It can only be used to reach what lies in it.
+    #[cfg(target_os = "linux")]
+    pub(super) handle: std::fs::File,
+    pub(super) path: PathBuf,
+    pub(super) metadata: Metadata,
+}
+
+#[cfg(target_os = "linux")]
+impl Dir {
+    fn root() -> io::Result<Self> {
+        Self::open(rustix::fs::CWD, Path::new("/"), PathBuf::from("/"))
+    }
+
+    fn parent(&self) -> io::Result<Self> {
+        Self::open(&self.handle, Path::new(".."), self.path.parent().unwrap_or(&self.path).to_owned())
+    }
+
+    /// Opens the directory at `path`, unless that is a symlink.
+    pub(super) fn at(path: &Path, shown_as: PathBuf) -> io::Result<Self> {
+        Self::open(rustix::fs::CWD, path, shown_as)
+    }
+
+    fn open(from: impl std::os::fd::AsFd, name: &Path, path: PathBuf) -> io::Result<Self> {
+        use rustix::fs::{Mode, OFlags, openat};
+
+        // With DIRECTORY, a file system that is mounted on demand is mounted.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = std::fs::File::from(openat(from, name, flags, Mode::empty())?);
+        Ok(Self { metadata: handle.metadata()?, handle, path })
+    }
+
+    fn entry(&self, name: &OsStr) -> io::Result<Entry> {
+        use std::os::unix::ffi::OsStringExt;
+
+        use rustix::fs::{Mode, OFlags, openat, readlinkat};
+
+        match Self::open(&self.handle, Path::new(name), self.path.join(name)) {
+            Ok(dir) => return Ok(Entry::Dir(dir)),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            Err(error) => return Err(error),
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let there = std::fs::File::from(openat(&self.handle, name, flags, Mode::empty())?);
+        let metadata = there.metadata()?;
+        if metadata.is_symlink() {
+            let to = readlinkat(&there, "", Vec::new())?;
+            let to = OsString::from_vec(to.into_bytes()).into();
+            return Ok(Entry::Link { owner: metadata.uid(), to });
+        }
+        Ok(if metadata.is_file() { Entry::File } else { Entry::Other })
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Dir {
+    fn root() -> io::Result<Self> {
+        Self::at(PathBuf::from("/"))
+    }
+
+    fn parent(&self) -> io::Result<Self> {
+        Self::at(self.path.parent().unwrap_or(&self.path).to_owned())
+    }
+
+    fn at(path: PathBuf) -> io::Result<Self> {
+        Ok(Self { metadata: path.symlink_metadata()?, path })
+    }
+
+    fn entry(&self, name: &OsStr) -> io::Result<Entry> {
+        let path = self.path.join(name);
+        let metadata = path.symlink_metadata()?;
+        if metadata.is_symlink() {
+            return Ok(Entry::Link { owner: metadata.uid(), to: path.read_link()? });
+        }
+        Ok(match (metadata.is_dir(), metadata.is_file()) {
+            (true, _) => Entry::Dir(Self { path, metadata }),
+            (_, true) => Entry::File,
+            _ => Entry::Other,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symlink_stays_in_its_directory_if_it_is_a_plain_name() {
+        for (to, stays) in [
+            ("real.jsonl", true),
+            ("./real.jsonl", true),
+            ("..", false),
+            (".", false),
+            ("", false),
+            ("/real.jsonl", false),
+            ("sub/real.jsonl", false),
+            ("../dir/real.jsonl", false),
+        ] {
+            assert_eq!(is_plain_name(Path::new(to)), stays, "{to}");
+        }
+    }
+}

@@ -24,6 +24,7 @@ const STICKY: u32 = 0o1000;
 
 /// The end of a path without symlinks.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "it is only checked"))]
 pub(super) struct Resolved {
     /// The last directory of the path that exists.
     pub(super) dir: Dir,
@@ -35,6 +36,7 @@ pub(super) struct Resolved {
 
 /// A file's directory, and its name there.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "it is only checked"))]
 pub(super) struct ResolvedFile {
     pub(super) parent: Resolved,
     pub(super) name: OsString,

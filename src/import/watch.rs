@@ -7,6 +7,7 @@
 //!
 //! Every file stays open while it matters: an inode number is used again as soon as its file is gone.
 
+use std::fs::Metadata;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use fs_err as fs;
 use super::late_writes::OldFile;
 use super::lock::Clock;
 use super::swap::is_at;
-use crate::error::{Error, IoAction, Result};
+use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::lines::{LineError, LineReader};
 use crate::regular_file;
 use crate::sources::rotation::{NewestLines, RotationKind};
@@ -207,10 +208,7 @@ impl WatchedLog {
         if is_at(placed.ours.file(), &placed.path) {
             return Ok(There::Ours);
         }
-        let mut current = match regular_file::open_to_append(&placed.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(There::Other),
-            opened => opened?,
-        };
+        let Some(mut current) = open_current(placed)? else { return Ok(There::Other) };
         let Some(kind) = placed.rotation.filter(|_| current.metadata().is_ok_and(|now| now.len() <= MAX_ROTATED_BYTES))
         else {
             return Ok(There::Other);
@@ -238,13 +236,35 @@ impl WatchedLog {
 
     /// Copies the rows that writers added to ours to what lies there now.
     fn rescue_late_rows(&mut self) -> io::Result<()> {
-        let mut current = match regular_file::open_to_append(&self.placed.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            opened => opened?,
-        };
+        let Some(mut current) = open_current(&mut self.placed)? else { return Ok(()) };
         let content = content_of(&mut current)?;
         self.placed.ours.copy_lines(&mut current, &content).map(drop)
     }
+}
+
+/// Opens what lies in the place of a log now, to add rows to it. A hard link to a file that has another owner than the log
+/// is not what a writer put there: it may lead to any file of the disk.
+fn open_current(placed: &mut PlacedLog) -> io::Result<Option<fs::File>> {
+    let current = match regular_file::open_to_append(&placed.path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    match is_link_to_foreign_file(&current.metadata()?, &placed.ours.file().metadata()?) {
+        true => Err(Error::from(ErrorKind::LogKeepsChanging).into()),
+        false => Ok(Some(current)),
+    }
+}
+
+#[cfg(unix)]
+fn is_link_to_foreign_file(current: &Metadata, ours: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    current.nlink() > 1 && current.uid() != ours.uid()
+}
+
+#[cfg(not(unix))]
+fn is_link_to_foreign_file(_: &Metadata, _: &Metadata) -> bool {
+    false
 }
 
 /// How many bytes of `ours` a rotation read that left `current`, to which rows may have been added since. `None` when that

@@ -101,6 +101,31 @@ fn what_another_rotation_began_with_the_old_file_undoes_is_said_and_late_rows_ar
     assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn no_row_is_added_to_a_hard_link_to_a_file_of_another_owner() {
+    use std::os::unix::fs::{MetadataExt, chown};
+
+    let (home, mut watch, path, _writer) = placed("1\n", "0\n1\n", true);
+    if home.path().metadata().unwrap().uid() != 0 {
+        // Only root can make files of other users.
+        return;
+    }
+    let victim = home.path().join("victim");
+    fs::write(&victim, "1\n").unwrap();
+    chown(&path, Some(65_534), Some(65_534)).unwrap();
+    let clock = Script::new(|poll| {
+        if poll == 3 {
+            appendable(&path).write_all(b"late\n").unwrap();
+            fs::remove_file(&path).unwrap();
+            fs::hard_link(&victim, &path).unwrap();
+        }
+    });
+    let error = watch.run(&clock, &|| false).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::LogKeepsChanging));
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "1\n");
+}
+
 #[test]
 fn a_log_that_vanishes_is_undone() {
     let (_home, mut watch, path, _writer) = placed("1\n", "0\n1\n", true);

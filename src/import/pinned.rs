@@ -11,6 +11,8 @@ mod linux {
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
 
+    use rustix::fs::Mode;
+
     use crate::error::{Error, ErrorKind, Result};
     use crate::import::resolve::Dir;
     use crate::sources::is_same_file;
@@ -63,7 +65,8 @@ mod linux {
         /// Returns true if only its owner may look into it, and that is the user who imports.
         pub(in crate::import) fn is_private(&self) -> bool {
             let there = &self.dir.metadata;
-            there.uid() == rustix::process::geteuid().as_raw() && there.mode() & 0o077 == 0
+            let is_others = Mode::from_raw_mode(there.mode()).intersects(Mode::RWXG | Mode::RWXO);
+            there.uid() == rustix::process::geteuid().as_raw() && !is_others
         }
     }
 }

@@ -466,10 +466,9 @@ impl<'g> Prepared<'g> {
         for (at, (target, local)) in work.group.targets.iter().zip(&mut found.locals).enumerate() {
             let path = &target.log.path;
             let fits = match (local.state(path)?, plan.files[at].backup.as_deref()) {
-                (LogState::Unchanged, None) => true,
+                (LogState::Unchanged, _) => true,
                 // What is replaced must be what is kept.
-                (LogState::Unchanged | LogState::Grown, Some(backup)) if is_link_of(backup, path) => true,
-                (LogState::Unchanged, Some(_)) => true,
+                (LogState::Grown, Some(backup)) if is_link_of(backup, path) => true,
                 _ if at != newest || work.way.mode == Mode::Overwrite => false,
                 (LogState::Grown, _) => can_follow(local, path, plan, *attempts)?,
                 (LogState::Replaced, _) => local.rebase(target)? && can_follow(local, path, plan, *attempts)?,

@@ -102,6 +102,8 @@ fn without_data() -> Vec<ErrorKind> {
         ErrorKind::ChunkMismatch,
         ErrorKind::MoreThanDeclared,
         ErrorKind::ContentEnds,
+        ErrorKind::LineFeedMissing,
+        ErrorKind::NotByteForByte,
         ErrorKind::RestoredDiffers,
         ErrorKind::LockLost,
         ErrorKind::LogKeepsChanging,

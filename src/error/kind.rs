@@ -184,8 +184,12 @@ pub enum ErrorKind {
     },
     /// The content ends before the end of a chunk that the manifest declares.
     ContentEnds,
+    /// A chunk's last line has no line feed.
+    LineFeedMissing,
     /// A restored log is not what its manifest entry says.
     RestoredDiffers,
+    /// A log is wanted byte for byte, and the bundle has only its rows, as those of 1.0 do.
+    NotByteForByte,
     /// A bundle has a log of a source that is neither known nor that of an other log of its name.
     ForeignSource {
         /// The source.

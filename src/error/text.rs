@@ -114,6 +114,8 @@ impl ErrorKind {
             Self::NothingToRecover => "nothing in here is a row or a manifest of a bundle",
             Self::OutputNotIntact => "what was written is not whole when it is read back",
             Self::RestoredDiffers => "the restored log does not match the length and SHA-256 in the manifest",
+            Self::LineFeedMissing => "the last line of this chunk has no line feed",
+            Self::NotByteForByte => "a bundle of format 1.0 does not have this log byte for byte, only its rows",
             Self::LockLost => "another program took this lock away while it was held",
             Self::Cancelled => "this was ended before it was done",
             Self::LogKeepsChanging => "this log changed each time before its new version could be put in its place",
@@ -200,6 +202,7 @@ impl ErrorKind {
             Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
             Self::PlacedInPart { is_repeatable, cause, .. } => return placed_in_part_hint(cause, *is_repeatable),
             Self::ReportLost { .. } => "there is no need to run the command again",
+            Self::NotByteForByte => "leave out --exact to print its rows",
             Self::MayNotLast { .. } => "check the disk, and make another copy of it",
             Self::Manifest(_)
             | Self::Gzip(_)
@@ -208,6 +211,7 @@ impl ErrorKind {
             | Self::MoreThanDeclared
             | Self::FewerThanDeclared { .. }
             | Self::ContentEnds
+            | Self::LineFeedMissing
             | Self::RestoredDiffers => {
                 "the bundle is damaged or was changed: `verify` lists all that is wrong, `recover` saves what is left of it"
             },
@@ -263,16 +267,29 @@ fn system_words(error: &io::Error) -> String {
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".to_owned(),
         io::ErrorKind::BrokenPipe => "nobody reads from it any more".to_owned(),
         _ => {
-            let text = of_system(error).to_string();
-            text.split(" (os error").next().unwrap_or_default().to_lowercase()
+            let text = error.to_string();
+            let text = without_path(error, &text);
+            within_sentence(text.split(" (os error").next().unwrap_or_default())
         }
     }
 }
 
-/// What the system said, without what was put around it.
-fn of_system(error: &io::Error) -> &io::Error {
-    let inner = error.get_ref().and_then(|outer| outer.source());
-    inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
+/// The words of another program with a small first letter, unless their first word is not an ordinary one, such as `RPC`.
+/// What comes after may be a path, and stays as it is.
+fn within_sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let first = chars.next().filter(char::is_ascii_uppercase);
+    let is_ordinary = chars.clone().next().is_some_and(|second| second.is_ascii_lowercase() || second == ' ');
+    match first {
+        Some(first) if is_ordinary => format!("{}{}", first.to_ascii_lowercase(), chars.as_str()),
+        _ => words.to_owned(),
+    }
+}
+
+/// The system's reason, without the path that `fs_err` puts before it: the position of the error has that.
+fn without_path<'t>(error: &io::Error, text: &'t str) -> &'t str {
+    let quoted = text.rsplit_once("`: ").filter(|_| error.get_ref().is_some());
+    quoted.map_or(text, |(_, reason)| reason)
 }
 
 fn io_hint(error: &io::Error) -> &'static str {

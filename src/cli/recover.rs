@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::gzip::Level;
-use patchwork_traces::publish::Target;
+use patchwork_traces::publish::{Target, TargetOptions};
 use patchwork_traces::recover::{
     FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
 };
@@ -39,6 +39,10 @@ pub struct RecoverArgs {
     /// Replace the output file if it is there already
     #[arg(short, long)]
     force: bool,
+
+    /// Create the directory of the output file if it is missing
+    #[arg(long)]
+    create_dirs: bool,
 }
 
 /// The result of `recover --json`.
@@ -104,7 +108,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> Outcome {
         let hint = "name a file with -o: what is written there is read back and checked";
         return Err(Failure::usage("recover cannot write to standard output", hint));
     }
-    let target = Target::look(&args.output, args.force)?;
+    let target = Target::look(&args.output, TargetOptions { replace: args.force, create_dirs: args.create_dirs })?;
     refuse_input_as_target(args)?;
     let options = RecoverOptions {
         generator: super::generator(),

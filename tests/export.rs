@@ -537,7 +537,11 @@ fn too_few_file_descriptors_are_reported_as_such() {
         assert!(!errors.contains("changed"), "{limit}: {errors}");
         if errors.contains("runs.jsonl") {
             assert_eq!(ended.status.code(), Some(1), "{limit}: {errors}");
-            assert!(errors.contains("cannot be opened: too many open files\n  hint: allow more open files with `ulimit -n`"), "{limit}: {errors}");
+            assert!(
+                errors
+                    .contains("cannot be opened: too many open files\n  hint: allow more open files with `ulimit -n`"),
+                "{limit}: {errors}"
+            );
             reported += 1;
         }
     }
@@ -552,4 +556,30 @@ fn a_time_for_the_manifest_that_is_none_is_refused() {
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(errors.contains("SOURCE_DATE_EPOCH is set, but is no time"), "{errors}");
     assert!(!home.path().join("b.gz").exists());
+}
+
+/// The backup script of docs/automate.md.
+#[cfg(target_os = "linux")]
+fn backup_script() -> String {
+    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/automate.md")).unwrap();
+    let (_, block) = guide.split_once("```sh file=~/bin/trace-backup\n").unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_backup_script_fails_and_notes_no_bundle_where_there_are_no_logs() {
+    let program = Path::new(env!("CARGO_BIN_EXE_patchwork-traces"));
+    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
+    for (has_logs, code) in [(false, 1), (true, 0)] {
+        let home = if has_logs { sample_home() } else { Home::new() };
+        let mut shell = std::process::Command::new("sh");
+        let shell = shell.args(["-c", &backup_script()]).env("HOME", home.path()).env("PATH", &path);
+        let ended = shell.env_remove("PATCHWORK_HOME").env_remove("CLAUDE_CONFIG_DIR").output().unwrap();
+        let errors = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{errors}");
+        assert_eq!(errors.contains("no logs were found"), !has_logs, "{errors}");
+        let noted = fs::read_to_string(home.path().join("trace-bundles/digests.txt")).unwrap_or_default();
+        assert_eq!(noted.lines().count(), usize::from(has_logs));
+    }
 }

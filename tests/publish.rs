@@ -61,7 +61,9 @@ fn no_log_is_replaced_by_whichever_name_it_is_reached() {
     }
     std::os::unix::fs::symlink(path("runs.jsonl.1"), path("dangling.gz")).unwrap();
     let replace = TargetOptions { replace: true, create_dirs: true };
-    for name in ["runs.jsonl", "activity-1.jsonl", "outcome-log.jsonl", "b.gz", "dangling.gz", "new.jsonl", "./x/../runs.jsonl"] {
+    for name in
+        ["runs.jsonl", "activity-1.jsonl", "outcome-log.jsonl", "b.gz", "dangling.gz", "new.jsonl", "./x/../runs.jsonl"]
+    {
         let error = Target::look(&path(name), replace).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::TargetIsLog), "{name}: {error}");
     }

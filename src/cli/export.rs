@@ -49,7 +49,7 @@ pub struct ExportArgs {
     level: u8,
 
     /// How many threads compress [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
     /// Replace the output file if it is there already
@@ -57,7 +57,7 @@ pub struct ExportArgs {
     force: bool,
 
     /// Create the directory of the output file if it is missing
-    #[arg(long, requires = "output")]
+    #[arg(long, requires = "output", hide_short_help = true)]
     create_dirs: bool,
 
     /// Write a bundle even if there are no logs, or none of a --source

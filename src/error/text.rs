@@ -102,7 +102,7 @@ impl ErrorKind {
             }
             Self::TargetIsLog => {
                 "this is a log, or has the name of one (or of its lock, backup or temporary file), and a bundle must not be written there"
-            },
+            }
             Self::TargetIsTerminal => "a bundle is compressed data, and standard output is a terminal",
             Self::NotAFile => "this is where a log should be, but it is no regular file",
             Self::LogsKeepChanging => "its writers kept it locked or changed it each time it was read, for 30 seconds",

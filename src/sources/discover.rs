@@ -209,9 +209,9 @@ fn check_not_empty(dirs: &Dirs, wanted: &Wanted, groups: &[Group]) -> Result<()>
     if wanted.allow_empty {
         return Ok(());
     }
-    let found: BTreeSet<_> =
-        groups.iter().flat_map(|group| &group.logs).map(|log| log.id.source.as_str()).collect();
-    let mut missing: Vec<_> = wanted.sources.iter().filter(|source| !found.contains(source.as_str())).cloned().collect();
+    let found: BTreeSet<_> = groups.iter().flat_map(|group| &group.logs).map(|log| log.id.source.as_str()).collect();
+    let mut missing: Vec<_> =
+        wanted.sources.iter().filter(|source| !found.contains(source.as_str())).cloned().collect();
     missing.dedup();
     if !found.is_empty() && missing.is_empty() {
         return Ok(());

@@ -161,7 +161,8 @@ pub(crate) fn is_reserved_for_logs(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let belongs_to_log = |(at, _): (usize, &str)| {
         let (log, kind) = (&name[..at], &name[at + 1..]);
-        let is_beside_log = matches!(kind, "lock" | "tmp" | "bak") || kind.starts_with("tmp.") || kind.ends_with(".bak");
+        let is_beside_log =
+            matches!(kind, "lock" | "tmp" | "bak") || kind.starts_with("tmp.") || kind.ends_with(".bak");
         is_beside_log && is_name_of_log(log)
     };
     is_name_of_log(&name) || name.match_indices('.').any(belongs_to_log)
@@ -246,8 +247,16 @@ mod tests {
         ] {
             assert!(is_reserved_for_logs(&Path::new("/anywhere").join(name)), "{name}");
         }
-        for name in ["b.gz", "runs.jsonl.gz", "traces-export.jsonl.gz", "runs.jsonl.2", "runs.lock", "x.bak", "jsonl", "elsewhere"]
-        {
+        for name in [
+            "b.gz",
+            "runs.jsonl.gz",
+            "traces-export.jsonl.gz",
+            "runs.jsonl.2",
+            "runs.lock",
+            "x.bak",
+            "jsonl",
+            "elsewhere",
+        ] {
             assert!(!is_reserved_for_logs(Path::new(name)), "{name}");
         }
     }

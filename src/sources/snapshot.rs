@@ -167,7 +167,5 @@ fn is_not_found(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }
 
-
-
 #[cfg(test)]
 mod tests;

@@ -397,6 +397,16 @@ fn a_log_that_cannot_be_read_stops_the_export() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_fifo_in_the_place_of_a_lock_or_a_temporary_file_is_not_waited_for() {
+    let home = sample_home();
+    for name in [".patchwork/runs.jsonl.lock", ".patchwork-traces-a.part"] {
+        assert!(std::process::Command::new("mkfifo").arg(home.path().join(name)).status().unwrap().success());
+    }
+    assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
+}
+
 #[test]
 fn rotated_runs_come_before_the_newer_ones() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":2}\n").with("runs.jsonl.1", "{\"seq\":1}\n");

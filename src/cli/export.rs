@@ -52,13 +52,8 @@ pub struct ExportArgs {
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
-    /// Replace the output file if it is there already
-    #[arg(short, long)]
-    force: bool,
-
-    /// Create the directory of the output file if it is missing
-    #[arg(long, requires = "output", hide_short_help = true)]
-    create_dirs: bool,
+    #[command(flatten)]
+    target: TargetArgs,
 
     /// Write a bundle even if there are no logs, or none of a --source
     #[arg(long)]
@@ -66,6 +61,24 @@ pub struct ExportArgs {
 
     #[command(flatten)]
     dirs: DirArgs,
+}
+
+/// What may be done to write the output file.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct TargetArgs {
+    /// Replace the output file if it is there already
+    #[arg(short, long)]
+    force: bool,
+
+    /// Create the directory of the output file if it is missing
+    #[arg(long, requires = "output", hide_short_help = true)]
+    create_dirs: bool,
+}
+
+impl From<TargetArgs> for TargetOptions {
+    fn from(args: TargetArgs) -> Self {
+        Self { replace: args.force, create_dirs: args.create_dirs }
+    }
 }
 
 /// Where the logs are.
@@ -229,8 +242,7 @@ fn check_stdout() -> Result<(), Failure> {
 
 /// Where the bundle goes. A missing Patchwork directory is not created for it.
 fn target(args: &ExportArgs, path: &Path) -> Result<Target, Failure> {
-    let options = TargetOptions { replace: args.force, create_dirs: args.create_dirs };
-    Target::look(path, options).map_err(|error| match error.kind() {
+    Target::look(path, args.target.into()).map_err(|error| match error.kind() {
         ErrorKind::NoTargetDirectory { .. } if args.output.is_none() => {
             let dir = error.position().subject.clone().unwrap_or_default();
             Failure::Error(Error::from(ErrorKind::NoTargetDirectory { is_default: true }).in_subject(&dir))

@@ -6,13 +6,14 @@ use clap::{Args, ValueHint};
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::gzip::Level;
-use patchwork_traces::publish::{Target, TargetOptions};
+use patchwork_traces::publish::Target;
 use patchwork_traces::recover::{
     FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::export::TargetArgs;
 use super::failure::{Exit, Failure, Outcome};
 use super::output::{Output, STDIN};
 use super::progress::Bar;
@@ -36,13 +37,8 @@ pub struct RecoverArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: PathBuf,
 
-    /// Replace the output file if it is there already
-    #[arg(short, long)]
-    force: bool,
-
-    /// Create the directory of the output file if it is missing
-    #[arg(long)]
-    create_dirs: bool,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 /// The result of `recover --json`.
@@ -108,7 +104,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> Outcome {
         let hint = "name a file with -o: what is written there is read back and checked";
         return Err(Failure::usage("recover cannot write to standard output", hint));
     }
-    let target = Target::look(&args.output, TargetOptions { replace: args.force, create_dirs: args.create_dirs })?;
+    let target = Target::look(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
     let options = RecoverOptions {
         generator: super::generator(),

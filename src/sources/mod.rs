@@ -160,9 +160,9 @@ fn is_known(name: &str, base: Base) -> bool {
 pub(crate) fn is_reserved_for_logs(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let belongs_to_log = |(at, _): (usize, &str)| {
-        let (log, kind) = (&name[..at], &name[at + 1..]);
-        let is_beside_log =
-            matches!(kind, "lock" | "tmp" | "bak") || kind.starts_with("tmp.") || kind.ends_with(".bak");
+        let (log, rest) = (&name[..at], &name[at + 1..]);
+        let first = rest.split('.').next();
+        let is_beside_log = rest == "lock" || first == Some("tmp") || rest.rsplit('.').next() == Some("bak");
         is_beside_log && is_name_of_log(log)
     };
     is_name_of_log(&name) || name.match_indices('.').any(belongs_to_log)

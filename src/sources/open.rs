@@ -60,16 +60,17 @@ pub(crate) fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
         && status_changed(a) == status_changed(b)
 }
 
-/// The time of the last change of a file or its attributes, in seconds and nanoseconds.
+/// The time of the last change of a file or its attributes, in seconds and nanoseconds since 1970. Systems other than Unix
+/// have none.
 #[cfg(unix)]
-fn status_changed(file: &Metadata) -> Option<(i64, i64)> {
+fn status_changed(file: &Metadata) -> (i64, i64) {
     use std::os::unix::fs::MetadataExt;
-    Some((file.ctime(), file.ctime_nsec()))
+    (file.ctime(), file.ctime_nsec())
 }
 
 #[cfg(not(unix))]
-fn status_changed(_: &Metadata) -> Option<(i64, i64)> {
-    None
+fn status_changed(_: &Metadata) -> (i64, i64) {
+    (0, 0)
 }
 
 impl OpenLog {

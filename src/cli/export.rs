@@ -228,7 +228,7 @@ pub fn run(args: &ExportArgs, output: Output) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Checks that what goes to standard output gets to somebody.
+/// Checks that standard output can take a bundle.
 fn check_stdout() -> Result<(), Failure> {
     if stdout().is_terminal() {
         return Err(ErrorKind::TargetIsTerminal.into());
@@ -240,7 +240,7 @@ fn check_stdout() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the bundle goes. A missing Patchwork directory is not created for it.
+/// Returns where to write the bundle. A missing Patchwork directory is not created for it.
 fn target(args: &ExportArgs, path: &Path) -> Result<Target, Failure> {
     Target::look(path, args.target.into()).map_err(|error| match error.kind() {
         ErrorKind::NoTargetDirectory { .. } if args.output.is_none() => {

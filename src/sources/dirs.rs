@@ -123,7 +123,7 @@ impl ResolvedDirs {
     }
 }
 
-/// An error on `path`. Where permission is denied, it names the directory that denies it: the deepest one that can be
+/// Returns an error on `path`. Where permission is denied, it names the directory that denies it: the deepest one that can be
 /// reached.
 pub(crate) fn refused(action: IoAction, path: &Path, error: io::Error) -> Error {
     let denies = match error.kind() {

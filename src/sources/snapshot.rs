@@ -99,7 +99,8 @@ impl Snapshot<'_> {
         let Some(copies) = self.copies(&mut opened)? else { return Ok(None) };
         // What was opened is held open until it is compared, so that its number is not used again.
         let (_, states) = self.look()?;
-        if !is_same_moment(&opened, &states) || self.lock.must_wait(states, self.clock) {
+        let is_moment = is_same_moment(&opened, &states) && !ends_amid_row(&mut opened, &states)?;
+        if !is_moment || self.lock.must_wait(states, self.clock) {
             return Ok(None);
         }
         for (log, copy) in opened.iter_mut().zip(copies) {
@@ -160,6 +161,12 @@ fn is_same_moment(opened: &[OpenLog], now: &LogStates) -> bool {
         open.log.path == *path && is_as_before(open.opened(), state)
     };
     opened.len() == now.len() && opened.iter().zip(now).enumerate().all(is_same)
+}
+
+/// Returns true if the last log was opened while a row was being appended: it ends without a line feed and has grown since.
+fn ends_amid_row(opened: &mut [OpenLog], now: &LogStates) -> Result<bool> {
+    let (Some(open), Some((_, state))) = (opened.last_mut(), now.last()) else { return Ok(false) };
+    Ok(state.len() > open.opened().len() && !open.open_line()?.is_empty())
 }
 
 /// Returns true if a log was gone when it was to be opened: it is just being replaced.

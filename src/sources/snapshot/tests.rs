@@ -142,6 +142,17 @@ fn a_rotation_that_is_half_done_when_the_logs_are_copied_is_waited_for() {
 }
 
 #[test]
+fn a_row_that_is_being_appended_when_the_log_is_opened_is_read_whole() {
+    let logs = Logs::new("1\n", "2\n");
+    let append = |look| match look {
+        1 => logs.append("{\"seq\":"),
+        BETWEEN_OPENING_AND_COPYING => logs.append("3}\n"),
+        _ => {}
+    };
+    assert_eq!(logs.open(&ScriptedClock::new(append, || {})).unwrap(), ["1\n", "2\n{\"seq\":3}\n"]);
+}
+
+#[test]
 fn an_archive_that_is_emptied_while_it_is_copied_is_read_again() {
     let logs = Logs::new("1\n2\n", "3\n");
     let truncate = |look| {

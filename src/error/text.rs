@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use super::{Error, ErrorKind, Obstacle};
 
@@ -64,6 +65,11 @@ impl ErrorKind {
     /// What is said of kinds that are about this machine and what was done on it.
     fn fmt_of_machine(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::MissingDirectory { variable: None } => f.write_str("this directory does not exist"),
+            Self::MissingDirectory { variable: Some(variable) } => {
+                write!(f, "this directory, which {variable} names, does not exist")
+            }
+            Self::NoLogs { sources, places } => write!(f, "{}", no_logs(sources, places)),
             Self::SameTarget { other } => write!(f, "this log and {other:?} lead to the same file on this machine"),
             Self::DanglingLink { to } => {
                 write!(f, "a link stands where the log should be, and leads to {}, where nothing is", to.display())
@@ -95,13 +101,16 @@ impl ErrorKind {
         Some(match self {
             Self::NoHome => "your home directory is not known, so neither is where the logs are",
             Self::TargetExists => "this file is there already",
+            Self::NoTargetDirectory { .. } => "this directory does not exist, so the bundle cannot be written there",
             Self::OthersLog => {
                 "this log belongs to another user or group, who could not write to what would replace it"
             }
-            Self::TargetIsLog => "this is a log, or has the name of one, and a bundle must not be written there",
+            Self::TargetIsLog => {
+                "this is a log, or has the name of one (or of its lock, backup or temporary file), and a bundle must not be written there"
+            }
             Self::TargetIsTerminal => "a bundle is compressed data, and standard output is a terminal",
             Self::NotAFile => "this is where a log should be, but it is no regular file",
-            Self::LogsKeepChanging => "this log was replaced each time it was opened",
+            Self::LogsKeepChanging => "its writers kept it locked or changed it each time it was read, for 30 seconds",
             Self::EmptyInput => "this is empty",
             Self::TargetIsDirectory | Self::InputIsDirectory => "this is a directory, and a bundle is a file",
             Self::NotABundle => "this is no bundle: it is neither gzip nor JSON Lines",
@@ -120,6 +129,8 @@ impl ErrorKind {
             Self::Cancelled => "this was ended before it was done",
             Self::LogKeepsChanging => "this log changed each time before its new version could be put in its place",
             Self::Io { .. }
+            | Self::MissingDirectory { .. }
+            | Self::NoLogs { .. }
             | Self::LogName(_)
             | Self::LogShrank { .. }
             | Self::LineTooLong { .. }
@@ -156,6 +167,14 @@ impl ErrorKind {
             Self::Io { source, .. } => return io_hint(source).to_owned(),
             Self::NoHome => "set HOME, or name the directories with --patchwork-dir and --activity-dir",
             Self::TargetExists => "name another file with -o, or add --force to replace this one",
+            Self::MissingDirectory { .. } => "check the spelling, or leave it out to use the default directory",
+            Self::NoLogs { .. } => {
+                "check --patchwork-dir and --activity-dir, or add --allow-empty to write the bundle all the same"
+            }
+            Self::NoTargetDirectory { is_default: true } => "name a file elsewhere with -o",
+            Self::NoTargetDirectory { is_default: false } => {
+                "check the spelling, or add --create-dirs to create the directory"
+            }
             Self::TargetIsDirectory => "name a file in it with -o",
             Self::TargetIsLog => "name another file with -o",
             Self::CannotReplace { obstacle: Obstacle::MountPoint } => {
@@ -168,9 +187,10 @@ impl ErrorKind {
             Self::TargetIsTerminal => "send it to a file or a program, as in `-o - > traces.jsonl.gz`",
             Self::NotAFile => "move it out of the way, or put the log back in its place",
             Self::LogName(_) => "rename the log, or leave --include-other out",
-            Self::LogShrank { .. } | Self::LogsKeepChanging => {
+            Self::LogShrank { .. } => {
                 "something rewrote it meanwhile; run the command again, best while Patchwork is idle"
             }
+            Self::LogsKeepChanging => "run the command again while Patchwork is idle",
             Self::LineTooLong { .. } => "look at the file there: no program writes such a line as a row",
             Self::TooManyUnparsed { .. } => "look at the log: move the part that is no JSON Lines elsewhere",
             Self::TooManyLogs { .. } => TOO_MANY_LOGS,
@@ -258,11 +278,21 @@ fn listed(known: &[String]) -> String {
     }
 }
 
+/// Says where there are no logs, and of which sources if some were asked for.
+fn no_logs(sources: &[String], places: &[PathBuf]) -> String {
+    let places = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
+    match sources {
+        [] => format!("no logs were found in {places}"),
+        [source] => format!("no log of the source {source:?} was found in {places}"),
+        sources => format!("no logs of the sources {} were found in {places}", sources.join(" and ")),
+    }
+}
+
 /// The system's reason in its own words, without the error number.
 fn system_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "you are not permitted to".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::StorageFull => "no space is left on the disk".to_owned(),
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".to_owned(),
         io::ErrorKind::BrokenPipe => "nobody reads from it any more".to_owned(),
@@ -292,7 +322,16 @@ fn without_path<'t>(error: &io::Error, text: &'t str) -> &'t str {
     quoted.map_or(text, |(_, reason)| reason)
 }
 
+/// Returns true if this process, or the system, has too many open files.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    // EMFILE and ENFILE, which have these numbers on every Unix.
+    cfg!(unix) && matches!(of_system(error).raw_os_error(), Some(23 | 24))
+}
+
 fn io_hint(error: &io::Error) -> &'static str {
+    if is_out_of_descriptors(error) {
+        return "allow more open files with `ulimit -n`, as in `ulimit -n 1024`, and try again";
+    }
     match error.kind() {
         io::ErrorKind::NotFound => "check the path",
         io::ErrorKind::PermissionDenied => "check who owns it and its permissions",

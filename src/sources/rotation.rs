@@ -92,13 +92,11 @@ impl LineSize {
     /// Measures a line, given without its line feed.
     #[must_use]
     pub fn of(line: &[u8]) -> Self {
-        match simdutf8::basic::from_utf8(line) {
-            Ok(text) => Self { units: units(text), is_blank: is_blank(text), is_utf8: true },
-            Err(_) => {
-                let text = String::from_utf8_lossy(line);
-                Self { units: units(&text), is_blank: is_blank(&text), is_utf8: false }
-            }
+        if let Ok(text) = simdutf8::basic::from_utf8(line) {
+            return Self { units: units(text), is_blank: is_blank(text), is_utf8: true };
         }
+        let text = String::from_utf8_lossy(line);
+        Self { units: units(&text), is_blank: is_blank(&text), is_utf8: false }
     }
 }
 
@@ -184,13 +182,11 @@ impl NewestLines {
 
     fn kept(&self) -> Kept {
         let fitting = if self.held > self.limit() { 0 } else { self.lengths.len() as u64 };
-        match self.kind {
-            Some(kind) => kept_of_log(kind, self.lines, fitting),
-            None => {
-                let lines = halved(self.lines, fitting);
-                Kept { halved: lines, lines }
-            }
+        if let Some(kind) = self.kind {
+            return kept_of_log(kind, self.lines, fitting);
         }
+        let lines = halved(self.lines, fitting);
+        Kept { halved: lines, lines }
     }
 
     /// Returns the bytes that a writer leaves: of a log, before it appends its row.
@@ -235,7 +231,9 @@ pub fn rotate(kind: RotationKind, log: &[u8], archive: &[u8]) -> Option<Rotated>
     let archive = (kind == RotationKind::Archives && !moved.is_empty()).then(|| {
         let mut archived = NewestLines::of_archive();
         lines_of(archive).for_each(|line| archived.push(line.bytes));
-        moved.iter().for_each(|line| archived.push(line.as_bytes()));
+        for line in moved {
+            archived.push(line.as_bytes());
+        }
         archived.into_bytes()
     });
     Some(Rotated { log: newest.into_bytes(), dropped, archive })

@@ -159,7 +159,8 @@ fn the_later_end_of_a_run_counts_whichever_machine_imports() {
         rows.collect::<std::collections::BTreeMap<_, _>>()
     };
     let (by_one, by_other) = (ends(&one, &other), ends(&other, &one));
-    let expected = |run: u64| (format!("\"{run}\""), if run % 2 == 0 { "\"one\"" } else { "\"other\"" }.to_owned());
+    let expected =
+        |run: u64| (format!("\"{run}\""), if run.is_multiple_of(2) { "\"one\"" } else { "\"other\"" }.to_owned());
     assert_eq!(by_one, (1..40).map(expected).collect());
     assert_eq!(by_one, by_other);
 }

@@ -297,8 +297,7 @@ fn system_words(error: &io::Error) -> String {
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".to_owned(),
         io::ErrorKind::BrokenPipe => "nobody reads from it any more".to_owned(),
         _ => {
-            let text = error.to_string();
-            let text = without_path(error, &text);
+            let text = of_system(error).to_string();
             within_sentence(text.split(" (os error").next().unwrap_or_default())
         }
     }
@@ -316,10 +315,10 @@ fn within_sentence(words: &str) -> String {
     }
 }
 
-/// The system's reason, without the path that `fs_err` puts before it: the position of the error has that.
-fn without_path<'t>(error: &io::Error, text: &'t str) -> &'t str {
-    let quoted = text.rsplit_once("`: ").filter(|_| error.get_ref().is_some());
-    quoted.map_or(text, |(_, reason)| reason)
+/// What the system said, without the path that `fs_err` puts before it: the position of the error has that.
+fn of_system(error: &io::Error) -> &io::Error {
+    let inner = error.get_ref().and_then(|outer| outer.source());
+    inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
 }
 
 /// Returns true if this process, or the system, has too many open files.

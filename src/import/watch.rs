@@ -252,12 +252,12 @@ fn bytes_that_rotation_read(kind: RotationKind, ours: &mut OldFile, current: &[u
     let copied = ours.copied();
     let file = ours.file();
     file.rewind()?;
-    let mut newest = NewestLines::new(kind);
+    let mut newest = NewestLines::of_log(kind);
     let mut lines = LineReader::new(file, u64::MAX);
     let mut read = 0;
     loop {
         // A rotation reads ours whole, and rows that were added to it before that.
-        if read >= copied && current.starts_with(&newest.clone().into_log()) {
+        if read >= copied && current.starts_with(&newest.clone().into_bytes()) {
             return Ok(Some(read));
         }
         match lines.next_line() {

@@ -165,7 +165,14 @@ impl<'i> Import<'i> {
     fn preview(&self, bundle: Bundle<'_>) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {
         let mut intake = Intake::new(self.groups, self.way, None, self.progress);
         restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
-        Ok((intake.into_plans().into_iter().flat_map(|plan| plan.files).collect(), Vec::new()))
+        let plans = intake.into_plans();
+        let targets = self.groups.iter().flat_map(|group| &group.targets);
+        for (target, file) in targets.zip(plans.iter().flat_map(|plan| &plan.files)) {
+            if file.change == Change::Changed {
+                obstacle::check_replaceable(&target.log.path)?;
+            }
+        }
+        Ok((plans.into_iter().flat_map(|plan| plan.files).collect(), Vec::new()))
     }
 
     fn carry_out(&self, mut bundle: Bundle<'_>) -> Result<(Vec<FilePlan>, Vec<PathBuf>)> {

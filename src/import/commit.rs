@@ -469,15 +469,15 @@ impl<'g> Prepared<'g> {
         let Self { work, found, plan, attempts, .. } = self;
         for (at, (target, local)) in work.group.targets.iter().zip(&mut found.locals).enumerate() {
             let path = &target.log.path;
-            let fits = match (local.state(path)?, plan.files[at].backup.as_deref()) {
-                (LogState::Unchanged, None) => true,
+            let is_linked = plan.files[at].backup.as_deref().is_some_and(|backup| is_link_of(backup, path));
+            let fits = match local.state(path)? {
+                LogState::Unchanged => true,
                 // What is replaced must be what is kept.
-                (LogState::Unchanged | LogState::Grown, Some(backup)) if is_link_of(backup, path) => true,
-                (LogState::Unchanged, Some(_)) => true,
+                LogState::Grown if is_linked => true,
                 _ if at != newest || work.way.mode == Mode::Overwrite => false,
-                (LogState::Grown, _) => can_follow(local, path, plan, *attempts)?,
-                (LogState::Replaced, _) => local.rebase(target)? && can_follow(local, path, plan, *attempts)?,
-                _ => false,
+                LogState::Grown => can_follow(local, path, plan, *attempts)?,
+                LogState::Replaced => local.rebase(target)? && can_follow(local, path, plan, *attempts)?,
+                LogState::Changed => false,
             };
             if !fits {
                 return Ok(false);

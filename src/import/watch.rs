@@ -267,9 +267,8 @@ fn bytes_that_rotation_read(kind: RotationKind, ours: &mut OldFile, current: &[u
                 newest.push(line.bytes);
                 read += line.bytes.len() as u64 + u64::from(line.terminated);
             }
-            Ok(None) => return Ok(None),
+            Ok(None) | Err(LineError::TooLong) => return Ok(None),
             Err(LineError::Read(error)) => return Err(error),
-            Err(LineError::TooLong) => return Ok(None),
         }
     }
 }

@@ -109,7 +109,7 @@ fn a_log_that_vanishes_is_undone() {
         .run(
             &Script::new(|poll| {
                 if poll == 3 {
-                    fs::remove_file(&path).unwrap()
+                    fs::remove_file(&path).unwrap();
                 }
             }),
             &|| false,
@@ -181,7 +181,7 @@ fn a_rotation_of_the_old_log_is_no_rotation_of_the_new_one() {
         .run(
             &Script::new(|poll| {
                 if poll == 5 {
-                    replace(&path, &rotated)
+                    replace(&path, &rotated);
                 }
             }),
             &|| false,

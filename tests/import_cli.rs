@@ -279,8 +279,12 @@ int rename(const char *from, const char *to) {
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2,rename"]);
         command.args(["-e", "inject=renameat2:error=EINVAL"]);
-        inject.iter().for_each(|inject| _ = command.args(["-e", inject]));
-        preload.iter().for_each(|library| _ = command.arg("-E").arg(format!("LD_PRELOAD={}", library.display())));
+        for inject in inject {
+            command.args(["-e", inject]);
+        }
+        if let Some(library) = preload {
+            command.arg("-E").arg(format!("LD_PRELOAD={}", library.display()));
+        }
         command.arg(import.get_program()).args(import.get_args()).current_dir(home.path());
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().envs(import.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);

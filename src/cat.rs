@@ -1,4 +1,6 @@
-//! Prints rows of a bundle exactly as they stood in their logs.
+//! Prints rows of a bundle exactly as they stood in their logs, or one log byte for byte.
+
+mod log;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -12,6 +14,7 @@ use crate::format::{Manifest, TimeRange, line};
 use crate::pool::all_cores;
 use crate::progress::Progress;
 use crate::sources::times_of;
+pub use log::{PrintLogOptions, PrintLogReport, print_log};
 
 /// Which rows to print, and how.
 #[derive(Debug, Clone)]
@@ -41,6 +44,9 @@ impl Default for CatOptions {
 pub struct CatReport {
     /// Rows printed of each of the manifest's files.
     pub rows: Vec<u64>,
+    /// Lines of each of the manifest's files that were not printed, as they are not rows. 0 for a file that was not
+    /// chosen. [`print_log`] prints them.
+    pub skipped_lines: Vec<u64>,
     /// How the rows were reached.
     pub access: Access,
 }
@@ -76,6 +82,10 @@ pub fn cat(
     let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
     let files = wanted_files(&manifest, &options.sources, &options.files).map_err(|error| error.in_subject(&name))?;
     progress.start(bytes_to_read(&manifest, &files, options.range));
+    let mut skipped_lines = vec![0; manifest.files.len()];
+    for &file in &files {
+        skipped_lines[file] = manifest.files[file].unparsed_lines();
+    }
     let selection = Selection { files: Some(files), chunks_in: options.range };
     let cancellation = progress.cancellation();
     let written = |error| Error::io_named(IoAction::Write, out_name, error);
@@ -84,9 +94,11 @@ pub fn cat(
     let mut print = |page: Page| {
         cancellation.check()?;
         progress.advance(page.read);
-        out.write_all(&page.text).map_err(written)?;
+        let printed = out.write_all(&page.text).map_err(written);
+        // Damage that is known is reported even where its rows can no longer be printed.
+        page.end.and(printed)?;
         page.rows.iter().for_each(|(file, count)| rows[*file] += count);
-        page.end
+        Ok(())
     };
     let access = if manifest.has_chunk_table() {
         let of_chunk = |logs: &Logs, chunk: ChunkText| Page::of_chunk(logs, chunk, options);
@@ -95,9 +107,9 @@ pub fn cat(
         print_lines(bundle, &selection, options, &mut print)
     };
     progress.finish();
-    let access = access.map_err(|error| error.in_subject(&name));
-    out.flush().map_err(written)?;
-    access.map(|access| CatReport { rows, access })
+    let flushed = out.flush().map_err(written);
+    let access = access.map_err(|error| error.in_subject(&name))?;
+    flushed.map(|()| CatReport { rows, skipped_lines, access })
 }
 
 /// How much is printed at once where there are no chunks.

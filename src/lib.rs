@@ -64,7 +64,6 @@ mod pool;
 pub mod progress;
 pub mod publish;
 pub mod recover;
-mod regular_file;
 pub mod restore;
 mod scan;
 pub mod sources;

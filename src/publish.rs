@@ -12,18 +12,26 @@ use fs_err as fs;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::regular_file;
-use crate::sources::{is_name_of_log, may_be_name_of_log};
+use crate::sources::{is_reserved_for_logs, open_regular_no_follow, refused};
+
+/// What may be done to write a file. By default, neither.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TargetOptions {
+    /// Replaces a file that exists already.
+    pub replace: bool,
+    /// Creates the directory of the file, and those above it, where they are missing.
+    pub create_dirs: bool,
+}
 
 /// Where a file is to appear.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A regular file, which is replaced only when that was allowed.
+    /// A regular file.
     File {
-        /// Its place, with links followed.
+        /// Its path, with links followed.
         path: PathBuf,
-        /// Whether a file that is there may be replaced.
-        replace: bool,
+        /// What may be done to write it.
+        options: TargetOptions,
     },
     /// A pipe or device, which is written to as it is.
     Stream(PathBuf),
@@ -33,28 +41,35 @@ impl Target {
     /// Looks at what is at `path` now. A link is followed.
     ///
     /// # Errors
-    /// [`ErrorKind::TargetIsDirectory`], [`ErrorKind::TargetExists`] unless `replace`, and [`ErrorKind::TargetIsLog`] where a
-    /// file would have the name of a log, in whichever directory, or replace a `*.jsonl`.
-    pub fn look(path: &Path, replace: bool) -> Result<Self> {
+    /// [`ErrorKind::TargetIsDirectory`], [`ErrorKind::TargetExists`] unless it may be replaced,
+    /// [`ErrorKind::NoTargetDirectory`] unless its directory may be created, and [`ErrorKind::TargetIsLog`], whatever the
+    /// options, for a path that has the name of a log or leads to one, in any directory. The names of a log's lock, backups
+    /// and temporary files count, too.
+    pub fn look(path: &Path, options: TargetOptions) -> Result<Self> {
+        let TargetOptions { replace, create_dirs } = options;
         let refuse = |kind: ErrorKind| Err(Error::from(kind).in_subject(&path.display().to_string()));
         let path_given = path.to_owned();
         match fs::metadata(path) {
             Ok(there) if there.is_dir() => refuse(ErrorKind::TargetIsDirectory),
+            _ if is_reserved_for_logs(path) => refuse(ErrorKind::TargetIsLog),
             Ok(there) if !there.is_file() => Ok(Self::Stream(path_given)),
-            Ok(_) if !replace => refuse(ErrorKind::TargetExists),
             Ok(_) => {
                 let real = fs::canonicalize(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-                // What is replaced is gone, so any name that a log can have protects it, as does one that leads to it.
-                match may_be_name_of_log(path) || may_be_name_of_log(&real) {
+                match is_reserved_for_logs(&real) {
                     true => refuse(ErrorKind::TargetIsLog),
-                    false => Ok(Self::File { path: real, replace }),
+                    false if !replace => refuse(ErrorKind::TargetExists),
+                    false => Ok(Self::File { path: real, options }),
                 }
             }
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(IoAction::Open, path, error)),
-            // Also a link to nowhere is something that is there.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refused(IoAction::Open, path, error)),
+            // A dangling symlink is a file that exists, too.
             Err(_) if !replace && fs::symlink_metadata(path).is_ok() => refuse(ErrorKind::TargetExists),
-            Err(_) if is_name_of_log(path) => refuse(ErrorKind::TargetIsLog),
-            Err(_) => Ok(Self::File { path: path_given, replace }),
+            Err(_) if fs::read_link(path).is_ok_and(|to| is_reserved_for_logs(&to)) => refuse(ErrorKind::TargetIsLog),
+            Err(_) if !create_dirs => {
+                check_dir(dir_of(path))?;
+                Ok(Self::File { path: path_given, options })
+            }
+            Err(_) => Ok(Self::File { path: path_given, options }),
         }
     }
 
@@ -77,22 +92,29 @@ impl Target {
 pub struct PendingFile {
     temporary: NamedTempFile,
     target: PathBuf,
-    replace: bool,
+    options: TargetOptions,
     made_dirs: MadeDirs,
 }
 
 impl PendingFile {
-    /// Starts the file that is to appear at `target`, mode 0600, and makes the directories that it needs, mode 0700.
-    /// What programs that were killed have left there is removed.
+    /// Starts the file that is to appear at `target`, mode 0600, and creates the directories that it needs, mode 0700, if
+    /// `options` allow it. Removes the temporary files that killed programs have left there.
     ///
     /// # Errors
-    /// When a directory or the temporary file cannot be created.
-    pub fn create(target: &Path, replace: bool) -> Result<Self> {
+    /// [`ErrorKind::NoTargetDirectory`] unless the directory may be created, and when a directory or the temporary file
+    /// cannot be created.
+    pub fn create(target: &Path, options: TargetOptions) -> Result<Self> {
         let dir = dir_of(target);
-        let made_dirs = MadeDirs::make(dir)?;
+        let made_dirs = match options.create_dirs {
+            true => MadeDirs::make(dir)?,
+            false => check_dir(dir).map(|()| MadeDirs::default())?,
+        };
         clean_up(dir);
-        let temporary = temporary_in(dir).map_err(|error| Error::io(IoAction::Create, target, error))?;
-        Ok(Self { temporary, target: target.to_owned(), replace, made_dirs })
+        let temporary = temporary_in(dir).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => Error::io(IoAction::Write, dir, error),
+            _ => Error::io(IoAction::Create, target, error),
+        })?;
+        Ok(Self { temporary, target: target.to_owned(), options, made_dirs })
     }
 
     /// What was written so far, to be read from its start.
@@ -110,9 +132,9 @@ impl PendingFile {
     /// [`ErrorKind::MayNotLast`] when the file has appeared, but the directory could not be synced.
     pub fn finish(self) -> Result<()> {
         // If it fails, the file goes before the directories that were made for it: in the reverse of this order.
-        let Self { made_dirs, target, replace, temporary } = self;
+        let Self { made_dirs, target, options, temporary } = self;
         temporary.as_file().sync_all().map_err(|error| Error::io(IoAction::Write, &target, error))?;
-        let put = if replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
+        let put = if options.replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
         match put {
             Ok(_) => {}
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
@@ -123,6 +145,18 @@ impl PendingFile {
         let synced = sync_dir(&target).and_then(|()| made_dirs.sync());
         made_dirs.keep();
         synced.map_err(|cause| Error::from(ErrorKind::MayNotLast { cause }).in_subject(&target.display().to_string()))
+    }
+}
+
+/// Checks that the directory of a target exists.
+fn check_dir(dir: &Path) -> Result<()> {
+    match fs::metadata(dir) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let missing = ErrorKind::NoTargetDirectory { is_default: false };
+            Err(Error::from(missing).in_subject(&dir.display().to_string()))
+        }
+        Err(error) => Err(refused(IoAction::Open, dir, error)),
     }
 }
 
@@ -152,7 +186,8 @@ pub(crate) fn clean_up(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| is_temporary(&entry.file_name())).map(|entry| entry.path());
     let files = ours.filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_file()));
-    let is_dead = |path: &PathBuf| regular_file::open(path).is_ok_and(|left| left.file().try_lock().is_ok());
+    // A FIFO that takes the place of a file meanwhile is refused without waiting for its other end.
+    let is_dead = |path: &PathBuf| open_regular_no_follow(path).is_ok_and(|left| left.file().try_lock().is_ok());
     files.filter(|path| is_dead(path) && fs::remove_file(path).is_ok()).collect()
 }
 
@@ -193,12 +228,20 @@ pub(crate) struct MadeDirs(Vec<PathBuf>);
 
 impl MadeDirs {
     pub(crate) fn make(dir: &Path) -> Result<Self> {
-        let mut missing: Vec<_> =
-            dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
-        missing.reverse();
+        let mut missing = Vec::new();
+        for dir in dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty()) {
+            match dir.try_exists() {
+                Ok(true) => break,
+                Ok(false) => missing.push(dir),
+                Err(error) => return Err(refused(IoAction::Open, dir, error)),
+            }
+        }
         let mut made = Self::default();
-        for dir in missing {
-            make_private_dir(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
+        for dir in missing.into_iter().rev() {
+            make_private_dir(dir).map_err(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied => Error::io(IoAction::Write, dir_of(dir), error),
+                _ => Error::io(IoAction::Create, dir, error),
+            })?;
             made.0.push(dir.to_owned());
         }
         Ok(made)

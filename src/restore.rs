@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use crate::bundle::{Bundle, ChunkText, Logs, Ordering, Selection, each_chunk};
+use crate::bundle::{Access, Bundle, ChunkText, Logs, Ordering, Selection, each_chunk};
 use crate::digest::IntegrityHasher;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log::{LogRestorer, RowLines};
@@ -112,6 +112,16 @@ pub fn restore<S: LogSink>(
     threads: NonZeroUsize,
     sink: &mut S,
 ) -> Result<()> {
+    restore_with_access(bundle, files, threads, sink).map(drop)
+}
+
+/// Restores as [`restore`] does, and returns how the rows were reached.
+pub(crate) fn restore_with_access<S: LogSink>(
+    bundle: Bundle<'_>,
+    files: Option<Vec<usize>>,
+    threads: NonZeroUsize,
+    sink: &mut S,
+) -> Result<Access> {
     let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
     let mut wanted = files.clone().unwrap_or_else(|| (0..manifest.files.len()).collect());
     wanted.sort_unstable();
@@ -119,13 +129,14 @@ pub fn restore<S: LogSink>(
     let selection = Selection { files, ..Selection::default() };
     let restored = thread::scope(|scope| {
         let mut logs = LogThreads::start(scope, &manifest, wanted, Sink { manifest: &manifest, sink });
-        if manifest.has_chunk_table() {
+        let access = if manifest.has_chunk_table() {
             let order = Ordering::TakingTurns(LOGS_AT_ONCE);
-            each_chunk(bundle, &selection, order, threads, rows_of_chunk, |batch| logs.take(batch?))?;
+            each_chunk(bundle, &selection, order, threads, rows_of_chunk, |batch| logs.take(batch?))?
         } else {
             each_batch(bundle, &selection, |batch| logs.take(batch))?;
-        }
-        logs.finish().map(drop)
+            Access::NoChunkTable
+        };
+        logs.finish().map(|_| access)
     });
     restored.map_err(|error| error.in_subject(&name))
 }

@@ -266,6 +266,91 @@ fn bundles_of_1_0_are_read() {
 }
 
 #[test]
+fn lines_that_are_not_rows_are_counted_and_how_to_get_them_is_said() {
+    let home = Home::new().with("runs.jsonl", "{\"seq\":1}\ntorn\n").with("decision_traces.jsonl", "{}\n");
+    let home = with_bundle(home.with_activity("activity-1.jsonl", "\n\n{}\n7 7\n"));
+    let mut shown = String::new();
+    for line in [
+        "cat b.gz",
+        "cat b.gz --file runs.jsonl",
+        "cat b.gz --source activity --until 2001-01-01",
+        "cat b.gz --source decision_traces",
+        "cat b.gz --quiet",
+        "cat b.gz --source runs --source decision_traces --json",
+    ] {
+        let arguments: Vec<_> = line.split_whitespace().collect();
+        let printed = run(home.path(), &arguments);
+        assert_eq!(printed.code, 0, "{line}");
+        shown += &format!("$ {line}\n{}\n", printed.stderr);
+    }
+    insta::assert_snapshot!(shown);
+    // The log that a note names can be had as it says, also where another one has its name.
+    let home = with_bundle(home.with("activity-1.jsonl", "{}\n").with("runs.jsonl", "{}\n"));
+    let note = run(home.path(), &["cat", "b.gz"]).stderr;
+    assert!(note.contains("`--source activity --file activity-1.jsonl --exact`"), "{note}");
+}
+
+#[test]
+fn many_logs_with_lines_that_are_not_rows_are_not_all_named() {
+    let home = (1..=9).fold(Home::new(), |home, n| home.with_activity(&format!("activity-{n}.jsonl"), "torn\n"));
+    let home = with_bundle(home);
+    let note = run(home.path(), &["cat", "b.gz"]).stderr;
+    let names = "activity-1.jsonl: 1, activity-2.jsonl: 1, activity-3.jsonl: 1, activity-4.jsonl: 1, activity-5.jsonl: 1, 4 more";
+    assert!(note.contains(&format!("9 lines of 9 logs are not rows and were not printed ({names});")), "{note}");
+}
+
+#[test]
+fn filters_that_match_nothing_say_so() {
+    let home = Home::new().with("runs.jsonl", minutes(60)).with("decision_traces.jsonl", "");
+    let home = with_bundle(home.with("commit_issue_links.jsonl", "{}\n"));
+    let mut shown = String::new();
+    for line in [
+        "cat b.gz --since 2026-05-03",
+        "cat b.gz --source runs --file runs.jsonl --until 2026-05-01",
+        "cat b.gz --since 2026-05-02T10:00:00.500Z --until 2026-05-02T10:00:59Z",
+        "cat b.gz --source decision_traces",
+        "cat b.gz --source commit_issue_links --since 2001-01-01",
+        "cat b.gz --since 2026-05-03 --quiet",
+        "cat b.gz --source runs",
+    ] {
+        let arguments: Vec<_> = line.split_whitespace().collect();
+        let printed = run(home.path(), &arguments);
+        assert_eq!(printed.code, 0, "{line}");
+        shown += &format!("$ {line}\n{}\n", printed.stderr);
+    }
+    insta::assert_snapshot!(shown);
+    let json = run(home.path(), &["cat", "b.gz", "--since", "2026-05-03", "--json"]).stderr;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["notes"][0].as_str().unwrap().starts_with("no rows match --since 2026-05-03 00:00:00 UTC;"), "{json}");
+    let nothing = with_bundle(Home::new());
+    assert_eq!(run(nothing.path(), &["cat", "b.gz"]).stderr, "");
+    assert_eq!(
+        run(nothing.path(), &["cat", "b.gz", "--since", "7d"]).stderr,
+        "note: no rows match --since 2026-04-25 10:00:00 UTC; the chosen logs have no rows\n"
+    );
+}
+
+#[test]
+fn a_range_that_ends_before_it_begins_is_a_usage_error() {
+    let home = with_bundle(Home::new().with("runs.jsonl", minutes(3)));
+    let mut shown = String::new();
+    for line in [
+        "cat b.gz --since 2026-05-03 --until 2026-05-02",
+        "cat b.gz --since 1d --until 2d",
+        "cat b.gz --since 2026-05-02T10:00:00.002Z --until 2026-05-02T10:00:00.001Z",
+        "cat missing.gz --since 2026-05-03 --until 2026-05-02",
+    ] {
+        let arguments: Vec<_> = line.split_whitespace().collect();
+        let refused = run(home.path(), &arguments);
+        assert_eq!((refused.code, refused.stdout.len()), (2, 0), "{line}");
+        shown += &format!("$ {line}\n{}\n", refused.stderr);
+    }
+    insta::assert_snapshot!(shown);
+    let moment = ["--since", "2026-05-02T10:01:00Z", "--until", "2026-05-02T10:01:00Z"];
+    assert_eq!(run(home.path(), &[&["cat", "b.gz"][..], &moment].concat()).text().lines().count(), 1);
+}
+
+#[test]
 fn the_summary_is_json_on_standard_error() {
     let home = with_bundle(Home::new().with("runs.jsonl", minutes(3)));
     let printed = run(home.path(), &["cat", "b.gz", "--json", "--since", "2026-05-02T10:01:00Z"]);

@@ -22,6 +22,9 @@ fn io_errors() -> Vec<ErrorKind> {
         system(IoAction::Read, 5),
         #[cfg(target_os = "linux")]
         system(IoAction::Rename, 36),
+        // EMFILE.
+        #[cfg(target_os = "linux")]
+        system(IoAction::Open, 24),
     ]
 }
 
@@ -50,7 +53,15 @@ fn faults() -> Vec<ErrorKind> {
 fn with_data() -> Vec<ErrorKind> {
     let known = || vec!["runs".to_owned(), "activity".to_owned()];
     let source = || "runs".to_owned();
+    let places = || vec![PathBuf::from("/home/me/.claude/ide"), PathBuf::from("/home/me/.patchwork")];
     vec![
+        ErrorKind::MissingDirectory { variable: None },
+        ErrorKind::MissingDirectory { variable: Some("PATCHWORK_HOME") },
+        ErrorKind::NoLogs { sources: Vec::new(), places: places() },
+        ErrorKind::NoLogs { sources: vec![source()], places: vec!["/home/me/.patchwork".into()] },
+        ErrorKind::NoLogs { sources: known(), places: places() },
+        ErrorKind::NoTargetDirectory { is_default: false },
+        ErrorKind::NoTargetDirectory { is_default: true },
         ErrorKind::LogShrank { opened: 1_234_567, read: 1000 },
         ErrorKind::LineTooLong { limit: 268_435_456 },
         ErrorKind::TooManyUnparsed { limit: 134_217_728 },
@@ -103,6 +114,8 @@ fn without_data() -> Vec<ErrorKind> {
         ErrorKind::ChunkMismatch,
         ErrorKind::MoreThanDeclared,
         ErrorKind::ContentEnds,
+        ErrorKind::LineFeedMissing,
+        ErrorKind::NotByteForByte,
         ErrorKind::RestoredDiffers,
         ErrorKind::ProcNotMounted,
         ErrorKind::LockLost,

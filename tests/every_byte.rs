@@ -25,7 +25,7 @@ use patchwork_traces::gzip::{Deflater, Level, MemberWriter};
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::inspect::Inspection;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::Target;
+use patchwork_traces::publish::{Target, TargetOptions};
 use patchwork_traces::recover::recover;
 use patchwork_traces::sources::{Dirs, Wanted, discover};
 use patchwork_traces::verify::{Severity, Verdict, VerifyOptions, verify, verify_file, verify_seekable};
@@ -174,7 +174,7 @@ impl Place {
     /// The recovered logs.
     fn recovered(&self, bytes: &[u8]) -> Result<Vec<Recovered>> {
         let path = self.dir.path().join("recovered");
-        let target = Target::File { path: path.clone(), replace: false };
+        let target = Target::File { path: path.clone(), options: TargetOptions::default() };
         let report = recover(Cursor::new(bytes), "bundle", &options(), &target, &NoProgress)?;
         let verified = verify_file(&path, &verify_options(), &NoProgress, &mut |_| {}).unwrap();
         assert!(verified.verdict == Verdict::Intact, "what was recovered is {:?}", verified.verdict);

@@ -88,13 +88,70 @@ fn every_level_gives_the_same_rows() {
 }
 
 #[test]
-fn no_logs_give_an_empty_bundle_and_a_note() {
+fn no_logs_are_an_error_unless_that_is_allowed() {
     let home = tempfile::tempdir().unwrap();
-    let exported = run(home.path(), &["export", "-o", "empty.gz"]);
-    assert_eq!(exported.code, 0);
-    insta::assert_snapshot!(exported.stderr.replace(home.path().to_str().unwrap(), "HOME"));
+    let shown = |text: &str| text.replace(home.path().to_str().unwrap(), "HOME");
+    let default = run(home.path(), &["export"]);
+    let named = run(home.path(), &["export", "-o", "empty.gz"]);
+    let streamed = run(home.path(), &["export", "-o", "-"]);
+    let source = run(home.path(), &["export", "-o", "empty.gz", "--source", "activity", "--source", "runs"]);
+    assert_eq!([&default, &named, &streamed, &source].map(|run| run.code), [1; 4]);
+    assert!(streamed.stdout.is_empty());
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing is created");
+    let without_target = run(home.path(), &["export", "--allow-empty"]);
+    assert_eq!(without_target.code, 1);
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0, "nothing is created");
+    let allowed = run(home.path(), &["export", "-o", "empty.gz", "--allow-empty"]);
+    assert_eq!(allowed.code, 0);
     assert_eq!(run(home.path(), &["inspect", "empty.gz"]).code, 0);
     assert_eq!(run(home.path(), &["cat", "empty.gz"]).stdout, b"");
+    let all = [default, named, streamed, source, without_target, allowed].map(|run| shown(&run.stderr));
+    insta::assert_snapshot!(all.join("---\n"));
+}
+
+#[test]
+fn a_source_without_a_log_is_an_error_unless_that_is_allowed() {
+    let home = Home::new().with("runs.jsonl", RUN);
+    let export = ["export", "-o", "b.gz", "--source", "runs", "--source", "decision_traces"];
+    let refused = run(home.path(), &export);
+    assert_eq!(refused.code, 1);
+    assert!(!home.path().join("b.gz").exists());
+    let expected = "error: no log of the source \"decision_traces\" was found in HOME/.patchwork\n";
+    assert!(printed(&home, &refused.stderr).starts_with(expected), "{}", refused.stderr);
+    let json = run(home.path(), &[&export[..], &["--json"]].concat());
+    let error: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
+    assert_eq!(error["error"]["kind"], "noLogs");
+    assert_eq!(run(home.path(), &[&export[..], &["--allow-empty"]].concat()).code, 0);
+}
+
+#[test]
+fn logs_without_a_patchwork_directory_need_a_target() {
+    let home = Home::new().with_activity("activity-1.jsonl", "{}\n");
+    fs::remove_dir(home.dirs().patchwork).unwrap();
+    let refused = run(home.path(), &["export"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("hint: name a file elsewhere with -o"), "{}", refused.stderr);
+    assert!(!home.dirs().patchwork.exists());
+    assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
+    assert!(!home.dirs().patchwork.exists());
+}
+
+#[test]
+fn a_missing_directory_of_the_output_is_created_only_on_request() {
+    let home = sample_home();
+    assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
+    let before = tree(home.path());
+    for arguments in [&["export", "-fo", "deep/er/c.gz"][..], &["recover", "b.gz", "-fo", "deep/er/c.gz"]] {
+        let refused = run(home.path(), arguments);
+        assert_eq!(refused.code, 1, "{arguments:?}");
+        let expected = "error: deep/er: this directory does not exist, so the bundle cannot be written there\n  \
+                        hint: check the spelling, or add --create-dirs to create the directory\n";
+        assert_eq!(refused.stderr, expected, "{arguments:?}");
+        assert_eq!(tree(home.path()), before, "{arguments:?}");
+        assert_eq!(run(home.path(), &[arguments, &["--create-dirs"]].concat()).code, 0, "{arguments:?}");
+        assert!(home.path().join("deep/er/c.gz").is_file());
+        fs::remove_dir_all(home.path().join("deep")).unwrap();
+    }
 }
 
 #[cfg(unix)]
@@ -102,7 +159,7 @@ fn no_logs_give_an_empty_bundle_and_a_note() {
 fn bundle_and_directories_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let home = sample_home();
-    assert_eq!(run(home.path(), &["export", "-o", "deep/er/b.gz"]).code, 0);
+    assert_eq!(run(home.path(), &["export", "-o", "deep/er/b.gz", "--create-dirs"]).code, 0);
     let mode = |path: &str| fs::metadata(home.path().join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode("deep/er/b.gz"), mode("deep/er"), mode("deep")), (0o600, 0o700, 0o700));
 }
@@ -134,18 +191,44 @@ fn a_link_to_the_target_is_followed_and_stays() {
 #[test]
 fn a_bundle_never_takes_the_place_of_a_log() {
     let home = sample_home();
+    assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
+    #[cfg(unix)]
+    {
+        let runs = home.dirs().patchwork.join("runs.jsonl");
+        std::os::unix::fs::symlink(&runs, home.path().join("link.gz")).unwrap();
+        std::os::unix::fs::symlink(home.dirs().patchwork, home.path().join("dir-link")).unwrap();
+        fs::hard_link(&runs, home.path().join("hard-link.gz")).unwrap();
+    }
     for target in [
         ".patchwork/runs.jsonl",
         ".patchwork/outcome-log.jsonl",
         ".claude/ide/activity-3100.jsonl",
         ".claude/ide/activity-9.jsonl",
         "elsewhere/decision_traces.jsonl",
+        "new.jsonl",
+        ".patchwork/../.patchwork/./runs.jsonl.1",
+        ".patchwork/runs.jsonl.lock",
+        ".patchwork/runs.jsonl.2026-05-02T10-00-00.bak",
+        ".patchwork/decision_traces.jsonl.tmp",
+        "elsewhere/outcome-log.jsonl.tmp.123",
+        #[cfg(unix)]
+        "link.gz",
+        #[cfg(unix)]
+        "dir-link/runs.jsonl",
+        #[cfg(unix)]
+        "hard-link.gz",
     ] {
         let before = fs::read(home.path().join(target)).ok();
-        let refused = run(home.path(), &["export", "-fo", target]);
-        assert_eq!(refused.code, 1, "{target}");
-        assert!(refused.stderr.contains("this is a log, or has the name of one"), "{}", refused.stderr);
-        assert_eq!(fs::read(home.path().join(target)).ok(), before);
+        for arguments in [&["export", "-fo", target][..], &["recover", "b.gz", "-fo", target]] {
+            if arguments[0] == "recover" && target == "hard-link.gz" {
+                // It knows no logs, and replaces only this name of the file.
+                continue;
+            }
+            let refused = run(home.path(), arguments);
+            assert_eq!(refused.code, 1, "{arguments:?}");
+            assert!(refused.stderr.contains("this is a log, or has the name of one"), "{}", refused.stderr);
+            assert_eq!(fs::read(home.path().join(target)).ok(), before);
+        }
     }
 }
 
@@ -234,10 +317,11 @@ fn the_environment_names_the_directories() {
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["totalRows"].as_u64().unwrap()
     };
     let export = ["export", "-fo", "b.gz", "--json"];
-    assert_eq!(rows(&mut command(home.path(), &export)), 0);
     assert_eq!(rows(command(home.path(), &export).env("PATCHWORK_HOME", "pw")), 184);
     assert_eq!(rows(command(home.path(), &export).env("CLAUDE_CONFIG_DIR", "cl")), 121);
-    assert_eq!(rows(command(home.path(), &export).env("PATCHWORK_HOME", "").env("CLAUDE_CONFIG_DIR", "")), 0);
+    let empty = ["export", "-fo", "b.gz", "--json", "--allow-empty"];
+    assert_eq!(rows(&mut command(home.path(), &empty)), 0);
+    assert_eq!(rows(command(home.path(), &empty).env("PATCHWORK_HOME", "").env("CLAUDE_CONFIG_DIR", "")), 0);
     let arguments = ["export", "-fo", "b.gz", "--json", "--patchwork-dir", "pw", "--activity-dir", "cl/ide"];
     assert_eq!(rows(command(home.path(), &arguments).env("PATCHWORK_HOME", "nowhere").env_remove("HOME")), 305);
 }
@@ -303,14 +387,24 @@ fn a_log_that_cannot_be_read_stops_the_export() {
             _ => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
         }
         let before = tree(home.path());
-        let failed = run(home.path(), &["export", "--include-other", "-o", "new/b.gz"]);
+        let failed = run(home.path(), &["export", "--include-other", "--create-dirs", "-o", "new/b.gz"]);
         assert_eq!(failed.code, 1, "{what}");
         assert!(failed.stderr.contains(name), "{}", failed.stderr);
         assert_eq!(tree(home.path()), before, "{what}");
         // What is nobody's log only concerns those who ask for it.
-        let without = run(home.path(), &["export", "-o", "new/b.gz"]);
+        let without = run(home.path(), &["export", "-o", "new/b.gz", "--create-dirs"]);
         assert_eq!(without.code == 0, name == "other.jsonl", "{what}: {}", without.stderr);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_fifo_in_the_place_of_a_lock_or_a_temporary_file_is_not_waited_for() {
+    let home = sample_home();
+    for name in [".patchwork/runs.jsonl.lock", ".patchwork-traces-a.part"] {
+        assert!(std::process::Command::new("mkfifo").arg(home.path().join(name)).status().unwrap().success());
+    }
+    assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
 }
 
 #[test]
@@ -378,11 +472,90 @@ fn more_logs_than_a_bundle_can_have_stop_the_export() {
 }
 
 #[test]
-fn a_directory_that_is_named_and_not_there_is_noted() {
+fn a_directory_that_is_named_must_exist() {
     let home = sample_home();
-    let run = run(home.path(), &["export", "-o", "b.gz", "--activity-dir", "nowhere"]);
-    assert_eq!(run.code, 0);
-    assert!(run.stderr.contains("note: there is no directory nowhere\n"), "{}", run.stderr);
+    let mut errors = String::new();
+    for (arguments, variable) in [
+        (&["--activity-dir", "nowhere"][..], None),
+        (&["--patchwork-dir", "nowhere", "--allow-empty"], None),
+        (&[], Some("PATCHWORK_HOME")),
+        (&[], Some("CLAUDE_CONFIG_DIR")),
+    ] {
+        let mut command = command(home.path(), &[&["export", "-o", "b.gz"], arguments].concat());
+        let refused = command.envs(variable.map(|name| (name, "nowhere"))).output().unwrap();
+        errors += &String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{errors}");
+        assert!(!home.path().join("b.gz").exists() && !home.path().join("nowhere").exists());
+    }
+    insta::assert_snapshot!(errors);
+    // A configuration directory without `ide` has no activity logs yet.
+    fs::create_dir(home.path().join("config")).unwrap();
+    let done = command(home.path(), &["export", "-o", "b.gz"]).env("CLAUDE_CONFIG_DIR", "config").output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_denies_permission_is_named() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    const SOMEBODY: u32 = 65_534;
+    let home = Home::new().with("runs.jsonl", RUN);
+    fs::create_dir_all(home.path().join("locked/sub")).unwrap();
+    // Root may do everything, so another user runs the program then.
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    if is_root {
+        tree(home.path()).iter().chain([&home.path().to_owned()]).for_each(|path| {
+            chown(path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+        });
+    }
+    let locked = home.path().join("locked");
+    let set_mode = |mode| fs::set_permissions(&locked, fs::Permissions::from_mode(mode)).unwrap();
+    let mut errors = String::new();
+    for (mode, arguments) in [
+        (0o500, &["-o", "locked/b.gz"][..]),
+        (0o500, &["-o", "locked/new/b.gz", "--create-dirs"]),
+        (0o000, &["-o", "locked/b.gz"]),
+        (0o000, &["-o", "locked/sub/b.gz", "--create-dirs"]),
+        (0o000, &["-o", "b.gz", "--activity-dir", "locked"]),
+        (0o000, &["-o", "b.gz", "--activity-dir", "locked/sub"]),
+    ] {
+        set_mode(mode);
+        let mut command = command(home.path(), &[&["export"], arguments].concat());
+        if is_root {
+            command.env_remove("LLVM_PROFILE_FILE").uid(SOMEBODY).gid(SOMEBODY);
+        }
+        let refused = command.output().unwrap();
+        errors += &format!("{mode:03o} {}\n{}", arguments.join(" "), String::from_utf8(refused.stderr).unwrap());
+        assert_eq!(refused.status.code(), Some(1), "{errors}");
+    }
+    set_mode(0o700);
+    insta::assert_snapshot!(errors);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn too_few_file_descriptors_are_reported_as_such() {
+    let home = Home::new().with("runs.jsonl.1", RUN).with("runs.jsonl", RUN);
+    let program = env!("CARGO_BIN_EXE_patchwork-traces");
+    let mut reported = 0;
+    for limit in 3..20 {
+        let script = format!("ulimit -n {limit} && exec {program} export --threads 1 --level 0 -fo b.gz");
+        let mut shell = std::process::Command::new("sh");
+        let ended = shell.args(["-c", &script]).current_dir(home.path()).env("HOME", home.path()).output().unwrap();
+        let errors = String::from_utf8_lossy(&ended.stderr);
+        assert!(!errors.contains("changed"), "{limit}: {errors}");
+        if errors.contains("runs.jsonl") {
+            assert_eq!(ended.status.code(), Some(1), "{limit}: {errors}");
+            assert!(
+                errors
+                    .contains("cannot be opened: too many open files\n  hint: allow more open files with `ulimit -n`"),
+                "{limit}: {errors}"
+            );
+            reported += 1;
+        }
+    }
+    assert!(reported > 0, "no limit was met while the logs were opened");
 }
 
 #[test]
@@ -393,4 +566,30 @@ fn a_time_for_the_manifest_that_is_none_is_refused() {
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(errors.contains("SOURCE_DATE_EPOCH is set, but is no time"), "{errors}");
     assert!(!home.path().join("b.gz").exists());
+}
+
+/// The backup script of docs/automate.md.
+#[cfg(target_os = "linux")]
+fn backup_script() -> String {
+    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/automate.md")).unwrap();
+    let (_, block) = guide.split_once("```sh file=~/bin/trace-backup\n").unwrap();
+    block.split("```").next().unwrap().to_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_backup_script_fails_and_notes_no_bundle_where_there_are_no_logs() {
+    let program = Path::new(env!("CARGO_BIN_EXE_patchwork-traces"));
+    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
+    for (has_logs, code) in [(false, 1), (true, 0)] {
+        let home = if has_logs { sample_home() } else { Home::new() };
+        let mut shell = std::process::Command::new("sh");
+        let shell = shell.args(["-c", &backup_script()]).env("HOME", home.path()).env("PATH", &path);
+        let ended = shell.env_remove("PATCHWORK_HOME").env_remove("CLAUDE_CONFIG_DIR").output().unwrap();
+        let errors = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{errors}");
+        assert_eq!(errors.contains("no logs were found"), !has_logs, "{errors}");
+        let noted = fs::read_to_string(home.path().join("trace-bundles/digests.txt")).unwrap_or_default();
+        assert_eq!(noted.lines().count(), usize::from(has_logs));
+    }
 }

@@ -162,7 +162,8 @@ fn the_later_end_of_a_run_counts_whichever_machine_imports() {
         rows.collect::<std::collections::BTreeMap<_, _>>()
     };
     let (by_one, by_other) = (ends(&one, &other), ends(&other, &one));
-    let expected = |run: u64| (format!("\"{run}\""), if run.is_multiple_of(2) { "\"one\"" } else { "\"other\"" }.to_owned());
+    let expected =
+        |run: u64| (format!("\"{run}\""), if run.is_multiple_of(2) { "\"one\"" } else { "\"other\"" }.to_owned());
     assert_eq!(by_one, (1..40).map(expected).collect());
     assert_eq!(by_one, by_other);
 }
@@ -233,6 +234,147 @@ fn a_lock_that_is_a_pipe_is_one_that_somebody_holds() {
     assert!(done.stderr.contains("runs.jsonl.lock") && done.stderr.contains("lock"), "{}", done.stderr);
     assert!(std::os::unix::fs::FileTypeExt::is_fifo(&lock.symlink_metadata().unwrap().file_type()));
     assert!(!home.path().join(".patchwork/decision_traces.jsonl.lock").exists(), "a lock of its own is left");
+}
+
+/// What the system refuses, or says against what it did.
+#[cfg(target_os = "linux")]
+mod refusals {
+    use std::ffi::OsStr;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    use super::*;
+    use crate::common::note::note;
+
+    const LOCAL: &str = "{\"taskId\":\"local\",\"createdAt\":1777600000000}\n";
+
+    /// Renames what it is asked to, and reports an error all the same where a log is concerned.
+    const LYING_RENAME: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+int rename(const char *from, const char *to) {
+    int (*real)(const char *, const char *) = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
+    int done = real(from, to);
+    const char *end = strrchr(to, '.');
+    if (done == 0 && end != NULL && strcmp(end, ".jsonl") == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return done;
+}
+"#;
+
+    fn lying_rename(dir: &Path) -> Option<PathBuf> {
+        let (source, library) = (dir.join("rename.c"), dir.join("rename.so"));
+        fs::write(&source, LYING_RENAME).unwrap();
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl");
+        compiler.status().is_ok_and(|done| done.success()).then_some(library)
+    }
+
+    /// Runs the program under strace, which lets `renameat2` fail: the system cannot exchange files then.
+    fn import_without_exchange(home: &Home, inject: &[&str], preload: Option<&Path>) -> Option<Run> {
+        let old = old_machine();
+        let bundle = old.path().join("b.gz");
+        let import = program::command(home.path(), &["import", bundle.to_str().unwrap(), "--mode", "overwrite"]);
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat2,rename"]);
+        command.args(["-e", "inject=renameat2:error=EINVAL"]);
+        for inject in inject {
+            command.args(["-e", inject]);
+        }
+        if let Some(library) = preload {
+            command.arg("-E").arg(format!("LD_PRELOAD={}", library.display()));
+        }
+        command.arg(import.get_program()).args(import.get_args()).current_dir(home.path());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().envs(import.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
+        command.output().ok().map(Run::from)
+    }
+
+    fn backups(home: &Home) -> Vec<String> {
+        let entries = fs::read_dir(home.path().join(".patchwork")).unwrap().map(|entry| entry.unwrap().path());
+        let backups = entries.filter(|path| path.extension() == Some(OsStr::new("bak")));
+        backups.map(|path| fs::read_to_string(path).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_rename_that_works_and_reports_an_error_loses_no_local_row() {
+        let home = Home::new().with("runs.jsonl", LOCAL);
+        let Some(library) = lying_rename(home.path()) else { return note("not run: there is no C compiler") };
+        let Some(run) = import_without_exchange(&home, &[], Some(&library)) else {
+            return note("not run: there is no strace");
+        };
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        assert!(read(&home, ".patchwork/runs.jsonl").unwrap().starts_with(b"{\"taskId\":\"a\""));
+        assert_eq!(backups(&home), [LOCAL]);
+    }
+
+    #[test]
+    fn a_rename_that_fails_changes_nothing_and_leaves_no_backup() {
+        let home = Home::new().with("runs.jsonl", LOCAL);
+        let Some(run) = import_without_exchange(&home, &["inject=rename:error=EIO"], None) else {
+            return note("not run: there is no strace");
+        };
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        assert_eq!(read(&home, ".patchwork/runs.jsonl").unwrap(), LOCAL.as_bytes());
+        assert!(backups(&home).is_empty());
+    }
+
+    /// What lies in the directory, as bytes by name.
+    fn logs_of(home: &Home) -> Vec<(PathBuf, Vec<u8>)> {
+        let entries = fs::read_dir(home.path().join(".patchwork")).unwrap().map(|entry| entry.unwrap().path());
+        let mut logs: Vec<_> = entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+        logs.sort();
+        logs
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_replaced_is_found_before_any_other_is() {
+        for (attribute, word) in [("+i", "immutable"), ("+a", "append-only")] {
+            let home = Home::new().with("runs.jsonl", LOCAL).with("decision_traces.jsonl", "{\"createdAt\":1}\n");
+            let log = home.path().join(".patchwork/decision_traces.jsonl");
+            let change = |attribute: &str| Command::new("chattr").arg(attribute).arg(&log).output();
+            if !change(attribute).is_ok_and(|done| done.status.success()) {
+                return note("not run: only root can mark files, and not on every file system");
+            }
+            let before = logs_of(&home);
+            for arguments in [&[][..], &["--dry-run"], &["--mode", "append"]] {
+                let run = import(&home, arguments);
+                assert_eq!(run.code, 1, "{}", run.stderr);
+                assert!(run.stderr.contains("decision_traces.jsonl: cannot replace this log"), "{}", run.stderr);
+                assert!(run.stderr.contains(word), "{}", run.stderr);
+                assert_eq!(logs_of(&home), before);
+            }
+            change(&attribute.replace('+', "-")).unwrap();
+            assert_eq!(import(&home, &[]).code, 0);
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_mounted_alone_is_not_replaced() {
+        let home = Home::new().with("runs.jsonl", LOCAL).with("decision_traces.jsonl", "{\"createdAt\":1}\n");
+        let (old, before) = (old_machine(), logs_of(&home));
+        let log = home.path().join(".patchwork/decision_traces.jsonl");
+        let import = program::command(home.path(), &["import", old.path().join("b.gz").to_str().unwrap()]);
+        let script = "mount --bind \"$1\" \"$1\" && shift && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh"]).arg(&log).arg(import.get_program()).args(import.get_args());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().envs(import.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path);
+        let Some(run) = command.output().ok().map(Run::from).filter(|run| !run.stderr.contains("unshare")) else {
+            return note("not run: only root can mount");
+        };
+        assert_eq!(run.code, 1, "{}", run.stderr);
+        assert!(
+            run.stderr.contains("decision_traces.jsonl: cannot replace this log: it is a mount point"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(logs_of(&home), before);
+    }
 }
 
 #[cfg(unix)]

@@ -85,7 +85,7 @@ fn every_signal_that_asks_for_an_end_gets_one() {
         (&["verify", "-"], "-TERM"),
         (&["verify", "-"], "-HUP"),
         (&["import", "-"], "-INT"),
-        (&["recover", "-", "-o", "new/r.gz"], "-INT"),
+        (&["recover", "-", "-o", "new/r.gz", "--create-dirs"], "-INT"),
         (&["inspect", "-"], "-INT"),
         (&["cat", "-"], "-TERM"),
         (&["cat", "-", "--json"], "-INT"),

@@ -6,7 +6,7 @@ mod common;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::{Home, bundle, indexed, restore_all};
@@ -143,4 +143,92 @@ fn the_lock_of_a_dead_writer_keeps_no_export() {
         let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
         assert_eq!(seqs(&logs["runs.jsonl"]), [1]);
     }
+}
+
+/// The sizes at which Patchwork cuts the live log and its archive, in bytes.
+const MAX_LIVE_BYTES: usize = 1 << 20;
+const MAX_ARCHIVE_BYTES: usize = 8 << 20;
+
+/// Writes runs as Patchwork does: appends and rotates under the lock, and rewrites the archive in place.
+struct Rotator<'a> {
+    dir: &'a Path,
+    /// The last row that was written, and the last one that was cut off the archive.
+    written: &'a AtomicU32,
+    trimmed: &'a AtomicU32,
+}
+
+impl Rotator<'_> {
+    fn run(&self, stop: &AtomicBool) {
+        let padding = "x".repeat(1000);
+        while !stop.load(Ordering::Relaxed) {
+            self.lock();
+            self.rotate();
+            for _ in 0..200 {
+                let seq = self.written.load(Ordering::Relaxed) + 1;
+                append(&self.dir.join("runs.jsonl"), &format!("{{\"seq\":{seq},\"text\":\"{padding}\"}}\n"));
+                self.written.store(seq, Ordering::SeqCst);
+            }
+            fs::remove_file(self.dir.join("runs.jsonl.lock")).unwrap();
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    fn lock(&self) {
+        let lock = self.dir.join("runs.jsonl.lock");
+        while OpenOptions::new().write(true).create_new(true).open(&lock).is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn rotate(&self) {
+        let (live, archive) = (self.dir.join("runs.jsonl"), self.dir.join("runs.jsonl.1"));
+        let text = fs::read_to_string(&live).unwrap();
+        if text.len() <= MAX_LIVE_BYTES {
+            return;
+        }
+        let rows: Vec<_> = text.lines().collect();
+        let (old, new) = rows.split_at(rows.len() / 2);
+        let archived = fs::read_to_string(&archive).unwrap_or_default();
+        let mut archived: Vec<_> = archived.lines().chain(old.iter().copied()).collect();
+        while archived.iter().map(|row| row.len() + 1).sum::<usize>() > MAX_ARCHIVE_BYTES {
+            let cut = archived.len() - archived.len() / 2;
+            self.trimmed.store(seq(archived[cut - 1]), Ordering::SeqCst);
+            archived.drain(..cut);
+        }
+        fs::write(&archive, archived.join("\n") + "\n").unwrap();
+        fs::write(self.dir.join("runs.jsonl.tmp"), new.join("\n") + "\n").unwrap();
+        fs::rename(self.dir.join("runs.jsonl.tmp"), &live).unwrap();
+    }
+}
+
+/// The number of a row of a [`Rotator`].
+fn seq(row: &str) -> u32 {
+    row.strip_prefix("{\"seq\":").unwrap().split(',').next().unwrap().parse().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn an_archive_that_is_rewritten_in_place_is_bundled_as_it_was_at_one_moment() {
+    let home = Home::new().with("runs.jsonl", "");
+    let (dir, stop) = (home.dirs().patchwork, AtomicBool::new(false));
+    let (written, trimmed) = (AtomicU32::new(0), AtomicU32::new(0));
+    let writer = Rotator { dir: &dir, written: &written, trimmed: &trimmed };
+    std::thread::scope(|scope| {
+        let rotator = scope.spawn(|| writer.run(&stop));
+        let _stops = StopOnDrop(&stop);
+        let mut exports = 0;
+        // Long enough for the archive to be cut several times.
+        while (exports < 20 || trimmed.load(Ordering::SeqCst) < 10_000) && !rotator.is_finished() {
+            let at_start = written.load(Ordering::SeqCst);
+            let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+            let trimmed = trimmed.load(Ordering::SeqCst);
+            let texts = ["runs.jsonl.1", "runs.jsonl"].map(|name| logs.get(name).cloned().unwrap_or_default());
+            let rows: Vec<_> = String::from_utf8(texts.concat()).unwrap().lines().map(seq).collect();
+            let (first, last) = (rows.first().copied().unwrap_or(1), rows.last().copied().unwrap_or(0));
+            assert!(rows.iter().copied().eq(first..=last), "rows are missing, doubled or out of order");
+            assert!(first <= trimmed + 1, "rows before {first} are missing, and only {trimmed} were cut off");
+            assert!(last >= at_start, "{at_start} rows were written before, and {last} are there");
+            exports += 1;
+        }
+    });
 }

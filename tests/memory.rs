@@ -5,20 +5,24 @@ mod common;
 
 use std::io::{Cursor, Write};
 use std::num::NonZeroUsize;
+use std::sync::Mutex;
 
-use common::{Home, indexed, options};
+use common::{Home, bundle, indexed, options, sequential};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use patchwork_traces::cat::{CatOptions, cat};
+use patchwork_traces::cat::{CatOptions, PrintLogOptions, cat, print_log};
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::Target;
+use patchwork_traces::publish::{Target, TargetOptions};
 use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{Verdict, VerifyOptions, verify_seekable};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Held by the test whose memory is counted.
+static COUNTED: Mutex<()> = Mutex::new(());
 
 /// The 64 MiB that a log of 8 bytes can have become at most (FORMAT.md, "Limits"), and one around its row, in a buffer that
 /// doubles and is copied while it does; and what any bundle needs. The line itself has far more.
@@ -39,6 +43,7 @@ fn bomb() -> Vec<u8> {
 
 #[test]
 fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
+    let _counted = COUNTED.lock().unwrap();
     let (bomb, home) = (bomb(), Home::new());
     let peak_of = |what: &str, work: &mut dyn FnMut()| {
         MEMORY.reset_peak_usage();
@@ -61,8 +66,31 @@ fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
         assert_eq!(report.verdict, Verdict::Damaged);
     });
     peak_of("recover", &mut || {
-        let target = Target::look(&home.path().join("recovered"), false).unwrap();
+        let target = Target::look(&home.path().join("recovered"), TargetOptions::default()).unwrap();
         let report = recover(Cursor::new(&bomb), "bomb", &options(), &target, &NoProgress).unwrap();
         assert_eq!(report.files[0].rows, 0);
     });
+}
+
+/// The chunks that are on their way, and the end of the log that is held back.
+const MAX_MEMORY_OF_A_LOG: usize = 32 << 20;
+
+#[test]
+fn a_long_log_that_is_printed_takes_no_more_memory_than_its_chunks() {
+    let _counted = COUNTED.lock().unwrap();
+    let row = "{\"seq\":1,\"createdAt\":1777716000000}\n";
+    let bytes = (128 << 20) / row.len() * row.len();
+    let home = Home::new().with("runs.jsonl", row.repeat(bytes / row.len()));
+    let bundle = bundle(&home);
+    for open in [indexed, sequential] {
+        let opened = open(&bundle).unwrap();
+        let file = opened.manifest().files[0].clone();
+        let mut options = PrintLogOptions::new(file.source, file.relative_path);
+        options.threads = NonZeroUsize::new(2).unwrap();
+        MEMORY.reset_peak_usage();
+        let report = print_log(opened, &options, std::io::sink(), "nowhere", &NoProgress).unwrap();
+        let peak = MEMORY.peak_usage();
+        assert_eq!(report.printed.bytes, bytes as u64);
+        assert!(peak < MAX_MEMORY_OF_A_LOG, "it takes {} KiB", peak >> 10);
+    }
 }

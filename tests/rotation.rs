@@ -135,13 +135,13 @@ fn check_tails(kind: RotationKind, log: &[u8], expected: &Expected) {
         } else {
             log[from..].iter().position(|byte| *byte == b'\n').map_or(log.len(), |at| from + at + 1)
         };
-        let mut newest = NewestLines::new(kind);
+        let mut newest = NewestLines::of_log(kind);
         lines_of(&log[from..]).for_each(|line| newest.push(line.bytes));
         if from == 0 {
             assert_eq!(newest.dropped(), expected.dropped.len() as u64);
         }
         if from == 0 || newest.is_settled() {
-            assert!(newest.into_log() == expected.log, "{kind:?}: the log from byte {from}");
+            assert!(newest.into_bytes() == expected.log, "{kind:?}: the log from byte {from}");
         }
     }
 }
@@ -261,8 +261,12 @@ fn the_limits_themselves_are_kept() {
 fn a_long_log_is_held_in_bounded_memory() {
     // 40 MiB, of which lines of 1 MiB are the most that is held.
     let line = vec![b'x'; 1 << 19];
-    let mut newest = NewestLines::new(RotationKind::Deletes);
+    let mut newest = NewestLines::of_log(RotationKind::Deletes);
     (0..80).for_each(|_| newest.push(&line));
     assert_eq!(newest.dropped(), 79);
-    assert_eq!(newest.into_log().len(), (1 << 19) + 1);
+    assert_eq!(newest.into_bytes().len(), (1 << 19) + 1);
+    let mut archived = NewestLines::of_archive();
+    (0..80).for_each(|_| archived.push(&line));
+    assert_eq!(archived.dropped(), 70);
+    assert_eq!(archived.into_bytes().len(), 10 * ((1 << 19) + 1));
 }

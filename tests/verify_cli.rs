@@ -56,6 +56,22 @@ fn every_verdict_has_its_words_and_exit_code() {
 }
 
 #[test]
+fn a_bundle_of_1_0_has_no_hashes_even_where_it_has_no_logs() {
+    let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/empty.v1.0.jsonl.gz");
+    let empty = common::bundle(&Home::new());
+    let home = Home::new();
+    fs::copy(legacy, home.path().join("old.gz")).unwrap();
+    fs::write(home.path().join("new.gz"), empty).unwrap();
+    assert_eq!(run(home.path(), &["verify", "old.gz"]).code, 0);
+    assert_eq!(run(home.path(), &["verify", "new.gz", "--require-hashes"]).code, 0);
+    let refused = run(home.path(), &["verify", "old.gz", "--require-hashes"]);
+    assert_eq!(refused.code, 3);
+    insta::assert_snapshot!(refused.text());
+    let json = run(home.path(), &["verify", "old.gz", "--require-hashes", "--json"]);
+    assert_eq!((json.code, json.json()["good"].as_bool()), (3, Some(false)));
+}
+
+#[test]
 fn the_recorded_digest_is_held_against_the_bundle() {
     let home = home();
     let right = run(home.path(), &["verify", "b.gz", "--expect", &digest(&home)]);

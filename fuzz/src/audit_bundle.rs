@@ -8,7 +8,7 @@ use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::format::{Manifest, Timestamp};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::Target;
+use patchwork_traces::publish::{Target, TargetOptions};
 use patchwork_traces::recover::{RecoverOptions, RecoverReport, recover};
 use patchwork_traces::verify::{
     FileReport, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify_file,
@@ -78,7 +78,7 @@ fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
         threads: NonZeroUsize::MIN,
         work_dir: home.path().to_owned(),
     };
-    let target = Target::File { path: path.clone(), replace: false };
+    let target = Target::File { path: path.clone(), options: TargetOptions::default() };
     let recovered = recover(Cursor::new(file), "input", &options, &target, &NoProgress);
     let Ok(report) = recovered else {
         assert!(home.everything().is_empty());

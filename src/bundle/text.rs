@@ -83,8 +83,13 @@ impl ChunkText {
         }
         let (file, number) = (self.slot.file, self.slot.first_row + self.rows);
         let rest = &self.text[self.next..];
-        let line = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
-        self.next = (self.next + line.len() + 1).min(self.text.len());
+        let Some(end) = memchr::memchr(b'\n', rest) else {
+            // Other programs would take this row and the one after it for one line.
+            let error = Error::from(ErrorKind::LineFeedMissing).in_file(logs.name(&self.slot));
+            return Err(error.at_rows(number, number).at_line(self.slot.first_line + self.rows));
+        };
+        let line = &rest[..end];
+        self.next += end + 1;
         self.rows += 1;
         match logs.envelopes[file].read(line) {
             Ok(envelope) => Ok(Some(Row { file, number, line, envelope })),

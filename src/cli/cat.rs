@@ -6,18 +6,21 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
-use patchwork_traces::bundle::Access;
-use patchwork_traces::cat::{CatOptions, cat};
-use patchwork_traces::format::{FileName, SourceName, TimeRange};
+use patchwork_traces::Bundle;
+use patchwork_traces::bundle::{Access, wanted_files};
+use patchwork_traces::cat::{CatOptions, CatReport, PrintLogOptions, PrintLogReport, cat, print_log};
+use patchwork_traces::digest::Sha256Digest;
+use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName, TimeRange, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{Exit, Outcome};
+use super::failure::{Exit, Failure, Outcome};
 use super::input::{access_note, open};
 use super::output::{self, Output, STDOUT};
 use super::progress::Bar;
+use super::text::{counted, logs};
 use super::time::{self, Moment};
-use super::{complete, help, threads};
+use super::{complete, help, threads, zone};
 
 /// Print rows exactly as they stood in the logs
 ///
@@ -52,6 +55,12 @@ pub struct CatArgs {
     #[arg(long)]
     envelope: bool,
 
+    /// Print one log byte for byte, unparsed lines included
+    ///
+    /// The end of the log is printed only after its length and SHA-256 were checked.
+    #[arg(long, conflicts_with_all = ["since", "until", "envelope"])]
+    exact: bool,
+
     /// How many threads inflate and check [default: one for each core]
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
@@ -68,6 +77,8 @@ pub struct CatJson {
     indexed: bool,
     /// Rows printed of each file.
     files: Vec<CatFileJson>,
+    /// The log that `--exact` printed; null without it.
+    exact: Option<ExactJson>,
     /// What is worth knowing, for people.
     notes: Vec<String>,
 }
@@ -79,31 +90,194 @@ struct CatFileJson {
     source: SourceName,
     file: FileName,
     rows: u64,
+    /// Lines of a chosen file that were not printed, as they are not rows. `--exact` prints them.
+    skipped_lines: u64,
+}
+
+/// A log that was printed byte for byte.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ExactJson {
+    /// Its length.
+    bytes: u64,
+    /// Its SHA-256, which is that of the manifest.
+    sha256: Sha256Digest,
 }
 
 /// Runs the command.
 pub fn run(args: CatArgs, output: Output) -> Outcome {
+    let range = range(&args)?;
+    let bundle = open(&args.bundle)?;
+    let manifest = bundle.manifest().clone();
+    let chosen = wanted_files(&manifest, &args.source, &args.file).map_err(|error| error.in_subject(bundle.name()))?;
+    let summary = match args.exact {
+        true => print_exact(bundle, &args, &manifest, &chosen, output)?,
+        false => print_rows(bundle, args, range, &manifest, &chosen, output)?,
+    };
+    output.notes(&summary.notes);
+    if output.json {
+        output::print_beside(&output::json_text(&summary)?);
+    }
+    Ok(Exit::Done)
+}
+
+/// The range of time that the arguments name.
+fn range(args: &CatArgs) -> Result<TimeRange, Failure> {
     let now = time::now()?;
     let range = TimeRange {
         since: args.since.and_then(|moment| moment.first(now)),
         until: args.until.and_then(|moment| moment.last(now)),
     };
+    match range.since.zip(range.until) {
+        Some((since, until)) if since > until => {
+            let (since, until) = (shown(since), shown(until));
+            let message = format!("--since ({since}) is later than --until ({until})");
+            Err(Failure::usage(&message, "no row is in such a range: swap the two times, or leave one out"))
+        }
+        _ => Ok(range),
+    }
+}
+
+fn shown(time: Timestamp) -> String {
+    zone::precise_moment(time, &zone::here())
+}
+
+fn print_rows(
+    bundle: Bundle<'_>,
+    args: CatArgs,
+    range: TimeRange,
+    manifest: &Manifest,
+    chosen: &[usize],
+    output: Output,
+) -> Result<CatJson, Failure> {
     let threads = args.threads.unwrap_or(CatOptions::default().threads);
     let options = CatOptions { sources: args.source, files: args.file, range, envelope: args.envelope, threads };
-    let bundle = open(&args.bundle)?;
-    let manifest = bundle.manifest().clone();
     let report = cat(bundle, &options, stdout().lock(), STDOUT, &Bar::beside_output(output))?;
-    let notes: Vec<_> = access_note(report.access).into_iter().collect();
-    output.notes(&notes);
-    if output.json {
-        let files = manifest.files.iter().zip(&report.rows).map(|(file, &rows)| CatFileJson {
-            source: file.source.clone(),
-            file: file.relative_path.clone(),
-            rows,
-        });
-        let indexed = report.access == Access::Indexed;
-        let summary = CatJson { rows: report.rows.iter().sum(), indexed, files: files.collect(), notes };
-        output::print_beside(&output::json_text(&summary)?);
+    let notes = [
+        access_note(report.access),
+        no_match_note(manifest, chosen, &options, &report),
+        skipped_note(manifest, &report.skipped_lines),
+    ];
+    let files = manifest.files.iter().zip(report.rows.iter().zip(&report.skipped_lines));
+    let files = files.map(|(file, (&rows, &skipped_lines))| CatFileJson {
+        source: file.source.clone(),
+        file: file.relative_path.clone(),
+        rows,
+        skipped_lines,
+    });
+    Ok(CatJson {
+        rows: report.rows.iter().sum(),
+        indexed: report.access == Access::Indexed,
+        files: files.collect(),
+        exact: None,
+        notes: notes.into_iter().flatten().collect(),
+    })
+}
+
+fn print_exact(
+    bundle: Bundle<'_>,
+    args: &CatArgs,
+    manifest: &Manifest,
+    chosen: &[usize],
+    output: Output,
+) -> Result<CatJson, Failure> {
+    let &[chosen] = chosen else { return Err(not_one_log(manifest, chosen)) };
+    let file = &manifest.files[chosen];
+    let mut options = PrintLogOptions::new(file.source.clone(), file.relative_path.clone());
+    options.threads = args.threads.unwrap_or(options.threads);
+    let report = print_log(bundle, &options, stdout(), STDOUT, &Bar::beside_output(output))?;
+    let PrintLogReport { printed, access } = report;
+    let files = manifest.files.iter().enumerate().map(|(index, file)| CatFileJson {
+        source: file.source.clone(),
+        file: file.relative_path.clone(),
+        rows: if index == chosen { file.count } else { 0 },
+        skipped_lines: 0,
+    });
+    Ok(CatJson {
+        rows: file.count,
+        indexed: access == Access::Indexed,
+        files: files.collect(),
+        exact: Some(ExactJson { bytes: printed.bytes, sha256: printed.sha256 }),
+        notes: access_note(access).into_iter().collect(),
+    })
+}
+
+/// The error of `--exact` where the arguments choose no log, or several.
+fn not_one_log(manifest: &Manifest, chosen: &[usize]) -> Failure {
+    let files = || chosen.iter().map(|&file| &manifest.files[file]);
+    let Some(first) = files().next() else {
+        return Failure::usage("--exact prints one log, and this bundle has none", "leave out --exact");
+    };
+    if files().all(|file| file.relative_path == first.relative_path) {
+        let sources: Vec<_> = files().map(|file| format!("--source {}", file.source)).collect();
+        let message = format!("--exact prints one log, and {} logs are named {}", chosen.len(), first.relative_path);
+        return Failure::Usage(message, format!("add {}", sources.join(" or ")));
     }
-    Ok(Exit::Done)
+    let mut names: Vec<_> = files().map(|file| file.relative_path.as_str()).collect();
+    names.dedup();
+    let message = format!("--exact prints one log, and {} are chosen", chosen.len());
+    Failure::Usage(message, format!("add --file with one of: {}", names.join(", ")))
+}
+
+/// Says that no row was printed because of the filters, and when the rows are from that there are.
+fn no_match_note(manifest: &Manifest, chosen: &[usize], options: &CatOptions, report: &CatReport) -> Option<String> {
+    let sources = options.sources.iter().map(|name| format!("--source {name}"));
+    let files = options.files.iter().map(|name| format!("--file {name}"));
+    let since = options.range.since.map(|time| format!("--since {}", shown(time)));
+    let until = options.range.until.map(|time| format!("--until {}", shown(time)));
+    let filters: Vec<_> = sources.chain(files).chain(since).chain(until).collect();
+    if filters.is_empty() || report.rows.iter().any(|rows| *rows > 0) {
+        return None;
+    }
+    let files = || chosen.iter().map(|&file| &manifest.files[file]);
+    let first = files().filter_map(|file| file.first_time).min();
+    let last = files().filter_map(|file| file.last_time).max();
+    let span = match first.zip(last) {
+        _ if files().all(|file| file.count == 0) => "; the chosen logs have no rows".to_owned(),
+        Some((first, last)) => {
+            format!("; the chosen logs have rows from {} to {}", shown(first), shown(last))
+        }
+        None => "; the manifest has no times for the chosen logs".to_owned(),
+    };
+    Some(format!("no rows match {}{span}", filters.join(", ")))
+}
+
+/// Names of logs that a note lists.
+const MAX_LISTED_LOGS: usize = 5;
+
+/// Says how many lines were not printed because they are not rows, and how to get them.
+fn skipped_note(manifest: &Manifest, skipped_lines: &[u64]) -> Option<String> {
+    let skipped = manifest.files.iter().zip(skipped_lines).filter(|(_, lines)| **lines > 0);
+    let skipped: Vec<(&ManifestFile, u64)> = skipped.map(|(file, lines)| (file, *lines)).collect();
+    let all = skipped.iter().fold(0, |sum: u64, (_, lines)| sum.saturating_add(*lines));
+    let verbs = if all == 1 { "is not a row and was not printed" } else { "are not rows and were not printed" };
+    let lines = counted(all, "line", "lines");
+    match skipped[..] {
+        [] => None,
+        [(file, _)] => Some(format!(
+            "{lines} of {} {verbs}; `{} --exact` prints the whole log, byte for byte",
+            file.relative_path,
+            choice_of(manifest, file)
+        )),
+        _ => {
+            let names = skipped.iter().take(MAX_LISTED_LOGS);
+            let mut names: Vec<_> = names.map(|(file, lines)| format!("{}: {lines}", file.relative_path)).collect();
+            if skipped.len() > MAX_LISTED_LOGS {
+                names.push(format!("{} more", skipped.len() - MAX_LISTED_LOGS));
+            }
+            let (logs, names) = (logs(skipped.len()), names.join(", "));
+            Some(format!(
+                "{lines} of {logs} {verbs} ({names}); `--file FILE --exact` prints one of these logs, byte for byte"
+            ))
+        }
+    }
+}
+
+/// The arguments that choose a log, and no other.
+fn choice_of(manifest: &Manifest, file: &ManifestFile) -> String {
+    let name = &file.relative_path;
+    match manifest.files.iter().filter(|other| other.relative_path == *name).count() {
+        1 => format!("--file {name}"),
+        _ => format!("--source {} --file {name}", file.source),
+    }
 }

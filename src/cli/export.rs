@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
-use patchwork_traces::error::ErrorKind;
+use patchwork_traces::error::{Error, ErrorKind};
 use patchwork_traces::export::{ExportOptions, ExportReport, export, export_to_file};
 use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
 use patchwork_traces::gzip::Level;
-use patchwork_traces::publish::Target;
-use patchwork_traces::sources::{Dirs, Discovery, LeftOutReason, Wanted, discover, known};
+use patchwork_traces::publish::{Target, TargetOptions};
+use patchwork_traces::sources::{Dirs, Discovery, LeftOutReason, ResolvedDirs, Wanted, discover, known};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -49,15 +49,36 @@ pub struct ExportArgs {
     level: u8,
 
     /// How many threads compress [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
+    #[command(flatten)]
+    target: TargetArgs,
+
+    /// Write a bundle even if there are no logs, or none of a --source
+    #[arg(long)]
+    allow_empty: bool,
+
+    #[command(flatten)]
+    dirs: DirArgs,
+}
+
+/// What may be done to write the output file.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct TargetArgs {
     /// Replace the output file if it is there already
     #[arg(short, long)]
     force: bool,
 
-    #[command(flatten)]
-    dirs: DirArgs,
+    /// Create the directory of the output file if it is missing
+    #[arg(long, requires = "output", hide_short_help = true)]
+    create_dirs: bool,
+}
+
+impl From<TargetArgs> for TargetOptions {
+    fn from(args: TargetArgs) -> Self {
+        Self { replace: args.force, create_dirs: args.create_dirs }
+    }
 }
 
 /// Where the logs are.
@@ -73,16 +94,21 @@ pub struct DirArgs {
 }
 
 impl DirArgs {
-    /// The directories that these arguments and the environment name.
+    /// The directories that these arguments and the environment name, whether they exist or not.
     pub fn resolve(&self) -> patchwork_traces::Result<Dirs> {
-        let variable = |name: &str| std::env::var_os(name);
-        Dirs::resolve(self.patchwork_dir.clone(), self.activity_dir.clone(), variable, std::env::home_dir())
+        Ok(self.resolve_with_names()?.dirs)
     }
 
-    /// The directories that these arguments name but that are not there.
-    fn given_but_missing<'d>(&'d self, discovery: &'d Discovery) -> impl Iterator<Item = &'d PathBuf> {
-        let given = [&self.patchwork_dir, &self.activity_dir];
-        discovery.missing_dirs.iter().filter(move |missing| given.iter().any(|dir| dir.as_ref() == Some(*missing)))
+    /// Checks that the directories exist that these arguments or the environment name.
+    fn resolve_existing(&self) -> patchwork_traces::Result<Dirs> {
+        let resolved = self.resolve_with_names()?;
+        resolved.check_named()?;
+        Ok(resolved.dirs)
+    }
+
+    fn resolve_with_names(&self) -> patchwork_traces::Result<ResolvedDirs> {
+        let variable = |name: &str| std::env::var_os(name);
+        Dirs::resolve(self.patchwork_dir.clone(), self.activity_dir.clone(), variable, std::env::home_dir())
     }
 }
 
@@ -171,20 +197,15 @@ fn level(text: &str) -> Result<u8, &'static str> {
 
 /// Runs the command.
 pub fn run(args: &ExportArgs, output: Output) -> Outcome {
-    let dirs = args.dirs.resolve()?;
+    if args.to_stdout() {
+        check_stdout()?;
+    }
+    let dirs = args.dirs.resolve_existing()?;
     let exported_at = time::now()?;
-    let to_stdout = args.to_stdout();
-    if to_stdout && stdout().is_terminal() {
-        return Err(ErrorKind::TargetIsTerminal.into());
-    }
-    if to_stdout && stdout_loses_all() {
-        let hint = "send it to a file or a program, as in `-o - > traces.jsonl.gz`; `> /dev/null` throws it away";
-        return Err(Failure::usage("the bundle would be lost: standard output is closed, or keeps nothing", hint));
-    }
+    let (sources, include_other, allow_empty) = (args.source.clone(), args.include_other, args.allow_empty);
+    let discovery = discover(&dirs, &Wanted { sources, include_other, allow_empty })?;
     let path = args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at)));
-    let target = if to_stdout { None } else { Some(Target::look(&path, args.force)?) };
-    let wanted = Wanted { sources: args.source.clone(), include_other: args.include_other };
-    let discovery = discover(&dirs, &wanted)?;
+    let target = if args.to_stdout() { None } else { Some(target(args, &path)?) };
     let options = ExportOptions {
         generator: super::generator(),
         exported_at,
@@ -197,7 +218,7 @@ pub fn run(args: &ExportArgs, output: Output) -> Outcome {
         Some(target) => export_to_file(&discovery, &options, target, &bar)?,
         None => export(&discovery, &options, stdout().lock(), STDOUT, &bar)?,
     };
-    let (notes, shown) = (notes(args, &discovery), target.map(|_| path.as_path()));
+    let (notes, shown) = (notes(&discovery), target.map(|_| path.as_path()));
     let (text, json) = (|| as_text(&report, shown), as_json(&report, &discovery, shown, &notes));
     match shown {
         Some(_) => output.report_done(text, &json)?,
@@ -207,6 +228,29 @@ pub fn run(args: &ExportArgs, output: Output) -> Outcome {
     Ok(Exit::Done)
 }
 
+/// Checks that standard output can take a bundle.
+fn check_stdout() -> Result<(), Failure> {
+    if stdout().is_terminal() {
+        return Err(ErrorKind::TargetIsTerminal.into());
+    }
+    if stdout_loses_all() {
+        let hint = "send it to a file or a program, as in `-o - > traces.jsonl.gz`; `> /dev/null` throws it away";
+        return Err(Failure::usage("the bundle would be lost: standard output is closed, or keeps nothing", hint));
+    }
+    Ok(())
+}
+
+/// Returns where to write the bundle. A missing Patchwork directory is not created for it.
+fn target(args: &ExportArgs, path: &Path) -> Result<Target, Failure> {
+    Target::look(path, args.target.into()).map_err(|error| match error.kind() {
+        ErrorKind::NoTargetDirectory { .. } if args.output.is_none() => {
+            let dir = error.position().subject.clone().unwrap_or_default();
+            Failure::Error(Error::from(ErrorKind::NoTargetDirectory { is_default: true }).in_subject(&dir))
+        }
+        _ => Failure::Error(error),
+    })
+}
+
 /// `traces-export-2026-05-02T10-00-00.jsonl.gz`: the time to the second, in what every file system allows in a name.
 fn default_name(exported_at: Timestamp) -> String {
     let time = exported_at.to_string();
@@ -214,15 +258,12 @@ fn default_name(exported_at: Timestamp) -> String {
     format!("traces-export-{}.jsonl.gz", to_second.replace(':', "-"))
 }
 
-fn notes(args: &ExportArgs, discovery: &Discovery) -> Vec<String> {
+fn notes(discovery: &Discovery) -> Vec<String> {
     let mut notes = Vec::new();
     let Dirs { patchwork, activity } = &discovery.dirs;
     if discovery.logs().next().is_none() {
         let places = format!("{} and {}", patchwork.display(), activity.display());
         notes.push(format!("no logs were found in {places}, so the bundle has none"));
-    }
-    for missing in args.dirs.given_but_missing(discovery) {
-        notes.push(format!("there is no directory {}", missing.display()));
     }
     for (reason, why) in [
         (LeftOutReason::Other, "add --include-other to bundle them too"),

@@ -186,9 +186,7 @@ impl Failure {
     /// Prints what went wrong on standard error, and says how the program ends.
     pub fn report(self, json: bool) -> Exit {
         let (detail, exit) = match self {
-            Self::Stdout(error) | Self::Unsaid(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                return Exit::Done;
-            }
+            Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Done,
             Self::Error(error) if is_closed_pipe(&error) => return Exit::Done,
             Self::Stdout(error) => (ErrorDetail::from(&Error::io_named(IoAction::Write, STDOUT, error)), Exit::Failed),
             Self::Error(error) if matches!(error.kind(), ErrorKind::Cancelled) => {
@@ -236,8 +234,8 @@ fn exit_of(kind: &ErrorKind) -> Exit {
     }
 }
 
-/// Whether the reader of standard output went away: nothing of interest to anybody. Of a bundle for a named pipe nobody
-/// else says that it is not whole.
+/// Whether the reader of standard output went away: it has what it wanted of rows, a log or a bundle. The reader of a
+/// named pipe asked for nothing, so for it that is an error.
 fn is_closed_pipe(error: &Error) -> bool {
     let is_of_stdout = error.position().subject.as_deref() == Some(STDOUT);
     is_of_stdout && matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)

@@ -24,7 +24,7 @@ pub struct Teaching {
 
 const EXIT_CODES: (&str, &str) = (
     "Exit codes",
-    "  0    done (also when the reader of the output went away)
+    "  0    done (also when the reader of rows, a bundle or another result went away)
   1    failed, and nothing was changed
   2    the command line is wrong, and nothing was done
   3    done, but the bundle is damaged or not the expected one, something was left behind,
@@ -124,6 +124,7 @@ pub const CAT: Teaching = Teaching {
         ("One day, in your time zone", "patchwork-traces cat traces.jsonl.gz --since 2026-05-22 --until 2026-05-22"),
         ("Recipes that were run", "patchwork-traces cat traces.jsonl.gz --source runs | jq .recipeName"),
         ("With source and file of each row", "patchwork-traces cat traces.jsonl.gz --envelope"),
+        ("A whole log, byte for byte", "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --exact > runs.jsonl"),
     ],
     sections: &[],
 };

@@ -102,7 +102,7 @@ pub fn run(args: &InspectArgs, output: Output) -> Outcome {
     let bundle = open(&args.bundle)?;
     let inspection = Inspection::new(&bundle);
     let notes: Vec<_> = access_note(inspection.access).into_iter().collect();
-    output::print(&match output.json {
+    output::print_report(&match output.json {
         true => output::json_text(&as_json(&inspection, &notes))?,
         false => as_text(bundle.name(), &inspection),
     })?;

@@ -26,12 +26,12 @@ pub struct Output {
 }
 
 impl Output {
-    /// Prints what a command did: a report for people, or the same as JSON.
+    /// Prints what a command did: a report for people, or the same as JSON. A reader that went away changes nothing.
     pub fn report(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
         match (self.json, self.quiet) {
-            (true, _) => print(&json_text(json)?),
+            (true, _) => print_report(&json_text(json)?),
             (false, true) => Ok(()),
-            (false, false) => print(&text()),
+            (false, false) => print_report(&text()),
         }
     }
 
@@ -77,6 +77,15 @@ pub fn print(text: &str) -> Result<(), Failure> {
         let mut stdout = anstream::stdout().lock();
         stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Stdout)
     })
+}
+
+/// Prints what a command found out or did. The exit code says the same in short, so it stays what it is where the reader of
+/// standard output went away.
+pub fn print_report(text: &str) -> Result<(), Failure> {
+    match print(text) {
+        Err(Failure::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
 }
 
 /// Whether all that is written to standard output is lost without a word. Where a program is started with it closed, its

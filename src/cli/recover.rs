@@ -13,6 +13,7 @@ use patchwork_traces::recover::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::export::TargetArgs;
 use super::failure::{Exit, Failure, Outcome};
 use super::output::{Output, STDIN};
 use super::progress::Bar;
@@ -36,9 +37,8 @@ pub struct RecoverArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: PathBuf,
 
-    /// Replace the output file if it is there already
-    #[arg(short, long)]
-    force: bool,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 /// The result of `recover --json`.
@@ -104,7 +104,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> Outcome {
         let hint = "name a file with -o: what is written there is read back and checked";
         return Err(Failure::usage("recover cannot write to standard output", hint));
     }
-    let target = Target::look(&args.output, args.force)?;
+    let target = Target::look(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
     let options = RecoverOptions {
         generator: super::generator(),

@@ -156,7 +156,7 @@ pub fn run(args: &VerifyArgs, output: Output) -> Outcome {
     }
     if output.json {
         let good = exit == Exit::Done;
-        output::print(&output::json_text(&VerifyJson { good, bundles })?)?;
+        output::print_report(&output::json_text(&VerifyJson { good, bundles })?)?;
     }
     Ok(exit)
 }
@@ -194,17 +194,17 @@ fn verify_as_text(
     let is_shown = |severity| !(output.quiet && severity == Severity::Info);
     let report = check(path, options, output, &mut |finding| {
         if printed.is_ok() && is_shown(finding.severity()) && listing.lists(&finding) {
-            printed = output::print(&finding_text(finding.severity(), &finding.to_string()));
+            printed = output::print_report(&finding_text(finding.severity(), &finding.to_string()));
         }
     });
     printed?;
     for (kind, more) in listing.not_listed() {
-        output::print(&finding_text(kind.severity, &more_text(kind, more)))?;
+        output::print_report(&finding_text(kind.severity, &more_text(kind, more)))?;
     }
     let exit = match report? {
         Ok(report) => {
             if !(output.quiet && report.is_good()) {
-                output::print(&report_text(path, &report))?;
+                output::print_report(&report_text(path, &report))?;
             }
             exit_of(&report)
         }

@@ -19,6 +19,11 @@ pub fn moment(time: Timestamp, zone: &TimeZone) -> String {
     shown(time, zone, "%Y-%m-%d %H:%M:%S %Z")
 }
 
+/// `2026-05-02 12:00:00.5 CEST`: a moment to the millisecond.
+pub fn precise_moment(time: Timestamp, zone: &TimeZone) -> String {
+    shown(time, zone, "%Y-%m-%d %H:%M:%S%.f %Z")
+}
+
 /// `2026-05-02 12:00`, for tables that name the zone elsewhere.
 pub fn minute(time: Option<Timestamp>, zone: &TimeZone) -> String {
     time.map_or_else(|| "-".to_owned(), |time| shown(time, zone, "%Y-%m-%d %H:%M"))

@@ -74,11 +74,28 @@ pub enum ErrorKind {
     },
     /// Neither a home directory nor the directory itself is known.
     NoHome,
+    /// A directory that was named does not exist.
+    MissingDirectory {
+        /// The environment variable that names it. `None` for an argument.
+        variable: Option<&'static str>,
+    },
+    /// There are no logs to bundle.
+    NoLogs {
+        /// The sources that were asked for and have none. Empty when all were asked for.
+        sources: Vec<String>,
+        /// The directories that were searched.
+        places: Vec<PathBuf>,
+    },
     /// The output file is there already.
     TargetExists,
+    /// The directory of the output file does not exist.
+    NoTargetDirectory {
+        /// Whether it is the default one: nobody named an output file.
+        is_default: bool,
+    },
     /// The output file is a directory.
     TargetIsDirectory,
-    /// The output file is one of the logs, or would become one.
+    /// The output file is one of the logs, or has a name that is reserved for logs, their locks, backups and temporary files.
     TargetIsLog,
     /// A bundle would be written to a terminal.
     TargetIsTerminal,
@@ -100,7 +117,7 @@ pub enum ErrorKind {
         /// What could be read of it.
         read: u64,
     },
-    /// The files of one source were replaced each time they were opened.
+    /// The logs of a source changed each time they were read, for thirty seconds.
     LogsKeepChanging,
     /// A line is longer than the format allows.
     LineTooLong {
@@ -184,8 +201,12 @@ pub enum ErrorKind {
     },
     /// The content ends before the end of a chunk that the manifest declares.
     ContentEnds,
+    /// A chunk's last line has no line feed.
+    LineFeedMissing,
     /// A restored log is not what its manifest entry says.
     RestoredDiffers,
+    /// A log is wanted byte for byte, and the bundle has only its rows, as those of 1.0 do.
+    NotByteForByte,
     /// A bundle has a log of a source that is neither known nor that of an other log of its name.
     ForeignSource {
         /// The source.

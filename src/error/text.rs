@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use super::{Error, ErrorKind, Obstacle};
 
@@ -64,6 +65,11 @@ impl ErrorKind {
     /// What is said of kinds that are about this machine and what was done on it.
     fn fmt_of_machine(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::MissingDirectory { variable: None } => f.write_str("this directory does not exist"),
+            Self::MissingDirectory { variable: Some(variable) } => {
+                write!(f, "this directory, which {variable} names, does not exist")
+            }
+            Self::NoLogs { sources, places } => write!(f, "{}", no_logs(sources, places)),
             Self::SameTarget { other } => write!(f, "this log and {other:?} lead to the same file on this machine"),
             Self::DanglingLink { to } => {
                 write!(f, "a link stands where the log should be, and leads to {}, where nothing is", to.display())
@@ -98,13 +104,16 @@ impl ErrorKind {
         Some(match self {
             Self::NoHome => "your home directory is not known, so neither is where the logs are",
             Self::TargetExists => "this file is there already",
+            Self::NoTargetDirectory { .. } => "this directory does not exist, so the bundle cannot be written there",
             Self::OthersLog => {
                 "this log belongs to another user or group, who could not write to what would replace it"
             }
-            Self::TargetIsLog => "this is a log, or has the name of one, and a bundle must not be written there",
+            Self::TargetIsLog => {
+                "this is a log, or has the name of one (or of its lock, backup or temporary file), and a bundle must not be written there"
+            }
             Self::TargetIsTerminal => "a bundle is compressed data, and standard output is a terminal",
             Self::NotAFile => "this is where a log should be, but it is no regular file",
-            Self::LogsKeepChanging => "this log was replaced each time it was opened",
+            Self::LogsKeepChanging => "its writers kept it locked or changed it each time it was read, for 30 seconds",
             Self::EmptyInput => "this is empty",
             Self::TargetIsDirectory | Self::InputIsDirectory => "this is a directory, and a bundle is a file",
             Self::NotABundle => "this is no bundle: it is neither gzip nor JSON Lines",
@@ -120,10 +129,14 @@ impl ErrorKind {
             Self::ProcNotMounted => {
                 "another user can change this directory, and importing into it safely needs /proc, which is not mounted"
             }
+            Self::LineFeedMissing => "the last line of this chunk has no line feed",
+            Self::NotByteForByte => "a bundle of format 1.0 does not have this log byte for byte, only its rows",
             Self::LockLost => "another program took this lock away while it was held",
             Self::Cancelled => "this was ended before it was done",
             Self::LogKeepsChanging => "this log changed each time before its new version could be put in its place",
             Self::Io { .. }
+            | Self::MissingDirectory { .. }
+            | Self::NoLogs { .. }
             | Self::LogName(_)
             | Self::LogShrank { .. }
             | Self::LineTooLong { .. }
@@ -161,6 +174,14 @@ impl ErrorKind {
             Self::Io { source, .. } => return io_hint(source).to_owned(),
             Self::NoHome => "set HOME, or name the directories with --patchwork-dir and --activity-dir",
             Self::TargetExists => "name another file with -o, or add --force to replace this one",
+            Self::MissingDirectory { .. } => "check the spelling, or leave it out to use the default directory",
+            Self::NoLogs { .. } => {
+                "check --patchwork-dir and --activity-dir, or add --allow-empty to write the bundle all the same"
+            }
+            Self::NoTargetDirectory { is_default: true } => "name a file elsewhere with -o",
+            Self::NoTargetDirectory { is_default: false } => {
+                "check the spelling, or add --create-dirs to create the directory"
+            }
             Self::TargetIsDirectory => "name a file in it with -o",
             Self::TargetIsLog => "name another file with -o",
             Self::CannotReplace { obstacle: Obstacle::MountPoint } => {
@@ -173,9 +194,10 @@ impl ErrorKind {
             Self::TargetIsTerminal => "send it to a file or a program, as in `-o - > traces.jsonl.gz`",
             Self::NotAFile => "move it out of the way, or put the log back in its place",
             Self::LogName(_) => "rename the log, or leave --include-other out",
-            Self::LogShrank { .. } | Self::LogsKeepChanging => {
+            Self::LogShrank { .. } => {
                 "something rewrote it meanwhile; run the command again, best while Patchwork is idle"
             }
+            Self::LogsKeepChanging => "run the command again while Patchwork is idle",
             Self::LineTooLong { .. } => "look at the file there: no program writes such a line as a row",
             Self::TooManyUnparsed { .. } => "look at the log: move the part that is no JSON Lines elsewhere",
             Self::TooManyLogs { .. } => TOO_MANY_LOGS,
@@ -211,6 +233,7 @@ impl ErrorKind {
             Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
             Self::PlacedInPart { is_repeatable, cause, .. } => return placed_in_part_hint(cause, *is_repeatable),
             Self::ReportLost { .. } => "there is no need to run the command again",
+            Self::NotByteForByte => "leave out --exact to print its rows",
             Self::MayNotLast { .. } => "check the disk, and make another copy of it",
             Self::Manifest(_)
             | Self::Gzip(_)
@@ -219,6 +242,7 @@ impl ErrorKind {
             | Self::MoreThanDeclared
             | Self::FewerThanDeclared { .. }
             | Self::ContentEnds
+            | Self::LineFeedMissing
             | Self::RestoredDiffers => {
                 "the bundle is damaged or was changed: `verify` lists all that is wrong, `recover` saves what is left of it"
             },
@@ -268,28 +292,59 @@ fn listed(known: &[String]) -> String {
     }
 }
 
+/// Says where there are no logs, and of which sources if some were asked for.
+fn no_logs(sources: &[String], places: &[PathBuf]) -> String {
+    let places = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
+    match sources {
+        [] => format!("no logs were found in {places}"),
+        [source] => format!("no log of the source {source:?} was found in {places}"),
+        sources => format!("no logs of the sources {} were found in {places}", sources.join(" and ")),
+    }
+}
+
 /// The system's reason in its own words, without the error number.
 fn system_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
-        io::ErrorKind::PermissionDenied => "you are not permitted to".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
         io::ErrorKind::StorageFull => "no space is left on the disk".to_owned(),
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".to_owned(),
         io::ErrorKind::BrokenPipe => "nobody reads from it any more".to_owned(),
         _ => {
             let text = of_system(error).to_string();
-            text.split(" (os error").next().unwrap_or_default().to_lowercase()
+            within_sentence(text.split(" (os error").next().unwrap_or_default())
         }
     }
 }
 
-/// What the system said, without what was put around it.
+/// The words of another program with a small first letter, unless their first word is not an ordinary one, such as `RPC`.
+/// What comes after may be a path, and stays as it is.
+fn within_sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let first = chars.next().filter(char::is_ascii_uppercase);
+    let is_ordinary = chars.clone().next().is_some_and(|second| second.is_ascii_lowercase() || second == ' ');
+    match first {
+        Some(first) if is_ordinary => format!("{}{}", first.to_ascii_lowercase(), chars.as_str()),
+        _ => words.to_owned(),
+    }
+}
+
+/// What the system said, without the path that `fs_err` puts before it: the position of the error has that.
 fn of_system(error: &io::Error) -> &io::Error {
     let inner = error.get_ref().and_then(|outer| outer.source());
     inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
 }
 
+/// Returns true if this process, or the system, has too many open files.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    // EMFILE and ENFILE, which have these numbers on every Unix.
+    cfg!(unix) && matches!(of_system(error).raw_os_error(), Some(23 | 24))
+}
+
 fn io_hint(error: &io::Error) -> &'static str {
+    if is_out_of_descriptors(error) {
+        return "allow more open files with `ulimit -n`, as in `ulimit -n 1024`, and try again";
+    }
     match error.kind() {
         io::ErrorKind::NotFound => "check the path",
         io::ErrorKind::PermissionDenied => "check who owns it and its permissions",

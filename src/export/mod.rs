@@ -1,5 +1,6 @@
 //! Bundles logs: reads each once, and writes the bundle to a file or any [`Write`].
 
+use std::fs::Metadata;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use crate::format::{Manifest, ManifestFile};
 use crate::pack::{Packed, Packer, Written};
 use crate::progress::{Progress, Stage, Watched};
 use crate::publish::{PendingFile, Target};
-use crate::sources::Discovery;
+use crate::sources::{Discovery, is_same_file};
 
 /// How to export. The same logs and options give the same bytes, whatever the threads.
 pub use crate::pack::PackOptions as ExportOptions;
@@ -43,7 +44,8 @@ impl ExportReport {
 }
 
 /// Writes a bundle of the discovered logs to `sink`, which errors call `sink_name`. Nothing is written before every log
-/// was read to its end.
+/// was read to its end. The logs of each source are read as they were at one moment: see
+/// [`open_in`](crate::sources::Group::open_in).
 ///
 /// # Errors
 /// When a log cannot be read as long as it was when it was opened, goes past a limit, or `sink` fails.
@@ -71,7 +73,7 @@ fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress)
         let mut packer = Packer::start(scope, options);
         let mut paths = Vec::new();
         for group in &discovery.groups {
-            for open in group.open()? {
+            for open in group.open_in(&options.work_dir, progress)? {
                 let (path, id) = (open.path().to_owned(), open.log.id.clone());
                 let (times, subject) = (open.log.times, path.display().to_string());
                 packer.add_log(&id, times, Watched::new(open, progress), &subject, progress)?;
@@ -120,10 +122,10 @@ pub fn export_to_file(
             let stream = fs::OpenOptions::new().write(true).open(path).map_err(written)?;
             export(discovery, &options, stream, &path.display().to_string(), progress)
         }
-        Target::File { path, replace } => {
+        Target::File { path, options: allowed } => {
             refuse_log(discovery, path)?;
             let read = read(discovery, &options, progress)?;
-            let mut pending = PendingFile::create(path, *replace)?;
+            let mut pending = PendingFile::create(path, *allowed)?;
             let report = read.write(&options, &mut pending, &path.display().to_string(), progress)?;
             progress.cancellation().check()?;
             pending.finish()?;
@@ -132,12 +134,12 @@ pub fn export_to_file(
     }
 }
 
-/// A bundle must not replace a log, whatever its name.
+/// A bundle must not replace a log, whatever its name, symlinks and hard links included.
 fn refuse_log(discovery: &Discovery, target: &Path) -> Result<()> {
-    let real = |path: &Path| fs::canonicalize(path).ok();
     let left_out = discovery.left_out.iter().map(|log| log.path.as_path());
     let mut logs = discovery.logs().map(|log| log.path.as_path()).chain(left_out);
-    match real(target).is_some_and(|target| logs.any(|log| real(log).as_ref() == Some(&target))) {
+    let is_target = |target: &Metadata, log: &Path| fs::metadata(log).is_ok_and(|log| is_same_file(target, &log));
+    match fs::metadata(target).is_ok_and(|target| logs.any(|log| is_target(&target, log))) {
         true => Err(Error::from(ErrorKind::TargetIsLog).in_subject(&target.display().to_string())),
         false => Ok(()),
     }

@@ -204,6 +204,13 @@ impl Manifest {
         self.minor > 0 && self.files.iter().all(|file| file.count == 0 || !file.chunks.is_empty())
     }
 
+    /// Returns true if the last line of the bundle may lack its line feed (FORMAT.md, "Row"): no chunk counts that line
+    /// feed, so no row is lost with it.
+    #[must_use]
+    pub(crate) fn may_lack_last_line_feed(&self) -> bool {
+        !self.has_chunk_table() || self.files.iter().all(|file| file.chunks.is_empty())
+    }
+
     /// The most bytes that the line of a row can have. What a 1.0 bundle can hold follows from the lengths of its logs.
     #[must_use]
     pub(crate) fn most_envelope_bytes(&self) -> u64 {

@@ -8,8 +8,8 @@ use tempfile::TempPath;
 
 use super::staging::Staging;
 use crate::error::{Error, IoAction, Result};
+use crate::import::regular_file;
 use crate::publish::sync_dir;
-use crate::regular_file;
 use crate::sources::is_same_file;
 
 /// Where the file at `path` is to be kept: beside it, under a name that is free, or that this very file has already

@@ -32,9 +32,9 @@ use super::work::{Found, GroupPlan, Output, Work};
 use super::write::write_outputs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
+use crate::import::regular_file;
 use crate::lines::{Line, lines_of};
 use crate::progress::{Progress, Stage};
-use crate::regular_file;
 use crate::sources::rotation::MAX_LOG_BYTES;
 use crate::sources::times_of;
 
@@ -83,6 +83,8 @@ struct Prepared<'g> {
     state: Progressed,
     /// How often it was staged.
     attempts: usize,
+    /// For how many polls it is to be watched on, if what lies there has the bundle's rows.
+    polls_left: u32,
     /// What was done the first time, once that is done: that is what is reported.
     report: Option<Vec<FilePlan>>,
 }
@@ -148,7 +150,8 @@ impl<'g, 'c> Commit<'g, 'c> {
 
     /// Places everything, and again what did not stay.
     pub(super) fn place_all(&mut self) -> Result<()> {
-        for _ in 0..MAX_ATTEMPTS {
+        let mut attempts = 0;
+        loop {
             self.make_backups()?;
             self.place()?;
             self.watch_again()?;
@@ -158,18 +161,17 @@ impl<'g, 'c> Commit<'g, 'c> {
             if self.groups.iter().any(Prepared::is_outdated) {
                 return Ok(());
             }
-            let stale = self.groups.iter_mut().filter(|group| group.state == Progressed::Stale);
-            let mut any = false;
-            for group in stale {
+            for group in self.groups.iter_mut().filter(|group| group.state == Progressed::Stale) {
                 group.prepare_again(self.context)?;
-                any = true;
             }
-            if !any {
-                return Ok(());
+            let unfinished = self.groups.iter().find(|group| group.state != Progressed::Placed);
+            let Some(unfinished) = unfinished else { return Ok(()) };
+            // To look again at what has the bundle's rows takes polls, and these come to an end.
+            attempts += usize::from(self.groups.iter().any(|group| group.state == Progressed::Staged));
+            if attempts > MAX_ATTEMPTS {
+                return Err(unfinished.keeps_changing());
             }
         }
-        let stale = self.groups.iter().find(|group| group.state != Progressed::Placed);
-        stale.map_or(Ok(()), |group| Err(group.keeps_changing()))
     }
 
     /// Ends the commit, and says what was done.
@@ -303,7 +305,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         let length = ours.metadata().map_err(failed)?.len();
         match swap::replace(&staged, &ours, &path).map_err(failed)? {
             Replaced::Exchanged if !swap::is_at(old.file(), &staged) => {
-                swap::take_back(&staged, &path).map_err(failed)?;
+                swap::take_back(&staged, &ours, &path).map_err(failed)?;
                 return Ok(false);
             }
             _ => {}
@@ -320,7 +322,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         };
         if self.groups[index].is_watched(log, placed.can_be_undone) {
             placed.old = Some(old).filter(|_| !keeps_old);
-            self.watch.add(placed);
+            self.watch.add(placed, None);
         }
         Ok(true)
     }
@@ -362,15 +364,18 @@ impl<'g, 'c> Commit<'g, 'c> {
             let newest = group.found.locals.len() - 1;
             let (local, path) = (&group.found.locals[newest], &group.work.group.targets[newest].log.path);
             group.state = match (local.hold(path)?, local.bytes()) {
+                // No rotation of what lay there before can be under way any more.
+                _ if group.polls_left == 0 => Progressed::Placed,
                 (Some(there), Some(seen)) => {
-                    self.watch.add(PlacedLog {
+                    let placed = PlacedLog {
                         group: index,
                         path: path.clone(),
                         ours: OldFile::new(there, seen),
                         old: None,
                         can_be_undone: true,
                         rotation: group.work.group.rotation(),
-                    });
+                    };
+                    self.watch.add(placed, Some(group.polls_left));
                     Progressed::Placed
                 }
                 _ => Progressed::Stale,
@@ -390,8 +395,9 @@ impl<'g, 'c> Commit<'g, 'c> {
         let undone = self.watch.run(clock, &|| cancellation.is_cancelled())?;
         // What was placed stays, but nobody knows for how long.
         cancellation.check()?;
-        for Undone { group, ours } in undone {
+        for Undone { group, ours, polls_left } in undone {
             let group = &mut self.groups[group];
+            group.polls_left = polls_left;
             // A log that has the bundle's rows appended, or nothing but them, is not made again of what lies there now.
             if group.work.way.mode != Mode::Merge {
                 return Err(group.keeps_changing());
@@ -406,7 +412,7 @@ impl<'g, 'c> Commit<'g, 'c> {
 impl<'g> Prepared<'g> {
     fn new(mut work: Work<'g>, context: &CommitContext<'_>) -> Result<Self> {
         let (found, plan, staged) = prepare(&mut work, context)?;
-        Ok(Self { work, found, plan, staged, state: Progressed::Staged, attempts: 1, report: None })
+        Ok(Self { work, found, plan, staged, state: Progressed::Staged, attempts: 1, polls_left: 0, report: None })
     }
 
     /// Stages new versions of what is there now.
@@ -465,14 +471,15 @@ impl<'g> Prepared<'g> {
         let Self { work, found, plan, attempts, .. } = self;
         for (at, (target, local)) in work.group.targets.iter().zip(&mut found.locals).enumerate() {
             let path = &target.log.path;
-            let fits = match (local.state(path)?, plan.files[at].backup.as_deref()) {
-                (LogState::Unchanged, _) => true,
+            let is_linked = plan.files[at].backup.as_deref().is_some_and(|backup| is_link_of(backup, path));
+            let fits = match local.state(path)? {
+                LogState::Unchanged => true,
                 // What is replaced must be what is kept.
-                (LogState::Grown, Some(backup)) if is_link_of(backup, path) => true,
+                LogState::Grown if is_linked => true,
                 _ if at != newest || work.way.mode == Mode::Overwrite => false,
-                (LogState::Grown, _) => can_follow(local, path, plan, *attempts)?,
-                (LogState::Replaced, _) => local.rebase(target)? && can_follow(local, path, plan, *attempts)?,
-                _ => false,
+                LogState::Grown => can_follow(local, path, plan, *attempts)?,
+                LogState::Replaced => local.rebase(target)? && can_follow(local, path, plan, *attempts)?,
+                LogState::Changed => false,
             };
             if !fits {
                 return Ok(false);

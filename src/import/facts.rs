@@ -234,7 +234,7 @@ mod tests {
                 is_utf8: bit(5),
             };
             let time = bit(3).then(|| 1_777_716_000_000 - i64::from(bits));
-            for run in [None, Some(None), Some(Some(i64::MIN)), Some(Some(1_777_716_000_999))] {
+            for run in [None, Some(None), Some(Some(-62_135_596_800_000)), Some(Some(1_777_716_000_999))] {
                 all.push(Fact { time, shape, run: run.map(|ended| RunRow { run: !bits, ended }) });
             }
         }

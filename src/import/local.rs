@@ -16,8 +16,8 @@ use super::targets::Target;
 use crate::digest::{HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
+use crate::import::regular_file;
 use crate::progress::{Progress, Watched};
-use crate::regular_file;
 use crate::sources::{OpenLog, is_same_file};
 
 /// The size of each read, in bytes.

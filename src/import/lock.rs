@@ -15,9 +15,9 @@ use fs_err as fs;
 
 use super::swap::is_at;
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::import::regular_file;
 use crate::progress::Cancellation;
 use crate::publish::{dir_of, temporary_in};
-use crate::regular_file;
 use crate::sources::{PATIENCE, STALE_AFTER};
 
 /// The pause between two attempts. Writers try every 5 ms: who tries more seldom never finds the lock of two busy ones

@@ -26,6 +26,7 @@ mod owner;
 mod pinned;
 mod pins;
 mod plan;
+mod regular_file;
 #[cfg(unix)]
 mod resolve;
 mod restored;
@@ -179,7 +180,14 @@ impl<'i> Import<'i> {
     fn preview(&self, bundle: Bundle<'_>) -> Result<Vec<FilePlan>> {
         let mut intake = Intake::new(self.groups, self.way, None, self.progress);
         restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
-        Ok(intake.into_plans().into_iter().flat_map(|plan| plan.files).collect())
+        let plans = intake.into_plans();
+        let targets = self.groups.iter().flat_map(|group| &group.targets);
+        for (target, file) in targets.zip(plans.iter().flat_map(|plan| &plan.files)) {
+            if file.change == Change::Changed {
+                obstacle::check_replaceable(&target.log.path)?;
+            }
+        }
+        Ok(plans.into_iter().flat_map(|plan| plan.files).collect())
     }
 
     /// The directory of each log, and whether it is pinned.

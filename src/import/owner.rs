@@ -16,7 +16,7 @@ mod unix {
     use fs_err as fs;
 
     use crate::error::{Error, ErrorKind, IoAction, Result};
-    use crate::regular_file;
+    use crate::import::regular_file;
     use crate::sources::is_same_file;
 
     /// What the file of a log may be for whom. That it is a program, say, it may not.

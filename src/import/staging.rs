@@ -14,9 +14,9 @@ use fs_err as fs;
 use super::owner::{take_after, take_after_parent};
 use super::pinned::PinnedDir;
 use crate::error::{Error, IoAction, Result};
+use crate::import::regular_file;
 use crate::progress::Cancellation;
 use crate::publish::{self, MadeDirs, sync_dir};
-use crate::regular_file;
 
 /// How the name of each of our directories begins.
 const PREFIX: &str = ".patchwork-traces-import-";

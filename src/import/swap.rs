@@ -11,6 +11,9 @@ use tempfile::TempPath;
 
 use crate::sources::is_same_file;
 
+/// How often files are exchanged until the newest one lies in its place.
+const MAX_EXCHANGES: usize = 99;
+
 /// What became of the file that was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Replaced {
@@ -47,15 +50,17 @@ pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result
 }
 
 /// Takes `ours` out of its place again, and puts the file at `staged` there.
-pub(super) fn take_back(staged: &Path, path: &Path) -> io::Result<()> {
-    // It may be anything, so it is not opened.
-    let theirs = fs::symlink_metadata(staged)?;
-    // Theirs must not go with ours: if they cannot be exchanged, it takes its place all the same.
-    let exchanged = exchange(staged, path).and_then(|done| if done { Ok(()) } else { fs::rename(staged, path) });
-    match exchanged.or_else(|_| fs::rename(staged, path)) {
-        Err(_) if fs::symlink_metadata(path).is_ok_and(|there| is_same_file(&theirs, &there)) => Ok(()),
-        done => done,
+pub(super) fn take_back(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<()> {
+    for _ in 0..MAX_EXCHANGES {
+        match exchange(staged, path) {
+            Ok(true) if is_at(ours, staged) => return Ok(()),
+            // A writer has put yet another file there just now: that is the newest one.
+            Ok(true) => {}
+            // Theirs must not go with ours: if they cannot be exchanged, it takes its place all the same.
+            Ok(false) | Err(_) => return fs::rename(staged, path),
+        }
     }
+    Ok(())
 }
 
 /// Returns true if `file` is what lies at `path`.
@@ -135,7 +140,7 @@ mod tests {
         let (ours, theirs) = (fs::File::open(&staged).unwrap(), fs::File::open(&path).unwrap());
         if replace(&staged, &ours, &path).unwrap() == Replaced::Exchanged {
             assert!(is_at(&theirs, &staged));
-            take_back(&staged, &path).unwrap();
+            take_back(&staged, &ours, &path).unwrap();
             assert!(is_at(&theirs, &path) && is_at(&ours, &staged));
         }
     }

@@ -15,7 +15,7 @@ use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log::LogId;
 use crate::format::{FileName, Manifest};
-use crate::regular_file;
+use crate::import::regular_file;
 use crate::sources::rotation::RotationKind;
 use crate::sources::{CATALOGUE, Dirs, Files, Log, Source, check_log, is_same_file, known, times_of};
 

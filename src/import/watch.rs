@@ -18,8 +18,8 @@ use super::late_writes::OldFile;
 use super::lock::Clock;
 use super::swap::is_at;
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::import::regular_file;
 use crate::lines::{LineError, LineReader};
-use crate::regular_file;
 use crate::sources::rotation::{NewestLines, RotationKind};
 
 /// The pause between two looks at a log.
@@ -87,6 +87,8 @@ pub(super) struct Undone {
     pub(super) group: usize,
     /// The new version that lay there.
     pub(super) ours: OldFile,
+    /// For how many polls it was to be watched on.
+    pub(super) polls_left: u32,
 }
 
 /// What lies in the place of a log.
@@ -99,14 +101,14 @@ enum There {
 }
 
 impl Watch {
-    /// Begins to watch a log.
-    pub(super) fn add(&mut self, mut placed: PlacedLog) {
+    /// Begins to watch a log, or goes on with one for some polls.
+    pub(super) fn add(&mut self, mut placed: PlacedLog, polls_left: Option<u32>) {
         let before = self.undone.iter().position(|(path, _)| *path == placed.path);
         let mut old = before.map_or_else(Vec::new, |at| self.undone.swap_remove(at).1);
         old.extend(placed.old.take());
         let keep_from = old.len().saturating_sub(MAX_OLD_FILES);
         old.drain(..keep_from);
-        let polls_left = if placed.can_be_undone { ROTATION_POLLS } else { LATE_WRITE_POLLS };
+        let polls_left = polls_left.unwrap_or(if placed.can_be_undone { ROTATION_POLLS } else { LATE_WRITE_POLLS });
         self.logs.push(WatchedLog { placed, old, polls_left, polls: 0 });
     }
 
@@ -129,9 +131,9 @@ impl Watch {
             while at < self.logs.len() {
                 match self.logs[at].poll(clock) {
                     Ok(Some(There::Other)) => {
-                        let WatchedLog { placed, old, .. } = self.logs.swap_remove(at);
+                        let WatchedLog { placed, old, polls_left, .. } = self.logs.swap_remove(at);
                         self.undone.push((placed.path, old));
-                        undone.push(Undone { group: placed.group, ours: placed.ours });
+                        undone.push(Undone { group: placed.group, ours: placed.ours, polls_left });
                     }
                     Ok(None) => _ = self.logs.swap_remove(at),
                     Ok(Some(_)) => at += 1,
@@ -164,6 +166,8 @@ impl WatchedLog {
         let failed = |error| Error::io(IoAction::Write, &path, error);
         let came_late = self.copy_late_lines().map_err(failed)?;
         let there = self.there().map_err(|error| Error::io(IoAction::Open, &path, error))?;
+        self.polls += 1;
+        self.polls_left = self.polls_left.saturating_sub(1);
         match there {
             There::Ours => {}
             There::Rotated(current) => self.follow(current).map_err(failed)?,
@@ -172,8 +176,6 @@ impl WatchedLog {
                 return Ok(Some(There::Other));
             }
         }
-        self.polls += 1;
-        self.polls_left -= 1;
         if came_late {
             self.polls_left = self.polls_left.max(LATE_WRITE_POLLS);
         }
@@ -273,12 +275,12 @@ fn bytes_that_rotation_read(kind: RotationKind, ours: &mut OldFile, current: &[u
     let copied = ours.copied();
     let file = ours.file();
     file.rewind()?;
-    let mut newest = NewestLines::new(kind);
+    let mut newest = NewestLines::of_log(kind);
     let mut lines = LineReader::new(file, u64::MAX);
     let mut read = 0;
     loop {
         // A rotation reads ours whole, and rows that were added to it before that.
-        if read >= copied && current.starts_with(&newest.clone().into_log()) {
+        if read >= copied && current.starts_with(&newest.clone().into_bytes()) {
             return Ok(Some(read));
         }
         match lines.next_line() {

@@ -18,8 +18,8 @@ use super::targets::{Group, Target};
 use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
 use crate::format::line::classify;
+use crate::import::regular_file;
 use crate::progress::{Progress, Watched};
-use crate::regular_file;
 use crate::sources::known;
 
 /// How logs are imported.

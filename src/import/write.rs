@@ -13,9 +13,9 @@ use super::staging::{StagedFile, Staging};
 use super::tally::LONGEST_LINE;
 use super::work::{Found, GroupPlan, Output, Work};
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::import::regular_file;
 use crate::lines::{Line, LineReader};
 use crate::progress::{NoProgress, Progress, Stage};
-use crate::regular_file;
 use crate::sources::OpenLog;
 
 /// What is written with a stage of its own: logs are many, and most are small.

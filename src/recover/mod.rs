@@ -36,7 +36,7 @@ pub use crate::pack::PackOptions as RecoverOptions;
 /// ```
 /// use patchwork_traces::format::Timestamp;
 /// use patchwork_traces::progress::NoProgress;
-/// use patchwork_traces::publish::Target;
+/// use patchwork_traces::publish::{Target, TargetOptions};
 /// use patchwork_traces::recover::{RecoverOptions, recover_file};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +46,7 @@ pub use crate::pack::PackOptions as RecoverOptions;
 /// let damaged = dir.path().join("damaged.jsonl.gz");
 /// std::fs::write(&damaged, &whole[..whole.len() - 100])?;
 ///
-/// let target = Target::look(&dir.path().join("recovered.jsonl.gz"), false)?;
+/// let target = Target::look(&dir.path().join("recovered.jsonl.gz"), TargetOptions::default())?;
 /// let options = RecoverOptions::new("example 1", "2026-05-02T10:00:00Z".parse::<Timestamp>()?);
 /// let report = recover_file(&damaged, &options, &target, &NoProgress)?;
 /// assert!(report.lost_something());
@@ -123,9 +123,9 @@ fn publish(packed: Packed, options: &PackOptions, target: &Target, progress: &dy
     progress.stage(Stage::Writing);
     progress.start(Some(packed.compressed_bytes()));
     match target {
-        Target::File { path, replace } => {
+        Target::File { path, options: allowed } => {
             let subject = path.display().to_string();
-            let mut pending = PendingFile::create(path, *replace)?;
+            let mut pending = PendingFile::create(path, *allowed)?;
             let written = packed
                 .write(options, Watched::counted(&mut pending, progress))
                 .map_err(|error| error.in_subject(&subject))?;

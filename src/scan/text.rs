@@ -146,9 +146,13 @@ impl<R: Read> TextCutter<R> {
         }
         self.fill(bytes + READ_BYTES)?;
         let rows = usize::try_from(chunk.rows).unwrap_or(usize::MAX);
-        match memchr::memchr_iter(b'\n', self.there()).nth(rows.saturating_sub(1)) {
-            Some(last) => Ok(Cut::Lines(last + 1)),
-            None => self.cut_lines(CHUNK_BYTES),
+        let mut line_ends = memchr::memchr_iter(b'\n', self.there()).map(|end| end + 1);
+        let before_last = rows.checked_sub(2).map_or(Some(0), |before| line_ends.nth(before));
+        match (before_last, line_ends.next()) {
+            (_, Some(end)) => Ok(Cut::Lines(end)),
+            // The last row of the chunk is the last line of the text, without a line feed.
+            (Some(start), None) if self.at_end && start < self.there().len() => Ok(Cut::Lines(self.there().len())),
+            _ => self.cut_lines(CHUNK_BYTES),
         }
     }
 

@@ -1,9 +1,12 @@
 //! Where the logs of this machine are.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::error::{ErrorKind, Result};
+use fs_err as fs;
+
+use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Base;
 
 /// The two directories that hold logs.
@@ -41,19 +44,27 @@ impl Dirs {
         activity: Option<PathBuf>,
         variable: impl Fn(&str) -> Option<OsString>,
         home: Option<PathBuf>,
-    ) -> Result<Self> {
-        let variable = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    ) -> Result<ResolvedDirs> {
         let home = home.filter(|home| !home.as_os_str().is_empty());
         let in_home = |path: &str| home.as_ref().map(|home| home.join(path)).ok_or(ErrorKind::NoHome);
-        let patchwork = match patchwork.or_else(|| variable("PATCHWORK_HOME")) {
-            Some(directory) => directory,
-            None => in_home(".patchwork")?,
+        let named_by = |given: Option<PathBuf>, name: &'static str| {
+            let of_variable = || variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+            let given = given.map(|path| NamedDir { path, variable: None });
+            given.or_else(|| of_variable().map(|path| NamedDir { path, variable: Some(name) }))
         };
-        let activity = match activity.or_else(|| variable("CLAUDE_CONFIG_DIR").map(|config| config.join("ide"))) {
-            Some(directory) => directory,
-            None => in_home(".claude/ide")?,
+        let (patchwork, activity) = (named_by(patchwork, "PATCHWORK_HOME"), named_by(activity, "CLAUDE_CONFIG_DIR"));
+        let dirs = Self {
+            patchwork: match &patchwork {
+                Some(named) => named.path.clone(),
+                None => in_home(".patchwork")?,
+            },
+            activity: match &activity {
+                Some(named) if named.variable.is_some() => named.path.join("ide"),
+                Some(named) => named.path.clone(),
+                None => in_home(".claude/ide")?,
+            },
         };
-        Ok(Self { patchwork, activity })
+        Ok(ResolvedDirs { dirs, named: patchwork.into_iter().chain(activity).collect() })
     }
 
     /// Finds both as the program does: by the environment and the home directory of this process.
@@ -61,7 +72,7 @@ impl Dirs {
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub fn of_this_user() -> Result<Self> {
-        Self::resolve(None, None, |name| std::env::var_os(name), std::env::home_dir())
+        Ok(Self::resolve(None, None, |name| std::env::var_os(name), std::env::home_dir())?.dirs)
     }
 
     /// The directory of one kind.
@@ -72,4 +83,52 @@ impl Dirs {
             Base::Activity => &self.activity,
         }
     }
+}
+
+/// The directories of this user, and which of them were named rather than assumed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedDirs {
+    /// The directories.
+    pub dirs: Dirs,
+    /// Those that an argument or the environment named.
+    pub named: Vec<NamedDir>,
+}
+
+/// A directory that was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedDir {
+    /// The directory as it was named: of `CLAUDE_CONFIG_DIR` the one that `ide` is in.
+    pub path: PathBuf,
+    /// The environment variable that names it. `None` for an argument.
+    pub variable: Option<&'static str>,
+}
+
+impl ResolvedDirs {
+    /// Checks that every directory that was named exists. One that is only assumed need not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::MissingDirectory`], and when the system cannot tell whether a directory exists.
+    pub fn check_named(&self) -> Result<()> {
+        for NamedDir { path, variable } in &self.named {
+            match fs::metadata(path) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let missing = ErrorKind::MissingDirectory { variable: *variable };
+                    return Err(Error::from(missing).in_subject(&path.display().to_string()));
+                }
+                Err(error) => return Err(refused(IoAction::Open, path, error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns an error on `path`. Where permission is denied, it names the directory that denies it: the deepest one that can be
+/// reached.
+pub(crate) fn refused(action: IoAction, path: &Path, error: io::Error) -> Error {
+    let denies = match error.kind() {
+        io::ErrorKind::PermissionDenied => path.ancestors().skip(1).find(|dir| fs::metadata(dir).is_ok()),
+        _ => None,
+    };
+    Error::io(action, denies.unwrap_or(path), error)
 }

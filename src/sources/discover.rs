@@ -18,6 +18,8 @@ pub struct Wanted {
     pub sources: Vec<String>,
     /// Also logs in the Patchwork directory that are not in the catalogue.
     pub include_other: bool,
+    /// Accepts a machine without any log, or without a log of a source that is asked for.
+    pub allow_empty: bool,
 }
 
 impl Wanted {
@@ -95,7 +97,8 @@ impl Discovery {
 ///
 /// # Errors
 /// When a directory cannot be listed, something else than a file stands in the place of a known log, a log's name
-/// cannot stand in a bundle, or a source that is asked for is neither known nor there.
+/// cannot stand in a bundle, or a source that is asked for is neither known nor there. [`ErrorKind::NoLogs`] when there is
+/// no log, or none of a source that is asked for, unless that is allowed.
 pub fn discover(dirs: &Dirs, wanted: &Wanted) -> Result<Discovery> {
     let mut groups = Vec::new();
     let mut left_out = Vec::new();
@@ -126,6 +129,7 @@ pub fn discover(dirs: &Dirs, wanted: &Wanted) -> Result<Discovery> {
             left_out.push(LeftOut { path, bytes, reason });
         }
     }
+    check_not_empty(dirs, wanted, &groups)?;
     let all = BTreeSet::from([&dirs.patchwork, &dirs.activity]);
     let missing_dirs = all.into_iter().filter(|dir| !dir.exists()).cloned().collect();
     Ok(Discovery { dirs: dirs.clone(), groups, left_out, missing_dirs })
@@ -198,6 +202,29 @@ fn other_logs(dirs: &Dirs) -> Result<Vec<(String, PathBuf)>> {
     let known_here = |name: &str| is_known(name, Base::Patchwork) || one_dir && is_known(name, Base::Activity);
     let is_other = |name: &str| name.ends_with(LOG_SUFFIX) && !known_here(name);
     Ok(paths_in(&dirs.patchwork)?.into_iter().filter(|(name, _)| is_other(name)).collect())
+}
+
+/// Checks that there is a log, and one of each source that is asked for.
+fn check_not_empty(dirs: &Dirs, wanted: &Wanted, groups: &[Group]) -> Result<()> {
+    if wanted.allow_empty {
+        return Ok(());
+    }
+    let found: BTreeSet<_> = groups.iter().flat_map(|group| &group.logs).map(|log| log.id.source.as_str()).collect();
+    let mut missing: Vec<_> =
+        wanted.sources.iter().filter(|source| !found.contains(source.as_str())).cloned().collect();
+    missing.dedup();
+    if !found.is_empty() && missing.is_empty() {
+        return Ok(());
+    }
+    let base_of = |source: &String| known(source).map_or(Base::Patchwork, |source| source.base);
+    let bases: Vec<_> = match missing.is_empty() {
+        true => vec![Base::Patchwork, Base::Activity],
+        false => missing.iter().map(base_of).collect(),
+    };
+    let mut places: Vec<_> = bases.into_iter().map(|base| dirs.of(base).to_owned()).collect();
+    places.sort();
+    places.dedup();
+    Err(ErrorKind::NoLogs { sources: missing, places }.into())
 }
 
 fn check_asked_for(wanted: &Wanted, others: &[(String, PathBuf)]) -> Result<()> {

@@ -6,13 +6,17 @@
 mod dirs;
 mod discover;
 mod open;
+mod regular;
 pub mod rotation;
+mod snapshot;
 mod writers;
 
-pub use dirs::Dirs;
+pub(crate) use dirs::refused;
+pub use dirs::{Dirs, NamedDir, ResolvedDirs};
 pub use discover::{Discovery, Group, LeftOut, LeftOutReason, Log, Wanted, discover};
 pub use open::OpenLog;
 pub(crate) use open::is_same_file;
+pub(crate) use regular::{open_regular, open_regular_no_follow};
 pub(crate) use writers::{PATIENCE, STALE_AFTER};
 
 use std::path::Path;
@@ -182,15 +186,21 @@ fn is_known(name: &str, base: Base) -> bool {
     CATALOGUE.iter().any(|source| source.base == base && source.allows(name))
 }
 
-/// Whether a file has the name of a log of the catalogue.
-pub(crate) fn is_name_of_log(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    CATALOGUE.iter().any(|source| source.allows(&name))
+/// Returns true if a file has the name of a log, or of a lock, a backup or a temporary file of one, in whichever directory.
+pub(crate) fn is_reserved_for_logs(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let belongs_to_log = |(at, _): (usize, &str)| {
+        let (log, rest) = (&name[..at], &name[at + 1..]);
+        let first = rest.split('.').next();
+        let is_beside_log = rest == "lock" || first == Some("tmp") || rest.rsplit('.').next() == Some("bak");
+        is_beside_log && is_name_of_log(log)
+    };
+    is_name_of_log(&name) || name.match_indices('.').any(belongs_to_log)
 }
 
-/// Whether a file has a name that any log can have, in the catalogue or not.
-pub(crate) fn may_be_name_of_log(path: &Path) -> bool {
-    is_name_of_log(path) || path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(LOG_SUFFIX))
+/// Returns true if any log can have this name, in lower case, whether it is in the catalogue or not.
+fn is_name_of_log(name: &str) -> bool {
+    name.ends_with(LOG_SUFFIX) || CATALOGUE.iter().any(|source| source.allows(name))
 }
 
 /// The catalogue's source of this name.
@@ -245,7 +255,41 @@ fn other_source(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_special_on_windows;
+    use std::path::Path;
+
+    use super::{is_reserved_for_logs, is_special_on_windows};
+
+    #[test]
+    fn names_of_logs_and_of_the_files_beside_them_are_reserved() {
+        for name in [
+            "runs.jsonl",
+            "runs.jsonl.1",
+            "RUNS.JSONL.1",
+            "activity-3100.jsonl",
+            "anything.jsonl",
+            "runs.jsonl.lock",
+            "runs.jsonl.1.lock",
+            "decision_traces.jsonl.2026-05-02T10-00-00.bak",
+            "runs.jsonl.1.2026-05-02T10-00-00.123-2.bak",
+            "outcome-log.jsonl.tmp",
+            "outcome-log.jsonl.tmp.123.456",
+            "a.b.jsonl.lock",
+        ] {
+            assert!(is_reserved_for_logs(&Path::new("/anywhere").join(name)), "{name}");
+        }
+        for name in [
+            "b.gz",
+            "runs.jsonl.gz",
+            "traces-export.jsonl.gz",
+            "runs.jsonl.2",
+            "runs.lock",
+            "x.bak",
+            "jsonl",
+            "elsewhere",
+        ] {
+            assert!(!is_reserved_for_logs(Path::new(name)), "{name}");
+        }
+    }
 
     #[test]
     fn names_that_are_no_files_on_windows_are_known() {

@@ -1,86 +1,49 @@
-//! Opens logs so that what is read is one moment of them, while their writers go on.
+//! An open log, which is read as it was when it was opened.
 
 use std::fs::Metadata;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use fs_err as fs;
+use tempfile::SpooledTempFile;
 
-use super::writers::Patience;
-use super::{Group, Log};
+use super::{Log, open_regular};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
-/// How often a group that is replaced meanwhile is opened before giving up.
-const ATTEMPTS: usize = 100;
+/// How much of a copied log is kept in memory. A longer copy goes to a file without a name.
+const IN_MEMORY_BYTES: usize = 1 << 20;
+
+/// How much is copied at a time.
+const COPY_BYTES: usize = 256 << 10;
 
 /// An open log. Reads as many bytes as it had when it was opened, whatever its writers do to the file.
 #[derive(Debug)]
 pub struct OpenLog {
     /// Which log it is.
     pub log: Log,
-    file: fs::File,
+    content: Content,
     opened: Metadata,
     length: u64,
     left: u64,
 }
 
-impl Group {
-    /// Opens its logs at one moment: rows that rotation moves from one to another meanwhile are in exactly one of them. A
-    /// writer who holds their lock is waited for, for up to five seconds.
-    ///
-    /// # Errors
-    /// When a log cannot be opened, or they are replaced again and again.
-    pub fn open(&self) -> Result<Vec<OpenLog>> {
-        let mut group = self.clone();
-        let mut writer = Patience::with(self.lock());
-        for _ in 0..ATTEMPTS {
-            while writer.is_amid() {}
-            let opened = group.logs.iter().map(OpenLog::open).collect::<Result<Vec<_>>>();
-            let Some(now) = group.again()? else { return opened };
-            // Amid a rotation rows are in two logs, and a row that is just being written is half there.
-            if let Ok(opened) = opened
-                && same_moment(&opened, &now)?
-                && !writer.is_amid()
-            {
-                return Ok(opened);
-            }
-            std::thread::yield_now();
-            group = now;
-        }
-        // Say what is in the way, if something is.
-        group.logs.iter().try_for_each(|log| OpenLog::open(log).map(drop))?;
-        let subject = self.logs.first().map(|log| log.path.display().to_string()).unwrap_or_default();
-        Err(Error::from(ErrorKind::LogsKeepChanging).in_subject(&subject))
-    }
+/// Where the bytes of an open log come from.
+#[derive(Debug)]
+enum Content {
+    /// The log itself: its writers only append to it, or replace it by another file.
+    File(fs::File),
+    /// A copy of it: its writers rewrite it in place.
+    Copy(SpooledTempFile),
 }
 
-/// Whether the opened logs are the ones that lie there now. The last one may have grown, as rows are only added to it;
-/// the ones before it may not, as rows are moved there from the last.
-fn same_moment(opened: &[OpenLog], now: &Group) -> Result<bool> {
-    if opened.len() != now.logs.len() {
-        return Ok(false);
-    }
-    for (index, (open, log)) in opened.iter().zip(&now.logs).enumerate() {
-        let path = &log.path;
-        let failed = |error| Error::io(IoAction::Open, path, error);
-        let there = match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            there => there.map_err(failed)?,
-        };
-        let is_last = index + 1 == opened.len();
-        let same = open.log.path == *path && is_same_file(&open.opened, &there);
-        if !same || !is_last && there.len() != open.length {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Whether two looks at a path saw the same file.
+/// Returns true if two looks at a path saw the same file.
+///
+/// A system may use the number of a removed file again at once, so the answer is certain only while one of the two is held
+/// open. Otherwise the time of creation tells them apart, where the file system has one.
 #[cfg(unix)]
 pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
+    (a.dev(), a.ino()) == (b.dev(), b.ino()) && a.created().ok() == b.created().ok()
 }
 
 #[cfg(not(unix))]
@@ -88,31 +51,84 @@ pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     a.created().ok() == b.created().ok()
 }
 
+/// Returns true if two looks at a path saw the same file in the same state: nothing was written to it in between, as far
+/// as its length and timestamps tell.
+pub(crate) fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
+    is_same_file(a, b)
+        && a.len() == b.len()
+        && a.modified().ok() == b.modified().ok()
+        && status_changed(a) == status_changed(b)
+}
+
+/// The time of the last change of a file or its attributes, in seconds and nanoseconds since 1970. Systems other than Unix
+/// have none.
+#[cfg(unix)]
+fn status_changed(file: &Metadata) -> (i64, i64) {
+    use std::os::unix::fs::MetadataExt;
+    (file.ctime(), file.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn status_changed(_: &Metadata) -> (i64, i64) {
+    (0, 0)
+}
+
 impl OpenLog {
-    /// Opens a single log.
+    /// Opens a single log. Never waits for a FIFO.
     ///
     /// # Errors
-    /// When it cannot be opened, or is no file.
+    /// When it cannot be opened, or is not a regular file.
     pub fn open(log: &Log) -> Result<Self> {
-        let file = fs::File::open(&log.path).map_err(|error| Error::io(IoAction::Open, &log.path, error))?;
+        let file = open_regular(&log.path)?;
         Self::from_file(log, file)
     }
 
     /// Reads a log that is open already.
     pub(crate) fn from_file(log: &Log, file: fs::File) -> Result<Self> {
-        let failed = |error| Error::io(IoAction::Open, &log.path, error);
-        let opened = file.metadata().map_err(failed)?;
-        if !opened.is_file() {
-            return Err(Error::from(ErrorKind::NotAFile).in_subject(&log.path.display().to_string()));
-        }
+        let opened = file.metadata().map_err(|error| Error::io(IoAction::Open, &log.path, error))?;
         let length = opened.len();
-        Ok(Self { log: log.clone(), file, opened, length, left: length })
+        Ok(Self { log: log.clone(), content: Content::File(file), opened, length, left: length })
     }
 
-    /// What the file was when it was opened. Its length is as far as it is read.
+    /// The file's metadata when it was opened. Its length is as far as it is read.
     #[must_use]
     pub fn opened(&self) -> &Metadata {
         &self.opened
+    }
+
+    /// Copies what the log holds, as far as it went when it was opened. Calls `check` before each part. Returns `None` for
+    /// a log that has become shorter.
+    ///
+    /// # Errors
+    /// When the log cannot be read or the copy, in `work_dir`, cannot be written, and the error of `check`.
+    pub(super) fn copy(
+        &mut self,
+        work_dir: &Path,
+        mut check: impl FnMut() -> Result<()>,
+    ) -> Result<Option<SpooledTempFile>> {
+        let mut copy = tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, work_dir);
+        let mut buffer = vec![0; COPY_BYTES];
+        loop {
+            check()?;
+            let n = match self.read(&mut buffer).map_err(|error| Error::io_unnamed(IoAction::Read, error)) {
+                Ok(n) => n,
+                Err(error) if matches!(error.kind(), ErrorKind::LogShrank { .. }) => return Ok(None),
+                Err(error) => return Err(error.in_subject(&self.log.path.display().to_string())),
+            };
+            if n == 0 {
+                return Ok(Some(copy));
+            }
+            copy.write_all(&buffer[..n]).map_err(|error| Error::io(IoAction::Write, work_dir, error))?;
+        }
+    }
+
+    /// Reads from `copy` from now on, which holds all bytes of this log, and closes the file.
+    ///
+    /// # Errors
+    /// When the copy cannot be read from its start.
+    pub(super) fn use_copy(&mut self, copy: SpooledTempFile) -> Result<()> {
+        self.content = Content::Copy(copy);
+        self.rewind()
     }
 
     /// Reads from the start again, as far as the log went when it was opened.
@@ -120,7 +136,7 @@ impl OpenLog {
     /// # Errors
     /// When the file cannot go back.
     pub(crate) fn rewind(&mut self) -> Result<()> {
-        self.file.rewind().map_err(|error| Error::io(IoAction::Read, &self.log.path, error))?;
+        self.content.rewind().map_err(|error| Error::io(IoAction::Read, &self.log.path, error))?;
         self.left = self.length;
         Ok(())
     }
@@ -131,8 +147,8 @@ impl OpenLog {
         let failed = |error| Error::io(IoAction::Read, &self.log.path, error);
         let start = self.length.saturating_sub(LONGEST);
         let mut line = Vec::new();
-        self.file.seek(SeekFrom::Start(start)).map_err(failed)?;
-        self.file.by_ref().take(self.length - start).read_to_end(&mut line).map_err(failed)?;
+        self.content.seek(SeekFrom::Start(start)).map_err(failed)?;
+        self.content.by_ref().take(self.length - start).read_to_end(&mut line).map_err(failed)?;
         line.drain(..memchr::memrchr(b'\n', &line).map_or(0, |at| at + 1));
         self.rewind()?;
         Ok(line)
@@ -148,11 +164,29 @@ impl OpenLog {
 impl Read for OpenLog {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let n = self.file.read(&mut buffer[..most])?;
+        let n = self.content.read(&mut buffer[..most])?;
         if n == 0 && most > 0 {
             return Err(Error::from(ErrorKind::LogShrank { opened: self.length, read: self.length - self.left }).into());
         }
         self.left -= n as u64;
         Ok(n)
+    }
+}
+
+impl Read for Content {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(buffer),
+            Self::Copy(copy) => copy.read(buffer),
+        }
+    }
+}
+
+impl Seek for Content {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match self {
+            Self::File(file) => file.seek(to),
+            Self::Copy(copy) => copy.seek(to),
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::lines::{LineCount, lines_of};
 pub const MAX_LOG_BYTES: u64 = 1 << 20;
 
 /// The most lines that rotation keeps.
-pub const MAX_LOG_LINES: usize = 10_000;
+pub const MAX_LOG_LINES: u64 = 10_000;
 
 /// The longest text that rotation keeps, in UTF-16 code units, line feeds included.
 pub const MAX_LOG_UNITS: u64 = 1 << 20;
@@ -69,19 +69,12 @@ struct Kept {
     lines: u64,
 }
 
-/// Applies the rule for a log of `lines` lines that are not blank. `units` has the sizes of the newest ones: all, or
-/// at least [`MAX_LOG_LINES`].
-fn kept_of_log(kind: RotationKind, lines: u64, units: impl Iterator<Item = u64>) -> Kept {
-    let fitting = fitting(units, MAX_LOG_UNITS);
-    let halved = halved(lines.min(MAX_LOG_LINES as u64), fitting);
+/// Applies the rule for a log of `lines` lines that are not blank, of which the newest `fitting` fit in
+/// [`MAX_LOG_UNITS`].
+fn kept_of_log(kind: RotationKind, lines: u64, fitting: u64) -> Kept {
+    let halved = halved(lines.min(MAX_LOG_LINES), fitting);
     let is_too_long = halved == 1 && fitting == 0;
     Kept { halved, lines: if is_too_long && kind != RotationKind::KeepsNewest { 0 } else { halved } }
-}
-
-/// Applies the rule for an archive of `lines` lines that are not blank. `units` has the sizes of the newest ones: all,
-/// or more than fit.
-fn kept_of_archive(lines: u64, units: impl Iterator<Item = u64>) -> u64 {
-    halved(lines, fitting(units, MAX_ARCHIVE_UNITS))
 }
 
 /// The size of a line as its writers count it.
@@ -99,92 +92,113 @@ impl LineSize {
     /// Measures a line, given without its line feed.
     #[must_use]
     pub fn of(line: &[u8]) -> Self {
-        if line.is_ascii() {
-            return Self {
-                units: line.len() as u64,
-                is_blank: is_blank(&String::from_utf8_lossy(line)),
-                is_utf8: true,
-            };
+        if let Ok(text) = simdutf8::basic::from_utf8(line) {
+            return Self { units: units(text), is_blank: is_blank(text), is_utf8: true };
         }
         let text = String::from_utf8_lossy(line);
-        Self { units: units(&text), is_blank: is_blank(&text), is_utf8: matches!(text, Cow::Borrowed(_)) }
+        Self { units: units(&text), is_blank: is_blank(&text), is_utf8: false }
     }
 }
 
 /// Returns the number of UTF-16 code units.
 fn units(text: &str) -> u64 {
+    if text.is_ascii() {
+        return text.len() as u64;
+    }
     let units = |byte: u8| u64::from(byte & 0xc0 != 0x80) + u64::from(byte >= 0xf0);
     text.bytes().map(units).sum()
 }
 
-/// The newest lines of a log that is given line by line, as text: what a rotation of it writes. Holds about
-/// [`MAX_LOG_UNITS`], however long the log is.
+/// The newest lines of a log or an archive that is given line by line, as text: what a rotation writes of it. Holds no
+/// more than rotation keeps at most, 1 MiB of a log and 8 MiB of an archive in code units, and one line.
 #[derive(Debug, Clone)]
 pub struct NewestLines {
-    kind: RotationKind,
-    /// The units of the newest lines that are not blank.
-    sizes: VecDeque<u64>,
-    /// The text of those of them that fit, and of the newest one in any case.
-    texts: VecDeque<String>,
-    /// The units of these, with line feeds.
+    /// `None` for an archive.
+    kind: Option<RotationKind>,
+    /// The number of lines that are not blank.
+    lines: u64,
+    /// The lengths of those that are held, in bytes and in units, with line feeds.
+    lengths: VecDeque<(usize, u64)>,
+    /// Their text, each with a line feed, from `start` on.
+    text: String,
+    start: usize,
+    /// The units of these.
     held: u64,
-    dropped: u64,
 }
 
 impl NewestLines {
-    /// Starts before the first line.
+    /// Starts before the first line of a log.
     #[must_use]
-    pub fn new(kind: RotationKind) -> Self {
-        Self { kind, sizes: VecDeque::new(), texts: VecDeque::new(), held: 0, dropped: 0 }
+    pub fn of_log(kind: RotationKind) -> Self {
+        Self { kind: Some(kind), lines: 0, lengths: VecDeque::new(), text: String::new(), start: 0, held: 0 }
     }
 
-    /// Adds the next line of the log, given without its line feed.
+    /// Starts before the first line of an archive. The lines that a rotation moves there come after its own.
+    #[must_use]
+    pub fn of_archive() -> Self {
+        Self { kind: None, ..Self::of_log(RotationKind::Archives) }
+    }
+
+    /// Adds the next line, given without its line feed.
     pub fn push(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         if is_blank(&text) {
             return;
         }
-        let units = units(&text);
-        self.sizes.push_back(units);
-        self.texts.push_back(text.into_owned());
-        self.held += units + 1;
-        while self.texts.len() > MAX_LOG_LINES || self.texts.len() > 1 && self.held > MAX_LOG_UNITS {
-            self.held -= self.sizes[self.sizes.len() - self.texts.len()] + 1;
-            self.texts.pop_front();
+        self.lines += 1;
+        self.lengths.push_back((text.len() + 1, units(&text) + 1));
+        self.held += units(&text) + 1;
+        self.text.push_str(&text);
+        self.text.push('\n');
+        while self.lengths.len() > 1
+            && self.held > self.limit()
+            && let Some((bytes, units)) = self.lengths.pop_front()
+        {
+            self.start += bytes;
+            self.held -= units;
         }
-        if self.sizes.len() > MAX_LOG_LINES {
-            self.sizes.pop_front();
-            self.dropped += 1;
+        if self.start > self.text.len() / 2 {
+            self.text.drain(..self.start);
+            self.start = 0;
         }
     }
 
-    /// Returns true if older lines, whatever they are, cannot change the result. Whoever reads a log from somewhere
-    /// in its middle on has then read enough of it.
+    fn limit(&self) -> u64 {
+        if self.kind.is_some() { MAX_LOG_UNITS } else { MAX_ARCHIVE_UNITS }
+    }
+
+    /// Returns true if older lines, whatever they are, cannot change the result. Whoever reads a log from somewhere in
+    /// its middle on has then read enough of it. An archive must be read whole: its lines are halved by their number.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        self.sizes.len() == MAX_LOG_LINES
+        self.kind.is_some() && self.lines >= MAX_LOG_LINES
     }
 
-    /// Returns the number of lines, blank ones not counted, that rotation takes off the log.
+    /// Returns the number of lines, blank ones not counted, that rotation takes off.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.dropped + self.sizes.len() as u64 - self.kept().lines
+        self.lines - self.kept().lines
     }
 
     fn kept(&self) -> Kept {
-        kept_of_log(self.kind, self.sizes.len() as u64, self.sizes.iter().rev().copied())
+        let fitting = if self.held > self.limit() { 0 } else { self.lengths.len() as u64 };
+        if let Some(kind) = self.kind {
+            return kept_of_log(kind, self.lines, fitting);
+        }
+        let lines = halved(self.lines, fitting);
+        Kept { halved: lines, lines }
     }
 
-    /// Returns the bytes that a writer leaves, before it appends its row.
+    /// Returns the bytes that a writer leaves: of a log, before it appends its row.
     #[must_use]
-    pub fn into_log(self) -> Vec<u8> {
-        let kept = usize::try_from(self.kept().lines).unwrap_or(usize::MAX).min(self.texts.len());
-        let texts: Vec<&str> = self.texts.range(self.texts.len() - kept..).map(String::as_str).collect();
-        // The writers of these logs add the line feed to nothing, too.
-        if texts.is_empty() && self.kind != RotationKind::KeepsNewest {
-            return Vec::new();
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        let kept = usize::try_from(self.kept().lines).unwrap_or(usize::MAX).min(self.lengths.len());
+        if kept == 0 && self.kind == Some(RotationKind::KeepsNewest) {
+            // The writers of these logs add the line feed to nothing, too.
+            return vec![b'\n'];
         }
-        (texts.join("\n") + "\n").into_bytes()
+        let bytes: usize = self.lengths.iter().rev().take(kept).map(|(bytes, _)| bytes).sum();
+        self.text.split_off(self.text.len() - bytes).into_bytes()
     }
 }
 
@@ -208,30 +222,27 @@ pub fn rotate(kind: RotationKind, log: &[u8], archive: &[u8]) -> Option<Rotated>
     if log.len() as u64 <= MAX_LOG_BYTES {
         return None;
     }
-    let mut lines = text_lines(log);
-    let kept = kept_of_log(kind, lines.len() as u64, lines.iter().rev().map(|line| units(line)));
-    let mut newest = NewestLines::new(kind);
+    let mut newest = NewestLines::of_log(kind);
     lines_of(log).for_each(|line| newest.push(line.bytes));
-    let split = |lines: &mut Vec<String>, kept: u64| {
-        lines.split_off(lines.len() - usize::try_from(kept).unwrap_or(usize::MAX).min(lines.len()))
-    };
-    let rest = split(&mut lines, kept.halved);
-    let archive = (kind == RotationKind::Archives && !lines.is_empty()).then(|| {
-        let mut archived = text_lines(archive);
-        archived.extend(lines.iter().cloned());
-        let kept = kept_of_archive(archived.len() as u64, archived.iter().rev().map(|line| units(line)));
-        (split(&mut archived, kept).join("\n") + "\n").into_bytes()
+    let kept = newest.kept();
+    let at = |older: u64| usize::try_from(older).unwrap_or(usize::MAX);
+    let dropped: Vec<String> = text_lines(log).take(at(newest.dropped())).collect();
+    let moved = dropped.get(..at(newest.lines - kept.halved)).unwrap_or_default();
+    let archive = (kind == RotationKind::Archives && !moved.is_empty()).then(|| {
+        let mut archived = NewestLines::of_archive();
+        lines_of(archive).for_each(|line| archived.push(line.bytes));
+        for line in moved {
+            archived.push(line.as_bytes());
+        }
+        archived.into_bytes()
     });
-    if kept.lines == 0 {
-        lines.extend(rest);
-    }
-    Some(Rotated { log: newest.into_log(), dropped: lines, archive })
+    Some(Rotated { log: newest.into_bytes(), dropped, archive })
 }
 
 /// The lines that are not blank, decoded.
-fn text_lines(log: &[u8]) -> Vec<String> {
+fn text_lines(log: &[u8]) -> impl Iterator<Item = String> {
     let lines = lines_of(log).map(|line| String::from_utf8_lossy(line.bytes));
-    lines.filter(|line| !is_blank(line)).map(Cow::into_owned).collect()
+    lines.filter(|line| !is_blank(line)).map(Cow::into_owned)
 }
 
 /// The change that Patchwork's next write makes to a log, because the log is too long.
@@ -339,7 +350,7 @@ impl LineSizes {
     /// 8 MiB of those before.
     fn forget(&mut self) {
         while let Some(oldest) = self.newest.front().copied()
-            && self.newest.len() > MAX_LOG_LINES
+            && self.newest.len() as u64 > MAX_LOG_LINES
             && self.held - oldest.capped() >= MAX_LOG_UNITS + MAX_ARCHIVE_UNITS
         {
             self.held -= oldest.capped();
@@ -361,7 +372,7 @@ impl LineSizes {
             return None;
         }
         let newest_first = || self.newest.iter().rev().copied();
-        let kept = kept_of_log(kind, self.lines.all(), newest_first().map(Packed::units));
+        let kept = kept_of_log(kind, self.lines.all(), fitting(newest_first().map(Packed::units), MAX_LOG_UNITS));
         let at = |lines: u64| usize::try_from(lines).unwrap_or(usize::MAX);
         let left = Summary::of(newest_first().take(at(kept.lines)));
         let mut rotation = Rotation {
@@ -376,7 +387,8 @@ impl LineSizes {
             // Older lines than those that are held do not fit.
             let older = archive.newest.iter().rev().copied().take(if self.is_whole() { usize::MAX } else { 0 });
             let archived = || newest_first().skip(at(kept.halved)).chain(older.clone());
-            let kept = kept_of_archive(dropped + archive.lines.all(), archived().map(Packed::units));
+            let fitting = fitting(archived().map(Packed::units), MAX_ARCHIVE_UNITS);
+            let kept = halved(dropped + archive.lines.all(), fitting);
             let moved = Summary::of(archived().take(at(kept.min(dropped))));
             let stays = Summary::of(archived().skip(at(dropped)).take(at(kept.saturating_sub(dropped))));
             rotation.moved_to = Some(name);

@@ -1,10 +1,13 @@
 //! The locks of Patchwork's writers, as others see them.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use fs_err as fs;
+
+use super::open::{is_same_file, is_unchanged};
 
 /// From this age on a lock is a dead writer's.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -12,36 +15,95 @@ pub(crate) const STALE_AFTER: Duration = Duration::from_secs(30);
 /// How long to wait for a lock.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long to wait before looking again. A writer holds its lock for about as long.
-const PAUSE: Duration = Duration::from_millis(2);
+/// The time, and waiting for it to pass.
+pub(super) trait WaitClock {
+    /// The time that files are stamped with.
+    fn now(&self) -> SystemTime;
 
-/// Waits for a writer who is amid something, but not for ever: rows can be read without its lock, only not at one moment.
+    /// The time since this clock was made. It never goes back.
+    fn elapsed(&self) -> Duration;
+
+    /// Waits.
+    fn sleep(&self, time: Duration);
+}
+
+/// The system's clock.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct SystemWaitClock(Instant);
+
+impl SystemWaitClock {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl WaitClock for SystemWaitClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn sleep(&self, time: Duration) {
+        thread::sleep(time);
+    }
+}
+
+/// The logs of a group at one look: the path and the state of each.
+pub(super) type LogStates = Vec<(PathBuf, Metadata)>;
+
+/// Watches the lock of a group of logs.
+#[derive(Debug)]
+pub(super) struct LockWatch {
     lock: Option<PathBuf>,
-    left: Duration,
+    holder: Option<Holder>,
 }
 
-impl Patience {
+/// A writer that holds the lock, and since when nothing has changed.
+#[derive(Debug)]
+struct Holder {
+    lock: Metadata,
+    logs: LogStates,
+    since: Duration,
+}
+
+impl LockWatch {
     /// For the writers that hold this lock.
-    pub(super) fn with(lock: Option<PathBuf>) -> Self {
-        Self { lock, left: PATIENCE }
+    pub(super) fn new(lock: Option<PathBuf>) -> Self {
+        Self { lock, holder: None }
     }
 
-    /// Whether a writer holds the lock and is still waited for. If so, some time has passed.
-    pub(super) fn is_amid(&mut self) -> bool {
-        let is_amid = !self.left.is_zero() && self.lock.as_deref().is_some_and(is_held);
-        if is_amid {
-            thread::sleep(PAUSE);
-            self.left = self.left.saturating_sub(PAUSE);
+    /// Returns true if a living writer holds the lock, which must be waited for. A writer that has held it for long while
+    /// the logs stayed as they are is not waited for: rows can be read without its lock.
+    pub(super) fn must_wait(&mut self, logs: LogStates, clock: &dyn WaitClock) -> bool {
+        let Some(lock) = self.lock.as_deref().and_then(|lock| living(lock, clock.now())) else {
+            self.holder = None;
+            return false;
+        };
+        match &self.holder {
+            Some(holder) if is_same_file(&holder.lock, &lock) && is_same_state(&holder.logs, &logs) => {
+                clock.elapsed().saturating_sub(holder.since) < PATIENCE
+            }
+            _ => {
+                self.holder = Some(Holder { lock, logs, since: clock.elapsed() });
+                true
+            }
         }
-        is_amid
     }
 }
 
-/// Whether a living writer holds the lock at `path`.
-fn is_held(path: &Path) -> bool {
-    let Ok(lock) = fs::symlink_metadata(path) else { return false };
-    let age = lock.modified().ok().and_then(|made| SystemTime::now().duration_since(made).ok());
-    lock.is_file() && age.is_none_or(|age| age <= STALE_AFTER)
+fn is_same_state(a: &LogStates, b: &LogStates) -> bool {
+    let same = |((a_path, a), (b_path, b)): (&(PathBuf, Metadata), &(PathBuf, Metadata))| {
+        a_path == b_path && is_unchanged(a, b)
+    };
+    a.len() == b.len() && a.iter().zip(b).all(same)
+}
+
+/// The lock at `path`, if a living writer holds it.
+fn living(path: &Path, now: SystemTime) -> Option<Metadata> {
+    let lock = fs::symlink_metadata(path).ok()?;
+    let age = lock.modified().ok().and_then(|made| now.duration_since(made).ok());
+    (lock.is_file() && age.is_none_or(|age| age <= STALE_AFTER)).then_some(lock)
 }

@@ -83,7 +83,7 @@ impl<'a> Audit<'a> {
             self.findings.add(FindingKind::NoManifest, at_line_1());
         }
         if !look.is_terminated {
-            self.findings.add(FindingKind::NoLineFeed, at_line_1());
+            self.line_feed_missing(1, false);
         }
         if let Some((expected, found)) = options.expect.zip(look.digest)
             && let Some(mismatch) = Mismatch::between(expected, found)
@@ -97,6 +97,10 @@ impl<'a> Audit<'a> {
         let Some(manifest) = self.manifest else { return };
         if manifest.version().1 == 0 {
             self.findings.add(FindingKind::WithoutHashes, Position { line: Some(1), ..Position::default() });
+            // Each file has a finding of its own below. Without files, the bundle has no hashes all the same.
+            if options.require_hashes && manifest.files.is_empty() {
+                self.findings.add(FindingKind::NoHash, Position { line: Some(1), ..Position::default() });
+            }
         }
         for file in &manifest.files {
             let at = || Position { file: Some(file.relative_path.to_string()), line: Some(1), ..Position::default() };
@@ -207,9 +211,16 @@ impl<'a> Audit<'a> {
         self.take_lines(&lines);
         self.line = self.line.saturating_add(lines.count);
         if !lines.ends_with_line_feed {
-            self.findings.add(FindingKind::NoLineFeed, Position { line: Some(self.line - 1), ..Position::default() });
+            self.line_feed_missing(self.line - 1, lines.is_block);
         }
         lines.runs.into_iter().for_each(|run| self.known.buffers.put(run.rows.into_memory()));
+    }
+
+    /// Reports that a line has no line feed. Text has such a line only at its end.
+    fn line_feed_missing(&mut self, line: u64, is_block: bool) {
+        let is_harmless = !is_block && self.manifest.is_some_and(Manifest::may_lack_last_line_feed);
+        let kind = if is_harmless { FindingKind::LastLineFeedMissing } else { FindingKind::NoLineFeed };
+        self.findings.add(kind, Position { line: Some(line), ..Position::default() });
     }
 
     /// Whether the rows of a block can be taken: it is no damage.

@@ -120,7 +120,7 @@ pub enum FindingKind {
     },
     /// The digest of the bundle is not the one that was asked for.
     Digest(Mismatch<BundleDigest>),
-    /// The manifest has no hash of a file, and hashes were asked for.
+    /// The manifest has no hash of a file, or of anything, and hashes were asked for.
     NoHash,
     /// A 1.0 bundle has no hashes: rows were counted, but nothing proves what they say.
     WithoutHashes,
@@ -132,6 +132,8 @@ pub enum FindingKind {
     LineTooLong,
     /// The text does not end with a line feed, or a chunk ends within a line.
     NoLineFeed,
+    /// The last line of a bundle without chunks has no line feed. Nothing is lost with it.
+    LastLineFeedMissing,
     /// Neighbouring chunks of a file that its chunk table names are nowhere.
     ChunksMissing {
         /// The first of them, from 1.
@@ -188,6 +190,7 @@ impl FindingKind {
             Self::Entry(_) => "row_entry",
             Self::LineTooLong => "line_too_long",
             Self::NoLineFeed => "line_feed_missing",
+            Self::LastLineFeedMissing => "last_line_feed_missing",
             Self::ChunksMissing { .. } => "chunk_missing",
             Self::NotInTable => "chunk_not_in_table",
             Self::Chunk { mismatch, .. } => match mismatch {
@@ -232,6 +235,7 @@ impl FindingKind {
                 | Self::NotCompressed
                 | Self::ForeignHeader
                 | Self::LastBlock
+                | Self::LastLineFeedMissing
                 | Self::Chunk { mismatch: ChunkMismatch::Compressed(_), .. }
         )
     }
@@ -344,10 +348,11 @@ impl FindingKind {
             Self::LastBlock => "the compressed data does not end with the block that bundles are written with",
             Self::NoManifest => "the manifest cannot be read, so rows were only checked each for itself",
             Self::Digest(_) => "this is another bundle than the one that was asked for",
-            Self::NoHash => "the manifest has no SHA-256 of this file, so nothing proves what its rows say",
+            Self::NoHash => "the manifest has no SHA-256, so nothing proves what the rows say",
             Self::WithoutHashes => "this is a 1.0 bundle: its rows were counted, but nothing proves what they say",
             Self::LineTooLong => "this line is longer than any row",
             Self::NoLineFeed => "a line feed is missing at the end",
+            Self::LastLineFeedMissing => "the last line of the bundle has no line feed; no row is lost with it",
             Self::NotInTable => "the bundle holds something here that its chunk table does not name",
             Self::NotRestored => {
                 "rows of this file could not be read, so its length, SHA-256 and times were not checked"

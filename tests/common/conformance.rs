@@ -60,6 +60,19 @@ fn without_line(text: &str, number: usize) -> String {
     text.split_inclusive('\n').enumerate().filter(|(index, _)| index + 1 != number).map(|(_, line)| line).collect()
 }
 
+fn without_last_line_feed(text: &str) -> &[u8] {
+    text.strip_suffix('\n').unwrap().as_bytes()
+}
+
+/// The text of a 1.1 bundle whose manifest has no chunk table.
+fn text_without_chunks() -> String {
+    let mut forge = forge();
+    for file in 0..2 {
+        assert!(forge.file(file).as_object_mut().unwrap().remove("chunks").is_some());
+    }
+    forge.text()
+}
+
 /// A bundle of which the parts were changed; the chunk table is then made to fit.
 fn changed(change: impl FnOnce(&mut Forge)) -> Vec<u8> {
     let mut forge = forge();
@@ -364,6 +377,13 @@ fn row_cases() -> Vec<(&'static str, Vec<u8>)> {
             changed(|forge| forge.chunks[1].1 = format!("{}\n", forge.manifest) + &forge.chunks[1].1),
         ),
         ("last_line_feed_missing", changed(|forge| assert_eq!(forge.chunks.last_mut().unwrap().1.pop(), Some('\n')))),
+        ("last_line_feed_missing_recompressed", gzip(without_last_line_feed(&forge().text()))),
+        ("last_line_feed_missing_without_chunks", gzip(without_last_line_feed(&text_without_chunks()))),
+        ("last_line_feed_missing_without_chunks_or_gzip", without_last_line_feed(&text_without_chunks()).to_vec()),
+        (
+            "last_line_feed_missing_without_rows",
+            gzip(without_last_line_feed(&Forge::new(&Home::new().with("runs.jsonl", ""), 2).text())),
+        ),
         (
             "several_things_wrong",
             changed(|forge| {
@@ -385,6 +405,7 @@ fn legacy_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("v1_0_row_of_unknown_source", gzip(text.replacen("{\"source\":\"runs\"", "{\"source\":\"x\"", 1).as_bytes())),
         ("v1_0_row_not_utf8", gzip(&with_bytes(&text, "\"entry\":{\"taskId\":\"b\"", b"\"x\":\"\xff\","))),
         ("v1_0_manifest_not_utf8", gzip(&with_bytes(&text, "\"totalCount\"", b"\"x\":\"\xff\","))),
+        ("v1_0_last_line_feed_missing", gzip(without_last_line_feed(&text))),
         ("v1_0_truncated", whole[..whole.len() - 20].to_vec()),
         ("v1_0_crc_wrong", [&whole[..whole.len() - 8], &[0; 4], &whole[whole.len() - 4..]].concat()),
         ("v1_0_trailing_garbage", [&whole[..], b"garbage"].concat()),

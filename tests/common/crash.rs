@@ -50,7 +50,7 @@ pub struct Scenes {
 pub const SCENES: Scenes = Scenes {
     export: Scene {
         name: "export",
-        arguments: &["export", "-o", "out/new/bundle.gz"],
+        arguments: &["export", "-o", "out/new/bundle.gz", "--create-dirs"],
         code: 0,
         again: Again::RefusedIfDone,
     },

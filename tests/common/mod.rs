@@ -68,7 +68,7 @@ pub fn options() -> ExportOptions {
 
 /// Bundles all logs of a home, other ones included.
 pub fn try_bundle(home: &Home) -> Result<(Vec<u8>, ExportReport)> {
-    let discovery = discover(&home.dirs(), &Wanted { include_other: true, ..Wanted::default() })?;
+    let discovery = discover(&home.dirs(), &Wanted { include_other: true, allow_empty: true, ..Wanted::default() })?;
     let mut bundle = Vec::new();
     let report = export(&discovery, &options(), &mut bundle, "memory", &NoProgress)?;
     Ok((bundle, report))

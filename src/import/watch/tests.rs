@@ -48,14 +48,15 @@ fn placed(old: &str, new: &str, can_be_undone: bool) -> (tempfile::TempDir, Watc
     let ours = appendable(&home.path().join("staged"));
     fs::rename(home.path().join("staged"), &path).unwrap();
     let mut watch = Watch::default();
-    watch.add(PlacedLog {
+    let placed = PlacedLog {
         group: 7,
         path: path.clone(),
         ours: OldFile::new(ours, new.len() as u64),
         old: Some(OldFile::new(held, old.len() as u64)),
         can_be_undone,
         rotation: Some(RotationKind::KeepsNewest),
-    });
+    };
+    watch.add(placed, None);
     (home, watch, path, writer)
 }
 

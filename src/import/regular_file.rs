@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 ///
 /// # Errors
 /// [`ErrorKind::NotAFile`], inside the [`io::Error`], for a symlink, a pipe, a directory or the like.
-pub(crate) fn open(path: &Path) -> io::Result<fs::File> {
+pub(super) fn open(path: &Path) -> io::Result<fs::File> {
     open_with(path, OpenOptions::new().read(true))
 }
 
@@ -21,7 +21,7 @@ pub(crate) fn open(path: &Path) -> io::Result<fs::File> {
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn open_to_append(path: &Path) -> io::Result<fs::File> {
+pub(super) fn open_to_append(path: &Path) -> io::Result<fs::File> {
     open_with(path, OpenOptions::new().read(true).append(true))
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn open_to_append(path: &Path) -> io::Result<fs::File> {
 ///
 /// # Errors
 /// As [`open`].
-pub(crate) fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<fs::File> {
+pub(super) fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<fs::File> {
     let not_a_file = || io::Error::from(Error::from(ErrorKind::NotAFile));
     match only_what_lies_there(options).open(path) {
         Ok(file) if file.metadata()?.is_file() => Ok(fs::File::from_parts(file, path)),

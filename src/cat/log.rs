@@ -1,0 +1,161 @@
+//! Prints one log of a bundle byte for byte, and its end only once the whole of it is proven.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use crate::bundle::{Access, Bundle};
+use crate::digest::Integrity;
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::{FileName, Manifest, ManifestFile, SourceName};
+use crate::pool::all_cores;
+use crate::progress::{Cancellation, Progress};
+use crate::restore::{LogSink, LogWriter, restore_with_access};
+
+/// Which log to print, and how.
+#[derive(Debug, Clone)]
+pub struct PrintLogOptions {
+    /// The source of the log.
+    pub source: SourceName,
+    /// Its file name.
+    pub file: FileName,
+    /// How many threads inflate and check.
+    pub threads: NonZeroUsize,
+}
+
+impl PrintLogOptions {
+    /// Prints the log `file` of `source`, on as many threads as there are cores.
+    #[must_use]
+    pub fn new(source: SourceName, file: FileName) -> Self {
+        Self { source, file, threads: all_cores() }
+    }
+}
+
+/// A log that was printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrintLogReport {
+    /// Its length and SHA-256: those of the manifest.
+    pub printed: Integrity,
+    /// How its rows were reached.
+    pub access: Access,
+}
+
+/// Bytes at the end of a log that are held back until its length and SHA-256 are proven. Shorter logs are held back as a
+/// whole.
+const HELD_BACK_BYTES: usize = 1 << 20;
+
+/// Prints one log to `out`, byte for byte as it was bundled, lines that are not rows included. Errors of `out` are
+/// reported under `out_name`.
+///
+/// The last mebibyte of the log, or all of a shorter one, is printed only after the length and the SHA-256 of the
+/// whole log were found to be those of the manifest. So `out` gets a complete log or an error follows.
+///
+/// ```
+/// use patchwork_traces::Bundle;
+/// use patchwork_traces::cat::{PrintLogOptions, print_log};
+/// use patchwork_traces::progress::NoProgress;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// let bundle = Bundle::open(path)?;
+/// let file = bundle.manifest().files[0].clone();
+/// let options = PrintLogOptions::new(file.source, file.relative_path);
+/// let mut log = Vec::new();
+/// let report = print_log(bundle, &options, &mut log, "memory", &NoProgress)?;
+/// assert_eq!(report.printed.bytes, log.len() as u64);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`UnknownFile`](ErrorKind::UnknownFile) and [`NotByteForByte`](ErrorKind::NotByteForByte) before anything is printed.
+/// When the bundle is damaged, the log is not what the manifest says ([`RestoredDiffers`](ErrorKind::RestoredDiffers))
+/// or `out` fails, after a part of the log that lacks its end.
+pub fn print_log(
+    bundle: Bundle<'_>,
+    options: &PrintLogOptions,
+    mut out: impl Write + Send,
+    out_name: &str,
+    progress: &dyn Progress,
+) -> Result<PrintLogReport> {
+    let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
+    let file = find(&manifest, options).map_err(|error| error.in_subject(&name))?;
+    let log = manifest.files[file].relative_path.as_str();
+    let not_byte_for_byte = || Error::from(ErrorKind::NotByteForByte).in_file(log).in_subject(&name);
+    let printed = manifest.files[file].integrity().ok_or_else(not_byte_for_byte)?;
+    progress.start(Some(printed.bytes));
+    let mut sink = HeldBackSink { out: Some(&mut out), out_name, progress, cancellation: progress.cancellation() };
+    let access = restore_with_access(bundle, Some(vec![file]), options.threads, &mut sink);
+    progress.finish();
+    let access = access?;
+    out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error))?;
+    Ok(PrintLogReport { printed, access })
+}
+
+fn find(manifest: &Manifest, options: &PrintLogOptions) -> Result<usize> {
+    let is_wanted = |file: &ManifestFile| file.source == options.source && file.relative_path == options.file;
+    manifest.files.iter().position(is_wanted).ok_or_else(|| {
+        let known = manifest.files.iter().map(|file| file.relative_path.to_string()).collect();
+        ErrorKind::UnknownFile { name: options.file.to_string(), known }.into()
+    })
+}
+
+/// Hands the output to the writer of the one log.
+struct HeldBackSink<'o, W> {
+    out: Option<&'o mut W>,
+    out_name: &'o str,
+    progress: &'o dyn Progress,
+    cancellation: Cancellation,
+}
+
+impl<'o, W: Write + Send> LogSink for HeldBackSink<'o, W> {
+    type Writer = HeldBack<'o, W>;
+
+    fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<Self::Writer> {
+        let again = || Error::io_named(IoAction::Write, self.out_name, std::io::Error::other("a second log began"));
+        let out = self.out.take().ok_or_else(again)?;
+        let (out_name, progress, cancellation) = (self.out_name, self.progress, self.cancellation.clone());
+        Ok(HeldBack { out, out_name, progress, cancellation, held: Vec::new() })
+    }
+
+    fn end(&mut self, _: usize, _: &ManifestFile, (): ()) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes a log, but for the last bytes so far.
+struct HeldBack<'o, W> {
+    out: &'o mut W,
+    out_name: &'o str,
+    progress: &'o dyn Progress,
+    cancellation: Cancellation,
+    held: Vec<u8>,
+}
+
+impl<W: Write> HeldBack<'_, W> {
+    fn write_out(&mut self, bytes: usize) -> Result<()> {
+        let failed = |error| Error::io_named(IoAction::Write, self.out_name, error);
+        self.out.write_all(&self.held[..bytes]).map_err(failed)?;
+        self.held.drain(..bytes);
+        Ok(())
+    }
+}
+
+impl<W: Write + Send> LogWriter for HeldBack<'_, W> {
+    type Done = ();
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.cancellation.check()?;
+        self.progress.advance(bytes.len() as u64);
+        self.held.extend_from_slice(bytes);
+        // What is kept is moved to the front, so that is done only where it is no more than what is written.
+        match self.held.len() >= 2 * HELD_BACK_BYTES {
+            true => self.write_out(self.held.len() - HELD_BACK_BYTES),
+            false => Ok(()),
+        }
+    }
+
+    fn finish(mut self) -> Result<()> {
+        self.write_out(self.held.len())
+    }
+}

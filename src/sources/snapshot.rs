@@ -1,0 +1,178 @@
+//! Opens the logs of a group as they were at one moment, while their writers go on.
+//!
+//! Rotation moves rows from the last log of a group to the one before it. It rewrites that one in place, puts a shorter
+//! file in the place of the last log, and holds the lock of the group meanwhile. So every log but the last is copied, and
+//! the copies count only if nothing happened while they were made.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use fs_err as fs;
+use tempfile::SpooledTempFile;
+
+use super::open::{is_same_file, is_unchanged};
+use super::writers::{LockWatch, LogStates, SystemWaitClock, WaitClock};
+use super::{Group, OpenLog};
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::progress::{Cancellation, NoProgress, Progress};
+
+/// How long to go on trying while writers are busy.
+const MAX_TRYING: Duration = Duration::from_secs(30);
+
+/// How long to wait before the next try. A writer holds its lock for about as long.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Two writes that are closer together may have the same timestamp.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How many tries wait for a fresh timestamp to age. Where logs are rewritten even more often, their lock and the identity
+/// of the last log must suffice.
+const MAX_TICK_WAITS: u32 = 3;
+
+impl Group {
+    /// Opens its logs as they were at one moment, with copies in the system's directory for temporary files. See
+    /// [`open_in`](Self::open_in).
+    ///
+    /// # Errors
+    /// As [`open_in`](Self::open_in).
+    pub fn open(&self) -> Result<Vec<OpenLog>> {
+        self.open_in(&std::env::temp_dir(), &NoProgress)
+    }
+
+    /// Opens its logs as they were at one moment: rows that rotation moves from one to another meanwhile are in exactly one
+    /// of them. Copies every log but the last, up to 1 MiB of each in memory, the rest in a file without a name in
+    /// `work_dir`.
+    ///
+    /// Waits for a writer that holds the lock of the logs, for up to five seconds unless the logs change, and tries again
+    /// where a writer got in between, for up to thirty seconds.
+    ///
+    /// # Errors
+    /// When a log cannot be opened, read or copied, [`ErrorKind::LogsKeepChanging`] after thirty seconds of tries, and
+    /// [`ErrorKind::Cancelled`].
+    pub fn open_in(&self, work_dir: &Path, progress: &dyn Progress) -> Result<Vec<OpenLog>> {
+        self.open_at(work_dir, &progress.cancellation(), &SystemWaitClock::start())
+    }
+
+    fn open_at(&self, work_dir: &Path, cancellation: &Cancellation, clock: &dyn WaitClock) -> Result<Vec<OpenLog>> {
+        if self.again()?.is_none() {
+            return self.logs.iter().map(OpenLog::open).collect();
+        }
+        let lock = LockWatch::new(self.lock());
+        let mut snapshot = Snapshot { group: self, work_dir, cancellation, clock, lock, tick_waits: 0 };
+        loop {
+            cancellation.check()?;
+            if let Some(opened) = snapshot.attempt()? {
+                return Ok(opened);
+            }
+            if clock.elapsed() >= MAX_TRYING {
+                let subject = self.logs.last().map(|log| log.path.display().to_string()).unwrap_or_default();
+                return Err(Error::from(ErrorKind::LogsKeepChanging).in_subject(&subject));
+            }
+            clock.sleep(PAUSE);
+        }
+    }
+}
+
+/// The tries to open a group.
+struct Snapshot<'a> {
+    group: &'a Group,
+    work_dir: &'a Path,
+    cancellation: &'a Cancellation,
+    clock: &'a dyn WaitClock,
+    lock: LockWatch,
+    tick_waits: u32,
+}
+
+impl Snapshot<'_> {
+    /// Opens the logs once. Returns `None` if a writer got in between.
+    fn attempt(&mut self) -> Result<Option<Vec<OpenLog>>> {
+        let (group, states) = self.look()?;
+        if self.lock.must_wait(states, self.clock) {
+            return Ok(None);
+        }
+        let opened = group.logs.iter().map(OpenLog::open).collect::<Result<Vec<_>>>();
+        let mut opened = match opened {
+            Err(error) if is_not_found(&error) => return Ok(None),
+            opened => opened?,
+        };
+        let Some(copies) = self.copies(&mut opened)? else { return Ok(None) };
+        // What was opened is held open until it is compared, so that its number is not used again.
+        let (_, states) = self.look()?;
+        let is_moment = is_same_moment(&opened, &states) && !ends_amid_row(&mut opened, &states)?;
+        if !is_moment || self.lock.must_wait(states, self.clock) {
+            return Ok(None);
+        }
+        for (log, copy) in opened.iter_mut().zip(copies) {
+            log.use_copy(copy)?;
+        }
+        Ok(Some(opened))
+    }
+
+    /// Copies every log but the last. Returns `None` if one became shorter.
+    fn copies(&mut self, opened: &mut [OpenLog]) -> Result<Option<Vec<SpooledTempFile>>> {
+        let Some((_, earlier)) = opened.split_last_mut() else { return Ok(Some(Vec::new())) };
+        // A file can be rewritten within the tick of its timestamp: then that says nothing until the tick is over.
+        let is_fresh = earlier.iter().any(|log| self.is_fresh(log));
+        let mut copies = Vec::new();
+        for log in earlier {
+            match log.copy(self.work_dir, || self.cancellation.check())? {
+                Some(copy) => copies.push(copy),
+                None => return Ok(None),
+            }
+        }
+        if is_fresh && self.tick_waits < MAX_TICK_WAITS {
+            self.tick_waits += 1;
+            self.clock.sleep(TICK);
+        }
+        Ok(Some(copies))
+    }
+
+    /// Returns true if a log was written to about now.
+    fn is_fresh(&self, log: &OpenLog) -> bool {
+        let now = self.clock.now();
+        log.opened().modified().is_ok_and(|modified| match now.duration_since(modified) {
+            Ok(age) => age < TICK,
+            Err(ahead) => ahead.duration() < TICK,
+        })
+    }
+
+    /// The logs of the group that are there now, and the state of each.
+    fn look(&self) -> Result<(Group, LogStates)> {
+        let group = self.group.again()?.unwrap_or_else(|| self.group.clone());
+        let mut states = Vec::new();
+        for log in &group.logs {
+            match fs::metadata(&log.path) {
+                Ok(state) => states.push((log.path.clone(), state)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io(IoAction::Open, &log.path, error)),
+            }
+        }
+        Ok((group, states))
+    }
+}
+
+/// Returns true if the opened logs are the ones that are there now. The last one may have grown, as rows are only appended
+/// to it; the ones before it must not have changed, as rows are moved there from the last.
+fn is_same_moment(opened: &[OpenLog], now: &LogStates) -> bool {
+    let is_same = |(index, (open, (path, state))): (usize, (&OpenLog, &(_, _)))| {
+        let is_last = index + 1 == opened.len();
+        let is_as_before = if is_last { is_same_file } else { is_unchanged };
+        open.log.path == *path && is_as_before(open.opened(), state)
+    };
+    opened.len() == now.len() && opened.iter().zip(now).enumerate().all(is_same)
+}
+
+/// Returns true if the last log was opened while a row was being appended: it ends without a line feed and has grown since.
+fn ends_amid_row(opened: &mut [OpenLog], now: &LogStates) -> Result<bool> {
+    let (Some(open), Some((_, state))) = (opened.last_mut(), now.last()) else { return Ok(false) };
+    Ok(state.len() > open.opened().len() && !open.open_line()?.is_empty())
+}
+
+/// Returns true if a log was gone when it was to be opened: it is just being replaced.
+fn is_not_found(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests;

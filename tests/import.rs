@@ -507,7 +507,7 @@ mod other_modes {
         // Killed right after the log was kept under a second name.
         fs::hard_link(&log, log.with_file_name("runs.jsonl.2026-05-01T00-00-00.000Z.bak")).unwrap();
         import_as_planned(&runs_bundle(run(5..6)), &to, &with(Mode::Overwrite));
-        let expected = logs(&[("runs.jsonl", &run(5..6)), ("runs.jsonl.2026-05-01T00-00-00.000Z.bak", &run(1..2))]);
+        let expected = logs(&[("runs.jsonl", &run(5..6)), ("runs.jsonl.2026-05-02T10-00-00.000Z.bak", &run(1..2))]);
         assert_eq!(files(&to), expected);
     }
 

@@ -1,6 +1,7 @@
 //! Where the old version of a log is kept when another one takes its place.
 
 use std::fs::Metadata;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -12,14 +13,10 @@ use crate::import::regular_file;
 use crate::publish::sync_dir;
 use crate::sources::is_same_file;
 
-/// Where the file at `path` is to be kept: beside it, under a name that is free, or that this very file has already
-/// because an import was killed right after it had kept it.
+/// Where the file at `path` is to be kept: beside it, under a name that is free.
 pub(super) fn backup_of(path: &Path, stamp: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let dir = path.parent().unwrap_or(Path::new(""));
-    if let Some(kept) = kept_already(path, dir, &name) {
-        return kept;
-    }
     let mut backup = dir.join(format!("{name}.{stamp}.bak"));
     let mut number = 2u64;
     while backup.symlink_metadata().is_ok() {
@@ -27,34 +24,6 @@ pub(super) fn backup_of(path: &Path, stamp: &str) -> PathBuf {
         number += 1;
     }
     backup
-}
-
-/// Whether a file may have another name than the one by which it was found. To look for one takes a while where logs
-/// are many.
-#[cfg(unix)]
-fn has_another_name(file: &Metadata) -> bool {
-    std::os::unix::fs::MetadataExt::nlink(file) > 1
-}
-
-#[cfg(not(unix))]
-fn has_another_name(_: &Metadata) -> bool {
-    true
-}
-
-fn kept_already(path: &Path, dir: &Path, name: &str) -> Option<PathBuf> {
-    let current = fs::symlink_metadata(path).ok()?;
-    if !has_another_name(&current) {
-        return None;
-    }
-    let prefix = format!("{name}.");
-    let entries = fs::read_dir(dir).ok()?.flatten();
-    let mut backups = entries.filter(|entry| {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        name.starts_with(&prefix) && name.ends_with(".bak")
-    });
-    let kept = backups.find(|entry| entry.metadata().is_ok_and(|there| is_same_file(&there, &current)))?;
-    Some(kept.path())
 }
 
 /// The backups that were made. Dropped before anything is replaced, they are removed again.
@@ -70,20 +39,25 @@ struct Backup {
 }
 
 impl Backups {
-    /// Makes those that are not there yet: of each log, and where it is kept.
+    /// Makes a backup of each log that has none yet under the path that is planned for it. Another one is chosen where that
+    /// is taken: what another program made may vanish again.
     pub(super) fn make<'p>(
         &mut self,
-        logs: impl Iterator<Item = (&'p Path, &'p Path)>,
+        logs: impl Iterator<Item = (&'p Path, &'p mut PathBuf)>,
+        stamp: &str,
         staging: &Staging,
     ) -> Result<()> {
         let before = self.0.len();
-        for (log, backup) in logs {
-            // It may be there already: see where its name is chosen.
-            if backup.symlink_metadata().is_err() {
-                let original = fs::symlink_metadata(log).map_err(|error| Error::io(IoAction::BackUp, log, error))?;
-                keep_copy(log, backup, staging)?;
-                self.0.push(Backup { log: log.to_owned(), path: backup.to_owned(), original });
+        for (log, planned) in logs {
+            if self.0.iter().any(|backup| backup.path == *planned) && planned.symlink_metadata().is_ok() {
+                continue;
             }
+            let original = fs::symlink_metadata(log).map_err(|error| Error::io(IoAction::BackUp, log, error))?;
+            while !keep_copy(log, planned, staging)? {
+                *planned = backup_of(log, stamp);
+            }
+            remove_leftover(log, planned, &original);
+            self.0.push(Backup { log: log.to_owned(), path: planned.clone(), original });
         }
         self.0[before..].iter().try_for_each(|backup| sync_dir(&backup.path))
     }
@@ -110,15 +84,57 @@ pub(super) fn is_link_of(backup: &Path, log: &Path) -> bool {
     matches!(there, (Ok(kept), Ok(there)) if is_same_file(&kept, &there))
 }
 
-/// Keeps the file at `path` under a second name, or, where a file can have only one, a copy of it.
-fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<()> {
+/// Removes the backup of this very file that an import left which was killed right after it had made it. An import that
+/// is alive sees that, and makes another one.
+fn remove_leftover(log: &Path, backup: &Path, file: &Metadata) {
+    let name = log.file_name().unwrap_or_default().to_string_lossy();
+    let entries = log.parent().filter(|_| has_another_name(log)).and_then(|dir| fs::read_dir(dir).ok());
+    let is_leftover = |path: &Path| {
+        let end = path.file_name().and_then(|end| end.to_str()).and_then(|end| end.strip_prefix(&*name));
+        end.is_some_and(is_end_of_backup)
+            && path != backup
+            && fs::symlink_metadata(path).is_ok_and(|there| is_same_file(&there, file))
+    };
+    let left = entries.into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| is_leftover(path));
+    left.for_each(|path| _ = fs::remove_file(path));
+}
+
+/// Returns true for what [`backup_of`] adds to a name: `.2026-05-02T10-00-00.000Z.bak`, and a number where that was taken.
+fn is_end_of_backup(end: &str) -> bool {
+    let Some(stamp) = end.strip_prefix('.').and_then(|end| end.strip_suffix(".bak")) else { return false };
+    let digits = stamp.chars().filter(char::is_ascii_digit).count();
+    digits >= 17 && stamp.chars().all(|c| c.is_ascii_digit() || "-T.Z".contains(c))
+}
+
+/// Returns true if a file has more names than that and the one of its backup. To look for them takes a while where logs
+/// are many.
+#[cfg(unix)]
+fn has_another_name(log: &Path) -> bool {
+    fs::symlink_metadata(log).is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 2)
+}
+
+#[cfg(not(unix))]
+fn has_another_name(_: &Path) -> bool {
+    true
+}
+
+/// Keeps the file at `path` under a second name, or, where a file can have only one, a copy of it. Returns false if
+/// something has that name already.
+fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<bool> {
     let failed = |error| Error::io(IoAction::BackUp, path, error);
-    // A link that was made counts, whatever the system said of it.
-    if fs::hard_link(path, backup).is_ok() || is_link_of(backup, path) {
-        return Ok(());
+    match fs::hard_link(path, backup) {
+        Ok(()) => return Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
+        // A link that was made counts, whatever the system said of it.
+        Err(_) if is_link_of(backup, path) => return Ok(true),
+        Err(_) => {}
     }
     let mut original = regular_file::open(path).map_err(failed)?;
     let copy = staging.copy(path, &mut original, u64::MAX)?;
     let copy = TempPath::try_from_path(copy).map_err(failed)?;
-    copy.persist_noclobber(backup).map_err(|error| failed(error.error))
+    match copy.persist_noclobber(backup) {
+        Ok(()) => Ok(true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(failed(error.error)),
+    }
 }

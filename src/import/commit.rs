@@ -11,14 +11,13 @@
 //!
 //! At any moment each log is the old one or the new one.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fs_err as fs;
 
-use super::backup::{Backups, is_link_of};
+use super::backup::{Backups, backup_of, is_link_of};
 use super::late_writes::OldFile;
 use super::local::{Local, LogState};
 use super::lock::{Clock, Locks, with_locks};
@@ -45,7 +44,7 @@ const MAX_READS: usize = 20;
 const MAX_ATTEMPTS: usize = 100;
 
 /// How many files stay open for comparison. Further ones are recognised by number and time of creation.
-const MAX_OPEN_FILES: usize = 256;
+const MAX_OPEN_FILES: usize = 64;
 
 /// A file that is younger may just have been left by a rotation, so another one may be under way.
 const RECENT: Duration = Duration::from_secs(10);
@@ -56,6 +55,9 @@ pub(super) struct CommitContext<'c> {
     pub(super) clock: &'c dyn Clock,
     pub(super) progress: &'c dyn Progress,
 }
+
+/// How much may come while a group is staged for it to be copied while writers wait, in bytes.
+const MAX_LATE_BYTES: u64 = 16 << 20;
 
 /// How often a group is staged again because rows came meanwhile that are not newer than all others. After that they are
 /// added at the end.
@@ -80,6 +82,8 @@ struct Prepared<'g> {
     found: Found,
     plan: GroupPlan,
     staged: Vec<Option<PathBuf>>,
+    /// The bundle's logs that were put in their places as they are, open: late rows are only added to them.
+    bundled: Vec<Option<fs::File>>,
     state: Progressed,
     /// How often it was staged.
     attempts: usize,
@@ -154,6 +158,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         loop {
             self.make_backups()?;
             self.place()?;
+            self.sync_late_rows()?;
             self.watch_again()?;
             if self.groups.iter().all(|group| group.state == Progressed::Placed) {
                 self.watch()?;
@@ -193,7 +198,8 @@ impl<'g, 'c> Commit<'g, 'c> {
 
     /// The groups, as they were before they were staged.
     fn into_works(mut self) -> Result<Vec<Work<'g>>> {
-        self.groups.iter_mut().try_for_each(Prepared::discard)?;
+        let staging = self.context.staging;
+        self.groups.iter_mut().try_for_each(|group| group.discard(staging))?;
         Ok(self.groups.into_iter().map(|group| group.work).collect())
     }
 
@@ -203,18 +209,23 @@ impl<'g, 'c> Commit<'g, 'c> {
 
     /// Makes what was written last until after a power cut.
     fn sync(&mut self) -> Result<()> {
+        self.sync_late_rows().and(self.context.staging.sync())
+    }
+
+    fn sync_late_rows(&mut self) -> Result<()> {
         let synced = self
             .unsynced
             .drain(..)
             .map(|(path, file)| file.sync_all().map_err(|error| Error::io(IoAction::Write, &path, error)));
-        let synced = synced.fold(Ok(()), Result::and);
-        synced.and(self.context.staging.sync())
+        synced.fold(Ok(()), Result::and)
     }
 
     /// Keeps what is to be replaced, where the plans say so.
     pub(super) fn make_backups(&mut self) -> Result<()> {
-        for group in self.groups.iter().filter(|group| group.state == Progressed::Staged) {
-            self.backups.make(group.to_be_kept(), self.context.staging)?;
+        for group in self.groups.iter_mut().filter(|group| group.state == Progressed::Staged) {
+            let logs = group.work.group.targets.iter().zip(&mut group.plan.files);
+            let logs = logs.filter_map(|(target, file)| Some((target.log.path.as_path(), file.backup.as_mut()?)));
+            self.backups.make(logs, &group.work.way.stamp, self.context.staging)?;
         }
         Ok(())
     }
@@ -243,6 +254,7 @@ impl<'g, 'c> Commit<'g, 'c> {
             self.place_group(index)?;
             // With locks, the files that are open are few, and there is no time.
             if locks.is_none() && self.watch.open_files() > MAX_OPEN_FILES {
+                self.sync_late_rows()?;
                 self.watch()?;
             }
         }
@@ -295,17 +307,24 @@ impl<'g, 'c> Commit<'g, 'c> {
         let mut ours = regular_file::open_to_append(&staged).map_err(failed)?;
         let Some(seen) = local.bytes() else { return self.create_log(index, log, &staged, &ours) };
         let Some(old) = local.hold(&path)? else { return Ok(false) };
-        let keeps_old = group.work.way.mode == Mode::Overwrite;
+        // A backup has late rows by itself, if it is the old file.
+        let keeps_old = group.plan.files[log].backup.as_deref().is_some_and(|backup| is_link_of(backup, &path));
+        let is_bundled = group.plan.outputs[log] == Output::Bundled;
         let mut old = OldFile::new(old, seen);
-        let late = old.late_bytes().map_err(failed)?;
-        // A backup has late rows by itself, as it is the old file.
-        if !keeps_old && old.copy_to_staged(&mut ours).map_err(failed)? {
+        if is_bundled {
+            self.groups[index].bundled[log] = Some(ours.try_clone().map_err(failed)?);
+        }
+        let late = if keeps_old { old.late_bytes() } else { old.copy_to_staged(&mut ours) }.map_err(failed)?;
+        if !keeps_old && !late.is_empty() {
             self.unsynced.push((path.clone(), ours.try_clone().map_err(failed)?));
         }
         let length = ours.metadata().map_err(failed)?.len();
         match swap::replace(&staged, &ours, &path).map_err(failed)? {
             Replaced::Exchanged if !swap::is_at(old.file(), &staged) => {
-                swap::take_back(&staged, &ours, &path).map_err(failed)?;
+                let kept = ours.try_clone().map_err(failed)?;
+                if let Err(error) = swap::take_back(&staged, ours, &path) {
+                    return Err(self.keep_what_a_writer_put_there(index, log, &staged, &kept, error));
+                }
                 return Ok(false);
             }
             _ => {}
@@ -325,6 +344,24 @@ impl<'g, 'c> Commit<'g, 'c> {
             self.watch.add(placed, None);
         }
         Ok(true)
+    }
+
+    /// Keeps a writer's file that cannot be put back beside the log.
+    fn keep_what_a_writer_put_there(
+        &mut self,
+        index: usize,
+        log: usize,
+        staged: &Path,
+        ours: &fs::File,
+        error: io::Error,
+    ) -> Error {
+        let group = &self.groups[index].work;
+        let path = group.group.targets[log].log.path.clone();
+        if swap::is_at(ours, &path) {
+            let _ = fs::rename(staged, backup_of(&path, &group.way.stamp));
+            self.note_placed(index, log);
+        }
+        Error::io(IoAction::Rename, &path, error)
     }
 
     fn create_log(&mut self, index: usize, log: usize, staged: &Path, ours: &fs::File) -> Result<bool> {
@@ -351,7 +388,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         let old = old.file().metadata().map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
         let now = self.context.clock.now();
         let age = old.created().ok().and_then(|made| now.duration_since(made).ok());
-        let is_recent = age.is_some_and(|age| age < RECENT);
+        // Where the system does not know the age, or a clock was set back, it may be.
+        let is_recent = age.is_none_or(|age| age < RECENT);
         Ok(!group.rotates_under_lock() && (old.len() > MAX_LOG_BYTES || is_recent))
     }
 
@@ -378,7 +416,10 @@ impl<'g, 'c> Commit<'g, 'c> {
                     self.watch.add(placed, Some(group.polls_left));
                     Progressed::Placed
                 }
-                _ => Progressed::Stale,
+                _ => {
+                    group.polls_left = group.polls_left.saturating_sub(1);
+                    Progressed::Stale
+                }
             };
             group.found.locals.iter_mut().for_each(Local::close);
         }
@@ -395,14 +436,13 @@ impl<'g, 'c> Commit<'g, 'c> {
         let undone = self.watch.run(clock, &|| cancellation.is_cancelled())?;
         // What was placed stays, but nobody knows for how long.
         cancellation.check()?;
-        for Undone { group, ours, polls_left } in undone {
+        for Undone { group, polls_left } in undone {
             let group = &mut self.groups[group];
             group.polls_left = polls_left;
             // A log that has the bundle's rows appended, or nothing but them, is not made again of what lies there now.
             if group.work.way.mode != Mode::Merge {
                 return Err(group.keeps_changing());
             }
-            group.stage_bundled_again(ours, self.context.staging)?;
             group.state = Progressed::Stale;
         }
         Ok(())
@@ -412,12 +452,23 @@ impl<'g, 'c> Commit<'g, 'c> {
 impl<'g> Prepared<'g> {
     fn new(mut work: Work<'g>, context: &CommitContext<'_>) -> Result<Self> {
         let (found, plan, staged) = prepare(&mut work, context)?;
-        Ok(Self { work, found, plan, staged, state: Progressed::Staged, attempts: 1, polls_left: 0, report: None })
+        let bundled = staged.iter().map(|_| None).collect();
+        Ok(Self {
+            work,
+            found,
+            plan,
+            staged,
+            bundled,
+            state: Progressed::Staged,
+            attempts: 1,
+            polls_left: 0,
+            report: None,
+        })
     }
 
     /// Stages new versions of what is there now.
     fn prepare_again(&mut self, context: &CommitContext<'_>) -> Result<()> {
-        self.discard()?;
+        self.discard(context.staging)?;
         (self.found, self.plan, self.staged) = prepare(&mut self.work, context)?;
         self.attempts += 1;
         // Of several rotations that overlap, another one may still put its own in the place of what is there now.
@@ -431,36 +482,22 @@ impl<'g> Prepared<'g> {
         self.state == Progressed::Stale && self.work.stays
     }
 
-    /// Frees the space of new versions that came too late, and takes late rows off those that are the bundle's logs.
-    fn discard(&mut self) -> Result<()> {
-        let versions = self.staged.iter().zip(&self.plan.outputs).zip(&self.work.restored);
-        for ((staged, output), restored) in versions {
-            match (staged, restored) {
-                (Some(staged), Some(restored)) if *output == Output::Bundled => {
-                    let failed = |error| Error::io(IoAction::Write, staged, error);
-                    let file = regular_file::open_with(staged, OpenOptions::new().write(true)).map_err(failed)?;
-                    file.set_len(restored.integrity.bytes).map_err(failed)?;
+    /// Frees the space of new versions that came too late. The bundle's logs stay, and are staged once more where they
+    /// were put in their places: a writer's file may lie where they were staged.
+    fn discard(&mut self, staging: &Staging) -> Result<()> {
+        for (log, output) in self.plan.outputs.iter().enumerate() {
+            let (Some(staged), path) = (&self.staged[log], &self.work.group.targets[log].log.path) else { continue };
+            match (*output == Output::Bundled, self.bundled[log].take(), &mut self.work.restored[log]) {
+                (true, None, _) => continue,
+                (true, Some(mut bundled), Some(restored)) => {
+                    restored.staged = Some(staging.copy(path, &mut bundled, restored.integrity.bytes)?);
                 }
-                // What cannot be removed goes with its directory.
-                (Some(staged), _) => _ = fs::remove_file(staged),
-                (None, _) => {}
+                _ => {}
             }
+            // What cannot be removed goes with its directory.
+            let _ = fs::remove_file(staged);
         }
         self.found.locals.iter_mut().for_each(Local::close);
-        Ok(())
-    }
-
-    /// Stages the bundle's log once more, if it was what was placed: where it was staged lies the file that it replaced.
-    fn stage_bundled_again(&mut self, mut ours: OldFile, staging: &Staging) -> Result<()> {
-        let newest = self.plan.outputs.len() - 1;
-        let target = &self.work.group.targets[newest];
-        let Some(restored) = self.work.restored[newest].as_mut() else { return Ok(()) };
-        if self.plan.outputs[newest] != Output::Bundled {
-            return Ok(());
-        }
-        let copy = staging.copy(&target.log.path, ours.file(), restored.integrity.bytes)?;
-        restored.staged = Some(copy.clone());
-        self.staged[newest] = Some(copy);
         Ok(())
     }
 
@@ -471,10 +508,11 @@ impl<'g> Prepared<'g> {
         let Self { work, found, plan, attempts, .. } = self;
         for (at, (target, local)) in work.group.targets.iter().zip(&mut found.locals).enumerate() {
             let path = &target.log.path;
-            let is_linked = plan.files[at].backup.as_deref().is_some_and(|backup| is_link_of(backup, path));
+            let backup = plan.files[at].backup.as_deref();
+            let is_linked = backup.is_some_and(|backup| is_link_of(backup, path));
             let fits = match local.state(path)? {
-                LogState::Unchanged => true,
                 // What is replaced must be what is kept.
+                LogState::Unchanged => backup.is_none_or(|backup| backup.symlink_metadata().is_ok()),
                 LogState::Grown if is_linked => true,
                 _ if at != newest || work.way.mode == Mode::Overwrite => false,
                 LogState::Grown => can_follow(local, path, plan, *attempts)?,
@@ -501,12 +539,6 @@ impl<'g> Prepared<'g> {
         Error::from(ErrorKind::LogKeepsChanging).in_subject(&self.work.group.targets[0].subject())
     }
 
-    /// Each log of which the plan names a backup, and that.
-    fn to_be_kept(&self) -> impl Iterator<Item = (&Path, &Path)> {
-        let logs = self.work.group.targets.iter().zip(&self.plan.files);
-        logs.filter_map(|(target, file)| Some((target.log.path.as_path(), file.backup.as_deref()?)))
-    }
-
     /// Checks that nothing refuses to have a new version put in its place.
     fn check_replaceable(&self) -> Result<()> {
         let replaced = self.work.group.targets.iter().zip(&self.staged).filter(|(_, staged)| staged.is_some());
@@ -527,7 +559,11 @@ fn can_follow(local: &Local, path: &Path, plan: &GroupPlan, attempts: usize) -> 
         return Ok(false);
     }
     let (Some(newest), Some(log)) = (plan.newest, local.hold(path)?) else { return Ok(true) };
-    let late = OldFile::new(log, local.bytes().unwrap_or_default()).late_bytes().map_err(failed)?;
+    let seen = local.bytes().unwrap_or_default();
+    if log.metadata().map_err(failed)?.len().saturating_sub(seen) > MAX_LATE_BYTES {
+        return Ok(false);
+    }
+    let late = OldFile::new(log, seen).late_bytes().map_err(failed)?;
     let times = times_of(plan.files.last().map_or("", |file| file.source.as_str()));
     let is_older = |line: Line<'_>| {
         let time = classify(line.bytes, times).and_then(|row| row.time);

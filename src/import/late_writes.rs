@@ -45,8 +45,13 @@ impl OldFile {
         self.copied = bytes;
     }
 
-    /// Appends the lines that came late to the staged version. Returns true if there were any.
-    pub(super) fn copy_to_staged(&mut self, staged: &mut fs::File) -> io::Result<bool> {
+    /// Returns true if something came late.
+    pub(super) fn has_late_bytes(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.len() > self.copied)
+    }
+
+    /// Appends the lines that came late to the staged version. Returns their bytes.
+    pub(super) fn copy_to_staged(&mut self, staged: &mut fs::File) -> io::Result<Vec<u8>> {
         self.copy(staged, Part::LinesToStaged, &[])
     }
 
@@ -60,17 +65,18 @@ impl OldFile {
 
     /// Appends the lines that came late to the new log, but for those that `has` has. Returns true if any came.
     pub(super) fn copy_lines(&mut self, new: &mut fs::File, has: &[u8]) -> io::Result<bool> {
-        self.copy(new, Part::LinesToLog, has)
+        self.copy(new, Part::LinesToLog, has).map(|late| !late.is_empty())
     }
 
     /// Appends everything that came late to the new log.
     pub(super) fn copy_rest(&mut self, new: &mut fs::File) -> io::Result<bool> {
-        self.copy(new, Part::All, &[])
+        self.copy(new, Part::All, &[]).map(|late| !late.is_empty())
     }
 
-    fn copy(&mut self, new: &mut fs::File, part: Part, has: &[u8]) -> io::Result<bool> {
-        if self.file.metadata()?.len() <= self.copied {
-            return Ok(false);
+    /// Copies a part of what came late, and returns its bytes as they stand in the old file.
+    fn copy(&mut self, new: &mut fs::File, part: Part, has: &[u8]) -> io::Result<Vec<u8>> {
+        if !self.has_late_bytes()? {
+            return Ok(Vec::new());
         }
         let begins_line = byte_before(&mut self.file, self.copied)?.is_none_or(|byte| byte == b'\n');
         let mut late = self.late_bytes()?;
@@ -80,21 +86,19 @@ impl OldFile {
         let end = new.metadata()?.len();
         let would_glue = byte_before(new, end)?.is_some_and(|byte| byte != b'\n');
         if late.is_empty() || would_glue && part == Part::LinesToLog {
-            return Ok(false);
+            return Ok(Vec::new());
         }
         self.copied += late.len() as u64;
-        if begins_line {
-            late = lines_not_in(has, &late);
-            if would_glue && !late.is_empty() {
-                late.insert(0, b'\n');
-            }
+        let mut text = if begins_line { lines_not_in(has, &late) } else { late.clone() };
+        if begins_line && would_glue && !text.is_empty() {
+            text.insert(0, b'\n');
         }
         // One write, so that it does not mix with those of writers.
-        new.write_all(&late)?;
+        new.write_all(&text)?;
         if part != Part::LinesToStaged {
             new.sync_all()?;
         }
-        Ok(true)
+        Ok(late)
     }
 }
 

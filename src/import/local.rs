@@ -17,7 +17,7 @@ use crate::digest::{HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
 use crate::import::regular_file;
-use crate::progress::{Progress, Watched};
+use crate::progress::{Cancellation, Progress, Watched};
 use crate::sources::{OpenLog, is_same_file};
 
 /// The size of each read, in bytes.
@@ -72,15 +72,20 @@ impl Local {
         Ok(Self { log: Some(log), seen })
     }
 
-    /// Opens a log whose writers take no lock, at a moment in which none of them is amid a row.
-    pub(super) fn open_without_lock(target: &Target, clock: &dyn Clock) -> Result<Self> {
+    /// Opens a log whose writers take no lock, at a moment in which none of them is amid a row, if one comes soon.
+    pub(super) fn open_without_lock(target: &Target, clock: &dyn Clock, cancellation: &Cancellation) -> Result<Self> {
+        let mut waited = Duration::ZERO;
         loop {
+            cancellation.check()?;
             let mut local = Self::open(target)?;
             let modified = local.seen.as_ref().and_then(|seen| seen.file.modified().ok());
             let age = modified.and_then(|modified| clock.now().duration_since(modified).ok());
             let live = local.log.as_mut().filter(|_| age.is_some_and(|age| age < WRITING_A_ROW));
             match live.map(OpenLog::open_line).transpose()? {
-                Some(last) if is_amid_a_row(&last) => clock.sleep(PAUSE),
+                Some(last) if is_amid_a_row(&last) && waited < WRITING_A_ROW => {
+                    clock.sleep(PAUSE);
+                    waited += PAUSE;
+                }
                 _ => return Ok(local),
             }
         }

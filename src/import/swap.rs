@@ -49,13 +49,16 @@ pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result
     settle(fs::rename(staged, path), ours, path).map(|()| Replaced::Unlinked)
 }
 
-/// Takes `ours` out of its place again, and puts the file at `staged` there.
-pub(super) fn take_back(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<()> {
+/// Puts the file at `staged`, which a writer had put at `path` just before ours, there again. If a writer has put yet
+/// another one there meanwhile, the newest stays.
+pub(super) fn take_back(staged: &Path, ours: fs::File, path: &Path) -> io::Result<()> {
+    let mut put_last = ours;
     for _ in 0..MAX_EXCHANGES {
+        let theirs = fs::File::open(staged)?;
         match exchange(staged, path) {
-            Ok(true) if is_at(ours, staged) => return Ok(()),
-            // A writer has put yet another file there just now: that is the newest one.
-            Ok(true) => {}
+            Ok(true) if is_at(&put_last, staged) => return Ok(()),
+            // What came out is newer than what was put there.
+            Ok(true) => put_last = theirs,
             // Theirs must not go with ours: if they cannot be exchanged, it takes its place all the same.
             Ok(false) | Err(_) => return fs::rename(staged, path),
         }
@@ -84,7 +87,8 @@ fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
 
     match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(true),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+        // Filters of system calls give PERM.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::PERM) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -140,8 +144,23 @@ mod tests {
         let (ours, theirs) = (fs::File::open(&staged).unwrap(), fs::File::open(&path).unwrap());
         if replace(&staged, &ours, &path).unwrap() == Replaced::Exchanged {
             assert!(is_at(&theirs, &staged));
-            take_back(&staged, &ours, &path).unwrap();
+            take_back(&staged, ours.try_clone().unwrap(), &path).unwrap();
             assert!(is_at(&theirs, &path) && is_at(&ours, &staged));
+        }
+    }
+
+    #[test]
+    fn the_newest_file_stays_where_a_writer_replaces_ours_before_it_is_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (staged, path) = (dir.path().join("staged"), dir.path().join("log"));
+        fs::write(&staged, "ours").unwrap();
+        fs::write(&path, "older").unwrap();
+        let ours = fs::File::open(&staged).unwrap();
+        if replace(&staged, &ours, &path).unwrap() == Replaced::Exchanged {
+            fs::write(dir.path().join("tmp"), "newest").unwrap();
+            fs::rename(dir.path().join("tmp"), &path).unwrap();
+            take_back(&staged, ours, &path).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), "newest");
         }
     }
 }

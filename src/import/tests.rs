@@ -364,3 +364,138 @@ fn a_link_that_rotation_replaced_meanwhile_changes_nothing() {
     assert!(matches!(error.kind(), ErrorKind::LogKeepsChanging));
     assert_eq!([&log, &elsewhere].map(|log| fs::read_to_string(log).unwrap()), ["{\"a\":1}\n"; 2]);
 }
+
+#[test]
+fn a_row_that_comes_late_to_an_empty_log_is_kept_though_that_has_no_backup() {
+    let (_home, dirs, bundle) = two_without_lock("", "{}\n");
+    let log = dirs.activity.join("activity-1.jsonl");
+    let mut writer = fs::File::options().append(true).open(&log).unwrap();
+    let clock = Once(std::sync::Mutex::new(Some(move || writer.write_all(b"{\"late\":1}\n").unwrap())));
+    import_of(&bundle, &dirs, Mode::Overwrite, &clock, |_| {}, || {}, || {}).unwrap();
+    assert_eq!(fs::read_to_string(&log).unwrap(), "{}\n{\"late\":1}\n");
+}
+
+#[test]
+fn a_backup_of_another_import_is_not_taken_for_ours() {
+    let (home, dirs) = home(Some("{\"a\":1}\n"));
+    let log = home.path().join(LOGS[0]);
+    let theirs = home.path().join(format!("{}.theirs.bak", LOGS[0]));
+    fs::hard_link(&log, &theirs).unwrap();
+    // The other import gives up, and removes its backup.
+    let give_up = || fs::remove_file(&theirs).unwrap();
+    let files = import_in_steps(&dirs, Mode::Overwrite, |_| {}, || {}, give_up).unwrap();
+    let file = files.iter().find(|file| file.path == log).unwrap();
+    assert_eq!(fs::read_to_string(file.backup.as_ref().unwrap()).unwrap(), "{\"a\":1}\n");
+}
+
+#[test]
+fn a_backup_that_somebody_removes_is_made_again() {
+    let (home, dirs) = home(Some("{\"a\":1}\n"));
+    let remove = || {
+        let entries = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .filter(|path| path.extension().is_some_and(|end| end == "bak"))
+            .for_each(|path| fs::remove_file(path).unwrap());
+    };
+    import_in_steps(&dirs, Mode::Overwrite, |_| {}, || {}, remove).unwrap();
+    assert_eq!(backups(home.path()), ["{\"a\":1}\n"; 2]);
+}
+
+/// Undoes a log once, with the bundle's row in it, and then replaces it by itself and a row whenever the time is asked for.
+struct NeverAtRest {
+    log: PathBuf,
+    replaced: std::sync::Mutex<Option<u32>>,
+}
+
+impl NeverAtRest {
+    fn put(&self, content: &str) {
+        fs::write(self.log.with_extension("tmp"), content).unwrap();
+        fs::rename(self.log.with_extension("tmp"), &self.log).unwrap();
+    }
+}
+
+impl Clock for NeverAtRest {
+    fn now(&self) -> std::time::SystemTime {
+        if let Some(replaced) = self.replaced.lock().unwrap().as_mut() {
+            *replaced += 1;
+            self.put(&(fs::read_to_string(&self.log).unwrap() + "{\"n\":1}\n"));
+        }
+        std::time::SystemTime::now()
+    }
+
+    fn sleep(&self, _: std::time::Duration) {
+        let mut replaced = self.replaced.lock().unwrap();
+        if replaced.is_none() {
+            *replaced = Some(0);
+            self.put("{}\n{\"other\":1}\n");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_never_at_rest_is_not_watched_for_ever() {
+    let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
+    let log = dirs.activity.join("activity-1.jsonl");
+    let clock = NeverAtRest { log: log.clone(), replaced: std::sync::Mutex::new(None) };
+    import_of(&bundle, &dirs, Mode::Merge, &clock, |_| {}, || {}, || {}).unwrap();
+    assert!(fs::read_to_string(&log).unwrap().starts_with("{}\n"));
+}
+
+/// Rotates the new log after some polls, and then puts in its place what it held before the import.
+struct RotatedAndUndone {
+    log: PathBuf,
+    before: String,
+    polls: std::sync::Mutex<u32>,
+}
+
+impl Clock for RotatedAndUndone {
+    fn now(&self) -> std::time::SystemTime {
+        std::time::SystemTime::now()
+    }
+
+    fn sleep(&self, _: std::time::Duration) {
+        let mut polls = self.polls.lock().unwrap();
+        *polls += 1;
+        let put = |bytes: &[u8]| {
+            fs::write(self.log.with_extension("tmp"), bytes).unwrap();
+            fs::rename(self.log.with_extension("tmp"), &self.log).unwrap();
+        };
+        match *polls {
+            5 => {
+                let kind = crate::sources::rotation::RotationKind::KeepsNewest;
+                let there = fs::read(&self.log).unwrap();
+                let rotated = crate::sources::rotation::rotate(kind, &there, &[]).unwrap().log;
+                put(&[rotated, b"{\"after\":1}\n".to_vec()].concat());
+            }
+            20 => put(self.before.as_bytes()),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_is_staged_again_is_the_bundle_and_not_what_rotation_made_of_it() {
+    let row = |at: u64| format!("{{\"n\":1{at:06},\"t\":\"{}\"}}\n", "ä".repeat(70));
+    let rows = |to: u64| (0..to).map(row).collect::<String>();
+    // Rotation drops blank lines, and makes invalid bytes longer.
+    let invalid = [&[0xff; 600][..], b"\n"].concat();
+    for odd in [b"\n\n\n\n\n\n\n\n".to_vec(), invalid] {
+        let (_other, there) = home(None);
+        let (_home, dirs) = home(None);
+        fs::create_dir(&there.activity).unwrap();
+        fs::create_dir(&dirs.activity).unwrap();
+        for log in ["activity-1.jsonl", "activity-2.jsonl"] {
+            fs::write(there.activity.join(log), [&odd, rows(9000).as_bytes()].concat()).unwrap();
+            fs::write(dirs.activity.join(log), rows(8990)).unwrap();
+        }
+        let log = dirs.activity.join("activity-1.jsonl");
+        let clock = RotatedAndUndone { log: log.clone(), before: rows(8990), polls: std::sync::Mutex::new(0) };
+        import_of(&bundle_of(&there), &dirs, Mode::Merge, &clock, |_| {}, || {}, || {}).unwrap();
+        let after = fs::read(&log).unwrap();
+        let text = String::from_utf8_lossy(&after);
+        for at in 0..9000 {
+            assert_eq!(text.matches(row(at).trim_end()).count(), 1, "row {at}");
+        }
+        assert!(text.lines().filter(|line| line.starts_with('{')).all(|line| line.ends_with('}')));
+    }
+}

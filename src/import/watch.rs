@@ -43,6 +43,9 @@ const TEMPORARY_FILE_AGE: Duration = Duration::from_secs(10);
 /// How many earlier files of a log stay open.
 const MAX_OLD_FILES: usize = 8;
 
+/// How often rows are kept back because a writer seems to be amid a row.
+const MAX_RESCUES: u32 = 20;
+
 /// The longest log whose rotation is compared, in bytes. What a rotation leaves is far shorter.
 const MAX_ROTATED_BYTES: u64 = 64 << 20;
 
@@ -70,12 +73,16 @@ struct WatchedLog {
     old: Vec<OldFile>,
     polls_left: u32,
     polls: u32,
+    /// How often rows of ours could not be copied, because a writer was amid a row where they are to go.
+    rescues: u32,
 }
 
 /// The logs that are watched.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Watch {
     logs: Vec<WatchedLog>,
+    /// Why rows could not be copied when a log was added.
+    failed: Result<()>,
     /// Logs that were undone, until they are placed again: their old files may still get rows.
     undone: Vec<(PathBuf, Vec<OldFile>)>,
 }
@@ -85,8 +92,6 @@ pub(super) struct Watch {
 pub(super) struct Undone {
     /// Which group it belongs to.
     pub(super) group: usize,
-    /// The new version that lay there.
-    pub(super) ours: OldFile,
     /// For how many polls it was to be watched on.
     pub(super) polls_left: u32,
 }
@@ -94,10 +99,16 @@ pub(super) struct Undone {
 /// What lies in the place of a log.
 enum There {
     Ours,
-    /// A rotation of ours.
-    Rotated(fs::File),
+    /// A rotation of ours, and its content.
+    Rotated(fs::File, Vec<u8>),
     /// Something that does not have our rows, or nothing.
     Other,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { logs: Vec::new(), failed: Ok(()), undone: Vec::new() }
+    }
 }
 
 impl Watch {
@@ -105,11 +116,15 @@ impl Watch {
     pub(super) fn add(&mut self, mut placed: PlacedLog, polls_left: Option<u32>) {
         let before = self.undone.iter().position(|(path, _)| *path == placed.path);
         let mut old = before.map_or_else(Vec::new, |at| self.undone.swap_remove(at).1);
+        if let Err(error) = copy_missing_lines(&mut old, &mut placed.ours) {
+            self.failed =
+                std::mem::replace(&mut self.failed, Ok(())).and(Err(Error::io(IoAction::Write, &placed.path, error)));
+        }
         old.extend(placed.old.take());
         let keep_from = old.len().saturating_sub(MAX_OLD_FILES);
         old.drain(..keep_from);
         let polls_left = polls_left.unwrap_or(if placed.can_be_undone { ROTATION_POLLS } else { LATE_WRITE_POLLS });
-        self.logs.push(WatchedLog { placed, old, polls_left, polls: 0 });
+        self.logs.push(WatchedLog { placed, old, polls_left, polls: 0, rescues: 0 });
     }
 
     /// How many files it holds open.
@@ -124,7 +139,7 @@ impl Watch {
 
     /// Watches until nothing can happen any more to a log, or until some are undone: those are returned.
     pub(super) fn run(&mut self, clock: &dyn Clock, is_cancelled: &dyn Fn() -> bool) -> Result<Vec<Undone>> {
-        let mut failed = Ok(());
+        let mut failed = std::mem::replace(&mut self.failed, Ok(()));
         while !self.logs.is_empty() && !is_cancelled() {
             let mut undone = Vec::new();
             let mut at = 0;
@@ -133,7 +148,7 @@ impl Watch {
                     Ok(Some(There::Other)) => {
                         let WatchedLog { placed, old, polls_left, .. } = self.logs.swap_remove(at);
                         self.undone.push((placed.path, old));
-                        undone.push(Undone { group: placed.group, ours: placed.ours, polls_left });
+                        undone.push(Undone { group: placed.group, polls_left });
                     }
                     Ok(None) => _ = self.logs.swap_remove(at),
                     Ok(Some(_)) => at += 1,
@@ -170,11 +185,9 @@ impl WatchedLog {
         self.polls_left = self.polls_left.saturating_sub(1);
         match there {
             There::Ours => {}
-            There::Rotated(current) => self.follow(current).map_err(failed)?,
-            There::Other => {
-                self.rescue_late_rows().map_err(failed)?;
-                return Ok(Some(There::Other));
-            }
+            There::Rotated(current, content) => self.follow(current, &content).map_err(failed)?,
+            There::Other if self.rescue_late_rows().map_err(failed)? => return Ok(Some(There::Other)),
+            There::Other => {}
         }
         if came_late {
             self.polls_left = self.polls_left.max(LATE_WRITE_POLLS);
@@ -220,15 +233,14 @@ impl WatchedLog {
             return Ok(There::Other);
         };
         placed.ours.skip_to(read);
-        Ok(There::Rotated(current))
+        Ok(There::Rotated(current, content))
     }
 
     /// Goes on with the file that rotation made of ours.
-    fn follow(&mut self, mut current: fs::File) -> io::Result<()> {
-        let content = content_of(&mut current)?;
+    fn follow(&mut self, mut current: fs::File, content: &[u8]) -> io::Result<()> {
         let length = content.len() as u64;
         // A row that came between the rotation's read and its rename.
-        self.placed.ours.copy_lines(&mut current, &content)?;
+        self.placed.ours.copy_lines(&mut current, content)?;
         self.old.push(std::mem::replace(&mut self.placed.ours, OldFile::new(current, length)));
         if self.old.len() > MAX_OLD_FILES {
             self.old.remove(0);
@@ -236,12 +248,33 @@ impl WatchedLog {
         Ok(())
     }
 
-    /// Copies the rows that writers added to ours to what lies there now.
-    fn rescue_late_rows(&mut self) -> io::Result<()> {
-        let Some(mut current) = open_current(&mut self.placed)? else { return Ok(()) };
+    /// Copies the rows that writers added to ours to what lies there now. Returns false if a writer is amid a row there, so
+    /// that they must wait.
+    fn rescue_late_rows(&mut self) -> io::Result<bool> {
+        if !self.placed.ours.has_late_bytes()? {
+            return Ok(true);
+        }
+        let Some(mut current) = open_current(&mut self.placed)? else { return Ok(true) };
         let content = content_of(&mut current)?;
-        self.placed.ours.copy_lines(&mut current, &content).map(drop)
+        self.placed.ours.copy_lines(&mut current, &content)?;
+        if self.placed.ours.has_late_bytes()? && self.rescues < MAX_RESCUES {
+            self.rescues += 1;
+            return Ok(false);
+        }
+        // That row is torn, or ours ends with one.
+        self.placed.ours.copy_rest(&mut current).map(|_| true)
     }
+}
+
+/// Copies what came late to files that lay there before a log was undone, but for what a rotation has read of it.
+fn copy_missing_lines(old: &mut [OldFile], ours: &mut OldFile) -> io::Result<()> {
+    for old in old {
+        if old.has_late_bytes()? {
+            let content = content_of(ours.file())?;
+            old.copy_lines(ours.file(), &content)?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens what lies in the place of a log now, to add rows to it. A hard link to a file that has another owner than the log
@@ -280,8 +313,12 @@ fn bytes_that_rotation_read(kind: RotationKind, ours: &mut OldFile, current: &[u
     let mut read = 0;
     loop {
         // A rotation reads ours whole, and rows that were added to it before that.
-        if read >= copied && current.starts_with(&newest.clone().into_bytes()) {
-            return Ok(Some(read));
+        if read >= copied {
+            let rotated = newest.clone().into_bytes();
+            // Everything begins with nothing.
+            if current.starts_with(&rotated) && rotated.is_empty() == current.is_empty() {
+                return Ok(Some(read));
+            }
         }
         match lines.next_line() {
             Ok(Some(line)) => {

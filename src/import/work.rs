@@ -152,9 +152,10 @@ impl<'g> Work<'g> {
     /// Reads what is there, as far as that is possible without the bundle's lines.
     pub(super) fn look_ahead(&self) -> Result<Ahead> {
         let targets = &self.group.targets;
-        let without_lock = self.group.lock.is_none() && self.way.mode == Mode::Merge;
+        let without_lock = self.group.lock.is_none() && self.way.mode != Mode::Overwrite;
+        let cancellation = self.progress.cancellation();
         let open = |target| match without_lock {
-            true => Local::open_without_lock(target, self.way.clock),
+            true => Local::open_without_lock(target, self.way.clock, &cancellation),
             false => Local::open(target),
         };
         let mut locals = targets.iter().map(open).collect::<Result<Vec<_>>>()?;

@@ -66,7 +66,7 @@ fn a_staged_log_without_a_last_line_feed_gets_one_before_late_lines() {
     let home = tempfile::tempdir().unwrap();
     let (mut old, mut writer, mut staged) = old_and_new(home.path(), "1\n", "1\n0");
     writer.write_all(b"2\n3").unwrap();
-    assert!(old.copy_to_staged(&mut staged).unwrap());
+    assert_eq!(old.copy_to_staged(&mut staged).unwrap(), b"2\n");
     assert_eq!(fs::read_to_string(home.path().join("new")).unwrap(), "1\n0\n2\n");
     assert_eq!(old.copied(), 4);
 }

@@ -223,3 +223,52 @@ fn who_interrupts_is_not_kept_waiting() {
     watch.run(&Script::new(|_| {}), &is_cancelled).unwrap();
     assert_eq!(polls.get(), 4);
 }
+
+#[test]
+fn a_late_row_that_a_rotation_has_read_is_not_copied_once_more_after_an_undo() {
+    let (home, mut watch, path, mut writer) = placed("1\n", "0\n1\n", true);
+    let undo = |poll| {
+        if poll == 3 {
+            replace(&path, b"1\n")
+        }
+    };
+    assert_eq!(watch.run(&Script::new(undo), &|| false).unwrap().len(), 1);
+    // While it is merged again: a late row, and one more rotation of the old file, which has read it.
+    writer.write_all(b"x\n").unwrap();
+    replace(&path, b"1\nx\n");
+    let (held, staged) = (fs::File::open(&path).unwrap(), home.path().join("staged"));
+    fs::write(&staged, "0\n1\nx\n").unwrap();
+    let ours = appendable(&staged);
+    fs::rename(&staged, &path).unwrap();
+    let again = PlacedLog {
+        group: 7,
+        path: path.clone(),
+        ours: OldFile::new(ours, 6),
+        old: Some(OldFile::new(held, 4)),
+        can_be_undone: true,
+        rotation: Some(RotationKind::KeepsNewest),
+    };
+    watch.add(again, None);
+    watch.run(&Script::new(|_| {}), &|| false).unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "0\n1\nx\n");
+}
+
+#[test]
+fn rows_of_ours_wait_while_a_writer_is_amid_a_row_where_they_are_to_go() {
+    for ends in [true, false] {
+        let (_home, mut watch, path, _writer) = placed("1\n", "0\n1\n", true);
+        let script = Script::new(|poll| {
+            if poll == 3 {
+                appendable(&path).write_all(b"row of ours\n").unwrap();
+                // Another rotation, and half a row.
+                replace(&path, b"1\n{\"half\"");
+            }
+            if poll == 8 && ends {
+                appendable(&path).write_all(b":1}\n").unwrap();
+            }
+        });
+        assert_eq!(watch.run(&script, &|| false).unwrap().len(), 1);
+        let half = if ends { "{\"half\":1}" } else { "{\"half\"" };
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("1\n{half}\nrow of ours\n"));
+    }
+}

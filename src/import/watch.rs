@@ -184,10 +184,9 @@ impl WatchedLog {
         self.polls += 1;
         self.polls_left = self.polls_left.saturating_sub(1);
         match there {
-            There::Ours => {}
             There::Rotated(current, content) => self.follow(current, &content).map_err(failed)?,
             There::Other if self.rescue_late_rows().map_err(failed)? => return Ok(Some(There::Other)),
-            There::Other => {}
+            There::Ours | There::Other => {}
         }
         if came_late {
             self.polls_left = self.polls_left.max(LATE_WRITE_POLLS);

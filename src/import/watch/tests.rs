@@ -229,7 +229,7 @@ fn a_late_row_that_a_rotation_has_read_is_not_copied_once_more_after_an_undo() {
     let (home, mut watch, path, mut writer) = placed("1\n", "0\n1\n", true);
     let undo = |poll| {
         if poll == 3 {
-            replace(&path, b"1\n")
+            replace(&path, b"1\n");
         }
     };
     assert_eq!(watch.run(&Script::new(undo), &|| false).unwrap().len(), 1);

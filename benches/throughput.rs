@@ -15,7 +15,7 @@ use patchwork_traces::gzip::{Deflater, Level, SequentialReader};
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::lines::{LineBlocks, lines_of};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::sources::{Dirs, Wanted, discover};
+use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 use tempfile::TempDir;
 
 fn main() {
@@ -55,7 +55,8 @@ fn bundle() -> Vec<u8> {
         work_dir: std::env::temp_dir(),
     };
     let mut bundle = Vec::new();
-    export(&discover(&dirs, &Wanted::default()).unwrap(), &options, &mut bundle, "memory", &NoProgress).unwrap();
+    export(&discover(&dirs, &DiscoverOptions::default()).unwrap(), &options, &mut bundle, "memory", &NoProgress)
+        .unwrap();
     bundle
 }
 

@@ -14,7 +14,7 @@ use patchwork_traces::sources::Dirs;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: import_after_a_look BUNDLE")?;
-    let (path, dirs) = (Path::new(&path), Dirs::of_this_user()?);
+    let (path, dirs) = (Path::new(&path), Dirs::from_env()?);
 
     let look = ImportOptions { dry_run: true, ..ImportOptions::default() };
     let plan = import(Bundle::open(path)?, &dirs, &look, &SystemClock, &NoProgress)?.plan;

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use patchwork_traces::export::{ExportOptions, export};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::sources::{Dirs, Wanted, discover};
+use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -31,8 +31,8 @@ fn answer(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
 
-    let dirs = Dirs::of_this_user()?;
-    let logs = discover(&dirs, &Wanted::default())?;
+    let dirs = Dirs::from_env()?;
+    let logs = discover(&dirs, &DiscoverOptions::default())?;
     let options = ExportOptions::new("serve 1.0", SystemTime::now().try_into()?);
 
     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nConnection: close\r\n\r\n")?;

@@ -4,10 +4,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How much is kept, in bytes.
-const MOST_KEPT: usize = 16 << 20;
+const MAX_KEPT: usize = 16 << 20;
 
 /// A buffer with more room than this is not kept: one of a row that fills it, and no common one.
-pub(crate) const MOST_ROOM: usize = 4 << 20;
+pub(crate) const MAX_ROOM: usize = 4 << 20;
 
 /// Buffers that were used and can be used again.
 ///
@@ -28,7 +28,7 @@ impl Buffers {
         buffer.clear();
         let mut kept = self.kept();
         let bytes: usize = kept.iter().map(Vec::capacity).sum();
-        if (1..=MOST_ROOM).contains(&buffer.capacity()) && bytes + buffer.capacity() <= MOST_KEPT {
+        if (1..=MAX_ROOM).contains(&buffer.capacity()) && bytes + buffer.capacity() <= MAX_KEPT {
             kept.push(buffer);
         }
     }

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::buffers::Buffer;
-use crate::bundle::{Access, Bundle, ChunkText, Logs, Ordering, Row, Selection, each_chunk, wanted_files};
+use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Row, Selection, each_chunk, select_files};
 use crate::error::{Error, IoAction, Result};
 use crate::format::log::printed_row;
 use crate::format::{Manifest, TimeRange, line};
@@ -80,7 +80,7 @@ pub fn cat(
     progress: &dyn Progress,
 ) -> Result<CatReport> {
     let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
-    let files = wanted_files(&manifest, &options.sources, &options.files).map_err(|error| error.in_subject(&name))?;
+    let files = select_files(&manifest, &options.sources, &options.files).map_err(|error| error.in_subject(&name))?;
     progress.start(bytes_to_read(&manifest, &files, options.range));
     let mut skipped_lines = vec![0; manifest.files.len()];
     for &file in &files {
@@ -101,8 +101,8 @@ pub fn cat(
         Ok(())
     };
     let access = if manifest.has_chunk_table() {
-        let of_chunk = |logs: &Logs, chunk: ChunkText| Page::of_chunk(logs, chunk, options);
-        each_chunk(bundle, &selection, Ordering::OfBundle, options.threads, of_chunk, &mut print)
+        let of_chunk = |logs: &BundleLogs, chunk: ChunkRows| Page::of_chunk(logs, chunk, options);
+        each_chunk(bundle, &selection, ChunkOrder::OfBundle, options.threads, of_chunk, &mut print)
     } else {
         print_lines(bundle, &selection, options, &mut print)
     };
@@ -154,7 +154,7 @@ impl Page {
     }
 
     /// A chunk's rows, in the memory of the chunk.
-    fn of_chunk(logs: &Logs, chunk: ChunkText, options: &CatOptions) -> Self {
+    fn of_chunk(logs: &BundleLogs, chunk: ChunkRows, options: &CatOptions) -> Self {
         let mut page = Self::of(Buffer::default());
         (page.text, page.end) = chunk.into_lines(logs, |row| page.count(row, &logs.manifest, options));
         page

@@ -37,22 +37,22 @@ impl fmt::Debug for Sha256Digest {
 
 /// Why a text is no digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotADigest;
+pub struct InvalidDigest;
 
-impl fmt::Display for NotADigest {
+impl fmt::Display for InvalidDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a digest is 64 hexadecimal digits")
     }
 }
 
-impl std::error::Error for NotADigest {}
+impl std::error::Error for InvalidDigest {}
 
 impl FromStr for Sha256Digest {
-    type Err = NotADigest;
+    type Err = InvalidDigest;
 
-    fn from_str(text: &str) -> Result<Self, NotADigest> {
-        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| NotADigest)?;
-        bytes.try_into().map(Self).map_err(|_| NotADigest)
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| InvalidDigest)?;
+        bytes.try_into().map(Self).map_err(|_| InvalidDigest)
     }
 }
 
@@ -101,9 +101,9 @@ impl fmt::Display for BundleDigest {
 }
 
 impl FromStr for BundleDigest {
-    type Err = NotADigest;
+    type Err = InvalidDigest;
 
-    fn from_str(text: &str) -> Result<Self, NotADigest> {
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
         text.parse().map(Self)
     }
 }

@@ -20,7 +20,7 @@
 //! use patchwork_traces::format::Timestamp;
 //! use patchwork_traces::gzip::Level;
 //! use patchwork_traces::progress::NoProgress;
-//! use patchwork_traces::sources::{Dirs, Wanted, discover};
+//! use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let home = tempfile::tempdir()?;
@@ -35,7 +35,7 @@
 //!     work_dir: std::env::temp_dir(),
 //! };
 //! let mut bundle = Vec::new();
-//! let report = export(&discover(&dirs, &Wanted::default())?, &options, &mut bundle, "memory", &NoProgress)?;
+//! let report = export(&discover(&dirs, &DiscoverOptions::default())?, &options, &mut bundle, "memory", &NoProgress)?;
 //! assert_eq!(report.manifest.total_count, 1);
 //!
 //! let mut rows = Bundle::from_seekable(Cursor::new(&bundle), "memory")?.rows(&Selection::default())?;
@@ -58,7 +58,7 @@ pub mod gzip;
 pub mod import;
 pub mod inspect;
 pub mod lines;
-mod log_threads;
+mod log_tasks;
 mod pack;
 mod pool;
 pub mod progress;

@@ -16,10 +16,10 @@ pub(crate) fn all_cores() -> NonZeroUsize {
 }
 
 /// The most threads, however many are asked for.
-const MOST_THREADS: usize = 256;
+const MAX_THREADS: usize = 256;
 
 /// How much may be under way, in bytes, beyond one job of any size.
-const MOST_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
 
 /// Jobs under way: at most two a thread, and together at most 64 MiB unless a single one is larger. So memory stays
 /// bounded.
@@ -43,7 +43,7 @@ impl<J: Send, R: Send> Pool<J, R> {
         J: 'scope,
         R: 'scope,
     {
-        let threads = threads.get().min(MOST_THREADS);
+        let threads = threads.get().min(MAX_THREADS);
         let most = threads * 2;
         let (jobs, queue) = bounded::<(J, Sender<R>)>(most);
         for _ in 0..threads {
@@ -65,7 +65,7 @@ impl<J: Send, R: Send> Pool<J, R> {
 
     /// Whether a job of `bytes` bytes can come now. Otherwise results must be [`pop`](Self::pop)ped first.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
-        self.waiting.is_empty() || self.waiting.len() < self.most && self.bytes.saturating_add(bytes) <= MOST_BYTES
+        self.waiting.is_empty() || self.waiting.len() < self.most && self.bytes.saturating_add(bytes) <= MAX_BYTES
     }
 
     /// Hands in the next job, which takes about `bytes` bytes.

@@ -103,21 +103,21 @@ impl Cancellation {
 }
 
 /// An input or output that fails once the operation is cancelled: every long loop of an operation goes through one.
-pub(crate) struct Watched<'p, T> {
+pub(crate) struct CancellableIo<'p, T> {
     inner: T,
     cancellation: Cancellation,
     /// Whom to tell what goes through.
     counted: Option<&'p dyn Progress>,
 }
 
-impl<T> Watched<'_, T> {
+impl<T> CancellableIo<'_, T> {
     /// Looks whether the operation is cancelled.
     pub(crate) fn new(inner: T, progress: &dyn Progress) -> Self {
         Self { inner, cancellation: progress.cancellation(), counted: None }
     }
 }
 
-impl<'p, T> Watched<'p, T> {
+impl<'p, T> CancellableIo<'p, T> {
     /// Reports what goes through, too.
     pub(crate) fn counted(inner: T, progress: &'p dyn Progress) -> Self {
         Self { inner, cancellation: progress.cancellation(), counted: Some(progress) }
@@ -133,13 +133,13 @@ impl<'p, T> Watched<'p, T> {
     }
 }
 
-impl<T: Read> Read for Watched<'_, T> {
+impl<T: Read> Read for CancellableIo<'_, T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.pass(|inner| inner.read(buffer))
     }
 }
 
-impl<T: Write> Write for Watched<'_, T> {
+impl<T: Write> Write for CancellableIo<'_, T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.pass(|inner| inner.write(bytes))
     }
@@ -149,7 +149,7 @@ impl<T: Write> Write for Watched<'_, T> {
     }
 }
 
-impl<T: Seek> Seek for Watched<'_, T> {
+impl<T: Seek> Seek for CancellableIo<'_, T> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.inner.seek(to)
     }

@@ -1,6 +1,6 @@
 //! Puts a finished file in its place: all of it, or nothing.
 //!
-//! What is written goes to a temporary file beside the target. Only [`PendingFile::finish`] makes it appear there. The
+//! What is written goes to a temporary file beside the target. Only [`AtomicFile::finish`] makes it appear there. The
 //! system locks the temporary file for as long as this program lives, so the next one knows what a killed one has left.
 
 use std::ffi::OsStr;
@@ -25,7 +25,7 @@ pub struct TargetOptions {
 
 /// Where a file is to appear.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum OutputTarget {
     /// A regular file.
     File {
         /// Its path, with links followed.
@@ -37,7 +37,7 @@ pub enum Target {
     Stream(PathBuf),
 }
 
-impl Target {
+impl OutputTarget {
     /// Looks at what is at `path` now. A link is followed.
     ///
     /// # Errors
@@ -89,14 +89,14 @@ impl Target {
 
 /// A file that has not appeared yet. Dropped before [`finish`](Self::finish), it leaves nothing behind.
 #[derive(Debug)]
-pub struct PendingFile {
+pub struct AtomicFile {
     temporary: NamedTempFile,
     target: PathBuf,
     options: TargetOptions,
-    made_dirs: MadeDirs,
+    made_dirs: CreatedDirs,
 }
 
-impl PendingFile {
+impl AtomicFile {
     /// Starts the file that is to appear at `target`, mode 0600, and creates the directories that it needs, mode 0700, if
     /// `options` allow it. Removes the temporary files that killed programs have left there.
     ///
@@ -106,8 +106,8 @@ impl PendingFile {
     pub fn create(target: &Path, options: TargetOptions) -> Result<Self> {
         let dir = dir_of(target);
         let made_dirs = match options.create_dirs {
-            true => MadeDirs::make(dir)?,
-            false => check_dir(dir).map(|()| MadeDirs::default())?,
+            true => CreatedDirs::make(dir)?,
+            false => check_dir(dir).map(|()| CreatedDirs::default())?,
         };
         clean_up(dir);
         let temporary = temporary_in(dir).map_err(|error| match error.kind() {
@@ -129,7 +129,7 @@ impl PendingFile {
     ///
     /// # Errors
     /// When that fails. [`ErrorKind::TargetExists`] when a file has appeared there meanwhile that may not be replaced.
-    /// [`ErrorKind::MayNotLast`] when the file has appeared, but the directory could not be synced.
+    /// [`ErrorKind::DirectorySyncFailed`] when the file has appeared, but the directory could not be synced.
     pub fn finish(self) -> Result<()> {
         // If it fails, the file goes before the directories that were made for it: in the reverse of this order.
         let Self { made_dirs, target, options, temporary } = self;
@@ -144,7 +144,9 @@ impl PendingFile {
         }
         let synced = sync_dir(&target).and_then(|()| made_dirs.sync());
         made_dirs.keep();
-        synced.map_err(|cause| Error::from(ErrorKind::MayNotLast { cause }).in_subject(&target.display().to_string()))
+        synced.map_err(|cause| {
+            Error::from(ErrorKind::DirectorySyncFailed { cause }).in_subject(&target.display().to_string())
+        })
     }
 }
 
@@ -196,7 +198,7 @@ fn is_temporary(name: &OsStr) -> bool {
     name.starts_with(TEMPORARY.0.as_bytes()) && name.ends_with(TEMPORARY.1.as_bytes())
 }
 
-impl Write for PendingFile {
+impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.temporary.write(bytes)
     }
@@ -224,9 +226,9 @@ pub(crate) fn sync_dir(_: &Path) -> Result<()> {
 
 /// Directories that were made for a file. They go again if it never appears.
 #[derive(Debug, Default)]
-pub(crate) struct MadeDirs(Vec<PathBuf>);
+pub(crate) struct CreatedDirs(Vec<PathBuf>);
 
-impl MadeDirs {
+impl CreatedDirs {
     pub(crate) fn make(dir: &Path) -> Result<Self> {
         let mut missing = Vec::new();
         for dir in dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty()) {
@@ -262,7 +264,7 @@ impl MadeDirs {
     }
 }
 
-impl Drop for MadeDirs {
+impl Drop for CreatedDirs {
     fn drop(&mut self) {
         for dir in self.0.iter().rev() {
             // What cannot be removed is not empty any more: somebody uses it.

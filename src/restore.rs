@@ -7,12 +7,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use crate::bundle::{Access, Bundle, ChunkText, Logs, Ordering, Selection, each_chunk};
+use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Selection, each_chunk};
 use crate::digest::IntegrityHasher;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log::{LogRestorer, RowLines};
 use crate::format::{LineEnding, Manifest, ManifestFile};
-use crate::log_threads::{Batch, LOGS_AT_ONCE, LogThreads, LogWork, LogsAtOnce};
+use crate::log_tasks::{LOGS_AT_ONCE, LogTask, LogTasks, LogThreads, RowBatch};
 
 /// Takes restored logs.
 ///
@@ -128,9 +128,9 @@ pub(crate) fn restore_with_access<S: LogSink>(
     wanted.dedup();
     let selection = Selection { files, ..Selection::default() };
     let restored = thread::scope(|scope| {
-        let mut logs = LogThreads::start(scope, &manifest, wanted, Sink { manifest: &manifest, sink });
+        let mut logs = LogThreads::start(scope, &manifest, wanted, SinkTasks { manifest: &manifest, sink });
         let access = if manifest.has_chunk_table() {
-            let order = Ordering::TakingTurns(LOGS_AT_ONCE);
+            let order = ChunkOrder::TakingTurns(LOGS_AT_ONCE);
             each_chunk(bundle, &selection, order, threads, rows_of_chunk, |batch| logs.take(batch?))?
         } else {
             each_batch(bundle, &selection, |batch| logs.take(batch))?;
@@ -145,14 +145,14 @@ pub(crate) fn restore_with_access<S: LogSink>(
 fn each_batch(
     bundle: Bundle<'_>,
     selection: &Selection,
-    mut take: impl FnMut(Batch<RowLines>) -> Result<()>,
+    mut take: impl FnMut(RowBatch<RowLines>) -> Result<()>,
 ) -> Result<()> {
     let mut rows = bundle.rows(selection)?;
     let manifest = Arc::clone(rows.manifest());
-    let mut batch: Option<Batch<RowLines>> = None;
+    let mut batch: Option<RowBatch<RowLines>> = None;
     loop {
         let row = rows.next_row()?;
-        let is_full = |batch: &Batch<RowLines>| {
+        let is_full = |batch: &RowBatch<RowLines>| {
             row.as_ref().is_none_or(|row| row.file != batch.file) || batch.rows.bytes() >= BATCH_BYTES
         };
         if let Some(mut full) = batch.take_if(|batch| is_full(batch)) {
@@ -161,7 +161,7 @@ fn each_batch(
         }
         let Some(row) = row else { return Ok(()) };
         let ending = line_ending(&manifest.files[row.file]);
-        let batch = batch.get_or_insert_with(|| Batch { file: row.file, rows: RowLines::default(), is_last: false });
+        let batch = batch.get_or_insert_with(|| RowBatch { file: row.file, rows: RowLines::default(), is_last: false });
         batch.rows.push(&row.envelope, ending);
     }
 }
@@ -170,30 +170,30 @@ fn line_ending(file: &ManifestFile) -> LineEnding {
     file.record().map_or(LineEnding::Lf, |record| record.line_ending)
 }
 
-fn rows_of_chunk(logs: &Logs, mut chunk: ChunkText) -> Result<Batch<RowLines>> {
+fn rows_of_chunk(logs: &BundleLogs, mut chunk: ChunkRows) -> Result<RowBatch<RowLines>> {
     let slot = *chunk.slot();
     let file = &logs.manifest.files[slot.file];
     let (mut rows, ending) = (RowLines::with_room_for(chunk.bytes()), line_ending(file));
     while let Some(row) = chunk.next_row(logs)? {
         rows.push(&row.envelope, ending);
     }
-    Ok(Batch { file: slot.file, rows, is_last: slot.chunk + 1 == file.chunks.len() })
+    Ok(RowBatch { file: slot.file, rows, is_last: slot.chunk + 1 == file.chunks.len() })
 }
 
 /// Begins and ends the sink's logs.
-struct Sink<'m, 's, S> {
+struct SinkTasks<'m, 's, S> {
     manifest: &'m Manifest,
     sink: &'s mut S,
 }
 
-impl<'m, S: LogSink> LogsAtOnce for Sink<'m, '_, S> {
-    type Work = Restoring<'m, S::Writer>;
+impl<'m, S: LogSink> LogTasks for SinkTasks<'m, '_, S> {
+    type Task = RestoreTask<'m, S::Writer>;
 
-    fn begin(&mut self, index: usize) -> Result<Self::Work> {
+    fn begin(&mut self, index: usize) -> Result<Self::Task> {
         let file = &self.manifest.files[index];
         let writer = self.sink.begin(index, file)?;
         let (restorer, hasher) = (LogRestorer::new(file), IntegrityHasher::default());
-        Ok(Restoring { file, restorer, hasher, writer, buffer: Vec::new() })
+        Ok(RestoreTask { file, restorer, hasher, writer, buffer: Vec::new() })
     }
 
     fn end(&mut self, index: usize, done: <S::Writer as LogWriter>::Done) -> Result<()> {
@@ -202,7 +202,7 @@ impl<'m, S: LogSink> LogsAtOnce for Sink<'m, '_, S> {
 }
 
 /// What the thread of a log works with.
-struct Restoring<'m, W> {
+struct RestoreTask<'m, W> {
     file: &'m ManifestFile,
     restorer: LogRestorer<'m>,
     hasher: IntegrityHasher,
@@ -210,7 +210,7 @@ struct Restoring<'m, W> {
     buffer: Vec<u8>,
 }
 
-impl<W: LogWriter> Restoring<'_, W> {
+impl<W: LogWriter> RestoreTask<'_, W> {
     /// Hands on what is restored, unless it is more than the log can be that the manifest describes.
     fn write(&mut self) -> Result<()> {
         self.hasher.update(&self.buffer);
@@ -223,7 +223,7 @@ impl<W: LogWriter> Restoring<'_, W> {
     }
 }
 
-impl<W: LogWriter> LogWork for Restoring<'_, W> {
+impl<W: LogWriter> LogTask for RestoreTask<'_, W> {
     type Rows = RowLines;
     type Done = W::Done;
 

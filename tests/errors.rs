@@ -83,10 +83,12 @@ fn with_data() -> Vec<ErrorKind> {
         ErrorKind::ForeignLink { to: PathBuf::from("/root/.ssh/authorized_keys") },
         ErrorKind::Locked { seconds: 5 },
         ErrorKind::ReportLost { source: io::ErrorKind::StorageFull.into() },
-        ErrorKind::MayNotLast { cause: Error::io_named(IoAction::Write, "/home/me", io::ErrorKind::Other.into()) },
+        ErrorKind::DirectorySyncFailed {
+            cause: Error::io_named(IoAction::Write, "/home/me", io::ErrorKind::Other.into()),
+        },
         ErrorKind::EntryType { source: serde_json::from_str::<u32>("\"7\"").unwrap_err() },
         ErrorKind::TooManyLines { limit: 4_294_967_295 },
-        ErrorKind::PlacedInPart {
+        ErrorKind::PartiallyCommitted {
             placed: vec![PathBuf::from("runs.jsonl")],
             all: 3,
             is_repeatable: true,
@@ -101,7 +103,7 @@ fn without_data() -> Vec<ErrorKind> {
         ErrorKind::TargetExists,
         ErrorKind::TargetIsDirectory,
         ErrorKind::TargetIsLog,
-        ErrorKind::OthersLog,
+        ErrorKind::CannotPreserveOwner,
         ErrorKind::TargetIsTerminal,
         ErrorKind::NotAFile,
         ErrorKind::LogsKeepChanging,
@@ -162,7 +164,8 @@ fn a_place_has_all_its_parts() {
 #[test]
 fn what_interrupts_a_half_done_import_is_done_first() {
     let hint_if = |is_repeatable, cause: ErrorKind| {
-        Error::from(ErrorKind::PlacedInPart { placed: Vec::new(), all: 3, is_repeatable, cause: cause.into() }).hint()
+        Error::from(ErrorKind::PartiallyCommitted { placed: Vec::new(), all: 3, is_repeatable, cause: cause.into() })
+            .hint()
     };
     let hint = |cause| hint_if(true, cause);
     assert_eq!(hint(ErrorKind::LockLost), "run the command again, and it finishes the work");

@@ -25,9 +25,9 @@ use patchwork_traces::gzip::{Deflater, Level, MemberWriter};
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::inspect::Inspection;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{Target, TargetOptions};
+use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::recover;
-use patchwork_traces::sources::{Dirs, Wanted, discover};
+use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 use patchwork_traces::verify::{Severity, Verdict, VerifyOptions, verify, verify_file, verify_seekable};
 use patchwork_traces::{Error, Result};
 use peak_alloc::PeakAlloc;
@@ -38,7 +38,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 /// The most memory that any change may make all threads of the test take together: what the buffers of sound bundles
 /// need, and far from what a damaged number can ask for.
-const MOST_MEMORY: usize = 32 << 20;
+const MAX_MEMORY: usize = 32 << 20;
 
 type Logs = BTreeMap<String, Vec<u8>>;
 
@@ -174,7 +174,7 @@ impl Place {
     /// The recovered logs.
     fn recovered(&self, bytes: &[u8]) -> Result<Vec<Recovered>> {
         let path = self.dir.path().join("recovered");
-        let target = Target::File { path: path.clone(), options: TargetOptions::default() };
+        let target = OutputTarget::File { path: path.clone(), options: TargetOptions::default() };
         let report = recover(Cursor::new(bytes), "bundle", &options(), &target, &NoProgress)?;
         let verified = verify_file(&path, &verify_options(), &NoProgress, &mut |_| {}).unwrap();
         assert!(verified.verdict == Verdict::Intact, "what was recovered is {:?}", verified.verdict);
@@ -310,7 +310,7 @@ fn change_everything(bundles: &[Sound]) {
                 for (sound, change) in changes {
                     let _doing = Doing(sound, change);
                     sound.check(&sound.with(change), &place);
-                    assert!(MEMORY.peak_usage() < MOST_MEMORY, "{} bytes of memory", MEMORY.peak_usage());
+                    assert!(MEMORY.peak_usage() < MAX_MEMORY, "{} bytes of memory", MEMORY.peak_usage());
                 }
             });
         }
@@ -326,7 +326,8 @@ fn in_chunks(name: &'static str, home: &Home, rows: usize) -> Sound {
 
 /// A bundle of which the text stands in the file as it is, so that each bit is one of the text.
 fn not_compressed(name: &'static str, home: &Home) -> Sound {
-    let discovery = discover(&home.dirs(), &Wanted { include_other: true, ..Wanted::default() }).unwrap();
+    let discovery =
+        discover(&home.dirs(), &DiscoverOptions { include_other: true, ..DiscoverOptions::default() }).unwrap();
     let options = ExportOptions { level: Level::new(0).unwrap(), ..options() };
     let mut bytes = Vec::new();
     let report = export(&discovery, &options, &mut bytes, "memory", &NoProgress).unwrap();

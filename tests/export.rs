@@ -589,7 +589,7 @@ fn the_backup_script_fails_and_notes_no_bundle_where_there_are_no_logs() {
         let errors = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(code), "{errors}");
         assert_eq!(errors.contains("no logs were found"), !has_logs, "{errors}");
-        let noted = fs::read_to_string(home.path().join("trace-bundles/digests.txt")).unwrap_or_default();
-        assert_eq!(noted.lines().count(), usize::from(has_logs));
+        let take_anomalies = fs::read_to_string(home.path().join("trace-bundles/digests.txt")).unwrap_or_default();
+        assert_eq!(take_anomalies.lines().count(), usize::from(has_logs));
     }
 }

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use patchwork_traces::format::limits::{
-    CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES, MAX_FILES,
-    MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_TIMELINE_BINS, MOST_AROUND_BYTES, MOST_GROWN_BYTES,
-    MOST_REWRITTEN_RATIO,
+    CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_AROUND_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES,
+    MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_REWRITTEN_RATIO,
+    MAX_TIMELINE_BINS,
 };
 use patchwork_traces::format::{Timeline, line, schema};
 use serde_json::Value;
@@ -74,9 +74,9 @@ fn the_table_of_limits_has_the_constants() {
         ("MAX_DEPTH", MAX_DEPTH as u64),
         ("MAX_NAME_BYTES", MAX_NAME_BYTES as u64),
         ("MAX_TIMELINE_BINS", MAX_TIMELINE_BINS as u64),
-        ("MOST_REWRITTEN_RATIO", MOST_REWRITTEN_RATIO),
-        ("MOST_GROWN_BYTES", MOST_GROWN_BYTES),
-        ("MOST_AROUND_BYTES", MOST_AROUND_BYTES),
+        ("MAX_REWRITTEN_RATIO", MAX_REWRITTEN_RATIO),
+        ("MAX_GROWN_BYTES", MAX_GROWN_BYTES),
+        ("MAX_AROUND_BYTES", MAX_AROUND_BYTES),
     ];
     let text = format_md();
     let table: Vec<_> =
@@ -162,7 +162,7 @@ mod worked_example {
     use patchwork_traces::export::{ExportOptions, export};
     use patchwork_traces::gzip::Level;
     use patchwork_traces::progress::NoProgress;
-    use patchwork_traces::sources::{Dirs, Wanted, discover};
+    use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 
     use super::common::{options, restore_all, text_of};
     use super::{fenced_blocks, format_md, section};
@@ -190,7 +190,7 @@ mod worked_example {
             ..options()
         };
         let mut bundle = Vec::new();
-        let logs = discover(&dirs, &Wanted::default()).unwrap();
+        let logs = discover(&dirs, &DiscoverOptions::default()).unwrap();
         let report = export(&logs, &options, &mut bundle, "memory", &NoProgress).unwrap();
 
         assert_eq!(String::from_utf8(text_of(&bundle)).unwrap(), format!("{expected_text}\n"));

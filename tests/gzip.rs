@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use common::forge::{deflate, gzip};
 use patchwork_traces::digest::Crc32;
 use patchwork_traces::error::GzipFault;
-use patchwork_traces::gzip::{Content, Deflater, Level, MemberWriter, SequentialReader};
+use patchwork_traces::gzip::{Deflater, Level, MemberWriter, SequentialReader, StreamKind};
 use patchwork_traces::{Error, ErrorKind};
 
 const TEXT: &[u8] = b"one\ntwo\n";
@@ -176,10 +176,10 @@ fn members_and_zeros_may_follow_and_nothing_else() {
 fn what_is_gzip_shows_in_the_first_two_bytes() {
     let content = |bytes: &[u8]| SequentialReader::new(Halting(bytes, false)).content().unwrap();
     assert_eq!(content(b""), None);
-    assert_eq!(content(&gzip(TEXT)), Some(Content::Gzip));
-    assert_eq!(content(b"\x1f\x8b"), Some(Content::Gzip));
+    assert_eq!(content(&gzip(TEXT)), Some(StreamKind::Gzip));
+    assert_eq!(content(b"\x1f\x8b"), Some(StreamKind::Gzip));
     for plain in [&b"\x1f"[..], b"\x8b", b"\x1f\x8c", b"\x1e\x8b", TEXT] {
-        assert_eq!(content(plain), Some(Content::Plain));
+        assert_eq!(content(plain), Some(StreamKind::Plain));
         assert_reads(plain, plain);
     }
     assert_reads(b"", b"");

@@ -29,7 +29,7 @@ const PROCESSOR_SECONDS_IF_LONG: u64 = 300;
 
 /// The most bytes that a command other than `cat` may print, or four times as many as the bundle has: one can have very
 /// many logs, each with its line and its columns.
-const MOST_PRINTED: usize = 256 << 10;
+const MAX_PRINTED: usize = 256 << 10;
 
 /// What reads a bundle, and `import`.
 const COMMANDS: [&[&str]; 6] = [
@@ -97,7 +97,7 @@ fn check(case: &Case, arguments: &[&str], outcome: &Outcome) {
     assert!(obeyed.is_empty(), "{what}: a terminal would obey {obeyed:?}");
     // Rows are printed as they are; everything else is short.
     assert!(
-        arguments[0] == "cat" || outcome.stdout.len() + outcome.stderr.len() < MOST_PRINTED.max(4 * case.bundle.len()),
+        arguments[0] == "cat" || outcome.stdout.len() + outcome.stderr.len() < MAX_PRINTED.max(4 * case.bundle.len()),
         "{what}: {} bytes",
         outcome.stdout.len() + outcome.stderr.len()
     );

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use common::{Home, bundle, indexed, restore_all};
 use patchwork_traces::ErrorKind;
-use patchwork_traces::sources::{OpenLog, Wanted, discover};
+use patchwork_traces::sources::{DiscoverOptions, OpenLog, discover};
 
 fn open_runs(home: &Home) -> OpenLog {
-    let discovery = discover(&home.dirs(), &Wanted::default()).unwrap();
+    let discovery = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
     discovery.groups[0].open().unwrap().remove(0)
 }
 

@@ -176,7 +176,7 @@ fn merge(home: &Home, bundle: &[u8]) -> bool {
         Ok(_) => true,
         Err(error) => {
             let cause = match error.kind() {
-                ErrorKind::PlacedInPart { cause, .. } => cause,
+                ErrorKind::PartiallyCommitted { cause, .. } => cause,
                 _ => &error,
             };
             // A test that is stopped for half a minute holds its locks for too long.

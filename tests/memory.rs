@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use patchwork_traces::cat::{CatOptions, PrintLogOptions, cat, print_log};
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{Target, TargetOptions};
+use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{Verdict, VerifyOptions, verify_seekable};
 use peak_alloc::PeakAlloc;
@@ -26,7 +26,7 @@ static COUNTED: Mutex<()> = Mutex::new(());
 
 /// The 64 MiB that a log of 8 bytes can have become at most (FORMAT.md, "Limits"), and one around its row, in a buffer that
 /// doubles and is copied while it does; and what any bundle needs. The line itself has far more.
-const MOST_MEMORY: usize = (3 * 65 + 24) << 20;
+const MAX_MEMORY: usize = (3 * 65 + 24) << 20;
 
 /// A 1.0 bundle that declares a log of 8 bytes, and has one line of 400 MiB.
 fn bomb() -> Vec<u8> {
@@ -49,7 +49,7 @@ fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
         MEMORY.reset_peak_usage();
         work();
         let peak = MEMORY.peak_usage();
-        assert!(peak < MOST_MEMORY, "{what} takes {} MiB", peak >> 20);
+        assert!(peak < MAX_MEMORY, "{what} takes {} MiB", peak >> 20);
     };
     peak_of("cat", &mut || {
         let mut printed = Vec::new();
@@ -66,7 +66,7 @@ fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
         assert_eq!(report.verdict, Verdict::Damaged);
     });
     peak_of("recover", &mut || {
-        let target = Target::look(&home.path().join("recovered"), TargetOptions::default()).unwrap();
+        let target = OutputTarget::look(&home.path().join("recovered"), TargetOptions::default()).unwrap();
         let report = recover(Cursor::new(&bomb), "bomb", &options(), &target, &NoProgress).unwrap();
         assert_eq!(report.files[0].rows, 0);
     });

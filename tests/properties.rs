@@ -15,7 +15,7 @@ use patchwork_traces::export::{ExportOptions, export};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::import::{Clock, ImportOptions, import};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::sources::{Wanted, discover};
+use patchwork_traces::sources::{DiscoverOptions, discover};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -151,7 +151,7 @@ proptest! {
     #[test]
     fn threads_level_and_chunks_change_no_content(logs in logs(), threads in 1usize..9, level in 0u8..10, rows in 1usize..20) {
         let home = home_of(&logs);
-        let discovery = discover(&home.dirs(), &Wanted { include_other: true, allow_empty: true, ..Wanted::default() }).unwrap();
+        let discovery = discover(&home.dirs(), &DiscoverOptions { include_other: true, allow_empty: true, ..DiscoverOptions::default() }).unwrap();
         let with = |threads| {
             let threads = NonZeroUsize::new(threads).unwrap();
             let options = ExportOptions { threads, level: Level::new(level).unwrap(), ..options() };

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use patchwork_traces::ErrorKind;
 use patchwork_traces::error::IoAction;
-use patchwork_traces::publish::{PendingFile, Target, TargetOptions};
+use patchwork_traces::publish::{AtomicFile, OutputTarget, TargetOptions};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> =
@@ -21,8 +21,8 @@ fn a_file_that_appears_meanwhile_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("b.gz");
     let options = TargetOptions::default();
-    assert_eq!(Target::look(&path, options).unwrap(), Target::File { path: path.clone(), options });
-    let mut pending = PendingFile::create(&path, options).unwrap();
+    assert_eq!(OutputTarget::look(&path, options).unwrap(), OutputTarget::File { path: path.clone(), options });
+    let mut pending = AtomicFile::create(&path, options).unwrap();
     pending.write_all(b"ours").unwrap();
     fs::write(&path, "theirs").unwrap();
     let error = pending.finish().unwrap_err();
@@ -36,13 +36,13 @@ fn nothing_appears_before_the_end_and_nothing_stays_without_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new/deep/b.gz");
     let options = TargetOptions { create_dirs: true, replace: false };
-    let mut pending = PendingFile::create(&path, options).unwrap();
+    let mut pending = AtomicFile::create(&path, options).unwrap();
     pending.write_all(b"half").unwrap();
     assert!(!path.exists());
     drop(pending);
     assert_eq!(names(dir.path()), [""; 0]);
 
-    let mut pending = PendingFile::create(&path, options).unwrap();
+    let mut pending = AtomicFile::create(&path, options).unwrap();
     pending.write_all(b"whole").unwrap();
     pending.finish().unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"whole");
@@ -64,12 +64,12 @@ fn no_log_is_replaced_by_whichever_name_it_is_reached() {
     for name in
         ["runs.jsonl", "activity-1.jsonl", "outcome-log.jsonl", "b.gz", "dangling.gz", "new.jsonl", "./x/../runs.jsonl"]
     {
-        let error = Target::look(&path(name), replace).unwrap_err();
+        let error = OutputTarget::look(&path(name), replace).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::TargetIsLog), "{name}: {error}");
     }
     assert_eq!(
-        Target::look(&path("elsewhere"), replace).unwrap(),
-        Target::File { path: path("elsewhere").canonicalize().unwrap(), options: replace }
+        OutputTarget::look(&path("elsewhere"), replace).unwrap(),
+        OutputTarget::File { path: path("elsewhere").canonicalize().unwrap(), options: replace }
     );
 }
 
@@ -90,11 +90,11 @@ fn the_files_beside_a_log_are_never_replaced() {
             if exists {
                 fs::write(dir.path().join(name), "precious").unwrap();
             }
-            let error = Target::look(&dir.path().join(name), options).unwrap_err();
+            let error = OutputTarget::look(&dir.path().join(name), options).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::TargetIsLog), "{name}: {error}");
         }
     }
-    assert!(Target::look(&dir.path().join("runs.jsonl.gz"), options).is_ok());
+    assert!(OutputTarget::look(&dir.path().join("runs.jsonl.gz"), options).is_ok());
 }
 
 #[test]
@@ -105,12 +105,12 @@ fn a_missing_directory_is_created_only_when_that_is_allowed() {
         assert!(matches!(error.kind(), ErrorKind::NoTargetDirectory { is_default: false }), "{error}");
         assert_eq!(error.position().subject.as_deref(), dir.path().join("new").to_str());
     };
-    refused(&Target::look(&path, TargetOptions::default()).unwrap_err());
-    refused(&PendingFile::create(&path, TargetOptions::default()).unwrap_err());
+    refused(&OutputTarget::look(&path, TargetOptions::default()).unwrap_err());
+    refused(&AtomicFile::create(&path, TargetOptions::default()).unwrap_err());
     assert_eq!(names(dir.path()), [""; 0]);
     let allowed = TargetOptions { create_dirs: true, replace: false };
-    assert!(Target::look(&path, allowed).is_ok());
-    PendingFile::create(&path, allowed).unwrap().finish().unwrap();
+    assert!(OutputTarget::look(&path, allowed).is_ok());
+    AtomicFile::create(&path, allowed).unwrap().finish().unwrap();
     assert_eq!(names(&dir.path().join("new")), ["b.gz"]);
 }
 
@@ -123,7 +123,7 @@ fn a_fifo_or_a_link_with_the_name_of_a_temporary_file_is_left_alone() {
     fs::write(path("kept"), "precious").unwrap();
     std::os::unix::fs::symlink(path("kept"), path(".patchwork-traces-b.part")).unwrap();
     fs::write(path(".patchwork-traces-c.part"), "left by a killed program").unwrap();
-    PendingFile::create(&path("b.gz"), TargetOptions::default()).unwrap().finish().unwrap();
+    AtomicFile::create(&path("b.gz"), TargetOptions::default()).unwrap().finish().unwrap();
     assert_eq!(names(dir.path()), [".patchwork-traces-a.part", ".patchwork-traces-b.part", "b.gz", "kept"]);
 }
 
@@ -131,6 +131,6 @@ fn a_fifo_or_a_link_with_the_name_of_a_temporary_file_is_left_alone() {
 fn a_directory_that_is_a_file_is_an_error_on_the_target() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
-    let error = Target::look(&dir.path().join("file/b.gz"), TargetOptions::default()).unwrap_err();
+    let error = OutputTarget::look(&dir.path().join("file/b.gz"), TargetOptions::default()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Io { action: IoAction::Open, .. }), "{error}");
 }

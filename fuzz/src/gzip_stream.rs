@@ -4,10 +4,10 @@
 use std::io::{self, Read};
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
-use patchwork_traces::gzip::{Content, SequentialReader};
+use patchwork_traces::gzip::{StreamKind, SequentialReader};
 
 /// The most that an input may inflate to: what bombs do is known.
-const MOST_BYTES: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// The input is a gzip file if it begins as one. Else it is deflate data in parts, each made a member with a true
 /// trailer: so the fuzzer need not guess checksums.
@@ -29,7 +29,7 @@ pub fn check(input: &[u8]) {
 type Outcome = (Vec<u8>, Option<String>);
 
 fn read(reader: impl Read, piece: usize) -> Outcome {
-    let (mut reader, mut content, mut buffer) = (reader.take(MOST_BYTES), Vec::new(), vec![0; piece]);
+    let (mut reader, mut content, mut buffer) = (reader.take(MAX_BYTES), Vec::new(), vec![0; piece]);
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => return (content, None),
@@ -52,7 +52,7 @@ impl Read for Dribble<'_> {
 /// flate2 takes no reserved flags and no zeros behind the last member; apart from that, both take the same files.
 fn compare(file: &[u8], (content, ended): &Outcome) {
     let kind = SequentialReader::new(file).content().expect("it is in memory");
-    if kind != Some(Content::Gzip) {
+    if kind != Some(StreamKind::Gzip) {
         assert!(ended.is_none() && content == &file[..content.len()]);
         return;
     }
@@ -101,7 +101,7 @@ fn member(how: u8, part: &[u8]) -> Vec<u8> {
     } else {
         // Where the data does not end, what comes behind it is data too, and the member is damaged.
         let mut inflater = DeflateDecoder::new(part);
-        let _ = inflater.by_ref().take(MOST_BYTES).read_to_end(&mut content);
+        let _ = inflater.by_ref().take(MAX_BYTES).read_to_end(&mut content);
         let used = usize::try_from(inflater.total_in()).unwrap_or(part.len());
         member.extend_from_slice(&part[..used.min(part.len())]);
     }

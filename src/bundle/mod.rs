@@ -4,16 +4,16 @@
 //! fits, whether the input can seek (then only the chunks asked for are read) or not. Both ways give the same rows. Only of
 //! the chunk in which a bundle is cut off, the whole lines before that are handed out as well, and nothing proves them.
 
-mod again;
+mod chunk_queue;
+mod chunk_rows;
+mod chunk_table;
 mod chunks;
 mod files;
-mod lines;
-mod order;
 mod parallel;
+mod reopen;
 mod rows;
 mod select;
-mod slots;
-mod text;
+mod sequential_rows;
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -25,16 +25,16 @@ use crate::digest::{BundleDigest, Crc32};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::limits::MAX_MANIFEST_BYTES;
 use crate::format::{Manifest, TimeRange};
-use crate::gzip::{Content, SequentialReader};
+use crate::gzip::{SequentialReader, StreamKind};
 use crate::lines::{LineError, LineReader};
 
-pub(crate) use again::Again;
+pub(crate) use chunk_rows::{BundleLogs, ChunkRows};
+pub(crate) use chunk_table::{ChunkRef, chunk_refs};
 pub(crate) use files::FileIndex;
-pub(crate) use parallel::{Ordering, each_chunk};
+pub(crate) use parallel::{ChunkOrder, each_chunk};
+pub(crate) use reopen::Reopener;
 pub use rows::{Row, Rows};
-pub use select::wanted_files;
-pub(crate) use slots::{Slot, slots};
-pub(crate) use text::{ChunkText, Logs};
+pub use select::select_files;
 
 /// An input that can go back.
 trait ReadSeek: Read + Seek {}
@@ -43,13 +43,13 @@ impl<T: Read + Seek> ReadSeek for T {}
 type Seekable<'r> = Box<dyn ReadSeek + 'r>;
 
 /// What follows the manifest line, decompressed.
-struct Rest<'r> {
+struct Remainder<'r> {
     text: Box<dyn Read + 'r>,
     /// What it was before.
-    content: Content,
+    content: StreamKind,
 }
 
-impl Read for Rest<'_> {
+impl Read for Remainder<'_> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         self.text.read(out)
     }
@@ -105,7 +105,7 @@ pub struct Bundle<'r> {
 enum Input<'r> {
     Indexed(Seekable<'r>, crate::gzip::BlockIndex),
     Seekable(Seekable<'r>),
-    Stream(Rest<'r>),
+    Stream(Remainder<'r>),
 }
 
 /// Which rows are wanted.
@@ -167,11 +167,11 @@ impl<'r> Bundle<'r> {
     pub fn from_seekable(mut input: impl Read + Seek + 'r, name: &str) -> Result<Self> {
         let read = |error| Error::io_named(IoAction::Read, name, error);
         input.seek(SeekFrom::Start(0)).map_err(read)?;
-        let (head, _) = Head::read(&mut input).map_err(|error| error.in_subject(name))?;
+        let (head, _) = ManifestLine::read(&mut input).map_err(|error| error.in_subject(name))?;
         let file_bytes = input.seek(SeekFrom::End(0)).map_err(read)?;
         let (access, input) = if !head.manifest.has_chunk_table() {
             (Access::NoChunkTable, Input::Seekable(Box::new(input) as Seekable<'r>))
-        } else if head.content == Content::Plain {
+        } else if head.content == StreamKind::Plain {
             (Access::Stream, Input::Seekable(Box::new(input) as Seekable<'r>))
         } else {
             match chunks::index_that_fits(&head, file_bytes, &mut input).map_err(read)? {
@@ -187,12 +187,12 @@ impl<'r> Bundle<'r> {
     /// # Errors
     /// When it cannot be read, is no bundle, or its manifest cannot be true.
     pub fn from_stream(input: impl Read + 'r, name: &str) -> Result<Self> {
-        let (head, rest) = Head::read(input).map_err(|error| error.in_subject(name))?;
+        let (head, rest) = ManifestLine::read(input).map_err(|error| error.in_subject(name))?;
         let access = if head.manifest.has_chunk_table() { Access::Stream } else { Access::NoChunkTable };
         Ok(Self::new(name, head, None, access, Input::Stream(rest)))
     }
 
-    fn new(name: &str, head: Head, file_bytes: Option<u64>, access: Access, input: Input<'r>) -> Self {
+    fn new(name: &str, head: ManifestLine, file_bytes: Option<u64>, access: Access, input: Input<'r>) -> Self {
         Self {
             name: name.to_owned(),
             manifest: Arc::new(head.manifest),
@@ -262,28 +262,28 @@ pub(crate) fn open_input(path: &Path) -> Result<(std::fs::File, Option<u64>)> {
 }
 
 /// A bundle's first line, and what it shows.
-struct Head {
+struct ManifestLine {
     manifest: Manifest,
     /// The length of the manifest line, its line feed included.
     bytes: u64,
     /// The checksum of the same.
     crc32: Crc32,
     digest: BundleDigest,
-    content: Content,
+    content: StreamKind,
 }
 
 /// How much is read at first: the manifests of small bundles, and little of what follows them.
 const FIRST_BYTES: usize = 16 << 10;
 
-impl Head {
+impl ManifestLine {
     /// Reads the first line and gives the rest back.
-    fn read<'r>(input: impl Read + 'r) -> Result<(Self, Rest<'r>)> {
+    fn read<'r>(input: impl Read + 'r) -> Result<(Self, Remainder<'r>)> {
         let failed = |error| Error::io_unnamed(IoAction::Read, error);
         let mut stream = SequentialReader::new(input);
         let content = stream.content().map_err(failed)?.ok_or(ErrorKind::EmptyInput)?;
         let no_bundle = || match content {
-            Content::Gzip => ErrorKind::GzipOfSomethingElse,
-            Content::Plain => ErrorKind::NotABundle,
+            StreamKind::Gzip => ErrorKind::GzipOfSomethingElse,
+            StreamKind::Plain => ErrorKind::NotABundle,
         };
         // What does not begin as JSON need not be searched for the end of its first line.
         let mut first = Vec::new();
@@ -311,7 +311,7 @@ impl Head {
         let head = Self { manifest, bytes: line.len() as u64, crc32: Crc32::of(&line), digest, content };
         let (stream, read_ahead) = lines.into_parts();
         let text = Box::new(Cursor::new(read_ahead).chain(stream.into_inner().1));
-        Ok((head, Rest { text, content }))
+        Ok((head, Remainder { text, content }))
     }
 }
 

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use super::chunks::{ChunkReader, Fetched};
-use super::order::Order;
-use super::text::{ChunkText, Logs};
+use super::chunk_queue::ChunkQueue;
+use super::chunk_rows::{BundleLogs, ChunkRows};
+use super::chunks::{ChunkReader, FetchedChunk};
 use super::{Access, Bundle, Selection};
 use crate::buffers::Buffers;
 use crate::error::{Error, IoAction, Result};
@@ -14,7 +14,7 @@ use crate::pool::{Pool, ThreadDied};
 
 /// In which order chunks are handed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ordering {
+pub(crate) enum ChunkOrder {
     /// As they stand in the bundle.
     OfBundle,
     /// The chunks of up to so many files take turns, where chunks can be read alone. Each file's come in their order.
@@ -29,31 +29,31 @@ pub(crate) enum Ordering {
 pub(crate) fn each_chunk<T: Send>(
     bundle: Bundle<'_>,
     selection: &Selection,
-    ordering: Ordering,
+    ordering: ChunkOrder,
     threads: NonZeroUsize,
-    work: impl Fn(&Logs, ChunkText) -> T + Sync,
+    work: impl Fn(&BundleLogs, ChunkRows) -> T + Sync,
     mut take: impl FnMut(T) -> Result<()>,
 ) -> Result<Access> {
     let Bundle { manifest, manifest_crc32, access, input, .. } = bundle;
-    let logs = Logs::new(&manifest);
-    let order = |slots: &[super::Slot], is_indexed| match ordering {
-        Ordering::TakingTurns(files) if is_indexed => Order::taking_turns(slots, selection, files),
-        _ => Order::of_stream(slots, selection),
+    let logs = BundleLogs::new(&manifest);
+    let order = |slots: &[super::ChunkRef], is_indexed| match ordering {
+        ChunkOrder::TakingTurns(files) if is_indexed => ChunkQueue::taking_turns(slots, selection, files),
+        _ => ChunkQueue::of_stream(slots, selection),
     };
     let mut reader = ChunkReader::new(&manifest, manifest_crc32, input, order)?;
     let texts = Arc::<Buffers>::default();
     thread::scope(|scope| {
         let mut pool = Pool::start(scope, threads, || {
             let (logs, work, texts) = (&logs, &work, &texts);
-            move |job: Job| job.run(logs, work, texts)
+            move |job: ChunkJob| job.run(logs, work, texts)
         });
         loop {
             let next = reader.next_index();
             let bytes = next.map_or(usize::MAX, |index| weight(&reader, index));
             while !pool.has_room_for(bytes) || next.is_none() {
                 match pool.pop().map_err(thread_died)? {
-                    Some(Done::Made(made)) => take(made)?,
-                    Some(Done::NotThere(index)) => {
+                    Some(ChunkOutcome::Made(made)) => take(made)?,
+                    Some(ChunkOutcome::NotThere(index)) => {
                         while pool.pop().map_err(thread_died)?.is_some() {}
                         reader.fall_back(index)?;
                         break;
@@ -65,7 +65,7 @@ pub(crate) fn each_chunk<T: Send>(
                 }
             }
             if let Some(index) = reader.next_index() {
-                let job = Job { index, slot: reader.slot(index), fetched: reader.fetch(index) };
+                let job = ChunkJob { index, slot: reader.slot(index), fetched: reader.fetch(index) };
                 pool.push(job, bytes).map_err(thread_died)?;
             }
         }
@@ -85,23 +85,28 @@ fn weight(reader: &ChunkReader<'_>, index: usize) -> usize {
     usize::try_from(slot.bytes.saturating_mul(2).saturating_add(slot.compressed)).unwrap_or(usize::MAX)
 }
 
-struct Job {
+struct ChunkJob {
     index: usize,
-    slot: super::Slot,
-    fetched: Fetched,
+    slot: super::ChunkRef,
+    fetched: FetchedChunk,
 }
 
-enum Done<T> {
+enum ChunkOutcome<T> {
     Made(T),
     /// The chunk does not lie where the table says.
     NotThere(usize),
 }
 
-impl Job {
-    fn run<T>(self, logs: &Logs, work: impl Fn(&Logs, ChunkText) -> T, texts: &Arc<Buffers>) -> Done<T> {
+impl ChunkJob {
+    fn run<T>(
+        self,
+        logs: &BundleLogs,
+        work: impl Fn(&BundleLogs, ChunkRows) -> T,
+        texts: &Arc<Buffers>,
+    ) -> ChunkOutcome<T> {
         match self.fetched.text(|| texts.lend()) {
-            Ok(read) => Done::Made(work(logs, ChunkText::new(self.slot, read, logs))),
-            Err(_) => Done::NotThere(self.index),
+            Ok(read) => ChunkOutcome::Made(work(logs, ChunkRows::new(self.slot, read, logs))),
+            Err(_) => ChunkOutcome::NotThere(self.index),
         }
     }
 }

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::chunk_queue::ChunkQueue;
+use super::chunk_rows::{BundleLogs, ChunkRows};
+use super::chunk_table::ChunkRef;
 use super::chunks::ChunkReader;
-use super::lines::LineRows;
-use super::order::Order;
-use super::select::wanted_files;
-use super::slots::Slot;
-use super::text::{ChunkText, Logs};
+use super::select::select_files;
+use super::sequential_rows::SequentialRows;
 use super::{Access, Bundle, Selection};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, Result};
@@ -71,13 +71,13 @@ pub struct Rows<'r> {
     manifest: Arc<Manifest>,
     digest: BundleDigest,
     access: Access,
-    way: Way<'r>,
+    way: RowSource<'r>,
     ended: bool,
 }
 
-enum Way<'r> {
-    Chunks(ChunkRows<'r>),
-    Lines(LineRows<'r>),
+enum RowSource<'r> {
+    Chunks(IndexedRows<'r>),
+    Lines(SequentialRows<'r>),
 }
 
 impl<'r> Bundle<'r> {
@@ -89,14 +89,14 @@ impl<'r> Bundle<'r> {
         let Self { name, manifest, manifest_crc32, digest, mut access, input, .. } = self;
         let named = |error: Error| error.in_subject(&name);
         let way = if manifest.has_chunk_table() {
-            let in_stream = |slots: &[Slot], _| Order::of_stream(slots, selection);
+            let in_stream = |slots: &[ChunkRef], _| ChunkQueue::of_stream(slots, selection);
             let reader = ChunkReader::new(&manifest, manifest_crc32, input, in_stream).map_err(named)?;
             if access == Access::Indexed && !reader.is_indexed() {
                 access = Access::TableDoesNotFit;
             }
-            Way::Chunks(ChunkRows { reader, logs: Logs::new(&manifest), chunk: None })
+            RowSource::Chunks(IndexedRows { reader, logs: BundleLogs::new(&manifest), chunk: None })
         } else {
-            Way::Lines(LineRows::new(&manifest, selection, input).map_err(named)?)
+            RowSource::Lines(SequentialRows::new(&manifest, selection, input).map_err(named)?)
         };
         Ok(Rows { name, manifest, digest, access, way, ended: false })
     }
@@ -114,7 +114,7 @@ impl<'r> Bundle<'r> {
     /// # Errors
     /// [`ErrorKind::UnknownSource`] when the bundle has no log of that source, and when the input fails.
     pub fn rows_of(self, source: &str) -> Result<Rows<'r>> {
-        let files = wanted_files(&self.manifest, &[source.to_owned()], &[]);
+        let files = select_files(&self.manifest, &[source.to_owned()], &[]);
         let files = files.map_err(|error| error.in_subject(&self.name))?;
         self.rows(&Selection { files: Some(files), ..Selection::default() })
     }
@@ -137,7 +137,7 @@ impl Rows<'_> {
     #[must_use]
     pub fn access(&self) -> Access {
         match &self.way {
-            Way::Chunks(chunks) if self.access == Access::Indexed && !chunks.reader.is_indexed() => {
+            RowSource::Chunks(chunks) if self.access == Access::Indexed && !chunks.reader.is_indexed() => {
                 Access::TableDoesNotFit
             }
             _ => self.access,
@@ -156,8 +156,8 @@ impl Rows<'_> {
             return Ok(None);
         }
         let row = match &mut self.way {
-            Way::Chunks(chunks) => chunks.next_row(),
-            Way::Lines(lines) => lines.next_row(&self.manifest),
+            RowSource::Chunks(chunks) => chunks.next_row(),
+            RowSource::Lines(lines) => lines.next_row(&self.manifest),
         };
         row.map_err(|error| {
             self.ended = true;
@@ -187,23 +187,23 @@ impl<'r> Rows<'r> {
 }
 
 /// Rows out of chunks.
-struct ChunkRows<'r> {
+struct IndexedRows<'r> {
     reader: ChunkReader<'r>,
-    logs: Logs,
-    chunk: Option<ChunkText>,
+    logs: BundleLogs,
+    chunk: Option<ChunkRows>,
 }
 
-impl ChunkRows<'_> {
+impl IndexedRows<'_> {
     fn next_row(&mut self) -> Result<Option<Row<'_>>> {
         // A loop that returns what it borrows would borrow forever: look first, then take.
-        while self.chunk.as_ref().is_none_or(ChunkText::is_at_end) {
+        while self.chunk.as_ref().is_none_or(ChunkRows::is_at_end) {
             if let Some(mut chunk) = self.chunk.take() {
                 chunk.next_row(&self.logs)?;
             }
             let Some((slot, text)) = self.reader.next_text() else {
                 return self.reader.check_end().map(|()| None);
             };
-            self.chunk = Some(ChunkText::new(slot, text, &self.logs));
+            self.chunk = Some(ChunkRows::new(slot, text, &self.logs));
         }
         self.chunk.as_mut().map_or(Ok(None), |chunk| chunk.next_row(&self.logs))
     }

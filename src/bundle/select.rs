@@ -7,7 +7,7 @@ use crate::format::{Manifest, SourceName};
 ///
 /// # Errors
 /// [`ErrorKind::UnknownSource`] and [`ErrorKind::UnknownFile`], for a name that the bundle does not have.
-pub fn wanted_files(manifest: &Manifest, sources: &[String], files: &[String]) -> Result<Vec<usize>> {
+pub fn select_files(manifest: &Manifest, sources: &[String], files: &[String]) -> Result<Vec<usize>> {
     let names = |known: Vec<&str>| known.into_iter().map(str::to_owned).collect();
     let known_sources: Vec<_> = manifest.sources.iter().map(SourceName::as_str).collect();
     if let Some(unknown) = sources.iter().find(|name| !known_sources.contains(&name.as_str())) {

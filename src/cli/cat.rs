@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::Bundle;
-use patchwork_traces::bundle::{Access, wanted_files};
+use patchwork_traces::bundle::{Access, select_files};
 use patchwork_traces::cat::{CatOptions, CatReport, PrintLogOptions, PrintLogReport, cat, print_log};
 use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName, TimeRange, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{Exit, Failure, Outcome};
+use super::failure::{CommandResult, Exit, Failure};
 use super::input::{access_note, open};
 use super::output::{self, Output, STDOUT};
 use super::progress::Bar;
@@ -33,11 +33,11 @@ pub struct CatArgs {
     bundle: PathBuf,
 
     /// Only rows of this source (repeatable)
-    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::Sources))]
+    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
     /// Only rows of this file, such as activity-3100.jsonl (repeatable)
-    #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(complete::Files))]
+    #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(complete::FileCompleter))]
     file: Vec<String>,
 
     /// Only rows from this time on: 2026-05-02, "2026-05-02 10:00", or how long ago, such as 7d
@@ -105,11 +105,11 @@ struct ExactJson {
 }
 
 /// Runs the command.
-pub fn run(args: CatArgs, output: Output) -> Outcome {
+pub fn run(args: CatArgs, output: Output) -> CommandResult {
     let range = range(&args)?;
     let bundle = open(&args.bundle)?;
     let manifest = bundle.manifest().clone();
-    let chosen = wanted_files(&manifest, &args.source, &args.file).map_err(|error| error.in_subject(bundle.name()))?;
+    let chosen = select_files(&manifest, &args.source, &args.file).map_err(|error| error.in_subject(bundle.name()))?;
     let summary = match args.exact {
         true => print_exact(bundle, &args, &manifest, &chosen, output)?,
         false => print_rows(bundle, args, range, &manifest, &chosen, output)?,

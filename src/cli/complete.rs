@@ -25,13 +25,13 @@ pub fn answer() -> bool {
 
 /// Offers sources: of the bundle that is named, else those that are known.
 #[derive(Clone)]
-pub struct Sources;
+pub struct SourceCompleter;
 
 /// Offers files of the bundle that is named.
 #[derive(Clone)]
-pub struct Files;
+pub struct FileCompleter;
 
-impl ValueCompleter for Sources {
+impl ValueCompleter for SourceCompleter {
     fn complete(&self, current: &std::ffi::OsStr) -> Vec<CompletionCandidate> {
         match named_bundle() {
             Some(bundle) => starting_with(current, bundle.manifest().sources.iter().map(SourceName::as_str)),
@@ -40,7 +40,7 @@ impl ValueCompleter for Sources {
     }
 }
 
-impl ValueCompleter for Files {
+impl ValueCompleter for FileCompleter {
     fn complete(&self, current: &std::ffi::OsStr) -> Vec<CompletionCandidate> {
         let Some(bundle) = named_bundle() else { return Vec::new() };
         starting_with(current, bundle.manifest().files.iter().map(|file| file.relative_path.as_str()))

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::failure::{Exit, Failure, Outcome};
+use super::failure::{CommandResult, Exit, Failure};
 use super::interrupt;
 use super::output::{self, Output};
 use super::term::{self, DIM, HINT, paint};
@@ -88,7 +88,7 @@ struct StepJson {
 }
 
 /// Runs the tour.
-pub fn run(output: Output) -> Outcome {
+pub fn run(output: Output) -> CommandResult {
     let failed = |error| Failure::Error(Error::io(IoAction::Create, &std::env::temp_dir(), error));
     let dir = tempfile::tempdir().map_err(failed)?;
     write_samples(dir.path()).map_err(failed)?;

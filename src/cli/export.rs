@@ -11,12 +11,12 @@ use patchwork_traces::error::{Error, ErrorKind};
 use patchwork_traces::export::{ExportOptions, ExportReport, export, export_to_file};
 use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
 use patchwork_traces::gzip::Level;
-use patchwork_traces::publish::{Target, TargetOptions};
-use patchwork_traces::sources::{Dirs, Discovery, LeftOutReason, ResolvedDirs, Wanted, discover, known};
+use patchwork_traces::publish::{OutputTarget, TargetOptions};
+use patchwork_traces::sources::{Dirs, DiscoverOptions, Discovery, ResolvedDirs, SkipReason, discover, known};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{Exit, Failure, Outcome};
+use super::failure::{CommandResult, Exit, Failure};
 use super::output::{Output, STDOUT, stdout_loses_all};
 use super::progress::Bar;
 use super::table::{Column, table};
@@ -35,7 +35,7 @@ pub struct ExportArgs {
     output: Option<PathBuf>,
 
     /// Bundle only this source (repeatable)
-    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::Sources))]
+    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
     /// Also bundle other *.jsonl logs of the Patchwork directory
@@ -132,7 +132,7 @@ pub struct ExportJson {
     /// The logs, in the order of the bundle.
     files: Vec<ExportedFileJson>,
     /// Logs in the Patchwork directory that are not bundled.
-    left_out: Vec<LeftOutJson>,
+    skipped: Vec<SkippedLogJson>,
     /// What is worth knowing, for people.
     notes: Vec<String>,
 }
@@ -155,7 +155,7 @@ struct ExportedFileJson {
 /// A log that is not bundled.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct LeftOutJson {
+struct SkippedLogJson {
     path: String,
     bytes: u64,
     /// Why: `other` (add --include-other) or `notSelected` (only other sources were asked for).
@@ -196,14 +196,14 @@ fn level(text: &str) -> Result<u8, &'static str> {
 }
 
 /// Runs the command.
-pub fn run(args: &ExportArgs, output: Output) -> Outcome {
+pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     if args.to_stdout() {
         check_stdout()?;
     }
     let dirs = args.dirs.resolve_existing()?;
     let exported_at = time::now()?;
     let (sources, include_other, allow_empty) = (args.source.clone(), args.include_other, args.allow_empty);
-    let discovery = discover(&dirs, &Wanted { sources, include_other, allow_empty })?;
+    let discovery = discover(&dirs, &DiscoverOptions { sources, include_other, allow_empty })?;
     let path = args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at)));
     let target = if args.to_stdout() { None } else { Some(target(args, &path)?) };
     let options = ExportOptions {
@@ -241,8 +241,8 @@ fn check_stdout() -> Result<(), Failure> {
 }
 
 /// Returns where to write the bundle. A missing Patchwork directory is not created for it.
-fn target(args: &ExportArgs, path: &Path) -> Result<Target, Failure> {
-    Target::look(path, args.target.into()).map_err(|error| match error.kind() {
+fn target(args: &ExportArgs, path: &Path) -> Result<OutputTarget, Failure> {
+    OutputTarget::look(path, args.target.into()).map_err(|error| match error.kind() {
         ErrorKind::NoTargetDirectory { .. } if args.output.is_none() => {
             let dir = error.position().subject.clone().unwrap_or_default();
             Failure::Error(Error::from(ErrorKind::NoTargetDirectory { is_default: true }).in_subject(&dir))
@@ -266,12 +266,12 @@ fn notes(discovery: &Discovery) -> Vec<String> {
         notes.push(format!("no logs were found in {places}, so the bundle has none"));
     }
     for (reason, why) in [
-        (LeftOutReason::Other, "add --include-other to bundle them too"),
-        (LeftOutReason::NotSelected, "only other sources were asked for"),
+        (SkipReason::Other, "add --include-other to bundle them too"),
+        (SkipReason::NotSelected, "only other sources were asked for"),
     ] {
-        let left_out = discovery.left_out.iter().filter(|log| log.reason == reason);
+        let skipped = discovery.skipped.iter().filter(|log| log.reason == reason);
         let names: Vec<_> =
-            left_out.filter_map(|log| log.path.file_name()).map(|name| safe(&name.to_string_lossy())).collect();
+            skipped.filter_map(|log| log.path.file_name()).map(|name| safe(&name.to_string_lossy())).collect();
         if !names.is_empty() {
             notes.push(format!("not bundled: {} ({why})", names.join(", ")));
         }
@@ -322,11 +322,11 @@ fn as_json(report: &ExportReport, discovery: &Discovery, path: Option<&Path>, no
         unparsed_lines: file.unparsed_lines(),
         sha256: file.record().map(|record| record.sha256),
     });
-    let left_out = discovery.left_out.iter().map(|log| LeftOutJson {
+    let skipped = discovery.skipped.iter().map(|log| SkippedLogJson {
         path: log.path.display().to_string(),
         bytes: log.bytes,
         reason: match log.reason {
-            LeftOutReason::NotSelected => "notSelected",
+            SkipReason::NotSelected => "notSelected",
             _ => "other",
         },
     });
@@ -338,7 +338,7 @@ fn as_json(report: &ExportReport, discovery: &Discovery, path: Option<&Path>, no
         total_rows: report.manifest.total_count,
         total_bytes: report.log_bytes(),
         files: files.collect(),
-        left_out: left_out.collect(),
+        skipped: skipped.collect(),
         notes: notes.to_vec(),
     }
 }

@@ -24,7 +24,7 @@ pub enum Exit {
     /// The command line is wrong.
     Usage = 2,
     /// Something was done, but not all is well.
-    LeftBehind = 3,
+    Incomplete = 3,
     /// Ctrl-C, or a signal that asks as it does.
     Interrupted = 130,
 }
@@ -34,7 +34,7 @@ impl Exit {
     pub fn worse_of(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {
             Self::Done => 0,
-            Self::LeftBehind => 1,
+            Self::Incomplete => 1,
             Self::Usage | Self::Failed => 2,
             Self::Interrupted => 3,
         };
@@ -49,7 +49,7 @@ impl From<Exit> for ExitCode {
 }
 
 /// How a command ends.
-pub type Outcome = Result<Exit, Failure>;
+pub type CommandResult = Result<Exit, Failure>;
 
 /// Why a command ends early.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ pub struct ErrorJson {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorDetail {
     /// What it is, for programs.
-    kind: Kind,
+    kind: ErrorCode,
     /// The place and what went wrong, for people.
     message: String,
     /// What to do next, for people.
@@ -115,14 +115,14 @@ pub struct ErrorDetail {
 
 /// What kind of error it is. It stays the same whatever the message becomes.
 #[derive(Debug, Serialize)]
-struct Kind(&'static str);
+struct ErrorCode(&'static str);
 
 /// The kind of a command line that is wrong.
 const USAGE: &str = "usage";
 /// The kind of a mistake of the program itself.
 const INTERNAL: &str = "internal";
 
-impl JsonSchema for Kind {
+impl JsonSchema for ErrorCode {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Kind".into()
     }
@@ -135,7 +135,7 @@ impl JsonSchema for Kind {
 
 impl ErrorDetail {
     fn new(kind: &'static str, message: String, hint: String) -> Self {
-        Self { kind: Kind(kind), message, hint, subject: None, file: None, rows: None, line: None, byte: None }
+        Self { kind: ErrorCode(kind), message, hint, subject: None, file: None, rows: None, line: None, byte: None }
     }
 
     /// Prints it on standard error.
@@ -198,7 +198,7 @@ impl Failure {
             Self::Interrupted(state) => return report_interrupt(state, json),
             Self::Unsaid(source) => {
                 let error = Error::from(ErrorKind::ReportLost { source }).in_subject(STDOUT);
-                (ErrorDetail::from(&error), Exit::LeftBehind)
+                (ErrorDetail::from(&error), Exit::Incomplete)
             }
         };
         detail.print(json);
@@ -229,7 +229,7 @@ pub fn report_mistake(what: &str, place: &str, json: bool) {
 fn exit_of(kind: &ErrorKind) -> Exit {
     match kind {
         ErrorKind::TargetIsTerminal => Exit::Usage,
-        ErrorKind::PlacedInPart { .. } | ErrorKind::MayNotLast { .. } => Exit::LeftBehind,
+        ErrorKind::PartiallyCommitted { .. } | ErrorKind::DirectorySyncFailed { .. } => Exit::Incomplete,
         _ => Exit::Failed,
     }
 }

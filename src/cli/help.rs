@@ -16,7 +16,7 @@ const HEADER: Style = AnsiColor::Green.on_default().bold();
 pub type Example = (&'static str, &'static str);
 
 /// What help says of a command beyond its arguments.
-pub struct Teaching {
+pub struct HelpText {
     pub examples: &'static [Example],
     /// Headings, and what stands below them.
     pub sections: &'static [(&'static str, &'static str)],
@@ -44,7 +44,7 @@ const ENVIRONMENT: (&str, &str) = (
   LC_ALL, LC_CTYPE, LANG   where they name no UTF-8, pictures are ASCII",
 );
 
-pub const PROGRAM: Teaching = Teaching {
+pub const PROGRAM: HelpText = HelpText {
     examples: &[
         ("Bundle the logs of this machine", "patchwork-traces export -o traces.jsonl.gz"),
         ("See what is in a bundle, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
@@ -59,7 +59,7 @@ pub const PROGRAM: Teaching = Teaching {
     sections: &[EXIT_CODES, ENVIRONMENT],
 };
 
-pub const EXPORT: Teaching = Teaching {
+pub const EXPORT: HelpText = HelpText {
     examples: &[
         ("Into Patchwork's directory, named for the time", "patchwork-traces export"),
         ("Into a file", "patchwork-traces export -o traces.jsonl.gz"),
@@ -76,7 +76,7 @@ pub const EXPORT: Teaching = Teaching {
     sections: &[],
 };
 
-pub const IMPORT: Teaching = Teaching {
+pub const IMPORT: HelpText = HelpText {
     examples: &[
         ("See what would happen", "patchwork-traces import traces.jsonl.gz --dry-run"),
         ("Merge with the logs that are there", "patchwork-traces import traces.jsonl.gz"),
@@ -95,7 +95,7 @@ pub const IMPORT: Teaching = Teaching {
     )],
 };
 
-pub const VERIFY: Teaching = Teaching {
+pub const VERIFY: HelpText = HelpText {
     examples: &[
         ("Everything that is wrong with a bundle", "patchwork-traces verify traces.jsonl.gz"),
         (
@@ -108,7 +108,7 @@ pub const VERIFY: Teaching = Teaching {
     sections: &[],
 };
 
-pub const INSPECT: Teaching = Teaching {
+pub const INSPECT: HelpText = HelpText {
     examples: &[
         ("What is in a bundle, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
         ("Rows of each log", "patchwork-traces inspect traces.jsonl.gz --json | jq '.files[] | {file, rows}'"),
@@ -117,7 +117,7 @@ pub const INSPECT: Teaching = Teaching {
     sections: &[],
 };
 
-pub const CAT: Teaching = Teaching {
+pub const CAT: HelpText = HelpText {
     examples: &[
         ("All rows of a source", "patchwork-traces cat traces.jsonl.gz --source decision_traces"),
         ("The last week of a log", "patchwork-traces cat traces.jsonl.gz --file activity-3100.jsonl --since 7d"),
@@ -129,7 +129,7 @@ pub const CAT: Teaching = Teaching {
     sections: &[],
 };
 
-pub const RECOVER: Teaching = Teaching {
+pub const RECOVER: HelpText = HelpText {
     examples: &[
         ("Save what is left of a damaged bundle", "patchwork-traces recover damaged.jsonl.gz -o recovered.jsonl.gz"),
         ("Then put it in its place", "patchwork-traces import recovered.jsonl.gz"),
@@ -137,9 +137,9 @@ pub const RECOVER: Teaching = Teaching {
     sections: &[],
 };
 
-pub const DEMO: Teaching = Teaching { examples: &[("The tour", "patchwork-traces demo")], sections: &[] };
+pub const DEMO: HelpText = HelpText { examples: &[("The tour", "patchwork-traces demo")], sections: &[] };
 
-pub const SCHEMA: Teaching = Teaching {
+pub const SCHEMA: HelpText = HelpText {
     examples: &[
         ("Of the first line of a bundle", "patchwork-traces schema manifest"),
         ("Of what a command prints with --json", "patchwork-traces schema export"),
@@ -147,7 +147,7 @@ pub const SCHEMA: Teaching = Teaching {
     sections: &[],
 };
 
-pub const COMPLETIONS: Teaching = Teaching {
+pub const COMPLETIONS: HelpText = HelpText {
     examples: &[
         ("bash, in ~/.bashrc", "source <(patchwork-traces completions bash)"),
         ("zsh, in ~/.zshrc after compinit", "source <(patchwork-traces completions zsh)"),
@@ -158,7 +158,7 @@ pub const COMPLETIONS: Teaching = Teaching {
     sections: &[],
 };
 
-pub const MAN: Teaching = Teaching {
+pub const MAN: HelpText = HelpText {
     examples: &[
         ("Read a page", "patchwork-traces man cat | man -l -"),
         ("Install one", "patchwork-traces man > ~/.local/share/man/man1/patchwork-traces.1"),
@@ -167,7 +167,7 @@ pub const MAN: Teaching = Teaching {
 };
 
 /// What `--help` says below the arguments.
-pub fn long(teaching: &Teaching) -> String {
+pub fn long(teaching: &HelpText) -> String {
     let heading = |heading: &str| format!("{HEADER}{heading}:{HEADER:#}\n");
     let mut text = heading("Examples");
     for (about, command) in teaching.examples {
@@ -180,7 +180,7 @@ pub fn long(teaching: &Teaching) -> String {
 }
 
 /// What is taught of a command, by its name; of the program when there is none.
-pub fn of(command: Option<&str>) -> &'static Teaching {
+pub fn of(command: Option<&str>) -> &'static HelpText {
     match command {
         Some("export") => &EXPORT,
         Some("import") => &IMPORT,

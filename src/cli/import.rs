@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::export::DirArgs;
-use super::failure::{Exit, Outcome};
+use super::failure::{CommandResult, Exit};
 use super::input::open;
 use super::output::Output;
 use super::progress::Bar;
@@ -44,7 +44,7 @@ pub struct ImportArgs {
     dry_run: bool,
 
     /// Import only this source (repeatable)
-    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::Sources))]
+    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
     /// How many threads inflate and compare [default: one for each core]
@@ -183,7 +183,7 @@ impl From<LineCount> for LinesJson {
 }
 
 /// Runs the command.
-pub fn run(args: ImportArgs, output: Output) -> Outcome {
+pub fn run(args: ImportArgs, output: Output) -> CommandResult {
     let dirs = args.dirs.resolve()?;
     let threads = args.threads.unwrap_or(ImportOptions::default().threads);
     let options = ImportOptions { mode: args.mode.into(), sources: args.source, dry_run: args.dry_run, threads };
@@ -314,7 +314,7 @@ fn as_json(report: &ImportReport, dry_run: bool, warning: Option<&str>, notes: &
 }
 
 fn next_writes(plan: &Plan) -> Option<NextWritesJson> {
-    let total = rotation::Total::of(plan)?;
+    let total = rotation::NextWrites::of(plan)?;
     let losses = total.losses.into_iter().map(|(file, lines)| DeletedJson { file, deleted: lines.into() });
     Some(NextWritesJson { deleted: total.deleted.into(), moved: total.moved.into(), deleted_from: losses.collect() })
 }

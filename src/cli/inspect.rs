@@ -11,7 +11,7 @@ use patchwork_traces::inspect::{Inspection, SourceTimetable, Timetable, compress
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{Exit, Outcome};
+use super::failure::{CommandResult, Exit};
 use super::input::{access_note, open};
 use super::output::{self, Output};
 use super::table::{Column, table};
@@ -98,7 +98,7 @@ struct SourceTimelineJson {
 }
 
 /// Runs the command.
-pub fn run(args: &InspectArgs, output: Output) -> Outcome {
+pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
     let bundle = open(&args.bundle)?;
     let inspection = Inspection::new(&bundle);
     let notes: Vec<_> = access_note(inspection.access).into_iter().collect();
@@ -183,13 +183,13 @@ fn files_table(inspection: &Inspection, width: usize, zone: &TimeZone) -> String
 }
 
 /// The most ranges of lines that are listed for one file.
-const MOST_RANGES: usize = 20;
+const MAX_RANGES: usize = 20;
 
 fn unparsed_text(files: &[ManifestFile]) -> String {
     let mut text = String::new();
     for file in files.iter().filter(|file| !file.unparsed.is_empty()) {
         let ranges = unparsed_ranges(file);
-        let shown = ranges.iter().take(MOST_RANGES).map(|range| match range.first == range.last {
+        let shown = ranges.iter().take(MAX_RANGES).map(|range| match range.first == range.last {
             true => range.first.to_string(),
             false => format!("{}-{}", range.first, range.last),
         });

@@ -16,7 +16,7 @@ use super::term::{HINT, paint};
 
 /// What an interrupted command leaves.
 #[derive(Debug, Clone, Copy)]
-pub struct State {
+pub struct InterruptState {
     /// Whether it can end anywhere: it changes nothing.
     pub at_once: bool,
     /// How things are when it ended in order.
@@ -30,7 +30,7 @@ pub struct State {
 /// How long an operation may take to end before the user is told how to end it at once.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-static STATE: OnceLock<State> = OnceLock::new();
+static STATE: OnceLock<InterruptState> = OnceLock::new();
 static CANCELLATION: OnceLock<Cancellation> = OnceLock::new();
 static IS_SECOND: AtomicBool = AtomicBool::new(false);
 
@@ -40,12 +40,12 @@ pub fn cancellation() -> Cancellation {
 }
 
 /// What to say of an operation that was cancelled.
-pub fn state() -> Option<State> {
+pub fn state() -> Option<InterruptState> {
     STATE.get().copied()
 }
 
 /// From here on, the signals that ask a program to end are taken in order. Without this they end it as they always do.
-pub fn watch(state: State) {
+pub fn watch(state: InterruptState) {
     if STATE.set(state).is_ok() {
         install();
     }

@@ -4,8 +4,8 @@ use clap::{Args, Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::failure::{Failure, Outcome};
-use super::help::{self, Teaching};
+use super::failure::{CommandResult, Failure};
+use super::help::{self, HelpText};
 use super::output::Output;
 use super::shell::print_text;
 use super::{Cli, suggest};
@@ -19,7 +19,7 @@ pub struct ManArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &ManArgs, output: Output) -> Outcome {
+pub fn run(args: &ManArgs, output: Output) -> CommandResult {
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();
     let command = match &args.command {
@@ -43,7 +43,7 @@ fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
     Ok(command.name(full_name))
 }
 
-fn page(command: Command, teaching: &Teaching) -> std::io::Result<Vec<u8>> {
+fn page(command: Command, teaching: &HelpText) -> std::io::Result<Vec<u8>> {
     let has_commands = command.has_subcommands();
     let source = format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     // Without a date the source would stand in its place.

@@ -13,11 +13,10 @@ mod input;
 mod inspect;
 mod interrupt;
 mod man;
-mod mistake;
 mod output;
+mod panic;
 mod progress;
 mod recover;
-mod refusal;
 mod rotation;
 mod schema;
 mod shell;
@@ -28,6 +27,7 @@ mod term;
 mod text;
 mod time;
 mod timeline;
+mod usage_error;
 mod verify;
 mod zone;
 
@@ -37,11 +37,11 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
+use failure::CommandResult;
 pub use failure::Exit;
-use failure::Outcome;
-use interrupt::State;
+use interrupt::InterruptState;
 use output::Output;
-use term::When;
+use term::ColorWhen;
 
 /// Bundle, restore, verify and search the trace logs of Patchwork OS
 #[derive(Debug, Parser)]
@@ -59,7 +59,7 @@ pub struct Cli {
     /// When to use colour
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t, display_order = 902)]
     #[arg(help = "When to use colour: auto, always or never", hide_possible_values = true, hide_default_value = true)]
-    color: When,
+    color: ColorWhen,
 
     #[command(subcommand)]
     command: Command,
@@ -86,23 +86,23 @@ pub fn run() -> Exit {
     if complete::answer() {
         return Exit::Done;
     }
-    let asked = Asked::of_arguments();
+    let asked = EarlyFlags::of_arguments();
     asked.color.apply();
-    mistake::report_in_words(asked.json);
+    panic::report_in_words(asked.json);
     match Cli::try_parse() {
         Ok(cli) => {
             let json = cli.json;
             cli.run().unwrap_or_else(|failure| failure.report(json))
         }
-        Err(error) => refusal::report(&error, asked.json),
+        Err(error) => usage_error::report(&error, asked.json),
     }
 }
 
 impl Cli {
-    fn run(self) -> Outcome {
+    fn run(self) -> CommandResult {
         let output = Output { json: self.json, quiet: self.quiet };
         if let Some(state) = self.command.when_interrupted() {
-            interrupt::watch(State { json: self.json, ..state });
+            interrupt::watch(InterruptState { json: self.json, ..state });
         }
         match self.command {
             Command::Export(args) => export::run(&args, output),
@@ -121,7 +121,7 @@ impl Cli {
 
 impl Command {
     /// What an interrupt leaves of this command. `None` where it is over before anybody interrupts it.
-    fn when_interrupted(&self) -> Option<State> {
+    fn when_interrupted(&self) -> Option<InterruptState> {
         let (at_once, ended, killed) = match self {
             Self::Export(args) => (false, args.when_interrupted(), args.when_killed()),
             Self::Import(_) => (
@@ -143,17 +143,17 @@ impl Command {
             Self::Demo => (false, "the tour's files were removed", "the tour's files may be left"),
             Self::Schema(_) | Self::Completions(_) | Self::Man(_) => return None,
         };
-        Some(State { at_once, ended, killed, json: false })
+        Some(InterruptState { at_once, ended, killed, json: false })
     }
 }
 
 /// What must be known of the command line even where it is wrong.
-struct Asked {
+struct EarlyFlags {
     json: bool,
-    color: When,
+    color: ColorWhen,
 }
 
-impl Asked {
+impl EarlyFlags {
     fn of_arguments() -> Self {
         let arguments: Vec<_> = std::env::args_os().skip(1).take_while(|argument| argument != "--").collect();
         let colors = ["always", "never"].map(|name| {
@@ -161,9 +161,9 @@ impl Asked {
             arguments.windows(2).any(pair) || arguments.iter().any(|argument| *argument == *format!("--color={name}"))
         });
         let color = match colors {
-            [true, _] => When::Always,
-            [_, true] => When::Never,
-            _ => When::Auto,
+            [true, _] => ColorWhen::Always,
+            [_, true] => ColorWhen::Never,
+            _ => ColorWhen::Auto,
         };
         Self { json: arguments.iter().any(|argument| argument == "--json"), color }
     }

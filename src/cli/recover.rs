@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::gzip::Level;
-use patchwork_traces::publish::Target;
+use patchwork_traces::publish::OutputTarget;
 use patchwork_traces::recover::{
     FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
 };
@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::export::TargetArgs;
-use super::failure::{Exit, Failure, Outcome};
+use super::failure::{CommandResult, Exit, Failure};
 use super::output::{Output, STDIN};
 use super::progress::Bar;
 use super::stdin::{is_stdin, stdin};
@@ -99,12 +99,12 @@ struct MissingJson {
 }
 
 /// Runs the command.
-pub fn run(args: &RecoverArgs, output: Output) -> Outcome {
+pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     if is_dash(&args.output) {
         let hint = "name a file with -o: what is written there is read back and checked";
         return Err(Failure::usage("recover cannot write to standard output", hint));
     }
-    let target = Target::look(&args.output, args.target.into())?;
+    let target = OutputTarget::look(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
     let options = RecoverOptions {
         generator: super::generator(),
@@ -121,7 +121,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> Outcome {
     let notes = notes(&report);
     output.report_done(|| as_text(&report, &args.output), &as_json(&report, &args.output, &notes))?;
     output.notes(&notes);
-    Ok(if report.lost_something() { Exit::LeftBehind } else { Exit::Done })
+    Ok(if report.lost_something() { Exit::Incomplete } else { Exit::Done })
 }
 
 /// The damaged bundle may be the only copy: it is not replaced, not even with --force.
@@ -183,7 +183,7 @@ fn state(file: &FileRecovery) -> &'static str {
 }
 
 /// How many places of one log are listed.
-const MOST_PLACES: usize = 10;
+const MAX_PLACES: usize = 10;
 
 fn missing_text(file: &FileRecovery) -> String {
     let places = places(&file.missing);
@@ -193,8 +193,8 @@ fn missing_text(file: &FileRecovery) -> String {
         .collect();
     let after = |after: &u64| format!("nobody knows how much, behind recovered row {}", count(*after));
     lines.extend(file.gaps_after.iter().map(after));
-    let more = lines.len().saturating_sub(MOST_PLACES);
-    lines.truncate(MOST_PLACES);
+    let more = lines.len().saturating_sub(MAX_PLACES);
+    lines.truncate(MAX_PLACES);
     if more > 0 {
         lines.push(format!("{} (--json has them)", counted(more as u64, "more place", "more places")));
     }

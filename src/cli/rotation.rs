@@ -5,7 +5,7 @@ use patchwork_traces::import::{LineCount, Plan, Rotation};
 use super::text::{counted, listed, rows};
 
 /// The change that the next writes to all logs make.
-pub struct Total {
+pub struct NextWrites {
     /// Lines that are deleted.
     pub deleted: LineCount,
     /// Lines that are moved to an archive.
@@ -18,7 +18,7 @@ pub struct Total {
     changed: Vec<String>,
 }
 
-impl Total {
+impl NextWrites {
     /// Returns `None` if no line is deleted, moved or changed.
     pub fn of(plan: &Plan) -> Option<Self> {
         let zero = LineCount::default();
@@ -64,7 +64,7 @@ impl Total {
 
 /// Says what the next writes will delete or change for good, and what to do about it. `None` if they do neither.
 pub fn warning(plan: &Plan, dry_run: bool) -> Option<String> {
-    let total = Total::of(plan)?;
+    let total = NextWrites::of(plan)?;
     let mut effects = Vec::new();
     if let [(only, _)] = total.losses.as_slice() {
         effects.push(format!("delete {} from {only} for good", lines(total.deleted)));
@@ -89,7 +89,7 @@ pub fn warning(plan: &Plan, dry_run: bool) -> Option<String> {
 
 /// Says what the next writes will move, where they delete and change nothing.
 pub fn note(plan: &Plan) -> Option<String> {
-    let total = Total::of(plan).filter(|total| total.losses.is_empty() && total.changed.is_empty())?;
+    let total = NextWrites::of(plan).filter(|total| total.losses.is_empty() && total.changed.is_empty())?;
     Some(format!("Patchwork trims logs above 1 MiB: its next write will {}", total.moved_text()?))
 }
 

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 use patchwork_traces::format::schema::{manifest, row, schema_of};
 
-use super::failure::{Exit, Outcome};
+use super::failure::{CommandResult, Exit};
 use super::{help, output};
 
 /// Print the JSON Schema of bundles, or of what --json prints
@@ -44,7 +44,7 @@ enum SchemaOf {
 }
 
 /// Runs the command. A schema is JSON, with or without `--json`.
-pub fn run(args: &SchemaArgs) -> Outcome {
+pub fn run(args: &SchemaArgs) -> CommandResult {
     output::print(&match args.of {
         SchemaOf::Manifest => manifest(),
         SchemaOf::Row => row(),

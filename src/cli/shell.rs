@@ -6,7 +6,7 @@ use clap_complete::env::Shells;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{Exit, Failure, Outcome};
+use super::failure::{CommandResult, Exit, Failure};
 use super::output::{self, Output};
 use super::{Cli, complete, help};
 
@@ -34,7 +34,7 @@ pub struct TextJson {
 }
 
 /// Runs the command.
-pub fn run(args: &CompletionsArgs, output: Output) -> Outcome {
+pub fn run(args: &CompletionsArgs, output: Output) -> CommandResult {
     let name = env!("CARGO_PKG_NAME");
     let mut script = Vec::new();
     // Every shell of the one list is in the other.
@@ -48,7 +48,7 @@ pub fn run(args: &CompletionsArgs, output: Output) -> Outcome {
 }
 
 /// Prints a script or a page as it is.
-pub fn print_text(text: &[u8], output: Output) -> Outcome {
+pub fn print_text(text: &[u8], output: Output) -> CommandResult {
     let text = String::from_utf8_lossy(text).into_owned();
     output::print(&if output.json { output::json_text(&TextJson { text })? } else { text })?;
     Ok(Exit::Done)

@@ -13,7 +13,7 @@ const USUAL_WIDTH: usize = 80;
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum When {
+pub enum ColorWhen {
     /// On a terminal, unless `NO_COLOR` is set; elsewhere only where `CLICOLOR_FORCE` is
     #[default]
     Auto,
@@ -23,7 +23,7 @@ pub enum When {
     Never,
 }
 
-impl When {
+impl ColorWhen {
     /// Makes it so for both streams.
     pub fn apply(self) {
         match self {

@@ -15,7 +15,7 @@ use anstyle::{AnsiColor, Style};
 const HEIGHT: usize = 5;
 
 /// Wider, nobody sees it as one picture.
-const MOST_COLUMNS: usize = 200;
+const MAX_COLUMNS: usize = 200;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -24,7 +24,7 @@ const COLORS: [AnsiColor; 5] =
     [AnsiColor::Cyan, AnsiColor::Magenta, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Blue];
 
 /// The characters that a picture is drawn with.
-struct Pen {
+struct ChartGlyphs {
     /// From the lowest to a full one.
     bars: &'static [char],
     corner: char,
@@ -32,38 +32,40 @@ struct Pen {
     tick: char,
 }
 
-const UNICODE: Pen =
-    Pen { bars: &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'], corner: '└', line: '─', tick: '┴' };
-const ASCII: Pen = Pen { bars: &['.', ':', '#'], corner: '+', line: '-', tick: '+' };
+const UNICODE: ChartGlyphs =
+    ChartGlyphs {
+        bars: &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'], corner: '└', line: '─', tick: '┴'
+    };
+const ASCII: ChartGlyphs = ChartGlyphs { bars: &['.', ':', '#'], corner: '+', line: '-', tick: '+' };
 
 /// A picture of the rows over time that fits into `width`, if any row has a time.
 pub fn picture(manifest: &Manifest, width: usize, zone: &TimeZone) -> Option<String> {
     let names = manifest.sources.iter().map(|source| safe(source.as_str()).width()).max().unwrap_or_default();
     let total = count(manifest.total_count).len();
     let names = names.max(AT_MOST.len() + total);
-    let most_columns = width.saturating_sub(names + total + 2).clamp(10, MOST_COLUMNS);
+    let most_columns = width.saturating_sub(names + total + 2).clamp(10, MAX_COLUMNS);
     let timetable = Timetable::within(manifest, most_columns)?;
     // Days, and what is longer, begin at midnight UTC.
     let zone = if timetable.step_ms < DAY_MS { zone.clone() } else { TimeZone::UTC };
     let wide = (most_columns / timetable.columns.max(1)).clamp(1, 8);
     let pen = if has_unicode() { UNICODE } else { ASCII };
-    Some(Picture { timetable, zone, names, wide, pen }.draw())
+    Some(Chart { timetable, zone, names, wide, pen }.draw())
 }
 
 /// What the label of the highest bar says before its number.
 const AT_MOST: &str = "at most ";
 
-struct Picture {
+struct Chart {
     timetable: Timetable,
     zone: TimeZone,
     /// The width of what stands left of the bars.
     names: usize,
     /// The width of a column in characters.
     wide: usize,
-    pen: Pen,
+    pen: ChartGlyphs,
 }
 
-impl Picture {
+impl Chart {
     fn draw(&self) -> String {
         let sources = &self.timetable.sources;
         let mut text = self.heading() + "\n";

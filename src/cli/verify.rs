@@ -13,8 +13,8 @@ use patchwork_traces::verify::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{ErrorDetail, Exit, Failure, Outcome};
-use super::findings::{Kind, Listing};
+use super::failure::{CommandResult, ErrorDetail, Exit, Failure};
+use super::findings::{FindingGroup, FindingList};
 use super::output::{self, Output, STDIN};
 use super::progress::Bar;
 use super::stdin::stdin;
@@ -134,7 +134,7 @@ struct MoreFindingsJson {
 }
 
 /// Runs the command.
-pub fn run(args: &VerifyArgs, output: Output) -> Outcome {
+pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
     if args.expect.is_some() && args.bundle.len() > 1 {
         let hint = "verify that bundle on its own";
         return Err(Failure::usage("--expect is the digest of one bundle, and several were named", hint));
@@ -148,8 +148,8 @@ pub fn run(args: &VerifyArgs, output: Output) -> Outcome {
     let mut bundles = Vec::new();
     for path in &args.bundle {
         let (verified, one_exit) = match output.json {
-            true => verify_as_json(path, &options, output, Listing::new(args.all))?,
-            false => verify_as_text(path, &options, output, Listing::new(args.all))?,
+            true => verify_as_json(path, &options, output, FindingList::new(args.all))?,
+            false => verify_as_text(path, &options, output, FindingList::new(args.all))?,
         };
         exit = exit.worse_of(one_exit);
         bundles.extend(verified);
@@ -181,14 +181,14 @@ fn check(
 }
 
 fn exit_of(report: &VerifyReport) -> Exit {
-    if report.is_good() { Exit::Done } else { Exit::LeftBehind }
+    if report.is_good() { Exit::Done } else { Exit::Incomplete }
 }
 
 fn verify_as_text(
     path: &Path,
     options: &VerifyOptions,
     output: Output,
-    mut listing: Listing,
+    mut listing: FindingList,
 ) -> Result<(Option<VerifiedJson>, Exit), Failure> {
     let mut printed = Ok(());
     let is_shown = |severity| !(output.quiet && severity == Severity::Info);
@@ -224,7 +224,7 @@ fn finding_text(found: Severity, text: &str) -> String {
     format!("{} {}\n", paint(style, &severity), safe(text))
 }
 
-fn more_text(kind: Kind, more: u64) -> String {
+fn more_text(kind: FindingGroup, more: u64) -> String {
     format!("{} of the kind `{}` (--all lists them)", counted(more, "more finding", "more findings"), kind.code)
 }
 
@@ -292,7 +292,7 @@ fn verify_as_json(
     path: &Path,
     options: &VerifyOptions,
     output: Output,
-    mut listing: Listing,
+    mut listing: FindingList,
 ) -> Result<(Option<VerifiedJson>, Exit), Failure> {
     let mut findings = Vec::new();
     let checked = check(path, options, output, &mut |finding| {

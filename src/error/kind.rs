@@ -105,7 +105,7 @@ pub enum ErrorKind {
         obstacle: Obstacle,
     },
     /// A log belongs to another user or group, who could not write to its new version.
-    OthersLog,
+    CannotPreserveOwner,
     /// A log is a directory, a device or the like.
     NotAFile,
     /// A log's file name cannot stand in a bundle.
@@ -251,7 +251,7 @@ pub enum ErrorKind {
         limit: u64,
     },
     /// Some logs are in their place, and then one could not be put there.
-    PlacedInPart {
+    PartiallyCommitted {
         /// The logs that are in their place.
         placed: Vec<PathBuf>,
         /// How many there were to be.
@@ -267,7 +267,7 @@ pub enum ErrorKind {
         source: io::Error,
     },
     /// A file is in its place, and then its directory could not be synced.
-    MayNotLast {
+    DirectorySyncFailed {
         /// Why not.
         cause: Error,
     },

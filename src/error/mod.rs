@@ -134,7 +134,7 @@ impl Error {
                 }
             }
         }
-        if let ErrorKind::PlacedInPart { cause, .. } = kind {
+        if let ErrorKind::PartiallyCommitted { cause, .. } = kind {
             let inner = std::mem::replace(cause, ErrorKind::Cancelled.into());
             *cause = inner.with_real_paths(real_path);
         }

@@ -86,13 +86,13 @@ impl ErrorKind {
                 Obstacle::MountPoint => "cannot replace this log: it is a mount point",
             }),
             Self::TooManyLines { limit } => write!(f, "there are more than {} lines to merge", grouped(*limit)),
-            Self::PlacedInPart { placed, all, cause, .. } => {
+            Self::PartiallyCommitted { placed, all, cause, .. } => {
                 write!(f, "{} of {all} logs are in their place, and then: {cause}", placed.len())
             }
             Self::ReportLost { source } => {
                 write!(f, "all was done, but the report of it cannot be written: {}", system_words(source))
             }
-            Self::MayNotLast { cause } => {
+            Self::DirectorySyncFailed { cause } => {
                 write!(f, "it is whole and in its place, but a power cut might undo that: {cause}")
             }
             other => f.write_str(other.sentence().unwrap_or_default()),
@@ -105,7 +105,7 @@ impl ErrorKind {
             Self::NoHome => "your home directory is not known, so neither is where the logs are",
             Self::TargetExists => "this file is there already",
             Self::NoTargetDirectory { .. } => "this directory does not exist, so the bundle cannot be written there",
-            Self::OthersLog => {
+            Self::CannotPreserveOwner => {
                 "this log belongs to another user or group, who could not write to what would replace it"
             }
             Self::TargetIsLog => {
@@ -160,9 +160,9 @@ impl ErrorKind {
             | Self::ForeignLink { .. }
             | Self::Locked { .. }
             | Self::TooManyLines { .. }
-            | Self::PlacedInPart { .. }
+            | Self::PartiallyCommitted { .. }
             | Self::ReportLost { .. }
-            | Self::MayNotLast { .. } => return None,
+            | Self::DirectorySyncFailed { .. } => return None,
         })
     }
 }
@@ -190,7 +190,7 @@ impl ErrorKind {
             Self::CannotReplace { .. } => {
                 "remove the attribute with `chattr -i -a`, or leave the source out with --source"
             }
-            Self::OthersLog => "run the import as the user whose log it is, or as root",
+            Self::CannotPreserveOwner => "run the import as the user whose log it is, or as root",
             Self::TargetIsTerminal => "send it to a file or a program, as in `-o - > traces.jsonl.gz`",
             Self::NotAFile => "move it out of the way, or put the log back in its place",
             Self::LogName(_) => "rename the log, or leave --include-other out",
@@ -231,10 +231,10 @@ impl ErrorKind {
             Self::LogKeepsChanging => "run the command again, best while Patchwork is idle",
             Self::Cancelled => "nothing was changed; run the command again",
             Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
-            Self::PlacedInPart { is_repeatable, cause, .. } => return placed_in_part_hint(cause, *is_repeatable),
+            Self::PartiallyCommitted { is_repeatable, cause, .. } => return placed_in_part_hint(cause, *is_repeatable),
             Self::ReportLost { .. } => "there is no need to run the command again",
             Self::NotByteForByte => "leave out --exact to print its rows",
-            Self::MayNotLast { .. } => "check the disk, and make another copy of it",
+            Self::DirectorySyncFailed { .. } => "check the disk, and make another copy of it",
             Self::Manifest(_)
             | Self::Gzip(_)
             | Self::Row(_)

@@ -9,9 +9,9 @@ use fs_err as fs;
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Manifest, ManifestFile};
-use crate::pack::{Packed, Packer, Written};
-use crate::progress::{Progress, Stage, Watched};
-use crate::publish::{PendingFile, Target};
+use crate::pack::{PackedBundle, Packer, WrittenBundle};
+use crate::progress::{CancellableIo, Progress, Stage};
+use crate::publish::{AtomicFile, OutputTarget};
 use crate::sources::{Discovery, is_same_file};
 
 /// How to export. The same logs and options give the same bytes, whatever the threads.
@@ -61,7 +61,7 @@ pub fn export(
 
 /// All logs, compressed but not written.
 struct Read {
-    packed: Packed,
+    packed: PackedBundle,
     paths: Vec<PathBuf>,
 }
 
@@ -76,7 +76,7 @@ fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress)
             for open in group.open_in(&options.work_dir, progress)? {
                 let (path, id) = (open.path().to_owned(), open.log.id.clone());
                 let (times, subject) = (open.log.times, path.display().to_string());
-                packer.add_log(&id, times, Watched::new(open, progress), &subject, progress)?;
+                packer.add_log(&id, times, CancellableIo::new(open, progress), &subject, progress)?;
                 paths.push(path);
             }
         }
@@ -96,10 +96,10 @@ impl Read {
     ) -> Result<ExportReport> {
         progress.stage(Stage::Writing);
         progress.start(Some(self.packed.compressed_bytes()));
-        let written = self.packed.write(options, Watched::counted(sink, progress));
+        let written = self.packed.write(options, CancellableIo::counted(sink, progress));
         progress.finish();
         let written = written.map_err(|error| error.in_subject(sink_name))?;
-        let Written { digest, manifest, bundle_bytes } = written;
+        let WrittenBundle { digest, manifest, bundle_bytes } = written;
         Ok(ExportReport { digest, manifest, paths: self.paths, bundle_bytes })
     }
 }
@@ -112,20 +112,20 @@ impl Read {
 pub fn export_to_file(
     discovery: &Discovery,
     options: &ExportOptions,
-    target: &Target,
+    target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<ExportReport> {
     let options = ExportOptions { work_dir: target.work_dir(), ..options.clone() };
     match target {
-        Target::Stream(path) => {
+        OutputTarget::Stream(path) => {
             let written = |error| Error::io(IoAction::Write, path, error);
             let stream = fs::OpenOptions::new().write(true).open(path).map_err(written)?;
             export(discovery, &options, stream, &path.display().to_string(), progress)
         }
-        Target::File { path, options: allowed } => {
+        OutputTarget::File { path, options: allowed } => {
             refuse_log(discovery, path)?;
             let read = read(discovery, &options, progress)?;
-            let mut pending = PendingFile::create(path, *allowed)?;
+            let mut pending = AtomicFile::create(path, *allowed)?;
             let report = read.write(&options, &mut pending, &path.display().to_string(), progress)?;
             progress.cancellation().check()?;
             pending.finish()?;
@@ -136,8 +136,8 @@ pub fn export_to_file(
 
 /// A bundle must not replace a log, whatever its name, symlinks and hard links included.
 fn refuse_log(discovery: &Discovery, target: &Path) -> Result<()> {
-    let left_out = discovery.left_out.iter().map(|log| log.path.as_path());
-    let mut logs = discovery.logs().map(|log| log.path.as_path()).chain(left_out);
+    let skipped = discovery.skipped.iter().map(|log| log.path.as_path());
+    let mut logs = discovery.logs().map(|log| log.path.as_path()).chain(skipped);
     let is_target = |target: &Metadata, log: &Path| fs::metadata(log).is_ok_and(|log| is_same_file(target, &log));
     match fs::metadata(target).is_ok_and(|target| logs.any(|log| is_target(&target, log))) {
         true => Err(Error::from(ErrorKind::TargetIsLog).in_subject(&target.display().to_string())),

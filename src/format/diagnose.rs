@@ -156,13 +156,13 @@ fn sound(key: &str, is_element: bool) -> Option<Value> {
 }
 
 /// The most faults that are looked for one by one in a manifest that cannot be read.
-const MOST_FAULTS: usize = 1000;
+const MAX_FAULTS: usize = 1000;
 
 /// The most bytes that are read for that: the manifest once for each fault.
-const MOST_READ_BYTES: usize = 256 << 20;
+const MAX_READ_BYTES: usize = 256 << 20;
 
 /// The longest manifest in which more than the first fault is looked for: as a value it takes many times its length.
-const MOST_REPAIRED_BYTES: usize = 4 << 20;
+const MAX_REPAIRED_BYTES: usize = 4 << 20;
 
 /// Everything that keeps a manifest line from being read: each fault that is found is put right for the moment, so
 /// that the next one shows. Of a very long line only the first one.
@@ -171,11 +171,11 @@ pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
     let mut reader = serde_json::Deserializer::from_slice(line);
     let Err(first) = serde_path_to_error::deserialize::<_, Manifest>(&mut reader) else { return faults };
     faults.push(manifest_fault(line, first.path()));
-    if line.len() > MOST_REPAIRED_BYTES {
+    if line.len() > MAX_REPAIRED_BYTES {
         return faults;
     }
     let Ok(mut manifest) = serde_json::from_slice::<Value>(line) else { return faults };
-    let most = (MOST_READ_BYTES / line.len().max(1)).clamp(1, MOST_FAULTS);
+    let most = (MAX_READ_BYTES / line.len().max(1)).clamp(1, MAX_FAULTS);
     // As a value it has each key once, so a fault of that kind is gone already.
     for _ in 0..most {
         let Err(error) = serde_path_to_error::deserialize::<_, Manifest>(&manifest) else { break };

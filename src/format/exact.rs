@@ -56,7 +56,7 @@ impl ExactLine {
 
 /// How it stands in JSON.
 #[derive(Serialize, Deserialize)]
-struct Wire<'a> {
+struct ExactWire<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     text: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -66,8 +66,8 @@ struct Wire<'a> {
 impl Serialize for ExactLine {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Text(text) => Wire { text: Some(text.into()), bytes: None },
-            Self::Bytes(bytes) => Wire { text: None, bytes: Some(BASE64.encode(bytes).into()) },
+            Self::Text(text) => ExactWire { text: Some(text.into()), bytes: None },
+            Self::Bytes(bytes) => ExactWire { text: None, bytes: Some(BASE64.encode(bytes).into()) },
         }
         .serialize(serializer)
     }
@@ -75,11 +75,11 @@ impl Serialize for ExactLine {
 
 impl<'de> Deserialize<'de> for ExactLine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Wire::deserialize(deserializer)?.exact_line().map_err(D::Error::custom)
+        ExactWire::deserialize(deserializer)?.exact_line().map_err(D::Error::custom)
     }
 }
 
-impl Wire<'_> {
+impl ExactWire<'_> {
     fn exact_line(self) -> Result<ExactLine, &'static str> {
         match self {
             Self { text: Some(text), bytes: None } => Ok(ExactLine::Text(text.into_owned())),
@@ -94,7 +94,7 @@ impl ExactLine {
     pub(super) fn of_json(text: Option<&RawValue>, bytes: Option<&RawValue>) -> Result<Self, &'static str> {
         let string = |value: Option<&RawValue>| value.map(|value| serde_json::from_str(value.get())).transpose();
         let (text, bytes) = (string(text), string(bytes));
-        Wire { text: text.map_err(|_| "not a text")?, bytes: bytes.map_err(|_| "not a text")? }.exact_line()
+        ExactWire { text: text.map_err(|_| "not a text")?, bytes: bytes.map_err(|_| "not a text")? }.exact_line()
     }
 }
 

@@ -36,11 +36,11 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub const MAX_TIMELINE_BINS: usize = 64;
 
 /// How much longer a row of a 1.0 bundle can be than the log's line, at most: JavaScript writes `1e20` with 21 digits.
-pub const MOST_REWRITTEN_RATIO: u64 = 6;
+pub const MAX_REWRITTEN_RATIO: u64 = 6;
 
 /// How much of a row's line of a 1.0 bundle can be something else than its entry, in bytes: names, keys that are not
 /// known, white space.
-pub const MOST_AROUND_BYTES: u64 = 1 << 20;
+pub const MAX_AROUND_BYTES: u64 = 1 << 20;
 
 /// How much a log can have grown, in bytes, between its entry in the manifest of a 1.0 bundle and its being read.
-pub const MOST_GROWN_BYTES: u64 = 64 << 20;
+pub const MAX_GROWN_BYTES: u64 = 64 << 20;

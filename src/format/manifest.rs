@@ -5,10 +5,10 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::few::{count, lists_too_many, one_for_each_file};
+use super::bounded::{count, lists_too_many, one_for_each_file};
 use super::limits::{
-    MAX_CHUNK_BYTES, MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES,
-    MOST_AROUND_BYTES, MOST_GROWN_BYTES, MOST_REWRITTEN_RATIO,
+    MAX_AROUND_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES,
+    MAX_MANIFEST_BYTES, MAX_REWRITTEN_RATIO,
 };
 use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
@@ -218,7 +218,7 @@ impl Manifest {
             return MAX_ENVELOPE_BYTES;
         }
         let longest_log = self.files.iter().map(ManifestFile::most_restored_bytes).max().unwrap_or_default();
-        longest_log.min(MAX_LOG_LINE_BYTES).saturating_add(MOST_AROUND_BYTES)
+        longest_log.min(MAX_LOG_LINE_BYTES).saturating_add(MAX_AROUND_BYTES)
     }
 
     /// The manifest line, without its line feed.
@@ -246,7 +246,7 @@ impl Manifest {
     /// `Ok(None)` when the line is not JSON. Otherwise [`ErrorKind::RowBeforeManifest`], [`ErrorKind::NotAManifest`],
     /// [`ErrorKind::UnsupportedVersion`], [`ErrorKind::TooManyLogs`] or [`ErrorKind::Manifest`].
     pub fn decode(line: &[u8]) -> Result<Option<Self>, ErrorKind> {
-        let Ok(head) = serde_json::from_slice::<Head>(line) else {
+        let Ok(head) = serde_json::from_slice::<ManifestHead>(line) else {
             return match serde_json::from_slice::<IgnoredAny>(line) {
                 Ok(_) => Err(ErrorKind::NotAManifest),
                 Err(_) => Ok(None),
@@ -327,7 +327,7 @@ impl ManifestFile {
     pub(crate) fn most_restored_bytes(&self) -> u64 {
         match self.sha256 {
             Some(_) => self.bytes,
-            None => self.bytes.saturating_mul(MOST_REWRITTEN_RATIO).saturating_add(MOST_GROWN_BYTES),
+            None => self.bytes.saturating_mul(MAX_REWRITTEN_RATIO).saturating_add(MAX_GROWN_BYTES),
         }
     }
 
@@ -347,7 +347,7 @@ impl ManifestFile {
 
 /// What is looked at before the rest.
 #[derive(Deserialize)]
-struct Head<'a> {
+struct ManifestHead<'a> {
     #[serde(rename = "type", default, borrow)]
     kind: Option<&'a RawValue>,
     #[serde(default, borrow)]

@@ -3,12 +3,12 @@
 //! Everything here is pure: bytes in, values out. A bundle's text is one manifest line ([`Manifest`]) and then one
 //! [`Envelope`] a line. [`log`] turns a log's lines into envelopes and back.
 
+mod bounded;
 mod check;
 pub(crate) mod check_row;
 mod diagnose;
 pub(crate) mod envelope;
 mod exact;
-mod few;
 pub mod limits;
 pub mod line;
 pub mod log;

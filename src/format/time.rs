@@ -58,14 +58,14 @@ impl Timestamp {
 }
 
 impl TryFrom<SystemTime> for Timestamp {
-    type Error = NotATime;
+    type Error = InvalidTimestamp;
 
-    fn try_from(time: SystemTime) -> Result<Self, NotATime> {
+    fn try_from(time: SystemTime) -> Result<Self, InvalidTimestamp> {
         let millis = match time.duration_since(UNIX_EPOCH) {
             Ok(after) => i64::try_from(after.as_millis()),
             Err(before) => i64::try_from(before.duration().as_nanos().div_ceil(1_000_000)).map(i64::wrapping_neg),
         };
-        millis.ok().and_then(Self::from_millis).ok_or(NotATime)
+        millis.ok().and_then(Self::from_millis).ok_or(InvalidTimestamp)
     }
 }
 
@@ -80,22 +80,22 @@ impl fmt::Display for Timestamp {
 
 /// Why a text is no time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotATime;
+pub struct InvalidTimestamp;
 
-impl fmt::Display for NotATime {
+impl fmt::Display for InvalidTimestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a time is written as 2026-05-02T10:00:00.000Z")
     }
 }
 
-impl std::error::Error for NotATime {}
+impl std::error::Error for InvalidTimestamp {}
 
 impl FromStr for Timestamp {
-    type Err = NotATime;
+    type Err = InvalidTimestamp;
 
-    fn from_str(text: &str) -> Result<Self, NotATime> {
-        let time = text.parse::<jiff::Timestamp>().map_err(|_| NotATime)?;
-        Self::from_millis(time.as_millisecond()).ok_or(NotATime)
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let time = text.parse::<jiff::Timestamp>().map_err(|_| InvalidTimestamp)?;
+        Self::from_millis(time.as_millisecond()).ok_or(InvalidTimestamp)
     }
 }
 

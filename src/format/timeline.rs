@@ -60,7 +60,7 @@ pub struct Timeline {
 
 /// No more bins than show that there are too many.
 fn bins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(i64, u64)>, D::Error> {
-    super::few::first(deserializer, MAX_TIMELINE_BINS + 1)
+    super::bounded::first(deserializer, MAX_TIMELINE_BINS + 1)
 }
 
 impl Timeline {

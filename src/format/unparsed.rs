@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::bounded::count;
 use super::exact::ExactLine;
-use super::few::count;
 use super::limits::MAX_COUNT;
 
 /// One or more neighbouring lines that are no rows.
@@ -23,7 +23,7 @@ pub struct Unparsed {
 impl<'de> Deserialize<'de> for Unparsed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Wire {
+        struct UnparsedWire {
             #[serde(deserialize_with = "count")]
             line: u64,
             #[serde(default)]
@@ -31,7 +31,7 @@ impl<'de> Deserialize<'de> for Unparsed {
             #[serde(default)]
             bytes: Option<Box<RawValue>>,
         }
-        let Wire { line, text, bytes } = Wire::deserialize(deserializer)?;
+        let UnparsedWire { line, text, bytes } = UnparsedWire::deserialize(deserializer)?;
         let content = ExactLine::of_json(text.as_deref(), bytes.as_deref()).map_err(serde::de::Error::custom)?;
         Ok(Self { line, content })
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::inflate::ends_stream;
 use super::member::{FLUSH_MARK, LAST_BLOCK, MAGIC, TAIL_BYTES, Trailer};
 use super::sequential::SequentialReader;
-use super::source::{READ_BYTES, Source};
+use super::source::{PeekReader, READ_BYTES};
 use crate::error::GzipFault;
 
 /// How far ahead a flush point is looked for. Data without one for longer is passed over in parts.
@@ -16,19 +16,19 @@ pub(crate) const KEPT: usize = 1 << 20;
 
 /// How far ahead a certain block may begin, and how many flush points may come before its own.
 const SOON: usize = 1 << 20;
-const MOST_SOON: usize = 64;
+const MAX_SOON: usize = 64;
 
 /// How many blocks are looked at in all for such a one, and what they may inflate to: what needs more is made to.
-const MOST_SOON_OF_ALL: usize = 1 << 16;
-const MOST_SOON_BYTES: u64 = 256 << 20;
+const MAX_SOON_OF_ALL: usize = 1 << 16;
+const MAX_SOON_BYTES: u64 = 256 << 20;
 
 /// The compressed data of a member from a flush point on.
 #[derive(Debug)]
 pub(crate) struct BlockReader<R> {
-    source: Source<R>,
+    source: PeekReader<R>,
     /// Up to where it is known that no flush point comes, as a byte of the file.
     unmarked_until: u64,
-    /// How many blocks, and how many bytes of them, may still be looked at for one that [comes soon](Self::comes_soon).
+    /// How many blocks, and how many bytes of them, may still be looked at for one that [comes soon](Self::block_within_lookahead).
     soon_left: (usize, u64),
 }
 
@@ -76,8 +76,8 @@ impl Tail {
 }
 
 impl<R: Read> BlockReader<R> {
-    pub(super) fn new(source: Source<R>) -> Self {
-        Self { source, unmarked_until: 0, soon_left: (MOST_SOON_OF_ALL, MOST_SOON_BYTES) }
+    pub(super) fn new(source: PeekReader<R>) -> Self {
+        Self { source, unmarked_until: 0, soon_left: (MAX_SOON_OF_ALL, MAX_SOON_BYTES) }
     }
 
     /// Where the next block begins in the file.
@@ -120,7 +120,7 @@ impl<R: Read> BlockReader<R> {
 
     /// Whether `is_it` says so of `length` bytes that end at a flush point soon behind the next `behind` bytes. It also says
     /// to how many bytes it inflated them.
-    pub(crate) fn comes_soon(
+    pub(crate) fn block_within_lookahead(
         &mut self,
         behind: u64,
         length: u64,
@@ -137,7 +137,7 @@ impl<R: Read> BlockReader<R> {
         let there = there.get(behind..).unwrap_or_default();
         // More can be there, by how the data comes.
         let there = &there[..there.len().min(SOON + length)];
-        let ends = memchr::memmem::find_iter(there, &FLUSH_MARK).map(|at| at + FLUSH_MARK.len()).take(MOST_SOON);
+        let ends = memchr::memmem::find_iter(there, &FLUSH_MARK).map(|at| at + FLUSH_MARK.len()).take(MAX_SOON);
         let mut is_soon = false;
         for end in ends {
             blocks_left = blocks_left.saturating_sub(1);
@@ -231,7 +231,7 @@ mod tests {
     /// Data whose first flush point lies so far ahead, with something behind it.
     fn marked_at(end: u64) -> BlockReader<impl Read> {
         let mark = FLUSH_MARK.len() as u64;
-        BlockReader::new(Source::new(unmarked(end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100))))
+        BlockReader::new(PeekReader::new(unmarked(end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100))))
     }
 
     /// Gives three bytes at a time, so that marks lie in two reads.
@@ -256,7 +256,7 @@ mod tests {
         for end in 4..40 {
             let mark = FLUSH_MARK.len() as u64;
             let data = InBits(unmarked(end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100)));
-            assert_eq!(BlockReader::new(Source::new(data)).next_flush_point().unwrap(), Some(end));
+            assert_eq!(BlockReader::new(PeekReader::new(data)).next_flush_point().unwrap(), Some(end));
         }
     }
 
@@ -276,12 +276,12 @@ mod tests {
 
     /// Whether a block of so many bytes that is what is looked for comes soon behind others, where one ends so far behind
     /// them.
-    fn comes_soon(behind: u64, length: u64, end: u64, left: (usize, u64)) -> bool {
+    fn block_within_lookahead(behind: u64, length: u64, end: u64, left: (usize, u64)) -> bool {
         let mark = FLUSH_MARK.len() as u64;
         let data = unmarked(behind + end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100));
-        let mut blocks = BlockReader::new(Source::new(data));
+        let mut blocks = BlockReader::new(PeekReader::new(data));
         blocks.soon_left = left;
-        blocks.comes_soon(behind, length, |block| (block.len() as u64 == length, 1)).unwrap()
+        blocks.block_within_lookahead(behind, length, |block| (block.len() as u64 == length, 1)).unwrap()
     }
 
     #[test]
@@ -291,13 +291,16 @@ mod tests {
         for (behind, length) in [(0, 5), (7, 100), (3, 100_000), (70_000, 6)] {
             let last = SOON + length;
             for (end, is_soon) in [(length - 1, false), (length, true), (last, true), (last + 1, false)] {
-                assert_eq!(comes_soon(behind, length, end, any), is_soon, "{behind} {length} {end}");
+                assert_eq!(block_within_lookahead(behind, length, end, any), is_soon, "{behind} {length} {end}");
             }
-            assert!(!comes_soon(behind, length, length, (0, 1)) && !comes_soon(behind, length, length, (1, 0)));
+            assert!(
+                !block_within_lookahead(behind, length, length, (0, 1))
+                    && !block_within_lookahead(behind, length, length, (1, 0))
+            );
         }
         for (length, is_soon) in [(EDGE, true), (EDGE + 1, false)] {
-            assert_eq!(comes_soon(4, length, length, any), is_soon);
-            assert_eq!(comes_soon(length, 4, 4, any), is_soon);
+            assert_eq!(block_within_lookahead(4, length, length, any), is_soon);
+            assert_eq!(block_within_lookahead(length, 4, 4, any), is_soon);
         }
     }
 
@@ -305,13 +308,13 @@ mod tests {
     fn looking_for_a_block_that_comes_soon_ends_with_it_or_with_what_may_be_looked_at() {
         let soon = |right: u32, left: (usize, u64)| {
             let (data, seen) = (FLUSH_MARK.repeat(3), std::cell::Cell::new(0));
-            let mut blocks = BlockReader::new(Source::new(&data[..]));
+            let mut blocks = BlockReader::new(PeekReader::new(&data[..]));
             blocks.soon_left = left;
             let is_it = |_: &[u8]| {
                 seen.set(seen.get() + 1);
                 (seen.get() == right, 1)
             };
-            (blocks.comes_soon(0, 4, is_it).unwrap(), seen.get())
+            (blocks.block_within_lookahead(0, 4, is_it).unwrap(), seen.get())
         };
         assert_eq!([1, 3, 4].map(|right| soon(right, (9, 9))), [(true, 1), (true, 3), (false, 3)]);
         assert_eq!([(2, 9), (9, 2)].map(|left| soon(3, left)), [(false, 2); 2]);
@@ -323,7 +326,7 @@ mod tests {
         for (behind, may_end) in [(&b""[..], true), (&MAGIC, true), (&[0; 9], true), (b"row", false), (&[0, 1], false)]
         {
             let data = [&end[..], behind].concat();
-            let mut blocks = BlockReader::new(Source::new(&data[..]));
+            let mut blocks = BlockReader::new(PeekReader::new(&data[..]));
             assert_eq!(blocks.may_member_end_here().unwrap(), may_end, "{behind:?}");
         }
     }
@@ -331,7 +334,7 @@ mod tests {
     #[test]
     fn data_that_ends_without_a_flush_point_is_passed_over_to_its_end() {
         for length in [0, 1, 3, 4, 5, 65_536, EDGE - 1, EDGE, EDGE + 1, EDGE + 4] {
-            let mut blocks = BlockReader::new(Source::new(unmarked(length)));
+            let mut blocks = BlockReader::new(PeekReader::new(unmarked(length)));
             let mut passes = 0;
             assert_eq!(blocks.next_flush_point().unwrap(), None);
             while blocks.pass_over_unmarked().unwrap() {
@@ -355,7 +358,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_member_is_known_up_to_the_edge_of_the_look_ahead() {
-        let is_tail = |length, ahead| BlockReader::new(Source::new(unmarked(length))).is_tail_at(ahead).unwrap();
+        let is_tail = |length, ahead| BlockReader::new(PeekReader::new(unmarked(length))).is_tail_at(ahead).unwrap();
         assert!(is_tail(TAIL_BYTES, 0));
         assert!(is_tail(TAIL_BYTES + 7, 7));
         assert!(!is_tail(TAIL_BYTES + 7, 6));

@@ -9,7 +9,7 @@ use crate::digest::Crc32;
 use crate::error::GzipFault;
 
 /// How much of a block is read at once.
-const MOST_AT_ONCE: usize = 4 << 20;
+const MAX_AT_ONCE: usize = 4 << 20;
 
 /// One block between two flush points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,7 @@ fn fetch_block<R: Read + Seek>(
 ) -> io::Result<DeflatedBlock> {
     input.seek(SeekFrom::Start(offset))?;
     // All at once, but for a block that is longer than any usual one.
-    data.resize(usize::try_from(block.compressed).unwrap_or(usize::MAX).min(MOST_AT_ONCE), 0);
+    data.resize(usize::try_from(block.compressed).unwrap_or(usize::MAX).min(MAX_AT_ONCE), 0);
     let mut filled = 0;
     while filled < data.len() {
         match input.read(&mut data[filled..]) {
@@ -145,7 +145,7 @@ fn fetch_block<R: Read + Seek>(
         }
     }
     data.truncate(filled);
-    if filled == MOST_AT_ONCE {
+    if filled == MAX_AT_ONCE {
         input.by_ref().take(block.compressed - filled as u64).read_to_end(&mut data)?;
     }
     Ok(DeflatedBlock { data, block })

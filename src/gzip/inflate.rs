@@ -103,7 +103,7 @@ pub(crate) fn find_block(data: &[u8], from: usize, most: usize, beginning: &[u8]
     let mut content = vec![0; beginning.len()];
     (from..data.len()).take(most).find(|&at| {
         raw.reset(false);
-        let window = &data[at..data.len().min(at + MOST_BEGINNING)];
+        let window = &data[at..data.len().min(at + MAX_BEGINNING)];
         let status = raw.decompress(window, &mut content, FlushDecompress::Sync);
         status.is_ok() && raw.total_out() == beginning.len() as u64 && content == beginning
     })
@@ -111,7 +111,7 @@ pub(crate) fn find_block(data: &[u8], from: usize, most: usize, beginning: &[u8]
 
 /// How many bytes the beginning of a block may take up to some bytes of text. Its codes take at most 286 (316 lengths of
 /// seven bits, and 74 bits before them), and a byte of text two.
-const MOST_BEGINNING: usize = 512;
+const MAX_BEGINNING: usize = 512;
 
 /// How much is inflated at a time where nothing is kept.
 const PIECE_BYTES: usize = 64 << 10;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::source::Source;
+use super::source::PeekReader;
 use crate::error::GzipFault;
 
 /// How a member begins.
@@ -40,7 +40,7 @@ pub(super) enum HeaderFault {
 }
 
 /// Takes a member's header off `source`.
-pub(super) fn read_header<R: Read>(source: &mut Source<R>) -> Result<(), HeaderFault> {
+pub(super) fn read_header<R: Read>(source: &mut PeekReader<R>) -> Result<(), HeaderFault> {
     let mut header = HeaderReader { source, crc: crc32fast::Hasher::new() };
     let fixed: [u8; 10] = header.bytes()?;
     let flags = fixed[3];
@@ -68,7 +68,7 @@ pub(super) fn read_header<R: Read>(source: &mut Source<R>) -> Result<(), HeaderF
 }
 
 struct HeaderReader<'s, R> {
-    source: &'s mut Source<R>,
+    source: &'s mut PeekReader<R>,
     crc: crc32fast::Hasher,
 }
 

@@ -16,6 +16,6 @@ pub(crate) use blocks::{BlockReader, KEPT, LastBlock, Tail};
 pub(crate) use indexed::{Block, BlockIndex, DeflatedBlock};
 pub(crate) use inflate::{BlockEnd, find_block, inflate_as_far_as_possible, inflate_into, inflated_length};
 pub(crate) use member::{HEADER, TAIL_BYTES};
-pub(crate) use sequential::Oddity;
-pub use sequential::{Content, SequentialReader};
+pub(crate) use sequential::Anomaly;
+pub use sequential::{SequentialReader, StreamKind};
 pub use writer::{Deflater, Level, MemberWriter};

@@ -9,12 +9,12 @@ use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 use super::blocks::BlockReader;
 use super::inflate::ends_at_boundary;
 use super::member::{FLUSH_MARK, HEADER, HeaderFault, MAGIC, Trailer, read_header};
-use super::source::{READ_BYTES, Source};
+use super::source::{PeekReader, READ_BYTES};
 use crate::error::{Error, ErrorKind, GzipFault};
 
 /// What a stream is, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub enum StreamKind {
     /// It begins as gzip does.
     Gzip,
     /// It does not.
@@ -22,7 +22,7 @@ pub enum Content {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum State {
+enum StreamState {
     Unknown,
     Plain,
     Header,
@@ -36,7 +36,7 @@ enum State {
 
 /// Something about a gzip file that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Oddity {
+pub(crate) enum Anomaly {
     /// Damage.
     Fault(GzipFault),
     /// The first member's header is one that another program writes.
@@ -50,8 +50,8 @@ pub(crate) enum Oddity {
 /// The decompressed bytes of a stream. Damage comes as an [`Error`] inside the [`io::Error`], with its byte.
 #[derive(Debug)]
 pub struct SequentialReader<R> {
-    source: Source<R>,
-    state: State,
+    source: PeekReader<R>,
+    state: StreamState,
     raw: Decompress,
     crc32: crc32fast::Hasher,
     bytes: u64,
@@ -62,15 +62,15 @@ pub struct SequentialReader<R> {
     /// Whether a reader that reads on found damage or the file's end inside compressed data.
     ended_early: bool,
     /// What a reader that reads on noted, each with its byte.
-    noted: Option<Vec<(Oddity, u64)>>,
+    take_anomalies: Option<Vec<(Anomaly, u64)>>,
 }
 
 impl<R: Read> SequentialReader<R> {
     /// Reads `inner` from where it stands.
     pub fn new(inner: R) -> Self {
         Self {
-            source: Source::new(inner),
-            state: State::Unknown,
+            source: PeekReader::new(inner),
+            state: StreamState::Unknown,
             raw: Decompress::new(false),
             crc32: crc32fast::Hasher::new(),
             bytes: 0,
@@ -78,14 +78,14 @@ impl<R: Read> SequentialReader<R> {
             failed: None,
             was_tried: false,
             ended_early: false,
-            noted: None,
+            take_anomalies: None,
         }
     }
 
     /// As [`new`](Self::new), but reads on behind what is wrong as far as that makes sense, and only notes it: see
-    /// [`noted`](Self::noted). Only reading the input itself can fail.
+    /// [`take_anomalies`](Self::take_anomalies). Only reading the input itself can fail.
     pub(crate) fn tolerant(inner: R) -> Self {
-        Self { noted: Some(Vec::new()), ..Self::new(inner) }
+        Self { take_anomalies: Some(Vec::new()), ..Self::new(inner) }
     }
 
     /// Takes the file for gzip if its first bytes may have been the header that is written. Otherwise takes none of them.
@@ -94,16 +94,16 @@ impl<R: Read> SequentialReader<R> {
         let alike = first.iter().zip(&HEADER).filter(|(there, header)| there == header).count();
         let is_header = alike >= HEADER.len() / 2;
         if is_header {
-            self.state = State::Header;
+            self.state = StreamState::Header;
         }
         Ok(is_header)
     }
 
     /// Reads on, tolerantly, behind the end of a first member that `source` was read up to.
-    pub(super) fn behind_member(source: Source<R>) -> Self {
+    pub(super) fn behind_member(source: PeekReader<R>) -> Self {
         Self {
             source,
-            state: State::BetweenMembers,
+            state: StreamState::BetweenMembers,
             raw: Decompress::new(false),
             crc32: crc32fast::Hasher::new(),
             bytes: 0,
@@ -111,18 +111,18 @@ impl<R: Read> SequentialReader<R> {
             failed: None,
             was_tried: false,
             ended_early: false,
-            noted: Some(Vec::new()),
+            take_anomalies: Some(Vec::new()),
         }
     }
 
     /// What was noted since the last call, each with its byte in the file.
-    pub(crate) fn noted(&mut self) -> Vec<(Oddity, u64)> {
-        self.noted.as_mut().map(std::mem::take).unwrap_or_default()
+    pub(crate) fn take_anomalies(&mut self) -> Vec<(Anomaly, u64)> {
+        self.take_anomalies.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Whether reading ended inside compressed data, because that is damaged.
     pub(crate) fn is_broken(&self) -> bool {
-        matches!(self.state, State::Broken)
+        matches!(self.state, StreamState::Broken)
     }
 
     /// Whether reading ended inside compressed data, because that is damaged or cut.
@@ -133,18 +133,18 @@ impl<R: Read> SequentialReader<R> {
     /// Checks that the compressed data could be cut here, unless [`take_text_if`](Self::take_text_if) read on behind it, and
     /// notes it if not. Only its blocks can be read after that.
     pub(crate) fn check_flush_point(&mut self) {
-        if matches!(self.state, State::Body) && !self.was_tried && !ends_at_boundary(&mut self.raw) {
-            self.note(Oddity::Fault(GzipFault::Deflate), self.source.offset());
+        if matches!(self.state, StreamState::Body) && !self.was_tried && !ends_at_boundary(&mut self.raw) {
+            self.note(Anomaly::Fault(GzipFault::Deflate), self.source.offset());
         }
     }
 
     /// Whether what is read next belongs to the first member, or decides whether there is one.
     pub(crate) fn is_in_first_member(&self) -> bool {
         match self.state {
-            State::Unknown | State::Plain | State::Broken | State::End => true,
-            State::Header => self.members == 0,
-            State::Body => self.members == 1,
-            State::Trailer | State::BetweenMembers => false,
+            StreamState::Unknown | StreamState::Plain | StreamState::Broken | StreamState::End => true,
+            StreamState::Header => self.members == 0,
+            StreamState::Body => self.members == 1,
+            StreamState::Trailer | StreamState::BetweenMembers => false,
         }
     }
 
@@ -161,12 +161,12 @@ impl<R: Read> SequentialReader<R> {
     /// When reading fails.
     pub(crate) fn read_to_flush_point(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
         self.content()?;
-        if let State::Header = self.state {
+        if let StreamState::Header = self.state {
             self.header()?;
         }
         let end = out.len() + READ_BYTES;
         let mut at_mark = false;
-        while let State::Body = self.state
+        while let StreamState::Body = self.state
             && out.len() < end
         {
             let input = match at_mark {
@@ -183,7 +183,7 @@ impl<R: Read> SequentialReader<R> {
             self.bytes += written as u64;
             at_mark |= to_mark && read == length;
             match status {
-                Ok(Status::StreamEnd) => self.state = State::Trailer,
+                Ok(Status::StreamEnd) => self.state = StreamState::Trailer,
                 Ok(_) if at_mark && written < piece.len() => return Ok(true),
                 Ok(_) if is_at_end && !at_mark && written == 0 => self.break_off(GzipFault::Truncated)?,
                 Ok(_) => {}
@@ -197,24 +197,24 @@ impl<R: Read> SequentialReader<R> {
     ///
     /// # Errors
     /// When reading fails.
-    pub fn content(&mut self) -> io::Result<Option<Content>> {
-        if let State::Unknown = self.state {
+    pub fn content(&mut self) -> io::Result<Option<StreamKind>> {
+        if let StreamState::Unknown = self.state {
             let first = self.source.peek(MAGIC.len())?;
             self.state = match first {
                 [] => return Ok(None),
-                first if first.starts_with(&MAGIC) => State::Header,
-                _ => State::Plain,
+                first if first.starts_with(&MAGIC) => StreamState::Header,
+                _ => StreamState::Plain,
             };
         }
         Ok(Some(match self.state {
-            State::Plain => Content::Plain,
-            _ => Content::Gzip,
+            StreamState::Plain => StreamKind::Plain,
+            _ => StreamKind::Gzip,
         }))
     }
 
     /// Notes something. `false` when this reader does not read on.
-    fn note(&mut self, oddity: Oddity, at: u64) -> bool {
-        self.noted.as_mut().map(|noted| noted.push((oddity, at))).is_some()
+    fn note(&mut self, anomaly: Anomaly, at: u64) -> bool {
+        self.take_anomalies.as_mut().map(|take_anomalies| take_anomalies.push((anomaly, at))).is_some()
     }
 
     /// Ends the content because of a fault, or fails.
@@ -225,8 +225,8 @@ impl<R: Read> SequentialReader<R> {
     fn break_off_at(&mut self, fault: GzipFault, at: u64) -> io::Result<()> {
         self.ended_early = fault != GzipFault::TrailingBytes;
         let cut = matches!(fault, GzipFault::Truncated | GzipFault::TrailingBytes);
-        match self.note(Oddity::Fault(fault.clone()), at) {
-            true => self.state = if cut { State::End } else { State::Broken },
+        match self.note(Anomaly::Fault(fault.clone()), at) {
+            true => self.state = if cut { StreamState::End } else { StreamState::Broken },
             false => return Err(self.fail_at(fault, at)),
         }
         Ok(())
@@ -240,26 +240,28 @@ impl<R: Read> SequentialReader<R> {
     fn header(&mut self) -> io::Result<()> {
         let at = self.source.offset();
         if self.members == 0 && !self.source.peek(HEADER.len())?.starts_with(&HEADER) {
-            self.note(Oddity::ForeignHeader, at);
+            self.note(Anomaly::ForeignHeader, at);
         }
         match read_header(&mut self.source) {
             Ok(()) => {}
             Err(HeaderFault::Read(error)) => return Err(error),
             Err(HeaderFault::Truncated) => return self.break_off(GzipFault::Truncated),
             // A first header of which a bit is wrong is still most probably as long as it is always written.
-            Err(HeaderFault::Damaged) if self.noted.is_some() && self.source.offset() == at + HEADER.len() as u64 => {
-                self.note(Oddity::Fault(GzipFault::Header), at);
+            Err(HeaderFault::Damaged)
+                if self.take_anomalies.is_some() && self.source.offset() == at + HEADER.len() as u64 =>
+            {
+                self.note(Anomaly::Fault(GzipFault::Header), at);
             }
             Err(HeaderFault::Damaged) => return self.break_off_at(GzipFault::Header, at),
         }
         if self.members > 0 {
-            self.note(Oddity::FurtherMember, at);
+            self.note(Anomaly::FurtherMember, at);
         }
         self.raw.reset(false);
         self.crc32 = crc32fast::Hasher::new();
         self.bytes = 0;
         self.members += 1;
-        self.state = State::Body;
+        self.state = StreamState::Body;
         Ok(())
     }
 
@@ -271,7 +273,7 @@ impl<R: Read> SequentialReader<R> {
         self.crc32.update(&out[..written]);
         self.bytes += written as u64;
         match status {
-            Ok(Status::StreamEnd) => self.state = State::Trailer,
+            Ok(Status::StreamEnd) => self.state = StreamState::Trailer,
             Ok(_) if at_end && written == 0 => self.break_off(GzipFault::Truncated)?,
             Ok(_) => {}
             // What came out before the damage is handed out first. The next call meets the damage again.
@@ -287,18 +289,18 @@ impl<R: Read> SequentialReader<R> {
             return self.break_off(GzipFault::Truncated);
         };
         for fault in trailer.faults(Trailer::new(self.crc32.clone().finalize(), self.bytes)) {
-            if !self.note(Oddity::Fault(fault.clone()), at) {
+            if !self.note(Anomaly::Fault(fault.clone()), at) {
                 return Err(self.fail_at(fault, at));
             }
         }
-        self.state = State::BetweenMembers;
+        self.state = StreamState::BetweenMembers;
         Ok(())
     }
 
     /// Another member may follow, or the zeros with which tapes and block devices pad.
     fn between_members(&mut self) -> io::Result<()> {
         if self.source.peek(MAGIC.len())?.starts_with(&MAGIC) {
-            self.state = State::Header;
+            self.state = StreamState::Header;
             return Ok(());
         }
         let at = self.source.offset();
@@ -309,11 +311,11 @@ impl<R: Read> SequentialReader<R> {
             if length == 0 || zeros < length {
                 let bytes = self.source.offset() - at;
                 if bytes > 0 {
-                    self.note(Oddity::Padding { bytes }, at);
+                    self.note(Anomaly::Padding { bytes }, at);
                 }
             }
             if length == 0 {
-                self.state = State::End;
+                self.state = StreamState::End;
                 return Ok(());
             }
             if zeros < length {
@@ -356,26 +358,26 @@ impl<R: Read> Read for SequentialReader<R> {
         }
         loop {
             match self.state {
-                State::Unknown => {
+                StreamState::Unknown => {
                     if self.content()?.is_none() {
                         return Ok(0);
                     }
                 }
-                State::Plain => {
+                StreamState::Plain => {
                     let there = self.source.peek(1)?;
                     let n = there.len().min(out.len());
                     out[..n].copy_from_slice(&there[..n]);
                     self.source.consume(n);
                     return Ok(n);
                 }
-                State::Header => self.header()?,
-                State::Body => match self.body(out)? {
+                StreamState::Header => self.header()?,
+                StreamState::Body => match self.body(out)? {
                     0 => {}
                     n => return Ok(n),
                 },
-                State::Trailer => self.trailer()?,
-                State::BetweenMembers => self.between_members()?,
-                State::Broken | State::End => return Ok(0),
+                StreamState::Trailer => self.trailer()?,
+                StreamState::BetweenMembers => self.between_members()?,
+                StreamState::Broken | StreamState::End => return Ok(0),
             }
         }
     }

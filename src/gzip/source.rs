@@ -9,7 +9,7 @@ pub(super) const READ_BYTES: usize = 64 << 10;
 
 /// An input that can be looked at before it is taken, and how much was taken.
 #[derive(Debug)]
-pub(super) struct Source<R> {
+pub(super) struct PeekReader<R> {
     inner: R,
     buffer: Vec<u8>,
     start: usize,
@@ -18,7 +18,7 @@ pub(super) struct Source<R> {
     offset: u64,
 }
 
-impl<R: Read> Source<R> {
+impl<R: Read> PeekReader<R> {
     pub(super) fn new(inner: R) -> Self {
         Self { inner, buffer: vec![0; READ_BYTES], start: 0, end: 0, at_end: false, offset: 0 }
     }

@@ -18,16 +18,16 @@ use std::time::Duration;
 use fs_err as fs;
 
 use super::backup::{Backups, backup_of, is_link_of};
-use super::late_writes::OldFile;
-use super::local::{Local, LogState};
+use super::late_writes::ReplacedFile;
+use super::local::{LocalLog, LogState};
 use super::lock::{Clock, Locks, with_locks};
 use super::obstacle::check_replaceable;
 use super::plan::{FilePlan, Mode};
+use super::source_import::{GroupPlan, Observed, SourceImport, VersionKind};
 use super::staging::Staging;
-use super::swap::{self, Replaced};
-use super::targets::Target;
+use super::swap::{self, SwapOutcome};
+use super::targets::ImportTarget;
 use super::watch::{PlacedLog, Undone, Watch};
-use super::work::{Found, GroupPlan, Output, Work};
 use super::write::write_outputs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
@@ -65,7 +65,7 @@ const MAX_SORTED_ATTEMPTS: usize = 3;
 
 /// How far a group is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progressed {
+enum GroupState {
     /// Its new versions are staged.
     Staged,
     /// Its logs are not what they were when they were read.
@@ -78,13 +78,13 @@ enum Progressed {
 
 /// A group whose new versions are staged.
 struct Prepared<'g> {
-    work: Work<'g>,
-    found: Found,
+    work: SourceImport<'g>,
+    found: Observed,
     plan: GroupPlan,
     staged: Vec<Option<PathBuf>>,
     /// The bundle's logs that were put in their places as they are, open: late rows are only added to them.
     bundled: Vec<Option<fs::File>>,
-    state: Progressed,
+    state: GroupState,
     /// How often it was staged.
     attempts: usize,
     /// For how many polls it is to be watched on, if what lies there has the bundle's rows.
@@ -109,15 +109,15 @@ pub(super) enum Committed<'g> {
     /// Everything is in its place.
     Done(Vec<FilePlan>),
     /// Nothing was done: a log that was not staged, as it was here already, is not any more.
-    Outdated(Vec<Work<'g>>),
+    Outdated(Vec<SourceImport<'g>>),
 }
 
 /// Reads what is there, stages the new versions, and puts them in their places.
 ///
 /// # Errors
 /// When anything fails before the first log is in its place, nothing is changed. From there on, the error is an
-/// [`ErrorKind::PlacedInPart`].
-pub(super) fn commit<'g>(works: Vec<Work<'g>>, context: &CommitContext<'_>) -> Result<Committed<'g>> {
+/// [`ErrorKind::PartiallyCommitted`].
+pub(super) fn commit<'g>(works: Vec<SourceImport<'g>>, context: &CommitContext<'_>) -> Result<Committed<'g>> {
     let mut commit = Commit::prepare(works, context)?;
     commit.groups.iter().try_for_each(Prepared::check_replaceable)?;
     let result = commit.place_all();
@@ -130,7 +130,7 @@ pub(super) fn commit<'g>(works: Vec<Work<'g>>, context: &CommitContext<'_>) -> R
 
 impl<'g, 'c> Commit<'g, 'c> {
     /// Stages the new versions.
-    pub(super) fn prepare(works: Vec<Work<'g>>, context: &'c CommitContext<'c>) -> Result<Self> {
+    pub(super) fn prepare(works: Vec<SourceImport<'g>>, context: &'c CommitContext<'c>) -> Result<Self> {
         let mut commit = Self {
             groups: Vec::new(),
             context,
@@ -144,7 +144,7 @@ impl<'g, 'c> Commit<'g, 'c> {
             let mut group = Prepared::new(work, context)?;
             open_files += group.found.locals.len();
             if open_files > MAX_OPEN_FILES {
-                group.found.locals.iter_mut().for_each(Local::close);
+                group.found.locals.iter_mut().for_each(LocalLog::close);
                 open_files -= group.found.locals.len();
             }
             commit.groups.push(group);
@@ -160,19 +160,19 @@ impl<'g, 'c> Commit<'g, 'c> {
             self.place()?;
             self.sync_late_rows()?;
             self.watch_again()?;
-            if self.groups.iter().all(|group| group.state == Progressed::Placed) {
+            if self.groups.iter().all(|group| group.state == GroupState::Placed) {
                 self.watch()?;
             }
             if self.groups.iter().any(Prepared::is_outdated) {
                 return Ok(());
             }
-            for group in self.groups.iter_mut().filter(|group| group.state == Progressed::Stale) {
+            for group in self.groups.iter_mut().filter(|group| group.state == GroupState::Stale) {
                 group.prepare_again(self.context)?;
             }
-            let unfinished = self.groups.iter().find(|group| group.state != Progressed::Placed);
+            let unfinished = self.groups.iter().find(|group| group.state != GroupState::Placed);
             let Some(unfinished) = unfinished else { return Ok(()) };
             // To look again at what has the bundle's rows takes polls, and these come to an end.
-            attempts += usize::from(self.groups.iter().any(|group| group.state == Progressed::Staged));
+            attempts += usize::from(self.groups.iter().any(|group| group.state == GroupState::Staged));
             if attempts > MAX_ATTEMPTS {
                 return Err(unfinished.keeps_changing());
             }
@@ -190,14 +190,14 @@ impl<'g, 'c> Commit<'g, 'c> {
         let watched = if result.is_err() { self.watch() } else { Ok(()) };
         let finished = result.and(watched).and(std::mem::take(&mut self.watch).finish()).and(self.sync());
         let all = self.groups.iter().flat_map(|group| &group.staged).flatten().count().max(self.placed.len());
-        let is_repeatable = self.groups.iter().all(|group| group.work.way.mode != Mode::Append);
+        let is_repeatable = self.groups.iter().all(|group| group.work.context.mode != Mode::Append);
         let placed = std::mem::take(&mut self.placed);
-        finished.map_err(|cause| ErrorKind::PlacedInPart { placed, all, is_repeatable, cause })?;
+        finished.map_err(|cause| ErrorKind::PartiallyCommitted { placed, all, is_repeatable, cause })?;
         Ok(self.into_plans())
     }
 
     /// The groups, as they were before they were staged.
-    fn into_works(mut self) -> Result<Vec<Work<'g>>> {
+    fn into_works(mut self) -> Result<Vec<SourceImport<'g>>> {
         let staging = self.context.staging;
         self.groups.iter_mut().try_for_each(|group| group.discard(staging))?;
         Ok(self.groups.into_iter().map(|group| group.work).collect())
@@ -222,10 +222,10 @@ impl<'g, 'c> Commit<'g, 'c> {
 
     /// Keeps what is to be replaced, where the plans say so.
     pub(super) fn make_backups(&mut self) -> Result<()> {
-        for group in self.groups.iter_mut().filter(|group| group.state == Progressed::Staged) {
+        for group in self.groups.iter_mut().filter(|group| group.state == GroupState::Staged) {
             let logs = group.work.group.targets.iter().zip(&mut group.plan.files);
             let logs = logs.filter_map(|(target, file)| Some((target.log.path.as_path(), file.backup.as_mut()?)));
-            self.backups.make(logs, &group.work.way.stamp, self.context.staging)?;
+            self.backups.make(logs, &group.work.context.stamp, self.context.staging)?;
         }
         Ok(())
     }
@@ -233,7 +233,7 @@ impl<'g, 'c> Commit<'g, 'c> {
     /// Puts all staged logs in their places, unless one of them is stale already: then none.
     fn place(&mut self) -> Result<()> {
         let has_lock = |group: &Prepared<'_>| group.work.group.lock.is_some();
-        let locks = self.groups.iter().filter(|group| group.state == Progressed::Staged);
+        let locks = self.groups.iter().filter(|group| group.state == GroupState::Staged);
         let locks = locks.filter_map(|group| group.work.group.lock.clone()).collect();
         let context = self.context;
         let all_fit = with_locks(locks, context.clock, &context.progress.cancellation(), |locks| {
@@ -247,7 +247,7 @@ impl<'g, 'c> Commit<'g, 'c> {
 
     fn place_those(&mut self, wants: impl Fn(&Prepared<'_>) -> bool, locks: Option<&Locks>) -> Result<()> {
         for index in 0..self.groups.len() {
-            if self.groups[index].state != Progressed::Staged || !wants(&self.groups[index]) {
+            if self.groups[index].state != GroupState::Staged || !wants(&self.groups[index]) {
                 continue;
             }
             locks.map_or(Ok(()), Locks::check)?;
@@ -264,9 +264,9 @@ impl<'g, 'c> Commit<'g, 'c> {
     /// Compares each log with what was read of it. Returns false if one is stale.
     fn all_fit(&mut self) -> Result<bool> {
         let mut all_fit = true;
-        for group in self.groups.iter_mut().filter(|group| group.state == Progressed::Staged) {
+        for group in self.groups.iter_mut().filter(|group| group.state == GroupState::Staged) {
             if !group.fits()? {
-                group.state = Progressed::Stale;
+                group.state = GroupState::Stale;
                 all_fit = false;
             }
         }
@@ -284,15 +284,15 @@ impl<'g, 'c> Commit<'g, 'c> {
                 if placed_any {
                     return Err(self.groups[index].keeps_changing());
                 }
-                self.groups[index].state = Progressed::Stale;
+                self.groups[index].state = GroupState::Stale;
                 return Ok(());
             }
             placed_any = true;
         }
         let group = &mut self.groups[index];
-        group.state = Progressed::Placed;
+        group.state = GroupState::Placed;
         group.report.get_or_insert_with(|| std::mem::take(&mut group.plan.files));
-        group.found.locals.iter_mut().for_each(Local::close);
+        group.found.locals.iter_mut().for_each(LocalLog::close);
         Ok(())
     }
 
@@ -309,8 +309,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         let Some(old) = local.hold(&path)? else { return Ok(false) };
         // A backup has late rows by itself, if it is the old file.
         let keeps_old = group.plan.files[log].backup.as_deref().is_some_and(|backup| is_link_of(backup, &path));
-        let is_bundled = group.plan.outputs[log] == Output::Bundled;
-        let mut old = OldFile::new(old, seen);
+        let is_bundled = group.plan.outputs[log] == VersionKind::Bundled;
+        let mut old = ReplacedFile::new(old, seen);
         if is_bundled {
             self.groups[index].bundled[log] = Some(ours.try_clone().map_err(failed)?);
         }
@@ -320,7 +320,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         }
         let length = ours.metadata().map_err(failed)?.len();
         match swap::replace(&staged, &ours, &path).map_err(failed)? {
-            Replaced::Exchanged if !swap::is_at(old.file(), &staged) => {
+            SwapOutcome::Exchanged if !swap::is_at(old.file(), &staged) => {
                 let kept = ours.try_clone().map_err(failed)?;
                 if let Err(error) = swap::take_back(&staged, ours, &path) {
                     return Err(self.keep_what_a_writer_put_there(index, log, &staged, &kept, error));
@@ -335,7 +335,7 @@ impl<'g, 'c> Commit<'g, 'c> {
             group: index,
             path,
             can_be_undone: self.can_be_undone(index, &mut old)?,
-            ours: OldFile::new(ours, length),
+            ours: ReplacedFile::new(ours, length),
             old: None,
             rotation: self.groups[index].work.group.rotation(),
         };
@@ -358,7 +358,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         let group = &self.groups[index].work;
         let path = group.group.targets[log].log.path.clone();
         if swap::is_at(ours, &path) {
-            let _ = fs::rename(staged, backup_of(&path, &group.way.stamp));
+            let _ = fs::rename(staged, backup_of(&path, &group.context.stamp));
             self.note_placed(index, log);
         }
         Error::io(IoAction::Rename, &path, error)
@@ -383,7 +383,7 @@ impl<'g, 'c> Commit<'g, 'c> {
     }
 
     /// Returns true if a rotation that began before the log was replaced may still undo that.
-    fn can_be_undone(&self, index: usize, old: &mut OldFile) -> Result<bool> {
+    fn can_be_undone(&self, index: usize, old: &mut ReplacedFile) -> Result<bool> {
         let group = &self.groups[index].work.group;
         let old = old.file().metadata().map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
         let now = self.context.clock.now();
@@ -396,32 +396,32 @@ impl<'g, 'c> Commit<'g, 'c> {
     /// Begins to watch what lies there of groups that have the bundle's rows again.
     fn watch_again(&mut self) -> Result<()> {
         for (index, group) in self.groups.iter_mut().enumerate() {
-            if group.state != Progressed::Unwatched {
+            if group.state != GroupState::Unwatched {
                 continue;
             }
             let newest = group.found.locals.len() - 1;
             let (local, path) = (&group.found.locals[newest], &group.work.group.targets[newest].log.path);
             group.state = match (local.hold(path)?, local.bytes()) {
                 // No rotation of what lay there before can be under way any more.
-                _ if group.polls_left == 0 => Progressed::Placed,
+                _ if group.polls_left == 0 => GroupState::Placed,
                 (Some(there), Some(seen)) => {
                     let placed = PlacedLog {
                         group: index,
                         path: path.clone(),
-                        ours: OldFile::new(there, seen),
+                        ours: ReplacedFile::new(there, seen),
                         old: None,
                         can_be_undone: true,
                         rotation: group.work.group.rotation(),
                     };
                     self.watch.add(placed, Some(group.polls_left));
-                    Progressed::Placed
+                    GroupState::Placed
                 }
                 _ => {
                     group.polls_left = group.polls_left.saturating_sub(1);
-                    Progressed::Stale
+                    GroupState::Stale
                 }
             };
-            group.found.locals.iter_mut().for_each(Local::close);
+            group.found.locals.iter_mut().for_each(LocalLog::close);
         }
         Ok(())
     }
@@ -440,17 +440,17 @@ impl<'g, 'c> Commit<'g, 'c> {
             let group = &mut self.groups[group];
             group.polls_left = polls_left;
             // A log that has the bundle's rows appended, or nothing but them, is not made again of what lies there now.
-            if group.work.way.mode != Mode::Merge {
+            if group.work.context.mode != Mode::Merge {
                 return Err(group.keeps_changing());
             }
-            group.state = Progressed::Stale;
+            group.state = GroupState::Stale;
         }
         Ok(())
     }
 }
 
 impl<'g> Prepared<'g> {
-    fn new(mut work: Work<'g>, context: &CommitContext<'_>) -> Result<Self> {
+    fn new(mut work: SourceImport<'g>, context: &CommitContext<'_>) -> Result<Self> {
         let (found, plan, staged) = prepare(&mut work, context)?;
         let bundled = staged.iter().map(|_| None).collect();
         Ok(Self {
@@ -459,7 +459,7 @@ impl<'g> Prepared<'g> {
             plan,
             staged,
             bundled,
-            state: Progressed::Staged,
+            state: GroupState::Staged,
             attempts: 1,
             polls_left: 0,
             report: None,
@@ -473,13 +473,13 @@ impl<'g> Prepared<'g> {
         self.attempts += 1;
         // Of several rotations that overlap, another one may still put its own in the place of what is there now.
         let is_there_again = self.report.is_some() && self.staged.iter().all(Option::is_none);
-        self.state = if is_there_again { Progressed::Unwatched } else { Progressed::Staged };
+        self.state = if is_there_again { GroupState::Unwatched } else { GroupState::Staged };
         Ok(())
     }
 
     /// Returns true if its logs were here, so that they were not staged, and are not any more.
     fn is_outdated(&self) -> bool {
-        self.state == Progressed::Stale && self.work.stays
+        self.state == GroupState::Stale && self.work.stays
     }
 
     /// Frees the space of new versions that came too late. The bundle's logs stay, and are staged once more where they
@@ -487,7 +487,7 @@ impl<'g> Prepared<'g> {
     fn discard(&mut self, staging: &Staging) -> Result<()> {
         for (log, output) in self.plan.outputs.iter().enumerate() {
             let (Some(staged), path) = (&self.staged[log], &self.work.group.targets[log].log.path) else { continue };
-            match (*output == Output::Bundled, self.bundled[log].take(), &mut self.work.restored[log]) {
+            match (*output == VersionKind::Bundled, self.bundled[log].take(), &mut self.work.restored[log]) {
                 (true, None, _) => continue,
                 (true, Some(mut bundled), Some(restored)) => {
                     restored.staged = Some(staging.copy(path, &mut bundled, restored.integrity.bytes)?);
@@ -497,7 +497,7 @@ impl<'g> Prepared<'g> {
             // What cannot be removed goes with its directory.
             let _ = fs::remove_file(staged);
         }
-        self.found.locals.iter_mut().for_each(Local::close);
+        self.found.locals.iter_mut().for_each(LocalLog::close);
         Ok(())
     }
 
@@ -514,7 +514,7 @@ impl<'g> Prepared<'g> {
                 // What is replaced must be what is kept.
                 LogState::Unchanged => backup.is_none_or(|backup| backup.symlink_metadata().is_ok()),
                 LogState::Grown if is_linked => true,
-                _ if at != newest || work.way.mode == Mode::Overwrite => false,
+                _ if at != newest || work.context.mode == Mode::Overwrite => false,
                 LogState::Grown => can_follow(local, path, plan, *attempts)?,
                 LogState::Replaced => local.rebase(target)? && can_follow(local, path, plan, *attempts)?,
                 LogState::Changed => false,
@@ -531,7 +531,7 @@ impl<'g> Prepared<'g> {
         let Some(file) = self.plan.files.get_mut(log) else { return };
         file.bytes_before = file.bytes_before.map(|before| before + late.len() as u64);
         file.bytes_after = bytes_after;
-        let lines = if self.work.way.mode == Mode::Overwrite { &mut file.replaced } else { &mut file.kept };
+        let lines = if self.work.context.mode == Mode::Overwrite { &mut file.replaced } else { &mut file.kept };
         lines_of(late).for_each(|line| lines.add(classify(line.bytes, &[]).is_some()));
     }
 
@@ -542,7 +542,7 @@ impl<'g> Prepared<'g> {
     /// Checks that nothing refuses to have a new version put in its place.
     fn check_replaceable(&self) -> Result<()> {
         let replaced = self.work.group.targets.iter().zip(&self.staged).filter(|(_, staged)| staged.is_some());
-        replaced.map(|(target, _)| target).try_for_each(|target: &Target| check_replaceable(&target.log.path))
+        replaced.map(|(target, _)| target).try_for_each(|target: &ImportTarget| check_replaceable(&target.log.path))
     }
 
     /// Returns true if something may happen to a log after it was replaced.
@@ -553,7 +553,7 @@ impl<'g> Prepared<'g> {
 }
 
 /// Returns true if the rows that came to a log since it was read can follow all others in its new version.
-fn can_follow(local: &Local, path: &Path, plan: &GroupPlan, attempts: usize) -> Result<bool> {
+fn can_follow(local: &LocalLog, path: &Path, plan: &GroupPlan, attempts: usize) -> Result<bool> {
     let failed = |error| Error::io(IoAction::Read, path, error);
     if !local.ends_whole_line(path)? {
         return Ok(false);
@@ -563,7 +563,7 @@ fn can_follow(local: &Local, path: &Path, plan: &GroupPlan, attempts: usize) -> 
     if log.metadata().map_err(failed)?.len().saturating_sub(seen) > MAX_LATE_BYTES {
         return Ok(false);
     }
-    let late = OldFile::new(log, seen).late_bytes().map_err(failed)?;
+    let late = ReplacedFile::new(log, seen).late_bytes().map_err(failed)?;
     let times = times_of(plan.files.last().map_or("", |file| file.source.as_str()));
     let is_older = |line: Line<'_>| {
         let time = classify(line.bytes, times).and_then(|row| row.time);
@@ -572,9 +572,9 @@ fn can_follow(local: &Local, path: &Path, plan: &GroupPlan, attempts: usize) -> 
     Ok(attempts > MAX_SORTED_ATTEMPTS || !lines_of(&late).any(is_older))
 }
 
-type Preparation = (Found, GroupPlan, Vec<Option<PathBuf>>);
+type Preparation = (Observed, GroupPlan, Vec<Option<PathBuf>>);
 
-fn prepare(work: &mut Work<'_>, context: &CommitContext<'_>) -> Result<Preparation> {
+fn prepare(work: &mut SourceImport<'_>, context: &CommitContext<'_>) -> Result<Preparation> {
     for _ in 1..MAX_READS {
         match try_to_prepare(work, context) {
             Err(error) if matches!(error.kind(), ErrorKind::LogShrank { .. } | ErrorKind::LogKeepsChanging) => {}
@@ -584,7 +584,7 @@ fn prepare(work: &mut Work<'_>, context: &CommitContext<'_>) -> Result<Preparati
     try_to_prepare(work, context)
 }
 
-fn try_to_prepare(work: &mut Work<'_>, context: &CommitContext<'_>) -> Result<Preparation> {
+fn try_to_prepare(work: &mut SourceImport<'_>, context: &CommitContext<'_>) -> Result<Preparation> {
     work.group.check_places()?;
     let mut found = work.find()?;
     let plan = work.plan(&found);

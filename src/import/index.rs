@@ -1,15 +1,15 @@
 //! Which lines of two sides are the same: enough to merge logs that are larger than memory.
 //!
 //! Lines are told apart by fingerprints. Those of one side, the shorter one, are kept while the other side's are looked
-//! up. What stays of each line is a number and a few bytes of [`Facts`].
+//! up. What stays of each line is a number and a few bytes of [`LineMetas`].
 
 use std::sync::Arc;
 
 use siphasher::sip128::SipHasher24;
 
-use super::facts::{Fact, Facts};
+use super::line_meta::{LineMeta, LineMetas};
 use super::run_order::RowKeys;
-use super::tally::{Shape, content};
+use super::tally::{LineShape, content};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Timestamp;
 use crate::format::line::classify;
@@ -39,31 +39,31 @@ impl Fingerprinter {
 }
 
 /// The number of a line that the other side does not have.
-pub(super) const NOWHERE: u32 = u32::MAX;
+pub(super) const UNMATCHED: u32 = u32::MAX;
 
 /// The most lines of a side.
-const MOST_LINES: u32 = u32::MAX - 1;
+const MAX_LINES: u32 = u32::MAX - 1;
 
 /// The fingerprints of one side's lines, to be looked up. Takes about 22 bytes a line.
 #[derive(Debug)]
 pub(super) struct Index {
     fingerprints: Vec<Fingerprint>,
-    /// Numbers of distinct lines, each at the first free place from where its fingerprint points to; [`NOWHERE`] is free.
+    /// Numbers of distinct lines, each at the first free place from where its fingerprint points to; [`UNMATCHED`] is free.
     places: Vec<u32>,
 }
 
 impl Index {
     /// Of all lines of a side, in order. Also gives each line the number (from 0) of the first one that is the same.
     pub(super) fn new(fingerprints: Vec<Fingerprint>) -> Result<(Self, Vec<u32>)> {
-        let lines = u32::try_from(fingerprints.len()).ok().filter(|lines| *lines <= MOST_LINES);
-        let lines = lines.ok_or(ErrorKind::TooManyLines { limit: MOST_LINES.into() })?;
+        let lines = u32::try_from(fingerprints.len()).ok().filter(|lines| *lines <= MAX_LINES);
+        let lines = lines.ok_or(ErrorKind::TooManyLines { limit: MAX_LINES.into() })?;
         // A third more places than lines keeps the way to a free one short.
-        let places = vec![NOWHERE; fingerprints.len() + fingerprints.len() / 3 + 1];
+        let places = vec![UNMATCHED; fingerprints.len() + fingerprints.len() / 3 + 1];
         let mut index = Self { fingerprints, places };
         let mut ids = Vec::with_capacity(index.fingerprints.len());
         for line in 0..lines {
             let place = index.find(index.fingerprints[line as usize]);
-            if index.places[place] == NOWHERE {
+            if index.places[place] == UNMATCHED {
                 index.places[place] = line;
             }
             ids.push(index.places[place]);
@@ -76,7 +76,7 @@ impl Index {
         self.fingerprints.len()
     }
 
-    /// The number of the first line with this fingerprint, or [`NOWHERE`].
+    /// The number of the first line with this fingerprint, or [`UNMATCHED`].
     fn id_of(&self, fingerprint: Fingerprint) -> u32 {
         self.places[self.find(fingerprint)]
     }
@@ -87,7 +87,7 @@ impl Index {
         let mut place = (((fingerprint >> 64) * self.places.len() as u128) >> 64) as usize;
         loop {
             match self.places[place] {
-                NOWHERE => return place,
+                UNMATCHED => return place,
                 line if self.fingerprints[line as usize] == fingerprint => return place,
                 _ => place = if place + 1 == self.places.len() { 0 } else { place + 1 },
             }
@@ -97,42 +97,42 @@ impl Index {
 
 /// How the lines of a side are told apart.
 #[derive(Debug, Clone)]
-pub(super) enum Telling {
+pub(super) enum LineKeying {
     /// By fingerprints: an [`Index`] will be made of them.
-    Apart(Fingerprinter),
+    Fingerprint(Fingerprinter),
     /// By the numbers of the other side's lines.
-    From(Fingerprinter, Arc<Index>),
+    Lookup(Fingerprinter, Arc<Index>),
 }
 
 /// Lines that follow each other, without their text.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(super) struct KeyedLines {
     /// One a line, or none.
     fingerprints: Vec<Fingerprint>,
     /// One a line, or none.
     ids: Vec<u32>,
-    pub(super) facts: Facts,
+    pub(super) facts: LineMetas,
 }
 
-impl Lines {
-    pub(super) fn push(&mut self, line: Line<'_>, keys: RowKeys, telling: &Telling) {
+impl KeyedLines {
+    pub(super) fn push(&mut self, line: Line<'_>, keys: RowKeys, telling: &LineKeying) {
         match telling {
-            Telling::Apart(fingerprinter) => self.fingerprints.push(fingerprinter.of(line.bytes)),
-            Telling::From(fingerprinter, index) => self.ids.push(index.id_of(fingerprinter.of(line.bytes))),
+            LineKeying::Fingerprint(fingerprinter) => self.fingerprints.push(fingerprinter.of(line.bytes)),
+            LineKeying::Lookup(fingerprinter, index) => self.ids.push(index.id_of(fingerprinter.of(line.bytes))),
         }
         let row = classify(line.bytes, keys.times);
-        let shape = Shape::of(line, row.is_some());
+        let shape = LineShape::of(line, row.is_some());
         let run = row.as_ref().and_then(|row| keys.run_of(&row.entry));
-        self.facts.push(Fact { time: row.and_then(|row| row.time).map(Timestamp::as_millis), shape, run });
+        self.facts.push(LineMeta { time: row.and_then(|row| row.time).map(Timestamp::as_millis), shape, run });
     }
 
     pub(super) fn append(&mut self, next: Self) -> Result<()> {
         self.fingerprints.extend(next.fingerprints);
         self.ids.extend(next.ids);
         self.facts.append(&next.facts);
-        match self.facts.len() <= MOST_LINES as usize {
+        match self.facts.len() <= MAX_LINES as usize {
             true => Ok(()),
-            false => Err(ErrorKind::TooManyLines { limit: MOST_LINES.into() }.into()),
+            false => Err(ErrorKind::TooManyLines { limit: MAX_LINES.into() }.into()),
         }
     }
 }
@@ -143,7 +143,7 @@ impl Lines {
 pub(super) struct Side {
     /// A number for each line. Lines of both sides with the same number are the same.
     pub(super) ids: Vec<u32>,
-    pub(super) facts: Facts,
+    pub(super) facts: LineMetas,
     /// Where each log's lines end.
     ends: Vec<usize>,
 }
@@ -151,13 +151,13 @@ pub(super) struct Side {
 /// The lines of a side whose logs come one after the other.
 #[derive(Debug, Default)]
 pub(super) struct SideLines {
-    lines: Lines,
+    lines: KeyedLines,
     ends: Vec<usize>,
 }
 
 impl SideLines {
     /// Adds lines to the log that has begun.
-    pub(super) fn append(&mut self, lines: Lines) -> Result<()> {
+    pub(super) fn append(&mut self, lines: KeyedLines) -> Result<()> {
         self.lines.append(lines)
     }
 

@@ -7,7 +7,7 @@ use fs_err as fs;
 
 /// A file that was replaced, or may be, still open.
 #[derive(Debug)]
-pub(super) struct OldFile {
+pub(super) struct ReplacedFile {
     file: fs::File,
     /// How many of its bytes are in the new one.
     copied: u64,
@@ -15,7 +15,7 @@ pub(super) struct OldFile {
 
 /// The part of the late bytes that is copied, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+enum LateBytes {
     /// Whole lines, as a writer may be amid the last one, to a file that no writer has.
     LinesToStaged,
     /// Whole lines, to a file that other writers may be writing to.
@@ -24,7 +24,7 @@ enum Part {
     All,
 }
 
-impl OldFile {
+impl ReplacedFile {
     /// Watches a file of which `copied` bytes are in the new one.
     pub(super) fn new(file: fs::File, copied: u64) -> Self {
         Self { file, copied }
@@ -52,7 +52,7 @@ impl OldFile {
 
     /// Appends the lines that came late to the staged version. Returns their bytes.
     pub(super) fn copy_to_staged(&mut self, staged: &mut fs::File) -> io::Result<Vec<u8>> {
-        self.copy(staged, Part::LinesToStaged, &[])
+        self.copy(staged, LateBytes::LinesToStaged, &[])
     }
 
     /// Reads what came late.
@@ -65,27 +65,27 @@ impl OldFile {
 
     /// Appends the lines that came late to the new log, but for those that `has` has. Returns true if any came.
     pub(super) fn copy_lines(&mut self, new: &mut fs::File, has: &[u8]) -> io::Result<bool> {
-        self.copy(new, Part::LinesToLog, has).map(|late| !late.is_empty())
+        self.copy(new, LateBytes::LinesToLog, has).map(|late| !late.is_empty())
     }
 
     /// Appends everything that came late to the new log.
     pub(super) fn copy_rest(&mut self, new: &mut fs::File) -> io::Result<bool> {
-        self.copy(new, Part::All, &[]).map(|late| !late.is_empty())
+        self.copy(new, LateBytes::All, &[]).map(|late| !late.is_empty())
     }
 
     /// Copies a part of what came late, and returns its bytes as they stand in the old file.
-    fn copy(&mut self, new: &mut fs::File, part: Part, has: &[u8]) -> io::Result<Vec<u8>> {
+    fn copy(&mut self, new: &mut fs::File, part: LateBytes, has: &[u8]) -> io::Result<Vec<u8>> {
         if !self.has_late_bytes()? {
             return Ok(Vec::new());
         }
         let begins_line = byte_before(&mut self.file, self.copied)?.is_none_or(|byte| byte == b'\n');
         let mut late = self.late_bytes()?;
-        if part != Part::All {
+        if part != LateBytes::All {
             late.truncate(memchr::memrchr(b'\n', &late).map_or(0, |end| end + 1));
         }
         let end = new.metadata()?.len();
         let would_glue = byte_before(new, end)?.is_some_and(|byte| byte != b'\n');
-        if late.is_empty() || would_glue && part == Part::LinesToLog {
+        if late.is_empty() || would_glue && part == LateBytes::LinesToLog {
             return Ok(Vec::new());
         }
         self.copied += late.len() as u64;
@@ -95,7 +95,7 @@ impl OldFile {
         }
         // One write, so that it does not mix with those of writers.
         new.write_all(&text)?;
-        if part != Part::LinesToStaged {
+        if part != LateBytes::LinesToStaged {
             new.sync_all()?;
         }
         Ok(late)

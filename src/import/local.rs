@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use fs_err as fs;
 
-use super::gather::each_line;
+use super::fingerprint_lines::each_line;
 use super::lock::Clock;
 use super::plan::LineCount;
-use super::tally::{Shape, Tally};
-use super::targets::Target;
+use super::tally::{LineShape, Tally};
+use super::targets::ImportTarget;
 use crate::digest::{HashingReader, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
 use crate::import::regular_file;
-use crate::progress::{Cancellation, Progress, Watched};
+use crate::progress::{CancellableIo, Cancellation, Progress};
 use crate::sources::{OpenLog, is_same_file};
 
 /// The size of each read, in bytes.
@@ -34,15 +34,15 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// A target as it was observed.
 #[derive(Debug)]
-pub(super) struct Local {
+pub(super) struct LocalLog {
     /// The open log, which reads as far as it went when it was opened. `None` when there was none, or once closed.
     pub(super) log: Option<OpenLog>,
-    seen: Option<Seen>,
+    seen: Option<SeenLog>,
 }
 
 /// A log as it was seen.
 #[derive(Debug, Clone)]
-struct Seen {
+struct SeenLog {
     file: Metadata,
     /// Its length in bytes, as far as it was read.
     length: u64,
@@ -61,19 +61,23 @@ pub(super) enum LogState {
     Changed,
 }
 
-impl Local {
-    pub(super) fn open(target: &Target) -> Result<Self> {
+impl LocalLog {
+    pub(super) fn open(target: &ImportTarget) -> Result<Self> {
         if metadata_of(&target.log.path)?.is_none() {
             return Ok(Self { log: None, seen: None });
         }
         let log = open_log(target)?;
         // A row that is written after this is after what was seen, too.
-        let seen = Some(Seen { file: log.opened().clone(), length: log.opened().len() });
+        let seen = Some(SeenLog { file: log.opened().clone(), length: log.opened().len() });
         Ok(Self { log: Some(log), seen })
     }
 
     /// Opens a log whose writers take no lock, at a moment in which none of them is amid a row, if one comes soon.
-    pub(super) fn open_without_lock(target: &Target, clock: &dyn Clock, cancellation: &Cancellation) -> Result<Self> {
+    pub(super) fn open_without_lock(
+        target: &ImportTarget,
+        clock: &dyn Clock,
+        cancellation: &Cancellation,
+    ) -> Result<Self> {
         let mut waited = Duration::ZERO;
         loop {
             cancellation.check()?;
@@ -109,7 +113,7 @@ impl Local {
     pub(super) fn state(&self, path: &Path) -> Result<LogState> {
         Ok(match (&self.seen, metadata_of(path)?) {
             (None, None) => LogState::Unchanged,
-            (Some(Seen { file, length }), Some(now)) if is_same_file(file, &now) => {
+            (Some(SeenLog { file, length }), Some(now)) if is_same_file(file, &now) => {
                 let as_modified = file.len() == *length && file.modified().ok() == now.modified().ok();
                 match now.len().cmp(length) {
                     Ordering::Greater => LogState::Grown,
@@ -129,7 +133,7 @@ impl Local {
 
     /// Takes the file that lies in the place of the log now for the log, if it begins with all that was seen: rotation
     /// rewrites a log that it does not trim. Returns true if so.
-    pub(super) fn rebase(&mut self, target: &Target) -> Result<bool> {
+    pub(super) fn rebase(&mut self, target: &ImportTarget) -> Result<bool> {
         let Some((seen, log)) = self.seen.as_mut().zip(self.log.as_mut()) else { return Ok(false) };
         let Ok(mut now) = open_log(target) else { return Ok(false) };
         if now.opened().len() < seen.length || seen.length > MAX_COMPARED_BYTES {
@@ -180,7 +184,7 @@ impl Local {
     /// Reads all of its bytes. It is read again from its start after that.
     pub(super) fn integrity(&mut self, progress: &dyn Progress) -> Result<Option<Integrity>> {
         let Some(log) = &mut self.log else { return Ok(None) };
-        let mut reader = HashingReader::new(Watched::counted(&mut *log, progress));
+        let mut reader = HashingReader::new(CancellableIo::counted(&mut *log, progress));
         let mut buffer = vec![0; READ_BYTES];
         while reader.read(&mut buffer).map_err(|error| Error::io_unnamed(IoAction::Read, error))? > 0 {}
         let integrity = reader.finish();
@@ -189,16 +193,16 @@ impl Local {
     }
 
     /// Reads all of its lines, without keeping them.
-    pub(super) fn sum_up(&mut self, target: &Target, progress: &dyn Progress) -> Result<Summary> {
+    pub(super) fn summarize(&mut self, target: &ImportTarget, progress: &dyn Progress) -> Result<LogSummary> {
         let mut tally = Tally::default();
-        let Some(log) = &mut self.log else { return Ok(Summary { tally, integrity: None }) };
-        let mut reader = HashingReader::new(Watched::counted(log, progress));
+        let Some(log) = &mut self.log else { return Ok(LogSummary { tally, integrity: None }) };
+        let mut reader = HashingReader::new(CancellableIo::counted(log, progress));
         let read = each_line(&mut reader, |line| {
-            tally.push(Shape::of(line, classify(line.bytes, &[]).is_some()));
+            tally.push(LineShape::of(line, classify(line.bytes, &[]).is_some()));
             Ok(())
         });
         read.map_err(|error| error.in_subject(&target.subject()))?;
-        Ok(Summary { tally, integrity: Some(reader.finish()) })
+        Ok(LogSummary { tally, integrity: Some(reader.finish()) })
     }
 }
 
@@ -209,20 +213,20 @@ fn is_amid_a_row(line: &[u8]) -> bool {
 
 /// The lines of a log in numbers, and its hash.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
+pub(super) struct LogSummary {
     pub(super) tally: Tally,
     /// `None` for a log that is not there.
     pub(super) integrity: Option<Integrity>,
 }
 
-impl Summary {
+impl LogSummary {
     pub(super) fn lines(&self) -> LineCount {
         self.tally.lines
     }
 }
 
 /// Opens a log whose path has links followed already.
-fn open_log(target: &Target) -> Result<OpenLog> {
+fn open_log(target: &ImportTarget) -> Result<OpenLog> {
     let path = &target.log.path;
     let file = regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
     OpenLog::from_file(&target.log, file)

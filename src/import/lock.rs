@@ -61,7 +61,7 @@ struct LogLock {
 #[derive(Debug)]
 pub(super) struct Locks(Vec<LogLock>);
 
-/// Does `work` while holding the locks at `paths`: all of them, or none. None is held while another is waited for.
+/// Does `source_import` while holding the locks at `paths`: all of them, or none. None is held while another is waited for.
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] for a lock that other programs hold for longer than writers wait.

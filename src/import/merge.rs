@@ -15,42 +15,42 @@
 
 use std::iter::Peekable;
 
-use super::align::{Fate, Fates};
-use super::facts::{Fact, Facts, FactsIter};
 use super::index::Side;
+use super::lcs::{Alignment, LineMatch};
+use super::line_meta::{LineMeta, LineMetaIter, LineMetas};
 use super::plan::LineCount;
 use super::run_order::RunOrder;
-use super::tally::{Shape, Tally};
+use super::tally::{LineShape, Tally};
 
 /// Where the next line of the result comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum MergeStep {
     /// Only this machine has it.
-    Local(Taken),
+    Local(SideLine),
     /// It is new.
-    Bundle(Taken),
+    Bundle(SideLine),
     /// Both have it.
-    Both { local: Taken, bundle: Taken },
+    Both { local: SideLine, bundle: SideLine },
 }
 
 /// A line of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct SideLine {
     /// Its number on that side, from 0.
     pub(super) line: usize,
-    pub(super) shape: Shape,
+    pub(super) shape: LineShape,
 }
 
 /// Goes through the lines of one side, and knows how old the next one is.
 struct Cursor<'m> {
-    facts: Peekable<FactsIter<'m>>,
+    facts: Peekable<LineMetaIter<'m>>,
     next: usize,
     /// The latest time so far; before the first, that one. `None` on a side without times.
     age: Option<i64>,
     met_time: bool,
 }
 
-enum Head {
+enum NextLine {
     /// It belongs behind the line before it.
     Follows,
     /// It is as old as this; where its side has no times, older than everything.
@@ -58,43 +58,43 @@ enum Head {
 }
 
 impl<'m> Cursor<'m> {
-    fn new(facts: &'m Facts) -> Self {
+    fn new(facts: &'m LineMetas) -> Self {
         let first = facts.iter().find_map(|fact| fact.time);
         Self { facts: facts.iter().peekable(), next: 0, age: first, met_time: false }
     }
 
-    fn head(&mut self) -> Head {
+    fn head(&mut self) -> NextLine {
         match self.facts.peek().and_then(|fact| fact.time) {
-            None if self.met_time => Head::Follows,
-            time => Head::Aged(time.max(self.age)),
+            None if self.met_time => NextLine::Follows,
+            time => NextLine::Aged(time.max(self.age)),
         }
     }
 
     /// `None` behind the last line.
-    fn take(&mut self) -> Option<Taken> {
-        let Fact { time, shape, .. } = self.facts.next()?;
+    fn take(&mut self) -> Option<SideLine> {
+        let LineMeta { time, shape, .. } = self.facts.next()?;
         if time.is_some() {
             self.age = self.age.max(time);
             self.met_time = true;
         }
         self.next += 1;
-        Some(Taken { line: self.next - 1, shape })
+        Some(SideLine { line: self.next - 1, shape })
     }
 }
 
 /// The lines of the result, in order.
-pub(super) struct Steps<'m> {
+pub(super) struct MergeSteps<'m> {
     local: Cursor<'m>,
     bundle: Cursor<'m>,
     local_lines: usize,
-    fates: &'m Fates,
+    fates: &'m Alignment,
     /// The next line that both sides have in order: its local number and its number in the bundle.
     meeting: Option<(usize, usize)>,
     order: RunOrder,
 }
 
-impl<'m> Steps<'m> {
-    pub(super) fn new(local: &'m Side, bundle: &'m Side, fates: &'m Fates) -> Self {
+impl<'m> MergeSteps<'m> {
+    pub(super) fn new(local: &'m Side, bundle: &'m Side, fates: &'m Alignment) -> Self {
         let local_lines = local.facts.len();
         let order = RunOrder::new(local, bundle, fates);
         let (local, bundle) = (Cursor::new(&local.facts), Cursor::new(&bundle.facts));
@@ -105,7 +105,7 @@ impl<'m> Steps<'m> {
 
     fn find_meeting(&self) -> Option<(usize, usize)> {
         (self.bundle.next..self.fates.len()).find_map(|line| match self.fates.of(line) {
-            Fate::With(local) => Some((local as usize, line)),
+            LineMatch::With(local) => Some((local as usize, line)),
             _ => None,
         })
     }
@@ -121,27 +121,27 @@ impl<'m> Steps<'m> {
             (None, None) => {}
         }
         match (self.local.head(), self.bundle.head()) {
-            (Head::Follows, _) => true,
-            (_, Head::Follows) => false,
-            (Head::Aged(local), Head::Aged(bundle)) => local < bundle,
+            (NextLine::Follows, _) => true,
+            (_, NextLine::Follows) => false,
+            (NextLine::Aged(local), NextLine::Aged(bundle)) => local < bundle,
         }
     }
 }
 
-impl Iterator for Steps<'_> {
-    type Item = Step;
+impl Iterator for MergeSteps<'_> {
+    type Item = MergeStep;
 
-    fn next(&mut self) -> Option<Step> {
+    fn next(&mut self) -> Option<MergeStep> {
         let (local_end, bundle_end) = self.meeting.unwrap_or((self.local_lines, self.fates.len()));
-        while self.bundle.next < bundle_end && self.fates.of(self.bundle.next) == Fate::Elsewhere {
+        while self.bundle.next < bundle_end && self.fates.of(self.bundle.next) == LineMatch::Elsewhere {
             self.bundle.take();
         }
         match (self.local.next < local_end, self.bundle.next < bundle_end) {
-            (true, bundle) if !bundle || self.local_is_next() => self.local.take().map(Step::Local),
-            (_, true) => self.bundle.take().map(Step::Bundle),
+            (true, bundle) if !bundle || self.local_is_next() => self.local.take().map(MergeStep::Local),
+            (_, true) => self.bundle.take().map(MergeStep::Bundle),
             (_, false) => {
                 self.meeting?;
-                let step = Step::Both { local: self.local.take()?, bundle: self.bundle.take()? };
+                let step = MergeStep::Both { local: self.local.take()?, bundle: self.bundle.take()? };
                 self.meeting = self.find_meeting();
                 Some(step)
             }
@@ -154,21 +154,21 @@ impl Iterator for Steps<'_> {
 pub(super) fn each_step<E>(
     local: &Side,
     bundle: &Side,
-    fates: &Fates,
+    fates: &Alignment,
     logs: usize,
-    mut take: impl FnMut(Step, usize) -> Result<(), E>,
+    mut take: impl FnMut(MergeStep, usize) -> Result<(), E>,
 ) -> Result<(), E> {
     let lines = local.facts.len();
     let log_of_next = |next: usize| if next < lines { local.log_of(next) } else { logs - 1 };
     let (mut before, mut behind) = (0, log_of_next(0));
-    for step in Steps::new(local, bundle, fates) {
+    for step in MergeSteps::new(local, bundle, fates) {
         let log = match step {
-            Step::Local(taken) | Step::Both { local: taken, .. } => {
+            MergeStep::Local(taken) | MergeStep::Both { local: taken, .. } => {
                 before = behind;
                 behind = log_of_next(taken.line + 1);
                 before
             }
-            Step::Bundle(taken) => bundle.log_of(taken.line).clamp(before, behind),
+            MergeStep::Bundle(taken) => bundle.log_of(taken.line).clamp(before, behind),
         };
         take(step, log)?;
     }
@@ -177,7 +177,7 @@ pub(super) fn each_step<E>(
 
 /// What becomes of one log.
 #[derive(Debug, Default)]
-pub(super) struct Merged {
+pub(super) struct MergedLog {
     pub(super) after: Tally,
     pub(super) new: LineCount,
     pub(super) kept: LineCount,
@@ -188,17 +188,17 @@ pub(super) struct Merged {
 }
 
 /// What becomes of each of the logs.
-pub(super) fn outcome(local: &Side, bundle: &Side, fates: &Fates, logs: usize) -> Vec<Merged> {
-    let mut merged: Vec<_> = (0..logs).map(|_| Merged { is_bundled_log: true, ..Merged::default() }).collect();
-    for (line, fact) in bundle.facts.iter().enumerate().filter(|(line, _)| fates.of(*line) != Fate::New) {
+pub(super) fn outcome(local: &Side, bundle: &Side, fates: &Alignment, logs: usize) -> Vec<MergedLog> {
+    let mut merged: Vec<_> = (0..logs).map(|_| MergedLog { is_bundled_log: true, ..MergedLog::default() }).collect();
+    for (line, fact) in bundle.facts.iter().enumerate().filter(|(line, _)| fates.of(*line) != LineMatch::New) {
         merged[bundle.log_of(line)].already_there.add(fact.shape.is_row());
     }
     let done = each_step(local, bundle, fates, logs, |step, log| {
         let result = &mut merged[log];
         let (shape, count, is_bundled) = match step {
-            Step::Local(taken) => (taken.shape, &mut result.kept, false),
-            Step::Bundle(taken) => (taken.shape, &mut result.new, bundle.log_of(taken.line) == log),
-            Step::Both { local, bundle: taken } => {
+            MergeStep::Local(taken) => (taken.shape, &mut result.kept, false),
+            MergeStep::Bundle(taken) => (taken.shape, &mut result.new, bundle.log_of(taken.line) == log),
+            MergeStep::Both { local, bundle: taken } => {
                 (local.shape, &mut result.kept, local.shape == taken.shape && bundle.log_of(taken.line) == log)
             }
         };

@@ -3,21 +3,20 @@
 //! 1. `targets`: the manifest alone says whether everything may be written where it says; if not, nothing happens.
 //!    `resolve` follows no symlink of another user, and `pins` keeps the directories of other users open.
 //! 2. `restored`: every log is restored, in one pass, and proven. It waits in `staging`, beside its target, unless it
-//!    is `here` already.
-//! 3. `work`: what is there is read (`local`, `index`) and compared (`align`, `merge`). That gives the
+//!    is `unchanged` already.
+//! 3. `source_import`: what is there is read (`local`, `index`) and compared (`lcs`, `merge`). That gives the
 //!    [`Plan`]. A dry run ends here; it does the same, but nothing is staged.
 //! 4. `write` makes the new versions.
 //! 5. `commit` takes the writers' locks (`lock`) for a moment, and puts the new versions in their places (`swap`); rows
 //!    that come then are saved (`late_writes`), and what a writer undoes is merged again (`watch`).
 
-mod align;
 mod backup;
 mod commit;
-mod facts;
-mod gather;
-mod here;
+mod fingerprint_lines;
 mod index;
 mod late_writes;
+mod lcs;
+mod line_meta;
 mod local;
 mod lock;
 mod merge;
@@ -31,14 +30,15 @@ mod regular_file;
 mod resolve;
 mod restored;
 mod run_order;
+mod source_import;
 mod staging;
 mod swap;
 mod tally;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod unchanged;
 mod watch;
-mod work;
 mod write;
 
 use std::collections::BTreeMap;
@@ -49,7 +49,7 @@ use std::time::SystemTime;
 pub use lock::{Clock, SystemClock};
 pub use plan::{Change, FilePlan, LineCount, Mode, Plan, Rotation};
 
-use crate::bundle::{Again, Bundle, wanted_files};
+use crate::bundle::{Bundle, Reopener, select_files};
 use crate::digest::BundleDigest;
 use crate::error::Result;
 use crate::format::Timestamp;
@@ -61,10 +61,10 @@ use commit::{CommitContext, Committed, commit};
 use index::Fingerprinter;
 use pinned::PinnedDir;
 use pins::Pins;
-use restored::Intake;
+use restored::RestoreSink;
+use source_import::{ImportContext, SourceImport};
 use staging::Staging;
-use targets::Group;
-use work::{Way, Work};
+use targets::TargetGroup;
 
 /// How to import.
 #[derive(Debug, Clone)]
@@ -129,7 +129,7 @@ pub struct ImportReport {
 /// # Errors
 /// Before anything is written: when a file of the bundle may not be written where it belongs, or something else than a
 /// log is there. With nothing changed: when the bundle is damaged, a lock is not released, a log keeps changing, or the
-/// disk fails or is full. With some logs changed: [`ErrorKind::PlacedInPart`](crate::ErrorKind::PlacedInPart).
+/// disk fails or is full. With some logs changed: [`ErrorKind::PartiallyCommitted`](crate::ErrorKind::PartiallyCommitted).
 pub fn import(
     bundle: Bundle<'_>,
     dirs: &Dirs,
@@ -140,20 +140,23 @@ pub fn import(
     let name = bundle.name().to_owned();
     let manifest = bundle.manifest().clone();
     let in_bundle = |error: crate::Error| error.in_subject(&name);
-    let wanted = wanted_files(&manifest, &options.sources, &[]).map_err(in_bundle)?;
+    let wanted = select_files(&manifest, &options.sources, &[]).map_err(in_bundle)?;
     let mut pins = Pins::new(!options.dry_run);
     let groups = targets::groups(&manifest, &wanted, dirs, options.mode, &mut pins);
     let groups = groups.map_err(|error| error.with_real_paths(&|path| pins.real_path(path))).map_err(in_bundle)?;
     let (stamp, fingerprinter) = (file_stamp(clock.now()), Fingerprinter::random()?);
-    let way = Way { mode: options.mode, stamp, clock, fingerprinter, threads: options.threads };
+    let context = ImportContext { mode: options.mode, stamp, clock, fingerprinter, threads: options.threads };
     let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
     let bundle_bytes: u64 = wanted.iter().map(|file| manifest.files[*file].bytes).sum();
     // A dry run compares while it restores.
-    let ahead =
-        if options.dry_run { bundle_bytes + groups.iter().map(Group::bytes_here).sum::<u64>() } else { bundle_bytes };
+    let ahead = if options.dry_run {
+        bundle_bytes + groups.iter().map(TargetGroup::local_bytes).sum::<u64>()
+    } else {
+        bundle_bytes
+    };
     progress.stage(Stage::Reading);
     progress.start(Some(ahead));
-    let import = Import { groups: &groups, wanted: &wanted, way: &way, progress };
+    let import = Import { groups: &groups, wanted: &wanted, context: &context, progress };
     let done = match options.dry_run {
         true => import.preview(bundle).map(|files| (files, Vec::new())),
         false => import.clean_up_and_carry_out(bundle, dirs, &mut pins),
@@ -170,16 +173,16 @@ pub fn import(
 }
 
 struct Import<'i> {
-    groups: &'i [Group],
+    groups: &'i [TargetGroup],
     wanted: &'i [usize],
-    way: &'i Way<'i>,
+    context: &'i ImportContext<'i>,
     progress: &'i dyn Progress,
 }
 
 impl<'i> Import<'i> {
     fn preview(&self, bundle: Bundle<'_>) -> Result<Vec<FilePlan>> {
-        let mut intake = Intake::new(self.groups, self.way, None, self.progress);
-        restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
+        let mut intake = RestoreSink::new(self.groups, self.context, None, self.progress);
+        restore(bundle, Some(self.wanted.to_vec()), self.context.threads, &mut intake)?;
         let plans = intake.into_plans();
         let targets = self.groups.iter().flat_map(|group| &group.targets);
         for (target, file) in targets.zip(plans.iter().flat_map(|plan| &plan.files)) {
@@ -208,21 +211,22 @@ impl<'i> Import<'i> {
         dirs.extend(homes.iter().map(|home| (home.path.as_path(), home.pin.as_deref())));
         let cleaned_up = dirs.into_iter().flat_map(|(dir, pin)| staging::clean_up(dir, pin)).collect();
         let staging = Staging::create(self.target_dirs(), self.progress.cancellation())?;
-        let files = self.carry_out(bundle, &staging);
+        let files = self.execute(bundle, &staging);
         Ok((files.map_err(|error| error.with_real_paths(&|path| staging.real_path(path)))?, cleaned_up))
     }
 
-    fn carry_out(&self, mut bundle: Bundle<'_>, staging: &Staging) -> Result<Vec<FilePlan>> {
+    fn execute(&self, mut bundle: Bundle<'_>, staging: &Staging) -> Result<Vec<FilePlan>> {
         let again = bundle.again();
-        let mut intake = Intake::new(self.groups, self.way, Some(staging), self.progress).comparing(again.is_some());
-        restore(bundle, Some(self.wanted.to_vec()), self.way.threads, &mut intake)?;
+        let mut intake =
+            RestoreSink::new(self.groups, self.context, Some(staging), self.progress).comparing(again.is_some());
+        restore(bundle, Some(self.wanted.to_vec()), self.context.threads, &mut intake)?;
         let mut works = intake.into_works();
-        let context = CommitContext { staging, clock: self.way.clock, progress: self.progress };
+        let context = CommitContext { staging, clock: self.context.clock, progress: self.progress };
         loop {
             if let Some(again) = &again {
                 works = self.restore_changed(again, works, staging)?;
             }
-            begin(self.progress, Stage::Merging, reckon_ahead(&mut works));
+            begin(self.progress, Stage::Merging, estimate_bytes(&mut works));
             match commit(works, &context)? {
                 Committed::Done(files) => return Ok(files),
                 Committed::Outdated(outdated) => works = outdated,
@@ -233,16 +237,16 @@ impl<'i> Import<'i> {
     /// Restores again, and lets wait, the logs of groups that are not here as they are in the bundle.
     fn restore_changed(
         &self,
-        again: &Again<'_>,
-        mut works: Vec<Work<'i>>,
+        again: &Reopener<'_>,
+        mut works: Vec<SourceImport<'i>>,
         staging: &'i Staging,
-    ) -> Result<Vec<Work<'i>>> {
+    ) -> Result<Vec<SourceImport<'i>>> {
         let mut changed = Vec::new();
         for work in &mut works {
-            let is_here = work.is_here()?;
-            let not_staged: Vec<_> = work.not_waiting().collect();
-            work.stays = is_here && !not_staged.is_empty();
-            changed.extend(not_staged.into_iter().filter(|_| !is_here));
+            let is_unchanged = work.is_unchanged()?;
+            let not_staged: Vec<_> = work.unstaged_logs().collect();
+            work.stays = is_unchanged && !not_staged.is_empty();
+            changed.extend(not_staged.into_iter().filter(|_| !is_unchanged));
         }
         if changed.is_empty() {
             return Ok(works);
@@ -250,8 +254,8 @@ impl<'i> Import<'i> {
         let bundle = again.open()?;
         let bytes = changed.iter().map(|file| bundle.manifest().files[*file].bytes).sum();
         begin(self.progress, Stage::Reading, bytes);
-        let mut intake = Intake::new(self.groups, self.way, Some(staging), self.progress).with(works);
-        restore(bundle, Some(changed), self.way.threads, &mut intake)?;
+        let mut intake = RestoreSink::new(self.groups, self.context, Some(staging), self.progress).with(works);
+        restore(bundle, Some(changed), self.context.threads, &mut intake)?;
         Ok(intake.into_works())
     }
 }
@@ -266,7 +270,7 @@ fn begin(progress: &dyn Progress, stage: Stage, bytes: u64) {
 }
 
 /// Tells each source how much is read of those behind it. Returns how much is read of all.
-fn reckon_ahead(works: &mut [Work<'_>]) -> u64 {
+fn estimate_bytes(works: &mut [SourceImport<'_>]) -> u64 {
     works.iter_mut().rev().fold(0, |ahead, work| {
         work.behind = ahead;
         ahead + work.bytes_to_compare()

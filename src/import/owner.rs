@@ -28,7 +28,7 @@ mod unix {
     /// That its group may.
     const OF_GROUP: u32 = 0o060;
 
-    pub(super) fn take_after(file: &fs::File, log: &Path) -> Result<()> {
+    pub(super) fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
         let failed = |error| Error::io(IoAction::Write, log, error);
         let ours = file.metadata().map_err(failed)?;
         match regular_file::open(log) {
@@ -43,7 +43,7 @@ mod unix {
                     Ok(()) => Ok(()),
                     // A group that has no part in the log misses nothing.
                     Err(_) if ours.uid() == there.uid() && there.mode() & OF_GROUP == 0 => Ok(()),
-                    Err(_) => Err(Error::from(ErrorKind::OthersLog).in_subject(&log.display().to_string())),
+                    Err(_) => Err(Error::from(ErrorKind::CannotPreserveOwner).in_subject(&log.display().to_string())),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -58,7 +58,7 @@ mod unix {
         }
     }
 
-    pub(super) fn take_after_parent(dir: &Path) -> Result<()> {
+    pub(super) fn inherit_ownership(dir: &Path) -> Result<()> {
         let failed = |error| Error::io(IoAction::Create, dir, error);
         let opened = fs::File::open(dir).map_err(failed)?;
         let ours = opened.metadata().map_err(failed)?;
@@ -102,11 +102,11 @@ mod unix {
         const NAME: &str = "system.posix_acl_access";
 
         /// The most bytes that the system keeps under any name.
-        const MOST_BYTES: usize = 64 << 10;
+        const MAX_BYTES: usize = 64 << 10;
 
         /// Gives a file the list of another, or none if that has none: a directory may give one to all that is new in it.
         pub(super) fn copy(from: &File, to: &File) -> io::Result<()> {
-            let mut list = vec![0; MOST_BYTES];
+            let mut list = vec![0; MAX_BYTES];
             let copied = match fgetxattr(from, NAME, &mut list[..]) {
                 Ok(length) => fsetxattr(to, NAME, &list[..length], XattrFlags::empty()),
                 Err(Errno::NODATA) => fremovexattr(to, NAME),
@@ -127,10 +127,10 @@ pub(super) use unix::give_dir;
 /// Gives `file`, which waits, the owner, the group and the permissions of the log whose place it will take.
 ///
 /// # Errors
-/// [`ErrorKind::OthersLog`](crate::ErrorKind::OthersLog) when it cannot belong to the log's owner.
-pub(super) fn take_after(file: &fs::File, log: &Path) -> Result<()> {
+/// [`ErrorKind::CannotPreserveOwner`](crate::ErrorKind::CannotPreserveOwner) when it cannot belong to the log's owner.
+pub(super) fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
     #[cfg(unix)]
-    unix::take_after(file, log)?;
+    unix::copy_ownership(file, log)?;
     #[cfg(not(unix))]
     let _ = (file, log);
     Ok(())
@@ -141,9 +141,9 @@ pub(super) fn take_after(file: &fs::File, log: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When the system fails at it. That it knows no such owner is no error.
-pub(super) fn take_after_parent(dir: &Path) -> Result<()> {
+pub(super) fn inherit_ownership(dir: &Path) -> Result<()> {
     #[cfg(unix)]
-    unix::take_after_parent(dir)?;
+    unix::inherit_ownership(dir)?;
     #[cfg(not(unix))]
     let _ = dir;
     Ok(())

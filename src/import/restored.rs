@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::here::Comparison;
-use super::index::{Lines, Telling};
-use super::local::Local;
+use super::index::{KeyedLines, LineKeying};
+use super::local::LocalLog;
 use super::run_order::RowKeys;
+use super::source_import::{EarlyObservation, GroupPlan, ImportContext, SourceImport};
 use super::staging::{StagedFile, Staging};
-use super::tally::{Shape, Tally};
-use super::targets::Group;
-use super::work::{Ahead, GroupPlan, Way, Work};
+use super::tally::{LineShape, Tally};
+use super::targets::TargetGroup;
+use super::unchanged::Comparison;
 use crate::digest::{Integrity, IntegrityHasher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ManifestFile;
@@ -22,15 +22,15 @@ use crate::restore::{LogSink, LogWriter};
 
 /// A log of the bundle, proven against the manifest where that has hashes.
 #[derive(Debug)]
-pub(super) struct Restored {
+pub(super) struct RestoredLog {
     pub(super) tally: Tally,
     pub(super) integrity: Integrity,
     /// Where it waits, unless this is a dry run or the log was compared with what is there.
     pub(super) staged: Option<PathBuf>,
     /// The log that is there, as it was seen when it was the same byte for byte.
-    pub(super) here: Option<Local>,
+    pub(super) here: Option<LocalLog>,
     /// Its lines, where a dry run needs them.
-    pub(super) lines: Option<Lines>,
+    pub(super) lines: Option<KeyedLines>,
 }
 
 /// Counts lines, which are rows but for those that the manifest names.
@@ -50,34 +50,34 @@ impl LineCounter {
         let number = self.tally.lines.all() + 1;
         while self.unparsed.next_if(|(_, last)| *last < number).is_some() {}
         let is_row = self.unparsed.peek().is_none_or(|(first, _)| number < *first);
-        self.tally.push(Shape::of(line, is_row));
+        self.tally.push(LineShape::of(line, is_row));
     }
 }
 
 /// Takes restored logs.
-pub(super) struct Intake<'i> {
-    groups: &'i [Group],
-    works: Vec<Work<'i>>,
+pub(super) struct RestoreSink<'i> {
+    groups: &'i [TargetGroup],
+    works: Vec<SourceImport<'i>>,
     /// `None` for a dry run.
     staging: Option<&'i Staging>,
     /// Whether logs that may be here already are compared with what is there, and do not wait.
     compares: bool,
     /// What a dry run found out about each group before its logs are restored.
-    ahead: Vec<Option<Ahead>>,
+    ahead: Vec<Option<EarlyObservation>>,
     plans: Vec<Option<GroupPlan>>,
     /// The group and target of each of the manifest's files that has one.
     places: HashMap<usize, (usize, usize)>,
     progress: &'i dyn Progress,
 }
 
-impl<'i> Intake<'i> {
+impl<'i> RestoreSink<'i> {
     pub(super) fn new(
-        groups: &'i [Group],
-        way: &'i Way<'i>,
+        groups: &'i [TargetGroup],
+        context: &'i ImportContext<'i>,
         staging: Option<&'i Staging>,
         progress: &'i dyn Progress,
     ) -> Self {
-        let works = groups.iter().map(|group| Work::new(group, way, progress)).collect();
+        let works = groups.iter().map(|group| SourceImport::new(group, context, progress)).collect();
         let (ahead, plans) = (groups.iter().map(|_| None).collect(), groups.iter().map(|_| None).collect());
         Self { groups, works, staging, compares: false, ahead, plans, places: places(groups), progress }
     }
@@ -88,12 +88,12 @@ impl<'i> Intake<'i> {
     }
 
     /// Goes on with groups of which some logs are restored.
-    pub(super) fn with(self, works: Vec<Work<'i>>) -> Self {
+    pub(super) fn with(self, works: Vec<SourceImport<'i>>) -> Self {
         Self { works, ..self }
     }
 
     /// The groups with their restored logs, once all are there.
-    pub(super) fn into_works(self) -> Vec<Work<'i>> {
+    pub(super) fn into_works(self) -> Vec<SourceImport<'i>> {
         self.works
     }
 
@@ -103,23 +103,25 @@ impl<'i> Intake<'i> {
     }
 
     /// Where a log's lines go in a dry run, if they are needed.
-    fn lines(&mut self, group: usize) -> Result<Option<Telling>> {
+    fn lines(&mut self, group: usize) -> Result<Option<LineKeying>> {
         let work = &self.works[group];
         let ahead = match &mut self.ahead[group] {
             Some(ahead) => ahead,
-            nothing => nothing.insert(work.look_ahead()?),
+            nothing => nothing.insert(work.observe_early()?),
         };
         Ok(match ahead {
-            Ahead::Found(_) => None,
-            Ahead::LocalFirst { index, .. } => Some(Telling::From(work.way.fingerprinter, Arc::clone(index))),
-            Ahead::BundleFirst { .. } => Some(Telling::Apart(work.way.fingerprinter)),
+            EarlyObservation::Observed(_) => None,
+            EarlyObservation::LocalFirst { index, .. } => {
+                Some(LineKeying::Lookup(work.context.fingerprinter, Arc::clone(index)))
+            }
+            EarlyObservation::BundleFirst { .. } => Some(LineKeying::Fingerprint(work.context.fingerprinter)),
         })
     }
 }
 
-fn places(groups: &[Group]) -> HashMap<usize, (usize, usize)> {
+fn places(groups: &[TargetGroup]) -> HashMap<usize, (usize, usize)> {
     let mut places = HashMap::new();
-    for (group, Group { targets, .. }) in groups.iter().enumerate() {
+    for (group, TargetGroup { targets, .. }) in groups.iter().enumerate() {
         let bundled =
             targets.iter().enumerate().filter_map(|(target, log)| Some((log.bundled?.index, (group, target))));
         places.extend(bundled);
@@ -127,30 +129,30 @@ fn places(groups: &[Group]) -> HashMap<usize, (usize, usize)> {
     places
 }
 
-impl<'i> LogSink for Intake<'i> {
-    type Writer = Arriving<'i>;
+impl<'i> LogSink for RestoreSink<'i> {
+    type Writer = LogReceiver<'i>;
 
-    fn begin(&mut self, index: usize, file: &ManifestFile) -> Result<Arriving<'i>> {
+    fn begin(&mut self, index: usize, file: &ManifestFile) -> Result<LogReceiver<'i>> {
         let place = self.places.get(&index).copied();
         // Only logs that have a place are restored.
         let (group, target) = place.ok_or_else(|| Error::from(ErrorKind::RestoredDiffers))?;
         let to = &self.groups[group].targets[target];
-        let may_be_here = self.compares && self.groups[group].may_be_here(self.works[group].way.mode);
-        let comparison = may_be_here.then(|| Comparison::start(to)).flatten();
+        let may_be_unchanged = self.compares && self.groups[group].may_be_unchanged(self.works[group].context.mode);
+        let comparison = may_be_unchanged.then(|| Comparison::start(to)).flatten();
         let (staged, lines) = match self.staging {
             Some(_) if comparison.is_some() => (None, None),
             Some(staging) => (Some(staging.file(&to.log.path)?), None),
             None => {
                 let telling = self.lines(group)?;
-                (None, telling.map(|telling| (Lines::default(), telling, self.groups[group].times)))
+                (None, telling.map(|telling| (KeyedLines::default(), telling, self.groups[group].times)))
             }
         };
         let (cutter, counter) = (LineCutter::default(), LineCounter::new(file));
         let integrity = file.integrity().ok_or_else(IntegrityHasher::default);
-        Ok(Arriving { cutter, counter, integrity, staged, comparison, lines, progress: self.progress })
+        Ok(LogReceiver { cutter, counter, integrity, staged, comparison, lines, progress: self.progress })
     }
 
-    fn end(&mut self, index: usize, _: &ManifestFile, restored: Restored) -> Result<()> {
+    fn end(&mut self, index: usize, _: &ManifestFile, restored: RestoredLog) -> Result<()> {
         let Some(&(group, target)) = self.places.get(&index) else { return Ok(()) };
         self.works[group].restored[target] = Some(restored);
         if self.works[group].is_complete()
@@ -164,7 +166,7 @@ impl<'i> LogSink for Intake<'i> {
 }
 
 /// A log that is being restored.
-pub(super) struct Arriving<'i> {
+pub(super) struct LogReceiver<'i> {
     cutter: LineCutter,
     counter: LineCounter,
     /// What the manifest says, or what says it where a 1.0 manifest does not.
@@ -172,12 +174,12 @@ pub(super) struct Arriving<'i> {
     staged: Option<StagedFile>,
     comparison: Option<Comparison>,
     /// Its lines, where a dry run needs them.
-    lines: Option<(Lines, Telling, RowKeys)>,
+    lines: Option<(KeyedLines, LineKeying, RowKeys)>,
     progress: &'i dyn Progress,
 }
 
-impl Arriving<'_> {
-    fn push(counter: &mut LineCounter, lines: &mut Option<(Lines, Telling, RowKeys)>, line: Line<'_>) {
+impl LogReceiver<'_> {
+    fn push(counter: &mut LineCounter, lines: &mut Option<(KeyedLines, LineKeying, RowKeys)>, line: Line<'_>) {
         counter.push(line);
         if let Some((lines, telling, keys)) = lines {
             lines.push(line, *keys, telling);
@@ -185,8 +187,8 @@ impl Arriving<'_> {
     }
 }
 
-impl LogWriter for Arriving<'_> {
-    type Done = Restored;
+impl LogWriter for LogReceiver<'_> {
+    type Done = RestoredLog;
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let Self { cutter, counter, integrity, staged, comparison, lines, progress } = self;
@@ -208,7 +210,7 @@ impl LogWriter for Arriving<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Restored> {
+    fn finish(self) -> Result<RestoredLog> {
         let Self { cutter, mut counter, integrity, staged, comparison, mut lines, .. } = self;
         cutter.finish(|line| {
             Self::push(&mut counter, &mut lines, line);
@@ -217,6 +219,6 @@ impl LogWriter for Arriving<'_> {
         let staged = staged.map(StagedFile::finish).transpose()?;
         let integrity = integrity.unwrap_or_else(IntegrityHasher::finish);
         let here = comparison.and_then(|comparison| comparison.finish(integrity.bytes));
-        Ok(Restored { tally: counter.tally, integrity, staged, here, lines: lines.map(|(lines, ..)| lines) })
+        Ok(RestoredLog { tally: counter.tally, integrity, staged, here, lines: lines.map(|(lines, ..)| lines) })
     }
 }

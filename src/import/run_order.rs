@@ -10,11 +10,11 @@ use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visit
 use serde_json::value::RawValue;
 use siphasher::sip::SipHasher13;
 
-use super::align::{Fate, Fates};
-use super::facts::Facts;
 use super::index::Side;
+use super::lcs::{Alignment, LineMatch};
+use super::line_meta::LineMetas;
 use crate::format::{TimeKey, Timestamp};
-use crate::sources::{Log, RunKeys, known};
+use crate::sources::{LogFile, RunKeys, known};
 
 /// The keys of a row that merging looks at.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +34,7 @@ pub(super) struct RunRow {
 }
 
 impl RowKeys {
-    pub(super) fn of(log: &Log) -> Self {
+    pub(super) fn of(log: &LogFile) -> Self {
         Self { times: log.times, run: known(log.id.source.as_str()).and_then(|source| source.run) }
     }
 
@@ -155,7 +155,7 @@ pub(super) struct RunOrder {
 impl RunOrder {
     /// Finds the runs whose last rows on both sides differ and stand between the same two lines that both sides have:
     /// either may come last.
-    pub(super) fn new(local: &Side, bundle: &Side, fates: &Fates) -> Self {
+    pub(super) fn new(local: &Side, bundle: &Side, fates: &Alignment) -> Self {
         let mut order = Self::default();
         let mut pairs = last_rows(&local.facts, &bundle.facts, fates);
         if pairs.is_empty() {
@@ -186,9 +186,9 @@ struct Pair {
 }
 
 /// Returns the pairs of last rows of which the bundle's is new.
-fn last_rows(local: &Facts, bundle: &Facts, fates: &Fates) -> Vec<Pair> {
+fn last_rows(local: &LineMetas, bundle: &LineMetas, fates: &Alignment) -> Vec<Pair> {
     let mut in_bundle = last_rows_of(bundle, |_| true);
-    in_bundle.retain(|(_, line)| fates.of(*line as usize) == Fate::New);
+    in_bundle.retain(|(_, line)| fates.of(*line as usize) == LineMatch::New);
     let is_in_bundle = |run: u32| in_bundle.binary_search_by_key(&run, |(run, _)| *run).is_ok();
     let in_local = last_rows_of(local, is_in_bundle);
     let mut bundled = in_bundle.iter();
@@ -200,7 +200,7 @@ fn last_rows(local: &Facts, bundle: &Facts, fates: &Fates) -> Vec<Pair> {
 }
 
 /// Returns each wanted run with the number of its last row, in the order of the runs.
-fn last_rows_of(facts: &Facts, is_wanted: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
+fn last_rows_of(facts: &LineMetas, is_wanted: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
     let rows = (0..).zip(facts.iter()).filter_map(|(line, fact)| fact.run.map(|row| (row.run, line)));
     let mut rows: Vec<(u32, u32)> = rows.filter(|(run, _)| is_wanted(*run)).collect();
     rows.sort_unstable_by_key(|(run, line)| (*run, Reverse(*line)));
@@ -210,7 +210,7 @@ fn last_rows_of(facts: &Facts, is_wanted: impl Fn(u32) -> bool) -> Vec<(u32, u32
 
 /// Keeps the pairs of which the local row is not in the bundle, and both stand between the same two lines that both
 /// sides have.
-fn keep_free(pairs: &mut Vec<Pair>, fates: &Fates) {
+fn keep_free(pairs: &mut Vec<Pair>, fates: &Alignment) {
     let mut gaps = vec![0; pairs.len()];
     let mut matched = matches(fates).peekable();
     let mut before = 0_u32;
@@ -238,15 +238,15 @@ fn keep_free(pairs: &mut Vec<Pair>, fates: &Fates) {
 }
 
 /// The lines that both sides have in order, with their numbers on both sides. Both rise.
-fn matches(fates: &Fates) -> impl Iterator<Item = (u32, u32)> {
+fn matches(fates: &Alignment) -> impl Iterator<Item = (u32, u32)> {
     (0..).zip((0..fates.len()).map(|line| fates.of(line))).filter_map(|(bundle, fate)| match fate {
-        Fate::With(local) => Some((local, bundle)),
-        Fate::New | Fate::Elsewhere => None,
+        LineMatch::With(local) => Some((local, bundle)),
+        LineMatch::New | LineMatch::Elsewhere => None,
     })
 }
 
 /// Returns the rows on these lines.
-fn rows_at(facts: &Facts, lines: impl Iterator<Item = u32>) -> Vec<RunRow> {
+fn rows_at(facts: &LineMetas, lines: impl Iterator<Item = u32>) -> Vec<RunRow> {
     let mut lines: Vec<(u32, usize)> = lines.zip(0..).collect();
     lines.sort_unstable();
     let mut rows = vec![RunRow { run: 0, ended: None }; lines.len()];

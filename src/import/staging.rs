@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::owner::{take_after, take_after_parent};
+use super::owner::{copy_ownership, inherit_ownership};
 use super::pinned::PinnedDir;
 use crate::error::{Error, IoAction, Result};
 use crate::import::regular_file;
 use crate::progress::Cancellation;
-use crate::publish::{self, MadeDirs, sync_dir};
+use crate::publish::{self, CreatedDirs, sync_dir};
 
 /// How the name of each of our directories begins.
 const PREFIX: &str = ".patchwork-traces-import-";
@@ -38,7 +38,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub(super) struct Staging {
     // First the waiting files go, then the directories that were made for them.
     dirs: BTreeMap<PathBuf, StagingDir>,
-    made_dirs: Vec<MadeDirs>,
+    made_dirs: Vec<CreatedDirs>,
     /// How many files were started.
     files: Cell<u64>,
     cancellation: Cancellation,
@@ -66,8 +66,8 @@ impl Staging {
                 continue;
             }
             if pin.is_none() {
-                let made = MadeDirs::make(dir)?;
-                made.paths().try_for_each(take_after_parent)?;
+                let made = CreatedDirs::make(dir)?;
+                made.paths().try_for_each(inherit_ownership)?;
                 staging.made_dirs.push(made);
             }
             staging.dirs.insert(dir.to_owned(), StagingDir::create(dir, pin)?);
@@ -112,7 +112,7 @@ impl Staging {
     /// Makes the new names last through a power cut, once files were put in their places.
     pub(super) fn sync(&self) -> Result<()> {
         self.dirs.values().try_for_each(|dir| sync_dir(&dir.path))?;
-        self.made_dirs.iter().try_for_each(MadeDirs::sync)
+        self.made_dirs.iter().try_for_each(CreatedDirs::sync)
     }
 }
 
@@ -260,7 +260,7 @@ impl StagedFile {
         let Self { target, path, out, bytes, cancellation: _ } = self;
         let failed = |error| Error::io(IoAction::Write, &target, error);
         let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
-        take_after(&file, &target)?;
+        copy_ownership(&file, &target)?;
         file.sync_all().map_err(failed)?;
         match file.metadata().map_err(failed)?.len() == bytes {
             true => Ok(path),

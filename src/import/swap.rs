@@ -16,7 +16,7 @@ const MAX_EXCHANGES: usize = 99;
 
 /// What became of the file that was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Replaced {
+pub(super) enum SwapOutcome {
     /// It lies where the new one was staged.
     Exchanged,
     /// It has lost its name.
@@ -39,14 +39,14 @@ pub(super) fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<
 }
 
 /// Puts `staged`, which is open as `ours`, in the place of the file at `path`, and keeps that one where the system can.
-pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<Replaced> {
+pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<SwapOutcome> {
     let exchanged = exchange(staged, path);
     match exchanged {
-        Ok(true) => return Ok(Replaced::Exchanged),
+        Ok(true) => return Ok(SwapOutcome::Exchanged),
         Ok(false) => {}
-        Err(error) => return settle(Err(error), ours, path).map(|()| Replaced::Exchanged),
+        Err(error) => return settle(Err(error), ours, path).map(|()| SwapOutcome::Exchanged),
     }
-    settle(fs::rename(staged, path), ours, path).map(|()| Replaced::Unlinked)
+    settle(fs::rename(staged, path), ours, path).map(|()| SwapOutcome::Unlinked)
 }
 
 /// Puts the file at `staged`, which a writer had put at `path` just before ours, there again. If a writer has put yet
@@ -142,7 +142,7 @@ mod tests {
         fs::write(&staged, "new").unwrap();
         fs::write(&path, "old").unwrap();
         let (ours, theirs) = (fs::File::open(&staged).unwrap(), fs::File::open(&path).unwrap());
-        if replace(&staged, &ours, &path).unwrap() == Replaced::Exchanged {
+        if replace(&staged, &ours, &path).unwrap() == SwapOutcome::Exchanged {
             assert!(is_at(&theirs, &staged));
             take_back(&staged, ours.try_clone().unwrap(), &path).unwrap();
             assert!(is_at(&theirs, &path) && is_at(&ours, &staged));
@@ -156,7 +156,7 @@ mod tests {
         fs::write(&staged, "ours").unwrap();
         fs::write(&path, "older").unwrap();
         let ours = fs::File::open(&staged).unwrap();
-        if replace(&staged, &ours, &path).unwrap() == Replaced::Exchanged {
+        if replace(&staged, &ours, &path).unwrap() == SwapOutcome::Exchanged {
             fs::write(dir.path().join("tmp"), "newest").unwrap();
             fs::rename(dir.path().join("tmp"), &path).unwrap();
             take_back(&staged, ours, &path).unwrap();

@@ -7,7 +7,7 @@ use crate::sources::rotation::{LineSize, LineSizes, MAX_LOG_BYTES, RotationKind}
 /// A line without its text: its sizes, its kind, and its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "a line can have any of these properties without the others")]
-pub(super) struct Shape {
+pub(super) struct LineShape {
     /// Bytes of its content.
     pub(super) bytes: u32,
     /// UTF-16 code units of its content, each invalid part counted as one. Never more than the bytes.
@@ -23,7 +23,7 @@ pub(super) struct Shape {
 /// envelopes are no longer.
 pub(super) const LONGEST_LINE: u64 = (1 << 29) - 1;
 
-impl Shape {
+impl LineShape {
     pub(super) fn of(line: Line<'_>, is_row: bool) -> Self {
         let content = content(line.bytes);
         let size = LineSize::of(content);
@@ -75,7 +75,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn push(&mut self, shape: Shape) {
+    pub(super) fn push(&mut self, shape: LineShape) {
         self.lines.add(shape.is_row());
         self.bytes += u64::from(self.unterminated) + shape.bytes();
         self.unterminated = !shape.is_terminated();

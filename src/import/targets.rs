@@ -17,13 +17,13 @@ use crate::format::log::LogId;
 use crate::format::{FileName, Manifest};
 use crate::import::regular_file;
 use crate::sources::rotation::RotationKind;
-use crate::sources::{CATALOGUE, Dirs, Files, Log, Source, check_log, is_same_file, known, times_of};
+use crate::sources::{CATALOGUE, Dirs, Files, LogFile, Source, check_log, is_same_file, known, times_of};
 
 /// One file that an import looks at.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct ImportTarget {
     /// The log; its path has links followed, and leads through `pin`.
-    pub(super) log: Log,
+    pub(super) log: LogFile,
     /// Its path as its writers know it.
     pub(super) place: PathBuf,
     /// Where its path leads through.
@@ -45,10 +45,10 @@ pub(super) struct Bundled {
 
 /// The logs of one source between which rotation moves rows, oldest rows first; or one other log.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct TargetGroup {
     pub(super) source: Option<&'static Source>,
     pub(super) times: RowKeys,
-    pub(super) targets: Vec<Target>,
+    pub(super) targets: Vec<ImportTarget>,
     /// The lock that its writers hold.
     pub(super) lock: Option<PathBuf>,
     /// The directory in which its writers look for its logs.
@@ -57,11 +57,11 @@ pub(super) struct Group {
     place: PathBuf,
 }
 
-impl Target {
+impl ImportTarget {
     fn new(id: LogId, dirs: &Dirs, bundled: Option<Bundled>, pins: &mut Pins) -> Result<Self> {
         let place = id.name.in_dir(dirs.of(id.base));
         let Located { path, pin } = pins.file(&place)?;
-        Ok(Self { log: Log { times: times_of(id.source.as_str()), id, path, bytes: 0 }, place, pin, bundled })
+        Ok(Self { log: LogFile { times: times_of(id.source.as_str()), id, path, bytes: 0 }, place, pin, bundled })
     }
 
     /// The directory in which the file really lies.
@@ -97,8 +97,8 @@ pub(super) fn groups(
     dirs: &Dirs,
     mode: Mode,
     pins: &mut Pins,
-) -> Result<Vec<Group>> {
-    let mut groups: Vec<Group> = Vec::new();
+) -> Result<Vec<TargetGroup>> {
+    let mut groups: Vec<TargetGroup> = Vec::new();
     let mut named = HashMap::new();
     for &index in wanted {
         let file = &manifest.files[index];
@@ -106,7 +106,7 @@ pub(super) fn groups(
         let name = id.name.to_string();
         check_log(&id).map_err(|kind| Error::from(kind).in_file(&name))?;
         let bundled = Bundled { index, bytes: file.bytes, integrity: file.integrity() };
-        let target = Target::new(id, dirs, Some(bundled), pins)?;
+        let target = ImportTarget::new(id, dirs, Some(bundled), pins)?;
         let source = known(file.source.as_str()).filter(|source| matches!(source.files, Files::Named(_)));
         let group = source.and_then(|source| named.get(source.name)).and_then(|at: &usize| groups.get_mut(*at));
         if let Some(group) = group {
@@ -119,7 +119,7 @@ pub(super) fn groups(
         let place = dirs.of(file.base()).to_owned();
         let home = pins.dir(&place)?;
         let lock = source.and_then(|source| source.lock).map(|lock| home.path.join(lock));
-        groups.push(Group { source, times: RowKeys::of(&target.log), targets: vec![target], lock, home, place });
+        groups.push(TargetGroup { source, times: RowKeys::of(&target.log), targets: vec![target], lock, home, place });
     }
     for group in &mut groups {
         group.complete(dirs, mode, pins)?;
@@ -129,7 +129,7 @@ pub(super) fn groups(
     Ok(groups)
 }
 
-impl Group {
+impl TargetGroup {
     /// The way in which its writers rotate its newest log, if that is known.
     pub(super) fn rotation(&self) -> Option<RotationKind> {
         known(self.targets[0].log.id.source.as_str()).map(|source| source.rotation)
@@ -172,15 +172,15 @@ impl Group {
             }
             let name = FileName::new(*name).map_err(ErrorKind::LogName)?;
             let id = LogId { source: self.targets[0].log.id.source.clone(), name, base: *base };
-            self.targets.push(Target::new(id, dirs, None, pins)?);
+            self.targets.push(ImportTarget::new(id, dirs, None, pins)?);
         }
         self.targets.sort_by_key(|target| names.iter().position(|name| *name == target.log.id.name.as_str()));
         Ok(())
     }
 }
 
-fn refuse_same_targets(groups: &[Group]) -> Result<()> {
-    let mut seen: HashMap<String, &Target> = HashMap::new();
+fn refuse_same_targets(groups: &[TargetGroup]) -> Result<()> {
+    let mut seen: HashMap<String, &ImportTarget> = HashMap::new();
     for target in groups.iter().flat_map(|group| &group.targets) {
         if let Some(other) = seen.insert(comparable(&target.real_path()), target) {
             let kind = ErrorKind::SameTarget { other: other.log.id.name.to_string() };
@@ -192,7 +192,7 @@ fn refuse_same_targets(groups: &[Group]) -> Result<()> {
 
 /// Another log must not be one that the catalogue knows under a second name: a link, or a name that differs in case
 /// where that makes no difference. Its writers' lock would not be taken.
-fn refuse_known_logs(groups: &[Group], dirs: &Dirs) -> Result<()> {
+fn refuse_known_logs(groups: &[TargetGroup], dirs: &Dirs) -> Result<()> {
     for target in groups.iter().filter(|group| group.source.is_none()).flat_map(|group| &group.targets) {
         let Ok(there) = fs::metadata(&target.log.path) else { continue };
         for Source { files, base, .. } in &CATALOGUE {

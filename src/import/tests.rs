@@ -5,13 +5,13 @@ use std::fs;
 use std::io::Write;
 use std::num::NonZeroUsize;
 
-use super::restored::Intake;
+use super::restored::RestoreSink;
 use super::*;
 use crate::error::ErrorKind;
 use crate::export::{ExportOptions, export};
 use crate::gzip::Level;
 use crate::progress::{Cancellation, NoProgress};
-use crate::sources::{Wanted, discover};
+use crate::sources::{DiscoverOptions, discover};
 
 const LOGS: [&str; 2] = ["commit_issue_links.jsonl", "decision_traces.jsonl"];
 
@@ -40,14 +40,15 @@ fn bundle_of(dirs: &Dirs) -> Vec<u8> {
         work_dir: dirs.patchwork.clone(),
     };
     let mut bundle = Vec::new();
-    export(&discover(dirs, &Wanted::default()).unwrap(), &options, &mut bundle, "bundle", &NoProgress).unwrap();
+    export(&discover(dirs, &DiscoverOptions::default()).unwrap(), &options, &mut bundle, "bundle", &NoProgress)
+        .unwrap();
     bundle
 }
 
 /// Merges, and lets `meddle` act once the bundle is restored, and `meddle_late` once the new versions are staged.
 fn import_meddled_with(
     dirs: &Dirs,
-    meddle: impl FnOnce(&[work::Work<'_>]),
+    meddle: impl FnOnce(&[source_import::SourceImport<'_>]),
     meddle_late: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
     import_in_steps(dirs, Mode::Merge, meddle, meddle_late, || {})
@@ -57,7 +58,7 @@ fn import_meddled_with(
 fn import_in_steps(
     dirs: &Dirs,
     mode: Mode,
-    meddle: impl FnOnce(&[work::Work<'_>]),
+    meddle: impl FnOnce(&[source_import::SourceImport<'_>]),
     meddle_late: impl FnOnce(),
     meddle_last: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
@@ -70,7 +71,7 @@ fn import_of(
     dirs: &Dirs,
     mode: Mode,
     clock: &dyn Clock,
-    meddle: impl FnOnce(&[work::Work<'_>]),
+    meddle: impl FnOnce(&[source_import::SourceImport<'_>]),
     meddle_late: impl FnOnce(),
     meddle_last: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
@@ -79,10 +80,10 @@ fn import_of(
     let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, mode, &mut pins)?;
     let fingerprinter = Fingerprinter::random()?;
     let (stamp, threads) = (String::new(), NonZeroUsize::MIN);
-    let way = Way { mode, stamp, fingerprinter, threads, clock };
+    let context = ImportContext { mode, stamp, fingerprinter, threads, clock };
     let target_dirs = groups.iter().flat_map(|group| &group.targets).map(|target| (target.dir(), target.pinned_dir()));
     let staging = Staging::create(target_dirs, Cancellation::default())?;
-    let mut intake = Intake::new(&groups, &way, Some(&staging), &NoProgress);
+    let mut intake = RestoreSink::new(&groups, &context, Some(&staging), &NoProgress);
     restore(bundle, None, NonZeroUsize::MIN, &mut intake)?;
     let works = intake.into_works();
     meddle(&works);
@@ -99,12 +100,12 @@ fn import_of(
 fn what_fails_after_the_first_log_is_in_its_place_says_which_are() {
     let (home, dirs) = home(None);
     let staged = std::cell::RefCell::new(PathBuf::new());
-    let find_one = |works: &[work::Work<'_>]| {
+    let find_one = |works: &[source_import::SourceImport<'_>]| {
         staged.replace(works[1].restored[0].as_ref().unwrap().staged.clone().unwrap());
     };
     let error = import_meddled_with(&dirs, find_one, || fs::remove_file(&*staged.borrow()).unwrap());
     let error = error.unwrap_err();
-    let ErrorKind::PlacedInPart { placed, all: 2, is_repeatable: true, cause } = error.kind() else {
+    let ErrorKind::PartiallyCommitted { placed, all: 2, is_repeatable: true, cause } = error.kind() else {
         panic!("{error}")
     };
     assert_eq!(placed.len(), 1);
@@ -272,7 +273,7 @@ fn a_log_that_was_replaced_gets_its_late_rows_also_where_the_next_one_fails() {
         let clock = Once(std::sync::Mutex::new(Some(move || writer.write_all(b"late\n").unwrap())));
         let lose_the_second = || fs::remove_file(staged_in(&dirs.activity).pop().unwrap()).unwrap();
         let error = import_of(&bundle, &dirs, mode, &clock, |_| {}, || {}, lose_the_second).unwrap_err();
-        let ErrorKind::PlacedInPart { placed, is_repeatable, .. } = error.kind() else { panic!("{error}") };
+        let ErrorKind::PartiallyCommitted { placed, is_repeatable, .. } = error.kind() else { panic!("{error}") };
         assert_eq!(*placed, std::slice::from_ref(&first));
         assert_eq!(*is_repeatable, mode == Mode::Merge, "to append again would add the lines again");
         assert_eq!(fs::read_to_string(&first).unwrap(), expected);
@@ -305,7 +306,7 @@ fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_say
         } else {
             assert_eq!(there, theirs, "his rows stay");
             let error = done.unwrap_err();
-            let ErrorKind::PlacedInPart { cause, .. } = error.kind() else { panic!("{error}") };
+            let ErrorKind::PartiallyCommitted { cause, .. } = error.kind() else { panic!("{error}") };
             assert!(matches!(cause.kind(), ErrorKind::LogKeepsChanging));
         }
     }
@@ -345,7 +346,7 @@ fn a_log_that_writers_replace_again_and_again_is_merged_as_often_or_the_import_s
     // More often than it is merged again.
     let (done, _) = replaced(vec!["1\n9\n"; 1000]);
     let error = done.unwrap_err();
-    let ErrorKind::PlacedInPart { cause, .. } = error.kind() else { panic!("{error}") };
+    let ErrorKind::PartiallyCommitted { cause, .. } = error.kind() else { panic!("{error}") };
     assert!(matches!(cause.kind(), ErrorKind::LogKeepsChanging));
 }
 
@@ -356,7 +357,7 @@ fn a_link_that_rotation_replaced_meanwhile_changes_nothing() {
     let (log, elsewhere) = (home.path().join(LOGS[0]), home.path().join("elsewhere"));
     fs::write(&elsewhere, "{\"a\":1}\n").unwrap();
     std::os::unix::fs::symlink(&elsewhere, &log).unwrap();
-    let rotate = |_: &[work::Work<'_>]| {
+    let rotate = |_: &[source_import::SourceImport<'_>]| {
         fs::remove_file(&log).unwrap();
         fs::write(&log, "{\"a\":1}\n").unwrap();
     };

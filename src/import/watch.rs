@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use fs_err as fs;
 
-use super::late_writes::OldFile;
+use super::late_writes::ReplacedFile;
 use super::lock::Clock;
 use super::swap::is_at;
 use crate::error::{Error, ErrorKind, IoAction, Result};
@@ -56,9 +56,9 @@ pub(super) struct PlacedLog {
     pub(super) group: usize,
     pub(super) path: PathBuf,
     /// The new version.
-    pub(super) ours: OldFile,
+    pub(super) ours: ReplacedFile,
     /// The file that it replaced, if late rows of that are to be copied.
-    pub(super) old: Option<OldFile>,
+    pub(super) old: Option<ReplacedFile>,
     /// Whether a rotation of the old file may be under way.
     pub(super) can_be_undone: bool,
     /// How Patchwork rotates it, if that is known.
@@ -70,7 +70,7 @@ pub(super) struct PlacedLog {
 struct WatchedLog {
     placed: PlacedLog,
     /// Files that lay there before, newest last.
-    old: Vec<OldFile>,
+    old: Vec<ReplacedFile>,
     polls_left: u32,
     polls: u32,
     /// How often rows of ours could not be copied, because a writer was amid a row where they are to go.
@@ -84,7 +84,7 @@ pub(super) struct Watch {
     /// Why rows could not be copied when a log was added.
     failed: Result<()>,
     /// Logs that were undone, until they are placed again: their old files may still get rows.
-    undone: Vec<(PathBuf, Vec<OldFile>)>,
+    undone: Vec<(PathBuf, Vec<ReplacedFile>)>,
 }
 
 /// A log that was placed, and that a writer replaced with something else.
@@ -97,7 +97,7 @@ pub(super) struct Undone {
 }
 
 /// What lies in the place of a log.
-enum There {
+enum PlaceState {
     Ours,
     /// A rotation of ours, and its content.
     Rotated(fs::File, Vec<u8>),
@@ -145,7 +145,7 @@ impl Watch {
             let mut at = 0;
             while at < self.logs.len() {
                 match self.logs[at].poll(clock) {
-                    Ok(Some(There::Other)) => {
+                    Ok(Some(PlaceState::Other)) => {
                         let WatchedLog { placed, old, polls_left, .. } = self.logs.swap_remove(at);
                         self.undone.push((placed.path, old));
                         undone.push(Undone { group: placed.group, polls_left });
@@ -176,7 +176,7 @@ impl Watch {
 
 impl WatchedLog {
     /// Looks at the log once. `None` when nothing can happen to it any more.
-    fn poll(&mut self, clock: &dyn Clock) -> Result<Option<There>> {
+    fn poll(&mut self, clock: &dyn Clock) -> Result<Option<PlaceState>> {
         let path = self.placed.path.clone();
         let failed = |error| Error::io(IoAction::Write, &path, error);
         let came_late = self.copy_late_lines().map_err(failed)?;
@@ -184,9 +184,9 @@ impl WatchedLog {
         self.polls += 1;
         self.polls_left = self.polls_left.saturating_sub(1);
         match there {
-            There::Rotated(current, content) => self.follow(current, &content).map_err(failed)?,
-            There::Other if self.rescue_late_rows().map_err(failed)? => return Ok(Some(There::Other)),
-            There::Ours | There::Other => {}
+            PlaceState::Rotated(current, content) => self.follow(current, &content).map_err(failed)?,
+            PlaceState::Other if self.rescue_late_rows().map_err(failed)? => return Ok(Some(PlaceState::Other)),
+            PlaceState::Ours | PlaceState::Other => {}
         }
         if came_late {
             self.polls_left = self.polls_left.max(LATE_WRITE_POLLS);
@@ -198,7 +198,7 @@ impl WatchedLog {
             self.finish()?;
             return Ok(None);
         }
-        Ok(Some(There::Ours))
+        Ok(Some(PlaceState::Ours))
     }
 
     fn copy_late_lines(&mut self) -> io::Result<bool> {
@@ -217,22 +217,22 @@ impl WatchedLog {
         rest.map_err(|error| Error::io(IoAction::Write, path, error))
     }
 
-    fn there(&mut self) -> io::Result<There> {
+    fn there(&mut self) -> io::Result<PlaceState> {
         let Self { placed, .. } = self;
         if is_at(placed.ours.file(), &placed.path) {
-            return Ok(There::Ours);
+            return Ok(PlaceState::Ours);
         }
-        let Some(mut current) = open_current(placed)? else { return Ok(There::Other) };
+        let Some(mut current) = open_current(placed)? else { return Ok(PlaceState::Other) };
         let Some(kind) = placed.rotation.filter(|_| current.metadata().is_ok_and(|now| now.len() <= MAX_ROTATED_BYTES))
         else {
-            return Ok(There::Other);
+            return Ok(PlaceState::Other);
         };
         let content = content_of(&mut current)?;
         let Some(read) = bytes_that_rotation_read(kind, &mut placed.ours, &content)? else {
-            return Ok(There::Other);
+            return Ok(PlaceState::Other);
         };
         placed.ours.skip_to(read);
-        Ok(There::Rotated(current, content))
+        Ok(PlaceState::Rotated(current, content))
     }
 
     /// Goes on with the file that rotation made of ours.
@@ -240,7 +240,7 @@ impl WatchedLog {
         let length = content.len() as u64;
         // A row that came between the rotation's read and its rename.
         self.placed.ours.copy_lines(&mut current, content)?;
-        self.old.push(std::mem::replace(&mut self.placed.ours, OldFile::new(current, length)));
+        self.old.push(std::mem::replace(&mut self.placed.ours, ReplacedFile::new(current, length)));
         if self.old.len() > MAX_OLD_FILES {
             self.old.remove(0);
         }
@@ -266,7 +266,7 @@ impl WatchedLog {
 }
 
 /// Copies what came late to files that lay there before a log was undone, but for what a rotation has read of it.
-fn copy_missing_lines(old: &mut [OldFile], ours: &mut OldFile) -> io::Result<()> {
+fn copy_missing_lines(old: &mut [ReplacedFile], ours: &mut ReplacedFile) -> io::Result<()> {
     for old in old {
         if old.has_late_bytes()? {
             let content = content_of(ours.file())?;
@@ -303,7 +303,7 @@ fn is_link_to_foreign_file(_: &Metadata, _: &Metadata) -> bool {
 
 /// How many bytes of `ours` a rotation read that left `current`, to which rows may have been added since. `None` when that
 /// cannot be.
-fn bytes_that_rotation_read(kind: RotationKind, ours: &mut OldFile, current: &[u8]) -> io::Result<Option<u64>> {
+fn bytes_that_rotation_read(kind: RotationKind, ours: &mut ReplacedFile, current: &[u8]) -> io::Result<Option<u64>> {
     let copied = ours.copied();
     let file = ours.file();
     file.rewind()?;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::begin;
-use super::gather::{each_line, next_line};
+use super::fingerprint_lines::{each_line, next_line};
 use super::index::Side;
-use super::merge::{Step, each_step};
+use super::merge::{MergeStep, each_step};
+use super::source_import::{GroupPlan, Observed, SourceImport, VersionKind};
 use super::staging::{StagedFile, Staging};
 use super::tally::LONGEST_LINE;
-use super::work::{Found, GroupPlan, Output, Work};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::import::regular_file;
 use crate::lines::{Line, LineReader};
@@ -23,8 +23,8 @@ const WORTH_A_STAGE: u64 = 1 << 20;
 
 /// Lets the new version of every log that gets one wait beside it. Returns where.
 pub(super) fn write_outputs(
-    work: &Work<'_>,
-    found: &mut Found,
+    work: &SourceImport<'_>,
+    found: &mut Observed,
     plan: &GroupPlan,
     staging: &Staging,
 ) -> Result<Vec<Option<PathBuf>>> {
@@ -39,8 +39,8 @@ pub(super) fn write_outputs(
 }
 
 fn write_all(
-    work: &Work<'_>,
-    found: &mut Found,
+    work: &SourceImport<'_>,
+    found: &mut Observed,
     plan: &GroupPlan,
     staging: &Staging,
     progress: &dyn Progress,
@@ -50,14 +50,14 @@ fn write_all(
     for (index, (output, merged)) in plan.outputs.iter().zip(merged).enumerate() {
         let restored = work.restored[index].as_ref().and_then(|restored| restored.staged.clone());
         waiting.push(match output {
-            Output::Nothing => None,
-            Output::Bundled => restored,
-            Output::Appended => {
+            VersionKind::Nothing => None,
+            VersionKind::Bundled => restored,
+            VersionKind::Appended => {
                 let mut out = NewVersion::start(work, index, staging, progress)?;
                 append(&mut out, found, index, restored.as_deref())?;
                 Some(out.finish(plan.files[index].bytes_after)?)
             }
-            Output::Merged => merged,
+            VersionKind::Merged => merged,
         });
     }
     Ok(waiting)
@@ -67,7 +67,7 @@ impl GroupPlan {
     /// How much is written for it from the lines of both sides.
     pub(super) fn bytes_to_write(&self) -> u64 {
         let files = self.outputs.iter().zip(&self.files);
-        let written = files.filter(|(output, _)| matches!(output, Output::Appended | Output::Merged));
+        let written = files.filter(|(output, _)| matches!(output, VersionKind::Appended | VersionKind::Merged));
         written.map(|(_, file)| file.bytes_after).sum()
     }
 }
@@ -82,7 +82,7 @@ struct NewVersion<'p> {
 }
 
 impl<'p> NewVersion<'p> {
-    fn start(work: &Work<'_>, index: usize, staging: &Staging, progress: &'p dyn Progress) -> Result<Self> {
+    fn start(work: &SourceImport<'_>, index: usize, staging: &Staging, progress: &'p dyn Progress) -> Result<Self> {
         let target = &work.group.targets[index];
         let file = staging.file(&target.log.path)?;
         Ok(Self { file, progress, bytes: 0, unterminated: false, subject: target.subject() })
@@ -115,7 +115,7 @@ impl<'p> NewVersion<'p> {
     }
 }
 
-fn append(out: &mut NewVersion<'_>, found: &mut Found, index: usize, restored: Option<&Path>) -> Result<()> {
+fn append(out: &mut NewVersion<'_>, found: &mut Observed, index: usize, restored: Option<&Path>) -> Result<()> {
     if let Some(log) = &mut found.locals[index].log {
         log.rewind()?;
         each_line(log, |line| out.push(line))?;
@@ -128,14 +128,14 @@ fn append(out: &mut NewVersion<'_>, found: &mut Found, index: usize, restored: O
 
 /// Writes those of a group's logs that have lines of both sides.
 fn write_merged(
-    work: &Work<'_>,
-    found: &mut Found,
+    work: &SourceImport<'_>,
+    found: &mut Observed,
     plan: &GroupPlan,
     staging: &Staging,
     progress: &dyn Progress,
 ) -> Result<Vec<Option<PathBuf>>> {
-    let start = |(index, output): (usize, &Output)| match output {
-        Output::Merged => NewVersion::start(work, index, staging, progress).map(Some),
+    let start = |(index, output): (usize, &VersionKind)| match output {
+        VersionKind::Merged => NewVersion::start(work, index, staging, progress).map(Some),
         _ => Ok(None),
     };
     let mut outs = plan.outputs.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
@@ -148,7 +148,12 @@ fn write_merged(
     outs.into_iter().zip(&plan.files).map(finish).collect()
 }
 
-fn copy_lines(work: &Work<'_>, found: &mut Found, plan: &GroupPlan, outs: &mut [Option<NewVersion<'_>>]) -> Result<()> {
+fn copy_lines(
+    work: &SourceImport<'_>,
+    found: &mut Observed,
+    plan: &GroupPlan,
+    outs: &mut [Option<NewVersion<'_>>],
+) -> Result<()> {
     let mut logs = Vec::new();
     for local in &mut found.locals {
         if let Some(log) = &mut local.log {
@@ -163,8 +168,8 @@ fn copy_lines(work: &Work<'_>, found: &mut Found, plan: &GroupPlan, outs: &mut [
 }
 
 fn copy_lines_of(
-    work: &Work<'_>,
-    found: &Found,
+    work: &SourceImport<'_>,
+    found: &Observed,
     plan: &GroupPlan,
     outs: &mut [Option<NewVersion<'_>>],
     logs: &mut [Option<OpenLog>],
@@ -176,8 +181,8 @@ fn copy_lines_of(
     let mut bundle_lines = LineSource::<fs::File>::new(bundle, restored.into_iter());
     each_step(local, bundle, &plan.fates, outs.len(), |step, log| {
         let line = match step {
-            Step::Local(taken) | Step::Both { local: taken, .. } => local_lines.line(taken.line)?,
-            Step::Bundle(taken) => bundle_lines.line(taken.line)?,
+            MergeStep::Local(taken) | MergeStep::Both { local: taken, .. } => local_lines.line(taken.line)?,
+            MergeStep::Bundle(taken) => bundle_lines.line(taken.line)?,
         };
         outs[log].as_mut().map_or(Ok(()), |out| out.push(line))
     })

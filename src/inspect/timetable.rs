@@ -8,7 +8,7 @@ use crate::format::{Manifest, ManifestFile, SourceName, Timeline, Timestamp};
 const USUAL_COLUMNS: usize = 60;
 
 /// The most columns, whatever is asked for: each takes memory for each source.
-const MOST_COLUMNS: usize = 10_000;
+const MAX_COLUMNS: usize = 10_000;
 
 /// One in so many rows may be left off an end of the axis...
 const RARE: u64 = 200;
@@ -55,7 +55,7 @@ impl Timetable {
     /// format allows that. A timeline that cannot be true shows nothing.
     #[must_use]
     pub fn within(manifest: &Manifest, most_columns: usize) -> Option<Self> {
-        let most_columns = i64::try_from(most_columns.min(MOST_COLUMNS)).unwrap_or(i64::MAX);
+        let most_columns = i64::try_from(most_columns.min(MAX_COLUMNS)).unwrap_or(i64::MAX);
         let timelines = || manifest.files.iter().filter_map(timeline_of);
         let finest = timelines().map(|timeline| timeline.step_ms).max()?;
         let axis = Axis::new(&merged(timelines(), finest), finest, most_columns)?;

@@ -11,7 +11,7 @@ use crate::gzip::Deflater;
 use crate::pool::ThreadDied;
 
 /// A block of a file that waits for a thread.
-pub(super) struct Job {
+pub(super) struct DeflateJob {
     pub(super) file: usize,
     pub(super) encoder: Arc<BlockEncoder>,
     /// Whole lines.
@@ -23,11 +23,11 @@ pub(super) struct Deflated {
     /// Which file it belongs to.
     pub(super) file: usize,
     /// The inner error is about a line of the block.
-    pub(super) content: Result<Result<Content, BadLine>>,
+    pub(super) content: Result<Result<BlockChunks, BadLine>>,
 }
 
 /// The chunks of a block.
-pub(super) struct Content {
+pub(super) struct BlockChunks {
     /// Compressed, one behind the other.
     pub(super) data: Vec<u8>,
     /// Their lines in the chunk table.
@@ -36,13 +36,17 @@ pub(super) struct Content {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "a worker takes the job that a thread took off the queue")]
-pub(super) fn deflate(deflater: &mut Deflater, buffers: &Buffers, Job { file, encoder, block }: Job) -> Deflated {
+pub(super) fn deflate(
+    deflater: &mut Deflater,
+    buffers: &Buffers,
+    DeflateJob { file, encoder, block }: DeflateJob,
+) -> Deflated {
     let encoded = encoder.encode_in(buffers.take(), &block);
     buffers.put(block);
     let content = match encoded {
         Err(bad) => Ok(Err(bad)),
         Ok(encoded) => {
-            let mut content = Content { data: buffers.take(), chunks: Vec::new(), record: encoded.record };
+            let mut content = BlockChunks { data: buffers.take(), chunks: Vec::new(), record: encoded.record };
             let added = encoded.chunks.into_iter().try_for_each(|chunk| {
                 content.add(deflater, &chunk)?;
                 buffers.put(chunk.bytes);
@@ -54,7 +58,7 @@ pub(super) fn deflate(deflater: &mut Deflater, buffers: &Buffers, Job { file, en
     Deflated { file, content }
 }
 
-impl Content {
+impl BlockChunks {
     fn add(&mut self, deflater: &mut Deflater, raw: &RawChunk) -> Result<()> {
         let failed = |error| Error::io_unnamed(IoAction::Compress, error);
         let compressed = deflater.deflate(&raw.bytes, &mut self.data).map_err(failed)?;

@@ -22,8 +22,8 @@ use crate::lines::{BlockError, LineBlocks};
 use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::sources::place_of;
-use deflate::{Content, Deflated, Job, deflate, thread_died};
-use spool::{Spool, Waiting};
+use deflate::{BlockChunks, DeflateJob, Deflated, deflate, thread_died};
+use spool::{Spool, SpooledChunks};
 
 /// How much is copied at a time.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -62,7 +62,7 @@ impl PackOptions {
 }
 
 /// What was written.
-pub(crate) struct Written {
+pub(crate) struct WrittenBundle {
     pub(crate) digest: BundleDigest,
     pub(crate) manifest: Manifest,
     /// The size of the bundle in bytes.
@@ -70,7 +70,7 @@ pub(crate) struct Written {
 }
 
 /// Everything that a bundle will have but its manifest line.
-pub(crate) struct Packed {
+pub(crate) struct PackedBundle {
     spools: Vec<Spool>,
     files: Vec<PackedFile>,
 }
@@ -82,23 +82,23 @@ struct PackedFile {
     subject: String,
     /// In which spool its chunks are, and which they are there.
     spool: usize,
-    chunks: Waiting,
+    chunks: SpooledChunks,
 }
 
 /// Hands blocks of lines to the pool, and puts what they become where it belongs.
 pub(crate) struct Packer {
-    pool: Pool<Job, Deflated>,
+    pool: Pool<DeflateJob, Deflated>,
     buffers: Arc<Buffers>,
     spool: Spool,
-    logs: Vec<Log>,
+    logs: Vec<PackingLog>,
 }
 
 /// A log whose blocks are coming back.
-struct Log {
+struct PackingLog {
     /// What errors call it.
     subject: String,
     builder: FileBuilder,
-    chunks: Waiting,
+    chunks: SpooledChunks,
     /// What was read of it, once that is all.
     read: Option<Integrity>,
 }
@@ -128,7 +128,7 @@ impl Packer {
             return Err(Error::from(ErrorKind::TooManyLogs { limit: MAX_FILES }).in_subject(subject));
         }
         let (subject_of, builder) = (subject.to_owned(), FileBuilder::new(id.clone()));
-        self.logs.push(Log { subject: subject_of, builder, chunks: Waiting::default(), read: None });
+        self.logs.push(PackingLog { subject: subject_of, builder, chunks: SpooledChunks::default(), read: None });
         let mut blocks = LineBlocks::new(HashingReader::new(reader), BLOCK_BYTES, MAX_LOG_LINE_BYTES);
         let mut encoder = None;
         loop {
@@ -139,7 +139,7 @@ impl Packer {
             };
             progress.advance(block.len() as u64);
             let encoder = encoder.get_or_insert_with(|| Arc::new(BlockEncoder::new(id, times, &block)));
-            self.push(Job { file, encoder: Arc::clone(encoder), block })?;
+            self.push(DeflateJob { file, encoder: Arc::clone(encoder), block })?;
         }
         self.logs[file].read = Some(blocks.into_inner().finish());
         Ok(())
@@ -163,7 +163,7 @@ impl Packer {
         }
     }
 
-    fn push(&mut self, job: Job) -> Result<()> {
+    fn push(&mut self, job: DeflateJob) -> Result<()> {
         // As lines, as envelopes and compressed.
         let bytes = job.block.len().saturating_mul(3);
         while !self.pool.has_room_for(bytes) {
@@ -177,7 +177,7 @@ impl Packer {
         let Some(Deflated { file, content }) = self.pool.pop().map_err(thread_died)? else { return Ok(false) };
         let log = &mut self.logs[file];
         let before = log.builder.lines();
-        let kept = content?.and_then(|Content { data, chunks, record }| {
+        let kept = content?.and_then(|BlockChunks { data, chunks, record }| {
             log.builder.push(record, chunks)?;
             Ok(data)
         });
@@ -188,20 +188,20 @@ impl Packer {
         Ok(true)
     }
 
-    pub(crate) fn finish(mut self) -> Result<Packed> {
+    pub(crate) fn finish(mut self) -> Result<PackedBundle> {
         while self.keep_oldest()? {}
         let mut files = Vec::new();
-        for Log { subject, builder, chunks, read } in self.logs {
+        for PackingLog { subject, builder, chunks, read } in self.logs {
             // Of a log that could not be read to its end, there is an error instead.
             if let Some(file) = read.map(|read| builder.finish(read)) {
                 files.push(PackedFile { file, subject, spool: 0, chunks });
             }
         }
-        Ok(Packed { spools: vec![self.spool], files })
+        Ok(PackedBundle { spools: vec![self.spool], files })
     }
 }
 
-impl Packed {
+impl PackedBundle {
     /// About the size of the bundle: without its manifest.
     pub(crate) fn compressed_bytes(&self) -> u64 {
         self.files().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed).sum()
@@ -227,7 +227,7 @@ impl Packed {
     }
 
     /// Writes the bundle.
-    pub(crate) fn write(self, options: &PackOptions, sink: impl Write) -> Result<Written> {
+    pub(crate) fn write(self, options: &PackOptions, sink: impl Write) -> Result<WrittenBundle> {
         let failed = |error| Error::io_unnamed(IoAction::Write, error);
         let (places, files): (Vec<_>, Vec<_>) = (self.files.into_iter())
             .map(|PackedFile { file, subject, spool, chunks }| ((subject, spool, chunks), file))
@@ -253,7 +253,7 @@ impl Packed {
             })?;
         }
         let bundle_bytes = member.finish().map_err(failed)?;
-        Ok(Written { digest, manifest, bundle_bytes })
+        Ok(WrittenBundle { digest, manifest, bundle_bytes })
     }
 }
 

@@ -27,14 +27,14 @@ pub(super) struct Spool {
 }
 
 /// The chunks of a log that wait, one behind the other.
-pub(super) struct Waiting {
+pub(super) struct SpooledChunks {
     at: u64,
     bytes: u64,
     /// Of all of them, compressed.
     crc32: Crc32,
 }
 
-impl Default for Waiting {
+impl Default for SpooledChunks {
     fn default() -> Self {
         Self { at: 0, bytes: 0, crc32: Crc32::of(b"") }
     }
@@ -46,7 +46,7 @@ impl Spool {
     }
 
     /// Adds chunks to those of a log. The log before it must be complete.
-    pub(super) fn push(&mut self, data: &[u8], log: &mut Waiting) -> Result<()> {
+    pub(super) fn push(&mut self, data: &[u8], log: &mut SpooledChunks) -> Result<()> {
         if log.bytes == 0 {
             log.at = self.bytes;
         }
@@ -82,7 +82,7 @@ impl TakenSpool {
     ///
     /// # Errors
     /// The error of `take`; when the file cannot be read, or gives something else than what was written to it.
-    pub(super) fn take_log(&mut self, log: &Waiting, take: impl FnOnce(Chunks<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn take_log(&mut self, log: &SpooledChunks, take: impl FnOnce(Chunks<'_>) -> Result<()>) -> Result<()> {
         let at = SeekFrom::Start(log.at);
         let sought = match &mut self.data {
             SpooledData::InMemory(data) => data.seek(at),
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     /// Takes the chunks of a log in parts, as they are copied.
-    fn taken(spool: &mut TakenSpool, log: &Waiting) -> Result<Vec<u8>> {
+    fn taken(spool: &mut TakenSpool, log: &SpooledChunks) -> Result<Vec<u8>> {
         let mut read = Vec::new();
         let copied = spool.take_log(log, |mut chunks| {
             while io::copy(&mut chunks.by_ref().take(100_000), &mut read).unwrap() > 0 {}
@@ -156,7 +156,7 @@ mod tests {
             let mut spool = Spool::new(dir.path());
             let mut logs = Vec::new();
             for log in 0..5 {
-                let (bytes, mut waiting) = (bytes(length + log), Waiting::default());
+                let (bytes, mut waiting) = (bytes(length + log), SpooledChunks::default());
                 bytes.chunks(300_000).for_each(|data| spool.push(data, &mut waiting).unwrap());
                 logs.push((bytes, waiting));
             }
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn what_came_back_changed_is_not_taken() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut spool, mut waiting) = (Spool::new(dir.path()), Waiting::default());
+        let (mut spool, mut waiting) = (Spool::new(dir.path()), SpooledChunks::default());
         spool.push(&bytes(9 << 20), &mut waiting).unwrap();
         let mut spool = spool.into_taken();
         let SpooledData::OnDisk(file) = &mut spool.data else { panic!("it is too much for memory") };

@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::io::{self, Read};
 
 use super::report::{FileRecovery, missing};
-use super::stream::{Event, RowStream};
+use super::stream::{RowStream, StreamEvent};
 use crate::digest::{Integrity, IntegrityHasher};
 use crate::error::Result;
 use crate::format::log::{LogId, LogRestorer};
 use crate::format::{Base, FileName, Manifest, ManifestFile, SourceName, TimeKey};
-use crate::scan::rows::Run;
+use crate::scan::rows::RowRun;
 use crate::sources::{known, times_of};
 
 /// How many places of a log at which something is missing are kept: a bundle can have hundreds of millions.
-const MOST_PLACES: usize = 10_000;
+const MAX_PLACES: usize = 10_000;
 
 /// How much is restored before it is handed on.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -63,8 +63,8 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
         let mut has_gap = false;
         while let Some(event) = rows.peek()? {
             let id = match event {
-                Event::Rows { run, .. } => id_of(&run.file.source, &run.file.name),
-                Event::Gap | Event::BadLine => {
+                StreamEvent::Rows { run, .. } => id_of(&run.file.source, &run.file.name),
+                StreamEvent::Gap | StreamEvent::BadLine => {
                     has_gap = true;
                     None
                 }
@@ -134,9 +134,9 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
         self.read = 0;
         while self.restorer.is_some() && self.buffer.len() < BUFFER_BYTES {
             match self.next_event()? {
-                Some(Event::Rows { run, first_row, is_proven }) => self.take_rows(run, first_row, is_proven),
-                Some(Event::BadLine) => self.take_bad_line(),
-                Some(Event::Gap) => self.is_behind_gap = true,
+                Some(StreamEvent::Rows { run, first_row, is_proven }) => self.take_rows(run, first_row, is_proven),
+                Some(StreamEvent::BadLine) => self.take_bad_line(),
+                Some(StreamEvent::Gap) => self.is_behind_gap = true,
                 None => self.end(),
             }
         }
@@ -145,19 +145,19 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
     }
 
     /// What comes next, unless it belongs to the next log.
-    fn next_event(&mut self) -> Result<Option<Event>> {
+    fn next_event(&mut self) -> Result<Option<StreamEvent>> {
         let is_ours = match self.rows.peek()? {
             None => false,
-            Some(Event::Rows { run, .. }) => match self.declared {
+            Some(StreamEvent::Rows { run, .. }) => match self.declared {
                 Some((index, _)) => run.file.index <= Some(index),
                 None => run.file.source == self.id.source.as_str() && run.file.name == self.id.name.as_str(),
             },
-            Some(Event::BadLine | Event::Gap) => true,
+            Some(StreamEvent::BadLine | StreamEvent::Gap) => true,
         };
         Ok(if is_ours { self.rows.next() } else { None })
     }
 
-    fn take_rows(&mut self, mut run: Run, first_row: Option<u64>, is_proven: bool) {
+    fn take_rows(&mut self, mut run: RowRun, first_row: Option<u64>, is_proven: bool) {
         let first = first_row.unwrap_or(self.place);
         let most = match self.declared {
             Some((index, _)) if run.file.index != Some(index) || first < self.place => 0,
@@ -195,7 +195,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
 
     fn lose_rows_before(&mut self, row: u64) {
         if row > self.place {
-            let is_full = self.lost.len() >= MOST_PLACES;
+            let is_full = self.lost.len() >= MAX_PLACES;
             match self.lost.last_mut().filter(|(_, last)| *last + 1 == self.place) {
                 Some((_, last)) => *last = row - 1,
                 None if !is_full => self.lost.push((self.place, row - 1)),
@@ -211,7 +211,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
     /// Notes that something is lost here of which the place tells nothing.
     fn mark_gap(&mut self) {
         if std::mem::take(&mut self.is_behind_gap) && self.gaps_after.last() != Some(&self.taken) {
-            match self.gaps_after.len() < MOST_PLACES {
+            match self.gaps_after.len() < MAX_PLACES {
                 true => self.gaps_after.push(self.taken),
                 false => self.gaps_beside += 1,
             }

@@ -1,12 +1,12 @@
 //! What of a damaged bundle's manifest rows can be found by.
 
 use super::report::ManifestState;
-use super::search::Belief;
+use super::search::ManifestTrust;
 use crate::error::{Contradiction, Error, ErrorKind, ManifestFault, Result};
 use crate::format::{Manifest, ManifestFile};
 
 /// A manifest as far as it can be used.
-pub(super) struct Usable {
+pub(super) struct UsableManifest {
     pub(super) manifest: Option<Manifest>,
     pub(super) state: ManifestState,
     pub(super) version: Option<(u64, u64)>,
@@ -14,26 +14,28 @@ pub(super) struct Usable {
     pub(super) is_contradicted: bool,
 }
 
-impl Usable {
+impl UsableManifest {
     pub(super) fn nothing() -> Self {
         Self { manifest: None, state: ManifestState::Lost, version: None, is_contradicted: false }
     }
 }
 
 /// The manifest, if rows can be found by it.
-pub(super) fn usable_manifest(line: &[u8], belief: Belief) -> Result<Usable> {
+pub(super) fn usable_manifest(line: &[u8], belief: ManifestTrust) -> Result<UsableManifest> {
     let manifest = match Manifest::decode(line) {
-        Ok(Some(manifest)) if matches!(belief, Belief::Everything | Belief::AllButTable | Belief::AllButEnd) => {
+        Ok(Some(manifest))
+            if matches!(belief, ManifestTrust::Everything | ManifestTrust::AllButTable | ManifestTrust::AllButEnd) =>
+        {
             manifest
         }
         Err(kind @ (ErrorKind::UnsupportedVersion { .. } | ErrorKind::TooManyLogs { .. })) => {
             return Err(Error::from(kind).at_line(1));
         }
-        Ok(_) | Err(_) => return Ok(Usable::nothing()),
+        Ok(_) | Err(_) => return Ok(UsableManifest::nothing()),
     };
     let mut manifest = manifest;
     let (mut state, mut is_contradicted) = (ManifestState::Intact, false);
-    if belief == Belief::AllButTable {
+    if belief == ManifestTrust::AllButTable {
         state = ManifestState::Faulty;
         manifest.files.iter_mut().for_each(|file| file.chunks.clear());
     }
@@ -65,11 +67,11 @@ pub(super) fn usable_manifest(line: &[u8], belief: Belief) -> Result<Usable> {
             ManifestFault::Contradiction(Contradiction::DuplicateFile { .. }) | ManifestFault::Missing { .. } => {
                 is_contradicted = true;
             }
-            _ => return Ok(Usable::nothing()),
+            _ => return Ok(UsableManifest::nothing()),
         }
     }
     let version = Some(manifest.version());
-    Ok(Usable { manifest: Some(manifest), state, version, is_contradicted })
+    Ok(UsableManifest { manifest: Some(manifest), state, version, is_contradicted })
 }
 
 /// The rows of a file by its chunk table, if it has one.

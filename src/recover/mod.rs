@@ -20,12 +20,12 @@ use fs_err as fs;
 
 use crate::bundle::open_input;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::pack::{PackOptions, Packed, Written};
-use crate::progress::{Progress, Stage, Watched};
-use crate::publish::{PendingFile, Target};
+use crate::pack::{PackOptions, PackedBundle, WrittenBundle};
+use crate::progress::{CancellableIo, Progress, Stage};
+use crate::publish::{AtomicFile, OutputTarget};
 use crate::verify::{Verdict, VerifyOptions, verify_seekable};
 pub use report::{FileRecovery, ManifestState, Missing, RecoverReport};
-use search::Found;
+use search::SearchResult;
 
 /// How to recover. `exported_at` is only used when the damaged bundle no longer says it.
 pub use crate::pack::PackOptions as RecoverOptions;
@@ -60,7 +60,7 @@ pub use crate::pack::PackOptions as RecoverOptions;
 pub fn recover_file(
     path: &Path,
     options: &RecoverOptions,
-    target: &Target,
+    target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
     let name = path.display().to_string();
@@ -81,13 +81,13 @@ pub fn recover_stream(
     input: impl Read,
     name: &str,
     options: &RecoverOptions,
-    target: &Target,
+    target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
     let dir = target.work_dir();
     let mut copy = tempfile::tempfile_in(&dir).map_err(|error| Error::io(IoAction::Create, &dir, error))?;
     progress.start(None);
-    let copied = io::copy(&mut Watched::counted(input, progress), &mut copy);
+    let copied = io::copy(&mut CancellableIo::counted(input, progress), &mut copy);
     progress.finish();
     let length = copied.map_err(|error| Error::io_named(IoAction::Read, name, error))?;
     progress.start(Some(length));
@@ -104,14 +104,14 @@ pub fn recover(
     input: impl Read + Seek,
     name: &str,
     options: &RecoverOptions,
-    target: &Target,
+    target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
     let options = PackOptions { work_dir: target.work_dir(), ..options.clone() };
-    let mut input = Watched::new(input, progress);
-    let found = Found::in_bundle(&mut input, &options, progress);
+    let mut input = CancellableIo::new(input, progress);
+    let found = SearchResult::in_bundle(&mut input, &options, progress);
     progress.finish();
-    let Found { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
+    let SearchResult { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
     let options = PackOptions { exported_at: exported_at.unwrap_or(options.exported_at), ..options };
     let written = publish(packed, &options, target, progress)?;
     report.complete(&written);
@@ -119,31 +119,38 @@ pub fn recover(
 }
 
 /// Writes the bundle, verifies it, and only then lets it appear.
-fn publish(packed: Packed, options: &PackOptions, target: &Target, progress: &dyn Progress) -> Result<Written> {
+fn publish(
+    packed: PackedBundle,
+    options: &PackOptions,
+    target: &OutputTarget,
+    progress: &dyn Progress,
+) -> Result<WrittenBundle> {
     progress.stage(Stage::Writing);
     progress.start(Some(packed.compressed_bytes()));
     match target {
-        Target::File { path, options: allowed } => {
+        OutputTarget::File { path, options: allowed } => {
             let subject = path.display().to_string();
-            let mut pending = PendingFile::create(path, *allowed)?;
+            let mut pending = AtomicFile::create(path, *allowed)?;
             let written = packed
-                .write(options, Watched::counted(&mut pending, progress))
+                .write(options, CancellableIo::counted(&mut pending, progress))
                 .map_err(|error| error.in_subject(&subject))?;
             check(pending.read_back()?, &subject, &written, options, progress)?;
             pending.finish()?;
             Ok(written)
         }
-        Target::Stream(path) => {
+        OutputTarget::Stream(path) => {
             let dir = &options.work_dir;
             let failed = |error| Error::io(IoAction::Write, path, error);
             let mut file = tempfile::tempfile_in(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
-            let written = packed.write(options, Watched::counted(&mut file, progress))?;
+            let written = packed.write(options, CancellableIo::counted(&mut file, progress))?;
             let rewind = |file: &mut std::fs::File| file.seek(SeekFrom::Start(0)).map_err(failed);
             rewind(&mut file)?;
             check(&file, &path.display().to_string(), &written, options, progress)?;
             rewind(&mut file)?;
             let mut stream = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
-            io::copy(&mut Watched::new(file, progress), &mut stream).and_then(|_| stream.flush()).map_err(failed)?;
+            io::copy(&mut CancellableIo::new(file, progress), &mut stream)
+                .and_then(|_| stream.flush())
+                .map_err(failed)?;
             Ok(written)
         }
     }
@@ -153,7 +160,7 @@ fn publish(packed: Packed, options: &PackOptions, target: &Target, progress: &dy
 fn check(
     bundle: impl Read + Seek,
     name: &str,
-    written: &Written,
+    written: &WrittenBundle,
     options: &PackOptions,
     progress: &dyn Progress,
 ) -> Result<()> {

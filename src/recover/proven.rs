@@ -9,12 +9,12 @@ use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Read, Seek, Write};
 
 use super::report::FileRecovery;
-use super::search::{Found, rewind};
+use super::search::{SearchResult, rewind};
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::log::LogId;
 use crate::format::{Manifest, ManifestFile};
-use crate::pack::{PackOptions, Packed, Packer};
+use crate::pack::{PackOptions, PackedBundle, Packer};
 use crate::progress::NoProgress;
 use crate::sources::times_of;
 use crate::verify::restore_all;
@@ -26,7 +26,7 @@ struct Proven {
     integrity: Integrity,
 }
 
-impl Found {
+impl SearchResult {
     /// Takes the logs that the search did not bring back as they were, but that are proven as a whole.
     pub(super) fn with_proven_logs<R: Read + Seek>(mut self, input: &mut R, options: &PackOptions) -> Result<Self> {
         let Some(manifest) = self.manifest.take() else { return Ok(self) };
@@ -46,7 +46,7 @@ impl Found {
     }
 
     /// Puts proven logs in the place of what was found of them.
-    fn replace(&mut self, packed: Packed, logs: impl Iterator<Item = Proven>) {
+    fn replace(&mut self, packed: PackedBundle, logs: impl Iterator<Item = Proven>) {
         let logs: Vec<_> = logs.map(Proven::recovery).collect();
         // Of each log, its rows, those that the search took, and those that it did not take: they may be some now.
         let mut by_name: HashMap<_, _> = logs.iter().map(|log| (log.id(), (log.rows, 0, 0))).collect();
@@ -133,7 +133,7 @@ fn name_of(file: &ManifestFile) -> (&str, &str) {
 }
 
 /// Restores logs again, and packs them.
-fn pack<R: Read + Seek>(input: &mut R, logs: &HashMap<usize, Proven>, options: &PackOptions) -> Result<Packed> {
+fn pack<R: Read + Seek>(input: &mut R, logs: &HashMap<usize, Proven>, options: &PackOptions) -> Result<PackedBundle> {
     rewind(input)?;
     let failed = |action| move |error| Error::io(action, &options.work_dir, error);
     let file = tempfile::tempfile_in(&options.work_dir).map_err(failed(IoAction::Create))?;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::digest::{BundleDigest, Integrity};
 use crate::format::{FileName, ManifestFile, SourceName};
-use crate::pack::Written;
+use crate::pack::WrittenBundle;
 use crate::sources::place_of;
 
 /// What the damaged bundle's manifest was good for.
@@ -23,7 +23,7 @@ pub enum ManifestState {
 
 /// What the container says of everything that is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whole {
+pub(super) enum ContainerClaim {
     /// Its checksum fits.
     Proven,
     /// It has no checksum.
@@ -102,16 +102,16 @@ impl RecoverReport {
         version: Option<(u64, u64)>,
         mut files: Vec<FileRecovery>,
         ignored: u64,
-        whole: Whole,
+        whole: ContainerClaim,
     ) -> Self {
         for file in &mut files {
             // The checksum of the whole proves what single ones did not, but not against the log's own hash.
-            let is_proven = file.is_original.unwrap_or(whole == Whole::Proven);
+            let is_proven = file.is_original.unwrap_or(whole == ContainerClaim::Proven);
             if is_proven {
                 file.rows_by_line = 0;
             }
         }
-        let is_damaged = whole == Whole::Damaged;
+        let is_damaged = whole == ContainerClaim::Damaged;
         Self { manifest, version, digest: None, bundle_bytes: 0, files, ignored, is_damaged }
     }
 
@@ -136,7 +136,7 @@ impl RecoverReport {
         (self.manifest, self.version) = (ManifestState::Contradicted, version);
     }
 
-    pub(super) fn complete(&mut self, written: &Written) {
+    pub(super) fn complete(&mut self, written: &WrittenBundle) {
         self.digest = Some(written.digest);
         self.bundle_bytes = written.bundle_bytes;
     }

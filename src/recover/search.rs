@@ -5,22 +5,22 @@ use std::collections::HashSet;
 use std::io::{Read, Seek, SeekFrom};
 
 use super::log::LogReader;
-use super::manifest::{Usable, usable_manifest};
+use super::manifest::{UsableManifest, usable_manifest};
 use super::proven::unmistakable;
-use super::report::{FileRecovery, ManifestState, RecoverReport, Whole};
+use super::report::{ContainerClaim, FileRecovery, ManifestState, RecoverReport};
 use super::stream::RowStream;
-use crate::bundle::slots;
+use crate::bundle::chunk_refs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{DistinctFiles, Manifest, Timestamp};
-use crate::gzip::Content;
-use crate::pack::{PackOptions, Packed, Packer};
+use crate::gzip::StreamKind;
+use crate::pack::{PackOptions, PackedBundle, Packer};
 use crate::progress::{NoProgress, Progress};
-use crate::scan::rows::Known;
-use crate::scan::{FirstLine, Scan, TextSum};
+use crate::scan::rows::ScanContext;
+use crate::scan::{FirstLine, Scan, TextDigest};
 
 /// What is believed of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Belief {
+pub(super) enum ManifestTrust {
     Everything,
     /// Without its chunk table a bundle is read as text.
     AllButTable,
@@ -32,8 +32,8 @@ pub(super) enum Belief {
 }
 
 /// What a search gave.
-pub(super) struct Found {
-    pub(super) packed: Packed,
+pub(super) struct SearchResult {
+    pub(super) packed: PackedBundle,
     /// Says of each packed file what it is, in the same order.
     pub(super) report: RecoverReport,
     pub(super) exported_at: Option<Timestamp>,
@@ -44,10 +44,10 @@ pub(super) struct Found {
     /// Whether blocks may be hidden in what was read as text, or in damage: of the first line, or right behind it.
     may_hide: bool,
     /// What is still to be believed of the manifest, if rows that are proven contradict it.
-    contradicted: Option<Belief>,
+    contradicted: Option<ManifestTrust>,
 }
 
-impl Found {
+impl SearchResult {
     /// Everything that can be found.
     ///
     /// # Errors
@@ -57,11 +57,11 @@ impl Found {
         options: &PackOptions,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        let found = search(input, Belief::Everything, &[], options, progress)?;
+        let found = search(input, ManifestTrust::Everything, &[], options, progress)?;
         let found = match found.contradicted {
             None => found.with_proven_logs(input, options)?,
-            Some(Belief::AllButTable) => {
-                let other = search(input, Belief::AllButTable, &[], options, &NoProgress)?;
+            Some(ManifestTrust::AllButTable) => {
+                let other = search(input, ManifestTrust::AllButTable, &[], options, &NoProgress)?;
                 let better = if other.rows() >= found.rows() { other } else { found };
                 better.with_proven_logs(input, options)?
             }
@@ -72,7 +72,12 @@ impl Found {
 
     /// Searches once more. What the manifest says of a log that came out with its SHA-256 is proven, whatever else it
     /// says: such logs are kept as they are. Where fewer rows are found than before, so are all.
-    fn search_again<R: Read + Seek>(mut self, input: &mut R, belief: Belief, options: &PackOptions) -> Result<Self> {
+    fn search_again<R: Read + Seek>(
+        mut self,
+        input: &mut R,
+        belief: ManifestTrust,
+        options: &PackOptions,
+    ) -> Result<Self> {
         let proven = self.proven();
         let logs = self.report.files.iter().zip(&proven);
         let kept: Vec<_> = logs.filter(|(_, is_proven)| **is_proven).map(|(log, _)| log.clone()).collect();
@@ -106,7 +111,7 @@ impl Found {
         }
         if !is_lost {
             let found =
-                search(input, Belief::AllButEnd, &[], options, &NoProgress)?.with_proven_logs(input, options)?;
+                search(input, ManifestTrust::AllButEnd, &[], options, &NoProgress)?.with_proven_logs(input, options)?;
             if found.rows() > self.rows() {
                 return Ok(found);
             }
@@ -114,11 +119,11 @@ impl Found {
         if !is_lost && self.rows() > 0 {
             return Ok(self);
         }
-        let has_more = match search(input, Belief::NothingNorEnd, &[], options, &NoProgress) {
+        let has_more = match search(input, ManifestTrust::NothingNorEnd, &[], options, &NoProgress) {
             Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) => false,
             found => found?.rows() > self.rows(),
         };
-        if has_more { self.search_again(input, Belief::NothingNorEnd, options) } else { Ok(self) }
+        if has_more { self.search_again(input, ManifestTrust::NothingNorEnd, options) } else { Ok(self) }
     }
 
     /// Leaves out the lesser one of logs that would be the same file, as no bundle can have both: rows can say that they
@@ -150,31 +155,32 @@ impl Found {
 
 fn search<R: Read + Seek>(
     input: &mut R,
-    belief: Belief,
+    belief: ManifestTrust,
     kept: &[FileRecovery],
     options: &PackOptions,
     progress: &dyn Progress,
-) -> Result<Found> {
+) -> Result<SearchResult> {
     let scan = open(input)?;
-    let Usable { manifest, state, version, is_contradicted } = match &scan.first_line {
-        FirstLine::Whole { line, .. } => usable_manifest(line, belief)?,
-        FirstLine::Damaged | FirstLine::Foreign(_) => Usable::nothing(),
+    let UsableManifest { manifest, state, version, is_contradicted } = match &scan.first_line {
+        FirstLine::ContainerClaim { line, .. } => usable_manifest(line, belief)?,
+        FirstLine::Damaged | FirstLine::Foreign(_) => UsableManifest::nothing(),
     };
     let mut scan = match belief {
-        Belief::AllButEnd | Belief::NothingNorEnd => blocks_from_start(input)?,
+        ManifestTrust::AllButEnd | ManifestTrust::NothingNorEnd => blocks_from_start(input)?,
         _ => scan,
     };
-    let slots = manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
-    scan.settle(&slots)?;
-    let known = Known::new(manifest.as_ref(), &slots, true);
+    let chunk_refs =
+        manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
+    scan.settle(&chunk_refs)?;
+    let known = ScanContext::new(manifest.as_ref(), &chunk_refs, true);
     let (started_whole, content) = (!scan.has_fault(), scan.content);
     let first_row = match &scan.first_line {
-        FirstLine::Whole { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
+        FirstLine::ContainerClaim { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
         _ => Vec::new(),
     };
-    let text = TextSum::of_first_line(&scan.first_line);
-    let has_line = matches!(scan.first_line, FirstLine::Whole { .. }) && content == Content::Gzip;
-    let parts = scan.parts(manifest.as_ref(), &slots, &known.buffers);
+    let text = TextDigest::of_first_line(&scan.first_line);
+    let has_line = matches!(scan.first_line, FirstLine::ContainerClaim { .. }) && content == StreamKind::Gzip;
+    let parts = scan.parts(manifest.as_ref(), &chunk_refs, &known.buffers);
     let may_hide = has_line && (parts.are_text() || manifest.is_none() || !started_whole);
     let (packed, report, ignored_of, contradicted) = std::thread::scope(|scope| -> Result<_> {
         let mut rows = RowStream::start(scope, parts, text, &known, options.threads, progress);
@@ -186,23 +192,23 @@ fn search<R: Read + Seek>(
             return Err(ErrorKind::NothingToRecover.into());
         }
         let whole = match (started_whole && rows.is_sound, content) {
-            (false, _) => Whole::Damaged,
-            (true, Content::Gzip) if rows.is_proven => Whole::Proven,
-            (true, _) => Whole::Unproven,
+            (false, _) => ContainerClaim::Damaged,
+            (true, StreamKind::Gzip) if rows.is_proven => ContainerClaim::Proven,
+            (true, _) => ContainerClaim::Unproven,
         };
         let once_more = rows.rows_left_out.saturating_sub(kept.iter().map(|log| log.rows).sum());
         let report = RecoverReport::new(state, version, files, rows.ignored + once_more, whole);
         let contradicted = match (rows.contradicts_manifest || is_contradicted, rows.contradicts_table) {
-            (true, _) => Some(Belief::Nothing),
-            (false, true) => Some(Belief::AllButTable),
+            (true, _) => Some(ManifestTrust::Nothing),
+            (false, true) => Some(ManifestTrust::AllButTable),
             _ => None,
         };
         Ok((packer.finish()?, report, std::mem::take(&mut rows.ignored_of), contradicted))
     })?;
     drop(known);
-    let contradicted = contradicted.filter(|_| manifest.is_some() && belief == Belief::Everything);
+    let contradicted = contradicted.filter(|_| manifest.is_some() && belief == ManifestTrust::Everything);
     let exported_at = manifest.as_ref().map(|manifest| manifest.exported_at);
-    Ok(Found { packed, report, exported_at, manifest, ignored_of, may_hide, contradicted })
+    Ok(SearchResult { packed, report, exported_at, manifest, ignored_of, may_hide, contradicted })
 }
 
 /// Packs one log after the other.
@@ -230,7 +236,7 @@ fn open<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
     match first_line {
         // Damage shows only behind where it is, maybe behind the first flush point.
         FirstLine::Damaged => blocks_from_start(input),
-        FirstLine::Whole { .. } | FirstLine::Foreign(_) => {
+        FirstLine::ContainerClaim { .. } | FirstLine::Foreign(_) => {
             rewind(input)?;
             if is_foreign { Scan::open_headless(input) } else { Scan::open(input) }
         }

@@ -8,18 +8,18 @@ use std::thread::Scope;
 
 use crate::error::{Error, IoAction, Result, RowFault};
 use crate::format::envelope::default_file;
-use crate::gzip::{BlockEnd, Oddity};
+use crate::gzip::{Anomaly, BlockEnd};
 use crate::pool::Pool;
 use crate::progress::Progress;
-use crate::scan::rows::{Known, LastRuns, LineFault, Lines, ReadPart, RowFile, Run};
-use crate::scan::{Part, Parts, TextSum};
+use crate::scan::rows::{LastRuns, LineFault, PartLines, ReadPart, RowFile, RowRun, ScanContext};
+use crate::scan::{Part, Parts, TextDigest};
 use crate::sources::may_exist;
 
 /// What comes next.
-pub(super) enum Event {
+pub(super) enum StreamEvent {
     /// Rows of one log that follow each other.
     Rows {
-        run: Run,
+        run: RowRun,
         /// Which row of its log the first is, from 1, if its place in the bundle tells.
         first_row: Option<u64>,
         is_proven: bool,
@@ -36,22 +36,22 @@ pub(super) struct RowStream<'k, R> {
     parts: Parts<R>,
     pool: Pool<Part, ReadPart>,
     waiting: Option<Part>,
-    known: &'k Known<'k>,
+    known: &'k ScanContext<'k>,
     progress: &'k dyn Progress,
     /// Lines that were read and come next.
-    read: VecDeque<Lines>,
-    ready: VecDeque<Event>,
+    read: VecDeque<PartLines>,
+    ready: VecDeque<StreamEvent>,
     /// The log of the rows before.
     current: Option<Arc<RowFile>>,
     /// The logs whose rows are left out, as source and name.
-    left_out: HashSet<(String, String)>,
+    skipped: HashSet<(String, String)>,
     /// How many of their rows were.
     pub(super) rows_left_out: u64,
     /// Lines that look like rows but were not taken.
     pub(super) ignored: u64,
     /// How many of them are rows of each file of the manifest.
     pub(super) ignored_of: Vec<u64>,
-    text: TextSum,
+    text: TextDigest,
     /// Whether nothing was damaged so far.
     pub(super) is_sound: bool,
     /// Whether the end of the member proves all that it holds.
@@ -67,8 +67,8 @@ impl<'k, R: Read> RowStream<'k, R> {
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         parts: Parts<R>,
-        text: TextSum,
-        known: &'k Known<'k>,
+        text: TextDigest,
+        known: &'k ScanContext<'k>,
         threads: NonZeroUsize,
         progress: &'k dyn Progress,
     ) -> Self
@@ -85,7 +85,7 @@ impl<'k, R: Read> RowStream<'k, R> {
             read: VecDeque::new(),
             ready: VecDeque::new(),
             current: None,
-            left_out: HashSet::new(),
+            skipped: HashSet::new(),
             rows_left_out: 0,
             ignored: 0,
             ignored_of: vec![0; known.manifest.as_ref().map_or(0, |(manifest, _)| manifest.files.len())],
@@ -100,7 +100,7 @@ impl<'k, R: Read> RowStream<'k, R> {
     /// Puts text before everything: a first line that is no manifest, but may be a row.
     pub(super) fn begin_with(&mut self, text: Vec<u8>) {
         if !text.is_empty()
-            && let ReadPart::Lines(lines) = self.known.reader()(Part::Text { slot: None, offset: None, text })
+            && let ReadPart::PartLines(lines) = self.known.reader()(Part::Text { slot: None, offset: None, text })
             && lines.problems.is_empty()
         {
             self.read.push_back(*lines);
@@ -109,11 +109,11 @@ impl<'k, R: Read> RowStream<'k, R> {
 
     /// Leaves out the rows of these logs, as source and name.
     pub(super) fn leave_out(&mut self, logs: HashSet<(String, String)>) {
-        self.left_out = logs;
+        self.skipped = logs;
     }
 
     /// What comes next, left where it is.
-    pub(super) fn peek(&mut self) -> Result<Option<&Event>> {
+    pub(super) fn peek(&mut self) -> Result<Option<&StreamEvent>> {
         while self.ready.is_empty() {
             if let Some(lines) = self.read.pop_front() {
                 self.take(lines);
@@ -123,7 +123,7 @@ impl<'k, R: Read> RowStream<'k, R> {
             let read = self.pool.pop().map_err(|_| failed(std::io::Error::other("a reading thread died")))?;
             match read {
                 None => return Ok(None),
-                Some(ReadPart::Lines(lines)) => self.read.push_back(*lines),
+                Some(ReadPart::PartLines(lines)) => self.read.push_back(*lines),
                 Some(ReadPart::Saved(saved)) => self.read.extend(saved),
                 Some(ReadPart::Other(part)) => self.take_other(&part),
             }
@@ -132,13 +132,13 @@ impl<'k, R: Read> RowStream<'k, R> {
     }
 
     /// Takes what comes next.
-    pub(super) fn next(&mut self) -> Option<Event> {
+    pub(super) fn next(&mut self) -> Option<StreamEvent> {
         self.ready.pop_front()
     }
 
     /// Leaves out what comes next.
     pub(super) fn pass_over(&mut self) {
-        if let Some(Event::Rows { run, .. }) = self.ready.pop_front() {
+        if let Some(StreamEvent::Rows { run, .. }) = self.ready.pop_front() {
             self.ignore(&run.file, run.rows.len());
         }
     }
@@ -152,7 +152,7 @@ impl<'k, R: Read> RowStream<'k, R> {
     }
 
     /// Takes back the memory of rows that are done with.
-    pub(super) fn reuse(&self, run: Run) {
+    pub(super) fn reuse(&self, run: RowRun) {
         self.known.buffers.put(run.rows.into_memory());
     }
 
@@ -166,7 +166,7 @@ impl<'k, R: Read> RowStream<'k, R> {
                     None => return Ok(()),
                 },
             };
-            let weight = part.weight(self.known.slots);
+            let weight = part.weight(self.known.chunk_refs);
             if !self.pool.has_room_for(weight) {
                 self.waiting = Some(part);
                 return Ok(());
@@ -178,10 +178,10 @@ impl<'k, R: Read> RowStream<'k, R> {
 
     fn take_other(&mut self, part: &Part) {
         match part {
-            Part::Odd(Oddity::Fault(_), _) => self.is_sound = false,
+            Part::Odd(Anomaly::Fault(_), _) => self.is_sound = false,
             Part::Missing(_) | Part::TooLong => {
                 self.is_sound = false;
-                self.ready.push_back(Event::Gap);
+                self.ready.push_back(StreamEvent::Gap);
             }
             Part::Tail(tail) => {
                 self.is_proven = self.text.is_proven_by(tail);
@@ -191,7 +191,7 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
     }
 
-    fn take(&mut self, mut lines: Lines) {
+    fn take(&mut self, mut lines: PartLines) {
         if lines.is_block && lines.taken_before == 0 {
             self.text.add(&lines);
         }
@@ -200,13 +200,13 @@ impl<'k, R: Read> RowStream<'k, R> {
             self.read.push_front(self.known.read_on(*rest));
         }
         // What the table does not name is not of this bundle, unless its place was lost with the flush points.
-        if lines.slot.is_none() && !lines.is_guess && !self.known.slots.is_empty() {
+        if lines.slot.is_none() && !lines.is_guess && !self.known.chunk_refs.is_empty() {
             self.is_sound = false;
             self.ignored += lines.count - lines.taken_before;
             return;
         }
         let has_place = lines.is_block || lines.is_proven;
-        let chunk = lines.slot.map(|slot| self.known.slots[slot]);
+        let chunk = lines.slot.map(|slot| self.known.chunk_refs[slot]);
         let slot = chunk.filter(|_| has_place);
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
@@ -221,10 +221,11 @@ impl<'k, R: Read> RowStream<'k, R> {
             }
             let end = run.first_line + run.rows.len();
             while problems.next_if(|problem| problem.line < end).is_some() {}
-            let is_astray = self.current.as_ref().is_some_and(|open| last_runs.is_astray(index, &run.file, open));
+            let is_interleaved =
+                self.current.as_ref().is_some_and(|open| last_runs.is_interleaved(index, &run.file, open));
             // No more than the chunk has.
             let most = chunk.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));
-            let taken = if is_astray { 0 } else { run.rows.len().min(most) };
+            let taken = if is_interleaved { 0 } else { run.rows.len().min(most) };
             self.ignore(&run.file, run.rows.len() - taken);
             if taken == 0 {
                 continue;
@@ -232,17 +233,17 @@ impl<'k, R: Read> RowStream<'k, R> {
             run.rows.truncate(taken);
             self.current = Some(Arc::clone(&run.file));
             let first_row = slot.map(|slot| slot.first_row.saturating_add(run.first_line));
-            self.ready.push_back(Event::Rows { run, first_row, is_proven: lines.is_proven });
+            self.ready.push_back(StreamEvent::Rows { run, first_row, is_proven: lines.is_proven });
         }
         problems.for_each(|problem| self.take_bad_line(&problem.fault, slot.is_some(), lines.is_proven));
         if is_last && lines.end != BlockEnd::FlushPoint {
-            self.ready.push_back(Event::Gap);
+            self.ready.push_back(StreamEvent::Gap);
         }
     }
 
-    fn without_left_out(&mut self, mut left: Vec<Run>) -> Vec<Run> {
-        if !self.left_out.is_empty() {
-            let is_left_out = |file: &RowFile| self.left_out.contains(&(file.source.clone(), file.name.clone()));
+    fn without_left_out(&mut self, mut left: Vec<RowRun>) -> Vec<RowRun> {
+        if !self.skipped.is_empty() {
+            let is_left_out = |file: &RowFile| self.skipped.contains(&(file.source.clone(), file.name.clone()));
             self.rows_left_out +=
                 left.iter().filter(|run| is_left_out(&run.file)).map(|run| run.rows.len()).sum::<u64>();
             left.retain(|run| !is_left_out(&run.file));
@@ -258,7 +259,7 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
         // Where the place of rows is known, so are those that are missing.
         if !has_place {
-            self.ready.push_back(Event::BadLine);
+            self.ready.push_back(StreamEvent::BadLine);
         }
     }
 }

@@ -2,42 +2,42 @@
 //!
 //! [`Scan::open`] finds the first line. [`Scan::parts`] then cuts the rest into [`Part`]s, which can be [read](rows) on
 //! any thread: compressed blocks where flush points are, lines of text where there are none. Where the two ways of
-//! telling a block's place, the chunk table and the flush points, contradict each other, [`align`] decides.
+//! telling a block's place, the chunk table and the flush points, contradict each other, [`resync`] decides.
 //! Everything is read once, in order, so that a stream gives the same as a file.
 
-mod align;
-mod contents;
+mod chunk_lookup;
 mod parts;
-mod rest;
+mod remaining_lines;
+mod resync;
 pub(crate) mod rows;
-mod saved;
-mod sum;
+mod salvage;
 mod text;
+mod text_digest;
 
 use std::io::{self, Read};
 
-use crate::bundle::Slot;
+use crate::bundle::ChunkRef;
 use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::limits::{MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES};
-use crate::gzip::{Content, Oddity, SequentialReader};
+use crate::gzip::{Anomaly, SequentialReader, StreamKind};
 
-pub(crate) use align::plausible_length;
-use align::{is_as_long, is_text_of, longest_block};
 pub(crate) use parts::{Part, Parts};
-pub(crate) use sum::TextSum;
+pub(crate) use resync::plausible_length;
+use resync::{is_as_long, is_text_of, longest_block};
+pub(crate) use text_digest::TextDigest;
 
 /// How many chunks tell whether they are blocks.
-const MOST_SETTLING: usize = 4;
+const MAX_SETTLING: usize = 4;
 
 /// A bundle of which the first line was looked for.
 pub(crate) struct Scan<R> {
     stream: SequentialReader<R>,
-    pub(crate) content: Content,
+    pub(crate) content: StreamKind,
     pub(crate) first_line: FirstLine,
     /// What was read behind the first line.
     behind: Vec<u8>,
     /// What is odd so far.
-    pub(crate) oddities: Vec<(Oddity, u64)>,
+    pub(crate) anomalies: Vec<(Anomaly, u64)>,
     /// Whether the rest begins at a flush point.
     at_flush_point: bool,
 }
@@ -46,11 +46,11 @@ pub(crate) struct Scan<R> {
 #[derive(Debug)]
 pub(crate) enum FirstLine {
     /// A line, without its line feed.
-    Whole { line: Vec<u8>, terminated: bool },
+    ContainerClaim { line: Vec<u8>, terminated: bool },
     /// Nothing that can be read: the compressed data is damaged or cut there.
     Damaged,
     /// Something that is no bundle's.
-    Foreign(Content),
+    Foreign(StreamKind),
 }
 
 impl<R: Read> Scan<R> {
@@ -82,10 +82,10 @@ impl<R: Read> Scan<R> {
     fn without_first_line(stream: SequentialReader<R>) -> Self {
         Self {
             stream,
-            content: Content::Gzip,
+            content: StreamKind::Gzip,
             first_line: FirstLine::Damaged,
             behind: Vec::new(),
-            oddities: vec![(Oddity::Fault(GzipFault::Header), 0)],
+            anomalies: vec![(Anomaly::Fault(GzipFault::Header), 0)],
             at_flush_point: false,
         }
     }
@@ -96,7 +96,7 @@ impl<R: Read> Scan<R> {
         let mut text = Vec::new();
         let (at_flush_point, line_end) = read_first_line(&mut stream, content, &mut text)?;
         let mut scan = Self {
-            oddities: stream.noted(),
+            anomalies: stream.take_anomalies(),
             stream,
             content,
             first_line: FirstLine::Damaged,
@@ -104,25 +104,25 @@ impl<R: Read> Scan<R> {
             at_flush_point,
         };
         let ended_early = scan.has_fault();
-        let is_ours = !scan.oddities.iter().any(|(odd, _)| *odd == Oddity::ForeignHeader);
+        let is_ours = !scan.anomalies.iter().any(|(odd, _)| *odd == Anomaly::ForeignHeader);
         if text.first() != Some(&b'{') {
             // A header as this format has it and damage behind it still make a bundle.
-            if content == Content::Plain || !ended_early && !is_ours {
+            if content == StreamKind::Plain || !ended_early && !is_ours {
                 scan.first_line = FirstLine::Foreign(content);
             }
         } else if let Some(end) = line_end {
             scan.behind = text.split_off(end + 1);
             text.truncate(end);
-            scan.first_line = FirstLine::Whole { line: text, terminated: true };
+            scan.first_line = FirstLine::ContainerClaim { line: text, terminated: true };
         } else if !ended_early {
-            scan.first_line = FirstLine::Whole { line: text, terminated: false };
+            scan.first_line = FirstLine::ContainerClaim { line: text, terminated: false };
         }
         Ok(scan)
     }
 
     /// Whether something is damaged so far.
     pub(crate) fn has_fault(&self) -> bool {
-        self.oddities.iter().any(|(odd, _)| matches!(odd, Oddity::Fault(_)))
+        self.anomalies.iter().any(|(odd, _)| matches!(odd, Anomaly::Fault(_)))
     }
 
     /// Looks whether blocks follow the first line, which is that of a manifest with these chunks. Another program that
@@ -130,17 +130,17 @@ impl<R: Read> Scan<R> {
     ///
     /// # Errors
     /// When reading the input fails.
-    pub(crate) fn settle(&mut self, slots: &[Slot]) -> Result<()> {
+    pub(crate) fn settle(&mut self, chunk_refs: &[ChunkRef]) -> Result<()> {
         if self.at_flush_point && self.behind.is_empty() {
-            let text = self.as_text(slots).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
+            let text = self.as_text(chunk_refs).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
             self.behind = text.unwrap_or_default();
         }
         Ok(())
     }
 
     /// The text of the first chunks, if they are not compressed each for itself.
-    fn as_text(&mut self, slots: &[Slot]) -> io::Result<Option<Vec<u8>>> {
-        let Some(first) = slots.first() else { return Ok(None) };
+    fn as_text(&mut self, chunk_refs: &[ChunkRef]) -> io::Result<Option<Vec<u8>>> {
+        let Some(first) = chunk_refs.first() else { return Ok(None) };
         let is_right = |block: &[u8]| is_as_long(block, first);
         let is_block = first.bytes > MAX_CHUNK_BYTES
             || self.stream.is_block_of(plausible_length(first), is_right)?
@@ -148,32 +148,32 @@ impl<R: Read> Scan<R> {
         if is_block {
             return Ok(None);
         }
-        let (chunks, bytes) = first_chunks(slots);
+        let (chunks, bytes) = first_chunks(chunk_refs);
         self.stream.take_text_if(bytes, 2 * longest_block(bytes), |text, has_ended| goes_on(text, has_ended, chunks))
     }
 
     /// Whether the rest can be cut into blocks: it begins at a flush point, or what should be one is damaged.
     pub(crate) fn has_blocks(&self) -> bool {
-        self.content == Content::Gzip && self.behind.is_empty() && (self.at_flush_point || self.stream.is_broken())
+        self.content == StreamKind::Gzip && self.behind.is_empty() && (self.at_flush_point || self.stream.is_broken())
     }
 }
 
 /// The first chunks, of which the text tells whether they are blocks, and how long that is.
-fn first_chunks(slots: &[Slot]) -> (&[Slot], u64) {
+fn first_chunks(chunk_refs: &[ChunkRef]) -> (&[ChunkRef], u64) {
     let (mut count, mut bytes) = (0, 0u64);
-    for slot in slots.iter().take(MOST_SETTLING) {
+    for slot in chunk_refs.iter().take(MAX_SETTLING) {
         let with_it = bytes.saturating_add(slot.bytes);
         if with_it > MAX_CHUNK_BYTES {
             break;
         }
         (count, bytes) = (count + 1, with_it);
     }
-    (&slots[..count], bytes)
+    (&chunk_refs[..count], bytes)
 }
 
 /// Whether this is text of these chunks that went on through the end of the first: as it does not where that is a flush
 /// point, and damaged.
-fn goes_on(text: &[u8], has_ended: bool, chunks: &[Slot]) -> bool {
+fn goes_on(text: &[u8], has_ended: bool, chunks: &[ChunkRef]) -> bool {
     let mut rest = text;
     let mut is_right = chunks.iter().map(|chunk| {
         let length = usize::try_from(chunk.bytes).map_or(rest.len(), |bytes| bytes.min(rest.len()));
@@ -192,7 +192,7 @@ fn goes_on(text: &[u8], has_ended: bool, chunks: &[Slot]) -> bool {
 /// ends at a flush point, and where the line does.
 fn read_first_line<R: Read>(
     stream: &mut SequentialReader<R>,
-    content: Content,
+    content: StreamKind,
     text: &mut Vec<u8>,
 ) -> Result<(bool, Option<usize>)> {
     let mut line_end = None;
@@ -200,9 +200,9 @@ fn read_first_line<R: Read>(
         let before = text.len();
         let was_in_first = stream.is_in_first_member();
         let read = match content {
-            Content::Gzip if stream.is_in_first_member() => stream.read_to_flush_point(text),
+            StreamKind::Gzip if stream.is_in_first_member() => stream.read_to_flush_point(text),
             // Where a further member has flush points tells nothing: chunks are not written into one.
-            Content::Gzip | Content::Plain => read_some(stream, text).map(|()| false),
+            StreamKind::Gzip | StreamKind::Plain => read_some(stream, text).map(|()| false),
         };
         let at_flush_point = read.map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
         line_end = line_end.or_else(|| memchr::memchr(b'\n', &text[before..]).map(|at| before + at));

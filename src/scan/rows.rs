@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::contents::Contents;
+use super::chunk_lookup::Contents;
 use super::parts::Part;
-use super::rest::{Rest, Unread};
-use super::saved;
-use crate::buffers::{Buffers, MOST_ROOM};
-use crate::bundle::{FileIndex, Slot};
+use super::remaining_lines::{RemainingLines, UnreadText};
+use super::salvage;
+use crate::buffers::{Buffers, MAX_ROOM};
+use crate::bundle::{ChunkRef, FileIndex};
 use crate::digest::Crc32;
 use crate::error::{EntryFault, RowFault};
 use crate::format::check_row::check_row;
@@ -23,14 +23,14 @@ use crate::gzip::{BlockEnd, inflate_into};
 use crate::sources::{may_exist, times_of};
 
 /// What is known of the bundle before its rows are read.
-pub(crate) struct Known<'m> {
+pub(crate) struct ScanContext<'m> {
     /// The manifest and where each row belongs, if there is one to go by.
     pub(crate) manifest: Option<(&'m Manifest, FileIndex)>,
-    pub(crate) slots: &'m [Slot],
+    pub(crate) chunk_refs: &'m [ChunkRef],
     contents: Contents,
     /// Memory for parts and rows.
     pub(crate) buffers: Arc<Buffers>,
-    /// Take only what can be trusted: see [`Lines::is_proven`].
+    /// Take only what can be trusted: see [`PartLines::is_proven`].
     strict: bool,
     /// How the rows of each file look in its chunks.
     plain: Vec<Option<PlainRows>>,
@@ -53,7 +53,7 @@ pub(crate) struct RowFile {
 }
 
 /// Rows of one log in lines that follow each other.
-pub(crate) struct Run {
+pub(crate) struct RowRun {
     pub(crate) file: Arc<RowFile>,
     /// Its first line within the part, from 0.
     pub(crate) first_line: u64,
@@ -79,7 +79,7 @@ pub(crate) enum LineFault {
 
 /// What a part holds.
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
-pub(crate) struct Lines {
+pub(crate) struct PartLines {
     pub(crate) slot: Option<usize>,
     /// Where the part begins in the file, where that is known.
     pub(crate) offset: Option<u64>,
@@ -102,30 +102,30 @@ pub(crate) struct Lines {
     pub(crate) is_proven: bool,
     /// Whether nothing can be trusted behind the first problem.
     pub(super) stops_at_damage: bool,
-    pub(crate) runs: Vec<Run>,
+    pub(crate) runs: Vec<RowRun>,
     pub(crate) problems: Vec<Problem>,
     /// What comes behind these runs and problems, where there are very many.
-    pub(crate) rest: Option<Box<Rest>>,
+    pub(crate) rest: Option<Box<RemainingLines>>,
 }
 
 /// A part that was read.
 pub(crate) enum ReadPart {
-    Lines(Box<Lines>),
+    PartLines(Box<PartLines>),
     /// What could be saved of a part that is damaged, in order.
-    Saved(Vec<Lines>),
+    Saved(Vec<PartLines>),
     /// A part without rows, as it came.
     Other(Part),
 }
 
-impl<'m> Known<'m> {
-    pub(crate) fn new(manifest: Option<&'m Manifest>, slots: &'m [Slot], strict: bool) -> Self {
+impl<'m> ScanContext<'m> {
+    pub(crate) fn new(manifest: Option<&'m Manifest>, chunk_refs: &'m [ChunkRef], strict: bool) -> Self {
         let manifest = manifest.map(|manifest| (manifest, FileIndex::new(manifest)));
         let plain = manifest.iter().flat_map(|(manifest, index)| {
             let files = manifest.files.iter().enumerate();
             files.map(|(at, file)| (manifest.version().1 > 0).then(|| PlainRows::new(at, file, index)).flatten())
         });
         let (plain, contents, buffers) = (plain.collect(), Contents::default(), Arc::default());
-        Self { manifest, slots, contents, buffers, strict, plain }
+        Self { manifest, chunk_refs, contents, buffers, strict, plain }
     }
 }
 
@@ -148,32 +148,32 @@ impl PlainRows {
     }
 }
 
-impl Known<'_> {
+impl ScanContext<'_> {
     /// Reads parts on one thread, in memory that it keeps.
     pub(crate) fn reader(&self) -> impl FnMut(Part) -> ReadPart + Send {
         let mut memory = Vec::new();
         move |part| {
             let read = self.read(part, &mut memory);
-            memory.shrink_to(MOST_ROOM);
+            memory.shrink_to(MAX_ROOM);
             read
         }
     }
 
     /// Reads a chunk that lies where the table says, inflated. One of which there is too much to keep is not read to its
     /// end: its problems are seen.
-    pub(crate) fn chunk(&self, slot: &Slot, text: &[u8]) -> Lines {
+    pub(crate) fn chunk(&self, slot: &ChunkRef, text: &[u8]) -> PartLines {
         let (lines, _) = self.lines(Some(slot.index), true, text, BlockEnd::FlushPoint);
-        Lines { compressed: slot.compressed, ..lines }
+        PartLines { compressed: slot.compressed, ..lines }
     }
 
     fn read(&self, part: Part, memory: &mut Vec<u8>) -> ReadPart {
         match part {
             Part::Block { slot, due, offset, data, is_guess } => {
                 let lines = self.block(slot, due, is_guess, offset, &data, memory);
-                let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_proven || self.slots.is_empty());
+                let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_proven || self.chunk_refs.is_empty());
                 let read = match self.strict && !is_whole {
-                    true => ReadPart::Saved(saved::of_block(self, due, lines, &data)),
-                    false => ReadPart::Lines(Box::new(lines)),
+                    true => ReadPart::Saved(salvage::of_block(self, due, lines, &data)),
+                    false => ReadPart::PartLines(Box::new(lines)),
                 };
                 self.buffers.put(data);
                 read
@@ -181,7 +181,7 @@ impl Known<'_> {
             Part::Text { slot, offset, text } => {
                 let (mut lines, at) = self.lines(slot, false, &text, BlockEnd::FlushPoint);
                 lines.offset = offset;
-                ReadPart::Lines(Box::new(lines.with_rest(at, || Unread::Text(text))))
+                ReadPart::PartLines(Box::new(lines.with_rest(at, || UnreadText::Text(text))))
             }
             other => ReadPart::Other(other),
         }
@@ -196,24 +196,24 @@ impl Known<'_> {
         offset: u64,
         data: &[u8],
         memory: &mut Vec<u8>,
-    ) -> Lines {
+    ) -> PartLines {
         let most = self.most_bytes(slot);
         let end = inflate_into(memory, data, most);
         let crc32 = Crc32::of(memory);
-        let is_same = |slot: &Slot| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
+        let is_same = |slot: &ChunkRef| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
         // A block may be another chunk than the one that its place says.
         let by_content =
-            || self.strict.then(|| self.contents.find(self.slots, crc32, memory.len() as u64, due)).flatten();
-        let slot = slot.filter(|&slot| is_same(&self.slots[slot])).or_else(by_content).or(slot);
+            || self.strict.then(|| self.contents.find(self.chunk_refs, crc32, memory.len() as u64, due)).flatten();
+        let slot = slot.filter(|&slot| is_same(&self.chunk_refs[slot])).or_else(by_content).or(slot);
         let (mut lines, at) = self.lines(slot, true, memory, end);
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
         lines.is_guess = is_guess;
-        lines.with_rest(at, || Unread::Block(data.to_vec(), most))
+        lines.with_rest(at, || UnreadText::Block(data.to_vec(), most))
     }
 
     /// How much of a block is inflated. A table may have it too small, but not by more than some chunks.
     fn most_bytes(&self, slot: Option<usize>) -> u64 {
-        let declared = slot.map_or(0, |slot| self.slots[slot].bytes);
+        let declared = slot.map_or(0, |slot| self.chunk_refs[slot].bytes);
         match slot {
             Some(_) => declared.saturating_add(4 * CHUNK_BYTES).min(MAX_CHUNK_BYTES),
             None => MAX_CHUNK_BYTES,
@@ -221,16 +221,16 @@ impl Known<'_> {
     }
 
     /// What a text holds, and where reading it stopped if there is too much to keep.
-    fn lines(&self, slot: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> (Lines, Option<usize>) {
+    fn lines(&self, slot: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> (PartLines, Option<usize>) {
         let crc32 = Crc32::of(text);
-        let declared = slot.map(|slot| self.slots[slot]);
+        let declared = slot.map(|slot| self.chunk_refs[slot]);
         let is_proven = end == BlockEnd::FlushPoint
             && declared.is_some_and(|slot| slot.crc32 == crc32 && slot.bytes == text.len() as u64);
         // Behind the first sign of damage nothing of a block can be trusted, nor the place of any row in it.
         let is_shifted = || declared.is_some_and(|slot| memchr::memchr_iter(b'\n', text).count() as u64 != slot.rows);
         let stops_at_damage =
             self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted());
-        let mut lines = Lines {
+        let mut lines = PartLines {
             slot,
             offset: None,
             compressed: 0,
@@ -254,7 +254,7 @@ impl Known<'_> {
     }
 
     /// Reads the lines that begin `at` bytes into the text of a part. Says where it stopped if there is too much to keep.
-    pub(super) fn read_lines(&self, text: &[u8], mut at: usize, lines: &mut Lines) -> Option<usize> {
+    pub(super) fn read_lines(&self, text: &[u8], mut at: usize, lines: &mut PartLines) -> Option<usize> {
         while at < text.len() {
             if lines.is_full() {
                 return Some(at);
@@ -275,9 +275,9 @@ impl Known<'_> {
         None
     }
 
-    fn read_line(&self, line: &[u8], at: u64, lines: &mut Lines) {
+    fn read_line(&self, line: &[u8], at: u64, lines: &mut PartLines) {
         let number = lines.count;
-        let slot = lines.slot.filter(|_| lines.is_block).map(|slot| &self.slots[slot]);
+        let slot = lines.slot.filter(|_| lines.is_block).map(|slot| &self.chunk_refs[slot]);
         if let Some((slot, plain)) = slot.and_then(|slot| Some((slot, self.plain.get(slot.file)?.as_ref()?)))
             && let Some((text, time)) = plain.read(line)
         {
@@ -293,7 +293,7 @@ impl Known<'_> {
         let Some(file) = self.file_of(&row, lines.runs.last()) else {
             return lines.problem(at, LineFault::NoRow(row.wrong_file()));
         };
-        let slot = lines.slot.map(|slot| &self.slots[slot]);
+        let slot = lines.slot.map(|slot| &self.chunk_refs[slot]);
         if let Some(slot) = slot.filter(|_| lines.is_block)
             && file.index != Some(slot.file)
         {
@@ -319,7 +319,7 @@ impl Known<'_> {
     }
 
     /// The run that a row at `line` goes on, or a new one. The row begins `at` bytes into the text of `lines`.
-    fn run_of<'l>(&self, lines: &'l mut Lines, file: Arc<RowFile>, line: u64, at: u64) -> &'l mut Run {
+    fn run_of<'l>(&self, lines: &'l mut PartLines, file: Arc<RowFile>, line: u64, at: u64) -> &'l mut RowRun {
         let runs = &mut lines.runs;
         let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
         if !goes_on {
@@ -328,14 +328,14 @@ impl Known<'_> {
                 true => RowLines::in_memory(self.buffers.take(), usize::try_from(lines.bytes - at).unwrap_or_default()),
                 false => RowLines::default(),
             };
-            runs.push(Run { file, first_line: line, rows, times: RowTimes::default() });
+            runs.push(RowRun { file, first_line: line, rows, times: RowTimes::default() });
         }
         let last = runs.len() - 1;
         &mut runs[last]
     }
 
     /// Which log a row belongs to, if there can be such a log. Most rows belong to that of the row before.
-    fn file_of(&self, row: &Envelope<'_>, last: Option<&Run>) -> Option<Arc<RowFile>> {
+    fn file_of(&self, row: &Envelope<'_>, last: Option<&RowRun>) -> Option<Arc<RowFile>> {
         let name = row.file_name();
         if let Some(last) = last.filter(|last| last.file.source == row.source && last.file.name == name) {
             return Some(Arc::clone(&last.file));
@@ -347,14 +347,14 @@ impl Known<'_> {
         Some(Arc::new(RowFile { source: row.source.to_string(), name: name.into_owned(), index }))
     }
 
-    fn rules(&self, file: Option<usize>, slot: Option<&Slot>, line: u64) -> Rules {
+    fn rules(&self, file: Option<usize>, slot: Option<&ChunkRef>, line: u64) -> RowRules {
         let Some((manifest, file)) = self.manifest.as_ref().map(|(manifest, _)| *manifest).zip(file) else {
-            return Rules { line_ending: LineEnding::Lf, ending: None, is_exact: false };
+            return RowRules { line_ending: LineEnding::Lf, ending: None, is_exact: false };
         };
         let is_exact = manifest.version().1 > 0;
         let entry = &manifest.files[file];
         let Some(record) = entry.record() else {
-            return Rules { line_ending: LineEnding::Lf, ending: None, is_exact };
+            return RowRules { line_ending: LineEnding::Lf, ending: None, is_exact };
         };
         let may_be_last = slot.is_none_or(|slot| slot.chunk + 1 == entry.chunks.len() && line + 1 == slot.rows);
         let ending = match record.final_newline || !may_be_last {
@@ -362,12 +362,12 @@ impl Known<'_> {
             // Nothing ends the last line of such a log, if that is a row. Without a table it is not known which that is.
             false => slot.filter(|_| entry.ends_with_row()).map(|_| &b""[..]),
         };
-        Rules { line_ending: record.line_ending, ending, is_exact }
+        RowRules { line_ending: record.line_ending, ending, is_exact }
     }
 }
 
 /// What holds for a row of a log.
-struct Rules {
+struct RowRules {
     line_ending: LineEnding,
     /// What the row leaves out before the line feed, if that is known.
     ending: Option<&'static [u8]>,
@@ -375,7 +375,7 @@ struct Rules {
     is_exact: bool,
 }
 
-impl Lines {
+impl PartLines {
     fn problem(&mut self, at: u64, fault: LineFault) {
         self.problems.push(Problem { line: self.count, at, fault });
     }
@@ -386,12 +386,12 @@ pub(crate) struct LastRuns<K>(HashMap<K, usize>);
 
 impl<K: Hash + Eq> LastRuns<K> {
     /// Tells logs by this `key`.
-    pub(crate) fn of<'r>(runs: impl Iterator<Item = &'r Run>, key: impl Fn(&'r Run) -> K) -> Self {
+    pub(crate) fn of<'r>(runs: impl Iterator<Item = &'r RowRun>, key: impl Fn(&'r RowRun) -> K) -> Self {
         Self(runs.enumerate().map(|(index, run)| (key(run), index)).collect())
     }
 
     /// Whether a run stands within the rows of the open log, which goes on behind it.
-    pub(crate) fn is_astray(&self, index: usize, log: &K, open: &K) -> bool {
+    pub(crate) fn is_interleaved(&self, index: usize, log: &K, open: &K) -> bool {
         log != open && self.0.get(open).is_some_and(|&last| last > index)
     }
 }

@@ -2,24 +2,24 @@
 
 use std::io::{self, Read};
 
-use super::align::is_text_of;
-use crate::bundle::Slot;
+use super::resync::is_text_of;
+use crate::bundle::ChunkRef;
 use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
 
 /// How much is read at a time.
 const READ_BYTES: u64 = 256 << 10;
 
 /// How many bytes are looked at for chunks that do not begin where they should, and how many more for each byte of text.
-const MOST_SEARCHED: u64 = 256 << 20;
-const MOST_SEARCHED_A_BYTE: u64 = 32;
+const MAX_SEARCHED: u64 = 256 << 20;
+const MAX_SEARCHED_A_BYTE: u64 = 32;
 
 /// How much text may be kept to look for a chunk. Only chunks of very long rows are longer.
-const MOST_KEPT: u64 = 64 << 20;
+const MAX_KEPT: u64 = 64 << 20;
 
 /// A piece of text.
-pub(super) enum Piece {
+pub(super) enum TextPiece {
     /// Whole lines, but for the last of all, which may have no line feed.
-    Lines(Vec<u8>),
+    PartLines(Vec<u8>),
     /// Whole lines before the chunk that is due, which belong to none.
     Beside(Vec<u8>),
     /// A line longer than any row was left out.
@@ -28,10 +28,10 @@ pub(super) enum Piece {
     Missing,
 }
 
-impl Piece {
+impl TextPiece {
     /// Drops a last line without line feed: the rest of it is lost.
     pub(super) fn drop_cut_line(&mut self) {
-        if let Self::Lines(text) | Self::Beside(text) = self {
+        if let Self::PartLines(text) | Self::Beside(text) = self {
             text.truncate(memchr::memrchr(b'\n', text).map_or(0, |last| last + 1));
         }
     }
@@ -40,7 +40,7 @@ impl Piece {
 /// Where text is cut.
 enum Cut {
     /// Behind so many bytes of lines.
-    Lines(usize),
+    PartLines(usize),
     /// Behind so many, before the chunk that is due.
     Before(usize),
     /// Here: the chunk that is due is missing.
@@ -67,7 +67,7 @@ pub(super) struct TextCutter<R> {
 impl<R: Read> TextCutter<R> {
     /// Leaves out lines of more than `longest` bytes.
     pub(super) fn new(inner: R, longest: u64) -> Self {
-        Self { inner, buffer: Vec::new(), start: 0, at_end: false, offset: 0, longest, search_left: MOST_SEARCHED }
+        Self { inner, buffer: Vec::new(), start: 0, at_end: false, offset: 0, longest, search_left: MAX_SEARCHED }
     }
 
     pub(super) fn offset(&self) -> u64 {
@@ -83,17 +83,17 @@ impl<R: Read> TextCutter<R> {
     }
 
     /// The next piece, where these chunks are due. `None` at the end.
-    pub(super) fn next_piece(&mut self, due: &[Slot]) -> io::Result<Option<Piece>> {
+    pub(super) fn next_piece(&mut self, due: &[ChunkRef]) -> io::Result<Option<TextPiece>> {
         let cut = match due {
             [chunk, behind @ ..] => self.cut_chunk(chunk, behind.first())?,
             [] => self.cut_lines(CHUNK_BYTES)?,
         };
         match cut {
-            Cut::Lines(0) => Ok(None),
-            Cut::Lines(end) => Ok(Some(Piece::Lines(self.take(end)))),
-            Cut::Before(end) => Ok(Some(Piece::Beside(self.take(end)))),
-            Cut::Here => Ok(Some(Piece::Missing)),
-            Cut::InLine => self.pass_over_line().map(|()| Some(Piece::TooLong)),
+            Cut::PartLines(0) => Ok(None),
+            Cut::PartLines(end) => Ok(Some(TextPiece::PartLines(self.take(end)))),
+            Cut::Before(end) => Ok(Some(TextPiece::Beside(self.take(end)))),
+            Cut::Here => Ok(Some(TextPiece::Missing)),
+            Cut::InLine => self.pass_over_line().map(|()| Some(TextPiece::TooLong)),
         }
     }
 
@@ -103,7 +103,7 @@ impl<R: Read> TextCutter<R> {
     }
 
     fn take(&mut self, end: usize) -> Vec<u8> {
-        self.search_left = self.search_left.saturating_add(end as u64 * MOST_SEARCHED_A_BYTE);
+        self.search_left = self.search_left.saturating_add(end as u64 * MAX_SEARCHED_A_BYTE);
         let behind = self.there().len() - end;
         if self.start > 0 || behind > end {
             // What is behind may be far more, and stays where it is.
@@ -128,37 +128,37 @@ impl<R: Read> TextCutter<R> {
 
     /// Cuts by the chunk's length and checksum, else where it or the next one begins, else by its length alone if a line
     /// ends there, else by its rows.
-    fn cut_chunk(&mut self, chunk: &Slot, next: Option<&Slot>) -> io::Result<Cut> {
+    fn cut_chunk(&mut self, chunk: &ChunkRef, next: Option<&ChunkRef>) -> io::Result<Cut> {
         let bytes = chunk.bytes.min(MAX_CHUNK_BYTES);
         self.fill(bytes)?;
         let by_length = usize::try_from(chunk.bytes).ok().filter(|length| *length <= self.there().len());
         let by_length = by_length.filter(|length| self.there()[..*length].ends_with(b"\n"));
         match by_length {
-            Some(length) if self.begins(0, chunk) => return Ok(Cut::Lines(length)),
-            _ if self.there().is_empty() => return Ok(Cut::Lines(0)),
+            Some(length) if self.begins(0, chunk) => return Ok(Cut::PartLines(length)),
+            _ if self.there().is_empty() => return Ok(Cut::PartLines(0)),
             _ => {}
         }
         if let Some(cut) = self.cut_between(bytes, chunk, next)? {
             return Ok(cut);
         }
         if let Some(length) = by_length {
-            return Ok(Cut::Lines(length));
+            return Ok(Cut::PartLines(length));
         }
         self.fill(bytes + READ_BYTES)?;
         let rows = usize::try_from(chunk.rows).unwrap_or(usize::MAX);
         let mut line_ends = memchr::memchr_iter(b'\n', self.there()).map(|end| end + 1);
         let before_last = rows.checked_sub(2).map_or(Some(0), |before| line_ends.nth(before));
         match (before_last, line_ends.next()) {
-            (_, Some(end)) => Ok(Cut::Lines(end)),
+            (_, Some(end)) => Ok(Cut::PartLines(end)),
             // The last row of the chunk is the last line of the text, without a line feed.
-            (Some(start), None) if self.at_end && start < self.there().len() => Ok(Cut::Lines(self.there().len())),
+            (Some(start), None) if self.at_end && start < self.there().len() => Ok(Cut::PartLines(self.there().len())),
             _ => self.cut_lines(CHUNK_BYTES),
         }
     }
 
     /// Cuts where the chunk that is due or the next one begins, if lines were put in, changed or taken out before.
-    fn cut_between(&mut self, bytes: u64, chunk: &Slot, next: Option<&Slot>) -> io::Result<Option<Cut>> {
-        let is_alike = |next: &Slot| (next.crc32, next.bytes) == (chunk.crc32, chunk.bytes);
+    fn cut_between(&mut self, bytes: u64, chunk: &ChunkRef, next: Option<&ChunkRef>) -> io::Result<Option<Cut>> {
+        let is_alike = |next: &ChunkRef| (next.crc32, next.bytes) == (chunk.crc32, chunk.bytes);
         // Of chunks that are alike, the next one is not this one.
         if !next.is_some_and(is_alike)
             && let Some(start) = self.start_near(0, chunk)?
@@ -166,12 +166,12 @@ impl<R: Read> TextCutter<R> {
             return Ok(Some(Cut::Before(start)));
         }
         let Some(next) = next else { return Ok(None) };
-        Ok(self.start_near(bytes, next)?.map(|start| if start == 0 { Cut::Here } else { Cut::Lines(start) }))
+        Ok(self.start_near(bytes, next)?.map(|start| if start == 0 { Cut::Here } else { Cut::PartLines(start) }))
     }
 
     /// Where a chunk begins, if it does so at the beginning of a line not far from `place`.
-    fn start_near(&mut self, place: u64, chunk: &Slot) -> io::Result<Option<usize>> {
-        if place.saturating_add(chunk.bytes) > MOST_KEPT {
+    fn start_near(&mut self, place: u64, chunk: &ChunkRef) -> io::Result<Option<usize>> {
+        if place.saturating_add(chunk.bytes) > MAX_KEPT {
             return Ok(None);
         }
         self.fill(place + READ_BYTES + chunk.bytes)?;
@@ -193,7 +193,7 @@ impl<R: Read> TextCutter<R> {
     }
 
     /// Whether a chunk's text begins there, if it is still allowed to look.
-    fn begins(&mut self, start: usize, chunk: &Slot) -> bool {
+    fn begins(&mut self, start: usize, chunk: &ChunkRef) -> bool {
         let Some(left) = self.search_left.checked_sub(chunk.bytes) else { return false };
         self.search_left = left;
         let length = usize::try_from(chunk.bytes).unwrap_or(usize::MAX);
@@ -206,10 +206,10 @@ impl<R: Read> TextCutter<R> {
         loop {
             self.fill(length)?;
             if let Some(last) = memchr::memrchr(b'\n', self.there()) {
-                return Ok(Cut::Lines(last + 1));
+                return Ok(Cut::PartLines(last + 1));
             }
             if self.at_end {
-                return Ok(Cut::Lines(self.there().len()));
+                return Ok(Cut::PartLines(self.there().len()));
             }
             if self.there().len() as u64 > self.longest {
                 return Ok(Cut::InLine);

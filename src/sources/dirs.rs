@@ -12,16 +12,16 @@ use crate::format::Base;
 /// The two directories that hold logs.
 ///
 /// ```
-/// use patchwork_traces::sources::{Dirs, Wanted, discover};
+/// use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let dirs = Dirs {
 ///     patchwork: "fixtures/sample-logs/patchwork".into(),
 ///     activity: "fixtures/sample-logs/ide".into(),
 /// };
-/// let found = discover(&dirs, &Wanted::default())?;
+/// let found = discover(&dirs, &DiscoverOptions::default())?;
 /// assert_eq!(found.logs().count(), 6);
-/// assert_eq!(found.left_out.len(), 1);
+/// assert_eq!(found.skipped.len(), 1);
 /// # Ok(())
 /// # }
 /// ```
@@ -71,7 +71,7 @@ impl Dirs {
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
-    pub fn of_this_user() -> Result<Self> {
+    pub fn from_env() -> Result<Self> {
         Ok(Self::resolve(None, None, |name| std::env::var_os(name), std::env::home_dir())?.dirs)
     }
 

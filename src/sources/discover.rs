@@ -13,7 +13,7 @@ use crate::format::{Base, FileName, SourceName, TimeKey};
 
 /// Which logs are wanted.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct DiscoverOptions {
     /// Only these sources; all when empty.
     pub sources: Vec<String>,
     /// Also logs in the Patchwork directory that are not in the catalogue.
@@ -22,7 +22,7 @@ pub struct Wanted {
     pub allow_empty: bool,
 }
 
-impl Wanted {
+impl DiscoverOptions {
     fn wants(&self, source: &str) -> bool {
         self.sources.is_empty() || self.sources.iter().any(|wanted| wanted == source)
     }
@@ -30,7 +30,7 @@ impl Wanted {
 
 /// One log of this machine.
 #[derive(Debug, Clone)]
-pub struct Log {
+pub struct LogFile {
     /// How a bundle calls it.
     pub id: LogId,
     /// Where it is.
@@ -43,9 +43,9 @@ pub struct Log {
 
 /// Logs that belong together, so that they must be opened at one moment: rotation moves rows from one to the other.
 #[derive(Debug, Clone)]
-pub struct Group {
+pub struct LogGroup {
     /// The logs that are there, oldest rows first.
-    pub logs: Vec<Log>,
+    pub logs: Vec<LogFile>,
     /// Their source and directory, when it is a known one with fixed names.
     named: Option<(&'static Source, PathBuf)>,
 }
@@ -53,7 +53,7 @@ pub struct Group {
 /// Why a log is not bundled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum LeftOutReason {
+pub enum SkipReason {
     /// It is not in the catalogue, and such logs were not asked for.
     Other,
     /// Only other sources were asked for.
@@ -62,13 +62,13 @@ pub enum LeftOutReason {
 
 /// A log in the Patchwork directory that is not bundled.
 #[derive(Debug, Clone)]
-pub struct LeftOut {
+pub struct SkippedLog {
     /// Where it is.
     pub path: PathBuf,
     /// Its length when it was found.
     pub bytes: u64,
     /// Why it is not bundled.
-    pub reason: LeftOutReason,
+    pub reason: SkipReason,
 }
 
 /// What was found on a machine.
@@ -77,16 +77,16 @@ pub struct Discovery {
     /// Where it was looked for.
     pub dirs: Dirs,
     /// The wanted logs, in the order of a bundle.
-    pub groups: Vec<Group>,
+    pub groups: Vec<LogGroup>,
     /// The logs in the Patchwork directory that are not wanted.
-    pub left_out: Vec<LeftOut>,
+    pub skipped: Vec<SkippedLog>,
     /// Directories that are not there.
     pub missing_dirs: Vec<PathBuf>,
 }
 
 impl Discovery {
     /// The wanted logs.
-    pub fn logs(&self) -> impl Iterator<Item = &Log> {
+    pub fn logs(&self) -> impl Iterator<Item = &LogFile> {
         self.groups.iter().flat_map(|group| &group.logs)
     }
 }
@@ -99,19 +99,19 @@ impl Discovery {
 /// When a directory cannot be listed, something else than a file stands in the place of a known log, a log's name
 /// cannot stand in a bundle, or a source that is asked for is neither known nor there. [`ErrorKind::NoLogs`] when there is
 /// no log, or none of a source that is asked for, unless that is allowed.
-pub fn discover(dirs: &Dirs, wanted: &Wanted) -> Result<Discovery> {
+pub fn discover(dirs: &Dirs, wanted: &DiscoverOptions) -> Result<Discovery> {
     let mut groups = Vec::new();
-    let mut left_out = Vec::new();
+    let mut skipped = Vec::new();
     for source in &CATALOGUE {
         let found = known_groups(source, dirs.of(source.base))?;
         if wanted.wants(source.name) {
             groups.extend(found);
         } else if source.base == Base::Patchwork {
             let logs = found.into_iter().flat_map(|group| group.logs);
-            left_out.extend(logs.map(|Log { path, bytes, .. }| LeftOut {
+            skipped.extend(logs.map(|LogFile { path, bytes, .. }| SkippedLog {
                 path,
                 bytes,
-                reason: LeftOutReason::NotSelected,
+                reason: SkipReason::NotSelected,
             }));
         }
     }
@@ -121,22 +121,22 @@ pub fn discover(dirs: &Dirs, wanted: &Wanted) -> Result<Discovery> {
         let source = other_source(&name).unwrap_or(&name);
         if wanted.include_other && wanted.wants(source) {
             if let Some(bytes) = log_length(&path)? {
-                groups.push(Group::single(log(source, &name, Base::Patchwork, path, bytes)?));
+                groups.push(LogGroup::single(log(source, &name, Base::Patchwork, path, bytes)?));
             }
         } else if let Ok(Some(bytes)) = log_length(&path) {
             // A directory or a dangling link of such a name is nobody's log.
-            let reason = if wanted.include_other { LeftOutReason::NotSelected } else { LeftOutReason::Other };
-            left_out.push(LeftOut { path, bytes, reason });
+            let reason = if wanted.include_other { SkipReason::NotSelected } else { SkipReason::Other };
+            skipped.push(SkippedLog { path, bytes, reason });
         }
     }
     check_not_empty(dirs, wanted, &groups)?;
     let all = BTreeSet::from([&dirs.patchwork, &dirs.activity]);
     let missing_dirs = all.into_iter().filter(|dir| !dir.exists()).cloned().collect();
-    Ok(Discovery { dirs: dirs.clone(), groups, left_out, missing_dirs })
+    Ok(Discovery { dirs: dirs.clone(), groups, skipped, missing_dirs })
 }
 
-impl Group {
-    fn single(log: Log) -> Self {
+impl LogGroup {
+    fn single(log: LogFile) -> Self {
         Self { logs: vec![log], named: None }
     }
 
@@ -168,21 +168,21 @@ impl Group {
     }
 }
 
-fn known_groups(source: &'static Source, dir: &Path) -> Result<Vec<Group>> {
+fn known_groups(source: &'static Source, dir: &Path) -> Result<Vec<LogGroup>> {
     let Files::Matching(accepts) = source.files else {
-        let group = Group::named(source, dir)?;
+        let group = LogGroup::named(source, dir)?;
         return Ok(if group.logs.is_empty() { Vec::new() } else { vec![group] });
     };
     let mut groups = Vec::new();
     for (name, path) in paths_in(dir)?.into_iter().filter(|(name, _)| accepts(name)) {
         if let Some(bytes) = log_length(&path)? {
-            groups.push(Group::single(log(source.name, &name, source.base, path, bytes)?));
+            groups.push(LogGroup::single(log(source.name, &name, source.base, path, bytes)?));
         }
     }
     Ok(groups)
 }
 
-fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Result<Log> {
+fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Result<LogFile> {
     let bad_name = |fault| Error::from(ErrorKind::LogName(fault)).in_subject(&path.display().to_string());
     if path.file_name().is_some_and(|name| name.to_str().is_none()) {
         return Err(bad_name(NameFault::NotUnicode));
@@ -192,7 +192,7 @@ fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Resul
         name: FileName::new(name).map_err(bad_name)?,
         base,
     };
-    Ok(Log { id, bytes, times: times_of(source), path })
+    Ok(LogFile { id, bytes, times: times_of(source), path })
 }
 
 /// Name and place of what may be logs in the Patchwork directory that are not in the catalogue, sorted. What is not Unicode
@@ -205,7 +205,7 @@ fn other_logs(dirs: &Dirs) -> Result<Vec<(String, PathBuf)>> {
 }
 
 /// Checks that there is a log, and one of each source that is asked for.
-fn check_not_empty(dirs: &Dirs, wanted: &Wanted, groups: &[Group]) -> Result<()> {
+fn check_not_empty(dirs: &Dirs, wanted: &DiscoverOptions, groups: &[LogGroup]) -> Result<()> {
     if wanted.allow_empty {
         return Ok(());
     }
@@ -227,7 +227,7 @@ fn check_not_empty(dirs: &Dirs, wanted: &Wanted, groups: &[Group]) -> Result<()>
     Err(ErrorKind::NoLogs { sources: missing, places }.into())
 }
 
-fn check_asked_for(wanted: &Wanted, others: &[(String, PathBuf)]) -> Result<()> {
+fn check_asked_for(wanted: &DiscoverOptions, others: &[(String, PathBuf)]) -> Result<()> {
     let other_sources: Vec<_> = others.iter().filter_map(|(name, ..)| other_source(name)).collect();
     for asked in &wanted.sources {
         let is_other = other_sources.contains(&asked.as_str());

@@ -1,6 +1,6 @@
 //! Which logs exist, where they live, which names are theirs, and where their rows have their time.
 //!
-//! [`CATALOGUE`] is the one place to add a source. [`discover()`] looks for its logs on a machine, [`open`](Group::open)
+//! [`CATALOGUE`] is the one place to add a source. [`discover()`] looks for its logs on a machine, [`open`](LogGroup::open)
 //! opens them at one moment.
 
 mod dirs;
@@ -13,7 +13,7 @@ mod writers;
 
 pub(crate) use dirs::refused;
 pub use dirs::{Dirs, NamedDir, ResolvedDirs};
-pub use discover::{Discovery, Group, LeftOut, LeftOutReason, Log, Wanted, discover};
+pub use discover::{DiscoverOptions, Discovery, LogFile, LogGroup, SkipReason, SkippedLog, discover};
 pub use open::OpenLog;
 pub(crate) use open::is_same_file;
 pub(crate) use regular::{open_regular, open_regular_no_follow};

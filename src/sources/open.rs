@@ -7,7 +7,7 @@ use std::path::Path;
 use fs_err as fs;
 use tempfile::SpooledTempFile;
 
-use super::{Log, open_regular};
+use super::{LogFile, open_regular};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
 /// How much of a copied log is kept in memory. A longer copy goes to a file without a name.
@@ -20,8 +20,8 @@ const COPY_BYTES: usize = 256 << 10;
 #[derive(Debug)]
 pub struct OpenLog {
     /// Which log it is.
-    pub log: Log,
-    content: Content,
+    pub log: LogFile,
+    content: LogContent,
     opened: Metadata,
     length: u64,
     left: u64,
@@ -29,7 +29,7 @@ pub struct OpenLog {
 
 /// Where the bytes of an open log come from.
 #[derive(Debug)]
-enum Content {
+enum LogContent {
     /// The log itself: its writers only append to it, or replace it by another file.
     File(fs::File),
     /// A copy of it: its writers rewrite it in place.
@@ -78,16 +78,16 @@ impl OpenLog {
     ///
     /// # Errors
     /// When it cannot be opened, or is not a regular file.
-    pub fn open(log: &Log) -> Result<Self> {
+    pub fn open(log: &LogFile) -> Result<Self> {
         let file = open_regular(&log.path)?;
         Self::from_file(log, file)
     }
 
     /// Reads a log that is open already.
-    pub(crate) fn from_file(log: &Log, file: fs::File) -> Result<Self> {
+    pub(crate) fn from_file(log: &LogFile, file: fs::File) -> Result<Self> {
         let opened = file.metadata().map_err(|error| Error::io(IoAction::Open, &log.path, error))?;
         let length = opened.len();
-        Ok(Self { log: log.clone(), content: Content::File(file), opened, length, left: length })
+        Ok(Self { log: log.clone(), content: LogContent::File(file), opened, length, left: length })
     }
 
     /// The file's metadata when it was opened. Its length is as far as it is read.
@@ -127,7 +127,7 @@ impl OpenLog {
     /// # Errors
     /// When the copy cannot be read from its start.
     pub(super) fn use_copy(&mut self, copy: SpooledTempFile) -> Result<()> {
-        self.content = Content::Copy(copy);
+        self.content = LogContent::Copy(copy);
         self.rewind()
     }
 
@@ -173,7 +173,7 @@ impl Read for OpenLog {
     }
 }
 
-impl Read for Content {
+impl Read for LogContent {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::File(file) => file.read(buffer),
@@ -182,7 +182,7 @@ impl Read for Content {
     }
 }
 
-impl Seek for Content {
+impl Seek for LogContent {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match self {
             Self::File(file) => file.seek(to),

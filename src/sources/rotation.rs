@@ -281,16 +281,16 @@ pub struct LineSizes {
     /// All lines that are not blank.
     lines: LineCount,
     blank: u64,
-    newest: VecDeque<Packed>,
-    /// The sum of [`Packed::capped`].
+    newest: VecDeque<PackedSize>,
+    /// The sum of [`PackedSize::capped`].
     held: u64,
 }
 
 /// The units of a line that is not blank, whether it is a row, and whether it is valid UTF-8.
 #[derive(Debug, Clone, Copy)]
-struct Packed(u32);
+struct PackedSize(u32);
 
-impl Packed {
+impl PackedSize {
     const ROW: u32 = 1;
     const INVALID: u32 = 2;
     const SHIFT: u32 = 2;
@@ -329,7 +329,7 @@ impl LineSizes {
             return;
         }
         self.lines.add(is_row);
-        self.hold(Packed::new(size, is_row));
+        self.hold(PackedSize::new(size, is_row));
         self.forget();
     }
 
@@ -341,7 +341,7 @@ impl LineSizes {
         self.forget();
     }
 
-    fn hold(&mut self, line: Packed) {
+    fn hold(&mut self, line: PackedSize) {
         self.held += line.capped();
         self.newest.push_back(line);
     }
@@ -372,9 +372,9 @@ impl LineSizes {
             return None;
         }
         let newest_first = || self.newest.iter().rev().copied();
-        let kept = kept_of_log(kind, self.lines.all(), fitting(newest_first().map(Packed::units), MAX_LOG_UNITS));
+        let kept = kept_of_log(kind, self.lines.all(), fitting(newest_first().map(PackedSize::units), MAX_LOG_UNITS));
         let at = |lines: u64| usize::try_from(lines).unwrap_or(usize::MAX);
-        let left = Summary::of(newest_first().take(at(kept.lines)));
+        let left = LineTotals::of(newest_first().take(at(kept.lines)));
         let mut rotation = Rotation {
             trimmed: self.lines.minus(left.lines),
             left: left.lines,
@@ -387,10 +387,10 @@ impl LineSizes {
             // Older lines than those that are held do not fit.
             let older = archive.newest.iter().rev().copied().take(if self.is_whole() { usize::MAX } else { 0 });
             let archived = || newest_first().skip(at(kept.halved)).chain(older.clone());
-            let fitting = fitting(archived().map(Packed::units), MAX_ARCHIVE_UNITS);
+            let fitting = fitting(archived().map(PackedSize::units), MAX_ARCHIVE_UNITS);
             let kept = halved(dropped + archive.lines.all(), fitting);
-            let moved = Summary::of(archived().take(at(kept.min(dropped))));
-            let stays = Summary::of(archived().skip(at(dropped)).take(at(kept.saturating_sub(dropped))));
+            let moved = LineTotals::of(archived().take(at(kept.min(dropped))));
+            let stays = LineTotals::of(archived().skip(at(dropped)).take(at(kept.saturating_sub(dropped))));
             rotation.moved_to = Some(name);
             rotation.moved = moved.lines;
             rotation.lost_from_archive = archive.lines.minus(stays.lines);
@@ -404,13 +404,13 @@ impl LineSizes {
 
 /// What some lines are, together.
 #[derive(Default)]
-struct Summary {
+struct LineTotals {
     lines: LineCount,
     has_invalid_utf8: bool,
 }
 
-impl Summary {
-    fn of(lines: impl Iterator<Item = Packed>) -> Self {
+impl LineTotals {
+    fn of(lines: impl Iterator<Item = PackedSize>) -> Self {
         let mut summary = Self::default();
         for line in lines {
             summary.lines.add(line.is_row());

@@ -13,7 +13,7 @@ use tempfile::SpooledTempFile;
 
 use super::open::{is_same_file, is_unchanged};
 use super::writers::{LockWatch, LogStates, SystemWaitClock, WaitClock};
-use super::{Group, OpenLog};
+use super::{LogGroup, OpenLog};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::progress::{Cancellation, NoProgress, Progress};
 
@@ -30,7 +30,7 @@ const TICK: Duration = Duration::from_millis(20);
 /// of the last log must suffice.
 const MAX_TICK_WAITS: u32 = 3;
 
-impl Group {
+impl LogGroup {
     /// Opens its logs as they were at one moment, with copies in the system's directory for temporary files. See
     /// [`open_in`](Self::open_in).
     ///
@@ -76,7 +76,7 @@ impl Group {
 
 /// The tries to open a group.
 struct Snapshot<'a> {
-    group: &'a Group,
+    group: &'a LogGroup,
     work_dir: &'a Path,
     cancellation: &'a Cancellation,
     clock: &'a dyn WaitClock,
@@ -138,7 +138,7 @@ impl Snapshot<'_> {
     }
 
     /// The logs of the group that are there now, and the state of each.
-    fn look(&self) -> Result<(Group, LogStates)> {
+    fn look(&self) -> Result<(LogGroup, LogStates)> {
         let group = self.group.again()?.unwrap_or_else(|| self.group.clone());
         let mut states = Vec::new();
         for log in &group.logs {

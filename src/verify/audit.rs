@@ -4,34 +4,34 @@ use std::io::Read;
 use std::ops::Range;
 
 use super::finding::{Finding, FindingKind, Mismatch};
-use super::log::OpenLog;
-use super::manifest::{FirstLook, unparsed_rows};
+use super::findings::Findings;
+use super::log::LogVerifier;
+use super::manifest::{ManifestCheck, unparsed_rows};
 use super::table::{damage, table_mismatches};
-use super::tell::Findings;
 use super::{FileReport, Verdict, VerifyOptions, VerifyReport};
-use crate::bundle::Slot;
+use crate::bundle::ChunkRef;
 use crate::error::{GzipFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
-use crate::gzip::{BlockEnd, Content, LastBlock, Oddity, Tail};
-use crate::scan::rows::{Known, LastRuns, LineFault, Lines, Problem, ReadPart, Run};
-use crate::scan::{Part, Scan, TextSum};
+use crate::gzip::{Anomaly, BlockEnd, LastBlock, StreamKind, Tail};
+use crate::scan::rows::{LastRuns, LineFault, PartLines, Problem, ReadPart, RowRun, ScanContext};
+use crate::scan::{Part, Scan, TextDigest};
 
 /// Takes what a log restores to, piece by piece, with its index into the manifest's `files`.
-pub(super) type Restored<'a> = dyn FnMut(usize, &[u8]) + 'a;
+pub(super) type RestoredBytes<'a> = dyn FnMut(usize, &[u8]) + 'a;
 
 /// What was checked so far.
 pub(super) struct Audit<'a> {
     manifest: Option<&'a Manifest>,
-    slots: &'a [Slot],
-    known: &'a Known<'a>,
+    chunk_refs: &'a [ChunkRef],
+    known: &'a ScanContext<'a>,
     findings: Findings<'a>,
-    restored: &'a mut Restored<'a>,
-    open: Option<OpenLog<'a>>,
+    restored: &'a mut RestoredBytes<'a>,
+    open: Option<LogVerifier<'a>>,
     files: Vec<FileReport>,
     rows: u64,
     /// The line of the text that comes next, from 1.
     line: u64,
-    text: TextSum,
+    text: TextDigest,
     /// Chunks that are nowhere, and were not told yet: more of them may follow.
     missing: Range<usize>,
 }
@@ -39,14 +39,14 @@ pub(super) struct Audit<'a> {
 impl<'a> Audit<'a> {
     pub(super) fn new(
         name: &'a str,
-        known: &'a Known<'a>,
-        look: &FirstLook,
+        known: &'a ScanContext<'a>,
+        look: &ManifestCheck,
         tell: &'a mut dyn FnMut(Finding),
-        restored: &'a mut Restored<'a>,
+        restored: &'a mut RestoredBytes<'a>,
     ) -> Self {
         Self {
             manifest: known.manifest.as_ref().map(|(manifest, _)| *manifest),
-            slots: known.slots,
+            chunk_refs: known.chunk_refs,
             known,
             findings: Findings::new(name, tell),
             restored,
@@ -60,12 +60,12 @@ impl<'a> Audit<'a> {
     }
 
     /// What shows before the first row.
-    pub(super) fn check_start<R: Read>(&mut self, scan: &Scan<R>, look: &FirstLook, options: &VerifyOptions) {
+    pub(super) fn check_start<R: Read>(&mut self, scan: &Scan<R>, look: &ManifestCheck, options: &VerifyOptions) {
         let has_table = self.manifest.is_some_and(|manifest| manifest.version().1 > 0 && manifest.has_chunk_table());
-        let is_recompressed = has_table && scan.content == Content::Gzip && !scan.has_blocks();
-        for (odd, byte) in &scan.oddities {
+        let is_recompressed = has_table && scan.content == StreamKind::Gzip && !scan.has_blocks();
+        for (odd, byte) in &scan.anomalies {
             // Which header a 1.0 bundle has is not laid down, and another program that compresses writes its own.
-            if *odd != Oddity::ForeignHeader || has_table && !is_recompressed {
+            if *odd != Anomaly::ForeignHeader || has_table && !is_recompressed {
                 self.odd(odd.clone(), *byte);
             }
         }
@@ -73,7 +73,7 @@ impl<'a> Audit<'a> {
         if is_recompressed {
             self.findings.add(FindingKind::Recompressed, Position::default());
         }
-        if scan.content == Content::Plain {
+        if scan.content == StreamKind::Plain {
             self.findings.add(FindingKind::NotCompressed, Position::default());
         }
         for fault in &look.faults {
@@ -115,19 +115,19 @@ impl<'a> Audit<'a> {
 
     /// Takes the next part.
     pub(super) fn take(&mut self, read: ReadPart) {
-        if let ReadPart::Other(Part::Missing(slots)) = &read
-            && self.missing.end == slots.start
+        if let ReadPart::Other(Part::Missing(chunk_refs)) = &read
+            && self.missing.end == chunk_refs.start
         {
-            self.missing.end = slots.end;
+            self.missing.end = chunk_refs.end;
             return;
         }
         self.tell_missing();
         match read {
-            ReadPart::Lines(lines) => self.take_part(*lines),
+            ReadPart::PartLines(lines) => self.take_part(*lines),
             ReadPart::Saved(saved) => saved.into_iter().for_each(|lines| self.take_part(lines)),
             ReadPart::Other(Part::Odd(odd, byte)) => self.odd(odd, byte),
             ReadPart::Other(Part::Tail(tail)) => self.take_tail(tail),
-            ReadPart::Other(Part::Missing(slots)) => self.missing = slots,
+            ReadPart::Other(Part::Missing(chunk_refs)) => self.missing = chunk_refs,
             ReadPart::Other(_) => {
                 self.findings.add(FindingKind::LineTooLong, Position { line: Some(self.line), ..Position::default() });
                 self.line = self.line.saturating_add(1);
@@ -137,12 +137,12 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn odd(&mut self, odd: Oddity, byte: u64) {
+    fn odd(&mut self, odd: Anomaly, byte: u64) {
         let kind = match odd {
-            Oddity::Fault(fault) => FindingKind::Gzip(fault),
-            Oddity::ForeignHeader => FindingKind::ForeignHeader,
-            Oddity::FurtherMember => FindingKind::FurtherMember,
-            Oddity::Padding { bytes } => FindingKind::Padding { bytes },
+            Anomaly::Fault(fault) => FindingKind::Gzip(fault),
+            Anomaly::ForeignHeader => FindingKind::ForeignHeader,
+            Anomaly::FurtherMember => FindingKind::FurtherMember,
+            Anomaly::Padding { bytes } => FindingKind::Padding { bytes },
         };
         self.findings.add(kind, Position { byte: Some(byte), ..Position::default() });
     }
@@ -161,8 +161,8 @@ impl<'a> Audit<'a> {
 
     /// Tells of the chunks that are nowhere: those of one log together.
     fn tell_missing(&mut self) {
-        let slots = &self.slots[std::mem::take(&mut self.missing)];
-        for of_log in slots.chunk_by(|a, b| a.file == b.file) {
+        let chunk_refs = &self.chunk_refs[std::mem::take(&mut self.missing)];
+        for of_log in chunk_refs.chunk_by(|a, b| a.file == b.file) {
             let (Some(first), Some(last)) = (of_log.first(), of_log.last()) else { continue };
             self.enter(first.file);
             let rows = (first.first_row, last.row_range().1);
@@ -176,7 +176,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn lose(&mut self, slot: &Slot) {
+    fn lose(&mut self, slot: &ChunkRef) {
         self.line = self.line.saturating_add(slot.rows);
         self.text.lose();
         self.break_log();
@@ -188,7 +188,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn at_slot(&self, slot: &Slot) -> Position {
+    fn at_slot(&self, slot: &ChunkRef) -> Position {
         self.at_rows(slot.file, slot.row_range())
     }
 
@@ -198,7 +198,7 @@ impl<'a> Audit<'a> {
     }
 
     /// Takes a part, and reads it on where it has more than is kept at once.
-    fn take_part(&mut self, mut lines: Lines) {
+    fn take_part(&mut self, mut lines: PartLines) {
         if lines.is_block && !self.may_take_block(&lines) {
             return;
         }
@@ -224,11 +224,11 @@ impl<'a> Audit<'a> {
     }
 
     /// Whether the rows of a block can be taken: it is no damage.
-    fn may_take_block(&mut self, lines: &Lines) -> bool {
+    fn may_take_block(&mut self, lines: &PartLines) -> bool {
         if lines.end != BlockEnd::FlushPoint && lines.is_guess {
             return false; // that there is damage is known
         }
-        let slot = lines.slot.map(|slot| self.slots[slot]);
+        let slot = lines.slot.map(|slot| self.chunk_refs[slot]);
         let mut at = slot.map_or_else(Position::default, |slot| self.at_slot(&slot));
         (at.line, at.byte) = (Some(self.line), lines.offset);
         if let Some(slot) = &slot {
@@ -256,15 +256,15 @@ impl<'a> Audit<'a> {
         true
     }
 
-    fn compare_with_table(&mut self, lines: &Lines) {
-        let Some(slot) = lines.slot.map(|slot| self.slots[slot]) else { return };
+    fn compare_with_table(&mut self, lines: &PartLines) {
+        let Some(slot) = lines.slot.map(|slot| self.chunk_refs[slot]) else { return };
         let at = Position { line: Some(self.line), byte: lines.offset, ..self.at_slot(&slot) };
         for mismatch in table_mismatches(lines, &slot) {
             self.findings.add(FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch }, at.clone());
         }
     }
 
-    fn take_lines(&mut self, lines: &Lines) {
+    fn take_lines(&mut self, lines: &PartLines) {
         let mut problems = lines.problems.iter().peekable();
         let last_runs = LastRuns::of(lines.runs.iter(), |run| run.file.index);
         for (index, run) in lines.runs.iter().enumerate() {
@@ -272,7 +272,7 @@ impl<'a> Audit<'a> {
                 self.no_row(problem, lines);
             }
             let is_taken = match run.file.index {
-                Some(file) => !self.is_astray(file, index, &last_runs) && self.enter(file),
+                Some(file) => !self.is_interleaved(file, index, &last_runs) && self.enter(file),
                 None => true,
             };
             let end = run.first_line + run.rows.len();
@@ -287,7 +287,7 @@ impl<'a> Audit<'a> {
         problems.for_each(|problem| self.no_row(problem, lines));
     }
 
-    fn push(&mut self, run: &Run) {
+    fn push(&mut self, run: &RowRun) {
         self.rows += run.rows.len();
         if let Some(log) = &mut self.open {
             let index = log.index;
@@ -295,12 +295,12 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn is_astray(&self, file: usize, run: usize, last_runs: &LastRuns<Option<usize>>) -> bool {
-        self.open.as_ref().is_some_and(|log| last_runs.is_astray(run, &Some(file), &Some(log.index)))
+    fn is_interleaved(&self, file: usize, run: usize, last_runs: &LastRuns<Option<usize>>) -> bool {
+        self.open.as_ref().is_some_and(|log| last_runs.is_interleaved(run, &Some(file), &Some(log.index)))
     }
 
     /// Rows that stand where no row of their log may stand.
-    fn refuse(&mut self, run: &Run, lines: &Lines) {
+    fn refuse(&mut self, run: &RowRun, lines: &PartLines) {
         for line in run.first_line..run.first_line + run.rows.len() {
             let fault = RowFault::WrongFile { source: run.file.source.clone(), file: Some(run.file.name.clone()) };
             let at = Position { line: Some(self.line.saturating_add(line)), byte: lines.offset, ..Position::default() };
@@ -309,7 +309,7 @@ impl<'a> Audit<'a> {
     }
 
     /// A line that is no row takes the place of one.
-    fn no_row(&mut self, problem: &Problem, lines: &Lines) {
+    fn no_row(&mut self, problem: &Problem, lines: &PartLines) {
         self.break_log();
         let place = self.open.as_ref().map(|log| log.place);
         self.tell(problem, place, lines);
@@ -318,12 +318,12 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn row_problem(&mut self, problem: &Problem, run: &Run, lines: &Lines) {
+    fn row_problem(&mut self, problem: &Problem, run: &RowRun, lines: &PartLines) {
         let place = self.open.as_ref().map(|log| log.place.saturating_add(problem.line - run.first_line));
         self.tell(problem, place, lines);
     }
 
-    fn tell(&mut self, problem: &Problem, row: Option<u64>, lines: &Lines) {
+    fn tell(&mut self, problem: &Problem, row: Option<u64>, lines: &PartLines) {
         let kind = match &problem.fault {
             LineFault::NoRow(fault) => FindingKind::Row(fault.clone()),
             LineFault::Entry(fault) => FindingKind::Entry(fault.clone()),
@@ -360,11 +360,11 @@ impl<'a> Audit<'a> {
         }
         let next = self.files.len();
         let file = self.manifest.and_then(|manifest| manifest.files.get(next));
-        self.open = file.map(|file| OpenLog::new(next, file));
+        self.open = file.map(|file| LogVerifier::new(next, file));
     }
 
     /// Ends all logs, and judges.
-    pub(super) fn finish(mut self, look: &FirstLook, options: &VerifyOptions) -> VerifyReport {
+    pub(super) fn finish(mut self, look: &ManifestCheck, options: &VerifyOptions) -> VerifyReport {
         self.tell_missing();
         while self.open.is_some() || self.manifest.is_some_and(|manifest| self.files.len() < manifest.files.len()) {
             self.go_on();

@@ -7,19 +7,19 @@ use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::thread;
 
-use super::log::OpenLog;
+use super::log::LogVerifier;
 use super::manifest::unparsed_rows;
 use super::table::table_mismatches;
 use super::{FileReport, FindingCounts, Verdict, VerifyOptions, VerifyReport};
 use crate::buffers::Buffers;
-use crate::bundle::{Access, Bundle, ChunkText, Ordering, Selection, each_chunk, slots};
+use crate::bundle::{Access, Bundle, ChunkOrder, ChunkRows, Selection, chunk_refs, each_chunk};
 use crate::error::{ErrorKind, Result};
 use crate::format::Manifest;
 use crate::gzip::HEADER;
-use crate::log_threads::{Batch, LOGS_AT_ONCE, LogThreads, LogWork, LogsAtOnce};
-use crate::progress::{Progress, Watched};
+use crate::log_tasks::{LOGS_AT_ONCE, LogTask, LogTasks, LogThreads, RowBatch};
+use crate::progress::{CancellableIo, Progress};
 use crate::scan::plausible_length;
-use crate::scan::rows::{Known, Run};
+use crate::scan::rows::{RowRun, ScanContext};
 
 /// The report of a bundle of 1.1 that is as it was written and meets what was asked for. `None` of every other, whatever
 /// is the matter with it.
@@ -28,7 +28,7 @@ pub(super) fn report_if_intact<R: Read + Seek>(
     options: &VerifyOptions,
     progress: &dyn Progress,
 ) -> Option<VerifyReport> {
-    let mut input = Watched::new(input, progress);
+    let mut input = CancellableIo::new(input, progress);
     let mut header = HEADER.map(|_| 0);
     input.seek(SeekFrom::Start(0)).ok()?;
     input.read_exact(&mut header).ok()?;
@@ -60,17 +60,17 @@ fn prove_logs(
     options: &VerifyOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<FileReport>> {
-    let slots = slots(manifest);
-    let known = Known::new(Some(manifest), &slots, false);
-    let (order, all) = (Ordering::TakingTurns(LOGS_AT_ONCE), (0..manifest.files.len()).collect());
+    let chunk_refs = chunk_refs(manifest);
+    let known = ScanContext::new(Some(manifest), &chunk_refs, false);
+    let (order, all) = (ChunkOrder::TakingTurns(LOGS_AT_ONCE), (0..manifest.files.len()).collect());
     let reports = thread::scope(|scope| {
         let mut logs = LogThreads::start(
             scope,
             manifest,
             all,
-            Reports { manifest, buffers: &known.buffers, done: BTreeMap::new() },
+            ReportTasks { manifest, buffers: &known.buffers, done: BTreeMap::new() },
         );
-        let read = |_: &_, chunk: ChunkText| {
+        let read = |_: &_, chunk: ChunkRows| {
             progress.advance(chunk.slot().compressed);
             read_chunk(&known, manifest, &chunk)
         };
@@ -86,7 +86,7 @@ fn prove_logs(
 }
 
 /// The rows of a chunk that is as it is written.
-fn read_chunk(known: &Known<'_>, manifest: &Manifest, chunk: &ChunkText) -> Option<Batch<Run>> {
+fn read_chunk(known: &ScanContext<'_>, manifest: &Manifest, chunk: &ChunkRows) -> Option<RowBatch<RowRun>> {
     let slot = chunk.slot();
     let mut lines = known.chunk(slot, chunk.proven()?);
     let is_odd = !lines.problems.is_empty()
@@ -95,23 +95,23 @@ fn read_chunk(known: &Known<'_>, manifest: &Manifest, chunk: &ChunkText) -> Opti
         || table_mismatches(&lines, slot).next().is_some();
     let rows = lines.runs.pop().filter(|run| run.file.index == Some(slot.file) && run.rows.len() == slot.rows)?;
     let is_last = slot.chunk + 1 == manifest.files[slot.file].chunks.len();
-    (!is_odd).then_some(Batch { file: slot.file, rows, is_last })
+    (!is_odd).then_some(RowBatch { file: slot.file, rows, is_last })
 }
 
 /// Opens the logs, and keeps what was found out of each.
-struct Reports<'m> {
+struct ReportTasks<'m> {
     manifest: &'m Manifest,
     buffers: &'m Buffers,
     /// By their index into the manifest's `files`: logs end in another order.
     done: BTreeMap<usize, FileReport>,
 }
 
-impl<'m> LogsAtOnce for Reports<'m> {
-    type Work = Proving<'m>;
+impl<'m> LogTasks for ReportTasks<'m> {
+    type Task = ProofTask<'m>;
 
-    fn begin(&mut self, index: usize) -> Result<Proving<'m>> {
-        let log = OpenLog::new(index, &self.manifest.files[index]);
-        Ok(Proving { log, buffers: self.buffers })
+    fn begin(&mut self, index: usize) -> Result<ProofTask<'m>> {
+        let log = LogVerifier::new(index, &self.manifest.files[index]);
+        Ok(ProofTask { log, buffers: self.buffers })
     }
 
     fn end(&mut self, index: usize, report: FileReport) -> Result<()> {
@@ -121,16 +121,16 @@ impl<'m> LogsAtOnce for Reports<'m> {
 }
 
 /// One log, on its thread.
-struct Proving<'m> {
-    log: OpenLog<'m>,
+struct ProofTask<'m> {
+    log: LogVerifier<'m>,
     buffers: &'m Buffers,
 }
 
-impl LogWork for Proving<'_> {
-    type Rows = Run;
+impl LogTask for ProofTask<'_> {
+    type Rows = RowRun;
     type Done = FileReport;
 
-    fn take(&mut self, run: Run) -> Result<()> {
+    fn take(&mut self, run: RowRun) -> Result<()> {
         self.log.push(&run, &mut |_| {});
         self.buffers.put(run.rows.into_memory());
         Ok(())

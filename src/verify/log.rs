@@ -6,10 +6,10 @@ use crate::digest::IntegrityHasher;
 use crate::format::ManifestFile;
 use crate::format::log::LogRestorer;
 use crate::format::timeline::{RowTimes, Timeline};
-use crate::scan::rows::Run;
+use crate::scan::rows::RowRun;
 
 /// A log that is being restored, into nothing but its hash.
-pub(super) struct OpenLog<'m> {
+pub(super) struct LogVerifier<'m> {
     /// Index into the manifest's `files`.
     pub(super) index: usize,
     pub(super) file: &'m ManifestFile,
@@ -26,7 +26,7 @@ pub(super) struct OpenLog<'m> {
     buffer: Vec<u8>,
 }
 
-impl<'m> OpenLog<'m> {
+impl<'m> LogVerifier<'m> {
     pub(super) fn new(index: usize, file: &'m ManifestFile) -> Self {
         Self {
             index,
@@ -43,7 +43,7 @@ impl<'m> OpenLog<'m> {
     }
 
     /// Takes rows, and hands on what of the log that restores.
-    pub(super) fn push(&mut self, run: &Run, restored: &mut dyn FnMut(&[u8])) {
+    pub(super) fn push(&mut self, run: &RowRun, restored: &mut dyn FnMut(&[u8])) {
         self.rows += run.rows.len();
         self.bytes += run.rows.bytes() as u64;
         self.place = self.place.saturating_add(run.rows.len());

@@ -6,39 +6,39 @@ use crate::digest::BundleDigest;
 use crate::error::{ErrorKind, ManifestFault, Result};
 use crate::format::line::classify;
 use crate::format::{Manifest, ManifestFile};
-use crate::gzip::{Content, Oddity};
-use crate::scan::{FirstLine, Scan, TextSum};
+use crate::gzip::{Anomaly, StreamKind};
+use crate::scan::{FirstLine, Scan, TextDigest};
 
 /// What is known after the first line.
-pub(super) struct FirstLook {
+pub(super) struct ManifestCheck {
     /// The manifest, if it can be read. It may contradict itself.
     pub(super) manifest: Option<Manifest>,
     pub(super) faults: Vec<ManifestFault>,
     pub(super) digest: Option<BundleDigest>,
-    pub(super) text: TextSum,
+    pub(super) text: TextDigest,
     pub(super) is_terminated: bool,
 }
 
-impl FirstLook {
+impl ManifestCheck {
     /// Reads the first line.
     ///
     /// # Errors
     /// When it shows that this is no bundle, or one of a version that is not known.
     pub(super) fn at<R: Read>(scan: &Scan<R>) -> Result<Self> {
-        let text = TextSum::of_first_line(&scan.first_line);
+        let text = TextDigest::of_first_line(&scan.first_line);
         let nothing = Self { manifest: None, faults: Vec::new(), digest: None, text, is_terminated: true };
         let (line, terminated) = match &scan.first_line {
-            FirstLine::Whole { line, terminated } => (line.as_slice(), *terminated),
+            FirstLine::ContainerClaim { line, terminated } => (line.as_slice(), *terminated),
             FirstLine::Damaged => return Ok(nothing),
-            FirstLine::Foreign(Content::Gzip) => return Err(ErrorKind::GzipOfSomethingElse.into()),
-            FirstLine::Foreign(Content::Plain) => return Err(ErrorKind::NotABundle.into()),
+            FirstLine::Foreign(StreamKind::Gzip) => return Err(ErrorKind::GzipOfSomethingElse.into()),
+            FirstLine::Foreign(StreamKind::Plain) => return Err(ErrorKind::NotABundle.into()),
         };
         let digest = Some(BundleDigest::of_manifest_line(line));
         let seen = Self { digest, is_terminated: terminated, ..nothing };
         match Manifest::decode(line) {
             Ok(Some(manifest)) => Ok(Self { faults: manifest.faults(), manifest: Some(manifest), ..seen }),
             Ok(None) if is_broken_manifest(line, scan) => Ok(seen),
-            Ok(None) if scan.content == Content::Gzip => Err(ErrorKind::GzipOfSomethingElse.into()),
+            Ok(None) if scan.content == StreamKind::Gzip => Err(ErrorKind::GzipOfSomethingElse.into()),
             Ok(None) => Err(ErrorKind::NotABundle.into()),
             Err(ErrorKind::RowBeforeManifest) => Ok(seen),
             Err(ErrorKind::Manifest(first)) => {
@@ -52,7 +52,8 @@ impl FirstLook {
 
 /// Whether a line that is no JSON was a manifest once.
 fn is_broken_manifest<R: Read>(line: &[u8], scan: &Scan<R>) -> bool {
-    let is_ours = scan.content == Content::Gzip && !scan.oddities.iter().any(|(odd, _)| *odd == Oddity::ForeignHeader);
+    let is_ours =
+        scan.content == StreamKind::Gzip && !scan.anomalies.iter().any(|(odd, _)| *odd == Anomaly::ForeignHeader);
     is_ours || memchr::memmem::find(line, b"\"manifest\"").is_some()
 }
 

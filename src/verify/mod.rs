@@ -7,27 +7,27 @@
 
 mod audit;
 mod finding;
+mod findings;
 mod intact;
 mod log;
 mod manifest;
 mod table;
-mod tell;
 
 use std::io::{Read, Seek, SeekFrom};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use crate::bundle::{open_input, slots};
+use crate::bundle::{chunk_refs, open_input};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
 use crate::format::{FileName, SourceName};
 use crate::pool::Pool;
-use crate::progress::{NoProgress, Progress, Watched};
-use crate::scan::rows::Known;
+use crate::progress::{CancellableIo, NoProgress, Progress};
+use crate::scan::rows::ScanContext;
 use crate::scan::{Parts, Scan};
 use audit::Audit;
 pub use finding::{ChunkMismatch, FileMismatch, Finding, FindingKind, Mismatch, Severity};
-use manifest::FirstLook;
+use manifest::ManifestCheck;
 
 /// What to check beyond the bundle itself, and how.
 #[derive(Debug, Clone)]
@@ -208,22 +208,22 @@ fn check(
     found: &mut dyn FnMut(Finding),
     restored: &mut dyn FnMut(usize, &[u8]),
 ) -> Result<VerifyReport> {
-    let mut scan = Scan::open(Watched::new(input, progress))?;
-    let look = FirstLook::at(&scan)?;
+    let mut scan = Scan::open(CancellableIo::new(input, progress))?;
+    let look = ManifestCheck::at(&scan)?;
     let manifest = look.manifest.as_ref();
-    let slots = manifest.filter(|manifest| manifest.has_chunk_table()).map(slots).unwrap_or_default();
-    scan.settle(&slots)?;
-    let known = Known::new(manifest, &slots, false);
+    let chunk_refs = manifest.filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
+    scan.settle(&chunk_refs)?;
+    let known = ScanContext::new(manifest, &chunk_refs, false);
     let mut audit = Audit::new(name, &known, &look, found, restored);
     audit.check_start(&scan, &look, options);
-    let parts = scan.parts(manifest, &slots, &known.buffers);
+    let parts = scan.parts(manifest, &chunk_refs, &known.buffers);
     check_parts(parts, &known, options.threads, progress, &mut audit)?;
     Ok(audit.finish(&look, options))
 }
 
 fn check_parts<R: Read>(
     mut parts: Parts<R>,
-    known: &Known<'_>,
+    known: &ScanContext<'_>,
     threads: NonZeroUsize,
     progress: &dyn Progress,
     audit: &mut Audit<'_>,
@@ -232,7 +232,7 @@ fn check_parts<R: Read>(
     std::thread::scope(|scope| {
         let mut pool = Pool::start(scope, threads, || known.reader());
         while let Some(part) = parts.next_part().map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
-            let weight = part.weight(known.slots);
+            let weight = part.weight(known.chunk_refs);
             progress.advance(part.length());
             while !pool.has_room_for(weight) {
                 pool.pop().map_err(thread_died)?.into_iter().for_each(|read| audit.take(read));

@@ -1,13 +1,13 @@
 //! Holds one chunk against what the table says of it.
 
 use super::finding::{ChunkMismatch, FindingKind, Mismatch};
-use crate::bundle::Slot;
+use crate::bundle::ChunkRef;
 use crate::error::GzipFault;
 use crate::gzip::BlockEnd;
-use crate::scan::rows::Lines;
+use crate::scan::rows::PartLines;
 
 /// What the table says of a chunk and is not so.
-pub(super) fn table_mismatches(lines: &Lines, slot: &Slot) -> impl Iterator<Item = ChunkMismatch> {
+pub(super) fn table_mismatches(lines: &PartLines, slot: &ChunkRef) -> impl Iterator<Item = ChunkMismatch> {
     let mut times = lines.times_before.clone();
     lines.runs.iter().for_each(|run| times.merge(&run.times));
     let span = times.span();
@@ -24,7 +24,7 @@ pub(super) fn table_mismatches(lines: &Lines, slot: &Slot) -> impl Iterator<Item
 }
 
 /// Why a block cannot be read to its end, if it cannot.
-pub(super) fn damage(lines: &Lines, slot: Option<&Slot>) -> Option<FindingKind> {
+pub(super) fn damage(lines: &PartLines, slot: Option<&ChunkRef>) -> Option<FindingKind> {
     Some(match (lines.end, slot) {
         (BlockEnd::FlushPoint, _) => return None,
         (BlockEnd::Cut, Some(slot)) if lines.compressed < slot.compressed => FindingKind::Gzip(GzipFault::Truncated),

@@ -18,7 +18,7 @@ use patchwork_traces::format::{ManifestFile, Timestamp};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::restore::{LogSink, LogWriter, restore};
-use patchwork_traces::sources::{Dirs, Wanted, discover};
+use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 use patchwork_traces::{Error, Result};
 
 /// The time that every test's bundles name: 2026-05-02T10:00:00Z.
@@ -68,7 +68,10 @@ pub fn options() -> ExportOptions {
 
 /// Bundles all logs of a home, other ones included.
 pub fn try_bundle(home: &Home) -> Result<(Vec<u8>, ExportReport)> {
-    let discovery = discover(&home.dirs(), &Wanted { include_other: true, allow_empty: true, ..Wanted::default() })?;
+    let discovery = discover(
+        &home.dirs(),
+        &DiscoverOptions { include_other: true, allow_empty: true, ..DiscoverOptions::default() },
+    )?;
     let mut bundle = Vec::new();
     let report = export(&discovery, &options(), &mut bundle, "memory", &NoProgress)?;
     Ok((bundle, report))

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use flate2::Status;
 
 use super::super::blocks::LOOK_AHEAD;
-use super::{SequentialReader, State, inflate_some};
+use super::{SequentialReader, StreamState, inflate_some};
 
 impl<R: Read> SequentialReader<R> {
     /// Whether a flush point lies `length` bytes ahead, and `is_right` says so of what there is up to it.
@@ -33,7 +33,7 @@ impl<R: Read> SequentialReader<R> {
         let mut piece = [0; 4096];
         let mut state = self.state;
         // One byte more than that shows whether there is one.
-        while let State::Body = state
+        while let StreamState::Body = state
             && text.len() as u64 <= bytes
             && used <= most
         {
@@ -43,13 +43,13 @@ impl<R: Read> SequentialReader<R> {
             used += read;
             text.extend_from_slice(&piece[..written]);
             match status {
-                Ok(Status::StreamEnd) => state = State::Trailer,
+                Ok(Status::StreamEnd) => state = StreamState::Trailer,
                 Ok(_) if read + written > 0 => {}
                 // Whoever reads on meets damage again.
                 _ => break,
             }
         }
-        let has_ended = matches!(state, State::Trailer) && text.len() as u64 == bytes;
+        let has_ended = matches!(state, StreamState::Trailer) && text.len() as u64 == bytes;
         if !is_right(&text, has_ended) {
             self.was_tried = true;
             return Ok(None);

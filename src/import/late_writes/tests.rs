@@ -10,10 +10,10 @@ fn appendable(path: &Path) -> fs::File {
 }
 
 /// A file with `content`, open, all of which is in the new one; its writer; and the new one.
-fn old_and_new(home: &Path, content: &str, new: &str) -> (OldFile, fs::File, fs::File) {
+fn old_and_new(home: &Path, content: &str, new: &str) -> (ReplacedFile, fs::File, fs::File) {
     fs::write(home.join("old"), content).unwrap();
     fs::write(home.join("new"), new).unwrap();
-    let old = OldFile::new(fs::File::open(home.join("old")).unwrap(), content.len() as u64);
+    let old = ReplacedFile::new(fs::File::open(home.join("old")).unwrap(), content.len() as u64);
     (old, appendable(&home.join("old")), appendable(&home.join("new")))
 }
 

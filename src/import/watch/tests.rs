@@ -51,8 +51,8 @@ fn placed(old: &str, new: &str, can_be_undone: bool) -> (tempfile::TempDir, Watc
     let placed = PlacedLog {
         group: 7,
         path: path.clone(),
-        ours: OldFile::new(ours, new.len() as u64),
-        old: Some(OldFile::new(held, old.len() as u64)),
+        ours: ReplacedFile::new(ours, new.len() as u64),
+        old: Some(ReplacedFile::new(held, old.len() as u64)),
         can_be_undone,
         rotation: Some(RotationKind::KeepsNewest),
     };
@@ -243,8 +243,8 @@ fn a_late_row_that_a_rotation_has_read_is_not_copied_once_more_after_an_undo() {
     let again = PlacedLog {
         group: 7,
         path: path.clone(),
-        ours: OldFile::new(ours, 6),
-        old: Some(OldFile::new(held, 4)),
+        ours: ReplacedFile::new(ours, 6),
+        old: Some(ReplacedFile::new(held, 4)),
         can_be_undone: true,
         rotation: Some(RotationKind::KeepsNewest),
     };

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::time::SystemTime;
 
 use super::*;
-use crate::sources::{Dirs, Wanted, discover};
+use crate::sources::{Dirs, DiscoverOptions, discover};
 
 /// A clock on which nothing takes time but waiting, and that acts as a writer when it is looked at.
 struct ScriptedClock<'a> {
@@ -91,7 +91,7 @@ impl Logs {
 
     fn open(&self, clock: &ScriptedClock<'_>) -> Result<Vec<String>> {
         let dirs = Dirs { patchwork: self.0.path().to_owned(), activity: self.path("ide") };
-        let group = discover(&dirs, &Wanted::default())?.groups.remove(0);
+        let group = discover(&dirs, &DiscoverOptions::default())?.groups.remove(0);
         let opened = group.open_at(self.0.path(), &Cancellation::default(), clock)?;
         let text = |mut log: OpenLog| {
             let mut text = String::new();
@@ -244,7 +244,7 @@ fn a_cancelled_export_does_not_go_on_waiting() {
     let cancellation = Cancellation::default();
     let clock = ScriptedClock::new(|_| {}, || cancellation.cancel());
     let dirs = Dirs { patchwork: logs.0.path().to_owned(), activity: logs.path("ide") };
-    let group = discover(&dirs, &Wanted::default()).unwrap().groups.remove(0);
+    let group = discover(&dirs, &DiscoverOptions::default()).unwrap().groups.remove(0);
     let error = group.open_at(logs.0.path(), &cancellation, &clock).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error}");
     assert_eq!(clock.elapsed(), PAUSE);

@@ -4,26 +4,26 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::align::{Fates, align};
 use super::backup::backup_of;
-use super::gather::{each_line, gather};
-use super::index::{Fingerprinter, Index, Side, SideLines, Telling};
-use super::local::{Local, Summary};
+use super::fingerprint_lines::{each_line, gather};
+use super::index::{Fingerprinter, Index, LineKeying, Side, SideLines};
+use super::lcs::{Alignment, align};
+use super::local::{LocalLog, LogSummary};
 use super::lock::Clock;
-use super::merge::{Merged, outcome};
+use super::merge::{MergedLog, outcome};
 use super::plan::{Change, FilePlan, LineCount, Mode, Rotation};
-use super::restored::Restored;
-use super::tally::{Shape, Tally};
-use super::targets::{Group, Target};
+use super::restored::RestoredLog;
+use super::tally::{LineShape, Tally};
+use super::targets::{ImportTarget, TargetGroup};
 use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
 use crate::format::line::classify;
 use crate::import::regular_file;
-use crate::progress::{Progress, Watched};
+use crate::progress::{CancellableIo, Progress};
 use crate::sources::known;
 
 /// How logs are imported.
-pub(super) struct Way<'c> {
+pub(super) struct ImportContext<'c> {
     pub(super) mode: Mode,
     /// When, as it stands in the names of backups.
     pub(super) stamp: String,
@@ -34,19 +34,19 @@ pub(super) struct Way<'c> {
     pub(super) clock: &'c dyn Clock,
 }
 
-impl fmt::Debug for Way<'_> {
+impl fmt::Debug for ImportContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Way").field("mode", &self.mode).field("stamp", &self.stamp).finish_non_exhaustive()
     }
 }
 
 /// The logs of one source, as far as they are known.
-pub(super) struct Work<'g> {
-    pub(super) group: &'g Group,
-    pub(super) way: &'g Way<'g>,
+pub(super) struct SourceImport<'g> {
+    pub(super) group: &'g TargetGroup,
+    pub(super) context: &'g ImportContext<'g>,
     pub(super) progress: &'g dyn Progress,
     /// The bundle's logs, of each target that it has.
-    pub(super) restored: Vec<Option<Restored>>,
+    pub(super) restored: Vec<Option<RestoredLog>>,
     /// Whether it is settled that what is there is what the bundle has.
     pub(super) stays: bool,
     /// How many bytes are still to be read for the sources behind this one.
@@ -55,13 +55,13 @@ pub(super) struct Work<'g> {
 
 /// What is there already.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) locals: Vec<Local>,
-    content: Content,
+pub(super) struct Observed {
+    pub(super) locals: Vec<LocalLog>,
+    content: ObservedContent,
 }
 
 #[derive(Debug)]
-enum Content {
+enum ObservedContent {
     /// No line at all.
     Nothing,
     /// The bundle's logs, byte for byte.
@@ -69,19 +69,19 @@ enum Content {
     /// The lines of both sides, to be merged.
     Sides { local: Side, bundle: Side, distinct: usize },
     /// What is needed where lines are not compared.
-    Summaries(Vec<Summary>),
+    Summaries(Vec<LogSummary>),
 }
 
-impl Found {
+impl Observed {
     /// Frees the memory of lines that were compared.
     pub(super) fn forget_lines(&mut self) {
-        self.content = Content::Nothing;
+        self.content = ObservedContent::Nothing;
     }
 
     /// The local side and the bundle's, if they were compared.
     pub(super) fn sides(&self) -> Option<(&Side, &Side)> {
         match &self.content {
-            Content::Sides { local, bundle, .. } => Some((local, bundle)),
+            ObservedContent::Sides { local, bundle, .. } => Some((local, bundle)),
             _ => None,
         }
     }
@@ -89,18 +89,18 @@ impl Found {
 
 /// What can be found out about a group before the bundle's logs are restored.
 #[derive(Debug)]
-pub(super) enum Ahead {
+pub(super) enum EarlyObservation {
     /// All there is to find out. Of the bundle's lines nothing is needed.
-    Found(Found),
+    Observed(Observed),
     /// This machine has fewer lines, so the bundle's are looked up in them.
-    LocalFirst { locals: Vec<Local>, local: Side, index: Arc<Index> },
+    LocalFirst { locals: Vec<LocalLog>, local: Side, index: Arc<Index> },
     /// The bundle has fewer lines.
-    BundleFirst { locals: Vec<Local> },
+    BundleFirst { locals: Vec<LocalLog> },
 }
 
 /// What a target's new version is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Output {
+pub(super) enum VersionKind {
     /// It stays as it is.
     Nothing,
     /// It is the bundle's log.
@@ -115,23 +115,30 @@ pub(super) enum Output {
 #[derive(Debug)]
 pub(super) struct GroupPlan {
     pub(super) files: Vec<FilePlan>,
-    pub(super) outputs: Vec<Output>,
+    pub(super) outputs: Vec<VersionKind>,
     /// What becomes of each line of the bundle, if they were compared.
-    pub(super) fates: Fates,
+    pub(super) fates: Alignment,
     /// The newest time of a row of either side, in milliseconds since 1970, if lines were compared.
     pub(super) newest: Option<i64>,
 }
 
 /// One target, and what is known of it.
-struct Case<'c> {
-    target: &'c Target,
-    local: &'c Local,
-    restored: Option<&'c Restored>,
+struct TargetState<'c> {
+    target: &'c ImportTarget,
+    local: &'c LocalLog,
+    restored: Option<&'c RestoredLog>,
 }
 
-impl<'g> Work<'g> {
-    pub(super) fn new(group: &'g Group, way: &'g Way<'g>, progress: &'g dyn Progress) -> Self {
-        Self { group, way, progress, restored: group.targets.iter().map(|_| None).collect(), stays: false, behind: 0 }
+impl<'g> SourceImport<'g> {
+    pub(super) fn new(group: &'g TargetGroup, context: &'g ImportContext<'g>, progress: &'g dyn Progress) -> Self {
+        Self {
+            group,
+            context,
+            progress,
+            restored: group.targets.iter().map(|_| None).collect(),
+            stays: false,
+            behind: 0,
+        }
     }
 
     /// Whether all logs that the bundle has of it are restored.
@@ -141,46 +148,47 @@ impl<'g> Work<'g> {
     }
 
     /// Reads what is there. The bundle's logs are restored.
-    pub(super) fn find(&mut self) -> Result<Found> {
+    pub(super) fn find(&mut self) -> Result<Observed> {
         if let Some(locals) = self.settled()? {
-            return Ok(Found { locals, content: Content::Same });
+            return Ok(Observed { locals, content: ObservedContent::Same });
         }
-        let ahead = self.look_ahead()?;
+        let ahead = self.observe_early()?;
         self.complete(ahead)
     }
 
     /// Reads what is there, as far as that is possible without the bundle's lines.
-    pub(super) fn look_ahead(&self) -> Result<Ahead> {
+    pub(super) fn observe_early(&self) -> Result<EarlyObservation> {
         let targets = &self.group.targets;
-        let without_lock = self.group.lock.is_none() && self.way.mode != Mode::Overwrite;
+        let without_lock = self.group.lock.is_none() && self.context.mode != Mode::Overwrite;
         let cancellation = self.progress.cancellation();
         let open = |target| match without_lock {
-            true => Local::open_without_lock(target, self.way.clock, &cancellation),
-            false => Local::open(target),
+            true => LocalLog::open_without_lock(target, self.context.clock, &cancellation),
+            false => LocalLog::open(target),
         };
         let mut locals = targets.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let content = if self.way.mode != Mode::Merge {
-            let summaries = locals.iter_mut().zip(targets).map(|(local, target)| local.sum_up(target, self.progress));
-            Content::Summaries(summaries.collect::<Result<_>>()?)
-        } else if locals.iter().all(Local::is_empty) {
-            Content::Nothing
+        let content = if self.context.mode != Mode::Merge {
+            let summaries =
+                locals.iter_mut().zip(targets).map(|(local, target)| local.summarize(target, self.progress));
+            ObservedContent::Summaries(summaries.collect::<Result<_>>()?)
+        } else if locals.iter().all(LocalLog::is_empty) {
+            ObservedContent::Nothing
         } else if self.is_same(&mut locals)? {
-            Content::Same
+            ObservedContent::Same
         } else {
-            let local_bytes: u64 = locals.iter().filter_map(Local::bytes).sum();
+            let local_bytes: u64 = locals.iter().filter_map(LocalLog::bytes).sum();
             let bundled = targets.iter().filter_map(|target| target.bundled);
             if local_bytes > bundled.map(|log| log.bytes).sum() {
-                return Ok(Ahead::BundleFirst { locals });
+                return Ok(EarlyObservation::BundleFirst { locals });
             }
             let (index, local) =
-                self.local_lines(&mut locals, &Telling::Apart(self.way.fingerprinter))?.into_index()?;
-            return Ok(Ahead::LocalFirst { locals, local, index });
+                self.local_lines(&mut locals, &LineKeying::Fingerprint(self.context.fingerprinter))?.into_index()?;
+            return Ok(EarlyObservation::LocalFirst { locals, local, index });
         };
-        Ok(Ahead::Found(Found { locals, content }))
+        Ok(EarlyObservation::Observed(Observed { locals, content }))
     }
 
     /// Whether this machine has the bundle's logs, byte for byte, and no more.
-    fn is_same(&self, locals: &mut [Local]) -> Result<bool> {
+    fn is_same(&self, locals: &mut [LocalLog]) -> Result<bool> {
         let targets = self.group.targets.iter().zip(&self.restored);
         let expected: Vec<_> = targets
             .map(|(target, restored)| match (restored, target.bundled) {
@@ -188,7 +196,7 @@ impl<'g> Work<'g> {
                 (None, bundled) => bundled.and_then(|bundled| bundled.integrity),
             })
             .collect();
-        let is_as_long = |(local, expected): (&Local, &Option<Integrity>)| match expected {
+        let is_as_long = |(local, expected): (&LocalLog, &Option<Integrity>)| match expected {
             Some(expected) => local.bytes() == Some(expected.bytes),
             None => local.is_empty(),
         };
@@ -213,44 +221,45 @@ impl<'g> Work<'g> {
         })
     }
 
-    fn local_lines(&self, locals: &mut [Local], telling: &Telling) -> Result<SideLines> {
+    fn local_lines(&self, locals: &mut [LocalLog], telling: &LineKeying) -> Result<SideLines> {
         let logs = locals.iter_mut().zip(&self.group.targets).map(|(local, target)| {
-            let log = local.log.as_mut().map(|log| Watched::counted(log, self.progress));
+            let log = local.log.as_mut().map(|log| CancellableIo::counted(log, self.progress));
             (log, target.subject())
         });
-        gather(logs, self.group.times, telling, self.way.threads)
+        gather(logs, self.group.times, telling, self.context.threads)
     }
 
     /// Adds what was to be found out once the bundle's logs are restored.
-    pub(super) fn complete(&mut self, ahead: Ahead) -> Result<Found> {
+    pub(super) fn complete(&mut self, ahead: EarlyObservation) -> Result<Observed> {
         let (locals, local, bundle, index) = match ahead {
-            Ahead::Found(found) => return Ok(found),
-            Ahead::LocalFirst { locals, local, index } => {
-                let bundle = self.bundle_lines(&Telling::From(self.way.fingerprinter, Arc::clone(&index)))?;
+            EarlyObservation::Observed(found) => return Ok(found),
+            EarlyObservation::LocalFirst { locals, local, index } => {
+                let bundle = self.bundle_lines(&LineKeying::Lookup(self.context.fingerprinter, Arc::clone(&index)))?;
                 (locals, local, bundle.into_side(), index)
             }
-            Ahead::BundleFirst { mut locals } => {
-                let bundle = self.bundle_lines(&Telling::Apart(self.way.fingerprinter))?;
+            EarlyObservation::BundleFirst { mut locals } => {
+                let bundle = self.bundle_lines(&LineKeying::Fingerprint(self.context.fingerprinter))?;
                 let (index, bundle) = bundle.into_index()?;
-                let telling = Telling::From(self.way.fingerprinter, Arc::clone(&index));
+                let telling = LineKeying::Lookup(self.context.fingerprinter, Arc::clone(&index));
                 let local = self.local_lines(&mut locals, &telling)?.into_side();
                 (locals, local, bundle, index)
             }
         };
         let distinct = index.lines();
-        Ok(Found { locals, content: Content::Sides { local, bundle, distinct } })
+        Ok(Observed { locals, content: ObservedContent::Sides { local, bundle, distinct } })
     }
 
     /// The lines of the bundle's logs: those that were taken as they came, or else from where the logs wait.
-    fn bundle_lines(&mut self, telling: &Telling) -> Result<SideLines> {
+    fn bundle_lines(&mut self, telling: &LineKeying) -> Result<SideLines> {
         let mut side = SideLines::default();
         for restored in &mut self.restored {
-            if let Some(Restored { lines: Some(lines), .. }) = restored {
+            if let Some(RestoredLog { lines: Some(lines), .. }) = restored {
                 side.append(std::mem::take(lines))?;
-            } else if let Some(Restored { staged: Some(path), .. }) = restored {
+            } else if let Some(RestoredLog { staged: Some(path), .. }) = restored {
                 let log = regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-                let log = std::iter::once((Some(Watched::counted(log, self.progress)), path.display().to_string()));
-                side.append_side(gather(log, self.group.times, telling, self.way.threads)?)?;
+                let log =
+                    std::iter::once((Some(CancellableIo::counted(log, self.progress)), path.display().to_string()));
+                side.append_side(gather(log, self.group.times, telling, self.context.threads)?)?;
             }
             side.end_log();
         }
@@ -258,8 +267,10 @@ impl<'g> Work<'g> {
     }
 
     /// Works out what becomes of what was found.
-    pub(super) fn plan(&self, found: &Found) -> GroupPlan {
-        let Content::Sides { local, bundle, distinct } = &found.content else { return self.plan_without_lines(found) };
+    pub(super) fn plan(&self, found: &Observed) -> GroupPlan {
+        let ObservedContent::Sides { local, bundle, distinct } = &found.content else {
+            return self.plan_without_lines(found);
+        };
         let fates = align(&local.ids, &bundle.ids, *distinct);
         let merged = outcome(local, bundle, &fates, self.group.targets.len());
         let outcomes = self.cases(found).zip(&merged).map(|(case, merged)| case.merged(merged)).collect();
@@ -267,47 +278,53 @@ impl<'g> Work<'g> {
         GroupPlan { newest, ..GroupPlan::new(self.group, outcomes, fates) }
     }
 
-    fn plan_without_lines(&self, found: &Found) -> GroupPlan {
-        let nothing = Summary::default();
+    fn plan_without_lines(&self, found: &Observed) -> GroupPlan {
+        let nothing = LogSummary::default();
         let cases = self.cases(found).enumerate().map(|(index, case)| match &found.content {
-            Content::Summaries(summaries) if self.way.mode == Mode::Append => case.appended(&summaries[index]),
-            Content::Summaries(summaries) => case.overwritten(&summaries[index], self.way),
-            Content::Same => case.same(),
+            ObservedContent::Summaries(summaries) if self.context.mode == Mode::Append => {
+                case.appended(&summaries[index])
+            }
+            ObservedContent::Summaries(summaries) => case.overwritten(&summaries[index], self.context),
+            ObservedContent::Same => case.same(),
             _ => case.appended(&nothing),
         });
         let outcomes = cases.collect();
-        GroupPlan::new(self.group, outcomes, Fates::default())
+        GroupPlan::new(self.group, outcomes, Alignment::default())
     }
 
-    fn cases<'c>(&'c self, found: &'c Found) -> impl Iterator<Item = Case<'c>> {
+    fn cases<'c>(&'c self, found: &'c Observed) -> impl Iterator<Item = TargetState<'c>> {
         let known = self.group.targets.iter().zip(&found.locals).zip(&self.restored);
-        known.map(|((target, local), restored)| Case { target, local, restored: restored.as_ref() })
+        known.map(|((target, local), restored)| TargetState { target, local, restored: restored.as_ref() })
     }
 }
 
-impl Case<'_> {
-    fn merged(&self, merged: &Merged) -> Outcome {
+impl TargetState<'_> {
+    fn merged(&self, merged: &MergedLog) -> TargetOutcome {
         // An empty log is created, but not one whose lines are all in another log.
         let appears = merged.after.bytes > 0 || self.restored.is_some_and(|log| log.integrity.bytes == 0);
         let output = match self.local.bytes() {
-            Some(_) if merged.new.all() == 0 => Output::Nothing,
-            None if !appears => Output::Nothing,
-            _ if merged.is_bundled_log && self.restored.is_some() => Output::Bundled,
-            _ => Output::Merged,
+            Some(_) if merged.new.all() == 0 => VersionKind::Nothing,
+            None if !appears => VersionKind::Nothing,
+            _ if merged.is_bundled_log && self.restored.is_some() => VersionKind::Bundled,
+            _ => VersionKind::Merged,
         };
-        let counts = Counts { new: merged.new, already_there: merged.already_there, kept: merged.kept };
-        Outcome { file: self.file_plan(output, counts, &merged.after), output, after: merged.after.clone() }
+        let counts = LineCounts { new: merged.new, already_there: merged.already_there, kept: merged.kept };
+        TargetOutcome { file: self.file_plan(output, counts, &merged.after), output, after: merged.after.clone() }
     }
 
     /// A log that this machine has already, byte for byte.
-    fn same(&self) -> Outcome {
+    fn same(&self) -> TargetOutcome {
         let tally = self.restored.map(|restored| restored.tally.clone()).unwrap_or_default();
-        let counts = Counts { already_there: tally.lines, kept: tally.lines, ..Counts::default() };
-        Outcome { file: self.file_plan(Output::Nothing, counts, &tally), output: Output::Nothing, after: tally }
+        let counts = LineCounts { already_there: tally.lines, kept: tally.lines, ..LineCounts::default() };
+        TargetOutcome {
+            file: self.file_plan(VersionKind::Nothing, counts, &tally),
+            output: VersionKind::Nothing,
+            after: tally,
+        }
     }
 
     /// Also what becomes of a log that is empty or not there, whatever the mode.
-    fn appended(&self, local: &Summary) -> Outcome {
+    fn appended(&self, local: &LogSummary) -> TargetOutcome {
         let mut after = local.tally.clone();
         let mut new = LineCount::default();
         if let Some(restored) = self.restored {
@@ -315,30 +332,30 @@ impl Case<'_> {
             new = restored.tally.lines;
         }
         let output = match self.local.bytes() {
-            Some(_) if new.all() == 0 => Output::Nothing,
-            None if self.restored.is_none() => Output::Nothing,
-            None | Some(0) => Output::Bundled,
-            Some(_) => Output::Appended,
+            Some(_) if new.all() == 0 => VersionKind::Nothing,
+            None if self.restored.is_none() => VersionKind::Nothing,
+            None | Some(0) => VersionKind::Bundled,
+            Some(_) => VersionKind::Appended,
         };
-        let counts = Counts { new, kept: local.lines(), ..Counts::default() };
-        Outcome { file: self.file_plan(output, counts, &after), output, after }
+        let counts = LineCounts { new, kept: local.lines(), ..LineCounts::default() };
+        TargetOutcome { file: self.file_plan(output, counts, &after), output, after }
     }
 
-    fn overwritten(&self, local: &Summary, way: &Way<'_>) -> Outcome {
+    fn overwritten(&self, local: &LogSummary, context: &ImportContext<'_>) -> TargetOutcome {
         let Some(restored) = self.restored else { return self.appended(local) };
         if local.integrity == Some(restored.integrity) {
-            let counts = Counts { kept: local.lines(), already_there: local.lines(), ..Counts::default() };
-            let file = self.file_plan(Output::Nothing, counts, &local.tally);
-            return Outcome { file, output: Output::Nothing, after: local.tally.clone() };
+            let counts = LineCounts { kept: local.lines(), already_there: local.lines(), ..LineCounts::default() };
+            let file = self.file_plan(VersionKind::Nothing, counts, &local.tally);
+            return TargetOutcome { file, output: VersionKind::Nothing, after: local.tally.clone() };
         }
-        let counts = Counts { new: restored.tally.lines, ..Counts::default() };
-        let mut file = self.file_plan(Output::Bundled, counts, &restored.tally);
+        let counts = LineCounts { new: restored.tally.lines, ..LineCounts::default() };
+        let mut file = self.file_plan(VersionKind::Bundled, counts, &restored.tally);
         file.replaced = local.lines();
-        file.backup = (!self.local.is_empty()).then(|| backup_of(&self.target.log.path, &way.stamp));
-        Outcome { file, output: Output::Bundled, after: restored.tally.clone() }
+        file.backup = (!self.local.is_empty()).then(|| backup_of(&self.target.log.path, &context.stamp));
+        TargetOutcome { file, output: VersionKind::Bundled, after: restored.tally.clone() }
     }
 
-    fn file_plan(&self, output: Output, counts: Counts, after: &Tally) -> FilePlan {
+    fn file_plan(&self, output: VersionKind, counts: LineCounts, after: &Tally) -> FilePlan {
         let id = &self.target.log.id;
         FilePlan {
             source: id.source.clone(),
@@ -346,7 +363,7 @@ impl Case<'_> {
             base: id.base,
             path: self.target.place.clone(),
             change: match (output, self.local.bytes()) {
-                (Output::Nothing, _) => Change::Nothing,
+                (VersionKind::Nothing, _) => Change::Nothing,
                 (_, None) => Change::Created,
                 (_, Some(_)) => Change::Changed,
             },
@@ -364,7 +381,7 @@ impl Case<'_> {
 
 impl GroupPlan {
     /// Adds the forecast of rotation, for which all logs of the source must be known.
-    fn new(group: &Group, mut outcomes: Vec<Outcome>, fates: Fates) -> Self {
+    fn new(group: &TargetGroup, mut outcomes: Vec<TargetOutcome>, fates: Alignment) -> Self {
         for at in 0..outcomes.len() {
             outcomes[at].file.rotation = rotation_of(group, &outcomes, at);
         }
@@ -375,8 +392,8 @@ impl GroupPlan {
 
 /// Forecasts what Patchwork's next write does to a log. How it writes logs that the catalogue does not have, and
 /// which of them it trims, is not known.
-fn rotation_of(group: &Group, outcomes: &[Outcome], at: usize) -> Option<Rotation> {
-    let Outcome { file, after, .. } = &outcomes[at];
+fn rotation_of(group: &TargetGroup, outcomes: &[TargetOutcome], at: usize) -> Option<Rotation> {
+    let TargetOutcome { file, after, .. } = &outcomes[at];
     let source = known(file.source.as_str()).filter(|source| !source.is_archive(file.file.as_str()))?;
     let Some(archive) = source.archive_of(file.file.as_str()) else { return after.rotation(source.rotation, None) };
     // The archive is one of the logs, or one that this import does not look at.
@@ -391,11 +408,11 @@ fn rotation_of(group: &Group, outcomes: &[Outcome], at: usize) -> Option<Rotatio
 }
 
 /// Sums up a log that this import only has to know of. What cannot be read counts as nothing.
-fn tally_of(group: &Group, name: &str) -> Tally {
+fn tally_of(group: &TargetGroup, name: &str) -> Tally {
     let mut tally = Tally::default();
     if let Ok(log) = group.open_beside(name) {
         let read = each_line(log, |line| {
-            tally.push(Shape::of(line, classify(line.bytes, &[]).is_some()));
+            tally.push(LineShape::of(line, classify(line.bytes, &[]).is_some()));
             Ok(())
         });
         if read.is_err() {
@@ -406,14 +423,14 @@ fn tally_of(group: &Group, name: &str) -> Tally {
 }
 
 /// What becomes of one target.
-struct Outcome {
+struct TargetOutcome {
     file: FilePlan,
-    output: Output,
+    output: VersionKind,
     after: Tally,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Counts {
+struct LineCounts {
     new: LineCount,
     already_there: LineCount,
     kept: LineCount,

@@ -5,7 +5,7 @@ use crate::format::{Manifest, Timestamp};
 
 /// One chunk of the table, and which rows it holds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot {
+pub(crate) struct ChunkRef {
     /// Its number in the table of all files, from 0.
     pub(crate) index: usize,
     /// Index into the manifest's `files`.
@@ -28,7 +28,7 @@ pub(crate) struct Slot {
     pub(crate) times: [Option<Timestamp>; 2],
 }
 
-impl Slot {
+impl ChunkRef {
     /// Its first and last row.
     pub(crate) fn row_range(&self) -> (u64, u64) {
         (self.first_row, self.first_row.saturating_add(self.rows.saturating_sub(1)))
@@ -36,7 +36,7 @@ impl Slot {
 }
 
 /// All chunks of a manifest, in order.
-pub(crate) fn slots(manifest: &Manifest) -> Vec<Slot> {
+pub(crate) fn chunk_refs(manifest: &Manifest) -> Vec<ChunkRef> {
     let mut slots = Vec::new();
     let mut first_line = 2u64;
     for (file, entry) in manifest.files.iter().enumerate() {
@@ -45,7 +45,7 @@ pub(crate) fn slots(manifest: &Manifest) -> Vec<Slot> {
             let &crate::format::Chunk { compressed, bytes, rows, crc32, first_time, last_time } = table;
             let times = [first_time, last_time];
             let index = slots.len();
-            slots.push(Slot { index, file, chunk, first_row, rows, first_line, compressed, bytes, crc32, times });
+            slots.push(ChunkRef { index, file, chunk, first_row, rows, first_line, compressed, bytes, crc32, times });
             first_row = first_row.saturating_add(rows);
             first_line = first_line.saturating_add(rows);
         }

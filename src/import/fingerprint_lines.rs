@@ -4,7 +4,7 @@ use std::io::Read;
 use std::num::NonZeroUsize;
 use std::thread;
 
-use super::index::{Lines, SideLines, Telling};
+use super::index::{KeyedLines, LineKeying, SideLines};
 use super::run_order::RowKeys;
 use super::tally::LONGEST_LINE;
 use crate::error::{Error, ErrorKind, IoAction, Result};
@@ -18,7 +18,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 pub(super) fn gather<R: Read>(
     logs: impl Iterator<Item = (Option<R>, String)>,
     keys: RowKeys,
-    telling: &Telling,
+    telling: &LineKeying,
     threads: NonZeroUsize,
 ) -> Result<SideLines> {
     let mut side = SideLines::default();
@@ -34,13 +34,13 @@ pub(super) fn gather<R: Read>(
 fn gather_log(
     log: impl Read,
     keys: RowKeys,
-    telling: &Telling,
+    telling: &LineKeying,
     threads: NonZeroUsize,
     side: &mut SideLines,
 ) -> Result<()> {
     let thread_died = |_: ThreadDied| Error::io_unnamed(IoAction::Read, std::io::Error::other("a thread died"));
     let read = |block: Vec<u8>| {
-        let mut lines = Lines::default();
+        let mut lines = KeyedLines::default();
         lines_of(&block).for_each(|line| lines.push(line, keys, telling));
         lines
     };

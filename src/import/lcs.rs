@@ -1,10 +1,10 @@
 //! Finds out which of a bundle's lines this machine has already, and where in its order they stand.
 
-use super::index::NOWHERE;
+use super::index::UNMATCHED;
 
 /// What becomes of a line of the bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum LineMatch {
     /// This machine does not have it, or not as often.
     New,
     /// It is this local line.
@@ -15,18 +15,18 @@ pub(super) enum Fate {
 
 /// What becomes of each line of the bundle, in four bytes.
 #[derive(Debug, Default)]
-pub(super) struct Fates(Vec<u32>);
+pub(super) struct Alignment(Vec<u32>);
 
-impl Fates {
+impl Alignment {
     const NEW: u32 = u32::MAX;
     const ELSEWHERE: u32 = u32::MAX - 1;
 
     /// What becomes of line `line` of the bundle, from 0.
-    pub(super) fn of(&self, line: usize) -> Fate {
+    pub(super) fn of(&self, line: usize) -> LineMatch {
         match self.0[line] {
-            Self::NEW => Fate::New,
-            Self::ELSEWHERE => Fate::Elsewhere,
-            local => Fate::With(local),
+            Self::NEW => LineMatch::New,
+            Self::ELSEWHERE => LineMatch::Elsewhere,
+            local => LineMatch::With(local),
         }
     }
 
@@ -41,19 +41,19 @@ impl Fates {
 }
 
 /// Compares two sequences of lines, given by their ids. On one side, these are line numbers of that side, below
-/// `distinct`; on the other, the same or [`NOWHERE`].
+/// `distinct`; on the other, the same or [`UNMATCHED`].
 ///
 /// As many lines of the bundle are new as it has more of each than this machine. The others are matched so that as
 /// many as possible stand in one order on both sides (a longest common subsequence). Where that is too much work, for
 /// thousands of equal lines, equal lines are matched by their place from the start or the end only.
-pub(super) fn align(local: &[u32], bundle: &[u32], distinct: usize) -> Fates {
-    let mut fates = Fates(vec![Fates::NEW; bundle.len()]);
+pub(super) fn align(local: &[u32], bundle: &[u32], distinct: usize) -> Alignment {
+    let mut fates = Alignment(vec![Alignment::NEW; bundle.len()]);
     if !embed(local, bundle, &mut fates) {
         let start = local.iter().zip(bundle).take_while(|(a, b)| a == b).count();
         let (local_rest, bundle_rest) = (&local[start..], &bundle[start..]);
         let end = local_rest.iter().rev().zip(bundle_rest.iter().rev()).take_while(|(a, b)| a == b).count();
         let (local_end, bundle_end) = (local.len() - end, bundle.len() - end);
-        let middle = Middle { local: &local[start..local_end], bundle: &bundle[start..bundle_end], distinct };
+        let middle = UnalignedLines { local: &local[start..local_end], bundle: &bundle[start..bundle_end], distinct };
         middle.each_common_line(|local, bundle| fates.pair(local + start, bundle + start));
         (0..start).for_each(|at| fates.pair(at, at));
         (0..end).for_each(|at| fates.pair(local_end + at, bundle_end + at));
@@ -64,7 +64,7 @@ pub(super) fn align(local: &[u32], bundle: &[u32], distinct: usize) -> Fates {
 
 /// Matches all local lines in the bundle's order, if they stand there in this order: when this machine has the start,
 /// the end, or any part of what the bundle has.
-fn embed(local: &[u32], bundle: &[u32], fates: &mut Fates) -> bool {
+fn embed(local: &[u32], bundle: &[u32], fates: &mut Alignment) -> bool {
     let mut next = 0;
     for (at, id) in bundle.iter().enumerate() {
         if local.get(next) == Some(id) {
@@ -73,26 +73,26 @@ fn embed(local: &[u32], bundle: &[u32], fates: &mut Fates) -> bool {
         }
     }
     if next < local.len() {
-        fates.0.fill(Fates::NEW);
+        fates.0.fill(Alignment::NEW);
     }
     next == local.len()
 }
 
 /// Says which lines that were not matched are some other local line: as many of each as there are.
-fn find_elsewhere(local: &[u32], bundle: &[u32], distinct: usize, fates: &mut Fates) {
+fn find_elsewhere(local: &[u32], bundle: &[u32], distinct: usize, fates: &mut Alignment) {
     let mut unmatched = counts(local, distinct);
     for (fate, id) in fates.0.iter().zip(bundle) {
-        if *fate != Fates::NEW {
+        if *fate != Alignment::NEW {
             unmatched[*id as usize] -= 1;
         }
     }
     for (fate, id) in fates.0.iter_mut().zip(bundle) {
-        if *fate == Fates::NEW
+        if *fate == Alignment::NEW
             && let Some(spare) = unmatched.get_mut(*id as usize)
             && *spare > 0
         {
             *spare -= 1;
-            *fate = Fates::ELSEWHERE;
+            *fate = Alignment::ELSEWHERE;
         }
     }
 }
@@ -100,13 +100,13 @@ fn find_elsewhere(local: &[u32], bundle: &[u32], distinct: usize, fates: &mut Fa
 /// How many lines there are of each id.
 fn counts(lines: &[u32], distinct: usize) -> Vec<u32> {
     let mut counts = vec![0; distinct];
-    for id in lines.iter().filter(|id| **id != NOWHERE) {
+    for id in lines.iter().filter(|id| **id != UNMATCHED) {
         counts[*id as usize] += 1;
     }
     counts
 }
 
-/// Line numbers fit, because an [`Index`](super::index::Index) and [`Lines`](super::index::Lines) hold fewer.
+/// Line numbers fit, because an [`Index`](super::index::Index) and [`KeyedLines`](super::index::KeyedLines) hold fewer.
 #[allow(clippy::cast_possible_truncation, reason = "checked when the lines are counted")]
 fn number(line: usize) -> u32 {
     line as u32
@@ -116,20 +116,20 @@ fn number(line: usize) -> u32 {
 const NONE: u32 = u32::MAX;
 
 /// Two lines that are the same, and the pair before them in the longest chain that ends with them.
-struct Link {
+struct LcsPair {
     local: u32,
     bundle: u32,
     before: u32,
 }
 
 /// What is left of both sides between what they begin and end with alike.
-struct Middle<'m> {
+struct UnalignedLines<'m> {
     local: &'m [u32],
     bundle: &'m [u32],
     distinct: usize,
 }
 
-impl Middle<'_> {
+impl UnalignedLines<'_> {
     /// Hands the longest chain of pairs that rises on both sides to `take`, the last pair first. After Hunt and
     /// Szymanski.
     fn each_common_line(&self, mut take: impl FnMut(usize, usize)) {
@@ -137,10 +137,10 @@ impl Middle<'_> {
             return;
         }
         let mut candidates = Candidates::new(self);
-        let mut links: Vec<Link> = Vec::new();
+        let mut links: Vec<LcsPair> = Vec::new();
         // The last link of the chain of each length that ends earliest in the bundle.
         let mut chains: Vec<u32> = Vec::new();
-        for (at, id) in self.local.iter().enumerate().filter(|(_, id)| **id != NOWHERE) {
+        for (at, id) in self.local.iter().enumerate().filter(|(_, id)| **id != UNMATCHED) {
             // From the last to the first, so that no chain takes one local line twice.
             candidates.each_descending(*id, |found| {
                 let length = chains.partition_point(|link| links[*link as usize].bundle < found);
@@ -149,7 +149,7 @@ impl Middle<'_> {
                 }
                 let before = length.checked_sub(1).map_or(NONE, |shorter| chains[shorter]);
                 let link = number(links.len());
-                links.push(Link { local: number(at), bundle: found, before });
+                links.push(LcsPair { local: number(at), bundle: found, before });
                 match chains.get_mut(length) {
                     Some(last) => *last = link,
                     None => chains.push(link),
@@ -175,8 +175,8 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn new(middle: &Middle<'_>) -> Self {
-        let Middle { local, bundle, distinct } = *middle;
+    fn new(middle: &UnalignedLines<'_>) -> Self {
+        let UnalignedLines { local, bundle, distinct } = *middle;
         let mut ends = counts(bundle, distinct);
         let all_pairs: u64 = local.iter().filter_map(|id| ends.get(*id as usize)).map(|count| u64::from(*count)).sum();
         let affordable = 8 * (local.len() + bundle.len()) as u64 + (1 << 20);
@@ -187,7 +187,7 @@ impl Candidates {
             start += std::mem::replace(end, start);
         }
         let mut places = vec![0; start as usize];
-        for (at, id) in bundle.iter().enumerate().filter(|(_, id)| **id != NOWHERE) {
+        for (at, id) in bundle.iter().enumerate().filter(|(_, id)| **id != UNMATCHED) {
             let end = &mut ends[*id as usize];
             places[*end as usize] = number(at);
             *end += 1;
@@ -226,7 +226,7 @@ mod tests {
     const SAME: u32 = 0;
     const TWICE: u32 = 1;
     const MARK: u32 = 2;
-    /// One that only the bundle has; those that only this machine has are [`NOWHERE`].
+    /// One that only the bundle has; those that only this machine has are [`UNMATCHED`].
     const OWN: u32 = MARK + 6000;
 
     /// Marks `from..to`, each with an equal line behind it.
@@ -236,11 +236,11 @@ mod tests {
 
     /// Which local line each line of the bundle is, if any.
     fn matched(local: &[u32], bundle: &[u32]) -> Vec<Option<usize>> {
-        let distinct = 1 + *bundle.iter().chain(local).filter(|id| **id != NOWHERE).max().unwrap_or(&0) as usize;
+        let distinct = 1 + *bundle.iter().chain(local).filter(|id| **id != UNMATCHED).max().unwrap_or(&0) as usize;
         let fates = align(local, bundle, distinct);
         let line = |at| match fates.of(at) {
-            Fate::With(line) => Some(line as usize),
-            Fate::New | Fate::Elsewhere => None,
+            LineMatch::With(line) => Some(line as usize),
+            LineMatch::New | LineMatch::Elsewhere => None,
         };
         (0..fates.len()).map(line).collect()
     }
@@ -256,7 +256,7 @@ mod tests {
         let affordable = |others: usize| 8 * (2 * 2040 + others) + (1 << 20);
         for (others, is_affordable) in [(173, true), (172, false)] {
             assert_eq!(all_pairs <= affordable(others), is_affordable);
-            let local = [vec![SAME; 40], marked(0, 1000), vec![NOWHERE; others]].concat();
+            let local = [vec![SAME; 40], marked(0, 1000), vec![UNMATCHED; others]].concat();
             let matched = matched(&local, &bundle);
             if is_affordable {
                 let marks = (0..2000).map(|line| Some(40 + line)).chain([None; 40]);
@@ -273,7 +273,7 @@ mod tests {
         let bundle = [vec![OWN], marked(0, 2000), vec![OWN]].concat();
         // The first or the last quarter is no longer here, something else is.
         for (from, to) in [(0, 1500), (500, 2000), (0, 2000)] {
-            let local = [vec![NOWHERE], marked(from, to), vec![NOWHERE; 2]].concat();
+            let local = [vec![UNMATCHED], marked(from, to), vec![UNMATCHED; 2]].concat();
             let there = 1 + 2 * from as usize..1 + 2 * to as usize;
             let expected = (0..bundle.len()).map(|line| there.contains(&line).then(|| 1 + line - there.start));
             assert!(matched(&local, &bundle).into_iter().eq(expected), "{from} to {to}");
@@ -284,7 +284,7 @@ mod tests {
     fn among_thousands_of_equal_lines_those_that_are_there_twice_are_tried_in_all_pairs() {
         let (one, other) = (MARK + 5000, MARK + 5001);
         let many = marked(0, 2000);
-        let local = [vec![one, TWICE, other, TWICE, NOWHERE], many.clone(), vec![NOWHERE]].concat();
+        let local = [vec![one, TWICE, other, TWICE, UNMATCHED], many.clone(), vec![UNMATCHED]].concat();
         let bundle = [vec![TWICE, one, TWICE, other], many, vec![OWN; 2]].concat();
         let matched = matched(&local, &bundle);
         assert_eq!(matched[..6], [None, Some(0), Some(1), Some(2), Some(5), Some(6)]);

@@ -2,21 +2,21 @@
 //! order only, so times can be kept as what they are later or earlier than the one before.
 
 use super::run_order::RunRow;
-use super::tally::Shape;
+use super::tally::LineShape;
 
 /// What is known of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fact {
+pub(super) struct LineMeta {
     /// Milliseconds since 1970, for a row that has a time.
     pub(super) time: Option<i64>,
-    pub(super) shape: Shape,
+    pub(super) shape: LineShape,
     /// The run that a row is about.
     pub(super) run: Option<RunRow>,
 }
 
 /// Facts of lines that follow each other.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Facts {
+pub(super) struct LineMetas {
     /// For each line a number with its length and, in the lowest four bits, its kind: usual lines have one of their
     /// own, for any other line a number with [`Flags`] follows. Then come the time, as what it is later than the last
     /// one, and the run, for lines that have them. Numbers have seven bits a byte, the lowest first, with the eighth
@@ -68,7 +68,7 @@ impl Flags {
         ]
     };
 
-    fn of(fact: &Fact) -> Self {
+    fn of(fact: &LineMeta) -> Self {
         let shape = fact.shape;
         let bit = |is_set, bit| if is_set { bit } else { 0 };
         Self(
@@ -86,8 +86,8 @@ impl Flags {
         self.0 & bit != 0
     }
 
-    fn shape(self, bytes: u32, units: u32) -> Shape {
-        Shape {
+    fn shape(self, bytes: u32, units: u32) -> LineShape {
+        LineShape {
             bytes,
             units,
             is_terminated: self.has(Self::LINE_FEED),
@@ -99,10 +99,10 @@ impl Flags {
     }
 }
 
-impl Facts {
-    pub(super) fn push(&mut self, fact: Fact) {
+impl LineMetas {
+    pub(super) fn push(&mut self, fact: LineMeta) {
         let flags = Flags::of(&fact);
-        let Shape { bytes, units, .. } = fact.shape;
+        let LineShape { bytes, units, .. } = fact.shape;
         let kind = (0..).zip(Flags::USUAL).find(|(_, usual)| bytes == units && *usual == flags.0);
         let kind = kind.map_or(UNUSUAL, |(kind, _)| kind);
         self.pack(u64::from(bytes) << KIND_BITS | kind);
@@ -136,8 +136,8 @@ impl Facts {
         self.lines
     }
 
-    pub(super) fn iter(&self) -> FactsIter<'_> {
-        FactsIter { rest: &self.packed, last_time: 0 }
+    pub(super) fn iter(&self) -> LineMetaIter<'_> {
+        LineMetaIter { rest: &self.packed, last_time: 0 }
     }
 }
 
@@ -152,12 +152,12 @@ fn unzigzag(number: u64) -> i64 {
 
 /// Goes through facts in order.
 #[derive(Debug, Clone)]
-pub(super) struct FactsIter<'f> {
+pub(super) struct LineMetaIter<'f> {
     rest: &'f [u8],
     last_time: i64,
 }
 
-impl FactsIter<'_> {
+impl LineMetaIter<'_> {
     fn unpack_flags(&mut self, kind: u64) -> Option<(Flags, u32)> {
         if let Some(usual) = usize::try_from(kind).ok().and_then(|kind| Flags::USUAL.get(kind)) {
             return Some((Flags(*usual), 0));
@@ -187,10 +187,10 @@ impl FactsIter<'_> {
     }
 }
 
-impl Iterator for FactsIter<'_> {
-    type Item = Fact;
+impl Iterator for LineMetaIter<'_> {
+    type Item = LineMeta;
 
-    fn next(&mut self) -> Option<Fact> {
+    fn next(&mut self) -> Option<LineMeta> {
         let number = self.unpack()?;
         let (flags, fewer) = self.unpack_flags(number & ((1 << KIND_BITS) - 1))?;
         let bytes = u32::try_from(number >> KIND_BITS).ok()?;
@@ -199,7 +199,7 @@ impl Iterator for FactsIter<'_> {
         }
         let run = if flags.has(Flags::RUN) { Some(self.unpack_run()?) } else { None };
         let time = flags.has(Flags::TIME).then_some(self.last_time);
-        Some(Fact { time, shape: flags.shape(bytes, bytes - fewer), run })
+        Some(LineMeta { time, shape: flags.shape(bytes, bytes - fewer), run })
     }
 }
 
@@ -207,8 +207,8 @@ impl Iterator for FactsIter<'_> {
 mod tests {
     use super::*;
 
-    fn usual(bytes: u32) -> Shape {
-        Shape {
+    fn usual(bytes: u32) -> LineShape {
+        LineShape {
             bytes,
             units: bytes,
             is_terminated: true,
@@ -224,7 +224,7 @@ mod tests {
         let mut all = Vec::new();
         for bits in 0..1 << 7 {
             let bit = |at: u32| bits & 1 << at != 0;
-            let shape = Shape {
+            let shape = LineShape {
                 bytes: 1000 + bits,
                 units: if bit(0) { 1000 + bits } else { 900 },
                 is_terminated: bit(1),
@@ -235,10 +235,10 @@ mod tests {
             };
             let time = bit(3).then(|| 1_777_716_000_000 - i64::from(bits));
             for run in [None, Some(None), Some(Some(-62_135_596_800_000)), Some(Some(1_777_716_000_999))] {
-                all.push(Fact { time, shape, run: run.map(|ended| RunRow { run: !bits, ended }) });
+                all.push(LineMeta { time, shape, run: run.map(|ended| RunRow { run: !bits, ended }) });
             }
         }
-        let mut facts = Facts::default();
+        let mut facts = LineMetas::default();
         for fact in &all {
             facts.push(*fact);
         }
@@ -251,13 +251,13 @@ mod tests {
     #[test]
     fn an_ascii_line_takes_two_bytes_and_its_time_and_only_other_lines_more() {
         let packed = |shape, time, run| {
-            let mut facts = Facts::default();
-            facts.push(Fact { time, shape, run });
+            let mut facts = LineMetas::default();
+            facts.push(LineMeta { time, shape, run });
             facts.packed.len()
         };
         assert_eq!(packed(usual(1000), None, None), 2);
         assert_eq!(packed(usual(1000), Some(60), None), 3);
         assert_eq!(packed(usual(1000), Some(60), Some(RunRow { run: 1, ended: Some(90) })), 8);
-        assert_eq!(packed(Shape { units: 995, ..usual(1000) }, Some(60), None), 5);
+        assert_eq!(packed(LineShape { units: 995, ..usual(1000) }, Some(60), None), 5);
     }
 }

@@ -1,29 +1,29 @@
 //! What is left of a part that has very many runs or problems. What is known of them can take a hundred times the memory
 //! of their text, so some are taken before more are looked for.
 
-use super::rows::{Known, Lines};
+use super::rows::{PartLines, ScanContext};
 use crate::gzip::inflate_into;
 
 /// How many runs or problems are kept of a part at once. Most parts have one run and no problem.
-const MOST_KEPT: usize = 4096;
+const MAX_KEPT: usize = 4096;
 
 /// Lines of a part that were not read yet.
-pub(crate) struct Rest {
+pub(crate) struct RemainingLines {
     /// What is known of the part, with lines before these, but for their runs and problems.
-    part: Lines,
-    text: Unread,
+    part: PartLines,
+    text: UnreadText,
     /// Where these lines begin in the text.
     at: usize,
 }
 
 /// The text of a part, or what gives it.
-pub(super) enum Unread {
+pub(super) enum UnreadText {
     Text(Vec<u8>),
     /// Compressed data, and how much of what it holds is read.
     Block(Vec<u8>, u64),
 }
 
-impl Unread {
+impl UnreadText {
     fn into_text(self) -> Vec<u8> {
         match self {
             Self::Text(text) => text,
@@ -36,15 +36,15 @@ impl Unread {
     }
 }
 
-impl Lines {
+impl PartLines {
     /// Whether no more of the part is kept before these are taken.
     pub(super) fn is_full(&self) -> bool {
-        self.runs.len().max(self.problems.len()) >= MOST_KEPT
+        self.runs.len().max(self.problems.len()) >= MAX_KEPT
     }
 
     /// Keeps the text from `at` on, if that is where reading stopped, to be read when these lines are taken.
-    pub(super) fn with_rest(mut self, at: Option<usize>, text: impl FnOnce() -> Unread) -> Self {
-        self.rest = at.map(|at| Box::new(Rest { part: self.part_behind(), text: text(), at }));
+    pub(super) fn with_rest(mut self, at: Option<usize>, text: impl FnOnce() -> UnreadText) -> Self {
+        self.rest = at.map(|at| Box::new(RemainingLines { part: self.part_behind(), text: text(), at }));
         self
     }
 
@@ -57,12 +57,12 @@ impl Lines {
     }
 }
 
-impl Known<'_> {
+impl ScanContext<'_> {
     /// Reads what comes next of a part.
-    pub(crate) fn read_on(&self, rest: Rest) -> Lines {
-        let Rest { part: mut lines, text, at } = rest;
+    pub(crate) fn read_on(&self, rest: RemainingLines) -> PartLines {
+        let RemainingLines { part: mut lines, text, at } = rest;
         let text = text.into_text();
         let at = self.read_lines(&text, at, &mut lines);
-        lines.with_rest(at, || Unread::Text(text))
+        lines.with_rest(at, || UnreadText::Text(text))
     }
 }

@@ -9,13 +9,13 @@ use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, Result};
 
 /// What opens a bundle again, whatever became of the first one.
-pub(crate) struct Again<'r> {
-    input: Shared<'r>,
+pub(crate) struct Reopener<'r> {
+    input: SharedInput<'r>,
     name: String,
     digest: BundleDigest,
 }
 
-impl<'r> Again<'r> {
+impl<'r> Reopener<'r> {
     /// Opens it from its start.
     ///
     /// # Errors
@@ -31,23 +31,23 @@ impl<'r> Again<'r> {
 
 impl<'r> Bundle<'r> {
     /// What opens it again, unless it comes from a stream.
-    pub(crate) fn again(&mut self) -> Option<Again<'r>> {
+    pub(crate) fn again(&mut self) -> Option<Reopener<'r>> {
         let (Input::Indexed(input, _) | Input::Seekable(input)) = &mut self.input else { return None };
         let taken: Seekable<'r> = std::mem::replace(input, Box::new(io::empty()));
-        let shared = Shared { input: Rc::new(RefCell::new(taken)), at: 0 };
+        let shared = SharedInput { input: Rc::new(RefCell::new(taken)), at: 0 };
         *input = Box::new(shared.clone());
-        Some(Again { input: shared, name: self.name.clone(), digest: self.digest })
+        Some(Reopener { input: shared, name: self.name.clone(), digest: self.digest })
     }
 }
 
 /// An input that several read, each at its own place.
 #[derive(Clone)]
-struct Shared<'r> {
+struct SharedInput<'r> {
     input: Rc<RefCell<Seekable<'r>>>,
     at: u64,
 }
 
-impl Read for Shared<'_> {
+impl Read for SharedInput<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut input = self.input.borrow_mut();
         input.seek(SeekFrom::Start(self.at))?;
@@ -57,7 +57,7 @@ impl Read for Shared<'_> {
     }
 }
 
-impl Seek for Shared<'_> {
+impl Seek for SharedInput<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let mut input = self.input.borrow_mut();
         // What counts from the current place counts from this one's.

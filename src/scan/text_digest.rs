@@ -1,25 +1,25 @@
 //! What the end of a gzip member is held against.
 
 use super::FirstLine;
-use super::rows::Lines;
+use super::rows::PartLines;
 use crate::digest::Crc32;
 use crate::error::GzipFault;
 use crate::gzip::{LastBlock, Tail};
 
 /// The checksum and length of a bundle's text so far; unknown once some of it could not be read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TextSum(Option<(Crc32, u64)>);
+pub(crate) struct TextDigest(Option<(Crc32, u64)>);
 
-impl TextSum {
+impl TextDigest {
     /// Of the first line, with its line feed.
     pub(crate) fn of_first_line(first_line: &FirstLine) -> Self {
-        let FirstLine::Whole { line, terminated } = first_line else { return Self(None) };
+        let FirstLine::ContainerClaim { line, terminated } = first_line else { return Self(None) };
         let sum = (Crc32::of(line), line.len() as u64);
         Self(Some(if *terminated { (sum.0.then(Crc32::of(b"\n"), 1), sum.1 + 1) } else { sum }))
     }
 
     /// Adds what comes next.
-    pub(crate) fn add(&mut self, lines: &Lines) {
+    pub(crate) fn add(&mut self, lines: &PartLines) {
         self.0 = self.0.map(|(crc32, bytes)| (crc32.then(lines.crc32, lines.bytes), bytes + lines.bytes));
     }
 

@@ -4,14 +4,14 @@ use std::io::{Seek, SeekFrom};
 
 use super::files::FileIndex;
 use super::rows::Row;
-use super::{Head, Input, Rest, Selection};
+use super::{Input, ManifestLine, Remainder, Selection};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Envelope, Manifest};
 use crate::lines::{LineError, LineReader};
 
 /// Rows out of lines. Nothing but the container's checksum at the end proves them.
-pub(super) struct LineRows<'r> {
-    lines: LineReader<Rest<'r>>,
+pub(super) struct SequentialRows<'r> {
+    lines: LineReader<Remainder<'r>>,
     /// Lines read so far, the manifest included.
     line: u64,
     files: FileIndex,
@@ -23,13 +23,13 @@ pub(super) struct LineRows<'r> {
     counts: Vec<u64>,
 }
 
-impl<'r> LineRows<'r> {
+impl<'r> SequentialRows<'r> {
     pub(super) fn new(manifest: &Manifest, selection: &Selection, input: Input<'r>) -> Result<Self> {
         let rest = match input {
             Input::Stream(rest) => rest,
             Input::Seekable(mut seekable) | Input::Indexed(mut seekable, _) => {
                 seekable.seek(SeekFrom::Start(0)).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
-                Head::read(seekable)?.1
+                ManifestLine::read(seekable)?.1
             }
         };
         let limit = manifest.most_envelope_bytes();

@@ -12,10 +12,10 @@ use crate::format::Manifest;
 pub(crate) const LOGS_AT_ONCE: usize = 4;
 
 /// How many batches of rows wait for the thread of their log.
-const MOST_WAITING: usize = 2;
+const MAX_WAITING: usize = 2;
 
 /// Rows of one log that follow each other.
-pub(crate) struct Batch<R> {
+pub(crate) struct RowBatch<R> {
     /// Index into the manifest's `files`.
     pub(crate) file: usize,
     pub(crate) rows: R,
@@ -24,7 +24,7 @@ pub(crate) struct Batch<R> {
 }
 
 /// What is done with the rows of one log, on its thread.
-pub(crate) trait LogWork: Send {
+pub(crate) trait LogTask: Send {
     /// Rows that follow each other.
     type Rows: Send;
     /// What becomes of the log.
@@ -38,40 +38,40 @@ pub(crate) trait LogWork: Send {
 }
 
 /// Begins and ends the work on each log.
-pub(crate) trait LogsAtOnce {
-    type Work: LogWork;
+pub(crate) trait LogTasks {
+    type Task: LogTask;
 
     /// The manifest's file `index` (from 0) begins. Files begin in the order of the manifest.
-    fn begin(&mut self, index: usize) -> Result<Self::Work>;
+    fn begin(&mut self, index: usize) -> Result<Self::Task>;
 
     /// All of it was taken.
-    fn end(&mut self, index: usize, done: <Self::Work as LogWork>::Done) -> Result<()>;
+    fn end(&mut self, index: usize, done: <Self::Task as LogTask>::Done) -> Result<()>;
 }
 
 /// Hands rows to the threads of their logs.
-pub(crate) struct LogThreads<'scope, 'env, L: LogsAtOnce> {
+pub(crate) struct LogThreads<'scope, 'env, L: LogTasks> {
     scope: &'scope Scope<'scope, 'env>,
     manifest: &'env Manifest,
     logs: L,
     /// The files that have not begun.
     left: VecDeque<usize>,
-    open: Vec<OpenLog<'scope, L::Work>>,
+    open: Vec<RunningLog<'scope, L::Task>>,
     /// Those of which all rows are on their way, the oldest first.
-    closed: VecDeque<OpenLog<'scope, L::Work>>,
+    closed: VecDeque<RunningLog<'scope, L::Task>>,
 }
 
 /// A log, and the thread that it has.
-struct OpenLog<'scope, W: LogWork> {
+struct RunningLog<'scope, W: LogTask> {
     file: usize,
     batches: Sender<Option<W::Rows>>,
     thread: ScopedJoinHandle<'scope, Result<Option<W::Done>>>,
 }
 
-impl<'scope, 'env, L: LogsAtOnce> LogThreads<'scope, 'env, L>
+impl<'scope, 'env, L: LogTasks> LogThreads<'scope, 'env, L>
 where
-    L::Work: 'scope,
-    <L::Work as LogWork>::Rows: 'scope,
-    <L::Work as LogWork>::Done: 'scope,
+    L::Task: 'scope,
+    <L::Task as LogTask>::Rows: 'scope,
+    <L::Task as LogTask>::Done: 'scope,
 {
     /// For the files `wanted` of the manifest, in order.
     pub(crate) fn start(
@@ -84,8 +84,8 @@ where
     }
 
     /// Hands rows to the thread of their log.
-    pub(crate) fn take(&mut self, batch: Batch<<L::Work as LogWork>::Rows>) -> Result<()> {
-        let Batch { file, rows, is_last } = batch;
+    pub(crate) fn take(&mut self, batch: RowBatch<<L::Task as LogTask>::Rows>) -> Result<()> {
+        let RowBatch { file, rows, is_last } = batch;
         self.begin_up_to(file)?;
         let Some(at) = self.open.iter().position(|log| log.file == file) else {
             // A file whose rows were all there already does not come back.
@@ -125,16 +125,16 @@ where
         self.logs.end(file, done)
     }
 
-    fn begin(&mut self, file: usize) -> Result<OpenLog<'scope, L::Work>> {
+    fn begin(&mut self, file: usize) -> Result<RunningLog<'scope, L::Task>> {
         let work = self.logs.begin(file)?;
-        let (batches, queue) = bounded(MOST_WAITING);
+        let (batches, queue) = bounded(MAX_WAITING);
         let spawned = thread::Builder::new().spawn_scoped(self.scope, move || run(work, &queue));
         let thread = spawned.map_err(|error| Error::io_unnamed(IoAction::Write, error))?;
-        Ok(OpenLog { file, batches, thread })
+        Ok(RunningLog { file, batches, thread })
     }
 
     /// Nothing more comes for the log.
-    fn close(&mut self, log: OpenLog<'scope, L::Work>) -> Result<()> {
+    fn close(&mut self, log: RunningLog<'scope, L::Task>) -> Result<()> {
         // As above: a thread that failed says so when it is waited for.
         let _ = log.batches.send(None);
         self.closed.push_back(log);
@@ -168,7 +168,7 @@ where
 
 /// What the thread of a log does. `None` when the rows end before the log does, because the operation ended with an
 /// error.
-fn run<W: LogWork>(mut work: W, batches: &Receiver<Option<W::Rows>>) -> Result<Option<W::Done>> {
+fn run<W: LogTask>(mut work: W, batches: &Receiver<Option<W::Rows>>) -> Result<Option<W::Done>> {
     for rows in batches {
         match rows {
             Some(rows) => work.take(rows)?,

@@ -1,27 +1,28 @@
 //! In which order the wanted chunks are read.
 
 use super::Selection;
-use super::slots::Slot;
+use super::chunk_table::ChunkRef;
 
 /// The chunks that are wanted, by their number in the table, and how far they were handed out.
 #[derive(Debug)]
-pub(super) struct Order {
+pub(super) struct ChunkQueue {
     chunks: Vec<usize>,
     next: usize,
 }
 
-impl Order {
+impl ChunkQueue {
     /// In the order of the stream.
-    pub(super) fn of_stream(slots: &[Slot], selection: &Selection) -> Self {
+    pub(super) fn of_stream(slots: &[ChunkRef], selection: &Selection) -> Self {
         let of_files = selection.of_files(slots.last().map_or(0, |slot| slot.file + 1));
-        let is_wanted = |slot: &Slot| of_files[slot.file] && selection.chunks_in.overlaps(slot.times[0], slot.times[1]);
-        let wanted = |(index, slot): (usize, &Slot)| is_wanted(slot).then_some(index);
+        let is_wanted =
+            |slot: &ChunkRef| of_files[slot.file] && selection.chunks_in.overlaps(slot.times[0], slot.times[1]);
+        let wanted = |(index, slot): (usize, &ChunkRef)| is_wanted(slot).then_some(index);
         Self { chunks: slots.iter().enumerate().filter_map(wanted).collect(), next: 0 }
     }
 
     /// With the chunks of up to `files` files taking turns, each file's in their order: so several logs are hashed and
     /// written at once.
-    pub(super) fn taking_turns(slots: &[Slot], selection: &Selection, files: usize) -> Self {
+    pub(super) fn taking_turns(slots: &[ChunkRef], selection: &Selection, files: usize) -> Self {
         let in_stream = Self::of_stream(slots, selection).chunks;
         let mut waiting = in_stream.chunk_by(|a, b| slots[*a].file == slots[*b].file);
         let mut open: Vec<_> = waiting.by_ref().take(files).map(<[usize]>::iter).collect();

@@ -3,34 +3,34 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::chunks::Unread;
+use super::chunk_table::ChunkRef;
+use super::chunks::FailedChunk;
 use super::rows::Row;
-use super::slots::Slot;
 use crate::buffers::Buffer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Manifest;
 use crate::format::envelope::EnvelopeReader;
 
 /// The logs of a bundle, and how the rows of each look.
-pub(crate) struct Logs {
+pub(crate) struct BundleLogs {
     pub(crate) manifest: Arc<Manifest>,
     envelopes: Vec<EnvelopeReader>,
 }
 
-impl Logs {
+impl BundleLogs {
     pub(super) fn new(manifest: &Arc<Manifest>) -> Self {
         let envelopes = manifest.files.iter().map(EnvelopeReader::new).collect();
         Self { manifest: Arc::clone(manifest), envelopes }
     }
 
-    fn name(&self, slot: &Slot) -> &str {
+    fn name(&self, slot: &ChunkRef) -> &str {
         self.manifest.files[slot.file].relative_path.as_str()
     }
 }
 
 /// A chunk whose rows are handed out.
-pub(crate) struct ChunkText {
-    slot: Slot,
+pub(crate) struct ChunkRows {
+    slot: ChunkRef,
     text: Buffer,
     /// How much of the text was handed out, and how many rows that was.
     next: usize,
@@ -39,8 +39,8 @@ pub(crate) struct ChunkText {
     cut: Option<Error>,
 }
 
-impl ChunkText {
-    pub(super) fn new(slot: Slot, read: Result<Buffer, Unread>, logs: &Logs) -> Self {
+impl ChunkRows {
+    pub(super) fn new(slot: ChunkRef, read: Result<Buffer, FailedChunk>, logs: &BundleLogs) -> Self {
         let (text, cut) = match read {
             Ok(text) => (text, None),
             Err(unread) => {
@@ -54,7 +54,7 @@ impl ChunkText {
     }
 
     /// Its place in the table.
-    pub(crate) fn slot(&self) -> &Slot {
+    pub(crate) fn slot(&self) -> &ChunkRef {
         &self.slot
     }
 
@@ -77,7 +77,7 @@ impl ChunkText {
     ///
     /// # Errors
     /// When the bundle is damaged here. The rows before are intact, unless this chunk was cut off: nothing proves those.
-    pub(crate) fn next_row<'t>(&'t mut self, logs: &'t Logs) -> Result<Option<Row<'t>>> {
+    pub(crate) fn next_row<'t>(&'t mut self, logs: &'t BundleLogs) -> Result<Option<Row<'t>>> {
         if self.is_at_end() {
             return self.end(logs).map(|()| None);
         }
@@ -109,7 +109,7 @@ impl ChunkText {
     /// When the bundle is damaged here. The lines are those of the rows before.
     pub(crate) fn into_lines(
         mut self,
-        logs: &Logs,
+        logs: &BundleLogs,
         mut make: impl for<'r> FnMut(&'r Row<'r>) -> Option<(&'r [u8], &'static [u8])>,
     ) -> (Buffer, Result<()>) {
         let mut written = 0;
@@ -117,7 +117,7 @@ impl ChunkText {
             let start = self.next;
             let row = self
                 .next_row(logs)
-                .map(|row| row.map(|row| make(&row).map(|(line, ending)| (Piece::of(line, row.line), ending))));
+                .map(|row| row.map(|row| make(&row).map(|(line, ending)| (RowPiece::of(line, row.line), ending))));
             let (line, ending) = match row {
                 Ok(Some(Some(piece))) => piece,
                 Ok(Some(None)) => continue,
@@ -129,8 +129,8 @@ impl ChunkText {
             let bytes = line.bytes();
             self.make_room(written + bytes + ending.len());
             match line {
-                Piece::OfLine(place) => self.text.copy_within(start + place.start..start + place.end, written),
-                Piece::Other(line) => self.text[written..written + bytes].copy_from_slice(&line),
+                RowPiece::OfLine(place) => self.text.copy_within(start + place.start..start + place.end, written),
+                RowPiece::Other(line) => self.text[written..written + bytes].copy_from_slice(&line),
             }
             written += bytes;
             self.text[written..written + ending.len()].copy_from_slice(ending);
@@ -148,7 +148,7 @@ impl ChunkText {
         }
     }
 
-    fn end(&mut self, logs: &Logs) -> Result<()> {
+    fn end(&mut self, logs: &BundleLogs) -> Result<()> {
         if let Some(error) = self.cut.take() {
             return Err(error);
         }
@@ -162,13 +162,13 @@ impl ChunkText {
 }
 
 /// What a row becomes.
-enum Piece {
+enum RowPiece {
     /// A part of its line.
     OfLine(Range<usize>),
     Other(Vec<u8>),
 }
 
-impl Piece {
+impl RowPiece {
     fn of(piece: &[u8], line: &[u8]) -> Self {
         let place = (piece.as_ptr().addr()).checked_sub(line.as_ptr().addr()).map(|start| start..start + piece.len());
         match place.filter(|place| place.end <= line.len()) {

@@ -1,4 +1,5 @@
-//! What `verify` calls whole is whole, what it calls proven `recover` saves, and what `recover` writes is whole.
+//! Checks that bundles that `verify` calls intact are intact, that `recover` saves every log that `verify` calls
+//! proven, and that the output of `recover` is intact.
 
 use std::fs;
 use std::io::Cursor;
@@ -8,7 +9,7 @@ use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::format::{Manifest, Timestamp};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{Target, TargetOptions};
+use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::{RecoverOptions, RecoverReport, recover};
 use patchwork_traces::verify::{
     FileReport, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify_file,
@@ -17,7 +18,7 @@ use patchwork_traces::verify::{
 use crate::bundles::{self, Logs, indexed, restored, sequential, verified, verify_options};
 use crate::home::{Home, with_home};
 
-/// The input stands for a file, as [`bundles::file_of`] says.
+/// Checks the file that the input encodes, as described at [`bundles::file_of`].
 pub fn check(input: &[u8]) {
     let file = bundles::file_of(input);
     with_home(|home| {
@@ -59,7 +60,7 @@ fn check_verify(file: &[u8], home: &Home) -> Option<Verified> {
     Some((report, found))
 }
 
-/// What is restored is what is called proven.
+/// Checks that the logs that `verify` calls proven are restored with the proven hash.
 fn check_proven(report: &VerifyReport, logs: &Logs) {
     assert_eq!(report.files.len(), logs.len());
     for file in &report.files {
@@ -78,12 +79,12 @@ fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
         threads: NonZeroUsize::MIN,
         work_dir: home.path().to_owned(),
     };
-    let target = Target::File { path: path.clone(), options: TargetOptions::default() };
+    let target = OutputTarget::File { path: path.clone(), options: TargetOptions::default() };
     let recovered = recover(Cursor::new(file), "input", &options, &target, &NoProgress);
     let Ok(report) = recovered else {
         assert!(home.everything().is_empty());
-        // Of a row that says two things nobody knows which is true. Behind the first sign of damaged data any line may be
-        // made of it, whatever it looks like.
+        // If a row's `entry` and exact line differ, neither can be trusted. After the first sign of damaged
+        // compressed data, any line may be corrupt, even one that looks valid.
         let is_no_row = |finding: &&Finding| matches!(finding.kind, FindingKind::Entry(_));
         let is_of_data = |finding: &Finding| matches!(finding.kind, FindingKind::Gzip(_));
         let sound = |(report, findings): &Verified| {
@@ -109,7 +110,7 @@ fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
     }
 }
 
-/// What is called the original has the hash that the damaged bundle's manifest names.
+/// Checks that logs reported as original have the hash recorded in the damaged bundle's manifest.
 fn check_originals(file: &[u8], report: &RecoverReport, logs: &Logs) {
     for recovered in &report.files {
         let mut named = logs.iter().filter(|((_, name), _)| *name == recovered.name);
@@ -123,14 +124,14 @@ fn check_originals(file: &[u8], report: &RecoverReport, logs: &Logs) {
     }
 }
 
-/// A bundle that is whole comes back whole, and so does every log that is proven.
+/// Checks that an intact bundle is recovered completely, and that every proven log is recovered.
 fn check_saved((verified_as, _): &Verified, report: &RecoverReport, logs: &Logs) {
     if verified_as.verdict != Verdict::Damaged {
         assert!(!report.lost_something(), "of what is {:?} something is lost: {report:?}", verified_as.verdict);
         assert_eq!(report.files.len(), verified_as.files.len());
     }
-    // An empty log has nothing to save: it makes room where rows say that they belong to a log of its name. Of several that
-    // the manifest gives one name, a bundle can have one.
+    // An empty log has nothing to save: it gives way if rows name a log of the same name. If the manifest lists
+    // several logs with one name, a bundle can hold only one of them.
     let is_proven = |file: &&FileReport| file.is_proven == Some(true) && file.restored.is_some_and(|log| log.bytes > 0);
     let is_saved = |file: &FileReport| {
         let proven = file.restored.map(|log| log.sha256);

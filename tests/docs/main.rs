@@ -19,6 +19,7 @@
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod audit_script;
 #[path = "../common/coverage.rs"]
 mod coverage;
 mod markdown;

@@ -253,6 +253,17 @@ fn links(text: &str) -> Vec<&str> {
     targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
 }
 
+/// Returns the anchor of each heading of a document, as GitHub makes it.
+fn anchors(text: &str) -> Vec<String> {
+    let is_marks = |marks: &str| marks.bytes().all(|byte| byte == b'#');
+    let headings = text.lines().filter_map(|line| line.split_once("# ")).filter(|(marks, _)| is_marks(marks));
+    let anchor = |heading: &str| {
+        let dashed = heading.to_lowercase().replace(' ', "-");
+        dashed.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+    };
+    headings.map(|(_, heading)| anchor(heading)).collect()
+}
+
 #[test]
 fn links_lead_somewhere() {
     let mut documents = documents();
@@ -261,8 +272,11 @@ fn links_lead_somewhere() {
     for document in documents {
         let text = fs::read_to_string(&document).unwrap();
         for link in links(&text) {
-            let target = document.parent().unwrap().join(link.split('#').next().unwrap());
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = document.parent().unwrap().join(path);
             assert!(target.exists(), "{}: {link} leads nowhere", document.display());
+            let has_anchor = || anchors(&fs::read_to_string(&target).unwrap()).iter().any(|heading| heading == anchor);
+            assert!(anchor.is_empty() || has_anchor(), "{}: {link} has no such heading", document.display());
             seen += 1;
         }
     }

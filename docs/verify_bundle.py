@@ -2,8 +2,7 @@
 """Checks a trace bundle and restores its logs. Needs Python 3.8 or newer and the bundle, nothing else.
 
 Checks the gzip checksums, the manifest, every chunk's CRC-32, every row, and every log's SHA-256, as FORMAT.md defines
-them. Does not check times, timelines, or the `entry` of a row that has an `original`: no restored byte depends on them.
-"""
+them. Does not check times, timelines, `compressed`, or an `entry` that has an `original`: no restored byte depends on them."""
 import argparse, base64, gzip, hashlib, itertools, json, os, re, sys, zlib
 
 def need(holds, problem):
@@ -23,8 +22,7 @@ def unique(pairs):
 def reason(error):
     return f"the key {error} is missing" if isinstance(error, KeyError) else str(error) or repr(error)
 
-def exact(value):
-    """Returns the bytes of an exact line."""
+def exact_bytes(value):
     data = value["text"].encode() if "text" in value else base64.b64decode(value["bytes"], validate=True)
     need("text" in value or base64.b64encode(data).decode() == value["bytes"], "malformed base64")
     return data
@@ -40,7 +38,7 @@ def parse_row(line):
         row[key], end = DECODER.raw_decode(line, mark.end())
         text, mark = line[mark.end():end], MARK.match(line, end)
         if key in ("entry", "original"):
-            row[key] = text.encode() if key == "entry" else exact(json.loads(text, object_pairs_hook=unique))
+            row[key] = text.encode() if key == "entry" else exact_bytes(json.loads(text, object_pairs_hook=unique))
     need(mark.end() == len(line), "text follows the row")
     return row, (row["source"], row.get("file", row["source"] + ".jsonl"))
 
@@ -50,12 +48,14 @@ def parse_manifest(line):
     need(repr(manifest.get("version")) == "1", f"version {manifest.get('version')}; this script knows version 1")
     files = manifest["files"]
     for file in files:
+        new_keys = file.keys() & {"base", "sha256", "lineEnding", "finalNewline"}
         base = file.setdefault("base", "activity" if file["source"] == "activity" else "patchwork")
         names, chunks = (file["source"], file["relativePath"]), file.get("chunks", [])
-        is_sound = base in ("patchwork", "activity") and all(map(NAME.fullmatch, names))
-        need(is_sound and max(len(name.encode()) for name in names) < 256, f"bad name in {names}, or bad base {base!r}")
-        need(not chunks or sum(chunk["rows"] for chunk in chunks) == file["count"], f"{names[1]}: rows of chunks")
-        need(all(re.fullmatch("[0-9A-Fa-f]{8}", chunk["crc32"]) for chunk in chunks), f"{names[1]}: malformed crc32")
+        need(len(new_keys) == (4 if manifest.get("minor") else 0), f"{names[1]}: its keys are neither of 1.0 nor of 1.1")
+        is_sound = all(NAME.fullmatch(name) and len(name.encode()) < 256 for name in names)
+        need(is_sound and base in ("patchwork", "activity"), f"bad name in {names}, or bad base {base!r}")
+        rows = sum(chunk["rows"] for chunk in chunks if re.fullmatch("[0-9A-Fa-f]{8}", chunk["crc32"]))
+        need(not chunks or rows == file["count"], f"{names[1]}: a malformed crc32, or chunks that do not have `count` rows")
     need(manifest["totalCount"] == sum(file["count"] for file in files), "totalCount is not the sum of all counts")
     need(manifest["sources"] == sorted({file["source"] for file in files}, key=str.encode), "wrong list of sources")
     return manifest
@@ -79,7 +79,7 @@ def rows_of(stream, chunks, problems):
 def restored(file, rows):
     """Yields the bytes of a log: FORMAT.md, "Restoring a log"."""
     row_ending = {"lf": b"\n", "crlf": b"\r\n"}[file.get("lineEnding", "lf")]
-    unparsed = [(value["line"], exact(value)) for value in file.get("unparsed", [])][::-1]
+    unparsed = [(value["line"], exact_bytes(value)) for value in file.get("unparsed", [])][::-1]
     ending, number, count = b"", 1, 0
     for row in itertools.chain((row for row, _ in rows), [None]):
         while unparsed and (row is None or unparsed[-1][0] <= number):
@@ -99,10 +99,10 @@ def restore(file, rows, is_hashed, path):
         for data in restored(file, rows):
             sha256.update(data)
             size += out.write(data)
-    if is_hashed:
-        found, expected = (size, sha256.hexdigest()), (file["bytes"], file["sha256"].lower())
-        need(found == expected, f"{found} found, {expected} expected (bytes, SHA-256)")
-        os.rename(path + ".unproven", path) if path else None
+    found, expected = (size, sha256.hexdigest()), is_hashed and (file["bytes"], file["sha256"].lower())
+    need(found == expected or not is_hashed, f"{found} found, {expected} expected (bytes, SHA-256)")
+    if is_hashed and path:
+        os.rename(path + ".unproven", path)
 
 def verify(stream, args, problems):
     line = stream.readline(1 << 27).rstrip(b"\n")
@@ -144,6 +144,6 @@ def main():
     except DAMAGE as error:
         problems.append(reason(error))
     failed = "".join(f"FAILED   {problem}\n" for problem in problems)
-    sys.exit(f"{failed}{args.bundle}: damaged, or not a trace bundle") if problems else print(f"{args.bundle}: {result}")
+    sys.exit(f"{failed}{args.bundle}: damaged, or not a bundle") if problems else print(f"{args.bundle}: {result}")
 
 main()

@@ -2,7 +2,7 @@
 """Checks a trace bundle and restores its logs. Needs Python 3.8 or newer and the bundle, nothing else.
 
 Checks the gzip checksums, the manifest, every chunk's CRC-32, every row, and every log's SHA-256, as FORMAT.md defines
-them. Does not check times, timelines, `compressed`, or an `entry` that has an `original`: no restored byte depends on them."""
+them. Does not check times, timelines, `compressed`, or an `entry` that has an `original`: no restored byte needs them."""
 import argparse, base64, gzip, hashlib, itertools, json, os, re, sys, zlib
 
 def need(holds, problem):
@@ -71,10 +71,10 @@ def rows_of(stream, chunks, problems):
             raise ValueError(f"line {number}: {reason(error)}") from error
         crc, size, rows = zlib.crc32(line, crc), size + len(line), rows + 1
         if chunk < len(chunks) and rows == chunks[chunk]["rows"]:
-            found, expected = (size, f"{crc:08x}"), (chunks[chunk]["bytes"], chunks[chunk]["crc32"].lower())
-            if found != expected:
-                problems.append(f"chunk {chunk + 1}, line {number}: {found} found, {expected} expected (bytes, CRC-32)")
-            crc, size, rows, chunk = 0, 0, 0, chunk + 1 if found[0] == expected[0] else len(chunks)
+            found, due = f"{size} bytes with CRC-32 {crc:08x}", chunks[chunk]
+            if found != f"{due['bytes']} bytes with CRC-32 {due['crc32'].lower()}":
+                problems.append(f"chunk {chunk + 1}, line {number}: found {found}, expected {due['bytes']} with {due['crc32']}")
+            crc, size, rows, chunk = 0, 0, 0, chunk + 1 if size == due["bytes"] else len(chunks)
 
 def restored(file, rows):
     """Yields the bytes of a log: FORMAT.md, "Restoring a log"."""
@@ -99,10 +99,10 @@ def restore(file, rows, is_hashed, path):
         for data in restored(file, rows):
             sha256.update(data)
             size += out.write(data)
-    found, expected = (size, sha256.hexdigest()), is_hashed and (file["bytes"], file["sha256"].lower())
-    need(found == expected or not is_hashed, f"{found} found, {expected} expected (bytes, SHA-256)")
-    if is_hashed and path:
-        os.rename(path + ".unproven", path)
+    found = f"{size} bytes with SHA-256 {sha256.hexdigest()}"
+    expected = f"{file['bytes']} bytes with SHA-256 {file['sha256'].lower()}" if is_hashed else found
+    need(found == expected, f"found {found}, expected {expected}")
+    os.rename(path + ".unproven", path) if is_hashed and path else None
 
 def verify(stream, args, problems):
     line = stream.readline(1 << 27).rstrip(b"\n")

@@ -20,7 +20,8 @@ def unique(pairs):
     return dict(pairs)
 
 def reason(error):
-    return f"the key {error} is missing" if isinstance(error, KeyError) else str(error) or repr(error)
+    kinds = {KeyError: "missing key ", EOFError: "truncated: ", zlib.error: "gzip: ", gzip.BadGzipFile: "gzip: "}
+    return kinds.get(type(error), "") + (str(error) or repr(error))
 
 def exact_bytes(value):
     data = value["text"].encode() if "text" in value else base64.b64decode(value["bytes"], validate=True)
@@ -83,9 +84,8 @@ def restored(file, rows):
     ending, number, count = b"", 1, 0
     for row in itertools.chain((row for row, _ in rows), [None]):
         while unparsed and (row is None or unparsed[-1][0] <= number):
-            text = unparsed.pop()[1]
-            yield ending + text
-            ending, number = b"\n", number + text.count(b"\n") + 1
+            yield ending + unparsed[-1][1]
+            ending, number = b"\n", number + unparsed.pop()[1].count(b"\n") + 1
         if row is not None:
             yield ending + row.get("original", row["entry"])
             ending, number, count = b"\n" if "original" in row else row_ending, number + 1, count + 1

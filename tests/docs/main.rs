@@ -19,6 +19,7 @@
 #![cfg(all(unix, feature = "cli"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod audit_script;
 #[path = "../common/coverage.rs"]
 mod coverage;
 mod markdown;
@@ -252,6 +253,17 @@ fn links(text: &str) -> Vec<&str> {
     targets.filter(|target| !target.contains("://") && !target.starts_with('#')).collect()
 }
 
+/// Returns the anchor of each heading of a document, as GitHub makes it.
+fn anchors(text: &str) -> Vec<String> {
+    let is_marks = |marks: &str| marks.bytes().all(|byte| byte == b'#');
+    let headings = text.lines().filter_map(|line| line.split_once("# ")).filter(|(marks, _)| is_marks(marks));
+    let anchor = |heading: &str| {
+        let dashed = heading.to_lowercase().replace(' ', "-");
+        dashed.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+    };
+    headings.map(|(_, heading)| anchor(heading)).collect()
+}
+
 #[test]
 fn links_lead_somewhere() {
     let mut documents = documents();
@@ -260,8 +272,11 @@ fn links_lead_somewhere() {
     for document in documents {
         let text = fs::read_to_string(&document).unwrap();
         for link in links(&text) {
-            let target = document.parent().unwrap().join(link.split('#').next().unwrap());
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = document.parent().unwrap().join(path);
             assert!(target.exists(), "{}: {link} leads nowhere", document.display());
+            let has_anchor = || anchors(&fs::read_to_string(&target).unwrap()).iter().any(|heading| heading == anchor);
+            assert!(anchor.is_empty() || has_anchor(), "{}: {link} has no such heading", document.display());
             seen += 1;
         }
     }
@@ -274,22 +289,26 @@ fn section<'t>(text: &'t str, heading: &str) -> &'t str {
     section.split("\n## ").next().unwrap()
 }
 
-/// All times, such as `0.03 s`, in the cells of the tables of a text whose column is wanted.
-fn times(text: &str, wanted: impl Fn(usize) -> bool) -> Vec<&str> {
-    let rows = text.lines().filter(|line| line.starts_with('|'));
-    let cells = rows.flat_map(|row| row.split('|').enumerate()).filter(|(column, _)| wanted(*column));
-    cells.flat_map(|(_, cell)| cell.split(',')).map(str::trim).filter(|part| part.ends_with(" s")).collect()
+/// Returns all times, such as `0.03 s`, in the cells of the tables of a text.
+fn times(text: &str) -> Vec<&str> {
+    let cells = text.lines().filter(|line| line.starts_with('|')).flat_map(|row| row.split('|'));
+    cells.flat_map(|cell| cell.split([',', ':'])).map(str::trim).filter(|part| part.ends_with(" s")).collect()
 }
 
 #[test]
-fn the_comparison_has_the_times_that_were_measured() {
+fn the_readme_has_the_times_that_were_measured() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let speed = section(&readme, "Speed");
-    let comparison = section(&readme, "Beside the original exporter, and beside gunzip and jq");
-    // The original's stand in the third column.
-    let compared = times(comparison, |column| column != 3);
-    assert!(compared.len() >= 4, "{compared:?}");
-    for time in compared {
-        assert!(speed.contains(time), "{time} is compared, but \"Speed\" does not have it");
+    let speed = fs::read_to_string(root().join("docs/speed.md")).unwrap();
+    let sections = [
+        ("Speed", "Beside other tools"),
+        ("Beside the original exporter and gunzip with jq", "Beside the original exporter"),
+    ];
+    for (shown, measured) in sections {
+        let times_shown = times(section(&readme, shown));
+        let measured = times(section(&speed, measured));
+        assert!(times_shown.len() >= 4, "{times_shown:?}");
+        for time in times_shown {
+            assert!(measured.contains(&time), "{time} is in README.md, but docs/speed.md does not have it");
+        }
     }
 }

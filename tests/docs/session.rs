@@ -68,6 +68,8 @@ impl Session {
             copy_logs("patchwork", &home.join(".patchwork"));
             copy_logs("ide", &home.join(".claude/ide"));
         }
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verify_bundle.py");
+        fs::copy(script, session.home(HERE).join("verify_bundle.py")).unwrap();
         session
     }
 

@@ -1,0 +1,130 @@
+//! `docs/verify_bundle.py`, which auditors run without this program, gives each bundle the verdict that it deserves.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use patchwork_traces::digest::Sha256Digest;
+
+use crate::{is_there, note, root};
+
+/// Damaged bundles in which nothing but a time, a timeline or an `entry` with an `original` is wrong. FORMAT.md lets a
+/// reader pass these.
+const EXEMPT: &[&str] = &[
+    "chunk_first_time_wrong",
+    "chunk_last_time_wrong",
+    "manifest_last_time_wrong",
+    "manifest_timeline_far",
+    "manifest_timeline_wrong",
+    "row_entry_differs_from_original",
+];
+
+/// Returns the output of the script, or `None` (with a note) where Python is missing.
+fn verify(bundle: &Path, extract_to: Option<&Path>) -> Option<Output> {
+    if !is_there("python3") {
+        assert!(std::env::var_os("DOCS_NEED_ALL").is_none(), "python3 is missing");
+        note::note("not run, as python3 is missing");
+        return None;
+    }
+    let mut command = Command::new("python3");
+    command.arg(root().join("docs/verify_bundle.py")).arg(bundle);
+    if let Some(directory) = extract_to {
+        command.arg("--extract").arg(directory);
+    }
+    Some(command.output().unwrap())
+}
+
+/// Returns the SHA-256 of each extracted log. Logs of 1.0 keep the ending `.unproven`; others must not have it.
+fn extracted(directory: &Path, ending: &str) -> BTreeMap<String, String> {
+    let mut logs = BTreeMap::new();
+    for base in ["patchwork", "activity"] {
+        // A manifest that is refused leaves no directory.
+        let Ok(entries) = fs::read_dir(directory.join(base)) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if ending.is_empty() && name.ends_with(".unproven") {
+                continue;
+            }
+            let digest = Sha256Digest::of(&fs::read(&path).unwrap()).to_string();
+            logs.insert(name.strip_suffix(ending).unwrap().to_owned(), digest);
+        }
+    }
+    logs
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[test]
+fn the_script_passes_the_conformance_bundles() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut tried = 0;
+    for entry in fs::read_dir(root().join("fixtures/conformance")).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(name) = path.file_name().unwrap().to_str().unwrap().strip_suffix(".jsonl.gz") else { continue };
+        let expected = fs::read(path.with_file_name(format!("{name}.json"))).unwrap();
+        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+        let logs = &expected["logs"];
+        let logs: BTreeMap<String, String> = serde_json::from_value(logs.clone()).unwrap_or_default();
+        let verdict = expected["verdict"].as_str().unwrap();
+        let out = directory.path().join(name);
+        let Some(output) = verify(&path, Some(&out)) else { return };
+        let text = text(&output);
+        assert!(!text.contains("Traceback"), "{name}: {text}");
+        if verdict.starts_with("intact") || EXEMPT.contains(&name) {
+            let ending = if verdict == "intactWithoutHashes" { ".unproven" } else { "" };
+            assert_eq!(output.status.code(), Some(0), "{name}: {text}");
+            assert_eq!(extracted(&out, ending), logs, "{name}");
+        } else {
+            assert_eq!(output.status.code(), Some(1), "{name}: {text}");
+            for (log, digest) in extracted(&out, "") {
+                assert_eq!(logs.get(&log), Some(&digest), "{name}: {log} is not proven\n{text}");
+            }
+        }
+        tried += 1;
+    }
+    assert!(tried > 100, "only {tried} bundles were tried");
+}
+
+#[test]
+fn the_script_restores_any_bytes_from_any_container() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let logs: [(&str, &[u8]); 4] = [
+        ("patchwork/runs.jsonl", b"{\"a\":\"\xff\"}\n\n{\"torn\n\0\xfe\n{\"n\":12345678901234567890,\"n\":1e400}"),
+        ("patchwork/decision_traces.jsonl", b"{\"a\":1}\r\n \r\n{\"b\" :\r 2}\r\n\"\\ud800\"\n"),
+        ("patchwork/commit_issue_links.jsonl", b""),
+        ("activity/activity-3100.jsonl", b"no JSON at all\xc3"),
+    ];
+    for (name, log) in logs {
+        fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+        fs::write(path(name), log).unwrap();
+    }
+    let script = "\
+        $0 export --patchwork-dir patchwork --activity-dir activity -o bundle.jsonl.gz >export.txt &&
+        gunzip -c bundle.jsonl.gz >plain && gzip -1 <plain >recompressed";
+    let program = env!("CARGO_BIN_EXE_patchwork-traces");
+    let made = Command::new("sh").args(["-c", script, program]).current_dir(directory.path()).status().unwrap();
+    assert!(made.success());
+    for bundle in ["bundle.jsonl.gz", "plain", "recompressed"] {
+        let out = path(&format!("out-{bundle}"));
+        let Some(output) = verify(&path(bundle), Some(&out)) else { return };
+        assert!(output.status.success(), "{bundle}: {}", text(&output));
+        for (name, log) in logs {
+            assert_eq!(fs::read(out.join(name)).unwrap(), log, "{bundle}: {name}");
+        }
+    }
+}
+
+#[test]
+fn the_script_says_what_1_0_cannot_prove() {
+    for bundle in ["empty", "odd", "plain"] {
+        let path = root().join(format!("fixtures/legacy/{bundle}.v1.0.jsonl.gz"));
+        let Some(output) = verify(&path, None) else { return };
+        assert!(output.status.success(), "{bundle}: {}", text(&output));
+        assert!(text(&output).contains("format 1.0 has no SHA-256"), "{}", text(&output));
+    }
+}

@@ -1,7 +1,8 @@
-//! Puts a finished file in its place: all of it, or nothing.
+//! Publishes a finished file at its target path, either completely or not at all.
 //!
-//! What is written goes to a temporary file beside the target. Only [`AtomicFile::finish`] makes it appear there. The
-//! system locks the temporary file for as long as this program lives, so the next one knows what a killed one has left.
+//! The content is written to a temporary file beside the target. Only [`AtomicFile::finish`] makes it appear at
+//! the target. The system locks the temporary file for as long as this program lives, so that later runs recognise
+//! the leftovers of a killed one.
 
 use std::ffi::OsStr;
 use std::fs::TryLockError;
@@ -14,37 +15,37 @@ use tempfile::NamedTempFile;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::sources::{is_reserved_for_logs, open_regular_no_follow, refused};
 
-/// What may be done to write a file. By default, neither.
+/// The options for writing an output file. By default, both are off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TargetOptions {
-    /// Replaces a file that exists already.
+    /// True if an existing file may be replaced.
     pub replace: bool,
-    /// Creates the directory of the file, and those above it, where they are missing.
+    /// True if the directory of the file, and its parents, may be created when they are missing.
     pub create_dirs: bool,
 }
 
-/// Where a file is to appear.
+/// The destination of an output file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutputTarget {
     /// A regular file.
     File {
-        /// Its path, with links followed.
+        /// Its path, with symlinks resolved.
         path: PathBuf,
-        /// What may be done to write it.
+        /// The options for writing it.
         options: TargetOptions,
     },
-    /// A pipe or device, which is written to as it is.
+    /// A pipe or device, which is written to directly.
     Stream(PathBuf),
 }
 
 impl OutputTarget {
-    /// Looks at what is at `path` now. A link is followed.
+    /// Examines the file that is at `path` now. Follows symlinks.
     ///
     /// # Errors
     /// [`ErrorKind::TargetIsDirectory`], [`ErrorKind::TargetExists`] unless it may be replaced,
-    /// [`ErrorKind::NoTargetDirectory`] unless its directory may be created, and [`ErrorKind::TargetIsLog`], whatever the
-    /// options, for a path that has the name of a log or leads to one, in any directory. The names of a log's lock, backups
-    /// and temporary files count, too.
+    /// [`ErrorKind::NoTargetDirectory`] unless its directory may be created, and [`ErrorKind::TargetIsLog`],
+    /// whatever the options, for a path that has the name of a log or leads to one, in any directory. This
+    /// includes the names of a log's lock, backups and temporary files.
     pub fn look(path: &Path, options: TargetOptions) -> Result<Self> {
         let TargetOptions { replace, create_dirs } = options;
         let refuse = |kind: ErrorKind| Err(Error::from(kind).in_subject(&path.display().to_string()));
@@ -62,7 +63,7 @@ impl OutputTarget {
                 }
             }
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refused(IoAction::Open, path, error)),
-            // A dangling symlink is a file that exists, too.
+            // A dangling symlink counts as an existing file.
             Err(_) if !replace && fs::symlink_metadata(path).is_ok() => refuse(ErrorKind::TargetExists),
             Err(_) if fs::read_link(path).is_ok_and(|to| is_reserved_for_logs(&to)) => refuse(ErrorKind::TargetIsLog),
             Err(_) if !create_dirs => {
@@ -73,7 +74,7 @@ impl OutputTarget {
         }
     }
 
-    /// The directory for files that are needed on the way: on the same disk, and there already.
+    /// Returns a directory for intermediate files. It exists, and is on the target's disk if the target is a file.
     #[must_use]
     pub fn work_dir(&self) -> PathBuf {
         match self {
@@ -87,7 +88,8 @@ impl OutputTarget {
     }
 }
 
-/// A file that has not appeared yet. Dropped before [`finish`](Self::finish), it leaves nothing behind.
+/// A file that has not appeared at its target yet. If dropped before [`finish`](Self::finish), it leaves nothing
+/// behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: NamedTempFile,
@@ -97,12 +99,12 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Starts the file that is to appear at `target`, mode 0600, and creates the directories that it needs, mode 0700, if
-    /// `options` allow it. Removes the temporary files that killed programs have left there.
+    /// Starts the file for `target`, with mode 0600. Creates the directories that it needs, with mode 0700, if
+    /// `options` allow it. Removes the temporary files that killed programs left there.
     ///
     /// # Errors
-    /// [`ErrorKind::NoTargetDirectory`] unless the directory may be created, and when a directory or the temporary file
-    /// cannot be created.
+    /// [`ErrorKind::NoTargetDirectory`] unless the directory may be created, and if a directory or the temporary
+    /// file cannot be created.
     pub fn create(target: &Path, options: TargetOptions) -> Result<Self> {
         let dir = dir_of(target);
         let made_dirs = match options.create_dirs {
@@ -117,21 +119,23 @@ impl AtomicFile {
         Ok(Self { temporary, target: target.to_owned(), options, made_dirs })
     }
 
-    /// What was written so far, to be read from its start.
+    /// Opens the content written so far, to read it from its start.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// If it cannot be opened.
     pub(crate) fn read_back(&self) -> Result<std::fs::File> {
         self.temporary.reopen().map_err(|error| Error::io(IoAction::Open, &self.target, error))
     }
 
-    /// Syncs the file, puts it in its place and syncs the directory.
+    /// Syncs the file, moves it to its target and syncs the directory.
     ///
     /// # Errors
-    /// When that fails. [`ErrorKind::TargetExists`] when a file has appeared there meanwhile that may not be replaced.
-    /// [`ErrorKind::DirectorySyncFailed`] when the file has appeared, but the directory could not be synced.
+    /// If any of that fails. [`ErrorKind::TargetExists`] if a file that may not be replaced has appeared at the
+    /// target meanwhile. [`ErrorKind::DirectorySyncFailed`] if the file has appeared, but the directory could not
+    /// be synced.
     pub fn finish(self) -> Result<()> {
-        // If it fails, the file goes before the directories that were made for it: in the reverse of this order.
+        // On failure the file must go before the directories created for it. Drop order is the reverse of this
+        // order.
         let Self { made_dirs, target, options, temporary } = self;
         temporary.as_file().sync_all().map_err(|error| Error::io(IoAction::Write, &target, error))?;
         let put = if options.replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
@@ -162,33 +166,33 @@ fn check_dir(dir: &Path) -> Result<()> {
     }
 }
 
-/// How the name of each temporary file begins and ends.
+/// The prefix and suffix of the name of each temporary file.
 const TEMPORARY: (&str, &str) = (".patchwork-traces-", ".part");
 
 pub(crate) fn dir_of(file: &Path) -> &Path {
     file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A new file in `dir`, mode 0600, that the system locks.
+/// Creates a file in `dir`, with mode 0600 and locked.
 pub(crate) fn temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
     loop {
         let temporary = tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(dir)?;
-        // Where the system has no such locks, nobody removes what he cannot lock.
+        // On a system without such locks, other programs can't lock it either, so they don't remove it.
         let lock = temporary.as_file().try_lock();
-        // Else somebody took it for dead before it was locked.
+        // Otherwise another process took it for a leftover before it was locked.
         if !matches!(lock, Err(TryLockError::WouldBlock)) && temporary.path().exists() {
             return Ok(temporary);
         }
     }
 }
 
-/// Removes the temporary files that killed programs have left in `dir`, and says which those were. What cannot be
-/// removed is left for the next time.
+/// Removes the temporary files that killed programs left in `dir`, and returns their paths. Files that cannot be
+/// removed remain for the next time.
 pub(crate) fn clean_up(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| is_temporary(&entry.file_name())).map(|entry| entry.path());
     let files = ours.filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_file()));
-    // A FIFO that takes the place of a file meanwhile is refused without waiting for its other end.
+    // If a FIFO replaces the file meanwhile, it is refused without waiting for its other end.
     let is_dead = |path: &PathBuf| open_regular_no_follow(path).is_ok_and(|left| left.file().try_lock().is_ok());
     files.filter(|path| is_dead(path) && fs::remove_file(path).is_ok()).collect()
 }
@@ -208,7 +212,7 @@ impl Write for AtomicFile {
     }
 }
 
-/// Makes the new name of `file` last through a power cut.
+/// Makes the new name of `file` survive a power cut.
 #[cfg(unix)]
 pub(crate) fn sync_dir(file: &Path) -> Result<()> {
     let dir = dir_of(file);
@@ -224,7 +228,7 @@ pub(crate) fn sync_dir(_: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Directories that were made for a file. They go again if it never appears.
+/// Directories that were created for a file. They are removed again if it never appears.
 #[derive(Debug, Default)]
 pub(crate) struct CreatedDirs(Vec<PathBuf>);
 
@@ -249,12 +253,12 @@ impl CreatedDirs {
         Ok(made)
     }
 
-    /// Each of them, after those in which it lies.
+    /// Returns the directories, each after its parent.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().map(PathBuf::as_path)
     }
 
-    /// Makes their names last through a power cut.
+    /// Makes their names survive a power cut.
     pub(crate) fn sync(&self) -> Result<()> {
         self.0.iter().try_for_each(|dir| sync_dir(dir))
     }
@@ -267,20 +271,20 @@ impl CreatedDirs {
 impl Drop for CreatedDirs {
     fn drop(&mut self) {
         for dir in self.0.iter().rev() {
-            // What cannot be removed is not empty any more: somebody uses it.
+            // A directory that can't be removed is not empty any more, so it is in use.
             let _ = fs::remove_dir(dir);
         }
     }
 }
 
-/// Creates a directory into which only its owner may look.
+/// Creates a directory that only its owner can access.
 #[cfg(unix)]
 pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().mode(0o700).create(dir)
 }
 
-/// Who may look into it follows from the directory above.
+/// Creates a directory, which inherits its access rights from its parent.
 #[cfg(not(unix))]
 fn make_private_dir(dir: &Path) -> io::Result<()> {
     std::fs::create_dir(dir)

@@ -1,4 +1,4 @@
-//! Where the old version of a log is kept when another one takes its place.
+//! Backs up the old version of a log that is replaced.
 
 use std::fs::Metadata;
 use std::io;
@@ -13,7 +13,7 @@ use crate::import::regular_file;
 use crate::publish::sync_dir;
 use crate::sources::is_same_file;
 
-/// Where the file at `path` is to be kept: beside it, under a name that is free.
+/// Returns a free path for a backup of the file at `path`, in the same directory.
 pub(super) fn backup_of(path: &Path, stamp: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let dir = path.parent().unwrap_or(Path::new(""));
@@ -26,7 +26,7 @@ pub(super) fn backup_of(path: &Path, stamp: &str) -> PathBuf {
     backup
 }
 
-/// The backups that were made. Dropped before anything is replaced, they are removed again.
+/// The backups that were made. If dropped before anything is replaced, they are removed again.
 #[derive(Debug, Default)]
 pub(super) struct Backups(Vec<Backup>);
 
@@ -34,13 +34,13 @@ pub(super) struct Backups(Vec<Backup>);
 struct Backup {
     log: PathBuf,
     path: PathBuf,
-    /// The log, as it was when it was kept.
+    /// The metadata of the log when it was backed up.
     original: Metadata,
 }
 
 impl Backups {
-    /// Makes a backup of each log that has none yet under the path that is planned for it. Another one is chosen where that
-    /// is taken: what another program made may vanish again.
+    /// Makes a backup of each log that does not have one yet, at the planned path. Plans another path if that one
+    /// is taken, because a file that another program made may vanish again.
     pub(super) fn make<'p>(
         &mut self,
         logs: impl Iterator<Item = (&'p Path, &'p mut PathBuf)>,
@@ -70,7 +70,7 @@ impl Backups {
 impl Drop for Backups {
     fn drop(&mut self) {
         for Backup { log, path, original } in &self.0 {
-            // If the log was replaced against what the system said, its backup is the only copy.
+            // If the log was replaced although the system reported an error, the backup is the only copy.
             if fs::symlink_metadata(log).is_ok_and(|there| is_same_file(&there, original)) {
                 let _ = fs::remove_file(path);
             }
@@ -78,14 +78,14 @@ impl Drop for Backups {
     }
 }
 
-/// Returns true if two paths lead to one file.
+/// Returns true if two paths lead to the same file.
 pub(super) fn is_link_of(backup: &Path, log: &Path) -> bool {
     let there = (fs::symlink_metadata(backup), fs::symlink_metadata(log));
     matches!(there, (Ok(kept), Ok(there)) if is_same_file(&kept, &there))
 }
 
-/// Removes the backup of this very file that an import left which was killed right after it had made it. An import that
-/// is alive sees that, and makes another one.
+/// Removes a backup of this very file that was left by an import killed right after making it. If that import is
+/// alive, it notices and makes another one.
 fn remove_leftover(log: &Path, backup: &Path, file: &Metadata) {
     let name = log.file_name().unwrap_or_default().to_string_lossy();
     let entries = log.parent().filter(|_| has_another_name(log)).and_then(|dir| fs::read_dir(dir).ok());
@@ -99,15 +99,16 @@ fn remove_leftover(log: &Path, backup: &Path, file: &Metadata) {
     left.for_each(|path| _ = fs::remove_file(path));
 }
 
-/// Returns true for what [`backup_of`] adds to a name: `.2026-05-02T10-00-00.000Z.bak`, and a number where that was taken.
+/// Returns true for the suffix that [`backup_of`] adds: `.2026-05-02T10-00-00.000Z.bak`, with a number if that was
+/// taken.
 fn is_end_of_backup(end: &str) -> bool {
     let Some(stamp) = end.strip_prefix('.').and_then(|end| end.strip_suffix(".bak")) else { return false };
     let digits = stamp.chars().filter(char::is_ascii_digit).count();
     digits >= 17 && stamp.chars().all(|c| c.is_ascii_digit() || "-T.Z".contains(c))
 }
 
-/// Returns true if a file has more names than that and the one of its backup. To look for them takes a while where logs
-/// are many.
+/// Returns true if a file has more names than its own and its backup's. Looking for those takes a while in a
+/// directory with many logs.
 #[cfg(unix)]
 fn has_another_name(log: &Path) -> bool {
     fs::symlink_metadata(log).is_ok_and(|file| std::os::unix::fs::MetadataExt::nlink(&file) > 2)
@@ -118,14 +119,14 @@ fn has_another_name(_: &Path) -> bool {
     true
 }
 
-/// Keeps the file at `path` under a second name, or, where a file can have only one, a copy of it. Returns false if
-/// something has that name already.
+/// Keeps the file at `path` under a second name, or as a copy if it cannot have a second name. Returns false if
+/// the name is taken.
 fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<bool> {
     let failed = |error| Error::io(IoAction::BackUp, path, error);
     match fs::hard_link(path, backup) {
         Ok(()) => return Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(false),
-        // A link that was made counts, whatever the system said of it.
+        // A link that was made counts, even if the system reported an error.
         Err(_) if is_link_of(backup, path) => return Ok(true),
         Err(_) => {}
     }

@@ -1,15 +1,16 @@
-//! Puts the new versions of logs in their places, beside writers that go on writing.
+//! Commits the new versions of logs while writers keep writing.
 //!
 //! 1. Each group of logs is read, merged and staged without a lock. Its local files stay open.
-//! 2. The locks of all groups are acquired at once. Under them the logs are only compared with what was read, and
-//!    renamed. Rows that were appended meanwhile are copied to the end: the result is that of a merge which happened in
-//!    the moment of the read. If anything else happened to a log, the locks are released, and its group is staged again.
-//! 3. Logs whose writers take no lock follow. Each is exchanged with its new version; if that was not the file which was
-//!    read, it is put back.
-//! 4. `watch` saves the rows of writers that had opened an old file, and finds the logs that a writer replaced with what
-//!    it had read before: those begin again at 1.
+//! 2. The locks of all groups are acquired together. While they are held, the logs are only compared with what was
+//!    read, and renamed. Rows that were appended meanwhile are copied to the end; the result equals that of a
+//!    merge at the moment of the read. If anything else happened to a log, the locks are released and its group is
+//!    staged again.
+//! 3. Logs whose writers take no lock follow. Each is exchanged with its new version. If the exchanged file is not
+//!    the one that was read, it is put back.
+//! 4. `watch` saves the rows of writers that had opened an old file. It also finds the logs that a writer replaced
+//!    with what it had read earlier; their groups start again at step 1.
 //!
-//! At any moment each log is the old one or the new one.
+//! At any moment, each log is either the old one or the new one.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,42 +38,44 @@ use crate::progress::{Progress, Stage};
 use crate::sources::rotation::MAX_LOG_BYTES;
 use crate::sources::times_of;
 
-/// How often a log is read again because it changed while it was read.
+/// The maximum number of reads of a log that keeps changing while it is read.
 const MAX_READS: usize = 20;
 
-/// How often a group is staged again because its logs changed before they were replaced, or after.
+/// The maximum number of times that a group is staged again because its logs changed before or after they were
+/// replaced.
 const MAX_ATTEMPTS: usize = 100;
 
-/// How many files stay open for comparison. Further ones are recognised by number and time of creation.
+/// The maximum number of files that stay open for comparison. Further ones are recognised by inode number and
+/// creation time.
 const MAX_OPEN_FILES: usize = 64;
 
-/// A file that is younger may just have been left by a rotation, so another one may be under way.
+/// The age below which a file may have just been left by a rotation, so that another rotation may be under way.
 const RECENT: Duration = Duration::from_secs(10);
 
-/// What committing needs.
+/// The parts of the import that a commit needs.
 pub(super) struct CommitContext<'c> {
     pub(super) staging: &'c Staging,
     pub(super) clock: &'c dyn Clock,
     pub(super) progress: &'c dyn Progress,
 }
 
-/// How much may come while a group is staged for it to be copied while writers wait, in bytes.
+/// The largest number of bytes appended during staging that are copied while writers wait.
 const MAX_LATE_BYTES: u64 = 16 << 20;
 
-/// How often a group is staged again because rows came meanwhile that are not newer than all others. After that they are
-/// added at the end.
+/// The maximum number of times that a group is staged again because appended rows are not newer than all others.
+/// After that, such rows are appended at the end.
 const MAX_SORTED_ATTEMPTS: usize = 3;
 
-/// How far a group is.
+/// The progress of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GroupState {
     /// Its new versions are staged.
     Staged,
-    /// Its logs are not what they were when they were read.
+    /// Its logs have changed since they were read.
     Stale,
-    /// What lies there has the bundle's rows, after a writer had undone that: it is only watched again.
+    /// A writer undid the commit, and the log at the path has the bundle's rows: it only has to be watched again.
     Unwatched,
-    /// Its new versions are in their places, or it has none.
+    /// Its new versions are in place, or it has none.
     Placed,
 }
 
@@ -82,14 +85,14 @@ struct Prepared<'g> {
     found: Observed,
     plan: GroupPlan,
     staged: Vec<Option<PathBuf>>,
-    /// The bundle's logs that were put in their places as they are, open: late rows are only added to them.
+    /// The bundle's logs that were put in place as they are, still open. Only late rows are appended to them.
     bundled: Vec<Option<fs::File>>,
     state: GroupState,
-    /// How often it was staged.
+    /// The number of times that it was staged.
     attempts: usize,
-    /// For how many polls it is to be watched on, if what lies there has the bundle's rows.
+    /// The number of polls for which the log is to be watched again, if it has the bundle's rows.
     polls_left: u32,
-    /// What was done the first time, once that is done: that is what is reported.
+    /// The plan that was carried out the first time, which is the one reported.
     report: Option<Vec<FilePlan>>,
 }
 
@@ -100,22 +103,22 @@ pub(super) struct Commit<'g, 'c> {
     backups: Backups,
     placed: Vec<PathBuf>,
     watch: Watch,
-    /// New versions to which late rows were added after they were synced.
+    /// New versions to which late rows were appended after the sync.
     unsynced: Vec<(PathBuf, fs::File)>,
 }
 
-/// How a commit ended.
+/// The result of a commit.
 pub(super) enum Committed<'g> {
-    /// Everything is in its place.
+    /// All new versions are in place.
     Done(Vec<FilePlan>),
-    /// Nothing was done: a log that was not staged, as it was here already, is not any more.
+    /// Nothing was changed: a log that was not staged, because it equalled the bundle's, has changed since.
     Outdated(Vec<SourceImport<'g>>),
 }
 
-/// Reads what is there, stages the new versions, and puts them in their places.
+/// Reads the local logs, stages the new versions and puts them in place.
 ///
 /// # Errors
-/// When anything fails before the first log is in its place, nothing is changed. From there on, the error is an
+/// If anything fails before the first log is in place, nothing is changed. After that, the error is an
 /// [`ErrorKind::PartiallyCommitted`].
 pub(super) fn commit<'g>(works: Vec<SourceImport<'g>>, context: &CommitContext<'_>) -> Result<Committed<'g>> {
     let mut commit = Commit::prepare(works, context)?;
@@ -152,7 +155,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(commit)
     }
 
-    /// Places everything, and again what did not stay.
+    /// Puts everything in place, and repeats that for groups that were stale or undone.
     pub(super) fn place_all(&mut self) -> Result<()> {
         let mut attempts = 0;
         loop {
@@ -171,7 +174,7 @@ impl<'g, 'c> Commit<'g, 'c> {
             }
             let unfinished = self.groups.iter().find(|group| group.state != GroupState::Placed);
             let Some(unfinished) = unfinished else { return Ok(()) };
-            // To look again at what has the bundle's rows takes polls, and these come to an end.
+            // Watching a log again uses up its polls, so only staging is counted.
             attempts += usize::from(self.groups.iter().any(|group| group.state == GroupState::Staged));
             if attempts > MAX_ATTEMPTS {
                 return Err(unfinished.keeps_changing());
@@ -179,14 +182,14 @@ impl<'g, 'c> Commit<'g, 'c> {
         }
     }
 
-    /// Ends the commit, and says what was done.
+    /// Ends the commit. Returns what was done.
     pub(super) fn finish(mut self, result: Result<()>) -> Result<Vec<FilePlan>> {
         if self.placed.is_empty() {
             result?;
             return Ok(self.into_plans());
         }
         self.backups.keep();
-        // What was replaced may get late rows also where a later log could not be.
+        // Logs that were replaced may get late rows even if a later log could not be replaced.
         let watched = if result.is_err() { self.watch() } else { Ok(()) };
         let finished = result.and(watched).and(std::mem::take(&mut self.watch).finish()).and(self.sync());
         let all = self.groups.iter().flat_map(|group| &group.staged).flatten().count().max(self.placed.len());
@@ -196,7 +199,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(self.into_plans())
     }
 
-    /// The groups, as they were before they were staged.
+    /// Returns the groups as they were before they were staged.
     fn into_works(mut self) -> Result<Vec<SourceImport<'g>>> {
         let staging = self.context.staging;
         self.groups.iter_mut().try_for_each(|group| group.discard(staging))?;
@@ -207,7 +210,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         self.groups.into_iter().flat_map(|group| group.report.unwrap_or(group.plan.files)).collect()
     }
 
-    /// Makes what was written last until after a power cut.
+    /// Makes the last writes survive a power cut.
     fn sync(&mut self) -> Result<()> {
         self.sync_late_rows().and(self.context.staging.sync())
     }
@@ -220,7 +223,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         synced.fold(Ok(()), Result::and)
     }
 
-    /// Keeps what is to be replaced, where the plans say so.
+    /// Backs up the logs that are to be replaced, where the plans say so.
     pub(super) fn make_backups(&mut self) -> Result<()> {
         for group in self.groups.iter_mut().filter(|group| group.state == GroupState::Staged) {
             let logs = group.work.group.targets.iter().zip(&mut group.plan.files);
@@ -230,29 +233,29 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(())
     }
 
-    /// Puts all staged logs in their places, unless one of them is stale already: then none.
+    /// Puts all staged logs in place, or none of them if one is already stale.
     fn place(&mut self) -> Result<()> {
         let has_lock = |group: &Prepared<'_>| group.work.group.lock.is_some();
         let locks = self.groups.iter().filter(|group| group.state == GroupState::Staged);
         let locks = locks.filter_map(|group| group.work.group.lock.clone()).collect();
         let context = self.context;
-        let all_fit = with_locks(locks, context.clock, &context.progress.cancellation(), |locks| {
-            if !self.all_fit()? {
+        let all_fresh = with_locks(locks, context.clock, &context.progress.cancellation(), |locks| {
+            if !self.all_fresh()? {
                 return Ok(false);
             }
-            self.place_those(|group| has_lock(group), Some(locks)).map(|()| true)
+            self.place_matching(|group| has_lock(group), Some(locks)).map(|()| true)
         })?;
-        if all_fit { self.place_those(|group| !has_lock(group), None) } else { Ok(()) }
+        if all_fresh { self.place_matching(|group| !has_lock(group), None) } else { Ok(()) }
     }
 
-    fn place_those(&mut self, wants: impl Fn(&Prepared<'_>) -> bool, locks: Option<&Locks>) -> Result<()> {
+    fn place_matching(&mut self, wants: impl Fn(&Prepared<'_>) -> bool, locks: Option<&Locks>) -> Result<()> {
         for index in 0..self.groups.len() {
             if self.groups[index].state != GroupState::Staged || !wants(&self.groups[index]) {
                 continue;
             }
             locks.map_or(Ok(()), Locks::check)?;
             self.place_group(index)?;
-            // With locks, the files that are open are few, and there is no time.
+            // While locks are held, few files are open, and there is no time to watch.
             if locks.is_none() && self.watch.open_files() > MAX_OPEN_FILES {
                 self.sync_late_rows()?;
                 self.watch()?;
@@ -261,16 +264,16 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(())
     }
 
-    /// Compares each log with what was read of it. Returns false if one is stale.
-    fn all_fit(&mut self) -> Result<bool> {
-        let mut all_fit = true;
+    /// Compares each log with what was read of it. Returns false if any log is stale.
+    fn all_fresh(&mut self) -> Result<bool> {
+        let mut all_fresh = true;
         for group in self.groups.iter_mut().filter(|group| group.state == GroupState::Staged) {
-            if !group.fits()? {
+            if !group.is_fresh()? {
                 group.state = GroupState::Stale;
-                all_fit = false;
+                all_fresh = false;
             }
         }
-        Ok(all_fit)
+        Ok(all_fresh)
     }
 
     fn place_group(&mut self, index: usize) -> Result<()> {
@@ -280,7 +283,8 @@ impl<'g, 'c> Commit<'g, 'c> {
                 continue;
             }
             if !self.place_log(index, log)? {
-                // Without a lock there is one log only. With one, nobody else may change any.
+                // Without a lock, a group has only one log. With a lock, no other program may change any log of
+                // the group.
                 if placed_any {
                     return Err(self.groups[index].keeps_changing());
                 }
@@ -296,8 +300,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(())
     }
 
-    /// Puts a staged log in its place. Returns false if something else lies there than what was read: then nothing was
-    /// done.
+    /// Puts a staged log in place. Returns false, having changed nothing, if the file at the path is not the one
+    /// that was read.
     fn place_log(&mut self, index: usize, log: usize) -> Result<bool> {
         let group = &self.groups[index];
         let (target, local) = (&group.work.group.targets[log], &group.found.locals[log]);
@@ -306,8 +310,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         let failed = |error| Error::io(IoAction::Rename, &path, error);
         let mut ours = regular_file::open_to_append(&staged).map_err(failed)?;
         let Some(seen) = local.bytes() else { return self.create_log(index, log, &staged, &ours) };
-        let Some(old) = local.hold(&path)? else { return Ok(false) };
-        // A backup has late rows by itself, if it is the old file.
+        let Some(old) = local.reopen(&path)? else { return Ok(false) };
+        // If the backup is the old file, it gets late rows anyway.
         let keeps_old = group.plan.files[log].backup.as_deref().is_some_and(|backup| is_link_of(backup, &path));
         let is_bundled = group.plan.outputs[log] == VersionKind::Bundled;
         let mut old = ReplacedFile::new(old, seen);
@@ -323,7 +327,7 @@ impl<'g, 'c> Commit<'g, 'c> {
             SwapOutcome::Exchanged if !swap::is_at(old.file(), &staged) => {
                 let kept = ours.try_clone().map_err(failed)?;
                 if let Err(error) = swap::take_back(&staged, ours, &path) {
-                    return Err(self.keep_what_a_writer_put_there(index, log, &staged, &kept, error));
+                    return Err(self.keep_writers_file(index, log, &staged, &kept, error));
                 }
                 return Ok(false);
             }
@@ -346,8 +350,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(true)
     }
 
-    /// Keeps a writer's file that cannot be put back beside the log.
-    fn keep_what_a_writer_put_there(
+    /// Keeps a writer's file that cannot be put back, as a backup beside the log.
+    fn keep_writers_file(
         &mut self,
         index: usize,
         log: usize,
@@ -376,24 +380,24 @@ impl<'g, 'c> Commit<'g, 'c> {
     }
 
     fn note_placed(&mut self, index: usize, log: usize) {
-        let place = &self.groups[index].work.group.targets[log].place;
-        if !self.placed.contains(place) {
-            self.placed.push(place.clone());
+        let path = &self.groups[index].work.group.targets[log].writer_path;
+        if !self.placed.contains(path) {
+            self.placed.push(path.clone());
         }
     }
 
-    /// Returns true if a rotation that began before the log was replaced may still undo that.
+    /// Returns true if a rotation that began before the log was replaced may still undo the replacement.
     fn can_be_undone(&self, index: usize, old: &mut ReplacedFile) -> Result<bool> {
         let group = &self.groups[index].work.group;
         let old = old.file().metadata().map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
         let now = self.context.clock.now();
         let age = old.created().ok().and_then(|made| now.duration_since(made).ok());
-        // Where the system does not know the age, or a clock was set back, it may be.
+        // If the system doesn't know the age, or a clock was set back, assume a recent file.
         let is_recent = age.is_none_or(|age| age < RECENT);
         Ok(!group.rotates_under_lock() && (old.len() > MAX_LOG_BYTES || is_recent))
     }
 
-    /// Begins to watch what lies there of groups that have the bundle's rows again.
+    /// Watches the logs of groups that have the bundle's rows again.
     fn watch_again(&mut self) -> Result<()> {
         for (index, group) in self.groups.iter_mut().enumerate() {
             if group.state != GroupState::Unwatched {
@@ -401,8 +405,8 @@ impl<'g, 'c> Commit<'g, 'c> {
             }
             let newest = group.found.locals.len() - 1;
             let (local, path) = (&group.found.locals[newest], &group.work.group.targets[newest].log.path);
-            group.state = match (local.hold(path)?, local.bytes()) {
-                // No rotation of what lay there before can be under way any more.
+            group.state = match (local.reopen(path)?, local.bytes()) {
+                // A rotation of the earlier file can't be under way any more.
                 _ if group.polls_left == 0 => GroupState::Placed,
                 (Some(there), Some(seen)) => {
                     let placed = PlacedLog {
@@ -426,7 +430,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(())
     }
 
-    /// Watches what was placed. Groups that were undone are stale then.
+    /// Watches the logs that are in place. Groups that were undone become stale.
     fn watch(&mut self) -> Result<()> {
         let CommitContext { clock, progress, .. } = *self.context;
         if self.watch.is_long() {
@@ -434,12 +438,12 @@ impl<'g, 'c> Commit<'g, 'c> {
         }
         let cancellation = progress.cancellation();
         let undone = self.watch.run(clock, &|| cancellation.is_cancelled())?;
-        // What was placed stays, but nobody knows for how long.
+        // The committed logs stay, but without the watch they may still be undone.
         cancellation.check()?;
         for Undone { group, polls_left } in undone {
             let group = &mut self.groups[group];
             group.polls_left = polls_left;
-            // A log that has the bundle's rows appended, or nothing but them, is not made again of what lies there now.
+            // In the append and overwrite modes, a log is not staged again from its current content.
             if group.work.context.mode != Mode::Merge {
                 return Err(group.keeps_changing());
             }
@@ -466,24 +470,24 @@ impl<'g> Prepared<'g> {
         })
     }
 
-    /// Stages new versions of what is there now.
+    /// Stages new versions of the current logs.
     fn prepare_again(&mut self, context: &CommitContext<'_>) -> Result<()> {
         self.discard(context.staging)?;
         (self.found, self.plan, self.staged) = prepare(&mut self.work, context)?;
         self.attempts += 1;
-        // Of several rotations that overlap, another one may still put its own in the place of what is there now.
-        let is_there_again = self.report.is_some() && self.staged.iter().all(Option::is_none);
-        self.state = if is_there_again { GroupState::Unwatched } else { GroupState::Staged };
+        // If several rotations overlap, another one may still replace the current log.
+        let has_bundles_rows = self.report.is_some() && self.staged.iter().all(Option::is_none);
+        self.state = if has_bundles_rows { GroupState::Unwatched } else { GroupState::Staged };
         Ok(())
     }
 
-    /// Returns true if its logs were here, so that they were not staged, and are not any more.
+    /// Returns true if its logs were not staged because they were unchanged, and they have changed since.
     fn is_outdated(&self) -> bool {
         self.state == GroupState::Stale && self.work.stays
     }
 
-    /// Frees the space of new versions that came too late. The bundle's logs stay, and are staged once more where they
-    /// were put in their places: a writer's file may lie where they were staged.
+    /// Frees the space of new versions that came too late. The bundle's logs stay. Those that were put in place
+    /// are staged again, because a writer's file may now be where they were staged.
     fn discard(&mut self, staging: &Staging) -> Result<()> {
         for (log, output) in self.plan.outputs.iter().enumerate() {
             let (Some(staged), path) = (&self.staged[log], &self.work.group.targets[log].log.path) else { continue };
@@ -494,24 +498,24 @@ impl<'g> Prepared<'g> {
                 }
                 _ => {}
             }
-            // What cannot be removed goes with its directory.
+            // A file that can't be removed goes with its directory.
             let _ = fs::remove_file(staged);
         }
         self.found.locals.iter_mut().for_each(LocalLog::close);
         Ok(())
     }
 
-    /// Returns true if nothing happened to its logs since they were read but that rows were appended to the newest.
-    fn fits(&mut self) -> Result<bool> {
-        self.work.group.check_places()?;
+    /// Returns true if its logs are as they were read, except for rows appended to the newest.
+    fn is_fresh(&mut self) -> Result<bool> {
+        self.work.group.check_paths()?;
         let newest = self.found.locals.len() - 1;
         let Self { work, found, plan, attempts, .. } = self;
         for (at, (target, local)) in work.group.targets.iter().zip(&mut found.locals).enumerate() {
             let path = &target.log.path;
             let backup = plan.files[at].backup.as_deref();
             let is_linked = backup.is_some_and(|backup| is_link_of(backup, path));
-            let fits = match local.state(path)? {
-                // What is replaced must be what is kept.
+            let is_fresh = match local.state(path)? {
+                // The file that is replaced must be the one that was backed up.
                 LogState::Unchanged => backup.is_none_or(|backup| backup.symlink_metadata().is_ok()),
                 LogState::Grown if is_linked => true,
                 _ if at != newest || work.context.mode == Mode::Overwrite => false,
@@ -519,14 +523,14 @@ impl<'g> Prepared<'g> {
                 LogState::Replaced => local.rebase(target)? && can_follow(local, path, plan, *attempts)?,
                 LogState::Changed => false,
             };
-            if !fits {
+            if !is_fresh {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Counts the lines that came after the log was read.
+    /// Counts the lines that were appended after the log was read.
     fn count_late_lines(&mut self, log: usize, late: &[u8], bytes_after: u64) {
         let Some(file) = self.plan.files.get_mut(log) else { return };
         file.bytes_before = file.bytes_before.map(|before| before + late.len() as u64);
@@ -539,26 +543,26 @@ impl<'g> Prepared<'g> {
         Error::from(ErrorKind::LogKeepsChanging).in_subject(&self.work.group.targets[0].subject())
     }
 
-    /// Checks that nothing refuses to have a new version put in its place.
+    /// Checks that every log that gets a new version can be replaced.
     fn check_replaceable(&self) -> Result<()> {
         let replaced = self.work.group.targets.iter().zip(&self.staged).filter(|(_, staged)| staged.is_some());
         replaced.map(|(target, _)| target).try_for_each(|target: &ImportTarget| check_replaceable(&target.log.path))
     }
 
-    /// Returns true if something may happen to a log after it was replaced.
+    /// Returns true if a log may still change after it was replaced.
     fn is_watched(&self, log: usize, can_be_undone: bool) -> bool {
         let is_newest = log + 1 == self.work.group.targets.len();
         is_newest && (can_be_undone || self.work.group.lock.is_none())
     }
 }
 
-/// Returns true if the rows that came to a log since it was read can follow all others in its new version.
+/// Returns true if the rows appended to a log since it was read can come last in its new version.
 fn can_follow(local: &LocalLog, path: &Path, plan: &GroupPlan, attempts: usize) -> Result<bool> {
     let failed = |error| Error::io(IoAction::Read, path, error);
     if !local.ends_whole_line(path)? {
         return Ok(false);
     }
-    let (Some(newest), Some(log)) = (plan.newest, local.hold(path)?) else { return Ok(true) };
+    let (Some(newest), Some(log)) = (plan.newest, local.reopen(path)?) else { return Ok(true) };
     let seen = local.bytes().unwrap_or_default();
     if log.metadata().map_err(failed)?.len().saturating_sub(seen) > MAX_LATE_BYTES {
         return Ok(false);
@@ -585,8 +589,8 @@ fn prepare(work: &mut SourceImport<'_>, context: &CommitContext<'_>) -> Result<P
 }
 
 fn try_to_prepare(work: &mut SourceImport<'_>, context: &CommitContext<'_>) -> Result<Preparation> {
-    work.group.check_places()?;
-    let mut found = work.find()?;
+    work.group.check_paths()?;
+    let mut found = work.observe()?;
     let plan = work.plan(&found);
     let staged = write_outputs(work, &mut found, &plan, context.staging)?;
     found.forget_lines();

@@ -1,4 +1,4 @@
-//! Reads the lines of logs: one after the other, or those of a whole side on many threads.
+//! Reads the lines of logs, either one after the other or those of a whole side on many threads.
 
 use std::io::Read;
 use std::num::NonZeroUsize;
@@ -6,25 +6,25 @@ use std::thread;
 
 use super::index::{KeyedLines, LineKeying, SideLines};
 use super::run_order::RowKeys;
-use super::tally::LONGEST_LINE;
+use super::tally::MAX_LINE_BYTES;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::lines::{BlockError, Line, LineBlocks, LineError, LineReader, lines_of};
 use crate::pool::{Pool, ThreadDied};
 
-/// How much a thread works on at once.
+/// The number of bytes that a thread works on at a time.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Reads logs, one after the other. `None` is one without lines. Errors call each by its `subject`.
+/// Reads logs, one after the other. `None` stands for a log without lines. Errors name each log by its `subject`.
 pub(super) fn gather<R: Read>(
     logs: impl Iterator<Item = (Option<R>, String)>,
     keys: RowKeys,
-    telling: &LineKeying,
+    keying: &LineKeying,
     threads: NonZeroUsize,
 ) -> Result<SideLines> {
     let mut side = SideLines::default();
     for (log, subject) in logs {
         if let Some(log) = log {
-            gather_log(log, keys, telling, threads, &mut side).map_err(|error| error.in_subject(&subject))?;
+            gather_log(log, keys, keying, threads, &mut side).map_err(|error| error.in_subject(&subject))?;
         }
         side.end_log();
     }
@@ -34,17 +34,17 @@ pub(super) fn gather<R: Read>(
 fn gather_log(
     log: impl Read,
     keys: RowKeys,
-    telling: &LineKeying,
+    keying: &LineKeying,
     threads: NonZeroUsize,
     side: &mut SideLines,
 ) -> Result<()> {
     let thread_died = |_: ThreadDied| Error::io_unnamed(IoAction::Read, std::io::Error::other("a thread died"));
     let read = |block: Vec<u8>| {
         let mut lines = KeyedLines::default();
-        lines_of(&block).for_each(|line| lines.push(line, keys, telling));
+        lines_of(&block).for_each(|line| lines.push(line, keys, keying));
         lines
     };
-    let mut blocks = LineBlocks::new(log, BLOCK_BYTES, LONGEST_LINE);
+    let mut blocks = LineBlocks::new(log, BLOCK_BYTES, MAX_LINE_BYTES);
     let before = side.len();
     thread::scope(|scope| {
         let mut pool = Pool::start(scope, threads, || read);
@@ -68,15 +68,15 @@ fn gather_log(
             Some(BlockError::Read(error)) => Err(Error::io_unnamed(IoAction::Read, error)),
             Some(BlockError::TooLong { lines_before }) => {
                 let line = (side.len() - before) as u64 + lines_before + 1;
-                Err(Error::from(ErrorKind::LineTooLong { limit: LONGEST_LINE }).at_line(line))
+                Err(Error::from(ErrorKind::LineTooLong { limit: MAX_LINE_BYTES }).at_line(line))
             }
         }
     })
 }
 
-/// Hands every line of a log to `take`.
+/// Passes every line of a log to `take`.
 pub(super) fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Result<()>) -> Result<()> {
-    let mut lines = LineReader::new(reader, LONGEST_LINE);
+    let mut lines = LineReader::new(reader, MAX_LINE_BYTES);
     for number in 1.. {
         match next_line(&mut lines, number)? {
             Some(line) => take(line).map_err(|error| error.at_line(number))?,
@@ -86,10 +86,10 @@ pub(super) fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Res
     Ok(())
 }
 
-/// The next line of a log, which is line `number`, from 1.
+/// Returns the next line of a log, which is line `number`, counted from 1.
 pub(super) fn next_line(lines: &mut LineReader<impl Read>, number: u64) -> Result<Option<Line<'_>>> {
     lines.next_line().map_err(|error| match error {
         LineError::Read(error) => Error::io_unnamed(IoAction::Read, error),
-        LineError::TooLong => Error::from(ErrorKind::LineTooLong { limit: LONGEST_LINE }).at_line(number),
+        LineError::TooLong => Error::from(ErrorKind::LineTooLong { limit: MAX_LINE_BYTES }).at_line(number),
     })
 }

@@ -1,7 +1,7 @@
-//! Which lines of two sides are the same: enough to merge logs that are larger than memory.
+//! Matches the lines of two sides by their fingerprints, so that logs larger than memory can be merged.
 //!
-//! Lines are told apart by fingerprints. Those of one side, the shorter one, are kept while the other side's are looked
-//! up. What stays of each line is a number and a few bytes of [`LineMetas`].
+//! The fingerprints of the shorter side are kept while those of the other side are looked up. Of each line, only a
+//! number and a few bytes of [`LineMetas`] remain.
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use crate::format::Timestamp;
 use crate::format::line::classify;
 use crate::lines::Line;
 
-/// 128 bits that stand for the content of a line.
+/// A 128-bit hash of the content of a line.
 type Fingerprint = u128;
 
-/// Takes fingerprints under a key that is drawn anew for each import and never leaves it: so nobody can make two lines
-/// that share theirs, of which one would be taken for the other and lost. By chance, two of a billion lines share
-/// theirs once in 10^20 imports.
+/// The hash function for fingerprints. Its key is drawn anew for each import and never leaves it, so that an
+/// attacker cannot craft two lines with the same fingerprint, of which one would be taken for the other and lost.
+/// By chance, two of a billion lines have the same fingerprint once in 10^20 imports.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fingerprinter(SipHasher24);
 
 impl Fingerprinter {
-    /// With a key from the system.
+    /// Creates one with a random key from the system.
     pub(super) fn random() -> Result<Self> {
         let mut key = [0; 16];
         let failed = |error: getrandom::Error| Error::io_unnamed(IoAction::Read, error.into());
@@ -38,117 +38,119 @@ impl Fingerprinter {
     }
 }
 
-/// The number of a line that the other side does not have.
+/// The number that marks a line as missing on the other side.
 pub(super) const UNMATCHED: u32 = u32::MAX;
 
-/// The most lines of a side.
+/// The maximum number of lines of a side.
 const MAX_LINES: u32 = u32::MAX - 1;
 
-/// The fingerprints of one side's lines, to be looked up. Takes about 22 bytes a line.
+/// The fingerprints of one side's lines, for lookup. Takes about 22 bytes per line.
 #[derive(Debug)]
 pub(super) struct Index {
     fingerprints: Vec<Fingerprint>,
-    /// Numbers of distinct lines, each at the first free place from where its fingerprint points to; [`UNMATCHED`] is free.
-    places: Vec<u32>,
+    /// A hash table of the numbers of distinct lines. Each is in the first free slot from its fingerprint's
+    /// position on; [`UNMATCHED`] marks a free slot.
+    slots: Vec<u32>,
 }
 
 impl Index {
-    /// Of all lines of a side, in order. Also gives each line the number (from 0) of the first one that is the same.
+    /// Indexes the lines of a side, in order. Also returns, for each line, the number (from 0) of the first line
+    /// that is the same.
     pub(super) fn new(fingerprints: Vec<Fingerprint>) -> Result<(Self, Vec<u32>)> {
         let lines = u32::try_from(fingerprints.len()).ok().filter(|lines| *lines <= MAX_LINES);
         let lines = lines.ok_or(ErrorKind::TooManyLines { limit: MAX_LINES.into() })?;
-        // A third more places than lines keeps the way to a free one short.
-        let places = vec![UNMATCHED; fingerprints.len() + fingerprints.len() / 3 + 1];
-        let mut index = Self { fingerprints, places };
+        // A third more slots than lines keeps the distance to a free slot short.
+        let slots = vec![UNMATCHED; fingerprints.len() + fingerprints.len() / 3 + 1];
+        let mut index = Self { fingerprints, slots };
         let mut ids = Vec::with_capacity(index.fingerprints.len());
         for line in 0..lines {
-            let place = index.find(index.fingerprints[line as usize]);
-            if index.places[place] == UNMATCHED {
-                index.places[place] = line;
+            let slot = index.find(index.fingerprints[line as usize]);
+            if index.slots[slot] == UNMATCHED {
+                index.slots[slot] = line;
             }
-            ids.push(index.places[place]);
+            ids.push(index.slots[slot]);
         }
         Ok((index, ids))
     }
 
-    /// How many lines its side has: all numbers are below that.
+    /// Returns the number of lines of its side. All line numbers are below it.
     pub(super) fn lines(&self) -> usize {
         self.fingerprints.len()
     }
 
-    /// The number of the first line with this fingerprint, or [`UNMATCHED`].
+    /// Returns the number of the first line with this fingerprint, or [`UNMATCHED`].
     fn id_of(&self, fingerprint: Fingerprint) -> u32 {
-        self.places[self.find(fingerprint)]
+        self.slots[self.find(fingerprint)]
     }
 
-    /// The place of a fingerprint, or the free one where it would be.
+    /// Returns the slot of a fingerprint, or the free slot where it would be.
     fn find(&self, fingerprint: Fingerprint) -> usize {
-        #[allow(clippy::cast_possible_truncation, reason = "the product's upper half is below the number of places")]
-        let mut place = (((fingerprint >> 64) * self.places.len() as u128) >> 64) as usize;
+        #[allow(clippy::cast_possible_truncation, reason = "the product's upper half is below the number of slots")]
+        let mut slot = (((fingerprint >> 64) * self.slots.len() as u128) >> 64) as usize;
         loop {
-            match self.places[place] {
-                UNMATCHED => return place,
-                line if self.fingerprints[line as usize] == fingerprint => return place,
-                _ => place = if place + 1 == self.places.len() { 0 } else { place + 1 },
+            match self.slots[slot] {
+                UNMATCHED => return slot,
+                line if self.fingerprints[line as usize] == fingerprint => return slot,
+                _ => slot = if slot + 1 == self.slots.len() { 0 } else { slot + 1 },
             }
         }
     }
 }
 
-/// How the lines of a side are told apart.
+/// The method by which the lines of a side are told apart.
 #[derive(Debug, Clone)]
 pub(super) enum LineKeying {
-    /// By fingerprints: an [`Index`] will be made of them.
+    /// By fingerprints, of which an [`Index`] will be made.
     Fingerprint(Fingerprinter),
-    /// By the numbers of the other side's lines.
+    /// By the numbers of equal lines of the other side.
     Lookup(Fingerprinter, Arc<Index>),
 }
 
-/// Lines that follow each other, without their text.
+/// Consecutive lines, without their text.
 #[derive(Debug, Default)]
 pub(super) struct KeyedLines {
-    /// One a line, or none.
+    /// One per line, or empty.
     fingerprints: Vec<Fingerprint>,
-    /// One a line, or none.
+    /// One per line, or empty.
     ids: Vec<u32>,
-    pub(super) facts: LineMetas,
+    pub(super) metas: LineMetas,
 }
 
 impl KeyedLines {
-    pub(super) fn push(&mut self, line: Line<'_>, keys: RowKeys, telling: &LineKeying) {
-        match telling {
+    pub(super) fn push(&mut self, line: Line<'_>, keys: RowKeys, keying: &LineKeying) {
+        match keying {
             LineKeying::Fingerprint(fingerprinter) => self.fingerprints.push(fingerprinter.of(line.bytes)),
             LineKeying::Lookup(fingerprinter, index) => self.ids.push(index.id_of(fingerprinter.of(line.bytes))),
         }
         let row = classify(line.bytes, keys.times);
         let shape = LineShape::of(line, row.is_some());
         let run = row.as_ref().and_then(|row| keys.run_of(&row.entry));
-        self.facts.push(LineMeta { time: row.and_then(|row| row.time).map(Timestamp::as_millis), shape, run });
+        self.metas.push(LineMeta { time: row.and_then(|row| row.time).map(Timestamp::as_millis), shape, run });
     }
 
     pub(super) fn append(&mut self, next: Self) -> Result<()> {
         self.fingerprints.extend(next.fingerprints);
         self.ids.extend(next.ids);
-        self.facts.append(&next.facts);
-        match self.facts.len() <= MAX_LINES as usize {
+        self.metas.append(&next.metas);
+        match self.metas.len() <= MAX_LINES as usize {
             true => Ok(()),
             false => Err(ErrorKind::TooManyLines { limit: MAX_LINES.into() }.into()),
         }
     }
 }
 
-/// The logs of one source, oldest rows first, as one sequence of lines. Rotation moves rows from one to the one before,
-/// so only together do they say what is there.
+/// The logs of one source, oldest rows first, as one sequence of lines. Rotation moves rows from one log to an
+/// older one, so the logs must be compared together.
 #[derive(Debug, Default)]
 pub(super) struct Side {
-    /// A number for each line. Lines of both sides with the same number are the same.
+    /// A number for each line. Lines of both sides with the same number are equal.
     pub(super) ids: Vec<u32>,
-    pub(super) facts: LineMetas,
-    /// Where each log's lines end.
+    pub(super) metas: LineMetas,
+    /// The end of each log in the sequence of lines.
     ends: Vec<usize>,
 }
 
-/// The lines of a side whose logs come one after the other.
+/// The lines of a side whose logs are read one after the other.
 #[derive(Debug, Default)]
 pub(super) struct SideLines {
     lines: KeyedLines,
@@ -156,45 +158,46 @@ pub(super) struct SideLines {
 }
 
 impl SideLines {
-    /// Adds lines to the log that has begun.
+    /// Appends lines to the current log.
     pub(super) fn append(&mut self, lines: KeyedLines) -> Result<()> {
         self.lines.append(lines)
     }
 
-    /// Adds the lines of another side to the log that has begun.
+    /// Appends the lines of another side to the current log.
     pub(super) fn append_side(&mut self, next: Self) -> Result<()> {
         self.append(next.lines)
     }
 
-    /// How many lines there are.
+    /// Returns the number of lines.
     pub(super) fn len(&self) -> usize {
-        self.lines.facts.len()
+        self.lines.metas.len()
     }
 
-    /// Ends the log.
+    /// Ends the current log.
     pub(super) fn end_log(&mut self) {
         self.ends.push(self.len());
     }
 
-    /// The side whose lines the other side's are looked up in. They were told apart by fingerprints.
+    /// Returns the side, and the index in which the other side's lines are looked up. The lines must have
+    /// fingerprints.
     pub(super) fn into_index(self) -> Result<(Arc<Index>, Side)> {
         let (index, ids) = Index::new(self.lines.fingerprints)?;
-        Ok((Arc::new(index), Side { ids, facts: self.lines.facts, ends: self.ends }))
+        Ok((Arc::new(index), Side { ids, metas: self.lines.metas, ends: self.ends }))
     }
 
-    /// The side whose lines were looked up.
+    /// Returns the side. The lines must have been looked up.
     pub(super) fn into_side(self) -> Side {
-        Side { ids: self.lines.ids, facts: self.lines.facts, ends: self.ends }
+        Side { ids: self.lines.ids, metas: self.lines.metas, ends: self.ends }
     }
 }
 
 impl Side {
-    /// Which log has this line.
+    /// Returns the index of the log that has this line.
     pub(super) fn log_of(&self, line: usize) -> usize {
         self.ends.partition_point(|end| *end <= line)
     }
 
-    /// How many lines a log has.
+    /// Returns the number of lines of a log.
     pub(super) fn lines_of(&self, log: usize) -> u64 {
         let start = log.checked_sub(1).map_or(0, |before| self.ends[before]);
         (self.ends[log] - start) as u64

@@ -1,61 +1,62 @@
-//! Saves the rows that writers add to a log after its content was read: while its new version is staged, and in the
-//! moment in which it is replaced, as a writer may have opened the old file just before.
+//! Saves the rows that writers append to a log after its content was read: while its new version is staged, and at
+//! the moment of its replacement, when a writer may have just opened the old file.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use fs_err as fs;
 
-/// A file that was replaced, or may be, still open.
+/// A file, still open, that was replaced or may be.
 #[derive(Debug)]
 pub(super) struct ReplacedFile {
     file: fs::File,
-    /// How many of its bytes are in the new one.
+    /// The number of its bytes that are in the new file.
     copied: u64,
 }
 
-/// The part of the late bytes that is copied, and where.
+/// The part of the late bytes to copy, and their destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LateBytes {
-    /// Whole lines, as a writer may be amid the last one, to a file that no writer has.
+    /// Whole lines, because a writer may be in the middle of the last one. The destination is a file that no
+    /// writer has.
     LinesToStaged,
-    /// Whole lines, to a file that other writers may be writing to.
+    /// Whole lines. The destination is a file that other writers may be writing to.
     LinesToLog,
-    /// Everything: no writer is waited for any more.
+    /// Everything, because no writer is waited for any more.
     All,
 }
 
 impl ReplacedFile {
-    /// Watches a file of which `copied` bytes are in the new one.
+    /// Wraps a file whose first `copied` bytes are in the new file.
     pub(super) fn new(file: fs::File, copied: u64) -> Self {
         Self { file, copied }
     }
 
-    /// The open file.
+    /// Returns the open file.
     pub(super) fn file(&mut self) -> &mut fs::File {
         &mut self.file
     }
 
-    /// How many of its bytes are in the new one.
+    /// Returns the number of its bytes that are in the new file.
     pub(super) fn copied(&self) -> u64 {
         self.copied
     }
 
-    /// Takes its first `bytes` bytes for copied.
+    /// Marks its first `bytes` bytes as copied.
     pub(super) fn skip_to(&mut self, bytes: u64) {
         self.copied = bytes;
     }
 
-    /// Returns true if something came late.
+    /// Returns true if bytes were appended late.
     pub(super) fn has_late_bytes(&self) -> io::Result<bool> {
         Ok(self.file.metadata()?.len() > self.copied)
     }
 
-    /// Appends the lines that came late to the staged version. Returns their bytes.
+    /// Appends the late lines to the staged version. Returns their bytes.
     pub(super) fn copy_to_staged(&mut self, staged: &mut fs::File) -> io::Result<Vec<u8>> {
         self.copy(staged, LateBytes::LinesToStaged, &[])
     }
 
-    /// Reads what came late.
+    /// Reads the late bytes.
     pub(super) fn late_bytes(&mut self) -> io::Result<Vec<u8>> {
         let mut late = Vec::new();
         self.file.seek(SeekFrom::Start(self.copied))?;
@@ -63,17 +64,17 @@ impl ReplacedFile {
         Ok(late)
     }
 
-    /// Appends the lines that came late to the new log, but for those that `has` has. Returns true if any came.
+    /// Appends the late lines to the new log, except for those that are in `has`. Returns true if there were any.
     pub(super) fn copy_lines(&mut self, new: &mut fs::File, has: &[u8]) -> io::Result<bool> {
         self.copy(new, LateBytes::LinesToLog, has).map(|late| !late.is_empty())
     }
 
-    /// Appends everything that came late to the new log.
+    /// Appends all late bytes to the new log. Returns true if there were any.
     pub(super) fn copy_rest(&mut self, new: &mut fs::File) -> io::Result<bool> {
         self.copy(new, LateBytes::All, &[]).map(|late| !late.is_empty())
     }
 
-    /// Copies a part of what came late, and returns its bytes as they stand in the old file.
+    /// Copies a part of the late bytes. Returns them as they are in the old file.
     fn copy(&mut self, new: &mut fs::File, part: LateBytes, has: &[u8]) -> io::Result<Vec<u8>> {
         if !self.has_late_bytes()? {
             return Ok(Vec::new());
@@ -93,7 +94,7 @@ impl ReplacedFile {
         if begins_line && would_glue && !text.is_empty() {
             text.insert(0, b'\n');
         }
-        // One write, so that it does not mix with those of writers.
+        // A single write, so that it does not interleave with the writes of other programs.
         new.write_all(&text)?;
         if part != LateBytes::LinesToStaged {
             new.sync_all()?;
@@ -102,7 +103,8 @@ impl ReplacedFile {
     }
 }
 
-/// The lines of `late` that do not stand in `has`: a rotation may have read them before it replaced the log.
+/// Returns the lines of `late` that are not in `has`. A rotation may have read the others before it replaced the
+/// log.
 fn lines_not_in(has: &[u8], late: &[u8]) -> Vec<u8> {
     let stands_in = |line: &[u8]| {
         memchr::memmem::find_iter(has, line).any(|at| at.checked_sub(1).is_none_or(|before| has[before] == b'\n'))
@@ -114,7 +116,7 @@ fn lines_not_in(has: &[u8], late: &[u8]) -> Vec<u8> {
         .collect()
 }
 
-/// The byte that ends at `offset`, if there is one.
+/// Returns the byte before `offset`, or `None` at the start of the file.
 fn byte_before(file: &mut fs::File, offset: u64) -> io::Result<Option<u8>> {
     let Some(at) = offset.checked_sub(1) else { return Ok(None) };
     let mut byte = [0];

@@ -1,38 +1,39 @@
-//! What merging needs to know of lines besides which are the same, in a few bytes each. Lines are gone through in their
-//! order only, so times can be kept as what they are later or earlier than the one before.
+//! Stores the properties of lines that a merge needs, besides their equality, in a few bytes per line. Lines are
+//! only read in order, so each timestamp is stored as its difference from the one before.
 
 use super::run_order::RunRow;
 use super::tally::LineShape;
 
-/// What is known of a line.
+/// The properties of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LineMeta {
-    /// Milliseconds since 1970, for a row that has a time.
+    /// Milliseconds since 1970, for a row with a timestamp.
     pub(super) time: Option<i64>,
     pub(super) shape: LineShape,
     /// The run that a row is about.
     pub(super) run: Option<RunRow>,
 }
 
-/// Facts of lines that follow each other.
+/// The properties of consecutive lines.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LineMetas {
-    /// For each line a number with its length and, in the lowest four bits, its kind: usual lines have one of their
-    /// own, for any other line a number with [`Flags`] follows. Then come the time, as what it is later than the last
-    /// one, and the run, for lines that have them. Numbers have seven bits a byte, the lowest first, with the eighth
-    /// bit set on all but the last byte.
+    /// For each line, a number that holds its length and, in the lowest four bits, its kind. Usual lines have a
+    /// kind of their own. For any other line a number follows that holds its [`Flags`] and by how much its bytes
+    /// exceed its UTF-16 units. Then follow the timestamp, as the difference from the last one, and the run, for
+    /// lines that have them. Numbers have seven bits per byte, lowest first, with the eighth bit set on all but
+    /// the last byte.
     packed: Vec<u8>,
     lines: usize,
     last_time: i64,
 }
 
-/// The bits of the lowest number of a line.
+/// The number of bits for the kind.
 const KIND_BITS: u32 = 4;
 
-/// Any line that has no kind of its own.
+/// The kind of all lines that have no kind of their own.
 const UNUSUAL: u64 = 15;
 
-/// What a line is besides its length, its time and its run.
+/// The properties of a line other than its length, its timestamp and its run.
 #[derive(Clone, Copy)]
 struct Flags(u64);
 
@@ -46,7 +47,7 @@ impl Flags {
     const RUN: u64 = 64;
     const BITS: u32 = 7;
 
-    /// What the lines are that have kinds of their own, none of them with other characters than those of ASCII.
+    /// The flags of the lines that have a kind of their own. Such lines are ASCII only.
     const USUAL: [u64; 13] = {
         const LF: u64 = Flags::LINE_FEED;
         const CRLF: u64 = Flags::LINE_FEED | Flags::CARRIAGE_RETURN;
@@ -68,8 +69,8 @@ impl Flags {
         ]
     };
 
-    fn of(fact: &LineMeta) -> Self {
-        let shape = fact.shape;
+    fn of(meta: &LineMeta) -> Self {
+        let shape = meta.shape;
         let bit = |is_set, bit| if is_set { bit } else { 0 };
         Self(
             bit(shape.is_terminated, Self::LINE_FEED)
@@ -77,8 +78,8 @@ impl Flags {
                 | bit(shape.is_row, Self::ROW)
                 | bit(shape.is_blank, Self::BLANK)
                 | bit(!shape.is_utf8, Self::INVALID)
-                | bit(fact.time.is_some(), Self::TIME)
-                | bit(fact.run.is_some(), Self::RUN),
+                | bit(meta.time.is_some(), Self::TIME)
+                | bit(meta.run.is_some(), Self::RUN),
         )
     }
 
@@ -100,20 +101,20 @@ impl Flags {
 }
 
 impl LineMetas {
-    pub(super) fn push(&mut self, fact: LineMeta) {
-        let flags = Flags::of(&fact);
-        let LineShape { bytes, units, .. } = fact.shape;
+    pub(super) fn push(&mut self, meta: LineMeta) {
+        let flags = Flags::of(&meta);
+        let LineShape { bytes, units, .. } = meta.shape;
         let kind = (0..).zip(Flags::USUAL).find(|(_, usual)| bytes == units && *usual == flags.0);
         let kind = kind.map_or(UNUSUAL, |(kind, _)| kind);
         self.pack(u64::from(bytes) << KIND_BITS | kind);
         if kind == UNUSUAL {
             self.pack(u64::from(bytes.saturating_sub(units)) << Flags::BITS | flags.0);
         }
-        if let Some(time) = fact.time {
+        if let Some(time) = meta.time {
             self.pack(zigzag(time.wrapping_sub(self.last_time)));
             self.last_time = time;
         }
-        if let Some(RunRow { run, ended }) = fact.run {
+        if let Some(RunRow { run, ended }) = meta.run {
             self.packed.extend(run.to_le_bytes());
             self.pack(ended.map_or(0, |ended| zigzag(ended.wrapping_sub(self.last_time)).wrapping_add(1)));
         }
@@ -129,7 +130,7 @@ impl LineMetas {
     }
 
     pub(super) fn append(&mut self, next: &Self) {
-        next.iter().for_each(|fact| self.push(fact));
+        next.iter().for_each(|meta| self.push(meta));
     }
 
     pub(super) fn len(&self) -> usize {
@@ -141,7 +142,7 @@ impl LineMetas {
     }
 }
 
-/// Small numbers for those near 0 on both sides of it.
+/// Maps integers near 0, negative or positive, to small numbers.
 fn zigzag(number: i64) -> u64 {
     (number << 1 ^ number >> 63).cast_unsigned()
 }
@@ -150,7 +151,7 @@ fn unzigzag(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -(number & 1).cast_signed()
 }
 
-/// Goes through facts in order.
+/// An iterator over the properties of lines, in order.
 #[derive(Debug, Clone)]
 pub(super) struct LineMetaIter<'f> {
     rest: &'f [u8],
@@ -238,22 +239,22 @@ mod tests {
                 all.push(LineMeta { time, shape, run: run.map(|ended| RunRow { run: !bits, ended }) });
             }
         }
-        let mut facts = LineMetas::default();
-        for fact in &all {
-            facts.push(*fact);
+        let mut metas = LineMetas::default();
+        for meta in &all {
+            metas.push(*meta);
         }
-        assert!(facts.iter().eq(all.iter().copied()));
-        let mut twice = facts.clone();
-        twice.append(&facts);
+        assert!(metas.iter().eq(all.iter().copied()));
+        let mut twice = metas.clone();
+        twice.append(&metas);
         assert!(twice.iter().eq([all.clone(), all].concat()));
     }
 
     #[test]
-    fn an_ascii_line_takes_two_bytes_and_its_time_and_only_other_lines_more() {
+    fn an_ascii_line_takes_two_bytes_plus_its_timestamp_and_other_lines_take_more() {
         let packed = |shape, time, run| {
-            let mut facts = LineMetas::default();
-            facts.push(LineMeta { time, shape, run });
-            facts.packed.len()
+            let mut metas = LineMetas::default();
+            metas.push(LineMeta { time, shape, run });
+            metas.packed.len()
         };
         assert_eq!(packed(usual(1000), None, None), 2);
         assert_eq!(packed(usual(1000), Some(60), None), 3);

@@ -1,4 +1,5 @@
-//! The log that this machine has already: opened, read as it was then, and compared again before it is replaced.
+//! The log that this machine already has. It is opened, read as it was then, and compared again before it is
+//! replaced.
 
 use std::cmp::Ordering;
 use std::fs::Metadata;
@@ -26,36 +27,37 @@ const READ_BYTES: usize = 256 << 10;
 /// The longest log whose content is compared while writers wait, in bytes. Rotation leaves logs far shorter.
 const MAX_COMPARED_BYTES: u64 = 8 << 20;
 
-/// For how long after its last write a log that ends amid a row may be one that a writer is just writing to.
+/// The time since the last write during which a log that ends with an incomplete row may still be being written.
 const WRITING_A_ROW: Duration = Duration::from_secs(1);
 
-/// The pause before such a log is looked at again.
+/// The pause before such a log is read again.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// A target as it was observed.
+/// A target in the state in which it was observed.
 #[derive(Debug)]
 pub(super) struct LocalLog {
-    /// The open log, which reads as far as it went when it was opened. `None` when there was none, or once closed.
+    /// The open log, which reads up to the length that it had when it was opened. `None` if there was none, or
+    /// once closed.
     pub(super) log: Option<OpenLog>,
     seen: Option<SeenLog>,
 }
 
-/// A log as it was seen.
+/// The observed state of a log.
 #[derive(Debug, Clone)]
 struct SeenLog {
     file: Metadata,
-    /// Its length in bytes, as far as it was read.
+    /// Its length in bytes, up to which it was read.
     length: u64,
 }
 
-/// A log now, beside what was seen of it.
+/// The current state of a log, compared with the observed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LogState {
     /// Nothing happened to it.
     Unchanged,
-    /// It is the same file, with more at its end.
+    /// It is the same file, with more bytes at its end.
     Grown,
-    /// Another file is in its place.
+    /// Another file is at its path.
     Replaced,
     /// It was changed, created or removed.
     Changed,
@@ -67,12 +69,13 @@ impl LocalLog {
             return Ok(Self { log: None, seen: None });
         }
         let log = open_log(target)?;
-        // A row that is written after this is after what was seen, too.
+        // A row that is written from now on comes after the observed length.
         let seen = Some(SeenLog { file: log.opened().clone(), length: log.opened().len() });
         Ok(Self { log: Some(log), seen })
     }
 
-    /// Opens a log whose writers take no lock, at a moment in which none of them is amid a row, if one comes soon.
+    /// Opens a log whose writers take no lock. Waits up to a second for a moment at which no writer is in the
+    /// middle of a row.
     pub(super) fn open_without_lock(
         target: &ImportTarget,
         clock: &dyn Clock,
@@ -95,12 +98,12 @@ impl LocalLog {
         }
     }
 
-    /// The same without the open log.
+    /// Returns the observed state, without the open log.
     pub(super) fn as_seen(&self) -> Self {
         Self { log: None, seen: self.seen.clone() }
     }
 
-    /// Its length in bytes, if it was there.
+    /// Returns its observed length in bytes, or `None` if it did not exist.
     pub(super) fn bytes(&self) -> Option<u64> {
         self.seen.as_ref().map(|seen| seen.length)
     }
@@ -109,7 +112,7 @@ impl LocalLog {
         self.bytes().is_none_or(|bytes| bytes == 0)
     }
 
-    /// Compares what lies at `path` now with what was seen.
+    /// Compares the file that is at `path` now with the observed one.
     pub(super) fn state(&self, path: &Path) -> Result<LogState> {
         Ok(match (&self.seen, metadata_of(path)?) {
             (None, None) => LogState::Unchanged,
@@ -126,13 +129,13 @@ impl LocalLog {
         })
     }
 
-    /// Returns true if nothing happened to what lies at `path`.
+    /// Returns true if nothing happened to the file at `path`.
     pub(super) fn is_current(&self, path: &Path) -> Result<bool> {
         Ok(self.state(path)? == LogState::Unchanged)
     }
 
-    /// Takes the file that lies in the place of the log now for the log, if it begins with all that was seen: rotation
-    /// rewrites a log that it does not trim. Returns true if so.
+    /// Replaces the observed file with the file that is at its path now, if that starts with all the bytes that
+    /// were observed. (Rotation rewrites even a log that it does not trim.) Returns true if it did.
     pub(super) fn rebase(&mut self, target: &ImportTarget) -> Result<bool> {
         let Some((seen, log)) = self.seen.as_mut().zip(self.log.as_mut()) else { return Ok(false) };
         let Ok(mut now) = open_log(target) else { return Ok(false) };
@@ -153,21 +156,23 @@ impl LocalLog {
         Ok(true)
     }
 
-    /// Returns true if what was seen of it ends with a line feed, so that more can follow anywhere.
+    /// Returns true if its observed content ends with a line feed or is empty, so that it can be continued
+    /// elsewhere.
     pub(super) fn ends_whole_line(&self, path: &Path) -> Result<bool> {
         let Some(at) = self.bytes().and_then(|bytes| bytes.checked_sub(1)) else { return Ok(true) };
         let failed = |error| Error::io(IoAction::Read, path, error);
-        let Some(mut log) = self.hold(path)? else { return Ok(false) };
+        let Some(mut log) = self.reopen(path)? else { return Ok(false) };
         let mut last = [0];
         log.seek(SeekFrom::Start(at)).and_then(|_| log.read_exact(&mut last)).map_err(failed)?;
         Ok(last == *b"\n")
     }
 
-    /// Opens the log that was seen once more, for reading and appending. `None` when there was none, or another file lies there now.
-    pub(super) fn hold(&self, path: &Path) -> Result<Option<fs::File>> {
+    /// Opens the observed log once more, for reading and appending. Returns `None` if there was none, or if
+    /// another file is at its path now.
+    pub(super) fn reopen(&self, path: &Path) -> Result<Option<fs::File>> {
         let Some(seen) = &self.seen else { return Ok(None) };
         let failed = |error| Error::io(IoAction::Open, path, error);
-        // Not a duplicate of the open one: that would share its position.
+        // Not a duplicate of the open file, which would share its position.
         let now = match regular_file::open_to_append(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(failed)?,
@@ -176,12 +181,12 @@ impl LocalLog {
         Ok(is_same_file(&file, &seen.file).then_some(now))
     }
 
-    /// Closes it: many logs may have to wait for their turn.
+    /// Closes the log, because many logs may have to wait for their turn.
     pub(super) fn close(&mut self) {
         self.log = None;
     }
 
-    /// Reads all of its bytes. It is read again from its start after that.
+    /// Reads the whole log, and rewinds it.
     pub(super) fn integrity(&mut self, progress: &dyn Progress) -> Result<Option<Integrity>> {
         let Some(log) = &mut self.log else { return Ok(None) };
         let mut reader = HashingReader::new(CancellableIo::counted(&mut *log, progress));
@@ -192,7 +197,7 @@ impl LocalLog {
         Ok(Some(integrity))
     }
 
-    /// Reads all of its lines, without keeping them.
+    /// Reads all lines, without keeping them.
     pub(super) fn summarize(&mut self, target: &ImportTarget, progress: &dyn Progress) -> Result<LogSummary> {
         let mut tally = Tally::default();
         let Some(log) = &mut self.log else { return Ok(LogSummary { tally, integrity: None }) };
@@ -206,16 +211,16 @@ impl LocalLog {
     }
 }
 
-/// Returns true if the line that a log ends with, without a line feed, may be the first part of a row.
+/// Returns true if the last line of a log, which has no line feed, may be the first part of a row.
 fn is_amid_a_row(line: &[u8]) -> bool {
     !line.is_empty() && classify(line, &[]).is_none()
 }
 
-/// The lines of a log in numbers, and its hash.
+/// The totals of a log's lines, and its digest.
 #[derive(Debug, Default)]
 pub(super) struct LogSummary {
     pub(super) tally: Tally,
-    /// `None` for a log that is not there.
+    /// `None` for a log that does not exist.
     pub(super) integrity: Option<Integrity>,
 }
 
@@ -225,7 +230,7 @@ impl LogSummary {
     }
 }
 
-/// Opens a log whose path has links followed already.
+/// Opens a log whose path has no symlinks left.
 fn open_log(target: &ImportTarget) -> Result<OpenLog> {
     let path = &target.log.path;
     let file = regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;

@@ -1,9 +1,10 @@
 //! The locks by which Patchwork's writers take turns.
 //!
-//! A writer creates `<file>.lock`, which must not exist, and removes it when it is done. A lock that is older than 30
-//! seconds is a dead writer's and may be removed. An import holds its locks only while it compares and renames files, a
-//! fraction of a second: a writer that waits for five seconds drops its row. The system holds a lock of its own on ours
-//! for as long as the process lives, so the lock of an import that was killed is recognised at once.
+//! A writer creates `<file>.lock`, which must not exist, and removes it when it is done. A lock older than 30
+//! seconds belongs to a dead writer and may be removed. An import holds its locks only while it compares and
+//! renames files, for a fraction of a second: a writer drops its row after waiting for five seconds. The system
+//! holds a lock of its own on an import's lock file for as long as the process lives, so the lock of a killed
+//! import is recognised at once.
 
 use std::fs::Metadata;
 use std::io::{self, Read, Write};
@@ -20,23 +21,23 @@ use crate::progress::Cancellation;
 use crate::publish::{dir_of, temporary_in};
 use crate::sources::{PATIENCE, STALE_AFTER};
 
-/// The pause between two attempts. Writers try every 5 ms: who tries more seldom never finds the lock of two busy ones
-/// free.
+/// The pause between two attempts. Writers try every 5 ms. A process that tries less often never gets a lock that
+/// two busy writers share.
 const POLL: Duration = Duration::from_millis(1);
 
-/// What stands in a lock of ours.
+/// The content of an import's lock.
 const OURS: &[u8] = b"patchwork-traces import\n";
 
-/// The time, and waiting for it to pass.
+/// A clock, with a way to wait.
 pub trait Clock: Sync {
-    /// The time now.
+    /// Returns the current time.
     fn now(&self) -> SystemTime;
 
-    /// Waits.
+    /// Sleeps for `time`.
     fn sleep(&self, time: Duration);
 }
 
-/// The system's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -50,28 +51,29 @@ impl Clock for SystemClock {
     }
 }
 
-/// A lock that is held. Dropped, it is removed, if it is still ours.
+/// A lock that is held. On drop it is removed, if it is still ours.
 #[derive(Debug)]
 struct LogLock {
     path: PathBuf,
     file: fs::File,
 }
 
-/// Some locks that are held.
+/// A set of locks that are held.
 #[derive(Debug)]
 pub(super) struct Locks(Vec<LogLock>);
 
-/// Does `source_import` while holding the locks at `paths`: all of them, or none. None is held while another is waited for.
+/// Runs `work` while holding the locks at `paths`: all of them, or none. No lock is held while waiting for
+/// another.
 ///
 /// # Errors
-/// [`ErrorKind::Locked`] for a lock that other programs hold for longer than writers wait.
+/// [`ErrorKind::Locked`] if other programs hold a lock for longer than writers wait.
 pub(super) fn with_locks<T>(
     mut paths: Vec<PathBuf>,
     clock: &dyn Clock,
     cancellation: &Cancellation,
     work: impl FnOnce(&Locks) -> Result<T>,
 ) -> Result<T> {
-    // Two imports that want the same locks want the same one first.
+    // A common order, so that two imports that want the same locks try the same one first.
     paths.sort();
     let mut waited = Duration::ZERO;
     loop {
@@ -90,7 +92,7 @@ pub(super) fn with_locks<T>(
 }
 
 impl Locks {
-    /// Acquires all of the locks now, or returns the path of one that another program holds.
+    /// Acquires all locks at once, or returns the path of one that another program holds.
     fn try_acquire(paths: &[PathBuf], now: SystemTime) -> Result<Result<Self, &Path>> {
         let mut locks = Self(Vec::new());
         for path in paths {
@@ -102,7 +104,7 @@ impl Locks {
         Ok(Ok(locks))
     }
 
-    /// Checks that nobody took a lock away.
+    /// Checks that no lock was taken away.
     ///
     /// # Errors
     /// [`ErrorKind::LockLost`].
@@ -115,7 +117,7 @@ impl Locks {
 }
 
 impl LogLock {
-    /// Acquires a lock, unless another program holds it. A dead one's is removed.
+    /// Acquires a lock, unless another program holds it. Removes the lock of a dead writer.
     fn try_acquire(path: &Path, now: SystemTime) -> Result<Option<Self>> {
         loop {
             match create(path) {
@@ -133,26 +135,27 @@ impl LogLock {
 impl Drop for LogLock {
     fn drop(&mut self) {
         if is_at(&self.file, &self.path) {
-            // If it cannot be removed, it is stale in half a minute.
+            // If it can't be removed, it is stale in half a minute.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Creates a lock that has its text from the first moment on: who reads that and gets the system's lock knows that we
-/// are dead, whenever it was.
+/// Creates a lock that contains its text from the start. A process that reads this text and gets the system's lock
+/// on the file knows that the import is dead, however old the lock is.
 fn create(path: &Path) -> io::Result<fs::File> {
     if path.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     let mut lock = temporary_in(dir_of(path))?;
-    // Without its text it is a lock all the same.
+    // It is a lock even without its text.
     let _ = lock.write_all(OURS);
     let lock = lock.persist_noclobber(path).map_err(|error| error.error)?;
     Ok(fs::File::from_parts(lock, path))
 }
 
-/// Removes the lock of a dead writer. Says whether it did; if not, it is alive, or gone, or cannot be removed.
+/// Removes the lock of a dead writer. Returns true if it did. Otherwise the writer is alive, or the lock is gone
+/// or cannot be removed.
 fn remove_dead(path: &Path, now: SystemTime) -> bool {
     let Ok(there) = path.symlink_metadata() else { return false };
     if !there.is_file() {
@@ -163,13 +166,13 @@ fn remove_dead(path: &Path, now: SystemTime) -> bool {
         age.is_some_and(|age| age > STALE_AFTER)
     };
     let is_dead = match regular_file::open(path) {
-        // While we hold the system's lock, no other import takes this one for dead.
+        // While we hold the system's lock, no other import takes this lock for dead by its text.
         Ok(file) => {
             let alone = file.file().try_lock().is_ok();
             let is_dead = alone && is_ours(&file) || file.metadata().is_ok_and(|lock| is_stale(&lock));
             is_dead && is_at(&file, path)
         }
-        // Another user's may be removed by its age all the same.
+        // A lock of another user may still be removed because of its age.
         Err(_) => is_stale(&there),
     };
     is_dead && fs::remove_file(path).is_ok()

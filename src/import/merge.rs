@@ -1,16 +1,17 @@
-//! Interleaves what this machine has with what a bundle has.
+//! Interleaves the local lines with the lines of a bundle.
 //!
-//! What holds for the result, whatever the two are:
-//! - Every distinct line is in it as often as in the side that has it more often.
-//! - The local lines stand in their order, each in its file. The bundle's stand in theirs, but for those lines that the
-//!   local side has in another order: a line can stand in one place only, and what is there stays where it is.
-//! - Between two lines that both sides have, a line follows once everything older of the other side is out. A line's
-//!   age is the latest time up to it on its side, as lines are written in order, whatever time a row names. Of lines of
-//!   the same age, the bundle's come first. A line without a time stays behind the one before it.
-//! - Where both sides end with different rows about the same run, and both rows stand between the same two lines that
-//!   both sides have, the row of the run that ended later comes last: a reader takes the last row of a run. Merging A
-//!   into B and B into A give such a run the same last row. (Rows that cannot all come last, because each side keeps
-//!   its order, are let go in the order of their ends.)
+//! The result has these properties, whatever the two sides are:
+//! - Every distinct line occurs as often as on the side that has it more often.
+//! - The local lines keep their order and their files. The bundle's lines keep their order, except for lines that
+//!   the local side has in another order: a line can be in one place only, and local lines stay where they are.
+//! - Between two lines that both sides have, a line follows once all older lines of the other side are written.
+//!   The age of a line is the latest timestamp up to it on its side, because lines are written in order, whatever
+//!   timestamp a row carries. Of lines of the same age, the bundle's come first. A line without a timestamp stays
+//!   after the line before it.
+//! - Where both sides end with different rows about the same run, and both rows are between the same two lines
+//!   that both sides have, the row with the later end of the run comes last, because a reader takes the last row
+//!   of a run. Merging A into B and B into A give such a run the same last row. (If rows cannot all come last
+//!   because each side keeps its order, they follow in the order of their ends.)
 //! - Merging the same bundle again gives the same lines.
 
 use std::iter::Peekable;
@@ -22,57 +23,58 @@ use super::plan::LineCount;
 use super::run_order::RunOrder;
 use super::tally::{LineShape, Tally};
 
-/// Where the next line of the result comes from.
+/// The origin of the next line of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MergeStep {
-    /// Only this machine has it.
+    /// A line that only this machine has.
     Local(SideLine),
-    /// It is new.
+    /// A new line.
     Bundle(SideLine),
-    /// Both have it.
+    /// A line that both sides have.
     Both { local: SideLine, bundle: SideLine },
 }
 
 /// A line of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SideLine {
-    /// Its number on that side, from 0.
+    /// Its number on that side, counted from 0.
     pub(super) line: usize,
     pub(super) shape: LineShape,
 }
 
-/// Goes through the lines of one side, and knows how old the next one is.
+/// A position in the lines of one side, with the age of the next line.
 struct Cursor<'m> {
-    facts: Peekable<LineMetaIter<'m>>,
+    metas: Peekable<LineMetaIter<'m>>,
     next: usize,
-    /// The latest time so far; before the first, that one. `None` on a side without times.
+    /// The latest timestamp so far; before the first one, that first timestamp. `None` on a side without
+    /// timestamps.
     age: Option<i64>,
     met_time: bool,
 }
 
 enum NextLine {
-    /// It belongs behind the line before it.
+    /// The line stays after the line before it.
     Follows,
-    /// It is as old as this; where its side has no times, older than everything.
+    /// The age of the line. On a side without timestamps it is `None`: older than everything.
     Aged(Option<i64>),
 }
 
 impl<'m> Cursor<'m> {
-    fn new(facts: &'m LineMetas) -> Self {
-        let first = facts.iter().find_map(|fact| fact.time);
-        Self { facts: facts.iter().peekable(), next: 0, age: first, met_time: false }
+    fn new(metas: &'m LineMetas) -> Self {
+        let first = metas.iter().find_map(|meta| meta.time);
+        Self { metas: metas.iter().peekable(), next: 0, age: first, met_time: false }
     }
 
     fn head(&mut self) -> NextLine {
-        match self.facts.peek().and_then(|fact| fact.time) {
+        match self.metas.peek().and_then(|meta| meta.time) {
             None if self.met_time => NextLine::Follows,
             time => NextLine::Aged(time.max(self.age)),
         }
     }
 
-    /// `None` behind the last line.
+    /// Returns the next line and moves past it. Returns `None` after the last line.
     fn take(&mut self) -> Option<SideLine> {
-        let LineMeta { time, shape, .. } = self.facts.next()?;
+        let LineMeta { time, shape, .. } = self.metas.next()?;
         if time.is_some() {
             self.age = self.age.max(time);
             self.met_time = true;
@@ -87,30 +89,30 @@ pub(super) struct MergeSteps<'m> {
     local: Cursor<'m>,
     bundle: Cursor<'m>,
     local_lines: usize,
-    fates: &'m Alignment,
-    /// The next line that both sides have in order: its local number and its number in the bundle.
+    alignment: &'m Alignment,
+    /// The next line that both sides have in order: its line numbers on the local side and in the bundle.
     meeting: Option<(usize, usize)>,
     order: RunOrder,
 }
 
 impl<'m> MergeSteps<'m> {
-    pub(super) fn new(local: &'m Side, bundle: &'m Side, fates: &'m Alignment) -> Self {
-        let local_lines = local.facts.len();
-        let order = RunOrder::new(local, bundle, fates);
-        let (local, bundle) = (Cursor::new(&local.facts), Cursor::new(&bundle.facts));
-        let mut steps = Self { local, bundle, local_lines, fates, meeting: None, order };
+    pub(super) fn new(local: &'m Side, bundle: &'m Side, alignment: &'m Alignment) -> Self {
+        let local_lines = local.metas.len();
+        let order = RunOrder::new(local, bundle, alignment);
+        let (local, bundle) = (Cursor::new(&local.metas), Cursor::new(&bundle.metas));
+        let mut steps = Self { local, bundle, local_lines, alignment, meeting: None, order };
         steps.meeting = steps.find_meeting();
         steps
     }
 
     fn find_meeting(&self) -> Option<(usize, usize)> {
-        (self.bundle.next..self.fates.len()).find_map(|line| match self.fates.of(line) {
+        (self.bundle.next..self.alignment.len()).find_map(|line| match self.alignment.of(line) {
             LineMatch::With(local) => Some((local as usize, line)),
             _ => None,
         })
     }
 
-    /// Between two meetings: whether the local line is next.
+    /// Returns true if the local line comes next. Both sides must have lines left before the next meeting.
     fn local_is_next(&mut self) -> bool {
         let local_waits = self.order.local.of(self.local.next).filter(|wait| wait.holds(self.bundle.next));
         let bundle_waits = self.order.bundle.of(self.bundle.next).filter(|wait| wait.holds(self.local.next));
@@ -132,8 +134,8 @@ impl Iterator for MergeSteps<'_> {
     type Item = MergeStep;
 
     fn next(&mut self) -> Option<MergeStep> {
-        let (local_end, bundle_end) = self.meeting.unwrap_or((self.local_lines, self.fates.len()));
-        while self.bundle.next < bundle_end && self.fates.of(self.bundle.next) == LineMatch::Elsewhere {
+        let (local_end, bundle_end) = self.meeting.unwrap_or((self.local_lines, self.alignment.len()));
+        while self.bundle.next < bundle_end && self.alignment.of(self.bundle.next) == LineMatch::Elsewhere {
             self.bundle.take();
         }
         match (self.local.next < local_end, self.bundle.next < bundle_end) {
@@ -149,51 +151,51 @@ impl Iterator for MergeSteps<'_> {
     }
 }
 
-/// Hands every line of the result to `take`, with the log that it goes to: a local line to its own, a new one to the
-/// log that it has in the bundle, unless local lines around it are elsewhere.
+/// Passes every line of the result to `take`, with the index of its log. A local line stays in its log. A new line
+/// goes to the log that it has in the bundle, limited to the logs of the local lines around it.
 pub(super) fn each_step<E>(
     local: &Side,
     bundle: &Side,
-    fates: &Alignment,
+    alignment: &Alignment,
     logs: usize,
     mut take: impl FnMut(MergeStep, usize) -> Result<(), E>,
 ) -> Result<(), E> {
-    let lines = local.facts.len();
+    let lines = local.metas.len();
     let log_of_next = |next: usize| if next < lines { local.log_of(next) } else { logs - 1 };
-    let (mut before, mut behind) = (0, log_of_next(0));
-    for step in MergeSteps::new(local, bundle, fates) {
+    let (mut before, mut after) = (0, log_of_next(0));
+    for step in MergeSteps::new(local, bundle, alignment) {
         let log = match step {
             MergeStep::Local(taken) | MergeStep::Both { local: taken, .. } => {
-                before = behind;
-                behind = log_of_next(taken.line + 1);
+                before = after;
+                after = log_of_next(taken.line + 1);
                 before
             }
-            MergeStep::Bundle(taken) => bundle.log_of(taken.line).clamp(before, behind),
+            MergeStep::Bundle(taken) => bundle.log_of(taken.line).clamp(before, after),
         };
         take(step, log)?;
     }
     Ok(())
 }
 
-/// What becomes of one log.
+/// The result for one log.
 #[derive(Debug, Default)]
 pub(super) struct MergedLog {
     pub(super) after: Tally,
     pub(super) new: LineCount,
     pub(super) kept: LineCount,
-    /// Lines of the bundle's log that are not new.
+    /// The lines of the bundle's log that are not new.
     pub(super) already_there: LineCount,
-    /// Whether the result is the bundle's log, byte for byte.
+    /// True if the result is the bundle's log, byte for byte.
     pub(super) is_bundled_log: bool,
 }
 
-/// What becomes of each of the logs.
-pub(super) fn outcome(local: &Side, bundle: &Side, fates: &Alignment, logs: usize) -> Vec<MergedLog> {
+/// Returns the result for each log.
+pub(super) fn outcome(local: &Side, bundle: &Side, alignment: &Alignment, logs: usize) -> Vec<MergedLog> {
     let mut merged: Vec<_> = (0..logs).map(|_| MergedLog { is_bundled_log: true, ..MergedLog::default() }).collect();
-    for (line, fact) in bundle.facts.iter().enumerate().filter(|(line, _)| fates.of(*line) != LineMatch::New) {
-        merged[bundle.log_of(line)].already_there.add(fact.shape.is_row());
+    for (line, meta) in bundle.metas.iter().enumerate().filter(|(line, _)| alignment.of(*line) != LineMatch::New) {
+        merged[bundle.log_of(line)].already_there.add(meta.shape.is_row());
     }
-    let done = each_step(local, bundle, fates, logs, |step, log| {
+    let done = each_step(local, bundle, alignment, logs, |step, log| {
         let result = &mut merged[log];
         let (shape, count, is_bundled) = match step {
             MergeStep::Local(taken) => (taken.shape, &mut result.kept, false),

@@ -1,14 +1,17 @@
-//! Puts the logs of a bundle back where they belong, beside what is there already.
+//! Restores the logs of a bundle into their directories and merges them with the logs that already exist.
 //!
-//! 1. `targets`: the manifest alone says whether everything may be written where it says; if not, nothing happens.
-//!    `resolve` follows no symlink of another user, and `pins` keeps the directories of other users open.
-//! 2. `restored`: every log is restored, in one pass, and proven. It waits in `staging`, beside its target, unless it
-//!    is `unchanged` already.
-//! 3. `source_import`: what is there is read (`local`, `index`) and compared (`lcs`, `merge`). That gives the
-//!    [`Plan`]. A dry run ends here; it does the same, but nothing is staged.
-//! 4. `write` makes the new versions.
-//! 5. `commit` takes the writers' locks (`lock`) for a moment, and puts the new versions in their places (`swap`); rows
-//!    that come then are saved (`late_writes`), and what a writer undoes is merged again (`watch`).
+//! 1. `targets` decides from the manifest alone whether every file may be written to its destination. If one may
+//!    not, nothing happens. `resolve` does not follow symlinks of other users, and `pins` keeps the directories of
+//!    other users open.
+//! 2. `restored` restores and verifies every log in one pass. A restored log is staged beside its target
+//!    (`staging`) unless it is `unchanged`.
+//! 3. `source_import` reads the local logs (`local`, `index`) and compares them with the bundle's (`lcs`,
+//!    `merge`). The result is the [`Plan`]. A dry run takes the same steps without staging anything, and ends
+//!    here.
+//! 4. `write` writes the new versions.
+//! 5. `commit` briefly takes the writers' locks (`lock`) and swaps the new versions in (`swap`). `late_writes`
+//!    saves rows that are appended meanwhile, and `watch` detects when a writer undoes a replacement, so that the
+//!    log is merged again.
 
 mod backup;
 mod commit;
@@ -66,43 +69,43 @@ use source_import::{ImportContext, SourceImport};
 use staging::Staging;
 use targets::TargetGroup;
 
-/// How to import.
+/// The options of an import.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// What happens to logs that are there already.
+    /// The treatment of logs that already exist.
     pub mode: Mode,
-    /// Only the logs of these sources; all when empty. Nothing is asked of the others, not even that they are intact.
+    /// The sources to import; empty means all. The logs of other sources are not checked and may even be damaged.
     pub sources: Vec<String>,
-    /// Only say what would be done. Nothing is written and no lock is taken.
+    /// True for a dry run, which reports what would be done, writes nothing and takes no lock.
     pub dry_run: bool,
-    /// How many threads inflate and compare.
+    /// The number of threads that inflate and compare.
     pub threads: NonZeroUsize,
 }
 
-/// A merge of all logs, on as many threads as there are cores.
+/// Merges all logs, on as many threads as there are cores.
 impl Default for ImportOptions {
     fn default() -> Self {
         Self { mode: Mode::Merge, sources: Vec::new(), dry_run: false, threads: all_cores() }
     }
 }
 
-/// What was done, or would be.
+/// The outcome of an import, or of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportReport {
     /// The digest of the bundle.
     pub digest: BundleDigest,
-    /// Whether the bundle has the rows of its logs only, written anew and without hashes to prove them by: what format
-    /// 1.0 has.
+    /// True if the bundle holds only the rows of its logs, rewritten and without digests to verify them, as in
+    /// format 1.0.
     pub rows_only: bool,
-    /// What was done to each file.
+    /// The change made to each file.
     pub plan: Plan,
-    /// What an import that was killed had left, and this one removed.
+    /// Leftovers of killed imports that this import removed.
     pub cleaned_up: Vec<PathBuf>,
 }
 
-/// Imports the logs of a bundle, each into its directory of `dirs`: all of them, or none.
+/// Imports the logs of a bundle, each into its directory of `dirs`: either all of them or none.
 ///
-/// The same bundle, logs and options give the same result. Importing with [`Mode::Merge`] again changes nothing.
+/// The same bundle, logs and options give the same result. Importing again with [`Mode::Merge`] changes nothing.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -127,9 +130,10 @@ pub struct ImportReport {
 /// ```
 ///
 /// # Errors
-/// Before anything is written: when a file of the bundle may not be written where it belongs, or something else than a
-/// log is there. With nothing changed: when the bundle is damaged, a lock is not released, a log keeps changing, or the
-/// disk fails or is full. With some logs changed: [`ErrorKind::PartiallyCommitted`](crate::ErrorKind::PartiallyCommitted).
+/// Before anything is written: if a file of the bundle may not be written to its destination, or if something
+/// other than a log is there. With nothing changed: if the bundle is damaged, a lock is not released, a log keeps
+/// changing, or the disk fails or is full. With some logs changed:
+/// [`ErrorKind::PartiallyCommitted`](crate::ErrorKind::PartiallyCommitted).
 pub fn import(
     bundle: Bundle<'_>,
     dirs: &Dirs,
@@ -159,13 +163,13 @@ pub fn import(
     let import = Import { groups: &groups, wanted: &wanted, context: &context, progress };
     let done = match options.dry_run {
         true => import.preview(bundle).map(|files| (files, Vec::new())),
-        false => import.clean_up_and_carry_out(bundle, dirs, &mut pins),
+        false => import.clean_up_and_execute(bundle, dirs, &mut pins),
     };
     progress.finish();
     let (mut files, mut cleaned_up) = done.map_err(|error| error.with_real_paths(&|path| pins.real_path(path)))?;
     let backups = files.iter_mut().filter_map(|file| file.backup.as_mut());
     backups.chain(&mut cleaned_up).for_each(|path| *path = pins.real_path(path));
-    // A log that neither side has is only looked for.
+    // A log that neither side has is looked for but not reported.
     let targets = groups.iter().flat_map(|group| &group.targets).zip(files);
     let files = targets.filter(|(target, file)| target.bundled.is_some() || file.bytes_before.is_some());
     let files = files.map(|(_, file)| file).collect();
@@ -193,13 +197,13 @@ impl<'i> Import<'i> {
         Ok(plans.into_iter().flat_map(|plan| plan.files).collect())
     }
 
-    /// The directory of each log, and whether it is pinned.
+    /// Returns the directory of each log, and its pin if it is pinned.
     fn target_dirs(&self) -> impl Iterator<Item = (&Path, Option<&PinnedDir>)> {
         let targets = self.groups.iter().flat_map(|group| &group.targets);
         targets.map(|target| (target.dir(), target.pinned_dir()))
     }
 
-    fn clean_up_and_carry_out(
+    fn clean_up_and_execute(
         &self,
         bundle: Bundle<'_>,
         dirs: &Dirs,
@@ -234,7 +238,7 @@ impl<'i> Import<'i> {
         }
     }
 
-    /// Restores again, and lets wait, the logs of groups that are not here as they are in the bundle.
+    /// Restores again, and stages, the unstaged logs of groups whose local logs differ from the bundle's.
     fn restore_changed(
         &self,
         again: &Reopener<'_>,
@@ -260,7 +264,7 @@ impl<'i> Import<'i> {
     }
 }
 
-/// Goes over to another stage.
+/// Switches to another progress stage.
 fn begin(progress: &dyn Progress, stage: Stage, bytes: u64) {
     progress.finish();
     progress.stage(stage);
@@ -269,15 +273,15 @@ fn begin(progress: &dyn Progress, stage: Stage, bytes: u64) {
     }
 }
 
-/// Tells each source how much is read of those behind it. Returns how much is read of all.
+/// Sets `later_bytes` of each source. Returns the number of bytes to read for all sources.
 fn estimate_bytes(works: &mut [SourceImport<'_>]) -> u64 {
     works.iter_mut().rev().fold(0, |ahead, work| {
-        work.behind = ahead;
+        work.later_bytes = ahead;
         ahead + work.bytes_to_compare()
     })
 }
 
-/// A time as it can stand in a file name anywhere: without colons.
+/// Formats a time for use in a file name on any system: without colons.
 fn file_stamp(time: SystemTime) -> String {
     let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let time = i64::try_from(since_1970.as_millis()).ok().and_then(Timestamp::from_millis);

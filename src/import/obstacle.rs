@@ -1,4 +1,4 @@
-//! Finds out before anything is replaced what the system would refuse to have replaced.
+//! Detects logs that the system would refuse to replace, before anything is replaced.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ mod linux {
         let Some(attributes) = attributes(log, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
         let dir =
             log.parent().and_then(|dir| self::attributes(dir, AtFlags::empty())).unwrap_or(StatxAttributes::empty());
-        // Also in a directory to which files can only be added nothing can be replaced.
+        // In an append-only directory, nothing can be replaced either.
         let found = [
             (attributes | dir, StatxAttributes::IMMUTABLE, Obstacle::Immutable),
             (attributes | dir, StatxAttributes::APPEND, Obstacle::AppendOnly),
@@ -30,18 +30,19 @@ mod linux {
         }
     }
 
-    /// The attributes of a file that the system knows of. `None` where it is not there or nothing is known.
+    /// Returns the attributes of a file that the system supports. Returns `None` if the file is missing or nothing
+    /// is known.
     fn attributes(path: &Path, flags: AtFlags) -> Option<StatxAttributes> {
         let found = statx(CWD, path, flags, StatxFlags::BASIC_STATS).ok()?;
         Some(found.stx_attributes & found.stx_attributes_mask)
     }
 }
 
-/// Checks that another file can take the place of the log at `log`, if there is one.
+/// Checks that the log at `log`, if it exists, can be replaced with another file.
 ///
 /// # Errors
-/// [`ErrorKind::CannotReplace`](crate::ErrorKind::CannotReplace) for a log that is immutable, append-only or a mount
-/// point. On other systems than Linux only the attempt shows that.
+/// [`ErrorKind::CannotReplace`](crate::ErrorKind::CannotReplace) for a log that is immutable, append-only or a
+/// mount point. On systems other than Linux, only the attempt shows that.
 pub(super) fn check_replaceable(log: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
     linux::check_replaceable(log)?;

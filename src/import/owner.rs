@@ -1,4 +1,4 @@
-//! Lets a new version of a log belong to whom the log belongs, so that its writers can go on.
+//! Gives the new version of a log to the owner of that log, so that its writers can continue.
 
 use std::path::Path;
 
@@ -19,13 +19,13 @@ mod unix {
     use crate::import::regular_file;
     use crate::sources::is_same_file;
 
-    /// What the file of a log may be for whom. That it is a program, say, it may not.
+    /// The permissions that the file of a log may have. It can't be executable, for example.
     const PERMISSIONS: u32 = 0o666;
 
-    /// That its owner may read and write it: rows that come while it is put in its place are added then.
+    /// The owner's permissions to read and write, with which late rows are appended while the log is replaced.
     const OWN: u32 = 0o600;
 
-    /// That its group may.
+    /// The group's permissions to read and write.
     const OF_GROUP: u32 = 0o060;
 
     pub(super) fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
@@ -34,20 +34,21 @@ mod unix {
         match regular_file::open(log) {
             Ok(log_file) => {
                 let there = log_file.metadata().map_err(failed)?;
-                // While it is still ours: nobody else can reach it where it waits.
+                // These are set while the file is still ours. No other user can reach it in the staging directory.
                 #[cfg(target_os = "linux")]
                 access_list::copy(log_file.file(), file.file()).map_err(failed)?;
                 file.set_permissions(Permissions::from_mode(there.mode() & PERMISSIONS | OWN)).map_err(failed)?;
                 match give(file, &ours, &there) {
                     Err(error) if !is_refused(&error) => Err(failed(error)),
                     Ok(()) => Ok(()),
-                    // A group that has no part in the log misses nothing.
+                    // A group without access to the log loses nothing.
                     Err(_) if ours.uid() == there.uid() && there.mode() & OF_GROUP == 0 => Ok(()),
                     Err(_) => Err(Error::from(ErrorKind::CannotPreserveOwner).in_subject(&log.display().to_string())),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A new log is for those whose directory it is. Only root can make it so, and not even root everywhere.
+                // A new log belongs to the owner of its directory. Only root can give it away, and not even root
+                // can on every file system.
                 let dir = log.parent().and_then(|dir| fs::metadata(dir).ok());
                 match dir.filter(|_| ours.uid() == 0).map_or(Ok(()), |dir| give(file, &ours, &dir)) {
                     Err(error) if !is_refused(&error) => Err(failed(error)),
@@ -62,13 +63,13 @@ mod unix {
         let failed = |error| Error::io(IoAction::Create, dir, error);
         let opened = fs::File::open(dir).map_err(failed)?;
         let ours = opened.metadata().map_err(failed)?;
-        // Who may write to the directory above could have put a link here meanwhile.
+        // A user who can write to the parent directory could have put a link here meanwhile.
         let is_this = fs::symlink_metadata(dir).is_ok_and(|there| is_same_file(&there, &ours));
         let above = dir.parent().and_then(|above| fs::metadata(above).ok()).filter(|_| is_this);
         above.map_or(Ok(()), |above| give_dir(&opened, &above)).map_err(failed)
     }
 
-    /// Gives an open directory of root to whom the one above belongs.
+    /// Gives an open directory of root to the owner of its parent.
     pub(in crate::import) fn give_dir(dir: &fs::File, above: &Metadata) -> io::Result<()> {
         let ours = dir.metadata()?;
         match if ours.uid() == 0 { give(dir, &ours, above) } else { Ok(()) } {
@@ -77,19 +78,19 @@ mod unix {
         }
     }
 
-    /// Gives a file the owner and group of another.
+    /// Gives a file the owner and group of another file.
     fn give(file: &fs::File, ours: &Metadata, other: &Metadata) -> io::Result<()> {
         let owner = Some(other.uid()).filter(|owner| *owner != ours.uid());
         let group = Some(other.gid()).filter(|group| *group != ours.gid());
         if owner.is_none() && group.is_none() { Ok(()) } else { fchown(file.file(), owner, group) }
     }
 
-    /// Whether the system gives no file to another user, or knows no such user.
+    /// Returns true if the system does not give files to other users, or does not know this user.
     fn is_refused(error: &io::Error) -> bool {
         matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
     }
 
-    /// Who else may use a file than its owner, its group and all others.
+    /// The access control list of a file, which names users and groups beyond its owner and its group.
     #[cfg(target_os = "linux")]
     mod access_list {
         use std::fs::File;
@@ -98,13 +99,14 @@ mod unix {
         use rustix::fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr};
         use rustix::io::Errno;
 
-        /// What the system calls it.
+        /// The name of the extended attribute that holds the list.
         const NAME: &str = "system.posix_acl_access";
 
-        /// The most bytes that the system keeps under any name.
+        /// The maximum size of an extended attribute.
         const MAX_BYTES: usize = 64 << 10;
 
-        /// Gives a file the list of another, or none if that has none: a directory may give one to all that is new in it.
+        /// Gives a file the list of another, or none if that has none: a directory may give a list to all new
+        /// files in it.
         pub(super) fn copy(from: &File, to: &File) -> io::Result<()> {
             let mut list = vec![0; MAX_BYTES];
             let copied = match fgetxattr(from, NAME, &mut list[..]) {
@@ -124,10 +126,11 @@ mod unix {
 #[cfg(target_os = "linux")]
 pub(super) use unix::give_dir;
 
-/// Gives `file`, which waits, the owner, the group and the permissions of the log whose place it will take.
+/// Gives `file`, which is staged, the owner, the group and the permissions of the log that it will replace.
 ///
 /// # Errors
-/// [`ErrorKind::CannotPreserveOwner`](crate::ErrorKind::CannotPreserveOwner) when it cannot belong to the log's owner.
+/// [`ErrorKind::CannotPreserveOwner`](crate::ErrorKind::CannotPreserveOwner) if it cannot belong to the log's
+/// owner.
 pub(super) fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
     #[cfg(unix)]
     unix::copy_ownership(file, log)?;
@@ -136,11 +139,11 @@ pub(super) fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Gives a directory that was made just now to whom the one above belongs: what root imports is for those whose
-/// directories they are.
+/// Gives a directory that was just created to the owner of its parent: what root imports belongs to the owners of
+/// the directories.
 ///
 /// # Errors
-/// When the system fails at it. That it knows no such owner is no error.
+/// If the system fails to do so. A refusal, or an owner that the system does not know, is not an error.
 pub(super) fn inherit_ownership(dir: &Path) -> Result<()> {
     #[cfg(unix)]
     unix::inherit_ownership(dir)?;

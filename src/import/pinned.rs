@@ -1,7 +1,7 @@
 //! A directory that is kept open, so that every path through it leads to this very directory.
 //!
-//! `/proc/self/fd/N/name` means the entry `name` of the open directory `N`, wherever the directory is now and whatever
-//! lies where it was. Only Linux has this.
+//! `/proc/self/fd/N/name` means the entry `name` of the open directory `N`, wherever the directory is now and
+//! whatever has taken its place. Only Linux has this.
 
 #[cfg(target_os = "linux")]
 mod linux {
@@ -43,12 +43,12 @@ mod linux {
             Self::new(dir).map_err(io::Error::from)
         }
 
-        /// The path through which it is reached as long as it is pinned.
+        /// Returns the path through which it is reached while it is pinned.
         pub(in crate::import) fn path(&self) -> &Path {
             &self.path
         }
 
-        /// The path that people know, of a path that leads through this directory.
+        /// Returns the path that users know, for a path that leads through this directory.
         pub(in crate::import) fn real_path(&self, path: &Path) -> Option<PathBuf> {
             let rest = path.strip_prefix(&self.path).ok()?;
             Some(if rest.as_os_str().is_empty() { self.dir.path.clone() } else { self.dir.path.join(rest) })
@@ -62,7 +62,7 @@ mod linux {
             &self.dir.metadata
         }
 
-        /// Returns true if only its owner may look into it, and that is the user who imports.
+        /// Returns true if only its owner may access it, and the owner is the importing user.
         pub(in crate::import) fn is_private(&self) -> bool {
             let there = &self.dir.metadata;
             let is_others = Mode::from_raw_mode(there.mode()).intersects(Mode::RWXG | Mode::RWXO);

@@ -1,4 +1,4 @@
-//! The directories of an import: found without a detour, created where they are missing, and pinned where another user
+//! The directories of an import: resolved safely, created where they are missing, and pinned where another user
 //! could exchange them.
 
 use std::io;
@@ -10,17 +10,17 @@ use fs_err as fs;
 use super::pinned::PinnedDir;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
-/// A path to use, and the pinned directory that it leads through if there is one.
+/// A path to use, and the pinned directory that it leads through, if any.
 #[derive(Debug)]
 pub(super) struct Located {
     pub(super) path: PathBuf,
     pub(super) pin: Option<Arc<PinnedDir>>,
 }
 
-/// The pinned directories of one import. Dropped, the empty ones among those that were created are removed.
+/// The pinned directories of one import. On drop, those that were created are removed if they are empty.
 #[derive(Debug)]
 pub(super) struct Pins {
-    /// False for a dry run.
+    /// False in a dry run.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is pinned"))]
     creates: bool,
     dirs: Vec<Arc<PinnedDir>>,
@@ -28,14 +28,14 @@ pub(super) struct Pins {
 }
 
 impl Pins {
-    /// Pins nothing yet. Missing directories are created if `creates`.
+    /// Creates an empty set of pins. Missing directories are created if `creates` is true.
     pub(super) fn new(creates: bool) -> Self {
         Self { creates, dirs: Vec::new(), created: Vec::new() }
     }
 
-    /// Replaces a path that leads through a pinned directory with the path that people know.
+    /// Replaces a path that leads through a pinned directory with the path that users know.
     pub(super) fn real_path(&self, path: &Path) -> PathBuf {
-        // A number may have been used for another directory before.
+        // A descriptor number may have been used for another directory earlier.
         self.dirs.iter().rev().find_map(|pin| pin.real_path(path)).unwrap_or_else(|| path.to_owned())
     }
 }
@@ -43,25 +43,23 @@ impl Pins {
 impl Drop for Pins {
     fn drop(&mut self) {
         for dir in self.created.iter().rev() {
-            // What cannot be removed is not empty any more: somebody uses it.
+            // A directory that can't be removed is not empty any more, so it is in use.
             let _ = fs::remove_dir(dir);
         }
     }
 }
 
-/// Returns the path of a file with all symlinks followed, whether the file exists or not.
-fn followed(place: &Path) -> Result<PathBuf> {
-    let refuse = |kind: ErrorKind| Error::from(kind).in_subject(&place.display().to_string());
-    match fs::metadata(place) {
-        Ok(there) if there.is_file() => {
-            fs::canonicalize(place).map_err(|error| Error::io(IoAction::Open, place, error))
-        }
+/// Returns the path of a file with all symlinks followed. The file need not exist.
+fn followed(path: &Path) -> Result<PathBuf> {
+    let refuse = |kind: ErrorKind| Error::from(kind).in_subject(&path.display().to_string());
+    match fs::metadata(path) {
+        Ok(there) if there.is_file() => fs::canonicalize(path).map_err(|error| Error::io(IoAction::Open, path, error)),
         Ok(_) => Err(refuse(ErrorKind::NotAFile)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(place) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
             Ok(to) => Err(refuse(ErrorKind::DanglingLink { to })),
-            Err(_) => Ok(place.to_owned()),
+            Err(_) => Ok(path.to_owned()),
         },
-        Err(error) => Err(Error::io(IoAction::Open, place, error)),
+        Err(error) => Err(Error::io(IoAction::Open, path, error)),
     }
 }
 
@@ -83,7 +81,7 @@ mod linux {
     use crate::import::staging::{NEW_DIR, StagingDir};
     use crate::publish::{make_private_dir, sync_dir};
 
-    /// How often a directory is created that another user removes again.
+    /// The maximum number of attempts to create a directory that another user keeps removing.
     const MAX_CREATIONS: usize = 100;
 
     impl Pins {
@@ -113,21 +111,21 @@ mod linux {
         ///
         /// # Errors
         /// As [`dir`](Self::dir), [`ErrorKind::DanglingLink`] and [`ErrorKind::NotAFile`].
-        pub(in crate::import) fn file(&mut self, place: &Path) -> Result<Located> {
+        pub(in crate::import) fn file(&mut self, path: &Path) -> Result<Located> {
             let mut name = None;
             let resolve = || {
-                let resolved = resolve_file(place)?;
+                let resolved = resolve_file(path)?;
                 name = Some(resolved.name);
                 Ok(resolved.parent)
             };
             match (self.create_exposed(resolve)?, name) {
                 (Some(dir), Some(name)) => Ok(Located { path: dir.path.join(name), ..dir }),
-                _ => Ok(Located { path: followed(place)?, pin: None }),
+                _ => Ok(Located { path: followed(path)?, pin: None }),
             }
         }
 
-        /// Pins the directory that `resolve` finds, and creates what is missing. Returns `None` if no other user can
-        /// change its path.
+        /// Pins the directory that `resolve` finds, and creates missing directories. Returns `None` if no other
+        /// user can change its path.
         fn create_exposed(&mut self, mut resolve: impl FnMut() -> Result<Resolved>) -> Result<Option<Located>> {
             for _ in 0..MAX_CREATIONS {
                 let Resolved { dir, missing, is_exposed } = resolve()?;
@@ -155,8 +153,8 @@ mod linux {
             Ok(pin)
         }
 
-        /// Creates a directory for the owner of the one in which it lies. It is given to that owner where no other user
-        /// can put something else in its place, and renamed then.
+        /// Creates a directory for the owner of its parent. The new directory is given to that owner where no
+        /// other user can replace it, and is then renamed.
         fn create(&mut self, parent: &PinnedDir, name: &OsStr) -> Result<()> {
             let path = parent.path().join(name);
             let failed = |error: std::io::Error| Error::io(IoAction::Create, &path, error);
@@ -179,18 +177,18 @@ mod linux {
     }
 
     impl Located {
-        /// Returns true if the file at `place` is still the one that was located.
-        pub(in crate::import) fn is_file_at(&self, place: &Path) -> Result<bool> {
-            let Some(pin) = &self.pin else { return Ok(followed(place)? == self.path) };
-            let now = resolve_file(place)?;
+        /// Returns true if the file at `path` is still the one that was located.
+        pub(in crate::import) fn is_file_at(&self, path: &Path) -> Result<bool> {
+            let Some(pin) = &self.pin else { return Ok(followed(path)? == self.path) };
+            let now = resolve_file(path)?;
             let is_name = self.path.file_name() == Some(now.name.as_os_str());
             Ok(is_name && now.parent.missing.is_empty() && pin.is(&now.parent.dir))
         }
 
-        /// Returns true if the directory at `place` is still the one that was located.
-        pub(in crate::import) fn is_dir_at(&self, place: &Path) -> Result<bool> {
+        /// Returns true if the directory at `path` is still the one that was located.
+        pub(in crate::import) fn is_dir_at(&self, path: &Path) -> Result<bool> {
             let Some(pin) = &self.pin else { return Ok(true) };
-            let now = resolve_dir(place)?;
+            let now = resolve_dir(path)?;
             Ok(now.missing.is_empty() && pin.is(&now.dir))
         }
     }
@@ -219,21 +217,21 @@ impl Pins {
     /// # Errors
     /// As [`dir`](Self::dir), [`ErrorKind::DanglingLink`] and [`ErrorKind::NotAFile`].
     #[allow(clippy::unused_self, reason = "it pins on Linux")]
-    pub(super) fn file(&mut self, place: &Path) -> Result<Located> {
+    pub(super) fn file(&mut self, path: &Path) -> Result<Located> {
         #[cfg(unix)]
-        super::resolve::resolve_file(place)?;
-        Ok(Located { path: followed(place)?, pin: None })
+        super::resolve::resolve_file(path)?;
+        Ok(Located { path: followed(path)?, pin: None })
     }
 }
 
 #[cfg(not(target_os = "linux"))]
 impl Located {
-    /// Returns true if the file at `place` is still the one that was located.
-    pub(super) fn is_file_at(&self, place: &Path) -> Result<bool> {
-        Ok(followed(place)? == self.path)
+    /// Returns true if the file at `path` is still the one that was located.
+    pub(super) fn is_file_at(&self, path: &Path) -> Result<bool> {
+        Ok(followed(path)? == self.path)
     }
 
-    /// Returns true if the directory at `place` is still the one that was located.
+    /// Returns true if the directory at `path` is still the one that was located.
     #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "it can fail where directories are pinned")]
     pub(super) fn is_dir_at(&self, _: &Path) -> Result<bool> {
         Ok(true)

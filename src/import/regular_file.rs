@@ -1,5 +1,5 @@
-//! Opens files that another user may replace at any moment: never through a symlink, and without waiting for the other
-//! end of a pipe.
+//! Opens files that another user may replace at any moment, without following a symlink and without waiting for
+//! the other end of a pipe.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -31,7 +31,7 @@ pub(super) fn open_to_append(path: &Path) -> io::Result<fs::File> {
 /// As [`open`].
 pub(super) fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<fs::File> {
     let not_a_file = || io::Error::from(Error::from(ErrorKind::NotAFile));
-    match only_what_lies_there(options).open(path) {
+    match no_follow(options).open(path) {
         Ok(file) if file.metadata()?.is_file() => Ok(fs::File::from_parts(file, path)),
         Ok(_) => Err(not_a_file()),
         Err(error) if is_symlink(&error) => Err(not_a_file()),
@@ -40,7 +40,7 @@ pub(super) fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<fs
 }
 
 #[cfg(unix)]
-fn only_what_lies_there(options: &mut OpenOptions) -> &mut OpenOptions {
+fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     use rustix::fs::OFlags;
 
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -48,7 +48,7 @@ fn only_what_lies_there(options: &mut OpenOptions) -> &mut OpenOptions {
 }
 
 #[cfg(not(unix))]
-fn only_what_lies_there(options: &mut OpenOptions) -> &mut OpenOptions {
+fn no_follow(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 

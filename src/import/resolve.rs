@@ -1,9 +1,10 @@
-//! Follows a path one directory at a time, and a symlink only if its owner may choose where an import writes.
+//! Follows a path one directory at a time, and follows a symlink only if its owner may choose where an import
+//! writes.
 //!
-//! Whoever imports into another user's directory must not be led elsewhere by that user. So a symlink is followed if it
-//! belongs to the user who imports or to root, or if it leads to another name in its own directory. On Linux each
-//! directory stays open from the moment it is checked until the next one is opened relative to it: no other user can
-//! exchange a directory between the check and its use.
+//! A user must not be able to redirect an import into that user's directory to another place. So a symlink is
+//! followed if it belongs to the importing user or to root, or if it leads to another name in its own directory.
+//! On Linux each directory stays open from its check until the next one is opened relative to it, so that no other
+//! user can exchange a directory between the check and its use.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
@@ -13,13 +14,13 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
-/// How many symlinks are followed, as by the system.
+/// The maximum number of symlinks to follow, as in the system.
 const MAX_LINKS: u32 = 40;
 
-/// The permissions of the group and of all others to write.
+/// The write permissions of the group and of others.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// The permission bit of directories in which only the owner of a file can rename or remove it.
+/// The permission bit of a directory in which only the owner of a file can rename or remove it.
 const STICKY: u32 = 0o1000;
 
 /// The end of a path without symlinks.
@@ -30,7 +31,7 @@ pub(super) struct Resolved {
     pub(super) dir: Dir,
     /// The directories below it that do not exist.
     pub(super) missing: Vec<OsString>,
-    /// True if a user other than root and the one who imports can change the path.
+    /// True if a user other than root and the importing user can change the path.
     pub(super) is_exposed: bool,
 }
 
@@ -102,7 +103,7 @@ impl Walk {
     }
 
     fn end(mut self) -> Resolved {
-        // Others may create names in a directory in which they may not rename any.
+        // Others may create names in a sticky directory, where they may not rename any.
         self.is_exposed |= self.is_foreign(&self.dir) || self.dir.metadata.mode() & WRITABLE_BY_OTHERS != 0;
         Resolved { dir: self.dir, missing: self.missing, is_exposed: self.is_exposed }
     }
@@ -154,7 +155,7 @@ impl Walk {
         self.dir = dir;
     }
 
-    /// Returns true if a directory belongs neither to root nor to the user who imports.
+    /// Returns true if a directory belongs neither to root nor to the importing user.
     fn is_foreign(&self, dir: &Dir) -> bool {
         !self.is_trusted(dir.metadata.uid())
     }
@@ -163,11 +164,12 @@ impl Walk {
         user == 0 || user == self.user
     }
 
-    /// Returns where the symlink `name` leads, if it may be followed.
+    /// Returns the target of the symlink `name`, if it may be followed.
     fn follow(&mut self, name: &OsStr, owner: u32, to: PathBuf) -> Result<PathBuf> {
         self.links += 1;
         let link = self.dir.path.join(name);
-        // Whoever can write to the root directory can replace everything anyway. In a container its owner may be unknown.
+        // A user who can write to the root directory can replace everything anyway. In a container its owner may
+        // be unknown.
         let is_in_root = self.dir.path.parent().is_none();
         if !self.is_trusted(owner) && !is_in_root && !is_plain_name(&to) {
             return Err(Error::from(ErrorKind::ForeignLink { to }).in_subject(&link.display().to_string()));
@@ -185,7 +187,7 @@ fn is_plain_name(to: &Path) -> bool {
     matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
 }
 
-/// What a name in a directory stands for.
+/// The kind of a directory entry.
 enum Entry {
     Nothing,
     Dir(Dir),
@@ -201,7 +203,7 @@ enum Entry {
 /// A directory without symlinks in its path.
 #[derive(Debug)]
 pub(super) struct Dir {
-    /// The open directory. It can only be used to reach what lies in it.
+    /// The open directory. It can only be used to reach its entries.
     #[cfg(target_os = "linux")]
     pub(super) handle: std::fs::File,
     pub(super) path: PathBuf,
@@ -226,7 +228,7 @@ impl Dir {
     fn open(from: impl std::os::fd::AsFd, name: &Path, path: PathBuf) -> io::Result<Self> {
         use rustix::fs::{Mode, OFlags, openat};
 
-        // With DIRECTORY, a file system that is mounted on demand is mounted.
+        // DIRECTORY causes an on-demand file system to be mounted.
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = std::fs::File::from(openat(from, name, flags, Mode::empty())?);
         Ok(Self { metadata: handle.metadata()?, handle, path })

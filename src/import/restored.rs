@@ -1,5 +1,5 @@
-//! Takes the logs of a bundle as they are restored: counts them, and lets them wait beside their targets or, for a
-//! dry run, keeps nothing but what stands for their lines.
+//! Receives the logs of a bundle as they are restored. It counts their lines, and stages the logs beside their
+//! targets or, in a dry run, keeps only the fingerprints of lines.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -20,23 +20,23 @@ use crate::lines::{Line, LineCutter};
 use crate::progress::Progress;
 use crate::restore::{LogSink, LogWriter};
 
-/// A log of the bundle, proven against the manifest where that has hashes.
+/// A log of the bundle, verified against the manifest where that has digests.
 #[derive(Debug)]
 pub(super) struct RestoredLog {
     pub(super) tally: Tally,
     pub(super) integrity: Integrity,
-    /// Where it waits, unless this is a dry run or the log was compared with what is there.
+    /// The path of the staged log. `None` in a dry run, and for a log that was compared with the local one.
     pub(super) staged: Option<PathBuf>,
-    /// The log that is there, as it was seen when it was the same byte for byte.
-    pub(super) here: Option<LocalLog>,
-    /// Its lines, where a dry run needs them.
+    /// The local log, as it was when it was found to be the same, byte for byte.
+    pub(super) same_local: Option<LocalLog>,
+    /// Its lines, if a dry run needs them.
     pub(super) lines: Option<KeyedLines>,
 }
 
-/// Counts lines, which are rows but for those that the manifest names.
+/// A counter of lines. Every line is a row unless the manifest lists it as unparsed.
 struct LineCounter {
     tally: Tally,
-    /// First and last line of each run of unparsed lines, from 1.
+    /// The first and last line of each run of unparsed lines, counted from 1.
     unparsed: std::iter::Peekable<std::vec::IntoIter<(u64, u64)>>,
 }
 
@@ -54,19 +54,19 @@ impl LineCounter {
     }
 }
 
-/// Takes restored logs.
+/// The receiver of all restored logs.
 pub(super) struct RestoreSink<'i> {
     groups: &'i [TargetGroup],
     works: Vec<SourceImport<'i>>,
-    /// `None` for a dry run.
+    /// `None` in a dry run.
     staging: Option<&'i Staging>,
-    /// Whether logs that may be here already are compared with what is there, and do not wait.
+    /// True if logs that may be unchanged are compared with the local ones instead of being staged.
     compares: bool,
-    /// What a dry run found out about each group before its logs are restored.
+    /// The observations that a dry run made of each group before its logs were restored.
     ahead: Vec<Option<EarlyObservation>>,
     plans: Vec<Option<GroupPlan>>,
-    /// The group and target of each of the manifest's files that has one.
-    places: HashMap<usize, (usize, usize)>,
+    /// The group and target of each file of the manifest that has one.
+    targets_by_file: HashMap<usize, (usize, usize)>,
     progress: &'i dyn Progress,
 }
 
@@ -79,30 +79,40 @@ impl<'i> RestoreSink<'i> {
     ) -> Self {
         let works = groups.iter().map(|group| SourceImport::new(group, context, progress)).collect();
         let (ahead, plans) = (groups.iter().map(|_| None).collect(), groups.iter().map(|_| None).collect());
-        Self { groups, works, staging, compares: false, ahead, plans, places: places(groups), progress }
+        Self {
+            groups,
+            works,
+            staging,
+            compares: false,
+            ahead,
+            plans,
+            targets_by_file: targets_by_file(groups),
+            progress,
+        }
     }
 
-    /// Lets logs that may be here already not wait: then they can be restored again.
+    /// Chooses whether logs that may be unchanged are compared instead of being staged. This requires that the
+    /// bundle can be restored again.
     pub(super) fn comparing(self, compares: bool) -> Self {
         Self { compares, ..self }
     }
 
-    /// Goes on with groups of which some logs are restored.
+    /// Continues with groups of which some logs are restored.
     pub(super) fn with(self, works: Vec<SourceImport<'i>>) -> Self {
         Self { works, ..self }
     }
 
-    /// The groups with their restored logs, once all are there.
+    /// Returns the groups with their restored logs, once all are restored.
     pub(super) fn into_works(self) -> Vec<SourceImport<'i>> {
         self.works
     }
 
-    /// The plans of a dry run.
+    /// Returns the plans of a dry run.
     pub(super) fn into_plans(self) -> Vec<GroupPlan> {
         self.plans.into_iter().flatten().collect()
     }
 
-    /// Where a log's lines go in a dry run, if they are needed.
+    /// Returns how a dry run keys the lines of a log, if it needs them.
     fn lines(&mut self, group: usize) -> Result<Option<LineKeying>> {
         let work = &self.works[group];
         let ahead = match &mut self.ahead[group] {
@@ -119,23 +129,23 @@ impl<'i> RestoreSink<'i> {
     }
 }
 
-fn places(groups: &[TargetGroup]) -> HashMap<usize, (usize, usize)> {
-    let mut places = HashMap::new();
+fn targets_by_file(groups: &[TargetGroup]) -> HashMap<usize, (usize, usize)> {
+    let mut by_file = HashMap::new();
     for (group, TargetGroup { targets, .. }) in groups.iter().enumerate() {
         let bundled =
             targets.iter().enumerate().filter_map(|(target, log)| Some((log.bundled?.index, (group, target))));
-        places.extend(bundled);
+        by_file.extend(bundled);
     }
-    places
+    by_file
 }
 
 impl<'i> LogSink for RestoreSink<'i> {
     type Writer = LogReceiver<'i>;
 
     fn begin(&mut self, index: usize, file: &ManifestFile) -> Result<LogReceiver<'i>> {
-        let place = self.places.get(&index).copied();
-        // Only logs that have a place are restored.
-        let (group, target) = place.ok_or_else(|| Error::from(ErrorKind::RestoredDiffers))?;
+        let found = self.targets_by_file.get(&index).copied();
+        // Only logs that have a target are restored.
+        let (group, target) = found.ok_or_else(|| Error::from(ErrorKind::RestoredDiffers))?;
         let to = &self.groups[group].targets[target];
         let may_be_unchanged = self.compares && self.groups[group].may_be_unchanged(self.works[group].context.mode);
         let comparison = may_be_unchanged.then(|| Comparison::start(to)).flatten();
@@ -143,8 +153,8 @@ impl<'i> LogSink for RestoreSink<'i> {
             Some(_) if comparison.is_some() => (None, None),
             Some(staging) => (Some(staging.file(&to.log.path)?), None),
             None => {
-                let telling = self.lines(group)?;
-                (None, telling.map(|telling| (KeyedLines::default(), telling, self.groups[group].times)))
+                let keying = self.lines(group)?;
+                (None, keying.map(|keying| (KeyedLines::default(), keying, self.groups[group].times)))
             }
         };
         let (cutter, counter) = (LineCutter::default(), LineCounter::new(file));
@@ -153,7 +163,7 @@ impl<'i> LogSink for RestoreSink<'i> {
     }
 
     fn end(&mut self, index: usize, _: &ManifestFile, restored: RestoredLog) -> Result<()> {
-        let Some(&(group, target)) = self.places.get(&index) else { return Ok(()) };
+        let Some(&(group, target)) = self.targets_by_file.get(&index) else { return Ok(()) };
         self.works[group].restored[target] = Some(restored);
         if self.works[group].is_complete()
             && let Some(ahead) = self.ahead[group].take()
@@ -165,15 +175,15 @@ impl<'i> LogSink for RestoreSink<'i> {
     }
 }
 
-/// A log that is being restored.
+/// The receiver of one log that is being restored.
 pub(super) struct LogReceiver<'i> {
     cutter: LineCutter,
     counter: LineCounter,
-    /// What the manifest says, or what says it where a 1.0 manifest does not.
+    /// The manifest's digests, or a hasher if the manifest is of format 1.0 and has none.
     integrity: Result<Integrity, IntegrityHasher>,
     staged: Option<StagedFile>,
     comparison: Option<Comparison>,
-    /// Its lines, where a dry run needs them.
+    /// Its lines, if a dry run needs them.
     lines: Option<(KeyedLines, LineKeying, RowKeys)>,
     progress: &'i dyn Progress,
 }
@@ -181,8 +191,8 @@ pub(super) struct LogReceiver<'i> {
 impl LogReceiver<'_> {
     fn push(counter: &mut LineCounter, lines: &mut Option<(KeyedLines, LineKeying, RowKeys)>, line: Line<'_>) {
         counter.push(line);
-        if let Some((lines, telling, keys)) = lines {
-            lines.push(line, *keys, telling);
+        if let Some((lines, keying, keys)) = lines {
+            lines.push(line, *keys, keying);
         }
     }
 }
@@ -218,7 +228,7 @@ impl LogWriter for LogReceiver<'_> {
         })?;
         let staged = staged.map(StagedFile::finish).transpose()?;
         let integrity = integrity.unwrap_or_else(IntegrityHasher::finish);
-        let here = comparison.and_then(|comparison| comparison.finish(integrity.bytes));
-        Ok(RestoredLog { tally: counter.tally, integrity, staged, here, lines: lines.map(|(lines, ..)| lines) })
+        let same_local = comparison.and_then(|comparison| comparison.finish(integrity.bytes));
+        Ok(RestoredLog { tally: counter.tally, integrity, staged, same_local, lines: lines.map(|(lines, ..)| lines) })
     }
 }

@@ -1,5 +1,5 @@
-//! Orders the rows that both sides have about the same run, where merging leaves a choice: the last row about a run is
-//! the one that counts, so the one that ended later comes last, whichever side it is on.
+//! Orders the rows that both sides have about the same run, where a merge leaves a choice. The last row about a
+//! run is the one that counts, so the row with the later end comes last, whichever side it is on.
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
@@ -16,7 +16,7 @@ use super::line_meta::LineMetas;
 use crate::format::{TimeKey, Timestamp};
 use crate::sources::{LogFile, RunKeys, known};
 
-/// The keys of a row that merging looks at.
+/// The keys of a row that a merge reads.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowKeys {
     pub(super) times: &'static [TimeKey],
@@ -26,10 +26,10 @@ pub(super) struct RowKeys {
 /// The run that a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RunRow {
-    /// Stands for the run's identity. Two runs that share it by chance are at worst put into an order that neither
-    /// needs. It is the same for each import, so that equal imports give equal logs.
+    /// A hash of the run's identity. Two runs that share it by chance are at worst put into an order that neither
+    /// needs. It is the same in every import, so that equal imports give equal logs.
     pub(super) run: u32,
-    /// When the run ended, in milliseconds since 1970.
+    /// The time at which the run ended, in milliseconds since 1970.
     pub(super) ended: Option<i64>,
 }
 
@@ -43,7 +43,7 @@ impl RowKeys {
         let keys = self.run.filter(|_| entry.starts_with('{'))?;
         let (id, ended) = serde_json::Deserializer::from_str(entry).deserialize_map(FindRun(keys)).ok()?;
         let id = id?.get();
-        // One that JSON readers take for no string, because half a surrogate is in it, is compared as it is written.
+        // An identity with an unpaired surrogate is not a string to JSON readers. It is compared as it is written.
         let id = serde_json::from_str::<Cow<'_, str>>(id).unwrap_or(Cow::Borrowed(id));
         if id.is_empty() {
             return None;
@@ -55,7 +55,7 @@ impl RowKeys {
     }
 }
 
-/// Visits an object's top level; of keys that stand twice the last counts, as in JavaScript.
+/// A visitor of an object's top level. Of duplicate keys the last counts, as in JavaScript.
 struct FindRun(RunKeys);
 
 impl<'de> Visitor<'de> for FindRun {
@@ -84,7 +84,8 @@ enum Key {
     Other,
 }
 
-/// Tells the keys apart. They are read as bytes: those with unpaired surrogates are no strings.
+/// A visitor that tells the keys apart. It reads keys as bytes, because keys with unpaired surrogates are not
+/// strings.
 struct KeyOf(RunKeys);
 
 impl<'de> DeserializeSeed<'de> for KeyOf {
@@ -122,12 +123,12 @@ pub(super) struct Wait {
 }
 
 impl Wait {
-    /// Returns true if the row must not come yet, as the other side goes on with line `next`.
+    /// Returns true if the row must not come yet, because the other side continues with line `next`.
     pub(super) fn holds(&self, next: usize) -> bool {
         next <= self.other
     }
 
-    /// Compares two rows of which each holds the other back, together with rows around them. The lesser one comes first.
+    /// Compares two rows that hold each other back, together with rows around them. The lesser row comes first.
     pub(super) fn cmp_rows(&self, other: &Self) -> Ordering {
         (self.row.ended, self.row.run).cmp(&(other.row.ended, other.row.run))
     }
@@ -138,14 +139,14 @@ impl Wait {
 pub(super) struct Waits(Vec<Wait>);
 
 impl Waits {
-    /// Returns what line `line` has to wait for.
+    /// Returns the wait of line `line`, if it must wait.
     pub(super) fn of(&self, line: usize) -> Option<&Wait> {
         let at = self.0.binary_search_by_key(&line, |wait| wait.line).ok()?;
         self.0.get(at)
     }
 }
 
-/// The rows that must wait for one of the other side.
+/// The rows of both sides that must wait for a row of the other side.
 #[derive(Debug, Default)]
 pub(super) struct RunOrder {
     pub(super) local: Waits,
@@ -153,17 +154,17 @@ pub(super) struct RunOrder {
 }
 
 impl RunOrder {
-    /// Finds the runs whose last rows on both sides differ and stand between the same two lines that both sides have:
-    /// either may come last.
-    pub(super) fn new(local: &Side, bundle: &Side, fates: &Alignment) -> Self {
+    /// Finds the runs whose last rows on the two sides differ and are between the same two lines that both sides
+    /// have, so that either row could come last.
+    pub(super) fn new(local: &Side, bundle: &Side, alignment: &Alignment) -> Self {
         let mut order = Self::default();
-        let mut pairs = last_rows(&local.facts, &bundle.facts, fates);
+        let mut pairs = last_rows(&local.metas, &bundle.metas, alignment);
         if pairs.is_empty() {
             return order;
         }
-        keep_free(&mut pairs, fates);
-        let in_bundle = rows_at(&bundle.facts, pairs.iter().map(|pair| pair.bundle));
-        let in_local = rows_at(&local.facts, pairs.iter().map(|pair| pair.local));
+        keep_free(&mut pairs, alignment);
+        let in_bundle = rows_at(&bundle.metas, pairs.iter().map(|pair| pair.bundle));
+        let in_local = rows_at(&local.metas, pairs.iter().map(|pair| pair.local));
         for (pair, (local, bundle)) in pairs.iter().zip(in_local.into_iter().zip(in_bundle)) {
             let wait = |line: u32, other: u32, row| Wait { line: line as usize, other: other as usize, row };
             match local.ended.cmp(&bundle.ended) {
@@ -185,10 +186,10 @@ struct Pair {
     bundle: u32,
 }
 
-/// Returns the pairs of last rows of which the bundle's is new.
-fn last_rows(local: &LineMetas, bundle: &LineMetas, fates: &Alignment) -> Vec<Pair> {
+/// Returns the pairs of last rows in which the bundle's row is new.
+fn last_rows(local: &LineMetas, bundle: &LineMetas, alignment: &Alignment) -> Vec<Pair> {
     let mut in_bundle = last_rows_of(bundle, |_| true);
-    in_bundle.retain(|(_, line)| fates.of(*line as usize) == LineMatch::New);
+    in_bundle.retain(|(_, line)| alignment.of(*line as usize) == LineMatch::New);
     let is_in_bundle = |run: u32| in_bundle.binary_search_by_key(&run, |(run, _)| *run).is_ok();
     let in_local = last_rows_of(local, is_in_bundle);
     let mut bundled = in_bundle.iter();
@@ -199,20 +200,20 @@ fn last_rows(local: &LineMetas, bundle: &LineMetas, fates: &Alignment) -> Vec<Pa
     in_local.into_iter().filter_map(pair).collect()
 }
 
-/// Returns each wanted run with the number of its last row, in the order of the runs.
-fn last_rows_of(facts: &LineMetas, is_wanted: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
-    let rows = (0..).zip(facts.iter()).filter_map(|(line, fact)| fact.run.map(|row| (row.run, line)));
+/// Returns each wanted run with the line number of its last row, sorted by run.
+fn last_rows_of(metas: &LineMetas, is_wanted: impl Fn(u32) -> bool) -> Vec<(u32, u32)> {
+    let rows = (0..).zip(metas.iter()).filter_map(|(line, meta)| meta.run.map(|row| (row.run, line)));
     let mut rows: Vec<(u32, u32)> = rows.filter(|(run, _)| is_wanted(*run)).collect();
     rows.sort_unstable_by_key(|(run, line)| (*run, Reverse(*line)));
     rows.dedup_by_key(|(run, _)| *run);
     rows
 }
 
-/// Keeps the pairs of which the local row is not in the bundle, and both stand between the same two lines that both
-/// sides have.
-fn keep_free(pairs: &mut Vec<Pair>, fates: &Alignment) {
+/// Keeps the pairs whose local row is not in the bundle, and whose two rows are between the same two lines that
+/// both sides have.
+fn keep_free(pairs: &mut Vec<Pair>, alignment: &Alignment) {
     let mut gaps = vec![0; pairs.len()];
-    let mut matched = matches(fates).peekable();
+    let mut matched = matches(alignment).peekable();
     let mut before = 0_u32;
     let mut order: Vec<usize> = (0..pairs.len()).collect();
     order.sort_unstable_by_key(|at| pairs[*at].bundle);
@@ -223,7 +224,7 @@ fn keep_free(pairs: &mut Vec<Pair>, fates: &Alignment) {
         gaps[at] = before;
     }
     order.sort_unstable_by_key(|at| pairs[*at].local);
-    let mut matched = matches(fates).peekable();
+    let mut matched = matches(alignment).peekable();
     before = 0;
     let mut is_free = vec![false; pairs.len()];
     for at in order {
@@ -237,23 +238,23 @@ fn keep_free(pairs: &mut Vec<Pair>, fates: &Alignment) {
     pairs.retain(|_| is_free.next().unwrap_or_default());
 }
 
-/// The lines that both sides have in order, with their numbers on both sides. Both rise.
-fn matches(fates: &Alignment) -> impl Iterator<Item = (u32, u32)> {
-    (0..).zip((0..fates.len()).map(|line| fates.of(line))).filter_map(|(bundle, fate)| match fate {
+/// Returns the lines that both sides have in order, by their numbers on both sides. Both numbers ascend.
+fn matches(alignment: &Alignment) -> impl Iterator<Item = (u32, u32)> {
+    (0..).zip((0..alignment.len()).map(|line| alignment.of(line))).filter_map(|(bundle, line_match)| match line_match {
         LineMatch::With(local) => Some((local, bundle)),
         LineMatch::New | LineMatch::Elsewhere => None,
     })
 }
 
-/// Returns the rows on these lines.
-fn rows_at(facts: &LineMetas, lines: impl Iterator<Item = u32>) -> Vec<RunRow> {
+/// Returns the rows on the given lines.
+fn rows_at(metas: &LineMetas, lines: impl Iterator<Item = u32>) -> Vec<RunRow> {
     let mut lines: Vec<(u32, usize)> = lines.zip(0..).collect();
     lines.sort_unstable();
     let mut rows = vec![RunRow { run: 0, ended: None }; lines.len()];
     let mut wanted = lines.into_iter().peekable();
-    for (line, fact) in (0..).zip(facts.iter()) {
+    for (line, meta) in (0..).zip(metas.iter()) {
         if let Some((_, at)) = wanted.next_if(|(wanted, _)| *wanted == line)
-            && let Some(row) = fact.run
+            && let Some(row) = meta.run
         {
             rows[at] = row;
         }

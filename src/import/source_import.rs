@@ -1,4 +1,4 @@
-//! Works out what becomes of the logs of one source: the one plan that a dry run shows and a real run carries out.
+//! Plans the import of the logs of one source. A dry run shows the same plan that a real run carries out.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -22,38 +22,38 @@ use crate::import::regular_file;
 use crate::progress::{CancellableIo, Progress};
 use crate::sources::known;
 
-/// How logs are imported.
+/// The settings of an import.
 pub(super) struct ImportContext<'c> {
     pub(super) mode: Mode,
-    /// When, as it stands in the names of backups.
+    /// The time of the import, formatted for the names of backups.
     pub(super) stamp: String,
-    /// How lines are told apart.
+    /// The hash function whose fingerprints tell lines apart.
     pub(super) fingerprinter: Fingerprinter,
-    /// How many threads read lines.
+    /// The number of threads that read lines.
     pub(super) threads: NonZeroUsize,
     pub(super) clock: &'c dyn Clock,
 }
 
 impl fmt::Debug for ImportContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Way").field("mode", &self.mode).field("stamp", &self.stamp).finish_non_exhaustive()
+        f.debug_struct("ImportContext").field("mode", &self.mode).field("stamp", &self.stamp).finish_non_exhaustive()
     }
 }
 
-/// The logs of one source, as far as they are known.
+/// The import of one source's logs, as far as it has come.
 pub(super) struct SourceImport<'g> {
     pub(super) group: &'g TargetGroup,
     pub(super) context: &'g ImportContext<'g>,
     pub(super) progress: &'g dyn Progress,
-    /// The bundle's logs, of each target that it has.
+    /// The bundle's log for each target that has one.
     pub(super) restored: Vec<Option<RestoredLog>>,
-    /// Whether it is settled that what is there is what the bundle has.
+    /// True if the local logs are known to be the same as the bundle's.
     pub(super) stays: bool,
-    /// How many bytes are still to be read for the sources behind this one.
-    pub(super) behind: u64,
+    /// The number of bytes still to be read for later sources.
+    pub(super) later_bytes: u64,
 }
 
-/// What is there already.
+/// The local logs, and what comparing them with the bundle's needs.
 #[derive(Debug)]
 pub(super) struct Observed {
     pub(super) locals: Vec<LocalLog>,
@@ -62,13 +62,13 @@ pub(super) struct Observed {
 
 #[derive(Debug)]
 enum ObservedContent {
-    /// No line at all.
+    /// No lines at all.
     Nothing,
     /// The bundle's logs, byte for byte.
     Same,
     /// The lines of both sides, to be merged.
     Sides { local: Side, bundle: Side, distinct: usize },
-    /// What is needed where lines are not compared.
+    /// Summaries, for modes that do not compare lines.
     Summaries(Vec<LogSummary>),
 }
 
@@ -87,23 +87,23 @@ impl Observed {
     }
 }
 
-/// What can be found out about a group before the bundle's logs are restored.
+/// Everything that can be found out about a group before the bundle's logs are restored.
 #[derive(Debug)]
 pub(super) enum EarlyObservation {
-    /// All there is to find out. Of the bundle's lines nothing is needed.
+    /// Everything that is needed. The bundle's lines are not needed.
     Observed(Observed),
-    /// This machine has fewer lines, so the bundle's are looked up in them.
+    /// This machine has fewer lines, so the bundle's lines are looked up among them.
     LocalFirst { locals: Vec<LocalLog>, local: Side, index: Arc<Index> },
     /// The bundle has fewer lines.
     BundleFirst { locals: Vec<LocalLog> },
 }
 
-/// What a target's new version is made of.
+/// The origin of a target's new version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VersionKind {
-    /// It stays as it is.
+    /// The log stays as it is.
     Nothing,
-    /// It is the bundle's log.
+    /// The bundle's log.
     Bundled,
     /// The local lines, then the bundle's.
     Appended,
@@ -111,18 +111,18 @@ pub(super) enum VersionKind {
     Merged,
 }
 
-/// What becomes of the logs of one source.
+/// The plan for the logs of one source.
 #[derive(Debug)]
 pub(super) struct GroupPlan {
     pub(super) files: Vec<FilePlan>,
     pub(super) outputs: Vec<VersionKind>,
-    /// What becomes of each line of the bundle, if they were compared.
-    pub(super) fates: Alignment,
-    /// The newest time of a row of either side, in milliseconds since 1970, if lines were compared.
+    /// The match of each line of the bundle, if lines were compared.
+    pub(super) alignment: Alignment,
+    /// The latest timestamp of a row of either side, in milliseconds since 1970, if lines were compared.
     pub(super) newest: Option<i64>,
 }
 
-/// One target, and what is known of it.
+/// The known state of one target.
 struct TargetState<'c> {
     target: &'c ImportTarget,
     local: &'c LocalLog,
@@ -137,26 +137,26 @@ impl<'g> SourceImport<'g> {
             progress,
             restored: group.targets.iter().map(|_| None).collect(),
             stays: false,
-            behind: 0,
+            later_bytes: 0,
         }
     }
 
-    /// Whether all logs that the bundle has of it are restored.
+    /// Returns true if all logs that the bundle has for it are restored.
     pub(super) fn is_complete(&self) -> bool {
         let mut targets = self.group.targets.iter().zip(&self.restored);
         targets.all(|(target, restored)| target.bundled.is_none() || restored.is_some())
     }
 
-    /// Reads what is there. The bundle's logs are restored.
-    pub(super) fn find(&mut self) -> Result<Observed> {
-        if let Some(locals) = self.settled()? {
+    /// Reads the local logs. The bundle's logs must have been restored.
+    pub(super) fn observe(&mut self) -> Result<Observed> {
+        if let Some(locals) = self.unchanged_locals()? {
             return Ok(Observed { locals, content: ObservedContent::Same });
         }
         let ahead = self.observe_early()?;
         self.complete(ahead)
     }
 
-    /// Reads what is there, as far as that is possible without the bundle's lines.
+    /// Reads as much of the local logs as is possible without the bundle's lines.
     pub(super) fn observe_early(&self) -> Result<EarlyObservation> {
         let targets = &self.group.targets;
         let without_lock = self.group.lock.is_none() && self.context.mode != Mode::Overwrite;
@@ -187,7 +187,7 @@ impl<'g> SourceImport<'g> {
         Ok(EarlyObservation::Observed(Observed { locals, content }))
     }
 
-    /// Whether this machine has the bundle's logs, byte for byte, and no more.
+    /// Returns true if the local logs are the bundle's, byte for byte, and all others are empty or missing.
     fn is_same(&self, locals: &mut [LocalLog]) -> Result<bool> {
         let targets = self.group.targets.iter().zip(&self.restored);
         let expected: Vec<_> = targets
@@ -213,7 +213,7 @@ impl<'g> SourceImport<'g> {
         Ok(true)
     }
 
-    /// Whether nothing is known yet that proves one of the bundle's logs.
+    /// Returns true if the digest of one of the bundle's logs is still unknown.
     fn lacks_hashes(&self) -> bool {
         let mut targets = self.group.targets.iter().zip(&self.restored);
         targets.any(|(target, restored)| {
@@ -221,15 +221,15 @@ impl<'g> SourceImport<'g> {
         })
     }
 
-    fn local_lines(&self, locals: &mut [LocalLog], telling: &LineKeying) -> Result<SideLines> {
+    fn local_lines(&self, locals: &mut [LocalLog], keying: &LineKeying) -> Result<SideLines> {
         let logs = locals.iter_mut().zip(&self.group.targets).map(|(local, target)| {
             let log = local.log.as_mut().map(|log| CancellableIo::counted(log, self.progress));
             (log, target.subject())
         });
-        gather(logs, self.group.times, telling, self.context.threads)
+        gather(logs, self.group.times, keying, self.context.threads)
     }
 
-    /// Adds what was to be found out once the bundle's logs are restored.
+    /// Completes an observation once the bundle's logs are restored.
     pub(super) fn complete(&mut self, ahead: EarlyObservation) -> Result<Observed> {
         let (locals, local, bundle, index) = match ahead {
             EarlyObservation::Observed(found) => return Ok(found),
@@ -240,8 +240,8 @@ impl<'g> SourceImport<'g> {
             EarlyObservation::BundleFirst { mut locals } => {
                 let bundle = self.bundle_lines(&LineKeying::Fingerprint(self.context.fingerprinter))?;
                 let (index, bundle) = bundle.into_index()?;
-                let telling = LineKeying::Lookup(self.context.fingerprinter, Arc::clone(&index));
-                let local = self.local_lines(&mut locals, &telling)?.into_side();
+                let keying = LineKeying::Lookup(self.context.fingerprinter, Arc::clone(&index));
+                let local = self.local_lines(&mut locals, &keying)?.into_side();
                 (locals, local, bundle, index)
             }
         };
@@ -249,8 +249,9 @@ impl<'g> SourceImport<'g> {
         Ok(Observed { locals, content: ObservedContent::Sides { local, bundle, distinct } })
     }
 
-    /// The lines of the bundle's logs: those that were taken as they came, or else from where the logs wait.
-    fn bundle_lines(&mut self, telling: &LineKeying) -> Result<SideLines> {
+    /// Returns the lines of the bundle's logs: those that were taken during the restore, or else those of the
+    /// staged logs.
+    fn bundle_lines(&mut self, keying: &LineKeying) -> Result<SideLines> {
         let mut side = SideLines::default();
         for restored in &mut self.restored {
             if let Some(RestoredLog { lines: Some(lines), .. }) = restored {
@@ -259,23 +260,23 @@ impl<'g> SourceImport<'g> {
                 let log = regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
                 let log =
                     std::iter::once((Some(CancellableIo::counted(log, self.progress)), path.display().to_string()));
-                side.append_side(gather(log, self.group.times, telling, self.context.threads)?)?;
+                side.append_side(gather(log, self.group.times, keying, self.context.threads)?)?;
             }
             side.end_log();
         }
         Ok(side)
     }
 
-    /// Works out what becomes of what was found.
+    /// Plans the new versions.
     pub(super) fn plan(&self, found: &Observed) -> GroupPlan {
         let ObservedContent::Sides { local, bundle, distinct } = &found.content else {
             return self.plan_without_lines(found);
         };
-        let fates = align(&local.ids, &bundle.ids, *distinct);
-        let merged = outcome(local, bundle, &fates, self.group.targets.len());
+        let alignment = align(&local.ids, &bundle.ids, *distinct);
+        let merged = outcome(local, bundle, &alignment, self.group.targets.len());
         let outcomes = self.cases(found).zip(&merged).map(|(case, merged)| case.merged(merged)).collect();
-        let newest = local.facts.iter().chain(bundle.facts.iter()).filter_map(|fact| fact.time).max();
-        GroupPlan { newest, ..GroupPlan::new(self.group, outcomes, fates) }
+        let newest = local.metas.iter().chain(bundle.metas.iter()).filter_map(|meta| meta.time).max();
+        GroupPlan { newest, ..GroupPlan::new(self.group, outcomes, alignment) }
     }
 
     fn plan_without_lines(&self, found: &Observed) -> GroupPlan {
@@ -312,7 +313,7 @@ impl TargetState<'_> {
         TargetOutcome { file: self.file_plan(output, counts, &merged.after), output, after: merged.after.clone() }
     }
 
-    /// A log that this machine has already, byte for byte.
+    /// Returns the outcome for a log that this machine already has, byte for byte.
     fn same(&self) -> TargetOutcome {
         let tally = self.restored.map(|restored| restored.tally.clone()).unwrap_or_default();
         let counts = LineCounts { already_there: tally.lines, kept: tally.lines, ..LineCounts::default() };
@@ -323,7 +324,8 @@ impl TargetState<'_> {
         }
     }
 
-    /// Also what becomes of a log that is empty or not there, whatever the mode.
+    /// Returns the outcome of an append. In every mode, this is also the outcome for a log that is empty or
+    /// missing.
     fn appended(&self, local: &LogSummary) -> TargetOutcome {
         let mut after = local.tally.clone();
         let mut new = LineCount::default();
@@ -361,7 +363,7 @@ impl TargetState<'_> {
             source: id.source.clone(),
             file: id.name.clone(),
             base: id.base,
-            path: self.target.place.clone(),
+            path: self.target.writer_path.clone(),
             change: match (output, self.local.bytes()) {
                 (VersionKind::Nothing, _) => Change::Nothing,
                 (_, None) => Change::Created,
@@ -380,23 +382,23 @@ impl TargetState<'_> {
 }
 
 impl GroupPlan {
-    /// Adds the forecast of rotation, for which all logs of the source must be known.
-    fn new(group: &TargetGroup, mut outcomes: Vec<TargetOutcome>, fates: Alignment) -> Self {
+    /// Adds the rotation forecast, for which all logs of the source must be known.
+    fn new(group: &TargetGroup, mut outcomes: Vec<TargetOutcome>, alignment: Alignment) -> Self {
         for at in 0..outcomes.len() {
             outcomes[at].file.rotation = rotation_of(group, &outcomes, at);
         }
         let (files, outputs) = outcomes.into_iter().map(|outcome| (outcome.file, outcome.output)).unzip();
-        Self { files, outputs, fates, newest: None }
+        Self { files, outputs, alignment, newest: None }
     }
 }
 
-/// Forecasts what Patchwork's next write does to a log. How it writes logs that the catalogue does not have, and
-/// which of them it trims, is not known.
+/// Forecasts how Patchwork's next write changes a log. For logs outside the catalogue, neither the way they are
+/// written nor which of them are trimmed is known.
 fn rotation_of(group: &TargetGroup, outcomes: &[TargetOutcome], at: usize) -> Option<Rotation> {
     let TargetOutcome { file, after, .. } = &outcomes[at];
     let source = known(file.source.as_str()).filter(|source| !source.is_archive(file.file.as_str()))?;
     let Some(archive) = source.archive_of(file.file.as_str()) else { return after.rotation(source.rotation, None) };
-    // The archive is one of the logs, or one that this import does not look at.
+    // The archive is one of the logs, or a log that this import does not include.
     match outcomes.iter().find(|outcome| outcome.file.file.as_str() == archive) {
         Some(outcome) => after.rotation(source.rotation, Some((archive, &outcome.after))),
         None if after.is_rotated() => {
@@ -407,7 +409,7 @@ fn rotation_of(group: &TargetGroup, outcomes: &[TargetOutcome], at: usize) -> Op
     }
 }
 
-/// Sums up a log that this import only has to know of. What cannot be read counts as nothing.
+/// Sums up a log that this import only needs to know about. A log that cannot be read counts as empty.
 fn tally_of(group: &TargetGroup, name: &str) -> Tally {
     let mut tally = Tally::default();
     if let Ok(log) = group.open_beside(name) {
@@ -422,7 +424,7 @@ fn tally_of(group: &TargetGroup, name: &str) -> Tally {
     tally
 }
 
-/// What becomes of one target.
+/// The planned outcome for one target.
 struct TargetOutcome {
     file: FilePlan,
     output: VersionKind,

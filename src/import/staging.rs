@@ -1,8 +1,8 @@
-//! Where logs wait beside their targets until all of them are good.
+//! Stages logs beside their targets until all of them are verified.
 //!
-//! Each directory that gets a log gets a hidden directory first, mode 0700, with the waiting files, mode 0600, and a
-//! file that the system locks for as long as this program lives. What a killed import left is known by that: nobody
-//! holds its lock. Nothing there has the name of a log.
+//! Each directory that gets a log first gets a hidden directory, mode 0700. It holds the staged files, mode 0600,
+//! and a file that the system locks for as long as this program lives. If nothing holds that lock, the directory
+//! is the leftover of a killed import. No file in it has the name of a log.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -18,28 +18,28 @@ use crate::import::regular_file;
 use crate::progress::Cancellation;
 use crate::publish::{self, CreatedDirs, sync_dir};
 
-/// How the name of each of our directories begins.
+/// The prefix of the name of each staging directory.
 const PREFIX: &str = ".patchwork-traces-import-";
 
-/// The name of the locked file in it.
+/// The name of the locked file in a staging directory.
 const LIVE: &str = "live";
 
-/// How the name of each staged file ends.
+/// The extension of each staged file.
 const PART: &str = "part";
 
-/// The name in it of a directory that is created, until it belongs to its owner.
+/// The name, in a staging directory, of a directory being created, until it is given to its owner.
 pub(super) const NEW_DIR: &str = "dir";
 
-/// How much is written at a time.
+/// The size of the write and copy buffers.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// The directories of one import. Dropped, they and whatever still waits in them are gone.
+/// The staging directories of one import. On drop they are removed, with any files that are still staged in them.
 #[derive(Debug, Default)]
 pub(super) struct Staging {
-    // First the waiting files go, then the directories that were made for them.
+    // The staged files are dropped first, then the directories created for them.
     dirs: BTreeMap<PathBuf, StagingDir>,
     made_dirs: Vec<CreatedDirs>,
-    /// How many files were started.
+    /// The number of files that were started.
     files: Cell<u64>,
     cancellation: Cancellation,
 }
@@ -48,14 +48,14 @@ pub(super) struct Staging {
 #[derive(Debug)]
 pub(super) struct StagingDir {
     path: PathBuf,
-    /// The same directory, if it lies where another user could exchange it.
+    /// The same directory, pinned, if it lies where another user could exchange it.
     pin: Option<PinnedDir>,
     _live: fs::File,
 }
 
 impl Staging {
-    /// Makes the directories, and those in which they lie, unless these are pinned. Once cancelled, no file takes
-    /// anything more.
+    /// Creates the staging directories, and their parents unless these are pinned. Once cancelled, the staged
+    /// files accept no more bytes.
     pub(super) fn create<'d>(
         dirs: impl Iterator<Item = (&'d Path, Option<&'d PinnedDir>)>,
         cancellation: Cancellation,
@@ -75,18 +75,18 @@ impl Staging {
         Ok(staging)
     }
 
-    /// Replaces a path that leads through a pinned directory with the path that people know.
+    /// Replaces a path that leads through a pinned directory with the path that users know.
     pub(super) fn real_path(&self, path: &Path) -> PathBuf {
         let pins = self.dirs.values().filter_map(|dir| dir.pin.as_ref());
         pins.into_iter().find_map(|pin| pin.real_path(path)).unwrap_or_else(|| path.to_owned())
     }
 
-    /// Starts a file that waits beside `target`.
+    /// Starts a staged file for `target`.
     pub(super) fn file(&self, target: &Path) -> Result<StagedFile> {
         let failed = |error| Error::io(IoAction::Create, target, error);
         let dir = self.dirs.get(target.parent().unwrap_or(Path::new("")));
         let dir = dir.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
-        // The target's own name may be as long as names can be.
+        // The name of the target may already have the maximum length, so it can't be extended.
         let number = self.files.replace(self.files.get() + 1);
         let path = dir.path().join(format!("{number}.{PART}"));
         let out = new_file(&path).map_err(failed)?;
@@ -109,7 +109,7 @@ impl Staging {
         }
     }
 
-    /// Makes the new names last through a power cut, once files were put in their places.
+    /// Makes the new names survive a power cut, once files were put in place.
     pub(super) fn sync(&self) -> Result<()> {
         self.dirs.values().try_for_each(|dir| sync_dir(&dir.path))?;
         self.made_dirs.iter().try_for_each(CreatedDirs::sync)
@@ -118,13 +118,13 @@ impl Staging {
 
 impl Drop for StagingDir {
     fn drop(&mut self) {
-        // What cannot be removed at the first attempt is tried once more.
+        // A second attempt may remove what the first could not.
         let _ = remove(self.path(), &self.path).or_else(|_| remove(self.path(), &self.path));
     }
 }
 
 impl StagingDir {
-    /// Creates one in `parent`, which is pinned if another user can change it.
+    /// Creates a staging directory in `parent`, which is pinned if another user can change it.
     pub(super) fn create(parent: &Path, pin: Option<&PinnedDir>) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Create, parent, error);
         let mut builder = tempfile::Builder::new();
@@ -139,7 +139,7 @@ impl StagingDir {
             });
             match in_use {
                 Ok(Some((pin, live))) => return Ok(Self { path, pin, _live: live }),
-                // Another import cleaned up before we could say that we are alive.
+                // Another import removed the directory before it was marked as live.
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
@@ -150,28 +150,28 @@ impl StagingDir {
         }
     }
 
-    /// The path through which its files are reached.
+    /// Returns the path through which its files are reached.
     pub(super) fn path(&self) -> &Path {
         self.pin.as_ref().map_or(&self.path, PinnedDir::path)
     }
 }
 
-/// Pins a directory that was created just now, unless another user has exchanged it.
+/// Pins a directory that was just created, unless another user has exchanged it.
 fn pin_new(parent: &PinnedDir, path: &Path) -> io::Result<PinnedDir> {
     let pin = parent.child(Path::new(path.file_name().unwrap_or_default()))?;
     match pin.is_private() {
         true => Ok(pin),
-        false => Err(io::Error::other("another user put something else in its place")),
+        false => Err(io::Error::other("another user replaced it")),
     }
 }
 
-/// Says that a directory is in use. `None` when somebody is about to remove it.
+/// Marks a directory as in use. Returns `None` if another process is about to remove it.
 fn live_file(dir: &Path) -> io::Result<Option<fs::File>> {
     let path = dir.join(LIVE);
     let live = new_file(&path)?;
     match live.file().try_lock() {
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        // Where the system has no such locks, nobody removes what he cannot lock.
+        // On a system without such locks, other imports can't lock it either, so they don't remove it.
         _ => Ok(path.exists().then_some(live)),
     }
 }
@@ -184,8 +184,8 @@ fn new_file(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
-/// Removes what killed imports and exports left in `dir`, which is pinned if another user can change it. Returns what
-/// that was. What cannot be removed is left for the next time.
+/// Removes leftovers of killed imports and exports from `dir`, which is pinned if another user can change it.
+/// Returns what it removed. Leftovers that cannot be removed remain for the next time.
 pub(super) fn clean_up(dir: &Path, pin: Option<&PinnedDir>) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
@@ -201,15 +201,16 @@ fn remove_if_dead(dir: &Path, parent: Option<&PinnedDir>) -> bool {
     let Ok(pin) = pin else { return false };
     let inside = pin.as_ref().map_or(dir, PinnedDir::path);
     match regular_file::open(&inside.join(LIVE)) {
-        // Nothing is removed of a directory that is not one of ours.
+        // A directory that is not one of ours is left untouched.
         Ok(_) if !has_only_our_names(inside) => false,
         Ok(live) => live.file().try_lock().is_ok() && remove(inside, dir).is_ok(),
-        // It was killed before it got further. If it is only that young, it makes another one.
+        // The import was killed before it created the lock. If it is alive but just started, it makes another
+        // directory.
         Err(_) => fs::remove_dir(dir).is_ok(),
     }
 }
 
-/// Returns true if a directory has nothing but what an import creates there.
+/// Returns true if a directory contains only entries that an import creates.
 fn has_only_our_names(dir: &Path) -> bool {
     let is_ours = |entry: io::Result<fs::DirEntry>| {
         entry.is_ok_and(|entry| {
@@ -220,8 +221,8 @@ fn has_only_our_names(dir: &Path) -> bool {
     fs::read_dir(dir).is_ok_and(|mut entries| entries.all(is_ours))
 }
 
-/// Removes the directory `dir` and the files in it, which are reached through `inside`. `live` goes last, so that a
-/// directory whose removal was interrupted is still known to be stale.
+/// Removes the directory `dir` and the files in it, which are reached through `inside`. Removes `live` last, so
+/// that an interrupted cleanup is still recognised as stale.
 fn remove(inside: &Path, dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(inside)? {
         let path = entry?.path();
@@ -238,7 +239,7 @@ fn remove(inside: &Path, dir: &Path) -> io::Result<()> {
     fs::remove_dir(dir)
 }
 
-/// A file that waits.
+/// A file that is being staged.
 #[derive(Debug)]
 pub(super) struct StagedFile {
     target: PathBuf,
@@ -255,7 +256,7 @@ impl StagedFile {
         self.out.write_all(bytes).map_err(|error| Error::io(IoAction::Write, &self.target, error))
     }
 
-    /// Gives it to the owner of its target, syncs it, checks that all of it is there, and returns where it waits.
+    /// Gives the file to the owner of its target, syncs it and checks its length. Returns its path.
     pub(super) fn finish(self) -> Result<PathBuf> {
         let Self { target, path, out, bytes, cancellation: _ } = self;
         let failed = |error| Error::io(IoAction::Write, &target, error);
@@ -264,7 +265,7 @@ impl StagedFile {
         file.sync_all().map_err(failed)?;
         match file.metadata().map_err(failed)?.len() == bytes {
             true => Ok(path),
-            false => Err(failed(io::Error::other("the file does not have all that was written to it"))),
+            false => Err(failed(io::Error::other("its length differs from what was written"))),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Puts a staged file in the place of a log, in one step.
+//! Replaces a log with a staged file in one step.
 //!
-//! A rename can work and report an error all the same: a network file system repeats a request whose answer was lost.
-//! So what lies there afterwards decides, not what the system said.
+//! A rename can succeed and still report an error: a network file system repeats a request whose answer was lost.
+//! So the file that is at the path afterwards decides, not the reported result.
 
 use std::io;
 use std::path::Path;
@@ -11,26 +11,26 @@ use tempfile::TempPath;
 
 use crate::sources::is_same_file;
 
-/// How often files are exchanged until the newest one lies in its place.
+/// The maximum number of exchanges to get the newest file back into place.
 const MAX_EXCHANGES: usize = 99;
 
-/// What became of the file that was there.
+/// The fate of the replaced file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SwapOutcome {
-    /// It lies where the new one was staged.
+    /// It is where the new file was staged.
     Exchanged,
-    /// It has lost its name.
+    /// It has no name any more.
     Unlinked,
 }
 
-/// Puts `staged`, which is open as `ours`, at `path`, where nothing may be.
+/// Puts `staged`, which is open as `ours`, at `path`, where nothing may exist.
 ///
 /// # Errors
-/// [`io::ErrorKind::AlreadyExists`] when something is there. The staged file stays.
+/// [`io::ErrorKind::AlreadyExists`] if something exists at `path`. The staged file stays.
 pub(super) fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<()> {
     let created = TempPath::try_from_path(staged).and_then(|staged| {
         staged.persist_noclobber(path).map_err(|error| {
-            // Dropped, it would remove the staged file.
+            // On drop it would remove the staged file.
             let _ = error.path.keep();
             error.error
         })
@@ -38,7 +38,8 @@ pub(super) fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<
     settle(created, ours, path)
 }
 
-/// Puts `staged`, which is open as `ours`, in the place of the file at `path`, and keeps that one where the system can.
+/// Replaces the file at `path` with `staged`, which is open as `ours`. Keeps the replaced file where the system
+/// can.
 pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<SwapOutcome> {
     let exchanged = exchange(staged, path);
     match exchanged {
@@ -49,29 +50,30 @@ pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result
     settle(fs::rename(staged, path), ours, path).map(|()| SwapOutcome::Unlinked)
 }
 
-/// Puts the file at `staged`, which a writer had put at `path` just before ours, there again. If a writer has put yet
-/// another one there meanwhile, the newest stays.
+/// Puts the file at `staged`, which a writer had put at `path` just before ours, back there. If a writer has
+/// meanwhile put another file there, the newest one stays.
 pub(super) fn take_back(staged: &Path, ours: fs::File, path: &Path) -> io::Result<()> {
     let mut put_last = ours;
     for _ in 0..MAX_EXCHANGES {
         let theirs = fs::File::open(staged)?;
         match exchange(staged, path) {
             Ok(true) if is_at(&put_last, staged) => return Ok(()),
-            // What came out is newer than what was put there.
+            // The file that came out is newer than the one that was put back.
             Ok(true) => put_last = theirs,
-            // Theirs must not go with ours: if they cannot be exchanged, it takes its place all the same.
+            // Their file must not be removed with ours. If the two can't be exchanged, theirs is renamed over
+            // ours.
             Ok(false) | Err(_) => return fs::rename(staged, path),
         }
     }
     Ok(())
 }
 
-/// Returns true if `file` is what lies at `path`.
+/// Returns true if `file` is the one at `path`.
 pub(super) fn is_at(file: &fs::File, path: &Path) -> bool {
     matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(ours), Ok(there)) if is_same_file(&ours, &there))
 }
 
-/// Takes a failed rename for one that worked if `file` lies at `path`.
+/// Treats a failed rename as successful if `file` is at `path`.
 fn settle(renamed: io::Result<()>, file: &fs::File, path: &Path) -> io::Result<()> {
     match renamed {
         Err(_) if is_at(file, path) => Ok(()),
@@ -79,7 +81,7 @@ fn settle(renamed: io::Result<()>, file: &fs::File, path: &Path) -> io::Result<(
     }
 }
 
-/// Exchanges two files. Returns false if the system cannot do that; then nothing has happened.
+/// Exchanges two files. Returns false if the system cannot do that; nothing has happened then.
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -87,7 +89,7 @@ fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
 
     match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(true),
-        // Filters of system calls give PERM.
+        // Seccomp filters return PERM.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP | Errno::PERM) => Ok(false),
         Err(error) => Err(error.into()),
     }
@@ -105,13 +107,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rename_that_worked_and_reports_an_error_counts_as_done() {
+    fn a_successful_rename_that_reports_an_error_counts_as_done() {
         let dir = tempfile::tempdir().unwrap();
         let (staged, path) = (dir.path().join("staged"), dir.path().join("log"));
         fs::write(&staged, "new").unwrap();
         let ours = fs::File::open(&staged).unwrap();
         let failure = || Err(io::Error::other("the answer was lost"));
-        assert!(settle(failure(), &ours, &path).is_err(), "it is not there");
+        assert!(settle(failure(), &ours, &path).is_err(), "no file is there");
         fs::write(&path, "old").unwrap();
         assert!(settle(failure(), &ours, &path).is_err(), "another file is there");
         fs::rename(&staged, &path).unwrap();
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_way_of_a_new_log_stays_and_so_does_the_staged_one() {
+    fn an_existing_file_and_the_staged_log_both_stay() {
         let dir = tempfile::tempdir().unwrap();
         let (staged, path) = (dir.path().join("staged"), dir.path().join("log"));
         fs::write(&staged, "new").unwrap();
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_replaced_can_be_put_back() {
+    fn a_replaced_file_can_be_put_back() {
         let dir = tempfile::tempdir().unwrap();
         let (staged, path) = (dir.path().join("staged"), dir.path().join("log"));
         fs::write(&staged, "new").unwrap();
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_file_stays_where_a_writer_replaces_ours_before_it_is_taken_back() {
+    fn the_newest_file_stays_if_a_writer_replaces_ours_before_it_is_taken_back() {
         let dir = tempfile::tempdir().unwrap();
         let (staged, path) = (dir.path().join("staged"), dir.path().join("log"));
         fs::write(&staged, "ours").unwrap();

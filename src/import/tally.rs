@@ -1,10 +1,10 @@
-//! Adds up the lines that a log will have: their number, their bytes, and what rotation will do to them.
+//! Sums up the lines that a log will have: their number, their bytes, and the effect of rotation on them.
 
 use super::plan::{LineCount, Rotation};
 use crate::lines::Line;
 use crate::sources::rotation::{LineSize, LineSizes, MAX_LOG_BYTES, RotationKind};
 
-/// A line without its text: its sizes, its kind, and its ending.
+/// The properties of a line without its text: its sizes, its kind, and its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "a line can have any of these properties without the others")]
 pub(super) struct LineShape {
@@ -19,9 +19,9 @@ pub(super) struct LineShape {
     pub(super) is_utf8: bool,
 }
 
-/// The longest line that is read, in bytes without its line feed. The lines of a bundle are all shorter, as their
-/// envelopes are no longer.
-pub(super) const LONGEST_LINE: u64 = (1 << 29) - 1;
+/// The longest line that is read, in bytes without its line feed. All lines of a bundle are shorter, because their
+/// envelopes are not longer than this.
+pub(super) const MAX_LINE_BYTES: u64 = (1 << 29) - 1;
 
 impl LineShape {
     pub(super) fn of(line: Line<'_>, is_row: bool) -> Self {
@@ -46,30 +46,30 @@ impl LineShape {
         self.is_terminated
     }
 
-    /// Its bytes, with what ends it.
+    /// Returns its length in bytes, including its line ending.
     pub(super) fn bytes(self) -> u64 {
         u64::from(self.bytes) + u64::from(self.is_terminated) + u64::from(self.has_carriage_return)
     }
 
-    /// Its size as Patchwork counts it: a carriage return is part of the line.
+    /// Returns its size as Patchwork counts it: a carriage return is part of the line.
     fn size(self) -> LineSize {
         let units = u64::from(self.units) + u64::from(self.has_carriage_return);
         LineSize { units, is_blank: self.is_blank, is_utf8: self.is_utf8 }
     }
 }
 
-/// What makes two lines the same: their bytes without the line ending, be it a line feed or a carriage return and one.
-/// A log whose line endings an editor changed has the same lines as before.
+/// Returns the content of a line, without its line ending. Lines with the same content are the same, so a log
+/// whose line endings an editor changed still has the same lines.
 pub(super) fn content(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Lines that are written one behind the other, each on a line of its own.
+/// The totals of consecutive lines, each on a line of its own.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tally {
     pub(super) lines: LineCount,
     pub(super) bytes: u64,
-    /// Whether nothing ends the last line, so that one more needs a line feed before it.
+    /// True if the last line has no line feed, so that another line needs one before it.
     unterminated: bool,
     sizes: LineSizes,
 }
@@ -82,7 +82,7 @@ impl Tally {
         self.sizes.push(shape.size(), shape.is_row());
     }
 
-    /// Adds all lines of another tally behind these.
+    /// Appends all lines of another tally.
     pub(super) fn append(&mut self, next: &Self) {
         if next.lines.all() == 0 {
             return;
@@ -98,7 +98,7 @@ impl Tally {
         self.bytes > MAX_LOG_BYTES
     }
 
-    /// The change that Patchwork's next write makes to a log of these lines.
+    /// Returns the change that Patchwork's next write makes to a log of these lines.
     pub(super) fn rotation(&self, kind: RotationKind, archive: Option<(&'static str, &Self)>) -> Option<Rotation> {
         self.sizes.forecast(kind, self.bytes, archive.map(|(name, archive)| (name, &archive.sizes)))
     }

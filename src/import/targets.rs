@@ -1,4 +1,4 @@
-//! Where each log of a bundle goes on this machine, and which of them must not go anywhere.
+//! Determines the destination of each log of a bundle on this machine, and refuses logs that must not be written.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,16 +19,16 @@ use crate::import::regular_file;
 use crate::sources::rotation::RotationKind;
 use crate::sources::{CATALOGUE, Dirs, Files, LogFile, Source, check_log, is_same_file, known, times_of};
 
-/// One file that an import looks at.
+/// A file that an import considers.
 #[derive(Debug)]
 pub(super) struct ImportTarget {
-    /// The log; its path has links followed, and leads through `pin`.
+    /// The log. Its path has symlinks resolved, and leads through `pin`.
     pub(super) log: LogFile,
     /// Its path as its writers know it.
-    pub(super) place: PathBuf,
-    /// Where its path leads through.
+    pub(super) writer_path: PathBuf,
+    /// The pinned directory that its path leads through, if any.
     pin: Option<Arc<PinnedDir>>,
-    /// Which of the manifest's files it is. `None` when it is only looked at because rotation moves rows there.
+    /// The manifest's file. `None` for a log that is only considered because rotation moves rows there.
     pub(super) bundled: Option<Bundled>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Bundled {
     pub(super) index: usize,
     /// Its length in bytes.
     pub(super) bytes: u64,
-    /// What proves it, where the manifest has that.
+    /// Its length and digest, if the manifest has a digest.
     pub(super) integrity: Option<Integrity>,
 }
 
@@ -49,48 +49,48 @@ pub(super) struct TargetGroup {
     pub(super) source: Option<&'static Source>,
     pub(super) times: RowKeys,
     pub(super) targets: Vec<ImportTarget>,
-    /// The lock that its writers hold.
+    /// The path of the lock that its writers hold.
     pub(super) lock: Option<PathBuf>,
     /// The directory in which its writers look for its logs.
     home: Located,
-    /// That directory's path as its writers know it.
-    place: PathBuf,
+    /// The path of that directory as its writers know it.
+    writer_path: PathBuf,
 }
 
 impl ImportTarget {
     fn new(id: LogId, dirs: &Dirs, bundled: Option<Bundled>, pins: &mut Pins) -> Result<Self> {
-        let place = id.name.in_dir(dirs.of(id.base));
-        let Located { path, pin } = pins.file(&place)?;
-        Ok(Self { log: LogFile { times: times_of(id.source.as_str()), id, path, bytes: 0 }, place, pin, bundled })
+        let writer_path = id.name.in_dir(dirs.of(id.base));
+        let Located { path, pin } = pins.file(&writer_path)?;
+        Ok(Self { log: LogFile { times: times_of(id.source.as_str()), id, path, bytes: 0 }, writer_path, pin, bundled })
     }
 
-    /// The directory in which the file really lies.
+    /// Returns the directory that really contains the file.
     pub(super) fn dir(&self) -> &Path {
         self.log.path.parent().unwrap_or(Path::new("."))
     }
 
-    /// The same, if it is pinned.
+    /// Returns the same directory, if it is pinned.
     pub(super) fn pinned_dir(&self) -> Option<&PinnedDir> {
         self.pin.as_deref()
     }
 
     pub(super) fn subject(&self) -> String {
-        self.place.display().to_string()
+        self.writer_path.display().to_string()
     }
 
-    /// Whether its place still leads to it. Rotation puts a file in the place of a link.
-    fn is_where_it_was(&self) -> Result<bool> {
-        Located { path: self.log.path.clone(), pin: self.pin.clone() }.is_file_at(&self.place)
+    /// Returns true if its path still leads to it. Rotation replaces a symlink with a file.
+    fn is_at_its_path(&self) -> Result<bool> {
+        Located { path: self.log.path.clone(), pin: self.pin.clone() }.is_file_at(&self.writer_path)
     }
 
-    /// The path of the log that people know, with links followed.
+    /// Returns the path of the log that users know, with symlinks resolved.
     fn real_path(&self) -> PathBuf {
         let path = self.pin.as_ref().and_then(|pin| pin.real_path(&self.log.path));
         path.unwrap_or_else(|| self.log.path.clone())
     }
 }
 
-/// Says where the manifest's files with these indices go, or why one of them must not.
+/// Returns the targets of the manifest's files with these indices, or an error if one of them must not be written.
 pub(super) fn groups(
     manifest: &Manifest,
     wanted: &[usize],
@@ -116,10 +116,17 @@ pub(super) fn groups(
         if let Some(source) = source {
             named.insert(source.name, groups.len());
         }
-        let place = dirs.of(file.base()).to_owned();
-        let home = pins.dir(&place)?;
+        let writer_path = dirs.of(file.base()).to_owned();
+        let home = pins.dir(&writer_path)?;
         let lock = source.and_then(|source| source.lock).map(|lock| home.path.join(lock));
-        groups.push(TargetGroup { source, times: RowKeys::of(&target.log), targets: vec![target], lock, home, place });
+        groups.push(TargetGroup {
+            source,
+            times: RowKeys::of(&target.log),
+            targets: vec![target],
+            lock,
+            home,
+            writer_path,
+        });
     }
     for group in &mut groups {
         group.complete(dirs, mode, pins)?;
@@ -130,40 +137,40 @@ pub(super) fn groups(
 }
 
 impl TargetGroup {
-    /// The way in which its writers rotate its newest log, if that is known.
+    /// Returns the kind of rotation of its newest log, if it is known.
     pub(super) fn rotation(&self) -> Option<RotationKind> {
         known(self.targets[0].log.id.source.as_str()).map(|source| source.rotation)
     }
 
-    /// Returns true if nobody replaces its logs without holding their lock.
+    /// Returns true if all writers hold the lock while they replace its logs.
     pub(super) fn rotates_under_lock(&self) -> bool {
         // Writers of a source with an archive must not lose the rows that they move.
         self.rotation() == Some(RotationKind::Archives)
     }
 
-    /// Checks that the places of its logs still lead to them.
+    /// Checks that the paths of its logs still lead to them.
     ///
     /// # Errors
     /// [`ErrorKind::LogKeepsChanging`].
-    pub(super) fn check_places(&self) -> Result<()> {
+    pub(super) fn check_paths(&self) -> Result<()> {
         for target in &self.targets {
-            if !target.is_where_it_was()? || !self.home.is_dir_at(&self.place)? {
+            if !target.is_at_its_path()? || !self.home.is_dir_at(&self.writer_path)? {
                 return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&target.subject()));
             }
         }
         Ok(())
     }
 
-    /// Opens a log beside this group's, if it is a regular file.
+    /// Opens a log in the directory of this group's, if it is a regular file.
     pub(super) fn open_beside(&self, name: &str) -> io::Result<fs::File> {
         let path = self.home.path.join(name);
-        // Where nothing is pinned, a symlink is as good as its target.
+        // Without a pinned directory, a symlink may be followed.
         let path = if self.home.pin.is_some() { path } else { fs::canonicalize(path)? };
         regular_file::open(&path)
     }
 
-    /// Adds the logs that the bundle does not have, as rows may have been moved there, or will have been once the
-    /// writers' lock is taken; sorts them.
+    /// Adds the logs that the bundle does not have, because rows may have been moved there, or may be before the
+    /// writers' lock is taken. Sorts the logs.
     fn complete(&mut self, dirs: &Dirs, mode: Mode, pins: &mut Pins) -> Result<()> {
         let Some(Source { files: Files::Named(names), base, .. }) = self.source else { return Ok(()) };
         for name in *names {
@@ -190,8 +197,8 @@ fn refuse_same_targets(groups: &[TargetGroup]) -> Result<()> {
     Ok(())
 }
 
-/// Another log must not be one that the catalogue knows under a second name: a link, or a name that differs in case
-/// where that makes no difference. Its writers' lock would not be taken.
+/// Refuses a log that is a log of the catalogue under a second name: a link, or a name that differs in case where
+/// case does not matter. The lock of that log's writers would not be taken.
 fn refuse_known_logs(groups: &[TargetGroup], dirs: &Dirs) -> Result<()> {
     for target in groups.iter().filter(|group| group.source.is_none()).flat_map(|group| &group.targets) {
         let Ok(there) = fs::metadata(&target.log.path) else { continue };
@@ -208,8 +215,8 @@ fn refuse_known_logs(groups: &[TargetGroup], dirs: &Dirs) -> Result<()> {
     Ok(())
 }
 
-/// A path so written that two of them are equal when they can lead to one file: where file systems usually do not
-/// tell upper from lower case, neither does this.
+/// Returns a form of a path that is equal for two paths if they can lead to the same file. It ignores case where
+/// file systems usually do.
 fn comparable(path: &Path) -> String {
     let path = path.to_string_lossy();
     if cfg!(any(windows, target_os = "macos")) { path.to_lowercase() } else { path.into_owned() }

@@ -1,4 +1,4 @@
-//! What only shows when something happens between two steps.
+//! Tests of events between two steps of an import.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -45,7 +45,7 @@ fn bundle_of(dirs: &Dirs) -> Vec<u8> {
     bundle
 }
 
-/// Merges, and lets `meddle` act once the bundle is restored, and `meddle_late` once the new versions are staged.
+/// Merges. Calls `meddle` once the bundle is restored, and `meddle_late` once the new versions are staged.
 fn import_meddled_with(
     dirs: &Dirs,
     meddle: impl FnOnce(&[source_import::SourceImport<'_>]),
@@ -54,7 +54,7 @@ fn import_meddled_with(
     import_in_steps(dirs, Mode::Merge, meddle, meddle_late, || {})
 }
 
-/// The same in any mode, with somebody who acts at the very last, once the backups are made.
+/// Does the same in any mode, and calls `meddle_last` at the very end, once the backups are made.
 fn import_in_steps(
     dirs: &Dirs,
     mode: Mode,
@@ -65,7 +65,7 @@ fn import_in_steps(
     import_of(&bundle(), dirs, mode, &SystemClock, meddle, meddle_late, meddle_last)
 }
 
-/// The same of any bundle of two logs, with another clock while late rows are waited for.
+/// Does the same with any bundle of two logs, and with a given clock.
 fn import_of(
     bundle: &[u8],
     dirs: &Dirs,
@@ -97,7 +97,7 @@ fn import_of(
 }
 
 #[test]
-fn what_fails_after_the_first_log_is_in_its_place_says_which_are() {
+fn a_failure_after_the_first_log_names_the_logs_in_place() {
     let (home, dirs) = home(None);
     let staged = std::cell::RefCell::new(PathBuf::new());
     let find_one = |works: &[source_import::SourceImport<'_>]| {
@@ -112,11 +112,11 @@ fn what_fails_after_the_first_log_is_in_its_place_says_which_are() {
     assert!(matches!(cause.kind(), ErrorKind::Io { .. }));
     assert_eq!(fs::read(&placed[0]).unwrap(), b"{}\n");
     let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(left, *placed, "neither locks nor waiting files are left");
+    assert_eq!(left, *placed, "no locks and no staged files are left");
 }
 
 #[test]
-fn a_lock_that_another_program_took_away_stops_the_import_and_is_left_to_it() {
+fn a_lock_taken_by_another_program_stops_the_import_and_is_kept() {
     let home = tempfile::tempdir().unwrap();
     let lock = home.path().join("decision_traces.jsonl.lock");
     let take_lock = |locks: &lock::Locks| {
@@ -131,7 +131,7 @@ fn a_lock_that_another_program_took_away_stops_the_import_and_is_left_to_it() {
 }
 
 #[test]
-fn no_lock_is_held_while_another_one_is_waited_for() {
+fn no_lock_is_held_while_waiting_for_another() {
     let home = tempfile::tempdir().unwrap();
     let (free, held) = (home.path().join("a.lock"), home.path().join("b.lock"));
     fs::write(&held, "theirs").unwrap();
@@ -155,7 +155,7 @@ fn a_log_that_changes_at_the_last_moment_is_read_again() {
             |log| fs::File::options().append(true).open(log).unwrap().write_all(b"{\"b\":1}\n").unwrap(),
             "{}\n{\"a\":1}\n{\"b\":1}\n",
         ),
-        // Rotation replaces the file; here by one of the same length.
+        // Rotation replaces the file, here with one of the same length.
         (
             Some("{\"a\":1}\n"),
             |log| {
@@ -174,12 +174,12 @@ fn a_log_that_changes_at_the_last_moment_is_read_again() {
             let plan = import_meddled_with(&dirs, |_| early(&log), || late(&log)).unwrap();
             assert_eq!(fs::read_to_string(&log).unwrap(), expected);
             let file = plan.iter().find(|file| file.path == log).unwrap();
-            assert_eq!(file.bytes_after, expected.len() as u64, "the report tells what was done");
+            assert_eq!(file.bytes_after, expected.len() as u64, "the report matches the result");
         }
     }
 }
 
-/// The backups in a directory, by their content.
+/// Returns the contents of the backups in a directory, sorted.
 fn backups(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     let backups = entries.filter(|path| path.extension().is_some_and(|extension| extension == "bak"));
@@ -189,7 +189,7 @@ fn backups(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_becomes_of_a_log_between_its_backup_and_its_replacement_is_kept_too() {
+fn changes_between_backup_and_replacement_are_kept_too() {
     type Meddle = fn(&Path);
     let cases: [(Meddle, &[&str]); 3] = [
         // Rotation replaces the file.
@@ -200,7 +200,7 @@ fn what_becomes_of_a_log_between_its_backup_and_its_replacement_is_kept_too() {
             },
             &["{\"a\":1}\n", "{\"a\":1}\n", "{\"b\":1}\n{\"c\":1}\n"],
         ),
-        // A row that is added is in the backup by itself, as that is the same file.
+        // The backup gets an appended row by itself, because it is the same file.
         (
             |log| fs::File::options().append(true).open(log).unwrap().write_all(b"{\"b\":1}\n").unwrap(),
             &["{\"a\":1}\n", "{\"a\":1}\n{\"b\":1}\n"],
@@ -213,7 +213,7 @@ fn what_becomes_of_a_log_between_its_backup_and_its_replacement_is_kept_too() {
         let files = import_in_steps(&dirs, Mode::Overwrite, |_| {}, || {}, || meddle(&log)).unwrap();
         assert_eq!(fs::read_to_string(&log).unwrap(), "{}\n");
         assert_eq!(backups(home.path()), kept);
-        // The report names the backup that has what was replaced in the end.
+        // The report names the backup that holds what was replaced in the end.
         let file = files.iter().find(|file| file.path == log).unwrap();
         let named = file.backup.as_ref().map(|backup| fs::read_to_string(backup).unwrap());
         assert_eq!(named.as_ref().map_or(0, String::len) as u64, file.bytes_before.unwrap_or(0));
@@ -224,7 +224,7 @@ fn what_becomes_of_a_log_between_its_backup_and_its_replacement_is_kept_too() {
     }
 }
 
-/// Two activity logs here, whose writers take no lock, and a bundle of two with `bundled` in each.
+/// Creates two local activity logs, whose writers take no lock, and a bundle of two with `bundled` in each.
 fn two_without_lock(local: &str, bundled: &str) -> (tempfile::TempDir, Dirs, Vec<u8>) {
     let logs = |content: &str| {
         let (home, dirs) = home(None);
@@ -240,7 +240,7 @@ fn two_without_lock(local: &str, bundled: &str) -> (tempfile::TempDir, Dirs, Vec
     (home, dirs, bundle)
 }
 
-/// Does something the first time that it is waited for.
+/// A clock that acts the first time that it sleeps.
 struct Once<F>(std::sync::Mutex<Option<F>>);
 
 impl<F: FnOnce() + Send> Clock for Once<F> {
@@ -255,7 +255,7 @@ impl<F: FnOnce() + Send> Clock for Once<F> {
     }
 }
 
-/// The staged files of an import in this directory, in the order in which they were staged.
+/// Returns the staged files of an import in this directory, in the order of staging.
 fn staged_in(dir: &Path) -> Vec<PathBuf> {
     let hidden = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
     let mut staged: Vec<_> = fs::read_dir(hidden).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -265,7 +265,7 @@ fn staged_in(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_log_that_was_replaced_gets_its_late_rows_also_where_the_next_one_fails() {
+fn a_replaced_log_gets_its_late_rows_even_if_the_next_log_fails() {
     for (mode, expected) in [(Mode::Merge, "{}\n1\nlate\n"), (Mode::Append, "1\n{}\nlate\n")] {
         let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
         let first = dirs.activity.join("activity-1.jsonl");
@@ -275,18 +275,18 @@ fn a_log_that_was_replaced_gets_its_late_rows_also_where_the_next_one_fails() {
         let error = import_of(&bundle, &dirs, mode, &clock, |_| {}, || {}, lose_the_second).unwrap_err();
         let ErrorKind::PartiallyCommitted { placed, is_repeatable, .. } = error.kind() else { panic!("{error}") };
         assert_eq!(*placed, std::slice::from_ref(&first));
-        assert_eq!(*is_repeatable, mode == Mode::Merge, "to append again would add the lines again");
+        assert_eq!(*is_repeatable, mode == Mode::Merge, "appending again would duplicate the lines");
         assert_eq!(fs::read_to_string(&first).unwrap(), expected);
     }
 }
 
 #[test]
-fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_says_so() {
+fn a_log_that_a_writer_replaces_after_the_import_is_merged_again_or_reported() {
     let cases = [
         (Mode::Merge, "1\n", "{}\n", Some("{}\n1\n9\n")),
-        // Where the new log was simply the bundle's.
+        // The new log is simply the bundle's.
         (Mode::Merge, "{}\n", "{}\n1\n", Some("{}\n1\n9\n")),
-        // What would be added once more.
+        // The lines would be appended once more.
         (Mode::Append, "1\n", "{}\n", None),
     ];
     for (mode, local, bundled, expected) in cases {
@@ -304,7 +304,7 @@ fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_say
             assert_eq!(there, expected);
             done.unwrap();
         } else {
-            assert_eq!(there, theirs, "his rows stay");
+            assert_eq!(there, theirs, "the writer's rows stay");
             let error = done.unwrap_err();
             let ErrorKind::PartiallyCommitted { cause, .. } = error.kind() else { panic!("{error}") };
             assert!(matches!(cause.kind(), ErrorKind::LogKeepsChanging));
@@ -312,7 +312,7 @@ fn a_log_that_a_writer_replaces_right_after_us_is_merged_again_or_the_import_say
     }
 }
 
-/// Puts the next of these in the place of a log whenever that is not the last of them.
+/// A clock that replaces a log with the next of these versions whenever it has the bundle's row.
 struct Rotating(PathBuf, std::sync::Mutex<Vec<&'static str>>);
 
 impl Clock for Rotating {
@@ -331,7 +331,7 @@ impl Clock for Rotating {
 }
 
 #[test]
-fn a_log_that_writers_replace_again_and_again_is_merged_as_often_or_the_import_says_so() {
+fn a_log_that_writers_replace_repeatedly_is_merged_each_time_or_reported() {
     let versions = ["1\n9\n10\n11\n", "1\n9\n10\n", "1\n9\n"];
     let replaced = |versions: Vec<&'static str>| {
         let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
@@ -343,7 +343,7 @@ fn a_log_that_writers_replace_again_and_again_is_merged_as_often_or_the_import_s
     let (done, there) = replaced(versions.to_vec());
     done.unwrap();
     assert_eq!(there, "{}\n1\n9\n10\n11\n");
-    // More often than it is merged again.
+    // More often than a merge is repeated.
     let (done, _) = replaced(vec!["1\n9\n"; 1000]);
     let error = done.unwrap_err();
     let ErrorKind::PartiallyCommitted { cause, .. } = error.kind() else { panic!("{error}") };
@@ -352,7 +352,7 @@ fn a_log_that_writers_replace_again_and_again_is_merged_as_often_or_the_import_s
 
 #[cfg(unix)]
 #[test]
-fn a_link_that_rotation_replaced_meanwhile_changes_nothing() {
+fn an_import_changes_nothing_if_rotation_replaced_a_symlink_meanwhile() {
     let (home, dirs) = home(None);
     let (log, elsewhere) = (home.path().join(LOGS[0]), home.path().join("elsewhere"));
     fs::write(&elsewhere, "{\"a\":1}\n").unwrap();
@@ -367,7 +367,7 @@ fn a_link_that_rotation_replaced_meanwhile_changes_nothing() {
 }
 
 #[test]
-fn a_row_that_comes_late_to_an_empty_log_is_kept_though_that_has_no_backup() {
+fn a_late_row_of_an_empty_log_without_backup_is_kept() {
     let (_home, dirs, bundle) = two_without_lock("", "{}\n");
     let log = dirs.activity.join("activity-1.jsonl");
     let mut writer = fs::File::options().append(true).open(&log).unwrap();
@@ -377,12 +377,12 @@ fn a_row_that_comes_late_to_an_empty_log_is_kept_though_that_has_no_backup() {
 }
 
 #[test]
-fn a_backup_of_another_import_is_not_taken_for_ours() {
+fn a_backup_of_another_import_is_not_mistaken_for_our_own() {
     let (home, dirs) = home(Some("{\"a\":1}\n"));
     let log = home.path().join(LOGS[0]);
     let theirs = home.path().join(format!("{}.theirs.bak", LOGS[0]));
     fs::hard_link(&log, &theirs).unwrap();
-    // The other import gives up, and removes its backup.
+    // The other import gives up and removes its backup.
     let give_up = || fs::remove_file(&theirs).unwrap();
     let files = import_in_steps(&dirs, Mode::Overwrite, |_| {}, || {}, give_up).unwrap();
     let file = files.iter().find(|file| file.path == log).unwrap();
@@ -390,7 +390,7 @@ fn a_backup_of_another_import_is_not_taken_for_ours() {
 }
 
 #[test]
-fn a_backup_that_somebody_removes_is_made_again() {
+fn a_backup_that_another_program_removes_is_made_again() {
     let (home, dirs) = home(Some("{\"a\":1}\n"));
     let remove = || {
         let entries = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().path());
@@ -402,7 +402,8 @@ fn a_backup_that_somebody_removes_is_made_again() {
     assert_eq!(backups(home.path()), ["{\"a\":1}\n"; 2]);
 }
 
-/// Undoes a log once, with the bundle's row in it, and then replaces it by itself and a row whenever the time is asked for.
+/// A clock that undoes a log once, with the bundle's row in it. From then on, it replaces the log with itself and
+/// another row whenever it is asked for the time.
 struct NeverAtRest {
     log: PathBuf,
     replaced: std::sync::Mutex<Option<u32>>,
@@ -434,7 +435,7 @@ impl Clock for NeverAtRest {
 }
 
 #[test]
-fn a_log_that_is_never_at_rest_is_not_watched_for_ever() {
+fn a_log_that_never_rests_is_not_watched_forever() {
     let (_home, dirs, bundle) = two_without_lock("1\n", "{}\n");
     let log = dirs.activity.join("activity-1.jsonl");
     let clock = NeverAtRest { log: log.clone(), replaced: std::sync::Mutex::new(None) };
@@ -442,7 +443,8 @@ fn a_log_that_is_never_at_rest_is_not_watched_for_ever() {
     assert!(fs::read_to_string(&log).unwrap().starts_with("{}\n"));
 }
 
-/// Rotates the new log after some polls, and then puts in its place what it held before the import.
+/// A clock that rotates the new log after some polls, and later replaces it with its content from before the
+/// import.
 struct RotatedAndUndone {
     log: PathBuf,
     before: String,
@@ -475,7 +477,7 @@ impl Clock for RotatedAndUndone {
 }
 
 #[test]
-fn what_is_staged_again_is_the_bundle_and_not_what_rotation_made_of_it() {
+fn the_log_staged_again_is_the_bundles_and_not_its_rotation() {
     let row = |at: u64| format!("{{\"n\":1{at:06},\"t\":\"{}\"}}\n", "ä".repeat(70));
     let rows = |to: u64| (0..to).map(row).collect::<String>();
     // Rotation drops blank lines, and makes invalid bytes longer.

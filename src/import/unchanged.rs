@@ -1,7 +1,8 @@
-//! Finds the logs that are here already, byte for byte, while the bundle's are restored: those are not staged.
+//! Finds local logs that are the same as the bundle's, byte for byte, while these are restored. Such logs are not
+//! staged.
 //!
-//! A group all of whose logs are here has nothing to be done. Those of a group that turn out not to be are restored
-//! again, and then they are staged.
+//! If all logs of a group are the same, nothing has to be done for it. If some are not, the group's unstaged logs
+//! are restored again, and staged then.
 
 use std::io::Read;
 
@@ -11,7 +12,7 @@ use super::source_import::SourceImport;
 use super::targets::{ImportTarget, TargetGroup};
 use crate::error::Result;
 
-/// A log of this machine that is compared with one that is being restored.
+/// A local log that is compared with one that is being restored.
 #[derive(Debug)]
 pub(super) struct Comparison {
     local: LocalLog,
@@ -20,14 +21,14 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    /// With the log that is at `target` now. `None` when it cannot be opened.
+    /// Starts a comparison with the log at `target`. Returns `None` if it cannot be opened.
     pub(super) fn start(target: &ImportTarget) -> Option<Self> {
         let local = LocalLog::open(target).ok()?;
         let is_same = local.log.is_some();
         Some(Self { local, is_same, buffer: Vec::new() })
     }
 
-    /// The restored log's next bytes.
+    /// Compares the next bytes of the restored log.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let Some(log) = self.local.log.as_mut().filter(|_| self.is_same) else { return };
         self.buffer.resize(bytes.len().max(self.buffer.len()), 0);
@@ -35,7 +36,7 @@ impl Comparison {
         self.is_same = log.read_exact(there).is_ok() && there == bytes;
     }
 
-    /// The local log, closed, if it is the restored one, which is `bytes` long.
+    /// Returns the local log, closed, if it is the same as the restored one, which is `bytes` long.
     pub(super) fn finish(mut self, bytes: u64) -> Option<LocalLog> {
         self.local.close();
         (self.is_same && self.local.bytes() == Some(bytes)).then_some(self.local)
@@ -43,12 +44,12 @@ impl Comparison {
 }
 
 impl TargetGroup {
-    /// The size of what is there already.
+    /// Returns the total length of its local logs, in bytes.
     pub(super) fn local_bytes(&self) -> u64 {
         self.targets.iter().map(ImportTarget::local_bytes).sum()
     }
 
-    /// Whether the logs that are there are as long as those of the bundle, so that they may be the same.
+    /// Returns true in merge mode if its local logs are as long as the bundle's, so that they may be the same.
     pub(super) fn may_be_unchanged(&self, mode: Mode) -> bool {
         let is_as_long = |target: &ImportTarget| {
             let there = target.local_bytes();
@@ -68,7 +69,8 @@ impl ImportTarget {
 }
 
 impl SourceImport<'_> {
-    /// How much is to be read once the bundle's logs are restored: none of what is here already.
+    /// Returns the number of bytes to read once the bundle's logs are restored. It is zero if logs were compared
+    /// meanwhile.
     pub(super) fn bytes_to_compare(&self) -> u64 {
         let bundled: u64 = self.restored.iter().flatten().map(|restored| restored.integrity.bytes).sum();
         match (self.unstaged_logs().next(), self.group.local_bytes(), self.context.mode) {
@@ -78,11 +80,11 @@ impl SourceImport<'_> {
         }
     }
 
-    /// Whether this machine has the bundle's logs, byte for byte, and no more.
+    /// Returns true if the local logs are the bundle's, byte for byte, and all others are empty or missing.
     pub(super) fn is_unchanged(&self) -> Result<bool> {
         for (target, restored) in self.group.targets.iter().zip(&self.restored) {
             let stays = match restored {
-                Some(restored) => match &restored.here {
+                Some(restored) => match &restored.same_local {
                     Some(local) => local.is_current(&target.log.path)?,
                     None => false,
                 },
@@ -95,23 +97,24 @@ impl SourceImport<'_> {
         Ok(true)
     }
 
-    /// The bundle's logs that do not wait, by their indices in the manifest.
+    /// Returns the bundle's logs that are not staged, by their indices in the manifest.
     pub(super) fn unstaged_logs(&self) -> impl Iterator<Item = usize> {
         let logs = self.group.targets.iter().zip(&self.restored);
         logs.filter(|(_, restored)| restored.as_ref().is_some_and(|restored| restored.staged.is_none()))
             .filter_map(|(target, _)| target.bundled.map(|bundled| bundled.index))
     }
 
-    /// What is there, if it was settled that it stays.
-    pub(super) fn settled(&self) -> Result<Option<Vec<LocalLog>>> {
+    /// Returns the local logs as they were seen, if they are known to be unchanged.
+    pub(super) fn unchanged_locals(&self) -> Result<Option<Vec<LocalLog>>> {
         if !self.stays {
             return Ok(None);
         }
         let logs = self.group.targets.iter().zip(&self.restored);
-        let seen = logs.map(|(target, restored)| match restored.as_ref().and_then(|restored| restored.here.as_ref()) {
-            Some(local) => Ok(local.as_seen()),
-            None => LocalLog::open(target).map(|local| local.as_seen()),
-        });
+        let seen =
+            logs.map(|(target, restored)| match restored.as_ref().and_then(|restored| restored.same_local.as_ref()) {
+                Some(local) => Ok(local.as_seen()),
+                None => LocalLog::open(target).map(|local| local.as_seen()),
+            });
         seen.collect::<Result<_>>().map(Some)
     }
 }

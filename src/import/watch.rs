@@ -1,11 +1,11 @@
-//! Watches logs after they were replaced, as a writer can still undo that.
+//! Watches logs after they were replaced, because a writer can still undo that.
 //!
-//! A writer that opened the old file before may write its row to it afterwards: those rows are copied. And a writer that
-//! began to rotate the old file before puts what it made of that in the place of the new one: then the log must be merged
-//! again. Only a log above the size at which Patchwork rotates it can be met by that, and only where writers rotate
-//! without a lock. A log that was replaced by a rotation of the *new* file is as Patchwork wants it.
+//! A writer that opened the old file earlier may still append its row to that file; such rows are copied. A writer
+//! that had begun to rotate the old file replaces the new version with its rotation; the log must then be merged
+//! again. This can only happen to a log above the size at which Patchwork rotates it, and only where writers
+//! rotate without a lock. A log that was replaced by a rotation of the *new* version is as Patchwork wants it.
 //!
-//! Every file stays open while it matters: an inode number is used again as soon as its file is gone.
+//! Every file stays open while it matters, because an inode number is reused as soon as its file is gone.
 
 use std::fs::Metadata;
 use std::io::{self, Read, Seek};
@@ -22,46 +22,46 @@ use crate::import::regular_file;
 use crate::lines::{LineError, LineReader};
 use crate::sources::rotation::{NewestLines, RotationKind};
 
-/// The pause between two looks at a log.
+/// The pause between two polls of a log.
 const POLL: Duration = Duration::from_millis(5);
 
-/// For how many polls a writer without a lock may write to a file that it had opened: 0.25 s.
+/// The number of polls during which a writer without a lock may write to a file that it had opened: 0.25 s.
 const LATE_WRITE_POLLS: u32 = 50;
 
-/// For how many polls a rotation that had begun may go on: 3 s. It takes 42 ms in the median and 106 ms in 99 of 100 cases.
+/// The number of polls that a rotation under way may take: 3 s. The median is 42 ms, the 99th percentile 106 ms.
 const ROTATION_POLLS: u32 = 600;
 
-/// For how many polls longer a log is watched while a writer's temporary file lies beside it.
+/// The number of additional polls while a writer's temporary file lies beside the log.
 const TEMPORARY_FILE_POLLS: u32 = 100;
 
-/// For how many polls a log is watched at most: 30 s.
+/// The maximum number of polls of a log: 30 s.
 const MAX_POLLS: u32 = 6000;
 
-/// A temporary file that is older was left by a writer that died.
+/// The age from which a temporary file is taken for that of a dead writer.
 const TEMPORARY_FILE_AGE: Duration = Duration::from_secs(10);
 
-/// How many earlier files of a log stay open.
+/// The maximum number of earlier files of a log that stay open.
 const MAX_OLD_FILES: usize = 8;
 
-/// How often rows are kept back because a writer seems to be amid a row.
+/// The maximum number of times that rows are held back because a writer seems to be in the middle of a row.
 const MAX_RESCUES: u32 = 20;
 
-/// The longest log whose rotation is compared, in bytes. What a rotation leaves is far shorter.
+/// The longest log that is compared with a rotation, in bytes. A rotation leaves far less.
 const MAX_ROTATED_BYTES: u64 = 64 << 20;
 
-/// A log in whose place a new version was put.
+/// A log that was replaced with a new version.
 #[derive(Debug)]
 pub(super) struct PlacedLog {
-    /// Which group it belongs to.
+    /// The index of its group.
     pub(super) group: usize,
     pub(super) path: PathBuf,
     /// The new version.
     pub(super) ours: ReplacedFile,
-    /// The file that it replaced, if late rows of that are to be copied.
+    /// The file that it replaced, if late rows are to be copied from it.
     pub(super) old: Option<ReplacedFile>,
-    /// Whether a rotation of the old file may be under way.
+    /// True if a rotation of the old file may be under way.
     pub(super) can_be_undone: bool,
-    /// How Patchwork rotates it, if that is known.
+    /// The kind of Patchwork's rotation of it, if known.
     pub(super) rotation: Option<RotationKind>,
 }
 
@@ -69,11 +69,12 @@ pub(super) struct PlacedLog {
 #[derive(Debug)]
 struct WatchedLog {
     placed: PlacedLog,
-    /// Files that lay there before, newest last.
+    /// Earlier files of the log, newest last.
     old: Vec<ReplacedFile>,
     polls_left: u32,
     polls: u32,
-    /// How often rows of ours could not be copied, because a writer was amid a row where they are to go.
+    /// The number of times that late rows could not be copied because a writer was in the middle of a row at their
+    /// destination.
     rescues: u32,
 }
 
@@ -81,27 +82,27 @@ struct WatchedLog {
 #[derive(Debug)]
 pub(super) struct Watch {
     logs: Vec<WatchedLog>,
-    /// Why rows could not be copied when a log was added.
+    /// The first error that occurred when a log was added and rows could not be copied.
     failed: Result<()>,
-    /// Logs that were undone, until they are placed again: their old files may still get rows.
+    /// The old files of logs that were undone, kept until these are placed again because they may still get rows.
     undone: Vec<(PathBuf, Vec<ReplacedFile>)>,
 }
 
-/// A log that was placed, and that a writer replaced with something else.
+/// A placed log that a writer replaced with something else.
 #[derive(Debug)]
 pub(super) struct Undone {
-    /// Which group it belongs to.
+    /// The index of its group.
     pub(super) group: usize,
-    /// For how many polls it was to be watched on.
+    /// The number of polls that were left when it was undone.
     pub(super) polls_left: u32,
 }
 
-/// What lies in the place of a log.
+/// The state of the file at the path of a log.
 enum PlaceState {
     Ours,
-    /// A rotation of ours, and its content.
+    /// A rotation of our version, and its content.
     Rotated(fs::File, Vec<u8>),
-    /// Something that does not have our rows, or nothing.
+    /// A file that lacks our rows, or no file.
     Other,
 }
 
@@ -112,7 +113,7 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Begins to watch a log, or goes on with one for some polls.
+    /// Starts to watch a log, or resumes watching it for `polls_left` polls.
     pub(super) fn add(&mut self, mut placed: PlacedLog, polls_left: Option<u32>) {
         let before = self.undone.iter().position(|(path, _)| *path == placed.path);
         let mut old = before.map_or_else(Vec::new, |at| self.undone.swap_remove(at).1);
@@ -127,17 +128,18 @@ impl Watch {
         self.logs.push(WatchedLog { placed, old, polls_left, polls: 0, rescues: 0 });
     }
 
-    /// How many files it holds open.
+    /// Returns the number of files that it holds open.
     pub(super) fn open_files(&self) -> usize {
         self.logs.iter().map(|log| 1 + log.old.len()).sum()
     }
 
-    /// Returns true if it may take seconds.
+    /// Returns true if watching may take seconds.
     pub(super) fn is_long(&self) -> bool {
         self.logs.iter().any(|log| log.placed.can_be_undone)
     }
 
-    /// Watches until nothing can happen any more to a log, or until some are undone: those are returned.
+    /// Watches until nothing more can happen to any log, until some logs are undone, or until the watch is
+    /// cancelled. Returns the undone logs.
     pub(super) fn run(&mut self, clock: &dyn Clock, is_cancelled: &dyn Fn() -> bool) -> Result<Vec<Undone>> {
         let mut failed = std::mem::replace(&mut self.failed, Ok(()));
         while !self.logs.is_empty() && !is_cancelled() {
@@ -168,22 +170,23 @@ impl Watch {
         failed.map(|()| Vec::new())
     }
 
-    /// Copies what came late, without waiting for more.
+    /// Copies the late rows, without waiting for more.
     pub(super) fn finish(mut self) -> Result<()> {
         self.logs.iter_mut().map(WatchedLog::finish).fold(Ok(()), Result::and)
     }
 }
 
 impl WatchedLog {
-    /// Looks at the log once. `None` when nothing can happen to it any more.
+    /// Polls the log once. Returns `None` when nothing more can happen to it, and `Other` once it is undone and
+    /// its late rows are saved.
     fn poll(&mut self, clock: &dyn Clock) -> Result<Option<PlaceState>> {
         let path = self.placed.path.clone();
         let failed = |error| Error::io(IoAction::Write, &path, error);
         let came_late = self.copy_late_lines().map_err(failed)?;
-        let there = self.there().map_err(|error| Error::io(IoAction::Open, &path, error))?;
+        let state = self.place_state().map_err(|error| Error::io(IoAction::Open, &path, error))?;
         self.polls += 1;
         self.polls_left = self.polls_left.saturating_sub(1);
-        match there {
+        match state {
             PlaceState::Rotated(current, content) => self.follow(current, &content).map_err(failed)?,
             PlaceState::Other if self.rescue_late_rows().map_err(failed)? => return Ok(Some(PlaceState::Other)),
             PlaceState::Ours | PlaceState::Other => {}
@@ -209,7 +212,7 @@ impl WatchedLog {
         Ok(any)
     }
 
-    /// Copies also what is no whole line.
+    /// Copies the remaining late bytes, including an incomplete line.
     fn finish(&mut self) -> Result<()> {
         let path = &self.placed.path;
         let new = self.placed.ours.file();
@@ -217,7 +220,7 @@ impl WatchedLog {
         rest.map_err(|error| Error::io(IoAction::Write, path, error))
     }
 
-    fn there(&mut self) -> io::Result<PlaceState> {
+    fn place_state(&mut self) -> io::Result<PlaceState> {
         let Self { placed, .. } = self;
         if is_at(placed.ours.file(), &placed.path) {
             return Ok(PlaceState::Ours);
@@ -235,10 +238,10 @@ impl WatchedLog {
         Ok(PlaceState::Rotated(current, content))
     }
 
-    /// Goes on with the file that rotation made of ours.
+    /// Continues with the file that a rotation made of ours.
     fn follow(&mut self, mut current: fs::File, content: &[u8]) -> io::Result<()> {
         let length = content.len() as u64;
-        // A row that came between the rotation's read and its rename.
+        // A row may have been appended between the rotation's read and its rename.
         self.placed.ours.copy_lines(&mut current, content)?;
         self.old.push(std::mem::replace(&mut self.placed.ours, ReplacedFile::new(current, length)));
         if self.old.len() > MAX_OLD_FILES {
@@ -247,8 +250,8 @@ impl WatchedLog {
         Ok(())
     }
 
-    /// Copies the rows that writers added to ours to what lies there now. Returns false if a writer is amid a row there, so
-    /// that they must wait.
+    /// Copies the rows that writers appended to our version into the file that is now at the path. Returns false
+    /// if they must wait because a writer is in the middle of a row there.
     fn rescue_late_rows(&mut self) -> io::Result<bool> {
         if !self.placed.ours.has_late_bytes()? {
             return Ok(true);
@@ -260,12 +263,13 @@ impl WatchedLog {
             self.rescues += 1;
             return Ok(false);
         }
-        // That row is torn, or ours ends with one.
+        // That row is torn, or our version ends with a torn row.
         self.placed.ours.copy_rest(&mut current).map(|_| true)
     }
 }
 
-/// Copies what came late to files that lay there before a log was undone, but for what a rotation has read of it.
+/// Appends to `ours` the lines that came late to a log's earlier files, except for those that `ours` has because a
+/// rotation had read them.
 fn copy_missing_lines(old: &mut [ReplacedFile], ours: &mut ReplacedFile) -> io::Result<()> {
     for old in old {
         if old.has_late_bytes()? {
@@ -276,8 +280,11 @@ fn copy_missing_lines(old: &mut [ReplacedFile], ours: &mut ReplacedFile) -> io::
     Ok(())
 }
 
-/// Opens what lies in the place of a log now, to add rows to it. A hard link to a file that has another owner than the log
-/// is not what a writer put there: it may lead to any file of the disk.
+/// Opens the file that is now at the path of a log, to append rows to it. Returns `None` if there is none.
+///
+/// # Errors
+/// Refuses a hard link to a file with another owner than the log's: no writer put it there, and it may be any file
+/// on the disk.
 fn open_current(placed: &mut PlacedLog) -> io::Result<Option<fs::File>> {
     let current = match regular_file::open_to_append(&placed.path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -301,8 +308,8 @@ fn is_link_to_foreign_file(_: &Metadata, _: &Metadata) -> bool {
     false
 }
 
-/// How many bytes of `ours` a rotation read that left `current`, to which rows may have been added since. `None` when that
-/// cannot be.
+/// Returns the number of bytes of `ours` that a rotation read to produce `current`, to which rows may have been
+/// appended since. Returns `None` if `current` can't be such a rotation.
 fn bytes_that_rotation_read(kind: RotationKind, ours: &mut ReplacedFile, current: &[u8]) -> io::Result<Option<u64>> {
     let copied = ours.copied();
     let file = ours.file();
@@ -311,10 +318,10 @@ fn bytes_that_rotation_read(kind: RotationKind, ours: &mut ReplacedFile, current
     let mut lines = LineReader::new(file, u64::MAX);
     let mut read = 0;
     loop {
-        // A rotation reads ours whole, and rows that were added to it before that.
+        // A rotation reads all of our version, including any rows appended to it before the read.
         if read >= copied {
             let rotated = newest.clone().into_bytes();
-            // Everything begins with nothing.
+            // An empty rotation is a prefix of every file.
             if current.starts_with(&rotated) && rotated.is_empty() == current.is_empty() {
                 return Ok(Some(read));
             }
@@ -342,7 +349,7 @@ fn has_temporary_file(log: &Path, clock: &dyn Clock) -> bool {
     let (Some(name), Some(dir)) = (log.file_name(), log.parent()) else { return false };
     let prefix = [name.as_encoded_bytes(), b".tmp"].concat();
     let Ok(entries) = fs::read_dir(dir) else { return false };
-    let is_young = |entry: &fs::DirEntry| {
+    let is_recent = |entry: &fs::DirEntry| {
         let made = entry.metadata().and_then(|there| there.modified()).ok();
         made.and_then(|made| clock.now().duration_since(made).ok()).is_some_and(|age| age < TEMPORARY_FILE_AGE)
     };
@@ -351,7 +358,7 @@ fn has_temporary_file(log: &Path, clock: &dyn Clock) -> bool {
         let rest = name.as_encoded_bytes().strip_prefix(prefix.as_slice());
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"."))
     };
-    entries.flatten().any(|entry| is_writers(&entry) && is_young(&entry))
+    entries.flatten().any(|entry| is_writers(&entry) && is_recent(&entry))
 }
 
 #[cfg(test)]

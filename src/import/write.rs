@@ -1,4 +1,4 @@
-//! Writes the new version of a log from the lines of both sides, each read again in its order.
+//! Writes the new version of a log from the lines of both sides, each of which is read again in order.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use super::index::Side;
 use super::merge::{MergeStep, each_step};
 use super::source_import::{GroupPlan, Observed, SourceImport, VersionKind};
 use super::staging::{StagedFile, Staging};
-use super::tally::LONGEST_LINE;
+use super::tally::MAX_LINE_BYTES;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::import::regular_file;
 use crate::lines::{Line, LineReader};
 use crate::progress::{NoProgress, Progress, Stage};
 use crate::sources::OpenLog;
 
-/// What is written with a stage of its own: logs are many, and most are small.
+/// The size from which writing gets a progress stage of its own: logs are many, and most are small.
 const WORTH_A_STAGE: u64 = 1 << 20;
 
-/// Lets the new version of every log that gets one wait beside it. Returns where.
+/// Stages the new version of every log that gets one. Returns their paths.
 pub(super) fn write_outputs(
     work: &SourceImport<'_>,
     found: &mut Observed,
@@ -34,7 +34,7 @@ pub(super) fn write_outputs(
     }
     begin(work.progress, Stage::Writing, bytes);
     let waiting = write_all(work, found, plan, staging, work.progress)?;
-    begin(work.progress, Stage::Merging, work.behind);
+    begin(work.progress, Stage::Merging, work.later_bytes);
     Ok(waiting)
 }
 
@@ -64,7 +64,7 @@ fn write_all(
 }
 
 impl GroupPlan {
-    /// How much is written for it from the lines of both sides.
+    /// Returns the number of bytes to be written from the lines of both sides.
     pub(super) fn bytes_to_write(&self) -> u64 {
         let files = self.outputs.iter().zip(&self.files);
         let written = files.filter(|(output, _)| matches!(output, VersionKind::Appended | VersionKind::Merged));
@@ -72,7 +72,7 @@ impl GroupPlan {
     }
 }
 
-/// A log's new version: lines, each on a line of its own.
+/// A new version of a log, with every line on a line of its own.
 struct NewVersion<'p> {
     file: StagedFile,
     progress: &'p dyn Progress,
@@ -106,7 +106,7 @@ impl<'p> NewVersion<'p> {
         self.file.write(bytes)
     }
 
-    /// Ends it. A log that changed between being read first and now does not give what was planned.
+    /// Ends the file. Fails if its length is not as planned, because a log changed since it was first read.
     fn finish(self, planned_bytes: u64) -> Result<PathBuf> {
         match self.bytes == planned_bytes {
             true => self.file.finish(),
@@ -126,7 +126,7 @@ fn append(out: &mut NewVersion<'_>, found: &mut Observed, index: usize, restored
     }
 }
 
-/// Writes those of a group's logs that have lines of both sides.
+/// Writes those logs of a group that have lines of both sides.
 fn write_merged(
     work: &SourceImport<'_>,
     found: &mut Observed,
@@ -162,7 +162,7 @@ fn copy_lines(
         logs.push(local.log.take());
     }
     let copied = copy_lines_of(work, found, plan, outs, &mut logs);
-    // They stay open until they are replaced.
+    // The logs stay open until they are replaced.
     found.locals.iter_mut().zip(logs).for_each(|(local, log)| local.log = log);
     copied
 }
@@ -179,7 +179,7 @@ fn copy_lines_of(
     let restored = work.restored.iter().map(|restored| restored.as_ref().and_then(|log| log.staged.as_deref()));
     let restored = restored.map(|path| path.map(open).transpose()).collect::<Result<Vec<_>>>()?;
     let mut bundle_lines = LineSource::<fs::File>::new(bundle, restored.into_iter());
-    each_step(local, bundle, &plan.fates, outs.len(), |step, log| {
+    each_step(local, bundle, &plan.alignment, outs.len(), |step, log| {
         let line = match step {
             MergeStep::Local(taken) | MergeStep::Both { local: taken, .. } => local_lines.line(taken.line)?,
             MergeStep::Bundle(taken) => bundle_lines.line(taken.line)?,
@@ -192,7 +192,7 @@ fn open(path: &Path) -> Result<fs::File> {
     regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))
 }
 
-/// Reads the lines of one side again. They must be asked for in their order.
+/// The lines of one side, read again. They must be requested in order.
 struct LineSource<'s, R> {
     side: &'s Side,
     logs: Vec<Option<LineReader<R>>>,
@@ -201,7 +201,7 @@ struct LineSource<'s, R> {
 
 impl<'s, R: Read> LineSource<'s, R> {
     fn new(side: &'s Side, logs: impl Iterator<Item = Option<R>>) -> Self {
-        let logs = logs.map(|log| log.map(|log| LineReader::new(log, LONGEST_LINE))).collect();
+        let logs = logs.map(|log| log.map(|log| LineReader::new(log, MAX_LINE_BYTES))).collect();
         Self { side, logs, next: 0 }
     }
 

@@ -1,4 +1,4 @@
-//! Where the logs of this machine are.
+//! Locates the directories that hold this machine's logs.
 
 use std::ffi::OsString;
 use std::io;
@@ -27,18 +27,18 @@ use crate::format::Base;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
-    /// Patchwork's own.
+    /// Patchwork's own directory.
     pub patchwork: PathBuf,
-    /// That of the activity logs.
+    /// The directory of the activity logs.
     pub activity: PathBuf,
 }
 
 impl Dirs {
-    /// Finds each directory: the one given, else the one that the environment names (`PATCHWORK_HOME`;
-    /// `CLAUDE_CONFIG_DIR`, of which it is `ide`), else the usual one under `home`. An empty variable counts as unset.
+    /// Determines each directory: the given one, else the one that the environment names (`PATCHWORK_HOME`, or
+    /// `ide` in `CLAUDE_CONFIG_DIR`), else the usual one under `home`. An empty variable counts as unset.
     ///
     /// # Errors
-    /// [`ErrorKind::NoHome`] when only a home directory could tell and there is none.
+    /// [`ErrorKind::NoHome`] if a home directory is needed and there is none.
     pub fn resolve(
         patchwork: Option<PathBuf>,
         activity: Option<PathBuf>,
@@ -67,7 +67,8 @@ impl Dirs {
         Ok(ResolvedDirs { dirs, named: patchwork.into_iter().chain(activity).collect() })
     }
 
-    /// Finds both as the program does: by the environment and the home directory of this process.
+    /// Determines both directories as the program does, from the environment and the home directory of this
+    /// process.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
@@ -75,7 +76,7 @@ impl Dirs {
         Ok(Self::resolve(None, None, |name| std::env::var_os(name), std::env::home_dir())?.dirs)
     }
 
-    /// The directory of one kind.
+    /// Returns the directory of one kind.
     #[must_use]
     pub fn of(&self, base: Base) -> &Path {
         match base {
@@ -85,29 +86,29 @@ impl Dirs {
     }
 }
 
-/// The directories of this user, and which of them were named rather than assumed.
+/// The directories of this user, with those that were named rather than assumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedDirs {
     /// The directories.
     pub dirs: Dirs,
-    /// Those that an argument or the environment named.
+    /// The directories that an argument or the environment named.
     pub named: Vec<NamedDir>,
 }
 
 /// A directory that was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedDir {
-    /// The directory as it was named: of `CLAUDE_CONFIG_DIR` the one that `ide` is in.
+    /// The directory as it was named. For `CLAUDE_CONFIG_DIR` it is the parent of `ide`.
     pub path: PathBuf,
-    /// The environment variable that names it. `None` for an argument.
+    /// The environment variable that names it. `None` if an argument does.
     pub variable: Option<&'static str>,
 }
 
 impl ResolvedDirs {
-    /// Checks that every directory that was named exists. One that is only assumed need not.
+    /// Checks that every named directory exists. An assumed directory need not exist.
     ///
     /// # Errors
-    /// [`ErrorKind::MissingDirectory`], and when the system cannot tell whether a directory exists.
+    /// [`ErrorKind::MissingDirectory`], and if the system cannot tell whether a directory exists.
     pub fn check_named(&self) -> Result<()> {
         for NamedDir { path, variable } in &self.named {
             match fs::metadata(path) {
@@ -123,8 +124,8 @@ impl ResolvedDirs {
     }
 }
 
-/// Returns an error on `path`. Where permission is denied, it names the directory that denies it: the deepest one that can be
-/// reached.
+/// Returns an error about `path`. If permission is denied, the error names the directory that denies it: the
+/// deepest one that can be reached.
 pub(crate) fn refused(action: IoAction, path: &Path, error: io::Error) -> Error {
     let denies = match error.kind() {
         io::ErrorKind::PermissionDenied => path.ancestors().skip(1).find(|dir| fs::metadata(dir).is_ok()),

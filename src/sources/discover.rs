@@ -1,4 +1,4 @@
-//! Finds the logs of a machine, and the ones that a bundle leaves out.
+//! Discovers the logs of a machine, including those that a bundle leaves out.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,14 +11,14 @@ use crate::error::{Error, ErrorKind, IoAction, NameFault, Result};
 use crate::format::log::LogId;
 use crate::format::{Base, FileName, SourceName, TimeKey};
 
-/// Which logs are wanted.
+/// The logs to discover.
 #[derive(Debug, Clone, Default)]
 pub struct DiscoverOptions {
-    /// Only these sources; all when empty.
+    /// The sources to include; empty means all.
     pub sources: Vec<String>,
-    /// Also logs in the Patchwork directory that are not in the catalogue.
+    /// True to include logs in the Patchwork directory that are not in the catalogue.
     pub include_other: bool,
-    /// Accepts a machine without any log, or without a log of a source that is asked for.
+    /// True to accept a machine without any logs, or without logs of a requested source.
     pub allow_empty: bool,
 }
 
@@ -31,74 +31,74 @@ impl DiscoverOptions {
 /// One log of this machine.
 #[derive(Debug, Clone)]
 pub struct LogFile {
-    /// How a bundle calls it.
+    /// The log's identity in a bundle.
     pub id: LogId,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Its length when it was found.
+    /// Its length in bytes when it was found.
     pub bytes: u64,
-    /// Where its rows have their time.
+    /// The keys under which its rows have their timestamp.
     pub times: &'static [TimeKey],
 }
 
-/// Logs that belong together, so that they must be opened at one moment: rotation moves rows from one to the other.
+/// Logs between which rotation moves rows, so that they must be opened at the same moment.
 #[derive(Debug, Clone)]
 pub struct LogGroup {
-    /// The logs that are there, oldest rows first.
+    /// The logs that exist, oldest rows first.
     pub logs: Vec<LogFile>,
-    /// Their source and directory, when it is a known one with fixed names.
+    /// Their source and directory, if the source is a known one with fixed names.
     named: Option<(&'static Source, PathBuf)>,
 }
 
-/// Why a log is not bundled.
+/// The reason why a log is not bundled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// It is not in the catalogue, and such logs were not asked for.
+    /// It is not in the catalogue, and such logs were not requested.
     Other,
-    /// Only other sources were asked for.
+    /// Only other sources were requested.
     NotSelected,
 }
 
 /// A log in the Patchwork directory that is not bundled.
 #[derive(Debug, Clone)]
 pub struct SkippedLog {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// Its length when it was found.
+    /// Its length in bytes when it was found.
     pub bytes: u64,
-    /// Why it is not bundled.
+    /// The reason why it is not bundled.
     pub reason: SkipReason,
 }
 
-/// What was found on a machine.
+/// The logs that were found on a machine.
 #[derive(Debug, Clone)]
 pub struct Discovery {
-    /// Where it was looked for.
+    /// The directories that were searched.
     pub dirs: Dirs,
-    /// The wanted logs, in the order of a bundle.
+    /// The requested logs, in bundle order.
     pub groups: Vec<LogGroup>,
-    /// The logs in the Patchwork directory that are not wanted.
+    /// The logs in the Patchwork directory that were not requested.
     pub skipped: Vec<SkippedLog>,
-    /// Directories that are not there.
+    /// The directories that do not exist.
     pub missing_dirs: Vec<PathBuf>,
 }
 
 impl Discovery {
-    /// The wanted logs.
+    /// Returns the requested logs.
     pub fn logs(&self) -> impl Iterator<Item = &LogFile> {
         self.groups.iter().flat_map(|group| &group.logs)
     }
 }
 
-/// Looks for the wanted logs.
+/// Discovers the requested logs.
 ///
-/// A directory that is not there has no logs.
+/// A directory that does not exist has no logs.
 ///
 /// # Errors
-/// When a directory cannot be listed, something else than a file stands in the place of a known log, a log's name
-/// cannot stand in a bundle, or a source that is asked for is neither known nor there. [`ErrorKind::NoLogs`] when there is
-/// no log, or none of a source that is asked for, unless that is allowed.
+/// If a directory cannot be listed, something other than a file has the name of a known log, the name of a log is
+/// not allowed in a bundle, or a requested source is neither known nor present. [`ErrorKind::NoLogs`] if there are
+/// no logs at all, or none of a requested source, unless that is allowed.
 pub fn discover(dirs: &Dirs, wanted: &DiscoverOptions) -> Result<Discovery> {
     let mut groups = Vec::new();
     let mut skipped = Vec::new();
@@ -124,7 +124,7 @@ pub fn discover(dirs: &Dirs, wanted: &DiscoverOptions) -> Result<Discovery> {
                 groups.push(LogGroup::single(log(source, &name, Base::Patchwork, path, bytes)?));
             }
         } else if let Ok(Some(bytes)) = log_length(&path) {
-            // A directory or a dangling link of such a name is nobody's log.
+            // A directory or a dangling symlink with such a name is not a log.
             let reason = if wanted.include_other { SkipReason::NotSelected } else { SkipReason::Other };
             skipped.push(SkippedLog { path, bytes, reason });
         }
@@ -140,7 +140,7 @@ impl LogGroup {
         Self { logs: vec![log], named: None }
     }
 
-    /// The logs of a source with fixed names that are there now.
+    /// Returns the existing logs of a source with fixed names.
     pub(super) fn named(source: &'static Source, dir: &Path) -> Result<Self> {
         let Files::Named(names) = source.files else { return Ok(Self { logs: Vec::new(), named: None }) };
         let mut logs = Vec::new();
@@ -153,13 +153,13 @@ impl LogGroup {
         Ok(Self { logs, named: Some((source, dir.to_owned())) })
     }
 
-    /// Where its writers' lock lies while they hold it.
+    /// Returns the path of its writers' lock, which exists while they hold it.
     pub(super) fn lock(&self) -> Option<PathBuf> {
         let (source, dir) = self.named.as_ref()?;
         source.lock.map(|lock| dir.join(lock))
     }
 
-    /// The same group, looked for again. `None` for a single log, which either is there or not.
+    /// Discovers the same group again. Returns `None` for a single log, which needs no second look.
     pub(super) fn again(&self) -> Result<Option<Self>> {
         match &self.named {
             Some((source, dir)) => Self::named(source, dir).map(Some),
@@ -195,8 +195,8 @@ fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Resul
     Ok(LogFile { id, bytes, times: times_of(source), path })
 }
 
-/// Name and place of what may be logs in the Patchwork directory that are not in the catalogue, sorted. What is not Unicode
-/// in a name is U+FFFD there.
+/// Returns the names and paths of possible logs in the Patchwork directory that are not in the catalogue, sorted.
+/// Invalid Unicode in a name is replaced with U+FFFD.
 fn other_logs(dirs: &Dirs) -> Result<Vec<(String, PathBuf)>> {
     let one_dir = dirs.patchwork == dirs.activity;
     let known_here = |name: &str| is_known(name, Base::Patchwork) || one_dir && is_known(name, Base::Activity);
@@ -204,7 +204,7 @@ fn other_logs(dirs: &Dirs) -> Result<Vec<(String, PathBuf)>> {
     Ok(paths_in(&dirs.patchwork)?.into_iter().filter(|(name, _)| is_other(name)).collect())
 }
 
-/// Checks that there is a log, and one of each source that is asked for.
+/// Checks that there is a log, and at least one of each requested source.
 fn check_not_empty(dirs: &Dirs, wanted: &DiscoverOptions, groups: &[LogGroup]) -> Result<()> {
     if wanted.allow_empty {
         return Ok(());
@@ -244,8 +244,8 @@ fn check_asked_for(wanted: &DiscoverOptions, others: &[(String, PathBuf)]) -> Re
     Ok(())
 }
 
-/// What is in a directory, by name, sorted. One that is not there has nothing. What is not Unicode in a name is U+FFFD
-/// there, but not in the path.
+/// Returns the names and paths of a directory's entries, sorted by name. A directory that does not exist has none.
+/// Invalid Unicode is replaced with U+FFFD in a name, but not in a path.
 fn paths_in(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
     let listed = |error| Error::io(IoAction::List, dir, error);
     let entries = match fs::read_dir(dir) {
@@ -262,12 +262,12 @@ fn paths_in(dir: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(paths)
 }
 
-/// The length of the log at `path`. `None` when nothing is there.
+/// Returns the length of the log at `path`, or `None` if nothing is there.
 fn log_length(path: &Path) -> Result<Option<u64>> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
         Ok(_) => Err(Error::from(ErrorKind::NotAFile).in_subject(&path.display().to_string())),
-        // A link to nowhere is a log that cannot be read, not one that is not there.
+        // A dangling symlink is a log that cannot be read, not a missing one.
         Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => Ok(None),
         Err(error) => Err(Error::io(IoAction::Open, path, error)),
     }

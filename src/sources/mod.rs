@@ -1,7 +1,7 @@
-//! Which logs exist, where they live, which names are theirs, and where their rows have their time.
+//! The catalogue of sources: their logs, directories, file names and timestamp keys.
 //!
-//! [`CATALOGUE`] is the one place to add a source. [`discover()`] looks for its logs on a machine, [`open`](LogGroup::open)
-//! opens them at one moment.
+//! [`CATALOGUE`] is the one place to add a source. [`discover()`] finds the logs on a machine, and
+//! [`open`](LogGroup::open) opens them as they are at one moment.
 
 mod dirs;
 mod discover;
@@ -31,24 +31,24 @@ use rotation::RotationKind;
 pub struct Source {
     /// Its name, as rows carry it.
     pub name: &'static str,
-    /// Where its logs live.
+    /// The directory of its logs.
     pub base: Base,
-    /// Which files are its logs.
+    /// The files that are its logs.
     pub files: Files,
-    /// Where its rows have their time.
+    /// The keys under which its rows have their timestamp.
     pub times: &'static [TimeKey],
-    /// The file that its writers hold while they write, beside the logs. `None` when they hold none.
+    /// The lock file that its writers hold while they write, beside the logs. `None` if they hold none.
     pub lock: Option<&'static str>,
-    /// The way in which its writers rotate the newest log.
+    /// The kind of rotation that its writers apply to the newest log.
     pub rotation: RotationKind,
-    /// Whether a running Patchwork holds its rows in memory, so that rows that others add among them show only after a
+    /// True if a running Patchwork holds its rows in memory, so that rows inserted by others only show after a
     /// restart.
     pub is_held_in_memory: bool,
-    /// The keys of a row that is about a run. `None` when rows are not.
+    /// The keys of rows that are about a run. `None` if its rows are not.
     pub run: Option<RunKeys>,
 }
 
-/// The keys of rows that are about runs. The last row about a run is the one that counts.
+/// The keys of rows about runs. The last row about a run is the one that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunKeys {
     /// The key of the run's identity.
@@ -57,16 +57,16 @@ pub struct RunKeys {
     pub ended: TimeKey,
 }
 
-/// Which files are the logs of a source.
+/// The file names of a source's logs.
 #[derive(Debug)]
 pub enum Files {
-    /// These names, oldest rows first.
+    /// Fixed names, oldest rows first.
     Named(&'static [&'static str]),
-    /// All names that this accepts.
+    /// All names that the function accepts.
     Matching(fn(&str) -> bool),
 }
 
-/// Every source that is bundled without being asked for, in the order of a bundle.
+/// Every source that is bundled by default, in bundle order.
 pub static CATALOGUE: [Source; 4] = [
     Source {
         name: "runs",
@@ -110,14 +110,14 @@ pub static CATALOGUE: [Source; 4] = [
     },
 ];
 
-/// Where rows of logs that are not in the catalogue may have their time.
+/// The keys under which rows of logs outside the catalogue may have their timestamp.
 static OTHER_TIMES: [TimeKey; 2] = [TimeKey::Millis("createdAt"), TimeKey::Rfc3339("timestamp")];
 
-/// How the name of every log ends, but for rotated ones.
+/// The suffix of the name of every log, except for rotated ones.
 const LOG_SUFFIX: &str = ".jsonl";
 
 impl Source {
-    /// Whether `name` is the name of one of its logs.
+    /// Returns true if `name` is the name of one of its logs.
     #[must_use]
     pub fn allows(&self, name: &str) -> bool {
         match self.files {
@@ -126,7 +126,7 @@ impl Source {
         }
     }
 
-    /// The log to which rotation moves the oldest rows of the log `name`. `None` when it drops them.
+    /// Returns the log to which rotation moves the oldest rows of the log `name`. Returns `None` if it drops them.
     #[must_use]
     pub(crate) fn archive_of(&self, name: &str) -> Option<&'static str> {
         let Files::Named(names) = self.files else { return None };
@@ -134,18 +134,18 @@ impl Source {
         at.checked_sub(1).map(|older| names[older])
     }
 
-    /// Whether the log `name` is one to which rotation moves rows, so that no row is written to it.
+    /// Returns true if rotation moves rows to the log `name`, so that writers do not append to it.
     #[must_use]
     pub(crate) fn is_archive(&self, name: &str) -> bool {
         matches!(self.files, Files::Named(names) if names.last().is_some_and(|live| *live != name))
     }
 }
 
-/// Checks that a log of this source, name and directory is one that [`discover()`] could have found. A manifest is held
-/// against this before anything is written where it says.
+/// Checks that [`discover()`] could have found a log of this source, name and directory. Manifests are checked
+/// with this before anything is written to the places that they name.
 ///
-/// Besides the catalogue's, these are the logs that are bundled on request: any other `*.jsonl` of the Patchwork
-/// directory, whose source follows from its name.
+/// Besides the logs of the catalogue, this allows the logs that are bundled on request: any other `*.jsonl` of the
+/// Patchwork directory, whose source follows from its name.
 ///
 /// # Errors
 /// [`ErrorKind::ForeignSource`] and [`ErrorKind::NotOfSource`].
@@ -165,8 +165,8 @@ pub(crate) fn check_log(id: &LogId) -> Result<(), ErrorKind> {
     }
 }
 
-/// Whether Windows takes a name for something else than a file of that name: a device, a stream of another file, a pattern,
-/// or a name without the end of it.
+/// Returns true if Windows takes a name for something other than a file of that name: a device, a stream of
+/// another file, a pattern, or a name without its last characters.
 fn is_special_on_windows(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let is_port = |prefix| {
@@ -181,12 +181,12 @@ fn is_special_on_windows(name: &str) -> bool {
         || name.ends_with(['.', ' '])
 }
 
-/// Whether the catalogue has a log of this name in this directory.
+/// Returns true if the catalogue has a log of this name in this directory.
 fn is_known(name: &str, base: Base) -> bool {
     CATALOGUE.iter().any(|source| source.base == base && source.allows(name))
 }
 
-/// Returns true if a file has the name of a log, or of a lock, a backup or a temporary file of one, in whichever directory.
+/// Returns true if a file has the name of a log, or of a log's lock, backup or temporary file, in any directory.
 pub(crate) fn is_reserved_for_logs(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
     let belongs_to_log = |(at, _): (usize, &str)| {
@@ -198,18 +198,18 @@ pub(crate) fn is_reserved_for_logs(path: &Path) -> bool {
     is_name_of_log(&name) || name.match_indices('.').any(belongs_to_log)
 }
 
-/// Returns true if any log can have this name, in lower case, whether it is in the catalogue or not.
+/// Returns true if any log can have this lower-case name, in the catalogue or not.
 fn is_name_of_log(name: &str) -> bool {
     name.ends_with(LOG_SUFFIX) || CATALOGUE.iter().any(|source| source.allows(name))
 }
 
-/// The catalogue's source of this name.
+/// Returns the source of this name in the catalogue.
 #[must_use]
 pub fn known(name: &str) -> Option<&'static Source> {
     CATALOGUE.iter().find(|source| source.name == name)
 }
 
-/// By what logs are put in the order of the catalogue (FORMAT.md, "Names"): those of other sources come last.
+/// Returns the sort key that puts logs in catalogue order (FORMAT.md, "Names"). Logs of other sources come last.
 #[must_use]
 pub(crate) fn place_of<'n>(source: &str, name: &'n str) -> (usize, usize, &'n str) {
     let rank = CATALOGUE.iter().position(|known| known.name == source).unwrap_or(CATALOGUE.len());
@@ -220,20 +220,20 @@ pub(crate) fn place_of<'n>(source: &str, name: &'n str) -> (usize, usize, &'n st
     (rank, within, name)
 }
 
-/// Where rows of the source `name` have their time, known or not.
+/// Returns the timestamp keys of rows of the source `name`, known or not.
 #[must_use]
 pub(crate) fn times_of(name: &str) -> &'static [TimeKey] {
     known(name).map_or(&OTHER_TIMES, |source| source.times)
 }
 
-/// Whether a log of this name can be one of this source, in the catalogue or not.
+/// Returns true if a log of this name can belong to this source, in the catalogue or not.
 #[must_use]
 pub(crate) fn may_exist(source: &str, name: &str) -> bool {
     let are_names = SourceName::new(source).is_ok() && FileName::new(name).is_ok();
     are_names && known(source).map_or_else(|| other_source(name) == Some(source), |source| source.allows(name))
 }
 
-/// `activity.jsonl`, `activity-log.jsonl` and `activity-<port>.jsonl`, in upper or lower case.
+/// Returns true for `activity.jsonl`, `activity-log.jsonl` and `activity-<port>.jsonl`, in upper or lower case.
 fn is_activity_log(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let Some(stem) = name.strip_suffix(LOG_SUFFIX) else { return false };
@@ -246,8 +246,8 @@ fn is_activity_log(name: &str) -> bool {
     }
 }
 
-/// The source of a log that is not in the catalogue: its name without `.jsonl`, or its whole name where the rest is a
-/// known source's.
+/// Returns the source of a log that is not in the catalogue: its name without `.jsonl`, or its whole name if the
+/// rest is the name of a known source.
 fn other_source(name: &str) -> Option<&str> {
     let stem = name.strip_suffix(LOG_SUFFIX)?;
     Some(if known(stem).is_some() { name } else { stem })
@@ -260,7 +260,7 @@ mod tests {
     use super::{is_reserved_for_logs, is_special_on_windows};
 
     #[test]
-    fn names_of_logs_and_of_the_files_beside_them_are_reserved() {
+    fn names_of_logs_and_their_companion_files_are_reserved() {
         for name in [
             "runs.jsonl",
             "runs.jsonl.1",
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_no_files_on_windows_are_known() {
+    fn names_that_are_special_on_windows_are_recognised() {
         for name in
             ["CON.jsonl", "nul.jsonl", "Aux .jsonl", "COM1.jsonl", "lpt³.x.jsonl", "CONIN$", "a:b.jsonl", "a.", "a "]
         {

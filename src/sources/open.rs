@@ -10,16 +10,16 @@ use tempfile::SpooledTempFile;
 use super::{LogFile, open_regular};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
-/// How much of a copied log is kept in memory. A longer copy goes to a file without a name.
+/// The number of bytes of a copied log that are kept in memory. A longer copy goes to an unnamed file.
 const IN_MEMORY_BYTES: usize = 1 << 20;
 
-/// How much is copied at a time.
+/// The number of bytes that are copied at a time.
 const COPY_BYTES: usize = 256 << 10;
 
-/// An open log. Reads as many bytes as it had when it was opened, whatever its writers do to the file.
+/// An open log. It reads as many bytes as it had when it was opened, whatever its writers do to the file.
 #[derive(Debug)]
 pub struct OpenLog {
-    /// Which log it is.
+    /// The log that is open.
     pub log: LogFile,
     content: LogContent,
     opened: Metadata,
@@ -27,19 +27,19 @@ pub struct OpenLog {
     left: u64,
 }
 
-/// Where the bytes of an open log come from.
+/// The origin of an open log's bytes.
 #[derive(Debug)]
 enum LogContent {
-    /// The log itself: its writers only append to it, or replace it by another file.
+    /// The log itself. Its writers only append to it, or replace it with another file.
     File(fs::File),
-    /// A copy of it: its writers rewrite it in place.
+    /// A copy of the log. Its writers rewrite it in place.
     Copy(SpooledTempFile),
 }
 
-/// Returns true if two looks at a path saw the same file.
+/// Returns true if two metadata reads of a path saw the same file.
 ///
-/// A system may use the number of a removed file again at once, so the answer is certain only while one of the two is held
-/// open. Otherwise the time of creation tells them apart, where the file system has one.
+/// A system may reuse the inode number of a removed file at once, so the answer is certain only while one of the
+/// two files is held open. Otherwise the creation time tells them apart, where the file system has one.
 #[cfg(unix)]
 pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -51,8 +51,8 @@ pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     a.created().ok() == b.created().ok()
 }
 
-/// Returns true if two looks at a path saw the same file in the same state: nothing was written to it in between, as far
-/// as its length and timestamps tell.
+/// Returns true if two metadata reads of a path saw the same file in the same state: nothing was written to it in
+/// between, as far as its length and timestamps tell.
 pub(crate) fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
     is_same_file(a, b)
         && a.len() == b.len()
@@ -60,8 +60,8 @@ pub(crate) fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
         && status_changed(a) == status_changed(b)
 }
 
-/// The time of the last change of a file or its attributes, in seconds and nanoseconds since 1970. Systems other than Unix
-/// have none.
+/// Returns the time of the last change of a file or its attributes, in seconds and nanoseconds since 1970. Systems
+/// other than Unix have none.
 #[cfg(unix)]
 fn status_changed(file: &Metadata) -> (i64, i64) {
     use std::os::unix::fs::MetadataExt;
@@ -77,30 +77,30 @@ impl OpenLog {
     /// Opens a single log. Never waits for a FIFO.
     ///
     /// # Errors
-    /// When it cannot be opened, or is not a regular file.
+    /// If it cannot be opened, or is not a regular file.
     pub fn open(log: &LogFile) -> Result<Self> {
         let file = open_regular(&log.path)?;
         Self::from_file(log, file)
     }
 
-    /// Reads a log that is open already.
+    /// Wraps a log that is already open.
     pub(crate) fn from_file(log: &LogFile, file: fs::File) -> Result<Self> {
         let opened = file.metadata().map_err(|error| Error::io(IoAction::Open, &log.path, error))?;
         let length = opened.len();
         Ok(Self { log: log.clone(), content: LogContent::File(file), opened, length, left: length })
     }
 
-    /// The file's metadata when it was opened. Its length is as far as it is read.
+    /// Returns the file's metadata when it was opened. Its length is the number of bytes that are read.
     #[must_use]
     pub fn opened(&self) -> &Metadata {
         &self.opened
     }
 
-    /// Copies what the log holds, as far as it went when it was opened. Calls `check` before each part. Returns `None` for
-    /// a log that has become shorter.
+    /// Copies the log up to its length when it was opened. Calls `check` before each part. Returns `None` if the
+    /// log has become shorter.
     ///
     /// # Errors
-    /// When the log cannot be read or the copy, in `work_dir`, cannot be written, and the error of `check`.
+    /// If the log cannot be read or the copy, in `work_dir`, cannot be written, and the error of `check`.
     pub(super) fn copy(
         &mut self,
         work_dir: &Path,
@@ -122,30 +122,30 @@ impl OpenLog {
         }
     }
 
-    /// Reads from `copy` from now on, which holds all bytes of this log, and closes the file.
+    /// Reads from `copy`, which holds all bytes of this log, from now on. Closes the file.
     ///
     /// # Errors
-    /// When the copy cannot be read from its start.
+    /// If the copy cannot be read from its start.
     pub(super) fn use_copy(&mut self, copy: SpooledTempFile) -> Result<()> {
         self.content = LogContent::Copy(copy);
         self.rewind()
     }
 
-    /// Reads from the start again, as far as the log went when it was opened.
+    /// Rewinds to the start. Reads again up to the length of the log when it was opened.
     ///
     /// # Errors
-    /// When the file cannot go back.
+    /// If the file cannot be rewound.
     pub(crate) fn rewind(&mut self) -> Result<()> {
         self.content.rewind().map_err(|error| Error::io(IoAction::Read, &self.log.path, error))?;
         self.left = self.length;
         Ok(())
     }
 
-    /// What stands behind its last line feed, or the end of that where it is very long.
+    /// Returns the content after the last line feed, or the end of that content if it is very long.
     pub(crate) fn open_line(&mut self) -> Result<Vec<u8>> {
-        const LONGEST: u64 = 1 << 20;
+        const MAX_BYTES: u64 = 1 << 20;
         let failed = |error| Error::io(IoAction::Read, &self.log.path, error);
-        let start = self.length.saturating_sub(LONGEST);
+        let start = self.length.saturating_sub(MAX_BYTES);
         let mut line = Vec::new();
         self.content.seek(SeekFrom::Start(start)).map_err(failed)?;
         self.content.by_ref().take(self.length - start).read_to_end(&mut line).map_err(failed)?;
@@ -154,7 +154,7 @@ impl OpenLog {
         Ok(line)
     }
 
-    /// Where it is.
+    /// Returns its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.log.path

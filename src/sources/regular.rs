@@ -23,7 +23,7 @@ pub(crate) fn open_regular_no_follow(path: &Path) -> Result<fs::File> {
     open(path, Links::Refuse)
 }
 
-/// How a symlink at the end of a path is treated.
+/// The treatment of a symlink at the end of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Links {
     Follow,

@@ -21,7 +21,7 @@ use crate::lines::{LineCount, lines_of};
 /// The longest log, in bytes, that is not rotated.
 pub const MAX_LOG_BYTES: u64 = 1 << 20;
 
-/// The most lines that rotation keeps.
+/// The maximum number of lines that rotation keeps.
 pub const MAX_LOG_LINES: u64 = 10_000;
 
 /// The longest text that rotation keeps, in UTF-16 code units, line feeds included.
@@ -30,7 +30,7 @@ pub const MAX_LOG_UNITS: u64 = 1 << 20;
 /// The longest text that an archive keeps, in UTF-16 code units, line feeds included.
 pub const MAX_ARCHIVE_UNITS: u64 = 8 << 20;
 
-/// The way in which the writers of a source rotate its log.
+/// The kind of rotation that the writers of a source apply to its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RotationKind {
     /// The oldest lines move to the archive. A line that alone is too long is deleted.
@@ -41,8 +41,8 @@ pub enum RotationKind {
     KeepsNewest,
 }
 
-/// Returns the number of lines that are left of `lines` after halving, if the newest `fitting` of them are the most
-/// that fit. At least one is left.
+/// Returns the number of lines that are left of `lines` after halving, if at most the newest `fitting` of them
+/// fit. At least one is left.
 fn halved(lines: u64, fitting: u64) -> u64 {
     let mut left = lines;
     while left > fitting && left > 1 {
@@ -51,7 +51,8 @@ fn halved(lines: u64, fitting: u64) -> u64 {
     left
 }
 
-/// Returns how many lines fit in `limit` units, given the units of each, newest first, without its line feed.
+/// Returns the number of lines that fit in `limit` units, given the units of each without its line feed, newest
+/// first.
 fn fitting(units: impl Iterator<Item = u64>, limit: u64) -> u64 {
     let mut total = 0;
     let fits = |units: &u64| {
@@ -63,14 +64,14 @@ fn fitting(units: impl Iterator<Item = u64>, limit: u64) -> u64 {
 
 /// The lines that rotation keeps of a log.
 struct Kept {
-    /// The lines before a line that alone is too long is taken off. All older ones are dropped.
+    /// The number of lines left after halving, before a single overlong line is removed. All older lines are
+    /// dropped.
     halved: u64,
-    /// The lines that are written.
+    /// The number of lines that are written.
     lines: u64,
 }
 
-/// Applies the rule for a log of `lines` lines that are not blank, of which the newest `fitting` fit in
-/// [`MAX_LOG_UNITS`].
+/// Applies the rule for a log of `lines` non-blank lines, of which the newest `fitting` fit in [`MAX_LOG_UNITS`].
 fn kept_of_log(kind: RotationKind, lines: u64, fitting: u64) -> Kept {
     let halved = halved(lines.min(MAX_LOG_LINES), fitting);
     let is_too_long = halved == 1 && fitting == 0;
@@ -80,11 +81,11 @@ fn kept_of_log(kind: RotationKind, lines: u64, fitting: u64) -> Kept {
 /// The size of a line as its writers count it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineSize {
-    /// UTF-16 code units, without the line feed.
+    /// Its UTF-16 code units, without the line feed.
     pub units: u64,
-    /// Whether nothing is left of it after JavaScript's `trim`.
+    /// True if JavaScript's `trim` leaves it empty.
     pub is_blank: bool,
-    /// Whether it is valid UTF-8. Otherwise rotation replaces the invalid parts.
+    /// True if it is valid UTF-8. Otherwise rotation replaces the invalid parts.
     pub is_utf8: bool,
 }
 
@@ -109,20 +110,20 @@ fn units(text: &str) -> u64 {
     text.bytes().map(units).sum()
 }
 
-/// The newest lines of a log or an archive that is given line by line, as text: what a rotation writes of it. Holds no
-/// more than rotation keeps at most, 1 MiB of a log and 8 MiB of an archive in code units, and one line.
+/// The newest lines of a log or an archive, given line by line: the text that a rotation writes. Holds no more
+/// than the most that rotation keeps (1 MiB of a log or 8 MiB of an archive, in code units) and one line.
 #[derive(Debug, Clone)]
 pub struct NewestLines {
     /// `None` for an archive.
     kind: Option<RotationKind>,
     /// The number of lines that are not blank.
     lines: u64,
-    /// The lengths of those that are held, in bytes and in units, with line feeds.
+    /// The lengths of the lines that are held, in bytes and in units, including line feeds.
     lengths: VecDeque<(usize, u64)>,
-    /// Their text, each with a line feed, from `start` on.
+    /// The text of these lines, each with a line feed, from `start` on.
     text: String,
     start: usize,
-    /// The units of these.
+    /// The units of these lines.
     held: u64,
 }
 
@@ -133,13 +134,13 @@ impl NewestLines {
         Self { kind: Some(kind), lines: 0, lengths: VecDeque::new(), text: String::new(), start: 0, held: 0 }
     }
 
-    /// Starts before the first line of an archive. The lines that a rotation moves there come after its own.
+    /// Starts before the first line of an archive. The lines that a rotation moves there follow its own lines.
     #[must_use]
     pub fn of_archive() -> Self {
         Self { kind: None, ..Self::of_log(RotationKind::Archives) }
     }
 
-    /// Adds the next line, given without its line feed.
+    /// Appends the next line, given without its line feed.
     pub fn push(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         if is_blank(&text) {
@@ -167,14 +168,15 @@ impl NewestLines {
         if self.kind.is_some() { MAX_LOG_UNITS } else { MAX_ARCHIVE_UNITS }
     }
 
-    /// Returns true if older lines, whatever they are, cannot change the result. Whoever reads a log from somewhere in
-    /// its middle on has then read enough of it. An archive must be read whole: its lines are halved by their number.
+    /// Returns true if older lines, whatever they are, cannot change the result. A reader that starts in the
+    /// middle of a log has then read enough. An archive must be read as a whole, because its lines are halved by
+    /// their number.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.kind.is_some() && self.lines >= MAX_LOG_LINES
     }
 
-    /// Returns the number of lines, blank ones not counted, that rotation takes off.
+    /// Returns the number of non-blank lines that rotation removes.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.lines - self.kept().lines
@@ -189,12 +191,12 @@ impl NewestLines {
         Kept { halved: lines, lines }
     }
 
-    /// Returns the bytes that a writer leaves: of a log, before it appends its row.
+    /// Returns the bytes that a writer leaves; for a log, before it appends its row.
     #[must_use]
     pub fn into_bytes(mut self) -> Vec<u8> {
         let kept = usize::try_from(self.kept().lines).unwrap_or(usize::MAX).min(self.lengths.len());
         if kept == 0 && self.kind == Some(RotationKind::KeepsNewest) {
-            // The writers of these logs add the line feed to nothing, too.
+            // The writers of these logs add the line feed even to an empty text.
             return vec![b'\n'];
         }
         let bytes: usize = self.lengths.iter().rev().take(kept).map(|(bytes, _)| bytes).sum();
@@ -207,15 +209,15 @@ impl NewestLines {
 pub struct Rotated {
     /// The bytes of the log, before the row is appended.
     pub log: Vec<u8>,
-    /// The lines that are no longer in the log, oldest first, as they are decoded.
+    /// The decoded lines that are no longer in the log, oldest first.
     pub dropped: Vec<String>,
     /// The bytes of the archive. `None` if it is not touched.
     pub archive: Option<Vec<u8>>,
 }
 
-/// Rotates a log that is in memory. Returns `None` if it is not long enough for that.
+/// Rotates a log in memory. Returns `None` if it is not long enough.
 ///
-/// `archive` has the bytes of the archive; it is empty where there is none, and unused but with
+/// `archive` holds the bytes of the archive. It is empty if there is none, and only used with
 /// [`RotationKind::Archives`].
 #[must_use]
 pub fn rotate(kind: RotationKind, log: &[u8], archive: &[u8]) -> Option<Rotated> {
@@ -239,7 +241,7 @@ pub fn rotate(kind: RotationKind, log: &[u8], archive: &[u8]) -> Option<Rotated>
     Some(Rotated { log: newest.into_bytes(), dropped, archive })
 }
 
-/// The lines that are not blank, decoded.
+/// Returns the decoded lines that are not blank.
 fn text_lines(log: &[u8]) -> impl Iterator<Item = String> {
     let lines = lines_of(log).map(|line| String::from_utf8_lossy(line.bytes));
     lines.filter(|line| !is_blank(line)).map(Cow::into_owned)
@@ -248,24 +250,25 @@ fn text_lines(log: &[u8]) -> impl Iterator<Item = String> {
 /// The change that Patchwork's next write makes to a log, because the log is too long.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rotation {
-    /// Lines that the log loses, blank ones not counted.
+    /// The non-blank lines that the log loses.
     pub trimmed: LineCount,
-    /// Lines that it keeps.
+    /// The lines that it keeps.
     pub left: LineCount,
     /// The archive to which trimmed lines are moved, if any are.
     pub moved_to: Option<&'static str>,
-    /// Trimmed lines that are in the archive afterwards. All others are gone.
+    /// The trimmed lines that are in the archive afterwards. All others are lost.
     pub moved: LineCount,
-    /// Lines that the archive has and loses, because it becomes too long in turn. They are gone.
+    /// The lines that the archive had and loses, because it becomes too long in turn.
     pub lost_from_archive: LineCount,
-    /// Blank lines that the log, and the archive if it is rewritten, lose.
+    /// The number of blank lines that the log loses, and the archive too if it is rewritten.
     pub blank: u64,
-    /// Whether lines that stay, in the log or in the archive, are not valid UTF-8, so that they are changed for good.
+    /// True if lines that stay, in the log or in the archive, are not valid UTF-8, so that they are changed for
+    /// good.
     pub replaces_invalid_utf8: bool,
 }
 
 impl Rotation {
-    /// Returns the lines that are in neither log afterwards.
+    /// Returns the number of lines that are in neither log afterwards.
     #[must_use]
     pub fn deleted(&self) -> LineCount {
         let mut deleted = self.trimmed.minus(self.moved);
@@ -274,11 +277,11 @@ impl Rotation {
     }
 }
 
-/// The sizes of a log's lines, so far as a forecast of rotation needs them: those of the newest ones, and how many
-/// there are before. Takes a few bytes for each of the newest 10,000 lines, or for each of the newest 9 MiB.
+/// The sizes of a log's lines that a forecast of rotation needs: those of the newest lines, and the number of
+/// older ones. Takes a few bytes for each of the newest 10,000 lines, or for each line of the newest 9 MiB.
 #[derive(Debug, Clone, Default)]
 pub struct LineSizes {
-    /// All lines that are not blank.
+    /// The number of all non-blank lines.
     lines: LineCount,
     blank: u64,
     newest: VecDeque<PackedSize>,
@@ -286,7 +289,7 @@ pub struct LineSizes {
     held: u64,
 }
 
-/// The units of a line that is not blank, whether it is a row, and whether it is valid UTF-8.
+/// The units of a non-blank line, packed with whether it is a row and whether it is valid UTF-8.
 #[derive(Debug, Clone, Copy)]
 struct PackedSize(u32);
 
@@ -314,15 +317,15 @@ impl PackedSize {
         self.0 & Self::INVALID == 0
     }
 
-    /// The units with the line feed, but no more than a log keeps. The lines that a log keeps have at most
-    /// [`MAX_LOG_UNITS`] of these, even where one of them alone is too long.
+    /// Returns the units including the line feed, capped at the most that a log keeps. The lines that a log keeps
+    /// have at most [`MAX_LOG_UNITS`] of these, even if one of them alone is too long.
     fn capped(self) -> u64 {
         (self.units() + 1).min(MAX_LOG_UNITS)
     }
 }
 
 impl LineSizes {
-    /// Adds the next line.
+    /// Appends the next line.
     pub fn push(&mut self, size: LineSize, is_row: bool) {
         if size.is_blank {
             self.blank += 1;
@@ -333,7 +336,7 @@ impl LineSizes {
         self.forget();
     }
 
-    /// Adds all lines of another log after these.
+    /// Appends all lines of another log.
     pub fn append(&mut self, next: &Self) {
         self.lines += next.lines;
         self.blank += next.blank;
@@ -346,8 +349,8 @@ impl LineSizes {
         self.newest.push_back(line);
     }
 
-    /// Forgets the lines that no forecast needs: a log keeps at most 10,000 lines and 1 MiB, and the archive at most
-    /// 8 MiB of those before.
+    /// Drops the lines that no forecast needs: a log keeps at most 10,000 lines and 1 MiB, and the archive at most
+    /// 8 MiB of the lines before those.
     fn forget(&mut self) {
         while let Some(oldest) = self.newest.front().copied()
             && self.newest.len() as u64 > MAX_LOG_LINES
@@ -362,10 +365,10 @@ impl LineSizes {
         self.newest.len() as u64 == self.lines.all()
     }
 
-    /// Forecasts the change that the next write makes to a log of these lines and so many bytes. Returns `None` if it
-    /// loses no line and none of its lines is changed.
+    /// Forecasts the change that the next write makes to a log of these lines and `bytes` bytes. Returns `None` if
+    /// it loses no line and none of its lines is changed.
     ///
-    /// `archive` has the name and the lines of the archive; it is unused but with [`RotationKind::Archives`].
+    /// `archive` holds the name and the lines of the archive. It is only used with [`RotationKind::Archives`].
     #[must_use]
     pub fn forecast(&self, kind: RotationKind, bytes: u64, archive: Option<(&'static str, &Self)>) -> Option<Rotation> {
         if bytes <= MAX_LOG_BYTES {
@@ -384,7 +387,7 @@ impl LineSizes {
         };
         let dropped = self.lines.all() - kept.halved;
         if let Some((name, archive)) = archive.filter(|_| kind == RotationKind::Archives && dropped > 0) {
-            // Older lines than those that are held do not fit.
+            // Lines older than those that are held don't fit.
             let older = archive.newest.iter().rev().copied().take(if self.is_whole() { usize::MAX } else { 0 });
             let archived = || newest_first().skip(at(kept.halved)).chain(older.clone());
             let fitting = fitting(archived().map(PackedSize::units), MAX_ARCHIVE_UNITS);
@@ -402,7 +405,7 @@ impl LineSizes {
     }
 }
 
-/// What some lines are, together.
+/// The totals of some lines.
 #[derive(Default)]
 struct LineTotals {
     lines: LineCount,

@@ -1,8 +1,8 @@
-//! Opens the logs of a group as they were at one moment, while their writers go on.
+//! Opens the logs of a group as they were at one moment, while their writers continue.
 //!
-//! Rotation moves rows from the last log of a group to the one before it. It rewrites that one in place, puts a shorter
-//! file in the place of the last log, and holds the lock of the group meanwhile. So every log but the last is copied, and
-//! the copies count only if nothing happened while they were made.
+//! Rotation moves rows from the last log of a group to the one before it. It rewrites that one in place, replaces
+//! the last log with a shorter file, and holds the lock of the group meanwhile. So every log except the last is
+//! copied, and the copies only count if nothing happened while they were made.
 
 use std::io;
 use std::path::Path;
@@ -17,21 +17,21 @@ use super::{LogGroup, OpenLog};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::progress::{Cancellation, NoProgress, Progress};
 
-/// How long to go on trying while writers are busy.
+/// The time after which opening is given up while writers are busy.
 const MAX_TRYING: Duration = Duration::from_secs(30);
 
-/// How long to wait before the next try. A writer holds its lock for about as long.
+/// The pause before the next attempt. A writer holds its lock for about as long.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Two writes that are closer together may have the same timestamp.
+/// The interval within which two writes may have the same timestamp.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How many tries wait for a fresh timestamp to age. Where logs are rewritten even more often, their lock and the identity
-/// of the last log must suffice.
+/// The maximum number of attempts that wait for a fresh timestamp to age. If logs are rewritten even more often,
+/// their lock and the identity of the last log must suffice.
 const MAX_TICK_WAITS: u32 = 3;
 
 impl LogGroup {
-    /// Opens its logs as they were at one moment, with copies in the system's directory for temporary files. See
+    /// Opens its logs as they were at one moment, with copies in the system's temporary directory. See
     /// [`open_in`](Self::open_in).
     ///
     /// # Errors
@@ -40,16 +40,16 @@ impl LogGroup {
         self.open_in(&std::env::temp_dir(), &NoProgress)
     }
 
-    /// Opens its logs as they were at one moment: rows that rotation moves from one to another meanwhile are in exactly one
-    /// of them. Copies every log but the last, up to 1 MiB of each in memory, the rest in a file without a name in
-    /// `work_dir`.
+    /// Opens its logs as they were at one moment: a row that rotation moves from one log to another meanwhile is
+    /// in exactly one of them. Copies every log except the last, up to 1 MiB of each in memory. A longer copy is
+    /// an unnamed file in `work_dir`.
     ///
-    /// Waits for a writer that holds the lock of the logs, for up to five seconds unless the logs change, and tries again
-    /// where a writer got in between, for up to thirty seconds.
+    /// Waits for a writer that holds the lock of the logs, for up to five seconds unless the logs change. Tries
+    /// again if a writer interferes, for up to thirty seconds.
     ///
     /// # Errors
-    /// When a log cannot be opened, read or copied, [`ErrorKind::LogsKeepChanging`] after thirty seconds of tries, and
-    /// [`ErrorKind::Cancelled`].
+    /// If a log cannot be opened, read or copied, [`ErrorKind::LogsKeepChanging`] after thirty seconds of
+    /// attempts, and [`ErrorKind::Cancelled`].
     pub fn open_in(&self, work_dir: &Path, progress: &dyn Progress) -> Result<Vec<OpenLog>> {
         self.open_at(work_dir, &progress.cancellation(), &SystemWaitClock::start())
     }
@@ -74,7 +74,7 @@ impl LogGroup {
     }
 }
 
-/// The tries to open a group.
+/// The state of the attempts to open a group.
 struct Snapshot<'a> {
     group: &'a LogGroup,
     work_dir: &'a Path,
@@ -85,7 +85,7 @@ struct Snapshot<'a> {
 }
 
 impl Snapshot<'_> {
-    /// Opens the logs once. Returns `None` if a writer got in between.
+    /// Opens the logs once. Returns `None` if a writer interfered.
     fn attempt(&mut self) -> Result<Option<Vec<OpenLog>>> {
         let (group, states) = self.look()?;
         if self.lock.must_wait(states, self.clock) {
@@ -97,7 +97,7 @@ impl Snapshot<'_> {
             opened => opened?,
         };
         let Some(copies) = self.copies(&mut opened)? else { return Ok(None) };
-        // What was opened is held open until it is compared, so that its number is not used again.
+        // The opened files are held open until they are compared, so that their inode numbers are not reused.
         let (_, states) = self.look()?;
         let is_moment = is_same_moment(&opened, &states) && !ends_amid_row(&mut opened, &states)?;
         if !is_moment || self.lock.must_wait(states, self.clock) {
@@ -109,10 +109,11 @@ impl Snapshot<'_> {
         Ok(Some(opened))
     }
 
-    /// Copies every log but the last. Returns `None` if one became shorter.
+    /// Copies every log except the last. Returns `None` if one became shorter.
     fn copies(&mut self, opened: &mut [OpenLog]) -> Result<Option<Vec<SpooledTempFile>>> {
         let Some((_, earlier)) = opened.split_last_mut() else { return Ok(Some(Vec::new())) };
-        // A file can be rewritten within the tick of its timestamp: then that says nothing until the tick is over.
+        // A file can be rewritten within one tick of its timestamp, which then proves nothing until the tick is
+        // over.
         let is_fresh = earlier.iter().any(|log| self.is_fresh(log));
         let mut copies = Vec::new();
         for log in earlier {
@@ -137,7 +138,7 @@ impl Snapshot<'_> {
         })
     }
 
-    /// The logs of the group that are there now, and the state of each.
+    /// Discovers the current logs of the group, and reads the state of each.
     fn look(&self) -> Result<(LogGroup, LogStates)> {
         let group = self.group.again()?.unwrap_or_else(|| self.group.clone());
         let mut states = Vec::new();
@@ -152,8 +153,8 @@ impl Snapshot<'_> {
     }
 }
 
-/// Returns true if the opened logs are the ones that are there now. The last one may have grown, as rows are only appended
-/// to it; the ones before it must not have changed, as rows are moved there from the last.
+/// Returns true if the opened logs are the current ones. The last one may have grown, because rows are only
+/// appended to it. The earlier ones must not have changed, because rows are moved there from the last.
 fn is_same_moment(opened: &[OpenLog], now: &LogStates) -> bool {
     let is_same = |(index, (open, (path, state))): (usize, (&OpenLog, &(_, _)))| {
         let is_last = index + 1 == opened.len();
@@ -163,13 +164,14 @@ fn is_same_moment(opened: &[OpenLog], now: &LogStates) -> bool {
     opened.len() == now.len() && opened.iter().zip(now).enumerate().all(is_same)
 }
 
-/// Returns true if the last log was opened while a row was being appended: it ends without a line feed and has grown since.
+/// Returns true if the last log was opened in the middle of an append: it ends without a line feed and has grown
+/// since.
 fn ends_amid_row(opened: &mut [OpenLog], now: &LogStates) -> Result<bool> {
     let (Some(open), Some((_, state))) = (opened.last_mut(), now.last()) else { return Ok(false) };
     Ok(state.len() > open.opened().len() && !open.open_line()?.is_empty())
 }
 
-/// Returns true if a log was gone when it was to be opened: it is just being replaced.
+/// Returns true if a log was missing when it was to be opened, because it is just being replaced.
 fn is_not_found(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }

@@ -1,4 +1,4 @@
-//! The locks of Patchwork's writers, as others see them.
+//! Observes the locks of Patchwork's writers.
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
@@ -9,25 +9,25 @@ use fs_err as fs;
 
 use super::open::{is_same_file, is_unchanged};
 
-/// From this age on a lock is a dead writer's.
+/// The age above which a lock belongs to a dead writer.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(30);
 
-/// How long to wait for a lock.
+/// The time to wait for a lock.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The time, and waiting for it to pass.
+/// A clock, with a way to wait.
 pub(super) trait WaitClock {
-    /// The time that files are stamped with.
+    /// Returns the time with which files are stamped.
     fn now(&self) -> SystemTime;
 
-    /// The time since this clock was made. It never goes back.
+    /// Returns the time since this clock was created. It never goes back.
     fn elapsed(&self) -> Duration;
 
-    /// Waits.
+    /// Sleeps for `time`.
     fn sleep(&self, time: Duration);
 }
 
-/// The system's clock.
+/// The system clock.
 #[derive(Debug)]
 pub(super) struct SystemWaitClock(Instant);
 
@@ -51,17 +51,17 @@ impl WaitClock for SystemWaitClock {
     }
 }
 
-/// The logs of a group at one look: the path and the state of each.
+/// The logs of a group as they were observed once: the path and metadata of each.
 pub(super) type LogStates = Vec<(PathBuf, Metadata)>;
 
-/// Watches the lock of a group of logs.
+/// An observer of the lock of a group of logs.
 #[derive(Debug)]
 pub(super) struct LockWatch {
     lock: Option<PathBuf>,
     holder: Option<Holder>,
 }
 
-/// A writer that holds the lock, and since when nothing has changed.
+/// A writer that holds the lock, and the time since which nothing has changed.
 #[derive(Debug)]
 struct Holder {
     lock: Metadata,
@@ -70,13 +70,13 @@ struct Holder {
 }
 
 impl LockWatch {
-    /// For the writers that hold this lock.
+    /// Creates an observer of this lock.
     pub(super) fn new(lock: Option<PathBuf>) -> Self {
         Self { lock, holder: None }
     }
 
-    /// Returns true if a living writer holds the lock, which must be waited for. A writer that has held it for long while
-    /// the logs stayed as they are is not waited for: rows can be read without its lock.
+    /// Returns true if a living writer holds the lock and must be waited for. A writer that has held it for long,
+    /// while the logs stayed the same, is not waited for, because rows can be read without its lock.
     pub(super) fn must_wait(&mut self, logs: LogStates, clock: &dyn WaitClock) -> bool {
         let Some(lock) = self.lock.as_deref().and_then(|lock| living(lock, clock.now())) else {
             self.holder = None;
@@ -101,7 +101,7 @@ fn is_same_state(a: &LogStates, b: &LogStates) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(same)
 }
 
-/// The lock at `path`, if a living writer holds it.
+/// Returns the metadata of the lock at `path`, if a living writer holds it.
 fn living(path: &Path, now: SystemTime) -> Option<Metadata> {
     let lock = fs::symlink_metadata(path).ok()?;
     let age = lock.modified().ok().and_then(|made| now.duration_since(made).ok());

@@ -1,4 +1,4 @@
-//! What writers add to a log while another takes its place.
+//! Tests of what writers append to a log while it is replaced.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -9,7 +9,7 @@ fn appendable(path: &Path) -> fs::File {
     fs::OpenOptions::new().read(true).append(true).create(true).open(path).unwrap()
 }
 
-/// A file with `content`, open, all of which is in the new one; its writer; and the new one.
+/// Returns a file with `content`, all of which is in the new file; its writer; and the new file. All are open.
 fn old_and_new(home: &Path, content: &str, new: &str) -> (ReplacedFile, fs::File, fs::File) {
     fs::write(home.join("old"), content).unwrap();
     fs::write(home.join("new"), new).unwrap();
@@ -18,11 +18,11 @@ fn old_and_new(home: &Path, content: &str, new: &str) -> (ReplacedFile, fs::File
 }
 
 #[test]
-fn all_that_a_writer_adds_to_the_old_file_is_copied_once() {
+fn everything_appended_to_the_old_file_is_copied_once() {
     for (content, new, late, expected) in [
         ("1\n", "0\n1\n", "2\n", "0\n1\n2\n"),
         ("1\n", "1\n0", "2\n", "1\n0\n2\n"),
-        // A row that was written in two parts.
+        // A row that is written in two parts.
         ("1\n{\"a\"", "1\n{\"a\"", ":1}\n", "1\n{\"a\":1}\n"),
         ("", "0\n", "2\n", "0\n2\n"),
         ("1\n", "1\n", "", "1\n"),
@@ -38,7 +38,7 @@ fn all_that_a_writer_adds_to_the_old_file_is_copied_once() {
 }
 
 #[test]
-fn only_whole_lines_are_copied_while_a_writer_may_be_amid_one() {
+fn only_whole_lines_are_copied_while_a_writer_may_be_in_the_middle_of_one() {
     let home = tempfile::tempdir().unwrap();
     let (mut old, mut writer, mut log) = old_and_new(home.path(), "1\n", "0\n1\n");
     let there = || fs::read_to_string(home.path().join("new")).unwrap();
@@ -48,7 +48,7 @@ fn only_whole_lines_are_copied_while_a_writer_may_be_amid_one() {
     writer.write_all(b"\n3\n4").unwrap();
     old.copy_lines(&mut log, &[]).unwrap();
     assert_eq!(there(), "0\n1\n2\n3\n");
-    // Another writer is amid a line of the new log: nothing goes between.
+    // Another writer is in the middle of a line of the new log, so nothing may be appended.
     let mut other = appendable(&home.path().join("new"));
     other.write_all(b"{\"a\"").unwrap();
     writer.write_all(b"5\n6").unwrap();
@@ -58,7 +58,7 @@ fn only_whole_lines_are_copied_while_a_writer_may_be_amid_one() {
     old.copy_lines(&mut log, &[]).unwrap();
     assert_eq!(there(), "0\n1\n2\n3\n{\"a\":1}\n45\n");
     old.copy_rest(&mut log).unwrap();
-    assert_eq!(there(), "0\n1\n2\n3\n{\"a\":1}\n45\n6", "in the end all of it");
+    assert_eq!(there(), "0\n1\n2\n3\n{\"a\":1}\n45\n6", "finally everything");
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_staged_log_without_a_last_line_feed_gets_one_before_late_lines() {
 }
 
 #[test]
-fn lines_that_a_rotation_has_read_already_are_not_copied_again() {
+fn lines_that_a_rotation_has_read_are_not_copied_again() {
     let home = tempfile::tempdir().unwrap();
     let (mut old, mut writer, mut log) = old_and_new(home.path(), "1\n", "12\n3\n");
     writer.write_all(b"2\n3\n4\n").unwrap();

@@ -1,4 +1,4 @@
-//! What writers do to a log after it was placed.
+//! Tests of what writers do to a log after it was placed.
 #![allow(clippy::unwrap_used)]
 
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::*;
 use crate::sources::rotation::{MAX_LOG_BYTES, rotate};
 
-/// Acts at certain polls.
+/// A clock that acts at certain polls.
 struct Script<F>(Mutex<(u32, F)>);
 
 impl<F: FnMut(u32) + Send> Script<F> {
@@ -38,7 +38,8 @@ fn appendable(path: &Path) -> fs::File {
     fs::OpenOptions::new().read(true).append(true).open(path).unwrap()
 }
 
-/// A directory in which `new` was put in the place of `old`, watched; its log; and the writer that has `old` open.
+/// Replaces `old` with `new` in a directory, and watches the log. Returns the directory, the watch, the log's
+/// path, and a writer that has `old` open.
 fn placed(old: &str, new: &str, can_be_undone: bool) -> (tempfile::TempDir, Watch, PathBuf, fs::File) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("activity.jsonl");
@@ -67,7 +68,7 @@ fn replace(path: &Path, content: &[u8]) {
 }
 
 #[test]
-fn rows_written_to_the_old_file_are_copied_while_they_come() {
+fn rows_written_to_the_old_file_are_copied_as_they_arrive() {
     let (_home, mut watch, path, mut writer) = placed("1\n", "0\n1\n", false);
     let clock = Script::new(|poll| {
         if poll % 40 == 0 && poll <= 120 {
@@ -76,11 +77,11 @@ fn rows_written_to_the_old_file_are_copied_while_they_come() {
     });
     assert!(watch.run(&clock, &|| false).unwrap().is_empty());
     assert_eq!(fs::read_to_string(&path).unwrap(), "0\n1\nlate 40\nlate 80\nlate 120\n");
-    assert!((160..200).contains(&clock.polls()), "as long after the last of them as after the exchange");
+    assert!((160..200).contains(&clock.polls()), "as long after the last row as after the exchange");
 }
 
 #[test]
-fn a_row_that_a_writer_never_ends_is_copied_when_nobody_is_waited_for_any_more() {
+fn an_incomplete_row_is_copied_when_the_watch_ends() {
     let (_home, mut watch, path, mut writer) = placed("1\n", "0\n1\n", false);
     writer.write_all(b"{\"torn").unwrap();
     watch.run(&Script::new(|_| {}), &|| false).unwrap();
@@ -88,11 +89,11 @@ fn a_row_that_a_writer_never_ends_is_copied_when_nobody_is_waited_for_any_more()
 }
 
 #[test]
-fn what_another_rotation_began_with_the_old_file_undoes_is_said_and_late_rows_are_saved() {
+fn an_undo_by_a_rotation_of_the_old_file_is_reported_and_late_rows_are_saved() {
     let (_home, mut watch, path, _writer) = placed("1\n2\n", "0\n1\n2\n", true);
     let clock = Script::new(|poll| {
         if poll == 100 {
-            // Another writer found ours, and one that rotates the old one does not know.
+            // Another writer found our version. The writer that rotates the old file does not know of it.
             appendable(&path).write_all(b"3\n").unwrap();
             replace(&path, b"1\n2\n");
         }
@@ -104,12 +105,12 @@ fn what_another_rotation_began_with_the_old_file_undoes_is_said_and_late_rows_ar
 
 #[cfg(unix)]
 #[test]
-fn no_row_is_added_to_a_hard_link_to_a_file_of_another_owner() {
+fn no_row_is_appended_to_a_hard_link_to_a_file_of_another_owner() {
     use std::os::unix::fs::{MetadataExt, chown};
 
     let (home, mut watch, path, _writer) = placed("1\n", "0\n1\n", true);
     if home.path().metadata().unwrap().uid() != 0 {
-        // Only root can make files of other users.
+        // Only root can create files of other users.
         return;
     }
     let victim = home.path().join("victim");
@@ -144,7 +145,7 @@ fn a_log_that_vanishes_is_undone() {
 }
 
 #[test]
-fn a_log_is_watched_for_as_long_as_a_rotation_takes_and_longer_while_its_temporary_file_is_there() {
+fn a_log_is_watched_for_the_time_of_a_rotation_and_longer_while_its_temporary_file_exists() {
     for (with_temporary, least) in [(false, ROTATION_POLLS - 1), (true, ROTATION_POLLS + 2 * TEMPORARY_FILE_POLLS - 1)]
     {
         let (home, mut watch, _path, _writer) = placed("1\n", "0\n1\n", true);
@@ -162,14 +163,14 @@ fn a_log_is_watched_for_as_long_as_a_rotation_takes_and_longer_while_its_tempora
     }
 }
 
-/// Some 1.3 MiB of rows: in ASCII, or with characters of two bytes and one code unit.
+/// Returns some 1.3 MiB of rows, in ASCII or with characters of two bytes and one code unit.
 fn rows(wide: bool) -> String {
     let row = |at: u64| format!("{at:06}{}\n", if wide { "ä".repeat(70) } else { "a".repeat(140) });
     (0..9000).map(row).collect()
 }
 
 #[test]
-fn rotations_of_the_new_log_are_followed_whether_they_trim_it_or_not() {
+fn rotations_of_the_new_log_are_followed_with_and_without_trimming() {
     for wide in [false, true] {
         let old = rows(wide);
         let ours = format!("0\n{old}");
@@ -179,7 +180,7 @@ fn rotations_of_the_new_log_are_followed_whether_they_trim_it_or_not() {
             if poll % 100 == 0 {
                 let there = fs::read(&path).unwrap();
                 let rotated = rotate(RotationKind::KeepsNewest, &there, &[]).map_or(there, |rotated| rotated.log);
-                // A row between the writer's read and its rename: Patchwork would lose it.
+                // A row between the writer's read and its rename, which Patchwork would lose.
                 appendable(&path).write_all(format!("between {poll}\n").as_bytes()).unwrap();
                 replace(&path, &rotated);
                 appendable(&path).write_all(format!("after {poll}\n").as_bytes()).unwrap();
@@ -197,8 +198,8 @@ fn rotations_of_the_new_log_are_followed_whether_they_trim_it_or_not() {
 }
 
 #[test]
-fn a_rotation_of_the_old_log_is_no_rotation_of_the_new_one() {
-    // Not ASCII: Patchwork rewrites it whole, so the row that is missing was never trimmed.
+fn a_rotation_of_the_old_log_is_not_mistaken_for_one_of_the_new_log() {
+    // Not ASCII, so Patchwork rewrites the log without trimming it. The missing row was never trimmed.
     let old = rows(true);
     let (_home, mut watch, path, _writer) = placed(&old, &format!("0\n{old}"), true);
     let rotated = rotate(RotationKind::KeepsNewest, old.as_bytes(), &[]).unwrap().log;
@@ -216,7 +217,7 @@ fn a_rotation_of_the_old_log_is_no_rotation_of_the_new_one() {
 }
 
 #[test]
-fn who_interrupts_is_not_kept_waiting() {
+fn an_interruption_ends_the_watch_at_once() {
     let (_home, mut watch, ..) = placed("1\n", "0\n1\n", true);
     let polls = std::cell::Cell::new(0);
     let is_cancelled = || polls.replace(polls.get() + 1) == 3;
@@ -225,7 +226,7 @@ fn who_interrupts_is_not_kept_waiting() {
 }
 
 #[test]
-fn a_late_row_that_a_rotation_has_read_is_not_copied_once_more_after_an_undo() {
+fn a_late_row_that_a_rotation_has_read_is_not_copied_again_after_an_undo() {
     let (home, mut watch, path, mut writer) = placed("1\n", "0\n1\n", true);
     let undo = |poll| {
         if poll == 3 {
@@ -233,7 +234,7 @@ fn a_late_row_that_a_rotation_has_read_is_not_copied_once_more_after_an_undo() {
         }
     };
     assert_eq!(watch.run(&Script::new(undo), &|| false).unwrap().len(), 1);
-    // While it is merged again: a late row, and one more rotation of the old file, which has read it.
+    // During the second merge come a late row, and another rotation of the old file that has read it.
     writer.write_all(b"x\n").unwrap();
     replace(&path, b"1\nx\n");
     let (held, staged) = (fs::File::open(&path).unwrap(), home.path().join("staged"));
@@ -254,12 +255,12 @@ fn a_late_row_that_a_rotation_has_read_is_not_copied_once_more_after_an_undo() {
 }
 
 #[test]
-fn rows_of_ours_wait_while_a_writer_is_amid_a_row_where_they_are_to_go() {
+fn late_rows_wait_while_a_writer_is_in_the_middle_of_a_row_at_their_destination() {
     for ends in [true, false] {
         let (_home, mut watch, path, _writer) = placed("1\n", "0\n1\n", true);
         let script = Script::new(|poll| {
             if poll == 3 {
-                appendable(&path).write_all(b"row of ours\n").unwrap();
+                appendable(&path).write_all(b"our row\n").unwrap();
                 // Another rotation, and half a row.
                 replace(&path, b"1\n{\"half\"");
             }
@@ -269,6 +270,6 @@ fn rows_of_ours_wait_while_a_writer_is_amid_a_row_where_they_are_to_go() {
         });
         assert_eq!(watch.run(&script, &|| false).unwrap().len(), 1);
         let half = if ends { "{\"half\":1}" } else { "{\"half\"" };
-        assert_eq!(fs::read_to_string(&path).unwrap(), format!("1\n{half}\nrow of ours\n"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("1\n{half}\nour row\n"));
     }
 }

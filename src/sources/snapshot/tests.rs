@@ -8,13 +8,13 @@ use std::time::SystemTime;
 use super::*;
 use crate::sources::{Dirs, DiscoverOptions, discover};
 
-/// A clock on which nothing takes time but waiting, and that acts as a writer when it is looked at.
+/// A clock on which only waiting takes time, and that acts as a writer when it is read.
 struct ScriptedClock<'a> {
     waited: RefCell<Vec<Duration>>,
     looks: Cell<u32>,
-    /// Does what a writer does at the given look at the time.
+    /// Acts as a writer. Its argument counts the reads of the time, from 1.
     on_look: Box<dyn Fn(u32) + 'a>,
-    /// Does what a writer does meanwhile.
+    /// Acts as a writer during a wait.
     on_sleep: Box<dyn Fn() + 'a>,
 }
 
@@ -46,13 +46,13 @@ impl WaitClock for ScriptedClock<'_> {
     }
 }
 
-/// Where a try looks at the time: before it opens the logs, and between opening and copying them.
+/// The second read of the time comes between opening the logs and copying them. The first comes before opening.
 const BETWEEN_OPENING_AND_COPYING: u32 = 2;
 
 struct Logs(tempfile::TempDir);
 
 impl Logs {
-    /// Both logs of runs, written long ago.
+    /// Creates both logs of runs, written long ago.
     fn new(archive: &str, live: &str) -> Self {
         let logs = Self(tempfile::tempdir().unwrap());
         for (name, text) in [("runs.jsonl.1", archive), ("runs.jsonl", live)] {
@@ -112,7 +112,7 @@ fn quiet_logs_are_opened_at_once() {
 
 #[test]
 fn a_rotation_between_opening_and_copying_is_noticed() {
-    // The archive keeps its length, as its oldest rows go.
+    // The archive keeps its length, because its oldest rows are dropped.
     let logs = Logs::new("1\n2\n3\n4\n", "5\n6\n7\n8\n");
     let rotate = |look| {
         if look == BETWEEN_OPENING_AND_COPYING {
@@ -124,7 +124,7 @@ fn a_rotation_between_opening_and_copying_is_noticed() {
 }
 
 #[test]
-fn a_rotation_that_is_half_done_when_the_logs_are_copied_is_waited_for() {
+fn opening_waits_for_a_half_finished_rotation() {
     let logs = Logs::new("1\n2\n3\n4\n", "5\n6\n7\n8\n");
     let begin = |look| {
         if look == BETWEEN_OPENING_AND_COPYING {
@@ -142,7 +142,7 @@ fn a_rotation_that_is_half_done_when_the_logs_are_copied_is_waited_for() {
 }
 
 #[test]
-fn a_row_that_is_being_appended_when_the_log_is_opened_is_read_whole() {
+fn a_row_being_appended_while_the_log_is_opened_is_read_whole() {
     let logs = Logs::new("1\n", "2\n");
     let append = |look| match look {
         1 => logs.append("{\"seq\":"),
@@ -153,7 +153,7 @@ fn a_row_that_is_being_appended_when_the_log_is_opened_is_read_whole() {
 }
 
 #[test]
-fn an_archive_that_is_emptied_while_it_is_copied_is_read_again() {
+fn an_archive_emptied_while_it_is_copied_is_read_again() {
     let logs = Logs::new("1\n2\n", "3\n");
     let truncate = |look| {
         if look == BETWEEN_OPENING_AND_COPYING {
@@ -165,7 +165,7 @@ fn an_archive_that_is_emptied_while_it_is_copied_is_read_again() {
 }
 
 #[test]
-fn a_fresh_archive_is_looked_at_again_once_its_tick_is_over() {
+fn a_fresh_archive_is_checked_again_once_its_tick_is_over() {
     let logs = Logs::new("1\n", "2\n");
     let freshen = |look| {
         if look == 1 {
@@ -176,7 +176,7 @@ fn a_fresh_archive_is_looked_at_again_once_its_tick_is_over() {
     assert_eq!(logs.open(&clock).unwrap(), ["1\n", "2\n"]);
     assert_eq!(clock.ticks_waited(), 1);
 
-    // Its writer holds no lock and replaces the live log only within that wait.
+    // The writer holds no lock, and replaces the live log only during that wait.
     let logs = Logs::new("1\n2\n", "3\n4\n");
     let rotations = Cell::new(0);
     let begin = |look| {
@@ -193,7 +193,7 @@ fn a_fresh_archive_is_looked_at_again_once_its_tick_is_over() {
 }
 
 #[test]
-fn an_archive_that_is_always_fresh_does_not_keep_the_logs_from_being_opened() {
+fn an_archive_that_is_always_fresh_does_not_prevent_opening() {
     let logs = Logs::new("1\n", "2\n");
     logs.age("runs.jsonl.1", Duration::ZERO);
     let clock = ScriptedClock::new(|_| {}, || logs.age("runs.jsonl.1", Duration::ZERO));
@@ -202,7 +202,7 @@ fn an_archive_that_is_always_fresh_does_not_keep_the_logs_from_being_opened() {
 }
 
 #[test]
-fn a_lock_that_one_writer_keeps_is_waited_for_only_while_the_logs_change() {
+fn a_held_lock_is_waited_for_only_while_the_logs_change() {
     let logs = Logs::new("1\n", "2\n");
     logs.write("runs.jsonl.lock", "");
     let clock = ScriptedClock::new(|_| {}, || {});
@@ -222,7 +222,7 @@ fn a_lock_that_one_writer_keeps_is_waited_for_only_while_the_logs_change() {
 }
 
 #[test]
-fn writers_that_never_rest_are_an_error_after_half_a_minute() {
+fn writers_that_never_rest_cause_an_error_after_half_a_minute() {
     let logs = Logs::new("1\n", "2\n");
     logs.write("runs.jsonl.lock", "");
     let next_writer = || {
@@ -238,7 +238,7 @@ fn writers_that_never_rest_are_an_error_after_half_a_minute() {
 }
 
 #[test]
-fn a_cancelled_export_does_not_go_on_waiting() {
+fn a_cancelled_export_stops_waiting() {
     let logs = Logs::new("1\n", "2\n");
     logs.write("runs.jsonl.lock", "");
     let cancellation = Cancellation::default();

@@ -1,10 +1,11 @@
-//! Writes the logs of a busy machine, the same each time:
+//! Writes the logs of a busy machine, with the same content each time:
 //!
 //! `cargo run --release --example make-logs -- DIRECTORY MIB`
 //!
-//! `DIRECTORY` gets `patchwork/` and `ide/`. Of every 32 bytes 14 are runs, 16 activity (of four bridges), and one each
-//! decision traces and links, in rows of the length and vocabulary that Patchwork's have. One line in 20,000 is odd:
-//! torn, blank, with white space around it, with invalid UTF-8 or with half of a surrogate pair.
+//! Creates `patchwork/` and `ide/` in `DIRECTORY`. Of every 32 bytes, 14 are runs, 16 are activity (of four
+//! bridges), and one each is decision traces and links. Rows resemble Patchwork's in length and vocabulary. One
+//! line in 20,000 is irregular: torn, blank, surrounded by white space, with invalid UTF-8, or with half of a
+//! surrogate pair.
 #![allow(missing_docs)]
 
 use std::fmt::Write as _;
@@ -12,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
-/// When the first row is from: 2026-01-01, in milliseconds since 1970.
+/// The start of the logs' time range: 2026-01-01, in milliseconds since 1970.
 const FIRST_MILLIS: u64 = 1_767_225_600_000;
 
 fn main() -> io::Result<()> {
@@ -33,7 +34,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Numbers that look random and are the same each time (`SplitMix64`).
+/// A deterministic pseudo-random number generator (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -55,7 +56,7 @@ impl Random {
     }
 }
 
-/// What rows are made of.
+/// The state from which a log's rows are generated.
 struct Source {
     random: Random,
     words: Vec<String>,
@@ -76,7 +77,7 @@ impl Source {
         Self { random, words, number: 0, millis: FIRST_MILLIS }
     }
 
-    /// Appends words with spaces between them: at least `least`, fewer than `end`.
+    /// Appends words separated by spaces: at least `least`, fewer than `end`.
     fn text(&mut self, row: &mut String, least: u64, end: u64) {
         for index in 0..least + self.random.below(end - least) {
             let word = self.random.below(self.words.len() as u64);
@@ -146,7 +147,7 @@ fn event(source: &mut Source, row: &mut String) -> std::fmt::Result {
     row.write_str("\"}")
 }
 
-/// A time as RFC 3339, in years of twelve months of 28 days: close enough, and always a date.
+/// Appends an RFC 3339 timestamp. Months have 28 days, so that every result is a valid date.
 fn timestamp(millis: u64, row: &mut String) -> std::fmt::Result {
     let (seconds, millis) = ((millis - FIRST_MILLIS) / 1000, millis % 1000);
     let (days, hour, minute) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);
@@ -154,7 +155,7 @@ fn timestamp(millis: u64, row: &mut String) -> std::fmt::Result {
     write!(row, "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}.{millis:03}Z", seconds % 60)
 }
 
-/// Writes rows made by `make` until the log has `size` bytes.
+/// Writes rows from `make` until the log has at least `size` bytes.
 fn write(
     path: &Path,
     size: u64,
@@ -171,7 +172,7 @@ fn write(
         make(&mut source, &mut row).map_err(io::Error::other)?;
         row.push('\n');
         let line = match source.number % 20_000 {
-            0 => odd(source.number / 20_000, row.as_bytes()),
+            0 => irregular(source.number / 20_000, row.as_bytes()),
             _ => std::borrow::Cow::Borrowed(row.as_bytes()),
         };
         out.write_all(&line)?;
@@ -180,8 +181,8 @@ fn write(
     out.flush()
 }
 
-/// What can become of a line that is written by two at once, or edited by hand.
-fn odd(kind: u64, line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
+/// Returns a line as it may look after concurrent writes or manual edits.
+fn irregular(kind: u64, line: &[u8]) -> std::borrow::Cow<'_, [u8]> {
     let body = &line[..line.len() - 1];
     match kind % 5 {
         0 => [&body[..body.len() / 2], b"\n"].concat(),

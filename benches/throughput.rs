@@ -1,4 +1,4 @@
-//! How fast the parts are, in bytes a second: `cargo bench`.
+//! Measures the throughput of individual components in bytes per second: `cargo bench`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::io::Cursor;
@@ -22,7 +22,7 @@ fn main() {
     divan::main();
 }
 
-/// About 8 MiB of rows with 400 bytes each.
+/// Returns about 8 MiB of rows of about 400 bytes each.
 fn log() -> Vec<u8> {
     let words = ["review", "merge", "branch", "fix", "import", "test", "error", "café", "module"];
     let row = |i: u64| {
@@ -37,7 +37,7 @@ fn log() -> Vec<u8> {
     (0..20_000).map(row).collect::<String>().into_bytes()
 }
 
-/// A directory of logs with this one in it.
+/// Returns a directory that contains this log.
 fn home(log: &[u8]) -> (TempDir, Dirs) {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("runs.jsonl"), log).unwrap();
@@ -125,7 +125,7 @@ fn read_rows_by_chunks(bencher: Bencher) {
     });
 }
 
-/// What a dry run does: restores, proves, and compares each line with a log that lacks every fourth one.
+/// Measures a dry run, which restores, verifies, and compares each line with a log that lacks every fourth line.
 #[divan::bench]
 fn merge(bencher: Bencher) {
     let (log, bundle) = (log(), bundle());

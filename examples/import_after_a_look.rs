@@ -1,4 +1,4 @@
-//! Shows what an import would do, asks, and does it.
+//! Previews an import, asks for confirmation, and runs it.
 //!
 //! ```sh
 //! cargo run --example import_after_a_look -- traces.jsonl.gz

@@ -1,7 +1,7 @@
-//! A server that answers each request with a bundle of this user's logs, made while it is sent.
+//! Responds to each HTTP request with a bundle of the current user's logs.
 //!
 //! ```sh
-//! cargo run --example serve -- 127.0.0.1:8080    # a second argument is how many requests to answer
+//! cargo run --example serve -- 127.0.0.1:8080    # an optional second argument limits the number of requests
 //! ```
 
 use std::error::Error;
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn answer(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
-    // A request ends with an empty line. What it asks for does not matter here.
+    // A request ends with an empty line. This example ignores its contents.
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
 

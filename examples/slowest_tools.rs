@@ -1,4 +1,4 @@
-//! Which tools took longest? Reads the activity rows of a bundle into a type of its own.
+//! Lists the slowest tools. Reads the activity rows of a bundle into a custom type.
 //!
 //! ```sh
 //! cargo run --example slowest_tools -- traces.jsonl.gz
@@ -11,7 +11,7 @@ use std::path::Path;
 use patchwork_traces::{Bundle, ErrorKind};
 use serde::Deserialize;
 
-/// What this program needs of a row. Other keys are none of its business.
+/// The keys that this program needs. Other keys are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Call {
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 *calls += 1;
                 *ms += call.duration_ms;
             }
-            // Not every row is a call. The rows after it still come.
+            // Some rows are not tool calls. Iteration continues after such a row.
             Err(error) if matches!(error.kind(), ErrorKind::EntryType { .. }) => others += 1,
             Err(damaged) => return Err(damaged.into()),
         }

@@ -1,29 +1,29 @@
-//! Memory that is used again, by any thread.
+//! A pool of reusable buffers, shared between threads.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How much is kept, in bytes.
+/// The most memory that a pool keeps, in bytes.
 const MAX_KEPT: usize = 16 << 20;
 
-/// A buffer with more room than this is not kept: one of a row that fills it, and no common one.
+/// The largest capacity of a buffer that is kept. Only an unusually long row needs a larger one.
 pub(crate) const MAX_ROOM: usize = 4 << 20;
 
-/// Buffers that were used and can be used again.
+/// A pool of used buffers for reuse.
 ///
-/// Fresh memory comes from the system page by page, which takes longer than filling it does. And what one thread
-/// allocates and another one frees goes back to the heap of the first, which is soon in pieces: with many large buffers
-/// under way, memory grows for minutes although no more of it is in use.
+/// The system hands out fresh memory page by page, which takes longer than filling it does. Also, memory that one
+/// thread allocates and another thread frees returns to the heap of the first thread and fragments it. With many
+/// large buffers in flight, memory would grow for minutes although no more of it is in use.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
-    /// An empty buffer, with room where there is one to be used again.
+    /// Takes an empty buffer: a used one with its capacity if the pool has one, otherwise a new one.
     pub(crate) fn take(&self) -> Vec<u8> {
         self.kept().pop().unwrap_or_default()
     }
 
-    /// Hands a buffer back.
+    /// Returns a buffer to the pool.
     pub(crate) fn put(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut kept = self.kept();
@@ -33,8 +33,8 @@ impl Buffers {
         }
     }
 
-    /// As [`take`](Self::take), but it comes back by itself.
-    pub(crate) fn lend(self: &Arc<Self>) -> Buffer {
+    /// Works like [`take`](Self::take), but the buffer returns to the pool when it is dropped.
+    pub(crate) fn checkout(self: &Arc<Self>) -> Buffer {
         Buffer { bytes: self.take(), home: Some(Arc::clone(self)) }
     }
 
@@ -43,7 +43,7 @@ impl Buffers {
     }
 }
 
-/// A buffer that goes back to where it came from when it is dropped.
+/// A buffer that returns to its pool when it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
@@ -51,7 +51,7 @@ pub(crate) struct Buffer {
 }
 
 impl From<Vec<u8>> for Buffer {
-    /// One that comes from nowhere.
+    /// Wraps a vector that does not belong to a pool.
     fn from(bytes: Vec<u8>) -> Self {
         Self { bytes, home: None }
     }

@@ -1,4 +1,4 @@
-//! Prints rows of a bundle exactly as they stood in their logs, or one log byte for byte.
+//! Prints rows of a bundle exactly as they were in their logs, or one log byte for byte.
 
 mod log;
 
@@ -16,22 +16,22 @@ use crate::progress::Progress;
 use crate::sources::times_of;
 pub use log::{PrintLogOptions, PrintLogReport, print_log};
 
-/// Which rows to print, and how.
+/// Options for [`cat`].
 #[derive(Debug, Clone)]
 pub struct CatOptions {
-    /// Only rows of these sources; all when empty.
+    /// The sources whose rows are printed; all if empty.
     pub sources: Vec<String>,
-    /// Only rows of these files; all when empty.
+    /// The files whose rows are printed; all if empty.
     pub files: Vec<String>,
-    /// Only rows of this time. A row without a time is of no time but all.
+    /// The time range of the rows that are printed. Rows without a timestamp match only an unbounded range.
     pub range: TimeRange,
-    /// Print the envelopes instead of the rows.
+    /// True to print the envelopes instead of the rows.
     pub envelope: bool,
-    /// How many threads inflate and check.
+    /// The number of threads that inflate and check chunks.
     pub threads: NonZeroUsize,
 }
 
-/// Every row, as it stood in its log, on as many threads as there are cores.
+/// Prints every row as it was in its log, with one thread per core.
 impl Default for CatOptions {
     fn default() -> Self {
         let (sources, files, range, envelope) = (Vec::new(), Vec::new(), TimeRange::default(), false);
@@ -39,20 +39,20 @@ impl Default for CatOptions {
     }
 }
 
-/// What was printed.
+/// The result of [`cat`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CatReport {
-    /// Rows printed of each of the manifest's files.
+    /// The number of rows printed from each of the manifest's files.
     pub rows: Vec<u64>,
-    /// Lines of each of the manifest's files that were not printed, as they are not rows. 0 for a file that was not
-    /// chosen. [`print_log`] prints them.
+    /// The number of lines in each selected file that were not printed because they are not rows; 0 for other
+    /// files. [`print_log`] prints them.
     pub skipped_lines: Vec<u64>,
-    /// How the rows were reached.
+    /// The way in which the rows were accessed.
     pub access: Access,
 }
 
-/// Prints the rows to `out`, each with a line feed at its end. What `out` cannot take is reported under `out_name`.
-/// Threads inflate and check chunks; their rows come out in order all the same.
+/// Prints rows to `out`, each followed by a line feed. Write errors name `out_name`. Several threads inflate and
+/// check chunks; the rows are still printed in order.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -70,8 +70,9 @@ pub struct CatReport {
 /// ```
 ///
 /// # Errors
-/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) before
-/// anything is printed. When the bundle is damaged or `out` fails, after the rows before.
+/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile), before
+/// anything is printed. If the bundle is damaged, the rows before the damage are printed before the error is
+/// returned. If `out` fails, earlier rows may have been written.
 pub fn cat(
     bundle: Bundle<'_>,
     options: &CatOptions,
@@ -90,12 +91,13 @@ pub fn cat(
     let cancellation = progress.cancellation();
     let written = |error| Error::io_named(IoAction::Write, out_name, error);
     let mut rows = vec![0; manifest.files.len()];
-    // Rows before damage are intact, or the whole ones before a cut: they are printed before it is reported.
+    // Rows before the damage are intact (before a truncation, the complete ones are), so print them before
+    // reporting it.
     let mut print = |page: Page| {
         cancellation.check()?;
         progress.advance(page.read);
         let printed = out.write_all(&page.text).map_err(written);
-        // Damage that is known is reported even where its rows can no longer be printed.
+        // Report known damage even if its rows can no longer be printed.
         page.end.and(printed)?;
         page.rows.iter().for_each(|(file, count)| rows[*file] += count);
         Ok(())
@@ -112,10 +114,10 @@ pub fn cat(
     flushed.map(|()| CatReport { rows, skipped_lines, access })
 }
 
-/// How much is printed at once where there are no chunks.
+/// The amount of text that is printed at once if the bundle has no chunk table.
 const PAGE_BYTES: usize = 256 << 10;
 
-/// A bundle without chunk table: one row after the other.
+/// Prints a bundle without a chunk table, reading its rows sequentially.
 fn print_lines(
     bundle: Bundle<'_>,
     selection: &Selection,
@@ -137,14 +139,14 @@ fn print_lines(
     }
 }
 
-/// Rows that are printed at once.
+/// Rows that are printed together.
 struct Page {
     text: Buffer,
-    /// How many there are, of each file.
+    /// The number of rows of each file.
     rows: Vec<(usize, u64)>,
-    /// Bytes of the envelopes that were read for it.
+    /// The number of envelope bytes read for this page.
     read: u64,
-    /// What comes behind them, if that is damage.
+    /// The damage that follows the page, if any.
     end: Result<()>,
 }
 
@@ -153,7 +155,7 @@ impl Page {
         Self { text, rows: Vec::new(), read: 0, end: Ok(()) }
     }
 
-    /// A chunk's rows, in the memory of the chunk.
+    /// Builds a page from a chunk, reusing the chunk's memory.
     fn of_chunk(logs: &BundleLogs, chunk: ChunkRows, options: &CatOptions) -> Self {
         let mut page = Self::of(Buffer::default());
         (page.text, page.end) = chunk.into_lines(logs, |row| page.count(row, &logs.manifest, options));
@@ -167,7 +169,7 @@ impl Page {
         }
     }
 
-    /// Counts a row, and says what is printed of it and what comes behind that.
+    /// Counts a row, and returns its text and line ending if it is to be printed.
     fn count<'r>(
         &mut self,
         row: &'r Row<'_>,
@@ -175,7 +177,7 @@ impl Page {
         options: &CatOptions,
     ) -> Option<(&'r [u8], &'static [u8])> {
         self.read += row.line.len() as u64 + 1;
-        if !is_of_time(row, options.range) {
+        if !is_in_range(row, options.range) {
             return None;
         }
         match self.rows.last_mut().filter(|(file, _)| *file == row.file) {
@@ -189,14 +191,14 @@ impl Page {
     }
 }
 
-/// How much of the bundle's text must be read, if its chunk table says so.
+/// Returns the number of bytes of the bundle's text that must be read, if it has a chunk table.
 fn bytes_to_read(manifest: &Manifest, files: &[usize], range: TimeRange) -> Option<u64> {
     let chunks = files.iter().flat_map(|file| &manifest.files[*file].chunks);
     let wanted = chunks.filter(|chunk| range.overlaps(chunk.first_time, chunk.last_time));
     manifest.has_chunk_table().then(|| wanted.map(|chunk| chunk.bytes).sum())
 }
 
-fn is_of_time(row: &Row<'_>, range: TimeRange) -> bool {
+fn is_in_range(row: &Row<'_>, range: TimeRange) -> bool {
     range == TimeRange::default()
         || range.contains(line::row_time(row.envelope.entry(), times_of(&row.envelope.source)))
 }

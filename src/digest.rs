@@ -1,4 +1,4 @@
-//! Digests as types of their own, and adaptors that take them while bytes pass through.
+//! Digest and checksum types, and adaptors that compute digests as bytes pass through.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 pub struct Sha256Digest([u8; 32]);
 
 impl Sha256Digest {
-    /// The digest of `bytes`.
+    /// Computes the digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
@@ -35,7 +35,7 @@ impl fmt::Debug for Sha256Digest {
     }
 }
 
-/// Why a text is no digest.
+/// The error for a string that is not a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidDigest;
 
@@ -87,7 +87,7 @@ impl JsonSchema for Sha256Digest {
 pub struct BundleDigest(Sha256Digest);
 
 impl BundleDigest {
-    /// The bundle digest of a manifest line, given without its line feed.
+    /// Computes the bundle digest from a manifest line, given without its line feed.
     #[must_use]
     pub fn of_manifest_line(line: &[u8]) -> Self {
         Self(Sha256Digest::of(line))
@@ -108,18 +108,18 @@ impl FromStr for BundleDigest {
     }
 }
 
-/// A CRC-32 as gzip uses it. Displayed and serialised as 8 hexadecimal digits.
+/// A CRC-32 as in gzip. Displayed and serialised as 8 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Crc32(pub u32);
 
 impl Crc32 {
-    /// The checksum of `bytes`.
+    /// Computes the checksum of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(crc32fast::hash(bytes))
     }
 
-    /// The checksum of some bytes with checksum `self`, followed by `len` bytes with checksum `next`.
+    /// Computes the checksum of bytes with checksum `self` followed by `len` bytes with checksum `next`.
     #[must_use]
     pub fn then(self, next: Self, len: u64) -> Self {
         let mut all = crc32fast::Hasher::new_with_initial(self.0);
@@ -165,16 +165,16 @@ impl JsonSchema for Crc32 {
     }
 }
 
-/// What proves that some bytes are the ones that were meant.
+/// The length and digest that prove content intact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Integrity {
-    /// How many bytes there are.
+    /// The number of bytes.
     pub bytes: u64,
-    /// Their digest.
+    /// The digest of the bytes.
     pub sha256: Sha256Digest,
 }
 
-/// Takes the [`Integrity`] of bytes that come in pieces.
+/// A hasher that computes the [`Integrity`] of bytes that arrive in pieces.
 #[derive(Debug, Clone, Default)]
 pub struct IntegrityHasher {
     bytes: u64,
@@ -182,7 +182,7 @@ pub struct IntegrityHasher {
 }
 
 impl IntegrityHasher {
-    /// How many bytes there were so far.
+    /// Returns the number of bytes so far.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -194,14 +194,14 @@ impl IntegrityHasher {
         self.sha256.update(piece);
     }
 
-    /// The integrity of all pieces, in order.
+    /// Returns the integrity of all pieces, in order.
     #[must_use]
     pub fn finish(self) -> Integrity {
         Integrity { bytes: self.bytes, sha256: Sha256Digest(self.sha256.finalize().into()) }
     }
 }
 
-/// A reader that takes the [`Integrity`] of everything read through it.
+/// A reader that computes the [`Integrity`] of everything read through it.
 #[derive(Debug)]
 pub(crate) struct HashingReader<R> {
     inner: R,
@@ -209,12 +209,12 @@ pub(crate) struct HashingReader<R> {
 }
 
 impl<R> HashingReader<R> {
-    /// Hashes what will be read from `inner`.
+    /// Creates a reader that hashes everything read from `inner`.
     pub(crate) fn new(inner: R) -> Self {
         Self { inner, hasher: IntegrityHasher::default() }
     }
 
-    /// The integrity of what was read.
+    /// Returns the integrity of everything that was read.
     pub(crate) fn finish(self) -> Integrity {
         self.hasher.finish()
     }

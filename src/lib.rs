@@ -1,15 +1,15 @@
 //! Bundle, restore, verify and search the trace logs of Patchwork OS.
 //!
-//! A machine's JSON Lines logs become one gzip file, the **bundle**, that any tool can read. Data flows one way, and
-//! back: [`sources`] say which logs exist, [`mod@format`] makes envelopes of their rows, [`gzip`]
-//! packs those, and [`bundle`] opens the result again. The operations ([`export`], [`import`], [`restore`], [`inspect`],
-//! [`cat`], [`verify`], [`recover`]) are built on those five and return typed values; none of them prints.
+//! A machine's JSON Lines logs become one gzip file, the **bundle**, which any gzip and JSON tool can read.
+//! [`sources`] finds and opens the logs, [`mod@format`] encodes their rows as envelopes, [`gzip`] compresses those,
+//! and [`bundle`] opens the result. The operations ([`export`], [`import`], [`restore`], [`inspect`], [`cat`],
+//! [`verify`], [`recover`]) build on these modules. They return typed values; none of them prints.
 //!
-//! FORMAT.md specifies the file; where an item implements a part of it, its documentation names the section.
+//! FORMAT.md specifies the file. The documentation of an item that implements a part of it names the section.
 //!
 //! # Example
 //!
-//! Bundles the logs of a directory into memory, as a server would into its response, and reads a row back:
+//! Bundles the logs of a directory into memory, as a server would for a response, and reads a row back:
 //!
 //! ```
 //! use std::io::Cursor;

@@ -1,23 +1,23 @@
-//! Cuts a stream of bytes into lines, with a bound on how long a line may be.
+//! Splits a byte stream into lines and enforces a maximum line length.
 
 use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
 
-/// How much is read at a time.
+/// The size of one read.
 const READ_BYTES: usize = 256 << 10;
 
-/// A number of lines, by what they are.
+/// A number of rows and of unparsed lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LineCount {
     /// Lines that are rows.
     pub rows: u64,
-    /// Lines that are no rows: blank, torn or no JSON.
+    /// Lines that are not rows: blank, torn or not JSON.
     pub unparsed: u64,
 }
 
 impl LineCount {
-    /// Both kinds.
+    /// Returns the number of lines of both kinds.
     #[must_use]
     pub fn all(self) -> u64 {
         self.rows + self.unparsed
@@ -42,25 +42,25 @@ impl std::ops::AddAssign for LineCount {
     }
 }
 
-/// One line.
+/// One line of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
-    /// Its bytes, without the line feed.
+    /// The bytes of the line, without its line feed.
     pub bytes: &'a [u8],
-    /// Whether a line feed ends it. Only the last line of a stream may have none.
+    /// True if the line ends with a line feed. Only the last line of a stream may lack it.
     pub terminated: bool,
 }
 
-/// Why there is no next line.
+/// The reason why the next line could not be read.
 #[derive(Debug)]
 pub(crate) enum LineError {
     /// Reading failed.
     Read(io::Error),
-    /// The line is longer than the bound.
+    /// The line is longer than the limit.
     TooLong,
 }
 
-/// Reads lines. Holds one line and one read at a time.
+/// A reader that yields lines. It buffers one line and one read at a time.
 #[derive(Debug)]
 pub(crate) struct LineReader<R> {
     inner: R,
@@ -70,26 +70,26 @@ pub(crate) struct LineReader<R> {
     start: usize,
     end: usize,
     searched: usize,
-    /// Where the last line lies that was handed out.
+    /// The position of the most recently returned line in `buffer`.
     last: std::ops::Range<usize>,
 }
 
 impl<R: Read> LineReader<R> {
-    /// Reads lines of at most `limit` bytes, line feeds not counted.
+    /// Creates a reader of lines of at most `limit` bytes, line feeds not counted.
     pub fn new(inner: R, limit: u64) -> Self {
         Self { inner, limit, read_bytes: READ_BYTES, buffer: Vec::new(), start: 0, end: 0, searched: 0, last: 0..0 }
     }
 
-    /// Reads no more than about `bytes` bytes at first: for a reader of which only the first line may be wanted.
+    /// Starts with reads of about `bytes` bytes, for callers that may need only the first line.
     #[must_use]
     pub fn beginning_with(self, bytes: usize) -> Self {
         Self { read_bytes: bytes, ..self }
     }
 
-    /// The next line, or `None` at the end.
+    /// Reads the next line. Returns `None` at the end of the stream.
     ///
     /// # Errors
-    /// When reading fails, or the line is too long.
+    /// Fails if reading fails or the line is too long.
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, LineError> {
         loop {
             if let Some(length) = memchr(b'\n', &self.buffer[self.searched..self.end]) {
@@ -119,7 +119,7 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// Reads more behind what is there, and moves that to the front first when space runs out.
+    /// Reads more bytes after the unread ones, and moves those to the front of the buffer first.
     fn fill(&mut self) -> io::Result<usize> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -128,7 +128,7 @@ impl<R: Read> LineReader<R> {
             self.start = 0;
         }
         if self.buffer.len() < self.end + self.read_bytes {
-            // No line that is longer than the bound is read to its end.
+            // An overlong line is not read to its end.
             let most = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_add(self.read_bytes);
             let doubled = (self.buffer.len() * 2).min(most).max(self.end + self.read_bytes);
             self.buffer.reserve_exact(doubled - self.buffer.len());
@@ -139,30 +139,30 @@ impl<R: Read> LineReader<R> {
         Ok(n)
     }
 
-    /// The line that [`next_line`](Self::next_line) gave last, once more.
+    /// Returns the line that [`next_line`](Self::next_line) returned last.
     #[must_use]
     pub fn last_line(&self) -> &[u8] {
         &self.buffer[self.last.clone()]
     }
 
-    /// The reader, and what was read from it but belongs to no line yet.
+    /// Returns the inner reader and the bytes that were read from it but not returned as a line.
     pub fn into_parts(self) -> (R, Vec<u8>) {
         (self.inner, self.buffer[self.start..self.end].to_vec())
     }
 }
 
-/// Cuts bytes that come in pieces into the lines that a [`LineReader`] would give. Holds one line at a time.
+/// Splits bytes that arrive in pieces into the same lines that a [`LineReader`] yields. It buffers one line at a time.
 #[derive(Debug, Default)]
 pub(crate) struct LineCutter {
-    /// The line that the pieces so far have begun but not ended.
+    /// The unterminated line at the end of the pieces so far.
     begun: Vec<u8>,
 }
 
 impl LineCutter {
-    /// Adds a piece, and hands `take` every line that it ends.
+    /// Adds a piece and passes every line that it completes to `take`.
     ///
     /// # Errors
-    /// The first error of `take`.
+    /// Returns the first error of `take`.
     pub fn push<E>(&mut self, piece: &[u8], mut take: impl FnMut(Line<'_>) -> Result<(), E>) -> Result<(), E> {
         let mut rest = piece;
         while let Some(end) = memchr(b'\n', rest) {
@@ -180,10 +180,10 @@ impl LineCutter {
         Ok(())
     }
 
-    /// Ends the bytes, and hands `take` the last line if nothing ended it.
+    /// Ends the stream and passes the last line to `take` if it is unterminated.
     ///
     /// # Errors
-    /// The error of `take`.
+    /// Returns the error of `take`.
     pub fn finish<E>(self, take: impl FnOnce(Line<'_>) -> Result<(), E>) -> Result<(), E> {
         match self.begun.is_empty() {
             true => Ok(()),
@@ -192,7 +192,7 @@ impl LineCutter {
     }
 }
 
-/// Reads once, whatever interrupts it.
+/// Reads once and retries if the read is interrupted.
 fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match reader.read(buffer) {
@@ -202,48 +202,51 @@ fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Why there is no next block of lines.
+/// The reason why the next block of lines could not be read.
 #[derive(Debug)]
 pub enum BlockError {
     /// Reading failed.
     Read(io::Error),
-    /// A line is longer than the bound.
+    /// A line is longer than the limit.
     TooLong {
-        /// How many lines come before it that were not handed out.
+        /// The number of lines before it that were not returned.
         lines_before: u64,
     },
 }
 
-/// Reads many lines at a time, for threads to work on. Holds one block.
+/// A reader that yields blocks of many lines, for threads to work on. It holds one block at a time.
 #[derive(Debug)]
 pub struct LineBlocks<R> {
     inner: R,
     limit: u64,
     size: usize,
-    /// What was read behind the last block.
+    /// The bytes that were read after the last block.
     begun: Vec<u8>,
     at_end: bool,
 }
 
 impl<R: Read> LineBlocks<R> {
-    /// Reads blocks of at most `size` bytes, of lines of at most `limit` bytes, line feeds not counted.
+    /// Creates a reader of blocks of at most `size` bytes, of lines of at most `limit` bytes, line feeds not counted.
     pub fn new(inner: R, size: usize, limit: u64) -> Self {
         Self { inner, limit, size, begun: Vec::new(), at_end: false }
     }
 
-    /// The next block: as many whole lines as fit, or one that is longer, with their line feeds; the last line of all
-    /// may have none. `None` at the end. Where blocks end depends on the bytes alone, not on how they come.
+    /// Reads the next block. Returns `None` at the end of the stream.
+    ///
+    /// A block has as many whole lines as fit, or one line that is longer than a block, with their line feeds. Only
+    /// the last line of the stream may lack its line feed. Block boundaries depend on the bytes alone, not on the
+    /// sizes of the reads.
     ///
     /// # Errors
-    /// When reading fails, or a line is too long.
+    /// Fails if reading fails or a line is too long.
     pub fn next_block(&mut self) -> Result<Option<Vec<u8>>, BlockError> {
         self.next_block_in(Vec::new())
     }
 
-    /// As [`next_block`](Self::next_block), in the memory of an empty buffer.
+    /// Works like [`next_block`](Self::next_block), but reuses the memory of `block`, an empty buffer.
     pub(crate) fn next_block_in(&mut self, mut block: Vec<u8>) -> Result<Option<Vec<u8>>, BlockError> {
         block.append(&mut self.begun);
-        // One byte more shows whether the end is reached.
+        // One byte more than a block shows whether the stream ends here.
         let (mut wanted, mut searched) = (self.size + 1, 0);
         let end = loop {
             self.fill(&mut block, wanted).map_err(BlockError::Read)?;
@@ -268,7 +271,7 @@ impl<R: Read> LineBlocks<R> {
         Ok((!block.is_empty()).then_some(block))
     }
 
-    /// Reads until `block` has `wanted` bytes, or the end.
+    /// Reads until `block` has `wanted` bytes or the stream ends.
     fn fill(&mut self, block: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
         let missing = wanted.saturating_sub(block.len());
         if !self.at_end {
@@ -288,13 +291,13 @@ impl<R: Read> LineBlocks<R> {
         too_long.map_or(Ok(()), |(_, lines_before)| Err(BlockError::TooLong { lines_before }))
     }
 
-    /// The reader.
+    /// Returns the inner reader.
     pub fn into_inner(self) -> R {
         self.inner
     }
 }
 
-/// The lines of a block.
+/// Splits a block into its lines.
 pub fn lines_of(block: &[u8]) -> impl Iterator<Item = Line<'_>> {
     let mut rest = block;
     std::iter::from_fn(move || {
@@ -316,10 +319,10 @@ mod tests {
 
     use super::*;
 
-    /// Gives its bytes in pieces of at most so many, each after an interruption.
-    struct Halting<'b>(&'b [u8], usize, bool);
+    /// A reader of the given bytes that yields at most so many at a time, each time after one interruption.
+    struct InterruptedReader<'b>(&'b [u8], usize, bool);
 
-    impl Read for Halting<'_> {
+    impl Read for InterruptedReader<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             self.2 = !self.2;
             if self.2 {
@@ -340,7 +343,7 @@ mod tests {
         let mut lines = Vec::new();
         while let Some(line) = reader.next_line().unwrap() {
             let line = owned(line);
-            assert_eq!(reader.last_line(), line.0, "the last line can be had again");
+            assert_eq!(reader.last_line(), line.0, "last_line returns the line that was just read");
             lines.push(line);
         }
         assert!(reader.into_parts().1.is_empty(), "nothing is left");
@@ -359,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_the_same_however_they_are_cut_and_however_their_bytes_come() {
+    fn every_reader_yields_the_same_lines_for_any_read_size() {
         let long = [b"x".repeat(5000), b"\n".repeat(300), b"y".repeat(300)].concat();
         for log in [&b""[..], b"\n", b"a", b"a\n", b"\n\na", b"ab\ncd\r\n\nef\n", b"ab\ncd\n\nef", &long] {
             let mut expected: Vec<Owned> = log.split(|byte| *byte == b'\n').map(|line| (line.to_vec(), true)).collect();
@@ -371,16 +374,16 @@ mod tests {
             for piece in [1, 2, 3, 700, 100_000] {
                 assert_eq!(by_cutter(log, piece), expected);
                 for first in [1, 2, 4096] {
-                    let reader = LineReader::new(Halting(log, piece, false), 5000).beginning_with(first);
+                    let reader = LineReader::new(InterruptedReader(log, piece, false), 5000).beginning_with(first);
                     assert_eq!(by_reader(reader), expected, "{piece}, {first}");
                 }
-                assert_eq!(by_reader(LineReader::new(Halting(log, piece, false), 5000)), expected);
+                assert_eq!(by_reader(LineReader::new(InterruptedReader(log, piece, false), 5000)), expected);
             }
         }
     }
 
     #[test]
-    fn a_line_has_the_limits_length_and_no_more() {
+    fn a_line_may_be_as_long_as_the_limit_but_not_longer() {
         for (log, lines) in
             [(&b"12345\n12345"[..], 2), (b"12345\n123456\n", 1), (b"123456", 0), (b"1\n\n1234567890", 2)]
         {
@@ -396,12 +399,12 @@ mod tests {
             }
         }
         let mut endless = LineReader::new(io::repeat(b'x'), 1 << 20);
-        assert!(matches!(endless.next_line(), Err(LineError::TooLong)), "what never ends is not read to its end");
+        assert!(matches!(endless.next_line(), Err(LineError::TooLong)), "an endless line is not read forever");
         assert!(endless.into_parts().1.len() < 3 << 20);
     }
 
     #[test]
-    fn what_is_read_behind_a_line_is_not_lost() {
+    fn bytes_read_ahead_are_returned_by_into_parts() {
         let log = b"first\nsecond\nthird";
         for first in [1, 6, 9, 100] {
             let mut reader = LineReader::new(&log[..], 10).beginning_with(first);
@@ -413,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn only_as_much_is_read_ahead_as_is_asked_for() {
+    fn the_first_read_is_no_larger_than_requested() {
         let mut reader = LineReader::new(&b"a\nb\nc\n"[..], 10).beginning_with(3);
         assert!(reader.next_line().unwrap().is_some());
         assert_eq!(reader.into_parts(), (&b"\nc\n"[..], b"b".to_vec()));
@@ -427,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_that_fails_fails_the_reading() {
+    fn a_read_error_is_returned() {
         struct Failing;
         impl Read for Failing {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

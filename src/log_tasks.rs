@@ -1,4 +1,4 @@
-//! Gives each log of a bundle a thread of its own, so that several are put together and hashed at once.
+//! Runs each log of a bundle on a thread of its own, so that several are assembled and hashed concurrently.
 
 use std::collections::VecDeque;
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -8,59 +8,59 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::error::{Error, ErrorKind, IoAction, Result, RowFault};
 use crate::format::Manifest;
 
-/// How many logs are worked on at once.
+/// The number of logs that are processed concurrently.
 pub(crate) const LOGS_AT_ONCE: usize = 4;
 
-/// How many batches of rows wait for the thread of their log.
+/// The number of row batches that can be queued for a log's thread.
 const MAX_WAITING: usize = 2;
 
-/// Rows of one log that follow each other.
+/// Consecutive rows of one log.
 pub(crate) struct RowBatch<R> {
-    /// Index into the manifest's `files`.
+    /// The log's index in the manifest's `files`.
     pub(crate) file: usize,
     pub(crate) rows: R,
-    /// Whether they are the last ones of their log.
+    /// True if these are the last rows of the log.
     pub(crate) is_last: bool,
 }
 
-/// What is done with the rows of one log, on its thread.
+/// The work on one log's rows, done on that log's thread.
 pub(crate) trait LogTask: Send {
-    /// Rows that follow each other.
+    /// Consecutive rows of the log.
     type Rows: Send;
-    /// What becomes of the log.
+    /// The result for the whole log.
     type Done: Send;
 
-    /// The log's next rows.
+    /// Processes the log's next rows.
     fn take(&mut self, rows: Self::Rows) -> Result<()>;
 
-    /// No more rows come.
+    /// Completes the log after its last rows.
     fn finish(self) -> Result<Self::Done>;
 }
 
-/// Begins and ends the work on each log.
+/// Creates the task of each log and receives its result.
 pub(crate) trait LogTasks {
     type Task: LogTask;
 
-    /// The manifest's file `index` (from 0) begins. Files begin in the order of the manifest.
+    /// Creates the task for the manifest's file `index` (from 0). Called in manifest order.
     fn begin(&mut self, index: usize) -> Result<Self::Task>;
 
-    /// All of it was taken.
+    /// Receives the result of the completed file `index`.
     fn end(&mut self, index: usize, done: <Self::Task as LogTask>::Done) -> Result<()>;
 }
 
-/// Hands rows to the threads of their logs.
+/// Distributes rows to the threads of their logs.
 pub(crate) struct LogThreads<'scope, 'env, L: LogTasks> {
     scope: &'scope Scope<'scope, 'env>,
     manifest: &'env Manifest,
     logs: L,
-    /// The files that have not begun.
-    left: VecDeque<usize>,
+    /// The files that have not been started, in order.
+    pending: VecDeque<usize>,
     open: Vec<RunningLog<'scope, L::Task>>,
-    /// Those of which all rows are on their way, the oldest first.
+    /// Logs whose rows have all been queued, oldest first.
     closed: VecDeque<RunningLog<'scope, L::Task>>,
 }
 
-/// A log, and the thread that it has.
+/// A log and the thread that processes it.
 struct RunningLog<'scope, W: LogTask> {
     file: usize,
     batches: Sender<Option<W::Rows>>,
@@ -73,27 +73,27 @@ where
     <L::Task as LogTask>::Rows: 'scope,
     <L::Task as LogTask>::Done: 'scope,
 {
-    /// For the files `wanted` of the manifest, in order.
+    /// Prepares to process the files `wanted`, which are indices in the manifest in ascending order.
     pub(crate) fn start(
         scope: &'scope Scope<'scope, 'env>,
         manifest: &'env Manifest,
         wanted: Vec<usize>,
         logs: L,
     ) -> Self {
-        Self { scope, manifest, logs, left: wanted.into(), open: Vec::new(), closed: VecDeque::new() }
+        Self { scope, manifest, logs, pending: wanted.into(), open: Vec::new(), closed: VecDeque::new() }
     }
 
-    /// Hands rows to the thread of their log.
+    /// Queues rows for the thread of their log.
     pub(crate) fn take(&mut self, batch: RowBatch<<L::Task as LogTask>::Rows>) -> Result<()> {
         let RowBatch { file, rows, is_last } = batch;
         self.begin_up_to(file)?;
         let Some(at) = self.open.iter().position(|log| log.file == file) else {
-            // A file whose rows were all there already does not come back.
+            // A closed file does not accept more rows.
             let file = &self.manifest.files[file];
             let (source, name) = (file.source.to_string(), file.relative_path.to_string());
             return Err(ErrorKind::Row(RowFault::WrongFile { source, file: Some(name) }).into());
         };
-        // Where nobody takes them any more, the thread has failed, and says so when it is waited for.
+        // If the queue is closed, the thread has failed. Joining it returns its error.
         let has_failed = self.open[at].batches.send(Some(rows)).is_err();
         if has_failed || is_last {
             let log = self.open.remove(at);
@@ -105,11 +105,11 @@ where
         }
     }
 
-    /// Begins the files up to `file`. Those before it have no rows.
+    /// Starts the files up to and including `file`. Those before it have no rows.
     fn begin_up_to(&mut self, file: usize) -> Result<()> {
-        while let Some(next) = self.left.pop_front_if(|next| *next <= file) {
+        while let Some(next) = self.pending.pop_front_if(|next| *next <= file) {
             if next < file {
-                self.pass(next)?;
+                self.run_empty(next)?;
                 continue;
             }
             self.finish_closed(LOGS_AT_ONCE)?;
@@ -119,8 +119,8 @@ where
         Ok(())
     }
 
-    /// Begins and ends a log that has no rows.
-    fn pass(&mut self, file: usize) -> Result<()> {
+    /// Starts and completes a log without rows.
+    fn run_empty(&mut self, file: usize) -> Result<()> {
         let done = self.logs.begin(file)?.finish()?;
         self.logs.end(file, done)
     }
@@ -133,15 +133,15 @@ where
         Ok(RunningLog { file, batches, thread })
     }
 
-    /// Nothing more comes for the log.
+    /// Tells the log's thread that no more rows follow.
     fn close(&mut self, log: RunningLog<'scope, L::Task>) -> Result<()> {
-        // As above: a thread that failed says so when it is waited for.
+        // As above: if the thread has failed, joining it returns its error.
         let _ = log.batches.send(None);
         self.closed.push_back(log);
         self.finish_closed(2 * LOGS_AT_ONCE)
     }
 
-    /// Waits until at most `most` closed logs are left.
+    /// Waits until at most `most` closed logs remain.
     fn finish_closed(&mut self, most: usize) -> Result<()> {
         while self.closed.len() > most
             && let Some(log) = self.closed.pop_front()
@@ -153,21 +153,21 @@ where
         Ok(())
     }
 
-    /// Ends all logs, and begins and ends those that have no rows.
+    /// Completes all logs, including those without rows that were not started yet.
     pub(crate) fn finish(mut self) -> Result<L> {
         for log in std::mem::take(&mut self.open) {
             self.close(log)?;
         }
-        while let Some(next) = self.left.pop_front() {
-            self.pass(next)?;
+        while let Some(next) = self.pending.pop_front() {
+            self.run_empty(next)?;
         }
         self.finish_closed(0)?;
         Ok(self.logs)
     }
 }
 
-/// What the thread of a log does. `None` when the rows end before the log does, because the operation ended with an
-/// error.
+/// Processes batches on a log's thread. Returns `None` if the queue closes before the end marker arrives, because
+/// the operation failed.
 fn run<W: LogTask>(mut work: W, batches: &Receiver<Option<W::Rows>>) -> Result<Option<W::Done>> {
     for rows in batches {
         match rows {

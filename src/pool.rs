@@ -1,4 +1,4 @@
-//! Threads that do jobs and give the results back in the order in which the jobs came.
+//! A thread pool that returns results in the order in which jobs were submitted.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -6,33 +6,34 @@ use std::thread::Scope;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-/// A thread of the pool ended before it had done its job.
+/// The error for a pool thread that ended before it finished its job.
 #[derive(Debug)]
 pub(crate) struct ThreadDied;
 
-/// As many threads as there are cores, or one where that is not known.
+/// Returns the number of available cores, or one if it is unknown.
 pub(crate) fn all_cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// The most threads, however many are asked for.
+/// The most threads in a pool, regardless of the requested number.
 const MAX_THREADS: usize = 256;
 
-/// How much may be under way, in bytes, beyond one job of any size.
+/// The most memory for jobs in flight, in bytes. A single job may exceed it.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Jobs under way: at most two a thread, and together at most 64 MiB unless a single one is larger. So memory stays
-/// bounded.
+/// A thread pool with bounded memory.
+///
+/// At most two jobs per thread are in flight. Together they take at most 64 MiB, unless a single job is larger.
 pub(crate) struct Pool<J, R> {
     jobs: Sender<(J, Sender<R>)>,
     waiting: VecDeque<(usize, Receiver<R>)>,
     most: usize,
-    /// Bytes of all waiting jobs.
+    /// The size of all waiting jobs in bytes.
     bytes: usize,
 }
 
 impl<J: Send, R: Send> Pool<J, R> {
-    /// Starts `threads` threads, at most 256, each with a worker of its own.
+    /// Starts `threads` threads, at most 256, each with its own worker.
     pub(crate) fn start<'scope, W>(
         scope: &'scope Scope<'scope, '_>,
         threads: NonZeroUsize,
@@ -50,12 +51,12 @@ impl<J: Send, R: Send> Pool<J, R> {
             let (queue, mut work) = (queue.clone(), worker());
             let spawned = std::thread::Builder::new().spawn_scoped(scope, move || {
                 for (job, done) in queue {
-                    // Nobody waits any more when the operation has failed.
+                    // The receiver is gone if the operation has failed.
                     let _ = done.send(work(job));
                 }
             });
-            // Where the system gives no more threads, those that are there do the work. If there are none, the first
-            // job finds that out.
+            // If the system refuses to start more threads, the running ones do the work. If none is running, the first
+            // `push` fails.
             if spawned.is_err() {
                 break;
             }
@@ -63,12 +64,12 @@ impl<J: Send, R: Send> Pool<J, R> {
         Self { jobs, waiting: VecDeque::new(), most, bytes: 0 }
     }
 
-    /// Whether a job of `bytes` bytes can come now. Otherwise results must be [`pop`](Self::pop)ped first.
+    /// Returns true if a job of `bytes` bytes fits now. Otherwise the caller must [`pop`](Self::pop) results first.
     pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
         self.waiting.is_empty() || self.waiting.len() < self.most && self.bytes.saturating_add(bytes) <= MAX_BYTES
     }
 
-    /// Hands in the next job, which takes about `bytes` bytes.
+    /// Submits the next job, which takes about `bytes` bytes.
     pub(crate) fn push(&mut self, job: J, bytes: usize) -> Result<(), ThreadDied> {
         let (done, waiting) = bounded(1);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -76,7 +77,7 @@ impl<J: Send, R: Send> Pool<J, R> {
         self.jobs.send((job, done)).map_err(|_| ThreadDied)
     }
 
-    /// The result of the oldest job that was not returned yet, when it is done.
+    /// Waits for the oldest pending job and returns its result. Returns `None` if no job is pending.
     pub(crate) fn pop(&mut self) -> Result<Option<R>, ThreadDied> {
         let Some((bytes, oldest)) = self.waiting.pop_front() else { return Ok(None) };
         self.bytes = self.bytes.saturating_sub(bytes);

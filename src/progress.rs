@@ -1,4 +1,4 @@
-//! How far an operation is, and how to end it early. The library only reports; drawing is the program's.
+//! Progress reporting and cancellation for long operations. The library only reports; drawing is up to the program.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
@@ -6,23 +6,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{ErrorKind, Result};
 
-/// What an operation is doing. One does several of these, one after the other.
+/// The current stage of an operation. An operation goes through several of them, one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Reading logs, or a bundle.
+    /// Reading logs or a bundle.
     Reading,
-    /// Comparing a bundle with the logs that are there.
+    /// Comparing a bundle with the local logs.
     Merging,
-    /// Writing what is to appear.
+    /// Writing the output.
     Writing,
-    /// Reading back what was written, before it appears.
+    /// Reading back what was written, before it is published.
     Checking,
-    /// Waiting for writers that may still undo what was done. Takes seconds, and has no bytes.
+    /// Watching for writers that may still undo the changes. This takes seconds and has no byte count.
     Watching,
 }
 
-/// Told by an operation how far it is. Every method has a default that does nothing.
+/// Receives progress from an operation. Every method has a default that does nothing.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,85 +45,86 @@ pub enum Stage {
 /// # }
 /// ```
 pub trait Progress: Sync {
-    /// What comes now. Without it, an operation reads.
+    /// Reports the next stage. Until the first call, an operation is in [`Stage::Reading`].
     fn stage(&self, stage: Stage) {
         let _ = stage;
     }
 
-    /// The work ahead in this stage, in bytes, when it is known.
+    /// Reports the amount of work in this stage in bytes, if known.
     fn start(&self, total_bytes: Option<u64>) {
         let _ = total_bytes;
     }
 
-    /// `bytes` more of it are done.
+    /// Reports that `bytes` more of the work are done.
     fn advance(&self, bytes: u64) {
         let _ = bytes;
     }
 
-    /// All of it is done, or the operation ended with an error.
+    /// Reports that the work is complete or that the operation failed.
     fn finish(&self) {}
 
-    /// By what the operation can be ended early. It is asked for when the operation starts.
+    /// Returns the handle that can cancel the operation. Operations call this when they start.
     fn cancellation(&self) -> Cancellation {
         Cancellation::default()
     }
 }
 
-/// Reports to nobody.
+/// A [`Progress`] that ignores all reports.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoProgress;
 
 impl Progress for NoProgress {}
 
-/// Ends operations early. Clones are one and the same: keep one, and give the other to the operation through
-/// [`Progress::cancellation`].
+/// Cancels operations. All clones share one state: keep one, and return another from [`Progress::cancellation`].
 ///
-/// An operation that is cancelled fails with [`ErrorKind::Cancelled`] as it would for any other reason: nothing that it
-/// began is left, and what was there is as it was. What is only a moment from its end may still get there.
+/// A cancelled operation fails with [`ErrorKind::Cancelled`] and cleans up as after any other error: files that it
+/// began are removed, and existing files are unchanged. An operation that is about to finish may still complete.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation(Arc<AtomicBool>);
 
 impl Cancellation {
-    /// Ends the operations, as soon as they look.
+    /// Requests cancellation. Operations stop at their next check.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether they are to end.
+    /// Returns true if cancellation was requested.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Fails if cancellation was requested.
+    ///
     /// # Errors
-    /// [`ErrorKind::Cancelled`] when they are to end.
+    /// [`ErrorKind::Cancelled`] if cancellation was requested.
     pub(crate) fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(ErrorKind::Cancelled.into()) } else { Ok(()) }
     }
 }
 
-/// An input or output that fails once the operation is cancelled: every long loop of an operation goes through one.
+/// An input or output that fails once the operation is cancelled. Every long loop of an operation uses one.
 pub(crate) struct CancellableIo<'p, T> {
     inner: T,
     cancellation: Cancellation,
-    /// Whom to tell what goes through.
+    /// Receives byte counts, if set.
     counted: Option<&'p dyn Progress>,
 }
 
 impl<T> CancellableIo<'_, T> {
-    /// Looks whether the operation is cancelled.
+    /// Wraps `inner` without reporting byte counts.
     pub(crate) fn new(inner: T, progress: &dyn Progress) -> Self {
         Self { inner, cancellation: progress.cancellation(), counted: None }
     }
 }
 
 impl<'p, T> CancellableIo<'p, T> {
-    /// Reports what goes through, too.
+    /// Wraps `inner` and reports the bytes that are read or written to `progress`.
     pub(crate) fn counted(inner: T, progress: &'p dyn Progress) -> Self {
         Self { inner, cancellation: progress.cancellation(), counted: Some(progress) }
     }
 
-    fn pass(&mut self, work: impl FnOnce(&mut T) -> io::Result<usize>) -> io::Result<usize> {
+    fn checked(&mut self, work: impl FnOnce(&mut T) -> io::Result<usize>) -> io::Result<usize> {
         self.cancellation.check().map_err(io::Error::from)?;
         let n = work(&mut self.inner)?;
         if let Some(progress) = self.counted {
@@ -135,13 +136,13 @@ impl<'p, T> CancellableIo<'p, T> {
 
 impl<T: Read> Read for CancellableIo<'_, T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.pass(|inner| inner.read(buffer))
+        self.checked(|inner| inner.read(buffer))
     }
 }
 
 impl<T: Write> Write for CancellableIo<'_, T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.pass(|inner| inner.write(bytes))
+        self.checked(|inner| inner.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {

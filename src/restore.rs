@@ -1,7 +1,7 @@
-//! Turns a bundle back into its logs, in one pass, and proves each against the manifest.
+//! Restores a bundle's logs in one pass and checks each against the manifest.
 //!
-//! Threads inflate chunks and read their rows. Each log then has a thread of its own, which puts its rows in order,
-//! hashes and writes them; up to `LOGS_AT_ONCE` logs take turns, where chunks can be read alone.
+//! Worker threads inflate chunks and read their rows. Each log has a thread of its own, which orders, hashes and
+//! writes its rows. If chunks can be read individually, up to `LOGS_AT_ONCE` logs are processed concurrently.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::format::log::{LogRestorer, RowLines};
 use crate::format::{LineEnding, Manifest, ManifestFile};
 use crate::log_tasks::{LOGS_AT_ONCE, LogTask, LogTasks, LogThreads, RowBatch};
 
-/// Takes restored logs.
+/// Receives the restored logs.
 ///
 /// ```
 /// use std::num::NonZeroUsize;
@@ -64,48 +64,49 @@ use crate::log_tasks::{LOGS_AT_ONCE, LogTask, LogTasks, LogThreads, RowBatch};
 /// # }
 /// ```
 pub trait LogSink {
-    /// Takes one of them.
+    /// The writer of one log.
     type Writer: LogWriter;
 
-    /// The manifest's file `index` (from 0) begins. Files begin in the order of the manifest, but the next ones may
-    /// begin before this one ends.
+    /// Begins the manifest's file `index` (from 0). Files begin in manifest order, but a file may begin before the
+    /// previous one ends.
     ///
     /// # Errors
-    /// Any error ends the restoring.
+    /// Any error stops the restore.
     fn begin(&mut self, index: usize, file: &ManifestFile) -> Result<Self::Writer>;
 
-    /// The log is complete, and `done` is what its writer has of it.
+    /// Ends a complete log. `done` is the result of its writer.
     ///
     /// # Errors
-    /// Any error ends the restoring.
+    /// Any error stops the restore.
     fn end(&mut self, index: usize, file: &ManifestFile, done: <Self::Writer as LogWriter>::Done) -> Result<()>;
 }
 
-/// Takes one restored log, on a thread of its own.
+/// Writes one restored log, on a thread of its own.
 pub trait LogWriter: Send {
-    /// What becomes of it.
+    /// The result for the completed log.
     type Done: Send;
 
-    /// The log's next bytes.
+    /// Writes the log's next bytes.
     ///
     /// # Errors
-    /// Any error ends the restoring.
+    /// Any error stops the restore.
     fn write(&mut self, bytes: &[u8]) -> Result<()>;
 
-    /// The log is complete, and its length and SHA-256 are those of the manifest, where that has them.
+    /// Completes the log. Its length and SHA-256 match the manifest, if the manifest records them.
     ///
     /// # Errors
-    /// Any error ends the restoring.
+    /// Any error stops the restore.
     fn finish(self) -> Result<Self::Done>;
 }
 
-/// How much is restored at once where there are no chunks.
+/// The size of a batch of rows if the bundle has no chunk table.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Restores the selected files of a bundle (all when `None`), empty ones included. `threads` inflate chunks.
+/// Restores the selected files of a bundle, empty ones included; `None` selects all. Uses `threads` threads to
+/// inflate chunks.
 ///
 /// # Errors
-/// When the bundle is damaged, a restored log is not what the manifest says, or the sink fails.
+/// If the bundle is damaged, a restored log does not match the manifest, or the sink fails.
 pub fn restore<S: LogSink>(
     bundle: Bundle<'_>,
     files: Option<Vec<usize>>,
@@ -115,7 +116,7 @@ pub fn restore<S: LogSink>(
     restore_with_access(bundle, files, threads, sink).map(drop)
 }
 
-/// Restores as [`restore`] does, and returns how the rows were reached.
+/// Restores like [`restore`] and returns how the rows were accessed.
 pub(crate) fn restore_with_access<S: LogSink>(
     bundle: Bundle<'_>,
     files: Option<Vec<usize>>,
@@ -141,7 +142,7 @@ pub(crate) fn restore_with_access<S: LogSink>(
     restored.map_err(|error| error.in_subject(&name))
 }
 
-/// A bundle without chunk table: one row after the other.
+/// Reads a bundle without a chunk table sequentially and passes on batches of rows.
 fn each_batch(
     bundle: Bundle<'_>,
     selection: &Selection,
@@ -180,7 +181,7 @@ fn rows_of_chunk(logs: &BundleLogs, mut chunk: ChunkRows) -> Result<RowBatch<Row
     Ok(RowBatch { file: slot.file, rows, is_last: slot.chunk + 1 == file.chunks.len() })
 }
 
-/// Begins and ends the sink's logs.
+/// Creates and completes the logs of a [`LogSink`].
 struct SinkTasks<'m, 's, S> {
     manifest: &'m Manifest,
     sink: &'s mut S,
@@ -201,7 +202,7 @@ impl<'m, S: LogSink> LogTasks for SinkTasks<'m, '_, S> {
     }
 }
 
-/// What the thread of a log works with.
+/// The state of a log's thread.
 struct RestoreTask<'m, W> {
     file: &'m ManifestFile,
     restorer: LogRestorer<'m>,
@@ -211,7 +212,7 @@ struct RestoreTask<'m, W> {
 }
 
 impl<W: LogWriter> RestoreTask<'_, W> {
-    /// Hands on what is restored, unless it is more than the log can be that the manifest describes.
+    /// Writes the restored bytes. Fails if the log becomes longer than the manifest allows.
     fn write(&mut self) -> Result<()> {
         self.hasher.update(&self.buffer);
         if self.hasher.bytes() > self.file.most_restored_bytes() {

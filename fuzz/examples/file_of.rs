@@ -1,4 +1,5 @@
-//! Prints the file that an input of the targets on whole files stands for: `cargo run --example file_of -- INPUT`.
+//! Prints the file that an input encodes, for the targets that check whole files: `cargo run --example file_of --
+//! INPUT`.
 
 use std::io::Write;
 

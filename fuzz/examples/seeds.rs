@@ -1,4 +1,4 @@
-//! Writes the inputs that are made of the project's fixtures: `cargo run --example seeds -- TARGET DIRECTORY`.
+//! Writes the inputs that are derived from the project's fixtures: `cargo run --example seeds -- TARGET DIRECTORY`.
 
 use std::fs;
 use std::path::PathBuf;

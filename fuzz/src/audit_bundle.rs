@@ -1,4 +1,4 @@
-//! Checks that bundles that `verify` calls intact are intact, that `recover` saves every log that `verify` calls
+//! Checks that a bundle that `verify` calls intact is intact, that `recover` saves every log that `verify` calls
 //! proven, and that the output of `recover` is intact.
 
 use std::fs;
@@ -33,14 +33,14 @@ fn check_verify(file: &[u8], home: &Home) -> Option<Verified> {
     let from_stream = verified(file);
     let path = home.path().join("bundle");
     let subject = path.display().to_string();
-    fs::write(&path, file).expect("it can be written");
+    fs::write(&path, file).expect("cannot write the file");
     let mut findings = Vec::new();
-    let options = VerifyOptions { threads: NonZeroUsize::new(2).expect("it is not 0"), ..verify_options() };
+    let options = VerifyOptions { threads: NonZeroUsize::new(2).expect("not zero"), ..verify_options() };
     let from_file = verify_file(&path, &options, &NoProgress, &mut |found| findings.push(found));
-    fs::remove_file(&path).expect("it can be removed");
+    fs::remove_file(&path).expect("cannot remove the file");
     let logs = [restored(indexed(file)), restored(sequential(file))];
     let Ok((report, found)) = from_stream else {
-        assert!(from_file.is_err() && logs.iter().all(Result::is_err), "only verify refuses it");
+        assert!(from_file.is_err() && logs.iter().all(Result::is_err), "only verify rejects the file");
         return None;
     };
     assert_eq!(from_file.ok(), Some(report.clone()));
@@ -52,7 +52,12 @@ fn check_verify(file: &[u8], home: &Home) -> Option<Verified> {
     let is_damaged = report.verdict == Verdict::Damaged;
     assert_eq!(is_damaged, found.iter().any(|finding| finding.severity() == Severity::Error));
     for logs in logs {
-        assert!(is_damaged || logs.is_ok(), "what is {:?} is not restored: {:?}", report.verdict, logs.err());
+        assert!(
+            is_damaged || logs.is_ok(),
+            "verdict {:?}, but the logs cannot be restored: {:?}",
+            report.verdict,
+            logs.err()
+        );
         if let Ok(logs) = logs {
             check_proven(&report, &logs);
         }
@@ -93,17 +98,17 @@ fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
             }
             report.rows - findings.iter().filter(is_no_row).count() as u64
         };
-        assert_eq!(verified_as.map_or(0, sound), 0, "nothing is recovered: {:?}", recovered.err());
+        assert_eq!(verified_as.map_or(0, sound), 0, "nothing was recovered: {:?}", recovered.err());
         let is_saved = |file: &FileReport| file.is_proven != Some(true) || file.rows == 0;
-        assert!(verified_as.is_none_or(|(report, _)| report.files.iter().all(is_saved)), "a proven log is lost");
+        assert!(verified_as.is_none_or(|(report, _)| report.files.iter().all(is_saved)), "a proven log was lost");
         return;
     };
-    let bundle = fs::read(&path).expect("it is there");
-    fs::remove_file(&path).expect("it can be removed");
+    let bundle = fs::read(&path).expect("the file exists");
+    fs::remove_file(&path).expect("cannot remove the file");
     assert!(home.everything().is_empty());
-    let (again, findings) = verified(&bundle).expect("it is a bundle");
+    let (again, findings) = verified(&bundle).expect("the output is a bundle");
     assert_eq!(again.verdict, Verdict::Intact, "{findings:?}");
-    let logs = restored(indexed(&bundle)).expect("it is whole");
+    let logs = restored(indexed(&bundle)).expect("the output is intact");
     check_originals(file, &report, &logs);
     if let Some(verified_as) = verified_as {
         check_saved(verified_as, &report, &logs);
@@ -127,7 +132,7 @@ fn check_originals(file: &[u8], report: &RecoverReport, logs: &Logs) {
 /// Checks that an intact bundle is recovered completely, and that every proven log is recovered.
 fn check_saved((verified_as, _): &Verified, report: &RecoverReport, logs: &Logs) {
     if verified_as.verdict != Verdict::Damaged {
-        assert!(!report.lost_something(), "of what is {:?} something is lost: {report:?}", verified_as.verdict);
+        assert!(!report.lost_something(), "verdict {:?}, but recover lost something: {report:?}", verified_as.verdict);
         assert_eq!(report.files.len(), verified_as.files.len());
     }
     // An empty log has nothing to save: it gives way if rows name a log of the same name. If the manifest lists
@@ -140,6 +145,6 @@ fn check_saved((verified_as, _): &Verified, report: &RecoverReport, logs: &Logs)
     for file in verified_as.files.iter().filter(is_proven) {
         let namesakes = || verified_as.files.iter().filter(is_proven).filter(|other| other.name == file.name);
         let rows_are_many = namesakes().filter(|log| log.rows > 0).count() > 1;
-        assert!(rows_are_many || namesakes().any(is_saved), "{} is proven, and not recovered", file.name);
+        assert!(rows_are_many || namesakes().any(is_saved), "{} is proven but was not recovered", file.name);
     }
 }

@@ -1,4 +1,4 @@
-//! Bundles, out of whatever the bytes are, and what can be had of them.
+//! Builds bundles from arbitrary bytes and reads their contents.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::reference::{self, Row};
 
-/// Nothing is asked for beyond the bundle itself.
+/// Returns options without requirements beyond the bundle itself.
 pub(crate) fn verify_options() -> VerifyOptions {
     VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN }
 }
@@ -36,7 +36,7 @@ pub(crate) fn sequential(bundle: &[u8]) -> Result<Bundle<'_>> {
     Bundle::from_stream(bundle, "bundle")
 }
 
-/// The rows of a bundle, each with its file's index, and how it ended.
+/// Returns a bundle's rows, each with the index of its file, and the error that ended reading, if any.
 pub(crate) fn rows(opened: Result<Bundle<'_>>) -> (Vec<(usize, Vec<u8>)>, Option<String>) {
     let mut lines = Vec::new();
     let read = || -> Result<()> {
@@ -50,7 +50,7 @@ pub(crate) fn rows(opened: Result<Bundle<'_>>) -> (Vec<(usize, Vec<u8>)>, Option
     (lines, ended)
 }
 
-/// Which log of a machine it is.
+/// The identity of a log on a machine.
 pub(crate) type LogKey = (Base, FileName);
 pub(crate) type Logs = BTreeMap<LogKey, Vec<u8>>;
 
@@ -58,7 +58,7 @@ pub(crate) fn key_of(file: &ManifestFile) -> LogKey {
     (file.base(), file.relative_path.clone())
 }
 
-/// Restored logs, in memory.
+/// A sink that keeps restored logs in memory.
 #[derive(Default)]
 struct InMemory(Logs);
 
@@ -96,22 +96,23 @@ pub(crate) fn restored(bundle: Result<Bundle<'_>>) -> Result<Logs> {
     Ok(logs.0)
 }
 
-/// What bytes of an input's first one mean.
-mod how {
-    /// The chunk table is made that of the rows.
+/// The bits of an input's first byte.
+mod bits {
+    /// Adjusts the chunk table to the rows.
     pub(super) const TABLE: u8 = 1;
-    /// The counts are made those of the rows.
+    /// Adjusts the counts to the rows.
     pub(super) const COUNTS: u8 = 2;
-    /// The hashes are made those of the logs.
+    /// Adjusts the hashes to the logs.
     pub(super) const HASHES: u8 = 4;
-    /// Two bits: what stands around the text.
+    /// Two bits that select the container.
     pub(super) const CONTAINER: u8 = 0b1_1000;
-    /// The last four bytes say how the file is damaged.
+    /// The last four bytes of the input describe damage.
     pub(super) const DAMAGE: u8 = 0x20;
 }
 
-/// The file that an input stands for. One that begins as gzip or as JSON is it. Any other is the text of a bundle behind
-/// a byte that says what is made to fit: the fuzzer need not guess checksums, hashes or offsets.
+/// Returns the file that an input encodes. An input that begins like gzip or JSON is the file itself. Any other
+/// input is a byte that selects adjustments, followed by the text of a bundle. So the fuzzer does not have to guess
+/// checksums, hashes or offsets.
 #[must_use]
 pub fn file_of(input: &[u8]) -> Vec<u8> {
     let [how, text @ ..] = input else { return Vec::new() };
@@ -119,10 +120,10 @@ pub fn file_of(input: &[u8]) -> Vec<u8> {
         return input.to_vec();
     }
     match text {
-        [text @ .., low, high, what, value] if how & how::DAMAGE != 0 => {
-            damaged(contain(&blocks_of(*how, text), *how), [*low, *high], *what, *value)
+        [text @ .., low, high, what, value] if how & bits::DAMAGE != 0 => {
+            damaged(wrap(&blocks_of(*how, text), *how), [*low, *high], *what, *value)
         }
-        _ => contain(&blocks_of(*how, text), *how),
+        _ => wrap(&blocks_of(*how, text), *how),
     }
 }
 
@@ -136,21 +137,21 @@ fn damaged(mut file: Vec<u8>, at: [u8; 2], what: u8, value: u8) -> Vec<u8> {
         1 => drop(file.remove(at)),
         2 => file.insert(at, value),
         3 => file.truncate(at),
-        // As when a disk loses a block.
+        // Simulates a disk that lost a block.
         _ => file.iter_mut().skip(at).take(usize::from(value)).for_each(|byte| *byte = 0),
     }
     file
 }
 
-/// The text in parts: the manifest line, then the chunks, then what belongs to none.
+/// Splits the text into the manifest line, the chunks, and the lines that belong to no chunk.
 fn blocks_of(how: u8, text: &[u8]) -> Vec<Vec<u8>> {
     let mut lines = text.split_inclusive(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default();
     let rows: Vec<_> = lines.collect();
     match serde_json::from_slice::<Value>(first) {
         Ok(mut manifest) if manifest.is_object() => {
-            let chunks = fit(&mut manifest, &rows, how);
-            let is_changed = how & (how::TABLE | how::COUNTS | how::HASHES) != 0;
+            let chunks = adjust(&mut manifest, &rows, how);
+            let is_changed = how & (bits::TABLE | bits::COUNTS | bits::HASHES) != 0;
             let line = if is_changed { format!("{manifest}\n").into_bytes() } else { first.to_vec() };
             std::iter::once(line).chain(chunks).collect()
         }
@@ -158,8 +159,8 @@ fn blocks_of(how: u8, text: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
-/// Cuts the rows into the chunks of the manifest, and makes the manifest that of the rows.
-fn fit(manifest: &mut Value, rows: &[&[u8]], how: u8) -> Vec<Vec<u8>> {
+/// Splits the rows into the manifest's chunks and adjusts the manifest to the rows.
+fn adjust(manifest: &mut Value, rows: &[&[u8]], how: u8) -> Vec<Vec<u8>> {
     let (mut blocks, mut rest) = (Vec::new(), rows);
     let mut files: Vec<&mut Value> =
         manifest.get_mut("files").and_then(Value::as_array_mut).into_iter().flatten().collect();
@@ -167,37 +168,37 @@ fn fit(manifest: &mut Value, rows: &[&[u8]], how: u8) -> Vec<Vec<u8>> {
     let count = chunks.len();
     for (number, chunk) in chunks.iter_mut().enumerate() {
         let declared = chunk["rows"].as_u64().and_then(|rows| usize::try_from(rows).ok()).unwrap_or(0);
-        let is_last = number + 1 == count && how & how::COUNTS != 0;
-        let (of_chunk, behind) = rest.split_at(if is_last { rest.len() } else { declared.min(rest.len()) });
-        rest = behind;
+        let is_last = number + 1 == count && how & bits::COUNTS != 0;
+        let (of_chunk, remaining) = rest.split_at(if is_last { rest.len() } else { declared.min(rest.len()) });
+        rest = remaining;
         let text = of_chunk.concat();
-        if how & how::TABLE != 0 {
+        if how & bits::TABLE != 0 {
             chunk["bytes"] = json!(text.len());
             chunk["compressed"] = json!(deflate(&text, how).len());
             chunk["crc32"] = json!(Crc32::of(&text).to_string());
         }
-        if how & how::COUNTS != 0 {
+        if how & bits::COUNTS != 0 {
             chunk["rows"] = json!(of_chunk.len());
         }
         blocks.push(text);
     }
     blocks.push(rest.concat());
-    if how & how::COUNTS != 0 {
-        fit_counts(manifest, rows);
+    if how & bits::COUNTS != 0 {
+        adjust_counts(manifest, rows);
     }
-    if how & how::HASHES != 0 {
-        fit_hashes(manifest, rows);
+    if how & bits::HASHES != 0 {
+        adjust_hashes(manifest, rows);
     }
     blocks
 }
 
-/// The objects of a list.
+/// Returns the objects in a list.
 fn list<'v>(object: &'v mut Value, key: &str) -> Vec<&'v mut Value> {
     let list = object.get_mut(key).and_then(Value::as_array_mut);
     list.into_iter().flatten().filter(|value| value.is_object()).collect()
 }
 
-fn fit_counts(manifest: &mut Value, rows: &[&[u8]]) {
+fn adjust_counts(manifest: &mut Value, rows: &[&[u8]]) {
     let read: Vec<_> = rows.iter().filter_map(|line| Row::read(line)).collect();
     let (mut total, mut sources) = (0, Vec::new());
     for file in list(manifest, "files") {
@@ -216,8 +217,8 @@ fn fit_counts(manifest: &mut Value, rows: &[&[u8]]) {
     manifest["sources"] = json!(sources);
 }
 
-/// Gives each file the hash of what its rows restore to, where the manifest can be read.
-fn fit_hashes(manifest: &mut Value, rows: &[&[u8]]) {
+/// Sets each file's hash to that of the log that its rows restore to, if the manifest is readable.
+fn adjust_hashes(manifest: &mut Value, rows: &[&[u8]]) {
     let Ok(Some(read)) = Manifest::decode(manifest.to_string().as_bytes()) else { return };
     for (file, value) in read.files.iter().zip(list(manifest, "files")) {
         if file.record().is_none() || file.unparsed.iter().any(|unparsed| unparsed.line > 1 << 32) {
@@ -232,31 +233,31 @@ fn fit_hashes(manifest: &mut Value, rows: &[&[u8]]) {
 }
 
 fn deflate(text: &[u8], how: u8) -> Vec<u8> {
-    let level = if how & how::CONTAINER == how::CONTAINER { 0 } else { 6 };
+    let level = if how & bits::CONTAINER == bits::CONTAINER { 0 } else { 6 };
     let mut deflated = Vec::new();
-    Deflater::new(Level::new(level).expect("a level")).deflate(text, &mut deflated).expect("it has room");
+    Deflater::new(Level::new(level).expect("a level")).deflate(text, &mut deflated).expect("memory I/O succeeds");
     deflated
 }
 
-/// With flush points, compressed by another program, not at all, or with flush points and in stored blocks, in which
-/// the text stands as it is.
-fn contain(blocks: &[Vec<u8>], how: u8) -> Vec<u8> {
-    match (how & how::CONTAINER) >> 3 {
+/// Wraps the text in a container: with flush points, recompressed by another program, uncompressed, or with flush
+/// points in stored blocks, which contain the text verbatim.
+fn wrap(blocks: &[Vec<u8>], how: u8) -> Vec<u8> {
+    match (how & bits::CONTAINER) >> 3 {
         1 => {
             let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            encoder.write_all(&blocks.concat()).expect("it is in memory");
-            encoder.finish().expect("it is in memory")
+            encoder.write_all(&blocks.concat()).expect("memory I/O succeeds");
+            encoder.finish().expect("memory I/O succeeds")
         }
         2 => blocks.concat(),
         _ => {
             let mut file = Vec::new();
-            let mut member = MemberWriter::new(&mut file).expect("it is in memory");
+            let mut member = MemberWriter::new(&mut file).expect("memory I/O succeeds");
             for text in blocks.iter().filter(|text| !text.is_empty()) {
                 let block = deflate(text, how);
                 let (compressed, bytes) = (block.len() as u64, text.len() as u64);
-                member.copy_block(&*block, compressed, bytes, Crc32::of(text)).expect("it is in memory");
+                member.copy_block(&*block, compressed, bytes, Crc32::of(text)).expect("memory I/O succeeds");
             }
-            member.finish().expect("it is in memory");
+            member.finish().expect("memory I/O succeeds");
             file
         }
     }

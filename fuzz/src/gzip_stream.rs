@@ -1,16 +1,17 @@
-//! The streaming reader of gzip gives what another reader gives, whatever the pieces in which it reads, and takes no
-//! file for whole that the other does not.
+//! Checks that the streaming gzip reader returns the same content as another reader, regardless of read sizes, and
+//! that it accepts no file as complete that the other rejects.
 
 use std::io::{self, Read};
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
-use patchwork_traces::gzip::{StreamKind, SequentialReader};
+use patchwork_traces::gzip::{SequentialReader, StreamKind};
 
-/// The most that an input may inflate to: what bombs do is known.
+/// The maximum inflated size of an input. Decompression bombs are not the subject here.
 const MAX_BYTES: u64 = 4 << 20;
 
-/// The input is a gzip file if it begins as one. Else it is deflate data in parts, each made a member with a true
-/// trailer: so the fuzzer need not guess checksums.
+/// Checks the gzip file that the input encodes. An input that begins like gzip is used as it is. Any other input is
+/// split into parts of deflate data, and each becomes a member with a correct trailer. So the fuzzer does not have
+/// to guess checksums.
 pub fn check(input: &[u8]) {
     let made;
     let file = if input.starts_with(&[0x1f, 0x8b]) {
@@ -20,12 +21,12 @@ pub fn check(input: &[u8]) {
         &made
     };
     let whole = read(SequentialReader::new(file), 64 << 10);
-    assert_eq!(read(SequentialReader::new(Dribble(file, 1)), 64 << 10), whole);
-    assert_eq!(read(SequentialReader::new(Dribble(file, 7)), 3), whole);
+    assert_eq!(read(SequentialReader::new(ShortReads(file, 1)), 64 << 10), whole);
+    assert_eq!(read(SequentialReader::new(ShortReads(file, 7)), 3), whole);
     compare(file, &whole);
 }
 
-/// What came, and how it ended, in words.
+/// The content that was read, and the error message, if any.
 type Outcome = (Vec<u8>, Option<String>);
 
 fn read(reader: impl Read, piece: usize) -> Outcome {
@@ -39,34 +40,38 @@ fn read(reader: impl Read, piece: usize) -> Outcome {
     }
 }
 
-/// A stream that gives so many bytes at a time.
-struct Dribble<'a>(&'a [u8], usize);
+/// A reader that returns at most this many bytes at a time.
+struct ShortReads<'a>(&'a [u8], usize);
 
-impl Read for Dribble<'_> {
+impl Read for ShortReads<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let most = out.len().min(self.1);
         self.0.read(&mut out[..most])
     }
 }
 
-/// flate2 takes no reserved flags and no zeros behind the last member; apart from that, both take the same files.
+/// Compares the outcome with flate2, which rejects reserved flags and zeros after the last member. Apart from that,
+/// both accept the same files.
 fn compare(file: &[u8], (content, ended): &Outcome) {
-    let kind = SequentialReader::new(file).content().expect("it is in memory");
+    let kind = SequentialReader::new(file).content().expect("memory I/O succeeds");
     if kind != Some(StreamKind::Gzip) {
         assert!(ended.is_none() && content == &file[..content.len()]);
         return;
     }
     let zeros = file.iter().rev().take_while(|byte| **byte == 0).count();
-    // The last bytes of a member can be zeros as well: of an empty one its whole trailer, and some before that.
+    // The member itself may end with zeros: the whole trailer of an empty one, and some bytes before it.
     let files = (0..=zeros.min(16)).map(|kept| &file[..file.len() - zeros + kept]).chain([file]);
     let taken = files.map(|file| read(MultiGzDecoder::new(file), 4096)).find(|(_, ended)| ended.is_none());
     match ended {
-        None => assert_eq!(taken.as_ref().map(|(content, _)| content), Some(content), "only this reader takes it"),
-        Some(error) => assert!(taken.is_none(), "only this reader refuses it: {error}"),
+        None => {
+            assert_eq!(taken.as_ref().map(|(content, _)| content), Some(content), "only this reader accepts the file")
+        }
+        Some(error) => assert!(taken.is_none(), "only this reader rejects the file: {error}"),
     }
 }
 
-/// Parts stand behind a byte that says how their member looks and two that say how long they are.
+/// Splits the input into parts. Each is preceded by one byte that describes its member and two bytes with its
+/// length.
 fn members(mut parts: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     while let [how, low, high, rest @ ..] = parts {
@@ -78,8 +83,9 @@ fn members(mut parts: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Bits 0 to 3 of `how`: a checksum of the header, an extra field, a name, a comment. Bit 4: stored as it is instead
-/// of taken for deflate data. Bit 5: followed by zeros. Bit 6: with a wrong checksum. Bit 7: cut.
+/// Builds a member. Bits 0 to 3 of `how` add a header checksum, an extra field, a name and a comment. Bit 4 stores
+/// the part instead of treating it as deflate data. Bit 5 appends zeros. Bit 6 makes the checksum wrong. Bit 7
+/// truncates the member.
 fn member(how: u8, part: &[u8]) -> Vec<u8> {
     let flag = |bit: u8| how >> bit & 1;
     let flags = flag(0) << 1 | flag(1) << 2 | flag(2) << 3 | flag(3) << 4;
@@ -92,14 +98,14 @@ fn member(how: u8, part: &[u8]) -> Vec<u8> {
     }
     let mut content = Vec::new();
     if flag(4) == 1 {
-        let length = u16::try_from(part.len()).expect("its length came as two bytes");
+        let length = u16::try_from(part.len()).expect("the length was read from two bytes");
         member.push(1);
         member.extend_from_slice(&length.to_le_bytes());
         member.extend_from_slice(&(!length).to_le_bytes());
         member.extend_from_slice(part);
         content.extend_from_slice(part);
     } else {
-        // Where the data does not end, what comes behind it is data too, and the member is damaged.
+        // If the deflate data is incomplete, the bytes after it continue it, and the member is damaged.
         let mut inflater = DeflateDecoder::new(part);
         let _ = inflater.by_ref().take(MAX_BYTES).read_to_end(&mut content);
         let used = usize::try_from(inflater.total_in()).unwrap_or(part.len());

@@ -1,4 +1,4 @@
-//! A machine's two directories, used again and again.
+//! A reusable pair of the directories that a machine's logs are in.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use patchwork_traces::sources::Dirs;
 
 use crate::bundles::Logs;
 
-/// No time passes, and nobody waits: there is no other writer.
+/// A clock that stands still. There are no other writers to wait for.
 struct NoClock;
 
 impl Clock for NoClock {
@@ -31,7 +31,7 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        // In memory where that is possible: every import and recovery syncs its files.
+        // Prefer memory, because every import and recovery syncs its files.
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         let dir = dir.expect("a temporary directory");
@@ -43,30 +43,30 @@ impl Home {
         self.dir.path()
     }
 
-    /// Has these logs, and nothing else.
+    /// Replaces the contents with these logs.
     pub(crate) fn fill(&self, logs: &Logs) {
         for dir in [&self.dirs.patchwork, &self.dirs.activity] {
             if dir.exists() {
-                fs::remove_dir_all(dir).expect("it can be removed");
+                fs::remove_dir_all(dir).expect("cannot remove the file");
             }
         }
         for ((base, name), log) in logs {
-            fs::create_dir_all(self.dirs.of(*base)).expect("it can be created");
-            fs::write(self.dirs.of(*base).join(name.as_str()), log).expect("it can be written");
+            fs::create_dir_all(self.dirs.of(*base)).expect("cannot create the directory");
+            fs::write(self.dirs.of(*base).join(name.as_str()), log).expect("cannot write the file");
         }
     }
 
-    /// Everything that is there: files with what they hold, and directories.
+    /// Returns all files with their contents, and all directories.
     pub(crate) fn everything(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
         let (mut all, mut dirs) = (BTreeMap::new(), vec![self.dir.path().to_owned()]);
         while let Some(dir) = dirs.pop() {
-            for entry in fs::read_dir(dir).expect("it can be listed") {
-                let path = entry.expect("it can be listed").path();
+            for entry in fs::read_dir(dir).expect("cannot list the directory") {
+                let path = entry.expect("cannot list the directory").path();
                 if path.is_dir() {
                     dirs.push(path.clone());
                     all.insert(path, None);
                 } else {
-                    let content = fs::read(&path).expect("it can be read");
+                    let content = fs::read(&path).expect("cannot read the file");
                     all.insert(path, Some(content));
                 }
             }
@@ -74,7 +74,7 @@ impl Home {
         all
     }
 
-    /// The files that are there, which must be logs of these names.
+    /// Returns the files, which must all have the names of these logs.
     pub(crate) fn logs(&self, of: &Logs) -> Logs {
         let mut there = self.everything();
         there.retain(|_, content| content.is_some());
@@ -84,7 +84,7 @@ impl Home {
                 logs.insert(key.clone(), content.expect("only files are left"));
             }
         }
-        assert!(there.is_empty(), "{:?} appeared", there.keys());
+        assert!(there.is_empty(), "unexpected files: {:?}", there.keys());
         logs
     }
 
@@ -97,7 +97,7 @@ thread_local! {
     static HOME: Home = Home::new();
 }
 
-/// Lends out a home that is empty.
+/// Runs `work` with an empty home.
 pub(crate) fn with_home<T>(work: impl FnOnce(&Home) -> T) -> T {
     HOME.with(|home| {
         home.fill(&Logs::new());

@@ -1,4 +1,4 @@
-//! Whatever a file is, importing it changes nothing, or makes visible what is proven and keeps every line that was there.
+//! Checks that importing any file either changes nothing, or adds the proven lines and keeps every existing line.
 
 use patchwork_traces::digest::{Integrity, IntegrityHasher};
 use patchwork_traces::format::{Base, FileName};
@@ -8,7 +8,7 @@ use crate::bundles::{self, Logs, indexed, key_of, restored, sequential};
 use crate::home::{Home, with_home};
 use crate::merge_logs::check_imported;
 
-/// The input stands for a file, as [`bundles::file_of`] says.
+/// Checks the file that the input encodes, as described at [`bundles::file_of`].
 pub fn check(input: &[u8]) {
     let file = bundles::file_of(input);
     with_home(|home| {
@@ -18,8 +18,8 @@ pub fn check(input: &[u8]) {
     });
 }
 
-/// What a machine has that the fixtures' bundles meet: some of their rows, one of them with another line ending, and
-/// others; blank and torn lines; an end without line feed.
+/// Returns local logs that overlap with the fixtures' bundles: some of their rows, one of them with another line
+/// ending; other rows; blank and torn lines; and an end without a line feed.
 fn local_logs() -> Logs {
     let log = |base, name: &str, log: &[u8]| ((base, FileName::new(name).expect("a plain name")), log.to_vec());
     [
@@ -45,13 +45,13 @@ fn check_import(file: &[u8], home: &Home, local: &Logs) -> Option<ImportReport> 
     let done = match home.import(indexed(file), &ImportOptions::default()) {
         Ok(done) => done,
         Err(error) => {
-            assert_eq!(home.everything(), before, "what is refused changes nothing: {error}");
-            // Of several faults in several logs either can come first.
-            assert!(planned.is_err(), "only a real run is refused: {error}");
+            assert_eq!(home.everything(), before, "a failed import changes nothing: {error}");
+            // If several logs have faults, either fault can be reported first.
+            assert!(planned.is_err(), "the dry run succeeded, but the import failed: {error}");
             return None;
         }
     };
-    assert_eq!(planned.expect("so it is a dry run").plan, done.plan);
+    assert_eq!(planned.expect("the dry run succeeds too").plan, done.plan);
     let bundled = restored(indexed(file)).expect("it was imported");
     check_proven(file, &bundled);
     check_imported(home, local, &bundled, &done);
@@ -59,13 +59,13 @@ fn check_import(file: &[u8], home: &Home, local: &Logs) -> Option<ImportReport> 
         assert_eq!(home.logs(&bundled), bundled);
     }
     let after = home.everything();
-    let again = home.import(sequential(file), &ImportOptions::default()).expect("it is imported already");
+    let again = home.import(sequential(file), &ImportOptions::default()).expect("a second import succeeds");
     assert!(again.plan.changes_nothing(), "{:?}", again.plan);
     assert_eq!(home.everything(), after);
     Some(done)
 }
 
-/// Each log has the length and the SHA-256 that the manifest names.
+/// Checks that each log has the length and SHA-256 that the manifest records.
 fn check_proven(file: &[u8], bundled: &Logs) {
     let bundle = indexed(file).expect("it was imported");
     for file in &bundle.manifest().files {

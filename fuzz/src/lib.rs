@@ -1,5 +1,5 @@
-//! What must hold whatever the bytes are: one module a fuzz target. libFuzzer calls them (`fuzz_targets/`), and so does
-//! `cargo test`, with the corpora and the project's fixtures (`tests/replay.rs`).
+//! Properties that must hold for all inputs, one module per fuzz target. libFuzzer runs them (`fuzz_targets/`), and
+//! `cargo test` runs them on the corpora and the project's fixtures (`tests/replay.rs`).
 
 pub mod audit_bundle;
 pub mod bundles;
@@ -14,10 +14,10 @@ pub mod round_trip;
 pub mod row;
 pub mod seeds;
 
-/// Checks one input. It panics where something does not hold.
+/// A check of one input. It panics if a property does not hold.
 pub type Check = fn(&[u8]);
 
-/// Every target, by name.
+/// All targets, by name.
 pub const TARGETS: [(&str, Check); 8] = [
     ("audit_bundle", audit_bundle::check),
     ("gzip_stream", gzip_stream::check),

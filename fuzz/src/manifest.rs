@@ -1,4 +1,4 @@
-//! A manifest that is accepted obeys FORMAT.md, and is the same after it was written and read again.
+//! Checks that an accepted manifest obeys FORMAT.md and survives encoding and decoding unchanged.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use patchwork_traces::verify::{Verdict, verify};
 
 use crate::bundles;
 
-/// 2^53 - 1.
+/// The largest count: 2^53 - 1.
 const MAX_COUNT: u64 = (1 << 53) - 1;
 
-/// The input up to its first line feed is a manifest line.
+/// Checks the input, up to its first line feed, as a manifest line.
 pub fn check(input: &[u8]) {
     let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let decoded = Manifest::decode(line);
@@ -28,15 +28,16 @@ pub fn check(input: &[u8]) {
 }
 
 fn check_again(manifest: &Manifest) {
-    let line = manifest.encode().expect("it is short");
+    let line = manifest.encode().expect("the manifest is short");
     let text = String::from_utf8(line.clone()).expect("it is UTF-8");
     assert!(!text.contains(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']), "{text}");
-    let again = Manifest::decode(&line).expect("it is sound").expect("it is JSON");
+    let again = Manifest::decode(&line).expect("the manifest is sound").expect("it is JSON");
     assert_eq!(again, *manifest);
-    assert_eq!(again.encode().expect("it is short"), line);
+    assert_eq!(again.encode().expect("the manifest is short"), line);
 }
 
-/// Who opens a bundle accepts what `decode` and `faults` do, and who verifies one finds a fault in everything else.
+/// Checks that a bundle opens exactly if `decode` and `faults` accept its manifest, and that verify reports a fault
+/// for every other manifest.
 fn check_bundle(line: &[u8], sound: Option<&Manifest>) {
     let bundle = [line, b"\n"].concat();
     let opened = Bundle::from_stream(bundle.as_slice(), "bundle");
@@ -66,7 +67,7 @@ fn check_ranges(file: &ManifestFile) {
     assert_eq!(lines, file.unparsed_lines());
 }
 
-/// The numbered rules of FORMAT.md, "Manifest".
+/// Returns true if the manifest obeys the numbered rules of FORMAT.md, "Manifest".
 fn obeys_rules(manifest: &Manifest) -> bool {
     let files = &manifest.files;
     let sum = |counts: &mut dyn Iterator<Item = u64>| counts.map(u128::from).sum::<u128>();
@@ -96,9 +97,9 @@ fn file_obeys_rules(file: &ManifestFile) -> bool {
     let mut free = 1;
     let unparsed = file.unparsed.iter().all(|unparsed| {
         let first = u128::from(unparsed.line);
-        let is_behind = first >= free;
+        let is_in_order = first >= free;
         free = first + u128::from(unparsed.lines());
-        is_behind && free - 1 <= lines
+        is_in_order && free - 1 <= lines
     });
     let bytes = file
         .record()

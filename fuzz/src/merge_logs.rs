@@ -1,5 +1,6 @@
-//! Whatever two machines have, after an import the second one has every line of both, each as often as the one that has
-//! it more often, its own in their order; and a second import changes nothing.
+//! Checks that after a merge the local machine has every line of both sides, as often as the side that has it more
+//! often, with its own lines in their order; and that a second import changes nothing. Also checks the modes append
+//! and overwrite.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -16,10 +17,10 @@ use crate::bundles::{Logs, indexed, sequential};
 use crate::home::{Home, with_home};
 use crate::reference::lines;
 
-/// What stands between two logs of an input.
+/// The separator between two logs of an input.
 const SEPARATOR: u8 = 0x1e;
 
-/// The logs of an input, in its order: those of this machine, then those of the bundle.
+/// The logs of an input, in order. The input lists the local logs first, then those of the bundle.
 const LOGS: [(&str, &str, Base); 4] = [
     ("runs", "runs.jsonl.1", Base::Patchwork),
     ("runs", "runs.jsonl", Base::Patchwork),
@@ -27,8 +28,8 @@ const LOGS: [(&str, &str, Base); 4] = [
     ("outcome", "outcome.jsonl", Base::Patchwork),
 ];
 
-/// The first byte says what happens to logs that are there, and whether each byte of a log stands for a line or for
-/// itself; the second how long chunks are. Then come the logs.
+/// Checks an import of the logs that the input encodes. The first byte selects the import mode, and whether each
+/// byte of a log encodes a line or stands for itself. The second byte sets the chunk length. The logs follow.
 pub fn check(input: &[u8]) {
     let [how, block_bytes, logs @ ..] = input else { return };
     let mode = [Mode::Merge, Mode::Merge, Mode::Append, Mode::Overwrite][usize::from(how & 3)];
@@ -36,7 +37,7 @@ pub fn check(input: &[u8]) {
     let mut logs = logs.split(|byte| *byte == SEPARATOR);
     let mut side = || -> Logs {
         let named = LOGS.iter().zip(logs.by_ref().take(LOGS.len()));
-        // An empty one is not there, unless a group separator says that it is, and empty.
+        // An empty log is absent. A log that starts with a group separator is present even if the rest is empty.
         let there = named.filter(|(_, log)| !log.is_empty());
         there
             .map(|((_, name, base), log)| ((*base, plain(name)), expand(log.strip_prefix(b"\x1d").unwrap_or(log))))
@@ -44,17 +45,17 @@ pub fn check(input: &[u8]) {
     };
     let (local, bundled) = (side(), side());
     let bundle = bundle_of(&bundled, 1 + usize::from(*block_bytes));
-    let threads = NonZeroUsize::new(1 + usize::from(how >> 7)).expect("it is not 0");
+    let threads = NonZeroUsize::new(1 + usize::from(how >> 7)).expect("not zero");
     let options = ImportOptions { mode, threads, ..ImportOptions::default() };
     with_home(|home| {
         home.fill(&local);
         let planned = home.import(sequential(&bundle), &ImportOptions { dry_run: true, ..options.clone() });
-        let done = home.import(indexed(&bundle), &options).expect("nothing keeps it from being imported");
-        assert_eq!(planned.expect("so it is a dry run").plan, done.plan);
+        let done = home.import(indexed(&bundle), &options).expect("the import succeeds");
+        assert_eq!(planned.expect("the dry run succeeds too").plan, done.plan);
         check_imported(home, &local, &bundled, &done);
         if mode != Mode::Append {
             let before = home.everything();
-            let again = home.import(indexed(&bundle), &options).expect("it is imported already");
+            let again = home.import(indexed(&bundle), &options).expect("a second import succeeds");
             assert!(again.plan.changes_nothing(), "{:?}", again.plan);
             assert_eq!(home.everything(), before);
         }
@@ -65,7 +66,7 @@ fn plain(name: &str) -> FileName {
     FileName::new(name).expect("a plain name")
 }
 
-/// Each byte is a line: so the fuzzer makes lines that both sides have.
+/// Expands each byte to a line, so that the fuzzer often creates lines that both sides have.
 fn expanded(log: &[u8]) -> Vec<u8> {
     let line = |(at, byte): (usize, &u8)| {
         let time = byte & 15;
@@ -86,7 +87,7 @@ fn expanded(log: &[u8]) -> Vec<u8> {
     log.iter().enumerate().map(line).collect::<String>().into_bytes()
 }
 
-/// What an export would make of the logs, in chunks of a few lines.
+/// Returns the bundle that an export of the logs would create, in chunks of a few lines.
 pub(crate) fn bundle_of(logs: &Logs, block_bytes: usize) -> Vec<u8> {
     let (mut files, mut blocks) = (Vec::new(), Vec::new());
     for (source, name, base) in LOGS {
@@ -97,31 +98,31 @@ pub(crate) fn bundle_of(logs: &Logs, block_bytes: usize) -> Vec<u8> {
         blocks.extend(chunks.into_iter().map(|chunk| chunk.bytes));
     }
     let manifest = Manifest::new("fuzz".to_owned(), Timestamp::from_millis(0).expect("a time"), files);
-    let line = [manifest.encode().expect("it is short"), b"\n".to_vec()].concat();
+    let line = [manifest.encode().expect("the manifest is short"), b"\n".to_vec()].concat();
     let mut bundle = Vec::new();
-    let mut member = MemberWriter::new(&mut bundle).expect("it is in memory");
+    let mut member = MemberWriter::new(&mut bundle).expect("memory I/O succeeds");
     for text in std::iter::once(line).chain(blocks) {
         let block = deflate(&text);
         let compressed = block.len() as u64;
-        member.copy_block(&*block, compressed, text.len() as u64, Crc32::of(&text)).expect("it is in memory");
+        member.copy_block(&*block, compressed, text.len() as u64, Crc32::of(&text)).expect("memory I/O succeeds");
     }
-    member.finish().expect("it is in memory");
+    member.finish().expect("memory I/O succeeds");
     bundle
 }
 
 fn deflate(text: &[u8]) -> Vec<u8> {
     let mut deflated = Vec::new();
-    Deflater::new(Level::new(1).expect("a level")).deflate(text, &mut deflated).expect("it has room");
+    Deflater::new(Level::new(1).expect("a level")).deflate(text, &mut deflated).expect("memory I/O succeeds");
     deflated
 }
 
-/// A log's entry in the manifest, and its envelopes.
+/// Returns a log's entry in the manifest, and its envelopes.
 pub(crate) fn encode(id: &LogId, log: &[u8], block_bytes: usize) -> (ManifestFile, Vec<RawChunk>) {
     let times = known(id.source.as_str()).map_or(&[][..], |source| source.times);
     let mut blocks = LineBlocks::new(log, block_bytes, u64::MAX);
     let mut builder = FileBuilder::new(id.clone());
     let (mut encoder, mut chunks) = (None, Vec::new());
-    while let Some(block) = blocks.next_block().expect("nothing fails") {
+    while let Some(block) = blocks.next_block().expect("reading from memory succeeds") {
         let encoder = encoder.get_or_insert_with(|| BlockEncoder::new(id, times, &block));
         let encoded = encoder.encode(&block).expect("the log is short");
         let table = encoded.chunks.iter().map(|chunk| Chunk {
@@ -140,7 +141,7 @@ pub(crate) fn encode(id: &LogId, log: &[u8], block_bytes: usize) -> (ManifestFil
     (builder.finish(hasher.finish()), chunks)
 }
 
-/// What an import that is done left.
+/// Checks the local logs after an import.
 pub(crate) fn check_imported(home: &Home, local: &Logs, bundled: &Logs, done: &ImportReport) {
     match done.plan.mode {
         Mode::Merge => check_merged(local, bundled, &home.logs(&all_of(local, bundled))),
@@ -153,7 +154,8 @@ fn all_of(local: &Logs, bundled: &Logs) -> Logs {
     bundled.iter().chain(local).map(|(key, log)| (key.clone(), log.clone())).collect()
 }
 
-/// Rotation moves rows from `runs.jsonl` to `runs.jsonl.1`, so only both together say what is there.
+/// Returns the rotation group of a log. Rotation moves rows from `runs.jsonl` to `runs.jsonl.1`, so only both
+/// together show which rows exist.
 fn group_of((base, name): &(Base, FileName)) -> (Base, &str) {
     (*base, if name.as_str() == "runs.jsonl.1" { "runs.jsonl" } else { name.as_str() })
 }
@@ -181,16 +183,13 @@ fn check_merged(local: &Logs, bundled: &Logs, merged: &Logs) {
             *most = count.max(*most);
         }
     }
-    assert_eq!(counts_by_group(merged), expected, "each line as often as the side that has it more often");
+    assert_eq!(counts_by_group(merged), expected, "each line occurs as often as in the side that has more copies");
     for (key, log) in local {
         let (before, after) = (lines(log), lines(&merged[key]));
-        let mut behind = after.iter();
-        assert!(
-            before.iter().all(|line| behind.any(|other| other == line)),
-            "local lines stay where they are, in order"
-        );
+        let mut remaining = after.iter();
+        assert!(before.iter().all(|line| remaining.any(|other| other == line)), "local lines keep their order");
         if before == after {
-            assert_eq!(*log, merged[key], "a log without new lines is not touched");
+            assert_eq!(*log, merged[key], "a log without new lines is unchanged");
         }
     }
 }
@@ -208,15 +207,15 @@ fn check_appended(local: &Logs, bundled: &Logs, after: &Logs) {
 
 fn check_overwritten(home: &Home, local: &Logs, bundled: &Logs, done: &ImportReport) {
     for file in done.plan.files.iter().filter(|file| file.backup.is_some()) {
-        let backup = file.backup.as_ref().expect("it has one");
-        let kept = std::fs::read(backup).expect("it is there");
+        let backup = file.backup.as_ref().expect("the file has a backup");
+        let kept = std::fs::read(backup).expect("the backup exists");
         assert_eq!(local[&(file.base, file.file.clone())], kept);
-        std::fs::remove_file(backup).expect("it can be removed");
+        std::fs::remove_file(backup).expect("cannot remove the file");
     }
     let mut expected = local.clone();
     expected.extend(bundled.clone());
     assert_eq!(home.logs(&expected), expected);
     let backups = done.plan.files.iter().filter(|file| file.backup.is_some()).count();
     let lost = local.iter().filter(|(key, log)| expected[*key] != **log && !log.is_empty()).count();
-    assert_eq!(backups, lost, "each log that is replaced has a backup");
+    assert_eq!(backups, lost, "each replaced log has a backup");
 }

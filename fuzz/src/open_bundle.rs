@@ -1,5 +1,5 @@
-//! Whatever a file is, it is the same bundle for who can go back in it and for who cannot: the same rows, printed and
-//! restored alike, and the same end.
+//! Checks that a seekable file and a stream give the same result for any input: the same rows, printed and restored
+//! alike, and the same final error.
 
 use std::num::NonZeroUsize;
 
@@ -11,16 +11,16 @@ use patchwork_traces::progress::NoProgress;
 use crate::bundles::{self, Logs, indexed, key_of, restored, sequential};
 use crate::reference::{self, Row};
 
-/// The input stands for a file, as [`bundles::file_of`] says.
+/// Checks the file that the input encodes, as described at [`bundles::file_of`].
 pub fn check(input: &[u8]) {
     let file = bundles::file_of(input);
     let (rows, ended) = bundles::rows(indexed(&file));
     assert_eq!(bundles::rows(sequential(&file)), (rows.clone(), ended.clone()));
 
     let (one, two) = (restored(indexed(&file)), restored(sequential(&file)));
-    // Logs are restored several at once, where that is possible: of several faults either can come first.
+    // Seekable bundles restore several logs concurrently, so of several faults, either can be reported first.
     assert_eq!(one.as_ref().ok(), two.as_ref().ok());
-    assert!(ended.is_none() || one.is_err(), "rows end with {ended:?}, logs do not");
+    assert!(ended.is_none() || one.is_err(), "rows fail with {ended:?}, but the logs are restored");
     let (output, cat_ended) = printed(indexed(&file), 2);
     assert_eq!(printed(sequential(&file), 1), (output.clone(), cat_ended.clone()));
     assert_eq!(cat_ended, ended);
@@ -30,14 +30,14 @@ pub fn check(input: &[u8]) {
 }
 
 fn printed(bundle: Result<Bundle<'_>>, threads: usize) -> (Vec<u8>, Option<String>) {
-    let threads = NonZeroUsize::new(threads).expect("it is not 0");
+    let threads = NonZeroUsize::new(threads).expect("not zero");
     let mut out = Vec::new();
     let options = CatOptions { threads, ..CatOptions::default() };
     let ended = bundle.and_then(|bundle| cat(bundle, &options, &mut out, "memory", &NoProgress)).err();
     (out, ended.map(|error| error.to_string()))
 }
 
-/// The logs are what FORMAT.md makes of the rows, and what is printed are their rows.
+/// Checks that the logs are what FORMAT.md makes of the rows, and that the printed lines are those of the rows.
 fn check_logs(bundle: &Bundle<'_>, rows: &[(usize, Vec<u8>)], logs: &Logs, output: &[u8]) {
     let mut row_lines = Vec::new();
     for (index, file) in bundle.manifest().files.iter().enumerate() {
@@ -53,7 +53,7 @@ fn check_logs(bundle: &Bundle<'_>, rows: &[(usize, Vec<u8>)], logs: &Logs, outpu
         }
         row_lines.extend(rows);
     }
-    // Rows of 1.0 can come in another order than their files do.
+    // The rows of a 1.0 bundle need not be in the order of its files.
     if bundle.manifest().has_chunk_table() {
         let printed: usize = output.iter().filter(|byte| **byte == b'\n').count();
         let lines = |row: &Row| row.line(b"").0.iter().filter(|byte| **byte == b'\n').count() + 1;

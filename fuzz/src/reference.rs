@@ -1,20 +1,20 @@
-//! FORMAT.md once more, as plainly as it can be written: what the library does fast is held against this.
+//! A second, straightforward implementation of FORMAT.md. The optimised library is compared with it.
 
 use patchwork_traces::format::{ExactLine, LineEnding, ManifestFile};
 use serde_json::value::RawValue;
 
-/// A row's line, read key by key.
+/// A row, read key by key.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) source: String,
     pub(crate) file: String,
     pub(crate) entry: String,
-    /// Whether the line was a bundle's own text, `text`, and the exact bytes.
+    /// The exact line, if there is one: true if it was given as `text`, and its bytes.
     pub(crate) original: Option<(bool, Vec<u8>)>,
 }
 
 impl Row {
-    /// FORMAT.md, "Row". `None` when the line is no such object.
+    /// Reads a row as in FORMAT.md, "Row". Returns `None` if the line is not a row.
     pub(crate) fn read(line: &[u8]) -> Option<Self> {
         let members = members(line)?;
         let source: String = serde_json::from_str(one(&members, "source")??).ok()?;
@@ -29,7 +29,8 @@ impl Row {
         Some(Self { source, file, entry: one(&members, "entry")??.to_owned(), original })
     }
 
-    /// What stands before the line feed in the log, if `ending` ends its lines.
+    /// Returns the line's text in the log, and the bytes between it and the line feed. `ending` is the log's usual
+    /// ending.
     pub(crate) fn line(&self, ending: &[u8]) -> (Vec<u8>, Vec<u8>) {
         match &self.original {
             Some((_, original)) => (original.clone(), Vec::new()),
@@ -38,7 +39,7 @@ impl Row {
     }
 }
 
-/// An object's members, those included that stand twice.
+/// Returns an object's members, including duplicates.
 fn members(object: &[u8]) -> Option<Vec<(String, Box<RawValue>)>> {
     struct Members;
     impl<'de> serde::de::Visitor<'de> for Members {
@@ -61,14 +62,14 @@ fn members(object: &[u8]) -> Option<Vec<(String, Box<RawValue>)>> {
     reader.end().ok().map(|()| members)
 }
 
-/// The member of this name, if there is one. The outer `None` means that it stands there twice.
+/// Returns the member with this name, if any. The outer `None` means that it is a duplicate.
 fn one<'m>(members: &'m [(String, Box<RawValue>)], key: &str) -> Option<Option<&'m str>> {
     let mut named = members.iter().filter(|(name, _)| name == key);
     let first = named.next();
     named.next().is_none().then(|| first.map(|(_, value)| value.get()))
 }
 
-/// FORMAT.md, "Exact lines".
+/// Reads an exact line as in FORMAT.md, "Exact lines".
 fn exact(json: &str) -> Option<(bool, Vec<u8>)> {
     let members = members(json.as_bytes())?;
     let text = |value: &str| serde_json::from_str::<Option<String>>(value).ok();
@@ -80,21 +81,21 @@ fn exact(json: &str) -> Option<(bool, Vec<u8>)> {
         (Some(text), None) => Some((true, text.into_bytes())),
         (None, Some(bytes)) => {
             let decoded = data_encoding::BASE64.decode(bytes.as_bytes()).ok()?;
-            // Only one way of writing these bytes is one piece of base64.
+            // Only the canonical base64 encoding is valid.
             (data_encoding::BASE64.encode(&decoded) == bytes).then_some((false, decoded))
         }
         _ => None,
     }
 }
 
-/// What an exact line is, in the form of [`Row::original`].
+/// Returns an exact line in the form of [`Row::original`].
 pub(crate) fn form_of(line: &ExactLine) -> (bool, Vec<u8>) {
     (matches!(line, ExactLine::Text(_)), line.as_bytes().to_vec())
 }
 
-/// FORMAT.md, "Restoring a log", of a file of 1.1.
+/// Restores a file of 1.1 as in FORMAT.md, "Restoring a log".
 pub(crate) fn restore(file: &ManifestFile, rows: &[Row]) -> Vec<u8> {
-    let record = file.record().expect("it is of 1.1");
+    let record = file.record().expect("the file is of version 1.1");
     let ending: &[u8] = if record.line_ending == LineEnding::Crlf { b"\r" } else { b"" };
     let mut lines: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
     let mut number = 1;
@@ -121,7 +122,7 @@ pub(crate) fn restore(file: &ManifestFile, rows: &[Row]) -> Vec<u8> {
     log
 }
 
-/// The lines of a log, without what ends them: what two logs can have in common.
+/// Returns the lines of a log without their line endings, which are ignored when logs are compared.
 pub(crate) fn lines(log: &[u8]) -> Vec<Vec<u8>> {
     let mut lines: Vec<_> = log.split(|byte| *byte == b'\n').collect();
     if lines.last().is_some_and(|last| last.is_empty()) {

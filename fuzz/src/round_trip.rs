@@ -1,4 +1,5 @@
-//! Whatever the bytes are, as a log they come back from its envelopes byte for byte, however they are cut into blocks.
+//! Checks that any bytes, treated as a log, are restored byte for byte from their envelopes, regardless of block
+//! boundaries.
 
 use patchwork_traces::format::line::classify;
 use patchwork_traces::format::log::{LogId, LogRestorer, RawChunk};
@@ -9,7 +10,8 @@ use patchwork_traces::sources::CATALOGUE;
 use crate::merge_logs::encode;
 use crate::reference::{self, Row};
 
-/// The first byte chooses the log's source, the second how long its blocks are; the rest is the log.
+/// Checks the log that the input encodes. The first byte selects the log's source, the second sets the block
+/// length, and the rest is the log.
 pub fn check(input: &[u8]) {
     let [source, size, log @ ..] = input else { return };
     let source = &CATALOGUE[usize::from(*source) % CATALOGUE.len()];
@@ -29,14 +31,14 @@ pub fn check(input: &[u8]) {
         file.chunks.clear();
         file
     };
-    assert_eq!(without_chunks(file), without_chunks(whole), "blocks change nothing");
+    assert_eq!(without_chunks(file), without_chunks(whole), "block boundaries do not matter");
 }
 
 fn envelopes(chunks: &[RawChunk]) -> impl Iterator<Item = &[u8]> {
     chunks.iter().flat_map(|chunk| lines_of(&chunk.bytes)).map(|line| line.bytes)
 }
 
-/// What the manifest says of the log is true, and can be read again.
+/// Checks that the manifest describes the log correctly and can be read again.
 fn check_file(file: &ManifestFile, chunks: &[RawChunk], log: &[u8]) {
     let rows = envelopes(chunks).count() as u64;
     let is_row = |line: &patchwork_traces::lines::Line<'_>| classify(line.bytes, &[]).is_some();
@@ -46,8 +48,8 @@ fn check_file(file: &ManifestFile, chunks: &[RawChunk], log: &[u8]) {
     assert!(chunks.iter().all(|chunk| !chunk.bytes.contains(&b'\r') && std::str::from_utf8(&chunk.bytes).is_ok()));
     let manifest = Manifest::new("fuzz".to_owned(), Timestamp::from_millis(0).expect("a time"), vec![file.clone()]);
     assert_eq!(manifest.faults(), []);
-    let line = manifest.encode().expect("it is short");
-    assert_eq!(Manifest::decode(&line).expect("it is sound"), Some(manifest));
+    let line = manifest.encode().expect("the manifest is short");
+    assert_eq!(Manifest::decode(&line).expect("the manifest is sound"), Some(manifest));
 }
 
 fn restored(file: &ManifestFile, chunks: &[RawChunk]) -> Vec<u8> {

@@ -1,5 +1,5 @@
-//! A line of a bundle is a row for everybody, or for nobody, and the same one: for the two ways of the library, and for
-//! who reads it key by key.
+//! Checks that every reader agrees about a line of a bundle: either it is the same row for all of them or for none.
+//! Compares the library's two readers with one that reads key by key.
 
 use patchwork_traces::bundle::{Bundle, Selection};
 use patchwork_traces::digest::Crc32;
@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 
 use crate::reference::{self, Row};
 
-/// The logs whose row the line may be: one is named by its source alone, the other by its file too.
+/// The logs to which the line may belong. For one, the source alone identifies it; the others also need the file
+/// name.
 const LOGS: [(&str, &str, &str); 3] = [
     ("runs", "runs.jsonl", "patchwork"),
     ("runs", "runs.jsonl.1", "patchwork"),
     ("activity", "activity-3100.jsonl", "activity"),
 ];
 
-/// The input up to its first line feed is a line of a bundle, and one of a log.
+/// Checks the input, up to its first line feed, as a line of a bundle and as a line of a log.
 pub fn check(input: &[u8]) {
     let line = input.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let read = Row::read(line);
@@ -37,7 +38,8 @@ fn as_read(row: &Envelope<'_>) -> Row {
     }
 }
 
-/// By chunks, rows that look as they are written are not read as JSON; line by line, all are.
+/// Checks both readers of the library. With chunks, rows in the form in which bundles are written are not parsed as
+/// JSON; line by line, all rows are.
 fn check_in_bundle(line: &[u8], read: Option<&Row>, (source, file, base): (&str, &str, &str)) {
     let expected = read.filter(|row| row.source == source && row.file == file);
     let text = [line, b"\n"].concat();
@@ -69,37 +71,39 @@ fn manifest(source: &str, file: &str, base: &str, chunks: Option<Value>) -> Vec<
 
 fn only_row(bundle: &[u8]) -> Option<Row> {
     let bundle = Bundle::from_stream(bundle, "bundle").expect("the manifest is sound");
-    let mut rows = bundle.rows(&Selection::default()).expect("it is in memory");
+    let mut rows = bundle.rows(&Selection::default()).expect("memory I/O succeeds");
     let row = rows.next_row().ok()??;
     assert_eq!(row.number, 1);
     let read = as_read(&row.envelope);
-    // What follows is not for a reader to take back.
+    // The rows after this one do not matter.
     drop(rows);
     Some(read)
 }
 
-/// As a line of a log it is a row exactly if it is JSON, and its entry is that JSON in a form that is sound for everybody.
+/// Checks that a log's line is a row exactly if it is JSON, and that its entry is the same JSON in a form that
+/// every parser accepts.
 fn check_log_line(line: &[u8]) {
     let text = String::from_utf8_lossy(line);
     let json = trim(&text);
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok();
     let Some(row) = classify(line, &[]) else {
-        assert!(!is_json || depth(json) > 128, "{json} is a row");
+        assert!(!is_json || depth(json) > 128, "{json} is JSON but not a row");
         return;
     };
-    assert!(is_json && depth(json) <= 128, "{json} is no row");
+    assert!(is_json && depth(json) <= 128, "{json} is a row but not valid JSON, or too deep");
     assert!(!row.entry.contains(['\r', '\n', '\u{85}', '\u{2028}', '\u{2029}']), "{}", row.entry);
     let again = classify(row.entry.as_bytes(), &[]).expect("an entry is a row");
-    assert_eq!(again.entry, row.entry, "what is clean stays as it is");
+    assert_eq!(again.entry, row.entry, "a clean entry is unchanged");
     match (serde_json::from_str::<Value>(json), serde_json::from_str::<Value>(&row.entry)) {
         (Ok(before), after) => assert_eq!(Some(before), after.ok()),
-        // An unpaired surrogate, a number beyond all floating point, or just 128 levels.
+        // The line contains an unpaired surrogate, a number outside the floating-point range, or exactly 128
+        // levels.
         (Err(_), Ok(_)) => assert!(json.contains("\\u") || json.contains("\\U")),
         (Err(_), Err(_)) => {}
     }
 }
 
-/// Cuts what JavaScript's `trim` cuts.
+/// Removes the characters that JavaScript's `trim` removes.
 fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| {
         matches!(c, '\t'..='\r' | ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{2028}' | '\u{2029}')
@@ -107,7 +111,7 @@ fn trim(text: &str) -> &str {
     })
 }
 
-/// How deep valid JSON nests.
+/// Returns the nesting depth of valid JSON.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
     for byte in json.bytes() {

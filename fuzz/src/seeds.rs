@@ -1,4 +1,4 @@
-//! Inputs made of the project's fixtures, one set a target.
+//! Derives inputs for each target from the project's fixtures.
 
 use std::fs;
 use std::io::Read;
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-/// The project's fixtures.
+/// Returns the directory of the project's fixtures.
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
 }
 
-/// All files below a directory, by path.
+/// Returns all files below a directory, sorted by path, with their names and contents.
 fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
     let mut entries: Vec<_> =
@@ -22,25 +22,25 @@ fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
             all.extend(files(&path));
         } else {
             let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
-            all.push((name, fs::read(&path).expect("it can be read")));
+            all.push((name, fs::read(&path).expect("cannot read the file")));
         }
     }
     all
 }
 
-/// The bundles of the fixtures.
+/// Returns the fixtures' bundles.
 pub(crate) fn bundles() -> Vec<Vec<u8>> {
     let all = files(&fixtures()).into_iter();
     all.filter(|(name, _)| name.ends_with(".gz")).map(|(_, bundle)| bundle).collect()
 }
 
-/// The logs of the fixtures.
+/// Returns the fixtures' logs.
 pub(crate) fn logs() -> Vec<Vec<u8>> {
     let all = files(&fixtures()).into_iter();
     all.filter(|(name, _)| name.contains(".jsonl") && !name.ends_with(".gz")).map(|(_, log)| log).collect()
 }
 
-/// What the bundles hold, as far as it can be inflated.
+/// Returns the text of each bundle as far as it can be inflated.
 pub(crate) fn texts() -> Vec<Vec<u8>> {
     let text = |bundle: Vec<u8>| {
         let mut text = Vec::new();
@@ -54,8 +54,8 @@ fn lines(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec)
 }
 
-/// Lines that have bitten some tool once.
-const NASTY: [&[u8]; 24] = [
+/// Lines that have broken some tool in the past.
+const EDGE_CASES: [&[u8]; 24] = [
     b"\xef\xbb\xbf{\"seq\":1}",
     b"\xc2\xa0{\"seq\":1}\xe2\x80\xa8",
     b"{\"a\":\r1}\r",
@@ -82,7 +82,7 @@ const NASTY: [&[u8]; 24] = [
     b"[1,\"text\",true]",
 ];
 
-/// Inputs for a target.
+/// Returns the seed inputs for a target.
 #[must_use]
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let mut seeds = match target {
@@ -101,13 +101,13 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
 
 fn rows() -> Vec<Vec<u8>> {
     let rows = texts().into_iter().chain(logs()).flat_map(|text| lines(&text).skip(1).take(3).collect::<Vec<_>>());
-    rows.chain(NASTY.map(<[u8]>::to_vec)).filter(|row| row.len() < 1000).collect()
+    rows.chain(EDGE_CASES.map(<[u8]>::to_vec)).filter(|row| row.len() < 1000).collect()
 }
 
 fn round_trip() -> Vec<Vec<u8>> {
-    let nasty = [&b"\n"[..], b"\r\n"].map(|ending| NASTY.map(|line| [line, ending].concat()).concat());
+    let edge_cases = [&b"\n"[..], b"\r\n"].map(|ending| EDGE_CASES.map(|line| [line, ending].concat()).concat());
     let few = |log: Vec<u8>| log.split_inclusive(|byte| *byte == b'\n').take(20).flatten().copied().collect::<Vec<_>>();
-    let logs = logs().into_iter().map(few).chain(nasty);
+    let logs = logs().into_iter().map(few).chain(edge_cases);
     logs.zip(0u8..).map(|(log, number)| [&[number, number.wrapping_mul(40)], &log[..]].concat()).collect()
 }
 
@@ -115,13 +115,13 @@ fn gzip_stream() -> Vec<Vec<u8>> {
     let deflated = bundles().into_iter().filter(|bundle| bundle.len() > 20 && bundle.len() < 1500);
     let parts = deflated.clone().zip(0u8..).map(|(bundle, how)| {
         let part = &bundle[10..];
-        let length = u16::try_from(part.len()).expect("it is short").to_le_bytes();
+        let length = u16::try_from(part.len()).expect("the manifest is short").to_le_bytes();
         [&[how, length[0], length[1]], part, &[how >> 3, 4, 0], b"\x03\x00\x03\x00"].concat()
     });
     parts.chain(deflated.clone()).collect()
 }
 
-/// Bundles as they are, and their texts, with more and more made to fit and in each container.
+/// Returns bundles unchanged, and their texts with various adjustments and containers.
 fn files_of_bundles() -> Vec<Vec<u8>> {
     const HOW: [u8; 8] = [0, 1, 4, 7, 0x0f, 0x17, 0x27, 0x9f];
     let small = |input: &Vec<u8>| input.len() < 12_000;
@@ -134,7 +134,7 @@ fn files_of_bundles() -> Vec<Vec<u8>> {
     bundles().into_iter().chain(texts).filter(small).collect()
 }
 
-/// Both sides of a merge: eight logs, first in the short form, then as they are.
+/// Returns both sides of merges: four logs for each side, first in the short form, then verbatim.
 fn merge_logs() -> Vec<Vec<u8>> {
     const SHORT: [(u8, [&str; 8]); 5] = [
         (0x00, ["abc", "def", "abd", "x", "ab", "defg", "dbax", "xyz"]),

@@ -1,9 +1,9 @@
-//! In which order the wanted chunks are read.
+//! Selects the chunks to read and puts them in order.
 
 use super::Selection;
 use super::chunk_table::ChunkRef;
 
-/// The chunks that are wanted, by their number in the table, and how far they were handed out.
+/// The queue of selected chunks, by their index in the combined table.
 #[derive(Debug)]
 pub(super) struct ChunkQueue {
     chunks: Vec<usize>,
@@ -11,7 +11,7 @@ pub(super) struct ChunkQueue {
 }
 
 impl ChunkQueue {
-    /// In the order of the stream.
+    /// Queues the selected chunks in bundle order.
     pub(super) fn of_stream(slots: &[ChunkRef], selection: &Selection) -> Self {
         let of_files = selection.of_files(slots.last().map_or(0, |slot| slot.file + 1));
         let is_wanted =
@@ -20,8 +20,8 @@ impl ChunkQueue {
         Self { chunks: slots.iter().enumerate().filter_map(wanted).collect(), next: 0 }
     }
 
-    /// With the chunks of up to `files` files taking turns, each file's in their order: so several logs are hashed and
-    /// written at once.
+    /// Queues the selected chunks so that up to `files` files take turns, each with its chunks in order. Several logs
+    /// are then hashed and written at once.
     pub(super) fn taking_turns(slots: &[ChunkRef], selection: &Selection, files: usize) -> Self {
         let in_stream = Self::of_stream(slots, selection).chunks;
         let mut waiting = in_stream.chunk_by(|a, b| slots[*a].file == slots[*b].file);
@@ -44,7 +44,7 @@ impl ChunkQueue {
         Self { chunks, next: 0 }
     }
 
-    /// The chunk that comes next.
+    /// Returns the next chunk without removing it.
     pub(super) fn next(&self) -> Option<usize> {
         self.chunks.get(self.next).copied()
     }
@@ -53,7 +53,7 @@ impl ChunkQueue {
         self.next += 1;
     }
 
-    /// Has `chunk` and what was to come behind it come again, in the order of the stream.
+    /// Rewinds to `chunk`. It and the chunks queued after it follow in bundle order.
     pub(super) fn go_back(&mut self, chunk: usize) {
         self.next = self.chunks.iter().position(|at| *at == chunk).unwrap_or(self.next);
         self.chunks[self.next..].sort_unstable();

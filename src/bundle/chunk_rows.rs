@@ -1,4 +1,4 @@
-//! The rows in the text of one chunk.
+//! Reads the rows in the text of one chunk.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::Manifest;
 use crate::format::envelope::EnvelopeReader;
 
-/// The logs of a bundle, and how the rows of each look.
+/// The logs of a bundle, with an envelope reader for each.
 pub(crate) struct BundleLogs {
     pub(crate) manifest: Arc<Manifest>,
     envelopes: Vec<EnvelopeReader>,
@@ -28,14 +28,15 @@ impl BundleLogs {
     }
 }
 
-/// A chunk whose rows are handed out.
+/// A reader of the rows of one chunk.
 pub(crate) struct ChunkRows {
     slot: ChunkRef,
     text: Buffer,
-    /// How much of the text was handed out, and how many rows that was.
+    /// The offset of the next row in the text.
     next: usize,
+    /// The number of rows returned so far.
     rows: u64,
-    /// What comes behind the text of a chunk that was cut off, or is there instead of a chunk.
+    /// The error that follows the text of a truncated chunk, or takes the place of an unreadable one.
     cut: Option<Error>,
 }
 
@@ -53,30 +54,31 @@ impl ChunkRows {
         Self { slot, text, next: 0, rows: 0, cut }
     }
 
-    /// Its place in the table.
+    /// Returns the chunk's entry in the table.
     pub(crate) fn slot(&self) -> &ChunkRef {
         &self.slot
     }
 
-    /// The length of its lines, with their line feeds.
+    /// Returns the length of the chunk's lines, including their line feeds.
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()
     }
 
-    /// Its lines with their line feeds, if it is there and its checksum fits.
+    /// Returns the chunk's lines with their line feeds, if the chunk was read and its checksum matches.
     pub(crate) fn proven(&self) -> Option<&[u8]> {
         self.cut.is_none().then_some(&self.text)
     }
 
-    /// Whether all of its text was handed out.
+    /// Returns true if all of the text has been read.
     pub(super) fn is_at_end(&self) -> bool {
         self.next == self.text.len()
     }
 
-    /// The next row, or `None` behind the last.
+    /// Returns the next row, or `None` after the last one.
     ///
     /// # Errors
-    /// When the bundle is damaged here. The rows before are intact, unless this chunk was cut off: nothing proves those.
+    /// Fails if the bundle is damaged here. The earlier rows are intact, unless this chunk is truncated: then they are
+    /// unverified.
     pub(crate) fn next_row<'t>(&'t mut self, logs: &'t BundleLogs) -> Result<Option<Row<'t>>> {
         if self.is_at_end() {
             return self.end(logs).map(|()| None);
@@ -84,7 +86,7 @@ impl ChunkRows {
         let (file, number) = (self.slot.file, self.slot.first_row + self.rows);
         let rest = &self.text[self.next..];
         let Some(end) = memchr::memchr(b'\n', rest) else {
-            // Other programs would take this row and the one after it for one line.
+            // Other programs would read this row and the next one as one line.
             let error = Error::from(ErrorKind::LineFeedMissing).in_file(logs.name(&self.slot));
             return Err(error.at_rows(number, number).at_line(self.slot.first_line + self.rows));
         };
@@ -93,7 +95,7 @@ impl ChunkRows {
         self.rows += 1;
         match logs.envelopes[file].read(line) {
             Ok(envelope) => Ok(Some(Row { file, number, line, envelope })),
-            // What no checksum proves ends where it stops making sense.
+            // Unverified text ends at the first line that is not a valid row.
             Err(fault) => Err(self.cut.take().unwrap_or_else(|| {
                 let at_line = self.slot.first_line + self.rows - 1;
                 let error = Error::from(ErrorKind::Row(fault)).in_file(logs.name(&self.slot));
@@ -102,11 +104,11 @@ impl ChunkRows {
         }
     }
 
-    /// Puts lines that are made of its rows in the place of its text, and gives that. `make` says which bytes a row
-    /// becomes, if any, and what comes behind them.
+    /// Converts the rows to lines, in the memory of the text, and returns the lines. `make` returns the bytes for a
+    /// row and the ending to append to them, or `None` to drop the row.
     ///
     /// # Errors
-    /// When the bundle is damaged here. The lines are those of the rows before.
+    /// Fails if the bundle is damaged here. The lines then come from the rows before the damage.
     pub(crate) fn into_lines(
         mut self,
         logs: &BundleLogs,
@@ -129,7 +131,7 @@ impl ChunkRows {
             let bytes = line.bytes();
             self.make_room(written + bytes + ending.len());
             match line {
-                RowPiece::OfLine(place) => self.text.copy_within(start + place.start..start + place.end, written),
+                RowPiece::OfLine(range) => self.text.copy_within(start + range.start..start + range.end, written),
                 RowPiece::Other(line) => self.text[written..written + bytes].copy_from_slice(&line),
             }
             written += bytes;
@@ -138,8 +140,8 @@ impl ChunkRows {
         }
     }
 
-    /// Sees to it that what was not handed out yet begins behind the first `bytes` bytes. It does: an envelope is longer
-    /// than what it holds.
+    /// Ensures that the unread input starts at or after `bytes`. Normally it already does, because an envelope is
+    /// longer than the entry in it.
     fn make_room(&mut self, bytes: usize) {
         let lacking = bytes.saturating_sub(self.next);
         if lacking > 0 {
@@ -161,25 +163,25 @@ impl ChunkRows {
     }
 }
 
-/// What a row becomes.
+/// The bytes that replace a row.
 enum RowPiece {
-    /// A part of its line.
+    /// A part of the row's own line.
     OfLine(Range<usize>),
     Other(Vec<u8>),
 }
 
 impl RowPiece {
     fn of(piece: &[u8], line: &[u8]) -> Self {
-        let place = (piece.as_ptr().addr()).checked_sub(line.as_ptr().addr()).map(|start| start..start + piece.len());
-        match place.filter(|place| place.end <= line.len()) {
-            Some(place) => Self::OfLine(place),
+        let range = (piece.as_ptr().addr()).checked_sub(line.as_ptr().addr()).map(|start| start..start + piece.len());
+        match range.filter(|range| range.end <= line.len()) {
+            Some(range) => Self::OfLine(range),
             None => Self::Other(piece.to_vec()),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            Self::OfLine(place) => place.len(),
+            Self::OfLine(range) => range.len(),
             Self::Other(piece) => piece.len(),
         }
     }

@@ -1,41 +1,41 @@
-//! The chunk tables of all files as one, in the order of the stream.
+//! The combined chunk table of all files, in bundle order.
 
 use crate::digest::Crc32;
 use crate::format::{Manifest, Timestamp};
 
-/// One chunk of the table, and which rows it holds.
+/// One chunk of the table, with the position of its rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChunkRef {
-    /// Its number in the table of all files, from 0.
+    /// The index of the chunk in the combined table.
     pub(crate) index: usize,
-    /// Index into the manifest's `files`.
+    /// The index of its file in the manifest's `files`.
     pub(crate) file: usize,
-    /// Index into the file's `chunks`.
+    /// The index of the chunk in the file's `chunks`.
     pub(crate) chunk: usize,
-    /// Its first row within the file, from 1.
+    /// The number of its first row within the file, from 1.
     pub(crate) first_row: u64,
-    /// Its rows.
+    /// The number of its rows.
     pub(crate) rows: u64,
-    /// Its first line within the bundle's text, from 1.
+    /// The number of its first line within the bundle's text, from 1.
     pub(crate) first_line: u64,
-    /// Bytes that it takes in the bundle file.
+    /// The compressed length in the bundle file, in bytes.
     pub(crate) compressed: u64,
-    /// Bytes of its lines.
+    /// The length of its lines in bytes, including line feeds.
     pub(crate) bytes: u64,
-    /// The checksum of those.
+    /// The checksum of its lines.
     pub(crate) crc32: Crc32,
-    /// The earliest and the latest time of its rows.
+    /// The earliest and the latest timestamp of its rows.
     pub(crate) times: [Option<Timestamp>; 2],
 }
 
 impl ChunkRef {
-    /// Its first and last row.
+    /// Returns the numbers of the first and the last row.
     pub(crate) fn row_range(&self) -> (u64, u64) {
         (self.first_row, self.first_row.saturating_add(self.rows.saturating_sub(1)))
     }
 }
 
-/// All chunks of a manifest, in order.
+/// Lists all chunks of a manifest, in bundle order.
 pub(crate) fn chunk_refs(manifest: &Manifest) -> Vec<ChunkRef> {
     let mut slots = Vec::new();
     let mut first_line = 2u64;

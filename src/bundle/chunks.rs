@@ -1,5 +1,5 @@
-//! Gets the chunks of a bundle, from where the table says or from the start. Which of them, and in which order, is for
-//! [`ChunkQueue`] to say.
+//! Fetches the chunks of a bundle, at their indexed offsets or by reading from the start. [`ChunkQueue`] selects and
+//! orders them.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::Manifest;
 use crate::gzip::{Block, BlockIndex, DeflatedBlock, StreamKind};
 
-/// Where the chunks lie, if they lie there.
-pub(super) fn index_that_fits<R: Read + Seek>(
+/// Returns the index of the chunks, if the bundle's chunk table matches the file.
+pub(super) fn matching_index<R: Read + Seek>(
     head: &ManifestLine,
     file_bytes: u64,
     input: &mut R,
@@ -22,12 +22,12 @@ pub(super) fn index_that_fits<R: Read + Seek>(
     let chunks = head.manifest.files.iter().flat_map(|file| &file.chunks);
     let blocks = chunks.map(|chunk| Block { compressed: chunk.compressed, bytes: chunk.bytes, crc32: chunk.crc32 });
     let Some(index) = BlockIndex::new(blocks.collect(), file_bytes) else { return Ok(None) };
-    Ok(index.fits(input, head.bytes, head.crc32)?.then_some(index))
+    Ok(index.matches_file(input, head.bytes, head.crc32)?.then_some(index))
 }
 
-/// Why a chunk could not be had, and what of it came before that.
+/// A chunk that could not be read, with the lines that precede the failure.
 pub(super) struct FailedChunk {
-    /// Lines that came before the input was cut off. They are whole, but no checksum proves them.
+    /// The complete lines before the point where the input is truncated. No checksum proves them.
     pub(super) lines_before: Vec<u8>,
     pub(super) error: Error,
 }
@@ -38,17 +38,19 @@ impl From<Error> for FailedChunk {
     }
 }
 
-/// A chunk as it comes from the input.
+/// A chunk as fetched from the input.
 pub(super) enum FetchedChunk {
-    /// From where the table says, to be inflated.
+    /// Compressed data from the chunk's indexed offset.
     Deflated(DeflatedBlock),
-    /// Out of the stream.
+    /// Text that was read sequentially.
     Text(Result<Vec<u8>, FailedChunk>),
 }
 
 impl FetchedChunk {
-    /// The chunk's text, once it is proven, in `memory` if that is needed. The outer error means that it does not lie
-    /// where the table says. Only the stream itself can tell that from damage.
+    /// Returns the verified text of the chunk, inflated into `memory` if necessary.
+    ///
+    /// The outer error means that no valid chunk is at the indexed offset. Only sequential reading can tell whether
+    /// the table is wrong or the chunk is damaged.
     pub(super) fn text(self, memory: impl FnOnce() -> Buffer) -> Result<Result<Buffer, FailedChunk>, GzipFault> {
         match self {
             Self::Deflated(block) => {
@@ -62,31 +64,33 @@ impl FetchedChunk {
 
 enum ChunkSource<'r> {
     Indexed(Box<dyn ReadSeek + 'r>, BlockIndex),
-    /// The rest of the text, from slot `next` on.
+    /// The remaining text, starting at chunk `next`.
     Sequential {
         rest: Remainder<'r>,
         next: usize,
     },
 }
 
-/// Hands out the wanted chunks, each proven by its checksum before anybody sees it, and what came of one that was cut off.
+/// A reader of the selected chunks. Each is verified against its checksum; of a truncated one, the complete lines are
+/// returned unverified.
 pub(super) struct ChunkReader<'r> {
     slots: Vec<ChunkRef>,
     order: ChunkQueue,
-    way: ChunkSource<'r>,
+    source: ChunkSource<'r>,
     /// Memory for compressed chunks.
     buffers: Arc<Buffers>,
 }
 
 impl<'r> ChunkReader<'r> {
-    /// `chunk_queue` is asked for once it is known whether chunks can be read where the table says they are.
+    /// Creates a reader. `order` makes the queue of chunks; its second argument is true if chunks are read at their
+    /// indexed offsets.
     pub(super) fn new(
         manifest: &Manifest,
         manifest_crc32: Crc32,
         input: Input<'r>,
         order: impl FnOnce(&[ChunkRef], bool) -> ChunkQueue,
     ) -> Result<Self> {
-        let way = match input {
+        let source = match input {
             Input::Stream(rest) => ChunkSource::Sequential { rest, next: 0 },
             Input::Seekable(seekable) => ChunkSource::from_start(seekable)?,
             Input::Indexed(mut seekable, index) => {
@@ -97,30 +101,30 @@ impl<'r> ChunkReader<'r> {
             }
         };
         let slots = chunk_refs(manifest);
-        let order = order(&slots, matches!(way, ChunkSource::Indexed(..)));
-        Ok(Self { slots, order, way, buffers: Arc::default() })
+        let order = order(&slots, matches!(source, ChunkSource::Indexed(..)));
+        Ok(Self { slots, order, source, buffers: Arc::default() })
     }
 
-    /// Whether chunks are read where the table says they are.
+    /// Returns true if chunks are read at their indexed offsets.
     pub(super) fn is_indexed(&self) -> bool {
-        matches!(self.way, ChunkSource::Indexed(..))
+        matches!(self.source, ChunkSource::Indexed(..))
     }
 
-    /// What the table says about a chunk.
+    /// Returns the table's entry for a chunk.
     pub(super) fn slot(&self, index: usize) -> ChunkRef {
         self.slots[index]
     }
 
-    /// The next wanted chunk, or `None` behind the last.
+    /// Returns the index of the next selected chunk, or `None` after the last one.
     pub(super) fn next_index(&self) -> Option<usize> {
         self.order.next()
     }
 
-    /// Gets the next wanted chunk, which is `index`.
+    /// Fetches the next selected chunk, which must be `index`.
     pub(super) fn fetch(&mut self, index: usize) -> FetchedChunk {
         self.order.advance();
-        match &mut self.way {
-            ChunkSource::Indexed(input, blocks) => match blocks.fetch(input, index, self.buffers.lend()) {
+        match &mut self.source {
+            ChunkSource::Indexed(input, blocks) => match blocks.fetch(input, index, self.buffers.checkout()) {
                 Ok(block) => FetchedChunk::Deflated(block),
                 Err(error) => FetchedChunk::Text(Err(read_error(error).into())),
             },
@@ -128,12 +132,14 @@ impl<'r> ChunkReader<'r> {
                 let skipped: u64 = self.slots[*next..index].iter().map(|slot| slot.bytes).sum();
                 let slot = self.slots[index];
                 *next = index + 1;
-                FetchedChunk::Text(skip(rest, skipped).map_err(FailedChunk::from).and_then(|()| read_slot(rest, &slot)))
+                FetchedChunk::Text(
+                    skip(rest, skipped).map_err(FailedChunk::from).and_then(|()| read_chunk(rest, &slot)),
+                )
             }
         }
     }
 
-    /// Gets the next wanted chunk and inflates it.
+    /// Fetches and inflates the next selected chunk.
     pub(super) fn next_text(&mut self) -> Option<(ChunkRef, Result<Buffer, FailedChunk>)> {
         loop {
             let index = self.next_index()?;
@@ -148,14 +154,14 @@ impl<'r> ChunkReader<'r> {
         }
     }
 
-    /// Reads from the start from now on, because chunk `index` does not lie where the table says. It comes again, and
-    /// so does what was wanted behind it.
+    /// Switches to sequential reading, because chunk `index` is not at its indexed offset. That chunk and the selected
+    /// chunks after it are fetched again.
     pub(super) fn fall_back(&mut self, index: usize) -> Result<()> {
-        let nothing = ChunkSource::Sequential {
+        let placeholder = ChunkSource::Sequential {
             rest: Remainder { text: Box::new(io::empty()), content: StreamKind::Plain },
             next: 0,
         };
-        self.way = match std::mem::replace(&mut self.way, nothing) {
+        self.source = match std::mem::replace(&mut self.source, placeholder) {
             ChunkSource::Indexed(seekable, _) => ChunkSource::from_start(seekable)?,
             sequential @ ChunkSource::Sequential { .. } => sequential,
         };
@@ -163,9 +169,9 @@ impl<'r> ChunkReader<'r> {
         Ok(())
     }
 
-    /// Checks that nothing follows the last chunk, where that was reached from the start.
+    /// Checks that nothing follows the last chunk, if sequential reading has reached it.
     pub(super) fn check_end(&mut self) -> Result<()> {
-        match &mut self.way {
+        match &mut self.source {
             ChunkSource::Sequential { rest, next } if *next == self.slots.len() => super::check_end(rest),
             _ => Ok(()),
         }
@@ -192,18 +198,18 @@ fn skip(rest: &mut Remainder<'_>, bytes: u64) -> Result<()> {
     }
 }
 
-fn read_slot(rest: &mut Remainder<'_>, slot: &ChunkRef) -> Result<Vec<u8>, FailedChunk> {
+fn read_chunk(rest: &mut Remainder<'_>, slot: &ChunkRef) -> Result<Vec<u8>, FailedChunk> {
     let mut content = Vec::new();
     let read = rest.by_ref().take(slot.bytes).read_to_end(&mut content).map_err(read_error);
     let is_short = (content.len() as u64) < slot.bytes;
     let error = match read {
         Err(error) => error,
-        // Text that is not compressed does not say where it ends, so it may have been cut off.
+        // Plain text has no end marker, so a short chunk may mean that the text is truncated.
         Ok(_) if is_short && (content.is_empty() || rest.content == StreamKind::Plain) => ErrorKind::ContentEnds.into(),
         Ok(_) if is_short || Crc32::of(&content) != slot.crc32 => ErrorKind::ChunkMismatch.into(),
         Ok(_) => return Ok(content),
     };
-    // A cut does not change what lies before it; damage may.
+    // Truncation leaves the text before it unchanged; damage may change it.
     let is_cut = matches!(error.kind(), ErrorKind::ContentEnds | ErrorKind::Gzip(GzipFault::Truncated));
     let whole_lines = memchr::memrchr(b'\n', &content).map_or(0, |last| last + 1);
     content.truncate(if is_cut { whole_lines } else { 0 });

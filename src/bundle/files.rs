@@ -1,10 +1,10 @@
-//! Which of a manifest's files a row belongs to.
+//! Maps rows to the manifest's files.
 
 use std::collections::HashMap;
 
 use crate::format::{Envelope, Manifest};
 
-/// Finds a row's file by the two names that a row has.
+/// An index of a manifest's files by source and file name.
 #[derive(Debug)]
 pub(crate) struct FileIndex(HashMap<String, HashMap<String, usize>>);
 
@@ -18,12 +18,12 @@ impl FileIndex {
         Self(by_source)
     }
 
-    /// The index into the manifest's `files`.
+    /// Returns the index of a row's file in the manifest's `files`.
     pub(crate) fn file_of(&self, row: &Envelope<'_>) -> Option<usize> {
         self.index_of(&row.source, &row.file_name())
     }
 
-    /// As [`file_of`](Self::file_of), by source and name.
+    /// Works like [`file_of`](Self::file_of), but takes the source and file name.
     pub(crate) fn index_of(&self, source: &str, name: &str) -> Option<usize> {
         self.0.get(source)?.get(name).copied()
     }

@@ -1,8 +1,9 @@
-//! Opens a bundle of either version, from a file or a stream, and hands out its rows.
+//! Opens bundles of either version, from a file or a stream, and yields their rows.
 //!
-//! A bundle with a chunk table is read by chunks, and a row of it is handed out only once the checksum of its chunk
-//! fits, whether the input can seek (then only the chunks asked for are read) or not. Both ways give the same rows. Only of
-//! the chunk in which a bundle is cut off, the whole lines before that are handed out as well, and nothing proves them.
+//! A bundle with a chunk table is read chunk by chunk, and a row is returned only after the checksum of its chunk has
+//! been verified. Indexed reading, which reads only the selected chunks, and sequential reading yield the same rows.
+//! The one exception to verification is the chunk in which a truncated bundle ends: its complete lines are returned
+//! although no checksum proves them.
 
 mod chunk_queue;
 mod chunk_rows;
@@ -36,16 +37,16 @@ pub(crate) use reopen::Reopener;
 pub use rows::{Row, Rows};
 pub use select::select_files;
 
-/// An input that can go back.
+/// A seekable input.
 trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 type Seekable<'r> = Box<dyn ReadSeek + 'r>;
 
-/// What follows the manifest line, decompressed.
+/// The decompressed text after the manifest line.
 struct Remainder<'r> {
     text: Box<dyn Read + 'r>,
-    /// What it was before.
+    /// The kind of the stream that the text was read from.
     content: StreamKind,
 }
 
@@ -55,22 +56,22 @@ impl Read for Remainder<'_> {
     }
 }
 
-/// How a bundle's rows are reached.
+/// The way in which a bundle's rows are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Access {
-    /// Single chunks are read alone.
+    /// Chunks are read individually, at their indexed offsets.
     Indexed,
-    /// It is read from its start, because the input cannot seek or is not compressed.
+    /// The bundle is read from its start, because the input cannot seek or is not compressed.
     Stream,
-    /// It is read from its start, because it has no chunk table: every 1.0 bundle.
+    /// The bundle is read from its start, because it has no chunk table. This is true of every 1.0 bundle.
     NoChunkTable,
-    /// It is read from its start, because its chunks lie elsewhere than its table says: it was compressed again by
-    /// another program, or it is damaged.
+    /// The bundle is read from its start, because its chunks are not at the offsets that its table gives. Another
+    /// program recompressed the bundle, or it is damaged.
     TableDoesNotFit,
 }
 
-/// An opened bundle, of which the manifest was read.
+/// An open bundle whose manifest has been read.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -108,17 +109,17 @@ enum Input<'r> {
     Stream(Remainder<'r>),
 }
 
-/// Which rows are wanted.
+/// The selection of files and chunks to read.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
-/// use patchwork_traces::bundle::{Selection, wanted_files};
+/// use patchwork_traces::bundle::{Selection, select_files};
 /// use patchwork_traces::format::TimeRange;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
 /// let bundle = Bundle::open(path)?;
-/// let files = wanted_files(bundle.manifest(), &["runs".to_owned(), "activity".to_owned()], &[])?;
+/// let files = select_files(bundle.manifest(), &["runs".to_owned(), "activity".to_owned()], &[])?;
 /// let since = TimeRange { since: Some("2026-05-02T10:30:00Z".parse()?), until: None };
 /// let mut rows = bundle.rows(&Selection { files: Some(files), chunks_in: since })?;
 /// assert!(rows.next_row()?.is_some());
@@ -127,14 +128,15 @@ enum Input<'r> {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Indices into the manifest's `files`, or all.
+    /// Indices into the manifest's `files`. `None` selects all files.
     pub files: Option<Vec<usize>>,
-    /// Chunks without a row in this range are not read. (Rows outside of it are handed out when their chunk is.)
+    /// The time range by which chunks are selected. Chunks that cannot hold a row in this range are skipped. A chunk
+    /// that is read yields all its rows, also those outside the range.
     pub chunks_in: TimeRange,
 }
 
 impl Selection {
-    /// For each of `files` files whether it is wanted.
+    /// Returns one flag for each of `files` files: true if the file is selected.
     fn of_files(&self, files: usize) -> Vec<bool> {
         let Some(wanted) = &self.files else { return vec![true; files] };
         let mut of_files = vec![false; files];
@@ -151,7 +153,7 @@ impl<'r> Bundle<'r> {
     /// Opens the bundle at `path`.
     ///
     /// # Errors
-    /// When it cannot be read, is no bundle, or its manifest cannot be true.
+    /// Fails if the file cannot be read, is not a bundle, or has an inconsistent manifest.
     pub fn open(path: &Path) -> Result<Bundle<'static>> {
         let name = path.display().to_string();
         match open_input(path)? {
@@ -160,10 +162,10 @@ impl<'r> Bundle<'r> {
         }
     }
 
-    /// Opens the bundle that `input` holds from its first byte to its last. `name` is what errors call it.
+    /// Opens a bundle that spans the whole of `input`. Errors refer to the bundle as `name`.
     ///
     /// # Errors
-    /// When it cannot be read, is no bundle, or its manifest cannot be true.
+    /// Fails if the input cannot be read, is not a bundle, or has an inconsistent manifest.
     pub fn from_seekable(mut input: impl Read + Seek + 'r, name: &str) -> Result<Self> {
         let read = |error| Error::io_named(IoAction::Read, name, error);
         input.seek(SeekFrom::Start(0)).map_err(read)?;
@@ -174,7 +176,7 @@ impl<'r> Bundle<'r> {
         } else if head.content == StreamKind::Plain {
             (Access::Stream, Input::Seekable(Box::new(input) as Seekable<'r>))
         } else {
-            match chunks::index_that_fits(&head, file_bytes, &mut input).map_err(read)? {
+            match chunks::matching_index(&head, file_bytes, &mut input).map_err(read)? {
                 Some(index) => (Access::Indexed, Input::Indexed(Box::new(input), index)),
                 None => (Access::TableDoesNotFit, Input::Seekable(Box::new(input) as Seekable<'r>)),
             }
@@ -182,10 +184,10 @@ impl<'r> Bundle<'r> {
         Ok(Self::new(name, head, Some(file_bytes), access, input))
     }
 
-    /// Opens the bundle that comes from `input`. `name` is what errors call it.
+    /// Opens a bundle from a stream. Errors refer to the bundle as `name`.
     ///
     /// # Errors
-    /// When it cannot be read, is no bundle, or its manifest cannot be true.
+    /// Fails if the input cannot be read, is not a bundle, or has an inconsistent manifest.
     pub fn from_stream(input: impl Read + 'r, name: &str) -> Result<Self> {
         let (head, rest) = ManifestLine::read(input).map_err(|error| error.in_subject(name))?;
         let access = if head.manifest.has_chunk_table() { Access::Stream } else { Access::NoChunkTable };
@@ -204,13 +206,13 @@ impl<'r> Bundle<'r> {
         }
     }
 
-    /// What errors call it.
+    /// Returns the name by which errors refer to the bundle.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its manifest, free of contradictions.
+    /// Returns the manifest, which has passed all consistency checks.
     ///
     /// ```
     /// use patchwork_traces::Bundle;
@@ -231,26 +233,26 @@ impl<'r> Bundle<'r> {
         &self.manifest
     }
 
-    /// Its digest, computed from the manifest line as it stands.
+    /// Returns the bundle digest, computed from the manifest line exactly as it was read.
     #[must_use]
     pub fn digest(&self) -> BundleDigest {
         self.digest
     }
 
-    /// Its size on disk, if it is a file.
+    /// Returns the size of the bundle in bytes, if its input can seek.
     #[must_use]
     pub fn file_bytes(&self) -> Option<u64> {
         self.file_bytes
     }
 
-    /// How its rows are reached.
+    /// Returns the way in which the rows are read.
     #[must_use]
     pub fn access(&self) -> Access {
         self.access
     }
 }
 
-/// Opens a bundle's file, and says how long it is if it is a regular one.
+/// Opens a bundle file. Also returns its length if it is a regular file.
 pub(crate) fn open_input(path: &Path) -> Result<(std::fs::File, Option<u64>)> {
     let opened = |error| Error::io(IoAction::Open, path, error);
     let metadata = fs::metadata(path).map_err(opened)?;
@@ -261,35 +263,35 @@ pub(crate) fn open_input(path: &Path) -> Result<(std::fs::File, Option<u64>)> {
     Ok((file, metadata.is_file().then_some(metadata.len())))
 }
 
-/// A bundle's first line, and what it shows.
+/// A bundle's first line and the values derived from it.
 struct ManifestLine {
     manifest: Manifest,
-    /// The length of the manifest line, its line feed included.
+    /// The length of the manifest line, including its line feed.
     bytes: u64,
-    /// The checksum of the same.
+    /// The checksum of the manifest line, including its line feed.
     crc32: Crc32,
     digest: BundleDigest,
     content: StreamKind,
 }
 
-/// How much is read at first: the manifests of small bundles, and little of what follows them.
+/// The size of the first read. It covers the manifest of a small bundle, and little of what follows.
 const FIRST_BYTES: usize = 16 << 10;
 
 impl ManifestLine {
-    /// Reads the first line and gives the rest back.
+    /// Reads the first line. Returns it with the rest of the text.
     fn read<'r>(input: impl Read + 'r) -> Result<(Self, Remainder<'r>)> {
         let failed = |error| Error::io_unnamed(IoAction::Read, error);
         let mut stream = SequentialReader::new(input);
         let content = stream.content().map_err(failed)?.ok_or(ErrorKind::EmptyInput)?;
-        let no_bundle = || match content {
+        let not_a_bundle = || match content {
             StreamKind::Gzip => ErrorKind::GzipOfSomethingElse,
             StreamKind::Plain => ErrorKind::NotABundle,
         };
-        // What does not begin as JSON need not be searched for the end of its first line.
+        // A line that does not start like a JSON object is not searched for its end.
         let mut first = Vec::new();
         stream.by_ref().take(1).read_to_end(&mut first).map_err(failed)?;
         if first != b"{" {
-            return Err(no_bundle().into());
+            return Err(not_a_bundle().into());
         }
         let text = Cursor::new(first).chain(stream);
         let mut lines = LineReader::new(text, MAX_MANIFEST_BYTES).beginning_with(FIRST_BYTES);
@@ -302,7 +304,7 @@ impl ManifestLine {
             }
         };
         let at_line_1 = |kind| Error::from(kind).at_line(1);
-        let manifest = Manifest::decode(&line).map_err(at_line_1)?.ok_or_else(no_bundle)?;
+        let manifest = Manifest::decode(&line).map_err(at_line_1)?.ok_or_else(not_a_bundle)?;
         if let Some(fault) = manifest.faults().into_iter().next() {
             return Err(at_line_1(ErrorKind::Manifest(fault)));
         }
@@ -315,7 +317,7 @@ impl ManifestLine {
     }
 }
 
-/// Checks that nothing follows, and that the container ends as it must.
+/// Checks that no text follows and that the container ends correctly.
 fn check_end(rest: &mut dyn Read) -> Result<()> {
     let mut more = Vec::new();
     match rest.take(1).read_to_end(&mut more) {

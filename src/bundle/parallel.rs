@@ -1,4 +1,4 @@
-//! Reads chunks on many threads, and hands on what is made of them in order.
+//! Processes chunks on several threads and delivers the results in order.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -12,20 +12,23 @@ use crate::buffers::Buffers;
 use crate::error::{Error, IoAction, Result};
 use crate::pool::{Pool, ThreadDied};
 
-/// In which order chunks are handed on.
+/// The order in which chunks are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ChunkOrder {
-    /// As they stand in the bundle.
+    /// The order of the bundle.
     OfBundle,
-    /// The chunks of up to so many files take turns, where chunks can be read alone. Each file's come in their order.
+    /// Up to so many files take turns, each with its chunks in order. Without indexed access, the order of the bundle.
     TakingTurns(usize),
 }
 
-/// Reads the wanted chunks of a bundle that has a chunk table. Threads inflate and prove them and do `work` with each;
-/// what that gives is handed to `take`, in order, on this thread. The first error of `take` ends it.
+/// Processes the selected chunks of a bundle that has a chunk table.
+///
+/// Worker threads inflate and verify the chunks and call `work` for each. The calling thread passes the results to
+/// `take`, in order, and stops at its first error.
 ///
 /// # Errors
-/// When the input fails, something follows the last chunk, or `take` fails. Damage to a chunk is for `work` to find.
+/// Fails if the input cannot be read, text follows the last chunk, or `take` fails. A damaged chunk is not an error
+/// here: `work` meets the damage when it reads the rows.
 pub(crate) fn each_chunk<T: Send>(
     bundle: Bundle<'_>,
     selection: &Selection,
@@ -53,7 +56,7 @@ pub(crate) fn each_chunk<T: Send>(
             while !pool.has_room_for(bytes) || next.is_none() {
                 match pool.pop().map_err(thread_died)? {
                     Some(ChunkOutcome::Made(made)) => take(made)?,
-                    Some(ChunkOutcome::NotThere(index)) => {
+                    Some(ChunkOutcome::Misplaced(index)) => {
                         while pool.pop().map_err(thread_died)?.is_some() {}
                         reader.fall_back(index)?;
                         break;
@@ -79,7 +82,7 @@ fn access_now(before: Access, reader: &ChunkReader<'_>) -> Access {
     }
 }
 
-/// About how much memory a chunk takes, with what is made of it.
+/// Estimates the memory that a chunk and its result take.
 fn weight(reader: &ChunkReader<'_>, index: usize) -> usize {
     let slot = reader.slot(index);
     usize::try_from(slot.bytes.saturating_mul(2).saturating_add(slot.compressed)).unwrap_or(usize::MAX)
@@ -93,8 +96,8 @@ struct ChunkJob {
 
 enum ChunkOutcome<T> {
     Made(T),
-    /// The chunk does not lie where the table says.
-    NotThere(usize),
+    /// The chunk is not at its indexed offset.
+    Misplaced(usize),
 }
 
 impl ChunkJob {
@@ -104,9 +107,9 @@ impl ChunkJob {
         work: impl Fn(&BundleLogs, ChunkRows) -> T,
         texts: &Arc<Buffers>,
     ) -> ChunkOutcome<T> {
-        match self.fetched.text(|| texts.lend()) {
+        match self.fetched.text(|| texts.checkout()) {
             Ok(read) => ChunkOutcome::Made(work(logs, ChunkRows::new(self.slot, read, logs))),
-            Err(_) => ChunkOutcome::NotThere(self.index),
+            Err(_) => ChunkOutcome::Misplaced(self.index),
         }
     }
 }

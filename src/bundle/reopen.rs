@@ -1,4 +1,4 @@
-//! Reads a bundle's input a second time.
+//! Reopens a bundle from the input that it was first read from.
 
 use std::cell::RefCell;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,7 +8,7 @@ use super::{Bundle, Input, Seekable};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What opens a bundle again, whatever became of the first one.
+/// A handle that can reopen a bundle, even after the first [`Bundle`] was consumed.
 pub(crate) struct Reopener<'r> {
     input: SharedInput<'r>,
     name: String,
@@ -16,10 +16,10 @@ pub(crate) struct Reopener<'r> {
 }
 
 impl<'r> Reopener<'r> {
-    /// Opens it from its start.
+    /// Opens the bundle from its start.
     ///
     /// # Errors
-    /// When it cannot be read, or is another bundle by now.
+    /// Fails if the input cannot be read or now has a different bundle digest.
     pub(crate) fn open(&self) -> Result<Bundle<'r>> {
         let bundle = Bundle::from_seekable(self.input.clone(), &self.name)?;
         match bundle.digest() == self.digest {
@@ -30,7 +30,7 @@ impl<'r> Reopener<'r> {
 }
 
 impl<'r> Bundle<'r> {
-    /// What opens it again, unless it comes from a stream.
+    /// Returns a handle that can reopen this bundle, or `None` if its input is a stream.
     pub(crate) fn again(&mut self) -> Option<Reopener<'r>> {
         let (Input::Indexed(input, _) | Input::Seekable(input)) = &mut self.input else { return None };
         let taken: Seekable<'r> = std::mem::replace(input, Box::new(io::empty()));
@@ -40,7 +40,7 @@ impl<'r> Bundle<'r> {
     }
 }
 
-/// An input that several read, each at its own place.
+/// An input shared by several readers, each with its own position.
 #[derive(Clone)]
 struct SharedInput<'r> {
     input: Rc<RefCell<Seekable<'r>>>,
@@ -60,7 +60,7 @@ impl Read for SharedInput<'_> {
 impl Seek for SharedInput<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let mut input = self.input.borrow_mut();
-        // What counts from the current place counts from this one's.
+        // A relative seek must start from this reader's position.
         input.seek(SeekFrom::Start(self.at))?;
         self.at = input.seek(to)?;
         Ok(self.at)

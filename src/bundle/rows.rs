@@ -1,4 +1,4 @@
-//! The rows of a bundle, one after the other.
+//! The rows of a bundle, in order.
 
 use std::sync::Arc;
 
@@ -20,33 +20,33 @@ use crate::format::{Envelope, Manifest};
 /// One row of a bundle.
 #[derive(Debug)]
 pub struct Row<'a> {
-    /// Which log it belongs to: an index into the manifest's `files`.
+    /// The row's log, as an index into the manifest's `files`.
     pub file: usize,
-    /// Which row of that log it is, from 1.
+    /// The number of the row within its log, from 1.
     pub number: u64,
-    /// Its line in the bundle, without the line feed.
+    /// The row's line in the bundle, without the line feed.
     pub line: &'a [u8],
-    /// The same, read.
+    /// The parsed line.
     pub envelope: Envelope<'a>,
 }
 
 impl<'a> Row<'a> {
-    /// Its JSON, as it stands in the bundle: no number was rounded, no key moved or merged.
+    /// Returns the row's JSON exactly as in the bundle. Numbers are not rounded, and keys are not reordered or merged.
     #[must_use]
     pub fn entry(&self) -> &'a RawValue {
         self.envelope.raw_entry()
     }
 
-    /// Reads its JSON into a type that may borrow from it.
+    /// Deserializes the row's JSON into a type that may borrow from it.
     ///
     /// # Errors
-    /// When it does not fit.
+    /// Fails if the JSON does not match `T`.
     pub fn parse<T: Deserialize<'a>>(&self) -> serde_json::Result<T> {
         serde_json::from_str(self.envelope.entry())
     }
 }
 
-/// Reads the wanted rows in their order. Memory does not grow with the bundle.
+/// A reader of the selected rows, in bundle order. Its memory use does not grow with the bundle.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -71,7 +71,7 @@ pub struct Rows<'r> {
     manifest: Arc<Manifest>,
     digest: BundleDigest,
     access: Access,
-    way: RowSource<'r>,
+    source: RowSource<'r>,
     ended: bool,
 }
 
@@ -81,14 +81,14 @@ enum RowSource<'r> {
 }
 
 impl<'r> Bundle<'r> {
-    /// Reads its rows.
+    /// Reads the selected rows.
     ///
     /// # Errors
-    /// When the input fails.
+    /// Fails if the input cannot be read.
     pub fn rows(self, selection: &Selection) -> Result<Rows<'r>> {
         let Self { name, manifest, manifest_crc32, digest, mut access, input, .. } = self;
         let named = |error: Error| error.in_subject(&name);
-        let way = if manifest.has_chunk_table() {
+        let source = if manifest.has_chunk_table() {
             let in_stream = |slots: &[ChunkRef], _| ChunkQueue::of_stream(slots, selection);
             let reader = ChunkReader::new(&manifest, manifest_crc32, input, in_stream).map_err(named)?;
             if access == Access::Indexed && !reader.is_indexed() {
@@ -98,21 +98,22 @@ impl<'r> Bundle<'r> {
         } else {
             RowSource::Lines(SequentialRows::new(&manifest, selection, input).map_err(named)?)
         };
-        Ok(Rows { name, manifest, digest, access, way, ended: false })
+        Ok(Rows { name, manifest, digest, access, source, ended: false })
     }
 
-    /// Reads all of its rows.
+    /// Reads all rows.
     ///
     /// # Errors
-    /// When the input fails.
+    /// Fails if the input cannot be read.
     pub fn all_rows(self) -> Result<Rows<'r>> {
         self.rows(&Selection::default())
     }
 
-    /// Reads the rows of one source, such as `runs`. Where the input can seek, the others are not even decompressed.
+    /// Reads the rows of one source, such as `runs`. With [`Access::Indexed`], other chunks are not even decompressed.
     ///
     /// # Errors
-    /// [`ErrorKind::UnknownSource`] when the bundle has no log of that source, and when the input fails.
+    /// Returns [`ErrorKind::UnknownSource`] if the bundle has no log of that source. Fails if the input cannot be
+    /// read.
     pub fn rows_of(self, source: &str) -> Result<Rows<'r>> {
         let files = select_files(&self.manifest, &[source.to_owned()], &[]);
         let files = files.map_err(|error| error.in_subject(&self.name))?;
@@ -121,22 +122,23 @@ impl<'r> Bundle<'r> {
 }
 
 impl Rows<'_> {
-    /// The bundle's manifest.
+    /// Returns the bundle's manifest.
     #[must_use]
     pub fn manifest(&self) -> &Arc<Manifest> {
         &self.manifest
     }
 
-    /// The bundle's digest.
+    /// Returns the bundle's digest.
     #[must_use]
     pub fn digest(&self) -> BundleDigest {
         self.digest
     }
 
-    /// How the rows are reached. This can change from [`Access::Indexed`] to [`Access::TableDoesNotFit`] on the way.
+    /// Returns the way in which the rows are read. This can change from [`Access::Indexed`] to
+    /// [`Access::TableDoesNotFit`] during reading.
     #[must_use]
     pub fn access(&self) -> Access {
-        match &self.way {
+        match &self.source {
             RowSource::Chunks(chunks) if self.access == Access::Indexed && !chunks.reader.is_indexed() => {
                 Access::TableDoesNotFit
             }
@@ -144,18 +146,20 @@ impl Rows<'_> {
         }
     }
 
-    /// The next wanted row, or `None` behind the last.
+    /// Returns the next selected row, or `None` after the last one.
     ///
     /// # Errors
-    /// When the input fails or is damaged; no row comes after. The rows before are intact then, with two exceptions that
-    /// nothing proves: those of the chunk in which the bundle is cut off
-    /// ([`GzipFault::Truncated`](crate::error::GzipFault::Truncated), or [`ErrorKind::ContentEnds`] of text that is not
-    /// compressed), and all of a bundle without a chunk table.
+    /// Fails if the input cannot be read or is damaged. No rows follow an error. The rows before it are intact, with
+    /// two exceptions, whose rows are not verified:
+    ///
+    /// - The chunk in which a truncated bundle ends ([`GzipFault::Truncated`](crate::error::GzipFault::Truncated), or
+    ///   [`ErrorKind::ContentEnds`] for uncompressed text).
+    /// - All of a bundle without a chunk table.
     pub fn next_row(&mut self) -> Result<Option<Row<'_>>> {
         if self.ended {
             return Ok(None);
         }
-        let row = match &mut self.way {
+        let row = match &mut self.source {
             RowSource::Chunks(chunks) => chunks.next_row(),
             RowSource::Lines(lines) => lines.next_row(&self.manifest),
         };
@@ -167,10 +171,10 @@ impl Rows<'_> {
 }
 
 impl<'r> Rows<'r> {
-    /// Reads each row's JSON into `T`, one after the other.
+    /// Deserializes the JSON of each row into `T`, in order.
     ///
-    /// A row that does not fit is [`ErrorKind::EntryType`], with its place, and the rows after it still come. After any
-    /// other error nothing comes.
+    /// A row that does not match `T` yields [`ErrorKind::EntryType`] with the row's position, and later rows still
+    /// follow. Any other error is the last item.
     pub fn entries<T: DeserializeOwned>(mut self) -> impl Iterator<Item = Result<T>> + use<'r, T> {
         std::iter::from_fn(move || match self.next_row() {
             Ok(None) => None,
@@ -186,7 +190,7 @@ impl<'r> Rows<'r> {
     }
 }
 
-/// Rows out of chunks.
+/// A reader of the rows of a bundle with a chunk table.
 struct IndexedRows<'r> {
     reader: ChunkReader<'r>,
     logs: BundleLogs,
@@ -195,7 +199,8 @@ struct IndexedRows<'r> {
 
 impl IndexedRows<'_> {
     fn next_row(&mut self) -> Result<Option<Row<'_>>> {
-        // A loop that returns what it borrows would borrow forever: look first, then take.
+        // The borrow checker rejects a loop that returns a row borrowed from `self`, so the row is read after the
+        // loop.
         while self.chunk.as_ref().is_none_or(ChunkRows::is_at_end) {
             if let Some(mut chunk) = self.chunk.take() {
                 chunk.next_row(&self.logs)?;

@@ -1,12 +1,13 @@
-//! Which files of a bundle are meant by the names that a user gives.
+//! Selects files of a bundle by the names that a user gives.
 
 use crate::error::{ErrorKind, Result};
 use crate::format::{Manifest, SourceName};
 
-/// The indices of the files of these `sources` and of these names, rising. An empty list means all.
+/// Returns the indices, in ascending order, of the files that belong to `sources` and are named in `files`. An empty
+/// list matches every file.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownSource`] and [`ErrorKind::UnknownFile`], for a name that the bundle does not have.
+/// Returns [`ErrorKind::UnknownSource`] or [`ErrorKind::UnknownFile`] for a name that the bundle does not have.
 pub fn select_files(manifest: &Manifest, sources: &[String], files: &[String]) -> Result<Vec<usize>> {
     let names = |known: Vec<&str>| known.into_iter().map(str::to_owned).collect();
     let known_sources: Vec<_> = manifest.sources.iter().map(SourceName::as_str).collect();

@@ -1,4 +1,4 @@
-//! Reads a bundle without a chunk table line by line: 1.0, and whatever another writer made.
+//! Reads bundles without a chunk table line by line: 1.0 bundles, and those of other writers.
 
 use std::io::{Seek, SeekFrom};
 
@@ -9,17 +9,17 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Envelope, Manifest};
 use crate::lines::{LineError, LineReader};
 
-/// Rows out of lines. Nothing but the container's checksum at the end proves them.
+/// A reader of rows from lines. Only the container's checksum, at the end, proves them.
 pub(super) struct SequentialRows<'r> {
     lines: LineReader<Remainder<'r>>,
-    /// Lines read so far, the manifest included.
+    /// The number of lines read so far, including the manifest.
     line: u64,
     files: FileIndex,
-    /// The most bytes that a line can have.
+    /// The maximum length of a line in bytes.
     limit: u64,
-    /// For each file whether it is wanted.
+    /// One flag per file: true if the file is selected.
     wanted: Vec<bool>,
-    /// Rows of each file so far.
+    /// The number of rows of each file so far.
     counts: Vec<u64>,
 }
 
@@ -58,7 +58,7 @@ impl<'r> SequentialRows<'r> {
         }
     }
 
-    /// Reads the next line, and says which file its row belongs to.
+    /// Reads the next line and returns the index of its row's file.
     fn advance(&mut self, manifest: &Manifest) -> Result<Option<usize>> {
         self.line += 1;
         let at_line = self.line;
@@ -84,7 +84,7 @@ impl<'r> SequentialRows<'r> {
         Ok(Some(file))
     }
 
-    /// Names the place of a line that cannot be read: by the manifest's counts, the first row that is missing.
+    /// Adds the position of an unreadable line to an error: the first missing row, according to the manifest's counts.
     fn unreadable(&self, error: Error, manifest: &Manifest) -> Error {
         let error = match error.kind() {
             ErrorKind::Row(_) | ErrorKind::LineTooLong { .. } => error.at_line(self.line),

@@ -1,4 +1,4 @@
-//! Prints one log of a bundle byte for byte, and its end only once the whole of it is proven.
+//! Prints one log of a bundle byte for byte. The end is withheld until the whole log is verified.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -12,43 +12,43 @@ use crate::pool::all_cores;
 use crate::progress::{Cancellation, Progress};
 use crate::restore::{LogSink, LogWriter, restore_with_access};
 
-/// Which log to print, and how.
+/// Options for [`print_log`].
 #[derive(Debug, Clone)]
 pub struct PrintLogOptions {
     /// The source of the log.
     pub source: SourceName,
-    /// Its file name.
+    /// The file name of the log.
     pub file: FileName,
-    /// How many threads inflate and check.
+    /// The number of threads that inflate and check chunks.
     pub threads: NonZeroUsize,
 }
 
 impl PrintLogOptions {
-    /// Prints the log `file` of `source`, on as many threads as there are cores.
+    /// Selects the log `file` of `source`, with one thread per core.
     #[must_use]
     pub fn new(source: SourceName, file: FileName) -> Self {
         Self { source, file, threads: all_cores() }
     }
 }
 
-/// A log that was printed.
+/// The result of [`print_log`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PrintLogReport {
-    /// Its length and SHA-256: those of the manifest.
+    /// The length and SHA-256 of the log, as in the manifest.
     pub printed: Integrity,
-    /// How its rows were reached.
+    /// The way in which the rows were accessed.
     pub access: Access,
 }
 
-/// Bytes at the end of a log that are held back until its length and SHA-256 are proven. Shorter logs are held back as a
-/// whole.
+/// The number of bytes at the end of a log that are held back until its length and SHA-256 are verified. A shorter
+/// log is held back as a whole.
 const HELD_BACK_BYTES: usize = 1 << 20;
 
-/// Prints one log to `out`, byte for byte as it was bundled, lines that are not rows included. Errors of `out` are
-/// reported under `out_name`.
+/// Prints one log to `out` byte for byte as it was bundled, including lines that are not rows. Write errors name
+/// `out_name`.
 ///
-/// The last mebibyte of the log, or all of a shorter one, is printed only after the length and the SHA-256 of the
-/// whole log were found to be those of the manifest. So `out` gets a complete log or an error follows.
+/// The last mebibyte of the log (all of a shorter log) is printed only after the length and SHA-256 of the whole
+/// log match the manifest. So either `out` receives the complete log, or an error follows.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -68,9 +68,10 @@ const HELD_BACK_BYTES: usize = 1 << 20;
 /// ```
 ///
 /// # Errors
-/// [`UnknownFile`](ErrorKind::UnknownFile) and [`NotByteForByte`](ErrorKind::NotByteForByte) before anything is printed.
-/// When the bundle is damaged, the log is not what the manifest says ([`RestoredDiffers`](ErrorKind::RestoredDiffers))
-/// or `out` fails, after a part of the log that lacks its end.
+/// [`UnknownFile`](ErrorKind::UnknownFile) and [`NotByteForByte`](ErrorKind::NotByteForByte), before anything is
+/// printed. If the bundle is damaged, the log does not match the manifest
+/// ([`RestoredDiffers`](ErrorKind::RestoredDiffers)) or `out` fails, a part of the log without its end may have
+/// been printed.
 pub fn print_log(
     bundle: Bundle<'_>,
     options: &PrintLogOptions,
@@ -100,7 +101,7 @@ fn find(manifest: &Manifest, options: &PrintLogOptions) -> Result<usize> {
     })
 }
 
-/// Hands the output to the writer of the one log.
+/// Passes the output to the writer of the single log.
 struct HeldBackSink<'o, W> {
     out: Option<&'o mut W>,
     out_name: &'o str,
@@ -112,8 +113,9 @@ impl<'o, W: Write + Send> LogSink for HeldBackSink<'o, W> {
     type Writer = HeldBack<'o, W>;
 
     fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<Self::Writer> {
-        let again = || Error::io_named(IoAction::Write, self.out_name, std::io::Error::other("a second log began"));
-        let out = self.out.take().ok_or_else(again)?;
+        let second_log =
+            || Error::io_named(IoAction::Write, self.out_name, std::io::Error::other("a second log began"));
+        let out = self.out.take().ok_or_else(second_log)?;
         let (out_name, progress, cancellation) = (self.out_name, self.progress, self.cancellation.clone());
         Ok(HeldBack { out, out_name, progress, cancellation, held: Vec::new() })
     }
@@ -123,7 +125,7 @@ impl<'o, W: Write + Send> LogSink for HeldBackSink<'o, W> {
     }
 }
 
-/// Writes a log, but for the last bytes so far.
+/// Writes a log but withholds its last bytes.
 struct HeldBack<'o, W> {
     out: &'o mut W,
     out_name: &'o str,
@@ -148,7 +150,8 @@ impl<W: Write + Send> LogWriter for HeldBack<'_, W> {
         self.cancellation.check()?;
         self.progress.advance(bytes.len() as u64);
         self.held.extend_from_slice(bytes);
-        // What is kept is moved to the front, so that is done only where it is no more than what is written.
+        // `write_out` moves the held bytes to the front, so write only when at least as many bytes are written as
+        // are moved.
         match self.held.len() >= 2 * HELD_BACK_BYTES {
             true => self.write_out(self.held.len() - HELD_BACK_BYTES),
             false => Ok(()),

@@ -14,41 +14,41 @@ use crate::progress::{CancellableIo, Progress, Stage};
 use crate::publish::{AtomicFile, OutputTarget};
 use crate::sources::{Discovery, is_same_file};
 
-/// How to export. The same logs and options give the same bytes, whatever the threads.
+/// Options for an export. The same logs and options give the same bytes, regardless of the number of threads.
 pub use crate::pack::PackOptions as ExportOptions;
 
-/// What was bundled.
+/// The result of an export.
 #[derive(Debug, Clone)]
 pub struct ExportReport {
     /// The digest of the bundle.
     pub digest: BundleDigest,
-    /// Its manifest.
+    /// The manifest of the bundle.
     pub manifest: Manifest,
-    /// Where each of the manifest's files was read.
+    /// The path of each of the manifest's files.
     pub paths: Vec<PathBuf>,
     /// The size of the bundle in bytes.
     pub bundle_bytes: u64,
 }
 
 impl ExportReport {
-    /// Each log's place and its entry in the manifest.
+    /// Returns each log's path and its entry in the manifest.
     pub fn files(&self) -> impl Iterator<Item = (&Path, &ManifestFile)> {
         self.paths.iter().map(PathBuf::as_path).zip(&self.manifest.files)
     }
 
-    /// Bytes of all logs.
+    /// Returns the total length of all logs.
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
         self.manifest.files.iter().map(|file| file.bytes).sum()
     }
 }
 
-/// Writes a bundle of the discovered logs to `sink`, which errors call `sink_name`. Nothing is written before every log
-/// was read to its end. The logs of each source are read as they were at one moment: see
+/// Writes a bundle of the discovered logs to `sink`, which errors call `sink_name`. Nothing is written until every
+/// log has been read to its end. The logs of each source are read as they were at a single moment: see
 /// [`open_in`](crate::sources::Group::open_in).
 ///
 /// # Errors
-/// When a log cannot be read as long as it was when it was opened, goes past a limit, or `sink` fails.
+/// If a log cannot be read up to the length that it had when it was opened, or exceeds a limit, or if `sink` fails.
 pub fn export(
     discovery: &Discovery,
     options: &ExportOptions,
@@ -59,14 +59,14 @@ pub fn export(
     read(discovery, options, progress)?.write(options, sink, sink_name, progress)
 }
 
-/// All logs, compressed but not written.
-struct Read {
+/// All logs, compressed but not yet written.
+struct ReadLogs {
     packed: PackedBundle,
     paths: Vec<PathBuf>,
 }
 
-/// Reads all logs, once, and compresses their rows.
-fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress) -> Result<Read> {
+/// Reads all logs once and compresses their rows.
+fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress) -> Result<ReadLogs> {
     progress.stage(Stage::Reading);
     progress.start(Some(discovery.logs().map(|log| log.bytes).sum()));
     let read = std::thread::scope(|scope| {
@@ -80,13 +80,13 @@ fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress)
                 paths.push(path);
             }
         }
-        Ok(Read { packed: packer.finish()?, paths })
+        Ok(ReadLogs { packed: packer.finish()?, paths })
     });
     progress.finish();
     read
 }
 
-impl Read {
+impl ReadLogs {
     fn write(
         self,
         options: &ExportOptions,
@@ -104,11 +104,11 @@ impl Read {
     }
 }
 
-/// Writes a bundle of the discovered logs to `target`, mode 0600: all of it, or nothing. The chunks wait in the
-/// target's directory, whatever `options` say.
+/// Writes a bundle of the discovered logs to `target`, mode 0600. It publishes a complete file or nothing.
+/// Compressed chunks are kept in the target's directory, regardless of `options`.
 ///
 /// # Errors
-/// As [`export`], when the target is the place of a log, and when it cannot be created.
+/// As [`export`], and if the target is one of the logs or cannot be created.
 pub fn export_to_file(
     discovery: &Discovery,
     options: &ExportOptions,
@@ -134,7 +134,7 @@ pub fn export_to_file(
     }
 }
 
-/// A bundle must not replace a log, whatever its name, symlinks and hard links included.
+/// Fails if the target is a log under any name, including symlinks and hard links.
 fn refuse_log(discovery: &Discovery, target: &Path) -> Result<()> {
     let skipped = discovery.skipped.iter().map(|log| log.path.as_path());
     let mut logs = discovery.logs().map(|log| log.path.as_path()).chain(skipped);

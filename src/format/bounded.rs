@@ -1,4 +1,4 @@
-//! Numbers and lists of a manifest that have a limit (FORMAT.md, "Limits").
+//! Deserializes bounded numbers and lists of a manifest (FORMAT.md, "Limits").
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::limits::{MAX_COUNT, MAX_FILES};
 
-/// A whole number that every JSON tool keeps exact.
+/// Deserializes a whole number that every JSON tool represents exactly.
 pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = u64::deserialize(deserializer)?;
     if number > MAX_COUNT {
@@ -17,19 +17,20 @@ pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
     Ok(number)
 }
 
-/// A list that has no more than one item for each log.
-pub(super) fn one_for_each_file<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+/// Deserializes a list of at most [`MAX_FILES`] items.
+pub(super) fn bounded_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    let items = first(deserializer, MAX_FILES + 1)?;
+    let items = first_items(deserializer, MAX_FILES + 1)?;
     match items.len() > MAX_FILES {
         true => Err(serde::de::Error::custom("too many")),
         false => Ok(items),
     }
 }
 
-/// A list of which so many items are kept: one more than the limit shows that there are too many.
-pub(super) fn first<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+/// Deserializes a list and keeps its first `most` items. Callers pass one more than their limit, so that the length
+/// shows when the list exceeds it.
+pub(super) fn first_items<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
     most: usize,
 ) -> Result<Vec<T>, D::Error> {
@@ -57,7 +58,7 @@ pub(super) fn first<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer.deserialize_seq(Items(most, PhantomData))
 }
 
-/// Whether a manifest line that could not be read lists more logs, or sources of logs, than a bundle can have.
+/// Returns true if an unreadable manifest line lists more logs, or more sources, than a bundle can have.
 pub(super) fn lists_too_many(line: &[u8]) -> bool {
     // Ignored items take no memory.
     #[derive(Deserialize)]

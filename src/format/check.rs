@@ -1,4 +1,4 @@
-//! What a well-formed manifest can still get wrong (FORMAT.md, "Manifest": the MUSTs).
+//! Consistency checks for a well-formed manifest (FORMAT.md, "Manifest": the MUSTs).
 
 use std::collections::HashSet;
 
@@ -7,13 +7,13 @@ use super::manifest::{Manifest, ManifestFile, sources_of};
 use super::name::Base;
 use crate::error::{Contradiction, ManifestFault};
 
-/// Keys that a manifest has from 1.1 on.
+/// The keys that a manifest must have from 1.1 on.
 pub(super) const KEYS_OF_1_1: [&str; 1] = ["generator"];
 
-/// Keys that each of its `files` has from 1.1 on.
+/// The keys that each item of `files` must have from 1.1 on.
 pub(super) const FILE_KEYS_OF_1_1: [&str; 4] = ["base", "sha256", "lineEnding", "finalNewline"];
 
-/// Everything that cannot be true.
+/// Lists all inconsistencies in a manifest.
 pub(super) fn faults(manifest: &Manifest) -> Vec<ManifestFault> {
     let mut faults = missing_keys(manifest);
     let contradictions = duplicates(&manifest.files)
@@ -41,8 +41,8 @@ fn missing_keys(manifest: &Manifest) -> Vec<ManifestFault> {
     missing.into_iter().map(|path| ManifestFault::Missing { path }).collect()
 }
 
-/// Files of a manifest that are different ones: a bundle lists none twice, neither by source and name nor by base and name
-/// (FORMAT.md, "Manifest").
+/// A set of distinct files of a manifest. No two files may share source and name, or base and name (FORMAT.md,
+/// "Manifest").
 #[derive(Debug, Default)]
 pub(crate) struct DistinctFiles<'f> {
     by_source: HashSet<(&'f str, &'f str)>,
@@ -50,7 +50,7 @@ pub(crate) struct DistinctFiles<'f> {
 }
 
 impl<'f> DistinctFiles<'f> {
-    /// Takes a file, unless it is one of those that were taken.
+    /// Adds a file and returns true, or returns false if it duplicates one that was added before.
     pub(crate) fn take(&mut self, file: &'f ManifestFile) -> bool {
         let name = file.relative_path.as_str();
         let (by_source, by_base) = ((file.source.as_str(), name), (file.base(), name));
@@ -65,8 +65,8 @@ impl<'f> DistinctFiles<'f> {
 
 fn duplicates(files: &[ManifestFile]) -> impl Iterator<Item = Contradiction> + '_ {
     let mut distinct = DistinctFiles::default();
-    let twice = files.iter().filter(move |file| !distinct.take(file));
-    twice.map(|file| Contradiction::DuplicateFile { file: file.relative_path.to_string() })
+    let duplicates = files.iter().filter(move |file| !distinct.take(file));
+    duplicates.map(|file| Contradiction::DuplicateFile { file: file.relative_path.to_string() })
 }
 
 fn total_count(manifest: &Manifest) -> Option<Contradiction> {
@@ -97,7 +97,7 @@ fn chunk_rows(file: &ManifestFile) -> Option<Contradiction> {
     }
 }
 
-/// The shortest envelope line: `{"source":"x","entry":0}` and its line feed.
+/// The length of the shortest envelope line: `{"source":"x","entry":0}` and its line feed.
 pub(super) const SHORTEST_ENVELOPE: u64 = 25;
 
 fn chunk_sizes(file: &ManifestFile) -> Option<Contradiction> {
@@ -114,17 +114,18 @@ fn unparsed_lines(file: &ManifestFile) -> Option<Contradiction> {
     let last_line = file.count.saturating_add(file.unparsed_lines());
     let mut next_free = 1;
     for unparsed in &file.unparsed {
-        let behind = unparsed.line.saturating_add(unparsed.lines());
-        if unparsed.line < next_free || behind - 1 > last_line {
+        let next = unparsed.line.saturating_add(unparsed.lines());
+        if unparsed.line < next_free || next - 1 > last_line {
             let file = file.relative_path.to_string();
             return Some(Contradiction::UnparsedLines { file, line: unparsed.line });
         }
-        next_free = behind;
+        next_free = next;
     }
     None
 }
 
-/// Every line has a byte at least, be it its line feed.
+/// Checks the length of the log against its lines. Every line takes at least one byte, for its content or its line
+/// feed.
 fn bytes(file: &ManifestFile) -> Option<Contradiction> {
     let record = file.record()?;
     let lines = file.count.saturating_add(file.unparsed_lines());

@@ -1,4 +1,5 @@
-//! What a well-formed envelope can still get wrong: its two views of one line (FORMAT.md, "Entry" and "Exact lines").
+//! Consistency checks for a well-formed envelope, whose `entry` and `original` describe the same line (FORMAT.md,
+//! "Entry" and "Exact lines").
 
 use super::diagnose::shortened;
 use super::envelope::Envelope;
@@ -7,10 +8,10 @@ use super::line::classify;
 use super::time::{TimeKey, Timestamp};
 use crate::error::EntryFault;
 
-/// Holds a row against its own exact line. Returns the row's time, and what is wrong.
+/// Checks a row against its exact line. Returns the row's timestamp and the fault, if any.
 ///
-/// `ending` is what the log's line ending puts before the line feed, where it is known. `times` says where a row of
-/// this log has its time.
+/// `ending` holds the bytes that the log's line ending has before the line feed, if known. `times` lists the keys that
+/// can hold the timestamp of a row of this log.
 #[must_use]
 pub fn check_row(
     row: &Envelope<'_>,

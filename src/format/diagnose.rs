@@ -1,4 +1,4 @@
-//! Says in a user's words what is wrong with a manifest that could not be read.
+//! Explains to users why a manifest could not be read.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::error::ManifestFault;
 
 const COUNT: &str = "a whole number from 0 to 9007199254740991";
 
-/// What each key of a manifest must have, or a member of the list at a key.
+/// Describes the value that a manifest key must have, or an element of the list at that key.
 fn expected(key: &str, in_list: bool) -> &'static str {
     match key {
         "unparsed" if in_list => "an object with `line` and either `text` or base64 `bytes`",
@@ -36,7 +36,8 @@ fn expected(key: &str, in_list: bool) -> &'static str {
     }
 }
 
-/// The keys that an object must have: the manifest itself, or a member of the list at a key.
+/// Returns the required keys of an object: of the manifest itself (for an empty `key`), of the object at `key`, or of
+/// an element of the list at `key`.
 fn required(key: &str, in_list: bool) -> &'static [&'static str] {
     match (key, in_list) {
         ("", _) => &["exportedAt", "sources", "files", "totalCount"],
@@ -48,7 +49,7 @@ fn required(key: &str, in_list: bool) -> &'static [&'static str] {
     }
 }
 
-/// Finds the fault in a manifest line that could not be read; `path` is where reading it stopped.
+/// Finds the fault in a manifest line that could not be read. `path` is the position where reading stopped.
 pub(super) fn manifest_fault(line: &[u8], path: &Path) -> ManifestFault {
     fault_at(std::str::from_utf8(line).unwrap_or_default(), path)
 }
@@ -82,19 +83,19 @@ fn fault_at(manifest: &str, path: &Path) -> ManifestFault {
     }
 }
 
-/// The JSON text of an object's member, of which the last counts.
+/// Returns the JSON text of an object's member. Of duplicate keys the last one wins.
 fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
     let member = serde_json::Deserializer::from_str(object).deserialize_map(Member(key)).ok()?;
     member.map(RawValue::get)
 }
 
-/// The JSON text of a list's element.
+/// Returns the JSON text of a list's element.
 fn element(list: &str, index: usize) -> Option<&str> {
     let element = serde_json::Deserializer::from_str(list).deserialize_seq(Element(index)).ok()?;
     element.map(RawValue::get)
 }
 
-/// Takes one member of an object. The others take no memory: there can be millions.
+/// A visitor that keeps one member of an object. The others, possibly millions, take no memory.
 struct Member<'k>(&'k str);
 
 impl<'de> Visitor<'de> for Member<'_> {
@@ -116,7 +117,7 @@ impl<'de> Visitor<'de> for Member<'_> {
     }
 }
 
-/// Takes one element of a list, as [`Member`] does of an object.
+/// A visitor that keeps one element of a list, like [`Member`] for an object.
 struct Element(usize);
 
 impl<'de> Visitor<'de> for Element {
@@ -138,8 +139,8 @@ impl<'de> Visitor<'de> for Element {
     }
 }
 
-/// A value that the format allows at a key, or as an element of the list there. Nothing where the key can be left out.
-fn sound(key: &str, is_element: bool) -> Option<Value> {
+/// Returns a valid value for a key, or for an element of the list there. Returns `None` if the key is optional.
+fn valid_value(key: &str, is_element: bool) -> Option<Value> {
     Some(match key {
         "files" if is_element => json!({ "source": "x", "relativePath": "x", "count": 0, "bytes": 0 }),
         "chunks" if is_element => json!({ "compressed": 1, "bytes": 1, "rows": 1, "crc32": "00000000" }),
@@ -155,17 +156,18 @@ fn sound(key: &str, is_element: bool) -> Option<Value> {
     })
 }
 
-/// The most faults that are looked for one by one in a manifest that cannot be read.
+/// The maximum number of faults that are searched for, one by one, in an unreadable manifest.
 const MAX_FAULTS: usize = 1000;
 
-/// The most bytes that are read for that: the manifest once for each fault.
+/// The maximum number of bytes read in that search, which reads the manifest once for each fault.
 const MAX_READ_BYTES: usize = 256 << 20;
 
-/// The longest manifest in which more than the first fault is looked for: as a value it takes many times its length.
+/// The maximum length of a manifest that is searched for more than its first fault. As a parsed value, a manifest
+/// takes many times its length in memory.
 const MAX_REPAIRED_BYTES: usize = 4 << 20;
 
-/// Everything that keeps a manifest line from being read: each fault that is found is put right for the moment, so
-/// that the next one shows. Of a very long line only the first one.
+/// Lists the faults of an unreadable manifest line. Each fault is repaired temporarily, so that the next one shows.
+/// For a very long line, lists only the first fault.
 pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
     let mut faults = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(line);
@@ -176,7 +178,7 @@ pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
     }
     let Ok(mut manifest) = serde_json::from_slice::<Value>(line) else { return faults };
     let most = (MAX_READ_BYTES / line.len().max(1)).clamp(1, MAX_FAULTS);
-    // As a value it has each key once, so a fault of that kind is gone already.
+    // A parsed value has each key only once, so any fault of duplicate keys is already gone.
     for _ in 0..most {
         let Err(error) = serde_path_to_error::deserialize::<_, Manifest>(&manifest) else { break };
         let fault = fault_at(&manifest.to_string(), error.path());
@@ -192,14 +194,14 @@ pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
     faults
 }
 
-/// Puts one fault right. `false` when that is not possible.
+/// Repairs one fault. Returns false if that is not possible.
 fn repair(manifest: &mut Value, path: &Path, fault: &ManifestFault) -> bool {
     let mut value = manifest;
     let (mut key, mut is_element) = ("", false);
     for segment in path {
         match (segment, &mut *value) {
             (Segment::Map { key: name }, Value::Object(map)) if map.contains_key(name) => {
-                if sound(name, false).is_none() {
+                if valid_value(name, false).is_none() {
                     return map.remove(name).is_some();
                 }
                 (key, is_element) = (name, false);
@@ -215,13 +217,13 @@ fn repair(manifest: &mut Value, path: &Path, fault: &ManifestFault) -> bool {
     match (fault, &mut *value) {
         (ManifestFault::Missing { path }, Value::Object(map)) => {
             let missing = path.rsplit('.').next().unwrap_or_default();
-            sound(missing, false).is_some_and(|sound| map.insert(missing.to_owned(), sound).is_none())
+            valid_value(missing, false).is_some_and(|valid| map.insert(missing.to_owned(), valid).is_none())
         }
-        _ => sound(key, is_element).map(|sound| *value = sound).is_some(),
+        _ => valid_value(key, is_element).map(|valid| *value = valid).is_some(),
     }
 }
 
-/// JSON text, short enough for a message.
+/// Shortens JSON text to fit in a message.
 pub(super) fn shortened(json: &str) -> String {
     const LONGEST: usize = 60;
     match json.char_indices().nth(LONGEST) {

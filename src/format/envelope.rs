@@ -13,40 +13,40 @@ use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
 use crate::error::RowFault;
 
-/// One row as it stands in a bundle.
+/// One row of a bundle, parsed.
 #[derive(Debug, Deserialize)]
 pub struct Envelope<'a> {
-    /// The source that the row belongs to.
+    /// The source of the row.
     #[serde(borrow)]
     pub source: Cow<'a, str>,
-    /// The log that the row belongs to, where the source alone does not say it.
+    /// The log of the row, where the source alone does not determine it.
     #[serde(borrow, default, deserialize_with = "present")]
     file: Option<Cow<'a, str>>,
     #[serde(borrow)]
     entry: &'a RawValue,
-    /// The exact line, where `entry` and the log's line ending do not give it.
+    /// The exact line, where `entry` and the log's line ending do not reproduce it.
     #[serde(default, deserialize_with = "present")]
     pub original: Option<ExactLine>,
 }
 
-/// A key that is there has a value: `null` is none.
+/// Deserializes the value of a key that is present, and rejects `null`.
 fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads a line of a bundle, given without its line feed.
+    /// Decodes a line of a bundle, given without its line feed. Unknown keys are ignored.
     ///
     /// # Errors
-    /// Says what keeps the line from being a row. Keys it does not know are no fault.
+    /// Returns the fault that keeps the line from being a row.
     pub fn decode(line: &'a [u8]) -> Result<Self, RowFault> {
         if line.len() as u64 > MAX_ENVELOPE_BYTES {
             return Err(RowFault::TooLong);
         }
-        // All of it must be UTF-8, also the values of keys that nobody looks at.
+        // The whole line must be UTF-8, including the values of unknown keys.
         let text = simdutf8::basic::from_utf8(line).map_err(|_| RowFault::NotJson)?;
         if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-            return Err(no_object(text));
+            return Err(diagnose_non_object(text));
         }
         let row: Self = serde_json::from_str(text).map_err(|_| diagnose(text))?;
         let log_line = row.original.as_ref().map_or(row.entry().len(), |original| original.as_bytes().len());
@@ -56,19 +56,19 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The row's JSON text.
+    /// Returns the row's JSON text.
     #[must_use]
     pub fn entry(&self) -> &'a str {
         self.entry.get()
     }
 
-    /// The row's JSON, as serde takes it.
+    /// Returns the row's JSON as a [`RawValue`].
     #[must_use]
     pub fn raw_entry(&self) -> &'a RawValue {
         self.entry
     }
 
-    /// The name of the log that the row belongs to.
+    /// Returns the file name of the row's log.
     #[must_use]
     pub fn file_name(&self) -> Cow<'_, str> {
         match &self.file {
@@ -77,31 +77,31 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The fault of a row that stands where no row of its source and file may stand.
+    /// Returns the fault of a row whose source and file are not allowed at its position.
     #[must_use]
     pub(crate) fn wrong_file(&self) -> RowFault {
         RowFault::WrongFile { source: self.source.to_string(), file: self.file.as_deref().map(str::to_owned) }
     }
 }
 
-/// The log that rows of `source` belong to when they name none.
+/// Returns the file name of the log to which rows of `source` belong if they do not name one.
 #[must_use]
 pub fn default_file(source: &str) -> String {
     format!("{source}.jsonl")
 }
 
-/// How every envelope that is written begins.
+/// The first bytes of every envelope that this library writes.
 pub(crate) const ENVELOPE_START: &[u8] = b"{\"source\":\"";
 
-/// Writes the envelopes of one log.
+/// A writer of the envelopes of one log.
 #[derive(Debug, Clone)]
 pub struct EnvelopeWriter {
     prefix: String,
 }
 
 impl EnvelopeWriter {
-    /// For the rows of `file` of `source`. Those of a directory where one source has several logs name their file in any
-    /// case, all others where the source alone would not say it.
+    /// Creates a writer for the rows of `file` of `source`. Rows name their file if one source has several logs in the
+    /// directory, or if the source alone does not determine the file.
     #[must_use]
     pub fn new(source: &SourceName, file: &FileName, base: Base) -> Self {
         let mut prefix = format!("{{\"source\":{}", json(source.as_str()));
@@ -113,15 +113,17 @@ impl EnvelopeWriter {
         Self { prefix }
     }
 
-    /// The text between what every envelope of the log begins with and its last brace, if the line is of that form. If
-    /// that text is JSON, it is the row's entry, and the line has nothing else. `None` also of what no row may be.
+    /// Returns the text between the log's envelope prefix and the final brace, or `None` if the line has another form.
+    ///
+    /// If that text is JSON, it is the row's entry, and the line holds nothing else. Also returns `None` if the text
+    /// is too long for a row or is not UTF-8.
     #[must_use]
     pub(crate) fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
         let text = line.strip_prefix(self.prefix.as_bytes())?.strip_suffix(b"}")?;
         (text.len() as u64 <= MAX_LOG_LINE_BYTES).then(|| simdutf8::basic::from_utf8(text).ok())?
     }
 
-    /// Appends one envelope with its line feed. `entry` is JSON text without line feeds.
+    /// Appends one envelope with its line feed. `entry` must be JSON text without line feeds.
     pub fn write(&self, entry: &str, original: Option<&ExactLine>, out: &mut Vec<u8>) {
         out.extend_from_slice(self.prefix.as_bytes());
         out.extend_from_slice(entry.as_bytes());
@@ -133,7 +135,7 @@ impl EnvelopeWriter {
     }
 }
 
-/// Reads the envelopes of one log. Those that look as they are written are read in one pass, all others as JSON.
+/// A reader of the envelopes of one log. An envelope in the form that this library writes takes a fast path.
 #[derive(Debug, Clone)]
 pub struct EnvelopeReader {
     source: SourceName,
@@ -142,7 +144,7 @@ pub struct EnvelopeReader {
 }
 
 impl EnvelopeReader {
-    /// For the rows of the log that `file` describes.
+    /// Creates a reader for the rows of the log that `file` describes.
     #[must_use]
     pub fn new(file: &ManifestFile) -> Self {
         let (source, name) = (file.source.clone(), file.relative_path.clone());
@@ -153,7 +155,7 @@ impl EnvelopeReader {
     /// Reads a line of a bundle, given without its line feed, that must be a row of this log.
     ///
     /// # Errors
-    /// Says what keeps the line from being a row of it.
+    /// Returns the fault that keeps the line from being a row of this log.
     pub fn read<'a>(&'a self, line: &'a [u8]) -> Result<Envelope<'a>, RowFault> {
         if let Some(entry) = self.written.entry_alone(line).and_then(|text| serde_json::from_str(text).ok()) {
             let (source, file) = (self.source.as_str().into(), self.file.as_str().into());
@@ -166,32 +168,33 @@ impl EnvelopeReader {
         }
     }
 
-    /// As [`EnvelopeWriter::entry_alone`].
+    /// Works like [`EnvelopeWriter::entry_alone`].
     pub(crate) fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
         self.written.entry_alone(line)
     }
 }
 
-/// JSON of a string, or of a map of strings, without line separators.
+/// Serializes a string, or a map of strings, as JSON without line separators.
 #[allow(clippy::expect_used, reason = "strings always serialise, and losing one silently would be worse than a panic")]
 fn json<T: Serialize + ?Sized>(value: &T) -> String {
     escape_line_separators(serde_json::to_string(value).expect("strings serialise").into()).into_owned()
 }
 
-/// Says why a line that could not be read as an object of a row's keys is no row.
+/// Finds the fault of a JSON object that could not be read as a row.
 fn diagnose(text: &str) -> RowFault {
     serde_json::from_str::<Keys>(text).map_or(RowFault::NotJson, |keys| keys.fault())
 }
 
-/// Says what a line is that is no object. There can be half a billion of empty ones in a chunk, so that is seen at once.
-fn no_object(text: &str) -> RowFault {
+/// Finds the fault of a line that is not an object. Empty lines are not parsed, because a chunk can have half a
+/// billion of them.
+fn diagnose_non_object(text: &str) -> RowFault {
     match !text.is_empty() && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
         true => RowFault::NotAnObject,
         false => RowFault::NotJson,
     }
 }
 
-/// The top level of an object, with duplicates.
+/// The top-level keys of an object, including duplicates.
 struct Keys<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Keys<'a> {
@@ -223,10 +226,10 @@ impl Keys<'_> {
     }
 
     fn fault(&self) -> RowFault {
-        let twice = |key| self.0.iter().filter(|(name, _)| name == key).count() > 1;
+        let is_duplicated = |key| self.0.iter().filter(|(name, _)| name == key).count() > 1;
         if self.value::<String>("type").flatten().as_deref() == Some(super::version::MANIFEST_TYPE) {
             RowFault::Manifest
-        } else if ["source", "file", "entry", "original"].into_iter().any(twice) {
+        } else if ["source", "file", "entry", "original"].into_iter().any(is_duplicated) {
             RowFault::DuplicateKey
         } else if self.value::<String>("source").flatten().is_none() {
             RowFault::Source

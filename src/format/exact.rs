@@ -1,4 +1,4 @@
-//! A line's exact bytes in JSON (FORMAT.md, "Exact lines"), for rows (`original`) and unparsed lines alike.
+//! The exact bytes of a line in JSON, for rows (`original`) and for unparsed lines (FORMAT.md, "Exact lines").
 
 use std::borrow::Cow;
 
@@ -8,17 +8,17 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// The exact bytes of one or more lines: `{"text": …}` where they are UTF-8 without NUL, else `{"bytes": base64}`.
+/// The exact bytes of one or more lines: `{"text": …}` if they are UTF-8 without NUL, otherwise `{"bytes": base64}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExactLine {
     /// UTF-8 text.
     Text(String),
-    /// Anything else.
+    /// Any other bytes.
     Bytes(Vec<u8>),
 }
 
 impl ExactLine {
-    /// Holds `line`.
+    /// Stores `line` as text if possible, otherwise as bytes.
     #[must_use]
     pub fn new(line: &[u8]) -> Self {
         match std::str::from_utf8(line) {
@@ -27,7 +27,7 @@ impl ExactLine {
         }
     }
 
-    /// The exact bytes.
+    /// Returns the exact bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
@@ -36,7 +36,7 @@ impl ExactLine {
         }
     }
 
-    /// Appends the next line, with a line feed between, if both are of one kind.
+    /// Appends a line feed and `next`. Returns `next` as the error if the two are not of the same variant.
     pub(super) fn join(&mut self, next: Self) -> Result<(), Self> {
         match (self, next) {
             (Self::Text(text), Self::Text(next)) => {
@@ -54,7 +54,7 @@ impl ExactLine {
     }
 }
 
-/// How it stands in JSON.
+/// The JSON form of an [`ExactLine`].
 #[derive(Serialize, Deserialize)]
 struct ExactWire<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -90,7 +90,7 @@ impl ExactWire<'_> {
 }
 
 impl ExactLine {
-    /// What stands at the keys `text` and `bytes`.
+    /// Decodes the values of the keys `text` and `bytes`.
     pub(super) fn of_json(text: Option<&RawValue>, bytes: Option<&RawValue>) -> Result<Self, &'static str> {
         let string = |value: Option<&RawValue>| value.map(|value| serde_json::from_str(value.get())).transpose();
         let (text, bytes) = (string(text), string(bytes));
@@ -98,9 +98,9 @@ impl ExactLine {
     }
 }
 
-/// The bytes that base64 stands for, padded at its end and nowhere else.
+/// Decodes base64 that has padding only at its end.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    // The decoder takes several pieces one after the other, each with its padding.
+    // The decoder would also accept several concatenated pieces, each with its padding.
     let is_one = !text.trim_end_matches('=').contains('=');
     is_one.then(|| BASE64.decode(text.as_bytes()).ok())?
 }

@@ -1,46 +1,48 @@
-//! The limits of FORMAT.md, "Limits". Every number that is read is held against one of these before anything is
-//! allocated from it.
+//! The limits of the format (FORMAT.md, "Limits"). Every number that is read is checked against a limit before it
+//! sizes an allocation.
 
-/// The longest manifest line, in bytes without its line feed.
+/// The maximum length of the manifest line, in bytes without its line feed.
 pub const MAX_MANIFEST_BYTES: u64 = 128 << 20;
 
-/// The most logs in a bundle: more than there are ports, each of which can have an activity log.
+/// The maximum number of logs in a bundle. It exceeds the number of ports, each of which can have an activity log.
 pub const MAX_FILES: usize = 100_000;
 
-/// The longest line of a log, in bytes without its line feed.
+/// The maximum length of a log line, in bytes without its line feed.
 pub const MAX_LOG_LINE_BYTES: u64 = 256 << 20;
 
-/// The longest row envelope, in bytes without its line feed: what the longest string of a JavaScript engine holds.
+/// The maximum length of a row envelope, in bytes without its line feed. It is the length of the longest string in a
+/// JavaScript engine.
 pub const MAX_ENVELOPE_BYTES: u64 = 512 << 20;
 
-/// How much of a log goes into one chunk: whole lines of no more bytes than this, or one that is longer.
+/// The maximum length of the log lines in one chunk, in bytes. A chunk may exceed it only with a single line.
 pub const CHUNK_BYTES: u64 = 1 << 20;
 
-/// The size of envelope lines at which a chunk is closed in any case. A chunk is longer only by what its last line
-/// overshoots.
+/// The length of envelope lines at which a chunk is always closed. Only the last line of a chunk may extend beyond it.
 pub const FULL_CHUNK_BYTES: u64 = 4 << 20;
 
-/// The largest chunk, in bytes of envelope lines.
+/// The maximum length of a chunk, in bytes of envelope lines.
 pub const MAX_CHUNK_BYTES: u64 = FULL_CHUNK_BYTES + MAX_ENVELOPE_BYTES + 1;
 
-/// The largest count or size: the largest whole number that every JSON tool keeps exact, 2^53 - 1.
+/// The maximum count or size: 2^53 - 1, the largest whole number that every JSON tool represents exactly.
 pub const MAX_COUNT: u64 = (1 << 53) - 1;
 
-/// The deepest nesting of arrays and objects in a row. A deeper line counts as unparsed.
+/// The maximum nesting depth of arrays and objects in a row. A deeper line counts as unparsed.
 pub const MAX_DEPTH: usize = 128;
 
-/// The longest name of a file or source, in bytes.
+/// The maximum length of a file or source name, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
 
-/// The most bins in a file's timeline.
+/// The maximum number of bins in a file's timeline.
 pub const MAX_TIMELINE_BINS: usize = 64;
 
-/// How much longer a row of a 1.0 bundle can be than the log's line, at most: JavaScript writes `1e20` with 21 digits.
+/// The maximum ratio of a row's length in a 1.0 bundle to the length of its log line. JavaScript rewrites `1e20` with
+/// 21 digits.
 pub const MAX_REWRITTEN_RATIO: u64 = 6;
 
-/// How much of a row's line of a 1.0 bundle can be something else than its entry, in bytes: names, keys that are not
-/// known, white space.
+/// The maximum length of everything except the entry in a row's line of a 1.0 bundle, in bytes: names, unknown keys
+/// and white space.
 pub const MAX_AROUND_BYTES: u64 = 1 << 20;
 
-/// How much a log can have grown, in bytes, between its entry in the manifest of a 1.0 bundle and its being read.
+/// The maximum growth of a log, in bytes, between the time when a 1.0 exporter recorded its length and the time when
+/// it read the log.
 pub const MAX_GROWN_BYTES: u64 = 64 << 20;

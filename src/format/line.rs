@@ -1,4 +1,4 @@
-//! What a line of a log is: a row, or no row (FORMAT.md, "Rows and unparsed lines").
+//! Classifies the lines of a log as rows or unparsed lines (FORMAT.md, "Rows and unparsed lines").
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,18 +9,18 @@ use serde_json::value::RawValue;
 use super::text::{ByteKinds, clean, nests_too_deep, trim};
 use super::time::{TimeKey, Timestamp};
 
-/// A row: what a reader other than us may see of it, and its time.
+/// The JSON text of a row, safe for other readers, and the row's timestamp.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowText<'a> {
     /// The row's own JSON text, trimmed and cleaned.
     pub entry: Cow<'a, str>,
-    /// When the row says it is from.
+    /// The timestamp that the row holds.
     pub time: Option<Timestamp>,
 }
 
-/// Reads a line, given without its line feed. `None` means it counts as unparsed.
+/// Classifies a line, given without its line feed. Returns `None` if the line counts as unparsed.
 ///
-/// `times` says where a row of this log has its time; the first key that gives one counts.
+/// `times` lists the keys that can hold a row's timestamp. The first one that yields a timestamp wins.
 #[must_use]
 pub fn classify<'a>(line: &'a [u8], times: &[TimeKey]) -> Option<RowText<'a>> {
     if let Ok(text) = simdutf8::basic::from_utf8(line) {
@@ -30,7 +30,7 @@ pub fn classify<'a>(line: &'a [u8], times: &[TimeKey]) -> Option<RowText<'a>> {
     row_text(&text, times).map(|row| RowText { entry: row.entry.into_owned().into(), time: row.time })
 }
 
-/// Returns true if nothing but white space, as JavaScript's `trim` knows it, is in a text.
+/// Returns true if a text has only white space, as defined by JavaScript's `trim`.
 pub(crate) fn is_blank(text: &str) -> bool {
     trim(text).is_empty()
 }
@@ -42,15 +42,15 @@ fn row_text<'a>(text: &'a str, times: &[TimeKey]) -> Option<RowText<'a>> {
     (!nests_too_deep(json)).then(|| RowText { entry: clean(json, kinds), time })
 }
 
-/// The time of a row from its JSON text, if it has one.
+/// Returns the timestamp in a row's JSON text, if it has one.
 #[must_use]
 pub(crate) fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
     scan(entry, ByteKinds::of(entry), times).flatten()
 }
 
-/// Checks that `json` is JSON, and finds its time. `None` when it is not JSON.
+/// Checks that `json` is JSON and finds its timestamp. Returns `None` if it is not JSON.
 fn scan(json: &str, kinds: ByteKinds, times: &[TimeKey]) -> Option<Option<Timestamp>> {
-    // Looking at keys is laxer about control characters than skipping is. Where there are any, one strict pass decides.
+    // Reading keys as bytes accepts control characters that skipping rejects. If there are any, a strict pass decides.
     if (kinds.control || !json.starts_with('{')) && serde_json::from_str::<IgnoredAny>(json).is_err() {
         return None;
     }
@@ -63,7 +63,7 @@ fn scan(json: &str, kinds: ByteKinds, times: &[TimeKey]) -> Option<Option<Timest
     Some(time)
 }
 
-/// Visits an object's top level; of keys that stand twice the last counts, as in JavaScript.
+/// A visitor of an object's top level. Of duplicate keys the last one wins, as in JavaScript.
 struct FindTime<'t>(&'t [TimeKey]);
 
 impl<'de> Visitor<'de> for FindTime<'_> {
@@ -74,11 +74,11 @@ impl<'de> Visitor<'de> for FindTime<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        // Logs have one or two: nothing is allocated for a row of them.
-        let (mut few, mut many) = ([None; 4], Vec::new());
-        let found = few.get_mut(..self.0.len()).unwrap_or_else(|| {
-            many.resize(self.0.len(), None);
-            &mut many
+        // Logs have one or two time keys, so no row of theirs needs an allocation.
+        let (mut inline, mut heap) = ([None; 4], Vec::new());
+        let found = inline.get_mut(..self.0.len()).unwrap_or_else(|| {
+            heap.resize(self.0.len(), None);
+            &mut heap
         });
         while let Some(rank) = map.next_key_seed(KeyRank(self.0))? {
             match rank {
@@ -90,7 +90,8 @@ impl<'de> Visitor<'de> for FindTime<'_> {
     }
 }
 
-/// Which of the time keys a key is. Keys are read as bytes: those with unpaired surrogates are no strings.
+/// A visitor that returns the index of a time key. It reads keys as bytes, because a key with an unpaired surrogate
+/// is not a valid string.
 struct KeyRank<'t>(&'t [TimeKey]);
 
 impl<'de> DeserializeSeed<'de> for KeyRank<'_> {

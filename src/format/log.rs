@@ -1,6 +1,7 @@
-//! A log as envelopes, and envelopes as the log again, byte for byte (FORMAT.md, "Restoring a log").
+//! Converts a log to envelopes, and envelopes back to the log, byte for byte (FORMAT.md, "Restoring a log").
 //!
-//! [`BlockEncoder`] and [`LogRestorer`] are two sides of one rule: what an envelope leaves out is what the restorer adds.
+//! [`BlockEncoder`] and [`LogRestorer`] are inverses: the restorer adds exactly the bytes that the envelopes leave
+//! out.
 
 mod restore;
 
@@ -20,30 +21,30 @@ use crate::digest::Integrity;
 use crate::error::ErrorKind;
 use crate::lines::{Line, lines_of};
 
-/// Which log is encoded.
+/// The identity of a log.
 #[derive(Debug, Clone)]
 pub struct LogId {
-    /// The source that its rows belong to.
+    /// The source of the rows.
     pub source: SourceName,
-    /// Its file name.
+    /// The file name of the log.
     pub name: FileName,
-    /// Which directory it belongs to.
+    /// The directory that the log belongs to.
     pub base: Base,
 }
 
-/// Envelope lines of neighbouring rows, not compressed yet.
+/// The uncompressed envelope lines of consecutive rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RawChunk {
-    /// The lines, line feeds included.
+    /// The lines, including line feeds.
     pub bytes: Vec<u8>,
-    /// How many there are.
+    /// The number of rows.
     pub rows: u64,
-    /// When their rows are from.
+    /// The time span of the rows.
     pub span: TimeSpan,
 }
 
-/// Turns blocks of a log's lines into chunks of envelopes. Blocks know nothing of each other, so any thread can encode
-/// any block.
+/// An encoder of blocks of log lines into chunks of envelopes. Blocks are independent, so any thread can encode any
+/// block.
 #[derive(Debug, Clone)]
 pub struct BlockEncoder {
     envelopes: EnvelopeWriter,
@@ -51,16 +52,16 @@ pub struct BlockEncoder {
     line_ending: LineEnding,
 }
 
-/// What a block of lines became.
+/// The result of encoding a block of lines.
 #[derive(Debug)]
 pub struct EncodedBlock {
-    /// The envelopes of its rows, in order.
+    /// The envelopes of the rows, in order.
     pub chunks: Vec<RawChunk>,
-    /// What it adds to the log's entry in the manifest.
+    /// The contribution of the block to the log's entry in the manifest.
     pub record: BlockRecord,
 }
 
-/// What a block of lines adds to its log's entry in the manifest.
+/// The contribution of a block of lines to its log's entry in the manifest.
 #[derive(Debug)]
 pub struct BlockRecord {
     line_ending: LineEnding,
@@ -74,14 +75,15 @@ pub struct BlockRecord {
 /// A line of a block that cannot be bundled.
 #[derive(Debug)]
 pub struct BadLine {
-    /// Its number within the block, from 1.
+    /// The number of the line within the block, from 1.
     pub line: u64,
-    /// Why.
+    /// The reason.
     pub kind: ErrorKind,
 }
 
 impl BlockEncoder {
-    /// For the log `id`, whose rows have their time at one of `times`. Its `first` block says what ends its lines.
+    /// Creates an encoder for the log `id`. `times` lists the keys that can hold a row's timestamp. The first line of
+    /// `first`, the log's first block, determines the line ending.
     #[must_use]
     pub fn new(id: &LogId, times: &'static [TimeKey], first: &[u8]) -> Self {
         let first_line = memchr::memchr(b'\n', first).map_or(&[][..], |end| &first[..end]);
@@ -89,15 +91,15 @@ impl BlockEncoder {
         Self { envelopes: EnvelopeWriter::new(&id.source, &id.name, id.base), times, line_ending }
     }
 
-    /// Encodes a block of whole lines; only the log's last line may have no line feed.
+    /// Encodes a block of whole lines. Only the last line of the log may lack its line feed.
     ///
     /// # Errors
-    /// [`ErrorKind::LineTooLong`] and [`ErrorKind::TooManyUnparsed`].
+    /// Returns [`ErrorKind::LineTooLong`] or [`ErrorKind::TooManyUnparsed`].
     pub fn encode(&self, block: &[u8]) -> Result<EncodedBlock, BadLine> {
         self.encode_in(Vec::new(), block)
     }
 
-    /// As [`encode`](Self::encode), with the first chunk in the memory of an empty buffer.
+    /// Works like [`encode`](Self::encode), but reuses `memory`, an empty buffer, for the first chunk.
     pub(crate) fn encode_in(&self, memory: Vec<u8>, block: &[u8]) -> Result<EncodedBlock, BadLine> {
         let mut encoding = Encoding::new(self, memory, block.len());
         for line in lines_of(block) {
@@ -109,7 +111,7 @@ impl BlockEncoder {
     }
 }
 
-/// A block that is being encoded.
+/// The state of encoding one block.
 struct Encoding<'e> {
     encoder: &'e BlockEncoder,
     chunk: RawChunk,
@@ -118,7 +120,7 @@ struct Encoding<'e> {
 }
 
 impl<'e> Encoding<'e> {
-    /// Has room for the rows of a block of `bytes` bytes, with what stands around each.
+    /// Starts a block of `bytes` bytes, with room for its envelopes in `memory`.
     fn new(encoder: &'e BlockEncoder, mut memory: Vec<u8>, bytes: usize) -> Self {
         memory.reserve(bytes + bytes / 4);
         let record = BlockRecord {
@@ -170,31 +172,31 @@ impl<'e> Encoding<'e> {
     }
 }
 
-/// Lines that are no rows, in order, with neighbours joined.
+/// The lines that are not rows, in order, with consecutive lines joined.
 #[derive(Debug, Default)]
 struct UnparsedLines {
     lines: Vec<Unparsed>,
-    /// The number of the last one.
+    /// The number of the last line.
     last: u64,
-    /// What they take in the manifest, at least.
+    /// A lower bound for their length in the manifest, in bytes.
     bytes: u64,
 }
 
 impl UnparsedLines {
-    /// What an entry takes in the manifest at least: `{"line":1,"text":""},`.
+    /// The minimum length of an item in the manifest: `{"line":1,"text":""},`.
     const LEAST_BYTES: u64 = 21;
 
-    /// Adds one or more lines of which `line` is the first.
+    /// Adds one or more lines, of which the first has the number `line`.
     fn push(&mut self, line: u64, content: ExactLine) -> Result<(), ErrorKind> {
         let unparsed = Unparsed { line, content };
         let last = line + unparsed.lines() - 1;
         self.bytes += unparsed.content.as_bytes().len() as u64 + 1;
         let neighbour = self.lines.last_mut().filter(|_| self.last + 1 == line);
-        let apart = match neighbour {
+        let separate = match neighbour {
             Some(before) => before.content.join(unparsed.content).err(),
             None => Some(unparsed.content),
         };
-        if let Some(content) = apart {
+        if let Some(content) = separate {
             self.lines.push(Unparsed { line, content });
             self.bytes += Self::LEAST_BYTES;
         }
@@ -206,7 +208,7 @@ impl UnparsedLines {
     }
 }
 
-/// Makes a log's entry in the manifest of what its blocks became, in order.
+/// A builder of a log's entry in the manifest, from the records of its blocks in order.
 #[derive(Debug)]
 pub struct FileBuilder {
     id: LogId,
@@ -220,7 +222,7 @@ pub struct FileBuilder {
 }
 
 impl FileBuilder {
-    /// For the log `id`, of which nothing is known yet: it may be empty.
+    /// Creates a builder for the log `id`. Without any blocks, it describes an empty log.
     #[must_use]
     pub fn new(id: LogId) -> Self {
         Self {
@@ -235,16 +237,16 @@ impl FileBuilder {
         }
     }
 
-    /// How many lines its blocks have so far.
+    /// Returns the number of lines of the blocks so far.
     #[must_use]
     pub fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// Adds the log's next block, and where its chunks are.
+    /// Adds the log's next block, with the table entries of its chunks.
     ///
     /// # Errors
-    /// [`ErrorKind::TooManyUnparsed`], with the line within the block.
+    /// Returns [`ErrorKind::TooManyUnparsed`], with the line within the block.
     pub fn push(&mut self, block: BlockRecord, chunks: impl IntoIterator<Item = Chunk>) -> Result<(), BadLine> {
         for unparsed in block.unparsed.lines {
             let line = unparsed.line;
@@ -259,7 +261,7 @@ impl FileBuilder {
         Ok(())
     }
 
-    /// Ends the log, of which `read` was read.
+    /// Completes the entry. `read` is the integrity of the bytes that were read from the log.
     #[must_use]
     pub fn finish(self, read: Integrity) -> ManifestFile {
         ManifestFile {

@@ -5,7 +5,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::bounded::{count, lists_too_many, one_for_each_file};
+use super::bounded::{bounded_list, count, lists_too_many};
 use super::limits::{
     MAX_AROUND_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES,
     MAX_MANIFEST_BYTES, MAX_REWRITTEN_RATIO,
@@ -20,7 +20,7 @@ use super::{check, diagnose, version};
 use crate::digest::{Crc32, Integrity, Sha256Digest};
 use crate::error::{ErrorKind, ManifestFault};
 
-/// What a bundle holds, and how to prove it.
+/// The content of a bundle, and the digests and checksums that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = require_1_1_keys)]
@@ -30,25 +30,25 @@ pub struct Manifest {
     kind: String,
     #[schemars(extend("const" = VERSION))]
     version: u64,
-    /// The minor version: 0 (or absent) for bundles of the original exporter, 1 for those that this library writes.
+    /// The minor version: 0 (or absent) for bundles of the original exporter, 1 for bundles that this library writes.
     #[serde(default, deserialize_with = "count")]
     #[schemars(range(max = MAX_COUNT))]
     minor: u64,
-    /// The program that wrote the bundle, with its version. Absent in 1.0.
+    /// The name and version of the program that wrote the bundle. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub generator: Option<String>,
-    /// When the export began.
+    /// The time when the export began.
     pub exported_at: Timestamp,
-    /// The sources of `files`, sorted, each once.
-    #[serde(deserialize_with = "one_for_each_file")]
+    /// The distinct sources of `files`, sorted.
+    #[serde(deserialize_with = "bounded_list")]
     #[schemars(length(max = MAX_FILES))]
     pub sources: Vec<SourceName>,
     /// The logs, in the order of their rows.
-    #[serde(deserialize_with = "one_for_each_file")]
+    #[serde(deserialize_with = "bounded_list")]
     #[schemars(length(max = MAX_FILES))]
     pub files: Vec<ManifestFile>,
-    /// Rows of all files.
+    /// The number of rows in all files.
     #[serde(deserialize_with = "count")]
     #[schemars(range(max = MAX_COUNT))]
     pub total_count: u64,
@@ -58,66 +58,66 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestFile {
-    /// The source that its rows belong to.
+    /// The source of the rows.
     pub source: SourceName,
-    /// Its file name.
+    /// The file name of the log.
     pub relative_path: FileName,
-    /// Which directory it belongs to. Absent in 1.0.
+    /// The directory that the log belongs to. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Base")]
     pub(super) base: Option<Base>,
-    /// Its rows.
+    /// The number of rows.
     #[serde(deserialize_with = "count")]
     #[schemars(range(max = MAX_COUNT))]
     pub count: u64,
-    /// Its length in bytes, as it was read.
+    /// The length of the log in bytes, as it was read.
     #[serde(deserialize_with = "count")]
     #[schemars(range(max = MAX_COUNT))]
     pub bytes: u64,
-    /// The SHA-256 of its bytes. Absent in 1.0.
+    /// The SHA-256 digest of the log. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Sha256Digest")]
     pub(super) sha256: Option<Sha256Digest>,
-    /// What ends a line whose row carries no `original`. Absent in 1.0.
+    /// The ending of each line whose row has no `original`. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LineEnding")]
     pub(super) line_ending: Option<LineEnding>,
-    /// Whether its last line is terminated. Absent in 1.0.
+    /// True if the last line of the log ends with a line feed. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     pub(super) final_newline: Option<bool>,
-    /// The earliest row time, when rows have one.
+    /// The earliest timestamp of a row. Absent if no row has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Timestamp")]
     pub first_time: Option<Timestamp>,
-    /// The latest row time, when rows have one.
+    /// The latest timestamp of a row. Absent if no row has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Timestamp")]
     pub last_time: Option<Timestamp>,
-    /// How its rows are spread over time, when rows have one.
+    /// The distribution of the rows over time. Absent if no row has a timestamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Timeline")]
     pub timeline: Option<Timeline>,
-    /// The lines that are no rows, in order.
+    /// The lines that are not rows, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unparsed: Vec<Unparsed>,
-    /// Where the rows are, in order. A bundle without chunks is read from its start.
+    /// The chunks that hold the rows, in order. A bundle without chunks is read from its start.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<Chunk>,
 }
 
-/// What format 1.1 records about a log beyond 1.0: enough to restore it byte for byte and prove it.
+/// The metadata that format 1.1 adds to a log's entry: enough to restore the log byte for byte and to prove it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
-    /// The digest of its bytes.
+    /// The digest of the log.
     pub sha256: Sha256Digest,
-    /// What ends a line whose row carries no `original`.
+    /// The ending of each line whose row has no `original`.
     pub line_ending: LineEnding,
-    /// Whether its last line is terminated. True for an empty log.
+    /// True if the last line of the log ends with a line feed. Also true for an empty log.
     pub final_newline: bool,
 }
 
-/// What ends the lines of a log.
+/// The line ending of a log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LineEnding {
@@ -129,7 +129,7 @@ pub enum LineEnding {
 }
 
 impl LineEnding {
-    /// Its bytes.
+    /// Returns the bytes of the line ending.
     #[must_use]
     pub(crate) fn as_bytes(self) -> &'static [u8] {
         match self {
@@ -138,7 +138,7 @@ impl LineEnding {
         }
     }
 
-    /// What stands before the line feed.
+    /// Returns the bytes before the line feed.
     #[must_use]
     pub(crate) fn before_line_feed(self) -> &'static [u8] {
         match self {
@@ -148,36 +148,36 @@ impl LineEnding {
     }
 }
 
-/// Some neighbouring rows of one log, compressed so that they can be read alone.
+/// Consecutive rows of one log, compressed so that they can be read independently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Chunk {
-    /// Bytes that it takes in the bundle file.
+    /// The compressed length in the bundle file, in bytes.
     #[serde(deserialize_with = "count")]
     #[schemars(range(min = 1, max = 2 * MAX_CHUNK_BYTES))]
     pub compressed: u64,
-    /// Bytes of its envelope lines, line feeds included.
+    /// The length of the envelope lines in bytes, including line feeds.
     #[serde(deserialize_with = "count")]
     #[schemars(range(min = check::SHORTEST_ENVELOPE, max = MAX_CHUNK_BYTES))]
     pub bytes: u64,
-    /// Rows in it.
+    /// The number of rows.
     #[serde(deserialize_with = "count")]
     #[schemars(range(min = 1, max = MAX_COUNT))]
     pub rows: u64,
-    /// The CRC-32 of its envelope lines.
+    /// The CRC-32 of the envelope lines.
     pub crc32: Crc32,
-    /// The earliest time of its rows, when they have one.
+    /// The earliest timestamp of a row. Absent if no row has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Timestamp")]
     pub first_time: Option<Timestamp>,
-    /// The latest time of its rows, when they have one.
+    /// The latest timestamp of a row. Absent if no row has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Timestamp")]
     pub last_time: Option<Timestamp>,
 }
 
 impl Manifest {
-    /// The manifest of a bundle of the written version, with `files` in the order of their rows.
+    /// Creates a manifest of the current version. `files` must be in the order of their rows in the bundle.
     #[must_use]
     pub fn new(generator: String, exported_at: Timestamp, files: Vec<ManifestFile>) -> Self {
         Self {
@@ -192,26 +192,26 @@ impl Manifest {
         }
     }
 
-    /// Major and minor version.
+    /// Returns the major and minor version.
     #[must_use]
     pub fn version(&self) -> (u64, u64) {
         (self.version, self.minor)
     }
 
-    /// Whether every file says where its rows are, so that chunks can be read alone.
+    /// Returns true if every file with rows lists its chunks, so that chunks can be read independently.
     #[must_use]
     pub fn has_chunk_table(&self) -> bool {
         self.minor > 0 && self.files.iter().all(|file| file.count == 0 || !file.chunks.is_empty())
     }
 
-    /// Returns true if the last line of the bundle may lack its line feed (FORMAT.md, "Row"): no chunk counts that line
-    /// feed, so no row is lost with it.
+    /// Returns true if the last line of the bundle may lack its line feed (FORMAT.md, "Row"): no chunk counts that
+    /// line feed, so no row is lost with it.
     #[must_use]
     pub(crate) fn may_lack_last_line_feed(&self) -> bool {
         !self.has_chunk_table() || self.files.iter().all(|file| file.chunks.is_empty())
     }
 
-    /// The most bytes that the line of a row can have. What a 1.0 bundle can hold follows from the lengths of its logs.
+    /// Returns the maximum length of a row's line in bytes. For a 1.0 bundle it follows from the lengths of the logs.
     #[must_use]
     pub(crate) fn most_envelope_bytes(&self) -> u64 {
         if self.minor > 0 {
@@ -221,10 +221,10 @@ impl Manifest {
         longest_log.min(MAX_LOG_LINE_BYTES).saturating_add(MAX_AROUND_BYTES)
     }
 
-    /// The manifest line, without its line feed.
+    /// Encodes the manifest line, without its line feed.
     ///
     /// # Errors
-    /// [`ErrorKind::ManifestTooLong`] or [`ErrorKind::TooManyLogs`].
+    /// Returns [`ErrorKind::ManifestTooLong`] or [`ErrorKind::TooManyLogs`].
     pub fn encode(&self) -> Result<Vec<u8>, ErrorKind> {
         if self.files.len() > MAX_FILES {
             return Err(ErrorKind::TooManyLogs { limit: MAX_FILES });
@@ -237,14 +237,14 @@ impl Manifest {
         Ok(line)
     }
 
-    /// Reads a manifest line, given without its line feed.
+    /// Decodes a manifest line, given without its line feed. Returns `Ok(None)` if the line is not JSON.
     ///
-    /// The version is looked at first. What the manifest says is well-formed then, but may still contradict itself:
-    /// see [`faults`](Self::faults).
+    /// The version is checked first. The returned manifest is well-formed but may still contradict itself: see
+    /// [`faults`](Self::faults).
     ///
     /// # Errors
-    /// `Ok(None)` when the line is not JSON. Otherwise [`ErrorKind::RowBeforeManifest`], [`ErrorKind::NotAManifest`],
-    /// [`ErrorKind::UnsupportedVersion`], [`ErrorKind::TooManyLogs`] or [`ErrorKind::Manifest`].
+    /// Returns [`ErrorKind::RowBeforeManifest`], [`ErrorKind::NotAManifest`], [`ErrorKind::UnsupportedVersion`],
+    /// [`ErrorKind::TooManyLogs`] or [`ErrorKind::Manifest`].
     pub fn decode(line: &[u8]) -> Result<Option<Self>, ErrorKind> {
         let Ok(head) = serde_json::from_slice::<ManifestHead>(line) else {
             return match serde_json::from_slice::<IgnoredAny>(line) {
@@ -260,30 +260,32 @@ impl Manifest {
         }
         let version = head.version.ok_or(ManifestFault::Missing { path: "version".to_owned() });
         version::accept(version.map_err(ErrorKind::Manifest)?)?;
-        // Keeping track of the place takes time. Only a line with a fault needs it.
+        // Tracking the path takes time, so only a line with a fault is parsed again with it.
         let manifest = Self::deserialize(&mut serde_json::Deserializer::from_slice(line)).or_else(|_| {
             serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line))
                 .map_err(|error| manifest_error(line, error.path()))
         })?;
-        // JSON is UTF-8, also in the values of keys that nobody looks at.
+        // serde skips the values of unknown keys without checking that they are UTF-8.
         Ok(simdutf8::basic::from_utf8(line).is_ok().then_some(manifest))
     }
 
-    /// Everything that keeps a line that [`decode`](Self::decode) refuses from being a manifest. Where there are over
-    /// a thousand such faults, the first thousand; of a line of over 4 MiB, the first one.
+    /// Lists the faults of a manifest line that [`decode`](Self::decode) rejects.
+    ///
+    /// Lists at most the first thousand faults, and fewer for a long line. For a line of over 4 MiB, lists only the
+    /// first.
     #[must_use]
     pub(crate) fn faults_of_line(line: &[u8]) -> Vec<ManifestFault> {
         diagnose::all_faults(line)
     }
 
-    /// What in the manifest cannot be true, everything there is of it.
+    /// Lists all inconsistencies in the manifest.
     #[must_use]
     pub fn faults(&self) -> Vec<ManifestFault> {
         check::faults(self)
     }
 }
 
-/// What is wrong with a manifest that cannot be read beyond `path`.
+/// Creates the error for a manifest line that could not be decoded beyond `path`.
 fn manifest_error(line: &[u8], path: &serde_path_to_error::Path) -> ErrorKind {
     match lists_too_many(line) {
         true => ErrorKind::TooManyLogs { limit: MAX_FILES },
@@ -291,7 +293,7 @@ fn manifest_error(line: &[u8], path: &serde_path_to_error::Path) -> ErrorKind {
     }
 }
 
-/// The distinct sources of some files, sorted.
+/// Returns the distinct sources of `files`, sorted.
 pub(super) fn sources_of(files: &[ManifestFile]) -> Vec<SourceName> {
     let mut sources: Vec<_> = files.iter().map(|file| file.source.clone()).collect();
     sources.sort();
@@ -300,7 +302,7 @@ pub(super) fn sources_of(files: &[ManifestFile]) -> Vec<SourceName> {
 }
 
 impl ManifestFile {
-    /// Which directory it belongs to.
+    /// Returns the directory that the log belongs to. In a 1.0 bundle it follows from the source.
     #[must_use]
     pub fn base(&self) -> Base {
         self.base.unwrap_or(match self.source.as_str() {
@@ -309,20 +311,20 @@ impl ManifestFile {
         })
     }
 
-    /// What is needed to restore it byte for byte. 1.0 bundles do not have it.
+    /// Returns the metadata for restoring the log byte for byte, or `None` for a 1.0 bundle.
     #[must_use]
     pub fn record(&self) -> Option<Record> {
         Some(Record { sha256: self.sha256?, line_ending: self.line_ending?, final_newline: self.final_newline? })
     }
 
-    /// What proves its restored bytes. 1.0 bundles do not have it.
+    /// Returns the length and digest of the log, or `None` for a 1.0 bundle.
     #[must_use]
     pub fn integrity(&self) -> Option<Integrity> {
         Some(Integrity { bytes: self.bytes, sha256: self.sha256? })
     }
 
-    /// The most bytes that its restored log can have. 1.0 bundles say only how long the log was before it was read,
-    /// and hold its rows written anew.
+    /// Returns the maximum length of the restored log in bytes. A 1.0 bundle records only the length of the log
+    /// before it was read, and its rows were re-serialized.
     #[must_use]
     pub(crate) fn most_restored_bytes(&self) -> u64 {
         match self.sha256 {
@@ -331,21 +333,21 @@ impl ManifestFile {
         }
     }
 
-    /// How many of its lines are no rows.
+    /// Returns the number of lines that are not rows.
     #[must_use]
     pub fn unparsed_lines(&self) -> u64 {
         self.unparsed.iter().map(Unparsed::lines).sum()
     }
 
-    /// Whether its last line is a row.
+    /// Returns true if the last line of the log is a row.
     #[must_use]
     pub(crate) fn ends_with_row(&self) -> bool {
-        let behind_last = |unparsed: &Unparsed| unparsed.line.saturating_add(unparsed.lines()) - 1;
-        self.unparsed.last().is_none_or(|last| behind_last(last) < self.count.saturating_add(self.unparsed_lines()))
+        let last_line = |unparsed: &Unparsed| unparsed.line.saturating_add(unparsed.lines()) - 1;
+        self.unparsed.last().is_none_or(|last| last_line(last) < self.count.saturating_add(self.unparsed_lines()))
     }
 }
 
-/// What is looked at before the rest.
+/// The keys that are checked before the rest of the manifest.
 #[derive(Deserialize)]
 struct ManifestHead<'a> {
     #[serde(rename = "type", default, borrow)]
@@ -358,7 +360,7 @@ struct ManifestHead<'a> {
     entry: Option<IgnoredAny>,
 }
 
-/// Adds to the schema what 1.1 makes a MUST and 1.0 does not have.
+/// Adds to the schema the keys that are required from 1.1 on but absent in 1.0.
 fn require_1_1_keys(schema: &mut Schema) {
     schema.insert(
         "if".to_owned(),

@@ -1,7 +1,8 @@
-//! The versioned format: every key, version, limit and rule of FORMAT.md, once, with the decoder beside the encoder.
+//! The versioned bundle format: the single definition of every key, version, limit and rule of FORMAT.md, with each
+//! decoder next to its encoder.
 //!
-//! Everything here is pure: bytes in, values out. A bundle's text is one manifest line ([`Manifest`]) and then one
-//! [`Envelope`] a line. [`log`] turns a log's lines into envelopes and back.
+//! This module does no I/O: it takes bytes and returns values. The text of a bundle is one manifest line
+//! ([`Manifest`]), followed by one [`Envelope`] per line. [`log`] converts the lines of a log to envelopes and back.
 
 mod bounded;
 mod check;

@@ -1,4 +1,4 @@
-//! Checked names: what may stand in a bundle as the name of a file or source (FORMAT.md, "Names").
+//! Validated names of files and sources (FORMAT.md, "Names").
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::limits::MAX_NAME_BYTES;
 use crate::error::NameFault;
 
-/// What both kinds of names must match, as JSON Schema says it.
+/// The JSON Schema pattern for both kinds of names.
 const NAME_PATTERN: &str = r"^(?!\.{1,2}$)[^/\\\u0000-\u001F\u007F-\u009F]{1,255}$";
 
 fn check(name: &str) -> Result<(), NameFault> {
@@ -36,17 +36,17 @@ macro_rules! checked_name {
         pub struct $name(String);
 
         impl $name {
-            /// Checks a name.
+            /// Validates a name.
             ///
             /// # Errors
-            /// Says what keeps the text from being a plain name.
+            /// Returns the fault that keeps the text from being a plain name.
             pub fn new(name: impl Into<String>) -> Result<Self, NameFault> {
                 let name = name.into();
                 check(&name)?;
                 Ok(Self(name))
             }
 
-            /// The name.
+            /// Returns the name.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -84,7 +84,7 @@ macro_rules! checked_name {
 }
 
 checked_name! {
-    /// The name of a log file, as in `relativePath`: one name, never a path.
+    /// The name of a log file, as in `relativePath`. It is a single name, never a path.
     FileName
 }
 
@@ -94,14 +94,14 @@ checked_name! {
 }
 
 impl FileName {
-    /// Where this file lies in `directory`.
+    /// Returns the path of this file in `directory`.
     #[must_use]
     pub fn in_dir(&self, directory: &Path) -> PathBuf {
         directory.join(&self.0)
     }
 }
 
-/// Which of the two directories a log belongs to.
+/// The directory that a log belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Base {

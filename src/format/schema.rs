@@ -1,22 +1,22 @@
-//! The published JSON Schemas, generated from the types that are read and written (FORMAT.md, "Schemas").
+//! The published JSON Schemas, generated from the types that the library reads and writes (FORMAT.md, "Schemas").
 
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 
 use super::{Envelope, Manifest};
 
-/// The schema of a bundle's first line, as indented JSON.
+/// Returns the schema of a bundle's first line, as indented JSON.
 #[must_use]
 pub fn manifest() -> String {
     schema_of::<Manifest>()
 }
 
-/// The schema of every other line, as indented JSON.
+/// Returns the schema of every other line, as indented JSON.
 #[must_use]
 pub fn row() -> String {
     schema_of::<Envelope<'_>>()
 }
 
-/// The schema of what `T` reads, as indented JSON with a line feed at its end.
+/// Returns the schema of `T`, as indented JSON with a final line feed.
 #[must_use]
 pub fn schema_of<T: JsonSchema>() -> String {
     let generator = SchemaGenerator::new(SchemaSettings::draft2020_12());

@@ -1,5 +1,4 @@
-//! Rules about the text of a row: what is cut around it, how deep it nests, and what is cleaned out of it because it
-//! would break other readers (FORMAT.md, "Entry").
+//! Trims, checks and cleans the JSON text of a row, so that it does not break other readers (FORMAT.md, "Entry").
 
 use std::borrow::Cow;
 
@@ -7,7 +6,7 @@ use memchr::{memchr, memchr_iter, memchr2_iter};
 
 use super::limits::MAX_DEPTH;
 
-/// The characters that JavaScript's `trim` cuts.
+/// Returns true if JavaScript's `trim` removes the character.
 fn is_trimmed(c: char) -> bool {
     matches!(
         c,
@@ -16,23 +15,23 @@ fn is_trimmed(c: char) -> bool {
     )
 }
 
-/// Cuts white space, as JavaScript knows it, on both ends.
+/// Removes white space, as defined by JavaScript, from both ends.
 pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(is_trimmed)
 }
 
-/// Which kinds of bytes a text has that need a closer look. Most rows have none of them.
+/// The kinds of bytes in a text that need a closer look. Most rows have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ByteKinds {
-    /// Below a space: a tab or a carriage return, say.
+    /// Bytes below a space, such as a tab or a carriage return.
     pub(super) control: bool,
-    /// Of characters that are not ASCII.
+    /// Bytes of non-ASCII characters.
     high: bool,
     backslash: bool,
 }
 
 impl ByteKinds {
-    /// Looks at every byte once, in a loop that compilers turn into vector instructions.
+    /// Finds the kinds in one pass, in a loop that compilers vectorise.
     pub(super) fn of(text: &str) -> Self {
         let mut kinds = Self { control: false, high: false, backslash: false };
         for &byte in text.as_bytes() {
@@ -44,9 +43,10 @@ impl ByteKinds {
     }
 }
 
-/// Whether valid JSON nests arrays and objects deeper than [`MAX_DEPTH`].
+/// Returns true if valid JSON nests arrays and objects deeper than [`MAX_DEPTH`].
 pub(super) fn nests_too_deep(json: &str) -> bool {
-    // Nearly every row has fewer brackets than levels that are allowed, strings included: no need to look closer.
+    // Nearly every row has fewer brackets, including those in strings, than allowed levels, so it needs no closer
+    // look.
     if memchr2_iter(b'[', b'{', json.as_bytes()).take(MAX_DEPTH + 1).count() <= MAX_DEPTH {
         return false;
     }
@@ -68,14 +68,14 @@ pub(super) fn nests_too_deep(json: &str) -> bool {
     false
 }
 
-/// Cleans valid JSON text: unpaired surrogate escapes become U+FFFD, carriage returns (which valid JSON has only
-/// between tokens) become spaces, and line separators are escaped.
+/// Cleans valid JSON text. Replaces unpaired surrogate escapes with U+FFFD and carriage returns (which valid JSON has
+/// only between tokens) with spaces, and escapes line separators.
 pub(super) fn clean(json: &str, kinds: ByteKinds) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(json);
     if kinds.backslash {
         text = replace_lone_surrogates(json);
     }
-    // Replacing made characters that are not ASCII, but no line separators.
+    // The check uses the original text: the replacement adds non-ASCII characters, but no line separators.
     if kinds.high {
         text = escape_line_separators(text);
     }
@@ -85,8 +85,8 @@ pub(super) fn clean(json: &str, kinds: ByteKinds) -> Cow<'_, str> {
     text
 }
 
-/// Escapes what some readers end a line at although it is no line feed. The text is valid JSON, which has these
-/// characters only inside of strings and never behind a backslash.
+/// Escapes the characters, other than a line feed, at which some readers end a line. Valid JSON has these characters
+/// only inside strings and never after a backslash.
 pub(super) fn escape_line_separators(json: Cow<'_, str>) -> Cow<'_, str> {
     const ESCAPES: [(char, &str); 3] = [('\u{85}', "\\u0085"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")];
     let mut json = json;
@@ -106,10 +106,10 @@ fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
     let mut next = 0;
     for at in memchr_iter(b'\\', json.as_bytes()) {
         if at < next {
-            continue; // inside an escape that was looked at already
+            continue; // inside an escape that was already handled
         }
         match escape_at(json.as_bytes(), at) {
-            Escape::Sound { len } => next = at + len,
+            Escape::Valid { len } => next = at + len,
             Escape::LoneSurrogate => {
                 next = at + 6;
                 cleaned.push_str(&json[copied..at]);
@@ -126,24 +126,24 @@ fn replace_lone_surrogates(json: &str) -> Cow<'_, str> {
 }
 
 enum Escape {
-    Sound { len: usize },
+    Valid { len: usize },
     LoneSurrogate,
 }
 
-/// What the escape sequence at `at` is. The text is valid JSON, so it is whole.
+/// Classifies the escape sequence at `at`. It is complete, because the text is valid JSON.
 fn escape_at(json: &[u8], at: usize) -> Escape {
     match utf16_escape(json, at) {
-        None => Escape::Sound { len: 2 },
+        None => Escape::Valid { len: 2 },
         Some(0xd800..=0xdbff) => match utf16_escape(json, at + 6) {
-            Some(0xdc00..=0xdfff) => Escape::Sound { len: 12 },
+            Some(0xdc00..=0xdfff) => Escape::Valid { len: 12 },
             _ => Escape::LoneSurrogate,
         },
         Some(0xdc00..=0xdfff) => Escape::LoneSurrogate,
-        Some(_) => Escape::Sound { len: 6 },
+        Some(_) => Escape::Valid { len: 6 },
     }
 }
 
-/// The UTF-16 unit of the `\uXXXX` at `at`, if there is one.
+/// Returns the UTF-16 unit of the `\uXXXX` at `at`, if there is one.
 fn utf16_escape(json: &[u8], at: usize) -> Option<u16> {
     let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

@@ -1,4 +1,4 @@
-//! Row times: milliseconds since 1970, and where a row has its own (FORMAT.md, "Times").
+//! Row timestamps, and the keys that hold them (FORMAT.md, "Times").
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,22 +30,22 @@ pub struct Timestamp(i64);
 
 impl Timestamp {
     pub(super) const EARLIEST: i64 = -62_135_596_800_000;
-    /// The end of 9998: the time library does not reach the end of 9999, and `9999-12-31` means "never", not a time.
+    /// The end of 9998. The time library does not reach the end of 9999, and `9999-12-31` means "never", not a time.
     pub(super) const LATEST: i64 = 253_370_764_799_999;
 
-    /// The point `millis` milliseconds after 1970 began, if it lies between the years 0001 and 9998.
+    /// Creates a timestamp from milliseconds since 1970. Returns `None` outside the years 0001 to 9998.
     #[must_use]
     pub fn from_millis(millis: i64) -> Option<Self> {
         (Self::EARLIEST..=Self::LATEST).contains(&millis).then_some(Self(millis))
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the milliseconds since 1970.
     #[must_use]
     pub fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// What a JSON number means as milliseconds since 1970. Fractions of a millisecond are cut off.
+    /// Parses a JSON number as milliseconds since 1970. Truncates fractions of a millisecond.
     fn from_json_number(text: &str) -> Option<Self> {
         if let Ok(millis) = text.parse() {
             return Self::from_millis(millis);
@@ -78,7 +78,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Why a text is no time.
+/// The error for a string that is not a timestamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidTimestamp;
 
@@ -122,17 +122,17 @@ impl JsonSchema for Timestamp {
     }
 }
 
-/// Where a row has its time: a key of the row's top level, and how the value is written.
+/// A top-level key that holds a row's timestamp, and the form of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeKey {
     /// A number of milliseconds since 1970.
     Millis(&'static str),
-    /// A string as RFC 3339 writes it.
+    /// An RFC 3339 string.
     Rfc3339(&'static str),
 }
 
 impl TimeKey {
-    /// The key.
+    /// Returns the name of the key.
     #[must_use]
     pub fn key(self) -> &'static str {
         match self {
@@ -140,7 +140,7 @@ impl TimeKey {
         }
     }
 
-    /// The time that `value`, the JSON text at this key, stands for.
+    /// Parses `value`, the JSON text at this key.
     pub(crate) fn read(self, value: &str) -> Option<Timestamp> {
         match self {
             Self::Millis(_) => Timestamp::from_json_number(value),
@@ -149,24 +149,24 @@ impl TimeKey {
     }
 }
 
-/// A range of time that includes both of its ends. An absent end is open.
+/// A time range that includes both ends. An absent end is unbounded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TimeRange {
-    /// The first moment that is in the range.
+    /// The first moment in the range.
     pub since: Option<Timestamp>,
-    /// The last moment that is in the range.
+    /// The last moment in the range.
     pub until: Option<Timestamp>,
 }
 
 impl TimeRange {
-    /// Whether `time` lies in the range. A row without a time lies only in the range that is open on both sides.
+    /// Returns true if `time` is in the range. Rows without a timestamp match only an unbounded range.
     #[must_use]
     pub fn contains(&self, time: Option<Timestamp>) -> bool {
         *self == Self::default() || time.is_some() && self.overlaps(time, time)
     }
 
-    /// Whether the span from `first` to `last` can share a moment with the range. An end of the span that is not known
-    /// can be anywhere.
+    /// Returns true if the span from `first` to `last` may overlap the range. An unknown end of the span may be
+    /// anywhere.
     #[must_use]
     pub fn overlaps(&self, first: Option<Timestamp>, last: Option<Timestamp>) -> bool {
         let comes_before = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {

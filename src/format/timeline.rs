@@ -1,4 +1,4 @@
-//! How a log's rows are spread over time, small enough for the manifest (FORMAT.md, "Timeline").
+//! The distribution of a log's rows over time, small enough for the manifest (FORMAT.md, "Timeline").
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// The widths that a bin can have, in milliseconds. Each is a multiple of the one before, so merging bins is exact.
+/// The possible bin widths in milliseconds. Each is a multiple of the previous one, so merging bins is exact.
 const STEPS_MS: [u64; 27] = [
     SECOND,
     2 * SECOND,
@@ -44,27 +44,27 @@ const STEPS_MS: [u64; 27] = [
     262_144 * DAY,
 ];
 
-/// Rows counted in bins of equal width. Only bins with rows are kept, so that one stray time costs one bin.
+/// Row counts in bins of equal width. Empty bins are left out, so a stray timestamp costs only one bin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Timeline {
     /// The width of a bin in milliseconds.
     #[schemars(extend("enum" = STEPS_MS))]
     pub step_ms: u64,
-    /// Pairs of a bin's number and its rows, in order: bin `n` holds the times from `n * stepMs` to before
-    /// `(n + 1) * stepMs`, in milliseconds since 1970.
+    /// Pairs of a bin number and a row count, in order. Bin `n` covers the times from `n * stepMs` up to, but
+    /// excluding, `(n + 1) * stepMs`, in milliseconds since 1970.
     #[serde(deserialize_with = "bins")]
     #[schemars(length(max = MAX_TIMELINE_BINS))]
     pub bins: Vec<(i64, u64)>,
 }
 
-/// No more bins than show that there are too many.
+/// Deserializes at most one bin more than the limit, which is enough to show that there are too many.
 fn bins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(i64, u64)>, D::Error> {
-    super::bounded::first(deserializer, MAX_TIMELINE_BINS + 1)
+    super::bounded::first_items(deserializer, MAX_TIMELINE_BINS + 1)
 }
 
 impl Timeline {
-    /// Whether the numbers are ones that a timeline can have.
+    /// Returns true if the step, the bins and the row counts are valid for a timeline.
     pub(crate) fn is_sound(&self) -> bool {
         STEPS_MS.contains(&self.step_ms)
             && self.bins.len() <= MAX_TIMELINE_BINS
@@ -72,21 +72,22 @@ impl Timeline {
             && self.bins.iter().all(|&(bin, rows)| self.can_hold(bin, rows))
     }
 
-    /// Whether so many rows can be in bin number `bin`: none where no time of a row lies.
+    /// Returns true if bin `bin` can hold `rows` rows. A bin outside the valid timestamps cannot hold any.
     fn can_hold(&self, bin: i64, rows: u64) -> bool {
         let bin_of = |millis: i64| millis.div_euclid(self.step_ms.cast_signed());
         let times = bin_of(Timestamp::EARLIEST)..=bin_of(Timestamp::LATEST);
         self.start_of(bin).is_some() && rows <= MAX_COUNT && (rows == 0 || times.contains(&bin))
     }
 
-    /// The same without bins that have no rows, which need not be there.
+    /// Returns a copy without empty bins, which are optional.
     #[must_use]
     pub(crate) fn without_empty_bins(&self) -> Self {
         let bins = self.bins.iter().copied().filter(|(_, rows)| *rows > 0).collect();
         Self { step_ms: self.step_ms, bins }
     }
 
-    /// The same rows in bins of `step_ms`, which must be one of the format's steps and no finer than this one's.
+    /// Returns the same rows in bins of `step_ms`, which must be one of the format's steps and at least the current
+    /// one.
     #[must_use]
     pub(crate) fn coarsened_to(&self, step_ms: u64) -> Self {
         let ratio = (step_ms / self.step_ms).max(1).cast_signed();
@@ -97,25 +98,25 @@ impl Timeline {
         Self { step_ms: step_ms.max(self.step_ms), bins: bins.into_iter().collect() }
     }
 
-    /// The next coarser step than `step_ms` that a timeline can have, or the same when it is the coarsest.
+    /// Returns the next coarser step than `step_ms`, or `step_ms` itself if it is the coarsest.
     #[must_use]
     pub fn coarser_step(step_ms: u64) -> u64 {
         STEPS_MS.into_iter().find(|step| *step > step_ms).unwrap_or(step_ms)
     }
 
-    /// When bin number `bin` begins, in milliseconds since 1970.
+    /// Returns the start of bin `bin` in milliseconds since 1970.
     #[must_use]
     pub(crate) fn start_of(&self, bin: i64) -> Option<i64> {
         bin.checked_mul(i64::try_from(self.step_ms).ok()?)
     }
 }
 
-/// The earliest and the latest of some times.
+/// The earliest and the latest of a set of timestamps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TimeSpan {
-    /// The earliest.
+    /// The earliest timestamp.
     pub first: Option<Timestamp>,
-    /// The latest.
+    /// The latest timestamp.
     pub last: Option<Timestamp>,
 }
 
@@ -126,7 +127,7 @@ impl TimeSpan {
     }
 }
 
-/// When some rows are from. Rows can come in any order and in parts: the result is the same.
+/// An accumulator of row timestamps. The result does not depend on the order of the rows or on how they are grouped.
 #[derive(Debug, Clone, Default)]
 pub struct RowTimes {
     span: TimeSpan,
@@ -134,7 +135,7 @@ pub struct RowTimes {
 }
 
 impl RowTimes {
-    /// Adds a row's time.
+    /// Adds a row's timestamp.
     pub fn add(&mut self, time: Timestamp) {
         self.span.add(time);
         self.timeline.add(time);
@@ -148,20 +149,20 @@ impl RowTimes {
         self.timeline.merge(&other.timeline);
     }
 
-    /// The earliest and the latest.
+    /// Returns the earliest and the latest timestamp.
     #[must_use]
     pub fn span(&self) -> TimeSpan {
         self.span
     }
 
-    /// How they are spread, when there are any.
+    /// Returns the distribution of the rows, or `None` if there are none.
     #[must_use]
     pub fn timeline(&self) -> Option<Timeline> {
         Some(self.timeline.as_timeline()).filter(|timeline| !timeline.bins.is_empty())
     }
 }
 
-/// Counts rows into a [`Timeline`] as their times come, in any order.
+/// A builder that counts rows into a [`Timeline`]. Timestamps may arrive in any order.
 #[derive(Debug, Clone)]
 struct TimelineBuilder {
     step_ms: u64,
@@ -182,7 +183,7 @@ impl TimelineBuilder {
         }
     }
 
-    /// Adds the rows of `other`. The result is the same as if all rows had come to one builder.
+    /// Adds the rows of `other`. The result is the same as if one builder had counted all rows.
     fn merge(&mut self, other: &Self) {
         let step = self.step_ms.max(other.step_ms);
         let both = [&*self, other].map(|half| half.as_timeline().coarsened_to(step));

@@ -1,4 +1,4 @@
-//! Lines of a log that are no rows (FORMAT.md, "Manifest").
+//! Lines of a log that are not rows (FORMAT.md, "Manifest").
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -8,18 +8,18 @@ use super::bounded::count;
 use super::exact::ExactLine;
 use super::limits::MAX_COUNT;
 
-/// One or more neighbouring lines that are no rows.
+/// One or more consecutive lines that are not rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unparsed {
-    /// The number of the first of these lines in the log, from 1.
+    /// The number of the first line in the log, from 1.
     #[schemars(range(min = 1, max = MAX_COUNT))]
     pub line: u64,
-    /// The lines, with a line feed between two.
+    /// The lines, separated by line feeds.
     #[serde(flatten)]
     pub content: ExactLine,
 }
 
-/// `flatten` would hold every key that nobody knows in memory, many times as long as it is written, and refuse some.
+// A derived `flatten` would buffer every unknown key in memory, at many times its length, and would reject some.
 impl<'de> Deserialize<'de> for Unparsed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
@@ -38,7 +38,7 @@ impl<'de> Deserialize<'de> for Unparsed {
 }
 
 impl Unparsed {
-    /// How many lines these are.
+    /// Returns the number of lines.
     #[must_use]
     pub fn lines(&self) -> u64 {
         memchr::memchr_iter(b'\n', self.content.as_bytes()).count() as u64 + 1

@@ -1,22 +1,22 @@
-//! Versions and their negotiation (FORMAT.md, "Versions").
+//! Format versions and their acceptance (FORMAT.md, "Versions").
 
 use serde_json::value::RawValue;
 
 use crate::error::ErrorKind;
 
-/// The major version that is written, and the only one that is read.
+/// The major version that this library writes, and the only one that it reads.
 pub const VERSION: u64 = 1;
 
-/// The minor version that is written. Bundles of the original exporter have none, which means 0.
+/// The minor version that this library writes. Bundles of the original exporter have none, which means 0.
 pub const MINOR: u64 = 1;
 
-/// What [`Manifest::kind`](super::Manifest) says in every manifest.
+/// The value of the `type` key in every manifest.
 pub const MANIFEST_TYPE: &str = "manifest";
 
-/// Accepts the manifest's `version`, given as it stands there, or says which one it is.
+/// Checks the manifest's `version`, given as JSON text.
 ///
 /// # Errors
-/// [`ErrorKind::UnsupportedVersion`] for any other value than [`VERSION`].
+/// Returns [`ErrorKind::UnsupportedVersion`] for any value other than [`VERSION`].
 pub(super) fn accept(version: &RawValue) -> Result<(), ErrorKind> {
     if version.get().parse() == Ok(VERSION) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Cuts compressed data at its flush points without inflating it, also where it is damaged.
+//! Splits compressed data at its flush points without inflating it. This works for damaged data too.
 
 use std::io::{self, Read};
 
@@ -8,48 +8,50 @@ use super::sequential::SequentialReader;
 use super::source::{PeekReader, READ_BYTES};
 use crate::error::GzipFault;
 
-/// How far ahead a flush point is looked for. Data without one for longer is passed over in parts.
+/// The maximum distance at which a flush point is searched for. A longer stretch without one is skipped in parts.
 pub(super) const LOOK_AHEAD: usize = 64 << 20;
 
-/// How much is kept of what is passed over: a block that ends at the next flush point can begin there.
+/// The number of skipped bytes that stay available, because a block that ends at the next flush point may begin there.
 pub(crate) const KEPT: usize = 1 << 20;
 
-/// How far ahead a certain block may begin, and how many flush points may come before its own.
-const SOON: usize = 1 << 20;
-const MAX_SOON: usize = 64;
+/// The lookahead for an expected block: the distance at which it may begin, and the number of flush points to try.
+const NEAR_BYTES: usize = 1 << 20;
+const MAX_NEAR_MARKS: usize = 64;
 
-/// How many blocks are looked at in all for such a one, and what they may inflate to: what needs more is made to.
-const MAX_SOON_OF_ALL: usize = 1 << 16;
-const MAX_SOON_BYTES: u64 = 256 << 20;
+/// The total budget of a [`BlockReader`] for such lookahead, in candidate blocks and in inflated bytes. An input that
+/// needs more was crafted to.
+const MAX_LOOKAHEAD_BLOCKS: usize = 1 << 16;
+const MAX_LOOKAHEAD_BYTES: u64 = 256 << 20;
 
-/// The compressed data of a member from a flush point on.
+/// A reader of the compressed data of a member, starting at a flush point.
 #[derive(Debug)]
 pub(crate) struct BlockReader<R> {
     source: PeekReader<R>,
-    /// Up to where it is known that no flush point comes, as a byte of the file.
+    /// The file offset before which no flush point begins, as far as the search has got.
     unmarked_until: u64,
-    /// How many blocks, and how many bytes of them, may still be looked at for one that [comes soon](Self::block_within_lookahead).
-    soon_left: (usize, u64),
+    /// The remaining budget of [`block_within_lookahead`](Self::block_within_lookahead), in blocks and in inflated
+    /// bytes.
+    lookahead_left: (usize, u64),
 }
 
-/// What follows the last block of a member.
+/// The end of a member: its final block and its trailer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Tail {
-    /// Where it begins in the file.
+    /// The file offset of the final block.
     pub(crate) offset: u64,
-    /// What ends the compressed data.
+    /// The final block of the compressed data.
     pub(crate) last_block: LastBlock,
     trailer: Trailer,
 }
 
-/// The block at the end of compressed data.
+/// The state of the final block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LastBlock {
-    /// It is the one that is written.
+    /// The block is the one that this library writes.
     AsWritten,
-    /// It ends the data, but is written in another way.
+    /// The block ends the data, but is encoded differently.
     Other,
-    /// It does not end the data.
+    /// The block does not end the data.
     Damaged,
 }
 
@@ -64,12 +66,12 @@ impl LastBlock {
 }
 
 impl Tail {
-    /// What of the trailer does not fit content with this checksum and length.
+    /// Compares the trailer with the checksum and length of the content. Returns the mismatches.
     pub(crate) fn faults(&self, crc32: crate::digest::Crc32, bytes: u64) -> Vec<GzipFault> {
         self.trailer.faults(Trailer::new(crc32.0, bytes))
     }
 
-    /// Where the trailer begins in the file.
+    /// Returns the file offset of the trailer.
     pub(crate) fn trailer_offset(&self) -> u64 {
         self.offset + LAST_BLOCK.len() as u64
     }
@@ -77,20 +79,21 @@ impl Tail {
 
 impl<R: Read> BlockReader<R> {
     pub(super) fn new(source: PeekReader<R>) -> Self {
-        Self { source, unmarked_until: 0, soon_left: (MAX_SOON_OF_ALL, MAX_SOON_BYTES) }
+        Self { source, unmarked_until: 0, lookahead_left: (MAX_LOOKAHEAD_BLOCKS, MAX_LOOKAHEAD_BYTES) }
     }
 
-    /// Where the next block begins in the file.
+    /// Returns the file offset of the next block.
     pub(crate) fn offset(&self) -> u64 {
         self.source.offset()
     }
 
-    /// Whether the input ends here.
+    /// Returns true if the input ends here.
     pub(crate) fn is_at_end(&mut self) -> io::Result<bool> {
         Ok(self.source.peek(1)?.is_empty())
     }
 
-    /// Whether a flush point lies `length` bytes ahead. Lengths beyond the look ahead are only looked at when `far`.
+    /// Returns true if a flush point is exactly `length` bytes ahead. Distances beyond [`LOOK_AHEAD`] are checked
+    /// only if `far`.
     pub(crate) fn has_flush_point_at(&mut self, length: u64, far: bool) -> io::Result<bool> {
         match usize::try_from(length) {
             Ok(length) if far || length <= LOOK_AHEAD => self.source.has_mark_at(length),
@@ -98,101 +101,105 @@ impl<R: Read> BlockReader<R> {
         }
     }
 
-    /// How far ahead the next flush point lies, if there is one within the look ahead.
+    /// Returns the distance to the next flush point, if it is within [`LOOK_AHEAD`].
     pub(crate) fn next_flush_point(&mut self) -> io::Result<Option<u64>> {
         let here = self.source.offset();
         let mut searched = usize::try_from(self.unmarked_until.saturating_sub(here)).unwrap_or(LOOK_AHEAD);
         let mut wanted = searched + FLUSH_MARK.len();
         while wanted <= LOOK_AHEAD {
-            let there = self.source.peek(wanted)?;
-            if there.len() < wanted {
+            let ahead = self.source.peek(wanted)?;
+            if ahead.len() < wanted {
                 break;
             }
-            if let Some(at) = memchr::memmem::find(&there[searched..], &FLUSH_MARK) {
+            if let Some(at) = memchr::memmem::find(&ahead[searched..], &FLUSH_MARK) {
                 return Ok(Some((searched + at + FLUSH_MARK.len()) as u64));
             }
-            searched = there.len() - (FLUSH_MARK.len() - 1);
-            wanted = there.len() + 1;
+            searched = ahead.len() - (FLUSH_MARK.len() - 1);
+            wanted = ahead.len() + 1;
         }
         self.unmarked_until = here + searched as u64;
         Ok(None)
     }
 
-    /// Whether `is_it` says so of `length` bytes that end at a flush point soon behind the next `behind` bytes. It also says
-    /// to how many bytes it inflated them.
+    /// Returns true if an expected block of `length` bytes begins shortly after the next `gap` bytes.
+    ///
+    /// Candidates are the `length` bytes before each of the next few flush points. `is_expected` decides, and returns
+    /// the number of bytes that it inflated to do so.
     pub(crate) fn block_within_lookahead(
         &mut self,
-        behind: u64,
+        gap: u64,
         length: u64,
-        is_it: impl Fn(&[u8]) -> (bool, u64),
+        is_expected: impl Fn(&[u8]) -> (bool, u64),
     ) -> io::Result<bool> {
-        let Some((behind, length)) = usize::try_from(behind).ok().zip(usize::try_from(length).ok()) else {
+        let Some((gap, length)) = usize::try_from(gap).ok().zip(usize::try_from(length).ok()) else {
             return Ok(false);
         };
-        let (mut blocks_left, mut bytes_left) = self.soon_left;
-        if behind.max(length) > LOOK_AHEAD || blocks_left == 0 || bytes_left == 0 {
+        let (mut blocks_left, mut bytes_left) = self.lookahead_left;
+        if gap.max(length) > LOOK_AHEAD || blocks_left == 0 || bytes_left == 0 {
             return Ok(false);
         }
-        let there = self.source.peek(behind + SOON + length)?;
-        let there = there.get(behind..).unwrap_or_default();
-        // More can be there, by how the data comes.
-        let there = &there[..there.len().min(SOON + length)];
-        let ends = memchr::memmem::find_iter(there, &FLUSH_MARK).map(|at| at + FLUSH_MARK.len()).take(MAX_SOON);
-        let mut is_soon = false;
+        let ahead = self.source.peek(gap + NEAR_BYTES + length)?;
+        let ahead = ahead.get(gap..).unwrap_or_default();
+        // The input may have buffered more, depending on the sizes of its reads.
+        let ahead = &ahead[..ahead.len().min(NEAR_BYTES + length)];
+        let ends = memchr::memmem::find_iter(ahead, &FLUSH_MARK).map(|at| at + FLUSH_MARK.len()).take(MAX_NEAR_MARKS);
+        let mut is_found = false;
         for end in ends {
             blocks_left = blocks_left.saturating_sub(1);
-            let Some(block) = end.checked_sub(length).and_then(|start| there.get(start..end)) else { continue };
-            let (is_this, inflated) = is_it(block);
+            let Some(block) = end.checked_sub(length).and_then(|start| ahead.get(start..end)) else { continue };
+            let (is_this, inflated) = is_expected(block);
             bytes_left = bytes_left.saturating_sub(inflated);
-            is_soon = is_this;
-            if is_soon || blocks_left == 0 || bytes_left == 0 {
+            is_found = is_this;
+            if is_found || blocks_left == 0 || bytes_left == 0 {
                 break;
             }
         }
-        self.soon_left = (blocks_left, bytes_left);
-        Ok(is_soon)
+        self.lookahead_left = (blocks_left, bytes_left);
+        Ok(is_found)
     }
 
-    /// The next `length` bytes, or what there is of them, left where they are.
+    /// Returns the next `length` bytes without consuming them, or fewer at the end of the input.
     pub(crate) fn peek(&mut self, length: u64) -> io::Result<&[u8]> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let there = self.source.peek(length)?;
-        Ok(&there[..there.len().min(length)])
+        let ahead = self.source.peek(length)?;
+        Ok(&ahead[..ahead.len().min(length)])
     }
 
-    /// Takes the next `length` bytes, or what there is of them, into an empty buffer.
+    /// Consumes the next `length` bytes, or fewer at the end of the input, and returns them in `taken`, an empty
+    /// buffer.
     pub(crate) fn take(&mut self, length: u64, mut taken: Vec<u8>) -> io::Result<Vec<u8>> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let there = self.source.peek(length)?;
-        taken.extend_from_slice(&there[..there.len().min(length)]);
+        let ahead = self.source.peek(length)?;
+        taken.extend_from_slice(&ahead[..ahead.len().min(length)]);
         self.source.consume(taken.len());
         Ok(taken)
     }
 
-    /// Takes what was searched in vain for a flush point, but for the last mebibyte. `false` when the file ends there: then
-    /// all of it.
+    /// Skips the bytes that were searched for a flush point without success, except for the last mebibyte ([`KEPT`]).
+    ///
+    /// Skips all of them if the file ends there. Returns false then, and also if there was no more than a mebibyte.
     pub(crate) fn pass_over_unmarked(&mut self) -> io::Result<bool> {
         let unmarked = usize::try_from(self.unmarked_until.saturating_sub(self.source.offset())).unwrap_or(0);
-        let there = self.source.peek(unmarked + FLUSH_MARK.len())?.len();
-        let goes_on = there >= unmarked + FLUSH_MARK.len();
-        self.source.consume(if goes_on { unmarked.saturating_sub(KEPT) } else { there });
+        let available = self.source.peek(unmarked + FLUSH_MARK.len())?.len();
+        let goes_on = available >= unmarked + FLUSH_MARK.len();
+        self.source.consume(if goes_on { unmarked.saturating_sub(KEPT) } else { available });
         Ok(goes_on && unmarked > KEPT)
     }
 
-    /// Whether the end of the member begins here.
+    /// Returns true if the next bytes are the final block that this library writes.
     pub(crate) fn is_at_tail(&mut self) -> io::Result<bool> {
         Ok(self.source.peek(LAST_BLOCK.len())?.starts_with(&LAST_BLOCK))
     }
 
-    /// Whether what follows the end of a member, if that begins here, is what may follow one: nothing, another member, or
+    /// Returns true if a member's end at this offset would be followed by something valid: nothing, another member, or
     /// zeros.
     pub(crate) fn may_member_end_here(&mut self) -> io::Result<bool> {
         let length = usize::try_from(TAIL_BYTES).unwrap_or(usize::MAX);
-        let behind = self.source.peek(length + READ_BYTES)?.get(length..).unwrap_or_default();
-        Ok(behind.starts_with(&MAGIC) || behind.iter().all(|byte| *byte == 0))
+        let following = self.source.peek(length + READ_BYTES)?.get(length..).unwrap_or_default();
+        Ok(following.starts_with(&MAGIC) || following.iter().all(|byte| *byte == 0))
     }
 
-    /// Whether the end of the member, and nothing more, follows `ahead` bytes ahead.
+    /// Returns true if the file ends with a member's end that begins `ahead` bytes ahead. Only the length is checked.
     pub(crate) fn is_tail_at(&mut self, ahead: u64) -> io::Result<bool> {
         let Some(end) = usize::try_from(ahead + TAIL_BYTES).ok().filter(|end| *end <= LOOK_AHEAD) else {
             return Ok(false);
@@ -200,7 +207,7 @@ impl<R: Read> BlockReader<R> {
         Ok(self.source.peek(end + 1)?.len() == end)
     }
 
-    /// Takes the end of the member. `None` when the file ends before.
+    /// Consumes the end of the member. Returns `None` if the file ends early.
     pub(crate) fn take_tail(&mut self) -> io::Result<Option<Tail>> {
         let offset = self.source.offset();
         let Some(last_block) = self.source.take()? else { return Ok(None) };
@@ -209,7 +216,7 @@ impl<R: Read> BlockReader<R> {
         Ok(Some(Tail { offset, last_block: LastBlock::of(last_block), trailer }))
     }
 
-    /// What follows the member.
+    /// Returns a reader of everything after the member.
     pub(crate) fn behind_member(self) -> SequentialReader<R> {
         SequentialReader::behind_member(self.source)
     }
@@ -223,21 +230,21 @@ mod tests {
 
     const EDGE: u64 = LOOK_AHEAD as u64;
 
-    /// Data in which no flush point begins for so many bytes.
+    /// Returns data of `bytes` bytes without a flush point.
     fn unmarked(bytes: u64) -> impl Read {
         io::repeat(0xaa).take(bytes)
     }
 
-    /// Data whose first flush point lies so far ahead, with something behind it.
+    /// Returns a reader whose first flush point ends at `end`, with more data after it.
     fn marked_at(end: u64) -> BlockReader<impl Read> {
         let mark = FLUSH_MARK.len() as u64;
         BlockReader::new(PeekReader::new(unmarked(end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100))))
     }
 
-    /// Gives three bytes at a time, so that marks lie in two reads.
-    struct InBits<R>(R);
+    /// A reader that yields three bytes at a time, so that flush marks span two reads.
+    struct ShortReads<R>(R);
 
-    impl<R: Read> Read for InBits<R> {
+    impl<R: Read> Read for ShortReads<R> {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
             let most = buffer.len().min(3);
             self.0.read(&mut buffer[..most])
@@ -245,94 +252,95 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_point_is_found_up_to_the_edge_of_the_look_ahead() {
+    fn a_flush_point_is_found_up_to_the_lookahead_limit() {
         for end in [4, 5, 65_535, 65_536, 65_537, 65_539, 65_540, EDGE - 1, EDGE] {
             assert_eq!(marked_at(end).next_flush_point().unwrap(), Some(end));
         }
     }
 
     #[test]
-    fn a_flush_point_is_found_however_the_data_comes() {
+    fn a_flush_point_that_spans_two_reads_is_found() {
         for end in 4..40 {
             let mark = FLUSH_MARK.len() as u64;
-            let data = InBits(unmarked(end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100)));
+            let data = ShortReads(unmarked(end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100)));
             assert_eq!(BlockReader::new(PeekReader::new(data)).next_flush_point().unwrap(), Some(end));
         }
     }
 
     #[test]
-    fn a_flush_point_beyond_the_edge_is_found_when_what_lies_before_it_is_passed_over() {
+    fn a_flush_point_beyond_the_lookahead_limit_is_found_after_skipping() {
         for end in EDGE + 1..EDGE + 9 {
             let mut blocks = marked_at(end);
             assert_eq!(blocks.next_flush_point().unwrap(), None);
-            // Asked again, it looks no further.
+            // A second call does not search further.
             assert_eq!(blocks.next_flush_point().unwrap(), None);
             assert!(blocks.pass_over_unmarked().unwrap());
-            // A block of up to a mebibyte that ends there is not touched.
+            // A block of up to a mebibyte that ends at the flush point stays available.
             assert_eq!(blocks.offset(), EDGE - 3 - (1 << 20));
             assert_eq!(blocks.next_flush_point().unwrap().map(|ahead| blocks.offset() + ahead), Some(end));
         }
     }
 
-    /// Whether a block of so many bytes that is what is looked for comes soon behind others, where one ends so far behind
-    /// them.
-    fn block_within_lookahead(behind: u64, length: u64, end: u64, left: (usize, u64)) -> bool {
+    /// Returns true if the reader finds a block of `length` bytes that ends `end` bytes after the first `gap`
+    /// bytes.
+    fn block_within_lookahead(gap: u64, length: u64, end: u64, left: (usize, u64)) -> bool {
         let mark = FLUSH_MARK.len() as u64;
-        let data = unmarked(behind + end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100));
+        let data = unmarked(gap + end - mark).chain(&FLUSH_MARK[..]).chain(unmarked(100));
         let mut blocks = BlockReader::new(PeekReader::new(data));
-        blocks.soon_left = left;
-        blocks.block_within_lookahead(behind, length, |block| (block.len() as u64 == length, 1)).unwrap()
+        blocks.lookahead_left = left;
+        blocks.block_within_lookahead(gap, length, |block| (block.len() as u64 == length, 1)).unwrap()
     }
 
     #[test]
-    fn a_block_comes_soon_within_a_mebibyte_and_as_long_as_any_may_be_looked_at() {
-        const SOON: u64 = 1 << 20;
+    fn an_expected_block_is_found_within_a_mebibyte_while_the_budget_lasts() {
+        const NEAR_BYTES: u64 = 1 << 20;
         let any = (1, 1);
-        for (behind, length) in [(0, 5), (7, 100), (3, 100_000), (70_000, 6)] {
-            let last = SOON + length;
-            for (end, is_soon) in [(length - 1, false), (length, true), (last, true), (last + 1, false)] {
-                assert_eq!(block_within_lookahead(behind, length, end, any), is_soon, "{behind} {length} {end}");
+        for (gap, length) in [(0, 5), (7, 100), (3, 100_000), (70_000, 6)] {
+            let last = NEAR_BYTES + length;
+            for (end, is_found) in [(length - 1, false), (length, true), (last, true), (last + 1, false)] {
+                assert_eq!(block_within_lookahead(gap, length, end, any), is_found, "{gap} {length} {end}");
             }
             assert!(
-                !block_within_lookahead(behind, length, length, (0, 1))
-                    && !block_within_lookahead(behind, length, length, (1, 0))
+                !block_within_lookahead(gap, length, length, (0, 1))
+                    && !block_within_lookahead(gap, length, length, (1, 0))
             );
         }
-        for (length, is_soon) in [(EDGE, true), (EDGE + 1, false)] {
-            assert_eq!(block_within_lookahead(4, length, length, any), is_soon);
-            assert_eq!(block_within_lookahead(length, 4, 4, any), is_soon);
+        for (length, is_found) in [(EDGE, true), (EDGE + 1, false)] {
+            assert_eq!(block_within_lookahead(4, length, length, any), is_found);
+            assert_eq!(block_within_lookahead(length, 4, 4, any), is_found);
         }
     }
 
     #[test]
-    fn looking_for_a_block_that_comes_soon_ends_with_it_or_with_what_may_be_looked_at() {
-        let soon = |right: u32, left: (usize, u64)| {
+    fn the_search_for_an_expected_block_ends_with_the_block_or_the_budget() {
+        let search = |right: u32, left: (usize, u64)| {
             let (data, seen) = (FLUSH_MARK.repeat(3), std::cell::Cell::new(0));
             let mut blocks = BlockReader::new(PeekReader::new(&data[..]));
-            blocks.soon_left = left;
-            let is_it = |_: &[u8]| {
+            blocks.lookahead_left = left;
+            let is_expected = |_: &[u8]| {
                 seen.set(seen.get() + 1);
                 (seen.get() == right, 1)
             };
-            (blocks.block_within_lookahead(0, 4, is_it).unwrap(), seen.get())
+            (blocks.block_within_lookahead(0, 4, is_expected).unwrap(), seen.get())
         };
-        assert_eq!([1, 3, 4].map(|right| soon(right, (9, 9))), [(true, 1), (true, 3), (false, 3)]);
-        assert_eq!([(2, 9), (9, 2)].map(|left| soon(3, left)), [(false, 2); 2]);
+        assert_eq!([1, 3, 4].map(|right| search(right, (9, 9))), [(true, 1), (true, 3), (false, 3)]);
+        assert_eq!([(2, 9), (9, 2)].map(|left| search(3, left)), [(false, 2); 2]);
     }
 
     #[test]
     fn a_member_may_end_where_another_zeros_or_nothing_follows() {
         let end = vec![0xaa; usize::try_from(TAIL_BYTES).unwrap()];
-        for (behind, may_end) in [(&b""[..], true), (&MAGIC, true), (&[0; 9], true), (b"row", false), (&[0, 1], false)]
+        for (following, may_end) in
+            [(&b""[..], true), (&MAGIC, true), (&[0; 9], true), (b"row", false), (&[0, 1], false)]
         {
-            let data = [&end[..], behind].concat();
+            let data = [&end[..], following].concat();
             let mut blocks = BlockReader::new(PeekReader::new(&data[..]));
-            assert_eq!(blocks.may_member_end_here().unwrap(), may_end, "{behind:?}");
+            assert_eq!(blocks.may_member_end_here().unwrap(), may_end, "{following:?}");
         }
     }
 
     #[test]
-    fn data_that_ends_without_a_flush_point_is_passed_over_to_its_end() {
+    fn data_without_a_flush_point_is_skipped_to_its_end() {
         for length in [0, 1, 3, 4, 5, 65_536, EDGE - 1, EDGE, EDGE + 1, EDGE + 4] {
             let mut blocks = BlockReader::new(PeekReader::new(unmarked(length)));
             let mut passes = 0;
@@ -348,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_point_is_known_at_its_place_and_beyond_the_look_ahead_only_where_that_is_wanted() {
+    fn a_flush_point_beyond_the_lookahead_limit_is_checked_only_if_far() {
         assert!(marked_at(EDGE).has_flush_point_at(EDGE, false).unwrap());
         assert!(!marked_at(EDGE).has_flush_point_at(EDGE - 1, false).unwrap());
         assert!(!marked_at(EDGE).has_flush_point_at(EDGE + 1, true).unwrap());
@@ -357,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_member_is_known_up_to_the_edge_of_the_look_ahead() {
+    fn the_end_of_a_member_is_recognised_up_to_the_lookahead_limit() {
         let is_tail = |length, ahead| BlockReader::new(PeekReader::new(unmarked(length))).is_tail_at(ahead).unwrap();
         assert!(is_tail(TAIL_BYTES, 0));
         assert!(is_tail(TAIL_BYTES + 7, 7));

@@ -1,4 +1,4 @@
-//! Reads single blocks of a member whose flush points are known, without what lies before them.
+//! Reads single blocks of a member whose flush points are known, without reading the data before them.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -8,31 +8,31 @@ use crate::buffers::Buffer;
 use crate::digest::Crc32;
 use crate::error::GzipFault;
 
-/// How much of a block is read at once.
+/// The largest part of a block for which memory is allocated before it is read.
 const MAX_AT_ONCE: usize = 4 << 20;
 
 /// One block between two flush points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
-    /// Its bytes in the file.
+    /// The compressed length in bytes.
     pub compressed: u64,
-    /// Its bytes when inflated.
+    /// The inflated length in bytes.
     pub bytes: u64,
-    /// The checksum of those.
+    /// The checksum of the inflated bytes.
     pub crc32: Crc32,
 }
 
-/// Where the blocks of a file lie: directly behind one another, up to the file's end.
+/// The offsets of a file's blocks. The blocks are contiguous and extend to the final block of the member.
 #[derive(Debug, Clone)]
 pub struct BlockIndex {
     blocks: Vec<Block>,
-    /// Where each block begins, and where the last one ends.
+    /// The start offset of each block, then the end offset of the last one.
     offsets: Vec<u64>,
 }
 
 impl BlockIndex {
-    /// Lays `blocks` out so that they end where a member of a file of `file_bytes` bytes ends. `None` when they do not
-    /// fit into it.
+    /// Computes the offsets of `blocks` backwards from the end of a file of `file_bytes` bytes. Returns `None` if the
+    /// file is too short for them.
     #[must_use]
     pub fn new(blocks: Vec<Block>, file_bytes: u64) -> Option<Self> {
         let end = file_bytes.checked_sub(TAIL_BYTES)?;
@@ -49,18 +49,20 @@ impl BlockIndex {
         Some(Self { blocks, offsets })
     }
 
-    /// Whether the file's end looks as it must, its length is that of the blocks behind the `head_bytes` bytes with
-    /// checksum `head`, and that head ends where the first block begins: then the blocks are those of the member that
-    /// begins the file. Reads the head and 10 bytes.
+    /// Returns true if the blocks belong to the member at the start of the file. Reads the head and 10 bytes.
+    ///
+    /// The file must end with the expected final block. The length in its trailer must be that of the head
+    /// (`head_bytes` bytes with checksum `head`) and the blocks. The head must inflate correctly and end where the
+    /// first block starts.
     ///
     /// # Errors
-    /// When reading fails.
-    pub fn fits<R: Read + Seek>(&self, input: &mut R, head_bytes: u64, head: Crc32) -> io::Result<bool> {
+    /// Fails if reading fails.
+    pub fn matches_file<R: Read + Seek>(&self, input: &mut R, head_bytes: u64, head: Crc32) -> io::Result<bool> {
         let bytes = self.blocks.iter().fold(head_bytes, |sum, block| sum.wrapping_add(block.bytes));
         let last_block = read_at::<2, _>(input, self.end())?;
         let isize = self.trailer(input)?.isize;
         let compressed = self.start() - HEADER.len() as u64;
-        // What is more than twice as long compressed was not compressed to this.
+        // A gap of more than twice the head's length cannot be the compressed head. The limit also bounds the read.
         let most = head_bytes.saturating_mul(2).saturating_add(1024);
         if last_block != LAST_BLOCK || isize != Trailer::new(0, bytes).isize || compressed > most {
             return Ok(false);
@@ -69,24 +71,24 @@ impl BlockIndex {
         Ok(fetch_block(input, HEADER.len() as u64, head, Buffer::default())?.inflate(&mut Vec::new()).is_ok())
     }
 
-    /// Whether the blocks' checksums behind the `head` give the checksum of the whole member.
+    /// Returns true if the checksums of the head and the blocks combine to the checksum in the member's trailer.
     ///
     /// # Errors
-    /// When reading fails.
+    /// Fails if reading fails.
     pub fn matches_checksum<R: Read + Seek>(&self, input: &mut R, head: Crc32) -> io::Result<bool> {
         let all = self.blocks.iter().fold(head, |all, block| all.then(block.crc32, block.bytes));
         Ok(self.trailer(input)?.crc32 == all.0)
     }
 
-    /// Reads block `index` (from 0) into `memory`, still compressed: inflating it is work for any thread.
+    /// Reads block `index` into `memory` without inflating it, so that another thread can do that.
     ///
     /// # Errors
-    /// When reading fails.
+    /// Fails if reading fails.
     pub fn fetch<R: Read + Seek>(&self, input: &mut R, index: usize, memory: Buffer) -> io::Result<DeflatedBlock> {
         fetch_block(input, self.offsets[index], self.blocks[index], memory)
     }
 
-    /// Where the first block begins: also the length of what lies before it.
+    /// Returns the offset of the first block.
     #[must_use]
     pub fn start(&self) -> u64 {
         self.offsets[0]
@@ -101,7 +103,7 @@ impl BlockIndex {
     }
 }
 
-/// A block as it lies in the file, and what it must be.
+/// A compressed block and its expected length and checksum.
 #[derive(Debug)]
 pub struct DeflatedBlock {
     data: Buffer,
@@ -109,10 +111,10 @@ pub struct DeflatedBlock {
 }
 
 impl DeflatedBlock {
-    /// Inflates it into `content`, in place of what is there, and checks its length and checksum.
+    /// Inflates the block into `content`, replacing its bytes, and checks the length and checksum.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Returns the first problem found: truncation, damaged deflate data, a wrong length or a wrong checksum.
     pub fn inflate(&self, content: &mut Vec<u8>) -> Result<(), GzipFault> {
         if (self.data.len() as u64) < self.block.compressed {
             return Err(GzipFault::Truncated);
@@ -133,7 +135,7 @@ fn fetch_block<R: Read + Seek>(
     mut data: Buffer,
 ) -> io::Result<DeflatedBlock> {
     input.seek(SeekFrom::Start(offset))?;
-    // All at once, but for a block that is longer than any usual one.
+    // Only an unusually long block is read in parts. Its memory grows with the bytes that exist.
     data.resize(usize::try_from(block.compressed).unwrap_or(usize::MAX).min(MAX_AT_ONCE), 0);
     let mut filled = 0;
     while filled < data.len() {

@@ -1,16 +1,16 @@
-//! Inflates one block between two flush points.
+//! Inflates single blocks between flush points.
 
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::error::GzipFault;
 
-/// The most that deflate can make of one byte.
+/// The maximum compression ratio of deflate, in inflated bytes per compressed byte.
 const MAX_RATIO: u64 = 1032;
 
-/// Inflates raw deflate data that ends at a flush point and must give exactly `declared` bytes, into `content`, whose
-/// memory is used again.
+/// Inflates raw deflate data that must end at a flush point and yield exactly `declared` bytes. Reuses the memory of
+/// `content`.
 ///
-/// Memory grows with what the data really holds, never with what is declared alone.
+/// Memory grows with the actual content of the data, never with the declared length alone.
 pub(super) fn inflate_block(deflated: &[u8], declared: u64, content: &mut Vec<u8>) -> Result<(), GzipFault> {
     match inflate_into(content, deflated, declared) {
         BlockEnd::FlushPoint if content.len() as u64 == declared => Ok(()),
@@ -18,44 +18,44 @@ pub(super) fn inflate_block(deflated: &[u8], declared: u64, content: &mut Vec<u8
     }
 }
 
-/// What a block holds, as far as it can be inflated.
+/// The content of a block, as far as it can be inflated.
 #[derive(Debug)]
 pub(crate) struct InflatedBlock {
-    /// Its content, up to where that ends.
+    /// The inflated bytes.
     pub(crate) content: Vec<u8>,
-    /// Why it ends there.
+    /// The reason why the content ends.
     pub(crate) end: BlockEnd,
 }
 
-/// Where inflating a block ended.
+/// The reason why inflating a block ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BlockEnd {
-    /// At the end of the data, where also the compressed data may be cut.
+    /// The data ends at the end of a deflate block, where it may be split.
     FlushPoint,
-    /// At the end of the data, in the middle of what it holds.
+    /// The data ends in the middle of a deflate block.
     Cut,
-    /// At the limit: it holds more.
+    /// The content exceeds the limit.
     Limit,
-    /// At damage, this many bytes into the data.
+    /// The data is damaged.
     Damage {
-        /// Bytes before it.
+        /// The offset of the damage within the compressed data.
         at: u64,
     },
 }
 
-/// Inflates raw deflate data as far as it goes, but to no more than `limit` bytes.
+/// Inflates as much raw deflate data as possible, up to `limit` bytes.
 pub(crate) fn inflate_as_far_as_possible(deflated: &[u8], limit: u64) -> InflatedBlock {
     let mut content = Vec::new();
     let end = inflate_into(&mut content, deflated, limit);
     InflatedBlock { content, end }
 }
 
-/// As [`inflate_as_far_as_possible`], into `content` in place of what is there.
+/// Works like [`inflate_as_far_as_possible`], but replaces the bytes in `content`.
 pub(crate) fn inflate_into(content: &mut Vec<u8>, deflated: &[u8], limit: u64) -> BlockEnd {
     let most = (deflated.len() as u64).saturating_mul(MAX_RATIO);
     let limit = usize::try_from(limit.min(most + 1)).unwrap_or(usize::MAX - 1);
     let mut raw = Decompress::new(false);
-    // One byte more than allowed, so that a block that holds more shows it.
+    // One byte more than the limit shows whether the block exceeds it.
     content.clear();
     content.reserve((limit + 1).min(FIRST_BYTES));
     let end = loop {
@@ -79,7 +79,8 @@ pub(crate) fn inflate_into(content: &mut Vec<u8>, deflated: &[u8], limit: u64) -
     end
 }
 
-/// How many bytes a block inflates to, if it does so up to a flush point and gives no more than `limit`. None are kept.
+/// Computes the inflated length of a block without keeping its content. Returns `None` if the block does not end at a
+/// flush point or inflates to more than `limit` bytes.
 pub(crate) fn inflated_length(deflated: &[u8], limit: u64) -> Option<u64> {
     let mut raw = Decompress::new(false);
     let mut piece = vec![0; PIECE_BYTES];
@@ -96,8 +97,10 @@ pub(crate) fn inflated_length(deflated: &[u8], limit: u64) -> Option<u64> {
     }
 }
 
-/// Where in `data`, behind its start, a block may begin that holds text beginning with `beginning`. Every byte is tried
-/// from `from` on, but not more than `most`, each with what so much text takes: data can go on for long without giving any.
+/// Finds an offset in `data` at which a deflate block may start whose text begins with `beginning`.
+///
+/// Tries up to `most` offsets, starting at `from`. Each attempt reads at most [`MAX_BEGINNING`] bytes, because data
+/// can go on for long without yielding any text.
 pub(crate) fn find_block(data: &[u8], from: usize, most: usize, beginning: &[u8]) -> Option<usize> {
     let mut raw = Decompress::new(false);
     let mut content = vec![0; beginning.len()];
@@ -109,37 +112,39 @@ pub(crate) fn find_block(data: &[u8], from: usize, most: usize, beginning: &[u8]
     })
 }
 
-/// How many bytes the beginning of a block may take up to some bytes of text. Its codes take at most 286 (316 lengths of
-/// seven bits, and 74 bits before them), and a byte of text two.
+/// The maximum compressed length of the first few bytes of text in a block. The code tables take at most 286 bytes
+/// (316 lengths of seven bits, and 74 bits before them), and each byte of text at most two.
 const MAX_BEGINNING: usize = 512;
 
-/// How much is inflated at a time where nothing is kept.
+/// The number of bytes inflated at a time when the content is not kept.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// How much room a block gets before it is known what it holds.
+/// The initial room for the content of a block whose inflated length is not known yet.
 const FIRST_BYTES: usize = 2 << 20;
 
 fn consumed(raw: &Decompress, deflated: &[u8]) -> usize {
     usize::try_from(raw.total_in()).map_or(deflated.len(), |read| read.min(deflated.len()))
 }
 
-/// The beginning of a block of the one type that there is not.
-const NO_BLOCK: [u8; 1] = [0b110];
+/// A block header with the reserved type `11`.
+const RESERVED_BLOCK: [u8; 1] = [0b110];
 
-/// What is said of it.
-const NO_SUCH_TYPE: &str = "invalid block type";
+/// The error message for a block of the reserved type.
+const INVALID_TYPE: &str = "invalid block type";
 
-/// Whether the data so far could be cut here: a block ends at its end. Nothing can be inflated behind that any more.
+/// Returns true if a deflate block ends exactly at the end of the data so far. `raw` cannot inflate anything
+/// afterwards.
 ///
-/// A block that can follow proves nothing: within another block, whoever made that chose what these bits mean, and they
-/// may be what ends it. So what follows is one that cannot, and must be refused for its type. Nothing but a block that
-/// begins with the first of these bits has that type: one that began a bit earlier or later would have another.
+/// Probing with a valid block would prove nothing: inside another block, the author of the data decides what the
+/// probe's bits mean, and they may even end that block. So the probe is a block of the reserved type, which must be
+/// rejected for its type. That error means that a block header starts at the first bit of the probe, because a header
+/// that started one bit earlier or later would have a different type.
 pub(super) fn ends_at_boundary(raw: &mut Decompress) -> bool {
-    let refused = raw.decompress(&NO_BLOCK, &mut [0; 1], FlushDecompress::Sync);
-    refused.is_err_and(|error| error.message() == Some(NO_SUCH_TYPE))
+    let rejected = raw.decompress(&RESERVED_BLOCK, &mut [0; 1], FlushDecompress::Sync);
+    rejected.is_err_and(|error| error.message() == Some(INVALID_TYPE))
 }
 
-/// Whether `block` is an empty last block.
+/// Returns true if `block` is an empty final block.
 pub(super) fn ends_stream(block: &[u8]) -> bool {
     let mut raw = Decompress::new(false);
     let end = raw.decompress(block, &mut [0; 1], FlushDecompress::Sync);
@@ -153,12 +158,12 @@ mod tests {
     use super::super::member::LAST_BLOCK;
     use super::*;
 
-    /// Whether a block ends where this data does.
-    fn is_cut_at_its_end(data: &[u8]) -> bool {
+    /// Returns true if the data ends at the end of a deflate block.
+    fn ends_with_block(data: &[u8]) -> bool {
         inflate_into(&mut Vec::new(), data, 1 << 20) == BlockEnd::FlushPoint
     }
 
-    /// These bits, from the lowest of each byte on, with `rest` in what is left of the last.
+    /// Packs bits into bytes, lowest bit first, and pads the last byte with `rest`.
     fn bytes_of(bits: &str, rest: char) -> Vec<u8> {
         let bits: Vec<char> = bits.chars().filter(|bit| *bit != ' ').collect();
         let byte =
@@ -167,44 +172,46 @@ mod tests {
     }
 
     #[test]
-    fn a_block_ends_only_where_it_does_whatever_its_codes_are() {
+    fn the_end_of_a_block_is_recognised_for_any_codes() {
         let stored = [0, 1, 0, 0xfe, 0xff, b'x'];
         let flushed = [&stored[..], &[0, 0, 0, 0xff, 0xff]].concat();
-        assert!(is_cut_at_its_end(b""));
-        assert!(is_cut_at_its_end(&stored));
-        assert!(is_cut_at_its_end(&flushed));
+        assert!(ends_with_block(b""));
+        assert!(ends_with_block(&stored));
+        assert!(ends_with_block(&flushed));
         for end in 1..stored.len() {
-            assert!(!is_cut_at_its_end(&stored[..end]), "{end}");
+            assert!(!ends_with_block(&stored[..end]), "{end}");
         }
-        // A block's end within a byte, with any bits behind it that begin no block.
+        // The block ends within a byte, and the remaining bits do not begin another block.
         for (bits, rest) in [("0 10 0000000", '0'), ("0 10 00110000 0000000", '0'), ("0 10 00110000 0000000", '1')] {
-            assert!(!is_cut_at_its_end(&bytes_of(bits, rest)), "{bits} {rest}");
+            assert!(!ends_with_block(&bytes_of(bits, rest)), "{bits} {rest}");
         }
-        // Codes of one, two and three bits, of which each ends the block: so many bits of what follows could.
+        // The code that ends the block has one, two or three bits, which the following bits could supply.
         for lengths in [[1, 2, 3, 3], [2, 1, 3, 3], [2, 3, 1, 3], [3, 3, 1, 2], [3, 3, 2, 1], [2, 2, 2, 2]] {
             for is_last in [false, true] {
-                assert!(!is_cut_at_its_end(&unfinished(is_last, lengths)), "{lengths:?} {is_last}");
+                assert!(!ends_with_block(&unfinished(is_last, lengths)), "{lengths:?} {is_last}");
             }
         }
-        assert!(!is_cut_at_its_end(&[&flushed[..], &LAST_BLOCK].concat()));
+        assert!(!ends_with_block(&[&flushed[..], &LAST_BLOCK].concat()));
     }
 
     #[test]
-    fn the_length_of_a_block_is_told_up_to_a_limit_and_of_whole_ones_alone() {
+    fn inflated_length_needs_a_whole_block_within_the_limit() {
         let text = b"row\n".repeat(1 << 16);
         let mut block = Vec::new();
         crate::gzip::Deflater::new(crate::gzip::Level::default()).deflate(&text, &mut block).unwrap();
         let length = text.len() as u64;
         assert_eq!(inflated_length(&block, length), Some(length));
         assert_eq!(inflated_length(&block, length - 1), None);
-        assert_eq!(inflated_length(&block[..block.len() - 5], length), None, "cut off");
-        assert_eq!(inflated_length(&[&block[..], &LAST_BLOCK].concat(), length), None, "it ends the stream");
+        assert_eq!(inflated_length(&block[..block.len() - 5], length), None, "truncated");
+        assert_eq!(inflated_length(&[&block[..], &LAST_BLOCK].concat(), length), None, "ends the stream");
         assert_eq!(inflated_length(b"", 0), Some(0));
     }
 
-    /// A block that ends with the byte in which its codes do: of two literals, its end, and a length.
+    /// Builds a block that stops in the byte in which its code tables end. It has codes for two literals, the end of
+    /// the block, and a length.
     fn unfinished(is_last: bool, lengths: [usize; 4]) -> Vec<u8> {
-        // Of the codes' lengths: 1, 2 and 3 as two bits, none and 138 or 116 times none as three.
+        // The code lengths are themselves coded: 1, 2 and 3 in two bits; 0 and two runs of zeros (138 and 116) in
+        // three.
         let lengths = lengths.map(|length| ["00", "01", "10"][length - 1]);
         let codes = format!("000 000 110 110 {} 010 000 010 000 010", "000".repeat(9));
         let first = if is_last { "1 01" } else { "0 01" };

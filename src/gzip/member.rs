@@ -1,29 +1,30 @@
-//! What stands around the compressed data of a gzip member: RFC 1952's header and trailer.
+//! The header and trailer of a gzip member (RFC 1952).
 
 use std::io::{self, Read};
 
 use super::source::PeekReader;
 use crate::error::GzipFault;
 
-/// How a member begins.
+/// The first bytes of every member.
 pub(super) const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The compression method of every gzip file: deflate.
+/// The compression method of every gzip file.
 const DEFLATE: u8 = 8;
 
-/// The header that is written: no name, no time, an unknown system. The same content gives the same bytes.
+/// The header that this library writes. It has no name, no time and an unknown system, so the same content yields the
+/// same bytes.
 pub(crate) const HEADER: [u8; 10] = [MAGIC[0], MAGIC[1], DEFLATE, 0, 0, 0, 0, 0, 0, 255];
 
-/// An empty last block, which ends the compressed data after a flush point.
+/// An empty final block, which ends the compressed data after a flush point.
 pub(super) const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// How a flush point looks: the end of an empty stored block.
+/// The bytes that end at every flush point: the end of an empty stored block.
 pub(super) const FLUSH_MARK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// The length of what follows the last flush point: the last block and the trailer.
+/// The length of the final block and the trailer, which follow the last flush point.
 pub(crate) const TAIL_BYTES: u64 = 10;
 
-/// The optional parts of a header.
+/// The flags for the optional parts of a header.
 mod flag {
     pub(super) const HEADER_CRC: u8 = 1 << 1;
     pub(super) const EXTRA: u8 = 1 << 2;
@@ -32,14 +33,14 @@ mod flag {
     pub(super) const RESERVED: u8 = 0b1110_0000;
 }
 
-/// Why a header could not be read.
+/// The reason why a header could not be read.
 pub(super) enum HeaderFault {
     Read(io::Error),
     Truncated,
     Damaged,
 }
 
-/// Takes a member's header off `source`.
+/// Reads and checks a member's header.
 pub(super) fn read_header<R: Read>(source: &mut PeekReader<R>) -> Result<(), HeaderFault> {
     let mut header = HeaderReader { source, crc: crc32fast::Hasher::new() };
     let fixed: [u8; 10] = header.bytes()?;
@@ -85,7 +86,7 @@ impl<R: Read> HeaderReader<'_, R> {
 pub(super) struct Trailer {
     /// The CRC-32 of the decompressed bytes.
     pub(super) crc32: u32,
-    /// Their number, modulo 2^32.
+    /// The number of decompressed bytes, modulo 2^32.
     pub(super) isize: u32,
 }
 
@@ -95,7 +96,7 @@ impl Trailer {
         Self { crc32, isize: bytes as u32 }
     }
 
-    /// What is wrong when these are the values that the content gives.
+    /// Compares the trailer with the values computed from the content. Returns the mismatches.
     pub(super) fn faults(self, found: Self) -> Vec<GzipFault> {
         let checksum = GzipFault::Checksum { expected: self.crc32, found: found.crc32 };
         let length = GzipFault::Length { expected: self.isize, found: found.isize };

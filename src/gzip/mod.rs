@@ -1,8 +1,8 @@
-//! The container: one gzip member with full-flush points (FORMAT.md, "Container").
+//! The gzip container of a bundle: one member with full-flush points (FORMAT.md, "Container").
 //!
-//! [`MemberWriter`] makes it of what [`Deflater`] gives. [`SequentialReader`] reads any gzip file or plain text from a
-//! stream; `BlockIndex` reads single blocks of a member whose flush points are known. This module knows nothing of
-//! manifests and rows.
+//! [`Deflater`] compresses blocks, and [`MemberWriter`] assembles them into a member. [`SequentialReader`] reads any
+//! gzip file or plain text from a stream. `BlockIndex` reads single blocks of a member whose flush points are known.
+//! This module does not depend on manifests or rows.
 
 mod blocks;
 mod indexed;

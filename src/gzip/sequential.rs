@@ -1,4 +1,4 @@
-//! Reads a gzip file of one or many members, or plain text, from any stream. What it is shows in its first bytes.
+//! Reads gzip files of one or more members, or plain text, from any stream. The first bytes tell which it is.
 
 mod ahead;
 
@@ -12,12 +12,12 @@ use super::member::{FLUSH_MARK, HEADER, HeaderFault, MAGIC, Trailer, read_header
 use super::source::{PeekReader, READ_BYTES};
 use crate::error::{Error, ErrorKind, GzipFault};
 
-/// What a stream is, by its first bytes.
+/// The kind of a stream, according to its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamKind {
-    /// It begins as gzip does.
+    /// The stream begins with gzip's magic bytes.
     Gzip,
-    /// It does not.
+    /// The stream begins with other bytes.
     Plain,
 }
 
@@ -34,20 +34,21 @@ enum StreamState {
     End,
 }
 
-/// Something about a gzip file that is not as it should be.
+/// A deviation of a gzip file from the container format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Anomaly {
     /// Damage.
     Fault(GzipFault),
-    /// The first member's header is one that another program writes.
+    /// The first member has a header that another program wrote.
     ForeignHeader,
-    /// Another member begins.
+    /// A further member.
     FurtherMember,
-    /// Zeros follow the last member.
+    /// Zero padding after the last member.
     Padding { bytes: u64 },
 }
 
-/// The decompressed bytes of a stream. Damage comes as an [`Error`] inside the [`io::Error`], with its byte.
+/// A reader of the decompressed bytes of a stream. It reports damage as an [`Error`], with the offset, wrapped in an
+/// [`io::Error`].
 #[derive(Debug)]
 pub struct SequentialReader<R> {
     source: PeekReader<R>,
@@ -57,16 +58,16 @@ pub struct SequentialReader<R> {
     bytes: u64,
     members: u64,
     failed: Option<(GzipFault, u64)>,
-    /// Whether more was inflated than was taken.
+    /// True if more was inflated than was consumed.
     was_tried: bool,
-    /// Whether a reader that reads on found damage or the file's end inside compressed data.
+    /// True if compressed data ended early, because of damage or truncation.
     ended_early: bool,
-    /// What a reader that reads on noted, each with its byte.
-    take_anomalies: Option<Vec<(Anomaly, u64)>>,
+    /// The anomalies that a tolerant reader found, each with its file offset. `None` in a strict reader.
+    anomalies: Option<Vec<(Anomaly, u64)>>,
 }
 
 impl<R: Read> SequentialReader<R> {
-    /// Reads `inner` from where it stands.
+    /// Creates a strict reader of `inner`, from its current position.
     pub fn new(inner: R) -> Self {
         Self {
             source: PeekReader::new(inner),
@@ -78,28 +79,29 @@ impl<R: Read> SequentialReader<R> {
             failed: None,
             was_tried: false,
             ended_early: false,
-            take_anomalies: None,
+            anomalies: None,
         }
     }
 
-    /// As [`new`](Self::new), but reads on behind what is wrong as far as that makes sense, and only notes it: see
-    /// [`take_anomalies`](Self::take_anomalies). Only reading the input itself can fail.
+    /// Creates a tolerant reader. Unlike a reader from [`new`](Self::new), it records anomalies and continues after
+    /// them where possible (see [`take_anomalies`](Self::take_anomalies)). It fails only if reading the input fails.
     pub(crate) fn tolerant(inner: R) -> Self {
-        Self { take_anomalies: Some(Vec::new()), ..Self::new(inner) }
+        Self { anomalies: Some(Vec::new()), ..Self::new(inner) }
     }
 
-    /// Takes the file for gzip if its first bytes may have been the header that is written. Otherwise takes none of them.
+    /// Treats the file as gzip if at least half of its first bytes match the header that this library writes. Returns
+    /// true in that case. Consumes nothing.
     pub(crate) fn skip_damaged_header(&mut self) -> io::Result<bool> {
         let first = self.source.peek(HEADER.len())?;
-        let alike = first.iter().zip(&HEADER).filter(|(there, header)| there == header).count();
-        let is_header = alike >= HEADER.len() / 2;
+        let matching = first.iter().zip(&HEADER).filter(|(found, written)| found == written).count();
+        let is_header = matching >= HEADER.len() / 2;
         if is_header {
             self.state = StreamState::Header;
         }
         Ok(is_header)
     }
 
-    /// Reads on, tolerantly, behind the end of a first member that `source` was read up to.
+    /// Creates a tolerant reader of everything after the first member. `source` must be at the end of that member.
     pub(super) fn behind_member(source: PeekReader<R>) -> Self {
         Self {
             source,
@@ -111,34 +113,34 @@ impl<R: Read> SequentialReader<R> {
             failed: None,
             was_tried: false,
             ended_early: false,
-            take_anomalies: Some(Vec::new()),
+            anomalies: Some(Vec::new()),
         }
     }
 
-    /// What was noted since the last call, each with its byte in the file.
+    /// Returns the anomalies found since the last call, each with its file offset.
     pub(crate) fn take_anomalies(&mut self) -> Vec<(Anomaly, u64)> {
-        self.take_anomalies.as_mut().map(std::mem::take).unwrap_or_default()
+        self.anomalies.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Whether reading ended inside compressed data, because that is damaged.
+    /// Returns true if reading stopped at damage.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self.state, StreamState::Broken)
     }
 
-    /// Whether reading ended inside compressed data, because that is damaged or cut.
+    /// Returns true if reading ended at damage or truncation.
     pub(crate) fn ended_early(&self) -> bool {
         self.ended_early
     }
 
-    /// Checks that the compressed data could be cut here, unless [`take_text_if`](Self::take_text_if) read on behind it, and
-    /// notes it if not. Only its blocks can be read after that.
+    /// Records an anomaly if the compressed data cannot be split here. Does nothing after a failed
+    /// [`take_text_if`](Self::take_text_if). Only [blocks](Self::into_blocks) can be read afterwards.
     pub(crate) fn check_flush_point(&mut self) {
         if matches!(self.state, StreamState::Body) && !self.was_tried && !ends_at_boundary(&mut self.raw) {
             self.note(Anomaly::Fault(GzipFault::Deflate), self.source.offset());
         }
     }
 
-    /// Whether what is read next belongs to the first member, or decides whether there is one.
+    /// Returns true if the next bytes belong to the first member or decide whether the file has one.
     pub(crate) fn is_in_first_member(&self) -> bool {
         match self.state {
             StreamState::Unknown | StreamState::Plain | StreamState::Broken | StreamState::End => true,
@@ -148,17 +150,18 @@ impl<R: Read> SequentialReader<R> {
         }
     }
 
-    /// The compressed data from here on, to be cut at its flush points.
+    /// Returns a reader that splits the compressed data from here on at its flush points.
     pub(crate) fn into_blocks(self) -> BlockReader<R> {
         BlockReader::new(self.source)
     }
 
-    /// Appends what the first member holds from here on, up to its next flush point (then `true`), or some of it.
+    /// Appends the next decompressed bytes of the first member to `out`, at most up to the next flush point.
     ///
-    /// Neither appends nor says `true` at the end of the member, and where it is damaged.
+    /// Returns true if it reached the flush point. If it returns false, more bytes may follow, unless it appended
+    /// nothing: then the member has ended or is damaged.
     ///
     /// # Errors
-    /// When reading fails.
+    /// Fails if reading fails.
     pub(crate) fn read_to_flush_point(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
         self.content()?;
         if let StreamState::Header = self.state {
@@ -193,10 +196,10 @@ impl<R: Read> SequentialReader<R> {
         Ok(false)
     }
 
-    /// What the stream is. `None` when it has no bytes at all.
+    /// Returns the kind of the stream, or `None` if it is empty.
     ///
     /// # Errors
-    /// When reading fails.
+    /// Fails if reading fails.
     pub fn content(&mut self) -> io::Result<Option<StreamKind>> {
         if let StreamState::Unknown = self.state {
             let first = self.source.peek(MAGIC.len())?;
@@ -212,12 +215,12 @@ impl<R: Read> SequentialReader<R> {
         }))
     }
 
-    /// Notes something. `false` when this reader does not read on.
+    /// Records an anomaly. Returns false if this reader is strict.
     fn note(&mut self, anomaly: Anomaly, at: u64) -> bool {
-        self.take_anomalies.as_mut().map(|take_anomalies| take_anomalies.push((anomaly, at))).is_some()
+        self.anomalies.as_mut().map(|anomalies| anomalies.push((anomaly, at))).is_some()
     }
 
-    /// Ends the content because of a fault, or fails.
+    /// Ends the content because of a fault. A strict reader fails instead.
     fn break_off(&mut self, fault: GzipFault) -> io::Result<()> {
         self.break_off_at(fault, self.source.offset())
     }
@@ -246,9 +249,9 @@ impl<R: Read> SequentialReader<R> {
             Ok(()) => {}
             Err(HeaderFault::Read(error)) => return Err(error),
             Err(HeaderFault::Truncated) => return self.break_off(GzipFault::Truncated),
-            // A first header of which a bit is wrong is still most probably as long as it is always written.
+            // A damaged first header most probably still has the length that is always written.
             Err(HeaderFault::Damaged)
-                if self.take_anomalies.is_some() && self.source.offset() == at + HEADER.len() as u64 =>
+                if self.anomalies.is_some() && self.source.offset() == at + HEADER.len() as u64 =>
             {
                 self.note(Anomaly::Fault(GzipFault::Header), at);
             }
@@ -276,7 +279,7 @@ impl<R: Read> SequentialReader<R> {
             Ok(Status::StreamEnd) => self.state = StreamState::Trailer,
             Ok(_) if at_end && written == 0 => self.break_off(GzipFault::Truncated)?,
             Ok(_) => {}
-            // What came out before the damage is handed out first. The next call meets the damage again.
+            // Bytes inflated before the damage are returned first. The next call meets the damage again.
             Err(_) if written > 0 => {}
             Err(_) => self.break_off(GzipFault::Deflate)?,
         }
@@ -297,7 +300,7 @@ impl<R: Read> SequentialReader<R> {
         Ok(())
     }
 
-    /// Another member may follow, or the zeros with which tapes and block devices pad.
+    /// Handles the bytes after a member: another member, or the zero padding of tapes and block devices.
     fn between_members(&mut self) -> io::Result<()> {
         if self.source.peek(MAGIC.len())?.starts_with(&MAGIC) {
             self.state = StreamState::Header;
@@ -325,7 +328,7 @@ impl<R: Read> SequentialReader<R> {
     }
 }
 
-/// Inflates into `out`. Says how much of `input` was read, and how much was written.
+/// Inflates into `out`. Returns the number of bytes read from `input`, the number written, and the status.
 fn inflate_some(
     raw: &mut Decompress,
     input: &[u8],
@@ -339,7 +342,8 @@ fn inflate_some(
     Ok((read, written, status))
 }
 
-/// The part of `input` up to the end of its first flush mark, if it has one; else the part that no mark begins in.
+/// Returns the part of `input` up to the end of its first flush mark, and true. Without a mark, returns the part in
+/// which none can begin, and false.
 fn up_to_mark(input: &[u8]) -> (&[u8], bool) {
     match memchr::memmem::find(input, &FLUSH_MARK) {
         Some(at) => (&input[..at + FLUSH_MARK.len()], true),
@@ -364,9 +368,9 @@ impl<R: Read> Read for SequentialReader<R> {
                     }
                 }
                 StreamState::Plain => {
-                    let there = self.source.peek(1)?;
-                    let n = there.len().min(out.len());
-                    out[..n].copy_from_slice(&there[..n]);
+                    let ahead = self.source.peek(1)?;
+                    let n = ahead.len().min(out.len());
+                    out[..n].copy_from_slice(&ahead[..n]);
                     self.source.consume(n);
                     return Ok(n);
                 }

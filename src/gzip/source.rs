@@ -1,13 +1,13 @@
-//! Compressed bytes with a look ahead.
+//! A buffered input that can be read ahead without consuming bytes.
 
 use std::io::{self, Read};
 
 use super::member::FLUSH_MARK;
 
-/// How much compressed data is read at a time.
+/// The initial size of the buffer, and of a read of compressed data.
 pub(super) const READ_BYTES: usize = 64 << 10;
 
-/// An input that can be looked at before it is taken, and how much was taken.
+/// An input with lookahead that counts the consumed bytes.
 #[derive(Debug)]
 pub(super) struct PeekReader<R> {
     inner: R,
@@ -23,13 +23,13 @@ impl<R: Read> PeekReader<R> {
         Self { inner, buffer: vec![0; READ_BYTES], start: 0, end: 0, at_end: false, offset: 0 }
     }
 
-    /// How many bytes were taken.
+    /// Returns the number of consumed bytes.
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Bytes that are there, at least `least` of them unless the stream ends before. Memory grows with what is there,
-    /// not with what is asked for.
+    /// Returns the next bytes without consuming them: at least `least`, unless the stream ends earlier. Memory grows
+    /// with the bytes that exist, not with `least`.
     pub(super) fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
         while self.end - self.start < least && !self.at_end {
             self.fill()?;
@@ -52,13 +52,15 @@ impl<R: Read> PeekReader<R> {
         }
     }
 
-    /// Makes room behind what is there. That is moved only where enough was taken before it: so moving takes no longer
-    /// than reading, however far ahead is looked.
+    /// Makes room after the buffered bytes.
+    ///
+    /// Moves them to the front only if enough bytes were consumed before them. So the cost of moving stays within a
+    /// constant factor of the cost of reading, at any lookahead.
     fn make_room(&mut self) {
-        let there = self.end - self.start;
-        if self.start >= there / 4 {
+        let buffered = self.end - self.start;
+        if self.start >= buffered / 4 {
             self.buffer.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, there);
+            (self.start, self.end) = (0, buffered);
         }
         if self.end == self.buffer.len() {
             self.buffer.resize(self.buffer.len() * 2, 0);
@@ -70,7 +72,7 @@ impl<R: Read> PeekReader<R> {
         self.offset += n as u64;
     }
 
-    /// The next `N` bytes, or `None` when the stream ends before.
+    /// Consumes the next `N` bytes. Returns `None`, and consumes nothing, if the stream ends earlier.
     pub(super) fn take<const N: usize>(&mut self) -> io::Result<Option<[u8; N]>> {
         let taken = self.peek(N)?.first_chunk().copied();
         if taken.is_some() {
@@ -79,14 +81,14 @@ impl<R: Read> PeekReader<R> {
         Ok(taken)
     }
 
-    /// What there is up to the end of the next flush mark, if that comes within `most` bytes.
+    /// Returns the bytes up to the end of the next flush mark, if that mark ends within `most` bytes.
     pub(super) fn up_to_mark(&mut self, most: usize) -> io::Result<Option<&[u8]>> {
-        let there = self.peek(most)?;
-        let end = memchr::memmem::find(&there[..there.len().min(most)], &FLUSH_MARK).map(|at| at + FLUSH_MARK.len());
-        Ok(end.map(|end| &there[..end]))
+        let ahead = self.peek(most)?;
+        let end = memchr::memmem::find(&ahead[..ahead.len().min(most)], &FLUSH_MARK).map(|at| at + FLUSH_MARK.len());
+        Ok(end.map(|end| &ahead[..end]))
     }
 
-    /// Whether a flush mark ends `length` bytes ahead.
+    /// Returns true if a flush mark ends exactly `length` bytes ahead.
     pub(super) fn has_mark_at(&mut self, length: usize) -> io::Result<bool> {
         Ok(self.peek(length)?.get(..length).is_some_and(|bytes| bytes.ends_with(&FLUSH_MARK)))
     }

@@ -1,4 +1,4 @@
-//! Makes one member whose parts end at flush points, so that each can be inflated alone.
+//! Writes a member whose blocks end at full-flush points, so that each can be inflated independently.
 
 use std::io::{self, Read, Write};
 
@@ -7,12 +7,12 @@ use flate2::{Compress, Compression, FlushCompress};
 use super::member::{HEADER, LAST_BLOCK, Trailer};
 use crate::digest::Crc32;
 
-/// How hard to compress: 0 (not at all) to 9 (slowest), as with `gzip`.
+/// A compression level from 0 (none) to 9 (slowest), as in `gzip`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Level(u8);
 
 impl Level {
-    /// A level from 0 to 9.
+    /// Creates a level from 0 to 9. Returns `None` for any other number.
     #[must_use]
     pub fn new(level: u8) -> Option<Self> {
         (level <= 9).then_some(Self(level))
@@ -25,26 +25,26 @@ impl Default for Level {
     }
 }
 
-/// Compresses blocks, each for itself. The same bytes and level give the same block.
+/// A compressor of independent blocks. The same bytes and level yield the same block.
 #[derive(Debug)]
 pub struct Deflater(Compress);
 
 impl Deflater {
-    /// Compresses at `level`.
+    /// Creates a compressor with the given level.
     #[must_use]
     pub fn new(level: Level) -> Self {
         Self(Compress::new(Compression::new(level.0.into()), false))
     }
 
-    /// Appends `content` to `out` as raw deflate data that ends at a full-flush point. Returns the length of that.
+    /// Appends `content` to `out` as raw deflate data that ends at a full-flush point. Returns the compressed length.
     ///
     /// # Errors
-    /// When the compressor fails, which no content makes it do.
+    /// Fails if the compressor fails, which no content causes.
     pub fn deflate(&mut self, content: &[u8], out: &mut Vec<u8>) -> io::Result<u64> {
-        /// Room that is left over in any case, so that a flush is never cut in two (which would mark it twice).
+        /// Spare room that always remains, so that a flush is never split in two, which would write its mark twice.
         const SPARE: usize = 64;
         self.0.reset();
-        // Deflate stores what it cannot compress, so an eighth on top is more than it ever takes.
+        // Deflate stores incompressible data verbatim, so an eighth plus the spare room is more than it ever adds.
         out.reserve(content.len() + content.len() / 8 + SPARE);
         self.0.compress_vec(content, out, FlushCompress::Full).map_err(io::Error::other)?;
         if self.0.total_in() != content.len() as u64 || out.len() + SPARE / 2 > out.capacity() {
@@ -54,7 +54,7 @@ impl Deflater {
     }
 }
 
-/// Writes one member, block by block.
+/// A writer of one member, block by block.
 #[derive(Debug)]
 pub struct MemberWriter<W> {
     sink: W,
@@ -64,19 +64,20 @@ pub struct MemberWriter<W> {
 }
 
 impl<W: Write> MemberWriter<W> {
-    /// Writes the header.
+    /// Creates a writer and writes the header.
     ///
     /// # Errors
-    /// When writing fails.
+    /// Fails if writing fails.
     pub fn new(mut sink: W) -> io::Result<Self> {
         sink.write_all(&HEADER)?;
         Ok(Self { sink, crc32: Crc32::of(b""), bytes: 0, written: HEADER.len() as u64 })
     }
 
-    /// Copies a block of `compressed` bytes from `deflated`. Decompressed it has `bytes` bytes with checksum `crc32`.
+    /// Copies a block of `compressed` bytes from `deflated`. The block must inflate to `bytes` bytes with checksum
+    /// `crc32`.
     ///
     /// # Errors
-    /// When writing fails, or `deflated` ends early.
+    /// Fails if reading or writing fails, or `deflated` ends early.
     pub fn copy_block(&mut self, deflated: impl Read, compressed: u64, bytes: u64, crc32: Crc32) -> io::Result<()> {
         let copied = io::copy(&mut deflated.take(compressed), &mut self.sink)?;
         if copied != compressed {
@@ -88,10 +89,10 @@ impl<W: Write> MemberWriter<W> {
         Ok(())
     }
 
-    /// Ends the member. Returns how many bytes it has.
+    /// Ends the member. Returns its length in bytes.
     ///
     /// # Errors
-    /// When writing fails.
+    /// Fails if writing fails.
     pub fn finish(mut self) -> io::Result<u64> {
         self.sink.write_all(&LAST_BLOCK)?;
         self.sink.write_all(&Trailer::new(self.crc32.0, self.bytes).encode())?;

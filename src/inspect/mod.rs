@@ -1,4 +1,4 @@
-//! Says what is in a bundle, from its manifest alone.
+//! Describes a bundle's contents from its manifest alone.
 
 mod timetable;
 
@@ -10,7 +10,7 @@ use crate::format::{Manifest, ManifestFile};
 
 pub use timetable::{SourceTimetable, Timetable};
 
-/// What a bundle says of itself. Only the manifest was read: that the rows are what it says, `verify` checks.
+/// A bundle's description of itself. Only the manifest was read; `verify` checks that the rows match it.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -30,20 +30,21 @@ pub struct Inspection {
     pub manifest: Arc<Manifest>,
     /// The digest of the bundle.
     pub digest: BundleDigest,
-    /// The bundle's size on disk, if it is a file.
+    /// The size of the bundle, if it is a file.
     pub bundle_bytes: Option<u64>,
-    /// How its rows can be reached. From a stream nothing but the manifest was looked at.
+    /// The way in which its rows can be accessed. For a stream, only the manifest was examined.
     pub access: Access,
-    /// When its rows are from. 1.0 bundles do not say it, and rows need not have a time.
+    /// The distribution of its rows over time. `None` for 1.0 bundles, which do not record it, and if no row has a
+    /// timestamp.
     pub timetable: Option<Timetable>,
 }
 
-/// Some neighbouring lines, by number from 1.
+/// A range of consecutive lines, numbered from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineRange {
-    /// The first.
+    /// The first line.
     pub first: u64,
-    /// The last.
+    /// The last line.
     pub last: u64,
 }
 
@@ -60,27 +61,28 @@ impl Inspection {
         }
     }
 
-    /// Whether the bundle is of the original format, which records rows and lengths only.
+    /// Returns true if the bundle is in the original format, which records only row counts and lengths.
     #[must_use]
     pub fn is_1_0(&self) -> bool {
         self.manifest.version().1 == 0
     }
 
-    /// Bytes of all logs.
+    /// Returns the total length of all logs.
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
         self.manifest.files.iter().map(|file| file.bytes).sum()
     }
 }
 
-/// Bytes that a file's rows take in the bundle, as it was written. `None` when the bundle does not say it.
+/// Returns the number of bytes that a file's rows take in the bundle, as it was written. `None` if the bundle does
+/// not record it.
 #[must_use]
 pub fn compressed_bytes(file: &ManifestFile) -> Option<u64> {
     let known = file.record().is_some() && (file.count == 0 || !file.chunks.is_empty());
     known.then(|| file.chunks.iter().map(|chunk| chunk.compressed).sum())
 }
 
-/// The numbers of a file's unparsed lines, neighbours together.
+/// Returns the line numbers of a file's unparsed lines, with consecutive lines combined.
 #[must_use]
 pub fn unparsed_ranges(file: &ManifestFile) -> Vec<LineRange> {
     let mut ranges: Vec<LineRange> = Vec::new();

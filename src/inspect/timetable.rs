@@ -1,29 +1,29 @@
-//! Puts the timelines of a bundle's files on one axis.
+//! Combines the timelines of a bundle's files on one axis.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::format::{Manifest, ManifestFile, SourceName, Timeline, Timestamp};
 
-/// The most columns of the axis, unless somebody asks for another number.
-const USUAL_COLUMNS: usize = 60;
+/// The default maximum number of columns.
+const DEFAULT_COLUMNS: usize = 60;
 
-/// The most columns, whatever is asked for: each takes memory for each source.
+/// The upper limit on the number of columns, because each takes memory for each source.
 const MAX_COLUMNS: usize = 10_000;
 
-/// One in so many rows may be left off an end of the axis...
-const RARE: u64 = 200;
+/// Rows may be cut off at an end of the axis if they are at most one in this many …
+const OUTLIER_RATIO: u64 = 200;
 
-/// ... when it lies so many times the length of the rest away.
-const FAR: i64 = 3;
+/// … and if their distance is more than this many times the length of the rest.
+const OUTLIER_DISTANCE: i64 = 3;
 
-/// Rows over time, per source, in columns of equal width.
+/// The rows of each source over time, in columns of equal width.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timetable {
-    /// When the first column begins.
+    /// The start of the first column.
     pub start: Timestamp,
     /// The width of a column in milliseconds.
     pub step_ms: u64,
-    /// How many columns there are.
+    /// The number of columns.
     pub columns: usize,
     /// The sources, sorted.
     pub sources: Vec<SourceTimetable>,
@@ -34,25 +34,25 @@ pub struct Timetable {
 pub struct SourceTimetable {
     /// The source.
     pub source: SourceName,
-    /// Rows in each column.
+    /// The number of rows in each column.
     pub rows: Vec<u64>,
-    /// Rows before the first column: few, and far away.
+    /// The number of rows before the first column: few, and far away.
     pub before: u64,
-    /// Rows after the last column: few, and far away.
+    /// The number of rows after the last column: few, and far away.
     pub after: u64,
-    /// Rows without a time.
+    /// The number of rows without a timestamp.
     pub timeless: u64,
 }
 
 impl Timetable {
-    /// The timetable of all rows in at most 60 columns, if any has a time.
+    /// Returns the timetable of all rows in at most 60 columns. `None` if no row has a timestamp.
     #[must_use]
     pub fn new(manifest: &Manifest) -> Option<Self> {
-        Self::within(manifest, USUAL_COLUMNS)
+        Self::within(manifest, DEFAULT_COLUMNS)
     }
 
-    /// The timetable of all rows, in at most so many columns (and never more than 10,000) where the widest step of the
-    /// format allows that. A timeline that cannot be true shows nothing.
+    /// Returns the timetable of all rows in at most `most_columns` columns (and never more than 10,000), if the
+    /// format's widest step allows it. Ignores timelines that cannot be true.
     #[must_use]
     pub fn within(manifest: &Manifest, most_columns: usize) -> Option<Self> {
         let most_columns = i64::try_from(most_columns.min(MAX_COLUMNS)).unwrap_or(i64::MAX);
@@ -74,12 +74,13 @@ impl Timetable {
     }
 }
 
-/// A log's timeline, if it can be true: its bins lie between the years that a row's time can have, so columns are few.
+/// Returns a log's timeline if it can be true, that is, if its bins are within the years that a timestamp can have.
+/// This also bounds the number of columns.
 fn timeline_of(file: &ManifestFile) -> Option<&Timeline> {
     file.timeline.as_ref().filter(|timeline| timeline.is_sound())
 }
 
-/// All bins with rows of some timelines, at one width.
+/// Merges timelines at one bin width, without empty bins.
 fn merged<'t>(timelines: impl Iterator<Item = &'t Timeline>, step_ms: u64) -> Timeline {
     let mut bins = BTreeMap::new();
     let all = timelines.flat_map(|timeline| timeline.coarsened_to(step_ms).bins);
@@ -110,11 +111,11 @@ impl Axis {
     }
 
     fn at(bins: &Timeline) -> Option<Self> {
-        let rare = bins.bins.iter().map(|(_, rows)| rows).sum::<u64>() / RARE;
+        let rare = bins.bins.iter().map(|(_, rows)| rows).sum::<u64>() / OUTLIER_RATIO;
         let (first, last) = (bins.bins.first()?.0, bins.bins.last()?.0);
         let common_first = first_common(bins.bins.iter(), rare)?;
         let common_last = first_common(bins.bins.iter().rev(), rare)?;
-        let far = FAR * (common_last - common_first + 1);
+        let far = OUTLIER_DISTANCE * (common_last - common_first + 1);
         let first = if common_first - first > far { common_first } else { first };
         let last = if last - common_last > far { common_last } else { last };
         Some(Self { step_ms: bins.step_ms, first, last })
@@ -141,7 +142,7 @@ impl Axis {
     }
 }
 
-/// The first bin behind at most `rare` rows.
+/// Returns the bin in which the running total of rows first exceeds `rare`.
 fn first_common<'b>(bins: impl Iterator<Item = &'b (i64, u64)>, rare: u64) -> Option<i64> {
     let mut passed = 0;
     for &(bin, rows) in bins {

@@ -1,4 +1,4 @@
-//! Encodes one block of a log's lines, and compresses its chunks.
+//! Encodes one block of a log's lines and compresses its chunks.
 
 use std::sync::Arc;
 
@@ -18,24 +18,24 @@ pub(super) struct DeflateJob {
     pub(super) block: Vec<u8>,
 }
 
-/// What a block became.
+/// The result for one block.
 pub(super) struct Deflated {
-    /// Which file it belongs to.
+    /// The index of the block's file.
     pub(super) file: usize,
-    /// The inner error is about a line of the block.
+    /// The chunks; the inner error is about a line of the block.
     pub(super) content: Result<Result<BlockChunks, BadLine>>,
 }
 
 /// The chunks of a block.
 pub(super) struct BlockChunks {
-    /// Compressed, one behind the other.
+    /// The compressed chunks, concatenated.
     pub(super) data: Vec<u8>,
-    /// Their lines in the chunk table.
+    /// Their entries in the chunk table.
     pub(super) chunks: Vec<Chunk>,
     pub(super) record: BlockRecord,
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "a worker takes the job that a thread took off the queue")]
+#[allow(clippy::needless_pass_by_value, reason = "a worker owns the job that it took from the queue")]
 pub(super) fn deflate(
     deflater: &mut Deflater,
     buffers: &Buffers,
@@ -74,7 +74,7 @@ impl BlockChunks {
     }
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "it takes the place of the error")]
+#[allow(clippy::needless_pass_by_value, reason = "used as an argument of map_err")]
 pub(super) fn thread_died(_: ThreadDied) -> Error {
     Error::io_unnamed(IoAction::Compress, std::io::Error::other("a compressing thread died"))
 }

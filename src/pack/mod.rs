@@ -1,6 +1,6 @@
-//! Makes a bundle of logs that come one after the other: lines to chunks and a manifest, and those to one gzip member.
-//! One thread reads and hashes; others turn blocks of lines into compressed chunks.
-//! What export and recover share.
+//! Packs logs into a bundle, one log after another. Lines become chunks and a manifest; these become one gzip
+//! member. One thread reads and hashes; others turn blocks of lines into compressed chunks. `export` and `recover`
+//! share this module.
 
 mod deflate;
 mod spool;
@@ -25,30 +25,32 @@ use crate::sources::place_of;
 use deflate::{BlockChunks, DeflateJob, Deflated, deflate, thread_died};
 use spool::{Spool, SpooledChunks};
 
-/// How much is copied at a time.
+/// The size of the output buffer.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// How much of a log a thread encodes and compresses at once: a chunk, nearly always.
-#[allow(clippy::cast_possible_truncation, reason = "a mebibyte")]
+/// The amount of a log that a thread encodes and compresses at a time: nearly always one chunk.
+#[allow(clippy::cast_possible_truncation, reason = "one mebibyte fits")]
 const BLOCK_BYTES: usize = CHUNK_BYTES as usize;
 
-/// How to make a bundle. The same logs and options give the same bytes, whatever the threads.
+/// Options for writing a bundle. The same logs and options give the same bytes, regardless of the number of
+/// threads.
 #[derive(Debug, Clone)]
 pub struct PackOptions {
-    /// The program and version that the manifest names.
+    /// The program and version for the manifest.
     pub generator: String,
-    /// The time that the manifest names.
+    /// The export time for the manifest.
     pub exported_at: Timestamp,
-    /// How hard to compress.
+    /// The compression level.
     pub level: Level,
-    /// How many threads compress.
+    /// The number of threads that compress.
     pub threads: NonZeroUsize,
-    /// Where compressed chunks wait until the manifest is known: 8 MiB of them in memory, more in a file here.
+    /// The directory for compressed chunks until the manifest is known. Up to 8 MiB of them are kept in memory;
+    /// more go to a temporary file here.
     pub work_dir: PathBuf,
 }
 
 impl PackOptions {
-    /// Compresses as `gzip` does by default, on all cores, with the system's directory for temporary files.
+    /// Uses `gzip`'s default level, all cores, and the system's temporary directory.
     #[must_use]
     pub fn new(generator: impl Into<String>, exported_at: Timestamp) -> Self {
         Self {
@@ -61,7 +63,7 @@ impl PackOptions {
     }
 }
 
-/// What was written.
+/// The result of writing a bundle.
 pub(crate) struct WrittenBundle {
     pub(crate) digest: BundleDigest,
     pub(crate) manifest: Manifest,
@@ -69,23 +71,23 @@ pub(crate) struct WrittenBundle {
     pub(crate) bundle_bytes: u64,
 }
 
-/// Everything that a bundle will have but its manifest line.
+/// A bundle that lacks only its manifest line.
 pub(crate) struct PackedBundle {
     spools: Vec<Spool>,
     files: Vec<PackedFile>,
 }
 
-/// A log whose chunks wait.
+/// A log with spooled chunks.
 struct PackedFile {
     file: ManifestFile,
-    /// What errors call it.
+    /// The name that errors use.
     subject: String,
-    /// In which spool its chunks are, and which they are there.
+    /// The spool that holds the chunks, and their position in it.
     spool: usize,
     chunks: SpooledChunks,
 }
 
-/// Hands blocks of lines to the pool, and puts what they become where it belongs.
+/// Distributes blocks of lines to the pool and collects the results in order.
 pub(crate) struct Packer {
     pool: Pool<DeflateJob, Deflated>,
     buffers: Arc<Buffers>,
@@ -93,13 +95,13 @@ pub(crate) struct Packer {
     logs: Vec<PackingLog>,
 }
 
-/// A log whose blocks are coming back.
+/// A log whose blocks are being processed.
 struct PackingLog {
-    /// What errors call it.
+    /// The name that errors use.
     subject: String,
     builder: FileBuilder,
     chunks: SpooledChunks,
-    /// What was read of it, once that is all.
+    /// The length and SHA-256 of the log, once it was read to its end.
     read: Option<Integrity>,
 }
 
@@ -113,8 +115,8 @@ impl Packer {
         Self { pool, buffers, spool: Spool::new(&options.work_dir), logs: Vec::new() }
     }
 
-    /// Adds the log that `reader` reads to its end. Its rows have their time at one of `times`; errors call it
-    /// `subject`.
+    /// Adds the log in `reader`, which is read to its end. `times` are the keys of its rows' timestamps; errors
+    /// refer to it as `subject`.
     pub(crate) fn add_log(
         &mut self,
         id: &LogId,
@@ -135,7 +137,7 @@ impl Packer {
             let block = match blocks.next_block_in(self.buffers.take()) {
                 Ok(Some(block)) => block,
                 Ok(None) => break,
-                Err(error) => return Err(self.unreadable(file, error).in_subject(subject)),
+                Err(error) => return Err(self.read_error(file, error).in_subject(subject)),
             };
             progress.advance(block.len() as u64);
             let encoder = encoder.get_or_insert_with(|| Arc::new(BlockEncoder::new(id, times, &block)));
@@ -145,10 +147,10 @@ impl Packer {
         Ok(())
     }
 
-    /// Why the next block of a log cannot be had, unless a line before it is worse.
-    fn unreadable(&mut self, file: usize, error: BlockError) -> Error {
+    /// Returns the error for an unreadable block, unless an earlier line has an error of its own.
+    fn read_error(&mut self, file: usize, error: BlockError) -> Error {
         loop {
-            match self.keep_oldest() {
+            match self.collect_oldest() {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => return error,
@@ -164,16 +166,16 @@ impl Packer {
     }
 
     fn push(&mut self, job: DeflateJob) -> Result<()> {
-        // As lines, as envelopes and compressed.
+        // The lines, their envelopes, and the compressed data.
         let bytes = job.block.len().saturating_mul(3);
         while !self.pool.has_room_for(bytes) {
-            self.keep_oldest()?;
+            self.collect_oldest()?;
         }
         self.pool.push(job, bytes).map_err(thread_died)
     }
 
-    /// Waits for the oldest block that is under way. `false` when there is none.
-    fn keep_oldest(&mut self) -> Result<bool> {
+    /// Waits for the oldest pending block. Returns false if there is none.
+    fn collect_oldest(&mut self) -> Result<bool> {
         let Some(Deflated { file, content }) = self.pool.pop().map_err(thread_died)? else { return Ok(false) };
         let log = &mut self.logs[file];
         let before = log.builder.lines();
@@ -189,10 +191,10 @@ impl Packer {
     }
 
     pub(crate) fn finish(mut self) -> Result<PackedBundle> {
-        while self.keep_oldest()? {}
+        while self.collect_oldest()? {}
         let mut files = Vec::new();
         for PackingLog { subject, builder, chunks, read } in self.logs {
-            // Of a log that could not be read to its end, there is an error instead.
+            // A log that was not read to its end has already caused an error.
             if let Some(file) = read.map(|read| builder.finish(read)) {
                 files.push(PackedFile { file, subject, spool: 0, chunks });
             }
@@ -202,38 +204,38 @@ impl Packer {
 }
 
 impl PackedBundle {
-    /// About the size of the bundle: without its manifest.
+    /// Returns the approximate size of the bundle: that of its chunks, without the manifest.
     pub(crate) fn compressed_bytes(&self) -> u64 {
         self.files().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed).sum()
     }
 
-    /// What the manifest will say of each file.
+    /// Returns the manifest entry of each file.
     pub(crate) fn files(&self) -> impl Iterator<Item = &ManifestFile> {
         self.files.iter().map(|packed| &packed.file)
     }
 
-    /// Keeps only some files, by their index.
+    /// Keeps only the files for whose index `keeps` returns true.
     pub(crate) fn retain(&mut self, mut keeps: impl FnMut(usize) -> bool) {
         let mut index = 0..;
         self.files.retain(|_| index.next().is_some_and(&mut keeps));
     }
 
-    /// Adds the files of another one, and puts all in the order of the catalogue.
+    /// Adds the files of another bundle and sorts all files in catalogue order.
     pub(crate) fn join(&mut self, other: Self) {
         let spools = self.spools.len();
         self.spools.extend(other.spools);
         self.files.extend(other.files.into_iter().map(|file| PackedFile { spool: spools + file.spool, ..file }));
-        self.files.sort_by(|a, b| place_of_log(&a.file).cmp(&place_of_log(&b.file)));
+        self.files.sort_by(|a, b| catalogue_rank(&a.file).cmp(&catalogue_rank(&b.file)));
     }
 
     /// Writes the bundle.
     pub(crate) fn write(self, options: &PackOptions, sink: impl Write) -> Result<WrittenBundle> {
         let failed = |error| Error::io_unnamed(IoAction::Write, error);
-        let (places, files): (Vec<_>, Vec<_>) = (self.files.into_iter())
+        let (spooled, files): (Vec<_>, Vec<_>) = (self.files.into_iter())
             .map(|PackedFile { file, subject, spool, chunks }| ((subject, spool, chunks), file))
             .unzip();
         let manifest = Manifest::new(options.generator.clone(), options.exported_at, files);
-        let subjects = places.iter().map(|(subject, ..)| subject.as_str());
+        let subjects = spooled.iter().map(|(subject, ..)| subject.as_str());
         let mut line = manifest.encode().map_err(|_| too_many_unparsed(&manifest, subjects))?;
         let digest = BundleDigest::of_manifest_line(&line);
         line.push(b'\n');
@@ -243,9 +245,9 @@ impl PackedBundle {
         let mut member = MemberWriter::new(BufWriter::with_capacity(BUFFER_BYTES, sink)).map_err(failed)?;
         let length = deflated.len() as u64;
         member.copy_block(deflated.as_slice(), length, line.len() as u64, Crc32::of(&line)).map_err(failed)?;
-        let mut spools: Vec<_> = self.spools.into_iter().map(Spool::into_taken).collect();
-        for (file, (_, spool, chunks)) in manifest.files.iter().zip(&places) {
-            spools[*spool].take_log(chunks, |mut deflated| {
+        let mut spools: Vec<_> = self.spools.into_iter().map(Spool::into_reader).collect();
+        for (file, (_, spool, chunks)) in manifest.files.iter().zip(&spooled) {
+            spools[*spool].read_log(chunks, |mut deflated| {
                 file.chunks.iter().try_for_each(|chunk| {
                     let copied = member.copy_block(&mut deflated, chunk.compressed, chunk.bytes, chunk.crc32);
                     copied.map_err(failed)
@@ -257,11 +259,11 @@ impl PackedBundle {
     }
 }
 
-fn place_of_log(file: &ManifestFile) -> impl Ord + '_ {
+fn catalogue_rank(file: &ManifestFile) -> impl Ord + '_ {
     place_of(file.source.as_str(), file.relative_path.as_str())
 }
 
-/// Names the log whose unparsed lines take the most of a manifest that is too long.
+/// Names the log whose unparsed lines take up most of a manifest that is too long.
 fn too_many_unparsed<'s>(manifest: &Manifest, subjects: impl Iterator<Item = &'s str>) -> Error {
     let size = |file: &ManifestFile| file.unparsed.iter().map(|lines| lines.content.as_bytes().len()).sum::<usize>();
     let worst = manifest.files.iter().zip(subjects).max_by_key(|(file, _)| size(file));

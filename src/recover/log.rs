@@ -1,4 +1,4 @@
-//! One recovered log, read as if it were the file.
+//! Reads one recovered log as if it were the original file.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -12,38 +12,38 @@ use crate::format::{Base, FileName, Manifest, ManifestFile, SourceName, TimeKey}
 use crate::scan::rows::RowRun;
 use crate::sources::{known, times_of};
 
-/// How many places of a log at which something is missing are kept: a bundle can have hundreds of millions.
-const MAX_PLACES: usize = 10_000;
+/// The most gap positions that are kept for a log: a bundle can have hundreds of millions.
+const MAX_GAPS: usize = 10_000;
 
-/// How much is restored before it is handed on.
+/// The amount of restored text that is buffered.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// Restores the rows of one log out of the stream.
+/// Restores the rows of one log from the stream.
 pub(super) struct LogReader<'s, 'k, 'm, R> {
     rows: &'s mut RowStream<'k, R>,
     id: LogId,
-    /// The log's index into the manifest's `files`, and its entry there.
+    /// The log's index in the manifest's `files`, and its entry there.
     declared: Option<(usize, &'m ManifestFile)>,
     restorer: Option<LogRestorer<'m>>,
-    /// The row that is due, from 1.
-    place: u64,
+    /// The expected row, from 1.
+    next_row: u64,
     taken: u64,
     by_line: u64,
-    /// Rows that are lost, as ranges: the first ones. Then how many rows are lost beside them.
+    /// The first ranges of rows that are lost, and the number of lost rows beyond those.
     lost: Vec<(u64, u64)>,
-    lost_beside: u64,
+    more_lost: u64,
     gaps_after: Vec<u64>,
-    gaps_beside: u64,
-    /// Whether something was lost behind the last row that was taken.
-    is_behind_gap: bool,
+    more_gaps: u64,
+    /// True if something was lost after the last row that was taken.
+    is_after_gap: bool,
     buffer: Vec<u8>,
     read: usize,
     hasher: IntegrityHasher,
 }
 
 impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
-    /// The next log: that of the manifest's `files` at `index`, else the one that the next rows belong to, unless it is in
-    /// `done`.
+    /// Returns the next log. With a manifest, that is its file `index`; otherwise, the log of the next rows unless
+    /// it is in `done`.
     pub(super) fn next(
         rows: &'s mut RowStream<'k, R>,
         manifest: Option<&'m Manifest>,
@@ -53,7 +53,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
         if let Some(manifest) = manifest {
             let Some(file) = manifest.files.get(index) else {
                 while rows.peek()?.is_some() {
-                    rows.pass_over();
+                    rows.skip();
                 }
                 return Ok(None);
             };
@@ -75,7 +75,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
                     log.gaps_after.extend(has_gap.then_some(0));
                     return Ok(Some(log));
                 }
-                None => rows.pass_over(),
+                None => rows.skip(),
             }
         }
         Ok(None)
@@ -88,14 +88,14 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
             id,
             declared,
             restorer: Some(restorer),
-            place: 1,
+            next_row: 1,
             taken: 0,
             by_line: 0,
             lost: Vec::new(),
-            lost_beside: 0,
+            more_lost: 0,
             gaps_after: Vec::new(),
-            gaps_beside: 0,
-            is_behind_gap: false,
+            more_gaps: 0,
+            is_after_gap: false,
             buffer: Vec::new(),
             read: 0,
             hasher: IntegrityHasher::default(),
@@ -120,15 +120,15 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
             rows_by_line: self.by_line,
             expected_rows: self.declared.map(|(_, file)| file.count),
             missing: self.declared.map(|(_, file)| missing(file, &self.lost)).unwrap_or_default(),
-            more_missing: self.lost_beside,
+            more_missing: self.more_lost,
             gaps_after: self.gaps_after,
-            more_gaps: self.gaps_beside,
+            more_gaps: self.more_gaps,
             recovered,
             is_original: expected.map(|expected| expected == recovered),
         }
     }
 
-    /// Restores some more, or what comes at the log's end.
+    /// Restores the next rows, or the end of the log, into the buffer.
     fn restore_some(&mut self) -> Result<()> {
         self.buffer.clear();
         self.read = 0;
@@ -136,7 +136,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
             match self.next_event()? {
                 Some(StreamEvent::Rows { run, first_row, is_proven }) => self.take_rows(run, first_row, is_proven),
                 Some(StreamEvent::BadLine) => self.take_bad_line(),
-                Some(StreamEvent::Gap) => self.is_behind_gap = true,
+                Some(StreamEvent::Gap) => self.is_after_gap = true,
                 None => self.end(),
             }
         }
@@ -144,7 +144,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
         Ok(())
     }
 
-    /// What comes next, unless it belongs to the next log.
+    /// Takes the next event unless it belongs to the next log.
     fn next_event(&mut self) -> Result<Option<StreamEvent>> {
         let is_ours = match self.rows.peek()? {
             None => false,
@@ -158,9 +158,9 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
     }
 
     fn take_rows(&mut self, mut run: RowRun, first_row: Option<u64>, is_proven: bool) {
-        let first = first_row.unwrap_or(self.place);
+        let first = first_row.unwrap_or(self.next_row);
         let most = match self.declared {
-            Some((index, _)) if run.file.index != Some(index) || first < self.place => 0,
+            Some((index, _)) if run.file.index != Some(index) || first < self.next_row => 0,
             Some((_, file)) => (file.count + 1).saturating_sub(first),
             None => u64::MAX,
         };
@@ -172,48 +172,48 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
         if first_row.is_none() {
             self.mark_gap();
         }
-        self.is_behind_gap = false;
+        self.is_after_gap = false;
         run.rows.truncate(rows);
         self.lose_rows_before(first);
         if let Some(restorer) = &mut self.restorer {
             restorer.push_rows(&run.rows, &mut self.buffer);
         }
         self.rows.reuse(run);
-        self.place = first + rows;
+        self.next_row = first + rows;
         self.taken += rows;
         self.by_line += if is_proven { 0 } else { rows };
     }
 
-    /// A line that is no row takes the place of one.
+    /// Handles a line that is not a row: one row is lost in its place.
     fn take_bad_line(&mut self) {
         match self.declared {
-            Some((_, file)) if self.place <= file.count => self.lose_rows_before(self.place + 1),
+            Some((_, file)) if self.next_row <= file.count => self.lose_rows_before(self.next_row + 1),
             Some(_) => {}
-            None => self.is_behind_gap = true,
+            None => self.is_after_gap = true,
         }
     }
 
     fn lose_rows_before(&mut self, row: u64) {
-        if row > self.place {
-            let is_full = self.lost.len() >= MAX_PLACES;
-            match self.lost.last_mut().filter(|(_, last)| *last + 1 == self.place) {
+        if row > self.next_row {
+            let is_full = self.lost.len() >= MAX_GAPS;
+            match self.lost.last_mut().filter(|(_, last)| *last + 1 == self.next_row) {
                 Some((_, last)) => *last = row - 1,
-                None if !is_full => self.lost.push((self.place, row - 1)),
-                None => self.lost_beside += row - self.place,
+                None if !is_full => self.lost.push((self.next_row, row - 1)),
+                None => self.more_lost += row - self.next_row,
             }
             if let Some(restorer) = &mut self.restorer {
-                restorer.skip_rows(row - self.place, &mut self.buffer);
+                restorer.skip_rows(row - self.next_row, &mut self.buffer);
             }
-            self.place = row;
+            self.next_row = row;
         }
     }
 
-    /// Notes that something is lost here of which the place tells nothing.
+    /// Records a gap here if something of unknown extent was lost.
     fn mark_gap(&mut self) {
-        if std::mem::take(&mut self.is_behind_gap) && self.gaps_after.last() != Some(&self.taken) {
-            match self.gaps_after.len() < MAX_PLACES {
+        if std::mem::take(&mut self.is_after_gap) && self.gaps_after.last() != Some(&self.taken) {
+            match self.gaps_after.len() < MAX_GAPS {
                 true => self.gaps_after.push(self.taken),
-                false => self.gaps_beside += 1,
+                false => self.more_gaps += 1,
             }
         }
     }
@@ -240,7 +240,7 @@ impl<R: Read> Read for LogReader<'_, '_, '_, R> {
     }
 }
 
-/// The log that rows say they belong to, if there can be one of such names.
+/// Returns the log that rows name, if a log can have these names.
 fn id_of(source: &str, name: &str) -> Option<LogId> {
     let base = known(source).map_or(Base::Patchwork, |source| source.base);
     Some(LogId { source: SourceName::new(source).ok()?, name: FileName::new(name).ok()?, base })

@@ -1,16 +1,16 @@
-//! What of a damaged bundle's manifest rows can be found by.
+//! Determines how much of a damaged bundle's manifest can be used to find rows.
 
 use super::report::ManifestState;
 use super::search::ManifestTrust;
 use crate::error::{Contradiction, Error, ErrorKind, ManifestFault, Result};
 use crate::format::{Manifest, ManifestFile};
 
-/// A manifest as far as it can be used.
+/// The usable parts of a manifest.
 pub(super) struct UsableManifest {
     pub(super) manifest: Option<Manifest>,
     pub(super) state: ManifestState,
     pub(super) version: Option<(u64, u64)>,
-    /// Whether it is to be believed only of logs that it proves.
+    /// True if the manifest may be trusted only for logs whose hash confirms it.
     pub(super) is_contradicted: bool,
 }
 
@@ -20,11 +20,11 @@ impl UsableManifest {
     }
 }
 
-/// The manifest, if rows can be found by it.
-pub(super) fn usable_manifest(line: &[u8], belief: ManifestTrust) -> Result<UsableManifest> {
+/// Returns the manifest if rows can be found by it.
+pub(super) fn usable_manifest(line: &[u8], trust: ManifestTrust) -> Result<UsableManifest> {
     let manifest = match Manifest::decode(line) {
         Ok(Some(manifest))
-            if matches!(belief, ManifestTrust::Everything | ManifestTrust::AllButTable | ManifestTrust::AllButEnd) =>
+            if matches!(trust, ManifestTrust::Everything | ManifestTrust::AllButTable | ManifestTrust::AllButEnd) =>
         {
             manifest
         }
@@ -35,11 +35,12 @@ pub(super) fn usable_manifest(line: &[u8], belief: ManifestTrust) -> Result<Usab
     };
     let mut manifest = manifest;
     let (mut state, mut is_contradicted) = (ManifestState::Intact, false);
-    if belief == ManifestTrust::AllButTable {
+    if trust == ManifestTrust::AllButTable {
         state = ManifestState::Faulty;
         manifest.files.iter_mut().for_each(|file| file.chunks.clear());
     }
-    // Chunks prove how many rows they have. Where they do not, another search leaves them out.
+    // The chunks prove how many rows they have. If they contradict the table, another search runs without the
+    // chunks.
     let has_table = manifest.has_chunk_table();
     for (file, sum) in manifest.files.iter_mut().filter_map(|file| rows_of_chunks(file).map(|sum| (file, sum))) {
         if has_table && file.count != sum {
@@ -55,7 +56,7 @@ pub(super) fn usable_manifest(line: &[u8], belief: ManifestTrust) -> Result<Usab
                 | Contradiction::Timeline { .. }
                 | Contradiction::Bytes { .. },
             ) => {}
-            // Nobody knows where these lines stood. The other files have nothing to do with it.
+            // The positions of these lines are unknown. Other files are not affected.
             ManifestFault::Contradiction(Contradiction::UnparsedLines { file: name, .. }) => {
                 let named = manifest.files.iter_mut().filter(|file| file.relative_path.as_str() == name);
                 named.for_each(|file| file.unparsed.clear());
@@ -63,7 +64,7 @@ pub(super) fn usable_manifest(line: &[u8], belief: ManifestTrust) -> Result<Usab
             ManifestFault::Contradiction(Contradiction::ChunkRows { .. } | Contradiction::ChunkSize { .. }) => {
                 manifest.files.iter_mut().for_each(|file| file.chunks.clear());
             }
-            // Whether it says the truth of a log, the log's hash tells.
+            // The hash of a log shows whether the manifest is right about it.
             ManifestFault::Contradiction(Contradiction::DuplicateFile { .. }) | ManifestFault::Missing { .. } => {
                 is_contradicted = true;
             }
@@ -74,7 +75,7 @@ pub(super) fn usable_manifest(line: &[u8], belief: ManifestTrust) -> Result<Usab
     Ok(UsableManifest { manifest: Some(manifest), state, version, is_contradicted })
 }
 
-/// The rows of a file by its chunk table, if it has one.
+/// Returns the number of rows in a file's chunk table, if it has one.
 fn rows_of_chunks(file: &ManifestFile) -> Option<u64> {
     let sum = file.chunks.iter().try_fold(0u64, |sum, chunk| sum.checked_add(chunk.rows));
     sum.filter(|_| !file.chunks.is_empty())

@@ -1,10 +1,12 @@
-//! Makes a new, valid bundle of every row of a damaged one that is provably intact, and says what is missing.
+//! Creates a new, valid bundle from all provably intact rows of a damaged one, and reports the missing rows.
 //!
-//! A row is taken when the checksum of its chunk fits, else when its own line is a well-formed envelope of a log that
-//! the bundle can have, and its `entry` agrees with its exact line. Where compressed data is damaged, no line behind the
-//! first sign of it is taken, as it may be made of damaged ones. A log of which the hash proves the whole is taken as a
-//! whole, whatever is wrong with its pieces. The rows become logs again, and those a bundle, by the
-//! same code as in export. The result is verified before it appears.
+//! A row is accepted if its chunk's checksum matches. Otherwise, its line must be a well-formed envelope of a log
+//! that the bundle can have, and its `entry` must agree with its exact line. In damaged compressed data, no line
+//! after the first sign of damage is accepted, because it may consist of corrupt bytes. If a log's hash proves the
+//! whole log, it is accepted as a whole, regardless of problems with its pieces.
+//!
+//! The rows are restored to logs, and these are packed by the same code that export uses. The result is verified
+//! before it is published.
 
 mod log;
 mod manifest;
@@ -27,16 +29,16 @@ use crate::verify::{Verdict, VerifyOptions, verify_seekable};
 pub use report::{FileRecovery, ManifestState, Missing, RecoverReport};
 use search::SearchResult;
 
-/// How to recover. `exported_at` is only used when the damaged bundle no longer says it.
+/// Options for recovery. `exported_at` is used only if the damaged bundle's own value is unreadable.
 pub use crate::pack::PackOptions as RecoverOptions;
 
-/// Recovers the bundle at `path` to `target`, mode 0600: a whole bundle, or nothing. What waits meanwhile does so in
-/// the target's directory, whatever `options` say.
+/// Recovers the bundle at `path` to `target`, mode 0600. It publishes a complete bundle or nothing. Temporary files
+/// are kept in the target's directory, regardless of `options`.
 ///
 /// ```
 /// use patchwork_traces::format::Timestamp;
 /// use patchwork_traces::progress::NoProgress;
-/// use patchwork_traces::publish::{Target, TargetOptions};
+/// use patchwork_traces::publish::{OutputTarget, TargetOptions};
 /// use patchwork_traces::recover::{RecoverOptions, recover_file};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +48,7 @@ pub use crate::pack::PackOptions as RecoverOptions;
 /// let damaged = dir.path().join("damaged.jsonl.gz");
 /// std::fs::write(&damaged, &whole[..whole.len() - 100])?;
 ///
-/// let target = Target::look(&dir.path().join("recovered.jsonl.gz"), TargetOptions::default())?;
+/// let target = OutputTarget::look(&dir.path().join("recovered.jsonl.gz"), TargetOptions::default())?;
 /// let options = RecoverOptions::new("example 1", "2026-05-02T10:00:00Z".parse::<Timestamp>()?);
 /// let report = recover_file(&damaged, &options, &target, &NoProgress)?;
 /// assert!(report.lost_something());
@@ -56,7 +58,7 @@ pub use crate::pack::PackOptions as RecoverOptions;
 /// ```
 ///
 /// # Errors
-/// As [`recover`], and when `path` cannot be opened.
+/// As [`recover`], and if `path` cannot be opened.
 pub fn recover_file(
     path: &Path,
     options: &RecoverOptions,
@@ -73,10 +75,10 @@ pub fn recover_file(
     }
 }
 
-/// As [`recover`], from an input that cannot go back. It is copied to a temporary file first.
+/// Recovers a bundle from an input that cannot seek, by first copying it to a temporary file.
 ///
 /// # Errors
-/// As [`recover`], and when the copy cannot be written.
+/// As [`recover`], and if the copy cannot be written.
 pub fn recover_stream(
     input: impl Read,
     name: &str,
@@ -94,12 +96,13 @@ pub fn recover_stream(
     recover(copy, name, options, target, progress)
 }
 
-/// Recovers the bundle that `input` holds from its first byte to its last to `target`. `name` is what errors call it.
+/// Recovers the bundle in `input`, reading from its first byte to its last, to `target`. Errors refer to it as
+/// `name`.
 ///
 /// # Errors
-/// When `input` fails or is of a version that is not known, [`ErrorKind::NothingToRecover`] when there is no row and no
-/// manifest in it, when `target` cannot be written, and [`ErrorKind::OutputNotIntact`] when what was written cannot be
-/// verified. Nothing appears at `target` then. That rows are missing is no error.
+/// If `input` cannot be read or has an unsupported version; [`ErrorKind::NothingToRecover`] if it contains neither
+/// a row nor a manifest; if `target` cannot be written; [`ErrorKind::OutputNotIntact`] if the output fails
+/// verification. Nothing is published in these cases. Missing rows are not an error.
 pub fn recover(
     input: impl Read + Seek,
     name: &str,
@@ -118,7 +121,7 @@ pub fn recover(
     Ok(report)
 }
 
-/// Writes the bundle, verifies it, and only then lets it appear.
+/// Writes and verifies the bundle before publishing it.
 fn publish(
     packed: PackedBundle,
     options: &PackOptions,
@@ -156,7 +159,7 @@ fn publish(
     }
 }
 
-/// Verifies what was written.
+/// Verifies the output.
 fn check(
     bundle: impl Read + Seek,
     name: &str,

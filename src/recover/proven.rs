@@ -1,8 +1,9 @@
-//! Takes logs as `verify` restores them, where that gives their SHA-256.
+//! Accepts logs as `verify` restores them if they match their SHA-256.
 //!
-//! A search takes only what is proven piece by piece: rows in chunks whose checksums fit, rows whose entry is what their
-//! exact line says. Where the pieces are contradicted but their sum is not (an edited entry beside the exact line, a wrong
-//! table, chunks in another order), the hash of the whole log is the better proof.
+//! A search accepts only what is proven piece by piece: rows in chunks with matching checksums, and rows whose
+//! entry agrees with their exact line. The pieces can be contradicted although the whole is intact: an edited entry
+//! beside the exact line, a wrong table, chunks in another order. Then the hash of the whole log is the stronger
+//! proof.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +20,7 @@ use crate::progress::NoProgress;
 use crate::sources::times_of;
 use crate::verify::restore_all;
 
-/// A log that is proven as a whole.
+/// A log whose SHA-256 proves it as a whole.
 struct Proven {
     id: LogId,
     rows: u64,
@@ -27,16 +28,16 @@ struct Proven {
 }
 
 impl SearchResult {
-    /// Takes the logs that the search did not bring back as they were, but that are proven as a whole.
+    /// Adds the logs that are proven as a whole but that the search did not recover unchanged.
     pub(super) fn with_proven_logs<R: Read + Seek>(mut self, input: &mut R, options: &PackOptions) -> Result<Self> {
         let Some(manifest) = self.manifest.take() else { return Ok(self) };
         if self.report.files.iter().all(|log| log.is_original != Some(false)) {
             return Ok(self);
         }
         let mut wanted = proven_logs(input, &manifest, options)?;
-        let is_back: HashSet<_> =
+        let is_recovered: HashSet<_> =
             self.report.files.iter().filter(|log| log.is_original == Some(true)).map(FileRecovery::id).collect();
-        wanted.retain(|_, log| !is_back.contains(&log.name()));
+        wanted.retain(|_, log| !is_recovered.contains(&log.name()));
         if wanted.is_empty() {
             return Ok(self);
         }
@@ -45,10 +46,11 @@ impl SearchResult {
         Ok(self)
     }
 
-    /// Puts proven logs in the place of what was found of them.
+    /// Replaces what the search found of these logs with the proven logs.
     fn replace(&mut self, packed: PackedBundle, logs: impl Iterator<Item = Proven>) {
         let logs: Vec<_> = logs.map(Proven::recovery).collect();
-        // Of each log, its rows, those that the search took, and those that it did not take: they may be some now.
+        // For each log: its rows, the rows that the search accepted, and the rows that it ignored. Some of the
+        // latter may be recovered now.
         let mut by_name: HashMap<_, _> = logs.iter().map(|log| (log.id(), (log.rows, 0, 0))).collect();
         let mut is_kept = Vec::new();
         for (log, ignored_of) in self.report.files.iter().zip(&self.ignored_of) {
@@ -91,18 +93,18 @@ impl Proven {
     }
 }
 
-/// The logs that are proven and cannot be taken for another one, by their index into the manifest's `files`.
+/// Returns the proven, unambiguous logs by their index in the manifest's `files`.
 fn proven_logs<R: Read + Seek>(
     input: &mut R,
     manifest: &Manifest,
     options: &PackOptions,
 ) -> Result<HashMap<usize, Proven>> {
     rewind(input)?;
-    // What cannot be verified at all proves nothing.
+    // A bundle that cannot be verified proves nothing.
     let Ok(report) = restore_all(input, options.threads, &mut |_, _| {}) else { return Ok(HashMap::new()) };
     let logs = || manifest.files.iter().zip(&report.files).enumerate();
     let proven = logs().filter(|(_, (_, log))| log.is_proven == Some(true));
-    let proven = unmistakable(
+    let proven = unambiguous(
         proven
             .map(|(index, (file, log))| (index, name_of(file), log.rows, file.integrity().map_or(0, |log| log.bytes))),
     );
@@ -113,10 +115,10 @@ fn proven_logs<R: Read + Seek>(
     Ok(logs.collect())
 }
 
-/// Which of these proven logs can be taken for no other one. Each has an index, a source and name, rows, and a length in
-/// bytes. Of several with one name it is the one that has rows, and where none has, the longest one. Where several have
-/// rows, those come back by themselves.
-pub(super) fn unmistakable<'a>(logs: impl Iterator<Item = (usize, (&'a str, &'a str), u64, u64)>) -> HashSet<usize> {
+/// Returns the indices of the proven logs that cannot be confused with another one. Each input item is an index, a
+/// source and name, a row count, and a length in bytes. Among logs with the same name, the only one with rows is
+/// chosen; if none has rows, the longest. If several have rows, none is chosen: the search recovers them itself.
+pub(super) fn unambiguous<'a>(logs: impl Iterator<Item = (usize, (&'a str, &'a str), u64, u64)>) -> HashSet<usize> {
     let mut by_name = HashMap::<_, Vec<_>>::new();
     for (index, name, rows, bytes) in logs {
         by_name.entry(name).or_default().push((rows, bytes, Reverse(index)));
@@ -132,13 +134,13 @@ fn name_of(file: &ManifestFile) -> (&str, &str) {
     (file.source.as_str(), file.relative_path.as_str())
 }
 
-/// Restores logs again, and packs them.
+/// Restores the logs again and packs them.
 fn pack<R: Read + Seek>(input: &mut R, logs: &HashMap<usize, Proven>, options: &PackOptions) -> Result<PackedBundle> {
     rewind(input)?;
     let failed = |action| move |error| Error::io(action, &options.work_dir, error);
     let file = tempfile::tempfile_in(&options.work_dir).map_err(failed(IoAction::Create))?;
     let mut spool = BufWriter::new(file);
-    // The logs come one after the other.
+    // The logs arrive one after another.
     let (mut order, mut written) = (Vec::new(), Ok(()));
     let mut keep = |index: usize, bytes: &[u8]| {
         if logs.contains_key(&index) && written.is_ok() {
@@ -161,7 +163,7 @@ fn pack<R: Read + Seek>(input: &mut R, logs: &HashMap<usize, Proven>, options: &
         }
         packer.finish()
     })?;
-    // The bundle may have changed since it was read first.
+    // The bundle may have changed since the first read.
     let is_same = |(file, index): (&ManifestFile, &usize)| file.integrity() == Some(logs[index].integrity);
     let are_same = packed.files().zip(&order).all(is_same);
     if are_same { Ok(packed) } else { Err(ErrorKind::OutputNotIntact.into()) }

@@ -1,4 +1,4 @@
-//! What was recovered, and what is missing.
+//! Reports what was recovered and what is missing.
 
 use std::collections::HashSet;
 
@@ -7,92 +7,95 @@ use crate::format::{FileName, ManifestFile, SourceName};
 use crate::pack::WrittenBundle;
 use crate::sources::place_of;
 
-/// What the damaged bundle's manifest was good for.
+/// The usability of the damaged bundle's manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ManifestState {
-    /// It could be read and does not contradict itself.
+    /// It was readable and does not contradict itself.
     Intact,
-    /// It contradicts itself, but not about where rows are; or what it says is not so, but without it fewer are found.
+    /// It contradicts itself, but not about the positions of rows; or its claims are wrong, but ignoring them would
+    /// recover fewer rows.
     Faulty,
-    /// What it says of some logs is not so. Where a log comes out with its SHA-256 it was believed all the same; of the
-    /// others nothing was, as if it were lost.
+    /// Its claims about some logs are wrong. It was still used for logs that match their SHA-256, and ignored for
+    /// the others, as if it were lost.
     Contradicted,
-    /// It is missing or damaged. What only it says is lost: lines that are no rows, line endings, what is missing.
+    /// It is missing or damaged. The facts that only it records are lost: lines that are not rows, line endings,
+    /// and the extent of what is missing.
     Lost,
 }
 
-/// What the container says of everything that is in it.
+/// The container's evidence for its contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ContainerClaim {
-    /// Its checksum fits.
+    /// The container's checksum matches.
     Proven,
-    /// It has no checksum.
+    /// The container has no checksum.
     Unproven,
     Damaged,
 }
 
-/// Rows that are missing, and the lines of the log on which they stood. Both from 1, first and last.
+/// A range of missing rows and of the log lines on which they were. Both are first and last numbers, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
-    /// The rows.
+    /// The first and last row.
     pub rows: (u64, u64),
-    /// Their lines.
+    /// The first and last line.
     pub lines: (u64, u64),
 }
 
-/// What was recovered of one log.
+/// The result of recovering one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileRecovery {
-    /// The source that its rows belong to.
+    /// The source of the log.
     pub source: SourceName,
-    /// Its file name.
+    /// The file name of the log.
     pub name: FileName,
-    /// Rows of the damaged bundle that were recovered. What it calls a row that is none (in 1.0, one that nests too deep for
-    /// 1.1) is an unparsed line in the recovered one, and the other way round.
+    /// The number of recovered rows, as the damaged bundle counts them. A line that it counts as a row but that is
+    /// not one (in 1.0, a line nested too deeply for 1.1) is an unparsed line in the recovered bundle, and vice
+    /// versa.
     pub rows: u64,
-    /// Rows of them that no checksum proves, but only their own well-formed line.
+    /// The number of these rows that no checksum proves, only their own well-formed line.
     pub rows_by_line: u64,
-    /// Rows that the log had, if the manifest says so.
+    /// The number of rows in the original log, if the manifest records it.
     pub expected_rows: Option<u64>,
-    /// The rows that are missing, in order, if the manifest tells: at the first 10,000 places.
+    /// The missing rows in order, if the manifest records enough to tell; limited to the first 10,000 gaps.
     pub missing: Vec<Missing>,
-    /// How many rows are missing behind those.
+    /// The number of missing rows beyond `missing`.
     pub more_missing: u64,
-    /// Without a manifest: behind how many recovered rows something is lost, nobody knows how much. The first 10,000
-    /// places.
+    /// Gaps of unknown size, if there is no manifest. Each gap is given as the number of recovered rows before it;
+    /// limited to the first 10,000 gaps.
     pub gaps_after: Vec<u64>,
-    /// How many more places there are.
+    /// The number of gaps beyond `gaps_after`.
     pub more_gaps: u64,
-    /// What the recovered log is.
+    /// The length and SHA-256 of the recovered log.
     pub recovered: Integrity,
-    /// Whether that is the original log, byte for byte, if the manifest has its hash.
+    /// True if the recovered log is byte for byte the original. `None` if the manifest has no hash of it.
     pub is_original: Option<bool>,
 }
 
 impl FileRecovery {
-    /// Its source and name.
+    /// Returns the source and name.
     pub(super) fn id(&self) -> (&str, &str) {
         (self.source.as_str(), self.name.as_str())
     }
 }
 
-/// What was recovered.
+/// The result of a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoverReport {
-    /// What the manifest of the damaged bundle was good for.
+    /// The usability of the damaged bundle's manifest.
     pub manifest: ManifestState,
-    /// Major and minor version of the damaged bundle, if its manifest could be read.
+    /// The major and minor version of the damaged bundle, if its manifest was readable.
     pub version: Option<(u64, u64)>,
-    /// The digest of the recovered bundle. `None` never occurs in what [`recover`](super::recover) returns.
+    /// The digest of the recovered bundle. [`recover`](super::recover) always sets it.
     pub digest: Option<BundleDigest>,
     /// The size of the recovered bundle in bytes.
     pub bundle_bytes: u64,
-    /// Its files, in its order.
+    /// The files of the recovered bundle, in its order.
     pub files: Vec<FileRecovery>,
-    /// Lines that look like rows, but do not belong to this bundle where they stand: of other logs, more than the manifest
-    /// counts, or in chunks that do not come in the manifest's order.
+    /// The number of lines that look like rows but were not accepted at their position: they belong to another log,
+    /// exceed the manifest's count, or are in chunks out of the manifest's order.
     pub ignored: u64,
-    /// Whether compressed data or text was damaged.
+    /// True if compressed data or text was damaged.
     pub is_damaged: bool,
 }
 
@@ -105,7 +108,8 @@ impl RecoverReport {
         whole: ContainerClaim,
     ) -> Self {
         for file in &mut files {
-            // The checksum of the whole proves what single ones did not, but not against the log's own hash.
+            // The checksum of the whole container proves rows that chunk checksums did not, but it does not
+            // override the log's own hash.
             let is_proven = file.is_original.unwrap_or(whole == ContainerClaim::Proven);
             if is_proven {
                 file.rows_by_line = 0;
@@ -115,13 +119,13 @@ impl RecoverReport {
         Self { manifest, version, digest: None, bundle_bytes: 0, files, ignored, is_damaged }
     }
 
-    /// Adds logs that are proven.
+    /// Adds proven logs.
     pub(super) fn add_proven(&mut self, logs: Vec<FileRecovery>) {
         self.files.extend(logs);
-        self.files.sort_by(|a, b| place_of_log(a).cmp(&place_of_log(b)));
+        self.files.sort_by(|a, b| catalogue_rank(a).cmp(&catalogue_rank(b)));
     }
 
-    /// Keeps only these logs, by their index. The rows of the others count as not taken.
+    /// Keeps only the logs with these indices. The rows of the others count as ignored.
     pub(super) fn keep(&mut self, kept: &HashSet<usize>) {
         let (mut index, ignored) = (0.., &mut self.ignored);
         self.files.retain(|log| {
@@ -131,7 +135,7 @@ impl RecoverReport {
         });
     }
 
-    /// The manifest, of this version, was believed of logs that it proves, and of no others.
+    /// Records that the manifest, of this version, was trusted only for the logs that it proves.
     pub(super) fn distrust_manifest(&mut self, version: Option<(u64, u64)>) {
         (self.manifest, self.version) = (ManifestState::Contradicted, version);
     }
@@ -141,7 +145,7 @@ impl RecoverReport {
         self.bundle_bytes = written.bundle_bytes;
     }
 
-    /// Whether anything of what the bundle once held is missing, or cannot be told to be there.
+    /// Returns true if any of the original contents are missing or cannot be confirmed to be complete.
     #[must_use]
     pub fn lost_something(&self) -> bool {
         let is_short = |file: &FileRecovery| {
@@ -151,21 +155,21 @@ impl RecoverReport {
     }
 }
 
-fn place_of_log(file: &FileRecovery) -> impl Ord + '_ {
+fn catalogue_rank(file: &FileRecovery) -> impl Ord + '_ {
     place_of(file.source.as_str(), file.name.as_str())
 }
 
-/// The lines of the log on which missing rows stood. `rows` are ranges of rows, in order.
+/// Returns missing rows with their log lines. `rows` are ranges of rows in ascending order.
 pub(super) fn missing(file: &ManifestFile, rows: &[(u64, u64)]) -> Vec<Missing> {
     let mut missing = Vec::new();
     let mut rows = rows.iter().copied().peekable();
     let (mut row, mut line) = (1u64, 1u64);
     let mut unparsed = file.unparsed.iter();
     while let Some(&(first, last)) = rows.peek() {
-        // Rows from `row` on stand on lines from `line` on, up to the next unparsed line.
+        // Rows from `row` on are on the lines from `line` on, up to the next unparsed line.
         let next = unparsed.as_slice().first();
         let rows_here = next.map_or(u64::MAX, |next| next.line.saturating_sub(line));
-        let end = row.saturating_add(rows_here); // the row behind these
+        let end = row.saturating_add(rows_here); // the row after these
         let (from, to) = (first.max(row), last.min(end.saturating_sub(1)));
         if from <= to {
             missing.push(Missing { rows: (from, to), lines: (line + (from - row), line + (to - row)) });

@@ -1,4 +1,5 @@
-//! Searches a damaged bundle for rows, again with less belief in its manifest where that contradicts what is proven.
+//! Searches a damaged bundle for rows, and repeats the search with less trust in the manifest if proven data
+//! contradicts it.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -6,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use super::log::LogReader;
 use super::manifest::{UsableManifest, usable_manifest};
-use super::proven::unmistakable;
+use super::proven::unambiguous;
 use super::report::{ContainerClaim, FileRecovery, ManifestState, RecoverReport};
 use super::stream::RowStream;
 use crate::bundle::chunk_refs;
@@ -18,40 +19,40 @@ use crate::progress::{NoProgress, Progress};
 use crate::scan::rows::ScanContext;
 use crate::scan::{FirstLine, Scan, TextDigest};
 
-/// What is believed of a manifest.
+/// The parts of the manifest that a search trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ManifestTrust {
     Everything,
-    /// Without its chunk table a bundle is read as text.
+    /// All except the chunk table. Without it, a bundle is read as text.
     AllButTable,
-    /// Everything, but that it ends where the rows begin.
+    /// All except that the manifest ends where the rows begin.
     AllButEnd,
     Nothing,
-    /// Not even that it ends where the rows begin.
+    /// Nothing, and not that the first line ends where the rows begin.
     NothingNorEnd,
 }
 
-/// What a search gave.
+/// The result of a search.
 pub(super) struct SearchResult {
     pub(super) packed: PackedBundle,
-    /// Says of each packed file what it is, in the same order.
+    /// The report, whose files are in the order of the packed files.
     pub(super) report: RecoverReport,
     pub(super) exported_at: Option<Timestamp>,
-    /// What was used of the manifest.
+    /// The part of the manifest that was used.
     pub(super) manifest: Option<Manifest>,
-    /// How many rows of each file of the manifest were not taken.
+    /// The number of ignored rows for each file of the manifest.
     pub(super) ignored_of: Vec<u64>,
-    /// Whether blocks may be hidden in what was read as text, or in damage: of the first line, or right behind it.
+    /// True if blocks may be hidden in text, or in damage of the first line or right after it.
     may_hide: bool,
-    /// What is still to be believed of the manifest, if rows that are proven contradict it.
+    /// The trust for another search, if proven rows contradict the manifest.
     contradicted: Option<ManifestTrust>,
 }
 
 impl SearchResult {
-    /// Everything that can be found.
+    /// Finds everything that can be recovered.
     ///
     /// # Errors
-    /// As [`recover`](super::recover), but for the writing.
+    /// As [`recover`](super::recover), except for errors while writing the output.
     pub(super) fn in_bundle<R: Read + Seek>(
         input: &mut R,
         options: &PackOptions,
@@ -65,23 +66,23 @@ impl SearchResult {
                 let better = if other.rows() >= found.rows() { other } else { found };
                 better.with_proven_logs(input, options)?
             }
-            Some(belief) => found.with_proven_logs(input, options)?.search_again(input, belief, options)?,
+            Some(trust) => found.with_proven_logs(input, options)?.search_again(input, trust, options)?,
         };
-        Ok(found.search_everywhere(input, options)?.of_distinct_files())
+        Ok(found.search_everywhere(input, options)?.without_duplicates())
     }
 
-    /// Searches once more. What the manifest says of a log that came out with its SHA-256 is proven, whatever else it
-    /// says: such logs are kept as they are. Where fewer rows are found than before, so are all.
+    /// Repeats the search. A log that matches its SHA-256 proves the manifest's claims about it, so such logs are
+    /// kept unchanged. If the new search finds fewer rows, the earlier result is kept.
     fn search_again<R: Read + Seek>(
         mut self,
         input: &mut R,
-        belief: ManifestTrust,
+        trust: ManifestTrust,
         options: &PackOptions,
     ) -> Result<Self> {
         let proven = self.proven();
         let logs = self.report.files.iter().zip(&proven);
         let kept: Vec<_> = logs.filter(|(_, is_proven)| **is_proven).map(|(log, _)| log.clone()).collect();
-        let found = match search(input, belief, &kept, options, &NoProgress) {
+        let found = match search(input, trust, &kept, options, &NoProgress) {
             Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) && self.rows() > 0 => None,
             found => Some(found?),
         };
@@ -101,8 +102,9 @@ impl SearchResult {
         Ok(found)
     }
 
-    /// Searches once more where no row was found, or no block where they could be. Damage right behind a manifest can hide
-    /// where the chunks begin, so they are looked for everywhere: by the manifest, and if that does not help, without it.
+    /// Repeats the search if no rows were found, or no blocks where some could be. Damage right after the manifest
+    /// can hide where the chunks begin, so blocks are searched for everywhere: first with the manifest, then
+    /// without it.
     fn search_everywhere<R: Read + Seek>(self, input: &mut R, options: &PackOptions) -> Result<Self> {
         let is_lost = self.report.manifest == ManifestState::Lost;
         let has_all = self.rows() > 0 && !(self.may_hide && self.report.lost_something());
@@ -126,9 +128,9 @@ impl SearchResult {
         if has_more { self.search_again(input, ManifestTrust::NothingNorEnd, options) } else { Ok(self) }
     }
 
-    /// Leaves out the lesser one of logs that would be the same file, as no bundle can have both: rows can say that they
-    /// belong to a log that the manifest gives to another source. What is proven and holds something is worth most.
-    fn of_distinct_files(mut self) -> Self {
+    /// Removes the lesser of logs that would be the same file, because a bundle cannot hold both. Rows can name a
+    /// log that the manifest assigns to another source. A proven log with content ranks highest.
+    fn without_duplicates(mut self) -> Self {
         let logs: Vec<_> = self.packed.files().zip(&self.report.files).collect();
         let mut order: Vec<usize> = (0..logs.len()).collect();
         let worth = |log: &FileRecovery| (log.recovered.bytes > 0 && log.is_original == Some(true), log.rows);
@@ -144,59 +146,59 @@ impl SearchResult {
         self.report.files.iter().map(|log| log.rows).sum()
     }
 
-    /// Which of the logs are proven, and cannot be taken for another one.
+    /// Returns, for each log, true if it is proven and unambiguous.
     fn proven(&self) -> Vec<bool> {
         let logs = || self.report.files.iter().enumerate();
         let proven = logs().filter(|(_, log)| log.is_original == Some(true));
-        let proven = unmistakable(proven.map(|(index, log)| (index, log.id(), log.rows, log.recovered.bytes)));
+        let proven = unambiguous(proven.map(|(index, log)| (index, log.id(), log.rows, log.recovered.bytes)));
         (0..self.report.files.len()).map(|index| proven.contains(&index)).collect()
     }
 }
 
 fn search<R: Read + Seek>(
     input: &mut R,
-    belief: ManifestTrust,
+    trust: ManifestTrust,
     kept: &[FileRecovery],
     options: &PackOptions,
     progress: &dyn Progress,
 ) -> Result<SearchResult> {
     let scan = open(input)?;
     let UsableManifest { manifest, state, version, is_contradicted } = match &scan.first_line {
-        FirstLine::ContainerClaim { line, .. } => usable_manifest(line, belief)?,
+        FirstLine::ContainerClaim { line, .. } => usable_manifest(line, trust)?,
         FirstLine::Damaged | FirstLine::Foreign(_) => UsableManifest::nothing(),
     };
-    let mut scan = match belief {
+    let mut scan = match trust {
         ManifestTrust::AllButEnd | ManifestTrust::NothingNorEnd => blocks_from_start(input)?,
         _ => scan,
     };
     let chunk_refs =
         manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
     scan.settle(&chunk_refs)?;
-    let known = ScanContext::new(manifest.as_ref(), &chunk_refs, true);
-    let (started_whole, content) = (!scan.has_fault(), scan.content);
+    let context = ScanContext::new(manifest.as_ref(), &chunk_refs, true);
+    let (started_whole, kind) = (!scan.has_fault(), scan.content);
     let first_row = match &scan.first_line {
         FirstLine::ContainerClaim { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
         _ => Vec::new(),
     };
     let text = TextDigest::of_first_line(&scan.first_line);
-    let has_line = matches!(scan.first_line, FirstLine::ContainerClaim { .. }) && content == StreamKind::Gzip;
-    let parts = scan.parts(manifest.as_ref(), &chunk_refs, &known.buffers);
+    let has_line = matches!(scan.first_line, FirstLine::ContainerClaim { .. }) && kind == StreamKind::Gzip;
+    let parts = scan.parts(manifest.as_ref(), &chunk_refs, &context.buffers);
     let may_hide = has_line && (parts.are_text() || manifest.is_none() || !started_whole);
     let (packed, report, ignored_of, contradicted) = std::thread::scope(|scope| -> Result<_> {
-        let mut rows = RowStream::start(scope, parts, text, &known, options.threads, progress);
-        rows.leave_out(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
-        rows.begin_with(first_row);
+        let mut rows = RowStream::start(scope, parts, text, &context, options.threads, progress);
+        rows.skip_logs(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
+        rows.prepend(first_row);
         let mut packer = Packer::start(scope, options);
         let files = pack_logs(&mut rows, manifest.as_ref(), &mut packer)?;
         if manifest.is_none() && files.is_empty() && kept.is_empty() {
             return Err(ErrorKind::NothingToRecover.into());
         }
-        let whole = match (started_whole && rows.is_sound, content) {
+        let whole = match (started_whole && rows.is_sound, kind) {
             (false, _) => ContainerClaim::Damaged,
             (true, StreamKind::Gzip) if rows.is_proven => ContainerClaim::Proven,
             (true, _) => ContainerClaim::Unproven,
         };
-        let once_more = rows.rows_left_out.saturating_sub(kept.iter().map(|log| log.rows).sum());
+        let once_more = rows.skipped_rows.saturating_sub(kept.iter().map(|log| log.rows).sum());
         let report = RecoverReport::new(state, version, files, rows.ignored + once_more, whole);
         let contradicted = match (rows.contradicts_manifest || is_contradicted, rows.contradicts_table) {
             (true, _) => Some(ManifestTrust::Nothing),
@@ -205,13 +207,13 @@ fn search<R: Read + Seek>(
         };
         Ok((packer.finish()?, report, std::mem::take(&mut rows.ignored_of), contradicted))
     })?;
-    drop(known);
-    let contradicted = contradicted.filter(|_| manifest.is_some() && belief == ManifestTrust::Everything);
+    drop(context);
+    let contradicted = contradicted.filter(|_| manifest.is_some() && trust == ManifestTrust::Everything);
     let exported_at = manifest.as_ref().map(|manifest| manifest.exported_at);
     Ok(SearchResult { packed, report, exported_at, manifest, ignored_of, may_hide, contradicted })
 }
 
-/// Packs one log after the other.
+/// Packs the logs one after another.
 fn pack_logs<R: Read>(
     rows: &mut RowStream<'_, R>,
     manifest: Option<&Manifest>,
@@ -227,14 +229,14 @@ fn pack_logs<R: Read>(
     Ok(files)
 }
 
-/// Opens the bundle also where its first bytes are damaged.
+/// Opens the bundle even if its first bytes are damaged.
 fn open<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
     rewind(input)?;
     let is_foreign = matches!(Scan::open(&mut *input)?.first_line, FirstLine::Foreign(_));
     rewind(input)?;
     let first_line = if is_foreign { Scan::open_headless(&mut *input) } else { Scan::open(&mut *input) }?.first_line;
     match first_line {
-        // Damage shows only behind where it is, maybe behind the first flush point.
+        // Damage is detected only after its position, possibly after the first flush point.
         FirstLine::Damaged => blocks_from_start(input),
         FirstLine::ContainerClaim { .. } | FirstLine::Foreign(_) => {
             rewind(input)?;

@@ -1,4 +1,4 @@
-//! The rows of a damaged bundle, in order, with what lies between them.
+//! A stream of a damaged bundle's rows, in order, with the gaps between them.
 
 use std::collections::{HashSet, VecDeque};
 use std::io::Read;
@@ -15,60 +15,60 @@ use crate::scan::rows::{LastRuns, LineFault, PartLines, ReadPart, RowFile, RowRu
 use crate::scan::{Part, Parts, TextDigest};
 use crate::sources::may_exist;
 
-/// What comes next.
+/// An event of the stream.
 pub(super) enum StreamEvent {
-    /// Rows of one log that follow each other.
+    /// Consecutive rows of one log.
     Rows {
         run: RowRun,
-        /// Which row of its log the first is, from 1, if its place in the bundle tells.
+        /// The number of the first row in its log, from 1, if its position in the bundle determines it.
         first_row: Option<u64>,
         is_proven: bool,
     },
     /// A line that takes the place of a row.
     BadLine,
-    /// Something is lost here, nobody knows how much.
+    /// A gap of unknown size.
     Gap,
 }
 
-/// Reads parts on several threads, and hands out what they hold.
+/// Reads parts on several threads and returns their rows in order.
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(super) struct RowStream<'k, R> {
     parts: Parts<R>,
     pool: Pool<Part, ReadPart>,
     waiting: Option<Part>,
-    known: &'k ScanContext<'k>,
+    context: &'k ScanContext<'k>,
     progress: &'k dyn Progress,
-    /// Lines that were read and come next.
+    /// Lines that were read and are next in order.
     read: VecDeque<PartLines>,
     ready: VecDeque<StreamEvent>,
-    /// The log of the rows before.
+    /// The log of the preceding rows.
     current: Option<Arc<RowFile>>,
-    /// The logs whose rows are left out, as source and name.
+    /// The logs whose rows are skipped, by source and name.
     skipped: HashSet<(String, String)>,
-    /// How many of their rows were.
-    pub(super) rows_left_out: u64,
-    /// Lines that look like rows but were not taken.
+    /// The number of rows of those logs that were skipped.
+    pub(super) skipped_rows: u64,
+    /// The number of lines that look like rows but were not accepted.
     pub(super) ignored: u64,
-    /// How many of them are rows of each file of the manifest.
+    /// The number of ignored rows for each file of the manifest.
     pub(super) ignored_of: Vec<u64>,
     text: TextDigest,
-    /// Whether nothing was damaged so far.
+    /// True if no damage was found so far.
     pub(super) is_sound: bool,
-    /// Whether the end of the member proves all that it holds.
+    /// True if the end of the member proves its whole content.
     pub(super) is_proven: bool,
-    /// Whether proven rows belong to a log that the manifest does not have there.
+    /// True if proven rows belong to a log that the manifest does not have there.
     pub(super) contradicts_manifest: bool,
-    /// Whether a proven chunk has another number of rows than its table says.
+    /// True if a proven chunk has another number of rows than the table records.
     pub(super) contradicts_table: bool,
 }
 
 impl<'k, R: Read> RowStream<'k, R> {
-    /// `text` is the sum of what came before `parts`.
+    /// Starts the threads. `text` is the digest of the text before `parts`.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
         parts: Parts<R>,
         text: TextDigest,
-        known: &'k ScanContext<'k>,
+        context: &'k ScanContext<'k>,
         threads: NonZeroUsize,
         progress: &'k dyn Progress,
     ) -> Self
@@ -78,17 +78,17 @@ impl<'k, R: Read> RowStream<'k, R> {
         let parts_are_text = parts.are_text();
         Self {
             parts,
-            pool: Pool::start(scope, threads, || known.reader()),
+            pool: Pool::start(scope, threads, || context.reader()),
             waiting: None,
-            known,
+            context,
             progress,
             read: VecDeque::new(),
             ready: VecDeque::new(),
             current: None,
             skipped: HashSet::new(),
-            rows_left_out: 0,
+            skipped_rows: 0,
             ignored: 0,
-            ignored_of: vec![0; known.manifest.as_ref().map_or(0, |(manifest, _)| manifest.files.len())],
+            ignored_of: vec![0; context.manifest.as_ref().map_or(0, |(manifest, _)| manifest.files.len())],
             text,
             is_sound: true,
             is_proven: parts_are_text,
@@ -97,22 +97,22 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
     }
 
-    /// Puts text before everything: a first line that is no manifest, but may be a row.
-    pub(super) fn begin_with(&mut self, text: Vec<u8>) {
+    /// Puts text before everything else: a first line that is not a manifest but may be a row.
+    pub(super) fn prepend(&mut self, text: Vec<u8>) {
         if !text.is_empty()
-            && let ReadPart::PartLines(lines) = self.known.reader()(Part::Text { slot: None, offset: None, text })
+            && let ReadPart::PartLines(lines) = self.context.reader()(Part::Text { slot: None, offset: None, text })
             && lines.problems.is_empty()
         {
             self.read.push_back(*lines);
         }
     }
 
-    /// Leaves out the rows of these logs, as source and name.
-    pub(super) fn leave_out(&mut self, logs: HashSet<(String, String)>) {
+    /// Skips the rows of these logs, given by source and name.
+    pub(super) fn skip_logs(&mut self, logs: HashSet<(String, String)>) {
         self.skipped = logs;
     }
 
-    /// What comes next, left where it is.
+    /// Returns the next event without taking it.
     pub(super) fn peek(&mut self) -> Result<Option<&StreamEvent>> {
         while self.ready.is_empty() {
             if let Some(lines) = self.read.pop_front() {
@@ -131,19 +131,19 @@ impl<'k, R: Read> RowStream<'k, R> {
         Ok(self.ready.front())
     }
 
-    /// Takes what comes next.
+    /// Takes the next event.
     pub(super) fn next(&mut self) -> Option<StreamEvent> {
         self.ready.pop_front()
     }
 
-    /// Leaves out what comes next.
-    pub(super) fn pass_over(&mut self) {
+    /// Skips the next event.
+    pub(super) fn skip(&mut self) {
         if let Some(StreamEvent::Rows { run, .. }) = self.ready.pop_front() {
             self.ignore(&run.file, run.rows.len());
         }
     }
 
-    /// Counts rows that were not taken.
+    /// Counts rows that were not accepted.
     pub(super) fn ignore(&mut self, file: &RowFile, rows: u64) {
         self.ignored += rows;
         if let Some(of_file) = file.index.and_then(|index| self.ignored_of.get_mut(index)) {
@@ -151,12 +151,12 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
     }
 
-    /// Takes back the memory of rows that are done with.
+    /// Takes back the memory of processed rows.
     pub(super) fn reuse(&self, run: RowRun) {
-        self.known.buffers.put(run.rows.into_memory());
+        self.context.buffers.put(run.rows.into_memory());
     }
 
-    /// Gives the threads as much to do as there is room for.
+    /// Queues parts for the threads until the pool is full.
     fn feed(&mut self) -> Result<()> {
         loop {
             let part = match self.waiting.take() {
@@ -166,7 +166,7 @@ impl<'k, R: Read> RowStream<'k, R> {
                     None => return Ok(()),
                 },
             };
-            let weight = part.weight(self.known.chunk_refs);
+            let weight = part.weight(self.context.chunk_refs);
             if !self.pool.has_room_for(weight) {
                 self.waiting = Some(part);
                 return Ok(());
@@ -197,23 +197,24 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
         let is_last = lines.rest.is_none();
         if let Some(rest) = lines.rest.take() {
-            self.read.push_front(self.known.read_on(*rest));
+            self.read.push_front(self.context.read_on(*rest));
         }
-        // What the table does not name is not of this bundle, unless its place was lost with the flush points.
-        if lines.slot.is_none() && !lines.is_guess && !self.known.chunk_refs.is_empty() {
+        // Lines that the table does not cover are not part of this bundle, unless their position was lost with the
+        // flush points.
+        if lines.slot.is_none() && !lines.is_guess && !self.context.chunk_refs.is_empty() {
             self.is_sound = false;
             self.ignored += lines.count - lines.taken_before;
             return;
         }
         let has_place = lines.is_block || lines.is_proven;
-        let chunk = lines.slot.map(|slot| self.known.chunk_refs[slot]);
+        let chunk = lines.slot.map(|slot| self.context.chunk_refs[slot]);
         let slot = chunk.filter(|_| has_place);
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
         self.is_sound &= is_whole && (lines.slot.is_none() || lines.is_proven);
         self.contradicts_table |= is_last && lines.is_proven && slot.is_some_and(|slot| slot.rows != lines.count);
         let mut problems = lines.problems.iter().peekable();
-        let runs = self.without_left_out(lines.runs);
+        let runs = self.without_skipped(lines.runs);
         let last_runs = LastRuns::of(runs.iter(), |run| Arc::clone(&run.file));
         for (index, mut run) in runs.into_iter().enumerate() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
@@ -223,7 +224,7 @@ impl<'k, R: Read> RowStream<'k, R> {
             while problems.next_if(|problem| problem.line < end).is_some() {}
             let is_interleaved =
                 self.current.as_ref().is_some_and(|open| last_runs.is_interleaved(index, &run.file, open));
-            // No more than the chunk has.
+            // Take no more rows than the chunk has.
             let most = chunk.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));
             let taken = if is_interleaved { 0 } else { run.rows.len().min(most) };
             self.ignore(&run.file, run.rows.len() - taken);
@@ -241,12 +242,11 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
     }
 
-    fn without_left_out(&mut self, mut left: Vec<RowRun>) -> Vec<RowRun> {
+    fn without_skipped(&mut self, mut left: Vec<RowRun>) -> Vec<RowRun> {
         if !self.skipped.is_empty() {
-            let is_left_out = |file: &RowFile| self.skipped.contains(&(file.source.clone(), file.name.clone()));
-            self.rows_left_out +=
-                left.iter().filter(|run| is_left_out(&run.file)).map(|run| run.rows.len()).sum::<u64>();
-            left.retain(|run| !is_left_out(&run.file));
+            let is_skipped = |file: &RowFile| self.skipped.contains(&(file.source.clone(), file.name.clone()));
+            self.skipped_rows += left.iter().filter(|run| is_skipped(&run.file)).map(|run| run.rows.len()).sum::<u64>();
+            left.retain(|run| !is_skipped(&run.file));
         }
         left
     }
@@ -257,7 +257,7 @@ impl<'k, R: Read> RowStream<'k, R> {
             let name = file.clone().unwrap_or_else(|| default_file(source));
             self.contradicts_manifest |= is_proven && may_exist(source, &name);
         }
-        // Where the place of rows is known, so are those that are missing.
+        // If the positions of rows are known, missing rows show as gaps in their numbers.
         if !has_place {
             self.ready.push_back(StreamEvent::BadLine);
         }

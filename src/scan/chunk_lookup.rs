@@ -1,26 +1,27 @@
-//! Finds chunks of the table by what they hold.
+//! Finds chunks in the table by their content.
 
 use std::sync::OnceLock;
 
 use crate::bundle::ChunkRef;
 use crate::digest::Crc32;
 
-/// The chunks of a table in the order of their content, put together when it is asked for first: a bundle that is as it
-/// was written never asks, and a damaged one may ask for each block.
+/// A table's chunks sorted by checksum and length, built on first use. An unmodified bundle never needs it; a
+/// damaged one may need it for each block.
 #[derive(Debug, Default)]
-pub(super) struct Contents(OnceLock<Vec<usize>>);
+pub(super) struct ChunkLookup(OnceLock<Vec<usize>>);
 
-impl Contents {
-    /// A chunk with this checksum and length: the first from `from` on, else the first of all.
+impl ChunkLookup {
+    /// Returns a chunk with this checksum and length: the first at or after `from`, otherwise the first in the
+    /// table.
     pub(super) fn find(&self, chunk_refs: &[ChunkRef], crc32: Crc32, bytes: u64, from: usize) -> Option<usize> {
-        let place = |slot: &usize| (chunk_refs[*slot].crc32.0, chunk_refs[*slot].bytes, *slot);
+        let sort_key = |slot: &usize| (chunk_refs[*slot].crc32.0, chunk_refs[*slot].bytes, *slot);
         let order = self.0.get_or_init(|| {
             let mut order: Vec<usize> = (0..chunk_refs.len()).collect();
-            order.sort_by_key(place);
+            order.sort_by_key(sort_key);
             order
         });
         let first_from = |from| {
-            let at = order.partition_point(|slot| place(slot) < (crc32.0, bytes, from));
+            let at = order.partition_point(|slot| sort_key(slot) < (crc32.0, bytes, from));
             order.get(at).copied().filter(|&slot| chunk_refs[slot].crc32 == crc32 && chunk_refs[slot].bytes == bytes)
         };
         first_from(from).or_else(|| first_from(0))

@@ -1,9 +1,9 @@
-//! Reads a bundle from its first byte to its last, whatever is wrong with it: what verify and recover share.
+//! Reads a bundle from start to end regardless of damage. `verify` and `recover` share this module.
 //!
-//! [`Scan::open`] finds the first line. [`Scan::parts`] then cuts the rest into [`Part`]s, which can be [read](rows) on
-//! any thread: compressed blocks where flush points are, lines of text where there are none. Where the two ways of
-//! telling a block's place, the chunk table and the flush points, contradict each other, [`resync`] decides.
-//! Everything is read once, in order, so that a stream gives the same as a file.
+//! [`Scan::open`] finds the first line. [`Scan::parts`] cuts the rest into [`Part`]s, which any thread can
+//! [read](rows): compressed blocks if there are flush points, otherwise lines of text. If the chunk table and the
+//! flush points disagree about a block's position, [`resync`] decides. The input is read once and in order, so a
+//! stream gives the same result as a file.
 
 mod chunk_lookup;
 mod parts;
@@ -23,46 +23,46 @@ use crate::gzip::{Anomaly, SequentialReader, StreamKind};
 
 pub(crate) use parts::{Part, Parts};
 pub(crate) use resync::plausible_length;
-use resync::{is_as_long, is_text_of, longest_block};
+use resync::{has_recorded_length, is_text_of_chunk, longest_block};
 pub(crate) use text_digest::TextDigest;
 
-/// How many chunks tell whether they are blocks.
+/// The most chunks that are examined to decide whether chunks are separate blocks.
 const MAX_SETTLING: usize = 4;
 
-/// A bundle of which the first line was looked for.
+/// A bundle whose first line has been searched for.
 pub(crate) struct Scan<R> {
     stream: SequentialReader<R>,
     pub(crate) content: StreamKind,
     pub(crate) first_line: FirstLine,
-    /// What was read behind the first line.
-    behind: Vec<u8>,
-    /// What is odd so far.
+    /// Text after the first line that has already been read.
+    after_first_line: Vec<u8>,
+    /// The anomalies found so far, each with its byte offset.
     pub(crate) anomalies: Vec<(Anomaly, u64)>,
-    /// Whether the rest begins at a flush point.
+    /// True if the unread input starts at a flush point.
     at_flush_point: bool,
 }
 
-/// What stands where the manifest must be.
+/// The content at the manifest's position.
 #[derive(Debug)]
 pub(crate) enum FirstLine {
     /// A line, without its line feed.
     ContainerClaim { line: Vec<u8>, terminated: bool },
-    /// Nothing that can be read: the compressed data is damaged or cut there.
+    /// Unreadable data: it is damaged or truncated there.
     Damaged,
-    /// Something that is no bundle's.
+    /// Content that does not belong to a bundle.
     Foreign(StreamKind),
 }
 
 impl<R: Read> Scan<R> {
-    /// Looks for the first line.
+    /// Searches for the first line.
     ///
     /// # Errors
-    /// When the input is empty, fails, or has a first line longer than any manifest.
+    /// If the input is empty or cannot be read, or if the first line is longer than any manifest.
     pub(crate) fn open(input: R) -> Result<Self> {
         Self::read(SequentialReader::tolerant(input))
     }
 
-    /// As [`open`](Self::open), for compressed data of which the first bytes are damaged, or missing with the header.
+    /// Opens compressed data whose first bytes are damaged, or missing together with the header.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -74,7 +74,7 @@ impl<R: Read> Scan<R> {
         Ok(Self::without_first_line(stream))
     }
 
-    /// Looks for no first line, but for blocks from the first byte on.
+    /// Skips the search for a first line and looks for blocks from the first byte on.
     pub(crate) fn of_blocks_alone(input: R) -> Self {
         Self::without_first_line(SequentialReader::tolerant(input))
     }
@@ -84,7 +84,7 @@ impl<R: Read> Scan<R> {
             stream,
             content: StreamKind::Gzip,
             first_line: FirstLine::Damaged,
-            behind: Vec::new(),
+            after_first_line: Vec::new(),
             anomalies: vec![(Anomaly::Fault(GzipFault::Header), 0)],
             at_flush_point: false,
         }
@@ -100,18 +100,18 @@ impl<R: Read> Scan<R> {
             stream,
             content,
             first_line: FirstLine::Damaged,
-            behind: Vec::new(),
+            after_first_line: Vec::new(),
             at_flush_point,
         };
         let ended_early = scan.has_fault();
-        let is_ours = !scan.anomalies.iter().any(|(odd, _)| *odd == Anomaly::ForeignHeader);
+        let is_ours = !scan.anomalies.iter().any(|(anomaly, _)| *anomaly == Anomaly::ForeignHeader);
         if text.first() != Some(&b'{') {
-            // A header as this format has it and damage behind it still make a bundle.
+            // A valid header followed by damage still counts as a bundle.
             if content == StreamKind::Plain || !ended_early && !is_ours {
                 scan.first_line = FirstLine::Foreign(content);
             }
         } else if let Some(end) = line_end {
-            scan.behind = text.split_off(end + 1);
+            scan.after_first_line = text.split_off(end + 1);
             text.truncate(end);
             scan.first_line = FirstLine::ContainerClaim { line: text, terminated: true };
         } else if !ended_early {
@@ -120,28 +120,30 @@ impl<R: Read> Scan<R> {
         Ok(scan)
     }
 
-    /// Whether something is damaged so far.
+    /// Returns true if damage was found so far.
     pub(crate) fn has_fault(&self) -> bool {
-        self.anomalies.iter().any(|(odd, _)| matches!(odd, Anomaly::Fault(_)))
+        self.anomalies.iter().any(|(anomaly, _)| matches!(anomaly, Anomaly::Fault(_)))
     }
 
-    /// Looks whether blocks follow the first line, which is that of a manifest with these chunks. Another program that
-    /// compressed the bundle can have flushed there as well: then the text of the first chunks goes on without blocks.
+    /// Checks whether blocks follow the first line, which belongs to a manifest with these chunks. Another program
+    /// that recompressed the bundle may also have flushed there. The text of the first chunks then continues
+    /// without blocks.
     ///
     /// # Errors
-    /// When reading the input fails.
+    /// If reading the input fails.
     pub(crate) fn settle(&mut self, chunk_refs: &[ChunkRef]) -> Result<()> {
-        if self.at_flush_point && self.behind.is_empty() {
-            let text = self.as_text(chunk_refs).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
-            self.behind = text.unwrap_or_default();
+        if self.at_flush_point && self.after_first_line.is_empty() {
+            let text =
+                self.text_of_first_chunks(chunk_refs).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
+            self.after_first_line = text.unwrap_or_default();
         }
         Ok(())
     }
 
-    /// The text of the first chunks, if they are not compressed each for itself.
-    fn as_text(&mut self, chunk_refs: &[ChunkRef]) -> io::Result<Option<Vec<u8>>> {
+    /// Returns the text of the first chunks if they are not compressed as separate blocks.
+    fn text_of_first_chunks(&mut self, chunk_refs: &[ChunkRef]) -> io::Result<Option<Vec<u8>>> {
         let Some(first) = chunk_refs.first() else { return Ok(None) };
-        let is_right = |block: &[u8]| is_as_long(block, first);
+        let is_right = |block: &[u8]| has_recorded_length(block, first);
         let is_block = first.bytes > MAX_CHUNK_BYTES
             || self.stream.is_block_of(plausible_length(first), is_right)?
             || self.stream.is_next_block(longest_block(first.bytes), is_right)?;
@@ -149,16 +151,19 @@ impl<R: Read> Scan<R> {
             return Ok(None);
         }
         let (chunks, bytes) = first_chunks(chunk_refs);
-        self.stream.take_text_if(bytes, 2 * longest_block(bytes), |text, has_ended| goes_on(text, has_ended, chunks))
+        self.stream.take_text_if(bytes, 2 * longest_block(bytes), |text, has_ended| continues(text, has_ended, chunks))
     }
 
-    /// Whether the rest can be cut into blocks: it begins at a flush point, or what should be one is damaged.
+    /// Returns true if the rest can be cut into blocks: it starts at a flush point, or at damage where one should
+    /// be.
     pub(crate) fn has_blocks(&self) -> bool {
-        self.content == StreamKind::Gzip && self.behind.is_empty() && (self.at_flush_point || self.stream.is_broken())
+        self.content == StreamKind::Gzip
+            && self.after_first_line.is_empty()
+            && (self.at_flush_point || self.stream.is_broken())
     }
 }
 
-/// The first chunks, of which the text tells whether they are blocks, and how long that is.
+/// Returns the first chunks, whose text shows whether chunks are separate blocks, and their total length.
 fn first_chunks(chunk_refs: &[ChunkRef]) -> (&[ChunkRef], u64) {
     let (mut count, mut bytes) = (0, 0u64);
     for slot in chunk_refs.iter().take(MAX_SETTLING) {
@@ -171,15 +176,15 @@ fn first_chunks(chunk_refs: &[ChunkRef]) -> (&[ChunkRef], u64) {
     (&chunk_refs[..count], bytes)
 }
 
-/// Whether this is text of these chunks that went on through the end of the first: as it does not where that is a flush
-/// point, and damaged.
-fn goes_on(text: &[u8], has_ended: bool, chunks: &[ChunkRef]) -> bool {
+/// Returns true if this is the chunks' text and it continued past the end of the first chunk. It does not continue
+/// if a flush point is there but damaged.
+fn continues(text: &[u8], has_ended: bool, chunks: &[ChunkRef]) -> bool {
     let mut rest = text;
     let mut is_right = chunks.iter().map(|chunk| {
         let length = usize::try_from(chunk.bytes).map_or(rest.len(), |bytes| bytes.min(rest.len()));
-        let (text, behind) = rest.split_at(length);
-        rest = behind;
-        is_text_of(text, chunk)
+        let (text, remaining) = rest.split_at(length);
+        rest = remaining;
+        is_text_of_chunk(text, chunk)
     });
     let first = is_right.next() == Some(true);
     match chunks.len() {
@@ -188,8 +193,8 @@ fn goes_on(text: &[u8], has_ended: bool, chunks: &[ChunkRef]) -> bool {
     }
 }
 
-/// Reads until the first line has an end, and something more is known about what follows it. Says whether the text
-/// ends at a flush point, and where the line does.
+/// Reads the first line and enough after it to classify what follows. Returns true if the text ends at a flush point,
+/// and the position of the line's end.
 fn read_first_line<R: Read>(
     stream: &mut SequentialReader<R>,
     content: StreamKind,
@@ -201,7 +206,7 @@ fn read_first_line<R: Read>(
         let was_in_first = stream.is_in_first_member();
         let read = match content {
             StreamKind::Gzip if stream.is_in_first_member() => stream.read_to_flush_point(text),
-            // Where a further member has flush points tells nothing: chunks are not written into one.
+            // Flush points in a later member are irrelevant: chunks are never written there.
             StreamKind::Gzip | StreamKind::Plain => read_some(stream, text).map(|()| false),
         };
         let at_flush_point = read.map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
@@ -210,9 +215,9 @@ fn read_first_line<R: Read>(
             return Err(Error::from(ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES }).at_line(1));
         }
         let has_more = line_end.is_some_and(|end| text.len() > end + 1);
-        // A line may go on in a further member.
-        let goes_on = line_end.is_none() && !stream.is_in_first_member();
-        let has_ended = text.len() == before && !at_flush_point && !(was_in_first && goes_on);
+        // A line can continue in the next member.
+        let continues = line_end.is_none() && !stream.is_in_first_member();
+        let has_ended = text.len() == before && !at_flush_point && !(was_in_first && continues);
         if has_ended
             || has_more
             || line_end.is_some() && at_flush_point

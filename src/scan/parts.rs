@@ -1,11 +1,11 @@
-//! Cuts what follows the first line into parts.
+//! Cuts the input after the first line into parts.
 
 use std::collections::VecDeque;
 use std::io::{self, Cursor, Read};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::chunk_lookup::Contents;
+use super::chunk_lookup::ChunkLookup;
 use super::resync::{self, ResyncStep};
 use super::text::{TextCutter, TextPiece};
 use super::{FirstLine, Scan};
@@ -16,41 +16,41 @@ use crate::format::Manifest;
 use crate::format::limits::MAX_ENVELOPE_BYTES;
 use crate::gzip::{Anomaly, BlockReader, SequentialReader, StreamKind, TAIL_BYTES, Tail};
 
-/// A part of a bundle, in the order of the stream.
+/// A part of a bundle, in stream order.
 #[derive(Debug)]
 pub(crate) enum Part {
-    /// Compressed data between two flush points, or where that should be.
+    /// Compressed data between two flush points, or between the offsets where they should be.
     Block {
-        /// Which chunk of the table it is.
+        /// The chunk of the table that this block is.
         slot: Option<usize>,
-        /// Which chunk of the table is due.
+        /// The chunk of the table that is expected here.
         due: usize,
-        /// Where it begins in the file.
+        /// The block's offset in the file.
         offset: u64,
         data: Vec<u8>,
-        /// Whether it may be no block at all, because it lies where damage was found before.
+        /// True if this may not be a block because damage was found earlier.
         is_guess: bool,
     },
     /// Whole lines of text.
     Text {
-        /// Which chunk of the table stands at this place.
+        /// The chunk of the table at this position.
         slot: Option<usize>,
-        /// Where it begins in the file, when that is not compressed.
+        /// The text's offset in the file, if the file is not compressed.
         offset: Option<u64>,
         text: Vec<u8>,
     },
-    /// A line that is longer than any row was left out here.
+    /// A line longer than any row was skipped here.
     TooLong,
-    /// Chunks that are nowhere.
+    /// Chunks that were not found.
     Missing(Range<usize>),
-    /// Something odd about the container, and its byte.
+    /// An anomaly of the container and its byte offset.
     Odd(Anomaly, u64),
-    /// The end of the member whose blocks came before.
+    /// The end of the member that held the preceding blocks.
     Tail(Tail),
 }
 
 impl Part {
-    /// Bytes of the input that it takes, about.
+    /// Returns the approximate number of input bytes in this part.
     pub(crate) fn length(&self) -> u64 {
         match self {
             Self::Block { data, .. } => data.len() as u64,
@@ -59,7 +59,7 @@ impl Part {
         }
     }
 
-    /// About how much memory it takes to read.
+    /// Returns the approximate memory needed to read this part.
     pub(crate) fn weight(&self, chunk_refs: &[ChunkRef]) -> usize {
         match self {
             Self::Block { slot, data, .. } => {
@@ -72,38 +72,39 @@ impl Part {
     }
 }
 
-/// Text that comes behind what was read of it already.
+/// Text that was already read, followed by the rest of the stream.
 type RemainingText<R> = io::Chain<Cursor<Vec<u8>>, SequentialReader<R>>;
 
 enum PartSource<R> {
     Blocks(BlockReader<R>),
-    /// What comes behind blocks: nothing, in a sound bundle.
-    Behind(TextCutter<SequentialReader<R>>),
+    /// The input after the member; empty in a sound bundle.
+    AfterMember(TextCutter<SequentialReader<R>>),
     Text(TextCutter<RemainingText<R>>),
     End,
 }
 
-/// Hands out the parts.
+/// Iterates over the parts.
 pub(crate) struct Parts<R> {
-    way: PartSource<R>,
+    source: PartSource<R>,
     chunk_refs: Vec<ChunkRef>,
-    contents: Contents,
-    /// The chunk that is due.
+    lookup: ChunkLookup,
+    /// The chunk that is expected next.
     next: usize,
-    /// Whether the chunk before was not where the table has it, so that the next one must be looked for.
-    is_lost: bool,
-    /// Whether blocks are looked for behind damage.
+    /// True if the previous chunk was not where the table places it, so the next one must be searched for.
+    must_relocate: bool,
+    /// True if blocks are being searched for after damage.
     is_guessing: bool,
     is_plain: bool,
-    /// The most bytes that a line can have.
+    /// The maximum line length in bytes.
     longest_line: u64,
     buffers: Arc<Buffers>,
     ready: VecDeque<Part>,
 }
 
 impl<R: Read> Scan<R> {
-    /// What follows the first line, which is this manifest's, if that can be read; `chunk_refs` is its chunk table. Without a
-    /// manifest, blocks are found by their flush points. With one that has no chunk table, the rest is read as text.
+    /// Returns the parts after the first line. `manifest` is the manifest of that line, if readable, and
+    /// `chunk_refs` is its chunk table. Without a manifest, blocks are found by their flush points. With a manifest
+    /// that has no chunk table, the rest is read as text.
     pub(crate) fn parts(
         mut self,
         manifest: Option<&Manifest>,
@@ -116,22 +117,22 @@ impl<R: Read> Scan<R> {
         let is_guessing = !matches!(self.first_line, FirstLine::ContainerClaim { .. });
         let in_blocks = is_guessing || table.is_some() && self.has_blocks();
         let mut ready = VecDeque::new();
-        let way = if in_blocks {
+        let source = if in_blocks {
             self.stream.check_flush_point();
-            ready.extend(self.stream.take_anomalies().into_iter().map(|(odd, at)| Part::Odd(odd, at)));
+            ready.extend(self.stream.take_anomalies().into_iter().map(|(anomaly, at)| Part::Odd(anomaly, at)));
             PartSource::Blocks(self.stream.into_blocks())
         } else {
-            PartSource::Text(TextCutter::new(Cursor::new(self.behind).chain(self.stream), longest_line))
+            PartSource::Text(TextCutter::new(Cursor::new(self.after_first_line).chain(self.stream), longest_line))
         };
         let is_plain = self.content == StreamKind::Plain;
         let chunk_refs = table.unwrap_or_default();
-        let (contents, buffers) = (Contents::default(), Arc::clone(buffers));
+        let (lookup, buffers) = (ChunkLookup::default(), Arc::clone(buffers));
         Parts {
-            way,
+            source,
             chunk_refs,
-            contents,
+            lookup,
             next: 0,
-            is_lost: false,
+            must_relocate: false,
             is_guessing,
             is_plain,
             longest_line,
@@ -142,22 +143,22 @@ impl<R: Read> Scan<R> {
 }
 
 impl<R: Read> Parts<R> {
-    /// Whether the rest is read as text, which the reader holds against the end of its member by itself.
+    /// Returns true if the rest is read as text. The stream reader then checks the end of its member itself.
     pub(crate) fn are_text(&self) -> bool {
-        matches!(self.way, PartSource::Text(_))
+        matches!(self.source, PartSource::Text(_))
     }
 
-    /// The next part, or `None` behind the last.
+    /// Returns the next part, or `None` after the last.
     ///
     /// # Errors
-    /// When reading the input fails.
+    /// If reading the input fails.
     pub(crate) fn next_part(&mut self) -> io::Result<Option<Part>> {
         while self.ready.is_empty() {
-            let way = std::mem::replace(&mut self.way, PartSource::End);
-            self.way = match way {
+            let source = std::mem::replace(&mut self.source, PartSource::End);
+            self.source = match source {
                 PartSource::Blocks(blocks) => self.cut_block(blocks)?,
                 PartSource::Text(text) => self.cut_text(text)?,
-                PartSource::Behind(text) => self.cut_behind(text)?,
+                PartSource::AfterMember(text) => self.cut_after_member(text)?,
                 PartSource::End => return Ok(None),
             };
         }
@@ -165,14 +166,14 @@ impl<R: Read> Parts<R> {
     }
 
     fn cut_block(&mut self, mut blocks: BlockReader<R>) -> io::Result<PartSource<R>> {
-        if std::mem::take(&mut self.is_lost) && self.next > 0 {
-            let found = resync::find_again(&mut blocks, &self.chunk_refs, &self.contents, self.next - 1)?;
+        if std::mem::take(&mut self.must_relocate) && self.next > 0 {
+            let found = resync::locate_chunk(&mut blocks, &self.chunk_refs, &self.lookup, self.next - 1)?;
             if found > self.next {
                 self.ready.push_back(Part::Missing(self.next..found));
                 self.next = found;
             }
         }
-        match resync::step(&mut blocks, &self.chunk_refs, &self.contents, self.next)? {
+        match resync::step(&mut blocks, &self.chunk_refs, &self.lookup, self.next)? {
             ResyncStep::AsTable(chunk_refs) => {
                 self.next = chunk_refs.end;
                 for slot in chunk_refs {
@@ -184,7 +185,7 @@ impl<R: Read> Parts<R> {
                 self.take_block(&mut blocks, slot, length)?;
                 if let Some(slot) = slot {
                     self.next = slot + 1;
-                    self.is_lost = true;
+                    self.must_relocate = true;
                 }
             }
             ResyncStep::Missing(chunk_refs) => {
@@ -208,27 +209,27 @@ impl<R: Read> Parts<R> {
         let at = blocks.offset();
         if !blocks.is_at_tail()? && !blocks.is_tail_at(0)? {
             if blocks.pass_over_unmarked()? {
-                // What is there is neither a block nor the end. More may follow.
-                self.odd(GzipFault::Deflate, at);
+                // This is neither a block nor the end of the member. More may follow.
+                self.push_fault(GzipFault::Deflate, at);
                 self.is_guessing = true;
                 return Ok(PartSource::Blocks(blocks));
             }
             let is_cut = blocks.offset() - at < TAIL_BYTES;
-            self.odd(if is_cut { GzipFault::Truncated } else { GzipFault::Deflate }, at);
+            self.push_fault(if is_cut { GzipFault::Truncated } else { GzipFault::Deflate }, at);
             return Ok(PartSource::End);
         }
         let Some(tail) = blocks.take_tail()? else {
-            self.odd(GzipFault::Truncated, blocks.offset());
+            self.push_fault(GzipFault::Truncated, blocks.offset());
             return Ok(PartSource::End);
         };
         if !self.is_guessing {
             self.ready.push_back(Part::Tail(tail));
         }
-        Ok(PartSource::Behind(TextCutter::new(blocks.behind_member(), self.longest_line)))
+        Ok(PartSource::AfterMember(TextCutter::new(blocks.behind_member(), self.longest_line)))
     }
 
-    fn odd(&mut self, fault: GzipFault, at: u64) {
-        // Where blocks are guessed at, the damage is known.
+    fn push_fault(&mut self, fault: GzipFault, at: u64) {
+        // While guessing at blocks, the damage has already been reported.
         if !self.is_guessing {
             self.ready.push_back(Part::Odd(Anomaly::Fault(fault), at));
         }
@@ -244,7 +245,7 @@ impl<R: Read> Parts<R> {
             return Ok(PartSource::Text(text));
         }
         let mut stream = text.into_inner().into_inner().1;
-        self.push_noted(&mut stream);
+        self.push_anomalies(&mut stream);
         if self.next < self.chunk_refs.len() {
             self.ready.push_back(Part::Missing(self.next..self.chunk_refs.len()));
             self.next = self.chunk_refs.len();
@@ -256,12 +257,12 @@ impl<R: Read> Parts<R> {
         Ok(PartSource::Blocks(stream.into_blocks()))
     }
 
-    fn cut_behind(&mut self, mut text: TextCutter<SequentialReader<R>>) -> io::Result<PartSource<R>> {
+    fn cut_after_member(&mut self, mut text: TextCutter<SequentialReader<R>>) -> io::Result<PartSource<R>> {
         let piece = text.next_piece(&[])?;
-        self.push_noted(text.inner_mut());
+        self.push_anomalies(text.inner_mut());
         let Some(piece) = piece else { return Ok(PartSource::End) };
         self.push_piece(piece, 0);
-        Ok(PartSource::Behind(text))
+        Ok(PartSource::AfterMember(text))
     }
 
     fn push_piece(&mut self, piece: TextPiece, offset: u64) {
@@ -272,8 +273,8 @@ impl<R: Read> Parts<R> {
                 self.next += 1;
                 Part::Missing(self.next - 1..self.next)
             }
-            TextPiece::PartLines(text) | TextPiece::Beside(text) if text.is_empty() => return,
-            TextPiece::Beside(text) => Part::Text { slot: None, offset: self.is_plain.then_some(offset), text },
+            TextPiece::PartLines(text) | TextPiece::Unassigned(text) if text.is_empty() => return,
+            TextPiece::Unassigned(text) => Part::Text { slot: None, offset: self.is_plain.then_some(offset), text },
             TextPiece::PartLines(text) => {
                 self.next += usize::from(slot.is_some());
                 Part::Text { slot, offset: self.is_plain.then_some(offset), text }
@@ -282,7 +283,7 @@ impl<R: Read> Parts<R> {
         self.ready.push_back(part);
     }
 
-    fn push_noted(&mut self, stream: &mut SequentialReader<R>) {
-        self.ready.extend(stream.take_anomalies().into_iter().map(|(odd, at)| Part::Odd(odd, at)));
+    fn push_anomalies(&mut self, stream: &mut SequentialReader<R>) {
+        self.ready.extend(stream.take_anomalies().into_iter().map(|(anomaly, at)| Part::Odd(anomaly, at)));
     }
 }

@@ -1,25 +1,25 @@
-//! What is left of a part that has very many runs or problems. What is known of them can take a hundred times the memory
-//! of their text, so some are taken before more are looked for.
+//! Bounds the memory for a part with very many runs or problems. These can take a hundred times the memory of their
+//! text, so the reader hands some out before it looks for more.
 
 use super::rows::{PartLines, ScanContext};
 use crate::gzip::inflate_into;
 
-/// How many runs or problems are kept of a part at once. Most parts have one run and no problem.
+/// The most runs or problems of a part that are kept at once. Most parts have one run and no problems.
 const MAX_KEPT: usize = 4096;
 
-/// Lines of a part that were not read yet.
+/// Lines of a part that have not been read yet.
 pub(crate) struct RemainingLines {
-    /// What is known of the part, with lines before these, but for their runs and problems.
+    /// The part's metadata including earlier lines, without their runs and problems.
     part: PartLines,
     text: UnreadText,
-    /// Where these lines begin in the text.
+    /// The offset of these lines in the text.
     at: usize,
 }
 
-/// The text of a part, or what gives it.
+/// The text of a part, or the data to inflate it from.
 pub(super) enum UnreadText {
     Text(Vec<u8>),
-    /// Compressed data, and how much of what it holds is read.
+    /// Compressed data, and the maximum number of bytes to inflate.
     Block(Vec<u8>, u64),
 }
 
@@ -37,19 +37,19 @@ impl UnreadText {
 }
 
 impl PartLines {
-    /// Whether no more of the part is kept before these are taken.
+    /// Returns true if reading must stop until these runs and problems are taken.
     pub(super) fn is_full(&self) -> bool {
         self.runs.len().max(self.problems.len()) >= MAX_KEPT
     }
 
-    /// Keeps the text from `at` on, if that is where reading stopped, to be read when these lines are taken.
+    /// If reading stopped at `at`, keeps the text so that the rest can be read after these lines are taken.
     pub(super) fn with_rest(mut self, at: Option<usize>, text: impl FnOnce() -> UnreadText) -> Self {
-        self.rest = at.map(|at| Box::new(RemainingLines { part: self.part_behind(), text: text(), at }));
+        self.rest = at.map(|at| Box::new(RemainingLines { part: self.rest_of_part(), text: text(), at }));
         self
     }
 
-    /// What is known of the part behind these lines.
-    fn part_behind(&self) -> Self {
+    /// Returns the part's metadata for the lines after these.
+    fn rest_of_part(&self) -> Self {
         let mut times_before = self.times_before.clone();
         self.runs.iter().for_each(|run| times_before.merge(&run.times));
         let (taken_before, runs, problems) = (self.count, Vec::new(), Vec::new());
@@ -58,7 +58,7 @@ impl PartLines {
 }
 
 impl ScanContext<'_> {
-    /// Reads what comes next of a part.
+    /// Reads the next lines of a part.
     pub(crate) fn read_on(&self, rest: RemainingLines) -> PartLines {
         let RemainingLines { part: mut lines, text, at } = rest;
         let text = text.into_text();

@@ -1,10 +1,10 @@
-//! Reads the rows of a part. Parts know nothing of each other, so any thread can read any part.
+//! Reads the rows of a part. Parts are independent, so any thread can read any part.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::chunk_lookup::Contents;
+use super::chunk_lookup::ChunkLookup;
 use super::parts::Part;
 use super::remaining_lines::{RemainingLines, UnreadText};
 use super::salvage;
@@ -22,98 +22,99 @@ use crate::format::{Envelope, LineEnding, Manifest, ManifestFile, TimeKey, Times
 use crate::gzip::{BlockEnd, inflate_into};
 use crate::sources::{may_exist, times_of};
 
-/// What is known of the bundle before its rows are read.
+/// The facts known about a bundle before its rows are read.
 pub(crate) struct ScanContext<'m> {
-    /// The manifest and where each row belongs, if there is one to go by.
+    /// The manifest, if usable, and an index from rows to its files.
     pub(crate) manifest: Option<(&'m Manifest, FileIndex)>,
     pub(crate) chunk_refs: &'m [ChunkRef],
-    contents: Contents,
-    /// Memory for parts and rows.
+    lookup: ChunkLookup,
+    /// A pool of memory for parts and rows.
     pub(crate) buffers: Arc<Buffers>,
-    /// Take only what can be trusted: see [`PartLines::is_proven`].
+    /// True if only trustworthy rows are accepted; see [`PartLines::is_proven`].
     strict: bool,
-    /// How the rows of each file look in its chunks.
+    /// A fast path for the rows of each file in chunks, if one applies.
     plain: Vec<Option<PlainRows>>,
 }
 
-/// Rows of one log as they are written, by which most of them are known at once.
+/// A fast reader for a log's rows in the form in which bundles are written. It recognises most rows without full
+/// decoding.
 struct PlainRows {
     envelopes: EnvelopeReader,
     times: &'static [TimeKey],
     file: Arc<RowFile>,
 }
 
-/// Which log rows belong to.
+/// The log to which rows belong.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RowFile {
     pub(crate) source: String,
     pub(crate) name: String,
-    /// Index into the manifest's `files`.
+    /// The log's index in the manifest's `files`.
     pub(crate) index: Option<usize>,
 }
 
-/// Rows of one log in lines that follow each other.
+/// Rows of one log on consecutive lines.
 pub(crate) struct RowRun {
     pub(crate) file: Arc<RowFile>,
-    /// Its first line within the part, from 0.
+    /// The run's first line within the part, from 0.
     pub(crate) first_line: u64,
     pub(crate) rows: RowLines,
     pub(crate) times: RowTimes,
 }
 
-/// What is wrong with one line.
+/// A problem with one line.
 pub(crate) struct Problem {
     /// The line within the part, from 0.
     pub(crate) line: u64,
-    /// Where the line begins within the part's text.
+    /// The line's offset in the part's text.
     pub(crate) at: u64,
     pub(crate) fault: LineFault,
 }
 
 pub(crate) enum LineFault {
-    /// The line is no row.
+    /// The line is not a row.
     NoRow(RowFault),
-    /// The line is a row, and in one of the runs.
+    /// The line is a row, and part of a run unless strict reading dropped it.
     Entry(EntryFault),
 }
 
-/// What a part holds.
+/// The lines of a part.
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(crate) struct PartLines {
     pub(crate) slot: Option<usize>,
-    /// Where the part begins in the file, where that is known.
+    /// The part's offset in the file, if known.
     pub(crate) offset: Option<u64>,
-    /// Bytes that it takes there; 0 when it is not a block.
+    /// The length of the part in the file; 0 if it is not a block.
     pub(crate) compressed: u64,
     pub(crate) is_block: bool,
     pub(crate) is_guess: bool,
-    /// How its text ends.
+    /// The way in which the text ends.
     pub(crate) end: BlockEnd,
     pub(crate) bytes: u64,
     pub(crate) crc32: Crc32,
-    /// Its lines, one without a line feed included, as far as it was read.
+    /// The number of lines read so far, including one without a line feed.
     pub(crate) count: u64,
-    /// How many of them were taken before.
+    /// The number of lines that were taken earlier.
     pub(crate) taken_before: u64,
-    /// When their rows are from.
+    /// The timestamps of rows that were taken earlier.
     pub(crate) times_before: RowTimes,
     pub(crate) ends_with_line_feed: bool,
-    /// Whether the table's checksum proves its text.
+    /// True if the table's checksum and length match the text.
     pub(crate) is_proven: bool,
-    /// Whether nothing can be trusted behind the first problem.
+    /// True if nothing after the first problem can be trusted.
     pub(super) stops_at_damage: bool,
     pub(crate) runs: Vec<RowRun>,
     pub(crate) problems: Vec<Problem>,
-    /// What comes behind these runs and problems, where there are very many.
+    /// The part's remaining lines, if there are too many runs or problems to keep at once.
     pub(crate) rest: Option<Box<RemainingLines>>,
 }
 
-/// A part that was read.
+/// A part after reading.
 pub(crate) enum ReadPart {
     PartLines(Box<PartLines>),
-    /// What could be saved of a part that is damaged, in order.
+    /// The salvaged contents of a damaged part, in order.
     Saved(Vec<PartLines>),
-    /// A part without rows, as it came.
+    /// A part without rows, unchanged.
     Other(Part),
 }
 
@@ -124,13 +125,13 @@ impl<'m> ScanContext<'m> {
             let files = manifest.files.iter().enumerate();
             files.map(|(at, file)| (manifest.version().1 > 0).then(|| PlainRows::new(at, file, index)).flatten())
         });
-        let (plain, contents, buffers) = (plain.collect(), Contents::default(), Arc::default());
-        Self { manifest, chunk_refs, contents, buffers, strict, plain }
+        let (plain, lookup, buffers) = (plain.collect(), ChunkLookup::default(), Arc::default());
+        Self { manifest, chunk_refs, lookup, buffers, strict, plain }
     }
 }
 
 impl PlainRows {
-    /// `None` when another file of the manifest has the same name.
+    /// Returns `None` if another file of the manifest has the same name.
     fn new(index: usize, file: &ManifestFile, files: &FileIndex) -> Option<Self> {
         let (source, name) = (file.source.to_string(), file.relative_path.to_string());
         (files.index_of(&source, &name) == Some(index)).then(|| Self {
@@ -140,7 +141,7 @@ impl PlainRows {
         })
     }
 
-    /// The text of a row and its time, if nothing about the row is odd.
+    /// Returns a row's text and timestamp if the row is in the form in which bundles are written.
     fn read<'l>(&self, line: &'l [u8]) -> Option<(&'l str, Option<Timestamp>)> {
         let text = self.envelopes.entry_alone(line)?;
         let row = classify(text.as_bytes(), self.times)?;
@@ -149,7 +150,7 @@ impl PlainRows {
 }
 
 impl ScanContext<'_> {
-    /// Reads parts on one thread, in memory that it keeps.
+    /// Returns a reader of parts for one thread. It reuses its memory.
     pub(crate) fn reader(&self) -> impl FnMut(Part) -> ReadPart + Send {
         let mut memory = Vec::new();
         move |part| {
@@ -159,8 +160,8 @@ impl ScanContext<'_> {
         }
     }
 
-    /// Reads a chunk that lies where the table says, inflated. One of which there is too much to keep is not read to its
-    /// end: its problems are seen.
+    /// Reads an inflated chunk that was found where the table places it. If the chunk has too many runs or problems
+    /// to keep, reading stops early: these already show that it is not as it was written.
     pub(crate) fn chunk(&self, slot: &ChunkRef, text: &[u8]) -> PartLines {
         let (lines, _) = self.lines(Some(slot.index), true, text, BlockEnd::FlushPoint);
         PartLines { compressed: slot.compressed, ..lines }
@@ -187,7 +188,7 @@ impl ScanContext<'_> {
         }
     }
 
-    /// Reads a block that begins `offset` bytes into the file, where the chunk `due` of the table is due.
+    /// Reads a block `offset` bytes into the file, where the chunk `due` of the table is expected.
     pub(super) fn block(
         &self,
         slot: Option<usize>,
@@ -201,9 +202,9 @@ impl ScanContext<'_> {
         let end = inflate_into(memory, data, most);
         let crc32 = Crc32::of(memory);
         let is_same = |slot: &ChunkRef| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
-        // A block may be another chunk than the one that its place says.
+        // A block may be a different chunk from the one expected at its position.
         let by_content =
-            || self.strict.then(|| self.contents.find(self.chunk_refs, crc32, memory.len() as u64, due)).flatten();
+            || self.strict.then(|| self.lookup.find(self.chunk_refs, crc32, memory.len() as u64, due)).flatten();
         let slot = slot.filter(|&slot| is_same(&self.chunk_refs[slot])).or_else(by_content).or(slot);
         let (mut lines, at) = self.lines(slot, true, memory, end);
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
@@ -211,7 +212,8 @@ impl ScanContext<'_> {
         lines.with_rest(at, || UnreadText::Block(data.to_vec(), most))
     }
 
-    /// How much of a block is inflated. A table may have it too small, but not by more than some chunks.
+    /// Returns the maximum number of bytes to inflate from a block. A length in the table may be too small, but
+    /// only a few chunks' worth of excess is inflated.
     fn most_bytes(&self, slot: Option<usize>) -> u64 {
         let declared = slot.map_or(0, |slot| self.chunk_refs[slot].bytes);
         match slot {
@@ -220,13 +222,13 @@ impl ScanContext<'_> {
         }
     }
 
-    /// What a text holds, and where reading it stopped if there is too much to keep.
+    /// Reads the lines of a text. Also returns the position at which reading stopped if there is too much to keep.
     fn lines(&self, slot: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> (PartLines, Option<usize>) {
         let crc32 = Crc32::of(text);
         let declared = slot.map(|slot| self.chunk_refs[slot]);
         let is_proven = end == BlockEnd::FlushPoint
             && declared.is_some_and(|slot| slot.crc32 == crc32 && slot.bytes == text.len() as u64);
-        // Behind the first sign of damage nothing of a block can be trusted, nor the place of any row in it.
+        // After the first sign of damage, neither a block's lines nor their row numbers can be trusted.
         let is_shifted = || declared.is_some_and(|slot| memchr::memchr_iter(b'\n', text).count() as u64 != slot.rows);
         let stops_at_damage =
             self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted());
@@ -253,7 +255,8 @@ impl ScanContext<'_> {
         (lines, at)
     }
 
-    /// Reads the lines that begin `at` bytes into the text of a part. Says where it stopped if there is too much to keep.
+    /// Reads the lines that begin `at` bytes into a part's text. Returns the position at which reading stopped if
+    /// there is too much to keep.
     pub(super) fn read_lines(&self, text: &[u8], mut at: usize, lines: &mut PartLines) -> Option<usize> {
         while at < text.len() {
             if lines.is_full() {
@@ -318,12 +321,13 @@ impl ScanContext<'_> {
         }
     }
 
-    /// The run that a row at `line` goes on, or a new one. The row begins `at` bytes into the text of `lines`.
+    /// Returns the run that a row on `line` continues, or starts a new one. The row is `at` bytes into the text of
+    /// `lines`.
     fn run_of<'l>(&self, lines: &'l mut PartLines, file: Arc<RowFile>, line: u64, at: u64) -> &'l mut RowRun {
         let runs = &mut lines.runs;
         let goes_on = runs.last().is_some_and(|last| last.file == file && last.first_line + last.rows.len() == line);
         if !goes_on {
-            // One run is all that most parts have. Where they change, none has reason to hope for much.
+            // Most parts have a single run, so size the first one for the whole part. Later runs start small.
             let rows = match runs.is_empty() && lines.taken_before == 0 {
                 true => RowLines::in_memory(self.buffers.take(), usize::try_from(lines.bytes - at).unwrap_or_default()),
                 false => RowLines::default(),
@@ -334,7 +338,8 @@ impl ScanContext<'_> {
         &mut runs[last]
     }
 
-    /// Which log a row belongs to, if there can be such a log. Most rows belong to that of the row before.
+    /// Returns the log to which a row belongs, if such a log can exist. Most rows belong to the same log as the
+    /// previous row.
     fn file_of(&self, row: &Envelope<'_>, last: Option<&RowRun>) -> Option<Arc<RowFile>> {
         let name = row.file_name();
         if let Some(last) = last.filter(|last| last.file.source == row.source && last.file.name == name) {
@@ -359,19 +364,20 @@ impl ScanContext<'_> {
         let may_be_last = slot.is_none_or(|slot| slot.chunk + 1 == entry.chunks.len() && line + 1 == slot.rows);
         let ending = match record.final_newline || !may_be_last {
             true => Some(record.line_ending.before_line_feed()),
-            // Nothing ends the last line of such a log, if that is a row. Without a table it is not known which that is.
+            // Nothing follows the last line of such a log if that line is a row. Without a table, the last line is
+            // unknown.
             false => slot.filter(|_| entry.ends_with_row()).map(|_| &b""[..]),
         };
         RowRules { line_ending: record.line_ending, ending, is_exact }
     }
 }
 
-/// What holds for a row of a log.
+/// The rules for one row of a log.
 struct RowRules {
     line_ending: LineEnding,
-    /// What the row leaves out before the line feed, if that is known.
+    /// The bytes before the line feed that the row omits, if known.
     ending: Option<&'static [u8]>,
-    /// Whether `entry` is the text of the row, and not what a program made of it: not so in 1.0.
+    /// True if `entry` is the row's own text, as in 1.1. In 1.0, a program may have rewritten it.
     is_exact: bool,
 }
 
@@ -381,16 +387,16 @@ impl PartLines {
     }
 }
 
-/// Where each log has the last of some runs.
+/// The index of each log's last run.
 pub(crate) struct LastRuns<K>(HashMap<K, usize>);
 
 impl<K: Hash + Eq> LastRuns<K> {
-    /// Tells logs by this `key`.
+    /// Indexes runs by `key`, which identifies their log.
     pub(crate) fn of<'r>(runs: impl Iterator<Item = &'r RowRun>, key: impl Fn(&'r RowRun) -> K) -> Self {
         Self(runs.enumerate().map(|(index, run)| (key(run), index)).collect())
     }
 
-    /// Whether a run stands within the rows of the open log, which goes on behind it.
+    /// Returns true if a run interrupts the open log, which continues after it.
     pub(crate) fn is_interleaved(&self, index: usize, log: &K, open: &K) -> bool {
         log != open && self.0.get(open).is_some_and(|&last| last > index)
     }

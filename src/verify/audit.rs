@@ -1,4 +1,4 @@
-//! Puts the checked parts in order, and holds them against the manifest.
+//! Processes the checked parts in order and compares them with the manifest.
 
 use std::io::Read;
 use std::ops::Range;
@@ -16,57 +16,57 @@ use crate::gzip::{Anomaly, BlockEnd, LastBlock, StreamKind, Tail};
 use crate::scan::rows::{LastRuns, LineFault, PartLines, Problem, ReadPart, RowRun, ScanContext};
 use crate::scan::{Part, Scan, TextDigest};
 
-/// Takes what a log restores to, piece by piece, with its index into the manifest's `files`.
+/// Receives the bytes of each restored log piecewise, with the log's index in the manifest's `files`.
 pub(super) type RestoredBytes<'a> = dyn FnMut(usize, &[u8]) + 'a;
 
-/// What was checked so far.
+/// The state of a verification.
 pub(super) struct Audit<'a> {
     manifest: Option<&'a Manifest>,
     chunk_refs: &'a [ChunkRef],
-    known: &'a ScanContext<'a>,
+    context: &'a ScanContext<'a>,
     findings: Findings<'a>,
     restored: &'a mut RestoredBytes<'a>,
     open: Option<LogVerifier<'a>>,
     files: Vec<FileReport>,
     rows: u64,
-    /// The line of the text that comes next, from 1.
+    /// The next line of the text, from 1.
     line: u64,
     text: TextDigest,
-    /// Chunks that are nowhere, and were not told yet: more of them may follow.
+    /// Missing chunks that have not been reported yet, because more may follow.
     missing: Range<usize>,
 }
 
 impl<'a> Audit<'a> {
     pub(super) fn new(
         name: &'a str,
-        known: &'a ScanContext<'a>,
-        look: &ManifestCheck,
-        tell: &'a mut dyn FnMut(Finding),
+        context: &'a ScanContext<'a>,
+        checked: &ManifestCheck,
+        report: &'a mut dyn FnMut(Finding),
         restored: &'a mut RestoredBytes<'a>,
     ) -> Self {
         Self {
-            manifest: known.manifest.as_ref().map(|(manifest, _)| *manifest),
-            chunk_refs: known.chunk_refs,
-            known,
-            findings: Findings::new(name, tell),
+            manifest: context.manifest.as_ref().map(|(manifest, _)| *manifest),
+            chunk_refs: context.chunk_refs,
+            context,
+            findings: Findings::new(name, report),
             restored,
             open: None,
             files: Vec::new(),
             rows: 0,
             line: 2,
-            text: look.text,
+            text: checked.text,
             missing: 0..0,
         }
     }
 
-    /// What shows before the first row.
-    pub(super) fn check_start<R: Read>(&mut self, scan: &Scan<R>, look: &ManifestCheck, options: &VerifyOptions) {
+    /// Reports the findings that are known before the first row.
+    pub(super) fn check_start<R: Read>(&mut self, scan: &Scan<R>, checked: &ManifestCheck, options: &VerifyOptions) {
         let has_table = self.manifest.is_some_and(|manifest| manifest.version().1 > 0 && manifest.has_chunk_table());
         let is_recompressed = has_table && scan.content == StreamKind::Gzip && !scan.has_blocks();
-        for (odd, byte) in &scan.anomalies {
-            // Which header a 1.0 bundle has is not laid down, and another program that compresses writes its own.
-            if *odd != Anomaly::ForeignHeader || has_table && !is_recompressed {
-                self.odd(odd.clone(), *byte);
+        for (anomaly, byte) in &scan.anomalies {
+            // The header of a 1.0 bundle is not specified, and a program that recompresses a bundle writes its own.
+            if *anomaly != Anomaly::ForeignHeader || has_table && !is_recompressed {
+                self.anomaly(anomaly.clone(), *byte);
             }
         }
         let at_line_1 = || Position { line: Some(1), ..Position::default() };
@@ -76,16 +76,16 @@ impl<'a> Audit<'a> {
         if scan.content == StreamKind::Plain {
             self.findings.add(FindingKind::NotCompressed, Position::default());
         }
-        for fault in &look.faults {
+        for fault in &checked.faults {
             self.findings.add(FindingKind::Manifest(fault.clone()), Position { file: file_of(fault), ..at_line_1() });
         }
-        if look.manifest.is_none() {
+        if checked.manifest.is_none() {
             self.findings.add(FindingKind::NoManifest, at_line_1());
         }
-        if !look.is_terminated {
+        if !checked.is_terminated {
             self.line_feed_missing(1, false);
         }
-        if let Some((expected, found)) = options.expect.zip(look.digest)
+        if let Some((expected, found)) = options.expect.zip(checked.digest)
             && let Some(mismatch) = Mismatch::between(expected, found)
         {
             self.findings.add(FindingKind::Digest(mismatch), at_line_1());
@@ -97,7 +97,7 @@ impl<'a> Audit<'a> {
         let Some(manifest) = self.manifest else { return };
         if manifest.version().1 == 0 {
             self.findings.add(FindingKind::WithoutHashes, Position { line: Some(1), ..Position::default() });
-            // Each file has a finding of its own below. Without files, the bundle has no hashes all the same.
+            // Each file without a hash gets a finding below. A bundle without files still has no hashes.
             if options.require_hashes && manifest.files.is_empty() {
                 self.findings.add(FindingKind::NoHash, Position { line: Some(1), ..Position::default() });
             }
@@ -113,7 +113,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Takes the next part.
+    /// Processes the next part.
     pub(super) fn take(&mut self, read: ReadPart) {
         if let ReadPart::Other(Part::Missing(chunk_refs)) = &read
             && self.missing.end == chunk_refs.start
@@ -121,11 +121,11 @@ impl<'a> Audit<'a> {
             self.missing.end = chunk_refs.end;
             return;
         }
-        self.tell_missing();
+        self.report_missing();
         match read {
             ReadPart::PartLines(lines) => self.take_part(*lines),
             ReadPart::Saved(saved) => saved.into_iter().for_each(|lines| self.take_part(lines)),
-            ReadPart::Other(Part::Odd(odd, byte)) => self.odd(odd, byte),
+            ReadPart::Other(Part::Odd(anomaly, byte)) => self.anomaly(anomaly, byte),
             ReadPart::Other(Part::Tail(tail)) => self.take_tail(tail),
             ReadPart::Other(Part::Missing(chunk_refs)) => self.missing = chunk_refs,
             ReadPart::Other(_) => {
@@ -137,8 +137,8 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn odd(&mut self, odd: Anomaly, byte: u64) {
-        let kind = match odd {
+    fn anomaly(&mut self, anomaly: Anomaly, byte: u64) {
+        let kind = match anomaly {
             Anomaly::Fault(fault) => FindingKind::Gzip(fault),
             Anomaly::ForeignHeader => FindingKind::ForeignHeader,
             Anomaly::FurtherMember => FindingKind::FurtherMember,
@@ -159,24 +159,24 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Tells of the chunks that are nowhere: those of one log together.
-    fn tell_missing(&mut self) {
+    /// Reports the missing chunks, with one finding per log.
+    fn report_missing(&mut self) {
         let chunk_refs = &self.chunk_refs[std::mem::take(&mut self.missing)];
         for of_log in chunk_refs.chunk_by(|a, b| a.file == b.file) {
             let (Some(first), Some(last)) = (of_log.first(), of_log.last()) else { continue };
-            self.enter(first.file);
+            self.advance_to(first.file);
             let rows = (first.first_row, last.row_range().1);
             let at = Position { line: Some(self.line), ..self.at_rows(first.file, rows) };
             let chunks = (first.chunk as u64 + 1, last.chunk as u64 + 1);
             let rows = of_log.iter().fold(0, |rows: u64, slot| rows.saturating_add(slot.rows));
             self.findings.add(FindingKind::ChunksMissing { first: chunks.0, last: chunks.1, rows }, at);
             for slot in of_log {
-                self.lose(slot);
+                self.lose_chunk(slot);
             }
         }
     }
 
-    fn lose(&mut self, slot: &ChunkRef) {
+    fn lose_chunk(&mut self, slot: &ChunkRef) {
         self.line = self.line.saturating_add(slot.rows);
         self.text.lose();
         self.break_log();
@@ -197,42 +197,42 @@ impl<'a> Audit<'a> {
         Position { file, rows: Some(rows), ..Position::default() }
     }
 
-    /// Takes a part, and reads it on where it has more than is kept at once.
+    /// Processes a part. If the part has more than is kept at once, reads it in several steps.
     fn take_part(&mut self, mut lines: PartLines) {
         if lines.is_block && !self.may_take_block(&lines) {
             return;
         }
         while let Some(rest) = lines.rest.take() {
             self.take_lines(&lines);
-            lines = self.known.read_on(*rest);
+            lines = self.context.read_on(*rest);
         }
-        // What binds the part as a whole is told before what is wrong with its lines, if that is not told yet.
+        // Report findings about the whole part before those about its lines, except for lines already reported.
         self.compare_with_table(&lines);
         self.take_lines(&lines);
         self.line = self.line.saturating_add(lines.count);
         if !lines.ends_with_line_feed {
             self.line_feed_missing(self.line - 1, lines.is_block);
         }
-        lines.runs.into_iter().for_each(|run| self.known.buffers.put(run.rows.into_memory()));
+        lines.runs.into_iter().for_each(|run| self.context.buffers.put(run.rows.into_memory()));
     }
 
-    /// Reports that a line has no line feed. Text has such a line only at its end.
+    /// Reports a missing line feed. In text, only the last line can lack it.
     fn line_feed_missing(&mut self, line: u64, is_block: bool) {
         let is_harmless = !is_block && self.manifest.is_some_and(Manifest::may_lack_last_line_feed);
         let kind = if is_harmless { FindingKind::LastLineFeedMissing } else { FindingKind::NoLineFeed };
         self.findings.add(kind, Position { line: Some(line), ..Position::default() });
     }
 
-    /// Whether the rows of a block can be taken: it is no damage.
+    /// Returns true if the rows of a block can be used because it is not damaged. Reports damage otherwise.
     fn may_take_block(&mut self, lines: &PartLines) -> bool {
         if lines.end != BlockEnd::FlushPoint && lines.is_guess {
-            return false; // that there is damage is known
+            return false; // the damage has already been reported
         }
         let slot = lines.slot.map(|slot| self.chunk_refs[slot]);
         let mut at = slot.map_or_else(Position::default, |slot| self.at_slot(&slot));
         (at.line, at.byte) = (Some(self.line), lines.offset);
         if let Some(slot) = &slot {
-            self.enter(slot.file);
+            self.advance_to(slot.file);
         } else if self.manifest.is_some() {
             self.findings.add(FindingKind::NotInTable, at.clone());
         }
@@ -243,7 +243,7 @@ impl<'a> Audit<'a> {
             self.findings.add(kind, at);
             self.text.lose();
             if let Some(slot) = &slot {
-                self.lose(slot);
+                self.lose_chunk(slot);
             }
             return false;
         }
@@ -251,7 +251,7 @@ impl<'a> Audit<'a> {
         if let Some(slot) = &slot
             && let Some(log) = self.open.as_mut().filter(|log| !log.is_whole)
         {
-            log.place = slot.first_row;
+            log.next_row = slot.first_row;
         }
         true
     }
@@ -269,10 +269,10 @@ impl<'a> Audit<'a> {
         let last_runs = LastRuns::of(lines.runs.iter(), |run| run.file.index);
         for (index, run) in lines.runs.iter().enumerate() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
-                self.no_row(problem, lines);
+                self.bad_line(problem, lines);
             }
             let is_taken = match run.file.index {
-                Some(file) => !self.is_interleaved(file, index, &last_runs) && self.enter(file),
+                Some(file) => !self.is_interleaved(file, index, &last_runs) && self.advance_to(file),
                 None => true,
             };
             let end = run.first_line + run.rows.len();
@@ -281,10 +281,10 @@ impl<'a> Audit<'a> {
             }
             match is_taken {
                 true => self.push(run),
-                false => self.refuse(run, lines),
+                false => self.reject(run, lines),
             }
         }
-        problems.for_each(|problem| self.no_row(problem, lines));
+        problems.for_each(|problem| self.bad_line(problem, lines));
     }
 
     fn push(&mut self, run: &RowRun) {
@@ -299,8 +299,8 @@ impl<'a> Audit<'a> {
         self.open.as_ref().is_some_and(|log| last_runs.is_interleaved(run, &Some(file), &Some(log.index)))
     }
 
-    /// Rows that stand where no row of their log may stand.
-    fn refuse(&mut self, run: &RowRun, lines: &PartLines) {
+    /// Reports rows in a position where their log cannot have rows.
+    fn reject(&mut self, run: &RowRun, lines: &PartLines) {
         for line in run.first_line..run.first_line + run.rows.len() {
             let fault = RowFault::WrongFile { source: run.file.source.clone(), file: Some(run.file.name.clone()) };
             let at = Position { line: Some(self.line.saturating_add(line)), byte: lines.offset, ..Position::default() };
@@ -308,22 +308,22 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// A line that is no row takes the place of one.
-    fn no_row(&mut self, problem: &Problem, lines: &PartLines) {
+    /// Reports a line that is not a row. It counts as one row of the log.
+    fn bad_line(&mut self, problem: &Problem, lines: &PartLines) {
         self.break_log();
-        let place = self.open.as_ref().map(|log| log.place);
-        self.tell(problem, place, lines);
+        let next_row = self.open.as_ref().map(|log| log.next_row);
+        self.report(problem, next_row, lines);
         if let Some(log) = &mut self.open {
-            log.place = log.place.saturating_add(1);
+            log.next_row = log.next_row.saturating_add(1);
         }
     }
 
     fn row_problem(&mut self, problem: &Problem, run: &RowRun, lines: &PartLines) {
-        let place = self.open.as_ref().map(|log| log.place.saturating_add(problem.line - run.first_line));
-        self.tell(problem, place, lines);
+        let next_row = self.open.as_ref().map(|log| log.next_row.saturating_add(problem.line - run.first_line));
+        self.report(problem, next_row, lines);
     }
 
-    fn tell(&mut self, problem: &Problem, row: Option<u64>, lines: &PartLines) {
+    fn report(&mut self, problem: &Problem, row: Option<u64>, lines: &PartLines) {
         let kind = match &problem.fault {
             LineFault::NoRow(fault) => FindingKind::Row(fault.clone()),
             LineFault::Entry(fault) => FindingKind::Entry(fault.clone()),
@@ -338,19 +338,20 @@ impl<'a> Audit<'a> {
         self.findings.add(kind, at);
     }
 
-    /// Goes on to a file of the manifest, and ends those before. `false` when it was ended already.
-    fn enter(&mut self, file: usize) -> bool {
+    /// Advances to a file of the manifest and completes the files before it. Returns false if that file was already
+    /// completed.
+    fn advance_to(&mut self, file: usize) -> bool {
         while self.open.as_ref().map_or(self.files.len(), |log| log.index) < file {
-            self.go_on();
+            self.next_log();
         }
         if self.open.is_none() {
-            self.go_on();
+            self.next_log();
         }
         self.open.as_ref().is_some_and(|log| log.index == file)
     }
 
-    /// Ends the open log, if there is one, and opens the next.
-    fn go_on(&mut self) {
+    /// Completes the open log, if any, and opens the next one.
+    fn next_log(&mut self) {
         if let Some(log) = self.open.take() {
             let name = log.file.relative_path.to_string();
             let Self { findings, restored, .. } = self;
@@ -363,11 +364,11 @@ impl<'a> Audit<'a> {
         self.open = file.map(|file| LogVerifier::new(next, file));
     }
 
-    /// Ends all logs, and judges.
-    pub(super) fn finish(mut self, look: &ManifestCheck, options: &VerifyOptions) -> VerifyReport {
-        self.tell_missing();
+    /// Completes all logs and determines the verdict.
+    pub(super) fn finish(mut self, checked: &ManifestCheck, options: &VerifyOptions) -> VerifyReport {
+        self.report_missing();
         while self.open.is_some() || self.manifest.is_some_and(|manifest| self.files.len() < manifest.files.len()) {
-            self.go_on();
+            self.next_log();
         }
         let version = self.manifest.map(Manifest::version);
         let verdict = match (self.findings.is_damaged, version) {
@@ -377,9 +378,9 @@ impl<'a> Audit<'a> {
             (false, _) => Verdict::Intact,
         };
         VerifyReport {
-            digest: look.digest,
+            digest: checked.digest,
             version,
-            is_expected: options.expect.map(|expected| look.digest == Some(expected)),
+            is_expected: options.expect.map(|expected| checked.digest == Some(expected)),
             verdict,
             findings: self.findings.counts,
             files: self.files,
@@ -388,7 +389,7 @@ impl<'a> Audit<'a> {
     }
 }
 
-/// Which file of the manifest a fault is about.
+/// Returns the file of the manifest to which a fault refers.
 fn file_of(fault: &ManifestFault) -> Option<String> {
     match fault {
         ManifestFault::Contradiction(contradiction) => contradiction.file().map(str::to_owned),

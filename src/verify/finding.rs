@@ -1,4 +1,4 @@
-//! What verify can find: typed values that know their severity, and what they expected.
+//! The findings of `verify`: typed values with a severity and, where possible, the expected and found values.
 
 use std::fmt;
 
@@ -6,89 +6,90 @@ use crate::digest::{BundleDigest, Crc32, Sha256Digest};
 use crate::error::{EntryFault, GzipFault, ManifestFault, Position, RowFault, visible};
 use crate::format::Timestamp;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Worth knowing. Nothing is wrong.
+    /// Information. Nothing is wrong.
     Info,
-    /// Not as this format writes it, but nothing is lost or changed.
+    /// A deviation from how this format is written. Nothing is lost or changed.
     Warning,
-    /// The bundle is damaged, was changed, or is not the one that was meant.
+    /// The bundle is damaged or was changed, or it is not the expected bundle.
     Error,
 }
 
-/// Something that verify found.
+/// A finding of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What it is.
+    /// The kind of finding.
     pub kind: FindingKind,
-    /// Where it is. A line is one of the bundle's text. Where rows are compressed, the byte is that at which their
-    /// chunk begins in the bundle file.
+    /// The position. A line number refers to the bundle's text. For compressed rows, the byte offset is the start
+    /// of their chunk in the bundle file.
     pub at: Position,
 }
 
-/// What a bundle says, and what there is.
+/// A recorded value and the actual value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mismatch<T> {
-    /// What the bundle says.
+    /// The value that the bundle records.
     pub expected: T,
-    /// What there is.
+    /// The actual value.
     pub found: T,
 }
 
 impl<T: PartialEq> Mismatch<Option<T>> {
-    /// The same of what the manifest need not say.
+    /// Returns a mismatch of an optional value. A value that is not recorded never mismatches.
     pub(super) fn of_declared(expected: Option<T>, found: Option<T>) -> Option<Self> {
         expected.is_some().then(|| Self::between(expected, found))?
     }
 }
 
 impl<T: PartialEq> Mismatch<T> {
+    /// Returns `None` if the two values are equal.
     pub(super) fn between(expected: T, found: T) -> Option<Self> {
         (expected != found).then_some(Self { expected, found })
     }
 }
 
-/// What a chunk's entry in the table has wrong.
+/// An error in a chunk's entry in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ChunkMismatch {
-    /// Bytes that it takes in the file.
+    /// The chunk's length in the file.
     Compressed(Mismatch<u64>),
-    /// Bytes of its lines.
+    /// The length of the chunk's lines.
     Bytes(Mismatch<u64>),
-    /// Its rows.
+    /// The number of rows.
     Rows(Mismatch<u64>),
-    /// The checksum of its lines.
+    /// The checksum of the chunk's lines.
     Crc32(Mismatch<Crc32>),
-    /// The earliest time of its rows.
+    /// The earliest timestamp of its rows.
     FirstTime(Mismatch<Option<Timestamp>>),
-    /// The latest time of its rows.
+    /// The latest timestamp of its rows.
     LastTime(Mismatch<Option<Timestamp>>),
 }
 
-/// What a file's entry in the manifest has wrong, held against its rows.
+/// An error in a file's entry in the manifest, compared with its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FileMismatch {
-    /// Its rows.
+    /// The number of rows.
     Rows(Mismatch<u64>),
     /// The length of the restored log.
     Bytes(Mismatch<u64>),
-    /// The length of the rows of a 1.0 bundle, which may be more than its file had, but not this much more (FORMAT.md,
-    /// "Limits"). What is expected is the most.
+    /// The length of the rows of a 1.0 bundle. It may exceed the length of the file, but not by this much
+    /// (FORMAT.md, "Limits"). The expected value is the maximum.
     MostBytes(Mismatch<u64>),
     /// The SHA-256 of the restored log.
     Sha256(Mismatch<Sha256Digest>),
-    /// The earliest time of its rows.
+    /// The earliest timestamp of its rows.
     FirstTime(Mismatch<Option<Timestamp>>),
-    /// The latest time of its rows.
+    /// The latest timestamp of its rows.
     LastTime(Mismatch<Option<Timestamp>>),
-    /// How its rows are spread over time.
+    /// The distribution of its rows over time.
     Timeline,
 }
 
-/// What was found.
+/// The kind of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FindingKind {
@@ -98,68 +99,68 @@ pub enum FindingKind {
     FurtherMember,
     /// Zeros follow the compressed data.
     Padding {
-        /// How many.
+        /// The number of zero bytes.
         bytes: u64,
     },
-    /// The bundle was compressed again, so its chunk table does not say where its rows are.
+    /// Another program recompressed the bundle, so its chunk table does not locate the rows.
     Recompressed,
     /// The bundle is not compressed.
     NotCompressed,
-    /// The header of the gzip file is not the one that is written.
+    /// The gzip header differs from the one that bundles are written with.
     ForeignHeader,
-    /// The empty block at the end of the compressed data is not the one that is written.
+    /// The empty block at the end of the compressed data differs from the one that bundles are written with.
     LastBlock,
-    /// The manifest cannot be read, so rows were only checked each for itself.
+    /// The manifest is unreadable, so rows were only checked individually.
     NoManifest,
-    /// The manifest has something wrong.
+    /// The manifest has a fault.
     Manifest(ManifestFault),
-    /// A line that the manifest counts as unparsed is a row.
+    /// A line that the manifest lists as unparsed is a row.
     UnparsedIsRow {
-        /// The log's line, from 1.
+        /// The line of the log, from 1.
         log_line: u64,
     },
-    /// The digest of the bundle is not the one that was asked for.
+    /// The digest of the bundle is not the expected one.
     Digest(Mismatch<BundleDigest>),
-    /// The manifest has no hash of a file, or of anything, and hashes were asked for.
+    /// The manifest lacks a file's hash, or has no hashes at all, and hashes were required.
     NoHash,
-    /// A 1.0 bundle has no hashes: rows were counted, but nothing proves what they say.
+    /// A 1.0 bundle has no hashes: its rows were counted, but nothing proves their content.
     WithoutHashes,
-    /// A line is no row, or a row where it must not be.
+    /// A line is not a row, or a row is in a position where it must not be.
     Row(RowFault),
-    /// A row's two views of its line contradict each other.
+    /// A row's `entry` and its exact line contradict each other.
     Entry(EntryFault),
-    /// A line is longer than any row.
+    /// A line exceeds the length limit of a row.
     LineTooLong,
     /// The text does not end with a line feed, or a chunk ends within a line.
     NoLineFeed,
-    /// The last line of a bundle without chunks has no line feed. Nothing is lost with it.
+    /// The last line of a bundle without chunks has no line feed. No row is lost.
     LastLineFeedMissing,
-    /// Neighbouring chunks of a file that its chunk table names are nowhere.
+    /// Consecutive chunks in a file's chunk table are missing.
     ChunksMissing {
-        /// The first of them, from 1.
+        /// The first missing chunk, from 1.
         first: u64,
-        /// The last of them.
+        /// The last missing chunk.
         last: u64,
-        /// How many rows they have.
+        /// The number of rows in these chunks.
         rows: u64,
     },
-    /// Compressed data holds something that the chunk table does not name.
+    /// Compressed data contains something that is not in the chunk table.
     NotInTable,
-    /// A chunk's entry in the table is not what the stream holds.
+    /// A chunk's entry in the table does not match the stream.
     Chunk {
-        /// Which chunk of the file, from 1.
+        /// The chunk's number in the file, from 1.
         chunk: u64,
-        /// What is wrong.
+        /// The mismatch.
         mismatch: ChunkMismatch,
     },
-    /// A file's entry in the manifest is not what its rows give.
+    /// A file's entry in the manifest does not match its rows.
     File(FileMismatch),
-    /// Rows of a file could not be read, so its length, SHA-256 and times were not checked.
+    /// Some rows of a file are unreadable, so its length, SHA-256 and timestamps were not checked.
     NotRestored,
 }
 
 impl FindingKind {
-    /// A stable name, for programs.
+    /// Returns a stable code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -214,7 +215,7 @@ impl FindingKind {
         }
     }
 
-    /// How bad it is.
+    /// Returns the severity.
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
@@ -225,7 +226,7 @@ impl FindingKind {
         }
     }
 
-    /// Whether it says that another program wrote the container, around content that may be whole.
+    /// Returns true if another program wrote the container, around contents that may be intact.
     pub(super) fn is_of_container(&self) -> bool {
         matches!(
             self,
@@ -240,12 +241,12 @@ impl FindingKind {
         )
     }
 
-    /// Whether it says that the bundle is not the one that was asked for, rather than that it is damaged.
+    /// Returns true if the bundle does not meet a request, rather than being damaged.
     pub(super) fn is_of_request(&self) -> bool {
         matches!(self, Self::Digest(_) | Self::NoHash)
     }
 
-    /// What the bundle says or the format asks for, and what there is, where both can be shown.
+    /// Returns the recorded or required value and the actual one, if both can be shown.
     #[must_use]
     pub fn expected_and_found(&self) -> Option<(String, String)> {
         fn both<T: fmt::Display>(mismatch: &Mismatch<T>) -> (String, String) {
@@ -281,7 +282,7 @@ impl FindingKind {
 }
 
 impl Finding {
-    /// How bad it is.
+    /// Returns the severity.
     #[must_use]
     pub fn severity(&self) -> Severity {
         self.kind.severity()
@@ -290,7 +291,7 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Names and values come from the bundle: none of their characters may move a terminal's cursor.
+        // Names and values come from the bundle. Escape control characters that could affect a terminal.
         f.write_str(&visible(&match self.at == Position::default() {
             true => self.kind.to_string(),
             false => format!("{}: {}", self.at, self.kind),
@@ -305,57 +306,57 @@ impl fmt::Display for FindingKind {
             Self::Manifest(fault) => return fault.fmt(f),
             Self::Row(fault) => return fault.fmt(f),
             Self::Entry(fault) => return fault.fmt(f),
-            Self::Padding { bytes } => return write!(f, "{bytes} zero bytes follow the compressed data"),
+            Self::Padding { bytes } => return write!(f, "zero padding follows the compressed data ({bytes} bytes)"),
             Self::UnparsedIsRow { log_line } => {
-                return write!(f, "line {log_line} of the log counts as unparsed, but it is a row");
+                return write!(f, "line {log_line} of the log is listed as unparsed, but is a row");
             }
             Self::ChunksMissing { first, last, .. } if first == last => {
-                return write!(f, "chunk {first} of the file is not in the bundle");
+                return write!(f, "chunk {first} of the file is missing");
             }
             Self::ChunksMissing { first, last, rows } => {
-                return write!(f, "chunks {first} to {last} of the file, with {rows} rows, are not in the bundle");
+                return write!(f, "chunks {first} to {last} of the file are missing, with {rows} rows");
             }
             Self::Chunk { chunk, mismatch } => {
-                write!(f, "chunk {chunk} of the file does not have {}", mismatch.what())?;
+                write!(f, "chunk {chunk} of the file: {} mismatch", mismatch.field())?;
             }
             Self::File(FileMismatch::MostBytes(Mismatch { expected, found })) => {
                 return write!(
                     f,
-                    "the rows of the file are longer than a log of its recorded length can have become (at most {expected} bytes, found {found})"
+                    "the rows are too long for the recorded length of the file: expected at most {expected} bytes, found {found}"
                 );
             }
-            Self::File(FileMismatch::Timeline) => return f.write_str("the timeline is not that of the rows"),
-            Self::File(mismatch) => write!(f, "the file does not have {}", mismatch.what())?,
+            Self::File(FileMismatch::Timeline) => return f.write_str("the timeline does not match the rows"),
+            Self::File(mismatch) => write!(f, "{} mismatch", mismatch.field())?,
             other => f.write_str(other.sentence())?,
         }
         match self.expected_and_found() {
-            Some((expected, found)) => write!(f, " (recorded {expected}, found {found})"),
+            Some((expected, found)) => write!(f, ": expected {expected}, found {found}"),
             None => Ok(()),
         }
     }
 }
 
 impl FindingKind {
-    /// What is said of kinds without data of their own.
+    /// Returns the message of a kind without data of its own.
     fn sentence(&self) -> &'static str {
         match self {
             Self::FurtherMember => "another gzip member follows; many programs read only the first",
-            Self::Recompressed => {
-                "the bundle was compressed again by another program; its chunk table no longer says where rows are"
-            }
+            Self::Recompressed => "another program recompressed the bundle; its chunk table no longer locates the rows",
             Self::NotCompressed => "the bundle is not compressed",
-            Self::ForeignHeader => "the gzip header is not the one that bundles are written with",
-            Self::LastBlock => "the compressed data does not end with the block that bundles are written with",
-            Self::NoManifest => "the manifest cannot be read, so rows were only checked each for itself",
-            Self::Digest(_) => "this is another bundle than the one that was asked for",
-            Self::NoHash => "the manifest has no SHA-256, so nothing proves what the rows say",
-            Self::WithoutHashes => "this is a 1.0 bundle: its rows were counted, but nothing proves what they say",
-            Self::LineTooLong => "this line is longer than any row",
-            Self::NoLineFeed => "a line feed is missing at the end",
-            Self::LastLineFeedMissing => "the last line of the bundle has no line feed; no row is lost with it",
-            Self::NotInTable => "the bundle holds something here that its chunk table does not name",
+            Self::ForeignHeader => "the gzip header differs from the one that an exporter writes",
+            Self::LastBlock => "the compressed data does not end with the block that an exporter writes",
+            Self::NoManifest => "the manifest cannot be read, so each row was checked only on its own",
+            Self::Digest(_) => "digest mismatch",
+            Self::NoHash => "the manifest has no SHA-256, so the content of the rows cannot be verified",
+            Self::WithoutHashes => {
+                "a format 1.0 bundle has no hashes: its rows were counted, but their content cannot be verified"
+            }
+            Self::LineTooLong => "this line exceeds the length limit of a row",
+            Self::NoLineFeed => "the line feed at the end is missing",
+            Self::LastLineFeedMissing => "the last line of the bundle has no line feed; no row is lost",
+            Self::NotInTable => "the bundle has content here that its chunk table does not list",
             Self::NotRestored => {
-                "rows of this file could not be read, so its length, SHA-256 and times were not checked"
+                "some rows of this file could not be read, so its length, SHA-256 and times were not checked"
             }
             _ => "",
         }
@@ -363,27 +364,29 @@ impl FindingKind {
 }
 
 impl ChunkMismatch {
-    fn what(&self) -> &'static str {
+    /// Returns the name of the value that does not match.
+    fn field(&self) -> &'static str {
         match self {
-            Self::Compressed(_) => "the recorded compressed size",
-            Self::Bytes(_) => "the recorded length",
-            Self::Rows(_) => "the recorded number of rows",
-            Self::Crc32(_) => "the recorded checksum",
-            Self::FirstTime(_) => "the recorded first time",
-            Self::LastTime(_) => "the recorded last time",
+            Self::Compressed(_) => "compressed size",
+            Self::Bytes(_) => "length",
+            Self::Rows(_) => "row count",
+            Self::Crc32(_) => "checksum",
+            Self::FirstTime(_) => "first time",
+            Self::LastTime(_) => "last time",
         }
     }
 }
 
 impl FileMismatch {
-    fn what(&self) -> &'static str {
+    /// Returns the name of the value that does not match.
+    fn field(&self) -> &'static str {
         match self {
-            Self::Rows(_) => "the recorded number of rows",
-            Self::Bytes(_) | Self::MostBytes(_) => "the recorded length",
-            Self::Sha256(_) => "the recorded SHA-256",
-            Self::FirstTime(_) => "the recorded first time",
-            Self::LastTime(_) => "the recorded last time",
-            Self::Timeline => "the recorded timeline",
+            Self::Rows(_) => "row count",
+            Self::Bytes(_) | Self::MostBytes(_) => "length",
+            Self::Sha256(_) => "SHA-256",
+            Self::FirstTime(_) => "first time",
+            Self::LastTime(_) => "last time",
+            Self::Timeline => "timeline",
         }
     }
 }

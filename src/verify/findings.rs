@@ -1,22 +1,23 @@
-//! Tells what is found, and keeps what the verdict needs of it.
+//! Reports and counts findings, and keeps the facts that the verdict needs.
 
 use super::FindingCounts;
 use super::finding::{Finding, FindingKind, Severity};
 use crate::error::Position;
 
-/// Tells and counts what was found.
+/// A reporter that counts findings.
 pub(super) struct Findings<'a> {
     name: &'a str,
-    tell: &'a mut dyn FnMut(Finding),
+    report: &'a mut dyn FnMut(Finding),
     pub(super) counts: FindingCounts,
-    /// Whether something is wrong with the bundle itself, or only with its container.
+    /// True if the bundle itself is damaged.
     pub(super) is_damaged: bool,
+    /// True if another program wrote the container.
     pub(super) is_foreign: bool,
 }
 
 impl<'a> Findings<'a> {
-    pub(super) fn new(name: &'a str, tell: &'a mut dyn FnMut(Finding)) -> Self {
-        Self { name, tell, counts: FindingCounts::default(), is_damaged: false, is_foreign: false }
+    pub(super) fn new(name: &'a str, report: &'a mut dyn FnMut(Finding)) -> Self {
+        Self { name, report, counts: FindingCounts::default(), is_damaged: false, is_foreign: false }
     }
 
     pub(super) fn add(&mut self, kind: FindingKind, at: Position) {
@@ -29,6 +30,6 @@ impl<'a> Findings<'a> {
             Severity::Warning => self.counts.warnings += 1,
             Severity::Info => self.counts.infos += 1,
         }
-        (self.tell)(Finding { kind, at: Position { subject: Some(self.name.to_owned()), ..at } });
+        (self.report)(Finding { kind, at: Position { subject: Some(self.name.to_owned()), ..at } });
     }
 }

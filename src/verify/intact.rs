@@ -1,6 +1,6 @@
-//! The quick way to find a bundle intact: chunks are read from where the table says, so that those of several logs take
-//! turns and several are put together and hashed at once. It ends at the first thing that is not as it is written. What
-//! that is, and everything else, is then found in the order of the bundle.
+//! A fast path for intact bundles. It reads chunks where the table places them, alternates between logs, and
+//! assembles and hashes several logs concurrently. It gives up at the first deviation; a sequential pass then finds
+//! this and every other problem in bundle order.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Seek, SeekFrom};
@@ -21,8 +21,8 @@ use crate::progress::{CancellableIo, Progress};
 use crate::scan::plausible_length;
 use crate::scan::rows::{RowRun, ScanContext};
 
-/// The report of a bundle of 1.1 that is as it was written and meets what was asked for. `None` of every other, whatever
-/// is the matter with it.
+/// Returns the report for a 1.1 bundle that is intact, unmodified, and meets the options. Returns `None` for any
+/// other bundle.
 pub(super) fn report_if_intact<R: Read + Seek>(
     input: &mut R,
     options: &VerifyOptions,
@@ -32,13 +32,13 @@ pub(super) fn report_if_intact<R: Read + Seek>(
     let mut header = HEADER.map(|_| 0);
     input.seek(SeekFrom::Start(0)).ok()?;
     input.read_exact(&mut header).ok()?;
-    // Only damage has a message, and none of this bundle's will be seen.
+    // Only an error shows the name, and errors are discarded here.
     let bundle = (header == HEADER).then(|| Bundle::from_seekable(input, ""))?.ok()?;
     let is_expected = options.expect.map(|expected| bundle.digest() == expected);
-    let is_odd = bundle.access() != Access::Indexed
+    let deviates = bundle.access() != Access::Indexed
         || is_expected == Some(false)
         || bundle.manifest().files.iter().any(|file| unparsed_rows(file).next().is_some());
-    if is_odd {
+    if deviates {
         return None;
     }
     let (digest, manifest) = (Some(bundle.digest()), Arc::clone(bundle.manifest()));
@@ -61,18 +61,18 @@ fn prove_logs(
     progress: &dyn Progress,
 ) -> Result<Vec<FileReport>> {
     let chunk_refs = chunk_refs(manifest);
-    let known = ScanContext::new(Some(manifest), &chunk_refs, false);
+    let context = ScanContext::new(Some(manifest), &chunk_refs, false);
     let (order, all) = (ChunkOrder::TakingTurns(LOGS_AT_ONCE), (0..manifest.files.len()).collect());
     let reports = thread::scope(|scope| {
         let mut logs = LogThreads::start(
             scope,
             manifest,
             all,
-            ReportTasks { manifest, buffers: &known.buffers, done: BTreeMap::new() },
+            ReportTasks { manifest, buffers: &context.buffers, done: BTreeMap::new() },
         );
         let read = |_: &_, chunk: ChunkRows| {
             progress.advance(chunk.slot().compressed);
-            read_chunk(&known, manifest, &chunk)
+            read_chunk(&context, manifest, &chunk)
         };
         let access = each_chunk(bundle, &Selection::default(), order, options.threads, read, |batch| {
             logs.take(batch.ok_or(ErrorKind::ChunkMismatch)?)
@@ -85,24 +85,24 @@ fn prove_logs(
     Ok(reports.into_values().collect())
 }
 
-/// The rows of a chunk that is as it is written.
-fn read_chunk(known: &ScanContext<'_>, manifest: &Manifest, chunk: &ChunkRows) -> Option<RowBatch<RowRun>> {
+/// Returns the rows of a chunk if it is exactly as its table entry describes it.
+fn read_chunk(context: &ScanContext<'_>, manifest: &Manifest, chunk: &ChunkRows) -> Option<RowBatch<RowRun>> {
     let slot = chunk.slot();
-    let mut lines = known.chunk(slot, chunk.proven()?);
-    let is_odd = !lines.problems.is_empty()
+    let mut lines = context.chunk(slot, chunk.proven()?);
+    let deviates = !lines.problems.is_empty()
         || !lines.ends_with_line_feed
         || plausible_length(slot) != slot.compressed
         || table_mismatches(&lines, slot).next().is_some();
     let rows = lines.runs.pop().filter(|run| run.file.index == Some(slot.file) && run.rows.len() == slot.rows)?;
     let is_last = slot.chunk + 1 == manifest.files[slot.file].chunks.len();
-    (!is_odd).then_some(RowBatch { file: slot.file, rows, is_last })
+    (!deviates).then_some(RowBatch { file: slot.file, rows, is_last })
 }
 
-/// Opens the logs, and keeps what was found out of each.
+/// Creates the verifier of each log and collects the reports.
 struct ReportTasks<'m> {
     manifest: &'m Manifest,
     buffers: &'m Buffers,
-    /// By their index into the manifest's `files`: logs end in another order.
+    /// The reports by index in the manifest's `files`, because logs may be completed in another order.
     done: BTreeMap<usize, FileReport>,
 }
 
@@ -120,7 +120,7 @@ impl<'m> LogTasks for ReportTasks<'m> {
     }
 }
 
-/// One log, on its thread.
+/// The verification of one log, on its thread.
 struct ProofTask<'m> {
     log: LogVerifier<'m>,
     buffers: &'m Buffers,

@@ -1,4 +1,4 @@
-//! One log while its rows come in.
+//! Verifies one log from its rows.
 
 use super::FileReport;
 use super::finding::{FileMismatch, FindingKind, Mismatch};
@@ -8,17 +8,17 @@ use crate::format::log::LogRestorer;
 use crate::format::timeline::{RowTimes, Timeline};
 use crate::scan::rows::RowRun;
 
-/// A log that is being restored, into nothing but its hash.
+/// A log that is restored only to be hashed, and to be passed on if requested.
 pub(super) struct LogVerifier<'m> {
-    /// Index into the manifest's `files`.
+    /// The log's index in the manifest's `files`.
     pub(super) index: usize,
     pub(super) file: &'m ManifestFile,
-    /// The row that is due, from 1. Lines that should be rows and are none count.
-    pub(super) place: u64,
-    /// Whether all rows so far could be read.
+    /// The expected row, from 1. Counts lines that are not rows but should be.
+    pub(super) next_row: u64,
+    /// True if all rows so far were readable.
     pub(super) is_whole: bool,
     rows: u64,
-    /// Bytes of its rows' lines.
+    /// The total length of its rows' lines.
     bytes: u64,
     times: RowTimes,
     restorer: LogRestorer<'m>,
@@ -31,7 +31,7 @@ impl<'m> LogVerifier<'m> {
         Self {
             index,
             file,
-            place: 1,
+            next_row: 1,
             is_whole: true,
             rows: 0,
             bytes: 0,
@@ -42,11 +42,11 @@ impl<'m> LogVerifier<'m> {
         }
     }
 
-    /// Takes rows, and hands on what of the log that restores.
+    /// Adds rows, and passes the bytes that they restore to on to `restored`.
     pub(super) fn push(&mut self, run: &RowRun, restored: &mut dyn FnMut(&[u8])) {
         self.rows += run.rows.len();
         self.bytes += run.rows.bytes() as u64;
-        self.place = self.place.saturating_add(run.rows.len());
+        self.next_row = self.next_row.saturating_add(run.rows.len());
         if self.is_whole && self.file.integrity().is_some() {
             self.times.merge(&run.times);
             self.restorer.push_rows(&run.rows, &mut self.buffer);
@@ -60,7 +60,7 @@ impl<'m> LogVerifier<'m> {
         self.buffer.clear();
     }
 
-    /// Ends the log, and holds it against what the manifest says. Hands on the rest of what it restores to.
+    /// Completes the log and compares it with the manifest. Passes its remaining bytes on to `restored`.
     pub(super) fn finish(mut self, restored: &mut dyn FnMut(&[u8]), mut found: impl FnMut(FindingKind)) -> FileReport {
         let Self { file, rows, .. } = self;
         let mut mismatch =

@@ -1,4 +1,4 @@
-//! What the first line is, and everything that is wrong with it.
+//! Checks the first line and collects all its faults.
 
 use std::io::Read;
 
@@ -9,9 +9,9 @@ use crate::format::{Manifest, ManifestFile};
 use crate::gzip::{Anomaly, StreamKind};
 use crate::scan::{FirstLine, Scan, TextDigest};
 
-/// What is known after the first line.
+/// The result of checking the first line.
 pub(super) struct ManifestCheck {
-    /// The manifest, if it can be read. It may contradict itself.
+    /// The manifest, if readable. It may contradict itself.
     pub(super) manifest: Option<Manifest>,
     pub(super) faults: Vec<ManifestFault>,
     pub(super) digest: Option<BundleDigest>,
@@ -20,10 +20,10 @@ pub(super) struct ManifestCheck {
 }
 
 impl ManifestCheck {
-    /// Reads the first line.
+    /// Checks the first line.
     ///
     /// # Errors
-    /// When it shows that this is no bundle, or one of a version that is not known.
+    /// If it shows that the input is not a bundle, or has an unsupported version.
     pub(super) fn at<R: Read>(scan: &Scan<R>) -> Result<Self> {
         let text = TextDigest::of_first_line(&scan.first_line);
         let nothing = Self { manifest: None, faults: Vec::new(), digest: None, text, is_terminated: true };
@@ -50,14 +50,14 @@ impl ManifestCheck {
     }
 }
 
-/// Whether a line that is no JSON was a manifest once.
+/// Returns true if a line that is not JSON was probably a manifest.
 fn is_broken_manifest<R: Read>(line: &[u8], scan: &Scan<R>) -> bool {
-    let is_ours =
-        scan.content == StreamKind::Gzip && !scan.anomalies.iter().any(|(odd, _)| *odd == Anomaly::ForeignHeader);
+    let is_ours = scan.content == StreamKind::Gzip
+        && !scan.anomalies.iter().any(|(anomaly, _)| *anomaly == Anomaly::ForeignHeader);
     is_ours || memchr::memmem::find(line, b"\"manifest\"").is_some()
 }
 
-/// The lines of a log, from 1, that count as unparsed although they are rows.
+/// Returns the log lines, from 1, that the manifest counts as unparsed although they are rows.
 pub(super) fn unparsed_rows(file: &ManifestFile) -> impl Iterator<Item = u64> + '_ {
     file.unparsed.iter().flat_map(|unparsed| {
         let lines = unparsed.content.as_bytes().split(|&byte| byte == b'\n').zip(unparsed.line..);

@@ -1,9 +1,9 @@
-//! Answers: is this bundle whole, and is it the one that was recorded? Lists everything that is wrong, in one pass.
+//! Checks whether a bundle is intact and is the expected one, and reports every problem in one pass.
 //!
-//! A bundle is read in order. Threads inflate and check its chunks, each for itself, so that damage in one hides nothing
-//! in the others; one consumer puts the results in order and hashes the restored logs. What cannot be checked because
-//! something before it is damaged is said, never passed over. Where an input can seek, `intact` is tried first, which
-//! hashes several logs at once, and has no more to say than that there is nothing to say.
+//! A bundle is read in order. Worker threads inflate and check its chunks independently, so damage in one does not
+//! hide problems in others. A single consumer orders the results and hashes the restored logs. If earlier damage
+//! prevents a check, that is reported, never ignored. If the input can seek, `intact` runs first: it hashes several
+//! logs concurrently but can only report that there are no findings.
 
 mod audit;
 mod finding;
@@ -29,89 +29,90 @@ use audit::Audit;
 pub use finding::{ChunkMismatch, FileMismatch, Finding, FindingKind, Mismatch, Severity};
 use manifest::ManifestCheck;
 
-/// What to check beyond the bundle itself, and how.
+/// Options for a verification.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
     /// The digest that the bundle must have.
     pub expect: Option<BundleDigest>,
-    /// Whether it is a finding when the manifest has no hash of a file.
+    /// True to report a finding for each file without a hash in the manifest.
     pub require_hashes: bool,
-    /// How many threads inflate and check.
+    /// The number of threads that inflate and check chunks.
     pub threads: NonZeroUsize,
 }
 
-/// What a bundle is, after all that could be checked.
+/// The overall result of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Everything is as it was written, and every log restores to its SHA-256.
     Intact,
-    /// Every log restores to its SHA-256, but another program wrote the container: compressed it again, padded it,
-    /// added an empty member.
+    /// Every log restores to its SHA-256, but another program rewrote the container: it was recompressed or padded,
+    /// or an empty member was added.
     IntactRecompressed,
-    /// A 1.0 bundle: the container is sound, and each file has the rows that the manifest counts. Nothing proves what
-    /// they say.
+    /// A 1.0 bundle with a sound container, whose files have as many rows as the manifest records. Nothing proves
+    /// the content of the rows.
     IntactWithoutHashes,
     /// Something is missing or wrong.
     Damaged,
 }
 
-/// How many findings there were.
+/// The number of findings by severity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FindingCounts {
-    /// Of [`Severity::Error`].
+    /// Findings of [`Severity::Error`].
     pub errors: u64,
-    /// Of [`Severity::Warning`].
+    /// Findings of [`Severity::Warning`].
     pub warnings: u64,
-    /// Of [`Severity::Info`].
+    /// Findings of [`Severity::Info`].
     pub infos: u64,
 }
 
-/// What was checked of one log.
+/// The result for one log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileReport {
-    /// The source that its rows belong to.
+    /// The source of the log.
     pub source: SourceName,
-    /// Its file name.
+    /// The file name of the log.
     pub name: FileName,
-    /// Its rows that could be read.
+    /// The number of readable rows.
     pub rows: u64,
-    /// What the restored log is. `None` when it could not be restored, and for 1.0.
+    /// The length and SHA-256 of the restored log. `None` if it could not be restored, and for 1.0.
     pub restored: Option<Integrity>,
-    /// Whether that is what the manifest says. `None` when there is nothing to hold against each other.
+    /// True if the restored log matches the manifest. `None` if there is nothing to compare.
     pub is_proven: Option<bool>,
 }
 
-/// What was found out.
+/// The report of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// The digest of the bundle. `None` when its first line cannot be read.
+    /// The digest of the bundle. `None` if its first line is unreadable.
     pub digest: Option<BundleDigest>,
-    /// Major and minor version. `None` when the manifest cannot be read.
+    /// The major and minor version. `None` if the manifest is unreadable.
     pub version: Option<(u64, u64)>,
-    /// Whether the digest is the one that was asked for, if one was.
+    /// True if the digest is the expected one. `None` if no digest was expected.
     pub is_expected: Option<bool>,
-    /// What the bundle is, whatever was asked for.
+    /// The verdict on the bundle itself, regardless of the options.
     pub verdict: Verdict,
-    /// How many findings there were.
+    /// The number of findings.
     pub findings: FindingCounts,
     /// The files of the manifest, in its order.
     pub files: Vec<FileReport>,
-    /// Rows that could be read.
+    /// The number of readable rows.
     pub rows: u64,
 }
 
 impl VerifyReport {
-    /// Whether the bundle is whole and meets what was asked for: there was no finding of [`Severity::Error`].
+    /// Returns true if the bundle is intact and meets the options, that is, if there was no finding of
+    /// [`Severity::Error`].
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.findings.errors == 0
     }
 }
 
-/// Checks the bundle that `input` holds from its first byte to its last, and tells `found` everything that it finds, in
-/// the order of the bundle. `name` is what errors and findings call it.
+/// Checks the bundle in `input` from its first byte to its last, and passes every finding to `found`, in bundle
+/// order. Errors and findings refer to the bundle as `name`.
 ///
-/// Memory does not grow with the bundle, nor with the findings.
+/// Memory use does not grow with the size of the bundle or the number of findings.
 ///
 /// ```
 /// use std::num::NonZeroUsize;
@@ -135,7 +136,7 @@ impl VerifyReport {
 /// ```
 ///
 /// # Errors
-/// When `input` cannot be read, is empty or no bundle at all, or has a version that is not known. Damage is no error.
+/// If `input` cannot be read, is empty or not a bundle, or has an unsupported version. Damage is not an error.
 pub fn verify(
     input: impl Read,
     name: &str,
@@ -146,8 +147,8 @@ pub fn verify(
     check(input, name, options, progress, found, &mut |_, _| {}).map_err(|error| error.in_subject(name))
 }
 
-/// As [`verify`], where findings do not matter but what logs restore to does: `restored` gets the pieces of all of them, one
-/// log after the other, each with its index into the manifest's `files`. Which of them are proven, the report says.
+/// Verifies like [`verify`], but discards findings and passes the restored bytes to `restored`: one log after
+/// another, each piece with the log's index in the manifest's `files`. The report shows which logs are proven.
 pub(crate) fn restore_all(
     input: impl Read,
     threads: NonZeroUsize,
@@ -157,8 +158,8 @@ pub(crate) fn restore_all(
     check(input, "", &options, &NoProgress, &mut |_| {}, restored)
 }
 
-/// Checks the bundle that `input` holds from its first byte to its last as [`verify`] does, with the same findings and
-/// report, and several logs at once where the bundle is intact.
+/// Checks the bundle in a seekable `input`, with the same findings and report as [`verify`]. If the bundle is
+/// intact, several logs are hashed concurrently.
 ///
 /// # Errors
 /// As [`verify`].
@@ -179,10 +180,10 @@ pub fn verify_seekable(
     verify(input, name, options, progress, found)
 }
 
-/// Checks the bundle at `path` as [`verify`] does.
+/// Checks the bundle at `path` like [`verify`].
 ///
 /// # Errors
-/// As [`verify`], and when `path` is a directory.
+/// As [`verify`], and if `path` is a directory.
 pub fn verify_file(
     path: &Path,
     options: &VerifyOptions,
@@ -209,30 +210,30 @@ fn check(
     restored: &mut dyn FnMut(usize, &[u8]),
 ) -> Result<VerifyReport> {
     let mut scan = Scan::open(CancellableIo::new(input, progress))?;
-    let look = ManifestCheck::at(&scan)?;
-    let manifest = look.manifest.as_ref();
+    let checked = ManifestCheck::at(&scan)?;
+    let manifest = checked.manifest.as_ref();
     let chunk_refs = manifest.filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
     scan.settle(&chunk_refs)?;
-    let known = ScanContext::new(manifest, &chunk_refs, false);
-    let mut audit = Audit::new(name, &known, &look, found, restored);
-    audit.check_start(&scan, &look, options);
-    let parts = scan.parts(manifest, &chunk_refs, &known.buffers);
-    check_parts(parts, &known, options.threads, progress, &mut audit)?;
-    Ok(audit.finish(&look, options))
+    let context = ScanContext::new(manifest, &chunk_refs, false);
+    let mut audit = Audit::new(name, &context, &checked, found, restored);
+    audit.check_start(&scan, &checked, options);
+    let parts = scan.parts(manifest, &chunk_refs, &context.buffers);
+    check_parts(parts, &context, options.threads, progress, &mut audit)?;
+    Ok(audit.finish(&checked, options))
 }
 
 fn check_parts<R: Read>(
     mut parts: Parts<R>,
-    known: &ScanContext<'_>,
+    context: &ScanContext<'_>,
     threads: NonZeroUsize,
     progress: &dyn Progress,
     audit: &mut Audit<'_>,
 ) -> Result<()> {
     let thread_died = |_| Error::io_unnamed(IoAction::Read, std::io::Error::other("a checking thread died"));
     std::thread::scope(|scope| {
-        let mut pool = Pool::start(scope, threads, || known.reader());
+        let mut pool = Pool::start(scope, threads, || context.reader());
         while let Some(part) = parts.next_part().map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
-            let weight = part.weight(known.chunk_refs);
+            let weight = part.weight(context.chunk_refs);
             progress.advance(part.length());
             while !pool.has_room_for(weight) {
                 pool.pop().map_err(thread_died)?.into_iter().for_each(|read| audit.take(read));

@@ -1,4 +1,4 @@
-//! Holds one chunk against what the table says of it.
+//! Compares one chunk with its entry in the table.
 
 use super::finding::{ChunkMismatch, FindingKind, Mismatch};
 use crate::bundle::ChunkRef;
@@ -6,7 +6,7 @@ use crate::error::GzipFault;
 use crate::gzip::BlockEnd;
 use crate::scan::rows::PartLines;
 
-/// What the table says of a chunk and is not so.
+/// Returns the differences between a chunk and its table entry.
 pub(super) fn table_mismatches(lines: &PartLines, slot: &ChunkRef) -> impl Iterator<Item = ChunkMismatch> {
     let mut times = lines.times_before.clone();
     lines.runs.iter().for_each(|run| times.merge(&run.times));
@@ -23,7 +23,7 @@ pub(super) fn table_mismatches(lines: &PartLines, slot: &ChunkRef) -> impl Itera
     mismatches.into_iter().flatten()
 }
 
-/// Why a block cannot be read to its end, if it cannot.
+/// Returns the reason why a block cannot be read to its end, if it cannot.
 pub(super) fn damage(lines: &PartLines, slot: Option<&ChunkRef>) -> Option<FindingKind> {
     Some(match (lines.end, slot) {
         (BlockEnd::FlushPoint, _) => return None,

@@ -1,51 +1,51 @@
-//! Envelopes as the log again.
+//! Restores a log from envelopes.
 
 use super::super::envelope::Envelope;
 use super::super::manifest::{LineEnding, ManifestFile, Record};
 use super::super::unparsed::Unparsed;
 
-/// Lines of neighbouring rows of one log, restored apart from the rest of it: on another thread, say.
+/// The lines of consecutive rows of one log, restored separately from the rest, for example on another thread.
 #[derive(Debug, Clone, Default)]
 pub struct RowLines {
-    /// The lines, each with what ends it.
+    /// The lines, including their endings.
     bytes: Vec<u8>,
-    /// Where each line ends, its ending included, and what that is.
+    /// The end offset of each line, including its ending, and the ending itself.
     ends: Vec<(usize, LineEnding)>,
 }
 
 impl RowLines {
-    /// Has room for rows whose envelopes take `bytes` bytes.
+    /// Creates an empty list with room for rows whose envelopes take `bytes` bytes.
     #[must_use]
     pub fn with_room_for(bytes: usize) -> Self {
         Self::in_memory(Vec::new(), bytes)
     }
 
-    /// The same, in the memory of an empty buffer.
+    /// Works like [`with_room_for`](Self::with_room_for), but reuses `memory`, an empty buffer.
     #[must_use]
     pub fn in_memory(mut memory: Vec<u8>, bytes: usize) -> Self {
         memory.reserve(bytes);
         Self { bytes: memory, ends: Vec::new() }
     }
 
-    /// The memory, to be used again.
+    /// Returns the memory for reuse.
     #[must_use]
     pub fn into_memory(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// The length of the lines, with what ends them.
+    /// Returns the length of the lines in bytes, including their endings.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Appends a row of a log with this line ending.
+    /// Appends a row. `log_ending` is the line ending of its log.
     pub fn push(&mut self, row: &Envelope<'_>, log_ending: LineEnding) {
         let (line, ending) = row_line(row, log_ending);
         self.push_line(line, ending);
     }
 
-    /// Appends a line that `ending` ends.
+    /// Appends a line with the given ending.
     pub fn push_line(&mut self, line: &[u8], ending: LineEnding) {
         self.bytes.extend_from_slice(line);
         self.bytes.extend_from_slice(ending.before_line_feed());
@@ -53,7 +53,7 @@ impl RowLines {
         self.ends.push((self.bytes.len(), ending));
     }
 
-    /// How many there are.
+    /// Returns the number of lines.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.ends.len() as u64
@@ -64,48 +64,48 @@ impl RowLines {
         self.ends.truncate(usize::try_from(rows).unwrap_or(usize::MAX));
     }
 
-    /// The lines of the rows from `from` to before `to`, counted from 0.
+    /// Returns the lines of the rows from `from` up to, but excluding, `to`, counted from 0.
     fn lines(&self, from: usize, to: usize) -> &[u8] {
         let end_of = |row: usize| row.checked_sub(1).map_or(0, |before| self.ends[before].0);
         &self.bytes[end_of(from)..end_of(to)]
     }
 }
 
-/// Turns the rows of one log into its bytes again.
+/// Restores the bytes of one log from its rows.
 ///
-/// With a 1.0 bundle, which does not say what stood between the rows, every row becomes one line.
+/// A 1.0 bundle does not record the bytes between rows, so every row becomes one line.
 #[derive(Debug)]
 pub struct LogRestorer<'m> {
     unparsed: std::iter::Peekable<std::slice::Iter<'m, Unparsed>>,
     record: Option<Record>,
     line: u64,
-    /// What ends the line before, to be written once it is known not to be the last.
+    /// The pending ending of the previous line. It is written when another line follows.
     ending: Option<LineEnding>,
-    /// Whether rows are missing behind the line before, so that it was not the last.
+    /// True if rows are missing after the previous line, so that it was not the last one.
     is_cut: bool,
 }
 
 impl<'m> LogRestorer<'m> {
-    /// For the log that `file` describes.
+    /// Creates a restorer for the log that `file` describes.
     #[must_use]
     pub fn new(file: &'m ManifestFile) -> Self {
         Self { unparsed: file.unparsed.iter().peekable(), record: file.record(), line: 1, ending: None, is_cut: false }
     }
 
-    /// For a log of which nothing is known but its rows.
+    /// Creates a restorer for a log of which only the rows are known.
     #[must_use]
     pub(crate) fn of_rows_alone() -> Self {
         Self { unparsed: [].iter().peekable(), record: None, line: 1, ending: None, is_cut: false }
     }
 
-    /// Appends the next row's line, and the unparsed lines before it.
+    /// Appends the unparsed lines before the next row, then the row's line.
     pub fn push_row(&mut self, row: &Envelope<'_>, out: &mut Vec<u8>) {
         self.rows_before_unparsed(out);
         let (line, ending) = row_line(row, self.record.map_or(LineEnding::Lf, |record| record.line_ending));
         self.push_line(line, ending, 1, out);
     }
 
-    /// Appends the lines of the next rows, and the unparsed lines before and between them.
+    /// Appends the lines of the next rows, with the unparsed lines before and between them.
     pub(crate) fn push_rows(&mut self, rows: &RowLines, out: &mut Vec<u8>) {
         let (mut next, end) = (0, rows.ends.len());
         while next < end {
@@ -122,7 +122,7 @@ impl<'m> LogRestorer<'m> {
         }
     }
 
-    /// Leaves out the next `rows` rows, which are lost. Appends the unparsed lines before and between them.
+    /// Skips the next `rows` rows, which are lost. Appends the unparsed lines before and between them.
     pub(crate) fn skip_rows(&mut self, mut rows: u64, out: &mut Vec<u8>) {
         while rows > 0 {
             let skipped = rows.min(self.rows_before_unparsed(out) as u64);
@@ -132,7 +132,8 @@ impl<'m> LogRestorer<'m> {
         }
     }
 
-    /// Appends the unparsed lines that come next. Returns how many rows follow before the ones after them: at least 1.
+    /// Appends the unparsed lines that come next. Returns the number of rows, at least 1, until the next unparsed
+    /// line.
     fn rows_before_unparsed(&mut self, out: &mut Vec<u8>) -> usize {
         while let Some(unparsed) = self.unparsed.next_if(|unparsed| unparsed.line <= self.line) {
             self.push_unparsed(unparsed, out);
@@ -160,7 +161,7 @@ impl<'m> LogRestorer<'m> {
         }
     }
 
-    /// Appends what comes after the last row.
+    /// Appends the unparsed lines after the last row and, if the log has one, the ending of its last line.
     pub fn finish(mut self, out: &mut Vec<u8>) {
         while let Some(unparsed) = self.unparsed.next() {
             self.push_unparsed(unparsed, out);
@@ -171,7 +172,7 @@ impl<'m> LogRestorer<'m> {
     }
 }
 
-/// A row's line up to what the log's line ending adds, and that ending.
+/// Returns a row's line and the ending to append to it.
 fn row_line<'r>(row: &'r Envelope<'_>, log_ending: LineEnding) -> (&'r [u8], LineEnding) {
     match &row.original {
         Some(original) => (original.as_bytes(), LineEnding::Lf),
@@ -179,8 +180,8 @@ fn row_line<'r>(row: &'r Envelope<'_>, log_ending: LineEnding) -> (&'r [u8], Lin
     }
 }
 
-/// Row `number` (from 1) of `file` exactly as it stood in the log, and how its line ends: with a line feed even where the
-/// log's last line had none.
+/// Returns row `number` (from 1) of `file` exactly as in the log, and its line ending. The ending has a line feed
+/// even if the last line of the log lacks it.
 pub(crate) fn printed_row<'r>(file: &ManifestFile, row: &'r Envelope<'_>, number: u64) -> (&'r [u8], &'static [u8]) {
     let record = file.record();
     let unterminated =

@@ -1,4 +1,4 @@
-//! Looks ahead at a flush point: whether blocks follow, or the stream goes on.
+//! Looks ahead at a flush point to find out whether a block follows.
 
 use std::io::{self, Read};
 
@@ -8,20 +8,24 @@ use super::super::blocks::LOOK_AHEAD;
 use super::{SequentialReader, StreamState, inflate_some};
 
 impl<R: Read> SequentialReader<R> {
-    /// Whether a flush point lies `length` bytes ahead, and `is_right` says so of what there is up to it.
+    /// Returns true if a flush point is exactly `length` bytes ahead and `is_right` accepts the bytes up to it.
     pub(crate) fn is_block_of(&mut self, length: u64, is_right: impl FnOnce(&[u8]) -> bool) -> io::Result<bool> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         Ok(self.source.has_mark_at(length)? && self.source.peek(length)?.get(..length).is_some_and(is_right))
     }
 
-    /// Whether `is_right` says so of what there is up to the next flush point, if that lies at most `most` bytes ahead.
+    /// Returns true if the next flush point is at most `most` bytes ahead and `is_right` accepts the bytes up to it.
     pub(crate) fn is_next_block(&mut self, most: u64, is_right: impl FnOnce(&[u8]) -> bool) -> io::Result<bool> {
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(LOOK_AHEAD);
         Ok(self.source.up_to_mark(most)?.is_some_and(is_right))
     }
 
-    /// Inflates up to `bytes` bytes more, of at most `most` compressed ones, and takes them if `is_right` says so of them and
-    /// of whether the compressed data ends there. Otherwise nothing is taken, and only blocks can be read from here on.
+    /// Inflates the next `bytes` bytes (or one more, if the text goes on) and consumes them if `is_right` accepts
+    /// them. Stops earlier once more than `most` compressed bytes have been used.
+    ///
+    /// The second argument of `is_right` is true if the compressed data ends after exactly `bytes` bytes. If
+    /// `is_right` rejects the text, nothing is consumed, and only [blocks](Self::into_blocks) can be read from here
+    /// on.
     pub(crate) fn take_text_if(
         &mut self,
         bytes: u64,
@@ -32,7 +36,7 @@ impl<R: Read> SequentialReader<R> {
         let (mut text, mut used) = (Vec::new(), 0);
         let mut piece = [0; 4096];
         let mut state = self.state;
-        // One byte more than that shows whether there is one.
+        // One byte more than `bytes` shows whether the text goes on.
         while let StreamState::Body = state
             && text.len() as u64 <= bytes
             && used <= most
@@ -45,7 +49,7 @@ impl<R: Read> SequentialReader<R> {
             match status {
                 Ok(Status::StreamEnd) => state = StreamState::Trailer,
                 Ok(_) if read + written > 0 => {}
-                // Whoever reads on meets damage again.
+                // A later read meets the damage again.
                 _ => break,
             }
         }

@@ -189,10 +189,10 @@ fn a_bundle_in_a_named_pipe_is_read() {
     let bundle = std::fs::read("fixtures/conformance/intact.jsonl.gz").unwrap();
     for (arguments, printed) in [
         (&["verify", "Pipe"][..], "Pipe: intact: 10 rows"),
-        (&["inspect", "Pipe"], "10 rows of 2 logs"),
+        (&["inspect", "Pipe"], "10 rows from 2 logs"),
         (&["cat", "Pipe"], "\"status\":\"running\""),
         (&["cat", "Pipe", "--file", "runs.jsonl", "--exact"], "{\"taskId\":\"torn\n"),
-        (&["recover", "Pipe", "-fo", "out.gz"], "recovered 10 rows of 2 logs in out.gz"),
+        (&["recover", "Pipe", "-fo", "out.gz"], "recovered 10 rows from 2 logs into out.gz"),
     ] {
         let ended = std::thread::scope(|scope| {
             // It is opened once the program opens it.

@@ -208,7 +208,7 @@ fn a_cut_bundle_gives_every_row_before_the_cut() {
         "{}",
         printed.stderr
     );
-    assert!(printed.stderr.contains("the file is cut off"), "{}", printed.stderr);
+    assert!(printed.stderr.contains("the file is truncated"), "{}", printed.stderr);
 }
 
 #[test]
@@ -222,7 +222,8 @@ fn no_row_is_printed_of_a_chunk_from_which_one_was_taken_out() {
     fs::write(home.path().join("b.gz"), &again).unwrap();
     for printed in [run(home.path(), &["cat", "b.gz"]), run_with(home.path(), &["cat", "-"], &again)] {
         assert_eq!((printed.code, printed.text().as_str()), (1, ""));
-        let said = "runs.jsonl, rows 1 to 10: the content is not what the manifest recorded for it";
+        let said = "runs.jsonl, rows 1 to 10: chunk mismatch: the content does not match the chunk's entry in \
+                    the manifest";
         assert!(printed.stderr.contains(said), "{}", printed.stderr);
     }
 }
@@ -296,7 +297,7 @@ fn many_logs_with_lines_that_are_not_rows_are_not_all_named() {
     let home = with_bundle(home);
     let note = run(home.path(), &["cat", "b.gz"]).stderr;
     let names = "activity-1.jsonl: 1, activity-2.jsonl: 1, activity-3.jsonl: 1, activity-4.jsonl: 1, activity-5.jsonl: 1, 4 more";
-    assert!(note.contains(&format!("9 lines of 9 logs are not rows and were not printed ({names});")), "{note}");
+    assert!(note.contains(&format!("skipped 9 lines that are not rows in 9 logs ({names});")), "{note}");
 }
 
 #[test]
@@ -326,7 +327,7 @@ fn filters_that_match_nothing_say_so() {
     assert_eq!(run(nothing.path(), &["cat", "b.gz"]).stderr, "");
     assert_eq!(
         run(nothing.path(), &["cat", "b.gz", "--since", "7d"]).stderr,
-        "note: no rows match --since 2026-04-25 10:00:00 UTC; the chosen logs have no rows\n"
+        "note: no rows match --since 2026-04-25 10:00:00 UTC; the selected logs have no rows\n"
     );
 }
 

@@ -156,8 +156,7 @@ fn codes_are_sorted_and_each_is_there_once() {
 fn a_place_has_all_its_parts() {
     let error = Error::from(ErrorKind::ChunkMismatch).in_subject("b.gz").in_file("runs.jsonl");
     let error = error.at_rows(3, 9).at_line(12).at_byte(4096);
-    let expected =
-        "b.gz: runs.jsonl, rows 3 to 9, line 12, byte 4096: the content is not what the manifest recorded for it";
+    let expected = "b.gz: runs.jsonl, rows 3 to 9, line 12, byte 4096: chunk mismatch: the content does not match the chunk's entry in the manifest";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -168,11 +167,10 @@ fn what_interrupts_a_half_done_import_is_done_first() {
             .hint()
     };
     let hint = |cause| hint_if(true, cause);
-    assert_eq!(hint(ErrorKind::LockLost), "run the command again, and it finishes the work");
-    let merge = "import the bundle with `--mode merge`, which finishes the work: to append again would add lines twice";
+    assert_eq!(hint(ErrorKind::LockLost), "run the command again to finish");
+    let merge = "import the bundle again with `--mode merge` to finish: appending again would duplicate lines";
     assert_eq!(hint_if(false, ErrorKind::LockLost), merge);
     let full = ErrorKind::Io { action: IoAction::Write, source: io::ErrorKind::StorageFull.into() };
-    let expected =
-        "free some space, or name a file on another disk; then run the command again, and it finishes the work";
+    let expected = "free some space, or use another disk; then run the command again to finish";
     assert_eq!(hint(full), expected);
 }

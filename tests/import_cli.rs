@@ -136,7 +136,7 @@ fn one_warning_sums_up_what_the_next_writes_delete() {
     let json = run(home.path(), &["import", "--json", bundle.to_str().unwrap()]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(&json["nextWrites"]).unwrap());
-    assert!(json["warning"].as_str().unwrap().starts_with("Patchwork trims logs above 1 MiB"));
+    assert!(json["warning"].as_str().unwrap().starts_with("Patchwork trims logs over 1 MiB"));
 }
 
 #[test]

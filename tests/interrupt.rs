@@ -120,7 +120,10 @@ fn an_import_that_is_interrupted_while_it_restores_leaves_the_logs_as_they_were(
     }
     signal(&child, "-INT");
     let (code, stderr) = end(child);
-    assert_eq!((code, stderr.as_str()), (Some(130), "interrupted: no log was changed, and nothing was left behind\n"));
+    assert_eq!(
+        (code, stderr.as_str()),
+        (Some(130), "interrupted: no log was changed, and no temporary files remain\n")
+    );
     assert_eq!(tree(home.path()), before);
     assert_eq!(fs::read_to_string(home.dirs().patchwork.join("runs.jsonl")).unwrap(), "{\"mine\":1}\n");
 }
@@ -135,7 +138,7 @@ fn the_second_signal_ends_at_once_what_the_first_cannot() {
 #[test]
 fn of_a_bundle_for_a_pipe_nobody_says_that_nothing_was_written() {
     let said = after_two_signals(&["export", "-o", "pipe"]);
-    let expected = "what was written is no whole bundle and must not be kept; the logs are as they were";
+    let expected = "the output is incomplete and must not be kept; the logs are unchanged";
     assert_eq!(said, format!("interrupted: {expected}\n"));
 }
 
@@ -156,7 +159,7 @@ fn after_two_signals(arguments: &[&str]) -> String {
         stderr.read_exact(&mut byte).unwrap();
         said.push(byte[0]);
     }
-    assert_eq!(String::from_utf8(said).unwrap(), "note: ending; once more ends it at once\n");
+    assert_eq!(String::from_utf8(said).unwrap(), "note: stopping... press Ctrl-C again to stop immediately\n");
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let mut rest = String::new();

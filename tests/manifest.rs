@@ -66,7 +66,7 @@ fn assert_broken(changes: &[(&str, Value)], fault: &str) {
 #[test]
 fn chunks_have_the_sizes_that_they_can_have_and_no_others() {
     assert_sound(&[]);
-    let size = "chunk 2 of \"runs.jsonl\" cannot have the size it declares";
+    let size = "chunk 2 of \"runs.jsonl\" declares an impossible size";
     for (key, least, most) in [("bytes", 25, MAX_CHUNK_BYTES), ("compressed", 1, 2 * MAX_CHUNK_BYTES)] {
         for (number, is_sound) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
             let place = format!("/files/0/chunks/1/{key}");
@@ -78,7 +78,7 @@ fn chunks_have_the_sizes_that_they_can_have_and_no_others() {
     }
     // Two rows take two times the bytes of the shortest.
     assert_sound(&[("/files/0/chunks/0/bytes", json!(50))]);
-    assert_broken(&[("/files/0/chunks/0/bytes", json!(49))], "chunk 1 of \"runs.jsonl\" cannot have the size");
+    assert_broken(&[("/files/0/chunks/0/bytes", json!(49))], "chunk 1 of \"runs.jsonl\" declares an impossible size");
     // No chunk is without rows, and the rows are those of the log.
     let all_in_first = [("/files/0/chunks/0/rows", json!(3)), ("/files/0/chunks/0/bytes", json!(75))];
     assert_broken(&[&all_in_first[..], &[("/files/0/chunks/1/rows", json!(0))]].concat(), size);
@@ -93,7 +93,7 @@ fn unparsed_lines_are_in_order_and_within_the_log() {
     for line in 1..=4 {
         assert_sound(&[("/files/0/unparsed/0/line", json!(line))]);
     }
-    let broken = |line: u64| format!("the unparsed lines of \"runs.jsonl\" are not in order at line {line}");
+    let broken = |line: u64| format!("the unparsed lines of \"runs.jsonl\" are out of order at line {line}");
     for line in [0, 5, MAX_COUNT] {
         assert_broken(&[("/files/0/unparsed/0/line", json!(line))], &broken(line));
     }
@@ -104,7 +104,7 @@ fn unparsed_lines_are_in_order_and_within_the_log() {
 
 #[test]
 fn a_log_has_a_byte_for_each_line_and_an_empty_one_has_none() {
-    let wrong = "cannot have as few or as many bytes as it declares";
+    let wrong = "declares an impossible number of bytes";
     assert_sound(&[("/files/0/bytes", json!(5))]);
     assert_broken(&[("/files/0/bytes", json!(4))], &format!("\"runs.jsonl\" {wrong}"));
     assert_broken(&[("/files/1/bytes", json!(1))], &format!("\"decision_traces.jsonl\" {wrong}"));
@@ -114,7 +114,7 @@ fn a_log_has_a_byte_for_each_line_and_an_empty_one_has_none() {
 
 #[test]
 fn a_timeline_has_bins_in_order_and_no_more_rows_than_the_log() {
-    let wrong = "the timeline of \"runs.jsonl\" cannot be that of its rows";
+    let wrong = "\"runs.jsonl\" declares an impossible timeline";
     let bins = "/files/0/timeline/bins";
     let step = "/files/0/timeline/stepMs";
     assert_sound(&[(bins, json!([]))]);
@@ -135,7 +135,7 @@ fn a_timeline_has_bins_in_order_and_no_more_rows_than_the_log() {
 
 #[test]
 fn a_timeline_has_no_row_before_the_year_0001_nor_after_9998() {
-    let wrong = "the timeline of \"runs.jsonl\" cannot be that of its rows";
+    let wrong = "\"runs.jsonl\" declares an impossible timeline";
     let day = 24 * 60 * 60 * 1000_i64;
     for step in [1000, 10 * 60 * 1000, day, 512 * day, 262_144 * day] {
         let (first, last) = ((-62_135_596_800_000_i64).div_euclid(step), 253_370_764_799_999_i64.div_euclid(step));
@@ -156,10 +156,10 @@ fn counts_add_up_to_what_every_tool_keeps_exact() {
     let all = [first, chunks, bytes, unparsed];
     assert_sound(&[&all[..], &[("/totalCount", json!(MAX_COUNT))]].concat());
     let one_more = [("/files/1/count", json!(1)), ("/files/1/bytes", json!(9)), ("/totalCount", json!(MAX_COUNT))];
-    assert_broken(&[&all[..], &one_more].concat(), "its numbers are too large to add up");
-    assert_broken(&[("/totalCount", json!(4))], "`totalCount` is 4, but the files' counts add up to 3");
+    assert_broken(&[&all[..], &one_more].concat(), "its numbers overflow when added up");
+    assert_broken(&[("/totalCount", json!(4))], "`totalCount` is 4, but the counts of the files add up to 3");
     let rows = ("/files/0/chunks/0/rows", json!(MAX_COUNT));
-    assert_broken(&[rows], "its numbers are too large to add up");
+    assert_broken(&[rows], "its numbers overflow when added up");
 }
 
 #[test]
@@ -258,24 +258,24 @@ fn a_value_that_does_not_belong_there_is_named_with_what_does() {
         ("/files/0/chunks/1/crc32", json!("0000000g"), "files[0].chunks[1].crc32", "8 hexadecimal digits"),
     ] {
         let found = value.to_string();
-        let said = format!("the manifest's `{path}` must be {expected}, but is {found}");
+        let said = format!("invalid `{path}` in the manifest: expected {expected}, found {found}");
         assert_eq!(refusal(place, value), said);
     }
     let unparsed = "an object with `line` and either `text` or base64 `bytes`";
     for lines in
         [json!({ "line": 1 }), json!({ "line": 1, "bytes": "x" }), json!({ "line": 1, "text": "", "bytes": "" })]
     {
-        let said = format!("the manifest's `files[0].unparsed[0]` must be {unparsed}, but is {lines}");
+        let said = format!("invalid `files[0].unparsed[0]` in the manifest: expected {unparsed}, found {lines}");
         assert_eq!(refusal("/files/0/unparsed/0", lines), said);
     }
     for (key, expected) in [("firstTime", time), ("lastTime", time)] {
         let mut manifest = sound();
         manifest["files"][0][key] = json!(5);
-        let said = format!("the manifest's `files[0].{key}` must be {expected}, but is 5");
+        let said = format!("invalid `files[0].{key}` in the manifest: expected {expected}, found 5");
         assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
         let mut manifest = sound();
         manifest["files"][0]["chunks"][0][key] = json!(5);
-        let said = format!("the manifest's `files[0].chunks[0].{key}` must be {expected}, but is 5");
+        let said = format!("invalid `files[0].chunks[0].{key}` in the manifest: expected {expected}, found 5");
         assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
     }
 }
@@ -292,7 +292,7 @@ fn a_key_that_is_not_there_is_named() {
         for key in keys {
             let mut manifest = sound();
             manifest.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(*key);
-            let said = format!("the manifest has no `{path}{key}`");
+            let said = format!("the manifest lacks `{path}{key}`");
             assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
         }
     }
@@ -395,7 +395,8 @@ fn verify_lists_everything_that_keeps_a_manifest_from_being_read() {
         let mut manifest = sound();
         *manifest.pointer_mut(first).unwrap() = json!("x");
         manifest["totalCount"] = json!("x");
-        let last = "the manifest's `totalCount` must be a whole number from 0 to 9007199254740991, but is \"x\"";
+        let last =
+            "invalid `totalCount` in the manifest: expected a whole number from 0 to 9007199254740991, found \"x\"";
         let found = listed(&manifest);
         assert_eq!(found.len(), 2, "{first}: {found:#?}");
         assert_eq!(found[1], last, "{first}");
@@ -464,7 +465,7 @@ fn keys_that_nobody_knows_are_ignored_in_every_object_whatever_they_have() {
 fn bytes_add_up_to_what_every_tool_keeps_exact() {
     assert_sound(&[("/files/0/bytes", json!(MAX_COUNT))]);
     let files = [("/files/0/bytes", json!(MAX_COUNT)), ("/files/1/bytes", json!(1))];
-    assert_broken(&files, "its numbers are too large to add up");
+    assert_broken(&files, "its numbers overflow when added up");
 }
 
 #[test]

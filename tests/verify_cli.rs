@@ -77,7 +77,7 @@ fn the_recorded_digest_is_held_against_the_bundle() {
     let right = run(home.path(), &["verify", "b.gz", "--expect", &digest(&home)]);
     assert_eq!((right.code, right.text().contains("(as expected)")), (0, true));
     let wrong = run(home.path(), &["verify", "b.gz", "--expect", &"0".repeat(64)]);
-    assert_eq!((wrong.code, wrong.text().contains("NOT the one that was expected")), (3, true));
+    assert_eq!((wrong.code, wrong.text().contains("NOT the expected digest")), (3, true));
     assert_eq!(run(home.path(), &["verify", "b.gz", "--expect", "xyz"]).code, 2);
     assert_eq!(run(home.path(), &["verify", "b.gz", "cut.gz", "--expect", &"0".repeat(64)]).code, 2);
 }
@@ -97,7 +97,7 @@ fn of_each_kind_of_finding_the_first_hundred_are_listed_and_the_rest_counted() {
     assert_eq!(verified.code, 3);
     let text = verified.text();
     assert_eq!(text.matches("the line is not JSON").count(), 100);
-    assert!(text.contains("error: 401 more findings of the kind `row` (--all lists them)\n"), "{text}");
+    assert!(text.contains("error: 401 more findings with the code `row` (use --all to list them)\n"), "{text}");
     let all = run(home.path(), &["verify", "many", "--all"]);
     assert_eq!(all.code, 3);
     assert_eq!(all.text().matches("the line is not JSON").count(), 500);

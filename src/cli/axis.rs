@@ -1,4 +1,4 @@
-//! The axis below a timeline: where the days, months or hours begin.
+//! The axis of a timeline, with ticks at the beginning of hours, days, months or years.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -10,14 +10,14 @@ const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// What a tick stands for. The finest whose labels do not touch each other is taken.
+/// The distance between ticks. The smallest one whose labels do not touch each other is used.
 #[derive(Debug, Clone, Copy)]
 enum Unit {
-    /// So many seconds, from midnight on.
+    /// A number of seconds, counted from midnight.
     Seconds(i64),
-    /// A week, from Monday on.
+    /// A week, beginning on Monday.
     Week,
-    /// So many months.
+    /// A number of months.
     Months(i64),
 }
 
@@ -39,14 +39,14 @@ const UNITS: [Unit; 15] = [
     Unit::Months(1000 * 12),
 ];
 
-/// A tick: its column, from 0, and what stands below it.
+/// A tick: its column, from 0, and its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tick {
     pub column: usize,
     pub label: String,
 }
 
-/// The ticks of `columns` columns of `step_ms`, each drawn `wide` characters wide.
+/// Returns the ticks for `columns` columns of `step_ms` milliseconds, each drawn `wide` characters wide.
 pub fn ticks(start: Timestamp, step_ms: u64, columns: usize, wide: usize, zone: &TimeZone) -> Vec<Tick> {
     let step_ms = step_ms.cast_signed();
     let ends: Vec<_> = (0..=columns).map_while(|column| local(start, step_ms, column, zone)).collect();
@@ -55,7 +55,7 @@ pub fn ticks(start: Timestamp, step_ms: u64, columns: usize, wide: usize, zone: 
     candidates.into_iter().find(|ticks| is_readable(ticks, wide)).unwrap_or_default()
 }
 
-/// The last moment before a column, as the clocks there show it.
+/// Returns the last moment before a column, in local time.
 fn local(start: Timestamp, step_ms: i64, column: usize, zone: &TimeZone) -> Option<DateTime> {
     let millis = step_ms.checked_mul(i64::try_from(column).ok()?)?.checked_add(start.as_millis())?.checked_sub(1)?;
     Some(zoned(Timestamp::from_millis(millis)?, zone)?.datetime())
@@ -75,7 +75,7 @@ impl Unit {
         }
     }
 
-    /// Which one of its kind a moment lies in.
+    /// Returns the number of the unit that contains a moment.
     fn number(self, time: DateTime) -> i64 {
         let seconds = seconds_of(time);
         match self {
@@ -109,7 +109,7 @@ impl Unit {
                 let month = number * unit;
                 let (year, month) = (i16::try_from(month.div_euclid(12)), i8::try_from(month.rem_euclid(12) + 1));
                 let date = year.ok().zip(month.ok()).and_then(|(year, month)| Date::new(year, month, 1).ok());
-                // As midnight is called by its day, so is January by its year.
+                // January is labelled with its year, as midnight is with its day.
                 date.map(|date| date.strftime(if date.month() == 1 { "%Y" } else { "%b" }).to_string())
             }
         }
@@ -123,7 +123,7 @@ impl Unit {
     }
 }
 
-/// Seconds since 1970 began, by the clocks that show this time.
+/// Returns the seconds since 1970 in local time.
 fn seconds_of(time: DateTime) -> i64 {
     time.to_zoned(TimeZone::UTC).map(|time| time.timestamp().as_second()).unwrap_or_default()
 }
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_stand_where_days_weeks_and_months_begin() {
+    fn ticks_are_at_the_beginning_of_days_weeks_and_months() {
         assert_eq!(shown("2026-03-30T00:00:00Z", DAY, 15, 1, "UTC"), "0:30 Mar 7:6 Apr 14:13 Apr");
         assert_eq!(shown("2026-03-30T00:00:00Z", DAY, 4, 8, "UTC"), "0:30 Mar 1:31 Mar 2:1 Apr 3:2 Apr");
         assert_eq!(shown("2026-01-15T00:00:00Z", 8 * DAY, 12, 5, "UTC"), "2:Feb 5:Mar 9:Apr");
@@ -149,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn hours_are_those_of_the_zone_also_where_its_clocks_change() {
+    fn hours_follow_the_time_zone_across_a_clock_change() {
         // On 29 March 2026 the clocks of Berlin went from 02:00 to 03:00.
         let expected = "0:18:00 3:29 Mar 5:06:00 8:12:00";
         assert_eq!(shown("2026-03-28T17:00:00Z", 2 * HOUR, 11, 4, "Europe/Berlin"), expected);
     }
 
     #[test]
-    fn an_end_of_time_has_no_ticks_instead_of_wrong_ones() {
+    fn times_out_of_range_have_no_ticks() {
         assert_eq!(shown("9998-12-01T00:00:00Z", 262_144 * DAY, 3, 1, "UTC"), "");
     }
 }

@@ -22,9 +22,9 @@ use super::text::{counted, logs};
 use super::time::{self, Moment};
 use super::{complete, help, threads, zone};
 
-/// Print rows exactly as they stood in the logs
+/// Print rows exactly as they are in the logs
 ///
-/// Rows are the result, on standard output; with --json a summary follows on standard error.
+/// Rows go to standard output; with --json, a summary follows on standard error.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::CAT))]
 pub struct CatArgs {
@@ -32,22 +32,21 @@ pub struct CatArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     bundle: PathBuf,
 
-    /// Only rows of this source (repeatable)
+    /// Print only rows of this source (repeatable)
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
-    /// Only rows of this file, such as activity-3100.jsonl (repeatable)
+    /// Print only rows of this file, such as activity-3100.jsonl (repeatable)
     #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(complete::FileCompleter))]
     file: Vec<String>,
 
-    /// Only rows from this time on: 2026-05-02, "2026-05-02 10:00", or how long ago, such as 7d
+    /// Print only rows since this time: 2026-05-02, "2026-05-02 10:00", or an age such as 7d
     ///
-    /// A date or a time of day is of your time zone, unless it says another one: 2026-05-02T10:00:00Z. A row without a
-    /// time is left out.
+    /// Times are local unless they carry an offset, as 2026-05-02T10:00:00Z does. Rows without a timestamp are skipped.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,
 
-    /// Only rows up to this time, the whole day when it is a date
+    /// Print only rows until this time; a date includes the whole day
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
 
@@ -57,11 +56,11 @@ pub struct CatArgs {
 
     /// Print one log byte for byte, unparsed lines included
     ///
-    /// The end of the log is printed only after its length and SHA-256 were checked.
+    /// The end of the log is printed only after its length and SHA-256 have been verified.
     #[arg(long, conflicts_with_all = ["since", "until", "envelope"])]
     exact: bool,
 
-    /// How many threads inflate and check [default: one for each core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
 }
@@ -71,26 +70,26 @@ pub struct CatArgs {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Summary of patchwork-traces cat --json, on standard error")]
 pub struct CatJson {
-    /// Rows printed.
+    /// The number of rows printed.
     rows: u64,
-    /// Whether only the chunks asked for were read.
+    /// True if only the selected chunks were read.
     indexed: bool,
-    /// Rows printed of each file.
+    /// The number of rows printed for each file.
     files: Vec<CatFileJson>,
     /// The log that `--exact` printed; null without it.
     exact: Option<ExactJson>,
-    /// What is worth knowing, for people.
+    /// Notes for people.
     notes: Vec<String>,
 }
 
-/// Rows printed of one file.
+/// The number of rows printed for one file.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct CatFileJson {
     source: SourceName,
     file: FileName,
     rows: u64,
-    /// Lines of a chosen file that were not printed, as they are not rows. `--exact` prints them.
+    /// Lines of a selected file that were not printed because they are not rows. `--exact` prints them.
     skipped_lines: u64,
 }
 
@@ -98,9 +97,9 @@ struct CatFileJson {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct ExactJson {
-    /// Its length.
+    /// Its length in bytes.
     bytes: u64,
-    /// Its SHA-256, which is that of the manifest.
+    /// Its SHA-256, which matches the manifest.
     sha256: Sha256Digest,
 }
 
@@ -121,7 +120,7 @@ pub fn run(args: CatArgs, output: Output) -> CommandResult {
     Ok(Exit::Done)
 }
 
-/// The range of time that the arguments name.
+/// Returns the time range of the arguments.
 fn range(args: &CatArgs) -> Result<TimeRange, Failure> {
     let now = time::now()?;
     let range = TimeRange {
@@ -132,7 +131,7 @@ fn range(args: &CatArgs) -> Result<TimeRange, Failure> {
         Some((since, until)) if since > until => {
             let (since, until) = (shown(since), shown(until));
             let message = format!("--since ({since}) is later than --until ({until})");
-            Err(Failure::usage(&message, "no row is in such a range: swap the two times, or leave one out"))
+            Err(Failure::usage(&message, "swap the two times, or omit one"))
         }
         _ => Ok(range),
     }
@@ -202,24 +201,24 @@ fn print_exact(
     })
 }
 
-/// The error of `--exact` where the arguments choose no log, or several.
+/// Returns the error of `--exact` if the arguments select no log, or several.
 fn not_one_log(manifest: &Manifest, chosen: &[usize]) -> Failure {
     let files = || chosen.iter().map(|&file| &manifest.files[file]);
     let Some(first) = files().next() else {
-        return Failure::usage("--exact prints one log, and this bundle has none", "leave out --exact");
+        return Failure::usage("--exact prints one log, but this bundle has none", "omit --exact");
     };
     if files().all(|file| file.relative_path == first.relative_path) {
         let sources: Vec<_> = files().map(|file| format!("--source {}", file.source)).collect();
-        let message = format!("--exact prints one log, and {} logs are named {}", chosen.len(), first.relative_path);
+        let message = format!("--exact prints one log, but {} logs are named {}", chosen.len(), first.relative_path);
         return Failure::Usage(message, format!("add {}", sources.join(" or ")));
     }
     let mut names: Vec<_> = files().map(|file| file.relative_path.as_str()).collect();
     names.dedup();
-    let message = format!("--exact prints one log, and {} are chosen", chosen.len());
-    Failure::Usage(message, format!("add --file with one of: {}", names.join(", ")))
+    let message = format!("--exact prints one log, but {} are selected", chosen.len());
+    Failure::Usage(message, format!("select one with --file: {}", names.join(", ")))
 }
 
-/// Says that no row was printed because of the filters, and when the rows are from that there are.
+/// Returns a note if the filters match no row, with the time range of the selected logs.
 fn no_match_note(manifest: &Manifest, chosen: &[usize], options: &CatOptions, report: &CatReport) -> Option<String> {
     let sources = options.sources.iter().map(|name| format!("--source {name}"));
     let files = options.files.iter().map(|name| format!("--file {name}"));
@@ -233,29 +232,29 @@ fn no_match_note(manifest: &Manifest, chosen: &[usize], options: &CatOptions, re
     let first = files().filter_map(|file| file.first_time).min();
     let last = files().filter_map(|file| file.last_time).max();
     let span = match first.zip(last) {
-        _ if files().all(|file| file.count == 0) => "; the chosen logs have no rows".to_owned(),
+        _ if files().all(|file| file.count == 0) => "; the selected logs have no rows".to_owned(),
         Some((first, last)) => {
-            format!("; the chosen logs have rows from {} to {}", shown(first), shown(last))
+            format!("; the selected logs have rows from {} to {}", shown(first), shown(last))
         }
-        None => "; the manifest has no times for the chosen logs".to_owned(),
+        None => "; the manifest has no timestamps for the selected logs".to_owned(),
     };
     Some(format!("no rows match {}{span}", filters.join(", ")))
 }
 
-/// Names of logs that a note lists.
+/// The maximum number of logs that a note lists.
 const MAX_LISTED_LOGS: usize = 5;
 
-/// Says how many lines were not printed because they are not rows, and how to get them.
+/// Returns a note about lines that were skipped because they are not rows, and about how to print them.
 fn skipped_note(manifest: &Manifest, skipped_lines: &[u64]) -> Option<String> {
     let skipped = manifest.files.iter().zip(skipped_lines).filter(|(_, lines)| **lines > 0);
     let skipped: Vec<(&ManifestFile, u64)> = skipped.map(|(file, lines)| (file, *lines)).collect();
     let all = skipped.iter().fold(0, |sum: u64, (_, lines)| sum.saturating_add(*lines));
-    let verbs = if all == 1 { "is not a row and was not printed" } else { "are not rows and were not printed" };
+    let not_rows = if all == 1 { "that is not a row" } else { "that are not rows" };
     let lines = counted(all, "line", "lines");
     match skipped[..] {
         [] => None,
         [(file, _)] => Some(format!(
-            "{lines} of {} {verbs}; `{} --exact` prints the whole log, byte for byte",
+            "skipped {lines} {not_rows} in {}; use `{} --exact` to print the whole log, byte for byte",
             file.relative_path,
             choice_of(manifest, file)
         )),
@@ -267,13 +266,13 @@ fn skipped_note(manifest: &Manifest, skipped_lines: &[u64]) -> Option<String> {
             }
             let (logs, names) = (logs(skipped.len()), names.join(", "));
             Some(format!(
-                "{lines} of {logs} {verbs} ({names}); `--file FILE --exact` prints one of these logs, byte for byte"
+                "skipped {lines} {not_rows} in {logs} ({names}); use `--file FILE --exact` to print a whole log, byte for byte"
             ))
         }
     }
 }
 
-/// The arguments that choose a log, and no other.
+/// Returns the arguments that select exactly this log.
 fn choice_of(manifest: &Manifest, file: &ManifestFile) -> String {
     let name = &file.relative_path;
     match manifest.files.iter().filter(|other| other.relative_path == *name).count() {

@@ -1,4 +1,4 @@
-//! What the shell offers when Tab is pressed: also the sources and files of the bundle that stands on the command line.
+//! Shell completion, including the sources and files of the bundle on the command line.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,22 +12,22 @@ use patchwork_traces::sources::CATALOGUE;
 
 use super::Cli;
 
-/// The variable by which a shell asks for completions.
+/// The environment variable with which a shell requests completions.
 pub const VARIABLE: &str = "PATCHWORK_TRACES_COMPLETE";
 
-/// Answers a shell that asks what can stand on a command line. `false` when none asks.
+/// Answers a completion request. Returns false if there is none.
 pub fn answer() -> bool {
     let here = std::env::current_dir().ok();
     let engine = CompleteEnv::with_factory(Cli::command).var(VARIABLE);
-    // There is nobody to tell what went wrong while a key is pressed.
+    // An error cannot be shown while the user types.
     engine.try_complete(std::env::args_os(), here.as_deref()).unwrap_or(true)
 }
 
-/// Offers sources: of the bundle that is named, else those that are known.
+/// Completes sources: those of the bundle on the command line, or else the known ones.
 #[derive(Clone)]
 pub struct SourceCompleter;
 
-/// Offers files of the bundle that is named.
+/// Completes the files of the bundle on the command line.
 #[derive(Clone)]
 pub struct FileCompleter;
 
@@ -52,7 +52,7 @@ fn starting_with<'n>(current: &std::ffi::OsStr, names: impl Iterator<Item = &'n 
     names.filter(|name| name.starts_with(&*current)).map(CompletionCandidate::new).collect()
 }
 
-/// The bundle on the command line that is being completed: the first file there that is one.
+/// Opens the first file on the command line that is a bundle.
 fn named_bundle() -> Option<Bundle<'static>> {
     let line: Vec<OsString> = std::env::args_os().skip_while(|argument| argument != "--").skip(2).collect();
     let files = line.iter().map(Path::new).filter(|path| path.is_file());

@@ -1,4 +1,4 @@
-//! `patchwork-traces demo`: the program itself, run on sample logs in a temporary directory.
+//! `patchwork-traces demo`: runs the program on sample logs in a temporary directory.
 
 use std::path::Path;
 use std::process::Command;
@@ -33,33 +33,33 @@ static SAMPLES: [Sample; 7] = [
     sample!("ide", "activity-3101.jsonl"),
 ];
 
-/// The name of the bundle that the tour makes, and that of a copy without its end.
+/// The names of the tour's bundle and of its truncated copy.
 const BUNDLE: &str = "traces.jsonl.gz";
 const DAMAGED: &str = "damaged.jsonl.gz";
 
-/// The tour: what each step shows, and the command that shows it.
+/// The tour: a description and a command for each step.
 const STEPS: [(&str, &[&str]); 9] = [
     (
         "Bundle the logs of a machine into one file.",
         &["export", "--patchwork-dir", "patchwork", "--activity-dir", "ide", "-o", BUNDLE],
     ),
-    ("Look into the bundle.", &["inspect", BUNDLE]),
-    ("Read one source, exactly as it stood in its log.", &["cat", BUNDLE, "--source", "decision_traces"]),
+    ("Show what the bundle contains.", &["inspect", BUNDLE]),
+    ("Print one source, exactly as it is in its log.", &["cat", BUNDLE, "--source", "decision_traces"]),
     (
-        "Read the last hours of several sources.",
+        "Print the last hours of several sources.",
         &["cat", BUNDLE, "--source", "activity", "--source", "runs", "--since", "2026-05-22T10:00:00Z"],
     ),
-    ("Check that the bundle is whole.", &["verify", BUNDLE]),
+    ("Check the bundle for damage.", &["verify", BUNDLE]),
     (
-        "Put the logs in their places on a new machine.",
+        "Restore the logs on a new machine.",
         &["import", BUNDLE, "--patchwork-dir", "new/patchwork", "--activity-dir", "new/ide"],
     ),
     (
-        "Do it again: nothing comes twice.",
+        "Import the bundle again: no row is duplicated.",
         &["import", BUNDLE, "--patchwork-dir", "new/patchwork", "--activity-dir", "new/ide"],
     ),
-    ("A copy lost its last third. Find out what is wrong with it.", &["verify", DAMAGED]),
-    ("Make a new bundle of what is left.", &["recover", DAMAGED, "-o", "recovered.jsonl.gz"]),
+    ("A copy has lost its last third. List its problems.", &["verify", DAMAGED]),
+    ("Save the intact rows to a new bundle.", &["recover", DAMAGED, "-o", "recovered.jsonl.gz"]),
 ];
 
 /// The result of `demo --json`.
@@ -75,15 +75,15 @@ pub struct DemoJson {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct StepJson {
-    /// What it shows.
+    /// The description.
     about: &'static str,
     /// The command.
     command: String,
-    /// What it printed on standard output.
+    /// The standard output.
     stdout: String,
-    /// What it printed on standard error.
+    /// The standard error.
     stderr: String,
-    /// How it ended.
+    /// The exit code.
     exit_code: Option<i32>,
 }
 
@@ -118,7 +118,7 @@ fn write_samples(dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Copies the bundle, but for its last third.
+/// Copies the bundle without its last third.
 fn write_damaged(dir: &Path) -> std::io::Result<()> {
     let bundle = std::fs::read(dir.join(BUNDLE))?;
     std::fs::write(dir.join(DAMAGED), &bundle[..bundle.len() / 3 * 2])
@@ -146,7 +146,7 @@ fn step_text(step: &StepJson) -> String {
     let about = paint(DIM, &format!("# {}", step.about));
     let mut text = format!("{about}\n{} {}\n", paint(HINT, "$"), step.command);
     for line in step.stdout.lines().chain(step.stderr.lines()) {
-        // Rows are long, and everything else fits.
+        // Only rows are too long for the screen.
         text += &if line.starts_with('{') { cut(line) } else { line.to_owned() };
         text.push('\n');
     }
@@ -156,7 +156,7 @@ fn step_text(step: &StepJson) -> String {
     text + "\n"
 }
 
-/// The beginning of a row, as wide as there is room for.
+/// Truncates a row to the width of the terminal.
 fn cut(row: &str) -> String {
     const END: &str = " ...";
     let mut shown = String::new();

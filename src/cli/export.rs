@@ -28,9 +28,9 @@ use super::{complete, help, is_dash, one_per_core, threads, time};
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::EXPORT))]
 pub struct ExportArgs {
-    /// Where to write the bundle; `-` is standard output
+    /// File to write the bundle to; `-` is standard output
     ///
-    /// Without this it is `traces-export-<time>.jsonl.gz` in the Patchwork directory.
+    /// The default is `traces-export-<time>.jsonl.gz` in the Patchwork directory.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 
@@ -38,24 +38,24 @@ pub struct ExportArgs {
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
-    /// Also bundle other *.jsonl logs of the Patchwork directory
+    /// Also bundle other *.jsonl logs in the Patchwork directory
     ///
-    /// Patchwork's original importer refuses such a bundle; this program reads it.
+    /// Patchwork's original importer rejects such a bundle; this program accepts it.
     #[arg(long)]
     include_other: bool,
 
-    /// How hard to compress, from 0 (not at all) to 9 (slowest)
+    /// Compression level, from 0 (none) to 9 (slowest)
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = level)]
     level: u8,
 
-    /// How many threads compress [default: one for each core]
+    /// Number of compression threads [default: one per core]
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
     #[command(flatten)]
     target: TargetArgs,
 
-    /// Write a bundle even if there are no logs, or none of a --source
+    /// Write a bundle even if there are no logs, or none for a --source
     #[arg(long)]
     allow_empty: bool,
 
@@ -63,10 +63,10 @@ pub struct ExportArgs {
     dirs: DirArgs,
 }
 
-/// What may be done to write the output file.
+/// The options for writing the output file.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct TargetArgs {
-    /// Replace the output file if it is there already
+    /// Replace the output file if it exists
     #[arg(short, long)]
     force: bool,
 
@@ -81,25 +81,25 @@ impl From<TargetArgs> for TargetOptions {
     }
 }
 
-/// Where the logs are.
+/// The directories of the logs.
 #[derive(Debug, Args)]
 pub struct DirArgs {
-    /// Patchwork's directory [default: `$PATCHWORK_HOME`, else ~/.patchwork]
+    /// Patchwork's directory [default: `$PATCHWORK_HOME` or ~/.patchwork]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     patchwork_dir: Option<PathBuf>,
 
-    /// The directory of the activity logs [default: `$CLAUDE_CONFIG_DIR/ide`, else ~/.claude/ide]
+    /// Directory of the activity logs [default: `$CLAUDE_CONFIG_DIR/ide` or ~/.claude/ide]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     activity_dir: Option<PathBuf>,
 }
 
 impl DirArgs {
-    /// The directories that these arguments and the environment name, whether they exist or not.
+    /// Returns the directories that these arguments and the environment name, existing or not.
     pub fn resolve(&self) -> patchwork_traces::Result<Dirs> {
         Ok(self.resolve_with_names()?.dirs)
     }
 
-    /// Checks that the directories exist that these arguments or the environment name.
+    /// Returns the same directories, after checking that those named explicitly exist.
     fn resolve_existing(&self) -> patchwork_traces::Result<Dirs> {
         let resolved = self.resolve_with_names()?;
         resolved.check_named()?;
@@ -117,23 +117,23 @@ impl DirArgs {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Result of patchwork-traces export --json")]
 pub struct ExportJson {
-    /// Where the bundle is; null when it went to standard output.
+    /// The path of the bundle; null if it was written to standard output.
     bundle: Option<String>,
     /// The digest of the bundle.
     digest: BundleDigest,
-    /// The time that the manifest names.
+    /// The export time in the manifest.
     exported_at: Timestamp,
     /// The size of the bundle in bytes.
     bundle_bytes: u64,
-    /// Rows of all files.
+    /// The number of rows in all files.
     total_rows: u64,
-    /// Bytes of all logs.
+    /// The number of bytes in all logs.
     total_bytes: u64,
     /// The logs, in the order of the bundle.
     files: Vec<ExportedFileJson>,
-    /// Logs in the Patchwork directory that are not bundled.
+    /// The logs in the Patchwork directory that are not bundled.
     skipped: Vec<SkippedLogJson>,
-    /// What is worth knowing, for people.
+    /// Notes for people.
     notes: Vec<String>,
 }
 
@@ -144,7 +144,7 @@ struct ExportedFileJson {
     source: SourceName,
     file: FileName,
     base: Base,
-    /// Where it was read.
+    /// The path that it was read from.
     path: String,
     rows: u64,
     bytes: u64,
@@ -158,7 +158,7 @@ struct ExportedFileJson {
 struct SkippedLogJson {
     path: String,
     bytes: u64,
-    /// Why: `other` (add --include-other) or `notSelected` (only other sources were asked for).
+    /// The reason: `other` (needs --include-other) or `notSelected` (other sources were selected).
     reason: &'static str,
 }
 
@@ -167,32 +167,32 @@ impl ExportArgs {
         self.output.as_deref().is_some_and(is_dash)
     }
 
-    /// Whether the bundle goes somewhere from where nothing can be taken back: standard output, a pipe, a device.
+    /// Returns true if written data cannot be taken back: the output is standard output, a pipe or a device.
     fn to_stream(&self) -> bool {
         let is_stream = |path: &Path| path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir());
         self.to_stdout() || self.output.as_deref().is_some_and(is_stream)
     }
 
-    /// How things are when this was interrupted.
-    pub fn when_interrupted(&self) -> &'static str {
+    /// Returns the message after an orderly stop.
+    pub fn interrupted_message(&self) -> &'static str {
         match self.to_stream() {
-            true => "what was written is no whole bundle and must not be kept; the logs are as they were",
-            false => "no bundle was written and nothing was left behind; the logs are as they were",
+            true => "interrupted: the output is incomplete and must not be kept; the logs are unchanged",
+            false => "interrupted: no bundle was written, and no temporary files remain; the logs are unchanged",
         }
     }
 
-    /// How things are when this was ended at once.
-    pub fn when_killed(&self) -> &'static str {
+    /// Returns the message after an immediate stop.
+    pub fn killed_message(&self) -> &'static str {
         match self.to_stream() {
-            true => self.when_interrupted(),
-            false => "no bundle was written, but a temporary file beside it may be left; the logs are as they were",
+            true => self.interrupted_message(),
+            false => "interrupted: no bundle was written, but a temporary file may remain; the logs are unchanged",
         }
     }
 }
 
 fn level(text: &str) -> Result<u8, &'static str> {
     let level = text.parse().ok().filter(|level| *level <= 9);
-    level.ok_or("it is a number from 0 (not at all) to 9 (slowest)")
+    level.ok_or("expected a number from 0 (no compression) to 9 (slowest)")
 }
 
 /// Runs the command.
@@ -228,19 +228,20 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     Ok(Exit::Done)
 }
 
-/// Checks that standard output can take a bundle.
+/// Returns an error if standard output is a terminal or discards everything.
 fn check_stdout() -> Result<(), Failure> {
     if stdout().is_terminal() {
         return Err(ErrorKind::TargetIsTerminal.into());
     }
     if stdout_loses_all() {
-        let hint = "send it to a file or a program, as in `-o - > traces.jsonl.gz`; `> /dev/null` throws it away";
-        return Err(Failure::usage("the bundle would be lost: standard output is closed, or keeps nothing", hint));
+        let hint =
+            "redirect it to a file or a program, as in `-o - > traces.jsonl.gz`; use `> /dev/null` to discard it";
+        return Err(Failure::usage("the bundle would be lost: standard output is closed or discards everything", hint));
     }
     Ok(())
 }
 
-/// Returns where to write the bundle. A missing Patchwork directory is not created for it.
+/// Returns the output target. A missing Patchwork directory is not created.
 fn target(args: &ExportArgs, path: &Path) -> Result<OutputTarget, Failure> {
     OutputTarget::look(path, args.target.into()).map_err(|error| match error.kind() {
         ErrorKind::NoTargetDirectory { .. } if args.output.is_none() => {
@@ -251,7 +252,8 @@ fn target(args: &ExportArgs, path: &Path) -> Result<OutputTarget, Failure> {
     })
 }
 
-/// `traces-export-2026-05-02T10-00-00.jsonl.gz`: the time to the second, in what every file system allows in a name.
+/// Returns `traces-export-2026-05-02T10-00-00.jsonl.gz`: the time to the second, in characters that every file system
+/// allows in a name.
 fn default_name(exported_at: Timestamp) -> String {
     let time = exported_at.to_string();
     let to_second = time.split('.').next().unwrap_or(&time);
@@ -263,12 +265,11 @@ fn notes(discovery: &Discovery) -> Vec<String> {
     let Dirs { patchwork, activity } = &discovery.dirs;
     if discovery.logs().next().is_none() {
         let places = format!("{} and {}", patchwork.display(), activity.display());
-        notes.push(format!("no logs were found in {places}, so the bundle has none"));
+        notes.push(format!("no logs found in {places}; the bundle is empty"));
     }
-    for (reason, why) in [
-        (SkipReason::Other, "add --include-other to bundle them too"),
-        (SkipReason::NotSelected, "only other sources were asked for"),
-    ] {
+    for (reason, why) in
+        [(SkipReason::Other, "needs --include-other"), (SkipReason::NotSelected, "not selected with --source")]
+    {
         let skipped = discovery.skipped.iter().filter(|log| log.reason == reason);
         let names: Vec<_> =
             skipped.filter_map(|log| log.path.file_name()).map(|name| safe(&name.to_string_lossy())).collect();
@@ -281,7 +282,7 @@ fn notes(discovery: &Discovery) -> Vec<String> {
     if !others.is_empty() {
         let sources = others.join(", ");
         notes.push(format!(
-            "Patchwork's original importer refuses this bundle, as it does not know these sources: {sources}"
+            "Patchwork's original importer rejects this bundle because it does not know these sources: {sources}"
         ));
     }
     notes
@@ -289,14 +290,14 @@ fn notes(discovery: &Discovery) -> Vec<String> {
 
 fn as_text(report: &ExportReport, path: Option<&Path>) -> String {
     let manifest = &report.manifest;
-    let place = path.map_or_else(|| STDOUT.to_owned(), |path| path.display().to_string());
+    let target = path.map_or_else(|| format!("to {STDOUT}"), |path| format!("into {}", path.display()));
     let (rows, logs) = (rows(manifest.total_count), logs(manifest.files.len()));
-    let mut text = format!("{} {rows} of {logs} in {}\n\n", paint(STRONG, "bundled"), safe(&place));
+    let mut text = format!("{} {rows} from {logs} {}\n\n", paint(STRONG, "bundled"), safe(&target));
     if !manifest.files.is_empty() {
         text += &files_table(&manifest.files);
         text += "\n";
     }
-    let sizes = format!("{} of logs in {}", size(report.log_bytes()), size(report.bundle_bytes));
+    let sizes = format!("{}, from {} of logs", size(report.bundle_bytes), size(report.log_bytes()));
     text + &format!("size    {sizes}\ndigest  {}\n", report.digest)
 }
 

@@ -1,4 +1,4 @@
-//! How the program ends: the exit codes, and what is printed when it fails.
+//! Exit codes and error output.
 
 use std::io::{self, IsTerminal, stderr};
 use std::path::Path;
@@ -17,20 +17,20 @@ use super::{interrupt, suggest};
 /// The exit codes of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// All was done.
+    /// Success.
     Done = 0,
-    /// It failed, and nothing was changed.
+    /// Failure; nothing was changed.
     Failed = 1,
-    /// The command line is wrong.
+    /// Invalid command line.
     Usage = 2,
-    /// Something was done, but not all is well.
+    /// Done, but the result is incomplete, or a bundle is damaged or unexpected.
     Incomplete = 3,
-    /// Ctrl-C, or a signal that asks as it does.
+    /// Interrupted by Ctrl-C or another signal that requests termination.
     Interrupted = 130,
 }
 
 impl Exit {
-    /// The exit of a command that did several things: a failure before damage before success.
+    /// Returns the more severe of two exits: failure outranks damage, which outranks success.
     pub fn worse_of(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {
             Self::Done => 0,
@@ -48,26 +48,26 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// How a command ends.
+/// The result of a command.
 pub type CommandResult = Result<Exit, Failure>;
 
-/// Why a command ends early.
+/// The reason why a command stops early.
 #[derive(Debug)]
 pub enum Failure {
     /// An operation failed.
     Error(Error),
-    /// The command line asks for something that cannot be: what, and what to do instead.
+    /// The command line requests something impossible: a message and a hint.
     Usage(String, String),
-    /// Standard output failed.
+    /// Writing to standard output failed.
     Stdout(io::Error),
-    /// It was interrupted, and this is how things are now.
+    /// The command was interrupted: a message with the resulting state.
     Interrupted(&'static str),
-    /// The work is done, but standard output failed when that was to be said.
-    Unsaid(io::Error),
+    /// The work is done, but its report could not be written to standard output.
+    ReportLost(io::Error),
 }
 
 impl Failure {
-    /// A command line that cannot be: what is wrong, and what to do instead.
+    /// Creates a usage error from a message and a hint.
     pub fn usage(message: &str, hint: &str) -> Self {
         Self::Usage(message.to_owned(), hint.to_owned())
     }
@@ -92,14 +92,14 @@ pub struct ErrorJson {
     error: ErrorDetail,
 }
 
-/// What went wrong, where, and what to do next.
+/// The kind and the position of an error, with a message and a hint.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ErrorDetail {
-    /// What it is, for programs.
+    /// The stable kind, for programs.
     kind: ErrorCode,
-    /// The place and what went wrong, for people.
+    /// The position and the problem, for people.
     message: String,
-    /// What to do next, for people.
+    /// Advice on what to do next, for people.
     hint: String,
     /// The file on disk.
     subject: Option<String>,
@@ -109,17 +109,17 @@ pub struct ErrorDetail {
     rows: Option<(u64, u64)>,
     /// The line, from 1.
     line: Option<u64>,
-    /// The byte, from 0.
+    /// The byte offset, from 0.
     byte: Option<u64>,
 }
 
-/// What kind of error it is. It stays the same whatever the message becomes.
+/// The kind of an error. It does not change with the message.
 #[derive(Debug, Serialize)]
 struct ErrorCode(&'static str);
 
-/// The kind of a command line that is wrong.
+/// The kind of an invalid command line.
 const USAGE: &str = "usage";
-/// The kind of a mistake of the program itself.
+/// The kind of an internal error.
 const INTERNAL: &str = "internal";
 
 impl JsonSchema for ErrorCode {
@@ -129,7 +129,7 @@ impl JsonSchema for ErrorCode {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let kinds: Vec<_> = ErrorKind::CODES.iter().chain(&[USAGE, INTERNAL]).collect();
-        json_schema!({ "type": "string", "enum": kinds, "description": "What kind of error it is. It stays the same whatever the message becomes." })
+        json_schema!({ "type": "string", "enum": kinds, "description": "The kind of the error. It does not change with the message." })
     }
 }
 
@@ -138,10 +138,10 @@ impl ErrorDetail {
         Self { kind: ErrorCode(kind), message, hint, subject: None, file: None, rows: None, line: None, byte: None }
     }
 
-    /// Prints it on standard error.
+    /// Prints the error on standard error.
     fn print(self, json: bool) {
         if json {
-            // No value of an error can fail to serialise; without one there would still be the exit code.
+            // Serialisation cannot fail; if it did, the exit code would still tell.
             let text = serde_json::to_string(&ErrorJson { error: self }).unwrap_or_default();
             return print_beside(&(escape_json(&text) + "\n"));
         }
@@ -150,7 +150,7 @@ impl ErrorDetail {
     }
 }
 
-/// Text as this terminal can show it.
+/// Makes text safe for this terminal and its locale.
 fn in_locale(text: &str) -> String {
     let text = safe(text);
     if super::term::has_unicode() { text } else { text.replace('…', "...") }
@@ -164,7 +164,7 @@ impl From<&Error> for ErrorDetail {
     }
 }
 
-/// What to do next. Where a name may be misspelt, what it may have meant.
+/// Returns a suggestion for a misspelt name, or else the hint of the error.
 fn hint(error: &Error) -> String {
     let meant = match error.kind() {
         ErrorKind::UnknownSource { name, known } | ErrorKind::UnknownFile { name, known } => {
@@ -173,7 +173,7 @@ fn hint(error: &Error) -> String {
         ErrorKind::Io { action: IoAction::Open, source } if source.kind() == io::ErrorKind::NotFound => {
             let path = error.position().subject.as_ref().map(Path::new);
             if path.is_some_and(Path::is_symlink) {
-                return "this is a link: what it leads to is not there".to_owned();
+                return "this is a symlink whose target does not exist".to_owned();
             }
             path.and_then(suggest::closest_file)
         }
@@ -183,20 +183,20 @@ fn hint(error: &Error) -> String {
 }
 
 impl Failure {
-    /// Prints what went wrong on standard error, and says how the program ends.
+    /// Prints the error on standard error, and returns the exit code.
     pub fn report(self, json: bool) -> Exit {
         let (detail, exit) = match self {
             Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => return Exit::Done,
             Self::Error(error) if is_closed_pipe(&error) => return Exit::Done,
             Self::Stdout(error) => (ErrorDetail::from(&Error::io_named(IoAction::Write, STDOUT, error)), Exit::Failed),
             Self::Error(error) if matches!(error.kind(), ErrorKind::Cancelled) => {
-                let state = interrupt::state().map_or("nothing was changed", |state| state.ended);
+                let state = interrupt::state().map_or("interrupted: nothing was changed", |state| state.ended);
                 return report_interrupt(state, json);
             }
             Self::Error(error) => (ErrorDetail::from(&error), exit_of(error.kind())),
             Self::Usage(message, hint) => (ErrorDetail::new(USAGE, message, hint), Exit::Usage),
             Self::Interrupted(state) => return report_interrupt(state, json),
-            Self::Unsaid(source) => {
+            Self::ReportLost(source) => {
                 let error = Error::from(ErrorKind::ReportLost { source }).in_subject(STDOUT);
                 (ErrorDetail::from(&error), Exit::Incomplete)
             }
@@ -206,23 +206,24 @@ impl Failure {
     }
 }
 
-/// Says how things are. Who pressed Ctrl-C needs no hint.
-fn report_interrupt(state: &str, json: bool) -> Exit {
+/// Prints the message of an interrupt, which begins with `interrupted`. A user who pressed Ctrl-C needs no hint.
+fn report_interrupt(message: &str, json: bool) -> Exit {
     if json {
         let hint = "run the command again".to_owned();
-        ErrorDetail::new(ErrorKind::Cancelled.code(), format!("interrupted: {state}"), hint).print(true);
+        ErrorDetail::new(ErrorKind::Cancelled.code(), message.to_owned(), hint).print(true);
     } else {
-        // The terminal has put `^C` there.
+        // Overwrites the `^C` that the terminal has printed.
         let begin = if stderr().is_terminal() { "\r" } else { "" };
-        print_beside(&format!("{begin}{} {state}\n", paint(WARN, "interrupted:")));
+        let state = message.trim_start_matches("interrupted");
+        print_beside(&format!("{begin}{}{state}\n", paint(WARN, "interrupted")));
     }
     Exit::Interrupted
 }
 
-/// Prints that the program itself made a mistake.
-pub fn report_mistake(what: &str, place: &str, json: bool) {
-    let message = format!("patchwork-traces made a mistake of its own and stops here: {what} ({place})");
-    let hint = "please report this line and your command; no log or bundle was left half-written, and running the command again does no harm (in place of an import that appends, one that merges)";
+/// Prints a panic as an internal error.
+pub fn report_panic(payload: &str, location: &str, json: bool) {
+    let message = format!("internal error (please report it): {payload} ({location})");
+    let hint = "please report this line and your command; no log or bundle is half-written, and it is safe to run the command again (use `import --mode merge` instead of `--mode append`)";
     ErrorDetail::new(INTERNAL, message, hint.to_owned()).print(json);
 }
 
@@ -234,8 +235,8 @@ fn exit_of(kind: &ErrorKind) -> Exit {
     }
 }
 
-/// Whether the reader of standard output went away: it has what it wanted of rows, a log or a bundle. The reader of a
-/// named pipe asked for nothing, so for it that is an error.
+/// Returns true if the program that reads standard output has ended, which is not an error: it has read all that it
+/// wanted. A closed named pipe is an error, as its reader did not start this program.
 fn is_closed_pipe(error: &Error) -> bool {
     let is_of_stdout = error.position().subject.as_deref() == Some(STDOUT);
     is_of_stdout && matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)

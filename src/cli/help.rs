@@ -1,4 +1,4 @@
-//! What `--help` and the manual say beyond the arguments: examples, exit codes, the environment.
+//! The parts of `--help` and the manual below the arguments: examples, exit codes and environment variables.
 
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
@@ -12,47 +12,47 @@ pub const STYLES: Styles = Styles::styled()
 
 const HEADER: Style = AnsiColor::Green.on_default().bold();
 
-/// An example: what for, and the command line.
+/// An example: its purpose and its command line.
 pub type Example = (&'static str, &'static str);
 
-/// What help says of a command beyond its arguments.
+/// The help of a command below its arguments.
 pub struct HelpText {
     pub examples: &'static [Example],
-    /// Headings, and what stands below them.
+    /// Sections: a heading and a body each.
     pub sections: &'static [(&'static str, &'static str)],
 }
 
 const EXIT_CODES: (&str, &str) = (
     "Exit codes",
-    "  0    done (also when the reader of rows, a bundle or another result went away)
-  1    failed, and nothing was changed
-  2    the command line is wrong, and nothing was done
-  3    done, but the bundle is damaged or not the expected one, something was left behind,
+    "  0    success (also if the program that reads the output exits early)
+  1    failure; nothing was changed
+  2    invalid command line; nothing was done
+  3    done, but the bundle is damaged or not the expected one, the result is incomplete,
        or the report could not be printed
-  130  interrupted by Ctrl-C, a hangup or a request to terminate
-  101  a mistake of the program itself",
+  130  interrupted by Ctrl-C, a hangup or a termination request
+  101  internal error (please report it)",
 );
 
 const ENVIRONMENT: (&str, &str) = (
     "Environment",
     "  PATCHWORK_HOME      Patchwork's directory [default: ~/.patchwork]
-  CLAUDE_CONFIG_DIR   activity logs are in its directory `ide` [default: ~/.claude]
-  SOURCE_DATE_EPOCH   the time that a bundle names, in seconds since 1970
-  TZ                  the time zone of times in text
-  COLUMNS             how wide tables and pictures may be
-  NO_COLOR            no colour; CLICOLOR_FORCE=1 has colour in pipes, too
-  LC_ALL, LC_CTYPE, LANG   where they name no UTF-8, pictures are ASCII",
+  CLAUDE_CONFIG_DIR   activity logs are in its subdirectory `ide` [default: ~/.claude]
+  SOURCE_DATE_EPOCH   use this time as the current time, in seconds since 1970
+  TZ                  time zone of times in text
+  COLUMNS             maximum width of tables and charts
+  NO_COLOR            disable colour; CLICOLOR_FORCE=1 enables it in pipes
+  LC_ALL, LC_CTYPE, LANG   charts are ASCII unless these select UTF-8",
 );
 
 pub const PROGRAM: HelpText = HelpText {
     examples: &[
         ("Bundle the logs of this machine", "patchwork-traces export -o traces.jsonl.gz"),
-        ("See what is in a bundle, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
-        ("Read rows as they stood in the logs", "patchwork-traces cat traces.jsonl.gz --source runs --since 7d"),
-        ("Check that a bundle is whole", "patchwork-traces verify traces.jsonl.gz"),
-        ("Put the logs in their places on another machine", "patchwork-traces import traces.jsonl.gz"),
+        ("Show what a bundle contains, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
+        ("Print rows exactly as they are in the logs", "patchwork-traces cat traces.jsonl.gz --source runs --since 7d"),
+        ("Check a bundle for damage", "patchwork-traces verify traces.jsonl.gz"),
+        ("Restore the logs on another machine", "patchwork-traces import traces.jsonl.gz"),
         (
-            "From one machine to another, without a file",
+            "Copy logs from one machine to another without a file",
             "ssh old patchwork-traces export -o - | patchwork-traces import -",
         ),
     ],
@@ -61,15 +61,15 @@ pub const PROGRAM: HelpText = HelpText {
 
 pub const EXPORT: HelpText = HelpText {
     examples: &[
-        ("Into Patchwork's directory, named for the time", "patchwork-traces export"),
-        ("Into a file", "patchwork-traces export -o traces.jsonl.gz"),
-        ("Only some sources", "patchwork-traces export --source runs --source activity -o runs.jsonl.gz"),
+        ("Write a bundle named by the time to Patchwork's directory", "patchwork-traces export"),
+        ("Write a bundle to a file", "patchwork-traces export -o traces.jsonl.gz"),
+        ("Bundle only some sources", "patchwork-traces export --source runs --source activity -o runs.jsonl.gz"),
         (
-            "Keep the digest, which proves the bundle later",
+            "Keep the digest to identify the bundle later",
             "patchwork-traces export -o traces.jsonl.gz --json | jq -r .digest > digest",
         ),
         (
-            "Every night, silently unless something is wrong",
+            "Back up every night, silently unless something is wrong",
             "patchwork-traces export --quiet -o backup-$(date +%F).jsonl.gz",
         ),
     ],
@@ -78,71 +78,80 @@ pub const EXPORT: HelpText = HelpText {
 
 pub const IMPORT: HelpText = HelpText {
     examples: &[
-        ("See what would happen", "patchwork-traces import traces.jsonl.gz --dry-run"),
-        ("Merge with the logs that are there", "patchwork-traces import traces.jsonl.gz"),
+        ("Show what would happen", "patchwork-traces import traces.jsonl.gz --dry-run"),
+        ("Merge a bundle into the existing logs", "patchwork-traces import traces.jsonl.gz"),
         (
-            "Have the logs exactly as they were; the local ones become backups",
+            "Restore the logs exactly; the local ones become backups",
             "patchwork-traces import traces.jsonl.gz --mode overwrite",
         ),
-        ("Into other directories", "patchwork-traces import traces.jsonl.gz --patchwork-dir p --activity-dir a"),
+        ("Import into other directories", "patchwork-traces import traces.jsonl.gz --patchwork-dir p --activity-dir a"),
     ],
     sections: &[(
-        "What the table says",
-        "  NEW            lines of the bundle that the log gets
-  ALREADY THERE  lines of the bundle that this machine has already
-  KEPT           lines that the log had and keeps
-  SIZE           the log's size afterwards",
+        "Columns of the table",
+        "  NEW            lines of the bundle that are added to the log
+  ALREADY THERE  lines of the bundle that this machine already has
+  KEPT           lines of the local log that are kept
+  SIZE           size of the log after the import",
     )],
 };
 
 pub const VERIFY: HelpText = HelpText {
     examples: &[
-        ("Everything that is wrong with a bundle", "patchwork-traces verify traces.jsonl.gz"),
+        ("List every problem of a bundle", "patchwork-traces verify traces.jsonl.gz"),
         (
-            "Also whether it is the one whose digest was kept",
+            "Also compare the digest with one kept earlier",
             "patchwork-traces verify traces.jsonl.gz --expect $(cat digest)",
         ),
-        ("Many, in a script", "patchwork-traces verify --quiet backups/*.jsonl.gz || echo look there"),
-        ("A copy on another machine", "ssh backup cat traces.jsonl.gz | patchwork-traces verify -"),
+        ("Check many bundles in a script", "patchwork-traces verify --quiet backups/*.jsonl.gz || echo damaged"),
+        ("Check a copy on another machine", "ssh backup cat traces.jsonl.gz | patchwork-traces verify -"),
     ],
     sections: &[],
 };
 
 pub const INSPECT: HelpText = HelpText {
     examples: &[
-        ("What is in a bundle, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
-        ("Rows of each log", "patchwork-traces inspect traces.jsonl.gz --json | jq '.files[] | {file, rows}'"),
-        ("Times of another zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
+        ("Show what a bundle contains, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
+        (
+            "Count the rows of each log",
+            "patchwork-traces inspect traces.jsonl.gz --json | jq '.files[] | {file, rows}'",
+        ),
+        ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],
     sections: &[],
 };
 
 pub const CAT: HelpText = HelpText {
     examples: &[
-        ("All rows of a source", "patchwork-traces cat traces.jsonl.gz --source decision_traces"),
-        ("The last week of a log", "patchwork-traces cat traces.jsonl.gz --file activity-3100.jsonl --since 7d"),
-        ("One day, in your time zone", "patchwork-traces cat traces.jsonl.gz --since 2026-05-22 --until 2026-05-22"),
-        ("Recipes that were run", "patchwork-traces cat traces.jsonl.gz --source runs | jq .recipeName"),
-        ("With source and file of each row", "patchwork-traces cat traces.jsonl.gz --envelope"),
-        ("A whole log, byte for byte", "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --exact > runs.jsonl"),
+        ("Print all rows of a source", "patchwork-traces cat traces.jsonl.gz --source decision_traces"),
+        ("Print the last week of a log", "patchwork-traces cat traces.jsonl.gz --file activity-3100.jsonl --since 7d"),
+        ("Print one day, in local time", "patchwork-traces cat traces.jsonl.gz --since 2026-05-22 --until 2026-05-22"),
+        (
+            "Print the names of the recipes that were run",
+            "patchwork-traces cat traces.jsonl.gz --source runs | jq .recipeName",
+        ),
+        ("Print each row with its source and file", "patchwork-traces cat traces.jsonl.gz --envelope"),
+        (
+            "Restore one log, byte for byte",
+            "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --exact > runs.jsonl",
+        ),
     ],
     sections: &[],
 };
 
 pub const RECOVER: HelpText = HelpText {
     examples: &[
-        ("Save what is left of a damaged bundle", "patchwork-traces recover damaged.jsonl.gz -o recovered.jsonl.gz"),
-        ("Then put it in its place", "patchwork-traces import recovered.jsonl.gz"),
+        ("Save the intact rows of a damaged bundle", "patchwork-traces recover damaged.jsonl.gz -o recovered.jsonl.gz"),
+        ("Then import them", "patchwork-traces import recovered.jsonl.gz"),
     ],
     sections: &[],
 };
 
-pub const DEMO: HelpText = HelpText { examples: &[("The tour", "patchwork-traces demo")], sections: &[] };
+pub const DEMO: HelpText = HelpText { examples: &[("Take the tour", "patchwork-traces demo")], sections: &[] };
 
 pub const SCHEMA: HelpText = HelpText {
     examples: &[
-        ("Of the first line of a bundle", "patchwork-traces schema manifest"),
-        ("Of what a command prints with --json", "patchwork-traces schema export"),
+        ("Print the schema of the first line of a bundle", "patchwork-traces schema manifest"),
+        ("Print the schema of a command's --json output", "patchwork-traces schema export"),
     ],
     sections: &[],
 };
@@ -166,20 +175,20 @@ pub const MAN: HelpText = HelpText {
     sections: &[],
 };
 
-/// What `--help` says below the arguments.
-pub fn long(teaching: &HelpText) -> String {
+/// Returns the text of `--help` below the arguments.
+pub fn long(help: &HelpText) -> String {
     let heading = |heading: &str| format!("{HEADER}{heading}:{HEADER:#}\n");
     let mut text = heading("Examples");
-    for (about, command) in teaching.examples {
+    for (about, command) in help.examples {
         text += &format!("  # {about}\n  {command}\n\n");
     }
-    for (name, body) in teaching.sections {
+    for (name, body) in help.sections {
         text += &format!("{}{body}\n\n", heading(name));
     }
     text.trim_end().to_owned()
 }
 
-/// What is taught of a command, by its name; of the program when there is none.
+/// Returns the help of a command by its name, or that of the program for `None`.
 pub fn of(command: Option<&str>) -> &'static HelpText {
     match command {
         Some("export") => &EXPORT,

@@ -24,10 +24,10 @@ use super::term::{self, STRONG, paint};
 use super::text::{count, counted, listed, logs, size};
 use super::{complete, help, rotation, threads};
 
-/// Put the logs of a bundle back where they belong
+/// Restore the logs of a bundle on this machine
 ///
-/// Every log is restored, proven and merged beside its place before the first one is put there. Until then, nothing is
-/// changed.
+/// Every log is restored, verified and merged in a temporary file before the first one is replaced. Until then, nothing
+/// is changed.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::IMPORT))]
 pub struct ImportArgs {
@@ -35,11 +35,11 @@ pub struct ImportArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     bundle: PathBuf,
 
-    /// What to do with logs that are there already
+    /// What to do with existing logs
     #[arg(long, value_enum, default_value_t = ModeArg::Merge)]
     mode: ModeArg,
 
-    /// Only say what would be done
+    /// Show what would happen; change nothing
     #[arg(long)]
     dry_run: bool,
 
@@ -47,7 +47,7 @@ pub struct ImportArgs {
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
-    /// How many threads inflate and compare [default: one for each core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
 
@@ -55,14 +55,14 @@ pub struct ImportArgs {
     dirs: DirArgs,
 }
 
-/// What to do with logs that are there already.
+/// The treatment of existing logs.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ModeArg {
-    /// Keep every row of both sides, in order of time, and what both have once
+    /// Keep the rows of both sides in time order; rows that both sides have are kept once
     Merge,
-    /// Put the bundle's rows behind the local ones, whatever these are
+    /// Append the bundle's rows, duplicates included
     Append,
-    /// Replace the local log, and keep it as a dated backup beside it
+    /// Replace the local log, and keep it as a dated backup next to it
     Overwrite,
 }
 
@@ -81,23 +81,22 @@ impl From<ModeArg> for Mode {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Result of patchwork-traces import --json")]
 pub struct ImportJson {
-    /// Whether this is only what would be done.
+    /// True if nothing was changed because of `--dry-run`.
     dry_run: bool,
     /// The digest of the bundle.
     digest: BundleDigest,
-    /// Whether the bundle has rows only, and no hashes to prove them by: 1.0.
+    /// True for a format 1.0 bundle, which has only rows and no hashes to verify them.
     rows_only: bool,
-    /// Whether every log is as it should be already.
+    /// True if every log was already up to date.
     unchanged: bool,
     files: Vec<ImportedFileJson>,
-    /// What an import that was killed had left, and this one removed.
+    /// The leftovers of an interrupted import that this one removed.
     cleaned_up: Vec<String>,
-    /// The change that Patchwork's next writes make to all logs together; null when they lose no line and none is
-    /// changed.
+    /// The change that Patchwork's next writes make to all logs together; null if they delete, move and change nothing.
     next_writes: Option<NextWritesJson>,
-    /// The same for people.
+    /// The same, as text for people.
     warning: Option<String>,
-    /// What is worth knowing, for people.
+    /// Notes for people.
     notes: Vec<String>,
 }
 
@@ -108,24 +107,24 @@ struct ImportedFileJson {
     source: SourceName,
     file: FileName,
     base: Base,
-    /// Where it is. A link there is followed, and stays.
+    /// The path of the log. A symlink there is followed and kept.
     path: String,
     /// `nothing`, `created` or `changed`.
     change: &'static str,
-    /// Lines that it gets.
+    /// Lines that are added to the log.
     new: LinesJson,
-    /// Lines of the bundle that this machine has already.
+    /// Lines of the bundle that this machine already has.
     already_there: LinesJson,
-    /// Lines that it had and keeps.
+    /// Lines of the local log that are kept.
     kept: LinesJson,
-    /// Lines that it had and that only the backup keeps.
+    /// Lines of the local log that only the backup keeps.
     replaced: LinesJson,
-    /// Its length before; null when it was not there.
+    /// The length before the import; null if the log did not exist.
     bytes_before: Option<u64>,
     bytes_after: u64,
-    /// The change that Patchwork's next write makes to it, if the log is then longer than 1 MiB.
+    /// The change that Patchwork's next write makes to the log, if the log is then longer than 1 MiB.
     rotation: Option<RotationJson>,
-    /// Where its old version is kept, if that is replaced.
+    /// The path of the backup, if the old version is replaced.
     backup: Option<String>,
 }
 
@@ -133,7 +132,7 @@ struct ImportedFileJson {
 #[derive(Debug, Serialize, JsonSchema)]
 struct LinesJson {
     rows: u64,
-    /// Lines that are no rows.
+    /// Lines that are not rows.
     unparsed: u64,
 }
 
@@ -141,19 +140,19 @@ struct LinesJson {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct RotationJson {
-    /// Lines that the log loses, blank ones not counted.
+    /// Lines removed from the log, not counting blank ones.
     trimmed: LinesJson,
-    /// Lines that it keeps.
+    /// Lines that remain in the log.
     left: LinesJson,
-    /// The archive to which trimmed lines are moved; null when none are.
+    /// The archive to which trimmed lines are moved; null if none are.
     moved_to: Option<&'static str>,
     /// Trimmed lines that are in the archive afterwards. All others are deleted.
     moved: LinesJson,
-    /// Lines of the archive that are deleted, because it becomes too long in turn.
+    /// Lines deleted from the archive because it becomes too long in turn.
     lost_from_archive: LinesJson,
     /// Blank lines that are deleted.
     blank: u64,
-    /// Whether lines that stay are not valid UTF-8: what is invalid in them is replaced.
+    /// True if remaining lines contain invalid UTF-8, which is replaced.
     replaces_invalid_utf8: bool,
 }
 
@@ -230,8 +229,8 @@ fn headline(plan: &Plan, dry_run: bool) -> String {
     let files = logs(plan.files.iter().filter(|file| file.change != Change::Nothing).count());
     let lines = counted(plan.new_lines().all(), "new line", "new lines");
     let (verb, rest) = match (plan.changes_nothing(), dry_run) {
-        (true, true) => ("nothing would change", ": everything in the bundle is here already".to_owned()),
-        (true, false) => ("nothing changed", ": everything in the bundle was here already".to_owned()),
+        (true, true) => ("nothing would change", ": the logs already have everything in the bundle".to_owned()),
+        (true, false) => ("nothing changed", ": the logs already had everything in the bundle".to_owned()),
         (false, true) => ("would import", format!(" {lines} into {files}; nothing was written")),
         (false, false) => ("imported", format!(" {lines} into {files}")),
     };
@@ -254,12 +253,12 @@ fn notes(report: &ImportReport, dry_run: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if report.rows_only {
         notes.push(
-            "a bundle of format 1.0 has rows only, without hashes to prove them: lines that were no rows are not in it"
+            "a format 1.0 bundle has only rows: it lacks unparsed lines, and has no hashes to verify the rows"
                 .to_owned(),
         );
     }
     let left = report.cleaned_up.iter();
-    notes.extend(left.map(|path| format!("removed what an import that was killed had left: {}", path.display())));
+    notes.extend(left.map(|path| format!("cleaned up after an interrupted import: {}", path.display())));
     let needs_restart = |file: &&FilePlan| {
         let is_held = known(file.source.as_str()).is_some_and(|source| source.is_held_in_memory);
         is_held && file.change == Change::Changed && file.bytes_before.is_some()
@@ -267,7 +266,7 @@ fn notes(report: &ImportReport, dry_run: bool) -> Vec<String> {
     let changed: Vec<_> = report.plan.files.iter().filter(needs_restart).map(|file| file.file.as_str()).collect();
     notes.extend(rotation::note(&report.plan));
     if !dry_run && !changed.is_empty() {
-        notes.push(format!("a running Patchwork shows the new rows of {} only after a restart", listed(&changed)));
+        notes.push(format!("if Patchwork is running, restart it to see the new rows of {}", listed(&changed)));
     }
     notes
 }

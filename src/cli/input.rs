@@ -1,4 +1,4 @@
-//! Opens the bundle that an argument names, and says what is to be said of it.
+//! Opens the bundle that an argument names.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::is_dash;
 use super::output::STDIN;
 use super::stdin::stdin;
 
-/// Opens the bundle at `path`, or on standard input.
+/// Opens the bundle at `path`, or standard input for `-`.
 pub fn open(path: &Path) -> patchwork_traces::Result<Bundle<'static>> {
     match is_dash(path) {
         true => Bundle::from_stream(stdin()?, STDIN),
@@ -16,9 +16,8 @@ pub fn open(path: &Path) -> patchwork_traces::Result<Bundle<'static>> {
     }
 }
 
-/// What is to be said of how a bundle's rows are reached, if anything.
+/// Returns a note if the chunk table does not locate the bundle's rows.
 pub fn access_note(access: Access) -> Option<String> {
-    let note =
-        "this bundle was compressed again by another program, or it is damaged: its rows are read from its start";
+    let note = "the chunk table does not match: the bundle was recompressed by another program or is damaged, so its rows are read from the start";
     (access == Access::TableDoesNotFit).then(|| note.to_owned())
 }

@@ -19,7 +19,7 @@ use super::term::{self, STRONG, paint};
 use super::text::{count, counted, logs, ratio, rows, safe, size};
 use super::{help, timeline, zone};
 
-/// Say what is in a bundle, from its manifest alone
+/// Show what a bundle contains, from its manifest alone
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::INSPECT))]
 pub struct InspectArgs {
@@ -33,27 +33,27 @@ pub struct InspectArgs {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Result of patchwork-traces inspect --json")]
 pub struct InspectJson {
-    /// The digest of the bundle, computed from its manifest. The rows were not looked at.
+    /// The digest of the bundle, computed from its manifest. The rows were not checked.
     digest: BundleDigest,
     version: u64,
     minor: u64,
-    /// The program that wrote it; null in 1.0.
+    /// The program that wrote the bundle; null for format 1.0.
     generator: Option<String>,
     exported_at: Timestamp,
-    /// The size of the bundle in bytes; null when it came from standard input.
+    /// The size of the bundle in bytes; null for standard input.
     bundle_bytes: Option<u64>,
     total_rows: u64,
     total_bytes: u64,
-    /// Whether single chunks can be read alone; null when it came from standard input.
+    /// True if single chunks can be read on their own; null for standard input.
     indexed: Option<bool>,
     files: Vec<InspectedFileJson>,
-    /// Rows over time; null when no row has a time, and in 1.0.
+    /// The rows over time; null if no row has a timestamp, and for format 1.0.
     timeline: Option<TimelineJson>,
-    /// What is worth knowing, for people.
+    /// Notes for people.
     notes: Vec<String>,
 }
 
-/// One log of the bundle. What 1.0 does not record is null.
+/// One log of the bundle. Values that format 1.0 does not record are null.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct InspectedFileJson {
@@ -62,38 +62,38 @@ struct InspectedFileJson {
     base: Base,
     rows: u64,
     bytes: u64,
-    /// Bytes that its rows took in the bundle when that was written.
+    /// The compressed size of its rows when the bundle was written, in bytes.
     compressed_bytes: Option<u64>,
     sha256: Option<Sha256Digest>,
     first_time: Option<Timestamp>,
     last_time: Option<Timestamp>,
-    /// First and last number, from 1, of neighbouring lines that are no rows.
+    /// The first and the last line, from 1, of each range of lines that are not rows.
     unparsed_lines: Option<Vec<(u64, u64)>>,
 }
 
-/// Rows over time.
+/// The number of rows over time.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct TimelineJson {
-    /// When the first column begins.
+    /// The start of the first column.
     start: Timestamp,
-    /// The width of a column.
+    /// The width of a column in milliseconds.
     step_ms: u64,
     sources: Vec<SourceTimelineJson>,
 }
 
-/// Rows of one source over time.
+/// The number of rows of one source over time.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct SourceTimelineJson {
     source: SourceName,
-    /// Rows in each column.
+    /// The number of rows in each column.
     rows: Vec<u64>,
-    /// Rows before the first column.
+    /// The number of rows before the first column.
     before: u64,
-    /// Rows after the last column.
+    /// The number of rows after the last column.
     after: u64,
-    /// Rows without a time.
+    /// The number of rows without a timestamp.
     timeless: u64,
 }
 
@@ -128,7 +128,7 @@ fn as_text(name: &str, inspection: &Inspection) -> String {
         text += &picture;
     }
     if inspection.is_1_0() {
-        text += "\nFormat 1.0 does not record hashes, times or compressed sizes, and drops lines that are no rows.\n";
+        text += "\nFormat 1.0 records no hashes, timestamps or compressed sizes, and omits lines that are not rows.\n";
     }
     text
 }
@@ -137,12 +137,12 @@ fn head(name: &str, inspection: &Inspection, zone: &TimeZone) -> String {
     let manifest = &inspection.manifest;
     let (major, minor) = manifest.version();
     let written_by = manifest.generator.as_deref().map_or_else(|| "the original exporter".to_owned(), safe);
-    let in_bundle = inspection.bundle_bytes.map(|bytes| format!(", in {}", size(bytes))).unwrap_or_default();
+    let in_bundle = inspection.bundle_bytes.map(|bytes| format!(" (bundle: {})", size(bytes))).unwrap_or_default();
     let (rows, logs) = (rows(manifest.total_count), logs(manifest.files.len()));
-    let holds = format!("{rows} of {logs}, {}{in_bundle}", size(inspection.log_bytes()));
+    let contents = format!("{rows} from {logs}, {}{in_bundle}", size(inspection.log_bytes()));
     let exported = zone::moment(manifest.exported_at, zone);
     format!(
-        "{}\n  format    {major}.{minor}, written by {written_by}\n  exported  {exported}\n  holds     {holds}\n  digest    {}\n",
+        "{}\n  format    {major}.{minor}, written by {written_by}\n  exported  {exported}\n  contains  {contents}\n  digest    {}\n",
         paint(STRONG, &safe(name)),
         inspection.digest
     )
@@ -182,7 +182,7 @@ fn files_table(inspection: &Inspection, width: usize, zone: &TimeZone) -> String
     text + &times.map(|time| format!("times in {}\n", zone::name(zone, time))).unwrap_or_default()
 }
 
-/// The most ranges of lines that are listed for one file.
+/// The maximum number of listed ranges of unparsed lines for one file.
 const MAX_RANGES: usize = 20;
 
 fn unparsed_text(files: &[ManifestFile]) -> String {
@@ -196,7 +196,7 @@ fn unparsed_text(files: &[ManifestFile]) -> String {
         let shown: Vec<_> = shown.collect();
         let more = ranges.len() - shown.len();
         let more = if more > 0 {
-            format!(" and {} (--json has all)", counted(more as u64, "more place", "more places"))
+            format!(" and {} (see --json)", counted(more as u64, "more range", "more ranges"))
         } else {
             String::new()
         };

@@ -1,5 +1,5 @@
-//! Ctrl-C and its kin. The first one asks the operation to end, which then leaves nothing behind; the second one ends
-//! the program at once.
+//! Ctrl-C and other termination signals. The first one cancels the operation, which cleans up; the second one ends
+//! the program immediately.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,37 +14,37 @@ use super::output::print_beside;
 use super::progress;
 use super::term::{HINT, paint};
 
-/// What an interrupted command leaves.
+/// The behaviour and the messages of a command that is interrupted.
 #[derive(Debug, Clone, Copy)]
 pub struct InterruptState {
-    /// Whether it can end anywhere: it changes nothing.
+    /// True if the command can stop anywhere because it changes nothing.
     pub at_once: bool,
-    /// How things are when it ended in order.
+    /// The message after an orderly stop.
     pub ended: &'static str,
-    /// How they are when it was ended at once.
+    /// The message after an immediate stop.
     pub killed: &'static str,
-    /// Whether errors are JSON.
+    /// True if errors are printed as JSON.
     pub json: bool,
 }
 
-/// How long an operation may take to end before the user is told how to end it at once.
+/// The time after which the user is told how to stop immediately.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 static STATE: OnceLock<InterruptState> = OnceLock::new();
 static CANCELLATION: OnceLock<Cancellation> = OnceLock::new();
 static IS_SECOND: AtomicBool = AtomicBool::new(false);
 
-/// What operations look at.
+/// Returns the cancellation that operations check.
 pub fn cancellation() -> Cancellation {
     CANCELLATION.get_or_init(Cancellation::default).clone()
 }
 
-/// What to say of an operation that was cancelled.
+/// Returns the messages of the current command, once [`watch`] has set them.
 pub fn state() -> Option<InterruptState> {
     STATE.get().copied()
 }
 
-/// From here on, the signals that ask a program to end are taken in order. Without this they end it as they always do.
+/// Starts to handle termination signals. Without this, they end the program immediately.
 pub fn watch(state: InterruptState) {
     if STATE.set(state).is_ok() {
         install();
@@ -54,16 +54,16 @@ pub fn watch(state: InterruptState) {
 #[cfg(unix)]
 fn install() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    // What the caller had ignored, as `nohup` does, stays ignored. Only Linux tells, and a hangup must not end what was
-    // to outlive it: elsewhere it does what it always does.
+    // Signals that the parent process ignores, as `nohup` does, stay ignored. Only Linux reports them. Elsewhere a hangup
+    // is left alone, as it must not end a program that was meant to outlive its terminal.
     let ignored = if cfg!(target_os = "linux") { ignored_signals() } else { 1 << (SIGHUP - 1) };
     let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
-    // Without them the program still works.
+    // The program works without signal handlers.
     let Ok(mut signals) = signal_hook::iterator::Signals::new(signals) else { return };
     let _ = thread::Builder::new().spawn(move || signals.forever().for_each(|_| on_signal()));
 }
 
-/// The signals that this process ignores, one bit each.
+/// Returns the signals that this process ignores, one bit each.
 #[cfg(unix)]
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -73,13 +73,13 @@ fn ignored_signals() -> u64 {
 
 #[cfg(windows)]
 fn install() {
-    // Without it the program still works.
+    // The program works without a handler.
     let _ = ctrlc::set_handler(on_signal);
 }
 
 #[cfg(not(any(unix, windows)))]
 fn install() {
-    // Nothing there tells a program to end.
+    // This platform has no termination signals.
     let _: fn() = on_signal;
 }
 
@@ -87,7 +87,7 @@ fn on_signal() {
     let Some(state) = state() else { return };
     if state.at_once || IS_SECOND.swap(true, Ordering::Relaxed) {
         progress::clear();
-        // A command that ends anywhere has nothing to clean up.
+        // A command that can stop anywhere has nothing to clean up.
         let exit = Failure::Interrupted(if state.at_once { state.ended } else { state.killed }).report(state.json);
         std::process::exit(i32::from(exit as u8));
     }
@@ -95,13 +95,12 @@ fn on_signal() {
     let _ = thread::Builder::new().spawn(move || {
         thread::sleep(PATIENCE);
         if !state.json {
-            print_beside(&format!("{} ending; once more ends it at once\n", paint(HINT, "note:")));
+            print_beside(&format!("{} stopping... press Ctrl-C again to stop immediately\n", paint(HINT, "note:")));
         }
     });
 }
 
-/// # Errors
-/// When the program was interrupted.
+/// Returns an error if the program was interrupted.
 pub fn check() -> Result<(), Failure> {
     if cancellation().is_cancelled() { Err(ErrorKind::Cancelled.into()) } else { Ok(()) }
 }

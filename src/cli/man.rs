@@ -14,7 +14,7 @@ use super::{Cli, suggest};
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::MAN))]
 pub struct ManArgs {
-    /// The command; the program itself when absent
+    /// The command [default: the program itself]
     command: Option<String>,
 }
 
@@ -35,18 +35,18 @@ fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
     let Some(command) = program.find_subcommand(name).cloned() else {
         let hint = match suggest::closest(name, all.iter().copied()) {
             Some(meant) => format!("did you mean '{meant}'?"),
-            None => format!("it is one of: {}", all.join(", ")),
+            None => format!("possible values: {}", all.join(", ")),
         };
-        return Err(Failure::Usage(format!("there is no command '{name}'"), hint));
+        return Err(Failure::Usage(format!("unknown command '{name}'"), hint));
     };
     let full_name = command.get_bin_name().unwrap_or(name).replace(' ', "-");
     Ok(command.name(full_name))
 }
 
-fn page(command: Command, teaching: &HelpText) -> std::io::Result<Vec<u8>> {
+fn page(command: Command, help: &HelpText) -> std::io::Result<Vec<u8>> {
     let has_commands = command.has_subcommands();
     let source = format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    // Without a date the source would stand in its place.
+    // An empty date would be replaced by the source.
     let man = Man::new(command).date(" ").source(source).manual("Patchwork OS traces");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
@@ -59,10 +59,10 @@ fn page(command: Command, teaching: &HelpText) -> std::io::Result<Vec<u8>> {
     }
     let mut more = Roff::new();
     more.control("SH", ["EXAMPLES"]);
-    for (about, command) in teaching.examples {
+    for (about, command) in help.examples {
         more.control("TP", []).text([roman(format!("{about}:"))]).text([bold(*command)]);
     }
-    for (heading, body) in teaching.sections {
+    for (heading, body) in help.sections {
         more.control("SH", [heading.to_uppercase().as_str()]).control("nf", []);
         body.lines().for_each(|line| _ = more.text([roman(line)]));
         more.control("fi", []);

@@ -1,4 +1,4 @@
-//! Arguments, rendering and exit codes: the only part that prints.
+//! The command line: arguments, text and JSON output, exit codes. Only this module prints.
 
 mod axis;
 mod cat;
@@ -48,11 +48,11 @@ use term::ColorWhen;
 #[command(name = "patchwork-traces", version, arg_required_else_help = true, styles = help::STYLES)]
 #[command(subcommand_help_heading = "Commands", after_long_help = help::long(&help::PROGRAM))]
 pub struct Cli {
-    /// Print one JSON object instead of text, also for errors
+    /// Print JSON instead of text, also for errors
     #[arg(long, global = true, display_order = 900)]
     json: bool,
 
-    /// Print only what was asked for and what went wrong
+    /// Print only results and errors
     #[arg(short, long, global = true, display_order = 901)]
     quiet: bool,
 
@@ -86,22 +86,22 @@ pub fn run() -> Exit {
     if complete::answer() {
         return Exit::Done;
     }
-    let asked = EarlyFlags::of_arguments();
-    asked.color.apply();
-    panic::report_in_words(asked.json);
+    let flags = EarlyFlags::from_arguments();
+    flags.color.apply();
+    panic::install_hook(flags.json);
     match Cli::try_parse() {
         Ok(cli) => {
             let json = cli.json;
             cli.run().unwrap_or_else(|failure| failure.report(json))
         }
-        Err(error) => usage_error::report(&error, asked.json),
+        Err(error) => usage_error::report(&error, flags.json),
     }
 }
 
 impl Cli {
     fn run(self) -> CommandResult {
         let output = Output { json: self.json, quiet: self.quiet };
-        if let Some(state) = self.command.when_interrupted() {
+        if let Some(state) = self.command.interrupt_state() {
             interrupt::watch(InterruptState { json: self.json, ..state });
         }
         match self.command {
@@ -120,41 +120,45 @@ impl Cli {
 }
 
 impl Command {
-    /// What an interrupt leaves of this command. `None` where it is over before anybody interrupts it.
-    fn when_interrupted(&self) -> Option<InterruptState> {
+    /// Returns the behaviour on an interrupt, or `None` for a command too short to handle one.
+    fn interrupt_state(&self) -> Option<InterruptState> {
         let (at_once, ended, killed) = match self {
-            Self::Export(args) => (false, args.when_interrupted(), args.when_killed()),
+            Self::Export(args) => (false, args.interrupted_message(), args.killed_message()),
             Self::Import(_) => (
                 false,
-                "no log was changed, and nothing was left behind",
-                "no log is half-written; the next import removes what this one left behind",
+                "interrupted: no log was changed, and no temporary files remain",
+                "interrupted: no log is half-written; the next import removes the temporary files of this one",
             ),
             Self::Verify(_) => {
-                let unsaid = "not everything was checked, so nothing is said about the rest";
-                (false, unsaid, unsaid)
+                let message = "interrupted before the check finished: no verdict";
+                (false, message, message)
             }
             Self::Recover(_) => (
                 false,
-                "no bundle was written and nothing was left behind; the damaged one is as it was",
-                "no bundle was written, but a temporary file beside it may be left; the damaged one is as it was",
+                "interrupted: no bundle was written, and no temporary files remain; the damaged bundle is unchanged",
+                "interrupted: no bundle was written, but a temporary file may remain; the damaged bundle is unchanged",
             ),
-            Self::Cat(_) => (true, "not all rows were printed", ""),
-            Self::Inspect(_) => (true, "the bundle is as it was", ""),
-            Self::Demo => (false, "the tour's files were removed", "the tour's files may be left"),
+            Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
+            Self::Inspect(_) => (true, "interrupted: the bundle is unchanged", ""),
+            Self::Demo => (
+                false,
+                "interrupted: the files of the tour were removed",
+                "interrupted: the files of the tour may remain",
+            ),
             Self::Schema(_) | Self::Completions(_) | Self::Man(_) => return None,
         };
         Some(InterruptState { at_once, ended, killed, json: false })
     }
 }
 
-/// What must be known of the command line even where it is wrong.
+/// The options that apply even if the command line is invalid.
 struct EarlyFlags {
     json: bool,
     color: ColorWhen,
 }
 
 impl EarlyFlags {
-    fn of_arguments() -> Self {
+    fn from_arguments() -> Self {
         let arguments: Vec<_> = std::env::args_os().skip(1).take_while(|argument| argument != "--").collect();
         let colors = ["always", "never"].map(|name| {
             let pair = |pair: &[OsString]| pair[0] == "--color" && pair[1] == name;
@@ -169,27 +173,27 @@ impl EarlyFlags {
     }
 }
 
-/// An environment variable that is set and not empty.
+/// Returns the value of an environment variable that is set and not empty.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Whether an argument names standard input or output.
+/// Returns true if an argument is `-`: standard input or output.
 fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// A number of threads.
+/// Parses a number of threads.
 fn threads(text: &str) -> Result<NonZeroUsize, &'static str> {
-    text.parse().map_err(|_| "it is a number from 1 on; without it there is one thread for each core")
+    text.parse().map_err(|_| "expected a number from 1; the default is one thread per core")
 }
 
-/// One thread for each core.
+/// Returns the number of cores.
 fn one_per_core() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// This program, as manifests name it.
+/// Returns the name and version of this program, for manifests.
 fn generator() -> String {
     format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }

@@ -1,4 +1,4 @@
-//! Writing to standard output and standard error: the result there, everything else here.
+//! Writes results to standard output, and everything else to standard error.
 
 use std::io::{self, Write};
 
@@ -10,23 +10,23 @@ use super::progress;
 use super::term::{HINT, WARN, paint, width_of_stderr};
 use super::text::{safe, wrapped};
 
-/// What errors call standard output.
+/// The name of standard output in messages.
 pub const STDOUT: &str = "standard output";
 
-/// What errors call standard input.
+/// The name of standard input in messages.
 pub const STDIN: &str = "standard input";
 
-/// How the user wants to be told.
+/// The output options of a command.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Output {
-    /// As one JSON object instead of text.
+    /// Prints one JSON object instead of text.
     pub json: bool,
-    /// Only what was asked for and what went wrong: no report of work that was done, no notes, no progress.
+    /// Prints only results and errors: no report of the work done, no notes, no progress.
     pub quiet: bool,
 }
 
 impl Output {
-    /// Prints what a command did: a report for people, or the same as JSON. A reader that went away changes nothing.
+    /// Prints the report of a command as text or as JSON. A closed pipe is not an error.
     pub fn report(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
         match (self.json, self.quiet) {
             (true, _) => print_report(&json_text(json)?),
@@ -35,15 +35,15 @@ impl Output {
         }
     }
 
-    /// Prints what a command has done, which stays done when that cannot be printed.
+    /// Prints the report of completed work, which remains done if the report cannot be printed.
     pub fn report_done(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
         self.report(text, json).map_err(|failure| match failure {
-            Failure::Stdout(error) => Failure::Unsaid(error),
+            Failure::Stdout(error) => Failure::ReportLost(error),
             other => other,
         })
     }
 
-    /// Prints the same where standard output has something else: on standard error.
+    /// Prints the report on standard error, for a command whose result is on standard output.
     pub fn report_beside(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
         match (self.json, self.quiet) {
             (true, _) => print_beside(&json_text(json)?),
@@ -53,7 +53,7 @@ impl Output {
         Ok(())
     }
 
-    /// Prints what somebody must know who would lose something otherwise. JSON has it in itself.
+    /// Prints a warning about a possible loss. JSON output already contains it.
     pub fn warning(self, warning: &str) {
         if !self.json && !self.quiet {
             let text = wrapped(&format!("warning: {}", safe(warning)), width_of_stderr());
@@ -61,7 +61,7 @@ impl Output {
         }
     }
 
-    /// Prints what is worth knowing beside the result. JSON has it in itself.
+    /// Prints notes. JSON output already contains them.
     pub fn notes(self, notes: &[String]) {
         if !self.json && !self.quiet {
             for note in notes {
@@ -79,8 +79,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Prints what a command found out or did. The exit code says the same in short, so it stays what it is where the reader of
-/// standard output went away.
+/// Prints a report. A closed pipe is not an error, as the exit code still tells the outcome.
 pub fn print_report(text: &str) -> Result<(), Failure> {
     match print(text) {
         Err(Failure::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -88,9 +87,8 @@ pub fn print_report(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Whether all that is written to standard output is lost without a word. Where a program is started with it closed, its
-/// runtime opens the null device in its place, for reading and writing; whoever throws something away on purpose, as a
-/// shell does for `> /dev/null`, opens it for writing only.
+/// Returns true if standard output silently discards everything because it was closed when the program started: the
+/// runtime then opens the null device for reading and writing. A deliberate `> /dev/null` opens it for writing only.
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub fn stdout_loses_all() -> bool {
     use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
@@ -101,29 +99,29 @@ pub fn stdout_loses_all() -> bool {
     there.st_rdev == null.st_rdev && access == Ok(OFlags::RDWR)
 }
 
-/// Elsewhere nothing tells.
+/// Always returns false: this platform does not tell.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub fn stdout_loses_all() -> bool {
     false
 }
 
-/// Prints something that is not the result.
+/// Prints text that is not the result on standard error.
 pub fn print_beside(text: &str) {
-    // Standard error may be closed; there is nowhere else to say it.
+    // Standard error may be closed, and there is no other place to report that.
     progress::while_hidden(|| _ = anstream::stderr().write_all(text.as_bytes()));
 }
 
-/// JSON as `--json` prints it. What a terminal would obey is escaped, as JSON can.
+/// Returns the JSON that `--json` prints, with control characters escaped.
 pub fn json_text(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Stdout(io::Error::from(error)))?;
     Ok(escape_json(&text) + "\n")
 }
 
-/// JSON text with every invisible character of its strings escaped.
+/// Escapes every invisible character in the strings of a JSON text.
 pub fn escape_json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
-        // Outside of strings there are no other than these.
+        // These two also occur outside of strings.
         if is_invisible(c) && !matches!(c, '\n' | '\t') {
             let mut units = [0; 2];
             c.encode_utf16(&mut units).iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));

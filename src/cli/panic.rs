@@ -1,32 +1,32 @@
-//! What a user sees of a mistake in the program itself: one sentence and what to do, never a trace of the stack.
+//! Reports a panic as one sentence and a hint, without a stack trace.
 
 use std::panic::{PanicHookInfo, set_hook};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{failure, progress};
 
-/// From here on, a mistake is reported in a user's words. The exit code is 101, as of every Rust program.
-pub fn report_in_words(json: bool) {
-    // A mistake in a thread comes up again in the one that waits for it.
+/// Installs a panic hook that reports an internal error. The exit code is 101, as for every Rust program.
+pub fn install_hook(json: bool) {
+    // A panic in a thread is raised again in the thread that joins it.
     let is_reported = AtomicBool::new(false);
-    set_hook(Box::new(move |mistake| {
+    set_hook(Box::new(move |panic| {
         if !is_reported.swap(true, Ordering::Relaxed) {
             progress::clear();
-            let (what, place) = (what(mistake), place(mistake));
-            failure::report_mistake(&what, &place, json);
+            failure::report_panic(&payload(panic), &location(panic), json);
         }
     }));
 }
 
-fn what(mistake: &PanicHookInfo<'_>) -> String {
-    let payload = mistake.payload();
+fn payload(panic: &PanicHookInfo<'_>) -> String {
+    let payload = panic.payload();
     let text = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it does not say which").to_owned()
+    text.unwrap_or("unknown panic").to_owned()
 }
 
-fn place(mistake: &PanicHookInfo<'_>) -> String {
-    let place = mistake.location().map(|at| format!("{}:{}", at.file(), at.line()));
-    format!("{} {}", env!("CARGO_PKG_VERSION"), place.unwrap_or_default())
+/// Returns the version of the program and the line of its source.
+fn location(panic: &PanicHookInfo<'_>) -> String {
+    let location = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
+    format!("{} {}", env!("CARGO_PKG_VERSION"), location.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -34,21 +34,21 @@ mod tests {
     use std::panic::{catch_unwind, set_hook, take_hook};
     use std::sync::mpsc::channel;
 
-    use super::{place, what};
+    use super::{location, payload};
 
     #[test]
-    fn a_mistake_is_told_in_one_line_with_its_place() {
-        let (sender, told) = channel();
+    fn a_panic_is_reported_with_its_message_and_location() {
+        let (sender, reported) = channel();
         let usual = take_hook();
-        set_hook(Box::new(move |mistake| _ = sender.send((what(mistake), place(mistake)))));
+        set_hook(Box::new(move |panic| _ = sender.send((payload(panic), location(panic)))));
         let number = std::hint::black_box(3);
-        for mistake in [|| panic!("plain"), || panic!("number {}", std::hint::black_box(3))] {
-            assert!(catch_unwind(mistake).is_err());
+        for cause in [|| panic!("plain"), || panic!("number {}", std::hint::black_box(3))] {
+            assert!(catch_unwind(cause).is_err());
         }
         set_hook(usual);
-        let (plain, at) = told.recv().unwrap_or_default();
+        let (plain, at) = reported.recv().unwrap_or_default();
         assert_eq!(plain, "plain");
-        assert!(at.starts_with(env!("CARGO_PKG_VERSION")) && at.contains("mistake.rs:"), "{at}");
-        assert_eq!(told.recv().unwrap_or_default().0, format!("number {number}"));
+        assert!(at.starts_with(env!("CARGO_PKG_VERSION")) && at.contains("panic.rs:"), "{at}");
+        assert_eq!(reported.recv().unwrap_or_default().0, format!("number {number}"));
     }
 }

@@ -1,4 +1,4 @@
-//! The progress bar: on standard error, only when that is a terminal, and only for what takes half a second or more.
+//! The progress bar on standard error, shown only on a terminal and after half a second.
 
 use std::fmt::Write;
 use std::io::{IsTerminal, stderr, stdout};
@@ -15,23 +15,23 @@ use super::output::Output;
 use super::term::{self, has_color_on_stderr, has_unicode};
 use super::text::size;
 
-/// What is done sooner has no bar.
+/// The delay before the bar appears.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// How often the bar is drawn.
+/// The interval between redraws.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How many bytes come together before the bar hears of them: rows are small and many.
+/// The number of bytes after which the bar is updated. Rows are too small and too many for an update each.
 const STEP: u64 = 256 << 10;
 
-/// The bar that is on the screen, for everything else that is printed there.
+/// The bar on the screen. Other output hides it.
 static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Prints with the bar out of the way.
+/// Hides the bar while `print` runs.
 pub fn while_hidden<T>(print: impl FnOnce() -> T) -> T {
     let drawn = locked(&DRAWN).clone();
     match drawn {
@@ -40,30 +40,30 @@ pub fn while_hidden<T>(print: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Takes the bar off the screen for good.
+/// Removes the bar from the screen.
 pub fn clear() {
     if let Some(bar) = locked(&DRAWN).take() {
         bar.finish_and_clear();
     }
 }
 
-/// A bar that counts bytes, and the place from which an operation hears that it was interrupted.
+/// A progress bar that counts bytes, and also passes on interrupts to the operation.
 pub struct Bar {
     is_wanted: bool,
     began: Instant,
     stage: Mutex<Stage>,
     drawing: Mutex<Option<ProgressBar>>,
-    /// Bytes of which the bar has not heard yet.
+    /// Bytes that are not yet shown.
     pending: AtomicU64,
 }
 
 impl Bar {
-    /// A bar for a command.
+    /// Creates the bar of a command.
     pub fn new(output: Output) -> Self {
         Self::when(can_draw(output))
     }
 
-    /// The same, for a command that writes its result to standard output as it goes.
+    /// Creates the bar of a command that writes its result to standard output as it runs.
     pub fn beside_output(output: Output) -> Self {
         Self::when(can_draw(output) && !stdout().is_terminal())
     }
@@ -77,10 +77,10 @@ impl Bar {
         let wait = PATIENCE.saturating_sub(self.began.elapsed());
         *locked(&DRAWN) = Some(bar.clone());
         *locked(&self.drawing) = Some(bar.clone());
-        // Without this thread there is no bar, and the work is done all the same.
+        // Without this thread there is no bar, but the work is still done.
         let _ = thread::Builder::new().spawn(move || {
             thread::sleep(wait);
-            // Under this lock nobody finishes it meanwhile.
+            // While this lock is held, the bar cannot be finished.
             let drawn = locked(&DRAWN);
             if drawn.is_some() && !bar.is_finished() {
                 bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -147,7 +147,7 @@ impl Drop for Bar {
     }
 }
 
-/// `watching for writers that undo the import  2 s`.
+/// Returns the style of `watching for writers that would undo the import  2 s`.
 fn watching_style() -> ProgressStyle {
     let style = ProgressStyle::with_template("{spinner} watching for writers that would undo the import  {elapsed}");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
@@ -163,10 +163,10 @@ fn label(stage: Stage) -> &'static str {
     }
 }
 
-/// `reading  ━━━━━━━━━╸          12.3 MB of 147.6 MB   98.1 MB/s   2 s left`.
+/// Returns the style of `reading  ━━━━━━━━━╸          12.3 MB of 147.6 MB   98.1 MB/s   2 s left`.
 fn style(has_total: bool) -> ProgressStyle {
     let color = if has_color_on_stderr() { ".cyan" } else { "" };
-    // What stands beside the bar takes 55 columns.
+    // The text next to the bar takes 55 columns.
     let bar = term::width_of_stderr().saturating_sub(55).clamp(5, 40);
     let template = template(has_total, bar, color);
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -180,7 +180,7 @@ fn style(has_total: bool) -> ProgressStyle {
             _ = out.write_str(&size(state.len().unwrap_or(0)));
         })
         .with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
-            // Bytes a second are whole and positive.
+            // Bytes per second are a positive whole number.
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
             let rate = state.per_sec() as u64;
             _ = write!(out, "{}/s", size(rate));
@@ -200,7 +200,7 @@ fn template(has_total: bool, bar: usize, color: &str) -> String {
     }
 }
 
-/// `12 s`, `3 min 05 s`, `2 h 10 min`.
+/// Returns `12 s`, `3 min 05 s` or `2 h 10 min`.
 fn duration(time: Duration) -> String {
     match time.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
@@ -214,7 +214,7 @@ mod tests {
     use super::{Duration, ProgressStyle, duration, template};
 
     #[test]
-    fn the_templates_are_understood() {
+    fn the_templates_are_valid() {
         for (has_total, color) in [(true, ".cyan"), (true, ""), (false, ".cyan"), (false, "")] {
             assert!(ProgressStyle::with_template(&template(has_total, 20, color)).is_ok());
         }

@@ -23,9 +23,10 @@ use super::term::{self, STRONG, paint};
 use super::text::{count, counted, logs, rows, safe};
 use super::{help, is_dash, one_per_core, time};
 
-/// Save what is left of a damaged bundle in a new one
+/// Save the intact rows of a damaged bundle to a new one
 ///
-/// Every row that is provably intact becomes part of a new, valid bundle. The damaged bundle is left as it is. What is missing is said, and gives exit code 3.
+/// The new bundle is valid; the damaged one is not changed. Missing rows are listed. The exit code is 3 if rows are
+/// missing or may be missing.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::RECOVER))]
 pub struct RecoverArgs {
@@ -33,7 +34,7 @@ pub struct RecoverArgs {
     #[arg(value_hint = ValueHint::FilePath)]
     bundle: PathBuf,
 
-    /// Where to write the new bundle
+    /// File to write the new bundle to
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: PathBuf,
 
@@ -46,20 +47,20 @@ pub struct RecoverArgs {
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Result of patchwork-traces recover --json")]
 pub struct RecoverJson {
-    /// The new bundle.
+    /// The path of the new bundle.
     bundle: String,
     /// Its digest.
     digest: Option<BundleDigest>,
-    /// Its size.
+    /// Its size in bytes.
     bundle_bytes: u64,
-    /// Whether anything is missing, or cannot be told to be there.
+    /// True if anything is missing, or may be missing.
     lost_something: bool,
-    /// What the damaged bundle's manifest was good for: `intact`, `faulty`, `contradicted` or `lost`.
+    /// The state of the damaged bundle's manifest: `intact`, `faulty`, `contradicted` or `lost`.
     manifest: &'static str,
     files: Vec<RecoveredFileJson>,
-    /// Lines that look like rows, but do not belong to this bundle where they stand.
+    /// Lines that look like rows, but do not belong at their position in this bundle.
     ignored: u64,
-    /// What is worth knowing, for people.
+    /// Notes for people.
     notes: Vec<String>,
 }
 
@@ -69,39 +70,39 @@ pub struct RecoverJson {
 struct RecoveredFileJson {
     source: SourceName,
     file: FileName,
-    /// Rows that were recovered.
+    /// The number of recovered rows.
     rows: u64,
-    /// Rows of them that no checksum proves, but only their own well-formed line.
+    /// The number of recovered rows that are valid JSON but not covered by a matching checksum.
     rows_by_line: u64,
-    /// Rows that the log had; null when nothing says it.
+    /// The number of rows that the log had; null if unknown.
     expected_rows: Option<u64>,
-    /// What is missing, if the manifest tells: the first 10,000 places.
+    /// The missing rows, if the manifest is usable: the first 10,000 ranges.
     missing: Vec<MissingJson>,
-    /// Rows that are missing behind those.
+    /// The number of rows missing after those.
     more_missing: u64,
-    /// Without a manifest: behind how many recovered rows something is lost. The first 10,000 places.
+    /// Without a manifest: the number of recovered rows before each gap. The first 10,000 gaps.
     gaps_after: Vec<u64>,
-    /// How many more places there are.
+    /// The number of further gaps.
     more_gaps: u64,
     bytes: u64,
     sha256: Sha256Digest,
-    /// Whether this is the original log, byte for byte; null when nothing says it.
+    /// True if this is the original log, byte for byte; null if unknown.
     original: Option<bool>,
 }
 
-/// Neighbouring rows that are missing.
+/// A range of missing rows.
 #[derive(Debug, Serialize, JsonSchema)]
 struct MissingJson {
     /// The first and the last row, from 1.
     rows: (u64, u64),
-    /// The first and the last line of the log on which they stood, from 1.
+    /// The first and the last line of these rows in the log, from 1.
     lines: (u64, u64),
 }
 
 /// Runs the command.
 pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     if is_dash(&args.output) {
-        let hint = "name a file with -o: what is written there is read back and checked";
+        let hint = "name a file with -o, as recover reads its output back to check it";
         return Err(Failure::usage("recover cannot write to standard output", hint));
     }
     let target = OutputTarget::look(&args.output, args.target.into())?;
@@ -124,7 +125,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     Ok(if report.lost_something() { Exit::Incomplete } else { Exit::Done })
 }
 
-/// The damaged bundle may be the only copy: it is not replaced, not even with --force.
+/// Refuses to replace the damaged bundle, even with --force, as it may be the only copy.
 fn refuse_input_as_target(args: &RecoverArgs) -> Result<(), Failure> {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
     let is_input = match is_dash(&args.bundle) {
@@ -134,7 +135,7 @@ fn refuse_input_as_target(args: &RecoverArgs) -> Result<(), Failure> {
     match is_input {
         true => Err(Failure::usage(
             "-o names the damaged bundle itself, which may be the only copy",
-            "name another file with -o",
+            "choose another file with -o",
         )),
         false => Ok(()),
     }
@@ -142,8 +143,8 @@ fn refuse_input_as_target(args: &RecoverArgs) -> Result<(), Failure> {
 
 fn as_text(report: &RecoverReport, path: &Path) -> String {
     let rows = rows(report.files.iter().map(|file| file.rows).sum());
-    let place = safe(&path.display().to_string());
-    let mut text = format!("{} {rows} of {} in {place}\n", paint(STRONG, "recovered"), logs(report.files.len()));
+    let path = safe(&path.display().to_string());
+    let mut text = format!("{} {rows} from {} into {path}\n", paint(STRONG, "recovered"), logs(report.files.len()));
     if !report.files.is_empty() {
         text += "\n";
         text += &files_table(&report.files);
@@ -166,7 +167,7 @@ fn files_table(files: &[FileRecovery]) -> String {
         Column::words("SOURCE", files.iter().map(|file| file.source.to_string())),
         Column::numbers("ROWS", files.iter().map(|file| count(file.rows))),
         Column::numbers("OF", files.iter().map(expected)),
-        Column::numbers("UNPROVEN", files.iter().map(|file| count(file.rows_by_line))),
+        Column::numbers("UNVERIFIED", files.iter().map(|file| count(file.rows_by_line))),
         Column::words("", files.iter().map(|file| state(file).to_owned())),
     ];
     table(&columns, &[&[0, 1, 2, 3, 4, 5], &[0, 2, 3, 4, 5], &[0, 2, 3, 4], &[0, 2, 3]], term::width())
@@ -175,76 +176,81 @@ fn files_table(files: &[FileRecovery]) -> String {
 fn state(file: &FileRecovery) -> &'static str {
     let is_whole = file.missing.is_empty() && file.gaps_after.is_empty();
     match file.is_original {
-        Some(true) => "the original, byte for byte",
-        Some(false) if is_whole => "not the original",
-        None if is_whole => "nothing proves it",
-        _ => "not all of it",
+        Some(true) => "original, byte for byte",
+        Some(false) if is_whole => "differs from the original",
+        None if is_whole => "cannot be verified",
+        _ => "incomplete",
     }
 }
 
-/// How many places of one log are listed.
-const MAX_PLACES: usize = 10;
+/// The maximum number of listed ranges and gaps of one log.
+const MAX_LISTED: usize = 10;
 
 fn missing_text(file: &FileRecovery) -> String {
-    let places = places(&file.missing);
-    let mut lines: Vec<_> = places
-        .iter()
-        .map(|place| format!("rows {}, on lines {} of the log", range(place.rows), range(place.lines)))
-        .collect();
-    let after = |after: &u64| format!("nobody knows how much, behind recovered row {}", count(*after));
-    lines.extend(file.gaps_after.iter().map(after));
-    let more = lines.len().saturating_sub(MAX_PLACES);
-    lines.truncate(MAX_PLACES);
+    let mut lines: Vec<_> = merged(&file.missing).into_iter().map(range_text).collect();
+    let gap = |after: &u64| format!("unknown number of rows missing after recovered row {}", count(*after));
+    lines.extend(file.gaps_after.iter().map(gap));
+    let more = lines.len().saturating_sub(MAX_LISTED);
+    lines.truncate(MAX_LISTED);
     if more > 0 {
-        lines.push(format!("{} (--json has them)", counted(more as u64, "more place", "more places")));
+        lines.push(format!("{} (see --json)", counted(more as u64, "more gap", "more gaps")));
     }
     if file.more_missing > 0 {
-        lines.push(format!("{} behind those", rows(file.more_missing)));
+        lines.push(format!("{} missing after those", counted(file.more_missing, "more row", "more rows")));
     }
     if file.more_gaps > 0 {
-        lines.push(format!("{} behind those", counted(file.more_gaps, "place", "places")));
+        lines.push(format!("{} after those", counted(file.more_gaps, "more gap", "more gaps")));
     }
-    lines.iter().fold(String::new(), |text, line| text + &format!("missing of {}: {line}\n", file.name))
+    lines.iter().fold(String::new(), |text, line| text + &format!("{}: {line}\n", file.name))
 }
 
-/// What is missing, rows that follow each other together: lines that are no rows may lie between them.
-fn places(missing: &[Missing]) -> Vec<Missing> {
-    let mut places: Vec<Missing> = Vec::new();
+/// Returns a line such as `rows 350-753 missing (log lines 351-754)`.
+fn range_text(missing: Missing) -> String {
+    let noun =
+        |(first, last): (u64, u64), one: &'static str, many: &'static str| if first == last { one } else { many };
+    let (row, line) = (noun(missing.rows, "row", "rows"), noun(missing.lines, "line", "lines"));
+    format!("{row} {} missing (log {line} {})", range(missing.rows), range(missing.lines))
+}
+
+/// Merges ranges of consecutive rows, even if unparsed lines lie between them.
+fn merged(missing: &[Missing]) -> Vec<Missing> {
+    let mut ranges: Vec<Missing> = Vec::new();
     for next in missing {
-        match places.last_mut() {
+        match ranges.last_mut() {
             Some(last) if last.rows.1 + 1 == next.rows.0 => {
                 last.rows.1 = next.rows.1;
                 last.lines.1 = next.lines.1;
             }
-            _ => places.push(*next),
+            _ => ranges.push(*next),
         }
     }
-    places
+    ranges
 }
 
 fn range((first, last): (u64, u64)) -> String {
-    if first == last { count(first) } else { format!("{} to {}", count(first), count(last)) }
+    if first == last { count(first) } else { format!("{}-{}", count(first), count(last)) }
 }
 
 fn notes(report: &RecoverReport) -> Vec<String> {
     let manifest = match report.manifest {
         ManifestState::Intact => None,
-        ManifestState::Faulty => Some("the manifest contradicts itself; what could be used of it was used"),
-        ManifestState::Contradicted => Some(
-            "the manifest is not that of all the rows; it was used for the logs whose SHA-256 proves it, and for no other",
-        ),
-        ManifestState::Lost => Some(
-            "the manifest is lost, and with it what only it says: lines that were no rows, and how much is missing",
-        ),
+        ManifestState::Faulty => Some("the manifest contradicts itself; its usable parts were used"),
+        ManifestState::Contradicted => {
+            Some("the manifest does not match all rows; it was used only for the logs whose SHA-256 matches")
+        }
+        ManifestState::Lost => {
+            Some("the manifest is lost, so unparsed lines cannot be restored and the number of missing rows is unknown")
+        }
     };
     let mut notes: Vec<_> = manifest.into_iter().map(str::to_owned).collect();
     let unproven = report.files.iter().map(|file| file.rows_by_line).sum();
     if unproven > 0 {
-        notes.push(format!("no checksum proves {}: well-formed, but worth a look", rows(unproven)));
+        let are = if unproven == 1 { "is" } else { "are" };
+        notes.push(format!("{} {are} valid JSON but could not be verified", rows(unproven)));
     }
     if report.ignored > 0 {
-        let one = "line looks like a row, but does not belong to this bundle where it stands";
-        let many = "lines look like rows, but do not belong to this bundle where they stand";
+        let one = "line was ignored: it looks like a row, but does not belong at its position in this bundle";
+        let many = "lines were ignored: they look like rows, but do not belong at their positions in this bundle";
         notes.push(counted(report.ignored, one, many));
     }
     notes

@@ -1,4 +1,4 @@
-//! Tells what Patchwork's next writes will take from the logs that an import leaves.
+//! Reports the lines that Patchwork's next writes will delete or move after an import.
 
 use patchwork_traces::import::{LineCount, Plan, Rotation};
 
@@ -10,16 +10,16 @@ pub struct NextWrites {
     pub deleted: LineCount,
     /// Lines that are moved to an archive.
     pub moved: LineCount,
-    /// The names of the logs that lines are deleted from, and how many.
+    /// The names of the logs that lines are deleted from, with the number of lines.
     pub losses: Vec<(String, LineCount)>,
-    /// From where and to where lines are moved.
+    /// The log and the archive of each move.
     moves: Vec<(String, &'static str)>,
-    /// The names of the logs of which lines that stay are changed, as they are not valid UTF-8.
+    /// The names of the logs whose remaining lines are changed because they are not valid UTF-8.
     changed: Vec<String>,
 }
 
 impl NextWrites {
-    /// Returns `None` if no line is deleted, moved or changed.
+    /// Adds up the changes to all logs. Returns `None` if no line is deleted, moved or changed.
     pub fn of(plan: &Plan) -> Option<Self> {
         let zero = LineCount::default();
         let mut total = Self { deleted: zero, moved: zero, losses: Vec::new(), moves: Vec::new(), changed: Vec::new() };
@@ -55,22 +55,22 @@ impl NextWrites {
         }
     }
 
-    /// Says what is moved, if anything is.
+    /// Describes the moves, if any.
     fn moved_text(&self) -> Option<String> {
         let (from, to) = self.moves.first()?;
         Some(format!("move {} from {from} to {to}", lines(self.moved)))
     }
 }
 
-/// Says what the next writes will delete or change for good, and what to do about it. `None` if they do neither.
+/// Describes the lines that the next writes will delete or change, with advice. Returns `None` if they do neither.
 pub fn warning(plan: &Plan, dry_run: bool) -> Option<String> {
     let total = NextWrites::of(plan)?;
     let mut effects = Vec::new();
     if let [(only, _)] = total.losses.as_slice() {
-        effects.push(format!("delete {} from {only} for good", lines(total.deleted)));
+        effects.push(format!("permanently delete {} from {only}", lines(total.deleted)));
     } else if !total.losses.is_empty() {
         let each: Vec<_> = total.losses.iter().map(|(log, count)| format!("{} from {log}", lines(*count))).collect();
-        effects.push(format!("delete {} for good ({})", lines(total.deleted), each.join(", ")));
+        effects.push(format!("permanently delete {} ({})", lines(total.deleted), each.join(", ")));
     }
     if !total.changed.is_empty() {
         effects.push(format!("replace text that is not valid UTF-8 in {}", listed(&total.changed)));
@@ -81,19 +81,19 @@ pub fn warning(plan: &Plan, dry_run: bool) -> Option<String> {
     effects.extend(total.moved_text());
     let when = if dry_run { "after this import, its" } else { "its" };
     Some(format!(
-        "Patchwork trims logs above 1 MiB: {when} next writes will {}. Keep the bundle: it still has the rows that \
+        "Patchwork trims logs over 1 MiB: {when} next writes will {}. Keep the bundle: it still has the rows that \
          came from it. To save the other rows too, export the logs before Patchwork writes again.",
         listed(&effects)
     ))
 }
 
-/// Says what the next writes will move, where they delete and change nothing.
+/// Describes the moves of the next writes. Returns `None` if they also delete or change lines, or move none.
 pub fn note(plan: &Plan) -> Option<String> {
     let total = NextWrites::of(plan).filter(|total| total.losses.is_empty() && total.changed.is_empty())?;
-    Some(format!("Patchwork trims logs above 1 MiB: its next write will {}", total.moved_text()?))
+    Some(format!("Patchwork trims logs over 1 MiB: its next write will {}", total.moved_text()?))
 }
 
-/// Lines, counted by what they are.
+/// Formats a line count by kind of line.
 fn lines(count: LineCount) -> String {
     let unparsed = || counted(count.unparsed, "unparsed line", "unparsed lines");
     match (count.rows, count.unparsed) {

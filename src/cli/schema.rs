@@ -6,40 +6,40 @@ use patchwork_traces::format::schema::{manifest, row, schema_of};
 use super::failure::{CommandResult, Exit};
 use super::{help, output};
 
-/// Print the JSON Schema of bundles, or of what --json prints
+/// Print the JSON Schema of bundles or of --json output
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::SCHEMA))]
 pub struct SchemaArgs {
-    /// Of what
+    /// The kind of JSON
     of: SchemaOf,
 }
 
-/// What there are schemas of.
+/// The kinds of JSON that have a schema.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum SchemaOf {
     /// The first line of a bundle
     Manifest,
     /// Every other line of a bundle
     Row,
-    /// What `export --json` prints
+    /// Output of `export --json`
     Export,
-    /// What `import --json` prints
+    /// Output of `import --json`
     Import,
-    /// What `verify --json` prints
+    /// Output of `verify --json`
     Verify,
-    /// What `recover --json` prints
+    /// Output of `recover --json`
     Recover,
-    /// What `inspect --json` prints
+    /// Output of `inspect --json`
     Inspect,
-    /// The summary that `cat --json` prints
+    /// Summary of `cat --json`
     Cat,
-    /// What `demo --json` prints
+    /// Output of `demo --json`
     Demo,
-    /// What `completions --json` prints
+    /// Output of `completions --json`
     Completions,
-    /// What `man --json` prints
+    /// Output of `man --json`
     Man,
-    /// What every command prints on standard error when it fails with --json
+    /// Error of any command with --json, on standard error
     Error,
 }
 

@@ -12,15 +12,15 @@ use super::{Cli, complete, help};
 
 /// Print a completion script for a shell
 ///
-/// The script asks this program what fits, so that sources and files of a bundle complete too, and it needs no update
-/// when the program gets one.
+/// The script asks this program for completions, so it also completes the sources and files of a bundle, and does not
+/// need to be updated with the program.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::COMPLETIONS))]
 pub struct CompletionsArgs {
     /// The shell
     shell: Shell,
 
-    /// Print a script that stands for itself: commands and options only
+    /// Print a self-contained script, which completes commands and options only
     #[arg(long = "static")]
     is_static: bool,
 }
@@ -37,7 +37,7 @@ pub struct TextJson {
 pub fn run(args: &CompletionsArgs, output: Output) -> CommandResult {
     let name = env!("CARGO_PKG_NAME");
     let mut script = Vec::new();
-    // Every shell of the one list is in the other.
+    // Both lists contain the same shells.
     match Shells::builtins().completer(&args.shell.to_string()).filter(|_| !args.is_static) {
         Some(shell) => {
             shell.write_registration(complete::VARIABLE, name, name, name, &mut script).map_err(Failure::Stdout)?;
@@ -47,7 +47,7 @@ pub fn run(args: &CompletionsArgs, output: Output) -> CommandResult {
     print_text(&script, output)
 }
 
-/// Prints a script or a page as it is.
+/// Prints a script or a page unchanged.
 pub fn print_text(text: &[u8], output: Output) -> CommandResult {
     let text = String::from_utf8_lossy(text).into_owned();
     output::print(&if output.json { output::json_text(&TextJson { text })? } else { text })?;

@@ -1,4 +1,4 @@
-//! Standard input, for commands that must notice an interrupt while nothing comes.
+//! Standard input that can be interrupted while it waits for data.
 
 #[cfg(unix)]
 use std::fs::File;
@@ -15,13 +15,13 @@ use patchwork_traces::{Error, ErrorKind};
 use super::interrupt;
 use super::output::STDIN;
 
-/// How much is read at a time.
+/// The size of a block.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// How long to wait before looking whether the program was interrupted.
+/// The interval between checks for an interrupt.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Standard input, read by a thread of its own.
+/// Standard input, read by a separate thread.
 pub struct Stdin {
     blocks: Receiver<io::Result<Vec<u8>>>,
     block: Cursor<Vec<u8>>,
@@ -31,7 +31,7 @@ pub struct Stdin {
 /// Starts reading.
 ///
 /// # Errors
-/// When the system gives no thread for it.
+/// If the system cannot start the thread.
 pub fn stdin() -> patchwork_traces::Result<Stdin> {
     let (sender, blocks) = bounded(2);
     let reading = thread::Builder::new().spawn(move || {
@@ -40,7 +40,7 @@ pub fn stdin() -> patchwork_traces::Result<Stdin> {
             let mut block = Vec::with_capacity(BUFFER_BYTES);
             let read = stdin.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut block);
             let is_last = !matches!(read, Ok(n) if n == BUFFER_BYTES);
-            // Nobody waits any more once the command is done.
+            // The receiver is gone once the command is done.
             if sender.send(read.map(|_| block)).is_err() || is_last {
                 return;
             }
@@ -66,7 +66,7 @@ impl Read for Stdin {
     }
 }
 
-/// Whether standard input is the file at `path`.
+/// Returns true if standard input is the file at `path`.
 #[cfg(unix)]
 pub fn is_stdin(path: &Path) -> bool {
     use std::os::fd::AsFd;
@@ -77,7 +77,7 @@ pub fn is_stdin(path: &Path) -> bool {
     input.is_ok_and(|input| there.is_ok_and(|there| (input.dev(), input.ino()) == (there.dev(), there.ino())))
 }
 
-/// Whether standard input is the file at `path`: nobody can tell, and such a file cannot be replaced while it is open.
+/// Always returns false: this platform does not tell, and it does not allow an open file to be replaced.
 #[cfg(not(unix))]
 pub fn is_stdin(_path: &Path) -> bool {
     false

@@ -1,14 +1,14 @@
-//! What a misspelt name may have meant.
+//! Suggestions for misspelt names.
 
 use std::path::Path;
 
-/// How alike two names must be, from 0 to 1.
+/// The minimum similarity of two names, from 0 to 1.
 const ALIKE: f64 = 0.75;
 
-/// How alike two files' names must be, which often end alike.
+/// The minimum similarity of two file names, which often end alike.
 const ALIKE_FILES: f64 = 0.88;
 
-/// The one of `known` that is most like `name`, if one is.
+/// Returns the one of `known` that is most similar to `name`, if any is similar enough.
 pub fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     closest_by(ALIKE, name, known)
 }
@@ -16,7 +16,7 @@ pub fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
 fn closest_by<'k>(alike: f64, name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let likeness = |candidate: &str| {
         let (name, candidate) = (name.to_lowercase(), candidate.to_lowercase());
-        // Who writes half of a name means it.
+        // A prefix counts as the whole name.
         if name.len() >= 3 && candidate.starts_with(&name) { 1.0 } else { strsim::jaro(&name, &candidate) }
     };
     let rated = known.into_iter().map(|candidate| (likeness(candidate), candidate));
@@ -24,7 +24,7 @@ fn closest_by<'k>(alike: f64, name: &str, known: impl IntoIterator<Item = &'k st
     best.map(|(_, candidate)| candidate)
 }
 
-/// The file beside `path` whose name is most like it.
+/// Returns the file next to `path` with the most similar name, if any is similar enough.
 pub fn closest_file(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
@@ -40,7 +40,7 @@ mod tests {
     use super::closest;
 
     #[test]
-    fn a_slip_is_understood_and_a_different_word_is_not() {
+    fn suggests_the_name_for_a_typo_but_not_for_another_word() {
         let known = ["runs", "decision_traces", "commit_issue_links", "activity"];
         for (name, meant) in [
             ("run", Some("runs")),

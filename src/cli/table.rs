@@ -1,4 +1,4 @@
-//! Tables without lines, as wide as there is room for.
+//! Tables without borders that adapt to the available width.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr;
 use super::term::{STRONG, paint};
 use super::text::safe;
 
-/// A column: its heading, and what stands below it.
+/// A column: its heading and its cells.
 pub struct Column {
     heading: &'static str,
     alignment: CellAlignment,
@@ -14,19 +14,19 @@ pub struct Column {
 }
 
 impl Column {
-    /// A column of words, of which a terminal obeys none.
+    /// Creates a left-aligned column of text, with control characters escaped.
     pub fn words(heading: &'static str, cells: impl IntoIterator<Item = String>) -> Self {
         Self { heading, alignment: CellAlignment::Left, cells: cells.into_iter().map(|cell| safe(&cell)).collect() }
     }
 
-    /// A column of numbers, which end at one place.
+    /// Creates a right-aligned column of numbers.
     pub fn numbers(heading: &'static str, cells: impl IntoIterator<Item = String>) -> Self {
         Self { alignment: CellAlignment::Right, ..Self::words(heading, cells) }
     }
 }
 
-/// The first of the `layouts` that fits into `width`, else the last one. A layout lists columns by number. Nothing is
-/// ever cut: a name is worth more than a straight edge.
+/// Renders the first of the `layouts` that fits into `width`, or else the last one. A layout lists column indices.
+/// Cells are never truncated.
 pub fn table(columns: &[Column], layouts: &[&[usize]], width: usize) -> String {
     let mut rendered = Vec::new();
     for layout in layouts {

@@ -1,30 +1,30 @@
-//! How numbers, sizes and foreign text look.
+//! Formats numbers, sizes and untrusted text.
 
 use indicatif::HumanCount;
 use patchwork_traces::error::visible;
 use unicode_width::UnicodeWidthStr;
 
-/// A number with its digits in groups of three.
+/// Returns a number with its digits in groups of three.
 pub fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
-/// A number and what it counts.
+/// Returns a number with its noun in singular or plural.
 pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
-/// Rows, counted.
+/// Returns `1 row` or `5 rows`.
 pub fn rows(number: u64) -> String {
     counted(number, "row", "rows")
 }
 
-/// Logs, counted.
+/// Returns `1 log` or `5 logs`.
 pub fn logs(number: usize) -> String {
     counted(number as u64, "log", "logs")
 }
 
-/// A size to read at a glance: `147.6 MB`. A kilobyte has 1000 bytes, as on the disk's label.
+/// Returns a size such as `147.6 MB`. A kilobyte has 1000 bytes.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if bytes < 1000 {
@@ -41,13 +41,13 @@ pub fn size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
-/// How many times smaller, with one decimal.
+/// Returns the compression ratio with one decimal, or `None` if it cannot be computed.
 pub fn ratio(bytes: u64, compressed: u64) -> Option<String> {
     let tenths = bytes.checked_mul(10)?.checked_div(compressed)?;
     Some(format!("{}.{}x", tenths / 10, tenths % 10))
 }
 
-/// Things in a sentence: `a`, `a and b`, `a, b and c`.
+/// Joins things for a sentence: `a`, `a and b`, `a, b and c`.
 pub fn listed<T: AsRef<str>>(things: &[T]) -> String {
     let things: Vec<&str> = things.iter().map(AsRef::as_ref).collect();
     match things.as_slice() {
@@ -56,7 +56,7 @@ pub fn listed<T: AsRef<str>>(things: &[T]) -> String {
     }
 }
 
-/// Breaks text at spaces into lines of at most `width` columns, where its words are no longer.
+/// Wraps text at spaces into lines of at most `width` columns, except for longer words.
 pub fn wrapped(text: &str, width: usize) -> String {
     let (mut lines, mut column) = (String::new(), 0);
     for word in text.split(' ') {
@@ -72,7 +72,7 @@ pub fn wrapped(text: &str, width: usize) -> String {
     lines
 }
 
-/// Text from a bundle or a path, safe to print: what a terminal would obey stands as an escape.
+/// Escapes the control characters of text from a bundle or a path, so that it is safe to print.
 pub fn safe(text: &str) -> String {
     visible(text).into_owned()
 }
@@ -82,7 +82,7 @@ mod tests {
     use super::{ratio, size};
 
     #[test]
-    fn sizes_have_one_decimal_and_never_four_digits() {
+    fn sizes_have_one_decimal_and_at_most_three_digits_before_it() {
         let shown = [0, 1, 999, 1000, 1049, 1050, 999_949, 999_950, 147_614_208, 1_000_000_000, u64::MAX].map(size);
         let expected = [
             "0 B", "1 B", "999 B", "1.0 kB", "1.0 kB", "1.1 kB", "999.9 kB", "1.0 MB", "147.6 MB", "1.0 GB", "18.4 EB",
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_of_nothing_are_none() {
+    fn a_ratio_to_zero_bytes_is_none() {
         assert_eq!(ratio(100, 0), None);
         assert_eq!(ratio(100, 33).as_deref(), Some("3.0x"));
     }

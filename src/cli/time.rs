@@ -1,4 +1,4 @@
-//! Times on the command line and from the environment.
+//! Parses times from the command line and the environment.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,28 +9,28 @@ use patchwork_traces::format::Timestamp;
 use super::failure::Failure;
 use super::zone;
 
-/// A moment as a user names it.
+/// A time given by the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// A point in time.
     Point(Timestamp),
-    /// A whole day of the time zone here: when it begins, and its last millisecond.
+    /// A whole day in the local time zone: its first and its last millisecond.
     Day(Timestamp, Timestamp),
-    /// So many milliseconds ago.
+    /// A number of milliseconds ago.
     Ago(i64),
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl Moment {
-    /// Reads `2026-05-02T10:00:00Z`, `2026-05-02 10:00`, `2026-05-02` or `7d`.
+    /// Parses `2026-05-02T10:00:00Z`, `2026-05-02 10:00`, `2026-05-02` or `7d`.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let point = || text.parse().ok().map(Self::Point);
         let read = point().or_else(|| day(text)).or_else(|| time_of_day(text)).or_else(|| ago(text).map(Self::Ago));
-        read.ok_or("a time is written as 2026-05-02, \"2026-05-02 10:00\" or 2026-05-02T10:00:00Z, or as how long ago: 90s, 30m, 12h, 7d, 2w")
+        read.ok_or("expected a time such as 2026-05-02, \"2026-05-02 10:00\" or 2026-05-02T10:00:00Z, or an age such as 90s, 30m, 12h, 7d or 2w")
     }
 
-    /// The first moment that this names.
+    /// Returns the first moment of this time.
     pub fn first(self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Point(time) | Self::Day(time, _) => Some(time),
@@ -38,7 +38,7 @@ impl Moment {
         }
     }
 
-    /// The last moment that this names.
+    /// Returns the last moment of this time.
     pub fn last(self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Day(_, end) => Some(end),
@@ -48,7 +48,7 @@ impl Moment {
 }
 
 fn day(text: &str) -> Option<Moment> {
-    // A date with a time is not only a date.
+    // A longer text is a date with a time of day.
     let date: Date = text.parse().ok().filter(|_| text.len() <= "2026-05-02".len())?;
     let start = timestamp(&date.to_zoned(zone::here()).ok()?)?;
     let next = timestamp(&date.tomorrow().ok()?.to_zoned(zone::here()).ok()?)?;
@@ -79,7 +79,7 @@ fn ago(text: &str) -> Option<i64> {
     number.checked_mul(seconds * 1000).filter(|millis| *millis <= 10_000 * 366 * DAY_MS)
 }
 
-/// The time now: what `SOURCE_DATE_EPOCH` says (seconds since 1970), else the clock's.
+/// Returns the current time: `SOURCE_DATE_EPOCH` (seconds since 1970) if set, or else that of the clock.
 pub fn now() -> Result<Timestamp, Failure> {
     let Some(fixed) = super::variable("SOURCE_DATE_EPOCH") else {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -91,9 +91,6 @@ pub fn now() -> Result<Timestamp, Failure> {
     let seconds = fixed.to_str().and_then(|text| text.parse::<i64>().ok());
     let time = seconds.and_then(|seconds| seconds.checked_mul(1000)).and_then(Timestamp::from_millis);
     time.ok_or_else(|| {
-        Failure::usage(
-            "SOURCE_DATE_EPOCH is set, but is no time",
-            "set it to a number of seconds since 1970, or unset it",
-        )
+        Failure::usage("invalid value of SOURCE_DATE_EPOCH", "set it to a number of seconds since 1970, or unset it")
     })
 }

@@ -1,4 +1,4 @@
-//! The picture of a bundle's rows over time.
+//! Draws a chart of a bundle's rows over time.
 
 use jiff::tz::TimeZone;
 use patchwork_traces::format::{Manifest, Timestamp};
@@ -7,25 +7,25 @@ use unicode_width::UnicodeWidthStr;
 
 use super::axis::{Tick, ticks};
 use super::term::{DIM, STRONG, has_unicode, paint};
-use super::text::{count, counted, safe};
+use super::text::{count, counted, rows, safe};
 use super::zone;
 use anstyle::{AnsiColor, Style};
 
-/// How high the bars of all sources together are, in lines.
+/// The height of the bars of all sources together, in lines.
 const HEIGHT: usize = 5;
 
-/// Wider, nobody sees it as one picture.
+/// The maximum width of the bars, beyond which a chart is hard to take in.
 const MAX_COLUMNS: usize = 200;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// One colour a source, in turn.
+/// The colours of the sources, in turn.
 const COLORS: [AnsiColor; 5] =
     [AnsiColor::Cyan, AnsiColor::Magenta, AnsiColor::Yellow, AnsiColor::Green, AnsiColor::Blue];
 
-/// The characters that a picture is drawn with.
+/// The characters that a chart is drawn with.
 struct ChartGlyphs {
-    /// From the lowest to a full one.
+    /// The bars, from the lowest to a full one.
     bars: &'static [char],
     corner: char,
     line: char,
@@ -38,27 +38,47 @@ const UNICODE: ChartGlyphs =
     };
 const ASCII: ChartGlyphs = ChartGlyphs { bars: &['.', ':', '#'], corner: '+', line: '-', tick: '+' };
 
-/// A picture of the rows over time that fits into `width`, if any row has a time.
+/// Draws a chart of the rows over time that fits into `width`. Returns `None` if no row has a timestamp.
 pub fn picture(manifest: &Manifest, width: usize, zone: &TimeZone) -> Option<String> {
-    let names = manifest.sources.iter().map(|source| safe(source.as_str()).width()).max().unwrap_or_default();
+    let mut names = manifest.sources.iter().map(|source| safe(source.as_str()).width()).max().unwrap_or_default();
     let total = count(manifest.total_count).len();
-    let names = names.max(AT_MOST.len() + total);
-    let most_columns = width.saturating_sub(names + total + 2).clamp(10, MAX_COLUMNS);
-    let timetable = Timetable::within(manifest, most_columns)?;
-    // Days, and what is longer, begin at midnight UTC.
+    // The label of the peak names the step, which depends on the room that the labels leave.
+    let (timetable, max_columns) = loop {
+        let max_columns = width.saturating_sub(names + total + 2).clamp(10, MAX_COLUMNS);
+        let timetable = Timetable::within(manifest, max_columns)?;
+        let label = peak_label(peak(&timetable), timetable.step_ms).width();
+        if label <= names {
+            break (timetable, max_columns);
+        }
+        names = label;
+    };
+    // Steps of days and longer begin at midnight UTC.
     let zone = if timetable.step_ms < DAY_MS { zone.clone() } else { TimeZone::UTC };
-    let wide = (most_columns / timetable.columns.max(1)).clamp(1, 8);
+    let wide = (max_columns / timetable.columns.max(1)).clamp(1, 8);
     let pen = if has_unicode() { UNICODE } else { ASCII };
     Some(Chart { timetable, zone, names, wide, pen }.draw())
 }
 
-/// What the label of the highest bar says before its number.
-const AT_MOST: &str = "at most ";
+/// Returns the highest number of rows in one column.
+fn peak(timetable: &Timetable) -> u64 {
+    totals(timetable).into_iter().max().unwrap_or_default()
+}
+
+/// Returns the number of rows of all sources in each column.
+fn totals(timetable: &Timetable) -> Vec<u64> {
+    let total = |column| timetable.sources.iter().map(|source| source.rows[column]).sum();
+    (0..timetable.columns).map(total).collect()
+}
+
+/// Returns the label of the highest bar, such as `peak: 81 rows/day`.
+fn peak_label(peak: u64, step_ms: u64) -> String {
+    format!("peak: {}/{}", rows(peak), step_words(step_ms))
+}
 
 struct Chart {
     timetable: Timetable,
     zone: TimeZone,
-    /// The width of what stands left of the bars.
+    /// The width of the labels to the left of the bars.
     names: usize,
     /// The width of a column in characters.
     wide: usize,
@@ -76,10 +96,10 @@ impl Chart {
             }
         }
         text += &self.axis();
-        text + &paint(DIM, &self.rest())
+        text + &paint(DIM, &self.not_shown())
     }
 
-    /// `Rows per day, 2026-03-30 to 2026-05-22 (UTC)`.
+    /// Returns a heading such as `Rows per day, 2026-03-30 to 2026-05-22 (UTC)`.
     fn heading(&self) -> String {
         let Timetable { start, step_ms, columns, .. } = self.timetable;
         let length = i64::try_from(columns).unwrap_or(i64::MAX).saturating_mul(step_ms.cast_signed());
@@ -92,17 +112,15 @@ impl Chart {
         format!("{}, {from} to {to} ({})\n", paint(STRONG, &title), zone::name(&self.zone, start))
     }
 
-    /// The bars of all sources together.
+    /// Draws the bars of all sources together.
     fn high_bars(&self) -> String {
         let sources = &self.timetable.sources;
-        let columns: Vec<u64> =
-            (0..self.timetable.columns).map(|column| sources.iter().map(|source| source.rows[column]).sum()).collect();
-        let most = columns.iter().max().copied().unwrap_or_default();
+        let (columns, peak) = (totals(&self.timetable), peak(&self.timetable));
         let name = if let [only] = &sources[..] { safe(only.source.as_str()) } else { "all".to_owned() };
         let lines = (0..HEIGHT).rev().map(|line| {
-            let bars: String = columns.iter().map(|rows| self.bar(*rows, most, HEIGHT, line)).collect();
+            let bars: String = columns.iter().map(|rows| self.bar(*rows, peak, HEIGHT, line)).collect();
             let label = match line {
-                line if line == HEIGHT - 1 => format!("{AT_MOST}{}", count(most)),
+                line if line == HEIGHT - 1 => peak_label(peak, self.timetable.step_ms),
                 0 => name.clone(),
                 _ => String::new(),
             };
@@ -115,19 +133,19 @@ impl Chart {
         lines.collect()
     }
 
-    /// The bars of one source, on one line.
+    /// Draws the bars of one source on one line.
     fn source(&self, source: &SourceTimetable, color: Style) -> String {
-        let most = source.rows.iter().max().copied().unwrap_or_default();
-        let bars: String = source.rows.iter().map(|rows| self.bar(*rows, most, 1, 0)).collect();
+        let peak = source.rows.iter().max().copied().unwrap_or_default();
+        let bars: String = source.rows.iter().map(|rows| self.bar(*rows, peak, 1, 0)).collect();
         let name = safe(source.source.as_str());
         let padding = " ".repeat(self.names.saturating_sub(name.width()));
         format!("{name}{padding} {} {}\n", paint(color, &bars), count(all_rows(source)))
     }
 
-    /// One line of a column, whose bar is as high as its rows are many. Any row shows.
-    fn bar(&self, rows: u64, most: u64, height: usize, line: usize) -> String {
+    /// Draws one line of the bar of a column. A column with any row has a visible bar.
+    fn bar(&self, rows: u64, peak: u64, height: usize, line: usize) -> String {
         let bars = self.pen.bars;
-        let level = (u128::from(rows) * (height * bars.len()) as u128).div_ceil(u128::from(most.max(1)));
+        let level = (u128::from(rows) * (height * bars.len()) as u128).div_ceil(u128::from(peak.max(1)));
         let level = usize::try_from(level).unwrap_or(usize::MAX).saturating_sub(line * bars.len()).min(bars.len());
         let bar = level.checked_sub(1).map_or(' ', |index| bars[index]);
         std::iter::repeat_n(bar, self.wide).collect()
@@ -153,13 +171,14 @@ impl Chart {
         paint(DIM, text.trim_end()) + "\n"
     }
 
-    /// Rows that have no place in the picture.
-    fn rest(&self) -> String {
+    /// Lists the rows that are outside of the chart.
+    fn not_shown(&self) -> String {
         let lines = self.timetable.sources.iter().filter_map(|source| {
-            let places = [(source.before, "before"), (source.after, "after"), (source.timeless, "without a time")];
-            let said = places.into_iter().filter(|(rows, _)| *rows > 0);
-            let said: Vec<_> = said.map(|(rows, place)| format!("{} {place}", counted(rows, "row", "rows"))).collect();
-            (!said.is_empty()).then(|| format!("not shown of {}: {}\n", safe(source.source.as_str()), said.join(", ")))
+            let groups = [(source.before, "before"), (source.after, "after"), (source.timeless, "without a timestamp")];
+            let groups = groups.into_iter().filter(|(number, _)| *number > 0);
+            let groups: Vec<_> = groups.map(|(number, group)| format!("{} {group}", rows(number))).collect();
+            let source = safe(source.source.as_str());
+            (!groups.is_empty()).then(|| format!("not shown for {source}: {}\n", groups.join(", ")))
         });
         lines.collect()
     }

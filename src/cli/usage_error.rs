@@ -1,4 +1,4 @@
-//! Command lines that are refused, in this program's words.
+//! Messages about invalid command lines, in this program's words.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Error};
@@ -7,7 +7,7 @@ use super::Cli;
 use super::failure::{Exit, Failure};
 use super::output::{print, print_beside};
 
-/// Prints the help that was asked for, or says what is wrong with the command line.
+/// Prints the requested help, or the error of the command line.
 pub fn report(error: &Error, json: bool) -> Exit {
     let text = error.render().ansi().to_string();
     match error.kind() {
@@ -24,61 +24,91 @@ pub fn report(error: &Error, json: bool) -> Exit {
 }
 
 fn failure(error: &Error) -> Failure {
-    let (message, hint) = refusal(error);
+    let (message, hint) = describe(error);
     Failure::Usage(message, hint)
 }
 
-/// What is wrong, and what to do instead.
-fn refusal(error: &Error) -> (String, String) {
+/// Returns the message and the hint of a command-line error.
+fn describe(error: &Error) -> (String, String) {
     let argument = first(error, ContextKind::InvalidArg);
+    let option = option_name(&argument);
     let value = first(error, ContextKind::InvalidValue);
-    let help = |verb: &str| format!("`{} --help` {verb}", command());
-    let more = help("says more");
+    let help = format!("see `{} --help`", command());
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let name = first(error, ContextKind::InvalidSubcommand);
-            (
-                format!("there is no command '{name}'"),
-                meant(error, ContextKind::SuggestedSubcommand).unwrap_or_else(|| help("lists them")),
-            )
+            let meant = synonym(&name).map(|command| format!("did you mean '{command}'?"));
+            let meant = meant.or_else(|| meant_by(error, ContextKind::SuggestedSubcommand));
+            (format!("unknown command '{name}'"), meant.unwrap_or(help))
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
-            let hint = meant(error, ContextKind::SuggestedArg).unwrap_or_else(|| help("lists them"));
-            (format!("there is no option '{argument}' here"), hint)
+            let hint = meant_by(error, ContextKind::SuggestedArg).unwrap_or(help);
+            (format!("unknown option '{option}'"), hint)
         }
-        ErrorKind::UnknownArgument => (format!("'{argument}' is one argument too many"), more),
+        ErrorKind::UnknownArgument => {
+            (format!("unexpected argument '{argument}'"), output_hint(&argument, &arguments()).unwrap_or(help))
+        }
         ErrorKind::InvalidValue if value.is_empty() => {
-            (format!("'{argument}' needs a value"), one_of(error).unwrap_or(more))
+            (format!("missing value for {argument}"), possible_values(error).unwrap_or(help))
         }
         ErrorKind::InvalidValue => {
-            let hint = meant(error, ContextKind::SuggestedValue).or_else(|| one_of(error));
-            (format!("'{value}' cannot stand for '{argument}'"), hint.unwrap_or(more))
+            let hint = meant_by(error, ContextKind::SuggestedValue).or_else(|| possible_values(error));
+            (format!("invalid value '{value}' for {option}"), hint.unwrap_or(help))
         }
         ErrorKind::ValueValidation => {
             let reason = std::error::Error::source(error).map(ToString::to_string);
-            (format!("'{value}' cannot stand for '{argument}'"), reason.unwrap_or(more))
+            (format!("invalid value '{value}' for {option}"), reason.unwrap_or(help))
         }
         ErrorKind::MissingRequiredArgument => {
             let missing = all(error, ContextKind::InvalidArg).join(" and ");
-            (format!("{missing} is missing"), usage(error).unwrap_or(more))
+            (format!("missing {missing}"), usage(error).unwrap_or(help))
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            ("no command was named".to_owned(), more)
+            ("missing command".to_owned(), help)
         }
-        ErrorKind::ArgumentConflict => (conflict(error, &argument), more),
-        _ => (plain(error), more),
+        ErrorKind::ArgumentConflict => (conflict(error, &argument), help),
+        _ => (first_line(error), help),
     }
 }
 
 fn conflict(error: &Error, argument: &str) -> String {
     let other = first(error, ContextKind::PriorArg);
     match other.is_empty() || other == argument {
-        true => format!("'{argument}' was given more than once"),
-        false => format!("'{argument}' and '{other}' do not go together"),
+        true => format!("{} was given more than once", option_name(argument)),
+        false => format!("{} cannot be used with {}", option_name(argument), option_name(&other)),
     }
 }
 
-/// All texts of a context.
+/// Returns the command that another program's name for it means, if any.
+fn synonym(name: &str) -> Option<&'static str> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "restore" => "import",
+        "check" | "validate" => "verify",
+        "ls" | "info" => "inspect",
+        "grep" => "cat",
+        "backup" => "export",
+        _ => return None,
+    })
+}
+
+/// Suggests `-o` for a surplus argument of a command that has that option and was given none.
+fn output_hint(surplus: &str, arguments: &[String]) -> Option<String> {
+    let program = Cli::command();
+    let command = program.find_subcommand(named_command(&program, arguments)?)?;
+    let has_output = command.get_arguments().any(|argument| argument.get_id() == "output");
+    let is_given = arguments.iter().any(|text| text.starts_with("--output") || text.starts_with("-o"));
+    (has_output && !is_given).then(|| format!("did you mean `-o {surplus}`?"))
+}
+
+/// Removes the placeholder of an option: `--since` for `--since <TIME>`. A positional argument stays as it is.
+fn option_name(argument: &str) -> &str {
+    match argument.starts_with('-') {
+        true => argument.split([' ', '=']).next().unwrap_or(argument),
+        false => argument,
+    }
+}
+
+/// Returns all texts of a context.
 fn all(error: &Error, kind: ContextKind) -> Vec<String> {
     match error.get(kind) {
         Some(ContextValue::String(text)) => vec![text.clone()],
@@ -91,17 +121,17 @@ fn first(error: &Error, kind: ContextKind) -> String {
     all(error, kind).into_iter().next().unwrap_or_default()
 }
 
-fn meant(error: &Error, kind: ContextKind) -> Option<String> {
+fn meant_by(error: &Error, kind: ContextKind) -> Option<String> {
     let names = all(error, kind);
     (!names.is_empty()).then(|| format!("did you mean '{}'?", names.join("' or '")))
 }
 
-fn one_of(error: &Error) -> Option<String> {
+fn possible_values(error: &Error) -> Option<String> {
     let values = all(error, ContextKind::ValidValue);
-    (!values.is_empty()).then(|| format!("it is one of: {}", values.join(", ")))
+    (!values.is_empty()).then(|| format!("possible values: {}", values.join(", ")))
 }
 
-/// `usage: patchwork-traces cat [OPTIONS] <BUNDLE>`.
+/// Returns a line such as `usage: patchwork-traces cat [OPTIONS] <BUNDLE>`.
 fn usage(error: &Error) -> Option<String> {
     match error.get(ContextKind::Usage) {
         Some(ContextValue::StyledStr(usage)) => Some(usage.to_string().trim().replacen("Usage:", "usage:", 1)),
@@ -109,18 +139,67 @@ fn usage(error: &Error) -> Option<String> {
     }
 }
 
-/// `patchwork-traces cat`: the command that was meant, as far as it can be told.
+/// Returns the command to print help for: `patchwork-traces cat`, or the program if no command is recognised.
 fn command() -> String {
-    let program = Cli::command();
-    let named = std::env::args_os()
-        .skip(1)
-        .filter_map(|argument| argument.into_string().ok())
-        .find(|argument| program.find_subcommand(argument).is_some());
+    let named = named_command(&Cli::command(), &arguments()).map(str::to_owned);
     [Some(env!("CARGO_PKG_NAME").to_owned()), named].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
-/// What clap says, on one line.
-fn plain(error: &Error) -> String {
+/// Returns the arguments of this process that are valid Unicode.
+fn arguments() -> Vec<String> {
+    std::env::args_os().skip(1).filter_map(|argument| argument.into_string().ok()).collect()
+}
+
+/// Returns the first argument that is a command.
+fn named_command<'a>(program: &clap::Command, arguments: &'a [String]) -> Option<&'a str> {
+    arguments.iter().map(String::as_str).find(|argument| program.find_subcommand(argument).is_some())
+}
+
+/// Returns the first line of clap's message.
+fn first_line(error: &Error) -> String {
     let text = error.render().to_string();
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::{Cli, option_name, output_hint, synonym};
+
+    #[test]
+    fn synonyms_name_existing_commands() {
+        for (name, command) in [
+            ("restore", "import"),
+            ("check", "verify"),
+            ("validate", "verify"),
+            ("ls", "inspect"),
+            ("info", "inspect"),
+            ("grep", "cat"),
+            ("Backup", "export"),
+        ] {
+            assert_eq!(synonym(name), Some(command));
+            assert!(Cli::command().find_subcommand(command).is_some(), "{command}");
+        }
+        assert_eq!(synonym("frobnicate"), None);
+    }
+
+    #[test]
+    fn a_surplus_argument_is_suggested_as_output_if_the_command_has_none() {
+        let hint = |line: &str| {
+            let arguments: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            output_hint("e.gz", &arguments)
+        };
+        assert_eq!(hint("export e.gz").as_deref(), Some("did you mean `-o e.gz`?"));
+        assert_eq!(hint("recover b.gz e.gz").as_deref(), Some("did you mean `-o e.gz`?"));
+        for line in ["export -o a.gz e.gz", "export --output=a.gz e.gz", "cat b.gz e.gz", "e.gz"] {
+            assert_eq!(hint(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn only_options_lose_their_placeholder() {
+        assert_eq!(option_name("--since <TIME>"), "--since");
+        assert_eq!(option_name("<BUNDLE>..."), "<BUNDLE>...");
+    }
 }

@@ -22,7 +22,7 @@ use super::term::{BAD, GOOD, HINT, STRONG, WARN, paint};
 use super::text::{counted, logs, rows, safe};
 use super::{help, interrupt, is_dash, one_per_core, threads};
 
-/// Say whether bundles are whole, and all that is wrong with them
+/// Check bundles for damage and list every problem
 ///
 /// Checks the container, the manifest, every row, every log's length and SHA-256, and the chunk table.
 #[derive(Debug, Args)]
@@ -32,19 +32,19 @@ pub struct VerifyArgs {
     #[arg(required = true, value_hint = ValueHint::FilePath)]
     bundle: Vec<PathBuf>,
 
-    /// The digest that the bundle must have, as export printed it
+    /// Digest that the bundle must have, as printed by export
     #[arg(long, value_name = "DIGEST")]
     expect: Option<BundleDigest>,
 
-    /// Do not accept a bundle without hashes, as those of format 1.0 are
+    /// Reject bundles without hashes (format 1.0)
     #[arg(long)]
     require_hashes: bool,
 
-    /// List every finding, however many there are [default: the first 100 of each kind]
+    /// List all findings [default: the first 100 of each kind]
     #[arg(long)]
     all: bool,
 
-    /// How many threads check [default: one for each core]
+    /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<NonZeroUsize>,
 }
@@ -53,7 +53,7 @@ pub struct VerifyArgs {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(title = "Result of patchwork-traces verify --json")]
 pub struct VerifyJson {
-    /// Whether every bundle is whole and meets what was asked for.
+    /// True if every bundle is intact and meets the requirements of the command line.
     good: bool,
     bundles: Vec<VerifiedJson>,
 }
@@ -63,26 +63,26 @@ pub struct VerifyJson {
 #[serde(rename_all = "camelCase")]
 struct VerifiedJson {
     bundle: String,
-    /// Whether it is whole and meets what was asked for.
+    /// True if the bundle is intact and meets the requirements of the command line.
     good: bool,
-    /// `intact`, `intactRecompressed`, `intactWithoutHashes` or `damaged`; null when it could not be read at all.
+    /// `intact`, `intactRecompressed`, `intactWithoutHashes` or `damaged`; null if the bundle could not be read at all.
     verdict: Option<&'static str>,
-    /// Why it could not be read at all.
+    /// The error, if the bundle could not be read at all.
     error: Option<ErrorDetail>,
-    /// The digest; null when the first line cannot be read.
+    /// The digest; null if the first line cannot be read.
     digest: Option<BundleDigest>,
     version: Option<u64>,
     minor: Option<u64>,
     /// Rows that could be read.
     rows: u64,
     files: Vec<VerifiedFileJson>,
-    /// How many findings there are, listed or not.
+    /// The number of findings, listed or not.
     errors: u64,
     warnings: u64,
     infos: u64,
-    /// The first 100 of each kind, or all where `--all` was given.
+    /// The first 100 of each kind, or all with `--all`.
     findings: Vec<FindingJson>,
-    /// Of which kinds more were found than are listed.
+    /// The kinds with more findings than are listed.
     more_findings: Vec<MoreFindingsJson>,
 }
 
@@ -94,21 +94,21 @@ struct VerifiedFileJson {
     file: FileName,
     /// Rows that could be read.
     rows: u64,
-    /// The SHA-256 of the restored log; null when it could not be restored, and for 1.0.
+    /// The SHA-256 of the restored log; null if it could not be restored, and for format 1.0.
     sha256: Option<Sha256Digest>,
-    /// Whether that, and the length, are what the manifest says; null when there is nothing to hold against each other.
+    /// True if the SHA-256 and the length match the manifest; null if one side is missing.
     proven: Option<bool>,
 }
 
-/// Something that was found.
+/// A finding.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct FindingJson {
     /// `error`, `warning` or `info`.
     severity: &'static str,
-    /// What it is, for programs.
+    /// The stable code, for programs.
     code: &'static str,
-    /// The place and what it is, for people.
+    /// The position and the problem, for people.
     message: String,
     /// The log inside the bundle.
     file: Option<String>,
@@ -116,7 +116,7 @@ struct FindingJson {
     rows: Option<(u64, u64)>,
     /// The line of the bundle's text, from 1.
     line: Option<u64>,
-    /// The byte of the bundle file, from 0.
+    /// The byte offset in the bundle file, from 0.
     byte: Option<u64>,
     expected: Option<String>,
     found: Option<String>,
@@ -127,9 +127,9 @@ struct FindingJson {
 struct MoreFindingsJson {
     /// `error`, `warning` or `info`.
     severity: &'static str,
-    /// What they are, for programs.
+    /// The stable code, for programs.
     code: &'static str,
-    /// How many there are beyond those that are listed.
+    /// The number of findings that are not listed.
     count: u64,
 }
 
@@ -137,7 +137,7 @@ struct MoreFindingsJson {
 pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
     if args.expect.is_some() && args.bundle.len() > 1 {
         let hint = "verify that bundle on its own";
-        return Err(Failure::usage("--expect is the digest of one bundle, and several were named", hint));
+        return Err(Failure::usage("--expect takes the digest of one bundle, but several were named", hint));
     }
     let options = VerifyOptions {
         expect: args.expect,
@@ -161,7 +161,7 @@ pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
     Ok(exit)
 }
 
-/// Checks one bundle, and hands on each finding as it comes.
+/// Checks one bundle, and passes each finding to `found`.
 fn check(
     path: &Path,
     options: &VerifyOptions,
@@ -208,7 +208,7 @@ fn verify_as_text(
             }
             exit_of(&report)
         }
-        // The others are checked all the same.
+        // The remaining bundles are still checked.
         Err(error) => Failure::from(error).report(false),
     };
     Ok((None, exit))
@@ -225,7 +225,7 @@ fn finding_text(found: Severity, text: &str) -> String {
 }
 
 fn more_text(kind: FindingGroup, more: u64) -> String {
-    format!("{} of the kind `{}` (--all lists them)", counted(more, "more finding", "more findings"), kind.code)
+    format!("{} with the code `{}` (use --all to list them)", counted(more, "more finding", "more findings"), kind.code)
 }
 
 fn severity(severity: Severity) -> &'static str {
@@ -243,7 +243,7 @@ fn report_text(path: &Path, report: &VerifyReport) -> String {
         report.digest.map(|digest| format!("  digest  {digest}{}\n", expected_text(report))).unwrap_or_default();
     let next = match report.verdict == Verdict::Damaged {
         true => format!(
-            "  next    `patchwork-traces recover {} -o FILE` saves what is left\n",
+            "  next    run `patchwork-traces recover {} -o FILE` to save the intact rows\n",
             safe(&path.display().to_string())
         ),
         false => String::new(),
@@ -251,31 +251,31 @@ fn report_text(path: &Path, report: &VerifyReport) -> String {
     format!("{}: {}{rest}\n{digest}{next}", paint(STRONG, &name), paint(style, verdict))
 }
 
-/// The verdict in a word, its colour, and what it means.
+/// Returns the verdict in a word, its colour and its details.
 fn verdict_text(report: &VerifyReport) -> (&'static str, anstyle::Style, String) {
     let (rows, logs) = (rows(report.rows), logs(report.files.len()));
+    let all_match = match report.files.len() {
+        0 => "no logs".to_owned(),
+        1 => "the log matches its SHA-256".to_owned(),
+        _ => format!("all {logs} match their SHA-256"),
+    };
     let proven = report.files.iter().filter(|file| file.is_proven == Some(true)).count();
     match report.verdict {
-        Verdict::Intact => ("intact", GOOD, format!(": {rows}, and all of {logs} restore to their SHA-256")),
-        Verdict::IntactRecompressed => (
-            "intact",
-            GOOD,
-            format!(", but another program wrote the file anew: {rows}, and all of {logs} restore to their SHA-256"),
-        ),
+        Verdict::Intact => ("intact", GOOD, format!(": {rows}, {all_match}")),
+        Verdict::IntactRecompressed => {
+            ("intact", GOOD, format!(" (recompressed by another program): {rows}, {all_match}"))
+        }
         Verdict::IntactWithoutHashes => (
             "intact",
             WARN,
             format!(
-                ", but without hashes: the container is sound and {rows} of {logs} are there, but nothing proves what they say"
+                " (no hashes): {rows} from {logs}; the container is sound, but the content of the rows cannot be verified"
             ),
         ),
         Verdict::Damaged => {
             let findings = counted(report.findings.errors, "error", "errors");
-            (
-                "damaged",
-                BAD,
-                format!(": {findings}; {rows} could be read, and {proven} of {logs} restore to their SHA-256"),
-            )
+            let match_theirs = if report.files.len() == 1 { "matches its" } else { "match their" };
+            ("damaged", BAD, format!(": {findings}; {rows} readable, {proven} of {logs} {match_theirs} SHA-256"))
         }
     }
 }
@@ -283,7 +283,7 @@ fn verdict_text(report: &VerifyReport) -> (&'static str, anstyle::Style, String)
 fn expected_text(report: &VerifyReport) -> &'static str {
     match report.is_expected {
         Some(true) => " (as expected)",
-        Some(false) => " (NOT the one that was expected)",
+        Some(false) => " (NOT the expected digest)",
         None => "",
     }
 }

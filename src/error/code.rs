@@ -1,11 +1,11 @@
-//! What programs call each kind of error.
+//! The stable code of each kind of error, for programs.
 
 use std::io;
 
 use super::ErrorKind;
 
 impl ErrorKind {
-    /// All that [`code`](Self::code) gives.
+    /// Every value that [`code`](Self::code) can return, sorted.
     pub const CODES: &'static [&'static str] = &[
         "cancelled",
         "cannotPreserveOwner",
@@ -68,7 +68,7 @@ impl ErrorKind {
         "unsupportedVersion",
     ];
 
-    /// A name for programs, which stays the same whatever the text for people becomes. One of [`CODES`](Self::CODES).
+    /// Returns the stable code for programs, one of [`CODES`](Self::CODES). It does not change with the message.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,21 +1,21 @@
-//! The ways in which a bundle, its manifest, its rows or a name can be wrong. Values, so that an operation can refuse
-//! at the first one or list them all.
+//! Faults of a bundle, its manifest, its rows or a name, as values: one operation stops at the first, another lists
+//! them all.
 
 use std::fmt;
 
-/// Why a text is not the plain name of a file or source (FORMAT.md, "Names").
+/// The reason why a text is not a valid name of a file or source (FORMAT.md, "Names").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameFault {
-    /// It is empty.
+    /// The name is empty.
     Empty,
-    /// It has a `/` or a `\`, or is `.` or `..`: a path.
+    /// The name is a path: it contains `/` or `\`, or is `.` or `..`.
     Path,
-    /// It has a control character.
+    /// The name contains a control character.
     Control,
-    /// It is longer than 255 bytes.
+    /// The name is longer than 255 bytes.
     TooLong,
-    /// It is not Unicode.
+    /// The name is not valid Unicode.
     NotUnicode,
 }
 
@@ -23,110 +23,108 @@ impl fmt::Display for NameFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "it is empty",
-            Self::Path => "it is a path, and only a plain file name is allowed",
-            Self::Control => "it has a control character",
+            Self::Path => "it is a path, not a plain file name",
+            Self::Control => "it contains a control character",
             Self::TooLong => "it is longer than 255 bytes",
-            Self::NotUnicode => "it is not Unicode",
+            Self::NotUnicode => "it is not valid Unicode",
         })
     }
 }
 
-/// What is wrong with the gzip container (FORMAT.md, "Container").
+/// A fault of the gzip container (FORMAT.md, "Container").
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GzipFault {
-    /// A member's header is not one.
+    /// The header of a member is corrupt.
     Header,
-    /// The compressed data is not deflate data.
+    /// The compressed data is not valid deflate data.
     Deflate,
-    /// The file ends before the compressed data does.
+    /// The file ends within the compressed data.
     Truncated,
     /// The decompressed bytes do not match the member's CRC-32.
     Checksum {
-        /// What the member's trailer says.
+        /// The CRC-32 in the member's trailer.
         expected: u32,
-        /// What the bytes give.
+        /// The CRC-32 of the decompressed bytes.
         found: u32,
     },
     /// The number of decompressed bytes does not match the member's ISIZE.
     Length {
-        /// What the member's trailer says, modulo 2^32.
+        /// The length in the member's trailer, modulo 2^32.
         expected: u32,
-        /// What was decompressed, modulo 2^32.
+        /// The number of decompressed bytes, modulo 2^32.
         found: u32,
     },
-    /// After the last member come bytes that are neither a member nor zeros.
+    /// The last member is followed by bytes that are neither a member nor zeros.
     TrailingBytes,
 }
 
 impl fmt::Display for GzipFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Header => f.write_str("the gzip header is damaged"),
-            Self::Deflate => f.write_str("the compressed data is damaged"),
-            Self::Truncated => f.write_str("the file is cut off: it ends before its compressed data does"),
+            Self::Header => f.write_str("the gzip header is corrupt"),
+            Self::Deflate => f.write_str("the compressed data is corrupt"),
+            Self::Truncated => f.write_str("the file is truncated: its compressed data is incomplete"),
             Self::Checksum { expected, found } => {
-                write!(f, "the content does not match its gzip checksum (recorded {expected:08x}, found {found:08x})")
+                write!(f, "gzip checksum mismatch: expected {expected:08x}, found {found:08x}")
             }
             Self::Length { expected, found } => {
-                write!(f, "the content does not match its gzip length (recorded {expected} bytes, found {found})")
+                write!(f, "gzip length mismatch: expected {expected} bytes, found {found}")
             }
-            Self::TrailingBytes => {
-                f.write_str("after the end of the compressed data come bytes that do not belong there")
-            }
+            Self::TrailingBytes => f.write_str("unexpected bytes after the end of the compressed data"),
         }
     }
 }
 
-/// What is wrong with a manifest's shape (FORMAT.md, "Manifest").
+/// A fault of a manifest (FORMAT.md, "Manifest").
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ManifestFault {
-    /// A key that must be there is not.
+    /// A required key is missing.
     Missing {
-        /// Where, as `files[0].count`.
+        /// The path of the key, such as `files[0].count`.
         path: String,
     },
-    /// A value is not what the format allows there.
+    /// A value is not one that the format allows for its key.
     Value {
-        /// Where, as `files[0].count`.
+        /// The path of the value, such as `files[0].count`.
         path: String,
-        /// What the format allows, as `a whole number from 0 to 9007199254740991`.
+        /// The allowed values, such as `a whole number from 0 to 9007199254740991`.
         expected: &'static str,
-        /// What stands there, shortened.
+        /// The value found, shortened.
         found: String,
     },
-    /// It is JSON, but not an object with each of its keys once.
+    /// The manifest is JSON, but not an object without duplicate keys.
     Shape,
-    /// Two statements of the manifest cannot both be true.
+    /// Two values of the manifest contradict each other.
     Contradiction(Contradiction),
 }
 
 impl fmt::Display for ManifestFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { path } => write!(f, "the manifest has no `{path}`"),
+            Self::Missing { path } => write!(f, "the manifest lacks `{path}`"),
             Self::Value { path, expected, found } => {
-                write!(f, "the manifest's `{path}` must be {expected}, but is {found}")
+                write!(f, "invalid `{path}` in the manifest: expected {expected}, found {found}")
             }
-            Self::Shape => f.write_str("the manifest must be an object with each of its keys once"),
+            Self::Shape => f.write_str("the manifest must be an object without duplicate keys"),
             Self::Contradiction(contradiction) => write!(f, "the manifest contradicts itself: {contradiction}"),
         }
     }
 }
 
-/// Two statements of a manifest that cannot both be true.
+/// Values of a manifest that contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Contradiction {
     /// `totalCount` is not the sum of the files' counts.
     TotalCount {
-        /// What `totalCount` says.
+        /// The value of `totalCount`.
         total: u64,
-        /// What the counts add up to.
+        /// The sum of the counts.
         sum: u64,
     },
-    /// `sources` is not the sorted list of the files' sources, each once.
+    /// `sources` is not the sorted list of the files' sources without duplicates.
     Sources,
     /// Two files share one source and name, or one directory and name.
     DuplicateFile {
@@ -137,41 +135,41 @@ pub enum Contradiction {
     ChunkRows {
         /// The file's `relativePath`.
         file: String,
-        /// What `count` says.
+        /// The value of `count`.
         count: u64,
-        /// What the chunks' `rows` add up to.
+        /// The sum of the chunks' `rows`.
         sum: u64,
     },
     /// A chunk is larger than the format allows, or too small to hold its rows.
     ChunkSize {
         /// The file's `relativePath`.
         file: String,
-        /// Which chunk of the file, from 1.
+        /// The number of the chunk in the file, from 1.
         chunk: u64,
     },
-    /// The lines in `unparsed` are not in order, overlap, or lie behind the log's last line.
+    /// The lines in `unparsed` are out of order, overlap, or lie after the log's last line.
     UnparsedLines {
         /// The file's `relativePath`.
         file: String,
-        /// The first line at which it shows, from 1.
+        /// The first offending line, from 1.
         line: u64,
     },
-    /// The rows and unparsed lines need more bytes than `bytes`, or an empty log is not empty.
+    /// The rows and unparsed lines need more bytes than `bytes`, or a log without lines has bytes.
     Bytes {
         /// The file's `relativePath`.
         file: String,
     },
-    /// The timeline's bins are not in order, or hold more rows than there are.
+    /// The timeline's bins are out of order, or count more rows than the file has.
     Timeline {
         /// The file's `relativePath`.
         file: String,
     },
-    /// A number overflows when it is added up.
+    /// A sum overflows.
     Overflow,
 }
 
 impl Contradiction {
-    /// The file that it is about, by its `relativePath`.
+    /// Returns the `relativePath` of the file concerned, if it is a single one.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
         match self {
@@ -185,7 +183,7 @@ impl Contradiction {
         }
     }
 
-    /// What one statement makes the other, and what that is, where both are numbers.
+    /// Returns the number that follows from one value and the number found, if both are numbers.
     pub(crate) fn expected_and_found(&self) -> Option<(String, String)> {
         match self {
             Self::TotalCount { total, sum } => Some((sum.to_string(), total.to_string())),
@@ -199,52 +197,54 @@ impl fmt::Display for Contradiction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TotalCount { total, sum } => {
-                write!(f, "`totalCount` is {total}, but the files' counts add up to {sum}")
+                write!(f, "`totalCount` is {total}, but the counts of the files add up to {sum}")
             }
-            Self::Sources => f.write_str("`sources` is not the sorted list of the sources of `files`, each once"),
+            Self::Sources => {
+                f.write_str("`sources` is not the sorted list of the sources of `files` without duplicates")
+            }
             Self::DuplicateFile { file } => write!(f, "it lists the file {file:?} twice"),
             Self::ChunkRows { file, count, sum } => {
                 write!(f, "{file:?} has {count} rows, but its chunks have {sum}")
             }
-            Self::ChunkSize { file, chunk } => write!(f, "chunk {chunk} of {file:?} cannot have the size it declares"),
+            Self::ChunkSize { file, chunk } => write!(f, "chunk {chunk} of {file:?} declares an impossible size"),
             Self::UnparsedLines { file, line } => {
-                write!(f, "the unparsed lines of {file:?} are not in order at line {line}")
+                write!(f, "the unparsed lines of {file:?} are out of order at line {line}")
             }
-            Self::Bytes { file } => write!(f, "{file:?} cannot have as few or as many bytes as it declares"),
-            Self::Timeline { file } => write!(f, "the timeline of {file:?} cannot be that of its rows"),
-            Self::Overflow => f.write_str("its numbers are too large to add up"),
+            Self::Bytes { file } => write!(f, "{file:?} declares an impossible number of bytes"),
+            Self::Timeline { file } => write!(f, "{file:?} declares an impossible timeline"),
+            Self::Overflow => f.write_str("its numbers overflow when added up"),
         }
     }
 }
 
-/// Why a line of a bundle is not a row of it (FORMAT.md, "Row").
+/// The reason why a line of a bundle is not a valid row (FORMAT.md, "Row").
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RowFault {
     /// The line is not JSON.
     NotJson,
-    /// The line is JSON, but no object.
+    /// The line is JSON, but not an object.
     NotAnObject,
-    /// It has no `source`, or one that is no string.
+    /// `source` is missing or not a string.
     Source,
-    /// It has no `entry`.
+    /// `entry` is missing.
     Entry,
-    /// Its `file` is no string.
+    /// `file` is not a string.
     File,
-    /// Its `original` is neither `{"text": …}` nor `{"bytes": base64}`.
+    /// `original` is neither `{"text": …}` nor `{"bytes": base64}`.
     Original,
-    /// One of its own keys stands twice.
+    /// A key of the row is duplicate.
     DuplicateKey,
-    /// It names a source and file that the manifest does not have, or not at this place.
+    /// The manifest does not list the row's source and file, or not at this position.
     WrongFile {
         /// The row's source.
         source: String,
-        /// The row's file, when it names one.
+        /// The row's file, if it names one.
         file: Option<String>,
     },
-    /// It is a second manifest.
+    /// The line is a second manifest.
     Manifest,
-    /// It, or the line of the log that it gives, is longer than the format allows.
+    /// The row, or the log line that it restores, is longer than the format allows.
     TooLong,
 }
 
@@ -252,44 +252,44 @@ impl fmt::Display for RowFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotJson => f.write_str("the line is not JSON"),
-            Self::NotAnObject => f.write_str("the line is no JSON object"),
-            Self::Source => f.write_str("the row has no `source`"),
-            Self::Entry => f.write_str("the row has no `entry`"),
-            Self::File => f.write_str("the row's `file` is no string"),
+            Self::NotAnObject => f.write_str("the line is not a JSON object"),
+            Self::Source => f.write_str("the row lacks `source`, or it is not a string"),
+            Self::Entry => f.write_str("the row lacks `entry`"),
+            Self::File => f.write_str("the row's `file` is not a string"),
             Self::Original => f.write_str("the row's `original` is neither {\"text\": …} nor {\"bytes\": base64}"),
-            Self::DuplicateKey => f.write_str("the row has one of its keys twice"),
+            Self::DuplicateKey => f.write_str("the row has a duplicate key"),
             Self::WrongFile { source, file: Some(file) } => {
-                write!(f, "the row belongs to {file:?} of source {source:?}, which the manifest does not have here")
+                write!(f, "the row belongs to {file:?} of source {source:?}, which the manifest does not list here")
             }
             Self::WrongFile { source, file: None } => {
-                write!(f, "the row belongs to source {source:?}, which the manifest does not have here")
+                write!(f, "the row belongs to source {source:?}, which the manifest does not list here")
             }
-            Self::Manifest => f.write_str("a second manifest stands among the rows"),
+            Self::Manifest => f.write_str("unexpected second manifest among the rows"),
             Self::TooLong => {
-                f.write_str("the row is longer than 536,870,912 bytes, or its line of the log than 268,435,456")
+                f.write_str("the row exceeds 536,870,912 bytes, or its log line exceeds 268,435,456 bytes")
             }
         }
     }
 }
 
-/// Where a row's `entry` and its exact line are not what the one makes of the other (FORMAT.md, "Entry").
+/// A contradiction between a row's `entry` and its exact line (FORMAT.md, "Entry").
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EntryFault {
-    /// `entry` is not what the exact line gives.
+    /// `entry` does not match the exact line.
     Differs {
-        /// What the exact line gives, shortened.
+        /// The entry that follows from the exact line, shortened.
         expected: String,
-        /// What `entry` is, shortened.
+        /// The value of `entry`, shortened.
         found: String,
     },
-    /// The exact line is no row: it is not JSON, or nests too deep.
+    /// The exact line is not a row: it is not JSON, or is nested too deeply.
     NotARow,
-    /// `original` holds a line feed, so it is more than one line.
+    /// `original` contains a line feed, so it is more than one line.
     LineFeed,
-    /// `original` says what `entry` and the log's line ending say already.
+    /// `original` is redundant: `entry` and the log's line ending already determine it.
     Redundant,
-    /// `original` has base64 where the line is text, or text where it has a NUL.
+    /// `original` is base64 although the line is text, or text although the line has a NUL.
     Form,
 }
 
@@ -297,12 +297,14 @@ impl fmt::Display for EntryFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Differs { expected, found } => {
-                write!(f, "the row's `entry` is {found}, but its exact line gives {expected}")
+                write!(f, "the row's `entry` does not match its exact line: expected {expected}, found {found}")
             }
-            Self::NotARow => f.write_str("the row's exact line is no JSON of a depth that a row may have"),
+            Self::NotARow => f.write_str("the row's exact line is not JSON, or is nested too deeply"),
             Self::LineFeed => f.write_str("the row's `original` is more than one line"),
-            Self::Redundant => f.write_str("the row has an `original` that says what its `entry` says already"),
-            Self::Form => f.write_str("the row's `original` is not written in the one form that its bytes have"),
+            Self::Redundant => {
+                f.write_str("the row's `original` is redundant: its `entry` already determines the line")
+            }
+            Self::Form => f.write_str("the row's `original` has the wrong form for its bytes (text or base64)"),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{Error, GzipFault, ManifestFault, NameFault, RowFault};
 
-/// What was being done when input or output failed.
+/// The operation during which input or output failed. Its `Display` is a verb, such as `open` or `write to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IoAction {
@@ -22,11 +22,11 @@ pub enum IoAction {
     Create,
     /// Compressing.
     Compress,
-    /// Putting a finished file in its place.
+    /// Renaming a finished temporary file to its final name.
     Rename,
-    /// Taking the lock of a log.
+    /// Locking a log.
     Lock,
-    /// Keeping a log as a backup.
+    /// Backing up a log.
     BackUp,
     /// Removing.
     Remove,
@@ -35,246 +35,246 @@ pub enum IoAction {
 impl fmt::Display for IoAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Open => "opened",
-            Self::List => "listed",
+            Self::Open => "open",
+            Self::List => "list",
             Self::Read => "read",
-            Self::Write => "written",
-            Self::Create => "created",
-            Self::Compress => "compressed",
-            Self::Rename => "put in its place",
-            Self::Lock => "locked",
-            Self::BackUp => "kept as a backup",
-            Self::Remove => "removed",
+            Self::Write => "write to",
+            Self::Create => "create",
+            Self::Compress => "compress",
+            Self::Rename => "rename a temporary file to",
+            Self::Lock => "lock",
+            Self::BackUp => "back up",
+            Self::Remove => "remove",
         })
     }
 }
 
-/// The reason why the system refuses to have a file replaced.
+/// The reason why a file cannot be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// It, or its directory, has the attribute "immutable".
+    /// The file or its directory has the attribute "immutable".
     Immutable,
-    /// It, or its directory, has the attribute "append only".
+    /// The file or its directory has the attribute "append only".
     AppendOnly,
-    /// Something is mounted there, such as a single file of the host in a container.
+    /// The file is a mount point, such as a single file of the host in a container.
     MountPoint,
 }
 
-/// What went wrong, as data.
+/// The cause of an [`Error`], as data.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The operating system refused something.
+    /// An operating system call failed.
     Io {
-        /// What was being done.
+        /// The operation that failed.
         action: IoAction,
-        /// What the system said.
+        /// The error that the system returned.
         source: io::Error,
     },
-    /// Neither a home directory nor the directory itself is known.
+    /// The home directory is unknown, and the directory of the logs was not given.
     NoHome,
-    /// A directory that was named does not exist.
+    /// A directory from an argument or environment variable does not exist.
     MissingDirectory {
-        /// The environment variable that names it. `None` for an argument.
+        /// The environment variable that names it, or `None` for an argument.
         variable: Option<&'static str>,
     },
-    /// There are no logs to bundle.
+    /// No logs to bundle were found.
     NoLogs {
-        /// The sources that were asked for and have none. Empty when all were asked for.
+        /// The requested sources, none of which has a log. Empty if all sources were requested.
         sources: Vec<String>,
         /// The directories that were searched.
         places: Vec<PathBuf>,
     },
-    /// The output file is there already.
+    /// The output file already exists.
     TargetExists,
     /// The directory of the output file does not exist.
     NoTargetDirectory {
-        /// Whether it is the default one: nobody named an output file.
+        /// True if this is the default directory, because no output file was named.
         is_default: bool,
     },
     /// The output file is a directory.
     TargetIsDirectory,
-    /// The output file is one of the logs, or has a name that is reserved for logs, their locks, backups and temporary files.
+    /// The output file is a log, or its name is reserved for logs, their locks, backups and temporary files.
     TargetIsLog,
-    /// A bundle would be written to a terminal.
+    /// The output is a terminal.
     TargetIsTerminal,
-    /// The system refuses to have a log replaced.
+    /// The system does not allow the log to be replaced.
     CannotReplace {
-        /// Why.
+        /// The reason.
         obstacle: Obstacle,
     },
     /// A log belongs to another user or group, who could not write to its new version.
     CannotPreserveOwner,
-    /// A log is a directory, a device or the like.
+    /// A log is not a regular file but, for example, a directory or a device.
     NotAFile,
-    /// A log's file name cannot stand in a bundle.
+    /// A log's file name is not allowed in a bundle.
     LogName(NameFault),
-    /// A log became shorter while it was read.
+    /// A log shrank while it was being read.
     LogShrank {
         /// Its length when it was opened, in bytes.
         opened: u64,
-        /// What could be read of it.
+        /// The number of bytes that could be read.
         read: u64,
     },
-    /// The logs of a source changed each time they were read, for thirty seconds.
+    /// The logs of a source were locked or changed during every attempt to read them, for thirty seconds.
     LogsKeepChanging,
     /// A line is longer than the format allows.
     LineTooLong {
-        /// The longest that is allowed, in bytes.
+        /// The maximum length in bytes.
         limit: u64,
     },
     /// A log has more unparsed lines than a manifest can hold.
     TooManyUnparsed {
-        /// The longest manifest that is allowed, in bytes.
+        /// The maximum length of a manifest in bytes.
         limit: u64,
     },
-    /// There are more logs than a bundle can have.
+    /// There are more logs than a bundle may have.
     TooManyLogs {
-        /// The most that are allowed.
+        /// The maximum number of logs.
         limit: usize,
     },
-    /// No such source.
+    /// No source has the requested name.
     UnknownSource {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The names of the available sources.
         known: Vec<String>,
     },
-    /// A source that is bundled only when logs outside of the catalogue are asked for.
+    /// The requested source is outside of the catalogue, and other logs were not requested.
     OtherSource {
-        /// What was asked for.
+        /// The requested name.
         name: String,
     },
-    /// No such file in the bundle.
+    /// No file of the bundle has the requested name.
     UnknownFile {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// The names of the available files.
         known: Vec<String>,
     },
-    /// The input has no bytes.
+    /// The input is empty.
     EmptyInput,
     /// The input is a directory.
     InputIsDirectory,
     /// The input is neither gzip nor JSON Lines.
     NotABundle,
-    /// The input is gzip, but of something else.
+    /// The input is gzip, but its content is not a bundle.
     GzipOfSomethingElse,
     /// The first line is a row.
     RowBeforeManifest,
-    /// The first line is JSON, but no manifest.
+    /// The first line is JSON, but not a manifest.
     NotAManifest,
     /// The manifest is longer than the format allows.
     ManifestTooLong {
-        /// The longest that is allowed, in bytes.
+        /// The maximum length in bytes.
         limit: u64,
     },
-    /// The bundle is of a format version that this library does not know.
+    /// The bundle has a format version that this library cannot read.
     UnsupportedVersion {
-        /// What its manifest says, shortened.
+        /// The version in the manifest, shortened.
         found: String,
-        /// What this library reads.
+        /// The version that this library reads.
         supported: u64,
     },
-    /// The manifest is not what the format allows.
+    /// The manifest is malformed.
     Manifest(ManifestFault),
     /// The gzip container is damaged.
     Gzip(GzipFault),
-    /// A line is no row.
+    /// A line is not a valid row.
     Row(RowFault),
-    /// A row is not of the type that the caller reads rows into.
+    /// A row does not deserialize into the type that the caller requested.
     EntryType {
-        /// What does not fit, and where in the row.
+        /// The mismatch and its position in the row.
         source: serde_json::Error,
     },
     /// A chunk's content does not match its `crc32`, `bytes` or `rows`.
     ChunkMismatch,
-    /// The bundle holds more than its manifest declares.
+    /// The bundle has more content than its manifest declares.
     MoreThanDeclared,
     /// The bundle ends before all the rows that its manifest declares.
     FewerThanDeclared {
-        /// How many rows the manifest declares here.
+        /// The number of rows that the manifest declares here.
         expected: u64,
-        /// How many there are.
+        /// The number of rows found.
         found: u64,
     },
     /// The content ends before the end of a chunk that the manifest declares.
     ContentEnds,
     /// A chunk's last line has no line feed.
     LineFeedMissing,
-    /// A restored log is not what its manifest entry says.
+    /// A restored log does not match its manifest entry.
     RestoredDiffers,
-    /// A log is wanted byte for byte, and the bundle has only its rows, as those of 1.0 do.
+    /// A log was requested byte for byte, but the bundle is of format 1.0 and has only its rows.
     NotByteForByte,
-    /// A bundle has a log of a source that is neither known nor that of an other log of its name.
+    /// A bundle has a log whose source is neither in the catalogue nor the one derived from its file name.
     ForeignSource {
         /// The source.
         source: String,
     },
-    /// A bundle has a log whose name or directory is none of its source.
+    /// A bundle has a log whose name or directory does not belong to its source.
     NotOfSource {
         /// The source.
         source: String,
-        /// The directory that the bundle names.
+        /// The base directory in the bundle.
         base: String,
     },
-    /// Two logs of a bundle lead to one file.
+    /// Two logs of a bundle resolve to the same file.
     SameTarget {
         /// The other log's `relativePath`.
         other: String,
     },
-    /// A link stands in the place of a log, and leads to nothing.
+    /// The path of a log is a symlink whose target does not exist.
     DanglingLink {
-        /// Where it leads.
+        /// The target of the symlink.
         to: PathBuf,
     },
-    /// A symlink on the way to a log belongs to another user, and leads out of its directory.
+    /// A symlink in the path of a log belongs to another user and leads out of its directory.
     ForeignLink {
-        /// Where it leads.
+        /// The target of the symlink.
         to: PathBuf,
     },
-    /// `/proc` is needed to import into a directory that another user can change, and is not mounted.
+    /// `/proc` is not mounted, but an import into a directory that another user can change needs it.
     ProcNotMounted,
-    /// Somebody else holds the lock of a log.
+    /// Another process holds the lock of a log.
     Locked {
-        /// How long it was waited for, in seconds.
+        /// The waiting time in seconds.
         seconds: u64,
     },
-    /// The lock of a log was taken away while it was held.
+    /// Another process took the lock of a log while it was held.
     LockLost,
-    /// A log changed each time before its new version could be put in its place.
+    /// A log changed during every attempt to replace it.
     LogKeepsChanging,
     /// Two logs have more lines between them than can be merged.
     TooManyLines {
-        /// The most lines that are allowed.
+        /// The maximum number of lines.
         limit: u64,
     },
-    /// Some logs are in their place, and then one could not be put there.
+    /// Some logs were committed before one could not be.
     PartiallyCommitted {
-        /// The logs that are in their place.
+        /// The paths of the committed logs.
         placed: Vec<PathBuf>,
-        /// How many there were to be.
+        /// The number of logs to commit.
         all: usize,
-        /// Whether the same import, run again, finishes the work. One that appends would add lines again.
+        /// True if running the same import again finishes the work. Appending again would duplicate lines.
         is_repeatable: bool,
-        /// Why the next one is not.
+        /// The reason why the next log was not committed.
         cause: Error,
     },
-    /// All was done, but the report of it could not be written.
+    /// The work was done, but its report could not be written.
     ReportLost {
-        /// What the system said.
+        /// The error that the system returned.
         source: io::Error,
     },
-    /// A file is in its place, and then its directory could not be synced.
+    /// A file was written and renamed, but its directory could not be synced.
     DirectorySyncFailed {
-        /// Why not.
+        /// The error of the sync.
         cause: Error,
     },
-    /// A damaged bundle has neither a row nor a manifest that could be recovered.
+    /// A damaged bundle has neither a recoverable row nor a recoverable manifest.
     NothingToRecover,
-    /// A bundle that was just written is not whole when it is read back.
+    /// A bundle that was just written is not intact when read back.
     OutputNotIntact,
-    /// Somebody ended the operation early.
+    /// The operation was cancelled.
     Cancelled,
 }

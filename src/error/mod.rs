@@ -1,7 +1,7 @@
-//! What can go wrong, where it did, and what to do next.
+//! Errors: their kind, their position and a hint on what to do next.
 //!
-//! An [`Error`] is an [`ErrorKind`] (data, no sentences) at a [`Position`]. Its `Display` is one line for a person, in
-//! which nothing is left that a terminal would obey, and [`Error::hint`] says what to do next.
+//! An [`Error`] is an [`ErrorKind`] (data, not text) at a [`Position`]. Its `Display` is one line for people, with
+//! control characters escaped, and [`Error::hint`] returns advice on what to do next.
 
 mod code;
 mod fault;
@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 
 pub use fault::{Contradiction, EntryFault, GzipFault, ManifestFault, NameFault, RowFault};
 pub use kind::{ErrorKind, IoAction, Obstacle};
+use text::system_words;
 pub use visible::{is_invisible, visible};
 
 /// The result of this library's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Where something is. Every part is optional; only the known ones are shown.
+/// The position of an error or finding. Every part is optional; only the known ones are shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Position {
@@ -28,11 +29,11 @@ pub struct Position {
     pub subject: Option<String>,
     /// A log inside a bundle, by its `relativePath`.
     pub file: Option<String>,
-    /// Rows of that log: first and last, from 1.
+    /// The first and the last row of that log, from 1.
     pub rows: Option<(u64, u64)>,
-    /// The line of the subject (of a bundle: of its decompressed text), from 1.
+    /// The line of the subject, from 1. In a bundle, lines are those of the decompressed text.
     pub line: Option<u64>,
-    /// The byte of the subject as it is on disk, from 0.
+    /// The byte offset in the subject as stored on disk, from 0.
     pub byte: Option<u64>,
 }
 
@@ -42,8 +43,9 @@ impl Position {
     }
 }
 
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Position {
+    /// Returns the position inside the subject, or an empty string.
+    fn within_subject(&self) -> String {
         let rows = self.rows.map(|(first, last)| match first == last {
             true => format!("row {first}"),
             false => format!("rows {first} to {last}"),
@@ -54,7 +56,13 @@ impl fmt::Display for Position {
             self.line.map(|line| format!("line {line}")),
             self.byte.map(|byte| format!("byte {byte}")),
         ];
-        let inner = inner.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        inner.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = self.within_subject();
         match &self.subject {
             Some(subject) if inner.is_empty() => f.write_str(subject),
             Some(subject) => write!(f, "{subject}: {inner}"),
@@ -63,7 +71,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// Why an operation could not do its work.
+/// The error of a failed operation.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -74,39 +82,39 @@ struct Inner {
 }
 
 impl Error {
-    /// What went wrong.
+    /// Returns the kind of error.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// Where.
+    /// Returns the position of the error.
     #[must_use]
     pub fn position(&self) -> &Position {
         &self.0.at
     }
 
-    /// What to do next.
+    /// Returns advice on what to do next.
     #[must_use]
     pub fn hint(&self) -> String {
         self.0.kind.hint()
     }
 
-    /// An input or output error on `path`.
+    /// Creates an input or output error on `path`.
     #[must_use]
     pub fn io(action: IoAction, path: &Path, source: io::Error) -> Self {
         Self::io_named(action, &path.display().to_string(), source)
     }
 
-    /// An input or output error on something named `subject`.
+    /// Creates an input or output error on something named `subject`.
     #[must_use]
     pub fn io_named(action: IoAction, subject: &str, source: io::Error) -> Self {
         Self::io_unnamed(action, source).in_subject(subject)
     }
 
-    /// An input or output error whose subject the caller names.
+    /// Creates an input or output error without a subject, which the caller adds.
     ///
-    /// Readers of this library carry its errors through [`io::Error`]; such an error comes out as it went in.
+    /// Readers of this library wrap its errors in [`io::Error`]; such an error is unwrapped unchanged.
     pub(crate) fn io_unnamed(action: IoAction, source: io::Error) -> Self {
         match source.downcast::<Self>() {
             Ok(error) => error,
@@ -114,21 +122,21 @@ impl Error {
         }
     }
 
-    /// Names the file on disk, unless one is named already.
+    /// Sets the file on disk, unless it is already set.
     #[must_use]
     pub fn in_subject(mut self, subject: &str) -> Self {
         self.0.at.subject.get_or_insert_with(|| subject.to_owned());
         self
     }
 
-    /// Names files by the paths that people know, where `real_path` returns another one.
+    /// Replaces each path by the one that users know, as `real_path` returns it.
     pub(crate) fn with_real_paths(mut self, real_path: &dyn Fn(&Path) -> PathBuf) -> Self {
         let Inner { kind, at } = &mut *self.0;
         if let Some(subject) = &mut at.subject {
             let path = real_path(Path::new(subject));
             if path != Path::new(subject) {
                 *subject = path.display().to_string();
-                // The system's words may have been put beside the other path.
+                // The system's message may contain the other path.
                 if let ErrorKind::Io { source, .. } = kind {
                     *source = without_path(source);
                 }
@@ -141,28 +149,28 @@ impl Error {
         self
     }
 
-    /// Names the log inside the bundle.
+    /// Sets the log inside the bundle.
     #[must_use]
     pub fn in_file(mut self, file: &str) -> Self {
         self.0.at.file = Some(file.to_owned());
         self
     }
 
-    /// Names rows of the log, from 1.
+    /// Sets the first and the last row of the log, from 1.
     #[must_use]
     pub fn at_rows(mut self, first: u64, last: u64) -> Self {
         self.0.at.rows = Some((first, last));
         self
     }
 
-    /// Names the line, from 1.
+    /// Sets the line, from 1.
     #[must_use]
     pub fn at_line(mut self, line: u64) -> Self {
         self.0.at.line = Some(line);
         self
     }
 
-    /// Names the byte, from 0.
+    /// Sets the byte offset, from 0.
     #[must_use]
     pub fn at_byte(mut self, byte: u64) -> Self {
         self.0.at.byte = Some(byte);
@@ -170,7 +178,7 @@ impl Error {
     }
 }
 
-/// What the system said, without the path that was put beside it.
+/// Returns the system's error without the path that `fs_err` adds.
 fn without_path(error: &io::Error) -> io::Error {
     let inner = error.get_ref().and_then(|outer| outer.source()).and_then(|inner| inner.downcast_ref::<io::Error>());
     match inner.unwrap_or(error).raw_os_error() {
@@ -193,10 +201,15 @@ impl From<Error> for io::Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = &self.0.kind;
-        f.write_str(&visible(&match self.0.at.is_unknown() {
-            true => kind.to_string(),
-            false => format!("{}: {kind}", self.0.at),
+        let Inner { kind, at } = &*self.0;
+        f.write_str(&visible(&match (kind, &at.subject) {
+            (ErrorKind::Io { action, source }, Some(subject)) => {
+                let inner = Some(at.within_subject()).filter(|inner| !inner.is_empty());
+                let inner = inner.map(|inner| format!(" ({inner})")).unwrap_or_default();
+                format!("cannot {action} {subject}{inner}: {}", system_words(source))
+            }
+            _ if at.is_unknown() => kind.to_string(),
+            _ => format!("{at}: {kind}"),
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! What each kind of error says, and what it tells the user to do next.
+//! The message and the hint of each kind of error.
 
 use std::fmt;
 use std::io;
@@ -9,131 +9,128 @@ use super::{Error, ErrorKind, Obstacle};
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Io { action, source } => write!(f, "cannot be {action}: {}", system_words(source)),
-            Self::LogName(fault) => write!(f, "this log's name cannot stand in a bundle: {fault}"),
+            Self::Io { action, source } => write!(f, "cannot {action} it: {}", system_words(source)),
+            Self::LogName(fault) => write!(f, "invalid log name: {fault}"),
             Self::LogShrank { opened, read } => write!(
                 f,
-                "the log shrank while it was read: it had {} bytes when it was opened, and only {} could be read",
+                "the log shrank while it was being read: it had {} bytes when opened, but only {} could be read",
                 grouped(*opened),
                 grouped(*read)
             ),
-            Self::LineTooLong { limit } => write!(f, "this line is longer than {} bytes", grouped(*limit)),
+            Self::LineTooLong { limit } => write!(f, "this line exceeds the limit of {} bytes", grouped(*limit)),
             Self::TooManyUnparsed { limit } => write!(
                 f,
-                "too much of this log is not JSON Lines: its unparsed lines need a manifest of over {} bytes",
+                "this log has too many unparsed lines: listing them would take a manifest of over {} bytes",
                 grouped(*limit)
             ),
             Self::TooManyLogs { limit } => {
-                write!(f, "there are more than {} logs, and a bundle has no more than that", grouped(*limit as u64))
+                write!(f, "too many logs: a bundle has at most {}", grouped(*limit as u64))
             }
-            Self::UnknownSource { name, known } => write!(f, "there is no source {name:?}; {}", listed(known)),
+            Self::UnknownSource { name, known } => write!(f, "no source named {name:?}; {}", available(known)),
             Self::OtherSource { name } => {
-                write!(
-                    f,
-                    "the source {name:?} is one that Patchwork's own importer does not know, so it is not bundled by default"
-                )
+                write!(f, "Patchwork's own importer does not know the source {name:?}, so it is not bundled by default")
             }
-            Self::UnknownFile { name, known } => write!(f, "there is no file {name:?}; {}", listed(known)),
-            Self::ManifestTooLong { limit } => write!(f, "the manifest is longer than {} bytes", grouped(*limit)),
+            Self::UnknownFile { name, known } => write!(f, "no file named {name:?}; {}", available(known)),
+            Self::ManifestTooLong { limit } => write!(f, "the manifest exceeds the limit of {} bytes", grouped(*limit)),
             Self::UnsupportedVersion { found, supported } => {
-                write!(f, "this bundle has format version {found}, and this program reads version {supported}")
+                write!(f, "unsupported format version {found}; this program reads version {supported}")
             }
             Self::Manifest(fault) => fault.fmt(f),
             Self::Gzip(fault) => fault.fmt(f),
             Self::Row(fault) => fault.fmt(f),
-            Self::EntryType { source } => write!(f, "this row does not fit the type that it is read into: {source}"),
+            Self::EntryType { source } => write!(f, "this row does not match the requested type: {source}"),
             Self::FewerThanDeclared { expected, found } => {
                 write!(
                     f,
-                    "the bundle has {} rows here, and its manifest declares {}",
-                    grouped(*found),
-                    grouped(*expected)
+                    "row count mismatch: the manifest declares {}, the bundle has {}",
+                    grouped(*expected),
+                    grouped(*found)
                 )
             }
             Self::ForeignSource { source } => {
-                write!(f, "the bundle has a log of the source {source:?}, which this program does not know")
+                write!(f, "the bundle has a log of the unknown source {source:?}")
             }
             Self::NotOfSource { source, base } => {
-                write!(f, "no log of the source {source:?} in the {base} directory has this name")
+                write!(f, "the source {source:?} has no log with this name in the {base} directory")
             }
-            other => other.fmt_of_machine(f),
+            other => other.fmt_local(f),
         }
     }
 }
 
 impl ErrorKind {
-    /// What is said of kinds that are about this machine and what was done on it.
-    fn fmt_of_machine(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Writes the message of the kinds that concern this machine rather than the bundle.
+    fn fmt_local(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MissingDirectory { variable: None } => f.write_str("this directory does not exist"),
+            Self::MissingDirectory { variable: None } => f.write_str("no such directory"),
             Self::MissingDirectory { variable: Some(variable) } => {
-                write!(f, "this directory, which {variable} names, does not exist")
+                write!(f, "no such directory (set by {variable})")
             }
             Self::NoLogs { sources, places } => write!(f, "{}", no_logs(sources, places)),
-            Self::SameTarget { other } => write!(f, "this log and {other:?} lead to the same file on this machine"),
+            Self::SameTarget { other } => write!(f, "this log and {other:?} are the same file on this machine"),
             Self::DanglingLink { to } => {
-                write!(f, "a link stands where the log should be, and leads to {}, where nothing is", to.display())
+                write!(f, "dangling symlink: its target {} does not exist", to.display())
             }
             Self::ForeignLink { to } => {
-                write!(f, "this symlink to {} belongs to another user, so it is not followed", to.display())
+                write!(f, "this symlink to {} belongs to another user and is not followed", to.display())
             }
             Self::Locked { seconds } => {
-                write!(f, "another program holds this lock, and did not release it within {seconds} seconds")
+                write!(f, "another program holds this lock and did not release it within {seconds} seconds")
             }
             Self::CannotReplace { obstacle } => f.write_str(match obstacle {
                 Obstacle::Immutable => "cannot replace this log: it or its directory is marked immutable",
                 Obstacle::AppendOnly => "cannot replace this log: it or its directory is marked append-only",
                 Obstacle::MountPoint => "cannot replace this log: it is a mount point",
             }),
-            Self::TooManyLines { limit } => write!(f, "there are more than {} lines to merge", grouped(*limit)),
+            Self::TooManyLines { limit } => write!(f, "too many lines to merge: the limit is {}", grouped(*limit)),
             Self::PartiallyCommitted { placed, all, cause, .. } => {
-                write!(f, "{} of {all} logs are in their place, and then: {cause}", placed.len())
+                write!(f, "imported {} of {all} logs, then stopped: {cause}", placed.len())
             }
             Self::ReportLost { source } => {
-                write!(f, "all was done, but the report of it cannot be written: {}", system_words(source))
+                write!(f, "the work is done, but its report could not be written: {}", system_words(source))
             }
             Self::DirectorySyncFailed { cause } => {
-                write!(f, "it is whole and in its place, but a power cut might undo that: {cause}")
+                write!(f, "the file is complete, but a power failure might still undo the write: {cause}")
             }
             other => f.write_str(other.sentence().unwrap_or_default()),
         }
     }
 
-    /// What is said of kinds without data. `None` where what is said depends on the data.
+    /// Returns the message of a kind without data, or `None` if the message depends on the kind's data.
     fn sentence(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NoHome => "your home directory is not known, so neither is where the logs are",
-            Self::TargetExists => "this file is there already",
-            Self::NoTargetDirectory { .. } => "this directory does not exist, so the bundle cannot be written there",
+            Self::NoHome => "cannot locate the logs: the home directory is unknown",
+            Self::TargetExists => "this file already exists",
+            Self::NoTargetDirectory { .. } => "cannot write the bundle here: no such directory",
             Self::CannotPreserveOwner => {
-                "this log belongs to another user or group, who could not write to what would replace it"
+                "cannot replace this log: it belongs to another user or group, who could not write to the new file"
             }
             Self::TargetIsLog => {
-                "this is a log, or has the name of one (or of its lock, backup or temporary file), and a bundle must not be written there"
+                "cannot write a bundle here: this is a log, or a name reserved for a log, its lock, backup or temporary file"
             }
-            Self::TargetIsTerminal => "a bundle is compressed data, and standard output is a terminal",
-            Self::NotAFile => "this is where a log should be, but it is no regular file",
-            Self::LogsKeepChanging => "its writers kept it locked or changed it each time it was read, for 30 seconds",
-            Self::EmptyInput => "this is empty",
-            Self::TargetIsDirectory | Self::InputIsDirectory => "this is a directory, and a bundle is a file",
-            Self::NotABundle => "this is no bundle: it is neither gzip nor JSON Lines",
-            Self::GzipOfSomethingElse => "this is no bundle: it is gzip, but of something else",
-            Self::RowBeforeManifest => "a row stands where the manifest must be",
-            Self::NotAManifest => "this is no bundle: its first line is JSON, but no manifest",
-            Self::ChunkMismatch => "the content is not what the manifest recorded for it",
-            Self::MoreThanDeclared => "the bundle holds more than its manifest declares",
-            Self::ContentEnds => "the bundle ends before all that its manifest declares",
-            Self::NothingToRecover => "nothing in here is a row or a manifest of a bundle",
-            Self::OutputNotIntact => "what was written is not whole when it is read back",
+            Self::TargetIsTerminal => "cannot write compressed data to a terminal",
+            Self::NotAFile => "this should be a log, but is not a regular file",
+            Self::LogsKeepChanging => "its writers kept it locked or kept changing it for 30 seconds",
+            Self::EmptyInput => "the input is empty",
+            Self::TargetIsDirectory | Self::InputIsDirectory => "this is a directory, not a file",
+            Self::NotABundle => "not a trace bundle (neither gzip nor JSON Lines)",
+            Self::GzipOfSomethingElse => "not a trace bundle (a gzip file with other content)",
+            Self::RowBeforeManifest => "the manifest is missing: the first line is a row",
+            Self::NotAManifest => "not a trace bundle (the first line is JSON, but not a manifest)",
+            Self::ChunkMismatch => "chunk mismatch: the content does not match the chunk's entry in the manifest",
+            Self::MoreThanDeclared => "the bundle has more content than its manifest declares",
+            Self::ContentEnds => "the bundle ends before the end of its declared content",
+            Self::NothingToRecover => "found neither rows nor a manifest",
+            Self::OutputNotIntact => "the new bundle failed verification when it was read back",
             Self::RestoredDiffers => "the restored log does not match the length and SHA-256 in the manifest",
             Self::ProcNotMounted => {
-                "another user can change this directory, and importing into it safely needs /proc, which is not mounted"
+                "cannot import safely: another user can change this directory, and /proc is not mounted"
             }
             Self::LineFeedMissing => "the last line of this chunk has no line feed",
-            Self::NotByteForByte => "a bundle of format 1.0 does not have this log byte for byte, only its rows",
-            Self::LockLost => "another program took this lock away while it was held",
-            Self::Cancelled => "this was ended before it was done",
-            Self::LogKeepsChanging => "this log changed each time before its new version could be put in its place",
+            Self::NotByteForByte => "cannot restore this log byte for byte: a format 1.0 bundle has only its rows",
+            Self::LockLost => "lost this lock to another program",
+            Self::Cancelled => "cancelled",
+            Self::LogKeepsChanging => "this log changed during every attempt to replace it",
             Self::Io { .. }
             | Self::MissingDirectory { .. }
             | Self::NoLogs { .. }
@@ -168,73 +165,75 @@ impl ErrorKind {
 }
 
 impl ErrorKind {
-    /// What to do next.
+    /// Returns advice on what to do next.
     pub(super) fn hint(&self) -> String {
         match self {
             Self::Io { source, .. } => return io_hint(source).to_owned(),
-            Self::NoHome => "set HOME, or name the directories with --patchwork-dir and --activity-dir",
-            Self::TargetExists => "name another file with -o, or add --force to replace this one",
-            Self::MissingDirectory { .. } => "check the spelling, or leave it out to use the default directory",
+            Self::NoHome => "set HOME, or pass --patchwork-dir and --activity-dir",
+            Self::TargetExists => "choose another file with -o, or add --force to replace this one",
+            Self::MissingDirectory { .. } => "check the spelling, or omit it to use the default directory",
             Self::NoLogs { .. } => {
-                "check --patchwork-dir and --activity-dir, or add --allow-empty to write the bundle all the same"
+                "check --patchwork-dir and --activity-dir, or add --allow-empty to write the bundle anyway"
             }
-            Self::NoTargetDirectory { is_default: true } => "name a file elsewhere with -o",
+            Self::NoTargetDirectory { is_default: true } => "choose a file in another directory with -o",
             Self::NoTargetDirectory { is_default: false } => {
                 "check the spelling, or add --create-dirs to create the directory"
             }
-            Self::TargetIsDirectory => "name a file in it with -o",
-            Self::TargetIsLog => "name another file with -o",
+            Self::TargetIsDirectory => "name a file inside it with -o",
+            Self::TargetIsLog => "choose another file with -o",
             Self::CannotReplace { obstacle: Obstacle::MountPoint } => {
-                "mount the directory instead of the single file, or leave the source out with --source"
+                "mount the directory instead of the single file, or use --source to import other sources only"
             }
             Self::CannotReplace { .. } => {
-                "remove the attribute with `chattr -i -a`, or leave the source out with --source"
+                "remove the attribute with `chattr -i -a`, or use --source to import other sources only"
             }
-            Self::CannotPreserveOwner => "run the import as the user whose log it is, or as root",
-            Self::TargetIsTerminal => "send it to a file or a program, as in `-o - > traces.jsonl.gz`",
-            Self::NotAFile => "move it out of the way, or put the log back in its place",
-            Self::LogName(_) => "rename the log, or leave --include-other out",
+            Self::CannotPreserveOwner => "run the import as the owner of the log, or as root",
+            Self::TargetIsTerminal => "redirect it to a file or a program, as in `-o - > traces.jsonl.gz`",
+            Self::NotAFile => "move it elsewhere, or put the log back",
+            Self::LogName(_) => "rename the log, or omit --include-other",
             Self::LogShrank { .. } => {
-                "something rewrote it meanwhile; run the command again, best while Patchwork is idle"
+                "another program rewrote it; run the command again, preferably while Patchwork is idle"
             }
             Self::LogsKeepChanging => "run the command again while Patchwork is idle",
-            Self::LineTooLong { .. } => "look at the file there: no program writes such a line as a row",
-            Self::TooManyUnparsed { .. } => "look at the log: move the part that is no JSON Lines elsewhere",
+            Self::LineTooLong { .. } => "look at this line: no known program writes rows of that length",
+            Self::TooManyUnparsed { .. } => "move the part of the log that is not JSON Lines elsewhere",
             Self::TooManyLogs { .. } => TOO_MANY_LOGS,
             Self::OtherSource { .. } => "add --include-other to bundle it",
             Self::UnknownSource { .. } | Self::UnknownFile { .. } => "check the spelling",
             Self::EmptyInput | Self::InputIsDirectory | Self::NotABundle | Self::GzipOfSomethingElse => {
-                "name a file that `patchwork-traces export` wrote"
+                "pass a file that `patchwork-traces export` wrote"
             }
             Self::RowBeforeManifest | Self::NotAManifest => {
-                "the first line is missing or this is another file; take another copy of the bundle"
+                "check that this is the right file, or use another copy of the bundle"
             }
-            Self::NothingToRecover => "check that this is the bundle that you mean; another copy of it may have more",
-            Self::OutputNotIntact => "nothing was left there; check the disk, and write to another one",
-            Self::ManifestTooLong { .. } => "no bundle has such a manifest; take another copy of it",
-            Self::UnsupportedVersion { .. } => "it was probably written by a newer version of patchwork-traces: update",
+            Self::NothingToRecover => "check that this is the right file; another copy of the bundle may have more",
+            Self::OutputNotIntact => "it was not kept; check the disk, and write to another one",
+            Self::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",
+            Self::UnsupportedVersion { .. } => "update patchwork-traces: a newer version probably wrote this bundle",
             Self::ForeignSource { .. } => {
-                "a newer version of patchwork-traces may know it; or name the sources that you want with --source"
+                "update patchwork-traces, which may know it by now, or use --source to import other sources only"
             }
             Self::NotOfSource { .. } => {
-                "no export writes this; take another copy of the bundle, or leave the source out with --source"
+                "no exporter writes this; use another copy of the bundle, or use --source to import other sources only"
             }
-            Self::SameTarget { .. } => "look for a link between the two, and move one of them out of the way",
-            Self::DanglingLink { .. } => "put the file there, or remove the link",
+            Self::SameTarget { .. } => "look for a link between the two, and move one of them elsewhere",
+            Self::DanglingLink { .. } => "restore the target, or remove the symlink",
             Self::ForeignLink { .. } => FOREIGN_LINK,
-            Self::ProcNotMounted => {
-                "mount /proc, or run the import as the user whose directory it is (`sudo -u NAME`)"
+            Self::ProcNotMounted => "mount /proc, or run the import as the owner of the directory (`sudo -u NAME`)",
+            Self::Locked { .. } => "try again when Patchwork is idle; if it is not running, remove the lock",
+            Self::EntryType { .. } => {
+                "print the row with `patchwork-traces cat`, and adapt the type: a log can hold any JSON"
             }
-            Self::Locked { .. } => "try again once Patchwork is idle; if it is not running, remove the lock",
-            Self::EntryType { .. } => "look at the row with `patchwork-traces cat`, and at the type: logs hold whatever was appended",
             Self::LockLost => "run the command again",
-            Self::LogKeepsChanging => "run the command again, best while Patchwork is idle",
+            Self::LogKeepsChanging => "run the command again, preferably while Patchwork is idle",
             Self::Cancelled => "nothing was changed; run the command again",
-            Self::TooManyLines { .. } => "import with --mode append, or move the log out of the way",
-            Self::PartiallyCommitted { is_repeatable, cause, .. } => return placed_in_part_hint(cause, *is_repeatable),
-            Self::ReportLost { .. } => "there is no need to run the command again",
-            Self::NotByteForByte => "leave out --exact to print its rows",
-            Self::DirectorySyncFailed { .. } => "check the disk, and make another copy of it",
+            Self::TooManyLines { .. } => "import with --mode append, or move the log elsewhere",
+            Self::PartiallyCommitted { is_repeatable, cause, .. } => {
+                return partially_committed_hint(cause, *is_repeatable);
+            }
+            Self::ReportLost { .. } => "you need not run the command again",
+            Self::NotByteForByte => "omit --exact to print its rows",
+            Self::DirectorySyncFailed { .. } => "check the disk, and make another copy of the file",
             Self::Manifest(_)
             | Self::Gzip(_)
             | Self::Row(_)
@@ -244,21 +243,21 @@ impl ErrorKind {
             | Self::ContentEnds
             | Self::LineFeedMissing
             | Self::RestoredDiffers => {
-                "the bundle is damaged or was changed: `verify` lists all that is wrong, `recover` saves what is left of it"
-            },
+                "the bundle is damaged or was changed: run `patchwork-traces verify` to list every problem, \
+                 `patchwork-traces recover` to save the intact rows"
+            }
         }
         .to_owned()
     }
 }
 
-const FOREIGN_LINK: &str = "run the import as the user whose directory it is (`sudo -u NAME`), or name the real directory with \
+const FOREIGN_LINK: &str = "run the import as the owner of the directory (`sudo -u NAME`), or pass the real directory with \
      --patchwork-dir or --activity-dir";
 
-const TOO_MANY_LOGS: &str =
-    "move old logs elsewhere before they are bundled; a bundle that names so many is none that a program wrote";
+const TOO_MANY_LOGS: &str = "move old logs elsewhere before you export; no exporter writes a bundle with more";
 
-/// What to do next where some logs are in their places, and then this happened.
-fn placed_in_part_hint(cause: &Error, is_repeatable: bool) -> String {
+/// Returns the hint for an import that committed some logs and then stopped because of `cause`.
+fn partially_committed_hint(cause: &Error, is_repeatable: bool) -> String {
     let first = match cause.kind() {
         ErrorKind::Cancelled => None,
         ErrorKind::LogKeepsChanging => Some("stop Patchwork, or wait until it is idle".to_owned()),
@@ -266,15 +265,13 @@ fn placed_in_part_hint(cause: &Error, is_repeatable: bool) -> String {
     };
     let first = first.map(|first| format!("{first}; then "));
     let next = match is_repeatable {
-        true => "run the command again, and it finishes the work",
-        false => {
-            "import the bundle with `--mode merge`, which finishes the work: to append again would add lines twice"
-        }
+        true => "run the command again to finish",
+        false => "import the bundle again with `--mode merge` to finish: appending again would duplicate lines",
     };
     format!("{}{next}", first.unwrap_or_default())
 }
 
-/// A number with its digits in groups of three.
+/// Returns a number with its digits in groups of three.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let first = digits.len() % 3;
@@ -284,32 +281,32 @@ pub(super) fn grouped(number: u64) -> String {
     head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
 }
 
-/// `the bundle has …` for an error that lists what there is.
-fn listed(known: &[String]) -> String {
+/// Lists the names that exist, for an error about an unknown one.
+fn available(known: &[String]) -> String {
     match known {
-        [] => "there are none here".to_owned(),
-        known => format!("there are: {}", known.join(", ")),
+        [] => "available: none".to_owned(),
+        known => format!("available: {}", known.join(", ")),
     }
 }
 
-/// Says where there are no logs, and of which sources if some were asked for.
+/// Returns the message for directories without logs, or without logs of the requested `sources`.
 fn no_logs(sources: &[String], places: &[PathBuf]) -> String {
     let places = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
     match sources {
-        [] => format!("no logs were found in {places}"),
-        [source] => format!("no log of the source {source:?} was found in {places}"),
-        sources => format!("no logs of the sources {} were found in {places}", sources.join(" and ")),
+        [] => format!("no logs found in {places}"),
+        [source] => format!("no log of the source {source:?} found in {places}"),
+        sources => format!("no logs of the sources {} found in {places}", sources.join(" and ")),
     }
 }
 
-/// The system's reason in its own words, without the error number.
-fn system_words(error: &io::Error) -> String {
+/// Returns the system's reason without the error number.
+pub(super) fn system_words(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file or directory".to_owned(),
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        io::ErrorKind::StorageFull => "no space is left on the disk".to_owned(),
+        io::ErrorKind::StorageFull => "no space left on the disk".to_owned(),
         io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".to_owned(),
-        io::ErrorKind::BrokenPipe => "nobody reads from it any more".to_owned(),
+        io::ErrorKind::BrokenPipe => "the program that reads from it has ended".to_owned(),
         _ => {
             let text = of_system(error).to_string();
             within_sentence(text.split(" (os error").next().unwrap_or_default())
@@ -317,8 +314,8 @@ fn system_words(error: &io::Error) -> String {
     }
 }
 
-/// The words of another program with a small first letter, unless their first word is not an ordinary one, such as `RPC`.
-/// What comes after may be a path, and stays as it is.
+/// Returns another program's message with a lower-case first letter, unless its first word is one like `RPC`.
+/// The rest may contain a path and is unchanged.
 fn within_sentence(words: &str) -> String {
     let mut chars = words.chars();
     let first = chars.next().filter(char::is_ascii_uppercase);
@@ -329,7 +326,7 @@ fn within_sentence(words: &str) -> String {
     }
 }
 
-/// What the system said, without the path that `fs_err` puts before it: the position of the error has that.
+/// Returns the system's error without the path that `fs_err` adds, as the error's position already has it.
 fn of_system(error: &io::Error) -> &io::Error {
     let inner = error.get_ref().and_then(|outer| outer.source());
     inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
@@ -343,14 +340,14 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 fn io_hint(error: &io::Error) -> &'static str {
     if is_out_of_descriptors(error) {
-        return "allow more open files with `ulimit -n`, as in `ulimit -n 1024`, and try again";
+        return "raise the limit with `ulimit -n`, as in `ulimit -n 1024`, and try again";
     }
     match error.kind() {
         io::ErrorKind::NotFound => "check the path",
-        io::ErrorKind::PermissionDenied => "check who owns it and its permissions",
-        io::ErrorKind::StorageFull => "free some space, or name a file on another disk",
-        io::ErrorKind::ReadOnlyFilesystem => "name a file on another disk",
-        io::ErrorKind::BrokenPipe => "the program that read from it ended: start it again, and then this command",
+        io::ErrorKind::PermissionDenied => "check its owner and permissions",
+        io::ErrorKind::StorageFull => "free some space, or use another disk",
+        io::ErrorKind::ReadOnlyFilesystem => "use another disk",
+        io::ErrorKind::BrokenPipe => "start that program again, then this command",
         _ => "check the disk and the path, and try again",
     }
 }

@@ -1,10 +1,10 @@
-//! Text from outside, as it can be shown.
+//! Makes untrusted text safe to print.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a character is obeyed instead of shown, or changes how the ones around it are shown: control characters, line
-/// separators, marks of writing direction, characters without width.
+/// Returns true if a terminal does not show this character, or if it changes how the characters around it are shown:
+/// control characters, line separators, direction marks and zero-width characters.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     c.is_control()
@@ -12,8 +12,8 @@ pub fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Text in which each invisible character stands as an escape, such as `\u{1b}`: names and rows can hold what would move
-/// a terminal's cursor, or turn text around.
+/// Escapes each invisible character, such as ESC as `\u{1b}`. Names and rows can hold characters that move a
+/// terminal's cursor or reverse text.
 #[must_use]
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(is_invisible) {

@@ -356,7 +356,7 @@ impl FindingKind {
             Self::LastLineFeedMissing => "the last line of the bundle has no line feed; no row is lost",
             Self::NotInTable => "the bundle has content here that its chunk table does not list",
             Self::NotRestored => {
-                "some rows of this file could not be read, so its length, SHA-256 and times were not checked"
+                "some rows of this file could not be read, so its length, SHA-256 and timestamps were not checked"
             }
             _ => "",
         }
@@ -371,8 +371,8 @@ impl ChunkMismatch {
             Self::Bytes(_) => "length",
             Self::Rows(_) => "row count",
             Self::Crc32(_) => "checksum",
-            Self::FirstTime(_) => "first time",
-            Self::LastTime(_) => "last time",
+            Self::FirstTime(_) => "first timestamp",
+            Self::LastTime(_) => "last timestamp",
         }
     }
 }
@@ -384,8 +384,8 @@ impl FileMismatch {
             Self::Rows(_) => "row count",
             Self::Bytes(_) | Self::MostBytes(_) => "length",
             Self::Sha256(_) => "SHA-256",
-            Self::FirstTime(_) => "first time",
-            Self::LastTime(_) => "last time",
+            Self::FirstTime(_) => "first timestamp",
+            Self::LastTime(_) => "last timestamp",
             Self::Timeline => "timeline",
         }
     }

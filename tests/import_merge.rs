@@ -12,6 +12,7 @@ use patchwork_traces::import::{Clock, ImportOptions, ImportReport, import};
 use patchwork_traces::progress::NoProgress;
 use proptest::prelude::*;
 
+/// A clock that stands still. Waiting for late writers takes no time.
 struct NoClock;
 
 impl Clock for NoClock {
@@ -19,9 +20,7 @@ impl Clock for NoClock {
         SystemTime::UNIX_EPOCH
     }
 
-    fn sleep(&self, _: Duration) {
-        panic!("nothing is locked");
-    }
+    fn sleep(&self, _: Duration) {}
 }
 
 /// Imports as a dry run and really: the plans must be equal.

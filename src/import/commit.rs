@@ -52,6 +52,10 @@ const MAX_OPEN_FILES: usize = 64;
 /// The age below which a file may have just been left by a rotation, so that another rotation may be under way.
 const RECENT: Duration = Duration::from_secs(10);
 
+/// The length from which on a file may have been left by a rotation, in bytes. A rotation halves a log only until it
+/// is short enough, so it leaves about half of the limit or more.
+const MIN_ROTATED_BYTES: u64 = MAX_LOG_BYTES / 4;
+
 /// The parts of the import that a commit needs.
 pub(super) struct CommitContext<'c> {
     pub(super) staging: &'c Staging,
@@ -394,7 +398,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         let age = old.created().ok().and_then(|made| now.duration_since(made).ok());
         // If the system doesn't know the age, or a clock was set back, assume a recent file.
         let is_recent = age.is_none_or(|age| age < RECENT);
-        Ok(!group.rotates_under_lock() && (old.len() > MAX_LOG_BYTES || is_recent))
+        let may_be_rotated = is_recent && old.len() >= MIN_ROTATED_BYTES;
+        Ok(!group.rotates_under_lock() && (old.len() > MAX_LOG_BYTES || may_be_rotated))
     }
 
     /// Watches the logs of groups that have the bundle's rows again.

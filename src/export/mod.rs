@@ -45,7 +45,7 @@ impl ExportReport {
 
 /// Writes a bundle of the discovered logs to `sink`, which errors call `sink_name`. Nothing is written until every
 /// log has been read to its end. The logs of each source are read as they were at a single moment: see
-/// [`open_in`](crate::sources::Group::open_in).
+/// [`open_in`](crate::sources::LogGroup::open_in).
 ///
 /// # Errors
 /// If a log cannot be read up to the length that it had when it was opened, or exceeds a limit, or if `sink` fails.

@@ -64,7 +64,7 @@ fn compare(file: &[u8], (content, ended): &Outcome) {
     let taken = files.map(|file| read(MultiGzDecoder::new(file), 4096)).find(|(_, ended)| ended.is_none());
     match ended {
         None => {
-            assert_eq!(taken.as_ref().map(|(content, _)| content), Some(content), "only this reader accepts the file")
+            assert_eq!(taken.as_ref().map(|(content, _)| content), Some(content), "only this reader accepts the file");
         }
         Some(error) => assert!(taken.is_none(), "only this reader rejects the file: {error}"),
     }

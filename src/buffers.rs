@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The most memory that a pool keeps, in bytes.
+/// The maximum memory that a pool keeps, in bytes.
 const MAX_KEPT: usize = 16 << 20;
 
 /// The largest capacity of a buffer that is kept. Only an unusually long row needs a larger one.

@@ -11,9 +11,9 @@ use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Row, Sele
 use crate::error::{Error, IoAction, Result};
 use crate::format::log::printed_row;
 use crate::format::{Manifest, TimeRange, line};
-use crate::pool::all_cores;
 use crate::progress::Progress;
 use crate::sources::times_of;
+use crate::util::ordered_pool::available_cores;
 pub use log::{PrintLogOptions, PrintLogReport, print_log};
 
 /// Options for [`cat`].
@@ -35,7 +35,7 @@ pub struct CatOptions {
 impl Default for CatOptions {
     fn default() -> Self {
         let (sources, files, range, envelope) = (Vec::new(), Vec::new(), TimeRange::default(), false);
-        Self { sources, files, range, envelope, threads: all_cores() }
+        Self { sources, files, range, envelope, threads: available_cores() }
     }
 }
 

@@ -1,7 +1,6 @@
-//! Digest and checksum types, and adaptors that compute digests as bytes pass through.
+//! Digests and checksums.
 
 use std::fmt;
-use std::io::{self, Read};
 use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
@@ -20,6 +19,12 @@ impl Sha256Digest {
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl From<[u8; 32]> for Sha256Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 
@@ -172,58 +177,4 @@ pub struct Integrity {
     pub bytes: u64,
     /// The digest of the bytes.
     pub sha256: Sha256Digest,
-}
-
-/// A hasher that computes the [`Integrity`] of bytes that arrive in pieces.
-#[derive(Debug, Clone, Default)]
-pub struct IntegrityHasher {
-    bytes: u64,
-    sha256: Sha256,
-}
-
-impl IntegrityHasher {
-    /// Returns the number of bytes so far.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Adds the next piece.
-    pub fn update(&mut self, piece: &[u8]) {
-        self.bytes += piece.len() as u64;
-        self.sha256.update(piece);
-    }
-
-    /// Returns the integrity of all pieces, in order.
-    #[must_use]
-    pub fn finish(self) -> Integrity {
-        Integrity { bytes: self.bytes, sha256: Sha256Digest(self.sha256.finalize().into()) }
-    }
-}
-
-/// A reader that computes the [`Integrity`] of everything read through it.
-#[derive(Debug)]
-pub(crate) struct HashingReader<R> {
-    inner: R,
-    hasher: IntegrityHasher,
-}
-
-impl<R> HashingReader<R> {
-    /// Creates a reader that hashes everything read from `inner`.
-    pub(crate) fn new(inner: R) -> Self {
-        Self { inner, hasher: IntegrityHasher::default() }
-    }
-
-    /// Returns the integrity of everything that was read.
-    pub(crate) fn finish(self) -> Integrity {
-        self.hasher.finish()
-    }
-}
-
-impl<R: Read> Read for HashingReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..n]);
-        Ok(n)
-    }
 }

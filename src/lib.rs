@@ -57,17 +57,24 @@ pub mod format;
 pub mod gzip;
 pub mod import;
 pub mod inspect;
-pub mod lines;
 mod log_tasks;
-mod pack;
-mod pool;
 pub mod progress;
-pub mod publish;
 pub mod recover;
 pub mod restore;
 mod scan;
 pub mod sources;
+mod util;
 pub mod verify;
 
 pub use bundle::Bundle;
 pub use error::{Error, ErrorKind, Result};
+pub use util::atomic_file::{OutputTarget, TargetOptions};
+
+/// The parts that this project's own tests, fuzz targets and benchmarks use. They are not for other programs and may
+/// change at any time.
+#[doc(hidden)]
+pub mod internal {
+    pub use crate::util::atomic_file::AtomicFile;
+    pub use crate::util::hashing::IntegrityHasher;
+    pub use crate::util::line_reader::{BlockError, Line, LineBlocks, lines_of};
+}

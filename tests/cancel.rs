@@ -15,10 +15,10 @@ use patchwork_traces::cat::{CatOptions, cat};
 use patchwork_traces::export::export_to_file;
 use patchwork_traces::import::{ImportOptions, Mode, SystemClock, import};
 use patchwork_traces::progress::{Cancellation, Progress, Stage};
-use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::recover;
 use patchwork_traces::sources::{DiscoverOptions, discover};
 use patchwork_traces::verify::{VerifyOptions, verify};
+use patchwork_traces::{OutputTarget, TargetOptions};
 
 /// Cancels once a stage has begun and `left` reports of it have come.
 struct Impatient {
@@ -96,7 +96,7 @@ fn an_export_leaves_no_file() {
     let logs = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
     let before = tree(home.path());
     for (stage, reports) in [(Stage::Reading, 0), (Stage::Reading, 2), (Stage::Writing, 0), (Stage::Writing, 1)] {
-        let target = OutputTarget::look(&path, TargetOptions { create_dirs: true, replace: false }).unwrap();
+        let target = OutputTarget::resolve(&path, TargetOptions { create_dirs: true, replace: false }).unwrap();
         let done = export_to_file(&logs, &options(), &target, &Impatient::at(stage, reports));
         assert_cancelled(done, &format!("{stage:?} {reports}"));
         assert_eq!(tree(home.path()), before);
@@ -130,7 +130,7 @@ fn a_recovery_leaves_no_file() {
     let path = home.path().join("new/b.gz");
     let before = tree(home.path());
     for (stage, reports) in [(Stage::Reading, 0), (Stage::Reading, 2), (Stage::Writing, 0), (Stage::Checking, 0)] {
-        let target = OutputTarget::look(&path, TargetOptions { create_dirs: true, replace: false }).unwrap();
+        let target = OutputTarget::resolve(&path, TargetOptions { create_dirs: true, replace: false }).unwrap();
         let progress = Impatient::at(stage, reports);
         progress.start(None);
         let done = recover(Cursor::new(&bytes), "damaged", &options(), &target, &progress);

@@ -21,9 +21,9 @@ use patchwork_traces::cat::{CatOptions, cat};
 use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{Finding, Verdict, VerifyOptions, VerifyReport, verify, verify_file};
+use patchwork_traces::{OutputTarget, TargetOptions};
 use serde::{Deserialize, Serialize};
 
 /// What is expected of a bundle.
@@ -201,7 +201,7 @@ fn every_log_that_is_proven_is_recovered() {
     for path in bundles() {
         let (bundle, expected) = (std::fs::read(&path).unwrap(), read_expected(&path));
         let dir = tempfile::tempdir().unwrap();
-        let target = OutputTarget::look(&dir.path().join("out"), TargetOptions::default()).unwrap();
+        let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
         let recovered = recover(Cursor::new(&bundle), "bundle", &pack_options(), &target, &NoProgress);
         let logs = match recovered {
             Ok(_) => {

@@ -25,11 +25,11 @@ use patchwork_traces::gzip::{Deflater, Level, MemberWriter};
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::inspect::Inspection;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::recover;
 use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 use patchwork_traces::verify::{Severity, Verdict, VerifyOptions, verify, verify_file, verify_seekable};
 use patchwork_traces::{Error, Result};
+use patchwork_traces::{OutputTarget, TargetOptions};
 use peak_alloc::PeakAlloc;
 
 /// Also says how much memory the worst change made this program take.

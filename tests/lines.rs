@@ -7,7 +7,7 @@ mod dribble;
 use std::io::Read;
 
 use dribble::Dribble;
-use patchwork_traces::lines::{BlockError, LineBlocks, lines_of};
+use patchwork_traces::internal::{BlockError, LineBlocks, lines_of};
 use proptest::prelude::*;
 
 fn blocks(reader: impl Read, size: usize) -> Vec<Vec<u8>> {

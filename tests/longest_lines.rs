@@ -17,9 +17,9 @@ use patchwork_traces::error::RowFault;
 use patchwork_traces::format::limits::{MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
 use patchwork_traces::import::{Clock, ImportOptions, Mode, import};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{Verdict, VerifyOptions, verify, verify_seekable};
+use patchwork_traces::{OutputTarget, TargetOptions};
 
 const MAX_LINE: usize = MAX_LOG_LINE_BYTES as usize;
 const MAX_ENVELOPE: usize = MAX_ENVELOPE_BYTES as usize;
@@ -47,7 +47,7 @@ fn assert_comes_back(log: &[u8], bundle: &[u8]) {
 
 fn rows_recovered(bundle: &[u8]) -> u64 {
     let dir = tempfile::tempdir().unwrap();
-    let target = OutputTarget::look(&dir.path().join("out.jsonl.gz"), TargetOptions::default()).unwrap();
+    let target = OutputTarget::resolve(&dir.path().join("out.jsonl.gz"), TargetOptions::default()).unwrap();
     let report = recover(Cursor::new(bundle), "bundle", &options(), &target, &NoProgress).unwrap();
     report.files.iter().map(|file| file.rows).sum()
 }
@@ -147,7 +147,7 @@ fn the_longest_manifest_is_read_and_a_longer_one_is_refused_by_every_reader() {
     for bundle in [gzip(longer.as_bytes()), longer.into_bytes()] {
         let options = VerifyOptions { expect: None, require_hashes: true, threads: NonZeroUsize::MIN };
         let dir = tempfile::tempdir().unwrap();
-        let target = OutputTarget::look(&dir.path().join("out.jsonl.gz"), TargetOptions::default()).unwrap();
+        let target = OutputTarget::resolve(&dir.path().join("out.jsonl.gz"), TargetOptions::default()).unwrap();
         let refused = [
             indexed(&bundle).err(),
             sequential(&bundle).err(),

@@ -230,12 +230,12 @@ fn a_value_that_does_not_belong_there_is_named_with_what_does() {
     described["files"][0]["firstTime"] = json!("2026-05-02T10:00:00.000Z");
     for (place, value, path, expected) in [
         ("/minor", json!(-1), "minor", count),
-        ("/generator", json!(1), "generator", "a text"),
+        ("/generator", json!(1), "generator", "a string"),
         ("/exportedAt", json!("soon"), "exportedAt", time),
         ("/sources", json!({}), "sources", list),
         ("/sources/0", json!("a/b"), "sources[0]", name),
         ("/files", json!(1), "files", list),
-        ("/files/1", json!(1), "files[1]", "an object with each of its keys once"),
+        ("/files/1", json!(1), "files[1]", "an object without duplicate keys"),
         ("/totalCount", json!(0.5), "totalCount", count),
         ("/files/0/source", json!(".."), "files[0].source", name),
         ("/files/0/relativePath", json!("/runs"), "files[0].relativePath", "a plain file name, without a path"),
@@ -251,7 +251,7 @@ fn a_value_that_does_not_belong_there_is_named_with_what_does() {
         ("/files/0/timeline/bins/1", json!([1]), "files[0].timeline.bins[1]", "a pair of whole numbers"),
         ("/files/0/unparsed", json!(1), "files[0].unparsed", list),
         ("/files/0/chunks", json!({}), "files[0].chunks", list),
-        ("/files/0/chunks/1", json!("x"), "files[0].chunks[1]", "an object with each of its keys once"),
+        ("/files/0/chunks/1", json!("x"), "files[0].chunks[1]", "an object without duplicate keys"),
         ("/files/0/chunks/1/compressed", json!(-1), "files[0].chunks[1].compressed", count),
         ("/files/0/chunks/1/bytes", json!(-1), "files[0].chunks[1].bytes", count),
         ("/files/0/chunks/1/rows", json!(-1), "files[0].chunks[1].rows", count),

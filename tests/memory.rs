@@ -13,9 +13,9 @@ use flate2::write::GzEncoder;
 use patchwork_traces::cat::{CatOptions, PrintLogOptions, cat, print_log};
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{Verdict, VerifyOptions, verify_seekable};
+use patchwork_traces::{OutputTarget, TargetOptions};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -66,7 +66,7 @@ fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
         assert_eq!(report.verdict, Verdict::Damaged);
     });
     peak_of("recover", &mut || {
-        let target = OutputTarget::look(&home.path().join("recovered"), TargetOptions::default()).unwrap();
+        let target = OutputTarget::resolve(&home.path().join("recovered"), TargetOptions::default()).unwrap();
         let report = recover(Cursor::new(&bomb), "bomb", &options(), &target, &NoProgress).unwrap();
         assert_eq!(report.files[0].rows, 0);
     });

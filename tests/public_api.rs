@@ -95,7 +95,8 @@ impl Library {
                         public.extend(self.reexported(path, &used));
                     }
                 }
-                Item::Mod(module) if is_public(&module.vis) => {
+                // An inline module is hidden: it is for this project's own tests.
+                Item::Mod(module) if is_public(&module.vis) && module.content.is_none() => {
                     let below = self.public_items(&[path.clone(), vec![module.ident.to_string()]].concat());
                     let name = &module.ident;
                     public.push(parse_quote!(pub mod #name { #(#below)* }));

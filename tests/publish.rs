@@ -7,7 +7,8 @@ use std::path::Path;
 
 use patchwork_traces::ErrorKind;
 use patchwork_traces::error::IoAction;
-use patchwork_traces::publish::{AtomicFile, OutputTarget, TargetOptions};
+use patchwork_traces::internal::AtomicFile;
+use patchwork_traces::{OutputTarget, TargetOptions};
 
 fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<_> =
@@ -21,7 +22,7 @@ fn a_file_that_appears_meanwhile_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("b.gz");
     let options = TargetOptions::default();
-    assert_eq!(OutputTarget::look(&path, options).unwrap(), OutputTarget::File { path: path.clone(), options });
+    assert_eq!(OutputTarget::resolve(&path, options).unwrap(), OutputTarget::File { path: path.clone(), options });
     let mut pending = AtomicFile::create(&path, options).unwrap();
     pending.write_all(b"ours").unwrap();
     fs::write(&path, "theirs").unwrap();
@@ -64,11 +65,11 @@ fn no_log_is_replaced_by_whichever_name_it_is_reached() {
     for name in
         ["runs.jsonl", "activity-1.jsonl", "outcome-log.jsonl", "b.gz", "dangling.gz", "new.jsonl", "./x/../runs.jsonl"]
     {
-        let error = OutputTarget::look(&path(name), replace).unwrap_err();
+        let error = OutputTarget::resolve(&path(name), replace).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::TargetIsLog), "{name}: {error}");
     }
     assert_eq!(
-        OutputTarget::look(&path("elsewhere"), replace).unwrap(),
+        OutputTarget::resolve(&path("elsewhere"), replace).unwrap(),
         OutputTarget::File { path: path("elsewhere").canonicalize().unwrap(), options: replace }
     );
 }
@@ -90,11 +91,11 @@ fn the_files_beside_a_log_are_never_replaced() {
             if exists {
                 fs::write(dir.path().join(name), "precious").unwrap();
             }
-            let error = OutputTarget::look(&dir.path().join(name), options).unwrap_err();
+            let error = OutputTarget::resolve(&dir.path().join(name), options).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::TargetIsLog), "{name}: {error}");
         }
     }
-    assert!(OutputTarget::look(&dir.path().join("runs.jsonl.gz"), options).is_ok());
+    assert!(OutputTarget::resolve(&dir.path().join("runs.jsonl.gz"), options).is_ok());
 }
 
 #[test]
@@ -105,11 +106,11 @@ fn a_missing_directory_is_created_only_when_that_is_allowed() {
         assert!(matches!(error.kind(), ErrorKind::NoTargetDirectory { is_default: false }), "{error}");
         assert_eq!(error.position().subject.as_deref(), dir.path().join("new").to_str());
     };
-    refused(&OutputTarget::look(&path, TargetOptions::default()).unwrap_err());
+    refused(&OutputTarget::resolve(&path, TargetOptions::default()).unwrap_err());
     refused(&AtomicFile::create(&path, TargetOptions::default()).unwrap_err());
     assert_eq!(names(dir.path()), [""; 0]);
     let allowed = TargetOptions { create_dirs: true, replace: false };
-    assert!(OutputTarget::look(&path, allowed).is_ok());
+    assert!(OutputTarget::resolve(&path, allowed).is_ok());
     AtomicFile::create(&path, allowed).unwrap().finish().unwrap();
     assert_eq!(names(&dir.path().join("new")), ["b.gz"]);
 }
@@ -131,6 +132,6 @@ fn a_fifo_or_a_link_with_the_name_of_a_temporary_file_is_left_alone() {
 fn a_directory_that_is_a_file_is_an_error_on_the_target() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
-    let error = OutputTarget::look(&dir.path().join("file/b.gz"), TargetOptions::default()).unwrap_err();
+    let error = OutputTarget::resolve(&dir.path().join("file/b.gz"), TargetOptions::default()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Io { action: IoAction::Open, .. }), "{error}");
 }

@@ -17,12 +17,12 @@ use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::error::ErrorKind;
 use patchwork_traces::format::Timestamp;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::{
     FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover, recover_stream,
 };
 use patchwork_traces::verify::{FindingKind, Verdict, VerifyOptions, verify};
 use patchwork_traces::{Error, Result};
+use patchwork_traces::{OutputTarget, TargetOptions};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -30,7 +30,7 @@ fn recovered(damaged: &[u8]) -> Result<(RecoverReport, Vec<u8>)> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.jsonl.gz");
     let options = RecoverOptions { exported_at: Timestamp::from_millis(0).unwrap(), ..options() };
-    let target = OutputTarget::look(&path, TargetOptions::default())?;
+    let target = OutputTarget::resolve(&path, TargetOptions::default())?;
     let result = recover(Cursor::new(damaged), "damaged", &options, &target, &NoProgress);
     let files = std::fs::read_dir(dir.path()).unwrap().count();
     assert_eq!(files, usize::from(result.is_ok()), "either the bundle appears, or nothing does");
@@ -683,7 +683,7 @@ fn the_same_damage_gives_the_same_bytes_from_a_stream() {
     bytes[forge.places()[3].clone()].fill(0);
     let (_, from_file) = recovered(&bytes).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let target = OutputTarget::look(&dir.path().join("out"), TargetOptions::default()).unwrap();
+    let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
     let options = RecoverOptions { threads: NonZeroUsize::new(5).unwrap(), ..options() };
     recover_stream(&bytes[..], "standard input", &options, &target, &NoProgress).unwrap();
     assert_eq!(std::fs::read(dir.path().join("out")).unwrap(), from_file);
@@ -731,7 +731,7 @@ fn from_a_pipe_to_a_pipe() {
     for pipe in [&from, &to] {
         assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
     }
-    let target = OutputTarget::look(&to, TargetOptions::default()).unwrap();
+    let target = OutputTarget::resolve(&to, TargetOptions::default()).unwrap();
     let options = RecoverOptions { exported_at: Timestamp::from_millis(0).unwrap(), ..options() };
     let (report, written) = std::thread::scope(|scope| {
         scope.spawn(|| std::fs::write(&from, &damaged).unwrap());

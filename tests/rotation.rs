@@ -2,7 +2,8 @@
 //! leaves of a log of which only the end was read, and the forecast from sizes alone.
 #![allow(clippy::unwrap_used)]
 
-use patchwork_traces::lines::{LineCount, lines_of};
+use patchwork_traces::import::LineCount;
+use patchwork_traces::internal::lines_of;
 use patchwork_traces::sources::rotation::{
     LineSize, LineSizes, MAX_LOG_BYTES, NewestLines, Rotation, RotationKind, rotate,
 };

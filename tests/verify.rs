@@ -18,12 +18,12 @@ use patchwork_traces::error::RowFault;
 use patchwork_traces::format::limits::MAX_COUNT;
 use patchwork_traces::gzip::MemberWriter;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{
     FileMismatch, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify, verify_seekable,
 };
 use patchwork_traces::{Error, ErrorKind, Result};
+use patchwork_traces::{OutputTarget, TargetOptions};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -89,7 +89,7 @@ fn lines_and_rows_are_counted_as_far_as_numbers_go() {
         let found = codes(&findings);
         assert!(["chunk_missing", "row", "row_entry"].iter().all(|code| found.contains(code)), "{findings:?}");
         let dir = tempfile::tempdir().unwrap();
-        let target = OutputTarget::look(&dir.path().join("out"), TargetOptions::default()).unwrap();
+        let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
         recover(Cursor::new(&bundle), "bundle", &common::options(), &target, &NoProgress).unwrap();
     }
 }
@@ -125,7 +125,7 @@ fn what_is_told_of_very_many_rows_of_a_chunk_changes_nothing_else() {
     let lines = findings.iter().filter(|found| found.kind.code() == "row").map(|found| found.at.line);
     assert_eq!(lines.collect::<Vec<_>>(), (1..=10_000).map(|n| Some(2 * n + 1)).collect::<Vec<_>>());
     let dir = tempfile::tempdir().unwrap();
-    let target = OutputTarget::look(&dir.path().join("out"), TargetOptions::default()).unwrap();
+    let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
     let report = recover(Cursor::new(&bundle), "bundle", &common::options(), &target, &NoProgress).unwrap();
     let file = &report.files[0];
     assert_eq!((file.rows, file.rows_by_line, file.missing.len()), (10_000, 0, 10_000));
@@ -380,7 +380,7 @@ fn an_only_chunk_that_another_program_wrote_behind_a_flush_point_is_text() {
 fn recovered(bundle: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.jsonl.gz");
-    let target = OutputTarget::look(&path, TargetOptions::default()).unwrap();
+    let target = OutputTarget::resolve(&path, TargetOptions::default()).unwrap();
     let report = recover(Cursor::new(bundle), "bundle", &common::options(), &target, &NoProgress).unwrap();
     assert!(report.files.iter().all(|log| log.is_original == Some(true) && log.rows_by_line == 0), "{report:?}");
     restore_all(indexed(&std::fs::read(path).unwrap()).unwrap()).unwrap()

@@ -9,7 +9,7 @@ use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::format::{Manifest, Timestamp};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::publish::{OutputTarget, TargetOptions};
+use patchwork_traces::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::{RecoverOptions, RecoverReport, recover};
 use patchwork_traces::verify::{
     FileReport, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify_file,

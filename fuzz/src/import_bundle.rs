@@ -1,6 +1,7 @@
 //! Checks that importing any file either changes nothing, or adds the proven lines and keeps every existing line.
 
-use patchwork_traces::digest::{Integrity, IntegrityHasher};
+use patchwork_traces::digest::Integrity;
+use patchwork_traces::internal::IntegrityHasher;
 use patchwork_traces::format::{Base, FileName};
 use patchwork_traces::import::{ImportOptions, ImportReport};
 

@@ -4,7 +4,7 @@
 use patchwork_traces::format::line::classify;
 use patchwork_traces::format::log::{LogId, LogRestorer, RawChunk};
 use patchwork_traces::format::{Envelope, FileName, Manifest, ManifestFile, SourceName, Timestamp};
-use patchwork_traces::lines::lines_of;
+use patchwork_traces::internal::lines_of;
 use patchwork_traces::sources::CATALOGUE;
 
 use crate::merge_logs::encode;
@@ -41,7 +41,7 @@ fn envelopes(chunks: &[RawChunk]) -> impl Iterator<Item = &[u8]> {
 /// Checks that the manifest describes the log correctly and can be read again.
 fn check_file(file: &ManifestFile, chunks: &[RawChunk], log: &[u8]) {
     let rows = envelopes(chunks).count() as u64;
-    let is_row = |line: &patchwork_traces::lines::Line<'_>| classify(line.bytes, &[]).is_some();
+    let is_row = |line: &patchwork_traces::internal::Line<'_>| classify(line.bytes, &[]).is_some();
     assert_eq!(rows, lines_of(log).filter(is_row).count() as u64);
     assert_eq!((file.count, file.bytes), (rows, log.len() as u64));
     assert_eq!(file.count + file.unparsed_lines(), lines_of(log).count() as u64);

@@ -15,6 +15,7 @@ mod reopen;
 mod rows;
 mod select;
 mod sequential_rows;
+pub(crate) mod writer;
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -27,7 +28,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::limits::MAX_MANIFEST_BYTES;
 use crate::format::{Manifest, TimeRange};
 use crate::gzip::{SequentialReader, StreamKind};
-use crate::lines::{LineError, LineReader};
+use crate::util::line_reader::{LineError, LineReader};
 
 pub(crate) use chunk_rows::{BundleLogs, ChunkRows};
 pub(crate) use chunk_table::{ChunkRef, chunk_refs};
@@ -294,7 +295,7 @@ impl ManifestLine {
             return Err(not_a_bundle().into());
         }
         let text = Cursor::new(first).chain(stream);
-        let mut lines = LineReader::new(text, MAX_MANIFEST_BYTES).beginning_with(FIRST_BYTES);
+        let mut lines = LineReader::new(text, MAX_MANIFEST_BYTES).with_first_read(FIRST_BYTES);
         let mut line = match lines.next_line() {
             Ok(line) => line.map(|line| line.bytes.to_vec()).unwrap_or_default(),
             Err(LineError::Read(error)) => return Err(failed(error)),

@@ -9,8 +9,8 @@ use super::chunk_rows::{BundleLogs, ChunkRows};
 use super::chunks::{ChunkReader, FetchedChunk};
 use super::{Access, Bundle, Selection};
 use crate::buffers::Buffers;
-use crate::error::{Error, IoAction, Result};
-use crate::pool::{Pool, ThreadDied};
+use crate::error::Result;
+use crate::util::ordered_pool::OrderedPool;
 
 /// The order in which chunks are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,30 +46,21 @@ pub(crate) fn each_chunk<T: Send>(
     let mut reader = ChunkReader::new(&manifest, manifest_crc32, input, order)?;
     let texts = Arc::<Buffers>::default();
     thread::scope(|scope| {
-        let mut pool = Pool::start(scope, threads, || {
+        let mut pool = OrderedPool::start(scope, threads, || {
             let (logs, work, texts) = (&logs, &work, &texts);
             move |job: ChunkJob| job.run(logs, work, texts)
         });
         loop {
-            let next = reader.next_index();
-            let bytes = next.map_or(usize::MAX, |index| weight(&reader, index));
-            while !pool.has_room_for(bytes) || next.is_none() {
-                match pool.pop().map_err(thread_died)? {
-                    Some(ChunkOutcome::Made(made)) => take(made)?,
-                    Some(ChunkOutcome::Misplaced(index)) => {
-                        while pool.pop().map_err(thread_died)?.is_some() {}
-                        reader.fall_back(index)?;
-                        break;
-                    }
-                    None => {
-                        reader.check_end()?;
-                        return Ok(access_now(access, &reader));
-                    }
+            match pool.next(|| Ok(next_job(&mut reader)))? {
+                Some(ChunkOutcome::Made(made)) => take(made)?,
+                Some(ChunkOutcome::Misplaced(index)) => {
+                    pool.clear();
+                    reader.fall_back(index)?;
                 }
-            }
-            if let Some(index) = reader.next_index() {
-                let job = ChunkJob { index, slot: reader.slot(index), fetched: reader.fetch(index) };
-                pool.push(job, bytes).map_err(thread_died)?;
+                None => {
+                    reader.check_end()?;
+                    return Ok(access_now(access, &reader));
+                }
             }
         }
     })
@@ -82,10 +73,12 @@ fn access_now(before: Access, reader: &ChunkReader<'_>) -> Access {
     }
 }
 
-/// Estimates the memory that a chunk and its result take.
-fn weight(reader: &ChunkReader<'_>, index: usize) -> usize {
+/// Returns the next chunk and an estimate of the memory that it and its result take.
+fn next_job(reader: &mut ChunkReader<'_>) -> Option<(ChunkJob, usize)> {
+    let index = reader.next_index()?;
     let slot = reader.slot(index);
-    usize::try_from(slot.bytes.saturating_mul(2).saturating_add(slot.compressed)).unwrap_or(usize::MAX)
+    let bytes = usize::try_from(slot.bytes.saturating_mul(2).saturating_add(slot.compressed)).unwrap_or(usize::MAX);
+    Some((ChunkJob { index, slot, fetched: reader.fetch(index) }, bytes))
 }
 
 struct ChunkJob {
@@ -112,9 +105,4 @@ impl ChunkJob {
             Err(_) => ChunkOutcome::Misplaced(self.index),
         }
     }
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "it takes the place of the error")]
-fn thread_died(_: ThreadDied) -> Error {
-    Error::io_unnamed(IoAction::Read, std::io::Error::other("a reading thread died"))
 }

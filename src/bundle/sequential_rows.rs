@@ -7,7 +7,7 @@ use super::rows::Row;
 use super::{Input, ManifestLine, Remainder, Selection};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Envelope, Manifest};
-use crate::lines::{LineError, LineReader};
+use crate::util::line_reader::{LineError, LineReader};
 
 /// A reader of rows from lines. Only the container's checksum, at the end, proves them.
 pub(super) struct SequentialRows<'r> {

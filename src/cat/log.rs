@@ -8,9 +8,9 @@ use crate::bundle::{Access, Bundle};
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{FileName, Manifest, ManifestFile, SourceName};
-use crate::pool::all_cores;
 use crate::progress::{Cancellation, Progress};
 use crate::restore::{LogSink, LogWriter, restore_with_access};
+use crate::util::ordered_pool::available_cores;
 
 /// Options for [`print_log`].
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ impl PrintLogOptions {
     /// Selects the log `file` of `source`, with one thread per core.
     #[must_use]
     pub fn new(source: SourceName, file: FileName) -> Self {
-        Self { source, file, threads: all_cores() }
+        Self { source, file, threads: available_cores() }
     }
 }
 

@@ -11,8 +11,8 @@ use patchwork_traces::error::{Error, ErrorKind};
 use patchwork_traces::export::{ExportOptions, ExportReport, export, export_to_file};
 use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
 use patchwork_traces::gzip::Level;
-use patchwork_traces::publish::{OutputTarget, TargetOptions};
 use patchwork_traces::sources::{Dirs, DiscoverOptions, Discovery, ResolvedDirs, SkipReason, discover, known};
+use patchwork_traces::{OutputTarget, TargetOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -243,7 +243,7 @@ fn check_stdout() -> Result<(), Failure> {
 
 /// Returns the output target. A missing Patchwork directory is not created.
 fn target(args: &ExportArgs, path: &Path) -> Result<OutputTarget, Failure> {
-    OutputTarget::look(path, args.target.into()).map_err(|error| match error.kind() {
+    OutputTarget::resolve(path, args.target.into()).map_err(|error| match error.kind() {
         ErrorKind::NoTargetDirectory { .. } if args.output.is_none() => {
             let dir = error.position().subject.clone().unwrap_or_default();
             Failure::Error(Error::from(ErrorKind::NoTargetDirectory { is_default: true }).in_subject(&dir))

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use patchwork_traces::OutputTarget;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::gzip::Level;
-use patchwork_traces::publish::OutputTarget;
 use patchwork_traces::recover::{
     FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
 };
@@ -105,7 +105,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
         let hint = "name a file with -o, as recover reads its output back to check it";
         return Err(Failure::usage("recover cannot write to standard output", hint));
     }
-    let target = OutputTarget::look(&args.output, args.target.into())?;
+    let target = OutputTarget::resolve(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
     let options = RecoverOptions {
         generator: super::generator(),

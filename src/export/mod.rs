@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::bundle::writer::{BundleWriter, SpooledBundle, WrittenBundle};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Manifest, ManifestFile};
-use crate::pack::{PackedBundle, Packer, WrittenBundle};
-use crate::progress::{CancellableIo, Progress, Stage};
-use crate::publish::{AtomicFile, OutputTarget};
+use crate::progress::{Progress, Stage};
 use crate::sources::{Discovery, is_same_file};
+use crate::util::atomic_file::{AtomicFile, OutputTarget};
+use crate::util::cancel::CancellableIo;
 
 /// Options for an export. The same logs and options give the same bytes, regardless of the number of threads.
-pub use crate::pack::PackOptions as ExportOptions;
+pub use crate::bundle::writer::WriteOptions as ExportOptions;
 
 /// The result of an export.
 #[derive(Debug, Clone)]
@@ -61,7 +62,7 @@ pub fn export(
 
 /// All logs, compressed but not yet written.
 struct ReadLogs {
-    packed: PackedBundle,
+    packed: SpooledBundle,
     paths: Vec<PathBuf>,
 }
 
@@ -70,7 +71,7 @@ fn read(discovery: &Discovery, options: &ExportOptions, progress: &dyn Progress)
     progress.stage(Stage::Reading);
     progress.start(Some(discovery.logs().map(|log| log.bytes).sum()));
     let read = std::thread::scope(|scope| {
-        let mut packer = Packer::start(scope, options);
+        let mut packer = BundleWriter::start(scope, options);
         let mut paths = Vec::new();
         for group in &discovery.groups {
             for open in group.open_in(&options.work_dir, progress)? {

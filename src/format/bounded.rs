@@ -28,11 +28,11 @@ pub(super) fn bounded_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     }
 }
 
-/// Deserializes a list and keeps its first `most` items. Callers pass one more than their limit, so that the length
+/// Deserializes a list and keeps its first `max` items. Callers pass one more than their limit, so that the length
 /// shows when the list exceeds it.
 pub(super) fn first_items<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
-    most: usize,
+    max: usize,
 ) -> Result<Vec<T>, D::Error> {
     struct Items<T>(usize, PhantomData<T>);
 
@@ -55,7 +55,7 @@ pub(super) fn first_items<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         }
     }
 
-    deserializer.deserialize_seq(Items(most, PhantomData))
+    deserializer.deserialize_seq(Items(max, PhantomData))
 }
 
 /// Returns true if an unreadable manifest line lists more logs, or more sources, than a bundle can have.

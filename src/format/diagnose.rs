@@ -1,4 +1,4 @@
-//! Explains to users why a manifest could not be read.
+//! Finds the faults that make a manifest line unreadable.
 
 use std::fmt;
 
@@ -13,11 +13,11 @@ use crate::error::ManifestFault;
 
 const COUNT: &str = "a whole number from 0 to 9007199254740991";
 
-/// Describes the value that a manifest key must have, or an element of the list at that key.
+/// Describes the value that a manifest key must have, or that an element of the list at that key must have.
 fn expected(key: &str, in_list: bool) -> &'static str {
     match key {
         "unparsed" if in_list => "an object with `line` and either `text` or base64 `bytes`",
-        "files" | "chunks" if in_list => "an object with each of its keys once",
+        "files" | "chunks" if in_list => "an object without duplicate keys",
         "bins" if in_list => "a pair of whole numbers",
         "version" | "minor" | "totalCount" | "count" | "bytes" | "rows" | "compressed" | "line" | "stepMs" => COUNT,
         "source" => "a plain name, without a path",
@@ -29,10 +29,10 @@ fn expected(key: &str, in_list: bool) -> &'static str {
         "lineEnding" => "\"lf\" or \"crlf\"",
         "finalNewline" => "true or false",
         "exportedAt" | "firstTime" | "lastTime" => "a time such as \"2026-05-02T10:00:00.000Z\"",
-        "generator" | "text" => "a text",
+        "generator" | "text" => "a string",
         "sources" | "files" | "chunks" | "bins" | "unparsed" => "a list",
         "timeline" => "an object with `stepMs` and `bins`",
-        _ => "what FORMAT.md says",
+        _ => "a valid value (see FORMAT.md)",
     }
 }
 
@@ -177,9 +177,9 @@ pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
         return faults;
     }
     let Ok(mut manifest) = serde_json::from_slice::<Value>(line) else { return faults };
-    let most = (MAX_READ_BYTES / line.len().max(1)).clamp(1, MAX_FAULTS);
+    let max_faults = (MAX_READ_BYTES / line.len().max(1)).clamp(1, MAX_FAULTS);
     // A parsed value has each key only once, so any fault of duplicate keys is already gone.
-    for _ in 0..most {
+    for _ in 0..max_faults {
         let Err(error) = serde_path_to_error::deserialize::<_, Manifest>(&manifest) else { break };
         let fault = fault_at(&manifest.to_string(), error.path());
         let repaired = repair(&mut manifest, error.path(), &fault);
@@ -190,7 +190,7 @@ pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
             break;
         }
     }
-    faults.truncate(most);
+    faults.truncate(max_faults);
     faults
 }
 

@@ -19,7 +19,7 @@ use super::timeline::{RowTimes, TimeSpan};
 use super::unparsed::Unparsed;
 use crate::digest::Integrity;
 use crate::error::ErrorKind;
-use crate::lines::{Line, lines_of};
+use crate::util::line_reader::{Line, lines_of};
 
 /// The identity of a log.
 #[derive(Debug, Clone)]

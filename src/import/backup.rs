@@ -10,8 +10,8 @@ use tempfile::TempPath;
 use super::staging::Staging;
 use crate::error::{Error, IoAction, Result};
 use crate::import::regular_file;
-use crate::publish::sync_dir;
 use crate::sources::is_same_file;
+use crate::util::atomic_file::sync_dir;
 
 /// Returns a free path for a backup of the file at `path`, in the same directory.
 pub(super) fn backup_of(path: &Path, stamp: &str) -> PathBuf {

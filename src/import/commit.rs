@@ -33,10 +33,10 @@ use super::write::write_outputs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
 use crate::import::regular_file;
-use crate::lines::{Line, lines_of};
 use crate::progress::{Progress, Stage};
 use crate::sources::rotation::MAX_LOG_BYTES;
 use crate::sources::times_of;
+use crate::util::line_reader::{Line, lines_of};
 
 /// The maximum number of reads of a log that keeps changing while it is read.
 const MAX_READS: usize = 20;

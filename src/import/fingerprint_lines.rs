@@ -2,14 +2,13 @@
 
 use std::io::Read;
 use std::num::NonZeroUsize;
-use std::thread;
 
 use super::index::{KeyedLines, LineKeying, SideLines};
 use super::run_order::RowKeys;
 use super::tally::MAX_LINE_BYTES;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::lines::{BlockError, Line, LineBlocks, LineError, LineReader, lines_of};
-use crate::pool::{Pool, ThreadDied};
+use crate::util::line_reader::{BlockError, Line, LineBlocks, LineError, LineReader, lines_of};
+use crate::util::ordered_pool::run_ordered;
 
 /// The number of bytes that a thread works on at a time.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -38,7 +37,6 @@ fn gather_log(
     threads: NonZeroUsize,
     side: &mut SideLines,
 ) -> Result<()> {
-    let thread_died = |_: ThreadDied| Error::io_unnamed(IoAction::Read, std::io::Error::other("a thread died"));
     let read = |block: Vec<u8>| {
         let mut lines = KeyedLines::default();
         lines_of(&block).for_each(|line| lines.push(line, keys, keying));
@@ -46,32 +44,27 @@ fn gather_log(
     };
     let mut blocks = LineBlocks::new(log, BLOCK_BYTES, MAX_LINE_BYTES);
     let before = side.len();
-    thread::scope(|scope| {
-        let mut pool = Pool::start(scope, threads, || read);
-        let end = loop {
-            let block = match blocks.next_block() {
-                Ok(Some(block)) => block,
-                Ok(None) => break None,
-                Err(error) => break Some(error),
-            };
-            while !pool.has_room_for(block.len()) {
-                pool.pop().map_err(thread_died)?.map_or(Ok(()), |lines| side.append(lines))?;
-            }
+    // The lines before a failure are counted first, for the number of the line that failed.
+    let mut failure = None;
+    let next = || {
+        let block = blocks.next_block().unwrap_or_else(|error| {
+            failure = Some(error);
+            None
+        });
+        Ok(block.map(|block| {
             let bytes = block.len();
-            pool.push(block, bytes).map_err(thread_died)?;
-        };
-        while let Some(lines) = pool.pop().map_err(thread_died)? {
-            side.append(lines)?;
+            (block, bytes)
+        }))
+    };
+    run_ordered(threads, || read, next, |lines| side.append(lines))?;
+    match failure {
+        None => Ok(()),
+        Some(BlockError::Read(error)) => Err(Error::io_unnamed(IoAction::Read, error)),
+        Some(BlockError::TooLong { lines_before }) => {
+            let line = (side.len() - before) as u64 + lines_before + 1;
+            Err(Error::from(ErrorKind::LineTooLong { limit: MAX_LINE_BYTES }).at_line(line))
         }
-        match end {
-            None => Ok(()),
-            Some(BlockError::Read(error)) => Err(Error::io_unnamed(IoAction::Read, error)),
-            Some(BlockError::TooLong { lines_before }) => {
-                let line = (side.len() - before) as u64 + lines_before + 1;
-                Err(Error::from(ErrorKind::LineTooLong { limit: MAX_LINE_BYTES }).at_line(line))
-            }
-        }
-    })
+    }
 }
 
 /// Passes every line of a log to `take`.

@@ -13,7 +13,7 @@ use super::tally::{LineShape, content};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Timestamp;
 use crate::format::line::classify;
-use crate::lines::Line;
+use crate::util::line_reader::Line;
 
 /// A 128-bit hash of the content of a line.
 type Fingerprint = u128;

@@ -14,12 +14,14 @@ use super::lock::Clock;
 use super::plan::LineCount;
 use super::tally::{LineShape, Tally};
 use super::targets::ImportTarget;
-use crate::digest::{HashingReader, Integrity};
+use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
 use crate::import::regular_file;
-use crate::progress::{CancellableIo, Cancellation, Progress};
+use crate::progress::{Cancellation, Progress};
 use crate::sources::{OpenLog, is_same_file};
+use crate::util::cancel::CancellableIo;
+use crate::util::hashing::HashingReader;
 
 /// The size of each read, in bytes.
 const READ_BYTES: usize = 256 << 10;

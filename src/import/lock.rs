@@ -18,8 +18,8 @@ use super::swap::is_at;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::import::regular_file;
 use crate::progress::Cancellation;
-use crate::publish::{dir_of, temporary_in};
 use crate::sources::{PATIENCE, STALE_AFTER};
+use crate::util::atomic_file::{create_temporary_in, parent_dir};
 
 /// The pause between two attempts. Writers try every 5 ms. A process that tries less often never gets a lock that
 /// two busy writers share.
@@ -147,7 +147,7 @@ fn create(path: &Path) -> io::Result<fs::File> {
     if path.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
-    let mut lock = temporary_in(dir_of(path))?;
+    let mut lock = create_temporary_in(parent_dir(path))?;
     // It is a lock even without its text.
     let _ = lock.write_all(OURS);
     let lock = lock.persist_noclobber(path).map_err(|error| error.error)?;

@@ -56,10 +56,10 @@ use crate::bundle::{Bundle, Reopener, select_files};
 use crate::digest::BundleDigest;
 use crate::error::Result;
 use crate::format::Timestamp;
-use crate::pool::all_cores;
 use crate::progress::{Progress, Stage};
 use crate::restore::restore;
 use crate::sources::Dirs;
+use crate::util::ordered_pool::available_cores;
 use commit::{CommitContext, Committed, commit};
 use index::Fingerprinter;
 use pinned::PinnedDir;
@@ -85,7 +85,7 @@ pub struct ImportOptions {
 /// Merges all logs, on as many threads as there are cores.
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { mode: Mode::Merge, sources: Vec::new(), dry_run: false, threads: all_cores() }
+        Self { mode: Mode::Merge, sources: Vec::new(), dry_run: false, threads: available_cores() }
     }
 }
 

@@ -79,7 +79,7 @@ mod linux {
     use crate::import::pinned::PinnedDir;
     use crate::import::resolve::{Dir, Resolved, resolve_dir, resolve_file};
     use crate::import::staging::{NEW_DIR, StagingDir};
-    use crate::publish::{make_private_dir, sync_dir};
+    use crate::util::atomic_file::{make_private_dir, sync_dir};
 
     /// The maximum number of attempts to create a directory that another user keeps removing.
     const MAX_CREATIONS: usize = 100;

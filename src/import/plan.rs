@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use crate::format::{Base, FileName, SourceName};
-pub use crate::lines::LineCount;
 pub use crate::sources::rotation::Rotation;
+pub use crate::util::line_reader::LineCount;
 
 /// The treatment of logs that already exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -13,12 +13,13 @@ use super::staging::{StagedFile, Staging};
 use super::tally::{LineShape, Tally};
 use super::targets::TargetGroup;
 use super::unchanged::Comparison;
-use crate::digest::{Integrity, IntegrityHasher};
+use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::ManifestFile;
-use crate::lines::{Line, LineCutter};
 use crate::progress::Progress;
 use crate::restore::{LogSink, LogWriter};
+use crate::util::hashing::IntegrityHasher;
+use crate::util::line_reader::{Line, LineCutter};
 
 /// A log of the bundle, verified against the manifest where that has digests.
 #[derive(Debug)]

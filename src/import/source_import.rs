@@ -19,8 +19,9 @@ use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
 use crate::format::line::classify;
 use crate::import::regular_file;
-use crate::progress::{CancellableIo, Progress};
+use crate::progress::Progress;
 use crate::sources::known;
+use crate::util::cancel::CancellableIo;
 
 /// The settings of an import.
 pub(super) struct ImportContext<'c> {

@@ -16,7 +16,7 @@ use super::pinned::PinnedDir;
 use crate::error::{Error, IoAction, Result};
 use crate::import::regular_file;
 use crate::progress::Cancellation;
-use crate::publish::{self, CreatedDirs, sync_dir};
+use crate::util::atomic_file::{self, CreatedDirs, sync_dir};
 
 /// The prefix of the name of each staging directory.
 const PREFIX: &str = ".patchwork-traces-import-";
@@ -191,7 +191,7 @@ pub(super) fn clean_up(dir: &Path, pin: Option<&PinnedDir>) -> Vec<PathBuf> {
     let ours = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
     let left = ours.map(|entry| entry.path()).filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_dir()));
     let mut removed: Vec<_> = left.filter(|path| remove_if_dead(path, pin)).collect();
-    removed.extend(publish::clean_up(dir));
+    removed.extend(atomic_file::remove_stale_files(dir));
     removed.sort();
     removed
 }

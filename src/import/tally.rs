@@ -1,8 +1,8 @@
 //! Sums up the lines that a log will have: their number, their bytes, and the effect of rotation on them.
 
 use super::plan::{LineCount, Rotation};
-use crate::lines::Line;
 use crate::sources::rotation::{LineSize, LineSizes, MAX_LOG_BYTES, RotationKind};
+use crate::util::line_reader::Line;
 
 /// The properties of a line without its text: its sizes, its kind, and its ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use super::lock::Clock;
 use super::swap::is_at;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::import::regular_file;
-use crate::lines::{LineError, LineReader};
 use crate::sources::rotation::{NewestLines, RotationKind};
+use crate::util::line_reader::{LineError, LineReader};
 
 /// The pause between two polls of a log.
 const POLL: Duration = Duration::from_millis(5);

@@ -14,9 +14,9 @@ use super::staging::{StagedFile, Staging};
 use super::tally::MAX_LINE_BYTES;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::import::regular_file;
-use crate::lines::{Line, LineReader};
 use crate::progress::{NoProgress, Progress, Stage};
 use crate::sources::OpenLog;
+use crate::util::line_reader::{Line, LineReader};
 
 /// The size from which writing gets a progress stage of its own: logs are many, and most are small.
 const WORTH_A_STAGE: u64 = 1 << 20;

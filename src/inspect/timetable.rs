@@ -51,14 +51,14 @@ impl Timetable {
         Self::within(manifest, DEFAULT_COLUMNS)
     }
 
-    /// Returns the timetable of all rows in at most `most_columns` columns (and never more than 10,000), if the
+    /// Returns the timetable of all rows in at most `max_columns` columns (and never more than 10,000), if the
     /// format's widest step allows it. Ignores timelines that cannot be true.
     #[must_use]
-    pub fn within(manifest: &Manifest, most_columns: usize) -> Option<Self> {
-        let most_columns = i64::try_from(most_columns.min(MAX_COLUMNS)).unwrap_or(i64::MAX);
+    pub fn within(manifest: &Manifest, max_columns: usize) -> Option<Self> {
+        let max_columns = i64::try_from(max_columns.min(MAX_COLUMNS)).unwrap_or(i64::MAX);
         let timelines = || manifest.files.iter().filter_map(timeline_of);
         let finest = timelines().map(|timeline| timeline.step_ms).max()?;
-        let axis = Axis::new(&merged(timelines(), finest), finest, most_columns)?;
+        let axis = Axis::new(&merged(timelines(), finest), finest, max_columns)?;
         let mut files_of = HashMap::<_, Vec<_>>::new();
         for file in &manifest.files {
             files_of.entry(&file.source).or_default().push(file);
@@ -98,12 +98,12 @@ struct Axis {
 }
 
 impl Axis {
-    fn new(all: &Timeline, finest: u64, most_columns: i64) -> Option<Self> {
+    fn new(all: &Timeline, finest: u64, max_columns: i64) -> Option<Self> {
         let mut step_ms = finest;
         loop {
             let axis = Self::at(&all.coarsened_to(step_ms))?;
             let coarser = Timeline::coarser_step(step_ms);
-            if axis.last - axis.first < most_columns || coarser == step_ms {
+            if axis.last - axis.first < max_columns || coarser == step_ms {
                 return Some(axis);
             }
             step_ms = coarser;

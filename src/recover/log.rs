@@ -5,12 +5,13 @@ use std::io::{self, Read};
 
 use super::report::{FileRecovery, missing};
 use super::stream::{RowStream, StreamEvent};
-use crate::digest::{Integrity, IntegrityHasher};
+use crate::digest::Integrity;
 use crate::error::Result;
 use crate::format::log::{LogId, LogRestorer};
 use crate::format::{Base, FileName, Manifest, ManifestFile, SourceName, TimeKey};
 use crate::scan::rows::RowRun;
 use crate::sources::{known, times_of};
+use crate::util::hashing::IntegrityHasher;
 
 /// The most gap positions that are kept for a log: a bundle can have hundreds of millions.
 const MAX_GAPS: usize = 10_000;

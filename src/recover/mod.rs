@@ -21,16 +21,17 @@ use std::path::Path;
 use fs_err as fs;
 
 use crate::bundle::open_input;
+use crate::bundle::writer::{SpooledBundle, WriteOptions, WrittenBundle};
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::pack::{PackOptions, PackedBundle, WrittenBundle};
-use crate::progress::{CancellableIo, Progress, Stage};
-use crate::publish::{AtomicFile, OutputTarget};
+use crate::progress::{Progress, Stage};
+use crate::util::atomic_file::{AtomicFile, OutputTarget};
+use crate::util::cancel::CancellableIo;
 use crate::verify::{Verdict, VerifyOptions, verify_seekable};
 pub use report::{FileRecovery, ManifestState, Missing, RecoverReport};
 use search::SearchResult;
 
 /// Options for recovery. `exported_at` is used only if the damaged bundle's own value is unreadable.
-pub use crate::pack::PackOptions as RecoverOptions;
+pub use crate::bundle::writer::WriteOptions as RecoverOptions;
 
 /// Recovers the bundle at `path` to `target`, mode 0600. It publishes a complete bundle or nothing. Temporary files
 /// are kept in the target's directory, regardless of `options`.
@@ -38,7 +39,7 @@ pub use crate::pack::PackOptions as RecoverOptions;
 /// ```
 /// use patchwork_traces::format::Timestamp;
 /// use patchwork_traces::progress::NoProgress;
-/// use patchwork_traces::publish::{OutputTarget, TargetOptions};
+/// use patchwork_traces::{OutputTarget, TargetOptions};
 /// use patchwork_traces::recover::{RecoverOptions, recover_file};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,7 +49,7 @@ pub use crate::pack::PackOptions as RecoverOptions;
 /// let damaged = dir.path().join("damaged.jsonl.gz");
 /// std::fs::write(&damaged, &whole[..whole.len() - 100])?;
 ///
-/// let target = OutputTarget::look(&dir.path().join("recovered.jsonl.gz"), TargetOptions::default())?;
+/// let target = OutputTarget::resolve(&dir.path().join("recovered.jsonl.gz"), TargetOptions::default())?;
 /// let options = RecoverOptions::new("example 1", "2026-05-02T10:00:00Z".parse::<Timestamp>()?);
 /// let report = recover_file(&damaged, &options, &target, &NoProgress)?;
 /// assert!(report.lost_something());
@@ -110,12 +111,12 @@ pub fn recover(
     target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
-    let options = PackOptions { work_dir: target.work_dir(), ..options.clone() };
+    let options = WriteOptions { work_dir: target.work_dir(), ..options.clone() };
     let mut input = CancellableIo::new(input, progress);
     let found = SearchResult::in_bundle(&mut input, &options, progress);
     progress.finish();
     let SearchResult { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
-    let options = PackOptions { exported_at: exported_at.unwrap_or(options.exported_at), ..options };
+    let options = WriteOptions { exported_at: exported_at.unwrap_or(options.exported_at), ..options };
     let written = publish(packed, &options, target, progress)?;
     report.complete(&written);
     Ok(report)
@@ -123,8 +124,8 @@ pub fn recover(
 
 /// Writes and verifies the bundle before publishing it.
 fn publish(
-    packed: PackedBundle,
-    options: &PackOptions,
+    packed: SpooledBundle,
+    options: &WriteOptions,
     target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<WrittenBundle> {
@@ -164,7 +165,7 @@ fn check(
     bundle: impl Read + Seek,
     name: &str,
     written: &WrittenBundle,
-    options: &PackOptions,
+    options: &WriteOptions,
     progress: &dyn Progress,
 ) -> Result<()> {
     progress.finish();

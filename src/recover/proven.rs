@@ -11,11 +11,11 @@ use std::io::{BufWriter, Read, Seek, Write};
 
 use super::report::FileRecovery;
 use super::search::{SearchResult, rewind};
+use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions};
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::log::LogId;
 use crate::format::{Manifest, ManifestFile};
-use crate::pack::{PackOptions, PackedBundle, Packer};
 use crate::progress::NoProgress;
 use crate::sources::times_of;
 use crate::verify::restore_all;
@@ -29,7 +29,7 @@ struct Proven {
 
 impl SearchResult {
     /// Adds the logs that are proven as a whole but that the search did not recover unchanged.
-    pub(super) fn with_proven_logs<R: Read + Seek>(mut self, input: &mut R, options: &PackOptions) -> Result<Self> {
+    pub(super) fn with_proven_logs<R: Read + Seek>(mut self, input: &mut R, options: &WriteOptions) -> Result<Self> {
         let Some(manifest) = self.manifest.take() else { return Ok(self) };
         if self.report.files.iter().all(|log| log.is_original != Some(false)) {
             return Ok(self);
@@ -47,7 +47,7 @@ impl SearchResult {
     }
 
     /// Replaces what the search found of these logs with the proven logs.
-    fn replace(&mut self, packed: PackedBundle, logs: impl Iterator<Item = Proven>) {
+    fn replace(&mut self, packed: SpooledBundle, logs: impl Iterator<Item = Proven>) {
         let logs: Vec<_> = logs.map(Proven::recovery).collect();
         // For each log: its rows, the rows that the search accepted, and the rows that it ignored. Some of the
         // latter may be recovered now.
@@ -97,7 +97,7 @@ impl Proven {
 fn proven_logs<R: Read + Seek>(
     input: &mut R,
     manifest: &Manifest,
-    options: &PackOptions,
+    options: &WriteOptions,
 ) -> Result<HashMap<usize, Proven>> {
     rewind(input)?;
     // A bundle that cannot be verified proves nothing.
@@ -135,7 +135,7 @@ fn name_of(file: &ManifestFile) -> (&str, &str) {
 }
 
 /// Restores the logs again and packs them.
-fn pack<R: Read + Seek>(input: &mut R, logs: &HashMap<usize, Proven>, options: &PackOptions) -> Result<PackedBundle> {
+fn pack<R: Read + Seek>(input: &mut R, logs: &HashMap<usize, Proven>, options: &WriteOptions) -> Result<SpooledBundle> {
     rewind(input)?;
     let failed = |action| move |error| Error::io(action, &options.work_dir, error);
     let file = tempfile::tempfile_in(&options.work_dir).map_err(failed(IoAction::Create))?;
@@ -155,7 +155,7 @@ fn pack<R: Read + Seek>(input: &mut R, logs: &HashMap<usize, Proven>, options: &
     let mut spool = spool.into_inner().map_err(|error| failed(IoAction::Write)(error.into_error()))?;
     spool.rewind().map_err(failed(IoAction::Read))?;
     let packed = std::thread::scope(|scope| {
-        let mut packer = Packer::start(scope, options);
+        let mut packer = BundleWriter::start(scope, options);
         for index in &order {
             let Proven { id, integrity, .. } = &logs[index];
             let log = (&spool).take(integrity.bytes);

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use crate::bundle::writer::WrittenBundle;
 use crate::digest::{BundleDigest, Integrity};
 use crate::format::{FileName, ManifestFile, SourceName};
-use crate::pack::WrittenBundle;
 use crate::sources::place_of;
 
 /// The usability of the damaged bundle's manifest.

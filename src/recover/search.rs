@@ -11,10 +11,10 @@ use super::proven::unambiguous;
 use super::report::{ContainerClaim, FileRecovery, ManifestState, RecoverReport};
 use super::stream::RowStream;
 use crate::bundle::chunk_refs;
+use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{DistinctFiles, Manifest, Timestamp};
 use crate::gzip::StreamKind;
-use crate::pack::{PackOptions, PackedBundle, Packer};
 use crate::progress::{NoProgress, Progress};
 use crate::scan::rows::ScanContext;
 use crate::scan::{FirstLine, Scan, TextDigest};
@@ -34,7 +34,7 @@ pub(super) enum ManifestTrust {
 
 /// The result of a search.
 pub(super) struct SearchResult {
-    pub(super) packed: PackedBundle,
+    pub(super) packed: SpooledBundle,
     /// The report, whose files are in the order of the packed files.
     pub(super) report: RecoverReport,
     pub(super) exported_at: Option<Timestamp>,
@@ -55,7 +55,7 @@ impl SearchResult {
     /// As [`recover`](super::recover), except for errors while writing the output.
     pub(super) fn in_bundle<R: Read + Seek>(
         input: &mut R,
-        options: &PackOptions,
+        options: &WriteOptions,
         progress: &dyn Progress,
     ) -> Result<Self> {
         let found = search(input, ManifestTrust::Everything, &[], options, progress)?;
@@ -77,7 +77,7 @@ impl SearchResult {
         mut self,
         input: &mut R,
         trust: ManifestTrust,
-        options: &PackOptions,
+        options: &WriteOptions,
     ) -> Result<Self> {
         let proven = self.proven();
         let logs = self.report.files.iter().zip(&proven);
@@ -105,7 +105,7 @@ impl SearchResult {
     /// Repeats the search if no rows were found, or no blocks where some could be. Damage right after the manifest
     /// can hide where the chunks begin, so blocks are searched for everywhere: first with the manifest, then
     /// without it.
-    fn search_everywhere<R: Read + Seek>(self, input: &mut R, options: &PackOptions) -> Result<Self> {
+    fn search_everywhere<R: Read + Seek>(self, input: &mut R, options: &WriteOptions) -> Result<Self> {
         let is_lost = self.report.manifest == ManifestState::Lost;
         let has_all = self.rows() > 0 && !(self.may_hide && self.report.lost_something());
         if !self.report.is_damaged || has_all {
@@ -159,7 +159,7 @@ fn search<R: Read + Seek>(
     input: &mut R,
     trust: ManifestTrust,
     kept: &[FileRecovery],
-    options: &PackOptions,
+    options: &WriteOptions,
     progress: &dyn Progress,
 ) -> Result<SearchResult> {
     let scan = open(input)?;
@@ -188,7 +188,7 @@ fn search<R: Read + Seek>(
         let mut rows = RowStream::start(scope, parts, text, &context, options.threads, progress);
         rows.skip_logs(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
         rows.prepend(first_row);
-        let mut packer = Packer::start(scope, options);
+        let mut packer = BundleWriter::start(scope, options);
         let files = pack_logs(&mut rows, manifest.as_ref(), &mut packer)?;
         if manifest.is_none() && files.is_empty() && kept.is_empty() {
             return Err(ErrorKind::NothingToRecover.into());
@@ -217,7 +217,7 @@ fn search<R: Read + Seek>(
 fn pack_logs<R: Read>(
     rows: &mut RowStream<'_, R>,
     manifest: Option<&Manifest>,
-    packer: &mut Packer,
+    packer: &mut BundleWriter,
 ) -> Result<Vec<FileRecovery>> {
     let (mut files, mut done) = (Vec::new(), HashSet::new());
     while let Some(mut log) = LogReader::next(rows, manifest, files.len(), &done)? {

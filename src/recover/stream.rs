@@ -9,11 +9,11 @@ use std::thread::Scope;
 use crate::error::{Error, IoAction, Result, RowFault};
 use crate::format::envelope::default_file;
 use crate::gzip::{Anomaly, BlockEnd};
-use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::scan::rows::{LastRuns, LineFault, PartLines, ReadPart, RowFile, RowRun, ScanContext};
 use crate::scan::{Part, Parts, TextDigest};
 use crate::sources::may_exist;
+use crate::util::ordered_pool::OrderedPool;
 
 /// An event of the stream.
 pub(super) enum StreamEvent {
@@ -34,8 +34,7 @@ pub(super) enum StreamEvent {
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(super) struct RowStream<'k, R> {
     parts: Parts<R>,
-    pool: Pool<Part, ReadPart>,
-    waiting: Option<Part>,
+    pool: OrderedPool<Part, ReadPart>,
     context: &'k ScanContext<'k>,
     progress: &'k dyn Progress,
     /// Lines that were read and are next in order.
@@ -78,8 +77,7 @@ impl<'k, R: Read> RowStream<'k, R> {
         let parts_are_text = parts.are_text();
         Self {
             parts,
-            pool: Pool::start(scope, threads, || context.reader()),
-            waiting: None,
+            pool: OrderedPool::start(scope, threads, || context.reader()),
             context,
             progress,
             read: VecDeque::new(),
@@ -119,9 +117,15 @@ impl<'k, R: Read> RowStream<'k, R> {
                 self.take(lines);
                 continue;
             }
-            self.feed()?;
-            let read = self.pool.pop().map_err(|_| failed(std::io::Error::other("a reading thread died")))?;
-            match read {
+            let next = || {
+                let part = self.parts.next_part().map_err(failed)?;
+                Ok(part.map(|part| {
+                    self.progress.advance(part.length());
+                    let weight = part.weight(self.context.chunk_refs);
+                    (part, weight)
+                }))
+            };
+            match self.pool.next(next)? {
                 None => return Ok(None),
                 Some(ReadPart::PartLines(lines)) => self.read.push_back(*lines),
                 Some(ReadPart::Saved(saved)) => self.read.extend(saved),
@@ -154,26 +158,6 @@ impl<'k, R: Read> RowStream<'k, R> {
     /// Takes back the memory of processed rows.
     pub(super) fn reuse(&self, run: RowRun) {
         self.context.buffers.put(run.rows.into_memory());
-    }
-
-    /// Queues parts for the threads until the pool is full.
-    fn feed(&mut self) -> Result<()> {
-        loop {
-            let part = match self.waiting.take() {
-                Some(part) => part,
-                None => match self.parts.next_part().map_err(failed)? {
-                    Some(part) => part,
-                    None => return Ok(()),
-                },
-            };
-            let weight = part.weight(self.context.chunk_refs);
-            if !self.pool.has_room_for(weight) {
-                self.waiting = Some(part);
-                return Ok(());
-            }
-            self.progress.advance(part.length());
-            self.pool.push(part, weight).map_err(|_| failed(std::io::Error::other("a reading thread died")))?;
-        }
     }
 
     fn take_other(&mut self, part: &Part) {

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use crate::format::line::is_blank;
-use crate::lines::{LineCount, lines_of};
+use crate::util::line_reader::{LineCount, lines_of};
 
 /// The longest log, in bytes, that is not rotated.
 pub const MAX_LOG_BYTES: u64 = 1 << 20;

@@ -17,9 +17,10 @@ use crate::error::{ErrorKind, Result};
 use crate::format::Manifest;
 use crate::gzip::HEADER;
 use crate::log_tasks::{LOGS_AT_ONCE, LogTask, LogTasks, LogThreads, RowBatch};
-use crate::progress::{CancellableIo, Progress};
+use crate::progress::Progress;
 use crate::scan::plausible_length;
 use crate::scan::rows::{RowRun, ScanContext};
+use crate::util::cancel::CancellableIo;
 
 /// Returns the report for a 1.1 bundle that is intact, unmodified, and meets the options. Returns `None` for any
 /// other bundle.

@@ -2,11 +2,11 @@
 
 use super::FileReport;
 use super::finding::{FileMismatch, FindingKind, Mismatch};
-use crate::digest::IntegrityHasher;
 use crate::format::ManifestFile;
 use crate::format::log::LogRestorer;
 use crate::format::timeline::{RowTimes, Timeline};
 use crate::scan::rows::RowRun;
+use crate::util::hashing::IntegrityHasher;
 
 /// A log that is restored only to be hashed, and to be passed on if requested.
 pub(super) struct LogVerifier<'m> {

@@ -21,10 +21,11 @@ use crate::bundle::{chunk_refs, open_input};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
 use crate::format::{FileName, SourceName};
-use crate::pool::Pool;
-use crate::progress::{CancellableIo, NoProgress, Progress};
+use crate::progress::{NoProgress, Progress};
 use crate::scan::rows::ScanContext;
 use crate::scan::{Parts, Scan};
+use crate::util::cancel::CancellableIo;
+use crate::util::ordered_pool::run_ordered;
 use audit::Audit;
 pub use finding::{ChunkMismatch, FileMismatch, Finding, FindingKind, Mismatch, Severity};
 use manifest::ManifestCheck;
@@ -229,20 +230,21 @@ fn check_parts<R: Read>(
     progress: &dyn Progress,
     audit: &mut Audit<'_>,
 ) -> Result<()> {
-    let thread_died = |_| Error::io_unnamed(IoAction::Read, std::io::Error::other("a checking thread died"));
-    std::thread::scope(|scope| {
-        let mut pool = Pool::start(scope, threads, || context.reader());
-        while let Some(part) = parts.next_part().map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
-            let weight = part.weight(context.chunk_refs);
+    let next = || {
+        let part = parts.next_part().map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
+        Ok(part.map(|part| {
             progress.advance(part.length());
-            while !pool.has_room_for(weight) {
-                pool.pop().map_err(thread_died)?.into_iter().for_each(|read| audit.take(read));
-            }
-            pool.push(part, weight).map_err(thread_died)?;
-        }
-        while let Some(read) = pool.pop().map_err(thread_died)? {
+            let weight = part.weight(context.chunk_refs);
+            (part, weight)
+        }))
+    };
+    run_ordered(
+        threads,
+        || context.reader(),
+        next,
+        |read| {
             audit.take(read);
-        }
-        Ok(())
-    })
+            Ok(())
+        },
+    )
 }

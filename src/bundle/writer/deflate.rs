@@ -8,7 +8,6 @@ use crate::error::{Error, IoAction, Result};
 use crate::format::Chunk;
 use crate::format::log::{BadLine, BlockEncoder, BlockRecord, RawChunk};
 use crate::gzip::Deflater;
-use crate::pool::ThreadDied;
 
 /// A block of a file that waits for a thread.
 pub(super) struct DeflateJob {
@@ -72,9 +71,4 @@ impl BlockChunks {
         });
         Ok(())
     }
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "used as an argument of map_err")]
-pub(super) fn thread_died(_: ThreadDied) -> Error {
-    Error::io_unnamed(IoAction::Compress, std::io::Error::other("a compressing thread died"))
 }

@@ -1,4 +1,4 @@
-//! Packs logs into a bundle, one log after another. Lines become chunks and a manifest; these become one gzip
+//! Writes logs into a bundle, one log after another. Lines become chunks and a manifest; these become one gzip
 //! member. One thread reads and hashes; others turn blocks of lines into compressed chunks. `export` and `recover`
 //! share this module.
 
@@ -12,17 +12,18 @@ use std::sync::Arc;
 use std::thread::Scope;
 
 use crate::buffers::Buffers;
-use crate::digest::{BundleDigest, Crc32, HashingReader, Integrity};
+use crate::digest::{BundleDigest, Crc32, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::limits::{CHUNK_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
 use crate::format::log::{BadLine, BlockEncoder, FileBuilder, LogId};
 use crate::format::{Manifest, ManifestFile, TimeKey, Timestamp};
 use crate::gzip::{Deflater, Level, MemberWriter};
-use crate::lines::{BlockError, LineBlocks};
-use crate::pool::Pool;
 use crate::progress::Progress;
 use crate::sources::place_of;
-use deflate::{BlockChunks, DeflateJob, Deflated, deflate, thread_died};
+use crate::util::hashing::HashingReader;
+use crate::util::line_reader::{BlockError, LineBlocks};
+use crate::util::ordered_pool::{OrderedPool, available_cores};
+use deflate::{BlockChunks, DeflateJob, Deflated, deflate};
 use spool::{Spool, SpooledChunks};
 
 /// The size of the output buffer.
@@ -35,7 +36,7 @@ const BLOCK_BYTES: usize = CHUNK_BYTES as usize;
 /// Options for writing a bundle. The same logs and options give the same bytes, regardless of the number of
 /// threads.
 #[derive(Debug, Clone)]
-pub struct PackOptions {
+pub struct WriteOptions {
     /// The program and version for the manifest.
     pub generator: String,
     /// The export time for the manifest.
@@ -49,7 +50,7 @@ pub struct PackOptions {
     pub work_dir: PathBuf,
 }
 
-impl PackOptions {
+impl WriteOptions {
     /// Uses `gzip`'s default level, all cores, and the system's temporary directory.
     #[must_use]
     pub fn new(generator: impl Into<String>, exported_at: Timestamp) -> Self {
@@ -57,7 +58,7 @@ impl PackOptions {
             generator: generator.into(),
             exported_at,
             level: Level::default(),
-            threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            threads: available_cores(),
             work_dir: std::env::temp_dir(),
         }
     }
@@ -72,13 +73,13 @@ pub(crate) struct WrittenBundle {
 }
 
 /// A bundle that lacks only its manifest line.
-pub(crate) struct PackedBundle {
+pub(crate) struct SpooledBundle {
     spools: Vec<Spool>,
-    files: Vec<PackedFile>,
+    files: Vec<SpooledFile>,
 }
 
 /// A log with spooled chunks.
-struct PackedFile {
+struct SpooledFile {
     file: ManifestFile,
     /// The name that errors use.
     subject: String,
@@ -88,15 +89,15 @@ struct PackedFile {
 }
 
 /// Distributes blocks of lines to the pool and collects the results in order.
-pub(crate) struct Packer {
-    pool: Pool<DeflateJob, Deflated>,
+pub(crate) struct BundleWriter {
+    pool: OrderedPool<DeflateJob, Deflated>,
     buffers: Arc<Buffers>,
     spool: Spool,
-    logs: Vec<PackingLog>,
+    logs: Vec<PendingLog>,
 }
 
 /// A log whose blocks are being processed.
-struct PackingLog {
+struct PendingLog {
     /// The name that errors use.
     subject: String,
     builder: FileBuilder,
@@ -105,10 +106,10 @@ struct PackingLog {
     read: Option<Integrity>,
 }
 
-impl Packer {
-    pub(crate) fn start<'scope>(scope: &'scope Scope<'scope, '_>, options: &PackOptions) -> Self {
+impl BundleWriter {
+    pub(crate) fn start<'scope>(scope: &'scope Scope<'scope, '_>, options: &WriteOptions) -> Self {
         let (level, buffers) = (options.level, Arc::<Buffers>::default());
-        let pool = Pool::start(scope, options.threads, || {
+        let pool = OrderedPool::start(scope, options.threads, || {
             let (mut deflater, buffers) = (Deflater::new(level), Arc::clone(&buffers));
             move |job| deflate(&mut deflater, &buffers, job)
         });
@@ -130,18 +131,27 @@ impl Packer {
             return Err(Error::from(ErrorKind::TooManyLogs { limit: MAX_FILES }).in_subject(subject));
         }
         let (subject_of, builder) = (subject.to_owned(), FileBuilder::new(id.clone()));
-        self.logs.push(PackingLog { subject: subject_of, builder, chunks: SpooledChunks::default(), read: None });
+        self.logs.push(PendingLog { subject: subject_of, builder, chunks: SpooledChunks::default(), read: None });
         let mut blocks = LineBlocks::new(HashingReader::new(reader), BLOCK_BYTES, MAX_LOG_LINE_BYTES);
-        let mut encoder = None;
-        loop {
-            let block = match blocks.next_block_in(self.buffers.take()) {
-                Ok(Some(block)) => block,
-                Ok(None) => break,
-                Err(error) => return Err(self.read_error(file, error).in_subject(subject)),
-            };
-            progress.advance(block.len() as u64);
-            let encoder = encoder.get_or_insert_with(|| Arc::new(BlockEncoder::new(id, times, &block)));
-            self.push(DeflateJob { file, encoder: Arc::clone(encoder), block })?;
+        let (buffers, mut encoder, mut failure) = (Arc::clone(&self.buffers), None, None);
+        let mut next = || {
+            let block = blocks.next_block_in(buffers.take()).unwrap_or_else(|error| {
+                failure = Some(error);
+                None
+            });
+            Ok(block.map(|block| {
+                progress.advance(block.len() as u64);
+                let encoder = encoder.get_or_insert_with(|| Arc::new(BlockEncoder::new(id, times, &block)));
+                // The lines, their envelopes, and the compressed data.
+                let bytes = block.len().saturating_mul(3);
+                (DeflateJob { file, encoder: Arc::clone(encoder), block }, bytes)
+            }))
+        };
+        while self.pool.feed(&mut next)? {
+            self.collect_oldest()?;
+        }
+        if let Some(error) = failure {
+            return Err(self.read_error(file, error).in_subject(subject));
         }
         self.logs[file].read = Some(blocks.into_inner().finish());
         Ok(())
@@ -165,18 +175,9 @@ impl Packer {
         }
     }
 
-    fn push(&mut self, job: DeflateJob) -> Result<()> {
-        // The lines, their envelopes, and the compressed data.
-        let bytes = job.block.len().saturating_mul(3);
-        while !self.pool.has_room_for(bytes) {
-            self.collect_oldest()?;
-        }
-        self.pool.push(job, bytes).map_err(thread_died)
-    }
-
     /// Waits for the oldest pending block. Returns false if there is none.
     fn collect_oldest(&mut self) -> Result<bool> {
-        let Some(Deflated { file, content }) = self.pool.pop().map_err(thread_died)? else { return Ok(false) };
+        let Some(Deflated { file, content }) = self.pool.pop()? else { return Ok(false) };
         let log = &mut self.logs[file];
         let before = log.builder.lines();
         let kept = content?.and_then(|BlockChunks { data, chunks, record }| {
@@ -190,20 +191,20 @@ impl Packer {
         Ok(true)
     }
 
-    pub(crate) fn finish(mut self) -> Result<PackedBundle> {
+    pub(crate) fn finish(mut self) -> Result<SpooledBundle> {
         while self.collect_oldest()? {}
         let mut files = Vec::new();
-        for PackingLog { subject, builder, chunks, read } in self.logs {
+        for PendingLog { subject, builder, chunks, read } in self.logs {
             // A log that was not read to its end has already caused an error.
             if let Some(file) = read.map(|read| builder.finish(read)) {
-                files.push(PackedFile { file, subject, spool: 0, chunks });
+                files.push(SpooledFile { file, subject, spool: 0, chunks });
             }
         }
-        Ok(PackedBundle { spools: vec![self.spool], files })
+        Ok(SpooledBundle { spools: vec![self.spool], files })
     }
 }
 
-impl PackedBundle {
+impl SpooledBundle {
     /// Returns the approximate size of the bundle: that of its chunks, without the manifest.
     pub(crate) fn compressed_bytes(&self) -> u64 {
         self.files().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed).sum()
@@ -211,7 +212,7 @@ impl PackedBundle {
 
     /// Returns the manifest entry of each file.
     pub(crate) fn files(&self) -> impl Iterator<Item = &ManifestFile> {
-        self.files.iter().map(|packed| &packed.file)
+        self.files.iter().map(|spooled| &spooled.file)
     }
 
     /// Keeps only the files for whose index `keeps` returns true.
@@ -224,15 +225,15 @@ impl PackedBundle {
     pub(crate) fn join(&mut self, other: Self) {
         let spools = self.spools.len();
         self.spools.extend(other.spools);
-        self.files.extend(other.files.into_iter().map(|file| PackedFile { spool: spools + file.spool, ..file }));
+        self.files.extend(other.files.into_iter().map(|file| SpooledFile { spool: spools + file.spool, ..file }));
         self.files.sort_by(|a, b| catalogue_rank(&a.file).cmp(&catalogue_rank(&b.file)));
     }
 
     /// Writes the bundle.
-    pub(crate) fn write(self, options: &PackOptions, sink: impl Write) -> Result<WrittenBundle> {
+    pub(crate) fn write(self, options: &WriteOptions, sink: impl Write) -> Result<WrittenBundle> {
         let failed = |error| Error::io_unnamed(IoAction::Write, error);
         let (spooled, files): (Vec<_>, Vec<_>) = (self.files.into_iter())
-            .map(|PackedFile { file, subject, spool, chunks }| ((subject, spool, chunks), file))
+            .map(|SpooledFile { file, subject, spool, chunks }| ((subject, spool, chunks), file))
             .unzip();
         let manifest = Manifest::new(options.generator.clone(), options.exported_at, files);
         let subjects = spooled.iter().map(|(subject, ..)| subject.as_str());

@@ -1,4 +1,4 @@
-//! Publishes a finished file at its target path, either completely or not at all.
+//! Writes a file that appears at its target path either complete or not at all.
 //!
 //! The content is written to a temporary file beside the target. Only [`AtomicFile::finish`] makes it appear at
 //! the target. The system locks the temporary file for as long as this program lives, so that later runs recognise
@@ -39,21 +39,21 @@ pub enum OutputTarget {
 }
 
 impl OutputTarget {
-    /// Examines the file that is at `path` now. Follows symlinks.
+    /// Resolves `path` to a target, following symlinks, and checks that it may be written.
     ///
     /// # Errors
     /// [`ErrorKind::TargetIsDirectory`], [`ErrorKind::TargetExists`] unless it may be replaced,
     /// [`ErrorKind::NoTargetDirectory`] unless its directory may be created, and [`ErrorKind::TargetIsLog`],
     /// whatever the options, for a path that has the name of a log or leads to one, in any directory. This
     /// includes the names of a log's lock, backups and temporary files.
-    pub fn look(path: &Path, options: TargetOptions) -> Result<Self> {
+    pub fn resolve(path: &Path, options: TargetOptions) -> Result<Self> {
         let TargetOptions { replace, create_dirs } = options;
         let refuse = |kind: ErrorKind| Err(Error::from(kind).in_subject(&path.display().to_string()));
         let path_given = path.to_owned();
         match fs::metadata(path) {
-            Ok(there) if there.is_dir() => refuse(ErrorKind::TargetIsDirectory),
+            Ok(existing) if existing.is_dir() => refuse(ErrorKind::TargetIsDirectory),
             _ if is_reserved_for_logs(path) => refuse(ErrorKind::TargetIsLog),
-            Ok(there) if !there.is_file() => Ok(Self::Stream(path_given)),
+            Ok(existing) if !existing.is_file() => Ok(Self::Stream(path_given)),
             Ok(_) => {
                 let real = fs::canonicalize(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
                 match is_reserved_for_logs(&real) {
@@ -67,7 +67,7 @@ impl OutputTarget {
             Err(_) if !replace && fs::symlink_metadata(path).is_ok() => refuse(ErrorKind::TargetExists),
             Err(_) if fs::read_link(path).is_ok_and(|to| is_reserved_for_logs(&to)) => refuse(ErrorKind::TargetIsLog),
             Err(_) if !create_dirs => {
-                check_dir(dir_of(path))?;
+                check_dir(parent_dir(path))?;
                 Ok(Self::File { path: path_given, options })
             }
             Err(_) => Ok(Self::File { path: path_given, options }),
@@ -95,7 +95,7 @@ pub struct AtomicFile {
     temporary: NamedTempFile,
     target: PathBuf,
     options: TargetOptions,
-    made_dirs: CreatedDirs,
+    created_dirs: CreatedDirs,
 }
 
 impl AtomicFile {
@@ -106,17 +106,17 @@ impl AtomicFile {
     /// [`ErrorKind::NoTargetDirectory`] unless the directory may be created, and if a directory or the temporary
     /// file cannot be created.
     pub fn create(target: &Path, options: TargetOptions) -> Result<Self> {
-        let dir = dir_of(target);
-        let made_dirs = match options.create_dirs {
+        let dir = parent_dir(target);
+        let created_dirs = match options.create_dirs {
             true => CreatedDirs::make(dir)?,
             false => check_dir(dir).map(|()| CreatedDirs::default())?,
         };
-        clean_up(dir);
-        let temporary = temporary_in(dir).map_err(|error| match error.kind() {
+        remove_stale_files(dir);
+        let temporary = create_temporary_in(dir).map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => Error::io(IoAction::Write, dir, error),
             _ => Error::io(IoAction::Create, target, error),
         })?;
-        Ok(Self { temporary, target: target.to_owned(), options, made_dirs })
+        Ok(Self { temporary, target: target.to_owned(), options, created_dirs })
     }
 
     /// Opens the content written so far, to read it from its start.
@@ -136,18 +136,18 @@ impl AtomicFile {
     pub fn finish(self) -> Result<()> {
         // On failure the file must go before the directories created for it. Drop order is the reverse of this
         // order.
-        let Self { made_dirs, target, options, temporary } = self;
+        let Self { created_dirs, target, options, temporary } = self;
         temporary.as_file().sync_all().map_err(|error| Error::io(IoAction::Write, &target, error))?;
-        let put = if options.replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
-        match put {
+        let moved = if options.replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
+        match moved {
             Ok(_) => {}
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(Error::from(ErrorKind::TargetExists).in_subject(&target.display().to_string()));
             }
             Err(error) => return Err(Error::io(IoAction::Rename, &target, error.error)),
         }
-        let synced = sync_dir(&target).and_then(|()| made_dirs.sync());
-        made_dirs.keep();
+        let synced = sync_dir(&target).and_then(|()| created_dirs.sync());
+        created_dirs.keep();
         synced.map_err(|cause| {
             Error::from(ErrorKind::DirectorySyncFailed { cause }).in_subject(&target.display().to_string())
         })
@@ -166,17 +166,19 @@ fn check_dir(dir: &Path) -> Result<()> {
     }
 }
 
-/// The prefix and suffix of the name of each temporary file.
-const TEMPORARY: (&str, &str) = (".patchwork-traces-", ".part");
+/// The prefix of the name of each temporary file. The suffix is [`TEMPORARY_SUFFIX`].
+const TEMPORARY_PREFIX: &str = ".patchwork-traces-";
 
-pub(crate) fn dir_of(file: &Path) -> &Path {
+const TEMPORARY_SUFFIX: &str = ".part";
+
+pub(crate) fn parent_dir(file: &Path) -> &Path {
     file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Creates a file in `dir`, with mode 0600 and locked.
-pub(crate) fn temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
+pub(crate) fn create_temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
     loop {
-        let temporary = tempfile::Builder::new().prefix(TEMPORARY.0).suffix(TEMPORARY.1).tempfile_in(dir)?;
+        let temporary = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).tempfile_in(dir)?;
         // On a system without such locks, other programs can't lock it either, so they don't remove it.
         let lock = temporary.as_file().try_lock();
         // Otherwise another process took it for a leftover before it was locked.
@@ -188,18 +190,18 @@ pub(crate) fn temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
 
 /// Removes the temporary files that killed programs left in `dir`, and returns their paths. Files that cannot be
 /// removed remain for the next time.
-pub(crate) fn clean_up(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn remove_stale_files(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| is_temporary(&entry.file_name())).map(|entry| entry.path());
-    let files = ours.filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_file()));
+    let files = ours.filter(|path| path.symlink_metadata().is_ok_and(|existing| existing.is_file()));
     // If a FIFO replaces the file meanwhile, it is refused without waiting for its other end.
-    let is_dead = |path: &PathBuf| open_regular_no_follow(path).is_ok_and(|left| left.file().try_lock().is_ok());
-    files.filter(|path| is_dead(path) && fs::remove_file(path).is_ok()).collect()
+    let is_stale = |path: &PathBuf| open_regular_no_follow(path).is_ok_and(|left| left.file().try_lock().is_ok());
+    files.filter(|path| is_stale(path) && fs::remove_file(path).is_ok()).collect()
 }
 
 fn is_temporary(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
-    name.starts_with(TEMPORARY.0.as_bytes()) && name.ends_with(TEMPORARY.1.as_bytes())
+    name.starts_with(TEMPORARY_PREFIX.as_bytes()) && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
 }
 
 impl Write for AtomicFile {
@@ -215,7 +217,7 @@ impl Write for AtomicFile {
 /// Makes the new name of `file` survive a power cut.
 #[cfg(unix)]
 pub(crate) fn sync_dir(file: &Path) -> Result<()> {
-    let dir = dir_of(file);
+    let dir = parent_dir(file);
     match fs::File::open(dir).and_then(|dir| dir.sync_all()) {
         // Some file systems cannot sync directories.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
@@ -245,7 +247,7 @@ impl CreatedDirs {
         let mut made = Self::default();
         for dir in missing.into_iter().rev() {
             make_private_dir(dir).map_err(|error| match error.kind() {
-                io::ErrorKind::PermissionDenied => Error::io(IoAction::Write, dir_of(dir), error),
+                io::ErrorKind::PermissionDenied => Error::io(IoAction::Write, parent_dir(dir), error),
                 _ => Error::io(IoAction::Create, dir, error),
             })?;
             made.0.push(dir.to_owned());

@@ -82,7 +82,7 @@ impl<R: Read> LineReader<R> {
 
     /// Starts with reads of about `bytes` bytes, for callers that may need only the first line.
     #[must_use]
-    pub fn beginning_with(self, bytes: usize) -> Self {
+    pub fn with_first_read(self, bytes: usize) -> Self {
         Self { read_bytes: bytes, ..self }
     }
 
@@ -129,8 +129,8 @@ impl<R: Read> LineReader<R> {
         }
         if self.buffer.len() < self.end + self.read_bytes {
             // An overlong line is not read to its end.
-            let most = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_add(self.read_bytes);
-            let doubled = (self.buffer.len() * 2).min(most).max(self.end + self.read_bytes);
+            let max_bytes = usize::try_from(self.limit).unwrap_or(usize::MAX).saturating_add(self.read_bytes);
+            let doubled = (self.buffer.len() * 2).min(max_bytes).max(self.end + self.read_bytes);
             self.buffer.reserve_exact(doubled - self.buffer.len());
             self.buffer.resize(doubled, 0);
         }
@@ -155,7 +155,7 @@ impl<R: Read> LineReader<R> {
 #[derive(Debug, Default)]
 pub(crate) struct LineCutter {
     /// The unterminated line at the end of the pieces so far.
-    begun: Vec<u8>,
+    partial: Vec<u8>,
 }
 
 impl LineCutter {
@@ -166,17 +166,17 @@ impl LineCutter {
     pub fn push<E>(&mut self, piece: &[u8], mut take: impl FnMut(Line<'_>) -> Result<(), E>) -> Result<(), E> {
         let mut rest = piece;
         while let Some(end) = memchr(b'\n', rest) {
-            let bytes = if self.begun.is_empty() {
+            let bytes = if self.partial.is_empty() {
                 &rest[..end]
             } else {
-                self.begun.extend_from_slice(&rest[..end]);
-                &self.begun
+                self.partial.extend_from_slice(&rest[..end]);
+                &self.partial
             };
             take(Line { bytes, terminated: true })?;
-            self.begun.clear();
+            self.partial.clear();
             rest = &rest[end + 1..];
         }
-        self.begun.extend_from_slice(rest);
+        self.partial.extend_from_slice(rest);
         Ok(())
     }
 
@@ -185,9 +185,9 @@ impl LineCutter {
     /// # Errors
     /// Returns the error of `take`.
     pub fn finish<E>(self, take: impl FnOnce(Line<'_>) -> Result<(), E>) -> Result<(), E> {
-        match self.begun.is_empty() {
+        match self.partial.is_empty() {
             true => Ok(()),
-            false => take(Line { bytes: &self.begun, terminated: false }),
+            false => take(Line { bytes: &self.partial, terminated: false }),
         }
     }
 }
@@ -221,14 +221,14 @@ pub struct LineBlocks<R> {
     limit: u64,
     size: usize,
     /// The bytes that were read after the last block.
-    begun: Vec<u8>,
+    partial: Vec<u8>,
     at_end: bool,
 }
 
 impl<R: Read> LineBlocks<R> {
     /// Creates a reader of blocks of at most `size` bytes, of lines of at most `limit` bytes, line feeds not counted.
     pub fn new(inner: R, size: usize, limit: u64) -> Self {
-        Self { inner, limit, size, begun: Vec::new(), at_end: false }
+        Self { inner, limit, size, partial: Vec::new(), at_end: false }
     }
 
     /// Reads the next block. Returns `None` at the end of the stream.
@@ -245,7 +245,7 @@ impl<R: Read> LineBlocks<R> {
 
     /// Works like [`next_block`](Self::next_block), but reuses the memory of `block`, an empty buffer.
     pub(crate) fn next_block_in(&mut self, mut block: Vec<u8>) -> Result<Option<Vec<u8>>, BlockError> {
-        block.append(&mut self.begun);
+        block.append(&mut self.partial);
         // One byte more than a block shows whether the stream ends here.
         let (mut wanted, mut searched) = (self.size + 1, 0);
         let end = loop {
@@ -265,7 +265,7 @@ impl<R: Read> LineBlocks<R> {
             }
             (searched, wanted) = (block.len(), block.len().saturating_mul(2));
         };
-        self.begun.extend_from_slice(&block[end..]);
+        self.partial.extend_from_slice(&block[end..]);
         block.truncate(end);
         self.check(&block)?;
         Ok((!block.is_empty()).then_some(block))
@@ -328,8 +328,8 @@ mod tests {
             if self.2 {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            let most = self.1.min(buffer.len());
-            self.0.read(&mut buffer[..most])
+            let length = self.1.min(buffer.len());
+            self.0.read(&mut buffer[..length])
         }
     }
 
@@ -374,7 +374,7 @@ mod tests {
             for piece in [1, 2, 3, 700, 100_000] {
                 assert_eq!(by_cutter(log, piece), expected);
                 for first in [1, 2, 4096] {
-                    let reader = LineReader::new(InterruptedReader(log, piece, false), 5000).beginning_with(first);
+                    let reader = LineReader::new(InterruptedReader(log, piece, false), 5000).with_first_read(first);
                     assert_eq!(by_reader(reader), expected, "{piece}, {first}");
                 }
                 assert_eq!(by_reader(LineReader::new(InterruptedReader(log, piece, false), 5000)), expected);
@@ -388,7 +388,7 @@ mod tests {
             [(&b"12345\n12345"[..], 2), (b"12345\n123456\n", 1), (b"123456", 0), (b"1\n\n1234567890", 2)]
         {
             for first in [1, 3, 1000] {
-                let mut reader = LineReader::new(log, 5).beginning_with(first);
+                let mut reader = LineReader::new(log, 5).with_first_read(first);
                 for _ in 0..lines {
                     assert!(reader.next_line().unwrap().is_some());
                 }
@@ -407,7 +407,7 @@ mod tests {
     fn bytes_read_ahead_are_returned_by_into_parts() {
         let log = b"first\nsecond\nthird";
         for first in [1, 6, 9, 100] {
-            let mut reader = LineReader::new(&log[..], 10).beginning_with(first);
+            let mut reader = LineReader::new(&log[..], 10).with_first_read(first);
             assert_eq!(owned(reader.next_line().unwrap().unwrap()), (b"first".to_vec(), true));
             let (mut rest, mut read) = reader.into_parts();
             rest.read_to_end(&mut read).unwrap();
@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn the_first_read_is_no_larger_than_requested() {
-        let mut reader = LineReader::new(&b"a\nb\nc\n"[..], 10).beginning_with(3);
+        let mut reader = LineReader::new(&b"a\nb\nc\n"[..], 10).with_first_read(3);
         assert!(reader.next_line().unwrap().is_some());
         assert_eq!(reader.into_parts(), (&b"\nc\n"[..], b"b".to_vec()));
     }

@@ -1,0 +1,7 @@
+//! Helpers that know nothing of bundles.
+
+pub(crate) mod atomic_file;
+pub(crate) mod cancel;
+pub(crate) mod hashing;
+pub(crate) mod line_reader;
+pub(crate) mod ordered_pool;

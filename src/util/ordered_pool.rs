@@ -1,0 +1,142 @@
+//! A thread pool that returns results in the order in which jobs were submitted.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::thread::{self, Scope};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::error::{Error, IoAction, Result};
+
+/// Returns the number of available cores, or one if it is unknown.
+pub(crate) fn available_cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// The maximum number of threads in a pool, regardless of the requested number.
+const MAX_THREADS: usize = 256;
+
+/// The maximum memory of jobs in flight, in bytes. A single job may exceed it.
+const MAX_BYTES: usize = 64 << 20;
+
+/// Runs every job of `source` on `threads` threads and passes the results to `take`, in order.
+///
+/// `source` returns the next job and its approximate size in bytes, or `None` after the last one. `worker` creates the
+/// function that each thread applies to its jobs.
+///
+/// # Errors
+/// Returns the first error of `source` or `take`.
+pub(crate) fn run_ordered<J: Send, R: Send, W: FnMut(J) -> R + Send>(
+    threads: NonZeroUsize,
+    worker: impl Fn() -> W,
+    mut source: impl FnMut() -> Result<Option<(J, usize)>>,
+    mut take: impl FnMut(R) -> Result<()>,
+) -> Result<()> {
+    thread::scope(|scope| {
+        let mut pool = OrderedPool::start(scope, threads, worker);
+        while let Some(result) = pool.next(&mut source)? {
+            take(result)?;
+        }
+        Ok(())
+    })
+}
+
+/// A thread pool with bounded memory, for loops that [`run_ordered`] does not fit.
+///
+/// At most two jobs per thread are in flight. Together they take at most 64 MiB, unless a single job is larger.
+pub(crate) struct OrderedPool<J, R> {
+    jobs: Sender<(J, Sender<R>)>,
+    pending: VecDeque<(usize, Receiver<R>)>,
+    max_pending: usize,
+    /// The size of all pending jobs in bytes.
+    bytes: usize,
+    /// A job that did not fit yet, and its size.
+    held: Option<(J, usize)>,
+}
+
+impl<J: Send, R: Send> OrderedPool<J, R> {
+    /// Starts `threads` threads, at most 256, each with its own worker.
+    pub(crate) fn start<'scope, W>(
+        scope: &'scope Scope<'scope, '_>,
+        threads: NonZeroUsize,
+        worker: impl Fn() -> W,
+    ) -> Self
+    where
+        W: FnMut(J) -> R + Send + 'scope,
+        J: 'scope,
+        R: 'scope,
+    {
+        let threads = threads.get().min(MAX_THREADS);
+        let max_pending = 2 * threads;
+        let (jobs, queue) = bounded::<(J, Sender<R>)>(max_pending);
+        for _ in 0..threads {
+            let (queue, mut work) = (queue.clone(), worker());
+            let spawned = thread::Builder::new().spawn_scoped(scope, move || {
+                for (job, done) in queue {
+                    // The receiver is gone if the operation has failed.
+                    let _ = done.send(work(job));
+                }
+            });
+            // If the system refuses to start more threads, the running ones do the work. If none is running, the first
+            // job fails.
+            if spawned.is_err() {
+                break;
+            }
+        }
+        Self { jobs, pending: VecDeque::new(), max_pending, bytes: 0, held: None }
+    }
+
+    /// Submits jobs from `source` until it is exhausted or the pool is full. Returns true if the pool is full: then
+    /// the caller must [`pop`](Self::pop) before it feeds more.
+    ///
+    /// # Errors
+    /// Returns the error of `source`. Fails if all threads died.
+    pub(crate) fn feed(&mut self, mut source: impl FnMut() -> Result<Option<(J, usize)>>) -> Result<bool> {
+        loop {
+            let next = match self.held.take() {
+                Some(held) => Some(held),
+                None => source()?,
+            };
+            let Some((job, bytes)) = next else { return Ok(false) };
+            let is_full = self.pending.len() >= self.max_pending || self.bytes.saturating_add(bytes) > MAX_BYTES;
+            if is_full && !self.pending.is_empty() {
+                self.held = Some((job, bytes));
+                return Ok(true);
+            }
+            let (done, result) = bounded(1);
+            self.bytes = self.bytes.saturating_add(bytes);
+            self.pending.push_back((bytes, result));
+            self.jobs.send((job, done)).map_err(|_| thread_died())?;
+        }
+    }
+
+    /// Waits for the oldest pending job and returns its result. Returns `None` if no job is pending.
+    ///
+    /// # Errors
+    /// Fails if the job's thread died.
+    pub(crate) fn pop(&mut self) -> Result<Option<R>> {
+        let Some((bytes, oldest)) = self.pending.pop_front() else { return Ok(None) };
+        self.bytes = self.bytes.saturating_sub(bytes);
+        oldest.recv().map(Some).map_err(|_| thread_died())
+    }
+
+    /// Feeds the pool from `source` and returns the oldest result, or `None` after the last one.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed) and [`pop`](Self::pop).
+    pub(crate) fn next(&mut self, source: impl FnMut() -> Result<Option<(J, usize)>>) -> Result<Option<R>> {
+        self.feed(source)?;
+        self.pop()
+    }
+
+    /// Drops all submitted jobs and their results.
+    pub(crate) fn clear(&mut self) {
+        self.held = None;
+        self.pending.clear();
+        self.bytes = 0;
+    }
+}
+
+fn thread_died() -> Error {
+    Error::io_unnamed(IoAction::Read, std::io::Error::other("a worker thread died"))
+}

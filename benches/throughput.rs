@@ -14,8 +14,8 @@ use patchwork_traces::gzip::{Deflater, Level, SequentialReader};
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::internal::IntegrityHasher;
 use patchwork_traces::internal::{LineBlocks, lines_of};
+use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 use tempfile::TempDir;
 
 fn main() {

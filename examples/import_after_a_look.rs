@@ -9,8 +9,8 @@ use std::path::Path;
 
 use patchwork_traces::Bundle;
 use patchwork_traces::import::{Change, ImportOptions, SystemClock, import};
+use patchwork_traces::logs::Dirs;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::sources::Dirs;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: import_after_a_look BUNDLE")?;

@@ -10,8 +10,8 @@ use std::net::{TcpListener, TcpStream};
 use std::time::SystemTime;
 
 use patchwork_traces::export::{ExportOptions, export};
+use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

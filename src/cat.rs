@@ -11,8 +11,8 @@ use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Row, Sele
 use crate::error::{Error, IoAction, Result};
 use crate::format::log::printed_row;
 use crate::format::{Manifest, TimeRange, line};
+use crate::logs::times_of;
 use crate::progress::Progress;
-use crate::sources::times_of;
 use crate::util::ordered_pool::available_cores;
 pub use log::{PrintLogOptions, PrintLogReport, print_log};
 

@@ -1,7 +1,7 @@
 //! Bundle, restore, verify and search the trace logs of Patchwork OS.
 //!
 //! A machine's JSON Lines logs become one gzip file, the **bundle**, which any gzip and JSON tool can read.
-//! [`sources`] finds and opens the logs, [`mod@format`] encodes their rows as envelopes, [`gzip`] compresses those,
+//! [`logs`] finds and opens the logs, [`mod@format`] encodes their rows as envelopes, [`gzip`] compresses those,
 //! and [`bundle`] opens the result. The operations ([`export`], [`import`], [`restore`], [`inspect`], [`cat`],
 //! [`verify`], [`recover`]) build on these modules. They return typed values; none of them prints.
 //!
@@ -20,7 +20,7 @@
 //! use patchwork_traces::format::Timestamp;
 //! use patchwork_traces::gzip::Level;
 //! use patchwork_traces::progress::NoProgress;
-//! use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
+//! use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let home = tempfile::tempdir()?;
@@ -58,11 +58,11 @@ pub mod gzip;
 pub mod import;
 pub mod inspect;
 mod log_tasks;
+pub mod logs;
 pub mod progress;
 pub mod recover;
 pub mod restore;
 mod scan;
-pub mod sources;
 mod util;
 pub mod verify;
 

@@ -14,9 +14,9 @@ use patchwork_traces::ErrorKind;
 use patchwork_traces::cat::{CatOptions, cat};
 use patchwork_traces::export::export_to_file;
 use patchwork_traces::import::{ImportOptions, Mode, SystemClock, import};
+use patchwork_traces::logs::{DiscoverOptions, discover};
 use patchwork_traces::progress::{Cancellation, Progress, Stage};
 use patchwork_traces::recover::recover;
-use patchwork_traces::sources::{DiscoverOptions, discover};
 use patchwork_traces::verify::{VerifyOptions, verify};
 use patchwork_traces::{OutputTarget, TargetOptions};
 

@@ -161,8 +161,8 @@ mod worked_example {
     use patchwork_traces::digest::Sha256Digest;
     use patchwork_traces::export::{ExportOptions, export};
     use patchwork_traces::gzip::Level;
+    use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
     use patchwork_traces::progress::NoProgress;
-    use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 
     use super::common::{options, restore_all, text_of};
     use super::{fenced_blocks, format_md, section};

@@ -620,10 +620,10 @@ mod rotation {
 
     /// Rotates as Patchwork does, and counts.
     fn check_forecast(home: &Home, planned: &FilePlan, rotation: &Rotation) {
-        let source = patchwork_traces::sources::known(planned.source.as_str()).unwrap();
+        let source = patchwork_traces::logs::known(planned.source.as_str()).unwrap();
         let log = fs::read(&planned.path).unwrap();
         let archive = fs::read(home.dirs().patchwork.join("runs.jsonl.1")).unwrap_or_default();
-        let Some(rotated) = patchwork_traces::sources::rotation::rotate(source.rotation, &log, &archive) else {
+        let Some(rotated) = patchwork_traces::logs::rotation::rotate(source.rotation, &log, &archive) else {
             return assert_eq!(*rotation, Rotation::default());
         };
         let lines = |text: &[u8]| text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;

@@ -14,8 +14,8 @@ use std::process::{Child, Command, Stdio};
 use common::{Home, bundle};
 use patchwork_traces::bundle::Bundle;
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
+use patchwork_traces::logs::Dirs;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::sources::Dirs;
 
 const HOME: &str = "IMPORT_TEST_HOME";
 const BUNDLE: &str = "IMPORT_TEST_BUNDLE";

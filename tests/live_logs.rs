@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{Home, bundle, indexed, restore_all};
 use patchwork_traces::ErrorKind;
-use patchwork_traces::sources::{DiscoverOptions, OpenLog, discover};
+use patchwork_traces::logs::{DiscoverOptions, OpenLog, discover};
 
 fn open_runs(home: &Home) -> OpenLog {
     let discovery = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();

@@ -14,8 +14,8 @@ use common::{Home, bundle, indexed, options, restore_all, sequential, text_of};
 use patchwork_traces::export::{ExportOptions, export};
 use patchwork_traces::gzip::Level;
 use patchwork_traces::import::{Clock, ImportOptions, import};
+use patchwork_traces::logs::{DiscoverOptions, discover};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::sources::{DiscoverOptions, discover};
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -4,7 +4,7 @@
 
 use patchwork_traces::import::LineCount;
 use patchwork_traces::internal::lines_of;
-use patchwork_traces::sources::rotation::{
+use patchwork_traces::logs::rotation::{
     LineSize, LineSizes, MAX_LOG_BYTES, NewestLines, Rotation, RotationKind, rotate,
 };
 use proptest::prelude::*;

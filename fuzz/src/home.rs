@@ -9,7 +9,7 @@ use patchwork_traces::Result;
 use patchwork_traces::bundle::Bundle;
 use patchwork_traces::import::{Clock, ImportOptions, ImportReport, import};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::sources::Dirs;
+use patchwork_traces::logs::Dirs;
 
 use crate::bundles::Logs;
 

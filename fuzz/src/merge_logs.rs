@@ -12,7 +12,7 @@ use patchwork_traces::format::{Base, Chunk, FileName, Manifest, ManifestFile, So
 use patchwork_traces::gzip::{Deflater, Level, MemberWriter};
 use patchwork_traces::import::{ImportOptions, ImportReport, Mode};
 use patchwork_traces::internal::LineBlocks;
-use patchwork_traces::sources::known;
+use patchwork_traces::logs::known;
 
 use crate::bundles::{Logs, indexed, sequential};
 use crate::home::{Home, with_home};

@@ -5,7 +5,7 @@ use patchwork_traces::format::line::classify;
 use patchwork_traces::format::log::{LogId, LogRestorer, RawChunk};
 use patchwork_traces::format::{Envelope, FileName, Manifest, ManifestFile, SourceName, Timestamp};
 use patchwork_traces::internal::lines_of;
-use patchwork_traces::sources::CATALOGUE;
+use patchwork_traces::logs::CATALOGUE;
 
 use crate::merge_logs::encode;
 use crate::reference::{self, Row};

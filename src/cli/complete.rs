@@ -8,7 +8,7 @@ use clap_complete::engine::{CompletionCandidate, ValueCompleter};
 use clap_complete::env::CompleteEnv;
 use patchwork_traces::bundle::Bundle;
 use patchwork_traces::format::SourceName;
-use patchwork_traces::sources::CATALOGUE;
+use patchwork_traces::logs::CATALOGUE;
 
 use super::Cli;
 

@@ -11,7 +11,7 @@ use patchwork_traces::error::{Error, ErrorKind};
 use patchwork_traces::export::{ExportOptions, ExportReport, export, export_to_file};
 use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
 use patchwork_traces::gzip::Level;
-use patchwork_traces::sources::{Dirs, DiscoverOptions, Discovery, ResolvedDirs, SkipReason, discover, known};
+use patchwork_traces::logs::{Dirs, DiscoverOptions, Discovery, ResolvedDirs, SkipReason, discover, known};
 use patchwork_traces::{OutputTarget, TargetOptions};
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -10,7 +10,7 @@ use patchwork_traces::format::{Base, FileName, SourceName};
 use patchwork_traces::import::{
     Change, FilePlan, ImportOptions, ImportReport, LineCount, Mode, Plan, SystemClock, import,
 };
-use patchwork_traces::sources::known;
+use patchwork_traces::logs::known;
 use schemars::JsonSchema;
 use serde::Serialize;
 

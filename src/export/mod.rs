@@ -10,10 +10,11 @@ use crate::bundle::writer::{BundleWriter, SpooledBundle, WrittenBundle};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Manifest, ManifestFile};
+use crate::logs::Discovery;
 use crate::progress::{Progress, Stage};
-use crate::sources::{Discovery, is_same_file};
 use crate::util::atomic_file::{AtomicFile, OutputTarget};
 use crate::util::cancel::CancellableIo;
+use crate::util::file_identity::is_same_file;
 
 /// Options for an export. The same logs and options give the same bytes, regardless of the number of threads.
 pub use crate::bundle::writer::WriteOptions as ExportOptions;
@@ -46,7 +47,7 @@ impl ExportReport {
 
 /// Writes a bundle of the discovered logs to `sink`, which errors call `sink_name`. Nothing is written until every
 /// log has been read to its end. The logs of each source are read as they were at a single moment: see
-/// [`open_in`](crate::sources::LogGroup::open_in).
+/// [`open_in`](crate::logs::LogGroup::open_in).
 ///
 /// # Errors
 /// If a log cannot be read up to the length that it had when it was opened, or exceeds a limit, or if `sink` fails.

@@ -9,9 +9,9 @@ use tempfile::TempPath;
 
 use super::staging::Staging;
 use crate::error::{Error, IoAction, Result};
-use crate::import::regular_file;
-use crate::sources::is_same_file;
 use crate::util::atomic_file::sync_dir;
+use crate::util::file_identity::{is_link_of, is_same_file};
+use crate::util::regular_file;
 
 /// Returns a free path for a backup of the file at `path`, in the same directory.
 pub(super) fn backup_of(path: &Path, stamp: &str) -> PathBuf {
@@ -78,12 +78,6 @@ impl Drop for Backups {
     }
 }
 
-/// Returns true if two paths lead to the same file.
-pub(super) fn is_link_of(backup: &Path, log: &Path) -> bool {
-    let there = (fs::symlink_metadata(backup), fs::symlink_metadata(log));
-    matches!(there, (Ok(kept), Ok(there)) if is_same_file(&kept, &there))
-}
-
 /// Removes a backup of this very file that was left by an import killed right after making it. If that import is
 /// alive, it notices and makes another one.
 fn remove_leftover(log: &Path, backup: &Path, file: &Metadata) {
@@ -130,7 +124,7 @@ fn keep_copy(path: &Path, backup: &Path, staging: &Staging) -> Result<bool> {
         Err(_) if is_link_of(backup, path) => return Ok(true),
         Err(_) => {}
     }
-    let mut original = regular_file::open(path).map_err(failed)?;
+    let mut original = regular_file::open_no_follow(path).map_err(failed)?;
     let copy = staging.copy(path, &mut original, u64::MAX)?;
     let copy = TempPath::try_from_path(copy).map_err(failed)?;
     match copy.persist_noclobber(backup) {

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use fs_err as fs;
 
-use super::backup::{Backups, backup_of, is_link_of};
+use super::backup::{Backups, backup_of};
 use super::late_writes::ReplacedFile;
 use super::local::{LocalLog, LogState};
 use super::lock::{Clock, Locks, with_locks};
@@ -32,11 +32,12 @@ use super::watch::{PlacedLog, Undone, Watch};
 use super::write::write_outputs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
-use crate::import::regular_file;
+use crate::logs::rotation::MAX_LOG_BYTES;
+use crate::logs::times_of;
 use crate::progress::{Progress, Stage};
-use crate::sources::rotation::MAX_LOG_BYTES;
-use crate::sources::times_of;
+use crate::util::file_identity::{is_at, is_link_of};
 use crate::util::line_reader::{Line, lines_of};
+use crate::util::regular_file;
 
 /// The maximum number of reads of a log that keeps changing while it is read.
 const MAX_READS: usize = 20;
@@ -328,7 +329,7 @@ impl<'g, 'c> Commit<'g, 'c> {
         }
         let length = ours.metadata().map_err(failed)?.len();
         match swap::replace(&staged, &ours, &path).map_err(failed)? {
-            SwapOutcome::Exchanged if !swap::is_at(old.file(), &staged) => {
+            SwapOutcome::Exchanged if !is_at(old.file(), &staged) => {
                 let kept = ours.try_clone().map_err(failed)?;
                 if let Err(error) = swap::take_back(&staged, ours, &path) {
                     return Err(self.keep_writers_file(index, log, &staged, &kept, error));
@@ -365,7 +366,7 @@ impl<'g, 'c> Commit<'g, 'c> {
     ) -> Error {
         let group = &self.groups[index].work;
         let path = group.group.targets[log].log.path.clone();
-        if swap::is_at(ours, &path) {
+        if is_at(ours, &path) {
             let _ = fs::rename(staged, backup_of(&path, &group.context.stamp));
             self.note_placed(index, log);
         }

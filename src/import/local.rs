@@ -17,11 +17,12 @@ use super::targets::ImportTarget;
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::line::classify;
-use crate::import::regular_file;
+use crate::logs::OpenLog;
 use crate::progress::{Cancellation, Progress};
-use crate::sources::{OpenLog, is_same_file};
 use crate::util::cancel::CancellableIo;
+use crate::util::file_identity::is_same_file;
 use crate::util::hashing::HashingReader;
+use crate::util::regular_file;
 
 /// The size of each read, in bytes.
 const READ_BYTES: usize = 256 << 10;
@@ -235,7 +236,7 @@ impl LogSummary {
 /// Opens a log whose path has no symlinks left.
 fn open_log(target: &ImportTarget) -> Result<OpenLog> {
     let path = &target.log.path;
-    let file = regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+    let file = regular_file::open_no_follow(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
     OpenLog::from_file(&target.log, file)
 }
 

@@ -14,12 +14,12 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
-use super::swap::is_at;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::import::regular_file;
+use crate::logs::{PATIENCE, STALE_AFTER};
 use crate::progress::Cancellation;
-use crate::sources::{PATIENCE, STALE_AFTER};
 use crate::util::atomic_file::{create_temporary_in, parent_dir};
+use crate::util::file_identity::is_at;
+use crate::util::regular_file;
 
 /// The pause between two attempts. Writers try every 5 ms. A process that tries less often never gets a lock that
 /// two busy writers share.
@@ -165,7 +165,7 @@ fn remove_dead(path: &Path, now: SystemTime) -> bool {
         let age = lock.modified().ok().and_then(|then| now.duration_since(then).ok());
         age.is_some_and(|age| age > STALE_AFTER)
     };
-    let is_dead = match regular_file::open(path) {
+    let is_dead = match regular_file::open_no_follow(path) {
         // While we hold the system's lock, no other import takes this lock for dead by its text.
         Ok(file) => {
             let alone = file.file().try_lock().is_ok();

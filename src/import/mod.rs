@@ -28,7 +28,6 @@ mod owner;
 mod pinned;
 mod pins;
 mod plan;
-mod regular_file;
 #[cfg(unix)]
 mod resolve;
 mod restored;
@@ -56,9 +55,9 @@ use crate::bundle::{Bundle, Reopener, select_files};
 use crate::digest::BundleDigest;
 use crate::error::Result;
 use crate::format::Timestamp;
+use crate::logs::Dirs;
 use crate::progress::{Progress, Stage};
 use crate::restore::restore;
-use crate::sources::Dirs;
 use crate::util::ordered_pool::available_cores;
 use commit::{CommitContext, Committed, commit};
 use index::Fingerprinter;
@@ -111,7 +110,7 @@ pub struct ImportReport {
 /// use patchwork_traces::Bundle;
 /// use patchwork_traces::import::{ImportOptions, SystemClock, import};
 /// use patchwork_traces::progress::NoProgress;
-/// use patchwork_traces::sources::Dirs;
+/// use patchwork_traces::logs::Dirs;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");

@@ -16,8 +16,8 @@ mod unix {
     use fs_err as fs;
 
     use crate::error::{Error, ErrorKind, IoAction, Result};
-    use crate::import::regular_file;
-    use crate::sources::is_same_file;
+    use crate::util::file_identity::is_same_file;
+    use crate::util::regular_file;
 
     /// The permissions that the file of a log may have. It can't be executable, for example.
     const PERMISSIONS: u32 = 0o666;
@@ -31,7 +31,7 @@ mod unix {
     pub(super) fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
         let failed = |error| Error::io(IoAction::Write, log, error);
         let ours = file.metadata().map_err(failed)?;
-        match regular_file::open(log) {
+        match regular_file::open_no_follow(log) {
             Ok(log_file) => {
                 let there = log_file.metadata().map_err(failed)?;
                 // These are set while the file is still ours. No other user can reach it in the staging directory.

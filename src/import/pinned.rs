@@ -15,7 +15,7 @@ mod linux {
 
     use crate::error::{Error, ErrorKind, Result};
     use crate::import::resolve::Dir;
-    use crate::sources::is_same_file;
+    use crate::util::file_identity::is_same_file;
 
     /// An open directory.
     #[derive(Debug)]

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::format::{Base, FileName, SourceName};
-pub use crate::sources::rotation::Rotation;
+pub use crate::logs::rotation::Rotation;
 pub use crate::util::line_reader::LineCount;
 
 /// The treatment of logs that already exist.

@@ -14,7 +14,7 @@ use super::index::Side;
 use super::lcs::{Alignment, LineMatch};
 use super::line_meta::LineMetas;
 use crate::format::{TimeKey, Timestamp};
-use crate::sources::{LogFile, RunKeys, known};
+use crate::logs::{LogFile, RunKeys, known};
 
 /// The keys of a row that a merge reads.
 #[derive(Debug, Clone, Copy)]

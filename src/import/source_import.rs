@@ -18,10 +18,10 @@ use super::targets::{ImportTarget, TargetGroup};
 use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
 use crate::format::line::classify;
-use crate::import::regular_file;
+use crate::logs::known;
 use crate::progress::Progress;
-use crate::sources::known;
 use crate::util::cancel::CancellableIo;
+use crate::util::regular_file;
 
 /// The settings of an import.
 pub(super) struct ImportContext<'c> {
@@ -258,7 +258,7 @@ impl<'g> SourceImport<'g> {
             if let Some(RestoredLog { lines: Some(lines), .. }) = restored {
                 side.append(std::mem::take(lines))?;
             } else if let Some(RestoredLog { staged: Some(path), .. }) = restored {
-                let log = regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+                let log = regular_file::open_no_follow(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
                 let log =
                     std::iter::once((Some(CancellableIo::counted(log, self.progress)), path.display().to_string()));
                 side.append_side(gather(log, self.group.times, keying, self.context.threads)?)?;

@@ -14,9 +14,9 @@ use fs_err as fs;
 use super::owner::{copy_ownership, inherit_ownership};
 use super::pinned::PinnedDir;
 use crate::error::{Error, IoAction, Result};
-use crate::import::regular_file;
 use crate::progress::Cancellation;
 use crate::util::atomic_file::{self, CreatedDirs, sync_dir};
+use crate::util::regular_file;
 
 /// The prefix of the name of each staging directory.
 const PREFIX: &str = ".patchwork-traces-import-";
@@ -200,7 +200,7 @@ fn remove_if_dead(dir: &Path, parent: Option<&PinnedDir>) -> bool {
     let pin = parent.map(|parent| parent.child(Path::new(dir.file_name().unwrap_or_default()))).transpose();
     let Ok(pin) = pin else { return false };
     let inside = pin.as_ref().map_or(dir, PinnedDir::path);
-    match regular_file::open(&inside.join(LIVE)) {
+    match regular_file::open_no_follow(&inside.join(LIVE)) {
         // A directory that is not one of ours is left untouched.
         Ok(_) if !has_only_our_names(inside) => false,
         Ok(live) => live.file().try_lock().is_ok() && remove(inside, dir).is_ok(),

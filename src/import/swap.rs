@@ -9,7 +9,7 @@ use std::path::Path;
 use fs_err as fs;
 use tempfile::TempPath;
 
-use crate::sources::is_same_file;
+use crate::util::file_identity::is_at;
 
 /// The maximum number of exchanges to get the newest file back into place.
 const MAX_EXCHANGES: usize = 99;
@@ -35,7 +35,7 @@ pub(super) fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<
             error.error
         })
     });
-    settle(created, ours, path)
+    unless_renamed(created, ours, path)
 }
 
 /// Replaces the file at `path` with `staged`, which is open as `ours`. Keeps the replaced file where the system
@@ -45,9 +45,9 @@ pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result
     match exchanged {
         Ok(true) => return Ok(SwapOutcome::Exchanged),
         Ok(false) => {}
-        Err(error) => return settle(Err(error), ours, path).map(|()| SwapOutcome::Exchanged),
+        Err(error) => return unless_renamed(Err(error), ours, path).map(|()| SwapOutcome::Exchanged),
     }
-    settle(fs::rename(staged, path), ours, path).map(|()| SwapOutcome::Unlinked)
+    unless_renamed(fs::rename(staged, path), ours, path).map(|()| SwapOutcome::Unlinked)
 }
 
 /// Puts the file at `staged`, which a writer had put at `path` just before ours, back there. If a writer has
@@ -68,13 +68,8 @@ pub(super) fn take_back(staged: &Path, ours: fs::File, path: &Path) -> io::Resul
     Ok(())
 }
 
-/// Returns true if `file` is the one at `path`.
-pub(super) fn is_at(file: &fs::File, path: &Path) -> bool {
-    matches!((file.metadata(), fs::symlink_metadata(path)), (Ok(ours), Ok(there)) if is_same_file(&ours, &there))
-}
-
 /// Treats a failed rename as successful if `file` is at `path`.
-fn settle(renamed: io::Result<()>, file: &fs::File, path: &Path) -> io::Result<()> {
+fn unless_renamed(renamed: io::Result<()>, file: &fs::File, path: &Path) -> io::Result<()> {
     match renamed {
         Err(_) if is_at(file, path) => Ok(()),
         renamed => renamed,
@@ -113,11 +108,11 @@ mod tests {
         fs::write(&staged, "new").unwrap();
         let ours = fs::File::open(&staged).unwrap();
         let failure = || Err(io::Error::other("the answer was lost"));
-        assert!(settle(failure(), &ours, &path).is_err(), "no file is there");
+        assert!(unless_renamed(failure(), &ours, &path).is_err(), "no file is there");
         fs::write(&path, "old").unwrap();
-        assert!(settle(failure(), &ours, &path).is_err(), "another file is there");
+        assert!(unless_renamed(failure(), &ours, &path).is_err(), "another file is there");
         fs::rename(&staged, &path).unwrap();
-        assert!(settle(failure(), &ours, &path).is_ok());
+        assert!(unless_renamed(failure(), &ours, &path).is_ok());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sums up the lines that a log will have: their number, their bytes, and the effect of rotation on them.
 
 use super::plan::{LineCount, Rotation};
-use crate::sources::rotation::{LineSize, LineSizes, MAX_LOG_BYTES, RotationKind};
+use crate::logs::rotation::{LineSize, LineSizes, MAX_LOG_BYTES, RotationKind};
 use crate::util::line_reader::Line;
 
 /// The properties of a line without its text: its sizes, its kind, and its ending.

@@ -15,9 +15,10 @@ use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::log::LogId;
 use crate::format::{FileName, Manifest};
-use crate::import::regular_file;
-use crate::sources::rotation::RotationKind;
-use crate::sources::{CATALOGUE, Dirs, Files, LogFile, Source, check_log, is_same_file, known, times_of};
+use crate::logs::rotation::RotationKind;
+use crate::logs::{CATALOGUE, Dirs, Files, LogFile, Source, check_log, known, times_of};
+use crate::util::file_identity::is_same_file;
+use crate::util::regular_file;
 
 /// A file that an import considers.
 #[derive(Debug)]
@@ -166,7 +167,7 @@ impl TargetGroup {
         let path = self.home.path.join(name);
         // Without a pinned directory, a symlink may be followed.
         let path = if self.home.pin.is_some() { path } else { fs::canonicalize(path)? };
-        regular_file::open(&path)
+        regular_file::open_no_follow(&path)
     }
 
     /// Adds the logs that the bundle does not have, because rows may have been moved there, or may be before the

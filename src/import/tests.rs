@@ -10,8 +10,8 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::export::{ExportOptions, export};
 use crate::gzip::Level;
+use crate::logs::{DiscoverOptions, discover};
 use crate::progress::{Cancellation, NoProgress};
-use crate::sources::{DiscoverOptions, discover};
 
 const LOGS: [&str; 2] = ["commit_issue_links.jsonl", "decision_traces.jsonl"];
 
@@ -465,9 +465,9 @@ impl Clock for RotatedAndUndone {
         };
         match *polls {
             5 => {
-                let kind = crate::sources::rotation::RotationKind::KeepsNewest;
+                let kind = crate::logs::rotation::RotationKind::KeepsNewest;
                 let there = fs::read(&self.log).unwrap();
-                let rotated = crate::sources::rotation::rotate(kind, &there, &[]).unwrap().log;
+                let rotated = crate::logs::rotation::rotate(kind, &there, &[]).unwrap().log;
                 put(&[rotated, b"{\"after\":1}\n".to_vec()].concat());
             }
             20 => put(self.before.as_bytes()),

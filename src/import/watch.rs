@@ -16,11 +16,11 @@ use fs_err as fs;
 
 use super::late_writes::ReplacedFile;
 use super::lock::Clock;
-use super::swap::is_at;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::import::regular_file;
-use crate::sources::rotation::{NewestLines, RotationKind};
+use crate::logs::rotation::{NewestLines, RotationKind};
+use crate::util::file_identity::is_at;
 use crate::util::line_reader::{LineError, LineReader};
+use crate::util::regular_file;
 
 /// The pause between two polls of a log.
 const POLL: Duration = Duration::from_millis(5);

@@ -13,10 +13,10 @@ use super::source_import::{GroupPlan, Observed, SourceImport, VersionKind};
 use super::staging::{StagedFile, Staging};
 use super::tally::MAX_LINE_BYTES;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::import::regular_file;
+use crate::logs::OpenLog;
 use crate::progress::{NoProgress, Progress, Stage};
-use crate::sources::OpenLog;
 use crate::util::line_reader::{Line, LineReader};
+use crate::util::regular_file;
 
 /// The size from which writing gets a progress stage of its own: logs are many, and most are small.
 const WORTH_A_STAGE: u64 = 1 << 20;
@@ -189,7 +189,7 @@ fn copy_lines_of(
 }
 
 fn open(path: &Path) -> Result<fs::File> {
-    regular_file::open(path).map_err(|error| Error::io(IoAction::Open, path, error))
+    regular_file::open_no_follow(path).map_err(|error| Error::io(IoAction::Open, path, error))
 }
 
 /// The lines of one side, read again. They must be requested in order.

@@ -9,8 +9,8 @@ use crate::digest::Integrity;
 use crate::error::Result;
 use crate::format::log::{LogId, LogRestorer};
 use crate::format::{Base, FileName, Manifest, ManifestFile, SourceName, TimeKey};
+use crate::logs::{known, times_of};
 use crate::scan::rows::RowRun;
-use crate::sources::{known, times_of};
 use crate::util::hashing::IntegrityHasher;
 
 /// The most gap positions that are kept for a log: a bundle can have hundreds of millions.

@@ -16,8 +16,8 @@ use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::log::LogId;
 use crate::format::{Manifest, ManifestFile};
+use crate::logs::times_of;
 use crate::progress::NoProgress;
-use crate::sources::times_of;
 use crate::verify::restore_all;
 
 /// A log whose SHA-256 proves it as a whole.

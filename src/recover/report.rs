@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::bundle::writer::WrittenBundle;
 use crate::digest::{BundleDigest, Integrity};
 use crate::format::{FileName, ManifestFile, SourceName};
-use crate::sources::place_of;
+use crate::logs::catalogue_order;
 
 /// The usability of the damaged bundle's manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -156,7 +156,7 @@ impl RecoverReport {
 }
 
 fn catalogue_rank(file: &FileRecovery) -> impl Ord + '_ {
-    place_of(file.source.as_str(), file.name.as_str())
+    catalogue_order(file.source.as_str(), file.name.as_str())
 }
 
 /// Returns missing rows with their log lines. `rows` are ranges of rows in ascending order.

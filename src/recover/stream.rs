@@ -9,10 +9,10 @@ use std::thread::Scope;
 use crate::error::{Error, IoAction, Result, RowFault};
 use crate::format::envelope::default_file;
 use crate::gzip::{Anomaly, BlockEnd};
+use crate::logs::may_exist;
 use crate::progress::Progress;
 use crate::scan::rows::{LastRuns, LineFault, PartLines, ReadPart, RowFile, RowRun, ScanContext};
 use crate::scan::{Part, Parts, TextDigest};
-use crate::sources::may_exist;
 use crate::util::ordered_pool::OrderedPool;
 
 /// An event of the stream.

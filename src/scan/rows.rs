@@ -20,7 +20,7 @@ use crate::format::log::RowLines;
 use crate::format::timeline::RowTimes;
 use crate::format::{Envelope, LineEnding, Manifest, ManifestFile, TimeKey, Timestamp};
 use crate::gzip::{BlockEnd, inflate_into};
-use crate::sources::{may_exist, times_of};
+use crate::logs::{may_exist, times_of};
 
 /// The facts known about a bundle before its rows are read.
 pub(crate) struct ScanContext<'m> {

@@ -13,7 +13,8 @@ use fs_err as fs;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::sources::{is_reserved_for_logs, open_regular_no_follow, refused};
+use crate::logs::{is_reserved_for_logs, refused};
+use crate::util::regular_file;
 
 /// The options for writing an output file. By default, both are off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -195,7 +196,7 @@ pub(crate) fn remove_stale_files(dir: &Path) -> Vec<PathBuf> {
     let ours = entries.flatten().filter(|entry| is_temporary(&entry.file_name())).map(|entry| entry.path());
     let files = ours.filter(|path| path.symlink_metadata().is_ok_and(|existing| existing.is_file()));
     // If a FIFO replaces the file meanwhile, it is refused without waiting for its other end.
-    let is_stale = |path: &PathBuf| open_regular_no_follow(path).is_ok_and(|left| left.file().try_lock().is_ok());
+    let is_stale = |path: &PathBuf| regular_file::open_no_follow(path).is_ok_and(|left| left.file().try_lock().is_ok());
     files.filter(|path| is_stale(path) && fs::remove_file(path).is_ok()).collect()
 }
 

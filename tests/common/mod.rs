@@ -16,9 +16,9 @@ use patchwork_traces::bundle::Bundle;
 use patchwork_traces::export::{ExportOptions, ExportReport, export};
 use patchwork_traces::format::{ManifestFile, Timestamp};
 use patchwork_traces::gzip::Level;
+use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::restore::{LogSink, LogWriter, restore};
-use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
 use patchwork_traces::{Error, Result};
 
 /// The time that every test's bundles name: 2026-05-02T10:00:00Z.

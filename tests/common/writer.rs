@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
-use patchwork_traces::sources::rotation::{MAX_LOG_BYTES, RotationKind, rotate};
+use patchwork_traces::logs::rotation::{MAX_LOG_BYTES, RotationKind, rotate};
 
 /// The writer of a row, and the number that it gave it.
 pub type RowId = (u64, u64);

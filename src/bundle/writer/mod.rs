@@ -18,8 +18,8 @@ use crate::format::limits::{CHUNK_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANI
 use crate::format::log::{BadLine, BlockEncoder, FileBuilder, LogId};
 use crate::format::{Manifest, ManifestFile, TimeKey, Timestamp};
 use crate::gzip::{Deflater, Level, MemberWriter};
+use crate::logs::catalogue_order;
 use crate::progress::Progress;
-use crate::sources::place_of;
 use crate::util::hashing::HashingReader;
 use crate::util::line_reader::{BlockError, LineBlocks};
 use crate::util::ordered_pool::{OrderedPool, available_cores};
@@ -261,7 +261,7 @@ impl SpooledBundle {
 }
 
 fn catalogue_rank(file: &ManifestFile) -> impl Ord + '_ {
-    place_of(file.source.as_str(), file.relative_path.as_str())
+    catalogue_order(file.source.as_str(), file.relative_path.as_str())
 }
 
 /// Names the log whose unparsed lines take up most of a manifest that is too long.

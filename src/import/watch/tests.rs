@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::SystemTime;
 
 use super::*;
-use crate::sources::rotation::{MAX_LOG_BYTES, rotate};
+use crate::logs::rotation::{MAX_LOG_BYTES, rotate};
 
 /// A clock that acts at certain polls.
 struct Script<F>(Mutex<(u32, F)>);

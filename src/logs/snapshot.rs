@@ -11,11 +11,12 @@ use std::time::Duration;
 use fs_err as fs;
 use tempfile::SpooledTempFile;
 
-use super::open::{is_same_file, is_unchanged};
-use super::writers::{LockWatch, LogStates, SystemWaitClock, WaitClock};
-use super::{LogGroup, OpenLog};
+use super::discover::LogGroup;
+use super::open::OpenLog;
+use super::writer_lock::{LockWatch, LogStates, SystemWaitClock, WaitClock};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::progress::{Cancellation, NoProgress, Progress};
+use crate::util::file_identity::{is_same_file, is_unchanged};
 
 /// The time after which opening is given up while writers are busy.
 const MAX_TRYING: Duration = Duration::from_secs(30);
@@ -55,7 +56,7 @@ impl LogGroup {
     }
 
     fn open_at(&self, work_dir: &Path, cancellation: &Cancellation, clock: &dyn WaitClock) -> Result<Vec<OpenLog>> {
-        if self.again()?.is_none() {
+        if self.rediscover()?.is_none() {
             return self.logs.iter().map(OpenLog::open).collect();
         }
         let lock = LockWatch::new(self.lock());
@@ -140,7 +141,7 @@ impl Snapshot<'_> {
 
     /// Discovers the current logs of the group, and reads the state of each.
     fn look(&self) -> Result<(LogGroup, LogStates)> {
-        let group = self.group.again()?.unwrap_or_else(|| self.group.clone());
+        let group = self.group.rediscover()?.unwrap_or_else(|| self.group.clone());
         let mut states = Vec::new();
         for log in &group.logs {
             match fs::metadata(&log.path) {

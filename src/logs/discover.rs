@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::{CATALOGUE, Dirs, Files, LOG_SUFFIX, Source, is_known, known, other_source, times_of};
+use super::catalogue::{CATALOGUE, Files, LOG_SUFFIX, Source, is_known, known, other_source, times_of};
+use super::dirs::Dirs;
 use crate::error::{Error, ErrorKind, IoAction, NameFault, Result};
 use crate::format::log::LogId;
 use crate::format::{Base, FileName, SourceName, TimeKey};
@@ -160,7 +161,7 @@ impl LogGroup {
     }
 
     /// Discovers the same group again. Returns `None` for a single log, which needs no second look.
-    pub(super) fn again(&self) -> Result<Option<Self>> {
+    pub(super) fn rediscover(&self) -> Result<Option<Self>> {
         match &self.named {
             Some((source, dir)) => Self::named(source, dir).map(Some),
             None => Ok(None),

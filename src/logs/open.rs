@@ -7,8 +7,9 @@ use std::path::Path;
 use fs_err as fs;
 use tempfile::SpooledTempFile;
 
-use super::{LogFile, open_regular};
+use super::discover::LogFile;
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::util::regular_file;
 
 /// The number of bytes of a copied log that are kept in memory. A longer copy goes to an unnamed file.
 const IN_MEMORY_BYTES: usize = 1 << 20;
@@ -36,50 +37,13 @@ enum LogContent {
     Copy(SpooledTempFile),
 }
 
-/// Returns true if two metadata reads of a path saw the same file.
-///
-/// A system may reuse the inode number of a removed file at once, so the answer is certain only while one of the
-/// two files is held open. Otherwise the creation time tells them apart, where the file system has one.
-#[cfg(unix)]
-pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (a.dev(), a.ino()) == (b.dev(), b.ino()) && a.created().ok() == b.created().ok()
-}
-
-#[cfg(not(unix))]
-pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
-    a.created().ok() == b.created().ok()
-}
-
-/// Returns true if two metadata reads of a path saw the same file in the same state: nothing was written to it in
-/// between, as far as its length and timestamps tell.
-pub(crate) fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
-    is_same_file(a, b)
-        && a.len() == b.len()
-        && a.modified().ok() == b.modified().ok()
-        && status_changed(a) == status_changed(b)
-}
-
-/// Returns the time of the last change of a file or its attributes, in seconds and nanoseconds since 1970. Systems
-/// other than Unix have none.
-#[cfg(unix)]
-fn status_changed(file: &Metadata) -> (i64, i64) {
-    use std::os::unix::fs::MetadataExt;
-    (file.ctime(), file.ctime_nsec())
-}
-
-#[cfg(not(unix))]
-fn status_changed(_: &Metadata) -> (i64, i64) {
-    (0, 0)
-}
-
 impl OpenLog {
     /// Opens a single log. Never waits for a FIFO.
     ///
     /// # Errors
     /// If it cannot be opened, or is not a regular file.
     pub fn open(log: &LogFile) -> Result<Self> {
-        let file = open_regular(&log.path)?;
+        let file = regular_file::open(&log.path).map_err(|error| Error::io(IoAction::Open, &log.path, error))?;
         Self::from_file(log, file)
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fs_err as fs;
 
-use super::open::{is_same_file, is_unchanged};
+use crate::util::file_identity::{is_same_file, is_unchanged};
 
 /// The age above which a lock belongs to a dead writer.
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(30);

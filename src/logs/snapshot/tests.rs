@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::time::SystemTime;
 
 use super::*;
-use crate::sources::{Dirs, DiscoverOptions, discover};
+use crate::logs::{Dirs, DiscoverOptions, discover};
 
 /// A clock on which only waiting takes time, and that acts as a writer when it is read.
 struct ScriptedClock<'a> {

@@ -1,30 +1,13 @@
-//! The catalogue of sources: their logs, directories, file names and timestamp keys.
+//! The catalogue of sources: their directories, file names, timestamp keys, locks and rotation.
 //!
-//! [`CATALOGUE`] is the one place to add a source. [`discover()`] finds the logs on a machine, and
-//! [`open`](LogGroup::open) opens them as they are at one moment.
-
-mod dirs;
-mod discover;
-mod open;
-mod regular;
-pub mod rotation;
-mod snapshot;
-mod writers;
-
-pub(crate) use dirs::refused;
-pub use dirs::{Dirs, NamedDir, ResolvedDirs};
-pub use discover::{DiscoverOptions, Discovery, LogFile, LogGroup, SkipReason, SkippedLog, discover};
-pub use open::OpenLog;
-pub(crate) use open::is_same_file;
-pub(crate) use regular::{open_regular, open_regular_no_follow};
-pub(crate) use writers::{PATIENCE, STALE_AFTER};
+//! [`CATALOGUE`] is the one place to add a source.
 
 use std::path::Path;
 
+use super::rotation::RotationKind;
 use crate::error::ErrorKind;
 use crate::format::log::LogId;
 use crate::format::{Base, FileName, SourceName, TimeKey};
-use rotation::RotationKind;
 
 /// A source that Patchwork knows.
 #[derive(Debug)]
@@ -114,7 +97,7 @@ pub static CATALOGUE: [Source; 4] = [
 static OTHER_TIMES: [TimeKey; 2] = [TimeKey::Millis("createdAt"), TimeKey::Rfc3339("timestamp")];
 
 /// The suffix of the name of every log, except for rotated ones.
-const LOG_SUFFIX: &str = ".jsonl";
+pub(super) const LOG_SUFFIX: &str = ".jsonl";
 
 impl Source {
     /// Returns true if `name` is the name of one of its logs.
@@ -141,7 +124,7 @@ impl Source {
     }
 }
 
-/// Checks that [`discover()`] could have found a log of this source, name and directory. Manifests are checked
+/// Checks that [`discover()`](super::discover()) could have found a log of this source, name and directory. Manifests are checked
 /// with this before anything is written to the places that they name.
 ///
 /// Besides the logs of the catalogue, this allows the logs that are bundled on request: any other `*.jsonl` of the
@@ -182,7 +165,7 @@ fn is_special_on_windows(name: &str) -> bool {
 }
 
 /// Returns true if the catalogue has a log of this name in this directory.
-fn is_known(name: &str, base: Base) -> bool {
+pub(super) fn is_known(name: &str, base: Base) -> bool {
     CATALOGUE.iter().any(|source| source.base == base && source.allows(name))
 }
 
@@ -211,7 +194,7 @@ pub fn known(name: &str) -> Option<&'static Source> {
 
 /// Returns the sort key that puts logs in catalogue order (FORMAT.md, "Names"). Logs of other sources come last.
 #[must_use]
-pub(crate) fn place_of<'n>(source: &str, name: &'n str) -> (usize, usize, &'n str) {
+pub(crate) fn catalogue_order<'n>(source: &str, name: &'n str) -> (usize, usize, &'n str) {
     let rank = CATALOGUE.iter().position(|known| known.name == source).unwrap_or(CATALOGUE.len());
     let within = match CATALOGUE.get(rank).map(|source| &source.files) {
         Some(Files::Named(names)) => names.iter().position(|known| *known == name).unwrap_or(names.len()),
@@ -248,7 +231,7 @@ fn is_activity_log(name: &str) -> bool {
 
 /// Returns the source of a log that is not in the catalogue: its name without `.jsonl`, or its whole name if the
 /// rest is the name of a known source.
-fn other_source(name: &str) -> Option<&str> {
+pub(super) fn other_source(name: &str) -> Option<&str> {
     let stem = name.strip_suffix(LOG_SUFFIX)?;
     Some(if known(stem).is_some() { name } else { stem })
 }

@@ -12,7 +12,7 @@ use crate::format::Base;
 /// The two directories that hold logs.
 ///
 /// ```
-/// use patchwork_traces::sources::{Dirs, DiscoverOptions, discover};
+/// use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let dirs = Dirs {

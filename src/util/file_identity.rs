@@ -1,0 +1,57 @@
+//! Tells whether two observations saw the same file.
+
+use std::fs::Metadata;
+use std::path::Path;
+
+use fs_err as fs;
+
+/// Returns true if two metadata reads of a path saw the same file.
+///
+/// A system may reuse the inode number of a removed file at once, so the answer is certain only while one of the
+/// two files is held open. Otherwise the creation time tells them apart, where the file system has one.
+#[cfg(unix)]
+pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino()) && a.created().ok() == b.created().ok()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+    a.created().ok() == b.created().ok()
+}
+
+/// Returns true if two metadata reads of a path saw the same file in the same state: nothing was written to it in
+/// between, as far as its length and timestamps tell.
+pub(crate) fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
+    is_same_file(a, b)
+        && a.len() == b.len()
+        && a.modified().ok() == b.modified().ok()
+        && status_changed(a) == status_changed(b)
+}
+
+/// Returns the time of the last change of a file or its attributes, in seconds and nanoseconds since 1970. Systems
+/// other than Unix have none.
+#[cfg(unix)]
+fn status_changed(file: &Metadata) -> (i64, i64) {
+    use std::os::unix::fs::MetadataExt;
+    (file.ctime(), file.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+fn status_changed(_: &Metadata) -> (i64, i64) {
+    (0, 0)
+}
+
+/// Returns true if `file`, which is open, is the one at `path`. Does not follow a symlink.
+pub(crate) fn is_at(file: &fs::File, path: &Path) -> bool {
+    is_same(file.metadata(), fs::symlink_metadata(path))
+}
+
+/// Returns true if two paths lead to the same file. Does not follow symlinks.
+pub(crate) fn is_link_of(one: &Path, other: &Path) -> bool {
+    is_same(fs::symlink_metadata(one), fs::symlink_metadata(other))
+}
+
+fn is_same(a: std::io::Result<Metadata>, b: std::io::Result<Metadata>) -> bool {
+    matches!((a, b), (Ok(a), Ok(b)) if is_same_file(&a, &b))
+}

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Measures patchwork-traces beside the public tools that a user would pick, and prints the tables that the README quotes.
+"""Compares patchwork-traces with the public tools that a user would pick, and prints tables for README.md and docs/.
 
-    benches/compare.py [MIB...]        the size of the logs: 256 without
+First checks the results: the bundle is intact, the imported logs equal the exported ones, jq and gunzip read the same
+rows, and the number of threads does not change the bundle. Then times the commands in rounds, each command once a
+round, so that other load on the machine affects all of them alike. Prints medians over the rounds; a comparison of two
+commands is the median of the ratios of each round.
 
-With two sizes it also says how the times grow from one to the other. The exit code is 1 where an aim is missed.
+Needs hyperfine, GNU time, jq, pigz, zstd, GNU tar, gzip and coreutils:
 
-One run on one machine. Whatever is measured is checked first: that the bundle is intact, that the imported logs are the
-ones that were bundled, that jq and gunzip see the same rows, that threads change no byte. Commands are timed in rounds,
-each once a round, so that all of them meet the machine in the same moods; a figure is the median, and a ratio the median
-of the rounds' ratios.
+    apt-get install hyperfine time jq pigz zstd
 
-Wants hyperfine, GNU time, jq, pigz, gzip and sha256sum. For 4096, about 20 GB of disk are needed.
+256 MiB of logs take about 2 GB of disk, 4096 MiB about 25 GB.
 """
 
+import argparse
 import datetime
 import filecmp
 import json
@@ -25,14 +26,16 @@ import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = os.path.join(ROOT, "target/release/patchwork-traces")
+TOOLS = ("hyperfine", "/usr/bin/time", "jq", "pigz", "zstd", "tar", "gzip", "sha256sum")
 SELECT = "jq -c 'select(.source == \"decision_traces\") | .entry'"
 HOME = "--patchwork-dir home/patchwork --activity-dir home/ide"
 LOGS = "--patchwork-dir logs/patchwork --activity-dir logs/ide"
 
-# name: (command, what is done before it)
+# Name: (command, preparation)
 COMMANDS = {
     "export": (f"{OURS} export {LOGS} --force -o new.gz", None),
-    "pigz": ("pigz -p2 -c all.jsonl > pigz.gz", None),
+    "tar | zstd -3 -T2": ("tar -c logs | zstd -q -3 -T2 > logs.tar.zst", None),
+    "pigz -p2": ("pigz -p2 -c all.jsonl > pigz.gz", None),
     "gzip -6": ("gzip -6 -c all.jsonl > gzip.gz", None),
     "gunzip": ("gunzip -c bundle.gz | cat > /dev/null", None),
     "gunzip | sha256sum": ("gunzip -c bundle.gz | sha256sum", None),
@@ -43,29 +46,35 @@ COMMANDS = {
     "verify": (f"{OURS} verify bundle.gz", None),
     "cat": (f"{OURS} cat bundle.gz | cat > /dev/null", None),
     "cat --source": (f"{OURS} cat bundle.gz --source decision_traces", None),
-    "cat of one alone": (f"{OURS} cat alone.gz --source decision_traces", None),
+    "cat of a bundle with one source": (f"{OURS} cat one-source.gz --source decision_traces", None),
     "cat - --source": (f"{OURS} cat - --source decision_traces < bundle.gz > /dev/null", None),
     "recover": (f"{OURS} recover bundle.gz --force -o new.gz", None),
     "inspect": (f"{OURS} inspect bundle.gz", None),
 }
 
-# ours, the other, what it is at most
-TARGETS = (
-    ("export", "pigz", 0.75),
+# These take milliseconds, so they run without a shell, whose start would take as long. Their output goes to /dev/null.
+SHORT_COMMANDS = ("cat --source", "cat of a bundle with one source", "inspect")
+
+# Our command, the other one, and the maximum of our time divided by the other's
+MAX_TIME_RATIOS = (
+    ("export", "pigz -p2", 0.75),
     ("export", "gzip -6", 1 / 3),
     ("import", "gunzip | sha256sum", 0.6),
     ("verify", "gunzip | sha256sum", 0.55),
     ("cat --source", "gunzip | jq", 1 / 300),
-    ("cat --source", "cat of one alone", 1.2),
+    ("cat --source", "cat of a bundle with one source", 1.2),
     ("cat", "gunzip", 0.5),
     ("import again", "import", 2),
 )
 
-# What else is measured, and at most what. A size that is 16 times as large may take 17 times as long.
-MOST_CPU_OF_INSPECT = 0.010
-MOST_MIB = 64
-MOST_MERGE_BYTES_A_LINE = 24
-MOST_GROWTH = 17 / 16
+# Compared without an aim
+OTHER_RATIOS = (("export", "tar | zstd -3 -T2"),)
+
+MAX_INSPECT_CPU_SECONDS = 0.010
+MAX_MIB = 64
+MAX_MERGE_BYTES_PER_LINE = 24
+# Logs of 16 times the size may take 17 times as long.
+MAX_GROWTH = 17 / 16
 
 missed = []
 
@@ -76,31 +85,47 @@ def run(command):
     return subprocess.run(bash, check=True, capture_output=True, env=environment).stdout
 
 
-def judge(name, value, most, form="{:.2f}"):
-    """A row of the table of aims. Notes where one is missed."""
-    as_fraction = most < 0.34
-    shown, limit = (f"1/{1 / value:.1f}", f"1/{1 / most:.0f}") if as_fraction else (form.format(value), f"{most:g}")
-    if value > most:
+def escaped(name):
+    """Escapes a command's name for a cell of a Markdown table."""
+    return name.replace("|", "\\|")
+
+
+def judge(name, value, limit, unit="", digits=0):
+    """Prints a row of a table of aims, and records the aim as missed if `value` is above `limit`."""
+    if value > limit:
         missed.append(name)
-    print(f"| {name} | {shown} | {limit} |{'' if value <= most else ' **missed**'}")
+    print(f"| {name} | {value:,.{digits}f}{unit} | {limit:,.{digits}f}{unit} |{' **missed**' if value > limit else ''}")
 
 
-def expect(is_so, what):
-    if not is_so:
-        sys.exit(f"compare.py: {what}")
+def judge_time(times, ours, other, limit=None):
+    """Prints a row that compares the times of two commands, and records the aim as missed if it is."""
+    ratio = statistics.median(a[0] / b[0] for a, b in zip(times[ours], times[other]))
+    speed = f", {1 / ratio:.{1 if ratio > 0.1 else 0}f}× faster" if ratio < 1 else ""
+    print(f"| `{escaped(ours)}` | `{escaped(other)}` | {ratio:.2g}× the time{speed} |", end="")
+    print(f" {limit:.2g}× |" if limit else " |", end="")
+    if limit and ratio > limit:
+        missed.append(f"{ours} beside {other}")
+        print(" **missed**", end="")
+    print()
+
+
+def expect(holds, problem):
+    if not holds:
+        sys.exit(f"compare.py: {problem}")
 
 
 def prepare(size):
     run(f"rustc --edition 2024 -O -o make_logs {ROOT}/benches/make_logs.rs && ./make_logs logs {size}")
     run("cat logs/*/*.jsonl > all.jsonl")
-    run(f"{OURS} export {LOGS} --force -o bundle.gz && {OURS} export {LOGS} --force --source decision_traces -o alone.gz")
-    # What a machine may have that is merged with: three of four lines, and a new one.
+    run(f"{OURS} export {LOGS} --force -o bundle.gz")
+    run(f"{OURS} export {LOGS} --force --source decision_traces -o one-source.gz")
+    # The logs to merge into: three of four lines, and one line that the bundle lacks.
     run("mkdir -p half/patchwork half/ide")
     run("for log in logs/*/*.jsonl; do awk 'NR % 4 != 1' $log > half/${log#logs/}; echo '{}' >> half/${log#logs/}; done")
 
 
 def check():
-    """Everything that is measured does what it should."""
+    """Checks the results of the commands that will be timed."""
     run(f"{OURS} verify bundle.gz")
     run(f"{OURS} import bundle.gz {HOME} && diff -r logs home")
     again = json.loads(run(f"{OURS} import bundle.gz {HOME} --json && diff -r logs home > /dev/null"))
@@ -110,7 +135,7 @@ def check():
     merged = run("for log in logs/*/*.jsonl; do cmp <(grep -avxF '{}' home/${log#logs/} | sort) <(sort $log); done; echo same")
     expect(merged == b"same\n", "a merge loses or doubles a row")
     run("cmp <(gunzip -c bundle.gz | tail -n +2) " + f"<({OURS} cat --envelope bundle.gz)")
-    # Of lone surrogates jq reads what stands in the bundle, but not what stood in the log.
+    # jq changes lone surrogates, so its rows are compared with the envelopes as jq prints them, not with the log.
     traces = f"{OURS} cat bundle.gz --source decision_traces"
     run(f"cmp <(gunzip -c bundle.gz | {SELECT}) <({traces} --envelope | jq -c .entry)")
     log = "logs/patchwork/decision_traces.jsonl"
@@ -123,12 +148,10 @@ def check():
 
 
 def seconds(name):
-    """Wall and CPU time of one run, or of some where one takes hardly any time."""
+    """Returns the wall and CPU time of one run, or the medians of 21 runs of a short command."""
     command, before = COMMANDS[name]
-    # Those that take milliseconds are run without a shell, whose own time would be as long. Output goes to /dev/null.
-    is_short = name in ("cat --source", "cat of one alone", "inspect")
     options = ["--style", "none", "--export-json", "time.json", "--output", "null"]
-    options += ["-N", "--runs", "21", "--warmup", "1"] if is_short else ["--shell", "bash", "--runs", "1"]
+    options += ["-N", "--runs", "21", "--warmup", "1"] if name in SHORT_COMMANDS else ["--shell", "bash", "--runs", "1"]
     if before:
         options += ["--prepare", before]
     subprocess.run(["hyperfine", *options, command], check=True, capture_output=True)
@@ -138,7 +161,7 @@ def seconds(name):
 
 
 def memory(name):
-    """The most memory that a process of ours takes, in KiB."""
+    """Returns the peak memory of our process, in KiB."""
     command, before = COMMANDS[name]
     run(before or "true")
     run(command.replace(OURS, f"/usr/bin/time -f %M -o memory.txt {OURS}"))
@@ -156,8 +179,9 @@ def measure(rounds):
 
 
 def report(size, times, peaks):
-    """Prints the tables, and gives the median wall times."""
-    model = next(line.split(": ")[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8") if "model name" in line)
+    """Prints the tables and returns the median wall times."""
+    with open("/proc/cpuinfo", encoding="utf-8") as cpuinfo:
+        model = next(line.split(": ")[1].strip() for line in cpuinfo if "model name" in line)
     lines = int(run("cat logs/*/*.jsonl | wc -l"))
     half = int(run("cat half/*/*.jsonl | wc -l"))
     print(f"{size} MiB of logs, {lines:,} lines; {os.cpu_count()} cores, {model}; {datetime.date.today()}\n")
@@ -165,46 +189,60 @@ def report(size, times, peaks):
     for name, all_times in times.items():
         wall, cpu = (statistics.median(column) for column in zip(*all_times))
         peak = f"{peaks[name] / 1024:.0f} MiB" if name in peaks else ""
-        print(f"| `{name}` | {wall:.3f} s | {cpu:.3f} s | {peak} |")
-    print("\n| what | measured | at most |\n|---|---|---|")
-    for ours, other, most in TARGETS:
-        ratio = statistics.median(a[0] / b[0] for a, b in zip(times[ours], times[other]))
-        judge(f"`{ours}`, of the time of `{other}`", ratio, most)
-    sizes = {name: os.path.getsize(name) for name in ("bundle.gz", "gzip.gz")}
-    judge("the bundle, of what `gzip -6` makes", sizes["bundle.gz"] / sizes["gzip.gz"], 1, "{:.3f}")
+        print(f"| `{escaped(name)}` | {wall:.3f} s | {cpu:.3f} s | {peak} |")
+    print("\n| command | other | measured | maximum |\n|---|---|---|---|")
+    for ours, other, limit in MAX_TIME_RATIOS:
+        judge_time(times, ours, other, limit)
+    for ours, other in OTHER_RATIOS:
+        judge_time(times, ours, other)
+    sizes = {name: os.path.getsize(name) for name in ("bundle.gz", "gzip.gz", "logs.tar.zst")}
+    print("\n| figure | measured | maximum |\n|---|---|---|")
+    judge("bytes of the bundle; maximum: `gzip -6` over the logs", sizes["bundle.gz"], sizes["gzip.gz"])
+    print(f"| bytes of `tar \\| zstd -3 -T2` | {sizes['logs.tar.zst']:,} | |")
     cpu = statistics.median(cpu for _, cpu in times["inspect"])
-    judge("CPU time of `inspect`, ms", cpu * 1000, MOST_CPU_OF_INSPECT * 1000, "{:.0f}")
-    most = max((peak, name) for name, peak in peaks.items() if name != "merge")
-    judge(f"memory, most of all with `{most[1]}`, MiB", most[0] / 1024, MOST_MIB, "{:.0f}")
+    judge("CPU time of `inspect`", cpu * 1000, MAX_INSPECT_CPU_SECONDS * 1000, " ms", 1)
+    peak, name = max((peak, name) for name, peak in peaks.items() if name != "merge")
+    judge(f"peak memory of all commands but `merge` (`{name}`)", peak / 1024, MAX_MIB, " MiB")
     extra = (peaks["merge"] - peaks["import"]) * 1024 / (lines + half)
-    judge("memory of `merge` beside that of `import`, bytes a line", extra, MOST_MERGE_BYTES_A_LINE, "{:.1f}")
-    print(f"\nThe bundle has {sizes['bundle.gz']:,} bytes, what `gzip -6` makes of the same logs {sizes['gzip.gz']:,}.")
-    print(f"The merge is of {lines:,} lines into {half:,}.\n")
+    judge("memory that `merge` takes beyond `import`, per line", extra, MAX_MERGE_BYTES_PER_LINE, " bytes", 1)
+    print(f"\n`merge` merges {lines:,} lines into {half:,}. Its wall time includes the 3 s watch of logs above 1 MiB.\n")
     return {name: statistics.median(wall for wall, _ in all_times) for name, all_times in times.items()}
 
 
+def report_growth(sizes, small, large):
+    """Prints how the median wall times grow from the first size to the second."""
+    print(f"| time of {sizes[1]} MiB, relative to {sizes[0]} MiB | measured | maximum |\n|---|---|---|")
+    for name, (command, _) in COMMANDS.items():
+        growth = large[name] / small[name]
+        if OURS in command:
+            judge(f"`{escaped(name)}`", growth, MAX_GROWTH * sizes[1] / sizes[0], "×", 1)
+        else:
+            print(f"| `{escaped(name)}` | {growth:.1f}× | |")
+
+
 def main():
-    sizes = [int(size) for size in sys.argv[1:]] or [256]
-    for tool in ("hyperfine", "/usr/bin/time", "jq", "pigz", "gzip", "sha256sum"):
-        expect(shutil.which(tool), f"{tool} is missing")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Exits with 1 if an aim is missed.",
+    )
+    sizes_help = "size of the logs [default: 256]; given two sizes, also prints how the times grow"
+    parser.add_argument("sizes", metavar="MIB", nargs="*", type=int, default=[256], help=sizes_help)
+    parser.add_argument("--rounds", type=int, help="number of rounds [default: 7, or 2 above 1024 MiB]")
+    args = parser.parse_args()
+    for tool in TOOLS:
+        expect(shutil.which(tool), f"{tool} is missing; run: apt-get install hyperfine time jq pigz zstd")
     subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], check=True, cwd=ROOT)
-    medians = {}
-    for size in sizes:
+    medians = []
+    for size in args.sizes:
         with tempfile.TemporaryDirectory() as work:
             os.chdir(work)
             prepare(size)
             check()
-            medians[size] = report(size, *measure(2 if size > 1024 else 7))
+            medians.append(report(size, *measure(args.rounds or (2 if size > 1024 else 7))))
             os.chdir(ROOT)
-    if len(sizes) == 2:
-        small, large = medians[sizes[0]], medians[sizes[1]]
-        print(f"| {sizes[1]} MiB, of the time of {sizes[0]} MiB | measured | at most |\n|---|---|---|")
-        for name in COMMANDS:
-            growth = large[name] / small[name]
-            if OURS in COMMANDS[name][0]:
-                judge(f"`{name}`", growth, MOST_GROWTH * sizes[1] / sizes[0], "{:.1f}")
-            else:
-                print(f"| `{name}` | {growth:.1f} | |")
+    if len(args.sizes) == 2:
+        report_growth(args.sizes, *medians)
     if missed:
         sys.exit("compare.py: missed: " + ", ".join(missed))
 

@@ -52,7 +52,7 @@ def parse_manifest(line):
         new_keys = file.keys() & {"base", "sha256", "lineEnding", "finalNewline"}
         base = file.setdefault("base", "activity" if file["source"] == "activity" else "patchwork")
         names, chunks = (file["source"], file["relativePath"]), file.get("chunks", [])
-        need(len(new_keys) == (4 if manifest.get("minor") else 0), f"{names[1]}: its keys are neither of 1.0 nor of 1.1")
+        need(len(new_keys) == (4 if manifest.get("minor") else 0), f"{names[1]}: its keys do not match format 1.0 or 1.1")
         is_sound = all(NAME.fullmatch(name) and len(name.encode()) < 256 for name in names)
         need(is_sound and base in ("patchwork", "activity"), f"bad name in {names}, or bad base {base!r}")
         rows = sum(chunk["rows"] for chunk in chunks if re.fullmatch("[0-9A-Fa-f]{8}", chunk["crc32"]))
@@ -72,10 +72,10 @@ def rows_of(stream, chunks, problems):
             raise ValueError(f"line {number}: {reason(error)}") from error
         crc, size, rows = zlib.crc32(line, crc), size + len(line), rows + 1
         if chunk < len(chunks) and rows == chunks[chunk]["rows"]:
-            found, due = f"{size} bytes with CRC-32 {crc:08x}", chunks[chunk]
-            if found != f"{due['bytes']} bytes with CRC-32 {due['crc32'].lower()}":
-                problems.append(f"chunk {chunk + 1}, line {number}: found {found}, expected {due['bytes']} with {due['crc32']}")
-            crc, size, rows, chunk = 0, 0, 0, chunk + 1 if size == due["bytes"] else len(chunks)
+            declared, found = chunks[chunk], f"{size} bytes with CRC-32 {crc:08x}"
+            expected = f"{declared['bytes']} bytes with CRC-32 {declared['crc32'].lower()}"
+            problems += [f"chunk {chunk + 1}, line {number}: found {found}, expected {expected}"] if found != expected else []
+            crc, size, rows, chunk = 0, 0, 0, chunk + 1 if size == declared["bytes"] else len(chunks)
 
 def restored(file, rows):
     """Yields the bytes of a log: FORMAT.md, "Restoring a log"."""
@@ -93,16 +93,16 @@ def restored(file, rows):
     need(count == file["count"], f"{count} rows found, {file['count']} declared")
 
 def restore(file, rows, is_hashed, path):
-    """Restores a log. What is proven gets its name; all else keeps the ending `.unproven`."""
+    """Restores a log. Its name ends in `.unverified` until its SHA-256 is found to match."""
     sha256, size = hashlib.sha256(), 0
-    with open(path + ".unproven" if path else os.devnull, "xb" if path else "wb") as out:
+    with open(path + ".unverified" if path else os.devnull, "xb" if path else "wb") as out:
         for data in restored(file, rows):
             sha256.update(data)
             size += out.write(data)
     found = f"{size} bytes with SHA-256 {sha256.hexdigest()}"
     expected = f"{file['bytes']} bytes with SHA-256 {file['sha256'].lower()}" if is_hashed else found
     need(found == expected, f"found {found}, expected {expected}")
-    os.rename(path + ".unproven", path) if is_hashed and path else None
+    os.rename(path + ".unverified", path) if is_hashed and path else None
 
 def verify(stream, args, problems):
     line = stream.readline(1 << 27).rstrip(b"\n")
@@ -119,21 +119,21 @@ def verify(stream, args, problems):
     for base in ("patchwork", "activity") if args.extract else ():
         os.makedirs(os.path.join(args.extract, base), 0o700)
     for file in files:
-        name, is_due = f"{file['base']}/{file['relativePath']}", log == (file["source"], file["relativePath"])
+        name, is_next = f"{file['base']}/{file['relativePath']}", log == (file["source"], file["relativePath"])
         try:
-            restore(file, rows if is_due else (), is_hashed, args.extract and os.path.join(args.extract, name))
-            print("OK      " if is_hashed else "UNPROVEN", name)
+            restore(file, rows if is_next else (), is_hashed, args.extract and os.path.join(args.extract, name))
+            print("OK        " if is_hashed else "UNVERIFIED", name)
         except DAMAGE as error:
             problems.append(f"{name}: {reason(error)}")
-        log, rows = next(groups, (None, ())) if is_due else (log, rows)
-    need(log is None, f"rows of {log} where none are due")
+        log, rows = next(groups, (None, ())) if is_next else (log, rows)
+    need(log is None, f"unexpected rows of {log}")
     return f"{manifest['totalCount']} rows, " + ("all logs match their SHA-256" if is_hashed else
             "as declared; format 1.0 has no SHA-256, so an edited row can't be told from an original one")
 
 def main():
-    parser = argparse.ArgumentParser(description="Checks a trace bundle. Exit code 0: sound; 1: damaged or unreadable.")
+    parser = argparse.ArgumentParser(description="Checks a trace bundle. Exit code 0: intact; 1: damaged or unreadable.")
     parser.add_argument("bundle")
-    parser.add_argument("--expect", metavar="DIGEST", help="fail unless the bundle has this digest")
+    parser.add_argument("--expect", metavar="DIGEST", help="fail unless the first line has this SHA-256")
     parser.add_argument("--extract", metavar="DIR", help="restore the logs into this new directory")
     args, problems = parser.parse_args(), []
     try:
@@ -143,7 +143,7 @@ def main():
         result = verify(gzip.GzipFile(fileobj=file) if start[:2] == b"\x1f\x8b" else file, args, problems)
     except DAMAGE as error:
         problems.append(reason(error))
-    failed = "".join(f"FAILED   {problem}\n" for problem in problems)
+    failed = "".join(f"FAILED     {problem}\n" for problem in problems)
     sys.exit(f"{failed}{args.bundle}: damaged, or not a bundle") if problems else print(f"{args.bundle}: {result}")
 
 main()

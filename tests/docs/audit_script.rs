@@ -35,7 +35,7 @@ fn verify(bundle: &Path, extract_to: Option<&Path>) -> Option<Output> {
     Some(command.output().unwrap())
 }
 
-/// Returns the SHA-256 of each extracted log. Logs of 1.0 keep the ending `.unproven`; others must not have it.
+/// Returns the SHA-256 of each extracted log. Logs of 1.0 keep the ending `.unverified`; others must not have it.
 fn extracted(directory: &Path, ending: &str) -> BTreeMap<String, String> {
     let mut logs = BTreeMap::new();
     for base in ["patchwork", "activity"] {
@@ -44,7 +44,7 @@ fn extracted(directory: &Path, ending: &str) -> BTreeMap<String, String> {
         for entry in entries {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
-            if ending.is_empty() && name.ends_with(".unproven") {
+            if ending.is_empty() && name.ends_with(".unverified") {
                 continue;
             }
             let digest = Sha256Digest::of(&fs::read(&path).unwrap()).to_string();
@@ -75,13 +75,13 @@ fn the_script_passes_the_conformance_bundles() {
         let text = text(&output);
         assert!(!text.contains("Traceback"), "{name}: {text}");
         if verdict.starts_with("intact") || EXEMPT.contains(&name) {
-            let ending = if verdict == "intactWithoutHashes" { ".unproven" } else { "" };
+            let ending = if verdict == "intactWithoutHashes" { ".unverified" } else { "" };
             assert_eq!(output.status.code(), Some(0), "{name}: {text}");
             assert_eq!(extracted(&out, ending), logs, "{name}");
         } else {
             assert_eq!(output.status.code(), Some(1), "{name}: {text}");
             for (log, digest) in extracted(&out, "") {
-                assert_eq!(logs.get(&log), Some(&digest), "{name}: {log} is not proven\n{text}");
+                assert_eq!(logs.get(&log), Some(&digest), "{name}: {log} was given its name, but does not match\n{text}");
             }
         }
         tried += 1;

@@ -81,7 +81,7 @@ fn the_script_passes_the_conformance_bundles() {
         } else {
             assert_eq!(output.status.code(), Some(1), "{name}: {text}");
             for (log, digest) in extracted(&out, "") {
-                assert_eq!(logs.get(&log), Some(&digest), "{name}: {log} was given its name, but does not match\n{text}");
+                assert_eq!(logs.get(&log), Some(&digest), "{name}: the SHA-256 of {log} differs\n{text}");
             }
         }
         tried += 1;

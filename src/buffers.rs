@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const MAX_KEPT: usize = 16 << 20;
 
 /// The largest capacity of a buffer that is kept. Only an unusually long row needs a larger one.
-pub(crate) const MAX_ROOM: usize = 4 << 20;
+pub const MAX_ROOM: usize = 4 << 20;
 
 /// A pool of used buffers for reuse.
 ///
@@ -15,16 +15,16 @@ pub(crate) const MAX_ROOM: usize = 4 << 20;
 /// thread allocates and another thread frees returns to the heap of the first thread and fragments it. With many
 /// large buffers in flight, memory would grow for minutes although no more of it is in use.
 #[derive(Debug, Default)]
-pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
+pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
     /// Takes an empty buffer: a used one with its capacity if the pool has one, otherwise a new one.
-    pub(crate) fn take(&self) -> Vec<u8> {
+    pub fn take(&self) -> Vec<u8> {
         self.kept().pop().unwrap_or_default()
     }
 
     /// Returns a buffer to the pool.
-    pub(crate) fn put(&self, mut buffer: Vec<u8>) {
+    pub fn put(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut kept = self.kept();
         let bytes: usize = kept.iter().map(Vec::capacity).sum();
@@ -34,7 +34,7 @@ impl Buffers {
     }
 
     /// Works like [`take`](Self::take), but the buffer returns to the pool when it is dropped.
-    pub(crate) fn checkout(self: &Arc<Self>) -> Buffer {
+    pub fn checkout(self: &Arc<Self>) -> Buffer {
         Buffer { bytes: self.take(), home: Some(Arc::clone(self)) }
     }
 
@@ -45,7 +45,7 @@ impl Buffers {
 
 /// A buffer that returns to its pool when it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     bytes: Vec<u8>,
     home: Option<Arc<Buffers>>,
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::buffers::Buffer;
 use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Row, Selection, each_chunk, select_files};
 use crate::error::{Error, IoAction, Result};
-use crate::format::log::printed_row;
-use crate::format::{Manifest, TimeRange, line};
+use crate::format::log_decoder::printed_row;
+use crate::format::{Manifest, TimeRange, row};
 use crate::logs::times_of;
 use crate::progress::Progress;
 use crate::util::ordered_pool::available_cores;
@@ -199,6 +199,5 @@ fn bytes_to_read(manifest: &Manifest, files: &[usize], range: TimeRange) -> Opti
 }
 
 fn is_in_range(row: &Row<'_>, range: TimeRange) -> bool {
-    range == TimeRange::default()
-        || range.contains(line::row_time(row.envelope.entry(), times_of(&row.envelope.source)))
+    range == TimeRange::default() || range.contains(row::row_time(row.envelope.entry(), times_of(&row.envelope.source)))
 }

@@ -1,8 +1,8 @@
 //! Bundle, restore, verify and search the trace logs of Patchwork OS.
 //!
 //! A machine's JSON Lines logs become one gzip file, the **bundle**, which any gzip and JSON tool can read.
-//! [`logs`] finds and opens the logs, [`mod@format`] encodes their rows as envelopes, [`gzip`] compresses those,
-//! and [`bundle`] opens the result. The operations ([`export`], [`import`], [`restore`], [`inspect`], [`cat`],
+//! [`logs`] finds and opens the logs, [`mod@format`] defines the rows and the manifest, and [`bundle`] opens the
+//! result. The operations ([`export`], [`import`], [`restore`], [`inspect`], [`cat`],
 //! [`verify`], [`recover`]) build on these modules. They return typed values; none of them prints.
 //!
 //! FORMAT.md specifies the file. The documentation of an item that implements a part of it names the section.
@@ -16,9 +16,8 @@
 //! use std::num::NonZeroUsize;
 //!
 //! use patchwork_traces::bundle::{Bundle, Selection};
-//! use patchwork_traces::export::{ExportOptions, export};
+//! use patchwork_traces::export::{ExportOptions, Level, export};
 //! use patchwork_traces::format::Timestamp;
-//! use patchwork_traces::gzip::Level;
 //! use patchwork_traces::progress::NoProgress;
 //! use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
 //!
@@ -54,7 +53,7 @@ pub mod digest;
 pub mod error;
 pub mod export;
 pub mod format;
-pub mod gzip;
+mod gzip;
 pub mod import;
 pub mod inspect;
 mod log_tasks;
@@ -74,6 +73,10 @@ pub use util::atomic_file::{OutputTarget, TargetOptions};
 /// change at any time.
 #[doc(hidden)]
 pub mod internal {
+    pub use crate::format::log_decoder::LogRestorer;
+    pub use crate::format::log_encoder::{BadLine, BlockEncoder, EncodedBlock, FileBuilder, RawChunk};
+    pub use crate::format::row::classify;
+    pub use crate::gzip::{Deflater, MemberWriter, SequentialReader, StreamKind};
     pub use crate::util::atomic_file::AtomicFile;
     pub use crate::util::hashing::IntegrityHasher;
     pub use crate::util::line_reader::{BlockError, Line, LineBlocks, lines_of};

@@ -9,22 +9,22 @@ use crate::error::{Error, ErrorKind, IoAction, Result, RowFault};
 use crate::format::Manifest;
 
 /// The number of logs that are processed concurrently.
-pub(crate) const LOGS_AT_ONCE: usize = 4;
+pub const LOGS_AT_ONCE: usize = 4;
 
 /// The number of row batches that can be queued for a log's thread.
 const MAX_WAITING: usize = 2;
 
 /// Consecutive rows of one log.
-pub(crate) struct RowBatch<R> {
+pub struct RowBatch<R> {
     /// The log's index in the manifest's `files`.
-    pub(crate) file: usize,
-    pub(crate) rows: R,
+    pub file: usize,
+    pub rows: R,
     /// True if these are the last rows of the log.
-    pub(crate) is_last: bool,
+    pub is_last: bool,
 }
 
 /// The work on one log's rows, done on that log's thread.
-pub(crate) trait LogTask: Send {
+pub trait LogTask: Send {
     /// Consecutive rows of the log.
     type Rows: Send;
     /// The result for the whole log.
@@ -38,7 +38,7 @@ pub(crate) trait LogTask: Send {
 }
 
 /// Creates the task of each log and receives its result.
-pub(crate) trait LogTasks {
+pub trait LogTasks {
     type Task: LogTask;
 
     /// Creates the task for the manifest's file `index` (from 0). Called in manifest order.
@@ -49,7 +49,7 @@ pub(crate) trait LogTasks {
 }
 
 /// Distributes rows to the threads of their logs.
-pub(crate) struct LogThreads<'scope, 'env, L: LogTasks> {
+pub struct LogThreads<'scope, 'env, L: LogTasks> {
     scope: &'scope Scope<'scope, 'env>,
     manifest: &'env Manifest,
     logs: L,
@@ -74,17 +74,12 @@ where
     <L::Task as LogTask>::Done: 'scope,
 {
     /// Prepares to process the files `wanted`, which are indices in the manifest in ascending order.
-    pub(crate) fn start(
-        scope: &'scope Scope<'scope, 'env>,
-        manifest: &'env Manifest,
-        wanted: Vec<usize>,
-        logs: L,
-    ) -> Self {
+    pub fn start(scope: &'scope Scope<'scope, 'env>, manifest: &'env Manifest, wanted: Vec<usize>, logs: L) -> Self {
         Self { scope, manifest, logs, pending: wanted.into(), open: Vec::new(), closed: VecDeque::new() }
     }
 
     /// Queues rows for the thread of their log.
-    pub(crate) fn take(&mut self, batch: RowBatch<<L::Task as LogTask>::Rows>) -> Result<()> {
+    pub fn take(&mut self, batch: RowBatch<<L::Task as LogTask>::Rows>) -> Result<()> {
         let RowBatch { file, rows, is_last } = batch;
         self.begin_up_to(file)?;
         let Some(at) = self.open.iter().position(|log| log.file == file) else {
@@ -154,7 +149,7 @@ where
     }
 
     /// Completes all logs, including those without rows that were not started yet.
-    pub(crate) fn finish(mut self) -> Result<L> {
+    pub fn finish(mut self) -> Result<L> {
         for log in std::mem::take(&mut self.open) {
             self.close(log)?;
         }

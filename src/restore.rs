@@ -9,7 +9,7 @@ use std::thread;
 
 use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Selection, each_chunk};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::log::{LogRestorer, RowLines};
+use crate::format::log_decoder::{LogRestorer, RowLines};
 use crate::format::{LineEnding, Manifest, ManifestFile};
 use crate::log_tasks::{LOGS_AT_ONCE, LogTask, LogTasks, LogThreads, RowBatch};
 use crate::util::hashing::IntegrityHasher;

@@ -11,7 +11,8 @@ use patchwork_traces::format::limits::{
     MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_REWRITTEN_RATIO,
     MAX_TIMELINE_BINS,
 };
-use patchwork_traces::format::{Timeline, line, schema};
+use patchwork_traces::format::{Timeline, schema};
+use patchwork_traces::internal::classify;
 use serde_json::Value;
 
 fn format_md() -> String {
@@ -101,7 +102,7 @@ fn the_trimmed_characters_are_those_of_the_code() {
     let text = format_md().replace("\n   ", " ");
     let (_, rest) = text.split_once("JavaScript's `trim` cuts: ").unwrap();
     let listed: BTreeSet<char> = rest[..rest.find('.').unwrap()].split(", ").flat_map(characters).collect();
-    let trimmed = ('\0'..=char::MAX).filter(|c| line::classify(format!("{c}\"a\"{c}").as_bytes(), &[]).is_some());
+    let trimmed = ('\0'..=char::MAX).filter(|c| classify(format!("{c}\"a\"{c}").as_bytes(), &[]).is_some());
     let trimmed: BTreeSet<char> = trimmed.collect();
     assert_eq!(listed, trimmed);
 }
@@ -159,8 +160,8 @@ mod worked_example {
 
     use patchwork_traces::bundle::{Access, Bundle};
     use patchwork_traces::digest::Sha256Digest;
+    use patchwork_traces::export::Level;
     use patchwork_traces::export::{ExportOptions, export};
-    use patchwork_traces::gzip::Level;
     use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
     use patchwork_traces::progress::NoProgress;
 

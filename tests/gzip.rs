@@ -9,7 +9,8 @@ use std::io::{self, Read};
 use common::forge::{deflate, gzip};
 use patchwork_traces::digest::Crc32;
 use patchwork_traces::error::GzipFault;
-use patchwork_traces::gzip::{Deflater, Level, MemberWriter, SequentialReader, StreamKind};
+use patchwork_traces::export::Level;
+use patchwork_traces::internal::{Deflater, MemberWriter, SequentialReader, StreamKind};
 use patchwork_traces::{Error, ErrorKind};
 
 const TEXT: &[u8] = b"one\ntwo\n";

@@ -7,7 +7,7 @@ use common::nasty::{nasty_log, nested};
 use common::noise::rows_of_noise;
 use common::{Home, bundle, indexed, restore_all, sequential};
 use patchwork_traces::bundle::{Bundle, Selection};
-use patchwork_traces::format::log::LogRestorer;
+use patchwork_traces::internal::LogRestorer;
 use proptest::prelude::*;
 
 /// Bundles `log` as `runs.jsonl` and restores it both ways.

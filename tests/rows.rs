@@ -6,8 +6,8 @@ mod common;
 use common::forge::gzip;
 use common::{Home, bundle, indexed, restore_all, sequential, text_of};
 use patchwork_traces::error::RowFault;
-use patchwork_traces::format::line::classify;
 use patchwork_traces::format::{Envelope, ManifestFile, Timestamp};
+use patchwork_traces::internal::classify;
 
 /// The manifest's entry of the one log of a home.
 fn only_file(home: &Home) -> ManifestFile {

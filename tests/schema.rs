@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use common::{Home, bundle, restore_all, text_of};
 use patchwork_traces::bundle::Bundle;
 use patchwork_traces::format::schema;
-use patchwork_traces::gzip::SequentialReader;
+use patchwork_traces::internal::SequentialReader;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

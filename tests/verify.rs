@@ -16,7 +16,7 @@ use flate2::FlushCompress;
 use patchwork_traces::digest::{BundleDigest, Crc32};
 use patchwork_traces::error::RowFault;
 use patchwork_traces::format::limits::MAX_COUNT;
-use patchwork_traces::gzip::MemberWriter;
+use patchwork_traces::internal::MemberWriter;
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 
 use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::format::{Manifest, Timestamp};
-use patchwork_traces::gzip::Level;
+use patchwork_traces::export::Level;
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::{RecoverOptions, RecoverReport, recover};

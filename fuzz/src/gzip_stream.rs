@@ -4,7 +4,7 @@
 use std::io::{self, Read};
 
 use flate2::read::{DeflateDecoder, MultiGzDecoder};
-use patchwork_traces::gzip::{SequentialReader, StreamKind};
+use patchwork_traces::internal::{SequentialReader, StreamKind};
 
 /// The maximum inflated size of an input. Decompression bombs are not the subject here.
 const MAX_BYTES: u64 = 4 << 20;

@@ -4,7 +4,7 @@
 use patchwork_traces::bundle::{Bundle, Selection};
 use patchwork_traces::digest::Crc32;
 use patchwork_traces::format::Envelope;
-use patchwork_traces::format::line::classify;
+use patchwork_traces::internal::classify;
 use serde_json::{Value, json};
 
 use crate::reference::{self, Row};

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use patchwork_traces::OutputTarget;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
+use patchwork_traces::export::Level;
 use patchwork_traces::format::{FileName, SourceName};
-use patchwork_traces::gzip::Level;
 use patchwork_traces::recover::{
     FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
 };

@@ -18,6 +18,7 @@ use crate::util::file_identity::is_same_file;
 
 /// Options for an export. The same logs and options give the same bytes, regardless of the number of threads.
 pub use crate::bundle::writer::WriteOptions as ExportOptions;
+pub use crate::gzip::Level;
 
 /// The result of an export.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use super::limits::{MAX_COUNT, MAX_FILES};
 
 /// Deserializes a whole number that every JSON tool represents exactly.
-pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let number = u64::deserialize(deserializer)?;
     if number > MAX_COUNT {
         return Err(serde::de::Error::custom("too large"));
@@ -18,9 +18,7 @@ pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D
 }
 
 /// Deserializes a list of at most [`MAX_FILES`] items.
-pub(super) fn bounded_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<T>, D::Error> {
+pub fn bounded_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     let items = first_items(deserializer, MAX_FILES + 1)?;
     match items.len() > MAX_FILES {
         true => Err(serde::de::Error::custom("too many")),
@@ -30,7 +28,7 @@ pub(super) fn bounded_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 /// Deserializes a list and keeps its first `max` items. Callers pass one more than their limit, so that the length
 /// shows when the list exceeds it.
-pub(super) fn first_items<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+pub fn first_items<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
     max: usize,
 ) -> Result<Vec<T>, D::Error> {
@@ -59,7 +57,7 @@ pub(super) fn first_items<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 }
 
 /// Returns true if an unreadable manifest line lists more logs, or more sources, than a bundle can have.
-pub(super) fn lists_too_many(line: &[u8]) -> bool {
+pub fn lists_too_many(line: &[u8]) -> bool {
     // Ignored items take no memory.
     #[derive(Deserialize)]
     struct Lists {

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::exact::ExactLine;
+use super::exact_line::ExactLine;
 use super::limits::{MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES};
 use super::manifest::ManifestFile;
 use super::name::{Base, FileName, SourceName};
@@ -91,7 +91,7 @@ pub fn default_file(source: &str) -> String {
 }
 
 /// The first bytes of every envelope that this library writes.
-pub(crate) const ENVELOPE_START: &[u8] = b"{\"source\":\"";
+pub const ENVELOPE_START: &[u8] = b"{\"source\":\"";
 
 /// A writer of the envelopes of one log.
 #[derive(Debug, Clone)]
@@ -118,7 +118,7 @@ impl EnvelopeWriter {
     /// If that text is JSON, it is the row's entry, and the line holds nothing else. Also returns `None` if the text
     /// is too long for a row or is not UTF-8.
     #[must_use]
-    pub(crate) fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
+    pub fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
         let text = line.strip_prefix(self.prefix.as_bytes())?.strip_suffix(b"}")?;
         (text.len() as u64 <= MAX_LOG_LINE_BYTES).then(|| simdutf8::basic::from_utf8(text).ok())?
     }
@@ -169,7 +169,7 @@ impl EnvelopeReader {
     }
 
     /// Works like [`EnvelopeWriter::entry_alone`].
-    pub(crate) fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
+    pub fn entry_alone<'a>(&self, line: &'a [u8]) -> Option<&'a str> {
         self.written.entry_alone(line)
     }
 }
@@ -227,7 +227,7 @@ impl Keys<'_> {
 
     fn fault(&self) -> RowFault {
         let is_duplicated = |key| self.0.iter().filter(|(name, _)| name == key).count() > 1;
-        if self.value::<String>("type").flatten().as_deref() == Some(super::version::MANIFEST_TYPE) {
+        if self.value::<String>("type").flatten().as_deref() == Some(super::manifest::MANIFEST_TYPE) {
             RowFault::Manifest
         } else if ["source", "file", "entry", "original"].into_iter().any(is_duplicated) {
             RowFault::DuplicateKey

@@ -2,31 +2,30 @@
 //! decoder next to its encoder.
 //!
 //! This module does no I/O: it takes bytes and returns values. The text of a bundle is one manifest line
-//! ([`Manifest`]), followed by one [`Envelope`] per line. [`log`] converts the lines of a log to envelopes and back.
+//! ([`Manifest`]), followed by one [`Envelope`] per line. `log_encoder` converts the lines of a log to envelopes, and
+//! `log_decoder` converts them back.
 
 mod bounded;
-mod check;
-pub(crate) mod check_row;
-mod diagnose;
 pub(crate) mod envelope;
-mod exact;
+mod exact_line;
 pub mod limits;
-pub mod line;
-pub mod log;
+pub(crate) mod log_decoder;
+pub(crate) mod log_encoder;
 mod manifest;
 mod name;
+pub(crate) mod row;
 pub mod schema;
 mod text;
-mod time;
 pub(crate) mod timeline;
+mod timestamp;
 mod unparsed;
-mod version;
 
-pub(crate) use check::DistinctFiles;
 pub use envelope::Envelope;
-pub use exact::ExactLine;
+pub use exact_line::ExactLine;
+pub use log_encoder::LogId;
+pub(crate) use manifest::validate::DistinctFiles;
 pub use manifest::{Chunk, LineEnding, Manifest, ManifestFile, Record};
 pub use name::{Base, FileName, SourceName};
-pub use time::{TimeKey, TimeRange, Timestamp};
 pub use timeline::{TimeSpan, Timeline};
+pub use timestamp::{TimeKey, TimeRange, Timestamp};
 pub use unparsed::Unparsed;

@@ -16,15 +16,15 @@ fn is_trimmed(c: char) -> bool {
 }
 
 /// Removes white space, as defined by JavaScript, from both ends.
-pub(super) fn trim(text: &str) -> &str {
+pub fn trim(text: &str) -> &str {
     text.trim_matches(is_trimmed)
 }
 
 /// The kinds of bytes in a text that need a closer look. Most rows have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ByteKinds {
+pub struct ByteKinds {
     /// Bytes below a space, such as a tab or a carriage return.
-    pub(super) control: bool,
+    pub control: bool,
     /// Bytes of non-ASCII characters.
     high: bool,
     backslash: bool,
@@ -32,7 +32,7 @@ pub(super) struct ByteKinds {
 
 impl ByteKinds {
     /// Finds the kinds in one pass, in a loop that compilers vectorise.
-    pub(super) fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> Self {
         let mut kinds = Self { control: false, high: false, backslash: false };
         for &byte in text.as_bytes() {
             kinds.control |= byte < b' ';
@@ -44,7 +44,7 @@ impl ByteKinds {
 }
 
 /// Returns true if valid JSON nests arrays and objects deeper than [`MAX_DEPTH`].
-pub(super) fn nests_too_deep(json: &str) -> bool {
+pub fn nests_too_deep(json: &str) -> bool {
     // Nearly every row has fewer brackets, including those in strings, than allowed levels, so it needs no closer
     // look.
     if memchr2_iter(b'[', b'{', json.as_bytes()).take(MAX_DEPTH + 1).count() <= MAX_DEPTH {
@@ -70,7 +70,7 @@ pub(super) fn nests_too_deep(json: &str) -> bool {
 
 /// Cleans valid JSON text. Replaces unpaired surrogate escapes with U+FFFD and carriage returns (which valid JSON has
 /// only between tokens) with spaces, and escapes line separators.
-pub(super) fn clean(json: &str, kinds: ByteKinds) -> Cow<'_, str> {
+pub fn clean(json: &str, kinds: ByteKinds) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(json);
     if kinds.backslash {
         text = replace_lone_surrogates(json);
@@ -87,7 +87,7 @@ pub(super) fn clean(json: &str, kinds: ByteKinds) -> Cow<'_, str> {
 
 /// Escapes the characters, other than a line feed, at which some readers end a line. Valid JSON has these characters
 /// only inside strings and never after a backslash.
-pub(super) fn escape_line_separators(json: Cow<'_, str>) -> Cow<'_, str> {
+pub fn escape_line_separators(json: Cow<'_, str>) -> Cow<'_, str> {
     const ESCAPES: [(char, &str); 3] = [('\u{85}', "\\u0085"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")];
     let mut json = json;
     if !json.is_ascii() {
@@ -147,4 +147,13 @@ fn escape_at(json: &[u8], at: usize) -> Escape {
 fn utf16_escape(json: &[u8], at: usize) -> Option<u16> {
     let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Shortens JSON text to fit in a message.
+pub fn shortened(json: &str) -> String {
+    const LONGEST: usize = 60;
+    match json.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &json[..end]),
+        None => json.to_owned(),
+    }
 }

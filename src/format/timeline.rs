@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::limits::{MAX_COUNT, MAX_TIMELINE_BINS};
-use super::time::Timestamp;
+use super::timestamp::Timestamp;
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;

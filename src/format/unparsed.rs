@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::bounded::count;
-use super::exact::ExactLine;
+use super::exact_line::ExactLine;
 use super::limits::MAX_COUNT;
 
 /// One or more consecutive lines that are not rows.

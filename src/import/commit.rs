@@ -31,7 +31,7 @@ use super::targets::ImportTarget;
 use super::watch::{PlacedLog, Undone, Watch};
 use super::write::write_outputs;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::line::classify;
+use crate::format::row::classify;
 use crate::logs::rotation::MAX_LOG_BYTES;
 use crate::logs::times_of;
 use crate::progress::{Progress, Stage};

@@ -12,7 +12,7 @@ use super::run_order::RowKeys;
 use super::tally::{LineShape, content};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Timestamp;
-use crate::format::line::classify;
+use crate::format::row::classify;
 use crate::util::line_reader::Line;
 
 /// A 128-bit hash of the content of a line.

@@ -16,7 +16,7 @@ use super::tally::{LineShape, Tally};
 use super::targets::ImportTarget;
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::line::classify;
+use crate::format::row::classify;
 use crate::logs::OpenLog;
 use crate::progress::{Cancellation, Progress};
 use crate::util::cancel::CancellableIo;

@@ -17,7 +17,7 @@ use super::tally::{LineShape, Tally};
 use super::targets::{ImportTarget, TargetGroup};
 use crate::digest::Integrity;
 use crate::error::{Error, IoAction, Result};
-use crate::format::line::classify;
+use crate::format::row::classify;
 use crate::logs::known;
 use crate::progress::Progress;
 use crate::util::cancel::CancellableIo;

@@ -13,7 +13,7 @@ use super::plan::Mode;
 use super::run_order::RowKeys;
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::log::LogId;
+use crate::format::LogId;
 use crate::format::{FileName, Manifest};
 use crate::logs::rotation::RotationKind;
 use crate::logs::{CATALOGUE, Dirs, Files, LogFile, Source, check_log, known, times_of};

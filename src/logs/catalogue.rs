@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::rotation::RotationKind;
 use crate::error::ErrorKind;
-use crate::format::log::LogId;
+use crate::format::LogId;
 use crate::format::{Base, FileName, SourceName, TimeKey};
 
 /// A source that Patchwork knows.

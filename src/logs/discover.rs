@@ -9,7 +9,7 @@ use fs_err as fs;
 use super::catalogue::{CATALOGUE, Files, LOG_SUFFIX, Source, is_known, known, other_source, times_of};
 use super::dirs::Dirs;
 use crate::error::{Error, ErrorKind, IoAction, NameFault, Result};
-use crate::format::log::LogId;
+use crate::format::LogId;
 use crate::format::{Base, FileName, SourceName, TimeKey};
 
 /// The logs to discover.

@@ -15,7 +15,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use crate::format::line::is_blank;
+use crate::format::row::is_blank;
 use crate::util::line_reader::{LineCount, lines_of};
 
 /// The longest log, in bytes, that is not rotated.

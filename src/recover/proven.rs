@@ -14,7 +14,7 @@ use super::search::{SearchResult, rewind};
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions};
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::log::LogId;
+use crate::format::LogId;
 use crate::format::{Manifest, ManifestFile};
 use crate::logs::times_of;
 use crate::progress::NoProgress;

@@ -136,7 +136,7 @@ impl SearchResult {
         let worth = |log: &FileRecovery| (log.recovered.bytes > 0 && log.is_original == Some(true), log.rows);
         order.sort_by_key(|&index| Reverse(worth(logs[index].1)));
         let mut distinct = DistinctFiles::default();
-        let kept: HashSet<usize> = order.into_iter().filter(|&index| distinct.take(logs[index].0)).collect();
+        let kept: HashSet<usize> = order.into_iter().filter(|&index| distinct.insert(logs[index].0)).collect();
         self.report.keep(&kept);
         self.packed.retain(|index| kept.contains(&index));
         self

@@ -124,7 +124,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub(crate) fn read_back(&self) -> Result<std::fs::File> {
+    pub fn read_back(&self) -> Result<std::fs::File> {
         self.temporary.reopen().map_err(|error| Error::io(IoAction::Open, &self.target, error))
     }
 
@@ -172,12 +172,12 @@ const TEMPORARY_PREFIX: &str = ".patchwork-traces-";
 
 const TEMPORARY_SUFFIX: &str = ".part";
 
-pub(crate) fn parent_dir(file: &Path) -> &Path {
+pub fn parent_dir(file: &Path) -> &Path {
     file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Creates a file in `dir`, with mode 0600 and locked.
-pub(crate) fn create_temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
+pub fn create_temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
     loop {
         let temporary = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).suffix(TEMPORARY_SUFFIX).tempfile_in(dir)?;
         // On a system without such locks, other programs can't lock it either, so they don't remove it.
@@ -191,7 +191,7 @@ pub(crate) fn create_temporary_in(dir: &Path) -> io::Result<NamedTempFile> {
 
 /// Removes the temporary files that killed programs left in `dir`, and returns their paths. Files that cannot be
 /// removed remain for the next time.
-pub(crate) fn remove_stale_files(dir: &Path) -> Vec<PathBuf> {
+pub fn remove_stale_files(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| is_temporary(&entry.file_name())).map(|entry| entry.path());
     let files = ours.filter(|path| path.symlink_metadata().is_ok_and(|existing| existing.is_file()));
@@ -217,7 +217,7 @@ impl Write for AtomicFile {
 
 /// Makes the new name of `file` survive a power cut.
 #[cfg(unix)]
-pub(crate) fn sync_dir(file: &Path) -> Result<()> {
+pub fn sync_dir(file: &Path) -> Result<()> {
     let dir = parent_dir(file);
     match fs::File::open(dir).and_then(|dir| dir.sync_all()) {
         // Some file systems cannot sync directories.
@@ -227,16 +227,16 @@ pub(crate) fn sync_dir(file: &Path) -> Result<()> {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn sync_dir(_: &Path) -> Result<()> {
+pub fn sync_dir(_: &Path) -> Result<()> {
     Ok(())
 }
 
 /// Directories that were created for a file. They are removed again if it never appears.
 #[derive(Debug, Default)]
-pub(crate) struct CreatedDirs(Vec<PathBuf>);
+pub struct CreatedDirs(Vec<PathBuf>);
 
 impl CreatedDirs {
-    pub(crate) fn make(dir: &Path) -> Result<Self> {
+    pub fn make(dir: &Path) -> Result<Self> {
         let mut missing = Vec::new();
         for dir in dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty()) {
             match dir.try_exists() {
@@ -257,16 +257,16 @@ impl CreatedDirs {
     }
 
     /// Returns the directories, each after its parent.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().map(PathBuf::as_path)
     }
 
     /// Makes their names survive a power cut.
-    pub(crate) fn sync(&self) -> Result<()> {
+    pub fn sync(&self) -> Result<()> {
         self.0.iter().try_for_each(|dir| sync_dir(dir))
     }
 
-    pub(crate) fn keep(mut self) {
+    pub fn keep(mut self) {
         self.0.clear();
     }
 }
@@ -282,7 +282,7 @@ impl Drop for CreatedDirs {
 
 /// Creates a directory that only its owner can access.
 #[cfg(unix)]
-pub(crate) fn make_private_dir(dir: &Path) -> io::Result<()> {
+pub fn make_private_dir(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().mode(0o700).create(dir)
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use crate::progress::{Cancellation, Progress};
 
 /// An input or output that fails once the operation is cancelled. Every long loop of an operation uses one.
-pub(crate) struct CancellableIo<'p, T> {
+pub struct CancellableIo<'p, T> {
     inner: T,
     cancellation: Cancellation,
     /// Receives byte counts, if set.
@@ -14,14 +14,14 @@ pub(crate) struct CancellableIo<'p, T> {
 
 impl<T> CancellableIo<'_, T> {
     /// Wraps `inner` without reporting byte counts.
-    pub(crate) fn new(inner: T, progress: &dyn Progress) -> Self {
+    pub fn new(inner: T, progress: &dyn Progress) -> Self {
         Self { inner, cancellation: progress.cancellation(), counted: None }
     }
 }
 
 impl<'p, T> CancellableIo<'p, T> {
     /// Wraps `inner` and reports the bytes that are read or written to `progress`.
-    pub(crate) fn counted(inner: T, progress: &'p dyn Progress) -> Self {
+    pub fn counted(inner: T, progress: &'p dyn Progress) -> Self {
         Self { inner, cancellation: progress.cancellation(), counted: Some(progress) }
     }
 

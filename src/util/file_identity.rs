@@ -10,19 +10,19 @@ use fs_err as fs;
 /// A system may reuse the inode number of a removed file at once, so the answer is certain only while one of the
 /// two files is held open. Otherwise the creation time tells them apart, where the file system has one.
 #[cfg(unix)]
-pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+pub fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     (a.dev(), a.ino()) == (b.dev(), b.ino()) && a.created().ok() == b.created().ok()
 }
 
 #[cfg(not(unix))]
-pub(crate) fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+pub fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     a.created().ok() == b.created().ok()
 }
 
 /// Returns true if two metadata reads of a path saw the same file in the same state: nothing was written to it in
 /// between, as far as its length and timestamps tell.
-pub(crate) fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
+pub fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
     is_same_file(a, b)
         && a.len() == b.len()
         && a.modified().ok() == b.modified().ok()
@@ -43,12 +43,12 @@ fn status_changed(_: &Metadata) -> (i64, i64) {
 }
 
 /// Returns true if `file`, which is open, is the one at `path`. Does not follow a symlink.
-pub(crate) fn is_at(file: &fs::File, path: &Path) -> bool {
+pub fn is_at(file: &fs::File, path: &Path) -> bool {
     is_same(file.metadata(), fs::symlink_metadata(path))
 }
 
 /// Returns true if two paths lead to the same file. Does not follow symlinks.
-pub(crate) fn is_link_of(one: &Path, other: &Path) -> bool {
+pub fn is_link_of(one: &Path, other: &Path) -> bool {
     is_same(fs::symlink_metadata(one), fs::symlink_metadata(other))
 }
 

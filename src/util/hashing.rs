@@ -35,19 +35,19 @@ impl IntegrityHasher {
 
 /// A reader that computes the [`Integrity`] of everything read through it.
 #[derive(Debug)]
-pub(crate) struct HashingReader<R> {
+pub struct HashingReader<R> {
     inner: R,
     hasher: IntegrityHasher,
 }
 
 impl<R> HashingReader<R> {
     /// Creates a reader that hashes everything read from `inner`.
-    pub(crate) fn new(inner: R) -> Self {
+    pub fn new(inner: R) -> Self {
         Self { inner, hasher: IntegrityHasher::default() }
     }
 
     /// Returns the integrity of everything that was read.
-    pub(crate) fn finish(self) -> Integrity {
+    pub fn finish(self) -> Integrity {
         self.hasher.finish()
     }
 }

@@ -53,7 +53,7 @@ pub struct Line<'a> {
 
 /// The reason why the next line could not be read.
 #[derive(Debug)]
-pub(crate) enum LineError {
+pub enum LineError {
     /// Reading failed.
     Read(io::Error),
     /// The line is longer than the limit.
@@ -62,7 +62,7 @@ pub(crate) enum LineError {
 
 /// A reader that yields lines. It buffers one line and one read at a time.
 #[derive(Debug)]
-pub(crate) struct LineReader<R> {
+pub struct LineReader<R> {
     inner: R,
     limit: u64,
     read_bytes: usize,
@@ -153,7 +153,7 @@ impl<R: Read> LineReader<R> {
 
 /// Splits bytes that arrive in pieces into the same lines that a [`LineReader`] yields. It buffers one line at a time.
 #[derive(Debug, Default)]
-pub(crate) struct LineCutter {
+pub struct LineCutter {
     /// The unterminated line at the end of the pieces so far.
     partial: Vec<u8>,
 }
@@ -244,7 +244,10 @@ impl<R: Read> LineBlocks<R> {
     }
 
     /// Works like [`next_block`](Self::next_block), but reuses the memory of `block`, an empty buffer.
-    pub(crate) fn next_block_in(&mut self, mut block: Vec<u8>) -> Result<Option<Vec<u8>>, BlockError> {
+    ///
+    /// # Errors
+    /// As [`next_block`](Self::next_block).
+    pub fn next_block_in(&mut self, mut block: Vec<u8>) -> Result<Option<Vec<u8>>, BlockError> {
         block.append(&mut self.partial);
         // One byte more than a block shows whether the stream ends here.
         let (mut wanted, mut searched) = (self.size + 1, 0);

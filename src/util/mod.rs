@@ -1,9 +1,9 @@
 //! Helpers that know nothing of bundles.
 
-pub(crate) mod atomic_file;
-pub(crate) mod cancel;
-pub(crate) mod file_identity;
-pub(crate) mod hashing;
-pub(crate) mod line_reader;
-pub(crate) mod ordered_pool;
-pub(crate) mod regular_file;
+pub mod atomic_file;
+pub mod cancel;
+pub mod file_identity;
+pub mod hashing;
+pub mod line_reader;
+pub mod ordered_pool;
+pub mod regular_file;

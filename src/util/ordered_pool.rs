@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::error::{Error, IoAction, Result};
 
 /// Returns the number of available cores, or one if it is unknown.
-pub(crate) fn available_cores() -> NonZeroUsize {
+pub fn available_cores() -> NonZeroUsize {
     thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
@@ -26,7 +26,7 @@ const MAX_BYTES: usize = 64 << 20;
 ///
 /// # Errors
 /// Returns the first error of `source` or `take`.
-pub(crate) fn run_ordered<J: Send, R: Send, W: FnMut(J) -> R + Send>(
+pub fn run_ordered<J: Send, R: Send, W: FnMut(J) -> R + Send>(
     threads: NonZeroUsize,
     worker: impl Fn() -> W,
     mut source: impl FnMut() -> Result<Option<(J, usize)>>,
@@ -44,7 +44,7 @@ pub(crate) fn run_ordered<J: Send, R: Send, W: FnMut(J) -> R + Send>(
 /// A thread pool with bounded memory, for loops that [`run_ordered`] does not fit.
 ///
 /// At most two jobs per thread are in flight. Together they take at most 64 MiB, unless a single job is larger.
-pub(crate) struct OrderedPool<J, R> {
+pub struct OrderedPool<J, R> {
     jobs: Sender<(J, Sender<R>)>,
     pending: VecDeque<(usize, Receiver<R>)>,
     max_pending: usize,
@@ -56,11 +56,7 @@ pub(crate) struct OrderedPool<J, R> {
 
 impl<J: Send, R: Send> OrderedPool<J, R> {
     /// Starts `threads` threads, at most 256, each with its own worker.
-    pub(crate) fn start<'scope, W>(
-        scope: &'scope Scope<'scope, '_>,
-        threads: NonZeroUsize,
-        worker: impl Fn() -> W,
-    ) -> Self
+    pub fn start<'scope, W>(scope: &'scope Scope<'scope, '_>, threads: NonZeroUsize, worker: impl Fn() -> W) -> Self
     where
         W: FnMut(J) -> R + Send + 'scope,
         J: 'scope,
@@ -91,7 +87,7 @@ impl<J: Send, R: Send> OrderedPool<J, R> {
     ///
     /// # Errors
     /// Returns the error of `source`. Fails if all threads died.
-    pub(crate) fn feed(&mut self, mut source: impl FnMut() -> Result<Option<(J, usize)>>) -> Result<bool> {
+    pub fn feed(&mut self, mut source: impl FnMut() -> Result<Option<(J, usize)>>) -> Result<bool> {
         loop {
             let next = match self.held.take() {
                 Some(held) => Some(held),
@@ -114,7 +110,7 @@ impl<J: Send, R: Send> OrderedPool<J, R> {
     ///
     /// # Errors
     /// Fails if the job's thread died.
-    pub(crate) fn pop(&mut self) -> Result<Option<R>> {
+    pub fn pop(&mut self) -> Result<Option<R>> {
         let Some((bytes, oldest)) = self.pending.pop_front() else { return Ok(None) };
         self.bytes = self.bytes.saturating_sub(bytes);
         oldest.recv().map(Some).map_err(|_| thread_died())
@@ -124,13 +120,13 @@ impl<J: Send, R: Send> OrderedPool<J, R> {
     ///
     /// # Errors
     /// As [`feed`](Self::feed) and [`pop`](Self::pop).
-    pub(crate) fn next(&mut self, source: impl FnMut() -> Result<Option<(J, usize)>>) -> Result<Option<R>> {
+    pub fn next(&mut self, source: impl FnMut() -> Result<Option<(J, usize)>>) -> Result<Option<R>> {
         self.feed(source)?;
         self.pop()
     }
 
     /// Drops all submitted jobs and their results.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.held = None;
         self.pending.clear();
         self.bytes = 0;

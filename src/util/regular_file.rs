@@ -20,7 +20,7 @@ enum Links {
 ///
 /// # Errors
 /// [`ErrorKind::NotAFile`], inside the [`io::Error`], for a FIFO, a directory or the like.
-pub(crate) fn open(path: &Path) -> io::Result<fs::File> {
+pub fn open(path: &Path) -> io::Result<fs::File> {
     open_with(path, OpenOptions::new().read(true), Links::Follow)
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn open(path: &Path) -> io::Result<fs::File> {
 ///
 /// # Errors
 /// As [`open`], also for a symlink.
-pub(crate) fn open_no_follow(path: &Path) -> io::Result<fs::File> {
+pub fn open_no_follow(path: &Path) -> io::Result<fs::File> {
     open_with(path, OpenOptions::new().read(true), Links::Refuse)
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn open_no_follow(path: &Path) -> io::Result<fs::File> {
 ///
 /// # Errors
 /// As [`open_no_follow`].
-pub(crate) fn open_to_append(path: &Path) -> io::Result<fs::File> {
+pub fn open_to_append(path: &Path) -> io::Result<fs::File> {
     open_with(path, OpenOptions::new().read(true).append(true), Links::Refuse)
 }
 

@@ -3,8 +3,9 @@
 use super::FileReport;
 use super::finding::{FileMismatch, FindingKind, Mismatch};
 use crate::format::ManifestFile;
-use crate::format::log::LogRestorer;
-use crate::format::timeline::{RowTimes, Timeline};
+use crate::format::Timeline;
+use crate::format::log_decoder::LogRestorer;
+use crate::format::timeline::RowTimes;
 use crate::scan::rows::RowRun;
 use crate::util::hashing::IntegrityHasher;
 

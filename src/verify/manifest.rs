@@ -4,7 +4,7 @@ use std::io::Read;
 
 use crate::digest::BundleDigest;
 use crate::error::{ErrorKind, ManifestFault, Result};
-use crate::format::line::classify;
+use crate::format::row::classify;
 use crate::format::{Manifest, ManifestFile};
 use crate::gzip::{Anomaly, StreamKind};
 use crate::scan::{FirstLine, Scan, TextDigest};

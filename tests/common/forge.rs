@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 use patchwork_traces::digest::Crc32;
+use patchwork_traces::export::Level;
 use patchwork_traces::format::Timestamp;
-use patchwork_traces::gzip::{Deflater, Level, MemberWriter};
+use patchwork_traces::internal::{Deflater, MemberWriter};
 use serde_json::{Value, json};
 
 use super::{Home, bundle, text_of};

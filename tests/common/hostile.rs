@@ -1,7 +1,8 @@
 //! Bundles made to do harm, each by a few lines.
 
 use patchwork_traces::digest::Crc32;
-use patchwork_traces::gzip::{Deflater, Level, MemberWriter};
+use patchwork_traces::export::Level;
+use patchwork_traces::internal::{Deflater, MemberWriter};
 
 /// A bundle made to do harm.
 pub struct Case {

@@ -13,9 +13,9 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use patchwork_traces::bundle::Bundle;
+use patchwork_traces::export::Level;
 use patchwork_traces::export::{ExportOptions, ExportReport, export};
 use patchwork_traces::format::{ManifestFile, Timestamp};
-use patchwork_traces::gzip::Level;
 use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::restore::{LogSink, LogWriter, restore};

@@ -6,36 +6,36 @@ use crate::buffers::Buffers;
 use crate::digest::Crc32;
 use crate::error::{Error, IoAction, Result};
 use crate::format::Chunk;
-use crate::format::log::{BadLine, BlockEncoder, BlockRecord, RawChunk};
+use crate::format::log_encoder::{BadLine, BlockEncoder, BlockRecord, RawChunk};
 use crate::gzip::Deflater;
 
 /// A block of a file that waits for a thread.
-pub(super) struct DeflateJob {
-    pub(super) file: usize,
-    pub(super) encoder: Arc<BlockEncoder>,
+pub struct DeflateJob {
+    pub file: usize,
+    pub encoder: Arc<BlockEncoder>,
     /// Whole lines.
-    pub(super) block: Vec<u8>,
+    pub block: Vec<u8>,
 }
 
 /// The result for one block.
-pub(super) struct Deflated {
+pub struct Deflated {
     /// The index of the block's file.
-    pub(super) file: usize,
+    pub file: usize,
     /// The chunks; the inner error is about a line of the block.
-    pub(super) content: Result<Result<BlockChunks, BadLine>>,
+    pub content: Result<Result<BlockChunks, BadLine>>,
 }
 
 /// The chunks of a block.
-pub(super) struct BlockChunks {
+pub struct BlockChunks {
     /// The compressed chunks, concatenated.
-    pub(super) data: Vec<u8>,
+    pub data: Vec<u8>,
     /// Their entries in the chunk table.
-    pub(super) chunks: Vec<Chunk>,
-    pub(super) record: BlockRecord,
+    pub chunks: Vec<Chunk>,
+    pub record: BlockRecord,
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "a worker owns the job that it took from the queue")]
-pub(super) fn deflate(
+pub fn deflate(
     deflater: &mut Deflater,
     buffers: &Buffers,
     DeflateJob { file, encoder, block }: DeflateJob,

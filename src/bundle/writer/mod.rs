@@ -14,8 +14,9 @@ use std::thread::Scope;
 use crate::buffers::Buffers;
 use crate::digest::{BundleDigest, Crc32, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::LogId;
 use crate::format::limits::{CHUNK_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
-use crate::format::log::{BadLine, BlockEncoder, FileBuilder, LogId};
+use crate::format::log_encoder::{BadLine, BlockEncoder, FileBuilder};
 use crate::format::{Manifest, ManifestFile, TimeKey, Timestamp};
 use crate::gzip::{Deflater, Level, MemberWriter};
 use crate::logs::catalogue_order;
@@ -65,15 +66,15 @@ impl WriteOptions {
 }
 
 /// The result of writing a bundle.
-pub(crate) struct WrittenBundle {
-    pub(crate) digest: BundleDigest,
-    pub(crate) manifest: Manifest,
+pub struct WrittenBundle {
+    pub digest: BundleDigest,
+    pub manifest: Manifest,
     /// The size of the bundle in bytes.
-    pub(crate) bundle_bytes: u64,
+    pub bundle_bytes: u64,
 }
 
 /// A bundle that lacks only its manifest line.
-pub(crate) struct SpooledBundle {
+pub struct SpooledBundle {
     spools: Vec<Spool>,
     files: Vec<SpooledFile>,
 }
@@ -89,7 +90,7 @@ struct SpooledFile {
 }
 
 /// Distributes blocks of lines to the pool and collects the results in order.
-pub(crate) struct BundleWriter {
+pub struct BundleWriter {
     pool: OrderedPool<DeflateJob, Deflated>,
     buffers: Arc<Buffers>,
     spool: Spool,
@@ -107,7 +108,7 @@ struct PendingLog {
 }
 
 impl BundleWriter {
-    pub(crate) fn start<'scope>(scope: &'scope Scope<'scope, '_>, options: &WriteOptions) -> Self {
+    pub fn start<'scope>(scope: &'scope Scope<'scope, '_>, options: &WriteOptions) -> Self {
         let (level, buffers) = (options.level, Arc::<Buffers>::default());
         let pool = OrderedPool::start(scope, options.threads, || {
             let (mut deflater, buffers) = (Deflater::new(level), Arc::clone(&buffers));
@@ -118,7 +119,7 @@ impl BundleWriter {
 
     /// Adds the log in `reader`, which is read to its end. `times` are the keys of its rows' timestamps; errors
     /// refer to it as `subject`.
-    pub(crate) fn add_log(
+    pub fn add_log(
         &mut self,
         id: &LogId,
         times: &'static [TimeKey],
@@ -191,7 +192,7 @@ impl BundleWriter {
         Ok(true)
     }
 
-    pub(crate) fn finish(mut self) -> Result<SpooledBundle> {
+    pub fn finish(mut self) -> Result<SpooledBundle> {
         while self.collect_oldest()? {}
         let mut files = Vec::new();
         for PendingLog { subject, builder, chunks, read } in self.logs {
@@ -206,23 +207,23 @@ impl BundleWriter {
 
 impl SpooledBundle {
     /// Returns the approximate size of the bundle: that of its chunks, without the manifest.
-    pub(crate) fn compressed_bytes(&self) -> u64 {
+    pub fn compressed_bytes(&self) -> u64 {
         self.files().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed).sum()
     }
 
     /// Returns the manifest entry of each file.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &ManifestFile> {
+    pub fn files(&self) -> impl Iterator<Item = &ManifestFile> {
         self.files.iter().map(|spooled| &spooled.file)
     }
 
     /// Keeps only the files for whose index `keeps` returns true.
-    pub(crate) fn retain(&mut self, mut keeps: impl FnMut(usize) -> bool) {
+    pub fn retain(&mut self, mut keeps: impl FnMut(usize) -> bool) {
         let mut index = 0..;
         self.files.retain(|_| index.next().is_some_and(&mut keeps));
     }
 
     /// Adds the files of another bundle and sorts all files in catalogue order.
-    pub(crate) fn join(&mut self, other: Self) {
+    pub fn join(&mut self, other: Self) {
         let spools = self.spools.len();
         self.spools.extend(other.spools);
         self.files.extend(other.files.into_iter().map(|file| SpooledFile { spool: spools + file.spool, ..file }));
@@ -230,7 +231,7 @@ impl SpooledBundle {
     }
 
     /// Writes the bundle.
-    pub(crate) fn write(self, options: &WriteOptions, sink: impl Write) -> Result<WrittenBundle> {
+    pub fn write(self, options: &WriteOptions, sink: impl Write) -> Result<WrittenBundle> {
         let failed = |error| Error::io_unnamed(IoAction::Write, error);
         let (spooled, files): (Vec<_>, Vec<_>) = (self.files.into_iter())
             .map(|SpooledFile { file, subject, spool, chunks }| ((subject, spool, chunks), file))

@@ -20,14 +20,14 @@ const READ_BYTES: usize = 256 << 10;
 const RELEASE_BYTES: u64 = 4 << 20;
 
 /// Compressed chunks in order. The file has no name, so it vanishes however the program ends.
-pub(super) struct Spool {
+pub struct Spool {
     file: SpooledTempFile,
     dir: PathBuf,
     bytes: u64,
 }
 
 /// The contiguous chunks of one log in a spool.
-pub(super) struct SpooledChunks {
+pub struct SpooledChunks {
     at: u64,
     bytes: u64,
     /// The checksum of all the compressed data.
@@ -41,12 +41,12 @@ impl Default for SpooledChunks {
 }
 
 impl Spool {
-    pub(super) fn new(dir: &Path) -> Self {
+    pub fn new(dir: &Path) -> Self {
         Self { file: tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, dir), dir: dir.to_owned(), bytes: 0 }
     }
 
     /// Appends chunks to a log. The previous log must be complete.
-    pub(super) fn push(&mut self, data: &[u8], log: &mut SpooledChunks) -> Result<()> {
+    pub fn push(&mut self, data: &[u8], log: &mut SpooledChunks) -> Result<()> {
         if log.bytes == 0 {
             log.at = self.bytes;
         }
@@ -59,13 +59,13 @@ impl Spool {
     }
 
     /// Finishes writing and returns a reader for the chunks.
-    pub(super) fn into_reader(self) -> SpoolReader {
+    pub fn into_reader(self) -> SpoolReader {
         SpoolReader { data: self.file.into_inner(), dir: self.dir, released: 0, crc32: crc32fast::Hasher::new() }
     }
 }
 
 /// Reads chunks back from a [`Spool`]: those of each log once, in any order.
-pub(super) struct SpoolReader {
+pub struct SpoolReader {
     data: SpooledData,
     dir: PathBuf,
     /// The offset up to which the log's part of the file was released.
@@ -75,14 +75,14 @@ pub(super) struct SpoolReader {
 }
 
 /// A reader that is limited to the chunks of one log.
-pub(super) type Chunks<'s> = BufReader<io::Take<&'s mut SpoolReader>>;
+pub type Chunks<'s> = BufReader<io::Take<&'s mut SpoolReader>>;
 
 impl SpoolReader {
     /// Calls `take` to read all chunks of a log.
     ///
     /// # Errors
     /// The error of `take`; if the file cannot be read, or returns other data than was written to it.
-    pub(super) fn read_log(&mut self, log: &SpooledChunks, take: impl FnOnce(Chunks<'_>) -> Result<()>) -> Result<()> {
+    pub fn read_log(&mut self, log: &SpooledChunks, take: impl FnOnce(Chunks<'_>) -> Result<()>) -> Result<()> {
         let at = SeekFrom::Start(log.at);
         let sought = match &mut self.data {
             SpooledData::InMemory(data) => data.seek(at),

@@ -1,24 +1,42 @@
-//! The manifest, a bundle's first line (FORMAT.md, "Manifest").
+//! The manifest, a bundle's first line, and its versions (FORMAT.md, "Manifest" and "Versions").
+
+mod decode;
+mod diagnose;
+pub mod validate;
 
 use schemars::{JsonSchema, Schema};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::bounded::{bounded_list, count, lists_too_many};
+use super::bounded::{bounded_list, count};
 use super::limits::{
     MAX_AROUND_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES,
     MAX_MANIFEST_BYTES, MAX_REWRITTEN_RATIO,
 };
 use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
-use super::time::Timestamp;
 use super::timeline::Timeline;
+use super::timestamp::Timestamp;
 use super::unparsed::Unparsed;
-use super::version::{MANIFEST_TYPE, MINOR, VERSION};
-use super::{check, diagnose, version};
 use crate::digest::{Crc32, Integrity, Sha256Digest};
-use crate::error::{ErrorKind, ManifestFault};
+use crate::error::ErrorKind;
+
+/// The major version that this library writes, and the only one that it reads.
+pub const VERSION: u64 = 1;
+
+/// The minor version that this library writes. Bundles of the original exporter have none, which means 0.
+pub const MINOR: u64 = 1;
+
+/// The value of the `type` key in every manifest.
+pub const MANIFEST_TYPE: &str = "manifest";
+
+/// The keys that a manifest must have from 1.1 on.
+const KEYS_OF_1_1: [&str; 1] = ["generator"];
+
+/// The keys that each item of `files` must have from 1.1 on.
+const FILE_KEYS_OF_1_1: [&str; 4] = ["base", "sha256", "lineEnding", "finalNewline"];
+
+/// The length of the shortest envelope line: `{"source":"x","entry":0}` and its line feed.
+const SHORTEST_ENVELOPE: u64 = 25;
 
 /// The content of a bundle, and the digests and checksums that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -158,7 +176,7 @@ pub struct Chunk {
     pub compressed: u64,
     /// The length of the envelope lines in bytes, including line feeds.
     #[serde(deserialize_with = "count")]
-    #[schemars(range(min = check::SHORTEST_ENVELOPE, max = MAX_CHUNK_BYTES))]
+    #[schemars(range(min = SHORTEST_ENVELOPE, max = MAX_CHUNK_BYTES))]
     pub bytes: u64,
     /// The number of rows.
     #[serde(deserialize_with = "count")]
@@ -236,61 +254,6 @@ impl Manifest {
         }
         Ok(line)
     }
-
-    /// Decodes a manifest line, given without its line feed. Returns `Ok(None)` if the line is not JSON.
-    ///
-    /// The version is checked first. The returned manifest is well-formed but may still contradict itself: see
-    /// [`faults`](Self::faults).
-    ///
-    /// # Errors
-    /// Returns [`ErrorKind::RowBeforeManifest`], [`ErrorKind::NotAManifest`], [`ErrorKind::UnsupportedVersion`],
-    /// [`ErrorKind::TooManyLogs`] or [`ErrorKind::Manifest`].
-    pub fn decode(line: &[u8]) -> Result<Option<Self>, ErrorKind> {
-        let Ok(head) = serde_json::from_slice::<ManifestHead>(line) else {
-            return match serde_json::from_slice::<IgnoredAny>(line) {
-                Ok(_) => Err(ErrorKind::NotAManifest),
-                Err(_) => Ok(None),
-            };
-        };
-        if head.kind.and_then(|kind| serde_json::from_str(kind.get()).ok()) != Some(MANIFEST_TYPE.to_owned()) {
-            return Err(match head.source.is_some() && head.entry.is_some() {
-                true => ErrorKind::RowBeforeManifest,
-                false => ErrorKind::NotAManifest,
-            });
-        }
-        let version = head.version.ok_or(ManifestFault::Missing { path: "version".to_owned() });
-        version::accept(version.map_err(ErrorKind::Manifest)?)?;
-        // Tracking the path takes time, so only a line with a fault is parsed again with it.
-        let manifest = Self::deserialize(&mut serde_json::Deserializer::from_slice(line)).or_else(|_| {
-            serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line))
-                .map_err(|error| manifest_error(line, error.path()))
-        })?;
-        // serde skips the values of unknown keys without checking that they are UTF-8.
-        Ok(simdutf8::basic::from_utf8(line).is_ok().then_some(manifest))
-    }
-
-    /// Lists the faults of a manifest line that [`decode`](Self::decode) rejects.
-    ///
-    /// Lists at most the first thousand faults, and fewer for a long line. For a line of over 4 MiB, lists only the
-    /// first.
-    #[must_use]
-    pub(crate) fn faults_of_line(line: &[u8]) -> Vec<ManifestFault> {
-        diagnose::all_faults(line)
-    }
-
-    /// Lists all inconsistencies in the manifest.
-    #[must_use]
-    pub fn faults(&self) -> Vec<ManifestFault> {
-        check::faults(self)
-    }
-}
-
-/// Creates the error for a manifest line that could not be decoded beyond `path`.
-fn manifest_error(line: &[u8], path: &serde_path_to_error::Path) -> ErrorKind {
-    match lists_too_many(line) {
-        true => ErrorKind::TooManyLogs { limit: MAX_FILES },
-        false => ErrorKind::Manifest(diagnose::manifest_fault(line, path)),
-    }
 }
 
 /// Returns the distinct sources of `files`, sorted.
@@ -347,19 +310,6 @@ impl ManifestFile {
     }
 }
 
-/// The keys that are checked before the rest of the manifest.
-#[derive(Deserialize)]
-struct ManifestHead<'a> {
-    #[serde(rename = "type", default, borrow)]
-    kind: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    version: Option<&'a RawValue>,
-    #[serde(default)]
-    source: Option<IgnoredAny>,
-    #[serde(default)]
-    entry: Option<IgnoredAny>,
-}
-
 /// Adds to the schema the keys that are required from 1.1 on but absent in 1.0.
 fn require_1_1_keys(schema: &mut Schema) {
     schema.insert(
@@ -369,8 +319,8 @@ fn require_1_1_keys(schema: &mut Schema) {
     schema.insert(
         "then".to_owned(),
         serde_json::json!({
-            "required": check::KEYS_OF_1_1,
-            "properties": { "files": { "items": { "required": check::FILE_KEYS_OF_1_1 } } },
+            "required": KEYS_OF_1_1,
+            "properties": { "files": { "items": { "required": FILE_KEYS_OF_1_1 } } },
         }),
     );
 }

@@ -2,26 +2,23 @@
 
 use std::collections::HashSet;
 
-use super::limits::MAX_CHUNK_BYTES;
-use super::manifest::{Manifest, ManifestFile, sources_of};
-use super::name::Base;
+use super::{FILE_KEYS_OF_1_1, KEYS_OF_1_1, Manifest, ManifestFile, SHORTEST_ENVELOPE, sources_of};
 use crate::error::{Contradiction, ManifestFault};
+use crate::format::limits::{MAX_CHUNK_BYTES, MAX_COUNT};
+use crate::format::name::Base;
 
-/// The keys that a manifest must have from 1.1 on.
-pub(super) const KEYS_OF_1_1: [&str; 1] = ["generator"];
-
-/// The keys that each item of `files` must have from 1.1 on.
-pub(super) const FILE_KEYS_OF_1_1: [&str; 4] = ["base", "sha256", "lineEnding", "finalNewline"];
-
-/// Lists all inconsistencies in a manifest.
-pub(super) fn faults(manifest: &Manifest) -> Vec<ManifestFault> {
-    let mut faults = missing_keys(manifest);
-    let contradictions = duplicates(&manifest.files)
-        .chain(manifest.files.iter().flat_map(file_contradictions))
-        .chain((manifest.sources != sources_of(&manifest.files)).then_some(Contradiction::Sources))
-        .chain(total_count(manifest));
-    faults.extend(contradictions.map(ManifestFault::Contradiction));
-    faults
+impl Manifest {
+    /// Lists all inconsistencies in the manifest.
+    #[must_use]
+    pub fn faults(&self) -> Vec<ManifestFault> {
+        let mut faults = missing_keys(self);
+        let contradictions = duplicates(&self.files)
+            .chain(self.files.iter().flat_map(file_contradictions))
+            .chain((self.sources != sources_of(&self.files)).then_some(Contradiction::Sources))
+            .chain(total_count(self));
+        faults.extend(contradictions.map(ManifestFault::Contradiction));
+        faults
+    }
 }
 
 fn missing_keys(manifest: &Manifest) -> Vec<ManifestFault> {
@@ -44,14 +41,14 @@ fn missing_keys(manifest: &Manifest) -> Vec<ManifestFault> {
 /// A set of distinct files of a manifest. No two files may share source and name, or base and name (FORMAT.md,
 /// "Manifest").
 #[derive(Debug, Default)]
-pub(crate) struct DistinctFiles<'f> {
+pub struct DistinctFiles<'f> {
     by_source: HashSet<(&'f str, &'f str)>,
     by_base: HashSet<(Base, &'f str)>,
 }
 
 impl<'f> DistinctFiles<'f> {
     /// Adds a file and returns true, or returns false if it duplicates one that was added before.
-    pub(crate) fn take(&mut self, file: &'f ManifestFile) -> bool {
+    pub fn insert(&mut self, file: &'f ManifestFile) -> bool {
         let name = file.relative_path.as_str();
         let (by_source, by_base) = ((file.source.as_str(), name), (file.base(), name));
         let is_new = !self.by_source.contains(&by_source) && !self.by_base.contains(&by_base);
@@ -65,7 +62,7 @@ impl<'f> DistinctFiles<'f> {
 
 fn duplicates(files: &[ManifestFile]) -> impl Iterator<Item = Contradiction> + '_ {
     let mut distinct = DistinctFiles::default();
-    let duplicates = files.iter().filter(move |file| !distinct.take(file));
+    let duplicates = files.iter().filter(move |file| !distinct.insert(file));
     duplicates.map(|file| Contradiction::DuplicateFile { file: file.relative_path.to_string() })
 }
 
@@ -96,9 +93,6 @@ fn chunk_rows(file: &ManifestFile) -> Option<Contradiction> {
         Some(_) => None,
     }
 }
-
-/// The length of the shortest envelope line: `{"source":"x","entry":0}` and its line feed.
-pub(super) const SHORTEST_ENVELOPE: u64 = 25;
 
 fn chunk_sizes(file: &ManifestFile) -> Option<Contradiction> {
     let wrong = file.chunks.iter().position(|chunk| {
@@ -145,5 +139,5 @@ fn checked_sum(numbers: impl Iterator<Item = u64>) -> Option<u64> {
     for number in numbers {
         sum = sum.checked_add(number)?;
     }
-    (sum <= super::limits::MAX_COUNT).then_some(sum)
+    (sum <= MAX_COUNT).then_some(sum)
 }

@@ -1,21 +1,15 @@
-//! Converts a log to envelopes, and envelopes back to the log, byte for byte (FORMAT.md, "Restoring a log").
+//! Encodes the lines of a log as envelopes and describes the log for the manifest.
 //!
-//! [`BlockEncoder`] and [`LogRestorer`] are inverses: the restorer adds exactly the bytes that the envelopes leave
-//! out.
-
-mod restore;
-
-pub use restore::LogRestorer;
-pub(crate) use restore::{RowLines, printed_row};
+//! `LogRestorer` is the inverse: it adds exactly the bytes that the envelopes leave out.
 
 use super::envelope::EnvelopeWriter;
-use super::exact::ExactLine;
+use super::exact_line::ExactLine;
 use super::limits::{FULL_CHUNK_BYTES, MAX_ENVELOPE_BYTES, MAX_MANIFEST_BYTES};
-use super::line::{RowText, classify};
 use super::manifest::{Chunk, LineEnding, ManifestFile};
 use super::name::{Base, FileName, SourceName};
-use super::time::TimeKey;
+use super::row::{RowText, classify};
 use super::timeline::{RowTimes, TimeSpan};
+use super::timestamp::TimeKey;
 use super::unparsed::Unparsed;
 use crate::digest::Integrity;
 use crate::error::ErrorKind;
@@ -100,7 +94,10 @@ impl BlockEncoder {
     }
 
     /// Works like [`encode`](Self::encode), but reuses `memory`, an empty buffer, for the first chunk.
-    pub(crate) fn encode_in(&self, memory: Vec<u8>, block: &[u8]) -> Result<EncodedBlock, BadLine> {
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_in(&self, memory: Vec<u8>, block: &[u8]) -> Result<EncodedBlock, BadLine> {
         let mut encoding = Encoding::new(self, memory, block.len());
         for line in lines_of(block) {
             encoding.record.lines += 1;

@@ -1,8 +1,8 @@
-//! Restores a log from envelopes.
+//! Restores a log from its envelopes, byte for byte (FORMAT.md, "Restoring a log").
 
-use super::super::envelope::Envelope;
-use super::super::manifest::{LineEnding, ManifestFile, Record};
-use super::super::unparsed::Unparsed;
+use super::envelope::Envelope;
+use super::manifest::{LineEnding, ManifestFile, Record};
+use super::unparsed::Unparsed;
 
 /// The lines of consecutive rows of one log, restored separately from the rest, for example on another thread.
 #[derive(Debug, Clone, Default)]
@@ -94,7 +94,7 @@ impl<'m> LogRestorer<'m> {
 
     /// Creates a restorer for a log of which only the rows are known.
     #[must_use]
-    pub(crate) fn of_rows_alone() -> Self {
+    pub fn of_rows_alone() -> Self {
         Self { unparsed: [].iter().peekable(), record: None, line: 1, ending: None, is_cut: false }
     }
 
@@ -106,7 +106,7 @@ impl<'m> LogRestorer<'m> {
     }
 
     /// Appends the lines of the next rows, with the unparsed lines before and between them.
-    pub(crate) fn push_rows(&mut self, rows: &RowLines, out: &mut Vec<u8>) {
+    pub fn push_rows(&mut self, rows: &RowLines, out: &mut Vec<u8>) {
         let (mut next, end) = (0, rows.ends.len());
         while next < end {
             let until = end.min(next.saturating_add(self.rows_before_unparsed(out)));
@@ -123,7 +123,7 @@ impl<'m> LogRestorer<'m> {
     }
 
     /// Skips the next `rows` rows, which are lost. Appends the unparsed lines before and between them.
-    pub(crate) fn skip_rows(&mut self, mut rows: u64, out: &mut Vec<u8>) {
+    pub fn skip_rows(&mut self, mut rows: u64, out: &mut Vec<u8>) {
         while rows > 0 {
             let skipped = rows.min(self.rows_before_unparsed(out) as u64);
             self.line += skipped;
@@ -182,7 +182,7 @@ fn row_line<'r>(row: &'r Envelope<'_>, log_ending: LineEnding) -> (&'r [u8], Lin
 
 /// Returns row `number` (from 1) of `file` exactly as in the log, and its line ending. The ending has a line feed
 /// even if the last line of the log lacks it.
-pub(crate) fn printed_row<'r>(file: &ManifestFile, row: &'r Envelope<'_>, number: u64) -> (&'r [u8], &'static [u8]) {
+pub fn printed_row<'r>(file: &ManifestFile, row: &'r Envelope<'_>, number: u64) -> (&'r [u8], &'static [u8]) {
     let record = file.record();
     let unterminated =
         record.is_some_and(|record| !record.final_newline) && number == file.count && file.ends_with_row();

@@ -1,4 +1,5 @@
-//! Classifies the lines of a log as rows or unparsed lines (FORMAT.md, "Rows and unparsed lines").
+//! Classifies the lines of a log as rows or unparsed lines, and checks rows against their lines (FORMAT.md, "Rows and
+//! unparsed lines", "Entry" and "Exact lines").
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,8 +7,11 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::text::{ByteKinds, clean, nests_too_deep, trim};
-use super::time::{TimeKey, Timestamp};
+use super::envelope::Envelope;
+use super::exact_line::ExactLine;
+use super::text::{ByteKinds, clean, nests_too_deep, shortened, trim};
+use super::timestamp::{TimeKey, Timestamp};
+use crate::error::EntryFault;
 
 /// The JSON text of a row, safe for other readers, and the row's timestamp.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +35,42 @@ pub fn classify<'a>(line: &'a [u8], times: &[TimeKey]) -> Option<RowText<'a>> {
 }
 
 /// Returns true if a text has only white space, as defined by JavaScript's `trim`.
-pub(crate) fn is_blank(text: &str) -> bool {
+pub fn is_blank(text: &str) -> bool {
     trim(text).is_empty()
+}
+
+/// Checks a row against its exact line. Returns the row's timestamp and the fault, if any.
+///
+/// `ending` holds the bytes that the log's line ending has before the line feed, if known. `times` lists the keys that
+/// can hold the timestamp of a row of this log.
+#[must_use]
+pub fn check_row(
+    row: &Envelope<'_>,
+    ending: Option<&[u8]>,
+    times: &[TimeKey],
+) -> (Option<Timestamp>, Option<EntryFault>) {
+    let entry = row.entry();
+    let line = row.original.as_ref().map_or(entry.as_bytes(), ExactLine::as_bytes);
+    let Some(text) = classify(line, times) else { return (None, Some(EntryFault::NotARow)) };
+    let fault = if text.entry == entry {
+        row.original.as_ref().and_then(|original| original_fault(original, entry, ending))
+    } else {
+        Some(EntryFault::Differs { expected: shortened(&text.entry), found: shortened(entry) })
+    };
+    (text.time, fault)
+}
+
+fn original_fault(original: &ExactLine, entry: &str, ending: Option<&[u8]>) -> Option<EntryFault> {
+    let line = original.as_bytes();
+    if line.contains(&b'\n') {
+        Some(EntryFault::LineFeed)
+    } else if ending.is_some_and(|ending| line.strip_suffix(ending) == Some(entry.as_bytes())) {
+        Some(EntryFault::Redundant)
+    } else if ExactLine::new(line) != *original {
+        Some(EntryFault::Form)
+    } else {
+        None
+    }
 }
 
 fn row_text<'a>(text: &'a str, times: &[TimeKey]) -> Option<RowText<'a>> {
@@ -44,7 +82,7 @@ fn row_text<'a>(text: &'a str, times: &[TimeKey]) -> Option<RowText<'a>> {
 
 /// Returns the timestamp in a row's JSON text, if it has one.
 #[must_use]
-pub(crate) fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
+pub fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
     scan(entry, ByteKinds::of(entry), times).flatten()
 }
 

@@ -8,8 +8,9 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
 
-use super::manifest::Manifest;
+use super::Manifest;
 use crate::error::ManifestFault;
+use crate::format::text::shortened;
 
 const COUNT: &str = "a whole number from 0 to 9007199254740991";
 
@@ -50,7 +51,7 @@ fn required(key: &str, in_list: bool) -> &'static [&'static str] {
 }
 
 /// Finds the fault in a manifest line that could not be read. `path` is the position where reading stopped.
-pub(super) fn manifest_fault(line: &[u8], path: &Path) -> ManifestFault {
+pub fn manifest_fault(line: &[u8], path: &Path) -> ManifestFault {
     fault_at(std::str::from_utf8(line).unwrap_or_default(), path)
 }
 
@@ -168,7 +169,7 @@ const MAX_REPAIRED_BYTES: usize = 4 << 20;
 
 /// Lists the faults of an unreadable manifest line. Each fault is repaired temporarily, so that the next one shows.
 /// For a very long line, lists only the first fault.
-pub(super) fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
+pub fn all_faults(line: &[u8]) -> Vec<ManifestFault> {
     let mut faults = Vec::new();
     let mut reader = serde_json::Deserializer::from_slice(line);
     let Err(first) = serde_path_to_error::deserialize::<_, Manifest>(&mut reader) else { return faults };
@@ -220,14 +221,5 @@ fn repair(manifest: &mut Value, path: &Path, fault: &ManifestFault) -> bool {
             valid_value(missing, false).is_some_and(|valid| map.insert(missing.to_owned(), valid).is_none())
         }
         _ => valid_value(key, is_element).map(|valid| *value = valid).is_some(),
-    }
-}
-
-/// Shortens JSON text to fit in a message.
-pub(super) fn shortened(json: &str) -> String {
-    const LONGEST: usize = 60;
-    match json.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &json[..end]),
-        None => json.to_owned(),
     }
 }

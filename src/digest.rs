@@ -84,9 +84,9 @@ impl JsonSchema for Sha256Digest {
     }
 }
 
-/// The digest of a whole bundle: the SHA-256 of its manifest line without the line feed (FORMAT.md, "Bundle digest").
+/// The digest of a whole bundle: the SHA-256 of its manifest line without the line feed, not of the file.
 ///
-/// The manifest holds the digest of every log, so this one value, kept elsewhere, pins the whole content.
+/// The manifest has the digest of every log, so this value identifies the whole content (FORMAT.md, "Bundle digest").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct BundleDigest(Sha256Digest);

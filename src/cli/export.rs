@@ -21,7 +21,7 @@ use super::output::{Output, STDOUT, stdout_loses_all};
 use super::progress::Bar;
 use super::table::{Column, table};
 use super::term::{self, STRONG, paint};
-use super::text::{count, logs, rows, safe, size};
+use super::text::{DIGEST_NOTE, count, logs, rows, safe, size};
 use super::{complete, help, is_dash, one_per_core, threads, time};
 
 /// Bundle the logs of this machine into one file
@@ -298,7 +298,7 @@ fn as_text(report: &ExportReport, path: Option<&Path>) -> String {
         text += "\n";
     }
     let sizes = format!("{}, from {} of logs", size(report.bundle_bytes), size(report.log_bytes()));
-    text + &format!("size    {sizes}\ndigest  {}\n", report.digest)
+    text + &format!("size    {sizes}\ndigest  {}\n        {DIGEST_NOTE}\n", report.digest)
 }
 
 fn files_table(files: &[ManifestFile]) -> String {

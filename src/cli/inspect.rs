@@ -16,7 +16,7 @@ use super::input::{access_note, open};
 use super::output::{self, Output};
 use super::table::{Column, table};
 use super::term::{self, STRONG, paint};
-use super::text::{count, counted, logs, ratio, rows, safe, size};
+use super::text::{DIGEST_NOTE, count, counted, logs, ratio, rows, safe, size};
 use super::{help, timeline, zone};
 
 /// Show what a bundle contains, from its manifest alone
@@ -142,7 +142,7 @@ fn head(name: &str, inspection: &Inspection, zone: &TimeZone) -> String {
     let contents = format!("{rows} from {logs}, {}{in_bundle}", size(inspection.log_bytes()));
     let exported = zone::moment(manifest.exported_at, zone);
     format!(
-        "{}\n  format    {major}.{minor}, written by {written_by}\n  exported  {exported}\n  contains  {contents}\n  digest    {}\n",
+        "{}\n  format    {major}.{minor}, written by {written_by}\n  exported  {exported}\n  contains  {contents}\n  digest    {}\n            {DIGEST_NOTE}\n",
         paint(STRONG, &safe(name)),
         inspection.digest
     )

@@ -20,7 +20,7 @@ use super::progress::Bar;
 use super::stdin::{is_stdin, stdin};
 use super::table::{Column, table};
 use super::term::{self, STRONG, paint};
-use super::text::{count, counted, logs, rows, safe};
+use super::text::{DIGEST_NOTE, count, counted, logs, rows, safe};
 use super::{help, is_dash, one_per_core, time};
 
 /// Save the intact rows of a damaged bundle to a new one
@@ -155,7 +155,7 @@ fn as_text(report: &RecoverReport, path: &Path) -> String {
         text += &missing;
     }
     if let Some(digest) = report.digest {
-        text += &format!("\ndigest  {digest}\n");
+        text += &format!("\ndigest  {digest}\n        {DIGEST_NOTE}\n");
     }
     text
 }

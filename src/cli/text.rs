@@ -4,6 +4,9 @@ use indicatif::HumanCount;
 use patchwork_traces::error::visible;
 use unicode_width::UnicodeWidthStr;
 
+/// The explanation that follows every printed bundle digest.
+pub const DIGEST_NOTE: &str = "(SHA-256 of the manifest line, not of the file)";
+
 /// Returns a number with its digits in groups of three.
 pub fn count(number: u64) -> String {
     HumanCount(number).to_string()

@@ -19,7 +19,7 @@ use super::output::{self, Output, STDIN};
 use super::progress::Bar;
 use super::stdin::stdin;
 use super::term::{BAD, GOOD, HINT, STRONG, WARN, paint};
-use super::text::{counted, logs, rows, safe};
+use super::text::{DIGEST_NOTE, counted, logs, rows, safe};
 use super::{help, interrupt, is_dash, one_per_core, threads};
 
 /// Check bundles for damage and list every problem
@@ -33,6 +33,8 @@ pub struct VerifyArgs {
     bundle: Vec<PathBuf>,
 
     /// Digest that the bundle must have, as printed by export
+    ///
+    /// The digest is the SHA-256 of the manifest line, not of the file.
     #[arg(long, value_name = "DIGEST")]
     expect: Option<BundleDigest>,
 
@@ -239,8 +241,7 @@ fn severity(severity: Severity) -> &'static str {
 fn report_text(path: &Path, report: &VerifyReport) -> String {
     let name = if is_dash(path) { STDIN.to_owned() } else { safe(&path.display().to_string()) };
     let (verdict, style, rest) = verdict_text(report);
-    let digest =
-        report.digest.map(|digest| format!("  digest  {digest}{}\n", expected_text(report))).unwrap_or_default();
+    let digest = report.digest.map(|digest| format!("  digest  {digest}{}", expected_text(report))).unwrap_or_default();
     let next = match report.verdict == Verdict::Damaged {
         true => format!(
             "  next    run `patchwork-traces recover {} -o FILE` to save the intact rows\n",
@@ -280,11 +281,12 @@ fn verdict_text(report: &VerifyReport) -> (&'static str, anstyle::Style, String)
     }
 }
 
-fn expected_text(report: &VerifyReport) -> &'static str {
+/// Returns the text that follows the digest.
+fn expected_text(report: &VerifyReport) -> String {
     match report.is_expected {
-        Some(true) => " (as expected)",
-        Some(false) => " (NOT the expected digest)",
-        None => "",
+        Some(true) => " (as expected)\n".to_owned(),
+        Some(false) => format!(" (NOT the expected digest)\n          {DIGEST_NOTE}\n"),
+        None => format!("\n          {DIGEST_NOTE}\n"),
     }
 }
 

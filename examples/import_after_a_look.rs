@@ -19,14 +19,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let look = ImportOptions { dry_run: true, ..ImportOptions::default() };
     let plan = import(Bundle::open(path)?, &dirs, &look, &SystemClock, &NoProgress)?.plan;
     if plan.changes_nothing() {
-        println!("every log is as it should be");
+        println!("the logs already have every line of the bundle");
         return Ok(());
     }
     for file in plan.files.iter().filter(|file| file.change != Change::Nothing) {
         println!("{}: {} new lines, {} kept", file.path.display(), file.new.all(), file.kept.all());
     }
 
-    println!("go on? (y/n)");
+    println!("import? (y/n)");
     let mut reply = String::new();
     std::io::stdin().read_line(&mut reply)?;
     if reply.trim() != "y" {

@@ -43,6 +43,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (average, tool, calls) in slowest {
         println!("{tool}: {average} ms, the average of {calls}");
     }
-    println!("rows that are no calls: {others}");
+    println!("rows that are not tool calls: {others}");
     Ok(())
 }

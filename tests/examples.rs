@@ -61,7 +61,10 @@ fn slowest_tools_reads_rows_into_a_type() {
     let home = home_with_logs();
     std::fs::write(home.path().join("b.gz"), bundle(&home)).unwrap();
     let printed = run("slowest_tools", &home, &["b.gz"], "");
-    assert_eq!(printed, "edit: 300 ms, the average of 1\nread: 20 ms, the average of 2\nrows that are no calls: 1\n");
+    assert_eq!(
+        printed,
+        "edit: 300 ms, the average of 1\nread: 20 ms, the average of 2\nrows that are not tool calls: 1\n"
+    );
 }
 
 #[test]
@@ -95,5 +98,5 @@ fn import_after_a_look_asks_first() {
     assert!(!log.exists());
     assert!(run("import_after_a_look", &to, &["b.gz"], "y\n").ends_with("imported 6 new lines\n"));
     assert_eq!(std::fs::read(log).unwrap(), b"{\"n\":12345678901234567890}\ntorn");
-    assert_eq!(run("import_after_a_look", &to, &["b.gz"], ""), "every log is as it should be\n");
+    assert_eq!(run("import_after_a_look", &to, &["b.gz"], ""), "the logs already have every line of the bundle\n");
 }

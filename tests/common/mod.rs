@@ -1,11 +1,16 @@
-//! What several tests need: a home with logs, bundling in memory, restoring in memory.
+//! Helpers of several test programs: a home with logs, bundling in memory, restoring in memory.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
-pub mod dribble;
-pub mod forge;
-pub mod nasty;
-pub mod noise;
-pub mod note;
+pub mod adversarial_lines;
+pub mod bundle_builder;
+pub mod coverage;
+#[cfg(feature = "cli")]
+pub mod program;
+pub mod random_rows;
+#[cfg(unix)]
+pub mod search_path;
+pub mod short_reads;
+pub mod skip_note;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

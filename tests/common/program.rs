@@ -1,9 +1,6 @@
 //! Runs the built program as a user would, with an empty environment but for what a test sets.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "coverage.rs"]
-pub mod coverage;
-
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -41,7 +38,7 @@ impl From<Output> for Run {
 /// The program, in `dir`, with `dir` as its home and the tests' fixed time.
 pub fn command(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patchwork-traces"));
-    command.args(arguments).current_dir(dir).env_clear().envs(coverage::environment()).env("HOME", dir);
+    command.args(arguments).current_dir(dir).env_clear().envs(super::coverage::environment()).env("HOME", dir);
     command.env("SOURCE_DATE_EPOCH", "1777716000").env("TZ", "UTC").env("LANG", "C.UTF-8");
     command
 }

@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 
 use patchwork_traces::digest::Sha256Digest;
 
-use crate::{is_there, note, root};
+use crate::common::skip_note::skip_note;
+use crate::{is_there, root};
 
 /// Damaged bundles in which nothing but a time, a timeline or an `entry` with an `original` is wrong. FORMAT.md lets a
 /// reader pass these.
@@ -24,7 +25,7 @@ const EXEMPT: &[&str] = &[
 fn verify(bundle: &Path, extract_to: Option<&Path>) -> Option<Output> {
     if !is_there("python3") {
         assert!(std::env::var_os("DOCS_NEED_ALL").is_none(), "python3 is missing");
-        note::note("not run, as python3 is missing");
+        skip_note("not run, as python3 is missing");
         return None;
     }
     let mut command = Command::new("python3");

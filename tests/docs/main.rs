@@ -16,22 +16,19 @@
 //! programs for what a test cannot do: to reach another machine, to build the project within its own test.
 //!
 //! `UPDATE_DOCS=1 cargo test --test docs` writes the outputs anew that are shown.
-#![cfg(all(unix, feature = "cli"))]
+#![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod audit_script;
-#[path = "../common/coverage.rs"]
-mod coverage;
+#[path = "../common/mod.rs"]
+mod common;
 mod markdown;
-#[path = "../common/note.rs"]
-mod note;
-#[path = "../common/search_path.rs"]
-mod search_path;
 mod session;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use common::skip_note::skip_note;
 use markdown::{Block, Command, blocks, commands, fits, shown_anew};
 use session::{Action, Ended, Hung, Session, Step, is_there};
 
@@ -129,7 +126,7 @@ fn plan<'d>(name: &str, lines: &'d [&'d str]) -> Vec<Planned<'d>> {
         } else {
             let note = format!("{name}, line {}: not run, as {} is missing", block.lines.start, missing.join(" and "));
             assert!(std::env::var_os("DOCS_NEED_ALL").is_none(), "{note}");
-            note::note(&note);
+            skip_note(&note);
         }
     }
     planned
@@ -212,7 +209,7 @@ fn run_steps(planned: &[Planned<'_>]) -> Result<Vec<Ended>, Hung> {
         if !step.is_foreign() {
             return Err(hung);
         }
-        note::note(&format!("once more, as of {}", step.hung(&hung)));
+        skip_note(&format!("once more, as of {}", step.hung(&hung)));
         run()
     })
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::coverage;
-use crate::search_path::program_alone;
+use crate::common::coverage;
+use crate::common::search_path::program_alone;
 
 /// The machine of a prompt without a name.
 const HERE: &str = "me";

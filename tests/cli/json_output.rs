@@ -1,0 +1,94 @@
+//! What `--json` prints is what the published schemas say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::common::Home;
+use crate::common::program::run;
+use serde_json::Value;
+
+/// The commands whose `--json` has a schema.
+const DOCUMENTED: [&str; 10] =
+    ["export", "import", "verify", "inspect", "cat", "recover", "demo", "completions", "man", "error"];
+
+fn published(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"))
+}
+
+fn expect_valid(name: &str, output: &Value) {
+    let schema: Value = serde_json::from_slice(&fs::read(published(name)).unwrap()).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let errors: Vec<_> = validator.iter_errors(output).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{name}: {errors:?}");
+    // A schema that lets everything pass would be no documentation.
+    assert!(!validator.is_valid(&Value::Null) && !validator.is_valid(&serde_json::json!({})), "{name}");
+}
+
+#[test]
+fn published_schemas_are_current() {
+    let home = Home::new();
+    for name in DOCUMENTED {
+        let current = run(home.path(), &["schema", name]).stdout;
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            fs::write(published(name), &current).unwrap();
+        }
+        let stale = fs::read(published(name)).unwrap_or_default() != current;
+        assert!(!stale, "schema/{name}.schema.json is stale; run: UPDATE_SCHEMAS=1 cargo test --test cli json_output");
+    }
+}
+
+#[test]
+fn schemas_of_lines_are_printed_as_they_are_published() {
+    let home = Home::new();
+    for name in ["manifest", "row"] {
+        for arguments in [&["schema", name][..], &["schema", name, "--json"]] {
+            assert_eq!(run(home.path(), arguments).stdout, fs::read(published(name)).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_output_is_valid_by_its_schema() {
+    let home = Home::new()
+        .with("runs.jsonl", "{\"createdAt\":1777716000000}\ntorn\n{}\n")
+        .with("other.jsonl", "{}\n")
+        .with_activity("activity-1.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\n");
+    for arguments in [&["export", "--json", "-o", "b.gz"][..], &["export", "--json", "-fo", "b.gz", "--include-other"]]
+    {
+        expect_valid("export", &run(home.path(), arguments).json());
+    }
+    let to_stdout = run(home.path(), &["export", "--json", "-o", "-"]);
+    let report: Value = serde_json::from_str(&to_stdout.stderr).unwrap();
+    expect_valid("export", &report);
+    assert_eq!(report["notes"].as_array().unwrap().len(), 1);
+    expect_valid("inspect", &run(home.path(), &["inspect", "--json", "b.gz"]).json());
+    let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/plain.v1.0.jsonl.gz");
+    expect_valid("inspect", &run(home.path(), &["inspect", "--json", legacy.to_str().unwrap()]).json());
+    let summary = run(home.path(), &["cat", "--json", "b.gz"]).stderr;
+    expect_valid("cat", &serde_json::from_str(&summary).unwrap());
+    let overwrite = ["import", "b.gz", "--json", "--mode", "overwrite"];
+    fs::write(home.dirs().patchwork.join("runs.jsonl"), "{\"mine\":1}\n".repeat(200_000)).unwrap();
+    for arguments in [&["import", "b.gz", "--json", "--dry-run"][..], &overwrite, &overwrite] {
+        expect_valid("import", &run(home.path(), arguments).json());
+    }
+    let bundle = fs::read(home.path().join("b.gz")).unwrap();
+    fs::write(home.path().join("cut.gz"), &bundle[..bundle.len() - 60]).unwrap();
+    for arguments in [&["b.gz"][..], &["b.gz", "cut.gz", "nothing.gz"], &[legacy.to_str().unwrap()]] {
+        expect_valid("verify", &run(home.path(), &[&["verify", "--json"], arguments].concat()).json());
+    }
+    for bundle in ["b.gz", "cut.gz"] {
+        expect_valid("recover", &run(home.path(), &["recover", "--json", bundle, "-fo", "r.gz"]).json());
+    }
+    let failed = run(home.path(), &["inspect", "--json", "nothing.gz"]).stderr;
+    expect_valid("error", &serde_json::from_str(&failed).unwrap());
+    for refused in
+        [&["cat", "b.gz", "--sorce", "x", "--json"][..], &["--json"], &["cat", "b.gz", "--source", "x", "--json"]]
+    {
+        let refused = run(home.path(), refused);
+        assert!(refused.code == 1 || refused.code == 2);
+        expect_valid("error", &serde_json::from_str(&refused.stderr).unwrap());
+    }
+    expect_valid("man", &run(home.path(), &["man", "--json"]).json());
+    expect_valid("completions", &run(home.path(), &["completions", "bash", "--json"]).json());
+    expect_valid("demo", &run(home.path(), &["demo", "--json"]).json());
+}

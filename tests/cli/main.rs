@@ -1,0 +1,21 @@
+//! Tests of the program, a module for each command or promise.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cast_possible_truncation, clippy::format_collect)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_input;
+mod cat;
+mod cat_exact;
+mod cli_output;
+#[cfg(unix)]
+mod closed_pipe;
+mod export;
+mod import;
+mod inspect;
+#[cfg(unix)]
+mod interrupt;
+mod json_output;
+#[cfg(unix)]
+mod packaging;
+mod verify;

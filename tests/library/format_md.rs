@@ -1,0 +1,213 @@
+//! FORMAT.md says what the code does: its sections, tables and worked example are held against the library.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use patchwork_traces::format::limits::{
+    CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_AROUND_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES,
+    MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_REWRITTEN_RATIO,
+    MAX_TIMELINE_BINS,
+};
+use patchwork_traces::format::{Timeline, schema};
+use patchwork_traces::internal::classify;
+use serde_json::Value;
+
+fn format_md() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("FORMAT.md")).unwrap()
+}
+
+/// The text below a heading, up to the next one of any level.
+fn section<'t>(text: &'t str, heading: &str) -> &'t str {
+    let start = text.find(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("FORMAT.md has no {heading:?}"));
+    let body = &text[start + heading.len() + 5..];
+    &body[..body.find("\n##").unwrap_or(body.len())]
+}
+
+/// The cells of all tables in a text, backquotes removed.
+fn table_rows(text: &str) -> impl Iterator<Item = Vec<String>> + '_ {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'));
+    rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")).collect())
+}
+
+/// The contents of the fenced blocks in a text.
+fn fenced_blocks(text: &str) -> Vec<&str> {
+    text.split("\n```").skip(1).step_by(2).map(|block| &block[block.find('\n').unwrap() + 1..]).collect()
+}
+
+#[test]
+fn every_section_that_the_code_names_exists() {
+    let text = format_md();
+    let mut named = 0;
+    let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            let code = std::fs::read_to_string(&path).unwrap();
+            // Where a line of comment ends within the reference, the next one goes on with it.
+            let code = code.replace("\n//! ", " ").replace("\n/// ", " ").replace("\n    /// ", " ");
+            for (at, mark) in code.match_indices("FORMAT.md, \"") {
+                section(&text, code[at + mark.len()..].split('"').next().unwrap());
+                named += 1;
+            }
+        }
+    }
+    assert!(named >= 15, "only {named} references were found in src/");
+}
+
+#[test]
+fn the_table_of_limits_has_the_constants() {
+    let constants = [
+        ("MAX_MANIFEST_BYTES", MAX_MANIFEST_BYTES),
+        ("MAX_FILES", MAX_FILES as u64),
+        ("MAX_LOG_LINE_BYTES", MAX_LOG_LINE_BYTES),
+        ("MAX_ENVELOPE_BYTES", MAX_ENVELOPE_BYTES),
+        ("CHUNK_BYTES", CHUNK_BYTES),
+        ("FULL_CHUNK_BYTES", FULL_CHUNK_BYTES),
+        ("MAX_CHUNK_BYTES", MAX_CHUNK_BYTES),
+        ("MAX_COUNT", MAX_COUNT),
+        ("MAX_DEPTH", MAX_DEPTH as u64),
+        ("MAX_NAME_BYTES", MAX_NAME_BYTES as u64),
+        ("MAX_TIMELINE_BINS", MAX_TIMELINE_BINS as u64),
+        ("MAX_REWRITTEN_RATIO", MAX_REWRITTEN_RATIO),
+        ("MAX_GROWN_BYTES", MAX_GROWN_BYTES),
+        ("MAX_AROUND_BYTES", MAX_AROUND_BYTES),
+    ];
+    let text = format_md();
+    let table: Vec<_> =
+        table_rows(section(&text, "Limits")).skip(1).map(|row| (row[0].clone(), row[1].clone())).collect();
+    assert_eq!(table, constants.map(|(name, value)| (name.to_owned(), value.to_string())));
+}
+
+/// `U+0009` or `U+0009 to U+000D` as characters.
+fn characters(range: &str) -> std::ops::RangeInclusive<char> {
+    let character = |name: &str| {
+        let digits = name.strip_prefix("U+").unwrap_or_else(|| panic!("{name:?} is no character"));
+        char::from_u32(u32::from_str_radix(digits, 16).unwrap()).unwrap()
+    };
+    match range.split_once(" to ") {
+        Some((first, last)) => character(first)..=character(last),
+        None => character(range)..=character(range),
+    }
+}
+
+#[test]
+fn the_trimmed_characters_are_those_of_the_code() {
+    let text = format_md().replace("\n   ", " ");
+    let (_, rest) = text.split_once("JavaScript's `trim` cuts: ").unwrap();
+    let listed: BTreeSet<char> = rest[..rest.find('.').unwrap()].split(", ").flat_map(characters).collect();
+    let trimmed = ('\0'..=char::MAX).filter(|c| classify(format!("{c}\"a\"{c}").as_bytes(), &[]).is_some());
+    let trimmed: BTreeSet<char> = trimmed.collect();
+    assert_eq!(listed, trimmed);
+}
+
+#[test]
+fn the_steps_of_a_timeline_are_those_of_the_code() {
+    let text = format_md();
+    let timeline = section(&text, "Timeline").replace('\n', " ");
+    let (_, rest) = timeline.split_once("The steps, in seconds: ").unwrap();
+    let (seconds, rest) = rest.split_once("; and in days: ").unwrap();
+    let days = rest.split('.').next().unwrap();
+    let in_ms = |list: &str, unit: u64| -> Vec<u64> {
+        list.split(", ").map(|number| number.parse::<u64>().unwrap() * unit).collect()
+    };
+    let listed = [in_ms(seconds, 1000), in_ms(days, 86_400_000)].concat();
+    let mut steps = vec![1000];
+    while Timeline::coarser_step(steps[steps.len() - 1]) > steps[steps.len() - 1] {
+        steps.push(Timeline::coarser_step(steps[steps.len() - 1]));
+    }
+    assert_eq!(listed, steps);
+}
+
+/// Adds the names of all properties below `schema`.
+fn add_properties(schema: &Value, names: &mut BTreeSet<String>) {
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        names.extend(properties.keys().cloned());
+    }
+    match schema {
+        Value::Object(object) => object.values().for_each(|value| add_properties(value, names)),
+        Value::Array(array) => array.iter().for_each(|value| add_properties(value, names)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_tables_have_the_keys_of_the_schemas() {
+    let mut in_schemas = BTreeSet::new();
+    for schema in [schema::manifest(), schema::row()] {
+        add_properties(&serde_json::from_str(&schema).unwrap(), &mut in_schemas);
+    }
+    let text = format_md();
+    let tables = ["Manifest", "Row", "Exact lines", "Timeline"].map(|heading| table_rows(section(&text, heading)));
+    let keys =
+        tables.into_iter().flatten().map(|row| row[0].clone()).filter(|key| key != "key" && !key.starts_with('-'));
+    let in_tables: BTreeSet<_> =
+        keys.flat_map(|keys| keys.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect();
+    assert_eq!(in_tables, in_schemas);
+}
+
+#[cfg(unix)]
+mod worked_example {
+    use std::io::Cursor;
+    use std::path::Path;
+    use std::process::Command;
+
+    use patchwork_traces::bundle::{Access, Bundle};
+    use patchwork_traces::digest::Sha256Digest;
+    use patchwork_traces::export::Level;
+    use patchwork_traces::export::{ExportOptions, export};
+    use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
+    use patchwork_traces::progress::NoProgress;
+
+    use super::{fenced_blocks, format_md, section};
+    use crate::common::{options, restore_all, text_of};
+
+    /// Runs the example's shell commands in `directory`.
+    fn make_logs(commands: &str, directory: &Path) {
+        let status = Command::new("sh").args(["-euc", commands]).current_dir(directory).status().unwrap();
+        assert!(status.success());
+    }
+
+    #[test]
+    fn is_what_the_library_makes() {
+        let text = format_md();
+        let example = section(&text, "Worked example");
+        let [commands, expected_text, expected_digest, expected_sha256] = fenced_blocks(example)[..] else {
+            panic!("the example has other blocks");
+        };
+        let home = tempfile::tempdir().unwrap();
+        make_logs(commands, home.path());
+        let dirs = Dirs { patchwork: home.path().join("patchwork"), activity: home.path().join("activity") };
+        let options = ExportOptions {
+            generator: "example 1".to_owned(),
+            exported_at: "2026-05-02T10:05:00.000Z".parse().unwrap(),
+            level: Level::new(0).unwrap(),
+            ..options()
+        };
+        let mut bundle = Vec::new();
+        let logs = discover(&dirs, &DiscoverOptions::default()).unwrap();
+        let report = export(&logs, &options, &mut bundle, "memory", &NoProgress).unwrap();
+
+        assert_eq!(String::from_utf8(text_of(&bundle)).unwrap(), format!("{expected_text}\n"));
+        assert_eq!(report.digest.to_string(), expected_digest);
+        assert_eq!(Sha256Digest::of(&bundle).to_string(), expected_sha256);
+        let chunks: Vec<_> = report.manifest.files.iter().flat_map(|file| &file.chunks).collect();
+        let (first, second, length) = (chunks[0].compressed, chunks[1].compressed, bundle.len() as u64);
+        let at = length - 10 - first - second;
+        let sentence = format!(
+            "The file has {length} bytes. Its first chunk begins at byte {at} = {length} - 10 - {first} - {second}, its second at byte {}.",
+            at + first
+        );
+        assert!(example.replace('\n', " ").contains(&sentence), "the example should say: {sentence}");
+
+        let opened = Bundle::from_seekable(Cursor::new(&bundle), "bundle").unwrap();
+        assert_eq!(opened.access(), Access::Indexed);
+        for (name, restored) in restore_all(opened).unwrap() {
+            let base = if name.starts_with("activity") { &dirs.activity } else { &dirs.patchwork };
+            assert_eq!(restored, std::fs::read(base.join(name)).unwrap());
+        }
+    }
+}

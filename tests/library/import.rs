@@ -1,0 +1,1151 @@
+//! Importing, at the surface of the library: what lies in the directories before and after.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::common::{Home, bundle, indexed, sequential, text_of};
+use patchwork_traces::bundle::Bundle;
+use patchwork_traces::import::{
+    Change, Clock, FilePlan, ImportOptions, ImportReport, LineCount, Mode, Rotation, import,
+};
+use patchwork_traces::progress::{NoProgress, Progress, Stage};
+use patchwork_traces::{Error, ErrorKind, Result};
+
+/// Stands still but for being slept on, and lets a test act then.
+struct TestClock<'a> {
+    now: Mutex<SystemTime>,
+    on_sleep: Mutex<Box<dyn FnMut(u32) + Send + 'a>>,
+    sleeps: Mutex<u32>,
+}
+
+impl<'a> TestClock<'a> {
+    /// 2026-05-02T10:00:00Z.
+    fn new() -> Self {
+        Self::acting(|_| {})
+    }
+
+    fn acting(on_sleep: impl FnMut(u32) + Send + 'a) -> Self {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(crate::common::EXPORTED_AT.unsigned_abs());
+        Self { now: Mutex::new(now), on_sleep: Mutex::new(Box::new(on_sleep)), sleeps: Mutex::new(0) }
+    }
+}
+
+impl Clock for TestClock<'_> {
+    fn now(&self) -> SystemTime {
+        *self.now.lock().unwrap()
+    }
+
+    fn sleep(&self, time: Duration) {
+        *self.now.lock().unwrap() += time;
+        let mut sleeps = self.sleeps.lock().unwrap();
+        *sleeps += 1;
+        (self.on_sleep.lock().unwrap())(*sleeps);
+    }
+}
+
+fn with(mode: Mode) -> ImportOptions {
+    ImportOptions { mode, ..ImportOptions::default() }
+}
+
+fn dry(options: &ImportOptions) -> ImportOptions {
+    ImportOptions { dry_run: true, ..options.clone() }
+}
+
+fn try_import(bundle: &[u8], home: &Home, options: &ImportOptions) -> Result<ImportReport> {
+    import(indexed(bundle)?, &home.dirs(), options, &TestClock::new(), &NoProgress)
+}
+
+/// Imports after a dry run from the other reader, which must give the same plan and leave everything alone.
+fn import_as_planned(bundle: &[u8], home: &Home, options: &ImportOptions) -> ImportReport {
+    let before = snapshot(home.path());
+    let planned = import(sequential(bundle).unwrap(), &home.dirs(), &dry(options), &TestClock::new(), &NoProgress);
+    let planned = planned.expect("the dry run works");
+    assert_eq!(snapshot(home.path()), before, "a dry run writes nothing");
+    let done = try_import(bundle, home, options).expect("the import works");
+    assert_eq!(done.plan, planned.plan, "the dry run gives the plan that is carried out");
+    for file in &done.plan.files {
+        let bytes = fs::metadata(&file.path).map_or(0, |there| there.len());
+        assert_eq!(bytes, file.bytes_after, "{}", file.path.display());
+    }
+    assert_nothing_left(home);
+    done
+}
+
+/// Every file and directory with what could tell that it was touched.
+fn snapshot(dir: &Path) -> BTreeMap<PathBuf, (u64, i64, i64, Vec<u8>)> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let there = path.symlink_metadata().unwrap();
+        let content = if there.is_file() { fs::read(&path).unwrap() } else { Vec::new() };
+        all.insert(path.clone(), (there.ino(), there.mtime(), there.mtime_nsec(), content));
+        if there.is_dir() {
+            all.extend(snapshot(&path));
+        }
+    }
+    all
+}
+
+/// What the files of a home are, by name.
+fn files(home: &Home) -> BTreeMap<String, Vec<u8>> {
+    let all = snapshot(home.path()).into_iter().filter(|(path, _)| path.is_file());
+    all.map(|(path, (.., content))| (path.file_name().unwrap().to_str().unwrap().to_owned(), content)).collect()
+}
+
+fn logs(logs: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
+    logs.iter().map(|(name, content)| ((*name).to_owned(), content.as_bytes().to_vec())).collect()
+}
+
+fn assert_nothing_left(home: &Home) {
+    let left = files(home).into_keys().find(|name| {
+        let name = name.to_lowercase();
+        !name.contains(".jsonl") || name.contains(".lock") //
+    });
+    assert_eq!(left, None, "no file of the import's own is left");
+    let dirs = snapshot(home.path()).into_keys().filter(|path| path.is_dir());
+    let left = dirs.into_iter().find(|path| path.to_string_lossy().contains("patchwork-traces"));
+    assert_eq!(left, None, "no directory of the import's own is left");
+}
+
+fn rows(rows: u64) -> LineCount {
+    LineCount { rows, unparsed: 0 }
+}
+
+fn row(at: u64) -> String {
+    format!("{{\"taskId\":\"t{at}\",\"createdAt\":{at}}}\n")
+}
+
+fn run(range: impl IntoIterator<Item = u64>) -> String {
+    range.into_iter().map(row).collect()
+}
+
+fn only(report: &ImportReport) -> &FilePlan {
+    assert_eq!(report.plan.files.len(), 1);
+    &report.plan.files[0]
+}
+
+fn runs_bundle(log: impl AsRef<[u8]>) -> Vec<u8> {
+    bundle(&Home::new().with("runs.jsonl", log))
+}
+
+fn refused(result: Result<ImportReport>) -> Error {
+    result.expect_err("the import is refused")
+}
+
+/// Compresses a bundle's text as another program would.
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The same bundle with its text changed.
+fn edited(bundle: &[u8], edit: impl Fn(String) -> String) -> Vec<u8> {
+    gzip(edit(String::from_utf8(text_of(bundle)).unwrap()).as_bytes())
+}
+
+mod restoring {
+    use super::*;
+
+    fn full_home() -> Home {
+        Home::new()
+            .with("runs.jsonl.1", run(1..5))
+            .with("runs.jsonl", "{\"createdAt\":7}\r\n\r\n{\"createdAt\":1e400}\r\ntorn")
+            .with("decision_traces.jsonl", b"\xef\xbb\xbf{\"a\":1}\n\xff\n{\"b\":12345678901234567890}")
+            .with("commit_issue_links.jsonl", "")
+            .with("facts.jsonl", "{\"fact\":1}\n")
+            .with_activity("activity-3100.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\n")
+            .with_activity("Activity.JSONL", "{}\n")
+    }
+
+    #[test]
+    fn into_an_empty_home_every_log_comes_back_byte_for_byte() {
+        let from = full_home();
+        let to = Home::new();
+        let report = import_as_planned(&bundle(&from), &to, &ImportOptions::default());
+        assert_eq!(files(&to), files(&from));
+        assert!(!report.rows_only);
+        assert!(report.plan.files.iter().all(|file| file.change == Change::Created && file.bytes_before.is_none()));
+        assert_eq!(report.plan.new_lines(), LineCount { rows: 11, unparsed: 3 });
+    }
+
+    #[test]
+    fn files_are_private_and_so_are_directories_that_are_made() {
+        let to = Home::new();
+        fs::remove_dir_all(to.path().join(".claude")).unwrap();
+        fs::remove_dir_all(to.path().join(".patchwork")).unwrap();
+        import_as_planned(&bundle(&full_home()), &to, &ImportOptions::default());
+        let mode = |path: &str| to.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(".patchwork"), 0o700);
+        assert_eq!(mode(".claude"), 0o700);
+        assert_eq!(mode(".claude/ide"), 0o700);
+        assert_eq!(mode(".patchwork/runs.jsonl"), 0o600);
+        assert_eq!(mode(".claude/ide/activity-3100.jsonl"), 0o600);
+    }
+
+    #[test]
+    fn logs_that_are_only_as_long_are_not_taken_for_the_same() {
+        let archived = |newest: u64| [("runs.jsonl.1", run(1..3)), ("runs.jsonl", row(newest))];
+        let home_of = |newest| archived(newest).into_iter().fold(Home::new(), |home, (name, log)| home.with(name, log));
+        // The two homes have the same archive.
+        let to = home_of(3);
+        let done = import_as_planned(&bundle(&home_of(4)), &to, &ImportOptions::default());
+        assert_eq!(done.plan.new_lines(), rows(1));
+        assert_eq!(files(&to), logs(&[("runs.jsonl.1", &run(1..3)), ("runs.jsonl", &run(3..5))]));
+    }
+
+    #[test]
+    fn again_it_changes_nothing_and_touches_nothing() {
+        let bundle = bundle(&full_home());
+        for mode in [Mode::Merge, Mode::Overwrite] {
+            let to = Home::new();
+            import_as_planned(&bundle, &to, &with(mode));
+            let logs = |home: &Home| snapshot(home.path()).into_iter().filter(|(path, _)| path.is_file()).collect();
+            let before: Vec<_> = logs(&to);
+            let report = import_as_planned(&bundle, &to, &with(mode));
+            assert!(report.plan.changes_nothing());
+            assert_eq!(report.plan.new_lines(), LineCount::default());
+            assert_eq!(logs(&to), before, "inode and time are the same");
+        }
+    }
+
+    #[test]
+    fn only_the_sources_that_are_asked_for_are_touched() {
+        let to = Home::new();
+        let options = ImportOptions { sources: vec!["activity".to_owned()], ..ImportOptions::default() };
+        import_as_planned(&bundle(&full_home()), &to, &options);
+        assert_eq!(files(&to).into_keys().collect::<Vec<_>>(), ["Activity.JSONL", "activity-3100.jsonl"]);
+
+        let options = ImportOptions { sources: vec!["nope".to_owned()], ..ImportOptions::default() };
+        let error = refused(try_import(&bundle(&full_home()), &to, &options));
+        assert!(matches!(error.kind(), ErrorKind::UnknownSource { known, .. } if known.len() == 5), "{error}");
+    }
+
+    #[test]
+    fn a_bundle_of_the_original_exporter_gives_its_rows() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/plain.v1.0.jsonl.gz");
+        let to = Home::new();
+        let open = || Bundle::open(&path).unwrap();
+        let report = import(open(), &to.dirs(), &ImportOptions::default(), &TestClock::new(), &NoProgress).unwrap();
+        assert!(report.rows_only);
+        let original = path.with_file_name("plain");
+        for file in &report.plan.files {
+            let dir = if file.base.to_string() == "activity" { "ide" } else { "patchwork" };
+            assert_eq!(fs::read(&file.path).unwrap(), fs::read(original.join(dir).join(file.file.as_str())).unwrap());
+        }
+        let again = import(open(), &to.dirs(), &ImportOptions::default(), &TestClock::new(), &NoProgress).unwrap();
+        assert!(again.plan.changes_nothing());
+        let replaced = import(open(), &to.dirs(), &with(Mode::Overwrite), &TestClock::new(), &NoProgress).unwrap();
+        assert!(replaced.plan.changes_nothing());
+    }
+
+    #[test]
+    fn a_bundle_without_logs_changes_nothing() {
+        let to = Home::new().with("runs.jsonl", run(1..3));
+        let report = import_as_planned(&bundle(&Home::new()), &to, &ImportOptions::default());
+        assert!(report.plan.files.is_empty() && report.plan.changes_nothing());
+    }
+
+    #[test]
+    fn a_link_to_a_log_is_followed_and_survives() {
+        let to = Home::new();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let real = elsewhere.path().join("my runs");
+        fs::write(&real, run(1..3)).unwrap();
+        let link = to.dirs().patchwork.join("runs.jsonl");
+        symlink(&real, &link).unwrap();
+        let report = try_import(&runs_bundle(run(2..5)), &to, &ImportOptions::default()).unwrap();
+        assert_eq!(only(&report).path, link);
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(&real).unwrap(), run(1..5));
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+}
+
+mod merging {
+    use super::*;
+
+    fn merged(local: &str, bundled: &str) -> (String, ImportReport) {
+        let to = Home::new().with("runs.jsonl", local);
+        let report = import_as_planned(&runs_bundle(bundled), &to, &ImportOptions::default());
+        (fs::read_to_string(to.dirs().patchwork.join("runs.jsonl")).unwrap(), report)
+    }
+
+    #[test]
+    fn a_prefix_suffix_or_rotated_tail_of_the_other_gives_the_other() {
+        let all = run(1..50) + &row(7) + &row(7);
+        for part in [run(1..20), run(20..50) + &row(7) + &row(7), run(30..40), row(7), run([1, 7, 9, 7])] {
+            assert_eq!(merged(&part, &all).0, all, "local has a part");
+            let (result, report) = merged(&all, &part);
+            assert_eq!(result, all, "the bundle has a part");
+            assert_eq!(only(&report).change, Change::Nothing);
+        }
+    }
+
+    #[test]
+    fn overlapping_logs_join_at_what_both_have() {
+        let (result, report) = merged(&run(5..20), &run(1..10));
+        assert_eq!(result, run(1..20));
+        assert!(!report.plan.changes_nothing());
+        let file = only(&report);
+        assert_eq!((file.new, file.already_there, file.kept), (rows(4), rows(5), rows(15)));
+        assert_eq!(merged(&run(1..10), &run(5..20)).0, run(1..20));
+    }
+
+    #[test]
+    fn rows_interleave_by_time_and_the_newest_stay_at_the_end() {
+        assert_eq!(merged(&run([10, 30, 50]), &run([20, 40, 45])).0, run([10, 20, 30, 40, 45, 50]));
+        assert_eq!(merged(&run([10, 20]), &run([1, 2])).0, run([1, 2, 10, 20]));
+    }
+
+    #[test]
+    fn a_late_end_of_an_early_task_does_not_pull_later_rows_forward() {
+        let ended = "{\"taskId\":\"t1\",\"createdAt\":1,\"status\":\"done\"}\n";
+        let local = run([1, 30]) + ended + &row(50);
+        assert_eq!(merged(&local, &run([20, 40, 60])).0, run([1, 20, 30]) + ended + &run([40, 50, 60]));
+    }
+
+    #[test]
+    fn rows_without_a_time_stay_behind_their_neighbours() {
+        let local = row(10) + "{\"no\":\"time\"}\ntorn\n" + &row(30);
+        let bundled = row(5) + "other torn\n" + &run([20, 40]);
+        assert_eq!(
+            merged(&local, &bundled).0,
+            row(5) + "other torn\n" + &row(10) + "{\"no\":\"time\"}\ntorn\n" + &run([20, 30, 40])
+        );
+    }
+
+    #[test]
+    fn lines_without_a_time_stay_behind_a_row_that_both_have() {
+        let untimed = "{\"no\":\"time\"}\ntorn\n";
+        assert_eq!(merged(&(row(1) + untimed), &run([1, 1, 2])).0, row(1) + untimed + &run([1, 2]));
+        assert_eq!(merged(&(row(1) + untimed), &(row(1) + "other\n")).0, row(1) + untimed + "other\n");
+        assert_eq!(merged(&run([1, 2]), &(row(1) + untimed)).0, row(1) + untimed + &row(2));
+    }
+
+    #[test]
+    fn a_row_is_kept_as_often_as_the_side_has_it_that_has_it_more_often() {
+        let (result, _) = merged(&run([1, 1, 2]), &run([1, 2, 2, 2]));
+        assert_eq!(result, run([1, 1, 2, 2, 2]));
+    }
+
+    #[test]
+    fn unparsed_lines_of_both_sides_stay() {
+        let (result, report) = merged("torn\n{\"createdAt\":1}\n\n", "{\"createdAt\":2}\n{\"half\n");
+        assert_eq!(result, "torn\n{\"createdAt\":1}\n\n{\"createdAt\":2}\n{\"half\n");
+        let file = only(&report);
+        assert_eq!(file.kept, LineCount { rows: 1, unparsed: 2 });
+        assert_eq!(file.new, LineCount { rows: 1, unparsed: 1 });
+    }
+
+    #[test]
+    fn a_missing_last_newline_never_glues_rows() {
+        let open = |log: String| log.trim_end().to_owned();
+        assert_eq!(merged(&open(run(1..3)), &run(3..5)).0, run(1..5));
+        assert_eq!(merged(&run(3..5), &open(run(1..3))).0, run(1..5));
+        assert_eq!(merged(&open(run(1..3)), &open(run(3..5))).0, open(run(1..5)));
+        assert_eq!(merged(&open(run(1..3)), &run(1..3)).0, open(run(1..3)), "it is the same log: not touched");
+    }
+
+    #[test]
+    fn a_line_is_the_same_whatever_ends_it() {
+        let crlf = run(1..4).replace('\n', "\r\n");
+        let (result, report) = merged(&crlf, &run(1..4));
+        assert_eq!(result, crlf);
+        assert_eq!(only(&report).already_there, rows(3));
+        assert_eq!(merged(&crlf, &run(1..5)).0, crlf + &row(4));
+    }
+
+    #[test]
+    fn an_empty_local_log_gets_all() {
+        assert_eq!(merged("", &run(1..4)).0, run(1..4));
+        assert_eq!(merged(&run(1..4), "").0, run(1..4));
+    }
+
+    #[test]
+    fn a_part_with_very_many_equal_lines_gives_the_whole() {
+        let all = "1\n1\n2\n".repeat(50_000) + "3\n" + &"1\n2\n".repeat(50_000);
+        assert_eq!(merged(&all[20_000..350_000], &all).0, all);
+    }
+
+    #[test]
+    fn many_equal_lines_are_merged_in_reasonable_time() {
+        let (result, report) = merged(&"1\n2\n".repeat(100_000), &"2\n1\n1\n".repeat(100_000));
+        assert_eq!(only(&report).new, rows(100_000));
+        assert_eq!(result.matches('1').count(), 200_000);
+        assert_eq!(result.matches('2').count(), 100_000);
+    }
+}
+
+mod rotated_runs {
+    use super::*;
+
+    fn import_runs(local: &[(&str, &str)], bundled: &[(&str, &str)]) -> (BTreeMap<String, Vec<u8>>, ImportReport) {
+        let home = |logs: &[(&str, &str)]| logs.iter().fold(Home::new(), |home, (name, log)| home.with(name, log));
+        let to = home(local);
+        let bundle = bundle(&home(bundled));
+        let report = import_as_planned(&bundle, &to, &ImportOptions::default());
+        assert!(import_as_planned(&bundle, &to, &ImportOptions::default()).plan.changes_nothing());
+        (files(&to), report)
+    }
+
+    #[test]
+    fn rows_that_stand_in_each_others_logs_stay_where_they_are() {
+        let (a, b, new) = (row(1), row(2), row(3));
+        for (bundled_old, bundled_new) in [(b.clone() + &new, a.clone()), (b.clone(), new.clone() + &a)] {
+            let to = Home::new().with("runs.jsonl.1", &a).with("runs.jsonl", &b);
+            let from = Home::new().with("runs.jsonl.1", bundled_old).with("runs.jsonl", bundled_new);
+            import_as_planned(&bundle(&from), &to, &ImportOptions::default());
+            let left = |name: &str| fs::read_to_string(to.dirs().patchwork.join(name)).unwrap();
+            let (old_rows, new_rows) = (left("runs.jsonl.1"), left("runs.jsonl"));
+            assert!(old_rows.contains(&a) && new_rows.contains(&b), "{old_rows}{new_rows}");
+            let mut all: Vec<_> = old_rows.lines().chain(new_rows.lines()).collect();
+            all.sort_unstable();
+            assert_eq!(all, [a.trim(), b.trim(), new.trim()]);
+        }
+    }
+
+    #[test]
+    fn a_row_that_rotation_moved_meanwhile_is_not_doubled() {
+        let (result, report) =
+            import_runs(&[("runs.jsonl.1", &run(1..6)), ("runs.jsonl", &run(6..9))], &[("runs.jsonl", &run(2..8))]);
+        assert_eq!(result, logs(&[("runs.jsonl.1", &run(1..6)), ("runs.jsonl", &run(6..9))]));
+        assert_eq!(report.plan.files[1].already_there, rows(6));
+    }
+
+    #[test]
+    fn a_row_that_was_not_moved_yet_is_not_doubled() {
+        let (result, _) =
+            import_runs(&[("runs.jsonl", &run(1..6))], &[("runs.jsonl.1", &run(1..4)), ("runs.jsonl", &run(4..9))]);
+        assert_eq!(result, logs(&[("runs.jsonl", &run(1..9))]));
+    }
+
+    #[test]
+    fn rows_older_than_the_archive_go_to_the_archive() {
+        let (result, report) =
+            import_runs(&[("runs.jsonl.1", &run(5..8)), ("runs.jsonl", &run(8..10))], &[("runs.jsonl", &run(1..9))]);
+        assert_eq!(result, logs(&[("runs.jsonl.1", &run(1..8)), ("runs.jsonl", &run(8..10))]));
+        assert_eq!(report.plan.files[0].new, rows(4));
+        assert_eq!(report.plan.files[1].change, Change::Nothing);
+    }
+
+    #[test]
+    fn between_the_local_files_rows_go_where_the_bundle_has_them() {
+        let (result, _) = import_runs(
+            &[("runs.jsonl.1", &run([1, 2])), ("runs.jsonl", &run([20, 21]))],
+            &[("runs.jsonl.1", &run([5, 6])), ("runs.jsonl", &run([7, 8]))],
+        );
+        assert_eq!(result, logs(&[("runs.jsonl.1", &run([1, 2, 5, 6])), ("runs.jsonl", &run([7, 8, 20, 21]))]));
+    }
+
+    #[test]
+    fn an_archive_that_is_not_there_is_made() {
+        let (result, _) =
+            import_runs(&[("runs.jsonl", &run(8..10))], &[("runs.jsonl.1", &run(1..5)), ("runs.jsonl", &run(5..9))]);
+        assert_eq!(result, logs(&[("runs.jsonl.1", &run(1..5)), ("runs.jsonl", &run(5..10))]));
+    }
+}
+
+mod other_modes {
+    use super::*;
+
+    #[test]
+    fn append_puts_the_rows_behind_without_gluing() {
+        let open = run(1..3).trim_end().to_owned();
+        let to = Home::new().with("runs.jsonl", &open);
+        let report = import_as_planned(&runs_bundle(run(2..4)), &to, &with(Mode::Append));
+        assert_eq!(files(&to), logs(&[("runs.jsonl", &(run(1..3) + &run(2..4)))]));
+        assert_eq!((only(&report).new, only(&report).kept), (rows(2), rows(2)));
+    }
+
+    #[test]
+    fn append_to_nothing_gives_the_log() {
+        let to = Home::new();
+        import_as_planned(&runs_bundle("torn"), &to, &with(Mode::Append));
+        assert_eq!(files(&to), logs(&[("runs.jsonl", "torn")]));
+    }
+
+    #[test]
+    fn overwrite_keeps_what_it_replaces_as_a_dated_backup() {
+        let to = Home::new().with("runs.jsonl", run(1..3) + "torn");
+        let report = import_as_planned(&runs_bundle(run(5..6)), &to, &with(Mode::Overwrite));
+        let backup = "runs.jsonl.2026-05-02T10-00-00.000Z.bak";
+        assert_eq!(files(&to), logs(&[("runs.jsonl", &run(5..6)), (backup, &(run(1..3) + "torn"))]));
+        let file = only(&report);
+        assert_eq!(file.backup, Some(to.dirs().patchwork.join(backup)));
+        assert_eq!((file.new, file.kept, file.replaced), (rows(1), rows(0), LineCount { rows: 2, unparsed: 1 }));
+    }
+
+    #[test]
+    fn a_backup_replaces_no_other() {
+        let to = Home::new().with("runs.jsonl", run(1..2));
+        import_as_planned(&runs_bundle(run(5..6)), &to, &with(Mode::Overwrite));
+        import_as_planned(&runs_bundle(run(7..8)), &to, &with(Mode::Overwrite));
+        assert_eq!(
+            files(&to),
+            logs(&[
+                ("runs.jsonl", &run(7..8)),
+                ("runs.jsonl.2026-05-02T10-00-00.000Z-2.bak", &run(5..6)),
+                ("runs.jsonl.2026-05-02T10-00-00.000Z.bak", &run(1..2)),
+            ])
+        );
+    }
+
+    #[test]
+    fn a_killed_overwrite_leaves_no_second_backup_behind() {
+        let to = Home::new().with("runs.jsonl", run(1..2));
+        let log = to.dirs().patchwork.join("runs.jsonl");
+        // Killed right after the log was kept under a second name.
+        fs::hard_link(&log, log.with_file_name("runs.jsonl.2026-05-01T00-00-00.000Z.bak")).unwrap();
+        import_as_planned(&runs_bundle(run(5..6)), &to, &with(Mode::Overwrite));
+        let expected = logs(&[("runs.jsonl", &run(5..6)), ("runs.jsonl.2026-05-02T10-00-00.000Z.bak", &run(1..2))]);
+        assert_eq!(files(&to), expected);
+    }
+
+    #[test]
+    fn an_overwrite_that_fails_takes_its_backups_back() {
+        let to = Home::new().with("decision_traces.jsonl", run(1..2)).with("runs.jsonl", run(1..2));
+        // The name of the second backup is too long, so that it cannot be made.
+        let long = format!("{}.jsonl", "x".repeat(240));
+        let to = to.with(&long, "{}\n");
+        let from = Home::new().with("runs.jsonl", run(5..6)).with(&long, "{\"a\":1}\n");
+        let before = files(&to);
+        let error = refused(try_import(&bundle(&from), &to, &with(Mode::Overwrite)));
+        assert!(matches!(error.kind(), ErrorKind::Io { .. }), "{error}");
+        assert_eq!(files(&to), before);
+    }
+}
+
+mod rotation {
+    use super::*;
+
+    /// A rotation that only moves rows.
+    fn moved(trimmed: LineCount, left: LineCount) -> Rotation {
+        Rotation { trimmed, left, moved_to: Some("runs.jsonl.1"), moved: trimmed, ..Rotation::default() }
+    }
+
+    fn forecast(bundled: &str) -> Option<Rotation> {
+        let to = Home::new().with("runs.jsonl", row(1));
+        let merged = import_as_planned(&runs_bundle(bundled), &to, &ImportOptions::default());
+        let fresh = import_as_planned(&runs_bundle(row(1) + bundled), &Home::new(), &ImportOptions::default());
+        assert_eq!(only(&merged).rotation, only(&fresh).rotation);
+        only(&merged).rotation.clone()
+    }
+
+    #[test]
+    fn a_small_log_is_left_alone() {
+        assert_eq!(forecast(&run(2..10_001)), None);
+    }
+
+    #[test]
+    fn more_than_a_mebibyte_in_more_than_10_000_lines_is_cut_to_10_000() {
+        let long = format!("{{\"createdAt\":2,\"text\":\"{}\"}}\n", "x".repeat(1 << 20));
+        let expected = moved(rows(2), rows(10_000));
+        assert_eq!(forecast(&(long + &run(3..10_003))), Some(expected));
+        assert_eq!(forecast(&run(2..10_003)), None, "less is left alone, however many lines it has");
+    }
+
+    #[test]
+    fn more_than_a_mebibyte_is_halved_until_it_is_less() {
+        // 12,000 lines of 200 bytes: 10,000 of them have 2 MB, 5,000 just under a mebibyte.
+        let line = |at: u64| format!("{{\"createdAt\":1{at:09},\"text\":\"{}\"}}\n", "x".repeat(200 - 35));
+        assert_eq!(line(1).len(), 200);
+        let log: String = (2..12_002).map(line).collect();
+        let expected = moved(rows(7001), rows(5000));
+        assert_eq!(forecast(&log), Some(expected));
+    }
+
+    #[test]
+    fn a_few_long_lines_are_halved_too_and_one_that_alone_is_too_long_is_deleted() {
+        let line = |at: u64, bytes: usize| format!("{{\"createdAt\":{at},\"text\":\"{}\"}}\n", "x".repeat(bytes - 26));
+        assert_eq!(line(2, 1000).len(), 1000);
+        let log = |sizes: &[usize]| (2..).zip(sizes).map(|(at, bytes)| line(at, *bytes)).collect::<String>();
+        let fresh = |sizes: &[usize]| {
+            let report = import_as_planned(&runs_bundle(log(sizes)), &Home::new(), &ImportOptions::default());
+            only(&report).rotation.clone()
+        };
+        let cut = |trimmed, left| Some(moved(rows(trimmed), rows(left)));
+        assert_eq!(fresh(&[1 << 19, 1 << 19]), None, "a mebibyte is not too much");
+        assert_eq!(fresh(&[1 << 19, (1 << 19) + 1]), cut(1, 1));
+        assert_eq!(fresh(&[100, 100, 1 << 20]), cut(2, 1));
+        assert_eq!(fresh(&[1 << 20, 400_000, 400_000, 100]), cut(2, 2));
+        assert_eq!(fresh(&[1 << 20]), None);
+        let deleted = Rotation { trimmed: rows(1), ..Rotation::default() };
+        assert_eq!(fresh(&[(1 << 20) + 1]), Some(deleted));
+        let deleted = Rotation { trimmed: rows(3), moved: rows(2), ..moved(rows(3), rows(0)) };
+        assert_eq!(fresh(&[100, 100, 3 << 20]), Some(deleted), "the archive gets the older ones");
+    }
+
+    #[test]
+    fn unparsed_lines_are_told_apart() {
+        let log = format!("torn{}\ntorn\ntorn\n{}", "x".repeat(1 << 20), run(2..10_001));
+        let trimmed = LineCount { rows: 1, unparsed: 2 };
+        // The first row stands before the torn lines, or behind: they have its age.
+        let left = LineCount { rows: 9_999, unparsed: 1 };
+        let to = Home::new();
+        let report = import_as_planned(&runs_bundle(row(1) + &log), &to, &ImportOptions::default());
+        assert_eq!(only(&report).rotation, Some(moved(trimmed, left)));
+    }
+
+    #[test]
+    fn other_logs_lose_what_is_cut_and_archives_are_not_cut() {
+        let from = Home::new().with("runs.jsonl.1", run(1..60_000)).with("decision_traces.jsonl", run(1..60_000));
+        let report = import_as_planned(&bundle(&from), &Home::new(), &ImportOptions::default());
+        assert_eq!(report.plan.files[0].rotation, None);
+        let rotation = report.plan.files[1].rotation.as_ref().unwrap();
+        assert_eq!((rotation.moved_to, rotation.deleted()), (None, rotation.trimmed));
+    }
+
+    /// What the next write does, in each mode, beside logs that are there, and beside the real thing.
+    fn forecasts(home: impl Fn() -> Home, from: &Home, file: &str) -> Vec<Rotation> {
+        let forecast = |mode| {
+            let to = home();
+            let plan = import_as_planned(&bundle(from), &to, &with(mode)).plan;
+            let planned = plan.files.iter().find(|planned| planned.file.as_str() == file).unwrap();
+            let rotation = planned.rotation.clone().unwrap_or_default();
+            check_forecast(&to, planned, &rotation);
+            rotation
+        };
+        [Mode::Merge, Mode::Append, Mode::Overwrite].map(forecast).to_vec()
+    }
+
+    /// Rotates as Patchwork does, and counts.
+    fn check_forecast(home: &Home, planned: &FilePlan, rotation: &Rotation) {
+        let source = patchwork_traces::logs::known(planned.source.as_str()).unwrap();
+        let log = fs::read(&planned.path).unwrap();
+        let archive = fs::read(home.dirs().patchwork.join("runs.jsonl.1")).unwrap_or_default();
+        let Some(rotated) = patchwork_traces::logs::rotation::rotate(source.rotation, &log, &archive) else {
+            return assert_eq!(*rotation, Rotation::default());
+        };
+        let lines = |text: &[u8]| text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count() as u64;
+        if *rotation == Rotation::default() {
+            return assert_eq!(rotated.log, log);
+        }
+        assert_eq!(lines(&rotated.log), rotation.left.all());
+        assert_eq!(rotated.dropped.len() as u64, rotation.trimmed.all());
+        if let Some(after) = rotated.archive {
+            let expected = lines(&archive) + rotation.moved.all() - rotation.lost_from_archive.all();
+            assert_eq!(lines(&after), expected);
+        }
+    }
+
+    fn padded(at: u64, bytes: usize) -> String {
+        let start = format!("{{\"createdAt\":1{at:06},\"text\":\"");
+        format!("{start}{}\"}}\n", "x".repeat(bytes - start.len() - 3))
+    }
+
+    #[test]
+    fn rows_that_the_archive_has_no_room_for_are_deleted() {
+        let archive: String = (0..8_300).map(|at| padded(at, 1000)).collect();
+        let log: String = (8_300..9_500).map(|at| padded(at, 1000)).collect();
+        let home = || Home::new().with("runs.jsonl.1", &archive).with("runs.jsonl", padded(9_600, 100));
+        let rotations = forecasts(home, &Home::new().with("runs.jsonl", &log), "runs.jsonl");
+        // 601 rows go, or 600; with the 8,300 that are there they are too many, and half of all go.
+        let deleted: Vec<_> = rotations.iter().map(Rotation::deleted).collect();
+        assert_eq!(deleted, [rows(4451), rows(4451), rows(4450)]);
+        assert!(rotations.iter().all(|rotation| rotation.moved == rotation.trimmed && rotation.moved.rows >= 600));
+    }
+
+    #[test]
+    fn code_units_are_counted_and_not_bytes() {
+        let row = |at| format!("{{\"createdAt\":1{at:06},\"text\":\"{}\"}}\n", "\u{6f22}".repeat(300));
+        let log: String = (0..1500).map(row).collect();
+        assert!(log.len() > 1 << 20);
+        for file in ["runs.jsonl", "decision_traces.jsonl"] {
+            let rotations = forecasts(Home::new, &Home::new().with(file, &log), file);
+            assert_eq!(rotations, vec![Rotation::default(); 3], "nothing is trimmed");
+        }
+    }
+
+    #[test]
+    fn exactly_a_mebibyte_is_not_halved_once_more() {
+        let log: String = (0..2048).map(|at| padded(at, 1024)).collect();
+        let rotations = forecasts(Home::new, &Home::new().with("decision_traces.jsonl", log), "decision_traces.jsonl");
+        assert_eq!(rotations, vec![Rotation { trimmed: rows(1024), left: rows(1024), ..Rotation::default() }; 3]);
+    }
+
+    #[test]
+    fn blank_lines_and_invalid_text_that_a_rotation_changes_are_told() {
+        let mut log: Vec<u8> = "{\"createdAt\":1,\"text\":\"\u{e9}\"}\n \n\u{a0}\u{feff}\n".repeat(60_000).into();
+        let short = b"{\"createdAt\":2,\"text\":\"\xe2\x82\"}\n";
+        log.extend(short);
+        let rotations = forecasts(Home::new, &Home::new().with_activity("activity.jsonl", &log), "activity.jsonl");
+        for rotation in rotations {
+            assert!(rotation.replaces_invalid_utf8);
+            assert_eq!((rotation.blank, rotation.left, rotation.trimmed), (120_000, rows(10_000), rows(50_001)));
+        }
+    }
+
+    #[test]
+    fn an_activity_row_that_alone_is_too_long_stays() {
+        let log = format!("{}{}", padded(1, 100), padded(2, 2 << 20));
+        let rotations = forecasts(Home::new, &Home::new().with_activity("activity.jsonl", log), "activity.jsonl");
+        assert_eq!(rotations, vec![Rotation { trimmed: rows(1), left: rows(1), ..Rotation::default() }; 3]);
+    }
+}
+
+mod refusals {
+    use super::*;
+
+    /// A refused import changes nothing, and a dry run refuses the same.
+    fn refuse(bundle: &[u8], home: &Home) -> Error {
+        let before = snapshot(home.path());
+        let error = refused(try_import(bundle, home, &ImportOptions::default()));
+        let dry = refused(try_import(bundle, home, &dry(&ImportOptions::default())));
+        assert_eq!(error.to_string(), dry.to_string());
+        let after = snapshot(home.path());
+        let without_times = |all: BTreeMap<PathBuf, (u64, i64, i64, Vec<u8>)>| {
+            all.into_iter().map(|(path, (inode, .., content))| (path, inode, content)).collect::<Vec<_>>()
+        };
+        assert_eq!(without_times(after), without_times(before), "nothing is changed");
+        error
+    }
+
+    #[test]
+    fn a_bundle_whose_bytes_do_not_match_their_hashes_is_refused_whole() {
+        let from = Home::new().with("runs.jsonl", run(1..5)).with("decision_traces.jsonl", run(1..5));
+        // Without a chunk table, so that nothing but the hash can tell.
+        let changed = edited(&bundle(&from), |text| {
+            let text = text.replacen("\"taskId\":\"t3\"", "\"taskId\":\"t8\"", 2);
+            let start = text.find("\"chunks\"").unwrap();
+            let end = text[start..].find("]}").unwrap() + start;
+            let text = text.replace(&text[start - 1..=end], "");
+            let start = text.find(",\"chunks\"").unwrap();
+            let end = text[start..].find("]}").unwrap() + start;
+            text.replace(&text[start..=end], "")
+        });
+        let error = refuse(&changed, &Home::new().with("runs.jsonl", run(1..3)));
+        assert!(matches!(error.kind(), ErrorKind::RestoredDiffers), "{error}");
+    }
+
+    #[test]
+    fn a_bundle_with_a_changed_chunk_is_refused_whole() {
+        let changed = edited(&runs_bundle(run(1..5)), |text| text.replacen("\"t3\"", "\"t8\"", 1));
+        assert!(matches!(refuse(&changed, &Home::new()).kind(), ErrorKind::ChunkMismatch));
+    }
+
+    #[test]
+    fn unknown_sources_are_refused() {
+        let other = bundle(&Home::new().with("facts.jsonl", "{}\n"));
+        let unknown =
+            edited(&other, |text| text.replace("\"source\":\"facts\"", "\"source\":\"future\"")).as_slice().to_vec();
+        let unknown = edited(&unknown, |text| text.replace("[\"facts\"]", "[\"future\"]"));
+        let error = refuse(&unknown, &Home::new());
+        assert!(matches!(error.kind(), ErrorKind::ForeignSource { source } if source == "future"), "{error}");
+        assert_eq!(error.position().file.as_deref(), Some("facts.jsonl"));
+        import_as_planned(&other, &Home::new(), &ImportOptions::default());
+    }
+
+    #[test]
+    fn names_that_are_not_of_their_source_are_refused() {
+        let rename = |from: &Home, old: &str, new: &str| {
+            edited(&bundle(from), |text| text.replace(&format!("\"{old}\""), &format!("\"{new}\"")))
+        };
+        let runs = Home::new().with("runs.jsonl", "");
+        let activity = Home::new().with_activity("activity-1.jsonl", "");
+        for (home, old, new) in [
+            (&runs, "runs.jsonl", "config.json"),
+            (&runs, "runs.jsonl", "runs.jsonl.lock"),
+            (&runs, "runs.jsonl", "decision_traces.jsonl"),
+            (&runs, "patchwork", "activity"),
+            (&activity, "activity-1.jsonl", "1.lock"),
+            (&activity, "activity-1.jsonl", "activity-x.jsonl"),
+        ] {
+            let error = refuse(&rename(home, old, new), &Home::new());
+            assert!(matches!(error.kind(), ErrorKind::NotOfSource { .. }), "{new}: {error}");
+        }
+    }
+
+    #[test]
+    fn other_logs_cannot_take_the_place_of_known_ones() {
+        let facts = bundle(&Home::new().with("facts.jsonl", ""));
+        for name in ["runs.jsonl", "decision_traces.jsonl"] {
+            let taken = edited(&facts, |text| {
+                text.replace("\"facts\"", &format!("\"{name}\"")).replace("\"facts.jsonl\"", &format!("\"{name}\""))
+            });
+            let error = refuse(&taken, &Home::new());
+            assert!(matches!(error.kind(), ErrorKind::ForeignSource { .. } | ErrorKind::NotOfSource { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn targets_that_are_directories_or_dangling_links_are_refused() {
+        let bundle = runs_bundle(run(1..3));
+        let home = Home::new();
+        fs::create_dir(home.dirs().patchwork.join("runs.jsonl")).unwrap();
+        assert!(matches!(refuse(&bundle, &home).kind(), ErrorKind::NotAFile));
+
+        let home = Home::new();
+        symlink("/nowhere/at all", home.dirs().patchwork.join("runs.jsonl")).unwrap();
+        let error = refuse(&bundle, &home);
+        assert!(matches!(error.kind(), ErrorKind::DanglingLink { to } if to == Path::new("/nowhere/at all")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_known_log_under_another_name_is_refused() {
+        let home = Home::new().with("runs.jsonl", run(1..3));
+        let log = home.dirs().patchwork.join("runs.jsonl");
+        let bundle = bundle(&Home::new().with("Runs.jsonl", run(5..7)));
+        // What a directory in which case makes no difference shows.
+        fs::hard_link(&log, log.with_file_name("Runs.jsonl")).unwrap();
+        let error = refuse(&bundle, &home);
+        assert!(matches!(error.kind(), ErrorKind::SameTarget { other } if other == "runs.jsonl"), "{error}");
+    }
+
+    #[test]
+    fn two_logs_that_lead_to_one_file_are_refused() {
+        let from = Home::new().with_activity("activity-1.jsonl", "{}\n").with_activity("activity-2.jsonl", "{}\n");
+        let home = Home::new().with_activity("activity-2.jsonl", "{}\n");
+        symlink("activity-2.jsonl", home.dirs().activity.join("activity-1.jsonl")).unwrap();
+        let error = refuse(&bundle(&from), &home);
+        assert!(matches!(error.kind(), ErrorKind::SameTarget { other } if other == "activity-1.jsonl"), "{error}");
+    }
+
+    #[test]
+    fn a_bundle_that_inflates_past_what_it_declares_is_refused() {
+        let sound = runs_bundle(run(1..3));
+        let longer = edited(&sound, |text| text.clone() + text.lines().last().unwrap() + "\n");
+        assert!(matches!(refuse(&longer, &Home::new()).kind(), ErrorKind::MoreThanDeclared));
+        // 1.0: the manifest says 10 bytes. One row has 70 MiB, which is more than any row of such a log, or two have 40.
+        let head = "{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"runs\"],\
+                    \"files\":[{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"count\":COUNT,\"bytes\":10}],\"totalCount\":COUNT}\n";
+        let of_rows = |count: usize, megabytes: usize| {
+            let row = format!("{{\"source\":\"runs\",\"entry\":\"{}\"}}\n", "x".repeat(megabytes << 20));
+            gzip((head.replace("COUNT", &count.to_string()) + &row.repeat(count)).as_bytes())
+        };
+        let error = refuse(&of_rows(1, 70), &Home::new());
+        assert!(matches!(error.kind(), ErrorKind::LineTooLong { .. }), "{error}");
+        let error = refuse(&of_rows(2, 40), &Home::new());
+        assert!(matches!(error.kind(), ErrorKind::MoreThanDeclared), "{error}");
+    }
+
+    #[test]
+    fn a_truncated_bundle_is_refused() {
+        let whole = runs_bundle(run(1..1000));
+        let error = refuse(&whole[..whole.len() - 20], &Home::new());
+        assert!(matches!(error.kind(), ErrorKind::Gzip(_) | ErrorKind::ContentEnds), "{error}");
+    }
+}
+
+mod running_patchwork {
+    use super::*;
+
+    const LOCK: &str = "runs.jsonl.lock";
+
+    fn locked_home() -> (Home, PathBuf) {
+        let home = Home::new().with("runs.jsonl", run(1..3));
+        let lock = home.dirs().patchwork.join(LOCK);
+        fs::write(&lock, "").unwrap();
+        (home, lock)
+    }
+
+    /// Sets a lock's age against the test clock.
+    fn age(lock: &Path, clock: &TestClock<'_>, seconds: u64) {
+        let file = fs::File::options().write(true).open(lock).unwrap();
+        file.set_modified(clock.now() - Duration::from_secs(seconds)).unwrap();
+    }
+
+    #[test]
+    fn a_live_lock_stops_the_import_after_five_seconds_and_stays() {
+        let (home, lock) = locked_home();
+        let clock = TestClock::new();
+        age(&lock, &clock, 3);
+        let began = clock.now();
+        let bundle = runs_bundle(run(5..7));
+        let error =
+            refused(import(sequential(&bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &clock, &NoProgress));
+        assert!(matches!(error.kind(), ErrorKind::Locked { seconds: 5 }));
+        assert_eq!(error.position().subject.as_deref(), lock.to_str());
+        assert_eq!(clock.now().duration_since(began).unwrap(), Duration::from_secs(5));
+        assert_eq!(files(&home), logs(&[("runs.jsonl", &run(1..3)), (LOCK, "")]));
+    }
+
+    #[test]
+    fn a_lock_that_is_released_in_time_is_waited_for() {
+        let (home, lock) = locked_home();
+        let log = lock.with_file_name("runs.jsonl");
+        let clock = TestClock::acting(|sleeps| {
+            if sleeps == 3 {
+                // The writer adds its row and is done.
+                fs::write(&log, run(1..4)).unwrap();
+                fs::remove_file(&lock).unwrap();
+            }
+        });
+        age(&lock, &clock, 1);
+        let bundle = runs_bundle(run(5..7));
+        import(sequential(&bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &clock, &NoProgress).unwrap();
+        assert_eq!(files(&home), logs(&[("runs.jsonl", &run([1, 2, 3, 5, 6]))]));
+    }
+
+    #[test]
+    fn a_log_that_was_here_already_and_changes_before_its_lock_is_taken_is_merged() {
+        let (home, lock) = locked_home();
+        let log = |name: &str| lock.with_file_name(name);
+        fs::write(log("runs.jsonl"), run(1..6)).unwrap();
+        let clock = TestClock::acting(|_| {
+            // The writer rotates the log and is done. Nothing is as it was when it was compared.
+            fs::write(log("runs.jsonl"), run(3..7)).unwrap();
+            fs::remove_file(&lock).unwrap();
+        });
+        age(&lock, &clock, 1);
+        let bundle = runs_bundle(run(1..6));
+        let done = import(indexed(&bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &clock, &NoProgress);
+        assert_eq!(only(&done.unwrap()).new, rows(2));
+        assert_eq!(files(&home), logs(&[("runs.jsonl", &run(1..7))]));
+        assert_nothing_left(&home);
+    }
+
+    #[test]
+    fn a_log_without_lock_that_was_here_already_and_is_cut_then_gets_its_rows_back() {
+        struct CutWhenMerging(PathBuf);
+        impl Progress for CutWhenMerging {
+            fn stage(&self, stage: Stage) {
+                if stage == Stage::Merging {
+                    fs::write(&self.0, run(4..8)).unwrap();
+                }
+            }
+        }
+        let from = Home::new().with_activity("activity-1.jsonl", run(1..6));
+        let home = Home::new().with_activity("activity-1.jsonl", run(1..6));
+        let log = home.dirs().activity.join("activity-1.jsonl");
+        let progress = CutWhenMerging(log.clone());
+        let bundle = bundle(&from);
+        let options = ImportOptions::default();
+        import(indexed(&bundle).unwrap(), &home.dirs(), &options, &TestClock::new(), &progress).unwrap();
+        assert_eq!(fs::read_to_string(log).unwrap(), run(1..8));
+    }
+
+    #[test]
+    fn rows_that_rotation_moves_to_a_new_archive_while_the_lock_is_held_are_not_doubled() {
+        let (home, lock) = locked_home();
+        let log = |name: &str| lock.with_file_name(name);
+        let clock = TestClock::acting(|_| {
+            fs::write(log("runs.jsonl.1"), run(1..2)).unwrap();
+            fs::write(log("runs.jsonl"), run(2..4)).unwrap();
+            fs::remove_file(&lock).unwrap();
+        });
+        age(&lock, &clock, 1);
+        let bundle = runs_bundle(run(1..6));
+        let done = import(sequential(&bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &clock, &NoProgress);
+        assert_eq!(files(&home), logs(&[("runs.jsonl.1", &run(1..2)), ("runs.jsonl", &run(2..6))]));
+        assert_eq!(done.unwrap().plan.files.len(), 2);
+    }
+
+    #[test]
+    fn a_stale_lock_is_removed() {
+        let (home, lock) = locked_home();
+        let clock = TestClock::acting(|_| panic!("no need to wait"));
+        age(&lock, &clock, 31);
+        let bundle = runs_bundle(run(5..7));
+        import(sequential(&bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &clock, &NoProgress).unwrap();
+        assert_eq!(files(&home), logs(&[("runs.jsonl", &run([1, 2, 5, 6]))]));
+    }
+
+    #[test]
+    fn the_archive_is_written_under_the_lock_of_the_log() {
+        let (home, lock) = locked_home();
+        age(&lock, &TestClock::new(), 3);
+        let bundle = bundle(&Home::new().with("runs.jsonl.1", run(1..2)));
+        assert!(matches!(
+            refused(try_import(&bundle, &home, &ImportOptions::default())).kind(),
+            ErrorKind::Locked { .. }
+        ));
+    }
+
+    #[test]
+    fn a_dry_run_takes_no_lock_and_heeds_none() {
+        let (home, _) = locked_home();
+        try_import(&runs_bundle(run(5..7)), &home, &dry(&ImportOptions::default())).unwrap();
+    }
+
+    #[test]
+    fn activity_has_no_lock() {
+        let home = Home::new();
+        fs::write(home.dirs().activity.join("activity-1.jsonl.lock"), "").unwrap();
+        let from = Home::new().with_activity("activity-1.jsonl", "{}\n");
+        try_import(&bundle(&from), &home, &ImportOptions::default()).unwrap();
+        assert!(home.dirs().activity.join("activity-1.jsonl.lock").exists());
+    }
+
+    #[test]
+    fn rows_that_come_while_the_bundle_is_read_are_kept() {
+        /// Adds a row once some of the bundle was restored.
+        struct Busy(PathBuf, AtomicBool);
+        impl Progress for Busy {
+            fn stage(&self, stage: Stage) {
+                self.1.store(stage == Stage::Reading, Ordering::Relaxed);
+            }
+
+            fn advance(&self, _: u64) {
+                if !self.1.swap(false, Ordering::Relaxed) {
+                    return;
+                }
+                let mut log = fs::File::options().append(true).create(true).open(&self.0).unwrap();
+                log.write_all(b"{\"late\":1}\n").unwrap();
+            }
+        }
+        for local in [None, Some("{\"early\":1}\n")] {
+            let home = Home::new();
+            let path = home.dirs().activity.join("activity-1.jsonl");
+            if let Some(local) = local {
+                fs::write(&path, local).unwrap();
+            }
+            let bundle = bundle(&Home::new().with_activity("activity-1.jsonl", "{\"bundled\":1}\n"));
+            let bundle = sequential(&bundle).unwrap();
+            let busy = Busy(path.clone(), AtomicBool::new(false));
+            import(bundle, &home.dirs(), &ImportOptions::default(), &TestClock::new(), &busy).unwrap();
+            let expected = format!("{{\"bundled\":1}}\n{}{{\"late\":1}}\n", local.unwrap_or_default());
+            assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        }
+    }
+}
+
+mod progress {
+    use super::*;
+
+    /// A stage that was begun, the bytes that were announced, and those that came.
+    type Begun = (Stage, u64, u64);
+
+    /// The stage that comes, and those that were begun.
+    #[derive(Default)]
+    struct Stages(Mutex<(Option<Stage>, Vec<Begun>)>);
+
+    impl Progress for Stages {
+        fn stage(&self, stage: Stage) {
+            self.0.lock().unwrap().0 = Some(stage);
+        }
+
+        fn start(&self, total: Option<u64>) {
+            let mut seen = self.0.lock().unwrap();
+            let coming = seen.0.unwrap();
+            seen.1.push((coming, total.unwrap(), 0));
+        }
+
+        fn advance(&self, bytes: u64) {
+            self.0.lock().unwrap().1.last_mut().unwrap().2 += bytes;
+        }
+    }
+
+    fn stages(bundle: &[u8], home: &Home, mode: Mode) -> Vec<Begun> {
+        let stages = Stages::default();
+        import(sequential(bundle).unwrap(), &home.dirs(), &with(mode), &TestClock::new(), &stages).unwrap();
+        stages.0.into_inner().unwrap().1
+    }
+
+    #[test]
+    fn what_is_written_of_both_sides_is_a_stage_of_its_own() {
+        let (few, many, more) = (run(0..10), run(0..30_000), run(20_000..50_000));
+        let bundled = bundle(&Home::new().with("runs.jsonl", &more).with("decision_traces.jsonl", &few));
+        let all = (more.len() + few.len()) as u64;
+        let local = || Home::new().with("runs.jsonl", &many).with("decision_traces.jsonl", run(5..15));
+        let both = |one: &str, other: &str| (one.len() + other.len()) as u64;
+
+        let behind = both(&few, &run(5..15));
+        let merging = both(&many, &more) + behind;
+        let merged = run(0..50_000).len() as u64;
+        let seen = stages(&bundled, &local(), Mode::Merge);
+        let compared = merging - behind;
+        let expected = [
+            (Stage::Reading, all, all),
+            (Stage::Merging, merging, compared),
+            (Stage::Writing, merged, merged),
+            // What is small is written beside that.
+            (Stage::Merging, behind, behind),
+        ];
+        assert_eq!(seen, expected);
+
+        let (here, appended) = (both(&many, &run(5..15)), both(&many, &more));
+        let rest = run(5..15).len() as u64;
+        let expected = [
+            (Stage::Reading, all, all),
+            (Stage::Merging, here, here - rest),
+            (Stage::Writing, appended, appended),
+            (Stage::Merging, rest, rest),
+        ];
+        assert_eq!(stages(&bundled, &local(), Mode::Append), expected);
+        // What replaces a log was written when it was restored.
+        let expected = [(Stage::Reading, all, all), (Stage::Merging, here, here)];
+        assert_eq!(stages(&bundled, &local(), Mode::Overwrite), expected);
+        assert_eq!(stages(&bundled, &Home::new(), Mode::Merge), [(Stage::Reading, all, all)]);
+    }
+}
+
+mod interrupted {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_import_left_is_cleaned_up() {
+        let home = Home::new().with("runs.jsonl", run(1..3));
+        let left = home.dirs().patchwork.join(".patchwork-traces-import-abc123");
+        fs::create_dir(&left).unwrap();
+        fs::write(left.join("live"), "").unwrap();
+        fs::write(left.join("0.part"), run(1..9)).unwrap();
+        let younger = home.dirs().activity.join(".patchwork-traces-import-def456");
+        fs::create_dir(&younger).unwrap();
+        // Its lock names it, and nobody lives who holds it.
+        fs::write(home.dirs().patchwork.join("runs.jsonl.lock"), "patchwork-traces import\n").unwrap();
+        let report = try_import(&runs_bundle(run(2..6)), &home, &ImportOptions::default()).unwrap();
+        assert_eq!(report.cleaned_up, [younger, left]);
+        assert_eq!(files(&home), logs(&[("runs.jsonl", &run(1..6))]));
+        assert_nothing_left(&home);
+    }
+
+    #[test]
+    fn what_a_living_import_uses_is_left_alone() {
+        let home = Home::new().with("runs.jsonl", run(1..3));
+        let used = home.dirs().patchwork.join(".patchwork-traces-import-abc123");
+        fs::create_dir(&used).unwrap();
+        let live = fs::File::create(used.join("live")).unwrap();
+        live.lock().unwrap();
+        let lock = home.dirs().patchwork.join("runs.jsonl.lock");
+        fs::write(&lock, "patchwork-traces import\n").unwrap();
+        let held = fs::File::open(&lock).unwrap();
+        held.lock().unwrap();
+        let clock = TestClock::new();
+        fs::File::options().write(true).open(&lock).unwrap().set_modified(clock.now()).unwrap();
+        let error = refused(try_import(&runs_bundle(run(2..6)), &home, &ImportOptions::default()));
+        assert!(matches!(error.kind(), ErrorKind::Locked { .. }), "{error}");
+        assert!(used.join("live").exists() && lock.exists());
+    }
+
+    #[test]
+    fn a_dry_run_cleans_up_nothing() {
+        let home = Home::new();
+        let left = home.dirs().patchwork.join(".patchwork-traces-import-abc123");
+        fs::create_dir(&left).unwrap();
+        let report = try_import(&runs_bundle(run(2..6)), &home, &dry(&ImportOptions::default())).unwrap();
+        assert!(report.cleaned_up.is_empty() && left.exists());
+    }
+}
+
+mod limits {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_log_that_is_longer_than_any_row_stops_the_import() {
+        let bundle = bundle(&Home::new().with("runs.jsonl", run(0..3)));
+        let home = Home::new().with("runs.jsonl", run(1..2));
+        let path = home.dirs().patchwork.join("runs.jsonl");
+        let whole = fs::metadata(&path).unwrap().len();
+        // A hole reads as NULs and takes no room. Lines of a log may be twice as long here as in a bundle.
+        let length = whole + (512 << 20) + 1;
+        fs::File::options().append(true).open(&path).unwrap().set_len(length).unwrap();
+        for mode in [Mode::Merge, Mode::Append] {
+            let error = try_import(&bundle, &home, &with(mode)).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::LineTooLong { .. }), "{mode:?}: {error}");
+            assert_eq!(
+                (error.position().subject.as_deref(), error.position().line),
+                (path.to_str(), Some(2)),
+                "{mode:?}"
+            );
+            assert_eq!(fs::metadata(&path).unwrap().len(), length);
+        }
+    }
+}

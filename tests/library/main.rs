@@ -1,0 +1,36 @@
+//! Tests of the library, a module for each operation or promise. They need no feature.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    clippy::format_collect,
+    clippy::type_complexity
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cancel;
+mod conformance;
+mod errors;
+#[cfg(unix)]
+mod examples;
+mod format_md;
+mod gzip;
+mod import;
+mod import_merge;
+mod json_edge_cases;
+mod lines;
+mod live_logs;
+mod manifest;
+mod properties;
+mod public_api;
+mod publish;
+mod readers_agree;
+mod recover;
+mod restore;
+mod rotation;
+mod schema;
+mod timeline;
+mod verify;
+mod wording;

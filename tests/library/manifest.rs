@@ -1,0 +1,481 @@
+//! What a manifest may say: each rule of FORMAT.md, "Manifest", at its very edge and one step behind it, and the words
+//! for what breaks one.
+
+use std::num::NonZeroUsize;
+
+use patchwork_traces::ErrorKind;
+use patchwork_traces::error::ManifestFault;
+use patchwork_traces::format::limits::{MAX_CHUNK_BYTES, MAX_COUNT, MAX_FILES};
+use patchwork_traces::format::{Base, Manifest};
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::verify::{FindingKind, VerifyOptions, verify};
+use serde_json::{Value, json};
+
+/// A log of three rows in two chunks, with two unparsed lines between them (2 and 3), and an empty log.
+fn sound() -> Value {
+    let sha256 = "0".repeat(64);
+    json!({
+        "type": "manifest", "version": 1, "minor": 1, "generator": "tests", "exportedAt": "2026-05-02T10:00:00.000Z",
+        "sources": ["decision_traces", "runs"],
+        "files": [
+            {
+                "source": "runs", "relativePath": "runs.jsonl", "base": "patchwork", "count": 3, "bytes": 100,
+                "sha256": sha256, "lineEnding": "lf", "finalNewline": true,
+                "timeline": { "stepMs": 1000, "bins": [[-1, 1], [5, 2]] },
+                "unparsed": [{ "line": 2, "text": "x\ny" }],
+                "chunks": [
+                    { "compressed": 30, "bytes": 60, "rows": 2, "crc32": "00000000" },
+                    { "compressed": 30, "bytes": 40, "rows": 1, "crc32": "00000000" },
+                ],
+            },
+            {
+                "source": "decision_traces", "relativePath": "decision_traces.jsonl", "base": "patchwork", "count": 0,
+                "bytes": 0, "sha256": sha256, "lineEnding": "lf", "finalNewline": true,
+            },
+        ],
+        "totalCount": 3,
+    })
+}
+
+fn decoded(manifest: &Value) -> Result<Manifest, ErrorKind> {
+    Manifest::decode(manifest.to_string().as_bytes()).map(Option::unwrap)
+}
+
+/// What is wrong with the manifest when these values stand at these places.
+fn faults(changes: &[(&str, Value)]) -> Vec<String> {
+    let mut manifest = sound();
+    for (place, value) in changes {
+        *manifest.pointer_mut(place).unwrap_or_else(|| panic!("{place}")) = value.clone();
+    }
+    match decoded(&manifest) {
+        Ok(manifest) => manifest.faults().iter().map(ToString::to_string).collect(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+fn assert_sound(changes: &[(&str, Value)]) {
+    assert_eq!(faults(changes), Vec::<String>::new(), "{changes:?}");
+}
+
+fn assert_broken(changes: &[(&str, Value)], fault: &str) {
+    let found = faults(changes);
+    assert!(found.iter().any(|found| found.contains(fault)), "{changes:?} gives {found:?}, not {fault:?}");
+}
+
+#[test]
+fn chunks_have_the_sizes_that_they_can_have_and_no_others() {
+    assert_sound(&[]);
+    let size = "chunk 2 of \"runs.jsonl\" declares an impossible size";
+    for (key, least, most) in [("bytes", 25, MAX_CHUNK_BYTES), ("compressed", 1, 2 * MAX_CHUNK_BYTES)] {
+        for (number, is_sound) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
+            let place = format!("/files/0/chunks/1/{key}");
+            match is_sound {
+                true => assert_sound(&[(&place, json!(number))]),
+                false => assert_broken(&[(&place, json!(number))], size),
+            }
+        }
+    }
+    // Two rows take two times the bytes of the shortest.
+    assert_sound(&[("/files/0/chunks/0/bytes", json!(50))]);
+    assert_broken(&[("/files/0/chunks/0/bytes", json!(49))], "chunk 1 of \"runs.jsonl\" declares an impossible size");
+    // No chunk is without rows, and the rows are those of the log.
+    let all_in_first = [("/files/0/chunks/0/rows", json!(3)), ("/files/0/chunks/0/bytes", json!(75))];
+    assert_broken(&[&all_in_first[..], &[("/files/0/chunks/1/rows", json!(0))]].concat(), size);
+    assert_broken(&[("/files/0/chunks/1/rows", json!(2))], "\"runs.jsonl\" has 3 rows, but its chunks have 4");
+    assert_sound(&[("/files/0/chunks", json!([]))]);
+}
+
+#[test]
+fn unparsed_lines_are_in_order_and_within_the_log() {
+    // Five lines: three rows and two that are none.
+    let place = "/files/0/unparsed";
+    for line in 1..=4 {
+        assert_sound(&[("/files/0/unparsed/0/line", json!(line))]);
+    }
+    let broken = |line: u64| format!("the unparsed lines of \"runs.jsonl\" are out of order at line {line}");
+    for line in [0, 5, MAX_COUNT] {
+        assert_broken(&[("/files/0/unparsed/0/line", json!(line))], &broken(line));
+    }
+    assert_sound(&[(place, json!([{ "line": 1, "text": "" }, { "line": 2, "text": "" }, { "line": 5, "text": "" }]))]);
+    assert_broken(&[(place, json!([{ "line": 2, "text": "\n" }, { "line": 3, "text": "" }]))], &broken(3));
+    assert_broken(&[(place, json!([{ "line": 3, "text": "" }, { "line": 1, "text": "" }]))], &broken(1));
+}
+
+#[test]
+fn a_log_has_a_byte_for_each_line_and_an_empty_one_has_none() {
+    let wrong = "declares an impossible number of bytes";
+    assert_sound(&[("/files/0/bytes", json!(5))]);
+    assert_broken(&[("/files/0/bytes", json!(4))], &format!("\"runs.jsonl\" {wrong}"));
+    assert_broken(&[("/files/1/bytes", json!(1))], &format!("\"decision_traces.jsonl\" {wrong}"));
+    assert_broken(&[("/files/1/finalNewline", json!(false))], &format!("\"decision_traces.jsonl\" {wrong}"));
+    assert_sound(&[("/files/0/finalNewline", json!(false))]);
+}
+
+#[test]
+fn a_timeline_has_bins_in_order_and_no_more_rows_than_the_log() {
+    let wrong = "\"runs.jsonl\" declares an impossible timeline";
+    let bins = "/files/0/timeline/bins";
+    let step = "/files/0/timeline/stepMs";
+    assert_sound(&[(bins, json!([]))]);
+    assert_sound(&[(bins, json!([[0, 0], [1, 3]]))]);
+    assert_broken(&[(bins, json!([[0, 1], [1, 3]]))], wrong);
+    assert_broken(&[(bins, json!([[1, 1], [0, 1]]))], wrong);
+    assert_broken(&[(bins, json!([[0, 1], [0, 1]]))], wrong);
+    assert_broken(&[(bins, json!([[0, MAX_COUNT], [1, MAX_COUNT]]))], wrong);
+    assert_broken(&[(step, json!(1001))], wrong);
+    let many = |bins: u64| json!((0..bins).map(|bin| [bin, 0]).collect::<Vec<_>>());
+    assert_sound(&[(bins, many(64))]);
+    assert_broken(&[(bins, many(65))], wrong);
+    // A bin begins within 64 bits.
+    assert_sound(&[(bins, json!([[i64::MIN / 1000, 0], [i64::MAX / 1000, 0]]))]);
+    assert_broken(&[(bins, json!([[0, 1], [i64::MAX / 1000 + 1, 0]]))], wrong);
+    assert_broken(&[(bins, json!([[i64::MIN / 1000 - 1, 0], [0, 1]]))], wrong);
+}
+
+#[test]
+fn a_timeline_has_no_row_before_the_year_0001_nor_after_9998() {
+    let wrong = "\"runs.jsonl\" declares an impossible timeline";
+    let day = 24 * 60 * 60 * 1000_i64;
+    for step in [1000, 10 * 60 * 1000, day, 512 * day, 262_144 * day] {
+        let (first, last) = ((-62_135_596_800_000_i64).div_euclid(step), 253_370_764_799_999_i64.div_euclid(step));
+        let with = |bins| [("/files/0/timeline/stepMs", json!(step)), ("/files/0/timeline/bins", bins)];
+        assert_sound(&with(json!([[first, 1], [last, 1]])));
+        assert_sound(&with(json!([[first - 1, 0], [last, 1], [last + 1, 0]])));
+        assert_broken(&with(json!([[first - 1, 1]])), wrong);
+        assert_broken(&with(json!([[last + 1, 1]])), wrong);
+    }
+}
+
+#[test]
+fn counts_add_up_to_what_every_tool_keeps_exact() {
+    let first = ("/files/0/count", json!(MAX_COUNT));
+    let chunks = ("/files/0/chunks", json!([]));
+    let bytes = ("/files/0/bytes", json!(MAX_COUNT));
+    let unparsed = ("/files/0/unparsed", json!([]));
+    let all = [first, chunks, bytes, unparsed];
+    assert_sound(&[&all[..], &[("/totalCount", json!(MAX_COUNT))]].concat());
+    let one_more = [("/files/1/count", json!(1)), ("/files/1/bytes", json!(9)), ("/totalCount", json!(MAX_COUNT))];
+    assert_broken(&[&all[..], &one_more].concat(), "its numbers overflow when added up");
+    assert_broken(&[("/totalCount", json!(4))], "`totalCount` is 4, but the counts of the files add up to 3");
+    let rows = ("/files/0/chunks/0/rows", json!(MAX_COUNT));
+    assert_broken(&[rows], "its numbers overflow when added up");
+}
+
+#[test]
+fn no_two_files_share_their_name_within_a_source_or_a_directory() {
+    let name = |name: &str| ("/files/1/relativePath", json!(name));
+    let source = |source: &str| [("/files/1/source", json!(source)), ("/sources", json!(["runs"]))];
+    let activity = ("/files/1/base", json!("activity"));
+    let twice = "it lists the file \"runs.jsonl\" twice";
+    assert_sound(&[name("runs.jsonl"), activity.clone()]);
+    assert_broken(&[name("runs.jsonl")], twice);
+    assert_broken(&[&source("runs")[..], &[name("runs.jsonl"), activity]].concat(), twice);
+    assert_broken(&[("/sources", json!(["runs", "decision_traces"]))], "`sources` is not the sorted list");
+}
+
+#[test]
+fn names_are_single_and_no_longer_than_255_bytes() {
+    let named = |name: String| faults(&[("/files/0/relativePath", json!(name))]);
+    for name in ["x".repeat(255), "ä".repeat(127), "...".to_owned(), " ".to_owned()] {
+        assert!(named(name.clone()).is_empty(), "{name}");
+    }
+    for name in ["x".repeat(256), "ä".repeat(128), ".".to_owned(), "..".to_owned(), String::new()]
+        .into_iter()
+        .chain(["a/b", "a\\b", "a\0", "\u{1f}", "\u{7f}", "\u{9f}"].map(str::to_owned))
+    {
+        assert_eq!(named(name.clone()).len(), 1, "{name:?}");
+    }
+}
+
+#[test]
+fn a_log_of_1_0_belongs_to_the_directory_of_its_source() {
+    for (source, base) in [("activity", Base::Activity), ("runs", Base::Patchwork), ("x", Base::Patchwork)] {
+        let mut manifest = sound();
+        manifest["files"][1]["source"] = json!(source);
+        manifest["files"][1].as_object_mut().unwrap().remove("base");
+        assert_eq!(decoded(&manifest).unwrap().files[1].base(), base, "{source}");
+    }
+    assert_eq!([Base::Activity, Base::Patchwork].map(|base| base.to_string()), ["activity", "patchwork"]);
+}
+
+#[test]
+fn what_1_1_added_must_be_there_from_then_on() {
+    for key in ["base", "sha256", "lineEnding", "finalNewline"] {
+        let mut manifest = sound();
+        manifest["files"][1].as_object_mut().unwrap().remove(key);
+        let faults = decoded(&manifest).unwrap().faults();
+        assert_eq!(faults, [ManifestFault::Missing { path: format!("files[1].{key}") }]);
+        manifest.as_object_mut().unwrap().remove("minor");
+        assert_eq!(decoded(&manifest).unwrap().faults(), [], "{key} is not of 1.0");
+    }
+    let mut manifest = sound();
+    manifest.as_object_mut().unwrap().remove("generator");
+    assert_eq!(decoded(&manifest).unwrap().faults(), [ManifestFault::Missing { path: "generator".to_owned() }]);
+}
+
+/// What decoding says about a manifest with this at this place.
+fn refusal(place: &str, value: Value) -> String {
+    let mut manifest = sound();
+    *manifest.pointer_mut(place).unwrap_or_else(|| panic!("{place}")) = value;
+    decoded(&manifest).unwrap_err().to_string()
+}
+
+#[test]
+fn a_value_that_does_not_belong_there_is_named_with_what_does() {
+    let count = "a whole number from 0 to 9007199254740991";
+    let time = "a time such as \"2026-05-02T10:00:00.000Z\"";
+    let (name, list) = ("a plain name, without a path", "a list");
+    let mut described = sound();
+    described["files"][0]["firstTime"] = json!("2026-05-02T10:00:00.000Z");
+    for (place, value, path, expected) in [
+        ("/minor", json!(-1), "minor", count),
+        ("/generator", json!(1), "generator", "a string"),
+        ("/exportedAt", json!("soon"), "exportedAt", time),
+        ("/sources", json!({}), "sources", list),
+        ("/sources/0", json!("a/b"), "sources[0]", name),
+        ("/files", json!(1), "files", list),
+        ("/files/1", json!(1), "files[1]", "an object without duplicate keys"),
+        ("/totalCount", json!(0.5), "totalCount", count),
+        ("/files/0/source", json!(".."), "files[0].source", name),
+        ("/files/0/relativePath", json!("/runs"), "files[0].relativePath", "a plain file name, without a path"),
+        ("/files/0/base", json!("home"), "files[0].base", "\"patchwork\" or \"activity\""),
+        ("/files/0/count", json!("3"), "files[0].count", count),
+        ("/files/0/bytes", json!(MAX_COUNT + 1), "files[0].bytes", count),
+        ("/files/0/sha256", json!("0"), "files[0].sha256", "64 hexadecimal digits"),
+        ("/files/0/lineEnding", json!("cr"), "files[0].lineEnding", "\"lf\" or \"crlf\""),
+        ("/files/0/finalNewline", json!(1), "files[0].finalNewline", "true or false"),
+        ("/files/0/timeline", json!(1), "files[0].timeline", "an object with `stepMs` and `bins`"),
+        ("/files/0/timeline/stepMs", json!("1 s"), "files[0].timeline.stepMs", count),
+        ("/files/0/timeline/bins", json!(1), "files[0].timeline.bins", list),
+        ("/files/0/timeline/bins/1", json!([1]), "files[0].timeline.bins[1]", "a pair of whole numbers"),
+        ("/files/0/unparsed", json!(1), "files[0].unparsed", list),
+        ("/files/0/chunks", json!({}), "files[0].chunks", list),
+        ("/files/0/chunks/1", json!("x"), "files[0].chunks[1]", "an object without duplicate keys"),
+        ("/files/0/chunks/1/compressed", json!(-1), "files[0].chunks[1].compressed", count),
+        ("/files/0/chunks/1/bytes", json!(-1), "files[0].chunks[1].bytes", count),
+        ("/files/0/chunks/1/rows", json!(-1), "files[0].chunks[1].rows", count),
+        ("/files/0/chunks/1/crc32", json!("0000000g"), "files[0].chunks[1].crc32", "8 hexadecimal digits"),
+    ] {
+        let found = value.to_string();
+        let said = format!("invalid `{path}` in the manifest: expected {expected}, found {found}");
+        assert_eq!(refusal(place, value), said);
+    }
+    let unparsed = "an object with `line` and either `text` or base64 `bytes`";
+    for lines in
+        [json!({ "line": 1 }), json!({ "line": 1, "bytes": "x" }), json!({ "line": 1, "text": "", "bytes": "" })]
+    {
+        let said = format!("invalid `files[0].unparsed[0]` in the manifest: expected {unparsed}, found {lines}");
+        assert_eq!(refusal("/files/0/unparsed/0", lines), said);
+    }
+    for (key, expected) in [("firstTime", time), ("lastTime", time)] {
+        let mut manifest = sound();
+        manifest["files"][0][key] = json!(5);
+        let said = format!("invalid `files[0].{key}` in the manifest: expected {expected}, found 5");
+        assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
+        let mut manifest = sound();
+        manifest["files"][0]["chunks"][0][key] = json!(5);
+        let said = format!("invalid `files[0].chunks[0].{key}` in the manifest: expected {expected}, found 5");
+        assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
+    }
+}
+
+#[test]
+fn a_key_that_is_not_there_is_named() {
+    for (object, path, keys) in [
+        ("", "", &["version", "exportedAt", "sources", "files", "totalCount"][..]),
+        ("/files/0", "files[0].", &["source", "relativePath", "count", "bytes"]),
+        ("/files/0/timeline", "files[0].timeline.", &["stepMs", "bins"]),
+        ("/files/0/unparsed/0", "files[0].unparsed[0].", &["line"]),
+        ("/files/0/chunks/1", "files[0].chunks[1].", &["compressed", "bytes", "rows", "crc32"]),
+    ] {
+        for key in keys {
+            let mut manifest = sound();
+            manifest.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(*key);
+            let said = format!("the manifest lacks `{path}{key}`");
+            assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
+        }
+    }
+}
+
+/// What verify lists about a manifest that cannot be read.
+fn listed(manifest: &Value) -> Vec<String> {
+    let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+    let mut found = Vec::new();
+    let text = format!("{manifest}\n");
+    verify(text.as_bytes(), "bundle", &options, &NoProgress, &mut |finding| found.push(finding.kind)).unwrap();
+    let faults = found.into_iter().filter_map(|kind| match kind {
+        FindingKind::Manifest(fault) => Some(fault.to_string()),
+        _ => None,
+    });
+    faults.collect()
+}
+
+#[test]
+fn a_manifest_lists_up_to_100_000_logs_and_sources() {
+    /// A manifest that lists one log so many times, and its source.
+    fn of_lists(files: usize, sources: usize, total: Value) -> Result<Manifest, ErrorKind> {
+        let mut manifest = sound();
+        let file = manifest["files"][1].to_string();
+        (manifest["files"], manifest["sources"]) = (json!("FILES"), json!("SOURCES"));
+        manifest["totalCount"] = total;
+        let list = |item: &str, items: usize| format!("[{}]", vec![item; items].join(","));
+        let line = manifest.to_string().replace("\"FILES\"", &list(&file, files));
+        Manifest::decode(line.replace("\"SOURCES\"", &list("\"runs\"", sources)).as_bytes()).map(Option::unwrap)
+    }
+    const MOST: usize = MAX_FILES;
+    for (files, sources) in [(MOST, 1), (1, MOST)] {
+        let manifest = of_lists(files, sources, json!(0)).unwrap();
+        assert_eq!((manifest.files.len(), manifest.sources.len()), (files, sources));
+        // What else is wrong with it is not that.
+        assert!(matches!(of_lists(files, sources, json!("x")), Err(ErrorKind::Manifest(_))));
+        assert!(manifest.encode().is_ok());
+    }
+    for (files, sources) in [(MOST + 1, 1), (1, MOST + 1), (MOST + 2, MOST), (MOST, MOST + 2)] {
+        assert!(matches!(of_lists(files, sources, json!(0)), Err(ErrorKind::TooManyLogs { limit: MAX_FILES })));
+    }
+    let mut one_more = of_lists(MOST, 1, json!(0)).unwrap();
+    one_more.files.extend_from_within(..1);
+    assert!(matches!(one_more.encode(), Err(ErrorKind::TooManyLogs { limit: MAX_FILES })));
+}
+
+#[test]
+fn of_a_manifest_over_4_mib_verify_lists_the_first_fault_alone() {
+    let listed_of_length = |bytes: usize| {
+        let mut manifest = sound();
+        (manifest["files"][0]["count"], manifest["files"][1]["count"]) = (json!("x"), json!("x"));
+        manifest["pad"] = json!("");
+        let around = manifest.to_string().len();
+        manifest["pad"] = json!("x".repeat(bytes - around));
+        assert_eq!(manifest.to_string().len(), bytes);
+        listed(&manifest).len()
+    };
+    assert_eq!(listed_of_length(4 << 20), 2);
+    assert_eq!(listed_of_length((4 << 20) + 1), 1);
+}
+
+#[test]
+fn verify_lists_everything_that_keeps_a_manifest_from_being_read() {
+    let mut manifest = sound();
+    let wrong = [
+        "/generator",
+        "/exportedAt",
+        "/sources/0",
+        "/sources/1",
+        "/files/0/source",
+        "/files/0/relativePath",
+        "/files/0/base",
+        "/files/0/count",
+        "/files/0/bytes",
+        "/files/0/sha256",
+        "/files/0/lineEnding",
+        "/files/0/finalNewline",
+        "/files/0/timeline/stepMs",
+        "/files/0/unparsed/0/text",
+        "/files/0/chunks/0/compressed",
+        "/files/0/chunks/0/bytes",
+        "/files/0/chunks/0/rows",
+        "/files/0/chunks/0/crc32",
+        "/files/0/chunks/1",
+        "/totalCount",
+    ];
+    for place in wrong {
+        *manifest.pointer_mut(place).unwrap() = json!([]);
+    }
+    assert_eq!(listed(&manifest).len(), wrong.len(), "{:#?}", listed(&manifest));
+    // However long the line is.
+    let length = manifest.to_string().len();
+    manifest["x-padding"] = json!("x".repeat(4096 - length - r#","x-padding":"""#.len()));
+    assert_eq!(manifest.to_string().len(), 4096);
+    assert_eq!(listed(&manifest).len(), wrong.len());
+    // Each of them is looked for behind one of any other kind.
+    for first in
+        ["/exportedAt", "/sources", "/files/0", "/files/0/unparsed", "/files/0/unparsed/0/line", "/files/0/chunks"]
+    {
+        let mut manifest = sound();
+        *manifest.pointer_mut(first).unwrap() = json!("x");
+        manifest["totalCount"] = json!("x");
+        let last =
+            "invalid `totalCount` in the manifest: expected a whole number from 0 to 9007199254740991, found \"x\"";
+        let found = listed(&manifest);
+        assert_eq!(found.len(), 2, "{first}: {found:#?}");
+        assert_eq!(found[1], last, "{first}");
+    }
+    let required = [
+        ("", vec!["exportedAt", "sources", "files"]),
+        ("/files/0", vec!["source", "relativePath", "count", "bytes"]),
+        ("/files/0/unparsed/0", vec!["line"]),
+        ("/files/0/chunks/0", vec!["compressed", "bytes", "rows", "crc32"]),
+    ];
+    for (object, keys) in required {
+        let mut manifest = sound();
+        manifest["totalCount"] = json!("x");
+        for key in &keys {
+            manifest.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(*key);
+        }
+        assert_eq!(listed(&manifest).len(), keys.len() + 1, "{object}: {:#?}", listed(&manifest));
+    }
+}
+
+#[test]
+fn what_is_no_manifest_is_told_from_what_is_one() {
+    let decode = |line: &str| Manifest::decode(line.as_bytes());
+    assert!(matches!(decode("{\"type\":\"manifest\""), Ok(None)), "no JSON");
+    assert!(matches!(decode("[1]"), Err(ErrorKind::NotAManifest)));
+    assert!(matches!(decode("{\"source\":\"runs\",\"entry\":1}"), Err(ErrorKind::RowBeforeManifest)));
+    for other in ["{\"source\":\"runs\"}", "{\"entry\":1}", "{}", "{\"type\":\"Manifest\"}", "{\"type\":1}"] {
+        assert!(matches!(decode(other), Err(ErrorKind::NotAManifest)), "{other}");
+    }
+    for version in ["2", "0", "\"1\"", "1.0", "-1"] {
+        let line = sound().to_string().replacen("\"version\":1", &format!("\"version\":{version}"), 1);
+        let Err(ErrorKind::UnsupportedVersion { found, supported: 1 }) = decode(&line) else { panic!("{version}") };
+        assert_eq!(found, version);
+    }
+}
+
+#[test]
+fn chunks_can_be_read_alone_where_all_rows_are_in_one() {
+    let manifest = |changes: &[(&str, Value)]| {
+        let mut manifest = sound();
+        for (place, value) in changes {
+            *manifest.pointer_mut(place).unwrap() = value.clone();
+        }
+        decoded(&manifest).unwrap()
+    };
+    assert!(manifest(&[]).has_chunk_table());
+    assert!(!manifest(&[("/minor", json!(0))]).has_chunk_table(), "1.0 has none");
+    assert!(!manifest(&[("/files/0/chunks", json!([]))]).has_chunk_table(), "rows without chunks");
+    assert!(manifest(&[("/files/0/chunks", json!([])), ("/files/0/count", json!(0))]).has_chunk_table());
+}
+
+#[test]
+fn keys_that_nobody_knows_are_ignored_in_every_object_whatever_they_have() {
+    let unknown = format!(r#""x-number":1e400,"x-half":"\ud800","x-deep":{}{},"#, "[".repeat(1000), "]".repeat(1000));
+    let manifest = sound().to_string().replace('{', &format!("{{{unknown}"));
+    assert_eq!(
+        manifest.matches("x-deep").count(),
+        7,
+        "the manifest, its two files, timeline, chunks and unparsed line"
+    );
+    let read = Manifest::decode(manifest.as_bytes()).unwrap().unwrap();
+    assert_eq!(read, decoded(&sound()).unwrap());
+}
+
+#[test]
+fn bytes_add_up_to_what_every_tool_keeps_exact() {
+    assert_sound(&[("/files/0/bytes", json!(MAX_COUNT))]);
+    let files = [("/files/0/bytes", json!(MAX_COUNT)), ("/files/1/bytes", json!(1))];
+    assert_broken(&files, "its numbers overflow when added up");
+}
+
+#[test]
+fn bytes_of_an_unparsed_line_are_one_piece_of_base64() {
+    let with = |bytes: &str| {
+        let mut manifest = sound();
+        manifest["files"][0]["unparsed"] = json!([{ "line": 2, "bytes": bytes }]);
+        decoded(&manifest).map(|manifest| manifest.files[0].unparsed[0].content.as_bytes().to_vec())
+    };
+    assert_eq!(with("QmI=").unwrap(), b"Bb");
+    for piece in ["Qg==QmI=", "Qg==Qg==", "QmJ=", "Qg=", "Qg", "Q===", "QmI=\n", "Qm I=", "Qm-_"] {
+        assert!(with(piece).is_err(), "{piece:?}");
+    }
+}

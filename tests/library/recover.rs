@@ -1,0 +1,867 @@
+//! recover takes every row that is provably intact and no other, says what is missing, and writes only whole bundles.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::num::NonZeroUsize;
+
+use crate::common::adversarial_lines::nasty_log;
+use crate::common::bundle_builder::{BundleBuilder, flushed, gzip};
+use crate::common::{EXPORTED_AT, Home, bundle, indexed, options, restore_all, text_of};
+use crate::conformance::cases;
+use flate2::FlushCompress;
+use patchwork_traces::digest::Sha256Digest;
+use patchwork_traces::error::ErrorKind;
+use patchwork_traces::format::Timestamp;
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::recover::{
+    FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover, recover_stream,
+};
+use patchwork_traces::verify::{FindingKind, Verdict, VerifyOptions, verify};
+use patchwork_traces::{Error, Result};
+use patchwork_traces::{OutputTarget, TargetOptions};
+use proptest::prelude::*;
+use serde_json::json;
+
+fn recovered(damaged: &[u8]) -> Result<(RecoverReport, Vec<u8>)> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.jsonl.gz");
+    let options = RecoverOptions { exported_at: Timestamp::from_millis(0).unwrap(), ..options() };
+    let target = OutputTarget::resolve(&path, TargetOptions::default())?;
+    let result = recover(Cursor::new(damaged), "damaged", &options, &target, &NoProgress);
+    let files = std::fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!(files, usize::from(result.is_ok()), "either the bundle appears, or nothing does");
+    result.map(|report| (report, std::fs::read(&path).unwrap()))
+}
+
+/// Recovers, checks that the result is whole and what the report says of it, and gives the logs.
+fn logs_of(damaged: &[u8]) -> (RecoverReport, BTreeMap<String, Vec<u8>>) {
+    let (report, bundle) = recovered(damaged).unwrap();
+    let verify_options =
+        VerifyOptions { expect: report.digest, require_hashes: true, threads: NonZeroUsize::new(2).unwrap() };
+    let mut findings = Vec::new();
+    let verified = verify(&bundle[..], "out", &verify_options, &NoProgress, &mut |found| findings.push(found)).unwrap();
+    assert_eq!((verified.verdict, &findings[..]), (Verdict::Intact, &[][..]));
+    assert_eq!(report.bundle_bytes, bundle.len() as u64);
+    let rows = report.files.iter().map(|file| file.rows).sum::<u64>();
+    // What another writer called a row may be an unparsed line here, and the other way round.
+    let is_as_written =
+        report.version != Some((1, 0)) && report.files.iter().all(|file| file.is_original == Some(true));
+    assert!(verified.rows == rows || !is_as_written);
+    let logs = restore_all(indexed(&bundle).unwrap()).unwrap();
+    for file in &report.files {
+        assert_eq!(file.recovered.bytes, logs[file.name.as_str()].len() as u64);
+        let missing: u64 = file.missing.iter().map(|missing| missing.rows.1 - missing.rows.0 + 1).sum();
+        if let Some(expected) = file.expected_rows {
+            assert_eq!(file.rows + missing + file.more_missing, expected, "{file:?}");
+        }
+    }
+    (report, logs)
+}
+
+fn findings_of(bundle: &[u8]) -> Vec<FindingKind> {
+    let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+    let mut findings = Vec::new();
+    verify(bundle, "damaged", &options, &NoProgress, &mut |found| findings.push(found.kind)).unwrap();
+    findings
+}
+
+fn original_logs(home: &Home) -> BTreeMap<String, Vec<u8>> {
+    restore_all(indexed(&bundle(home)).unwrap()).unwrap()
+}
+
+/// Whether the lines of `part` are lines of `whole`, in the same order. How they end only a manifest can say.
+fn is_part(part: &[u8], whole: &[u8]) -> bool {
+    let trimmed = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+    let mut lines = whole.split(|&byte| byte == b'\n').map(trimmed);
+    part.split(|&byte| byte == b'\n')
+        .map(trimmed)
+        .filter(|line| !line.is_empty())
+        .all(|line| lines.any(|known| known == line))
+}
+
+/// Rows numbered from 0, a chunk each ten, with unparsed lines between, and a second log without last newline.
+fn numbered() -> (Home, BundleBuilder) {
+    let row = |n: i64| format!("{{\"n\":{n},\"createdAt\":{},\"text\":\"row number {n}\"}}\n", EXPORTED_AT + n);
+    let runs: String = (0..100).map(|n| if n % 7 == 3 { format!("{}torn\n\n", row(n)) } else { row(n) }).collect();
+    let activity: String =
+        (0..30).map(|n| format!("{{\"n\":{n},\"timestamp\":\"2026-05-02T10:00:{n:02}Z\"}}\r\n")).collect();
+    let home = Home::new().with("runs.jsonl", runs).with_activity("activity-1.jsonl", activity.trim_end());
+    let forge = BundleBuilder::new(&home, 10);
+    (home, forge)
+}
+
+#[test]
+fn of_an_intact_bundle_nothing_is_lost() {
+    let (home, forge) = numbered();
+    for bytes in [forge.write(), bundle(&home), gzip(&text_of(&bundle(&home))), text_of(&bundle(&home))] {
+        let (report, logs) = logs_of(&bytes);
+        assert_eq!(logs, original_logs(&home));
+        assert!(!report.lost_something() && !report.is_damaged, "{report:?}");
+        assert!(report.files.iter().all(|file| file.is_original == Some(true) && file.rows_by_line == 0));
+    }
+}
+
+#[test]
+fn a_damaged_chunk_costs_its_rows_and_the_report_names_them_and_their_lines() {
+    let (home, forge) = numbered();
+    let places = forge.places();
+    let mut bytes = forge.write();
+    bytes[places[3].clone()].fill(0); // rows 21 to 30 of runs.jsonl
+    let (report, logs) = logs_of(&bytes);
+    let runs = &report.files[0];
+    assert_eq!(runs.name.as_str(), "runs.jsonl");
+    assert_eq!((runs.rows, runs.expected_rows, runs.rows_by_line), (90, Some(100), 0));
+    // Rows 4, 11, 18, 25 have two unparsed lines behind them.
+    let expected = [Missing { rows: (21, 25), lines: (27, 31) }, Missing { rows: (26, 30), lines: (34, 38) }];
+    assert_eq!(runs.missing, expected);
+    assert_eq!(runs.is_original, Some(false));
+    assert!(report.lost_something());
+    // What is left is the log without these lines, the unparsed ones among them kept.
+    let original = &original_logs(&home)["runs.jsonl"];
+    let lines = original.split_inclusive(|&byte| byte == b'\n').enumerate();
+    let is_missing = |line: usize| expected.iter().any(|m| (m.lines.0..=m.lines.1).contains(&(line as u64 + 1)));
+    let left: Vec<u8> = lines.filter(|(line, _)| !is_missing(*line)).flat_map(|(_, text)| text.to_vec()).collect();
+    assert_eq!(logs["runs.jsonl"], left);
+    assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);
+}
+
+#[test]
+fn a_damaged_flush_point_costs_no_row_that_was_read_before_it() {
+    let (home, forge) = numbered();
+    let mut bytes = forge.write();
+    bytes[forge.places()[2].end - 1] = 0;
+    let (report, logs) = logs_of(&bytes);
+    assert_eq!(logs, original_logs(&home));
+    assert!(!report.lost_something() && report.is_damaged);
+    assert_eq!(report.files[0].rows_by_line, 0, "the log's own hash proves them");
+}
+
+#[test]
+fn damage_around_any_flush_point_costs_no_row_of_another_chunk() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    let (sound, places) = (forge.write(), forge.places());
+    for (chunk, place) in places.iter().enumerate() {
+        for at in place.end - 7..place.end {
+            let step = if chunk == 0 { 3 } else { 15 };
+            let changed = (0..=255u8).step_by(step).filter(|byte| *byte != sound[at]).map(|byte| [byte].to_vec());
+            for byte in changed.chain([Vec::new()]) {
+                let damaged = [&sound[..at], &byte, &sound[at + 1..]].concat();
+                let (report, logs) = logs_of(&damaged);
+                let case = || format!("{byte:?} instead of byte {} from the end of chunk {chunk}", place.end - at);
+                let (rows, by_line) = report.files.iter().fold((0, 0), |(rows, by_line), log| {
+                    (rows + log.rows - log.rows_by_line, by_line + log.rows_by_line)
+                });
+                if chunk == 0 {
+                    // With the manifest goes what proves rows.
+                    assert!(rows + by_line >= 120, "{}: {report:?}", case());
+                    continue;
+                }
+                assert!(rows >= 120 && by_line <= 10, "{}: {report:?}", case());
+                assert!(by_line > 0 || logs.iter().all(|(name, log)| is_part(log, &original[name])), "{}", case());
+                let findings = findings_of(&damaged);
+                assert!(!findings.contains(&FindingKind::Recompressed), "{}: {findings:?}", case());
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_of_the_manifest_costs_no_row() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    // Which lines are no rows, and how they end, only the manifest says.
+    let rows_of = |log: &[u8]| -> Vec<Vec<u8>> {
+        let lines = log.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
+        lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect()
+    };
+    let original_rows: BTreeMap<_, _> = original.iter().map(|(name, log)| (name.clone(), rows_of(log))).collect();
+    assert_eq!(original_rows.values().map(Vec::len).sum::<usize>(), 130);
+    let (sound, manifest) = (forge.write(), forge.places()[0].clone());
+    let mut others = Vec::new();
+    for at in manifest {
+        let changed = [0, 3, 6].map(|bit| vec![sound[at] ^ 1 << bit]).into_iter().chain([Vec::new()]);
+        for byte in changed {
+            let (report, logs) = logs_of(&[&sound[..at], &byte, &sound[at + 1..]].concat());
+            for file in report.files.iter().filter(|file| file.is_original == Some(true)) {
+                let name = file.name.as_str();
+                assert!(logs[name] == original[name], "{name} is called the original, with {byte:?} at {at}");
+            }
+            let rows: BTreeMap<_, _> = logs.iter().map(|(name, log)| (name.clone(), rows_of(log))).collect();
+            if rows != original_rows {
+                let counts: Vec<_> = rows.into_iter().map(|(name, rows)| (name, rows.len())).collect();
+                others.push((at, byte, counts));
+            }
+        }
+    }
+    assert!(others.is_empty(), "{} {others:?}", others.len());
+}
+
+#[test]
+fn of_chunks_that_are_alike_each_comes_back_wherever_the_table_is_wrong() {
+    let home = Home::new()
+        .with("runs.jsonl", "{\"a\":1}\n".repeat(60))
+        .with("decision_traces.jsonl", (0..30).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let original = original_logs(&home);
+    let sound = BundleBuilder::new(&home, 10);
+    let is_back = |damaged: &[u8], case: &str| {
+        let (report, logs) = logs_of(damaged);
+        assert_eq!((logs, report.ignored), (original.clone(), 0), "{case}");
+        assert!(report.files.iter().all(|log| log.is_original == Some(true)), "{case}: {report:?}");
+    };
+    for file in 0..2 {
+        for chunk in 0..3 {
+            let mut forge = sound.clone();
+            let compressed = &mut forge.file(file)["chunks"][chunk]["compressed"];
+            *compressed = json!(compressed.as_u64().unwrap() + 7);
+            is_back(&forge.write(), &format!("chunk {chunk} of file {file}"));
+        }
+    }
+    // As a program writes that flushes where chunks end, and compresses less.
+    let blocks = sound.blocks();
+    let texts = || blocks.iter().map(|(_, text)| text.as_bytes());
+    for flush in [FlushCompress::Full, FlushCompress::Sync] {
+        is_back(&flushed(texts(), flush), "flushed behind each chunk");
+    }
+}
+
+#[test]
+fn lines_put_into_text_taken_out_or_changed_cost_no_row_of_another_chunk() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    for chunk in 0..forge.chunks.len() {
+        let foreign = match chunk < 10 {
+            true => "{\"source\":\"runs\",\"entry\":{\"put\":\"in\"}}\n",
+            false => "{\"source\":\"activity\",\"file\":\"activity-1.jsonl\",\"entry\":{\"put\":\"in\"}}\n",
+        };
+        let lines: Vec<&str> = forge.chunks[chunk].1.split_inclusive('\n').collect();
+        for at in 0..=lines.len() {
+            let (before, behind) = (lines[..at].concat(), lines[at..].concat());
+            let without = lines[(at + 1).min(lines.len())..].concat();
+            for (change, text, lost) in [
+                ("put in", format!("{before}{foreign}{behind}"), 0),
+                ("taken out", format!("{before}{without}"), usize::from(at < lines.len())),
+                ("changed", format!("{before}{foreign}{without}"), 0),
+                ("cut", format!("{before}{}", behind.get(3..).unwrap_or_default()), usize::from(at < lines.len())),
+                ("lost from here on", before.clone(), lines.len() - at),
+            ] {
+                let mut forge = forge.clone();
+                forge.chunks[chunk].1 = text;
+                let text = forge.text().into_bytes();
+                for damaged in [gzip(&text), text] {
+                    let (report, logs) = logs_of(&damaged);
+                    let case = format!("line {at} of chunk {chunk} {change}");
+                    let [rows, by_line] = [|log: &FileRecovery| log.rows, |log: &FileRecovery| log.rows_by_line]
+                        .map(|count| report.files.iter().map(count).sum::<u64>());
+                    assert!(rows - by_line >= 120, "{case}: {report:?}");
+                    assert!(rows + lost as u64 >= 130, "{case}: {report:?}");
+                    let other = logs.iter().find(|(name, _)| name.starts_with("activity") == (chunk < 10)).unwrap();
+                    assert_eq!(other.1, &original[other.0], "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_put_into_a_block_costs_no_other() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    for chunk in 0..forge.chunks.len() {
+        let mut forge = forge.clone();
+        forge.chunks[chunk].1.push_str("{\"source\":\"runs\",\"entry\":{\"put\":\"in\"}}\n");
+        let (report, logs) = logs_of(&forge.write());
+        assert_eq!((&logs, report.ignored), (&original, 1), "{chunk}");
+        assert!(report.files.iter().all(|log| log.rows_by_line == 0), "{chunk}");
+    }
+}
+
+#[test]
+fn what_stands_behind_marks_that_are_none_is_no_end() {
+    // A mark in the midst of a row, and behind it what would end a gzip member: a row that is stored, not compressed.
+    let mut row = b"{\"n\":1,\"text\":\"".to_vec();
+    row.extend_from_slice(&[0, 0, 0xff, 0xff, 3, 0]);
+    let (_, forge) = numbered();
+    let (sound, places) = (forge.write(), forge.places());
+    let mut damaged = sound.clone();
+    damaged[places[0].clone()].fill(0);
+    let at = places[2].start;
+    damaged.splice(at..at, row);
+    let (report, _) = logs_of(&damaged);
+    let rows: Vec<_> = report.files.iter().map(|file| file.rows).collect();
+    assert_eq!(rows, [100, 30]);
+}
+
+#[test]
+fn much_that_is_no_data_between_two_chunks_hides_nothing_behind_it() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    let place = forge.places()[4].start; // rows 31 to 40 of runs.jsonl
+    // Little, more than the places from its start on where a block is looked for, about as much as is looked through at
+    // once, and more.
+    for length in [100, 3 << 20, (64 << 20) - 10, (64 << 20) + 1000] {
+        let mut bytes = forge.write();
+        drop(bytes.splice(place..place, vec![0xff; length]));
+        let (report, logs) = logs_of(&bytes);
+        assert!(report.is_damaged, "{length}");
+        assert!(report.files[0].rows == 100 && report.files[0].rows_by_line == 0, "{length}: {report:?}");
+        assert!(logs["activity-1.jsonl"] == original["activity-1.jsonl"], "{length}");
+        assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{length}");
+        // Without a manifest nothing says where chunks are to be.
+        bytes[forge.places()[0].clone()].fill(0);
+        let (report, logs) = logs_of(&bytes);
+        let rows: Vec<_> = report.files.iter().map(|file| file.rows).collect();
+        assert_eq!(rows, [100, 30], "{length}");
+        assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{length}");
+    }
+}
+
+#[test]
+fn another_bundle_in_the_midst_costs_no_chunk_behind_it() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    let (sound, places) = (forge.write(), forge.places());
+    let other = |n: u64| format!("{{\"other\":{n},\"createdAt\":{EXPORTED_AT}}}\n");
+    let other_home = Home::new()
+        .with("runs.jsonl", (0..40).map(other).collect::<String>())
+        .with_activity("activity-1.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\n");
+    let other = BundleBuilder::new(&other_home, 10);
+    let whole = other.write();
+    for intruder in
+        [&whole[..], &whole[..other.places()[3].start + 20], &whole[10..], &whole[other.places()[1].start..]]
+    {
+        for (chunk, place) in places.iter().enumerate().skip(1) {
+            for (at, most_lost) in [(place.start, 0), (place.start + place.len() / 2, 10)] {
+                let (report, logs) = logs_of(&[&sound[..at], intruder, &sound[at..]].concat());
+                let rows: u64 = report.files.iter().map(|log| log.rows).sum();
+                assert!(
+                    rows + most_lost >= 130,
+                    "{chunk}, at {at}, of {} bytes, {} first: {report:?}",
+                    intruder.len(),
+                    intruder[0]
+                );
+                // Rows of the other bundle can only stand where a chunk is lost, and count as unproven then.
+                let unproven: u64 = report.files.iter().map(|log| log.rows_by_line).sum();
+                assert!(unproven <= most_lost, "{chunk}, at {at}: {report:?}");
+                let are_original = logs.iter().all(|(name, log)| is_part(log, &original[name]));
+                assert!(are_original || unproven > 0, "{chunk}, at {at}: {report:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_before_the_damage_in_a_chunk_are_taken_by_their_lines() {
+    let home = Home::new().with("runs.jsonl", (0..3000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let original = &original_logs(&home)["runs.jsonl"];
+    let forge = BundleBuilder::new(&home, 1000);
+    let place = &forge.places()[2];
+    let middle = place.start + place.len() / 2;
+    // In its place, shorter and longer.
+    for damage in [vec![0xff; 20], Vec::new(), vec![0xff; 30]] {
+        let mut bytes = forge.write();
+        drop(bytes.splice(middle..middle + 20, damage.iter().copied()));
+        let (report, logs) = logs_of(&bytes);
+        let runs = &report.files[0];
+        assert!((2200..3000).contains(&runs.rows), "{}: {runs:?}", damage.len());
+        assert_eq!(runs.rows_by_line, runs.rows - 2000, "{}", damage.len());
+        // Those before the damage are the original ones. Damage that makes other well-formed rows is possible: the report
+        // counts them among those that no checksum proves.
+        let before = logs["runs.jsonl"].iter().zip(original).take_while(|(a, b)| a == b).count();
+        assert!(original[..before].split(|&byte| byte == b'\n').count() > 1200, "{}", damage.len());
+    }
+}
+
+#[test]
+fn every_cut_leaves_the_rows_before_it() {
+    let forge = cases::forge();
+    let original = original_logs(&cases::home());
+    let sound = forge.write();
+    let places = forge.places();
+    for length in 0..sound.len() {
+        let whole_rows = forge.chunks.iter().zip(&places[1..]).filter(|(_, place)| place.end <= length);
+        let least: usize = whole_rows.map(|((_, text), _)| text.lines().count()).sum();
+        match recovered(&sound[..length]) {
+            Ok(_) => {
+                let (report, logs) = logs_of(&sound[..length]);
+                let rows = report.files.iter().map(|file| file.rows).sum::<u64>();
+                assert!(rows >= least as u64, "cut at {length}");
+                assert!(logs.iter().all(|(name, log)| is_part(log, &original[name])), "cut at {length}: {logs:?}");
+                let has_all = rows == 10;
+                assert_eq!(report.lost_something(), !has_all, "cut at {length}: {report:?}");
+            }
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::NothingToRecover | ErrorKind::EmptyInput), "{error}");
+                assert!(length < places[0].end, "cut at {length}: {error}");
+            }
+        }
+    }
+}
+
+type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
+
+#[test]
+fn without_a_manifest_the_rows_are_found_by_their_flush_points() {
+    let (home, forge) = numbered();
+    let original = original_logs(&home);
+    let places = forge.places();
+    let sound = forge.write();
+    let damages: [(&str, Damage<'_>); 5] = [
+        ("manifest zeroed", &|bytes| bytes[places[0].clone()].fill(0)),
+        ("manifest and header zeroed", &|bytes| bytes[..places[0].end].fill(0)),
+        ("manifest damaged", &|bytes| bytes[places[0].start + 50] ^= 0x55),
+        ("manifest cut out", &|bytes| drop(bytes.drain(places[0].clone()))),
+        ("start cut off", &|bytes| drop(bytes.drain(..places[0].end))),
+    ];
+    for (what, damage) in damages {
+        let mut bytes = sound.clone();
+        damage(&mut bytes);
+        let (report, logs) = logs_of(&bytes);
+        let rows: Vec<_> = report.files.iter().map(|file| (file.name.as_str(), file.rows)).collect();
+        assert_eq!(rows, [("runs.jsonl", 100), ("activity-1.jsonl", 30)], "{what}");
+        assert_eq!(report.manifest, ManifestState::Lost, "{what}");
+        assert!(report.lost_something(), "{what}");
+        assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{what}");
+    }
+}
+
+#[test]
+fn a_wrong_number_of_rows_costs_none() {
+    let (home, sound) = numbered();
+    let original = original_logs(&home);
+    for change in [-3i64, -1, 1, 1000] {
+        for file in 0..2 {
+            for chunk in [None, Some(0), Some(2)] {
+                let mut forge = sound.clone();
+                let place = match chunk {
+                    Some(chunk) => &mut forge.file(file)["chunks"][chunk]["rows"],
+                    None => &mut forge.file(file)["count"],
+                };
+                *place = json!(place.as_i64().unwrap() + change);
+                for damaged in [forge.write(), gzip(&forge.text().into_bytes())] {
+                    let (report, logs) = logs_of(&damaged);
+                    assert_eq!(logs, original, "{change} at {chunk:?} of {file}: {report:?}");
+                    assert_eq!(report.ignored, 0, "{change} at {chunk:?} of {file}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_manifest_that_names_another_log_than_proven_rows_do_is_not_followed() {
+    let (home, mut forge) = numbered();
+    forge.file(0)["relativePath"] = "runs.jsonl.1".into();
+    let (report, logs) = logs_of(&forge.write());
+    assert_eq!(report.manifest, ManifestState::Contradicted);
+    assert!(report.lost_something());
+    assert_eq!((report.files[0].rows, report.files[0].is_original), (100, None));
+    assert!(logs.contains_key("runs.jsonl"));
+    // What it says of the other log is proven by that log's hash: its line endings, and that the last one is missing.
+    assert_eq!((report.files[1].rows, report.files[1].is_original), (30, Some(true)));
+    assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);
+}
+
+#[test]
+fn a_proven_row_of_no_log_of_the_manifest_costs_no_other_log_what_only_the_manifest_knows() {
+    let (home, mut forge) = numbered();
+    // In place of the last row of runs.jsonl.
+    let stray = "{\"source\":\"decision_traces\",\"entry\":{\"stray\":1}}\n";
+    let last = &mut forge.chunks[9].1;
+    last.truncate(last.trim_end().rfind('\n').unwrap() + 1);
+    last.push_str(stray);
+    forge.fit_table();
+    let (report, logs) = logs_of(&forge.write());
+    assert_eq!(report.manifest, ManifestState::Contradicted);
+    assert_eq!(logs["decision_traces.jsonl"], b"{\"stray\":1}\n");
+    assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);
+    let rows: Vec<_> = report.files.iter().map(|file| (file.name.as_str(), file.is_original)).collect();
+    assert_eq!(rows, [("runs.jsonl", None), ("decision_traces.jsonl", None), ("activity-1.jsonl", Some(true))]);
+}
+
+#[test]
+fn of_logs_that_the_manifest_gives_one_name_the_rows_come_back() {
+    let (home, mut forge) = numbered();
+    let twin = forge.file(0).clone();
+    forge.file(1)["relativePath"] = twin["relativePath"].clone();
+    forge.file(1)["source"] = twin["source"].clone();
+    forge.file(1)["base"] = twin["base"].clone();
+    let (report, logs) = logs_of(&forge.write());
+    assert_eq!(report.manifest, ManifestState::Contradicted);
+    let rows = report.files.iter().map(|file| (file.name.as_str(), file.rows, file.is_original));
+    assert!(rows.eq([("runs.jsonl", 100, Some(true)), ("activity-1.jsonl", 30, None)]), "{report:?}");
+    assert_eq!(logs["runs.jsonl"], original_logs(&home)["runs.jsonl"]);
+    assert!(is_part(&logs["activity-1.jsonl"], &original_logs(&home)["activity-1.jsonl"]));
+}
+
+#[test]
+fn of_logs_of_one_name_that_have_no_row_the_longest_comes_back() {
+    let home = Home::new().with("runs.jsonl", "torn\n").with("decision_traces.jsonl", "torn and longer\n");
+    let mut forge = BundleBuilder::new(&home, 10);
+    let shorter = (0..2).min_by_key(|file| forge.file(*file)["bytes"].as_u64()).unwrap();
+    let (source, name) = (forge.file(shorter)["source"].clone(), forge.file(shorter)["relativePath"].clone());
+    (forge.file(1 - shorter)["source"], forge.file(1 - shorter)["relativePath"]) = (source, name);
+    let (report, logs) = logs_of(&forge.write());
+    assert_eq!(report.files.iter().map(|log| log.is_original).collect::<Vec<_>>(), [Some(true)]);
+    assert_eq!(logs.into_values().collect::<Vec<_>>(), [b"torn and longer\n"]);
+}
+
+#[test]
+fn rows_of_a_log_that_the_manifest_gives_to_another_source_come_back_and_it_is_listed_once() {
+    let (home, mut forge) = numbered();
+    // Of this source the log has nothing, and that is what its hash says.
+    let nothing = Sha256Digest::of(b"").to_string();
+    for (key, value) in [("source", json!("other")), ("bytes", json!(0)), ("sha256", json!(nothing))] {
+        forge.file(1)[key] = value;
+    }
+    let (report, logs) = logs_of(&forge.write());
+    let rows = report.files.iter().map(|file| (file.source.as_str(), file.name.as_str(), file.rows));
+    assert!(rows.eq([("runs", "runs.jsonl", 100), ("activity", "activity-1.jsonl", 30)]), "{report:?}");
+    assert!(report.lost_something());
+    assert_eq!(logs["runs.jsonl"], original_logs(&home)["runs.jsonl"]);
+    assert!(is_part(&logs["activity-1.jsonl"], &original_logs(&home)["activity-1.jsonl"]));
+}
+
+#[test]
+fn without_a_manifest_gaps_are_named() {
+    let (_, forge) = numbered();
+    let places = forge.places();
+    let mut bytes = forge.write();
+    bytes[places[0].clone()].fill(0);
+    bytes[places[4].clone()].fill(0);
+    let (report, _) = logs_of(&bytes);
+    assert_eq!(report.files[0].rows, 90);
+    assert_eq!(report.files[0].expected_rows, None);
+    assert!(report.files[0].gaps_after.contains(&30), "{:?}", report.files[0]);
+}
+
+#[test]
+fn a_lost_last_row_does_not_take_the_line_feed_of_the_one_before() {
+    let (home, forge) = numbered();
+    let mut bytes = forge.write();
+    bytes[forge.places().last().unwrap().clone()].fill(0);
+    let (_, logs) = logs_of(&bytes);
+    assert!(logs["activity-1.jsonl"].ends_with(b"\r\n"));
+    assert!(original_logs(&home)["activity-1.jsonl"].starts_with(&logs["activity-1.jsonl"]));
+}
+
+#[test]
+fn legacy_bundles_are_recovered_whole_and_cut() {
+    for name in ["empty", "odd", "plain"] {
+        let path = format!("{}/fixtures/legacy/{name}.v1.0.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+        let bytes = std::fs::read(path).unwrap();
+        let original = restore_all(indexed(&bytes).unwrap()).unwrap();
+        let (report, logs) = logs_of(&bytes);
+        assert_eq!(logs, original, "{name}");
+        assert_eq!(report.version, Some((1, 0)));
+        assert!(!report.lost_something() && report.files.iter().all(|file| file.rows_by_line == 0), "{report:?}");
+        if name != "empty" {
+            let (report, logs) = logs_of(&bytes[..bytes.len() - 40]);
+            assert!(report.lost_something(), "{name}");
+            assert!(logs.iter().all(|(name, log)| is_part(log, &original[name])), "{name}");
+        }
+    }
+}
+
+#[test]
+fn plain_text_loses_only_the_lines_that_are_broken() {
+    let (_, forge) = numbered();
+    let text = forge.text().replacen("row number 42\"", "row number 42", 1);
+    let (report, logs) = logs_of(text.as_bytes());
+    assert_eq!(report.files[0].rows, 99);
+    assert_eq!(report.files[0].missing.iter().map(|missing| missing.rows).collect::<Vec<_>>(), [(43, 43)]);
+    assert!(!String::from_utf8(logs["runs.jsonl"].clone()).unwrap().contains("\"n\":42,"));
+}
+
+#[test]
+fn rows_that_no_checksum_proves_are_counted() {
+    let (home, mut forge) = numbered();
+    let unproven = |bundle: &[u8]| -> Vec<u64> { logs_of(bundle).0.files.iter().map(|log| log.rows_by_line).collect() };
+    let edited = |text: &str| text.replacen("row number 42", "row number 43", 1);
+    // Chunks of which the checksum fits are proven: all but the one that was edited.
+    assert_eq!(unproven(edited(&forge.text()).as_bytes()), [10, 0]);
+    assert_eq!(unproven(&gzip(edited(&forge.text()).as_bytes())), [10, 0]);
+    // Without chunks, the log's hash proves all of it or nothing.
+    for file in 0..2 {
+        forge.file(file).as_object_mut().unwrap().remove("chunks");
+    }
+    let text =
+        format!("{}\n{}", forge.manifest, forge.chunks.iter().map(|(_, text)| text.as_str()).collect::<String>());
+    assert_eq!(unproven(text.as_bytes()), [0, 0]);
+    assert_eq!(unproven(edited(&text).as_bytes()), [100, 0]);
+    assert_eq!(unproven(&gzip(edited(&text).as_bytes())), [100, 0]);
+    // Without a manifest, or a hash in it, only the container's own checksum does.
+    let rows =
+        text_of(&bundle(&home)).split_off(text_of(&bundle(&home)).iter().position(|byte| *byte == b'\n').unwrap() + 1);
+    assert_eq!(unproven(&rows), [100, 30]);
+    assert_eq!(unproven(&gzip(&rows)), [0, 0]);
+    let legacy = format!("{}/fixtures/legacy/plain.v1.0.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+    let text = text_of(&std::fs::read(legacy).unwrap());
+    let report = logs_of(&text).0;
+    assert!(report.files.iter().all(|log| log.rows_by_line == log.rows) && !report.files.is_empty(), "{report:?}");
+}
+
+#[test]
+fn a_checksum_of_the_container_that_does_not_fit_proves_nothing() {
+    let (_, mut forge) = numbered();
+    forge.manifest["type"] = json!("manifesu");
+    let sound = forge.write();
+    let text = forge.text().into_bytes();
+    for (bundle, has_blocks) in [(sound, true), (gzip(&text), false)] {
+        let by_line = |damaged: &[u8]| {
+            let (report, _) = logs_of(damaged);
+            assert_eq!(report.files.iter().map(|log| log.rows).sum::<u64>(), 130);
+            report.files.iter().map(|log| log.rows_by_line).sum::<u64>()
+        };
+        assert_eq!(by_line(&bundle), 0, "{has_blocks}");
+        for back in 1..=8 {
+            let mut damaged = bundle.clone();
+            let at = damaged.len() - back;
+            damaged[at] ^= 1;
+            assert_eq!(by_line(&damaged), 130, "{has_blocks}, byte {back} from the end");
+        }
+    }
+}
+
+#[test]
+fn rows_that_are_not_taken_are_counted_also_beside_a_log_that_is_proven_as_a_whole() {
+    let (home, mut forge) = numbered();
+    let original = original_logs(&home);
+    // An entry that is not its exact line, and of the other log two rows too many.
+    forge.chunks[4].1 = forge.chunks[4].1.replacen(
+        "\"entry\":{\"n\":40,",
+        "\"original\":{\"text\":\"{\\\"n\\\":40,\\\"createdAt\\\":1777716000040,\\\"text\\\":\\\"row number 40\\\"}\"},\"entry\":{\"n\":77,",
+        1,
+    );
+    assert!(forge.chunks[4].1.contains("77"));
+    forge.chunks[12]
+        .1
+        .push_str(&"{\"source\":\"activity\",\"file\":\"activity-1.jsonl\",\"entry\":{\"put\":\"in\"}}\n".repeat(2));
+    let (report, logs) = logs_of(&forge.write());
+    assert!(logs == original);
+    assert_eq!(report.ignored, 2, "{report:?}");
+}
+
+#[test]
+fn of_very_many_places_the_first_are_named_and_the_rest_counted() {
+    let home = Home::new().with("runs.jsonl", (0..25_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let text = BundleBuilder::new(&home, 25_000).text();
+    let every_other_broken: String = text
+        .split_inclusive('\n')
+        .enumerate()
+        .map(|(line, row)| if line % 2 == 1 { row.replacen('{', "(", 1) } else { row.to_owned() })
+        .collect();
+    let (report, _) = logs_of(every_other_broken.as_bytes());
+    let runs = &report.files[0];
+    assert_eq!((runs.rows, runs.missing.len(), runs.more_missing), (12_500, 10_000, 2_500));
+    // Without the manifest nobody knows what is missing where.
+    let (_, rows) = every_other_broken.split_once('\n').unwrap();
+    let without = format!("{{\"type\":\"manifest\",\"version\":1}}\n{rows}");
+    let (report, _) = logs_of(without.as_bytes());
+    let runs = &report.files[0];
+    assert_eq!((runs.rows, runs.gaps_after.len() as u64 + runs.more_gaps), (12_500, 12_500));
+    assert_eq!(runs.gaps_after.len(), 10_000);
+}
+
+#[test]
+fn what_is_no_bundle_gives_nothing() {
+    for bytes in [&b"hello"[..], &gzip(b"hello\n"), &[0; 1000], &[0xff; 1000]] {
+        let error: Error = recovered(bytes).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NothingToRecover), "{error}");
+        assert_eq!(error.position().subject.as_deref(), Some("damaged"));
+    }
+}
+
+#[test]
+fn the_same_damage_gives_the_same_bytes_from_a_stream() {
+    let (_, forge) = numbered();
+    let mut bytes = forge.write();
+    bytes[forge.places()[3].clone()].fill(0);
+    let (_, from_file) = recovered(&bytes).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
+    let options = RecoverOptions { threads: NonZeroUsize::new(5).unwrap(), ..options() };
+    recover_stream(&bytes[..], "standard input", &options, &target, &NoProgress).unwrap();
+    assert_eq!(std::fs::read(dir.path().join("out")).unwrap(), from_file);
+}
+
+#[test]
+fn of_every_conformance_bundle_comes_a_whole_one_or_nothing() {
+    let original = original_logs(&cases::home());
+    for (name, bytes) in cases::cases() {
+        match recovered(&bytes) {
+            Ok(_) => {
+                let (report, logs) = logs_of(&bytes);
+                let by_line: u64 = report.files.iter().map(|file| file.rows_by_line).sum();
+                let is_original = |(log, content): (&String, &Vec<u8>)| {
+                    original.get(log).is_some_and(|original| is_part(content, original))
+                };
+                // Bundles whose rows were changed together with their table are other bundles.
+                let is_other = name.starts_with("row")
+                    || name.contains("v1_0")
+                    || name.contains("unparsed")
+                    || name.contains("edited")
+                    || name == "second_manifest_among_rows"
+                    || name.contains("second_member_appended")
+                    || name == "several_things_wrong"
+                    || name.contains("line_ending");
+                assert!(is_other || by_line > 0 || logs.iter().all(is_original), "{name}: {logs:?}");
+            }
+            Err(error) => assert!(name.starts_with("refused") || name == "truncated_in_manifest", "{name}: {error}"),
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn from_a_pipe_to_a_pipe() {
+    use patchwork_traces::recover::recover_file;
+
+    let (_, forge) = numbered();
+    let mut damaged = forge.write();
+    let middle = forge.places()[3].clone();
+    damaged[middle.start + 10] ^= 0xff;
+    let (expected, _) = logs_of(&damaged);
+    let dir = tempfile::tempdir().unwrap();
+    let [from, to] = ["from", "to"].map(|name| dir.path().join(name));
+    for pipe in [&from, &to] {
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    let target = OutputTarget::resolve(&to, TargetOptions::default()).unwrap();
+    let options = RecoverOptions { exported_at: Timestamp::from_millis(0).unwrap(), ..options() };
+    let (report, written) = std::thread::scope(|scope| {
+        scope.spawn(|| std::fs::write(&from, &damaged).unwrap());
+        let reader = scope.spawn(|| std::fs::read(&to).unwrap());
+        (recover_file(&from, &options, &target, &NoProgress).unwrap(), reader.join().unwrap())
+    });
+    assert_eq!((report.digest, &report.files), (expected.digest, &expected.files));
+    assert_eq!(report.bundle_bytes, written.len() as u64);
+    assert!(report.lost_something());
+    assert_eq!(restore_all(indexed(&written).unwrap()).unwrap().len(), report.files.len());
+}
+
+#[test]
+fn a_byte_less_anywhere_costs_no_more_than_one_chunk() {
+    let (_, forge) = numbered();
+    let whole = forge.write();
+    for lost in 0..whole.len() {
+        let (report, _) = logs_of(&[&whole[..lost], &whole[lost + 1..]].concat());
+        let rows: u64 = report.files.iter().map(|file| file.rows).sum();
+        assert!(rows >= 120, "without byte {lost} there are {rows} rows");
+    }
+}
+
+/// What verify proves of a bundle by the hashes of its logs.
+fn proven_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
+    let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+    let Ok(report) = verify(bundle, "bundle", &options, &NoProgress, &mut |_| {}) else { return BTreeMap::new() };
+    let proven = report.files.into_iter().filter(|file| file.is_proven == Some(true));
+    proven.map(|file| (file.name.to_string(), file.restored.unwrap().sha256)).collect()
+}
+
+#[test]
+fn what_verify_proves_comes_back() {
+    let (_, forge) = numbered();
+    let mut wrong_table = forge.clone();
+    wrong_table.file(0)["chunks"][0]["rows"] = 11.into();
+    wrong_table.file(0)["chunks"][1]["rows"] = 9.into();
+    let mut other_order = forge.clone();
+    other_order.chunks.rotate_left(10);
+    let mut bundles: Vec<_> = cases::cases().into_iter().map(|(name, bytes)| (name.to_string(), bytes)).collect();
+    for (name, forge) in [("wrong table", wrong_table), ("other order", other_order)] {
+        let [mut damaged, written] = [forge.write(), forge.write()];
+        damaged[forge.places()[5].start + 10] ^= 0xff;
+        bundles.extend([
+            (format!("{name}, as text"), gzip(&forge.text().into_bytes())),
+            (name.to_owned(), written),
+            (format!("{name}, damaged"), damaged),
+        ]);
+    }
+    let mut seen = BTreeMap::new();
+    for (name, bytes) in bundles {
+        let proven = proven_logs(&bytes);
+        if proven.is_empty() {
+            continue;
+        }
+        let (report, logs) = logs_of(&bytes);
+        for (log, sha256) in &proven {
+            assert_eq!(logs.get(log).map(|log| Sha256Digest::of(log)), Some(*sha256), "{name}: {log}, {report:?}");
+        }
+        seen.insert(name, proven.len());
+    }
+    assert_eq!((seen["wrong table"], seen["wrong table, damaged"], seen["other order"]), (2, 1, 1));
+    assert_eq!(seen["row_entry_differs_from_original"], 2);
+    assert!(seen.len() > 50, "{seen:?}");
+}
+
+#[test]
+fn what_only_the_manifest_knows_comes_back_where_damage_hides_its_end() {
+    let (home, forge) = numbered();
+    let (whole, original) = (forge.write(), original_logs(&home));
+    let end = forge.places()[0].end;
+    for lost in end - 4..end {
+        let (report, logs) = logs_of(&[&whole[..lost], &whole[lost + 1..]].concat());
+        assert_eq!(report.manifest, ManifestState::Intact);
+        assert_eq!(logs["activity-1.jsonl"], original["activity-1.jsonl"], "without byte {lost} of {end}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn of_intact_bundles_of_nasty_logs_nothing_is_lost(runs in nasty_log(), activity in nasty_log(), rows in 1usize..20) {
+        let home = Home::new().with("runs.jsonl", runs).with_activity("activity-7.jsonl", activity);
+        for bytes in [bundle(&home), BundleBuilder::new(&home, rows).write(), gzip(&text_of(&bundle(&home)))] {
+            let (report, logs) = logs_of(&bytes);
+            prop_assert!(logs == original_logs(&home));
+            prop_assert!(!report.lost_something());
+        }
+    }
+
+    #[test]
+    fn zeroed_and_cut_ranges_leave_only_original_rows(
+        start in any::<prop::sample::Index>(), length in 1usize..800, is_cut in any::<bool>(),
+    ) {
+        let (home, forge) = numbered();
+        let mut bytes = forge.write();
+        let start = start.index(bytes.len());
+        let end = bytes.len().min(start + length);
+        if is_cut { drop(bytes.drain(start..end)) } else { bytes[start..end].fill(0) }
+        let original = original_logs(&home);
+        let (report, logs) = logs_of(&bytes);
+        for file in &report.files {
+            if file.rows_by_line == 0 {
+                prop_assert!(is_part(&logs[file.name.as_str()], &original[file.name.as_str()]), "{:?}", file);
+            }
+        }
+        // A manifest of which the end is gone can take the first chunk behind the damage with it.
+        let hit = forge.places().iter().filter(|place| place.start < end && start < place.end).count();
+        let rows: u64 = report.files.iter().map(|file| file.rows).sum();
+        prop_assert!(rows + 10 * hit as u64 >= 130, "{} rows with {} chunks hit: {:?}", rows, hit, report);
+    }
+
+    #[test]
+    fn flipped_bytes_cost_no_row_of_another_chunk(
+        places in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..4),
+    ) {
+        let (home, forge) = numbered();
+        let blocks = forge.places();
+        let mut bytes = forge.write();
+        let mut hit = std::collections::BTreeSet::new();
+        for (place, mask) in places {
+            let at = blocks[1].start + place.index(blocks.last().unwrap().end - blocks[1].start);
+            bytes[at] ^= mask;
+            hit.extend(blocks.iter().position(|block| block.contains(&at)));
+        }
+        let original = original_logs(&home);
+        let (report, logs) = logs_of(&bytes);
+        for file in &report.files {
+            let name = file.name.as_str();
+            prop_assert!(file.rows_by_line > 0 || is_part(&logs[name], &original[name]));
+            prop_assert!(file.rows_by_line <= 10 * hit.len() as u64);
+        }
+        let rows: u64 = report.files.iter().map(|file| file.rows).sum();
+        prop_assert!(rows + 10 * hit.len() as u64 >= 130);
+    }
+}

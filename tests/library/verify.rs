@@ -1,0 +1,642 @@
+//! verify finds every damage, says intact only of what is, and never stops at the first finding.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{Cursor, Read, Write};
+use std::num::NonZeroUsize;
+
+use crate::common::adversarial_lines::nasty_log;
+use crate::common::bundle_builder::{BundleBuilder, deflate, flushed, gzip};
+use crate::common::short_reads::ShortReads;
+use crate::common::{Home, bundle, indexed, restore_all, sequential, text_of, try_bundle};
+use flate2::FlushCompress;
+use patchwork_traces::digest::{BundleDigest, Crc32};
+use patchwork_traces::error::RowFault;
+use patchwork_traces::format::limits::MAX_COUNT;
+use patchwork_traces::internal::MemberWriter;
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::recover::recover;
+use patchwork_traces::verify::{
+    FileMismatch, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify, verify_seekable,
+};
+use patchwork_traces::{Error, ErrorKind, Result};
+use patchwork_traces::{OutputTarget, TargetOptions};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn options() -> VerifyOptions {
+    VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::new(2).unwrap() }
+}
+
+fn verified_with(bundle: &[u8], options: &VerifyOptions) -> (Result<VerifyReport>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let report = verify(bundle, "bundle", options, &NoProgress, &mut |found| findings.push(found));
+    // From an input that can go back, a bundle may be read in another order. That must not show.
+    let mut of_seekable = Vec::new();
+    let seekable = Cursor::new(bundle);
+    let other = verify_seekable(seekable, "bundle", options, &NoProgress, &mut |found| of_seekable.push(found));
+    assert_eq!(of_seekable, findings);
+    assert_eq!(other.as_ref().map_err(Error::to_string), report.as_ref().map_err(Error::to_string));
+    (report, findings)
+}
+
+fn verified(bundle: &[u8]) -> (VerifyReport, Vec<Finding>) {
+    let (report, findings) = verified_with(bundle, &options());
+    (report.unwrap(), findings)
+}
+
+fn codes(findings: &[Finding]) -> Vec<&'static str> {
+    findings.iter().map(|finding| finding.kind.code()).collect()
+}
+
+/// A few small logs in chunks of one row each.
+fn small() -> BundleBuilder {
+    let runs = "{\"createdAt\":1777716000000,\"a\":1}\n{\"createdAt\":1777716000001,\"text\":\"\\ud800\"}\ntorn\n{}\n";
+    let activity = "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\r\n{\"timestamp\":\"2026-05-02T11:00:00Z\"}";
+    BundleBuilder::new(&Home::new().with("runs.jsonl", runs).with_activity("activity-1.jsonl", activity), 1)
+}
+
+/// What a reader that is not ours makes of it: the whole text, or nothing if anything is wrong.
+fn text_for_others(bundle: &[u8]) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    flate2::read::MultiGzDecoder::new(bundle).read_to_end(&mut text).ok().map(|_| text)
+}
+
+/// Damage that shows to other readers makes the verdict damaged; what does not has no finding that says so.
+fn assert_found(sound: &[u8], changed: &[u8], what: &str) {
+    let is_whole = text_for_others(changed).is_some_and(|text| text == text_for_others(sound).unwrap());
+    let (report, findings) = verified_with(changed, &options());
+    let is_damaged = report.is_err() || report.unwrap().verdict == Verdict::Damaged;
+    assert!(is_damaged || is_whole, "{what} was not found, only {findings:?}");
+    assert!(!is_damaged || !is_whole || !findings.is_empty(), "{what} is damage without a finding");
+}
+
+#[test]
+fn lines_and_rows_are_counted_as_far_as_numbers_go() {
+    let mut forge = small();
+    forge.chunks[1].1 = forge.chunks[1].1.replace("\\ufffd", "x").replace('\u{fffd}', "x");
+    forge.chunks[2].1 += "no row\n";
+    forge.chunks[3].1 += "{\"source\":\"runs\",\"entry\":1}\n";
+    forge.fit_table();
+    let nowhere = json!({ "compressed": 30, "bytes": 30, "rows": MAX_COUNT, "crc32": "00000000" });
+    forge.file(0)["chunks"].as_array_mut().unwrap().splice(0..0, vec![nowhere; 2100]);
+    for bundle in [forge.write(), gzip(forge.text().as_bytes())] {
+        let (report, findings) = verified(&bundle);
+        assert_eq!(report.verdict, Verdict::Damaged);
+        let found = codes(&findings);
+        assert!(["chunk_missing", "row", "row_entry"].iter().all(|code| found.contains(code)), "{findings:?}");
+        let dir = tempfile::tempdir().unwrap();
+        let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
+        recover(Cursor::new(&bundle), "bundle", &crate::common::options(), &target, &NoProgress).unwrap();
+    }
+}
+
+#[test]
+fn what_is_told_of_very_many_rows_of_a_chunk_changes_nothing_else() {
+    let rows: String =
+        (0..10_000).map(|i| format!("{{\"createdAt\":{},\"i\":1}}\n", 1_777_716_000_000u64 + i * 1000)).collect();
+    let mut forge = BundleBuilder::new(&Home::new().with("runs.jsonl", rows), 10_000);
+    let with_original = |line: &str| {
+        let original = line.strip_prefix("{\"source\":\"runs\",\"entry\":").unwrap().strip_suffix('}').unwrap();
+        format!("{},\"original\":{}}}\n", line.strip_suffix('}').unwrap(), json!({ "text": original }))
+    };
+    forge.chunks[0].1 = forge.chunks[0].1.lines().map(with_original).collect();
+    forge.fit_table();
+    for bundle in [forge.write(), gzip(forge.text().as_bytes())] {
+        let (report, findings) = verified(&bundle);
+        assert!(matches!(report.verdict, Verdict::Intact | Verdict::IntactRecompressed));
+        assert_eq!(codes(&findings).iter().filter(|code| **code == "row_entry").count(), 10_000);
+        let lines: Vec<_> =
+            findings.iter().filter(|found| found.kind.code() == "row_entry").map(|found| found.at.line).collect();
+        assert_eq!(lines, (2..10_002).map(Some).collect::<Vec<_>>());
+        assert_eq!(report.files[0].is_proven, Some(true));
+    }
+    // Where every second line is none, all others are rows of a chunk that its checksum proves.
+    forge.chunks[0].1 = forge.chunks[0].1.lines().map(|line| format!("{line}\n\n")).collect();
+    forge.fit_table();
+    forge.file(0)["count"] = json!(20_000);
+    forge.manifest["totalCount"] = json!(20_000);
+    let bundle = forge.write();
+    let (report, findings) = verified(&bundle);
+    assert_eq!((report.verdict, report.rows), (Verdict::Damaged, 10_000));
+    let lines = findings.iter().filter(|found| found.kind.code() == "row").map(|found| found.at.line);
+    assert_eq!(lines.collect::<Vec<_>>(), (1..=10_000).map(|n| Some(2 * n + 1)).collect::<Vec<_>>());
+    let dir = tempfile::tempdir().unwrap();
+    let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
+    let report = recover(Cursor::new(&bundle), "bundle", &crate::common::options(), &target, &NoProgress).unwrap();
+    let file = &report.files[0];
+    assert_eq!((file.rows, file.rows_by_line, file.missing.len()), (10_000, 0, 10_000));
+}
+
+#[test]
+fn every_flipped_bit_is_found_or_harmless() {
+    let sound = small().write();
+    for byte in 0..sound.len() {
+        for bit in 0..8 {
+            let mut changed = sound.clone();
+            changed[byte] ^= 1 << bit;
+            assert_found(&sound, &changed, &format!("bit {bit} of byte {byte}"));
+        }
+    }
+}
+
+#[test]
+fn every_cut_is_found() {
+    let sound = small().write();
+    for length in 0..sound.len() {
+        let (report, findings) = verified_with(&sound[..length], &options());
+        match report {
+            Ok(report) => assert_eq!(report.verdict, Verdict::Damaged, "cut at {length}"),
+            Err(error) => assert!(length < 2, "cut at {length}: {error}"),
+        }
+        assert!(length < 2 || codes(&findings).contains(&"gzip_truncated"), "cut at {length}: {findings:?}");
+    }
+}
+
+#[test]
+fn every_inserted_or_removed_byte_is_found() {
+    let sound = small().write();
+    for at in 0..sound.len() {
+        let mut longer = sound.clone();
+        longer.insert(at, 0x55);
+        assert_found(&sound, &longer, &format!("a byte more at {at}"));
+        let mut shorter = sound.clone();
+        shorter.remove(at);
+        assert_found(&sound, &shorter, &format!("a byte less at {at}"));
+    }
+}
+
+#[test]
+fn damage_in_one_chunk_hides_nothing_in_later_ones() {
+    let mut forge = small();
+    forge.chunks[3].1 = forge.chunks[3].1.replace("10:00", "10:01");
+    let places = forge.places();
+    let mut bytes = forge.write();
+    bytes[places[1].start + 5..places[1].end].fill(0);
+    let (report, findings) = verified(&bytes);
+    assert_eq!(report.verdict, Verdict::Damaged);
+    let of_activity: Vec<_> = findings.iter().filter(|f| f.at.file.as_deref() == Some("activity-1.jsonl")).collect();
+    assert!(of_activity.iter().any(|finding| finding.kind.code() == "chunk_crc32"), "{findings:?}");
+    assert!(of_activity.iter().any(|finding| finding.kind.code() == "file_sha256"), "{findings:?}");
+    assert!(codes(&findings).contains(&"gzip_data"), "{findings:?}");
+}
+
+#[test]
+fn every_row_with_something_wrong_is_listed() {
+    let rows = 50_000;
+    let mut forge = BundleBuilder::new(&Home::new().with("runs.jsonl", "{\"a\":1}\n".repeat(rows)), 10_000);
+    for (_, text) in &mut forge.chunks {
+        *text = text.replace("\"source\":\"runs\"", "\"source\":\"other\"");
+    }
+    forge.fit_table();
+    let (report, findings) = verified(&forge.write());
+    let numbers = findings.iter().filter(|f| matches!(f.kind, FindingKind::Row(_))).map(|f| f.at.rows.unwrap().0);
+    assert!(numbers.eq(1..=rows as u64));
+    assert_eq!(report.findings.errors, findings.len() as u64);
+}
+
+#[test]
+fn missing_chunks_of_a_log_that_are_neighbours_are_one_finding() {
+    // Chunks of different lengths, which tell them from each other.
+    let word = |n: u64| {
+        (0..n / 10 % 13).map(|k| format!("{:x}", (n + k).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect::<String>()
+    };
+    let row = |n: u64| format!("{{\"n\":{n},\"word\":\"{}\"}}\n", word(n));
+    let home = Home::new().with("runs.jsonl", (0..900).map(row).collect::<String>());
+    let home = home.with("decision_traces.jsonl", (0..70).map(row).collect::<String>());
+    let forge = BundleBuilder::new(&home, 10); // 90 chunks and 7
+    let (bytes, places) = (forge.write(), forge.places());
+    let missing = |bytes: &[u8]| {
+        let (report, findings) = verified(bytes);
+        assert_eq!(report.findings.errors, findings.len() as u64);
+        let missing = findings.into_iter().filter_map(|finding| match finding.kind {
+            FindingKind::ChunksMissing { first, last, rows } => {
+                Some((finding.at.file.unwrap(), first, last, rows, finding.at.rows.unwrap()))
+            }
+            _ => None,
+        });
+        (missing.collect::<Vec<_>>(), report)
+    };
+    let (runs, traces) = ("runs.jsonl".to_owned(), "decision_traces.jsonl".to_owned());
+    // Cut behind chunk 20; the manifest is the block before the first chunk.
+    let (found, report) = missing(&bytes[..places[20].end]);
+    assert_eq!(found, [(runs.clone(), 21, 90, 700, (201, 900)), (traces.clone(), 1, 7, 70, (1, 70))]);
+    assert_eq!(report.rows, 200);
+    // Three chunks cut out, and later one more.
+    let holes =
+        [&bytes[..places[4].start], &bytes[places[7].start..places[95].start], &bytes[places[95].end..]].concat();
+    let (found, report) = missing(&holes);
+    assert_eq!(found, [(runs, 4, 6, 30, (31, 60)), (traces, 5, 5, 10, (41, 50))]);
+    assert_eq!(report.rows, 930);
+}
+
+#[test]
+fn a_flush_point_of_another_program_where_a_chunk_should_end_makes_it_no_block() {
+    let row = |n: u64| format!("{{\"n\":{n},\"createdAt\":{}}}\n", 1_777_716_000_000 + n);
+    let home = Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>());
+    let marks = |bundle: &[u8]| -> Vec<usize> {
+        (4..=bundle.len()).filter(|end| bundle[..*end].ends_with(&[0, 0, 0xff, 0xff])).collect()
+    };
+    let original = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+    let mut forge = BundleBuilder::new(&home, 10);
+    let mut tried = 0;
+    for compressed in 20..600 {
+        forge.file(0)["chunks"][0]["compressed"] = json!(compressed);
+        let blocks = forge.blocks();
+        let other = flushed(blocks.iter().map(|(_, text)| text.as_bytes()), FlushCompress::Sync);
+        let marks = marks(&other);
+        if !marks.contains(&(marks[0] + compressed)) {
+            continue;
+        }
+        tried += 1;
+        let (report, findings) = verified(&other);
+        assert_eq!(report.verdict, Verdict::IntactRecompressed, "{compressed}: {findings:?}");
+        assert_eq!(recovered(&other), original, "{compressed}");
+    }
+    assert!(tried > 2, "{tried}");
+}
+
+#[test]
+fn a_chunk_of_which_the_flush_point_is_damaged_is_named_and_the_one_behind_it_is_missing() {
+    let row =
+        |n: u64| format!("{{\"n\":{n},\"word\":\"{:x}\"}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (n / 10 * 4));
+    let forge = BundleBuilder::new(&Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>()), 10);
+    let (bytes, places) = (forge.write(), forge.places());
+    for (chunk, place) in places.iter().enumerate().take(6).skip(1) {
+        let mut bytes = bytes.clone();
+        bytes.remove(place.end - 1);
+        let (_, findings) = verified(&bytes);
+        let rows = |chunk: usize| Some((chunk as u64 * 10 - 9, chunk as u64 * 10));
+        let (damaged, missing) = (&findings[0], &findings[1]);
+        assert_eq!((damaged.kind.code(), damaged.at.rows), ("gzip_data", rows(chunk)), "{findings:?}");
+        let is_next = |kind: &FindingKind| matches!(kind, FindingKind::ChunksMissing { first, last, .. } if [*first, *last] == [chunk as u64 + 1; 2]);
+        assert!(is_next(&missing.kind), "{findings:?}");
+        assert_eq!(missing.at.rows, rows(chunk + 1));
+    }
+}
+
+#[test]
+fn a_flush_point_within_the_first_chunk_makes_it_no_text() {
+    let row = |n: u64| format!("{{\"n\":{n},\"createdAt\":{}}}\n", 1_777_716_000_000 + n);
+    let home = Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>());
+    let mut forge = BundleBuilder::new(&home, 10);
+    let (before, behind) = forge.chunks[0].1.split_at(100);
+    let block = [deflate(before.as_bytes()), deflate(behind.as_bytes())].concat();
+    forge.file(0)["chunks"][0]["compressed"] = json!(block.len());
+    let mut written = Vec::new();
+    let mut member = MemberWriter::new(&mut written).unwrap();
+    for (index, (deflated, text)) in forge.blocks().iter().enumerate() {
+        let deflated = if index == 1 { &block } else { deflated };
+        let crc32 = Crc32::of(text.as_bytes());
+        member.copy_block(deflated.as_slice(), deflated.len() as u64, text.len() as u64, crc32).unwrap();
+    }
+    member.finish().unwrap();
+    let (report, findings) = verified(&written);
+    assert_eq!((report.verdict, findings), (Verdict::Intact, Vec::new()));
+    assert_eq!(recovered(&written), restore_all(indexed(&bundle(&home)).unwrap()).unwrap());
+}
+
+#[test]
+fn what_another_program_compressed_is_as_whole_wherever_it_flushed_or_began_a_member() {
+    let row = |n: u64| {
+        format!(
+            "{{\"n\":{n},\"createdAt\":{},\"text\":\"{:032x}\"}}\n",
+            1_777_716_000_000 + n,
+            u128::from(n) * 0x9e37_79b9_7f4a_7c15
+        )
+    };
+    let home = Home::new()
+        .with("runs.jsonl", (0..300).map(row).collect::<String>())
+        .with_activity("activity-1.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\ntorn");
+    let forge = BundleBuilder::new(&home, 50);
+    let text = forge.text().into_bytes();
+    let head = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+    let digest = verified(&gzip(&text)).0.digest;
+    let lines = || text.split_inclusive(|byte| *byte == b'\n');
+    let two = |at: usize| [&text[..at], &text[at..]];
+    let first_chunk_end = head + forge.chunks[0].1.len();
+    let three = [&text[..head], &text[head..first_chunk_end], &text[first_chunk_end..]];
+    let members = |pieces: &[&[u8]]| pieces.iter().flat_map(|piece| gzip(piece)).collect::<Vec<u8>>();
+    let mut bundles = vec![
+        members(&two(100)),
+        members(&two(head - 1)),
+        members(&two(head)),
+        members(&two(head + 5)),
+        members(&two(0)),
+        members(&two(text.len())),
+        members(&[&text[..head - 1], b"\n", &text[head..]]),
+        members(&text.chunks(100).collect::<Vec<_>>()),
+        members(&lines().collect::<Vec<_>>()),
+        [gzip(&text[..50]), flushed([&text[50..head], &text[head..]], FlushCompress::Sync)].concat(),
+    ];
+    for flush in [FlushCompress::Sync, FlushCompress::Full, FlushCompress::Partial] {
+        bundles.extend([
+            flushed(two(head), flush),
+            flushed(two(head - 1), flush),
+            flushed(lines(), flush),
+            flushed(text.chunks(77), flush),
+        ]);
+    }
+    bundles.push(flushed(three, FlushCompress::Sync));
+    for (index, other) in bundles.iter().enumerate() {
+        assert!(text_for_others(other).as_deref() == Some(&text[..]), "{index}");
+        let (report, findings) = verified(other);
+        assert_eq!((report.verdict, report.digest), (Verdict::IntactRecompressed, digest), "{index}: {findings:?}");
+        for opened in [indexed(other), sequential(other)] {
+            assert!(restore_all(opened.unwrap()).unwrap() == logs, "{index}");
+        }
+        assert!(recovered(other) == logs, "{index}");
+    }
+}
+
+#[test]
+fn an_only_chunk_that_another_program_wrote_behind_a_flush_point_is_text() {
+    let home = Home::new().with("runs.jsonl", (0..40).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
+    let forge = BundleBuilder::new(&home, 50);
+    assert_eq!(forge.chunks.len(), 1);
+    let text = forge.text().into_bytes();
+    let (manifest, rows) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap() + 1);
+    // Without header and trailer, and the first without its last block, which is empty.
+    let (first, last) = (flushed([manifest], FlushCompress::Sync), gzip(rows));
+    let whole = gzip(&text);
+    let other = [&first[..first.len() - 10], &last[10..last.len() - 8], &whole[whole.len() - 8..]].concat();
+    assert!(text_for_others(&other).as_deref() == Some(&text[..]));
+    let (report, findings) = verified(&other);
+    assert_eq!(report.verdict, Verdict::IntactRecompressed, "{findings:?}");
+    let mut however = Vec::new();
+    let tell = &mut |found| however.push(found);
+    let slow = verify(ShortReads(&other, 1), "bundle", &options(), &NoProgress, tell).unwrap();
+    assert_eq!((slow.verdict, however), (report.verdict, findings), "it does not matter how the bytes come");
+    let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
+    assert!(restore_all(indexed(&other).unwrap()).unwrap() == logs);
+    assert!(recovered(&other) == logs);
+}
+
+/// The logs that recover gives, each as it was.
+fn recovered(bundle: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.jsonl.gz");
+    let target = OutputTarget::resolve(&path, TargetOptions::default()).unwrap();
+    let report = recover(Cursor::new(bundle), "bundle", &crate::common::options(), &target, &NoProgress).unwrap();
+    assert!(report.files.iter().all(|log| log.is_original == Some(true) && log.rows_by_line == 0), "{report:?}");
+    restore_all(indexed(&std::fs::read(path).unwrap()).unwrap()).unwrap()
+}
+
+/// A 1.0 bundle of `runs` that declares a log of `bytes` bytes, with this text behind the manifest.
+fn of_1_0(bytes: u64, rows: u64, text: &[u8]) -> Vec<u8> {
+    let manifest = format!(
+        "{{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"runs\"],\
+         \"files\":[{{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"count\":{rows},\"bytes\":{bytes}}}],\"totalCount\":{rows}}}\n"
+    );
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(manifest.as_bytes()).and_then(|()| gzip.write_all(text)).unwrap();
+    gzip.finish().unwrap()
+}
+
+fn row_of(bytes: usize) -> Vec<u8> {
+    [b"{\"source\":\"runs\",\"entry\":\"", &vec![b'x'; bytes - 2][..], b"\"}\n"].concat()
+}
+
+/// The findings, once it is sure that what verify calls damaged nothing restores, and that all else is restored.
+fn agreed(bundle: &[u8]) -> Vec<Finding> {
+    let (report, findings) = verified(bundle);
+    for restored in [indexed(bundle).and_then(restore_all), sequential(bundle).and_then(restore_all)] {
+        assert_eq!(restored.is_ok(), report.verdict != Verdict::Damaged, "{findings:?}, {:?}", restored.err());
+    }
+    findings
+}
+
+#[test]
+fn a_row_that_no_log_may_have_is_found_and_not_restored() {
+    const MOST: usize = 256 << 20;
+    assert_eq!(codes(&agreed(&of_1_0(MOST as u64, 1, &row_of(MOST)))), ["without_hashes"]);
+    let findings = agreed(&of_1_0(MOST as u64, 1, &row_of(MOST + 1)));
+    assert!(findings.iter().any(|finding| finding.kind == FindingKind::Row(RowFault::TooLong)), "{findings:?}");
+}
+
+#[test]
+fn rows_of_1_0_longer_than_their_log_can_have_become_are_found_and_not_restored() {
+    // 6 times 100 bytes and 64 MiB, in rows of 4 MiB with a line feed each.
+    let most = 600 + (64 << 20);
+    let rows = [vec![row_of((4 << 20) - 1); 15].concat(), row_of((4 << 20) + 599)].concat();
+    assert_eq!(codes(&agreed(&of_1_0(100, 16, &rows))), ["without_hashes"]);
+    let more = [vec![row_of((4 << 20) - 1); 15].concat(), row_of((4 << 20) + 600)].concat();
+    let findings = agreed(&of_1_0(100, 16, &more));
+    let is_it = |finding: &&Finding| matches!(finding.kind, FindingKind::File(FileMismatch::MostBytes(_)));
+    let (expected, found) = findings.iter().find(is_it).unwrap().kind.expected_and_found().unwrap();
+    assert_eq!((expected, found), (most.to_string(), (most + 1).to_string()));
+}
+
+#[test]
+fn a_finding_has_file_row_line_byte_and_what_was_expected() {
+    let mut forge = small();
+    let place = forge.places()[2].start;
+    forge.chunks[1].1 = forge.chunks[1].1.replacen("\"text\":\"\u{fffd}\"", "\"text\":\"x\"", 1);
+    forge.fit_table();
+    let shift = forge.places()[2].start - place;
+    let (_, findings) = verified(&forge.write());
+    let finding = findings.iter().find(|finding| finding.kind.code() == "row_entry").unwrap();
+    assert_eq!(finding.at.subject.as_deref(), Some("bundle"));
+    assert_eq!(finding.at.file.as_deref(), Some("runs.jsonl"));
+    assert_eq!(finding.at.rows, Some((2, 2)));
+    assert_eq!(finding.at.line, Some(3));
+    assert_eq!(finding.at.byte, Some((place + shift) as u64));
+    assert_eq!(finding.severity(), Severity::Error);
+    let (expected, found) = finding.kind.expected_and_found().unwrap();
+    assert_eq!(expected, "{\"createdAt\":1777716000001,\"text\":\"\u{fffd}\"}");
+    assert_eq!(found, "{\"createdAt\":1777716000001,\"text\":\"x\"}");
+}
+
+/// Makes a number one more, a text end otherwise, and takes the last of a list away.
+fn change(value: &mut Value) {
+    match value {
+        Value::Number(number) => *value = json!(number.as_u64().unwrap() + 1),
+        Value::String(text) if text.ends_with('Z') => *text = text.replace("10:0", "09:0"),
+        Value::String(text) => *text = text.chars().rev().collect(),
+        Value::Bool(is_so) => *is_so = !*is_so,
+        Value::Object(members) => change(members.values_mut().next_back().unwrap()),
+        Value::Array(items) => drop(items.pop()),
+        Value::Null => unreachable!("no member of a manifest is null"),
+    }
+}
+
+#[test]
+fn what_is_recorded_and_what_is_found_are_told() {
+    let mut told = String::new();
+    let mut tell = |place: &str, bundle: &[u8]| {
+        writeln!(told, "{place}").unwrap();
+        for finding in verified(bundle).1 {
+            let (expected, found) = finding.kind.expected_and_found().unzip();
+            writeln!(told, "  {finding}\n    {}: {expected:?}, {found:?}", finding.kind.code()).unwrap();
+        }
+    };
+    let of_chunk =
+        ["compressed", "bytes", "rows", "crc32", "firstTime", "lastTime"].map(|key| format!("/files/0/chunks/0/{key}"));
+    let of_file =
+        ["count", "bytes", "sha256", "finalNewline", "firstTime", "lastTime", "timeline", "unparsed", "chunks"]
+            .map(|key| format!("/files/0/{key}"));
+    for place in of_chunk.into_iter().chain(of_file).chain(["/totalCount".to_owned()]) {
+        let mut forge = small();
+        change(forge.manifest.pointer_mut(&place).unwrap());
+        tell(&place, &forge.write());
+    }
+    let sound = small().write();
+    for (part, from_end) in [("CRC-32", 8), ("length", 4)] {
+        let mut changed = sound.clone();
+        *changed.iter_mut().nth_back(from_end - 1).unwrap() ^= 1;
+        tell(&format!("the gzip member's {part}"), &changed);
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn the_expected_digest_is_compared() {
+    let home = Home::new().with("runs.jsonl", "{}\n");
+    let (bytes, report) = try_bundle(&home).unwrap();
+    let expect = |digest| verified_with(&bytes, &VerifyOptions { expect: Some(digest), ..options() });
+
+    let (same, findings) = expect(report.digest);
+    let same = same.unwrap();
+    assert_eq!((same.is_expected, same.is_good(), findings.len()), (Some(true), true, 0));
+
+    let (other, findings) = expect(BundleDigest::of_manifest_line(b"another"));
+    let other = other.unwrap();
+    assert_eq!((other.is_expected, other.is_good()), (Some(false), false));
+    assert_eq!(other.verdict, Verdict::Intact, "the bundle itself is whole");
+    assert_eq!(codes(&findings), ["digest"]);
+    let (expected, found) = findings[0].kind.expected_and_found().unwrap();
+    assert_eq!(expected, BundleDigest::of_manifest_line(b"another").to_string());
+    assert_eq!(found, report.digest.to_string());
+}
+
+#[test]
+fn hashes_can_be_required() {
+    let legacy = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/legacy/plain.v1.0.jsonl.gz")).unwrap();
+    let (report, findings) = verified(&legacy);
+    assert_eq!(report.verdict, Verdict::IntactWithoutHashes);
+    assert!(report.is_good() && report.files.iter().all(|file| file.is_proven.is_none()), "{findings:?}");
+    let (report, findings) = verified_with(&legacy, &VerifyOptions { require_hashes: true, ..options() });
+    let report = report.unwrap();
+    assert_eq!(report.verdict, Verdict::IntactWithoutHashes);
+    assert!(!report.is_good());
+    let missing = findings.iter().filter(|finding| finding.kind == FindingKind::NoHash).count();
+    assert_eq!(missing, report.files.len());
+}
+
+#[test]
+fn every_legacy_bundle_is_intact() {
+    for name in ["empty", "odd", "plain"] {
+        let path = format!("{}/fixtures/legacy/{name}.v1.0.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
+        let (report, findings) = verified(&std::fs::read(path).unwrap());
+        assert_eq!(report.verdict, Verdict::IntactWithoutHashes, "{name}: {findings:?}");
+        assert_eq!(codes(&findings), ["without_hashes"], "{name}");
+    }
+}
+
+#[test]
+fn a_failing_input_is_an_error_and_no_finding() {
+    struct Failing<'a>(&'a [u8]);
+    impl Read for Failing<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            match self.0.is_empty() {
+                true => Err(std::io::ErrorKind::PermissionDenied.into()),
+                false => self.0.read(out),
+            }
+        }
+    }
+    let bytes = small().write();
+    let input = Failing(&bytes[..bytes.len() - 30]);
+    let error = verify(input, "bundle", &options(), &NoProgress, &mut |_| {}).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Io { .. }), "{error}");
+    assert_eq!(error.position().subject.as_deref(), Some("bundle"));
+}
+
+#[test]
+fn a_row_of_20_mb_and_many_chunks_are_verified() {
+    let large = format!("{{\"s\":\"{}\"}}\n", "x".repeat(20_000_000));
+    let many: String =
+        (0..60_000).map(|n| format!("{{\"createdAt\":{},\"n\":{n}}}\n", 1_777_716_000_000i64 + n)).collect();
+    let home = Home::new().with("runs.jsonl", large + &many).with("decision_traces.jsonl", many);
+    let (report, findings) = verified(&bundle(&home));
+    assert_eq!((report.verdict, findings.len(), report.rows), (Verdict::Intact, 0, 120_001));
+    assert!(report.files.iter().all(|file| file.is_proven == Some(true)));
+}
+
+#[test]
+fn a_bomb_is_found_without_its_content_in_memory() {
+    let forge = small();
+    let text = [forge.text().as_bytes(), &vec![b' '; 600 << 20]].concat();
+    let bomb = gzip(&text);
+    drop(text);
+    let (report, findings) = verified(&bomb);
+    assert_eq!(report.verdict, Verdict::Damaged);
+    assert!(codes(&findings).contains(&"line_too_long"), "{findings:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn bundles_of_nasty_logs_are_intact(runs in nasty_log(), activity in nasty_log(), rows_a_chunk in 1usize..20) {
+        let home = Home::new().with("runs.jsonl", runs).with_activity("activity-7.jsonl", activity);
+        let exported = bundle(&home);
+        let text = text_of(&exported);
+        let forged = BundleBuilder::new(&home, rows_a_chunk);
+        let cases = [
+            (exported, Verdict::Intact),
+            (gzip(&text), Verdict::IntactRecompressed),
+            (text, Verdict::IntactRecompressed),
+        ];
+        for (bytes, verdict) in cases {
+            let (report, findings) = verified(&bytes);
+            prop_assert!(findings.iter().all(|finding| finding.severity() < Severity::Error), "{:?}", findings);
+            prop_assert_eq!(report.verdict, verdict);
+        }
+        // The forge does not know the times of odd rows, so only what is not about times must fit there.
+        let (report, findings) = verified(&forged.write());
+        let other = findings.iter().find(|finding| !finding.kind.code().ends_with("_time"));
+        prop_assert!(other.is_none(), "{:?}", other);
+        prop_assert!(report.files.iter().all(|file| file.is_proven == Some(true)));
+    }
+
+    #[test]
+    fn any_bytes_are_judged_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = verified_with(&bytes, &options());
+        let behind_header = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255], &bytes[..]].concat();
+        let _ = verified_with(&behind_header, &options());
+    }
+
+    #[test]
+    fn several_damages_at_once_are_found(places in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..5)) {
+        let sound = small().write();
+        let mut changed = sound.clone();
+        for (place, mask) in places {
+            let place = place.index(changed.len());
+            changed[place] ^= mask;
+        }
+        assert_found(&sound, &changed, "damage");
+    }
+}
+
+#[test]
+fn times_and_empty_bins_that_a_writer_may_leave_out_or_in_are_no_fault() {
+    let mut forge = small();
+    for file in forge.manifest["files"].as_array_mut().unwrap() {
+        let file = file.as_object_mut().unwrap();
+        for key in ["firstTime", "lastTime"] {
+            file.remove(key);
+            for chunk in file.get_mut("chunks").and_then(Value::as_array_mut).into_iter().flatten() {
+                chunk.as_object_mut().unwrap().remove(key);
+            }
+        }
+        match file.get_mut("timeline") {
+            Some(timeline) => timeline["bins"].as_array_mut().unwrap().insert(0, json!([-1, 0])),
+            None => _ = file.insert("timeline".to_owned(), json!({ "stepMs": 1000, "bins": [] })),
+        }
+    }
+    let bundle = forge.write();
+    let (report, findings) = verified(&bundle);
+    assert_eq!((report.verdict, findings.len()), (Verdict::Intact, 0), "{findings:?}");
+    assert_eq!(agreed(&bundle).len(), 0);
+}

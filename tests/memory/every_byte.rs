@@ -1,0 +1,399 @@
+//! Whatever happens to the bytes of a small bundle, nothing wrong comes out of it: each bit flipped, each byte removed,
+//! the file cut at each length, chunks swapped, repeated and left out.
+//!
+//! `cargo test --test memory every_byte -- --ignored --nocapture` does the same to larger bundles, in some minutes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Cursor;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+
+use crate::common::bundle_builder::BundleBuilder;
+use crate::common::{Home, indexed, options, restore_all, sequential};
+use crate::{MEMORY, measured};
+use patchwork_traces::bundle::Bundle;
+use patchwork_traces::cat::{CatOptions, cat};
+use patchwork_traces::digest::Crc32;
+use patchwork_traces::error::{ErrorKind, GzipFault};
+use patchwork_traces::export::Level;
+use patchwork_traces::export::{ExportOptions, export};
+use patchwork_traces::import::{ImportOptions, SystemClock, import};
+use patchwork_traces::inspect::Inspection;
+use patchwork_traces::internal::{Deflater, MemberWriter, classify};
+use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::recover::recover;
+use patchwork_traces::verify::{Severity, Verdict, VerifyOptions, verify, verify_file, verify_seekable};
+use patchwork_traces::{Error, Result};
+use patchwork_traces::{OutputTarget, TargetOptions};
+
+/// The most memory that any change may make all threads of the test take together: what the buffers of sound bundles
+/// need, and far from what a damaged number can ask for.
+const MAX_MEMORY: usize = 32 << 20;
+
+type Logs = BTreeMap<String, Vec<u8>>;
+
+/// A sound bundle.
+struct Sound {
+    name: &'static str,
+    bytes: Vec<u8>,
+    /// Where its chunks lie, that of the manifest first.
+    blocks: Vec<Range<usize>>,
+    logs: Logs,
+    /// What `cat` prints of it.
+    rows: Vec<u8>,
+    /// Whether each chunk proves its rows: not so in 1.0.
+    is_proven: bool,
+    /// What an import leaves in a home that has some of its rows.
+    merged: Logs,
+}
+
+/// What is done to it.
+#[derive(Debug, Clone)]
+enum Change {
+    BitFlipped(usize, u8),
+    ByteRemoved(usize),
+    CutAt(usize),
+    BlocksSwapped(usize, usize),
+    BlockRepeated(usize),
+    BlockLeftOut(usize),
+}
+
+impl Sound {
+    fn new(name: &'static str, bytes: Vec<u8>, blocks: Vec<Range<usize>>) -> Self {
+        let logs = restore_all(indexed(&bytes).unwrap()).unwrap();
+        let is_proven = indexed(&bytes).unwrap().manifest().version().1 > 0;
+        let (rows, ended) = printed(indexed(&bytes));
+        assert!(ended.is_none());
+        let place = Place::new();
+        place.fill_old();
+        place.import(&bytes).unwrap();
+        Self { name, bytes, blocks, logs, rows, is_proven, merged: place.logs() }
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        let bytes = 0..self.bytes.len();
+        let mut changes: Vec<_> =
+            bytes.clone().flat_map(|at| (0..8).map(move |bit| Change::BitFlipped(at, bit))).collect();
+        changes.extend(bytes.clone().map(Change::ByteRemoved));
+        changes.extend(bytes.map(Change::CutAt));
+        for block in 0..self.blocks.len() {
+            changes.extend((0..block).map(|other| Change::BlocksSwapped(other, block)));
+            changes.push(Change::BlockRepeated(block));
+            changes.push(Change::BlockLeftOut(block));
+        }
+        changes
+    }
+
+    fn with(&self, change: &Change) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        match *change {
+            Change::BitFlipped(at, bit) => bytes[at] ^= 1 << bit,
+            Change::ByteRemoved(at) => drop(bytes.remove(at)),
+            Change::CutAt(length) => bytes.truncate(length),
+            Change::BlocksSwapped(one, other) => return self.with_blocks(|blocks| blocks.swap(one, other)),
+            Change::BlockRepeated(block) => return self.with_blocks(|blocks| blocks.insert(block, blocks[block])),
+            Change::BlockLeftOut(block) => return self.with_blocks(|blocks| _ = blocks.remove(block)),
+        }
+        bytes
+    }
+
+    fn with_blocks(&self, change: impl FnOnce(&mut Vec<&[u8]>)) -> Vec<u8> {
+        let mut blocks: Vec<_> = self.blocks.iter().map(|block| &self.bytes[block.clone()]).collect();
+        change(&mut blocks);
+        let (start, end) = (self.blocks[0].start, self.blocks.last().unwrap().end);
+        [&self.bytes[..start], &blocks.concat(), &self.bytes[end..]].concat()
+    }
+}
+
+/// A log that was recovered.
+struct Recovered {
+    name: String,
+    log: Vec<u8>,
+    /// Whether it is said to be the original.
+    is_original: bool,
+    /// Whether some of its rows were taken by their lines alone, which nothing proves.
+    is_unproven: bool,
+}
+
+/// Directories that a thread uses again and again.
+struct Place {
+    dir: tempfile::TempDir,
+    dirs: Dirs,
+}
+
+impl Place {
+    fn new() -> Self {
+        // In memory where that is possible: every import and recovery syncs its files.
+        let memory = Path::new("/dev/shm");
+        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let dirs = Dirs { patchwork: dir.path().join("patchwork"), activity: dir.path().join("activity") };
+        Self { dir, dirs }
+    }
+
+    fn is_empty(&self) -> bool {
+        fs::read_dir(self.dir.path()).unwrap().next().is_none()
+    }
+
+    fn clear(&self) {
+        for dir in [&self.dirs.patchwork, &self.dirs.activity].into_iter().filter(|dir| dir.exists()) {
+            fs::remove_dir_all(dir).unwrap();
+        }
+    }
+
+    /// Some rows are there already.
+    fn fill_old(&self) {
+        fs::create_dir_all(&self.dirs.patchwork).unwrap();
+        for (name, log) in old_logs() {
+            fs::write(self.dirs.patchwork.join(name), log).unwrap();
+        }
+    }
+
+    fn logs(&self) -> Logs {
+        let dirs = [&self.dirs.patchwork, &self.dirs.activity].into_iter().filter(|dir| dir.exists());
+        let files = dirs.flat_map(|dir| fs::read_dir(dir).unwrap()).map(|entry| entry.unwrap().path());
+        let log = |path: std::path::PathBuf| {
+            (path.file_name().unwrap().to_str().unwrap().to_owned(), fs::read(&path).unwrap())
+        };
+        files.map(log).collect()
+    }
+
+    fn import(&self, bytes: &[u8]) -> Result<()> {
+        import(indexed(bytes)?, &self.dirs, &ImportOptions::default(), &SystemClock, &NoProgress).map(drop)
+    }
+
+    /// The recovered logs.
+    fn recovered(&self, bytes: &[u8]) -> Result<Vec<Recovered>> {
+        let path = self.dir.path().join("recovered");
+        let target = OutputTarget::File { path: path.clone(), options: TargetOptions::default() };
+        let report = recover(Cursor::new(bytes), "bundle", &options(), &target, &NoProgress)?;
+        let verified = verify_file(&path, &verify_options(), &NoProgress, &mut |_| {}).unwrap();
+        assert!(verified.verdict == Verdict::Intact, "what was recovered is {:?}", verified.verdict);
+        let recovered = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let mut logs = restore_all(indexed(&recovered).unwrap()).unwrap();
+        let logs = report.files.iter().map(|file| {
+            let name = file.name.to_string();
+            let log = logs.remove(&name).unwrap();
+            let is_original = file.is_original == Some(true);
+            Recovered { name, log, is_original, is_unproven: file.rows_by_line > 0 }
+        });
+        Ok(logs.collect())
+    }
+}
+
+fn old_logs() -> Logs {
+    [("runs.jsonl".to_owned(), b"{\"createdAt\":1777716000000,\"a\":1}\n{\"createdAt\":1777716000050}\n".to_vec())]
+        .into()
+}
+
+fn verify_options() -> VerifyOptions {
+    VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN }
+}
+
+/// What `cat` prints, and how it ends.
+fn printed(bundle: Result<Bundle<'_>>) -> (Vec<u8>, Option<Error>) {
+    let mut out = Vec::new();
+    let ended = bundle.and_then(|bundle| cat(bundle, &CatOptions::default(), &mut out, "memory", &NoProgress));
+    (out, ended.err())
+}
+
+fn is_cut(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Gzip(GzipFault::Truncated))
+}
+
+/// The rows of a log, without what ends them.
+fn rows_of(log: &[u8]) -> Vec<&[u8]> {
+    let lines = log.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    lines.filter(|line| classify(line, &[]).is_some()).collect()
+}
+
+fn has_only_rows_of(part: &[u8], whole: &[u8]) -> bool {
+    let mut whole = rows_of(whole).into_iter();
+    rows_of(part).into_iter().all(|row| whole.any(|other| other == row))
+}
+
+impl Sound {
+    fn check(&self, changed: &[u8], place: &Place) {
+        self.check_verify(changed);
+        for bundle in [indexed(changed), sequential(changed)] {
+            if let Ok(bundle) = &bundle {
+                drop(Inspection::new(bundle));
+            }
+            self.check_cat(bundle);
+        }
+        if let Ok(logs) = place.recovered(changed) {
+            for Recovered { name, log, is_original, is_unproven } in logs {
+                let original = self.logs.get(&name).map(Vec::as_slice).unwrap_or_default();
+                assert!(!is_original || log == original, "recovered another {name}: {}", log.escape_ascii());
+                let rows_are_original = !self.is_proven || is_unproven || has_only_rows_of(&log, original);
+                assert!(rows_are_original, "recovered other rows of {name}: {}", log.escape_ascii());
+            }
+        }
+        assert!(place.is_empty());
+        self.check_import(changed, place);
+    }
+
+    fn check_verify(&self, changed: &[u8]) {
+        let mut findings = Vec::new();
+        let report = verify(changed, "bundle", &verify_options(), &NoProgress, &mut |found| findings.push(found));
+        let mut again = Vec::new();
+        let seekable = Cursor::new(changed);
+        let other = verify_seekable(seekable, "bundle", &verify_options(), &NoProgress, &mut |found| again.push(found));
+        assert_eq!((other.ok(), again), (report.as_ref().ok().cloned(), findings.clone()));
+        match report {
+            Ok(report) if report.verdict != Verdict::Damaged => {
+                for bundle in [indexed(changed), sequential(changed)] {
+                    assert_eq!(bundle.and_then(restore_all).unwrap(), self.logs, "verify found only {findings:?}");
+                }
+            }
+            Ok(_) => assert!(findings.iter().any(|finding| finding.severity() == Severity::Error)),
+            // What it refuses, nobody else takes for a bundle.
+            Err(_) => assert!(indexed(changed).is_err() && sequential(changed).is_err()),
+        }
+    }
+
+    fn check_cat(&self, bundle: Result<Bundle<'_>>) {
+        let (rows, ended) = printed(bundle);
+        match ended {
+            None => assert!(rows == self.rows, "cat succeeds with other rows"),
+            Some(error) if self.is_proven && !is_cut(&error) => {
+                assert!(self.rows.starts_with(&rows), "cat prints other rows, then {error}");
+            }
+            Some(_) => assert!(rows.len() < 64 * self.rows.len() + 1024),
+        }
+    }
+
+    fn check_import(&self, changed: &[u8], place: &Place) {
+        let empty = place.import(changed);
+        assert_eq!(place.logs(), if empty.is_ok() { self.logs.clone() } else { Logs::new() }, "{empty:?}");
+        place.clear();
+        place.fill_old();
+        let merged = place.import(changed);
+        assert_eq!(place.logs(), if merged.is_ok() { self.merged.clone() } else { old_logs() }, "{merged:?}");
+        assert_eq!(merged.is_ok(), empty.is_ok());
+        place.clear();
+    }
+}
+
+/// Names the change with which a check failed.
+struct Doing<'s>(&'s Sound, &'s Change);
+
+impl Drop for Doing<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}, {:?}", self.0.name, self.1);
+        }
+    }
+}
+
+/// Makes every change to every bundle.
+fn change_everything(bundles: &[Sound]) {
+    let changes: Vec<_> =
+        bundles.iter().flat_map(|sound| sound.changes().into_iter().map(move |change| (sound, change))).collect();
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    MEMORY.reset_peak_usage();
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let changes = changes.iter().skip(thread).step_by(threads);
+            scope.spawn(move || {
+                let place = Place::new();
+                for (sound, change) in changes {
+                    let _doing = Doing(sound, change);
+                    sound.check(&sound.with(change), &place);
+                    assert!(MEMORY.peak_usage() < MAX_MEMORY, "{} bytes of memory", MEMORY.peak_usage());
+                }
+            });
+        }
+    });
+    println!("{} changes, at most {} KiB of memory", changes.len(), MEMORY.peak_usage() >> 10);
+}
+
+/// A bundle in chunks of a few rows.
+fn in_chunks(name: &'static str, home: &Home, rows: usize) -> Sound {
+    let forge = BundleBuilder::new(home, rows);
+    Sound::new(name, forge.write(), forge.places())
+}
+
+/// A bundle of which the text stands in the file as it is, so that each bit is one of the text.
+fn not_compressed(name: &'static str, home: &Home) -> Sound {
+    let discovery =
+        discover(&home.dirs(), &DiscoverOptions { include_other: true, ..DiscoverOptions::default() }).unwrap();
+    let options = ExportOptions { level: Level::new(0).unwrap(), ..options() };
+    let mut bytes = Vec::new();
+    let report = export(&discovery, &options, &mut bytes, "memory", &NoProgress).unwrap();
+    let chunks = report.manifest.files.iter().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed);
+    let chunks: Vec<usize> = chunks.map(|bytes| usize::try_from(bytes).unwrap()).collect();
+    let mut next = bytes.len() - 10 - chunks.iter().sum::<usize>();
+    let mut blocks: Vec<_> = std::iter::once(10..next).collect();
+    for length in chunks {
+        blocks.push(next..next + length);
+        next += length;
+    }
+    Sound::new(name, bytes, blocks)
+}
+
+/// A 1.0 bundle of this text, with a flush point behind each line, or as its fixture is.
+fn of_1_0(name: &'static str, text: &[u8], level: u8) -> Sound {
+    let mut deflater = Deflater::new(Level::new(level).unwrap());
+    let mut bytes = Vec::new();
+    let mut member = MemberWriter::new(&mut bytes).unwrap();
+    let (mut blocks, mut next) = (Vec::new(), 10);
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let mut block = Vec::new();
+        deflater.deflate(line, &mut block).unwrap();
+        member.copy_block(block.as_slice(), block.len() as u64, line.len() as u64, Crc32::of(line)).unwrap();
+        blocks.push(next..next + block.len());
+        next += block.len();
+    }
+    member.finish().unwrap();
+    Sound::new(name, bytes, blocks)
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)).unwrap()
+}
+
+#[test]
+fn of_tiny_bundles() {
+    let _measured = measured();
+    let row = "{\"createdAt\":1777716000000,\"a\":1}\n";
+    let one = Home::new().with("runs.jsonl", row);
+    let odd = Home::new().with_activity("activity-1.jsonl", "{\"x\":\"\\ud800\"}\r\ntorn\n{}");
+    let legacy = r#"{"type":"manifest","version":1,"exportedAt":"2026-05-02T10:00:00.000Z","sources":["runs"],"files":[{"source":"runs","relativePath":"runs.jsonl","count":2,"bytes":9}],"totalCount":2}
+{"source":"runs","entry":{"a":1}}
+{"source":"runs","entry":[]}
+"#;
+    change_everything(&[
+        in_chunks("1.1 in two chunks", &odd, 1),
+        not_compressed("1.1, not compressed", &one),
+        of_1_0("1.0", legacy.as_bytes(), 6),
+    ]);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn of_small_bundles() {
+    let _measured = measured();
+    let runs = [
+        " {\"taskId\":\"a\",\"createdAt\":1777716000000,\"status\":\"running\",\"n\":12345678901234567890}\n",
+        "{\"taskId\":\"b\",\"createdAt\":1777716120000,\"text\":\"\\ud800 \u{2028}\"}\r\n",
+        "{\"taskId\":\"torn\n\n\0\0\0\n",
+        "{\"taskId\":\"c\",\"createdAt\":1777716180000,\"status\":\"done\",\"status\":1e400}\n",
+    ];
+    let home = Home::new()
+        .with("runs.jsonl.1", "{\"createdAt\":1777716000000,\"a\":1}\n{\"seq\":1}\n")
+        .with("runs.jsonl", runs.concat())
+        .with("outcome-log.jsonl", b"{\"s\":\"\xff\"}\n")
+        .with_activity("activity-3100.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00.000Z\"}\r\n{\"a\":\r1}");
+    let odd = crate::common::text_of(&fixture("legacy/odd.v1.0.jsonl.gz"));
+    change_everything(&[
+        in_chunks("1.1 in chunks of one row", &home, 1),
+        in_chunks("1.1 in chunks of two rows", &home, 2),
+        not_compressed("1.1, not compressed", &home),
+        of_1_0("1.0 with flush points", &odd, 6),
+        of_1_0("1.0, not compressed", &odd, 0),
+    ]);
+}

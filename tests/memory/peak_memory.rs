@@ -1,0 +1,86 @@
+//! A bundle that says it is small takes little memory, whatever it holds.
+
+use std::io::{Cursor, Write};
+use std::num::NonZeroUsize;
+
+use crate::common::{Home, bundle, indexed, options, sequential};
+use crate::{MEMORY, measured};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use patchwork_traces::cat::{CatOptions, PrintLogOptions, cat, print_log};
+use patchwork_traces::import::{ImportOptions, SystemClock, import};
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::recover::recover;
+use patchwork_traces::verify::{Verdict, VerifyOptions, verify_seekable};
+use patchwork_traces::{OutputTarget, TargetOptions};
+
+/// The 64 MiB that a log of 8 bytes can have become at most (FORMAT.md, "Limits"), and one around its row, in a buffer that
+/// doubles and is copied while it does; and what any bundle needs. The line itself has far more.
+const MAX_MEMORY: usize = (3 * 65 + 24) << 20;
+
+/// A 1.0 bundle that declares a log of 8 bytes, and has one line of 400 MiB.
+fn bomb() -> Vec<u8> {
+    let start = "{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"runs\"],\
+                 \"files\":[{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"count\":1,\"bytes\":8}],\"totalCount\":1}\n\
+                 {\"source\":\"runs\",\"entry\":\"";
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(start.as_bytes()).unwrap();
+    let spaces = vec![b' '; 1 << 20];
+    (0..400).for_each(|_| gzip.write_all(&spaces).unwrap());
+    gzip.write_all(b"\"}\n").unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
+    let _measured = measured();
+    let (bomb, home) = (bomb(), Home::new());
+    let peak_of = |what: &str, work: &mut dyn FnMut()| {
+        MEMORY.reset_peak_usage();
+        work();
+        let peak = MEMORY.peak_usage();
+        assert!(peak < MAX_MEMORY, "{what} takes {} MiB", peak >> 20);
+    };
+    peak_of("cat", &mut || {
+        let mut printed = Vec::new();
+        cat(indexed(&bomb).unwrap(), &CatOptions::default(), &mut printed, "memory", &NoProgress).unwrap_err();
+        assert!(printed.is_empty());
+    });
+    peak_of("import", &mut || {
+        import(indexed(&bomb).unwrap(), &home.dirs(), &ImportOptions::default(), &SystemClock, &NoProgress)
+            .unwrap_err();
+    });
+    peak_of("verify", &mut || {
+        let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+        let report = verify_seekable(Cursor::new(&bomb), "bomb", &options, &NoProgress, &mut |_| {}).unwrap();
+        assert_eq!(report.verdict, Verdict::Damaged);
+    });
+    peak_of("recover", &mut || {
+        let target = OutputTarget::resolve(&home.path().join("recovered"), TargetOptions::default()).unwrap();
+        let report = recover(Cursor::new(&bomb), "bomb", &options(), &target, &NoProgress).unwrap();
+        assert_eq!(report.files[0].rows, 0);
+    });
+}
+
+/// The chunks that are on their way, and the end of the log that is held back.
+const MAX_MEMORY_OF_A_LOG: usize = 32 << 20;
+
+#[test]
+fn a_long_log_that_is_printed_takes_no_more_memory_than_its_chunks() {
+    let _measured = measured();
+    let row = "{\"seq\":1,\"createdAt\":1777716000000}\n";
+    let bytes = (128 << 20) / row.len() * row.len();
+    let home = Home::new().with("runs.jsonl", row.repeat(bytes / row.len()));
+    let bundle = bundle(&home);
+    for open in [indexed, sequential] {
+        let opened = open(&bundle).unwrap();
+        let file = opened.manifest().files[0].clone();
+        let mut options = PrintLogOptions::new(file.source, file.relative_path);
+        options.threads = NonZeroUsize::new(2).unwrap();
+        MEMORY.reset_peak_usage();
+        let report = print_log(opened, &options, std::io::sink(), "nowhere", &NoProgress).unwrap();
+        let peak = MEMORY.peak_usage();
+        assert_eq!(report.printed.bytes, bytes as u64);
+        assert!(peak < MAX_MEMORY_OF_A_LOG, "it takes {} KiB", peak >> 10);
+    }
+}

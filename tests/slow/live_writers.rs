@@ -1,0 +1,269 @@
+//! Patchwork's writers at work, each a process of its own, while their logs are exported and merged. Every row that was
+//! there before an export is in it, unless its writer's ledger says that Patchwork itself took it away, and no merge
+//! loses a row.
+//!
+//! `LIVE_SECONDS=300 cargo test --test slow live_writers -- --nocapture` does it for that long instead of some seconds, and
+//! `LIVE_PAUSE` is the time in milliseconds between the reading and the renaming of a rotation.
+
+mod writer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::{Home, bundle, indexed, restore_all, sequential};
+use patchwork_traces::ErrorKind;
+use patchwork_traces::import::{ImportOptions, SystemClock, import};
+use patchwork_traces::progress::NoProgress;
+use writer::{Habit, Job, RowId, row, rows_in};
+
+const JOB: &str = "LIVE_TEST_JOB";
+
+/// The extra time that a slow machine may take until enough was written, rotated and merged.
+const MAX_EXTRA: Duration = Duration::from_mins(5);
+
+/// The writer of the rows that are there at the start.
+const EARLIER: u64 = 50;
+
+#[test]
+#[ignore = "the other test runs it as processes of their own"]
+fn writer_in_a_process() {
+    if let Some(job) = std::env::var_os(JOB) {
+        Job::parse(job.to_str().unwrap()).work();
+    }
+}
+
+/// Ends the writers also when an assertion fails.
+struct Writers<'h> {
+    home: &'h Path,
+    processes: Vec<Child>,
+}
+
+impl Writers<'_> {
+    fn stop(&mut self) {
+        fs::write(self.home.join("stop"), "").unwrap();
+        for mut process in self.processes.drain(..) {
+            assert!(process.wait().unwrap().success(), "a writer failed");
+        }
+    }
+}
+
+impl Drop for Writers<'_> {
+    fn drop(&mut self) {
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+/// The processes: two share the log that is rotated under its lock, each other log has one.
+fn jobs(home: &Home) -> Vec<Job> {
+    let (patchwork, activity) = (home.dirs().patchwork, home.dirs().activity);
+    let pause = std::env::var("LIVE_PAUSE").map_or(20, |pause| pause.parse().unwrap());
+    let pause = Duration::from_millis(pause);
+    let job = |id, log: &Path, habit| Job { id, home: home.path().to_owned(), log: log.to_owned(), habit, pause };
+    vec![
+        job(1, &patchwork.join("runs.jsonl"), Habit::Runs),
+        job(2, &patchwork.join("runs.jsonl"), Habit::Runs),
+        job(3, &patchwork.join("decision_traces.jsonl"), Habit::DecisionTraces),
+        job(4, &patchwork.join("commit_issue_links.jsonl"), Habit::CommitIssueLinks),
+        job(5, &activity.join("activity-3100.jsonl"), Habit::Activity),
+        job(6, &activity.join("activity-3101.jsonl"), Habit::Tears),
+    ]
+}
+
+/// A home whose logs are about to be rotated, and whose archive is about to be halved. Returns its rows by file.
+fn home_with_long_logs() -> (Home, BTreeMap<String, Vec<RowId>>) {
+    let mut rows = BTreeMap::new();
+    let mut next = 0;
+    let mut log = |name: &str, units: usize| {
+        let (mut log, mut ids, mut held) = (String::new(), Vec::new(), 0);
+        while held < units {
+            next += 1;
+            let row = row((EARLIER, next));
+            held += row.chars().count();
+            log += &row;
+            ids.push((EARLIER, next));
+        }
+        rows.insert(name.to_owned(), ids);
+        log
+    };
+    let home = Home::new()
+        .with("runs.jsonl.1", log("runs.jsonl.1", (8 << 20) - 200_000))
+        .with("runs.jsonl", log("runs.jsonl", 1_040_000))
+        .with("decision_traces.jsonl", log("decision_traces.jsonl", 1_040_000))
+        .with("commit_issue_links.jsonl", log("commit_issue_links.jsonl", 700_000))
+        .with_activity("activity-3100.jsonl", log("activity-3100.jsonl", 1_030_000));
+    (home, rows)
+}
+
+fn start<'h>(home: &'h Home, jobs: &[Job]) -> Writers<'h> {
+    let test = std::env::current_exe().unwrap();
+    let process = |job: &Job| {
+        let mut command = Command::new(&test);
+        command.args(["--ignored", "--exact", "live_writers::writer_in_a_process"]).env(JOB, job.to_string());
+        command.stdout(Stdio::null()).spawn().unwrap()
+    };
+    Writers { home: home.path(), processes: jobs.iter().map(process).collect() }
+}
+
+/// The rows of the log that a job writes to, its archive included.
+fn found(logs: &BTreeMap<String, Vec<u8>>, job: &Job) -> Vec<RowId> {
+    let name = job.log.file_name().unwrap().to_str().unwrap();
+    let parts = [format!("{name}.1"), name.to_owned()];
+    parts.iter().filter_map(|part| logs.get(part)).flat_map(|log| rows_in(log)).collect()
+}
+
+/// Whether a row is there whose writer wrote it in two parts and without a lock, so that what others wrote, and what a
+/// merge added late, can have come in between.
+fn may_be_torn(logs: &BTreeMap<String, Vec<u8>>, job: &Job, row: RowId) -> bool {
+    job.habit == Habit::Tears && writer::is_torn(&logs[job.log.file_name().unwrap().to_str().unwrap()], row)
+}
+
+/// Exports, and looks for every row that was there before.
+fn check_export(home: &Home, jobs: &[Job], earlier: &BTreeMap<String, Vec<RowId>>) -> usize {
+    let written: Vec<u64> = jobs.iter().map(Job::written).collect();
+    let logs = restore_all(indexed(&bundle(home)).unwrap()).unwrap();
+    let dropped = writer::dropped(home.path());
+    let mut rows = 0;
+    for (job, written) in jobs.iter().zip(written) {
+        let all = found(&logs, job);
+        let found: BTreeSet<_> = all.iter().copied().collect();
+        // Rotation moves rows while the lock is held, and an export waits for that.
+        assert!(!job.is_ordered() || all.len() == found.len(), "a row of {} is there twice", job.log.display());
+        for row in rows_before(job, written, earlier) {
+            let is_there = found.contains(&row) || dropped.contains(&row) || may_be_torn(&logs, job, row);
+            assert!(is_there, "row {row:?} of {written} is not in the export of {}", job.log.display());
+        }
+        rows += found.len();
+    }
+    rows
+}
+
+/// The rows that a job had written by then, and those that its log began with.
+fn rows_before(job: &Job, written: u64, earlier: &BTreeMap<String, Vec<RowId>>) -> Vec<RowId> {
+    let name = job.log.file_name().unwrap().to_str().unwrap();
+    let parts = [format!("{name}.1"), name.to_owned()];
+    let earlier = parts.iter().filter_map(|part| earlier.get(part)).flatten().copied();
+    earlier.chain((1..=written).map(|number| (job.id, number))).collect()
+}
+
+/// A bundle of another machine, with rows for each log.
+fn foreign_bundle(jobs: &[Job], round: u64) -> (Vec<u8>, Vec<(usize, RowId)>) {
+    let mut home = Home::new();
+    let mut rows = Vec::new();
+    for (at, job) in jobs.iter().enumerate().filter(|(_, job)| job.id != 2) {
+        let ids: Vec<RowId> = (round * 5..round * 5 + 10).map(|number| (100 + job.id, number)).collect();
+        let log: String = ids.iter().map(|id| row(*id)).collect();
+        let name = job.log.file_name().unwrap().to_str().unwrap();
+        home = if name.starts_with("activity") { home.with_activity(name, log) } else { home.with(name, log) };
+        rows.extend(ids.into_iter().map(|id| (at, id)));
+    }
+    (bundle(&home), rows)
+}
+
+/// Merges, and says whether it was done. Logs that are never at rest, or locked, may be in the way.
+fn merge(home: &Home, bundle: &[u8]) -> bool {
+    let done = import(sequential(bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &SystemClock, &NoProgress);
+    match done {
+        Ok(_) => true,
+        Err(error) => {
+            let cause = match error.kind() {
+                ErrorKind::PartiallyCommitted { cause, .. } => cause,
+                _ => &error,
+            };
+            // A test that is stopped for half a minute holds its locks for too long.
+            let in_the_way =
+                matches!(cause.kind(), ErrorKind::LogKeepsChanging | ErrorKind::Locked { .. } | ErrorKind::LockLost);
+            assert!(in_the_way, "{error}");
+            eprintln!("{error}");
+            false
+        }
+    }
+}
+
+/// After the writers have ended, every row is there that was there at first, or was written or imported, once, and those
+/// of each writer in their order. (A row that is written to a log without a lock in the moment in which that is replaced
+/// may stand after the next one.)
+fn check_end(home: &Home, jobs: &[Job], earlier: &BTreeMap<String, Vec<RowId>>, imported: &BTreeSet<(usize, RowId)>) {
+    let logs = restore_all(indexed(&bundle(home)).unwrap()).unwrap();
+    let dropped = writer::dropped(home.path());
+    let mut problems = Vec::new();
+    for (at, job) in jobs.iter().enumerate() {
+        let rows = found(&logs, job);
+        let all: BTreeSet<_> = rows.iter().copied().collect();
+        let mut once = BTreeSet::new();
+        let twice: Vec<_> = rows.iter().filter(|row| !once.insert(**row)).collect();
+        if !twice.is_empty() {
+            problems.push(format!("{}: rows are there twice: {twice:?}", job.log.display()));
+        }
+        let own = rows_before(job, job.written(), earlier);
+        let foreign = imported.iter().filter(|(of, _)| *of == at).map(|(_, row)| *row);
+        let missing = own.into_iter().chain(foreign).filter(|row| !all.contains(row) && !dropped.contains(row));
+        let lost: Vec<_> = missing.filter(|row| !may_be_torn(&logs, job, *row)).collect();
+        if !lost.is_empty() {
+            problems.push(format!("{}: lost {lost:?}", job.log.display()));
+        }
+        let of_job = rows.iter().filter(|(id, _)| *id == job.id && job.is_ordered());
+        if !of_job.is_sorted() {
+            problems.push(format!("{}: rows of writer {} are out of order", job.log.display(), job.id));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Returns true if enough was done for a test to mean something.
+fn is_enough(home: &Home, jobs: &[Job], merges: u64) -> bool {
+    let written: u64 = jobs.iter().map(Job::written).sum();
+    merges >= 2 && written > 300 && writer::rotations(home.path()) > 10 && writer::dropped(home.path()).len() > 100
+}
+
+/// The ledger accounts for every row that is missing where nothing but Patchwork touches the logs.
+#[test]
+fn the_ledger_of_the_writers_is_exact() {
+    let (home, earlier) = home_with_long_logs();
+    let jobs = jobs(&home);
+    let mut writers = start(&home, &jobs);
+    let deadline = Instant::now() + MAX_EXTRA;
+    while !is_enough(&home, &jobs, 2) {
+        assert!(Instant::now() < deadline, "only {} rotations", writer::rotations(home.path()));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    writers.stop();
+    check_end(&home, &jobs, &earlier, &BTreeSet::new());
+}
+
+#[test]
+fn exports_and_merges_lose_no_row_of_live_writers() {
+    let seconds = std::env::var("LIVE_SECONDS").map_or(3, |seconds| seconds.parse().unwrap());
+    let (home, earlier) = home_with_long_logs();
+    let jobs = jobs(&home);
+    let mut writers = start(&home, &jobs);
+    let (mut exports, mut merges, mut hindered, mut rows) = (0, 0, 0, 0);
+    let mut imported = BTreeSet::new();
+    let begun = Instant::now();
+    let (end, deadline) = (begun + Duration::from_secs(seconds), begun + Duration::from_secs(seconds) + MAX_EXTRA);
+    while Instant::now() < end || !is_enough(&home, &jobs, merges) {
+        assert!(Instant::now() < deadline, "in {:?} only {merges} merges, {hindered} hindered", begun.elapsed());
+        rows += check_export(&home, &jobs, &earlier);
+        exports += 1;
+        let (bundle, foreign) = foreign_bundle(&jobs, merges);
+        if merge(&home, &bundle) {
+            imported.extend(foreign);
+            merges += 1;
+        } else {
+            hindered += 1;
+        }
+    }
+    writers.stop();
+    check_end(&home, &jobs, &earlier, &imported);
+    let written: u64 = jobs.iter().map(Job::written).sum();
+    println!(
+        "{written} rows written, {} of all rows dropped by {} rotations; {exports} exports had {rows} rows; {merges} merges, {hindered} hindered",
+        writer::dropped(home.path()).len(),
+        writer::rotations(home.path()),
+    );
+}

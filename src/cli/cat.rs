@@ -40,13 +40,14 @@ pub struct CatArgs {
     #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(complete::FileCompleter))]
     file: Vec<String>,
 
-    /// Print only rows since this time: 2026-05-02, "2026-05-02 10:00", or an age such as 7d
+    /// Print only rows since this time: 2026-05-02, "2026-05-02 10:00", yesterday, or an age such as 7d
     ///
-    /// Times are local unless they carry an offset, as 2026-05-02T10:00:00Z does. Rows without a timestamp are skipped.
+    /// Also understood: 2026-05, today, "last week" (which begins on Monday), "this month", 1h30m. Times are local unless
+    /// they carry an offset, as 2026-05-02T10:00:00Z does. Rows without a timestamp are skipped.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,
 
-    /// Print only rows until this time; a date includes the whole day
+    /// Print only rows until this time; a day, week, month or year is included as a whole
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
 
@@ -123,9 +124,13 @@ pub fn run(args: CatArgs, output: Output) -> CommandResult {
 /// Returns the time range of the arguments.
 fn range(args: &CatArgs) -> Result<TimeRange, Failure> {
     let now = time::now()?;
+    let bounds = |moment: Option<Moment>, option| {
+        let out_of_range = || Failure::usage(&format!("{option} is before the year 1"), "give a later time");
+        moment.map(|moment| moment.bounds(now).ok_or_else(out_of_range)).transpose()
+    };
     let range = TimeRange {
-        since: args.since.and_then(|moment| moment.first(now)),
-        until: args.until.and_then(|moment| moment.last(now)),
+        since: bounds(args.since, "--since")?.map(|bounds| *bounds.start()),
+        until: bounds(args.until, "--until")?.map(|bounds| *bounds.end()),
     };
     match range.since.zip(range.until) {
         Some((since, until)) if since > until => {

@@ -9,8 +9,8 @@ use patchwork_traces::{Error, ErrorKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use super::output::{STDOUT, escape_json, print_beside};
-use super::term::{BAD, HINT, WARN, paint};
+use super::output::{STDOUT, escape_json, print_beside, print_message};
+use super::term::{BAD, HINT, WARN};
 use super::text::safe;
 use super::{interrupt, suggest};
 
@@ -146,7 +146,8 @@ impl ErrorDetail {
             return print_beside(&(escape_json(&text) + "\n"));
         }
         let (message, hint) = (in_locale(&self.message), in_locale(&self.hint));
-        print_beside(&format!("{} {message}\n  {} {hint}\n", paint(BAD, "error:"), paint(HINT, "hint:")));
+        print_message(BAD, "error:", &message);
+        print_message(HINT, "  hint:", &hint);
     }
 }
 
@@ -213,9 +214,11 @@ fn report_interrupt(message: &str, json: bool) -> Exit {
         ErrorDetail::new(ErrorKind::Cancelled.code(), message.to_owned(), hint).print(true);
     } else {
         // Overwrites the `^C` that the terminal has printed.
-        let begin = if stderr().is_terminal() { "\r" } else { "" };
-        let state = message.trim_start_matches("interrupted");
-        print_beside(&format!("{begin}{}{state}\n", paint(WARN, "interrupted")));
+        if stderr().is_terminal() {
+            print_beside("\r");
+        }
+        let (interrupted, state) = message.split_once(' ').unwrap_or((message, ""));
+        print_message(WARN, interrupted, state);
     }
     Exit::Interrupted
 }

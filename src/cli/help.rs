@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
+use textwrap::Options;
 
 /// The colours of help.
 pub const STYLES: Styles = Styles::styled()
@@ -15,34 +16,47 @@ const HEADER: Style = AnsiColor::Green.on_default().bold();
 /// An example: its purpose and its command line.
 pub type Example = (&'static str, &'static str);
 
+/// A term and its description: an exit code, an environment variable, a column of a table.
+pub type Term = (&'static str, &'static str);
+
 /// The help of a command below its arguments.
 pub struct HelpText {
     pub examples: &'static [Example],
-    /// Sections: a heading and a body each.
-    pub sections: &'static [(&'static str, &'static str)],
+    /// What the exit codes mean, for this command. The codes that are alike everywhere are not listed.
+    pub exit_status: &'static [Term],
+    /// The environment variables of this command, beside those of every command.
+    pub environment: &'static [Term],
+    /// Further sections: a heading and its terms each.
+    pub sections: &'static [(&'static str, &'static [Term])],
 }
 
-const EXIT_CODES: (&str, &str) = (
-    "Exit codes",
-    "  0    success (also if the program that reads the output exits early)
-  1    failure; nothing was changed
-  2    invalid command line; nothing was done
-  3    done, but the bundle is damaged or not the expected one, the result is incomplete,
-       or the report could not be printed
-  130  interrupted by Ctrl-C, a hangup or a termination request
-  101  internal error (please report it)",
-);
+/// The exit codes that mean the same for every command.
+const COMMON_EXIT_STATUS: [Term; 3] = [
+    ("2", "the command line is invalid; nothing was done"),
+    ("130", "interrupted by Ctrl-C, a hangup or a termination request"),
+    ("101", "internal error (please report it)"),
+];
 
-const ENVIRONMENT: (&str, &str) = (
-    "Environment",
-    "  PATCHWORK_HOME      Patchwork's directory [default: ~/.patchwork]
-  CLAUDE_CONFIG_DIR   activity logs are in its subdirectory `ide` [default: ~/.claude]
-  SOURCE_DATE_EPOCH   use this time as the current time, in seconds since 1970
-  TZ                  time zone of times in text
-  COLUMNS             maximum width of tables and charts
-  NO_COLOR            disable colour; CLICOLOR_FORCE=1 enables it in pipes
-  LC_ALL, LC_CTYPE, LANG   charts are ASCII unless these select UTF-8",
-);
+/// The environment variables that every command reads.
+const COMMON_ENVIRONMENT: [Term; 5] = [
+    ("COLUMNS", "maximum width of tables, charts and messages [default: that of the terminal]"),
+    ("NO_COLOR", "disables colour if set"),
+    ("CLICOLOR_FORCE", "enables colour in pipes and files if set to 1"),
+    ("LC_ALL, LC_CTYPE, LANG", "output is ASCII unless the first of these that is set selects UTF-8"),
+    ("TZ", "time zone of times in text [default: that of the system]"),
+];
+
+const PATCHWORK_HOME: Term = ("PATCHWORK_HOME", "Patchwork's directory [default: ~/.patchwork]");
+const CLAUDE_CONFIG_DIR: Term =
+    ("CLAUDE_CONFIG_DIR", "directory whose subdirectory `ide` has the activity logs [default: ~/.claude]");
+const SOURCE_DATE_EPOCH: Term = ("SOURCE_DATE_EPOCH", "time to use as the current time, in seconds since 1970");
+const TMPDIR: Term = ("TMPDIR", "directory for temporary files [default: /tmp]");
+
+const DONE: Term = ("0", "success");
+
+/// The exit codes of a command that prints a text.
+const OF_PRINTING: &[Term] =
+    &[("0", "success, also if the program that reads the output exits early"), ("1", "failure")];
 
 pub const PROGRAM: HelpText = HelpText {
     examples: &[
@@ -56,7 +70,17 @@ pub const PROGRAM: HelpText = HelpText {
             "ssh old patchwork-traces export -o - | patchwork-traces import -",
         ),
     ],
-    sections: &[EXIT_CODES, ENVIRONMENT],
+    exit_status: &[
+        ("0", "success, also if the program that reads the output exits early"),
+        ("1", "failure; nothing was changed"),
+        (
+            "3",
+            "done, but the bundle is damaged or is not the expected one, the result is incomplete, or the report could \
+             not be printed",
+        ),
+    ],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR],
+    sections: &[],
 };
 
 pub const EXPORT: HelpText = HelpText {
@@ -66,13 +90,19 @@ pub const EXPORT: HelpText = HelpText {
         ("Bundle only some sources", "patchwork-traces export --source runs --source activity -o runs.jsonl.gz"),
         (
             "Keep the digest to identify the bundle later",
-            "patchwork-traces export -o traces.jsonl.gz --json | jq -r .digest > digest",
+            "patchwork-traces export -o b.jsonl.gz --json | jq -r .digest > digest",
         ),
         (
             "Back up every night, silently unless something is wrong",
             "patchwork-traces export --quiet -o backup-$(date +%F).jsonl.gz",
         ),
     ],
+    exit_status: &[
+        ("0", "the bundle was written"),
+        ("1", "failure; no bundle was written, and no log was changed"),
+        ("3", "the bundle was written, but its directory could not be synced or the report could not be printed"),
+    ],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR],
     sections: &[],
 };
 
@@ -84,14 +114,26 @@ pub const IMPORT: HelpText = HelpText {
             "Restore the logs exactly; the local ones become backups",
             "patchwork-traces import traces.jsonl.gz --mode overwrite",
         ),
-        ("Import into other directories", "patchwork-traces import traces.jsonl.gz --patchwork-dir p --activity-dir a"),
+        ("Import into other directories", "patchwork-traces import b.jsonl.gz --patchwork-dir p --activity-dir a"),
     ],
+    exit_status: &[
+        ("0", "every log is as the report says"),
+        ("1", "failure; no log was changed"),
+        (
+            "3",
+            "some logs were changed, but not all, a directory could not be synced, or the report could not be printed; \
+             the message names them, and running the command again finishes the work",
+        ),
+    ],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR],
     sections: &[(
         "Columns of the table",
-        "  NEW            lines of the bundle that are added to the log
-  ALREADY THERE  lines of the bundle that this machine already has
-  KEPT           lines of the local log that are kept
-  SIZE           size of the log after the import",
+        &[
+            ("NEW", "lines of the bundle that are added to the log"),
+            ("ALREADY THERE", "lines of the bundle that this machine already has"),
+            ("KEPT", "lines of the local log that are kept"),
+            ("SIZE", "size of the log after the import"),
+        ],
     )],
 };
 
@@ -105,6 +147,12 @@ pub const VERIFY: HelpText = HelpText {
         ("Check many bundles in a script", "patchwork-traces verify --quiet backups/*.jsonl.gz || echo damaged"),
         ("Check a copy on another machine", "ssh backup cat traces.jsonl.gz | patchwork-traces verify -"),
     ],
+    exit_status: &[
+        ("0", "every bundle is intact"),
+        ("1", "a bundle could not be read; the others were checked"),
+        ("3", "a bundle is damaged, is not the expected one, or has no hashes although they were required"),
+    ],
+    environment: &[],
     sections: &[],
 };
 
@@ -113,18 +161,20 @@ pub const INSPECT: HelpText = HelpText {
         ("Show what a bundle contains, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
         (
             "Count the rows of each log",
-            "patchwork-traces inspect traces.jsonl.gz --json | jq '.files[] | {file, rows}'",
+            "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'",
         ),
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],
+    exit_status: OF_PRINTING,
+    environment: &[],
     sections: &[],
 };
 
 pub const CAT: HelpText = HelpText {
     examples: &[
         ("Print all rows of a source", "patchwork-traces cat traces.jsonl.gz --source decision_traces"),
-        ("Print the last week of a log", "patchwork-traces cat traces.jsonl.gz --file activity-3100.jsonl --since 7d"),
-        ("Print one day, in local time", "patchwork-traces cat traces.jsonl.gz --since 2026-05-22 --until 2026-05-22"),
+        ("Print the last week of a log", "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --since 7d"),
+        ("Print one day, in local time", "patchwork-traces cat traces.jsonl.gz --since yesterday --until yesterday"),
         (
             "Print the names of the recipes that were run",
             "patchwork-traces cat traces.jsonl.gz --source runs | jq .recipeName",
@@ -132,9 +182,11 @@ pub const CAT: HelpText = HelpText {
         ("Print each row with its source and file", "patchwork-traces cat traces.jsonl.gz --envelope"),
         (
             "Restore one log, byte for byte",
-            "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --exact > runs.jsonl",
+            "patchwork-traces cat b.jsonl.gz --file runs.jsonl --exact > runs.jsonl",
         ),
     ],
+    exit_status: OF_PRINTING,
+    environment: &[SOURCE_DATE_EPOCH],
     sections: &[],
 };
 
@@ -143,16 +195,29 @@ pub const RECOVER: HelpText = HelpText {
         ("Save the intact rows of a damaged bundle", "patchwork-traces recover damaged.jsonl.gz -o recovered.jsonl.gz"),
         ("Then import them", "patchwork-traces import recovered.jsonl.gz"),
     ],
+    exit_status: &[
+        ("0", "the new bundle was written, and no row is missing"),
+        ("1", "failure; no bundle was written"),
+        ("3", "the new bundle was written, but rows are missing or may be missing"),
+    ],
+    environment: &[SOURCE_DATE_EPOCH],
     sections: &[],
 };
 
-pub const DEMO: HelpText = HelpText { examples: &[("Take the tour", "patchwork-traces demo")], sections: &[] };
+pub const DEMO: HelpText = HelpText {
+    examples: &[("Take the tour", "patchwork-traces demo")],
+    exit_status: &[DONE, ("1", "a command of the tour failed")],
+    environment: &[TMPDIR],
+    sections: &[],
+};
 
 pub const SCHEMA: HelpText = HelpText {
     examples: &[
         ("Print the schema of the first line of a bundle", "patchwork-traces schema manifest"),
         ("Print the schema of a command's --json output", "patchwork-traces schema export"),
     ],
+    exit_status: OF_PRINTING,
+    environment: &[],
     sections: &[],
 };
 
@@ -164,6 +229,8 @@ pub const COMPLETIONS: HelpText = HelpText {
         ("elvish, in rc.elv", "eval (patchwork-traces completions elvish | slurp)"),
         ("PowerShell, in $PROFILE", "patchwork-traces completions powershell | Out-String | Invoke-Expression"),
     ],
+    exit_status: OF_PRINTING,
+    environment: &[],
     sections: &[],
 };
 
@@ -172,8 +239,24 @@ pub const MAN: HelpText = HelpText {
         ("Read a page", "patchwork-traces man cat | man -l -"),
         ("Install one", "patchwork-traces man > ~/.local/share/man/man1/patchwork-traces.1"),
     ],
+    exit_status: OF_PRINTING,
+    environment: &[],
     sections: &[],
 };
+
+impl HelpText {
+    /// Returns all exit codes of the command, in ascending order.
+    pub fn exit_status(&self) -> Vec<Term> {
+        let mut all = [self.exit_status, &COMMON_EXIT_STATUS].concat();
+        all.sort_by_key(|(code, _)| code.parse::<u8>().ok());
+        all
+    }
+
+    /// Returns all environment variables of the command.
+    pub fn environment(&self) -> Vec<Term> {
+        [self.environment, &COMMON_ENVIRONMENT].concat()
+    }
+}
 
 /// Returns the text of `--help` below the arguments.
 pub fn long(help: &HelpText) -> String {
@@ -182,10 +265,31 @@ pub fn long(help: &HelpText) -> String {
     for (about, command) in help.examples {
         text += &format!("  # {about}\n  {command}\n\n");
     }
-    for (name, body) in help.sections {
-        text += &format!("{}{body}\n\n", heading(name));
+    let sections = help.sections.iter().map(|(name, terms)| (*name, terms.to_vec()));
+    for (name, terms) in sections.chain([("Exit status", help.exit_status()), ("Environment", help.environment())]) {
+        text += &format!("{}{}\n", heading(name), term_list(&terms));
     }
     text.trim_end().to_owned()
+}
+
+/// The widest column of terms. A longer term has a line of its own.
+const MAX_TERM_WIDTH: usize = 17;
+
+/// Formats terms as two columns, wrapped to 80.
+fn term_list(terms: &[Term]) -> String {
+    let widths = terms.iter().map(|(term, _)| term.len()).filter(|width| *width <= MAX_TERM_WIDTH);
+    let width = widths.max().unwrap_or_default();
+    let hanging = " ".repeat(width + 4);
+    let mut list = String::new();
+    for (term, description) in terms {
+        let wrapped =
+            textwrap::fill(description, Options::new(80).initial_indent(&hanging).subsequent_indent(&hanging));
+        match term.len() <= width {
+            true => list += &format!("  {term:width$}  {}\n", wrapped.trim_start()),
+            false => list += &format!("  {term}\n{wrapped}\n"),
+        }
+    }
+    list
 }
 
 /// Returns the help of a command by its name, or that of the program for `None`.

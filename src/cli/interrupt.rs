@@ -10,9 +10,9 @@ use patchwork_traces::ErrorKind;
 use patchwork_traces::progress::Cancellation;
 
 use super::failure::Failure;
-use super::output::print_beside;
+use super::output::print_message;
 use super::progress;
-use super::term::{HINT, paint};
+use super::term::HINT;
 
 /// The behaviour and the messages of a command that is interrupted.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +95,7 @@ fn on_signal() {
     let _ = thread::Builder::new().spawn(move || {
         thread::sleep(PATIENCE);
         if !state.json {
-            print_beside(&format!("{} stopping... press Ctrl-C again to stop immediately\n", paint(HINT, "note:")));
+            print_message(HINT, "note:", "stopping... press Ctrl-C again to stop immediately");
         }
     });
 }

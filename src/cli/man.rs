@@ -5,7 +5,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::failure::{CommandResult, Failure};
-use super::help::{self, HelpText};
+use super::help::{self, HelpText, Term};
 use super::output::Output;
 use super::shell::print_text;
 use super::{Cli, suggest};
@@ -43,13 +43,16 @@ fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
     Ok(command.name(full_name))
 }
 
+/// Renders the manual page of a command.
 fn page(command: Command, help: &HelpText) -> std::io::Result<Vec<u8>> {
     let has_commands = command.has_subcommands();
     let source = format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     // An empty date would be replaced by the source.
-    let man = Man::new(command).date(" ").source(source).manual("Patchwork OS traces");
+    let man = Man::new(for_manual(command)).date(" ").source(source).manual("Patchwork traces");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
+    // Words are not broken, and lines are not justified.
+    Roff::new().control("nh", []).control("ad", ["l"]).to_writer(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
@@ -58,18 +61,37 @@ fn page(command: Command, help: &HelpText) -> std::io::Result<Vec<u8>> {
         man.render_subcommands_section(&mut page)?;
     }
     let mut more = Roff::new();
+    for (heading, terms) in help.sections {
+        term_section(&mut more, &heading.to_uppercase(), terms);
+    }
+    term_section(&mut more, "EXIT STATUS", &help.exit_status());
+    term_section(&mut more, "ENVIRONMENT", &help.environment());
     more.control("SH", ["EXAMPLES"]);
     for (about, command) in help.examples {
-        more.control("TP", []).text([roman(format!("{about}:"))]).text([bold(*command)]);
-    }
-    for (heading, body) in help.sections {
-        more.control("SH", [heading.to_uppercase().as_str()]).control("nf", []);
-        body.lines().for_each(|line| _ = more.text([roman(line)]));
-        more.control("fi", []);
+        more.control("PP", []).text([roman(format!("{about}:"))]);
+        // Commands are neither wrapped nor justified, so that they can be copied.
+        more.control("PP", []).control("nf", []).text([bold(*command)]).control("fi", []);
     }
     if !has_commands {
         more.control("SH", ["SEE ALSO"]).text([bold("patchwork-traces"), roman("(1)")]);
     }
     more.to_writer(&mut page)?;
     Ok(page)
+}
+
+/// Prepares a command for its manual page: every option has its text, headings are capitals, and the synopsis is the
+/// usage of `--help`.
+fn for_manual(mut command: Command) -> Command {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    command = command.override_usage(usage).subcommand_help_heading("COMMANDS");
+    command.mut_args(|argument| argument.hide_short_help(false))
+}
+
+/// Writes a section of terms with their descriptions.
+fn term_section(page: &mut Roff, heading: &str, terms: &[Term]) {
+    page.control("SH", [heading]);
+    for (term, description) in terms {
+        page.control("TP", []).text([bold(*term)]).text([roman(*description)]);
+    }
 }

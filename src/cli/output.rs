@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use anstyle::Style;
 use patchwork_traces::error::is_invisible;
 use serde::Serialize;
 
 use super::failure::Failure;
 use super::progress;
-use super::term::{HINT, WARN, paint, width_of_stderr};
-use super::text::{safe, wrapped};
+use super::term::{HINT, WARN, wrap_width};
+use super::text::{labelled, safe};
 
 /// The name of standard output in messages.
 pub const STDOUT: &str = "standard output";
@@ -56,8 +57,7 @@ impl Output {
     /// Prints a warning about a possible loss. JSON output already contains it.
     pub fn warning(self, warning: &str) {
         if !self.json && !self.quiet {
-            let text = wrapped(&format!("warning: {}", safe(warning)), width_of_stderr());
-            print_beside(&format!("{}\n", text.replacen("warning:", &paint(WARN, "warning:"), 1)));
+            print_message(WARN, "warning:", &safe(warning));
         }
     }
 
@@ -65,7 +65,7 @@ impl Output {
     pub fn notes(self, notes: &[String]) {
         if !self.json && !self.quiet {
             for note in notes {
-                print_beside(&format!("{} {}\n", paint(HINT, "note:"), safe(note)));
+                print_message(HINT, "note:", &safe(note));
             }
         }
     }
@@ -103,6 +103,11 @@ pub fn stdout_loses_all() -> bool {
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub fn stdout_loses_all() -> bool {
     false
+}
+
+/// Prints `label: text` on standard error, wrapped at the width of the terminal.
+pub fn print_message(style: Style, label: &str, text: &str) {
+    print_beside(&(labelled(style, label, text, wrap_width(&io::stderr())) + "\n"));
 }
 
 /// Prints text that is not the result on standard error.

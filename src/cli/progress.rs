@@ -167,7 +167,7 @@ fn label(stage: Stage) -> &'static str {
 fn style(has_total: bool) -> ProgressStyle {
     let color = if has_color_on_stderr() { ".cyan" } else { "" };
     // The text next to the bar takes 55 columns.
-    let bar = term::width_of_stderr().saturating_sub(55).clamp(5, 40);
+    let bar = term::wrap_width(&std::io::stderr()).unwrap_or(term::DEFAULT_WIDTH).saturating_sub(55).clamp(5, 40);
     let template = template(has_total, bar, color);
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let style = match has_unicode() {

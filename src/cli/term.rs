@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::variable;
 
 /// The width of a pipe, a file or a terminal of unknown width.
-const DEFAULT_WIDTH: usize = 80;
+pub const DEFAULT_WIDTH: usize = 80;
 
 /// When to use colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -45,20 +45,20 @@ pub fn has_color_on_stdout() -> bool {
     anstream::AutoStream::choice(&stdout()) != ColorChoice::Never
 }
 
-/// Returns the width of standard output in columns, from `COLUMNS` or else from the terminal.
+/// Returns the width of tables and charts on standard output, in columns.
 pub fn width() -> usize {
-    let given = variable("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok()).filter(|columns| *columns > 0);
-    let measured = || {
-        let (columns, _) = stdout().is_terminal().then(terminal_size::terminal_size)??;
-        Some(usize::from(columns.0)).filter(|columns| *columns > 0)
-    };
-    given.or_else(measured).unwrap_or(DEFAULT_WIDTH)
+    wrap_width(&stdout()).unwrap_or(DEFAULT_WIDTH)
 }
 
-/// Returns the width of standard error in columns.
-pub fn width_of_stderr() -> usize {
-    let measured = stderr().is_terminal().then(terminal_size::terminal_size).flatten();
-    measured.map_or(DEFAULT_WIDTH, |(columns, _)| usize::from(columns.0))
+/// Returns the width at which messages to a stream wrap, in columns: `COLUMNS`, or else that of the terminal. Returns
+/// `None` for a pipe or a file, where each message stays on one line.
+pub fn wrap_width(stream: &impl IsTerminal) -> Option<usize> {
+    let given = variable("COLUMNS").and_then(|columns| columns.to_str()?.parse().ok());
+    let measured = || {
+        let size = stream.is_terminal().then(terminal_size::terminal_size)?;
+        Some(size.map(|(columns, _)| usize::from(columns.0)).filter(|columns| *columns > 0).unwrap_or(DEFAULT_WIDTH))
+    };
+    given.filter(|columns| *columns > 0).or_else(measured)
 }
 
 /// Returns true if the locale uses UTF-8. The first of the variables that is set decides.

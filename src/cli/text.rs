@@ -1,8 +1,12 @@
 //! Formats numbers, sizes and untrusted text.
 
+use anstyle::Style;
 use indicatif::HumanCount;
 use patchwork_traces::error::visible;
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 use unicode_width::UnicodeWidthStr;
+
+use super::term::paint;
 
 /// The explanation that follows every printed bundle digest.
 pub const DIGEST_NOTE: &str = "(SHA-256 of the manifest line, not of the file)";
@@ -59,20 +63,21 @@ pub fn listed<T: AsRef<str>>(things: &[T]) -> String {
     }
 }
 
-/// Wraps text at spaces into lines of at most `width` columns, except for longer words.
-pub fn wrapped(text: &str, width: usize) -> String {
-    let (mut lines, mut column) = (String::new(), 0);
-    for word in text.split(' ') {
-        let wide = word.width();
-        if column > 0 {
-            let fits = column + 1 + wide <= width;
-            lines.push(if fits { ' ' } else { '\n' });
-            column = if fits { column + 1 } else { 0 };
-        }
-        lines.push_str(word);
-        column += wide;
-    }
-    lines
+/// Returns `label: text` on lines of at most `width` columns, without an end of line. Continued lines are aligned with
+/// the text. A longer word has a line of its own. Without a width, everything is on one line.
+pub fn labelled(style: Style, label: &str, text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else { return format!("{} {text}", paint(style, label)) };
+    let hanging = " ".repeat(label.width() + 1);
+    let options = Options::new(width)
+        .initial_indent(&hanging)
+        .subsequent_indent(&hanging)
+        .break_words(false)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    let lines = textwrap::fill(text, options);
+    // An empty text has no indent to replace.
+    format!("{} {}", paint(style, label), lines.strip_prefix(&hanging).unwrap_or(&lines))
 }
 
 /// Escapes the control characters of text from a bundle or a path, so that it is safe to print.

@@ -1,58 +1,134 @@
 //! Parses times from the command line and the environment.
 
+use std::ops::RangeInclusive;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use jiff::Zoned;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, DateTime, Weekday};
+use jiff::{Span, ToSpan, Zoned};
 use patchwork_traces::format::Timestamp;
 
 use super::failure::Failure;
 use super::zone;
 
-/// A time given by the user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A time given by the user. Calendar units are those of the local time zone.
+#[derive(Debug, Clone, Copy)]
 pub enum Moment {
-    /// A point in time.
+    /// A point in time: `2026-05-02T10:00:00Z`, `2026-05-02 10:00`.
     Point(Timestamp),
-    /// A whole day in the local time zone: its first and its last millisecond.
-    Day(Timestamp, Timestamp),
-    /// A number of milliseconds ago.
-    Ago(i64),
+    /// The day, month or year that begins on a date: `2026-05-02`, `2026-05`, `2026`.
+    Calendar(CalendarUnit, Date),
+    /// The current unit, or the one a number of units before it: `today`, `last week`.
+    Relative(CalendarUnit, i32),
+    /// The time a span before now: `7d`, `1h30m`.
+    Ago(Span),
 }
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// A unit of the calendar. A week begins on Monday.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CalendarUnit {
+    Day,
+    Week,
+    Month,
+    Year,
+}
+
+/// The description of valid times in the error of an invalid one.
+const EXPECTED: &str = "expected a date or a time such as 2026-05-02, 2026-05, \"2026-05-02 10:00\" or 2026-05-02T10:00:00Z, \
+    a word such as today, yesterday or \"last week\", or an age such as 90s, 1h30m, 7d or 2w";
 
 impl Moment {
-    /// Parses `2026-05-02T10:00:00Z`, `2026-05-02 10:00`, `2026-05-02` or `7d`.
+    /// Parses a time: see the variants.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let point = || text.parse().ok().map(Self::Point);
-        let read = point().or_else(|| day(text)).or_else(|| time_of_day(text)).or_else(|| ago(text).map(Self::Ago));
-        read.ok_or("expected a time such as 2026-05-02, \"2026-05-02 10:00\" or 2026-05-02T10:00:00Z, or an age such as 90s, 30m, 12h, 7d or 2w")
+        let parsed = point().or_else(|| calendar(text)).or_else(|| relative(text));
+        parsed.or_else(|| time_of_day(text)).or_else(|| age(text)).ok_or(EXPECTED)
     }
 
-    /// Returns the first moment of this time.
-    pub fn first(self, now: Timestamp) -> Option<Timestamp> {
+    /// Returns the first and the last millisecond of this time, or `None` if the calendar does not reach that far.
+    pub fn bounds(self, now: Timestamp) -> Option<RangeInclusive<Timestamp>> {
+        let now = zone::zoned(now, &zone::here())?;
         match self {
-            Self::Point(time) | Self::Day(time, _) => Some(time),
-            Self::Ago(millis) => Timestamp::from_millis(now.as_millis() - millis),
-        }
-    }
-
-    /// Returns the last moment of this time.
-    pub fn last(self, now: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Day(_, end) => Some(end),
-            Self::Point(_) | Self::Ago(_) => self.first(now),
+            Self::Point(time) => Some(time..=time),
+            Self::Calendar(unit, date) => unit.bounds(date),
+            Self::Relative(unit, units_back) => {
+                let date = now.date().checked_sub(unit.span().checked_mul(units_back.into()).ok()?).ok()?;
+                unit.bounds(unit.first_day(date)?)
+            }
+            Self::Ago(span) => {
+                let time = timestamp(&now.checked_sub(span).ok()?)?;
+                Some(time..=time)
+            }
         }
     }
 }
 
-fn day(text: &str) -> Option<Moment> {
-    // A longer text is a date with a time of day.
-    let date: Date = text.parse().ok().filter(|_| text.len() <= "2026-05-02".len())?;
-    let start = timestamp(&date.to_zoned(zone::here()).ok()?)?;
-    let next = timestamp(&date.tomorrow().ok()?.to_zoned(zone::here()).ok()?)?;
-    Some(Moment::Day(start, Timestamp::from_millis(next.as_millis() - 1)?))
+impl CalendarUnit {
+    fn span(self) -> Span {
+        match self {
+            Self::Day => 1.day(),
+            Self::Week => 1.week(),
+            Self::Month => 1.month(),
+            Self::Year => 1.year(),
+        }
+    }
+
+    /// Returns the first day of the unit that contains `date`.
+    fn first_day(self, date: Date) -> Option<Date> {
+        match self {
+            Self::Day => Some(date),
+            Self::Week => date.tomorrow().ok()?.nth_weekday(-1, Weekday::Monday).ok(),
+            Self::Month => Some(date.first_of_month()),
+            Self::Year => Some(date.first_of_year()),
+        }
+    }
+
+    /// Returns the first and the last millisecond of the unit that begins on `first_day`.
+    fn bounds(self, first_day: Date) -> Option<RangeInclusive<Timestamp>> {
+        let next = midnight(first_day.checked_add(self.span()).ok()?)?;
+        Some(midnight(first_day)?..=Timestamp::from_millis(next.as_millis() - 1)?)
+    }
+}
+
+/// Returns the first moment of a day in the local time zone.
+fn midnight(date: Date) -> Option<Timestamp> {
+    timestamp(&date.to_zoned(zone::here()).ok()?)
+}
+
+fn timestamp(time: &Zoned) -> Option<Timestamp> {
+    Timestamp::from_millis(time.timestamp().as_millisecond())
+}
+
+/// Parses `2026-05-02`, `2026-05` or `2026`. The calendar must reach to its end.
+fn calendar(text: &str) -> Option<Moment> {
+    let (unit, date) = match text.len() {
+        4 => (CalendarUnit::Year, format!("{text}-01-01")),
+        7 => (CalendarUnit::Month, format!("{text}-01")),
+        10 => (CalendarUnit::Day, text.to_owned()),
+        _ => return None,
+    };
+    let date: Date = date.parse().ok()?;
+    unit.bounds(date).map(|_| Moment::Calendar(unit, date))
+}
+
+/// Parses `today`, `yesterday`, and `this` or `last` with a unit, with spaces or hyphens between words.
+fn relative(text: &str) -> Option<Moment> {
+    let text = text.to_ascii_lowercase();
+    let words: Vec<_> = text.split([' ', '-', '_']).filter(|word| !word.is_empty()).collect();
+    let (units_back, unit) = match words[..] {
+        ["today"] => (0, "day"),
+        ["yesterday"] => (1, "day"),
+        ["this", unit] => (0, unit),
+        ["last", unit] => (1, unit),
+        _ => return None,
+    };
+    let unit = match unit {
+        "day" => CalendarUnit::Day,
+        "week" => CalendarUnit::Week,
+        "month" => CalendarUnit::Month,
+        "year" => CalendarUnit::Year,
+        _ => return None,
+    };
+    Some(Moment::Relative(unit, units_back))
 }
 
 fn time_of_day(text: &str) -> Option<Moment> {
@@ -60,23 +136,9 @@ fn time_of_day(text: &str) -> Option<Moment> {
     timestamp(&time.to_zoned(zone::here()).ok()?).map(Moment::Point)
 }
 
-fn timestamp(time: &Zoned) -> Option<Timestamp> {
-    Timestamp::from_millis(time.timestamp().as_millisecond())
-}
-
-fn ago(text: &str) -> Option<i64> {
-    let unit = text.chars().last()?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        'w' => 7 * 24 * 60 * 60,
-        _ => return None,
-    };
-    let digits = text.strip_suffix(unit)?;
-    let number: i64 = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()?;
-    number.checked_mul(seconds * 1000).filter(|millis| *millis <= 10_000 * 366 * DAY_MS)
+/// Parses an age such as `7d`, `1h30m`, `2 weeks` or `3 days ago`.
+fn age(text: &str) -> Option<Moment> {
+    text.parse().ok().map(|span: Span| Moment::Ago(span.abs()))
 }
 
 /// Returns the current time: `SOURCE_DATE_EPOCH` (seconds since 1970) if set, or else that of the clock.

@@ -1,5 +1,6 @@
 //! `patchwork-traces verify`.
 
+use std::io::stdout;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -18,8 +19,8 @@ use super::findings::{FindingGroup, FindingList};
 use super::output::{self, Output, STDIN};
 use super::progress::Bar;
 use super::stdin::stdin;
-use super::term::{BAD, GOOD, HINT, STRONG, WARN, paint};
-use super::text::{DIGEST_NOTE, counted, logs, rows, safe};
+use super::term::{BAD, GOOD, HINT, STRONG, WARN, paint, wrap_width};
+use super::text::{DIGEST_NOTE, counted, labelled, logs, rows, safe};
 use super::{help, interrupt, is_dash, one_per_core, threads};
 
 /// Check bundles for damage and list every problem
@@ -223,7 +224,7 @@ fn finding_text(found: Severity, text: &str) -> String {
         Severity::Info => HINT,
     };
     let severity = format!("{}:", severity(found));
-    format!("{} {}\n", paint(style, &severity), safe(text))
+    labelled(style, &severity, &safe(text), wrap_width(&stdout())) + "\n"
 }
 
 fn more_text(kind: FindingGroup, more: u64) -> String {

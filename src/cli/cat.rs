@@ -14,7 +14,8 @@ use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName, Tim
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{CommandResult, Exit, Failure};
+use super::exit::Exit;
+use super::failure::{CommandResult, Failure};
 use super::input::{access_note, open};
 use super::output::{self, Output, STDOUT};
 use super::progress::Bar;

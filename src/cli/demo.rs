@@ -9,7 +9,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::failure::{CommandResult, Exit, Failure};
+use super::exit::Exit;
+use super::failure::{CommandResult, Failure};
 use super::interrupt;
 use super::output::{self, Output};
 use super::term::{self, DIM, HINT, paint};

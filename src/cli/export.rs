@@ -16,7 +16,8 @@ use patchwork_traces::{OutputTarget, TargetOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{CommandResult, Exit, Failure};
+use super::exit::Exit;
+use super::failure::{CommandResult, Failure};
 use super::output::{Output, STDOUT, stdout_loses_all};
 use super::progress::Bar;
 use super::table::{Column, table};

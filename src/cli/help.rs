@@ -159,10 +159,7 @@ pub const VERIFY: HelpText = HelpText {
 pub const INSPECT: HelpText = HelpText {
     examples: &[
         ("Show what a bundle contains, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
-        (
-            "Count the rows of each log",
-            "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'",
-        ),
+        ("Count the rows of each log", "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'"),
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],
     exit_status: OF_PRINTING,
@@ -180,10 +177,7 @@ pub const CAT: HelpText = HelpText {
             "patchwork-traces cat traces.jsonl.gz --source runs | jq .recipeName",
         ),
         ("Print each row with its source and file", "patchwork-traces cat traces.jsonl.gz --envelope"),
-        (
-            "Restore one log, byte for byte",
-            "patchwork-traces cat b.jsonl.gz --file runs.jsonl --exact > runs.jsonl",
-        ),
+        ("Restore one log, byte for byte", "patchwork-traces cat b.jsonl.gz --file runs.jsonl --exact > runs.jsonl"),
     ],
     exit_status: OF_PRINTING,
     environment: &[SOURCE_DATE_EPOCH],

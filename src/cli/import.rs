@@ -14,8 +14,9 @@ use patchwork_traces::logs::known;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::exit::Exit;
 use super::export::DirArgs;
-use super::failure::{CommandResult, Exit};
+use super::failure::CommandResult;
 use super::input::open;
 use super::output::Output;
 use super::progress::Bar;

@@ -11,7 +11,8 @@ use patchwork_traces::inspect::{Inspection, SourceTimetable, Timetable, compress
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{CommandResult, Exit};
+use super::exit::Exit;
+use super::failure::CommandResult;
 use super::input::{access_note, open};
 use super::output::{self, Output};
 use super::table::{Column, table};

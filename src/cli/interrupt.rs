@@ -9,9 +9,9 @@ use std::time::Duration;
 use patchwork_traces::ErrorKind;
 use patchwork_traces::progress::Cancellation;
 
-use super::failure::Failure;
+use super::error_report::report_interrupt;
 use super::output::print_message;
-use super::progress;
+use super::screen;
 use super::term::HINT;
 
 /// The behaviour and the messages of a command that is interrupted.
@@ -86,9 +86,9 @@ fn install() {
 fn on_signal() {
     let Some(state) = state() else { return };
     if state.at_once || IS_SECOND.swap(true, Ordering::Relaxed) {
-        progress::clear();
+        screen::clear();
         // A command that can stop anywhere has nothing to clean up.
-        let exit = Failure::Interrupted(if state.at_once { state.ended } else { state.killed }).report(state.json);
+        let exit = report_interrupt(if state.at_once { state.ended } else { state.killed }, state.json);
         std::process::exit(i32::from(exit as u8));
     }
     cancellation().cancel();
@@ -101,6 +101,6 @@ fn on_signal() {
 }
 
 /// Returns an error if the program was interrupted.
-pub fn check() -> Result<(), Failure> {
+pub fn check() -> patchwork_traces::Result<()> {
     if cancellation().is_cancelled() { Err(ErrorKind::Cancelled.into()) } else { Ok(()) }
 }

@@ -6,8 +6,7 @@ use anstyle::Style;
 use patchwork_traces::error::is_invisible;
 use serde::Serialize;
 
-use super::failure::Failure;
-use super::progress;
+use super::screen;
 use super::term::{HINT, WARN, wrap_width};
 use super::text::{labelled, safe};
 
@@ -16,6 +15,15 @@ pub const STDOUT: &str = "standard output";
 
 /// The name of standard input in messages.
 pub const STDIN: &str = "standard input";
+
+/// The failure to write to standard output.
+#[derive(Debug)]
+pub enum PrintError {
+    /// The result of the command is lost.
+    Result(io::Error),
+    /// The work is done; only its report is lost.
+    Report(io::Error),
+}
 
 /// The output options of a command.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,7 +36,7 @@ pub struct Output {
 
 impl Output {
     /// Prints the report of a command as text or as JSON. A closed pipe is not an error.
-    pub fn report(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
+    pub fn report(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), PrintError> {
         match (self.json, self.quiet) {
             (true, _) => print_report(&json_text(json)?),
             (false, true) => Ok(()),
@@ -37,15 +45,13 @@ impl Output {
     }
 
     /// Prints the report of completed work, which remains done if the report cannot be printed.
-    pub fn report_done(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
-        self.report(text, json).map_err(|failure| match failure {
-            Failure::Stdout(error) => Failure::ReportLost(error),
-            other => other,
-        })
+    pub fn report_done(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), PrintError> {
+        self.report(text, json)
+            .map_err(|(PrintError::Result(error) | PrintError::Report(error))| PrintError::Report(error))
     }
 
     /// Prints the report on standard error, for a command whose result is on standard output.
-    pub fn report_beside(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), Failure> {
+    pub fn report_beside(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), PrintError> {
         match (self.json, self.quiet) {
             (true, _) => print_beside(&json_text(json)?),
             (false, true) => {}
@@ -72,17 +78,17 @@ impl Output {
 }
 
 /// Prints the result of a command.
-pub fn print(text: &str) -> Result<(), Failure> {
-    progress::while_hidden(|| {
+pub fn print(text: &str) -> Result<(), PrintError> {
+    screen::while_hidden(|| {
         let mut stdout = anstream::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(Failure::Stdout)
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(PrintError::Result)
     })
 }
 
 /// Prints a report. A closed pipe is not an error, as the exit code still tells the outcome.
-pub fn print_report(text: &str) -> Result<(), Failure> {
+pub fn print_report(text: &str) -> Result<(), PrintError> {
     match print(text) {
-        Err(Failure::Stdout(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(PrintError::Result(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         printed => printed,
     }
 }
@@ -113,12 +119,12 @@ pub fn print_message(style: Style, label: &str, text: &str) {
 /// Prints text that is not the result on standard error.
 pub fn print_beside(text: &str) {
     // Standard error may be closed, and there is no other place to report that.
-    progress::while_hidden(|| _ = anstream::stderr().write_all(text.as_bytes()));
+    screen::while_hidden(|| _ = anstream::stderr().write_all(text.as_bytes()));
 }
 
 /// Returns the JSON that `--json` prints, with control characters escaped.
-pub fn json_text(value: &impl Serialize) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Failure::Stdout(io::Error::from(error)))?;
+pub fn json_text(value: &impl Serialize) -> Result<String, PrintError> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| PrintError::Result(io::Error::from(error)))?;
     Ok(escape_json(&text) + "\n")
 }
 

@@ -3,7 +3,7 @@
 use std::panic::{PanicHookInfo, set_hook};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{failure, progress};
+use super::{error_report, screen};
 
 /// Installs a panic hook that reports an internal error. The exit code is 101, as for every Rust program.
 pub fn install_hook(json: bool) {
@@ -11,8 +11,8 @@ pub fn install_hook(json: bool) {
     let is_reported = AtomicBool::new(false);
     set_hook(Box::new(move |panic| {
         if !is_reported.swap(true, Ordering::Relaxed) {
-            progress::clear();
-            failure::report_panic(&payload(panic), &location(panic), json);
+            screen::clear();
+            error_report::report_panic(&payload(panic), &location(panic), json);
         }
     }));
 }

@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 use std::io::{IsTerminal, stderr, stdout};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -12,40 +11,15 @@ use patchwork_traces::progress::{Cancellation, Progress, Stage};
 
 use super::interrupt;
 use super::output::Output;
+use super::screen::{self, locked};
 use super::term::{self, has_color_on_stderr, has_unicode};
 use super::text::size;
 
 /// The delay before the bar appears.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The interval between redraws.
-const TICK: Duration = Duration::from_millis(100);
-
 /// The number of bytes after which the bar is updated. Rows are too small and too many for an update each.
 const STEP: u64 = 256 << 10;
-
-/// The bar on the screen. Other output hides it.
-static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Hides the bar while `print` runs.
-pub fn while_hidden<T>(print: impl FnOnce() -> T) -> T {
-    let drawn = locked(&DRAWN).clone();
-    match drawn {
-        Some(bar) => bar.suspend(print),
-        None => print(),
-    }
-}
-
-/// Removes the bar from the screen.
-pub fn clear() {
-    if let Some(bar) = locked(&DRAWN).take() {
-        bar.finish_and_clear();
-    }
-}
 
 /// A progress bar that counts bytes, and also passes on interrupts to the operation.
 pub struct Bar {
@@ -73,20 +47,8 @@ impl Bar {
         if !self.is_wanted {
             return;
         }
-        bar.set_draw_target(ProgressDrawTarget::hidden());
-        let wait = PATIENCE.saturating_sub(self.began.elapsed());
-        *locked(&DRAWN) = Some(bar.clone());
         *locked(&self.drawing) = Some(bar.clone());
-        // Without this thread there is no bar, but the work is still done.
-        let _ = thread::Builder::new().spawn(move || {
-            thread::sleep(wait);
-            // While this lock is held, the bar cannot be finished.
-            let drawn = locked(&DRAWN);
-            if drawn.is_some() && !bar.is_finished() {
-                bar.set_draw_target(ProgressDrawTarget::stderr());
-                bar.enable_steady_tick(TICK);
-            }
-        });
+        screen::show_after(PATIENCE.saturating_sub(self.began.elapsed()), bar);
     }
 
     fn when(is_wanted: bool) -> Self {
@@ -130,9 +92,7 @@ impl Progress for Bar {
     fn finish(&self) {
         self.pending.store(0, Ordering::Relaxed);
         if let Some(bar) = locked(&self.drawing).take() {
-            let mut drawn = locked(&DRAWN);
-            bar.finish_and_clear();
-            *drawn = None;
+            screen::finish(&bar);
         }
     }
 

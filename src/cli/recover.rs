@@ -13,8 +13,9 @@ use patchwork_traces::recover::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::exit::Exit;
 use super::export::TargetArgs;
-use super::failure::{CommandResult, Exit, Failure};
+use super::failure::{CommandResult, Failure};
 use super::output::{Output, STDIN};
 use super::progress::Bar;
 use super::stdin::{is_stdin, stdin};

@@ -3,7 +3,8 @@
 use clap::{Args, ValueEnum};
 use patchwork_traces::format::schema::{manifest, row, schema_of};
 
-use super::failure::{CommandResult, Exit};
+use super::exit::Exit;
+use super::failure::CommandResult;
 use super::{help, output};
 
 /// Print the JSON Schema of bundles or of --json output
@@ -55,7 +56,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Inspect => schema_of::<super::inspect::InspectJson>(),
         SchemaOf::Cat => schema_of::<super::cat::CatJson>(),
         SchemaOf::Completions | SchemaOf::Man => schema_of::<super::shell::TextJson>(),
-        SchemaOf::Error => schema_of::<super::failure::ErrorJson>(),
+        SchemaOf::Error => schema_of::<super::error_report::ErrorJson>(),
         SchemaOf::Demo => schema_of::<super::demo::DemoJson>(),
     })?;
     Ok(Exit::Done)

@@ -6,7 +6,8 @@ use clap_complete::env::Shells;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{CommandResult, Exit, Failure};
+use super::exit::Exit;
+use super::failure::{CommandResult, Failure};
 use super::output::{self, Output};
 use super::{Cli, complete, help};
 

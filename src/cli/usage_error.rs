@@ -4,7 +4,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Error};
 
 use super::Cli;
-use super::failure::{Exit, Failure};
+use super::exit::Exit;
+use super::failure::Failure;
 use super::output::{print, print_beside};
 
 /// Prints the requested help, or the error of the command line.
@@ -13,7 +14,7 @@ pub fn report(error: &Error, json: bool) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => match print(&text) {
             Ok(()) => Exit::Done,
-            Err(failure) => failure.report(json),
+            Err(error) => Failure::from(error).report(json),
         },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !json => {
             print_beside(&text);

@@ -14,7 +14,9 @@ use patchwork_traces::verify::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::failure::{CommandResult, ErrorDetail, Exit, Failure};
+use super::error_report::ErrorDetail;
+use super::exit::Exit;
+use super::failure::{CommandResult, Failure};
 use super::findings::{FindingGroup, FindingList};
 use super::output::{self, Output, STDIN};
 use super::progress::Bar;

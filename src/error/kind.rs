@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use strum::{EnumMessage, IntoStaticStr, VariantNames};
+
 use super::{Error, GzipFault, ManifestFault, NameFault, RowFault};
 
 /// The operation during which input or output failed. Its `Display` is a verb, such as `open` or `write to`.
@@ -62,7 +64,8 @@ pub enum Obstacle {
 }
 
 /// The cause of an [`Error`], as data.
-#[derive(Debug)]
+#[derive(Debug, EnumMessage, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "camelCase")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An operating system call failed.
@@ -73,6 +76,7 @@ pub enum ErrorKind {
         source: io::Error,
     },
     /// The home directory is unknown, and the directory of the logs was not given.
+    #[strum(message = "cannot locate the logs: the home directory is unknown")]
     NoHome,
     /// A directory from an argument or environment variable does not exist.
     MissingDirectory {
@@ -87,17 +91,24 @@ pub enum ErrorKind {
         places: Vec<PathBuf>,
     },
     /// The output file already exists.
+    #[strum(message = "this file already exists")]
     TargetExists,
     /// The directory of the output file does not exist.
+    #[strum(message = "cannot write the bundle here: no such directory")]
     NoTargetDirectory {
         /// True if this is the default directory, because no output file was named.
         is_default: bool,
     },
     /// The output file is a directory.
+    #[strum(message = "this is a directory, not a file")]
     TargetIsDirectory,
     /// The output file is a log, or its name is reserved for logs, their locks, backups and temporary files.
+    #[strum(
+        message = "cannot write a bundle here: this is a log, or a name reserved for a log, its lock, backup or temporary file"
+    )]
     TargetIsLog,
     /// The output is a terminal.
+    #[strum(message = "cannot write compressed data to a terminal")]
     TargetIsTerminal,
     /// The system does not allow the log to be replaced.
     CannotReplace {
@@ -105,8 +116,12 @@ pub enum ErrorKind {
         obstacle: Obstacle,
     },
     /// A log belongs to another user or group, who could not write to its new version.
+    #[strum(
+        message = "cannot replace this log: it belongs to another user or group, who could not write to the new file"
+    )]
     CannotPreserveOwner,
     /// A log is not a regular file but, for example, a directory or a device.
+    #[strum(message = "this should be a log, but is not a regular file")]
     NotAFile,
     /// A log's file name is not allowed in a bundle.
     LogName(NameFault),
@@ -118,6 +133,7 @@ pub enum ErrorKind {
         read: u64,
     },
     /// The logs of a source were locked or changed during every attempt to read them, for thirty seconds.
+    #[strum(message = "its writers kept it locked or kept changing it for 30 seconds")]
     LogsKeepChanging,
     /// A line is longer than the format allows.
     LineTooLong {
@@ -154,16 +170,22 @@ pub enum ErrorKind {
         known: Vec<String>,
     },
     /// The input is empty.
+    #[strum(message = "the input is empty")]
     EmptyInput,
     /// The input is a directory.
+    #[strum(message = "this is a directory, not a file")]
     InputIsDirectory,
     /// The input is neither gzip nor JSON Lines.
+    #[strum(message = "not a trace bundle (neither gzip nor JSON Lines)")]
     NotABundle,
     /// The input is gzip, but its content is not a bundle.
+    #[strum(message = "not a trace bundle (a gzip file with other content)")]
     GzipOfSomethingElse,
     /// The first line is a row.
+    #[strum(message = "the manifest is missing: the first line is a row")]
     RowBeforeManifest,
     /// The first line is JSON, but not a manifest.
+    #[strum(message = "not a trace bundle (the first line is JSON, but not a manifest)")]
     NotAManifest,
     /// The manifest is longer than the format allows.
     ManifestTooLong {
@@ -189,8 +211,10 @@ pub enum ErrorKind {
         source: serde_json::Error,
     },
     /// A chunk's content does not match its `crc32`, `bytes` or `rows`.
+    #[strum(message = "chunk mismatch: the content does not match the chunk's entry in the manifest")]
     ChunkMismatch,
     /// The bundle has more content than its manifest declares.
+    #[strum(message = "the bundle has more content than its manifest declares")]
     MoreThanDeclared,
     /// The bundle ends before all the rows that its manifest declares.
     FewerThanDeclared {
@@ -200,12 +224,16 @@ pub enum ErrorKind {
         found: u64,
     },
     /// The content ends before the end of a chunk that the manifest declares.
+    #[strum(message = "the bundle ends before the end of its declared content")]
     ContentEnds,
     /// A chunk's last line has no line feed.
+    #[strum(message = "the last line of this chunk has no line feed")]
     LineFeedMissing,
     /// A restored log does not match its manifest entry.
+    #[strum(message = "the restored log does not match the length and SHA-256 in the manifest")]
     RestoredDiffers,
     /// A log was requested byte for byte, but the bundle is of format 1.0 and has only its rows.
+    #[strum(message = "cannot restore this log byte for byte: a format 1.0 bundle has only its rows")]
     NotByteForByte,
     /// A bundle has a log whose source is neither in the catalogue nor the one derived from its file name.
     ForeignSource {
@@ -235,6 +263,7 @@ pub enum ErrorKind {
         to: PathBuf,
     },
     /// `/proc` is not mounted, but an import into a directory that another user can change needs it.
+    #[strum(message = "cannot import safely: another user can change this directory, and /proc is not mounted")]
     ProcNotMounted,
     /// Another process holds the lock of a log.
     Locked {
@@ -242,8 +271,10 @@ pub enum ErrorKind {
         seconds: u64,
     },
     /// Another process took the lock of a log while it was held.
+    #[strum(message = "lost this lock to another program")]
     LockLost,
     /// A log changed during every attempt to replace it.
+    #[strum(message = "this log changed during every attempt to replace it")]
     LogKeepsChanging,
     /// Two logs have more lines between them than can be merged.
     TooManyLines {
@@ -272,9 +303,41 @@ pub enum ErrorKind {
         cause: Error,
     },
     /// A damaged bundle has neither a recoverable row nor a recoverable manifest.
+    #[strum(message = "found neither rows nor a manifest")]
     NothingToRecover,
     /// A bundle that was just written is not intact when read back.
+    #[strum(message = "the new bundle failed verification when it was read back")]
     OutputNotIntact,
     /// The operation was cancelled.
+    #[strum(message = "cancelled")]
     Cancelled,
 }
+
+impl ErrorKind {
+    /// Returns the stable code for programs: the name of the kind in camel case, or a more precise name for three kinds
+    /// of system error. It does not change with the message.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => NOT_FOUND,
+                io::ErrorKind::PermissionDenied => PERMISSION_DENIED,
+                io::ErrorKind::StorageFull => DISK_FULL,
+                _ => self.into(),
+            },
+            other => other.into(),
+        }
+    }
+
+    /// Returns every value that [`code`](Self::code) can return, sorted.
+    #[must_use]
+    pub fn codes() -> Vec<&'static str> {
+        let mut codes = [Self::VARIANTS, &[NOT_FOUND, PERMISSION_DENIED, DISK_FULL]].concat();
+        codes.sort_unstable();
+        codes
+    }
+}
+
+const NOT_FOUND: &str = "notFound";
+const PERMISSION_DENIED: &str = "permissionDenied";
+const DISK_FULL: &str = "diskFull";

@@ -1,21 +1,20 @@
-//! Errors: their kind, their position and a hint on what to do next.
+//! Errors: their kind and their position.
 //!
 //! An [`Error`] is an [`ErrorKind`] (data, not text) at a [`Position`]. Its `Display` is one line for people, with
-//! control characters escaped, and [`Error::hint`] returns advice on what to do next.
+//! control characters escaped.
 
-mod code;
+mod display;
 mod fault;
 mod kind;
-mod text;
 mod visible;
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use display::system_words;
 pub use fault::{Contradiction, EntryFault, GzipFault, ManifestFault, NameFault, RowFault};
 pub use kind::{ErrorKind, IoAction, Obstacle};
-use text::system_words;
 pub use visible::{is_invisible, visible};
 
 /// The result of this library's functions.
@@ -92,12 +91,6 @@ impl Error {
     #[must_use]
     pub fn position(&self) -> &Position {
         &self.0.at
-    }
-
-    /// Returns advice on what to do next.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        self.0.kind.hint()
     }
 
     /// Creates an input or output error on `path`.

@@ -1,0 +1,177 @@
+//! Advice on what to do after an error, in terms of this program's commands and options.
+
+use std::io;
+use std::path::Path;
+
+use patchwork_traces::error::{IoAction, Obstacle};
+use patchwork_traces::{Error, ErrorKind};
+
+use super::suggest;
+
+/// Returns the advice for an error: the name that was probably meant, or else the advice for its kind.
+pub fn for_error(error: &Error) -> String {
+    let meant = match error.kind() {
+        ErrorKind::UnknownSource { name, known } | ErrorKind::UnknownFile { name, known } => {
+            suggest::closest(name, known.iter().map(String::as_str)).map(str::to_owned)
+        }
+        ErrorKind::Io { action: IoAction::Open, source } if source.kind() == io::ErrorKind::NotFound => {
+            let path = error.position().subject.as_ref().map(Path::new);
+            if path.is_some_and(Path::is_symlink) {
+                return "this is a symlink whose target does not exist".to_owned();
+            }
+            path.and_then(suggest::closest_file)
+        }
+        _ => None,
+    };
+    meant.map_or_else(|| for_kind(error.kind()), |meant| format!("did you mean \"{meant}\"?"))
+}
+
+/// Returns the advice for a kind of error.
+fn for_kind(kind: &ErrorKind) -> String {
+    match kind {
+        ErrorKind::Io { source, .. } => for_system_error(source).to_owned(),
+        ErrorKind::PartiallyCommitted { is_repeatable, cause, .. } => for_partial_import(cause, *is_repeatable),
+        kind => {
+            let hint = for_output(kind).or_else(|| for_logs(kind)).or_else(|| for_import(kind));
+            hint.unwrap_or_else(|| for_bundle(kind)).to_owned()
+        }
+    }
+}
+
+/// Returns the advice for an output file that cannot be written.
+fn for_output(kind: &ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::TargetExists => "choose another file with -o, or add --force to replace this one",
+        ErrorKind::NoTargetDirectory { is_default: true } => "choose a file in another directory with -o",
+        ErrorKind::NoTargetDirectory { .. } => "check the spelling, or add --create-dirs to create the directory",
+        ErrorKind::TargetIsDirectory => "name a file inside it with -o",
+        ErrorKind::TargetIsLog => "choose another file with -o",
+        ErrorKind::TargetIsTerminal => "redirect it to a file or a program, as in `-o - > traces.jsonl.gz`",
+        ErrorKind::OutputNotIntact => "it was not kept; check the disk, and write to another one",
+        ErrorKind::ReportLost { .. } => "you need not run the command again",
+        ErrorKind::DirectorySyncFailed { .. } => "check the disk, and make another copy of the file",
+        _ => return None,
+    })
+}
+
+/// Returns the advice for logs that cannot be found or read.
+fn for_logs(kind: &ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::NoHome => "set HOME, or pass --patchwork-dir and --activity-dir",
+        ErrorKind::MissingDirectory { .. } => "check the spelling, or omit it to use the default directory",
+        ErrorKind::NoLogs { .. } => {
+            "check --patchwork-dir and --activity-dir, or add --allow-empty to write the bundle anyway"
+        }
+        ErrorKind::NotAFile => "move it elsewhere, or put the log back",
+        ErrorKind::LogName(_) => "rename the log, or omit --include-other",
+        ErrorKind::LogShrank { .. } => {
+            "another program rewrote it; run the command again, preferably while Patchwork is idle"
+        }
+        ErrorKind::LogsKeepChanging => "run the command again while Patchwork is idle",
+        ErrorKind::LineTooLong { .. } => "look at this line: no known program writes rows of that length",
+        ErrorKind::TooManyUnparsed { .. } => "move the part of the log that is not JSON Lines elsewhere",
+        ErrorKind::TooManyLogs { .. } => {
+            "move old logs elsewhere before you export; no exporter writes a bundle with more"
+        }
+        ErrorKind::OtherSource { .. } => "add --include-other to bundle it",
+        ErrorKind::UnknownSource { .. } | ErrorKind::UnknownFile { .. } => "check the spelling",
+        _ => return None,
+    })
+}
+
+/// Returns the advice for logs that cannot be replaced.
+fn for_import(kind: &ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::CannotReplace { obstacle: Obstacle::MountPoint } => {
+            "mount the directory instead of the single file, or use --source to import other sources only"
+        }
+        ErrorKind::CannotReplace { .. } => {
+            "remove the attribute with `chattr -i -a`, or use --source to import other sources only"
+        }
+        ErrorKind::CannotPreserveOwner => "run the import as the owner of the log, or as root",
+        ErrorKind::ForeignSource { .. } => {
+            "update patchwork-traces, which may know it by now, or use --source to import other sources only"
+        }
+        ErrorKind::NotOfSource { .. } => {
+            "no exporter writes this; use another copy of the bundle, or use --source to import other sources only"
+        }
+        ErrorKind::SameTarget { .. } => "look for a link between the two, and move one of them elsewhere",
+        ErrorKind::DanglingLink { .. } => "restore the target, or remove the symlink",
+        ErrorKind::ForeignLink { .. } => {
+            "run the import as the owner of the directory (`sudo -u NAME`), or pass the real directory with \
+             --patchwork-dir or --activity-dir"
+        }
+        ErrorKind::ProcNotMounted => "mount /proc, or run the import as the owner of the directory (`sudo -u NAME`)",
+        ErrorKind::Locked { .. } => "try again when Patchwork is idle; if it is not running, remove the lock",
+        ErrorKind::LockLost => RUN_AGAIN,
+        ErrorKind::LogKeepsChanging => "run the command again, preferably while Patchwork is idle",
+        ErrorKind::TooManyLines { .. } => "import with --mode append, or move the log elsewhere",
+        _ => return None,
+    })
+}
+
+/// Returns the advice for an input that is not a bundle or is damaged.
+fn for_bundle(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::EmptyInput
+        | ErrorKind::InputIsDirectory
+        | ErrorKind::NotABundle
+        | ErrorKind::GzipOfSomethingElse => "pass a file that `patchwork-traces export` wrote",
+        ErrorKind::RowBeforeManifest | ErrorKind::NotAManifest => {
+            "check that this is the right file, or use another copy of the bundle"
+        }
+        ErrorKind::NothingToRecover => "check that this is the right file; another copy of the bundle may have more",
+        ErrorKind::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",
+        ErrorKind::UnsupportedVersion { .. } => "update patchwork-traces: a newer version probably wrote this bundle",
+        ErrorKind::NotByteForByte => "omit --exact to print its rows",
+        ErrorKind::EntryType { .. } => {
+            "print the row with `patchwork-traces cat`, and adapt the type: a log can hold any JSON"
+        }
+        ErrorKind::Cancelled => "nothing was changed; run the command again",
+        _ => {
+            "the bundle is damaged or was changed: run `patchwork-traces verify` to list every problem, \
+             `patchwork-traces recover` to save the intact rows"
+        }
+    }
+}
+
+const RUN_AGAIN: &str = "run the command again";
+
+/// Returns the advice for an import that committed some logs and then stopped because of `cause`.
+fn for_partial_import(cause: &Error, is_repeatable: bool) -> String {
+    let first = match cause.kind() {
+        ErrorKind::Cancelled => None,
+        ErrorKind::LogKeepsChanging => Some("stop Patchwork, or wait until it is idle".to_owned()),
+        kind => Some(for_kind(kind)).filter(|hint| !hint.starts_with(RUN_AGAIN)),
+    };
+    let first = first.map(|first| format!("{first}; then "));
+    let next = match is_repeatable {
+        true => "run the command again to finish",
+        false => "import the bundle again with `--mode merge` to finish: appending again would duplicate lines",
+    };
+    format!("{}{next}", first.unwrap_or_default())
+}
+
+/// Returns the advice for an error of the operating system.
+fn for_system_error(error: &io::Error) -> &'static str {
+    if is_out_of_descriptors(error) {
+        return "raise the limit with `ulimit -n`, as in `ulimit -n 1024`, and try again";
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "check its owner and permissions",
+        io::ErrorKind::StorageFull => "free some space, or use another disk",
+        io::ErrorKind::ReadOnlyFilesystem => "use another disk",
+        io::ErrorKind::BrokenPipe => "start that program again, then this command",
+        _ => "check the disk and the path, and try again",
+    }
+}
+
+/// Returns true if this process, or the system, has too many open files.
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    // An error that names the path wraps the system's.
+    let inner = error.get_ref().and_then(|outer| outer.source()).and_then(|inner| inner.downcast_ref());
+    let error: &io::Error = inner.unwrap_or(error);
+    // EMFILE and ENFILE, which have these numbers on every Unix.
+    cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
+}

@@ -1,0 +1,161 @@
+//! The message of each kind of error.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use strum::EnumMessage as _;
+
+use super::{ErrorKind, Obstacle};
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { action, source } => write!(f, "cannot {action} it: {}", system_words(source)),
+            Self::LogName(fault) => write!(f, "invalid log name: {fault}"),
+            Self::LogShrank { opened, read } => write!(
+                f,
+                "the log shrank while it was being read: it had {} bytes when opened, but only {} could be read",
+                grouped(*opened),
+                grouped(*read)
+            ),
+            Self::LineTooLong { limit } => write!(f, "this line exceeds the limit of {} bytes", grouped(*limit)),
+            Self::TooManyUnparsed { limit } => write!(
+                f,
+                "this log has too many unparsed lines: listing them would take a manifest of over {} bytes",
+                grouped(*limit)
+            ),
+            Self::TooManyLogs { limit } => {
+                write!(f, "too many logs: a bundle has at most {}", grouped(*limit as u64))
+            }
+            Self::UnknownSource { name, known } => write!(f, "no source named {name:?}; {}", available(known)),
+            Self::OtherSource { name } => {
+                write!(f, "Patchwork's own importer does not know the source {name:?}, so it is not bundled by default")
+            }
+            Self::UnknownFile { name, known } => write!(f, "no file named {name:?}; {}", available(known)),
+            Self::ManifestTooLong { limit } => write!(f, "the manifest exceeds the limit of {} bytes", grouped(*limit)),
+            Self::UnsupportedVersion { found, supported } => {
+                write!(f, "unsupported format version {found}; this program reads version {supported}")
+            }
+            Self::Manifest(fault) => fault.fmt(f),
+            Self::Gzip(fault) => fault.fmt(f),
+            Self::Row(fault) => fault.fmt(f),
+            Self::EntryType { source } => write!(f, "this row does not match the requested type: {source}"),
+            Self::FewerThanDeclared { expected, found } => {
+                write!(
+                    f,
+                    "row count mismatch: the manifest declares {}, the bundle has {}",
+                    grouped(*expected),
+                    grouped(*found)
+                )
+            }
+            Self::ForeignSource { source } => {
+                write!(f, "the bundle has a log of the unknown source {source:?}")
+            }
+            Self::NotOfSource { source, base } => {
+                write!(f, "the source {source:?} has no log with this name in the {base} directory")
+            }
+            other => other.fmt_local(f),
+        }
+    }
+}
+
+impl ErrorKind {
+    /// Writes the message of the kinds that concern this machine rather than the bundle.
+    fn fmt_local(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingDirectory { variable: None } => f.write_str("no such directory"),
+            Self::MissingDirectory { variable: Some(variable) } => {
+                write!(f, "no such directory (set by {variable})")
+            }
+            Self::NoLogs { sources, places } => write!(f, "{}", no_logs(sources, places)),
+            Self::SameTarget { other } => write!(f, "this log and {other:?} are the same file on this machine"),
+            Self::DanglingLink { to } => {
+                write!(f, "dangling symlink: its target {} does not exist", to.display())
+            }
+            Self::ForeignLink { to } => {
+                write!(f, "this symlink to {} belongs to another user and is not followed", to.display())
+            }
+            Self::Locked { seconds } => {
+                write!(f, "another program holds this lock and did not release it within {seconds} seconds")
+            }
+            Self::CannotReplace { obstacle } => f.write_str(match obstacle {
+                Obstacle::Immutable => "cannot replace this log: it or its directory is marked immutable",
+                Obstacle::AppendOnly => "cannot replace this log: it or its directory is marked append-only",
+                Obstacle::MountPoint => "cannot replace this log: it is a mount point",
+            }),
+            Self::TooManyLines { limit } => write!(f, "too many lines to merge: the limit is {}", grouped(*limit)),
+            Self::PartiallyCommitted { placed, all, cause, .. } => {
+                write!(f, "imported {} of {all} logs, then stopped: {cause}", placed.len())
+            }
+            Self::ReportLost { source } => {
+                write!(f, "the work is done, but its report could not be written: {}", system_words(source))
+            }
+            Self::DirectorySyncFailed { cause } => {
+                write!(f, "the file is complete, but a power failure might still undo the write: {cause}")
+            }
+            other => f.write_str(other.get_message().unwrap_or_default()),
+        }
+    }
+}
+
+/// Returns a number with its digits in groups of three.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let first = digits.len() % 3;
+    let (head, rest) = digits.split_at(first);
+    let groups = rest.as_bytes().chunks(3).map(String::from_utf8_lossy);
+    let head = Some(head.into()).filter(|_| first > 0);
+    head.into_iter().chain(groups).collect::<Vec<_>>().join(",")
+}
+
+/// Lists the names that exist, for an error about an unknown one.
+fn available(known: &[String]) -> String {
+    match known {
+        [] => "available: none".to_owned(),
+        known => format!("available: {}", known.join(", ")),
+    }
+}
+
+/// Returns the message for directories without logs, or without logs of the requested `sources`.
+fn no_logs(sources: &[String], places: &[PathBuf]) -> String {
+    let places = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
+    match sources {
+        [] => format!("no logs found in {places}"),
+        [source] => format!("no log of the source {source:?} found in {places}"),
+        sources => format!("no logs of the sources {} found in {places}", sources.join(" and ")),
+    }
+}
+
+/// Returns the system's reason without the error number.
+pub(super) fn system_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::StorageFull => "no space left on the disk".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the disk is read-only".to_owned(),
+        io::ErrorKind::BrokenPipe => "the program that reads from it has ended".to_owned(),
+        _ => {
+            let text = of_system(error).to_string();
+            within_sentence(text.split(" (os error").next().unwrap_or_default())
+        }
+    }
+}
+
+/// Returns another program's message with a lower-case first letter, unless its first word is one like `RPC`.
+/// The rest may contain a path and is unchanged.
+fn within_sentence(words: &str) -> String {
+    let mut chars = words.chars();
+    let first = chars.next().filter(char::is_ascii_uppercase);
+    let is_ordinary = chars.clone().next().is_some_and(|second| second.is_ascii_lowercase() || second == ' ');
+    match first {
+        Some(first) if is_ordinary => format!("{}{}", first.to_ascii_lowercase(), chars.as_str()),
+        _ => words.to_owned(),
+    }
+}
+
+/// Returns the system's error without the path that `fs_err` adds, as the error's position already has it.
+fn of_system(error: &io::Error) -> &io::Error {
+    let inner = error.get_ref().and_then(|outer| outer.source());
+    inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
+}

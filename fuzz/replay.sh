@@ -21,11 +21,12 @@ cargo fmt --check
 cargo clippy --locked --all-targets -- -D warnings
 cargo test --locked
 cargo build --locked --bins
-for corpus in corpus/*; do
+./corpus.sh unpack
+for corpus in corpus/*/; do
     target=$(basename "$corpus")
     log=$(mktemp)
     # Given files, libFuzzer runs each of them and mutates none.
-    if ! "$CARGO_TARGET_DIR/debug/$target" "$corpus"/* >"$log" 2>&1; then
+    if ! "$CARGO_TARGET_DIR/debug/$target" "$corpus"* >"$log" 2>&1; then
         cat "$log" >&2
         exit 1
     fi

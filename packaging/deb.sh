@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
-cargo build --locked --release --bin patchwork-traces
-packaging/pages.sh "$target/release/patchwork-traces" packaging/out
-cargo deb --no-build --locked
+cargo build --locked --profile dist --bin patchwork-traces
+packaging/pages.sh "$target/dist/patchwork-traces" packaging/out
+packaging/notices.py >packaging/out/NOTICES
+cargo deb --no-build --locked --profile dist

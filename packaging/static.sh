@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the program for Linux without any library of the system, and prints where it is.
+# Builds the program for Linux without any library of the system, and prints where it is. The licences of what is linked
+# into it are in the file NOTICES beside it.
 #
 # Usage: packaging/static.sh [TARGET]
 #
@@ -13,11 +14,12 @@ if ! ls "$(rustc --print target-libdir --target "$triple")"/libstd-*.rlib >/dev/
     echo "this toolchain cannot build for $triple yet: run \`rustup target add $triple\`" >&2
     exit 1
 fi
-cargo build --locked --release --bin patchwork-traces --target "$triple"
-program=${CARGO_TARGET_DIR:-target}/$triple/release/patchwork-traces
+cargo build --locked --profile dist --bin patchwork-traces --target "$triple"
+program=${CARGO_TARGET_DIR:-target}/$triple/dist/patchwork-traces
 if readelf --program-headers "$program" | grep -q INTERP; then
     echo "$program needs libraries of the system" >&2
     exit 1
 fi
 "$program" demo >/dev/null
+packaging/notices.py "$triple" >"$(dirname "$program")/NOTICES"
 echo "$program"

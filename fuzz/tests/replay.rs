@@ -1,10 +1,13 @@
 //! Runs the fuzzers' checks on the fixtures and on every input in the corpora.
 
 use std::fs;
+use std::io::Read;
 use std::panic::catch_unwind;
 use std::path::Path;
 
+use flate2::read::GzDecoder;
 use patchwork_traces_fuzz::{Check, TARGETS, seeds::seeds};
+use tar::Archive;
 
 /// Runs the check on each input and names the inputs that fail. Returns the number of inputs.
 fn check_all(check: Check, inputs: impl IntoIterator<Item = (String, Vec<u8>)>) -> usize {
@@ -32,10 +35,16 @@ fn fixtures_pass() {
 #[test]
 fn corpora_pass() {
     for (target, check) in TARGETS {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
-        let entries = fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-        let paths = entries.map(|entry| entry.expect("cannot list the directory").path());
-        let inputs = paths.map(|path| (path.display().to_string(), fs::read(&path).expect("cannot read the file")));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("corpus/{target}.tar.gz"));
+        let archive = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut archive = Archive::new(GzDecoder::new(archive.as_slice()));
+        let inputs = archive.entries().expect("the archive can be read").map(|entry| {
+            let mut entry = entry.expect("the archive can be read");
+            let name = entry.path().expect("the archive has names").display().to_string();
+            let mut input = Vec::new();
+            entry.read_to_end(&mut input).expect("the archive can be read");
+            (name, input)
+        });
         assert!(check_all(check, inputs) > 0, "{target} has no inputs");
     }
 }

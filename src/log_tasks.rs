@@ -102,7 +102,10 @@ where
 
     /// Starts the files up to and including `file`. Those before it have no rows.
     fn begin_up_to(&mut self, file: usize) -> Result<()> {
-        while let Some(next) = self.pending.pop_front_if(|next| *next <= file) {
+        while let Some(&next) = self.pending.front()
+            && next <= file
+        {
+            self.pending.pop_front();
             if next < file {
                 self.run_empty(next)?;
                 continue;

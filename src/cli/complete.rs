@@ -10,7 +10,7 @@ use patchwork_traces::bundle::Bundle;
 use patchwork_traces::format::SourceName;
 use patchwork_traces::logs::CATALOGUE;
 
-use super::Cli;
+use crate::cli::Cli;
 
 /// The environment variable with which a shell requests completions.
 pub const VARIABLE: &str = "PATCHWORK_TRACES_COMPLETE";

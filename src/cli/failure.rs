@@ -5,10 +5,10 @@ use std::io;
 use patchwork_traces::error::IoAction;
 use patchwork_traces::{Error, ErrorKind};
 
-use super::error_report::{ErrorDetail, USAGE, report_interrupt};
-use super::exit::Exit;
-use super::interrupt;
-use super::output::{PrintError, STDOUT};
+use crate::cli::terminal::error_report::{ErrorDetail, USAGE, report_interrupt};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::interrupt;
+use crate::cli::terminal::output::{PrintError, STDOUT};
 
 /// The result of a command.
 pub type CommandResult = Result<Exit, Failure>;

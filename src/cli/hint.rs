@@ -6,7 +6,7 @@ use std::path::Path;
 use patchwork_traces::error::{IoAction, Obstacle};
 use patchwork_traces::{Error, ErrorKind};
 
-use super::suggest;
+use crate::cli::suggest;
 
 /// Returns the advice for an error: the name that was probably meant, or else the advice for its kind.
 pub fn for_error(error: &Error) -> String {

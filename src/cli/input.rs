@@ -4,9 +4,9 @@ use std::path::Path;
 
 use patchwork_traces::bundle::{Access, Bundle};
 
-use super::is_dash;
-use super::output::STDIN;
-use super::stdin::stdin;
+use crate::cli::is_dash;
+use crate::cli::terminal::output::STDIN;
+use crate::cli::terminal::stdin::stdin;
 
 /// Opens the bundle at `path`, or standard input for `-`.
 pub fn open(path: &Path) -> patchwork_traces::Result<Bundle<'static>> {

@@ -1,39 +1,16 @@
 //! The command line: arguments, text and JSON output, exit codes. Only this module prints.
 
-mod axis;
-mod cat;
+mod commands;
 mod complete;
-mod demo;
-mod error_report;
-mod exit;
-mod export;
 mod failure;
-mod findings;
 mod help;
 mod hint;
-mod import;
 mod input;
-mod inspect;
-mod interrupt;
-mod man;
-mod output;
-mod panic;
-mod progress;
-mod recover;
-mod rotation;
-mod schema;
-mod screen;
-mod shell;
-mod stdin;
+mod render;
 mod suggest;
-mod table;
-mod term;
-mod text;
+mod terminal;
 mod time;
-mod timeline;
 mod usage_error;
-mod verify;
-mod zone;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -41,11 +18,13 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
-pub use exit::Exit;
+use commands::{cat, completions, demo, export, import, inspect, man, recover, schema, verify};
 use failure::CommandResult;
-use interrupt::InterruptState;
-use output::Output;
-use term::ColorWhen;
+pub use terminal::exit::Exit;
+use terminal::interrupt::{self, InterruptState};
+use terminal::output::Output;
+use terminal::panic;
+use terminal::term::ColorWhen;
 
 /// Bundle, restore, verify and search the trace logs of Patchwork OS
 #[derive(Debug, Parser)]
@@ -81,7 +60,7 @@ enum Command {
     #[command(after_long_help = help::long(&help::DEMO))]
     Demo,
     Schema(schema::SchemaArgs),
-    Completions(shell::CompletionsArgs),
+    Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
 }
 
@@ -117,7 +96,7 @@ impl Cli {
             Command::Cat(args) => cat::run(args, output),
             Command::Schema(args) => schema::run(&args),
             Command::Demo => demo::run(output),
-            Command::Completions(args) => shell::run(&args, output),
+            Command::Completions(args) => completions::run(&args, output),
             Command::Man(args) => man::run(&args, output),
         }
     }

@@ -7,8 +7,8 @@ use jiff::civil::{Date, DateTime, Weekday};
 use jiff::{Span, ToSpan, Zoned};
 use patchwork_traces::format::Timestamp;
 
-use super::failure::Failure;
-use super::zone;
+use crate::cli::failure::Failure;
+use crate::cli::render::zone;
 
 /// A time given by the user. Calendar units are those of the local time zone.
 #[derive(Debug, Clone, Copy)]
@@ -143,7 +143,7 @@ fn age(text: &str) -> Option<Moment> {
 
 /// Returns the current time: `SOURCE_DATE_EPOCH` (seconds since 1970) if set, or else that of the clock.
 pub fn now() -> Result<Timestamp, Failure> {
-    let Some(fixed) = super::variable("SOURCE_DATE_EPOCH") else {
+    let Some(fixed) = crate::cli::variable("SOURCE_DATE_EPOCH") else {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = i64::try_from(since_1970.as_millis()).ok().and_then(Timestamp::from_millis);
         return millis.ok_or_else(|| {

@@ -3,10 +3,10 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Error};
 
-use super::Cli;
-use super::exit::Exit;
-use super::failure::Failure;
-use super::output::{print, print_beside};
+use crate::cli::Cli;
+use crate::cli::failure::Failure;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::{print, print_beside};
 
 /// Prints the requested help, or the error of the command line.
 pub fn report(error: &Error, json: bool) -> Exit {

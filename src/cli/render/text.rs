@@ -6,7 +6,7 @@ use patchwork_traces::error::visible;
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 use unicode_width::UnicodeWidthStr;
 
-use super::term::paint;
+use crate::cli::terminal::term::paint;
 
 /// The explanation that follows every printed bundle digest.
 pub const DIGEST_NOTE: &str = "(SHA-256 of the manifest line, not of the file)";

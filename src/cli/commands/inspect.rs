@@ -11,14 +11,16 @@ use patchwork_traces::inspect::{Inspection, SourceTimetable, Timetable, compress
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::failure::CommandResult;
-use super::input::{access_note, open};
-use super::output::{self, Output};
-use super::table::{Column, table};
-use super::term::{self, STRONG, paint};
-use super::text::{DIGEST_NOTE, count, counted, logs, ratio, rows, safe, size};
-use super::{help, timeline, zone};
+use crate::cli::failure::CommandResult;
+use crate::cli::help;
+use crate::cli::input::{access_note, open};
+use crate::cli::render::table::{Column, table};
+use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, ratio, rows, safe, size};
+use crate::cli::render::timeline;
+use crate::cli::render::zone;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::{self, Output};
+use crate::cli::terminal::term::{self, STRONG, paint};
 
 /// Show what a bundle contains, from its manifest alone
 #[derive(Debug, Args)]

@@ -9,10 +9,10 @@ use std::time::Duration;
 use patchwork_traces::ErrorKind;
 use patchwork_traces::progress::Cancellation;
 
-use super::error_report::report_interrupt;
-use super::output::print_message;
-use super::screen;
-use super::term::HINT;
+use crate::cli::terminal::error_report::report_interrupt;
+use crate::cli::terminal::output::print_message;
+use crate::cli::terminal::screen;
+use crate::cli::terminal::term::HINT;
 
 /// The behaviour and the messages of a command that is interrupted.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,10 @@ use patchwork_traces::format::{Manifest, Timestamp};
 use patchwork_traces::inspect::{SourceTimetable, Timetable};
 use unicode_width::UnicodeWidthStr;
 
-use super::axis::{Tick, ticks};
-use super::term::{DIM, STRONG, has_unicode, paint};
-use super::text::{count, counted, rows, safe};
-use super::zone;
+use crate::cli::render::axis::{Tick, ticks};
+use crate::cli::render::text::{count, counted, rows, safe};
+use crate::cli::render::zone;
+use crate::cli::terminal::term::{DIM, STRONG, has_unicode, paint};
 use anstyle::{AnsiColor, Style};
 
 /// The height of the bars of all sources together, in lines.

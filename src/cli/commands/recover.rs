@@ -13,16 +13,19 @@ use patchwork_traces::recover::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::export::TargetArgs;
-use super::failure::{CommandResult, Failure};
-use super::output::{Output, STDIN};
-use super::progress::Bar;
-use super::stdin::{is_stdin, stdin};
-use super::table::{Column, table};
-use super::term::{self, STRONG, paint};
-use super::text::{DIGEST_NOTE, count, counted, logs, rows, safe};
-use super::{help, is_dash, one_per_core, time};
+use crate::cli::commands::export::TargetArgs;
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::help;
+use crate::cli::is_dash;
+use crate::cli::one_per_core;
+use crate::cli::render::table::{Column, table};
+use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, rows, safe};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::{Output, STDIN};
+use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::stdin::{is_stdin, stdin};
+use crate::cli::terminal::term::{self, STRONG, paint};
+use crate::cli::time;
 
 /// Save the intact rows of a damaged bundle to a new one
 ///
@@ -109,7 +112,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
     let options = RecoverOptions {
-        generator: super::generator(),
+        generator: crate::cli::generator(),
         exported_at: time::now()?,
         level: Level::default(),
         threads: one_per_core(),

@@ -4,7 +4,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use patchwork_traces::format::Timestamp;
 
-use super::zone::zoned;
+use crate::cli::render::zone::zoned;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;

@@ -6,9 +6,9 @@ use anstyle::Style;
 use patchwork_traces::error::is_invisible;
 use serde::Serialize;
 
-use super::screen;
-use super::term::{HINT, WARN, wrap_width};
-use super::text::{labelled, safe};
+use crate::cli::render::text::{labelled, safe};
+use crate::cli::terminal::screen;
+use crate::cli::terminal::term::{HINT, WARN, wrap_width};
 
 /// The name of standard output in messages.
 pub const STDOUT: &str = "standard output";

@@ -16,14 +16,19 @@ use patchwork_traces::{OutputTarget, TargetOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::failure::{CommandResult, Failure};
-use super::output::{Output, STDOUT, stdout_loses_all};
-use super::progress::Bar;
-use super::table::{Column, table};
-use super::term::{self, STRONG, paint};
-use super::text::{DIGEST_NOTE, count, logs, rows, safe, size};
-use super::{complete, help, is_dash, one_per_core, threads, time};
+use crate::cli::complete;
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::help;
+use crate::cli::is_dash;
+use crate::cli::one_per_core;
+use crate::cli::render::table::{Column, table};
+use crate::cli::render::text::{DIGEST_NOTE, count, logs, rows, safe, size};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::{Output, STDOUT, stdout_loses_all};
+use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::term::{self, STRONG, paint};
+use crate::cli::threads;
+use crate::cli::time;
 
 /// Bundle the logs of this machine into one file
 #[derive(Debug, Args)]
@@ -208,7 +213,7 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     let path = args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at)));
     let target = if args.to_stdout() { None } else { Some(target(args, &path)?) };
     let options = ExportOptions {
-        generator: super::generator(),
+        generator: crate::cli::generator(),
         exported_at,
         level: Level::new(args.level).unwrap_or_default(),
         threads: args.threads.unwrap_or_else(one_per_core),

@@ -4,11 +4,12 @@ use clap::{Args, Command, CommandFactory};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::failure::{CommandResult, Failure};
-use super::help::{self, HelpText, Term};
-use super::output::Output;
-use super::shell::print_text;
-use super::{Cli, suggest};
+use crate::cli::Cli;
+use crate::cli::commands::completions::print_text;
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::help::{self, HelpText, Term};
+use crate::cli::suggest;
+use crate::cli::terminal::output::Output;
 
 /// Print the manual page of the program or of one command
 #[derive(Debug, Args)]

@@ -7,11 +7,11 @@ use patchwork_traces::{Error, ErrorKind};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::hint;
-use super::output::{escape_json, print_beside, print_message};
-use super::term::{BAD, HINT, WARN};
-use super::text::safe;
+use crate::cli::hint;
+use crate::cli::render::text::safe;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::{escape_json, print_beside, print_message};
+use crate::cli::terminal::term::{BAD, HINT, WARN};
 
 /// An error as `--json` prints it, on one line of standard error.
 #[derive(Serialize, JsonSchema)]
@@ -83,7 +83,7 @@ impl ErrorDetail {
 /// Makes text safe for this terminal and its locale.
 fn in_locale(text: &str) -> String {
     let text = safe(text);
-    if super::term::has_unicode() { text } else { text.replace('…', "...") }
+    if crate::cli::terminal::term::has_unicode() { text } else { text.replace('…', "...") }
 }
 
 impl From<&Error> for ErrorDetail {

@@ -14,16 +14,19 @@ use patchwork_traces::logs::known;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::export::DirArgs;
-use super::failure::CommandResult;
-use super::input::open;
-use super::output::Output;
-use super::progress::Bar;
-use super::table::{Column, table};
-use super::term::{self, STRONG, paint};
-use super::text::{count, counted, listed, logs, size};
-use super::{complete, help, rotation, threads};
+use crate::cli::commands::export::DirArgs;
+use crate::cli::complete;
+use crate::cli::failure::CommandResult;
+use crate::cli::help;
+use crate::cli::input::open;
+use crate::cli::render::rotation;
+use crate::cli::render::table::{Column, table};
+use crate::cli::render::text::{count, counted, listed, logs, size};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::Output;
+use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::term::{self, STRONG, paint};
+use crate::cli::threads;
 
 /// Restore the logs of a bundle on this machine
 ///

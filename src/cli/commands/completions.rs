@@ -6,10 +6,12 @@ use clap_complete::env::Shells;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::failure::{CommandResult, Failure};
-use super::output::{self, Output};
-use super::{Cli, complete, help};
+use crate::cli::Cli;
+use crate::cli::complete;
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::help;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::{self, Output};
 
 /// Print a completion script for a shell
 ///

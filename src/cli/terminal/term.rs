@@ -6,7 +6,7 @@ use anstream::ColorChoice;
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 
-use super::variable;
+use crate::cli::variable;
 
 /// The width of a pipe, a file or a terminal of unknown width.
 pub const DEFAULT_WIDTH: usize = 80;

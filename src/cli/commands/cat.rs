@@ -14,14 +14,17 @@ use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName, Tim
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::exit::Exit;
-use super::failure::{CommandResult, Failure};
-use super::input::{access_note, open};
-use super::output::{self, Output, STDOUT};
-use super::progress::Bar;
-use super::text::{counted, logs};
-use super::time::{self, Moment};
-use super::{complete, help, threads, zone};
+use crate::cli::complete;
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::help;
+use crate::cli::input::{access_note, open};
+use crate::cli::render::text::{counted, logs};
+use crate::cli::render::zone;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::{self, Output, STDOUT};
+use crate::cli::terminal::progress::Bar;
+use crate::cli::threads;
+use crate::cli::time::{self, Moment};
 
 /// Print rows exactly as they are in the logs
 ///

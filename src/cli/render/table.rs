@@ -3,8 +3,8 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use unicode_width::UnicodeWidthStr;
 
-use super::term::{STRONG, paint};
-use super::text::safe;
+use crate::cli::render::text::safe;
+use crate::cli::terminal::term::{STRONG, paint};
 
 /// A column: its heading and its cells.
 pub struct Column {

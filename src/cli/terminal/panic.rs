@@ -3,7 +3,8 @@
 use std::panic::{PanicHookInfo, set_hook};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{error_report, screen};
+use crate::cli::terminal::error_report;
+use crate::cli::terminal::screen;
 
 /// Installs a panic hook that reports an internal error. The exit code is 101, as for every Rust program.
 pub fn install_hook(json: bool) {

@@ -14,16 +14,20 @@ use patchwork_traces::verify::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::error_report::ErrorDetail;
-use super::exit::Exit;
-use super::failure::{CommandResult, Failure};
-use super::findings::{FindingGroup, FindingList};
-use super::output::{self, Output, STDIN};
-use super::progress::Bar;
-use super::stdin::stdin;
-use super::term::{BAD, GOOD, HINT, STRONG, WARN, paint, wrap_width};
-use super::text::{DIGEST_NOTE, counted, labelled, logs, rows, safe};
-use super::{help, interrupt, is_dash, one_per_core, threads};
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::help;
+use crate::cli::is_dash;
+use crate::cli::one_per_core;
+use crate::cli::render::findings::{FindingGroup, FindingList};
+use crate::cli::render::text::{DIGEST_NOTE, counted, labelled, logs, rows, safe};
+use crate::cli::terminal::error_report::ErrorDetail;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::interrupt;
+use crate::cli::terminal::output::{self, Output, STDIN};
+use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::stdin::stdin;
+use crate::cli::terminal::term::{BAD, GOOD, HINT, STRONG, WARN, paint, wrap_width};
+use crate::cli::threads;
 
 /// Check bundles for damage and list every problem
 ///

@@ -9,18 +9,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::exit::Exit;
-use super::failure::{CommandResult, Failure};
-use super::interrupt;
-use super::output::{self, Output};
-use super::term::{self, DIM, HINT, paint};
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::interrupt;
+use crate::cli::terminal::output::{self, Output};
+use crate::cli::terminal::term::{self, DIM, HINT, paint};
 
 /// A sample log: its directory, its name and its content.
 struct Sample(&'static str, &'static str, &'static [u8]);
 
 macro_rules! sample {
     ($dir:literal, $name:literal) => {
-        Sample($dir, $name, include_bytes!(concat!("../../fixtures/sample-logs/", $dir, "/", $name)))
+        Sample($dir, $name, include_bytes!(concat!("../../../fixtures/sample-logs/", $dir, "/", $name)))
     };
 }
 

@@ -3,9 +3,10 @@
 use clap::{Args, ValueEnum};
 use patchwork_traces::format::schema::{manifest, row, schema_of};
 
-use super::exit::Exit;
-use super::failure::CommandResult;
-use super::{help, output};
+use crate::cli::failure::CommandResult;
+use crate::cli::help;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output;
 
 /// Print the JSON Schema of bundles or of --json output
 #[derive(Debug, Args)]
@@ -49,15 +50,15 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
     output::print(&match args.of {
         SchemaOf::Manifest => manifest(),
         SchemaOf::Row => row(),
-        SchemaOf::Export => schema_of::<super::export::ExportJson>(),
-        SchemaOf::Import => schema_of::<super::import::ImportJson>(),
-        SchemaOf::Verify => schema_of::<super::verify::VerifyJson>(),
-        SchemaOf::Recover => schema_of::<super::recover::RecoverJson>(),
-        SchemaOf::Inspect => schema_of::<super::inspect::InspectJson>(),
-        SchemaOf::Cat => schema_of::<super::cat::CatJson>(),
-        SchemaOf::Completions | SchemaOf::Man => schema_of::<super::shell::TextJson>(),
-        SchemaOf::Error => schema_of::<super::error_report::ErrorJson>(),
-        SchemaOf::Demo => schema_of::<super::demo::DemoJson>(),
+        SchemaOf::Export => schema_of::<crate::cli::commands::export::ExportJson>(),
+        SchemaOf::Import => schema_of::<crate::cli::commands::import::ImportJson>(),
+        SchemaOf::Verify => schema_of::<crate::cli::commands::verify::VerifyJson>(),
+        SchemaOf::Recover => schema_of::<crate::cli::commands::recover::RecoverJson>(),
+        SchemaOf::Inspect => schema_of::<crate::cli::commands::inspect::InspectJson>(),
+        SchemaOf::Cat => schema_of::<crate::cli::commands::cat::CatJson>(),
+        SchemaOf::Completions | SchemaOf::Man => schema_of::<crate::cli::commands::completions::TextJson>(),
+        SchemaOf::Error => schema_of::<crate::cli::terminal::error_report::ErrorJson>(),
+        SchemaOf::Demo => schema_of::<crate::cli::commands::demo::DemoJson>(),
     })?;
     Ok(Exit::Done)
 }

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use patchwork_traces::progress::{Cancellation, Progress, Stage};
 
-use super::interrupt;
-use super::output::Output;
-use super::screen::{self, locked};
-use super::term::{self, has_color_on_stderr, has_unicode};
-use super::text::size;
+use crate::cli::render::text::size;
+use crate::cli::terminal::interrupt;
+use crate::cli::terminal::output::Output;
+use crate::cli::terminal::screen::{self, locked};
+use crate::cli::terminal::term::{self, has_color_on_stderr, has_unicode};
 
 /// The delay before the bar appears.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -58,7 +58,7 @@ impl Bar {
 }
 
 fn can_draw(output: Output) -> bool {
-    !output.quiet && stderr().is_terminal() && super::variable("TERM").is_none_or(|term| term != "dumb")
+    !output.quiet && stderr().is_terminal() && crate::cli::variable("TERM").is_none_or(|term| term != "dumb")
 }
 
 impl Progress for Bar {

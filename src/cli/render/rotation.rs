@@ -2,7 +2,7 @@
 
 use patchwork_traces::import::{LineCount, Plan, Rotation};
 
-use super::text::{counted, listed, rows};
+use crate::cli::render::text::{counted, listed, rows};
 
 /// The change that the next writes to all logs make.
 pub struct NextWrites {

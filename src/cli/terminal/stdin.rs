@@ -12,8 +12,8 @@ use patchwork_traces::error::IoAction;
 use patchwork_traces::progress::Cancellation;
 use patchwork_traces::{Error, ErrorKind};
 
-use super::interrupt;
-use super::output::STDIN;
+use crate::cli::terminal::interrupt;
+use crate::cli::terminal::output::STDIN;
 
 /// The size of a block.
 const BUFFER_BYTES: usize = 256 << 10;

@@ -1,0 +1,12 @@
+//! The commands, one file each: arguments, output as text and as JSON, notes.
+
+pub mod cat;
+pub mod completions;
+pub mod demo;
+pub mod export;
+pub mod import;
+pub mod inspect;
+pub mod man;
+pub mod recover;
+pub mod schema;
+pub mod verify;

@@ -1,0 +1,9 @@
+//! Formats results for people: tables, charts, times, numbers.
+
+pub mod axis;
+pub mod findings;
+pub mod rotation;
+pub mod table;
+pub mod text;
+pub mod timeline;
+pub mod zone;

@@ -175,3 +175,41 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
     // EMFILE and ENFILE, which have these numbers on every Unix.
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
+
+#[cfg(test)]
+#[path = "../../tests/common/error_kinds.rs"]
+mod error_kinds;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::error_kinds::error_kinds;
+    use super::{Error, ErrorKind, IoAction, for_error, io};
+
+    #[test]
+    fn every_kind_has_a_hint() {
+        let mut text = String::new();
+        for kind in error_kinds() {
+            let code = kind.code();
+            let error = Error::from(kind).in_subject("FILE");
+            writeln!(text, "{code}\n  error: {error}\n  hint: {}\n", for_error(&error)).unwrap();
+        }
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_partial_import_is_finished_after_its_cause_is_removed() {
+        let hint_if = |is_repeatable, cause: ErrorKind| {
+            let cause = cause.into();
+            for_error(&ErrorKind::PartiallyCommitted { placed: Vec::new(), all: 3, is_repeatable, cause }.into())
+        };
+        assert_eq!(hint_if(true, ErrorKind::LockLost), "run the command again to finish");
+        let merge = "import the bundle again with `--mode merge` to finish: appending again would duplicate lines";
+        assert_eq!(hint_if(false, ErrorKind::LockLost), merge);
+        let full = ErrorKind::Io { action: IoAction::Write, source: io::ErrorKind::StorageFull.into() };
+        let expected = "free some space, or use another disk; then run the command again to finish";
+        assert_eq!(hint_if(true, full), expected);
+    }
+}

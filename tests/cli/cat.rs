@@ -136,14 +136,6 @@ fn a_chunk_of_which_no_time_is_known_can_have_rows_of_any() {
 }
 
 #[test]
-fn a_time_that_is_none_is_a_usage_error() {
-    let home = with_bundle(Home::new().with("runs.jsonl", "{}\n"));
-    let failed = run(home.path(), &["cat", "b.gz", "--since", "yesterday"]);
-    assert_eq!(failed.code, 2);
-    insta::assert_snapshot!(failed.stderr);
-}
-
-#[test]
 fn only_the_chunks_asked_for_are_inflated() {
     // Ten chunks or so. All but the wanted ones are destroyed: rows that are printed all the same did not need them.
     let home = Home::new().with("runs.jsonl", minutes(120_000)).with("decision_traces.jsonl", minutes(100));

@@ -16,6 +16,9 @@ mod inspect;
 #[cfg(unix)]
 mod interrupt;
 mod json_output;
+mod man_pages;
+mod messages;
 #[cfg(unix)]
 mod packaging;
+mod relative_times;
 mod verify;

@@ -75,6 +75,7 @@ fn the_debian_package_has_files_to_take() {
     assert!(assets.iter().any(|(_, to)| to == "usr/bin/") && assets.len() >= 8, "{assets:?}");
     for (from, _) in assets {
         let path = match from.strip_prefix("packaging/out/") {
+            Some("NOTICES") => continue,
             Some(page) => pages.path().join(page),
             None if from == "target/release/patchwork-traces" => PathBuf::from(PROGRAM),
             None => root().join(&from),
@@ -84,4 +85,20 @@ fn the_debian_package_has_files_to_take() {
         let mut names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         assert!(names.any(|name| name.starts_with(before) && name.ends_with(behind)), "{from} is not there");
     }
+}
+
+#[test]
+fn notices_have_the_licence_of_every_linked_crate() {
+    let notices = match Command::new(root().join("packaging/notices.py")).current_dir(root()).output() {
+        Ok(notices) => notices,
+        Err(_) => return skip_note("the notices were not checked: Python is missing"),
+    };
+    assert!(notices.status.success(), "{}", String::from_utf8_lossy(&notices.stderr));
+    let text = String::from_utf8(notices.stdout).unwrap();
+    for name in ["patchwork-traces", "clap", "flate2", "zlib-rs", "serde_json", "sha2"] {
+        assert!(text.contains(&format!("\n  {name} ")), "{name} is not listed");
+    }
+    // Crates of tests and procedural macros are not linked.
+    assert!(!text.contains("  insta ") && !text.contains("  serde_derive "), "{text:.2000}");
+    assert!(text.contains("Permission is hereby granted"));
 }

@@ -1,0 +1,132 @@
+//! An error of every kind, for the tests of messages and of hints.
+#![allow(clippy::unwrap_used)]
+
+use std::io;
+use std::path::PathBuf;
+
+use patchwork_traces::error::{Contradiction, GzipFault, IoAction, ManifestFault, NameFault, Obstacle, RowFault};
+use patchwork_traces::{Error, ErrorKind};
+
+/// Returns at least one error of every kind.
+pub fn error_kinds() -> impl Iterator<Item = ErrorKind> {
+    [io_errors(), without_data(), with_data(), faults()].into_iter().flatten()
+}
+
+fn io_errors() -> Vec<ErrorKind> {
+    let system = |action, code| ErrorKind::Io { action, source: io::Error::from_raw_os_error(code) };
+    let plain = |action, kind: io::ErrorKind| ErrorKind::Io { action, source: kind.into() };
+    vec![
+        plain(IoAction::Open, io::ErrorKind::NotFound),
+        plain(IoAction::List, io::ErrorKind::PermissionDenied),
+        plain(IoAction::Write, io::ErrorKind::StorageFull),
+        plain(IoAction::Create, io::ErrorKind::ReadOnlyFilesystem),
+        // EIO and ENAMETOOLONG of Linux, whose words come from the system.
+        #[cfg(target_os = "linux")]
+        system(IoAction::Read, 5),
+        #[cfg(target_os = "linux")]
+        system(IoAction::Rename, 36),
+        // EMFILE.
+        #[cfg(target_os = "linux")]
+        system(IoAction::Open, 24),
+    ]
+}
+
+fn faults() -> Vec<ErrorKind> {
+    let path = || "files[0].count".to_owned();
+    let file = || "runs.jsonl".to_owned();
+    vec![
+        ErrorKind::Manifest(ManifestFault::Missing { path: path() }),
+        ErrorKind::Manifest(ManifestFault::Value { path: path(), expected: "a whole number", found: "-1".to_owned() }),
+        ErrorKind::Manifest(ManifestFault::Shape),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::ChunkRows { file: file(), count: 3, sum: 2 })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::ChunkSize { file: file(), chunk: 2 })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::UnparsedLines { file: file(), line: 7 })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::Bytes { file: file() })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::Timeline { file: file() })),
+        ErrorKind::Manifest(ManifestFault::Contradiction(Contradiction::Overflow)),
+        ErrorKind::Gzip(GzipFault::Truncated),
+        ErrorKind::Gzip(GzipFault::Deflate),
+        ErrorKind::Row(RowFault::Original),
+        ErrorKind::LogName(NameFault::Control),
+        ErrorKind::LogName(NameFault::NotUnicode),
+        ErrorKind::LogName(NameFault::TooLong),
+    ]
+}
+
+fn with_data() -> Vec<ErrorKind> {
+    let known = || vec!["runs".to_owned(), "activity".to_owned()];
+    let source = || "runs".to_owned();
+    let places = || vec![PathBuf::from("/home/me/.claude/ide"), PathBuf::from("/home/me/.patchwork")];
+    vec![
+        ErrorKind::MissingDirectory { variable: None },
+        ErrorKind::MissingDirectory { variable: Some("PATCHWORK_HOME") },
+        ErrorKind::NoLogs { sources: Vec::new(), places: places() },
+        ErrorKind::NoLogs { sources: vec![source()], places: vec!["/home/me/.patchwork".into()] },
+        ErrorKind::NoLogs { sources: known(), places: places() },
+        ErrorKind::NoTargetDirectory { is_default: false },
+        ErrorKind::NoTargetDirectory { is_default: true },
+        ErrorKind::LogShrank { opened: 1_234_567, read: 1000 },
+        ErrorKind::LineTooLong { limit: 268_435_456 },
+        ErrorKind::TooManyUnparsed { limit: 134_217_728 },
+        ErrorKind::TooManyLogs { limit: 100_000 },
+        ErrorKind::UnknownSource { name: "run".to_owned(), known: known() },
+        ErrorKind::UnknownSource { name: "run".to_owned(), known: Vec::new() },
+        ErrorKind::OtherSource { name: "outcome-log".to_owned() },
+        ErrorKind::UnknownFile { name: "run.jsonl".to_owned(), known: known() },
+        ErrorKind::ManifestTooLong { limit: 134_217_728 },
+        ErrorKind::UnsupportedVersion { found: "2".to_owned(), supported: 1 },
+        ErrorKind::FewerThanDeclared { expected: 1_234_567, found: 0 },
+        ErrorKind::ForeignSource { source: "metrics".to_owned() },
+        ErrorKind::NotOfSource { source: source(), base: "activity".to_owned() },
+        ErrorKind::SameTarget { other: "activity-1.jsonl".to_owned() },
+        ErrorKind::CannotReplace { obstacle: Obstacle::Immutable },
+        ErrorKind::CannotReplace { obstacle: Obstacle::AppendOnly },
+        ErrorKind::CannotReplace { obstacle: Obstacle::MountPoint },
+        ErrorKind::DanglingLink { to: PathBuf::from("/mnt/gone/runs.jsonl") },
+        ErrorKind::ForeignLink { to: PathBuf::from("/root/.ssh/authorized_keys") },
+        ErrorKind::Locked { seconds: 5 },
+        ErrorKind::ReportLost { source: io::ErrorKind::StorageFull.into() },
+        ErrorKind::DirectorySyncFailed {
+            cause: Error::io_named(IoAction::Write, "/home/me", io::ErrorKind::Other.into()),
+        },
+        ErrorKind::EntryType { source: serde_json::from_str::<u32>("\"7\"").unwrap_err() },
+        ErrorKind::TooManyLines { limit: 4_294_967_295 },
+        ErrorKind::PartiallyCommitted {
+            placed: vec![PathBuf::from("runs.jsonl")],
+            all: 3,
+            is_repeatable: true,
+            cause: Error::from(ErrorKind::LockLost).in_subject("/home/me/.claude/ide/activity.lock"),
+        },
+    ]
+}
+
+fn without_data() -> Vec<ErrorKind> {
+    vec![
+        ErrorKind::NoHome,
+        ErrorKind::TargetExists,
+        ErrorKind::TargetIsDirectory,
+        ErrorKind::TargetIsLog,
+        ErrorKind::CannotPreserveOwner,
+        ErrorKind::TargetIsTerminal,
+        ErrorKind::NotAFile,
+        ErrorKind::LogsKeepChanging,
+        ErrorKind::EmptyInput,
+        ErrorKind::InputIsDirectory,
+        ErrorKind::NotABundle,
+        ErrorKind::GzipOfSomethingElse,
+        ErrorKind::RowBeforeManifest,
+        ErrorKind::NotAManifest,
+        ErrorKind::ChunkMismatch,
+        ErrorKind::MoreThanDeclared,
+        ErrorKind::ContentEnds,
+        ErrorKind::LineFeedMissing,
+        ErrorKind::NotByteForByte,
+        ErrorKind::RestoredDiffers,
+        ErrorKind::ProcNotMounted,
+        ErrorKind::LockLost,
+        ErrorKind::LogKeepsChanging,
+        ErrorKind::NothingToRecover,
+        ErrorKind::OutputNotIntact,
+        ErrorKind::Cancelled,
+    ]
+}

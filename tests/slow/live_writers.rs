@@ -22,7 +22,7 @@ use writer::{Habit, Job, RowId, row, rows_in};
 const JOB: &str = "LIVE_TEST_JOB";
 
 /// The extra time that a slow machine may take until enough was written, rotated and merged.
-const MAX_EXTRA: Duration = Duration::from_mins(5);
+const MAX_EXTRA: Duration = Duration::from_secs(300);
 
 /// The writer of the rows that are there at the start.
 const EARLIER: u64 = 50;

@@ -520,7 +520,7 @@ mod owners {
         let lock = home.path().join(".patchwork/runs.jsonl.lock");
         fs::write(&lock, "").unwrap();
         fs::set_permissions(&lock, fs::Permissions::from_mode(0o600)).unwrap();
-        let a_minute_ago = std::time::SystemTime::now() - std::time::Duration::from_mins(1);
+        let a_minute_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
         fs::File::options().write(true).open(&lock).unwrap().set_modified(a_minute_ago).unwrap();
         let bundle = old.path().join("b.gz");
         let output = import_as_somebody(home.path(), bundle.to_str().unwrap());

@@ -89,9 +89,8 @@ fn the_debian_package_has_files_to_take() {
 
 #[test]
 fn notices_have_the_licence_of_every_linked_crate() {
-    let notices = match Command::new(root().join("packaging/notices.py")).current_dir(root()).output() {
-        Ok(notices) => notices,
-        Err(_) => return skip_note("the notices were not checked: Python is missing"),
+    let Ok(notices) = Command::new(root().join("packaging/notices.py")).current_dir(root()).output() else {
+        return skip_note("the notices were not checked: Python is missing");
     };
     assert!(notices.status.success(), "{}", String::from_utf8_lossy(&notices.stderr));
     let text = String::from_utf8(notices.stdout).unwrap();

@@ -57,7 +57,7 @@ impl Logs {
         let logs = Self(tempfile::tempdir().unwrap());
         for (name, text) in [("runs.jsonl.1", archive), ("runs.jsonl", live)] {
             logs.write(name, text);
-            logs.age(name, Duration::from_mins(1));
+            logs.age(name, Duration::from_secs(60));
         }
         logs
     }

@@ -88,7 +88,7 @@ fn ended(mut command: std::process::Command) -> Run {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        if begun.elapsed() >= Duration::from_mins(1) {
+        if begun.elapsed() >= Duration::from_secs(60) {
             child.kill().unwrap();
             panic!("it waits for ever");
         }

@@ -58,7 +58,12 @@ fn for_output(kind: &ErrorKind) -> Option<&'static str> {
 fn for_logs(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::NoHome => "set HOME, or pass --patchwork-dir and --activity-dir",
-        ErrorKind::MissingDirectory { .. } => "check the spelling, or omit it to use the default directory",
+        ErrorKind::MissingDirectory { variable: None } => {
+            "check the spelling, or omit the option to use the default directory"
+        }
+        ErrorKind::MissingDirectory { variable: Some(_) } => {
+            "check the spelling, or unset the variable to use the default directory"
+        }
         ErrorKind::NoLogs { .. } => {
             "check --patchwork-dir and --activity-dir, or add --allow-empty to write the bundle anyway"
         }

@@ -38,7 +38,7 @@ fn describe(error: &Error) -> (String, String) {
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let name = first(error, ContextKind::InvalidSubcommand);
-            let meant = synonym(&name).map(|command| format!("did you mean '{command}'?"));
+            let meant = synonym(&name).map(|command| format!("that command is called '{command}' here"));
             let meant = meant.or_else(|| meant_by(error, ContextKind::SuggestedSubcommand));
             (format!("unknown command '{name}'"), meant.unwrap_or(help))
         }

@@ -119,7 +119,9 @@ fn available(known: &[String]) -> String {
 
 /// Returns the message for directories without logs, or without logs of the requested `sources`.
 fn no_logs(sources: &[String], places: &[PathBuf]) -> String {
-    let places = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(" and ");
+    let mut places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+    places.dedup();
+    let places = places.join(" and ");
     match sources {
         [] => format!("no logs found in {places}"),
         [source] => format!("no log of the source {source:?} found in {places}"),

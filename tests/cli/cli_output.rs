@@ -137,6 +137,7 @@ fn every_refusal_says_what_is_wrong_and_what_to_do_instead() {
     for line in [
         "exprot",
         "frobnicate",
+        "restore b.gz",
         "cat b.gz --sorce runs",
         "cat b.gz --nope",
         "cat b.gz c.gz",

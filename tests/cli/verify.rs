@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use patchwork_traces::digest::Sha256Digest;
+
 use crate::common::program::{run, run_with};
 use crate::common::{Home, bundle};
 
@@ -72,6 +74,9 @@ fn the_recorded_digest_is_held_against_the_bundle() {
     assert_eq!((right.code, right.text().contains("(as expected)")), (0, true));
     let wrong = run(home.path(), &["verify", "b.gz", "--expect", &"0".repeat(64)]);
     assert_eq!((wrong.code, wrong.text().contains("NOT the expected digest")), (3, true));
+    let of_file = Sha256Digest::of(&fs::read(home.path().join("b.gz")).unwrap()).to_string();
+    let of_file = run(home.path(), &["verify", "b.gz", "--expect", &of_file]);
+    assert!(of_file.stderr.contains("is the SHA-256 of the file") && wrong.stderr.is_empty(), "{}", of_file.stderr);
     assert_eq!(run(home.path(), &["verify", "b.gz", "--expect", "xyz"]).code, 2);
     assert_eq!(run(home.path(), &["verify", "b.gz", "cut.gz", "--expect", &"0".repeat(64)]).code, 2);
 }

@@ -21,7 +21,7 @@ use crate::cli::help;
 use crate::cli::input::open;
 use crate::cli::render::rotation;
 use crate::cli::render::table::{Column, table};
-use crate::cli::render::text::{count, counted, listed, logs, size};
+use crate::cli::render::text::{count, counted, listed, logs, safe, size};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::Output;
 use crate::cli::terminal::progress::Bar;
@@ -209,9 +209,13 @@ fn as_text(plan: &Plan, dry_run: bool) -> String {
         text += "\n";
         text += &files_table(&plan.files, dry_run);
     }
-    for (file, backup) in plan.files.iter().filter_map(|file| Some((file, file.backup.as_ref()?))) {
-        let is = if dry_run { "would be kept" } else { "is kept" };
-        text += &format!("\nthe old {} {is} as {}\n", file.file, backup.display());
+    let is_kept = if dry_run { "would be kept" } else { "is kept" };
+    let backups = plan.files.iter().filter_map(|file| Some((file, file.backup.as_ref()?)));
+    let backups = backups
+        .map(|(file, backup)| format!("the old {} {is_kept} as {}\n", file.file, safe(&backup.display().to_string())));
+    let backups: String = backups.collect();
+    if !backups.is_empty() {
+        text = text + "\n" + &backups;
     }
     text
 }

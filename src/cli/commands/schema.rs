@@ -13,6 +13,7 @@ use crate::cli::terminal::output;
 #[command(after_long_help = help::long(&help::SCHEMA))]
 pub struct SchemaArgs {
     /// The kind of JSON
+    #[arg(value_name = "NAME")]
     of: SchemaOf,
 }
 

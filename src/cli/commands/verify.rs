@@ -1,10 +1,12 @@
 //! `patchwork-traces verify`.
 
-use std::io::stdout;
+use std::fs::File;
+use std::io::{self, Read, stdout};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use data_encoding::HEXLOWER;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::progress::Progress;
@@ -13,6 +15,7 @@ use patchwork_traces::verify::{
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
@@ -215,12 +218,34 @@ fn verify_as_text(
             if !(output.quiet && report.is_good()) {
                 output::print_report(&report_text(path, &report))?;
             }
+            if report.is_expected == Some(false) && is_sha256_of_file(options.expect, path) {
+                output
+                    .notes(&["the expected value is the SHA-256 of the file, not the digest of the bundle".to_owned()]);
+            }
             exit_of(&report)
         }
         // The remaining bundles are still checked.
         Err(error) => Failure::from(error).report(false),
     };
     Ok((None, exit))
+}
+
+/// Returns true if the file has the SHA-256 that was given as the digest of its bundle.
+fn is_sha256_of_file(given: Option<BundleDigest>, path: &Path) -> bool {
+    // A pipe cannot be read again.
+    let given = given.filter(|_| path.is_file());
+    given.is_some_and(|given| sha256(path).is_ok_and(|hash| hash == given.to_string()))
+}
+
+/// Returns the SHA-256 of a file as hexadecimal digits.
+fn sha256(path: &Path) -> io::Result<String> {
+    let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 256 << 10]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(HEXLOWER.encode(&hash.finalize())),
+            n => hash.update(&buffer[..n]),
+        }
+    }
 }
 
 fn finding_text(found: Severity, text: &str) -> String {

@@ -114,7 +114,7 @@ fn every_bad_input_has_its_own_message() {
 }
 
 #[test]
-fn a_directory_is_no_bundle() {
+fn directory_is_refused_as_a_bundle() {
     let dir = tempfile::tempdir().unwrap();
     let run = run(dir.path(), &["inspect", "."]);
     assert_eq!(run.code, 1);
@@ -122,7 +122,7 @@ fn a_directory_is_no_bundle() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn missing_file_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let run = run(dir.path(), &["inspect", "nothing.jsonl.gz"]);
     assert_eq!(run.code, 1);
@@ -131,7 +131,7 @@ fn a_file_that_is_not_there_is_named() {
 
 #[cfg(unix)]
 #[test]
-fn paths_and_names_come_out_as_they_were_written() {
+fn paths_and_names_are_printed_as_given() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     std::fs::write(path("File"), "").unwrap();
@@ -178,7 +178,7 @@ fn paths_and_names_come_out_as_they_were_written() {
 
 #[cfg(unix)]
 #[test]
-fn a_bundle_in_a_named_pipe_is_read() {
+fn bundle_in_a_named_pipe_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let pipe = dir.path().join("Pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -202,7 +202,7 @@ fn a_bundle_in_a_named_pipe_is_read() {
 
 #[cfg(unix)]
 #[test]
-fn what_cannot_be_a_bundle_is_named_by_every_command() {
+fn every_command_says_why_a_file_is_not_a_bundle() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("Dir")).unwrap();
     std::fs::write(dir.path().join("Empty"), "").unwrap();
@@ -221,7 +221,7 @@ fn what_cannot_be_a_bundle_is_named_by_every_command() {
 }
 
 #[test]
-fn a_manifest_that_never_ends_is_refused_without_reading_it_all() {
+fn endless_manifest_is_refused_without_reading_it_completely() {
     let dir = tempfile::tempdir().unwrap();
     let input = gzip([&b"{\""[..], &[b'x'].repeat(129 << 20)].concat());
     let run = run_with(dir.path(), &["inspect", "-"], &input);
@@ -230,7 +230,7 @@ fn a_manifest_that_never_ends_is_refused_without_reading_it_all() {
 }
 
 #[test]
-fn errors_are_json_when_asked_for() {
+fn errors_are_json_with_the_json_option() {
     let dir = tempfile::tempdir().unwrap();
     let run = run_with(dir.path(), &["cat", "-", "--json"], &rows(&[ROW, "{\"entry\":{}}"]));
     assert_eq!(run.code, 1);

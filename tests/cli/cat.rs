@@ -22,7 +22,7 @@ fn minutes(n: u64) -> String {
 }
 
 #[test]
-fn rows_are_printed_as_they_stood_in_the_log() {
+fn rows_are_printed_as_in_the_log() {
     let rows = b"\xef\xbb\xbf{\"id\":12345678901234567890,\"x\":1.0}\n{\"b\":1,\"a\":\"\xff\"}\r\n  {\"y\":1e400, \"y\":-0}\t\n{\"s\":\"\\ud800\"}\n{\"a\":\r1}";
     let (first, rest) = rows.split_at(rows.iter().position(|byte| *byte == b'\n').unwrap() + 1);
     let log = [first, b"torn {\n\n", rest].concat();
@@ -33,7 +33,7 @@ fn rows_are_printed_as_they_stood_in_the_log() {
 }
 
 #[test]
-fn a_log_of_windows_keeps_its_line_ends() {
+fn crlf_line_endings_are_kept() {
     let home = with_bundle(Home::new().with("runs.jsonl", "{\"seq\":1}\r\n{\"seq\":2}\r\n{\"seq\":3}"));
     assert_eq!(run(home.path(), &["cat", "b.gz"]).text(), "{\"seq\":1}\r\n{\"seq\":2}\r\n{\"seq\":3}\n");
     // Only the log's last line can be without its end, and that is not always a row.
@@ -52,7 +52,7 @@ fn a_log_of_windows_keeps_its_line_ends() {
 }
 
 #[test]
-fn sources_and_files_are_chosen_alone_and_together() {
+fn source_and_file_filters_work_alone_and_together() {
     let home = Home::new().with("runs.jsonl", "{\"r\":1}\n").with("runs.jsonl.1", "{\"r\":0}\n");
     let home = with_bundle(
         home.with_activity("activity-1.jsonl", "{\"a\":1}\n").with_activity("activity-2.jsonl", "{\"a\":2}\n"),
@@ -70,7 +70,7 @@ fn sources_and_files_are_chosen_alone_and_together() {
 }
 
 #[test]
-fn what_is_not_there_is_an_error_that_lists_what_is() {
+fn unknown_source_or_file_error_lists_the_known_ones() {
     let home = with_bundle(Home::new().with("runs.jsonl", "{}\n").with_activity("activity-1.jsonl", "{}\n"));
     let mut messages = String::new();
     for arguments in [
@@ -86,7 +86,7 @@ fn what_is_not_there_is_an_error_that_lists_what_is() {
 }
 
 #[test]
-fn both_ends_of_a_range_are_in_it() {
+fn time_range_includes_both_ends() {
     let home = with_bundle(Home::new().with("runs.jsonl", minutes(60)));
     let rows = |arguments: &[&str]| {
         let printed = run(home.path(), &[&["cat", "b.gz"], arguments].concat());
@@ -112,14 +112,14 @@ fn both_ends_of_a_range_are_in_it() {
 }
 
 #[test]
-fn rows_without_a_time_are_in_no_range() {
+fn rows_without_a_timestamp_match_no_range() {
     let home = with_bundle(Home::new().with("runs.jsonl", "{\"seq\":1}\n[2]\n{\"createdAt\":\"soon\"}\n"));
     assert_eq!(run(home.path(), &["cat", "b.gz", "--since", "2000-01-01"]).text(), "");
     assert_eq!(run(home.path(), &["cat", "b.gz"]).text(), "{\"seq\":1}\n[2]\n{\"createdAt\":\"soon\"}\n");
 }
 
 #[test]
-fn a_chunk_of_which_no_time_is_known_can_have_rows_of_any() {
+fn chunk_without_timestamps_may_hold_matching_rows() {
     let home = Home::new().with("runs.jsonl", minutes(60));
     let mut forge = crate::common::bundle_builder::BundleBuilder::new(&home, 20);
     let chunks = forge.file(0)["chunks"].as_array_mut().unwrap();
@@ -136,7 +136,7 @@ fn a_chunk_of_which_no_time_is_known_can_have_rows_of_any() {
 }
 
 #[test]
-fn only_the_chunks_asked_for_are_inflated() {
+fn only_selected_chunks_are_inflated() {
     // Ten chunks or so. All but the wanted ones are destroyed: rows that are printed all the same did not need them.
     let home = Home::new().with("runs.jsonl", minutes(120_000)).with("decision_traces.jsonl", minutes(100));
     let mut bytes = bundle(&home);
@@ -164,7 +164,7 @@ fn only_the_chunks_asked_for_are_inflated() {
 }
 
 #[test]
-fn damage_ends_it_after_the_intact_rows_and_names_the_place() {
+fn damage_ends_the_output_after_the_intact_rows() {
     let home = Home::new().with("runs.jsonl", minutes(120_000));
     let mut bytes = bundle(&home);
     let at = bytes.len() / 2;
@@ -180,7 +180,7 @@ fn damage_ends_it_after_the_intact_rows_and_names_the_place() {
 }
 
 #[test]
-fn a_cut_bundle_gives_every_row_before_the_cut() {
+fn truncated_bundle_prints_every_row_before_the_truncation() {
     let home = Home::new().with("runs.jsonl", minutes(1000));
     let bytes = bundle(&home);
     let cut = &bytes[..bytes.len() * 3 / 4];
@@ -198,7 +198,7 @@ fn a_cut_bundle_gives_every_row_before_the_cut() {
 }
 
 #[test]
-fn no_row_is_printed_of_a_chunk_from_which_one_was_taken_out() {
+fn chunk_with_a_removed_row_prints_no_row() {
     let home = Home::new().with("runs.jsonl", minutes(10));
     let text = String::from_utf8(crate::common::text_of(&bundle(&home))).unwrap();
     let mut lines: Vec<_> = text.split_inclusive('\n').map(str::to_owned).collect();
@@ -215,7 +215,7 @@ fn no_row_is_printed_of_a_chunk_from_which_one_was_taken_out() {
 }
 
 #[test]
-fn a_bundle_that_was_compressed_again_or_not_at_all_is_read_too() {
+fn recompressed_and_uncompressed_bundles_are_read() {
     let home = Home::new().with("runs.jsonl", minutes(50_000)).with("decision_traces.jsonl", minutes(3));
     let text = crate::common::text_of(&bundle(&home));
     let gzip = |text: &[u8]| {
@@ -253,7 +253,7 @@ fn bundles_of_1_0_are_read() {
 }
 
 #[test]
-fn lines_that_are_not_rows_are_counted_and_how_to_get_them_is_said() {
+fn skipped_lines_are_counted_and_the_note_says_how_to_print_them() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\ntorn\n").with("decision_traces.jsonl", "{}\n");
     let home = with_bundle(home.with_activity("activity-1.jsonl", "\n\n{}\n7 7\n"));
     let mut shown = String::new();
@@ -278,7 +278,7 @@ fn lines_that_are_not_rows_are_counted_and_how_to_get_them_is_said() {
 }
 
 #[test]
-fn many_logs_with_lines_that_are_not_rows_are_not_all_named() {
+fn note_names_only_some_of_many_logs_with_skipped_lines() {
     let home = (1..=9).fold(Home::new(), |home, n| home.with_activity(&format!("activity-{n}.jsonl"), "torn\n"));
     let home = with_bundle(home);
     let note = run(home.path(), &["cat", "b.gz"]).stderr;
@@ -287,7 +287,7 @@ fn many_logs_with_lines_that_are_not_rows_are_not_all_named() {
 }
 
 #[test]
-fn filters_that_match_nothing_say_so() {
+fn filters_without_a_match_are_noted() {
     let home = Home::new().with("runs.jsonl", minutes(60)).with("decision_traces.jsonl", "");
     let home = with_bundle(home.with("commit_issue_links.jsonl", "{}\n"));
     let mut shown = String::new();
@@ -318,7 +318,7 @@ fn filters_that_match_nothing_say_so() {
 }
 
 #[test]
-fn a_range_that_ends_before_it_begins_is_a_usage_error() {
+fn reversed_time_range_is_a_usage_error() {
     let home = with_bundle(Home::new().with("runs.jsonl", minutes(3)));
     let mut shown = String::new();
     for line in [
@@ -338,7 +338,7 @@ fn a_range_that_ends_before_it_begins_is_a_usage_error() {
 }
 
 #[test]
-fn the_summary_is_json_on_standard_error() {
+fn summary_is_json_on_standard_error() {
     let home = with_bundle(Home::new().with("runs.jsonl", minutes(3)));
     let printed = run(home.path(), &["cat", "b.gz", "--json", "--since", "2026-05-02T10:01:00Z"]);
     assert_eq!(printed.code, 0);
@@ -347,7 +347,7 @@ fn the_summary_is_json_on_standard_error() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_standard_output_is_an_error() {
+fn full_standard_output_is_an_error() {
     let home = with_bundle(Home::new().with("runs.jsonl", minutes(3)));
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let failed = command(home.path(), &["cat", "b.gz"]).stdout(full).output().unwrap();

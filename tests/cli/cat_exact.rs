@@ -62,7 +62,7 @@ fn every_log_is_printed_byte_for_byte() {
 }
 
 #[test]
-fn a_bundle_without_a_chunk_table_gives_its_logs_too() {
+fn bundle_without_a_chunk_table_prints_its_logs() {
     let home = Home::new().with("runs.jsonl", NASTY);
     let mut forge = BundleBuilder::new(&home, 2);
     assert!(forge.file(0).as_object_mut().unwrap().remove("chunks").is_some());
@@ -72,7 +72,7 @@ fn a_bundle_without_a_chunk_table_gives_its_logs_too() {
 }
 
 #[test]
-fn the_end_of_a_log_is_printed_only_once_the_log_is_proven() {
+fn end_of_a_log_is_printed_only_after_verification() {
     let (home, log, forged) = long_and_forged();
     let sound = run(home.path(), &["cat", "b.gz", "--exact"]);
     assert_eq!((sound.code, sound.text() == log), (0, true), "{}", sound.stderr);
@@ -112,7 +112,7 @@ fn damage_withholds_the_end_of_the_log() {
 }
 
 #[test]
-fn what_exact_cannot_do_is_refused() {
+fn unsupported_options_are_refused_with_exact() {
     let home = Home::new().with("runs.jsonl", "{}\n").with("runs.jsonl.1", "{}\n").with("activity.jsonl", "{}\n");
     let home = with_bundle(home.with_activity("activity.jsonl", "torn\n{}\n"));
     let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/plain.v1.0.jsonl.gz");
@@ -143,7 +143,7 @@ fn what_exact_cannot_do_is_refused() {
 }
 
 #[test]
-fn the_summary_has_the_length_and_sha256() {
+fn summary_has_the_length_and_sha256() {
     let home = with_bundle(Home::new().with("runs.jsonl", "{\"seq\":1}\ntorn\n").with("decision_traces.jsonl", "{}\n"));
     let printed = run(home.path(), &["cat", "b.gz", "--file", "runs.jsonl", "--exact", "--json"]);
     assert_eq!((printed.code, printed.text().as_str()), (0, "{\"seq\":1}\ntorn\n"));
@@ -158,7 +158,7 @@ fn print(opened: Result<Bundle<'_>>, out: &mut Vec<u8>) -> Result<Sha256Digest, 
 }
 
 #[test]
-fn the_library_prints_a_log_or_fails_before_its_end() {
+fn library_prints_a_log_or_fails_before_its_end() {
     let (home, log, forged) = long_and_forged();
     let sound = fs::read(home.path().join("b.gz")).unwrap();
     for open in [indexed, sequential] {

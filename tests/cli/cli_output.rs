@@ -36,7 +36,7 @@ fn inspect(home: &Home, variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn tables_and_pictures_fit_the_width_and_use_it() {
+fn tables_and_charts_fit_the_width_and_use_it() {
     let home = home();
     let mut shown = String::new();
     for columns in ["60", "80", "100", "140"] {
@@ -51,7 +51,7 @@ fn tables_and_pictures_fit_the_width_and_use_it() {
 }
 
 #[test]
-fn where_the_locale_is_not_utf_8_everything_is_ascii() {
+fn output_is_ascii_without_a_utf_8_locale() {
     let home = home();
     for variables in [&[("LANG", "C")][..], &[("LANG", "de_DE.UTF-8"), ("LC_ALL", "POSIX")], &[("LANG", "")]] {
         let text = inspect(&home, variables);
@@ -66,7 +66,7 @@ fn where_the_locale_is_not_utf_8_everything_is_ascii() {
 }
 
 #[test]
-fn colour_comes_only_where_it_is_wanted() {
+fn colour_is_printed_only_if_wanted() {
     let home = home();
     let has_color = |arguments: &[&str], variables: &[(&str, &str)]| {
         let shown = run_with(&home, arguments, variables);
@@ -84,7 +84,7 @@ fn colour_comes_only_where_it_is_wanted() {
 }
 
 #[test]
-fn times_are_those_of_the_zone_and_name_it() {
+fn times_are_in_the_time_zone_and_name_it() {
     let home = home();
     let logs = "{\"timestamp\":\"2026-03-28T23:30:00Z\"}\n{\"timestamp\":\"2026-03-29T03:00:00Z\"}\n";
     let home = home.with_activity("activity-1.jsonl", logs);
@@ -109,7 +109,7 @@ fn times_are_those_of_the_zone_and_name_it() {
 }
 
 #[test]
-fn quiet_leaves_only_what_was_asked_for_and_what_went_wrong() {
+fn quiet_prints_only_results_and_errors() {
     let home = home().with("other.jsonl", "{}\n");
     for (arguments, code) in [
         (&["export", "-q", "-fo", "q.gz"][..], 0),
@@ -131,7 +131,7 @@ fn quiet_leaves_only_what_was_asked_for_and_what_went_wrong() {
 }
 
 #[test]
-fn every_refusal_says_what_is_wrong_and_what_to_do_instead() {
+fn every_usage_error_says_what_is_wrong_and_what_to_do() {
     let home = home();
     let mut shown = String::new();
     for line in [
@@ -197,7 +197,7 @@ fn every_refusal_says_what_is_wrong_and_what_to_do_instead() {
 }
 
 #[test]
-fn short_help_is_a_screen_and_long_help_has_examples_that_are_understood() {
+fn short_help_fits_a_screen_and_long_help_has_valid_examples() {
     let home = home();
     let help = |arguments: &[&str]| {
         let help = run_with(&home, arguments, &[("COLUMNS", "80")]);
@@ -232,7 +232,7 @@ fn offered(home: &Home, words: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn shells_complete_the_sources_and_files_of_the_bundle() {
+fn completions_offer_sources_and_files_of_the_bundle() {
     let home = home();
     assert_eq!(offered(&home, &["ver"]), ["verify"]);
     assert_eq!(offered(&home, &["cat", "b.gz", "--source", ""]), ["commit_issue_links", "runs"]);
@@ -248,7 +248,7 @@ fn shells_complete_the_sources_and_files_of_the_bundle() {
 
 #[cfg(unix)]
 #[test]
-fn bash_takes_the_script() {
+fn bash_accepts_the_completion_script() {
     let home = home();
     if Command::new("bash").arg("--version").output().is_err() {
         return skip_note("not run: there is no bash here");
@@ -287,7 +287,7 @@ fn on_a_terminal(home: &Home, script: &str) -> Option<String> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_takes_long_has_a_bar_on_a_terminal_and_nothing_is_left_of_it() {
+fn long_commands_show_a_progress_bar_on_a_terminal_and_erase_it() {
     let home = home();
     // The second half comes late.
     let slowly = "{ head -c 2000 b.gz; sleep 2; tail -c +2001 b.gz; }";

@@ -43,7 +43,7 @@ fn assert_same_exit(home: &Home, cases: &[(&str, i32)]) {
 }
 
 #[test]
-fn a_verdict_is_not_lost_with_the_pipe() {
+fn verdict_survives_a_closed_pipe() {
     let zeros = "0".repeat(64);
     let expect = format!("verify b.gz --expect {zeros}");
     assert_same_exit(
@@ -66,7 +66,7 @@ fn a_verdict_is_not_lost_with_the_pipe() {
 }
 
 #[test]
-fn a_verdict_is_not_lost_when_the_reader_leaves_after_the_first_line() {
+fn verdict_survives_a_reader_that_closes_after_one_line() {
     let home = home();
     let text = String::from_utf8(crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap())).unwrap();
     // More findings than a pipe holds.
@@ -84,7 +84,7 @@ fn a_verdict_is_not_lost_when_the_reader_leaves_after_the_first_line() {
 }
 
 #[test]
-fn work_that_is_done_has_its_exit_code_without_a_reader() {
+fn completed_work_keeps_its_exit_code_without_a_reader() {
     assert_same_exit(
         &home(),
         &[
@@ -112,7 +112,7 @@ fn work_that_is_done_has_its_exit_code_without_a_reader() {
 }
 
 #[test]
-fn the_reader_of_a_result_may_leave() {
+fn reader_of_a_result_may_close_the_pipe() {
     let home = home();
     for line in [
         "cat b.gz",
@@ -134,7 +134,7 @@ fn the_reader_of_a_result_may_leave() {
 }
 
 #[test]
-fn damage_that_cat_meets_is_reported_without_a_reader() {
+fn cat_reports_damage_without_a_reader() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n{\"seq\":2}\n");
     let mut forge = BundleBuilder::new(&home, 2);
     // The second row is no JSON, and the checksum of the chunk says that it was written so.

@@ -43,7 +43,7 @@ fn printed(home: &Home, text: &str) -> String {
 }
 
 #[test]
-fn logs_of_a_home_are_bundled_where_they_are_expected() {
+fn logs_of_a_home_are_bundled_to_the_default_path() {
     let home = sample_home();
     let run = run(home.path(), &["export"]);
     assert_eq!(run.code, 0);
@@ -52,7 +52,7 @@ fn logs_of_a_home_are_bundled_where_they_are_expected() {
 }
 
 #[test]
-fn the_same_logs_give_the_same_bytes_whatever_the_threads() {
+fn same_logs_give_the_same_bytes_with_any_threads() {
     let home = sample_home();
     for (name, threads) in [("one", "1"), ("two", "2"), ("many", "1000000")] {
         assert_eq!(run(home.path(), &["export", "-o", name, "--threads", threads]).code, 0);
@@ -62,7 +62,7 @@ fn the_same_logs_give_the_same_bytes_whatever_the_threads() {
 }
 
 #[test]
-fn json_has_what_the_text_has() {
+fn json_matches_the_text() {
     let home = sample_home();
     let run = run(home.path(), &["export", "-o", "b.gz", "--json"]);
     assert_eq!(run.code, 0);
@@ -82,7 +82,7 @@ fn every_level_gives_the_same_rows() {
 }
 
 #[test]
-fn no_logs_are_an_error_unless_that_is_allowed() {
+fn missing_logs_are_an_error_unless_allowed() {
     let home = tempfile::tempdir().unwrap();
     let shown = |text: &str| text.replace(home.path().to_str().unwrap(), "HOME");
     let default = run(home.path(), &["export"]);
@@ -104,7 +104,7 @@ fn no_logs_are_an_error_unless_that_is_allowed() {
 }
 
 #[test]
-fn a_source_without_a_log_is_an_error_unless_that_is_allowed() {
+fn source_without_a_log_is_an_error_unless_allowed() {
     let home = Home::new().with("runs.jsonl", RUN);
     let export = ["export", "-o", "b.gz", "--source", "runs", "--source", "decision_traces"];
     let refused = run(home.path(), &export);
@@ -119,7 +119,7 @@ fn a_source_without_a_log_is_an_error_unless_that_is_allowed() {
 }
 
 #[test]
-fn logs_without_a_patchwork_directory_need_a_target() {
+fn logs_without_a_patchwork_directory_need_an_output_path() {
     let home = Home::new().with_activity("activity-1.jsonl", "{}\n");
     fs::remove_dir(home.dirs().patchwork).unwrap();
     let refused = run(home.path(), &["export"]);
@@ -131,7 +131,7 @@ fn logs_without_a_patchwork_directory_need_a_target() {
 }
 
 #[test]
-fn a_missing_directory_of_the_output_is_created_only_on_request() {
+fn missing_output_directory_is_created_only_on_request() {
     let home = sample_home();
     assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
     let before = tree(home.path());
@@ -159,7 +159,7 @@ fn bundle_and_directories_are_private() {
 }
 
 #[test]
-fn an_existing_target_needs_force() {
+fn existing_output_needs_force() {
     let home = sample_home();
     fs::write(home.path().join("b.gz"), "precious").unwrap();
     let refused = run(home.path(), &["export", "-o", "b.gz"]);
@@ -172,7 +172,7 @@ fn an_existing_target_needs_force() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_to_the_target_is_followed_and_stays() {
+fn symlink_to_the_output_is_followed_and_kept() {
     let home = sample_home();
     fs::write(home.path().join("real.gz"), "old").unwrap();
     std::os::unix::fs::symlink("real.gz", home.path().join("link.gz")).unwrap();
@@ -183,7 +183,7 @@ fn a_link_to_the_target_is_followed_and_stays() {
 }
 
 #[test]
-fn a_bundle_never_takes_the_place_of_a_log() {
+fn bundle_never_replaces_a_log() {
     let home = sample_home();
     assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
     #[cfg(unix)]
@@ -227,7 +227,7 @@ fn a_bundle_never_takes_the_place_of_a_log() {
 }
 
 #[test]
-fn a_directory_is_no_target() {
+fn directory_is_refused_as_output() {
     let home = sample_home();
     let refused = run(home.path(), &["export", "-fo", ".patchwork"]);
     assert_eq!(refused.code, 1);
@@ -246,7 +246,7 @@ fn standard_output_gets_the_same_bundle() {
 
 #[cfg(unix)]
 #[test]
-fn a_device_is_written_to_and_not_replaced() {
+fn device_is_written_to_and_not_replaced() {
     let home = sample_home();
     assert_eq!(run(home.path(), &["export", "-o", "/dev/null"]).code, 0);
     assert!(!fs::metadata("/dev/null").unwrap().is_file());
@@ -254,7 +254,7 @@ fn a_device_is_written_to_and_not_replaced() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_leaves_nothing() {
+fn full_disk_leaves_no_file() {
     let home = sample_home();
     let failed = run(home.path(), &["export", "-o", "/dev/full"]);
     assert_eq!(failed.code, 1);
@@ -262,7 +262,7 @@ fn a_full_disk_leaves_nothing() {
 }
 
 #[test]
-fn a_closed_pipe_is_success() {
+fn closed_pipe_is_success() {
     let home = Home::new().with("runs.jsonl", RUN.repeat(200_000));
     for arguments in [&["export", "--level", "0", "-o", "-"][..], &["cat", "b.gz"]] {
         assert_eq!(run(home.path(), &["export", "-fo", "b.gz"]).code, 0);
@@ -280,7 +280,7 @@ fn a_closed_pipe_is_success() {
 
 #[test]
 #[cfg(unix)]
-fn a_reader_of_a_named_pipe_that_goes_away_is_an_error() {
+fn closed_named_pipe_is_an_error() {
     let home = Home::new().with("runs.jsonl", crate::common::random_rows::random_rows(2000));
     assert_eq!(run(home.path(), &["export", "-fo", "b.gz"]).code, 0);
     assert!(std::process::Command::new("mkfifo").arg(home.path().join("pipe")).status().unwrap().success());
@@ -302,7 +302,7 @@ fn a_reader_of_a_named_pipe_that_goes_away_is_an_error() {
 }
 
 #[test]
-fn the_environment_names_the_directories() {
+fn environment_variables_set_the_directories() {
     let home = sample_home();
     fs::rename(home.dirs().patchwork, home.path().join("pw")).unwrap();
     fs::rename(home.path().join(".claude"), home.path().join("cl")).unwrap();
@@ -321,7 +321,7 @@ fn the_environment_names_the_directories() {
 }
 
 #[test]
-fn sources_are_chosen_and_the_rest_is_named() {
+fn selected_sources_are_bundled_and_the_others_are_listed() {
     let home = sample_home();
     let run = run(home.path(), &["export", "-o", "b.gz", "--source", "runs", "--source", "activity"]);
     assert_eq!(run.code, 0);
@@ -329,7 +329,7 @@ fn sources_are_chosen_and_the_rest_is_named() {
 }
 
 #[test]
-fn other_logs_are_bundled_when_asked_for() {
+fn other_logs_are_bundled_on_request() {
     let home = sample_home().with("decision_traces.cli.jsonl", RUN).with("activity.jsonl", RUN);
     let run = run(home.path(), &["export", "-o", "b.gz", "--include-other"]);
     assert_eq!(run.code, 0);
@@ -338,7 +338,7 @@ fn other_logs_are_bundled_when_asked_for() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_name_that_cannot_stand_in_a_bundle_is_left_out_or_refused() {
+fn invalid_file_name_is_skipped_or_refused() {
     use std::os::unix::ffi::OsStrExt;
     for (name, shown) in [(&b"n\xffo.jsonl"[..], "n\u{fffd}o.jsonl"), (b"bell\x07.jsonl", "bell\\u{7}.jsonl")] {
         let home = sample_home();
@@ -353,7 +353,7 @@ fn a_name_that_cannot_stand_in_a_bundle_is_left_out_or_refused() {
 }
 
 #[test]
-fn a_source_that_is_not_there_is_an_error_that_lists_what_is() {
+fn unknown_source_error_lists_the_known_sources() {
     let home = sample_home();
     let unknown = run(home.path(), &["export", "-o", "b.gz", "--source", "run"]);
     let other = run(home.path(), &["export", "-o", "b.gz", "--source", "outcome-log"]);
@@ -363,7 +363,7 @@ fn a_source_that_is_not_there_is_an_error_that_lists_what_is() {
 
 #[cfg(unix)]
 #[test]
-fn a_log_that_cannot_be_read_stops_the_export() {
+fn unreadable_log_stops_the_export() {
     for (name, what) in [
         ("runs.jsonl", "dir"),
         ("decision_traces.jsonl", "dangling"),
@@ -393,7 +393,7 @@ fn a_log_that_cannot_be_read_stops_the_export() {
 
 #[cfg(unix)]
 #[test]
-fn a_fifo_in_the_place_of_a_lock_or_a_temporary_file_is_not_waited_for() {
+fn fifo_in_place_of_a_lock_or_temporary_file_does_not_block() {
     let home = sample_home();
     for name in [".patchwork/runs.jsonl.lock", ".patchwork-traces-a.part"] {
         assert!(std::process::Command::new("mkfifo").arg(home.path().join(name)).status().unwrap().success());
@@ -402,7 +402,7 @@ fn a_fifo_in_the_place_of_a_lock_or_a_temporary_file_is_not_waited_for() {
 }
 
 #[test]
-fn rotated_runs_come_before_the_newer_ones() {
+fn rotated_runs_come_before_newer_runs() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":2}\n").with("runs.jsonl.1", "{\"seq\":1}\n");
     assert_eq!(run(home.path(), &["export", "-o", "b.gz"]).code, 0);
     let rows = run(home.path(), &["cat", "b.gz", "--source", "runs", "--envelope"]).text();
@@ -413,7 +413,7 @@ fn rotated_runs_come_before_the_newer_ones() {
 }
 
 #[test]
-fn a_line_too_long_for_the_format_is_refused_with_its_place() {
+fn line_too_long_for_the_format_is_refused_with_its_position() {
     let home = Home::new();
     let log = fs::File::create(home.dirs().patchwork.join("runs.jsonl")).unwrap();
     log.set_len((256 << 20) + 2).unwrap();
@@ -433,7 +433,7 @@ fn too_many_unparsed_lines_are_refused_with_the_log() {
 }
 
 #[test]
-fn a_line_longer_than_any_row_stops_the_export_and_is_named() {
+fn line_longer_than_any_row_stops_the_export_and_is_named() {
     let home = Home::new().with("runs.jsonl", RUN);
     // A hole reads as NULs and takes no room.
     let log = fs::File::options().append(true).open(home.dirs().patchwork.join("runs.jsonl")).unwrap();
@@ -449,7 +449,7 @@ fn a_line_longer_than_any_row_stops_the_export_and_is_named() {
 }
 
 #[test]
-fn more_logs_than_a_bundle_can_have_stop_the_export() {
+fn more_logs_than_a_bundle_can_hold_stop_the_export() {
     let home = Home::new();
     for port in 0..=100_000 {
         fs::File::create(home.dirs().activity.join(format!("activity-{port}.jsonl"))).unwrap();
@@ -466,7 +466,7 @@ fn more_logs_than_a_bundle_can_have_stop_the_export() {
 }
 
 #[test]
-fn a_directory_that_is_named_must_exist() {
+fn named_directory_must_exist() {
     let home = sample_home();
     let mut errors = String::new();
     for (arguments, variable) in [
@@ -490,7 +490,7 @@ fn a_directory_that_is_named_must_exist() {
 
 #[cfg(unix)]
 #[test]
-fn a_directory_that_denies_permission_is_named() {
+fn directory_without_permission_is_named() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     use std::os::unix::process::CommandExt;
     const SOMEBODY: u32 = 65_534;
@@ -553,7 +553,7 @@ fn too_few_file_descriptors_are_reported_as_such() {
 }
 
 #[test]
-fn a_time_for_the_manifest_that_is_none_is_refused() {
+fn invalid_source_date_epoch_is_refused() {
     let home = sample_home();
     let output = command(home.path(), &["export", "-o", "b.gz"]).env("SOURCE_DATE_EPOCH", "today").output().unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -572,7 +572,7 @@ fn backup_script() -> String {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_backup_script_fails_and_notes_no_bundle_where_there_are_no_logs() {
+fn backup_script_fails_and_records_no_bundle_without_logs() {
     let program = Path::new(env!("CARGO_BIN_EXE_patchwork-traces"));
     let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
     for (has_logs, code) in [(false, 1), (true, 0)] {

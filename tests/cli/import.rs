@@ -38,7 +38,7 @@ fn read(home: &Home, name: &str) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn an_empty_home_gets_every_log_byte_for_byte_and_then_nothing_more() {
+fn empty_home_gets_every_log_once() {
     let (old, home) = (old_machine(), Home::new());
     fs::remove_dir_all(home.path().join(".patchwork")).unwrap();
     let planned = import(&home, &["--dry-run"]);
@@ -54,7 +54,7 @@ fn an_empty_home_gets_every_log_byte_for_byte_and_then_nothing_more() {
 }
 
 #[test]
-fn a_machine_with_logs_keeps_them() {
+fn machine_with_logs_keeps_them() {
     let home = Home::new().with(
         "runs.jsonl",
         "{\"taskId\":\"b\",\"createdAt\":1777710000000}\n{\"taskId\":\"c\",\"createdAt\":1777720000000}",
@@ -69,7 +69,7 @@ fn a_machine_with_logs_keeps_them() {
 }
 
 #[test]
-fn overwriting_keeps_a_backup_and_names_it() {
+fn overwrite_keeps_a_backup_and_names_it() {
     let home = Home::new().with("runs.jsonl", "{\"mine\":1}\n");
     let done = import(&home, &["--mode", "overwrite", "--source", "runs"]);
     assert_eq!(done.code, 0);
@@ -79,7 +79,7 @@ fn overwriting_keeps_a_backup_and_names_it() {
 }
 
 #[test]
-fn a_bundle_from_a_pipe_is_imported_too() {
+fn bundle_from_a_pipe_is_imported() {
     let (old, home) = (old_machine(), Home::new());
     let done = run_with(home.path(), &["import", "-"], &read(&old, "b.gz").unwrap());
     assert_eq!(done.code, 0);
@@ -87,7 +87,7 @@ fn a_bundle_from_a_pipe_is_imported_too() {
 }
 
 #[test]
-fn a_damaged_bundle_is_refused_whole() {
+fn damaged_bundle_is_refused_completely() {
     let (old, home) = (old_machine(), Home::new().with("runs.jsonl", "{\"mine\":1}\n"));
     let mut bytes = read(&old, "b.gz").unwrap();
     let at = bytes.len() - 20;
@@ -99,7 +99,7 @@ fn a_damaged_bundle_is_refused_whole() {
 }
 
 #[test]
-fn what_rotation_will_trim_is_said_before() {
+fn rows_that_rotation_will_trim_are_announced() {
     let rows: String = (0..12_000).map(|seq| format!("{{\"seq\":{seq},\"text\":\"{seq:0>90}\"}}\n")).collect();
     let source = Home::new().with("decision_traces.jsonl", rows);
     fs::write(source.path().join("b.gz"), bundle(&source)).unwrap();
@@ -114,7 +114,7 @@ fn long_log(from: u64, rows: u64) -> String {
 }
 
 #[test]
-fn one_warning_sums_up_what_the_next_writes_delete() {
+fn one_warning_sums_up_the_rows_that_the_next_writes_delete() {
     let source = Home::new()
         .with("runs.jsonl.1", long_log(1000, 8200))
         .with("runs.jsonl", long_log(10_000, 1200))
@@ -134,7 +134,7 @@ fn one_warning_sums_up_what_the_next_writes_delete() {
 }
 
 #[test]
-fn the_later_end_of_a_run_counts_whichever_machine_imports() {
+fn later_end_of_a_run_wins_on_every_machine() {
     let row = |run: u64, status: &str, ended: u64| {
         format!("{{\"taskId\":\"{run}\",\"createdAt\":{run},\"status\":\"{status}\",\"doneAt\":{ended}}}\n")
     };
@@ -163,7 +163,7 @@ fn the_later_end_of_a_run_counts_whichever_machine_imports() {
 }
 
 #[test]
-fn rows_that_are_only_moved_are_a_note() {
+fn moved_rows_are_a_note() {
     let source = Home::new().with("runs.jsonl", long_log(1, 1200));
     fs::write(source.path().join("b.gz"), bundle(&source)).unwrap();
     let done = run(Home::new().path(), &["import", source.path().join("b.gz").to_str().unwrap()]);
@@ -171,7 +171,7 @@ fn rows_that_are_only_moved_are_a_note() {
 }
 
 #[test]
-fn a_restart_is_advised_where_an_import_changed_a_log_that_patchwork_holds_in_memory() {
+fn restart_is_advised_after_changing_a_log_held_in_memory() {
     let logs = |at: u64| {
         let row = format!("{{\"createdAt\":{at}}}\n");
         let home = Home::new().with("runs.jsonl", &row).with("decision_traces.jsonl", &row);
@@ -193,7 +193,7 @@ fn a_restart_is_advised_where_an_import_changed_a_log_that_patchwork_holds_in_me
 }
 
 #[test]
-fn bundles_of_1_0_say_what_they_lack() {
+fn import_notes_the_missing_features_of_1_0_bundles() {
     let home = Home::new();
     let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy");
     let done = run(home.path(), &["import", legacy.join("plain.v1.0.jsonl.gz").to_str().unwrap()]);
@@ -205,7 +205,7 @@ fn bundles_of_1_0_say_what_they_lack() {
 
 #[cfg(unix)]
 #[test]
-fn a_lock_that_is_a_pipe_is_one_that_somebody_holds() {
+fn fifo_in_place_of_a_lock_counts_as_held() {
     let (old, home) = (old_machine(), Home::new().with("runs.jsonl", "{\"taskId\":\"c\",\"createdAt\":1}\n"));
     let lock = home.path().join(".patchwork/runs.jsonl.lock");
     assert!(std::process::Command::new("mkfifo").arg(&lock).status().unwrap().success());
@@ -296,7 +296,7 @@ int rename(const char *from, const char *to) {
     }
 
     #[test]
-    fn a_rename_that_works_and_reports_an_error_loses_no_local_row() {
+    fn successful_rename_that_reports_an_error_loses_no_local_row() {
         let home = Home::new().with("runs.jsonl", LOCAL);
         let Some(library) = lying_rename(home.path()) else { return skip_note("not run: there is no C compiler") };
         let Some(run) = import_without_exchange(&home, &[], Some(&library)) else {
@@ -308,7 +308,7 @@ int rename(const char *from, const char *to) {
     }
 
     #[test]
-    fn a_rename_that_fails_changes_nothing_and_leaves_no_backup() {
+    fn failed_rename_changes_nothing_and_leaves_no_backup() {
         let home = Home::new().with("runs.jsonl", LOCAL);
         let Some(run) = import_without_exchange(&home, &["inject=rename:error=EIO"], None) else {
             return skip_note("not run: there is no strace");
@@ -327,7 +327,7 @@ int rename(const char *from, const char *to) {
     }
 
     #[test]
-    fn a_log_that_cannot_be_replaced_is_found_before_any_other_is() {
+    fn irreplaceable_log_is_found_before_any_other_is_replaced() {
         for (attribute, word) in [("+i", "immutable"), ("+a", "append-only")] {
             let home = Home::new().with("runs.jsonl", LOCAL).with("decision_traces.jsonl", "{\"createdAt\":1}\n");
             let log = home.path().join(".patchwork/decision_traces.jsonl");
@@ -349,7 +349,7 @@ int rename(const char *from, const char *to) {
     }
 
     #[test]
-    fn a_log_that_is_mounted_alone_is_not_replaced() {
+    fn bind_mounted_log_is_not_replaced() {
         let home = Home::new().with("runs.jsonl", LOCAL).with("decision_traces.jsonl", "{\"createdAt\":1}\n");
         let (old, before) = (old_machine(), logs_of(&home));
         let log = home.path().join(".patchwork/decision_traces.jsonl");
@@ -411,7 +411,7 @@ mod owners {
     }
 
     #[test]
-    fn a_log_keeps_its_permissions() {
+    fn log_keeps_its_permissions() {
         for mode in ["merge", "append", "overwrite"] {
             for (before, after) in [(0o600, 0o600), (0o644, 0o644), (0o660, 0o660), (0o444, 0o644), (0o4755, 0o644)] {
                 let home = with_log();
@@ -427,7 +427,7 @@ mod owners {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_log_keeps_its_list_of_who_else_may_read_it_and_gets_none_of_its_directory() {
+    fn log_keeps_its_access_control_list_and_inherits_none() {
         use rustix::fs::{XattrFlags, getxattr, setxattr};
 
         const NOBODY: u32 = u32::MAX;
@@ -458,7 +458,7 @@ mod owners {
     }
 
     #[test]
-    fn a_log_that_a_group_shares_stays_its_own() {
+    fn log_shared_by_a_group_keeps_its_group() {
         if !is_root() {
             return skip_note("not run: only root can make files of other users");
         }
@@ -477,7 +477,7 @@ mod owners {
     }
 
     #[test]
-    fn root_imports_for_those_whose_logs_and_directories_they_are() {
+    fn root_import_keeps_the_owners_of_logs_and_directories() {
         if !is_root() {
             return skip_note("not run: only root can make files of other users");
         }
@@ -491,7 +491,7 @@ mod owners {
     }
 
     #[test]
-    fn directories_that_root_makes_belong_to_whom_the_one_above_does() {
+    fn directories_created_by_root_belong_to_the_owner_of_their_parent() {
         if !is_root() {
             return skip_note("not run: only root can make files of other users");
         }
@@ -510,7 +510,7 @@ mod owners {
     }
 
     #[test]
-    fn an_old_lock_of_another_user_is_removed() {
+    fn stale_lock_of_another_user_is_removed() {
         if !is_root() {
             return skip_note("not run: only root can make files of other users");
         }
@@ -529,7 +529,7 @@ mod owners {
     }
 
     #[test]
-    fn a_log_of_another_user_is_not_taken_from_him() {
+    fn log_of_another_user_keeps_its_owner() {
         if !is_root() {
             return skip_note("not run: only root can make files of other users");
         }

@@ -33,17 +33,17 @@ fn odd_home() -> Home {
 }
 
 #[test]
-fn everything_is_shown_at_a_glance() {
+fn summary_shows_every_source() {
     insta::assert_snapshot!(inspect(&odd_home(), &[]));
 }
 
 #[test]
-fn json_has_all_of_it() {
+fn json_has_every_field() {
     insta::assert_snapshot!(inspect(&odd_home(), &["--json"]));
 }
 
 #[test]
-fn a_stray_time_does_not_hide_the_others() {
+fn outlying_timestamp_does_not_hide_the_others() {
     let runs: String =
         (0..1000).map(|i| format!("{{\"createdAt\":{}}}\n", 1_777_716_000_000_i64 + i * 3_600_000)).collect();
     let home = home_with_bundle(Home::new().with("runs.jsonl", format!("{{\"createdAt\":0}}\n{runs}")));
@@ -51,7 +51,7 @@ fn a_stray_time_does_not_hide_the_others() {
 }
 
 #[test]
-fn bundles_of_1_0_show_what_they_know() {
+fn bundles_of_1_0_show_their_fields() {
     let home = tempfile::tempdir().unwrap();
     let mut shown = String::new();
     for name in ["plain", "odd", "empty"] {
@@ -76,7 +76,7 @@ fn only_the_manifest_is_read() {
 }
 
 #[test]
-fn a_bundle_compressed_again_says_so() {
+fn recompressed_bundle_is_noted() {
     let home = home_with_bundle(Home::new().with("runs.jsonl", "{\"seq\":1}\n"));
     let text = crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap());
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -88,7 +88,7 @@ fn a_bundle_compressed_again_says_so() {
 }
 
 #[test]
-fn the_digest_is_the_sha_256_of_the_first_line() {
+fn digest_is_the_sha_256_of_the_first_line() {
     let home = odd_home();
     let text = crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap());
     let line = text.split(|byte| *byte == b'\n').next().unwrap();
@@ -100,7 +100,7 @@ fn the_digest_is_the_sha_256_of_the_first_line() {
 }
 
 #[test]
-fn the_tour_runs_every_command_it_shows() {
+fn demo_runs_every_command_it_shows() {
     let home = tempfile::tempdir().unwrap();
     let tour = run(home.path(), &["demo"]);
     assert_eq!((tour.code, tour.stderr.as_str()), (0, ""));
@@ -123,7 +123,7 @@ fn help_and_usage_errors_have_their_exit_codes() {
 }
 
 #[test]
-fn shells_and_man_find_every_command() {
+fn completions_and_man_pages_cover_every_command() {
     let home = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(home.path(), &["completions", shell]).text();
@@ -159,7 +159,7 @@ fn with_timelines(timelines: impl Iterator<Item = String>) -> Manifest {
 }
 
 #[test]
-fn columns_are_few_whatever_timelines_say() {
+fn chart_columns_are_bounded() {
     let bins = |step: i64, bins: &str| format!("{{\"stepMs\":{step},\"bins\":[{bins}]}}");
     // From 1970 to the last year, in the finest and in the widest bins.
     let all_times = [bins(1000, "[0,1],[1777716000,1],[253370764799,1]"), bins(22_649_241_600_000, "[0,2],[11,1]")];
@@ -182,7 +182,7 @@ fn columns_are_few_whatever_timelines_say() {
 }
 
 #[test]
-fn very_many_sources_take_seconds_and_not_minutes() {
+fn many_sources_take_seconds_and_not_minutes() {
     let manifest = with_timelines((0..100_000).map(|_| "{\"stepMs\":1000,\"bins\":[[1777716000,3]]}".to_owned()));
     let begin = std::time::Instant::now();
     let timetable = Timetable::new(&manifest).unwrap();

@@ -71,7 +71,7 @@ fn end(mut child: Child) -> (Option<i32>, String) {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn every_signal_that_asks_for_an_end_gets_one() {
+fn every_termination_signal_ends_the_command() {
     let home = home();
     let mut said = String::new();
     for (arguments, name) in [
@@ -98,7 +98,7 @@ fn every_signal_that_asks_for_an_end_gets_one() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_import_that_is_interrupted_while_it_restores_leaves_the_logs_as_they_were() {
+fn import_interrupted_while_restoring_leaves_logs_unchanged() {
     use std::io::Write;
     let rows: String =
         (0..400_000_u64).map(|seq| format!("{{\"seq\":{}}}\n", seq * 2_654_435_761 % 4_294_967_291)).collect();
@@ -124,13 +124,13 @@ fn an_import_that_is_interrupted_while_it_restores_leaves_the_logs_as_they_were(
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_second_signal_ends_at_once_what_the_first_cannot() {
+fn second_signal_ends_a_blocked_command_immediately() {
     insta::assert_snapshot!(after_two_signals(&["verify", "pipe"]));
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn of_a_bundle_for_a_pipe_nobody_says_that_nothing_was_written() {
+fn export_to_a_pipe_never_claims_that_nothing_was_written() {
     let said = after_two_signals(&["export", "-o", "pipe"]);
     let expected = "the output is incomplete and must not be kept; the logs are unchanged";
     assert_eq!(said, format!("interrupted: {expected}\n"));
@@ -163,7 +163,7 @@ fn after_two_signals(arguments: &[&str]) -> String {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_hangup_that_was_to_be_ignored_is() {
+fn ignored_hangup_stays_ignored() {
     let home = home();
     let program = env!("CARGO_BIN_EXE_patchwork-traces");
     let script = format!("trap '' HUP; exec /usr/bin/env --default-signal=INT,TERM {program} verify -");

@@ -38,7 +38,7 @@ fn published_schemas_are_current() {
 }
 
 #[test]
-fn schemas_of_lines_are_printed_as_they_are_published() {
+fn printed_line_schemas_match_the_published_ones() {
     let home = Home::new();
     for name in ["manifest", "row"] {
         for arguments in [&["schema", name][..], &["schema", name, "--json"]] {
@@ -48,7 +48,7 @@ fn schemas_of_lines_are_printed_as_they_are_published() {
 }
 
 #[test]
-fn every_output_is_valid_by_its_schema() {
+fn every_json_output_matches_its_schema() {
     let home = Home::new()
         .with("runs.jsonl", "{\"createdAt\":1777716000000}\ntorn\n{}\n")
         .with("other.jsonl", "{}\n")

@@ -32,7 +32,7 @@ fn assets() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_command_has_a_page() {
+fn every_command_has_a_man_page() {
     let pages = pages();
     let help = Command::new(PROGRAM).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
@@ -51,7 +51,7 @@ fn every_command_has_a_page() {
 }
 
 #[test]
-fn shells_understand_the_completions() {
+fn shells_accept_the_completions() {
     let pages = pages();
     let scripts = [("bash", "patchwork-traces.bash"), ("zsh", "_patchwork-traces"), ("fish", "patchwork-traces.fish")];
     for (shell, script) in scripts {
@@ -69,7 +69,7 @@ fn shells_understand_the_completions() {
 }
 
 #[test]
-fn the_debian_package_has_files_to_take() {
+fn files_of_the_debian_package_exist() {
     let pages = pages();
     let assets = assets();
     assert!(assets.iter().any(|(_, to)| to == "usr/bin/") && assets.len() >= 8, "{assets:?}");

@@ -25,7 +25,7 @@ fn digest(home: &Home) -> String {
 }
 
 #[test]
-fn every_verdict_has_its_words_and_exit_code() {
+fn every_verdict_has_its_message_and_exit_code() {
     let home = home();
     let text = crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap());
     let mut again = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -52,7 +52,7 @@ fn every_verdict_has_its_words_and_exit_code() {
 }
 
 #[test]
-fn a_bundle_of_1_0_has_no_hashes_even_where_it_has_no_logs() {
+fn empty_1_0_bundle_has_no_hashes() {
     let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/empty.v1.0.jsonl.gz");
     let empty = crate::common::bundle(&Home::new());
     let home = Home::new();
@@ -68,7 +68,7 @@ fn a_bundle_of_1_0_has_no_hashes_even_where_it_has_no_logs() {
 }
 
 #[test]
-fn the_recorded_digest_is_held_against_the_bundle() {
+fn expected_digest_is_compared_with_the_bundle() {
     let home = home();
     let right = run(home.path(), &["verify", "b.gz", "--expect", &digest(&home)]);
     assert_eq!((right.code, right.text().contains("(as expected)")), (0, true));
@@ -82,7 +82,7 @@ fn the_recorded_digest_is_held_against_the_bundle() {
 }
 
 #[test]
-fn of_each_kind_of_finding_the_first_hundred_are_listed_and_the_rest_counted() {
+fn first_hundred_findings_of_each_kind_are_listed_and_the_others_counted() {
     let home = home();
     let text = String::from_utf8(crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap())).unwrap();
     let (manifest, rows) = text.split_once('\n').unwrap();
@@ -122,7 +122,7 @@ fn of_each_kind_of_finding_the_first_hundred_are_listed_and_the_rest_counted() {
 }
 
 #[test]
-fn a_pipe_is_verified_as_the_file_is() {
+fn pipe_and_file_get_the_same_verdict() {
     let home = home();
     for name in ["b.gz", "cut.gz"] {
         let from_file = run(home.path(), &["verify", name]);
@@ -134,7 +134,7 @@ fn a_pipe_is_verified_as_the_file_is() {
 }
 
 #[test]
-fn what_is_left_becomes_a_bundle_that_is_whole() {
+fn recover_writes_an_intact_bundle_from_a_damaged_one() {
     let home = home();
     let recovered = run(home.path(), &["recover", "cut.gz", "-o", "new.gz"]);
     assert_eq!(recovered.code, 3);
@@ -146,7 +146,7 @@ fn what_is_left_becomes_a_bundle_that_is_whole() {
 }
 
 #[test]
-fn a_log_of_which_a_row_was_edited_is_not_called_the_original() {
+fn log_with_an_edited_row_is_not_reported_as_original() {
     let home = home();
     let text = String::from_utf8(crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap())).unwrap();
     fs::write(home.path().join("edited"), text.replacen("\"seq\":17,", "\"seq\":71,", 1)).unwrap();
@@ -155,7 +155,7 @@ fn a_log_of_which_a_row_was_edited_is_not_called_the_original() {
 }
 
 #[test]
-fn of_a_whole_bundle_everything_is_left() {
+fn recover_keeps_every_row_of_an_intact_bundle() {
     let home = home();
     let recovered = run(home.path(), &["recover", "b.gz", "-o", "new.gz"]);
     assert_eq!((recovered.code, recovered.stderr.as_str()), (0, ""));
@@ -164,7 +164,7 @@ fn of_a_whole_bundle_everything_is_left() {
 }
 
 #[test]
-fn the_damaged_bundle_is_never_replaced() {
+fn recover_never_replaces_the_damaged_bundle() {
     let home = home();
     let before = fs::read(home.path().join("cut.gz")).unwrap();
     assert_eq!(run(home.path(), &["recover", "cut.gz", "-fo", "cut.gz"]).code, 2);
@@ -184,7 +184,7 @@ fn the_damaged_bundle_is_never_replaced() {
 }
 
 #[test]
-fn what_is_recovered_replaces_no_log() {
+fn recover_never_replaces_a_log() {
     let home = home();
     for name in ["runs.jsonl", "runs.jsonl.1", "activity-9.jsonl"] {
         let refused = run(home.path(), &["recover", "cut.gz", "-o", name]);

@@ -60,7 +60,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn the_script_passes_the_conformance_bundles() {
+fn script_passes_the_conformance_bundles() {
     let directory = tempfile::tempdir().unwrap();
     let mut tried = 0;
     for entry in fs::read_dir(root().join("fixtures/conformance")).unwrap() {
@@ -91,7 +91,7 @@ fn the_script_passes_the_conformance_bundles() {
 }
 
 #[test]
-fn the_script_restores_any_bytes_from_any_container() {
+fn script_restores_any_bytes_from_any_container() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     let logs: [(&str, &[u8]); 4] = [
@@ -121,7 +121,7 @@ fn the_script_restores_any_bytes_from_any_container() {
 }
 
 #[test]
-fn the_script_says_what_1_0_cannot_prove() {
+fn script_reports_what_1_0_bundles_cannot_prove() {
     for bundle in ["empty", "odd", "plain"] {
         let path = root().join(format!("fixtures/legacy/{bundle}.v1.0.jsonl.gz"));
         let Some(output) = verify(&path, None) else { return };

@@ -237,7 +237,7 @@ fn run_document(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn commands_print_what_is_shown() {
+fn commands_print_the_shown_output() {
     let documents = documents();
     assert!(documents.len() >= 7, "{documents:?}");
     let wrong: Vec<_> = documents.iter().flat_map(|path| run_document(path)).collect();
@@ -262,7 +262,7 @@ fn anchors(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_resolve() {
     let mut documents = documents();
     documents.extend(["CHANGELOG.md", "FORMAT.md", "SECURITY.md", "packaging/README.md"].map(|name| root().join(name)));
     let mut seen = 0;
@@ -293,7 +293,7 @@ fn times(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_readme_has_the_times_that_were_measured() {
+fn readme_quotes_the_measured_times() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let speed = fs::read_to_string(root().join("docs/speed.md")).unwrap();
     let sections = [

@@ -87,7 +87,7 @@ fn assert_cancelled<T>(result: patchwork_traces::Result<T>, what: &str) {
 }
 
 #[test]
-fn an_export_leaves_no_file() {
+fn cancelled_export_leaves_no_file() {
     let home = Home::new().with("runs.jsonl", rows(0));
     let path = home.path().join("new/b.gz");
     let logs = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
@@ -101,7 +101,7 @@ fn an_export_leaves_no_file() {
 }
 
 #[test]
-fn an_import_changes_no_log() {
+fn cancelled_import_changes_no_log() {
     let bundle = bundle(&Home::new().with("runs.jsonl", rows(60_000)));
     for mode in [Mode::Merge, Mode::Append, Mode::Overwrite] {
         let home = Home::new().with("runs.jsonl", rows(0));
@@ -121,7 +121,7 @@ fn an_import_changes_no_log() {
 }
 
 #[test]
-fn a_recovery_leaves_no_file() {
+fn cancelled_recovery_leaves_no_file() {
     let bytes = bundle(&Home::new().with("runs.jsonl", rows(0)));
     let home = Home::new();
     let path = home.path().join("new/b.gz");
@@ -137,7 +137,7 @@ fn a_recovery_leaves_no_file() {
 }
 
 #[test]
-fn reading_ends() {
+fn cancellation_ends_reading() {
     let bytes = bundle(&Home::new().with("runs.jsonl", rows(0)));
     let verify_options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
     let done = verify(&bytes[..], "bundle", &verify_options, &Impatient::at(Stage::Reading, 1), &mut |_| {});

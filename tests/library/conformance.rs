@@ -121,7 +121,7 @@ fn read_expected(bundle: &Path) -> Expected {
 }
 
 #[test]
-fn every_bundle_of_the_directory_has_its_verdict() {
+fn every_bundle_gets_its_recorded_verdict() {
     if std::env::var_os("UPDATE_CONFORMANCE").is_some() {
         std::fs::create_dir_all(directory()).unwrap();
         for (name, bundle) in cases::cases() {
@@ -140,7 +140,7 @@ fn every_bundle_of_the_directory_has_its_verdict() {
 }
 
 #[test]
-fn the_generator_gives_every_bundle_byte_for_byte() {
+fn generator_reproduces_every_bundle_byte_for_byte() {
     for (name, bundle) in cases::cases() {
         let kept = std::fs::read(directory().join(format!("{name}.jsonl.gz"))).unwrap();
         assert!(kept == bundle, "{name} is made otherwise now");
@@ -148,7 +148,7 @@ fn the_generator_gives_every_bundle_byte_for_byte() {
 }
 
 #[test]
-fn the_directory_has_every_case_and_nothing_else() {
+fn directory_has_every_case_and_nothing_else() {
     let files = std::fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let names = cases::cases().into_iter();
     let expected = names.flat_map(|(name, _)| [format!("{name}.jsonl.gz"), format!("{name}.json")]);
@@ -156,7 +156,7 @@ fn the_directory_has_every_case_and_nothing_else() {
 }
 
 #[test]
-fn of_sound_bundles_the_logs_come_back_and_of_others_nothing_does() {
+fn import_restores_intact_bundles_and_refuses_others() {
     for path in bundles() {
         let (bundle, expected) = (std::fs::read(&path).unwrap(), read_expected(&path));
         let is_sound = expected.verdict.starts_with("intact");
@@ -174,7 +174,7 @@ fn of_sound_bundles_the_logs_come_back_and_of_others_nothing_does() {
 }
 
 #[test]
-fn a_missing_last_line_feed_is_judged_alike_by_every_operation() {
+fn every_operation_treats_a_missing_final_newline_alike() {
     let mut accepted = 0;
     for path in bundles().iter().filter(|path| path.to_string_lossy().contains("last_line_feed_missing")) {
         let (bundle, expected) = (std::fs::read(path).unwrap(), read_expected(path));
@@ -194,7 +194,7 @@ fn a_missing_last_line_feed_is_judged_alike_by_every_operation() {
 }
 
 #[test]
-fn every_log_that_is_proven_is_recovered() {
+fn recover_saves_every_verified_log() {
     for path in bundles() {
         let (bundle, expected) = (std::fs::read(&path).unwrap(), read_expected(&path));
         let dir = tempfile::tempdir().unwrap();

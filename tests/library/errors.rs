@@ -27,7 +27,7 @@ fn codes_are_sorted_and_unique() {
 }
 
 #[test]
-fn a_position_is_printed_with_all_its_parts() {
+fn position_is_printed_with_all_its_parts() {
     let error = Error::from(ErrorKind::ChunkMismatch).in_subject("b.gz").in_file("runs.jsonl");
     let error = error.at_rows(3, 9).at_line(12).at_byte(4096);
     let expected = "b.gz: runs.jsonl, rows 3 to 9, line 12, byte 4096: chunk mismatch: the content does not match the chunk's entry in the manifest";

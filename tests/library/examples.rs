@@ -56,7 +56,7 @@ fn home_with_logs() -> Home {
 }
 
 #[test]
-fn slowest_tools_reads_rows_into_a_type() {
+fn slowest_tools_deserializes_rows() {
     let home = home_with_logs();
     std::fs::write(home.path().join("b.gz"), bundle(&home)).unwrap();
     let printed = run("slowest_tools", &home, &["b.gz"], "");
@@ -67,7 +67,7 @@ fn slowest_tools_reads_rows_into_a_type() {
 }
 
 #[test]
-fn serve_answers_with_a_bundle() {
+fn serve_responds_with_a_bundle() {
     let home = home_with_logs();
     let mut server = start("serve", &home, &["127.0.0.1:0", "1"]);
     let mut printed = BufReader::new(server.stdout.take().unwrap()).lines();
@@ -87,7 +87,7 @@ fn serve_answers_with_a_bundle() {
 }
 
 #[test]
-fn import_after_a_look_asks_first() {
+fn import_after_a_look_asks_before_it_imports() {
     let from = home_with_logs();
     let to = Home::new();
     std::fs::write(to.path().join("b.gz"), bundle(&from)).unwrap();

@@ -35,7 +35,7 @@ fn fenced_blocks(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_section_that_the_code_names_exists() {
+fn every_section_named_in_the_code_exists() {
     let text = format_md();
     let mut named = 0;
     let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
@@ -59,7 +59,7 @@ fn every_section_that_the_code_names_exists() {
 }
 
 #[test]
-fn the_table_of_limits_has_the_constants() {
+fn limits_table_matches_the_constants() {
     let constants = [
         ("MAX_MANIFEST_BYTES", MAX_MANIFEST_BYTES),
         ("MAX_FILES", MAX_FILES as u64),
@@ -95,7 +95,7 @@ fn characters(range: &str) -> std::ops::RangeInclusive<char> {
 }
 
 #[test]
-fn the_trimmed_characters_are_those_of_the_code() {
+fn trimmed_characters_match_the_code() {
     let text = format_md().replace("\n   ", " ");
     let (_, rest) = text.split_once("JavaScript's `trim` cuts: ").unwrap();
     let listed: BTreeSet<char> = rest[..rest.find('.').unwrap()].split(", ").flat_map(characters).collect();
@@ -105,7 +105,7 @@ fn the_trimmed_characters_are_those_of_the_code() {
 }
 
 #[test]
-fn the_steps_of_a_timeline_are_those_of_the_code() {
+fn timeline_steps_match_the_code() {
     let text = format_md();
     let timeline = section(&text, "Timeline").replace('\n', " ");
     let (_, rest) = timeline.split_once("The steps, in seconds: ").unwrap();
@@ -135,7 +135,7 @@ fn add_properties(schema: &Value, names: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn the_tables_have_the_keys_of_the_schemas() {
+fn key_tables_match_the_schemas() {
     let mut in_schemas = BTreeSet::new();
     for schema in [schema::manifest(), schema::row()] {
         add_properties(&serde_json::from_str(&schema).unwrap(), &mut in_schemas);
@@ -172,7 +172,7 @@ mod worked_example {
     }
 
     #[test]
-    fn is_what_the_library_makes() {
+    fn matches_what_the_library_writes() {
         let text = format_md();
         let example = section(&text, "Worked example");
         let [commands, expected_text, expected_digest, expected_sha256] = fenced_blocks(example)[..] else {

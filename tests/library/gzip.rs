@@ -85,7 +85,7 @@ fn rest() -> Vec<u8> {
 }
 
 #[test]
-fn every_header_that_is_allowed_is_read() {
+fn every_valid_header_is_read() {
     for flags in 0..32 {
         for extra in [0, 1, 300] {
             let member = [header(flags, extra), rest()].concat();
@@ -96,7 +96,7 @@ fn every_header_that_is_allowed_is_read() {
 }
 
 #[test]
-fn a_header_that_is_cut_or_not_allowed_is_refused_with_its_place() {
+fn truncated_or_invalid_header_is_refused_with_its_offset() {
     let flags = HEADER_CRC | EXTRA | NAME | COMMENT;
     let whole = header(flags, 3);
     for length in 2..whole.len() {
@@ -121,7 +121,7 @@ fn a_header_that_is_cut_or_not_allowed_is_refused_with_its_place() {
 }
 
 #[test]
-fn a_member_that_is_cut_gives_what_is_there_and_then_its_end() {
+fn truncated_member_yields_its_bytes_then_an_error() {
     let member = gzip(TEXT);
     for length in 10..member.len() {
         let (text, ended) = read(&member[..length]);
@@ -156,7 +156,7 @@ fn checksum_and_length_of_each_member_are_checked() {
 }
 
 #[test]
-fn members_and_zeros_may_follow_and_nothing_else() {
+fn only_members_and_zeros_may_follow_a_member() {
     let member = gzip(TEXT);
     let empty = gzip(b"");
     assert_reads(&[&member[..], &empty, &member].concat(), &TEXT.repeat(2));
@@ -171,7 +171,7 @@ fn members_and_zeros_may_follow_and_nothing_else() {
 }
 
 #[test]
-fn what_is_gzip_shows_in_the_first_two_bytes() {
+fn first_two_bytes_identify_gzip() {
     let content = |bytes: &[u8]| SequentialReader::new(Halting(bytes, false)).content().unwrap();
     assert_eq!(content(b""), None);
     assert_eq!(content(&gzip(TEXT)), Some(StreamKind::Gzip));
@@ -197,7 +197,7 @@ fn noise(bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn blocks_become_one_member_at_every_level() {
+fn blocks_form_one_member_at_every_level() {
     let texts = [Vec::new(), TEXT.to_vec(), noise(100_000), b"x".repeat(1_000_000)];
     for level in 0..=9 {
         let mut deflater = Deflater::new(Level::new(level).unwrap());
@@ -224,7 +224,7 @@ fn blocks_become_one_member_at_every_level() {
 }
 
 #[test]
-fn a_block_that_ends_early_is_an_error() {
+fn block_that_ends_early_is_an_error() {
     let block = deflate(TEXT);
     let mut member = MemberWriter::new(Vec::new()).unwrap();
     let error = member.copy_block(&block[1..], block.len() as u64, TEXT.len() as u64, Crc32::of(TEXT)).unwrap_err();

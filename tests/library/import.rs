@@ -165,7 +165,7 @@ mod restoring {
     }
 
     #[test]
-    fn into_an_empty_home_every_log_comes_back_byte_for_byte() {
+    fn empty_home_gets_every_log_byte_for_byte() {
         let from = full_home();
         let to = Home::new();
         let report = import_as_planned(&bundle(&from), &to, &ImportOptions::default());
@@ -176,7 +176,7 @@ mod restoring {
     }
 
     #[test]
-    fn files_are_private_and_so_are_directories_that_are_made() {
+    fn created_files_and_directories_are_private() {
         let to = Home::new();
         fs::remove_dir_all(to.path().join(".claude")).unwrap();
         fs::remove_dir_all(to.path().join(".patchwork")).unwrap();
@@ -190,7 +190,7 @@ mod restoring {
     }
 
     #[test]
-    fn logs_that_are_only_as_long_are_not_taken_for_the_same() {
+    fn logs_of_equal_length_are_not_assumed_equal() {
         let archived = |newest: u64| [("runs.jsonl.1", run(1..3)), ("runs.jsonl", row(newest))];
         let home_of = |newest| archived(newest).into_iter().fold(Home::new(), |home, (name, log)| home.with(name, log));
         // The two homes have the same archive.
@@ -201,7 +201,7 @@ mod restoring {
     }
 
     #[test]
-    fn again_it_changes_nothing_and_touches_nothing() {
+    fn second_import_changes_and_touches_nothing() {
         let bundle = bundle(&full_home());
         for mode in [Mode::Merge, Mode::Overwrite] {
             let to = Home::new();
@@ -216,7 +216,7 @@ mod restoring {
     }
 
     #[test]
-    fn only_the_sources_that_are_asked_for_are_touched() {
+    fn only_selected_sources_are_touched() {
         let to = Home::new();
         let options = ImportOptions { sources: vec!["activity".to_owned()], ..ImportOptions::default() };
         import_as_planned(&bundle(&full_home()), &to, &options);
@@ -228,7 +228,7 @@ mod restoring {
     }
 
     #[test]
-    fn a_bundle_of_the_original_exporter_gives_its_rows() {
+    fn bundle_of_the_original_exporter_restores_its_rows() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/plain.v1.0.jsonl.gz");
         let to = Home::new();
         let open = || Bundle::open(&path).unwrap();
@@ -246,14 +246,14 @@ mod restoring {
     }
 
     #[test]
-    fn a_bundle_without_logs_changes_nothing() {
+    fn bundle_without_logs_changes_nothing() {
         let to = Home::new().with("runs.jsonl", run(1..3));
         let report = import_as_planned(&bundle(&Home::new()), &to, &ImportOptions::default());
         assert!(report.plan.files.is_empty() && report.plan.changes_nothing());
     }
 
     #[test]
-    fn a_link_to_a_log_is_followed_and_survives() {
+    fn symlink_to_a_log_is_followed_and_kept() {
         let to = Home::new();
         let elsewhere = tempfile::tempdir().unwrap();
         let real = elsewhere.path().join("my runs");
@@ -278,7 +278,7 @@ mod merging {
     }
 
     #[test]
-    fn a_prefix_suffix_or_rotated_tail_of_the_other_gives_the_other() {
+    fn merging_a_log_with_its_prefix_suffix_or_tail_gives_the_log() {
         let all = run(1..50) + &row(7) + &row(7);
         for part in [run(1..20), run(20..50) + &row(7) + &row(7), run(30..40), row(7), run([1, 7, 9, 7])] {
             assert_eq!(merged(&part, &all).0, all, "local has a part");
@@ -289,7 +289,7 @@ mod merging {
     }
 
     #[test]
-    fn overlapping_logs_join_at_what_both_have() {
+    fn overlapping_logs_join_at_their_overlap() {
         let (result, report) = merged(&run(5..20), &run(1..10));
         assert_eq!(result, run(1..20));
         assert!(!report.plan.changes_nothing());
@@ -299,20 +299,20 @@ mod merging {
     }
 
     #[test]
-    fn rows_interleave_by_time_and_the_newest_stay_at_the_end() {
+    fn rows_interleave_by_time_and_the_newest_stay_last() {
         assert_eq!(merged(&run([10, 30, 50]), &run([20, 40, 45])).0, run([10, 20, 30, 40, 45, 50]));
         assert_eq!(merged(&run([10, 20]), &run([1, 2])).0, run([1, 2, 10, 20]));
     }
 
     #[test]
-    fn a_late_end_of_an_early_task_does_not_pull_later_rows_forward() {
+    fn late_end_of_an_early_task_does_not_move_later_rows_forward() {
         let ended = "{\"taskId\":\"t1\",\"createdAt\":1,\"status\":\"done\"}\n";
         let local = run([1, 30]) + ended + &row(50);
         assert_eq!(merged(&local, &run([20, 40, 60])).0, run([1, 20, 30]) + ended + &run([40, 50, 60]));
     }
 
     #[test]
-    fn rows_without_a_time_stay_behind_their_neighbours() {
+    fn rows_without_a_timestamp_follow_their_neighbours() {
         let local = row(10) + "{\"no\":\"time\"}\ntorn\n" + &row(30);
         let bundled = row(5) + "other torn\n" + &run([20, 40]);
         assert_eq!(
@@ -322,7 +322,7 @@ mod merging {
     }
 
     #[test]
-    fn lines_without_a_time_stay_behind_a_row_that_both_have() {
+    fn lines_without_a_timestamp_follow_a_shared_row() {
         let untimed = "{\"no\":\"time\"}\ntorn\n";
         assert_eq!(merged(&(row(1) + untimed), &run([1, 1, 2])).0, row(1) + untimed + &run([1, 2]));
         assert_eq!(merged(&(row(1) + untimed), &(row(1) + "other\n")).0, row(1) + untimed + "other\n");
@@ -330,13 +330,13 @@ mod merging {
     }
 
     #[test]
-    fn a_row_is_kept_as_often_as_the_side_has_it_that_has_it_more_often() {
+    fn duplicate_rows_keep_the_higher_count_of_both_sides() {
         let (result, _) = merged(&run([1, 1, 2]), &run([1, 2, 2, 2]));
         assert_eq!(result, run([1, 1, 2, 2, 2]));
     }
 
     #[test]
-    fn unparsed_lines_of_both_sides_stay() {
+    fn unparsed_lines_of_both_sides_are_kept() {
         let (result, report) = merged("torn\n{\"createdAt\":1}\n\n", "{\"createdAt\":2}\n{\"half\n");
         assert_eq!(result, "torn\n{\"createdAt\":1}\n\n{\"createdAt\":2}\n{\"half\n");
         let file = only(&report);
@@ -345,7 +345,7 @@ mod merging {
     }
 
     #[test]
-    fn a_missing_last_newline_never_glues_rows() {
+    fn missing_final_newline_never_joins_rows() {
         let open = |log: String| log.trim_end().to_owned();
         assert_eq!(merged(&open(run(1..3)), &run(3..5)).0, run(1..5));
         assert_eq!(merged(&run(3..5), &open(run(1..3))).0, run(1..5));
@@ -354,7 +354,7 @@ mod merging {
     }
 
     #[test]
-    fn a_line_is_the_same_whatever_ends_it() {
+    fn lines_are_compared_without_their_line_endings() {
         let crlf = run(1..4).replace('\n', "\r\n");
         let (result, report) = merged(&crlf, &run(1..4));
         assert_eq!(result, crlf);
@@ -363,19 +363,19 @@ mod merging {
     }
 
     #[test]
-    fn an_empty_local_log_gets_all() {
+    fn empty_local_log_gets_every_row() {
         assert_eq!(merged("", &run(1..4)).0, run(1..4));
         assert_eq!(merged(&run(1..4), "").0, run(1..4));
     }
 
     #[test]
-    fn a_part_with_very_many_equal_lines_gives_the_whole() {
+    fn log_of_many_equal_lines_merges_with_its_part() {
         let all = "1\n1\n2\n".repeat(50_000) + "3\n" + &"1\n2\n".repeat(50_000);
         assert_eq!(merged(&all[20_000..350_000], &all).0, all);
     }
 
     #[test]
-    fn many_equal_lines_are_merged_in_reasonable_time() {
+    fn many_equal_lines_merge_in_reasonable_time() {
         let (result, report) = merged(&"1\n2\n".repeat(100_000), &"2\n1\n1\n".repeat(100_000));
         assert_eq!(only(&report).new, rows(100_000));
         assert_eq!(result.matches('1').count(), 200_000);
@@ -396,7 +396,7 @@ mod rotated_runs {
     }
 
     #[test]
-    fn rows_that_stand_in_each_others_logs_stay_where_they_are() {
+    fn rows_found_in_the_other_log_of_a_rotation_stay_in_place() {
         let (a, b, new) = (row(1), row(2), row(3));
         for (bundled_old, bundled_new) in [(b.clone() + &new, a.clone()), (b.clone(), new.clone() + &a)] {
             let to = Home::new().with("runs.jsonl.1", &a).with("runs.jsonl", &b);
@@ -412,7 +412,7 @@ mod rotated_runs {
     }
 
     #[test]
-    fn a_row_that_rotation_moved_meanwhile_is_not_doubled() {
+    fn row_moved_by_rotation_is_not_duplicated() {
         let (result, report) =
             import_runs(&[("runs.jsonl.1", &run(1..6)), ("runs.jsonl", &run(6..9))], &[("runs.jsonl", &run(2..8))]);
         assert_eq!(result, logs(&[("runs.jsonl.1", &run(1..6)), ("runs.jsonl", &run(6..9))]));
@@ -420,7 +420,7 @@ mod rotated_runs {
     }
 
     #[test]
-    fn a_row_that_was_not_moved_yet_is_not_doubled() {
+    fn row_not_yet_moved_by_rotation_is_not_duplicated() {
         let (result, _) =
             import_runs(&[("runs.jsonl", &run(1..6))], &[("runs.jsonl.1", &run(1..4)), ("runs.jsonl", &run(4..9))]);
         assert_eq!(result, logs(&[("runs.jsonl", &run(1..9))]));
@@ -436,7 +436,7 @@ mod rotated_runs {
     }
 
     #[test]
-    fn between_the_local_files_rows_go_where_the_bundle_has_them() {
+    fn rows_between_the_local_files_go_where_the_bundle_has_them() {
         let (result, _) = import_runs(
             &[("runs.jsonl.1", &run([1, 2])), ("runs.jsonl", &run([20, 21]))],
             &[("runs.jsonl.1", &run([5, 6])), ("runs.jsonl", &run([7, 8]))],
@@ -445,7 +445,7 @@ mod rotated_runs {
     }
 
     #[test]
-    fn an_archive_that_is_not_there_is_made() {
+    fn missing_archive_is_created() {
         let (result, _) =
             import_runs(&[("runs.jsonl", &run(8..10))], &[("runs.jsonl.1", &run(1..5)), ("runs.jsonl", &run(5..9))]);
         assert_eq!(result, logs(&[("runs.jsonl.1", &run(1..5)), ("runs.jsonl", &run(5..10))]));
@@ -456,7 +456,7 @@ mod other_modes {
     use super::*;
 
     #[test]
-    fn append_puts_the_rows_behind_without_gluing() {
+    fn append_adds_rows_without_joining_lines() {
         let open = run(1..3).trim_end().to_owned();
         let to = Home::new().with("runs.jsonl", &open);
         let report = import_as_planned(&runs_bundle(run(2..4)), &to, &with(Mode::Append));
@@ -465,14 +465,14 @@ mod other_modes {
     }
 
     #[test]
-    fn append_to_nothing_gives_the_log() {
+    fn append_to_a_missing_log_writes_the_log() {
         let to = Home::new();
         import_as_planned(&runs_bundle("torn"), &to, &with(Mode::Append));
         assert_eq!(files(&to), logs(&[("runs.jsonl", "torn")]));
     }
 
     #[test]
-    fn overwrite_keeps_what_it_replaces_as_a_dated_backup() {
+    fn overwrite_keeps_a_dated_backup() {
         let to = Home::new().with("runs.jsonl", run(1..3) + "torn");
         let report = import_as_planned(&runs_bundle(run(5..6)), &to, &with(Mode::Overwrite));
         let backup = "runs.jsonl.2026-05-02T10-00-00.000Z.bak";
@@ -483,7 +483,7 @@ mod other_modes {
     }
 
     #[test]
-    fn a_backup_replaces_no_other() {
+    fn backup_never_replaces_another_backup() {
         let to = Home::new().with("runs.jsonl", run(1..2));
         import_as_planned(&runs_bundle(run(5..6)), &to, &with(Mode::Overwrite));
         import_as_planned(&runs_bundle(run(7..8)), &to, &with(Mode::Overwrite));
@@ -498,7 +498,7 @@ mod other_modes {
     }
 
     #[test]
-    fn a_killed_overwrite_leaves_no_second_backup_behind() {
+    fn killed_overwrite_leaves_no_second_backup() {
         let to = Home::new().with("runs.jsonl", run(1..2));
         let log = to.dirs().patchwork.join("runs.jsonl");
         // Killed right after the log was kept under a second name.
@@ -509,7 +509,7 @@ mod other_modes {
     }
 
     #[test]
-    fn an_overwrite_that_fails_takes_its_backups_back() {
+    fn failed_overwrite_removes_its_backups() {
         let to = Home::new().with("decision_traces.jsonl", run(1..2)).with("runs.jsonl", run(1..2));
         // The name of the second backup is too long, so that it cannot be made.
         let long = format!("{}.jsonl", "x".repeat(240));
@@ -539,12 +539,12 @@ mod rotation {
     }
 
     #[test]
-    fn a_small_log_is_left_alone() {
+    fn small_log_is_not_rotated() {
         assert_eq!(forecast(&run(2..10_001)), None);
     }
 
     #[test]
-    fn more_than_a_mebibyte_in_more_than_10_000_lines_is_cut_to_10_000() {
+    fn log_over_1_mib_with_over_10_000_lines_keeps_10_000() {
         let long = format!("{{\"createdAt\":2,\"text\":\"{}\"}}\n", "x".repeat(1 << 20));
         let expected = moved(rows(2), rows(10_000));
         assert_eq!(forecast(&(long + &run(3..10_003))), Some(expected));
@@ -552,7 +552,7 @@ mod rotation {
     }
 
     #[test]
-    fn more_than_a_mebibyte_is_halved_until_it_is_less() {
+    fn log_over_1_mib_is_halved_until_it_fits() {
         // 12,000 lines of 200 bytes: 10,000 of them have 2 MB, 5,000 just under a mebibyte.
         let line = |at: u64| format!("{{\"createdAt\":1{at:09},\"text\":\"{}\"}}\n", "x".repeat(200 - 35));
         assert_eq!(line(1).len(), 200);
@@ -562,7 +562,7 @@ mod rotation {
     }
 
     #[test]
-    fn a_few_long_lines_are_halved_too_and_one_that_alone_is_too_long_is_deleted() {
+    fn few_long_lines_are_halved_and_a_single_oversized_line_is_deleted() {
         let line = |at: u64, bytes: usize| format!("{{\"createdAt\":{at},\"text\":\"{}\"}}\n", "x".repeat(bytes - 26));
         assert_eq!(line(2, 1000).len(), 1000);
         let log = |sizes: &[usize]| (2..).zip(sizes).map(|(at, bytes)| line(at, *bytes)).collect::<String>();
@@ -583,7 +583,7 @@ mod rotation {
     }
 
     #[test]
-    fn unparsed_lines_are_told_apart() {
+    fn unparsed_lines_are_counted_separately() {
         let log = format!("torn{}\ntorn\ntorn\n{}", "x".repeat(1 << 20), run(2..10_001));
         let trimmed = LineCount { rows: 1, unparsed: 2 };
         // The first row stands before the torn lines, or behind: they have its age.
@@ -594,7 +594,7 @@ mod rotation {
     }
 
     #[test]
-    fn other_logs_lose_what_is_cut_and_archives_are_not_cut() {
+    fn other_logs_lose_trimmed_rows_and_archives_are_not_trimmed() {
         let from = Home::new().with("runs.jsonl.1", run(1..60_000)).with("decision_traces.jsonl", run(1..60_000));
         let report = import_as_planned(&bundle(&from), &Home::new(), &ImportOptions::default());
         assert_eq!(report.plan.files[0].rotation, None);
@@ -641,7 +641,7 @@ mod rotation {
     }
 
     #[test]
-    fn rows_that_the_archive_has_no_room_for_are_deleted() {
+    fn rows_that_exceed_the_archive_are_deleted() {
         let archive: String = (0..8_300).map(|at| padded(at, 1000)).collect();
         let log: String = (8_300..9_500).map(|at| padded(at, 1000)).collect();
         let home = || Home::new().with("runs.jsonl.1", &archive).with("runs.jsonl", padded(9_600, 100));
@@ -653,7 +653,7 @@ mod rotation {
     }
 
     #[test]
-    fn code_units_are_counted_and_not_bytes() {
+    fn length_is_counted_in_code_units_instead_of_bytes() {
         let row = |at| format!("{{\"createdAt\":1{at:06},\"text\":\"{}\"}}\n", "\u{6f22}".repeat(300));
         let log: String = (0..1500).map(row).collect();
         assert!(log.len() > 1 << 20);
@@ -664,14 +664,14 @@ mod rotation {
     }
 
     #[test]
-    fn exactly_a_mebibyte_is_not_halved_once_more() {
+    fn log_of_exactly_1_mib_is_not_halved_again() {
         let log: String = (0..2048).map(|at| padded(at, 1024)).collect();
         let rotations = forecasts(Home::new, &Home::new().with("decision_traces.jsonl", log), "decision_traces.jsonl");
         assert_eq!(rotations, vec![Rotation { trimmed: rows(1024), left: rows(1024), ..Rotation::default() }; 3]);
     }
 
     #[test]
-    fn blank_lines_and_invalid_text_that_a_rotation_changes_are_told() {
+    fn forecast_names_blank_lines_and_invalid_text_that_rotation_changes() {
         let mut log: Vec<u8> = "{\"createdAt\":1,\"text\":\"\u{e9}\"}\n \n\u{a0}\u{feff}\n".repeat(60_000).into();
         let short = b"{\"createdAt\":2,\"text\":\"\xe2\x82\"}\n";
         log.extend(short);
@@ -683,7 +683,7 @@ mod rotation {
     }
 
     #[test]
-    fn an_activity_row_that_alone_is_too_long_stays() {
+    fn single_oversized_activity_row_is_kept() {
         let log = format!("{}{}", padded(1, 100), padded(2, 2 << 20));
         let rotations = forecasts(Home::new, &Home::new().with_activity("activity.jsonl", log), "activity.jsonl");
         assert_eq!(rotations, vec![Rotation { trimmed: rows(1), left: rows(1), ..Rotation::default() }; 3]);
@@ -708,7 +708,7 @@ mod refusals {
     }
 
     #[test]
-    fn a_bundle_whose_bytes_do_not_match_their_hashes_is_refused_whole() {
+    fn bundle_with_a_hash_mismatch_is_refused_completely() {
         let from = Home::new().with("runs.jsonl", run(1..5)).with("decision_traces.jsonl", run(1..5));
         // Without a chunk table, so that nothing but the hash can tell.
         let changed = edited(&bundle(&from), |text| {
@@ -725,7 +725,7 @@ mod refusals {
     }
 
     #[test]
-    fn a_bundle_with_a_changed_chunk_is_refused_whole() {
+    fn bundle_with_a_changed_chunk_is_refused_completely() {
         let changed = edited(&runs_bundle(run(1..5)), |text| text.replacen("\"t3\"", "\"t8\"", 1));
         assert!(matches!(refuse(&changed, &Home::new()).kind(), ErrorKind::ChunkMismatch));
     }
@@ -743,7 +743,7 @@ mod refusals {
     }
 
     #[test]
-    fn names_that_are_not_of_their_source_are_refused() {
+    fn file_names_foreign_to_their_source_are_refused() {
         let rename = |from: &Home, old: &str, new: &str| {
             edited(&bundle(from), |text| text.replace(&format!("\"{old}\""), &format!("\"{new}\"")))
         };
@@ -763,7 +763,7 @@ mod refusals {
     }
 
     #[test]
-    fn other_logs_cannot_take_the_place_of_known_ones() {
+    fn other_logs_cannot_replace_known_logs() {
         let facts = bundle(&Home::new().with("facts.jsonl", ""));
         for name in ["runs.jsonl", "decision_traces.jsonl"] {
             let taken = edited(&facts, |text| {
@@ -775,7 +775,7 @@ mod refusals {
     }
 
     #[test]
-    fn targets_that_are_directories_or_dangling_links_are_refused() {
+    fn directory_and_dangling_symlink_targets_are_refused() {
         let bundle = runs_bundle(run(1..3));
         let home = Home::new();
         fs::create_dir(home.dirs().patchwork.join("runs.jsonl")).unwrap();
@@ -789,7 +789,7 @@ mod refusals {
 
     #[cfg(unix)]
     #[test]
-    fn a_known_log_under_another_name_is_refused() {
+    fn known_log_under_another_name_is_refused() {
         let home = Home::new().with("runs.jsonl", run(1..3));
         let log = home.dirs().patchwork.join("runs.jsonl");
         let bundle = bundle(&Home::new().with("Runs.jsonl", run(5..7)));
@@ -800,7 +800,7 @@ mod refusals {
     }
 
     #[test]
-    fn two_logs_that_lead_to_one_file_are_refused() {
+    fn two_logs_that_resolve_to_one_file_are_refused() {
         let from = Home::new().with_activity("activity-1.jsonl", "{}\n").with_activity("activity-2.jsonl", "{}\n");
         let home = Home::new().with_activity("activity-2.jsonl", "{}\n");
         symlink("activity-2.jsonl", home.dirs().activity.join("activity-1.jsonl")).unwrap();
@@ -809,7 +809,7 @@ mod refusals {
     }
 
     #[test]
-    fn a_bundle_that_inflates_past_what_it_declares_is_refused() {
+    fn bundle_that_inflates_beyond_its_declared_size_is_refused() {
         let sound = runs_bundle(run(1..3));
         let longer = edited(&sound, |text| text.clone() + text.lines().last().unwrap() + "\n");
         assert!(matches!(refuse(&longer, &Home::new()).kind(), ErrorKind::MoreThanDeclared));
@@ -827,7 +827,7 @@ mod refusals {
     }
 
     #[test]
-    fn a_truncated_bundle_is_refused() {
+    fn truncated_bundle_is_refused() {
         let whole = runs_bundle(run(1..1000));
         let error = refuse(&whole[..whole.len() - 20], &Home::new());
         assert!(matches!(error.kind(), ErrorKind::Gzip(_) | ErrorKind::ContentEnds), "{error}");
@@ -853,7 +853,7 @@ mod running_patchwork {
     }
 
     #[test]
-    fn a_live_lock_stops_the_import_after_five_seconds_and_stays() {
+    fn live_lock_stops_the_import_after_five_seconds_and_remains() {
         let (home, lock) = locked_home();
         let clock = TestClock::new();
         age(&lock, &clock, 3);
@@ -868,7 +868,7 @@ mod running_patchwork {
     }
 
     #[test]
-    fn a_lock_that_is_released_in_time_is_waited_for() {
+    fn import_waits_for_a_lock_that_is_released_in_time() {
         let (home, lock) = locked_home();
         let log = lock.with_file_name("runs.jsonl");
         let clock = TestClock::acting(|sleeps| {
@@ -885,7 +885,7 @@ mod running_patchwork {
     }
 
     #[test]
-    fn a_log_that_was_here_already_and_changes_before_its_lock_is_taken_is_merged() {
+    fn unchanged_log_that_changes_before_its_lock_is_merged() {
         let (home, lock) = locked_home();
         let log = |name: &str| lock.with_file_name(name);
         fs::write(log("runs.jsonl"), run(1..6)).unwrap();
@@ -903,7 +903,7 @@ mod running_patchwork {
     }
 
     #[test]
-    fn a_log_without_lock_that_was_here_already_and_is_cut_then_gets_its_rows_back() {
+    fn unlocked_unchanged_log_that_is_truncated_gets_its_rows_back() {
         struct CutWhenMerging(PathBuf);
         impl Progress for CutWhenMerging {
             fn stage(&self, stage: Stage) {
@@ -923,7 +923,7 @@ mod running_patchwork {
     }
 
     #[test]
-    fn rows_that_rotation_moves_to_a_new_archive_while_the_lock_is_held_are_not_doubled() {
+    fn rows_rotated_to_a_new_archive_under_lock_are_not_duplicated() {
         let (home, lock) = locked_home();
         let log = |name: &str| lock.with_file_name(name);
         let clock = TestClock::acting(|_| {
@@ -939,7 +939,7 @@ mod running_patchwork {
     }
 
     #[test]
-    fn a_stale_lock_is_removed() {
+    fn stale_lock_is_removed() {
         let (home, lock) = locked_home();
         let clock = TestClock::acting(|_| panic!("no need to wait"));
         age(&lock, &clock, 31);
@@ -949,7 +949,7 @@ mod running_patchwork {
     }
 
     #[test]
-    fn the_archive_is_written_under_the_lock_of_the_log() {
+    fn archive_is_written_under_the_lock_of_its_log() {
         let (home, lock) = locked_home();
         age(&lock, &TestClock::new(), 3);
         let bundle = bundle(&Home::new().with("runs.jsonl.1", run(1..2)));
@@ -960,13 +960,13 @@ mod running_patchwork {
     }
 
     #[test]
-    fn a_dry_run_takes_no_lock_and_heeds_none() {
+    fn dry_run_ignores_locks() {
         let (home, _) = locked_home();
         try_import(&runs_bundle(run(5..7)), &home, &dry(&ImportOptions::default())).unwrap();
     }
 
     #[test]
-    fn activity_has_no_lock() {
+    fn activity_logs_have_no_lock() {
         let home = Home::new();
         fs::write(home.dirs().activity.join("activity-1.jsonl.lock"), "").unwrap();
         let from = Home::new().with_activity("activity-1.jsonl", "{}\n");
@@ -975,7 +975,7 @@ mod running_patchwork {
     }
 
     #[test]
-    fn rows_that_come_while_the_bundle_is_read_are_kept() {
+    fn rows_appended_while_the_bundle_is_read_are_kept() {
         /// Adds a row once some of the bundle was restored.
         struct Busy(PathBuf, AtomicBool);
         impl Progress for Busy {
@@ -1040,7 +1040,7 @@ mod progress {
     }
 
     #[test]
-    fn what_is_written_of_both_sides_is_a_stage_of_its_own() {
+    fn writing_merged_logs_is_a_separate_progress_stage() {
         let (few, many, more) = (run(0..10), run(0..30_000), run(20_000..50_000));
         let bundled = bundle(&Home::new().with("runs.jsonl", &more).with("decision_traces.jsonl", &few));
         let all = (more.len() + few.len()) as u64;
@@ -1081,7 +1081,7 @@ mod interrupted {
     use super::*;
 
     #[test]
-    fn what_a_killed_import_left_is_cleaned_up() {
+    fn leftovers_of_a_killed_import_are_removed() {
         let home = Home::new().with("runs.jsonl", run(1..3));
         let left = home.dirs().patchwork.join(".patchwork-traces-import-abc123");
         fs::create_dir(&left).unwrap();
@@ -1098,7 +1098,7 @@ mod interrupted {
     }
 
     #[test]
-    fn what_a_living_import_uses_is_left_alone() {
+    fn files_of_a_running_import_are_kept() {
         let home = Home::new().with("runs.jsonl", run(1..3));
         let used = home.dirs().patchwork.join(".patchwork-traces-import-abc123");
         fs::create_dir(&used).unwrap();
@@ -1116,7 +1116,7 @@ mod interrupted {
     }
 
     #[test]
-    fn a_dry_run_cleans_up_nothing() {
+    fn dry_run_removes_no_leftovers() {
         let home = Home::new();
         let left = home.dirs().patchwork.join(".patchwork-traces-import-abc123");
         fs::create_dir(&left).unwrap();
@@ -1129,7 +1129,7 @@ mod limits {
     use super::*;
 
     #[test]
-    fn a_line_of_a_log_that_is_longer_than_any_row_stops_the_import() {
+    fn overlong_local_line_stops_the_import() {
         let bundle = bundle(&Home::new().with("runs.jsonl", run(0..3)));
         let home = Home::new().with("runs.jsonl", run(1..2));
         let path = home.dirs().patchwork.join("runs.jsonl");

@@ -158,7 +158,7 @@ proptest! {
     }
 
     #[test]
-    fn rows_in_order_of_time_stay_so(sides in proptest::collection::vec(0u8..4, 0..40)) {
+    fn rows_in_time_order_stay_in_time_order(sides in proptest::collection::vec(0u8..4, 0..40)) {
         let part = |mask: u8| -> String {
             let rows = sides.iter().enumerate().filter(|(_, sides)| *sides & mask != 0);
             rows.flat_map(|(at, _)| ["{\"createdAt\":".to_owned(), at.to_string(), "}\n".to_owned()]).collect()
@@ -169,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn rotation_neither_doubles_nor_loses_rows(
+    fn rotation_neither_duplicates_nor_loses_rows(
         old in log(), new in log(), bundled_old in log(), bundled_new in log(),
     ) {
         let open_ended = |log: &[u8]| [log, if log.is_empty() || log.ends_with(b"\n") { b"" } else { b"\n" }].concat();
@@ -273,7 +273,7 @@ mod ends_of_runs {
         #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn the_row_of_a_run_that_ended_later_comes_last(history in proptest::collection::vec(row(), 0..24)) {
+        fn later_end_of_a_run_comes_last(history in proptest::collection::vec(row(), 0..24)) {
             let (a, b) = (side(&history, 1), side(&history, 2));
             let (log_a, log_b) = (log(&a), log(&b));
             let (a_has, b_has) = (merged(&log_a, &log_b), merged(&log_b, &log_a));
@@ -291,7 +291,7 @@ mod ends_of_runs {
     }
 
     #[test]
-    fn rows_that_hold_each_other_back_come_in_the_order_of_their_ends() {
+    fn rows_that_block_each_other_are_ordered_by_their_ends() {
         let row = |run: u8, ended: u64, at: u64| {
             format!("{{\"taskId\":\"t{run}\",\"createdAt\":1,\"doneAt\":{ended},\"at\":{at}}}\n")
         };

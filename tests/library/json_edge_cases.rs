@@ -18,7 +18,7 @@ fn times(home: &Home) -> (Option<String>, Option<String>) {
 }
 
 #[test]
-fn times_at_the_ends_of_the_range_count_and_those_beyond_do_not() {
+fn only_timestamps_within_the_range_count() {
     for (millis, time) in [
         ("-62135596800000", "0001-01-01T00:00:00.000Z"),
         ("-1", "1969-12-31T23:59:59.999Z"),
@@ -34,7 +34,7 @@ fn times_at_the_ends_of_the_range_count_and_those_beyond_do_not() {
 }
 
 #[test]
-fn fractions_of_a_millisecond_are_cut_off_towards_1970() {
+fn fractions_of_a_millisecond_are_truncated_towards_1970() {
     let activity = |row: &str| times(&Home::new().with_activity("activity.jsonl", format!("{row}\n"))).0;
     for (written, read) in [
         ("2026-05-02T12:00:00.123999999+02:00", "2026-05-02T10:00:00.123Z"),
@@ -54,7 +54,7 @@ fn fractions_of_a_millisecond_are_cut_off_towards_1970() {
 }
 
 #[test]
-fn a_key_without_a_time_does_not_hide_the_time_at_another() {
+fn key_without_a_timestamp_does_not_hide_another_key() {
     let time = Some("2026-05-02T10:00:00.000Z".to_owned());
     for row in [
         r#"{"createdAt":null,"timestamp":"2026-05-02T10:00:00.000Z"}"#,
@@ -68,7 +68,7 @@ fn a_key_without_a_time_does_not_hide_the_time_at_another() {
 }
 
 #[test]
-fn only_line_feeds_end_a_line_whatever_the_reader() {
+fn every_reader_ends_lines_at_line_feeds_only() {
     let separators = ["\r", "\u{b}", "\u{c}", "\u{1c}", "\u{1d}", "\u{1e}", "\u{85}", "\u{2028}", "\u{2029}"];
     let rows = separators.map(|separator| format!("{{\"a\":\"x\u{2028}y\"}}{separator}\n{{\"b\":\"{separator}\"}}\n"));
     let log = rows.concat() + "{\"c\":\r1}\ntorn \u{2028}\u{2029}\u{85} \u{b}";
@@ -82,7 +82,7 @@ fn only_line_feeds_end_a_line_whatever_the_reader() {
 }
 
 #[test]
-fn surrogates_without_their_other_half_are_replaced_and_nothing_else() {
+fn only_unpaired_surrogates_are_replaced() {
     for (line, entry) in [
         (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
         (r#""\uD83D\uDE00\ud83d\ude00""#, r#""\uD83D\uDE00\ud83d\ude00""#),
@@ -104,7 +104,7 @@ fn surrogates_without_their_other_half_are_replaced_and_nothing_else() {
 }
 
 #[test]
-fn what_is_no_time_is_told_how_to_write_one() {
+fn invalid_timestamp_error_explains_the_syntax() {
     for text in ["", "yesterday", "2026-05-02", "9999-01-01T00:00:00Z"] {
         let error = text.parse::<Timestamp>().unwrap_err();
         assert_eq!(error.to_string(), "a time is written as 2026-05-02T10:00:00.000Z");
@@ -112,7 +112,7 @@ fn what_is_no_time_is_told_how_to_write_one() {
 }
 
 #[test]
-fn rows_nest_128_levels_deep_and_no_deeper() {
+fn rows_nest_at_most_128_levels_deep() {
     let nested = |open: &str, close: &str, levels| [open.repeat(levels), "0".to_owned(), close.repeat(levels)].concat();
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[\"[[[[\\\"{{{\",", "]"), ("[\"]\\\"}]\",", "]")] {
         for (levels, is_row) in [(127, true), (128, true), (129, false)] {
@@ -125,7 +125,7 @@ fn rows_nest_128_levels_deep_and_no_deeper() {
 }
 
 #[test]
-fn what_is_no_row_is_told_by_what_is_wrong_with_it() {
+fn invalid_row_error_names_the_fault() {
     for (line, fault) in [
         ("", RowFault::NotJson),
         ("{", RowFault::NotJson),
@@ -156,7 +156,7 @@ fn what_is_no_row_is_told_by_what_is_wrong_with_it() {
 }
 
 #[test]
-fn a_row_far_longer_in_its_bundle_than_in_its_log_comes_back_from_every_reader() {
+fn every_reader_restores_a_row_that_is_much_longer_in_its_bundle() {
     // Each byte that no UTF-8 has takes three in the entry, and four thirds of one in base64.
     let log = [&b"{\"a\":\""[..], &[0xff].repeat(1 << 20), b"\"}\n"].concat();
     let bundled = bundle(&Home::new().with("runs.jsonl", &log));

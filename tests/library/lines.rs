@@ -32,13 +32,13 @@ proptest! {
     }
 
     #[test]
-    fn it_does_not_matter_how_the_bytes_come(log in bytes(), size in 1usize..40, piece in 1usize..9) {
+    fn blocks_do_not_depend_on_read_sizes(log in bytes(), size in 1usize..40, piece in 1usize..9) {
         prop_assert_eq!(blocks(ShortReads(&log, piece), size), blocks(&log[..], size));
     }
 }
 
 #[test]
-fn what_fits_exactly_is_one_block() {
+fn input_that_fits_exactly_is_one_block() {
     assert_eq!(blocks(&b"ab\ncd"[..], 5), [b"ab\ncd"]);
     assert_eq!(blocks(&b"ab\ncd"[..], 4), [&b"ab\n"[..], b"cd"]);
     assert_eq!(blocks(&b"ab\ncd\n"[..], 6), [b"ab\ncd\n"]);
@@ -46,7 +46,7 @@ fn what_fits_exactly_is_one_block() {
 }
 
 #[test]
-fn a_line_past_the_limit_is_found_wherever_it_stands() {
+fn line_over_the_limit_is_found_at_any_position() {
     let too_long = |log: &[u8], size| {
         let mut blocks = LineBlocks::new(log, size, 8);
         let mut lines = 0;

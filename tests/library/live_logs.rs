@@ -25,7 +25,7 @@ fn append(path: &Path, text: &str) {
 }
 
 #[test]
-fn what_is_appended_after_opening_is_not_read() {
+fn rows_appended_after_opening_are_not_read() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n");
     let log = open_runs(&home);
     append(&home.dirs().patchwork.join("runs.jsonl"), "{\"seq\":2}\n");
@@ -34,7 +34,7 @@ fn what_is_appended_after_opening_is_not_read() {
 
 #[cfg(unix)]
 #[test]
-fn a_log_that_is_replaced_after_opening_is_read_as_it_was() {
+fn log_replaced_after_opening_is_read_as_it_was() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n").with("new", "{}\n");
     let log = open_runs(&home);
     fs::rename(home.dirs().patchwork.join("new"), home.dirs().patchwork.join("runs.jsonl")).unwrap();
@@ -42,7 +42,7 @@ fn a_log_that_is_replaced_after_opening_is_read_as_it_was() {
 }
 
 #[test]
-fn a_log_that_shrinks_after_opening_is_an_error_that_says_so() {
+fn log_that_shrinks_after_opening_is_an_error() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n{\"seq\":2}\n");
     let log = open_runs(&home);
     OpenOptions::new().write(true).open(home.dirs().patchwork.join("runs.jsonl")).unwrap().set_len(10).unwrap();
@@ -90,7 +90,7 @@ fn seqs(log: &[u8]) -> Vec<u32> {
 
 #[cfg(unix)]
 #[test]
-fn rotation_during_an_export_makes_no_hole() {
+fn rotation_during_an_export_loses_no_row() {
     let home = Home::new().with("runs.jsonl", "");
     let (dir, stop) = (home.dirs().patchwork, AtomicBool::new(false));
     let mut most = 0;
@@ -112,7 +112,7 @@ fn rotation_during_an_export_makes_no_hole() {
 }
 
 #[test]
-fn a_rotation_that_is_under_way_is_waited_for() {
+fn export_waits_for_a_rotation_in_progress() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n{\"seq\":2}\n");
     let dir = home.dirs().patchwork;
     // The oldest row is in both logs until the newer one is replaced.
@@ -131,7 +131,7 @@ fn a_rotation_that_is_under_way_is_waited_for() {
 }
 
 #[test]
-fn the_lock_of_a_dead_writer_keeps_no_export() {
+fn stale_lock_does_not_block_an_export() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n").with("runs.jsonl.lock", "");
     let lock = OpenOptions::new().write(true).open(home.dirs().patchwork.join("runs.jsonl.lock")).unwrap();
     for age in [Duration::from_secs(31), Duration::ZERO] {
@@ -205,7 +205,7 @@ fn seq(row: &str) -> u32 {
 
 #[cfg(unix)]
 #[test]
-fn an_archive_that_is_rewritten_in_place_is_bundled_as_it_was_at_one_moment() {
+fn archive_rewritten_in_place_is_bundled_consistently() {
     let home = Home::new().with("runs.jsonl", "");
     let (dir, stop) = (home.dirs().patchwork, AtomicBool::new(false));
     let (written, trimmed) = (AtomicU32::new(0), AtomicU32::new(0));

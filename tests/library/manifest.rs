@@ -63,7 +63,7 @@ fn assert_broken(changes: &[(&str, Value)], fault: &str) {
 }
 
 #[test]
-fn chunks_have_the_sizes_that_they_can_have_and_no_others() {
+fn chunk_sizes_are_limited() {
     assert_sound(&[]);
     let size = "chunk 2 of \"runs.jsonl\" declares an impossible size";
     for (key, least, most) in [("bytes", 25, MAX_CHUNK_BYTES), ("compressed", 1, 2 * MAX_CHUNK_BYTES)] {
@@ -102,7 +102,7 @@ fn unparsed_lines_are_in_order_and_within_the_log() {
 }
 
 #[test]
-fn a_log_has_a_byte_for_each_line_and_an_empty_one_has_none() {
+fn log_has_at_least_one_byte_per_line() {
     let wrong = "declares an impossible number of bytes";
     assert_sound(&[("/files/0/bytes", json!(5))]);
     assert_broken(&[("/files/0/bytes", json!(4))], &format!("\"runs.jsonl\" {wrong}"));
@@ -112,7 +112,7 @@ fn a_log_has_a_byte_for_each_line_and_an_empty_one_has_none() {
 }
 
 #[test]
-fn a_timeline_has_bins_in_order_and_no_more_rows_than_the_log() {
+fn timeline_bins_are_in_order_and_count_at_most_the_rows_of_the_log() {
     let wrong = "\"runs.jsonl\" declares an impossible timeline";
     let bins = "/files/0/timeline/bins";
     let step = "/files/0/timeline/stepMs";
@@ -133,7 +133,7 @@ fn a_timeline_has_bins_in_order_and_no_more_rows_than_the_log() {
 }
 
 #[test]
-fn a_timeline_has_no_row_before_the_year_0001_nor_after_9998() {
+fn timeline_stays_within_the_years_0001_to_9998() {
     let wrong = "\"runs.jsonl\" declares an impossible timeline";
     let day = 24 * 60 * 60 * 1000_i64;
     for step in [1000, 10 * 60 * 1000, day, 512 * day, 262_144 * day] {
@@ -147,7 +147,7 @@ fn a_timeline_has_no_row_before_the_year_0001_nor_after_9998() {
 }
 
 #[test]
-fn counts_add_up_to_what_every_tool_keeps_exact() {
+fn total_count_stays_within_exact_json_numbers() {
     let first = ("/files/0/count", json!(MAX_COUNT));
     let chunks = ("/files/0/chunks", json!([]));
     let bytes = ("/files/0/bytes", json!(MAX_COUNT));
@@ -162,7 +162,7 @@ fn counts_add_up_to_what_every_tool_keeps_exact() {
 }
 
 #[test]
-fn no_two_files_share_their_name_within_a_source_or_a_directory() {
+fn file_names_are_unique_within_a_source_and_a_directory() {
     let name = |name: &str| ("/files/1/relativePath", json!(name));
     let source = |source: &str| [("/files/1/source", json!(source)), ("/sources", json!(["runs"]))];
     let activity = ("/files/1/base", json!("activity"));
@@ -174,7 +174,7 @@ fn no_two_files_share_their_name_within_a_source_or_a_directory() {
 }
 
 #[test]
-fn names_are_single_and_no_longer_than_255_bytes() {
+fn names_are_single_path_components_of_at_most_255_bytes() {
     let named = |name: String| faults(&[("/files/0/relativePath", json!(name))]);
     for name in ["x".repeat(255), "ä".repeat(127), "...".to_owned(), " ".to_owned()] {
         assert!(named(name.clone()).is_empty(), "{name}");
@@ -188,7 +188,7 @@ fn names_are_single_and_no_longer_than_255_bytes() {
 }
 
 #[test]
-fn a_log_of_1_0_belongs_to_the_directory_of_its_source() {
+fn log_of_a_1_0_bundle_belongs_to_the_directory_of_its_source() {
     for (source, base) in [("activity", Base::Activity), ("runs", Base::Patchwork), ("x", Base::Patchwork)] {
         let mut manifest = sound();
         manifest["files"][1]["source"] = json!(source);
@@ -199,7 +199,7 @@ fn a_log_of_1_0_belongs_to_the_directory_of_its_source() {
 }
 
 #[test]
-fn what_1_1_added_must_be_there_from_then_on() {
+fn keys_added_in_1_1_are_required_since_1_1() {
     for key in ["base", "sha256", "lineEnding", "finalNewline"] {
         let mut manifest = sound();
         manifest["files"][1].as_object_mut().unwrap().remove(key);
@@ -221,7 +221,7 @@ fn refusal(place: &str, value: Value) -> String {
 }
 
 #[test]
-fn a_value_that_does_not_belong_there_is_named_with_what_does() {
+fn wrong_value_error_names_the_value_and_the_expected_one() {
     let count = "a whole number from 0 to 9007199254740991";
     let time = "a time such as \"2026-05-02T10:00:00.000Z\"";
     let (name, list) = ("a plain name, without a path", "a list");
@@ -280,7 +280,7 @@ fn a_value_that_does_not_belong_there_is_named_with_what_does() {
 }
 
 #[test]
-fn a_key_that_is_not_there_is_named() {
+fn missing_key_error_names_the_key() {
     for (object, path, keys) in [
         ("", "", &["version", "exportedAt", "sources", "files", "totalCount"][..]),
         ("/files/0", "files[0].", &["source", "relativePath", "count", "bytes"]),
@@ -311,7 +311,7 @@ fn listed(manifest: &Value) -> Vec<String> {
 }
 
 #[test]
-fn a_manifest_lists_up_to_100_000_logs_and_sources() {
+fn manifest_lists_at_most_100_000_logs_and_sources() {
     /// A manifest that lists one log so many times, and its source.
     fn of_lists(files: usize, sources: usize, total: Value) -> Result<Manifest, ErrorKind> {
         let mut manifest = sound();
@@ -339,7 +339,7 @@ fn a_manifest_lists_up_to_100_000_logs_and_sources() {
 }
 
 #[test]
-fn of_a_manifest_over_4_mib_verify_lists_the_first_fault_alone() {
+fn verify_lists_only_the_first_fault_of_a_manifest_over_4_mib() {
     let listed_of_length = |bytes: usize| {
         let mut manifest = sound();
         (manifest["files"][0]["count"], manifest["files"][1]["count"]) = (json!("x"), json!("x"));
@@ -354,7 +354,7 @@ fn of_a_manifest_over_4_mib_verify_lists_the_first_fault_alone() {
 }
 
 #[test]
-fn verify_lists_everything_that_keeps_a_manifest_from_being_read() {
+fn verify_lists_every_fault_of_a_malformed_manifest() {
     let mut manifest = sound();
     let wrong = [
         "/generator",
@@ -417,7 +417,7 @@ fn verify_lists_everything_that_keeps_a_manifest_from_being_read() {
 }
 
 #[test]
-fn what_is_no_manifest_is_told_from_what_is_one() {
+fn other_json_is_distinguished_from_a_manifest() {
     let decode = |line: &str| Manifest::decode(line.as_bytes());
     assert!(matches!(decode("{\"type\":\"manifest\""), Ok(None)), "no JSON");
     assert!(matches!(decode("[1]"), Err(ErrorKind::NotAManifest)));
@@ -433,7 +433,7 @@ fn what_is_no_manifest_is_told_from_what_is_one() {
 }
 
 #[test]
-fn chunks_can_be_read_alone_where_all_rows_are_in_one() {
+fn chunks_are_independent_if_every_row_is_in_one() {
     let manifest = |changes: &[(&str, Value)]| {
         let mut manifest = sound();
         for (place, value) in changes {
@@ -448,7 +448,7 @@ fn chunks_can_be_read_alone_where_all_rows_are_in_one() {
 }
 
 #[test]
-fn keys_that_nobody_knows_are_ignored_in_every_object_whatever_they_have() {
+fn unknown_keys_are_ignored_in_every_object() {
     let unknown = format!(r#""x-number":1e400,"x-half":"\ud800","x-deep":{}{},"#, "[".repeat(1000), "]".repeat(1000));
     let manifest = sound().to_string().replace('{', &format!("{{{unknown}"));
     assert_eq!(
@@ -461,14 +461,14 @@ fn keys_that_nobody_knows_are_ignored_in_every_object_whatever_they_have() {
 }
 
 #[test]
-fn bytes_add_up_to_what_every_tool_keeps_exact() {
+fn total_bytes_stay_within_exact_json_numbers() {
     assert_sound(&[("/files/0/bytes", json!(MAX_COUNT))]);
     let files = [("/files/0/bytes", json!(MAX_COUNT)), ("/files/1/bytes", json!(1))];
     assert_broken(&files, "its numbers overflow when added up");
 }
 
 #[test]
-fn bytes_of_an_unparsed_line_are_one_piece_of_base64() {
+fn bytes_of_an_unparsed_line_are_one_base64_string() {
     let with = |bytes: &str| {
         let mut manifest = sound();
         manifest["files"][0]["unparsed"] = json!([{ "line": 2, "bytes": bytes }]);

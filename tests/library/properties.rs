@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn in_whatever_order_machines_are_merged_the_content_is_the_same(a in logs(), b in logs(), c in logs()) {
+    fn merge_order_of_machines_does_not_change_the_content(a in logs(), b in logs(), c in logs()) {
         let one = merged(&c, &merged(&b, &a));
         let other = merged(&merged(&c, &b), &a);
         prop_assert_eq!(counts(&one), counts(&other));
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn threads_level_and_chunks_change_no_content(logs in logs(), threads in 1usize..9, level in 0u8..10, rows in 1usize..20) {
+    fn threads_level_and_chunks_do_not_change_the_content(logs in logs(), threads in 1usize..9, level in 0u8..10, rows in 1usize..20) {
         let home = home_of(&logs);
         let discovery = discover(&home.dirs(), &DiscoverOptions { include_other: true, allow_empty: true, ..DiscoverOptions::default() }).unwrap();
         let with = |threads| {
@@ -165,7 +165,7 @@ proptest! {
     }
 
     #[test]
-    fn the_original_importer_finds_the_rows_of_the_original_exporter(log in nasty_log()) {
+    fn original_importer_finds_the_rows_of_the_original_exporter(log in nasty_log()) {
         let text = String::from_utf8(text_of(&bundle(&Home::new().with("runs.jsonl", &log)))).unwrap();
         let lines = lines_for_node(&text);
         let expected = rows_of_the_original(&log);

@@ -319,7 +319,7 @@ fn public_impl(block: &ItemImpl) -> Option<Item> {
 }
 
 #[test]
-fn the_public_items_are_the_listed_ones() {
+fn public_items_match_the_list() {
     let items = Library::read().public_items(&Vec::new());
     let found = prettyplease::unparse(&syn::File { shebang: None, frontmatter: None, attrs: Vec::new(), items });
     let listed_in = root().join("tests/public_api.txt");

@@ -17,7 +17,7 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_file_that_appears_meanwhile_is_not_replaced() {
+fn file_that_appears_meanwhile_is_not_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("b.gz");
     let options = TargetOptions::default();
@@ -32,7 +32,7 @@ fn a_file_that_appears_meanwhile_is_not_replaced() {
 }
 
 #[test]
-fn nothing_appears_before_the_end_and_nothing_stays_without_it() {
+fn output_appears_only_when_committed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new/deep/b.gz");
     let options = TargetOptions { create_dirs: true, replace: false };
@@ -51,7 +51,7 @@ fn nothing_appears_before_the_end_and_nothing_stays_without_it() {
 
 #[cfg(unix)]
 #[test]
-fn no_log_is_replaced_by_whichever_name_it_is_reached() {
+fn logs_are_never_replaced_through_any_path() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     fs::write(path("elsewhere"), "{}\n").unwrap();
@@ -74,7 +74,7 @@ fn no_log_is_replaced_by_whichever_name_it_is_reached() {
 }
 
 #[test]
-fn the_files_beside_a_log_are_never_replaced() {
+fn lock_and_temporary_files_of_a_log_are_never_replaced() {
     let dir = tempfile::tempdir().unwrap();
     let options = TargetOptions { replace: true, create_dirs: false };
     for name in [
@@ -98,7 +98,7 @@ fn the_files_beside_a_log_are_never_replaced() {
 }
 
 #[test]
-fn a_missing_directory_is_created_only_when_that_is_allowed() {
+fn missing_directory_is_created_only_if_allowed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new/b.gz");
     let refused = |error: &patchwork_traces::Error| {
@@ -116,7 +116,7 @@ fn a_missing_directory_is_created_only_when_that_is_allowed() {
 
 #[cfg(unix)]
 #[test]
-fn a_fifo_or_a_link_with_the_name_of_a_temporary_file_is_left_alone() {
+fn fifo_or_symlink_named_like_a_temporary_file_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     assert!(std::process::Command::new("mkfifo").arg(path(".patchwork-traces-a.part")).status().unwrap().success());
@@ -128,7 +128,7 @@ fn a_fifo_or_a_link_with_the_name_of_a_temporary_file_is_left_alone() {
 }
 
 #[test]
-fn a_directory_that_is_a_file_is_an_error_on_the_target() {
+fn file_in_place_of_the_target_directory_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
     let error = OutputTarget::resolve(&dir.path().join("file/b.gz"), TargetOptions::default()).unwrap_err();

@@ -60,7 +60,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn on_bundles_with_a_changed_byte(at in any::<prop::sample::Index>(), mask in 1u8..) {
+    fn both_readers_agree_on_changed_bytes(at in any::<prop::sample::Index>(), mask in 1u8..) {
         let mut bytes = SAMPLE.clone();
         let at = at.index(bytes.len());
         bytes[at] ^= mask;
@@ -68,17 +68,17 @@ proptest! {
     }
 
     #[test]
-    fn on_bundles_that_are_cut(at in any::<prop::sample::Index>()) {
+    fn both_readers_agree_on_truncated_bundles(at in any::<prop::sample::Index>()) {
         assert_agreement(&SAMPLE[..at.index(SAMPLE.len())])?;
     }
 
     #[test]
-    fn on_bundles_with_something_behind_them(tail in proptest::collection::vec(any::<u8>(), 1..20)) {
+    fn both_readers_agree_on_trailing_bytes(tail in proptest::collection::vec(any::<u8>(), 1..20)) {
         assert_agreement(&[&SAMPLE[..], &tail].concat())?;
     }
 
     #[test]
-    fn on_bundles_with_zeroed_blocks(at in any::<prop::sample::Index>(), length in 1usize..8192) {
+    fn both_readers_agree_on_zeroed_blocks(at in any::<prop::sample::Index>(), length in 1usize..8192) {
         let mut bytes = SAMPLE.clone();
         let at = at.index(bytes.len());
         let end = (at + length).min(bytes.len());
@@ -88,13 +88,13 @@ proptest! {
 }
 
 #[test]
-fn on_two_bundles_one_behind_the_other() {
+fn both_readers_agree_on_concatenated_bundles() {
     assert_agreement(&[&SAMPLE[..], &SAMPLE].concat()).unwrap();
     assert!(rows(indexed(&[&SAMPLE[..], &SAMPLE].concat())).1.is_some());
 }
 
 #[test]
-fn on_every_bundle_of_the_fixtures() {
+fn both_readers_agree_on_every_fixture() {
     for dir in ["conformance", "legacy"] {
         let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(dir);
         for path in std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
@@ -109,7 +109,7 @@ fn on_every_bundle_of_the_fixtures() {
 }
 
 #[test]
-fn on_a_sound_bundle_in_every_way_of_reading() {
+fn both_readers_agree_on_an_intact_bundle_with_any_selection() {
     let (one, ended) = rows(indexed(&SAMPLE));
     assert!(ended.is_none());
     assert_eq!(one.len(), 20_010);
@@ -138,7 +138,7 @@ fn both(bytes: &[u8]) -> (usize, Error) {
 }
 
 #[test]
-fn no_row_comes_of_a_chunk_that_is_too_short_in_a_bundle_that_is_not_cut_off() {
+fn short_chunk_of_a_complete_bundle_yields_no_row() {
     for (rows_a_chunk, proven) in [(10, 0), (5, 5), (4, 4)] {
         let (_, nine) = ten_rows_and_nine(rows_a_chunk);
         let (rows, ended) = both(&gzip(nine.as_bytes()));
@@ -155,7 +155,7 @@ fn no_row_comes_of_a_chunk_that_is_too_short_in_a_bundle_that_is_not_cut_off() {
 }
 
 #[test]
-fn the_whole_rows_before_a_cut_come_from_both_readers() {
+fn both_readers_yield_complete_rows_before_a_truncation() {
     let (ten, nine) = ten_rows_and_nine(10);
     let whole = gzip(ten.as_bytes());
     let (rows, ended) = both(&whole[..whole.len() - 12]);

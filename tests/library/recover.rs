@@ -91,7 +91,7 @@ fn numbered() -> (Home, BundleBuilder) {
 }
 
 #[test]
-fn of_an_intact_bundle_nothing_is_lost() {
+fn intact_bundle_loses_nothing() {
     let (home, forge) = numbered();
     for bytes in [forge.write(), bundle(&home), gzip(&text_of(&bundle(&home))), text_of(&bundle(&home))] {
         let (report, logs) = logs_of(&bytes);
@@ -102,7 +102,7 @@ fn of_an_intact_bundle_nothing_is_lost() {
 }
 
 #[test]
-fn a_damaged_chunk_costs_its_rows_and_the_report_names_them_and_their_lines() {
+fn damaged_chunk_loses_only_its_rows_and_the_report_names_them() {
     let (home, forge) = numbered();
     let places = forge.places();
     let mut bytes = forge.write();
@@ -126,7 +126,7 @@ fn a_damaged_chunk_costs_its_rows_and_the_report_names_them_and_their_lines() {
 }
 
 #[test]
-fn a_damaged_flush_point_costs_no_row_that_was_read_before_it() {
+fn damaged_flush_point_loses_no_earlier_row() {
     let (home, forge) = numbered();
     let mut bytes = forge.write();
     bytes[forge.places()[2].end - 1] = 0;
@@ -137,7 +137,7 @@ fn a_damaged_flush_point_costs_no_row_that_was_read_before_it() {
 }
 
 #[test]
-fn damage_around_any_flush_point_costs_no_row_of_another_chunk() {
+fn damage_around_a_flush_point_loses_no_row_of_another_chunk() {
     let (home, forge) = numbered();
     let original = original_logs(&home);
     let (sound, places) = (forge.write(), forge.places());
@@ -167,7 +167,7 @@ fn damage_around_any_flush_point_costs_no_row_of_another_chunk() {
 }
 
 #[test]
-fn damage_of_the_manifest_costs_no_row() {
+fn damaged_manifest_loses_no_row() {
     let (home, forge) = numbered();
     let original = original_logs(&home);
     // Which lines are no rows, and how they end, only the manifest says.
@@ -198,7 +198,7 @@ fn damage_of_the_manifest_costs_no_row() {
 }
 
 #[test]
-fn of_chunks_that_are_alike_each_comes_back_wherever_the_table_is_wrong() {
+fn identical_chunks_are_recovered_despite_a_wrong_chunk_table() {
     let home = Home::new()
         .with("runs.jsonl", "{\"a\":1}\n".repeat(60))
         .with("decision_traces.jsonl", (0..30).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
@@ -226,7 +226,7 @@ fn of_chunks_that_are_alike_each_comes_back_wherever_the_table_is_wrong() {
 }
 
 #[test]
-fn lines_put_into_text_taken_out_or_changed_cost_no_row_of_another_chunk() {
+fn edited_plain_text_loses_no_row_of_another_chunk() {
     let (home, forge) = numbered();
     let original = original_logs(&home);
     for chunk in 0..forge.chunks.len() {
@@ -264,7 +264,7 @@ fn lines_put_into_text_taken_out_or_changed_cost_no_row_of_another_chunk() {
 }
 
 #[test]
-fn a_row_put_into_a_block_costs_no_other() {
+fn inserted_row_loses_no_other_row() {
     let (home, forge) = numbered();
     let original = original_logs(&home);
     for chunk in 0..forge.chunks.len() {
@@ -277,7 +277,7 @@ fn a_row_put_into_a_block_costs_no_other() {
 }
 
 #[test]
-fn what_stands_behind_marks_that_are_none_is_no_end() {
+fn false_flush_marks_do_not_end_the_search() {
     // A mark in the midst of a row, and behind it what would end a gzip member: a row that is stored, not compressed.
     let mut row = b"{\"n\":1,\"text\":\"".to_vec();
     row.extend_from_slice(&[0, 0, 0xff, 0xff, 3, 0]);
@@ -293,7 +293,7 @@ fn what_stands_behind_marks_that_are_none_is_no_end() {
 }
 
 #[test]
-fn much_that_is_no_data_between_two_chunks_hides_nothing_behind_it() {
+fn long_garbage_between_chunks_hides_no_later_chunk() {
     let (home, forge) = numbered();
     let original = original_logs(&home);
     let place = forge.places()[4].start; // rows 31 to 40 of runs.jsonl
@@ -317,7 +317,7 @@ fn much_that_is_no_data_between_two_chunks_hides_nothing_behind_it() {
 }
 
 #[test]
-fn another_bundle_in_the_midst_costs_no_chunk_behind_it() {
+fn embedded_bundle_loses_no_later_chunk() {
     let (home, forge) = numbered();
     let original = original_logs(&home);
     let (sound, places) = (forge.write(), forge.places());
@@ -351,7 +351,7 @@ fn another_bundle_in_the_midst_costs_no_chunk_behind_it() {
 }
 
 #[test]
-fn rows_before_the_damage_in_a_chunk_are_taken_by_their_lines() {
+fn rows_before_the_damage_in_a_chunk_are_recovered_by_line() {
     let home = Home::new().with("runs.jsonl", (0..3000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
     let original = &original_logs(&home)["runs.jsonl"];
     let forge = BundleBuilder::new(&home, 1000);
@@ -373,7 +373,7 @@ fn rows_before_the_damage_in_a_chunk_are_taken_by_their_lines() {
 }
 
 #[test]
-fn every_cut_leaves_the_rows_before_it() {
+fn every_truncation_keeps_the_earlier_rows() {
     let forge = cases::forge();
     let original = original_logs(&cases::home());
     let sound = forge.write();
@@ -401,7 +401,7 @@ fn every_cut_leaves_the_rows_before_it() {
 type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 #[test]
-fn without_a_manifest_the_rows_are_found_by_their_flush_points() {
+fn rows_are_found_at_flush_points_without_a_manifest() {
     let (home, forge) = numbered();
     let original = original_logs(&home);
     let places = forge.places();
@@ -426,7 +426,7 @@ fn without_a_manifest_the_rows_are_found_by_their_flush_points() {
 }
 
 #[test]
-fn a_wrong_number_of_rows_costs_none() {
+fn wrong_row_count_loses_no_row() {
     let (home, sound) = numbered();
     let original = original_logs(&home);
     for change in [-3i64, -1, 1, 1000] {
@@ -449,7 +449,7 @@ fn a_wrong_number_of_rows_costs_none() {
 }
 
 #[test]
-fn a_manifest_that_names_another_log_than_proven_rows_do_is_not_followed() {
+fn verified_rows_override_a_manifest_with_another_log_name() {
     let (home, mut forge) = numbered();
     forge.file(0)["relativePath"] = "runs.jsonl.1".into();
     let (report, logs) = logs_of(&forge.write());
@@ -463,7 +463,7 @@ fn a_manifest_that_names_another_log_than_proven_rows_do_is_not_followed() {
 }
 
 #[test]
-fn a_proven_row_of_no_log_of_the_manifest_costs_no_other_log_what_only_the_manifest_knows() {
+fn verified_row_of_an_unlisted_log_keeps_manifest_data_of_other_logs() {
     let (home, mut forge) = numbered();
     // In place of the last row of runs.jsonl.
     let stray = "{\"source\":\"decision_traces\",\"entry\":{\"stray\":1}}\n";
@@ -480,7 +480,7 @@ fn a_proven_row_of_no_log_of_the_manifest_costs_no_other_log_what_only_the_manif
 }
 
 #[test]
-fn of_logs_that_the_manifest_gives_one_name_the_rows_come_back() {
+fn logs_with_one_name_in_the_manifest_keep_their_rows() {
     let (home, mut forge) = numbered();
     let twin = forge.file(0).clone();
     forge.file(1)["relativePath"] = twin["relativePath"].clone();
@@ -495,7 +495,7 @@ fn of_logs_that_the_manifest_gives_one_name_the_rows_come_back() {
 }
 
 #[test]
-fn of_logs_of_one_name_that_have_no_row_the_longest_comes_back() {
+fn longest_of_rowless_logs_with_one_name_is_recovered() {
     let home = Home::new().with("runs.jsonl", "torn\n").with("decision_traces.jsonl", "torn and longer\n");
     let mut forge = BundleBuilder::new(&home, 10);
     let shorter = (0..2).min_by_key(|file| forge.file(*file)["bytes"].as_u64()).unwrap();
@@ -507,7 +507,7 @@ fn of_logs_of_one_name_that_have_no_row_the_longest_comes_back() {
 }
 
 #[test]
-fn rows_of_a_log_that_the_manifest_gives_to_another_source_come_back_and_it_is_listed_once() {
+fn log_listed_under_another_source_is_recovered_and_listed_once() {
     let (home, mut forge) = numbered();
     // Of this source the log has nothing, and that is what its hash says.
     let nothing = Sha256Digest::of(b"").to_string();
@@ -523,7 +523,7 @@ fn rows_of_a_log_that_the_manifest_gives_to_another_source_come_back_and_it_is_l
 }
 
 #[test]
-fn without_a_manifest_gaps_are_named() {
+fn gaps_are_reported_without_a_manifest() {
     let (_, forge) = numbered();
     let places = forge.places();
     let mut bytes = forge.write();
@@ -536,7 +536,7 @@ fn without_a_manifest_gaps_are_named() {
 }
 
 #[test]
-fn a_lost_last_row_does_not_take_the_line_feed_of_the_one_before() {
+fn losing_the_last_row_keeps_the_previous_newline() {
     let (home, forge) = numbered();
     let mut bytes = forge.write();
     bytes[forge.places().last().unwrap().clone()].fill(0);
@@ -546,7 +546,7 @@ fn a_lost_last_row_does_not_take_the_line_feed_of_the_one_before() {
 }
 
 #[test]
-fn legacy_bundles_are_recovered_whole_and_cut() {
+fn intact_and_truncated_legacy_bundles_are_recovered() {
     for name in ["empty", "odd", "plain"] {
         let path = format!("{}/fixtures/legacy/{name}.v1.0.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
         let bytes = std::fs::read(path).unwrap();
@@ -564,7 +564,7 @@ fn legacy_bundles_are_recovered_whole_and_cut() {
 }
 
 #[test]
-fn plain_text_loses_only_the_lines_that_are_broken() {
+fn plain_text_loses_only_broken_lines() {
     let (_, forge) = numbered();
     let text = forge.text().replacen("row number 42\"", "row number 42", 1);
     let (report, logs) = logs_of(text.as_bytes());
@@ -574,7 +574,7 @@ fn plain_text_loses_only_the_lines_that_are_broken() {
 }
 
 #[test]
-fn rows_that_no_checksum_proves_are_counted() {
+fn rows_without_a_checksum_are_counted() {
     let (home, mut forge) = numbered();
     let unproven = |bundle: &[u8]| -> Vec<u64> { logs_of(bundle).0.files.iter().map(|log| log.rows_by_line).collect() };
     let edited = |text: &str| text.replacen("row number 42", "row number 43", 1);
@@ -602,7 +602,7 @@ fn rows_that_no_checksum_proves_are_counted() {
 }
 
 #[test]
-fn a_checksum_of_the_container_that_does_not_fit_proves_nothing() {
+fn mismatched_container_checksum_verifies_nothing() {
     let (_, mut forge) = numbered();
     forge.manifest["type"] = json!("manifesu");
     let sound = forge.write();
@@ -624,7 +624,7 @@ fn a_checksum_of_the_container_that_does_not_fit_proves_nothing() {
 }
 
 #[test]
-fn rows_that_are_not_taken_are_counted_also_beside_a_log_that_is_proven_as_a_whole() {
+fn skipped_rows_are_counted_beside_a_completely_verified_log() {
     let (home, mut forge) = numbered();
     let original = original_logs(&home);
     // An entry that is not its exact line, and of the other log two rows too many.
@@ -643,7 +643,7 @@ fn rows_that_are_not_taken_are_counted_also_beside_a_log_that_is_proven_as_a_who
 }
 
 #[test]
-fn of_very_many_places_the_first_are_named_and_the_rest_counted() {
+fn report_lists_the_first_gaps_and_counts_the_others() {
     let home = Home::new().with("runs.jsonl", (0..25_000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
     let text = BundleBuilder::new(&home, 25_000).text();
     let every_other_broken: String = text
@@ -664,7 +664,7 @@ fn of_very_many_places_the_first_are_named_and_the_rest_counted() {
 }
 
 #[test]
-fn what_is_no_bundle_gives_nothing() {
+fn other_files_yield_nothing() {
     for bytes in [&b"hello"[..], &gzip(b"hello\n"), &[0; 1000], &[0xff; 1000]] {
         let error: Error = recovered(bytes).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::NothingToRecover), "{error}");
@@ -673,7 +673,7 @@ fn what_is_no_bundle_gives_nothing() {
 }
 
 #[test]
-fn the_same_damage_gives_the_same_bytes_from_a_stream() {
+fn stream_and_file_give_the_same_recovered_bytes() {
     let (_, forge) = numbered();
     let mut bytes = forge.write();
     bytes[forge.places()[3].clone()].fill(0);
@@ -686,7 +686,7 @@ fn the_same_damage_gives_the_same_bytes_from_a_stream() {
 }
 
 #[test]
-fn of_every_conformance_bundle_comes_a_whole_one_or_nothing() {
+fn every_conformance_bundle_gives_an_intact_bundle_or_nothing() {
     let original = original_logs(&cases::home());
     for (name, bytes) in cases::cases() {
         match recovered(&bytes) {
@@ -714,7 +714,7 @@ fn of_every_conformance_bundle_comes_a_whole_one_or_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn from_a_pipe_to_a_pipe() {
+fn recover_reads_a_pipe_and_writes_a_pipe() {
     use patchwork_traces::recover::recover_file;
 
     let (_, forge) = numbered();
@@ -741,7 +741,7 @@ fn from_a_pipe_to_a_pipe() {
 }
 
 #[test]
-fn a_byte_less_anywhere_costs_no_more_than_one_chunk() {
+fn removing_any_byte_loses_at_most_one_chunk() {
     let (_, forge) = numbered();
     let whole = forge.write();
     for lost in 0..whole.len() {
@@ -760,7 +760,7 @@ fn proven_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
 }
 
 #[test]
-fn what_verify_proves_comes_back() {
+fn rows_verified_by_verify_are_recovered() {
     let (_, forge) = numbered();
     let mut wrong_table = forge.clone();
     wrong_table.file(0)["chunks"][0]["rows"] = 11.into();
@@ -795,7 +795,7 @@ fn what_verify_proves_comes_back() {
 }
 
 #[test]
-fn what_only_the_manifest_knows_comes_back_where_damage_hides_its_end() {
+fn manifest_data_is_kept_if_damage_hides_the_end_of_the_manifest() {
     let (home, forge) = numbered();
     let (whole, original) = (forge.write(), original_logs(&home));
     let end = forge.places()[0].end;
@@ -810,7 +810,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn of_intact_bundles_of_nasty_logs_nothing_is_lost(runs in nasty_log(), activity in nasty_log(), rows in 1usize..20) {
+    fn intact_bundles_of_adversarial_logs_lose_nothing(runs in nasty_log(), activity in nasty_log(), rows in 1usize..20) {
         let home = Home::new().with("runs.jsonl", runs).with_activity("activity-7.jsonl", activity);
         for bytes in [bundle(&home), BundleBuilder::new(&home, rows).write(), gzip(&text_of(&bundle(&home)))] {
             let (report, logs) = logs_of(&bytes);
@@ -842,7 +842,7 @@ proptest! {
     }
 
     #[test]
-    fn flipped_bytes_cost_no_row_of_another_chunk(
+    fn flipped_bytes_lose_no_row_of_another_chunk(
         places in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..4),
     ) {
         let (home, forge) = numbered();

@@ -36,28 +36,28 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_log_of_nasty_lines_comes_back(log in nasty_log()) {
+    fn any_log_of_adversarial_lines_is_restored(log in nasty_log()) {
         assert_round_trip(&log);
     }
 
     #[test]
-    fn any_bytes_come_back(log in proptest::collection::vec(any::<u8>(), 0..2000)) {
+    fn any_bytes_are_restored(log in proptest::collection::vec(any::<u8>(), 0..2000)) {
         assert_round_trip(&log);
     }
 
     #[test]
-    fn any_text_over_few_characters_comes_back(log in "[\\[\\]{}\", :0-9a-f\\\\u\r\n\t\u{feff}\u{2028}\u{0}]{0,300}") {
+    fn any_text_over_few_characters_is_restored(log in "[\\[\\]{}\", :0-9a-f\\\\u\r\n\t\u{feff}\u{2028}\u{0}]{0,300}") {
         assert_round_trip(log.as_bytes());
     }
 }
 
 #[test]
-fn an_empty_log_comes_back() {
+fn empty_log_is_restored() {
     assert_round_trip(b"");
 }
 
 #[test]
-fn logs_without_last_newline_come_back() {
+fn logs_without_a_final_newline_are_restored() {
     for log in
         [&b"{}"[..], b"{}\r", b"{}\n{}", b"{}\r\n{}", b"{}\r\n{}\r", b"torn", b"{}\ntorn", b"\n\n", b"\r\n", b"\r"]
     {
@@ -66,14 +66,14 @@ fn logs_without_last_newline_come_back() {
 }
 
 #[test]
-fn nesting_at_the_limit_and_beyond_comes_back() {
+fn nesting_at_and_beyond_the_limit_is_restored() {
     for levels in [127, 128, 129, 100_000] {
         assert_round_trip(&[nested(levels), b"\n{}\n".to_vec()].concat());
     }
 }
 
 #[test]
-fn rows_of_50_mb_come_back() {
+fn rows_of_50_mb_are_restored() {
     let sound = [&b"{\"s\":\""[..], &[b'x'].repeat(50_000_000), b"\"}\n"].concat();
     let cleaned = [&b"{\"s\":\""[..], &[0xff].repeat(50_000_000), b"\"}\n"].concat();
     let torn = [b'{'].repeat(50_000_000);
@@ -81,7 +81,7 @@ fn rows_of_50_mb_come_back() {
 }
 
 #[test]
-fn two_million_one_byte_lines_come_back() {
+fn two_million_one_byte_lines_are_restored() {
     assert_round_trip(&b"1\n".repeat(2_000_000));
     assert_round_trip(&b"x\n".repeat(2_000_000));
     assert_round_trip(&b"1\nx\n".repeat(1_000_000));
@@ -89,7 +89,7 @@ fn two_million_one_byte_lines_come_back() {
 }
 
 #[test]
-fn logs_whose_bundle_does_not_wait_in_memory_come_back() {
+fn logs_with_a_spooled_bundle_are_restored() {
     let (log, other) = (random_rows(30_000), random_rows(10_000));
     let bundled = bundle(&Home::new().with("runs.jsonl", &log).with("decision_traces.jsonl", &other));
     assert!(bundled.len() > 20_000_000, "{} bytes", bundled.len());

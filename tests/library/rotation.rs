@@ -203,7 +203,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_model_agrees_with_its_transcription(
+    fn model_matches_its_slow_transcription(
         seed in 1u64..,
         bytes in 900_000usize..3_000_000,
         line in prop_oneof![Just(2usize), 20usize..200, 200usize..3000, 100_000usize..900_000],
@@ -232,7 +232,7 @@ fn lines(count: usize, bytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_limits_themselves_are_kept() {
+fn logs_at_the_limits_are_kept() {
     const LIMIT: usize = 1 << 20;
     for log in [
         lines(1, LIMIT),
@@ -258,7 +258,7 @@ fn the_limits_themselves_are_kept() {
 }
 
 #[test]
-fn a_long_log_is_held_in_bounded_memory() {
+fn long_log_takes_bounded_memory() {
     // 40 MiB, of which lines of 1 MiB are the most that is held.
     let line = vec![b'x'; 1 << 19];
     let mut newest = NewestLines::of_log(RotationKind::Deletes);

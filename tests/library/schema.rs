@@ -120,7 +120,7 @@ fn files_below(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_line_of_a_bundle_of_nasty_logs_is_valid() {
+fn every_line_of_a_bundle_of_adversarial_logs_is_valid() {
     let nested = |levels| [vec![b'['; levels], vec![b']'; levels]].concat();
     let rows: [&[u8]; 14] = [
         b"\xef\xbb\xbf{\"createdAt\":1777716000000}",
@@ -150,13 +150,13 @@ fn every_line_of_a_bundle_of_nasty_logs_is_valid() {
 }
 
 #[test]
-fn an_empty_bundle_is_valid() {
+fn empty_bundle_is_valid() {
     let text = String::from_utf8(text_of(&bundle(&Home::new()))).unwrap();
     assert_eq!(Schemas::published().check_own(&text), 0);
 }
 
 #[test]
-fn the_schemas_refuse_what_the_format_forbids() {
+fn schemas_refuse_lines_that_the_format_forbids() {
     let schemas = Schemas::published();
     let file = r#"{"source":"runs","relativePath":"runs.jsonl","base":"patchwork","count":0,"bytes":0,"sha256":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","lineEnding":"lf","finalNewline":true}"#;
     let sound = format!(

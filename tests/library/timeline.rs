@@ -32,7 +32,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_counts_every_time_in_the_finest_bins_that_are_few_enough(times in times()) {
+    fn timeline_uses_the_finest_step_with_at_most_64_bins(times in times()) {
         let mut step_ms = 1000;
         while bins(&times, step_ms).len() > 64 {
             step_ms = Timeline::coarser_step(step_ms);
@@ -43,7 +43,7 @@ proptest! {
 }
 
 #[test]
-fn exactly_64_bins_are_not_too_many() {
+fn exactly_64_bins_are_allowed() {
     let seconds = |n: i64| (0..n).map(|second| second * 1000).collect::<Vec<_>>();
     assert_eq!(timeline_of(&seconds(64)).map(|timeline| timeline.step_ms), Some(1000));
     assert_eq!(timeline_of(&seconds(65)).map(|timeline| timeline.step_ms), Some(2000));

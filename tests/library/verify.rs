@@ -72,7 +72,7 @@ fn assert_found(sound: &[u8], changed: &[u8], what: &str) {
 }
 
 #[test]
-fn lines_and_rows_are_counted_as_far_as_numbers_go() {
+fn line_and_row_counts_do_not_overflow() {
     let mut forge = small();
     forge.chunks[1].1 = forge.chunks[1].1.replace("\\ufffd", "x").replace('\u{fffd}', "x");
     forge.chunks[2].1 += "no row\n";
@@ -92,7 +92,7 @@ fn lines_and_rows_are_counted_as_far_as_numbers_go() {
 }
 
 #[test]
-fn what_is_told_of_very_many_rows_of_a_chunk_changes_nothing_else() {
+fn many_findings_in_one_chunk_change_no_other_result() {
     let rows: String =
         (0..10_000).map(|i| format!("{{\"createdAt\":{},\"i\":1}}\n", 1_777_716_000_000u64 + i * 1000)).collect();
     let mut forge = BundleBuilder::new(&Home::new().with("runs.jsonl", rows), 10_000);
@@ -129,7 +129,7 @@ fn what_is_told_of_very_many_rows_of_a_chunk_changes_nothing_else() {
 }
 
 #[test]
-fn every_flipped_bit_is_found_or_harmless() {
+fn every_flipped_bit_is_reported_or_harmless() {
     let sound = small().write();
     for byte in 0..sound.len() {
         for bit in 0..8 {
@@ -141,7 +141,7 @@ fn every_flipped_bit_is_found_or_harmless() {
 }
 
 #[test]
-fn every_cut_is_found() {
+fn every_truncation_is_reported() {
     let sound = small().write();
     for length in 0..sound.len() {
         let (report, findings) = verified_with(&sound[..length], &options());
@@ -154,7 +154,7 @@ fn every_cut_is_found() {
 }
 
 #[test]
-fn every_inserted_or_removed_byte_is_found() {
+fn every_inserted_or_removed_byte_is_reported() {
     let sound = small().write();
     for at in 0..sound.len() {
         let mut longer = sound.clone();
@@ -167,7 +167,7 @@ fn every_inserted_or_removed_byte_is_found() {
 }
 
 #[test]
-fn damage_in_one_chunk_hides_nothing_in_later_ones() {
+fn damage_in_one_chunk_hides_no_later_finding() {
     let mut forge = small();
     forge.chunks[3].1 = forge.chunks[3].1.replace("10:00", "10:01");
     let places = forge.places();
@@ -182,7 +182,7 @@ fn damage_in_one_chunk_hides_nothing_in_later_ones() {
 }
 
 #[test]
-fn every_row_with_something_wrong_is_listed() {
+fn every_faulty_row_is_listed() {
     let rows = 50_000;
     let mut forge = BundleBuilder::new(&Home::new().with("runs.jsonl", "{\"a\":1}\n".repeat(rows)), 10_000);
     for (_, text) in &mut forge.chunks {
@@ -196,7 +196,7 @@ fn every_row_with_something_wrong_is_listed() {
 }
 
 #[test]
-fn missing_chunks_of_a_log_that_are_neighbours_are_one_finding() {
+fn adjacent_missing_chunks_of_a_log_are_one_finding() {
     // Chunks of different lengths, which tell them from each other.
     let word = |n: u64| {
         (0..n / 10 % 13).map(|k| format!("{:x}", (n + k).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect::<String>()
@@ -231,7 +231,7 @@ fn missing_chunks_of_a_log_that_are_neighbours_are_one_finding() {
 }
 
 #[test]
-fn a_flush_point_of_another_program_where_a_chunk_should_end_makes_it_no_block() {
+fn foreign_flush_point_at_a_chunk_end_is_not_a_chunk_boundary() {
     let row = |n: u64| format!("{{\"n\":{n},\"createdAt\":{}}}\n", 1_777_716_000_000 + n);
     let home = Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>());
     let marks = |bundle: &[u8]| -> Vec<usize> {
@@ -257,7 +257,7 @@ fn a_flush_point_of_another_program_where_a_chunk_should_end_makes_it_no_block()
 }
 
 #[test]
-fn a_chunk_of_which_the_flush_point_is_damaged_is_named_and_the_one_behind_it_is_missing() {
+fn damaged_flush_point_is_reported_and_the_next_chunk_is_missing() {
     let row =
         |n: u64| format!("{{\"n\":{n},\"word\":\"{:x}\"}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (n / 10 * 4));
     let forge = BundleBuilder::new(&Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>()), 10);
@@ -276,7 +276,7 @@ fn a_chunk_of_which_the_flush_point_is_damaged_is_named_and_the_one_behind_it_is
 }
 
 #[test]
-fn a_flush_point_within_the_first_chunk_makes_it_no_text() {
+fn flush_point_within_the_first_chunk_does_not_make_it_text() {
     let row = |n: u64| format!("{{\"n\":{n},\"createdAt\":{}}}\n", 1_777_716_000_000 + n);
     let home = Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>());
     let mut forge = BundleBuilder::new(&home, 10);
@@ -297,7 +297,7 @@ fn a_flush_point_within_the_first_chunk_makes_it_no_text() {
 }
 
 #[test]
-fn what_another_program_compressed_is_as_whole_wherever_it_flushed_or_began_a_member() {
+fn recompressed_bundle_is_intact_with_any_flush_points_and_members() {
     let row = |n: u64| {
         format!(
             "{{\"n\":{n},\"createdAt\":{},\"text\":\"{:032x}\"}}\n",
@@ -351,7 +351,7 @@ fn what_another_program_compressed_is_as_whole_wherever_it_flushed_or_began_a_me
 }
 
 #[test]
-fn an_only_chunk_that_another_program_wrote_behind_a_flush_point_is_text() {
+fn single_chunk_rewritten_after_a_flush_point_is_text() {
     let home = Home::new().with("runs.jsonl", (0..40).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
     let forge = BundleBuilder::new(&home, 50);
     assert_eq!(forge.chunks.len(), 1);
@@ -408,7 +408,7 @@ fn agreed(bundle: &[u8]) -> Vec<Finding> {
 }
 
 #[test]
-fn a_row_that_no_log_may_have_is_found_and_not_restored() {
+fn row_that_no_log_may_hold_is_reported_and_not_restored() {
     const MOST: usize = 256 << 20;
     assert_eq!(codes(&agreed(&of_1_0(MOST as u64, 1, &row_of(MOST)))), ["without_hashes"]);
     let findings = agreed(&of_1_0(MOST as u64, 1, &row_of(MOST + 1)));
@@ -416,7 +416,7 @@ fn a_row_that_no_log_may_have_is_found_and_not_restored() {
 }
 
 #[test]
-fn rows_of_1_0_longer_than_their_log_can_have_become_are_found_and_not_restored() {
+fn overlong_1_0_rows_are_reported_and_not_restored() {
     // 6 times 100 bytes and 64 MiB, in rows of 4 MiB with a line feed each.
     let most = 600 + (64 << 20);
     let rows = [vec![row_of((4 << 20) - 1); 15].concat(), row_of((4 << 20) + 599)].concat();
@@ -429,7 +429,7 @@ fn rows_of_1_0_longer_than_their_log_can_have_become_are_found_and_not_restored(
 }
 
 #[test]
-fn a_finding_has_file_row_line_byte_and_what_was_expected() {
+fn finding_has_file_row_line_byte_and_expectation() {
     let mut forge = small();
     let place = forge.places()[2].start;
     forge.chunks[1].1 = forge.chunks[1].1.replacen("\"text\":\"\u{fffd}\"", "\"text\":\"x\"", 1);
@@ -462,7 +462,7 @@ fn change(value: &mut Value) {
 }
 
 #[test]
-fn what_is_recorded_and_what_is_found_are_told() {
+fn findings_show_recorded_and_found_values() {
     let mut told = String::new();
     let mut tell = |place: &str, bundle: &[u8]| {
         writeln!(told, "{place}").unwrap();
@@ -491,7 +491,7 @@ fn what_is_recorded_and_what_is_found_are_told() {
 }
 
 #[test]
-fn the_expected_digest_is_compared() {
+fn expected_digest_is_compared() {
     let home = Home::new().with("runs.jsonl", "{}\n");
     let (bytes, report) = try_bundle(&home).unwrap();
     let expect = |digest| verified_with(&bytes, &VerifyOptions { expect: Some(digest), ..options() });
@@ -535,7 +535,7 @@ fn every_legacy_bundle_is_intact() {
 }
 
 #[test]
-fn a_failing_input_is_an_error_and_no_finding() {
+fn read_failure_is_an_error_instead_of_a_finding() {
     struct Failing<'a>(&'a [u8]);
     impl Read for Failing<'_> {
         fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
@@ -553,7 +553,7 @@ fn a_failing_input_is_an_error_and_no_finding() {
 }
 
 #[test]
-fn a_row_of_20_mb_and_many_chunks_are_verified() {
+fn row_of_20_mb_and_many_chunks_are_verified() {
     let large = format!("{{\"s\":\"{}\"}}\n", "x".repeat(20_000_000));
     let many: String =
         (0..60_000).map(|n| format!("{{\"createdAt\":{},\"n\":{n}}}\n", 1_777_716_000_000i64 + n)).collect();
@@ -564,7 +564,7 @@ fn a_row_of_20_mb_and_many_chunks_are_verified() {
 }
 
 #[test]
-fn a_bomb_is_found_without_its_content_in_memory() {
+fn bomb_is_reported_without_buffering_its_content() {
     let forge = small();
     let text = [forge.text().as_bytes(), &vec![b' '; 600 << 20]].concat();
     let bomb = gzip(&text);
@@ -578,7 +578,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn bundles_of_nasty_logs_are_intact(runs in nasty_log(), activity in nasty_log(), rows_a_chunk in 1usize..20) {
+    fn bundles_of_adversarial_logs_are_intact(runs in nasty_log(), activity in nasty_log(), rows_a_chunk in 1usize..20) {
         let home = Home::new().with("runs.jsonl", runs).with_activity("activity-7.jsonl", activity);
         let exported = bundle(&home);
         let text = text_of(&exported);
@@ -601,14 +601,14 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_judged_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+    fn any_bytes_get_a_verdict_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = verified_with(&bytes, &options());
         let behind_header = [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255], &bytes[..]].concat();
         let _ = verified_with(&behind_header, &options());
     }
 
     #[test]
-    fn several_damages_at_once_are_found(places in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..5)) {
+    fn several_faults_at_once_are_reported(places in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..5)) {
         let sound = small().write();
         let mut changed = sound.clone();
         for (place, mask) in places {
@@ -620,7 +620,7 @@ proptest! {
 }
 
 #[test]
-fn times_and_empty_bins_that_a_writer_may_leave_out_or_in_are_no_fault() {
+fn optional_timestamps_and_empty_bins_are_not_faults() {
     let mut forge = small();
     for file in forge.manifest["files"].as_array_mut().unwrap() {
         let file = file.as_object_mut().unwrap();

@@ -65,7 +65,7 @@ fn declared_type(line: &str) -> Option<&str> {
 }
 
 #[test]
-fn a_type_has_a_name_of_its_own() {
+fn type_names_are_unique() {
     let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (path, text) in all_sources() {
         for (number, line) in text.lines().enumerate() {

@@ -357,7 +357,7 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn of_tiny_bundles() {
+fn every_change_to_tiny_bundles_is_reported_or_harmless() {
     let _measured = measured();
     let row = "{\"createdAt\":1777716000000,\"a\":1}\n";
     let one = Home::new().with("runs.jsonl", row);
@@ -375,7 +375,7 @@ fn of_tiny_bundles() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn of_small_bundles() {
+fn every_change_to_small_bundles_is_reported_or_harmless() {
     let _measured = measured();
     let runs = [
         " {\"taskId\":\"a\",\"createdAt\":1777716000000,\"status\":\"running\",\"n\":12345678901234567890}\n",

@@ -32,7 +32,7 @@ fn bomb() -> Vec<u8> {
 }
 
 #[test]
-fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
+fn line_of_a_1_0_bundle_takes_no_more_memory_than_its_log() {
     let _measured = measured();
     let (bomb, home) = (bomb(), Home::new());
     let peak_of = |what: &str, work: &mut dyn FnMut()| {
@@ -66,7 +66,7 @@ fn a_line_of_1_0_takes_no_more_memory_than_its_log_can_have() {
 const MAX_MEMORY_OF_A_LOG: usize = 32 << 20;
 
 #[test]
-fn a_long_log_that_is_printed_takes_no_more_memory_than_its_chunks() {
+fn printing_a_long_log_takes_no_more_memory_than_its_chunks() {
     let _measured = measured();
     let row = "{\"seq\":1,\"createdAt\":1777716000000}\n";
     let bytes = (128 << 20) / row.len() * row.len();

@@ -34,7 +34,7 @@ fn killed_at_moments(scene: Scene, rows: u64, moments: u32) -> u32 {
 }
 
 #[test]
-fn killed_at_any_moment() {
+fn command_killed_at_any_moment_changes_nothing_or_all() {
     for scene in [SCENES.export_over_another, SCENES.merge] {
         let killed = killed_at_moments(scene, 4_000, 12);
         println!("{}: {killed} of 12 were killed before their end", scene.name);
@@ -43,7 +43,7 @@ fn killed_at_any_moment() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn killed_at_hundreds_of_moments() {
+fn command_killed_at_hundreds_of_moments_changes_nothing_or_all() {
     for scene in SCENES.all() {
         let killed = killed_at_moments(scene, 40_000, 100);
         println!("{}: {killed} of 100 were killed before their end", scene.name);
@@ -68,7 +68,7 @@ fn check_hits(what: &str, hits: &[Hit], out_of_reach: usize) {
 
 #[test]
 #[ignore = "takes minutes and needs strace"]
-fn killed_before_every_system_call() {
+fn command_killed_before_every_system_call_changes_nothing_or_all() {
     for scene in SCENES.all() {
         let play = scene.rehearse(3);
         let (calls, out_of_reach) = play.calls();
@@ -102,7 +102,7 @@ fn errors_of(call: &str) -> &'static [&'static str] {
 
 #[test]
 #[ignore = "takes minutes and needs strace"]
-fn every_system_call_fails_once() {
+fn command_survives_the_failure_of_each_system_call() {
     for scene in SCENES.all() {
         let play = scene.rehearse(3);
         let (calls, out_of_reach) = play.calls();
@@ -134,7 +134,7 @@ fn every_system_call_fails_once() {
 
 #[test]
 #[ignore = "takes minutes and needs strace"]
-fn a_disk_that_is_full_from_some_write_on() {
+fn disk_full_at_any_write_changes_nothing() {
     for scene in SCENES.all() {
         let play = scene.rehearse(2_000);
         let writes = play.calls().0.into_iter().filter(|(call, _)| call == "write").collect::<Vec<_>>();
@@ -151,7 +151,7 @@ fn a_disk_that_is_full_from_some_write_on() {
 }
 
 #[test]
-fn files_that_may_not_grow() {
+fn file_size_limit_changes_nothing() {
     for scene in [SCENES.export, SCENES.merge] {
         let play = scene.rehearse(2_000);
         for (blocks, ignored) in [(0, true), (1, true), (8, true), (64, true), (1, false), (64, false)] {
@@ -173,7 +173,7 @@ fn as_somebody(command: &mut std::process::Command) -> &mut std::process::Comman
 }
 
 #[test]
-fn directories_that_may_not_be_written() {
+fn read_only_directories_change_nothing() {
     for scene in SCENES.all() {
         for dir in ["home/.patchwork", "home/.claude/ide", "out"] {
             let play = scene.rehearse(3);
@@ -189,7 +189,7 @@ fn directories_that_may_not_be_written() {
 }
 
 #[test]
-fn directories_that_vanish() {
+fn removed_directories_lose_no_log() {
     for (scene, dir) in [
         (SCENES.merge, "home/.patchwork"),
         (SCENES.merge, "home/.claude/ide"),
@@ -211,7 +211,7 @@ fn directories_that_vanish() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_standard_output_that_takes_nothing() {
+fn full_standard_output_is_reported() {
     for scene in SCENES.all() {
         let play = scene.rehearse(3);
         let stage = play.stage();
@@ -230,7 +230,7 @@ fn a_standard_output_that_takes_nothing() {
 }
 
 #[test]
-fn standard_streams_that_are_closed() {
+fn closed_standard_streams_are_handled() {
     for scene in SCENES.all() {
         let play = scene.rehearse(3);
         let stage = play.stage();
@@ -253,7 +253,7 @@ fn standard_streams_that_are_closed() {
 
 #[test]
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-fn a_bundle_for_a_standard_output_that_is_closed() {
+fn export_to_a_closed_standard_output_fails() {
     let stage = SCENES.export.rehearse(3).stage();
     let export = |before: &str| {
         let output = stage.program(&["export", "-o", "-"], before).stderr(Stdio::piped()).output().unwrap();
@@ -275,7 +275,7 @@ fn a_bundle_for_a_standard_output_that_is_closed() {
 /// What the test below runs where a small disk is mounted.
 #[test]
 #[ignore = "another test runs it on a small disk"]
-fn on_a_small_disk() {
+fn commands_on_a_small_disk() {
     let Some(disk) = std::env::var_os("CRASH_TEST_DISK") else { return };
     let mut failed = 0;
     for scene in SCENES.all() {
@@ -297,9 +297,9 @@ fn on_a_small_disk() {
 
 #[test]
 #[ignore = "takes a minute and needs unshare"]
-fn a_disk_of_every_size() {
+fn disk_of_any_size_changes_nothing_or_all() {
     let disk = tempfile::tempdir().unwrap();
-    let script = "mount -t tmpfs -o size=4m tmpfs \"$CRASH_TEST_DISK\" && exec \"$0\" --ignored --exact --nocapture crashes::on_a_small_disk";
+    let script = "mount -t tmpfs -o size=4m tmpfs \"$CRASH_TEST_DISK\" && exec \"$0\" --ignored --exact --nocapture crashes::commands_on_a_small_disk";
     let mut command = std::process::Command::new("unshare");
     command.args(["--mount", "--map-root-user", "sh", "-c", script]).arg(std::env::current_exe().unwrap());
     let ended = command.env("CRASH_TEST_DISK", disk.path()).status().unwrap();
@@ -308,7 +308,7 @@ fn a_disk_of_every_size() {
 
 #[test]
 #[ignore = "needs unshare"]
-fn a_disk_with_room_for_the_bundle_once() {
+fn export_needs_disk_space_for_one_copy_of_the_bundle() {
     let home = tempfile::tempdir().unwrap();
     let disk = tempfile::tempdir().unwrap();
     fs::create_dir(home.path().join(".patchwork")).unwrap();

@@ -142,7 +142,7 @@ fn every_hostile_bundle_is_refused_or_harmless() {
 
 #[test]
 #[ignore = "takes minutes"]
-fn what_each_takes() {
+fn measure_every_hostile_bundle() {
     println!("| bundle | size | {} |", COMMANDS.map(|command| command.join(" ").replace(" BUNDLE", "")).join(" | "));
     println!("|---|---:|{}", "---:|".repeat(COMMANDS.len()));
     let asked = std::env::var("HOSTILE_CASES").unwrap_or_default();

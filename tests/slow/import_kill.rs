@@ -98,7 +98,7 @@ fn has_reached(point: u64, home: &Home, old: usize) -> bool {
 }
 
 #[test]
-fn killed_anywhere_each_log_is_old_or_new_and_the_next_import_finishes() {
+fn killed_import_leaves_old_or_new_logs_and_the_next_one_finishes() {
     let dir = tempfile::tempdir().unwrap();
     let bundle = bundle_file(dir.path());
     let old = logs_in(&old_home());
@@ -134,7 +134,7 @@ fn killed_anywhere_each_log_is_old_or_new_and_the_next_import_finishes() {
 }
 
 #[test]
-fn a_disk_that_takes_no_more_leaves_everything_as_it_was() {
+fn full_disk_leaves_every_log_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let from = Home::new().with("decision_traces.jsonl", rows(0, 2)).with("runs.jsonl", rows(0, 40_000));
     let path = dir.path().join("bundle");
@@ -153,7 +153,7 @@ fn a_disk_that_takes_no_more_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn logs_that_are_here_already_are_not_written_again() {
+fn unchanged_logs_are_not_rewritten() {
     let dir = tempfile::tempdir().unwrap();
     let home = Home::new().with("runs.jsonl", rows(0, 40_000));
     let path = dir.path().join("bundle");

@@ -223,7 +223,7 @@ fn is_enough(home: &Home, jobs: &[Job], merges: u64) -> bool {
 
 /// The ledger accounts for every row that is missing where nothing but Patchwork touches the logs.
 #[test]
-fn the_ledger_of_the_writers_is_exact() {
+fn ledger_of_the_writers_is_exact() {
     let (home, earlier) = home_with_long_logs();
     let jobs = jobs(&home);
     let mut writers = start(&home, &jobs);

@@ -58,7 +58,7 @@ fn too_long_line<T>(result: patchwork_traces::Result<T>, most: u64) -> Option<u6
 
 #[test]
 #[ignore = "takes 1 GiB of memory"]
-fn the_longest_line_of_a_log_comes_back_and_a_longer_one_is_refused() {
+fn longest_log_line_is_restored_and_a_longer_one_is_refused() {
     let log_of = |bytes: usize| format!("{SMALL_ROW}{{\"a\":\"{}\"}}\n", "x".repeat(bytes - 8));
     let log = log_of(MAX_LINE);
     assert_comes_back(log.as_bytes(), &bundle(&Home::new().with("runs.jsonl", &log)));
@@ -88,7 +88,7 @@ fn row_with_envelope_of(bytes: usize) -> Vec<u8> {
 
 #[test]
 #[ignore = "takes 3 GiB of memory"]
-fn the_longest_envelope_is_written_and_a_longer_one_is_refused() {
+fn longest_envelope_is_written_and_a_longer_one_is_refused() {
     let log_of = |bytes: usize| [SMALL_ROW.as_bytes(), &row_with_envelope_of(bytes)].concat();
     let log = log_of(MAX_ENVELOPE);
     let bundled = bundle(&Home::new().with("runs.jsonl", &log));
@@ -113,7 +113,7 @@ fn bundle_with_line_of(bytes: usize) -> Vec<u8> {
 
 #[test]
 #[ignore = "takes 2 GiB of memory"]
-fn the_longest_line_of_a_bundle_is_read_and_a_longer_one_is_refused() {
+fn longest_bundle_line_is_read_and_a_longer_one_is_refused() {
     assert_comes_back([SMALL_ROW; 2].concat().as_bytes(), &bundle_with_line_of(MAX_ENVELOPE));
     let longer = bundle_with_line_of(MAX_ENVELOPE + 1);
     let (verdict, found) = verified(&longer);
@@ -136,7 +136,7 @@ fn text_with_manifest_of(bytes: usize) -> String {
 }
 
 #[test]
-fn the_longest_manifest_is_read_and_a_longer_one_is_refused_by_every_reader() {
+fn every_reader_reads_the_longest_manifest_and_refuses_a_longer_one() {
     let longest = text_with_manifest_of(MAX_MANIFEST_BYTES as usize);
     let longer = text_with_manifest_of(MAX_MANIFEST_BYTES as usize + 1);
     assert_eq!(verified(&gzip(longest.as_bytes())).0, Verdict::IntactRecompressed);
@@ -179,7 +179,7 @@ fn append_line_of(bytes: usize, log: &Path) {
 
 #[test]
 #[ignore = "takes half a GiB of memory"]
-fn lines_of_a_log_here_may_be_twice_as_long_and_a_longer_one_stops_the_import() {
+fn local_lines_may_be_twice_as_long_and_a_longer_one_stops_the_import() {
     const LONGEST: usize = (1 << 29) - 1;
     let bundled = bundle(&Home::new().with("runs.jsonl", "{\"n\":1}\n"));
     for (bytes, mode) in [LONGEST, LONGEST + 1].into_iter().flat_map(|n| [(n, Mode::Merge), (n, Mode::Append)]) {

@@ -127,7 +127,7 @@ fn mkfifo(path: &Path) {
 }
 
 #[test]
-fn a_symlink_of_another_user_is_not_followed_to_a_file() {
+fn symlink_of_another_user_to_a_file_is_not_followed() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -154,7 +154,7 @@ fn a_symlink_of_another_user_is_not_followed_to_a_file() {
 }
 
 #[test]
-fn a_symlink_of_another_user_is_not_followed_to_a_directory() {
+fn symlink_of_another_user_to_a_directory_is_not_followed() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -184,7 +184,7 @@ fn a_symlink_of_another_user_is_not_followed_to_a_directory() {
 }
 
 #[test]
-fn a_symlink_in_the_middle_of_the_path_is_not_followed_either() {
+fn symlink_within_the_path_is_not_followed() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -202,7 +202,7 @@ fn a_symlink_in_the_middle_of_the_path_is_not_followed_either() {
 }
 
 #[test]
-fn a_symlink_that_stays_in_its_directory_is_followed_and_stays() {
+fn symlink_within_its_directory_is_followed_and_kept() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -226,7 +226,7 @@ fn a_symlink_that_stays_in_its_directory_is_followed_and_stays() {
 }
 
 #[test]
-fn a_symlink_of_root_is_followed_wherever_it_is() {
+fn symlink_of_root_is_followed_anywhere() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -251,7 +251,7 @@ fn a_symlink_of_root_is_followed_wherever_it_is() {
 }
 
 #[test]
-fn a_log_that_two_names_lead_to_is_found_also_where_one_of_them_is_pinned() {
+fn log_with_two_names_is_found_if_one_is_pinned() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -268,7 +268,7 @@ fn a_log_that_two_names_lead_to_is_found_also_where_one_of_them_is_pinned() {
 }
 
 #[test]
-fn people_see_the_paths_that_they_know() {
+fn messages_show_paths_as_given() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -300,7 +300,7 @@ fn people_see_the_paths_that_they_know() {
 }
 
 #[test]
-fn what_lies_where_an_import_cleans_up_or_locks_leads_nowhere() {
+fn symlinks_in_place_of_leftovers_and_locks_are_not_followed() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -333,7 +333,7 @@ fn what_lies_where_an_import_cleans_up_or_locks_leads_nowhere() {
 }
 
 #[test]
-fn a_pipe_in_the_place_of_a_log_is_not_waited_for() {
+fn fifo_in_place_of_a_log_does_not_block() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -354,7 +354,7 @@ fn a_pipe_in_the_place_of_a_log_is_not_waited_for() {
 }
 
 #[test]
-fn directories_that_others_may_write_are_pinned_like_those_of_others() {
+fn world_writable_directories_are_pinned_like_those_of_other_users() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -373,7 +373,7 @@ fn directories_that_others_may_write_are_pinned_like_those_of_others() {
 }
 
 #[test]
-fn without_proc_nothing_is_imported_into_the_directory_of_another_user() {
+fn import_into_the_directory_of_another_user_needs_proc() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
@@ -446,7 +446,7 @@ fn meddle(machine: &Machine, is_over: &AtomicBool) {
 }
 
 #[test]
-fn whatever_another_user_exchanges_meanwhile_nothing_is_changed_elsewhere() {
+fn swaps_by_another_user_change_nothing_elsewhere() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }

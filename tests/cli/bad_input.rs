@@ -27,16 +27,16 @@ fn rows(lines: &[&str]) -> Vec<u8> {
 }
 
 fn cases() -> Vec<(&'static str, Vec<u8>)> {
-    let sound = rows(&[ROW]);
-    let mut trailing = sound.clone();
+    let intact = rows(&[ROW]);
+    let mut trailing = intact.clone();
     trailing.extend(b"trailing");
-    let mut checksum = sound.clone();
+    let mut checksum = intact.clone();
     let at = checksum.len() - 8;
     checksum[at] ^= 1;
-    let mut length = sound.clone();
+    let mut length = intact.clone();
     let at = length.len() - 1;
     length[at] ^= 1;
-    let mut header = sound.clone();
+    let mut header = intact.clone();
     header[2] = 9;
     let two_files = r#"[{"source":"runs","relativePath":"runs.jsonl","count":1,"bytes":8},{"source":"runs","relativePath":"runs.jsonl","count":0,"bytes":0}]"#;
     vec![
@@ -82,9 +82,9 @@ fn cases() -> Vec<(&'static str, Vec<u8>)> {
         ("a second manifest", rows(&[MANIFEST])),
         ("more rows than declared", rows(&[ROW, ROW])),
         ("fewer rows than declared", gzip(format!("{MANIFEST}\n"))),
-        ("a cut stream", sound[..sound.len() - 20].to_vec()),
-        ("a cut trailer", sound[..sound.len() - 3].to_vec()),
-        ("a cut header", sound[..5].to_vec()),
+        ("a cut stream", intact[..intact.len() - 20].to_vec()),
+        ("a cut trailer", intact[..intact.len() - 3].to_vec()),
+        ("a cut header", intact[..5].to_vec()),
         ("a wrong checksum", checksum),
         ("a wrong length", length),
         ("a wrong header", header),

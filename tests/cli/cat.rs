@@ -1,4 +1,4 @@
-//! `cat`, as its users see it.
+//! `cat` as a program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,14 +121,14 @@ fn rows_without_a_timestamp_match_no_range() {
 #[test]
 fn chunk_without_timestamps_may_hold_matching_rows() {
     let home = Home::new().with("runs.jsonl", minutes(60));
-    let mut forge = crate::common::bundle_builder::BundleBuilder::new(&home, 20);
-    let chunks = forge.file(0)["chunks"].as_array_mut().unwrap();
+    let mut builder = crate::common::bundle_builder::BundleBuilder::new(&home, 20);
+    let chunks = builder.file(0)["chunks"].as_array_mut().unwrap();
     for (chunk, keys) in [(0, &["firstTime", "lastTime"][..]), (1, &["firstTime"]), (2, &["lastTime"])] {
         for key in keys {
             assert!(chunks[chunk].as_object_mut().unwrap().remove(*key).is_some());
         }
     }
-    fs::write(home.path().join("b.gz"), forge.write()).unwrap();
+    fs::write(home.path().join("b.gz"), builder.write()).unwrap();
     let rows = |arguments: &[&str]| run(home.path(), &[&["cat", "b.gz"], arguments].concat()).text().lines().count();
     assert_eq!(rows(&["--since", "2026-05-02T10:20:00Z"]), 40);
     assert_eq!(rows(&["--until", "2026-05-02T10:20:00Z"]), 21);

@@ -1,4 +1,4 @@
-//! `cat --exact`: a log byte for byte, and its end only once the whole of it is proven.
+//! `cat --exact` prints a log byte for byte, and its end only after verifying the complete log.
 
 use std::fs;
 use std::path::Path;
@@ -14,8 +14,8 @@ use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::{Error, Result};
 
-/// A log with everything that a row leaves out: torn, blank and other lines, CR LF, invalid UTF-8, no last line feed.
-const NASTY: &[u8] = b"\xef\xbb\xbf{\"id\":12345678901234567890}\r\n{\"b\":1,\"a\":\"\xff\"}\n\r\n\n  {\"y\":1e400}\t\r\ntorn {\n\0\0\n{\"seq\":1}";
+/// A log with everything that rows do not contain: torn, blank and other lines, CR LF, invalid UTF-8, no last line feed.
+const ADVERSARIAL_LOG: &[u8] = b"\xef\xbb\xbf{\"id\":12345678901234567890}\r\n{\"b\":1,\"a\":\"\xff\"}\n\r\n\n  {\"y\":1e400}\t\r\ntorn {\n\0\0\n{\"seq\":1}";
 
 fn with_bundle(home: Home) -> Home {
     fs::write(home.path().join("b.gz"), bundle(&home)).unwrap();
@@ -28,20 +28,20 @@ fn long_log() -> String {
 }
 
 /// A bundle of one long log, as it is and with another SHA-256 in its manifest.
-fn long_and_forged() -> (Home, String, Vec<u8>) {
+fn long_log_and_mismatching_bundle() -> (Home, String, Vec<u8>) {
     let log = long_log();
     let home = Home::new().with("runs.jsonl", &log);
-    let mut forge = BundleBuilder::new(&home, 20_000);
-    fs::write(home.path().join("b.gz"), forge.write()).unwrap();
-    forge.file(0)["sha256"] = "0".repeat(64).into();
-    let forged = forge.write();
-    fs::write(home.path().join("forged.gz"), &forged).unwrap();
-    (home, log, forged)
+    let mut builder = BundleBuilder::new(&home, 20_000);
+    fs::write(home.path().join("b.gz"), builder.write()).unwrap();
+    builder.file(0)["sha256"] = "0".repeat(64).into();
+    let mismatching = builder.write();
+    fs::write(home.path().join("forged.gz"), &mismatching).unwrap();
+    (home, log, mismatching)
 }
 
 #[test]
 fn every_log_is_printed_byte_for_byte() {
-    for log in [NASTY, b"", b"\n", b"torn", b"{}\n", b"{}", b"\r\n1\r\n2\r", b"1\r\n2\r\n"] {
+    for log in [ADVERSARIAL_LOG, b"", b"\n", b"torn", b"{}\n", b"{}", b"\r\n1\r\n2\r", b"1\r\n2\r\n"] {
         let home =
             Home::new().with("decision_traces.jsonl", log).with("runs.jsonl", "{}\n").with("runs.jsonl.1", "1\n");
         let home = with_bundle(home);
@@ -63,20 +63,20 @@ fn every_log_is_printed_byte_for_byte() {
 
 #[test]
 fn bundle_without_a_chunk_table_prints_its_logs() {
-    let home = Home::new().with("runs.jsonl", NASTY);
-    let mut forge = BundleBuilder::new(&home, 2);
-    assert!(forge.file(0).as_object_mut().unwrap().remove("chunks").is_some());
-    fs::write(home.path().join("b.gz"), gzip(forge.text().as_bytes())).unwrap();
+    let home = Home::new().with("runs.jsonl", ADVERSARIAL_LOG);
+    let mut builder = BundleBuilder::new(&home, 2);
+    assert!(builder.file(0).as_object_mut().unwrap().remove("chunks").is_some());
+    fs::write(home.path().join("b.gz"), gzip(builder.text().as_bytes())).unwrap();
     let printed = run(home.path(), &["cat", "b.gz", "--exact"]);
-    assert_eq!((printed.code, printed.stdout.as_slice()), (0, NASTY), "{}", printed.stderr);
+    assert_eq!((printed.code, printed.stdout.as_slice()), (0, ADVERSARIAL_LOG), "{}", printed.stderr);
 }
 
 #[test]
 fn end_of_a_log_is_printed_only_after_verification() {
-    let (home, log, forged) = long_and_forged();
+    let (home, log, mismatching) = long_log_and_mismatching_bundle();
     let sound = run(home.path(), &["cat", "b.gz", "--exact"]);
     assert_eq!((sound.code, sound.text() == log), (0, true), "{}", sound.stderr);
-    for (name, input) in [("forged.gz", &[][..]), ("-", &forged)] {
+    for (name, input) in [("forged.gz", &[][..]), ("-", &mismatching)] {
         let printed = run_with(home.path(), &["cat", name, "--exact"], input);
         assert_eq!(printed.code, 1);
         let printed_bytes = printed.stdout.len();
@@ -86,10 +86,10 @@ fn end_of_a_log_is_printed_only_after_verification() {
         assert!(printed.stderr.contains(said), "{}", printed.stderr);
     }
     // Of a short log nothing is printed.
-    let home = Home::new().with("runs.jsonl", NASTY);
-    let mut forge = BundleBuilder::new(&home, 2);
-    forge.file(0)["sha256"] = "0".repeat(64).into();
-    fs::write(home.path().join("b.gz"), forge.write()).unwrap();
+    let home = Home::new().with("runs.jsonl", ADVERSARIAL_LOG);
+    let mut builder = BundleBuilder::new(&home, 2);
+    builder.file(0)["sha256"] = "0".repeat(64).into();
+    fs::write(home.path().join("b.gz"), builder.write()).unwrap();
     let printed = run(home.path(), &["cat", "b.gz", "--exact"]);
     assert_eq!((printed.code, printed.stdout.len()), (1, 0));
 }
@@ -159,14 +159,14 @@ fn print(opened: Result<Bundle<'_>>, out: &mut Vec<u8>) -> Result<Sha256Digest, 
 
 #[test]
 fn library_prints_a_log_or_fails_before_its_end() {
-    let (home, log, forged) = long_and_forged();
+    let (home, log, mismatching) = long_log_and_mismatching_bundle();
     let sound = fs::read(home.path().join("b.gz")).unwrap();
     for open in [indexed, sequential] {
         let mut printed = Vec::new();
         assert_eq!(print(open(&sound), &mut printed).unwrap(), Sha256Digest::of(log.as_bytes()));
         assert!(printed == log.as_bytes());
         printed.clear();
-        let error = print(open(&forged), &mut printed).unwrap_err();
+        let error = print(open(&mismatching), &mut printed).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::RestoredDiffers), "{error}");
         assert!(printed.len() + (1 << 20) <= log.len());
     }

@@ -1,4 +1,4 @@
-//! How the program speaks: widths, alphabets, colours, time zones, refusals, help and completions.
+//! The program's output: widths, alphabets, colours, time zones, usage errors, help and completions.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -221,7 +221,7 @@ fn short_help_fits_a_screen_and_long_help_has_valid_examples() {
     insta::assert_snapshot!("long_help_of_cat", help(&["cat", "--help"]));
 }
 
-/// What the program offers for the last word of a command line, one a line.
+/// Returns the completions of the last word of a command line, one per line.
 fn offered(home: &Home, words: &[&str]) -> Vec<String> {
     let index = words.len().to_string();
     let line = [&["--", "patchwork-traces"], words].concat();

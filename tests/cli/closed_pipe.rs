@@ -1,4 +1,4 @@
-//! A reader of standard output that goes away changes no verdict: the exit code is that of the work.
+//! A reader that closes standard output changes no verdict: the exit code is that of the work.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,8 @@ fn home() -> Home {
     home
 }
 
-/// Runs the program with a standard output that nobody reads.
-fn unread(dir: &Path, arguments: &[&str]) -> Run {
+/// Runs the program with a closed pipe as standard output.
+fn run_with_closed_stdout(dir: &Path, arguments: &[&str]) -> Run {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     command(dir, arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).output().unwrap().into()
@@ -35,9 +35,13 @@ fn assert_same_exit(home: &Home, cases: &[(&str, i32)]) {
         for json in [None, Some("--json")] {
             let arguments: Vec<_> = line.split_whitespace().chain(json).collect();
             let read = run(home.path(), &arguments);
-            let unread = unread(home.path(), &arguments);
+            let run_with_closed_stdout = run_with_closed_stdout(home.path(), &arguments);
             assert_eq!(read.code, *code, "{arguments:?}: {}", read.stderr);
-            assert_eq!((unread.code, unread.stderr), (read.code, read.stderr), "{arguments:?}");
+            assert_eq!(
+                (run_with_closed_stdout.code, run_with_closed_stdout.stderr),
+                (read.code, read.stderr),
+                "{arguments:?}"
+            );
         }
     }
 }
@@ -102,11 +106,11 @@ fn completed_work_keeps_its_exit_code_without_a_reader() {
         let path = |name: &str| home.path().join(name);
         fs::remove_dir_all(path(".patchwork")).unwrap();
         let arguments: Vec<_> = ["import", "b.gz"].into_iter().chain(json).collect();
-        let imported = unread(home.path(), &arguments);
+        let imported = run_with_closed_stdout(home.path(), &arguments);
         assert_eq!((imported.code, imported.stderr.as_str()), (0, ""));
         assert!(path(".patchwork/decision_traces.jsonl").exists());
         let arguments: Vec<_> = ["recover", "cut.gz", "-o", "r.gz"].into_iter().chain(json).collect();
-        assert_eq!(unread(home.path(), &arguments).code, 3);
+        assert_eq!(run_with_closed_stdout(home.path(), &arguments).code, 3);
         assert_eq!(run(home.path(), &["verify", "r.gz"]).code, 0);
     }
 }
@@ -128,7 +132,7 @@ fn reader_of_a_result_may_close_the_pipe() {
         "--version",
     ] {
         let arguments: Vec<_> = line.split_whitespace().collect();
-        let ended = unread(home.path(), &arguments);
+        let ended = run_with_closed_stdout(home.path(), &arguments);
         assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{line}");
     }
 }
@@ -136,13 +140,13 @@ fn reader_of_a_result_may_close_the_pipe() {
 #[test]
 fn cat_reports_damage_without_a_reader() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n{\"seq\":2}\n");
-    let mut forge = BundleBuilder::new(&home, 2);
-    // The second row is no JSON, and the checksum of the chunk says that it was written so.
-    forge.chunks[0].1 = forge.chunks[0].1.replace("{\"seq\":2}", "{\"seq\":");
-    forge.fit_table();
-    fs::write(home.path().join("b.gz"), forge.write()).unwrap();
+    let mut builder = BundleBuilder::new(&home, 2);
+    // The second row is not JSON, and the checksum of the chunk proves that it was written so.
+    builder.chunks[0].1 = builder.chunks[0].1.replace("{\"seq\":2}", "{\"seq\":");
+    builder.update_chunk_table();
+    fs::write(home.path().join("b.gz"), builder.write()).unwrap();
     for arguments in [&["cat", "b.gz"][..], &["cat", "b.gz", "--file", "runs.jsonl", "--exact"]] {
-        let ended = unread(home.path(), arguments);
+        let ended = run_with_closed_stdout(home.path(), arguments);
         assert_eq!(ended.code, 1, "{arguments:?}");
         assert!(ended.stderr.contains("runs.jsonl, row 2"), "{arguments:?}: {}", ended.stderr);
     }

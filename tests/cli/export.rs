@@ -37,7 +37,7 @@ fn tree(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// What is printed, without the place of the temporary home.
+/// Returns the output, without the path of the temporary home.
 fn printed(home: &Home, text: &str) -> String {
     text.replace(home.path().to_str().unwrap(), "HOME")
 }
@@ -385,7 +385,7 @@ fn unreadable_log_stops_the_export() {
         assert_eq!(failed.code, 1, "{what}");
         assert!(failed.stderr.contains(name), "{}", failed.stderr);
         assert_eq!(tree(home.path()), before, "{what}");
-        // What is nobody's log only concerns those who ask for it.
+        // A file that is not a known log matters only with the option that includes it.
         let without = run(home.path(), &["export", "-o", "new/b.gz", "--create-dirs"]);
         assert_eq!(without.code == 0, name == "other.jsonl", "{what}: {}", without.stderr);
     }
@@ -493,14 +493,14 @@ fn named_directory_must_exist() {
 fn directory_without_permission_is_named() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
     use std::os::unix::process::CommandExt;
-    const SOMEBODY: u32 = 65_534;
+    const UNPRIVILEGED_UID: u32 = 65_534;
     let home = Home::new().with("runs.jsonl", RUN);
     fs::create_dir_all(home.path().join("locked/sub")).unwrap();
     // Root may do everything, so another user runs the program then.
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     if is_root {
         tree(home.path()).iter().chain([&home.path().to_owned()]).for_each(|path| {
-            chown(path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+            chown(path, Some(UNPRIVILEGED_UID), Some(UNPRIVILEGED_UID)).unwrap();
         });
     }
     let locked = home.path().join("locked");
@@ -517,7 +517,7 @@ fn directory_without_permission_is_named() {
         set_mode(mode);
         let mut command = command(home.path(), &[&["export"], arguments].concat());
         if is_root {
-            command.env_remove("LLVM_PROFILE_FILE").uid(SOMEBODY).gid(SOMEBODY);
+            command.env_remove("LLVM_PROFILE_FILE").uid(UNPRIVILEGED_UID).gid(UNPRIVILEGED_UID);
         }
         let refused = command.output().unwrap();
         errors += &format!("{mode:03o} {}\n{}", arguments.join(" "), String::from_utf8(refused.stderr).unwrap());

@@ -1,4 +1,4 @@
-//! `import`, as its users see it. What an import does to every kind of log is in `import.rs`.
+//! `import` as a program. The library's `import` tests cover every kind of log.
 
 #[cfg(target_os = "linux")]
 mod other_users;
@@ -28,7 +28,7 @@ fn import(home: &Home, arguments: &[&str]) -> Run {
     run(home.path(), &[&["import", old.path().join("b.gz").to_str().unwrap()], arguments].concat())
 }
 
-/// What was printed, without the place of the temporary home.
+/// Returns the output, without the path of the temporary home.
 fn printed(home: &Home, run: &Run) -> String {
     format!("{}---\n{}", run.text(), run.stderr).replace(home.path().to_str().unwrap(), "HOME")
 }
@@ -214,7 +214,7 @@ fn fifo_in_place_of_a_lock_counts_as_held() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // It waits for the lock as long as writers do, and not for somebody to write into the pipe.
+    // It waits for the lock as long as writers do, and never for a writer to open the pipe.
     let begun = std::time::Instant::now();
     while import.try_wait().unwrap().is_none() {
         if begun.elapsed().as_secs() >= 60 {
@@ -230,7 +230,7 @@ fn fifo_in_place_of_a_lock_counts_as_held() {
     assert!(!home.path().join(".patchwork/decision_traces.jsonl.lock").exists(), "a lock of its own is left");
 }
 
-/// What the system refuses, or says against what it did.
+/// System calls that fail, or report a false error.
 #[cfg(target_os = "linux")]
 mod refusals {
     use std::ffi::OsStr;
@@ -243,7 +243,7 @@ mod refusals {
     const LOCAL: &str = "{\"taskId\":\"local\",\"createdAt\":1777600000000}\n";
 
     /// Renames what it is asked to, and reports an error all the same where a log is concerned.
-    const LYING_RENAME: &str = r#"
+    const RENAME_WITH_FALSE_ERROR: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -260,9 +260,9 @@ int rename(const char *from, const char *to) {
 }
 "#;
 
-    fn lying_rename(dir: &Path) -> Option<PathBuf> {
+    fn rename_with_false_error(dir: &Path) -> Option<PathBuf> {
         let (source, library) = (dir.join("rename.c"), dir.join("rename.so"));
-        fs::write(&source, LYING_RENAME).unwrap();
+        fs::write(&source, RENAME_WITH_FALSE_ERROR).unwrap();
         let mut compiler = Command::new("cc");
         compiler.args(["-shared", "-fPIC", "-o"]).args([&library, &source]).arg("-ldl");
         compiler.status().is_ok_and(|done| done.success()).then_some(library)
@@ -298,7 +298,9 @@ int rename(const char *from, const char *to) {
     #[test]
     fn successful_rename_that_reports_an_error_loses_no_local_row() {
         let home = Home::new().with("runs.jsonl", LOCAL);
-        let Some(library) = lying_rename(home.path()) else { return skip_note("not run: there is no C compiler") };
+        let Some(library) = rename_with_false_error(home.path()) else {
+            return skip_note("not run: there is no C compiler");
+        };
         let Some(run) = import_without_exchange(&home, &[], Some(&library)) else {
             return skip_note("not run: there is no strace");
         };
@@ -318,7 +320,7 @@ int rename(const char *from, const char *to) {
         assert!(backups(&home).is_empty());
     }
 
-    /// What lies in the directory, as bytes by name.
+    /// Returns the files of the directory by name.
     fn logs_of(home: &Home) -> Vec<(PathBuf, Vec<u8>)> {
         let entries = fs::read_dir(home.path().join(".patchwork")).unwrap().map(|entry| entry.unwrap().path());
         let mut logs: Vec<_> = entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
@@ -385,7 +387,7 @@ mod owners {
     const NAME: &str = ".claude/ide/activity-3100.jsonl";
     const LOCAL: &str = "{\"timestamp\":\"2026-05-01T10:00:00.000Z\"}\n";
     /// Some user who is not root, and another.
-    const SOMEBODY: u32 = 65_534;
+    const UNPRIVILEGED_UID: u32 = 65_534;
     const OTHER: u32 = 1234;
 
     fn with_log() -> Home {
@@ -397,17 +399,17 @@ mod owners {
     }
 
     /// Gives a home and everything in it to a user.
-    fn give(path: &Path, user: u32) {
+    fn change_owner(path: &Path, user: u32) {
         chown(path, Some(user), Some(user)).unwrap();
         for entry in path.is_dir().then(|| fs::read_dir(path).unwrap()).into_iter().flatten() {
-            give(&entry.unwrap().path(), user);
+            change_owner(&entry.unwrap().path(), user);
         }
     }
 
-    /// An import that this user runs. Where coverage is measured, he may not write to where root writes it.
-    fn import_as_somebody(home: &Path, bundle: &str) -> Output {
+    /// Imports as this user. If coverage is measured, the user may not write to root's profile.
+    fn import_as_unprivileged_user(home: &Path, bundle: &str) -> Output {
         let mut command = crate::common::program::command(home, &["import", bundle]);
-        command.env_remove("LLVM_PROFILE_FILE").uid(SOMEBODY).gid(SOMEBODY).output().unwrap()
+        command.env_remove("LLVM_PROFILE_FILE").uid(UNPRIVILEGED_UID).gid(UNPRIVILEGED_UID).output().unwrap()
     }
 
     #[test]
@@ -464,13 +466,13 @@ mod owners {
         }
         for (mode, code) in [(0o660, 1), (0o640, 1), (0o600, 0), (0o604, 0)] {
             let (old, home) = (old_machine(), with_log());
-            give(old.path(), SOMEBODY);
-            give(home.path(), SOMEBODY);
+            change_owner(old.path(), UNPRIVILEGED_UID);
+            change_owner(home.path(), UNPRIVILEGED_UID);
             let log = home.path().join(NAME);
-            chown(&log, Some(SOMEBODY), Some(OTHER)).unwrap();
+            chown(&log, Some(UNPRIVILEGED_UID), Some(OTHER)).unwrap();
             fs::set_permissions(&log, fs::Permissions::from_mode(mode)).unwrap();
             let bundle = old.path().join("b.gz");
-            let output = import_as_somebody(home.path(), bundle.to_str().unwrap());
+            let output = import_as_unprivileged_user(home.path(), bundle.to_str().unwrap());
             assert_eq!(output.status.code(), Some(code), "{mode:o}");
             assert_eq!(log.metadata().unwrap().mode() & 0o7777, mode);
         }
@@ -482,11 +484,11 @@ mod owners {
             return skip_note("not run: only root can make files of other users");
         }
         let home = with_log();
-        give(&home.path().join(".claude"), SOMEBODY);
-        give(&home.path().join(".patchwork"), OTHER);
+        change_owner(&home.path().join(".claude"), UNPRIVILEGED_UID);
+        change_owner(&home.path().join(".patchwork"), OTHER);
         assert_eq!(import(&home, &[]).code, 0);
         let owner = |name: &str| home.path().join(name).metadata().map(|log| (log.uid(), log.gid())).unwrap();
-        assert_eq!(owner(NAME), (SOMEBODY, SOMEBODY));
+        assert_eq!(owner(NAME), (UNPRIVILEGED_UID, UNPRIVILEGED_UID));
         assert_eq!(owner(".patchwork/runs.jsonl"), (OTHER, OTHER));
     }
 
@@ -496,7 +498,7 @@ mod owners {
             return skip_note("not run: only root can make files of other users");
         }
         let home = tempfile::tempdir().unwrap();
-        give(home.path(), SOMEBODY);
+        change_owner(home.path(), UNPRIVILEGED_UID);
         let (old, root) = (old_machine(), home.path().join("new"));
         let dirs = [root.join("patchwork"), root.join("claude/ide")];
         let [patchwork, activity] = dirs.each_ref().map(|dir| dir.to_str().unwrap());
@@ -505,7 +507,7 @@ mod owners {
         let logs = [root.join("patchwork/runs.jsonl"), root.join("claude/ide/activity-3100.jsonl")];
         for path in [root.clone(), root.join("claude")].iter().chain(&dirs).chain(&logs) {
             let there = path.metadata().unwrap();
-            assert_eq!((there.uid(), there.gid()), (SOMEBODY, SOMEBODY), "{}", path.display());
+            assert_eq!((there.uid(), there.gid()), (UNPRIVILEGED_UID, UNPRIVILEGED_UID), "{}", path.display());
         }
     }
 
@@ -515,15 +517,15 @@ mod owners {
             return skip_note("not run: only root can make files of other users");
         }
         let (old, home) = (old_machine(), Home::new());
-        give(old.path(), SOMEBODY);
-        give(home.path(), SOMEBODY);
+        change_owner(old.path(), UNPRIVILEGED_UID);
+        change_owner(home.path(), UNPRIVILEGED_UID);
         let lock = home.path().join(".patchwork/runs.jsonl.lock");
         fs::write(&lock, "").unwrap();
         fs::set_permissions(&lock, fs::Permissions::from_mode(0o600)).unwrap();
         let a_minute_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
         fs::File::options().write(true).open(&lock).unwrap().set_modified(a_minute_ago).unwrap();
         let bundle = old.path().join("b.gz");
-        let output = import_as_somebody(home.path(), bundle.to_str().unwrap());
+        let output = import_as_unprivileged_user(home.path(), bundle.to_str().unwrap());
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(!lock.exists());
     }
@@ -534,12 +536,12 @@ mod owners {
             return skip_note("not run: only root can make files of other users");
         }
         let (old, home) = (old_machine(), with_log());
-        give(old.path(), SOMEBODY);
-        give(home.path(), SOMEBODY);
-        give(&home.path().join(NAME), OTHER);
+        change_owner(old.path(), UNPRIVILEGED_UID);
+        change_owner(home.path(), UNPRIVILEGED_UID);
+        change_owner(&home.path().join(NAME), OTHER);
         fs::set_permissions(home.path().join(NAME), fs::Permissions::from_mode(0o644)).unwrap();
         let bundle = old.path().join("b.gz");
-        let output = import_as_somebody(home.path(), bundle.to_str().unwrap());
+        let output = import_as_unprivileged_user(home.path(), bundle.to_str().unwrap());
         let stderr = String::from_utf8(output.stderr).unwrap().replace(home.path().to_str().unwrap(), "HOME");
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         insta::assert_snapshot!(stderr);

@@ -23,7 +23,7 @@ fn home_with_bundle(home: Home) -> Home {
     home
 }
 
-fn odd_home() -> Home {
+fn home_with_unusual_logs() -> Home {
     let row = |minute: i64| format!("{{\"createdAt\":{}}}\n", 1_777_716_000_000 + minute * 60_000);
     let runs: String = (0..300).map(|i| row(i * i / 10)).collect();
     let torn = format!("{}torn\n\n{}{{\"no\":\"time\"}}\nalso torn", row(0), row(5));
@@ -34,12 +34,12 @@ fn odd_home() -> Home {
 
 #[test]
 fn summary_shows_every_source() {
-    insta::assert_snapshot!(inspect(&odd_home(), &[]));
+    insta::assert_snapshot!(inspect(&home_with_unusual_logs(), &[]));
 }
 
 #[test]
 fn json_has_every_field() {
-    insta::assert_snapshot!(inspect(&odd_home(), &["--json"]));
+    insta::assert_snapshot!(inspect(&home_with_unusual_logs(), &["--json"]));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn recompressed_bundle_is_noted() {
 
 #[test]
 fn digest_is_the_sha_256_of_the_first_line() {
-    let home = odd_home();
+    let home = home_with_unusual_logs();
     let text = crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap());
     let line = text.split(|byte| *byte == b'\n').next().unwrap();
     let digest = patchwork_traces::digest::Sha256Digest::of(line).to_string();

@@ -1,4 +1,4 @@
-//! Signals: an interrupted command ends soon, leaves nothing behind and says how things are.
+//! Signals: an interrupted command ends soon, removes its temporary files and reports the state.
 
 use std::fs;
 use std::io::Read;
@@ -47,7 +47,7 @@ fn signal(child: &Child, name: &str) {
 
 /// Waits until the command takes signals in order: they are no longer the system's business.
 #[cfg(target_os = "linux")]
-fn until_it_listens(child: &Child) {
+fn wait_for_signal_handlers(child: &Child) {
     let status = format!("/proc/{}/status", child.id());
     let begin = std::time::Instant::now();
     while begin.elapsed().as_secs() < 60 {
@@ -86,7 +86,7 @@ fn every_termination_signal_ends_the_command() {
     ] {
         let before = tree(home.path());
         let child = start(&home, arguments);
-        until_it_listens(&child);
+        wait_for_signal_handlers(&child);
         signal(&child, name);
         let (code, stderr) = end(child);
         assert_eq!(code, Some(130), "{arguments:?}: {stderr}");
@@ -136,14 +136,14 @@ fn export_to_a_pipe_never_claims_that_nothing_was_written() {
     assert_eq!(said, format!("interrupted: {expected}\n"));
 }
 
-/// What a command says when it is ended at once. `pipe` is one that nobody opens at its other end, so that the command cannot
-/// come to an end in order.
+/// Returns the message of a command that is ended immediately. The other end of `pipe` is never opened, so that the command
+/// cannot end cleanly.
 #[cfg(target_os = "linux")]
 fn after_two_signals(arguments: &[&str]) -> String {
     let home = home();
     assert!(Command::new("mkfifo").arg(home.path().join("pipe")).status().unwrap().success());
     let mut child = start(&home, arguments);
-    until_it_listens(&child);
+    wait_for_signal_handlers(&child);
     signal(&child, "-INT");
     // The first one was noticed when this is said.
     let mut stderr = child.stderr.take().unwrap();
@@ -175,7 +175,7 @@ fn ignored_hangup_stays_ignored() {
         .envs(crate::common::coverage::environment())
         .env("LANG", "C");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    until_it_listens(&child);
+    wait_for_signal_handlers(&child);
     signal(&child, "-HUP");
     let bytes = fs::read(home.path().join("b.gz")).unwrap();
     std::io::Write::write_all(child.stdin.as_mut().unwrap(), &bytes).unwrap();

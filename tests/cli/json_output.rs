@@ -1,4 +1,4 @@
-//! What `--json` prints is what the published schemas say.
+//! The output of `--json` matches the published schemas.
 
 use std::fs;
 use std::path::{Path, PathBuf};

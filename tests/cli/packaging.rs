@@ -1,5 +1,5 @@
-//! What packages are made of is there: manual pages and completions that the program prints, and the files of the
-//! Debian package.
+//! The contents of packages: the program prints its man pages and completions, and the files of the Debian package
+//! exist.
 
 use std::fs;
 use std::io::{ErrorKind, Read};

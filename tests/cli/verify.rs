@@ -1,4 +1,4 @@
-//! `verify` and `recover`, as their users see them. What each damage gives is in `conformance.rs` and `recover.rs`.
+//! `verify` and `recover` as programs. The library's `conformance` and `recover` tests cover the kinds of damage.
 
 use std::fs;
 use std::path::Path;

@@ -1,10 +1,10 @@
-//! Logs that have bitten some tool once.
+//! Random logs of lines that broke some tool once.
 #![allow(dead_code)]
 
 use proptest::prelude::*;
 
-/// Lines that have bitten some tool once.
-pub fn nasty_line() -> impl Strategy<Value = Vec<u8>> {
+/// Generates lines that broke some tool once.
+pub fn adversarial_line() -> impl Strategy<Value = Vec<u8>> {
     let fixed: Vec<Vec<u8>> = [
         &b""[..],
         b"{}",
@@ -55,17 +55,19 @@ pub fn nested(levels: usize) -> Vec<u8> {
     [vec![b'['; levels], vec![b']'; levels]].concat()
 }
 
-/// Logs of such lines, with every way of ending them.
-pub fn nasty_log() -> impl Strategy<Value = Vec<u8>> {
+/// Generates logs of such lines, with every kind of line ending.
+pub fn adversarial_log() -> impl Strategy<Value = Vec<u8>> {
     let ending = prop_oneof![Just(&b"\n"[..]), Just(&b"\r\n"[..])];
-    let one_ending = (proptest::collection::vec(nasty_line(), 0..30), ending.clone())
+    let one_ending = (proptest::collection::vec(adversarial_line(), 0..30), ending.clone())
         .prop_map(|(lines, ending)| lines.into_iter().flat_map(|line| [&line[..], ending].concat()).collect());
-    let mixed = proptest::collection::vec((nasty_line(), ending), 0..30)
+    let mixed = proptest::collection::vec((adversarial_line(), ending), 0..30)
         .prop_map(|lines| lines.into_iter().flat_map(|(line, ending)| [&line[..], ending].concat()).collect());
-    (prop_oneof![one_ending, mixed], nasty_line(), any::<bool>()).prop_map(|(mut log, last, cut): (Vec<u8>, _, _)| {
-        if cut {
-            log.extend(last);
-        }
-        log
-    })
+    (prop_oneof![one_ending, mixed], adversarial_line(), any::<bool>()).prop_map(
+        |(mut log, last, cut): (Vec<u8>, _, _)| {
+            if cut {
+                log.extend(last);
+            }
+            log
+        },
+    )
 }

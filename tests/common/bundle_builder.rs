@@ -23,7 +23,7 @@ pub struct BundleBuilder {
 
 impl BundleBuilder {
     /// Bundles a home, and cuts its rows into chunks of a few rows each.
-    pub fn new(home: &Home, rows_a_chunk: usize) -> Self {
+    pub fn new(home: &Home, rows_per_chunk: usize) -> Self {
         let text = String::from_utf8(text_of(&bundle(home))).unwrap();
         let mut lines = text.split_inclusive('\n');
         let manifest: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
@@ -31,15 +31,15 @@ impl BundleBuilder {
         for (index, file) in manifest["files"].as_array().unwrap().iter().enumerate() {
             let count = usize::try_from(file["count"].as_u64().unwrap()).unwrap();
             let rows: Vec<_> = lines.by_ref().take(count).collect();
-            chunks.extend(rows.chunks(rows_a_chunk).map(|rows| (index, rows.concat())));
+            chunks.extend(rows.chunks(rows_per_chunk).map(|rows| (index, rows.concat())));
         }
-        let mut forge = Self { manifest, chunks };
-        forge.fit_table();
-        forge
+        let mut builder = Self { manifest, chunks };
+        builder.update_chunk_table();
+        builder
     }
 
-    /// Makes the chunk table that of the chunks.
-    pub fn fit_table(&mut self) {
+    /// Updates the chunk table to match the chunks.
+    pub fn update_chunk_table(&mut self) {
         let count = self.manifest["files"].as_array().unwrap().len();
         for file in 0..count {
             let chunks = self.chunks.iter().filter(|(of, _)| *of == file).map(|(_, text)| table_entry(text));
@@ -52,19 +52,19 @@ impl BundleBuilder {
         }
     }
 
-    /// One file of the manifest.
+    /// Returns one file of the manifest.
     pub fn file(&mut self, index: usize) -> &mut Value {
         &mut self.manifest["files"][index]
     }
 
-    /// The blocks of the compressed data: that of the manifest, then those of the chunks.
+    /// Returns the compressed blocks and their texts: that of the manifest, then those of the chunks.
     pub fn blocks(&self) -> Vec<(Vec<u8>, String)> {
         let manifest = format!("{}\n", self.manifest);
         let texts = std::iter::once(manifest).chain(self.chunks.iter().map(|(_, text)| text.clone()));
         texts.map(|text| (deflate(text.as_bytes()), text)).collect()
     }
 
-    /// Where each block lies in what [`write`](Self::write) gives.
+    /// Returns the byte range of each block in the output of [`write`](Self::write).
     pub fn places(&self) -> Vec<Range<usize>> {
         let mut next = 10;
         let place = |(block, _): (Vec<u8>, String)| {
@@ -86,7 +86,7 @@ impl BundleBuilder {
         bundle
     }
 
-    /// Everything decompressed.
+    /// Returns the decompressed text.
     pub fn text(&self) -> String {
         self.blocks().into_iter().map(|(_, text)| text).collect()
     }
@@ -122,20 +122,20 @@ pub fn deflate(text: &[u8]) -> Vec<u8> {
     deflated
 }
 
-/// These bits, from the lowest of each byte on.
+/// Packs bits into bytes, lowest bit first.
 pub fn bytes_of(bits: &str) -> Vec<u8> {
     let bits: Vec<_> = bits.chars().filter(|bit| *bit != ' ').map(|bit| u8::from(bit == '1')).collect();
     bits.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit)).collect()
 }
 
-/// One gzip member, as `gzip -9` writes it.
+/// Returns one gzip member, as `gzip -9` writes it.
 pub fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::GzBuilder::new().operating_system(3).write(Vec::new(), flate2::Compression::best());
     encoder.write_all(text).unwrap();
     encoder.finish().unwrap()
 }
 
-/// A text in pieces as one gzip member, flushed behind each.
+/// Returns the pieces of a text as one gzip member, with a flush after each.
 pub fn flushed<'t>(pieces: impl IntoIterator<Item = &'t [u8]>, flush: FlushCompress) -> Vec<u8> {
     let (mut deflated, mut raw) = (Vec::new(), Compress::new(Compression::default(), false));
     let (mut crc32, mut bytes) = (flate2::Crc::new(), 0);

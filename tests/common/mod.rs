@@ -27,7 +27,7 @@ use patchwork_traces::progress::NoProgress;
 use patchwork_traces::restore::{LogSink, LogWriter, restore};
 use patchwork_traces::{Error, Result};
 
-/// The time that every test's bundles name: 2026-05-02T10:00:00Z.
+/// The export time of every test's bundles: 2026-05-02T10:00:00Z.
 pub const EXPORTED_AT: i64 = 1_777_716_000_000;
 
 /// A temporary home with both directories, empty.
@@ -87,11 +87,11 @@ pub fn bundle(home: &Home) -> Vec<u8> {
     try_bundle(home).expect("the home's logs can be bundled").0
 }
 
-/// Restored logs by name.
+/// The restored logs by name.
 #[derive(Default)]
 struct Restored(BTreeMap<String, Vec<u8>>);
 
-/// One log in memory.
+/// A log in memory.
 struct InMemory(Vec<u8>);
 
 impl LogSink for Restored {
@@ -134,7 +134,7 @@ pub fn restore_all(bundle: Bundle<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
     Ok(restored.0)
 }
 
-/// Decompressed text of a bundle.
+/// Returns the decompressed text of a bundle.
 pub fn text_of(bundle: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
     let mut decoder = flate2::read::GzDecoder::new(bundle);

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// How a run ended.
+/// The output and exit code of a run.
 #[derive(Debug)]
 pub struct Run {
     pub code: i32,

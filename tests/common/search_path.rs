@@ -1,11 +1,11 @@
-//! Where a shell finds the program.
+//! A search path for shells that run the program.
 #![allow(clippy::unwrap_used)]
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// Makes a directory below `dir` that has the program and nothing else. What cargo puts beside it may be called as a tool
-/// of the system is.
+/// Creates a directory below `dir` that has only the program. Files that cargo puts beside it may have the names of system
+/// tools.
 pub fn program_alone(program: &Path, dir: &Path) -> PathBuf {
     let alone = dir.join("bin");
     std::fs::create_dir(&alone).unwrap();

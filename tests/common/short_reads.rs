@@ -1,8 +1,8 @@
-//! A reader that gives little at a time.
+//! A reader with short reads.
 
 use std::io::{self, Read};
 
-/// Gives its bytes in pieces of at most so many.
+/// A reader that returns at most this many bytes at a time.
 pub struct ShortReads<'b>(pub &'b [u8], pub usize);
 
 impl Read for ShortReads<'_> {

@@ -1,21 +1,21 @@
-//! Every command in README.md and docs/ is run, and prints what is shown below it.
+//! Runs every command in README.md and docs/, and compares its output with the one shown below it.
 //!
-//! What stands behind a block's fence says what is done with it:
+//! The words after a block's fence tell the test how to run the block:
 //!
-//! - `console`: a session. Each line that begins with `$ ` is run, as are the lines with `> ` that go on with it. What
-//!   stands below must be its output, where a line `...` stands for any number of lines; without such lines the command
-//!   need only succeed. An output that ends with `(exit code 3)` means that the command ends with that. `new$ ` and
+//! - `console`: a session. Each line that begins with `$ ` is run together with its continuation lines that begin with
+//!   `> `. The lines below must be its output, where a line `...` matches any number of lines; without such lines the
+//!   command need only succeed. `(exit code 3)` at the end of the output is the expected exit code. `new$ ` and
 //!   `old$ ` are the prompts of other machines; `new` has no logs.
 //! - `sh`: a script. It must succeed.
 //! - `cron`: lines of a crontab. Their commands are run as cron runs them.
 //! - any language with `file=PATH`: the file that the commands after it find there.
 //! - `rust` with `from=PATH`: lines of that file, which is an example or has one. `toml` is looked at only.
-//! - `needs=TOOL,...`: left out, with a note, where a tool is not there. With `DOCS_NEED_ALL=1` that is a failure.
+//! - `needs=TOOL,...`: skipped with a note if a tool is missing. With `DOCS_NEED_ALL=1` that is a failure.
 //!
 //! All blocks of a document are run in one shell, in order, in a home with the sample logs. tests/docs/stand-ins has
-//! programs for what a test cannot do: to reach another machine, to build the project within its own test.
+//! programs that replace what a test cannot run: another machine, or a build of the project.
 //!
-//! `UPDATE_DOCS=1 cargo test --test docs` writes the outputs anew that are shown.
+//! `UPDATE_DOCS=1 cargo test --test docs` updates the shown outputs.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -45,7 +45,7 @@ fn documents() -> Vec<PathBuf> {
     documents
 }
 
-/// A step, and what is shown of its output.
+/// A step and its shown output.
 struct Planned<'d> {
     step: Step,
     /// The line of the document, from 1.
@@ -69,14 +69,14 @@ impl<'d> Planned<'d> {
         self.command.as_ref().map_or(&[], |command| &self.lines[command.output.clone()])
     }
 
-    /// How the command must end.
+    /// The expected exit code.
     fn code(&self) -> i32 {
         let code =
             self.shown().last().and_then(|last| last.strip_prefix("(exit code ")?.strip_suffix(')')?.parse().ok());
         code.unwrap_or(0)
     }
 
-    /// Whether nothing of ours runs in it.
+    /// True if the step runs only programs of others.
     fn is_foreign(&self) -> bool {
         let program = self.command.as_ref().and_then(|command| command.text.split(' ').next());
         program.is_some_and(|program| ["python3", "duckdb"].contains(&program))
@@ -88,7 +88,7 @@ impl<'d> Planned<'d> {
         format!("line {}: {text}\n--- does not end; printed so far\n{}\n", self.line, hung.output)
     }
 
-    /// Says what is wrong, if something is.
+    /// Returns a description of the fault, if there is one.
     fn check(&self, ended: &Ended) -> Result<(), String> {
         let shown = self.shown();
         let output = printed(ended);
@@ -115,7 +115,7 @@ fn printed(ended: &Ended) -> String {
     }
 }
 
-/// What there is to do in a document, but for blocks whose tools are missing.
+/// Returns the steps of a document, without blocks whose tools are missing.
 fn plan<'d>(name: &str, lines: &'d [&'d str]) -> Vec<Planned<'d>> {
     let mut planned = Vec::new();
     for block in blocks(lines) {
@@ -164,7 +164,7 @@ fn bare(code: &str) -> String {
     code.lines().map(|line| in_docs(line.trim_start()).unwrap_or(line.to_owned()).trim().to_owned() + "\n").collect()
 }
 
-/// What follows the five fields of a crontab's line, of which cron reads `\%` as `%`.
+/// Returns the command after the five fields of a crontab line, with `\%` replaced by `%` as cron does.
 fn cron_command(line: &str) -> String {
     let mut fields = line.splitn(6, ' ');
     let time: Vec<_> = fields.by_ref().take(5).collect();
@@ -175,8 +175,8 @@ fn cron_command(line: &str) -> String {
     command.replace("\\%", "%")
 }
 
-/// A document with the outputs anew that it shows, and with the new digests in its commands. What ended in another way
-/// than it must stays for the test to find.
+/// Returns a document with updated outputs, and with the new digests in its commands. Steps with an unexpected exit code
+/// stay unchanged, so that the test fails.
 fn updated(lines: &[&str], ran: &[(Planned<'_>, Ended)]) -> String {
     let mut anew: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
     let mut digests = Vec::new();
@@ -200,7 +200,7 @@ fn digests_in(text: &str) -> impl Iterator<Item = String> {
     words.map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
-/// Runs what there is to do. A program of somebody else that does not end has a second chance, ours has none.
+/// Runs the steps. A hanging program of others gets a second chance; ours does not.
 fn run_steps(planned: &[Planned<'_>]) -> Result<Vec<Ended>, Hung> {
     let steps: Vec<_> = planned.iter().map(|planned| &planned.step).collect();
     let run = || Session::new(Path::new(env!("CARGO_BIN_EXE_patchwork-traces"))).run(&steps);

@@ -5,9 +5,9 @@ use std::ops::Range;
 /// A fenced code block.
 #[derive(Debug)]
 pub struct Block {
-    /// The first word behind the fence.
+    /// The first word after the fence.
     pub language: String,
-    /// The `key=value` words behind it.
+    /// The `key=value` words after it.
     attributes: Vec<(String, String)>,
     /// Its lines, by index into those of the file.
     pub lines: Range<usize>,
@@ -40,7 +40,7 @@ pub fn blocks(lines: &[&str]) -> Vec<Block> {
 /// A command of a `console` block, and the output that is shown below it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Command {
-    /// What stands before the `$`: the machine it runs on.
+    /// The text before the `$`: the machine that runs the command.
     pub machine: String,
     /// The command, with the lines that go on with it.
     pub text: String,
@@ -81,7 +81,7 @@ pub fn commands(lines: &[&str], block: &Block) -> Vec<Command> {
 /// The line that stands for any number of lines of an output.
 const ANY: &str = "...";
 
-/// Whether an output is what is shown of it.
+/// Returns true if an output matches the shown one.
 pub fn fits(shown: &[&str], output: &[&str]) -> bool {
     match shown.split_first() {
         None => output.is_empty(),
@@ -90,7 +90,7 @@ pub fn fits(shown: &[&str], output: &[&str]) -> bool {
     }
 }
 
-/// What to show of an output where `shown` is shown now: as many lines before and behind what is left out.
+/// Returns the new output to show in place of `shown`, with as many lines before and after each omission.
 pub fn shown_anew<'o>(shown: &[&str], output: &[&'o str]) -> Vec<&'o str> {
     let Some(first) = shown.iter().position(|line| *line == ANY) else { return output.to_vec() };
     let behind = shown.iter().rev().position(|line| *line == ANY).unwrap_or(0);

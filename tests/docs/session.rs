@@ -13,7 +13,7 @@ use crate::common::search_path::program_alone;
 /// The machine of a prompt without a name.
 const HERE: &str = "me";
 
-/// What all commands of a document may take. They take seconds: whatever is here this long does not end.
+/// The maximum time of all commands of a document. They take seconds, so a command that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(240);
 
 /// A machine without logs. All others have the sample logs.
@@ -34,20 +34,20 @@ pub enum Action {
     Cron(String),
 }
 
-/// How a step ended.
+/// The end of a step.
 #[derive(Debug)]
 pub struct Ended {
     pub code: i32,
-    /// What it printed, on both streams, in order.
+    /// The output on both streams, in order.
     pub output: String,
 }
 
 /// The commands of a document took longer than they may.
 #[derive(Debug)]
 pub struct Hung {
-    /// Which step did not end, as an index from 0.
+    /// The index of the step that did not end, from 0.
     pub step: usize,
-    /// What it had printed until then.
+    /// The output until then.
     pub output: String,
 }
 
@@ -78,7 +78,7 @@ impl Session {
         self.root.path().join("home").join(name)
     }
 
-    /// Where programs are looked for: ours, those that stand in for what a test cannot run, and the system's.
+    /// The search path: our program, stand-ins for programs that a test cannot run, and the system's.
     fn path(&self) -> String {
         let stand_ins = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/docs/stand-ins");
         format!("{}:{}:{}", self.bin.display(), stand_ins.display(), std::env::var("PATH").unwrap_or_default())
@@ -106,7 +106,7 @@ impl Session {
             .env("PATH", self.path())
             .env("HOMES", self.root.path().join("home"))
             .envs([("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", "1779616800")])
-            // Whatever the machine is called, and whoever answers for its name.
+            // Independent of the machine's name and of name servers.
             .env("SPARK_LOCAL_IP", "127.0.0.1")
             .stdin(Stdio::null())
             .process_group(0)
@@ -187,7 +187,7 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// Whether a tool is there: a program, or, as `python3:NAME`, a module of another program.
+/// Returns true if a tool exists: a program, or, as `python3:NAME`, a module of another program.
 pub fn is_there(tool: &str) -> bool {
     let (program, script) = match tool.split_once(':') {
         Some((python, module)) => (python, format!("import {module}")),

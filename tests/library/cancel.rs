@@ -18,19 +18,19 @@ use patchwork_traces::verify::{VerifyOptions, verify};
 use patchwork_traces::{OutputTarget, TargetOptions};
 
 /// Cancels once a stage has begun and `left` reports of it have come.
-struct Impatient {
+struct CancelAt {
     stage: Stage,
     state: Mutex<(Stage, usize)>,
     cancellation: Cancellation,
 }
 
-impl Impatient {
+impl CancelAt {
     fn at(stage: Stage, reports: usize) -> Self {
         Self { stage, state: Mutex::new((Stage::Reading, reports)), cancellation: Cancellation::default() }
     }
 }
 
-impl Progress for Impatient {
+impl Progress for CancelAt {
     fn stage(&self, stage: Stage) {
         self.state.lock().unwrap().0 = stage;
     }
@@ -94,7 +94,7 @@ fn cancelled_export_leaves_no_file() {
     let before = tree(home.path());
     for (stage, reports) in [(Stage::Reading, 0), (Stage::Reading, 2), (Stage::Writing, 0), (Stage::Writing, 1)] {
         let target = OutputTarget::resolve(&path, TargetOptions { create_dirs: true, replace: false }).unwrap();
-        let done = export_to_file(&logs, &options(), &target, &Impatient::at(stage, reports));
+        let done = export_to_file(&logs, &options(), &target, &CancelAt::at(stage, reports));
         assert_cancelled(done, &format!("{stage:?} {reports}"));
         assert_eq!(tree(home.path()), before);
     }
@@ -113,7 +113,7 @@ fn cancelled_import_changes_no_log() {
         for (stage, reports) in moments {
             let options = ImportOptions { mode, ..ImportOptions::default() };
             let bundle = indexed(&bundle).unwrap();
-            let done = import(bundle, &home.dirs(), &options, &SystemClock, &Impatient::at(stage, reports));
+            let done = import(bundle, &home.dirs(), &options, &SystemClock, &CancelAt::at(stage, reports));
             assert_cancelled(done, &format!("{mode:?} {stage:?} {reports}"));
             assert_eq!(tree(home.path()), before, "{mode:?} {stage:?} {reports}");
         }
@@ -128,7 +128,7 @@ fn cancelled_recovery_leaves_no_file() {
     let before = tree(home.path());
     for (stage, reports) in [(Stage::Reading, 0), (Stage::Reading, 2), (Stage::Writing, 0), (Stage::Checking, 0)] {
         let target = OutputTarget::resolve(&path, TargetOptions { create_dirs: true, replace: false }).unwrap();
-        let progress = Impatient::at(stage, reports);
+        let progress = CancelAt::at(stage, reports);
         progress.start(None);
         let done = recover(Cursor::new(&bytes), "damaged", &options(), &target, &progress);
         assert_cancelled(done, &format!("{stage:?} {reports}"));
@@ -140,11 +140,11 @@ fn cancelled_recovery_leaves_no_file() {
 fn cancellation_ends_reading() {
     let bytes = bundle(&Home::new().with("runs.jsonl", rows(0)));
     let verify_options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
-    let done = verify(&bytes[..], "bundle", &verify_options, &Impatient::at(Stage::Reading, 1), &mut |_| {});
+    let done = verify(&bytes[..], "bundle", &verify_options, &CancelAt::at(Stage::Reading, 1), &mut |_| {});
     assert_cancelled(done, "verify");
     let mut out = Vec::new();
     let bundle = indexed(&bytes).unwrap();
-    let done = cat(bundle, &CatOptions::default(), &mut out, "out", &Impatient::at(Stage::Reading, 1));
+    let done = cat(bundle, &CatOptions::default(), &mut out, "out", &CancelAt::at(Stage::Reading, 1));
     assert_cancelled(done, "cat");
     // The rows before are whole.
     assert!(out.ends_with(b"\n") && rows(0).into_bytes().starts_with(&out));

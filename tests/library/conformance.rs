@@ -1,8 +1,8 @@
-//! Every bundle of fixtures/conformance gets the verdict, the findings and the logs that stand beside it, from a file and
-//! from a stream alike. FORMAT.md, "Conformance", says how another implementation runs them.
+//! Every bundle of fixtures/conformance gets its recorded verdict, findings and logs, both from a file and from a
+//! stream. FORMAT.md, "Conformance", says how another implementation runs them.
 //!
-//! `UPDATE_CONFORMANCE=1 cargo test --test library conformance` writes the bundles and what is expected of them; read the
-//! difference before you keep it.
+//! `UPDATE_CONFORMANCE=1 cargo test --test library conformance` writes the bundles and their expected results; read the
+//! difference before you commit it.
 
 pub mod cases;
 
@@ -23,7 +23,7 @@ use patchwork_traces::verify::{Finding, Verdict, VerifyOptions, VerifyReport, ve
 use patchwork_traces::{OutputTarget, TargetOptions};
 use serde::{Deserialize, Serialize};
 
-/// What is expected of a bundle.
+/// The expected result for a bundle.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expected {
@@ -112,12 +112,12 @@ fn bundles() -> Vec<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "gz")).collect()
 }
 
-fn beside(bundle: &Path) -> PathBuf {
+fn expected_path(bundle: &Path) -> PathBuf {
     bundle.with_extension("").with_extension("json")
 }
 
 fn read_expected(bundle: &Path) -> Expected {
-    serde_json::from_slice(&std::fs::read(beside(bundle)).unwrap()).unwrap()
+    serde_json::from_slice(&std::fs::read(expected_path(bundle)).unwrap()).unwrap()
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn every_bundle_gets_its_recorded_verdict() {
             let path = directory().join(format!("{name}.jsonl.gz"));
             std::fs::write(&path, &bundle).unwrap();
             let expected = serde_json::to_string_pretty(&from_file(&path)).unwrap();
-            std::fs::write(beside(&path), expected + "\n").unwrap();
+            std::fs::write(expected_path(&path), expected + "\n").unwrap();
         }
     }
     for path in bundles() {
@@ -163,7 +163,7 @@ fn import_restores_intact_bundles_and_refuses_others() {
         for restored in [indexed(&bundle).and_then(restore_all), sequential(&bundle).and_then(restore_all)] {
             match restored {
                 Ok(logs) => {
-                    // Nothing but what the bundle says about its logs is wrong, or what nobody need read.
+                    // Only metadata of its logs is wrong, or data that readers may skip.
                     let logs = sha256_of_each(&logs);
                     assert_eq!(logs, expected.logs, "{}", path.display());
                 }

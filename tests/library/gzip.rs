@@ -1,5 +1,5 @@
-//! Every gzip file that RFC 1952 allows is read, whatever made it and however its bytes come. What it does not allow ends
-//! the content with its fault and place, after every byte before it.
+//! Every gzip file that RFC 1952 allows is read, from any writer and with any read sizes. A violation ends the content with
+//! its fault and offset, after every earlier byte.
 
 use std::io::{self, Read};
 
@@ -17,10 +17,10 @@ const EXTRA: u8 = 1 << 2;
 const NAME: u8 = 1 << 3;
 const COMMENT: u8 = 1 << 4;
 
-/// Gives few bytes at a time, and is interrupted before each of them.
-struct Halting<'a>(&'a [u8], bool);
+/// A reader that returns at most three bytes at a time, and is interrupted before each read.
+struct InterruptedReader<'a>(&'a [u8], bool);
 
-impl Read for Halting<'_> {
+impl Read for InterruptedReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         self.1 = !self.1;
         if self.1 {
@@ -31,7 +31,7 @@ impl Read for Halting<'_> {
     }
 }
 
-/// What a reader gives, and the fault that ends it, with its byte.
+/// Returns the content that a reader yields, and the fault that ends it, with its offset.
 fn read(reader: impl Read) -> (Vec<u8>, Option<(GzipFault, u64)>) {
     let mut reader = SequentialReader::new(reader);
     let mut text = Vec::new();
@@ -50,13 +50,13 @@ fn fault(error: io::Error) -> (GzipFault, u64) {
 
 fn assert_reads(file: &[u8], text: &[u8]) {
     assert_eq!(read(file), (text.to_vec(), None));
-    assert_eq!(read(Halting(file, false)), (text.to_vec(), None));
+    assert_eq!(read(InterruptedReader(file, false)), (text.to_vec(), None));
 }
 
 fn assert_ends(file: &[u8], text: &[u8], fault: GzipFault, byte: usize) {
     let expected = (text.to_vec(), Some((fault, byte as u64)));
     assert_eq!(read(file), expected);
-    assert_eq!(read(Halting(file, false)), expected);
+    assert_eq!(read(InterruptedReader(file, false)), expected);
 }
 
 /// A header with the optional parts that `flags` names.
@@ -79,7 +79,7 @@ fn header(flags: u8, extra: usize) -> Vec<u8> {
     header
 }
 
-/// What follows a header.
+/// Returns the bytes after a header.
 fn rest() -> Vec<u8> {
     gzip(TEXT).split_off(10)
 }
@@ -130,7 +130,7 @@ fn truncated_member_yields_its_bytes_then_an_error() {
         assert!(TEXT.starts_with(&text));
         let trailer = member.len() - 8;
         assert_eq!(byte, length.min(trailer) as u64, "the end, or the trailer that is cut");
-        assert_eq!(read(Halting(&member[..length], false)), (text, Some((fault, byte))));
+        assert_eq!(read(InterruptedReader(&member[..length], false)), (text, Some((fault, byte))));
     }
 }
 
@@ -172,7 +172,7 @@ fn only_members_and_zeros_may_follow_a_member() {
 
 #[test]
 fn first_two_bytes_identify_gzip() {
-    let content = |bytes: &[u8]| SequentialReader::new(Halting(bytes, false)).content().unwrap();
+    let content = |bytes: &[u8]| SequentialReader::new(InterruptedReader(bytes, false)).content().unwrap();
     assert_eq!(content(b""), None);
     assert_eq!(content(&gzip(TEXT)), Some(StreamKind::Gzip));
     assert_eq!(content(b"\x1f\x8b"), Some(StreamKind::Gzip));
@@ -187,7 +187,7 @@ fn first_two_bytes_identify_gzip() {
 }
 
 /// Bytes that no compressor makes shorter.
-fn noise(bytes: usize) -> Vec<u8> {
+fn random_bytes(bytes: usize) -> Vec<u8> {
     let mut state = 1u64;
     let next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -198,7 +198,7 @@ fn noise(bytes: usize) -> Vec<u8> {
 
 #[test]
 fn blocks_form_one_member_at_every_level() {
-    let texts = [Vec::new(), TEXT.to_vec(), noise(100_000), b"x".repeat(1_000_000)];
+    let texts = [Vec::new(), TEXT.to_vec(), random_bytes(100_000), b"x".repeat(1_000_000)];
     for level in 0..=9 {
         let mut deflater = Deflater::new(Level::new(level).unwrap());
         let mut file = Vec::new();

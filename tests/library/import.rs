@@ -92,7 +92,7 @@ fn snapshot(dir: &Path) -> BTreeMap<PathBuf, (u64, i64, i64, Vec<u8>)> {
     all
 }
 
-/// What the files of a home are, by name.
+/// Returns the files of a home by name.
 fn files(home: &Home) -> BTreeMap<String, Vec<u8>> {
     let all = snapshot(home.path()).into_iter().filter(|(path, _)| path.is_file());
     all.map(|(path, (.., content))| (path.file_name().unwrap().to_str().unwrap().to_owned(), content)).collect()
@@ -586,7 +586,7 @@ mod rotation {
     fn unparsed_lines_are_counted_separately() {
         let log = format!("torn{}\ntorn\ntorn\n{}", "x".repeat(1 << 20), run(2..10_001));
         let trimmed = LineCount { rows: 1, unparsed: 2 };
-        // The first row stands before the torn lines, or behind: they have its age.
+        // The torn lines have the age of the first row, before or after them.
         let left = LineCount { rows: 9_999, unparsed: 1 };
         let to = Home::new();
         let report = import_as_planned(&runs_bundle(row(1) + &log), &to, &ImportOptions::default());
@@ -602,7 +602,7 @@ mod rotation {
         assert_eq!((rotation.moved_to, rotation.deleted()), (None, rotation.trimmed));
     }
 
-    /// What the next write does, in each mode, beside logs that are there, and beside the real thing.
+    /// Compares the forecast of the next write, in each mode, with existing logs and with a real write.
     fn forecasts(home: impl Fn() -> Home, from: &Home, file: &str) -> Vec<Rotation> {
         let forecast = |mode| {
             let to = home();
@@ -793,7 +793,7 @@ mod refusals {
         let home = Home::new().with("runs.jsonl", run(1..3));
         let log = home.dirs().patchwork.join("runs.jsonl");
         let bundle = bundle(&Home::new().with("Runs.jsonl", run(5..7)));
-        // What a directory in which case makes no difference shows.
+        // The view of a case-insensitive directory.
         fs::hard_link(&log, log.with_file_name("Runs.jsonl")).unwrap();
         let error = refuse(&bundle, &home);
         assert!(matches!(error.kind(), ErrorKind::SameTarget { other } if other == "runs.jsonl"), "{error}");
@@ -1056,7 +1056,7 @@ mod progress {
             (Stage::Reading, all, all),
             (Stage::Merging, merging, compared),
             (Stage::Writing, merged, merged),
-            // What is small is written beside that.
+            // Small logs are written at the same time.
             (Stage::Merging, behind, behind),
         ];
         assert_eq!(seen, expected);
@@ -1070,7 +1070,7 @@ mod progress {
             (Stage::Merging, rest, rest),
         ];
         assert_eq!(stages(&bundled, &local(), Mode::Append), expected);
-        // What replaces a log was written when it was restored.
+        // The replacement of a log was written when the log was restored.
         let expected = [(Stage::Reading, all, all), (Stage::Merging, here, here)];
         assert_eq!(stages(&bundled, &local(), Mode::Overwrite), expected);
         assert_eq!(stages(&bundled, &Home::new(), Mode::Merge), [(Stage::Reading, all, all)]);
@@ -1089,7 +1089,7 @@ mod interrupted {
         fs::write(left.join("0.part"), run(1..9)).unwrap();
         let younger = home.dirs().activity.join(".patchwork-traces-import-def456");
         fs::create_dir(&younger).unwrap();
-        // Its lock names it, and nobody lives who holds it.
+        // Its lock names it, and the owner of the lock is dead.
         fs::write(home.dirs().patchwork.join("runs.jsonl.lock"), "patchwork-traces import\n").unwrap();
         let report = try_import(&runs_bundle(run(2..6)), &home, &ImportOptions::default()).unwrap();
         assert_eq!(report.cleaned_up, [younger, left]);

@@ -1,4 +1,4 @@
-//! What holds for merging whatever the two sides are.
+//! Properties of merging any two sides.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,9 +10,9 @@ use patchwork_traces::progress::NoProgress;
 use proptest::prelude::*;
 
 /// A clock that stands still. Waiting for late writers takes no time.
-struct NoClock;
+struct FrozenClock;
 
-impl Clock for NoClock {
+impl Clock for FrozenClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH
     }
@@ -24,7 +24,7 @@ impl Clock for NoClock {
 fn import_into(home: &Home, bundle: &[u8]) -> ImportReport {
     let run = |dry_run| {
         let options = ImportOptions { dry_run, ..ImportOptions::default() };
-        import(sequential(bundle).unwrap(), &home.dirs(), &options, &NoClock, &NoProgress).unwrap()
+        import(sequential(bundle).unwrap(), &home.dirs(), &options, &FrozenClock, &NoProgress).unwrap()
     };
     let planned = run(true);
     let done = run(false);
@@ -99,7 +99,7 @@ fn line() -> impl Strategy<Value = String> {
 
 fn log_of(lines: &[String], ending: &str, open: bool) -> Vec<u8> {
     let mut log: String = lines.iter().flat_map(|line| [line.as_str(), ending]).collect();
-    // A last line without an ending and without text is no line.
+    // Empty text after the last line ending is not a line.
     if open && lines.last().is_some_and(|last| !last.is_empty()) {
         log.truncate(log.len() - ending.len());
     }
@@ -256,7 +256,7 @@ mod ends_of_runs {
         (after_a == after_b).then_some((a, b))
     }
 
-    /// Whether some rows of different runs hold each other back, so that not all of them can have their way.
+    /// Returns true if rows of different runs block each other, so that not every order can be kept.
     fn is_tangled(choices: &[(Numbered<'_>, Numbered<'_>)]) -> bool {
         // A later end on side `a` comes after one of side `b`, or the reverse; two of them can cross.
         let edges: Vec<_> = choices.iter().filter(|(a, b)| a.1.ended != b.1.ended).collect();

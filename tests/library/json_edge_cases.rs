@@ -1,4 +1,4 @@
-//! What a bundle shows of rows that are valid JSON and still trip readers, and the times it finds in them.
+//! Rows that are valid JSON and still trip readers, and the timestamps that a bundle takes from them.
 
 use crate::common::bundle_builder::gzip;
 use crate::common::{Home, bundle, indexed, restore_all, sequential, text_of};

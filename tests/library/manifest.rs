@@ -1,5 +1,5 @@
-//! What a manifest may say: each rule of FORMAT.md, "Manifest", at its very edge and one step behind it, and the words
-//! for what breaks one.
+//! The rules for manifests: each rule of FORMAT.md, "Manifest", at its limit and one step beyond, and the messages for
+//! violations.
 
 use std::num::NonZeroUsize;
 
@@ -12,7 +12,7 @@ use patchwork_traces::verify::{FindingKind, VerifyOptions, verify};
 use serde_json::{Value, json};
 
 /// A log of three rows in two chunks, with two unparsed lines between them (2 and 3), and an empty log.
-fn sound() -> Value {
+fn valid() -> Value {
     let sha256 = "0".repeat(64);
     json!({
         "type": "manifest", "version": 1, "minor": 1, "generator": "tests", "exportedAt": "2026-05-02T10:00:00.000Z",
@@ -41,9 +41,9 @@ fn decoded(manifest: &Value) -> Result<Manifest, ErrorKind> {
     Manifest::decode(manifest.to_string().as_bytes()).map(Option::unwrap)
 }
 
-/// What is wrong with the manifest when these values stand at these places.
+/// Returns the faults of the manifest with these values at these paths.
 fn faults(changes: &[(&str, Value)]) -> Vec<String> {
-    let mut manifest = sound();
+    let mut manifest = valid();
     for (place, value) in changes {
         *manifest.pointer_mut(place).unwrap_or_else(|| panic!("{place}")) = value.clone();
     }
@@ -53,36 +53,36 @@ fn faults(changes: &[(&str, Value)]) -> Vec<String> {
     }
 }
 
-fn assert_sound(changes: &[(&str, Value)]) {
+fn assert_valid(changes: &[(&str, Value)]) {
     assert_eq!(faults(changes), Vec::<String>::new(), "{changes:?}");
 }
 
-fn assert_broken(changes: &[(&str, Value)], fault: &str) {
+fn assert_invalid(changes: &[(&str, Value)], fault: &str) {
     let found = faults(changes);
     assert!(found.iter().any(|found| found.contains(fault)), "{changes:?} gives {found:?}, not {fault:?}");
 }
 
 #[test]
 fn chunk_sizes_are_limited() {
-    assert_sound(&[]);
+    assert_valid(&[]);
     let size = "chunk 2 of \"runs.jsonl\" declares an impossible size";
     for (key, least, most) in [("bytes", 25, MAX_CHUNK_BYTES), ("compressed", 1, 2 * MAX_CHUNK_BYTES)] {
         for (number, is_sound) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
             let place = format!("/files/0/chunks/1/{key}");
             match is_sound {
-                true => assert_sound(&[(&place, json!(number))]),
-                false => assert_broken(&[(&place, json!(number))], size),
+                true => assert_valid(&[(&place, json!(number))]),
+                false => assert_invalid(&[(&place, json!(number))], size),
             }
         }
     }
     // Two rows take two times the bytes of the shortest.
-    assert_sound(&[("/files/0/chunks/0/bytes", json!(50))]);
-    assert_broken(&[("/files/0/chunks/0/bytes", json!(49))], "chunk 1 of \"runs.jsonl\" declares an impossible size");
+    assert_valid(&[("/files/0/chunks/0/bytes", json!(50))]);
+    assert_invalid(&[("/files/0/chunks/0/bytes", json!(49))], "chunk 1 of \"runs.jsonl\" declares an impossible size");
     // No chunk is without rows, and the rows are those of the log.
     let all_in_first = [("/files/0/chunks/0/rows", json!(3)), ("/files/0/chunks/0/bytes", json!(75))];
-    assert_broken(&[&all_in_first[..], &[("/files/0/chunks/1/rows", json!(0))]].concat(), size);
-    assert_broken(&[("/files/0/chunks/1/rows", json!(2))], "\"runs.jsonl\" has 3 rows, but its chunks have 4");
-    assert_sound(&[("/files/0/chunks", json!([]))]);
+    assert_invalid(&[&all_in_first[..], &[("/files/0/chunks/1/rows", json!(0))]].concat(), size);
+    assert_invalid(&[("/files/0/chunks/1/rows", json!(2))], "\"runs.jsonl\" has 3 rows, but its chunks have 4");
+    assert_valid(&[("/files/0/chunks", json!([]))]);
 }
 
 #[test]
@@ -90,25 +90,25 @@ fn unparsed_lines_are_in_order_and_within_the_log() {
     // Five lines: three rows and two that are none.
     let place = "/files/0/unparsed";
     for line in 1..=4 {
-        assert_sound(&[("/files/0/unparsed/0/line", json!(line))]);
+        assert_valid(&[("/files/0/unparsed/0/line", json!(line))]);
     }
     let broken = |line: u64| format!("the unparsed lines of \"runs.jsonl\" are out of order at line {line}");
     for line in [0, 5, MAX_COUNT] {
-        assert_broken(&[("/files/0/unparsed/0/line", json!(line))], &broken(line));
+        assert_invalid(&[("/files/0/unparsed/0/line", json!(line))], &broken(line));
     }
-    assert_sound(&[(place, json!([{ "line": 1, "text": "" }, { "line": 2, "text": "" }, { "line": 5, "text": "" }]))]);
-    assert_broken(&[(place, json!([{ "line": 2, "text": "\n" }, { "line": 3, "text": "" }]))], &broken(3));
-    assert_broken(&[(place, json!([{ "line": 3, "text": "" }, { "line": 1, "text": "" }]))], &broken(1));
+    assert_valid(&[(place, json!([{ "line": 1, "text": "" }, { "line": 2, "text": "" }, { "line": 5, "text": "" }]))]);
+    assert_invalid(&[(place, json!([{ "line": 2, "text": "\n" }, { "line": 3, "text": "" }]))], &broken(3));
+    assert_invalid(&[(place, json!([{ "line": 3, "text": "" }, { "line": 1, "text": "" }]))], &broken(1));
 }
 
 #[test]
 fn log_has_at_least_one_byte_per_line() {
     let wrong = "declares an impossible number of bytes";
-    assert_sound(&[("/files/0/bytes", json!(5))]);
-    assert_broken(&[("/files/0/bytes", json!(4))], &format!("\"runs.jsonl\" {wrong}"));
-    assert_broken(&[("/files/1/bytes", json!(1))], &format!("\"decision_traces.jsonl\" {wrong}"));
-    assert_broken(&[("/files/1/finalNewline", json!(false))], &format!("\"decision_traces.jsonl\" {wrong}"));
-    assert_sound(&[("/files/0/finalNewline", json!(false))]);
+    assert_valid(&[("/files/0/bytes", json!(5))]);
+    assert_invalid(&[("/files/0/bytes", json!(4))], &format!("\"runs.jsonl\" {wrong}"));
+    assert_invalid(&[("/files/1/bytes", json!(1))], &format!("\"decision_traces.jsonl\" {wrong}"));
+    assert_invalid(&[("/files/1/finalNewline", json!(false))], &format!("\"decision_traces.jsonl\" {wrong}"));
+    assert_valid(&[("/files/0/finalNewline", json!(false))]);
 }
 
 #[test]
@@ -116,20 +116,20 @@ fn timeline_bins_are_in_order_and_count_at_most_the_rows_of_the_log() {
     let wrong = "\"runs.jsonl\" declares an impossible timeline";
     let bins = "/files/0/timeline/bins";
     let step = "/files/0/timeline/stepMs";
-    assert_sound(&[(bins, json!([]))]);
-    assert_sound(&[(bins, json!([[0, 0], [1, 3]]))]);
-    assert_broken(&[(bins, json!([[0, 1], [1, 3]]))], wrong);
-    assert_broken(&[(bins, json!([[1, 1], [0, 1]]))], wrong);
-    assert_broken(&[(bins, json!([[0, 1], [0, 1]]))], wrong);
-    assert_broken(&[(bins, json!([[0, MAX_COUNT], [1, MAX_COUNT]]))], wrong);
-    assert_broken(&[(step, json!(1001))], wrong);
+    assert_valid(&[(bins, json!([]))]);
+    assert_valid(&[(bins, json!([[0, 0], [1, 3]]))]);
+    assert_invalid(&[(bins, json!([[0, 1], [1, 3]]))], wrong);
+    assert_invalid(&[(bins, json!([[1, 1], [0, 1]]))], wrong);
+    assert_invalid(&[(bins, json!([[0, 1], [0, 1]]))], wrong);
+    assert_invalid(&[(bins, json!([[0, MAX_COUNT], [1, MAX_COUNT]]))], wrong);
+    assert_invalid(&[(step, json!(1001))], wrong);
     let many = |bins: u64| json!((0..bins).map(|bin| [bin, 0]).collect::<Vec<_>>());
-    assert_sound(&[(bins, many(64))]);
-    assert_broken(&[(bins, many(65))], wrong);
+    assert_valid(&[(bins, many(64))]);
+    assert_invalid(&[(bins, many(65))], wrong);
     // A bin begins within 64 bits.
-    assert_sound(&[(bins, json!([[i64::MIN / 1000, 0], [i64::MAX / 1000, 0]]))]);
-    assert_broken(&[(bins, json!([[0, 1], [i64::MAX / 1000 + 1, 0]]))], wrong);
-    assert_broken(&[(bins, json!([[i64::MIN / 1000 - 1, 0], [0, 1]]))], wrong);
+    assert_valid(&[(bins, json!([[i64::MIN / 1000, 0], [i64::MAX / 1000, 0]]))]);
+    assert_invalid(&[(bins, json!([[0, 1], [i64::MAX / 1000 + 1, 0]]))], wrong);
+    assert_invalid(&[(bins, json!([[i64::MIN / 1000 - 1, 0], [0, 1]]))], wrong);
 }
 
 #[test]
@@ -139,10 +139,10 @@ fn timeline_stays_within_the_years_0001_to_9998() {
     for step in [1000, 10 * 60 * 1000, day, 512 * day, 262_144 * day] {
         let (first, last) = ((-62_135_596_800_000_i64).div_euclid(step), 253_370_764_799_999_i64.div_euclid(step));
         let with = |bins| [("/files/0/timeline/stepMs", json!(step)), ("/files/0/timeline/bins", bins)];
-        assert_sound(&with(json!([[first, 1], [last, 1]])));
-        assert_sound(&with(json!([[first - 1, 0], [last, 1], [last + 1, 0]])));
-        assert_broken(&with(json!([[first - 1, 1]])), wrong);
-        assert_broken(&with(json!([[last + 1, 1]])), wrong);
+        assert_valid(&with(json!([[first, 1], [last, 1]])));
+        assert_valid(&with(json!([[first - 1, 0], [last, 1], [last + 1, 0]])));
+        assert_invalid(&with(json!([[first - 1, 1]])), wrong);
+        assert_invalid(&with(json!([[last + 1, 1]])), wrong);
     }
 }
 
@@ -153,12 +153,12 @@ fn total_count_stays_within_exact_json_numbers() {
     let bytes = ("/files/0/bytes", json!(MAX_COUNT));
     let unparsed = ("/files/0/unparsed", json!([]));
     let all = [first, chunks, bytes, unparsed];
-    assert_sound(&[&all[..], &[("/totalCount", json!(MAX_COUNT))]].concat());
+    assert_valid(&[&all[..], &[("/totalCount", json!(MAX_COUNT))]].concat());
     let one_more = [("/files/1/count", json!(1)), ("/files/1/bytes", json!(9)), ("/totalCount", json!(MAX_COUNT))];
-    assert_broken(&[&all[..], &one_more].concat(), "its numbers overflow when added up");
-    assert_broken(&[("/totalCount", json!(4))], "`totalCount` is 4, but the counts of the files add up to 3");
+    assert_invalid(&[&all[..], &one_more].concat(), "its numbers overflow when added up");
+    assert_invalid(&[("/totalCount", json!(4))], "`totalCount` is 4, but the counts of the files add up to 3");
     let rows = ("/files/0/chunks/0/rows", json!(MAX_COUNT));
-    assert_broken(&[rows], "its numbers overflow when added up");
+    assert_invalid(&[rows], "its numbers overflow when added up");
 }
 
 #[test]
@@ -167,10 +167,10 @@ fn file_names_are_unique_within_a_source_and_a_directory() {
     let source = |source: &str| [("/files/1/source", json!(source)), ("/sources", json!(["runs"]))];
     let activity = ("/files/1/base", json!("activity"));
     let twice = "it lists the file \"runs.jsonl\" twice";
-    assert_sound(&[name("runs.jsonl"), activity.clone()]);
-    assert_broken(&[name("runs.jsonl")], twice);
-    assert_broken(&[&source("runs")[..], &[name("runs.jsonl"), activity]].concat(), twice);
-    assert_broken(&[("/sources", json!(["runs", "decision_traces"]))], "`sources` is not the sorted list");
+    assert_valid(&[name("runs.jsonl"), activity.clone()]);
+    assert_invalid(&[name("runs.jsonl")], twice);
+    assert_invalid(&[&source("runs")[..], &[name("runs.jsonl"), activity]].concat(), twice);
+    assert_invalid(&[("/sources", json!(["runs", "decision_traces"]))], "`sources` is not the sorted list");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn names_are_single_path_components_of_at_most_255_bytes() {
 #[test]
 fn log_of_a_1_0_bundle_belongs_to_the_directory_of_its_source() {
     for (source, base) in [("activity", Base::Activity), ("runs", Base::Patchwork), ("x", Base::Patchwork)] {
-        let mut manifest = sound();
+        let mut manifest = valid();
         manifest["files"][1]["source"] = json!(source);
         manifest["files"][1].as_object_mut().unwrap().remove("base");
         assert_eq!(decoded(&manifest).unwrap().files[1].base(), base, "{source}");
@@ -201,21 +201,21 @@ fn log_of_a_1_0_bundle_belongs_to_the_directory_of_its_source() {
 #[test]
 fn keys_added_in_1_1_are_required_since_1_1() {
     for key in ["base", "sha256", "lineEnding", "finalNewline"] {
-        let mut manifest = sound();
+        let mut manifest = valid();
         manifest["files"][1].as_object_mut().unwrap().remove(key);
         let faults = decoded(&manifest).unwrap().faults();
         assert_eq!(faults, [ManifestFault::Missing { path: format!("files[1].{key}") }]);
         manifest.as_object_mut().unwrap().remove("minor");
         assert_eq!(decoded(&manifest).unwrap().faults(), [], "{key} is not of 1.0");
     }
-    let mut manifest = sound();
+    let mut manifest = valid();
     manifest.as_object_mut().unwrap().remove("generator");
     assert_eq!(decoded(&manifest).unwrap().faults(), [ManifestFault::Missing { path: "generator".to_owned() }]);
 }
 
-/// What decoding says about a manifest with this at this place.
+/// Returns the decoding error of a manifest with this value at this path.
 fn refusal(place: &str, value: Value) -> String {
-    let mut manifest = sound();
+    let mut manifest = valid();
     *manifest.pointer_mut(place).unwrap_or_else(|| panic!("{place}")) = value;
     decoded(&manifest).unwrap_err().to_string()
 }
@@ -225,7 +225,7 @@ fn wrong_value_error_names_the_value_and_the_expected_one() {
     let count = "a whole number from 0 to 9007199254740991";
     let time = "a time such as \"2026-05-02T10:00:00.000Z\"";
     let (name, list) = ("a plain name, without a path", "a list");
-    let mut described = sound();
+    let mut described = valid();
     described["files"][0]["firstTime"] = json!("2026-05-02T10:00:00.000Z");
     for (place, value, path, expected) in [
         ("/minor", json!(-1), "minor", count),
@@ -268,11 +268,11 @@ fn wrong_value_error_names_the_value_and_the_expected_one() {
         assert_eq!(refusal("/files/0/unparsed/0", lines), said);
     }
     for (key, expected) in [("firstTime", time), ("lastTime", time)] {
-        let mut manifest = sound();
+        let mut manifest = valid();
         manifest["files"][0][key] = json!(5);
         let said = format!("invalid `files[0].{key}` in the manifest: expected {expected}, found 5");
         assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
-        let mut manifest = sound();
+        let mut manifest = valid();
         manifest["files"][0]["chunks"][0][key] = json!(5);
         let said = format!("invalid `files[0].chunks[0].{key}` in the manifest: expected {expected}, found 5");
         assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
@@ -289,7 +289,7 @@ fn missing_key_error_names_the_key() {
         ("/files/0/chunks/1", "files[0].chunks[1].", &["compressed", "bytes", "rows", "crc32"]),
     ] {
         for key in keys {
-            let mut manifest = sound();
+            let mut manifest = valid();
             manifest.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(*key);
             let said = format!("the manifest lacks `{path}{key}`");
             assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
@@ -297,7 +297,7 @@ fn missing_key_error_names_the_key() {
     }
 }
 
-/// What verify lists about a manifest that cannot be read.
+/// Returns the findings of verify about an unreadable manifest.
 fn listed(manifest: &Value) -> Vec<String> {
     let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
     let mut found = Vec::new();
@@ -314,7 +314,7 @@ fn listed(manifest: &Value) -> Vec<String> {
 fn manifest_lists_at_most_100_000_logs_and_sources() {
     /// A manifest that lists one log so many times, and its source.
     fn of_lists(files: usize, sources: usize, total: Value) -> Result<Manifest, ErrorKind> {
-        let mut manifest = sound();
+        let mut manifest = valid();
         let file = manifest["files"][1].to_string();
         (manifest["files"], manifest["sources"]) = (json!("FILES"), json!("SOURCES"));
         manifest["totalCount"] = total;
@@ -322,18 +322,20 @@ fn manifest_lists_at_most_100_000_logs_and_sources() {
         let line = manifest.to_string().replace("\"FILES\"", &list(&file, files));
         Manifest::decode(line.replace("\"SOURCES\"", &list("\"runs\"", sources)).as_bytes()).map(Option::unwrap)
     }
-    const MOST: usize = MAX_FILES;
-    for (files, sources) in [(MOST, 1), (1, MOST)] {
+    const MAX_LISTED: usize = MAX_FILES;
+    for (files, sources) in [(MAX_LISTED, 1), (1, MAX_LISTED)] {
         let manifest = of_lists(files, sources, json!(0)).unwrap();
         assert_eq!((manifest.files.len(), manifest.sources.len()), (files, sources));
-        // What else is wrong with it is not that.
+        // Its other faults are different ones.
         assert!(matches!(of_lists(files, sources, json!("x")), Err(ErrorKind::Manifest(_))));
         assert!(manifest.encode().is_ok());
     }
-    for (files, sources) in [(MOST + 1, 1), (1, MOST + 1), (MOST + 2, MOST), (MOST, MOST + 2)] {
+    for (files, sources) in
+        [(MAX_LISTED + 1, 1), (1, MAX_LISTED + 1), (MAX_LISTED + 2, MAX_LISTED), (MAX_LISTED, MAX_LISTED + 2)]
+    {
         assert!(matches!(of_lists(files, sources, json!(0)), Err(ErrorKind::TooManyLogs { limit: MAX_FILES })));
     }
-    let mut one_more = of_lists(MOST, 1, json!(0)).unwrap();
+    let mut one_more = of_lists(MAX_LISTED, 1, json!(0)).unwrap();
     one_more.files.extend_from_within(..1);
     assert!(matches!(one_more.encode(), Err(ErrorKind::TooManyLogs { limit: MAX_FILES })));
 }
@@ -341,7 +343,7 @@ fn manifest_lists_at_most_100_000_logs_and_sources() {
 #[test]
 fn verify_lists_only_the_first_fault_of_a_manifest_over_4_mib() {
     let listed_of_length = |bytes: usize| {
-        let mut manifest = sound();
+        let mut manifest = valid();
         (manifest["files"][0]["count"], manifest["files"][1]["count"]) = (json!("x"), json!("x"));
         manifest["pad"] = json!("");
         let around = manifest.to_string().len();
@@ -355,7 +357,7 @@ fn verify_lists_only_the_first_fault_of_a_manifest_over_4_mib() {
 
 #[test]
 fn verify_lists_every_fault_of_a_malformed_manifest() {
-    let mut manifest = sound();
+    let mut manifest = valid();
     let wrong = [
         "/generator",
         "/exportedAt",
@@ -387,11 +389,11 @@ fn verify_lists_every_fault_of_a_malformed_manifest() {
     manifest["x-padding"] = json!("x".repeat(4096 - length - r#","x-padding":"""#.len()));
     assert_eq!(manifest.to_string().len(), 4096);
     assert_eq!(listed(&manifest).len(), wrong.len());
-    // Each of them is looked for behind one of any other kind.
+    // Each of them is searched for after one of every other kind.
     for first in
         ["/exportedAt", "/sources", "/files/0", "/files/0/unparsed", "/files/0/unparsed/0/line", "/files/0/chunks"]
     {
-        let mut manifest = sound();
+        let mut manifest = valid();
         *manifest.pointer_mut(first).unwrap() = json!("x");
         manifest["totalCount"] = json!("x");
         let last =
@@ -407,7 +409,7 @@ fn verify_lists_every_fault_of_a_malformed_manifest() {
         ("/files/0/chunks/0", vec!["compressed", "bytes", "rows", "crc32"]),
     ];
     for (object, keys) in required {
-        let mut manifest = sound();
+        let mut manifest = valid();
         manifest["totalCount"] = json!("x");
         for key in &keys {
             manifest.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(*key);
@@ -426,7 +428,7 @@ fn other_json_is_distinguished_from_a_manifest() {
         assert!(matches!(decode(other), Err(ErrorKind::NotAManifest)), "{other}");
     }
     for version in ["2", "0", "\"1\"", "1.0", "-1"] {
-        let line = sound().to_string().replacen("\"version\":1", &format!("\"version\":{version}"), 1);
+        let line = valid().to_string().replacen("\"version\":1", &format!("\"version\":{version}"), 1);
         let Err(ErrorKind::UnsupportedVersion { found, supported: 1 }) = decode(&line) else { panic!("{version}") };
         assert_eq!(found, version);
     }
@@ -435,7 +437,7 @@ fn other_json_is_distinguished_from_a_manifest() {
 #[test]
 fn chunks_are_independent_if_every_row_is_in_one() {
     let manifest = |changes: &[(&str, Value)]| {
-        let mut manifest = sound();
+        let mut manifest = valid();
         for (place, value) in changes {
             *manifest.pointer_mut(place).unwrap() = value.clone();
         }
@@ -450,27 +452,27 @@ fn chunks_are_independent_if_every_row_is_in_one() {
 #[test]
 fn unknown_keys_are_ignored_in_every_object() {
     let unknown = format!(r#""x-number":1e400,"x-half":"\ud800","x-deep":{}{},"#, "[".repeat(1000), "]".repeat(1000));
-    let manifest = sound().to_string().replace('{', &format!("{{{unknown}"));
+    let manifest = valid().to_string().replace('{', &format!("{{{unknown}"));
     assert_eq!(
         manifest.matches("x-deep").count(),
         7,
         "the manifest, its two files, timeline, chunks and unparsed line"
     );
     let read = Manifest::decode(manifest.as_bytes()).unwrap().unwrap();
-    assert_eq!(read, decoded(&sound()).unwrap());
+    assert_eq!(read, decoded(&valid()).unwrap());
 }
 
 #[test]
 fn total_bytes_stay_within_exact_json_numbers() {
-    assert_sound(&[("/files/0/bytes", json!(MAX_COUNT))]);
+    assert_valid(&[("/files/0/bytes", json!(MAX_COUNT))]);
     let files = [("/files/0/bytes", json!(MAX_COUNT)), ("/files/1/bytes", json!(1))];
-    assert_broken(&files, "its numbers overflow when added up");
+    assert_invalid(&files, "its numbers overflow when added up");
 }
 
 #[test]
 fn bytes_of_an_unparsed_line_are_one_base64_string() {
     let with = |bytes: &str| {
-        let mut manifest = sound();
+        let mut manifest = valid();
         manifest["files"][0]["unparsed"] = json!([{ "line": 2, "bytes": bytes }]);
         decoded(&manifest).map(|manifest| manifest.files[0].unparsed[0].content.as_bytes().to_vec())
     };

@@ -1,11 +1,11 @@
-//! What holds for any logs, from the first command to the last: export, import, merge, and the original importer.
+//! Properties of any logs through all commands: export, import, merge, and the original importer.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime};
 
-use crate::common::adversarial_lines::nasty_log;
+use crate::common::adversarial_lines::adversarial_log;
 use crate::common::bundle_builder::BundleBuilder;
 use crate::common::{Home, bundle, indexed, options, restore_all, sequential, text_of};
 use patchwork_traces::export::Level;
@@ -17,9 +17,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 /// A clock for which no time passes.
-struct Still;
+struct FrozenClock;
 
-impl Clock for Still {
+impl Clock for FrozenClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH
     }
@@ -43,16 +43,20 @@ fn logs_in(home: &Home) -> Logs {
 }
 
 fn import_into(home: &Home, bundle: &[u8]) {
-    import(sequential(bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &Still, &NoProgress).unwrap();
+    import(sequential(bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &FrozenClock, &NoProgress).unwrap();
 }
 
 /// Any logs of a machine.
 fn logs() -> impl Strategy<Value = Logs> {
     let names = ["runs.jsonl.1", "runs.jsonl", "decision_traces.jsonl", "activity-1.jsonl", "outcome-log.jsonl"];
-    proptest::collection::btree_map(proptest::sample::select(names.to_vec()).prop_map(str::to_owned), nasty_log(), 0..5)
+    proptest::collection::btree_map(
+        proptest::sample::select(names.to_vec()).prop_map(str::to_owned),
+        adversarial_log(),
+        0..5,
+    )
 }
 
-/// How often each line is in the logs of a source.
+/// Counts each line in the logs of a source.
 fn counts(logs: &Logs) -> BTreeMap<(String, Vec<u8>), usize> {
     let mut counts = BTreeMap::new();
     for (name, log) in logs {
@@ -69,7 +73,7 @@ fn counts(logs: &Logs) -> BTreeMap<(String, Vec<u8>), usize> {
     counts
 }
 
-/// What merging the second into the first gives.
+/// Merges the second home into the first, and returns the logs.
 fn merged(into: &Logs, from: &Logs) -> Logs {
     let home = home_of(into);
     import_into(&home, &bundle(&home_of(from)));
@@ -83,7 +87,7 @@ fn lines_for_node(text: &str) -> Vec<&str> {
     lines
 }
 
-/// What the original exporter made of a log: each line that is JSON, once trimmed.
+/// Returns the rows of the original exporter: each line that is JSON after trimming.
 fn rows_of_the_original(log: &[u8]) -> Vec<Option<Value>> {
     const SPACE: [char; 17] = [
         '\t', '\n', '\u{b}', '\u{c}', '\r', ' ', '\u{a0}', '\u{1680}', '\u{2028}', '\u{2029}', '\u{202f}', '\u{205f}',
@@ -95,11 +99,11 @@ fn rows_of_the_original(log: &[u8]) -> Vec<Option<Value>> {
     let lines = text.split('\n').map(trimmed);
     let is_row =
         |line: &String| serde_json::from_str::<&serde_json::value::RawValue>(line).is_ok() && depth(line) <= 128;
-    // What this parser cannot take as a value (an unpaired surrogate, 1e400) counts all the same.
+    // Values that this parser rejects (an unpaired surrogate, 1e400) count, too.
     lines.filter(is_row).map(|line| serde_json::from_str(&line).ok()).collect()
 }
 
-/// How deep JSON nests.
+/// Returns the nesting depth of JSON.
 fn depth(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
     for byte in json.bytes() {
@@ -165,7 +169,7 @@ proptest! {
     }
 
     #[test]
-    fn original_importer_finds_the_rows_of_the_original_exporter(log in nasty_log()) {
+    fn original_importer_finds_the_rows_of_the_original_exporter(log in adversarial_log()) {
         let text = String::from_utf8(text_of(&bundle(&Home::new().with("runs.jsonl", &log)))).unwrap();
         let lines = lines_for_node(&text);
         let expected = rows_of_the_original(&log);

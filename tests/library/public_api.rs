@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use syn::{Attribute, Fields, ImplItem, Item, ItemImpl, TraitItem, Type, UseTree, Visibility, parse_quote};
 
-/// Where a module stands, from the root of the library.
+/// The path of a module from the root of the library.
 type ModulePath = Vec<String>;
 
 /// The library's modules, private ones included.
@@ -107,7 +107,7 @@ impl Library {
         public
     }
 
-    /// What a `pub use` makes public: an item of a private module, or another path to one that is public already.
+    /// Returns the items that a `pub use` makes public: an item of a private module, or another path to one that is public already.
     fn reexported(&self, path: &ModulePath, used: &Used) -> Vec<Item> {
         let (original, module) = used.path.split_last().unwrap();
         let module = self.module(path, module).unwrap_or_else(|| panic!("where is {}?", used.path.join("::")));
@@ -231,7 +231,7 @@ fn public_macro(item: &Item) -> Item {
     item
 }
 
-/// What its users see of an item, if it is public.
+/// Returns the public part of an item, if it is public.
 fn public_item(item: &Item) -> Option<Item> {
     let mut item = item.clone();
     let (visibility, attributes) = match &mut item {

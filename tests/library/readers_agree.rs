@@ -121,15 +121,15 @@ fn both_readers_agree_on_an_intact_bundle_with_any_selection() {
 
 /// The text of a bundle of ten rows in chunks of so many, and the same without its third last row and with another second
 /// last one.
-fn ten_rows_and_nine(rows_a_chunk: usize) -> (String, String) {
+fn ten_rows_and_nine(rows_per_chunk: usize) -> (String, String) {
     let log: String = (1..=10).map(|n| format!("{{\"n\":{n}}}\n")).collect();
-    let text = BundleBuilder::new(&Home::new().with("runs.jsonl", log), rows_a_chunk).text();
+    let text = BundleBuilder::new(&Home::new().with("runs.jsonl", log), rows_per_chunk).text();
     let nine = text.replace("{\"source\":\"runs\",\"entry\":{\"n\":8}}\n", "").replace("{\"n\":9}", "{\"n\":0}");
     assert_eq!(nine.lines().count(), 10);
     (text, nine)
 }
 
-/// How many rows both readers give, and the error that ends them.
+/// Returns the number of rows that both readers yield, and the error that ends them.
 fn both(bytes: &[u8]) -> (usize, Error) {
     let ((one, one_ended), (other, other_ended)) = (rows(indexed(bytes)), rows(sequential(bytes)));
     let ended = one_ended.unwrap();
@@ -139,11 +139,11 @@ fn both(bytes: &[u8]) -> (usize, Error) {
 
 #[test]
 fn short_chunk_of_a_complete_bundle_yields_no_row() {
-    for (rows_a_chunk, proven) in [(10, 0), (5, 5), (4, 4)] {
-        let (_, nine) = ten_rows_and_nine(rows_a_chunk);
+    for (rows_per_chunk, proven) in [(10, 0), (5, 5), (4, 4)] {
+        let (_, nine) = ten_rows_and_nine(rows_per_chunk);
         let (rows, ended) = both(&gzip(nine.as_bytes()));
         assert!(matches!(ended.kind(), ErrorKind::ChunkMismatch), "{ended}");
-        let last = (proven as u64 + rows_a_chunk as u64).min(10);
+        let last = (proven as u64 + rows_per_chunk as u64).min(10);
         assert_eq!((rows, ended.position().rows), (proven, Some((proven as u64 + 1, last))));
     }
     // Where nothing is there of a chunk, the content ends.
@@ -162,7 +162,7 @@ fn both_readers_yield_complete_rows_before_a_truncation() {
     assert!(matches!(ended.kind(), ErrorKind::Gzip(GzipFault::Truncated)), "{ended}");
     assert!((1..10).contains(&rows));
     assert_eq!(ended.position().rows, Some((rows as u64 + 1, 10)));
-    // Nobody can tell whether plain text was cut off.
+    // Readers cannot detect truncated plain text.
     for text in [&ten[..ten.len() - 5], &nine] {
         let (rows, ended) = both(text.as_bytes());
         assert!(matches!(ended.kind(), ErrorKind::ContentEnds), "{ended}");

@@ -1,10 +1,10 @@
-//! recover takes every row that is provably intact and no other, says what is missing, and writes only whole bundles.
+//! recover saves every row that is provably intact and no other, reports missing rows, and writes only intact bundles.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::num::NonZeroUsize;
 
-use crate::common::adversarial_lines::nasty_log;
+use crate::common::adversarial_lines::adversarial_log;
 use crate::common::bundle_builder::{BundleBuilder, flushed, gzip};
 use crate::common::{EXPORTED_AT, Home, bundle, indexed, options, restore_all, text_of};
 use crate::conformance::cases;
@@ -43,7 +43,7 @@ fn logs_of(damaged: &[u8]) -> (RecoverReport, BTreeMap<String, Vec<u8>>) {
     assert_eq!((verified.verdict, &findings[..]), (Verdict::Intact, &[][..]));
     assert_eq!(report.bundle_bytes, bundle.len() as u64);
     let rows = report.files.iter().map(|file| file.rows).sum::<u64>();
-    // What another writer called a row may be an unparsed line here, and the other way round.
+    // A row of another writer may be an unparsed line here, and vice versa.
     let is_as_written =
         report.version != Some((1, 0)) && report.files.iter().all(|file| file.is_original == Some(true));
     assert!(verified.rows == rows || !is_as_written);
@@ -69,7 +69,7 @@ fn original_logs(home: &Home) -> BTreeMap<String, Vec<u8>> {
     restore_all(indexed(&bundle(home)).unwrap()).unwrap()
 }
 
-/// Whether the lines of `part` are lines of `whole`, in the same order. How they end only a manifest can say.
+/// Returns true if the lines of `part` are lines of `whole`, in the same order. Only a manifest tells their endings.
 fn is_part(part: &[u8], whole: &[u8]) -> bool {
     let trimmed = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).to_vec();
     let mut lines = whole.split(|&byte| byte == b'\n').map(trimmed);
@@ -86,14 +86,14 @@ fn numbered() -> (Home, BundleBuilder) {
     let activity: String =
         (0..30).map(|n| format!("{{\"n\":{n},\"timestamp\":\"2026-05-02T10:00:{n:02}Z\"}}\r\n")).collect();
     let home = Home::new().with("runs.jsonl", runs).with_activity("activity-1.jsonl", activity.trim_end());
-    let forge = BundleBuilder::new(&home, 10);
-    (home, forge)
+    let builder = BundleBuilder::new(&home, 10);
+    (home, builder)
 }
 
 #[test]
 fn intact_bundle_loses_nothing() {
-    let (home, forge) = numbered();
-    for bytes in [forge.write(), bundle(&home), gzip(&text_of(&bundle(&home))), text_of(&bundle(&home))] {
+    let (home, builder) = numbered();
+    for bytes in [builder.write(), bundle(&home), gzip(&text_of(&bundle(&home))), text_of(&bundle(&home))] {
         let (report, logs) = logs_of(&bytes);
         assert_eq!(logs, original_logs(&home));
         assert!(!report.lost_something() && !report.is_damaged, "{report:?}");
@@ -103,20 +103,20 @@ fn intact_bundle_loses_nothing() {
 
 #[test]
 fn damaged_chunk_loses_only_its_rows_and_the_report_names_them() {
-    let (home, forge) = numbered();
-    let places = forge.places();
-    let mut bytes = forge.write();
+    let (home, builder) = numbered();
+    let places = builder.places();
+    let mut bytes = builder.write();
     bytes[places[3].clone()].fill(0); // rows 21 to 30 of runs.jsonl
     let (report, logs) = logs_of(&bytes);
     let runs = &report.files[0];
     assert_eq!(runs.name.as_str(), "runs.jsonl");
     assert_eq!((runs.rows, runs.expected_rows, runs.rows_by_line), (90, Some(100), 0));
-    // Rows 4, 11, 18, 25 have two unparsed lines behind them.
+    // Rows 4, 11, 18, 25 are followed by two unparsed lines.
     let expected = [Missing { rows: (21, 25), lines: (27, 31) }, Missing { rows: (26, 30), lines: (34, 38) }];
     assert_eq!(runs.missing, expected);
     assert_eq!(runs.is_original, Some(false));
     assert!(report.lost_something());
-    // What is left is the log without these lines, the unparsed ones among them kept.
+    // The recovered log lacks these lines but keeps the unparsed ones among them.
     let original = &original_logs(&home)["runs.jsonl"];
     let lines = original.split_inclusive(|&byte| byte == b'\n').enumerate();
     let is_missing = |line: usize| expected.iter().any(|m| (m.lines.0..=m.lines.1).contains(&(line as u64 + 1)));
@@ -127,9 +127,9 @@ fn damaged_chunk_loses_only_its_rows_and_the_report_names_them() {
 
 #[test]
 fn damaged_flush_point_loses_no_earlier_row() {
-    let (home, forge) = numbered();
-    let mut bytes = forge.write();
-    bytes[forge.places()[2].end - 1] = 0;
+    let (home, builder) = numbered();
+    let mut bytes = builder.write();
+    bytes[builder.places()[2].end - 1] = 0;
     let (report, logs) = logs_of(&bytes);
     assert_eq!(logs, original_logs(&home));
     assert!(!report.lost_something() && report.is_damaged);
@@ -138,9 +138,9 @@ fn damaged_flush_point_loses_no_earlier_row() {
 
 #[test]
 fn damage_around_a_flush_point_loses_no_row_of_another_chunk() {
-    let (home, forge) = numbered();
+    let (home, builder) = numbered();
     let original = original_logs(&home);
-    let (sound, places) = (forge.write(), forge.places());
+    let (sound, places) = (builder.write(), builder.places());
     for (chunk, place) in places.iter().enumerate() {
         for at in place.end - 7..place.end {
             let step = if chunk == 0 { 3 } else { 15 };
@@ -168,7 +168,7 @@ fn damage_around_a_flush_point_loses_no_row_of_another_chunk() {
 
 #[test]
 fn damaged_manifest_loses_no_row() {
-    let (home, forge) = numbered();
+    let (home, builder) = numbered();
     let original = original_logs(&home);
     // Which lines are no rows, and how they end, only the manifest says.
     let rows_of = |log: &[u8]| -> Vec<Vec<u8>> {
@@ -177,7 +177,7 @@ fn damaged_manifest_loses_no_row() {
     };
     let original_rows: BTreeMap<_, _> = original.iter().map(|(name, log)| (name.clone(), rows_of(log))).collect();
     assert_eq!(original_rows.values().map(Vec::len).sum::<usize>(), 130);
-    let (sound, manifest) = (forge.write(), forge.places()[0].clone());
+    let (sound, manifest) = (builder.write(), builder.places()[0].clone());
     let mut others = Vec::new();
     for at in manifest {
         let changed = [0, 3, 6].map(|bit| vec![sound[at] ^ 1 << bit]).into_iter().chain([Vec::new()]);
@@ -211,10 +211,10 @@ fn identical_chunks_are_recovered_despite_a_wrong_chunk_table() {
     };
     for file in 0..2 {
         for chunk in 0..3 {
-            let mut forge = sound.clone();
-            let compressed = &mut forge.file(file)["chunks"][chunk]["compressed"];
+            let mut builder = sound.clone();
+            let compressed = &mut builder.file(file)["chunks"][chunk]["compressed"];
             *compressed = json!(compressed.as_u64().unwrap() + 7);
-            is_back(&forge.write(), &format!("chunk {chunk} of file {file}"));
+            is_back(&builder.write(), &format!("chunk {chunk} of file {file}"));
         }
     }
     // As a program writes that flushes where chunks end, and compresses less.
@@ -227,14 +227,14 @@ fn identical_chunks_are_recovered_despite_a_wrong_chunk_table() {
 
 #[test]
 fn edited_plain_text_loses_no_row_of_another_chunk() {
-    let (home, forge) = numbered();
+    let (home, builder) = numbered();
     let original = original_logs(&home);
-    for chunk in 0..forge.chunks.len() {
+    for chunk in 0..builder.chunks.len() {
         let foreign = match chunk < 10 {
             true => "{\"source\":\"runs\",\"entry\":{\"put\":\"in\"}}\n",
             false => "{\"source\":\"activity\",\"file\":\"activity-1.jsonl\",\"entry\":{\"put\":\"in\"}}\n",
         };
-        let lines: Vec<&str> = forge.chunks[chunk].1.split_inclusive('\n').collect();
+        let lines: Vec<&str> = builder.chunks[chunk].1.split_inclusive('\n').collect();
         for at in 0..=lines.len() {
             let (before, behind) = (lines[..at].concat(), lines[at..].concat());
             let without = lines[(at + 1).min(lines.len())..].concat();
@@ -245,9 +245,9 @@ fn edited_plain_text_loses_no_row_of_another_chunk() {
                 ("cut", format!("{before}{}", behind.get(3..).unwrap_or_default()), usize::from(at < lines.len())),
                 ("lost from here on", before.clone(), lines.len() - at),
             ] {
-                let mut forge = forge.clone();
-                forge.chunks[chunk].1 = text;
-                let text = forge.text().into_bytes();
+                let mut builder = builder.clone();
+                builder.chunks[chunk].1 = text;
+                let text = builder.text().into_bytes();
                 for damaged in [gzip(&text), text] {
                     let (report, logs) = logs_of(&damaged);
                     let case = format!("line {at} of chunk {chunk} {change}");
@@ -265,12 +265,12 @@ fn edited_plain_text_loses_no_row_of_another_chunk() {
 
 #[test]
 fn inserted_row_loses_no_other_row() {
-    let (home, forge) = numbered();
+    let (home, builder) = numbered();
     let original = original_logs(&home);
-    for chunk in 0..forge.chunks.len() {
-        let mut forge = forge.clone();
-        forge.chunks[chunk].1.push_str("{\"source\":\"runs\",\"entry\":{\"put\":\"in\"}}\n");
-        let (report, logs) = logs_of(&forge.write());
+    for chunk in 0..builder.chunks.len() {
+        let mut builder = builder.clone();
+        builder.chunks[chunk].1.push_str("{\"source\":\"runs\",\"entry\":{\"put\":\"in\"}}\n");
+        let (report, logs) = logs_of(&builder.write());
         assert_eq!((&logs, report.ignored), (&original, 1), "{chunk}");
         assert!(report.files.iter().all(|log| log.rows_by_line == 0), "{chunk}");
     }
@@ -278,11 +278,11 @@ fn inserted_row_loses_no_other_row() {
 
 #[test]
 fn false_flush_marks_do_not_end_the_search() {
-    // A mark in the midst of a row, and behind it what would end a gzip member: a row that is stored, not compressed.
+    // A flush mark within a row, followed by bytes that would end a gzip member: a row in a stored block.
     let mut row = b"{\"n\":1,\"text\":\"".to_vec();
     row.extend_from_slice(&[0, 0, 0xff, 0xff, 3, 0]);
-    let (_, forge) = numbered();
-    let (sound, places) = (forge.write(), forge.places());
+    let (_, builder) = numbered();
+    let (sound, places) = (builder.write(), builder.places());
     let mut damaged = sound.clone();
     damaged[places[0].clone()].fill(0);
     let at = places[2].start;
@@ -294,13 +294,13 @@ fn false_flush_marks_do_not_end_the_search() {
 
 #[test]
 fn long_garbage_between_chunks_hides_no_later_chunk() {
-    let (home, forge) = numbered();
+    let (home, builder) = numbered();
     let original = original_logs(&home);
-    let place = forge.places()[4].start; // rows 31 to 40 of runs.jsonl
+    let place = builder.places()[4].start; // rows 31 to 40 of runs.jsonl
     // Little, more than the places from its start on where a block is looked for, about as much as is looked through at
     // once, and more.
     for length in [100, 3 << 20, (64 << 20) - 10, (64 << 20) + 1000] {
-        let mut bytes = forge.write();
+        let mut bytes = builder.write();
         drop(bytes.splice(place..place, vec![0xff; length]));
         let (report, logs) = logs_of(&bytes);
         assert!(report.is_damaged, "{length}");
@@ -308,7 +308,7 @@ fn long_garbage_between_chunks_hides_no_later_chunk() {
         assert!(logs["activity-1.jsonl"] == original["activity-1.jsonl"], "{length}");
         assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{length}");
         // Without a manifest nothing says where chunks are to be.
-        bytes[forge.places()[0].clone()].fill(0);
+        bytes[builder.places()[0].clone()].fill(0);
         let (report, logs) = logs_of(&bytes);
         let rows: Vec<_> = report.files.iter().map(|file| file.rows).collect();
         assert_eq!(rows, [100, 30], "{length}");
@@ -318,9 +318,9 @@ fn long_garbage_between_chunks_hides_no_later_chunk() {
 
 #[test]
 fn embedded_bundle_loses_no_later_chunk() {
-    let (home, forge) = numbered();
+    let (home, builder) = numbered();
     let original = original_logs(&home);
-    let (sound, places) = (forge.write(), forge.places());
+    let (sound, places) = (builder.write(), builder.places());
     let other = |n: u64| format!("{{\"other\":{n},\"createdAt\":{EXPORTED_AT}}}\n");
     let other_home = Home::new()
         .with("runs.jsonl", (0..40).map(other).collect::<String>())
@@ -354,12 +354,12 @@ fn embedded_bundle_loses_no_later_chunk() {
 fn rows_before_the_damage_in_a_chunk_are_recovered_by_line() {
     let home = Home::new().with("runs.jsonl", (0..3000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
     let original = &original_logs(&home)["runs.jsonl"];
-    let forge = BundleBuilder::new(&home, 1000);
-    let place = &forge.places()[2];
+    let builder = BundleBuilder::new(&home, 1000);
+    let place = &builder.places()[2];
     let middle = place.start + place.len() / 2;
     // In its place, shorter and longer.
     for damage in [vec![0xff; 20], Vec::new(), vec![0xff; 30]] {
-        let mut bytes = forge.write();
+        let mut bytes = builder.write();
         drop(bytes.splice(middle..middle + 20, damage.iter().copied()));
         let (report, logs) = logs_of(&bytes);
         let runs = &report.files[0];
@@ -374,12 +374,12 @@ fn rows_before_the_damage_in_a_chunk_are_recovered_by_line() {
 
 #[test]
 fn every_truncation_keeps_the_earlier_rows() {
-    let forge = cases::forge();
+    let builder = cases::builder();
     let original = original_logs(&cases::home());
-    let sound = forge.write();
-    let places = forge.places();
+    let sound = builder.write();
+    let places = builder.places();
     for length in 0..sound.len() {
-        let whole_rows = forge.chunks.iter().zip(&places[1..]).filter(|(_, place)| place.end <= length);
+        let whole_rows = builder.chunks.iter().zip(&places[1..]).filter(|(_, place)| place.end <= length);
         let least: usize = whole_rows.map(|((_, text), _)| text.lines().count()).sum();
         match recovered(&sound[..length]) {
             Ok(_) => {
@@ -402,10 +402,10 @@ type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
 
 #[test]
 fn rows_are_found_at_flush_points_without_a_manifest() {
-    let (home, forge) = numbered();
+    let (home, builder) = numbered();
     let original = original_logs(&home);
-    let places = forge.places();
-    let sound = forge.write();
+    let places = builder.places();
+    let sound = builder.write();
     let damages: [(&str, Damage<'_>); 5] = [
         ("manifest zeroed", &|bytes| bytes[places[0].clone()].fill(0)),
         ("manifest and header zeroed", &|bytes| bytes[..places[0].end].fill(0)),
@@ -432,13 +432,13 @@ fn wrong_row_count_loses_no_row() {
     for change in [-3i64, -1, 1, 1000] {
         for file in 0..2 {
             for chunk in [None, Some(0), Some(2)] {
-                let mut forge = sound.clone();
+                let mut builder = sound.clone();
                 let place = match chunk {
-                    Some(chunk) => &mut forge.file(file)["chunks"][chunk]["rows"],
-                    None => &mut forge.file(file)["count"],
+                    Some(chunk) => &mut builder.file(file)["chunks"][chunk]["rows"],
+                    None => &mut builder.file(file)["count"],
                 };
                 *place = json!(place.as_i64().unwrap() + change);
-                for damaged in [forge.write(), gzip(&forge.text().into_bytes())] {
+                for damaged in [builder.write(), gzip(&builder.text().into_bytes())] {
                     let (report, logs) = logs_of(&damaged);
                     assert_eq!(logs, original, "{change} at {chunk:?} of {file}: {report:?}");
                     assert_eq!(report.ignored, 0, "{change} at {chunk:?} of {file}");
@@ -450,28 +450,28 @@ fn wrong_row_count_loses_no_row() {
 
 #[test]
 fn verified_rows_override_a_manifest_with_another_log_name() {
-    let (home, mut forge) = numbered();
-    forge.file(0)["relativePath"] = "runs.jsonl.1".into();
-    let (report, logs) = logs_of(&forge.write());
+    let (home, mut builder) = numbered();
+    builder.file(0)["relativePath"] = "runs.jsonl.1".into();
+    let (report, logs) = logs_of(&builder.write());
     assert_eq!(report.manifest, ManifestState::Contradicted);
     assert!(report.lost_something());
     assert_eq!((report.files[0].rows, report.files[0].is_original), (100, None));
     assert!(logs.contains_key("runs.jsonl"));
-    // What it says of the other log is proven by that log's hash: its line endings, and that the last one is missing.
+    // The other log's hash proves its manifest data: its line endings, and that the last one is missing.
     assert_eq!((report.files[1].rows, report.files[1].is_original), (30, Some(true)));
     assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);
 }
 
 #[test]
 fn verified_row_of_an_unlisted_log_keeps_manifest_data_of_other_logs() {
-    let (home, mut forge) = numbered();
+    let (home, mut builder) = numbered();
     // In place of the last row of runs.jsonl.
     let stray = "{\"source\":\"decision_traces\",\"entry\":{\"stray\":1}}\n";
-    let last = &mut forge.chunks[9].1;
+    let last = &mut builder.chunks[9].1;
     last.truncate(last.trim_end().rfind('\n').unwrap() + 1);
     last.push_str(stray);
-    forge.fit_table();
-    let (report, logs) = logs_of(&forge.write());
+    builder.update_chunk_table();
+    let (report, logs) = logs_of(&builder.write());
     assert_eq!(report.manifest, ManifestState::Contradicted);
     assert_eq!(logs["decision_traces.jsonl"], b"{\"stray\":1}\n");
     assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);
@@ -481,12 +481,12 @@ fn verified_row_of_an_unlisted_log_keeps_manifest_data_of_other_logs() {
 
 #[test]
 fn logs_with_one_name_in_the_manifest_keep_their_rows() {
-    let (home, mut forge) = numbered();
-    let twin = forge.file(0).clone();
-    forge.file(1)["relativePath"] = twin["relativePath"].clone();
-    forge.file(1)["source"] = twin["source"].clone();
-    forge.file(1)["base"] = twin["base"].clone();
-    let (report, logs) = logs_of(&forge.write());
+    let (home, mut builder) = numbered();
+    let twin = builder.file(0).clone();
+    builder.file(1)["relativePath"] = twin["relativePath"].clone();
+    builder.file(1)["source"] = twin["source"].clone();
+    builder.file(1)["base"] = twin["base"].clone();
+    let (report, logs) = logs_of(&builder.write());
     assert_eq!(report.manifest, ManifestState::Contradicted);
     let rows = report.files.iter().map(|file| (file.name.as_str(), file.rows, file.is_original));
     assert!(rows.eq([("runs.jsonl", 100, Some(true)), ("activity-1.jsonl", 30, None)]), "{report:?}");
@@ -497,24 +497,24 @@ fn logs_with_one_name_in_the_manifest_keep_their_rows() {
 #[test]
 fn longest_of_rowless_logs_with_one_name_is_recovered() {
     let home = Home::new().with("runs.jsonl", "torn\n").with("decision_traces.jsonl", "torn and longer\n");
-    let mut forge = BundleBuilder::new(&home, 10);
-    let shorter = (0..2).min_by_key(|file| forge.file(*file)["bytes"].as_u64()).unwrap();
-    let (source, name) = (forge.file(shorter)["source"].clone(), forge.file(shorter)["relativePath"].clone());
-    (forge.file(1 - shorter)["source"], forge.file(1 - shorter)["relativePath"]) = (source, name);
-    let (report, logs) = logs_of(&forge.write());
+    let mut builder = BundleBuilder::new(&home, 10);
+    let shorter = (0..2).min_by_key(|file| builder.file(*file)["bytes"].as_u64()).unwrap();
+    let (source, name) = (builder.file(shorter)["source"].clone(), builder.file(shorter)["relativePath"].clone());
+    (builder.file(1 - shorter)["source"], builder.file(1 - shorter)["relativePath"]) = (source, name);
+    let (report, logs) = logs_of(&builder.write());
     assert_eq!(report.files.iter().map(|log| log.is_original).collect::<Vec<_>>(), [Some(true)]);
     assert_eq!(logs.into_values().collect::<Vec<_>>(), [b"torn and longer\n"]);
 }
 
 #[test]
 fn log_listed_under_another_source_is_recovered_and_listed_once() {
-    let (home, mut forge) = numbered();
+    let (home, mut builder) = numbered();
     // Of this source the log has nothing, and that is what its hash says.
     let nothing = Sha256Digest::of(b"").to_string();
     for (key, value) in [("source", json!("other")), ("bytes", json!(0)), ("sha256", json!(nothing))] {
-        forge.file(1)[key] = value;
+        builder.file(1)[key] = value;
     }
-    let (report, logs) = logs_of(&forge.write());
+    let (report, logs) = logs_of(&builder.write());
     let rows = report.files.iter().map(|file| (file.source.as_str(), file.name.as_str(), file.rows));
     assert!(rows.eq([("runs", "runs.jsonl", 100), ("activity", "activity-1.jsonl", 30)]), "{report:?}");
     assert!(report.lost_something());
@@ -524,9 +524,9 @@ fn log_listed_under_another_source_is_recovered_and_listed_once() {
 
 #[test]
 fn gaps_are_reported_without_a_manifest() {
-    let (_, forge) = numbered();
-    let places = forge.places();
-    let mut bytes = forge.write();
+    let (_, builder) = numbered();
+    let places = builder.places();
+    let mut bytes = builder.write();
     bytes[places[0].clone()].fill(0);
     bytes[places[4].clone()].fill(0);
     let (report, _) = logs_of(&bytes);
@@ -537,9 +537,9 @@ fn gaps_are_reported_without_a_manifest() {
 
 #[test]
 fn losing_the_last_row_keeps_the_previous_newline() {
-    let (home, forge) = numbered();
-    let mut bytes = forge.write();
-    bytes[forge.places().last().unwrap().clone()].fill(0);
+    let (home, builder) = numbered();
+    let mut bytes = builder.write();
+    bytes[builder.places().last().unwrap().clone()].fill(0);
     let (_, logs) = logs_of(&bytes);
     assert!(logs["activity-1.jsonl"].ends_with(b"\r\n"));
     assert!(original_logs(&home)["activity-1.jsonl"].starts_with(&logs["activity-1.jsonl"]));
@@ -565,8 +565,8 @@ fn intact_and_truncated_legacy_bundles_are_recovered() {
 
 #[test]
 fn plain_text_loses_only_broken_lines() {
-    let (_, forge) = numbered();
-    let text = forge.text().replacen("row number 42\"", "row number 42", 1);
+    let (_, builder) = numbered();
+    let text = builder.text().replacen("row number 42\"", "row number 42", 1);
     let (report, logs) = logs_of(text.as_bytes());
     assert_eq!(report.files[0].rows, 99);
     assert_eq!(report.files[0].missing.iter().map(|missing| missing.rows).collect::<Vec<_>>(), [(43, 43)]);
@@ -575,18 +575,18 @@ fn plain_text_loses_only_broken_lines() {
 
 #[test]
 fn rows_without_a_checksum_are_counted() {
-    let (home, mut forge) = numbered();
+    let (home, mut builder) = numbered();
     let unproven = |bundle: &[u8]| -> Vec<u64> { logs_of(bundle).0.files.iter().map(|log| log.rows_by_line).collect() };
     let edited = |text: &str| text.replacen("row number 42", "row number 43", 1);
     // Chunks of which the checksum fits are proven: all but the one that was edited.
-    assert_eq!(unproven(edited(&forge.text()).as_bytes()), [10, 0]);
-    assert_eq!(unproven(&gzip(edited(&forge.text()).as_bytes())), [10, 0]);
+    assert_eq!(unproven(edited(&builder.text()).as_bytes()), [10, 0]);
+    assert_eq!(unproven(&gzip(edited(&builder.text()).as_bytes())), [10, 0]);
     // Without chunks, the log's hash proves all of it or nothing.
     for file in 0..2 {
-        forge.file(file).as_object_mut().unwrap().remove("chunks");
+        builder.file(file).as_object_mut().unwrap().remove("chunks");
     }
     let text =
-        format!("{}\n{}", forge.manifest, forge.chunks.iter().map(|(_, text)| text.as_str()).collect::<String>());
+        format!("{}\n{}", builder.manifest, builder.chunks.iter().map(|(_, text)| text.as_str()).collect::<String>());
     assert_eq!(unproven(text.as_bytes()), [0, 0]);
     assert_eq!(unproven(edited(&text).as_bytes()), [100, 0]);
     assert_eq!(unproven(&gzip(edited(&text).as_bytes())), [100, 0]);
@@ -603,10 +603,10 @@ fn rows_without_a_checksum_are_counted() {
 
 #[test]
 fn mismatched_container_checksum_verifies_nothing() {
-    let (_, mut forge) = numbered();
-    forge.manifest["type"] = json!("manifesu");
-    let sound = forge.write();
-    let text = forge.text().into_bytes();
+    let (_, mut builder) = numbered();
+    builder.manifest["type"] = json!("manifesu");
+    let sound = builder.write();
+    let text = builder.text().into_bytes();
     for (bundle, has_blocks) in [(sound, true), (gzip(&text), false)] {
         let by_line = |damaged: &[u8]| {
             let (report, _) = logs_of(damaged);
@@ -625,19 +625,19 @@ fn mismatched_container_checksum_verifies_nothing() {
 
 #[test]
 fn skipped_rows_are_counted_beside_a_completely_verified_log() {
-    let (home, mut forge) = numbered();
+    let (home, mut builder) = numbered();
     let original = original_logs(&home);
     // An entry that is not its exact line, and of the other log two rows too many.
-    forge.chunks[4].1 = forge.chunks[4].1.replacen(
+    builder.chunks[4].1 = builder.chunks[4].1.replacen(
         "\"entry\":{\"n\":40,",
         "\"original\":{\"text\":\"{\\\"n\\\":40,\\\"createdAt\\\":1777716000040,\\\"text\\\":\\\"row number 40\\\"}\"},\"entry\":{\"n\":77,",
         1,
     );
-    assert!(forge.chunks[4].1.contains("77"));
-    forge.chunks[12]
+    assert!(builder.chunks[4].1.contains("77"));
+    builder.chunks[12]
         .1
         .push_str(&"{\"source\":\"activity\",\"file\":\"activity-1.jsonl\",\"entry\":{\"put\":\"in\"}}\n".repeat(2));
-    let (report, logs) = logs_of(&forge.write());
+    let (report, logs) = logs_of(&builder.write());
     assert!(logs == original);
     assert_eq!(report.ignored, 2, "{report:?}");
 }
@@ -654,7 +654,7 @@ fn report_lists_the_first_gaps_and_counts_the_others() {
     let (report, _) = logs_of(every_other_broken.as_bytes());
     let runs = &report.files[0];
     assert_eq!((runs.rows, runs.missing.len(), runs.more_missing), (12_500, 10_000, 2_500));
-    // Without the manifest nobody knows what is missing where.
+    // The missing rows are unknown without the manifest.
     let (_, rows) = every_other_broken.split_once('\n').unwrap();
     let without = format!("{{\"type\":\"manifest\",\"version\":1}}\n{rows}");
     let (report, _) = logs_of(without.as_bytes());
@@ -674,9 +674,9 @@ fn other_files_yield_nothing() {
 
 #[test]
 fn stream_and_file_give_the_same_recovered_bytes() {
-    let (_, forge) = numbered();
-    let mut bytes = forge.write();
-    bytes[forge.places()[3].clone()].fill(0);
+    let (_, builder) = numbered();
+    let mut bytes = builder.write();
+    bytes[builder.places()[3].clone()].fill(0);
     let (_, from_file) = recovered(&bytes).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
@@ -717,9 +717,9 @@ fn every_conformance_bundle_gives_an_intact_bundle_or_nothing() {
 fn recover_reads_a_pipe_and_writes_a_pipe() {
     use patchwork_traces::recover::recover_file;
 
-    let (_, forge) = numbered();
-    let mut damaged = forge.write();
-    let middle = forge.places()[3].clone();
+    let (_, builder) = numbered();
+    let mut damaged = builder.write();
+    let middle = builder.places()[3].clone();
     damaged[middle.start + 10] ^= 0xff;
     let (expected, _) = logs_of(&damaged);
     let dir = tempfile::tempdir().unwrap();
@@ -742,8 +742,8 @@ fn recover_reads_a_pipe_and_writes_a_pipe() {
 
 #[test]
 fn removing_any_byte_loses_at_most_one_chunk() {
-    let (_, forge) = numbered();
-    let whole = forge.write();
+    let (_, builder) = numbered();
+    let whole = builder.write();
     for lost in 0..whole.len() {
         let (report, _) = logs_of(&[&whole[..lost], &whole[lost + 1..]].concat());
         let rows: u64 = report.files.iter().map(|file| file.rows).sum();
@@ -751,7 +751,7 @@ fn removing_any_byte_loses_at_most_one_chunk() {
     }
 }
 
-/// What verify proves of a bundle by the hashes of its logs.
+/// Returns the logs of a bundle that verify proves by their hashes.
 fn proven_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
     let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
     let Ok(report) = verify(bundle, "bundle", &options, &NoProgress, &mut |_| {}) else { return BTreeMap::new() };
@@ -761,18 +761,18 @@ fn proven_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
 
 #[test]
 fn rows_verified_by_verify_are_recovered() {
-    let (_, forge) = numbered();
-    let mut wrong_table = forge.clone();
+    let (_, builder) = numbered();
+    let mut wrong_table = builder.clone();
     wrong_table.file(0)["chunks"][0]["rows"] = 11.into();
     wrong_table.file(0)["chunks"][1]["rows"] = 9.into();
-    let mut other_order = forge.clone();
+    let mut other_order = builder.clone();
     other_order.chunks.rotate_left(10);
     let mut bundles: Vec<_> = cases::cases().into_iter().map(|(name, bytes)| (name.to_string(), bytes)).collect();
-    for (name, forge) in [("wrong table", wrong_table), ("other order", other_order)] {
-        let [mut damaged, written] = [forge.write(), forge.write()];
-        damaged[forge.places()[5].start + 10] ^= 0xff;
+    for (name, builder) in [("wrong table", wrong_table), ("other order", other_order)] {
+        let [mut damaged, written] = [builder.write(), builder.write()];
+        damaged[builder.places()[5].start + 10] ^= 0xff;
         bundles.extend([
-            (format!("{name}, as text"), gzip(&forge.text().into_bytes())),
+            (format!("{name}, as text"), gzip(&builder.text().into_bytes())),
             (name.to_owned(), written),
             (format!("{name}, damaged"), damaged),
         ]);
@@ -796,9 +796,9 @@ fn rows_verified_by_verify_are_recovered() {
 
 #[test]
 fn manifest_data_is_kept_if_damage_hides_the_end_of_the_manifest() {
-    let (home, forge) = numbered();
-    let (whole, original) = (forge.write(), original_logs(&home));
-    let end = forge.places()[0].end;
+    let (home, builder) = numbered();
+    let (whole, original) = (builder.write(), original_logs(&home));
+    let end = builder.places()[0].end;
     for lost in end - 4..end {
         let (report, logs) = logs_of(&[&whole[..lost], &whole[lost + 1..]].concat());
         assert_eq!(report.manifest, ManifestState::Intact);
@@ -810,7 +810,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn intact_bundles_of_adversarial_logs_lose_nothing(runs in nasty_log(), activity in nasty_log(), rows in 1usize..20) {
+    fn intact_bundles_of_adversarial_logs_lose_nothing(runs in adversarial_log(), activity in adversarial_log(), rows in 1usize..20) {
         let home = Home::new().with("runs.jsonl", runs).with_activity("activity-7.jsonl", activity);
         for bytes in [bundle(&home), BundleBuilder::new(&home, rows).write(), gzip(&text_of(&bundle(&home)))] {
             let (report, logs) = logs_of(&bytes);
@@ -823,8 +823,8 @@ proptest! {
     fn zeroed_and_cut_ranges_leave_only_original_rows(
         start in any::<prop::sample::Index>(), length in 1usize..800, is_cut in any::<bool>(),
     ) {
-        let (home, forge) = numbered();
-        let mut bytes = forge.write();
+        let (home, builder) = numbered();
+        let mut bytes = builder.write();
         let start = start.index(bytes.len());
         let end = bytes.len().min(start + length);
         if is_cut { drop(bytes.drain(start..end)) } else { bytes[start..end].fill(0) }
@@ -835,8 +835,8 @@ proptest! {
                 prop_assert!(is_part(&logs[file.name.as_str()], &original[file.name.as_str()]), "{:?}", file);
             }
         }
-        // A manifest of which the end is gone can take the first chunk behind the damage with it.
-        let hit = forge.places().iter().filter(|place| place.start < end && start < place.end).count();
+        // A manifest without its end can hide the first chunk after the damage.
+        let hit = builder.places().iter().filter(|place| place.start < end && start < place.end).count();
         let rows: u64 = report.files.iter().map(|file| file.rows).sum();
         prop_assert!(rows + 10 * hit as u64 >= 130, "{} rows with {} chunks hit: {:?}", rows, hit, report);
     }
@@ -845,9 +845,9 @@ proptest! {
     fn flipped_bytes_lose_no_row_of_another_chunk(
         places in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..4),
     ) {
-        let (home, forge) = numbered();
-        let blocks = forge.places();
-        let mut bytes = forge.write();
+        let (home, builder) = numbered();
+        let blocks = builder.places();
+        let mut bytes = builder.write();
         let mut hit = std::collections::BTreeSet::new();
         for (place, mask) in places {
             let at = blocks[1].start + place.index(blocks.last().unwrap().end - blocks[1].start);

@@ -1,6 +1,6 @@
 //! For any byte string taken as a log, `restore(bundle(log)) == log`, by both readers.
 
-use crate::common::adversarial_lines::{nasty_log, nested};
+use crate::common::adversarial_lines::{adversarial_log, nested};
 use crate::common::random_rows::random_rows;
 use crate::common::{Home, bundle, indexed, restore_all, sequential};
 use patchwork_traces::bundle::{Bundle, Selection};
@@ -36,7 +36,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_log_of_adversarial_lines_is_restored(log in nasty_log()) {
+    fn any_log_of_adversarial_lines_is_restored(log in adversarial_log()) {
         assert_round_trip(&log);
     }
 

@@ -12,7 +12,7 @@ const KINDS: [RotationKind; 3] = [RotationKind::Archives, RotationKind::Deletes,
 
 /// A line of a log, decoded.
 #[derive(Clone)]
-struct Naive {
+struct ReferenceLine {
     text: String,
     is_valid: bool,
     is_row: bool,
@@ -25,32 +25,32 @@ fn is_blank(text: &str) -> bool {
     text.chars().all(space)
 }
 
-fn naive_lines(log: &[u8], was_archived: bool) -> Vec<Naive> {
+fn reference_lines(log: &[u8], was_archived: bool) -> Vec<ReferenceLine> {
     let text = String::from_utf8_lossy(log).into_owned();
     let valid = log.split(|byte| *byte == b'\n').map(|line| std::str::from_utf8(line).is_ok());
     let lines = text.split('\n').zip(valid).filter(|(text, _)| !is_blank(text));
-    let naive = |(text, is_valid): (&str, bool)| Naive {
+    let reference = |(text, is_valid): (&str, bool)| ReferenceLine {
         text: text.to_owned(),
         is_valid,
         is_row: text.starts_with('{'),
         was_archived,
     };
-    lines.map(naive).collect()
+    lines.map(reference).collect()
 }
 
 /// The length of the joined lines, and one more.
-fn joined(lines: &[Naive]) -> usize {
+fn joined(lines: &[ReferenceLine]) -> usize {
     lines.iter().map(|line| line.text.encode_utf16().count() + 1).sum::<usize>().max(1)
 }
 
-fn halve(mut lines: Vec<Naive>, limit: usize) -> Vec<Naive> {
+fn halve(mut lines: Vec<ReferenceLine>, limit: usize) -> Vec<ReferenceLine> {
     while joined(&lines) > limit && lines.len() > 1 {
         lines = lines.split_off(lines.len() - (lines.len() / 2).max(1));
     }
     lines
 }
 
-fn bytes(lines: &[Naive]) -> Vec<u8> {
+fn bytes(lines: &[ReferenceLine]) -> Vec<u8> {
     lines.iter().flat_map(|line| [line.text.as_bytes(), b"\n"].concat()).collect()
 }
 
@@ -61,16 +61,16 @@ struct Expected {
     rotation: Rotation,
 }
 
-fn count(lines: &[Naive]) -> LineCount {
+fn count(lines: &[ReferenceLine]) -> LineCount {
     let rows = lines.iter().filter(|line| line.is_row).count() as u64;
     LineCount { rows, unparsed: lines.len() as u64 - rows }
 }
 
 fn expected(kind: RotationKind, log: &[u8], archive: &[u8]) -> Expected {
-    let all = naive_lines(log, false);
+    let all = reference_lines(log, false);
     let mut kept = halve(all[all.len().saturating_sub(10_000)..].to_vec(), 1_048_576);
     let mut dropped = all[..all.len() - kept.len()].to_vec();
-    let archive_before = naive_lines(archive, true);
+    let archive_before = reference_lines(archive, true);
     let archived = (kind == RotationKind::Archives && !dropped.is_empty())
         .then(|| halve([archive_before.clone(), dropped.clone()].concat(), 8_388_608));
     if kept.len() == 1 && joined(&kept) > 1_048_576 && kind != RotationKind::KeepsNewest {

@@ -104,7 +104,7 @@ fn every_line_of_every_fixture_is_valid() {
         // Some bundles are damaged on purpose. Whatever the library takes must be valid.
         if name.ends_with(".jsonl.gz") && Bundle::open(&path).and_then(restore_all).is_ok() {
             let mut text = String::new();
-            // Of some only what stands behind the last row is damaged, which nobody need read.
+            // Some are damaged only after the last row, which readers may skip.
             if SequentialReader::new(std::fs::File::open(&path).unwrap()).read_to_string(&mut text).is_ok() {
                 schemas.check(&text, &name);
                 checked += 1;

@@ -1,11 +1,11 @@
-//! verify finds every damage, says intact only of what is, and never stops at the first finding.
+//! verify reports all damage, calls only intact bundles intact, and never stops at the first finding.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write};
 use std::num::NonZeroUsize;
 
-use crate::common::adversarial_lines::nasty_log;
+use crate::common::adversarial_lines::adversarial_log;
 use crate::common::bundle_builder::{BundleBuilder, deflate, flushed, gzip};
 use crate::common::short_reads::ShortReads;
 use crate::common::{Home, bundle, indexed, restore_all, sequential, text_of, try_bundle};
@@ -56,7 +56,7 @@ fn small() -> BundleBuilder {
     BundleBuilder::new(&Home::new().with("runs.jsonl", runs).with_activity("activity-1.jsonl", activity), 1)
 }
 
-/// What a reader that is not ours makes of it: the whole text, or nothing if anything is wrong.
+/// Returns the text that another gzip reader yields, or `None` after any error.
 fn text_for_others(bundle: &[u8]) -> Option<Vec<u8>> {
     let mut text = Vec::new();
     flate2::read::MultiGzDecoder::new(bundle).read_to_end(&mut text).ok().map(|_| text)
@@ -73,14 +73,14 @@ fn assert_found(sound: &[u8], changed: &[u8], what: &str) {
 
 #[test]
 fn line_and_row_counts_do_not_overflow() {
-    let mut forge = small();
-    forge.chunks[1].1 = forge.chunks[1].1.replace("\\ufffd", "x").replace('\u{fffd}', "x");
-    forge.chunks[2].1 += "no row\n";
-    forge.chunks[3].1 += "{\"source\":\"runs\",\"entry\":1}\n";
-    forge.fit_table();
+    let mut builder = small();
+    builder.chunks[1].1 = builder.chunks[1].1.replace("\\ufffd", "x").replace('\u{fffd}', "x");
+    builder.chunks[2].1 += "no row\n";
+    builder.chunks[3].1 += "{\"source\":\"runs\",\"entry\":1}\n";
+    builder.update_chunk_table();
     let nowhere = json!({ "compressed": 30, "bytes": 30, "rows": MAX_COUNT, "crc32": "00000000" });
-    forge.file(0)["chunks"].as_array_mut().unwrap().splice(0..0, vec![nowhere; 2100]);
-    for bundle in [forge.write(), gzip(forge.text().as_bytes())] {
+    builder.file(0)["chunks"].as_array_mut().unwrap().splice(0..0, vec![nowhere; 2100]);
+    for bundle in [builder.write(), gzip(builder.text().as_bytes())] {
         let (report, findings) = verified(&bundle);
         assert_eq!(report.verdict, Verdict::Damaged);
         let found = codes(&findings);
@@ -95,14 +95,14 @@ fn line_and_row_counts_do_not_overflow() {
 fn many_findings_in_one_chunk_change_no_other_result() {
     let rows: String =
         (0..10_000).map(|i| format!("{{\"createdAt\":{},\"i\":1}}\n", 1_777_716_000_000u64 + i * 1000)).collect();
-    let mut forge = BundleBuilder::new(&Home::new().with("runs.jsonl", rows), 10_000);
+    let mut builder = BundleBuilder::new(&Home::new().with("runs.jsonl", rows), 10_000);
     let with_original = |line: &str| {
         let original = line.strip_prefix("{\"source\":\"runs\",\"entry\":").unwrap().strip_suffix('}').unwrap();
         format!("{},\"original\":{}}}\n", line.strip_suffix('}').unwrap(), json!({ "text": original }))
     };
-    forge.chunks[0].1 = forge.chunks[0].1.lines().map(with_original).collect();
-    forge.fit_table();
-    for bundle in [forge.write(), gzip(forge.text().as_bytes())] {
+    builder.chunks[0].1 = builder.chunks[0].1.lines().map(with_original).collect();
+    builder.update_chunk_table();
+    for bundle in [builder.write(), gzip(builder.text().as_bytes())] {
         let (report, findings) = verified(&bundle);
         assert!(matches!(report.verdict, Verdict::Intact | Verdict::IntactRecompressed));
         assert_eq!(codes(&findings).iter().filter(|code| **code == "row_entry").count(), 10_000);
@@ -112,11 +112,11 @@ fn many_findings_in_one_chunk_change_no_other_result() {
         assert_eq!(report.files[0].is_proven, Some(true));
     }
     // Where every second line is none, all others are rows of a chunk that its checksum proves.
-    forge.chunks[0].1 = forge.chunks[0].1.lines().map(|line| format!("{line}\n\n")).collect();
-    forge.fit_table();
-    forge.file(0)["count"] = json!(20_000);
-    forge.manifest["totalCount"] = json!(20_000);
-    let bundle = forge.write();
+    builder.chunks[0].1 = builder.chunks[0].1.lines().map(|line| format!("{line}\n\n")).collect();
+    builder.update_chunk_table();
+    builder.file(0)["count"] = json!(20_000);
+    builder.manifest["totalCount"] = json!(20_000);
+    let bundle = builder.write();
     let (report, findings) = verified(&bundle);
     assert_eq!((report.verdict, report.rows), (Verdict::Damaged, 10_000));
     let lines = findings.iter().filter(|found| found.kind.code() == "row").map(|found| found.at.line);
@@ -168,10 +168,10 @@ fn every_inserted_or_removed_byte_is_reported() {
 
 #[test]
 fn damage_in_one_chunk_hides_no_later_finding() {
-    let mut forge = small();
-    forge.chunks[3].1 = forge.chunks[3].1.replace("10:00", "10:01");
-    let places = forge.places();
-    let mut bytes = forge.write();
+    let mut builder = small();
+    builder.chunks[3].1 = builder.chunks[3].1.replace("10:00", "10:01");
+    let places = builder.places();
+    let mut bytes = builder.write();
     bytes[places[1].start + 5..places[1].end].fill(0);
     let (report, findings) = verified(&bytes);
     assert_eq!(report.verdict, Verdict::Damaged);
@@ -184,12 +184,12 @@ fn damage_in_one_chunk_hides_no_later_finding() {
 #[test]
 fn every_faulty_row_is_listed() {
     let rows = 50_000;
-    let mut forge = BundleBuilder::new(&Home::new().with("runs.jsonl", "{\"a\":1}\n".repeat(rows)), 10_000);
-    for (_, text) in &mut forge.chunks {
+    let mut builder = BundleBuilder::new(&Home::new().with("runs.jsonl", "{\"a\":1}\n".repeat(rows)), 10_000);
+    for (_, text) in &mut builder.chunks {
         *text = text.replace("\"source\":\"runs\"", "\"source\":\"other\"");
     }
-    forge.fit_table();
-    let (report, findings) = verified(&forge.write());
+    builder.update_chunk_table();
+    let (report, findings) = verified(&builder.write());
     let numbers = findings.iter().filter(|f| matches!(f.kind, FindingKind::Row(_))).map(|f| f.at.rows.unwrap().0);
     assert!(numbers.eq(1..=rows as u64));
     assert_eq!(report.findings.errors, findings.len() as u64);
@@ -204,8 +204,8 @@ fn adjacent_missing_chunks_of_a_log_are_one_finding() {
     let row = |n: u64| format!("{{\"n\":{n},\"word\":\"{}\"}}\n", word(n));
     let home = Home::new().with("runs.jsonl", (0..900).map(row).collect::<String>());
     let home = home.with("decision_traces.jsonl", (0..70).map(row).collect::<String>());
-    let forge = BundleBuilder::new(&home, 10); // 90 chunks and 7
-    let (bytes, places) = (forge.write(), forge.places());
+    let builder = BundleBuilder::new(&home, 10); // 90 chunks and 7
+    let (bytes, places) = (builder.write(), builder.places());
     let missing = |bytes: &[u8]| {
         let (report, findings) = verified(bytes);
         assert_eq!(report.findings.errors, findings.len() as u64);
@@ -218,7 +218,7 @@ fn adjacent_missing_chunks_of_a_log_are_one_finding() {
         (missing.collect::<Vec<_>>(), report)
     };
     let (runs, traces) = ("runs.jsonl".to_owned(), "decision_traces.jsonl".to_owned());
-    // Cut behind chunk 20; the manifest is the block before the first chunk.
+    // Truncated after chunk 20; the manifest is the block before the first chunk.
     let (found, report) = missing(&bytes[..places[20].end]);
     assert_eq!(found, [(runs.clone(), 21, 90, 700, (201, 900)), (traces.clone(), 1, 7, 70, (1, 70))]);
     assert_eq!(report.rows, 200);
@@ -238,11 +238,11 @@ fn foreign_flush_point_at_a_chunk_end_is_not_a_chunk_boundary() {
         (4..=bundle.len()).filter(|end| bundle[..*end].ends_with(&[0, 0, 0xff, 0xff])).collect()
     };
     let original = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
-    let mut forge = BundleBuilder::new(&home, 10);
+    let mut builder = BundleBuilder::new(&home, 10);
     let mut tried = 0;
     for compressed in 20..600 {
-        forge.file(0)["chunks"][0]["compressed"] = json!(compressed);
-        let blocks = forge.blocks();
+        builder.file(0)["chunks"][0]["compressed"] = json!(compressed);
+        let blocks = builder.blocks();
         let other = flushed(blocks.iter().map(|(_, text)| text.as_bytes()), FlushCompress::Sync);
         let marks = marks(&other);
         if !marks.contains(&(marks[0] + compressed)) {
@@ -260,8 +260,8 @@ fn foreign_flush_point_at_a_chunk_end_is_not_a_chunk_boundary() {
 fn damaged_flush_point_is_reported_and_the_next_chunk_is_missing() {
     let row =
         |n: u64| format!("{{\"n\":{n},\"word\":\"{:x}\"}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (n / 10 * 4));
-    let forge = BundleBuilder::new(&Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>()), 10);
-    let (bytes, places) = (forge.write(), forge.places());
+    let builder = BundleBuilder::new(&Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>()), 10);
+    let (bytes, places) = (builder.write(), builder.places());
     for (chunk, place) in places.iter().enumerate().take(6).skip(1) {
         let mut bytes = bytes.clone();
         bytes.remove(place.end - 1);
@@ -279,13 +279,13 @@ fn damaged_flush_point_is_reported_and_the_next_chunk_is_missing() {
 fn flush_point_within_the_first_chunk_does_not_make_it_text() {
     let row = |n: u64| format!("{{\"n\":{n},\"createdAt\":{}}}\n", 1_777_716_000_000 + n);
     let home = Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>());
-    let mut forge = BundleBuilder::new(&home, 10);
-    let (before, behind) = forge.chunks[0].1.split_at(100);
+    let mut builder = BundleBuilder::new(&home, 10);
+    let (before, behind) = builder.chunks[0].1.split_at(100);
     let block = [deflate(before.as_bytes()), deflate(behind.as_bytes())].concat();
-    forge.file(0)["chunks"][0]["compressed"] = json!(block.len());
+    builder.file(0)["chunks"][0]["compressed"] = json!(block.len());
     let mut written = Vec::new();
     let mut member = MemberWriter::new(&mut written).unwrap();
-    for (index, (deflated, text)) in forge.blocks().iter().enumerate() {
+    for (index, (deflated, text)) in builder.blocks().iter().enumerate() {
         let deflated = if index == 1 { &block } else { deflated };
         let crc32 = Crc32::of(text.as_bytes());
         member.copy_block(deflated.as_slice(), deflated.len() as u64, text.len() as u64, crc32).unwrap();
@@ -308,14 +308,14 @@ fn recompressed_bundle_is_intact_with_any_flush_points_and_members() {
     let home = Home::new()
         .with("runs.jsonl", (0..300).map(row).collect::<String>())
         .with_activity("activity-1.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\ntorn");
-    let forge = BundleBuilder::new(&home, 50);
-    let text = forge.text().into_bytes();
+    let builder = BundleBuilder::new(&home, 50);
+    let text = builder.text().into_bytes();
     let head = text.iter().position(|byte| *byte == b'\n').unwrap() + 1;
     let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
     let digest = verified(&gzip(&text)).0.digest;
     let lines = || text.split_inclusive(|byte| *byte == b'\n');
     let two = |at: usize| [&text[..at], &text[at..]];
-    let first_chunk_end = head + forge.chunks[0].1.len();
+    let first_chunk_end = head + builder.chunks[0].1.len();
     let three = [&text[..head], &text[head..first_chunk_end], &text[first_chunk_end..]];
     let members = |pieces: &[&[u8]]| pieces.iter().flat_map(|piece| gzip(piece)).collect::<Vec<u8>>();
     let mut bundles = vec![
@@ -353,9 +353,9 @@ fn recompressed_bundle_is_intact_with_any_flush_points_and_members() {
 #[test]
 fn single_chunk_rewritten_after_a_flush_point_is_text() {
     let home = Home::new().with("runs.jsonl", (0..40).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
-    let forge = BundleBuilder::new(&home, 50);
-    assert_eq!(forge.chunks.len(), 1);
-    let text = forge.text().into_bytes();
+    let builder = BundleBuilder::new(&home, 50);
+    assert_eq!(builder.chunks.len(), 1);
+    let text = builder.text().into_bytes();
     let (manifest, rows) = text.split_at(text.iter().position(|byte| *byte == b'\n').unwrap() + 1);
     // Without header and trailer, and the first without its last block, which is empty.
     let (first, last) = (flushed([manifest], FlushCompress::Sync), gzip(rows));
@@ -383,8 +383,8 @@ fn recovered(bundle: &[u8]) -> BTreeMap<String, Vec<u8>> {
     restore_all(indexed(&std::fs::read(path).unwrap()).unwrap()).unwrap()
 }
 
-/// A 1.0 bundle of `runs` that declares a log of `bytes` bytes, with this text behind the manifest.
-fn of_1_0(bytes: u64, rows: u64, text: &[u8]) -> Vec<u8> {
+/// A 1.0 bundle of `runs` that declares a log of `bytes` bytes, with this text after the manifest.
+fn bundle_of_1_0(bytes: u64, rows: u64, text: &[u8]) -> Vec<u8> {
     let manifest = format!(
         "{{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"runs\"],\
          \"files\":[{{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"count\":{rows},\"bytes\":{bytes}}}],\"totalCount\":{rows}}}\n"
@@ -410,8 +410,8 @@ fn agreed(bundle: &[u8]) -> Vec<Finding> {
 #[test]
 fn row_that_no_log_may_hold_is_reported_and_not_restored() {
     const MOST: usize = 256 << 20;
-    assert_eq!(codes(&agreed(&of_1_0(MOST as u64, 1, &row_of(MOST)))), ["without_hashes"]);
-    let findings = agreed(&of_1_0(MOST as u64, 1, &row_of(MOST + 1)));
+    assert_eq!(codes(&agreed(&bundle_of_1_0(MOST as u64, 1, &row_of(MOST)))), ["without_hashes"]);
+    let findings = agreed(&bundle_of_1_0(MOST as u64, 1, &row_of(MOST + 1)));
     assert!(findings.iter().any(|finding| finding.kind == FindingKind::Row(RowFault::TooLong)), "{findings:?}");
 }
 
@@ -420,9 +420,9 @@ fn overlong_1_0_rows_are_reported_and_not_restored() {
     // 6 times 100 bytes and 64 MiB, in rows of 4 MiB with a line feed each.
     let most = 600 + (64 << 20);
     let rows = [vec![row_of((4 << 20) - 1); 15].concat(), row_of((4 << 20) + 599)].concat();
-    assert_eq!(codes(&agreed(&of_1_0(100, 16, &rows))), ["without_hashes"]);
+    assert_eq!(codes(&agreed(&bundle_of_1_0(100, 16, &rows))), ["without_hashes"]);
     let more = [vec![row_of((4 << 20) - 1); 15].concat(), row_of((4 << 20) + 600)].concat();
-    let findings = agreed(&of_1_0(100, 16, &more));
+    let findings = agreed(&bundle_of_1_0(100, 16, &more));
     let is_it = |finding: &&Finding| matches!(finding.kind, FindingKind::File(FileMismatch::MostBytes(_)));
     let (expected, found) = findings.iter().find(is_it).unwrap().kind.expected_and_found().unwrap();
     assert_eq!((expected, found), (most.to_string(), (most + 1).to_string()));
@@ -430,12 +430,12 @@ fn overlong_1_0_rows_are_reported_and_not_restored() {
 
 #[test]
 fn finding_has_file_row_line_byte_and_expectation() {
-    let mut forge = small();
-    let place = forge.places()[2].start;
-    forge.chunks[1].1 = forge.chunks[1].1.replacen("\"text\":\"\u{fffd}\"", "\"text\":\"x\"", 1);
-    forge.fit_table();
-    let shift = forge.places()[2].start - place;
-    let (_, findings) = verified(&forge.write());
+    let mut builder = small();
+    let place = builder.places()[2].start;
+    builder.chunks[1].1 = builder.chunks[1].1.replacen("\"text\":\"\u{fffd}\"", "\"text\":\"x\"", 1);
+    builder.update_chunk_table();
+    let shift = builder.places()[2].start - place;
+    let (_, findings) = verified(&builder.write());
     let finding = findings.iter().find(|finding| finding.kind.code() == "row_entry").unwrap();
     assert_eq!(finding.at.subject.as_deref(), Some("bundle"));
     assert_eq!(finding.at.file.as_deref(), Some("runs.jsonl"));
@@ -477,9 +477,9 @@ fn findings_show_recorded_and_found_values() {
         ["count", "bytes", "sha256", "finalNewline", "firstTime", "lastTime", "timeline", "unparsed", "chunks"]
             .map(|key| format!("/files/0/{key}"));
     for place in of_chunk.into_iter().chain(of_file).chain(["/totalCount".to_owned()]) {
-        let mut forge = small();
-        change(forge.manifest.pointer_mut(&place).unwrap());
-        tell(&place, &forge.write());
+        let mut builder = small();
+        change(builder.manifest.pointer_mut(&place).unwrap());
+        tell(&place, &builder.write());
     }
     let sound = small().write();
     for (part, from_end) in [("CRC-32", 8), ("length", 4)] {
@@ -536,8 +536,8 @@ fn every_legacy_bundle_is_intact() {
 
 #[test]
 fn read_failure_is_an_error_instead_of_a_finding() {
-    struct Failing<'a>(&'a [u8]);
-    impl Read for Failing<'_> {
+    struct FailingReader<'a>(&'a [u8]);
+    impl Read for FailingReader<'_> {
         fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
             match self.0.is_empty() {
                 true => Err(std::io::ErrorKind::PermissionDenied.into()),
@@ -546,7 +546,7 @@ fn read_failure_is_an_error_instead_of_a_finding() {
         }
     }
     let bytes = small().write();
-    let input = Failing(&bytes[..bytes.len() - 30]);
+    let input = FailingReader(&bytes[..bytes.len() - 30]);
     let error = verify(input, "bundle", &options(), &NoProgress, &mut |_| {}).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Io { .. }), "{error}");
     assert_eq!(error.position().subject.as_deref(), Some("bundle"));
@@ -565,8 +565,8 @@ fn row_of_20_mb_and_many_chunks_are_verified() {
 
 #[test]
 fn bomb_is_reported_without_buffering_its_content() {
-    let forge = small();
-    let text = [forge.text().as_bytes(), &vec![b' '; 600 << 20]].concat();
+    let builder = small();
+    let text = [builder.text().as_bytes(), &vec![b' '; 600 << 20]].concat();
     let bomb = gzip(&text);
     drop(text);
     let (report, findings) = verified(&bomb);
@@ -578,11 +578,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn bundles_of_adversarial_logs_are_intact(runs in nasty_log(), activity in nasty_log(), rows_a_chunk in 1usize..20) {
+    fn bundles_of_adversarial_logs_are_intact(runs in adversarial_log(), activity in adversarial_log(), rows_per_chunk in 1usize..20) {
         let home = Home::new().with("runs.jsonl", runs).with_activity("activity-7.jsonl", activity);
         let exported = bundle(&home);
         let text = text_of(&exported);
-        let forged = BundleBuilder::new(&home, rows_a_chunk);
+        let forged = BundleBuilder::new(&home, rows_per_chunk);
         let cases = [
             (exported, Verdict::Intact),
             (gzip(&text), Verdict::IntactRecompressed),
@@ -593,7 +593,7 @@ proptest! {
             prop_assert!(findings.iter().all(|finding| finding.severity() < Severity::Error), "{:?}", findings);
             prop_assert_eq!(report.verdict, verdict);
         }
-        // The forge does not know the times of odd rows, so only what is not about times must fit there.
+        // The builder does not know the times of unusual rows, so findings about times are ignored there.
         let (report, findings) = verified(&forged.write());
         let other = findings.iter().find(|finding| !finding.kind.code().ends_with("_time"));
         prop_assert!(other.is_none(), "{:?}", other);
@@ -621,8 +621,8 @@ proptest! {
 
 #[test]
 fn optional_timestamps_and_empty_bins_are_not_faults() {
-    let mut forge = small();
-    for file in forge.manifest["files"].as_array_mut().unwrap() {
+    let mut builder = small();
+    for file in builder.manifest["files"].as_array_mut().unwrap() {
         let file = file.as_object_mut().unwrap();
         for key in ["firstTime", "lastTime"] {
             file.remove(key);
@@ -635,7 +635,7 @@ fn optional_timestamps_and_empty_bins_are_not_faults() {
             None => _ = file.insert("timeline".to_owned(), json!({ "stepMs": 1000, "bins": [] })),
         }
     }
-    let bundle = forge.write();
+    let bundle = builder.write();
     let (report, findings) = verified(&bundle);
     assert_eq!((report.verdict, findings.len()), (Verdict::Intact, 0), "{findings:?}");
     assert_eq!(agreed(&bundle).len(), 0);

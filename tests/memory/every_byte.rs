@@ -1,5 +1,5 @@
-//! Whatever happens to the bytes of a small bundle, nothing wrong comes out of it: each bit flipped, each byte removed,
-//! the file cut at each length, chunks swapped, repeated and left out.
+//! No change to the bytes of a small bundle yields wrong logs: each bit flipped, each byte removed, the file truncated at
+//! each length, chunks swapped, repeated and removed.
 //!
 //! `cargo test --test memory every_byte -- --ignored --nocapture` does the same to larger bundles, in some minutes.
 
@@ -35,54 +35,54 @@ const MAX_MEMORY: usize = 32 << 20;
 
 type Logs = BTreeMap<String, Vec<u8>>;
 
-/// A sound bundle.
-struct Sound {
+/// An intact bundle and its expected results.
+struct IntactBundle {
     name: &'static str,
     bytes: Vec<u8>,
-    /// Where its chunks lie, that of the manifest first.
+    /// The byte ranges of its chunks, that of the manifest first.
     blocks: Vec<Range<usize>>,
     logs: Logs,
-    /// What `cat` prints of it.
+    /// The output of `cat`.
     rows: Vec<u8>,
-    /// Whether each chunk proves its rows: not so in 1.0.
+    /// True if chunks have checksums, which 1.0 does not have.
     is_proven: bool,
-    /// What an import leaves in a home that has some of its rows.
+    /// The logs after an import into a home that has some of its rows.
     merged: Logs,
 }
 
-/// What is done to it.
+/// A change to a bundle.
 #[derive(Debug, Clone)]
 enum Change {
-    BitFlipped(usize, u8),
-    ByteRemoved(usize),
-    CutAt(usize),
-    BlocksSwapped(usize, usize),
-    BlockRepeated(usize),
-    BlockLeftOut(usize),
+    FlipBit(usize, u8),
+    RemoveByte(usize),
+    TruncateAt(usize),
+    SwapBlocks(usize, usize),
+    RepeatBlock(usize),
+    RemoveBlock(usize),
 }
 
-impl Sound {
+impl IntactBundle {
     fn new(name: &'static str, bytes: Vec<u8>, blocks: Vec<Range<usize>>) -> Self {
         let logs = restore_all(indexed(&bytes).unwrap()).unwrap();
         let is_proven = indexed(&bytes).unwrap().manifest().version().1 > 0;
-        let (rows, ended) = printed(indexed(&bytes));
+        let (rows, ended) = cat_output(indexed(&bytes));
         assert!(ended.is_none());
-        let place = Place::new();
-        place.fill_old();
-        place.import(&bytes).unwrap();
-        Self { name, bytes, blocks, logs, rows, is_proven, merged: place.logs() }
+        let workspace = Workspace::new();
+        workspace.write_old_logs();
+        workspace.import(&bytes).unwrap();
+        Self { name, bytes, blocks, logs, rows, is_proven, merged: workspace.logs() }
     }
 
     fn changes(&self) -> Vec<Change> {
         let bytes = 0..self.bytes.len();
         let mut changes: Vec<_> =
-            bytes.clone().flat_map(|at| (0..8).map(move |bit| Change::BitFlipped(at, bit))).collect();
-        changes.extend(bytes.clone().map(Change::ByteRemoved));
-        changes.extend(bytes.map(Change::CutAt));
+            bytes.clone().flat_map(|at| (0..8).map(move |bit| Change::FlipBit(at, bit))).collect();
+        changes.extend(bytes.clone().map(Change::RemoveByte));
+        changes.extend(bytes.map(Change::TruncateAt));
         for block in 0..self.blocks.len() {
-            changes.extend((0..block).map(|other| Change::BlocksSwapped(other, block)));
-            changes.push(Change::BlockRepeated(block));
-            changes.push(Change::BlockLeftOut(block));
+            changes.extend((0..block).map(|other| Change::SwapBlocks(other, block)));
+            changes.push(Change::RepeatBlock(block));
+            changes.push(Change::RemoveBlock(block));
         }
         changes
     }
@@ -90,12 +90,12 @@ impl Sound {
     fn with(&self, change: &Change) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         match *change {
-            Change::BitFlipped(at, bit) => bytes[at] ^= 1 << bit,
-            Change::ByteRemoved(at) => drop(bytes.remove(at)),
-            Change::CutAt(length) => bytes.truncate(length),
-            Change::BlocksSwapped(one, other) => return self.with_blocks(|blocks| blocks.swap(one, other)),
-            Change::BlockRepeated(block) => return self.with_blocks(|blocks| blocks.insert(block, blocks[block])),
-            Change::BlockLeftOut(block) => return self.with_blocks(|blocks| _ = blocks.remove(block)),
+            Change::FlipBit(at, bit) => bytes[at] ^= 1 << bit,
+            Change::RemoveByte(at) => drop(bytes.remove(at)),
+            Change::TruncateAt(length) => bytes.truncate(length),
+            Change::SwapBlocks(one, other) => return self.with_blocks(|blocks| blocks.swap(one, other)),
+            Change::RepeatBlock(block) => return self.with_blocks(|blocks| blocks.insert(block, blocks[block])),
+            Change::RemoveBlock(block) => return self.with_blocks(|blocks| _ = blocks.remove(block)),
         }
         bytes
     }
@@ -112,19 +112,19 @@ impl Sound {
 struct Recovered {
     name: String,
     log: Vec<u8>,
-    /// Whether it is said to be the original.
+    /// True if it is reported as the original.
     is_original: bool,
-    /// Whether some of its rows were taken by their lines alone, which nothing proves.
+    /// True if some of its rows were recovered by line, without a checksum.
     is_unproven: bool,
 }
 
 /// Directories that a thread uses again and again.
-struct Place {
+struct Workspace {
     dir: tempfile::TempDir,
     dirs: Dirs,
 }
 
-impl Place {
+impl Workspace {
     fn new() -> Self {
         // In memory where that is possible: every import and recovery syncs its files.
         let memory = Path::new("/dev/shm");
@@ -143,8 +143,8 @@ impl Place {
         }
     }
 
-    /// Some rows are there already.
-    fn fill_old(&self) {
+    /// Writes logs that have some of the rows already.
+    fn write_old_logs(&self) {
         fs::create_dir_all(&self.dirs.patchwork).unwrap();
         for (name, log) in old_logs() {
             fs::write(self.dirs.patchwork.join(name), log).unwrap();
@@ -193,14 +193,14 @@ fn verify_options() -> VerifyOptions {
     VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN }
 }
 
-/// What `cat` prints, and how it ends.
-fn printed(bundle: Result<Bundle<'_>>) -> (Vec<u8>, Option<Error>) {
+/// Returns the output of `cat` and its error.
+fn cat_output(bundle: Result<Bundle<'_>>) -> (Vec<u8>, Option<Error>) {
     let mut out = Vec::new();
     let ended = bundle.and_then(|bundle| cat(bundle, &CatOptions::default(), &mut out, "memory", &NoProgress));
     (out, ended.err())
 }
 
-fn is_cut(error: &Error) -> bool {
+fn is_truncated(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Gzip(GzipFault::Truncated))
 }
 
@@ -215,8 +215,8 @@ fn has_only_rows_of(part: &[u8], whole: &[u8]) -> bool {
     rows_of(part).into_iter().all(|row| whole.any(|other| other == row))
 }
 
-impl Sound {
-    fn check(&self, changed: &[u8], place: &Place) {
+impl IntactBundle {
+    fn check(&self, changed: &[u8], workspace: &Workspace) {
         self.check_verify(changed);
         for bundle in [indexed(changed), sequential(changed)] {
             if let Ok(bundle) = &bundle {
@@ -224,7 +224,7 @@ impl Sound {
             }
             self.check_cat(bundle);
         }
-        if let Ok(logs) = place.recovered(changed) {
+        if let Ok(logs) = workspace.recovered(changed) {
             for Recovered { name, log, is_original, is_unproven } in logs {
                 let original = self.logs.get(&name).map(Vec::as_slice).unwrap_or_default();
                 assert!(!is_original || log == original, "recovered another {name}: {}", log.escape_ascii());
@@ -232,8 +232,8 @@ impl Sound {
                 assert!(rows_are_original, "recovered other rows of {name}: {}", log.escape_ascii());
             }
         }
-        assert!(place.is_empty());
-        self.check_import(changed, place);
+        assert!(workspace.is_empty());
+        self.check_import(changed, workspace);
     }
 
     fn check_verify(&self, changed: &[u8]) {
@@ -250,38 +250,38 @@ impl Sound {
                 }
             }
             Ok(_) => assert!(findings.iter().any(|finding| finding.severity() == Severity::Error)),
-            // What it refuses, nobody else takes for a bundle.
+            // Readers refuse what verify refuses.
             Err(_) => assert!(indexed(changed).is_err() && sequential(changed).is_err()),
         }
     }
 
     fn check_cat(&self, bundle: Result<Bundle<'_>>) {
-        let (rows, ended) = printed(bundle);
+        let (rows, ended) = cat_output(bundle);
         match ended {
             None => assert!(rows == self.rows, "cat succeeds with other rows"),
-            Some(error) if self.is_proven && !is_cut(&error) => {
+            Some(error) if self.is_proven && !is_truncated(&error) => {
                 assert!(self.rows.starts_with(&rows), "cat prints other rows, then {error}");
             }
             Some(_) => assert!(rows.len() < 64 * self.rows.len() + 1024),
         }
     }
 
-    fn check_import(&self, changed: &[u8], place: &Place) {
-        let empty = place.import(changed);
-        assert_eq!(place.logs(), if empty.is_ok() { self.logs.clone() } else { Logs::new() }, "{empty:?}");
-        place.clear();
-        place.fill_old();
-        let merged = place.import(changed);
-        assert_eq!(place.logs(), if merged.is_ok() { self.merged.clone() } else { old_logs() }, "{merged:?}");
+    fn check_import(&self, changed: &[u8], workspace: &Workspace) {
+        let empty = workspace.import(changed);
+        assert_eq!(workspace.logs(), if empty.is_ok() { self.logs.clone() } else { Logs::new() }, "{empty:?}");
+        workspace.clear();
+        workspace.write_old_logs();
+        let merged = workspace.import(changed);
+        assert_eq!(workspace.logs(), if merged.is_ok() { self.merged.clone() } else { old_logs() }, "{merged:?}");
         assert_eq!(merged.is_ok(), empty.is_ok());
-        place.clear();
+        workspace.clear();
     }
 }
 
-/// Names the change with which a check failed.
-struct Doing<'s>(&'s Sound, &'s Change);
+/// Prints the change whose check failed.
+struct ReportOnPanic<'s>(&'s IntactBundle, &'s Change);
 
-impl Drop for Doing<'_> {
+impl Drop for ReportOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}, {:?}", self.0.name, self.1);
@@ -289,20 +289,20 @@ impl Drop for Doing<'_> {
     }
 }
 
-/// Makes every change to every bundle.
-fn change_everything(bundles: &[Sound]) {
+/// Applies every change to every bundle and checks the result.
+fn check_every_change(bundles: &[IntactBundle]) {
     let changes: Vec<_> =
-        bundles.iter().flat_map(|sound| sound.changes().into_iter().map(move |change| (sound, change))).collect();
+        bundles.iter().flat_map(|intact| intact.changes().into_iter().map(move |change| (intact, change))).collect();
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     MEMORY.reset_peak_usage();
     std::thread::scope(|scope| {
         for thread in 0..threads {
             let changes = changes.iter().skip(thread).step_by(threads);
             scope.spawn(move || {
-                let place = Place::new();
-                for (sound, change) in changes {
-                    let _doing = Doing(sound, change);
-                    sound.check(&sound.with(change), &place);
+                let workspace = Workspace::new();
+                for (intact, change) in changes {
+                    let _report_on_panic = ReportOnPanic(intact, change);
+                    intact.check(&intact.with(change), &workspace);
                     assert!(MEMORY.peak_usage() < MAX_MEMORY, "{} bytes of memory", MEMORY.peak_usage());
                 }
             });
@@ -312,13 +312,13 @@ fn change_everything(bundles: &[Sound]) {
 }
 
 /// A bundle in chunks of a few rows.
-fn in_chunks(name: &'static str, home: &Home, rows: usize) -> Sound {
-    let forge = BundleBuilder::new(home, rows);
-    Sound::new(name, forge.write(), forge.places())
+fn in_chunks(name: &'static str, home: &Home, rows: usize) -> IntactBundle {
+    let builder = BundleBuilder::new(home, rows);
+    IntactBundle::new(name, builder.write(), builder.places())
 }
 
-/// A bundle of which the text stands in the file as it is, so that each bit is one of the text.
-fn not_compressed(name: &'static str, home: &Home) -> Sound {
+/// A bundle of stored blocks, so that each bit is one of the text.
+fn uncompressed(name: &'static str, home: &Home) -> IntactBundle {
     let discovery =
         discover(&home.dirs(), &DiscoverOptions { include_other: true, ..DiscoverOptions::default() }).unwrap();
     let options = ExportOptions { level: Level::new(0).unwrap(), ..options() };
@@ -332,11 +332,11 @@ fn not_compressed(name: &'static str, home: &Home) -> Sound {
         blocks.push(next..next + length);
         next += length;
     }
-    Sound::new(name, bytes, blocks)
+    IntactBundle::new(name, bytes, blocks)
 }
 
-/// A 1.0 bundle of this text, with a flush point behind each line, or as its fixture is.
-fn of_1_0(name: &'static str, text: &[u8], level: u8) -> Sound {
+/// A 1.0 bundle of this text, with a flush point after each line.
+fn bundle_of_1_0(name: &'static str, text: &[u8], level: u8) -> IntactBundle {
     let mut deflater = Deflater::new(Level::new(level).unwrap());
     let mut bytes = Vec::new();
     let mut member = MemberWriter::new(&mut bytes).unwrap();
@@ -349,7 +349,7 @@ fn of_1_0(name: &'static str, text: &[u8], level: u8) -> Sound {
         next += block.len();
     }
     member.finish().unwrap();
-    Sound::new(name, bytes, blocks)
+    IntactBundle::new(name, bytes, blocks)
 }
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -366,10 +366,10 @@ fn every_change_to_tiny_bundles_is_reported_or_harmless() {
 {"source":"runs","entry":{"a":1}}
 {"source":"runs","entry":[]}
 "#;
-    change_everything(&[
+    check_every_change(&[
         in_chunks("1.1 in two chunks", &odd, 1),
-        not_compressed("1.1, not compressed", &one),
-        of_1_0("1.0", legacy.as_bytes(), 6),
+        uncompressed("1.1, not compressed", &one),
+        bundle_of_1_0("1.0", legacy.as_bytes(), 6),
     ]);
 }
 
@@ -389,11 +389,11 @@ fn every_change_to_small_bundles_is_reported_or_harmless() {
         .with("outcome-log.jsonl", b"{\"s\":\"\xff\"}\n")
         .with_activity("activity-3100.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00.000Z\"}\r\n{\"a\":\r1}");
     let odd = crate::common::text_of(&fixture("legacy/odd.v1.0.jsonl.gz"));
-    change_everything(&[
+    check_every_change(&[
         in_chunks("1.1 in chunks of one row", &home, 1),
         in_chunks("1.1 in chunks of two rows", &home, 2),
-        not_compressed("1.1, not compressed", &home),
-        of_1_0("1.0 with flush points", &odd, 6),
-        of_1_0("1.0, not compressed", &odd, 0),
+        uncompressed("1.1, not compressed", &home),
+        bundle_of_1_0("1.0 with flush points", &odd, 6),
+        bundle_of_1_0("1.0, not compressed", &odd, 0),
     ]);
 }

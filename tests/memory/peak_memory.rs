@@ -1,4 +1,4 @@
-//! A bundle that says it is small takes little memory, whatever it holds.
+//! A bundle that declares a small size takes little memory, whatever its content.
 
 use std::io::{Cursor, Write};
 use std::num::NonZeroUsize;

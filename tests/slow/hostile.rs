@@ -1,5 +1,5 @@
-//! Bundles made to do harm: bombs, numbers and names that lie, text that a terminal would obey. Every command ends with
-//! the right code and message, within little memory and time.
+//! Hostile bundles: bombs, false numbers and names, terminal escapes. Every command ends with the right exit code and
+//! message, within little memory and time.
 //!
 //! `cargo test --test slow hostile -- --ignored --nocapture` does it with bombs of 10 GB and prints what each took. With
 //! `HOSTILE_CASES=text` it takes only the cases that have this text in their names.
@@ -26,7 +26,7 @@ const PROCESSOR_SECONDS_IF_LONG: u64 = 300;
 /// many logs, each with its line and its columns.
 const MAX_PRINTED: usize = 256 << 10;
 
-/// What reads a bundle, and `import`.
+/// The commands that read a bundle, and `import`.
 const COMMANDS: [&[&str]; 6] = [
     &["inspect", "BUNDLE"],
     &["inspect", "BUNDLE", "--json"],
@@ -81,7 +81,7 @@ fn shown(bytes: &[u8]) -> String {
     short.trim_end().replace('\n', "\n    ") + &more
 }
 
-/// What every command must hold to, whatever the bundle.
+/// Checks the rules that hold for every command and bundle.
 fn check(case: &Case, arguments: &[&str], outcome: &Outcome) {
     let what = format!("{}: {arguments:?}: {}", case.name, shown(&outcome.stderr));
     assert!(matches!(outcome.code, Some(0 | 1 | 3)), "{what}: {:?}", outcome.code);
@@ -108,13 +108,13 @@ fn tree(dir: &Path) -> Vec<String> {
     names
 }
 
-fn run_all(case: &Case, measured: bool, mut tell: impl FnMut(&[&str], &Outcome)) {
+fn run_all(case: &Case, measured: bool, mut report: impl FnMut(&[&str], &Outcome)) {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("bundle"), &case.bundle).unwrap();
     for arguments in COMMANDS {
         let outcome = run(dir.path(), arguments, measured);
         check(case, arguments, &outcome);
-        tell(arguments, &outcome);
+        report(arguments, &outcome);
     }
     let known = [".patchwork", ".claude"].map(|name| dir.path().join(name).display().to_string());
     for name in tree(dir.path()) {

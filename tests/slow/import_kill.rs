@@ -16,7 +16,7 @@ use patchwork_traces::progress::NoProgress;
 const HOME: &str = "IMPORT_TEST_HOME";
 const BUNDLE: &str = "IMPORT_TEST_BUNDLE";
 
-/// How many activity logs there are: enough that the import can be met while it puts them in their places.
+/// The number of activity logs: enough to kill the import while it replaces them.
 const LOGS: u64 = 200;
 
 #[test]
@@ -72,7 +72,7 @@ fn logs_in(home: &Home) -> BTreeMap<PathBuf, Vec<u8>> {
     logs.map(|path| (path.strip_prefix(home.path()).unwrap().to_owned(), fs::read(&path).unwrap())).collect()
 }
 
-/// What is there besides logs.
+/// Returns the leftovers of an import: its directories and locks.
 fn left_in(home: &Home) -> Vec<PathBuf> {
     let dirs = home.dirs();
     let entries = [dirs.patchwork, dirs.activity].into_iter().flat_map(|dir| fs::read_dir(dir).unwrap());
@@ -84,7 +84,7 @@ fn finish(home: &Home, bundle: &Path) {
     assert!(start(home, bundle).wait().unwrap().success(), "the next import works at once");
 }
 
-/// Whether the import has come to a point; they are in the order in which it comes there.
+/// Returns true once the import has reached a point. Points are in the order of the import.
 fn has_reached(point: u64, home: &Home, old: usize) -> bool {
     let dirs = home.dirs();
     match point {

@@ -17,7 +17,7 @@ use crate::common::{Home, bundle, indexed, restore_all, sequential};
 use patchwork_traces::ErrorKind;
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::progress::NoProgress;
-use writer::{Habit, Job, RowId, row, rows_in};
+use writer::{Job, RowId, WriteStyle, row, rows_in};
 
 const JOB: &str = "LIVE_TEST_JOB";
 
@@ -64,14 +64,14 @@ fn jobs(home: &Home) -> Vec<Job> {
     let (patchwork, activity) = (home.dirs().patchwork, home.dirs().activity);
     let pause = std::env::var("LIVE_PAUSE").map_or(20, |pause| pause.parse().unwrap());
     let pause = Duration::from_millis(pause);
-    let job = |id, log: &Path, habit| Job { id, home: home.path().to_owned(), log: log.to_owned(), habit, pause };
+    let job = |id, log: &Path, style| Job { id, home: home.path().to_owned(), log: log.to_owned(), style, pause };
     vec![
-        job(1, &patchwork.join("runs.jsonl"), Habit::Runs),
-        job(2, &patchwork.join("runs.jsonl"), Habit::Runs),
-        job(3, &patchwork.join("decision_traces.jsonl"), Habit::DecisionTraces),
-        job(4, &patchwork.join("commit_issue_links.jsonl"), Habit::CommitIssueLinks),
-        job(5, &activity.join("activity-3100.jsonl"), Habit::Activity),
-        job(6, &activity.join("activity-3101.jsonl"), Habit::Tears),
+        job(1, &patchwork.join("runs.jsonl"), WriteStyle::Runs),
+        job(2, &patchwork.join("runs.jsonl"), WriteStyle::Runs),
+        job(3, &patchwork.join("decision_traces.jsonl"), WriteStyle::DecisionTraces),
+        job(4, &patchwork.join("commit_issue_links.jsonl"), WriteStyle::CommitIssueLinks),
+        job(5, &activity.join("activity-3100.jsonl"), WriteStyle::Activity),
+        job(6, &activity.join("activity-3101.jsonl"), WriteStyle::Tears),
     ]
 }
 
@@ -117,10 +117,10 @@ fn found(logs: &BTreeMap<String, Vec<u8>>, job: &Job) -> Vec<RowId> {
     parts.iter().filter_map(|part| logs.get(part)).flat_map(|log| rows_in(log)).collect()
 }
 
-/// Whether a row is there whose writer wrote it in two parts and without a lock, so that what others wrote, and what a
-/// merge added late, can have come in between.
+/// Returns true if the row was torn: its writer wrote it in two parts without a lock, so that rows of others, or late rows
+/// of a merge, can lie between them.
 fn may_be_torn(logs: &BTreeMap<String, Vec<u8>>, job: &Job, row: RowId) -> bool {
-    job.habit == Habit::Tears && writer::is_torn(&logs[job.log.file_name().unwrap().to_str().unwrap()], row)
+    job.style == WriteStyle::Tears && writer::is_torn(&logs[job.log.file_name().unwrap().to_str().unwrap()], row)
 }
 
 /// Exports, and looks for every row that was there before.

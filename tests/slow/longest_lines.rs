@@ -1,5 +1,5 @@
-//! Lines as long as FORMAT.md, "Limits", allows, and a byte longer. Rows as long as that take up to 3 GiB of memory, so
-//! `cargo test` leaves them out: `cargo test --test slow longest_lines -- --ignored --test-threads 1`.
+//! Lines of the maximum length of FORMAT.md, "Limits", and a byte longer. Such rows take up to 3 GiB of memory, so
+//! `cargo test` skips them: `cargo test --test slow longest_lines -- --ignored --test-threads 1`.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -22,7 +22,7 @@ const MAX_LINE: usize = MAX_LOG_LINE_BYTES as usize;
 const MAX_ENVELOPE: usize = MAX_ENVELOPE_BYTES as usize;
 const SMALL_ROW: &str = "{\"n\":0}\n";
 
-/// The verdict, whichever way a bundle is read, and the codes of what is found.
+/// Returns the verdict, which must not depend on the reader, and the codes of the findings.
 fn verified(bundle: &[u8]) -> (Verdict, Vec<&'static str>) {
     let options = VerifyOptions { expect: None, require_hashes: true, threads: NonZeroUsize::MIN };
     let (mut found, mut found_seeking) = (Vec::new(), Vec::new());
@@ -34,7 +34,7 @@ fn verified(bundle: &[u8]) -> (Verdict, Vec<&'static str>) {
 }
 
 /// `log` comes back from its bundle, by every reader.
-fn assert_comes_back(log: &[u8], bundle: &[u8]) {
+fn assert_restored(log: &[u8], bundle: &[u8]) {
     assert_eq!(verified(bundle), (Verdict::Intact, vec![]));
     for opened in [indexed(bundle), sequential(bundle)] {
         assert!(restore_all(opened.unwrap()).unwrap()["runs.jsonl"] == log);
@@ -50,9 +50,9 @@ fn rows_recovered(bundle: &[u8]) -> u64 {
 }
 
 /// The line of a log at which something gave up because it is longer than `most`.
-fn too_long_line<T>(result: patchwork_traces::Result<T>, most: u64) -> Option<u64> {
+fn too_long_line<T>(result: patchwork_traces::Result<T>, limit_bytes: u64) -> Option<u64> {
     let error = result.err().unwrap();
-    assert!(matches!(error.kind(), ErrorKind::LineTooLong { limit } if *limit == most), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::LineTooLong { limit } if *limit == limit_bytes), "{error}");
     error.position().line
 }
 
@@ -61,7 +61,7 @@ fn too_long_line<T>(result: patchwork_traces::Result<T>, most: u64) -> Option<u6
 fn longest_log_line_is_restored_and_a_longer_one_is_refused() {
     let log_of = |bytes: usize| format!("{SMALL_ROW}{{\"a\":\"{}\"}}\n", "x".repeat(bytes - 8));
     let log = log_of(MAX_LINE);
-    assert_comes_back(log.as_bytes(), &bundle(&Home::new().with("runs.jsonl", &log)));
+    assert_restored(log.as_bytes(), &bundle(&Home::new().with("runs.jsonl", &log)));
     let refused = try_bundle(&Home::new().with("runs.jsonl", log_of(MAX_LINE + 1)));
     assert_eq!(too_long_line(refused, MAX_LOG_LINE_BYTES), Some(2));
 }
@@ -94,27 +94,27 @@ fn longest_envelope_is_written_and_a_longer_one_is_refused() {
     let bundled = bundle(&Home::new().with("runs.jsonl", &log));
     let text = text_of(&bundled);
     assert_eq!(text.split(|byte| *byte == b'\n').nth(2).map(<[u8]>::len), Some(MAX_ENVELOPE));
-    assert_comes_back(&log, &bundled);
+    assert_restored(&log, &bundled);
     let refused = try_bundle(&Home::new().with("runs.jsonl", log_of(MAX_ENVELOPE + 1)));
     assert_eq!(too_long_line(refused, MAX_ENVELOPE_BYTES), Some(2));
 }
 
-/// A bundle of two rows, of which the second has a key that nobody knows, so that its line has this many bytes.
+/// A bundle of two rows, of which the second has an unknown key, so that its line has this many bytes.
 fn bundle_with_line_of(bytes: usize) -> Vec<u8> {
-    let mut forge = BundleBuilder::new(&Home::new().with("runs.jsonl", [SMALL_ROW; 2].concat()), 2);
-    let line = forge.chunks[0].1.lines().last().unwrap().to_owned();
+    let mut builder = BundleBuilder::new(&Home::new().with("runs.jsonl", [SMALL_ROW; 2].concat()), 2);
+    let line = builder.chunks[0].1.lines().last().unwrap().to_owned();
     let pad = "x".repeat(bytes - line.len() - "\"pad\":\"\",".len());
     let longer = line.replacen('{', &format!("{{\"pad\":\"{pad}\","), 1);
     assert_eq!(longer.len(), bytes);
-    forge.chunks[0].1 = format!("{line}\n{longer}\n");
-    forge.fit_table();
-    forge.write()
+    builder.chunks[0].1 = format!("{line}\n{longer}\n");
+    builder.update_chunk_table();
+    builder.write()
 }
 
 #[test]
 #[ignore = "takes 2 GiB of memory"]
 fn longest_bundle_line_is_read_and_a_longer_one_is_refused() {
-    assert_comes_back([SMALL_ROW; 2].concat().as_bytes(), &bundle_with_line_of(MAX_ENVELOPE));
+    assert_restored([SMALL_ROW; 2].concat().as_bytes(), &bundle_with_line_of(MAX_ENVELOPE));
     let longer = bundle_with_line_of(MAX_ENVELOPE + 1);
     let (verdict, found) = verified(&longer);
     assert_eq!(verdict, Verdict::Damaged);
@@ -158,10 +158,10 @@ fn every_reader_reads_the_longest_manifest_and_refuses_a_longer_one() {
     }
 }
 
-/// A clock that need not go on.
-struct Stopped;
+/// A clock that does not advance.
+struct FrozenClock;
 
-impl Clock for Stopped {
+impl Clock for FrozenClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_millis(crate::common::EXPORTED_AT.unsigned_abs())
     }
@@ -192,7 +192,7 @@ fn local_lines_may_be_twice_as_long_and_a_longer_one_stops_the_import() {
         let bytes_of_both = || bytes_of("runs.jsonl") + bytes_of("runs.jsonl.1");
         let before = bytes_of_both();
         let options = ImportOptions { mode, ..ImportOptions::default() };
-        let imported = import(indexed(&bundled).unwrap(), &home.dirs(), &options, &Stopped, &NoProgress);
+        let imported = import(indexed(&bundled).unwrap(), &home.dirs(), &options, &FrozenClock, &NoProgress);
         if bytes > LONGEST {
             assert_eq!(too_long_line(imported, LONGEST as u64), Some(200_001), "{mode:?}");
             assert_eq!(bytes_of_both(), before);

@@ -14,7 +14,7 @@ use crate::common::skip_note::skip_note;
 use crate::common::{Home, program};
 
 /// Some user who is not root.
-const SOMEBODY: u32 = 65_534;
+const UNPRIVILEGED_UID: u32 = 65_534;
 
 const NEEDS_ROOT: &str = "not run: only root can make files of other users";
 
@@ -47,7 +47,7 @@ impl Machine {
             fs::write(victim.path().join(name), "{\"createdAt\":1}\n").unwrap();
         }
         fs::create_dir(victim.path().join("ide")).unwrap();
-        give(home.path());
+        change_owner(home.path());
         let bundle = old.path().join("b.gz");
         if !bundle.exists() {
             fs::write(&bundle, super::bundle(&old)).unwrap();
@@ -64,7 +64,7 @@ impl Machine {
         let path = self.path(name);
         let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
         symlink(to, &path).unwrap();
-        lchown(&path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+        lchown(&path, Some(UNPRIVILEGED_UID), Some(UNPRIVILEGED_UID)).unwrap();
     }
 
     /// Imports as root. An import that waits for something fails the test.
@@ -102,11 +102,11 @@ fn is_root() -> bool {
 }
 
 /// Gives a directory and everything in it to the other user.
-fn give(path: &Path) {
-    lchown(path, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
+fn change_owner(path: &Path) {
+    lchown(path, Some(UNPRIVILEGED_UID), Some(UNPRIVILEGED_UID)).unwrap();
     let is_dir = path.symlink_metadata().unwrap().is_dir();
     for entry in is_dir.then(|| fs::read_dir(path).unwrap()).into_iter().flatten() {
-        give(&entry.unwrap().path());
+        change_owner(&entry.unwrap().path());
     }
 }
 
@@ -212,14 +212,14 @@ fn symlink_within_its_directory_is_followed_and_kept() {
     machine.link(".patchwork/between", Path::new("real"));
     machine.link(".patchwork/runs.jsonl", Path::new("./between"));
     machine.link(".claude", Path::new("claude"));
-    give(machine.home.path());
+    change_owner(machine.home.path());
     let run = machine.import(&[]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(machine.path(".patchwork/runs.jsonl").is_symlink() && machine.path(".claude").is_symlink());
     assert_eq!(fs::read_to_string(machine.path(".patchwork/real")).unwrap().lines().count(), 3);
     assert_eq!(
         (machine.owner(".patchwork/real"), machine.owner("claude/ide/activity-3100.jsonl")),
-        (SOMEBODY, SOMEBODY)
+        (UNPRIVILEGED_UID, UNPRIVILEGED_UID)
     );
     let run = machine.import(&["--json"]);
     assert_eq!(run.json()["unchanged"], true);
@@ -278,7 +278,7 @@ fn messages_show_paths_as_given() {
     fs::create_dir(&left).unwrap();
     fs::write(left.join("live"), "").unwrap();
     fs::write(left.join("0.part"), "").unwrap();
-    give(machine.home.path());
+    change_owner(machine.home.path());
     let run = machine.import(&["--mode", "overwrite", "--json"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(!run.text().contains("/proc") && !run.stderr.contains("/proc"), "{}", run.text());
@@ -288,7 +288,7 @@ fn messages_show_paths_as_given() {
     let backup = Path::new(runs["backup"].as_str().unwrap());
     assert_eq!(backup.parent().unwrap(), machine.path(".patchwork"));
     assert_eq!(fs::read_to_string(backup).unwrap(), "{\"mine\":1}\n");
-    assert_eq!(machine.owner(".patchwork/runs.jsonl"), SOMEBODY);
+    assert_eq!(machine.owner(".patchwork/runs.jsonl"), UNPRIVILEGED_UID);
     // Errors of every stage.
     let directory = machine.path(".patchwork/runs.jsonl.lock");
     fs::create_dir(&directory).unwrap();
@@ -403,13 +403,13 @@ fn import_into_the_directory_of_another_user_needs_proc() {
 }
 
 /// Exchanges two names as fast as possible, so that what lies there is now the one and now the other.
-fn exchange(one: &Path, other: &Path) {
+fn swap(one: &Path, other: &Path) {
     // Either may be gone for a moment: what an import creates comes and goes.
     let _ = renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE);
 }
 
 /// Puts links in the places of directories and files, back and forth, until it is told to stop.
-fn meddle(machine: &Machine, is_over: &AtomicBool) {
+fn swap_files_repeatedly(machine: &Machine, is_over: &AtomicBool) {
     let (patchwork, log) = (machine.path(".patchwork"), machine.path(".patchwork/runs.jsonl"));
     let links = ["dir-link", "log-link", "staging-link"].map(|name| machine.path(name));
     let pause = || std::thread::sleep(Duration::from_micros(300));
@@ -421,23 +421,23 @@ fn meddle(machine: &Machine, is_over: &AtomicBool) {
         let _ = fs::remove_file(patchwork.join("runs.jsonl.lock"));
         if round % 8 == 0 {
             fs::write(machine.path("log"), format!("{{\"mine\":{round}}}\n")).unwrap();
-            give(&machine.path("log"));
+            change_owner(&machine.path("log"));
             fs::rename(machine.path("log"), &log).unwrap();
             machine.link("log-link", &machine.victim.path().join("runs.jsonl"));
         }
         for _ in 0..2 {
-            exchange(&log, &links[1]);
+            swap(&log, &links[1]);
             pause();
         }
         for entry in fs::read_dir(&patchwork).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(".patchwork-traces-import-") {
-                exchange(&entry.path(), &links[2]);
+                swap(&entry.path(), &links[2]);
                 pause();
-                exchange(&entry.path(), &links[2]);
+                swap(&entry.path(), &links[2]);
             }
         }
         for _ in 0..2 {
-            exchange(&patchwork, &links[0]);
+            swap(&patchwork, &links[0]);
             pause();
         }
         // Else imports would hardly come past the first look at a path.
@@ -457,12 +457,12 @@ fn swaps_by_another_user_change_nothing_elsewhere() {
     machine.link("dir-link", victim);
     machine.link("log-link", &victim.join("runs.jsonl"));
     machine.link("staging-link", victim);
-    give(machine.home.path());
+    change_owner(machine.home.path());
     let before = snapshot(victim);
     let is_over = AtomicBool::new(false);
     let mut codes = [0; 2];
     std::thread::scope(|scope| {
-        scope.spawn(|| meddle(&machine, &is_over));
+        scope.spawn(|| swap_files_repeatedly(&machine, &is_over));
         for number in 0..200usize {
             let mode = ["merge", "append", "overwrite"][number % 3];
             let run = machine.import(&["--mode", mode]);

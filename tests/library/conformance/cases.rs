@@ -1,4 +1,4 @@
-//! The bundles of fixtures/conformance, each named for what is wrong with it, and how they are made.
+//! The generator of the bundles of fixtures/conformance, each named after its fault.
 #![allow(clippy::unwrap_used)]
 
 use flate2::FlushCompress;
@@ -28,7 +28,7 @@ pub fn home() -> Home {
     Home::new().with("runs.jsonl", runs.concat()).with_activity("activity-3100.jsonl", activity.concat())
 }
 
-pub fn forge() -> BundleBuilder {
+pub fn builder() -> BundleBuilder {
     BundleBuilder::new(&home(), 2)
 }
 
@@ -66,40 +66,40 @@ fn without_last_line_feed(text: &str) -> &[u8] {
 
 /// The text of a 1.1 bundle whose manifest has no chunk table.
 fn text_without_chunks() -> String {
-    let mut forge = forge();
+    let mut builder = builder();
     for file in 0..2 {
-        assert!(forge.file(file).as_object_mut().unwrap().remove("chunks").is_some());
+        assert!(builder.file(file).as_object_mut().unwrap().remove("chunks").is_some());
     }
-    forge.text()
+    builder.text()
 }
 
 /// A bundle of which the parts were changed; the chunk table is then made to fit.
 fn changed(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
-    let mut forge = forge();
-    change(&mut forge);
-    forge.fit_table();
-    forge.write()
+    let mut builder = builder();
+    change(&mut builder);
+    builder.update_chunk_table();
+    builder.write()
 }
 
 /// A bundle with another manifest; nothing else is made to fit.
 fn with_manifest(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
-    let mut forge = forge();
-    change(&mut forge);
-    forge.write()
+    let mut builder = builder();
+    change(&mut builder);
+    builder.write()
 }
 
 /// A bundle of which the bytes were changed. The closure gets the places of its blocks, that of the manifest first.
 fn damaged(damage: impl FnOnce(&mut Vec<u8>, &[std::ops::Range<usize>])) -> Vec<u8> {
-    let forge = forge();
-    let mut bytes = forge.write();
-    damage(&mut bytes, &forge.places());
+    let builder = builder();
+    let mut bytes = builder.write();
+    damage(&mut bytes, &builder.places());
     bytes
 }
 
 /// A bundle with the exact line of its second row in this base64.
 fn in_base64(encode: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
-    changed(|forge| {
-        let text = &mut forge.chunks[1].1;
+    changed(|builder| {
+        let text = &mut builder.chunks[1].1;
         let start = text.find("{\"text\":\" {").unwrap();
         let end = start + text[start..].find("\"}}\n").unwrap() + 2;
         let original: Value = serde_json::from_str(&text[start..end]).unwrap();
@@ -110,8 +110,8 @@ fn in_base64(encode: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
 
 /// A bundle in which one chunk's text has a replacement.
 fn in_chunk(chunk: usize, from: &str, to: &str) -> Vec<u8> {
-    changed(|forge| {
-        let text = &mut forge.chunks[chunk].1;
+    changed(|builder| {
+        let text = &mut builder.chunks[chunk].1;
         assert!(text.contains(from), "{text}");
         *text = text.replacen(from, to, 1);
     })
@@ -119,13 +119,13 @@ fn in_chunk(chunk: usize, from: &str, to: &str) -> Vec<u8> {
 
 /// A bundle with one number or text of the manifest replaced.
 fn in_manifest(pointer: &str, value: Value) -> Vec<u8> {
-    with_manifest(|forge| *forge.manifest.pointer_mut(pointer).unwrap() = value)
+    with_manifest(|builder| *builder.manifest.pointer_mut(pointer).unwrap() = value)
 }
 
-/// A bundle whose last chunk also takes these bytes, behind its flush point.
+/// A bundle whose last chunk also has these bytes after its flush point.
 fn with_chunk_that_ends_in(bytes: &[u8]) -> Vec<u8> {
-    let mut bundle = with_manifest(|forge| {
-        let last = forge.file(1)["chunks"].as_array_mut().unwrap().last_mut().unwrap();
+    let mut bundle = with_manifest(|builder| {
+        let last = builder.file(1)["chunks"].as_array_mut().unwrap().last_mut().unwrap();
         last["compressed"] = json!(last["compressed"].as_u64().unwrap() + bytes.len() as u64);
     });
     let end = bundle.len() - 10;
@@ -154,14 +154,14 @@ fn last_block_without_codes() -> Vec<u8> {
 
 /// Every bundle, by name.
 pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
-    let sound = forge().write();
-    let text = forge().text();
+    let intact = builder().write();
+    let text = builder().text();
     let mut cases = vec![
-        ("intact", sound.clone()),
+        ("intact", intact.clone()),
         ("intact_empty", BundleBuilder::new(&Home::new(), 2).write()),
         ("intact_v1_0", gzip(legacy_text().as_bytes())),
     ];
-    cases.extend(container_cases(&sound, &text));
+    cases.extend(container_cases(&intact, &text));
     cases.extend(chunk_cases());
     cases.extend(table_cases());
     cases.extend(manifest_cases(&text));
@@ -171,8 +171,8 @@ pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     cases
 }
 
-fn container_cases(sound: &[u8], text: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let end = sound.len();
+fn container_cases(intact: &[u8], text: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let end = intact.len();
     let (head, rest) = text.as_bytes().split_at(text.find('\n').unwrap() + 1);
     let lines = text.split_inclusive('\n').map(str::as_bytes);
     let extra_row = "{\"source\":\"activity\",\"file\":\"activity-3100.jsonl\",\"entry\":1}\n";
@@ -189,12 +189,12 @@ fn container_cases(sound: &[u8], text: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("recompressed_with_a_row_removed", gzip(without_line(text, 3).as_bytes())),
         ("not_compressed", text.as_bytes().to_vec()),
         ("not_compressed_with_a_row_broken", text.replacen("\"taskId\":\"c\"", "\"taskId\":\"c", 1).into_bytes()),
-        ("second_member_empty", [sound, &gzip(b"")].concat()),
-        ("second_member_appended", [sound, &gzip(extra_row.as_bytes())].concat()),
-        ("bundle_twice", [sound, sound].concat()),
-        ("zero_padding", [sound, &[0; 512]].concat()),
-        ("trailing_garbage", [sound, b"garbage"].concat()),
-        ("trailing_garbage_behind_zeros", [sound, &[0; 16], b"garbage"].concat()),
+        ("second_member_empty", [intact, &gzip(b"")].concat()),
+        ("second_member_appended", [intact, &gzip(extra_row.as_bytes())].concat()),
+        ("bundle_twice", [intact, intact].concat()),
+        ("zero_padding", [intact, &[0; 512]].concat()),
+        ("trailing_garbage", [intact, b"garbage"].concat()),
+        ("trailing_garbage_behind_zeros", [intact, &[0; 16], b"garbage"].concat()),
         ("gzip_crc_wrong", damaged(|bytes, _| bytes[end - 8] ^= 1)),
         ("gzip_length_wrong", damaged(|bytes, _| bytes[end - 4] ^= 1)),
         ("gzip_crc_and_length_wrong", damaged(|bytes, _| bytes[end - 8..].fill(7))),
@@ -251,19 +251,22 @@ fn table_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("chunk_last_time_wrong", chunk("lastTime", json!("2026-05-02T11:00:00.000Z"))),
         (
             "chunk_rows_wrong",
-            with_manifest(|forge| {
-                forge.file(0)["chunks"][1]["rows"] = json!(1);
-                forge.file(0)["chunks"][2]["rows"] = json!(3);
+            with_manifest(|builder| {
+                builder.file(0)["chunks"][1]["rows"] = json!(1);
+                builder.file(0)["chunks"][2]["rows"] = json!(3);
             }),
         ),
         (
             "chunk_table_too_long",
-            with_manifest(|forge| {
-                let chunk = forge.file(1)["chunks"][0].clone();
-                forge.file(1)["chunks"].as_array_mut().unwrap().push(chunk);
+            with_manifest(|builder| {
+                let chunk = builder.file(1)["chunks"][0].clone();
+                builder.file(1)["chunks"].as_array_mut().unwrap().push(chunk);
             }),
         ),
-        ("chunk_table_too_short", with_manifest(|forge| drop(forge.file(0)["chunks"].as_array_mut().unwrap().pop()))),
+        (
+            "chunk_table_too_short",
+            with_manifest(|builder| drop(builder.file(0)["chunks"].as_array_mut().unwrap().pop())),
+        ),
     ]
 }
 
@@ -278,32 +281,38 @@ fn manifest_cases(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("manifest_count_too_high", in_manifest("/files/0/count", json!(9))),
         ("manifest_total_wrong", in_manifest("/totalCount", json!(11))),
         ("manifest_sources_not_sorted", in_manifest("/sources", json!(["runs", "activity"]))),
-        ("manifest_key_missing", with_manifest(|forge| drop(forge.file(0).as_object_mut().unwrap().remove("count")))),
-        ("manifest_hash_missing", with_manifest(|forge| drop(forge.file(0).as_object_mut().unwrap().remove("sha256")))),
+        (
+            "manifest_key_missing",
+            with_manifest(|builder| drop(builder.file(0).as_object_mut().unwrap().remove("count"))),
+        ),
+        (
+            "manifest_hash_missing",
+            with_manifest(|builder| drop(builder.file(0).as_object_mut().unwrap().remove("sha256"))),
+        ),
         ("manifest_name_is_path", in_manifest("/files/0/relativePath", json!("../runs.jsonl"))),
         ("manifest_name_of_another_log", in_manifest("/files/0/relativePath", json!("runs.jsonl.1"))),
         (
             "manifest_several_values_wrong",
-            with_manifest(|forge| {
-                forge.manifest["totalCount"] = json!(-1);
-                forge.manifest["exportedAt"] = json!("yesterday");
-                forge.file(0)["sha256"] = json!("abc");
-                forge.file(0)["chunks"][1]["crc32"] = json!(7);
-                forge.file(0)["unparsed"][0] = json!({ "line": 4 });
-                forge.file(1)["count"] = json!(1e300);
-                forge.file(1).as_object_mut().unwrap().remove("bytes");
+            with_manifest(|builder| {
+                builder.manifest["totalCount"] = json!(-1);
+                builder.manifest["exportedAt"] = json!("yesterday");
+                builder.file(0)["sha256"] = json!("abc");
+                builder.file(0)["chunks"][1]["crc32"] = json!(7);
+                builder.file(0)["unparsed"][0] = json!({ "line": 4 });
+                builder.file(1)["count"] = json!(1e300);
+                builder.file(1).as_object_mut().unwrap().remove("bytes");
             }),
         ),
         (
             "manifest_file_twice",
-            with_manifest(|forge| {
-                let file = forge.file(1).clone();
-                forge.manifest["files"].as_array_mut().unwrap().push(file);
+            with_manifest(|builder| {
+                let file = builder.file(1).clone();
+                builder.manifest["files"].as_array_mut().unwrap().push(file);
             }),
         ),
         (
             "manifest_files_in_another_order",
-            with_manifest(|forge| forge.manifest["files"].as_array_mut().unwrap().swap(0, 1)),
+            with_manifest(|builder| builder.manifest["files"].as_array_mut().unwrap().swap(0, 1)),
         ),
         ("manifest_sha256_wrong", in_manifest("/files/1/sha256", json!("0".repeat(64)))),
         ("manifest_bytes_wrong", in_manifest("/files/1/bytes", json!(1000))),
@@ -362,22 +371,25 @@ fn row_cases() -> Vec<(&'static str, Vec<u8>)> {
             "row_of_another_file",
             in_chunk(0, "\"source\":\"runs\",", "\"source\":\"activity\",\"file\":\"activity-3100.jsonl\","),
         ),
-        ("row_removed", changed(|forge| forge.chunks[1].1 = without_line(&forge.chunks[1].1, 2))),
-        ("row_added", changed(|forge| forge.chunks[1].1 += "{\"source\":\"runs\",\"entry\":{}}\n")),
-        ("row_empty_line", changed(|forge| forge.chunks[1].1 += "\n")),
+        ("row_removed", changed(|builder| builder.chunks[1].1 = without_line(&builder.chunks[1].1, 2))),
+        ("row_added", changed(|builder| builder.chunks[1].1 += "{\"source\":\"runs\",\"entry\":{}}\n")),
+        ("row_empty_line", changed(|builder| builder.chunks[1].1 += "\n")),
         (
             "rows_in_another_order",
-            changed(|forge| {
-                let rows: Vec<_> = forge.chunks[0].1.split_inclusive('\n').map(str::to_owned).collect();
-                forge.chunks[0].1 = [&*rows[1], &*rows[0]].concat();
+            changed(|builder| {
+                let rows: Vec<_> = builder.chunks[0].1.split_inclusive('\n').map(str::to_owned).collect();
+                builder.chunks[0].1 = [&*rows[1], &*rows[0]].concat();
             }),
         ),
         (
             "second_manifest_among_rows",
-            changed(|forge| forge.chunks[1].1 = format!("{}\n", forge.manifest) + &forge.chunks[1].1),
+            changed(|builder| builder.chunks[1].1 = format!("{}\n", builder.manifest) + &builder.chunks[1].1),
         ),
-        ("last_line_feed_missing", changed(|forge| assert_eq!(forge.chunks.last_mut().unwrap().1.pop(), Some('\n')))),
-        ("last_line_feed_missing_recompressed", gzip(without_last_line_feed(&forge().text()))),
+        (
+            "last_line_feed_missing",
+            changed(|builder| assert_eq!(builder.chunks.last_mut().unwrap().1.pop(), Some('\n'))),
+        ),
+        ("last_line_feed_missing_recompressed", gzip(without_last_line_feed(&builder().text()))),
         ("last_line_feed_missing_without_chunks", gzip(without_last_line_feed(&text_without_chunks()))),
         ("last_line_feed_missing_without_chunks_or_gzip", without_last_line_feed(&text_without_chunks()).to_vec()),
         (
@@ -386,11 +398,11 @@ fn row_cases() -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "several_things_wrong",
-            changed(|forge| {
-                forge.chunks[0].1 = forge.chunks[0].1.replace("\"source\":\"runs\"", "\"source\":1");
-                forge.chunks[2].1 = forge.chunks[2].1.replace("done", "lost");
-                forge.manifest["totalCount"] = json!(1);
-                forge.file(1)["sha256"] = json!("1".repeat(64));
+            changed(|builder| {
+                builder.chunks[0].1 = builder.chunks[0].1.replace("\"source\":\"runs\"", "\"source\":1");
+                builder.chunks[2].1 = builder.chunks[2].1.replace("done", "lost");
+                builder.manifest["totalCount"] = json!(1);
+                builder.file(1)["sha256"] = json!("1".repeat(64));
             }),
         ),
     ]

@@ -1,4 +1,4 @@
-//! Commands that are stopped or refused something, and what must hold afterwards.
+//! Commands that are killed or meet a failing system, and the states that are allowed afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,102 +10,102 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// A command and what it works on.
+/// A command and its input.
 #[derive(Debug, Clone, Copy)]
-pub struct Scene {
+pub struct Scenario {
     pub name: &'static str,
-    /// Its arguments; it runs in the stage's directory.
+    /// The arguments; the command runs in the directory of its workspace.
     arguments: &'static [&'static str],
-    /// How it ends when nothing is in its way.
+    /// The exit code of an undisturbed run.
     pub code: i32,
-    /// What a second run does.
-    again: Again,
+    /// The effect of a second run.
+    second_run: SecondRun,
 }
 
-/// What a second run does when the first one was stopped.
+/// The effect of a second run after the first one was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Again {
-    /// The same.
+enum SecondRun {
+    /// The same result.
     TheSame,
-    /// It is refused when the first one came to its end.
+    /// A refusal if the first run was complete.
     RefusedIfDone,
-    /// It would append again what was appended.
+    /// The same rows are appended again.
     Adds,
 }
 
-pub struct Scenes {
-    pub export: Scene,
-    pub export_over_another: Scene,
-    pub import: Scene,
-    pub merge: Scene,
-    pub overwrite: Scene,
-    pub append: Scene,
-    pub recover: Scene,
+pub struct Scenarios {
+    pub export: Scenario,
+    pub export_over_another: Scenario,
+    pub import: Scenario,
+    pub merge: Scenario,
+    pub overwrite: Scenario,
+    pub append: Scenario,
+    pub recover: Scenario,
 }
 
 /// Every command that writes.
-pub const SCENES: Scenes = Scenes {
-    export: Scene {
+pub const SCENARIOS: Scenarios = Scenarios {
+    export: Scenario {
         name: "export",
         arguments: &["export", "-o", "out/new/bundle.gz", "--create-dirs"],
         code: 0,
-        again: Again::RefusedIfDone,
+        second_run: SecondRun::RefusedIfDone,
     },
-    export_over_another: Scene {
+    export_over_another: Scenario {
         name: "export --force",
         arguments: &["export", "--force", "-o", "out/old.gz"],
         code: 0,
-        again: Again::TheSame,
+        second_run: SecondRun::TheSame,
     },
-    import: Scene {
+    import: Scenario {
         name: "import into a new home",
         arguments: &["import", "in.gz", "--patchwork-dir", "out/p", "--activity-dir", "out/a/b"],
         code: 0,
-        again: Again::TheSame,
+        second_run: SecondRun::TheSame,
     },
-    merge: Scene { name: "import", arguments: &["import", "in.gz"], code: 0, again: Again::TheSame },
-    overwrite: Scene {
+    merge: Scenario { name: "import", arguments: &["import", "in.gz"], code: 0, second_run: SecondRun::TheSame },
+    overwrite: Scenario {
         name: "import --mode overwrite",
         arguments: &["import", "in.gz", "--mode", "overwrite"],
         code: 0,
-        again: Again::TheSame,
+        second_run: SecondRun::TheSame,
     },
-    append: Scene {
+    append: Scenario {
         name: "import --mode append",
         arguments: &["import", "in.gz", "--mode", "append"],
         code: 0,
-        again: Again::Adds,
+        second_run: SecondRun::Adds,
     },
-    recover: Scene {
+    recover: Scenario {
         name: "recover",
         arguments: &["recover", "damaged.gz", "-o", "out/recovered.gz"],
         code: 3,
-        again: Again::RefusedIfDone,
+        second_run: SecondRun::RefusedIfDone,
     },
 };
 
-impl Scenes {
-    pub fn all(&self) -> [Scene; 7] {
+impl Scenarios {
+    pub fn all(&self) -> [Scenario; 7] {
         [self.export, self.export_over_another, self.import, self.merge, self.overwrite, self.append, self.recover]
     }
 }
 
-/// How a command ended.
+/// The end of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum Outcome {
     Code(i32),
-    /// The same, but it was kept from removing something.
+    /// An exit code after the command could not remove its temporary files.
     CodeAndLeftovers(i32),
     Killed,
 }
 
-impl Ending {
+impl Outcome {
     pub fn of(status: ExitStatus) -> Self {
-        // A shell and strace give the signal on as 128 and its number.
+        // A shell and strace report a signal as 128 plus its number.
         status.code().filter(|code| *code < 128).map_or(Self::Killed, Self::Code)
     }
 
-    pub fn that_may_leave_something(self) -> Self {
+    pub fn with_leftovers_allowed(self) -> Self {
         match self {
             Self::Code(code) => Self::CodeAndLeftovers(code),
             other => other,
@@ -113,19 +113,19 @@ impl Ending {
     }
 }
 
-/// Every file and directory of a stage, but for what a killed command may leave.
+/// Every file and directory of a workspace, without leftovers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State(BTreeMap<String, Vec<u8>>);
 
-/// What a killed command may leave: nobody takes it for a log or a bundle.
+/// Returns true for a file that a killed command may leave, because no program takes it for a log or a bundle.
 fn is_leftover(name: &str) -> bool {
     name.starts_with(".patchwork-traces-") || Path::new(name).extension().is_some_and(|extension| extension == "lock")
 }
 
 impl State {
-    pub fn of(stage: &Stage) -> Self {
+    pub fn of(workspace: &Workspace) -> Self {
         let mut all = Self(BTreeMap::new());
-        all.add(&stage.root, &stage.root);
+        all.add(&workspace.root, &workspace.root);
         all
     }
 
@@ -145,7 +145,7 @@ impl State {
         }
     }
 
-    /// Backups have the time in their names.
+    /// Replaces the time in the name of a backup with a number.
     fn without_time(&self, name: &str) -> String {
         let Some((log, _)) = name.strip_suffix(".bak").and_then(|name| name.split_once(".jsonl.2")) else {
             return name.to_owned();
@@ -155,22 +155,22 @@ impl State {
     }
 }
 
-/// A directory with all that a scene needs.
-pub struct Stage {
+/// A directory with the input of a scenario.
+pub struct Workspace {
     _dir: tempfile::TempDir,
     pub root: PathBuf,
-    scene: Scene,
+    scenario: Scenario,
 }
 
-/// A scene, and what it makes of what.
-pub struct Play {
-    scene: Scene,
-    model: Stage,
+/// A scenario, with the states before and after an undisturbed run.
+pub struct Trial {
+    scenario: Scenario,
+    template: Workspace,
     old: State,
     new: State,
 }
 
-fn program() -> &'static str {
+fn program_path() -> &'static str {
     env!("CARGO_BIN_EXE_patchwork-traces")
 }
 
@@ -185,12 +185,12 @@ fn rows(from: u64, to: u64) -> String {
     (from..to).map(row).collect()
 }
 
-impl Scene {
-    /// Sets the stage with logs of about so many rows, and runs the command once to see what it makes.
-    pub fn rehearse(self, count: u64) -> Play {
-        let model = Stage::new(self, &std::env::temp_dir());
+impl Scenario {
+    /// Prepares a workspace with logs of about `count` rows, and runs the command once to learn its result.
+    pub fn prepare(self, count: u64) -> Trial {
+        let template = Workspace::new(self, &std::env::temp_dir());
         let logs = |from: u64, older: &str, dir: &str| {
-            let (patchwork, activity) = (model.path(dir).join(".patchwork"), model.path(dir).join(".claude/ide"));
+            let (patchwork, activity) = (template.path(dir).join(".patchwork"), template.path(dir).join(".claude/ide"));
             fs::create_dir_all(&patchwork).unwrap();
             fs::create_dir_all(&activity).unwrap();
             fs::write(patchwork.join("runs.jsonl"), rows(from, from + count)).unwrap();
@@ -199,38 +199,38 @@ impl Scene {
         };
         logs(2, "runs.jsonl.1", "home");
         logs(count / 2 + 3, "decision_traces.jsonl", "from");
-        fs::create_dir(model.path("out")).unwrap();
-        fs::write(model.path("out/old.gz"), "an older bundle\n").unwrap();
-        let made = model
-            .program(
+        fs::create_dir(template.path("out")).unwrap();
+        fs::write(template.path("out/old.gz"), "an older bundle\n").unwrap();
+        let made = template
+            .program_after(
                 &["export", "-o", "in.gz", "--patchwork-dir", "from/.patchwork", "--activity-dir", "from/.claude/ide"],
                 ":",
             )
             .status();
         assert!(made.unwrap().success());
-        let mut damaged = fs::read(model.path("in.gz")).unwrap();
+        let mut damaged = fs::read(template.path("in.gz")).unwrap();
         let last_row = damaged.len() - 30;
         damaged[last_row] ^= 1;
-        fs::write(model.path("damaged.gz"), damaged).unwrap();
-        fs::remove_dir_all(model.path("from")).unwrap();
-        let old = State::of(&model);
-        let rehearsal = model.copy_in(&std::env::temp_dir());
-        assert_eq!(rehearsal.command().status().unwrap().code(), Some(self.code), "{}", self.name);
-        let new = State::of(&rehearsal);
-        assert!(new != old && rehearsal.leftovers().is_empty());
-        Play { scene: self, model, old, new }
+        fs::write(template.path("damaged.gz"), damaged).unwrap();
+        fs::remove_dir_all(template.path("from")).unwrap();
+        let old = State::of(&template);
+        let first_run = template.copy_in(&std::env::temp_dir());
+        assert_eq!(first_run.command().status().unwrap().code(), Some(self.code), "{}", self.name);
+        let new = State::of(&first_run);
+        assert!(new != old && first_run.leftovers().is_empty());
+        Trial { scenario: self, template, old, new }
     }
 }
 
-impl Stage {
-    fn new(scene: Scene, parent: &Path) -> Self {
-        let dir = tempfile::Builder::new().prefix("stage").tempdir_in(parent).unwrap();
+impl Workspace {
+    fn new(scenario: Scenario, parent: &Path) -> Self {
+        let dir = tempfile::Builder::new().prefix("workspace").tempdir_in(parent).unwrap();
         let root = dir.path().canonicalize().unwrap();
-        Self { _dir: dir, root, scene }
+        Self { _dir: dir, root, scenario }
     }
 
     fn copy_in(&self, parent: &Path) -> Self {
-        let copy = Self::new(self.scene, parent);
+        let copy = Self::new(self.scenario, parent);
         copy_dir(&self.root, &copy.root);
         copy
     }
@@ -239,47 +239,47 @@ impl Stage {
         self.root.join(name)
     }
 
-    /// The scene's command.
+    /// Returns the scenario's command.
     pub fn command(&self) -> Command {
-        self.at_home(program(), self.scene.arguments)
+        self.command_in_workspace(program_path(), self.scenario.arguments)
     }
 
-    /// The scene's command, in a shell that has done this before.
-    pub fn limited(&self, before: &str) -> Command {
-        self.program(self.scene.arguments, before)
+    /// Returns the scenario's command in a shell that runs `before` first.
+    pub fn command_after(&self, before: &str) -> Command {
+        self.program_after(self.scenario.arguments, before)
     }
 
-    /// The program with other arguments, in a shell that has done this before.
-    pub fn program(&self, arguments: &[&str], before: &str) -> Command {
+    /// Returns the program with other arguments in a shell that runs `before` first.
+    pub fn program_after(&self, arguments: &[&str], before: &str) -> Command {
         let script = format!("{before}; exec \"$0\" \"$@\"");
-        let mut command = self.at_home("sh", &["-c", &script, program()]);
+        let mut command = self.command_in_workspace("sh", &["-c", &script, program_path()]);
         command.args(arguments);
         command
     }
 
-    /// Runs the scene's command under strace, which is to do something to a call, and says whether it did.
-    pub fn tampered(&self, name: &str, number: u32, what: &str) -> (Output, Hit) {
-        let (output, log) = self.traced(&[&format!("--inject={name}:{what}")]);
-        let hit = calls_in(&log, &self.root).into_iter().find(|call| call.name == name && call.number == number);
+    /// Runs the scenario's command under strace, which injects a fault into a system call, and tells which call it met.
+    pub fn command_with_injection(&self, name: &str, number: u32, what: &str) -> (Output, Injection) {
+        let (output, log) = self.run_traced(&[&format!("--inject={name}:{what}")]);
+        let injection = calls_in(&log, &self.root).into_iter().find(|call| call.name == name && call.number == number);
         let is_done = log.contains("(INJECTED)") || log.contains("+++ killed by SIGKILL");
-        let hit = match hit {
-            Some(call) if is_done && call.is_here => Hit::Here,
-            _ if is_done => Hit::Elsewhere,
-            _ => Hit::Missed,
+        let injection = match injection {
+            Some(call) if is_done && call.is_here => Injection::OnTheWorkspace,
+            _ if is_done => Injection::OnAnotherCall,
+            _ => Injection::Missed,
         };
-        (output, hit)
+        (output, injection)
     }
 
-    /// Runs the scene's command under strace, and gives what strace wrote.
-    fn traced(&self, options: &[&str]) -> (Output, String) {
+    /// Runs the scenario's command under strace, and returns the log of strace.
+    fn run_traced(&self, options: &[&str]) -> (Output, String) {
         let log = tempfile::NamedTempFile::new().unwrap();
-        let mut command = self.at_home("strace", &["-f", "-y", "-qq", "-o"]);
-        command.arg(log.path()).args(options).arg(program()).args(self.scene.arguments);
+        let mut command = self.command_in_workspace("strace", &["-f", "-y", "-qq", "-o"]);
+        command.arg(log.path()).args(options).arg(program_path()).args(self.scenario.arguments);
         let output = command.stderr(Stdio::piped()).output().unwrap();
         (output, String::from_utf8_lossy(&fs::read(log.path()).unwrap()).into_owned())
     }
 
-    fn at_home(&self, program: &str, arguments: &[&str]) -> Command {
+    fn command_in_workspace(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.root).env_clear().envs(crate::common::coverage::environment());
         command.env("HOME", self.path("home")).env("SOURCE_DATE_EPOCH", "1777716000").env("PATH", "/usr/bin:/bin");
@@ -292,21 +292,21 @@ impl Stage {
         fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Makes all of it somebody's, if this is root.
-    pub fn give_to(&self, somebody: u32) {
-        fn give(path: &Path, somebody: u32) {
-            let _ = std::os::unix::fs::chown(path, Some(somebody), Some(somebody));
+    /// Gives every file to `user`, if root runs the test.
+    pub fn change_owner(&self, user: u32) {
+        fn change(path: &Path, user: u32) {
+            let _ = std::os::unix::fs::chown(path, Some(user), Some(user));
             if path.is_dir() {
                 for entry in fs::read_dir(path).unwrap() {
-                    give(&entry.unwrap().path(), somebody);
+                    change(&entry.unwrap().path(), user);
                 }
             }
         }
-        give(&self.root, somebody);
+        change(&self.root, user);
     }
 
-    /// Leaves only so many bytes of its disk free.
-    pub fn fill_disk_but(&self, spare: usize) -> PathBuf {
+    /// Fills the disk of the workspace except for `spare` bytes.
+    pub fn fill_disk_except(&self, spare: usize) -> PathBuf {
         let path = self.path("filler");
         let mut filler = fs::File::create(&path).unwrap();
         while filler.write_all(&[0; 4096]).is_ok() {}
@@ -315,7 +315,7 @@ impl Stage {
         path
     }
 
-    /// What a killed command left, at any depth.
+    /// Returns the leftovers of a killed command, at any depth.
     pub fn leftovers(&self) -> Vec<PathBuf> {
         fn collect(dir: &Path, found: &mut Vec<PathBuf>) {
             for path in fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()) {
@@ -344,38 +344,38 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-impl Play {
-    pub fn stage(&self) -> Stage {
-        self.stage_in(&std::env::temp_dir())
+impl Trial {
+    pub fn workspace(&self) -> Workspace {
+        self.workspace_in(&std::env::temp_dir())
     }
 
-    pub fn stage_in(&self, parent: &Path) -> Stage {
-        self.model.copy_in(parent)
+    pub fn workspace_in(&self, parent: &Path) -> Workspace {
+        self.template.copy_in(parent)
     }
 
-    /// What the command's end says must be so, and so must every target.
-    pub fn check(&self, stage: &Stage, ending: Ending, what: &str) {
-        let found = State::of(stage);
-        let what = format!("{}, {what}, {ending:?}", self.scene.name);
+    /// Checks that every file is in its old or its new state, and that the outcome of the command fits the state.
+    pub fn check(&self, workspace: &Workspace, outcome: Outcome, what: &str) {
+        let found = State::of(workspace);
+        let what = format!("{}, {what}, {outcome:?}", self.scenario.name);
         for (path, content) in &found.0 {
             let is_known = [&self.old, &self.new].into_iter().any(|state| state.0.get(path) == Some(content));
             assert!(is_known, "{what}: {path} is neither as it was nor as it must become");
         }
         assert!(self.old.0.keys().all(|path| found.0.contains_key(path)), "{what}: something is gone");
-        let left = stage.leftovers();
-        match ending {
-            Ending::Code(code) => {
+        let left = workspace.leftovers();
+        match outcome {
+            Outcome::Code(code) => {
                 assert!(left.is_empty(), "{what}: it left {left:?}");
                 self.check_code(&found, code, &what);
             }
-            Ending::CodeAndLeftovers(code) => self.check_code(&found, code, &what),
-            Ending::Killed => {}
+            Outcome::CodeAndLeftovers(code) => self.check_code(&found, code, &what),
+            Outcome::Killed => {}
         }
     }
 
     fn check_code(&self, found: &State, code: i32, what: &str) {
         match code {
-            code if code == self.scene.code && *found == self.new => {}
+            code if code == self.scenario.code && *found == self.new => {}
             0 => assert!(*found == self.new, "{what}: not all was done: {}", difference(found, &self.new)),
             1 => assert!(*found == self.old, "{what}: something was changed: {}", difference(found, &self.old)),
             3 => assert!(*found != self.old, "{what}: nothing was done"),
@@ -383,29 +383,29 @@ impl Play {
         }
     }
 
-    /// What the command makes when the directory is not there.
-    fn new_without(&self, dir: &str) -> State {
-        let stage = self.stage();
-        fs::remove_dir_all(stage.path(dir)).unwrap();
-        stage.command().status().unwrap();
-        State::of(&stage)
+    /// Returns the state after a run without the directory.
+    fn new_state_without(&self, dir: &str) -> State {
+        let workspace = self.workspace();
+        fs::remove_dir_all(workspace.path(dir)).unwrap();
+        workspace.command().status().unwrap();
+        State::of(&workspace)
     }
 
-    /// Runs the command, and takes a directory away once some time has passed. Then checks what is in it, and in the
-    /// one that the command may have made in its stead, against how the command ended; puts it back, and runs the
-    /// command once more. Gives the exit code.
-    pub fn check_vanishing(&self, stage: &Stage, dir: &str, after: Duration) -> i32 {
-        let (place, away) = (stage.path(dir), stage.root.with_extension("away"));
-        let mut child = stage.command().spawn().unwrap();
+    /// Runs the command, and moves a directory away after a while. Then checks the directory, and the one that the
+    /// command may have created instead, against the exit code; moves the directory back, and runs the command again.
+    /// Returns the exit code.
+    pub fn check_removed_directory(&self, workspace: &Workspace, dir: &str, after: Duration) -> i32 {
+        let (place, away) = (workspace.path(dir), workspace.root.with_extension("away"));
+        let mut child = workspace.command().spawn().unwrap();
         std::thread::sleep(after);
         fs::rename(&place, &away).unwrap();
-        let ending = Ending::of(child.wait().unwrap());
-        let what = format!("{}, {dir} vanished after {after:?}, {ending:?}", self.scene.name);
-        let in_its_stead = State::of(stage);
+        let outcome = Outcome::of(child.wait().unwrap());
+        let what = format!("{}, {dir} vanished after {after:?}, {outcome:?}", self.scenario.name);
+        let in_its_stead = State::of(workspace);
         let prefix = format!("{dir}/");
         let is_made = |path: &str| path.starts_with(&prefix) && !path.ends_with('/');
         let made: BTreeMap<_, _> = in_its_stead.0.iter().filter(|(path, _)| is_made(path)).collect();
-        let without = self.new_without(dir);
+        let without = self.new_state_without(dir);
         for (path, content) in &made {
             let known = [&self.new, &without].into_iter().any(|state| state.0.get(*path) == Some(*content));
             assert!(known, "{what}: {path}, in a new directory, is not as it must become");
@@ -414,9 +414,9 @@ impl Play {
             fs::remove_dir_all(&place).unwrap();
         }
         fs::rename(&away, &place).unwrap();
-        let Ending::Code(code) = ending else { panic!("{what}") };
-        // In the directory, it can be done to what was there or to what is there now.
-        let found = State::of(stage);
+        let Outcome::Code(code) = outcome else { panic!("{what}") };
+        // The command can have worked on the old directory or on the new one.
+        let found = State::of(workspace);
         let is_done =
             |path: &String| path.ends_with('/') || found.0.get(path) == self.new.0.get(path) || made.contains_key(path);
         let is_of_what_was_there = without.0.iter().all(|(path, content)| found.0.get(path) == Some(content));
@@ -432,45 +432,45 @@ impl Play {
             3 => assert!(!is_as_it_was, "{what}: nothing was done"),
             code => panic!("{what}: exit code {code}"),
         }
-        self.check(stage, Ending::Killed, &what);
-        self.check_next_run(stage, &what);
+        self.check(workspace, Outcome::Killed, &what);
+        self.check_next_run(workspace, &what);
         code
     }
 
-    /// How long the command takes when nothing is in its way.
+    /// Measures an undisturbed run.
     pub fn time(&self) -> Duration {
-        let stage = self.stage();
+        let workspace = self.workspace();
         let begun = Instant::now();
-        assert_eq!(stage.command().status().unwrap().code(), Some(self.scene.code));
+        assert_eq!(workspace.command().status().unwrap().code(), Some(self.scenario.code));
         begun.elapsed()
     }
 
-    /// The next run does the work, and nothing of the first is left.
-    pub fn check_next_run(&self, stage: &Stage, what: &str) {
-        let what = format!("{}, the run after: {what}", self.scene.name);
-        let is_done = State::of(stage) == self.new;
-        let output = stage.command().stderr(Stdio::piped()).output().unwrap();
+    /// Checks that the next run completes the work and removes the leftovers of the first.
+    pub fn check_next_run(&self, workspace: &Workspace, what: &str) {
+        let what = format!("{}, the run after: {what}", self.scenario.name);
+        let is_done = State::of(workspace) == self.new;
+        let output = workspace.command().stderr(Stdio::piped()).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
-        let refused = is_done && self.scene.again == Again::RefusedIfDone;
-        let expected = if refused { 1 } else { self.scene.code };
+        let refused = is_done && self.scenario.second_run == SecondRun::RefusedIfDone;
+        let expected = if refused { 1 } else { self.scenario.code };
         assert_eq!(output.status.code(), Some(expected), "{what}: {errors}");
-        if self.scene.again != Again::Adds {
-            let found = State::of(stage);
+        if self.scenario.second_run != SecondRun::Adds {
+            let found = State::of(workspace);
             assert!(found == self.new, "{what}: {}", difference(&found, &self.new));
         }
-        assert_eq!(stage.leftovers(), Vec::<PathBuf>::new(), "{what}");
+        assert_eq!(workspace.leftovers(), Vec::<PathBuf>::new(), "{what}");
     }
 
-    /// The system calls that the command makes on the stage and on standard output: each with which of its name it is,
-    /// within its thread. Of what several threads do as their call of the same name and number there is one: strace
-    /// counts in each thread, and does something to whichever comes there first. So the calls cannot be aimed at whose
-    /// number the main thread reaches before there is another one, while the program is still being loaded, say; how
-    /// many these are is given as well.
+    /// Returns the system calls of the command on the workspace and on standard output, each with its number among the
+    /// calls of its name within its thread. Calls of several threads with one name and number are listed once, because
+    /// strace counts in each thread and injects into the call that comes first. So a call is out of reach if the main
+    /// thread makes a call of its name and number elsewhere before there is another thread. Also returns the number of
+    /// these.
     pub fn calls(&self) -> (Vec<(String, u32)>, usize) {
-        let stage = self.stage();
-        let (output, log) = stage.traced(&[]);
-        assert_eq!(output.status.code(), Some(self.scene.code));
-        let seen = calls_in(&log, &stage.root);
+        let workspace = self.workspace();
+        let (output, log) = workspace.run_traced(&[]);
+        assert_eq!(output.status.code(), Some(self.scenario.code));
+        let seen = calls_in(&log, &workspace.root);
         let of_one_thread = seen.iter().take_while(|call| call.thread == seen[0].thread);
         let key = |call: &Call| (call.name.to_owned(), call.number);
         let elsewhere: BTreeSet<_> = of_one_thread.filter(|call| !call.is_here).map(key).collect();
@@ -479,28 +479,28 @@ impl Play {
     }
 }
 
-/// What came of the plan to do something to a system call.
+/// The result of a planned injection into a system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hit {
-    /// The command did not come there.
+pub enum Injection {
+    /// The command did not make the call.
     Missed,
-    /// Another thread came to a call of this name and number first, and it had nothing to do with the stage.
-    Elsewhere,
-    /// It was done to a call on the stage.
-    Here,
+    /// The injection met a call of this name and number by another thread, outside of the workspace.
+    OnAnotherCall,
+    /// The injection met a call on the workspace.
+    OnTheWorkspace,
 }
 
 /// A system call.
 struct Call<'l> {
     thread: &'l str,
     name: &'l str,
-    /// Which of its name it is within its thread.
+    /// The number among the calls of its name within its thread.
     number: u32,
-    /// Whether it has to do with the stage or standard output.
+    /// True for a call on the workspace or standard output.
     is_here: bool,
 }
 
-/// The system calls in what strace wrote, in their order.
+/// Parses the log of strace into system calls, in order.
 fn calls_in<'l>(log: &'l str, root: &Path) -> Vec<Call<'l>> {
     let root = root.to_str().unwrap();
     let here = format!("AT_FDCWD<{root}>, \"");
@@ -532,18 +532,18 @@ fn difference(found: &State, expected: &State) -> String {
     differing.map(shown).collect::<Vec<_>>().join("; ")
 }
 
-/// Does `work` for each of `items`, several at a time, and gives what came of each, in any order.
-pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> Hit + Sync) -> Vec<Hit> {
-    let (next, hits) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+/// Runs `work` for each of `items` on every core, and returns the results in any order.
+pub fn in_parallel<T: Sync>(items: &[T], work: impl Fn(&T) -> Injection + Sync) -> Vec<Injection> {
+    let (next, injections) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let hit = work(item);
-                    hits.lock().unwrap().push(hit);
+                    let injection = work(item);
+                    injections.lock().unwrap().push(injection);
                 }
             });
         }
     });
-    hits.into_inner().unwrap()
+    injections.into_inner().unwrap()
 }

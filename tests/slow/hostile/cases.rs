@@ -1,18 +1,18 @@
-//! Bundles made to do harm, each by a few lines.
+//! Hostile bundles, each made by a few lines.
 
 use patchwork_traces::digest::Crc32;
 use patchwork_traces::export::Level;
 use patchwork_traces::internal::{Deflater, MemberWriter};
 
-/// A bundle made to do harm.
+/// A hostile bundle.
 pub struct Case {
     pub name: &'static str,
     pub bundle: Vec<u8>,
-    /// Files that an import may make of it, below the home.
+    /// Files that an import may create, relative to the home.
     pub imports: Vec<&'static str>,
 }
 
-/// One gzip member of texts, each so many times. What repeats is compressed once.
+/// Returns one gzip member of repeated texts. Each text is compressed once.
 fn gzip(parts: &[(&[u8], u64)]) -> Vec<u8> {
     let mut deflater = Deflater::new(Level::new(6).unwrap());
     let mut bytes = Vec::new();
@@ -62,9 +62,8 @@ fn long_list(key: &str, items: &str, times: u64, count: &str) -> Vec<u8> {
     gzip(&[(start.as_bytes(), 1), (items.as_bytes(), times), (end.as_bytes(), 1), (ROW.as_bytes(), 1)])
 }
 
-/// A bundle with an unparsed line beside which stands a key that nobody knows, with so many times the same, and then a count
-/// that is none.
-fn much_beside_a_line(items: &str, times: u64) -> Vec<u8> {
+/// A bundle with an unparsed line that has an unknown key, whose value repeats `times` times, and then an invalid count.
+fn long_unparsed_line(items: &str, times: u64) -> Vec<u8> {
     let manifest = runs("1", "9");
     let (start, end) = manifest.split_once("\"count\":").unwrap();
     let start = format!("{start}\"unparsed\":[{{\"line\":2,\"text\":\"\",\"x\":[");
@@ -93,12 +92,12 @@ fn many_chunks(chunks: u64) -> Vec<u8> {
     gzip(&[(with_chunks(&chunks.to_string(), &(chunks * 8).to_string(), &table).as_bytes(), 1), (ROW.as_bytes(), 1)])
 }
 
-/// A bundle of very many small blocks, of which none is a chunk, with one behind them that could be the chunk which is due
-/// for each: the same long text follows wherever it is taken to begin.
-fn chunks_that_seem_to_come(megabytes: usize) -> Vec<u8> {
+/// A bundle of very many small blocks that are not chunks, followed by one that fits the expected chunk from each of them:
+/// the same long text follows every possible start.
+fn false_flush_marks(megabytes: usize) -> Vec<u8> {
     let mut long = Vec::new();
     Deflater::new(Level::new(9).unwrap()).deflate(&vec![b' '; megabytes << 20], &mut long).unwrap();
-    // What ends it is no flush point: that block holds something.
+    // It does not end with a flush point: that block has content.
     long.truncate(long.len() - 4);
     long.extend(&stored(b"y")[1..]);
     let marks = [stored(b"x"), stored(b"")].concat().repeat(64);
@@ -113,7 +112,7 @@ fn chunks_that_seem_to_come(megabytes: usize) -> Vec<u8> {
 }
 
 /// A bundle that was compressed again, of very many rows, each of which a long chunk of its own should hold.
-fn rows_that_are_long_chunks(rows: usize, megabytes: usize) -> Vec<u8> {
+fn rows_declared_as_long_chunks(rows: usize, megabytes: usize) -> Vec<u8> {
     let chunk = format!("{{\"compressed\":600000,\"bytes\":{},\"rows\":1,\"crc32\":\"00000001\"}}", megabytes << 20);
     let count = rows.to_string();
     let mut text = with_chunks(&count, &(rows * 8).to_string(), &vec![chunk; rows].join(",")).into_bytes();
@@ -148,7 +147,7 @@ fn stored(text: &[u8]) -> Vec<u8> {
     [&[0], &length.to_le_bytes()[..], &(!length).to_le_bytes(), text].concat()
 }
 
-/// A 1.0 bundle of so many logs of a row each, with the rows of two of them in turn behind that.
+/// A 1.0 bundle of many logs of one row each, followed by rows of two of them in turn.
 fn logs_in_turn(logs: u64, rows: u64) -> Vec<u8> {
     let manifest = many_files(logs);
     let mut text = Vec::new();
@@ -215,10 +214,10 @@ fn numbers(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
         ("chunk rows that overflow", row(with_chunks(most, most, &two))),
         ("chunk bytes 2^64 - 1", row(with_chunks("1", "8", &chunk("32", "18446744073709551615", "1")))),
         ("chunk of the most bytes", row(with_chunks("1", "8", &chunk("1000000000", "537919489", "1")))),
-        ("chunks that seem to come", chunks_that_seem_to_come(if is_long { 500 } else { 32 })),
+        ("chunks that seem to come", false_flush_marks(if is_long { 500 } else { 32 })),
         (
             "rows that are long chunks",
-            rows_that_are_long_chunks(if is_long { 200_000 } else { 20_000 }, if is_long { 500 } else { 64 }),
+            rows_declared_as_long_chunks(if is_long { 200_000 } else { 20_000 }, if is_long { 500 } else { 64 }),
         ),
         ("very many chunks", many_chunks(if is_long { 1_800_000 } else { 100_000 })),
         ("very many files", many_files(if is_long { 1_500_000 } else { 100_000 })),
@@ -234,14 +233,14 @@ fn numbers(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
         ),
         (
             "very many lists beside an unparsed line",
-            much_beside_a_line(&"[1],".repeat(1 << 16), if is_long { 500 } else { 320 }),
+            long_unparsed_line(&"[1],".repeat(1 << 16), if is_long { 500 } else { 320 }),
         ),
         ("more files than a manifest can have", many_files(if is_long { 10_000_000 } else { 1_900_000 })),
     ]
 }
 
-/// What would take far more time or memory than its length: each byte, line or block is looked at with all behind it.
-fn much_of_little(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
+/// Bundles that take quadratic time or memory if a reader examines each byte, line or block together with all later ones.
+fn many_small_parts(is_long: bool) -> Vec<(&'static str, Vec<u8>)> {
     let chunk = |compressed: u64, bytes: u64| {
         format!("{{\"compressed\":{compressed},\"bytes\":{bytes},\"rows\":1,\"crc32\":\"00000000\"}}")
     };
@@ -310,7 +309,7 @@ fn names() -> Vec<(&'static str, Vec<u8>, Vec<&'static str>)> {
     ]
 }
 
-fn terminal() -> Vec<(&'static str, Vec<u8>)> {
+fn terminal_escapes() -> Vec<(&'static str, Vec<u8>)> {
     let evil = "\\u001b[2J\\u001b]0;x\\u0007\u{9b}31m\u{202e}\u{200b}\u{7f}";
     let generator = with_chunks("1", "8", "").replace("\"x\"", &format!("\"{evil}\"")).replace(",\"chunks\":[]", "");
     let value = runs("1", "8").replace("2026-05-02", &format!("{evil}\u{1f}").replace('\u{1f}', ""));
@@ -351,7 +350,7 @@ fn timelines(timeline: &str, others: usize, of_others: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-fn far_and_many() -> Vec<(&'static str, Vec<u8>)> {
+fn extreme_timelines_and_counts() -> Vec<(&'static str, Vec<u8>)> {
     let far = ",\"timeline\":{\"stepMs\":22649241600000,\"bins\":[[0,1],[407000,1]]}";
     let ends = ",\"timeline\":{\"stepMs\":1000,\"bins\":[[0,1],[253370764799,1]]}";
     vec![
@@ -369,10 +368,10 @@ pub fn cases(is_long: bool) -> Vec<Case> {
     // In 1.0 `bytes` proves nothing, so the row is imported.
     let imports = |name| if name == "bytes 2^53 - 1" { vec![runs] } else { vec![] };
     cases.extend(numbers(is_long).into_iter().map(|(name, bundle)| of(name, bundle, imports(name))));
-    cases.extend(much_of_little(is_long).into_iter().map(|(name, bundle)| of(name, bundle, vec![])));
+    cases.extend(many_small_parts(is_long).into_iter().map(|(name, bundle)| of(name, bundle, vec![])));
     cases.extend(nesting().into_iter().map(|(name, bundle)| of(name, bundle, vec![runs])));
     cases.extend(names().into_iter().map(|(name, bundle, imports)| of(name, bundle, imports)));
-    cases.extend(terminal().into_iter().map(|(name, bundle)| of(name, bundle, vec![runs])));
-    cases.extend(far_and_many().into_iter().map(|(name, bundle)| of(name, bundle, vec![])));
+    cases.extend(terminal_escapes().into_iter().map(|(name, bundle)| of(name, bundle, vec![runs])));
+    cases.extend(extreme_timelines_and_counts().into_iter().map(|(name, bundle)| of(name, bundle, vec![])));
     cases
 }

@@ -16,10 +16,10 @@ use patchwork_traces::logs::rotation::{MAX_LOG_BYTES, RotationKind, rotate};
 pub type RowId = (u64, u64);
 
 /// A lock older than this is a dead writer's.
-const STALE: Duration = Duration::from_secs(30);
+const STALE_LOCK_AGE: Duration = Duration::from_secs(30);
 
 /// The time that a writer waits for a lock before it drops its row.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time between two looks at a lock.
 const POLL: Duration = Duration::from_millis(5);
@@ -29,7 +29,7 @@ const ACTIVITY_THREADS: usize = 3;
 
 /// The writers of Patchwork, and one that tears rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Habit {
+pub enum WriteStyle {
     /// Holds the lock while it rotates and appends. Rotation rewrites the archive in place.
     Runs,
     /// Rotates, and then takes the lock to append. The temporary file of a rotation always has the same name.
@@ -42,7 +42,13 @@ pub enum Habit {
     Tears,
 }
 
-const HABITS: [Habit; 5] = [Habit::Runs, Habit::DecisionTraces, Habit::CommitIssueLinks, Habit::Activity, Habit::Tears];
+const WRITE_STYLES: [WriteStyle; 5] = [
+    WriteStyle::Runs,
+    WriteStyle::DecisionTraces,
+    WriteStyle::CommitIssueLinks,
+    WriteStyle::Activity,
+    WriteStyle::Tears,
+];
 
 /// The work of one process. Of a log that is rotated without its lock there may be one writer only: a second one's
 /// rows can be lost without an entry in the ledger.
@@ -51,16 +57,16 @@ pub struct Job {
     pub id: u64,
     pub home: PathBuf,
     pub log: PathBuf,
-    pub habit: Habit,
+    pub style: WriteStyle,
     /// The least time between the reading of a log and the renaming that replaces it.
     pub pause: Duration,
 }
 
 impl fmt::Display for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let habit = HABITS.iter().position(|habit| *habit == self.habit).unwrap();
+        let style = WRITE_STYLES.iter().position(|style| *style == self.style).unwrap();
         let pause = self.pause.as_millis();
-        write!(f, "{}\n{habit}\n{pause}\n{}\n{}", self.id, self.home.display(), self.log.display())
+        write!(f, "{}\n{style}\n{pause}\n{}\n{}", self.id, self.home.display(), self.log.display())
     }
 }
 
@@ -109,7 +115,7 @@ pub fn rotations(home: &Path) -> u64 {
     fs::metadata(home.join("rotations")).map_or(0, |ledger| ledger.len())
 }
 
-/// What the threads of a process share.
+/// The state that the threads of a process share.
 struct Shared {
     /// The number of the last row that was begun.
     begun: u64,
@@ -126,9 +132,9 @@ impl Job {
     pub fn parse(text: &str) -> Self {
         let mut lines = text.lines();
         let mut next = || lines.next().unwrap();
-        let (id, habit) = (next().parse().unwrap(), HABITS[next().parse::<usize>().unwrap()]);
+        let (id, style) = (next().parse().unwrap(), WRITE_STYLES[next().parse::<usize>().unwrap()]);
         let pause = Duration::from_millis(next().parse().unwrap());
-        Self { id, home: next().into(), log: next().into(), habit, pause }
+        Self { id, home: next().into(), log: next().into(), style, pause }
     }
 
     /// Returns the number of a row up to which all are written, or dropped.
@@ -139,14 +145,14 @@ impl Job {
 
     /// Returns true if rows come one after the other, so that they stand in the log in the order of their numbers.
     pub fn is_ordered(&self) -> bool {
-        matches!(self.habit, Habit::Runs | Habit::DecisionTraces | Habit::CommitIssueLinks)
+        matches!(self.style, WriteStyle::Runs | WriteStyle::DecisionTraces | WriteStyle::CommitIssueLinks)
     }
 
     /// Writes until the home has a file `stop`.
     pub fn work(&self) {
         let ledger = File::create(self.home.join(format!("written-{}", self.id))).unwrap();
         let shared = Mutex::new(Shared { begun: 0, appended: Vec::new(), done: BTreeSet::new(), all_done: 0, ledger });
-        let threads = if self.habit == Habit::Activity { ACTIVITY_THREADS } else { 1 };
+        let threads = if self.style == WriteStyle::Activity { ACTIVITY_THREADS } else { 1 };
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| self.write_rows(&shared));
@@ -167,27 +173,27 @@ impl Job {
     }
 
     fn write(&self, number: u64, shared: &Mutex<Shared>) {
-        match self.habit {
-            Habit::Runs => match self.lock() {
+        match self.style {
+            WriteStyle::Runs => match self.lock() {
                 Some(_lock) => {
                     self.rotate(shared);
                     self.append(number, shared.lock().unwrap());
                 }
                 None => self.record_dropped([(self.id, number)]),
             },
-            Habit::DecisionTraces | Habit::CommitIssueLinks => {
+            WriteStyle::DecisionTraces | WriteStyle::CommitIssueLinks => {
                 self.rotate(shared);
                 match self.lock() {
                     Some(_lock) => self.append(number, shared.lock().unwrap()),
                     None => self.record_dropped([(self.id, number)]),
                 }
             }
-            Habit::Activity => {
+            WriteStyle::Activity => {
                 self.rotate(shared);
                 drop(self.open());
                 self.append(number, shared.lock().unwrap());
             }
-            Habit::Tears => self.append_in_parts(number),
+            WriteStyle::Tears => self.append_in_parts(number),
         }
     }
 
@@ -223,9 +229,9 @@ impl Job {
         let appended_before = shared.lock().unwrap().appended.len();
         let log = fs::read(&self.log).unwrap();
         std::thread::sleep(self.pause);
-        let (kind, archive_path) = match self.habit {
-            Habit::Runs => (RotationKind::Archives, Some(self.log.with_extension("jsonl.1"))),
-            Habit::Activity => (RotationKind::KeepsNewest, None),
+        let (kind, archive_path) = match self.style {
+            WriteStyle::Runs => (RotationKind::Archives, Some(self.log.with_extension("jsonl.1"))),
+            WriteStyle::Activity => (RotationKind::KeepsNewest, None),
             _ => (RotationKind::Deletes, None),
         };
         let archive = archive_path.as_ref().and_then(|path| fs::read(path).ok()).unwrap_or_default();
@@ -259,7 +265,7 @@ impl Job {
     fn temporary(&self) -> PathBuf {
         let mut name = self.log.clone().into_os_string();
         name.push(".tmp");
-        if matches!(self.habit, Habit::CommitIssueLinks | Habit::Activity) {
+        if matches!(self.style, WriteStyle::CommitIssueLinks | WriteStyle::Activity) {
             let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
             let thread = format!("{:?}", std::thread::current().id());
             let thread: u128 = thread.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap();
@@ -277,7 +283,7 @@ impl Job {
         }
     }
 
-    /// Takes the lock. `None` when nobody released it for too long.
+    /// Takes the lock. Returns `None` if its owner does not release it in time.
     fn lock(&self) -> Option<Lock> {
         let path = self.log.with_extension("jsonl.lock");
         let begun = Instant::now();
@@ -286,11 +292,11 @@ impl Job {
                 return Some(Lock(path));
             }
             let Ok(modified) = fs::metadata(&path).and_then(|lock| lock.modified()) else { continue };
-            if SystemTime::now().duration_since(modified).is_ok_and(|age| age > STALE) {
+            if SystemTime::now().duration_since(modified).is_ok_and(|age| age > STALE_LOCK_AGE) {
                 let _ = fs::remove_file(&path);
                 continue;
             }
-            if begun.elapsed() > PATIENCE {
+            if begun.elapsed() > LOCK_TIMEOUT {
                 return None;
             }
             std::thread::sleep(POLL);

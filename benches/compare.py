@@ -57,7 +57,7 @@ SHORT_COMMANDS = ("cat --source", "cat of a bundle with one source", "inspect")
 
 # Our command, the other one, and the maximum of our time divided by the other's
 MAX_TIME_RATIOS = (
-    ("export", "pigz -p2", 0.75),
+    ("export", "pigz -p2", 0.62),
     ("export", "gzip -6", 1 / 3),
     ("import", "gunzip | sha256sum", 0.6),
     ("verify", "gunzip | sha256sum", 0.55),
@@ -197,7 +197,7 @@ def report(size, times, peaks):
         judge_time(times, ours, other)
     sizes = {name: os.path.getsize(name) for name in ("bundle.gz", "gzip.gz", "logs.tar.zst")}
     print("\n| figure | measured | maximum |\n|---|---|---|")
-    judge("bytes of the bundle; maximum: `gzip -6` over the logs", sizes["bundle.gz"], sizes["gzip.gz"])
+    judge("bytes of the bundle; maximum: 1.005 times `gzip -6` over the logs", sizes["bundle.gz"], sizes["gzip.gz"] * 1.005)
     print(f"| bytes of `tar \\| zstd -3 -T2` | {sizes['logs.tar.zst']:,} | |")
     cpu = statistics.median(cpu for _, cpu in times["inspect"])
     judge("CPU time of `inspect`", cpu * 1000, MAX_INSPECT_CPU_SECONDS * 1000, " ms", 1)

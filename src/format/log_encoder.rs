@@ -2,6 +2,8 @@
 //!
 //! `LogRestorer` is the inverse: it adds exactly the bytes that the envelopes leave out.
 
+use std::borrow::Cow;
+
 use super::envelope::EnvelopeWriter;
 use super::exact_line::ExactLine;
 use super::limits::{FULL_CHUNK_BYTES, MAX_ENVELOPE_BYTES, MAX_MANIFEST_BYTES};
@@ -142,7 +144,9 @@ impl<'e> Encoding<'e> {
 
     fn push_row(&mut self, line: Line<'_>, row: &RowText<'_>) -> Result<(), ErrorKind> {
         let ending = if line.terminated { self.encoder.line_ending.before_line_feed() } else { b"" };
-        let is_exact = line.bytes.strip_suffix(ending) == Some(row.entry.as_bytes());
+        // A borrowed entry is the line without the white space around it, an owned one was changed.
+        let is_exact = matches!(row.entry, Cow::Borrowed(entry) if entry.len() + ending.len() == line.bytes.len())
+            && line.bytes.ends_with(ending);
         let original = (!is_exact).then(|| ExactLine::new(line.bytes));
         let start = self.chunk.bytes.len();
         self.encoder.envelopes.write(&row.entry, original.as_ref(), &mut self.chunk.bytes);

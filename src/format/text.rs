@@ -25,18 +25,18 @@ pub fn trim(text: &str) -> &str {
 pub struct ByteKinds {
     /// Bytes below a space, such as a tab or a carriage return.
     pub control: bool,
-    /// Bytes of non-ASCII characters.
-    high: bool,
+    /// Bytes with which the line separators other than a line feed begin: 0xc2 and 0xe2.
+    separator: bool,
     backslash: bool,
 }
 
 impl ByteKinds {
     /// Finds the kinds in one pass, in a loop that compilers vectorise.
     pub fn of(text: &str) -> Self {
-        let mut kinds = Self { control: false, high: false, backslash: false };
+        let mut kinds = Self { control: false, separator: false, backslash: false };
         for &byte in text.as_bytes() {
             kinds.control |= byte < b' ';
-            kinds.high |= byte >= 0x80;
+            kinds.separator |= byte | 0x20 == 0xe2;
             kinds.backslash |= byte == b'\\';
         }
         kinds
@@ -75,8 +75,7 @@ pub fn clean(json: &str, kinds: ByteKinds) -> Cow<'_, str> {
     if kinds.backslash {
         text = replace_lone_surrogates(json);
     }
-    // The check uses the original text: the replacement adds non-ASCII characters, but no line separators.
-    if kinds.high {
+    if kinds.separator {
         text = escape_line_separators(text);
     }
     if kinds.control && memchr(b'\r', text.as_bytes()).is_some() {

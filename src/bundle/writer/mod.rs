@@ -52,7 +52,7 @@ pub struct WriteOptions {
 }
 
 impl WriteOptions {
-    /// Uses `gzip`'s default level, all cores, and the system's temporary directory.
+    /// Uses the default level, all cores, and the system's temporary directory.
     #[must_use]
     pub fn new(generator: impl Into<String>, exported_at: Timestamp) -> Self {
         Self {

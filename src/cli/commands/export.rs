@@ -51,8 +51,8 @@ pub struct ExportArgs {
     include_other: bool,
 
     /// Compression level, from 0 (none) to 9 (slowest)
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = level)]
-    level: u8,
+    #[arg(long, value_name = "N", default_value_t, value_parser = level)]
+    level: Level,
 
     /// Number of compression threads [default: one per core]
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
@@ -196,8 +196,8 @@ impl ExportArgs {
     }
 }
 
-fn level(text: &str) -> Result<u8, &'static str> {
-    let level = text.parse().ok().filter(|level| *level <= 9);
+fn level(text: &str) -> Result<Level, &'static str> {
+    let level = text.parse().ok().and_then(Level::new);
     level.ok_or("expected a number from 0 (no compression) to 9 (slowest)")
 }
 
@@ -215,7 +215,7 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     let options = ExportOptions {
         generator: crate::cli::generator(),
         exported_at,
-        level: Level::new(args.level).unwrap_or_default(),
+        level: args.level,
         threads: args.threads.unwrap_or_else(one_per_core),
         work_dir: std::env::temp_dir(),
     };

@@ -65,7 +65,7 @@ impl BundleBuilder {
     }
 
     /// Returns the byte range of each block in the output of [`write`](Self::write).
-    pub fn places(&self) -> Vec<Range<usize>> {
+    pub fn block_ranges(&self) -> Vec<Range<usize>> {
         let mut next = 10;
         let place = |(block, _): (Vec<u8>, String)| {
             let start = next;

@@ -104,7 +104,7 @@ fn intact_bundle_loses_nothing() {
 #[test]
 fn damaged_chunk_loses_only_its_rows_and_the_report_names_them() {
     let (home, builder) = numbered();
-    let places = builder.places();
+    let places = builder.block_ranges();
     let mut bytes = builder.write();
     bytes[places[3].clone()].fill(0); // rows 21 to 30 of runs.jsonl
     let (report, logs) = logs_of(&bytes);
@@ -129,7 +129,7 @@ fn damaged_chunk_loses_only_its_rows_and_the_report_names_them() {
 fn damaged_flush_point_loses_no_earlier_row() {
     let (home, builder) = numbered();
     let mut bytes = builder.write();
-    bytes[builder.places()[2].end - 1] = 0;
+    bytes[builder.block_ranges()[2].end - 1] = 0;
     let (report, logs) = logs_of(&bytes);
     assert_eq!(logs, original_logs(&home));
     assert!(!report.lost_something() && report.is_damaged);
@@ -140,7 +140,7 @@ fn damaged_flush_point_loses_no_earlier_row() {
 fn damage_around_a_flush_point_loses_no_row_of_another_chunk() {
     let (home, builder) = numbered();
     let original = original_logs(&home);
-    let (sound, places) = (builder.write(), builder.places());
+    let (sound, places) = (builder.write(), builder.block_ranges());
     for (chunk, place) in places.iter().enumerate() {
         for at in place.end - 7..place.end {
             let step = if chunk == 0 { 3 } else { 15 };
@@ -177,7 +177,7 @@ fn damaged_manifest_loses_no_row() {
     };
     let original_rows: BTreeMap<_, _> = original.iter().map(|(name, log)| (name.clone(), rows_of(log))).collect();
     assert_eq!(original_rows.values().map(Vec::len).sum::<usize>(), 130);
-    let (sound, manifest) = (builder.write(), builder.places()[0].clone());
+    let (sound, manifest) = (builder.write(), builder.block_ranges()[0].clone());
     let mut others = Vec::new();
     for at in manifest {
         let changed = [0, 3, 6].map(|bit| vec![sound[at] ^ 1 << bit]).into_iter().chain([Vec::new()]);
@@ -282,7 +282,7 @@ fn false_flush_marks_do_not_end_the_search() {
     let mut row = b"{\"n\":1,\"text\":\"".to_vec();
     row.extend_from_slice(&[0, 0, 0xff, 0xff, 3, 0]);
     let (_, builder) = numbered();
-    let (sound, places) = (builder.write(), builder.places());
+    let (sound, places) = (builder.write(), builder.block_ranges());
     let mut damaged = sound.clone();
     damaged[places[0].clone()].fill(0);
     let at = places[2].start;
@@ -296,7 +296,7 @@ fn false_flush_marks_do_not_end_the_search() {
 fn long_garbage_between_chunks_hides_no_later_chunk() {
     let (home, builder) = numbered();
     let original = original_logs(&home);
-    let place = builder.places()[4].start; // rows 31 to 40 of runs.jsonl
+    let place = builder.block_ranges()[4].start; // rows 31 to 40 of runs.jsonl
     // Little, more than the places from its start on where a block is looked for, about as much as is looked through at
     // once, and more.
     for length in [100, 3 << 20, (64 << 20) - 10, (64 << 20) + 1000] {
@@ -308,7 +308,7 @@ fn long_garbage_between_chunks_hides_no_later_chunk() {
         assert!(logs["activity-1.jsonl"] == original["activity-1.jsonl"], "{length}");
         assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{length}");
         // Without a manifest nothing says where chunks are to be.
-        bytes[builder.places()[0].clone()].fill(0);
+        bytes[builder.block_ranges()[0].clone()].fill(0);
         let (report, logs) = logs_of(&bytes);
         let rows: Vec<_> = report.files.iter().map(|file| file.rows).collect();
         assert_eq!(rows, [100, 30], "{length}");
@@ -320,16 +320,19 @@ fn long_garbage_between_chunks_hides_no_later_chunk() {
 fn embedded_bundle_loses_no_later_chunk() {
     let (home, builder) = numbered();
     let original = original_logs(&home);
-    let (sound, places) = (builder.write(), builder.places());
+    let (sound, places) = (builder.write(), builder.block_ranges());
     let other = |n: u64| format!("{{\"other\":{n},\"createdAt\":{EXPORTED_AT}}}\n");
     let other_home = Home::new()
         .with("runs.jsonl", (0..40).map(other).collect::<String>())
         .with_activity("activity-1.jsonl", "{\"timestamp\":\"2026-05-02T10:00:00Z\"}\n");
     let other = BundleBuilder::new(&other_home, 10);
     let whole = other.write();
-    for intruder in
-        [&whole[..], &whole[..other.places()[3].start + 20], &whole[10..], &whole[other.places()[1].start..]]
-    {
+    for intruder in [
+        &whole[..],
+        &whole[..other.block_ranges()[3].start + 20],
+        &whole[10..],
+        &whole[other.block_ranges()[1].start..],
+    ] {
         for (chunk, place) in places.iter().enumerate().skip(1) {
             for (at, most_lost) in [(place.start, 0), (place.start + place.len() / 2, 10)] {
                 let (report, logs) = logs_of(&[&sound[..at], intruder, &sound[at..]].concat());
@@ -355,7 +358,7 @@ fn rows_before_the_damage_in_a_chunk_are_recovered_by_line() {
     let home = Home::new().with("runs.jsonl", (0..3000).map(|n| format!("{{\"n\":{n}}}\n")).collect::<String>());
     let original = &original_logs(&home)["runs.jsonl"];
     let builder = BundleBuilder::new(&home, 1000);
-    let place = &builder.places()[2];
+    let place = &builder.block_ranges()[2];
     let middle = place.start + place.len() / 2;
     // In its place, shorter and longer.
     for damage in [vec![0xff; 20], Vec::new(), vec![0xff; 30]] {
@@ -377,7 +380,7 @@ fn every_truncation_keeps_the_earlier_rows() {
     let builder = cases::builder();
     let original = original_logs(&cases::home());
     let sound = builder.write();
-    let places = builder.places();
+    let places = builder.block_ranges();
     for length in 0..sound.len() {
         let whole_rows = builder.chunks.iter().zip(&places[1..]).filter(|(_, place)| place.end <= length);
         let least: usize = whole_rows.map(|((_, text), _)| text.lines().count()).sum();
@@ -404,7 +407,7 @@ type Damage<'a> = &'a dyn Fn(&mut Vec<u8>);
 fn rows_are_found_at_flush_points_without_a_manifest() {
     let (home, builder) = numbered();
     let original = original_logs(&home);
-    let places = builder.places();
+    let places = builder.block_ranges();
     let sound = builder.write();
     let damages: [(&str, Damage<'_>); 5] = [
         ("manifest zeroed", &|bytes| bytes[places[0].clone()].fill(0)),
@@ -525,7 +528,7 @@ fn log_listed_under_another_source_is_recovered_and_listed_once() {
 #[test]
 fn gaps_are_reported_without_a_manifest() {
     let (_, builder) = numbered();
-    let places = builder.places();
+    let places = builder.block_ranges();
     let mut bytes = builder.write();
     bytes[places[0].clone()].fill(0);
     bytes[places[4].clone()].fill(0);
@@ -539,7 +542,7 @@ fn gaps_are_reported_without_a_manifest() {
 fn losing_the_last_row_keeps_the_previous_newline() {
     let (home, builder) = numbered();
     let mut bytes = builder.write();
-    bytes[builder.places().last().unwrap().clone()].fill(0);
+    bytes[builder.block_ranges().last().unwrap().clone()].fill(0);
     let (_, logs) = logs_of(&bytes);
     assert!(logs["activity-1.jsonl"].ends_with(b"\r\n"));
     assert!(original_logs(&home)["activity-1.jsonl"].starts_with(&logs["activity-1.jsonl"]));
@@ -676,7 +679,7 @@ fn other_files_yield_nothing() {
 fn stream_and_file_give_the_same_recovered_bytes() {
     let (_, builder) = numbered();
     let mut bytes = builder.write();
-    bytes[builder.places()[3].clone()].fill(0);
+    bytes[builder.block_ranges()[3].clone()].fill(0);
     let (_, from_file) = recovered(&bytes).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
@@ -719,7 +722,7 @@ fn recover_reads_a_pipe_and_writes_a_pipe() {
 
     let (_, builder) = numbered();
     let mut damaged = builder.write();
-    let middle = builder.places()[3].clone();
+    let middle = builder.block_ranges()[3].clone();
     damaged[middle.start + 10] ^= 0xff;
     let (expected, _) = logs_of(&damaged);
     let dir = tempfile::tempdir().unwrap();
@@ -770,7 +773,7 @@ fn rows_verified_by_verify_are_recovered() {
     let mut bundles: Vec<_> = cases::cases().into_iter().map(|(name, bytes)| (name.to_string(), bytes)).collect();
     for (name, builder) in [("wrong table", wrong_table), ("other order", other_order)] {
         let [mut damaged, written] = [builder.write(), builder.write()];
-        damaged[builder.places()[5].start + 10] ^= 0xff;
+        damaged[builder.block_ranges()[5].start + 10] ^= 0xff;
         bundles.extend([
             (format!("{name}, as text"), gzip(&builder.text().into_bytes())),
             (name.to_owned(), written),
@@ -798,7 +801,7 @@ fn rows_verified_by_verify_are_recovered() {
 fn manifest_data_is_kept_if_damage_hides_the_end_of_the_manifest() {
     let (home, builder) = numbered();
     let (whole, original) = (builder.write(), original_logs(&home));
-    let end = builder.places()[0].end;
+    let end = builder.block_ranges()[0].end;
     for lost in end - 4..end {
         let (report, logs) = logs_of(&[&whole[..lost], &whole[lost + 1..]].concat());
         assert_eq!(report.manifest, ManifestState::Intact);
@@ -836,7 +839,7 @@ proptest! {
             }
         }
         // A manifest without its end can hide the first chunk after the damage.
-        let hit = builder.places().iter().filter(|place| place.start < end && start < place.end).count();
+        let hit = builder.block_ranges().iter().filter(|place| place.start < end && start < place.end).count();
         let rows: u64 = report.files.iter().map(|file| file.rows).sum();
         prop_assert!(rows + 10 * hit as u64 >= 130, "{} rows with {} chunks hit: {:?}", rows, hit, report);
     }
@@ -846,7 +849,7 @@ proptest! {
         places in proptest::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..4),
     ) {
         let (home, builder) = numbered();
-        let blocks = builder.places();
+        let blocks = builder.block_ranges();
         let mut bytes = builder.write();
         let mut hit = std::collections::BTreeSet::new();
         for (place, mask) in places {

@@ -170,7 +170,7 @@ fn every_inserted_or_removed_byte_is_reported() {
 fn damage_in_one_chunk_hides_no_later_finding() {
     let mut builder = small();
     builder.chunks[3].1 = builder.chunks[3].1.replace("10:00", "10:01");
-    let places = builder.places();
+    let places = builder.block_ranges();
     let mut bytes = builder.write();
     bytes[places[1].start + 5..places[1].end].fill(0);
     let (report, findings) = verified(&bytes);
@@ -205,7 +205,7 @@ fn adjacent_missing_chunks_of_a_log_are_one_finding() {
     let home = Home::new().with("runs.jsonl", (0..900).map(row).collect::<String>());
     let home = home.with("decision_traces.jsonl", (0..70).map(row).collect::<String>());
     let builder = BundleBuilder::new(&home, 10); // 90 chunks and 7
-    let (bytes, places) = (builder.write(), builder.places());
+    let (bytes, places) = (builder.write(), builder.block_ranges());
     let missing = |bytes: &[u8]| {
         let (report, findings) = verified(bytes);
         assert_eq!(report.findings.errors, findings.len() as u64);
@@ -261,7 +261,7 @@ fn damaged_flush_point_is_reported_and_the_next_chunk_is_missing() {
     let row =
         |n: u64| format!("{{\"n\":{n},\"word\":\"{:x}\"}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (n / 10 * 4));
     let builder = BundleBuilder::new(&Home::new().with("runs.jsonl", (0..60).map(row).collect::<String>()), 10);
-    let (bytes, places) = (builder.write(), builder.places());
+    let (bytes, places) = (builder.write(), builder.block_ranges());
     for (chunk, place) in places.iter().enumerate().take(6).skip(1) {
         let mut bytes = bytes.clone();
         bytes.remove(place.end - 1);
@@ -431,10 +431,10 @@ fn overlong_1_0_rows_are_reported_and_not_restored() {
 #[test]
 fn finding_has_file_row_line_byte_and_expectation() {
     let mut builder = small();
-    let place = builder.places()[2].start;
+    let place = builder.block_ranges()[2].start;
     builder.chunks[1].1 = builder.chunks[1].1.replacen("\"text\":\"\u{fffd}\"", "\"text\":\"x\"", 1);
     builder.update_chunk_table();
-    let shift = builder.places()[2].start - place;
+    let shift = builder.block_ranges()[2].start - place;
     let (_, findings) = verified(&builder.write());
     let finding = findings.iter().find(|finding| finding.kind.code() == "row_entry").unwrap();
     assert_eq!(finding.at.subject.as_deref(), Some("bundle"));

@@ -314,7 +314,7 @@ fn check_every_change(bundles: &[IntactBundle]) {
 /// A bundle in chunks of a few rows.
 fn in_chunks(name: &'static str, home: &Home, rows: usize) -> IntactBundle {
     let builder = BundleBuilder::new(home, rows);
-    IntactBundle::new(name, builder.write(), builder.places())
+    IntactBundle::new(name, builder.write(), builder.block_ranges())
 }
 
 /// A bundle of stored blocks, so that each bit is one of the text.

@@ -92,7 +92,7 @@ check_manifest() {
 install_missing
 made_by=$(program "$@")
 bundle=$work/bundle.jsonl.gz
-python3 "$here/nasty_logs.py" "$work/patchwork" "$work/activity" "$work/expected.unsorted"
+python3 "$here/adversarial_logs.py" "$work/patchwork" "$work/activity" "$work/expected.unsorted"
 LC_ALL=C sort "$work/expected.unsorted" >"$work/expected"
 "$made_by" export --patchwork-dir "$work/patchwork" --activity-dir "$work/activity" -o "$bundle" >"$work/export.log" 2>&1 || {
     cat "$work/export.log" >&2

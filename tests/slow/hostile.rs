@@ -6,9 +6,12 @@
 
 mod cases;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cases::{Case, cases};
 use patchwork_traces::error::is_invisible;
@@ -125,18 +128,38 @@ fn run_all(case: &Case, measured: bool, mut report: impl FnMut(&[&str], &Outcome
     }
 }
 
+/// Runs all commands on a case, and returns its exit codes and messages.
+fn exit_codes_and_messages(case: &Case) -> String {
+    let mut text = format!("{}\n", case.name);
+    run_all(case, false, |arguments, outcome| {
+        if arguments.len() < 3 || arguments[0] == "recover" {
+            text += &format!("  {}: {}", arguments[0], outcome.code.unwrap());
+            text += &format!("\n    {}\n", shown(&outcome.stderr));
+        }
+    });
+    text
+}
+
 #[test]
 fn every_hostile_bundle_is_refused_or_harmless() {
-    let mut text = String::new();
-    for case in cases(false) {
-        text += &format!("{}\n", case.name);
-        run_all(&case, false, |arguments, outcome| {
-            if arguments.len() < 3 || arguments[0] == "recover" {
-                text += &format!("  {}: {}", arguments[0], outcome.code.unwrap());
-                text += &format!("\n    {}\n", shown(&outcome.stderr));
-            }
-        });
-    }
+    let cases = cases(false);
+    let (next, texts) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    // Two at a time: some take more than 1 GiB of memory.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(case) = cases.get(index) else { break };
+                    let text = exit_codes_and_messages(case);
+                    texts.lock().unwrap().insert(index, text);
+                }
+            });
+        }
+    });
+    let texts = texts.into_inner().unwrap();
+    assert_eq!(texts.len(), cases.len());
+    let text: String = texts.into_values().collect();
     insta::assert_snapshot!(text);
 }
 

@@ -92,7 +92,7 @@ fn with_manifest(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
 fn damaged(damage: impl FnOnce(&mut Vec<u8>, &[std::ops::Range<usize>])) -> Vec<u8> {
     let builder = builder();
     let mut bytes = builder.write();
-    damage(&mut bytes, &builder.places());
+    damage(&mut bytes, &builder.block_ranges());
     bytes
 }
 

@@ -1,6 +1,6 @@
 """Writes the nastiest logs that a bundle may have to carry.
 
-Usage: nasty_logs.py PATCHWORK_DIR ACTIVITY_DIR EXPECTED
+Usage: adversarial_logs.py PATCHWORK_DIR ACTIVITY_DIR EXPECTED
 
 EXPECTED gets what every reader of the bundle must find, one log a line and sorted: source, file, rows, and the sum of
 the rows' "id". Which lines are rows is said here by hand, so the program under test has no part in it.
@@ -86,7 +86,7 @@ class Log:
         self.text.append(line + ending)
 
 
-def nasty(ending, last=b""):
+def adversarial_log(ending, last=b""):
     """Rows and other lines in turns. `last` is a row without a line feed."""
     log = Log()
     for index, row in enumerate(ROWS):
@@ -134,11 +134,11 @@ def only_others():
 def main():
     patchwork, activity, expected = sys.argv[1:]
     logs = [
-        (patchwork, "runs", "runs.jsonl.1", nasty(b"\n")),
-        (patchwork, "runs", "runs.jsonl", nasty(b"\r\n", b'{"id":%d,"last":true}\r')),
+        (patchwork, "runs", "runs.jsonl.1", adversarial_log(b"\n")),
+        (patchwork, "runs", "runs.jsonl", adversarial_log(b"\r\n", b'{"id":%d,"last":true}\r')),
         (patchwork, "decision_traces", "decision_traces.jsonl", large()),
         (patchwork, "commit_issue_links", "commit_issue_links.jsonl", only_others()),
-        (activity, "activity", "activity.jsonl", nasty(b"\n", b'{"id":%d,"last":true}')),
+        (activity, "activity", "activity.jsonl", adversarial_log(b"\n", b'{"id":%d,"last":true}')),
         (activity, "activity", "activity-log.jsonl", Log()),
         (activity, "activity", "activity-3100.jsonl", many()),
         (activity, "activity", "ACTIVITY-3101.JSONL", mixed()),

@@ -16,7 +16,7 @@ shown=--summary-only
 [ "${1:-}" = --lines ] && shown=--show-missing-lines
 
 cargo llvm-cov --locked --no-report
-beside='/(tests|benches|examples)/|/src/import/(replaced/)?tests\.rs'
+beside='/(tests|benches|examples)/|/tests\.rs'
 echo "the library:"
 cargo llvm-cov report $shown --ignore-filename-regex "$beside|/src/(cli/|main\.rs)"
 echo "the library and the program:"

@@ -204,13 +204,13 @@ fn chunk_with_a_removed_row_prints_no_row() {
     let mut lines: Vec<_> = text.split_inclusive('\n').map(str::to_owned).collect();
     lines.remove(3);
     lines[3] = lines[3].replace("\"seq\":3", "\"seq\":8");
-    let again = crate::common::bundle_builder::gzip(lines.concat().as_bytes());
-    fs::write(home.path().join("b.gz"), &again).unwrap();
-    for printed in [run(home.path(), &["cat", "b.gz"]), run_with(home.path(), &["cat", "-"], &again)] {
+    let recompressed = crate::common::bundle_builder::gzip(lines.concat().as_bytes());
+    fs::write(home.path().join("b.gz"), &recompressed).unwrap();
+    for printed in [run(home.path(), &["cat", "b.gz"]), run_with(home.path(), &["cat", "-"], &recompressed)] {
         assert_eq!((printed.code, printed.text().as_str()), (1, ""));
-        let said = "runs.jsonl, rows 1 to 10: chunk mismatch: the content does not match the chunk's entry in \
+        let message = "runs.jsonl, rows 1 to 10: chunk mismatch: the content does not match the chunk's entry in \
                     the manifest";
-        assert!(printed.stderr.contains(said), "{}", printed.stderr);
+        assert!(printed.stderr.contains(message), "{}", printed.stderr);
     }
 }
 

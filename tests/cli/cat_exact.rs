@@ -82,8 +82,8 @@ fn end_of_a_log_is_printed_only_after_verification() {
         let printed_bytes = printed.stdout.len();
         assert!(printed_bytes > 0 && printed_bytes + (1 << 20) <= log.len(), "{printed_bytes} of {}", log.len());
         assert!(log.as_bytes().starts_with(&printed.stdout));
-        let said = "runs.jsonl: the restored log does not match the length and SHA-256 in the manifest";
-        assert!(printed.stderr.contains(said), "{}", printed.stderr);
+        let message = "runs.jsonl: the restored log does not match the length and SHA-256 in the manifest";
+        assert!(printed.stderr.contains(message), "{}", printed.stderr);
     }
     // Of a short log nothing is printed.
     let home = Home::new().with("runs.jsonl", ADVERSARIAL_LOG);

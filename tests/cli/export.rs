@@ -295,9 +295,9 @@ fn closed_named_pipe_is_an_error() {
         let ended = run(home.path(), arguments);
         assert!(reader.unwrap().wait().unwrap().success(), "{arguments:?}");
         assert_eq!(ended.code, 1, "{arguments:?}");
-        let said = "error: cannot write to pipe: the program that reads from it has ended\n  hint: start that program \
+        let message = "error: cannot write to pipe: the program that reads from it has ended\n  hint: start that program \
                     again, then this command\n";
-        assert_eq!(ended.stderr, said, "{arguments:?}");
+        assert_eq!(ended.stderr, message, "{arguments:?}");
     }
 }
 

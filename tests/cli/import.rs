@@ -47,9 +47,9 @@ fn empty_home_gets_every_log_once() {
     for name in [".patchwork/runs.jsonl", ".patchwork/decision_traces.jsonl", ".claude/ide/activity-3100.jsonl"] {
         assert_eq!(read(&home, name), read(&old, name), "{name}");
     }
-    let again = import(&home, &[]);
-    assert_eq!((planned.code, done.code, again.code), (0, 0, 0));
-    let all = [&planned, &done, &again].map(|run| printed(&home, run)).join("\n");
+    let second_run = import(&home, &[]);
+    assert_eq!((planned.code, done.code, second_run.code), (0, 0, 0));
+    let all = [&planned, &done, &second_run].map(|run| printed(&home, run)).join("\n");
     insta::assert_snapshot!(all);
 }
 

@@ -67,12 +67,12 @@ fn bundles_of_1_0_show_their_fields() {
 fn only_the_manifest_is_read() {
     let home = home_with_bundle(Home::new().with("runs.jsonl", "{\"seq\":1}\n".repeat(300_000)));
     let mut bytes = fs::read(home.path().join("b.gz")).unwrap();
-    let whole = inspect(&home, &["--json"]);
+    let full_json = inspect(&home, &["--json"]);
     // Rows that are not read can be damaged without being noticed: only the tail is looked at, to find the table's fit.
     let middle = bytes.len() / 2;
     bytes[middle..middle + 100].fill(0);
     fs::write(home.path().join("b.gz"), &bytes).unwrap();
-    assert_eq!(inspect(&home, &["--json"]), whole);
+    assert_eq!(inspect(&home, &["--json"]), full_json);
 }
 
 #[test]

@@ -32,11 +32,11 @@ fn home() -> Home {
 /// Starts a command that waits for standard input, or for its output to be taken. Who runs the tests may ignore signals, as
 /// shells do for what they run beside: a signal that is ignored stays so, unless it is asked for.
 fn start(home: &Home, arguments: &[&str]) -> Child {
-    let asked = command(home.path(), arguments);
+    let program_command = command(home.path(), arguments);
     let mut command = Command::new("/usr/bin/env");
-    command.arg("--default-signal=HUP,INT,TERM").arg(asked.get_program()).args(arguments);
+    command.arg("--default-signal=HUP,INT,TERM").arg(program_command.get_program()).args(arguments);
     command.current_dir(home.path()).env_clear();
-    command.envs(asked.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.envs(program_command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -73,7 +73,7 @@ fn end(mut child: Child) -> (Option<i32>, String) {
 #[test]
 fn every_termination_signal_ends_the_command() {
     let home = home();
-    let mut said = String::new();
+    let mut messages = String::new();
     for (arguments, name) in [
         (&["verify", "-"][..], "-INT"),
         (&["verify", "-"], "-TERM"),
@@ -91,9 +91,9 @@ fn every_termination_signal_ends_the_command() {
         let (code, stderr) = end(child);
         assert_eq!(code, Some(130), "{arguments:?}: {stderr}");
         assert_eq!(tree(home.path()), before, "{arguments:?}");
-        said += &format!("$ {} # {name}\n{stderr}\n", arguments.join(" "));
+        messages += &format!("$ {} # {name}\n{stderr}\n", arguments.join(" "));
     }
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(messages);
 }
 
 #[cfg(target_os = "linux")]
@@ -131,9 +131,9 @@ fn second_signal_ends_a_blocked_command_immediately() {
 #[cfg(target_os = "linux")]
 #[test]
 fn export_to_a_pipe_never_claims_that_nothing_was_written() {
-    let said = after_two_signals(&["export", "-o", "pipe"]);
+    let messages = after_two_signals(&["export", "-o", "pipe"]);
     let expected = "the output is incomplete and must not be kept; the logs are unchanged";
-    assert_eq!(said, format!("interrupted: {expected}\n"));
+    assert_eq!(messages, format!("interrupted: {expected}\n"));
 }
 
 /// Returns the message of a command that is ended immediately. The other end of `pipe` is never opened, so that the command
@@ -147,13 +147,13 @@ fn after_two_signals(arguments: &[&str]) -> String {
     signal(&child, "-INT");
     // The first one was noticed when this is said.
     let mut stderr = child.stderr.take().unwrap();
-    let mut said = Vec::new();
-    while !said.ends_with(b"\n") {
+    let mut messages = Vec::new();
+    while !messages.ends_with(b"\n") {
         let mut byte = [0];
         stderr.read_exact(&mut byte).unwrap();
-        said.push(byte[0]);
+        messages.push(byte[0]);
     }
-    assert_eq!(String::from_utf8(said).unwrap(), "note: stopping... press Ctrl-C again to stop immediately\n");
+    assert_eq!(String::from_utf8(messages).unwrap(), "note: stopping... press Ctrl-C again to stop immediately\n");
     signal(&child, "-INT");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     let mut rest = String::new();

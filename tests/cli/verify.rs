@@ -28,9 +28,9 @@ fn digest(home: &Home) -> String {
 fn every_verdict_has_its_message_and_exit_code() {
     let home = home();
     let text = crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap());
-    let mut again = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    std::io::Write::write_all(&mut again, &text).unwrap();
-    fs::write(home.path().join("again.gz"), again.finish().unwrap()).unwrap();
+    let mut recompressed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut recompressed, &text).unwrap();
+    fs::write(home.path().join("again.gz"), recompressed.finish().unwrap()).unwrap();
     let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/plain.v1.0.jsonl.gz");
     fs::copy(legacy, home.path().join("old.gz")).unwrap();
     let mut shown = String::new();

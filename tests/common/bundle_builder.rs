@@ -67,12 +67,12 @@ impl BundleBuilder {
     /// Returns the byte range of each block in the output of [`write`](Self::write).
     pub fn block_ranges(&self) -> Vec<Range<usize>> {
         let mut next = 10;
-        let place = |(block, _): (Vec<u8>, String)| {
+        let range_of = |(block, _): (Vec<u8>, String)| {
             let start = next;
             next += block.len();
             start..next
         };
-        self.blocks().into_iter().map(place).collect()
+        self.blocks().into_iter().map(range_of).collect()
     }
 
     pub fn write(&self) -> Vec<u8> {

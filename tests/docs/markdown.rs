@@ -93,7 +93,7 @@ pub fn fits(shown: &[&str], output: &[&str]) -> bool {
 /// Returns the new output to show in place of `shown`, with as many lines before and after each omission.
 pub fn shown_anew<'o>(shown: &[&str], output: &[&'o str]) -> Vec<&'o str> {
     let Some(first) = shown.iter().position(|line| *line == ANY) else { return output.to_vec() };
-    let behind = shown.iter().rev().position(|line| *line == ANY).unwrap_or(0);
-    let (first, behind) = (first.min(output.len()), behind.min(output.len()));
-    [&output[..first], &[ANY], &output[output.len() - behind..]].concat()
+    let lines_after = shown.iter().rev().position(|line| *line == ANY).unwrap_or(0);
+    let (first, lines_after) = (first.min(output.len()), lines_after.min(output.len()));
+    [&output[..first], &[ANY], &output[output.len() - lines_after..]].concat()
 }

@@ -239,8 +239,9 @@ mod restoring {
             let dir = if file.base.to_string() == "activity" { "ide" } else { "patchwork" };
             assert_eq!(fs::read(&file.path).unwrap(), fs::read(original.join(dir).join(file.file.as_str())).unwrap());
         }
-        let again = import(open(), &to.dirs(), &ImportOptions::default(), &TestClock::new(), &NoProgress).unwrap();
-        assert!(again.plan.changes_nothing());
+        let second_report =
+            import(open(), &to.dirs(), &ImportOptions::default(), &TestClock::new(), &NoProgress).unwrap();
+        assert!(second_report.plan.changes_nothing());
         let replaced = import(open(), &to.dirs(), &with(Mode::Overwrite), &TestClock::new(), &NoProgress).unwrap();
         assert!(replaced.plan.changes_nothing());
     }
@@ -1047,17 +1048,17 @@ mod progress {
         let local = || Home::new().with("runs.jsonl", &many).with("decision_traces.jsonl", run(5..15));
         let both = |one: &str, other: &str| (one.len() + other.len()) as u64;
 
-        let behind = both(&few, &run(5..15));
-        let merging = both(&many, &more) + behind;
+        let appended = both(&few, &run(5..15));
+        let merging = both(&many, &more) + appended;
         let merged = run(0..50_000).len() as u64;
         let seen = stages(&bundled, &local(), Mode::Merge);
-        let compared = merging - behind;
+        let compared = merging - appended;
         let expected = [
             (Stage::Reading, all, all),
             (Stage::Merging, merging, compared),
             (Stage::Writing, merged, merged),
             // Small logs are written at the same time.
-            (Stage::Merging, behind, behind),
+            (Stage::Merging, appended, appended),
         ];
         assert_eq!(seen, expected);
 

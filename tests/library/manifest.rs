@@ -44,8 +44,8 @@ fn decoded(manifest: &Value) -> Result<Manifest, ErrorKind> {
 /// Returns the faults of the manifest with these values at these paths.
 fn faults(changes: &[(&str, Value)]) -> Vec<String> {
     let mut manifest = valid();
-    for (place, value) in changes {
-        *manifest.pointer_mut(place).unwrap_or_else(|| panic!("{place}")) = value.clone();
+    for (pointer, value) in changes {
+        *manifest.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value.clone();
     }
     match decoded(&manifest) {
         Ok(manifest) => manifest.faults().iter().map(ToString::to_string).collect(),
@@ -68,10 +68,10 @@ fn chunk_sizes_are_limited() {
     let size = "chunk 2 of \"runs.jsonl\" declares an impossible size";
     for (key, least, most) in [("bytes", 25, MAX_CHUNK_BYTES), ("compressed", 1, 2 * MAX_CHUNK_BYTES)] {
         for (number, is_sound) in [(least - 1, false), (least, true), (most, true), (most + 1, false)] {
-            let place = format!("/files/0/chunks/1/{key}");
+            let pointer = format!("/files/0/chunks/1/{key}");
             match is_sound {
-                true => assert_valid(&[(&place, json!(number))]),
-                false => assert_invalid(&[(&place, json!(number))], size),
+                true => assert_valid(&[(&pointer, json!(number))]),
+                false => assert_invalid(&[(&pointer, json!(number))], size),
             }
         }
     }
@@ -88,7 +88,7 @@ fn chunk_sizes_are_limited() {
 #[test]
 fn unparsed_lines_are_in_order_and_within_the_log() {
     // Five lines: three rows and two that are none.
-    let place = "/files/0/unparsed";
+    let pointer = "/files/0/unparsed";
     for line in 1..=4 {
         assert_valid(&[("/files/0/unparsed/0/line", json!(line))]);
     }
@@ -96,9 +96,12 @@ fn unparsed_lines_are_in_order_and_within_the_log() {
     for line in [0, 5, MAX_COUNT] {
         assert_invalid(&[("/files/0/unparsed/0/line", json!(line))], &broken(line));
     }
-    assert_valid(&[(place, json!([{ "line": 1, "text": "" }, { "line": 2, "text": "" }, { "line": 5, "text": "" }]))]);
-    assert_invalid(&[(place, json!([{ "line": 2, "text": "\n" }, { "line": 3, "text": "" }]))], &broken(3));
-    assert_invalid(&[(place, json!([{ "line": 3, "text": "" }, { "line": 1, "text": "" }]))], &broken(1));
+    assert_valid(&[(
+        pointer,
+        json!([{ "line": 1, "text": "" }, { "line": 2, "text": "" }, { "line": 5, "text": "" }]),
+    )]);
+    assert_invalid(&[(pointer, json!([{ "line": 2, "text": "\n" }, { "line": 3, "text": "" }]))], &broken(3));
+    assert_invalid(&[(pointer, json!([{ "line": 3, "text": "" }, { "line": 1, "text": "" }]))], &broken(1));
 }
 
 #[test]
@@ -214,9 +217,9 @@ fn keys_added_in_1_1_are_required_since_1_1() {
 }
 
 /// Returns the decoding error of a manifest with this value at this path.
-fn refusal(place: &str, value: Value) -> String {
+fn refusal(pointer: &str, value: Value) -> String {
     let mut manifest = valid();
-    *manifest.pointer_mut(place).unwrap_or_else(|| panic!("{place}")) = value;
+    *manifest.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
     decoded(&manifest).unwrap_err().to_string()
 }
 
@@ -227,7 +230,7 @@ fn wrong_value_error_names_the_value_and_the_expected_one() {
     let (name, list) = ("a plain name, without a path", "a list");
     let mut described = valid();
     described["files"][0]["firstTime"] = json!("2026-05-02T10:00:00.000Z");
-    for (place, value, path, expected) in [
+    for (pointer, value, path, expected) in [
         ("/minor", json!(-1), "minor", count),
         ("/generator", json!(1), "generator", "a string"),
         ("/exportedAt", json!("soon"), "exportedAt", time),
@@ -257,25 +260,25 @@ fn wrong_value_error_names_the_value_and_the_expected_one() {
         ("/files/0/chunks/1/crc32", json!("0000000g"), "files[0].chunks[1].crc32", "8 hexadecimal digits"),
     ] {
         let found = value.to_string();
-        let said = format!("invalid `{path}` in the manifest: expected {expected}, found {found}");
-        assert_eq!(refusal(place, value), said);
+        let message = format!("invalid `{path}` in the manifest: expected {expected}, found {found}");
+        assert_eq!(refusal(pointer, value), message);
     }
     let unparsed = "an object with `line` and either `text` or base64 `bytes`";
     for lines in
         [json!({ "line": 1 }), json!({ "line": 1, "bytes": "x" }), json!({ "line": 1, "text": "", "bytes": "" })]
     {
-        let said = format!("invalid `files[0].unparsed[0]` in the manifest: expected {unparsed}, found {lines}");
-        assert_eq!(refusal("/files/0/unparsed/0", lines), said);
+        let message = format!("invalid `files[0].unparsed[0]` in the manifest: expected {unparsed}, found {lines}");
+        assert_eq!(refusal("/files/0/unparsed/0", lines), message);
     }
     for (key, expected) in [("firstTime", time), ("lastTime", time)] {
         let mut manifest = valid();
         manifest["files"][0][key] = json!(5);
-        let said = format!("invalid `files[0].{key}` in the manifest: expected {expected}, found 5");
-        assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
+        let message = format!("invalid `files[0].{key}` in the manifest: expected {expected}, found 5");
+        assert_eq!(decoded(&manifest).unwrap_err().to_string(), message);
         let mut manifest = valid();
         manifest["files"][0]["chunks"][0][key] = json!(5);
-        let said = format!("invalid `files[0].chunks[0].{key}` in the manifest: expected {expected}, found 5");
-        assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
+        let message = format!("invalid `files[0].chunks[0].{key}` in the manifest: expected {expected}, found 5");
+        assert_eq!(decoded(&manifest).unwrap_err().to_string(), message);
     }
 }
 
@@ -291,8 +294,8 @@ fn missing_key_error_names_the_key() {
         for key in keys {
             let mut manifest = valid();
             manifest.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(*key);
-            let said = format!("the manifest lacks `{path}{key}`");
-            assert_eq!(decoded(&manifest).unwrap_err().to_string(), said);
+            let message = format!("the manifest lacks `{path}{key}`");
+            assert_eq!(decoded(&manifest).unwrap_err().to_string(), message);
         }
     }
 }
@@ -380,8 +383,8 @@ fn verify_lists_every_fault_of_a_malformed_manifest() {
         "/files/0/chunks/1",
         "/totalCount",
     ];
-    for place in wrong {
-        *manifest.pointer_mut(place).unwrap() = json!([]);
+    for pointer in wrong {
+        *manifest.pointer_mut(pointer).unwrap() = json!([]);
     }
     assert_eq!(listed(&manifest).len(), wrong.len(), "{:#?}", listed(&manifest));
     // However long the line is.
@@ -438,8 +441,8 @@ fn other_json_is_distinguished_from_a_manifest() {
 fn chunks_are_independent_if_every_row_is_in_one() {
     let manifest = |changes: &[(&str, Value)]| {
         let mut manifest = valid();
-        for (place, value) in changes {
-            *manifest.pointer_mut(place).unwrap() = value.clone();
+        for (pointer, value) in changes {
+            *manifest.pointer_mut(pointer).unwrap() = value.clone();
         }
         decoded(&manifest).unwrap()
     };

@@ -463,12 +463,12 @@ fn change(value: &mut Value) {
 
 #[test]
 fn findings_show_recorded_and_found_values() {
-    let mut told = String::new();
-    let mut tell = |place: &str, bundle: &[u8]| {
-        writeln!(told, "{place}").unwrap();
+    let mut findings_text = String::new();
+    let mut append_findings = |place: &str, bundle: &[u8]| {
+        writeln!(findings_text, "{place}").unwrap();
         for finding in verified(bundle).1 {
             let (expected, found) = finding.kind.expected_and_found().unzip();
-            writeln!(told, "  {finding}\n    {}: {expected:?}, {found:?}", finding.kind.code()).unwrap();
+            writeln!(findings_text, "  {finding}\n    {}: {expected:?}, {found:?}", finding.kind.code()).unwrap();
         }
     };
     let of_chunk =
@@ -479,15 +479,15 @@ fn findings_show_recorded_and_found_values() {
     for place in of_chunk.into_iter().chain(of_file).chain(["/totalCount".to_owned()]) {
         let mut builder = small();
         change(builder.manifest.pointer_mut(&place).unwrap());
-        tell(&place, &builder.write());
+        append_findings(&place, &builder.write());
     }
     let sound = small().write();
     for (part, from_end) in [("CRC-32", 8), ("length", 4)] {
         let mut changed = sound.clone();
         *changed.iter_mut().nth_back(from_end - 1).unwrap() ^= 1;
-        tell(&format!("the gzip member's {part}"), &changed);
+        append_findings(&format!("the gzip member's {part}"), &changed);
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(findings_text);
 }
 
 #[test]

@@ -239,10 +239,12 @@ impl IntactBundle {
     fn check_verify(&self, changed: &[u8]) {
         let mut findings = Vec::new();
         let report = verify(changed, "bundle", &verify_options(), &NoProgress, &mut |found| findings.push(found));
-        let mut again = Vec::new();
+        let mut findings_seeking = Vec::new();
         let seekable = Cursor::new(changed);
-        let other = verify_seekable(seekable, "bundle", &verify_options(), &NoProgress, &mut |found| again.push(found));
-        assert_eq!((other.ok(), again), (report.as_ref().ok().cloned(), findings.clone()));
+        let other = verify_seekable(seekable, "bundle", &verify_options(), &NoProgress, &mut |found| {
+            findings_seeking.push(found);
+        });
+        assert_eq!((other.ok(), findings_seeking), (report.as_ref().ok().cloned(), findings.clone()));
         match report {
             Ok(report) if report.verdict != Verdict::Damaged => {
                 for bundle in [indexed(changed), sequential(changed)] {

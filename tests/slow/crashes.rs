@@ -23,12 +23,12 @@ const ROWS_OF_WATCHED_LOGS: u64 = 4_000;
 /// Kills the scenario's command at moments that are spread over its whole run. Returns the number of killed runs.
 fn kill_at_moments(scenario: Scenario, rows: u64, moments: u32) -> u32 {
     let trial = scenario.prepare(rows);
-    let whole = trial.time();
+    let duration = trial.time();
     let mut killed = 0;
     for moment in 0..moments {
         let workspace = trial.workspace();
         let mut child = workspace.command().spawn().unwrap();
-        std::thread::sleep(whole * moment / moments);
+        std::thread::sleep(duration * moment / moments);
         child.kill().unwrap();
         let ended = child.wait().unwrap();
         trial.check(&workspace, Outcome::of(ended), &format!("killed at {moment} of {moments}"));
@@ -217,11 +217,11 @@ fn removed_directories_lose_no_log() {
         (SCENARIOS.recover, "out"),
     ] {
         let trial = scenario.prepare(ROWS_OF_UNWATCHED_LOGS);
-        let whole = trial.time();
+        let duration = trial.time();
         let mut codes = Vec::new();
         for moment in 0..10 {
             let workspace = trial.workspace();
-            codes.push(trial.check_removed_directory(&workspace, dir, whole * moment / 10));
+            codes.push(trial.check_removed_directory(&workspace, dir, duration * moment / 10));
         }
         println!("{}: {dir} vanished, exit codes {codes:?}", scenario.name);
     }

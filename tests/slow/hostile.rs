@@ -168,8 +168,8 @@ fn every_hostile_bundle_is_refused_or_harmless() {
 fn measure_every_hostile_bundle() {
     println!("| bundle | size | {} |", COMMANDS.map(|command| command.join(" ").replace(" BUNDLE", "")).join(" | "));
     println!("|---|---:|{}", "---:|".repeat(COMMANDS.len()));
-    let asked = std::env::var("HOSTILE_CASES").unwrap_or_default();
-    for case in cases(true).into_iter().filter(|case| case.name.contains(&asked)) {
+    let filter = std::env::var("HOSTILE_CASES").unwrap_or_default();
+    for case in cases(true).into_iter().filter(|case| case.name.contains(&filter)) {
         let mut line = format!("| {} | {} |", case.name, case.bundle.len());
         run_all(&case, true, |_, outcome| {
             let (seconds, memory) = outcome.took.unwrap();

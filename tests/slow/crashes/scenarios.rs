@@ -201,13 +201,13 @@ impl Scenario {
         logs(count / 2 + 3, "decision_traces.jsonl", "from");
         fs::create_dir(template.path("out")).unwrap();
         fs::write(template.path("out/old.gz"), "an older bundle\n").unwrap();
-        let made = template
+        let created = template
             .program_after(
                 &["export", "-o", "in.gz", "--patchwork-dir", "from/.patchwork", "--activity-dir", "from/.claude/ide"],
                 ":",
             )
             .status();
-        assert!(made.unwrap().success());
+        assert!(created.unwrap().success());
         let mut damaged = fs::read(template.path("in.gz")).unwrap();
         let last_row = damaged.len() - 30;
         damaged[last_row] ^= 1;
@@ -362,10 +362,10 @@ impl Trial {
             assert!(is_known, "{what}: {path} is neither as it was nor as it must become");
         }
         assert!(self.old.0.keys().all(|path| found.0.contains_key(path)), "{what}: something is gone");
-        let left = workspace.leftovers();
+        let leftovers = workspace.leftovers();
         match outcome {
             Outcome::Code(code) => {
-                assert!(left.is_empty(), "{what}: it left {left:?}");
+                assert!(leftovers.is_empty(), "{what}: it left {leftovers:?}");
                 self.check_code(&found, code, &what);
             }
             Outcome::CodeAndLeftovers(code) => self.check_code(&found, code, &what),
@@ -395,38 +395,39 @@ impl Trial {
     /// command may have created instead, against the exit code; moves the directory back, and runs the command again.
     /// Returns the exit code.
     pub fn check_removed_directory(&self, workspace: &Workspace, dir: &str, after: Duration) -> i32 {
-        let (place, away) = (workspace.path(dir), workspace.root.with_extension("away"));
+        let (dir_path, moved_dir) = (workspace.path(dir), workspace.root.with_extension("away"));
         let mut child = workspace.command().spawn().unwrap();
         std::thread::sleep(after);
-        fs::rename(&place, &away).unwrap();
+        fs::rename(&dir_path, &moved_dir).unwrap();
         let outcome = Outcome::of(child.wait().unwrap());
         let what = format!("{}, {dir} vanished after {after:?}, {outcome:?}", self.scenario.name);
-        let in_its_stead = State::of(workspace);
+        let new_dir_state = State::of(workspace);
         let prefix = format!("{dir}/");
-        let is_made = |path: &str| path.starts_with(&prefix) && !path.ends_with('/');
-        let made: BTreeMap<_, _> = in_its_stead.0.iter().filter(|(path, _)| is_made(path)).collect();
+        let is_created = |path: &str| path.starts_with(&prefix) && !path.ends_with('/');
+        let created: BTreeMap<_, _> = new_dir_state.0.iter().filter(|(path, _)| is_created(path)).collect();
         let without = self.new_state_without(dir);
-        for (path, content) in &made {
+        for (path, content) in &created {
             let known = [&self.new, &without].into_iter().any(|state| state.0.get(*path) == Some(*content));
             assert!(known, "{what}: {path}, in a new directory, is not as it must become");
         }
-        if place.exists() {
-            fs::remove_dir_all(&place).unwrap();
+        if dir_path.exists() {
+            fs::remove_dir_all(&dir_path).unwrap();
         }
-        fs::rename(&away, &place).unwrap();
+        fs::rename(&moved_dir, &dir_path).unwrap();
         let Outcome::Code(code) = outcome else { panic!("{what}") };
         // The command can have worked on the old directory or on the new one.
         let found = State::of(workspace);
-        let is_done =
-            |path: &String| path.ends_with('/') || found.0.get(path) == self.new.0.get(path) || made.contains_key(path);
-        let is_of_what_was_there = without.0.iter().all(|(path, content)| found.0.get(path) == Some(content));
+        let is_done = |path: &String| {
+            path.ends_with('/') || found.0.get(path) == self.new.0.get(path) || created.contains_key(path)
+        };
+        let matches_run_without_dir = without.0.iter().all(|(path, content)| found.0.get(path) == Some(content));
         let is_all_done = self.new.0.keys().all(is_done);
         // An empty directory that the command made in one that vanished cannot be removed any more.
         let is_file = |(path, _): &(&String, &Vec<u8>)| !path.ends_with('/');
-        let is_as_it_was = found.0.iter().filter(is_file).eq(self.old.0.iter().filter(is_file)) && made.is_empty();
+        let is_as_it_was = found.0.iter().filter(is_file).eq(self.old.0.iter().filter(is_file)) && created.is_empty();
         match code {
             // It was gone before the command looked for logs.
-            0 if is_of_what_was_there && made.is_empty() && found != self.new => return code,
+            0 if matches_run_without_dir && created.is_empty() && found != self.new => return code,
             0 => assert!(is_all_done, "{what}: not all was done: {}", difference(&found, &self.new)),
             1 => assert!(is_as_it_was, "{what}: something was changed: {}", difference(&found, &self.old)),
             3 => assert!(!is_as_it_was, "{what}: nothing was done"),

@@ -88,14 +88,13 @@ impl<J: Send, R: Send> OrderedPool<J, R> {
     /// # Errors
     /// Returns the error of `source`. Fails if all threads died.
     pub fn feed(&mut self, mut source: impl FnMut() -> Result<Option<(J, usize)>>) -> Result<bool> {
-        loop {
+        while self.pending.len() < self.max_pending {
             let next = match self.held.take() {
                 Some(held) => Some(held),
                 None => source()?,
             };
             let Some((job, bytes)) = next else { return Ok(false) };
-            let is_full = self.pending.len() >= self.max_pending || self.bytes.saturating_add(bytes) > MAX_BYTES;
-            if is_full && !self.pending.is_empty() {
+            if self.bytes.saturating_add(bytes) > MAX_BYTES && !self.pending.is_empty() {
                 self.held = Some((job, bytes));
                 return Ok(true);
             }
@@ -104,6 +103,7 @@ impl<J: Send, R: Send> OrderedPool<J, R> {
             self.pending.push_back((bytes, result));
             self.jobs.send((job, done)).map_err(|_| thread_died())?;
         }
+        Ok(true)
     }
 
     /// Waits for the oldest pending job and returns its result. Returns `None` if no job is pending.

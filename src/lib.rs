@@ -58,6 +58,7 @@ pub mod import;
 pub mod inspect;
 mod log_tasks;
 pub mod logs;
+mod merge;
 pub mod progress;
 pub mod recover;
 pub mod restore;

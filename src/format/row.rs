@@ -27,11 +27,23 @@ pub struct RowText<'a> {
 /// `times` lists the keys that can hold a row's timestamp. The first one that yields a timestamp wins.
 #[must_use]
 pub fn classify<'a>(line: &'a [u8], times: &[TimeKey]) -> Option<RowText<'a>> {
+    classify_and_find(line, times, &[], &mut |_, _| {})
+}
+
+/// Classifies a line like [`classify`], and passes the JSON text of each value whose key is one of `keys` to `found`,
+/// with the index of its key. It does so before it is known whether the line is a row.
+pub fn classify_and_find<'a>(
+    line: &'a [u8],
+    times: &[TimeKey],
+    keys: &[&str],
+    found: &mut dyn FnMut(usize, &str),
+) -> Option<RowText<'a>> {
+    let mut finder = FindKeys { times, keys, found };
     if let Ok(text) = simdutf8::basic::from_utf8(line) {
-        return row_text(text, times);
+        return row_text(text, &mut finder);
     }
     let text = String::from_utf8_lossy(line);
-    row_text(&text, times).map(|row| RowText { entry: row.entry.into_owned().into(), time: row.time })
+    row_text(&text, &mut finder).map(|row| RowText { entry: row.entry.into_owned().into(), time: row.time })
 }
 
 /// Returns true if a text has only white space, as defined by JavaScript's `trim`.
@@ -73,21 +85,21 @@ fn original_fault(original: &ExactLine, entry: &str, ending: Option<&[u8]>) -> O
     }
 }
 
-fn row_text<'a>(text: &'a str, times: &[TimeKey]) -> Option<RowText<'a>> {
+fn row_text<'a>(text: &'a str, finder: &mut FindKeys<'_>) -> Option<RowText<'a>> {
     let json = trim(text);
     let kinds = ByteKinds::of(json);
-    let time = scan(json, kinds, times)?;
+    let time = scan(json, kinds, finder)?;
     (!nests_too_deep(json)).then(|| RowText { entry: clean(json, kinds), time })
 }
 
 /// Returns the timestamp in a row's JSON text, if it has one.
 #[must_use]
 pub fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
-    scan(entry, ByteKinds::of(entry), times).flatten()
+    scan(entry, ByteKinds::of(entry), &mut FindKeys { times, keys: &[], found: &mut |_, _| {} }).flatten()
 }
 
 /// Checks that `json` is JSON and finds its timestamp. Returns `None` if it is not JSON.
-fn scan(json: &str, kinds: ByteKinds, times: &[TimeKey]) -> Option<Option<Timestamp>> {
+fn scan(json: &str, kinds: ByteKinds, finder: &mut FindKeys<'_>) -> Option<Option<Timestamp>> {
     // Reading keys as bytes accepts control characters that skipping rejects. If there are any, a strict pass decides.
     if (kinds.control || !json.starts_with('{')) && serde_json::from_str::<IgnoredAny>(json).is_err() {
         return None;
@@ -96,15 +108,20 @@ fn scan(json: &str, kinds: ByteKinds, times: &[TimeKey]) -> Option<Option<Timest
         return Some(None);
     }
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let time = deserializer.deserialize_map(FindTime(times)).ok()?;
+    let time = deserializer.deserialize_map(finder).ok()?;
     deserializer.end().ok()?;
     Some(time)
 }
 
 /// A visitor of an object's top level. Of duplicate keys the last one wins, as in JavaScript.
-struct FindTime<'t>(&'t [TimeKey]);
+struct FindKeys<'t> {
+    times: &'t [TimeKey],
+    /// Other keys whose values are passed to `found`.
+    keys: &'t [&'t str],
+    found: &'t mut dyn FnMut(usize, &str),
+}
 
-impl<'de> Visitor<'de> for FindTime<'_> {
+impl<'de> Visitor<'de> for &mut FindKeys<'_> {
     type Value = Option<Timestamp>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -114,13 +131,19 @@ impl<'de> Visitor<'de> for FindTime<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         // Logs have one or two time keys, so no row of theirs needs an allocation.
         let (mut inline, mut heap) = ([None; 4], Vec::new());
-        let found = inline.get_mut(..self.0.len()).unwrap_or_else(|| {
-            heap.resize(self.0.len(), None);
+        let found = inline.get_mut(..self.times.len()).unwrap_or_else(|| {
+            heap.resize(self.times.len(), None);
             &mut heap
         });
-        while let Some(rank) = map.next_key_seed(KeyRank(self.0))? {
+        while let Some(rank) = map.next_key_seed(KeyRank { times: self.times, keys: self.keys })? {
             match rank {
-                Some(rank) => found[rank] = self.0[rank].read(map.next_value::<&RawValue>()?.get()),
+                Some(rank) => {
+                    let value = map.next_value::<&RawValue>()?.get();
+                    match rank.checked_sub(self.times.len()) {
+                        None => found[rank] = self.times[rank].read(value),
+                        Some(key) => (self.found)(key, value),
+                    }
+                }
                 None => _ = map.next_value::<IgnoredAny>()?,
             }
         }
@@ -128,9 +151,12 @@ impl<'de> Visitor<'de> for FindTime<'_> {
     }
 }
 
-/// A visitor that returns the index of a time key. It reads keys as bytes, because a key with an unpaired surrogate
+/// A visitor that returns the index of a time key or, after those, of another key. It reads keys as bytes, because a key with an unpaired surrogate
 /// is not a valid string.
-struct KeyRank<'t>(&'t [TimeKey]);
+struct KeyRank<'t> {
+    times: &'t [TimeKey],
+    keys: &'t [&'t str],
+}
 
 impl<'de> DeserializeSeed<'de> for KeyRank<'_> {
     type Value = Option<usize>;
@@ -148,6 +174,7 @@ impl Visitor<'_> for KeyRank<'_> {
     }
 
     fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|time| time.key().as_bytes() == key))
+        let mut all = self.times.iter().map(|time| time.key()).chain(self.keys.iter().copied());
+        Ok(all.position(|wanted| wanted.as_bytes() == key))
     }
 }

@@ -14,7 +14,7 @@ use crate::util::file_identity::{is_link_of, is_same_file};
 use crate::util::regular_file;
 
 /// Returns a free path for a backup of the file at `path`, in the same directory.
-pub(super) fn backup_of(path: &Path, stamp: &str) -> PathBuf {
+pub fn backup_of(path: &Path, stamp: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let dir = path.parent().unwrap_or(Path::new(""));
     let mut backup = dir.join(format!("{name}.{stamp}.bak"));
@@ -28,7 +28,7 @@ pub(super) fn backup_of(path: &Path, stamp: &str) -> PathBuf {
 
 /// The backups that were made. If dropped before anything is replaced, they are removed again.
 #[derive(Debug, Default)]
-pub(super) struct Backups(Vec<Backup>);
+pub struct Backups(Vec<Backup>);
 
 #[derive(Debug)]
 struct Backup {
@@ -41,7 +41,7 @@ struct Backup {
 impl Backups {
     /// Makes a backup of each log that does not have one yet, at the planned path. Plans another path if that one
     /// is taken, because a file that another program made may vanish again.
-    pub(super) fn make<'p>(
+    pub fn make<'p>(
         &mut self,
         logs: impl Iterator<Item = (&'p Path, &'p mut PathBuf)>,
         stamp: &str,
@@ -62,7 +62,7 @@ impl Backups {
         self.0[before..].iter().try_for_each(|backup| sync_dir(&backup.path))
     }
 
-    pub(super) fn keep(&mut self) {
+    pub fn keep(&mut self) {
         self.0.clear();
     }
 }

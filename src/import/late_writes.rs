@@ -7,7 +7,7 @@ use fs_err as fs;
 
 /// A file, still open, that was replaced or may be.
 #[derive(Debug)]
-pub(super) struct ReplacedFile {
+pub struct ReplacedFile {
     file: fs::File,
     /// The number of its bytes that are in the new file.
     copied: u64,
@@ -27,37 +27,37 @@ enum LateBytes {
 
 impl ReplacedFile {
     /// Wraps a file whose first `copied` bytes are in the new file.
-    pub(super) fn new(file: fs::File, copied: u64) -> Self {
+    pub fn new(file: fs::File, copied: u64) -> Self {
         Self { file, copied }
     }
 
     /// Returns the open file.
-    pub(super) fn file(&mut self) -> &mut fs::File {
+    pub fn file(&mut self) -> &mut fs::File {
         &mut self.file
     }
 
     /// Returns the number of its bytes that are in the new file.
-    pub(super) fn copied(&self) -> u64 {
+    pub fn copied(&self) -> u64 {
         self.copied
     }
 
     /// Marks its first `bytes` bytes as copied.
-    pub(super) fn skip_to(&mut self, bytes: u64) {
+    pub fn skip_to(&mut self, bytes: u64) {
         self.copied = bytes;
     }
 
     /// Returns true if bytes were appended late.
-    pub(super) fn has_late_bytes(&self) -> io::Result<bool> {
+    pub fn has_late_bytes(&self) -> io::Result<bool> {
         Ok(self.file.metadata()?.len() > self.copied)
     }
 
     /// Appends the late lines to the staged version. Returns their bytes.
-    pub(super) fn copy_to_staged(&mut self, staged: &mut fs::File) -> io::Result<Vec<u8>> {
+    pub fn copy_to_staged(&mut self, staged: &mut fs::File) -> io::Result<Vec<u8>> {
         self.copy(staged, LateBytes::LinesToStaged, &[])
     }
 
     /// Reads the late bytes.
-    pub(super) fn late_bytes(&mut self) -> io::Result<Vec<u8>> {
+    pub fn late_bytes(&mut self) -> io::Result<Vec<u8>> {
         let mut late = Vec::new();
         self.file.seek(SeekFrom::Start(self.copied))?;
         self.file.read_to_end(&mut late)?;
@@ -65,12 +65,12 @@ impl ReplacedFile {
     }
 
     /// Appends the late lines to the new log, except for those that are in `has`. Returns true if there were any.
-    pub(super) fn copy_lines(&mut self, new: &mut fs::File, has: &[u8]) -> io::Result<bool> {
+    pub fn copy_lines(&mut self, new: &mut fs::File, has: &[u8]) -> io::Result<bool> {
         self.copy(new, LateBytes::LinesToLog, has).map(|late| !late.is_empty())
     }
 
     /// Appends all late bytes to the new log. Returns true if there were any.
-    pub(super) fn copy_rest(&mut self, new: &mut fs::File) -> io::Result<bool> {
+    pub fn copy_rest(&mut self, new: &mut fs::File) -> io::Result<bool> {
         self.copy(new, LateBytes::All, &[]).map(|late| !late.is_empty())
     }
 

@@ -9,23 +9,20 @@ use std::time::Duration;
 
 use fs_err as fs;
 
-use super::fingerprint_lines::each_line;
 use super::lock::Clock;
-use super::plan::LineCount;
-use super::tally::{LineShape, Tally};
+use super::tally::Tally;
 use super::targets::ImportTarget;
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::row::classify;
 use crate::logs::OpenLog;
+use crate::merge::{LineShape, each_line};
 use crate::progress::{Cancellation, Progress};
 use crate::util::cancel::CancellableIo;
 use crate::util::file_identity::is_same_file;
 use crate::util::hashing::HashingReader;
+use crate::util::line_reader::Line;
 use crate::util::regular_file;
-
-/// The size of each read, in bytes.
-const READ_BYTES: usize = 256 << 10;
 
 /// The longest log whose content is compared while writers wait, in bytes. Rotation leaves logs far shorter.
 const MAX_COMPARED_BYTES: u64 = 8 << 20;
@@ -38,10 +35,10 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// A target in the state in which it was observed.
 #[derive(Debug)]
-pub(super) struct LocalLog {
+pub struct LocalLog {
     /// The open log, which reads up to the length that it had when it was opened. `None` if there was none, or
     /// once closed.
-    pub(super) log: Option<OpenLog>,
+    pub log: Option<OpenLog>,
     seen: Option<SeenLog>,
 }
 
@@ -55,7 +52,7 @@ struct SeenLog {
 
 /// The current state of a log, compared with the observed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LogState {
+pub enum LogState {
     /// Nothing happened to it.
     Unchanged,
     /// It is the same file, with more bytes at its end.
@@ -67,7 +64,7 @@ pub(super) enum LogState {
 }
 
 impl LocalLog {
-    pub(super) fn open(target: &ImportTarget) -> Result<Self> {
+    pub fn open(target: &ImportTarget) -> Result<Self> {
         if metadata_of(&target.log.path)?.is_none() {
             return Ok(Self { log: None, seen: None });
         }
@@ -79,11 +76,7 @@ impl LocalLog {
 
     /// Opens a log whose writers take no lock. Waits up to a second for a moment at which no writer is in the
     /// middle of a row.
-    pub(super) fn open_without_lock(
-        target: &ImportTarget,
-        clock: &dyn Clock,
-        cancellation: &Cancellation,
-    ) -> Result<Self> {
+    pub fn open_without_lock(target: &ImportTarget, clock: &dyn Clock, cancellation: &Cancellation) -> Result<Self> {
         let mut waited = Duration::ZERO;
         loop {
             cancellation.check()?;
@@ -102,21 +95,21 @@ impl LocalLog {
     }
 
     /// Returns the observed state, without the open log.
-    pub(super) fn as_seen(&self) -> Self {
+    pub fn as_seen(&self) -> Self {
         Self { log: None, seen: self.seen.clone() }
     }
 
     /// Returns its observed length in bytes, or `None` if it did not exist.
-    pub(super) fn bytes(&self) -> Option<u64> {
+    pub fn bytes(&self) -> Option<u64> {
         self.seen.as_ref().map(|seen| seen.length)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.bytes().is_none_or(|bytes| bytes == 0)
     }
 
     /// Compares the file that is at `path` now with the observed one.
-    pub(super) fn state(&self, path: &Path) -> Result<LogState> {
+    pub fn state(&self, path: &Path) -> Result<LogState> {
         Ok(match (&self.seen, metadata_of(path)?) {
             (None, None) => LogState::Unchanged,
             (Some(SeenLog { file, length }), Some(now)) if is_same_file(file, &now) => {
@@ -132,14 +125,9 @@ impl LocalLog {
         })
     }
 
-    /// Returns true if nothing happened to the file at `path`.
-    pub(super) fn is_current(&self, path: &Path) -> Result<bool> {
-        Ok(self.state(path)? == LogState::Unchanged)
-    }
-
     /// Replaces the observed file with the file that is at its path now, if that starts with all the bytes that
     /// were observed. (Rotation rewrites even a log that it does not trim.) Returns true if it did.
-    pub(super) fn rebase(&mut self, target: &ImportTarget) -> Result<bool> {
+    pub fn rebase(&mut self, target: &ImportTarget) -> Result<bool> {
         let Some((seen, log)) = self.seen.as_mut().zip(self.log.as_mut()) else { return Ok(false) };
         let Ok(mut now) = open_log(target) else { return Ok(false) };
         if now.opened().len() < seen.length || seen.length > MAX_COMPARED_BYTES {
@@ -161,7 +149,7 @@ impl LocalLog {
 
     /// Returns true if its observed content ends with a line feed or is empty, so that it can be continued
     /// elsewhere.
-    pub(super) fn ends_whole_line(&self, path: &Path) -> Result<bool> {
+    pub fn ends_whole_line(&self, path: &Path) -> Result<bool> {
         let Some(at) = self.bytes().and_then(|bytes| bytes.checked_sub(1)) else { return Ok(true) };
         let failed = |error| Error::io(IoAction::Read, path, error);
         let Some(mut log) = self.reopen(path)? else { return Ok(false) };
@@ -172,7 +160,7 @@ impl LocalLog {
 
     /// Opens the observed log once more, for reading and appending. Returns `None` if there was none, or if
     /// another file is at its path now.
-    pub(super) fn reopen(&self, path: &Path) -> Result<Option<fs::File>> {
+    pub fn reopen(&self, path: &Path) -> Result<Option<fs::File>> {
         let Some(seen) = &self.seen else { return Ok(None) };
         let failed = |error| Error::io(IoAction::Open, path, error);
         // Not a duplicate of the open file, which would share its position.
@@ -185,32 +173,35 @@ impl LocalLog {
     }
 
     /// Closes the log, because many logs may have to wait for their turn.
-    pub(super) fn close(&mut self) {
+    pub fn close(&mut self) {
         self.log = None;
     }
 
-    /// Reads the whole log, and rewinds it.
-    pub(super) fn integrity(&mut self, progress: &dyn Progress) -> Result<Option<Integrity>> {
+    /// Reads the whole log line by line, and rewinds it. Returns its digest, or `None` if there is no log.
+    pub fn read(
+        &mut self,
+        target: &ImportTarget,
+        progress: &dyn Progress,
+        mut take: impl FnMut(Line<'_>),
+    ) -> Result<Option<Integrity>> {
         let Some(log) = &mut self.log else { return Ok(None) };
         let mut reader = HashingReader::new(CancellableIo::counted(&mut *log, progress));
-        let mut buffer = vec![0; READ_BYTES];
-        while reader.read(&mut buffer).map_err(|error| Error::io_unnamed(IoAction::Read, error))? > 0 {}
+        let read = each_line(&mut reader, |line| {
+            take(line);
+            Ok(())
+        });
+        read.map_err(|error| error.in_subject(&target.subject()))?;
         let integrity = reader.finish();
         log.rewind()?;
         Ok(Some(integrity))
     }
 
-    /// Reads all lines, without keeping them.
-    pub(super) fn summarize(&mut self, target: &ImportTarget, progress: &dyn Progress) -> Result<LogSummary> {
+    /// Sums up the log.
+    pub fn summarize(&mut self, target: &ImportTarget, progress: &dyn Progress) -> Result<LogSummary> {
         let mut tally = Tally::default();
-        let Some(log) = &mut self.log else { return Ok(LogSummary { tally, integrity: None }) };
-        let mut reader = HashingReader::new(CancellableIo::counted(log, progress));
-        let read = each_line(&mut reader, |line| {
-            tally.push(LineShape::of(line, classify(line.bytes, &[]).is_some()));
-            Ok(())
-        });
-        read.map_err(|error| error.in_subject(&target.subject()))?;
-        Ok(LogSummary { tally, integrity: Some(reader.finish()) })
+        let tell = |line: Line<'_>| tally.push(LineShape::of(line, classify(line.bytes, &[]).is_some()));
+        let integrity = self.read(target, progress, tell)?;
+        Ok(LogSummary { tally, integrity })
     }
 }
 
@@ -221,16 +212,10 @@ fn is_amid_a_row(line: &[u8]) -> bool {
 
 /// The totals of a log's lines, and its digest.
 #[derive(Debug, Default)]
-pub(super) struct LogSummary {
-    pub(super) tally: Tally,
+pub struct LogSummary {
+    pub tally: Tally,
     /// `None` for a log that does not exist.
-    pub(super) integrity: Option<Integrity>,
-}
-
-impl LogSummary {
-    pub(super) fn lines(&self) -> LineCount {
-        self.tally.lines
-    }
+    pub integrity: Option<Integrity>,
 }
 
 /// Opens a log whose path has no symlinks left.

@@ -60,14 +60,14 @@ struct LogLock {
 
 /// A set of locks that are held.
 #[derive(Debug)]
-pub(super) struct Locks(Vec<LogLock>);
+pub struct Locks(Vec<LogLock>);
 
 /// Runs `work` while holding the locks at `paths`: all of them, or none. No lock is held while waiting for
 /// another.
 ///
 /// # Errors
 /// [`ErrorKind::Locked`] if other programs hold a lock for longer than writers wait.
-pub(super) fn with_locks<T>(
+pub fn with_locks<T>(
     mut paths: Vec<PathBuf>,
     clock: &dyn Clock,
     cancellation: &Cancellation,
@@ -108,7 +108,7 @@ impl Locks {
     ///
     /// # Errors
     /// [`ErrorKind::LockLost`].
-    pub(super) fn check(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         match self.0.iter().find(|lock| !is_at(&lock.file, &lock.path)) {
             Some(lost) => Err(Error::from(ErrorKind::LockLost).in_subject(&lost.path.display().to_string())),
             None => Ok(()),

@@ -1,47 +1,41 @@
 //! Restores the logs of a bundle into their directories and merges them with the logs that already exist.
 //!
-//! 1. `targets` decides from the manifest alone whether every file may be written to its destination. If one may
-//!    not, nothing happens. `resolve` does not follow symlinks of other users, and `pins` keeps the directories of
-//!    other users open.
-//! 2. `restored` restores and verifies every log in one pass. A restored log is staged beside its target
-//!    (`staging`) unless it is `unchanged`.
-//! 3. `source_import` reads the local logs (`local`, `index`) and compares them with the bundle's (`lcs`,
-//!    `merge`). The result is the [`Plan`]. A dry run takes the same steps without staging anything, and ends
-//!    here.
-//! 4. `write` writes the new versions.
-//! 5. `commit` briefly takes the writers' locks (`lock`) and swaps the new versions in (`swap`). `late_writes`
-//!    saves rows that are appended meanwhile, and `watch` detects when a writer undoes a replacement, so that the
-//!    log is merged again.
+//! `targets` decides from the manifest alone whether every file may be written to its destination. If one may not,
+//! nothing happens. `resolve` does not follow symlinks of other users, and `pins` keeps the directories of other users
+//! open. Then each group of logs passes these stages, each of which makes its value from the one before:
+//!
+//! 1. [`Restored`](restored::Restored): the bundle's logs, verified, and staged beside their targets (`staging`).
+//! 2. [`Observed`](observed::Observed): the local logs as they were read (`local`), compared with the bundle's.
+//! 3. [`Planned`](planned::Planned): the new version of each log, as the [`Plan`] tells it. A dry run ends here, having
+//!    staged nothing.
+//! 4. [`Staged`](staged::Staged): the new versions, beside the logs.
+//! 5. [`Committed`]: the writers' locks (`lock`) are held briefly while the new versions replace the logs (`swap`).
+//!    `unlocked` is the protocol for what writers do without a lock. A group whose log changed goes back to stage 2.
 
 mod backup;
 mod commit;
-mod fingerprint_lines;
-mod index;
+mod context;
 mod late_writes;
-mod lcs;
-mod line_meta;
 mod local;
 mod lock;
-mod merge;
+mod observed;
 mod obstacle;
 mod owner;
 mod pinned;
 mod pins;
 mod plan;
+mod planned;
 #[cfg(unix)]
 mod resolve;
 mod restored;
-mod run_order;
-mod source_import;
+mod staged;
 mod staging;
 mod swap;
 mod tally;
 mod targets;
 #[cfg(test)]
 mod tests;
-mod unchanged;
-mod watch;
-mod write;
+mod unlocked;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -56,15 +50,15 @@ use crate::digest::BundleDigest;
 use crate::error::Result;
 use crate::format::Timestamp;
 use crate::logs::Dirs;
+use crate::merge::Fingerprinter;
 use crate::progress::{Progress, Stage};
 use crate::restore::restore;
 use crate::util::ordered_pool::available_cores;
-use commit::{CommitContext, Committed, commit};
-use index::Fingerprinter;
+use commit::{Committed, commit};
+use context::{ImportContext, begin};
 use pinned::PinnedDir;
 use pins::Pins;
 use restored::RestoreSink;
-use source_import::{ImportContext, SourceImport};
 use staging::Staging;
 use targets::TargetGroup;
 
@@ -148,18 +142,9 @@ pub fn import(
     let groups = targets::groups(&manifest, &wanted, dirs, options.mode, &mut pins);
     let groups = groups.map_err(|error| error.with_real_paths(&|path| pins.real_path(path))).map_err(in_bundle)?;
     let (stamp, fingerprinter) = (file_stamp(clock.now()), Fingerprinter::random()?);
-    let context = ImportContext { mode: options.mode, stamp, clock, fingerprinter, threads: options.threads };
+    let context = ImportContext { mode: options.mode, stamp, clock, fingerprinter, threads: options.threads, progress };
     let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
-    let bundle_bytes: u64 = wanted.iter().map(|file| manifest.files[*file].bytes).sum();
-    // A dry run compares while it restores.
-    let ahead = if options.dry_run {
-        bundle_bytes + groups.iter().map(TargetGroup::local_bytes).sum::<u64>()
-    } else {
-        bundle_bytes
-    };
-    progress.stage(Stage::Reading);
-    progress.start(Some(ahead));
-    let import = Import { groups: &groups, wanted: &wanted, context: &context, progress };
+    let import = Import { groups: &groups, context: &context };
     let done = match options.dry_run {
         true => import.preview(bundle).map(|files| (files, Vec::new())),
         false => import.clean_up_and_execute(bundle, dirs, &mut pins),
@@ -177,23 +162,21 @@ pub fn import(
 
 struct Import<'i> {
     groups: &'i [TargetGroup],
-    wanted: &'i [usize],
     context: &'i ImportContext<'i>,
-    progress: &'i dyn Progress,
 }
 
-impl<'i> Import<'i> {
+impl Import<'_> {
     fn preview(&self, bundle: Bundle<'_>) -> Result<Vec<FilePlan>> {
-        let mut intake = RestoreSink::new(self.groups, self.context, None, self.progress);
-        restore(bundle, Some(self.wanted.to_vec()), self.context.threads, &mut intake)?;
-        let plans = intake.into_plans();
+        let mut sink = RestoreSink::new(self.groups, self.context, None);
+        self.restore(bundle, &mut sink)?;
+        let plans = sink.into_plans();
         let targets = self.groups.iter().flat_map(|group| &group.targets);
-        for (target, file) in targets.zip(plans.iter().flat_map(|plan| &plan.files)) {
+        for (target, file) in targets.zip(&plans) {
             if file.change == Change::Changed {
                 obstacle::check_replaceable(&target.log.path)?;
             }
         }
-        Ok(plans.into_iter().flat_map(|plan| plan.files).collect())
+        Ok(plans)
     }
 
     /// Returns the directory of each log, and its pin if it is pinned.
@@ -213,71 +196,47 @@ impl<'i> Import<'i> {
         let mut dirs: BTreeMap<_, _> = self.target_dirs().collect();
         dirs.extend(homes.iter().map(|home| (home.path.as_path(), home.pin.as_deref())));
         let cleaned_up = dirs.into_iter().flat_map(|(dir, pin)| staging::clean_up(dir, pin)).collect();
-        let staging = Staging::create(self.target_dirs(), self.progress.cancellation())?;
+        let staging = Staging::create(self.target_dirs(), self.context.progress.cancellation())?;
         let files = self.execute(bundle, &staging);
         Ok((files.map_err(|error| error.with_real_paths(&|path| staging.real_path(path)))?, cleaned_up))
     }
 
-    fn execute(&self, mut bundle: Bundle<'_>, staging: &Staging) -> Result<Vec<FilePlan>> {
-        let again = bundle.again();
-        let mut intake =
-            RestoreSink::new(self.groups, self.context, Some(staging), self.progress).comparing(again.is_some());
-        restore(bundle, Some(self.wanted.to_vec()), self.context.threads, &mut intake)?;
-        let mut works = intake.into_works();
-        let context = CommitContext { staging, clock: self.context.clock, progress: self.progress };
+    fn execute(&self, bundle: Bundle<'_>, staging: &Staging) -> Result<Vec<FilePlan>> {
+        let mut sink = RestoreSink::new(self.groups, self.context, Some(staging));
+        let reopener = self.restore(bundle, &mut sink)?;
         loop {
-            if let Some(again) = &again {
-                works = self.restore_changed(again, works, staging)?;
-            }
-            begin(self.progress, Stage::Merging, estimate_bytes(&mut works));
-            match commit(works, &context)? {
+            match commit(sink.take_restored(), self.context, staging)? {
                 Committed::Done(files) => return Ok(files),
-                Committed::Outdated(outdated) => works = outdated,
+                Committed::Outdated(restored) => {
+                    sink.resume_with(restored);
+                    let bundle = reopener.as_ref().map(Reopener::open).transpose()?;
+                    bundle.map_or(Ok(()), |bundle| self.restore_missing(bundle, &mut sink))?;
+                }
             }
         }
     }
 
-    /// Restores again, and stages, the unstaged logs of groups whose local logs differ from the bundle's.
-    fn restore_changed(
-        &self,
-        again: &Reopener<'_>,
-        mut works: Vec<SourceImport<'i>>,
-        staging: &'i Staging,
-    ) -> Result<Vec<SourceImport<'i>>> {
-        let mut changed = Vec::new();
-        for work in &mut works {
-            let is_unchanged = work.is_unchanged()?;
-            let not_staged: Vec<_> = work.unstaged_logs().collect();
-            work.stays = is_unchanged && !not_staged.is_empty();
-            changed.extend(not_staged.into_iter().filter(|_| !is_unchanged));
+    /// Restores all logs but those that are unchanged. These are restored too if the bundle is a stream, which cannot be
+    /// opened again should they change after all.
+    fn restore<'b>(&self, mut bundle: Bundle<'b>, sink: &mut RestoreSink<'_>) -> Result<Option<Reopener<'b>>> {
+        let reopener = bundle.again();
+        let hashed = if reopener.is_some() { sink.bytes_to_hash() } else { 0 };
+        if hashed > 0 {
+            begin(self.context.progress, Stage::Reading, hashed);
+            sink.skip_unchanged(bundle.manifest())?;
         }
-        if changed.is_empty() {
-            return Ok(works);
+        if hashed == 0 || !sink.missing().is_empty() {
+            self.restore_missing(bundle, sink)?;
         }
-        let bundle = again.open()?;
-        let bytes = changed.iter().map(|file| bundle.manifest().files[*file].bytes).sum();
-        begin(self.progress, Stage::Reading, bytes);
-        let mut intake = RestoreSink::new(self.groups, self.context, Some(staging), self.progress).with(works);
-        restore(bundle, Some(changed), self.context.threads, &mut intake)?;
-        Ok(intake.into_works())
+        Ok(reopener)
     }
-}
 
-/// Switches to another progress stage.
-fn begin(progress: &dyn Progress, stage: Stage, bytes: u64) {
-    progress.finish();
-    progress.stage(stage);
-    if bytes > 0 {
-        progress.start(Some(bytes));
+    fn restore_missing(&self, bundle: Bundle<'_>, sink: &mut RestoreSink<'_>) -> Result<()> {
+        self.context.progress.finish();
+        self.context.progress.stage(Stage::Reading);
+        self.context.progress.start(Some(sink.bytes_to_restore()));
+        restore(bundle, Some(sink.missing()), self.context.threads, sink)
     }
-}
-
-/// Sets `later_bytes` of each source. Returns the number of bytes to read for all sources.
-fn estimate_bytes(works: &mut [SourceImport<'_>]) -> u64 {
-    works.iter_mut().rev().fold(0, |ahead, work| {
-        work.later_bytes = ahead;
-        ahead + work.bytes_to_compare()
-    })
 }
 
 /// Formats a time for use in a file name on any system: without colons.

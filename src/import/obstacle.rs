@@ -12,7 +12,7 @@ mod linux {
 
     use crate::error::{Error, ErrorKind, Obstacle, Result};
 
-    pub(super) fn check_replaceable(log: &Path) -> Result<()> {
+    pub fn check_replaceable(log: &Path) -> Result<()> {
         let Some(attributes) = attributes(log, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
         let dir =
             log.parent().and_then(|dir| self::attributes(dir, AtFlags::empty())).unwrap_or(StatxAttributes::empty());
@@ -43,7 +43,7 @@ mod linux {
 /// # Errors
 /// [`ErrorKind::CannotReplace`](crate::ErrorKind::CannotReplace) for a log that is immutable, append-only or a
 /// mount point. On systems other than Linux, only the attempt shows that.
-pub(super) fn check_replaceable(log: &Path) -> Result<()> {
+pub fn check_replaceable(log: &Path) -> Result<()> {
     #[cfg(target_os = "linux")]
     linux::check_replaceable(log)?;
     #[cfg(not(target_os = "linux"))]

@@ -28,7 +28,7 @@ mod unix {
     /// The group's permissions to read and write.
     const OF_GROUP: u32 = 0o060;
 
-    pub(super) fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
+    pub fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
         let failed = |error| Error::io(IoAction::Write, log, error);
         let ours = file.metadata().map_err(failed)?;
         match regular_file::open_no_follow(log) {
@@ -59,7 +59,7 @@ mod unix {
         }
     }
 
-    pub(super) fn inherit_ownership(dir: &Path) -> Result<()> {
+    pub fn inherit_ownership(dir: &Path) -> Result<()> {
         let failed = |error| Error::io(IoAction::Create, dir, error);
         let opened = fs::File::open(dir).map_err(failed)?;
         let ours = opened.metadata().map_err(failed)?;
@@ -70,7 +70,7 @@ mod unix {
     }
 
     /// Gives an open directory of root to the owner of its parent.
-    pub(in crate::import) fn give_dir(dir: &fs::File, above: &Metadata) -> io::Result<()> {
+    pub fn give_dir(dir: &fs::File, above: &Metadata) -> io::Result<()> {
         let ours = dir.metadata()?;
         match if ours.uid() == 0 { give(dir, &ours, above) } else { Ok(()) } {
             Err(error) if !is_refused(&error) => Err(error),
@@ -107,7 +107,7 @@ mod unix {
 
         /// Gives a file the list of another, or none if that has none: a directory may give a list to all new
         /// files in it.
-        pub(super) fn copy(from: &File, to: &File) -> io::Result<()> {
+        pub fn copy(from: &File, to: &File) -> io::Result<()> {
             let mut list = vec![0; MAX_BYTES];
             let copied = match fgetxattr(from, NAME, &mut list[..]) {
                 Ok(length) => fsetxattr(to, NAME, &list[..length], XattrFlags::empty()),
@@ -124,14 +124,14 @@ mod unix {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use unix::give_dir;
+pub use unix::give_dir;
 
 /// Gives `file`, which is staged, the owner, the group and the permissions of the log that it will replace.
 ///
 /// # Errors
 /// [`ErrorKind::CannotPreserveOwner`](crate::ErrorKind::CannotPreserveOwner) if it cannot belong to the log's
 /// owner.
-pub(super) fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
+pub fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
     #[cfg(unix)]
     unix::copy_ownership(file, log)?;
     #[cfg(not(unix))]
@@ -144,7 +144,7 @@ pub(super) fn copy_ownership(file: &fs::File, log: &Path) -> Result<()> {
 ///
 /// # Errors
 /// If the system fails to do so. A refusal, or an owner that the system does not know, is not an error.
-pub(super) fn inherit_ownership(dir: &Path) -> Result<()> {
+pub fn inherit_ownership(dir: &Path) -> Result<()> {
     #[cfg(unix)]
     unix::inherit_ownership(dir)?;
     #[cfg(not(unix))]

@@ -19,7 +19,7 @@ mod linux {
 
     /// An open directory.
     #[derive(Debug)]
-    pub(in crate::import) struct PinnedDir {
+    pub struct PinnedDir {
         dir: Dir,
         path: PathBuf,
     }
@@ -29,7 +29,7 @@ mod linux {
         ///
         /// # Errors
         /// [`ErrorKind::ProcNotMounted`].
-        pub(in crate::import) fn new(dir: Dir) -> Result<Self> {
+        pub fn new(dir: Dir) -> Result<Self> {
             let path = PathBuf::from(format!("/proc/self/fd/{}", dir.handle.as_raw_fd()));
             match std::fs::metadata(&path).is_ok_and(|there| is_same_file(&there, &dir.metadata)) {
                 true => Ok(Self { dir, path }),
@@ -38,32 +38,32 @@ mod linux {
         }
 
         /// Pins the directory `name` in this one, unless that is a symlink.
-        pub(in crate::import) fn child(&self, name: &Path) -> io::Result<Self> {
+        pub fn child(&self, name: &Path) -> io::Result<Self> {
             let dir = Dir::at(&self.path.join(name), self.dir.path.join(name))?;
             Self::new(dir).map_err(io::Error::from)
         }
 
         /// Returns the path through which it is reached while it is pinned.
-        pub(in crate::import) fn path(&self) -> &Path {
+        pub fn path(&self) -> &Path {
             &self.path
         }
 
         /// Returns the path that users know, for a path that leads through this directory.
-        pub(in crate::import) fn real_path(&self, path: &Path) -> Option<PathBuf> {
+        pub fn real_path(&self, path: &Path) -> Option<PathBuf> {
             let rest = path.strip_prefix(&self.path).ok()?;
             Some(if rest.as_os_str().is_empty() { self.dir.path.clone() } else { self.dir.path.join(rest) })
         }
 
-        pub(in crate::import) fn is(&self, dir: &Dir) -> bool {
+        pub fn is(&self, dir: &Dir) -> bool {
             is_same_file(&self.dir.metadata, &dir.metadata)
         }
 
-        pub(in crate::import) fn metadata(&self) -> &Metadata {
+        pub fn metadata(&self) -> &Metadata {
             &self.dir.metadata
         }
 
         /// Returns true if only its owner may access it, and the owner is the importing user.
-        pub(in crate::import) fn is_private(&self) -> bool {
+        pub fn is_private(&self) -> bool {
             let there = &self.dir.metadata;
             let is_others = Mode::from_raw_mode(there.mode()).intersects(Mode::RWXG | Mode::RWXO);
             there.uid() == rustix::process::geteuid().as_raw() && !is_others
@@ -72,28 +72,28 @@ mod linux {
 }
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::PinnedDir;
+pub use linux::PinnedDir;
 
 /// A directory that this system cannot pin.
 #[cfg(not(target_os = "linux"))]
 #[derive(Debug)]
-pub(super) enum PinnedDir {}
+pub enum PinnedDir {}
 
 #[cfg(not(target_os = "linux"))]
 impl PinnedDir {
-    pub(super) fn child(&self, _: &std::path::Path) -> std::io::Result<Self> {
+    pub fn child(&self, _: &std::path::Path) -> std::io::Result<Self> {
         match *self {}
     }
 
-    pub(super) fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &std::path::Path {
         match *self {}
     }
 
-    pub(super) fn real_path(&self, _: &std::path::Path) -> Option<std::path::PathBuf> {
+    pub fn real_path(&self, _: &std::path::Path) -> Option<std::path::PathBuf> {
         match *self {}
     }
 
-    pub(super) fn is_private(&self) -> bool {
+    pub fn is_private(&self) -> bool {
         match *self {}
     }
 }

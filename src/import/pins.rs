@@ -12,14 +12,14 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 
 /// A path to use, and the pinned directory that it leads through, if any.
 #[derive(Debug)]
-pub(super) struct Located {
-    pub(super) path: PathBuf,
-    pub(super) pin: Option<Arc<PinnedDir>>,
+pub struct Located {
+    pub path: PathBuf,
+    pub pin: Option<Arc<PinnedDir>>,
 }
 
 /// The pinned directories of one import. On drop, those that were created are removed if they are empty.
 #[derive(Debug)]
-pub(super) struct Pins {
+pub struct Pins {
     /// False in a dry run.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing is pinned"))]
     creates: bool,
@@ -29,12 +29,12 @@ pub(super) struct Pins {
 
 impl Pins {
     /// Creates an empty set of pins. Missing directories are created if `creates` is true.
-    pub(super) fn new(creates: bool) -> Self {
+    pub fn new(creates: bool) -> Self {
         Self { creates, dirs: Vec::new(), created: Vec::new() }
     }
 
     /// Replaces a path that leads through a pinned directory with the path that users know.
-    pub(super) fn real_path(&self, path: &Path) -> PathBuf {
+    pub fn real_path(&self, path: &Path) -> PathBuf {
         // A descriptor number may have been used for another directory earlier.
         self.dirs.iter().rev().find_map(|pin| pin.real_path(path)).unwrap_or_else(|| path.to_owned())
     }
@@ -89,13 +89,13 @@ mod linux {
         ///
         /// # Errors
         /// [`ErrorKind::ForeignLink`] and [`ErrorKind::ProcNotMounted`].
-        pub(in crate::import) fn dir(&mut self, dir: &Path) -> Result<Located> {
+        pub fn dir(&mut self, dir: &Path) -> Result<Located> {
             let is_pinned = self.create_exposed(|| resolve_dir(dir))?;
             Ok(is_pinned.unwrap_or_else(|| Located { path: dir.to_owned(), pin: None }))
         }
 
         /// Locates a directory if it exists and may be used.
-        pub(in crate::import) fn existing_dir(&mut self, dir: &Path) -> Option<Located> {
+        pub fn existing_dir(&mut self, dir: &Path) -> Option<Located> {
             let Resolved { dir: there, missing, is_exposed } = resolve_dir(dir).ok()?;
             match (missing.is_empty(), is_exposed) {
                 (false, _) => None,
@@ -111,7 +111,7 @@ mod linux {
         ///
         /// # Errors
         /// As [`dir`](Self::dir), [`ErrorKind::DanglingLink`] and [`ErrorKind::NotAFile`].
-        pub(in crate::import) fn file(&mut self, path: &Path) -> Result<Located> {
+        pub fn file(&mut self, path: &Path) -> Result<Located> {
             let mut name = None;
             let resolve = || {
                 let resolved = resolve_file(path)?;
@@ -178,7 +178,7 @@ mod linux {
 
     impl Located {
         /// Returns true if the file at `path` is still the one that was located.
-        pub(in crate::import) fn is_file_at(&self, path: &Path) -> Result<bool> {
+        pub fn is_file_at(&self, path: &Path) -> Result<bool> {
             let Some(pin) = &self.pin else { return Ok(followed(path)? == self.path) };
             let now = resolve_file(path)?;
             let is_name = self.path.file_name() == Some(now.name.as_os_str());
@@ -186,7 +186,7 @@ mod linux {
         }
 
         /// Returns true if the directory at `path` is still the one that was located.
-        pub(in crate::import) fn is_dir_at(&self, path: &Path) -> Result<bool> {
+        pub fn is_dir_at(&self, path: &Path) -> Result<bool> {
             let Some(pin) = &self.pin else { return Ok(true) };
             let now = resolve_dir(path)?;
             Ok(now.missing.is_empty() && pin.is(&now.dir))
@@ -201,14 +201,14 @@ impl Pins {
     /// # Errors
     /// [`ErrorKind::ForeignLink`].
     #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "it fails and pins on other systems")]
-    pub(super) fn dir(&mut self, dir: &Path) -> Result<Located> {
+    pub fn dir(&mut self, dir: &Path) -> Result<Located> {
         #[cfg(unix)]
         super::resolve::resolve_dir(dir)?;
         Ok(Located { path: dir.to_owned(), pin: None })
     }
 
     /// Locates a directory if it may be used.
-    pub(super) fn existing_dir(&mut self, dir: &Path) -> Option<Located> {
+    pub fn existing_dir(&mut self, dir: &Path) -> Option<Located> {
         self.dir(dir).ok()
     }
 
@@ -217,7 +217,7 @@ impl Pins {
     /// # Errors
     /// As [`dir`](Self::dir), [`ErrorKind::DanglingLink`] and [`ErrorKind::NotAFile`].
     #[allow(clippy::unused_self, reason = "it pins on Linux")]
-    pub(super) fn file(&mut self, path: &Path) -> Result<Located> {
+    pub fn file(&mut self, path: &Path) -> Result<Located> {
         #[cfg(unix)]
         super::resolve::resolve_file(path)?;
         Ok(Located { path: followed(path)?, pin: None })
@@ -227,13 +227,13 @@ impl Pins {
 #[cfg(not(target_os = "linux"))]
 impl Located {
     /// Returns true if the file at `path` is still the one that was located.
-    pub(super) fn is_file_at(&self, path: &Path) -> Result<bool> {
+    pub fn is_file_at(&self, path: &Path) -> Result<bool> {
         Ok(followed(path)? == self.path)
     }
 
     /// Returns true if the directory at `path` is still the one that was located.
     #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "it can fail where directories are pinned")]
-    pub(super) fn is_dir_at(&self, _: &Path) -> Result<bool> {
+    pub fn is_dir_at(&self, _: &Path) -> Result<bool> {
         Ok(true)
     }
 }

@@ -26,28 +26,28 @@ const STICKY: u32 = 0o1000;
 /// The end of a path without symlinks.
 #[derive(Debug)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "it is only checked"))]
-pub(super) struct Resolved {
+pub struct Resolved {
     /// The last directory of the path that exists.
-    pub(super) dir: Dir,
+    pub dir: Dir,
     /// The directories below it that do not exist.
-    pub(super) missing: Vec<OsString>,
+    pub missing: Vec<OsString>,
     /// True if a user other than root and the importing user can change the path.
-    pub(super) is_exposed: bool,
+    pub is_exposed: bool,
 }
 
 /// A file's directory, and its name there.
 #[derive(Debug)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "it is only checked"))]
-pub(super) struct ResolvedFile {
-    pub(super) parent: Resolved,
-    pub(super) name: OsString,
+pub struct ResolvedFile {
+    pub parent: Resolved,
+    pub name: OsString,
 }
 
 /// Resolves the path of a directory.
 ///
 /// # Errors
 /// [`ErrorKind::ForeignLink`].
-pub(super) fn resolve_dir(path: &Path) -> Result<Resolved> {
+pub fn resolve_dir(path: &Path) -> Result<Resolved> {
     let mut walk = Walk::start(path)?;
     walk.enter(path)?;
     Ok(walk.end())
@@ -57,7 +57,7 @@ pub(super) fn resolve_dir(path: &Path) -> Result<Resolved> {
 ///
 /// # Errors
 /// [`ErrorKind::ForeignLink`], [`ErrorKind::DanglingLink`] and [`ErrorKind::NotAFile`].
-pub(super) fn resolve_file(path: &Path) -> Result<ResolvedFile> {
+pub fn resolve_file(path: &Path) -> Result<ResolvedFile> {
     let refuse = |kind: ErrorKind| Error::from(kind).in_subject(&path.display().to_string());
     let mut walk = Walk::start(path)?;
     let mut next = path.to_owned();
@@ -202,12 +202,12 @@ enum Entry {
 
 /// A directory without symlinks in its path.
 #[derive(Debug)]
-pub(super) struct Dir {
+pub struct Dir {
     /// The open directory. It can only be used to reach its entries.
     #[cfg(target_os = "linux")]
-    pub(super) handle: std::fs::File,
-    pub(super) path: PathBuf,
-    pub(super) metadata: Metadata,
+    pub handle: std::fs::File,
+    pub path: PathBuf,
+    pub metadata: Metadata,
 }
 
 #[cfg(target_os = "linux")]
@@ -221,7 +221,7 @@ impl Dir {
     }
 
     /// Opens the directory at `path`, unless that is a symlink.
-    pub(super) fn at(path: &Path, shown_as: PathBuf) -> io::Result<Self> {
+    pub fn at(path: &Path, shown_as: PathBuf) -> io::Result<Self> {
         Self::open(rustix::fs::CWD, path, shown_as)
     }
 

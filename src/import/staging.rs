@@ -28,14 +28,14 @@ const LIVE: &str = "live";
 const PART: &str = "part";
 
 /// The name, in a staging directory, of a directory being created, until it is given to its owner.
-pub(super) const NEW_DIR: &str = "dir";
+pub const NEW_DIR: &str = "dir";
 
 /// The size of the write and copy buffers.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// The staging directories of one import. On drop they are removed, with any files that are still staged in them.
 #[derive(Debug, Default)]
-pub(super) struct Staging {
+pub struct Staging {
     // The staged files are dropped first, then the directories created for them.
     dirs: BTreeMap<PathBuf, StagingDir>,
     made_dirs: Vec<CreatedDirs>,
@@ -46,7 +46,7 @@ pub(super) struct Staging {
 
 /// A hidden directory of an import.
 #[derive(Debug)]
-pub(super) struct StagingDir {
+pub struct StagingDir {
     path: PathBuf,
     /// The same directory, pinned, if it lies where another user could exchange it.
     pin: Option<PinnedDir>,
@@ -56,7 +56,7 @@ pub(super) struct StagingDir {
 impl Staging {
     /// Creates the staging directories, and their parents unless these are pinned. Once cancelled, the staged
     /// files accept no more bytes.
-    pub(super) fn create<'d>(
+    pub fn create<'d>(
         dirs: impl Iterator<Item = (&'d Path, Option<&'d PinnedDir>)>,
         cancellation: Cancellation,
     ) -> Result<Self> {
@@ -76,13 +76,13 @@ impl Staging {
     }
 
     /// Replaces a path that leads through a pinned directory with the path that users know.
-    pub(super) fn real_path(&self, path: &Path) -> PathBuf {
+    pub fn real_path(&self, path: &Path) -> PathBuf {
         let pins = self.dirs.values().filter_map(|dir| dir.pin.as_ref());
         pins.into_iter().find_map(|pin| pin.real_path(path)).unwrap_or_else(|| path.to_owned())
     }
 
     /// Starts a staged file for `target`.
-    pub(super) fn file(&self, target: &Path) -> Result<StagedFile> {
+    pub fn file(&self, target: &Path) -> Result<StagedFile> {
         let failed = |error| Error::io(IoAction::Create, target, error);
         let dir = self.dirs.get(target.parent().unwrap_or(Path::new("")));
         let dir = dir.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
@@ -95,7 +95,7 @@ impl Staging {
     }
 
     /// Stages a copy of the first `bytes` bytes of a file for `target`.
-    pub(super) fn copy(&self, target: &Path, from: &mut fs::File, bytes: u64) -> Result<PathBuf> {
+    pub fn copy(&self, target: &Path, from: &mut fs::File, bytes: u64) -> Result<PathBuf> {
         let failed = |error| Error::io(IoAction::Read, target, error);
         let mut copy = self.file(target)?;
         from.rewind().map_err(failed)?;
@@ -110,7 +110,7 @@ impl Staging {
     }
 
     /// Makes the new names survive a power cut, once files were put in place.
-    pub(super) fn sync(&self) -> Result<()> {
+    pub fn sync(&self) -> Result<()> {
         self.dirs.values().try_for_each(|dir| sync_dir(&dir.path))?;
         self.made_dirs.iter().try_for_each(CreatedDirs::sync)
     }
@@ -125,7 +125,7 @@ impl Drop for StagingDir {
 
 impl StagingDir {
     /// Creates a staging directory in `parent`, which is pinned if another user can change it.
-    pub(super) fn create(parent: &Path, pin: Option<&PinnedDir>) -> Result<Self> {
+    pub fn create(parent: &Path, pin: Option<&PinnedDir>) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Create, parent, error);
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX);
@@ -151,7 +151,7 @@ impl StagingDir {
     }
 
     /// Returns the path through which its files are reached.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.pin.as_ref().map_or(&self.path, PinnedDir::path)
     }
 }
@@ -186,7 +186,7 @@ fn new_file(path: &Path) -> io::Result<fs::File> {
 
 /// Removes leftovers of killed imports and exports from `dir`, which is pinned if another user can change it.
 /// Returns what it removed. Leftovers that cannot be removed remain for the next time.
-pub(super) fn clean_up(dir: &Path, pin: Option<&PinnedDir>) -> Vec<PathBuf> {
+pub fn clean_up(dir: &Path, pin: Option<&PinnedDir>) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
     let left = ours.map(|entry| entry.path()).filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_dir()));
@@ -241,7 +241,7 @@ fn remove(inside: &Path, dir: &Path) -> io::Result<()> {
 
 /// A file that is being staged.
 #[derive(Debug)]
-pub(super) struct StagedFile {
+pub struct StagedFile {
     target: PathBuf,
     path: PathBuf,
     out: BufWriter<fs::File>,
@@ -250,14 +250,14 @@ pub(super) struct StagedFile {
 }
 
 impl StagedFile {
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.cancellation.check()?;
         self.bytes += bytes.len() as u64;
         self.out.write_all(bytes).map_err(|error| Error::io(IoAction::Write, &self.target, error))
     }
 
     /// Gives the file to the owner of its target, syncs it and checks its length. Returns its path.
-    pub(super) fn finish(self) -> Result<PathBuf> {
+    pub fn finish(self) -> Result<PathBuf> {
         let Self { target, path, out, bytes, cancellation: _ } = self;
         let failed = |error| Error::io(IoAction::Write, &target, error);
         let file = out.into_inner().map_err(|error| failed(error.into_error()))?;

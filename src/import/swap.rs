@@ -16,7 +16,7 @@ const MAX_EXCHANGES: usize = 99;
 
 /// The fate of the replaced file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SwapOutcome {
+pub enum SwapOutcome {
     /// It is where the new file was staged.
     Exchanged,
     /// It has no name any more.
@@ -27,7 +27,7 @@ pub(super) enum SwapOutcome {
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] if something exists at `path`. The staged file stays.
-pub(super) fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<()> {
+pub fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<()> {
     let created = TempPath::try_from_path(staged).and_then(|staged| {
         staged.persist_noclobber(path).map_err(|error| {
             // On drop it would remove the staged file.
@@ -40,7 +40,7 @@ pub(super) fn create(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<
 
 /// Replaces the file at `path` with `staged`, which is open as `ours`. Keeps the replaced file where the system
 /// can.
-pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<SwapOutcome> {
+pub fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result<SwapOutcome> {
     let exchanged = exchange(staged, path);
     match exchanged {
         Ok(true) => return Ok(SwapOutcome::Exchanged),
@@ -52,7 +52,7 @@ pub(super) fn replace(staged: &Path, ours: &fs::File, path: &Path) -> io::Result
 
 /// Puts the file at `staged`, which a writer had put at `path` just before ours, back there. If a writer has
 /// meanwhile put another file there, the newest one stays.
-pub(super) fn take_back(staged: &Path, ours: fs::File, path: &Path) -> io::Result<()> {
+pub fn take_back(staged: &Path, ours: fs::File, path: &Path) -> io::Result<()> {
     let mut put_last = ours;
     for _ in 0..MAX_EXCHANGES {
         let theirs = fs::File::open(staged)?;

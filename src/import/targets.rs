@@ -10,48 +10,48 @@ use fs_err as fs;
 use super::pinned::PinnedDir;
 use super::pins::{Located, Pins};
 use super::plan::Mode;
-use super::run_order::RowKeys;
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::LogId;
 use crate::format::{FileName, Manifest};
 use crate::logs::rotation::RotationKind;
 use crate::logs::{CATALOGUE, Dirs, Files, LogFile, Source, check_log, known, times_of};
+use crate::merge::RowKeys;
 use crate::util::file_identity::is_same_file;
 use crate::util::regular_file;
 
 /// A file that an import considers.
 #[derive(Debug)]
-pub(super) struct ImportTarget {
+pub struct ImportTarget {
     /// The log. Its path has symlinks resolved, and leads through `pin`.
-    pub(super) log: LogFile,
+    pub log: LogFile,
     /// Its path as its writers know it.
-    pub(super) writer_path: PathBuf,
+    pub writer_path: PathBuf,
     /// The pinned directory that its path leads through, if any.
     pin: Option<Arc<PinnedDir>>,
     /// The manifest's file. `None` for a log that is only considered because rotation moves rows there.
-    pub(super) bundled: Option<Bundled>,
+    pub bundled: Option<Bundled>,
 }
 
 /// A log as the manifest describes it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bundled {
+pub struct Bundled {
     /// Index into the manifest's `files`.
-    pub(super) index: usize,
+    pub index: usize,
     /// Its length in bytes.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// Its length and digest, if the manifest has a digest.
-    pub(super) integrity: Option<Integrity>,
+    pub integrity: Option<Integrity>,
 }
 
 /// The logs of one source between which rotation moves rows, oldest rows first; or one other log.
 #[derive(Debug)]
-pub(super) struct TargetGroup {
-    pub(super) source: Option<&'static Source>,
-    pub(super) times: RowKeys,
-    pub(super) targets: Vec<ImportTarget>,
+pub struct TargetGroup {
+    pub source: Option<&'static Source>,
+    pub keys: RowKeys,
+    pub targets: Vec<ImportTarget>,
     /// The path of the lock that its writers hold.
-    pub(super) lock: Option<PathBuf>,
+    pub lock: Option<PathBuf>,
     /// The directory in which its writers look for its logs.
     home: Located,
     /// The path of that directory as its writers know it.
@@ -66,22 +66,27 @@ impl ImportTarget {
     }
 
     /// Returns the directory that really contains the file.
-    pub(super) fn dir(&self) -> &Path {
+    pub fn dir(&self) -> &Path {
         self.log.path.parent().unwrap_or(Path::new("."))
     }
 
     /// Returns the same directory, if it is pinned.
-    pub(super) fn pinned_dir(&self) -> Option<&PinnedDir> {
+    pub fn pinned_dir(&self) -> Option<&PinnedDir> {
         self.pin.as_deref()
     }
 
-    pub(super) fn subject(&self) -> String {
+    pub fn subject(&self) -> String {
         self.writer_path.display().to_string()
     }
 
     /// Returns true if its path still leads to it. Rotation replaces a symlink with a file.
     fn is_at_its_path(&self) -> Result<bool> {
         Located { path: self.log.path.clone(), pin: self.pin.clone() }.is_file_at(&self.writer_path)
+    }
+
+    /// Returns its current length in bytes. A missing log has none.
+    pub fn local_bytes(&self) -> u64 {
+        self.log.path.symlink_metadata().map_or(0, |there| there.len())
     }
 
     /// Returns the path of the log that users know, with symlinks resolved.
@@ -92,7 +97,7 @@ impl ImportTarget {
 }
 
 /// Returns the targets of the manifest's files with these indices, or an error if one of them must not be written.
-pub(super) fn groups(
+pub fn groups(
     manifest: &Manifest,
     wanted: &[usize],
     dirs: &Dirs,
@@ -122,7 +127,7 @@ pub(super) fn groups(
         let lock = source.and_then(|source| source.lock).map(|lock| home.path.join(lock));
         groups.push(TargetGroup {
             source,
-            times: RowKeys::of(&target.log),
+            keys: RowKeys { times: target.log.times, run: source.and_then(|source| source.run) },
             targets: vec![target],
             lock,
             home,
@@ -139,12 +144,17 @@ pub(super) fn groups(
 
 impl TargetGroup {
     /// Returns the kind of rotation of its newest log, if it is known.
-    pub(super) fn rotation(&self) -> Option<RotationKind> {
+    pub fn rotation(&self) -> Option<RotationKind> {
         known(self.targets[0].log.id.source.as_str()).map(|source| source.rotation)
     }
 
+    /// Returns the total length of its local logs, in bytes.
+    pub fn local_bytes(&self) -> u64 {
+        self.targets.iter().map(ImportTarget::local_bytes).sum()
+    }
+
     /// Returns true if all writers hold the lock while they replace its logs.
-    pub(super) fn rotates_under_lock(&self) -> bool {
+    pub fn rotates_under_lock(&self) -> bool {
         // Writers of a source with an archive must not lose the rows that they move.
         self.rotation() == Some(RotationKind::Archives)
     }
@@ -153,7 +163,7 @@ impl TargetGroup {
     ///
     /// # Errors
     /// [`ErrorKind::LogKeepsChanging`].
-    pub(super) fn check_paths(&self) -> Result<()> {
+    pub fn check_paths(&self) -> Result<()> {
         for target in &self.targets {
             if !target.is_at_its_path()? || !self.home.is_dir_at(&self.writer_path)? {
                 return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&target.subject()));
@@ -163,7 +173,7 @@ impl TargetGroup {
     }
 
     /// Opens a log in the directory of this group's, if it is a regular file.
-    pub(super) fn open_beside(&self, name: &str) -> io::Result<fs::File> {
+    pub fn open_beside(&self, name: &str) -> io::Result<fs::File> {
         let path = self.home.path.join(name);
         // Without a pinned directory, a symlink may be followed.
         let path = if self.home.pin.is_some() { path } else { fs::canonicalize(path)? };

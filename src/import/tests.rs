@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::num::NonZeroUsize;
 
-use super::restored::RestoreSink;
+use super::restored::{RestoreSink, Restored};
 use super::*;
 use crate::error::ErrorKind;
 use crate::export::{ExportOptions, export};
@@ -48,7 +48,7 @@ fn bundle_of(dirs: &Dirs) -> Vec<u8> {
 /// Merges. Calls `meddle` once the bundle is restored, and `meddle_late` once the new versions are staged.
 fn import_meddled_with(
     dirs: &Dirs,
-    meddle: impl FnOnce(&[source_import::SourceImport<'_>]),
+    meddle: impl FnOnce(&[Restored<'_>]),
     meddle_late: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
     import_in_steps(dirs, Mode::Merge, meddle, meddle_late, || {})
@@ -58,7 +58,7 @@ fn import_meddled_with(
 fn import_in_steps(
     dirs: &Dirs,
     mode: Mode,
-    meddle: impl FnOnce(&[source_import::SourceImport<'_>]),
+    meddle: impl FnOnce(&[Restored<'_>]),
     meddle_late: impl FnOnce(),
     meddle_last: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
@@ -71,7 +71,7 @@ fn import_of(
     dirs: &Dirs,
     mode: Mode,
     clock: &dyn Clock,
-    meddle: impl FnOnce(&[source_import::SourceImport<'_>]),
+    meddle: impl FnOnce(&[Restored<'_>]),
     meddle_late: impl FnOnce(),
     meddle_last: impl FnOnce(),
 ) -> Result<Vec<FilePlan>> {
@@ -80,15 +80,14 @@ fn import_of(
     let groups = targets::groups(bundle.manifest(), &[0, 1], dirs, mode, &mut pins)?;
     let fingerprinter = Fingerprinter::random()?;
     let (stamp, threads) = (String::new(), NonZeroUsize::MIN);
-    let context = ImportContext { mode, stamp, fingerprinter, threads, clock };
+    let context = ImportContext { mode, stamp, fingerprinter, threads, clock, progress: &NoProgress };
     let target_dirs = groups.iter().flat_map(|group| &group.targets).map(|target| (target.dir(), target.pinned_dir()));
     let staging = Staging::create(target_dirs, Cancellation::default())?;
-    let mut intake = RestoreSink::new(&groups, &context, Some(&staging), &NoProgress);
-    restore(bundle, None, NonZeroUsize::MIN, &mut intake)?;
-    let works = intake.into_works();
-    meddle(&works);
-    let context = CommitContext { staging: &staging, clock, progress: &NoProgress };
-    let mut commit = commit::Commit::prepare(works, &context)?;
+    let mut sink = RestoreSink::new(&groups, &context, Some(&staging));
+    restore(bundle, None, NonZeroUsize::MIN, &mut sink)?;
+    let restored = sink.take_restored();
+    meddle(&restored);
+    let mut commit = commit::Commit::prepare(restored, &context, &staging)?;
     meddle_late();
     commit.make_backups()?;
     meddle_last();
@@ -100,8 +99,8 @@ fn import_of(
 fn a_failure_after_the_first_log_names_the_logs_in_place() {
     let (home, dirs) = home(None);
     let staged = std::cell::RefCell::new(PathBuf::new());
-    let find_one = |works: &[source_import::SourceImport<'_>]| {
-        staged.replace(works[1].restored[0].as_ref().unwrap().staged.clone().unwrap());
+    let find_one = |restored: &[Restored<'_>]| {
+        staged.replace(restored[1].logs[0].as_ref().unwrap().staged.clone().unwrap());
     };
     let error = import_meddled_with(&dirs, find_one, || fs::remove_file(&*staged.borrow()).unwrap());
     let error = error.unwrap_err();
@@ -357,7 +356,7 @@ fn an_import_changes_nothing_if_rotation_replaced_a_symlink_meanwhile() {
     let (log, elsewhere) = (home.path().join(LOGS[0]), home.path().join("elsewhere"));
     fs::write(&elsewhere, "{\"a\":1}\n").unwrap();
     std::os::unix::fs::symlink(&elsewhere, &log).unwrap();
-    let rotate = |_: &[source_import::SourceImport<'_>]| {
+    let rotate = |_: &[Restored<'_>]| {
         fs::remove_file(&log).unwrap();
         fs::write(&log, "{\"a\":1}\n").unwrap();
     };

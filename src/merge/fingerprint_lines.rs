@@ -4,8 +4,8 @@ use std::io::Read;
 use std::num::NonZeroUsize;
 
 use super::index::{KeyedLines, LineKeying, SideLines};
-use super::run_order::RowKeys;
-use super::tally::MAX_LINE_BYTES;
+use super::line_shape::MAX_LINE_BYTES;
+use super::row_keys::RowKeys;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::util::line_reader::{BlockError, Line, LineBlocks, LineError, LineReader, lines_of};
 use crate::util::ordered_pool::run_ordered;
@@ -14,10 +14,10 @@ use crate::util::ordered_pool::run_ordered;
 const BLOCK_BYTES: usize = 1 << 20;
 
 /// Reads logs, one after the other. `None` stands for a log without lines. Errors name each log by its `subject`.
-pub(super) fn gather<R: Read>(
+pub fn gather<R: Read>(
     logs: impl Iterator<Item = (Option<R>, String)>,
     keys: RowKeys,
-    keying: &LineKeying,
+    keying: LineKeying<'_>,
     threads: NonZeroUsize,
 ) -> Result<SideLines> {
     let mut side = SideLines::default();
@@ -33,7 +33,7 @@ pub(super) fn gather<R: Read>(
 fn gather_log(
     log: impl Read,
     keys: RowKeys,
-    keying: &LineKeying,
+    keying: LineKeying<'_>,
     threads: NonZeroUsize,
     side: &mut SideLines,
 ) -> Result<()> {
@@ -68,7 +68,7 @@ fn gather_log(
 }
 
 /// Passes every line of a log to `take`.
-pub(super) fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Result<()>) -> Result<()> {
+pub fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Result<()>) -> Result<()> {
     let mut lines = LineReader::new(reader, MAX_LINE_BYTES);
     for number in 1.. {
         match next_line(&mut lines, number)? {
@@ -80,7 +80,7 @@ pub(super) fn each_line(reader: impl Read, mut take: impl FnMut(Line<'_>) -> Res
 }
 
 /// Returns the next line of a log, which is line `number`, counted from 1.
-pub(super) fn next_line(lines: &mut LineReader<impl Read>, number: u64) -> Result<Option<Line<'_>>> {
+pub fn next_line(lines: &mut LineReader<impl Read>, number: u64) -> Result<Option<Line<'_>>> {
     lines.next_line().map_err(|error| match error {
         LineError::Read(error) => Error::io_unnamed(IoAction::Read, error),
         LineError::TooLong => Error::from(ErrorKind::LineTooLong { limit: MAX_LINE_BYTES }).at_line(number),

@@ -1,11 +1,22 @@
-//! Watches logs after they were replaced, because a writer can still undo that.
+//! The protocol for logs to which writers write, or which they replace, without the lock.
 //!
-//! A writer that opened the old file earlier may still append its row to that file; such rows are copied. A writer
-//! that had begun to rotate the old file replaces the new version with its rotation; the log must then be merged
-//! again. This can only happen to a log above the size at which Patchwork rotates it, and only where writers
-//! rotate without a lock. A log that was replaced by a rotation of the *new* version is as Patchwork wants it.
+//! Writers of activity take no lock. Writers of decisions and links rotate without theirs: they read the log, and some
+//! time later they rename what they keep of it over whatever is there then.
 //!
-//! Every file stays open while it matters, because an inode number is reused as soon as its file is gone.
+//! 1. **Read** the log while no writer is in the middle of a row ([`LocalLog::open_without_lock`]). Keep it open, because
+//!    an inode number is reused as soon as its file is gone.
+//! 2. **Stage** the new version. Append the rows that the log has got meanwhile ([`replace_log`]).
+//! 3. **Exchange** the two in one step. If the file that comes out is not the one that was read, a writer was faster: put
+//!    its file back, and start again at 1.
+//! 4. **Watch** the path ([`Watch`]): for 0.25 s, because a writer may have opened the old file; for 3 s if a rotation of
+//!    the old file may be under way; for longer while a writer's temporary file lies there; for 30 s at most.
+//! 5. **Copy** rows that writers append to the old file to the new one: whole lines at first, and everything at the end.
+//! 6. If a rotation of the *new* version replaces it, as the exact model of rotation tells, follow: the rotated file is
+//!    what Patchwork wants, and takes the place of the new version in steps 4 and 5.
+//! 7. If anything else replaces it, the import was **undone**: copy the rows that the new version has got to that file,
+//!    and start again at 1. The earlier files stay open, because they may still get rows.
+//!
+//! [`LocalLog::open_without_lock`]: super::local::LocalLog::open_without_lock
 
 use std::fs::Metadata;
 use std::io::{self, Read, Seek};
@@ -16,6 +27,7 @@ use fs_err as fs;
 
 use super::late_writes::ReplacedFile;
 use super::lock::Clock;
+use super::swap::{self, SwapOutcome};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::logs::rotation::{NewestLines, RotationKind};
 use crate::util::file_identity::is_at;
@@ -49,20 +61,52 @@ const MAX_RESCUES: u32 = 20;
 /// The longest log that is compared with a rotation, in bytes. A rotation leaves far less.
 const MAX_ROTATED_BYTES: u64 = 64 << 20;
 
+/// A replaced log.
+#[derive(Debug)]
+pub struct Replacement {
+    pub ours: fs::File,
+    pub old: ReplacedFile,
+    /// The rows that the old file got after it was read.
+    pub late: Vec<u8>,
+    /// The length of our version when it was put in place.
+    pub length: u64,
+}
+
+/// A writer's file that could not be put back. Our version is open.
+type NotPutBack = (fs::File, io::Error);
+
+/// Replaces the log at `path`, of which `old` was read, with its new version `ours`, staged at `staged`. Appends the rows
+/// that came late to it, unless the old file is kept. Returns `None`, having changed nothing, if `old` is not at the path.
+pub fn replace_log(
+    staged: &Path,
+    mut ours: fs::File,
+    path: &Path,
+    mut old: ReplacedFile,
+    keeps_old: bool,
+) -> io::Result<Result<Option<Replacement>, NotPutBack>> {
+    let late = if keeps_old { old.late_bytes()? } else { old.copy_to_staged(&mut ours)? };
+    let length = ours.metadata()?.len();
+    if swap::replace(staged, &ours, path)? == SwapOutcome::Exchanged && !is_at(old.file(), staged) {
+        let kept = ours.try_clone()?;
+        return Ok(swap::take_back(staged, ours, path).map(|()| None).map_err(|error| (kept, error)));
+    }
+    Ok(Ok(Some(Replacement { ours, old, late, length })))
+}
+
 /// A log that was replaced with a new version.
 #[derive(Debug)]
-pub(super) struct PlacedLog {
+pub struct PlacedLog {
     /// The index of its group.
-    pub(super) group: usize,
-    pub(super) path: PathBuf,
+    pub group: usize,
+    pub path: PathBuf,
     /// The new version.
-    pub(super) ours: ReplacedFile,
+    pub ours: ReplacedFile,
     /// The file that it replaced, if late rows are to be copied from it.
-    pub(super) old: Option<ReplacedFile>,
+    pub old: Option<ReplacedFile>,
     /// True if a rotation of the old file may be under way.
-    pub(super) can_be_undone: bool,
+    pub can_be_undone: bool,
     /// The kind of Patchwork's rotation of it, if known.
-    pub(super) rotation: Option<RotationKind>,
+    pub rotation: Option<RotationKind>,
 }
 
 /// A placed log that is watched.
@@ -80,7 +124,7 @@ struct WatchedLog {
 
 /// The logs that are watched.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub struct Watch {
     logs: Vec<WatchedLog>,
     /// The first error that occurred when a log was added and rows could not be copied.
     failed: Result<()>,
@@ -90,11 +134,11 @@ pub(super) struct Watch {
 
 /// A placed log that a writer replaced with something else.
 #[derive(Debug)]
-pub(super) struct Undone {
+pub struct Undone {
     /// The index of its group.
-    pub(super) group: usize,
+    pub group: usize,
     /// The number of polls that were left when it was undone.
-    pub(super) polls_left: u32,
+    pub polls_left: u32,
 }
 
 /// The state of the file at the path of a log.
@@ -114,7 +158,7 @@ impl Default for Watch {
 
 impl Watch {
     /// Starts to watch a log, or resumes watching it for `polls_left` polls.
-    pub(super) fn add(&mut self, mut placed: PlacedLog, polls_left: Option<u32>) {
+    pub fn add(&mut self, mut placed: PlacedLog, polls_left: Option<u32>) {
         let before = self.undone.iter().position(|(path, _)| *path == placed.path);
         let mut old = before.map_or_else(Vec::new, |at| self.undone.swap_remove(at).1);
         if let Err(error) = copy_missing_lines(&mut old, &mut placed.ours) {
@@ -129,18 +173,18 @@ impl Watch {
     }
 
     /// Returns the number of files that it holds open.
-    pub(super) fn open_files(&self) -> usize {
+    pub fn open_files(&self) -> usize {
         self.logs.iter().map(|log| 1 + log.old.len()).sum()
     }
 
     /// Returns true if watching may take seconds.
-    pub(super) fn is_long(&self) -> bool {
+    pub fn is_long(&self) -> bool {
         self.logs.iter().any(|log| log.placed.can_be_undone)
     }
 
     /// Watches until nothing more can happen to any log, until some logs are undone, or until the watch is
     /// cancelled. Returns the undone logs.
-    pub(super) fn run(&mut self, clock: &dyn Clock, is_cancelled: &dyn Fn() -> bool) -> Result<Vec<Undone>> {
+    pub fn run(&mut self, clock: &dyn Clock, is_cancelled: &dyn Fn() -> bool) -> Result<Vec<Undone>> {
         let mut failed = std::mem::replace(&mut self.failed, Ok(()));
         while !self.logs.is_empty() && !is_cancelled() {
             let mut undone = Vec::new();
@@ -171,7 +215,7 @@ impl Watch {
     }
 
     /// Copies the late rows, without waiting for more.
-    pub(super) fn finish(mut self) -> Result<()> {
+    pub fn finish(mut self) -> Result<()> {
         self.logs.iter_mut().map(WatchedLog::finish).fold(Ok(()), Result::and)
     }
 }

@@ -4,7 +4,7 @@ use super::index::UNMATCHED;
 
 /// The match of a line of the bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LineMatch {
+pub enum LineMatch {
     /// This machine does not have the line, or has it less often.
     New,
     /// The line is this local line.
@@ -15,14 +15,14 @@ pub(super) enum LineMatch {
 
 /// The match of each line of the bundle, in four bytes per line.
 #[derive(Debug, Default)]
-pub(super) struct Alignment(Vec<u32>);
+pub struct Alignment(Vec<u32>);
 
 impl Alignment {
     const NEW: u32 = u32::MAX;
     const ELSEWHERE: u32 = u32::MAX - 1;
 
     /// Returns the match of line `line` of the bundle, counted from 0.
-    pub(super) fn of(&self, line: usize) -> LineMatch {
+    pub fn of(&self, line: usize) -> LineMatch {
         match self.0[line] {
             Self::NEW => LineMatch::New,
             Self::ELSEWHERE => LineMatch::Elsewhere,
@@ -31,7 +31,7 @@ impl Alignment {
     }
 
     /// Returns the number of lines of the bundle.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.0.len()
     }
 
@@ -46,7 +46,7 @@ impl Alignment {
 /// If the bundle has a line more often than this machine, the surplus is new. The others are matched so that as
 /// many as possible have the same order on both sides (a longest common subsequence). If that is too much work
 /// because thousands of lines are equal, equal lines are matched only by their position from the start or the end.
-pub(super) fn align(local: &[u32], bundle: &[u32], distinct: usize) -> Alignment {
+pub fn align(local: &[u32], bundle: &[u32], distinct: usize) -> Alignment {
     let mut alignment = Alignment(vec![Alignment::NEW; bundle.len()]);
     if !embed(local, bundle, &mut alignment) {
         let start = local.iter().zip(bundle).take_while(|(a, b)| a == b).count();

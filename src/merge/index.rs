@@ -3,16 +3,12 @@
 //! The fingerprints of the shorter side are kept while those of the other side are looked up. Of each line, only a
 //! number and a few bytes of [`LineMetas`] remain.
 
-use std::sync::Arc;
-
 use siphasher::sip128::SipHasher24;
 
 use super::line_meta::{LineMeta, LineMetas};
-use super::run_order::RowKeys;
-use super::tally::{LineShape, content};
+use super::line_shape::{LineShape, content};
+use super::row_keys::{KeyedRow, RowKeys};
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::Timestamp;
-use crate::format::row::classify;
 use crate::util::line_reader::Line;
 
 /// A 128-bit hash of the content of a line.
@@ -22,11 +18,11 @@ type Fingerprint = u128;
 /// attacker cannot craft two lines with the same fingerprint, of which one would be taken for the other and lost.
 /// By chance, two of a billion lines have the same fingerprint once in 10^20 imports.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Fingerprinter(SipHasher24);
+pub struct Fingerprinter(SipHasher24);
 
 impl Fingerprinter {
     /// Creates one with a random key from the system.
-    pub(super) fn random() -> Result<Self> {
+    pub fn random() -> Result<Self> {
         let mut key = [0; 16];
         let failed = |error: getrandom::Error| Error::io_unnamed(IoAction::Read, error.into());
         getrandom::fill(&mut key).map_err(failed)?;
@@ -39,14 +35,14 @@ impl Fingerprinter {
 }
 
 /// The number that marks a line as missing on the other side.
-pub(super) const UNMATCHED: u32 = u32::MAX;
+pub const UNMATCHED: u32 = u32::MAX;
 
 /// The maximum number of lines of a side.
 const MAX_LINES: u32 = u32::MAX - 1;
 
 /// The fingerprints of one side's lines, for lookup. Takes about 22 bytes per line.
 #[derive(Debug)]
-pub(super) struct Index {
+pub struct Index {
     fingerprints: Vec<Fingerprint>,
     /// A hash table of the numbers of distinct lines. Each is in the first free slot from its fingerprint's
     /// position on; [`UNMATCHED`] marks a free slot.
@@ -56,7 +52,7 @@ pub(super) struct Index {
 impl Index {
     /// Indexes the lines of a side, in order. Also returns, for each line, the number (from 0) of the first line
     /// that is the same.
-    pub(super) fn new(fingerprints: Vec<Fingerprint>) -> Result<(Self, Vec<u32>)> {
+    pub fn new(fingerprints: Vec<Fingerprint>) -> Result<(Self, Vec<u32>)> {
         let lines = u32::try_from(fingerprints.len()).ok().filter(|lines| *lines <= MAX_LINES);
         let lines = lines.ok_or(ErrorKind::TooManyLines { limit: MAX_LINES.into() })?;
         // A third more slots than lines keeps the distance to a free slot short.
@@ -74,7 +70,7 @@ impl Index {
     }
 
     /// Returns the number of lines of its side. All line numbers are below it.
-    pub(super) fn lines(&self) -> usize {
+    pub fn lines(&self) -> usize {
         self.fingerprints.len()
     }
 
@@ -98,37 +94,42 @@ impl Index {
 }
 
 /// The method by which the lines of a side are told apart.
-#[derive(Debug, Clone)]
-pub(super) enum LineKeying {
+#[derive(Debug, Clone, Copy)]
+pub enum LineKeying<'i> {
     /// By fingerprints, of which an [`Index`] will be made.
     Fingerprint(Fingerprinter),
     /// By the numbers of equal lines of the other side.
-    Lookup(Fingerprinter, Arc<Index>),
+    Lookup(Fingerprinter, &'i Index),
 }
 
 /// Consecutive lines, without their text.
 #[derive(Debug, Default)]
-pub(super) struct KeyedLines {
+pub struct KeyedLines {
     /// One per line, or empty.
     fingerprints: Vec<Fingerprint>,
     /// One per line, or empty.
     ids: Vec<u32>,
-    pub(super) metas: LineMetas,
+    pub metas: LineMetas,
 }
 
 impl KeyedLines {
-    pub(super) fn push(&mut self, line: Line<'_>, keys: RowKeys, keying: &LineKeying) {
+    pub fn push(&mut self, line: Line<'_>, keys: RowKeys, keying: LineKeying<'_>) {
         match keying {
             LineKeying::Fingerprint(fingerprinter) => self.fingerprints.push(fingerprinter.of(line.bytes)),
             LineKeying::Lookup(fingerprinter, index) => self.ids.push(index.id_of(fingerprinter.of(line.bytes))),
         }
-        let row = classify(line.bytes, keys.times);
+        let row = keys.read(line.bytes);
         let shape = LineShape::of(line, row.is_some());
-        let run = row.as_ref().and_then(|row| keys.run_of(&row.entry));
-        self.metas.push(LineMeta { time: row.and_then(|row| row.time).map(Timestamp::as_millis), shape, run });
+        let KeyedRow { time, run } = row.unwrap_or_default();
+        self.metas.push(LineMeta { time, shape, run });
     }
 
-    pub(super) fn append(&mut self, next: Self) -> Result<()> {
+    /// Returns the number of lines.
+    pub fn len(&self) -> usize {
+        self.metas.len()
+    }
+
+    pub fn append(&mut self, next: Self) -> Result<()> {
         self.fingerprints.extend(next.fingerprints);
         self.ids.extend(next.ids);
         self.metas.append(&next.metas);
@@ -142,63 +143,63 @@ impl KeyedLines {
 /// The logs of one source, oldest rows first, as one sequence of lines. Rotation moves rows from one log to an
 /// older one, so the logs must be compared together.
 #[derive(Debug, Default)]
-pub(super) struct Side {
+pub struct Side {
     /// A number for each line. Lines of both sides with the same number are equal.
-    pub(super) ids: Vec<u32>,
-    pub(super) metas: LineMetas,
+    pub ids: Vec<u32>,
+    pub metas: LineMetas,
     /// The end of each log in the sequence of lines.
     ends: Vec<usize>,
 }
 
 /// The lines of a side whose logs are read one after the other.
 #[derive(Debug, Default)]
-pub(super) struct SideLines {
+pub struct SideLines {
     lines: KeyedLines,
     ends: Vec<usize>,
 }
 
 impl SideLines {
     /// Appends lines to the current log.
-    pub(super) fn append(&mut self, lines: KeyedLines) -> Result<()> {
+    pub fn append(&mut self, lines: KeyedLines) -> Result<()> {
         self.lines.append(lines)
     }
 
     /// Appends the lines of another side to the current log.
-    pub(super) fn append_side(&mut self, next: Self) -> Result<()> {
+    pub fn append_side(&mut self, next: Self) -> Result<()> {
         self.append(next.lines)
     }
 
     /// Returns the number of lines.
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.lines.metas.len()
     }
 
     /// Ends the current log.
-    pub(super) fn end_log(&mut self) {
+    pub fn end_log(&mut self) {
         self.ends.push(self.len());
     }
 
     /// Returns the side, and the index in which the other side's lines are looked up. The lines must have
     /// fingerprints.
-    pub(super) fn into_index(self) -> Result<(Arc<Index>, Side)> {
+    pub fn into_index(self) -> Result<(Index, Side)> {
         let (index, ids) = Index::new(self.lines.fingerprints)?;
-        Ok((Arc::new(index), Side { ids, metas: self.lines.metas, ends: self.ends }))
+        Ok((index, Side { ids, metas: self.lines.metas, ends: self.ends }))
     }
 
     /// Returns the side. The lines must have been looked up.
-    pub(super) fn into_side(self) -> Side {
+    pub fn into_side(self) -> Side {
         Side { ids: self.lines.ids, metas: self.lines.metas, ends: self.ends }
     }
 }
 
 impl Side {
     /// Returns the index of the log that has this line.
-    pub(super) fn log_of(&self, line: usize) -> usize {
+    pub fn log_of(&self, line: usize) -> usize {
         self.ends.partition_point(|end| *end <= line)
     }
 
     /// Returns the number of lines of a log.
-    pub(super) fn lines_of(&self, log: usize) -> u64 {
+    pub fn lines_of(&self, log: usize) -> u64 {
         let start = log.checked_sub(1).map_or(0, |before| self.ends[before]);
         (self.ends[log] - start) as u64
     }

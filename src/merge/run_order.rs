@@ -1,120 +1,16 @@
 //! Orders the rows that both sides have about the same run, where a merge leaves a choice. The last row about a
 //! run is the one that counts, so the row with the later end comes last, whichever side it is on.
 
-use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
-use std::fmt;
-use std::hash::Hasher;
-
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use siphasher::sip::SipHasher13;
 
 use super::index::Side;
 use super::lcs::{Alignment, LineMatch};
 use super::line_meta::LineMetas;
-use crate::format::{TimeKey, Timestamp};
-use crate::logs::{LogFile, RunKeys, known};
-
-/// The keys of a row that a merge reads.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RowKeys {
-    pub(super) times: &'static [TimeKey],
-    run: Option<RunKeys>,
-}
-
-/// The run that a row is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RunRow {
-    /// A hash of the run's identity. Two runs that share it by chance are at worst put into an order that neither
-    /// needs. It is the same in every import, so that equal imports give equal logs.
-    pub(super) run: u32,
-    /// The time at which the run ended, in milliseconds since 1970.
-    pub(super) ended: Option<i64>,
-}
-
-impl RowKeys {
-    pub(super) fn of(log: &LogFile) -> Self {
-        Self { times: log.times, run: known(log.id.source.as_str()).and_then(|source| source.run) }
-    }
-
-    /// Returns the run that a row is about, given its JSON text.
-    pub(super) fn run_of(self, entry: &str) -> Option<RunRow> {
-        let keys = self.run.filter(|_| entry.starts_with('{'))?;
-        let (id, ended) = serde_json::Deserializer::from_str(entry).deserialize_map(FindRun(keys)).ok()?;
-        let id = id?.get();
-        // An identity with an unpaired surrogate is not a string to JSON readers. It is compared as it is written.
-        let id = serde_json::from_str::<Cow<'_, str>>(id).unwrap_or(Cow::Borrowed(id));
-        if id.is_empty() {
-            return None;
-        }
-        let mut hasher = SipHasher13::new();
-        hasher.write(id.as_bytes());
-        #[allow(clippy::cast_possible_truncation, reason = "any 32 bits of a hash are one")]
-        Some(RunRow { run: hasher.finish() as u32, ended: ended.map(Timestamp::as_millis) })
-    }
-}
-
-/// A visitor of an object's top level. Of duplicate keys the last counts, as in JavaScript.
-struct FindRun(RunKeys);
-
-impl<'de> Visitor<'de> for FindRun {
-    type Value = (Option<&'de RawValue>, Option<Timestamp>);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut id, mut ended) = (None, None);
-        while let Some(key) = map.next_key_seed(KeyOf(self.0))? {
-            match key {
-                Key::Id => id = Some(map.next_value::<&RawValue>()?),
-                Key::Ended => ended = self.0.ended.read(map.next_value::<&RawValue>()?.get()),
-                Key::Other => _ = map.next_value::<IgnoredAny>()?,
-            }
-        }
-        Ok((id.filter(|id| id.get().starts_with('"')), ended))
-    }
-}
-
-enum Key {
-    Id,
-    Ended,
-    Other,
-}
-
-/// A visitor that tells the keys apart. It reads keys as bytes, because keys with unpaired surrogates are not
-/// strings.
-struct KeyOf(RunKeys);
-
-impl<'de> DeserializeSeed<'de> for KeyOf {
-    type Value = Key;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl Visitor<'_> for KeyOf {
-    type Value = Key;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_bytes<E>(self, key: &[u8]) -> Result<Key, E> {
-        Ok(match key {
-            key if key == self.0.id.as_bytes() => Key::Id,
-            key if key == self.0.ended.key().as_bytes() => Key::Ended,
-            _ => Key::Other,
-        })
-    }
-}
+use super::row_keys::RunRow;
 
 /// A row that must come after a row of the other side, because it ended the same run later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wait {
+pub struct Wait {
     /// The row's line number on its side.
     line: usize,
     /// The line number of the other row.
@@ -124,23 +20,23 @@ pub(super) struct Wait {
 
 impl Wait {
     /// Returns true if the row must not come yet, because the other side continues with line `next`.
-    pub(super) fn holds(&self, next: usize) -> bool {
+    pub fn holds(&self, next: usize) -> bool {
         next <= self.other
     }
 
     /// Compares two rows that hold each other back, together with rows around them. The lesser row comes first.
-    pub(super) fn cmp_rows(&self, other: &Self) -> Ordering {
+    pub fn cmp_rows(&self, other: &Self) -> Ordering {
         (self.row.ended, self.row.run).cmp(&(other.row.ended, other.row.run))
     }
 }
 
 /// The rows of one side that must wait, in the order of their lines.
 #[derive(Debug, Default)]
-pub(super) struct Waits(Vec<Wait>);
+pub struct Waits(Vec<Wait>);
 
 impl Waits {
     /// Returns the wait of line `line`, if it must wait.
-    pub(super) fn of(&self, line: usize) -> Option<&Wait> {
+    pub fn of(&self, line: usize) -> Option<&Wait> {
         let at = self.0.binary_search_by_key(&line, |wait| wait.line).ok()?;
         self.0.get(at)
     }
@@ -148,15 +44,15 @@ impl Waits {
 
 /// The rows of both sides that must wait for a row of the other side.
 #[derive(Debug, Default)]
-pub(super) struct RunOrder {
-    pub(super) local: Waits,
-    pub(super) bundle: Waits,
+pub struct RunOrder {
+    pub local: Waits,
+    pub bundle: Waits,
 }
 
 impl RunOrder {
     /// Finds the runs whose last rows on the two sides differ and are between the same two lines that both sides
     /// have, so that either row could come last.
-    pub(super) fn new(local: &Side, bundle: &Side, alignment: &Alignment) -> Self {
+    pub fn new(local: &Side, bundle: &Side, alignment: &Alignment) -> Self {
         let mut order = Self::default();
         let mut pairs = last_rows(&local.metas, &bundle.metas, alignment);
         if pairs.is_empty() {

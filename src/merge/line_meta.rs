@@ -1,22 +1,22 @@
 //! Stores the properties of lines that a merge needs, besides their equality, in a few bytes per line. Lines are
 //! only read in order, so each timestamp is stored as its difference from the one before.
 
-use super::run_order::RunRow;
-use super::tally::LineShape;
+use super::line_shape::LineShape;
+use super::row_keys::RunRow;
 
 /// The properties of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LineMeta {
+pub struct LineMeta {
     /// Milliseconds since 1970, for a row with a timestamp.
-    pub(super) time: Option<i64>,
-    pub(super) shape: LineShape,
+    pub time: Option<i64>,
+    pub shape: LineShape,
     /// The run that a row is about.
-    pub(super) run: Option<RunRow>,
+    pub run: Option<RunRow>,
 }
 
 /// The properties of consecutive lines.
 #[derive(Debug, Clone, Default)]
-pub(super) struct LineMetas {
+pub struct LineMetas {
     /// For each line, a number that holds its length and, in the lowest four bits, its kind. Usual lines have a
     /// kind of their own. For any other line a number follows that holds its [`Flags`] and by how much its bytes
     /// exceed its UTF-16 units. Then follow the timestamp, as the difference from the last one, and the run, for
@@ -101,7 +101,7 @@ impl Flags {
 }
 
 impl LineMetas {
-    pub(super) fn push(&mut self, meta: LineMeta) {
+    pub fn push(&mut self, meta: LineMeta) {
         let flags = Flags::of(&meta);
         let LineShape { bytes, units, .. } = meta.shape;
         let kind = (0..).zip(Flags::USUAL).find(|(_, usual)| bytes == units && *usual == flags.0);
@@ -129,15 +129,15 @@ impl LineMetas {
         self.packed.push(number.to_le_bytes()[0]);
     }
 
-    pub(super) fn append(&mut self, next: &Self) {
+    pub fn append(&mut self, next: &Self) {
         next.iter().for_each(|meta| self.push(meta));
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.lines
     }
 
-    pub(super) fn iter(&self) -> LineMetaIter<'_> {
+    pub fn iter(&self) -> LineMetaIter<'_> {
         LineMetaIter { rest: &self.packed, last_time: 0 }
     }
 }
@@ -153,7 +153,7 @@ fn unzigzag(number: u64) -> i64 {
 
 /// An iterator over the properties of lines, in order.
 #[derive(Debug, Clone)]
-pub(super) struct LineMetaIter<'f> {
+pub struct LineMetaIter<'f> {
     rest: &'f [u8],
     last_time: i64,
 }

@@ -19,13 +19,12 @@ use std::iter::Peekable;
 use super::index::Side;
 use super::lcs::{Alignment, LineMatch};
 use super::line_meta::{LineMeta, LineMetaIter, LineMetas};
-use super::plan::LineCount;
+use super::line_shape::LineShape;
 use super::run_order::RunOrder;
-use super::tally::{LineShape, Tally};
 
 /// The origin of the next line of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MergeStep {
+pub enum MergeStep {
     /// A line that only this machine has.
     Local(SideLine),
     /// A new line.
@@ -36,10 +35,10 @@ pub(super) enum MergeStep {
 
 /// A line of one side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SideLine {
+pub struct SideLine {
     /// Its number on that side, counted from 0.
-    pub(super) line: usize,
-    pub(super) shape: LineShape,
+    pub line: usize,
+    pub shape: LineShape,
 }
 
 /// A position in the lines of one side, with the age of the next line.
@@ -85,7 +84,7 @@ impl<'m> Cursor<'m> {
 }
 
 /// The lines of the result, in order.
-pub(super) struct MergeSteps<'m> {
+pub struct MergeSteps<'m> {
     local: Cursor<'m>,
     bundle: Cursor<'m>,
     local_lines: usize,
@@ -96,7 +95,7 @@ pub(super) struct MergeSteps<'m> {
 }
 
 impl<'m> MergeSteps<'m> {
-    pub(super) fn new(local: &'m Side, bundle: &'m Side, alignment: &'m Alignment) -> Self {
+    pub fn new(local: &'m Side, bundle: &'m Side, alignment: &'m Alignment) -> Self {
         let local_lines = local.metas.len();
         let order = RunOrder::new(local, bundle, alignment);
         let (local, bundle) = (Cursor::new(&local.metas), Cursor::new(&bundle.metas));
@@ -153,7 +152,7 @@ impl Iterator for MergeSteps<'_> {
 
 /// Passes every line of the result to `take`, with the index of its log. A local line stays in its log. A new line
 /// goes to the log that it has in the bundle, limited to the logs of the local lines around it.
-pub(super) fn each_step<E>(
+pub fn each_step<E>(
     local: &Side,
     bundle: &Side,
     alignment: &Alignment,
@@ -175,43 +174,4 @@ pub(super) fn each_step<E>(
         take(step, log)?;
     }
     Ok(())
-}
-
-/// The result for one log.
-#[derive(Debug, Default)]
-pub(super) struct MergedLog {
-    pub(super) after: Tally,
-    pub(super) new: LineCount,
-    pub(super) kept: LineCount,
-    /// The lines of the bundle's log that are not new.
-    pub(super) already_there: LineCount,
-    /// True if the result is the bundle's log, byte for byte.
-    pub(super) is_bundled_log: bool,
-}
-
-/// Returns the result for each log.
-pub(super) fn outcome(local: &Side, bundle: &Side, alignment: &Alignment, logs: usize) -> Vec<MergedLog> {
-    let mut merged: Vec<_> = (0..logs).map(|_| MergedLog { is_bundled_log: true, ..MergedLog::default() }).collect();
-    for (line, meta) in bundle.metas.iter().enumerate().filter(|(line, _)| alignment.of(*line) != LineMatch::New) {
-        merged[bundle.log_of(line)].already_there.add(meta.shape.is_row());
-    }
-    let done = each_step(local, bundle, alignment, logs, |step, log| {
-        let result = &mut merged[log];
-        let (shape, count, is_bundled) = match step {
-            MergeStep::Local(taken) => (taken.shape, &mut result.kept, false),
-            MergeStep::Bundle(taken) => (taken.shape, &mut result.new, bundle.log_of(taken.line) == log),
-            MergeStep::Both { local, bundle: taken } => {
-                (local.shape, &mut result.kept, local.shape == taken.shape && bundle.log_of(taken.line) == log)
-            }
-        };
-        count.add(shape.is_row());
-        result.is_bundled_log &= is_bundled;
-        result.after.push(shape);
-        Ok::<_, std::convert::Infallible>(())
-    });
-    let Ok(()) = done;
-    for (log, result) in merged.iter_mut().enumerate() {
-        result.is_bundled_log &= result.after.lines.all() == bundle.lines_of(log);
-    }
-    merged
 }

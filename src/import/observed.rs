@@ -1,0 +1,136 @@
+//! Stage 2: reads the local logs, and compares their lines with those of the bundle's.
+
+use super::context::ImportContext;
+use super::local::{LocalLog, LogSummary};
+use super::plan::Mode;
+use super::restored::{Restored, RestoredLog};
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::merge::{LineKeying, Side, SideLines, gather};
+use crate::util::cancel::CancellableIo;
+use crate::util::regular_file;
+
+/// A restored group, the local logs, and what comparing the two needs.
+#[derive(Debug)]
+pub struct Observed<'r, 'g> {
+    pub restored: &'r Restored<'g>,
+    pub locals: Vec<LocalLog>,
+    pub content: ObservedContent,
+}
+
+/// The content of a group's local logs.
+#[derive(Debug)]
+pub enum ObservedContent {
+    /// No lines at all.
+    Nothing,
+    /// The bundle's logs, byte for byte.
+    Same,
+    /// The lines of both sides, to be merged. Those with the same number, below `distinct`, are equal.
+    Sides { local: Side, bundle: Side, distinct: usize },
+    /// Summaries, for modes that do not compare lines.
+    Summaries(Vec<LogSummary>),
+}
+
+/// Reads the local logs of a group.
+pub fn observe<'r, 'g>(restored: &'r Restored<'g>, context: &ImportContext<'_>) -> Result<Observed<'r, 'g>> {
+    if let Some(unchanged) = &restored.unchanged {
+        let locals = unchanged.iter().map(LocalLog::as_seen).collect();
+        return Ok(Observed { restored, locals, content: ObservedContent::Same });
+    }
+    let group = restored.group;
+    let without_lock = group.lock.is_none() && context.mode != Mode::Overwrite;
+    let cancellation = context.progress.cancellation();
+    let open = |target| match without_lock {
+        true => LocalLog::open_without_lock(target, context.clock, &cancellation),
+        false => LocalLog::open(target),
+    };
+    let mut locals = group.targets.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let found = match context.mode {
+        Mode::Merge if locals.iter().all(LocalLog::is_empty) => ObservedContent::Nothing,
+        Mode::Merge if is_same(restored, &mut locals, context)? => ObservedContent::Same,
+        Mode::Merge => compare(restored, &mut locals, context)?,
+        Mode::Append | Mode::Overwrite => {
+            let logs = locals.iter_mut().zip(&group.targets);
+            let summaries = logs.map(|(local, target)| local.summarize(target, context.progress));
+            ObservedContent::Summaries(summaries.collect::<Result<_>>()?)
+        }
+    };
+    Ok(Observed { restored, locals, content: found })
+}
+
+/// Returns true if the local logs are the bundle's, byte for byte, and all others are empty or missing.
+fn is_same(restored: &Restored<'_>, locals: &mut [LocalLog], context: &ImportContext<'_>) -> Result<bool> {
+    let is_as_long = |(local, restored): (&LocalLog, &Option<_>)| match restored {
+        Some(RestoredLog { integrity, .. }) => local.bytes() == Some(integrity.bytes),
+        None => local.is_empty(),
+    };
+    if !locals.iter().zip(&restored.logs).all(is_as_long) {
+        return Ok(false);
+    }
+    for ((local, restored), target) in locals.iter_mut().zip(&restored.logs).zip(&restored.group.targets) {
+        if let Some(restored) = restored
+            && local.read(target, context.progress, |_| {})? != Some(restored.integrity)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Reads the lines of both sides. The shorter side is indexed, or the bundle's if a dry run has its lines already.
+fn compare(restored: &Restored<'_>, locals: &mut [LocalLog], context: &ImportContext<'_>) -> Result<ObservedContent> {
+    let fingerprints = LineKeying::Fingerprint(context.fingerprinter);
+    let local_bytes: u64 = locals.iter().filter_map(LocalLog::bytes).sum();
+    let bundled_bytes = restored.logs.iter().flatten().map(|log| log.integrity.bytes).sum();
+    let is_dry_run = restored.logs.iter().flatten().any(|log| log.staged.is_none());
+    let (local, bundle, index);
+    if is_dry_run || local_bytes > bundled_bytes {
+        (index, bundle) = bundle_lines(restored, fingerprints, context)?.into_index()?;
+        let lookup = LineKeying::Lookup(context.fingerprinter, &index);
+        local = local_lines(restored, locals, lookup, context)?.into_side();
+    } else {
+        (index, local) = local_lines(restored, locals, fingerprints, context)?.into_index()?;
+        let lookup = LineKeying::Lookup(context.fingerprinter, &index);
+        bundle = bundle_lines(restored, lookup, context)?.into_side();
+    }
+    Ok(ObservedContent::Sides { local, bundle, distinct: index.lines() })
+}
+
+fn local_lines(
+    restored: &Restored<'_>,
+    locals: &mut [LocalLog],
+    keying: LineKeying<'_>,
+    context: &ImportContext<'_>,
+) -> Result<SideLines> {
+    let logs = locals.iter_mut().zip(&restored.group.targets).map(|(local, target)| {
+        let log = local.log.as_mut().map(|log| CancellableIo::counted(log, context.progress));
+        (log, target.subject())
+    });
+    gather(logs, restored.group.keys, keying, context.threads)
+}
+
+/// Returns the lines of the bundle's logs: those that a dry run took during the restore, or else those of the staged
+/// logs.
+fn bundle_lines(restored: &Restored<'_>, keying: LineKeying<'_>, context: &ImportContext<'_>) -> Result<SideLines> {
+    let mut side = SideLines::default();
+    for restored_log in &restored.logs {
+        match restored_log {
+            Some(log) if log.staged.is_none() => {
+                let lines = log.lines.take();
+                // A local log that appears during the restore was not expected to be compared.
+                if lines.len() as u64 != log.tally.lines.all() {
+                    return Err(ErrorKind::LogKeepsChanging.into());
+                }
+                side.append(lines)?;
+            }
+            Some(RestoredLog { staged: Some(path), .. }) => {
+                let log = regular_file::open_no_follow(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+                let log = Some(CancellableIo::counted(log, context.progress));
+                let log = std::iter::once((log, path.display().to_string()));
+                side.append_side(gather(log, restored.group.keys, keying, context.threads)?)?;
+            }
+            _ => {}
+        }
+        side.end_log();
+    }
+    Ok(side)
+}

@@ -1,0 +1,22 @@
+//! Aligns the lines of two sides, and interleaves them: lines in, an order of lines out. It knows no files.
+//!
+//! 1. `fingerprint_lines` reads the lines of a side. Of each line, a fingerprint ([`index`]) and a few properties
+//!    remain ([`row_keys`], [`line_meta`]).
+//! 2. `lcs` matches the lines of both sides, as many as possible in the same order.
+//! 3. `steps` yields the lines of the result, in order. `run_order` decides between rows about the same run.
+
+mod fingerprint_lines;
+mod index;
+mod lcs;
+mod line_meta;
+mod line_shape;
+mod row_keys;
+mod run_order;
+mod steps;
+
+pub use fingerprint_lines::{each_line, gather, next_line};
+pub use index::{Fingerprinter, KeyedLines, LineKeying, Side, SideLines};
+pub use lcs::{Alignment, LineMatch, align};
+pub use line_shape::{LineShape, MAX_LINE_BYTES};
+pub use row_keys::RowKeys;
+pub use steps::{MergeStep, each_step};

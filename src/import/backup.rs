@@ -71,7 +71,7 @@ impl Drop for Backups {
     fn drop(&mut self) {
         for Backup { log, path, original } in &self.0 {
             // If the log was replaced although the system reported an error, the backup is the only copy.
-            if fs::symlink_metadata(log).is_ok_and(|there| is_same_file(&there, original)) {
+            if fs::symlink_metadata(log).is_ok_and(|existing| is_same_file(&existing, original)) {
                 let _ = fs::remove_file(path);
             }
         }
@@ -87,7 +87,7 @@ fn remove_leftover(log: &Path, backup: &Path, file: &Metadata) {
         let end = path.file_name().and_then(|end| end.to_str()).and_then(|end| end.strip_prefix(&*name));
         end.is_some_and(is_end_of_backup)
             && path != backup
-            && fs::symlink_metadata(path).is_ok_and(|there| is_same_file(&there, file))
+            && fs::symlink_metadata(path).is_ok_and(|existing| is_same_file(&existing, file))
     };
     let left = entries.into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| is_leftover(path));
     left.for_each(|path| _ = fs::remove_file(path));

@@ -384,8 +384,8 @@ impl<'g, 'c> Commit<'g, 'c> {
             *state = match (local.reopen(&path)?, local.bytes()) {
                 // A rotation of the earlier file can't be under way any more.
                 _ if polls == 0 => GroupState::Placed,
-                (Some(there), Some(seen)) => {
-                    let (ours, rotation) = (ReplacedFile::new(there, seen), restored.group.rotation());
+                (Some(existing), Some(seen)) => {
+                    let (ours, rotation) = (ReplacedFile::new(existing, seen), restored.group.rotation());
                     let placed = PlacedLog { group: index, path, ours, old: None, can_be_undone: true, rotation };
                     self.watch.add(placed, Some(polls));
                     GroupState::Placed

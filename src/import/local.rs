@@ -227,7 +227,7 @@ fn open_log(target: &ImportTarget) -> Result<OpenLog> {
 
 fn metadata_of(path: &Path) -> Result<Option<Metadata>> {
     match fs::symlink_metadata(path) {
-        Ok(there) if there.is_file() => Ok(Some(there)),
+        Ok(existing) if existing.is_file() => Ok(Some(existing)),
         Ok(_) => Err(Error::from(ErrorKind::NotAFile).in_subject(&path.display().to_string())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(IoAction::Open, path, error)),

@@ -157,8 +157,8 @@ fn create(path: &Path) -> io::Result<fs::File> {
 /// Removes the lock of a dead writer. Returns true if it did. Otherwise the writer is alive, or the lock is gone
 /// or cannot be removed.
 fn remove_dead(path: &Path, now: SystemTime) -> bool {
-    let Ok(there) = path.symlink_metadata() else { return false };
-    if !there.is_file() {
+    let Ok(existing) = path.symlink_metadata() else { return false };
+    if !existing.is_file() {
         return false;
     }
     let is_stale = |lock: &Metadata| {
@@ -173,7 +173,7 @@ fn remove_dead(path: &Path, now: SystemTime) -> bool {
             is_dead && is_at(&file, path)
         }
         // A lock of another user may still be removed because of its age.
-        Err(_) => is_stale(&there),
+        Err(_) => is_stale(&existing),
     };
     is_dead && fs::remove_file(path).is_ok()
 }

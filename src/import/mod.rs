@@ -27,6 +27,7 @@ mod plan;
 mod planned;
 #[cfg(unix)]
 mod resolve;
+mod restore_sink;
 mod restored;
 mod staged;
 mod staging;
@@ -58,7 +59,7 @@ use commit::{Committed, commit};
 use context::{ImportContext, begin};
 use pinned::PinnedDir;
 use pins::Pins;
-use restored::RestoreSink;
+use restore_sink::RestoreSink;
 use staging::Staging;
 use targets::TargetGroup;
 

@@ -5,7 +5,7 @@ use super::local::{LocalLog, LogSummary};
 use super::plan::Mode;
 use super::restored::{Restored, RestoredLog};
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::merge::{LineKeying, Side, SideLines, gather};
+use crate::merge::{LineKeying, Side, read_log};
 use crate::util::cancel::CancellableIo;
 use crate::util::regular_file;
 
@@ -82,55 +82,66 @@ fn compare(restored: &Restored<'_>, locals: &mut [LocalLog], context: &ImportCon
     let local_bytes: u64 = locals.iter().filter_map(LocalLog::bytes).sum();
     let bundled_bytes = restored.logs.iter().flatten().map(|log| log.integrity.bytes).sum();
     let is_dry_run = restored.logs.iter().flatten().any(|log| log.staged.is_none());
-    let (local, bundle, index);
-    if is_dry_run || local_bytes > bundled_bytes {
-        (index, bundle) = bundle_lines(restored, fingerprints, context)?.into_index()?;
+    let (mut local, mut bundle) = (Side::default(), Side::default());
+    let index = if is_dry_run || local_bytes > bundled_bytes {
+        read_bundle(&mut bundle, restored, fingerprints, context)?;
+        let index = bundle.index()?;
         let lookup = LineKeying::Lookup(context.fingerprinter, &index);
-        local = local_lines(restored, locals, lookup, context)?.into_side();
+        read_locals(&mut local, restored, locals, lookup, context)?;
+        index
     } else {
-        (index, local) = local_lines(restored, locals, fingerprints, context)?.into_index()?;
+        read_locals(&mut local, restored, locals, fingerprints, context)?;
+        let index = local.index()?;
         let lookup = LineKeying::Lookup(context.fingerprinter, &index);
-        bundle = bundle_lines(restored, lookup, context)?.into_side();
-    }
+        read_bundle(&mut bundle, restored, lookup, context)?;
+        index
+    };
     Ok(ObservedContent::Sides { local, bundle, distinct: index.lines() })
 }
 
-fn local_lines(
+fn read_locals(
+    side: &mut Side,
     restored: &Restored<'_>,
     locals: &mut [LocalLog],
     keying: LineKeying<'_>,
     context: &ImportContext<'_>,
-) -> Result<SideLines> {
-    let logs = locals.iter_mut().zip(&restored.group.targets).map(|(local, target)| {
-        let log = local.log.as_mut().map(|log| CancellableIo::counted(log, context.progress));
-        (log, target.subject())
-    });
-    gather(logs, restored.group.keys, keying, context.threads)
+) -> Result<()> {
+    for (local, target) in locals.iter_mut().zip(&restored.group.targets) {
+        let Some(log) = &mut local.log else {
+            side.end_log();
+            continue;
+        };
+        let log = CancellableIo::counted(log, context.progress);
+        let read = read_log(log, restored.group.keys, keying, context.threads, side);
+        read.map_err(|error| error.in_subject(&target.subject()))?;
+    }
+    Ok(())
 }
 
-/// Returns the lines of the bundle's logs: those that a dry run took during the restore, or else those of the staged
-/// logs.
-fn bundle_lines(restored: &Restored<'_>, keying: LineKeying<'_>, context: &ImportContext<'_>) -> Result<SideLines> {
-    let mut side = SideLines::default();
-    for restored_log in &restored.logs {
-        match restored_log {
-            Some(log) if log.staged.is_none() => {
-                let lines = log.lines.take();
-                // A local log that appears during the restore was not expected to be compared.
-                if lines.len() as u64 != log.tally.lines.all() {
-                    return Err(ErrorKind::LogKeepsChanging.into());
-                }
-                side.append(lines)?;
+/// Reads the bundle's logs: the lines that a dry run took during the restore, or else those of the staged logs.
+fn read_bundle(
+    side: &mut Side,
+    restored: &Restored<'_>,
+    keying: LineKeying<'_>,
+    context: &ImportContext<'_>,
+) -> Result<()> {
+    for log in &restored.logs {
+        if let Some(RestoredLog { staged: Some(path), .. }) = log {
+            let log = regular_file::open_no_follow(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+            let log = CancellableIo::counted(log, context.progress);
+            let read = read_log(log, restored.group.keys, keying, context.threads, side);
+            read.map_err(|error| error.in_subject(&path.display().to_string()))?;
+            continue;
+        }
+        if let Some(log) = log {
+            let lines = log.lines.take();
+            // A local log that appeared during the restore was not expected to be compared.
+            if lines.len() as u64 != log.tally.lines.all() {
+                return Err(ErrorKind::LogKeepsChanging.into());
             }
-            Some(RestoredLog { staged: Some(path), .. }) => {
-                let log = regular_file::open_no_follow(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-                let log = Some(CancellableIo::counted(log, context.progress));
-                let log = std::iter::once((log, path.display().to_string()));
-                side.append_side(gather(log, restored.group.keys, keying, context.threads)?)?;
-            }
-            _ => {}
+            side.append(lines)?;
         }
         side.end_log();
     }
-    Ok(side)
+    Ok(())
 }

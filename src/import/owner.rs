@@ -33,16 +33,16 @@ mod unix {
         let ours = file.metadata().map_err(failed)?;
         match regular_file::open_no_follow(log) {
             Ok(log_file) => {
-                let there = log_file.metadata().map_err(failed)?;
+                let existing = log_file.metadata().map_err(failed)?;
                 // These are set while the file is still ours. No other user can reach it in the staging directory.
                 #[cfg(target_os = "linux")]
                 access_list::copy(log_file.file(), file.file()).map_err(failed)?;
-                file.set_permissions(Permissions::from_mode(there.mode() & PERMISSIONS | OWN)).map_err(failed)?;
-                match give(file, &ours, &there) {
+                file.set_permissions(Permissions::from_mode(existing.mode() & PERMISSIONS | OWN)).map_err(failed)?;
+                match give(file, &ours, &existing) {
                     Err(error) if !is_refused(&error) => Err(failed(error)),
                     Ok(()) => Ok(()),
                     // A group without access to the log loses nothing.
-                    Err(_) if ours.uid() == there.uid() && there.mode() & OF_GROUP == 0 => Ok(()),
+                    Err(_) if ours.uid() == existing.uid() && existing.mode() & OF_GROUP == 0 => Ok(()),
                     Err(_) => Err(Error::from(ErrorKind::CannotPreserveOwner).in_subject(&log.display().to_string())),
                 }
             }
@@ -64,7 +64,7 @@ mod unix {
         let opened = fs::File::open(dir).map_err(failed)?;
         let ours = opened.metadata().map_err(failed)?;
         // A user who can write to the parent directory could have put a link here meanwhile.
-        let is_this = fs::symlink_metadata(dir).is_ok_and(|there| is_same_file(&there, &ours));
+        let is_this = fs::symlink_metadata(dir).is_ok_and(|existing| is_same_file(&existing, &ours));
         let above = dir.parent().and_then(|above| fs::metadata(above).ok()).filter(|_| is_this);
         above.map_or(Ok(()), |above| give_dir(&opened, &above)).map_err(failed)
     }

@@ -31,7 +31,7 @@ mod linux {
         /// [`ErrorKind::ProcNotMounted`].
         pub fn new(dir: Dir) -> Result<Self> {
             let path = PathBuf::from(format!("/proc/self/fd/{}", dir.handle.as_raw_fd()));
-            match std::fs::metadata(&path).is_ok_and(|there| is_same_file(&there, &dir.metadata)) {
+            match std::fs::metadata(&path).is_ok_and(|existing| is_same_file(&existing, &dir.metadata)) {
                 true => Ok(Self { dir, path }),
                 false => Err(Error::from(ErrorKind::ProcNotMounted).in_subject(&dir.path.display().to_string())),
             }
@@ -64,9 +64,9 @@ mod linux {
 
         /// Returns true if only its owner may access it, and the owner is the importing user.
         pub fn is_private(&self) -> bool {
-            let there = &self.dir.metadata;
-            let is_others = Mode::from_raw_mode(there.mode()).intersects(Mode::RWXG | Mode::RWXO);
-            there.uid() == rustix::process::geteuid().as_raw() && !is_others
+            let existing = &self.dir.metadata;
+            let is_others = Mode::from_raw_mode(existing.mode()).intersects(Mode::RWXG | Mode::RWXO);
+            existing.uid() == rustix::process::geteuid().as_raw() && !is_others
         }
     }
 }

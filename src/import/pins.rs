@@ -53,7 +53,9 @@ impl Drop for Pins {
 fn followed(path: &Path) -> Result<PathBuf> {
     let refuse = |kind: ErrorKind| Error::from(kind).in_subject(&path.display().to_string());
     match fs::metadata(path) {
-        Ok(there) if there.is_file() => fs::canonicalize(path).map_err(|error| Error::io(IoAction::Open, path, error)),
+        Ok(existing) if existing.is_file() => {
+            fs::canonicalize(path).map_err(|error| Error::io(IoAction::Open, path, error))
+        }
         Ok(_) => Err(refuse(ErrorKind::NotAFile)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::read_link(path) {
             Ok(to) => Err(refuse(ErrorKind::DanglingLink { to })),
@@ -96,12 +98,12 @@ mod linux {
 
         /// Locates a directory if it exists and may be used.
         pub fn existing_dir(&mut self, dir: &Path) -> Option<Located> {
-            let Resolved { dir: there, missing, is_exposed } = resolve_dir(dir).ok()?;
+            let Resolved { dir: existing, missing, is_exposed } = resolve_dir(dir).ok()?;
             match (missing.is_empty(), is_exposed) {
                 (false, _) => None,
                 (true, false) => Some(Located { path: dir.to_owned(), pin: None }),
                 (true, true) => {
-                    let pin = self.pin(there).ok()?;
+                    let pin = self.pin(existing).ok()?;
                     Some(Located { path: pin.path().to_owned(), pin: Some(pin) })
                 }
             }

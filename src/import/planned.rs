@@ -220,8 +220,8 @@ fn rotation_of(group: &TargetGroup, outcomes: &[TargetOutcome], at: usize) -> Op
     match outcomes.iter().find(|outcome| outcome.file.file.as_str() == archive) {
         Some(outcome) => after.rotation(source.rotation, Some((archive, &outcome.after))),
         None if after.is_rotated() => {
-            let there = tally_of(group, archive);
-            after.rotation(source.rotation, Some((archive, &there)))
+            let existing = tally_of(group, archive);
+            after.rotation(source.rotation, Some((archive, &existing)))
         }
         None => None,
     }

@@ -245,10 +245,10 @@ impl Dir {
             Err(error) => return Err(error),
         }
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let there = std::fs::File::from(openat(&self.handle, name, flags, Mode::empty())?);
-        let metadata = there.metadata()?;
+        let existing = std::fs::File::from(openat(&self.handle, name, flags, Mode::empty())?);
+        let metadata = existing.metadata()?;
         if metadata.is_symlink() {
-            let to = readlinkat(&there, "", Vec::new())?;
+            let to = readlinkat(&existing, "", Vec::new())?;
             let to = OsString::from_vec(to.into_bytes()).into();
             return Ok(Entry::Link { owner: metadata.uid(), to });
         }

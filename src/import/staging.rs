@@ -189,7 +189,8 @@ fn new_file(path: &Path) -> io::Result<fs::File> {
 pub fn clean_up(dir: &Path, pin: Option<&PinnedDir>) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let ours = entries.flatten().filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()));
-    let left = ours.map(|entry| entry.path()).filter(|path| path.symlink_metadata().is_ok_and(|there| there.is_dir()));
+    let left =
+        ours.map(|entry| entry.path()).filter(|path| path.symlink_metadata().is_ok_and(|existing| existing.is_dir()));
     let mut removed: Vec<_> = left.filter(|path| remove_if_dead(path, pin)).collect();
     removed.extend(atomic_file::remove_stale_files(dir));
     removed.sort();

@@ -86,7 +86,7 @@ impl ImportTarget {
 
     /// Returns its current length in bytes. A missing log has none.
     pub fn local_bytes(&self) -> u64 {
-        self.log.path.symlink_metadata().map_or(0, |there| there.len())
+        self.log.path.symlink_metadata().map_or(0, |existing| existing.len())
     }
 
     /// Returns the path of the log that users know, with symlinks resolved.
@@ -212,11 +212,12 @@ fn refuse_same_targets(groups: &[TargetGroup]) -> Result<()> {
 /// case does not matter. The lock of that log's writers would not be taken.
 fn refuse_known_logs(groups: &[TargetGroup], dirs: &Dirs) -> Result<()> {
     for target in groups.iter().filter(|group| group.source.is_none()).flat_map(|group| &group.targets) {
-        let Ok(there) = fs::metadata(&target.log.path) else { continue };
+        let Ok(existing) = fs::metadata(&target.log.path) else { continue };
         for Source { files, base, .. } in &CATALOGUE {
             let Files::Named(names) = files else { continue };
-            let is_there =
-                |name: &&&str| fs::metadata(dirs.of(*base).join(name)).is_ok_and(|known| is_same_file(&known, &there));
+            let is_there = |name: &&&str| {
+                fs::metadata(dirs.of(*base).join(name)).is_ok_and(|known| is_same_file(&known, &existing))
+            };
             if let Some(name) = names.iter().find(is_there) {
                 let kind = ErrorKind::SameTarget { other: (*name).to_owned() };
                 return Err(Error::from(kind).in_subject(&target.subject()));

@@ -5,7 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::num::NonZeroUsize;
 
-use super::restored::{RestoreSink, Restored};
+use super::restore_sink::RestoreSink;
+use super::restored::Restored;
 use super::*;
 use crate::error::ErrorKind;
 use crate::export::{ExportOptions, export};

@@ -260,8 +260,8 @@ impl WatchedLog {
     fn finish(&mut self) -> Result<()> {
         let path = &self.placed.path;
         let new = self.placed.ours.file();
-        let rest = self.old.iter_mut().map(|old| old.copy_rest(new).map(drop)).fold(Ok(()), io::Result::and);
-        rest.map_err(|error| Error::io(IoAction::Write, path, error))
+        let copied = self.old.iter_mut().map(|old| old.copy_rest(new).map(drop)).fold(Ok(()), io::Result::and);
+        copied.map_err(|error| Error::io(IoAction::Write, path, error))
     }
 
     fn place_state(&mut self) -> io::Result<PlaceState> {
@@ -394,7 +394,7 @@ fn has_temporary_file(log: &Path, clock: &dyn Clock) -> bool {
     let prefix = [name.as_encoded_bytes(), b".tmp"].concat();
     let Ok(entries) = fs::read_dir(dir) else { return false };
     let is_recent = |entry: &fs::DirEntry| {
-        let made = entry.metadata().and_then(|there| there.modified()).ok();
+        let made = entry.metadata().and_then(|existing| existing.modified()).ok();
         made.and_then(|made| clock.now().duration_since(made).ok()).is_some_and(|age| age < TEMPORARY_FILE_AGE)
     };
     let is_writers = |entry: &fs::DirEntry| {

@@ -1,9 +1,9 @@
-//! Reads the lines of logs, either one after the other or those of a whole side on many threads.
+//! Reads the lines of logs, either one after the other or those of a whole log on many threads.
 
 use std::io::Read;
 use std::num::NonZeroUsize;
 
-use super::index::{KeyedLines, LineKeying, SideLines};
+use super::index::{LineKeying, Side};
 use super::line_shape::MAX_LINE_BYTES;
 use super::row_keys::RowKeys;
 use crate::error::{Error, ErrorKind, IoAction, Result};
@@ -13,32 +13,16 @@ use crate::util::ordered_pool::run_ordered;
 /// The number of bytes that a thread works on at a time.
 const BLOCK_BYTES: usize = 1 << 20;
 
-/// Reads logs, one after the other. `None` stands for a log without lines. Errors name each log by its `subject`.
-pub fn gather<R: Read>(
-    logs: impl Iterator<Item = (Option<R>, String)>,
-    keys: RowKeys,
-    keying: LineKeying<'_>,
-    threads: NonZeroUsize,
-) -> Result<SideLines> {
-    let mut side = SideLines::default();
-    for (log, subject) in logs {
-        if let Some(log) = log {
-            gather_log(log, keys, keying, threads, &mut side).map_err(|error| error.in_subject(&subject))?;
-        }
-        side.end_log();
-    }
-    Ok(side)
-}
-
-fn gather_log(
+/// Appends the lines of a log to a side, and ends the log.
+pub fn read_log(
     log: impl Read,
     keys: RowKeys,
     keying: LineKeying<'_>,
     threads: NonZeroUsize,
-    side: &mut SideLines,
+    side: &mut Side,
 ) -> Result<()> {
     let read = |block: Vec<u8>| {
-        let mut lines = KeyedLines::default();
+        let mut lines = Side::default();
         lines_of(&block).for_each(|line| lines.push(line, keys, keying));
         lines
     };
@@ -58,7 +42,10 @@ fn gather_log(
     };
     run_ordered(threads, || read, next, |lines| side.append(lines))?;
     match failure {
-        None => Ok(()),
+        None => {
+            side.end_log();
+            Ok(())
+        }
         Some(BlockError::Read(error)) => Err(Error::io_unnamed(IoAction::Read, error)),
         Some(BlockError::TooLong { lines_before }) => {
             let line = (side.len() - before) as u64 + lines_before + 1;

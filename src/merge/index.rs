@@ -102,17 +102,21 @@ pub enum LineKeying<'i> {
     Lookup(Fingerprinter, &'i Index),
 }
 
-/// Consecutive lines, without their text.
+/// Consecutive lines without their text, in any number of logs. Rotation moves rows from one log of a source to an
+/// older one, so all logs of a source, oldest rows first, are compared as one sequence.
 #[derive(Debug, Default)]
-pub struct KeyedLines {
-    /// One per line, or empty.
+pub struct Side {
+    /// A number for each line. Lines of both sides with the same number are equal. Empty until an index is made, if the
+    /// lines have fingerprints.
+    pub ids: Vec<u32>,
     fingerprints: Vec<Fingerprint>,
-    /// One per line, or empty.
-    ids: Vec<u32>,
     pub metas: LineMetas,
+    /// The end of each log in the sequence of lines.
+    ends: Vec<usize>,
 }
 
-impl KeyedLines {
+impl Side {
+    /// Appends a line to the current log.
     pub fn push(&mut self, line: Line<'_>, keys: RowKeys, keying: LineKeying<'_>) {
         match keying {
             LineKeying::Fingerprint(fingerprinter) => self.fingerprints.push(fingerprinter.of(line.bytes)),
@@ -124,54 +128,15 @@ impl KeyedLines {
         self.metas.push(LineMeta { time, shape, run });
     }
 
-    /// Returns the number of lines.
-    pub fn len(&self) -> usize {
-        self.metas.len()
-    }
-
+    /// Appends the lines of another side to the current log.
     pub fn append(&mut self, next: Self) -> Result<()> {
         self.fingerprints.extend(next.fingerprints);
         self.ids.extend(next.ids);
         self.metas.append(&next.metas);
-        match self.metas.len() <= MAX_LINES as usize {
+        match self.len() <= MAX_LINES as usize {
             true => Ok(()),
             false => Err(ErrorKind::TooManyLines { limit: MAX_LINES.into() }.into()),
         }
-    }
-}
-
-/// The logs of one source, oldest rows first, as one sequence of lines. Rotation moves rows from one log to an
-/// older one, so the logs must be compared together.
-#[derive(Debug, Default)]
-pub struct Side {
-    /// A number for each line. Lines of both sides with the same number are equal.
-    pub ids: Vec<u32>,
-    pub metas: LineMetas,
-    /// The end of each log in the sequence of lines.
-    ends: Vec<usize>,
-}
-
-/// The lines of a side whose logs are read one after the other.
-#[derive(Debug, Default)]
-pub struct SideLines {
-    lines: KeyedLines,
-    ends: Vec<usize>,
-}
-
-impl SideLines {
-    /// Appends lines to the current log.
-    pub fn append(&mut self, lines: KeyedLines) -> Result<()> {
-        self.lines.append(lines)
-    }
-
-    /// Appends the lines of another side to the current log.
-    pub fn append_side(&mut self, next: Self) -> Result<()> {
-        self.append(next.lines)
-    }
-
-    /// Returns the number of lines.
-    pub fn len(&self) -> usize {
-        self.lines.metas.len()
     }
 
     /// Ends the current log.
@@ -179,20 +144,18 @@ impl SideLines {
         self.ends.push(self.len());
     }
 
-    /// Returns the side, and the index in which the other side's lines are looked up. The lines must have
-    /// fingerprints.
-    pub fn into_index(self) -> Result<(Index, Side)> {
-        let (index, ids) = Index::new(self.lines.fingerprints)?;
-        Ok((index, Side { ids, metas: self.lines.metas, ends: self.ends }))
+    /// Indexes its lines, which must have fingerprints, so that the other side's lines can be looked up.
+    pub fn index(&mut self) -> Result<Index> {
+        let (index, ids) = Index::new(std::mem::take(&mut self.fingerprints))?;
+        self.ids = ids;
+        Ok(index)
     }
 
-    /// Returns the side. The lines must have been looked up.
-    pub fn into_side(self) -> Side {
-        Side { ids: self.lines.ids, metas: self.lines.metas, ends: self.ends }
+    /// Returns the number of lines.
+    pub fn len(&self) -> usize {
+        self.metas.len()
     }
-}
 
-impl Side {
     /// Returns the index of the log that has this line.
     pub fn log_of(&self, line: usize) -> usize {
         self.ends.partition_point(|end| *end <= line)

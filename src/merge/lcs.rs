@@ -107,7 +107,7 @@ fn counts(lines: &[u32], distinct: usize) -> Vec<u32> {
 }
 
 /// Converts a line number, which fits because an [`Index`](super::index::Index) and
-/// [`KeyedLines`](super::index::KeyedLines) hold fewer lines.
+/// [`Side`](super::index::Side) hold fewer lines.
 #[allow(clippy::cast_possible_truncation, reason = "checked when the lines are counted")]
 fn number(line: usize) -> u32 {
     line as u32

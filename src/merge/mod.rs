@@ -14,8 +14,8 @@ mod row_keys;
 mod run_order;
 mod steps;
 
-pub use fingerprint_lines::{each_line, gather, next_line};
-pub use index::{Fingerprinter, KeyedLines, LineKeying, Side, SideLines};
+pub use fingerprint_lines::{each_line, next_line, read_log};
+pub use index::{Fingerprinter, LineKeying, Side};
 pub use lcs::{Alignment, LineMatch, align};
 pub use line_shape::{LineShape, MAX_LINE_BYTES};
 pub use row_keys::RowKeys;

@@ -3,6 +3,26 @@
 //! `/proc/self/fd/N/name` means the entry `name` of the open directory `N`, wherever the directory is now and
 //! whatever has taken its place. Only Linux has this.
 
+use std::path::{Path, PathBuf};
+
+/// An open directory.
+#[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "other systems cannot pin a directory"))]
+pub struct PinnedDir {
+    #[cfg(target_os = "linux")]
+    dir: super::resolve::Dir,
+    #[cfg(not(target_os = "linux"))]
+    dir: std::convert::Infallible,
+    path: PathBuf,
+}
+
+impl PinnedDir {
+    /// Returns the path through which it is reached while it is pinned.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::Metadata;
@@ -13,16 +33,10 @@ mod linux {
 
     use rustix::fs::Mode;
 
+    use super::PinnedDir;
     use crate::error::{Error, ErrorKind, Result};
     use crate::import::resolve::Dir;
     use crate::util::file_identity::is_same_file;
-
-    /// An open directory.
-    #[derive(Debug)]
-    pub struct PinnedDir {
-        dir: Dir,
-        path: PathBuf,
-    }
 
     impl PinnedDir {
         /// Pins an open directory.
@@ -43,15 +57,10 @@ mod linux {
             Self::new(dir).map_err(io::Error::from)
         }
 
-        /// Returns the path through which it is reached while it is pinned.
-        pub fn path(&self) -> &Path {
-            &self.path
-        }
-
         /// Returns the path that users know, for a path that leads through this directory.
         pub fn real_path(&self, path: &Path) -> Option<PathBuf> {
-            let rest = path.strip_prefix(&self.path).ok()?;
-            Some(if rest.as_os_str().is_empty() { self.dir.path.clone() } else { self.dir.path.join(rest) })
+            let below = path.strip_prefix(&self.path).ok()?;
+            Some(if below.as_os_str().is_empty() { self.dir.path.clone() } else { self.dir.path.join(below) })
         }
 
         pub fn is(&self, dir: &Dir) -> bool {
@@ -71,29 +80,17 @@ mod linux {
     }
 }
 
-#[cfg(target_os = "linux")]
-pub use linux::PinnedDir;
-
-/// A directory that this system cannot pin.
-#[cfg(not(target_os = "linux"))]
-#[derive(Debug)]
-pub enum PinnedDir {}
-
 #[cfg(not(target_os = "linux"))]
 impl PinnedDir {
-    pub fn child(&self, _: &std::path::Path) -> std::io::Result<Self> {
-        match *self {}
+    pub fn child(&self, _: &Path) -> std::io::Result<Self> {
+        match self.dir {}
     }
 
-    pub fn path(&self) -> &std::path::Path {
-        match *self {}
-    }
-
-    pub fn real_path(&self, _: &std::path::Path) -> Option<std::path::PathBuf> {
-        match *self {}
+    pub fn real_path(&self, _: &Path) -> Option<PathBuf> {
+        match self.dir {}
     }
 
     pub fn is_private(&self) -> bool {
-        match *self {}
+        match self.dir {}
     }
 }

@@ -24,10 +24,18 @@ pub enum ObservedContent {
     Nothing,
     /// The bundle's logs, byte for byte.
     Same,
-    /// The lines of both sides, to be merged. Those with the same number, below `distinct`, are equal.
-    Sides { local: Side, bundle: Side, distinct: usize },
+    /// The lines of both sides, to be merged.
+    Compared(Box<ComparedLines>),
     /// Summaries, for modes that do not compare lines.
     Summaries(Vec<LogSummary>),
+}
+
+/// The lines of both sides. Those with the same number, below `distinct`, are equal.
+#[derive(Debug)]
+pub struct ComparedLines {
+    pub local: Side,
+    pub bundle: Side,
+    pub distinct: usize,
 }
 
 /// Reads the local logs of a group.
@@ -96,7 +104,7 @@ fn compare(restored: &Restored<'_>, locals: &mut [LocalLog], context: &ImportCon
         read_bundle(&mut bundle, restored, lookup, context)?;
         index
     };
-    Ok(ObservedContent::Sides { local, bundle, distinct: index.lines() })
+    Ok(ObservedContent::Compared(Box::new(ComparedLines { local, bundle, distinct: index.lines() })))
 }
 
 fn read_locals(

@@ -3,7 +3,7 @@
 use super::backup::backup_of;
 use super::context::ImportContext;
 use super::local::{LocalLog, LogSummary};
-use super::observed::{Observed, ObservedContent, observe};
+use super::observed::{ComparedLines, Observed, ObservedContent, observe};
 use super::plan::{Change, FilePlan, LineCount, Mode, Rotation};
 use super::restored::{Restored, RestoredLog};
 use super::tally::Tally;
@@ -48,7 +48,8 @@ pub fn plan<'r, 'g>(observed: Observed<'r, 'g>, context: &ImportContext<'_>) -> 
     let group = observed.restored.group;
     let (mut alignment, mut newest) = (Alignment::default(), None);
     let outcomes: Vec<TargetOutcome> = match &observed.content {
-        ObservedContent::Sides { local, bundle, distinct } => {
+        ObservedContent::Compared(lines) => {
+            let ComparedLines { local, bundle, distinct } = &**lines;
             alignment = align(&local.ids, &bundle.ids, *distinct);
             newest = local.metas.iter().chain(bundle.metas.iter()).filter_map(|meta| meta.time).max();
             let merged = merged_logs(local, bundle, &alignment, group.targets.len());

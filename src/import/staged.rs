@@ -8,7 +8,7 @@ use fs_err as fs;
 
 use super::context::{ImportContext, begin};
 use super::local::LocalLog;
-use super::observed::ObservedContent;
+use super::observed::{ComparedLines, ObservedContent};
 use super::plan::FilePlan;
 use super::planned::{Planned, VersionKind};
 use super::restored::Restored;
@@ -170,7 +170,8 @@ fn append(out: &mut LineWriter<'_>, local: &mut LocalLog, bundled: Option<&Path>
 /// Writes those logs of a group that have lines of both sides.
 fn write_merged(planned: &mut Planned<'_, '_>, outs: &mut [Option<LineWriter<'_>>]) -> Result<()> {
     let observed = &mut planned.observed;
-    let ObservedContent::Sides { local, bundle, .. } = &observed.content else { return Ok(()) };
+    let ObservedContent::Compared(lines) = &observed.content else { return Ok(()) };
+    let ComparedLines { local, bundle, .. } = &**lines;
     let mut local_lines = SideReader::new(local, observed.locals.iter_mut().map(|local| local.log.as_mut()));
     let staged = observed.restored.logs.iter().map(|log| log.as_ref().and_then(|log| log.staged.as_deref()));
     let staged = staged.map(|path| path.map(open).transpose()).collect::<Result<Vec<_>>>()?;

@@ -46,9 +46,11 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod assemble;
 mod buffers;
 pub mod bundle;
 pub mod cat;
+mod container;
 pub mod digest;
 pub mod error;
 pub mod export;
@@ -62,7 +64,7 @@ mod merge;
 pub mod progress;
 pub mod recover;
 pub mod restore;
-mod scan;
+mod salvage;
 mod util;
 pub mod verify;
 

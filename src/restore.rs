@@ -7,12 +7,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
+use crate::assemble::LogAssembler;
 use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Selection, each_chunk};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::log_decoder::{LogRestorer, RowLines};
+use crate::format::log_decoder::RowLines;
 use crate::format::{LineEnding, Manifest, ManifestFile};
 use crate::log_tasks::{LOGS_AT_ONCE, LogTask, LogTasks, LogThreads, RowBatch};
-use crate::util::hashing::IntegrityHasher;
 
 /// Receives the restored logs.
 ///
@@ -172,13 +172,13 @@ fn line_ending(file: &ManifestFile) -> LineEnding {
 }
 
 fn rows_of_chunk(logs: &BundleLogs, mut chunk: ChunkRows) -> Result<RowBatch<RowLines>> {
-    let slot = *chunk.slot();
-    let file = &logs.manifest.files[slot.file];
+    let chunk_ref = *chunk.chunk_ref();
+    let file = &logs.manifest.files[chunk_ref.file];
     let (mut rows, ending) = (RowLines::with_room_for(chunk.bytes()), line_ending(file));
     while let Some(row) = chunk.next_row(logs)? {
         rows.push(&row.envelope, ending);
     }
-    Ok(RowBatch { file: slot.file, rows, is_last: slot.chunk + 1 == file.chunks.len() })
+    Ok(RowBatch { file: chunk_ref.file, rows, is_last: chunk_ref.is_last_of(file) })
 }
 
 /// Creates and completes the logs of a [`LogSink`].
@@ -193,8 +193,7 @@ impl<'m, S: LogSink> LogTasks for SinkTasks<'m, '_, S> {
     fn begin(&mut self, index: usize) -> Result<Self::Task> {
         let file = &self.manifest.files[index];
         let writer = self.sink.begin(index, file)?;
-        let (restorer, hasher) = (LogRestorer::new(file), IntegrityHasher::default());
-        Ok(RestoreTask { file, restorer, hasher, writer, buffer: Vec::new() })
+        Ok(RestoreTask { file, log: LogAssembler::new(Some(file)), writer })
     }
 
     fn end(&mut self, index: usize, done: <S::Writer as LogWriter>::Done) -> Result<()> {
@@ -205,21 +204,18 @@ impl<'m, S: LogSink> LogTasks for SinkTasks<'m, '_, S> {
 /// The state of a log's thread.
 struct RestoreTask<'m, W> {
     file: &'m ManifestFile,
-    restorer: LogRestorer<'m>,
-    hasher: IntegrityHasher,
+    log: LogAssembler<'m>,
     writer: W,
-    buffer: Vec<u8>,
 }
 
 impl<W: LogWriter> RestoreTask<'_, W> {
     /// Writes the restored bytes. Fails if the log becomes longer than the manifest allows.
     fn write(&mut self) -> Result<()> {
-        self.hasher.update(&self.buffer);
-        if self.hasher.bytes() > self.file.most_restored_bytes() {
+        if self.log.bytes() > self.file.max_restored_bytes() {
             return Err(Error::from(ErrorKind::MoreThanDeclared).in_file(self.file.relative_path.as_str()));
         }
-        self.writer.write(&self.buffer)?;
-        self.buffer.clear();
+        self.writer.write(self.log.restored())?;
+        self.log.clear();
         Ok(())
     }
 }
@@ -229,14 +225,14 @@ impl<W: LogWriter> LogTask for RestoreTask<'_, W> {
     type Done = W::Done;
 
     fn take(&mut self, rows: RowLines) -> Result<()> {
-        self.restorer.push_rows(&rows, &mut self.buffer);
+        self.log.push(&rows);
         self.write()
     }
 
     fn finish(mut self) -> Result<W::Done> {
-        std::mem::replace(&mut self.restorer, LogRestorer::of_rows_alone()).finish(&mut self.buffer);
+        self.log.complete();
         self.write()?;
-        let restored = self.hasher.finish();
+        let restored = self.log.integrity();
         match self.file.integrity().is_none_or(|expected| expected == restored) {
             true => self.writer.finish(),
             false => Err(Error::from(ErrorKind::RestoredDiffers).in_file(self.file.relative_path.as_str())),

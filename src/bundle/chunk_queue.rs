@@ -1,7 +1,10 @@
 //! Selects the chunks to read and puts them in order.
 
-use super::Selection;
 use super::chunk_table::ChunkRef;
+use super::select::Selection;
+
+/// The most compressed bytes of neighbouring chunks that are read at once.
+const MAX_RUN_BYTES: u64 = 1 << 20;
 
 /// The queue of selected chunks, by their index in the combined table.
 #[derive(Debug)]
@@ -12,19 +15,20 @@ pub(super) struct ChunkQueue {
 
 impl ChunkQueue {
     /// Queues the selected chunks in bundle order.
-    pub(super) fn of_stream(slots: &[ChunkRef], selection: &Selection) -> Self {
-        let of_files = selection.of_files(slots.last().map_or(0, |slot| slot.file + 1));
-        let is_wanted =
-            |slot: &ChunkRef| of_files[slot.file] && selection.chunks_in.overlaps(slot.times[0], slot.times[1]);
-        let wanted = |(index, slot): (usize, &ChunkRef)| is_wanted(slot).then_some(index);
-        Self { chunks: slots.iter().enumerate().filter_map(wanted).collect(), next: 0 }
+    pub(super) fn of_stream(chunk_refs: &[ChunkRef], selection: &Selection) -> Self {
+        let of_files = selection.of_files(chunk_refs.last().map_or(0, |chunk_ref| chunk_ref.file + 1));
+        let is_wanted = |chunk_ref: &ChunkRef| {
+            of_files[chunk_ref.file] && selection.chunks_in.overlaps(chunk_ref.times[0], chunk_ref.times[1])
+        };
+        let wanted = |(index, chunk_ref): (usize, &ChunkRef)| is_wanted(chunk_ref).then_some(index);
+        Self { chunks: chunk_refs.iter().enumerate().filter_map(wanted).collect(), next: 0 }
     }
 
     /// Queues the selected chunks so that up to `files` files take turns, each with its chunks in order. Several logs
     /// are then hashed and written at once.
-    pub(super) fn taking_turns(slots: &[ChunkRef], selection: &Selection, files: usize) -> Self {
-        let in_stream = Self::of_stream(slots, selection).chunks;
-        let mut waiting = in_stream.chunk_by(|a, b| slots[*a].file == slots[*b].file);
+    pub(super) fn taking_turns(chunk_refs: &[ChunkRef], selection: &Selection, files: usize) -> Self {
+        let in_stream = Self::of_stream(chunk_refs, selection).chunks;
+        let mut waiting = in_stream.chunk_by(|a, b| chunk_refs[*a].file == chunk_refs[*b].file);
         let mut open: Vec<_> = waiting.by_ref().take(files).map(<[usize]>::iter).collect();
         let mut chunks = Vec::with_capacity(in_stream.len());
         let mut turn = 0;
@@ -47,6 +51,20 @@ impl ChunkQueue {
     /// Returns the next chunk without removing it.
     pub(super) fn next(&self) -> Option<usize> {
         self.chunks.get(self.next).copied()
+    }
+
+    /// Returns the end of the run of neighbouring chunks that begins with the next one and is short enough to be read
+    /// at once.
+    pub(super) fn end_of_run(&self, chunk_refs: &[ChunkRef]) -> usize {
+        let (mut end, mut bytes) = (self.next().unwrap_or(0), 0u64);
+        for chunk in &self.chunks[self.next.min(self.chunks.len())..] {
+            bytes = bytes.saturating_add(chunk_refs[*chunk].compressed);
+            if *chunk != end || bytes > MAX_RUN_BYTES {
+                break;
+            }
+            end += 1;
+        }
+        end
     }
 
     pub(super) fn advance(&mut self) {

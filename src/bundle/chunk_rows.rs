@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::chunk_table::ChunkRef;
 use super::chunks::FailedChunk;
-use super::rows::Row;
+use super::row::Row;
 use crate::buffers::Buffer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Manifest;
@@ -23,14 +23,14 @@ impl BundleLogs {
         Self { manifest: Arc::clone(manifest), envelopes }
     }
 
-    fn name(&self, slot: &ChunkRef) -> &str {
-        self.manifest.files[slot.file].relative_path.as_str()
+    fn name(&self, chunk_ref: &ChunkRef) -> &str {
+        self.manifest.files[chunk_ref.file].relative_path.as_str()
     }
 }
 
 /// A reader of the rows of one chunk.
 pub(crate) struct ChunkRows {
-    slot: ChunkRef,
+    chunk_ref: ChunkRef,
     text: Buffer,
     /// The offset of the next row in the text.
     next: usize,
@@ -41,22 +41,22 @@ pub(crate) struct ChunkRows {
 }
 
 impl ChunkRows {
-    pub(super) fn new(slot: ChunkRef, read: Result<Buffer, FailedChunk>, logs: &BundleLogs) -> Self {
+    pub(super) fn new(chunk_ref: ChunkRef, read: Result<Buffer, FailedChunk>, logs: &BundleLogs) -> Self {
         let (text, cut) = match read {
             Ok(text) => (text, None),
             Err(unread) => {
                 let rows_before = memchr::memchr_iter(b'\n', &unread.lines_before).count() as u64;
-                let last = slot.first_row + slot.rows - 1;
-                let error = unread.error.in_file(logs.name(&slot));
-                (unread.lines_before.into(), Some(error.at_rows(last.min(slot.first_row + rows_before), last)))
+                let last = chunk_ref.first_row + chunk_ref.rows - 1;
+                let error = unread.error.in_file(logs.name(&chunk_ref));
+                (unread.lines_before.into(), Some(error.at_rows(last.min(chunk_ref.first_row + rows_before), last)))
             }
         };
-        Self { slot, text, next: 0, rows: 0, cut }
+        Self { chunk_ref, text, next: 0, rows: 0, cut }
     }
 
     /// Returns the chunk's entry in the table.
-    pub(crate) fn slot(&self) -> &ChunkRef {
-        &self.slot
+    pub(crate) fn chunk_ref(&self) -> &ChunkRef {
+        &self.chunk_ref
     }
 
     /// Returns the length of the chunk's lines, including their line feeds.
@@ -83,12 +83,12 @@ impl ChunkRows {
         if self.is_at_end() {
             return self.end(logs).map(|()| None);
         }
-        let (file, number) = (self.slot.file, self.slot.first_row + self.rows);
+        let (file, number) = (self.chunk_ref.file, self.chunk_ref.first_row + self.rows);
         let rest = &self.text[self.next..];
         let Some(end) = memchr::memchr(b'\n', rest) else {
             // Other programs would read this row and the next one as one line.
-            let error = Error::from(ErrorKind::LineFeedMissing).in_file(logs.name(&self.slot));
-            return Err(error.at_rows(number, number).at_line(self.slot.first_line + self.rows));
+            let error = Error::from(ErrorKind::LineFeedMissing).in_file(logs.name(&self.chunk_ref));
+            return Err(error.at_rows(number, number).at_line(self.chunk_ref.first_line + self.rows));
         };
         let line = &rest[..end];
         self.next += end + 1;
@@ -97,8 +97,8 @@ impl ChunkRows {
             Ok(envelope) => Ok(Some(Row { file, number, line, envelope })),
             // Unverified text ends at the first line that is not a valid row.
             Err(fault) => Err(self.cut.take().unwrap_or_else(|| {
-                let at_line = self.slot.first_line + self.rows - 1;
-                let error = Error::from(ErrorKind::Row(fault)).in_file(logs.name(&self.slot));
+                let at_line = self.chunk_ref.first_line + self.rows - 1;
+                let error = Error::from(ErrorKind::Row(fault)).in_file(logs.name(&self.chunk_ref));
                 error.at_rows(number, number).at_line(at_line)
             })),
         }
@@ -154,12 +154,12 @@ impl ChunkRows {
         if let Some(error) = self.cut.take() {
             return Err(error);
         }
-        let (expected, found) = (self.slot.rows, self.rows);
+        let (expected, found) = (self.chunk_ref.rows, self.rows);
         if expected == found {
             return Ok(());
         }
-        let error = Error::from(ErrorKind::FewerThanDeclared { expected, found }).in_file(logs.name(&self.slot));
-        Err(error.at_rows(self.slot.first_row, self.slot.first_row + expected - 1))
+        let error = Error::from(ErrorKind::FewerThanDeclared { expected, found }).in_file(logs.name(&self.chunk_ref));
+        Err(error.at_rows(self.chunk_ref.first_row, self.chunk_ref.first_row + expected - 1))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The combined chunk table of all files, in bundle order.
 
 use crate::digest::Crc32;
-use crate::format::{Manifest, Timestamp};
+use crate::format::{Manifest, ManifestFile, Timestamp};
 
 /// One chunk of the table, with the position of its rows.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +11,7 @@ pub(crate) struct ChunkRef {
     /// The index of its file in the manifest's `files`.
     pub(crate) file: usize,
     /// The index of the chunk in the file's `chunks`.
-    pub(crate) chunk: usize,
+    pub(crate) index_in_file: usize,
     /// The number of its first row within the file, from 1.
     pub(crate) first_row: u64,
     /// The number of its rows.
@@ -29,6 +29,16 @@ pub(crate) struct ChunkRef {
 }
 
 impl ChunkRef {
+    /// Returns true if this is the last chunk of its file.
+    pub(crate) fn is_last_of(&self, file: &ManifestFile) -> bool {
+        self.index_in_file + 1 == file.chunks.len()
+    }
+
+    /// Returns true if a text has the recorded length and checksum.
+    pub(crate) fn has_text(&self, text: &[u8]) -> bool {
+        text.len() as u64 == self.bytes && Crc32::of(text) == self.crc32
+    }
+
     /// Returns the numbers of the first and the last row.
     pub(crate) fn row_range(&self) -> (u64, u64) {
         (self.first_row, self.first_row.saturating_add(self.rows.saturating_sub(1)))
@@ -37,18 +47,29 @@ impl ChunkRef {
 
 /// Lists all chunks of a manifest, in bundle order.
 pub(crate) fn chunk_refs(manifest: &Manifest) -> Vec<ChunkRef> {
-    let mut slots = Vec::new();
+    let mut chunk_refs = Vec::new();
     let mut first_line = 2u64;
     for (file, entry) in manifest.files.iter().enumerate() {
         let mut first_row = 1u64;
-        for (chunk, table) in entry.chunks.iter().enumerate() {
+        for (index_in_file, table) in entry.chunks.iter().enumerate() {
             let &crate::format::Chunk { compressed, bytes, rows, crc32, first_time, last_time } = table;
             let times = [first_time, last_time];
-            let index = slots.len();
-            slots.push(ChunkRef { index, file, chunk, first_row, rows, first_line, compressed, bytes, crc32, times });
+            let index = chunk_refs.len();
+            chunk_refs.push(ChunkRef {
+                index,
+                file,
+                index_in_file,
+                first_row,
+                rows,
+                first_line,
+                compressed,
+                bytes,
+                crc32,
+                times,
+            });
             first_row = first_row.saturating_add(rows);
             first_line = first_line.saturating_add(rows);
         }
     }
-    slots
+    chunk_refs
 }

@@ -1,28 +1,24 @@
 //! Fetches the chunks of a bundle, at their indexed offsets or by reading from the start. [`ChunkQueue`] selects and
 //! orders them.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use super::chunk_queue::ChunkQueue;
 use super::chunk_table::{ChunkRef, chunk_refs};
-use super::{Input, ManifestLine, ReadSeek, Remainder};
+use super::opened::{BundleInput, ManifestLine, Remainder, check_end};
 use crate::buffers::{Buffer, Buffers};
+use crate::container::FileInput;
 use crate::digest::Crc32;
 use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::Manifest;
 use crate::gzip::{Block, BlockIndex, DeflatedBlock, StreamKind};
 
 /// Returns the index of the chunks, if the bundle's chunk table matches the file.
-pub(super) fn matching_index<R: Read + Seek>(
-    head: &ManifestLine,
-    file_bytes: u64,
-    input: &mut R,
-) -> io::Result<Option<BlockIndex>> {
+pub(super) fn matching_index(head: &ManifestLine, file: &mut FileInput<'_>) -> io::Result<Option<BlockIndex>> {
     let chunks = head.manifest.files.iter().flat_map(|file| &file.chunks);
     let blocks = chunks.map(|chunk| Block { compressed: chunk.compressed, bytes: chunk.bytes, crc32: chunk.crc32 });
-    let Some(index) = BlockIndex::new(blocks.collect(), file_bytes) else { return Ok(None) };
-    Ok(index.matches_file(input, head.bytes, head.crc32)?.then_some(index))
+    BlockIndex::of_file(blocks.collect(), file.length(), file, head.bytes, head.crc32)
 }
 
 /// A chunk that could not be read, with the lines that precede the failure.
@@ -63,7 +59,7 @@ impl FetchedChunk {
 }
 
 enum ChunkSource<'r> {
-    Indexed(Box<dyn ReadSeek + 'r>, BlockIndex),
+    Indexed(FileInput<'r>, BlockIndex),
     /// The remaining text, starting at chunk `next`.
     Sequential {
         rest: Remainder<'r>,
@@ -74,7 +70,7 @@ enum ChunkSource<'r> {
 /// A reader of the selected chunks. Each is verified against its checksum; of a truncated one, the complete lines are
 /// returned unverified.
 pub(super) struct ChunkReader<'r> {
-    slots: Vec<ChunkRef>,
+    chunk_refs: Vec<ChunkRef>,
     order: ChunkQueue,
     source: ChunkSource<'r>,
     /// Memory for compressed chunks.
@@ -87,22 +83,19 @@ impl<'r> ChunkReader<'r> {
     pub(super) fn new(
         manifest: &Manifest,
         manifest_crc32: Crc32,
-        input: Input<'r>,
+        input: BundleInput<'r>,
         order: impl FnOnce(&[ChunkRef], bool) -> ChunkQueue,
     ) -> Result<Self> {
         let source = match input {
-            Input::Stream(rest) => ChunkSource::Sequential { rest, next: 0 },
-            Input::Seekable(seekable) => ChunkSource::from_start(seekable)?,
-            Input::Indexed(mut seekable, index) => {
-                match index.matches_checksum(&mut seekable, manifest_crc32).map_err(read_error)? {
-                    true => ChunkSource::Indexed(seekable, index),
-                    false => ChunkSource::from_start(seekable)?,
-                }
+            BundleInput::Stream(rest) => ChunkSource::Sequential { rest, next: 0 },
+            BundleInput::Indexed(file, index) if index.matches_checksum(manifest_crc32) => {
+                ChunkSource::Indexed(file, index)
             }
+            BundleInput::File(file) | BundleInput::Indexed(file, _) => ChunkSource::from_start(&file)?,
         };
-        let slots = chunk_refs(manifest);
-        let order = order(&slots, matches!(source, ChunkSource::Indexed(..)));
-        Ok(Self { slots, order, source, buffers: Arc::default() })
+        let chunk_refs = chunk_refs(manifest);
+        let order = order(&chunk_refs, matches!(source, ChunkSource::Indexed(..)));
+        Ok(Self { chunk_refs, order, source, buffers: Arc::default() })
     }
 
     /// Returns true if chunks are read at their indexed offsets.
@@ -111,8 +104,8 @@ impl<'r> ChunkReader<'r> {
     }
 
     /// Returns the table's entry for a chunk.
-    pub(super) fn slot(&self, index: usize) -> ChunkRef {
-        self.slots[index]
+    pub(super) fn chunk_ref(&self, index: usize) -> ChunkRef {
+        self.chunk_refs[index]
     }
 
     /// Returns the index of the next selected chunk, or `None` after the last one.
@@ -122,18 +115,23 @@ impl<'r> ChunkReader<'r> {
 
     /// Fetches the next selected chunk, which must be `index`.
     pub(super) fn fetch(&mut self, index: usize) -> FetchedChunk {
+        let run_end = self.order.end_of_run(&self.chunk_refs);
         self.order.advance();
         match &mut self.source {
-            ChunkSource::Indexed(input, blocks) => match blocks.fetch(input, index, self.buffers.checkout()) {
-                Ok(block) => FetchedChunk::Deflated(block),
-                Err(error) => FetchedChunk::Text(Err(read_error(error).into())),
-            },
+            ChunkSource::Indexed(input, blocks) => {
+                let is_run = run_end > index + 1;
+                let ahead = if is_run { input.read_ahead(blocks.range(index..run_end)) } else { Ok(()) };
+                match ahead.and_then(|()| blocks.fetch(input, index, self.buffers.checkout())) {
+                    Ok(block) => FetchedChunk::Deflated(block),
+                    Err(error) => FetchedChunk::Text(Err(read_error(error).into())),
+                }
+            }
             ChunkSource::Sequential { rest, next } => {
-                let skipped: u64 = self.slots[*next..index].iter().map(|slot| slot.bytes).sum();
-                let slot = self.slots[index];
+                let skipped: u64 = self.chunk_refs[*next..index].iter().map(|chunk_ref| chunk_ref.bytes).sum();
+                let chunk_ref = self.chunk_refs[index];
                 *next = index + 1;
                 FetchedChunk::Text(
-                    skip(rest, skipped).map_err(FailedChunk::from).and_then(|()| read_chunk(rest, &slot)),
+                    skip(rest, skipped).map_err(FailedChunk::from).and_then(|()| read_chunk(rest, &chunk_ref)),
                 )
             }
         }
@@ -150,19 +148,16 @@ impl<'r> ChunkReader<'r> {
                     Err(error) => Err(error.into()),
                 },
             };
-            return Some((self.slots[index], text));
+            return Some((self.chunk_refs[index], text));
         }
     }
 
     /// Switches to sequential reading, because chunk `index` is not at its indexed offset. That chunk and the selected
     /// chunks after it are fetched again.
     pub(super) fn fall_back(&mut self, index: usize) -> Result<()> {
-        let placeholder = ChunkSource::Sequential {
-            rest: Remainder { text: Box::new(io::empty()), content: StreamKind::Plain },
-            next: 0,
-        };
+        let placeholder = ChunkSource::Sequential { rest: Remainder::empty(), next: 0 };
         self.source = match std::mem::replace(&mut self.source, placeholder) {
-            ChunkSource::Indexed(seekable, _) => ChunkSource::from_start(seekable)?,
+            ChunkSource::Indexed(file, _) => ChunkSource::from_start(&file)?,
             sequential @ ChunkSource::Sequential { .. } => sequential,
         };
         self.order.go_back(index);
@@ -172,16 +167,15 @@ impl<'r> ChunkReader<'r> {
     /// Checks that nothing follows the last chunk, if sequential reading has reached it.
     pub(super) fn check_end(&mut self) -> Result<()> {
         match &mut self.source {
-            ChunkSource::Sequential { rest, next } if *next == self.slots.len() => super::check_end(rest),
+            ChunkSource::Sequential { rest, next } if *next == self.chunk_refs.len() => check_end(rest),
             _ => Ok(()),
         }
     }
 }
 
 impl<'r> ChunkSource<'r> {
-    fn from_start(mut seekable: Box<dyn ReadSeek + 'r>) -> Result<Self> {
-        seekable.seek(SeekFrom::Start(0)).map_err(read_error)?;
-        let (_, rest) = ManifestLine::read(seekable)?;
+    fn from_start(file: &FileInput<'r>) -> Result<Self> {
+        let (_, rest) = ManifestLine::read(file.at_start())?;
         Ok(Self::Sequential { rest, next: 0 })
     }
 }
@@ -198,15 +192,15 @@ fn skip(rest: &mut Remainder<'_>, bytes: u64) -> Result<()> {
     }
 }
 
-fn read_chunk(rest: &mut Remainder<'_>, slot: &ChunkRef) -> Result<Vec<u8>, FailedChunk> {
+fn read_chunk(rest: &mut Remainder<'_>, chunk_ref: &ChunkRef) -> Result<Vec<u8>, FailedChunk> {
     let mut content = Vec::new();
-    let read = rest.by_ref().take(slot.bytes).read_to_end(&mut content).map_err(read_error);
-    let is_short = (content.len() as u64) < slot.bytes;
+    let read = rest.by_ref().take(chunk_ref.bytes).read_to_end(&mut content).map_err(read_error);
+    let is_short = (content.len() as u64) < chunk_ref.bytes;
     let error = match read {
         Err(error) => error,
         // Plain text has no end marker, so a short chunk may mean that the text is truncated.
         Ok(_) if is_short && (content.is_empty() || rest.content == StreamKind::Plain) => ErrorKind::ContentEnds.into(),
-        Ok(_) if is_short || Crc32::of(&content) != slot.crc32 => ErrorKind::ChunkMismatch.into(),
+        Ok(_) if is_short || Crc32::of(&content) != chunk_ref.crc32 => ErrorKind::ChunkMismatch.into(),
         Ok(_) => return Ok(content),
     };
     // Truncation leaves the text before it unchanged; damage may change it.

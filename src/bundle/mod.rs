@@ -10,52 +10,32 @@ mod chunk_rows;
 mod chunk_table;
 mod chunks;
 mod files;
+mod opened;
 mod parallel;
-mod reopen;
+mod row;
 mod rows;
 mod select;
 mod sequential_rows;
 pub(crate) mod writer;
 
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::sync::Arc;
 
-use fs_err as fs;
-
+use crate::container::{FileInput, Input};
 use crate::digest::{BundleDigest, Crc32};
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::limits::MAX_MANIFEST_BYTES;
-use crate::format::{Manifest, TimeRange};
-use crate::gzip::{SequentialReader, StreamKind};
-use crate::util::line_reader::{LineError, LineReader};
+use crate::format::Manifest;
+use crate::gzip::StreamKind;
 
 pub(crate) use chunk_rows::{BundleLogs, ChunkRows};
 pub(crate) use chunk_table::{ChunkRef, chunk_refs};
 pub(crate) use files::FileIndex;
+use opened::{BundleInput, ManifestLine};
 pub(crate) use parallel::{ChunkOrder, each_chunk};
-pub(crate) use reopen::Reopener;
-pub use rows::{Row, Rows};
-pub use select::select_files;
-
-/// A seekable input.
-trait ReadSeek: Read + Seek {}
-impl<T: Read + Seek> ReadSeek for T {}
-
-type Seekable<'r> = Box<dyn ReadSeek + 'r>;
-
-/// The decompressed text after the manifest line.
-struct Remainder<'r> {
-    text: Box<dyn Read + 'r>,
-    /// The kind of the stream that the text was read from.
-    content: StreamKind,
-}
-
-impl Read for Remainder<'_> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        self.text.read(out)
-    }
-}
+pub use row::Row;
+pub use rows::Rows;
+pub use select::{Selection, select_files};
 
 /// The way in which a bundle's rows are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +49,7 @@ pub enum Access {
     NoChunkTable,
     /// The bundle is read from its start, because its chunks are not at the offsets that its table gives. Another
     /// program recompressed the bundle, or it is damaged.
-    TableDoesNotFit,
+    TableMismatch,
 }
 
 /// An open bundle whose manifest has been read.
@@ -101,53 +81,7 @@ pub struct Bundle<'r> {
     digest: BundleDigest,
     file_bytes: Option<u64>,
     access: Access,
-    input: Input<'r>,
-}
-
-enum Input<'r> {
-    Indexed(Seekable<'r>, crate::gzip::BlockIndex),
-    Seekable(Seekable<'r>),
-    Stream(Remainder<'r>),
-}
-
-/// The selection of files and chunks to read.
-///
-/// ```
-/// use patchwork_traces::Bundle;
-/// use patchwork_traces::bundle::{Selection, select_files};
-/// use patchwork_traces::format::TimeRange;
-///
-/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
-/// let bundle = Bundle::open(path)?;
-/// let files = select_files(bundle.manifest(), &["runs".to_owned(), "activity".to_owned()], &[])?;
-/// let since = TimeRange { since: Some("2026-05-02T10:30:00Z".parse()?), until: None };
-/// let mut rows = bundle.rows(&Selection { files: Some(files), chunks_in: since })?;
-/// assert!(rows.next_row()?.is_some());
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct Selection {
-    /// Indices into the manifest's `files`. `None` selects all files.
-    pub files: Option<Vec<usize>>,
-    /// The time range by which chunks are selected. Chunks that cannot hold a row in this range are skipped. A chunk
-    /// that is read yields all its rows, also those outside the range.
-    pub chunks_in: TimeRange,
-}
-
-impl Selection {
-    /// Returns one flag for each of `files` files: true if the file is selected.
-    fn of_files(&self, files: usize) -> Vec<bool> {
-        let Some(wanted) = &self.files else { return vec![true; files] };
-        let mut of_files = vec![false; files];
-        for file in wanted {
-            if let Some(of_file) = of_files.get_mut(*file) {
-                *of_file = true;
-            }
-        }
-        of_files
-    }
+    input: BundleInput<'r>,
 }
 
 impl<'r> Bundle<'r> {
@@ -156,46 +90,54 @@ impl<'r> Bundle<'r> {
     /// # Errors
     /// Fails if the file cannot be read, is not a bundle, or has an inconsistent manifest.
     pub fn open(path: &Path) -> Result<Bundle<'static>> {
-        let name = path.display().to_string();
-        match open_input(path)? {
-            (file, Some(_)) => Bundle::from_seekable(file, &name),
-            (file, None) => Bundle::from_stream(file, &name),
-        }
+        Bundle::from_input(Input::open(path)?.0, &path.display().to_string())
     }
 
     /// Opens a bundle that spans the whole of `input`. Errors refer to the bundle as `name`.
     ///
     /// # Errors
     /// Fails if the input cannot be read, is not a bundle, or has an inconsistent manifest.
-    pub fn from_seekable(mut input: impl Read + Seek + 'r, name: &str) -> Result<Self> {
-        let read = |error| Error::io_named(IoAction::Read, name, error);
-        input.seek(SeekFrom::Start(0)).map_err(read)?;
-        let (head, _) = ManifestLine::read(&mut input).map_err(|error| error.in_subject(name))?;
-        let file_bytes = input.seek(SeekFrom::End(0)).map_err(read)?;
-        let (access, input) = if !head.manifest.has_chunk_table() {
-            (Access::NoChunkTable, Input::Seekable(Box::new(input) as Seekable<'r>))
-        } else if head.content == StreamKind::Plain {
-            (Access::Stream, Input::Seekable(Box::new(input) as Seekable<'r>))
-        } else {
-            match chunks::matching_index(&head, file_bytes, &mut input).map_err(read)? {
-                Some(index) => (Access::Indexed, Input::Indexed(Box::new(input), index)),
-                None => (Access::TableDoesNotFit, Input::Seekable(Box::new(input) as Seekable<'r>)),
-            }
-        };
-        Ok(Self::new(name, head, Some(file_bytes), access, input))
+    pub fn from_seekable(input: impl Read + Seek + Send + 'r, name: &str) -> Result<Self> {
+        let file = FileInput::new(input).map_err(|error| Error::io_named(IoAction::Read, name, error))?;
+        Self::from_input(file.into(), name)
     }
 
     /// Opens a bundle from a stream. Errors refer to the bundle as `name`.
     ///
     /// # Errors
     /// Fails if the input cannot be read, is not a bundle, or has an inconsistent manifest.
-    pub fn from_stream(input: impl Read + 'r, name: &str) -> Result<Self> {
-        let (head, rest) = ManifestLine::read(input).map_err(|error| error.in_subject(name))?;
-        let access = if head.manifest.has_chunk_table() { Access::Stream } else { Access::NoChunkTable };
-        Ok(Self::new(name, head, None, access, Input::Stream(rest)))
+    pub fn from_stream(input: impl Read + Send + 'r, name: &str) -> Result<Self> {
+        Self::from_input(Input::stream(input), name)
     }
 
-    fn new(name: &str, head: ManifestLine, file_bytes: Option<u64>, access: Access, input: Input<'r>) -> Self {
+    /// Opens a bundle from any input.
+    pub(crate) fn from_input(input: Input<'r>, name: &str) -> Result<Self> {
+        let named = |error: Error| error.in_subject(name);
+        let mut file = match input {
+            Input::File(file) => file,
+            Input::Stream(stream) => {
+                let (head, rest) = ManifestLine::read(stream).map_err(named)?;
+                let access = if head.manifest.has_chunk_table() { Access::Stream } else { Access::NoChunkTable };
+                return Ok(Self::new(name, head, None, access, BundleInput::Stream(rest)));
+            }
+        };
+        let (head, _) = ManifestLine::read(file.at_start()).map_err(named)?;
+        let file_bytes = Some(file.length());
+        let (access, input) = if !head.manifest.has_chunk_table() {
+            (Access::NoChunkTable, BundleInput::File(file))
+        } else if head.content == StreamKind::Plain {
+            (Access::Stream, BundleInput::File(file))
+        } else {
+            let index = chunks::matching_index(&head, &mut file);
+            match index.map_err(|error| Error::io_named(IoAction::Read, name, error))? {
+                Some(index) => (Access::Indexed, BundleInput::Indexed(file, index)),
+                None => (Access::TableMismatch, BundleInput::File(file)),
+            }
+        };
+        Ok(Self::new(name, head, file_bytes, access, input))
+    }
+
+    fn new(name: &str, head: ManifestLine, file_bytes: Option<u64>, access: Access, input: BundleInput<'r>) -> Self {
         Self {
             name: name.to_owned(),
             manifest: Arc::new(head.manifest),
@@ -251,79 +193,31 @@ impl<'r> Bundle<'r> {
     pub fn access(&self) -> Access {
         self.access
     }
-}
 
-/// Opens a bundle file. Also returns its length if it is a regular file.
-pub(crate) fn open_input(path: &Path) -> Result<(std::fs::File, Option<u64>)> {
-    let opened = |error| Error::io(IoAction::Open, path, error);
-    let metadata = fs::metadata(path).map_err(opened)?;
-    if metadata.is_dir() {
-        return Err(Error::from(ErrorKind::InputIsDirectory).in_subject(&path.display().to_string()));
+    /// Returns a handle that can reopen this bundle, or `None` if its input is a stream.
+    pub(crate) fn reopener(&self) -> Option<Reopener<'r>> {
+        let (BundleInput::Indexed(file, _) | BundleInput::File(file)) = &self.input else { return None };
+        Some(Reopener { file: file.clone(), name: self.name.clone(), digest: self.digest })
     }
-    let file = fs::File::open(path).map_err(opened)?.into_parts().0;
-    Ok((file, metadata.is_file().then_some(metadata.len())))
 }
 
-/// A bundle's first line and the values derived from it.
-struct ManifestLine {
-    manifest: Manifest,
-    /// The length of the manifest line, including its line feed.
-    bytes: u64,
-    /// The checksum of the manifest line, including its line feed.
-    crc32: Crc32,
+/// A handle that can open a bundle again, even after the first [`Bundle`] was consumed.
+pub(crate) struct Reopener<'r> {
+    file: FileInput<'r>,
+    name: String,
     digest: BundleDigest,
-    content: StreamKind,
 }
 
-/// The size of the first read. It covers the manifest of a small bundle, and little of what follows.
-const FIRST_BYTES: usize = 16 << 10;
-
-impl ManifestLine {
-    /// Reads the first line. Returns it with the rest of the text.
-    fn read<'r>(input: impl Read + 'r) -> Result<(Self, Remainder<'r>)> {
-        let failed = |error| Error::io_unnamed(IoAction::Read, error);
-        let mut stream = SequentialReader::new(input);
-        let content = stream.content().map_err(failed)?.ok_or(ErrorKind::EmptyInput)?;
-        let not_a_bundle = || match content {
-            StreamKind::Gzip => ErrorKind::GzipOfSomethingElse,
-            StreamKind::Plain => ErrorKind::NotABundle,
-        };
-        // A line that does not start like a JSON object is not searched for its end.
-        let mut first = Vec::new();
-        stream.by_ref().take(1).read_to_end(&mut first).map_err(failed)?;
-        if first != b"{" {
-            return Err(not_a_bundle().into());
+impl<'r> Reopener<'r> {
+    /// Opens the bundle from its start.
+    ///
+    /// # Errors
+    /// Fails if the input cannot be read or now has a different bundle digest.
+    pub(crate) fn open(&self) -> Result<Bundle<'r>> {
+        let bundle = Bundle::from_input(self.file.clone().into(), &self.name)?;
+        match bundle.digest() == self.digest {
+            true => Ok(bundle),
+            false => Err(Error::from(ErrorKind::RestoredDiffers).in_subject(&self.name)),
         }
-        let text = Cursor::new(first).chain(stream);
-        let mut lines = LineReader::new(text, MAX_MANIFEST_BYTES).with_first_read(FIRST_BYTES);
-        let mut line = match lines.next_line() {
-            Ok(line) => line.map(|line| line.bytes.to_vec()).unwrap_or_default(),
-            Err(LineError::Read(error)) => return Err(failed(error)),
-            Err(LineError::TooLong) => {
-                let limit = MAX_MANIFEST_BYTES;
-                return Err(Error::from(ErrorKind::ManifestTooLong { limit }).at_line(1));
-            }
-        };
-        let at_line_1 = |kind| Error::from(kind).at_line(1);
-        let manifest = Manifest::decode(&line).map_err(at_line_1)?.ok_or_else(not_a_bundle)?;
-        if let Some(fault) = manifest.faults().into_iter().next() {
-            return Err(at_line_1(ErrorKind::Manifest(fault)));
-        }
-        let digest = BundleDigest::of_manifest_line(&line);
-        line.push(b'\n');
-        let head = Self { manifest, bytes: line.len() as u64, crc32: Crc32::of(&line), digest, content };
-        let (stream, read_ahead) = lines.into_parts();
-        let text = Box::new(Cursor::new(read_ahead).chain(stream.into_inner().1));
-        Ok((head, Remainder { text, content }))
-    }
-}
-
-/// Checks that no text follows and that the container ends correctly.
-fn check_end(rest: &mut dyn Read) -> Result<()> {
-    let mut more = Vec::new();
-    match rest.take(1).read_to_end(&mut more) {
-        Ok(0) => Ok(()),
-        Ok(_) => Err(ErrorKind::MoreThanDeclared.into()),
-        Err(error) => Err(Error::io_unnamed(IoAction::Read, error)),
     }
 }

@@ -39,9 +39,9 @@ pub(crate) fn each_chunk<T: Send>(
 ) -> Result<Access> {
     let Bundle { manifest, manifest_crc32, access, input, .. } = bundle;
     let logs = BundleLogs::new(&manifest);
-    let order = |slots: &[super::ChunkRef], is_indexed| match ordering {
-        ChunkOrder::TakingTurns(files) if is_indexed => ChunkQueue::taking_turns(slots, selection, files),
-        _ => ChunkQueue::of_stream(slots, selection),
+    let order = |chunk_refs: &[super::ChunkRef], is_indexed| match ordering {
+        ChunkOrder::TakingTurns(files) if is_indexed => ChunkQueue::taking_turns(chunk_refs, selection, files),
+        _ => ChunkQueue::of_stream(chunk_refs, selection),
     };
     let mut reader = ChunkReader::new(&manifest, manifest_crc32, input, order)?;
     let texts = Arc::<Buffers>::default();
@@ -68,7 +68,7 @@ pub(crate) fn each_chunk<T: Send>(
 
 fn access_now(before: Access, reader: &ChunkReader<'_>) -> Access {
     match before == Access::Indexed && !reader.is_indexed() {
-        true => Access::TableDoesNotFit,
+        true => Access::TableMismatch,
         false => before,
     }
 }
@@ -76,14 +76,14 @@ fn access_now(before: Access, reader: &ChunkReader<'_>) -> Access {
 /// Returns the next chunk and an estimate of the memory that it and its result take.
 fn next_job(reader: &mut ChunkReader<'_>) -> Option<(ChunkJob, usize)> {
     let index = reader.next_index()?;
-    let slot = reader.slot(index);
-    let bytes = usize::try_from(slot.bytes.saturating_mul(2).saturating_add(slot.compressed)).unwrap_or(usize::MAX);
-    Some((ChunkJob { index, slot, fetched: reader.fetch(index) }, bytes))
+    let chunk = reader.chunk_ref(index);
+    let bytes = usize::try_from(chunk.bytes.saturating_mul(2).saturating_add(chunk.compressed)).unwrap_or(usize::MAX);
+    Some((ChunkJob { index, chunk_ref: chunk, fetched: reader.fetch(index) }, bytes))
 }
 
 struct ChunkJob {
     index: usize,
-    slot: super::ChunkRef,
+    chunk_ref: super::ChunkRef,
     fetched: FetchedChunk,
 }
 
@@ -101,7 +101,7 @@ impl ChunkJob {
         texts: &Arc<Buffers>,
     ) -> ChunkOutcome<T> {
         match self.fetched.text(|| texts.checkout()) {
-            Ok(read) => ChunkOutcome::Made(work(logs, ChunkRows::new(self.slot, read, logs))),
+            Ok(read) => ChunkOutcome::Made(work(logs, ChunkRows::new(self.chunk_ref, read, logs))),
             Err(_) => ChunkOutcome::Misplaced(self.index),
         }
     }

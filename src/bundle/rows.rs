@@ -2,49 +2,19 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
 use super::chunk_queue::ChunkQueue;
 use super::chunk_rows::{BundleLogs, ChunkRows};
 use super::chunk_table::ChunkRef;
 use super::chunks::ChunkReader;
+use super::row::Row;
 use super::select::select_files;
 use super::sequential_rows::SequentialRows;
 use super::{Access, Bundle, Selection};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{Envelope, Manifest};
-
-/// One row of a bundle.
-#[derive(Debug)]
-pub struct Row<'a> {
-    /// The row's log, as an index into the manifest's `files`.
-    pub file: usize,
-    /// The number of the row within its log, from 1.
-    pub number: u64,
-    /// The row's line in the bundle, without the line feed.
-    pub line: &'a [u8],
-    /// The parsed line.
-    pub envelope: Envelope<'a>,
-}
-
-impl<'a> Row<'a> {
-    /// Returns the row's JSON exactly as in the bundle. Numbers are not rounded, and keys are not reordered or merged.
-    #[must_use]
-    pub fn entry(&self) -> &'a RawValue {
-        self.envelope.raw_entry()
-    }
-
-    /// Deserializes the row's JSON into a type that may borrow from it.
-    ///
-    /// # Errors
-    /// Fails if the JSON does not match `T`.
-    pub fn parse<T: Deserialize<'a>>(&self) -> serde_json::Result<T> {
-        serde_json::from_str(self.envelope.entry())
-    }
-}
+use crate::format::Manifest;
 
 /// A reader of the selected rows, in bundle order. Its memory use does not grow with the bundle.
 ///
@@ -89,10 +59,10 @@ impl<'r> Bundle<'r> {
         let Self { name, manifest, manifest_crc32, digest, mut access, input, .. } = self;
         let named = |error: Error| error.in_subject(&name);
         let source = if manifest.has_chunk_table() {
-            let in_stream = |slots: &[ChunkRef], _| ChunkQueue::of_stream(slots, selection);
+            let in_stream = |chunk_refs: &[ChunkRef], _| ChunkQueue::of_stream(chunk_refs, selection);
             let reader = ChunkReader::new(&manifest, manifest_crc32, input, in_stream).map_err(named)?;
             if access == Access::Indexed && !reader.is_indexed() {
-                access = Access::TableDoesNotFit;
+                access = Access::TableMismatch;
             }
             RowSource::Chunks(IndexedRows { reader, logs: BundleLogs::new(&manifest), chunk: None })
         } else {
@@ -135,12 +105,12 @@ impl Rows<'_> {
     }
 
     /// Returns the way in which the rows are read. This can change from [`Access::Indexed`] to
-    /// [`Access::TableDoesNotFit`] during reading.
+    /// [`Access::TableMismatch`] during reading.
     #[must_use]
     pub fn access(&self) -> Access {
         match &self.source {
             RowSource::Chunks(chunks) if self.access == Access::Indexed && !chunks.reader.is_indexed() => {
-                Access::TableDoesNotFit
+                Access::TableMismatch
             }
             _ => self.access,
         }
@@ -205,10 +175,10 @@ impl IndexedRows<'_> {
             if let Some(mut chunk) = self.chunk.take() {
                 chunk.next_row(&self.logs)?;
             }
-            let Some((slot, text)) = self.reader.next_text() else {
+            let Some((chunk_ref, text)) = self.reader.next_text() else {
                 return self.reader.check_end().map(|()| None);
             };
-            self.chunk = Some(ChunkRows::new(slot, text, &self.logs));
+            self.chunk = Some(ChunkRows::new(chunk_ref, text, &self.logs));
         }
         self.chunk.as_mut().map_or(Ok(None), |chunk| chunk.next_row(&self.logs))
     }

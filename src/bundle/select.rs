@@ -1,7 +1,47 @@
-//! Selects files of a bundle by the names that a user gives.
+//! Selects the files and chunks of a bundle that are read.
 
 use crate::error::{ErrorKind, Result};
-use crate::format::{Manifest, SourceName};
+use crate::format::{Manifest, SourceName, TimeRange};
+
+/// The selection of files and chunks to read.
+///
+/// ```
+/// use patchwork_traces::Bundle;
+/// use patchwork_traces::bundle::{Selection, select_files};
+/// use patchwork_traces::format::TimeRange;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+/// let bundle = Bundle::open(path)?;
+/// let files = select_files(bundle.manifest(), &["runs".to_owned(), "activity".to_owned()], &[])?;
+/// let since = TimeRange { since: Some("2026-05-02T10:30:00Z".parse()?), until: None };
+/// let mut rows = bundle.rows(&Selection { files: Some(files), chunks_in: since })?;
+/// assert!(rows.next_row()?.is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Indices into the manifest's `files`. `None` selects all files.
+    pub files: Option<Vec<usize>>,
+    /// The time range by which chunks are selected. Chunks that cannot hold a row in this range are skipped. A chunk
+    /// that is read yields all its rows, also those outside the range.
+    pub chunks_in: TimeRange,
+}
+
+impl Selection {
+    /// Returns one flag for each of `files` files: true if the file is selected.
+    pub(super) fn of_files(&self, files: usize) -> Vec<bool> {
+        let Some(wanted) = &self.files else { return vec![true; files] };
+        let mut of_files = vec![false; files];
+        for file in wanted {
+            if let Some(of_file) = of_files.get_mut(*file) {
+                *of_file = true;
+            }
+        }
+        of_files
+    }
+}
 
 /// Returns the indices, in ascending order, of the files that belong to `sources` and are named in `files`. An empty
 /// list matches every file.

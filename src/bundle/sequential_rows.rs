@@ -1,10 +1,9 @@
 //! Reads bundles without a chunk table line by line: 1.0 bundles, and those of other writers.
 
-use std::io::{Seek, SeekFrom};
-
 use super::files::FileIndex;
-use super::rows::Row;
-use super::{Input, ManifestLine, Remainder, Selection};
+use super::opened::{BundleInput, ManifestLine, Remainder};
+use super::row::Row;
+use super::select::Selection;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Envelope, Manifest};
 use crate::util::line_reader::{LineError, LineReader};
@@ -24,15 +23,12 @@ pub(super) struct SequentialRows<'r> {
 }
 
 impl<'r> SequentialRows<'r> {
-    pub(super) fn new(manifest: &Manifest, selection: &Selection, input: Input<'r>) -> Result<Self> {
+    pub(super) fn new(manifest: &Manifest, selection: &Selection, input: BundleInput<'r>) -> Result<Self> {
         let rest = match input {
-            Input::Stream(rest) => rest,
-            Input::Seekable(mut seekable) | Input::Indexed(mut seekable, _) => {
-                seekable.seek(SeekFrom::Start(0)).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
-                ManifestLine::read(seekable)?.1
-            }
+            BundleInput::Stream(rest) => rest,
+            BundleInput::File(file) | BundleInput::Indexed(file, _) => ManifestLine::read(file.at_start())?.1,
         };
-        let limit = manifest.most_envelope_bytes();
+        let limit = manifest.max_envelope_bytes();
         Ok(Self {
             lines: LineReader::new(rest, limit),
             limit,

@@ -19,5 +19,5 @@ pub fn open(path: &Path) -> patchwork_traces::Result<Bundle<'static>> {
 /// Returns a note if the chunk table does not locate the bundle's rows.
 pub fn access_note(access: Access) -> Option<String> {
     let note = "the chunk table does not match: the bundle was recompressed by another program or is damaged, so its rows are read from the start";
-    (access == Access::TableDoesNotFit).then(|| note.to_owned())
+    (access == Access::TableMismatch).then(|| note.to_owned())
 }

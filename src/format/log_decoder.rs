@@ -94,7 +94,7 @@ impl<'m> LogRestorer<'m> {
 
     /// Creates a restorer for a log of which only the rows are known.
     #[must_use]
-    pub fn of_rows_alone() -> Self {
+    pub fn rows_only() -> Self {
         Self { unparsed: [].iter().peekable(), record: None, line: 1, ending: None, is_cut: false }
     }
 

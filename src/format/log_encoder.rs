@@ -28,6 +28,13 @@ pub struct LogId {
     pub base: Base,
 }
 
+impl LogId {
+    /// Returns the identity of the log that `file` describes.
+    pub(crate) fn of(file: &ManifestFile) -> Self {
+        Self { source: file.source.clone(), name: file.relative_path.clone(), base: file.base() }
+    }
+}
+
 /// The uncompressed envelope lines of consecutive rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RawChunk {

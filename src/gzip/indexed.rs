@@ -1,9 +1,11 @@
 //! Reads single blocks of a member whose flush points are known, without reading the data before them.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use super::inflate::inflate_block;
-use super::member::{FLUSH_MARK, HEADER, LAST_BLOCK, TAIL_BYTES, Trailer};
+use super::member::{HEADER, LAST_BLOCK, TAIL_BYTES, Trailer};
+use super::source::FLUSH_MARK;
 use crate::buffers::Buffer;
 use crate::digest::Crc32;
 use crate::error::GzipFault;
@@ -28,28 +30,12 @@ pub struct BlockIndex {
     blocks: Vec<Block>,
     /// The start offset of each block, then the end offset of the last one.
     offsets: Vec<u64>,
+    trailer: Trailer,
 }
 
 impl BlockIndex {
     /// Computes the offsets of `blocks` backwards from the end of a file of `file_bytes` bytes. Returns `None` if the
-    /// file is too short for them.
-    #[must_use]
-    pub fn new(blocks: Vec<Block>, file_bytes: u64) -> Option<Self> {
-        let end = file_bytes.checked_sub(TAIL_BYTES)?;
-        let all = blocks.iter().try_fold(0u64, |sum, block| sum.checked_add(block.compressed))?;
-        let mut next = end.checked_sub(all)?;
-        if next < (HEADER.len() + FLUSH_MARK.len()) as u64 {
-            return None;
-        }
-        let mut offsets = vec![next];
-        for block in &blocks {
-            next += block.compressed;
-            offsets.push(next);
-        }
-        Some(Self { blocks, offsets })
-    }
-
-    /// Returns true if the blocks belong to the member at the start of the file. Reads the head and 10 bytes.
+    /// blocks do not belong to the member at the start of the file. Reads the head and 10 bytes.
     ///
     /// The file must end with the expected final block. The length in its trailer must be that of the head
     /// (`head_bytes` bytes with checksum `head`) and the blocks. The head must inflate correctly and end where the
@@ -57,27 +43,42 @@ impl BlockIndex {
     ///
     /// # Errors
     /// Fails if reading fails.
-    pub fn matches_file<R: Read + Seek>(&self, input: &mut R, head_bytes: u64, head: Crc32) -> io::Result<bool> {
-        let bytes = self.blocks.iter().fold(head_bytes, |sum, block| sum.wrapping_add(block.bytes));
-        let last_block = read_at::<2, _>(input, self.end())?;
-        let isize = self.trailer(input)?.isize;
-        let compressed = self.start() - HEADER.len() as u64;
+    pub fn of_file<R: Read + Seek>(
+        blocks: Vec<Block>,
+        file_bytes: u64,
+        input: &mut R,
+        head_bytes: u64,
+        head: Crc32,
+    ) -> io::Result<Option<Self>> {
+        let Some(offsets) = offsets(&blocks, file_bytes) else { return Ok(None) };
+        let [start, .., end] = offsets[..] else { return Ok(None) };
+        let mut tail = [0; TAIL_BYTES];
+        input.seek(SeekFrom::Start(end))?;
+        input.read_exact(&mut tail)?;
+        let [first, second, trailer @ ..] = tail;
+        let trailer = Trailer::decode(trailer);
+        let bytes = blocks.iter().fold(head_bytes, |sum, block| sum.wrapping_add(block.bytes));
+        let compressed = start - HEADER.len() as u64;
         // A gap of more than twice the head's length cannot be the compressed head. The limit also bounds the read.
         let most = head_bytes.saturating_mul(2).saturating_add(1024);
-        if last_block != LAST_BLOCK || isize != Trailer::new(0, bytes).isize || compressed > most {
-            return Ok(false);
+        if [first, second] != LAST_BLOCK || trailer.isize != Trailer::new(0, bytes).isize || compressed > most {
+            return Ok(None);
         }
         let head = Block { compressed, bytes: head_bytes, crc32: head };
-        Ok(fetch_block(input, HEADER.len() as u64, head, Buffer::default())?.inflate(&mut Vec::new()).is_ok())
+        let head = fetch_block(input, HEADER.len() as u64, head, Buffer::default())?;
+        Ok(head.inflate(&mut Vec::new()).is_ok().then_some(Self { blocks, offsets, trailer }))
     }
 
     /// Returns true if the checksums of the head and the blocks combine to the checksum in the member's trailer.
-    ///
-    /// # Errors
-    /// Fails if reading fails.
-    pub fn matches_checksum<R: Read + Seek>(&self, input: &mut R, head: Crc32) -> io::Result<bool> {
-        let all = self.blocks.iter().fold(head, |all, block| all.then(block.crc32, block.bytes));
-        Ok(self.trailer(input)?.crc32 == all.0)
+    #[must_use]
+    pub fn matches_checksum(&self, head: Crc32) -> bool {
+        self.blocks.iter().fold(head, |all, block| all.then(block.crc32, block.bytes)).0 == self.trailer.crc32
+    }
+
+    /// Returns the file offsets at which these blocks begin and end.
+    #[must_use]
+    pub fn range(&self, blocks: Range<usize>) -> Range<u64> {
+        self.offsets[blocks.start]..self.offsets[blocks.end]
     }
 
     /// Reads block `index` into `memory` without inflating it, so that another thread can do that.
@@ -87,20 +88,18 @@ impl BlockIndex {
     pub fn fetch<R: Read + Seek>(&self, input: &mut R, index: usize, memory: Buffer) -> io::Result<DeflatedBlock> {
         fetch_block(input, self.offsets[index], self.blocks[index], memory)
     }
+}
 
-    /// Returns the offset of the first block.
-    #[must_use]
-    pub fn start(&self) -> u64 {
-        self.offsets[0]
+/// Returns the start offset of each block, then the end offset of the last one; `None` if the file is too short.
+fn offsets(blocks: &[Block], file_bytes: u64) -> Option<Vec<u64>> {
+    let all = blocks.iter().try_fold(TAIL_BYTES as u64, |sum, block| sum.checked_add(block.compressed))?;
+    let mut next = file_bytes.checked_sub(all).filter(|start| *start >= (HEADER.len() + FLUSH_MARK.len()) as u64)?;
+    let mut offsets = vec![next];
+    for block in blocks {
+        next += block.compressed;
+        offsets.push(next);
     }
-
-    fn end(&self) -> u64 {
-        self.offsets[self.offsets.len() - 1]
-    }
-
-    fn trailer<R: Read + Seek>(&self, input: &mut R) -> io::Result<Trailer> {
-        Ok(Trailer::decode(read_at(input, self.end() + LAST_BLOCK.len() as u64)?))
-    }
+    Some(offsets)
 }
 
 /// A compressed block and its expected length and checksum.
@@ -151,11 +150,4 @@ fn fetch_block<R: Read + Seek>(
         input.by_ref().take(block.compressed - filled as u64).read_to_end(&mut data)?;
     }
     Ok(DeflatedBlock { data, block })
-}
-
-fn read_at<const N: usize, R: Read + Seek>(input: &mut R, offset: u64) -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    input.seek(SeekFrom::Start(offset))?;
-    input.read_exact(&mut bytes)?;
-    Ok(bytes)
 }

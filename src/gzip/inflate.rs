@@ -1,7 +1,10 @@
 //! Inflates single blocks between flush points.
 
+use std::io::{self, Read};
+
 use flate2::{Decompress, FlushDecompress, Status};
 
+use crate::digest::Crc32;
 use crate::error::GzipFault;
 
 /// The maximum compression ratio of deflate, in inflated bytes per compressed byte.
@@ -16,15 +19,6 @@ pub(super) fn inflate_block(deflated: &[u8], declared: u64, content: &mut Vec<u8
         BlockEnd::FlushPoint if content.len() as u64 == declared => Ok(()),
         _ => Err(GzipFault::Deflate),
     }
-}
-
-/// The content of a block, as far as it can be inflated.
-#[derive(Debug)]
-pub(crate) struct InflatedBlock {
-    /// The inflated bytes.
-    pub(crate) content: Vec<u8>,
-    /// The reason why the content ends.
-    pub(crate) end: BlockEnd,
 }
 
 /// The reason why inflating a block ended.
@@ -43,14 +37,7 @@ pub(crate) enum BlockEnd {
     },
 }
 
-/// Inflates as much raw deflate data as possible, up to `limit` bytes.
-pub(crate) fn inflate_as_far_as_possible(deflated: &[u8], limit: u64) -> InflatedBlock {
-    let mut content = Vec::new();
-    let end = inflate_into(&mut content, deflated, limit);
-    InflatedBlock { content, end }
-}
-
-/// Works like [`inflate_as_far_as_possible`], but replaces the bytes in `content`.
+/// Inflates as much raw deflate data as possible, up to `limit` bytes, and replaces the bytes in `content` by it.
 pub(crate) fn inflate_into(content: &mut Vec<u8>, deflated: &[u8], limit: u64) -> BlockEnd {
     let most = (deflated.len() as u64).saturating_mul(MAX_RATIO);
     let limit = usize::try_from(limit.min(most + 1)).unwrap_or(usize::MAX - 1);
@@ -79,20 +66,47 @@ pub(crate) fn inflate_into(content: &mut Vec<u8>, deflated: &[u8], limit: u64) -
     end
 }
 
-/// Computes the inflated length of a block without keeping its content. Returns `None` if the block does not end at a
-/// flush point or inflates to more than `limit` bytes.
-pub(crate) fn inflated_length(deflated: &[u8], limit: u64) -> Option<u64> {
-    let mut raw = Decompress::new(false);
-    let mut piece = vec![0; PIECE_BYTES];
-    loop {
-        let before = (consumed(&raw, deflated), raw.total_out());
-        let status = raw.decompress(&deflated[before.0..], &mut piece, FlushDecompress::Sync);
-        let now = (consumed(&raw, deflated), raw.total_out());
-        match status {
-            Ok(Status::StreamEnd) | Err(_) => return None,
-            Ok(_) if now.1 > limit => return None,
-            Ok(_) if now != before => {}
-            Ok(_) => return ends_at_boundary(&mut raw).then_some(now.1),
+/// Computes the checksums and lengths of blocks without keeping their content, in memory that is reused.
+#[derive(Debug)]
+pub(crate) struct Fingerprints {
+    raw: Decompress,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl Default for Fingerprints {
+    fn default() -> Self {
+        Self { raw: Decompress::new(false), input: vec![0; PIECE_BYTES], output: vec![0; PIECE_BYTES] }
+    }
+}
+
+impl Fingerprints {
+    /// Returns the checksum and length of the content of a block, of which `block` yields the compressed data. Returns
+    /// `None` if the block does not end at a flush point or inflates to more than `limit` bytes.
+    ///
+    /// # Errors
+    /// Fails if reading fails.
+    pub(crate) fn of(&mut self, mut block: impl Read, limit: u64) -> io::Result<Option<(Crc32, u64)>> {
+        let Self { raw, input, output } = self;
+        raw.reset(false);
+        let mut crc32 = crc32fast::Hasher::new();
+        loop {
+            let read = block.read(input)?;
+            if read == 0 {
+                let bytes = raw.total_out();
+                return Ok(ends_at_boundary(raw).then(|| (Crc32(crc32.finalize()), bytes)));
+            }
+            let (start, mut is_full) = (raw.total_in(), true);
+            while is_full || raw.total_in() - start < read as u64 {
+                let (from, before) = (usize::try_from(raw.total_in() - start).unwrap_or(read), raw.total_out());
+                let status = raw.decompress(&input[from..read], output, FlushDecompress::Sync);
+                let written = usize::try_from(raw.total_out() - before).unwrap_or(output.len());
+                crc32.update(&output[..written]);
+                is_full = written == output.len();
+                if !matches!(status, Ok(Status::Ok | Status::BufError)) || raw.total_out() > limit {
+                    return Ok(None);
+                }
+            }
         }
     }
 }
@@ -195,16 +209,19 @@ mod tests {
     }
 
     #[test]
-    fn inflated_length_needs_a_whole_block_within_the_limit() {
+    fn a_fingerprint_needs_a_whole_block_within_the_limit() {
         let text = b"row\n".repeat(1 << 16);
         let mut block = Vec::new();
         crate::gzip::Deflater::new(crate::gzip::Level::default()).deflate(&text, &mut block).unwrap();
         let length = text.len() as u64;
-        assert_eq!(inflated_length(&block, length), Some(length));
-        assert_eq!(inflated_length(&block, length - 1), None);
-        assert_eq!(inflated_length(&block[..block.len() - 5], length), None, "truncated");
-        assert_eq!(inflated_length(&[&block[..], &LAST_BLOCK].concat(), length), None, "ends the stream");
-        assert_eq!(inflated_length(b"", 0), Some(0));
+        let mut fingerprints = Fingerprints::default();
+        let mut of = |block: &[u8], limit| fingerprints.of(block, limit).unwrap();
+        let whole = Some((Crc32::of(&text), length));
+        assert_eq!(of(&block, length), whole);
+        assert_eq!(of(&block, length - 1), None);
+        assert_eq!(of(&block[..block.len() - 5], length), None, "truncated");
+        assert_eq!(of(&[&block[..], &LAST_BLOCK].concat(), length), None, "ends the stream");
+        assert_eq!(of(b"", 0), Some((Crc32::of(b""), 0)));
     }
 
     /// Builds a block that stops in the byte in which its code tables end. It has codes for two literals, the end of

@@ -18,11 +18,8 @@ pub(crate) const HEADER: [u8; 10] = [MAGIC[0], MAGIC[1], DEFLATE, 0, 0, 0, 0, 0,
 /// An empty final block, which ends the compressed data after a flush point.
 pub(super) const LAST_BLOCK: [u8; 2] = [0x03, 0x00];
 
-/// The bytes that end at every flush point: the end of an empty stored block.
-pub(super) const FLUSH_MARK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
-
 /// The length of the final block and the trailer, which follow the last flush point.
-pub(crate) const TAIL_BYTES: u64 = 10;
+pub(crate) const TAIL_BYTES: usize = 10;
 
 /// The flags for the optional parts of a header.
 mod flag {

@@ -6,10 +6,9 @@ use std::io::{self, Read};
 
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 
-use super::blocks::BlockReader;
 use super::inflate::ends_at_boundary;
-use super::member::{FLUSH_MARK, HEADER, HeaderFault, MAGIC, Trailer, read_header};
-use super::source::{PeekReader, READ_BYTES};
+use super::member::{HEADER, HeaderFault, MAGIC, Trailer, read_header};
+use super::source::{FLUSH_MARK, PeekReader, READ_BYTES};
 use crate::error::{Error, ErrorKind, GzipFault};
 
 /// The kind of a stream, according to its first bytes.
@@ -59,7 +58,7 @@ pub struct SequentialReader<R> {
     members: u64,
     failed: Option<(GzipFault, u64)>,
     /// True if more was inflated than was consumed.
-    was_tried: bool,
+    is_ahead: bool,
     /// True if compressed data ended early, because of damage or truncation.
     ended_early: bool,
     /// The anomalies that a tolerant reader found, each with its file offset. `None` in a strict reader.
@@ -69,15 +68,19 @@ pub struct SequentialReader<R> {
 impl<R: Read> SequentialReader<R> {
     /// Creates a strict reader of `inner`, from its current position.
     pub fn new(inner: R) -> Self {
+        Self::of(PeekReader::new(inner))
+    }
+
+    fn of(source: PeekReader<R>) -> Self {
         Self {
-            source: PeekReader::new(inner),
+            source,
             state: StreamState::Unknown,
             raw: Decompress::new(false),
             crc32: crc32fast::Hasher::new(),
             bytes: 0,
             members: 0,
             failed: None,
-            was_tried: false,
+            is_ahead: false,
             ended_early: false,
             anomalies: None,
         }
@@ -102,19 +105,8 @@ impl<R: Read> SequentialReader<R> {
     }
 
     /// Creates a tolerant reader of everything after the first member. `source` must be at the end of that member.
-    pub(super) fn behind_member(source: PeekReader<R>) -> Self {
-        Self {
-            source,
-            state: StreamState::BetweenMembers,
-            raw: Decompress::new(false),
-            crc32: crc32fast::Hasher::new(),
-            bytes: 0,
-            members: 1,
-            failed: None,
-            was_tried: false,
-            ended_early: false,
-            anomalies: Some(Vec::new()),
-        }
+    pub(crate) fn after_member(source: PeekReader<R>) -> Self {
+        Self { state: StreamState::BetweenMembers, members: 1, anomalies: Some(Vec::new()), ..Self::of(source) }
     }
 
     /// Returns the anomalies found since the last call, each with its file offset.
@@ -133,9 +125,9 @@ impl<R: Read> SequentialReader<R> {
     }
 
     /// Records an anomaly if the compressed data cannot be split here. Does nothing after a failed
-    /// [`take_text_if`](Self::take_text_if). Only [blocks](Self::into_blocks) can be read afterwards.
+    /// [`take_text_if`](Self::take_text_if). Only [the input itself](Self::into_source) can be read afterwards.
     pub(crate) fn check_flush_point(&mut self) {
-        if matches!(self.state, StreamState::Body) && !self.was_tried && !ends_at_boundary(&mut self.raw) {
+        if matches!(self.state, StreamState::Body) && !self.is_ahead && !ends_at_boundary(&mut self.raw) {
             self.note(Anomaly::Fault(GzipFault::Deflate), self.source.offset());
         }
     }
@@ -150,9 +142,9 @@ impl<R: Read> SequentialReader<R> {
         }
     }
 
-    /// Returns a reader that splits the compressed data from here on at its flush points.
-    pub(crate) fn into_blocks(self) -> BlockReader<R> {
-        BlockReader::new(self.source)
+    /// Returns the input from here on.
+    pub(crate) fn into_source(self) -> PeekReader<R> {
+        self.source
     }
 
     /// Appends the next decompressed bytes of the first member to `out`, at most up to the next flush point.

@@ -1,15 +1,16 @@
-//! A buffered input that can be read ahead without consuming bytes.
+//! A buffered input with lookahead.
 
 use std::io::{self, Read};
 
-use super::member::FLUSH_MARK;
+/// The bytes that end at every flush point: the end of an empty stored block.
+pub(crate) const FLUSH_MARK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// The initial size of the buffer, and of a read of compressed data.
-pub(super) const READ_BYTES: usize = 64 << 10;
+pub(crate) const READ_BYTES: usize = 64 << 10;
 
 /// An input with lookahead that counts the consumed bytes.
 #[derive(Debug)]
-pub(super) struct PeekReader<R> {
+pub(crate) struct PeekReader<R> {
     inner: R,
     buffer: Vec<u8>,
     start: usize,
@@ -19,18 +20,30 @@ pub(super) struct PeekReader<R> {
 }
 
 impl<R: Read> PeekReader<R> {
-    pub(super) fn new(inner: R) -> Self {
-        Self { inner, buffer: vec![0; READ_BYTES], start: 0, end: 0, at_end: false, offset: 0 }
+    pub(crate) fn new(inner: R) -> Self {
+        Self::at(inner, 0)
     }
 
-    /// Returns the number of consumed bytes.
-    pub(super) fn offset(&self) -> u64 {
+    /// Creates a reader of an input whose next byte is at `offset` of the file.
+    pub(crate) fn at(inner: R, offset: u64) -> Self {
+        Self { inner, buffer: vec![0; READ_BYTES], start: 0, end: 0, at_end: false, offset }
+    }
+
+    /// Returns the file offset of the next byte.
+    pub(crate) fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Returns the input, and the bytes that were read from it but not consumed.
+    pub(crate) fn into_parts(mut self) -> (R, Vec<u8>) {
+        self.buffer.truncate(self.end);
+        self.buffer.drain(..self.start);
+        (self.inner, self.buffer)
     }
 
     /// Returns the next bytes without consuming them: at least `least`, unless the stream ends earlier. Memory grows
     /// with the bytes that exist, not with `least`.
-    pub(super) fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
+    pub(crate) fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
         while self.end - self.start < least && !self.at_end {
             self.fill()?;
         }
@@ -67,13 +80,13 @@ impl<R: Read> PeekReader<R> {
         }
     }
 
-    pub(super) fn consume(&mut self, n: usize) {
+    pub(crate) fn consume(&mut self, n: usize) {
         self.start += n;
         self.offset += n as u64;
     }
 
     /// Consumes the next `N` bytes. Returns `None`, and consumes nothing, if the stream ends earlier.
-    pub(super) fn take<const N: usize>(&mut self) -> io::Result<Option<[u8; N]>> {
+    pub(crate) fn take<const N: usize>(&mut self) -> io::Result<Option<[u8; N]>> {
         let taken = self.peek(N)?.first_chunk().copied();
         if taken.is_some() {
             self.consume(N);
@@ -89,7 +102,7 @@ impl<R: Read> PeekReader<R> {
     }
 
     /// Returns true if a flush mark ends exactly `length` bytes ahead.
-    pub(super) fn has_mark_at(&mut self, length: usize) -> io::Result<bool> {
+    pub(crate) fn has_mark_at(&mut self, length: usize) -> io::Result<bool> {
         Ok(self.peek(length)?.get(..length).is_some_and(|bytes| bytes.ends_with(&FLUSH_MARK)))
     }
 }

@@ -105,6 +105,41 @@ impl<W: Write> MemberWriter<W> {
         self.sink.write_all(&LAST_BLOCK)?;
         self.sink.write_all(&Trailer::new(self.crc32.0, self.bytes).encode())?;
         self.sink.flush()?;
-        Ok(self.written + super::member::TAIL_BYTES)
+        Ok(self.written + super::member::TAIL_BYTES as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::format_collect)]
+
+    use super::*;
+
+    /// The length and checksum of the block at each level.
+    const EXPECTED: [(usize, u32); 10] = [
+        (106_972, 2_627_551_985),
+        (48_736, 2_276_788_507),
+        (34_347, 131_548_315),
+        (33_330, 497_160_604),
+        (33_316, 1_712_243_621),
+        (33_187, 746_190_890),
+        (33_181, 4_285_871_038),
+        (32_292, 2_671_540_340),
+        (32_163, 3_948_476_144),
+        (33_938, 2_486_901_868),
+    ];
+
+    /// The bytes of a bundle depend on flate2's backend. This fails if a dependency selects another one than zlib-rs, or
+    /// if a new version of it compresses differently.
+    #[test]
+    fn the_deflate_backend_is_the_one_whose_bytes_are_promised() {
+        let content: String = (0..4000u64).map(|n| format!("{{\"n\":{n},\"w\":\"{:x}\"}}\n", n * n * 7919)).collect();
+        let mut of_levels = Vec::new();
+        for level in 0..=9 {
+            let mut block = Vec::new();
+            Deflater::new(Level::new(level).unwrap()).deflate(content.as_bytes(), &mut block).unwrap();
+            of_levels.push((block.len(), Crc32::of(&block).0));
+        }
+        assert_eq!(of_levels, EXPECTED);
     }
 }

@@ -219,8 +219,8 @@ impl Import<'_> {
 
     /// Restores all logs but those that are unchanged. These are restored too if the bundle is a stream, which cannot be
     /// opened again should they change after all.
-    fn restore<'b>(&self, mut bundle: Bundle<'b>, sink: &mut RestoreSink<'_>) -> Result<Option<Reopener<'b>>> {
-        let reopener = bundle.again();
+    fn restore<'b>(&self, bundle: Bundle<'b>, sink: &mut RestoreSink<'_>) -> Result<Option<Reopener<'b>>> {
+        let reopener = bundle.reopener();
         let hashed = if reopener.is_some() { sink.bytes_to_hash() } else { 0 };
         if hashed > 0 {
             begin(self.context.progress, Stage::Reading, hashed);

@@ -5,14 +5,13 @@ use std::io::{self, Read};
 
 use super::report::{FileRecovery, missing};
 use super::stream::{RowStream, StreamEvent};
+use crate::assemble::LogAssembler;
 use crate::digest::Integrity;
 use crate::error::Result;
 use crate::format::LogId;
-use crate::format::log_decoder::LogRestorer;
 use crate::format::{Base, FileName, Manifest, ManifestFile, SourceName, TimeKey};
 use crate::logs::{known, times_of};
-use crate::scan::rows::RowRun;
-use crate::util::hashing::IntegrityHasher;
+use crate::salvage::RowRun;
 
 /// The most gap positions that are kept for a log: a bundle can have hundreds of millions.
 const MAX_GAPS: usize = 10_000;
@@ -21,12 +20,12 @@ const MAX_GAPS: usize = 10_000;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Restores the rows of one log from the stream.
-pub(super) struct LogReader<'s, 'k, 'm, R> {
-    rows: &'s mut RowStream<'k, R>,
+pub(super) struct LogReader<'s, 'k, 'm, 'r> {
+    rows: &'s mut RowStream<'k, 'r>,
     id: LogId,
     /// The log's index in the manifest's `files`, and its entry there.
     declared: Option<(usize, &'m ManifestFile)>,
-    restorer: Option<LogRestorer<'m>>,
+    log: LogAssembler<'m>,
     /// The expected row, from 1.
     next_row: u64,
     taken: u64,
@@ -38,16 +37,15 @@ pub(super) struct LogReader<'s, 'k, 'm, R> {
     more_gaps: u64,
     /// True if something was lost after the last row that was taken.
     is_after_gap: bool,
-    buffer: Vec<u8>,
+    /// The number of restored bytes that were read.
     read: usize,
-    hasher: IntegrityHasher,
 }
 
-impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
+impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
     /// Returns the next log. With a manifest, that is its file `index`; otherwise, the log of the next rows unless
     /// it is in `done`.
     pub(super) fn next(
-        rows: &'s mut RowStream<'k, R>,
+        rows: &'s mut RowStream<'k, 'r>,
         manifest: Option<&'m Manifest>,
         index: usize,
         done: &HashSet<(SourceName, FileName)>,
@@ -59,8 +57,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
                 }
                 return Ok(None);
             };
-            let id = LogId { source: file.source.clone(), name: file.relative_path.clone(), base: file.base() };
-            return Ok(Some(Self::new(rows, id, Some((index, file)))));
+            return Ok(Some(Self::new(rows, LogId::of(file), Some((index, file)))));
         }
         let mut has_gap = false;
         while let Some(event) = rows.peek()? {
@@ -83,13 +80,12 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
         Ok(None)
     }
 
-    fn new(rows: &'s mut RowStream<'k, R>, id: LogId, declared: Option<(usize, &'m ManifestFile)>) -> Self {
-        let restorer = declared.map_or_else(LogRestorer::of_rows_alone, |(_, file)| LogRestorer::new(file));
+    fn new(rows: &'s mut RowStream<'k, 'r>, id: LogId, declared: Option<(usize, &'m ManifestFile)>) -> Self {
         Self {
             rows,
             id,
             declared,
-            restorer: Some(restorer),
+            log: LogAssembler::new(declared.map(|(_, file)| file)),
             next_row: 1,
             taken: 0,
             by_line: 0,
@@ -98,9 +94,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
             gaps_after: Vec::new(),
             more_gaps: 0,
             is_after_gap: false,
-            buffer: Vec::new(),
             read: 0,
-            hasher: IntegrityHasher::default(),
         }
     }
 
@@ -113,7 +107,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
     }
 
     pub(super) fn finish(self) -> FileRecovery {
-        let recovered = self.hasher.finish();
+        let recovered = self.log.integrity();
         let expected: Option<Integrity> = self.declared.and_then(|(_, file)| file.integrity());
         FileRecovery {
             source: self.id.source,
@@ -132,9 +126,9 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
 
     /// Restores the next rows, or the end of the log, into the buffer.
     fn restore_some(&mut self) -> Result<()> {
-        self.buffer.clear();
+        self.log.clear();
         self.read = 0;
-        while self.restorer.is_some() && self.buffer.len() < BUFFER_BYTES {
+        while !self.log.is_complete() && self.log.restored().len() < BUFFER_BYTES {
             match self.next_event()? {
                 Some(StreamEvent::Rows { run, first_row, is_proven }) => self.take_rows(run, first_row, is_proven),
                 Some(StreamEvent::BadLine) => self.take_bad_line(),
@@ -142,7 +136,6 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
                 None => self.end(),
             }
         }
-        self.hasher.update(&self.buffer);
         Ok(())
     }
 
@@ -177,9 +170,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
         self.is_after_gap = false;
         run.rows.truncate(rows);
         self.lose_rows_before(first);
-        if let Some(restorer) = &mut self.restorer {
-            restorer.push_rows(&run.rows, &mut self.buffer);
-        }
+        self.log.push(&run.rows);
         self.rows.reuse(run);
         self.next_row = first + rows;
         self.taken += rows;
@@ -203,9 +194,7 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
                 None if !is_full => self.lost.push((self.next_row, row - 1)),
                 None => self.more_lost += row - self.next_row,
             }
-            if let Some(restorer) = &mut self.restorer {
-                restorer.skip_rows(row - self.next_row, &mut self.buffer);
-            }
+            self.log.skip(row - self.next_row);
             self.next_row = row;
         }
     }
@@ -225,18 +214,16 @@ impl<'s, 'k, 'm, R: Read> LogReader<'s, 'k, 'm, R> {
             Some((_, file)) => self.lose_rows_before(file.count + 1),
             None => self.mark_gap(),
         }
-        if let Some(restorer) = self.restorer.take() {
-            restorer.finish(&mut self.buffer);
-        }
+        self.log.complete();
     }
 }
 
-impl<R: Read> Read for LogReader<'_, '_, '_, R> {
+impl Read for LogReader<'_, '_, '_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.read == self.buffer.len() && self.restorer.is_some() {
+        while self.read == self.log.restored().len() && !self.log.is_complete() {
             self.restore_some()?;
         }
-        let n = (&self.buffer[self.read..]).read(out)?;
+        let n = (&self.log.restored()[self.read..]).read(out)?;
         self.read += n;
         Ok(n)
     }

@@ -1,9 +1,21 @@
 //! Determines how much of a damaged bundle's manifest can be used to find rows.
 
 use super::report::ManifestState;
-use super::search::ManifestTrust;
 use crate::error::{Contradiction, Error, ErrorKind, ManifestFault, Result};
 use crate::format::{Manifest, ManifestFile};
+
+/// The parts of the manifest that a search trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ManifestTrust {
+    Everything,
+    /// All except the chunk table. Without it, a bundle is read as text.
+    AllButTable,
+    /// All except that the manifest ends where the rows begin.
+    AllButEnd,
+    Nothing,
+    /// Nothing, and not that the first line ends where the rows begin.
+    NothingNorEnd,
+}
 
 /// The usable parts of a manifest.
 pub(super) struct UsableManifest {

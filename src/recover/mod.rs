@@ -20,8 +20,8 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::bundle::open_input;
 use crate::bundle::writer::{SpooledBundle, WriteOptions, WrittenBundle};
+use crate::container::{FileInput, Input};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::progress::{Progress, Stage};
 use crate::util::atomic_file::{AtomicFile, OutputTarget};
@@ -67,12 +67,12 @@ pub fn recover_file(
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
     let name = path.display().to_string();
-    match open_input(path)? {
-        (file, Some(length)) => {
-            progress.start(Some(length));
+    match Input::open(path)?.0 {
+        Input::File(file) => {
+            progress.start(Some(file.length()));
             recover(file, &name, options, target, progress)
         }
-        (stream, None) => recover_stream(stream, &name, options, target, progress),
+        Input::Stream(stream) => recover_stream(stream, &name, options, target, progress),
     }
 }
 
@@ -105,15 +105,16 @@ pub fn recover_stream(
 /// a row nor a manifest; if `target` cannot be written; [`ErrorKind::OutputNotIntact`] if the output fails
 /// verification. Nothing is published in these cases. Missing rows are not an error.
 pub fn recover(
-    input: impl Read + Seek,
+    input: impl Read + Seek + Send,
     name: &str,
     options: &RecoverOptions,
     target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
     let options = WriteOptions { work_dir: target.work_dir(), ..options.clone() };
-    let mut input = CancellableIo::new(input, progress);
-    let found = SearchResult::in_bundle(&mut input, &options, progress);
+    let input = FileInput::new(CancellableIo::new(input, progress));
+    let input = input.map_err(|error| Error::io_named(IoAction::Read, name, error))?;
+    let found = SearchResult::in_bundle(&input, &options, progress);
     progress.finish();
     let SearchResult { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
     let options = WriteOptions { exported_at: exported_at.unwrap_or(options.exported_at), ..options };
@@ -162,7 +163,7 @@ fn publish(
 
 /// Verifies the output.
 fn check(
-    bundle: impl Read + Seek,
+    bundle: impl Read + Seek + Send,
     name: &str,
     written: &WrittenBundle,
     options: &WriteOptions,

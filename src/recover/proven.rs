@@ -5,14 +5,13 @@
 //! beside the exact line, a wrong table, chunks in another order. Then the hash of the whole log is the stronger
 //! proof.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Read, Seek, Write};
 
-use super::report::FileRecovery;
-use super::search::{SearchResult, rewind};
+use super::report::{FileRecovery, unambiguous};
+use super::search::SearchResult;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions};
-use crate::digest::Integrity;
+use crate::container::FileInput;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::LogId;
 use crate::format::{Manifest, ManifestFile};
@@ -20,35 +19,27 @@ use crate::logs::times_of;
 use crate::progress::NoProgress;
 use crate::verify::restore_all;
 
-/// A log whose SHA-256 proves it as a whole.
-struct Proven {
-    id: LogId,
-    rows: u64,
-    integrity: Integrity,
-}
-
 impl SearchResult {
     /// Adds the logs that are proven as a whole but that the search did not recover unchanged.
-    pub(super) fn with_proven_logs<R: Read + Seek>(mut self, input: &mut R, options: &WriteOptions) -> Result<Self> {
+    pub(super) fn with_proven_logs(mut self, input: &FileInput<'_>, options: &WriteOptions) -> Result<Self> {
         let Some(manifest) = self.manifest.take() else { return Ok(self) };
         if self.report.files.iter().all(|log| log.is_original != Some(false)) {
             return Ok(self);
         }
-        let mut wanted = proven_logs(input, &manifest, options)?;
+        let mut wanted = proven_logs(input, &manifest, options);
         let is_recovered: HashSet<_> =
             self.report.files.iter().filter(|log| log.is_original == Some(true)).map(FileRecovery::id).collect();
-        wanted.retain(|_, log| !is_recovered.contains(&log.name()));
+        wanted.retain(|_, log| !is_recovered.contains(&log.id()));
         if wanted.is_empty() {
             return Ok(self);
         }
-        let packed = pack(input, &wanted, options)?;
-        self.replace(packed, wanted.into_values());
+        let packed = pack(input, &manifest, &wanted, options)?;
+        self.replace(packed, wanted.into_values().collect());
         Ok(self)
     }
 
     /// Replaces what the search found of these logs with the proven logs.
-    fn replace(&mut self, packed: SpooledBundle, logs: impl Iterator<Item = Proven>) {
-        let logs: Vec<_> = logs.map(Proven::recovery).collect();
+    fn replace(&mut self, packed: SpooledBundle, logs: Vec<FileRecovery>) {
         // For each log: its rows, the rows that the search accepted, and the rows that it ignored. Some of the
         // latter may be recovered now.
         let mut by_name: HashMap<_, _> = logs.iter().map(|log| (log.id(), (log.rows, 0, 0))).collect();
@@ -71,72 +62,34 @@ impl SearchResult {
     }
 }
 
-impl Proven {
-    fn name(&self) -> (&str, &str) {
-        (self.id.source.as_str(), self.id.name.as_str())
-    }
-
-    fn recovery(self) -> FileRecovery {
-        FileRecovery {
-            source: self.id.source,
-            name: self.id.name,
-            rows: self.rows,
-            rows_by_line: 0,
-            expected_rows: Some(self.rows),
-            missing: Vec::new(),
-            more_missing: 0,
-            gaps_after: Vec::new(),
-            more_gaps: 0,
-            recovered: self.integrity,
-            is_original: Some(true),
-        }
-    }
-}
-
 /// Returns the proven, unambiguous logs by their index in the manifest's `files`.
-fn proven_logs<R: Read + Seek>(
-    input: &mut R,
-    manifest: &Manifest,
-    options: &WriteOptions,
-) -> Result<HashMap<usize, Proven>> {
-    rewind(input)?;
+fn proven_logs(input: &FileInput<'_>, manifest: &Manifest, options: &WriteOptions) -> HashMap<usize, FileRecovery> {
     // A bundle that cannot be verified proves nothing.
-    let Ok(report) = restore_all(input, options.threads, &mut |_, _| {}) else { return Ok(HashMap::new()) };
+    let Ok(report) = restore_all(input, options.threads, &mut |_, _| {}) else { return HashMap::new() };
     let logs = || manifest.files.iter().zip(&report.files).enumerate();
     let proven = logs().filter(|(_, (_, log))| log.is_proven == Some(true));
-    let proven = unambiguous(
-        proven
-            .map(|(index, (file, log))| (index, name_of(file), log.rows, file.integrity().map_or(0, |log| log.bytes))),
-    );
-    let logs = logs().filter(|(index, _)| proven.contains(index)).filter_map(|(index, (file, log))| {
-        let id = LogId { source: file.source.clone(), name: file.relative_path.clone(), base: file.base() };
-        Some((index, Proven { id, rows: log.rows, integrity: log.restored? }))
+    let proven = unambiguous(proven.map(|(index, (file, log))| {
+        (
+            index,
+            (file.source.as_str(), file.relative_path.as_str()),
+            log.rows,
+            file.integrity().map_or(0, |log| log.bytes),
+        )
+    }));
+    let logs = logs().filter(|(index, _)| proven.contains(index)).filter_map(|(index, (_, log))| {
+        let (source, name) = (log.source.clone(), log.name.clone());
+        Some((index, FileRecovery::whole(source, name, log.rows, log.restored?)))
     });
-    Ok(logs.collect())
-}
-
-/// Returns the indices of the proven logs that cannot be confused with another one. Each input item is an index, a
-/// source and name, a row count, and a length in bytes. Among logs with the same name, the only one with rows is
-/// chosen; if none has rows, the longest. If several have rows, none is chosen: the search recovers them itself.
-pub(super) fn unambiguous<'a>(logs: impl Iterator<Item = (usize, (&'a str, &'a str), u64, u64)>) -> HashSet<usize> {
-    let mut by_name = HashMap::<_, Vec<_>>::new();
-    for (index, name, rows, bytes) in logs {
-        by_name.entry(name).or_default().push((rows, bytes, Reverse(index)));
-    }
-    let one = |logs: Vec<(u64, u64, Reverse<usize>)>| match logs.iter().filter(|(rows, ..)| *rows > 0).count() {
-        0 | 1 => logs.into_iter().max().map(|(.., Reverse(index))| index),
-        _ => None,
-    };
-    by_name.into_values().filter_map(one).collect()
-}
-
-fn name_of(file: &ManifestFile) -> (&str, &str) {
-    (file.source.as_str(), file.relative_path.as_str())
+    logs.collect()
 }
 
 /// Restores the logs again and packs them.
-fn pack<R: Read + Seek>(input: &mut R, logs: &HashMap<usize, Proven>, options: &WriteOptions) -> Result<SpooledBundle> {
-    rewind(input)?;
+fn pack(
+    input: &FileInput<'_>,
+    manifest: &Manifest,
+    logs: &HashMap<usize, FileRecovery>,
+    options: &WriteOptions,
+) -> Result<SpooledBundle> {
     let failed = |action| move |error| Error::io(action, &options.work_dir, error);
     let file = tempfile::tempfile_in(&options.work_dir).map_err(failed(IoAction::Create))?;
     let mut spool = BufWriter::new(file);
@@ -157,14 +110,14 @@ fn pack<R: Read + Seek>(input: &mut R, logs: &HashMap<usize, Proven>, options: &
     let packed = std::thread::scope(|scope| {
         let mut packer = BundleWriter::start(scope, options);
         for index in &order {
-            let Proven { id, integrity, .. } = &logs[index];
-            let log = (&spool).take(integrity.bytes);
-            packer.add_log(id, times_of(id.source.as_str()), log, id.name.as_str(), &NoProgress)?;
+            let id = LogId::of(&manifest.files[*index]);
+            let log = (&spool).take(logs[index].recovered.bytes);
+            packer.add_log(&id, times_of(id.source.as_str()), log, id.name.as_str(), &NoProgress)?;
         }
         packer.finish()
     })?;
     // The bundle may have changed since the first read.
-    let is_same = |(file, index): (&ManifestFile, &usize)| file.integrity() == Some(logs[index].integrity);
+    let is_same = |(file, index): (&ManifestFile, &usize)| file.integrity() == Some(logs[index].recovered);
     let are_same = packed.files().zip(&order).all(is_same);
     if are_same { Ok(packed) } else { Err(ErrorKind::OutputNotIntact.into()) }
 }

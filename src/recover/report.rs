@@ -1,6 +1,7 @@
 //! Reports what was recovered and what is missing.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
 use crate::bundle::writer::WrittenBundle;
 use crate::digest::{BundleDigest, Integrity};
@@ -73,6 +74,23 @@ pub struct FileRecovery {
 }
 
 impl FileRecovery {
+    /// Creates the result for a log that is byte for byte the original.
+    pub(super) fn whole(source: SourceName, name: FileName, rows: u64, recovered: Integrity) -> Self {
+        Self {
+            source,
+            name,
+            rows,
+            rows_by_line: 0,
+            expected_rows: Some(rows),
+            missing: Vec::new(),
+            more_missing: 0,
+            gaps_after: Vec::new(),
+            more_gaps: 0,
+            recovered,
+            is_original: Some(true),
+        }
+    }
+
     /// Returns the source and name.
     pub(super) fn id(&self) -> (&str, &str) {
         (self.source.as_str(), self.name.as_str())
@@ -181,4 +199,19 @@ pub(super) fn missing(file: &ManifestFile, rows: &[(u64, u64)]) -> Vec<Missing> 
         }
     }
     missing
+}
+
+/// Returns the indices of the proven logs that cannot be confused with another one. Each input item is an index, a
+/// source and name, a row count, and a length in bytes. Among logs with the same name, the only one with rows is
+/// chosen; if none has rows, the longest. If several have rows, none is chosen: the search recovers them itself.
+pub(super) fn unambiguous<'a>(logs: impl Iterator<Item = (usize, (&'a str, &'a str), u64, u64)>) -> HashSet<usize> {
+    let mut by_name = HashMap::<_, Vec<_>>::new();
+    for (index, name, rows, bytes) in logs {
+        by_name.entry(name).or_default().push((rows, bytes, Reverse(index)));
+    }
+    let one = |logs: Vec<(u64, u64, Reverse<usize>)>| match logs.iter().filter(|(rows, ..)| *rows > 0).count() {
+        0 | 1 => logs.into_iter().max().map(|(.., Reverse(index))| index),
+        _ => None,
+    };
+    by_name.into_values().filter_map(one).collect()
 }

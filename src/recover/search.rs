@@ -3,34 +3,20 @@
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
-use std::io::{Read, Seek, SeekFrom};
 
 use super::log::LogReader;
-use super::manifest::{UsableManifest, usable_manifest};
-use super::proven::unambiguous;
-use super::report::{ContainerClaim, FileRecovery, ManifestState, RecoverReport};
+use super::manifest::{ManifestTrust, UsableManifest, usable_manifest};
+use super::report::{ContainerClaim, FileRecovery, ManifestState, RecoverReport, unambiguous};
 use super::stream::RowStream;
 use crate::bundle::chunk_refs;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions};
-use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::container::FileInput;
+use crate::error::{ErrorKind, Result};
 use crate::format::{DistinctFiles, Manifest, Timestamp};
 use crate::gzip::StreamKind;
 use crate::progress::{NoProgress, Progress};
-use crate::scan::rows::ScanContext;
-use crate::scan::{FirstLine, Scan, TextDigest};
-
-/// The parts of the manifest that a search trusts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ManifestTrust {
-    Everything,
-    /// All except the chunk table. Without it, a bundle is read as text.
-    AllButTable,
-    /// All except that the manifest ends where the rows begin.
-    AllButEnd,
-    Nothing,
-    /// Nothing, and not that the first line ends where the rows begin.
-    NothingNorEnd,
-}
+use crate::salvage::ScanContext;
+use crate::salvage::{FirstLine, Scan, TextDigest};
 
 /// The result of a search.
 pub(super) struct SearchResult {
@@ -53,11 +39,7 @@ impl SearchResult {
     ///
     /// # Errors
     /// As [`recover`](super::recover), except for errors while writing the output.
-    pub(super) fn in_bundle<R: Read + Seek>(
-        input: &mut R,
-        options: &WriteOptions,
-        progress: &dyn Progress,
-    ) -> Result<Self> {
+    pub(super) fn in_bundle(input: &FileInput<'_>, options: &WriteOptions, progress: &dyn Progress) -> Result<Self> {
         let found = search(input, ManifestTrust::Everything, &[], options, progress)?;
         let found = match found.contradicted {
             None => found.with_proven_logs(input, options)?,
@@ -73,12 +55,7 @@ impl SearchResult {
 
     /// Repeats the search. A log that matches its SHA-256 proves the manifest's claims about it, so such logs are
     /// kept unchanged. If the new search finds fewer rows, the earlier result is kept.
-    fn search_again<R: Read + Seek>(
-        mut self,
-        input: &mut R,
-        trust: ManifestTrust,
-        options: &WriteOptions,
-    ) -> Result<Self> {
+    fn search_again(mut self, input: &FileInput<'_>, trust: ManifestTrust, options: &WriteOptions) -> Result<Self> {
         let proven = self.proven();
         let logs = self.report.files.iter().zip(&proven);
         let kept: Vec<_> = logs.filter(|(_, is_proven)| **is_proven).map(|(log, _)| log.clone()).collect();
@@ -105,7 +82,7 @@ impl SearchResult {
     /// Repeats the search if no rows were found, or no blocks where some could be. Damage right after the manifest
     /// can hide where the chunks begin, so blocks are searched for everywhere: first with the manifest, then
     /// without it.
-    fn search_everywhere<R: Read + Seek>(self, input: &mut R, options: &WriteOptions) -> Result<Self> {
+    fn search_everywhere(self, input: &FileInput<'_>, options: &WriteOptions) -> Result<Self> {
         let is_lost = self.report.manifest == ManifestState::Lost;
         let has_all = self.rows() > 0 && !(self.may_hide && self.report.lost_something());
         if !self.report.is_damaged || has_all {
@@ -155,8 +132,8 @@ impl SearchResult {
     }
 }
 
-fn search<R: Read + Seek>(
-    input: &mut R,
+fn search(
+    input: &FileInput<'_>,
     trust: ManifestTrust,
     kept: &[FileRecovery],
     options: &WriteOptions,
@@ -164,24 +141,24 @@ fn search<R: Read + Seek>(
 ) -> Result<SearchResult> {
     let scan = open(input)?;
     let UsableManifest { manifest, state, version, is_contradicted } = match &scan.first_line {
-        FirstLine::ContainerClaim { line, .. } => usable_manifest(line, trust)?,
+        FirstLine::Line { line, .. } => usable_manifest(line, trust)?,
         FirstLine::Damaged | FirstLine::Foreign(_) => UsableManifest::nothing(),
     };
     let mut scan = match trust {
-        ManifestTrust::AllButEnd | ManifestTrust::NothingNorEnd => blocks_from_start(input)?,
+        ManifestTrust::AllButEnd | ManifestTrust::NothingNorEnd => blocks_from_start(input),
         _ => scan,
     };
     let chunk_refs =
         manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
-    scan.settle(&chunk_refs)?;
+    scan.detect_blocks(&chunk_refs)?;
     let context = ScanContext::new(manifest.as_ref(), &chunk_refs, true);
     let (started_whole, kind) = (!scan.has_fault(), scan.content);
     let first_row = match &scan.first_line {
-        FirstLine::ContainerClaim { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
+        FirstLine::Line { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
         _ => Vec::new(),
     };
     let text = TextDigest::of_first_line(&scan.first_line);
-    let has_line = matches!(scan.first_line, FirstLine::ContainerClaim { .. }) && kind == StreamKind::Gzip;
+    let has_line = matches!(scan.first_line, FirstLine::Line { .. }) && kind == StreamKind::Gzip;
     let parts = scan.parts(manifest.as_ref(), &chunk_refs, &context.buffers);
     let may_hide = has_line && (parts.are_text() || manifest.is_none() || !started_whole);
     let (packed, report, ignored_of, contradicted) = std::thread::scope(|scope| -> Result<_> {
@@ -214,8 +191,8 @@ fn search<R: Read + Seek>(
 }
 
 /// Packs the logs one after another.
-fn pack_logs<R: Read>(
-    rows: &mut RowStream<'_, R>,
+fn pack_logs(
+    rows: &mut RowStream<'_, '_>,
     manifest: Option<&Manifest>,
     packer: &mut BundleWriter,
 ) -> Result<Vec<FileRecovery>> {
@@ -230,26 +207,15 @@ fn pack_logs<R: Read>(
 }
 
 /// Opens the bundle even if its first bytes are damaged.
-fn open<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
-    rewind(input)?;
-    let is_foreign = matches!(Scan::open(&mut *input)?.first_line, FirstLine::Foreign(_));
-    rewind(input)?;
-    let first_line = if is_foreign { Scan::open_headless(&mut *input) } else { Scan::open(&mut *input) }?.first_line;
-    match first_line {
-        // Damage is detected only after its position, possibly after the first flush point.
-        FirstLine::Damaged => blocks_from_start(input),
-        FirstLine::ContainerClaim { .. } | FirstLine::Foreign(_) => {
-            rewind(input)?;
-            if is_foreign { Scan::open_headless(input) } else { Scan::open(input) }
-        }
+fn open<'r>(input: &FileInput<'r>) -> Result<Scan<'r>> {
+    let mut scan = Scan::open(input.at_start().into())?;
+    if matches!(scan.first_line, FirstLine::Foreign(_)) {
+        scan = Scan::open_headless(input.at_start().into())?;
     }
+    // Damage is detected only after its position, possibly after the first flush point.
+    Ok(if matches!(scan.first_line, FirstLine::Damaged) { blocks_from_start(input) } else { scan })
 }
 
-fn blocks_from_start<R: Read + Seek>(input: &mut R) -> Result<Scan<&mut R>> {
-    rewind(input)?;
-    Ok(Scan::of_blocks_alone(input))
-}
-
-pub(super) fn rewind(input: &mut impl Seek) -> Result<()> {
-    input.seek(SeekFrom::Start(0)).map(drop).map_err(|error| Error::io_unnamed(IoAction::Read, error))
+fn blocks_from_start<'r>(input: &FileInput<'r>) -> Scan<'r> {
+    Scan::of_blocks_alone(input.at_start().into())
 }

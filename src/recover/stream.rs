@@ -1,7 +1,6 @@
 //! A stream of a damaged bundle's rows, in order, with the gaps between them.
 
 use std::collections::{HashSet, VecDeque};
-use std::io::Read;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::Scope;
@@ -11,8 +10,8 @@ use crate::format::envelope::default_file;
 use crate::gzip::{Anomaly, BlockEnd};
 use crate::logs::may_exist;
 use crate::progress::Progress;
-use crate::scan::rows::{LastRuns, LineFault, PartLines, ReadPart, RowFile, RowRun, ScanContext};
-use crate::scan::{Part, Parts, TextDigest};
+use crate::salvage::{LastRuns, LineFault, PartLines, ReadPart, RowFile, RowRun, ScanContext};
+use crate::salvage::{Part, Parts, TextDigest};
 use crate::util::ordered_pool::OrderedPool;
 
 /// An event of the stream.
@@ -32,8 +31,8 @@ pub(super) enum StreamEvent {
 
 /// Reads parts on several threads and returns their rows in order.
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
-pub(super) struct RowStream<'k, R> {
-    parts: Parts<R>,
+pub(super) struct RowStream<'k, 'r> {
+    parts: Parts<'r>,
     pool: OrderedPool<Part, ReadPart>,
     context: &'k ScanContext<'k>,
     progress: &'k dyn Progress,
@@ -61,11 +60,11 @@ pub(super) struct RowStream<'k, R> {
     pub(super) contradicts_table: bool,
 }
 
-impl<'k, R: Read> RowStream<'k, R> {
+impl<'k, 'r> RowStream<'k, 'r> {
     /// Starts the threads. `text` is the digest of the text before `parts`.
     pub(super) fn start<'scope>(
         scope: &'scope Scope<'scope, '_>,
-        parts: Parts<R>,
+        parts: Parts<'r>,
         text: TextDigest,
         context: &'k ScanContext<'k>,
         threads: NonZeroUsize,
@@ -98,7 +97,7 @@ impl<'k, R: Read> RowStream<'k, R> {
     /// Puts text before everything else: a first line that is not a manifest but may be a row.
     pub(super) fn prepend(&mut self, text: Vec<u8>) {
         if !text.is_empty()
-            && let ReadPart::PartLines(lines) = self.context.reader()(Part::Text { slot: None, offset: None, text })
+            && let ReadPart::Lines(lines) = self.context.reader()(Part::Text { chunk: None, offset: None, text })
             && lines.problems.is_empty()
         {
             self.read.push_back(*lines);
@@ -127,8 +126,8 @@ impl<'k, R: Read> RowStream<'k, R> {
             };
             match self.pool.next(next)? {
                 None => return Ok(None),
-                Some(ReadPart::PartLines(lines)) => self.read.push_back(*lines),
-                Some(ReadPart::Saved(saved)) => self.read.extend(saved),
+                Some(ReadPart::Lines(lines)) => self.read.push_back(*lines),
+                Some(ReadPart::Salvaged(salvaged)) => self.read.extend(salvaged),
                 Some(ReadPart::Other(part)) => self.take_other(&part),
             }
         }
@@ -162,7 +161,7 @@ impl<'k, R: Read> RowStream<'k, R> {
 
     fn take_other(&mut self, part: &Part) {
         match part {
-            Part::Odd(Anomaly::Fault(_), _) => self.is_sound = false,
+            Part::Anomaly(Anomaly::Fault(_), _) => self.is_sound = false,
             Part::Missing(_) | Part::TooLong => {
                 self.is_sound = false;
                 self.ready.push_back(StreamEvent::Gap);
@@ -171,7 +170,7 @@ impl<'k, R: Read> RowStream<'k, R> {
                 self.is_proven = self.text.is_proven_by(tail);
                 self.is_sound &= self.is_proven;
             }
-            Part::Odd(..) | Part::Block { .. } | Part::Text { .. } => {}
+            Part::Anomaly(..) | Part::Block { .. } | Part::Text { .. } => {}
         }
     }
 
@@ -185,24 +184,24 @@ impl<'k, R: Read> RowStream<'k, R> {
         }
         // Lines that the table does not cover are not part of this bundle, unless their position was lost with the
         // flush points.
-        if lines.slot.is_none() && !lines.is_guess && !self.context.chunk_refs.is_empty() {
+        if lines.chunk.is_none() && !lines.is_guess && !self.context.chunk_refs.is_empty() {
             self.is_sound = false;
             self.ignored += lines.count - lines.taken_before;
             return;
         }
         let has_place = lines.is_block || lines.is_proven;
-        let chunk = lines.slot.map(|slot| self.context.chunk_refs[slot]);
-        let slot = chunk.filter(|_| has_place);
+        let chunk = lines.chunk.map(|chunk| self.context.chunk_refs[chunk]);
+        let placed = chunk.filter(|_| has_place);
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
-        self.is_sound &= is_whole && (lines.slot.is_none() || lines.is_proven);
-        self.contradicts_table |= is_last && lines.is_proven && slot.is_some_and(|slot| slot.rows != lines.count);
+        self.is_sound &= is_whole && (lines.chunk.is_none() || lines.is_proven);
+        self.contradicts_table |= is_last && lines.is_proven && placed.is_some_and(|placed| placed.rows != lines.count);
         let mut problems = lines.problems.iter().peekable();
         let runs = self.without_skipped(lines.runs);
         let last_runs = LastRuns::of(runs.iter(), |run| Arc::clone(&run.file));
         for (index, mut run) in runs.into_iter().enumerate() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
-                self.take_bad_line(&problem.fault, slot.is_some(), lines.is_proven);
+                self.take_bad_line(&problem.fault, placed.is_some(), lines.is_proven);
             }
             let end = run.first_line + run.rows.len();
             while problems.next_if(|problem| problem.line < end).is_some() {}
@@ -217,10 +216,10 @@ impl<'k, R: Read> RowStream<'k, R> {
             }
             run.rows.truncate(taken);
             self.current = Some(Arc::clone(&run.file));
-            let first_row = slot.map(|slot| slot.first_row.saturating_add(run.first_line));
+            let first_row = placed.map(|placed| placed.first_row.saturating_add(run.first_line));
             self.ready.push_back(StreamEvent::Rows { run, first_row, is_proven: lines.is_proven });
         }
-        problems.for_each(|problem| self.take_bad_line(&problem.fault, slot.is_some(), lines.is_proven));
+        problems.for_each(|problem| self.take_bad_line(&problem.fault, placed.is_some(), lines.is_proven));
         if is_last && lines.end != BlockEnd::FlushPoint {
             self.ready.push_back(StreamEvent::Gap);
         }

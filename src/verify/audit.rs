@@ -1,6 +1,5 @@
 //! Processes the checked parts in order and compares them with the manifest.
 
-use std::io::Read;
 use std::ops::Range;
 
 use super::finding::{Finding, FindingKind, Mismatch};
@@ -13,8 +12,8 @@ use crate::bundle::ChunkRef;
 use crate::error::{GzipFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
 use crate::gzip::{Anomaly, BlockEnd, LastBlock, StreamKind, Tail};
-use crate::scan::rows::{LastRuns, LineFault, PartLines, Problem, ReadPart, RowRun, ScanContext};
-use crate::scan::{Part, Scan, TextDigest};
+use crate::salvage::{LastRuns, LineFault, PartLines, Problem, ReadPart, RowRun, ScanContext};
+use crate::salvage::{Part, Scan, TextDigest};
 
 /// Receives the bytes of each restored log piecewise, with the log's index in the manifest's `files`.
 pub(super) type RestoredBytes<'a> = dyn FnMut(usize, &[u8]) + 'a;
@@ -60,7 +59,7 @@ impl<'a> Audit<'a> {
     }
 
     /// Reports the findings that are known before the first row.
-    pub(super) fn check_start<R: Read>(&mut self, scan: &Scan<R>, checked: &ManifestCheck, options: &VerifyOptions) {
+    pub(super) fn check_start(&mut self, scan: &Scan<'_>, checked: &ManifestCheck, options: &VerifyOptions) {
         let has_table = self.manifest.is_some_and(|manifest| manifest.version().1 > 0 && manifest.has_chunk_table());
         let is_recompressed = has_table && scan.content == StreamKind::Gzip && !scan.has_blocks();
         for (anomaly, byte) in &scan.anomalies {
@@ -123,9 +122,9 @@ impl<'a> Audit<'a> {
         }
         self.report_missing();
         match read {
-            ReadPart::PartLines(lines) => self.take_part(*lines),
-            ReadPart::Saved(saved) => saved.into_iter().for_each(|lines| self.take_part(lines)),
-            ReadPart::Other(Part::Odd(anomaly, byte)) => self.anomaly(anomaly, byte),
+            ReadPart::Lines(lines) => self.take_part(*lines),
+            ReadPart::Salvaged(salvaged) => salvaged.into_iter().for_each(|lines| self.take_part(lines)),
+            ReadPart::Other(Part::Anomaly(anomaly, byte)) => self.anomaly(anomaly, byte),
             ReadPart::Other(Part::Tail(tail)) => self.take_tail(tail),
             ReadPart::Other(Part::Missing(chunk_refs)) => self.missing = chunk_refs,
             ReadPart::Other(_) => {
@@ -167,17 +166,17 @@ impl<'a> Audit<'a> {
             self.advance_to(first.file);
             let rows = (first.first_row, last.row_range().1);
             let at = Position { line: Some(self.line), ..self.at_rows(first.file, rows) };
-            let chunks = (first.chunk as u64 + 1, last.chunk as u64 + 1);
-            let rows = of_log.iter().fold(0, |rows: u64, slot| rows.saturating_add(slot.rows));
+            let chunks = (first.index_in_file as u64 + 1, last.index_in_file as u64 + 1);
+            let rows = of_log.iter().fold(0, |rows: u64, chunk| rows.saturating_add(chunk.rows));
             self.findings.add(FindingKind::ChunksMissing { first: chunks.0, last: chunks.1, rows }, at);
-            for slot in of_log {
-                self.lose_chunk(slot);
+            for chunk in of_log {
+                self.lose_chunk(chunk);
             }
         }
     }
 
-    fn lose_chunk(&mut self, slot: &ChunkRef) {
-        self.line = self.line.saturating_add(slot.rows);
+    fn lose_chunk(&mut self, chunk: &ChunkRef) {
+        self.line = self.line.saturating_add(chunk.rows);
         self.text.lose();
         self.break_log();
     }
@@ -188,8 +187,8 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn at_slot(&self, slot: &ChunkRef) -> Position {
-        self.at_rows(slot.file, slot.row_range())
+    fn at_chunk(&self, chunk: &ChunkRef) -> Position {
+        self.at_rows(chunk.file, chunk.row_range())
     }
 
     fn at_rows(&self, file: usize, rows: (u64, u64)) -> Position {
@@ -228,39 +227,39 @@ impl<'a> Audit<'a> {
         if lines.end != BlockEnd::FlushPoint && lines.is_guess {
             return false; // the damage has already been reported
         }
-        let slot = lines.slot.map(|slot| self.chunk_refs[slot]);
-        let mut at = slot.map_or_else(Position::default, |slot| self.at_slot(&slot));
+        let chunk = lines.chunk.map(|chunk| self.chunk_refs[chunk]);
+        let mut at = chunk.map_or_else(Position::default, |chunk| self.at_chunk(&chunk));
         (at.line, at.byte) = (Some(self.line), lines.offset);
-        if let Some(slot) = &slot {
-            self.advance_to(slot.file);
+        if let Some(chunk) = &chunk {
+            self.advance_to(chunk.file);
         } else if self.manifest.is_some() {
             self.findings.add(FindingKind::NotInTable, at.clone());
         }
-        if let Some(kind) = damage(lines, slot.as_ref()) {
+        if let Some(kind) = damage(lines, chunk.as_ref()) {
             if let BlockEnd::Damage { at: byte } = lines.end {
                 at.byte = lines.offset.map(|offset| offset + byte);
             }
             self.findings.add(kind, at);
             self.text.lose();
-            if let Some(slot) = &slot {
-                self.lose_chunk(slot);
+            if let Some(chunk) = &chunk {
+                self.lose_chunk(chunk);
             }
             return false;
         }
         self.text.add(lines);
-        if let Some(slot) = &slot
+        if let Some(chunk) = &chunk
             && let Some(log) = self.open.as_mut().filter(|log| !log.is_whole)
         {
-            log.next_row = slot.first_row;
+            log.next_row = chunk.first_row;
         }
         true
     }
 
     fn compare_with_table(&mut self, lines: &PartLines) {
-        let Some(slot) = lines.slot.map(|slot| self.chunk_refs[slot]) else { return };
-        let at = Position { line: Some(self.line), byte: lines.offset, ..self.at_slot(&slot) };
-        for mismatch in table_mismatches(lines, &slot) {
-            self.findings.add(FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch }, at.clone());
+        let Some(chunk) = lines.chunk.map(|chunk| self.chunk_refs[chunk]) else { return };
+        let at = Position { line: Some(self.line), byte: lines.offset, ..self.at_chunk(&chunk) };
+        for mismatch in table_mismatches(lines, &chunk) {
+            self.findings.add(FindingKind::Chunk { chunk: chunk.index_in_file as u64 + 1, mismatch }, at.clone());
         }
     }
 

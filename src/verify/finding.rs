@@ -78,7 +78,7 @@ pub enum FileMismatch {
     Bytes(Mismatch<u64>),
     /// The length of the rows of a 1.0 bundle. It may exceed the length of the file, but not by this much
     /// (FORMAT.md, "Limits"). The expected value is the maximum.
-    MostBytes(Mismatch<u64>),
+    MaxBytes(Mismatch<u64>),
     /// The SHA-256 of the restored log.
     Sha256(Mismatch<Sha256Digest>),
     /// The earliest timestamp of its rows.
@@ -163,55 +163,86 @@ impl FindingKind {
     /// Returns a stable code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
+        self.code_and_text().0
+    }
+
+    /// Returns the code, and the message or, of a mismatch, the name of the value.
+    fn code_and_text(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Gzip(fault) => match fault {
-                GzipFault::Header => "gzip_header",
-                GzipFault::Deflate => "gzip_data",
-                GzipFault::Truncated => "gzip_truncated",
-                GzipFault::Checksum { .. } => "gzip_crc32",
-                GzipFault::Length { .. } => "gzip_length",
-                GzipFault::TrailingBytes => "gzip_trailing_bytes",
-            },
-            Self::FurtherMember => "gzip_further_member",
-            Self::Padding { .. } => "gzip_padding",
-            Self::Recompressed => "recompressed",
-            Self::NotCompressed => "not_compressed",
-            Self::ForeignHeader => "gzip_foreign_header",
-            Self::LastBlock => "gzip_last_block",
-            Self::NoManifest => "manifest_unreadable",
-            Self::Manifest(ManifestFault::Missing { .. }) => "manifest_key_missing",
-            Self::Manifest(ManifestFault::Shape) => "manifest_shape",
-            Self::Manifest(ManifestFault::Value { .. }) => "manifest_value",
-            Self::Manifest(ManifestFault::Contradiction(_)) => "manifest_contradiction",
-            Self::UnparsedIsRow { .. } => "manifest_unparsed_is_row",
-            Self::Digest(_) => "digest",
-            Self::NoHash => "hash_missing",
-            Self::WithoutHashes => "without_hashes",
-            Self::Row(_) => "row",
-            Self::Entry(_) => "row_entry",
-            Self::LineTooLong => "line_too_long",
-            Self::NoLineFeed => "line_feed_missing",
-            Self::LastLineFeedMissing => "last_line_feed_missing",
-            Self::ChunksMissing { .. } => "chunk_missing",
-            Self::NotInTable => "chunk_not_in_table",
+            Self::Gzip(GzipFault::Header) => ("gzip_header", ""),
+            Self::Gzip(GzipFault::Deflate) => ("gzip_data", ""),
+            Self::Gzip(GzipFault::Truncated) => ("gzip_truncated", ""),
+            Self::Gzip(GzipFault::Checksum { .. }) => ("gzip_crc32", ""),
+            Self::Gzip(GzipFault::Length { .. }) => ("gzip_length", ""),
+            Self::Gzip(GzipFault::TrailingBytes) => ("gzip_trailing_bytes", ""),
+            Self::FurtherMember => {
+                ("gzip_further_member", "another gzip member follows; many programs read only the first")
+            }
+            Self::Padding { .. } => ("gzip_padding", ""),
+            Self::Recompressed => {
+                ("recompressed", "another program recompressed the bundle; its chunk table no longer locates the rows")
+            }
+            Self::NotCompressed => ("not_compressed", "the bundle is not compressed"),
+            Self::ForeignHeader => {
+                ("gzip_foreign_header", "the gzip header differs from the one that an exporter writes")
+            }
+            Self::LastBlock => {
+                ("gzip_last_block", "the compressed data does not end with the block that an exporter writes")
+            }
+            Self::NoManifest => {
+                ("manifest_unreadable", "the manifest cannot be read, so each row was checked only on its own")
+            }
+            Self::Manifest(ManifestFault::Missing { .. }) => ("manifest_key_missing", ""),
+            Self::Manifest(ManifestFault::Shape) => ("manifest_shape", ""),
+            Self::Manifest(ManifestFault::Value { .. }) => ("manifest_value", ""),
+            Self::Manifest(ManifestFault::Contradiction(_)) => ("manifest_contradiction", ""),
+            Self::UnparsedIsRow { .. } => ("manifest_unparsed_is_row", ""),
+            Self::Digest(_) => ("digest", "digest mismatch"),
+            Self::NoHash => {
+                ("hash_missing", "the manifest has no SHA-256, so the content of the rows cannot be verified")
+            }
+            Self::WithoutHashes => (
+                "without_hashes",
+                "a format 1.0 bundle has no hashes: its rows were counted, but their content cannot be verified",
+            ),
+            other => other.code_and_text_of_rows(),
+        }
+    }
+
+    fn code_and_text_of_rows(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Row(_) => ("row", ""),
+            Self::Entry(_) => ("row_entry", ""),
+            Self::LineTooLong => ("line_too_long", "this line exceeds the length limit of a row"),
+            Self::NoLineFeed => ("line_feed_missing", "the line feed at the end is missing"),
+            Self::LastLineFeedMissing => {
+                ("last_line_feed_missing", "the last line of the bundle has no line feed; no row is lost")
+            }
+            Self::ChunksMissing { .. } => ("chunk_missing", ""),
+            Self::NotInTable => {
+                ("chunk_not_in_table", "the bundle has content here that its chunk table does not list")
+            }
             Self::Chunk { mismatch, .. } => match mismatch {
-                ChunkMismatch::Compressed(_) => "chunk_compressed",
-                ChunkMismatch::Bytes(_) => "chunk_bytes",
-                ChunkMismatch::Rows(_) => "chunk_rows",
-                ChunkMismatch::Crc32(_) => "chunk_crc32",
-                ChunkMismatch::FirstTime(_) => "chunk_first_time",
-                ChunkMismatch::LastTime(_) => "chunk_last_time",
+                ChunkMismatch::Compressed(_) => ("chunk_compressed", "compressed size"),
+                ChunkMismatch::Bytes(_) => ("chunk_bytes", "length"),
+                ChunkMismatch::Rows(_) => ("chunk_rows", "row count"),
+                ChunkMismatch::Crc32(_) => ("chunk_crc32", "checksum"),
+                ChunkMismatch::FirstTime(_) => ("chunk_first_time", "first timestamp"),
+                ChunkMismatch::LastTime(_) => ("chunk_last_time", "last timestamp"),
             },
             Self::File(mismatch) => match mismatch {
-                FileMismatch::Rows(_) => "file_rows",
-                FileMismatch::Bytes(_) => "file_bytes",
-                FileMismatch::MostBytes(_) => "file_too_long",
-                FileMismatch::Sha256(_) => "file_sha256",
-                FileMismatch::FirstTime(_) => "file_first_time",
-                FileMismatch::LastTime(_) => "file_last_time",
-                FileMismatch::Timeline => "file_timeline",
+                FileMismatch::Rows(_) => ("file_rows", "row count"),
+                FileMismatch::Bytes(_) => ("file_bytes", "length"),
+                FileMismatch::MaxBytes(_) => ("file_too_long", "length"),
+                FileMismatch::Sha256(_) => ("file_sha256", "SHA-256"),
+                FileMismatch::FirstTime(_) => ("file_first_time", "first timestamp"),
+                FileMismatch::LastTime(_) => ("file_last_time", "last timestamp"),
+                FileMismatch::Timeline => ("file_timeline", "timeline"),
             },
-            Self::NotRestored => "file_not_restored",
+            _ => (
+                "file_not_restored",
+                "some rows of this file could not be read, so its length, SHA-256 and timestamps were not checked",
+            ),
         }
     }
 
@@ -271,7 +302,7 @@ impl FindingKind {
                 ChunkMismatch::FirstTime(m) | ChunkMismatch::LastTime(m) => times(m),
             },
             Self::File(mismatch) => match mismatch {
-                FileMismatch::Rows(m) | FileMismatch::Bytes(m) | FileMismatch::MostBytes(m) => both(m),
+                FileMismatch::Rows(m) | FileMismatch::Bytes(m) | FileMismatch::MaxBytes(m) => both(m),
                 FileMismatch::Sha256(m) => both(m),
                 FileMismatch::FirstTime(m) | FileMismatch::LastTime(m) => times(m),
                 FileMismatch::Timeline => return None,
@@ -301,6 +332,7 @@ impl fmt::Display for Finding {
 
 impl fmt::Display for FindingKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (_, text) = self.code_and_text();
         match self {
             Self::Gzip(fault) => return fault.fmt(f),
             Self::Manifest(fault) => return fault.fmt(f),
@@ -316,77 +348,22 @@ impl fmt::Display for FindingKind {
             Self::ChunksMissing { first, last, rows } => {
                 return write!(f, "chunks {first} to {last} of the file are missing, with {rows} rows");
             }
-            Self::Chunk { chunk, mismatch } => {
-                write!(f, "chunk {chunk} of the file: {} mismatch", mismatch.field())?;
+            Self::Chunk { chunk, .. } => {
+                write!(f, "chunk {chunk} of the file: {text} mismatch")?;
             }
-            Self::File(FileMismatch::MostBytes(Mismatch { expected, found })) => {
+            Self::File(FileMismatch::MaxBytes(Mismatch { expected, found })) => {
                 return write!(
                     f,
                     "the rows are too long for the recorded length of the file: expected at most {expected} bytes, found {found}"
                 );
             }
             Self::File(FileMismatch::Timeline) => return f.write_str("the timeline does not match the rows"),
-            Self::File(mismatch) => write!(f, "{} mismatch", mismatch.field())?,
-            other => f.write_str(other.sentence())?,
+            Self::File(_) => write!(f, "{text} mismatch")?,
+            _ => f.write_str(text)?,
         }
         match self.expected_and_found() {
             Some((expected, found)) => write!(f, ": expected {expected}, found {found}"),
             None => Ok(()),
-        }
-    }
-}
-
-impl FindingKind {
-    /// Returns the message of a kind without data of its own.
-    fn sentence(&self) -> &'static str {
-        match self {
-            Self::FurtherMember => "another gzip member follows; many programs read only the first",
-            Self::Recompressed => "another program recompressed the bundle; its chunk table no longer locates the rows",
-            Self::NotCompressed => "the bundle is not compressed",
-            Self::ForeignHeader => "the gzip header differs from the one that an exporter writes",
-            Self::LastBlock => "the compressed data does not end with the block that an exporter writes",
-            Self::NoManifest => "the manifest cannot be read, so each row was checked only on its own",
-            Self::Digest(_) => "digest mismatch",
-            Self::NoHash => "the manifest has no SHA-256, so the content of the rows cannot be verified",
-            Self::WithoutHashes => {
-                "a format 1.0 bundle has no hashes: its rows were counted, but their content cannot be verified"
-            }
-            Self::LineTooLong => "this line exceeds the length limit of a row",
-            Self::NoLineFeed => "the line feed at the end is missing",
-            Self::LastLineFeedMissing => "the last line of the bundle has no line feed; no row is lost",
-            Self::NotInTable => "the bundle has content here that its chunk table does not list",
-            Self::NotRestored => {
-                "some rows of this file could not be read, so its length, SHA-256 and timestamps were not checked"
-            }
-            _ => "",
-        }
-    }
-}
-
-impl ChunkMismatch {
-    /// Returns the name of the value that does not match.
-    fn field(&self) -> &'static str {
-        match self {
-            Self::Compressed(_) => "compressed size",
-            Self::Bytes(_) => "length",
-            Self::Rows(_) => "row count",
-            Self::Crc32(_) => "checksum",
-            Self::FirstTime(_) => "first timestamp",
-            Self::LastTime(_) => "last timestamp",
-        }
-    }
-}
-
-impl FileMismatch {
-    /// Returns the name of the value that does not match.
-    fn field(&self) -> &'static str {
-        match self {
-            Self::Rows(_) => "row count",
-            Self::Bytes(_) | Self::MostBytes(_) => "length",
-            Self::Sha256(_) => "SHA-256",
-            Self::FirstTime(_) => "first timestamp",
-            Self::LastTime(_) => "last timestamp",
-            Self::Timeline => "timeline",
         }
     }
 }

@@ -3,7 +3,7 @@
 //! this and every other problem in bundle order.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
 use std::sync::Arc;
 use std::thread;
 
@@ -13,28 +13,26 @@ use super::table::table_mismatches;
 use super::{FileReport, FindingCounts, Verdict, VerifyOptions, VerifyReport};
 use crate::buffers::Buffers;
 use crate::bundle::{Access, Bundle, ChunkOrder, ChunkRows, Selection, chunk_refs, each_chunk};
+use crate::container::FileInput;
 use crate::error::{ErrorKind, Result};
 use crate::format::Manifest;
 use crate::gzip::HEADER;
 use crate::log_tasks::{LOGS_AT_ONCE, LogTask, LogTasks, LogThreads, RowBatch};
 use crate::progress::Progress;
-use crate::scan::plausible_length;
-use crate::scan::rows::{RowRun, ScanContext};
-use crate::util::cancel::CancellableIo;
+use crate::salvage::plausible_length;
+use crate::salvage::{RowRun, ScanContext};
 
 /// Returns the report for a 1.1 bundle that is intact, unmodified, and meets the options. Returns `None` for any
 /// other bundle.
-pub(super) fn report_if_intact<R: Read + Seek>(
-    input: &mut R,
+pub(super) fn report_if_intact(
+    input: &FileInput<'_>,
     options: &VerifyOptions,
     progress: &dyn Progress,
 ) -> Option<VerifyReport> {
-    let mut input = CancellableIo::new(input, progress);
     let mut header = HEADER.map(|_| 0);
-    input.seek(SeekFrom::Start(0)).ok()?;
-    input.read_exact(&mut header).ok()?;
+    input.at_start().read_exact(&mut header).ok()?;
     // Only an error shows the name, and errors are discarded here.
-    let bundle = (header == HEADER).then(|| Bundle::from_seekable(input, ""))?.ok()?;
+    let bundle = (header == HEADER).then(|| Bundle::from_input(input.at_start().into(), ""))?.ok()?;
     let is_expected = options.expect.map(|expected| bundle.digest() == expected);
     let deviates = bundle.access() != Access::Indexed
         || is_expected == Some(false)
@@ -72,7 +70,7 @@ fn prove_logs(
             ReportTasks { manifest, buffers: &context.buffers, done: BTreeMap::new() },
         );
         let read = |_: &_, chunk: ChunkRows| {
-            progress.advance(chunk.slot().compressed);
+            progress.advance(chunk.chunk_ref().compressed);
             read_chunk(&context, manifest, &chunk)
         };
         let access = each_chunk(bundle, &Selection::default(), order, options.threads, read, |batch| {
@@ -88,15 +86,16 @@ fn prove_logs(
 
 /// Returns the rows of a chunk if it is exactly as its table entry describes it.
 fn read_chunk(context: &ScanContext<'_>, manifest: &Manifest, chunk: &ChunkRows) -> Option<RowBatch<RowRun>> {
-    let slot = chunk.slot();
-    let mut lines = context.chunk(slot, chunk.proven()?);
+    let chunk_ref = chunk.chunk_ref();
+    let mut lines = context.chunk(chunk_ref, chunk.proven()?);
     let deviates = !lines.problems.is_empty()
         || !lines.ends_with_line_feed
-        || plausible_length(slot) != slot.compressed
-        || table_mismatches(&lines, slot).next().is_some();
-    let rows = lines.runs.pop().filter(|run| run.file.index == Some(slot.file) && run.rows.len() == slot.rows)?;
-    let is_last = slot.chunk + 1 == manifest.files[slot.file].chunks.len();
-    (!deviates).then_some(RowBatch { file: slot.file, rows, is_last })
+        || plausible_length(chunk_ref) != chunk_ref.compressed
+        || table_mismatches(&lines, chunk_ref).next().is_some();
+    let rows =
+        lines.runs.pop().filter(|run| run.file.index == Some(chunk_ref.file) && run.rows.len() == chunk_ref.rows)?;
+    let is_last = chunk_ref.is_last_of(&manifest.files[chunk_ref.file]);
+    (!deviates).then_some(RowBatch { file: chunk_ref.file, rows, is_last })
 }
 
 /// Creates the verifier of each log and collects the reports.

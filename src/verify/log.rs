@@ -2,12 +2,11 @@
 
 use super::FileReport;
 use super::finding::{FileMismatch, FindingKind, Mismatch};
+use crate::assemble::LogAssembler;
 use crate::format::ManifestFile;
 use crate::format::Timeline;
-use crate::format::log_decoder::LogRestorer;
 use crate::format::timeline::RowTimes;
-use crate::scan::rows::RowRun;
-use crate::util::hashing::IntegrityHasher;
+use crate::salvage::RowRun;
 
 /// A log that is restored only to be hashed, and to be passed on if requested.
 pub(super) struct LogVerifier<'m> {
@@ -22,9 +21,7 @@ pub(super) struct LogVerifier<'m> {
     /// The total length of its rows' lines.
     bytes: u64,
     times: RowTimes,
-    restorer: LogRestorer<'m>,
-    hasher: IntegrityHasher,
-    buffer: Vec<u8>,
+    log: LogAssembler<'m>,
 }
 
 impl<'m> LogVerifier<'m> {
@@ -37,9 +34,7 @@ impl<'m> LogVerifier<'m> {
             rows: 0,
             bytes: 0,
             times: RowTimes::default(),
-            restorer: LogRestorer::new(file),
-            hasher: IntegrityHasher::default(),
-            buffer: Vec::new(),
+            log: LogAssembler::new(Some(file)),
         }
     }
 
@@ -50,15 +45,10 @@ impl<'m> LogVerifier<'m> {
         self.next_row = self.next_row.saturating_add(run.rows.len());
         if self.is_whole && self.file.integrity().is_some() {
             self.times.merge(&run.times);
-            self.restorer.push_rows(&run.rows, &mut self.buffer);
-            self.hash(restored);
+            self.log.push(&run.rows);
+            restored(self.log.restored());
+            self.log.clear();
         }
-    }
-
-    fn hash(&mut self, restored: &mut dyn FnMut(&[u8])) {
-        self.hasher.update(&self.buffer);
-        restored(&self.buffer);
-        self.buffer.clear();
     }
 
     /// Completes the log and compares it with the manifest. Passes its remaining bytes on to `restored`.
@@ -75,17 +65,17 @@ impl<'m> LogVerifier<'m> {
             is_proven: None,
         };
         let Some(expected) = file.integrity() else {
-            let (most, found) = (file.most_restored_bytes(), self.bytes);
-            mismatch((found > most).then_some(FileMismatch::MostBytes(Mismatch { expected: most, found })));
+            let (most, found) = (file.max_restored_bytes(), self.bytes);
+            mismatch((found > most).then_some(FileMismatch::MaxBytes(Mismatch { expected: most, found })));
             return report;
         };
         if !self.is_whole {
             found(FindingKind::NotRestored);
             return report;
         }
-        std::mem::replace(&mut self.restorer, LogRestorer::of_rows_alone()).finish(&mut self.buffer);
-        self.hash(restored);
-        let restored = self.hasher.finish();
+        self.log.complete();
+        restored(self.log.restored());
+        let restored = self.log.integrity();
         mismatch(Mismatch::between(expected.bytes, restored.bytes).map(FileMismatch::Bytes));
         mismatch(Mismatch::between(expected.sha256, restored.sha256).map(FileMismatch::Sha256));
         let span = self.times.span();

@@ -1,13 +1,11 @@
 //! Checks the first line and collects all its faults.
 
-use std::io::Read;
-
 use crate::digest::BundleDigest;
 use crate::error::{ErrorKind, ManifestFault, Result};
 use crate::format::row::classify;
 use crate::format::{Manifest, ManifestFile};
 use crate::gzip::{Anomaly, StreamKind};
-use crate::scan::{FirstLine, Scan, TextDigest};
+use crate::salvage::{FirstLine, Scan, TextDigest};
 
 /// The result of checking the first line.
 pub(super) struct ManifestCheck {
@@ -24,11 +22,11 @@ impl ManifestCheck {
     ///
     /// # Errors
     /// If it shows that the input is not a bundle, or has an unsupported version.
-    pub(super) fn at<R: Read>(scan: &Scan<R>) -> Result<Self> {
+    pub(super) fn at(scan: &Scan<'_>) -> Result<Self> {
         let text = TextDigest::of_first_line(&scan.first_line);
         let nothing = Self { manifest: None, faults: Vec::new(), digest: None, text, is_terminated: true };
         let (line, terminated) = match &scan.first_line {
-            FirstLine::ContainerClaim { line, terminated } => (line.as_slice(), *terminated),
+            FirstLine::Line { line, terminated } => (line.as_slice(), *terminated),
             FirstLine::Damaged => return Ok(nothing),
             FirstLine::Foreign(StreamKind::Gzip) => return Err(ErrorKind::GzipOfSomethingElse.into()),
             FirstLine::Foreign(StreamKind::Plain) => return Err(ErrorKind::NotABundle.into()),
@@ -51,7 +49,7 @@ impl ManifestCheck {
 }
 
 /// Returns true if a line that is not JSON was probably a manifest.
-fn is_broken_manifest<R: Read>(line: &[u8], scan: &Scan<R>) -> bool {
+fn is_broken_manifest(line: &[u8], scan: &Scan<'_>) -> bool {
     let is_ours = scan.content == StreamKind::Gzip
         && !scan.anomalies.iter().any(|(anomaly, _)| *anomaly == Anomaly::ForeignHeader);
     is_ours || memchr::memmem::find(line, b"\"manifest\"").is_some()

@@ -13,17 +13,18 @@ mod log;
 mod manifest;
 mod table;
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use crate::bundle::{chunk_refs, open_input};
+use crate::bundle::chunk_refs;
+use crate::container::{FileInput, Input};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
 use crate::format::{FileName, SourceName};
 use crate::progress::{NoProgress, Progress};
-use crate::scan::rows::ScanContext;
-use crate::scan::{Parts, Scan};
+use crate::salvage::ScanContext;
+use crate::salvage::{Parts, Scan};
 use crate::util::cancel::CancellableIo;
 use crate::util::ordered_pool::run_ordered;
 use audit::Audit;
@@ -139,24 +140,25 @@ impl VerifyReport {
 /// # Errors
 /// If `input` cannot be read, is empty or not a bundle, or has an unsupported version. Damage is not an error.
 pub fn verify(
-    input: impl Read,
+    input: impl Read + Send,
     name: &str,
     options: &VerifyOptions,
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
+    let input = Input::stream(CancellableIo::new(input, progress));
     check(input, name, options, progress, found, &mut |_, _| {}).map_err(|error| error.in_subject(name))
 }
 
 /// Verifies like [`verify`], but discards findings and passes the restored bytes to `restored`: one log after
 /// another, each piece with the log's index in the manifest's `files`. The report shows which logs are proven.
 pub(crate) fn restore_all(
-    input: impl Read,
+    input: &FileInput<'_>,
     threads: NonZeroUsize,
     restored: &mut dyn FnMut(usize, &[u8]),
 ) -> Result<VerifyReport> {
     let options = VerifyOptions { expect: None, require_hashes: false, threads };
-    check(input, "", &options, &NoProgress, &mut |_| {}, restored)
+    check(input.at_start().into(), "", &options, &NoProgress, &mut |_| {}, restored)
 }
 
 /// Checks the bundle in a seekable `input`, with the same findings and report as [`verify`]. If the bundle is
@@ -165,20 +167,19 @@ pub(crate) fn restore_all(
 /// # Errors
 /// As [`verify`].
 pub fn verify_seekable(
-    mut input: impl Read + Seek,
+    input: impl Read + Seek + Send,
     name: &str,
     options: &VerifyOptions,
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
-    if let Some(report) = intact::report_if_intact(&mut input, options, progress) {
+    let input = FileInput::new(CancellableIo::new(input, progress));
+    let input = input.map_err(|error| Error::io_named(IoAction::Read, name, error))?;
+    if let Some(report) = intact::report_if_intact(&input, options, progress) {
         return Ok(report);
     }
-    let failed = |error| Error::io_named(IoAction::Read, name, error);
-    let length = input.seek(SeekFrom::End(0)).map_err(failed)?;
-    input.seek(SeekFrom::Start(0)).map_err(failed)?;
-    progress.start(Some(length));
-    verify(input, name, options, progress, found)
+    progress.start(Some(input.length()));
+    check(input.into(), name, options, progress, found, &mut |_, _| {}).map_err(|error| error.in_subject(name))
 }
 
 /// Checks the bundle at `path` like [`verify`].
@@ -192,29 +193,29 @@ pub fn verify_file(
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
     let name = path.display().to_string();
-    let (file, length) = open_input(path)?;
+    let (input, length) = Input::open(path)?;
     progress.start(length);
-    let report = match length {
-        Some(_) => verify_seekable(file, &name, options, progress, found),
-        None => verify(file, &name, options, progress, found),
+    let report = match input {
+        Input::File(file) => verify_seekable(file, &name, options, progress, found),
+        Input::Stream(stream) => verify(stream, &name, options, progress, found),
     };
     progress.finish();
     report
 }
 
 fn check(
-    input: impl Read,
+    input: Input<'_>,
     name: &str,
     options: &VerifyOptions,
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
     restored: &mut dyn FnMut(usize, &[u8]),
 ) -> Result<VerifyReport> {
-    let mut scan = Scan::open(CancellableIo::new(input, progress))?;
+    let mut scan = Scan::open(input)?;
     let checked = ManifestCheck::at(&scan)?;
     let manifest = checked.manifest.as_ref();
     let chunk_refs = manifest.filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
-    scan.settle(&chunk_refs)?;
+    scan.detect_blocks(&chunk_refs)?;
     let context = ScanContext::new(manifest, &chunk_refs, false);
     let mut audit = Audit::new(name, &context, &checked, found, restored);
     audit.check_start(&scan, &checked, options);
@@ -223,8 +224,8 @@ fn check(
     Ok(audit.finish(&checked, options))
 }
 
-fn check_parts<R: Read>(
-    mut parts: Parts<R>,
+fn check_parts(
+    mut parts: Parts<'_>,
     context: &ScanContext<'_>,
     threads: NonZeroUsize,
     progress: &dyn Progress,

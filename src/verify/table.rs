@@ -4,33 +4,35 @@ use super::finding::{ChunkMismatch, FindingKind, Mismatch};
 use crate::bundle::ChunkRef;
 use crate::error::GzipFault;
 use crate::gzip::BlockEnd;
-use crate::scan::rows::PartLines;
+use crate::salvage::PartLines;
 
 /// Returns the differences between a chunk and its table entry.
-pub(super) fn table_mismatches(lines: &PartLines, slot: &ChunkRef) -> impl Iterator<Item = ChunkMismatch> {
+pub(super) fn table_mismatches(lines: &PartLines, chunk_ref: &ChunkRef) -> impl Iterator<Item = ChunkMismatch> {
     let mut times = lines.times_before.clone();
     lines.runs.iter().for_each(|run| times.merge(&run.times));
     let span = times.span();
-    let compressed = if lines.is_block { lines.compressed } else { slot.compressed };
+    let compressed = if lines.is_block { lines.compressed } else { chunk_ref.compressed };
     let mismatches = [
-        Mismatch::between(slot.compressed, compressed).map(ChunkMismatch::Compressed),
-        Mismatch::between(slot.bytes, lines.bytes).map(ChunkMismatch::Bytes),
-        Mismatch::between(slot.rows, lines.count).map(ChunkMismatch::Rows),
-        Mismatch::between(slot.crc32, lines.crc32).map(ChunkMismatch::Crc32),
-        Mismatch::of_declared(slot.times[0], span.first).map(ChunkMismatch::FirstTime),
-        Mismatch::of_declared(slot.times[1], span.last).map(ChunkMismatch::LastTime),
+        Mismatch::between(chunk_ref.compressed, compressed).map(ChunkMismatch::Compressed),
+        Mismatch::between(chunk_ref.bytes, lines.bytes).map(ChunkMismatch::Bytes),
+        Mismatch::between(chunk_ref.rows, lines.count).map(ChunkMismatch::Rows),
+        Mismatch::between(chunk_ref.crc32, lines.crc32).map(ChunkMismatch::Crc32),
+        Mismatch::of_declared(chunk_ref.times[0], span.first).map(ChunkMismatch::FirstTime),
+        Mismatch::of_declared(chunk_ref.times[1], span.last).map(ChunkMismatch::LastTime),
     ];
     mismatches.into_iter().flatten()
 }
 
 /// Returns the reason why a block cannot be read to its end, if it cannot.
-pub(super) fn damage(lines: &PartLines, slot: Option<&ChunkRef>) -> Option<FindingKind> {
-    Some(match (lines.end, slot) {
+pub(super) fn damage(lines: &PartLines, chunk_ref: Option<&ChunkRef>) -> Option<FindingKind> {
+    Some(match (lines.end, chunk_ref) {
         (BlockEnd::FlushPoint, _) => return None,
-        (BlockEnd::Cut, Some(slot)) if lines.compressed < slot.compressed => FindingKind::Gzip(GzipFault::Truncated),
-        (BlockEnd::Limit, Some(slot)) => {
-            let mismatch = Mismatch { expected: slot.bytes, found: lines.bytes };
-            FindingKind::Chunk { chunk: slot.chunk as u64 + 1, mismatch: ChunkMismatch::Bytes(mismatch) }
+        (BlockEnd::Cut, Some(chunk_ref)) if lines.is_at_end && lines.compressed < chunk_ref.compressed => {
+            FindingKind::Gzip(GzipFault::Truncated)
+        }
+        (BlockEnd::Limit, Some(chunk_ref)) => {
+            let mismatch = Mismatch { expected: chunk_ref.bytes, found: lines.bytes };
+            FindingKind::Chunk { chunk: chunk_ref.index_in_file as u64 + 1, mismatch: ChunkMismatch::Bytes(mismatch) }
         }
         _ => FindingKind::Gzip(GzipFault::Deflate),
     })

@@ -1,7 +1,12 @@
 //! Rows that are valid JSON and still trip readers, and the timestamps that a bundle takes from them.
 
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::common::bundle_builder::gzip;
 use crate::common::{Home, bundle, indexed, restore_all, sequential, text_of};
+use patchwork_traces::Bundle;
 use patchwork_traces::error::RowFault;
 use patchwork_traces::format::{Envelope, ManifestFile, Timestamp};
 use patchwork_traces::internal::classify;
@@ -174,4 +179,54 @@ fn without_chunk_table(text: &[u8]) -> Vec<u8> {
     let mut manifest: serde_json::Value = serde_json::from_slice(&text[..manifest_end]).unwrap();
     assert!(manifest["files"][0].as_object_mut().unwrap().remove("chunks").is_some());
     [manifest.to_string().as_bytes(), &text[manifest_end..]].concat()
+}
+
+/// A reader that counts its reads.
+struct CountedReads<'b>(Cursor<&'b [u8]>, Arc<AtomicU64>);
+
+impl Read for CountedReads<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.read(out)
+    }
+}
+
+impl Seek for CountedReads<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn opening_takes_two_reads_and_neighbouring_chunks_take_one() {
+    let row = |n: u64| format!("{{\"n\":{n},\"word\":\"{:016x}\"}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let log = |rows: std::ops::Range<u64>| rows.map(row).collect::<String>();
+    let home = Home::new().with("runs.jsonl", log(0..60_000)).with("decision_traces.jsonl", log(0..100_000));
+    let bytes = bundle(&home);
+    let counter = Arc::new(AtomicU64::new(0));
+    let reads = || counter.load(Ordering::Relaxed);
+    let reader = CountedReads(Cursor::new(&bytes), Arc::clone(&counter));
+    let bundle = Bundle::from_seekable(reader, "bundle").unwrap();
+    assert_eq!(reads(), 2, "the start with the manifest, and the last ten bytes");
+    let chunks: Vec<_> =
+        bundle.manifest().files.iter().map(|file| file.chunks.iter().map(|chunk| chunk.compressed)).collect();
+    let compressed: Vec<Vec<u64>> = chunks.into_iter().map(Iterator::collect).collect();
+    assert!(compressed.iter().all(|chunks| chunks.len() > 2), "{compressed:?}");
+    let of_source: u64 = compressed[1].iter().sum();
+    let mut rows = bundle.rows_of("decision_traces").unwrap();
+    let mut count = 0;
+    while rows.next_row().unwrap().is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 100_000);
+    let expected = of_source.div_ceil(1 << 20);
+    assert!(reads() <= 2 + expected + 1, "{} reads of {of_source} bytes", reads());
+    assert!((reads() - 2) < compressed[1].len() as u64, "{compressed:?}");
+}
+
+#[test]
+fn open_bundles_and_their_rows_can_be_sent_to_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Bundle<'_>>();
+    is_send::<patchwork_traces::bundle::Rows<'_>>();
 }

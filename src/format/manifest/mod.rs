@@ -231,11 +231,11 @@ impl Manifest {
 
     /// Returns the maximum length of a row's line in bytes. For a 1.0 bundle it follows from the lengths of the logs.
     #[must_use]
-    pub(crate) fn most_envelope_bytes(&self) -> u64 {
+    pub(crate) fn max_envelope_bytes(&self) -> u64 {
         if self.minor > 0 {
             return MAX_ENVELOPE_BYTES;
         }
-        let longest_log = self.files.iter().map(ManifestFile::most_restored_bytes).max().unwrap_or_default();
+        let longest_log = self.files.iter().map(ManifestFile::max_restored_bytes).max().unwrap_or_default();
         longest_log.min(MAX_LOG_LINE_BYTES).saturating_add(MAX_AROUND_BYTES)
     }
 
@@ -289,7 +289,7 @@ impl ManifestFile {
     /// Returns the maximum length of the restored log in bytes. A 1.0 bundle records only the length of the log
     /// before it was read, and its rows were re-serialized.
     #[must_use]
-    pub(crate) fn most_restored_bytes(&self) -> u64 {
+    pub(crate) fn max_restored_bytes(&self) -> u64 {
         match self.sha256 {
             Some(_) => self.bytes,
             None => self.bytes.saturating_mul(MAX_REWRITTEN_RATIO).saturating_add(MAX_GROWN_BYTES),

@@ -4,33 +4,35 @@ use std::io::{self, Read};
 
 use flate2::Status;
 
-use super::super::blocks::LOOK_AHEAD;
 use super::{SequentialReader, StreamState, inflate_some};
 
+/// The maximum distance at which a flush point is looked for.
+const MAX_AHEAD_BYTES: usize = 64 << 20;
+
 impl<R: Read> SequentialReader<R> {
-    /// Returns true if a flush point is exactly `length` bytes ahead and `is_right` accepts the bytes up to it.
-    pub(crate) fn is_block_of(&mut self, length: u64, is_right: impl FnOnce(&[u8]) -> bool) -> io::Result<bool> {
+    /// Returns true if a flush point is exactly `length` bytes ahead and `is_expected` accepts the bytes up to it.
+    pub(crate) fn is_block_of(&mut self, length: u64, is_expected: impl FnOnce(&[u8]) -> bool) -> io::Result<bool> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        Ok(self.source.has_mark_at(length)? && self.source.peek(length)?.get(..length).is_some_and(is_right))
+        Ok(self.source.has_mark_at(length)? && self.source.peek(length)?.get(..length).is_some_and(is_expected))
     }
 
-    /// Returns true if the next flush point is at most `most` bytes ahead and `is_right` accepts the bytes up to it.
-    pub(crate) fn is_next_block(&mut self, most: u64, is_right: impl FnOnce(&[u8]) -> bool) -> io::Result<bool> {
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(LOOK_AHEAD);
-        Ok(self.source.up_to_mark(most)?.is_some_and(is_right))
+    /// Returns true if the next flush point is at most `most` bytes ahead and `is_expected` accepts the bytes up to it.
+    pub(crate) fn is_next_block(&mut self, most: u64, is_expected: impl FnOnce(&[u8]) -> bool) -> io::Result<bool> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(MAX_AHEAD_BYTES);
+        Ok(self.source.up_to_mark(most)?.is_some_and(is_expected))
     }
 
-    /// Inflates the next `bytes` bytes (or one more, if the text goes on) and consumes them if `is_right` accepts
+    /// Inflates the next `bytes` bytes (or one more, if the text goes on) and consumes them if `is_expected` accepts
     /// them. Stops earlier once more than `most` compressed bytes have been used.
     ///
-    /// The second argument of `is_right` is true if the compressed data ends after exactly `bytes` bytes. If
-    /// `is_right` rejects the text, nothing is consumed, and only [blocks](Self::into_blocks) can be read from here
+    /// The second argument of `is_expected` is true if the compressed data ends after exactly `bytes` bytes. If
+    /// `is_expected` rejects the text, nothing is consumed, and only [the input itself](Self::into_source) can be read from here
     /// on.
     pub(crate) fn take_text_if(
         &mut self,
         bytes: u64,
         most: u64,
-        is_right: impl FnOnce(&[u8], bool) -> bool,
+        is_expected: impl FnOnce(&[u8], bool) -> bool,
     ) -> io::Result<Option<Vec<u8>>> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let (mut text, mut used) = (Vec::new(), 0);
@@ -54,8 +56,8 @@ impl<R: Read> SequentialReader<R> {
             }
         }
         let has_ended = matches!(state, StreamState::Trailer) && text.len() as u64 == bytes;
-        if !is_right(&text, has_ended) {
-            self.was_tried = true;
+        if !is_expected(&text, has_ended) {
+            self.is_ahead = true;
             return Ok(None);
         }
         self.source.consume(used);

@@ -3,7 +3,6 @@
 
 use std::io::{self, Read};
 
-use super::resync::is_text_of_chunk;
 use crate::bundle::ChunkRef;
 use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
 
@@ -21,7 +20,7 @@ const MAX_KEPT: u64 = 64 << 20;
 /// A piece of text.
 pub(super) enum TextPiece {
     /// Whole lines, except that the last line of the text may lack its line feed.
-    PartLines(Vec<u8>),
+    Lines(Vec<u8>),
     /// Whole lines before the expected chunk. They belong to no chunk.
     Unassigned(Vec<u8>),
     /// A line longer than any row was skipped.
@@ -33,7 +32,7 @@ pub(super) enum TextPiece {
 impl TextPiece {
     /// Drops a last line without a line feed, because its rest is lost.
     pub(super) fn drop_cut_line(&mut self) {
-        if let Self::PartLines(text) | Self::Unassigned(text) = self {
+        if let Self::Lines(text) | Self::Unassigned(text) = self {
             text.truncate(memchr::memrchr(b'\n', text).map_or(0, |last| last + 1));
         }
     }
@@ -42,7 +41,7 @@ impl TextPiece {
 /// The next position at which to cut the text.
 enum Cut {
     /// After this many bytes of lines.
-    PartLines(usize),
+    Lines(usize),
     /// After this many bytes, before the expected chunk.
     Before(usize),
     /// At the current position, because the expected chunk is missing.
@@ -91,8 +90,8 @@ impl<R: Read> TextCutter<R> {
             [] => self.cut_lines(CHUNK_BYTES)?,
         };
         match cut {
-            Cut::PartLines(0) => Ok(None),
-            Cut::PartLines(end) => Ok(Some(TextPiece::PartLines(self.take(end)))),
+            Cut::Lines(0) => Ok(None),
+            Cut::Lines(end) => Ok(Some(TextPiece::Lines(self.take(end)))),
             Cut::Before(end) => Ok(Some(TextPiece::Unassigned(self.take(end)))),
             Cut::Here => Ok(Some(TextPiece::Missing)),
             Cut::LineTooLong => self.skip_line().map(|()| Some(TextPiece::TooLong)),
@@ -136,26 +135,24 @@ impl<R: Read> TextCutter<R> {
         let by_length = usize::try_from(chunk.bytes).ok().filter(|length| *length <= self.unread().len());
         let by_length = by_length.filter(|length| self.unread()[..*length].ends_with(b"\n"));
         match by_length {
-            Some(length) if self.begins_at(0, chunk) => return Ok(Cut::PartLines(length)),
-            _ if self.unread().is_empty() => return Ok(Cut::PartLines(0)),
+            Some(length) if self.begins_at(0, chunk) => return Ok(Cut::Lines(length)),
+            _ if self.unread().is_empty() => return Ok(Cut::Lines(0)),
             _ => {}
         }
         if let Some(cut) = self.cut_between(bytes, chunk, next)? {
             return Ok(cut);
         }
         if let Some(length) = by_length {
-            return Ok(Cut::PartLines(length));
+            return Ok(Cut::Lines(length));
         }
         self.fill(bytes + READ_BYTES)?;
         let rows = usize::try_from(chunk.rows).unwrap_or(usize::MAX);
         let mut line_ends = memchr::memchr_iter(b'\n', self.unread()).map(|end| end + 1);
         let before_last = rows.checked_sub(2).map_or(Some(0), |before| line_ends.nth(before));
         match (before_last, line_ends.next()) {
-            (_, Some(end)) => Ok(Cut::PartLines(end)),
+            (_, Some(end)) => Ok(Cut::Lines(end)),
             // The chunk's last row is the last line of the text and has no line feed.
-            (Some(start), None) if self.at_end && start < self.unread().len() => {
-                Ok(Cut::PartLines(self.unread().len()))
-            }
+            (Some(start), None) if self.at_end && start < self.unread().len() => Ok(Cut::Lines(self.unread().len())),
             _ => self.cut_lines(CHUNK_BYTES),
         }
     }
@@ -171,7 +168,7 @@ impl<R: Read> TextCutter<R> {
             return Ok(Some(Cut::Before(start)));
         }
         let Some(next) = next else { return Ok(None) };
-        Ok(self.find_start(bytes, next)?.map(|start| if start == 0 { Cut::Here } else { Cut::PartLines(start) }))
+        Ok(self.find_start(bytes, next)?.map(|start| if start == 0 { Cut::Here } else { Cut::Lines(start) }))
     }
 
     /// Returns the start of a chunk if it begins on a line boundary near `position`.
@@ -205,7 +202,7 @@ impl<R: Read> TextCutter<R> {
         self.search_left = left;
         let length = usize::try_from(chunk.bytes).unwrap_or(usize::MAX);
         let text = self.unread().get(start..).and_then(|text| text.get(..length));
-        text.is_some_and(|text| is_text_of_chunk(text, chunk))
+        text.is_some_and(|text| chunk.has_text(text))
     }
 
     /// Finds the last line end within about `length` bytes.
@@ -213,10 +210,10 @@ impl<R: Read> TextCutter<R> {
         loop {
             self.fill(length)?;
             if let Some(last) = memchr::memrchr(b'\n', self.unread()) {
-                return Ok(Cut::PartLines(last + 1));
+                return Ok(Cut::Lines(last + 1));
             }
             if self.at_end {
-                return Ok(Cut::PartLines(self.unread().len()));
+                return Ok(Cut::Lines(self.unread().len()));
             }
             if self.unread().len() as u64 > self.longest {
                 return Ok(Cut::LineTooLong);

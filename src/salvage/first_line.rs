@@ -1,41 +1,24 @@
-//! Reads a bundle from start to end regardless of damage. `verify` and `recover` share this module.
-//!
-//! [`Scan::open`] finds the first line. [`Scan::parts`] cuts the rest into [`Part`]s, which any thread can
-//! [read](rows): compressed blocks if there are flush points, otherwise lines of text. If the chunk table and the
-//! flush points disagree about a block's position, [`resync`] decides. The input is read once and in order, so a
-//! stream gives the same result as a file.
-
-mod chunk_lookup;
-mod parts;
-mod remaining_lines;
-mod resync;
-pub(crate) mod rows;
-mod salvage;
-mod text;
-mod text_digest;
+//! Finds the first line of a bundle, and what follows it.
 
 use std::io::{self, Read};
 
+use super::locate::{longest_block, plausible_length};
 use crate::bundle::ChunkRef;
+use crate::container::Input;
 use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::limits::{MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES};
-use crate::gzip::{Anomaly, SequentialReader, StreamKind};
-
-pub(crate) use parts::{Part, Parts};
-pub(crate) use resync::plausible_length;
-use resync::{has_recorded_length, is_text_of_chunk, longest_block};
-pub(crate) use text_digest::TextDigest;
+use crate::gzip::{Anomaly, Fingerprints, SequentialReader, StreamKind};
 
 /// The most chunks that are examined to decide whether chunks are separate blocks.
-const MAX_SETTLING: usize = 4;
+const MAX_EXAMINED: usize = 4;
 
 /// A bundle whose first line has been searched for.
-pub(crate) struct Scan<R> {
-    stream: SequentialReader<R>,
+pub(crate) struct Scan<'r> {
+    pub(super) stream: SequentialReader<Input<'r>>,
     pub(crate) content: StreamKind,
     pub(crate) first_line: FirstLine,
     /// Text after the first line that has already been read.
-    after_first_line: Vec<u8>,
+    pub(super) after_first_line: Vec<u8>,
     /// The anomalies found so far, each with its byte offset.
     pub(crate) anomalies: Vec<(Anomaly, u64)>,
     /// True if the unread input starts at a flush point.
@@ -46,19 +29,19 @@ pub(crate) struct Scan<R> {
 #[derive(Debug)]
 pub(crate) enum FirstLine {
     /// A line, without its line feed.
-    ContainerClaim { line: Vec<u8>, terminated: bool },
+    Line { line: Vec<u8>, terminated: bool },
     /// Unreadable data: it is damaged or truncated there.
     Damaged,
     /// Content that does not belong to a bundle.
     Foreign(StreamKind),
 }
 
-impl<R: Read> Scan<R> {
+impl<'r> Scan<'r> {
     /// Searches for the first line.
     ///
     /// # Errors
     /// If the input is empty or cannot be read, or if the first line is longer than any manifest.
-    pub(crate) fn open(input: R) -> Result<Self> {
+    pub(crate) fn open(input: Input<'r>) -> Result<Self> {
         Self::read(SequentialReader::tolerant(input))
     }
 
@@ -66,7 +49,7 @@ impl<R: Read> Scan<R> {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub(crate) fn open_headless(input: R) -> Result<Self> {
+    pub(crate) fn open_headless(input: Input<'r>) -> Result<Self> {
         let mut stream = SequentialReader::tolerant(input);
         if stream.skip_damaged_header().map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
             return Self::read(stream);
@@ -75,11 +58,11 @@ impl<R: Read> Scan<R> {
     }
 
     /// Skips the search for a first line and looks for blocks from the first byte on.
-    pub(crate) fn of_blocks_alone(input: R) -> Self {
+    pub(crate) fn of_blocks_alone(input: Input<'r>) -> Self {
         Self::without_first_line(SequentialReader::tolerant(input))
     }
 
-    fn without_first_line(stream: SequentialReader<R>) -> Self {
+    fn without_first_line(stream: SequentialReader<Input<'r>>) -> Self {
         Self {
             stream,
             content: StreamKind::Gzip,
@@ -90,7 +73,7 @@ impl<R: Read> Scan<R> {
         }
     }
 
-    fn read(mut stream: SequentialReader<R>) -> Result<Self> {
+    fn read(mut stream: SequentialReader<Input<'r>>) -> Result<Self> {
         let failed = |error| Error::io_unnamed(IoAction::Read, error);
         let content = stream.content().map_err(failed)?.ok_or(ErrorKind::EmptyInput)?;
         let mut text = Vec::new();
@@ -113,9 +96,9 @@ impl<R: Read> Scan<R> {
         } else if let Some(end) = line_end {
             scan.after_first_line = text.split_off(end + 1);
             text.truncate(end);
-            scan.first_line = FirstLine::ContainerClaim { line: text, terminated: true };
+            scan.first_line = FirstLine::Line { line: text, terminated: true };
         } else if !ended_early {
-            scan.first_line = FirstLine::ContainerClaim { line: text, terminated: false };
+            scan.first_line = FirstLine::Line { line: text, terminated: false };
         }
         Ok(scan)
     }
@@ -131,7 +114,7 @@ impl<R: Read> Scan<R> {
     ///
     /// # Errors
     /// If reading the input fails.
-    pub(crate) fn settle(&mut self, chunk_refs: &[ChunkRef]) -> Result<()> {
+    pub(crate) fn detect_blocks(&mut self, chunk_refs: &[ChunkRef]) -> Result<()> {
         if self.at_flush_point && self.after_first_line.is_empty() {
             let text =
                 self.text_of_first_chunks(chunk_refs).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
@@ -143,10 +126,13 @@ impl<R: Read> Scan<R> {
     /// Returns the text of the first chunks if they are not compressed as separate blocks.
     fn text_of_first_chunks(&mut self, chunk_refs: &[ChunkRef]) -> io::Result<Option<Vec<u8>>> {
         let Some(first) = chunk_refs.first() else { return Ok(None) };
-        let is_right = |block: &[u8]| has_recorded_length(block, first);
+        let mut fingerprints = Fingerprints::default();
+        let mut is_expected = |block: &[u8]| {
+            fingerprints.of(block, first.bytes).is_ok_and(|found| found.is_some_and(|(_, bytes)| bytes == first.bytes))
+        };
         let is_block = first.bytes > MAX_CHUNK_BYTES
-            || self.stream.is_block_of(plausible_length(first), is_right)?
-            || self.stream.is_next_block(longest_block(first.bytes), is_right)?;
+            || self.stream.is_block_of(plausible_length(first), &mut is_expected)?
+            || self.stream.is_next_block(longest_block(first.bytes), &mut is_expected)?;
         if is_block {
             return Ok(None);
         }
@@ -166,8 +152,8 @@ impl<R: Read> Scan<R> {
 /// Returns the first chunks, whose text shows whether chunks are separate blocks, and their total length.
 fn first_chunks(chunk_refs: &[ChunkRef]) -> (&[ChunkRef], u64) {
     let (mut count, mut bytes) = (0, 0u64);
-    for slot in chunk_refs.iter().take(MAX_SETTLING) {
-        let with_it = bytes.saturating_add(slot.bytes);
+    for chunk in chunk_refs.iter().take(MAX_EXAMINED) {
+        let with_it = bytes.saturating_add(chunk.bytes);
         if with_it > MAX_CHUNK_BYTES {
             break;
         }
@@ -180,23 +166,23 @@ fn first_chunks(chunk_refs: &[ChunkRef]) -> (&[ChunkRef], u64) {
 /// if a flush point is there but damaged.
 fn continues(text: &[u8], has_ended: bool, chunks: &[ChunkRef]) -> bool {
     let mut rest = text;
-    let mut is_right = chunks.iter().map(|chunk| {
+    let mut is_expected = chunks.iter().map(|chunk| {
         let length = usize::try_from(chunk.bytes).map_or(rest.len(), |bytes| bytes.min(rest.len()));
         let (text, remaining) = rest.split_at(length);
         rest = remaining;
-        is_text_of_chunk(text, chunk)
+        chunk.has_text(text)
     });
-    let first = is_right.next() == Some(true);
+    let first = is_expected.next() == Some(true);
     match chunks.len() {
         1 => first && has_ended,
-        _ => is_right.any(|is_right| is_right),
+        _ => is_expected.any(|is_expected| is_expected),
     }
 }
 
 /// Reads the first line and enough after it to classify what follows. Returns true if the text ends at a flush point,
 /// and the position of the line's end.
-fn read_first_line<R: Read>(
-    stream: &mut SequentialReader<R>,
+fn read_first_line(
+    stream: &mut SequentialReader<Input<'_>>,
     content: StreamKind,
     text: &mut Vec<u8>,
 ) -> Result<(bool, Option<usize>)> {

@@ -1,7 +1,7 @@
 //! Computes the checksum and length with which a gzip member's trailer is compared.
 
-use super::FirstLine;
-use super::rows::PartLines;
+use super::first_line::FirstLine;
+use super::lines::PartLines;
 use crate::digest::Crc32;
 use crate::error::GzipFault;
 use crate::gzip::{LastBlock, Tail};
@@ -13,7 +13,7 @@ pub(crate) struct TextDigest(Option<(Crc32, u64)>);
 impl TextDigest {
     /// Returns the digest of the first line, including its line feed.
     pub(crate) fn of_first_line(first_line: &FirstLine) -> Self {
-        let FirstLine::ContainerClaim { line, terminated } = first_line else { return Self(None) };
+        let FirstLine::Line { line, terminated } = first_line else { return Self(None) };
         let sum = (Crc32::of(line), line.len() as u64);
         Self(Some(if *terminated { (sum.0.then(Crc32::of(b"\n"), 1), sum.1 + 1) } else { sum }))
     }

@@ -1,17 +1,15 @@
 //! Reads the rows of a part. Parts are independent, so any thread can read any part.
 
-use std::collections::HashMap;
-use std::hash::Hash;
 use std::sync::Arc;
 
 use super::chunk_lookup::ChunkLookup;
-use super::parts::Part;
-use super::remaining_lines::{RemainingLines, UnreadText};
-use super::salvage;
+use super::find_block;
+use super::lines::{LineFault, PartLines, ReadPart, RemainingLines, RowFile, RowRun, UnreadText};
+use super::part::Part;
 use crate::buffers::{Buffers, MAX_ROOM};
 use crate::bundle::{ChunkRef, FileIndex};
 use crate::digest::Crc32;
-use crate::error::{EntryFault, RowFault};
+use crate::error::EntryFault;
 use crate::format::envelope::EnvelopeReader;
 use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
 use crate::format::log_decoder::RowLines;
@@ -42,80 +40,6 @@ struct PlainRows {
     envelopes: EnvelopeReader,
     times: &'static [TimeKey],
     file: Arc<RowFile>,
-}
-
-/// The log to which rows belong.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct RowFile {
-    pub(crate) source: String,
-    pub(crate) name: String,
-    /// The log's index in the manifest's `files`.
-    pub(crate) index: Option<usize>,
-}
-
-/// Rows of one log on consecutive lines.
-pub(crate) struct RowRun {
-    pub(crate) file: Arc<RowFile>,
-    /// The run's first line within the part, from 0.
-    pub(crate) first_line: u64,
-    pub(crate) rows: RowLines,
-    pub(crate) times: RowTimes,
-}
-
-/// A problem with one line.
-pub(crate) struct Problem {
-    /// The line within the part, from 0.
-    pub(crate) line: u64,
-    /// The line's offset in the part's text.
-    pub(crate) at: u64,
-    pub(crate) fault: LineFault,
-}
-
-pub(crate) enum LineFault {
-    /// The line is not a row.
-    NoRow(RowFault),
-    /// The line is a row, and part of a run unless strict reading dropped it.
-    Entry(EntryFault),
-}
-
-/// The lines of a part.
-#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
-pub(crate) struct PartLines {
-    pub(crate) slot: Option<usize>,
-    /// The part's offset in the file, if known.
-    pub(crate) offset: Option<u64>,
-    /// The length of the part in the file; 0 if it is not a block.
-    pub(crate) compressed: u64,
-    pub(crate) is_block: bool,
-    pub(crate) is_guess: bool,
-    /// The way in which the text ends.
-    pub(crate) end: BlockEnd,
-    pub(crate) bytes: u64,
-    pub(crate) crc32: Crc32,
-    /// The number of lines read so far, including one without a line feed.
-    pub(crate) count: u64,
-    /// The number of lines that were taken earlier.
-    pub(crate) taken_before: u64,
-    /// The timestamps of rows that were taken earlier.
-    pub(crate) times_before: RowTimes,
-    pub(crate) ends_with_line_feed: bool,
-    /// True if the table's checksum and length match the text.
-    pub(crate) is_proven: bool,
-    /// True if nothing after the first problem can be trusted.
-    pub(super) stops_at_damage: bool,
-    pub(crate) runs: Vec<RowRun>,
-    pub(crate) problems: Vec<Problem>,
-    /// The part's remaining lines, if there are too many runs or problems to keep at once.
-    pub(crate) rest: Option<Box<RemainingLines>>,
-}
-
-/// A part after reading.
-pub(crate) enum ReadPart {
-    PartLines(Box<PartLines>),
-    /// The salvaged contents of a damaged part, in order.
-    Saved(Vec<PartLines>),
-    /// A part without rows, unchanged.
-    Other(Part),
 }
 
 impl<'m> ScanContext<'m> {
@@ -162,51 +86,69 @@ impl ScanContext<'_> {
 
     /// Reads an inflated chunk that was found where the table places it. If the chunk has too many runs or problems
     /// to keep, reading stops early: these already show that it is not as it was written.
-    pub(crate) fn chunk(&self, slot: &ChunkRef, text: &[u8]) -> PartLines {
-        let (lines, _) = self.lines(Some(slot.index), true, text, BlockEnd::FlushPoint);
-        PartLines { compressed: slot.compressed, ..lines }
+    pub(crate) fn chunk(&self, chunk: &ChunkRef, text: &[u8]) -> PartLines {
+        let (lines, _) = self.lines(Some(chunk.index), true, text, BlockEnd::FlushPoint);
+        PartLines { compressed: chunk.compressed, ..lines }
+    }
+
+    /// Reads the next lines of a part.
+    pub(crate) fn read_on(&self, rest: RemainingLines) -> PartLines {
+        let RemainingLines { part: mut lines, text, at } = rest;
+        let text = text.into_text();
+        let at = self.read_lines(&text, at, &mut lines);
+        lines.with_rest(at, || UnreadText::Text(text))
     }
 
     fn read(&self, part: Part, memory: &mut Vec<u8>) -> ReadPart {
         match part {
-            Part::Block { slot, due, offset, data, is_guess } => {
-                let lines = self.block(slot, due, is_guess, offset, &data, memory);
+            Part::Block { chunk, due, offset, data, is_at_end, is_guess } => {
+                let mut lines = self.block(chunk, due, is_guess, offset, &data, memory);
+                lines.is_at_end = is_at_end;
                 let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_proven || self.chunk_refs.is_empty());
                 let read = match self.strict && !is_whole {
-                    true => ReadPart::Saved(salvage::of_block(self, due, lines, &data)),
-                    false => ReadPart::PartLines(Box::new(lines)),
+                    true => ReadPart::Salvaged(self.salvaged(due, lines, &data)),
+                    false => ReadPart::Lines(Box::new(lines)),
                 };
                 self.buffers.put(data);
                 read
             }
-            Part::Text { slot, offset, text } => {
-                let (mut lines, at) = self.lines(slot, false, &text, BlockEnd::FlushPoint);
+            Part::Text { chunk, offset, text } => {
+                let (mut lines, at) = self.lines(chunk, false, &text, BlockEnd::FlushPoint);
                 lines.offset = offset;
-                ReadPart::PartLines(Box::new(lines.with_rest(at, || UnreadText::Text(text))))
+                ReadPart::Lines(Box::new(lines.with_rest(at, || UnreadText::Text(text))))
             }
             other => ReadPart::Other(other),
         }
     }
 
+    /// Returns the lines of a damaged block, and those of a block that begins within it, if there is one.
+    fn salvaged(&self, due: usize, first: PartLines, data: &[u8]) -> Vec<PartLines> {
+        let offset = first.offset.unwrap_or_default();
+        let is_in_place = self.chunk_refs.get(due).is_some_and(|chunk| chunk.compressed == data.len() as u64);
+        let read = |at: usize| self.block(None, due, true, offset + at as u64, &data[at..], &mut Vec::new());
+        let found = if is_in_place { None } else { find_block::within(data, read) };
+        std::iter::once(first).chain(found).collect()
+    }
+
     /// Reads a block `offset` bytes into the file, where the chunk `due` of the table is expected.
-    pub(super) fn block(
+    fn block(
         &self,
-        slot: Option<usize>,
+        chunk: Option<usize>,
         due: usize,
         is_guess: bool,
         offset: u64,
         data: &[u8],
         memory: &mut Vec<u8>,
     ) -> PartLines {
-        let most = self.most_bytes(slot);
+        let most = self.max_inflated_bytes(chunk);
         let end = inflate_into(memory, data, most);
         let crc32 = Crc32::of(memory);
-        let is_same = |slot: &ChunkRef| slot.crc32 == crc32 && slot.bytes == memory.len() as u64;
+        let is_same = |chunk: &ChunkRef| chunk.crc32 == crc32 && chunk.bytes == memory.len() as u64;
         // A block may be a different chunk from the one expected at its position.
         let by_content =
             || self.strict.then(|| self.lookup.find(self.chunk_refs, crc32, memory.len() as u64, due)).flatten();
-        let slot = slot.filter(|&slot| is_same(&self.chunk_refs[slot])).or_else(by_content).or(slot);
-        let (mut lines, at) = self.lines(slot, true, memory, end);
+        let chunk = chunk.filter(|&chunk| is_same(&self.chunk_refs[chunk])).or_else(by_content).or(chunk);
+        let (mut lines, at) = self.lines(chunk, true, memory, end);
         (lines.offset, lines.compressed) = (Some(offset), data.len() as u64);
         lines.is_guess = is_guess;
         lines.with_rest(at, || UnreadText::Block(data.to_vec(), most))
@@ -214,29 +156,30 @@ impl ScanContext<'_> {
 
     /// Returns the maximum number of bytes to inflate from a block. A length in the table may be too small, but
     /// only a few chunks' worth of excess is inflated.
-    fn most_bytes(&self, slot: Option<usize>) -> u64 {
-        let declared = slot.map_or(0, |slot| self.chunk_refs[slot].bytes);
-        match slot {
+    fn max_inflated_bytes(&self, chunk: Option<usize>) -> u64 {
+        let declared = chunk.map_or(0, |chunk| self.chunk_refs[chunk].bytes);
+        match chunk {
             Some(_) => declared.saturating_add(4 * CHUNK_BYTES).min(MAX_CHUNK_BYTES),
             None => MAX_CHUNK_BYTES,
         }
     }
 
     /// Reads the lines of a text. Also returns the position at which reading stopped if there is too much to keep.
-    fn lines(&self, slot: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> (PartLines, Option<usize>) {
+    fn lines(&self, chunk: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> (PartLines, Option<usize>) {
         let crc32 = Crc32::of(text);
-        let declared = slot.map(|slot| self.chunk_refs[slot]);
+        let declared = chunk.map(|chunk| self.chunk_refs[chunk]);
         let is_proven = end == BlockEnd::FlushPoint
-            && declared.is_some_and(|slot| slot.crc32 == crc32 && slot.bytes == text.len() as u64);
+            && declared.is_some_and(|chunk| chunk.crc32 == crc32 && chunk.bytes == text.len() as u64);
         // After the first sign of damage, neither a block's lines nor their row numbers can be trusted.
-        let is_shifted = || declared.is_some_and(|slot| memchr::memchr_iter(b'\n', text).count() as u64 != slot.rows);
+        let is_shifted = || declared.is_some_and(|chunk| memchr::memchr_iter(b'\n', text).count() as u64 != chunk.rows);
         let stops_at_damage =
             self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted());
         let mut lines = PartLines {
-            slot,
+            chunk,
             offset: None,
             compressed: 0,
             is_block,
+            is_at_end: false,
             is_guess: false,
             end,
             bytes: text.len() as u64,
@@ -257,7 +200,7 @@ impl ScanContext<'_> {
 
     /// Reads the lines that begin `at` bytes into a part's text. Returns the position at which reading stopped if
     /// there is too much to keep.
-    pub(super) fn read_lines(&self, text: &[u8], mut at: usize, lines: &mut PartLines) -> Option<usize> {
+    fn read_lines(&self, text: &[u8], mut at: usize, lines: &mut PartLines) -> Option<usize> {
         while at < text.len() {
             if lines.is_full() {
                 return Some(at);
@@ -280,11 +223,11 @@ impl ScanContext<'_> {
 
     fn read_line(&self, line: &[u8], at: u64, lines: &mut PartLines) {
         let number = lines.count;
-        let slot = lines.slot.filter(|_| lines.is_block).map(|slot| &self.chunk_refs[slot]);
-        if let Some((slot, plain)) = slot.and_then(|slot| Some((slot, self.plain.get(slot.file)?.as_ref()?)))
+        let chunk = lines.chunk.filter(|_| lines.is_block).map(|chunk| &self.chunk_refs[chunk]);
+        if let Some((chunk, plain)) = chunk.and_then(|chunk| Some((chunk, self.plain.get(chunk.file)?.as_ref()?)))
             && let Some((text, time)) = plain.read(line)
         {
-            let rules = self.rules(Some(slot.file), Some(slot), number);
+            let rules = self.rules(Some(chunk.file), Some(chunk), number);
             let run = self.run_of(lines, Arc::clone(&plain.file), number, at);
             run.rows.push_line(text.as_bytes(), rules.line_ending);
             return time.into_iter().for_each(|time| run.times.add(time));
@@ -296,13 +239,13 @@ impl ScanContext<'_> {
         let Some(file) = self.file_of(&row, lines.runs.last()) else {
             return lines.problem(at, LineFault::NoRow(row.wrong_file()));
         };
-        let slot = lines.slot.map(|slot| &self.chunk_refs[slot]);
-        if let Some(slot) = slot.filter(|_| lines.is_block)
-            && file.index != Some(slot.file)
+        let chunk = lines.chunk.map(|chunk| &self.chunk_refs[chunk]);
+        if let Some(chunk) = chunk.filter(|_| lines.is_block)
+            && file.index != Some(chunk.file)
         {
             return lines.problem(at, LineFault::NoRow(row.wrong_file()));
         }
-        let rules = self.rules(file.index, slot, number);
+        let rules = self.rules(file.index, chunk, number);
         let (time, fault) = match rules.is_exact || row.original.is_some() {
             true => check_row(&row, rules.ending, times_of(&row.source)),
             false => (None, None),
@@ -352,7 +295,7 @@ impl ScanContext<'_> {
         Some(Arc::new(RowFile { source: row.source.to_string(), name: name.into_owned(), index }))
     }
 
-    fn rules(&self, file: Option<usize>, slot: Option<&ChunkRef>, line: u64) -> RowRules {
+    fn rules(&self, file: Option<usize>, chunk: Option<&ChunkRef>, line: u64) -> RowRules {
         let Some((manifest, file)) = self.manifest.as_ref().map(|(manifest, _)| *manifest).zip(file) else {
             return RowRules { line_ending: LineEnding::Lf, ending: None, is_exact: false };
         };
@@ -361,12 +304,12 @@ impl ScanContext<'_> {
         let Some(record) = entry.record() else {
             return RowRules { line_ending: LineEnding::Lf, ending: None, is_exact };
         };
-        let may_be_last = slot.is_none_or(|slot| slot.chunk + 1 == entry.chunks.len() && line + 1 == slot.rows);
+        let may_be_last = chunk.is_none_or(|chunk| chunk.is_last_of(entry) && line + 1 == chunk.rows);
         let ending = match record.final_newline || !may_be_last {
             true => Some(record.line_ending.before_line_feed()),
             // Nothing follows the last line of such a log if that line is a row. Without a table, the last line is
             // unknown.
-            false => slot.filter(|_| entry.ends_with_row()).map(|_| &b""[..]),
+            false => chunk.filter(|_| entry.ends_with_row()).map(|_| &b""[..]),
         };
         RowRules { line_ending: record.line_ending, ending, is_exact }
     }
@@ -379,25 +322,4 @@ struct RowRules {
     ending: Option<&'static [u8]>,
     /// True if `entry` is the row's own text, as in 1.1. In 1.0, a program may have rewritten it.
     is_exact: bool,
-}
-
-impl PartLines {
-    fn problem(&mut self, at: u64, fault: LineFault) {
-        self.problems.push(Problem { line: self.count, at, fault });
-    }
-}
-
-/// The index of each log's last run.
-pub(crate) struct LastRuns<K>(HashMap<K, usize>);
-
-impl<K: Hash + Eq> LastRuns<K> {
-    /// Indexes runs by `key`, which identifies their log.
-    pub(crate) fn of<'r>(runs: impl Iterator<Item = &'r RowRun>, key: impl Fn(&'r RowRun) -> K) -> Self {
-        Self(runs.enumerate().map(|(index, run)| (key(run), index)).collect())
-    }
-
-    /// Returns true if a run interrupts the open log, which continues after it.
-    pub(crate) fn is_interleaved(&self, index: usize, log: &K, open: &K) -> bool {
-        log != open && self.0.get(open).is_some_and(|&last| last > index)
-    }
 }

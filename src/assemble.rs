@@ -1,0 +1,72 @@
+//! Assembles the bytes of a log from its rows, and hashes them.
+
+use crate::digest::Integrity;
+use crate::format::ManifestFile;
+use crate::format::log_decoder::{LogRestorer, RowLines};
+use crate::util::hashing::IntegrityHasher;
+
+/// Restores one log. The restored bytes collect until the caller takes them.
+pub(crate) struct LogAssembler<'m> {
+    /// `None` once the log is complete.
+    restorer: Option<LogRestorer<'m>>,
+    hasher: IntegrityHasher,
+    restored: Vec<u8>,
+}
+
+impl<'m> LogAssembler<'m> {
+    /// Creates an assembler for the log that `file` describes, or for one of which only the rows are known.
+    pub(crate) fn new(file: Option<&'m ManifestFile>) -> Self {
+        let restorer = Some(file.map_or_else(LogRestorer::rows_only, LogRestorer::new));
+        Self { restorer, hasher: IntegrityHasher::default(), restored: Vec::new() }
+    }
+
+    /// Adds the next rows.
+    pub(crate) fn push(&mut self, rows: &RowLines) {
+        self.restore(|restorer, restored| restorer.push_rows(rows, restored));
+    }
+
+    /// Skips the next `rows` rows, which are lost.
+    pub(crate) fn skip(&mut self, rows: u64) {
+        self.restore(|restorer, restored| restorer.skip_rows(rows, restored));
+    }
+
+    /// Completes the log after its last row.
+    pub(crate) fn complete(&mut self) {
+        let start = self.restored.len();
+        if let Some(restorer) = self.restorer.take() {
+            restorer.finish(&mut self.restored);
+            self.hasher.update(&self.restored[start..]);
+        }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.restorer.is_none()
+    }
+
+    /// Returns the bytes that were restored since they were last cleared.
+    pub(crate) fn restored(&self) -> &[u8] {
+        &self.restored
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.restored.clear();
+    }
+
+    /// Returns the number of bytes that were restored altogether.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.hasher.bytes()
+    }
+
+    /// Returns the length and SHA-256 of everything that was restored.
+    pub(crate) fn integrity(self) -> Integrity {
+        self.hasher.finish()
+    }
+
+    fn restore(&mut self, add: impl FnOnce(&mut LogRestorer<'m>, &mut Vec<u8>)) {
+        let start = self.restored.len();
+        if let Some(restorer) = &mut self.restorer {
+            add(restorer, &mut self.restored);
+            self.hasher.update(&self.restored[start..]);
+        }
+    }
+}

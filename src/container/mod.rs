@@ -1,0 +1,190 @@
+//! Opens what a path or a stream holds, for every operation that reads a bundle.
+//!
+//! [`Input`] knows whether its bytes can be read again. Whoever reads it decides by its first bytes what they are.
+
+mod spool;
+
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fs_err as fs;
+
+use crate::error::{Error, ErrorKind, IoAction, Result};
+
+pub(crate) use spool::Reread;
+
+/// The size of the first read of a file. It covers the manifest of all but very large bundles. These bytes are kept,
+/// because the manifest's compressed block is read a second time to check the chunk table.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// An input that can seek.
+trait ReadSeek: Read + Seek {}
+impl<T: Read + Seek> ReadSeek for T {}
+
+/// The bytes of a bundle: those of a file, which can be read again, or those of a stream.
+pub(crate) enum Input<'r> {
+    File(FileInput<'r>),
+    Stream(Box<dyn Read + Send + 'r>),
+}
+
+/// A file with a read position. Clones share the file, but each has its own position.
+#[derive(Clone)]
+pub(crate) struct FileInput<'r> {
+    file: Arc<Mutex<SharedFile<'r>>>,
+    at: u64,
+}
+
+struct SharedFile<'r> {
+    inner: Box<dyn ReadSeek + Send + 'r>,
+    /// The position of `inner`, if known.
+    at: Option<u64>,
+    /// The first bytes of the file.
+    head: Vec<u8>,
+    /// Bytes that were read ahead, and their offset.
+    ahead: (u64, Vec<u8>),
+    length: u64,
+}
+
+impl<'r> Input<'r> {
+    /// Opens the file at `path`. Returns its length too if it is a regular file; other files are read as streams.
+    ///
+    /// # Errors
+    /// If the file cannot be opened, or is a directory.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Option<u64>)> {
+        let failed = |error| Error::io(IoAction::Open, path, error);
+        let metadata = fs::metadata(path).map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(Error::from(ErrorKind::InputIsDirectory).in_subject(&path.display().to_string()));
+        }
+        let file = fs::File::open(path).map_err(failed)?.into_parts().0;
+        match metadata.is_file() {
+            true => Ok((Self::File(FileInput::new(file).map_err(failed)?), Some(metadata.len()))),
+            false => Ok((Self::stream(file), None)),
+        }
+    }
+
+    /// Wraps an input that can only be read once.
+    pub(crate) fn stream(inner: impl Read + Send + 'r) -> Self {
+        Self::Stream(Box::new(inner))
+    }
+}
+
+impl Read for Input<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.read(out),
+            Self::Stream(stream) => stream.read(out),
+        }
+    }
+}
+
+impl<'r> From<FileInput<'r>> for Input<'r> {
+    fn from(file: FileInput<'r>) -> Self {
+        Self::File(file)
+    }
+}
+
+impl<'r> FileInput<'r> {
+    /// Wraps a file and reads it from its start, wherever its position is.
+    pub(crate) fn new(mut inner: impl Read + Seek + Send + 'r) -> io::Result<Self> {
+        let length = inner.seek(SeekFrom::End(0))?;
+        let file =
+            SharedFile { inner: Box::new(inner), at: Some(length), head: Vec::new(), ahead: (0, Vec::new()), length };
+        Ok(Self { file: Arc::new(Mutex::new(file)), at: 0 })
+    }
+
+    /// Returns the length of the file in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.shared().length
+    }
+
+    /// Returns the same file, positioned at its start.
+    pub(crate) fn at_start(&self) -> Self {
+        Self { at: 0, ..self.clone() }
+    }
+
+    /// Reads a range of bytes at once, to be handed out by later reads. Does nothing if its first byte is already there.
+    pub(crate) fn read_ahead(&mut self, bytes: Range<u64>) -> io::Result<()> {
+        let mut file = self.shared();
+        let (start, ahead) = &file.ahead;
+        let is_there = kept(*start, ahead, bytes.start).is_some() || kept(0, &file.head, bytes.start).is_some();
+        if is_there { Ok(()) } else { file.read_ahead(bytes) }
+    }
+
+    fn shared(&self) -> MutexGuard<'_, SharedFile<'r>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SharedFile<'_> {
+    fn read_at(&mut self, at: u64, out: &mut [u8]) -> io::Result<usize> {
+        if at < HEAD_BYTES as u64 && self.head.is_empty() {
+            let mut head = vec![0; HEAD_BYTES];
+            let read = self.read_inner(0, &mut head)?;
+            head.truncate(read);
+            self.head = head;
+        }
+        let (head, (ahead_at, ahead)) = (kept(0, &self.head, at), &self.ahead);
+        match head.or_else(|| kept(*ahead_at, ahead, at)) {
+            Some(mut kept) => kept.read(out),
+            None => self.read_inner(at, out),
+        }
+    }
+
+    fn read_ahead(&mut self, bytes: Range<u64>) -> io::Result<()> {
+        let (_, mut ahead) = std::mem::take(&mut self.ahead);
+        ahead.resize(usize::try_from(bytes.end - bytes.start).map_err(io::Error::other)?, 0);
+        let mut filled = 0;
+        while filled < ahead.len() {
+            match self.read_inner(bytes.start + filled as u64, &mut ahead[filled..])? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        ahead.truncate(filled);
+        self.ahead = (bytes.start, ahead);
+        Ok(())
+    }
+
+    fn read_inner(&mut self, at: u64, out: &mut [u8]) -> io::Result<usize> {
+        if self.at.take() != Some(at) {
+            self.inner.seek(SeekFrom::Start(at))?;
+        }
+        let read = loop {
+            match self.inner.read(out) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.at = Some(at + read as u64);
+        Ok(read)
+    }
+}
+
+/// Returns the bytes from `at` on, if they are among those that were kept from `start` on.
+fn kept(start: u64, bytes: &[u8], at: u64) -> Option<&[u8]> {
+    let skipped = usize::try_from(at.checked_sub(start)?).ok()?;
+    bytes.get(skipped..).filter(|kept| !kept.is_empty())
+}
+
+impl Read for FileInput<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.shared().read_at(self.at, out)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for FileInput<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => self.length().checked_add_signed(by),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+        };
+        self.at = target.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.at)
+    }
+}

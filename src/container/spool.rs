@@ -1,0 +1,149 @@
+//! Reads any part of an input again, from where damage was found on.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+
+use super::{FileInput, Input};
+use crate::error::{Error, IoAction};
+
+/// The number of bytes that are read at a time, and kept.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// The number of bytes that are spooled at a time.
+const SPOOLED_BYTES: u64 = 256 << 10;
+
+/// An input of which every byte from some offset on can be read in any order.
+pub(crate) struct Reread<'r> {
+    file: FileInput<'r>,
+    /// The offset in the input of the file's first byte. It is 0 unless a stream was spooled.
+    base: u64,
+    /// The bytes that were read last, and their offset.
+    window: Vec<u8>,
+    window_at: u64,
+}
+
+impl<'r> Reread<'r> {
+    /// Makes the input from `offset` on readable in any order. A stream is spooled to a temporary file; `unread` are
+    /// the bytes at `offset` that were already read from it.
+    ///
+    /// # Errors
+    /// If a stream cannot be read or spooled.
+    pub(crate) fn new(input: Input<'r>, unread: &[u8], offset: u64) -> io::Result<Self> {
+        let mut stream = match input {
+            Input::File(file) => return Ok(Self::of(file, 0)),
+            Input::Stream(stream) => stream,
+        };
+        let dir = &std::env::temp_dir();
+        let failed = |action| move |error| io::Error::from(Error::io(action, dir, error));
+        let mut spool = tempfile::tempfile().map_err(failed(IoAction::Create))?;
+        let mut piece = unread.to_vec();
+        loop {
+            spool.write_all(&piece).map_err(failed(IoAction::Write))?;
+            piece.clear();
+            if stream.by_ref().take(SPOOLED_BYTES).read_to_end(&mut piece)? == 0 {
+                return Ok(Self::of(FileInput::new(spool)?, offset));
+            }
+        }
+    }
+
+    fn of(file: FileInput<'r>, base: u64) -> Self {
+        Self { file, base, window: Vec::new(), window_at: 0 }
+    }
+
+    /// Returns the offset of the input's end.
+    pub(crate) fn end(&self) -> u64 {
+        self.base + self.file.length()
+    }
+
+    /// Returns a reader of the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// If seeking fails.
+    pub(crate) fn reader_at(&mut self, offset: u64) -> io::Result<&mut FileInput<'r>> {
+        let at = offset.checked_sub(self.base).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        self.file.seek(SeekFrom::Start(at))?;
+        Ok(&mut self.file)
+    }
+
+    /// Returns bytes from `offset` on: at least `least`, unless the input ends earlier.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub(crate) fn peek(&mut self, offset: u64, least: usize) -> io::Result<&[u8]> {
+        let skipped = offset.checked_sub(self.window_at).and_then(|skipped| usize::try_from(skipped).ok());
+        let skipped = skipped.filter(|skipped| self.window.len().saturating_sub(*skipped) >= least);
+        if skipped.is_none() {
+            let mut window = std::mem::take(&mut self.window);
+            window.clear();
+            self.reader_at(offset)?.take(least.max(WINDOW_BYTES) as u64).read_to_end(&mut window)?;
+            (self.window, self.window_at) = (window, offset);
+        }
+        Ok(&self.window[skipped.unwrap_or(0)..])
+    }
+
+    /// Returns the bytes of a range if they are few enough to be kept.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub(crate) fn peek_range(&mut self, bytes: Range<u64>) -> io::Result<Option<&[u8]>> {
+        let length = usize::try_from(bytes.end - bytes.start).unwrap_or(usize::MAX);
+        if length > WINDOW_BYTES {
+            return Ok(None);
+        }
+        let ahead = self.peek(bytes.start, length)?;
+        Ok(Some(&ahead[..length.min(ahead.len())]))
+    }
+
+    /// Appends the bytes of a range to `out`, or those that exist.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub(crate) fn read(&mut self, bytes: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+        if let Some(kept) = self.peek_range(bytes.clone())? {
+            out.extend_from_slice(kept);
+            return Ok(());
+        }
+        self.reader_at(bytes.start)?.take(bytes.end - bytes.start).read_to_end(out).map(drop)
+    }
+
+    /// Returns the end of the first `mark` that begins at or after `start` and ends at or before `end`.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub(crate) fn find(&mut self, mut start: u64, end: u64, mark: &[u8]) -> io::Result<Option<u64>> {
+        loop {
+            let ahead = self.peek(start, mark.len())?;
+            if let Some(at) = memchr::memmem::find(ahead, mark) {
+                return Ok(Some(start + (at + mark.len()) as u64).filter(|found| *found <= end));
+            }
+            // A mark can begin in the last bytes.
+            start += ahead.len().saturating_sub(mark.len() - 1) as u64;
+            if ahead.len() < mark.len() || start + mark.len() as u64 > end {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Returns true if `mark` ends exactly at `end`.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub(crate) fn ends_with(&mut self, end: u64, mark: &[u8]) -> io::Result<bool> {
+        let Some(start) = end.checked_sub(mark.len() as u64).filter(|start| *start >= self.base) else {
+            return Ok(false);
+        };
+        // The window stays as it is: such questions are asked all over the input.
+        let mut found = Vec::with_capacity(mark.len());
+        self.reader_at(start)?.take(mark.len() as u64).read_to_end(&mut found)?;
+        Ok(found == mark)
+    }
+
+    /// Returns the input, to be read as a stream from `offset` on.
+    ///
+    /// # Errors
+    /// If seeking fails.
+    pub(crate) fn into_input(mut self, offset: u64) -> io::Result<Input<'r>> {
+        self.reader_at(offset)?;
+        Ok(Input::File(self.file))
+    }
+}

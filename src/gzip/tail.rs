@@ -1,0 +1,83 @@
+//! The end of a member: its final block and its trailer.
+
+use super::inflate::ends_stream;
+use super::member::{LAST_BLOCK, MAGIC, TAIL_BYTES, Trailer};
+use crate::digest::Crc32;
+use crate::error::GzipFault;
+
+/// The end of a member.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tail {
+    /// The file offset of the final block.
+    pub(crate) offset: u64,
+    /// The final block of the compressed data.
+    pub(crate) last_block: LastBlock,
+    trailer: Trailer,
+}
+
+/// The state of the final block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LastBlock {
+    /// The block is the one that this library writes.
+    AsWritten,
+    /// The block ends the data, but is encoded differently.
+    Other,
+    /// The block does not end the data.
+    Damaged,
+}
+
+impl LastBlock {
+    fn of(bytes: [u8; 2]) -> Self {
+        match bytes == LAST_BLOCK {
+            true => Self::AsWritten,
+            false if ends_stream(&bytes) => Self::Other,
+            false => Self::Damaged,
+        }
+    }
+}
+
+impl Tail {
+    /// Decodes the end of a member that begins `offset` bytes into the file.
+    pub(crate) fn decode(offset: u64, bytes: [u8; TAIL_BYTES]) -> Self {
+        let [first, second, trailer @ ..] = bytes;
+        Self { offset, last_block: LastBlock::of([first, second]), trailer: Trailer::decode(trailer) }
+    }
+
+    /// Returns true if `ahead`, the bytes at a flush point, begin with a final block as this library writes it.
+    pub(crate) fn is_at(ahead: &[u8]) -> bool {
+        ahead.starts_with(&LAST_BLOCK)
+    }
+
+    /// Returns true if a member's end at the start of `ahead` would be followed by something valid: nothing, another
+    /// member, or zeros.
+    pub(crate) fn may_be_at(ahead: &[u8]) -> bool {
+        let following = ahead.get(TAIL_BYTES..).unwrap_or_default();
+        Self::is_at(ahead) && (following.starts_with(&MAGIC) || following.iter().all(|byte| *byte == 0))
+    }
+
+    /// Compares the trailer with the checksum and length of the content. Returns the mismatches.
+    pub(crate) fn faults(&self, crc32: Crc32, bytes: u64) -> Vec<GzipFault> {
+        self.trailer.faults(Trailer::new(crc32.0, bytes))
+    }
+
+    /// Returns the file offset of the trailer.
+    pub(crate) fn trailer_offset(&self) -> u64 {
+        self.offset + LAST_BLOCK.len() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_may_end_where_another_zeros_or_nothing_follows() {
+        let end = [&LAST_BLOCK[..], &[0xaa; 8]].concat();
+        for (following, may_end) in
+            [(&b""[..], true), (&MAGIC, true), (&[0; 9], true), (b"row", false), (&[0, 1], false)]
+        {
+            assert_eq!(Tail::may_be_at(&[&end, following].concat()), may_end, "{following:?}");
+        }
+        assert!(!Tail::may_be_at(&[0xaa; 10]));
+    }
+}

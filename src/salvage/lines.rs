@@ -1,0 +1,164 @@
+//! The lines of a part, after reading.
+//!
+//! Very many runs or problems of a part can take a hundred times the memory of its text. So some are handed out before
+//! more are looked for.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use super::part::Part;
+use crate::digest::Crc32;
+use crate::error::{EntryFault, RowFault};
+use crate::format::log_decoder::RowLines;
+use crate::format::timeline::RowTimes;
+use crate::gzip::{BlockEnd, inflate_into};
+
+/// The log to which rows belong.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RowFile {
+    pub(crate) source: String,
+    pub(crate) name: String,
+    /// The log's index in the manifest's `files`.
+    pub(crate) index: Option<usize>,
+}
+
+/// Rows of one log on consecutive lines.
+pub(crate) struct RowRun {
+    pub(crate) file: Arc<RowFile>,
+    /// The run's first line within the part, from 0.
+    pub(crate) first_line: u64,
+    pub(crate) rows: RowLines,
+    pub(crate) times: RowTimes,
+}
+
+/// A problem with one line.
+pub(crate) struct Problem {
+    /// The line within the part, from 0.
+    pub(crate) line: u64,
+    /// The line's offset in the part's text.
+    pub(crate) at: u64,
+    pub(crate) fault: LineFault,
+}
+
+pub(crate) enum LineFault {
+    /// The line is not a row.
+    NoRow(RowFault),
+    /// The line is a row, and part of a run unless strict reading dropped it.
+    Entry(EntryFault),
+}
+
+/// The lines of a part.
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
+pub(crate) struct PartLines {
+    pub(crate) chunk: Option<usize>,
+    /// The part's offset in the file, if known.
+    pub(crate) offset: Option<u64>,
+    /// The length of the part in the file; 0 if it is not a block.
+    pub(crate) compressed: u64,
+    pub(crate) is_block: bool,
+    pub(crate) is_at_end: bool,
+    pub(crate) is_guess: bool,
+    /// The way in which the text ends.
+    pub(crate) end: BlockEnd,
+    pub(crate) bytes: u64,
+    pub(crate) crc32: Crc32,
+    /// The number of lines read so far, including one without a line feed.
+    pub(crate) count: u64,
+    /// The number of lines that were taken earlier.
+    pub(crate) taken_before: u64,
+    /// The timestamps of rows that were taken earlier.
+    pub(crate) times_before: RowTimes,
+    pub(crate) ends_with_line_feed: bool,
+    /// True if the table's checksum and length match the text.
+    pub(crate) is_proven: bool,
+    /// True if nothing after the first problem can be trusted.
+    pub(super) stops_at_damage: bool,
+    pub(crate) runs: Vec<RowRun>,
+    pub(crate) problems: Vec<Problem>,
+    /// The part's remaining lines, if there are too many runs or problems to keep at once.
+    pub(crate) rest: Option<Box<RemainingLines>>,
+}
+
+/// A part after reading.
+pub(crate) enum ReadPart {
+    Lines(Box<PartLines>),
+    /// The salvaged contents of a damaged part, in order.
+    Salvaged(Vec<PartLines>),
+    /// A part without rows, unchanged.
+    Other(Part),
+}
+
+impl PartLines {
+    pub(super) fn problem(&mut self, at: u64, fault: LineFault) {
+        self.problems.push(Problem { line: self.count, at, fault });
+    }
+}
+
+/// The index of each log's last run.
+pub(crate) struct LastRuns<K>(HashMap<K, usize>);
+
+impl<K: Hash + Eq> LastRuns<K> {
+    /// Indexes runs by `key`, which identifies their log.
+    pub(crate) fn of<'r>(runs: impl Iterator<Item = &'r RowRun>, key: impl Fn(&'r RowRun) -> K) -> Self {
+        Self(runs.enumerate().map(|(index, run)| (key(run), index)).collect())
+    }
+
+    /// Returns true if a run interrupts the open log, which continues after it.
+    pub(crate) fn is_interleaved(&self, index: usize, log: &K, open: &K) -> bool {
+        log != open && self.0.get(open).is_some_and(|&last| last > index)
+    }
+}
+
+/// The most runs or problems of a part that are kept at once. Most parts have one run and no problems.
+const MAX_KEPT: usize = 4096;
+
+/// Lines of a part that have not been read yet.
+pub(crate) struct RemainingLines {
+    /// The part's metadata including earlier lines, without their runs and problems.
+    pub(super) part: PartLines,
+    pub(super) text: UnreadText,
+    /// The offset of these lines in the text.
+    pub(super) at: usize,
+}
+
+/// The text of a part, or the data to inflate it from.
+pub(super) enum UnreadText {
+    Text(Vec<u8>),
+    /// Compressed data, and the maximum number of bytes to inflate.
+    Block(Vec<u8>, u64),
+}
+
+impl UnreadText {
+    pub(super) fn into_text(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text,
+            Self::Block(data, most) => {
+                let mut text = Vec::new();
+                inflate_into(&mut text, &data, most);
+                text
+            }
+        }
+    }
+}
+
+impl PartLines {
+    /// Returns true if reading must stop until these runs and problems are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.runs.len().max(self.problems.len()) >= MAX_KEPT
+    }
+
+    /// If reading stopped at `at`, keeps the text so that the rest can be read after these lines are taken.
+    pub(super) fn with_rest(mut self, at: Option<usize>, text: impl FnOnce() -> UnreadText) -> Self {
+        self.rest = at.map(|at| Box::new(RemainingLines { part: self.rest_of_part(), text: text(), at }));
+        self
+    }
+
+    /// Returns the part's metadata for the lines after these.
+    fn rest_of_part(&self) -> Self {
+        let mut times_before = self.times_before.clone();
+        self.runs.iter().for_each(|run| times_before.merge(&run.times));
+        let (taken_before, runs, problems) = (self.count, Vec::new(), Vec::new());
+        Self { taken_before, times_before, runs, problems, rest: None, ..*self }
+    }
+}

@@ -1,0 +1,528 @@
+//! Finds the chunks of a bundle in its compressed data.
+//!
+//! While each chunk ends at a flush mark where the table places it, the input is read once, as a stream. At the first
+//! that does not, the input becomes rereadable, and the rest is searched in this order:
+//!
+//! 1. From the end of the file backwards, for chunks that lie between flush marks where the table places them.
+//! 2. In the gap that is left, for blocks between flush marks that have the checksum and length of a chunk.
+//! 3. What lies between the chunks so found is damaged. It is attributed to the chunks that are missing there.
+//!
+//! Without a table, there is a block at every flush mark.
+
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::chunk_lookup::ChunkLookup;
+use super::part::Part;
+use crate::buffers::Buffers;
+use crate::bundle::ChunkRef;
+use crate::container::{Input, Reread};
+use crate::error::GzipFault;
+use crate::gzip::{Anomaly, FLUSH_MARK, Fingerprints, PeekReader, READ_BYTES, TAIL_BYTES, Tail};
+
+/// The longest data between two flush marks that is read as one block if it is not a chunk.
+const MAX_UNKNOWN_BYTES: u64 = 64 << 20;
+
+/// The length of the end of longer data in which a block is still looked for.
+const LAST_UNKNOWN_BYTES: u64 = 1 << 20;
+
+/// The length below which no block can hold a row.
+const MIN_BLOCK_BYTES: u64 = 16;
+
+/// The number of missing chunks that are looked for at the end of a block.
+const MAX_CANDIDATES: usize = 16;
+
+/// The budget for such candidates: their number, and the bytes of their content. An input that needs more was crafted
+/// to.
+const MAX_TRIED: usize = 1 << 16;
+const MAX_TRIED_BYTES: u64 = 256 << 20;
+
+/// An item in the compressed data.
+pub(super) enum LocatedItem<'r> {
+    Part(Part),
+    /// The end of the member, and the input after it.
+    Tail(Tail, PeekReader<Input<'r>>),
+    /// The input ends without an end of the member.
+    End {
+        fault: GzipFault,
+        offset: u64,
+    },
+}
+
+/// Iterates over the items of compressed data.
+pub(super) struct Locator<'r> {
+    source: BlockSource<'r>,
+    chunks: Vec<ChunkRef>,
+    /// The chunk that is expected next.
+    next: usize,
+    is_guessing: bool,
+    buffers: Arc<Buffers>,
+}
+
+enum BlockSource<'r> {
+    /// All chunks so far were in their places.
+    InPlace(PeekReader<Input<'r>>),
+    Damaged(Box<Gap<'r>>),
+    Ended,
+}
+
+/// The data from the first damage on.
+struct Gap<'r> {
+    input: Reread<'r>,
+    /// The offset of the data that was not attributed yet.
+    at: u64,
+    /// The first chunk that was found in its place from the end of the file, and its offset.
+    back: usize,
+    back_at: u64,
+    /// Data without a known chunk that comes next, and the block after it.
+    unknown: Option<Unknown>,
+    found: Option<(usize, Range<u64>)>,
+    lookup: ChunkLookup,
+    fingerprints: Fingerprints,
+    /// The remaining budget for candidates, in blocks and bytes.
+    left: (usize, u64),
+}
+
+/// Data in which no chunk was found, and the missing chunks that it may be.
+struct Unknown {
+    chunks: Range<usize>,
+    bytes: Range<u64>,
+    /// True if the data is as long as these chunks, so that each is where the table places it.
+    is_in_place: bool,
+    /// True if some data before this was passed over.
+    is_remnant: bool,
+}
+
+impl<'r> Locator<'r> {
+    /// Starts at the next byte of `source`. `chunks` is the table; `is_guessing` is true if damage was met before, so
+    /// that what follows may not be blocks.
+    pub(super) fn new(
+        source: PeekReader<Input<'r>>,
+        chunks: Vec<ChunkRef>,
+        is_guessing: bool,
+        buffers: &Arc<Buffers>,
+    ) -> Self {
+        let source = BlockSource::InPlace(source);
+        Self { source, chunks, next: 0, is_guessing, buffers: Arc::clone(buffers) }
+    }
+
+    pub(super) fn is_guessing(&self) -> bool {
+        self.is_guessing
+    }
+
+    /// Returns the next item. The items end with [`LocatedItem::Tail`] or [`LocatedItem::End`].
+    pub(super) fn next(&mut self) -> io::Result<LocatedItem<'r>> {
+        loop {
+            self.source = match std::mem::replace(&mut self.source, BlockSource::Ended) {
+                BlockSource::InPlace(mut source) => {
+                    if let Some(part) = self.next_in_place(&mut source)? {
+                        self.source = BlockSource::InPlace(source);
+                        return Ok(LocatedItem::Part(part));
+                    }
+                    let ahead = source.peek(TAIL_BYTES + READ_BYTES)?;
+                    if self.next == self.chunks.len() && self.is_tail(ahead) {
+                        let offset = source.offset();
+                        if let Some(bytes) = source.take()? {
+                            return Ok(LocatedItem::Tail(Tail::decode(offset, bytes), source));
+                        }
+                    }
+                    let offset = source.offset();
+                    let (input, unread) = source.into_parts();
+                    BlockSource::Damaged(Box::new(Gap::new(Reread::new(input, &unread, offset)?, offset, self)?))
+                }
+                BlockSource::Damaged(mut gap) => match self.next_in_gap(&mut gap)? {
+                    Some(part) => {
+                        self.source = BlockSource::Damaged(gap);
+                        return Ok(LocatedItem::Part(part));
+                    }
+                    None => return self.end(*gap),
+                },
+                BlockSource::Ended => return Ok(LocatedItem::End { fault: GzipFault::Truncated, offset: 0 }),
+            };
+        }
+    }
+
+    /// Returns the expected chunk if a flush mark is where it should end.
+    fn next_in_place(&mut self, source: &mut PeekReader<Input<'r>>) -> io::Result<Option<Part>> {
+        let Some(chunk) = self.chunks.get(self.next).filter(|chunk| is_plausible(chunk)) else { return Ok(None) };
+        let length = usize::try_from(chunk.compressed).unwrap_or(usize::MAX);
+        if !source.has_mark_at(length)? {
+            return Ok(None);
+        }
+        let (offset, mut data) = (source.offset(), self.buffers.take());
+        data.extend_from_slice(&source.peek(length)?[..length]);
+        source.consume(length);
+        self.next += 1;
+        let (chunk, due) = (Some(self.next - 1), self.next - 1);
+        Ok(Some(Part::Block { chunk, due, offset, data, is_at_end: false, is_guess: self.is_guessing }))
+    }
+
+    /// Returns true if the member ends at the start of `ahead`, after all chunks.
+    fn is_tail(&self, ahead: &[u8]) -> bool {
+        // Without a table, damage that resembles the end of a member must not hide what follows.
+        ahead.len() == TAIL_BYTES || if self.chunks.is_empty() { Tail::may_be_at(ahead) } else { Tail::is_at(ahead) }
+    }
+
+    /// Returns the next part, or `None` after the last.
+    fn next_in_gap(&mut self, gap: &mut Gap<'r>) -> io::Result<Option<Part>> {
+        loop {
+            if let Some(part) = self.next_unknown(gap)? {
+                return Ok(Some(part));
+            }
+            if let Some((chunk, bytes)) = gap.found.take() {
+                (self.next, gap.at) = (chunk + 1, bytes.end);
+                return self.block(gap, Some(chunk), bytes, self.is_guessing).map(Some);
+            }
+            if self.next < gap.back {
+                let end = gap.at.saturating_add(self.chunks[self.next].compressed);
+                if end <= gap.back_at && is_plausible(&self.chunks[self.next]) && gap.has_mark_at(end)? {
+                    gap.found = Some((self.next, gap.at..end));
+                    continue;
+                }
+                gap.found = gap.find_chunk(&self.chunks, self.next)?;
+                let (chunk, end) = gap.found.as_ref().map_or((gap.back, gap.back_at), |(chunk, at)| (*chunk, at.start));
+                gap.set_unknown(&self.chunks, self.next..chunk, gap.at..end);
+                (self.next, gap.at) = (chunk, end);
+            } else if let Some(chunk) = self.chunks.get(self.next) {
+                gap.set_unknown(&self.chunks, self.next..self.next, gap.at..gap.back_at);
+                let end = gap.back_at + chunk.compressed;
+                gap.found = Some((self.next, gap.back_at..end));
+                (gap.back, gap.back_at) = (gap.back + 1, end);
+            } else {
+                let is_tail = gap.may_be_tail()? && self.is_tail(gap.input.peek(gap.at, TAIL_BYTES + READ_BYTES)?);
+                let next_mark = if is_tail { None } else { gap.next_mark(gap.at, gap.input.end())? };
+                let Some(end) = next_mark else { return Ok(None) };
+                gap.set_unknown(&self.chunks, self.next..self.next, gap.at..end);
+                gap.at = end;
+            }
+        }
+    }
+
+    /// Returns the next part of the data in which no chunk was found.
+    fn next_unknown(&mut self, gap: &mut Gap<'r>) -> io::Result<Option<Part>> {
+        let Some(mut unknown) = gap.unknown.take() else { return Ok(None) };
+        let Range { start, end } = unknown.bytes.clone();
+        if start == end {
+            return Ok((!unknown.chunks.is_empty()).then_some(Part::Missing(unknown.chunks)));
+        }
+        let chunk = unknown.chunks.next();
+        let mut end = match chunk.filter(|_| unknown.is_in_place) {
+            Some(chunk) => start + self.chunks[chunk].compressed,
+            None => gap.next_mark(start, end)?.unwrap_or(end),
+        };
+        let is_long = end - start > MAX_UNKNOWN_BYTES;
+        if let Some(chunk) = chunk.filter(|_| is_long) {
+            end = start + plausible_length(&self.chunks[chunk]).min(end - start);
+        } else if is_long {
+            (unknown.bytes.start, unknown.is_remnant) = (end - LAST_UNKNOWN_BYTES, true);
+            gap.unknown = Some(unknown);
+            return Ok(Some(Part::Anomaly(Anomaly::Fault(GzipFault::Deflate), start)));
+        }
+        unknown.bytes.start = end;
+        let is_guess = self.is_guessing || unknown.is_remnant;
+        unknown.is_remnant = false;
+        gap.unknown = Some(unknown);
+        self.block(gap, chunk, start..end, is_guess).map(Some)
+    }
+
+    fn block(&self, gap: &mut Gap<'r>, chunk: Option<usize>, bytes: Range<u64>, is_guess: bool) -> io::Result<Part> {
+        let (offset, is_at_end, mut data) = (bytes.start, bytes.end == gap.input.end(), self.buffers.take());
+        gap.input.read(bytes, &mut data)?;
+        Ok(Part::Block { chunk, due: chunk.unwrap_or(self.next), offset, data, is_at_end, is_guess })
+    }
+
+    /// Returns the end of the member, or of the input.
+    fn end(&mut self, mut gap: Gap<'r>) -> io::Result<LocatedItem<'r>> {
+        let offset = gap.at;
+        let ahead = gap.input.peek(offset, TAIL_BYTES + READ_BYTES)?;
+        Ok(match ahead.first_chunk().copied().filter(|_| self.is_tail(ahead)) {
+            Some(bytes) => {
+                let after = offset + bytes.len() as u64;
+                LocatedItem::Tail(Tail::decode(offset, bytes), PeekReader::at(gap.input.into_input(after)?, after))
+            }
+            None if ahead.len() < TAIL_BYTES => {
+                let offset = if Tail::is_at(ahead) { offset + 2 } else { offset };
+                LocatedItem::End { fault: GzipFault::Truncated, offset }
+            }
+            None => LocatedItem::End { fault: GzipFault::Deflate, offset },
+        })
+    }
+}
+
+impl<'r> Gap<'r> {
+    fn new(mut input: Reread<'r>, at: u64, locator: &Locator<'r>) -> io::Result<Self> {
+        let (all, tail_bytes) = (input.end(), TAIL_BYTES as u64);
+        let (mut end, mut is_certain) = (all, true);
+        if let Some(tail) = all.checked_sub(tail_bytes).filter(|tail| *tail >= at && !locator.chunks.is_empty()) {
+            is_certain = Tail::is_at(input.peek(tail, TAIL_BYTES)?);
+            if is_certain || input.ends_with(tail, &FLUSH_MARK)? {
+                end = tail;
+            }
+        }
+        let mut gap = Self {
+            input,
+            at,
+            back: locator.chunks.len(),
+            back_at: end,
+            unknown: None,
+            found: None,
+            lookup: ChunkLookup::default(),
+            fingerprints: Fingerprints::default(),
+            left: (MAX_TRIED, MAX_TRIED_BYTES),
+        };
+        while gap.back > locator.next {
+            let chunk = &locator.chunks[gap.back - 1];
+            let Some(start) = gap.back_at.checked_sub(chunk.compressed).filter(|start| *start >= at) else { break };
+            let is_whole = is_plausible(chunk) && gap.has_mark_at(gap.back_at)?;
+            if !is_whole || start != at && !gap.has_mark_at(start)? {
+                break;
+            }
+            (gap.back, gap.back_at) = (gap.back - 1, start);
+        }
+        if !is_certain && gap.back == locator.chunks.len() {
+            gap.back_at = all;
+        }
+        Ok(gap)
+    }
+
+    /// Returns true unless it is certain that no member ends here.
+    fn may_be_tail(&mut self) -> io::Result<bool> {
+        let left = self.input.end() - self.at;
+        Ok(left == TAIL_BYTES as u64 || Tail::is_at(self.input.peek(self.at, 2)?))
+    }
+
+    fn has_mark_at(&mut self, end: u64) -> io::Result<bool> {
+        self.input.ends_with(end, &FLUSH_MARK)
+    }
+
+    fn next_mark(&mut self, start: u64, end: u64) -> io::Result<Option<u64>> {
+        self.input.find(start, end, &FLUSH_MARK)
+    }
+
+    fn set_unknown(&mut self, table: &[ChunkRef], chunks: Range<usize>, bytes: Range<u64>) {
+        if chunks.is_empty() && bytes.is_empty() {
+            return;
+        }
+        let of_chunks =
+            table[chunks.clone()].iter().fold(0u64, |sum, chunk| sum.saturating_add(plausible_length(chunk)));
+        let is_in_place = !chunks.is_empty() && of_chunks == bytes.end - bytes.start;
+        self.unknown = Some(Unknown { chunks, bytes, is_in_place, is_remnant: false });
+    }
+
+    /// Finds the next block that has the checksum and length of a chunk from `next` on.
+    fn find_chunk(&mut self, table: &[ChunkRef], next: usize) -> io::Result<Option<(usize, Range<u64>)>> {
+        let missing = &table[next..self.back];
+        let longest = missing.iter().map(|chunk| chunk.bytes).max().unwrap_or(0);
+        let mut start = self.at;
+        while let Some(end) = self.next_mark(start, self.back_at)? {
+            if end - start >= MIN_BLOCK_BYTES {
+                let block = self.fingerprint(start..end, longest)?;
+                let chunk = block.and_then(|(crc32, bytes)| self.lookup.find(table, crc32, bytes, next));
+                if let Some(chunk) = chunk.filter(|chunk| (next..self.back).contains(chunk)) {
+                    return Ok(Some((chunk, start..end)));
+                }
+                if let Some(found) = self.find_chunk_before(missing, start..end)? {
+                    return Ok(Some(found));
+                }
+            }
+            start = end;
+        }
+        Ok(None)
+    }
+
+    /// Finds a chunk that ends where the block `bytes` ends, in case the mark before it was lost.
+    fn find_chunk_before(
+        &mut self,
+        missing: &[ChunkRef],
+        bytes: Range<u64>,
+    ) -> io::Result<Option<(usize, Range<u64>)>> {
+        for chunk in missing.iter().take(MAX_CANDIDATES) {
+            let (blocks, left) = self.left;
+            if blocks == 0 || left == 0 {
+                break;
+            }
+            let Some(start) = bytes.end.checked_sub(chunk.compressed).filter(|start| *start > bytes.start) else {
+                continue;
+            };
+            if self.fingerprint(start..bytes.end, chunk.bytes)? == Some((chunk.crc32, chunk.bytes)) {
+                return Ok(Some((chunk.index, start..bytes.end)));
+            }
+            self.left = (blocks - 1, left.saturating_sub(chunk.bytes.min(1032 * chunk.compressed)));
+        }
+        Ok(None)
+    }
+
+    fn fingerprint(&mut self, bytes: Range<u64>, limit: u64) -> io::Result<Option<(crate::digest::Crc32, u64)>> {
+        if let Some(block) = self.input.peek_range(bytes.clone())? {
+            return self.fingerprints.of(block, limit);
+        }
+        self.fingerprints.of(self.input.reader_at(bytes.start)?.take(bytes.end - bytes.start), limit)
+    }
+}
+
+/// Returns true if deflate can produce a block of the recorded length for the recorded content.
+fn is_plausible(chunk: &ChunkRef) -> bool {
+    plausible_length(chunk) == chunk.compressed
+}
+
+/// Returns the recorded length of a chunk's block, capped at the longest that deflate can produce for its content.
+pub(crate) fn plausible_length(chunk: &ChunkRef) -> u64 {
+    chunk.compressed.min(longest_block(chunk.bytes))
+}
+
+/// Returns the maximum length to which deflate compresses `bytes` bytes.
+pub(super) fn longest_block(bytes: u64) -> u64 {
+    bytes.saturating_add(bytes / 8).saturating_add(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::container::FileInput;
+    use crate::digest::Crc32;
+    use crate::gzip::{Deflater, Level};
+
+    fn input(data: Vec<u8>) -> Input<'static> {
+        FileInput::new(Cursor::new(data)).unwrap().into()
+    }
+
+    fn marks_of(data: Vec<u8>, start: u64, end: u64) -> Vec<u64> {
+        let mut input = Reread::new(input(data), &[], 0).unwrap();
+        let mut found = vec![start];
+        while let Some(mark) = input.find(found[found.len() - 1], end, &FLUSH_MARK).unwrap() {
+            found.push(mark);
+        }
+        found.split_off(1)
+    }
+
+    #[test]
+    fn a_flush_mark_is_found_wherever_a_read_ends() {
+        let read = (4 * READ_BYTES) as u64;
+        for end in [4, 5, 65_536, 65_537, read - 1, read, read + 1, read + 2, read + 3, read + 4, 2 * read - 3] {
+            let mut data = vec![0xaa; usize::try_from(end).unwrap() + 100];
+            let at = data.len() - 100;
+            data[at - 4..at].copy_from_slice(&FLUSH_MARK);
+            for start in [0, 1, end - 4].into_iter().filter(|start| *start <= end - 4) {
+                assert_eq!(marks_of(data.clone(), start, end + 100), [end], "from {start}");
+                assert_eq!(marks_of(data.clone(), start, end), [end], "from {start}");
+                assert_eq!(marks_of(data.clone(), start, end - 1), [0; 0], "from {start}");
+            }
+            assert_eq!(marks_of(data.clone(), end - 3, end + 100), [0; 0]);
+        }
+        let many = FLUSH_MARK.repeat(3 * READ_BYTES);
+        assert_eq!(marks_of(many.clone(), 0, many.len() as u64).len(), 3 * READ_BYTES);
+    }
+
+    /// Blocks of the given texts, and the table of the chunks that they are.
+    fn blocks(texts: &[String]) -> (Vec<Vec<u8>>, Vec<ChunkRef>) {
+        let mut deflater = Deflater::new(Level::default());
+        let pairs = texts.iter().enumerate().map(|(index, text)| {
+            let mut block = Vec::new();
+            let compressed = deflater.deflate(text.as_bytes(), &mut block).unwrap();
+            let (bytes, crc32) = (text.len() as u64, Crc32::of(text.as_bytes()));
+            let (first_row, first_line, times) = (1, 2, [None, None]);
+            let (file, index_in_file, rows) = (0, index, 1);
+            let chunk =
+                ChunkRef { index, file, index_in_file, first_row, rows, first_line, compressed, bytes, crc32, times };
+            (block, chunk)
+        });
+        pairs.unzip()
+    }
+
+    /// The chunks that are found, `None` for other data, with their offsets and lengths, and the missing ones.
+    fn located(data: &[u8], chunks: &[ChunkRef]) -> Vec<(Option<usize>, u64, usize)> {
+        let source = PeekReader::new(input(data.to_vec()));
+        let mut locator = Locator::new(source, chunks.to_vec(), false, &Arc::default());
+        let mut found = Vec::new();
+        loop {
+            match locator.next().unwrap() {
+                LocatedItem::Part(Part::Block { chunk, offset, data, .. }) => found.push((chunk, offset, data.len())),
+                LocatedItem::Part(Part::Missing(chunks)) => found.extend(chunks.map(|chunk| (Some(chunk), 0, 0))),
+                LocatedItem::Part(_) => found.push((None, 0, 0)),
+                LocatedItem::Tail(tail, _) => {
+                    found.push((None, tail.offset, TAIL_BYTES));
+                    return found;
+                }
+                LocatedItem::End { .. } => return found,
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_are_found_from_both_ends_and_by_their_content() {
+        let row = |n: usize| format!("{{\"source\":\"x\",\"entry\":{}}}\n", n * 7919);
+        let texts: Vec<String> = (0..6).map(|n| (0..=n).map(|k| row(7 * n + k)).collect()).collect();
+        let (blocks, chunks) = blocks(&texts);
+        assert!(chunks.windows(2).all(|two| two[0].compressed != two[1].compressed), "they differ in length");
+        let offset = |block: usize| blocks[..block].iter().map(Vec::len).sum::<usize>();
+        let tail = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let sound = [blocks.concat(), tail.to_vec()].concat();
+        let of = |chunk: usize, shift: usize| (Some(chunk), (offset(chunk) + shift) as u64, blocks[chunk].len());
+        let end = |shift: usize| (None, (offset(6) + shift) as u64, TAIL_BYTES);
+        let all: Vec<_> = (0..6).map(|chunk| of(chunk, 0)).chain([end(0)]).collect();
+        assert_eq!(located(&sound, &chunks), all);
+        // Something between two chunks, in chunk 2 and in chunk 4.
+        let junk = [0xffu8; 40];
+        for (at, expected) in [
+            (
+                offset(2),
+                vec![
+                    of(0, 0),
+                    of(1, 0),
+                    (None, offset(2) as u64, 40),
+                    of(2, 40),
+                    of(3, 40),
+                    of(4, 40),
+                    of(5, 40),
+                    end(40),
+                ],
+            ),
+            (
+                offset(2) + 9,
+                vec![
+                    of(0, 0),
+                    of(1, 0),
+                    (Some(2), offset(2) as u64, blocks[2].len() + 40),
+                    of(3, 40),
+                    of(4, 40),
+                    of(5, 40),
+                    end(40),
+                ],
+            ),
+        ] {
+            let damaged = [&sound[..at], &junk, &sound[at..]].concat();
+            assert_eq!(located(&damaged, &chunks), expected, "{at}");
+            // More damage later: the end of the file no longer tells where the chunks are.
+            let cut = &damaged[..damaged.len() - 12];
+            let found = located(cut, &chunks);
+            assert_eq!(found[..expected.len() - 2], expected[..expected.len() - 2], "{at}");
+        }
+        // A chunk that is gone.
+        let without = [&sound[..offset(3)], &sound[offset(4)..]].concat();
+        let back = |chunk: usize| (Some(chunk), (offset(chunk) - blocks[3].len()) as u64, blocks[chunk].len());
+        let tail_at = (None, (offset(6) - blocks[3].len()) as u64, TAIL_BYTES);
+        assert_eq!(
+            located(&without, &chunks),
+            [of(0, 0), of(1, 0), of(2, 0), (Some(3), 0, 0), back(4), back(5), tail_at]
+        );
+    }
+
+    #[test]
+    fn chunks_at_the_end_of_blocks_are_looked_for_while_the_budget_lasts() {
+        let texts = ["{\"source\":\"x\",\"entry\":1}\n".repeat(3)];
+        let (blocks, chunks) = blocks(&texts);
+        let data = [&[0xff; 40][..], &blocks[0], &[3, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
+        let end = (40 + blocks[0].len()) as u64;
+        for (left, found) in [((1, 1), Some((0, 40..end))), ((0, 1), None), ((1, 0), None)] {
+            let locator = Locator::new(PeekReader::new(input(Vec::new())), chunks.clone(), false, &Arc::default());
+            let mut gap = Gap::new(Reread::new(input(data.clone()), &[], 0).unwrap(), 0, &locator).unwrap();
+            gap.left = left;
+            assert_eq!(gap.find_chunk(&chunks, 0).unwrap(), found, "{left:?}");
+        }
+    }
+}

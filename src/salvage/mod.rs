@@ -1,0 +1,24 @@
+//! Reads a bundle from start to end regardless of damage. `verify` and `recover` share this module.
+//!
+//! [`Scan::open`] finds the first line. [`Scan::parts`] cuts the rest into [`Part`]s, which any thread can
+//! [read](ScanContext): compressed blocks if there are flush points, otherwise lines of text. The input is read once, as
+//! a stream, up to the first damage. Then [`locate`] may read it in any order; a stream is spooled for that.
+
+mod chunk_lookup;
+mod find_block;
+mod first_line;
+mod lines;
+mod locate;
+mod part;
+mod parts;
+mod rows;
+mod text;
+mod text_digest;
+
+pub(crate) use first_line::{FirstLine, Scan};
+pub(crate) use lines::{LastRuns, LineFault, PartLines, Problem, ReadPart, RowFile, RowRun};
+pub(crate) use locate::plausible_length;
+pub(crate) use part::Part;
+pub(crate) use parts::Parts;
+pub(crate) use rows::ScanContext;
+pub(crate) use text_digest::TextDigest;

@@ -583,7 +583,7 @@ fn backup_script_fails_and_records_no_bundle_without_logs() {
         let errors = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(code), "{errors}");
         assert_eq!(errors.contains("no logs found"), !has_logs, "{errors}");
-        let take_anomalies = fs::read_to_string(home.path().join("trace-bundles/digests.txt")).unwrap_or_default();
-        assert_eq!(take_anomalies.lines().count(), usize::from(has_logs));
+        let digests = fs::read_to_string(home.path().join("trace-bundles/digests.txt")).unwrap_or_default();
+        assert_eq!(digests.lines().count(), usize::from(has_logs));
     }
 }

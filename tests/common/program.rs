@@ -1,4 +1,4 @@
-//! Runs the built program as a user would, with an empty environment but for what a test sets.
+//! Runs the built program as a user would, with only the environment variables that a test sets.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 use std::io::Write;
@@ -28,14 +28,14 @@ impl Run {
 impl From<Output> for Run {
     fn from(output: Output) -> Self {
         Self {
-            code: output.status.code().expect("no signal ended it"),
+            code: output.status.code().expect("the program was not killed by a signal"),
             stdout: output.stdout,
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }
 }
 
-/// The program, in `dir`, with `dir` as its home and the tests' fixed time.
+/// Returns a command that runs the program in `dir`, with `dir` as its home and the tests' fixed time.
 pub fn command(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_patchwork-traces"));
     command.args(arguments).current_dir(dir).env_clear().envs(super::coverage::environment()).env("HOME", dir);
@@ -43,18 +43,18 @@ pub fn command(dir: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end.
+/// Runs the program to its end.
 pub fn run(dir: &Path, arguments: &[&str]) -> Run {
     command(dir, arguments).stdin(Stdio::null()).output().unwrap().into()
 }
 
-/// Runs it to its end with `input` on standard input.
+/// Runs the program to its end with `input` on standard input.
 pub fn run_with(dir: &Path, arguments: &[&str], input: &[u8]) -> Run {
     let mut child =
         command(dir, arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     std::thread::scope(|scope| {
-        // A program that has seen enough stops reading.
+        // The write fails if the program stops reading early.
         scope.spawn(move || _ = stdin.write_all(input));
         child.wait_with_output().unwrap().into()
     })

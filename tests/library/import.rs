@@ -1,4 +1,4 @@
-//! Importing, at the surface of the library: what lies in the directories before and after.
+//! The library's `import`: the content of the directories before and after it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ use patchwork_traces::import::{
 use patchwork_traces::progress::{NoProgress, Progress, Stage};
 use patchwork_traces::{Error, ErrorKind, Result};
 
-/// Stands still but for being slept on, and lets a test act then.
+/// A clock that advances only when an import sleeps, and then calls `on_sleep` with the number of sleeps.
 struct TestClock<'a> {
     now: Mutex<SystemTime>,
     on_sleep: Mutex<Box<dyn FnMut(u32) + Send + 'a>>,
@@ -25,7 +25,7 @@ struct TestClock<'a> {
 }
 
 impl<'a> TestClock<'a> {
-    /// 2026-05-02T10:00:00Z.
+    /// Returns a clock that shows 2026-05-02T10:00:00Z.
     fn new() -> Self {
         Self::acting(|_| {})
     }
@@ -61,14 +61,14 @@ fn try_import(bundle: &[u8], home: &Home, options: &ImportOptions) -> Result<Imp
     import(indexed(bundle)?, &home.dirs(), options, &TestClock::new(), &NoProgress)
 }
 
-/// Imports after a dry run from the other reader, which must give the same plan and leave everything alone.
+/// Imports after a dry run with the other reader, which must return the same plan and change nothing.
 fn import_as_planned(bundle: &[u8], home: &Home, options: &ImportOptions) -> ImportReport {
     let before = snapshot(home.path());
     let planned = import(sequential(bundle).unwrap(), &home.dirs(), &dry(options), &TestClock::new(), &NoProgress);
     let planned = planned.expect("the dry run works");
     assert_eq!(snapshot(home.path()), before, "a dry run writes nothing");
     let done = try_import(bundle, home, options).expect("the import works");
-    assert_eq!(done.plan, planned.plan, "the dry run gives the plan that is carried out");
+    assert_eq!(done.plan, planned.plan, "the dry run returns the plan that the import executes");
     for file in &done.plan.files {
         let bytes = fs::metadata(&file.path).map_or(0, |there| there.len());
         assert_eq!(bytes, file.bytes_after, "{}", file.path.display());
@@ -77,7 +77,7 @@ fn import_as_planned(bundle: &[u8], home: &Home, options: &ImportOptions) -> Imp
     done
 }
 
-/// Every file and directory with what could tell that it was touched.
+/// Returns every file and directory with its inode, modification time and content.
 fn snapshot(dir: &Path) -> BTreeMap<PathBuf, (u64, i64, i64, Vec<u8>)> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap() {
@@ -107,10 +107,10 @@ fn assert_nothing_left(home: &Home) {
         let name = name.to_lowercase();
         !name.contains(".jsonl") || name.contains(".lock") //
     });
-    assert_eq!(left, None, "no file of the import's own is left");
+    assert_eq!(left, None, "no temporary file is left");
     let dirs = snapshot(home.path()).into_keys().filter(|path| path.is_dir());
     let left = dirs.into_iter().find(|path| path.to_string_lossy().contains("patchwork-traces"));
-    assert_eq!(left, None, "no directory of the import's own is left");
+    assert_eq!(left, None, "no temporary directory is left");
 }
 
 fn rows(rows: u64) -> LineCount {
@@ -138,14 +138,14 @@ fn refused(result: Result<ImportReport>) -> Error {
     result.expect_err("the import is refused")
 }
 
-/// Compresses a bundle's text as another program would.
+/// Recompresses a bundle's text, as another program would.
 fn gzip(text: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text).unwrap();
     encoder.finish().unwrap()
 }
 
-/// The same bundle with its text changed.
+/// Returns a bundle with edited text.
 fn edited(bundle: &[u8], edit: impl Fn(String) -> String) -> Vec<u8> {
     gzip(edit(String::from_utf8(text_of(bundle)).unwrap()).as_bytes())
 }
@@ -351,7 +351,11 @@ mod merging {
         assert_eq!(merged(&open(run(1..3)), &run(3..5)).0, run(1..5));
         assert_eq!(merged(&run(3..5), &open(run(1..3))).0, run(1..5));
         assert_eq!(merged(&open(run(1..3)), &open(run(3..5))).0, open(run(1..5)));
-        assert_eq!(merged(&open(run(1..3)), &run(1..3)).0, open(run(1..3)), "it is the same log: not touched");
+        assert_eq!(
+            merged(&open(run(1..3)), &run(1..3)).0,
+            open(run(1..3)),
+            "the logs are equal, so it is not rewritten"
+        );
     }
 
     #[test]
@@ -502,7 +506,7 @@ mod other_modes {
     fn killed_overwrite_leaves_no_second_backup() {
         let to = Home::new().with("runs.jsonl", run(1..2));
         let log = to.dirs().patchwork.join("runs.jsonl");
-        // Killed right after the log was kept under a second name.
+        // The import was killed right after it created the backup, a hard link to the log.
         fs::hard_link(&log, log.with_file_name("runs.jsonl.2026-05-01T00-00-00.000Z.bak")).unwrap();
         import_as_planned(&runs_bundle(run(5..6)), &to, &with(Mode::Overwrite));
         let expected = logs(&[("runs.jsonl", &run(5..6)), ("runs.jsonl.2026-05-02T10-00-00.000Z.bak", &run(1..2))]);
@@ -512,7 +516,7 @@ mod other_modes {
     #[test]
     fn failed_overwrite_removes_its_backups() {
         let to = Home::new().with("decision_traces.jsonl", run(1..2)).with("runs.jsonl", run(1..2));
-        // The name of the second backup is too long, so that it cannot be made.
+        // The name of the second backup is too long for the file system.
         let long = format!("{}.jsonl", "x".repeat(240));
         let to = to.with(&long, "{}\n");
         let from = Home::new().with("runs.jsonl", run(5..6)).with(&long, "{\"a\":1}\n");
@@ -549,12 +553,12 @@ mod rotation {
         let long = format!("{{\"createdAt\":2,\"text\":\"{}\"}}\n", "x".repeat(1 << 20));
         let expected = moved(rows(2), rows(10_000));
         assert_eq!(forecast(&(long + &run(3..10_003))), Some(expected));
-        assert_eq!(forecast(&run(2..10_003)), None, "less is left alone, however many lines it has");
+        assert_eq!(forecast(&run(2..10_003)), None, "a shorter log is not rotated, however many lines it has");
     }
 
     #[test]
     fn log_over_1_mib_is_halved_until_it_fits() {
-        // 12,000 lines of 200 bytes: 10,000 of them have 2 MB, 5,000 just under a mebibyte.
+        // 12,000 lines of 200 bytes: 10,000 of them take 2 MB, 5,000 just under 1 MiB.
         let line = |at: u64| format!("{{\"createdAt\":1{at:09},\"text\":\"{}\"}}\n", "x".repeat(200 - 35));
         assert_eq!(line(1).len(), 200);
         let log: String = (2..12_002).map(line).collect();
@@ -572,7 +576,7 @@ mod rotation {
             only(&report).rotation.clone()
         };
         let cut = |trimmed, left| Some(moved(rows(trimmed), rows(left)));
-        assert_eq!(fresh(&[1 << 19, 1 << 19]), None, "a mebibyte is not too much");
+        assert_eq!(fresh(&[1 << 19, 1 << 19]), None, "a log of exactly 1 MiB is not rotated");
         assert_eq!(fresh(&[1 << 19, (1 << 19) + 1]), cut(1, 1));
         assert_eq!(fresh(&[100, 100, 1 << 20]), cut(2, 1));
         assert_eq!(fresh(&[1 << 20, 400_000, 400_000, 100]), cut(2, 2));
@@ -580,14 +584,14 @@ mod rotation {
         let deleted = Rotation { trimmed: rows(1), ..Rotation::default() };
         assert_eq!(fresh(&[(1 << 20) + 1]), Some(deleted));
         let deleted = Rotation { trimmed: rows(3), moved: rows(2), ..moved(rows(3), rows(0)) };
-        assert_eq!(fresh(&[100, 100, 3 << 20]), Some(deleted), "the archive gets the older ones");
+        assert_eq!(fresh(&[100, 100, 3 << 20]), Some(deleted), "the older rows move to the archive");
     }
 
     #[test]
     fn unparsed_lines_are_counted_separately() {
         let log = format!("torn{}\ntorn\ntorn\n{}", "x".repeat(1 << 20), run(2..10_001));
         let trimmed = LineCount { rows: 1, unparsed: 2 };
-        // The torn lines have the age of the first row, before or after them.
+        // Torn lines are sorted with the first row, before or after it.
         let left = LineCount { rows: 9_999, unparsed: 1 };
         let to = Home::new();
         let report = import_as_planned(&runs_bundle(row(1) + &log), &to, &ImportOptions::default());
@@ -603,7 +607,7 @@ mod rotation {
         assert_eq!((rotation.moved_to, rotation.deleted()), (None, rotation.trimmed));
     }
 
-    /// Compares the forecast of the next write, in each mode, with existing logs and with a real write.
+    /// Returns the forecast of the next write in each mode, after comparing it with a real rotation.
     fn forecasts(home: impl Fn() -> Home, from: &Home, file: &str) -> Vec<Rotation> {
         let forecast = |mode| {
             let to = home();
@@ -616,7 +620,7 @@ mod rotation {
         [Mode::Merge, Mode::Append, Mode::Overwrite].map(forecast).to_vec()
     }
 
-    /// Rotates as Patchwork does, and counts.
+    /// Rotates the log as Patchwork does, and compares the counts with the forecast.
     fn check_forecast(home: &Home, planned: &FilePlan, rotation: &Rotation) {
         let source = patchwork_traces::logs::known(planned.source.as_str()).unwrap();
         let log = fs::read(&planned.path).unwrap();
@@ -647,7 +651,7 @@ mod rotation {
         let log: String = (8_300..9_500).map(|at| padded(at, 1000)).collect();
         let home = || Home::new().with("runs.jsonl.1", &archive).with("runs.jsonl", padded(9_600, 100));
         let rotations = forecasts(home, &Home::new().with("runs.jsonl", &log), "runs.jsonl");
-        // 601 rows go, or 600; with the 8,300 that are there they are too many, and half of all go.
+        // 601 or 600 rows move to the archive. With its 8,300 rows it is then too long, so half of all are deleted.
         let deleted: Vec<_> = rotations.iter().map(Rotation::deleted).collect();
         assert_eq!(deleted, [rows(4451), rows(4451), rows(4450)]);
         assert!(rotations.iter().all(|rotation| rotation.moved == rotation.trimmed && rotation.moved.rows >= 600));
@@ -694,7 +698,7 @@ mod rotation {
 mod refusals {
     use super::*;
 
-    /// A refused import changes nothing, and a dry run refuses the same.
+    /// Checks that an import is refused and changes nothing, and that a dry run returns the same error.
     fn refuse(bundle: &[u8], home: &Home) -> Error {
         let before = snapshot(home.path());
         let error = refused(try_import(bundle, home, &ImportOptions::default()));
@@ -711,7 +715,7 @@ mod refusals {
     #[test]
     fn bundle_with_a_hash_mismatch_is_refused_completely() {
         let from = Home::new().with("runs.jsonl", run(1..5)).with("decision_traces.jsonl", run(1..5));
-        // Without a chunk table, so that nothing but the hash can tell.
+        // Without a chunk table, only the hash reveals the change.
         let changed = edited(&bundle(&from), |text| {
             let text = text.replacen("\"taskId\":\"t3\"", "\"taskId\":\"t8\"", 2);
             let start = text.find("\"chunks\"").unwrap();
@@ -794,7 +798,7 @@ mod refusals {
         let home = Home::new().with("runs.jsonl", run(1..3));
         let log = home.dirs().patchwork.join("runs.jsonl");
         let bundle = bundle(&Home::new().with("Runs.jsonl", run(5..7)));
-        // The view of a case-insensitive directory.
+        // Simulates a case-insensitive directory.
         fs::hard_link(&log, log.with_file_name("Runs.jsonl")).unwrap();
         let error = refuse(&bundle, &home);
         assert!(matches!(error.kind(), ErrorKind::SameTarget { other } if other == "runs.jsonl"), "{error}");
@@ -814,7 +818,7 @@ mod refusals {
         let sound = runs_bundle(run(1..3));
         let longer = edited(&sound, |text| text.clone() + text.lines().last().unwrap() + "\n");
         assert!(matches!(refuse(&longer, &Home::new()).kind(), ErrorKind::MoreThanDeclared));
-        // 1.0: the manifest says 10 bytes. One row has 70 MiB, which is more than any row of such a log, or two have 40.
+        // Format 1.0 with a declared size of 10 bytes: one row of 70 MiB, above the limit for such a log, or two of 40.
         let head = "{\"type\":\"manifest\",\"version\":1,\"exportedAt\":\"2026-05-02T10:00:00.000Z\",\"sources\":[\"runs\"],\
                     \"files\":[{\"source\":\"runs\",\"relativePath\":\"runs.jsonl\",\"count\":COUNT,\"bytes\":10}],\"totalCount\":COUNT}\n";
         let of_rows = |count: usize, megabytes: usize| {
@@ -874,7 +878,7 @@ mod running_patchwork {
         let log = lock.with_file_name("runs.jsonl");
         let clock = TestClock::acting(|sleeps| {
             if sleeps == 3 {
-                // The writer adds its row and is done.
+                // The writer appends its row and releases the lock.
                 fs::write(&log, run(1..4)).unwrap();
                 fs::remove_file(&lock).unwrap();
             }
@@ -891,7 +895,7 @@ mod running_patchwork {
         let log = |name: &str| lock.with_file_name(name);
         fs::write(log("runs.jsonl"), run(1..6)).unwrap();
         let clock = TestClock::acting(|_| {
-            // The writer rotates the log and is done. Nothing is as it was when it was compared.
+            // The writer rotates the log and releases the lock, so the earlier comparison is outdated.
             fs::write(log("runs.jsonl"), run(3..7)).unwrap();
             fs::remove_file(&lock).unwrap();
         });
@@ -977,9 +981,9 @@ mod running_patchwork {
 
     #[test]
     fn rows_appended_while_the_bundle_is_read_are_kept() {
-        /// Adds a row once some of the bundle was restored.
-        struct Busy(PathBuf, AtomicBool);
-        impl Progress for Busy {
+        /// Appends a row after the first part of the bundle was read.
+        struct AppendOnRead(PathBuf, AtomicBool);
+        impl Progress for AppendOnRead {
             fn stage(&self, stage: Stage) {
                 self.1.store(stage == Stage::Reading, Ordering::Relaxed);
             }
@@ -1011,12 +1015,12 @@ mod running_patchwork {
 mod progress {
     use super::*;
 
-    /// A stage that was begun, the bytes that were announced, and those that came.
-    type Begun = (Stage, u64, u64);
+    /// A started stage, its announced bytes and its reported bytes.
+    type StartedStage = (Stage, u64, u64);
 
-    /// The stage that comes, and those that were begun.
+    /// The current stage, and all started ones.
     #[derive(Default)]
-    struct Stages(Mutex<(Option<Stage>, Vec<Begun>)>);
+    struct Stages(Mutex<(Option<Stage>, Vec<StartedStage>)>);
 
     impl Progress for Stages {
         fn stage(&self, stage: Stage) {
@@ -1025,8 +1029,8 @@ mod progress {
 
         fn start(&self, total: Option<u64>) {
             let mut seen = self.0.lock().unwrap();
-            let coming = seen.0.unwrap();
-            seen.1.push((coming, total.unwrap(), 0));
+            let stage = seen.0.unwrap();
+            seen.1.push((stage, total.unwrap(), 0));
         }
 
         fn advance(&self, bytes: u64) {
@@ -1034,7 +1038,7 @@ mod progress {
         }
     }
 
-    fn stages(bundle: &[u8], home: &Home, mode: Mode) -> Vec<Begun> {
+    fn stages(bundle: &[u8], home: &Home, mode: Mode) -> Vec<StartedStage> {
         let stages = Stages::default();
         import(sequential(bundle).unwrap(), &home.dirs(), &with(mode), &TestClock::new(), &stages).unwrap();
         stages.0.into_inner().unwrap().1
@@ -1090,7 +1094,7 @@ mod interrupted {
         fs::write(left.join("0.part"), run(1..9)).unwrap();
         let younger = home.dirs().activity.join(".patchwork-traces-import-def456");
         fs::create_dir(&younger).unwrap();
-        // Its lock names it, and the owner of the lock is dead.
+        // The lock of the killed import.
         fs::write(home.dirs().patchwork.join("runs.jsonl.lock"), "patchwork-traces import\n").unwrap();
         let report = try_import(&runs_bundle(run(2..6)), &home, &ImportOptions::default()).unwrap();
         assert_eq!(report.cleaned_up, [younger, left]);
@@ -1135,7 +1139,7 @@ mod limits {
         let home = Home::new().with("runs.jsonl", run(1..2));
         let path = home.dirs().patchwork.join("runs.jsonl");
         let whole = fs::metadata(&path).unwrap().len();
-        // A hole reads as NULs and takes no room. Lines of a log may be twice as long here as in a bundle.
+        // A hole reads as NULs and takes no disk space. A local line may be twice as long as one in a bundle.
         let length = whole + (512 << 20) + 1;
         fs::File::options().append(true).open(&path).unwrap().set_len(length).unwrap();
         for mode in [Mode::Merge, Mode::Append] {

@@ -1,4 +1,4 @@
-//! Logs are read as they were when they were opened, whatever their writers do meanwhile.
+//! Logs are read as they were when they were opened, even if their writers append, rotate or truncate.
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -50,7 +50,7 @@ fn log_that_shrinks_after_opening_is_an_error() {
     assert!(matches!(error.kind(), ErrorKind::LogShrank { opened: 20, read: 10 }), "{error}");
 }
 
-/// Appends rows and rotates as Patchwork does: older rows are moved out before the file is replaced.
+/// Appends rows and rotates as Patchwork does: it moves older rows to the archive before it replaces the log.
 fn write_and_rotate(dir: &Path, stop: &AtomicBool) {
     let (runs, older) = (dir.join("runs.jsonl"), dir.join("runs.jsonl.1"));
     let mut kept: Vec<u32> = Vec::new();
@@ -73,7 +73,7 @@ fn write_and_rotate(dir: &Path, stop: &AtomicBool) {
     }
 }
 
-/// Ends the writer also when an assertion fails.
+/// Stops the writer when dropped, so that it ends if an assertion fails.
 struct StopOnDrop<'s>(&'s AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -82,7 +82,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// The numbers of all whole rows.
+/// Returns the numbers of all complete rows.
 fn seqs(log: &[u8]) -> Vec<u32> {
     let rows = String::from_utf8_lossy(log);
     rows.lines().filter_map(|row| row.strip_prefix("{\"seq\":")?.strip_suffix('}')?.parse().ok()).collect()
@@ -93,7 +93,7 @@ fn seqs(log: &[u8]) -> Vec<u32> {
 fn rotation_during_an_export_loses_no_row() {
     let home = Home::new().with("runs.jsonl", "");
     let (dir, stop) = (home.dirs().patchwork, AtomicBool::new(false));
-    let mut most = 0;
+    let mut max_rows = 0;
     std::thread::scope(|scope| {
         scope.spawn(|| write_and_rotate(&dir, &stop));
         let _stops = StopOnDrop(&stop);
@@ -105,10 +105,10 @@ fn rotation_during_an_export_loses_no_row() {
             rows.dedup();
             let expected: Vec<u32> = (1..).take(rows.len()).collect();
             assert_eq!(rows, expected);
-            most = most.max(rows.len());
+            max_rows = max_rows.max(rows.len());
         }
     });
-    assert!(most > 40, "no rotation was met, only {most} rows");
+    assert!(max_rows > 40, "no rotation happened: only {max_rows} rows");
 }
 
 #[test]
@@ -135,21 +135,21 @@ fn stale_lock_does_not_block_an_export() {
     let home = Home::new().with("runs.jsonl", "{\"seq\":1}\n").with("runs.jsonl.lock", "");
     let lock = OpenOptions::new().write(true).open(home.dirs().patchwork.join("runs.jsonl.lock")).unwrap();
     for age in [Duration::from_secs(31), Duration::ZERO] {
-        // A living one is not waited for for ever, either.
+        // The export does not wait forever for a live lock either.
         lock.set_modified(std::time::SystemTime::now() - age).unwrap();
         let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
         assert_eq!(seqs(&logs["runs.jsonl"]), [1]);
     }
 }
 
-/// The sizes at which Patchwork cuts the live log and its archive, in bytes.
+/// The sizes above which Patchwork trims the live log and its archive, in bytes.
 const MAX_LIVE_BYTES: usize = 1 << 20;
 const MAX_ARCHIVE_BYTES: usize = 8 << 20;
 
 /// Writes runs as Patchwork does: appends and rotates under the lock, and rewrites the archive in place.
 struct Rotator<'a> {
     dir: &'a Path,
-    /// The last row that was written, and the last one that was cut off the archive.
+    /// The number of the last written row, and of the last one trimmed from the archive.
     written: &'a AtomicU32,
     trimmed: &'a AtomicU32,
 }
@@ -198,7 +198,7 @@ impl Rotator<'_> {
     }
 }
 
-/// The number of a row of a [`Rotator`].
+/// Returns the number of a row of a [`Rotator`].
 fn seq(row: &str) -> u32 {
     row.strip_prefix("{\"seq\":").unwrap().split(',').next().unwrap().parse().unwrap()
 }
@@ -214,7 +214,7 @@ fn archive_rewritten_in_place_is_bundled_consistently() {
         let rotator = scope.spawn(|| writer.run(&stop));
         let _stops = StopOnDrop(&stop);
         let mut exports = 0;
-        // Long enough for the archive to be cut several times.
+        // Long enough for the archive to be trimmed several times.
         while (exports < 20 || trimmed.load(Ordering::SeqCst) < 10_000) && !rotator.is_finished() {
             let at_start = written.load(Ordering::SeqCst);
             let logs = restore_all(indexed(&bundle(&home)).unwrap()).unwrap();
@@ -222,9 +222,9 @@ fn archive_rewritten_in_place_is_bundled_consistently() {
             let texts = ["runs.jsonl.1", "runs.jsonl"].map(|name| logs.get(name).cloned().unwrap_or_default());
             let rows: Vec<_> = String::from_utf8(texts.concat()).unwrap().lines().map(seq).collect();
             let (first, last) = (rows.first().copied().unwrap_or(1), rows.last().copied().unwrap_or(0));
-            assert!(rows.iter().copied().eq(first..=last), "rows are missing, doubled or out of order");
-            assert!(first <= trimmed + 1, "rows before {first} are missing, and only {trimmed} were cut off");
-            assert!(last >= at_start, "{at_start} rows were written before, and {last} are there");
+            assert!(rows.iter().copied().eq(first..=last), "rows are missing, duplicated or out of order");
+            assert!(first <= trimmed + 1, "rows before {first} are missing, but only {trimmed} were trimmed");
+            assert!(last >= at_start, "{at_start} rows were written before the export, but it ends at row {last}");
             exports += 1;
         }
     });

@@ -1,7 +1,7 @@
-//! The public items of the library are those that `tests/public_api.txt` lists: none appears, goes or changes unseen.
+//! Compares the public items of the library with `tests/public_api.txt`, so that no change goes unnoticed.
 //!
-//! `UPDATE_PUBLIC_API=1 cargo test --test library public_api` writes the list anew. It is read from the sources alone: items that
-//! a macro makes stand there as the macro and its calls.
+//! `UPDATE_PUBLIC_API=1 cargo test --test library public_api` updates the list. The test reads only
+//! the sources, so items that a macro generates are listed as the macro and its calls.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ impl Library {
         library
     }
 
-    /// Adds the module in `file`, and those below it, which lie in `dir`.
+    /// Adds the module in `file` and its submodules in `dir`.
     fn add(&mut self, path: ModulePath, file: &Path, dir: &Path) {
         let items = syn::parse_file(&fs::read_to_string(file).unwrap()).unwrap().items;
         for item in &items {
@@ -39,7 +39,7 @@ impl Library {
         self.0.insert(path, items);
     }
 
-    /// The item `name` of the module at `path`, and the module that it is defined in.
+    /// Returns the item `name` of the module at `path`, and the path of the module that defines it.
     fn find(&self, path: &[String], name: &str) -> Option<(ModulePath, &Item)> {
         let items = self.0.get(path)?;
         if let Some(item) = items.iter().find(|item| name_of(item).as_deref() == Some(name)) {
@@ -51,7 +51,7 @@ impl Library {
         })
     }
 
-    /// The module that `used` means within the module at `path`.
+    /// Resolves the module path `used` within the module at `path`.
     fn module(&self, path: &[String], used: &[String]) -> Option<ModulePath> {
         let mut module = path.to_vec();
         for (index, segment) in used.iter().enumerate() {
@@ -68,7 +68,7 @@ impl Library {
         self.0.contains_key(&module).then_some(module)
     }
 
-    /// The implementations for the type `name` that is defined in the module at `path`.
+    /// Returns the implementations for the type `name` of the module at `path`.
     fn impls_of(&self, path: &ModulePath, name: &str) -> Vec<Item> {
         let mut impls = Vec::new();
         for (module, items) in &self.0 {
@@ -84,7 +84,7 @@ impl Library {
         impls
     }
 
-    /// Everything public in the module at `path`.
+    /// Returns the public items of the module at `path`.
     fn public_items(&self, path: &ModulePath) -> Vec<Item> {
         let mut public = Vec::new();
         for item in &self.0[path] {
@@ -94,7 +94,7 @@ impl Library {
                         public.extend(self.reexported(path, &used));
                     }
                 }
-                // An inline module is hidden: it is for this project's own tests.
+                // Inline modules are hidden from the documentation: they serve this project's tests.
                 Item::Mod(module) if is_public(&module.vis) && module.content.is_none() => {
                     let below = self.public_items(&[path.clone(), vec![module.ident.to_string()]].concat());
                     let name = &module.ident;
@@ -107,30 +107,31 @@ impl Library {
         public
     }
 
-    /// Returns the items that a `pub use` makes public: an item of a private module, or another path to one that is public already.
+    /// Returns the items that a `pub use` makes public: items of a private module, or the `use` itself if the
+    /// module is public.
     fn reexported(&self, path: &ModulePath, used: &Used) -> Vec<Item> {
         let (original, module) = used.path.split_last().unwrap();
-        let module = self.module(path, module).unwrap_or_else(|| panic!("where is {}?", used.path.join("::")));
+        let module = self.module(path, module).unwrap_or_else(|| panic!("unknown module of {}", used.path.join("::")));
         let path = used.path.join("::");
         let renamed = if *original == used.name { String::new() } else { format!(" as {}", used.name) };
-        let stands_elsewhere = syn::parse_str(&format!("pub use {path}{renamed};")).unwrap();
+        let reexport = syn::parse_str(&format!("pub use {path}{renamed};")).unwrap();
         if self.is_public_module(&module) {
-            return vec![stands_elsewhere];
+            return vec![reexport];
         }
         let Some((module, found)) = self.find(&module, original) else {
-            return [self.macros_that_make(&module, original), vec![stands_elsewhere]].concat();
+            return [self.generating_macros(&module, original), vec![reexport]].concat();
         };
         let items = self.with_impls(&module, found);
-        if renamed.is_empty() { items } else { [vec![stands_elsewhere], items].concat() }
+        if renamed.is_empty() { items } else { [vec![reexport], items].concat() }
     }
 
-    /// The call of a macro that makes the item `name`, and before the first such call the macro.
-    fn macros_that_make(&self, path: &ModulePath, name: &str) -> Vec<Item> {
+    /// Returns the macro call that generates the item `name`. The macro's definition precedes it if it is the first call.
+    fn generating_macros(&self, path: &ModulePath, name: &str) -> Vec<Item> {
         let macros = self.0[path].iter().filter(|item| matches!(item, Item::Macro(_)));
         let (definitions, calls): (Vec<_>, Vec<_>) =
             macros.partition(|item| matches!(item, Item::Macro(item) if item.ident.is_some()));
         let names = |item: &Item| matches!(item, Item::Macro(item) if item.mac.tokens.to_string().ends_with(name));
-        let call = calls.iter().position(|item| names(item)).unwrap_or_else(|| panic!("what is {name}?"));
+        let call = calls.iter().position(|item| names(item)).unwrap_or_else(|| panic!("unknown item {name}"));
         let definitions = definitions.into_iter().filter(|_| call == 0);
         let impls = self.0[path].iter().filter_map(|item| match item {
             Item::Impl(block) if last_segment(&block.self_ty).as_deref() == Some(name) => public_impl(block),
@@ -181,7 +182,7 @@ fn last_segment(path: &Type) -> Option<String> {
     path.path.segments.last().map(|segment| segment.ident.to_string())
 }
 
-/// A name that a `use` brings in, and the path that it stands for.
+/// A name imported by a `use`, and its path.
 struct Used {
     name: String,
     path: Vec<String>,
@@ -212,17 +213,17 @@ fn add_uses(tree: &UseTree, mut before: Vec<String>, all: &mut Vec<Used>) {
             before.push(rename.ident.to_string());
             all.push(Used { name: rename.rename.to_string(), path: before });
         }
-        UseTree::Glob(_) => panic!("a glob hides what is public"),
+        UseTree::Glob(_) => panic!("a glob hides the public items"),
     }
 }
 
-/// Attributes that a user of the item can tell.
+/// Removes the attributes that do not affect users of the item.
 fn keep_attributes(attributes: &mut Vec<Attribute>) {
     attributes
         .retain(|attribute| ["derive", "non_exhaustive", "cfg"].iter().any(|name| attribute.path().is_ident(name)));
 }
 
-/// A macro or a call of one, of which only documentation is left out that stands before it.
+/// Returns a macro or a macro call without its documentation.
 fn public_macro(item: &Item) -> Item {
     let mut item = item.clone();
     if let Item::Macro(item) = &mut item {
@@ -266,7 +267,7 @@ fn public_item(item: &Item) -> Option<Item> {
     is_public(visibility).then_some(item)
 }
 
-/// All private fields become one, `_private`.
+/// Replaces all private fields with a single one, `_private`.
 fn keep_public_fields(fields: &mut Fields) {
     fields.iter_mut().for_each(|field| keep_attributes(&mut field.attrs));
     let all = fields.len();
@@ -293,7 +294,7 @@ fn bare_trait_item(item: &mut TraitItem) {
     }
 }
 
-/// Its public functions, or which trait it is of.
+/// Returns the header of a trait implementation, or the public functions and constants of an inherent one.
 fn public_impl(block: &ItemImpl) -> Option<Item> {
     let mut block = block.clone();
     block.attrs.clear();
@@ -330,7 +331,7 @@ fn public_items_match_the_list() {
     let differs = found.lines().zip(listed.lines()).find(|(found, listed)| found != listed);
     assert!(
         found == listed,
-        "the public items changed, first here (found, listed): {differs:?}\n\
-         If that is meant, `UPDATE_PUBLIC_API=1 cargo test --test library public_api` lists them anew, and CHANGELOG.md says why."
+        "the public items changed, first at (found, listed): {differs:?}\n\
+         If this is intended, update the list with `UPDATE_PUBLIC_API=1 cargo test --test library public_api`, and CHANGELOG.md."
     );
 }

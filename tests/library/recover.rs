@@ -1,4 +1,4 @@
-//! recover saves every row that is provably intact and no other, reports missing rows, and writes only intact bundles.
+//! `recover` saves every verified row, reports missing rows, and writes only intact bundles.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -29,11 +29,11 @@ fn recovered(damaged: &[u8]) -> Result<(RecoverReport, Vec<u8>)> {
     let target = OutputTarget::resolve(&path, TargetOptions::default())?;
     let result = recover(Cursor::new(damaged), "damaged", &options, &target, &NoProgress);
     let files = std::fs::read_dir(dir.path()).unwrap().count();
-    assert_eq!(files, usize::from(result.is_ok()), "either the bundle appears, or nothing does");
+    assert_eq!(files, usize::from(result.is_ok()), "a failed recovery leaves no file");
     result.map(|report| (report, std::fs::read(&path).unwrap()))
 }
 
-/// Recovers, checks that the result is whole and what the report says of it, and gives the logs.
+/// Recovers a bundle, checks that the result is intact and matches the report, and returns the report and the logs.
 fn logs_of(damaged: &[u8]) -> (RecoverReport, BTreeMap<String, Vec<u8>>) {
     let (report, bundle) = recovered(damaged).unwrap();
     let verify_options =
@@ -43,7 +43,7 @@ fn logs_of(damaged: &[u8]) -> (RecoverReport, BTreeMap<String, Vec<u8>>) {
     assert_eq!((verified.verdict, &findings[..]), (Verdict::Intact, &[][..]));
     assert_eq!(report.bundle_bytes, bundle.len() as u64);
     let rows = report.files.iter().map(|file| file.rows).sum::<u64>();
-    // A row of another writer may be an unparsed line here, and vice versa.
+    // A line that another writer counts as a row can be an unparsed line here, and vice versa.
     let is_as_written =
         report.version != Some((1, 0)) && report.files.iter().all(|file| file.is_original == Some(true));
     assert!(verified.rows == rows || !is_as_written);
@@ -69,7 +69,8 @@ fn original_logs(home: &Home) -> BTreeMap<String, Vec<u8>> {
     restore_all(indexed(&bundle(home)).unwrap()).unwrap()
 }
 
-/// Returns true if the lines of `part` are lines of `whole`, in the same order. Only a manifest tells their endings.
+/// Returns true if the lines of `part` are lines of `whole`, in the same order. Ignores line endings, because only the
+/// manifest records them.
 fn is_part(part: &[u8], whole: &[u8]) -> bool {
     let trimmed = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).to_vec();
     let mut lines = whole.split(|&byte| byte == b'\n').map(trimmed);
@@ -79,7 +80,8 @@ fn is_part(part: &[u8], whole: &[u8]) -> bool {
         .all(|line| lines.any(|known| known == line))
 }
 
-/// Rows numbered from 0, a chunk each ten, with unparsed lines between, and a second log without last newline.
+/// Returns a home and its bundle: numbered rows with unparsed lines among them, ten rows per chunk, and a second log
+/// without a final newline.
 fn numbered() -> (Home, BundleBuilder) {
     let row = |n: i64| format!("{{\"n\":{n},\"createdAt\":{},\"text\":\"row number {n}\"}}\n", EXPORTED_AT + n);
     let runs: String = (0..100).map(|n| if n % 7 == 3 { format!("{}torn\n\n", row(n)) } else { row(n) }).collect();
@@ -133,7 +135,7 @@ fn damaged_flush_point_loses_no_earlier_row() {
     let (report, logs) = logs_of(&bytes);
     assert_eq!(logs, original_logs(&home));
     assert!(!report.lost_something() && report.is_damaged);
-    assert_eq!(report.files[0].rows_by_line, 0, "the log's own hash proves them");
+    assert_eq!(report.files[0].rows_by_line, 0, "the log's hash verifies them");
 }
 
 #[test]
@@ -153,7 +155,7 @@ fn damage_around_a_flush_point_loses_no_row_of_another_chunk() {
                     (rows + log.rows - log.rows_by_line, by_line + log.rows_by_line)
                 });
                 if chunk == 0 {
-                    // With the manifest goes what proves rows.
+                    // Without the manifest, rows cannot be verified.
                     assert!(rows + by_line >= 120, "{}: {report:?}", case());
                     continue;
                 }
@@ -170,7 +172,7 @@ fn damage_around_a_flush_point_loses_no_row_of_another_chunk() {
 fn damaged_manifest_loses_no_row() {
     let (home, builder) = numbered();
     let original = original_logs(&home);
-    // Which lines are no rows, and how they end, only the manifest says.
+    // Without the manifest, unparsed lines and line endings are lost, so only the rows are compared.
     let rows_of = |log: &[u8]| -> Vec<Vec<u8>> {
         let lines = log.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
         lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line).to_vec()).collect()
@@ -185,7 +187,7 @@ fn damaged_manifest_loses_no_row() {
             let (report, logs) = logs_of(&[&sound[..at], &byte, &sound[at + 1..]].concat());
             for file in report.files.iter().filter(|file| file.is_original == Some(true)) {
                 let name = file.name.as_str();
-                assert!(logs[name] == original[name], "{name} is called the original, with {byte:?} at {at}");
+                assert!(logs[name] == original[name], "{name} is reported as the original, with {byte:?} at {at}");
             }
             let rows: BTreeMap<_, _> = logs.iter().map(|(name, log)| (name.clone(), rows_of(log))).collect();
             if rows != original_rows {
@@ -217,11 +219,11 @@ fn identical_chunks_are_recovered_despite_a_wrong_chunk_table() {
             is_back(&builder.write(), &format!("chunk {chunk} of file {file}"));
         }
     }
-    // As a program writes that flushes where chunks end, and compresses less.
+    // Another writer that flushes at the end of each chunk, but compresses less.
     let blocks = sound.blocks();
     let texts = || blocks.iter().map(|(_, text)| text.as_bytes());
     for flush in [FlushCompress::Full, FlushCompress::Sync] {
-        is_back(&flushed(texts(), flush), "flushed behind each chunk");
+        is_back(&flushed(texts(), flush), "flushed after each chunk");
     }
 }
 
@@ -236,14 +238,14 @@ fn edited_plain_text_loses_no_row_of_another_chunk() {
         };
         let lines: Vec<&str> = builder.chunks[chunk].1.split_inclusive('\n').collect();
         for at in 0..=lines.len() {
-            let (before, behind) = (lines[..at].concat(), lines[at..].concat());
+            let (before, after) = (lines[..at].concat(), lines[at..].concat());
             let without = lines[(at + 1).min(lines.len())..].concat();
             for (change, text, lost) in [
-                ("put in", format!("{before}{foreign}{behind}"), 0),
-                ("taken out", format!("{before}{without}"), usize::from(at < lines.len())),
-                ("changed", format!("{before}{foreign}{without}"), 0),
-                ("cut", format!("{before}{}", behind.get(3..).unwrap_or_default()), usize::from(at < lines.len())),
-                ("lost from here on", before.clone(), lines.len() - at),
+                ("inserted", format!("{before}{foreign}{after}"), 0),
+                ("removed", format!("{before}{without}"), usize::from(at < lines.len())),
+                ("replaced", format!("{before}{foreign}{without}"), 0),
+                ("truncated", format!("{before}{}", after.get(3..).unwrap_or_default()), usize::from(at < lines.len())),
+                ("removed with all later lines", before.clone(), lines.len() - at),
             ] {
                 let mut builder = builder.clone();
                 builder.chunks[chunk].1 = text;
@@ -297,8 +299,7 @@ fn long_garbage_between_chunks_hides_no_later_chunk() {
     let (home, builder) = numbered();
     let original = original_logs(&home);
     let place = builder.block_ranges()[4].start; // rows 31 to 40 of runs.jsonl
-    // Little, more than the places from its start on where a block is looked for, about as much as is looked through at
-    // once, and more.
+    // Short, longer than the first search for a block, about as long as one search window, and longer.
     for length in [100, 3 << 20, (64 << 20) - 10, (64 << 20) + 1000] {
         let mut bytes = builder.write();
         drop(bytes.splice(place..place, vec![0xff; length]));
@@ -307,7 +308,7 @@ fn long_garbage_between_chunks_hides_no_later_chunk() {
         assert!(report.files[0].rows == 100 && report.files[0].rows_by_line == 0, "{length}: {report:?}");
         assert!(logs["activity-1.jsonl"] == original["activity-1.jsonl"], "{length}");
         assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{length}");
-        // Without a manifest nothing says where chunks are to be.
+        // Without a manifest, the offsets of chunks are unknown.
         bytes[builder.block_ranges()[0].clone()].fill(0);
         let (report, logs) = logs_of(&bytes);
         let rows: Vec<_> = report.files.iter().map(|file| file.rows).collect();
@@ -343,7 +344,7 @@ fn embedded_bundle_loses_no_later_chunk() {
                     intruder.len(),
                     intruder[0]
                 );
-                // Rows of the other bundle can only stand where a chunk is lost, and count as unproven then.
+                // Rows of the other bundle can only replace a lost chunk, and are then counted as unverified.
                 let unproven: u64 = report.files.iter().map(|log| log.rows_by_line).sum();
                 assert!(unproven <= most_lost, "{chunk}, at {at}: {report:?}");
                 let are_original = logs.iter().all(|(name, log)| is_part(log, &original[name]));
@@ -360,7 +361,7 @@ fn rows_before_the_damage_in_a_chunk_are_recovered_by_line() {
     let builder = BundleBuilder::new(&home, 1000);
     let place = &builder.block_ranges()[2];
     let middle = place.start + place.len() / 2;
-    // In its place, shorter and longer.
+    // Damage of the same length, shorter and longer.
     for damage in [vec![0xff; 20], Vec::new(), vec![0xff; 30]] {
         let mut bytes = builder.write();
         drop(bytes.splice(middle..middle + 20, damage.iter().copied()));
@@ -368,8 +369,8 @@ fn rows_before_the_damage_in_a_chunk_are_recovered_by_line() {
         let runs = &report.files[0];
         assert!((2200..3000).contains(&runs.rows), "{}: {runs:?}", damage.len());
         assert_eq!(runs.rows_by_line, runs.rows - 2000, "{}", damage.len());
-        // Those before the damage are the original ones. Damage that makes other well-formed rows is possible: the report
-        // counts them among those that no checksum proves.
+        // Rows before the damage are the original ones. Damage can also yield other well-formed rows: the report counts
+        // them as unverified.
         let before = logs["runs.jsonl"].iter().zip(original).take_while(|(a, b)| a == b).count();
         assert!(original[..before].split(|&byte| byte == b'\n').count() > 1200, "{}", damage.len());
     }
@@ -416,15 +417,15 @@ fn rows_are_found_at_flush_points_without_a_manifest() {
         ("manifest cut out", &|bytes| drop(bytes.drain(places[0].clone()))),
         ("start cut off", &|bytes| drop(bytes.drain(..places[0].end))),
     ];
-    for (what, damage) in damages {
+    for (case, damage) in damages {
         let mut bytes = sound.clone();
         damage(&mut bytes);
         let (report, logs) = logs_of(&bytes);
         let rows: Vec<_> = report.files.iter().map(|file| (file.name.as_str(), file.rows)).collect();
-        assert_eq!(rows, [("runs.jsonl", 100), ("activity-1.jsonl", 30)], "{what}");
-        assert_eq!(report.manifest, ManifestState::Lost, "{what}");
-        assert!(report.lost_something(), "{what}");
-        assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{what}");
+        assert_eq!(rows, [("runs.jsonl", 100), ("activity-1.jsonl", 30)], "{case}");
+        assert_eq!(report.manifest, ManifestState::Lost, "{case}");
+        assert!(report.lost_something(), "{case}");
+        assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{case}");
     }
 }
 
@@ -460,7 +461,7 @@ fn verified_rows_override_a_manifest_with_another_log_name() {
     assert!(report.lost_something());
     assert_eq!((report.files[0].rows, report.files[0].is_original), (100, None));
     assert!(logs.contains_key("runs.jsonl"));
-    // The other log's hash proves its manifest data: its line endings, and that the last one is missing.
+    // The other log's hash verifies its manifest data: its line endings and the missing final newline.
     assert_eq!((report.files[1].rows, report.files[1].is_original), (30, Some(true)));
     assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);
 }
@@ -468,7 +469,7 @@ fn verified_rows_override_a_manifest_with_another_log_name() {
 #[test]
 fn verified_row_of_an_unlisted_log_keeps_manifest_data_of_other_logs() {
     let (home, mut builder) = numbered();
-    // In place of the last row of runs.jsonl.
+    // Replaces the last row of runs.jsonl.
     let stray = "{\"source\":\"decision_traces\",\"entry\":{\"stray\":1}}\n";
     let last = &mut builder.chunks[9].1;
     last.truncate(last.trim_end().rfind('\n').unwrap() + 1);
@@ -512,7 +513,7 @@ fn longest_of_rowless_logs_with_one_name_is_recovered() {
 #[test]
 fn log_listed_under_another_source_is_recovered_and_listed_once() {
     let (home, mut builder) = numbered();
-    // Of this source the log has nothing, and that is what its hash says.
+    // The manifest lists an empty log of the other source, with the hash of an empty file.
     let nothing = Sha256Digest::of(b"").to_string();
     for (key, value) in [("source", json!("other")), ("bytes", json!(0)), ("sha256", json!(nothing))] {
         builder.file(1)[key] = value;
@@ -581,10 +582,10 @@ fn rows_without_a_checksum_are_counted() {
     let (home, mut builder) = numbered();
     let unproven = |bundle: &[u8]| -> Vec<u64> { logs_of(bundle).0.files.iter().map(|log| log.rows_by_line).collect() };
     let edited = |text: &str| text.replacen("row number 42", "row number 43", 1);
-    // Chunks of which the checksum fits are proven: all but the one that was edited.
+    // Chunks that match their checksum are verified: all but the edited one.
     assert_eq!(unproven(edited(&builder.text()).as_bytes()), [10, 0]);
     assert_eq!(unproven(&gzip(edited(&builder.text()).as_bytes())), [10, 0]);
-    // Without chunks, the log's hash proves all of it or nothing.
+    // Without chunks, the log's hash verifies the whole log or nothing.
     for file in 0..2 {
         builder.file(file).as_object_mut().unwrap().remove("chunks");
     }
@@ -593,7 +594,7 @@ fn rows_without_a_checksum_are_counted() {
     assert_eq!(unproven(text.as_bytes()), [0, 0]);
     assert_eq!(unproven(edited(&text).as_bytes()), [100, 0]);
     assert_eq!(unproven(&gzip(edited(&text).as_bytes())), [100, 0]);
-    // Without a manifest, or a hash in it, only the container's own checksum does.
+    // Without a manifest or its hashes, only the container's checksum verifies rows.
     let rows =
         text_of(&bundle(&home)).split_off(text_of(&bundle(&home)).iter().position(|byte| *byte == b'\n').unwrap() + 1);
     assert_eq!(unproven(&rows), [100, 30]);
@@ -630,7 +631,7 @@ fn mismatched_container_checksum_verifies_nothing() {
 fn skipped_rows_are_counted_beside_a_completely_verified_log() {
     let (home, mut builder) = numbered();
     let original = original_logs(&home);
-    // An entry that is not its exact line, and of the other log two rows too many.
+    // An entry that differs from its exact line, and two excess rows of the other log.
     builder.chunks[4].1 = builder.chunks[4].1.replacen(
         "\"entry\":{\"n\":40,",
         "\"original\":{\"text\":\"{\\\"n\\\":40,\\\"createdAt\\\":1777716000040,\\\"text\\\":\\\"row number 40\\\"}\"},\"entry\":{\"n\":77,",
@@ -699,8 +700,8 @@ fn every_conformance_bundle_gives_an_intact_bundle_or_nothing() {
                 let is_original = |(log, content): (&String, &Vec<u8>)| {
                     original.get(log).is_some_and(|original| is_part(content, original))
                 };
-                // Bundles whose rows were changed together with their table are other bundles.
-                let is_other = name.starts_with("row")
+                // If the chunk table was changed together with the rows, the bundle has other content.
+                let has_other_content = name.starts_with("row")
                     || name.contains("v1_0")
                     || name.contains("unparsed")
                     || name.contains("edited")
@@ -708,7 +709,7 @@ fn every_conformance_bundle_gives_an_intact_bundle_or_nothing() {
                     || name.contains("second_member_appended")
                     || name == "several_things_wrong"
                     || name.contains("line_ending");
-                assert!(is_other || by_line > 0 || logs.iter().all(is_original), "{name}: {logs:?}");
+                assert!(has_other_content || by_line > 0 || logs.iter().all(is_original), "{name}: {logs:?}");
             }
             Err(error) => assert!(name.starts_with("refused") || name == "truncated_in_manifest", "{name}: {error}"),
         }
@@ -754,8 +755,8 @@ fn removing_any_byte_loses_at_most_one_chunk() {
     }
 }
 
-/// Returns the logs of a bundle that verify proves by their hashes.
-fn proven_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
+/// Returns the logs of a bundle whose hashes match, according to `verify`.
+fn verified_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
     let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
     let Ok(report) = verify(bundle, "bundle", &options, &NoProgress, &mut |_| {}) else { return BTreeMap::new() };
     let proven = report.files.into_iter().filter(|file| file.is_proven == Some(true));
@@ -782,15 +783,15 @@ fn rows_verified_by_verify_are_recovered() {
     }
     let mut seen = BTreeMap::new();
     for (name, bytes) in bundles {
-        let proven = proven_logs(&bytes);
-        if proven.is_empty() {
+        let verified = verified_logs(&bytes);
+        if verified.is_empty() {
             continue;
         }
         let (report, logs) = logs_of(&bytes);
-        for (log, sha256) in &proven {
+        for (log, sha256) in &verified {
             assert_eq!(logs.get(log).map(|log| Sha256Digest::of(log)), Some(*sha256), "{name}: {log}, {report:?}");
         }
-        seen.insert(name, proven.len());
+        seen.insert(name, verified.len());
     }
     assert_eq!((seen["wrong table"], seen["wrong table, damaged"], seen["other order"]), (2, 1, 1));
     assert_eq!(seen["row_entry_differs_from_original"], 2);

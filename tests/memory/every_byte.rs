@@ -1,7 +1,8 @@
-//! No change to the bytes of a small bundle yields wrong logs: each bit flipped, each byte removed, the file truncated at
-//! each length, chunks swapped, repeated and removed.
+//! No change to a small bundle yields wrong logs. The changes flip each bit, remove each byte, truncate the file at each
+//! length, and swap, repeat and remove chunks.
 //!
-//! `cargo test --test memory every_byte -- --ignored --nocapture` does the same to larger bundles, in some minutes.
+//! `cargo test --test memory every_byte -- --ignored --nocapture` does the same to larger bundles and
+//! takes some minutes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,8 +30,8 @@ use patchwork_traces::verify::{Severity, Verdict, VerifyOptions, verify, verify_
 use patchwork_traces::{Error, Result};
 use patchwork_traces::{OutputTarget, TargetOptions};
 
-/// The most memory that any change may make all threads of the test take together: what the buffers of sound bundles
-/// need, and far from what a damaged number can ask for.
+/// The maximum memory of all threads together. The buffers for intact bundles fit into it; the allocations that a damaged
+/// length could request do not.
 const MAX_MEMORY: usize = 32 << 20;
 
 type Logs = BTreeMap<String, Vec<u8>>;
@@ -44,8 +45,8 @@ struct IntactBundle {
     logs: Logs,
     /// The output of `cat`.
     rows: Vec<u8>,
-    /// True if chunks have checksums, which 1.0 does not have.
-    is_proven: bool,
+    /// True if chunks have checksums: false for format 1.0.
+    has_checksums: bool,
     /// The logs after an import into a home that has some of its rows.
     merged: Logs,
 }
@@ -64,13 +65,13 @@ enum Change {
 impl IntactBundle {
     fn new(name: &'static str, bytes: Vec<u8>, blocks: Vec<Range<usize>>) -> Self {
         let logs = restore_all(indexed(&bytes).unwrap()).unwrap();
-        let is_proven = indexed(&bytes).unwrap().manifest().version().1 > 0;
+        let has_checksums = indexed(&bytes).unwrap().manifest().version().1 > 0;
         let (rows, ended) = cat_output(indexed(&bytes));
         assert!(ended.is_none());
         let workspace = Workspace::new();
         workspace.write_old_logs();
         workspace.import(&bytes).unwrap();
-        Self { name, bytes, blocks, logs, rows, is_proven, merged: workspace.logs() }
+        Self { name, bytes, blocks, logs, rows, has_checksums, merged: workspace.logs() }
     }
 
     fn changes(&self) -> Vec<Change> {
@@ -108,17 +109,17 @@ impl IntactBundle {
     }
 }
 
-/// A log that was recovered.
+/// A recovered log.
 struct Recovered {
     name: String,
     log: Vec<u8>,
     /// True if it is reported as the original.
     is_original: bool,
     /// True if some of its rows were recovered by line, without a checksum.
-    is_unproven: bool,
+    is_unverified: bool,
 }
 
-/// Directories that a thread uses again and again.
+/// The directories that a thread reuses.
 struct Workspace {
     dir: tempfile::TempDir,
     dirs: Dirs,
@@ -126,7 +127,7 @@ struct Workspace {
 
 impl Workspace {
     fn new() -> Self {
-        // In memory where that is possible: every import and recovery syncs its files.
+        // In memory if possible, because every import and recovery syncs its files.
         let memory = Path::new("/dev/shm");
         let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let dirs = Dirs { patchwork: dir.path().join("patchwork"), activity: dir.path().join("activity") };
@@ -143,7 +144,7 @@ impl Workspace {
         }
     }
 
-    /// Writes logs that have some of the rows already.
+    /// Writes logs that already have some of the rows.
     fn write_old_logs(&self) {
         fs::create_dir_all(&self.dirs.patchwork).unwrap();
         for (name, log) in old_logs() {
@@ -164,13 +165,13 @@ impl Workspace {
         import(indexed(bytes)?, &self.dirs, &ImportOptions::default(), &SystemClock, &NoProgress).map(drop)
     }
 
-    /// The recovered logs.
+    /// Recovers the bundle and returns its logs.
     fn recovered(&self, bytes: &[u8]) -> Result<Vec<Recovered>> {
         let path = self.dir.path().join("recovered");
         let target = OutputTarget::File { path: path.clone(), options: TargetOptions::default() };
         let report = recover(Cursor::new(bytes), "bundle", &options(), &target, &NoProgress)?;
         let verified = verify_file(&path, &verify_options(), &NoProgress, &mut |_| {}).unwrap();
-        assert!(verified.verdict == Verdict::Intact, "what was recovered is {:?}", verified.verdict);
+        assert!(verified.verdict == Verdict::Intact, "the recovered bundle is {:?}", verified.verdict);
         let recovered = fs::read(&path).unwrap();
         fs::remove_file(&path).unwrap();
         let mut logs = restore_all(indexed(&recovered).unwrap()).unwrap();
@@ -178,7 +179,7 @@ impl Workspace {
             let name = file.name.to_string();
             let log = logs.remove(&name).unwrap();
             let is_original = file.is_original == Some(true);
-            Recovered { name, log, is_original, is_unproven: file.rows_by_line > 0 }
+            Recovered { name, log, is_original, is_unverified: file.rows_by_line > 0 }
         });
         Ok(logs.collect())
     }
@@ -204,7 +205,7 @@ fn is_truncated(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Gzip(GzipFault::Truncated))
 }
 
-/// The rows of a log, without what ends them.
+/// Returns the rows of a log without their line endings.
 fn rows_of(log: &[u8]) -> Vec<&[u8]> {
     let lines = log.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     lines.filter(|line| classify(line, &[]).is_some()).collect()
@@ -225,11 +226,15 @@ impl IntactBundle {
             self.check_cat(bundle);
         }
         if let Ok(logs) = workspace.recovered(changed) {
-            for Recovered { name, log, is_original, is_unproven } in logs {
+            for Recovered { name, log, is_original, is_unverified } in logs {
                 let original = self.logs.get(&name).map(Vec::as_slice).unwrap_or_default();
-                assert!(!is_original || log == original, "recovered another {name}: {}", log.escape_ascii());
-                let rows_are_original = !self.is_proven || is_unproven || has_only_rows_of(&log, original);
-                assert!(rows_are_original, "recovered other rows of {name}: {}", log.escape_ascii());
+                assert!(
+                    !is_original || log == original,
+                    "{name} is reported as the original, but differs: {}",
+                    log.escape_ascii()
+                );
+                let rows_are_original = !self.has_checksums || is_unverified || has_only_rows_of(&log, original);
+                assert!(rows_are_original, "{name} has rows that the original lacks: {}", log.escape_ascii());
             }
         }
         assert!(workspace.is_empty());
@@ -252,7 +257,7 @@ impl IntactBundle {
                 }
             }
             Ok(_) => assert!(findings.iter().any(|finding| finding.severity() == Severity::Error)),
-            // Readers refuse what verify refuses.
+            // The readers reject every bundle that verify rejects.
             Err(_) => assert!(indexed(changed).is_err() && sequential(changed).is_err()),
         }
     }
@@ -261,7 +266,7 @@ impl IntactBundle {
         let (rows, ended) = cat_output(bundle);
         match ended {
             None => assert!(rows == self.rows, "cat succeeds with other rows"),
-            Some(error) if self.is_proven && !is_truncated(&error) => {
+            Some(error) if self.has_checksums && !is_truncated(&error) => {
                 assert!(self.rows.starts_with(&rows), "cat prints other rows, then {error}");
             }
             Some(_) => assert!(rows.len() < 64 * self.rows.len() + 1024),
@@ -313,13 +318,13 @@ fn check_every_change(bundles: &[IntactBundle]) {
     println!("{} changes, at most {} KiB of memory", changes.len(), MEMORY.peak_usage() >> 10);
 }
 
-/// A bundle in chunks of a few rows.
+/// Returns a bundle in chunks of a few rows.
 fn in_chunks(name: &'static str, home: &Home, rows: usize) -> IntactBundle {
     let builder = BundleBuilder::new(home, rows);
     IntactBundle::new(name, builder.write(), builder.block_ranges())
 }
 
-/// A bundle of stored blocks, so that each bit is one of the text.
+/// Returns a bundle of stored blocks, in which each flipped bit changes the text.
 fn uncompressed(name: &'static str, home: &Home) -> IntactBundle {
     let discovery =
         discover(&home.dirs(), &DiscoverOptions { include_other: true, ..DiscoverOptions::default() }).unwrap();
@@ -337,7 +342,7 @@ fn uncompressed(name: &'static str, home: &Home) -> IntactBundle {
     IntactBundle::new(name, bytes, blocks)
 }
 
-/// A 1.0 bundle of this text, with a flush point after each line.
+/// Returns a format 1.0 bundle of this text, with a flush point after each line.
 fn bundle_of_1_0(name: &'static str, text: &[u8], level: u8) -> IntactBundle {
     let mut deflater = Deflater::new(Level::new(level).unwrap());
     let mut bytes = Vec::new();

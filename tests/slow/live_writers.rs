@@ -1,9 +1,9 @@
-//! Patchwork's writers at work, each a process of its own, while their logs are exported and merged. Every row that was
-//! there before an export is in it, unless its writer's ledger says that Patchwork itself took it away, and no merge
-//! loses a row.
+//! Exports and merges logs while Patchwork's writers, each a separate process, append to them and rotate them. An export
+//! contains every earlier row, except the rows that rotation dropped according to the writers' ledgers. A merge loses no
+//! row.
 //!
-//! `LIVE_SECONDS=300 cargo test --test slow live_writers -- --nocapture` does it for that long instead of some seconds, and
-//! `LIVE_PAUSE` is the time in milliseconds between the reading and the renaming of a rotation.
+//! `LIVE_SECONDS=300 cargo test --test slow live_writers -- --nocapture` runs for that time instead of some seconds.
+//! `LIVE_PAUSE` is the time in milliseconds between the read and the rename of a rotation.
 
 mod writer;
 
@@ -21,21 +21,21 @@ use writer::{Job, RowId, WriteStyle, row, rows_in};
 
 const JOB: &str = "LIVE_TEST_JOB";
 
-/// The extra time that a slow machine may take until enough was written, rotated and merged.
+/// The extra time that a slow machine may take to write, rotate and merge enough.
 const MAX_EXTRA: Duration = Duration::from_secs(300);
 
-/// The writer of the rows that are there at the start.
-const EARLIER: u64 = 50;
+/// The writer ID of the initial rows.
+const INITIAL_WRITER: u64 = 50;
 
 #[test]
-#[ignore = "the other test runs it as processes of their own"]
+#[ignore = "the other tests run it in separate processes"]
 fn writer_in_a_process() {
     if let Some(job) = std::env::var_os(JOB) {
         Job::parse(job.to_str().unwrap()).work();
     }
 }
 
-/// Ends the writers also when an assertion fails.
+/// The writers' processes. Dropping it kills them, so that they end if an assertion fails.
 struct Writers<'h> {
     home: &'h Path,
     processes: Vec<Child>,
@@ -59,7 +59,7 @@ impl Drop for Writers<'_> {
     }
 }
 
-/// The processes: two share the log that is rotated under its lock, each other log has one.
+/// Returns the jobs of the writers: two share `runs.jsonl`, and each other log has one.
 fn jobs(home: &Home) -> Vec<Job> {
     let (patchwork, activity) = (home.dirs().patchwork, home.dirs().activity);
     let pause = std::env::var("LIVE_PAUSE").map_or(20, |pause| pause.parse().unwrap());
@@ -75,18 +75,18 @@ fn jobs(home: &Home) -> Vec<Job> {
     ]
 }
 
-/// A home whose logs are about to be rotated, and whose archive is about to be halved. Returns its rows by file.
+/// Returns a home whose logs will soon be rotated and whose archive will soon be halved, and its rows by file.
 fn home_with_long_logs() -> (Home, BTreeMap<String, Vec<RowId>>) {
     let mut rows = BTreeMap::new();
     let mut next = 0;
     let mut log = |name: &str, units: usize| {
-        let (mut log, mut ids, mut held) = (String::new(), Vec::new(), 0);
-        while held < units {
+        let (mut log, mut ids, mut length) = (String::new(), Vec::new(), 0);
+        while length < units {
             next += 1;
-            let row = row((EARLIER, next));
-            held += row.chars().count();
+            let row = row((INITIAL_WRITER, next));
+            length += row.chars().count();
             log += &row;
-            ids.push((EARLIER, next));
+            ids.push((INITIAL_WRITER, next));
         }
         rows.insert(name.to_owned(), ids);
         log
@@ -110,20 +110,20 @@ fn start<'h>(home: &'h Home, jobs: &[Job]) -> Writers<'h> {
     Writers { home: home.path(), processes: jobs.iter().map(process).collect() }
 }
 
-/// The rows of the log that a job writes to, its archive included.
+/// Returns the rows of the log that a job writes to, including those of its archive.
 fn found(logs: &BTreeMap<String, Vec<u8>>, job: &Job) -> Vec<RowId> {
     let name = job.log.file_name().unwrap().to_str().unwrap();
     let parts = [format!("{name}.1"), name.to_owned()];
     parts.iter().filter_map(|part| logs.get(part)).flat_map(|log| rows_in(log)).collect()
 }
 
-/// Returns true if the row was torn: its writer wrote it in two parts without a lock, so that rows of others, or late rows
-/// of a merge, can lie between them.
+/// Returns true if the row may be torn: its writer writes it in two parts without a lock, so another writer or a merge can
+/// write between them.
 fn may_be_torn(logs: &BTreeMap<String, Vec<u8>>, job: &Job, row: RowId) -> bool {
     job.style == WriteStyle::Tears && writer::is_torn(&logs[job.log.file_name().unwrap().to_str().unwrap()], row)
 }
 
-/// Exports, and looks for every row that was there before.
+/// Exports, checks that every earlier row is in the export, and returns the number of its rows.
 fn check_export(home: &Home, jobs: &[Job], earlier: &BTreeMap<String, Vec<RowId>>) -> usize {
     let written: Vec<u64> = jobs.iter().map(Job::written).collect();
     let logs = restore_all(indexed(&bundle(home)).unwrap()).unwrap();
@@ -132,18 +132,18 @@ fn check_export(home: &Home, jobs: &[Job], earlier: &BTreeMap<String, Vec<RowId>
     for (job, written) in jobs.iter().zip(written) {
         let all = found(&logs, job);
         let found: BTreeSet<_> = all.iter().copied().collect();
-        // Rotation moves rows while the lock is held, and an export waits for that.
-        assert!(!job.is_ordered() || all.len() == found.len(), "a row of {} is there twice", job.log.display());
+        // A rotation moves rows under the lock, and an export waits for the lock.
+        assert!(!job.is_ordered() || all.len() == found.len(), "{} has a duplicate row", job.log.display());
         for row in rows_before(job, written, earlier) {
-            let is_there = found.contains(&row) || dropped.contains(&row) || may_be_torn(&logs, job, row);
-            assert!(is_there, "row {row:?} of {written} is not in the export of {}", job.log.display());
+            let is_accounted_for = found.contains(&row) || dropped.contains(&row) || may_be_torn(&logs, job, row);
+            assert!(is_accounted_for, "row {row:?} of {written} is not in the export of {}", job.log.display());
         }
         rows += found.len();
     }
     rows
 }
 
-/// The rows that a job had written by then, and those that its log began with.
+/// Returns the first `written` rows of a job, and the initial rows of its log.
 fn rows_before(job: &Job, written: u64, earlier: &BTreeMap<String, Vec<RowId>>) -> Vec<RowId> {
     let name = job.log.file_name().unwrap().to_str().unwrap();
     let parts = [format!("{name}.1"), name.to_owned()];
@@ -151,7 +151,7 @@ fn rows_before(job: &Job, written: u64, earlier: &BTreeMap<String, Vec<RowId>>) 
     earlier.chain((1..=written).map(|number| (job.id, number))).collect()
 }
 
-/// A bundle of another machine, with rows for each log.
+/// Returns a bundle of another machine with rows for each log, and these rows by job.
 fn foreign_bundle(jobs: &[Job], round: u64) -> (Vec<u8>, Vec<(usize, RowId)>) {
     let mut home = Home::new();
     let mut rows = Vec::new();
@@ -165,7 +165,7 @@ fn foreign_bundle(jobs: &[Job], round: u64) -> (Vec<u8>, Vec<(usize, RowId)>) {
     (bundle(&home), rows)
 }
 
-/// Merges, and says whether it was done. Logs that are never at rest, or locked, may be in the way.
+/// Imports a bundle. Returns false if logs that keep changing, or locks, prevented it.
 fn merge(home: &Home, bundle: &[u8]) -> bool {
     let done = import(sequential(bundle).unwrap(), &home.dirs(), &ImportOptions::default(), &SystemClock, &NoProgress);
     match done {
@@ -175,19 +175,19 @@ fn merge(home: &Home, bundle: &[u8]) -> bool {
                 ErrorKind::PartiallyCommitted { cause, .. } => cause,
                 _ => &error,
             };
-            // A test that is stopped for half a minute holds its locks for too long.
-            let in_the_way =
+            // `LockLost` occurs if the test is suspended for half a minute while it holds a lock.
+            let is_expected =
                 matches!(cause.kind(), ErrorKind::LogKeepsChanging | ErrorKind::Locked { .. } | ErrorKind::LockLost);
-            assert!(in_the_way, "{error}");
+            assert!(is_expected, "{error}");
             eprintln!("{error}");
             false
         }
     }
 }
 
-/// After the writers have ended, every row is there that was there at first, or was written or imported, once, and those
-/// of each writer in their order. (A row that is written to a log without a lock in the moment in which that is replaced
-/// may stand after the next one.)
+/// Checks the logs after the writers have ended: each initial, written or imported row occurs once, and the rows of each
+/// ordered writer are in order. (In a log without a lock, a row that is written while the log is replaced may follow a
+/// later one.)
 fn check_end(home: &Home, jobs: &[Job], earlier: &BTreeMap<String, Vec<RowId>>, imported: &BTreeSet<(usize, RowId)>) {
     let logs = restore_all(indexed(&bundle(home)).unwrap()).unwrap();
     let dropped = writer::dropped(home.path());
@@ -195,10 +195,10 @@ fn check_end(home: &Home, jobs: &[Job], earlier: &BTreeMap<String, Vec<RowId>>, 
     for (at, job) in jobs.iter().enumerate() {
         let rows = found(&logs, job);
         let all: BTreeSet<_> = rows.iter().copied().collect();
-        let mut once = BTreeSet::new();
-        let twice: Vec<_> = rows.iter().filter(|row| !once.insert(**row)).collect();
-        if !twice.is_empty() {
-            problems.push(format!("{}: rows are there twice: {twice:?}", job.log.display()));
+        let mut seen = BTreeSet::new();
+        let duplicates: Vec<_> = rows.iter().filter(|row| !seen.insert(**row)).collect();
+        if !duplicates.is_empty() {
+            problems.push(format!("{}: duplicate rows: {duplicates:?}", job.log.display()));
         }
         let own = rows_before(job, job.written(), earlier);
         let foreign = imported.iter().filter(|(of, _)| *of == at).map(|(_, row)| *row);
@@ -215,13 +215,13 @@ fn check_end(home: &Home, jobs: &[Job], earlier: &BTreeMap<String, Vec<RowId>>, 
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// Returns true if enough was done for a test to mean something.
+/// Returns true if the writers and merges have done enough for a meaningful test.
 fn is_enough(home: &Home, jobs: &[Job], merges: u64) -> bool {
     let written: u64 = jobs.iter().map(Job::written).sum();
     merges >= 2 && written > 300 && writer::rotations(home.path()) > 10 && writer::dropped(home.path()).len() > 100
 }
 
-/// The ledger accounts for every row that is missing where nothing but Patchwork touches the logs.
+/// Without exports and merges, the ledgers account for every missing row.
 #[test]
 fn ledger_of_the_writers_is_exact() {
     let (home, earlier) = home_with_long_logs();
@@ -242,12 +242,12 @@ fn exports_and_merges_lose_no_row_of_live_writers() {
     let (home, earlier) = home_with_long_logs();
     let jobs = jobs(&home);
     let mut writers = start(&home, &jobs);
-    let (mut exports, mut merges, mut hindered, mut rows) = (0, 0, 0, 0);
+    let (mut exports, mut merges, mut prevented, mut rows) = (0, 0, 0, 0);
     let mut imported = BTreeSet::new();
     let begun = Instant::now();
     let (end, deadline) = (begun + Duration::from_secs(seconds), begun + Duration::from_secs(seconds) + MAX_EXTRA);
     while Instant::now() < end || !is_enough(&home, &jobs, merges) {
-        assert!(Instant::now() < deadline, "in {:?} only {merges} merges, {hindered} hindered", begun.elapsed());
+        assert!(Instant::now() < deadline, "in {:?} only {merges} merges, {prevented} prevented", begun.elapsed());
         rows += check_export(&home, &jobs, &earlier);
         exports += 1;
         let (bundle, foreign) = foreign_bundle(&jobs, merges);
@@ -255,14 +255,14 @@ fn exports_and_merges_lose_no_row_of_live_writers() {
             imported.extend(foreign);
             merges += 1;
         } else {
-            hindered += 1;
+            prevented += 1;
         }
     }
     writers.stop();
     check_end(&home, &jobs, &earlier, &imported);
     let written: u64 = jobs.iter().map(Job::written).sum();
     println!(
-        "{written} rows written, {} of all rows dropped by {} rotations; {exports} exports had {rows} rows; {merges} merges, {hindered} hindered",
+        "{written} rows written, {} of all rows dropped by {} rotations; {exports} exports had {rows} rows; {merges} merges, {prevented} prevented",
         writer::dropped(home.path()).len(),
         writer::rotations(home.path()),
     );

@@ -13,10 +13,10 @@ use super::{Run, long_log, old_machine};
 use crate::common::skip_note::skip_note;
 use crate::common::{Home, program};
 
-/// Some user who is not root.
+/// The other user, who is not root.
 const UNPRIVILEGED_UID: u32 = 65_534;
 
-const NEEDS_ROOT: &str = "not run: only root can make files of other users";
+const NEEDS_ROOT: &str = "not run: only root can create files of other users";
 
 const LOGS: [&str; 4] = [
     ".patchwork/runs.jsonl.1",
@@ -25,7 +25,7 @@ const LOGS: [&str; 4] = [
     ".claude/ide/activity-3100.jsonl",
 ];
 
-/// A home of another user, and files of root in which nothing may change.
+/// A home of another user, and a directory of root that must not change.
 struct Machine {
     home: Home,
     victim: tempfile::TempDir,
@@ -33,7 +33,7 @@ struct Machine {
     _old: Home,
 }
 
-/// Everything by which a change to a file or directory would show.
+/// The metadata and content of files and directories, to detect changes.
 type Snapshot = Vec<(PathBuf, u64, u32, u32, i64, i64, Vec<u8>)>;
 
 impl Machine {
@@ -59,7 +59,7 @@ impl Machine {
         self.home.path().join(name)
     }
 
-    /// A symlink of the other user, in the place of whatever is there.
+    /// Replaces a file or directory with a symlink of the other user.
     fn link(&self, name: &str, to: &Path) {
         let path = self.path(name);
         let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
@@ -67,14 +67,14 @@ impl Machine {
         lchown(&path, Some(UNPRIVILEGED_UID), Some(UNPRIVILEGED_UID)).unwrap();
     }
 
-    /// Imports as root. An import that waits for something fails the test.
+    /// Imports as root. The test fails if the import hangs.
     fn import(&self, arguments: &[&str]) -> Run {
         let arguments = [&["import", self.bundle.to_str().unwrap()], arguments].concat();
-        ended(program::command(self.home.path(), &arguments))
+        run_with_timeout(program::command(self.home.path(), &arguments))
     }
 
-    /// Standard error with fixed paths.
-    fn shown(&self, run: &Run) -> String {
+    /// Returns standard error with paths replaced by placeholders.
+    fn redacted_stderr(&self, run: &Run) -> String {
         let stderr = run.stderr.replace(self.home.path().to_str().unwrap(), "HOME");
         stderr.replace(self.victim.path().to_str().unwrap(), "VICTIM")
     }
@@ -84,13 +84,13 @@ impl Machine {
     }
 }
 
-fn ended(mut command: std::process::Command) -> Run {
+fn run_with_timeout(mut command: std::process::Command) -> Run {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let begun = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if begun.elapsed() >= Duration::from_secs(60) {
             child.kill().unwrap();
-            panic!("it waits for ever");
+            panic!("the import hangs");
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -111,11 +111,11 @@ fn change_owner(path: &Path) {
 }
 
 fn snapshot(path: &Path) -> Snapshot {
-    let there = path.symlink_metadata().unwrap();
-    let content = if there.is_file() { fs::read(path).unwrap() } else { Vec::new() };
-    let times = (there.ctime(), there.ctime_nsec());
-    let mut all = vec![(path.to_owned(), there.ino(), there.uid(), there.mode(), times.0, times.1, content)];
-    for entry in there.is_dir().then(|| fs::read_dir(path).unwrap()).into_iter().flatten() {
+    let metadata = path.symlink_metadata().unwrap();
+    let content = if metadata.is_file() { fs::read(path).unwrap() } else { Vec::new() };
+    let times = (metadata.ctime(), metadata.ctime_nsec());
+    let mut all = vec![(path.to_owned(), metadata.ino(), metadata.uid(), metadata.mode(), times.0, times.1, content)];
+    for entry in metadata.is_dir().then(|| fs::read_dir(path).unwrap()).into_iter().flatten() {
         all.extend(snapshot(&entry.unwrap().path()));
     }
     all.sort();
@@ -137,14 +137,14 @@ fn symlink_of_another_user_to_a_file_is_not_followed() {
             machine.link(log, &machine.victim.path().join(to));
             let before = (snapshot(machine.victim.path()), snapshot(machine.home.path()));
             let runs = [&["--dry-run"][..], &[], &["--mode", "overwrite"], &["--mode", "append"]];
-            // Only a merge looks at an archive that the bundle does not have.
+            // Only a merge reads an archive that is not in the bundle.
             let is_in_bundle = !log.ends_with(".1");
             for arguments in runs.into_iter().filter(|arguments| is_in_bundle || !arguments.contains(&"--mode")) {
                 let run = machine.import(arguments);
                 assert_eq!(run.code, 1, "{log}: {}", run.stderr);
                 assert!(run.stderr.contains("belongs to another user"), "{}", run.stderr);
                 if log.ends_with("/runs.jsonl") && to == "new" && arguments.is_empty() {
-                    insta::assert_snapshot!(machine.shown(&run));
+                    insta::assert_snapshot!(machine.redacted_stderr(&run));
                 }
                 assert_eq!(snapshot(machine.home.path()), before.1, "{log}");
             }
@@ -172,7 +172,7 @@ fn symlink_of_another_user_to_a_directory_is_not_followed() {
                 assert!(run.stderr.contains("belongs to another user"), "{}", run.stderr);
             }
             assert_eq!((snapshot(machine.victim.path()), snapshot(machine.home.path())), before, "{dir}");
-            // A source that does not need this directory can be imported, and nothing in the other one is cleaned up.
+            // A source in the other directory can be imported, and nothing behind the symlink is removed.
             fs::write(machine.victim.path().join(".patchwork-traces-left.part"), "").unwrap();
             let before = snapshot(machine.victim.path());
             let source = if dir == ".patchwork" { "activity" } else { "runs" };
@@ -345,7 +345,7 @@ fn fifo_in_place_of_a_log_does_not_block() {
             assert!(run.code == 1 && run.stderr.contains("not a regular file"), "{log}: {}", run.stderr);
         }
     }
-    // An archive that is only looked at to forecast what rotation moves there.
+    // An append reads the archive only to forecast the rotation.
     let old = Home::new().with("runs.jsonl", long_log(1, 1200));
     let machine = Machine::with(Home::new(), old);
     mkfifo(&machine.path(".patchwork/runs.jsonl.1"));
@@ -397,27 +397,27 @@ fn import_into_the_directory_of_another_user_needs_proc() {
     for option in ["--dry-run", "--mode=merge"] {
         let run = hidden(&machine, option).unwrap();
         assert_eq!(run.code, 1, "{}", run.stderr);
-        insta::assert_snapshot!("without_proc", machine.shown(&run));
+        insta::assert_snapshot!("without_proc", machine.redacted_stderr(&run));
     }
     assert_eq!(snapshot(machine.home.path()), before);
 }
 
-/// Exchanges two names as fast as possible, so that what lies there is now the one and now the other.
+/// Exchanges two paths atomically.
 fn swap(one: &Path, other: &Path) {
-    // Either may be gone for a moment: what an import creates comes and goes.
+    // Either path may be missing, because imports create and remove files.
     let _ = renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE);
 }
 
-/// Puts links in the places of directories and files, back and forth, until it is told to stop.
-fn swap_files_repeatedly(machine: &Machine, is_over: &AtomicBool) {
+/// Swaps directories and files with symlinks and back, until `stop` is set.
+fn swap_files_repeatedly(machine: &Machine, stop: &AtomicBool) {
     let (patchwork, log) = (machine.path(".patchwork"), machine.path(".patchwork/runs.jsonl"));
     let links = ["dir-link", "log-link", "staging-link"].map(|name| machine.path(name));
     let pause = || std::thread::sleep(Duration::from_micros(300));
     for round in 0u64.. {
-        if is_over.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
             return;
         }
-        // An import may have moved a link, and a lock that was exchanged for one counts as held.
+        // An import may have renamed a symlink, and a lock that is a symlink counts as held.
         let _ = fs::remove_file(patchwork.join("runs.jsonl.lock"));
         if round % 8 == 0 {
             fs::write(machine.path("log"), format!("{{\"mine\":{round}}}\n")).unwrap();
@@ -440,7 +440,7 @@ fn swap_files_repeatedly(machine: &Machine, is_over: &AtomicBool) {
             swap(&patchwork, &links[0]);
             pause();
         }
-        // Else imports would hardly come past the first look at a path.
+        // Without this pause, most imports would fail at their first look at a path.
         std::thread::sleep(Duration::from_micros(round % 10 * 700));
     }
 }
@@ -450,7 +450,7 @@ fn swaps_by_another_user_change_nothing_elsewhere() {
     if !is_root() {
         return skip_note(NEEDS_ROOT);
     }
-    // Logs of this source are not watched for long after they were replaced.
+    // Import does not watch these logs, because they are short.
     let old = Home::new().with("runs.jsonl", "{\"taskId\":\"a\",\"createdAt\":1777700000000}\ntorn {\n");
     let machine = Machine::with(Home::new().with("runs.jsonl", "{\"mine\":1}\n"), old);
     let victim = machine.victim.path();
@@ -459,18 +459,18 @@ fn swaps_by_another_user_change_nothing_elsewhere() {
     machine.link("staging-link", victim);
     change_owner(machine.home.path());
     let before = snapshot(victim);
-    let is_over = AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     let mut codes = [0; 2];
     std::thread::scope(|scope| {
-        scope.spawn(|| swap_files_repeatedly(&machine, &is_over));
+        scope.spawn(|| swap_files_repeatedly(&machine, &stop));
         for number in 0..200usize {
             let mode = ["merge", "append", "overwrite"][number % 3];
             let run = machine.import(&["--mode", mode]);
             codes[usize::try_from(run.code).unwrap()] += 1;
             assert!(!run.stderr.contains("/proc"), "{}", run.stderr);
         }
-        is_over.store(true, Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
     });
-    println!("{} imports were done, {} refused", codes[0], codes[1]);
+    println!("{} imports succeeded, {} were refused", codes[0], codes[1]);
     assert_eq!(snapshot(victim), before);
 }

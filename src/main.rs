@@ -1,4 +1,4 @@
-//! The program `patchwork-traces`. Everything it prints and every exit code comes from here and `cli`.
+//! The program `patchwork-traces`. All of its output and exit codes come from `cli`.
 
 mod cli;
 

@@ -79,7 +79,7 @@ impl<'r> Bundle<'r> {
         self.rows(&Selection::default())
     }
 
-    /// Reads the rows of one source, such as `runs`. With [`Access::Indexed`], other chunks are not even decompressed.
+    /// Reads the rows of one source, such as `runs`. With [`Access::Indexed`], chunks of other sources are not read.
     ///
     /// # Errors
     /// Returns [`ErrorKind::UnknownSource`] if the bundle has no log of that source. Fails if the input cannot be

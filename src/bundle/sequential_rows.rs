@@ -1,4 +1,4 @@
-//! Reads bundles without a chunk table line by line: 1.0 bundles, and those of other writers.
+//! Reads bundles without a chunk table line by line: those of format 1.0, and some of other writers.
 
 use super::files::FileIndex;
 use super::opened::{BundleInput, ManifestLine, Remainder};
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Envelope, Manifest};
 use crate::util::line_reader::{LineError, LineReader};
 
-/// A reader of rows from lines. Only the container's checksum, at the end, proves them.
+/// A reader of rows from lines. Only the container's checksum, at its end, verifies them.
 pub(super) struct SequentialRows<'r> {
     lines: LineReader<Remainder<'r>>,
     /// The number of lines read so far, including the manifest.
@@ -17,7 +17,7 @@ pub(super) struct SequentialRows<'r> {
     /// The maximum length of a line in bytes.
     limit: u64,
     /// One flag per file: true if the file is selected.
-    wanted: Vec<bool>,
+    is_selected: Vec<bool>,
     /// The number of rows of each file so far.
     counts: Vec<u64>,
 }
@@ -34,7 +34,7 @@ impl<'r> SequentialRows<'r> {
             limit,
             line: 1,
             files: FileIndex::new(manifest),
-            wanted: selection.of_files(manifest.files.len()),
+            is_selected: selection.of_files(manifest.files.len()),
             counts: vec![0; manifest.files.len()],
         })
     }
@@ -42,7 +42,7 @@ impl<'r> SequentialRows<'r> {
     pub(super) fn next_row(&mut self, manifest: &Manifest) -> Result<Option<Row<'_>>> {
         let file = loop {
             match self.advance(manifest)? {
-                Some(file) if self.wanted[file] => break file,
+                Some(file) if self.is_selected[file] => break file,
                 Some(_) => {}
                 None => return self.check_counts(manifest).map(|()| None),
             }

@@ -1,4 +1,4 @@
-//! Compares one chunk with its entry in the table.
+//! Compares a chunk with its entry in the chunk table.
 
 use super::finding::{ChunkMismatch, FindingKind, Mismatch};
 use crate::bundle::ChunkRef;
@@ -23,7 +23,7 @@ pub(super) fn table_mismatches(lines: &PartLines, chunk_ref: &ChunkRef) -> impl 
     mismatches.into_iter().flatten()
 }
 
-/// Returns the reason why a block cannot be read to its end, if it cannot.
+/// Returns the fault that prevents a block from being read to its end, if any.
 pub(super) fn damage(lines: &PartLines, chunk_ref: Option<&ChunkRef>) -> Option<FindingKind> {
     Some(match (lines.end, chunk_ref) {
         (BlockEnd::FlushPoint, _) => return None,

@@ -1,4 +1,4 @@
-//! Holds compressed chunks until the manifest, which precedes them in the bundle, is known.
+//! Stores compressed chunks until the manifest, which precedes them in the bundle, is complete.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -10,16 +10,16 @@ use tempfile::{SpooledData, SpooledTempFile};
 use crate::digest::Crc32;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
-/// The amount that is kept in memory before a file is used.
+/// The number of bytes that are kept in memory before a file is used.
 const IN_MEMORY_BYTES: usize = 8 << 20;
 
-/// The amount that is read back at a time.
+/// The number of bytes that are read back at a time.
 const READ_BYTES: usize = 256 << 10;
 
-/// The amount of disk space that is released at a time.
+/// The number of bytes of disk space that are released at a time.
 const RELEASE_BYTES: u64 = 4 << 20;
 
-/// Compressed chunks in order. The file has no name, so it vanishes however the program ends.
+/// Compressed chunks in order. The file has no name, so the system deletes it even if the program is killed.
 pub struct Spool {
     file: SpooledTempFile,
     dir: PathBuf,
@@ -81,7 +81,7 @@ impl SpoolReader {
     /// Calls `take` to read all chunks of a log.
     ///
     /// # Errors
-    /// The error of `take`; if the file cannot be read, or returns other data than was written to it.
+    /// Returns the error of `take`. Fails if the file cannot be read or has changed.
     pub fn read_log(&mut self, log: &SpooledChunks, take: impl FnOnce(Chunks<'_>) -> Result<()>) -> Result<()> {
         let at = SeekFrom::Start(log.at);
         let sought = match &mut self.data {
@@ -117,8 +117,8 @@ impl Read for SpoolReader {
     }
 }
 
-/// Releases the disk space of data that was read, and its page cache: this data is copied elsewhere and would
-/// otherwise occupy both twice. Does nothing if the file system does not support it.
+/// Releases the disk space of data that was read, and its page cache: the data is copied elsewhere and would
+/// otherwise occupy both twice. Does nothing if the file system does not support this.
 #[cfg(target_os = "linux")]
 fn release(file: &File, read: Range<u64>) {
     use rustix::fs::{FallocateFlags, fallocate};
@@ -134,7 +134,7 @@ mod tests {
 
     use super::*;
 
-    /// Reads a log's chunks in pieces, as `write` copies them.
+    /// Reads a log's chunks in pieces, as the bundle writer copies them.
     fn read_back(spool: &mut SpoolReader, log: &SpooledChunks) -> Result<Vec<u8>> {
         let mut read = Vec::new();
         let copied = spool.read_log(log, |mut chunks| {
@@ -144,7 +144,7 @@ mod tests {
         copied.map(|()| read)
     }
 
-    /// Returns bytes that differ from their neighbours and are not zero.
+    /// Returns bytes that are not zero and differ from their neighbours.
     fn bytes(length: usize) -> Vec<u8> {
         (0..length).map(|at| (at % 251 + 1).to_le_bytes()[0]).collect()
     }
@@ -156,14 +156,14 @@ mod tests {
             let mut spool = Spool::new(dir.path());
             let mut logs = Vec::new();
             for log in 0..5 {
-                let (bytes, mut waiting) = (bytes(length + log), SpooledChunks::default());
-                bytes.chunks(300_000).for_each(|data| spool.push(data, &mut waiting).unwrap());
-                logs.push((bytes, waiting));
+                let (bytes, mut spooled) = (bytes(length + log), SpooledChunks::default());
+                bytes.chunks(300_000).for_each(|data| spool.push(data, &mut spooled).unwrap());
+                logs.push((bytes, spooled));
             }
             let mut spool = spool.into_reader();
             for log in [0, 1, 4, 2, 3] {
-                let (bytes, waiting) = &logs[log];
-                assert!(read_back(&mut spool, waiting).unwrap() == *bytes, "log {log} of {length} bytes");
+                let (bytes, spooled) = &logs[log];
+                assert!(read_back(&mut spool, spooled).unwrap() == *bytes, "log {log} of {length} bytes");
             }
         }
     }
@@ -171,13 +171,13 @@ mod tests {
     #[test]
     fn a_modified_spool_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
-        let (mut spool, mut waiting) = (Spool::new(dir.path()), SpooledChunks::default());
-        spool.push(&bytes(9 << 20), &mut waiting).unwrap();
+        let (mut spool, mut spooled) = (Spool::new(dir.path()), SpooledChunks::default());
+        spool.push(&bytes(9 << 20), &mut spooled).unwrap();
         let mut spool = spool.into_reader();
-        let SpooledData::OnDisk(file) = &mut spool.data else { panic!("it is too much for memory") };
+        let SpooledData::OnDisk(file) = &mut spool.data else { panic!("9 MiB are not kept in memory") };
         file.seek(SeekFrom::Start(5_000_000)).unwrap();
         file.write_all(b"\0").unwrap();
-        let error = read_back(&mut spool, &waiting).unwrap_err();
+        let error = read_back(&mut spool, &spooled).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::OutputNotIntact), "{error}");
         assert_eq!(error.position().subject.as_deref(), dir.path().to_str());
     }

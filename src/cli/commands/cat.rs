@@ -113,10 +113,11 @@ pub fn run(args: CatArgs, output: Output) -> CommandResult {
     let range = range(&args)?;
     let bundle = open(&args.bundle)?;
     let manifest = bundle.manifest().clone();
-    let chosen = select_files(&manifest, &args.source, &args.file).map_err(|error| error.in_subject(bundle.name()))?;
+    let selected =
+        select_files(&manifest, &args.source, &args.file).map_err(|error| error.in_subject(bundle.name()))?;
     let summary = match args.exact {
-        true => print_exact(bundle, &args, &manifest, &chosen, output)?,
-        false => print_rows(bundle, args, range, &manifest, &chosen, output)?,
+        true => print_exact(bundle, &args, &manifest, &selected, output)?,
+        false => print_rows(bundle, args, range, &manifest, &selected, output)?,
     };
     output.notes(&summary.notes);
     if output.json {
@@ -155,7 +156,7 @@ fn print_rows(
     args: CatArgs,
     range: TimeRange,
     manifest: &Manifest,
-    chosen: &[usize],
+    selected: &[usize],
     output: Output,
 ) -> Result<CatJson, Failure> {
     let threads = args.threads.unwrap_or(CatOptions::default().threads);
@@ -163,7 +164,7 @@ fn print_rows(
     let report = cat(bundle, &options, stdout().lock(), STDOUT, &Bar::beside_output(output))?;
     let notes = [
         access_note(report.access),
-        no_match_note(manifest, chosen, &options, &report),
+        no_match_note(manifest, selected, &options, &report),
         skipped_note(manifest, &report.skipped_lines),
     ];
     let files = manifest.files.iter().zip(report.rows.iter().zip(&report.skipped_lines));
@@ -186,11 +187,11 @@ fn print_exact(
     bundle: Bundle<'_>,
     args: &CatArgs,
     manifest: &Manifest,
-    chosen: &[usize],
+    selected: &[usize],
     output: Output,
 ) -> Result<CatJson, Failure> {
-    let &[chosen] = chosen else { return Err(not_one_log(manifest, chosen)) };
-    let file = &manifest.files[chosen];
+    let &[selected] = selected else { return Err(not_one_log(manifest, selected)) };
+    let file = &manifest.files[selected];
     let mut options = PrintLogOptions::new(file.source.clone(), file.relative_path.clone());
     options.threads = args.threads.unwrap_or(options.threads);
     let report = print_log(bundle, &options, stdout(), STDOUT, &Bar::beside_output(output))?;
@@ -198,7 +199,7 @@ fn print_exact(
     let files = manifest.files.iter().enumerate().map(|(index, file)| CatFileJson {
         source: file.source.clone(),
         file: file.relative_path.clone(),
-        rows: if index == chosen { file.count } else { 0 },
+        rows: if index == selected { file.count } else { 0 },
         skipped_lines: 0,
     });
     Ok(CatJson {
@@ -211,24 +212,24 @@ fn print_exact(
 }
 
 /// Returns the error of `--exact` if the arguments select no log, or several.
-fn not_one_log(manifest: &Manifest, chosen: &[usize]) -> Failure {
-    let files = || chosen.iter().map(|&file| &manifest.files[file]);
+fn not_one_log(manifest: &Manifest, selected: &[usize]) -> Failure {
+    let files = || selected.iter().map(|&file| &manifest.files[file]);
     let Some(first) = files().next() else {
         return Failure::usage("--exact prints one log, but this bundle has none", "omit --exact");
     };
     if files().all(|file| file.relative_path == first.relative_path) {
         let sources: Vec<_> = files().map(|file| format!("--source {}", file.source)).collect();
-        let message = format!("--exact prints one log, but {} logs are named {}", chosen.len(), first.relative_path);
+        let message = format!("--exact prints one log, but {} logs are named {}", selected.len(), first.relative_path);
         return Failure::Usage(message, format!("add {}", sources.join(" or ")));
     }
     let mut names: Vec<_> = files().map(|file| file.relative_path.as_str()).collect();
     names.dedup();
-    let message = format!("--exact prints one log, but {} are selected", chosen.len());
+    let message = format!("--exact prints one log, but {} are selected", selected.len());
     Failure::Usage(message, format!("select one with --file: {}", names.join(", ")))
 }
 
 /// Returns a note if the filters match no row, with the time range of the selected logs.
-fn no_match_note(manifest: &Manifest, chosen: &[usize], options: &CatOptions, report: &CatReport) -> Option<String> {
+fn no_match_note(manifest: &Manifest, selected: &[usize], options: &CatOptions, report: &CatReport) -> Option<String> {
     let sources = options.sources.iter().map(|name| format!("--source {name}"));
     let files = options.files.iter().map(|name| format!("--file {name}"));
     let since = options.range.since.map(|time| format!("--since {}", shown(time)));
@@ -237,7 +238,7 @@ fn no_match_note(manifest: &Manifest, chosen: &[usize], options: &CatOptions, re
     if filters.is_empty() || report.rows.iter().any(|rows| *rows > 0) {
         return None;
     }
-    let files = || chosen.iter().map(|&file| &manifest.files[file]);
+    let files = || selected.iter().map(|&file| &manifest.files[file]);
     let first = files().filter_map(|file| file.first_time).min();
     let last = files().filter_map(|file| file.last_time).max();
     let span = match first.zip(last) {
@@ -265,7 +266,7 @@ fn skipped_note(manifest: &Manifest, skipped_lines: &[u64]) -> Option<String> {
         [(file, _)] => Some(format!(
             "skipped {lines} {not_rows} in {}; use `{} --exact` to print the whole log, byte for byte",
             file.relative_path,
-            choice_of(manifest, file)
+            selecting_arguments(manifest, file)
         )),
         _ => {
             let names = skipped.iter().take(MAX_LISTED_LOGS);
@@ -282,7 +283,7 @@ fn skipped_note(manifest: &Manifest, skipped_lines: &[u64]) -> Option<String> {
 }
 
 /// Returns the arguments that select exactly this log.
-fn choice_of(manifest: &Manifest, file: &ManifestFile) -> String {
+fn selecting_arguments(manifest: &Manifest, file: &ManifestFile) -> String {
     let name = &file.relative_path;
     match manifest.files.iter().filter(|other| other.relative_path == *name).count() {
         1 => format!("--file {name}"),

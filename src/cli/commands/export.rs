@@ -173,9 +173,9 @@ impl ExportArgs {
         self.output.as_deref().is_some_and(is_dash)
     }
 
-    /// Returns true if written data cannot be taken back: the output is standard output, a pipe or a device.
+    /// Returns true if written data cannot be discarded: the output is standard output, a pipe or a device.
     fn to_stream(&self) -> bool {
-        let is_stream = |path: &Path| path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir());
+        let is_stream = |path: &Path| path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
         self.to_stdout() || self.output.as_deref().is_some_and(is_stream)
     }
 
@@ -273,14 +273,14 @@ fn notes(discovery: &Discovery) -> Vec<String> {
         let places = format!("{} and {}", patchwork.display(), activity.display());
         notes.push(format!("no logs found in {places}; the bundle is empty"));
     }
-    for (reason, why) in
+    for (reason, explanation) in
         [(SkipReason::Other, "needs --include-other"), (SkipReason::NotSelected, "not selected with --source")]
     {
         let skipped = discovery.skipped.iter().filter(|log| log.reason == reason);
         let names: Vec<_> =
             skipped.filter_map(|log| log.path.file_name()).map(|name| safe(&name.to_string_lossy())).collect();
         if !names.is_empty() {
-            notes.push(format!("not bundled: {} ({why})", names.join(", ")));
+            notes.push(format!("not bundled: {} ({explanation})", names.join(", ")));
         }
     }
     let others: Vec<_> =

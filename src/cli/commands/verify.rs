@@ -230,11 +230,11 @@ fn verify_as_text(
     Ok((None, exit))
 }
 
-/// Returns true if the file has the SHA-256 that was given as the digest of its bundle.
-fn is_sha256_of_file(given: Option<BundleDigest>, path: &Path) -> bool {
+/// Returns true if the expected digest is the SHA-256 of the file.
+fn is_sha256_of_file(expected: Option<BundleDigest>, path: &Path) -> bool {
     // A pipe cannot be read again.
-    let given = given.filter(|_| path.is_file());
-    given.is_some_and(|given| sha256(path).is_ok_and(|hash| hash == given.to_string()))
+    let expected = expected.filter(|_| path.is_file());
+    expected.is_some_and(|expected| sha256(path).is_ok_and(|hash| hash == expected.to_string()))
 }
 
 /// Returns the SHA-256 of a file as hexadecimal digits.
@@ -284,7 +284,7 @@ fn report_text(path: &Path, report: &VerifyReport) -> String {
     format!("{}: {}{rest}\n{digest}{next}", paint(STRONG, &name), paint(style, verdict))
 }
 
-/// Returns the verdict in a word, its colour and its details.
+/// Returns the verdict as a word, its colour and its details.
 fn verdict_text(report: &VerifyReport) -> (&'static str, anstyle::Style, String) {
     let (rows, logs) = (rows(report.rows), logs(report.files.len()));
     let all_match = match report.files.len() {

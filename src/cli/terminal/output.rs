@@ -16,7 +16,7 @@ pub const STDOUT: &str = "standard output";
 /// The name of standard input in messages.
 pub const STDIN: &str = "standard input";
 
-/// The failure to write to standard output.
+/// A failure to write to standard output.
 #[derive(Debug)]
 pub enum PrintError {
     /// The result of the command is lost.
@@ -85,7 +85,7 @@ pub fn print(text: &str) -> Result<(), PrintError> {
     })
 }
 
-/// Prints a report. A closed pipe is not an error, as the exit code still tells the outcome.
+/// Prints a report. A closed pipe is not an error, because the exit code still reports the outcome.
 pub fn print_report(text: &str) -> Result<(), PrintError> {
     match print(text) {
         Err(PrintError::Result(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -100,12 +100,12 @@ pub fn stdout_loses_all() -> bool {
     use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
 
     let stdout = io::stdout();
-    let (Ok(there), Ok(null)) = (fstat(&stdout), stat("/dev/null")) else { return false };
+    let (Ok(output), Ok(null)) = (fstat(&stdout), stat("/dev/null")) else { return false };
     let access = fcntl_getfl(&stdout).map(|flags| flags & OFlags::RWMODE);
-    there.st_rdev == null.st_rdev && access == Ok(OFlags::RDWR)
+    output.st_rdev == null.st_rdev && access == Ok(OFlags::RDWR)
 }
 
-/// Always returns false: this platform does not tell.
+/// Always returns false: this platform cannot detect it.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub fn stdout_loses_all() -> bool {
     false
@@ -118,7 +118,7 @@ pub fn print_message(style: Style, label: &str, text: &str) {
 
 /// Prints text that is not the result on standard error.
 pub fn print_beside(text: &str) {
-    // Standard error may be closed, and there is no other place to report that.
+    // If standard error is closed, the failure cannot be reported anywhere.
     screen::while_hidden(|| _ = anstream::stderr().write_all(text.as_bytes()));
 }
 

@@ -1,4 +1,4 @@
-//! The progress bar on the screen, which all other output hides.
+//! The progress bar on the terminal. It is hidden while other output is printed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget};
 /// The interval between redraws.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The bar on the screen. Other output hides it.
+/// The bar on the terminal, if any.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
 /// Locks a mutex, even if another thread panicked while it held it.
@@ -33,7 +33,7 @@ pub fn clear() {
     }
 }
 
-/// Shows a bar after a delay, unless it is finished by then.
+/// Shows a bar after a delay, unless it has finished by then.
 pub fn show_after(delay: Duration, bar: ProgressBar) {
     bar.set_draw_target(ProgressDrawTarget::hidden());
     *locked(&BAR) = Some(bar.clone());

@@ -28,10 +28,10 @@ pub struct Stdin {
     cancellation: Cancellation,
 }
 
-/// Starts reading.
+/// Starts reading standard input.
 ///
 /// # Errors
-/// If the system cannot start the thread.
+/// Fails if the system cannot start the thread.
 pub fn stdin() -> patchwork_traces::Result<Stdin> {
     let (sender, blocks) = bounded(2);
     let reading = thread::Builder::new().spawn(move || {
@@ -40,7 +40,7 @@ pub fn stdin() -> patchwork_traces::Result<Stdin> {
             let mut block = Vec::with_capacity(BUFFER_BYTES);
             let read = stdin.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut block);
             let is_last = !matches!(read, Ok(n) if n == BUFFER_BYTES);
-            // The receiver is gone once the command is done.
+            // Sending fails once the command has finished.
             if sender.send(read.map(|_| block)).is_err() || is_last {
                 return;
             }
@@ -73,11 +73,11 @@ pub fn is_stdin(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
 
     let input = io::stdin().as_fd().try_clone_to_owned().map(File::from).and_then(|input| input.metadata());
-    let there = std::fs::metadata(path);
-    input.is_ok_and(|input| there.is_ok_and(|there| (input.dev(), input.ino()) == (there.dev(), there.ino())))
+    let file = std::fs::metadata(path);
+    input.is_ok_and(|input| file.is_ok_and(|file| (input.dev(), input.ino()) == (file.dev(), file.ino())))
 }
 
-/// Always returns false: this platform does not tell, and it does not allow an open file to be replaced.
+/// Always returns false: this platform cannot compare files, and does not allow an open file to be replaced.
 #[cfg(not(unix))]
 pub fn is_stdin(_path: &Path) -> bool {
     false

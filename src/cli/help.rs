@@ -22,11 +22,11 @@ pub type Term = (&'static str, &'static str);
 /// The help of a command below its arguments.
 pub struct HelpText {
     pub examples: &'static [Example],
-    /// What the exit codes mean, for this command. The codes that are alike everywhere are not listed.
+    /// The exit codes that have a special meaning for this command.
     pub exit_status: &'static [Term],
-    /// The environment variables of this command, beside those of every command.
+    /// The environment variables that only some commands read.
     pub environment: &'static [Term],
-    /// Further sections: a heading and its terms each.
+    /// Further sections, each with a heading and terms.
     pub sections: &'static [(&'static str, &'static [Term])],
 }
 
@@ -56,12 +56,12 @@ const DONE: Term = ("0", "success");
 
 /// The exit codes of a command that prints a text.
 const OF_PRINTING: &[Term] =
-    &[("0", "success, also if the program that reads the output exits early"), ("1", "failure")];
+    &[("0", "success, even if the program that reads the output exits early"), ("1", "failure")];
 
 pub const PROGRAM: HelpText = HelpText {
     examples: &[
         ("Bundle the logs of this machine", "patchwork-traces export -o traces.jsonl.gz"),
-        ("Show what a bundle contains, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
+        ("Show a bundle's contents and a chart of its rows over time", "patchwork-traces inspect traces.jsonl.gz"),
         ("Print rows exactly as they are in the logs", "patchwork-traces cat traces.jsonl.gz --source runs --since 7d"),
         ("Check a bundle for damage", "patchwork-traces verify traces.jsonl.gz"),
         ("Restore the logs on another machine", "patchwork-traces import traces.jsonl.gz"),
@@ -71,7 +71,7 @@ pub const PROGRAM: HelpText = HelpText {
         ),
     ],
     exit_status: &[
-        ("0", "success, also if the program that reads the output exits early"),
+        ("0", "success, even if the program that reads the output exits early"),
         ("1", "failure; nothing was changed"),
         (
             "3",
@@ -85,7 +85,7 @@ pub const PROGRAM: HelpText = HelpText {
 
 pub const EXPORT: HelpText = HelpText {
     examples: &[
-        ("Write a bundle named by the time to Patchwork's directory", "patchwork-traces export"),
+        ("Write a bundle named after the current time to Patchwork's directory", "patchwork-traces export"),
         ("Write a bundle to a file", "patchwork-traces export -o traces.jsonl.gz"),
         ("Bundle only some sources", "patchwork-traces export --source runs --source activity -o runs.jsonl.gz"),
         (
@@ -121,8 +121,8 @@ pub const IMPORT: HelpText = HelpText {
         ("1", "failure; no log was changed"),
         (
             "3",
-            "some logs were changed, but not all, a directory could not be synced, or the report could not be printed; \
-             the message names them, and running the command again finishes the work",
+            "only some logs were changed, a directory could not be synced, or the report could not be printed; the \
+             message gives the details; run the command again to finish",
         ),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR],
@@ -141,7 +141,7 @@ pub const VERIFY: HelpText = HelpText {
     examples: &[
         ("List every problem of a bundle", "patchwork-traces verify traces.jsonl.gz"),
         (
-            "Also compare the digest with one kept earlier",
+            "Also compare the digest with the one that you kept",
             "patchwork-traces verify traces.jsonl.gz --expect $(cat digest)",
         ),
         ("Check many bundles in a script", "patchwork-traces verify --quiet backups/*.jsonl.gz || echo damaged"),
@@ -158,7 +158,7 @@ pub const VERIFY: HelpText = HelpText {
 
 pub const INSPECT: HelpText = HelpText {
     examples: &[
-        ("Show what a bundle contains, and when it happened", "patchwork-traces inspect traces.jsonl.gz"),
+        ("Show a bundle's contents and a chart of its rows over time", "patchwork-traces inspect traces.jsonl.gz"),
         ("Count the rows of each log", "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'"),
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],

@@ -44,9 +44,9 @@ pub struct CatArgs {
     #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(complete::FileCompleter))]
     file: Vec<String>,
 
-    /// Print only rows since this time: 2026-05-02, "2026-05-02 10:00", yesterday, or an age such as 7d
+    /// Print only rows from this time on: 2026-05-02, "2026-05-02 10:00", yesterday, or an age such as 7d
     ///
-    /// Also understood: 2026-05, today, "last week" (which begins on Monday), "this month", 1h30m. Times are local unless
+    /// Also accepted: 2026-05, today, "last week" (which begins on Monday), "this month", 1h30m. Times are local unless
     /// they carry an offset, as 2026-05-02T10:00:00Z does. Rows without a timestamp are skipped.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,

@@ -297,8 +297,8 @@ fn readme_quotes_the_measured_times() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let speed = fs::read_to_string(root().join("docs/speed.md")).unwrap();
     let sections = [
-        ("Speed", "Beside other tools"),
-        ("Beside the original exporter and gunzip with jq", "Beside the original exporter"),
+        ("Speed", "Compared with other tools"),
+        ("Compared with the original exporter, gunzip and jq", "Compared with the original exporter"),
     ];
     for (shown, measured) in sections {
         let times_shown = times(section(&readme, shown));

@@ -1004,8 +1004,8 @@ mod running_patchwork {
             }
             let bundle = bundle(&Home::new().with_activity("activity-1.jsonl", "{\"bundled\":1}\n"));
             let bundle = sequential(&bundle).unwrap();
-            let busy = Busy(path.clone(), AtomicBool::new(false));
-            import(bundle, &home.dirs(), &ImportOptions::default(), &TestClock::new(), &busy).unwrap();
+            let progress = AppendOnRead(path.clone(), AtomicBool::new(false));
+            import(bundle, &home.dirs(), &ImportOptions::default(), &TestClock::new(), &progress).unwrap();
             let expected = format!("{{\"bundled\":1}}\n{}{{\"late\":1}}\n", local.unwrap_or_default());
             assert_eq!(fs::read_to_string(&path).unwrap(), expected);
         }

@@ -172,7 +172,7 @@ fn symlink_of_another_user_to_a_directory_is_not_followed() {
                 assert!(run.stderr.contains("belongs to another user"), "{}", run.stderr);
             }
             assert_eq!((snapshot(machine.victim.path()), snapshot(machine.home.path())), before, "{dir}");
-            // A source in the other directory can be imported, and nothing behind the symlink is removed.
+            // A source in the other directory can be imported, and nothing in the symlink's target is removed.
             fs::write(machine.victim.path().join(".patchwork-traces-left.part"), "").unwrap();
             let before = snapshot(machine.victim.path());
             let source = if dir == ".patchwork" { "activity" } else { "runs" };

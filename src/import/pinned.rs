@@ -1,7 +1,7 @@
-//! A directory that is kept open, so that every path through it leads to this very directory.
+//! A directory that is kept open, so that paths through it always lead to the same directory.
 //!
-//! `/proc/self/fd/N/name` means the entry `name` of the open directory `N`, wherever the directory is now and
-//! whatever has taken its place. Only Linux has this.
+//! `/proc/self/fd/N/name` is the entry `name` of the open directory `N`, even if the directory was moved or replaced.
+//! This exists only on Linux.
 
 use std::path::{Path, PathBuf};
 

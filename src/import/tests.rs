@@ -213,7 +213,7 @@ fn changes_between_backup_and_replacement_are_kept_too() {
         let files = import_in_steps(&dirs, Mode::Overwrite, |_| {}, || {}, || meddle(&log)).unwrap();
         assert_eq!(fs::read_to_string(&log).unwrap(), "{}\n");
         assert_eq!(backups(home.path()), kept);
-        // The report names the backup that holds what was replaced in the end.
+        // The report names the backup of the version that was finally replaced.
         let file = files.iter().find(|file| file.path == log).unwrap();
         let named = file.backup.as_ref().map(|backup| fs::read_to_string(backup).unwrap());
         assert_eq!(named.as_ref().map_or(0, String::len) as u64, file.bytes_before.unwrap_or(0));

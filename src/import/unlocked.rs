@@ -1,11 +1,11 @@
-//! The protocol for logs to which writers write, or which they replace, without the lock.
+//! The protocol for logs that writers append to or replace without a lock.
 //!
-//! Writers of activity take no lock. Writers of decisions and links rotate without theirs: they read the log, and some
-//! time later they rename what they keep of it over whatever is there then.
+//! Writers of activity take no lock. Writers of decisions and links rotate without their lock: they read the log, and some
+//! time later they replace it with the rows that they keep, even if it has changed.
 //!
 //! 1. **Read** the log while no writer is in the middle of a row ([`LocalLog::open_without_lock`]). Keep it open, because
 //!    an inode number is reused as soon as its file is gone.
-//! 2. **Stage** the new version. Append the rows that the log has got meanwhile ([`replace_log`]).
+//! 2. **Stage** the new version. Append the rows that the log received in the meantime ([`replace_log`]).
 //! 3. **Exchange** the two in one step. If the file that comes out is not the one that was read, a writer was faster: put
 //!    its file back, and start again at 1.
 //! 4. **Watch** the path ([`Watch`]): for 0.25 s, because a writer may have opened the old file; for 3 s if a rotation of

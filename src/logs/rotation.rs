@@ -168,7 +168,7 @@ impl NewestLines {
         if self.kind.is_some() { MAX_LOG_UNITS } else { MAX_ARCHIVE_UNITS }
     }
 
-    /// Returns true if older lines, whatever they are, cannot change the result. A reader that starts in the
+    /// Returns true if no older lines can change the result. A reader that starts in the
     /// middle of a log has then read enough. An archive must be read as a whole, because its lines are halved by
     /// their number.
     #[must_use]

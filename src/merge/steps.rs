@@ -1,6 +1,6 @@
 //! Interleaves the local lines with the lines of a bundle.
 //!
-//! The result has these properties, whatever the two sides are:
+//! The result always has these properties:
 //! - Every distinct line occurs as often as on the side that has it more often.
 //! - The local lines keep their order and their files. The bundle's lines keep their order, except for lines that
 //!   the local side has in another order: a line can be in one place only, and local lines stay where they are.

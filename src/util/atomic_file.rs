@@ -45,7 +45,7 @@ impl OutputTarget {
     /// # Errors
     /// [`ErrorKind::TargetIsDirectory`], [`ErrorKind::TargetExists`] unless it may be replaced,
     /// [`ErrorKind::NoTargetDirectory`] unless its directory may be created, and [`ErrorKind::TargetIsLog`],
-    /// whatever the options, for a path that has the name of a log or leads to one, in any directory. This
+    /// with any options, for a path that has the name of a log or leads to one, in any directory. This
     /// includes the names of a log's lock, backups and temporary files.
     pub fn resolve(path: &Path, options: TargetOptions) -> Result<Self> {
         let TargetOptions { replace, create_dirs } = options;

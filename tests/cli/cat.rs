@@ -104,7 +104,7 @@ fn time_range_includes_both_ends() {
     assert_eq!(rows(&["--since", "2026-05-02", "--until", "2026-05-02"]), Some((0, 59, 60)));
     assert_eq!(rows(&["--since", "2026-05-03"]), None);
     assert_eq!(rows(&["--until", "2026-05-01"]), None);
-    // The tests' clock stands at the first row.
+    // The tests' clock shows the time of the first row.
     for ago in ["1s", "1m", "1h", "1d", "2w"] {
         assert_eq!(rows(&["--since", ago]), Some((0, 59, 60)), "{ago}");
         assert_eq!(rows(&["--until", ago]), None, "{ago}");

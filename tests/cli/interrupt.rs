@@ -45,7 +45,7 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.success());
 }
 
-/// Waits until the command takes signals in order: they are no longer the system's business.
+/// Waits until the command has installed its signal handlers.
 #[cfg(target_os = "linux")]
 fn wait_for_signal_handlers(child: &Child) {
     let status = format!("/proc/{}/status", child.id());

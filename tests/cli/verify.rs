@@ -86,7 +86,7 @@ fn first_hundred_findings_of_each_kind_are_listed_and_the_others_counted() {
     let home = home();
     let text = String::from_utf8(crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap())).unwrap();
     let (manifest, rows) = text.split_once('\n').unwrap();
-    // 500 lines that are no JSON, and one row of another log.
+    // 500 lines that are not JSON, and one row of another log.
     let mut lines: Vec<_> = rows.lines().map(str::to_owned).collect();
     lines[..500].iter_mut().for_each(|line| *line = line.replacen('{', "(", 1));
     lines[700] = lines[700].replace("\"runs\"", "\"other\"");

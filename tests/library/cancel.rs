@@ -1,4 +1,4 @@
-//! An operation that is cancelled, at whatever moment, fails as for any other reason: nothing that it began is left.
+//! An operation that is cancelled at any moment leaves no files, as after any other failure.
 
 use std::fs;
 use std::io::Cursor;

@@ -9,7 +9,7 @@ use patchwork_traces::import::{Clock, ImportOptions, ImportReport, import};
 use patchwork_traces::progress::NoProgress;
 use proptest::prelude::*;
 
-/// A clock that stands still. Waiting for late writers takes no time.
+/// A clock that never advances, so that waiting for late writers takes no time.
 struct FrozenClock;
 
 impl Clock for FrozenClock {

@@ -125,7 +125,7 @@ fn rows_nest_at_most_128_levels_deep() {
             assert_eq!(classify(line.as_bytes(), &[]).is_some(), is_row, "{levels} levels of {open}");
         }
     }
-    // Brackets that do not nest are no levels.
+    // Brackets that do not nest add no depth.
     assert!(classify(format!("[{}0]", "[],".repeat(1000)).as_bytes(), &[]).is_some());
 }
 

@@ -176,7 +176,7 @@ proptest! {
         prop_assert_eq!(lines.len() - 1, expected.len());
         for (line, expected) in lines[1..].iter().zip(expected) {
             let Some(expected) = expected else { continue };
-            // An entry stands one level deep in its row: one more than this parser takes.
+            // An entry is nested one level deep in its row, which is one level too many for this parser.
             let row: BTreeMap<String, &serde_json::value::RawValue> = serde_json::from_str(line).unwrap();
             prop_assert_eq!(row["source"].get(), "\"runs\"");
             prop_assert_eq!(serde_json::from_str::<Value>(row["entry"].get()).unwrap(), expected);

@@ -123,7 +123,7 @@ fn rows_declared_as_long_chunks(rows: usize, megabytes: usize) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A bundle of one chunk of this text, so many times, that is what its table says but for the number of rows.
+/// Returns a bundle with one chunk that repeats a text. The chunk matches its table entry except for the number of rows.
 fn one_chunk_of(text: &[u8], times: u64) -> Vec<u8> {
     let mut deflated = Vec::new();
     Deflater::new(Level::new(6).unwrap()).deflate(text, &mut deflated).unwrap();

@@ -5,11 +5,12 @@
 //! ```
 
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::SystemTime;
 
-use patchwork_traces::export::{ExportOptions, export};
+use patchwork_traces::export::{ExportOptions, ExportReport, export};
 use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
 use patchwork_traces::progress::NoProgress;
 
@@ -31,12 +32,26 @@ fn answer(mut stream: TcpStream) -> Result<(), Box<dyn Error>> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
 
-    let dirs = Dirs::from_env()?;
-    let logs = discover(&dirs, &DiscoverOptions::default())?;
-    let options = ExportOptions::new("serve 1.0", SystemTime::now().try_into()?);
-
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nConnection: close\r\n\r\n")?;
-    let report = export(&logs, &options, &mut stream, "the response", &NoProgress)?;
-    println!("{} bytes, digest {}", report.bundle_bytes, report.digest);
+    // The bundle is complete before the response begins, so that a failure can still be reported.
+    let mut bundle = tempfile::tempfile()?;
+    let report = match write_bundle(&mut bundle) {
+        Ok(report) => report,
+        Err(error) => {
+            write!(stream, "HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\n\r\n{error}\n")?;
+            return Err(error);
+        }
+    };
+    let length = report.bundle_bytes;
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/gzip\r\nContent-Length: {length}\r\n")?;
+    stream.write_all(b"Connection: close\r\n\r\n")?;
+    bundle.rewind()?;
+    std::io::copy(&mut bundle, &mut stream)?;
+    println!("{length} bytes, digest {}", report.digest);
     Ok(())
+}
+
+fn write_bundle(bundle: &mut File) -> Result<ExportReport, Box<dyn Error>> {
+    let logs = discover(&Dirs::from_env()?, &DiscoverOptions::default())?;
+    let options = ExportOptions::new("serve 1.0", SystemTime::now().try_into()?);
+    Ok(export(&logs, &options, bundle, "the response", &NoProgress)?)
 }

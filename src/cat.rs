@@ -41,6 +41,7 @@ impl Default for CatOptions {
 
 /// The result of [`cat`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CatReport {
     /// The number of rows printed from each of the manifest's files.
     pub rows: Vec<u64>,

@@ -20,6 +20,12 @@ impl Sha256Digest {
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// Returns the 32 bytes of the digest.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 impl From<[u8; 32]> for Sha256Digest {
@@ -87,7 +93,7 @@ impl JsonSchema for Sha256Digest {
 /// The digest of a whole bundle: the SHA-256 of its manifest line without the line feed, not of the file.
 ///
 /// The manifest has the digest of every log, so this value identifies the whole content (FORMAT.md, "Bundle digest").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct BundleDigest(Sha256Digest);
 
@@ -96,6 +102,18 @@ impl BundleDigest {
     #[must_use]
     pub fn of_manifest_line(line: &[u8]) -> Self {
         Self(Sha256Digest::of(line))
+    }
+
+    /// Returns the 32 bytes of the digest.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<[u8; 32]> for BundleDigest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes.into())
     }
 }
 

@@ -33,6 +33,7 @@ impl PrintLogOptions {
 
 /// The result of [`print_log`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PrintLogReport {
     /// The length and SHA-256 of the log, as in the manifest.
     pub printed: Integrity,

@@ -8,6 +8,8 @@ use strum::EnumMessage as _;
 
 use super::{ErrorKind, Obstacle};
 
+impl std::error::Error for ErrorKind {}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -157,7 +159,7 @@ fn within_sentence(words: &str) -> String {
 }
 
 /// Returns the system's error without the path that `fs_err` adds, as the error's position already has it.
-fn of_system(error: &io::Error) -> &io::Error {
+pub(super) fn of_system(error: &io::Error) -> &io::Error {
     let inner = error.get_ref().and_then(|outer| outer.source());
     inner.and_then(|inner| inner.downcast_ref()).unwrap_or(error)
 }

@@ -308,3 +308,10 @@ impl fmt::Display for EntryFault {
         }
     }
 }
+
+impl std::error::Error for NameFault {}
+impl std::error::Error for GzipFault {}
+impl std::error::Error for ManifestFault {}
+impl std::error::Error for Contradiction {}
+impl std::error::Error for RowFault {}
+impl std::error::Error for EntryFault {}

@@ -12,7 +12,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use display::system_words;
+use display::{of_system, system_words};
 pub use fault::{Contradiction, EntryFault, GzipFault, ManifestFault, NameFault, RowFault};
 pub use kind::{ErrorKind, IoAction, Obstacle};
 pub use visible::{is_invisible, visible};
@@ -209,9 +209,10 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // The message includes that of the first source, so the chain begins with the second.
         match &self.0.kind {
-            ErrorKind::Io { source, .. } | ErrorKind::ReportLost { source } => Some(source),
-            ErrorKind::EntryType { source } => Some(source),
+            ErrorKind::Io { source, .. } | ErrorKind::ReportLost { source } => of_system(source).source(),
+            ErrorKind::EntryType { source } => source.source(),
             _ => None,
         }
     }

@@ -22,6 +22,7 @@ pub use crate::gzip::Level;
 
 /// The result of an export.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ExportReport {
     /// The digest of the bundle.
     pub digest: BundleDigest,

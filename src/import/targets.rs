@@ -213,7 +213,7 @@ fn refuse_same_targets(groups: &[TargetGroup]) -> Result<()> {
 fn refuse_known_logs(groups: &[TargetGroup], dirs: &Dirs) -> Result<()> {
     for target in groups.iter().filter(|group| group.source.is_none()).flat_map(|group| &group.targets) {
         let Ok(existing) = fs::metadata(&target.log.path) else { continue };
-        for Source { files, base, .. } in &CATALOGUE {
+        for Source { files, base, .. } in CATALOGUE {
             let Files::Named(names) = files else { continue };
             let is_there = |name: &&&str| {
                 fs::metadata(dirs.of(*base).join(name)).is_ok_and(|known| is_same_file(&known, &existing))

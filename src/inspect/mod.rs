@@ -25,6 +25,7 @@ pub use timetable::{SourceTimetable, Timetable};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Inspection {
     /// The manifest.
     pub manifest: Arc<Manifest>,

@@ -18,6 +18,7 @@ const OUTLIER_DISTANCE: i64 = 3;
 
 /// The rows of each source over time, in columns of equal width.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timetable {
     /// The start of the first column.
     pub start: Timestamp,
@@ -31,6 +32,7 @@ pub struct Timetable {
 
 /// The rows of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SourceTimetable {
     /// The source.
     pub source: SourceName,

@@ -50,7 +50,7 @@ pub enum Files {
 }
 
 /// Every source that is bundled by default, in bundle order.
-pub static CATALOGUE: [Source; 4] = [
+pub static CATALOGUE: &[Source] = &[
     Source {
         name: "runs",
         base: Base::Patchwork,

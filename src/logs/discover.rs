@@ -103,7 +103,7 @@ impl Discovery {
 pub fn discover(dirs: &Dirs, wanted: &DiscoverOptions) -> Result<Discovery> {
     let mut groups = Vec::new();
     let mut skipped = Vec::new();
-    for source in &CATALOGUE {
+    for source in CATALOGUE {
         let found = known_groups(source, dirs.of(source.base))?;
         if wanted.wants(source.name) {
             groups.extend(found);

@@ -47,7 +47,8 @@ impl OutputTarget {
     /// [`ErrorKind::NoTargetDirectory`] unless its directory may be created, and [`ErrorKind::TargetIsLog`],
     /// with any options, for a path that has the name of a log or leads to one, in any directory. This
     /// includes the names of a log's lock, backups and temporary files.
-    pub fn resolve(path: &Path, options: TargetOptions) -> Result<Self> {
+    pub fn resolve(path: impl AsRef<Path>, options: TargetOptions) -> Result<Self> {
+        let path = path.as_ref();
         let TargetOptions { replace, create_dirs } = options;
         let refuse = |kind: ErrorKind| Err(Error::from(kind).in_subject(&path.display().to_string()));
         let path_given = path.to_owned();

@@ -198,7 +198,7 @@ fn recover_saves_every_verified_log() {
     for path in bundles() {
         let (bundle, expected) = (std::fs::read(&path).unwrap(), read_expected(&path));
         let dir = tempfile::tempdir().unwrap();
-        let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
+        let target = OutputTarget::resolve(dir.path().join("out"), TargetOptions::default()).unwrap();
         let recovered = recover(Cursor::new(&bundle), "bundle", &pack_options(), &target, &NoProgress);
         let logs = match recovered {
             Ok(_) => {

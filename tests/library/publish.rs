@@ -64,11 +64,11 @@ fn logs_are_never_replaced_through_any_path() {
     for name in
         ["runs.jsonl", "activity-1.jsonl", "outcome-log.jsonl", "b.gz", "dangling.gz", "new.jsonl", "./x/../runs.jsonl"]
     {
-        let error = OutputTarget::resolve(&path(name), replace).unwrap_err();
+        let error = OutputTarget::resolve(path(name), replace).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::TargetIsLog), "{name}: {error}");
     }
     assert_eq!(
-        OutputTarget::resolve(&path("elsewhere"), replace).unwrap(),
+        OutputTarget::resolve(path("elsewhere"), replace).unwrap(),
         OutputTarget::File { path: path("elsewhere").canonicalize().unwrap(), options: replace }
     );
 }
@@ -90,11 +90,11 @@ fn lock_and_temporary_files_of_a_log_are_never_replaced() {
             if exists {
                 fs::write(dir.path().join(name), "precious").unwrap();
             }
-            let error = OutputTarget::resolve(&dir.path().join(name), options).unwrap_err();
+            let error = OutputTarget::resolve(dir.path().join(name), options).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::TargetIsLog), "{name}: {error}");
         }
     }
-    assert!(OutputTarget::resolve(&dir.path().join("runs.jsonl.gz"), options).is_ok());
+    assert!(OutputTarget::resolve(dir.path().join("runs.jsonl.gz"), options).is_ok());
 }
 
 #[test]
@@ -131,6 +131,6 @@ fn fifo_or_symlink_named_like_a_temporary_file_is_kept() {
 fn file_in_place_of_the_target_directory_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("file"), "").unwrap();
-    let error = OutputTarget::resolve(&dir.path().join("file/b.gz"), TargetOptions::default()).unwrap_err();
+    let error = OutputTarget::resolve(dir.path().join("file/b.gz"), TargetOptions::default()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Io { action: IoAction::Open, .. }), "{error}");
 }

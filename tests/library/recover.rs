@@ -683,7 +683,7 @@ fn stream_and_file_give_the_same_recovered_bytes() {
     bytes[builder.block_ranges()[3].clone()].fill(0);
     let (_, from_file) = recovered(&bytes).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
+    let target = OutputTarget::resolve(dir.path().join("out"), TargetOptions::default()).unwrap();
     let options = RecoverOptions { threads: NonZeroUsize::new(5).unwrap(), ..options() };
     recover_stream(&bytes[..], "standard input", &options, &target, &NoProgress).unwrap();
     assert_eq!(std::fs::read(dir.path().join("out")).unwrap(), from_file);

@@ -86,7 +86,7 @@ fn line_and_row_counts_do_not_overflow() {
         let found = codes(&findings);
         assert!(["chunk_missing", "row", "row_entry"].iter().all(|code| found.contains(code)), "{findings:?}");
         let dir = tempfile::tempdir().unwrap();
-        let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
+        let target = OutputTarget::resolve(dir.path().join("out"), TargetOptions::default()).unwrap();
         recover(Cursor::new(&bundle), "bundle", &crate::common::options(), &target, &NoProgress).unwrap();
     }
 }
@@ -122,7 +122,7 @@ fn many_findings_in_one_chunk_change_no_other_result() {
     let lines = findings.iter().filter(|found| found.kind.code() == "row").map(|found| found.at.line);
     assert_eq!(lines.collect::<Vec<_>>(), (1..=10_000).map(|n| Some(2 * n + 1)).collect::<Vec<_>>());
     let dir = tempfile::tempdir().unwrap();
-    let target = OutputTarget::resolve(&dir.path().join("out"), TargetOptions::default()).unwrap();
+    let target = OutputTarget::resolve(dir.path().join("out"), TargetOptions::default()).unwrap();
     let report = recover(Cursor::new(&bundle), "bundle", &crate::common::options(), &target, &NoProgress).unwrap();
     let file = &report.files[0];
     assert_eq!((file.rows, file.rows_by_line, file.missing.len()), (10_000, 0, 10_000));

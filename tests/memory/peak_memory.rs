@@ -56,7 +56,7 @@ fn line_of_a_1_0_bundle_takes_no_more_memory_than_its_log() {
         assert_eq!(report.verdict, Verdict::Damaged);
     });
     peak_of("recover", &mut || {
-        let target = OutputTarget::resolve(&home.path().join("recovered"), TargetOptions::default()).unwrap();
+        let target = OutputTarget::resolve(home.path().join("recovered"), TargetOptions::default()).unwrap();
         let report = recover(Cursor::new(&bomb), "bomb", &options(), &target, &NoProgress).unwrap();
         assert_eq!(report.files[0].rows, 0);
     });

@@ -44,7 +44,7 @@ fn assert_restored(log: &[u8], bundle: &[u8]) {
 
 fn rows_recovered(bundle: &[u8]) -> u64 {
     let dir = tempfile::tempdir().unwrap();
-    let target = OutputTarget::resolve(&dir.path().join("out.jsonl.gz"), TargetOptions::default()).unwrap();
+    let target = OutputTarget::resolve(dir.path().join("out.jsonl.gz"), TargetOptions::default()).unwrap();
     let report = recover(Cursor::new(bundle), "bundle", &options(), &target, &NoProgress).unwrap();
     report.files.iter().map(|file| file.rows).sum()
 }
@@ -144,7 +144,7 @@ fn every_reader_reads_the_longest_manifest_and_refuses_a_longer_one() {
     for bundle in [gzip(longer.as_bytes()), longer.into_bytes()] {
         let options = VerifyOptions { expect: None, require_hashes: true, threads: NonZeroUsize::MIN };
         let dir = tempfile::tempdir().unwrap();
-        let target = OutputTarget::resolve(&dir.path().join("out.jsonl.gz"), TargetOptions::default()).unwrap();
+        let target = OutputTarget::resolve(dir.path().join("out.jsonl.gz"), TargetOptions::default()).unwrap();
         let refused = [
             indexed(&bundle).err(),
             sequential(&bundle).err(),

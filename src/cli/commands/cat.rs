@@ -195,7 +195,7 @@ fn print_exact(
     let mut options = PrintLogOptions::new(file.source.clone(), file.relative_path.clone());
     options.threads = args.threads.unwrap_or(options.threads);
     let report = print_log(bundle, &options, stdout(), STDOUT, &Bar::beside_output(output))?;
-    let PrintLogReport { printed, access } = report;
+    let PrintLogReport { printed, access, .. } = report;
     let files = manifest.files.iter().enumerate().map(|(index, file)| CatFileJson {
         source: file.source.clone(),
         file: file.relative_path.clone(),

@@ -243,7 +243,7 @@ fn as_json(inspection: &Inspection, notes: &[String]) -> InspectJson {
 
 fn timeline_json(timetable: &Timetable) -> TimelineJson {
     let sources = timetable.sources.iter().cloned().map(|source| {
-        let SourceTimetable { source, rows, before, after, timeless } = source;
+        let SourceTimetable { source, rows, before, after, timeless, .. } = source;
         SourceTimelineJson { source, rows, before, after, timeless }
     });
     TimelineJson { start: timetable.start, step_ms: timetable.step_ms, sources: sources.collect() }

@@ -10,8 +10,7 @@ use crate::buffers::Buffer;
 use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Row, Selection, each_chunk, select_files};
 use crate::error::{Error, IoAction, Result};
 use crate::format::log_decoder::printed_row;
-use crate::format::{Manifest, TimeRange, row};
-use crate::logs::times_of;
+use crate::format::{Manifest, TimeRange};
 use crate::progress::Progress;
 use crate::util::ordered_pool::available_cores;
 pub use log::{PrintLogOptions, PrintLogReport, print_log};
@@ -88,7 +87,7 @@ pub fn cat(
     for &file in &files {
         skipped_lines[file] = manifest.files[file].unparsed_lines();
     }
-    let selection = Selection { files: Some(files), chunks_in: options.range };
+    let selection = Selection::default().files(files).range(options.range);
     let cancellation = progress.cancellation();
     let written = |error| Error::io_named(IoAction::Write, out_name, error);
     let mut rows = vec![0; manifest.files.len()];
@@ -107,7 +106,8 @@ pub fn cat(
         let of_chunk = |logs: &BundleLogs, chunk: ChunkRows| Page::of_chunk(logs, chunk, options);
         each_chunk(bundle, &selection, ChunkOrder::OfBundle, options.threads, of_chunk, &mut print)
     } else {
-        print_lines(bundle, &selection, options, &mut print)
+        // `Page` selects the rows of the range.
+        print_lines(&bundle, &selection.range(TimeRange::default()), options, &mut print)
     };
     progress.finish();
     let flushed = out.flush().map_err(written);
@@ -120,7 +120,7 @@ const PAGE_BYTES: usize = 256 << 10;
 
 /// Prints a bundle without a chunk table, reading its rows sequentially.
 fn print_lines(
-    bundle: Bundle<'_>,
+    bundle: &Bundle<'_>,
     selection: &Selection,
     options: &CatOptions,
     print: &mut impl FnMut(Page) -> Result<()>,
@@ -178,7 +178,7 @@ impl Page {
         options: &CatOptions,
     ) -> Option<(&'r [u8], &'static [u8])> {
         self.read += row.line.len() as u64 + 1;
-        if !is_in_range(row, options.range) {
+        if options.range != TimeRange::default() && !options.range.contains(row.time()) {
             return None;
         }
         match self.rows.last_mut().filter(|(file, _)| *file == row.file) {
@@ -197,8 +197,4 @@ fn bytes_to_read(manifest: &Manifest, files: &[usize], range: TimeRange) -> Opti
     let chunks = files.iter().flat_map(|file| &manifest.files[*file].chunks);
     let wanted = chunks.filter(|chunk| range.overlaps(chunk.first_time, chunk.last_time));
     manifest.has_chunk_table().then(|| wanted.map(|chunk| chunk.bytes).sum())
-}
-
-fn is_in_range(row: &Row<'_>, range: TimeRange) -> bool {
-    range == TimeRange::default() || range.contains(row::row_time(row.envelope.entry(), times_of(&row.envelope.source)))
 }

@@ -134,7 +134,7 @@ pub(crate) fn restore_with_access<S: LogSink>(
             let order = ChunkOrder::TakingTurns(LOGS_AT_ONCE);
             each_chunk(bundle, &selection, order, threads, rows_of_chunk, |batch| logs.take(batch?))?
         } else {
-            each_batch(bundle, &selection, |batch| logs.take(batch))?;
+            each_batch(&bundle, &selection, |batch| logs.take(batch))?;
             Access::NoChunkTable
         };
         logs.finish().map(|_| access)
@@ -144,7 +144,7 @@ pub(crate) fn restore_with_access<S: LogSink>(
 
 /// Reads a bundle without a chunk table sequentially and passes on batches of rows.
 fn each_batch(
-    bundle: Bundle<'_>,
+    bundle: &Bundle<'_>,
     selection: &Selection,
     mut take: impl FnMut(RowBatch<RowLines>) -> Result<()>,
 ) -> Result<()> {

@@ -74,6 +74,14 @@ impl ChunkRows {
         self.next == self.text.len()
     }
 
+    /// Returns the row that [`next_row`](Self::next_row) returned last.
+    pub(super) fn last_row<'t>(&'t mut self, logs: &'t BundleLogs) -> Result<Option<Row<'t>>> {
+        let before = memchr::memrchr(b'\n', &self.text[..self.next.saturating_sub(1)]);
+        self.next = before.map_or(0, |end| end + 1);
+        self.rows -= 1;
+        self.next_row(logs)
+    }
+
     /// Returns the next row, or `None` after the last one.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::chunk_queue::ChunkQueue;
 use super::chunk_table::{ChunkRef, chunk_refs};
-use super::opened::{BundleInput, ManifestLine, Remainder, check_end};
+use super::opened::{BundleInput, ManifestLine, Remainder, check_end, take_stream};
 use crate::buffers::{Buffer, Buffers};
 use crate::container::FileInput;
 use crate::digest::Crc32;
@@ -59,7 +59,7 @@ impl FetchedChunk {
 }
 
 enum ChunkSource<'r> {
-    Indexed(FileInput<'r>, BlockIndex),
+    Indexed(FileInput<'r>, Arc<BlockIndex>),
     /// The remaining text, starting at chunk `next`.
     Sequential {
         rest: Remainder<'r>,
@@ -87,7 +87,7 @@ impl<'r> ChunkReader<'r> {
         order: impl FnOnce(&[ChunkRef], bool) -> ChunkQueue,
     ) -> Result<Self> {
         let source = match input {
-            BundleInput::Stream(rest) => ChunkSource::Sequential { rest, next: 0 },
+            BundleInput::Stream(stream) => ChunkSource::Sequential { rest: take_stream(&stream)?, next: 0 },
             BundleInput::Indexed(file, index) if index.matches_checksum(manifest_crc32) => {
                 ChunkSource::Indexed(file, index)
             }

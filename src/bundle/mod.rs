@@ -18,9 +18,10 @@ mod select;
 mod sequential_rows;
 pub(crate) mod writer;
 
+use std::fmt;
 use std::io::{Read, Seek};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::container::{FileInput, Input};
 use crate::digest::{BundleDigest, Crc32};
@@ -33,7 +34,7 @@ pub(crate) use chunk_table::{ChunkRef, chunk_refs};
 pub(crate) use files::FileIndex;
 use opened::{BundleInput, ManifestLine};
 pub(crate) use parallel::{ChunkOrder, each_chunk};
-pub use row::Row;
+pub use row::{Row, TypedRow};
 pub use rows::Rows;
 pub use select::{Selection, select_files};
 
@@ -53,6 +54,9 @@ pub enum Access {
 }
 
 /// An open bundle whose manifest has been read.
+///
+/// Its rows can be read many times, also by several threads at once. Clones are cheap and share the input. A bundle from a
+/// stream is the exception: its rows can be read once, and a second read fails.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -74,6 +78,7 @@ pub enum Access {
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
 pub struct Bundle<'r> {
     name: String,
     manifest: Arc<Manifest>,
@@ -89,7 +94,8 @@ impl<'r> Bundle<'r> {
     ///
     /// # Errors
     /// Fails if the file cannot be read, is not a bundle, or has an inconsistent manifest.
-    pub fn open(path: &Path) -> Result<Bundle<'static>> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Bundle<'static>> {
+        let path = path.as_ref();
         Bundle::from_input(Input::open(path)?.0, &path.display().to_string())
     }
 
@@ -118,7 +124,7 @@ impl<'r> Bundle<'r> {
             Input::Stream(stream) => {
                 let (head, rest) = ManifestLine::read(stream).map_err(named)?;
                 let access = if head.manifest.has_chunk_table() { Access::Stream } else { Access::NoChunkTable };
-                return Ok(Self::new(name, head, None, access, BundleInput::Stream(rest)));
+                return Ok(Self::new(name, head, None, access, BundleInput::Stream(Arc::new(Mutex::new(Some(rest))))));
             }
         };
         let (head, _) = ManifestLine::read(file.at_start()).map_err(named)?;
@@ -130,7 +136,7 @@ impl<'r> Bundle<'r> {
         } else {
             let index = chunks::matching_index(&head, &mut file);
             match index.map_err(|error| Error::io_named(IoAction::Read, name, error))? {
-                Some(index) => (Access::Indexed, BundleInput::Indexed(file, index)),
+                Some(index) => (Access::Indexed, BundleInput::Indexed(file, Arc::new(index))),
                 None => (Access::TableMismatch, BundleInput::File(file)),
             }
         };
@@ -198,6 +204,17 @@ impl<'r> Bundle<'r> {
     pub(crate) fn reopener(&self) -> Option<Reopener<'r>> {
         let (BundleInput::Indexed(file, _) | BundleInput::File(file)) = &self.input else { return None };
         Some(Reopener { file: file.clone(), name: self.name.clone(), digest: self.digest })
+    }
+}
+
+impl fmt::Debug for Bundle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, digest, access, .. } = self;
+        f.debug_struct("Bundle")
+            .field("name", name)
+            .field("digest", digest)
+            .field("access", access)
+            .finish_non_exhaustive()
     }
 }
 

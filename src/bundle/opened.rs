@@ -1,6 +1,7 @@
 //! The start of a bundle: its manifest line, and the input that follows it.
 
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::container::FileInput;
 use crate::digest::{BundleDigest, Crc32};
@@ -19,21 +20,29 @@ pub(super) struct Remainder<'r> {
 
 impl Remainder<'_> {
     pub(super) fn empty() -> Self {
-        Self { text: Box::new(std::io::empty()), content: StreamKind::Plain }
+        Self { text: Box::new(io::empty()), content: StreamKind::Plain }
     }
 }
 
 impl Read for Remainder<'_> {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         self.text.read(out)
     }
 }
 
-/// The input of an open bundle.
+/// The input of an open bundle. Clones share it.
+#[derive(Clone)]
 pub(super) enum BundleInput<'r> {
-    Indexed(FileInput<'r>, BlockIndex),
+    Indexed(FileInput<'r>, Arc<BlockIndex>),
     File(FileInput<'r>),
-    Stream(Remainder<'r>),
+    /// A stream, until its rows are read.
+    Stream(Arc<Mutex<Option<Remainder<'r>>>>),
+}
+
+/// Takes the text of a stream, which can be read only once.
+pub(super) fn take_stream<'r>(stream: &Mutex<Option<Remainder<'r>>>) -> Result<Remainder<'r>> {
+    let taken = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
+    taken.ok_or_else(|| Error::io_unnamed(IoAction::Read, io::Error::other("this stream was already read")))
 }
 
 /// A bundle's first line and the values derived from it.

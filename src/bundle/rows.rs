@@ -1,5 +1,6 @@
 //! The rows of a bundle, in order.
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -8,13 +9,13 @@ use super::chunk_queue::ChunkQueue;
 use super::chunk_rows::{BundleLogs, ChunkRows};
 use super::chunk_table::ChunkRef;
 use super::chunks::ChunkReader;
-use super::row::Row;
+use super::row::{Row, TypedRow};
 use super::select::select_files;
 use super::sequential_rows::SequentialRows;
 use super::{Access, Bundle, Selection};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::Manifest;
+use crate::format::{Manifest, TimeRange};
 
 /// A reader of the selected rows, in bundle order. Its memory use does not grow with the bundle.
 ///
@@ -41,8 +42,18 @@ pub struct Rows<'r> {
     manifest: Arc<Manifest>,
     digest: BundleDigest,
     access: Access,
+    range: TimeRange,
     source: RowSource<'r>,
     ended: bool,
+}
+
+impl fmt::Debug for Rows<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, digest, range, ended, .. } = self;
+        let mut shown = f.debug_struct("Rows");
+        shown.field("name", name).field("digest", digest).field("range", range).field("ended", ended);
+        shown.finish_non_exhaustive()
+    }
 }
 
 enum RowSource<'r> {
@@ -54,9 +65,9 @@ impl<'r> Bundle<'r> {
     /// Reads the selected rows.
     ///
     /// # Errors
-    /// Fails if the input cannot be read.
-    pub fn rows(self, selection: &Selection) -> Result<Rows<'r>> {
-        let Self { name, manifest, manifest_crc32, digest, mut access, input, .. } = self;
+    /// Fails if the input cannot be read, or is a stream whose rows were already read.
+    pub fn rows(&self, selection: &Selection) -> Result<Rows<'r>> {
+        let Self { name, manifest, manifest_crc32, digest, mut access, input, .. } = self.clone();
         let named = |error: Error| error.in_subject(&name);
         let source = if manifest.has_chunk_table() {
             let in_stream = |chunk_refs: &[ChunkRef], _| ChunkQueue::of_stream(chunk_refs, selection);
@@ -68,14 +79,14 @@ impl<'r> Bundle<'r> {
         } else {
             RowSource::Lines(SequentialRows::new(&manifest, selection, input).map_err(named)?)
         };
-        Ok(Rows { name, manifest, digest, access, source, ended: false })
+        Ok(Rows { name, manifest, digest, access, range: selection.range, source, ended: false })
     }
 
     /// Reads all rows.
     ///
     /// # Errors
     /// Fails if the input cannot be read.
-    pub fn all_rows(self) -> Result<Rows<'r>> {
+    pub fn all_rows(&self) -> Result<Rows<'r>> {
         self.rows(&Selection::default())
     }
 
@@ -84,10 +95,10 @@ impl<'r> Bundle<'r> {
     /// # Errors
     /// Returns [`ErrorKind::UnknownSource`] if the bundle has no log of that source. Fails if the input cannot be
     /// read.
-    pub fn rows_of(self, source: &str) -> Result<Rows<'r>> {
+    pub fn rows_of(&self, source: &str) -> Result<Rows<'r>> {
         let files = select_files(&self.manifest, &[source.to_owned()], &[]);
         let files = files.map_err(|error| error.in_subject(&self.name))?;
-        self.rows(&Selection { files: Some(files), ..Selection::default() })
+        self.rows(&Selection::default().files(files))
     }
 }
 
@@ -129,9 +140,28 @@ impl Rows<'_> {
         if self.ended {
             return Ok(None);
         }
-        let row = match &mut self.source {
-            RowSource::Chunks(chunks) => chunks.next_row(),
-            RowSource::Lines(lines) => lines.next_row(&self.manifest),
+        if self.range == TimeRange::default() {
+            return self.read_row(false);
+        }
+        // The borrow checker rejects a loop that returns a row borrowed from `self`, so the row is read again after it.
+        let range = self.range;
+        loop {
+            match self.read_row(false)? {
+                Some(row) if range.contains(row.time()) => break,
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+        self.read_row(true)
+    }
+
+    /// Reads the next row, or the last one `again`.
+    fn read_row(&mut self, again: bool) -> Result<Option<Row<'_>>> {
+        let row = match (&mut self.source, again) {
+            (RowSource::Chunks(chunks), false) => chunks.next_row(),
+            (RowSource::Chunks(chunks), true) => chunks.last_row(),
+            (RowSource::Lines(lines), false) => lines.next_row(&self.manifest),
+            (RowSource::Lines(lines), true) => lines.last_row(),
         };
         row.map_err(|error| {
             self.ended = true;
@@ -145,12 +175,43 @@ impl<'r> Rows<'r> {
     ///
     /// A row that does not match `T` yields [`ErrorKind::EntryType`] with the row's position, and later rows still
     /// follow. Any other error is the last item.
-    pub fn entries<T: DeserializeOwned>(mut self) -> impl Iterator<Item = Result<T>> + use<'r, T> {
+    pub fn entries<T: DeserializeOwned>(self) -> impl Iterator<Item = Result<T>> + use<'r, T> {
+        self.parsed(|_, value| value)
+    }
+
+    /// Deserializes the JSON of each row into `T`, in order, and says where the row comes from.
+    ///
+    /// Errors are those of [`entries`](Self::entries).
+    ///
+    /// ```
+    /// use patchwork_traces::Bundle;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = "fixtures/conformance/intact.jsonl.gz";
+    /// let bundle = Bundle::open(path)?;
+    /// let first = bundle.rows_of("activity")?.typed_rows::<serde_json::Value>().next().ok_or("no rows")??;
+    /// assert_eq!(bundle.manifest().files[first.file].source.as_str(), "activity");
+    /// assert_eq!((first.number, first.value["tool"].as_str()), (1, Some("read")));
+    /// assert_eq!(first.time, Some("2026-05-02T10:00:00Z".parse()?));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn typed_rows<T: DeserializeOwned>(self) -> impl Iterator<Item = Result<TypedRow<T>>> + use<'r, T> {
+        self.parsed(|row, value| {
+            let (file, number, time, line) = (row.file, row.number, row.time(), row.exact_line().to_owned());
+            TypedRow { file, number, time, line, value }
+        })
+    }
+
+    fn parsed<T: DeserializeOwned, R, F: Fn(&Row<'_>, T) -> R>(
+        mut self,
+        make: F,
+    ) -> impl Iterator<Item = Result<R>> + use<'r, T, R, F> {
         std::iter::from_fn(move || match self.next_row() {
             Ok(None) => None,
             Err(error) => Some(Err(error)),
             Ok(Some(row)) => {
-                let (file, number, parsed) = (row.file, row.number, row.parse());
+                let (file, number, parsed) = (row.file, row.number, row.parse().map(|value| make(&row, value)));
                 Some(parsed.map_err(|source| {
                     let error = Error::from(ErrorKind::EntryType { source }).in_subject(&self.name);
                     error.in_file(self.manifest.files[file].relative_path.as_str()).at_rows(number, number)
@@ -168,6 +229,11 @@ struct IndexedRows<'r> {
 }
 
 impl IndexedRows<'_> {
+    /// Returns the row that [`next_row`](Self::next_row) returned last.
+    fn last_row(&mut self) -> Result<Option<Row<'_>>> {
+        self.chunk.as_mut().map_or(Ok(None), |chunk| chunk.last_row(&self.logs))
+    }
+
     fn next_row(&mut self) -> Result<Option<Row<'_>>> {
         // The borrow checker rejects a loop that returns a row borrowed from `self`, so the row is read after the
         // loop.

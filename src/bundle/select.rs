@@ -3,7 +3,7 @@
 use crate::error::{ErrorKind, Result};
 use crate::format::{Manifest, SourceName, TimeRange};
 
-/// The selection of files and chunks to read.
+/// The selection of rows to read. By default, all rows.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -15,21 +15,33 @@ use crate::format::{Manifest, SourceName, TimeRange};
 /// let bundle = Bundle::open(path)?;
 /// let files = select_files(bundle.manifest(), &["runs".to_owned(), "activity".to_owned()], &[])?;
 /// let since = TimeRange { since: Some("2026-05-02T10:30:00Z".parse()?), until: None };
-/// let mut rows = bundle.rows(&Selection { files: Some(files), chunks_in: since })?;
+/// let mut rows = bundle.rows(&Selection::default().files(files).range(since))?;
 /// assert!(rows.next_row()?.is_some());
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Selection {
     /// Indices into the manifest's `files`. `None` selects all files.
     pub files: Option<Vec<usize>>,
-    /// The time range by which chunks are selected. Chunks that cannot hold a row in this range are skipped. A chunk
-    /// that is read yields all its rows, also those outside the range.
-    pub chunks_in: TimeRange,
+    /// The time range of the rows. Rows without a timestamp match only an unbounded range.
+    pub range: TimeRange,
 }
 
 impl Selection {
+    /// Selects files by their indices in the manifest's `files`.
+    #[must_use]
+    pub fn files(self, files: Vec<usize>) -> Self {
+        Self { files: Some(files), ..self }
+    }
+
+    /// Selects the rows in a time range. Chunks that cannot hold such a row are not read.
+    #[must_use]
+    pub fn range(self, range: TimeRange) -> Self {
+        Self { range, ..self }
+    }
+
     /// Returns one flag for each of `files` files: true if the file is selected.
     pub(super) fn of_files(&self, files: usize) -> Vec<bool> {
         let Some(wanted) = &self.files else { return vec![true; files] };

@@ -1,7 +1,7 @@
 //! Reads bundles without a chunk table line by line: those of format 1.0, and some of other writers.
 
 use super::files::FileIndex;
-use super::opened::{BundleInput, ManifestLine, Remainder};
+use super::opened::{BundleInput, ManifestLine, Remainder, take_stream};
 use super::row::Row;
 use super::select::Selection;
 use crate::error::{Error, ErrorKind, IoAction, Result};
@@ -20,12 +20,14 @@ pub(super) struct SequentialRows<'r> {
     is_selected: Vec<bool>,
     /// The number of rows of each file so far.
     counts: Vec<u64>,
+    /// The file of the last row.
+    last_file: usize,
 }
 
 impl<'r> SequentialRows<'r> {
     pub(super) fn new(manifest: &Manifest, selection: &Selection, input: BundleInput<'r>) -> Result<Self> {
         let rest = match input {
-            BundleInput::Stream(rest) => rest,
+            BundleInput::Stream(stream) => take_stream(&stream)?,
             BundleInput::File(file) | BundleInput::Indexed(file, _) => ManifestLine::read(file.at_start())?.1,
         };
         let limit = manifest.max_envelope_bytes();
@@ -36,17 +38,26 @@ impl<'r> SequentialRows<'r> {
             files: FileIndex::new(manifest),
             is_selected: selection.of_files(manifest.files.len()),
             counts: vec![0; manifest.files.len()],
+            last_file: 0,
         })
     }
 
     pub(super) fn next_row(&mut self, manifest: &Manifest) -> Result<Option<Row<'_>>> {
-        let file = loop {
+        loop {
             match self.advance(manifest)? {
-                Some(file) if self.is_selected[file] => break file,
+                Some(file) if self.is_selected[file] => {
+                    self.last_file = file;
+                    return self.last_row();
+                }
                 Some(_) => {}
                 None => return self.check_counts(manifest).map(|()| None),
             }
-        };
+        }
+    }
+
+    /// Returns the row that [`next_row`](Self::next_row) returned last.
+    pub(super) fn last_row(&self) -> Result<Option<Row<'_>>> {
+        let file = self.last_file;
         let line = self.lines.last_line();
         match Envelope::decode(line) {
             Ok(envelope) => Ok(Some(Row { file, number: self.counts[file], line, envelope })),

@@ -49,7 +49,7 @@ pub use crate::bundle::writer::WriteOptions as RecoverOptions;
 /// let damaged = dir.path().join("damaged.jsonl.gz");
 /// std::fs::write(&damaged, &whole[..whole.len() - 100])?;
 ///
-/// let target = OutputTarget::resolve(&dir.path().join("recovered.jsonl.gz"), TargetOptions::default())?;
+/// let target = OutputTarget::resolve(dir.path().join("recovered.jsonl.gz"), TargetOptions::default())?;
 /// let options = RecoverOptions::new("example 1", "2026-05-02T10:00:00Z".parse::<Timestamp>()?);
 /// let report = recover_file(&damaged, &options, &target, &NoProgress)?;
 /// assert!(report.lost_something());
@@ -61,11 +61,12 @@ pub use crate::bundle::writer::WriteOptions as RecoverOptions;
 /// # Errors
 /// As [`recover`], and if `path` cannot be opened.
 pub fn recover_file(
-    path: &Path,
+    path: impl AsRef<Path>,
     options: &RecoverOptions,
     target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
+    let path = path.as_ref();
     let name = path.display().to_string();
     match Input::open(path)?.0 {
         Input::File(file) => {

@@ -187,11 +187,12 @@ pub fn verify_seekable(
 /// # Errors
 /// As [`verify`], and if `path` is a directory.
 pub fn verify_file(
-    path: &Path,
+    path: impl AsRef<Path>,
     options: &VerifyOptions,
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
+    let path = path.as_ref();
     let name = path.display().to_string();
     let (input, length) = Input::open(path)?;
     progress.start(length);

@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bundle;
 mod cancel;
 mod conformance;
 mod errors;

@@ -15,12 +15,12 @@ fn assert_round_trip(log: &[u8]) {
         assert!(restored["runs.jsonl"] == log, "the {reader} reader restored something else");
     }
     if log.len() < 1 << 20 {
-        assert!(by_rows(indexed(&bundle).unwrap()) == log, "row by row gives something else");
+        assert!(by_rows(&indexed(&bundle).unwrap()) == log, "row by row gives something else");
     }
 }
 
 /// The log as a program of one's own restores it: row by row.
-fn by_rows(bundle: Bundle<'_>) -> Vec<u8> {
+fn by_rows(bundle: &Bundle<'_>) -> Vec<u8> {
     let file = bundle.manifest().files[0].clone();
     let mut restorer = LogRestorer::new(&file);
     let mut log = Vec::new();

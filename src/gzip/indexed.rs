@@ -51,7 +51,8 @@ impl BlockIndex {
         head: Crc32,
     ) -> io::Result<Option<Self>> {
         let Some(offsets) = offsets(&blocks, file_bytes) else { return Ok(None) };
-        let [start, .., end] = offsets[..] else { return Ok(None) };
+        // Without blocks, the one offset is both.
+        let (Some(&start), Some(&end)) = (offsets.first(), offsets.last()) else { return Ok(None) };
         let mut tail = [0; TAIL_BYTES];
         input.seek(SeekFrom::Start(end))?;
         input.read_exact(&mut tail)?;

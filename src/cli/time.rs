@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::civil::{Date, DateTime, Weekday};
-use jiff::{Span, ToSpan, Zoned};
+use jiff::{Span, ToSpan, ZonedDateTime};
 use patchwork_traces::format::Timestamp;
 
 use crate::cli::failure::Failure;
@@ -91,10 +91,10 @@ impl CalendarUnit {
 
 /// Returns the first moment of a day in the local time zone.
 fn midnight(date: Date) -> Option<Timestamp> {
-    timestamp(&date.to_zoned(zone::here()).ok()?)
+    timestamp(&date.to_zoned_datetime(zone::here()).ok()?)
 }
 
-fn timestamp(time: &Zoned) -> Option<Timestamp> {
+fn timestamp(time: &ZonedDateTime) -> Option<Timestamp> {
     Timestamp::from_millis(time.timestamp().as_millisecond())
 }
 
@@ -133,7 +133,7 @@ fn relative(text: &str) -> Option<Moment> {
 
 fn time_of_day(text: &str) -> Option<Moment> {
     let time: DateTime = text.parse().ok()?;
-    timestamp(&time.to_zoned(zone::here()).ok()?).map(Moment::Point)
+    timestamp(&time.to_zoned_datetime(zone::here()).ok()?).map(Moment::Point)
 }
 
 /// Parses an age such as `7d`, `1h30m`, `2 weeks` or `3 days ago`.

@@ -87,7 +87,8 @@ impl Unit {
     }
 
     fn label(self, number: i64) -> String {
-        let at = |seconds: i64| jiff::Timestamp::from_second(seconds).map(|time| time.to_zoned(TimeZone::UTC)).ok();
+        let at =
+            |seconds: i64| jiff::Timestamp::from_second(seconds).map(|time| time.to_zoned_datetime(TimeZone::UTC)).ok();
         let shown = |seconds: i64, format: &str| at(seconds).map(|time| time.strftime(format).to_string());
         match self {
             Self::Seconds(unit) => {
@@ -125,7 +126,7 @@ impl Unit {
 
 /// Returns the seconds since 1970 in local time.
 fn seconds_of(time: DateTime) -> i64 {
-    time.to_zoned(TimeZone::UTC).map(|time| time.timestamp().as_second()).unwrap_or_default()
+    time.to_zoned_datetime(TimeZone::UTC).map(|time| time.timestamp().as_second()).unwrap_or_default()
 }
 
 #[cfg(test)]

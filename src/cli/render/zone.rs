@@ -1,6 +1,6 @@
 //! Formats times for people, in the local time zone. JSON output uses RFC 3339 in UTC instead.
 
-use jiff::Zoned;
+use jiff::ZonedDateTime;
 use jiff::tz::TimeZone;
 use patchwork_traces::format::Timestamp;
 
@@ -10,8 +10,8 @@ pub fn here() -> TimeZone {
 }
 
 /// Converts a time to a zone. Returns `None` if it is out of range.
-pub fn zoned(time: Timestamp, zone: &TimeZone) -> Option<Zoned> {
-    Some(jiff::Timestamp::from_millisecond(time.as_millis()).ok()?.to_zoned(zone.clone()))
+pub fn zoned(time: Timestamp, zone: &TimeZone) -> Option<ZonedDateTime> {
+    Some(jiff::Timestamp::from_millisecond(time.as_millis()).ok()?.to_zoned_datetime(zone.clone()))
 }
 
 /// Returns `2026-05-02 12:00:00 CEST`.

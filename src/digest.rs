@@ -144,7 +144,7 @@ impl Crc32 {
 
     /// Computes the checksum of bytes with checksum `self` followed by `len` bytes with checksum `next`.
     #[must_use]
-    pub fn then(self, next: Self, len: u64) -> Self {
+    pub fn combine(self, next: Self, len: u64) -> Self {
         let mut all = crc32fast::Hasher::new_with_initial(self.0);
         all.combine(&crc32fast::Hasher::new_with_initial_len(next.0, len));
         Self(all.finalize())

@@ -1,5 +1,5 @@
 //! Checks that a bundle that `verify` calls intact is intact, that `recover` saves every log that `verify` calls
-//! proven, and that the output of `recover` is intact.
+//! verified, and that the output of `recover` is intact.
 
 use std::fs;
 use std::io::Cursor;
@@ -59,19 +59,19 @@ fn check_verify(file: &[u8], home: &Home) -> Option<Verified> {
             logs.err()
         );
         if let Ok(logs) = logs {
-            check_proven(&report, &logs);
+            check_verified(&report, &logs);
         }
     }
     Some((report, found))
 }
 
-/// Checks that the logs that `verify` calls proven are restored with the proven hash.
-fn check_proven(report: &VerifyReport, logs: &Logs) {
+/// Checks that the logs that `verify` calls verified are restored with the verified hash.
+fn check_verified(report: &VerifyReport, logs: &Logs) {
     assert_eq!(report.files.len(), logs.len());
     for file in &report.files {
         let mut named = logs.iter().filter(|((_, name), _)| *name == file.name);
-        let proven = file.restored.filter(|_| file.is_proven == Some(true));
-        assert!(proven.is_none_or(|proven| named.any(|(_, log)| Sha256Digest::of(log) == proven.sha256)));
+        let verified = file.restored.filter(|_| file.is_verified == Some(true));
+        assert!(verified.is_none_or(|verified| named.any(|(_, log)| Sha256Digest::of(log) == verified.sha256)));
     }
 }
 
@@ -99,8 +99,8 @@ fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
             report.rows - findings.iter().filter(is_no_row).count() as u64
         };
         assert_eq!(verified_as.map_or(0, sound), 0, "nothing was recovered: {:?}", recovered.err());
-        let is_saved = |file: &FileReport| file.is_proven != Some(true) || file.rows == 0;
-        assert!(verified_as.is_none_or(|(report, _)| report.files.iter().all(is_saved)), "a proven log was lost");
+        let is_saved = |file: &FileReport| file.is_verified != Some(true) || file.rows == 0;
+        assert!(verified_as.is_none_or(|(report, _)| report.files.iter().all(is_saved)), "a verified log was lost");
         return;
     };
     let bundle = fs::read(&path).expect("the file exists");
@@ -129,7 +129,7 @@ fn check_originals(file: &[u8], report: &RecoverReport, logs: &Logs) {
     }
 }
 
-/// Checks that an intact bundle is recovered completely, and that every proven log is recovered.
+/// Checks that an intact bundle is recovered completely, and that every verified log is recovered.
 fn check_saved((verified_as, _): &Verified, report: &RecoverReport, logs: &Logs) {
     if verified_as.verdict != Verdict::Damaged {
         assert!(!report.lost_something(), "verdict {:?}, but recover lost something: {report:?}", verified_as.verdict);
@@ -137,14 +137,14 @@ fn check_saved((verified_as, _): &Verified, report: &RecoverReport, logs: &Logs)
     }
     // An empty log has nothing to save: it gives way if rows name a log of the same name. If the manifest lists
     // several logs with one name, a bundle can hold only one of them.
-    let is_proven = |file: &&FileReport| file.is_proven == Some(true) && file.restored.is_some_and(|log| log.bytes > 0);
+    let is_verified = |file: &&FileReport| file.is_verified == Some(true) && file.restored.is_some_and(|log| log.bytes > 0);
     let is_saved = |file: &FileReport| {
-        let proven = file.restored.map(|log| log.sha256);
-        logs.iter().any(|((_, name), log)| *name == file.name && Some(Sha256Digest::of(log)) == proven)
+        let verified = file.restored.map(|log| log.sha256);
+        logs.iter().any(|((_, name), log)| *name == file.name && Some(Sha256Digest::of(log)) == verified)
     };
-    for file in verified_as.files.iter().filter(is_proven) {
-        let namesakes = || verified_as.files.iter().filter(is_proven).filter(|other| other.name == file.name);
+    for file in verified_as.files.iter().filter(is_verified) {
+        let namesakes = || verified_as.files.iter().filter(is_verified).filter(|other| other.name == file.name);
         let rows_are_many = namesakes().filter(|log| log.rows > 0).count() > 1;
-        assert!(rows_are_many || namesakes().any(is_saved), "{} is proven but was not recovered", file.name);
+        assert!(rows_are_many || namesakes().any(is_saved), "{} is verified but was not recovered", file.name);
     }
 }

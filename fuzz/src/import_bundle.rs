@@ -1,4 +1,4 @@
-//! Checks that importing any file either changes nothing, or adds the proven lines and keeps every existing line.
+//! Checks that importing any file either changes nothing, or adds the verified lines and keeps every existing line.
 
 use patchwork_traces::digest::Integrity;
 use patchwork_traces::internal::IntegrityHasher;
@@ -54,7 +54,7 @@ fn check_import(file: &[u8], home: &Home, local: &Logs) -> Option<ImportReport> 
     };
     assert_eq!(planned.expect("the dry run succeeds too").plan, done.plan);
     let bundled = restored(indexed(file)).expect("it was imported");
-    check_proven(file, &bundled);
+    check_verified(file, &bundled);
     check_imported(home, local, &bundled, &done);
     if local.is_empty() {
         assert_eq!(home.logs(&bundled), bundled);
@@ -67,7 +67,7 @@ fn check_import(file: &[u8], home: &Home, local: &Logs) -> Option<ImportReport> 
 }
 
 /// Checks that each log has the length and SHA-256 that the manifest records.
-fn check_proven(file: &[u8], bundled: &Logs) {
+fn check_verified(file: &[u8], bundled: &Logs) {
     let bundle = indexed(file).expect("it was imported");
     for file in &bundle.manifest().files {
         if let Some(expected) = file.integrity() {

@@ -65,7 +65,7 @@ impl ChunkRows {
     }
 
     /// Returns the chunk's lines with their line feeds, if the chunk was read and its checksum matches.
-    pub(crate) fn proven(&self) -> Option<&[u8]> {
+    pub(crate) fn verified(&self) -> Option<&[u8]> {
         self.cut.is_none().then_some(&self.text)
     }
 

@@ -6,7 +6,7 @@ use clap::{CommandFactory, Error};
 use crate::cli::Cli;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::output::{print, print_beside};
+use crate::cli::terminal::output::{print, print_to_stderr};
 
 /// Prints the requested help, or the error of the command line.
 pub fn report(error: &Error, json: bool) -> Exit {
@@ -17,7 +17,7 @@ pub fn report(error: &Error, json: bool) -> Exit {
             Err(error) => Failure::from(error).report(json),
         },
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if !json => {
-            print_beside(&text);
+            print_to_stderr(&text);
             Exit::Usage
         }
         _ => failure(error).report(json),

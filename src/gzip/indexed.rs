@@ -73,7 +73,7 @@ impl BlockIndex {
     /// Returns true if the checksums of the head and the blocks combine to the checksum in the member's trailer.
     #[must_use]
     pub fn matches_checksum(&self, head: Crc32) -> bool {
-        self.blocks.iter().fold(head, |all, block| all.then(block.crc32, block.bytes)).0 == self.trailer.crc32
+        self.blocks.iter().fold(head, |all, block| all.combine(block.crc32, block.bytes)).0 == self.trailer.crc32
     }
 
     /// Returns the file offsets at which these blocks begin and end.

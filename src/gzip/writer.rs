@@ -91,7 +91,7 @@ impl<W: Write> MemberWriter<W> {
         if copied != compressed {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.crc32 = self.crc32.then(crc32, bytes);
+        self.crc32 = self.crc32.combine(crc32, bytes);
         self.bytes += bytes;
         self.written += compressed;
         Ok(())

@@ -113,7 +113,7 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
             source: self.id.source,
             name: self.id.name,
             rows: self.taken,
-            rows_by_line: self.by_line,
+            unverified_rows: self.by_line,
             expected_rows: self.declared.map(|(_, file)| file.count),
             missing: self.declared.map(|(_, file)| missing(file, &self.lost)).unwrap_or_default(),
             more_missing: self.more_lost,
@@ -130,7 +130,7 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
         self.read = 0;
         while !self.log.is_complete() && self.log.restored().len() < BUFFER_BYTES {
             match self.next_event()? {
-                Some(StreamEvent::Rows { run, first_row, is_proven }) => self.take_rows(run, first_row, is_proven),
+                Some(StreamEvent::Rows { run, first_row, is_verified }) => self.take_rows(run, first_row, is_verified),
                 Some(StreamEvent::BadLine) => self.take_bad_line(),
                 Some(StreamEvent::Gap) => self.is_after_gap = true,
                 None => self.end(),
@@ -152,7 +152,7 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
         Ok(if is_ours { self.rows.next() } else { None })
     }
 
-    fn take_rows(&mut self, mut run: RowRun, first_row: Option<u64>, is_proven: bool) {
+    fn take_rows(&mut self, mut run: RowRun, first_row: Option<u64>, is_verified: bool) {
         let first = first_row.unwrap_or(self.next_row);
         let most = match self.declared {
             Some((index, _)) if run.file.index != Some(index) || first < self.next_row => 0,
@@ -174,7 +174,7 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
         self.rows.reuse(run);
         self.next_row = first + rows;
         self.taken += rows;
-        self.by_line += if is_proven { 0 } else { rows };
+        self.by_line += if is_verified { 0 } else { rows };
     }
 
     /// Handles a line that is not a row: one row is lost in its place.

@@ -10,10 +10,10 @@
 
 mod log;
 mod manifest;
-mod proven;
 mod report;
 mod search;
 mod stream;
+mod verified;
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -180,7 +180,7 @@ fn check(
     let is_whole = report.verdict == Verdict::Intact
         && report.is_good()
         && report.rows == written.manifest.total_count
-        && report.files.iter().all(|file| file.is_proven == Some(true));
+        && report.files.iter().all(|file| file.is_verified == Some(true));
     match is_whole {
         true => Ok(()),
         false => Err(Error::from(ErrorKind::OutputNotIntact).in_subject(name)),

@@ -28,9 +28,9 @@ pub enum ManifestState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ContainerClaim {
     /// The container's checksum matches.
-    Proven,
+    Verified,
     /// The container has no checksum.
-    Unproven,
+    Unverified,
     Damaged,
 }
 
@@ -55,7 +55,7 @@ pub struct FileRecovery {
     /// versa.
     pub rows: u64,
     /// The number of these rows that no checksum proves, only their own well-formed line.
-    pub rows_by_line: u64,
+    pub unverified_rows: u64,
     /// The number of rows in the original log, if the manifest records it.
     pub expected_rows: Option<u64>,
     /// The missing rows in order, if the manifest records enough to tell; limited to the first 10,000 gaps.
@@ -80,7 +80,7 @@ impl FileRecovery {
             source,
             name,
             rows,
-            rows_by_line: 0,
+            unverified_rows: 0,
             expected_rows: Some(rows),
             missing: Vec::new(),
             more_missing: 0,
@@ -128,17 +128,17 @@ impl RecoverReport {
         for file in &mut files {
             // The checksum of the whole container proves rows that chunk checksums did not, but it does not
             // override the log's own hash.
-            let is_proven = file.is_original.unwrap_or(whole == ContainerClaim::Proven);
-            if is_proven {
-                file.rows_by_line = 0;
+            let is_verified = file.is_original.unwrap_or(whole == ContainerClaim::Verified);
+            if is_verified {
+                file.unverified_rows = 0;
             }
         }
         let is_damaged = whole == ContainerClaim::Damaged;
         Self { manifest, version, digest: None, bundle_bytes: 0, files, ignored, is_damaged }
     }
 
-    /// Adds proven logs.
-    pub(super) fn add_proven(&mut self, logs: Vec<FileRecovery>) {
+    /// Adds verified logs.
+    pub(super) fn add_verified(&mut self, logs: Vec<FileRecovery>) {
         self.files.extend(logs);
         self.files.sort_by(|a, b| catalogue_rank(a).cmp(&catalogue_rank(b)));
     }
@@ -201,7 +201,7 @@ pub(super) fn missing(file: &ManifestFile, rows: &[(u64, u64)]) -> Vec<Missing> 
     missing
 }
 
-/// Returns the indices of the proven logs that cannot be confused with another one. Each input item is an index, a
+/// Returns the indices of the verified logs that cannot be confused with another one. Each input item is an index, a
 /// source and name, a row count, and a length in bytes. Among logs with the same name, the only one with rows is
 /// chosen; if none has rows, the longest. If several have rows, none is chosen: the search recovers them itself.
 pub(super) fn unambiguous<'a>(logs: impl Iterator<Item = (usize, (&'a str, &'a str), u64, u64)>) -> HashSet<usize> {

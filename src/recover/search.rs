@@ -1,4 +1,4 @@
-//! Searches a damaged bundle for rows, and repeats the search with less trust in the manifest if proven data
+//! Searches a damaged bundle for rows, and repeats the search with less trust in the manifest if verified data
 //! contradicts it.
 
 use std::cmp::Reverse;
@@ -30,7 +30,7 @@ pub(super) struct SearchResult {
     pub(super) ignored_of: Vec<u64>,
     /// True if blocks may be hidden in text, or in damage of the first line or right after it.
     may_hide: bool,
-    /// The trust for another search, if proven rows contradict the manifest.
+    /// The trust for another search, if verified rows contradict the manifest.
     contradicted: Option<ManifestTrust>,
 }
 
@@ -42,13 +42,13 @@ impl SearchResult {
     pub(super) fn in_bundle(input: &FileInput<'_>, options: &WriteOptions, progress: &dyn Progress) -> Result<Self> {
         let found = search(input, ManifestTrust::Everything, &[], options, progress)?;
         let found = match found.contradicted {
-            None => found.with_proven_logs(input, options)?,
+            None => found.with_verified_logs(input, options)?,
             Some(ManifestTrust::AllButTable) => {
                 let other = search(input, ManifestTrust::AllButTable, &[], options, &NoProgress)?;
                 let better = if other.rows() >= found.rows() { other } else { found };
-                better.with_proven_logs(input, options)?
+                better.with_verified_logs(input, options)?
             }
-            Some(trust) => found.with_proven_logs(input, options)?.search_again(input, trust, options)?,
+            Some(trust) => found.with_verified_logs(input, options)?.search_again(input, trust, options)?,
         };
         Ok(found.search_everywhere(input, options)?.without_duplicates())
     }
@@ -56,9 +56,9 @@ impl SearchResult {
     /// Repeats the search. A log that matches its SHA-256 proves the manifest's claims about it, so such logs are
     /// kept unchanged. If the new search finds fewer rows, the earlier result is kept.
     fn search_again(mut self, input: &FileInput<'_>, trust: ManifestTrust, options: &WriteOptions) -> Result<Self> {
-        let proven = self.proven();
-        let logs = self.report.files.iter().zip(&proven);
-        let kept: Vec<_> = logs.filter(|(_, is_proven)| **is_proven).map(|(log, _)| log.clone()).collect();
+        let verified = self.verified();
+        let logs = self.report.files.iter().zip(&verified);
+        let kept: Vec<_> = logs.filter(|(_, is_verified)| **is_verified).map(|(log, _)| log.clone()).collect();
         let found = match search(input, trust, &kept, options, &NoProgress) {
             Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) && self.rows() > 0 => None,
             found => Some(found?),
@@ -70,9 +70,9 @@ impl SearchResult {
         };
         if !kept.is_empty() {
             let Self { mut packed, report, exported_at, .. } = self;
-            packed.retain(|index| proven[index]);
+            packed.retain(|index| verified[index]);
             found.packed.join(packed);
-            found.report.add_proven(kept);
+            found.report.add_verified(kept);
             found.report.distrust_manifest(report.version);
             found.exported_at = exported_at;
         }
@@ -89,8 +89,8 @@ impl SearchResult {
             return Ok(self);
         }
         if !is_lost {
-            let found =
-                search(input, ManifestTrust::AllButEnd, &[], options, &NoProgress)?.with_proven_logs(input, options)?;
+            let found = search(input, ManifestTrust::AllButEnd, &[], options, &NoProgress)?
+                .with_verified_logs(input, options)?;
             if found.rows() > self.rows() {
                 return Ok(found);
             }
@@ -106,7 +106,7 @@ impl SearchResult {
     }
 
     /// Removes the lesser of logs that would be the same file, because a bundle cannot hold both. Rows can name a
-    /// log that the manifest assigns to another source. A proven log with content ranks highest.
+    /// log that the manifest assigns to another source. A verified log with content ranks highest.
     fn without_duplicates(mut self) -> Self {
         let logs: Vec<_> = self.packed.files().zip(&self.report.files).collect();
         let mut order: Vec<usize> = (0..logs.len()).collect();
@@ -123,12 +123,12 @@ impl SearchResult {
         self.report.files.iter().map(|log| log.rows).sum()
     }
 
-    /// Returns, for each log, true if it is proven and unambiguous.
-    fn proven(&self) -> Vec<bool> {
+    /// Returns, for each log, true if it is verified and unambiguous.
+    fn verified(&self) -> Vec<bool> {
         let logs = || self.report.files.iter().enumerate();
-        let proven = logs().filter(|(_, log)| log.is_original == Some(true));
-        let proven = unambiguous(proven.map(|(index, log)| (index, log.id(), log.rows, log.recovered.bytes)));
-        (0..self.report.files.len()).map(|index| proven.contains(&index)).collect()
+        let verified = logs().filter(|(_, log)| log.is_original == Some(true));
+        let verified = unambiguous(verified.map(|(index, log)| (index, log.id(), log.rows, log.recovered.bytes)));
+        (0..self.report.files.len()).map(|index| verified.contains(&index)).collect()
     }
 }
 
@@ -172,8 +172,8 @@ fn search(
         }
         let whole = match (started_whole && rows.is_sound, kind) {
             (false, _) => ContainerClaim::Damaged,
-            (true, StreamKind::Gzip) if rows.is_proven => ContainerClaim::Proven,
-            (true, _) => ContainerClaim::Unproven,
+            (true, StreamKind::Gzip) if rows.is_verified => ContainerClaim::Verified,
+            (true, _) => ContainerClaim::Unverified,
         };
         let once_more = rows.skipped_rows.saturating_sub(kept.iter().map(|log| log.rows).sum());
         let report = RecoverReport::new(state, version, files, rows.ignored + once_more, whole);

@@ -21,7 +21,7 @@ pub(super) enum StreamEvent {
         run: RowRun,
         /// The number of the first row in its log, from 1, if its position in the bundle determines it.
         first_row: Option<u64>,
-        is_proven: bool,
+        is_verified: bool,
     },
     /// A line that takes the place of a row.
     BadLine,
@@ -53,10 +53,10 @@ pub(super) struct RowStream<'k, 'r> {
     /// True if no damage was found so far.
     pub(super) is_sound: bool,
     /// True if the end of the member proves its whole content.
-    pub(super) is_proven: bool,
-    /// True if proven rows belong to a log that the manifest does not have there.
+    pub(super) is_verified: bool,
+    /// True if verified rows belong to a log that the manifest does not have there.
     pub(super) contradicts_manifest: bool,
-    /// True if a proven chunk has another number of rows than the table records.
+    /// True if a verified chunk has another number of rows than the table records.
     pub(super) contradicts_table: bool,
 }
 
@@ -88,7 +88,7 @@ impl<'k, 'r> RowStream<'k, 'r> {
             ignored_of: vec![0; context.manifest.as_ref().map_or(0, |(manifest, _)| manifest.files.len())],
             text,
             is_sound: true,
-            is_proven: parts_are_text,
+            is_verified: parts_are_text,
             contradicts_manifest: false,
             contradicts_table: false,
         }
@@ -167,8 +167,8 @@ impl<'k, 'r> RowStream<'k, 'r> {
                 self.ready.push_back(StreamEvent::Gap);
             }
             Part::Tail(tail) => {
-                self.is_proven = self.text.is_proven_by(tail);
-                self.is_sound &= self.is_proven;
+                self.is_verified = self.text.is_verified_by(tail);
+                self.is_sound &= self.is_verified;
             }
             Part::Anomaly(..) | Part::Block { .. } | Part::Text { .. } => {}
         }
@@ -189,19 +189,20 @@ impl<'k, 'r> RowStream<'k, 'r> {
             self.ignored += lines.count - lines.taken_before;
             return;
         }
-        let has_place = lines.is_block || lines.is_proven;
+        let has_place = lines.is_block || lines.is_verified;
         let chunk = lines.chunk.map(|chunk| self.context.chunk_refs[chunk]);
         let placed = chunk.filter(|_| has_place);
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
-        self.is_sound &= is_whole && (lines.chunk.is_none() || lines.is_proven);
-        self.contradicts_table |= is_last && lines.is_proven && placed.is_some_and(|placed| placed.rows != lines.count);
+        self.is_sound &= is_whole && (lines.chunk.is_none() || lines.is_verified);
+        self.contradicts_table |=
+            is_last && lines.is_verified && placed.is_some_and(|placed| placed.rows != lines.count);
         let mut problems = lines.problems.iter().peekable();
         let runs = self.without_skipped(lines.runs);
         let last_runs = LastRuns::of(runs.iter(), |run| Arc::clone(&run.file));
         for (index, mut run) in runs.into_iter().enumerate() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
-                self.take_bad_line(&problem.fault, placed.is_some(), lines.is_proven);
+                self.take_bad_line(&problem.fault, placed.is_some(), lines.is_verified);
             }
             let end = run.first_line + run.rows.len();
             while problems.next_if(|problem| problem.line < end).is_some() {}
@@ -217,9 +218,9 @@ impl<'k, 'r> RowStream<'k, 'r> {
             run.rows.truncate(taken);
             self.current = Some(Arc::clone(&run.file));
             let first_row = placed.map(|placed| placed.first_row.saturating_add(run.first_line));
-            self.ready.push_back(StreamEvent::Rows { run, first_row, is_proven: lines.is_proven });
+            self.ready.push_back(StreamEvent::Rows { run, first_row, is_verified: lines.is_verified });
         }
-        problems.for_each(|problem| self.take_bad_line(&problem.fault, placed.is_some(), lines.is_proven));
+        problems.for_each(|problem| self.take_bad_line(&problem.fault, placed.is_some(), lines.is_verified));
         if is_last && lines.end != BlockEnd::FlushPoint {
             self.ready.push_back(StreamEvent::Gap);
         }
@@ -234,11 +235,11 @@ impl<'k, 'r> RowStream<'k, 'r> {
         left
     }
 
-    fn take_bad_line(&mut self, fault: &LineFault, has_place: bool, is_proven: bool) {
+    fn take_bad_line(&mut self, fault: &LineFault, has_place: bool, is_verified: bool) {
         if let LineFault::NoRow(RowFault::WrongFile { source, file }) = fault {
             self.ignored += 1;
             let name = file.clone().unwrap_or_else(|| default_file(source));
-            self.contradicts_manifest |= is_proven && may_exist(source, &name);
+            self.contradicts_manifest |= is_verified && may_exist(source, &name);
         }
         // If the positions of rows are known, missing rows show as gaps in their numbers.
         if !has_place {

@@ -71,7 +71,7 @@ pub(crate) struct PartLines {
     pub(crate) times_before: RowTimes,
     pub(crate) ends_with_line_feed: bool,
     /// True if the table's checksum and length match the text.
-    pub(crate) is_proven: bool,
+    pub(crate) is_verified: bool,
     /// True if nothing after the first problem can be trusted.
     pub(super) stops_at_damage: bool,
     pub(crate) runs: Vec<RowRun>,

@@ -28,7 +28,7 @@ pub(crate) struct ScanContext<'m> {
     lookup: ChunkLookup,
     /// A pool of memory for parts and rows.
     pub(crate) buffers: Arc<Buffers>,
-    /// True if only trustworthy rows are accepted; see [`PartLines::is_proven`].
+    /// True if only trustworthy rows are accepted; see [`PartLines::is_verified`].
     strict: bool,
     /// A fast path for the rows of each file in chunks, if one applies.
     plain: Vec<Option<PlainRows>>,
@@ -104,7 +104,7 @@ impl ScanContext<'_> {
             Part::Block { chunk, due, offset, data, is_at_end, is_guess } => {
                 let mut lines = self.block(chunk, due, is_guess, offset, &data, memory);
                 lines.is_at_end = is_at_end;
-                let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_proven || self.chunk_refs.is_empty());
+                let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_verified || self.chunk_refs.is_empty());
                 let read = match self.strict && !is_whole {
                     true => ReadPart::Salvaged(self.salvaged(due, lines, &data)),
                     false => ReadPart::Lines(Box::new(lines)),
@@ -168,12 +168,12 @@ impl ScanContext<'_> {
     fn lines(&self, chunk: Option<usize>, is_block: bool, text: &[u8], end: BlockEnd) -> (PartLines, Option<usize>) {
         let crc32 = Crc32::of(text);
         let declared = chunk.map(|chunk| self.chunk_refs[chunk]);
-        let is_proven = end == BlockEnd::FlushPoint
+        let is_verified = end == BlockEnd::FlushPoint
             && declared.is_some_and(|chunk| chunk.crc32 == crc32 && chunk.bytes == text.len() as u64);
         // After the first sign of damage, neither a block's lines nor their row numbers can be trusted.
         let is_shifted = || declared.is_some_and(|chunk| memchr::memchr_iter(b'\n', text).count() as u64 != chunk.rows);
         let stops_at_damage =
-            self.strict && is_block && !is_proven && (matches!(end, BlockEnd::Damage { .. }) || is_shifted());
+            self.strict && is_block && !is_verified && (matches!(end, BlockEnd::Damage { .. }) || is_shifted());
         let mut lines = PartLines {
             chunk,
             offset: None,
@@ -188,7 +188,7 @@ impl ScanContext<'_> {
             taken_before: 0,
             times_before: RowTimes::default(),
             ends_with_line_feed: text.last().is_none_or(|&last| last == b'\n'),
-            is_proven,
+            is_verified,
             stops_at_damage,
             runs: Vec::new(),
             problems: Vec::new(),
@@ -253,7 +253,7 @@ impl ScanContext<'_> {
         if let Some(fault) = fault {
             let is_harmless = matches!(fault, EntryFault::Redundant | EntryFault::Form);
             lines.problem(at, LineFault::Entry(fault));
-            if self.strict && !lines.is_proven && !is_harmless {
+            if self.strict && !lines.is_verified && !is_harmless {
                 return;
             }
         }

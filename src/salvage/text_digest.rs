@@ -15,12 +15,12 @@ impl TextDigest {
     pub(crate) fn of_first_line(first_line: &FirstLine) -> Self {
         let FirstLine::Line { line, terminated } = first_line else { return Self(None) };
         let sum = (Crc32::of(line), line.len() as u64);
-        Self(Some(if *terminated { (sum.0.then(Crc32::of(b"\n"), 1), sum.1 + 1) } else { sum }))
+        Self(Some(if *terminated { (sum.0.combine(Crc32::of(b"\n"), 1), sum.1 + 1) } else { sum }))
     }
 
     /// Appends the next lines.
     pub(crate) fn add(&mut self, lines: &PartLines) {
-        self.0 = self.0.map(|(crc32, bytes)| (crc32.then(lines.crc32, lines.bytes), bytes + lines.bytes));
+        self.0 = self.0.map(|(crc32, bytes)| (crc32.combine(lines.crc32, lines.bytes), bytes + lines.bytes));
     }
 
     /// Marks the checksum as unknown because some text could not be read.
@@ -34,7 +34,7 @@ impl TextDigest {
     }
 
     /// Returns true if the end of the member proves the whole text.
-    pub(crate) fn is_proven_by(&self, tail: &Tail) -> bool {
+    pub(crate) fn is_verified_by(&self, tail: &Tail) -> bool {
         self.0.is_some() && tail.last_block != LastBlock::Damaged && self.faults(tail).is_empty()
     }
 }

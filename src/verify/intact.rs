@@ -87,7 +87,7 @@ fn prove_logs(
 /// Returns the rows of a chunk if it is exactly as its table entry describes it.
 fn read_chunk(context: &ScanContext<'_>, manifest: &Manifest, chunk: &ChunkRows) -> Option<RowBatch<RowRun>> {
     let chunk_ref = chunk.chunk_ref();
-    let mut lines = context.chunk(chunk_ref, chunk.proven()?);
+    let mut lines = context.chunk(chunk_ref, chunk.verified()?);
     let deviates = !lines.problems.is_empty()
         || !lines.ends_with_line_feed
         || plausible_length(chunk_ref) != chunk_ref.compressed

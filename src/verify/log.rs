@@ -62,7 +62,7 @@ impl<'m> LogVerifier<'m> {
             name: file.relative_path.clone(),
             rows,
             restored: None,
-            is_proven: None,
+            is_verified: None,
         };
         let Some(expected) = file.integrity() else {
             let (most, found) = (file.max_restored_bytes(), self.bytes);
@@ -90,7 +90,7 @@ impl<'m> LogVerifier<'m> {
             .is_none_or(|declared| bins(self.times.timeline(), declared.step_ms) == declared.without_empty_bins().bins);
         mismatch((!fits).then_some(FileMismatch::Timeline));
         report.restored = Some(restored);
-        report.is_proven = Some(expected == restored);
+        report.is_verified = Some(expected == restored);
         report
     }
 }

@@ -80,7 +80,7 @@ pub struct FileReport {
     /// The length and SHA-256 of the restored log. `None` if it could not be restored, and for 1.0.
     pub restored: Option<Integrity>,
     /// True if the restored log matches the manifest. `None` if there is nothing to compare.
-    pub is_proven: Option<bool>,
+    pub is_verified: Option<bool>,
 }
 
 /// The report of a verification.
@@ -151,7 +151,7 @@ pub fn verify(
 }
 
 /// Verifies like [`verify`], but discards findings and passes the restored bytes to `restored`: one log after
-/// another, each piece with the log's index in the manifest's `files`. The report shows which logs are proven.
+/// another, each piece with the log's index in the manifest's `files`. The report shows which logs are verified.
 pub(crate) fn restore_all(
     input: &FileInput<'_>,
     threads: NonZeroUsize,

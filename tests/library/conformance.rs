@@ -75,8 +75,8 @@ fn logs_of(report: &VerifyReport, bundle: &[u8]) -> BTreeMap<String, String> {
     if report.verdict == Verdict::IntactWithoutHashes {
         return sha256_of_each(&restore_all(indexed(bundle).unwrap()).unwrap());
     }
-    let proven = report.files.iter().filter(|file| file.is_proven == Some(true));
-    proven.filter_map(|file| Some((file.name.to_string(), file.restored?.sha256.to_string()))).collect()
+    let verified = report.files.iter().filter(|file| file.is_verified == Some(true));
+    verified.filter_map(|file| Some((file.name.to_string(), file.restored?.sha256.to_string()))).collect()
 }
 
 fn expected(report: &Result<VerifyReport>, findings: &[Finding], subject: &str, bundle: &[u8]) -> Expected {

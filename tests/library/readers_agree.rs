@@ -139,12 +139,12 @@ fn both(bytes: &[u8]) -> (usize, Error) {
 
 #[test]
 fn short_chunk_of_a_complete_bundle_yields_no_row() {
-    for (rows_per_chunk, proven) in [(10, 0), (5, 5), (4, 4)] {
+    for (rows_per_chunk, verified) in [(10, 0), (5, 5), (4, 4)] {
         let (_, nine) = ten_rows_and_nine(rows_per_chunk);
         let (rows, ended) = both(&gzip(nine.as_bytes()));
         assert!(matches!(ended.kind(), ErrorKind::ChunkMismatch), "{ended}");
-        let last = (proven as u64 + rows_per_chunk as u64).min(10);
-        assert_eq!((rows, ended.position().rows), (proven, Some((proven as u64 + 1, last))));
+        let last = (verified as u64 + rows_per_chunk as u64).min(10);
+        assert_eq!((rows, ended.position().rows), (verified, Some((verified as u64 + 1, last))));
     }
     // Where nothing is there of a chunk, the content ends.
     let (ten, _) = ten_rows_and_nine(5);

@@ -99,7 +99,7 @@ fn intact_bundle_loses_nothing() {
         let (report, logs) = logs_of(&bytes);
         assert_eq!(logs, original_logs(&home));
         assert!(!report.lost_something() && !report.is_damaged, "{report:?}");
-        assert!(report.files.iter().all(|file| file.is_original == Some(true) && file.rows_by_line == 0));
+        assert!(report.files.iter().all(|file| file.is_original == Some(true) && file.unverified_rows == 0));
     }
 }
 
@@ -112,7 +112,7 @@ fn damaged_chunk_loses_only_its_rows_and_the_report_names_them() {
     let (report, logs) = logs_of(&bytes);
     let runs = &report.files[0];
     assert_eq!(runs.name.as_str(), "runs.jsonl");
-    assert_eq!((runs.rows, runs.expected_rows, runs.rows_by_line), (90, Some(100), 0));
+    assert_eq!((runs.rows, runs.expected_rows, runs.unverified_rows), (90, Some(100), 0));
     // Rows 4, 11, 18, 25 are followed by two unparsed lines.
     let expected = [Missing { rows: (21, 25), lines: (27, 31) }, Missing { rows: (26, 30), lines: (34, 38) }];
     assert_eq!(runs.missing, expected);
@@ -135,7 +135,7 @@ fn damaged_flush_point_loses_no_earlier_row() {
     let (report, logs) = logs_of(&bytes);
     assert_eq!(logs, original_logs(&home));
     assert!(!report.lost_something() && report.is_damaged);
-    assert_eq!(report.files[0].rows_by_line, 0, "the log's hash verifies them");
+    assert_eq!(report.files[0].unverified_rows, 0, "the log's hash verifies them");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn damage_around_a_flush_point_loses_no_row_of_another_chunk() {
                 let (report, logs) = logs_of(&damaged);
                 let case = || format!("{byte:?} instead of byte {} from the end of chunk {chunk}", place.end - at);
                 let (rows, by_line) = report.files.iter().fold((0, 0), |(rows, by_line), log| {
-                    (rows + log.rows - log.rows_by_line, by_line + log.rows_by_line)
+                    (rows + log.rows - log.unverified_rows, by_line + log.unverified_rows)
                 });
                 if chunk == 0 {
                     // Without the manifest, rows cannot be verified.
@@ -253,7 +253,7 @@ fn edited_plain_text_loses_no_row_of_another_chunk() {
                 for damaged in [gzip(&text), text] {
                     let (report, logs) = logs_of(&damaged);
                     let case = format!("line {at} of chunk {chunk} {change}");
-                    let [rows, by_line] = [|log: &FileRecovery| log.rows, |log: &FileRecovery| log.rows_by_line]
+                    let [rows, by_line] = [|log: &FileRecovery| log.rows, |log: &FileRecovery| log.unverified_rows]
                         .map(|count| report.files.iter().map(count).sum::<u64>());
                     assert!(rows - by_line >= 120, "{case}: {report:?}");
                     assert!(rows + lost as u64 >= 130, "{case}: {report:?}");
@@ -274,7 +274,7 @@ fn inserted_row_loses_no_other_row() {
         builder.chunks[chunk].1.push_str("{\"source\":\"runs\",\"entry\":{\"put\":\"in\"}}\n");
         let (report, logs) = logs_of(&builder.write());
         assert_eq!((&logs, report.ignored), (&original, 1), "{chunk}");
-        assert!(report.files.iter().all(|log| log.rows_by_line == 0), "{chunk}");
+        assert!(report.files.iter().all(|log| log.unverified_rows == 0), "{chunk}");
     }
 }
 
@@ -305,7 +305,7 @@ fn long_garbage_between_chunks_hides_no_later_chunk() {
         drop(bytes.splice(place..place, vec![0xff; length]));
         let (report, logs) = logs_of(&bytes);
         assert!(report.is_damaged, "{length}");
-        assert!(report.files[0].rows == 100 && report.files[0].rows_by_line == 0, "{length}: {report:?}");
+        assert!(report.files[0].rows == 100 && report.files[0].unverified_rows == 0, "{length}: {report:?}");
         assert!(logs["activity-1.jsonl"] == original["activity-1.jsonl"], "{length}");
         assert!(is_part(&logs["runs.jsonl"], &original["runs.jsonl"]), "{length}");
         // Without a manifest, the offsets of chunks are unknown.
@@ -345,10 +345,10 @@ fn embedded_bundle_loses_no_later_chunk() {
                     intruder[0]
                 );
                 // Rows of the other bundle can only replace a lost chunk, and are then counted as unverified.
-                let unproven: u64 = report.files.iter().map(|log| log.rows_by_line).sum();
-                assert!(unproven <= most_lost, "{chunk}, at {at}: {report:?}");
+                let unverified: u64 = report.files.iter().map(|log| log.unverified_rows).sum();
+                assert!(unverified <= most_lost, "{chunk}, at {at}: {report:?}");
                 let are_original = logs.iter().all(|(name, log)| is_part(log, &original[name]));
-                assert!(are_original || unproven > 0, "{chunk}, at {at}: {report:?}");
+                assert!(are_original || unverified > 0, "{chunk}, at {at}: {report:?}");
             }
         }
     }
@@ -368,7 +368,7 @@ fn rows_before_the_damage_in_a_chunk_are_recovered_by_line() {
         let (report, logs) = logs_of(&bytes);
         let runs = &report.files[0];
         assert!((2200..3000).contains(&runs.rows), "{}: {runs:?}", damage.len());
-        assert_eq!(runs.rows_by_line, runs.rows - 2000, "{}", damage.len());
+        assert_eq!(runs.unverified_rows, runs.rows - 2000, "{}", damage.len());
         // Rows before the damage are the original ones. Damage can also yield other well-formed rows: the report counts
         // them as unverified.
         let before = logs["runs.jsonl"].iter().zip(original).take_while(|(a, b)| a == b).count();
@@ -558,7 +558,7 @@ fn intact_and_truncated_legacy_bundles_are_recovered() {
         let (report, logs) = logs_of(&bytes);
         assert_eq!(logs, original, "{name}");
         assert_eq!(report.version, Some((1, 0)));
-        assert!(!report.lost_something() && report.files.iter().all(|file| file.rows_by_line == 0), "{report:?}");
+        assert!(!report.lost_something() && report.files.iter().all(|file| file.unverified_rows == 0), "{report:?}");
         if name != "empty" {
             let (report, logs) = logs_of(&bytes[..bytes.len() - 40]);
             assert!(report.lost_something(), "{name}");
@@ -580,29 +580,30 @@ fn plain_text_loses_only_broken_lines() {
 #[test]
 fn rows_without_a_checksum_are_counted() {
     let (home, mut builder) = numbered();
-    let unproven = |bundle: &[u8]| -> Vec<u64> { logs_of(bundle).0.files.iter().map(|log| log.rows_by_line).collect() };
+    let unverified =
+        |bundle: &[u8]| -> Vec<u64> { logs_of(bundle).0.files.iter().map(|log| log.unverified_rows).collect() };
     let edited = |text: &str| text.replacen("row number 42", "row number 43", 1);
     // Chunks that match their checksum are verified: all but the edited one.
-    assert_eq!(unproven(edited(&builder.text()).as_bytes()), [10, 0]);
-    assert_eq!(unproven(&gzip(edited(&builder.text()).as_bytes())), [10, 0]);
+    assert_eq!(unverified(edited(&builder.text()).as_bytes()), [10, 0]);
+    assert_eq!(unverified(&gzip(edited(&builder.text()).as_bytes())), [10, 0]);
     // Without chunks, the log's hash verifies the whole log or nothing.
     for file in 0..2 {
         builder.file(file).as_object_mut().unwrap().remove("chunks");
     }
     let text =
         format!("{}\n{}", builder.manifest, builder.chunks.iter().map(|(_, text)| text.as_str()).collect::<String>());
-    assert_eq!(unproven(text.as_bytes()), [0, 0]);
-    assert_eq!(unproven(edited(&text).as_bytes()), [100, 0]);
-    assert_eq!(unproven(&gzip(edited(&text).as_bytes())), [100, 0]);
+    assert_eq!(unverified(text.as_bytes()), [0, 0]);
+    assert_eq!(unverified(edited(&text).as_bytes()), [100, 0]);
+    assert_eq!(unverified(&gzip(edited(&text).as_bytes())), [100, 0]);
     // Without a manifest or its hashes, only the container's checksum verifies rows.
     let rows =
         text_of(&bundle(&home)).split_off(text_of(&bundle(&home)).iter().position(|byte| *byte == b'\n').unwrap() + 1);
-    assert_eq!(unproven(&rows), [100, 30]);
-    assert_eq!(unproven(&gzip(&rows)), [0, 0]);
+    assert_eq!(unverified(&rows), [100, 30]);
+    assert_eq!(unverified(&gzip(&rows)), [0, 0]);
     let legacy = format!("{}/fixtures/legacy/plain.v1.0.jsonl.gz", env!("CARGO_MANIFEST_DIR"));
     let text = text_of(&std::fs::read(legacy).unwrap());
     let report = logs_of(&text).0;
-    assert!(report.files.iter().all(|log| log.rows_by_line == log.rows) && !report.files.is_empty(), "{report:?}");
+    assert!(report.files.iter().all(|log| log.unverified_rows == log.rows) && !report.files.is_empty(), "{report:?}");
 }
 
 #[test]
@@ -615,7 +616,7 @@ fn mismatched_container_checksum_verifies_nothing() {
         let by_line = |damaged: &[u8]| {
             let (report, _) = logs_of(damaged);
             assert_eq!(report.files.iter().map(|log| log.rows).sum::<u64>(), 130);
-            report.files.iter().map(|log| log.rows_by_line).sum::<u64>()
+            report.files.iter().map(|log| log.unverified_rows).sum::<u64>()
         };
         assert_eq!(by_line(&bundle), 0, "{has_blocks}");
         for back in 1..=8 {
@@ -696,7 +697,7 @@ fn every_conformance_bundle_gives_an_intact_bundle_or_nothing() {
         match recovered(&bytes) {
             Ok(_) => {
                 let (report, logs) = logs_of(&bytes);
-                let by_line: u64 = report.files.iter().map(|file| file.rows_by_line).sum();
+                let by_line: u64 = report.files.iter().map(|file| file.unverified_rows).sum();
                 let is_original = |(log, content): (&String, &Vec<u8>)| {
                     original.get(log).is_some_and(|original| is_part(content, original))
                 };
@@ -759,8 +760,8 @@ fn removing_any_byte_loses_at_most_one_chunk() {
 fn verified_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
     let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
     let Ok(report) = verify(bundle, "bundle", &options, &NoProgress, &mut |_| {}) else { return BTreeMap::new() };
-    let proven = report.files.into_iter().filter(|file| file.is_proven == Some(true));
-    proven.map(|file| (file.name.to_string(), file.restored.unwrap().sha256)).collect()
+    let verified = report.files.into_iter().filter(|file| file.is_verified == Some(true));
+    verified.map(|file| (file.name.to_string(), file.restored.unwrap().sha256)).collect()
 }
 
 #[test]
@@ -835,7 +836,7 @@ proptest! {
         let original = original_logs(&home);
         let (report, logs) = logs_of(&bytes);
         for file in &report.files {
-            if file.rows_by_line == 0 {
+            if file.unverified_rows == 0 {
                 prop_assert!(is_part(&logs[file.name.as_str()], &original[file.name.as_str()]), "{:?}", file);
             }
         }
@@ -862,8 +863,8 @@ proptest! {
         let (report, logs) = logs_of(&bytes);
         for file in &report.files {
             let name = file.name.as_str();
-            prop_assert!(file.rows_by_line > 0 || is_part(&logs[name], &original[name]));
-            prop_assert!(file.rows_by_line <= 10 * hit.len() as u64);
+            prop_assert!(file.unverified_rows > 0 || is_part(&logs[name], &original[name]));
+            prop_assert!(file.unverified_rows <= 10 * hit.len() as u64);
         }
         let rows: u64 = report.files.iter().map(|file| file.rows).sum();
         prop_assert!(rows + 10 * hit.len() as u64 >= 130);

@@ -109,7 +109,7 @@ fn many_findings_in_one_chunk_change_no_other_result() {
         let lines: Vec<_> =
             findings.iter().filter(|found| found.kind.code() == "row_entry").map(|found| found.at.line).collect();
         assert_eq!(lines, (2..10_002).map(Some).collect::<Vec<_>>());
-        assert_eq!(report.files[0].is_proven, Some(true));
+        assert_eq!(report.files[0].is_verified, Some(true));
     }
     // Where every second line is none, all others are rows of a chunk that its checksum proves.
     builder.chunks[0].1 = builder.chunks[0].1.lines().map(|line| format!("{line}\n\n")).collect();
@@ -125,7 +125,7 @@ fn many_findings_in_one_chunk_change_no_other_result() {
     let target = OutputTarget::resolve(dir.path().join("out"), TargetOptions::default()).unwrap();
     let report = recover(Cursor::new(&bundle), "bundle", &crate::common::options(), &target, &NoProgress).unwrap();
     let file = &report.files[0];
-    assert_eq!((file.rows, file.rows_by_line, file.missing.len()), (10_000, 0, 10_000));
+    assert_eq!((file.rows, file.unverified_rows, file.missing.len()), (10_000, 0, 10_000));
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn recovered(bundle: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let path = dir.path().join("out.jsonl.gz");
     let target = OutputTarget::resolve(&path, TargetOptions::default()).unwrap();
     let report = recover(Cursor::new(bundle), "bundle", &crate::common::options(), &target, &NoProgress).unwrap();
-    assert!(report.files.iter().all(|log| log.is_original == Some(true) && log.rows_by_line == 0), "{report:?}");
+    assert!(report.files.iter().all(|log| log.is_original == Some(true) && log.unverified_rows == 0), "{report:?}");
     restore_all(indexed(&std::fs::read(path).unwrap()).unwrap()).unwrap()
 }
 
@@ -512,7 +512,7 @@ fn hashes_can_be_required() {
     let legacy = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/legacy/plain.v1.0.jsonl.gz")).unwrap();
     let (report, findings) = verified(&legacy);
     assert_eq!(report.verdict, Verdict::IntactWithoutHashes);
-    assert!(report.is_good() && report.files.iter().all(|file| file.is_proven.is_none()), "{findings:?}");
+    assert!(report.is_good() && report.files.iter().all(|file| file.is_verified.is_none()), "{findings:?}");
     let (report, findings) = verified_with(&legacy, &VerifyOptions { require_hashes: true, ..options() });
     let report = report.unwrap();
     assert_eq!(report.verdict, Verdict::IntactWithoutHashes);
@@ -557,7 +557,7 @@ fn row_of_20_mb_and_many_chunks_are_verified() {
     let home = Home::new().with("runs.jsonl", large + &many).with("decision_traces.jsonl", many);
     let (report, findings) = verified(&bundle(&home));
     assert_eq!((report.verdict, findings.len(), report.rows), (Verdict::Intact, 0, 120_001));
-    assert!(report.files.iter().all(|file| file.is_proven == Some(true)));
+    assert!(report.files.iter().all(|file| file.is_verified == Some(true)));
 }
 
 #[test]
@@ -594,7 +594,7 @@ proptest! {
         let (report, findings) = verified(&forged.write());
         let other = findings.iter().find(|finding| !finding.kind.code().ends_with("_time"));
         prop_assert!(other.is_none(), "{:?}", other);
-        prop_assert!(report.files.iter().all(|file| file.is_proven == Some(true)));
+        prop_assert!(report.files.iter().all(|file| file.is_verified == Some(true)));
     }
 
     #[test]

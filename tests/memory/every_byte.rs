@@ -179,7 +179,7 @@ impl Workspace {
             let name = file.name.to_string();
             let log = logs.remove(&name).unwrap();
             let is_original = file.is_original == Some(true);
-            Recovered { name, log, is_original, is_unverified: file.rows_by_line > 0 }
+            Recovered { name, log, is_original, is_unverified: file.unverified_rows > 0 }
         });
         Ok(logs.collect())
     }

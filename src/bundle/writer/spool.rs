@@ -53,7 +53,7 @@ impl Spool {
         self.file.write_all(data).map_err(|error| Error::io(IoAction::Write, &self.dir, error))?;
         let length = data.len() as u64;
         self.bytes += length;
-        log.crc32 = log.crc32.then(Crc32::of(data), length);
+        log.crc32 = log.crc32.combine(Crc32::of(data), length);
         log.bytes += length;
         Ok(())
     }

@@ -121,7 +121,7 @@ pub fn run(args: CatArgs, output: Output) -> CommandResult {
     };
     output.notes(&summary.notes);
     if output.json {
-        output::print_beside(&output::json_text(&summary)?);
+        output::print_to_stderr(&output::json_text(&summary)?);
     }
     Ok(Exit::Done)
 }
@@ -161,7 +161,7 @@ fn print_rows(
 ) -> Result<CatJson, Failure> {
     let threads = args.threads.unwrap_or(CatOptions::default().threads);
     let options = CatOptions { sources: args.source, files: args.file, range, envelope: args.envelope, threads };
-    let report = cat(bundle, &options, stdout().lock(), STDOUT, &Bar::beside_output(output))?;
+    let report = cat(bundle, &options, stdout().lock(), STDOUT, &Bar::alongside_output(output))?;
     let notes = [
         access_note(report.access),
         no_match_note(manifest, selected, &options, &report),
@@ -194,7 +194,7 @@ fn print_exact(
     let file = &manifest.files[selected];
     let mut options = PrintLogOptions::new(file.source.clone(), file.relative_path.clone());
     options.threads = args.threads.unwrap_or(options.threads);
-    let report = print_log(bundle, &options, stdout(), STDOUT, &Bar::beside_output(output))?;
+    let report = print_log(bundle, &options, stdout(), STDOUT, &Bar::alongside_output(output))?;
     let PrintLogReport { printed, access, .. } = report;
     let files = manifest.files.iter().enumerate().map(|(index, file)| CatFileJson {
         source: file.source.clone(),

@@ -228,7 +228,7 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     let (text, json) = (|| as_text(&report, shown), as_json(&report, &discovery, shown, &notes));
     match shown {
         Some(_) => output.report_done(text, &json)?,
-        None => output.report_beside(text, &json)?,
+        None => output.report_to_stderr(text, &json)?,
     }
     output.notes(&notes);
     Ok(Exit::Done)

@@ -77,7 +77,7 @@ struct RecoveredFileJson {
     /// The number of recovered rows.
     rows: u64,
     /// The number of recovered rows that are valid JSON but not covered by a matching checksum.
-    rows_by_line: u64,
+    unverified_rows: u64,
     /// The number of rows that the log had; null if unknown.
     expected_rows: Option<u64>,
     /// The missing rows, if the manifest is usable: the first 10,000 ranges.
@@ -171,7 +171,7 @@ fn files_table(files: &[FileRecovery]) -> String {
         Column::words("SOURCE", files.iter().map(|file| file.source.to_string())),
         Column::numbers("ROWS", files.iter().map(|file| count(file.rows))),
         Column::numbers("OF", files.iter().map(expected)),
-        Column::numbers("UNVERIFIED", files.iter().map(|file| count(file.rows_by_line))),
+        Column::numbers("UNVERIFIED", files.iter().map(|file| count(file.unverified_rows))),
         Column::words("", files.iter().map(|file| state(file).to_owned())),
     ];
     table(&columns, &[&[0, 1, 2, 3, 4, 5], &[0, 2, 3, 4, 5], &[0, 2, 3, 4], &[0, 2, 3]], term::width())
@@ -247,10 +247,10 @@ fn notes(report: &RecoverReport) -> Vec<String> {
         }
     };
     let mut notes: Vec<_> = manifest.into_iter().map(str::to_owned).collect();
-    let unproven = report.files.iter().map(|file| file.rows_by_line).sum();
-    if unproven > 0 {
-        let are = if unproven == 1 { "is" } else { "are" };
-        notes.push(format!("{} {are} valid JSON but could not be verified", rows(unproven)));
+    let unverified = report.files.iter().map(|file| file.unverified_rows).sum();
+    if unverified > 0 {
+        let are = if unverified == 1 { "is" } else { "are" };
+        notes.push(format!("{} {are} valid JSON but could not be verified", rows(unverified)));
     }
     if report.ignored > 0 {
         let one = "line was ignored: it looks like a row, but does not belong at its position in this bundle";
@@ -268,7 +268,7 @@ fn as_json(report: &RecoverReport, path: &Path, notes: &[String]) -> RecoverJson
         source: file.source.clone(),
         file: file.name.clone(),
         rows: file.rows,
-        rows_by_line: file.rows_by_line,
+        unverified_rows: file.unverified_rows,
         expected_rows: file.expected_rows,
         missing: missing(file),
         more_missing: file.more_missing,

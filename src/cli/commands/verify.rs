@@ -109,7 +109,7 @@ struct VerifiedFileJson {
     /// The SHA-256 of the restored log; null if it could not be restored, and for format 1.0.
     sha256: Option<Sha256Digest>,
     /// True if the SHA-256 and the length match the manifest; null if one side is missing.
-    proven: Option<bool>,
+    verified: Option<bool>,
 }
 
 /// A finding.
@@ -292,7 +292,7 @@ fn verdict_text(report: &VerifyReport) -> (&'static str, anstyle::Style, String)
         1 => "the log matches its SHA-256".to_owned(),
         _ => format!("all {logs} match their SHA-256"),
     };
-    let proven = report.files.iter().filter(|file| file.is_proven == Some(true)).count();
+    let verified = report.files.iter().filter(|file| file.is_verified == Some(true)).count();
     match report.verdict {
         Verdict::Intact => ("intact", GOOD, format!(": {rows}, {all_match}")),
         Verdict::IntactRecompressed => {
@@ -308,7 +308,7 @@ fn verdict_text(report: &VerifyReport) -> (&'static str, anstyle::Style, String)
         Verdict::Damaged => {
             let findings = counted(report.findings.errors, "error", "errors");
             let match_theirs = if report.files.len() == 1 { "matches its" } else { "match their" };
-            ("damaged", BAD, format!(": {findings}; {rows} readable, {proven} of {logs} {match_theirs} SHA-256"))
+            ("damaged", BAD, format!(": {findings}; {rows} readable, {verified} of {logs} {match_theirs} SHA-256"))
         }
     }
 }
@@ -379,7 +379,7 @@ fn file_json(file: &FileReport) -> VerifiedFileJson {
         file: file.name.clone(),
         rows: file.rows,
         sha256: file.restored.map(|restored| restored.sha256),
-        proven: file.is_proven,
+        verified: file.is_verified,
     }
 }
 

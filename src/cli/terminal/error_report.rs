@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::hint;
 use crate::cli::render::text::safe;
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::output::{escape_json, print_beside, print_message};
+use crate::cli::terminal::output::{escape_json, print_message, print_to_stderr};
 use crate::cli::terminal::term::{BAD, HINT, WARN};
 
 /// An error as `--json` prints it, on one line of standard error.
@@ -72,7 +72,7 @@ impl ErrorDetail {
         if json {
             // Serialisation cannot fail; if it did, the exit code would still tell.
             let text = serde_json::to_string(&ErrorJson { error: self }).unwrap_or_default();
-            return print_beside(&(escape_json(&text) + "\n"));
+            return print_to_stderr(&(escape_json(&text) + "\n"));
         }
         let (message, hint) = (in_locale(&self.message), in_locale(&self.hint));
         print_message(BAD, "error:", &message);
@@ -102,7 +102,7 @@ pub fn report_interrupt(message: &str, json: bool) -> Exit {
     } else {
         // Overwrites the `^C` that the terminal has printed.
         if stderr().is_terminal() {
-            print_beside("\r");
+            print_to_stderr("\r");
         }
         let (interrupted, state) = message.split_once(' ').unwrap_or((message, ""));
         print_message(WARN, interrupted, state);

@@ -51,11 +51,11 @@ impl Output {
     }
 
     /// Prints the report on standard error, for a command whose result is on standard output.
-    pub fn report_beside(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), PrintError> {
+    pub fn report_to_stderr(self, text: impl FnOnce() -> String, json: &impl Serialize) -> Result<(), PrintError> {
         match (self.json, self.quiet) {
-            (true, _) => print_beside(&json_text(json)?),
+            (true, _) => print_to_stderr(&json_text(json)?),
             (false, true) => {}
-            (false, false) => print_beside(&text()),
+            (false, false) => print_to_stderr(&text()),
         }
         Ok(())
     }
@@ -113,11 +113,11 @@ pub fn stdout_loses_all() -> bool {
 
 /// Prints `label: text` on standard error, wrapped at the width of the terminal.
 pub fn print_message(style: Style, label: &str, text: &str) {
-    print_beside(&(labelled(style, label, text, wrap_width(&io::stderr())) + "\n"));
+    print_to_stderr(&(labelled(style, label, text, wrap_width(&io::stderr())) + "\n"));
 }
 
 /// Prints text that is not the result on standard error.
-pub fn print_beside(text: &str) {
+pub fn print_to_stderr(text: &str) {
     // If standard error is closed, the failure cannot be reported anywhere.
     screen::while_hidden(|| _ = anstream::stderr().write_all(text.as_bytes()));
 }

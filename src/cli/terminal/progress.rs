@@ -38,7 +38,7 @@ impl Bar {
     }
 
     /// Creates the bar of a command that writes its result to standard output as it runs.
-    pub fn beside_output(output: Output) -> Self {
+    pub fn alongside_output(output: Output) -> Self {
         Self::when(can_draw(output) && !stdout().is_terminal())
     }
 

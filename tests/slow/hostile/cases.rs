@@ -127,7 +127,7 @@ fn rows_declared_as_long_chunks(rows: usize, megabytes: usize) -> Vec<u8> {
 fn one_chunk_of(text: &[u8], times: u64) -> Vec<u8> {
     let mut deflated = Vec::new();
     Deflater::new(Level::new(6).unwrap()).deflate(text, &mut deflated).unwrap();
-    let crc32 = (1..times).fold(Crc32::of(text), |all, _| all.then(Crc32::of(text), text.len() as u64));
+    let crc32 = (1..times).fold(Crc32::of(text), |all, _| all.combine(Crc32::of(text), text.len() as u64));
     let (compressed, bytes) = (deflated.len() as u64 * times, text.len() as u64 * times);
     let chunk = format!("{{\"compressed\":{compressed},\"bytes\":{bytes},\"rows\":1,\"crc32\":\"{crc32}\"}}");
     gzip(&[(with_chunks("1", "8", &chunk).as_bytes(), 1), (text, times)])

@@ -1,6 +1,6 @@
 //! Accepts logs as `verify` restores them if they match their SHA-256.
 //!
-//! A search accepts only what is proven piece by piece: rows in chunks with matching checksums, and rows whose
+//! A search accepts only what is verified piece by piece: rows in chunks with matching checksums, and rows whose
 //! entry agrees with their exact line. The pieces can be contradicted although the whole is intact: an edited entry
 //! beside the exact line, a wrong table, chunks in another order. Then the hash of the whole log is the stronger
 //! proof.
@@ -20,13 +20,13 @@ use crate::progress::NoProgress;
 use crate::verify::restore_all;
 
 impl SearchResult {
-    /// Adds the logs that are proven as a whole but that the search did not recover unchanged.
-    pub(super) fn with_proven_logs(mut self, input: &FileInput<'_>, options: &WriteOptions) -> Result<Self> {
+    /// Adds the logs that are verified as a whole but that the search did not recover unchanged.
+    pub(super) fn with_verified_logs(mut self, input: &FileInput<'_>, options: &WriteOptions) -> Result<Self> {
         let Some(manifest) = self.manifest.take() else { return Ok(self) };
         if self.report.files.iter().all(|log| log.is_original != Some(false)) {
             return Ok(self);
         }
-        let mut wanted = proven_logs(input, &manifest, options);
+        let mut wanted = verified_logs(input, &manifest, options);
         let is_recovered: HashSet<_> =
             self.report.files.iter().filter(|log| log.is_original == Some(true)).map(FileRecovery::id).collect();
         wanted.retain(|_, log| !is_recovered.contains(&log.id()));
@@ -38,7 +38,7 @@ impl SearchResult {
         Ok(self)
     }
 
-    /// Replaces what the search found of these logs with the proven logs.
+    /// Replaces what the search found of these logs with the verified logs.
     fn replace(&mut self, packed: SpooledBundle, logs: Vec<FileRecovery>) {
         // For each log: its rows, the rows that the search accepted, and the rows that it ignored. Some of the
         // latter may be recovered now.
@@ -58,17 +58,17 @@ impl SearchResult {
         self.packed.join(packed);
         let mut is_kept = is_kept.into_iter();
         self.report.files.retain(|_| is_kept.next() == Some(true));
-        self.report.add_proven(logs);
+        self.report.add_verified(logs);
     }
 }
 
-/// Returns the proven, unambiguous logs by their index in the manifest's `files`.
-fn proven_logs(input: &FileInput<'_>, manifest: &Manifest, options: &WriteOptions) -> HashMap<usize, FileRecovery> {
+/// Returns the verified, unambiguous logs by their index in the manifest's `files`.
+fn verified_logs(input: &FileInput<'_>, manifest: &Manifest, options: &WriteOptions) -> HashMap<usize, FileRecovery> {
     // A bundle that cannot be verified proves nothing.
     let Ok(report) = restore_all(input, options.threads, &mut |_, _| {}) else { return HashMap::new() };
     let logs = || manifest.files.iter().zip(&report.files).enumerate();
-    let proven = logs().filter(|(_, (_, log))| log.is_proven == Some(true));
-    let proven = unambiguous(proven.map(|(index, (file, log))| {
+    let verified = logs().filter(|(_, (_, log))| log.is_verified == Some(true));
+    let verified = unambiguous(verified.map(|(index, (file, log))| {
         (
             index,
             (file.source.as_str(), file.relative_path.as_str()),
@@ -76,7 +76,7 @@ fn proven_logs(input: &FileInput<'_>, manifest: &Manifest, options: &WriteOption
             file.integrity().map_or(0, |log| log.bytes),
         )
     }));
-    let logs = logs().filter(|(index, _)| proven.contains(index)).filter_map(|(index, (_, log))| {
+    let logs = logs().filter(|(index, _)| verified.contains(index)).filter_map(|(index, (_, log))| {
         let (source, name) = (log.source.clone(), log.name.clone());
         Some((index, FileRecovery::whole(source, name, log.rows, log.restored?)))
     });

@@ -155,6 +155,12 @@ impl<'r> Bundle<'r> {
         }
     }
 
+    /// Returns true if the whole file is the gzip member that the chunk table describes, by its length, its offsets and
+    /// the checksum in its trailer. Then it has no rows that the manifest does not declare.
+    pub(crate) fn matches_chunk_table(&self) -> bool {
+        matches!(&self.input, BundleInput::Indexed(_, index) if index.matches_checksum(self.manifest_crc32))
+    }
+
     /// Returns the name by which errors refer to the bundle.
     #[must_use]
     pub fn name(&self) -> &str {

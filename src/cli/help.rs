@@ -42,8 +42,8 @@ const COMMON_ENVIRONMENT: [Term; 5] = [
     ("COLUMNS", "maximum width of tables, charts and messages [default: that of the terminal]"),
     ("NO_COLOR", "disables colour if set"),
     ("CLICOLOR_FORCE", "enables colour in pipes and files if set to 1"),
-    ("LC_ALL, LC_CTYPE, LANG", "output is ASCII unless the first of these that is set selects UTF-8"),
-    ("TZ", "time zone of times in text [default: that of the system]"),
+    ("LC_ALL, LC_CTYPE, LANG", "charts and symbols are ASCII unless the first of these that is set selects UTF-8"),
+    ("TZ", "time zone of printed times and of --since and --until [default: that of the system]"),
 ];
 
 const PATCHWORK_HOME: Term = ("PATCHWORK_HOME", "Patchwork's directory [default: ~/.patchwork]");
@@ -122,7 +122,7 @@ pub const IMPORT: HelpText = HelpText {
         (
             "3",
             "only some logs were changed, a directory could not be synced, or the report could not be printed; the \
-             message gives the details; run the command again to finish",
+             message tells which, and what to do",
         ),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR],
@@ -149,7 +149,7 @@ pub const VERIFY: HelpText = HelpText {
     ],
     exit_status: &[
         ("0", "every bundle is intact"),
-        ("1", "a bundle could not be read; the others were checked"),
+        ("1", "a bundle could not be read (the others were checked), or the result could not be printed"),
         ("3", "a bundle is damaged, is not the expected one, or has no hashes although they were required"),
     ],
     environment: &[],
@@ -192,16 +192,20 @@ pub const RECOVER: HelpText = HelpText {
     exit_status: &[
         ("0", "the new bundle was written, and no row is missing"),
         ("1", "failure; no bundle was written"),
-        ("3", "the new bundle was written, but rows are missing or may be missing"),
+        (
+            "3",
+            "the new bundle was written, but rows are missing or may be missing, its directory could not be synced, or \
+             the report could not be printed",
+        ),
     ],
-    environment: &[SOURCE_DATE_EPOCH],
+    environment: &[SOURCE_DATE_EPOCH, TMPDIR],
     sections: &[],
 };
 
 pub const DEMO: HelpText = HelpText {
     examples: &[("Take the tour", "patchwork-traces demo")],
     exit_status: &[DONE, ("1", "a command of the tour failed")],
-    environment: &[TMPDIR],
+    environment: &[SOURCE_DATE_EPOCH, TMPDIR],
     sections: &[],
 };
 

@@ -28,7 +28,7 @@ use terminal::term::ColorWhen;
 
 /// Bundle, restore, verify and search the trace logs of Patchwork OS
 #[derive(Debug, Parser)]
-#[command(name = "patchwork-traces", version, arg_required_else_help = true, styles = help::STYLES)]
+#[command(name = "patchwork-traces", version, arg_required_else_help = true, max_term_width = 80, styles = help::STYLES)]
 #[command(subcommand_help_heading = "Commands", after_long_help = help::long(&help::PROGRAM))]
 pub struct Cli {
     /// Print JSON instead of text, also for errors

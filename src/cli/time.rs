@@ -39,26 +39,39 @@ const EXPECTED: &str = "expected a date or a time such as 2026-05-02, 2026-05, \
 impl Moment {
     /// Parses a time: see the variants.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let text = text.trim();
+        // The name of a time zone in brackets is not supported, and must not be ignored.
+        if text.contains('[') {
+            return Err(EXPECTED);
+        }
         let point = || text.parse().ok().map(Self::Point);
         let parsed = point().or_else(|| calendar(text)).or_else(|| relative(text));
         parsed.or_else(|| time_of_day(text)).or_else(|| age(text)).ok_or(EXPECTED)
     }
 
-    /// Returns the first and the last millisecond of this time, or `None` if the calendar does not reach that far.
-    pub fn bounds(self, now: Timestamp) -> Option<RangeInclusive<Timestamp>> {
-        let now = zone::zoned(now, &zone::here())?;
-        match self {
-            Self::Point(time) => Some(time..=time),
-            Self::Calendar(unit, date) => unit.bounds(date),
+    /// Returns true if the time depends on the current one.
+    pub fn is_relative(&self) -> bool {
+        matches!(self, Self::Relative(..) | Self::Ago(_))
+    }
+
+    /// Returns the first and the last millisecond of this time. Relative times need `now`. Returns `None` if the
+    /// calendar of the local time zone has no such time.
+    pub fn bounds(self, now: Option<Timestamp>) -> Option<RangeInclusive<Timestamp>> {
+        let now = || zone::zoned(now?, &zone::here());
+        let bounds = match self {
+            Self::Point(time) => time..=time,
+            Self::Calendar(unit, date) => unit.bounds(date)?,
             Self::Relative(unit, units_back) => {
-                let date = now.date().checked_sub(unit.span().checked_mul(units_back.into()).ok()?).ok()?;
-                unit.bounds(unit.first_day(date)?)
+                let date = now()?.date().checked_sub(unit.span().checked_mul(units_back.into()).ok()?).ok()?;
+                unit.bounds(unit.first_day(date)?)?
             }
             Self::Ago(span) => {
-                let time = timestamp(&now.checked_sub(span).ok()?)?;
-                Some(time..=time)
+                let time = timestamp(&now()?.checked_sub(span).ok()?)?;
+                time..=time
             }
-        }
+        };
+        // A zone that crosses the date line skips a day.
+        Some(bounds).filter(|bounds| !bounds.is_empty())
     }
 }
 
@@ -84,30 +97,31 @@ impl CalendarUnit {
 
     /// Returns the first and the last millisecond of the unit that begins on `first_day`.
     fn bounds(self, first_day: Date) -> Option<RangeInclusive<Timestamp>> {
-        let next = midnight(first_day.checked_add(self.span()).ok()?)?;
-        Some(midnight(first_day)?..=Timestamp::from_millis(next.as_millis() - 1)?)
+        let next = start_of_day(first_day.checked_add(self.span()).ok()?)?;
+        let last = Timestamp::from_millis(next.timestamp().as_millisecond() - 1)?;
+        Some(timestamp(&start_of_day(first_day)?)?..=last)
     }
 }
 
 /// Returns the first moment of a day in the local time zone.
-fn midnight(date: Date) -> Option<Timestamp> {
-    timestamp(&date.to_zoned_datetime(zone::here()).ok()?)
+fn start_of_day(date: Date) -> Option<ZonedDateTime> {
+    date.to_zoned_datetime(zone::here()).ok()?.start_of_day().ok()
 }
 
 fn timestamp(time: &ZonedDateTime) -> Option<Timestamp> {
     Timestamp::from_millis(time.timestamp().as_millisecond())
 }
 
-/// Parses `2026-05-02`, `2026-05` or `2026`. The calendar must reach to its end.
+/// Parses `2026-05-02`, `2026-05` or `2026`.
 fn calendar(text: &str) -> Option<Moment> {
     let (unit, date) = match text.len() {
         4 => (CalendarUnit::Year, format!("{text}-01-01")),
         7 => (CalendarUnit::Month, format!("{text}-01")),
-        10 => (CalendarUnit::Day, text.to_owned()),
-        _ => return None,
+        _ => (CalendarUnit::Day, text.to_owned()),
     };
-    let date: Date = date.parse().ok()?;
-    unit.bounds(date).map(|_| Moment::Calendar(unit, date))
+    // A date followed by a time of day is parsed as a date, too.
+    let is_date = !text.contains([' ', 'T', 't', ':']);
+    date.parse().ok().filter(|_| is_date).map(|date| Moment::Calendar(unit, date))
 }
 
 /// Parses `today`, `yesterday`, and `this` or `last` with a unit, with spaces or hyphens between words.
@@ -153,6 +167,7 @@ pub fn now() -> Result<Timestamp, Failure> {
     let seconds = fixed.to_str().and_then(|text| text.parse::<i64>().ok());
     let time = seconds.and_then(|seconds| seconds.checked_mul(1000)).and_then(Timestamp::from_millis);
     time.ok_or_else(|| {
-        Failure::usage("invalid value of SOURCE_DATE_EPOCH", "set it to a number of seconds since 1970, or unset it")
+        let message = format!("invalid value '{}' for SOURCE_DATE_EPOCH", fixed.display());
+        Failure::usage(&message, "set it to a number of seconds since 1970, or unset it")
     })
 }

@@ -81,13 +81,14 @@ fn conflict(error: &Error, argument: &str) -> String {
 }
 
 /// Returns the command that another program's name for it means, if any.
-fn synonym(name: &str) -> Option<&'static str> {
+pub fn synonym(name: &str) -> Option<&'static str> {
     Some(match name.to_ascii_lowercase().as_str() {
-        "restore" => "import",
+        "restore" | "unpack" | "extract" => "import",
         "check" | "validate" => "verify",
-        "ls" | "info" => "inspect",
-        "grep" => "cat",
-        "backup" => "export",
+        "ls" | "list" | "info" | "show" => "inspect",
+        "grep" | "search" => "cat",
+        "backup" | "create" | "pack" => "export",
+        "repair" => "recover",
         _ => return None,
     })
 }

@@ -99,7 +99,8 @@ pub struct ImportReport {
 
 /// Imports the logs of a bundle, each into its directory of `dirs`: either all of them or none.
 ///
-/// The same bundle, logs and options give the same result. Importing again with [`Mode::Merge`] changes nothing.
+/// The same bundle, logs and options give the same result. Importing again with [`Mode::Merge`] changes nothing. Logs
+/// that have the SHA-256 of the manifest already are not read from a bundle that can seek.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -125,7 +126,7 @@ pub struct ImportReport {
 ///
 /// # Errors
 /// Before anything is written: if a file of the bundle may not be written to its destination, or if something
-/// other than a log is there. With nothing changed: if the bundle is damaged, a lock is not released, a log keeps
+/// other than a log is there. With nothing changed: if the bundle is damaged in what is read, a lock is not released, a log keeps
 /// changing, or the disk fails or is full. With some logs changed:
 /// [`ErrorKind::PartiallyCommitted`](crate::ErrorKind::PartiallyCommitted).
 pub fn import(
@@ -218,10 +219,12 @@ impl Import<'_> {
     }
 
     /// Restores all logs but those that are unchanged. These are restored too if the bundle is a stream, which cannot be
-    /// opened again should they change after all.
+    /// opened again should they change after all, and if the chunk table does not match the file, which may then have
+    /// more rows than its manifest declares.
     fn restore<'b>(&self, bundle: Bundle<'b>, sink: &mut RestoreSink<'_>) -> Result<Option<Reopener<'b>>> {
         let reopener = bundle.reopener();
-        let hashed = if reopener.is_some() { sink.bytes_to_hash() } else { 0 };
+        let may_skip = reopener.is_some() && bundle.matches_chunk_table();
+        let hashed = if may_skip { sink.bytes_to_hash() } else { 0 };
         if hashed > 0 {
             begin(self.context.progress, Stage::Reading, hashed);
             sink.skip_unchanged(bundle.manifest())?;

@@ -87,6 +87,31 @@ fn bundle_from_a_pipe_is_imported() {
 }
 
 #[test]
+fn bundle_with_more_than_it_declares_is_refused_even_if_its_logs_are_unchanged() {
+    let home = Home::new().with("runs.jsonl", "{\"createdAt\":1}\n");
+    let first = bundle(&home);
+    let other = bundle(&Home::new().with("runs.jsonl", "{\"createdAt\":2}\n"));
+    let garbage = [first.as_slice(), b"garbage"].concat();
+    let mut wrong_checksum = first.clone();
+    let end = wrong_checksum.len();
+    wrong_checksum[end - 8] ^= 1;
+    for (name, bytes) in [
+        ("concatenated.gz", [first.as_slice(), &other].concat()),
+        ("garbage.gz", garbage),
+        ("checksum.gz", wrong_checksum),
+        ("truncated.gz", first[..end - 4].to_vec()),
+    ] {
+        fs::write(home.path().join(name), bytes).unwrap();
+        for options in [&[][..], &["--dry-run"]] {
+            let refused = run(home.path(), &[&["import", name], options].concat());
+            assert_eq!((refused.code, refused.stdout.len()), (1, 0), "{name} {options:?}: {}", refused.stderr);
+        }
+    }
+    fs::write(home.path().join("intact.gz"), first).unwrap();
+    assert_eq!(run(home.path(), &["import", "intact.gz"]).code, 0);
+}
+
+#[test]
 fn damaged_bundle_is_refused_completely() {
     let (old, home) = (old_machine(), Home::new().with("runs.jsonl", "{\"mine\":1}\n"));
     let mut bytes = read(&old, "b.gz").unwrap();

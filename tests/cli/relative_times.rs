@@ -57,6 +57,8 @@ fn calendar_units_are_whole_and_in_the_zone_of_the_user() {
         ("yesterday", "Asia/Tokyo", "2026-04-30T18:00:00Z", "2026-05-01T12:00:00Z"),
         ("yesterday", "America/New_York", "2026-05-01T06:00:00Z", "2026-05-02T00:00:00Z"),
         ("2026-02", "America/New_York", "2026-02-01T06:00:00Z", "2026-03-01T00:00:00Z"),
+        ("20260502", "UTC", "2026-05-02T00:00:00Z", "2026-05-02T06:00:00Z"),
+        (" yesterday ", "UTC", "2026-05-01T00:00:00Z", "2026-05-01T18:00:00Z"),
     ] {
         let selected = range(&home, zone, &["--since", unit, "--until", unit]);
         assert_eq!(selected, Some((millis(first), millis(last))), "{unit} in {zone}");
@@ -99,6 +101,24 @@ fn words_that_are_not_times_are_usage_errors() {
         assert!(refused.stderr.contains("--since"), "{text:?}: {}", refused.stderr);
     }
     insta::assert_snapshot!(cat(&home, "UTC", &["--since", "tomorrow"]).stderr);
-    let refused = cat(&home, "UTC", &["--until", "9000y"]);
-    assert!(refused.code == 2 && refused.stderr.contains("--until is before the year 1"), "{}", refused.stderr);
+    // A zone in brackets must not be ignored, and Samoa skipped a day.
+    for (zone, text) in [("UTC", "9000y"), ("UTC", "2026-05-01T10:00[Asia/Tokyo]"), ("Pacific/Apia", "2011-12-30")] {
+        let refused = cat(&home, zone, &["--until", text]);
+        assert_eq!((refused.code, refused.stdout.len()), (2, 0), "{text}: {}", refused.stderr);
+        assert!(refused.stderr.contains("--until"), "{}", refused.stderr);
+    }
+    assert_eq!(cat(&home, "UTC", &["--until", "9998-12-31"]).text(), cat(&home, "UTC", &[]).text());
+}
+
+#[test]
+fn absolute_times_do_not_need_the_clock() {
+    let home = home();
+    let with_clock = |time: &str, clock: &str| -> Run {
+        let mut cat = command(home.path(), &["cat", "b.gz", "--since", time]);
+        cat.env("SOURCE_DATE_EPOCH", clock).stdin(Stdio::null()).output().unwrap().into()
+    };
+    assert_eq!(with_clock("2026", "soon").code, 0);
+    let refused = with_clock("today", "soon");
+    assert!(refused.code == 2 && refused.stderr.contains("'soon'"), "{}", refused.stderr);
+    assert_eq!(with_clock("this year", "253370764799").code, 0);
 }

@@ -128,10 +128,14 @@ pub fn run(args: CatArgs, output: Output) -> CommandResult {
 
 /// Returns the time range of the arguments.
 fn range(args: &CatArgs) -> Result<TimeRange, Failure> {
-    let now = time::now()?;
+    let is_relative = [args.since, args.until].iter().flatten().any(Moment::is_relative);
+    let now = is_relative.then(time::now).transpose()?;
     let bounds = |moment: Option<Moment>, option| {
-        let out_of_range = || Failure::usage(&format!("{option} is before the year 1"), "give a later time");
-        moment.map(|moment| moment.bounds(now).ok_or_else(out_of_range)).transpose()
+        let no_such_time = || {
+            let message = format!("the calendar of this time zone has no such time as that of {option}");
+            Failure::usage(&message, "give another time, between the years 1 and 9998")
+        };
+        moment.map(|moment| moment.bounds(now).ok_or_else(no_such_time)).transpose()
     };
     let range = TimeRange {
         since: bounds(args.since, "--since")?.map(|bounds| *bounds.start()),

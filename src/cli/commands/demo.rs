@@ -93,22 +93,28 @@ pub fn run(output: Output) -> CommandResult {
     let failed = |error| Failure::Error(Error::io(IoAction::Create, &std::env::temp_dir(), error));
     let dir = tempfile::tempdir().map_err(failed)?;
     write_samples(dir.path()).map_err(failed)?;
-    let mut steps = Vec::new();
+    let (mut steps, mut exit) = (Vec::new(), Exit::Done);
     for (about, arguments) in STEPS {
         let step = run_step(dir.path(), about, arguments, output)?;
-        if steps.is_empty() {
-            write_damaged(dir.path()).map_err(failed)?;
-        }
         interrupt::check()?;
         if !output.json {
             output::print(&step_text(&step))?;
         }
+        // Damage, which the tour shows too, is exit code 3.
+        let has_failed = !matches!(step.exit_code, Some(0 | 3));
         steps.push(step);
+        if has_failed {
+            exit = Exit::Failed;
+            break;
+        }
+        if steps.len() == 1 {
+            write_damaged(dir.path()).map_err(failed)?;
+        }
     }
     if output.json {
         output::print(&output::json_text(&DemoJson { steps })?)?;
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 fn write_samples(dir: &Path) -> std::io::Result<()> {

@@ -30,7 +30,7 @@ use crate::cli::threads;
 
 /// Restore the logs of a bundle on this machine
 ///
-/// Every log is restored, verified and merged in a temporary file before the first one is replaced. Until then, nothing
+/// Every log that differs is restored, verified and merged in a temporary file before the first one is replaced. Until then, nothing
 /// is changed.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::IMPORT))]

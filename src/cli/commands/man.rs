@@ -10,6 +10,7 @@ use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help::{self, HelpText, Term};
 use crate::cli::suggest;
 use crate::cli::terminal::output::Output;
+use crate::cli::usage_error::synonym;
 
 /// Print the manual page of the program or of one command
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ pub fn run(args: &ManArgs, output: Output) -> CommandResult {
 fn subcommand(program: &Command, name: &str) -> Result<Command, Failure> {
     let all: Vec<_> = program.get_subcommands().map(Command::get_name).collect();
     let Some(command) = program.find_subcommand(name).cloned() else {
-        let hint = match suggest::closest(name, all.iter().copied()) {
+        let hint = match synonym(name).or_else(|| suggest::closest(name, all.iter().copied())) {
             Some(meant) => format!("did you mean '{meant}'?"),
             None => format!("possible values: {}", all.join(", ")),
         };
@@ -49,7 +50,7 @@ fn page(command: Command, help: &HelpText) -> std::io::Result<Vec<u8>> {
     let has_commands = command.has_subcommands();
     let source = format!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     // An empty date would be replaced by the source.
-    let man = Man::new(for_manual(command)).date(" ").source(source).manual("Patchwork traces");
+    let man = Man::new(for_manual(command)).date(" ").source(source).manual("Traces");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     // Words are not broken, and lines are not justified.

@@ -4,12 +4,12 @@
 //! nothing happens. `resolve` does not follow symlinks of other users, and `pins` keeps the directories of other users
 //! open. Then each group of logs passes these stages, each of which makes its value from the one before:
 //!
-//! 1. [`Restored`](restored::Restored): the bundle's logs, verified, and staged beside their targets (`staging`).
-//! 2. [`Observed`](observed::Observed): the local logs as they were read (`local`), compared with the bundle's.
-//! 3. [`Planned`](planned::Planned): the new version of each log, as the [`Plan`] tells it. A dry run ends here, having
+//! 1. `Restored`: the bundle's logs, verified, and staged beside their targets (`staging`).
+//! 2. `Observed`: the local logs as they were read (`local`), compared with the bundle's.
+//! 3. `Planned`: the new version of each log, as the [`Plan`] tells it. A dry run ends here, having
 //!    staged nothing.
-//! 4. [`Staged`](staged::Staged): the new versions, beside the logs.
-//! 5. [`Committed`]: the writers' locks (`lock`) are held briefly while the new versions replace the logs (`swap`).
+//! 4. `Staged`: the new versions, beside the logs.
+//! 5. `Committed`: the writers' locks (`lock`) are held briefly while the new versions replace the logs (`swap`).
 //!    `unlocked` is the protocol for what writers do without a lock. A group whose log changed goes back to stage 2.
 
 mod backup;

@@ -25,7 +25,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-OURS = os.path.join(ROOT, "target/release/patchwork-traces")
+OURS = os.path.join(ROOT, "target/dist/patchwork-traces")
 TOOLS = ("hyperfine", "/usr/bin/time", "jq", "pigz", "zstd", "tar", "gzip", "sha256sum")
 SELECT = "jq -c 'select(.source == \"decision_traces\") | .entry'"
 HOME = "--patchwork-dir home/patchwork --activity-dir home/ide"
@@ -232,7 +232,7 @@ def main():
     args = parser.parse_args()
     for tool in TOOLS:
         expect(shutil.which(tool), f"{tool} is missing; run: apt-get install hyperfine time jq pigz zstd")
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], check=True, cwd=ROOT)
+    subprocess.run(["cargo", "build", "--profile", "dist", "--locked", "--quiet"], check=True, cwd=ROOT)
     medians = []
     for size in args.sizes:
         with tempfile.TemporaryDirectory() as work:

@@ -6,14 +6,14 @@ use std::io::Cursor;
 use std::num::NonZeroUsize;
 
 use patchwork_traces::digest::Sha256Digest;
-use patchwork_traces::format::{Manifest, Timestamp};
 use patchwork_traces::export::Level;
+use patchwork_traces::format::{Manifest, Timestamp};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::{OutputTarget, TargetOptions};
 use patchwork_traces::recover::{RecoverOptions, RecoverReport, recover};
 use patchwork_traces::verify::{
     FileReport, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify_file,
 };
+use patchwork_traces::{OutputTarget, TargetOptions};
 
 use crate::bundles::{self, Logs, indexed, restored, sequential, verified, verify_options};
 use crate::home::{Home, with_home};
@@ -137,7 +137,8 @@ fn check_saved((verified_as, _): &Verified, report: &RecoverReport, logs: &Logs)
     }
     // An empty log has nothing to save: it gives way if rows name a log of the same name. If the manifest lists
     // several logs with one name, a bundle can hold only one of them.
-    let is_verified = |file: &&FileReport| file.is_verified == Some(true) && file.restored.is_some_and(|log| log.bytes > 0);
+    let is_verified =
+        |file: &&FileReport| file.is_verified == Some(true) && file.restored.is_some_and(|log| log.bytes > 0);
     let is_saved = |file: &FileReport| {
         let verified = file.restored.map(|log| log.sha256);
         logs.iter().any(|((_, name), log)| *name == file.name && Some(Sha256Digest::of(log)) == verified)

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use patchwork_traces::Result;
 use patchwork_traces::bundle::Bundle;
 use patchwork_traces::import::{Clock, ImportOptions, ImportReport, import};
-use patchwork_traces::progress::NoProgress;
 use patchwork_traces::logs::Dirs;
+use patchwork_traces::progress::NoProgress;
 
 use crate::bundles::Logs;
 

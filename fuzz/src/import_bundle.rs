@@ -1,9 +1,9 @@
 //! Checks that importing any file either changes nothing, or adds the verified lines and keeps every existing line.
 
 use patchwork_traces::digest::Integrity;
-use patchwork_traces::internal::IntegrityHasher;
 use patchwork_traces::format::{Base, FileName};
 use patchwork_traces::import::{ImportOptions, ImportReport};
+use patchwork_traces::internal::IntegrityHasher;
 
 use crate::bundles::{self, Logs, indexed, key_of, restored, sequential};
 use crate::home::{Home, with_home};

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use patchwork_traces::digest::Crc32;
-use patchwork_traces::internal::{BlockEncoder, Deflater, FileBuilder, IntegrityHasher, LineBlocks, MemberWriter, RawChunk};
+use patchwork_traces::export::Level;
 use patchwork_traces::format::LogId;
 use patchwork_traces::format::{Base, Chunk, FileName, Manifest, ManifestFile, SourceName, Timestamp};
-use patchwork_traces::export::Level;
 use patchwork_traces::import::{ImportOptions, ImportReport, Mode};
+use patchwork_traces::internal::{
+    BlockEncoder, Deflater, FileBuilder, IntegrityHasher, LineBlocks, MemberWriter, RawChunk,
+};
 use patchwork_traces::logs::known;
 
 use crate::bundles::{Logs, indexed, sequential};

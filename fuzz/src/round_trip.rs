@@ -1,9 +1,9 @@
 //! Checks that any bytes, treated as a log, are restored byte for byte from their envelopes, regardless of block
 //! boundaries.
 
-use patchwork_traces::internal::{LogRestorer, RawChunk, classify, lines_of};
 use patchwork_traces::format::LogId;
 use patchwork_traces::format::{Envelope, FileName, Manifest, ManifestFile, SourceName, Timestamp};
+use patchwork_traces::internal::{LogRestorer, RawChunk, classify, lines_of};
 use patchwork_traces::logs::CATALOGUE;
 
 use crate::merge_logs::encode;

@@ -21,7 +21,8 @@ const MAX_BYTES: usize = 64 << 20;
 
 /// Runs every job of `source` on `threads` threads and passes the results to `take`, in order.
 ///
-/// `source` returns the next job and its approximate size in bytes, or `None` after the last one. `worker` creates the
+/// `source` returns the next job and its approximate size in bytes, or `None` after the last one; then it is not called
+/// again. `worker` creates the
 /// function that each thread applies to its jobs.
 ///
 /// # Errors
@@ -34,6 +35,12 @@ pub fn run_ordered<J: Send, R: Send, W: FnMut(J) -> R + Send>(
 ) -> Result<()> {
     thread::scope(|scope| {
         let mut pool = OrderedPool::start(scope, threads, worker);
+        let mut is_exhausted = false;
+        let mut source = || {
+            let next = if is_exhausted { None } else { source()? };
+            is_exhausted = next.is_none();
+            Ok(next)
+        };
         while let Some(result) = pool.next(&mut source)? {
             take(result)?;
         }
@@ -135,4 +142,29 @@ impl<J: Send, R: Send> OrderedPool<J, R> {
 
 fn thread_died() -> Error {
     Error::io_unnamed(IoAction::Read, std::io::Error::other("a worker thread died"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::run_ordered;
+
+    #[test]
+    fn source_is_not_called_again_after_its_end() {
+        let (mut calls, mut taken) = (0, Vec::new());
+        let source = || {
+            calls += 1;
+            Ok((calls != 3).then_some((calls, 1)))
+        };
+        let double = || |job: usize| 2 * job;
+        let threads = NonZeroUsize::new(2).unwrap();
+        let take = |result| {
+            taken.push(result);
+            Ok(())
+        };
+        run_ordered(threads, double, source, take).unwrap();
+        assert_eq!((calls, taken), (3, vec![2, 4]));
+    }
 }

@@ -343,15 +343,20 @@ impl<'g, 'c> Commit<'g, 'c> {
         Ok(true)
     }
 
-    /// Keeps a writer's file that cannot be put back, as a backup beside the log.
+    /// Keeps a writer's file that cannot be put back: as a backup beside the log, or else where it is.
     fn keep_writers_file(&mut self, index: usize, log: usize, ours: &fs::File, error: io::Error) -> Error {
         let Group { restored, staged, .. } = &self.groups[index];
         let path = restored.group.targets[log].log.path.clone();
         if is_at(ours, &path)
             && let Some(version) = &staged.versions[log]
         {
-            let _ = fs::rename(&version.path, backup_of(&path, &self.context.stamp));
+            let kept = fs::rename(&version.path, backup_of(&path, &self.context.stamp));
+            let staged = version.path.clone();
             self.note_placed(index, log);
+            if let Err(error) = kept {
+                self.staging.keep_dir_of(&staged);
+                return Error::io(IoAction::BackUp, &staged, error);
+            }
         }
         Error::io(IoAction::Rename, &path, error)
     }

@@ -51,6 +51,8 @@ pub struct StagingDir {
     /// The same directory, pinned, if it lies where another user could exchange it.
     pin: Option<PinnedDir>,
     _live: fs::File,
+    /// True if its files must stay where they are.
+    is_kept: Cell<bool>,
 }
 
 impl Staging {
@@ -109,6 +111,15 @@ impl Staging {
         }
     }
 
+    /// Leaves the directory of a staged file behind, with its files, and keeps later imports from removing it.
+    pub fn keep_dir_of(&self, staged: &Path) {
+        for dir in self.dirs.values().filter(|dir| staged.parent() == Some(dir.path())) {
+            dir.is_kept.set(true);
+            // Without this file, a later import removes the directory only if it is empty.
+            let _ = fs::remove_file(dir.path().join(LIVE));
+        }
+    }
+
     /// Makes the new names survive a power cut, once files were put in place.
     pub fn sync(&self) -> Result<()> {
         self.dirs.values().try_for_each(|dir| sync_dir(&dir.path))?;
@@ -118,6 +129,9 @@ impl Staging {
 
 impl Drop for StagingDir {
     fn drop(&mut self) {
+        if self.is_kept.get() {
+            return;
+        }
         // A second attempt may remove what the first could not.
         let _ = remove(self.path(), &self.path).or_else(|_| remove(self.path(), &self.path));
     }
@@ -138,7 +152,7 @@ impl StagingDir {
                 Ok(live.map(|live| (pin, live)))
             });
             match in_use {
-                Ok(Some((pin, live))) => return Ok(Self { path, pin, _live: live }),
+                Ok(Some((pin, live))) => return Ok(Self { path, pin, _live: live, is_kept: Cell::new(false) }),
                 // Another import removed the directory before it was marked as live.
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -268,5 +282,30 @@ impl StagedFile {
             true => Ok(path),
             false => Err(failed(io::Error::other("its length differs from what was written"))),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_files_survive_this_import_and_the_next_cleanup() {
+        let dir = tempfile::tempdir().unwrap();
+        let staged = |is_kept: bool| {
+            let staging = Staging::create([(dir.path(), None)].into_iter(), Cancellation::default()).unwrap();
+            let mut file = staging.file(&dir.path().join("runs.jsonl")).unwrap();
+            file.write(b"{}\n").unwrap();
+            let path = file.finish().unwrap();
+            if is_kept {
+                staging.keep_dir_of(&path);
+            }
+            path
+        };
+        assert!(!staged(false).exists());
+        let kept = staged(true);
+        assert_eq!(clean_up(dir.path(), None), Vec::<PathBuf>::new());
+        assert_eq!(fs::read(kept).unwrap(), b"{}\n");
     }
 }

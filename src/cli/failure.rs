@@ -8,7 +8,7 @@ use patchwork_traces::{Error, ErrorKind};
 use crate::cli::terminal::error_report::{ErrorDetail, USAGE, report_interrupt};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt;
-use crate::cli::terminal::output::{PrintError, STDOUT};
+use crate::cli::terminal::output::{PrintError, STDOUT, stdout_loses_all};
 
 /// The result of a command.
 pub type CommandResult = Result<Exit, Failure>;
@@ -75,6 +75,16 @@ impl Failure {
         detail.print(json);
         exit
     }
+}
+
+/// Returns an error if standard output would silently discard `what`, such as `the bundle`. `example` redirects it.
+pub fn check_stdout_keeps(what: &str, example: &str) -> Result<(), Failure> {
+    if !stdout_loses_all() {
+        return Ok(());
+    }
+    let message = format!("{what} would be lost: standard output is closed or discards everything");
+    let hint = format!("redirect it to a file or a program, as in `{example}`; use `> /dev/null` to discard it");
+    Err(Failure::Usage(message, hint))
 }
 
 fn exit_of(kind: &ErrorKind) -> Exit {

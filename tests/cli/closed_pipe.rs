@@ -151,3 +151,20 @@ fn cat_reports_damage_without_a_reader() {
         assert!(ended.stderr.contains("runs.jsonl, row 2"), "{arguments:?}: {}", ended.stderr);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn cat_refuses_a_standard_output_that_is_closed() {
+    let home = home();
+    for arguments in ["cat b.gz", "cat b.gz --file runs.jsonl --exact"] {
+        let script = format!("{} {arguments} >&-", env!("CARGO_BIN_EXE_patchwork-traces"));
+        let output = std::process::Command::new("sh").args(["-c", &script]).current_dir(home.path()).output().unwrap();
+        let refused = Run::from(output);
+        assert_eq!(refused.code, 2, "{arguments}: {}", refused.stderr);
+        assert!(refused.stderr.contains("the rows would be lost"), "{}", refused.stderr);
+        assert_eq!(run(home.path(), &arguments.split(' ').collect::<Vec<_>>()).code, 0);
+        let discard = script.replace(">&-", "> /dev/null");
+        let discarded = std::process::Command::new("sh").args(["-c", &discard]).current_dir(home.path()).status();
+        assert!(discarded.unwrap().success(), "{arguments}");
+    }
+}

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::complete;
-use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::input::{access_note, open};
 use crate::cli::render::text::{counted, logs};
@@ -111,6 +111,7 @@ struct ExactJson {
 /// Runs the command.
 pub fn run(args: CatArgs, output: Output) -> CommandResult {
     let range = range(&args)?;
+    check_stdout_keeps("the rows", "cat BUNDLE > rows.jsonl")?;
     let bundle = open(&args.bundle)?;
     let manifest = bundle.manifest().clone();
     let selected =

@@ -17,14 +17,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::complete;
-use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::is_dash;
 use crate::cli::one_per_core;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, logs, rows, safe, size};
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::output::{Output, STDOUT, stdout_loses_all};
+use crate::cli::terminal::output::{Output, STDOUT};
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::threads;
@@ -239,12 +239,7 @@ fn check_stdout() -> Result<(), Failure> {
     if stdout().is_terminal() {
         return Err(ErrorKind::TargetIsTerminal.into());
     }
-    if stdout_loses_all() {
-        let hint =
-            "redirect it to a file or a program, as in `-o - > traces.jsonl.gz`; use `> /dev/null` to discard it";
-        return Err(Failure::usage("the bundle would be lost: standard output is closed or discards everything", hint));
-    }
-    Ok(())
+    check_stdout_keeps("the bundle", "-o - > traces.jsonl.gz")
 }
 
 /// Returns the output target. A missing Patchwork directory is not created.

@@ -262,6 +262,23 @@ fn anchors(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn named_paths_exist() {
+    let mut documents = documents();
+    documents.extend(["FORMAT.md", "packaging/README.md"].map(|name| root().join(name)));
+    let mut seen = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        let spans = text.split('`').skip(1).step_by(2);
+        let is_path = |span: &&str| ["src/", "tests/", "docs/"].iter().any(|dir| span.starts_with(dir));
+        for path in spans.filter(is_path).filter(|span| !span.contains([' ', '*', '\n'])) {
+            assert!(root().join(path).exists(), "{}: `{path}` does not exist", document.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "only {seen} paths were found");
+}
+
+#[test]
 fn links_resolve() {
     let mut documents = documents();
     documents.extend(["CHANGELOG.md", "FORMAT.md", "SECURITY.md", "packaging/README.md"].map(|name| root().join(name)));

@@ -174,7 +174,8 @@ fn line_ending(file: &ManifestFile) -> LineEnding {
 fn rows_of_chunk(logs: &BundleLogs, mut chunk: ChunkRows) -> Result<RowBatch<RowLines>> {
     let chunk_ref = *chunk.chunk_ref();
     let file = &logs.manifest.files[chunk_ref.file];
-    let (mut rows, ending) = (RowLines::with_room_for(chunk.bytes()), line_ending(file));
+    let rows = usize::try_from(chunk_ref.rows).unwrap_or_default();
+    let (mut rows, ending) = (RowLines::with_room_for(rows, chunk.bytes()), line_ending(file));
     while let Some(row) = chunk.next_row(logs)? {
         rows.push(&row.envelope, ending);
     }

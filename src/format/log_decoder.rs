@@ -13,14 +13,22 @@ pub struct RowLines {
     ends: Vec<(usize, LineEnding)>,
 }
 
+/// The minimum number of bytes by which an envelope line is longer than its row's line: `{"source":"x","entry":` and
+/// `}`, less the CR that restoring may add.
+const MIN_AROUND_BYTES: usize = 22;
+
 impl RowLines {
-    /// Creates an empty list with room for rows whose envelopes take `bytes` bytes.
+    /// Creates an empty list with room for `rows` rows whose envelope lines take `bytes` bytes.
     #[must_use]
-    pub fn with_room_for(bytes: usize) -> Self {
-        Self::in_memory(Vec::new(), bytes)
+    pub fn with_room_for(rows: usize, bytes: usize) -> Self {
+        let around = rows.saturating_mul(MIN_AROUND_BYTES);
+        Self {
+            bytes: Vec::with_capacity(bytes.saturating_sub(around)),
+            ends: Vec::with_capacity(rows.min(bytes / MIN_AROUND_BYTES)),
+        }
     }
 
-    /// Works like [`with_room_for`](Self::with_room_for), but reuses `memory`, an empty buffer.
+    /// Creates an empty list in `memory`, an empty buffer, with room for lines of `bytes` bytes.
     #[must_use]
     pub fn in_memory(mut memory: Vec<u8>, bytes: usize) -> Self {
         memory.reserve(bytes);

@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use data_encoding::HEXLOWER;
 use data_encoding::HEXLOWER_PERMISSIVE;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -80,20 +79,11 @@ impl<'de> Deserialize<'de> for Sha256Digest {
     }
 }
 
-impl JsonSchema for Sha256Digest {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Sha256".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" })
-    }
-}
-
 /// The digest of a whole bundle: the SHA-256 of its manifest line without the line feed, not of the file.
 ///
 /// The manifest has the digest of every log, so this value identifies the whole content (FORMAT.md, "Bundle digest").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct BundleDigest(Sha256Digest);
 
@@ -178,18 +168,9 @@ impl<'de> Deserialize<'de> for Crc32 {
     }
 }
 
-impl JsonSchema for Crc32 {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Crc32".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9a-fA-F]{8}$" })
-    }
-}
-
 /// The length and digest that prove content intact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Integrity {
     /// The number of bytes.
     pub bytes: u64,

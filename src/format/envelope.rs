@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -242,25 +241,5 @@ impl Keys<'_> {
         } else {
             RowFault::NotJson
         }
-    }
-}
-
-impl JsonSchema for Envelope<'_> {
-    fn schema_name() -> Cow<'static, str> {
-        "Row".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "object",
-            "description": "One row of a log, as it stands in a bundle (every line after the first).",
-            "required": ["source", "entry"],
-            "properties": {
-                "source": generator.subschema_for::<SourceName>(),
-                "file": generator.subschema_for::<FileName>(),
-                "entry": { "description": "The row's own JSON: any value." },
-                "original": generator.subschema_for::<ExactLine>(),
-            },
-        })
     }
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use data_encoding::BASE64;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -103,23 +102,4 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     // The decoder would also accept several concatenated pieces, each with its padding.
     let is_one = !text.trim_end_matches('=').contains('=');
     is_one.then(|| BASE64.decode(text.as_bytes()).ok())?
-}
-
-impl JsonSchema for ExactLine {
-    fn schema_name() -> Cow<'static, str> {
-        "ExactLine".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "object",
-            "oneOf": [
-                { "required": ["text"], "properties": { "text": { "type": "string" } } },
-                {
-                    "required": ["bytes"],
-                    "properties": { "bytes": { "type": "string", "contentEncoding": "base64" } },
-                },
-            ],
-        })
-    }
 }

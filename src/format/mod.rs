@@ -14,6 +14,7 @@ pub(crate) mod log_encoder;
 mod manifest;
 mod name;
 pub(crate) mod row;
+#[cfg(feature = "schema")]
 pub mod schema;
 mod text;
 pub(crate) mod timeline;

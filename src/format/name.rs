@@ -1,18 +1,14 @@
 //! Validated names of files and sources (FORMAT.md, "Names").
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::limits::MAX_NAME_BYTES;
 use crate::error::NameFault;
-
-/// The JSON Schema pattern for both kinds of names.
-const NAME_PATTERN: &str = r"^(?!\.{1,2}$)[^/\\\u0000-\u001F\u007F-\u009F]{1,255}$";
 
 fn check(name: &str) -> Result<(), NameFault> {
     if name.is_empty() {
@@ -70,16 +66,6 @@ macro_rules! checked_name {
                 Self::new(String::deserialize(deserializer)?).map_err(D::Error::custom)
             }
         }
-
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": NAME_PATTERN })
-            }
-        }
     };
 }
 
@@ -102,7 +88,8 @@ impl FileName {
 }
 
 /// The directory that a log belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Base {
     /// Patchwork's own directory, `~/.patchwork` unless set otherwise.

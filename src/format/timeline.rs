@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::limits::{MAX_COUNT, MAX_TIMELINE_BINS};
@@ -45,16 +44,17 @@ const STEPS_MS: [u64; 27] = [
 ];
 
 /// Row counts in bins of equal width. Empty bins are left out, so a stray timestamp costs only one bin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Timeline {
     /// The width of a bin in milliseconds.
-    #[schemars(extend("enum" = STEPS_MS))]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = STEPS_MS)))]
     pub step_ms: u64,
     /// Pairs of a bin number and a row count, in order. Bin `n` covers the times from `n * stepMs` up to, but
     /// excluding, `(n + 1) * stepMs`, in milliseconds since 1970.
     #[serde(deserialize_with = "bins")]
-    #[schemars(length(max = MAX_TIMELINE_BINS))]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_TIMELINE_BINS)))]
     pub bins: Vec<(i64, u64)>,
 }
 

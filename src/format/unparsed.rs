@@ -1,18 +1,17 @@
 //! Lines of a log that are not rows (FORMAT.md, "Manifest").
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::bounded::count;
 use super::exact_line::ExactLine;
-use super::limits::MAX_COUNT;
 
 /// One or more consecutive lines that are not rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unparsed {
     /// The number of the first line in the log, from 1.
-    #[schemars(range(min = 1, max = MAX_COUNT))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = super::limits::MAX_COUNT)))]
     pub line: u64,
     /// The lines, separated by line feeds.
     #[serde(flatten)]

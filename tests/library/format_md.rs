@@ -3,17 +3,21 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use patchwork_traces::format::Timeline;
 use patchwork_traces::format::limits::{
     CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_AROUND_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES,
     MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_REWRITTEN_RATIO,
     MAX_TIMELINE_BINS,
 };
-use patchwork_traces::format::{Timeline, schema};
 use patchwork_traces::internal::classify;
 use serde_json::Value;
 
+fn in_repository(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
 fn format_md() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("FORMAT.md")).unwrap()
+    in_repository("FORMAT.md")
 }
 
 /// The text below a heading, up to the next one of any level.
@@ -137,8 +141,8 @@ fn add_properties(schema: &Value, names: &mut BTreeSet<String>) {
 #[test]
 fn key_tables_match_the_schemas() {
     let mut in_schemas = BTreeSet::new();
-    for schema in [schema::manifest(), schema::row()] {
-        add_properties(&serde_json::from_str(&schema).unwrap(), &mut in_schemas);
+    for published in ["schema/manifest.schema.json", "schema/row.schema.json"] {
+        add_properties(&serde_json::from_str(&in_repository(published)).unwrap(), &mut in_schemas);
     }
     let text = format_md();
     let tables = ["Manifest", "Row", "Exact lines", "Timeline"].map(|heading| table_rows(section(&text, heading)));

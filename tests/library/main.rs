@@ -1,4 +1,4 @@
-//! Tests of the library, a module for each operation or promise. They need no feature.
+//! Tests of the library, a module for each operation or promise. Only the generation of schemas needs a feature.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

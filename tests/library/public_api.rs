@@ -28,7 +28,7 @@ impl Library {
         let items = syn::parse_file(&fs::read_to_string(file).unwrap()).unwrap().items;
         for item in &items {
             let Item::Mod(module) = item else { continue };
-            if module.content.is_some() || module.attrs.iter().any(|attribute| attribute.path().is_ident("cfg")) {
+            if module.content.is_some() || module.attrs.iter().any(is_cfg_without_feature) {
                 continue;
             }
             let name = module.ident.to_string();
@@ -97,8 +97,9 @@ impl Library {
                 // Inline modules are hidden from the documentation: they serve this project's tests.
                 Item::Mod(module) if is_public(&module.vis) && module.content.is_none() => {
                     let below = self.public_items(&[path.clone(), vec![module.ident.to_string()]].concat());
-                    let name = &module.ident;
-                    public.push(parse_quote!(pub mod #name { #(#below)* }));
+                    let (name, attributes) = (&module.ident, module.attrs.iter());
+                    let attributes = attributes.filter(|attribute| attribute.path().is_ident("cfg"));
+                    public.push(parse_quote!(#(#attributes)* pub mod #name { #(#below)* }));
                 }
                 Item::Macro(_) => public.push(public_macro(item)),
                 item => public.extend(self.with_impls(path, item)),
@@ -153,6 +154,12 @@ impl Library {
         let impls = name_of(&item).map(|name| self.impls_of(path, &name)).unwrap_or_default();
         std::iter::once(item).chain(impls).collect()
     }
+}
+
+/// Returns true if the attribute limits its item to tests or to one system.
+fn is_cfg_without_feature(attribute: &Attribute) -> bool {
+    let condition = attribute.meta.require_list().map(|list| list.tokens.to_string());
+    attribute.path().is_ident("cfg") && condition.is_ok_and(|condition| !condition.starts_with("feature"))
 }
 
 fn root() -> PathBuf {
@@ -219,8 +226,14 @@ fn add_uses(tree: &UseTree, mut before: Vec<String>, all: &mut Vec<Used>) {
 
 /// Removes the attributes that do not affect users of the item.
 fn keep_attributes(attributes: &mut Vec<Attribute>) {
-    attributes
-        .retain(|attribute| ["derive", "non_exhaustive", "cfg"].iter().any(|name| attribute.path().is_ident(name)));
+    let is_conditional_derive = |attribute: &Attribute| {
+        let list = attribute.meta.require_list().map(|list| list.tokens.to_string());
+        attribute.path().is_ident("cfg_attr") && list.is_ok_and(|list| list.contains("derive"))
+    };
+    attributes.retain(|attribute| {
+        let is_kept = ["derive", "non_exhaustive", "cfg"].iter().any(|name| attribute.path().is_ident(name));
+        is_kept || is_conditional_derive(attribute)
+    });
 }
 
 /// Returns a macro or a macro call without its documentation.

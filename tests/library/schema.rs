@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::common::{Home, bundle, restore_all, text_of};
 use patchwork_traces::bundle::Bundle;
+#[cfg(feature = "schema")]
 use patchwork_traces::format::schema;
 use patchwork_traces::internal::SequentialReader;
 use serde::Deserialize;
@@ -16,6 +17,7 @@ fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+#[cfg(feature = "schema")]
 #[test]
 fn published_schemas_are_current() {
     for (path, current) in

@@ -4,14 +4,15 @@ mod decode;
 mod diagnose;
 pub mod validate;
 
-use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 use super::bounded::{bounded_list, count};
 use super::limits::{
-    MAX_AROUND_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES,
-    MAX_MANIFEST_BYTES, MAX_REWRITTEN_RATIO,
+    MAX_AROUND_BYTES, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES,
+    MAX_REWRITTEN_RATIO,
 };
+#[cfg(feature = "schema")]
+use super::limits::{MAX_CHUNK_BYTES, MAX_COUNT};
 use super::name::{Base, FileName, SourceName};
 use super::text::escape_line_separators;
 use super::timeline::Timeline;
@@ -39,41 +40,43 @@ const FILE_KEYS_OF_1_1: [&str; 4] = ["base", "sha256", "lineEnding", "finalNewli
 const SHORTEST_ENVELOPE: u64 = 25;
 
 /// The content of a bundle, and the digests and checksums that prove it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = require_1_1_keys)]
+#[cfg_attr(feature = "schema", schemars(transform = require_1_1_keys))]
 pub struct Manifest {
     #[serde(rename = "type")]
-    #[schemars(extend("const" = MANIFEST_TYPE))]
+    #[cfg_attr(feature = "schema", schemars(extend("const" = MANIFEST_TYPE)))]
     kind: String,
-    #[schemars(extend("const" = VERSION))]
+    #[cfg_attr(feature = "schema", schemars(extend("const" = VERSION)))]
     version: u64,
     /// The minor version: 0 (or absent) for bundles of the original exporter, 1 for bundles that this library writes.
     #[serde(default, deserialize_with = "count")]
-    #[schemars(range(max = MAX_COUNT))]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     minor: u64,
     /// The name and version of the program that wrote the bundle. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub generator: Option<String>,
     /// The time when the export began.
     pub exported_at: Timestamp,
     /// The distinct sources of `files`, sorted.
     #[serde(deserialize_with = "bounded_list")]
-    #[schemars(length(max = MAX_FILES))]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_FILES)))]
     pub sources: Vec<SourceName>,
     /// The logs, in the order of their rows.
     #[serde(deserialize_with = "bounded_list")]
-    #[schemars(length(max = MAX_FILES))]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_FILES)))]
     pub files: Vec<ManifestFile>,
     /// The number of rows in all files.
     #[serde(deserialize_with = "count")]
-    #[schemars(range(max = MAX_COUNT))]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     pub total_count: u64,
 }
 
 /// One log of a bundle.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ManifestFile {
     /// The source of the rows.
@@ -82,39 +85,39 @@ pub struct ManifestFile {
     pub relative_path: FileName,
     /// The directory that the log belongs to. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Base")]
+    #[cfg_attr(feature = "schema", schemars(with = "Base"))]
     pub(super) base: Option<Base>,
     /// The number of rows.
     #[serde(deserialize_with = "count")]
-    #[schemars(range(max = MAX_COUNT))]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     pub count: u64,
     /// The length of the log in bytes, as it was read.
     #[serde(deserialize_with = "count")]
-    #[schemars(range(max = MAX_COUNT))]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     pub bytes: u64,
     /// The SHA-256 digest of the log. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Sha256Digest")]
+    #[cfg_attr(feature = "schema", schemars(with = "Sha256Digest"))]
     pub(super) sha256: Option<Sha256Digest>,
     /// The ending of each line whose row has no `original`. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "LineEnding")]
+    #[cfg_attr(feature = "schema", schemars(with = "LineEnding"))]
     pub(super) line_ending: Option<LineEnding>,
     /// True if the last line of the log ends with a line feed. Absent in 1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "bool")]
+    #[cfg_attr(feature = "schema", schemars(with = "bool"))]
     pub(super) final_newline: Option<bool>,
     /// The earliest timestamp of a row. Absent if no row has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Timestamp")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub first_time: Option<Timestamp>,
     /// The latest timestamp of a row. Absent if no row has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Timestamp")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub last_time: Option<Timestamp>,
     /// The distribution of the rows over time. Absent if no row has a timestamp.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Timeline")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timeline"))]
     pub timeline: Option<Timeline>,
     /// The lines that are not rows, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -136,7 +139,8 @@ pub struct Record {
 }
 
 /// The line ending of a log.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LineEnding {
     /// A line feed.
@@ -167,30 +171,31 @@ impl LineEnding {
 }
 
 /// Consecutive rows of one log, compressed so that they can be read independently.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Chunk {
     /// The compressed length in the bundle file, in bytes.
     #[serde(deserialize_with = "count")]
-    #[schemars(range(min = 1, max = 2 * MAX_CHUNK_BYTES))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 2 * MAX_CHUNK_BYTES)))]
     pub compressed: u64,
     /// The length of the envelope lines in bytes, including line feeds.
     #[serde(deserialize_with = "count")]
-    #[schemars(range(min = SHORTEST_ENVELOPE, max = MAX_CHUNK_BYTES))]
+    #[cfg_attr(feature = "schema", schemars(range(min = SHORTEST_ENVELOPE, max = MAX_CHUNK_BYTES)))]
     pub bytes: u64,
     /// The number of rows.
     #[serde(deserialize_with = "count")]
-    #[schemars(range(min = 1, max = MAX_COUNT))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = MAX_COUNT)))]
     pub rows: u64,
     /// The CRC-32 of the envelope lines.
     pub crc32: Crc32,
     /// The earliest timestamp of a row. Absent if no row has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Timestamp")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub first_time: Option<Timestamp>,
     /// The latest timestamp of a row. Absent if no row has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Timestamp")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub last_time: Option<Timestamp>,
 }
 
@@ -311,7 +316,8 @@ impl ManifestFile {
 }
 
 /// Adds to the schema the keys that are required from 1.1 on but absent in 1.0.
-fn require_1_1_keys(schema: &mut Schema) {
+#[cfg(feature = "schema")]
+fn require_1_1_keys(schema: &mut schemars::Schema) {
     schema.insert(
         "if".to_owned(),
         serde_json::json!({ "required": ["minor"], "properties": { "minor": { "minimum": 1 } } }),

@@ -3,9 +3,12 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::format::{Base, FileName, SourceName};
 pub use crate::logs::rotation::Rotation;
 pub use crate::util::line_reader::LineCount;
+use crate::util::path_text;
 
 /// The treatment of logs that already exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +28,9 @@ pub enum Mode {
 }
 
 /// The kind of change to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Change {
     /// The file is already as it should be, and is not touched.
@@ -37,7 +42,10 @@ pub enum Change {
 }
 
 /// The changes that an import makes to one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct FilePlan {
     /// The source of its rows.
     pub source: SourceName,
@@ -46,6 +54,8 @@ pub struct FilePlan {
     /// The directory that it belongs to.
     pub base: Base,
     /// Its path. If this is a symlink, it is followed and stays.
+    #[serde(serialize_with = "path_text::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// The kind of change.
     pub change: Change,
@@ -56,7 +66,7 @@ pub struct FilePlan {
     pub already_there: LineCount,
     /// Lines that the file had and keeps.
     pub kept: LineCount,
-    /// Lines that the file had and that only the backup keeps. Zero except with [`Mode::Overwrite`].
+    /// Lines that the file had and that only the backup keeps: none unless it is overwritten.
     pub replaced: LineCount,
     /// The length before, in bytes, if the file exists.
     pub bytes_before: Option<u64>,
@@ -66,6 +76,8 @@ pub struct FilePlan {
     /// archive are counted in the log that they come from.
     pub rotation: Option<Rotation>,
     /// The path of the backup, if the old version is replaced and kept.
+    #[serde(serialize_with = "path_text::optional_path")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub backup: Option<PathBuf>,
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::Serialize;
+
 use crate::format::{Manifest, ManifestFile, SourceName, Timeline, Timestamp};
 
 /// The default maximum number of columns.
@@ -17,7 +19,9 @@ const OUTLIER_RATIO: u64 = 200;
 const OUTLIER_DISTANCE: i64 = 3;
 
 /// The rows of each source over time, in columns of equal width.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Timetable {
     /// The start of the first column.
@@ -25,13 +29,16 @@ pub struct Timetable {
     /// The width of a column in milliseconds.
     pub step_ms: u64,
     /// The number of columns.
+    #[serde(skip)]
     pub columns: usize,
     /// The sources, sorted.
     pub sources: Vec<SourceTimetable>,
 }
 
 /// The rows of one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct SourceTimetable {
     /// The source.

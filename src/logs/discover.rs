@@ -5,12 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
+use serde::Serialize;
 
 use super::catalogue::{CATALOGUE, Files, LOG_SUFFIX, Source, is_known, known, other_source, times_of};
 use super::dirs::Dirs;
 use crate::error::{Error, ErrorKind, IoAction, NameFault, Result};
 use crate::format::LogId;
 use crate::format::{Base, FileName, SourceName, TimeKey};
+use crate::util::path_text;
 
 /// The logs to discover.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +54,9 @@ pub struct LogGroup {
 }
 
 /// The reason why a log is not bundled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum SkipReason {
     /// It is not in the catalogue, and such logs were not requested.
@@ -62,9 +66,13 @@ pub enum SkipReason {
 }
 
 /// A log in the Patchwork directory that is not bundled.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct SkippedLog {
     /// Its path.
+    #[serde(serialize_with = "path_text::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub path: PathBuf,
     /// Its length in bytes when it was found.
     pub bytes: u64,

@@ -15,6 +15,8 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use serde::Serialize;
+
 use crate::format::row::is_blank;
 use crate::util::line_reader::{LineCount, lines_of};
 
@@ -248,7 +250,10 @@ fn text_lines(log: &[u8]) -> impl Iterator<Item = String> {
 }
 
 /// The change that Patchwork's next write makes to a log, because the log is too long.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Rotation {
     /// The non-blank lines that the log loses.
     pub trimmed: LineCount,

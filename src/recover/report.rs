@@ -3,13 +3,18 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
+
 use crate::bundle::writer::WrittenBundle;
 use crate::digest::{BundleDigest, Integrity};
 use crate::format::{FileName, ManifestFile, SourceName};
 use crate::logs::catalogue_order;
 
 /// The usability of the damaged bundle's manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum ManifestState {
     /// It was readable and does not contradict itself.
     Intact,
@@ -35,7 +40,9 @@ pub(super) enum ContainerClaim {
 }
 
 /// A range of missing rows and of the log lines on which they were. Both are first and last numbers, from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct Missing {
     /// The first and last row.
     pub rows: (u64, u64),
@@ -44,11 +51,15 @@ pub struct Missing {
 }
 
 /// The result of recovering one log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct FileRecovery {
     /// The source of the log.
     pub source: SourceName,
     /// The file name of the log.
+    #[serde(rename = "file")]
     pub name: FileName,
     /// The number of recovered rows, as the damaged bundle counts them. A line that it counts as a row but that is
     /// not one (in 1.0, a line nested too deeply for 1.1) is an unparsed line in the recovered bundle, and vice
@@ -60,16 +71,18 @@ pub struct FileRecovery {
     pub expected_rows: Option<u64>,
     /// The missing rows in order, if the manifest records enough to tell; limited to the first 10,000 gaps.
     pub missing: Vec<Missing>,
-    /// The number of missing rows beyond `missing`.
+    /// The number of missing rows after those.
     pub more_missing: u64,
     /// Gaps of unknown size, if there is no manifest. Each gap is given as the number of recovered rows before it;
     /// limited to the first 10,000 gaps.
     pub gaps_after: Vec<u64>,
-    /// The number of gaps beyond `gaps_after`.
+    /// The number of further gaps of unknown size.
     pub more_gaps: u64,
     /// The length and SHA-256 of the recovered log.
+    #[serde(flatten)]
     pub recovered: Integrity,
-    /// True if the recovered log is byte for byte the original. `None` if the manifest has no hash of it.
+    /// True if the recovered log is byte for byte the original; unknown if the manifest has no hash of it.
+    #[serde(rename = "original")]
     pub is_original: Option<bool>,
 }
 
@@ -99,6 +112,7 @@ impl FileRecovery {
 
 /// The result of a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RecoverReport {
     /// The usability of the damaged bundle's manifest.
     pub manifest: ManifestState,

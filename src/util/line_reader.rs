@@ -3,12 +3,14 @@
 use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
+use serde::Serialize;
 
 /// The size of one read.
 const READ_BYTES: usize = 256 << 10;
 
 /// A number of rows and of unparsed lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LineCount {
     /// Lines that are rows.
     pub rows: u64,

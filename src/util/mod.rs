@@ -6,4 +6,5 @@ pub mod file_identity;
 pub mod hashing;
 pub mod line_reader;
 pub mod ordered_pool;
+pub mod path_text;
 pub mod regular_file;

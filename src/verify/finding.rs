@@ -2,12 +2,17 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::digest::{BundleDigest, Crc32, Sha256Digest};
 use crate::error::{EntryFault, GzipFault, ManifestFault, Position, RowFault, visible};
 use crate::format::Timestamp;
 
 /// The severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Severity {
     /// Information. Nothing is wrong.
     Info,
@@ -19,6 +24,7 @@ pub enum Severity {
 
 /// A finding of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// The kind of finding.
     pub kind: FindingKind,

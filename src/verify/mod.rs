@@ -17,6 +17,8 @@ use std::io::{Read, Seek};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use serde::{Serialize, Serializer};
+
 use crate::bundle::chunk_refs;
 use crate::container::{FileInput, Input};
 use crate::digest::{BundleDigest, Integrity};
@@ -43,7 +45,10 @@ pub struct VerifyOptions {
 }
 
 /// The overall result of a verification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub enum Verdict {
     /// Everything is as it was written, and every log restores to its SHA-256.
     Intact,
@@ -58,33 +63,49 @@ pub enum Verdict {
 }
 
 /// The number of findings by severity.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
 pub struct FindingCounts {
-    /// Findings of [`Severity::Error`].
+    /// The number of errors.
     pub errors: u64,
-    /// Findings of [`Severity::Warning`].
+    /// The number of warnings.
     pub warnings: u64,
-    /// Findings of [`Severity::Info`].
+    /// The number of findings that are only information.
     pub infos: u64,
 }
 
 /// The result for one log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct FileReport {
     /// The source of the log.
     pub source: SourceName,
     /// The file name of the log.
+    #[serde(rename = "file")]
     pub name: FileName,
     /// The number of readable rows.
     pub rows: u64,
-    /// The length and SHA-256 of the restored log. `None` if it could not be restored, and for 1.0.
+    /// The length and SHA-256 of the restored log, unknown if it could not be restored, and for 1.0. JSON has only the
+    /// SHA-256.
+    #[serde(rename = "sha256", serialize_with = "sha256")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::digest::Sha256Digest>"))]
     pub restored: Option<Integrity>,
-    /// True if the restored log matches the manifest. `None` if there is nothing to compare.
+    /// True if the restored log matches the manifest; unknown if there is nothing to compare.
+    #[serde(rename = "verified")]
     pub is_verified: Option<bool>,
+}
+
+#[allow(clippy::ref_option, reason = "serde passes the field by reference")]
+fn sha256<S: Serializer>(restored: &Option<Integrity>, serializer: S) -> Result<S::Ok, S::Error> {
+    restored.map(|restored| restored.sha256).serialize(serializer)
 }
 
 /// The report of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// The digest of the bundle. `None` if its first line is unreadable.
     pub digest: Option<BundleDigest>,

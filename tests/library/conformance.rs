@@ -59,6 +59,7 @@ fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::IntactRecompressed => "intactRecompressed",
         Verdict::IntactWithoutHashes => "intactWithoutHashes",
         Verdict::Damaged => "damaged",
+        _ => panic!("no word for {verdict:?}"),
     }
 }
 

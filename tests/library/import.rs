@@ -530,9 +530,23 @@ mod other_modes {
 mod rotation {
     use super::*;
 
-    /// A rotation that only moves rows.
+    /// A rotation that only deletes lines.
+    fn deleted(trimmed: LineCount, left: LineCount) -> Rotation {
+        let mut rotation = Rotation::default();
+        (rotation.trimmed, rotation.left) = (trimmed, left);
+        rotation
+    }
+
+    /// A rotation that moves lines, and deletes those that it trims but does not move.
+    fn partly_moved(trimmed: LineCount, moved: LineCount, left: LineCount) -> Rotation {
+        let mut rotation = deleted(trimmed, left);
+        (rotation.moved_to, rotation.moved) = (Some("runs.jsonl.1"), moved);
+        rotation
+    }
+
+    /// A rotation that only moves lines.
     fn moved(trimmed: LineCount, left: LineCount) -> Rotation {
-        Rotation { trimmed, left, moved_to: Some("runs.jsonl.1"), moved: trimmed, ..Rotation::default() }
+        partly_moved(trimmed, trimmed, left)
     }
 
     fn forecast(bundled: &str) -> Option<Rotation> {
@@ -581,10 +595,9 @@ mod rotation {
         assert_eq!(fresh(&[100, 100, 1 << 20]), cut(2, 1));
         assert_eq!(fresh(&[1 << 20, 400_000, 400_000, 100]), cut(2, 2));
         assert_eq!(fresh(&[1 << 20]), None);
-        let deleted = Rotation { trimmed: rows(1), ..Rotation::default() };
-        assert_eq!(fresh(&[(1 << 20) + 1]), Some(deleted));
-        let deleted = Rotation { trimmed: rows(3), moved: rows(2), ..moved(rows(3), rows(0)) };
-        assert_eq!(fresh(&[100, 100, 3 << 20]), Some(deleted), "the older rows move to the archive");
+        assert_eq!(fresh(&[(1 << 20) + 1]), Some(deleted(rows(1), rows(0))));
+        let expected = partly_moved(rows(3), rows(2), rows(0));
+        assert_eq!(fresh(&[100, 100, 3 << 20]), Some(expected), "the older rows move to the archive");
     }
 
     #[test]
@@ -672,7 +685,7 @@ mod rotation {
     fn log_of_exactly_1_mib_is_not_halved_again() {
         let log: String = (0..2048).map(|at| padded(at, 1024)).collect();
         let rotations = forecasts(Home::new, &Home::new().with("decision_traces.jsonl", log), "decision_traces.jsonl");
-        assert_eq!(rotations, vec![Rotation { trimmed: rows(1024), left: rows(1024), ..Rotation::default() }; 3]);
+        assert_eq!(rotations, vec![deleted(rows(1024), rows(1024)); 3]);
     }
 
     #[test]
@@ -691,7 +704,7 @@ mod rotation {
     fn single_oversized_activity_row_is_kept() {
         let log = format!("{}{}", padded(1, 100), padded(2, 2 << 20));
         let rotations = forecasts(Home::new, &Home::new().with_activity("activity.jsonl", log), "activity.jsonl");
-        assert_eq!(rotations, vec![Rotation { trimmed: rows(1), left: rows(1), ..Rotation::default() }; 3]);
+        assert_eq!(rotations, vec![deleted(rows(1), rows(1)); 3]);
     }
 }
 

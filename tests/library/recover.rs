@@ -13,9 +13,7 @@ use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::error::ErrorKind;
 use patchwork_traces::format::Timestamp;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::recover::{
-    FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover, recover_stream,
-};
+use patchwork_traces::recover::{FileRecovery, ManifestState, RecoverOptions, RecoverReport, recover, recover_stream};
 use patchwork_traces::verify::{FindingKind, Verdict, VerifyOptions, verify};
 use patchwork_traces::{Error, Result};
 use patchwork_traces::{OutputTarget, TargetOptions};
@@ -114,14 +112,15 @@ fn damaged_chunk_loses_only_its_rows_and_the_report_names_them() {
     assert_eq!(runs.name.as_str(), "runs.jsonl");
     assert_eq!((runs.rows, runs.expected_rows, runs.unverified_rows), (90, Some(100), 0));
     // Rows 4, 11, 18, 25 are followed by two unparsed lines.
-    let expected = [Missing { rows: (21, 25), lines: (27, 31) }, Missing { rows: (26, 30), lines: (34, 38) }];
-    assert_eq!(runs.missing, expected);
+    let expected = [((21, 25), (27, 31)), ((26, 30), (34, 38))];
+    assert_eq!(runs.missing.iter().map(|missing| (missing.rows, missing.lines)).collect::<Vec<_>>(), expected);
     assert_eq!(runs.is_original, Some(false));
     assert!(report.lost_something());
     // The recovered log lacks these lines but keeps the unparsed ones among them.
     let original = &original_logs(&home)["runs.jsonl"];
     let lines = original.split_inclusive(|&byte| byte == b'\n').enumerate();
-    let is_missing = |line: usize| expected.iter().any(|m| (m.lines.0..=m.lines.1).contains(&(line as u64 + 1)));
+    let is_missing =
+        |line: usize| expected.iter().any(|(_, (first, last))| (*first..=*last).contains(&(line as u64 + 1)));
     let left: Vec<u8> = lines.filter(|(line, _)| !is_missing(*line)).flat_map(|(_, text)| text.to_vec()).collect();
     assert_eq!(logs["runs.jsonl"], left);
     assert_eq!(logs["activity-1.jsonl"], original_logs(&home)["activity-1.jsonl"]);

@@ -76,13 +76,11 @@ fn expected(kind: RotationKind, log: &[u8], archive: &[u8]) -> Expected {
     if kept.len() == 1 && joined(&kept) > 1_048_576 && kind != RotationKind::KeepsNewest {
         dropped.append(&mut kept);
     }
-    let mut rotation = Rotation {
-        trimmed: count(&dropped),
-        left: count(&kept),
-        blank: (lines_of(log).count() - all.len()) as u64,
-        replaces_invalid_utf8: kept.iter().any(|line| !line.is_valid),
-        ..Rotation::default()
-    };
+    let mut rotation = Rotation::default();
+    rotation.trimmed = count(&dropped);
+    rotation.left = count(&kept);
+    rotation.blank = (lines_of(log).count() - all.len()) as u64;
+    rotation.replaces_invalid_utf8 = kept.iter().any(|line| !line.is_valid);
     if let Some(archived) = &archived {
         let (stay, moved): (Vec<_>, Vec<_>) = archived.iter().cloned().partition(|line| line.was_archived);
         let (before, after) = (count(&archive_before), count(&stay));

@@ -9,7 +9,7 @@ use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::Bundle;
 use patchwork_traces::bundle::{Access, select_files};
 use patchwork_traces::cat::{CatOptions, CatReport, PrintLogOptions, PrintLogReport, cat, print_log};
-use patchwork_traces::digest::Sha256Digest;
+use patchwork_traces::digest::Integrity;
 use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName, TimeRange, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -82,7 +82,7 @@ pub struct CatJson {
     /// The number of rows printed for each file.
     files: Vec<CatFileJson>,
     /// The log that `--exact` printed; null without it.
-    exact: Option<ExactJson>,
+    exact: Option<Integrity>,
     /// Notes for people.
     notes: Vec<String>,
 }
@@ -96,16 +96,6 @@ struct CatFileJson {
     rows: u64,
     /// Lines of a selected file that were not printed because they are not rows. `--exact` prints them.
     skipped_lines: u64,
-}
-
-/// A log that was printed byte for byte.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct ExactJson {
-    /// Its length in bytes.
-    bytes: u64,
-    /// Its SHA-256, which matches the manifest.
-    sha256: Sha256Digest,
 }
 
 /// Runs the command.
@@ -211,7 +201,7 @@ fn print_exact(
         rows: file.count,
         indexed: access == Access::Indexed,
         files: files.collect(),
-        exact: Some(ExactJson { bytes: printed.bytes, sha256: printed.sha256 }),
+        exact: Some(printed),
         notes: access_note(access).into_iter().collect(),
     })
 }

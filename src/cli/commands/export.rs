@@ -11,7 +11,7 @@ use patchwork_traces::error::{Error, ErrorKind};
 use patchwork_traces::export::Level;
 use patchwork_traces::export::{ExportOptions, ExportReport, export, export_to_file};
 use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
-use patchwork_traces::logs::{Dirs, DiscoverOptions, Discovery, ResolvedDirs, SkipReason, discover, known};
+use patchwork_traces::logs::{Dirs, DiscoverOptions, Discovery, ResolvedDirs, SkipReason, SkippedLog, discover, known};
 use patchwork_traces::{OutputTarget, TargetOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -122,7 +122,7 @@ impl DirArgs {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Result of patchwork-traces export --json")]
-pub struct ExportJson {
+pub struct ExportJson<'a> {
     /// The path of the bundle; null if it was written to standard output.
     bundle: Option<String>,
     /// The digest of the bundle.
@@ -138,9 +138,9 @@ pub struct ExportJson {
     /// The logs, in the order of the bundle.
     files: Vec<ExportedFileJson>,
     /// The logs in the Patchwork directory that are not bundled.
-    skipped: Vec<SkippedLogJson>,
+    skipped: &'a [SkippedLog],
     /// Notes for people.
-    notes: Vec<String>,
+    notes: &'a [String],
 }
 
 /// One log of the bundle.
@@ -156,16 +156,6 @@ struct ExportedFileJson {
     bytes: u64,
     unparsed_lines: u64,
     sha256: Option<Sha256Digest>,
-}
-
-/// A log that is not bundled.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct SkippedLogJson {
-    path: String,
-    bytes: u64,
-    /// The reason: `other` (needs --include-other) or `notSelected` (other sources were selected).
-    reason: &'static str,
 }
 
 impl ExportArgs {
@@ -313,7 +303,12 @@ fn files_table(files: &[ManifestFile]) -> String {
     table(&columns, &[&[0, 1, 2, 3, 4], &[0, 2, 3, 4], &[0, 2, 3]], term::width())
 }
 
-fn as_json(report: &ExportReport, discovery: &Discovery, path: Option<&Path>, notes: &[String]) -> ExportJson {
+fn as_json<'a>(
+    report: &ExportReport,
+    discovery: &'a Discovery,
+    path: Option<&Path>,
+    notes: &'a [String],
+) -> ExportJson<'a> {
     let files = report.files().map(|(path, file)| ExportedFileJson {
         source: file.source.clone(),
         file: file.relative_path.clone(),
@@ -324,14 +319,6 @@ fn as_json(report: &ExportReport, discovery: &Discovery, path: Option<&Path>, no
         unparsed_lines: file.unparsed_lines(),
         sha256: file.record().map(|record| record.sha256),
     });
-    let skipped = discovery.skipped.iter().map(|log| SkippedLogJson {
-        path: log.path.display().to_string(),
-        bytes: log.bytes,
-        reason: match log.reason {
-            SkipReason::NotSelected => "notSelected",
-            _ => "other",
-        },
-    });
     ExportJson {
         bundle: path.map(|path| path.display().to_string()),
         digest: report.digest,
@@ -340,7 +327,7 @@ fn as_json(report: &ExportReport, discovery: &Discovery, path: Option<&Path>, no
         total_rows: report.manifest.total_count,
         total_bytes: report.log_bytes(),
         files: files.collect(),
-        skipped: skipped.collect(),
-        notes: notes.to_vec(),
+        skipped: &discovery.skipped,
+        notes,
     }
 }

@@ -6,10 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::BundleDigest;
-use patchwork_traces::format::{Base, FileName, SourceName};
-use patchwork_traces::import::{
-    Change, FilePlan, ImportOptions, ImportReport, LineCount, Mode, Plan, SystemClock, import,
-};
+use patchwork_traces::import::{Change, FilePlan, ImportOptions, ImportReport, Mode, Plan, SystemClock, import};
 use patchwork_traces::logs::known;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,7 +16,7 @@ use crate::cli::complete;
 use crate::cli::failure::CommandResult;
 use crate::cli::help;
 use crate::cli::input::open;
-use crate::cli::render::rotation;
+use crate::cli::render::rotation::{self, NextWrites};
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, counted, listed, logs, safe, size};
 use crate::cli::terminal::exit::Exit;
@@ -84,7 +81,7 @@ impl From<ModeArg> for Mode {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Result of patchwork-traces import --json")]
-pub struct ImportJson {
+pub struct ImportJson<'a> {
     /// True if nothing was changed because of `--dry-run`.
     dry_run: bool,
     /// The digest of the bundle.
@@ -93,96 +90,15 @@ pub struct ImportJson {
     rows_only: bool,
     /// True if every log was already up to date.
     unchanged: bool,
-    files: Vec<ImportedFileJson>,
+    files: &'a [FilePlan],
     /// The leftovers of an interrupted import that this one removed.
     cleaned_up: Vec<String>,
     /// The change that Patchwork's next writes make to all logs together; null if they delete, move and change nothing.
-    next_writes: Option<NextWritesJson>,
+    next_writes: Option<NextWrites>,
     /// The same, as text for people.
-    warning: Option<String>,
+    warning: Option<&'a str>,
     /// Notes for people.
-    notes: Vec<String>,
-}
-
-/// One log.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct ImportedFileJson {
-    source: SourceName,
-    file: FileName,
-    base: Base,
-    /// The path of the log. A symlink there is followed and kept.
-    path: String,
-    /// `nothing`, `created` or `changed`.
-    change: &'static str,
-    /// Lines that are added to the log.
-    new: LinesJson,
-    /// Lines of the bundle that this machine already has.
-    already_there: LinesJson,
-    /// Lines of the local log that are kept.
-    kept: LinesJson,
-    /// Lines of the local log that only the backup keeps.
-    replaced: LinesJson,
-    /// The length before the import; null if the log did not exist.
-    bytes_before: Option<u64>,
-    bytes_after: u64,
-    /// The change that Patchwork's next write makes to the log, if the log is then longer than 1 MiB.
-    rotation: Option<RotationJson>,
-    /// The path of the backup, if the old version is replaced.
-    backup: Option<String>,
-}
-
-/// A number of lines.
-#[derive(Debug, Serialize, JsonSchema)]
-struct LinesJson {
-    rows: u64,
-    /// Lines that are not rows.
-    unparsed: u64,
-}
-
-/// The change that Patchwork's next write makes to a log.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct RotationJson {
-    /// Lines removed from the log, not counting blank ones.
-    trimmed: LinesJson,
-    /// Lines that remain in the log.
-    left: LinesJson,
-    /// The archive to which trimmed lines are moved; null if none are.
-    moved_to: Option<&'static str>,
-    /// Trimmed lines that are in the archive afterwards. All others are deleted.
-    moved: LinesJson,
-    /// Lines deleted from the archive because it becomes too long in turn.
-    lost_from_archive: LinesJson,
-    /// Blank lines that are deleted.
-    blank: u64,
-    /// True if remaining lines contain invalid UTF-8, which is replaced.
-    replaces_invalid_utf8: bool,
-}
-
-/// Lines that Patchwork's next write deletes from a log.
-#[derive(Debug, Serialize, JsonSchema)]
-struct DeletedJson {
-    file: String,
-    deleted: LinesJson,
-}
-
-/// The change that Patchwork's next writes make to all logs together.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct NextWritesJson {
-    /// Lines that are deleted from all logs.
-    deleted: LinesJson,
-    /// Lines that are moved to an archive.
-    moved: LinesJson,
-    /// The logs that lines are deleted from, archives included.
-    deleted_from: Vec<DeletedJson>,
-}
-
-impl From<LineCount> for LinesJson {
-    fn from(lines: LineCount) -> Self {
-        Self { rows: lines.rows, unparsed: lines.unparsed }
-    }
+    notes: &'a [String],
 }
 
 /// Runs the command.
@@ -279,49 +195,21 @@ fn notes(report: &ImportReport, dry_run: bool) -> Vec<String> {
     notes
 }
 
-fn as_json(report: &ImportReport, dry_run: bool, warning: Option<&str>, notes: &[String]) -> ImportJson {
-    let files = report.plan.files.iter().map(|file| ImportedFileJson {
-        source: file.source.clone(),
-        file: file.file.clone(),
-        base: file.base,
-        path: file.path.display().to_string(),
-        change: match file.change {
-            Change::Nothing => "nothing",
-            Change::Created => "created",
-            _ => "changed",
-        },
-        new: file.new.into(),
-        already_there: file.already_there.into(),
-        kept: file.kept.into(),
-        replaced: file.replaced.into(),
-        bytes_before: file.bytes_before,
-        bytes_after: file.bytes_after,
-        rotation: file.rotation.as_ref().map(|rotation| RotationJson {
-            trimmed: rotation.trimmed.into(),
-            left: rotation.left.into(),
-            moved_to: rotation.moved_to,
-            moved: rotation.moved.into(),
-            lost_from_archive: rotation.lost_from_archive.into(),
-            blank: rotation.blank,
-            replaces_invalid_utf8: rotation.replaces_invalid_utf8,
-        }),
-        backup: file.backup.as_ref().map(|path| path.display().to_string()),
-    });
+fn as_json<'a>(
+    report: &'a ImportReport,
+    dry_run: bool,
+    warning: Option<&'a str>,
+    notes: &'a [String],
+) -> ImportJson<'a> {
     ImportJson {
         dry_run,
         digest: report.digest,
         rows_only: report.rows_only,
         unchanged: report.plan.changes_nothing(),
-        files: files.collect(),
+        files: &report.plan.files,
         cleaned_up: report.cleaned_up.iter().map(|path| path.display().to_string()).collect(),
-        next_writes: next_writes(&report.plan),
-        warning: warning.map(str::to_owned),
-        notes: notes.to_vec(),
+        next_writes: NextWrites::of(&report.plan),
+        warning,
+        notes,
     }
-}
-
-fn next_writes(plan: &Plan) -> Option<NextWritesJson> {
-    let total = rotation::NextWrites::of(plan)?;
-    let losses = total.losses.into_iter().map(|(file, lines)| DeletedJson { file, deleted: lines.into() });
-    Some(NextWritesJson { deleted: total.deleted.into(), moved: total.moved.into(), deleted_from: losses.collect() })
 }

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use patchwork_traces::bundle::Access;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
 use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
-use patchwork_traces::inspect::{Inspection, SourceTimetable, Timetable, compressed_bytes, unparsed_ranges};
+use patchwork_traces::inspect::{Inspection, Timetable, compressed_bytes, unparsed_ranges};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ pub struct InspectArgs {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Result of patchwork-traces inspect --json")]
-pub struct InspectJson {
+pub struct InspectJson<'a> {
     /// The digest of the bundle, computed from its manifest. The rows were not checked.
     digest: BundleDigest,
     version: u64,
@@ -51,9 +51,9 @@ pub struct InspectJson {
     indexed: Option<bool>,
     files: Vec<InspectedFileJson>,
     /// The rows over time; null if no row has a timestamp, and for format 1.0.
-    timeline: Option<TimelineJson>,
+    timeline: Option<&'a Timetable>,
     /// Notes for people.
-    notes: Vec<String>,
+    notes: &'a [String],
 }
 
 /// One log of the bundle. Values that format 1.0 does not record are null.
@@ -72,32 +72,6 @@ struct InspectedFileJson {
     last_time: Option<Timestamp>,
     /// The first and the last line, from 1, of each range of lines that are not rows.
     unparsed_lines: Option<Vec<(u64, u64)>>,
-}
-
-/// The number of rows over time.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct TimelineJson {
-    /// The start of the first column.
-    start: Timestamp,
-    /// The width of a column in milliseconds.
-    step_ms: u64,
-    sources: Vec<SourceTimelineJson>,
-}
-
-/// The number of rows of one source over time.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct SourceTimelineJson {
-    source: SourceName,
-    /// The number of rows in each column.
-    rows: Vec<u64>,
-    /// The number of rows before the first column.
-    before: u64,
-    /// The number of rows after the last column.
-    after: u64,
-    /// The number of rows without a timestamp.
-    timeless: u64,
 }
 
 /// Runs the command.
@@ -208,7 +182,7 @@ fn unparsed_text(files: &[ManifestFile]) -> String {
     text
 }
 
-fn as_json(inspection: &Inspection, notes: &[String]) -> InspectJson {
+fn as_json<'a>(inspection: &'a Inspection, notes: &'a [String]) -> InspectJson<'a> {
     let manifest = &inspection.manifest;
     let (version, minor) = manifest.version();
     let files = manifest.files.iter().map(|file| InspectedFileJson {
@@ -236,15 +210,7 @@ fn as_json(inspection: &Inspection, notes: &[String]) -> InspectJson {
         total_bytes: inspection.log_bytes(),
         indexed: inspection.bundle_bytes.map(|_| inspection.access == Access::Indexed),
         files: files.collect(),
-        timeline: inspection.timetable.as_ref().map(timeline_json),
-        notes: notes.to_vec(),
+        timeline: inspection.timetable.as_ref(),
+        notes,
     }
-}
-
-fn timeline_json(timetable: &Timetable) -> TimelineJson {
-    let sources = timetable.sources.iter().cloned().map(|source| {
-        let SourceTimetable { source, rows, before, after, timeless, .. } = source;
-        SourceTimelineJson { source, rows, before, after, timeless }
-    });
-    TimelineJson { start: timetable.start, step_ms: timetable.step_ms, sources: sources.collect() }
 }

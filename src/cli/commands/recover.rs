@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use patchwork_traces::OutputTarget;
-use patchwork_traces::digest::{BundleDigest, Sha256Digest};
+use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::export::Level;
-use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::recover::{
     FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
 };
@@ -50,7 +49,7 @@ pub struct RecoverArgs {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Result of patchwork-traces recover --json")]
-pub struct RecoverJson {
+pub struct RecoverJson<'a> {
     /// The path of the new bundle.
     bundle: String,
     /// Its digest.
@@ -59,48 +58,13 @@ pub struct RecoverJson {
     bundle_bytes: u64,
     /// True if anything is missing, or may be missing.
     lost_something: bool,
-    /// The state of the damaged bundle's manifest: `intact`, `faulty`, `contradicted` or `lost`.
-    manifest: &'static str,
-    files: Vec<RecoveredFileJson>,
+    /// The usability of the damaged bundle's manifest.
+    manifest: ManifestState,
+    files: &'a [FileRecovery],
     /// Lines that look like rows, but do not belong at their position in this bundle.
     ignored: u64,
     /// Notes for people.
-    notes: Vec<String>,
-}
-
-/// One log.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct RecoveredFileJson {
-    source: SourceName,
-    file: FileName,
-    /// The number of recovered rows.
-    rows: u64,
-    /// The number of recovered rows that are valid JSON but not covered by a matching checksum.
-    unverified_rows: u64,
-    /// The number of rows that the log had; null if unknown.
-    expected_rows: Option<u64>,
-    /// The missing rows, if the manifest is usable: the first 10,000 ranges.
-    missing: Vec<MissingJson>,
-    /// The number of rows missing after those.
-    more_missing: u64,
-    /// Without a manifest: the number of recovered rows before each gap. The first 10,000 gaps.
-    gaps_after: Vec<u64>,
-    /// The number of further gaps.
-    more_gaps: u64,
-    bytes: u64,
-    sha256: Sha256Digest,
-    /// True if this is the original log, byte for byte; null if unknown.
-    original: Option<bool>,
-}
-
-/// A range of missing rows.
-#[derive(Debug, Serialize, JsonSchema)]
-struct MissingJson {
-    /// The first and the last row, from 1.
-    rows: (u64, u64),
-    /// The first and the last line of these rows in the log, from 1.
-    lines: (u64, u64),
+    notes: &'a [String],
 }
 
 /// Runs the command.
@@ -242,7 +206,8 @@ fn notes(report: &RecoverReport) -> Vec<String> {
         ManifestState::Contradicted => {
             Some("the manifest does not match all rows; it was used only for the logs whose SHA-256 matches")
         }
-        ManifestState::Lost => {
+        // `Lost`, the state of which least is known.
+        _ => {
             Some("the manifest is lost, so unparsed lines cannot be restored and the number of missing rows is unknown")
         }
     };
@@ -260,37 +225,15 @@ fn notes(report: &RecoverReport) -> Vec<String> {
     notes
 }
 
-fn as_json(report: &RecoverReport, path: &Path, notes: &[String]) -> RecoverJson {
-    let missing = |file: &FileRecovery| {
-        file.missing.iter().map(|missing| MissingJson { rows: missing.rows, lines: missing.lines }).collect()
-    };
-    let files = report.files.iter().map(|file| RecoveredFileJson {
-        source: file.source.clone(),
-        file: file.name.clone(),
-        rows: file.rows,
-        unverified_rows: file.unverified_rows,
-        expected_rows: file.expected_rows,
-        missing: missing(file),
-        more_missing: file.more_missing,
-        gaps_after: file.gaps_after.clone(),
-        more_gaps: file.more_gaps,
-        bytes: file.recovered.bytes,
-        sha256: file.recovered.sha256,
-        original: file.is_original,
-    });
+fn as_json<'a>(report: &'a RecoverReport, path: &Path, notes: &'a [String]) -> RecoverJson<'a> {
     RecoverJson {
         bundle: path.display().to_string(),
         digest: report.digest,
         bundle_bytes: report.bundle_bytes,
         lost_something: report.lost_something(),
-        manifest: match report.manifest {
-            ManifestState::Intact => "intact",
-            ManifestState::Faulty => "faulty",
-            ManifestState::Contradicted => "contradicted",
-            ManifestState::Lost => "lost",
-        },
-        files: files.collect(),
+        manifest: report.manifest,
+        files: &report.files,
         ignored: report.ignored,
-        notes: notes.to_vec(),
+        notes,
     }
 }

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use data_encoding::HEXLOWER;
-use patchwork_traces::digest::{BundleDigest, Sha256Digest};
-use patchwork_traces::format::{FileName, SourceName};
+use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::progress::Progress;
 use patchwork_traces::verify::{
-    FileReport, Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify, verify_file,
+    FileReport, Finding, FindingCounts, Severity, Verdict, VerifyOptions, VerifyReport, verify, verify_file,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -77,8 +76,8 @@ struct VerifiedJson {
     bundle: String,
     /// True if the bundle is intact and meets the requirements of the command line.
     good: bool,
-    /// `intact`, `intactRecompressed`, `intactWithoutHashes` or `damaged`; null if the bundle could not be read at all.
-    verdict: Option<&'static str>,
+    /// The verdict; null if the bundle could not be read at all.
+    verdict: Option<Verdict>,
     /// The error, if the bundle could not be read at all.
     error: Option<ErrorDetail>,
     /// The digest; null if the first line cannot be read.
@@ -87,37 +86,21 @@ struct VerifiedJson {
     minor: Option<u64>,
     /// Rows that could be read.
     rows: u64,
-    files: Vec<VerifiedFileJson>,
+    files: Vec<FileReport>,
     /// The number of findings, listed or not.
-    errors: u64,
-    warnings: u64,
-    infos: u64,
+    #[serde(flatten)]
+    counts: FindingCounts,
     /// The first 100 of each kind, or all with `--all`.
     findings: Vec<FindingJson>,
     /// The kinds with more findings than are listed.
-    more_findings: Vec<MoreFindingsJson>,
-}
-
-/// One log of a bundle.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct VerifiedFileJson {
-    source: SourceName,
-    file: FileName,
-    /// Rows that could be read.
-    rows: u64,
-    /// The SHA-256 of the restored log; null if it could not be restored, and for format 1.0.
-    sha256: Option<Sha256Digest>,
-    /// True if the SHA-256 and the length match the manifest; null if one side is missing.
-    verified: Option<bool>,
+    more_findings: Vec<FindingGroup>,
 }
 
 /// A finding.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct FindingJson {
-    /// `error`, `warning` or `info`.
-    severity: &'static str,
+    severity: Severity,
     /// The stable code, for programs.
     code: &'static str,
     /// The position and the problem, for people.
@@ -132,17 +115,6 @@ struct FindingJson {
     byte: Option<u64>,
     expected: Option<String>,
     found: Option<String>,
-}
-
-/// Findings of one kind that are not listed.
-#[derive(Debug, Serialize, JsonSchema)]
-struct MoreFindingsJson {
-    /// `error`, `warning` or `info`.
-    severity: &'static str,
-    /// The stable code, for programs.
-    code: &'static str,
-    /// The number of findings that are not listed.
-    count: u64,
 }
 
 /// Runs the command.
@@ -210,8 +182,8 @@ fn verify_as_text(
         }
     });
     printed?;
-    for (kind, more) in listing.not_listed() {
-        output::print_report(&finding_text(kind.severity, &more_text(kind, more)))?;
+    for more in listing.not_listed() {
+        output::print_report(&finding_text(more.severity, &more_text(more)))?;
     }
     let exit = match report? {
         Ok(report) => {
@@ -248,26 +220,18 @@ fn sha256(path: &Path) -> io::Result<String> {
     }
 }
 
-fn finding_text(found: Severity, text: &str) -> String {
-    let style = match found {
-        Severity::Error => BAD,
-        Severity::Warning => WARN,
-        Severity::Info => HINT,
+fn finding_text(severity: Severity, text: &str) -> String {
+    let (style, label) = match severity {
+        Severity::Info => (HINT, "info:"),
+        Severity::Warning => (WARN, "warning:"),
+        _ => (BAD, "error:"),
     };
-    let severity = format!("{}:", severity(found));
-    labelled(style, &severity, &safe(text), wrap_width(&stdout())) + "\n"
+    labelled(style, label, &safe(text), wrap_width(&stdout())) + "\n"
 }
 
-fn more_text(kind: FindingGroup, more: u64) -> String {
-    format!("{} with the code `{}` (use --all to list them)", counted(more, "more finding", "more findings"), kind.code)
-}
-
-fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Info => "info",
-    }
+fn more_text(more: FindingGroup) -> String {
+    let findings = counted(more.count, "more finding", "more findings");
+    format!("{findings} with the code `{}` (use --all to list them)", more.code)
 }
 
 fn report_text(path: &Path, report: &VerifyReport) -> String {
@@ -305,7 +269,7 @@ fn verdict_text(report: &VerifyReport) -> (&'static str, anstyle::Style, String)
                 " (no hashes): {rows} from {logs}; the container is sound, but the content of the rows cannot be verified"
             ),
         ),
-        Verdict::Damaged => {
+        _ => {
             let findings = counted(report.findings.errors, "error", "errors");
             let match_theirs = if report.files.len() == 1 { "matches its" } else { "match their" };
             ("damaged", BAD, format!(": {findings}; {rows} readable, {verified} of {logs} {match_theirs} SHA-256"))
@@ -334,59 +298,33 @@ fn verify_as_json(
             findings.push(finding_json(&finding));
         }
     })?;
-    let more = listing.not_listed();
-    let more_findings =
-        more.map(|(kind, count)| MoreFindingsJson { severity: severity(kind.severity), code: kind.code, count });
-    let bundle = path.display().to_string();
     let exit = checked.as_ref().map_or(Exit::Failed, exit_of);
     let (report, error) = match checked {
         Ok(report) => (Some(report), None),
         Err(error) => (None, Some(ErrorDetail::from(&error))),
     };
-    let report = report.as_ref();
-    let counts = report.map(|report| report.findings).unwrap_or_default();
+    let version = report.as_ref().and_then(|report| report.version);
     let verified = VerifiedJson {
-        bundle,
+        bundle: path.display().to_string(),
         good: exit == Exit::Done,
-        verdict: report.map(|report| verdict_name(report.verdict)),
+        verdict: report.as_ref().map(|report| report.verdict),
         error,
-        digest: report.and_then(|report| report.digest),
-        version: report.and_then(|report| Some(report.version?.0)),
-        minor: report.and_then(|report| Some(report.version?.1)),
-        rows: report.map_or(0, |report| report.rows),
-        files: report.map(|report| report.files.iter().map(file_json).collect()).unwrap_or_default(),
-        errors: counts.errors,
-        warnings: counts.warnings,
-        infos: counts.infos,
+        digest: report.as_ref().and_then(|report| report.digest),
+        version: version.map(|(major, _)| major),
+        minor: version.map(|(_, minor)| minor),
+        rows: report.as_ref().map_or(0, |report| report.rows),
+        counts: report.as_ref().map(|report| report.findings).unwrap_or_default(),
+        files: report.map(|report| report.files).unwrap_or_default(),
         findings,
-        more_findings: more_findings.collect(),
+        more_findings: listing.not_listed().collect(),
     };
     Ok((Some(verified), exit))
-}
-
-fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Intact => "intact",
-        Verdict::IntactRecompressed => "intactRecompressed",
-        Verdict::IntactWithoutHashes => "intactWithoutHashes",
-        Verdict::Damaged => "damaged",
-    }
-}
-
-fn file_json(file: &FileReport) -> VerifiedFileJson {
-    VerifiedFileJson {
-        source: file.source.clone(),
-        file: file.name.clone(),
-        rows: file.rows,
-        sha256: file.restored.map(|restored| restored.sha256),
-        verified: file.is_verified,
-    }
 }
 
 fn finding_json(finding: &Finding) -> FindingJson {
     let (expected, found) = finding.kind.expected_and_found().unzip();
     FindingJson {
-        severity: severity(finding.severity()),
+        severity: finding.severity(),
         code: finding.kind.code(),
         message: finding.to_string(),
         file: finding.at.file.clone(),

@@ -1,19 +1,20 @@
 //! Limits the listed findings of `verify` to the first ones of each kind, as a bundle can have millions.
 
 use patchwork_traces::verify::{Finding, Severity};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// The maximum number of listed findings of each kind, unless all are requested.
 pub const MAX_OF_A_KIND: u64 = 100;
 
 /// Findings of one kind.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub struct FindingGroup {
-    /// Their severity.
     pub severity: Severity,
-    /// Their stable code, for programs.
+    /// The stable code, for programs.
     pub code: &'static str,
-    /// Their number so far.
-    count: u64,
+    /// The number of these findings.
+    pub count: u64,
 }
 
 /// The number of findings of each kind.
@@ -42,8 +43,9 @@ impl FindingList {
         self.kinds[index].count <= self.limit
     }
 
-    /// Returns the kinds with unlisted findings, and the number of those.
-    pub fn not_listed(&self) -> impl Iterator<Item = (FindingGroup, u64)> {
-        self.kinds.iter().filter(|kind| kind.count > self.limit).map(|kind| (*kind, kind.count - self.limit))
+    /// Returns the findings that are not listed.
+    pub fn not_listed(&self) -> impl Iterator<Item = FindingGroup> {
+        let more = self.kinds.iter().filter(|kind| kind.count > self.limit);
+        more.map(|kind| FindingGroup { count: kind.count - self.limit, ..*kind })
     }
 }

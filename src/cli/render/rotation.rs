@@ -1,33 +1,47 @@
 //! Reports the lines that Patchwork's next writes will delete or move after an import.
 
 use patchwork_traces::import::{LineCount, Plan, Rotation};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::cli::render::text::{counted, listed, rows};
 
-/// The change that the next writes to all logs make.
+/// The change that Patchwork's next writes make to all logs together.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct NextWrites {
-    /// Lines that are deleted.
-    pub deleted: LineCount,
+    /// Lines that are deleted from all logs.
+    deleted: LineCount,
     /// Lines that are moved to an archive.
-    pub moved: LineCount,
-    /// The names of the logs that lines are deleted from, with the number of lines.
-    pub losses: Vec<(String, LineCount)>,
+    moved: LineCount,
+    /// The logs that lines are deleted from, archives included.
+    deleted_from: Vec<Loss>,
     /// The log and the archive of each move.
+    #[serde(skip)]
     moves: Vec<(String, &'static str)>,
     /// The names of the logs whose remaining lines are changed because they are not valid UTF-8.
+    #[serde(skip)]
     changed: Vec<String>,
+}
+
+/// Lines that Patchwork's next write deletes from a log.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Loss {
+    file: String,
+    deleted: LineCount,
 }
 
 impl NextWrites {
     /// Adds up the changes to all logs. Returns `None` if no line is deleted, moved or changed.
     pub fn of(plan: &Plan) -> Option<Self> {
         let zero = LineCount::default();
-        let mut total = Self { deleted: zero, moved: zero, losses: Vec::new(), moves: Vec::new(), changed: Vec::new() };
+        let (deleted_from, moves, changed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut total = Self { deleted: zero, moved: zero, deleted_from, moves, changed };
         for (file, rotation) in plan.files.iter().filter_map(|file| Some((file.file.as_str(), file.rotation.as_ref()?)))
         {
             total.add(file, rotation);
         }
-        let is_nothing = total.losses.is_empty() && total.moves.is_empty() && total.changed.is_empty();
+        let is_nothing = total.deleted_from.is_empty() && total.moves.is_empty() && total.changed.is_empty();
         (!is_nothing).then_some(total)
     }
 
@@ -37,7 +51,7 @@ impl NextWrites {
         if let Some(archive) = rotation.moved_to
             && rotation.lost_from_archive.all() > 0
         {
-            self.losses.push((archive.to_owned(), rotation.lost_from_archive));
+            self.deleted_from.push(Loss { file: archive.to_owned(), deleted: rotation.lost_from_archive });
         }
         let mut lost = rotation.deleted();
         lost = LineCount {
@@ -45,7 +59,7 @@ impl NextWrites {
             unparsed: lost.unparsed - rotation.lost_from_archive.unparsed,
         };
         if lost.all() > 0 {
-            self.losses.push((file.to_owned(), lost));
+            self.deleted_from.push(Loss { file: file.to_owned(), deleted: lost });
         }
         if let Some(archive) = rotation.moved_to.filter(|_| rotation.moved.all() > 0) {
             self.moves.push((file.to_owned(), archive));
@@ -66,10 +80,11 @@ impl NextWrites {
 pub fn warning(plan: &Plan, dry_run: bool) -> Option<String> {
     let total = NextWrites::of(plan)?;
     let mut effects = Vec::new();
-    if let [(only, _)] = total.losses.as_slice() {
-        effects.push(format!("permanently delete {} from {only}", lines(total.deleted)));
-    } else if !total.losses.is_empty() {
-        let each: Vec<_> = total.losses.iter().map(|(log, count)| format!("{} from {log}", lines(*count))).collect();
+    if let [only] = total.deleted_from.as_slice() {
+        effects.push(format!("permanently delete {} from {}", lines(total.deleted), only.file));
+    } else if !total.deleted_from.is_empty() {
+        let each = total.deleted_from.iter().map(|loss| format!("{} from {}", lines(loss.deleted), loss.file));
+        let each: Vec<_> = each.collect();
         effects.push(format!("permanently delete {} ({})", lines(total.deleted), each.join(", ")));
     }
     if !total.changed.is_empty() {
@@ -89,7 +104,7 @@ pub fn warning(plan: &Plan, dry_run: bool) -> Option<String> {
 
 /// Describes the moves of the next writes. Returns `None` if they also delete or change lines, or move none.
 pub fn note(plan: &Plan) -> Option<String> {
-    let total = NextWrites::of(plan).filter(|total| total.losses.is_empty() && total.changed.is_empty())?;
+    let total = NextWrites::of(plan).filter(|total| total.deleted_from.is_empty() && total.changed.is_empty())?;
     Some(format!("Patchwork trims logs over 1 MiB: its next write will {}", total.moved_text()?))
 }
 

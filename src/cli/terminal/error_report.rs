@@ -29,16 +29,8 @@ pub struct ErrorDetail {
     message: String,
     /// Advice on what to do next, for people.
     hint: String,
-    /// The file on disk.
-    subject: Option<String>,
-    /// The log inside the bundle.
-    file: Option<String>,
-    /// The first and the last row of that log, from 1.
-    rows: Option<(u64, u64)>,
-    /// The line, from 1.
-    line: Option<u64>,
-    /// The byte offset, from 0.
-    byte: Option<u64>,
+    #[serde(flatten)]
+    position: Position,
 }
 
 /// The kind of an error. It does not change with the message.
@@ -64,7 +56,7 @@ impl JsonSchema for ErrorCode {
 impl ErrorDetail {
     /// Creates an error without a position.
     pub fn new(kind: &'static str, message: String, hint: String) -> Self {
-        Self { kind: ErrorCode(kind), message, hint, subject: None, file: None, rows: None, line: None, byte: None }
+        Self { kind: ErrorCode(kind), message, hint, position: Position::default() }
     }
 
     /// Prints the error on standard error.
@@ -88,9 +80,8 @@ fn in_locale(text: &str) -> String {
 
 impl From<&Error> for ErrorDetail {
     fn from(error: &Error) -> Self {
-        let Position { subject, file, rows, line, byte, .. } = error.position().clone();
         let detail = Self::new(error.kind().code(), error.to_string(), hint::for_error(error));
-        Self { subject, file, rows, line, byte, ..detail }
+        Self { position: error.position().clone(), ..detail }
     }
 }
 

@@ -45,13 +45,7 @@ fn home(log: &[u8]) -> (TempDir, Dirs) {
 
 fn bundle() -> Vec<u8> {
     let (_home, dirs) = home(&log());
-    let options = ExportOptions {
-        generator: "bench".to_owned(),
-        exported_at: Timestamp::from_millis(0).unwrap(),
-        level: Level::default(),
-        threads: NonZeroUsize::MIN,
-        work_dir: std::env::temp_dir(),
-    };
+    let options = ExportOptions::new("bench", Timestamp::from_millis(0).unwrap()).threads(NonZeroUsize::MIN);
     let mut bundle = Vec::new();
     export(&discover(&dirs, &DiscoverOptions::default()).unwrap(), &options, &mut bundle, "memory", &NoProgress)
         .unwrap();
@@ -129,7 +123,7 @@ fn merge(bencher: Bencher) {
     let (log, bundle) = (log(), bundle());
     let three_of_four = log.split_inclusive(|byte| *byte == b'\n').enumerate().filter(|(line, _)| line % 4 != 0);
     let (_home, dirs) = home(&three_of_four.flat_map(|(_, line)| line).copied().collect::<Vec<_>>());
-    let options = ImportOptions { dry_run: true, ..ImportOptions::default() };
+    let options = ImportOptions::default().dry_run(true);
     bencher.counter(BytesCount::of_slice(&log)).bench(|| {
         let bundle = Bundle::from_seekable(Cursor::new(&bundle), "bench").unwrap();
         import(bundle, &dirs, &options, &SystemClock, &NoProgress).unwrap()

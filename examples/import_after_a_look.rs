@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args_os().nth(1).ok_or("usage: import_after_a_look BUNDLE")?;
     let (path, dirs) = (Path::new(&path), Dirs::from_env()?);
 
-    let look = ImportOptions { dry_run: true, ..ImportOptions::default() };
+    let look = ImportOptions::default().dry_run(true);
     let plan = import(Bundle::open(path)?, &dirs, &look, &SystemClock, &NoProgress)?.plan;
     if plan.changes_nothing() {
         println!("the logs already have every line of the bundle");

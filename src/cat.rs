@@ -17,6 +17,8 @@ pub use log::{PrintLogOptions, PrintLogReport, print_log};
 
 /// Options for [`cat`].
 #[derive(Debug, Clone)]
+#[must_use]
+#[non_exhaustive]
 pub struct CatOptions {
     /// The sources whose rows are printed; all if empty.
     pub sources: Vec<String>,
@@ -35,6 +37,33 @@ impl Default for CatOptions {
     fn default() -> Self {
         let (sources, files, range, envelope) = (Vec::new(), Vec::new(), TimeRange::default(), false);
         Self { sources, files, range, envelope, threads: available_cores() }
+    }
+}
+
+impl CatOptions {
+    /// Selects the sources whose rows are printed.
+    pub fn sources(self, sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Selects the files whose rows are printed.
+    pub fn files(self, files: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { files: files.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Sets the time range of the rows that are printed.
+    pub fn range(self, range: TimeRange) -> Self {
+        Self { range, ..self }
+    }
+
+    /// Chooses between envelopes and rows.
+    pub fn envelope(self, envelope: bool) -> Self {
+        Self { envelope, ..self }
+    }
+
+    /// Sets the number of threads.
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
     }
 }
 
@@ -61,7 +90,7 @@ pub struct CatReport {
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
-/// let options = CatOptions { sources: vec!["activity".to_owned()], ..CatOptions::default() };
+/// let options = CatOptions::default().sources(["activity"]);
 /// let mut rows = Vec::new();
 /// cat(Bundle::open(path)?, &options, &mut rows, "memory", &NoProgress)?;
 /// assert!(rows.starts_with(br#"{"timestamp":"2026-05-02T10:00:00.000Z","tool":"read"}"#));

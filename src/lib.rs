@@ -13,10 +13,9 @@
 //!
 //! ```
 //! use std::io::Cursor;
-//! use std::num::NonZeroUsize;
 //!
 //! use patchwork_traces::bundle::{Bundle, Selection};
-//! use patchwork_traces::export::{ExportOptions, Level, export};
+//! use patchwork_traces::export::{ExportOptions, export};
 //! use patchwork_traces::format::Timestamp;
 //! use patchwork_traces::progress::NoProgress;
 //! use patchwork_traces::logs::{Dirs, DiscoverOptions, discover};
@@ -26,13 +25,7 @@
 //! std::fs::write(home.path().join("runs.jsonl"), "{\"taskId\":\"a\",\"n\":12345678901234567890}\n")?;
 //!
 //! let dirs = Dirs { patchwork: home.path().into(), activity: home.path().join("ide") };
-//! let options = ExportOptions {
-//!     generator: "example 1".to_owned(),
-//!     exported_at: "2026-05-02T10:00:00Z".parse::<Timestamp>()?,
-//!     level: Level::default(),
-//!     threads: NonZeroUsize::MIN,
-//!     work_dir: std::env::temp_dir(),
-//! };
+//! let options = ExportOptions::new("example 1", "2026-05-02T10:00:00Z".parse::<Timestamp>()?);
 //! let mut bundle = Vec::new();
 //! let report = export(&discover(&dirs, &DiscoverOptions::default())?, &options, &mut bundle, "memory", &NoProgress)?;
 //! assert_eq!(report.manifest.total_count, 1);

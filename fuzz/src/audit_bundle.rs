@@ -10,9 +10,7 @@ use patchwork_traces::export::Level;
 use patchwork_traces::format::{Manifest, Timestamp};
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::recover::{RecoverOptions, RecoverReport, recover};
-use patchwork_traces::verify::{
-    FileReport, Finding, FindingKind, Severity, Verdict, VerifyOptions, VerifyReport, verify_file,
-};
+use patchwork_traces::verify::{FileReport, Finding, FindingKind, Severity, Verdict, VerifyReport, verify_file};
 use patchwork_traces::{OutputTarget, TargetOptions};
 
 use crate::bundles::{self, Logs, indexed, restored, sequential, verified, verify_options};
@@ -35,7 +33,7 @@ fn check_verify(file: &[u8], home: &Home) -> Option<Verified> {
     let subject = path.display().to_string();
     fs::write(&path, file).expect("cannot write the file");
     let mut findings = Vec::new();
-    let options = VerifyOptions { threads: NonZeroUsize::new(2).expect("not zero"), ..verify_options() };
+    let options = verify_options().threads(NonZeroUsize::new(2).expect("not zero"));
     let from_file = verify_file(&path, &options, &NoProgress, &mut |found| findings.push(found));
     fs::remove_file(&path).expect("cannot remove the file");
     let logs = [restored(indexed(file)), restored(sequential(file))];
@@ -77,13 +75,10 @@ fn check_verified(report: &VerifyReport, logs: &Logs) {
 
 fn check_recover(file: &[u8], verified_as: Option<&Verified>, home: &Home) {
     let path = home.path().join("recovered");
-    let options = RecoverOptions {
-        generator: "fuzz".to_owned(),
-        exported_at: Timestamp::from_millis(0).expect("a time"),
-        level: Level::new(1).expect("a level"),
-        threads: NonZeroUsize::MIN,
-        work_dir: home.path().to_owned(),
-    };
+    let options = RecoverOptions::new("fuzz", Timestamp::from_millis(0).expect("a time"))
+        .level(Level::new(1).expect("a level"))
+        .threads(NonZeroUsize::MIN)
+        .work_dir(home.path());
     let target = OutputTarget::File { path: path.clone(), options: TargetOptions::default() };
     let recovered = recover(Cursor::new(file), "input", &options, &target, &NoProgress);
     let Ok(report) = recovered else {

@@ -20,7 +20,7 @@ use crate::reference::{self, Row};
 
 /// Returns options without requirements beyond the bundle itself.
 pub(crate) fn verify_options() -> VerifyOptions {
-    VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN }
+    VerifyOptions::default().threads(NonZeroUsize::MIN)
 }
 
 pub(crate) fn verified(bundle: &[u8]) -> Result<(VerifyReport, Vec<Finding>)> {

@@ -40,7 +40,7 @@ fn local_logs() -> Logs {
 fn check_import(file: &[u8], home: &Home, local: &Logs) -> Option<ImportReport> {
     home.fill(local);
     let before = home.everything();
-    let look = ImportOptions { dry_run: true, ..ImportOptions::default() };
+    let look = ImportOptions::default().dry_run(true);
     let planned = home.import(sequential(file), &look);
     assert_eq!(home.everything(), before, "a dry run changes nothing");
     let done = match home.import(indexed(file), &ImportOptions::default()) {

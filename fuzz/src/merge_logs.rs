@@ -48,10 +48,10 @@ pub fn check(input: &[u8]) {
     let (local, bundled) = (side(), side());
     let bundle = bundle_of(&bundled, 1 + usize::from(*block_bytes));
     let threads = NonZeroUsize::new(1 + usize::from(how >> 7)).expect("not zero");
-    let options = ImportOptions { mode, threads, ..ImportOptions::default() };
+    let options = ImportOptions::default().mode(mode).threads(threads);
     with_home(|home| {
         home.fill(&local);
-        let planned = home.import(sequential(&bundle), &ImportOptions { dry_run: true, ..options.clone() });
+        let planned = home.import(sequential(&bundle), &options.clone().dry_run(true));
         let done = home.import(indexed(&bundle), &options).expect("the import succeeds");
         assert_eq!(planned.expect("the dry run succeeds too").plan, done.plan);
         check_imported(home, &local, &bundled, &done);
@@ -149,6 +149,7 @@ pub(crate) fn check_imported(home: &Home, local: &Logs, bundled: &Logs, done: &I
         Mode::Merge => check_merged(local, bundled, &home.logs(&all_of(local, bundled))),
         Mode::Append => check_appended(local, bundled, &home.logs(&all_of(local, bundled))),
         Mode::Overwrite => check_overwritten(home, local, bundled, done),
+        mode => panic!("no check of {mode:?}"),
     }
 }
 

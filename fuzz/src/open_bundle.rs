@@ -32,7 +32,7 @@ pub fn check(input: &[u8]) {
 fn printed(bundle: Result<Bundle<'_>>, threads: usize) -> (Vec<u8>, Option<String>) {
     let threads = NonZeroUsize::new(threads).expect("not zero");
     let mut out = Vec::new();
-    let options = CatOptions { threads, ..CatOptions::default() };
+    let options = CatOptions::default().threads(threads);
     let ended = bundle.and_then(|bundle| cat(bundle, &options, &mut out, "memory", &NoProgress)).err();
     (out, ended.map(|error| error.to_string()))
 }

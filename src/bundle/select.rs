@@ -21,6 +21,7 @@ use crate::format::{Manifest, SourceName, TimeRange};
 /// # }
 /// ```
 #[derive(Debug, Clone, Default)]
+#[must_use]
 #[non_exhaustive]
 pub struct Selection {
     /// Indices into the manifest's `files`. `None` selects all files.
@@ -31,13 +32,11 @@ pub struct Selection {
 
 impl Selection {
     /// Selects files by their indices in the manifest's `files`.
-    #[must_use]
     pub fn files(self, files: Vec<usize>) -> Self {
         Self { files: Some(files), ..self }
     }
 
     /// Selects the rows in a time range. Chunks that cannot hold such a row are not read.
-    #[must_use]
     pub fn range(self, range: TimeRange) -> Self {
         Self { range, ..self }
     }

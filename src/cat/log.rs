@@ -14,6 +14,8 @@ use crate::util::ordered_pool::available_cores;
 
 /// Options for [`print_log`].
 #[derive(Debug, Clone)]
+#[must_use]
+#[non_exhaustive]
 pub struct PrintLogOptions {
     /// The source of the log.
     pub source: SourceName,
@@ -25,9 +27,13 @@ pub struct PrintLogOptions {
 
 impl PrintLogOptions {
     /// Selects the log `file` of `source`, with one thread per core.
-    #[must_use]
     pub fn new(source: SourceName, file: FileName) -> Self {
         Self { source, file, threads: available_cores() }
+    }
+
+    /// Sets the number of threads.
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
     }
 }
 

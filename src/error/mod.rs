@@ -98,8 +98,8 @@ impl Error {
 
     /// Creates an input or output error on `path`.
     #[must_use]
-    pub fn io(action: IoAction, path: &Path, source: io::Error) -> Self {
-        Self::io_named(action, &path.display().to_string(), source)
+    pub fn io(action: IoAction, path: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::io_named(action, &path.as_ref().display().to_string(), source)
     }
 
     /// Creates an input or output error on something named `subject`.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 /// The exact bytes of one or more lines: `{"text": …}` if they are UTF-8 without NUL, otherwise `{"bytes": base64}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExactLine {
     /// UTF-8 text.
     Text(String),

@@ -82,8 +82,8 @@ checked_name! {
 impl FileName {
     /// Returns the path of this file in `directory`.
     #[must_use]
-    pub fn in_dir(&self, directory: &Path) -> PathBuf {
-        directory.join(&self.0)
+    pub fn in_dir(&self, directory: impl AsRef<Path>) -> PathBuf {
+        directory.as_ref().join(&self.0)
     }
 }
 
@@ -91,6 +91,7 @@ impl FileName {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Base {
     /// Patchwork's own directory, `~/.patchwork` unless set otherwise.
     Patchwork,

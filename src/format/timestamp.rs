@@ -113,6 +113,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// A top-level key that holds a row's timestamp, and the form of its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TimeKey {
     /// A number of milliseconds since 1970.
     Millis(&'static str),

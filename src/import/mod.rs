@@ -65,6 +65,8 @@ use targets::TargetGroup;
 
 /// The options of an import.
 #[derive(Debug, Clone)]
+#[must_use]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// The treatment of logs that already exist.
     pub mode: Mode,
@@ -83,8 +85,31 @@ impl Default for ImportOptions {
     }
 }
 
+impl ImportOptions {
+    /// Sets the treatment of logs that already exist.
+    pub fn mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    /// Limits the import to these sources.
+    pub fn sources(self, sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Chooses between an import and a dry run.
+    pub fn dry_run(self, dry_run: bool) -> Self {
+        Self { dry_run, ..self }
+    }
+
+    /// Sets the number of threads.
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
+    }
+}
+
 /// The outcome of an import, or of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ImportReport {
     /// The digest of the bundle.
     pub digest: BundleDigest,
@@ -112,7 +137,7 @@ pub struct ImportReport {
 /// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
 /// # let home = tempfile::tempdir()?;
 /// let dirs = Dirs { patchwork: home.path().join("patchwork"), activity: home.path().join("ide") };
-/// let look = ImportOptions { dry_run: true, ..ImportOptions::default() };
+/// let look = ImportOptions::default().dry_run(true);
 /// let planned = import(Bundle::open(path)?, &dirs, &look, &SystemClock, &NoProgress)?.plan;
 /// assert_eq!(planned.new_lines().rows, 10);
 /// assert!(!dirs.patchwork.exists());

@@ -12,6 +12,7 @@ use crate::util::path_text;
 
 /// The treatment of logs that already exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mode {
     /// Keeps the distinct lines of both sides, unparsed lines included. A line is kept as often as it occurs on
     /// the side that has it more often. Two lines are the same if their bytes are the same; line endings do not
@@ -83,6 +84,7 @@ pub struct FilePlan {
 
 /// The changes that an import makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Plan {
     /// The treatment of logs that already exist.
     pub mode: Mode,

@@ -131,7 +131,7 @@ impl Walk {
                     }
                     Entry::File | Entry::Other => {
                         let error = io::ErrorKind::NotADirectory.into();
-                        return Err(Error::io(IoAction::Open, &self.dir.path.join(name), error));
+                        return Err(Error::io(IoAction::Open, self.dir.path.join(name), error));
                     }
                 },
             }
@@ -145,7 +145,7 @@ impl Walk {
         }
         match self.dir.entry(name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Entry::Nothing),
-            entry => entry.map_err(|error| Error::io(IoAction::Open, &self.dir.path.join(name), error)),
+            entry => entry.map_err(|error| Error::io(IoAction::Open, self.dir.path.join(name), error)),
         }
     }
 

@@ -10,7 +10,6 @@ use super::restored::Restored;
 use super::*;
 use crate::error::ErrorKind;
 use crate::export::{ExportOptions, export};
-use crate::gzip::Level;
 use crate::logs::{DiscoverOptions, discover};
 use crate::progress::{Cancellation, NoProgress};
 
@@ -33,13 +32,9 @@ fn bundle() -> Vec<u8> {
 }
 
 fn bundle_of(dirs: &Dirs) -> Vec<u8> {
-    let options = ExportOptions {
-        generator: "tests".to_owned(),
-        exported_at: Timestamp::from_millis(0).unwrap(),
-        level: Level::default(),
-        threads: NonZeroUsize::MIN,
-        work_dir: dirs.patchwork.clone(),
-    };
+    let options = ExportOptions::new("tests", Timestamp::from_millis(0).unwrap())
+        .threads(NonZeroUsize::MIN)
+        .work_dir(dirs.patchwork.clone());
     let mut bundle = Vec::new();
     export(&discover(dirs, &DiscoverOptions::default()).unwrap(), &options, &mut bundle, "bundle", &NoProgress)
         .unwrap();

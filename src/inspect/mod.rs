@@ -42,6 +42,7 @@ pub struct Inspection {
 
 /// A range of consecutive lines, numbered from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LineRange {
     /// The first line.
     pub first: u64,

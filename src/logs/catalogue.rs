@@ -11,6 +11,7 @@ use crate::format::{Base, FileName, SourceName, TimeKey};
 
 /// A source that Patchwork knows.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Source {
     /// Its name, as rows carry it.
     pub name: &'static str,
@@ -33,6 +34,7 @@ pub struct Source {
 
 /// The keys of rows about runs. The last row about a run is the one that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RunKeys {
     /// The key of the run's identity.
     pub id: &'static str,
@@ -42,6 +44,7 @@ pub struct RunKeys {
 
 /// The file names of a source's logs.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Files {
     /// Fixed names, oldest rows first.
     Named(&'static [&'static str]),

@@ -88,6 +88,7 @@ impl Dirs {
 
 /// The directories of this user, with those that were named rather than assumed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResolvedDirs {
     /// The directories.
     pub dirs: Dirs,
@@ -97,6 +98,7 @@ pub struct ResolvedDirs {
 
 /// A directory that was named.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NamedDir {
     /// The directory as it was named. For `CLAUDE_CONFIG_DIR` it is the parent of `ide`.
     pub path: PathBuf,

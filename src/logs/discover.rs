@@ -16,6 +16,8 @@ use crate::util::path_text;
 
 /// The logs to discover.
 #[derive(Debug, Clone, Default)]
+#[must_use]
+#[non_exhaustive]
 pub struct DiscoverOptions {
     /// The sources to include; empty means all.
     pub sources: Vec<String>,
@@ -26,6 +28,21 @@ pub struct DiscoverOptions {
 }
 
 impl DiscoverOptions {
+    /// Limits the search to these sources.
+    pub fn sources(self, sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Chooses whether to include logs that are not in the catalogue.
+    pub fn include_other(self, include_other: bool) -> Self {
+        Self { include_other, ..self }
+    }
+
+    /// Chooses whether to accept a machine without any logs.
+    pub fn allow_empty(self, allow_empty: bool) -> Self {
+        Self { allow_empty, ..self }
+    }
+
     fn wants(&self, source: &str) -> bool {
         self.sources.is_empty() || self.sources.iter().any(|wanted| wanted == source)
     }
@@ -33,6 +50,7 @@ impl DiscoverOptions {
 
 /// One log of this machine.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LogFile {
     /// The log's identity in a bundle.
     pub id: LogId,
@@ -46,6 +64,7 @@ pub struct LogFile {
 
 /// Logs between which rotation moves rows, so that they must be opened at the same moment.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LogGroup {
     /// The logs that exist, oldest rows first.
     pub logs: Vec<LogFile>,
@@ -82,6 +101,7 @@ pub struct SkippedLog {
 
 /// The logs that were found on a machine.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Discovery {
     /// The directories that were searched.
     pub dirs: Dirs,

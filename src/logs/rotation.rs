@@ -34,6 +34,7 @@ pub const MAX_ARCHIVE_UNITS: u64 = 8 << 20;
 
 /// The kind of rotation that the writers of a source apply to its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RotationKind {
     /// The oldest lines move to the archive. A line that alone is too long is deleted.
     Archives,
@@ -208,6 +209,7 @@ impl NewestLines {
 
 /// A log and its archive after a rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rotated {
     /// The bytes of the log, before the row is appended.
     pub log: Vec<u8>,

@@ -38,7 +38,7 @@ impl LogGroup {
     /// # Errors
     /// As [`open_in`](Self::open_in).
     pub fn open(&self) -> Result<Vec<OpenLog>> {
-        self.open_in(&std::env::temp_dir(), &NoProgress)
+        self.open_in(std::env::temp_dir(), &NoProgress)
     }
 
     /// Opens its logs as they were at one moment: a row that rotation moves from one log to another meanwhile is
@@ -51,8 +51,8 @@ impl LogGroup {
     /// # Errors
     /// If a log cannot be opened, read or copied, [`ErrorKind::LogsKeepChanging`] after thirty seconds of
     /// attempts, and [`ErrorKind::Cancelled`].
-    pub fn open_in(&self, work_dir: &Path, progress: &dyn Progress) -> Result<Vec<OpenLog>> {
-        self.open_at(work_dir, &progress.cancellation(), &SystemWaitClock::start())
+    pub fn open_in(&self, work_dir: impl AsRef<Path>, progress: &dyn Progress) -> Result<Vec<OpenLog>> {
+        self.open_at(work_dir.as_ref(), &progress.cancellation(), &SystemWaitClock::start())
     }
 
     fn open_at(&self, work_dir: &Path, cancellation: &Cancellation, clock: &dyn WaitClock) -> Result<Vec<OpenLog>> {

@@ -173,7 +173,7 @@ fn check(
     progress.finish();
     progress.stage(Stage::Checking);
     progress.start(Some(written.bundle_bytes));
-    let verify_options = VerifyOptions { expect: Some(written.digest), require_hashes: true, threads: options.threads };
+    let verify_options = VerifyOptions::default().expect(written.digest).require_hashes(true).threads(options.threads);
     let report = verify_seekable(bundle, name, &verify_options, progress, &mut |_| {});
     progress.finish();
     let report = report?;

@@ -18,6 +18,8 @@ use crate::util::regular_file;
 
 /// The options for writing an output file. By default, both are off.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
 pub struct TargetOptions {
     /// True if an existing file may be replaced.
     pub replace: bool,
@@ -25,8 +27,21 @@ pub struct TargetOptions {
     pub create_dirs: bool,
 }
 
+impl TargetOptions {
+    /// Allows or forbids replacing an existing file.
+    pub fn replace(self, replace: bool) -> Self {
+        Self { replace, ..self }
+    }
+
+    /// Allows or forbids creating missing directories.
+    pub fn create_dirs(self, create_dirs: bool) -> Self {
+        Self { create_dirs, ..self }
+    }
+}
+
 /// The destination of an output file.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OutputTarget {
     /// A regular file.
     File {

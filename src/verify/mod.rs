@@ -28,13 +28,15 @@ use crate::progress::{NoProgress, Progress};
 use crate::salvage::ScanContext;
 use crate::salvage::{Parts, Scan};
 use crate::util::cancel::CancellableIo;
-use crate::util::ordered_pool::run_ordered;
+use crate::util::ordered_pool::{available_cores, run_ordered};
 use audit::Audit;
 pub use finding::{ChunkMismatch, FileMismatch, Finding, FindingKind, Mismatch, Severity};
 use manifest::ManifestCheck;
 
 /// Options for a verification.
 #[derive(Debug, Clone)]
+#[must_use]
+#[non_exhaustive]
 pub struct VerifyOptions {
     /// The digest that the bundle must have.
     pub expect: Option<BundleDigest>,
@@ -42,6 +44,30 @@ pub struct VerifyOptions {
     pub require_hashes: bool,
     /// The number of threads that inflate and check chunks.
     pub threads: NonZeroUsize,
+}
+
+/// Requires nothing beyond the bundle itself, and uses as many threads as there are cores.
+impl Default for VerifyOptions {
+    fn default() -> Self {
+        Self { expect: None, require_hashes: false, threads: available_cores() }
+    }
+}
+
+impl VerifyOptions {
+    /// Sets the digest that the bundle must have, if any.
+    pub fn expect(self, digest: impl Into<Option<BundleDigest>>) -> Self {
+        Self { expect: digest.into(), ..self }
+    }
+
+    /// Chooses whether a file without a hash is a finding.
+    pub fn require_hashes(self, require_hashes: bool) -> Self {
+        Self { require_hashes, ..self }
+    }
+
+    /// Sets the number of threads.
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
+    }
 }
 
 /// The overall result of a verification.
@@ -138,13 +164,12 @@ impl VerifyReport {
 /// Memory use does not grow with the size of the bundle or the number of findings.
 ///
 /// ```
-/// use std::num::NonZeroUsize;
 /// use patchwork_traces::progress::NoProgress;
 /// use patchwork_traces::verify::{FindingKind, VerifyOptions, verify};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
-/// let options = VerifyOptions { expect: None, require_hashes: true, threads: NonZeroUsize::MIN };
+/// let options = VerifyOptions::default().require_hashes(true);
 /// let bundle = std::fs::read(path)?;
 /// let report = verify(&bundle[..], "memory", &options, &NoProgress, &mut |finding| panic!("{finding}"))?;
 /// assert!(report.is_good());
@@ -178,7 +203,7 @@ pub(crate) fn restore_all(
     threads: NonZeroUsize,
     restored: &mut dyn FnMut(usize, &[u8]),
 ) -> Result<VerifyReport> {
-    let options = VerifyOptions { expect: None, require_hashes: false, threads };
+    let options = VerifyOptions::default().threads(threads);
     check(input.at_start().into(), "", &options, &NoProgress, &mut |_| {}, restored)
 }
 

@@ -63,21 +63,14 @@ impl Home {
 }
 
 pub fn options() -> ExportOptions {
-    ExportOptions {
-        generator: "tests".to_owned(),
-        exported_at: Timestamp::from_millis(EXPORTED_AT).unwrap(),
-        level: Level::new(1).unwrap(),
-        threads: NonZeroUsize::new(2).unwrap(),
-        work_dir: std::env::temp_dir(),
-    }
+    ExportOptions::new("tests", Timestamp::from_millis(EXPORTED_AT).unwrap())
+        .level(Level::new(1).unwrap())
+        .threads(NonZeroUsize::new(2).unwrap())
 }
 
 /// Bundles all logs of a home, other ones included.
 pub fn try_bundle(home: &Home) -> Result<(Vec<u8>, ExportReport)> {
-    let discovery = discover(
-        &home.dirs(),
-        &DiscoverOptions { include_other: true, allow_empty: true, ..DiscoverOptions::default() },
-    )?;
+    let discovery = discover(&home.dirs(), &DiscoverOptions::default().include_other(true).allow_empty(true))?;
     let mut bundle = Vec::new();
     let report = export(&discovery, &options(), &mut bundle, "memory", &NoProgress)?;
     Ok((bundle, report))

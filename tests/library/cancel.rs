@@ -93,7 +93,7 @@ fn cancelled_export_leaves_no_file() {
     let logs = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
     let before = tree(home.path());
     for (stage, reports) in [(Stage::Reading, 0), (Stage::Reading, 2), (Stage::Writing, 0), (Stage::Writing, 1)] {
-        let target = OutputTarget::resolve(&path, TargetOptions { create_dirs: true, replace: false }).unwrap();
+        let target = OutputTarget::resolve(&path, TargetOptions::default().create_dirs(true)).unwrap();
         let done = export_to_file(&logs, &options(), &target, &CancelAt::at(stage, reports));
         assert_cancelled(done, &format!("{stage:?} {reports}"));
         assert_eq!(tree(home.path()), before);
@@ -111,7 +111,7 @@ fn cancelled_import_changes_no_log() {
             moments.extend([(Stage::Writing, 0), (Stage::Writing, 1)]);
         }
         for (stage, reports) in moments {
-            let options = ImportOptions { mode, ..ImportOptions::default() };
+            let options = ImportOptions::default().mode(mode);
             let bundle = indexed(&bundle).unwrap();
             let done = import(bundle, &home.dirs(), &options, &SystemClock, &CancelAt::at(stage, reports));
             assert_cancelled(done, &format!("{mode:?} {stage:?} {reports}"));
@@ -127,7 +127,7 @@ fn cancelled_recovery_leaves_no_file() {
     let path = home.path().join("new/b.gz");
     let before = tree(home.path());
     for (stage, reports) in [(Stage::Reading, 0), (Stage::Reading, 2), (Stage::Writing, 0), (Stage::Checking, 0)] {
-        let target = OutputTarget::resolve(&path, TargetOptions { create_dirs: true, replace: false }).unwrap();
+        let target = OutputTarget::resolve(&path, TargetOptions::default().create_dirs(true)).unwrap();
         let progress = CancelAt::at(stage, reports);
         progress.start(None);
         let done = recover(Cursor::new(&bytes), "damaged", &options(), &target, &progress);
@@ -139,7 +139,7 @@ fn cancelled_recovery_leaves_no_file() {
 #[test]
 fn cancellation_ends_reading() {
     let bytes = bundle(&Home::new().with("runs.jsonl", rows(0)));
-    let verify_options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+    let verify_options = VerifyOptions::default().threads(NonZeroUsize::MIN);
     let done = verify(&bytes[..], "bundle", &verify_options, &CancelAt::at(Stage::Reading, 1), &mut |_| {});
     assert_cancelled(done, "verify");
     let mut out = Vec::new();

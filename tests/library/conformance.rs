@@ -49,7 +49,7 @@ fn directory() -> PathBuf {
 }
 
 fn options(threads: usize) -> VerifyOptions {
-    VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::new(threads).unwrap() }
+    VerifyOptions::default().threads(NonZeroUsize::new(threads).unwrap())
 }
 
 /// The words of `verify --json`, and `refused`.
@@ -186,7 +186,7 @@ fn every_operation_treats_a_missing_final_newline_alike() {
             let printed = cat(open(&bundle).unwrap(), &CatOptions::default(), &mut rows, "memory", &NoProgress);
             assert_eq!(printed.is_ok(), is_accepted, "cat: {}: {printed:?}", path.display());
             let home = Home::new();
-            let options = ImportOptions { dry_run: true, ..ImportOptions::default() };
+            let options = ImportOptions::default().dry_run(true);
             let imported = import(open(&bundle).unwrap(), &home.dirs(), &options, &SystemClock, &NoProgress);
             assert_eq!(imported.is_ok(), is_accepted, "import: {}: {:?}", path.display(), imported.err());
         }

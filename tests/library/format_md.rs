@@ -167,7 +167,7 @@ mod worked_example {
     use patchwork_traces::progress::NoProgress;
 
     use super::{fenced_blocks, format_md, section};
-    use crate::common::{options, restore_all, text_of};
+    use crate::common::{restore_all, text_of};
 
     /// Runs the example's shell commands in `directory`.
     fn make_logs(commands: &str, directory: &Path) {
@@ -185,12 +185,8 @@ mod worked_example {
         let home = tempfile::tempdir().unwrap();
         make_logs(commands, home.path());
         let dirs = Dirs { patchwork: home.path().join("patchwork"), activity: home.path().join("activity") };
-        let options = ExportOptions {
-            generator: "example 1".to_owned(),
-            exported_at: "2026-05-02T10:05:00.000Z".parse().unwrap(),
-            level: Level::new(0).unwrap(),
-            ..options()
-        };
+        let exported_at = "2026-05-02T10:05:00.000Z".parse().unwrap();
+        let options = ExportOptions::new("example 1", exported_at).level(Level::new(0).unwrap());
         let mut bundle = Vec::new();
         let logs = discover(&dirs, &DiscoverOptions::default()).unwrap();
         let report = export(&logs, &options, &mut bundle, "memory", &NoProgress).unwrap();

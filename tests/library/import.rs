@@ -50,11 +50,11 @@ impl Clock for TestClock<'_> {
 }
 
 fn with(mode: Mode) -> ImportOptions {
-    ImportOptions { mode, ..ImportOptions::default() }
+    ImportOptions::default().mode(mode)
 }
 
 fn dry(options: &ImportOptions) -> ImportOptions {
-    ImportOptions { dry_run: true, ..options.clone() }
+    options.clone().dry_run(true)
 }
 
 fn try_import(bundle: &[u8], home: &Home, options: &ImportOptions) -> Result<ImportReport> {
@@ -218,11 +218,11 @@ mod restoring {
     #[test]
     fn only_selected_sources_are_touched() {
         let to = Home::new();
-        let options = ImportOptions { sources: vec!["activity".to_owned()], ..ImportOptions::default() };
+        let options = ImportOptions::default().sources(["activity"]);
         import_as_planned(&bundle(&full_home()), &to, &options);
         assert_eq!(files(&to).into_keys().collect::<Vec<_>>(), ["Activity.JSONL", "activity-3100.jsonl"]);
 
-        let options = ImportOptions { sources: vec!["nope".to_owned()], ..ImportOptions::default() };
+        let options = ImportOptions::default().sources(["nope"]);
         let error = refused(try_import(&bundle(&full_home()), &to, &options));
         assert!(matches!(error.kind(), ErrorKind::UnknownSource { known, .. } if known.len() == 5), "{error}");
     }

@@ -23,7 +23,7 @@ impl Clock for FrozenClock {
 /// Imports as a dry run and really: the plans must be equal.
 fn import_into(home: &Home, bundle: &[u8]) -> ImportReport {
     let run = |dry_run| {
-        let options = ImportOptions { dry_run, ..ImportOptions::default() };
+        let options = ImportOptions::default().dry_run(dry_run);
         import(sequential(bundle).unwrap(), &home.dirs(), &options, &FrozenClock, &NoProgress).unwrap()
     };
     let planned = run(true);

@@ -302,7 +302,7 @@ fn missing_key_error_names_the_key() {
 
 /// Returns the findings of verify about an unreadable manifest.
 fn listed(manifest: &Value) -> Vec<String> {
-    let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+    let options = VerifyOptions::default().threads(NonZeroUsize::MIN);
     let mut found = Vec::new();
     let text = format!("{manifest}\n");
     verify(text.as_bytes(), "bundle", &options, &NoProgress, &mut |finding| found.push(finding.kind)).unwrap();

@@ -9,7 +9,7 @@ use crate::common::adversarial_lines::adversarial_log;
 use crate::common::bundle_builder::BundleBuilder;
 use crate::common::{Home, bundle, indexed, options, restore_all, sequential, text_of};
 use patchwork_traces::export::Level;
-use patchwork_traces::export::{ExportOptions, export};
+use patchwork_traces::export::export;
 use patchwork_traces::import::{Clock, ImportOptions, import};
 use patchwork_traces::logs::{DiscoverOptions, discover};
 use patchwork_traces::progress::NoProgress;
@@ -152,10 +152,10 @@ proptest! {
     #[test]
     fn threads_level_and_chunks_do_not_change_the_content(logs in logs(), threads in 1usize..9, level in 0u8..10, rows in 1usize..20) {
         let home = home_of(&logs);
-        let discovery = discover(&home.dirs(), &DiscoverOptions { include_other: true, allow_empty: true, ..DiscoverOptions::default() }).unwrap();
+        let discovery = discover(&home.dirs(), &DiscoverOptions::default().include_other(true).allow_empty(true)).unwrap();
         let with = |threads| {
             let threads = NonZeroUsize::new(threads).unwrap();
-            let options = ExportOptions { threads, level: Level::new(level).unwrap(), ..options() };
+            let options = options().threads(threads).level(Level::new(level).unwrap());
             let mut bundle = Vec::new();
             export(&discovery, &options, &mut bundle, "memory", &NoProgress).unwrap();
             bundle

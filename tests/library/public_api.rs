@@ -348,3 +348,30 @@ fn public_items_match_the_list() {
          If this is intended, update the list with `UPDATE_PUBLIC_API=1 cargo test --test library public_api`, and CHANGELOG.md."
     );
 }
+
+/// Adds the names of the enums, options and reports among `items` that users could match or build exhaustively.
+fn add_exhaustive(items: &[Item], names: &mut Vec<String>) {
+    for item in items {
+        let (name, attributes) = match item {
+            Item::Mod(module) => {
+                let (_, items) = module.content.as_ref().unwrap();
+                add_exhaustive(items, names);
+                continue;
+            }
+            Item::Enum(item) => (item.ident.to_string(), &item.attrs),
+            Item::Struct(item) => (item.ident.to_string(), &item.attrs),
+            _ => continue,
+        };
+        let may_grow = matches!(item, Item::Enum(_)) || name.ends_with("Options") || name.ends_with("Report");
+        if may_grow && !attributes.iter().any(|attribute| attribute.path().is_ident("non_exhaustive")) {
+            names.push(name);
+        }
+    }
+}
+
+#[test]
+fn enums_options_and_reports_are_non_exhaustive() {
+    let mut exhaustive = Vec::new();
+    add_exhaustive(&Library::read().public_items(&Vec::new()), &mut exhaustive);
+    assert_eq!(exhaustive, [""; 0]);
+}

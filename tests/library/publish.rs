@@ -35,7 +35,7 @@ fn file_that_appears_meanwhile_is_not_replaced() {
 fn output_appears_only_when_committed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("new/deep/b.gz");
-    let options = TargetOptions { create_dirs: true, replace: false };
+    let options = TargetOptions::default().create_dirs(true);
     let mut pending = AtomicFile::create(&path, options).unwrap();
     pending.write_all(b"half").unwrap();
     assert!(!path.exists());
@@ -60,7 +60,7 @@ fn logs_are_never_replaced_through_any_path() {
         std::os::unix::fs::symlink(path(to), path(link)).unwrap();
     }
     std::os::unix::fs::symlink(path("runs.jsonl.1"), path("dangling.gz")).unwrap();
-    let replace = TargetOptions { replace: true, create_dirs: true };
+    let replace = TargetOptions::default().replace(true).create_dirs(true);
     for name in
         ["runs.jsonl", "activity-1.jsonl", "outcome-log.jsonl", "b.gz", "dangling.gz", "new.jsonl", "./x/../runs.jsonl"]
     {
@@ -76,7 +76,7 @@ fn logs_are_never_replaced_through_any_path() {
 #[test]
 fn lock_and_temporary_files_of_a_log_are_never_replaced() {
     let dir = tempfile::tempdir().unwrap();
-    let options = TargetOptions { replace: true, create_dirs: false };
+    let options = TargetOptions::default().replace(true);
     for name in [
         "runs.jsonl.lock",
         "runs.jsonl.1.lock",
@@ -108,7 +108,7 @@ fn missing_directory_is_created_only_if_allowed() {
     refused(&OutputTarget::resolve(&path, TargetOptions::default()).unwrap_err());
     refused(&AtomicFile::create(&path, TargetOptions::default()).unwrap_err());
     assert_eq!(names(dir.path()), [""; 0]);
-    let allowed = TargetOptions { create_dirs: true, replace: false };
+    let allowed = TargetOptions::default().create_dirs(true);
     assert!(OutputTarget::resolve(&path, allowed).is_ok());
     AtomicFile::create(&path, allowed).unwrap().finish().unwrap();
     assert_eq!(names(&dir.path().join("new")), ["b.gz"]);

@@ -13,7 +13,7 @@ use patchwork_traces::digest::Sha256Digest;
 use patchwork_traces::error::ErrorKind;
 use patchwork_traces::format::Timestamp;
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::recover::{FileRecovery, ManifestState, RecoverOptions, RecoverReport, recover, recover_stream};
+use patchwork_traces::recover::{FileRecovery, ManifestState, RecoverReport, recover, recover_stream};
 use patchwork_traces::verify::{FindingKind, Verdict, VerifyOptions, verify};
 use patchwork_traces::{Error, Result};
 use patchwork_traces::{OutputTarget, TargetOptions};
@@ -23,7 +23,8 @@ use serde_json::json;
 fn recovered(damaged: &[u8]) -> Result<(RecoverReport, Vec<u8>)> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.jsonl.gz");
-    let options = RecoverOptions { exported_at: Timestamp::from_millis(0).unwrap(), ..options() };
+    let mut options = options();
+    options.exported_at = Timestamp::from_millis(0).unwrap();
     let target = OutputTarget::resolve(&path, TargetOptions::default())?;
     let result = recover(Cursor::new(damaged), "damaged", &options, &target, &NoProgress);
     let files = std::fs::read_dir(dir.path()).unwrap().count();
@@ -35,7 +36,7 @@ fn recovered(damaged: &[u8]) -> Result<(RecoverReport, Vec<u8>)> {
 fn logs_of(damaged: &[u8]) -> (RecoverReport, BTreeMap<String, Vec<u8>>) {
     let (report, bundle) = recovered(damaged).unwrap();
     let verify_options =
-        VerifyOptions { expect: report.digest, require_hashes: true, threads: NonZeroUsize::new(2).unwrap() };
+        VerifyOptions::default().expect(report.digest).require_hashes(true).threads(NonZeroUsize::new(2).unwrap());
     let mut findings = Vec::new();
     let verified = verify(&bundle[..], "out", &verify_options, &NoProgress, &mut |found| findings.push(found)).unwrap();
     assert_eq!((verified.verdict, &findings[..]), (Verdict::Intact, &[][..]));
@@ -57,7 +58,7 @@ fn logs_of(damaged: &[u8]) -> (RecoverReport, BTreeMap<String, Vec<u8>>) {
 }
 
 fn findings_of(bundle: &[u8]) -> Vec<FindingKind> {
-    let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+    let options = VerifyOptions::default().threads(NonZeroUsize::MIN);
     let mut findings = Vec::new();
     verify(bundle, "damaged", &options, &NoProgress, &mut |found| findings.push(found.kind)).unwrap();
     findings
@@ -684,7 +685,7 @@ fn stream_and_file_give_the_same_recovered_bytes() {
     let (_, from_file) = recovered(&bytes).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let target = OutputTarget::resolve(dir.path().join("out"), TargetOptions::default()).unwrap();
-    let options = RecoverOptions { threads: NonZeroUsize::new(5).unwrap(), ..options() };
+    let options = options().threads(NonZeroUsize::new(5).unwrap());
     recover_stream(&bytes[..], "standard input", &options, &target, &NoProgress).unwrap();
     assert_eq!(std::fs::read(dir.path().join("out")).unwrap(), from_file);
 }
@@ -732,7 +733,8 @@ fn recover_reads_a_pipe_and_writes_a_pipe() {
         assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
     }
     let target = OutputTarget::resolve(&to, TargetOptions::default()).unwrap();
-    let options = RecoverOptions { exported_at: Timestamp::from_millis(0).unwrap(), ..options() };
+    let mut options = options();
+    options.exported_at = Timestamp::from_millis(0).unwrap();
     let (report, written) = std::thread::scope(|scope| {
         scope.spawn(|| std::fs::write(&from, &damaged).unwrap());
         let reader = scope.spawn(|| std::fs::read(&to).unwrap());
@@ -757,7 +759,7 @@ fn removing_any_byte_loses_at_most_one_chunk() {
 
 /// Returns the logs of a bundle whose hashes match, according to `verify`.
 fn verified_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
-    let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+    let options = VerifyOptions::default().threads(NonZeroUsize::MIN);
     let Ok(report) = verify(bundle, "bundle", &options, &NoProgress, &mut |_| {}) else { return BTreeMap::new() };
     let verified = report.files.into_iter().filter(|file| file.is_verified == Some(true));
     verified.map(|file| (file.name.to_string(), file.restored.unwrap().sha256)).collect()

@@ -25,7 +25,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn options() -> VerifyOptions {
-    VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::new(2).unwrap() }
+    VerifyOptions::default().threads(NonZeroUsize::new(2).unwrap())
 }
 
 fn verified_with(bundle: &[u8], options: &VerifyOptions) -> (Result<VerifyReport>, Vec<Finding>) {
@@ -491,7 +491,7 @@ fn findings_show_recorded_and_found_values() {
 fn expected_digest_is_compared() {
     let home = Home::new().with("runs.jsonl", "{}\n");
     let (bytes, report) = try_bundle(&home).unwrap();
-    let expect = |digest| verified_with(&bytes, &VerifyOptions { expect: Some(digest), ..options() });
+    let expect = |digest| verified_with(&bytes, &options().expect(digest));
 
     let (same, findings) = expect(report.digest);
     let same = same.unwrap();
@@ -513,7 +513,7 @@ fn hashes_can_be_required() {
     let (report, findings) = verified(&legacy);
     assert_eq!(report.verdict, Verdict::IntactWithoutHashes);
     assert!(report.is_good() && report.files.iter().all(|file| file.is_verified.is_none()), "{findings:?}");
-    let (report, findings) = verified_with(&legacy, &VerifyOptions { require_hashes: true, ..options() });
+    let (report, findings) = verified_with(&legacy, &options().require_hashes(true));
     let report = report.unwrap();
     assert_eq!(report.verdict, Verdict::IntactWithoutHashes);
     assert!(!report.is_good());

@@ -19,7 +19,7 @@ use patchwork_traces::cat::{CatOptions, cat};
 use patchwork_traces::digest::Crc32;
 use patchwork_traces::error::{ErrorKind, GzipFault};
 use patchwork_traces::export::Level;
-use patchwork_traces::export::{ExportOptions, export};
+use patchwork_traces::export::export;
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
 use patchwork_traces::inspect::Inspection;
 use patchwork_traces::internal::{Deflater, MemberWriter, classify};
@@ -191,7 +191,7 @@ fn old_logs() -> Logs {
 }
 
 fn verify_options() -> VerifyOptions {
-    VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN }
+    VerifyOptions::default().threads(NonZeroUsize::MIN)
 }
 
 /// Returns the output of `cat` and its error.
@@ -326,9 +326,8 @@ fn in_chunks(name: &'static str, home: &Home, rows: usize) -> IntactBundle {
 
 /// Returns a bundle of stored blocks, in which each flipped bit changes the text.
 fn uncompressed(name: &'static str, home: &Home) -> IntactBundle {
-    let discovery =
-        discover(&home.dirs(), &DiscoverOptions { include_other: true, ..DiscoverOptions::default() }).unwrap();
-    let options = ExportOptions { level: Level::new(0).unwrap(), ..options() };
+    let discovery = discover(&home.dirs(), &DiscoverOptions::default().include_other(true)).unwrap();
+    let options = options().level(Level::new(0).unwrap());
     let mut bytes = Vec::new();
     let report = export(&discovery, &options, &mut bytes, "memory", &NoProgress).unwrap();
     let chunks = report.manifest.files.iter().flat_map(|file| &file.chunks).map(|chunk| chunk.compressed);

@@ -51,7 +51,7 @@ fn line_of_a_1_0_bundle_takes_no_more_memory_than_its_log() {
             .unwrap_err();
     });
     peak_of("verify", &mut || {
-        let options = VerifyOptions { expect: None, require_hashes: false, threads: NonZeroUsize::MIN };
+        let options = VerifyOptions::default().threads(NonZeroUsize::MIN);
         let report = verify_seekable(Cursor::new(&bomb), "bomb", &options, &NoProgress, &mut |_| {}).unwrap();
         assert_eq!(report.verdict, Verdict::Damaged);
     });

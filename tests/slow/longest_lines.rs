@@ -24,7 +24,7 @@ const SMALL_ROW: &str = "{\"n\":0}\n";
 
 /// Returns the verdict, which must not depend on the reader, and the codes of the findings.
 fn verified(bundle: &[u8]) -> (Verdict, Vec<&'static str>) {
-    let options = VerifyOptions { expect: None, require_hashes: true, threads: NonZeroUsize::MIN };
+    let options = VerifyOptions::default().require_hashes(true).threads(NonZeroUsize::MIN);
     let (mut found, mut found_seeking) = (Vec::new(), Vec::new());
     let report = verify(bundle, "bundle", &options, &NoProgress, &mut |finding| found.push(finding)).unwrap();
     let seeking = Cursor::new(bundle);
@@ -142,7 +142,7 @@ fn every_reader_reads_the_longest_manifest_and_refuses_a_longer_one() {
     assert_eq!(verified(&gzip(longest.as_bytes())).0, Verdict::IntactRecompressed);
     assert_eq!(rows_recovered(longest.as_bytes()), 2);
     for bundle in [gzip(longer.as_bytes()), longer.into_bytes()] {
-        let options = VerifyOptions { expect: None, require_hashes: true, threads: NonZeroUsize::MIN };
+        let options = VerifyOptions::default().require_hashes(true).threads(NonZeroUsize::MIN);
         let dir = tempfile::tempdir().unwrap();
         let target = OutputTarget::resolve(dir.path().join("out.jsonl.gz"), TargetOptions::default()).unwrap();
         let refused = [
@@ -191,7 +191,7 @@ fn local_lines_may_be_twice_as_long_and_a_longer_one_stops_the_import() {
         let bytes_of = |name: &str| fs::metadata(log.with_file_name(name)).unwrap().len();
         let bytes_of_both = || bytes_of("runs.jsonl") + bytes_of("runs.jsonl.1");
         let before = bytes_of_both();
-        let options = ImportOptions { mode, ..ImportOptions::default() };
+        let options = ImportOptions::default().mode(mode);
         let imported = import(indexed(&bundled).unwrap(), &home.dirs(), &options, &FrozenClock, &NoProgress);
         if bytes > LONGEST {
             assert_eq!(too_long_line(imported, LONGEST as u64), Some(200_001), "{mode:?}");

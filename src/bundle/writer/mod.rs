@@ -37,6 +37,8 @@ const BLOCK_BYTES: usize = CHUNK_BYTES as usize;
 /// Options for writing a bundle. The same logs and options give the same bytes, regardless of the number of
 /// threads.
 #[derive(Debug, Clone)]
+#[must_use]
+#[non_exhaustive]
 pub struct WriteOptions {
     /// The program and version for the manifest.
     pub generator: String,
@@ -53,7 +55,6 @@ pub struct WriteOptions {
 
 impl WriteOptions {
     /// Uses the default level, all cores, and the system's temporary directory.
-    #[must_use]
     pub fn new(generator: impl Into<String>, exported_at: Timestamp) -> Self {
         Self {
             generator: generator.into(),
@@ -62,6 +63,21 @@ impl WriteOptions {
             threads: available_cores(),
             work_dir: std::env::temp_dir(),
         }
+    }
+
+    /// Sets the compression level.
+    pub fn level(self, level: Level) -> Self {
+        Self { level, ..self }
+    }
+
+    /// Sets the number of threads.
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
+    }
+
+    /// Sets the directory for compressed chunks.
+    pub fn work_dir(self, work_dir: impl Into<PathBuf>) -> Self {
+        Self { work_dir: work_dir.into(), ..self }
     }
 }
 

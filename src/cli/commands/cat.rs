@@ -154,8 +154,9 @@ fn print_rows(
     selected: &[usize],
     output: Output,
 ) -> Result<CatJson, Failure> {
-    let threads = args.threads.unwrap_or(CatOptions::default().threads);
-    let options = CatOptions { sources: args.source, files: args.file, range, envelope: args.envelope, threads };
+    let options = CatOptions::default().sources(args.source).files(args.file).range(range);
+    let mut options = options.envelope(args.envelope);
+    options.threads = args.threads.unwrap_or(options.threads);
     let report = cat(bundle, &options, stdout().lock(), STDOUT, &Bar::alongside_output(output))?;
     let notes = [
         access_note(report.access),

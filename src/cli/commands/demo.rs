@@ -90,7 +90,7 @@ struct StepJson {
 
 /// Runs the tour.
 pub fn run(output: Output) -> CommandResult {
-    let failed = |error| Failure::Error(Error::io(IoAction::Create, &std::env::temp_dir(), error));
+    let failed = |error| Failure::Error(Error::io(IoAction::Create, std::env::temp_dir(), error));
     let dir = tempfile::tempdir().map_err(failed)?;
     write_samples(dir.path()).map_err(failed)?;
     let (mut steps, mut exit) = (Vec::new(), Exit::Done);

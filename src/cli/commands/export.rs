@@ -20,7 +20,6 @@ use crate::cli::complete;
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::is_dash;
-use crate::cli::one_per_core;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, logs, rows, safe, size};
 use crate::cli::terminal::exit::Exit;
@@ -83,7 +82,7 @@ pub struct TargetArgs {
 
 impl From<TargetArgs> for TargetOptions {
     fn from(args: TargetArgs) -> Self {
-        Self { replace: args.force, create_dirs: args.create_dirs }
+        Self::default().replace(args.force).create_dirs(args.create_dirs)
     }
 }
 
@@ -198,17 +197,12 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     }
     let dirs = args.dirs.resolve_existing()?;
     let exported_at = time::now()?;
-    let (sources, include_other, allow_empty) = (args.source.clone(), args.include_other, args.allow_empty);
-    let discovery = discover(&dirs, &DiscoverOptions { sources, include_other, allow_empty })?;
+    let wanted = DiscoverOptions::default().sources(&args.source).include_other(args.include_other);
+    let discovery = discover(&dirs, &wanted.allow_empty(args.allow_empty))?;
     let path = args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at)));
     let target = if args.to_stdout() { None } else { Some(target(args, &path)?) };
-    let options = ExportOptions {
-        generator: crate::cli::generator(),
-        exported_at,
-        level: args.level,
-        threads: args.threads.unwrap_or_else(one_per_core),
-        work_dir: std::env::temp_dir(),
-    };
+    let mut options = ExportOptions::new(crate::cli::generator(), exported_at).level(args.level);
+    options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::new(output);
     let report = match &target {
         Some(target) => export_to_file(&discovery, &options, target, &bar)?,

@@ -104,8 +104,8 @@ pub struct ImportJson<'a> {
 /// Runs the command.
 pub fn run(args: ImportArgs, output: Output) -> CommandResult {
     let dirs = args.dirs.resolve()?;
-    let threads = args.threads.unwrap_or(ImportOptions::default().threads);
-    let options = ImportOptions { mode: args.mode.into(), sources: args.source, dry_run: args.dry_run, threads };
+    let mut options = ImportOptions::default().mode(args.mode.into()).sources(args.source).dry_run(args.dry_run);
+    options.threads = args.threads.unwrap_or(options.threads);
     let bundle = open(&args.bundle)?;
     let report = import(bundle, &dirs, &options, &SystemClock, &Bar::new(output))?;
     let (warning, notes) = (rotation::warning(&report.plan, args.dry_run), notes(&report, args.dry_run));

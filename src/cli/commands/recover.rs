@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use patchwork_traces::OutputTarget;
 use patchwork_traces::digest::BundleDigest;
-use patchwork_traces::export::Level;
 use patchwork_traces::recover::{
     FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
 };
@@ -16,7 +15,6 @@ use crate::cli::commands::export::TargetArgs;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::is_dash;
-use crate::cli::one_per_core;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, rows, safe};
 use crate::cli::terminal::exit::Exit;
@@ -75,13 +73,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     }
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
-    let options = RecoverOptions {
-        generator: crate::cli::generator(),
-        exported_at: time::now()?,
-        level: Level::default(),
-        threads: one_per_core(),
-        work_dir: std::env::temp_dir(),
-    };
+    let options = RecoverOptions::new(crate::cli::generator(), time::now()?);
     let bar = Bar::new(output);
     let report = match is_dash(&args.bundle) {
         true => recover_stream(stdin()?, STDIN, &options, &target, &bar)?,

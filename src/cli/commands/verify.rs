@@ -19,7 +19,6 @@ use sha2::{Digest as _, Sha256};
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::is_dash;
-use crate::cli::one_per_core;
 use crate::cli::render::findings::{FindingGroup, FindingList};
 use crate::cli::render::text::{DIGEST_NOTE, counted, labelled, logs, rows, safe};
 use crate::cli::terminal::error_report::ErrorDetail;
@@ -123,11 +122,8 @@ pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
         let hint = "verify that bundle on its own";
         return Err(Failure::usage("--expect takes the digest of one bundle, but several were named", hint));
     }
-    let options = VerifyOptions {
-        expect: args.expect,
-        require_hashes: args.require_hashes,
-        threads: args.threads.unwrap_or_else(one_per_core),
-    };
+    let mut options = VerifyOptions::default().expect(args.expect).require_hashes(args.require_hashes);
+    options.threads = args.threads.unwrap_or(options.threads);
     let mut exit = Exit::Done;
     let mut bundles = Vec::new();
     for path in &args.bundle {

@@ -129,6 +129,7 @@ pub struct ManifestFile {
 
 /// The metadata that format 1.1 adds to a log's entry: enough to restore the log byte for byte and to prove it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Record {
     /// The digest of the log.
     pub sha256: Sha256Digest,
@@ -142,6 +143,7 @@ pub struct Record {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum LineEnding {
     /// A line feed.
     #[default]

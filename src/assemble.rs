@@ -6,7 +6,7 @@ use crate::format::log_decoder::{LogRestorer, RowLines};
 use crate::util::hashing::IntegrityHasher;
 
 /// Restores one log. The restored bytes collect until the caller takes them.
-pub(crate) struct LogAssembler<'m> {
+pub struct LogAssembler<'m> {
     /// `None` once the log is complete.
     restorer: Option<LogRestorer<'m>>,
     hasher: IntegrityHasher,
@@ -15,23 +15,23 @@ pub(crate) struct LogAssembler<'m> {
 
 impl<'m> LogAssembler<'m> {
     /// Creates an assembler for the log that `file` describes, or for one of which only the rows are known.
-    pub(crate) fn new(file: Option<&'m ManifestFile>) -> Self {
+    pub fn new(file: Option<&'m ManifestFile>) -> Self {
         let restorer = Some(file.map_or_else(LogRestorer::rows_only, LogRestorer::new));
         Self { restorer, hasher: IntegrityHasher::default(), restored: Vec::new() }
     }
 
     /// Adds the next rows.
-    pub(crate) fn push(&mut self, rows: &RowLines) {
+    pub fn push(&mut self, rows: &RowLines) {
         self.restore(|restorer, restored| restorer.push_rows(rows, restored));
     }
 
     /// Skips the next `rows` rows, which are lost.
-    pub(crate) fn skip(&mut self, rows: u64) {
+    pub fn skip(&mut self, rows: u64) {
         self.restore(|restorer, restored| restorer.skip_rows(rows, restored));
     }
 
     /// Completes the log after its last row.
-    pub(crate) fn complete(&mut self) {
+    pub fn complete(&mut self) {
         let start = self.restored.len();
         if let Some(restorer) = self.restorer.take() {
             restorer.finish(&mut self.restored);
@@ -39,26 +39,26 @@ impl<'m> LogAssembler<'m> {
         }
     }
 
-    pub(crate) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.restorer.is_none()
     }
 
     /// Returns the bytes that were restored since they were last cleared.
-    pub(crate) fn restored(&self) -> &[u8] {
+    pub fn restored(&self) -> &[u8] {
         &self.restored
     }
 
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.restored.clear();
     }
 
     /// Returns the number of bytes that were restored altogether.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.hasher.bytes()
     }
 
     /// Returns the length and SHA-256 of everything that was restored.
-    pub(crate) fn integrity(self) -> Integrity {
+    pub fn integrity(self) -> Integrity {
         self.hasher.finish()
     }
 

@@ -8,14 +8,14 @@ const MAX_RUN_BYTES: u64 = 1 << 20;
 
 /// The queue of selected chunks, by their index in the combined table.
 #[derive(Debug)]
-pub(super) struct ChunkQueue {
+pub struct ChunkQueue {
     chunks: Vec<usize>,
     next: usize,
 }
 
 impl ChunkQueue {
     /// Queues the selected chunks in bundle order.
-    pub(super) fn of_stream(chunk_refs: &[ChunkRef], selection: &Selection) -> Self {
+    pub fn of_stream(chunk_refs: &[ChunkRef], selection: &Selection) -> Self {
         let of_files = selection.of_files(chunk_refs.last().map_or(0, |chunk_ref| chunk_ref.file + 1));
         let is_wanted = |chunk_ref: &ChunkRef| {
             of_files[chunk_ref.file] && selection.range.overlaps(chunk_ref.times[0], chunk_ref.times[1])
@@ -26,7 +26,7 @@ impl ChunkQueue {
 
     /// Queues the selected chunks so that up to `files` files take turns, each with its chunks in order. Several logs
     /// are then hashed and written at once.
-    pub(super) fn taking_turns(chunk_refs: &[ChunkRef], selection: &Selection, files: usize) -> Self {
+    pub fn taking_turns(chunk_refs: &[ChunkRef], selection: &Selection, files: usize) -> Self {
         let in_stream = Self::of_stream(chunk_refs, selection).chunks;
         let mut waiting = in_stream.chunk_by(|a, b| chunk_refs[*a].file == chunk_refs[*b].file);
         let mut open: Vec<_> = waiting.by_ref().take(files).map(<[usize]>::iter).collect();
@@ -49,13 +49,13 @@ impl ChunkQueue {
     }
 
     /// Returns the next chunk without removing it.
-    pub(super) fn next(&self) -> Option<usize> {
+    pub fn next(&self) -> Option<usize> {
         self.chunks.get(self.next).copied()
     }
 
     /// Returns the end of the run of neighbouring chunks that begins with the next one and is short enough to be read
     /// at once.
-    pub(super) fn end_of_run(&self, chunk_refs: &[ChunkRef]) -> usize {
+    pub fn end_of_run(&self, chunk_refs: &[ChunkRef]) -> usize {
         let (mut end, mut bytes) = (self.next().unwrap_or(0), 0u64);
         for chunk in &self.chunks[self.next.min(self.chunks.len())..] {
             bytes = bytes.saturating_add(chunk_refs[*chunk].compressed);
@@ -67,12 +67,12 @@ impl ChunkQueue {
         end
     }
 
-    pub(super) fn advance(&mut self) {
+    pub fn advance(&mut self) {
         self.next += 1;
     }
 
     /// Rewinds to `chunk`. It and the chunks queued after it follow in bundle order.
-    pub(super) fn go_back(&mut self, chunk: usize) {
+    pub fn go_back(&mut self, chunk: usize) {
         self.next = self.chunks.iter().position(|at| *at == chunk).unwrap_or(self.next);
         self.chunks[self.next..].sort_unstable();
     }

@@ -12,13 +12,13 @@ use crate::format::Manifest;
 use crate::format::envelope::EnvelopeReader;
 
 /// The logs of a bundle, with an envelope reader for each.
-pub(crate) struct BundleLogs {
-    pub(crate) manifest: Arc<Manifest>,
+pub struct BundleLogs {
+    pub manifest: Arc<Manifest>,
     envelopes: Vec<EnvelopeReader>,
 }
 
 impl BundleLogs {
-    pub(super) fn new(manifest: &Arc<Manifest>) -> Self {
+    pub fn new(manifest: &Arc<Manifest>) -> Self {
         let envelopes = manifest.files.iter().map(EnvelopeReader::new).collect();
         Self { manifest: Arc::clone(manifest), envelopes }
     }
@@ -29,7 +29,7 @@ impl BundleLogs {
 }
 
 /// A reader of the rows of one chunk.
-pub(crate) struct ChunkRows {
+pub struct ChunkRows {
     chunk_ref: ChunkRef,
     text: Buffer,
     /// The offset of the next row in the text.
@@ -55,27 +55,27 @@ impl ChunkRows {
     }
 
     /// Returns the chunk's entry in the table.
-    pub(crate) fn chunk_ref(&self) -> &ChunkRef {
+    pub fn chunk_ref(&self) -> &ChunkRef {
         &self.chunk_ref
     }
 
     /// Returns the length of the chunk's lines, including their line feeds.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.text.len()
     }
 
     /// Returns the chunk's lines with their line feeds, if the chunk was read and its checksum matches.
-    pub(crate) fn verified(&self) -> Option<&[u8]> {
+    pub fn verified(&self) -> Option<&[u8]> {
         self.cut.is_none().then_some(&self.text)
     }
 
     /// Returns true if all of the text has been read.
-    pub(super) fn is_at_end(&self) -> bool {
+    pub fn is_at_end(&self) -> bool {
         self.next == self.text.len()
     }
 
     /// Returns the row that [`next_row`](Self::next_row) returned last.
-    pub(super) fn last_row<'t>(&'t mut self, logs: &'t BundleLogs) -> Result<Option<Row<'t>>> {
+    pub fn last_row<'t>(&'t mut self, logs: &'t BundleLogs) -> Result<Option<Row<'t>>> {
         let before = memchr::memrchr(b'\n', &self.text[..self.next.saturating_sub(1)]);
         self.next = before.map_or(0, |end| end + 1);
         self.rows -= 1;
@@ -87,7 +87,7 @@ impl ChunkRows {
     /// # Errors
     /// Fails if the bundle is damaged here. The earlier rows are intact, unless this chunk is truncated: then they are
     /// unverified.
-    pub(crate) fn next_row<'t>(&'t mut self, logs: &'t BundleLogs) -> Result<Option<Row<'t>>> {
+    pub fn next_row<'t>(&'t mut self, logs: &'t BundleLogs) -> Result<Option<Row<'t>>> {
         if self.is_at_end() {
             return self.end(logs).map(|()| None);
         }
@@ -117,7 +117,7 @@ impl ChunkRows {
     ///
     /// # Errors
     /// Fails if the bundle is damaged here. The lines then come from the rows before the damage.
-    pub(crate) fn into_lines(
+    pub fn into_lines(
         mut self,
         logs: &BundleLogs,
         mut make: impl for<'r> FnMut(&'r Row<'r>) -> Option<(&'r [u8], &'static [u8])>,

@@ -5,48 +5,48 @@ use crate::format::{Manifest, ManifestFile, Timestamp};
 
 /// One chunk of the table, with the position of its rows.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ChunkRef {
+pub struct ChunkRef {
     /// The index of the chunk in the combined table.
-    pub(crate) index: usize,
+    pub index: usize,
     /// The index of its file in the manifest's `files`.
-    pub(crate) file: usize,
+    pub file: usize,
     /// The index of the chunk in the file's `chunks`.
-    pub(crate) index_in_file: usize,
+    pub index_in_file: usize,
     /// The number of its first row within the file, from 1.
-    pub(crate) first_row: u64,
+    pub first_row: u64,
     /// The number of its rows.
-    pub(crate) rows: u64,
+    pub rows: u64,
     /// The number of its first line within the bundle's text, from 1.
-    pub(crate) first_line: u64,
+    pub first_line: u64,
     /// The compressed length in the bundle file, in bytes.
-    pub(crate) compressed: u64,
+    pub compressed: u64,
     /// The length of its lines in bytes, including line feeds.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// The checksum of its lines.
-    pub(crate) crc32: Crc32,
+    pub crc32: Crc32,
     /// The earliest and the latest timestamp of its rows.
-    pub(crate) times: [Option<Timestamp>; 2],
+    pub times: [Option<Timestamp>; 2],
 }
 
 impl ChunkRef {
     /// Returns true if this is the last chunk of its file.
-    pub(crate) fn is_last_of(&self, file: &ManifestFile) -> bool {
+    pub fn is_last_of(&self, file: &ManifestFile) -> bool {
         self.index_in_file + 1 == file.chunks.len()
     }
 
     /// Returns true if a text has the recorded length and checksum.
-    pub(crate) fn has_text(&self, text: &[u8]) -> bool {
+    pub fn has_text(&self, text: &[u8]) -> bool {
         text.len() as u64 == self.bytes && Crc32::of(text) == self.crc32
     }
 
     /// Returns the numbers of the first and the last row.
-    pub(crate) fn row_range(&self) -> (u64, u64) {
+    pub fn row_range(&self) -> (u64, u64) {
         (self.first_row, self.first_row.saturating_add(self.rows.saturating_sub(1)))
     }
 }
 
 /// Lists all chunks of a manifest, in bundle order.
-pub(crate) fn chunk_refs(manifest: &Manifest) -> Vec<ChunkRef> {
+pub fn chunk_refs(manifest: &Manifest) -> Vec<ChunkRef> {
     let mut chunk_refs = Vec::new();
     let mut first_line = 2u64;
     for (file, entry) in manifest.files.iter().enumerate() {

@@ -12,14 +12,14 @@ use crate::gzip::{BlockIndex, SequentialReader, StreamKind};
 use crate::util::line_reader::{LineError, LineReader};
 
 /// The decompressed text after the manifest line.
-pub(super) struct Remainder<'r> {
+pub struct Remainder<'r> {
     text: Box<dyn Read + Send + 'r>,
     /// The kind of the stream that the text was read from.
-    pub(super) content: StreamKind,
+    pub content: StreamKind,
 }
 
 impl Remainder<'_> {
-    pub(super) fn empty() -> Self {
+    pub fn empty() -> Self {
         Self { text: Box::new(io::empty()), content: StreamKind::Plain }
     }
 }
@@ -32,7 +32,7 @@ impl Read for Remainder<'_> {
 
 /// The input of an open bundle. Clones share it.
 #[derive(Clone)]
-pub(super) enum BundleInput<'r> {
+pub enum BundleInput<'r> {
     Indexed(FileInput<'r>, Arc<BlockIndex>),
     File(FileInput<'r>),
     /// A stream, until its rows are read.
@@ -40,20 +40,20 @@ pub(super) enum BundleInput<'r> {
 }
 
 /// Takes the text of a stream, which can be read only once.
-pub(super) fn take_stream<'r>(stream: &Mutex<Option<Remainder<'r>>>) -> Result<Remainder<'r>> {
+pub fn take_stream<'r>(stream: &Mutex<Option<Remainder<'r>>>) -> Result<Remainder<'r>> {
     let taken = stream.lock().unwrap_or_else(PoisonError::into_inner).take();
     taken.ok_or_else(|| Error::io_unnamed(IoAction::Read, io::Error::other("this stream was already read")))
 }
 
 /// A bundle's first line and the values derived from it.
-pub(super) struct ManifestLine {
-    pub(super) manifest: Manifest,
+pub struct ManifestLine {
+    pub manifest: Manifest,
     /// The length of the manifest line, including its line feed.
-    pub(super) bytes: u64,
+    pub bytes: u64,
     /// The checksum of the manifest line, including its line feed.
-    pub(super) crc32: Crc32,
-    pub(super) digest: BundleDigest,
-    pub(super) content: StreamKind,
+    pub crc32: Crc32,
+    pub digest: BundleDigest,
+    pub content: StreamKind,
 }
 
 /// The size of the first read. It covers the manifest of a small bundle, and little of what follows.
@@ -61,7 +61,7 @@ const FIRST_BYTES: usize = 16 << 10;
 
 impl ManifestLine {
     /// Reads the first line. Returns it with the rest of the text.
-    pub(super) fn read<'r>(input: impl Read + Send + 'r) -> Result<(Self, Remainder<'r>)> {
+    pub fn read<'r>(input: impl Read + Send + 'r) -> Result<(Self, Remainder<'r>)> {
         let failed = |error| Error::io_unnamed(IoAction::Read, error);
         let mut stream = SequentialReader::new(input);
         let content = stream.content().map_err(failed)?.ok_or(ErrorKind::EmptyInput)?;
@@ -100,7 +100,7 @@ impl ManifestLine {
 }
 
 /// Checks that no text follows and that the container ends correctly.
-pub(super) fn check_end(rest: &mut dyn Read) -> Result<()> {
+pub fn check_end(rest: &mut dyn Read) -> Result<()> {
     let mut more = Vec::new();
     match rest.take(1).read_to_end(&mut more) {
         Ok(0) => Ok(()),

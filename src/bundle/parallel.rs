@@ -14,7 +14,7 @@ use crate::util::ordered_pool::OrderedPool;
 
 /// The order in which chunks are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ChunkOrder {
+pub enum ChunkOrder {
     /// The order of the bundle.
     OfBundle,
     /// Up to so many files take turns, each with its chunks in order. Without indexed access, the order of the bundle.
@@ -29,7 +29,7 @@ pub(crate) enum ChunkOrder {
 /// # Errors
 /// Fails if the input cannot be read, text follows the last chunk, or `take` fails. A damaged chunk is not an error
 /// here: `work` meets the damage when it reads the rows.
-pub(crate) fn each_chunk<T: Send>(
+pub fn each_chunk<T: Send>(
     bundle: Bundle<'_>,
     selection: &Selection,
     ordering: ChunkOrder,

@@ -9,7 +9,7 @@ use crate::format::{Envelope, Manifest};
 use crate::util::line_reader::{LineError, LineReader};
 
 /// A reader of rows from lines. Only the container's checksum, at its end, verifies them.
-pub(super) struct SequentialRows<'r> {
+pub struct SequentialRows<'r> {
     lines: LineReader<Remainder<'r>>,
     /// The number of lines read so far, including the manifest.
     line: u64,
@@ -25,7 +25,7 @@ pub(super) struct SequentialRows<'r> {
 }
 
 impl<'r> SequentialRows<'r> {
-    pub(super) fn new(manifest: &Manifest, selection: &Selection, input: BundleInput<'r>) -> Result<Self> {
+    pub fn new(manifest: &Manifest, selection: &Selection, input: BundleInput<'r>) -> Result<Self> {
         let rest = match input {
             BundleInput::Stream(stream) => take_stream(&stream)?,
             BundleInput::File(file) | BundleInput::Indexed(file, _) => ManifestLine::read(file.at_start())?.1,
@@ -42,7 +42,7 @@ impl<'r> SequentialRows<'r> {
         })
     }
 
-    pub(super) fn next_row(&mut self, manifest: &Manifest) -> Result<Option<Row<'_>>> {
+    pub fn next_row(&mut self, manifest: &Manifest) -> Result<Option<Row<'_>>> {
         loop {
             match self.advance(manifest)? {
                 Some(file) if self.is_selected[file] => {
@@ -56,7 +56,7 @@ impl<'r> SequentialRows<'r> {
     }
 
     /// Returns the row that [`next_row`](Self::next_row) returned last.
-    pub(super) fn last_row(&self) -> Result<Option<Row<'_>>> {
+    pub fn last_row(&self) -> Result<Option<Row<'_>>> {
         let file = self.last_file;
         let line = self.lines.last_line();
         match Envelope::decode(line) {

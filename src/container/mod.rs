@@ -13,7 +13,7 @@ use fs_err as fs;
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
-pub(crate) use spool::Reread;
+pub use spool::Reread;
 
 /// The size of the first read of a file. It covers the manifest of all but very large bundles. These bytes are kept,
 /// because the manifest's compressed block is read a second time to check the chunk table.
@@ -24,14 +24,14 @@ trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
 /// The bytes of a bundle: those of a file, which can be read again, or those of a stream.
-pub(crate) enum Input<'r> {
+pub enum Input<'r> {
     File(FileInput<'r>),
     Stream(Box<dyn Read + Send + 'r>),
 }
 
 /// A file with a read position. Clones share the file, but each has its own position.
 #[derive(Clone)]
-pub(crate) struct FileInput<'r> {
+pub struct FileInput<'r> {
     file: Arc<Mutex<SharedFile<'r>>>,
     at: u64,
 }
@@ -52,7 +52,7 @@ impl<'r> Input<'r> {
     ///
     /// # Errors
     /// If the file cannot be opened, or is a directory.
-    pub(crate) fn open(path: &Path) -> Result<(Self, Option<u64>)> {
+    pub fn open(path: &Path) -> Result<(Self, Option<u64>)> {
         let failed = |error| Error::io(IoAction::Open, path, error);
         let metadata = fs::metadata(path).map_err(failed)?;
         if metadata.is_dir() {
@@ -66,7 +66,7 @@ impl<'r> Input<'r> {
     }
 
     /// Wraps an input that can only be read once.
-    pub(crate) fn stream(inner: impl Read + Send + 'r) -> Self {
+    pub fn stream(inner: impl Read + Send + 'r) -> Self {
         Self::Stream(Box::new(inner))
     }
 }
@@ -88,7 +88,7 @@ impl<'r> From<FileInput<'r>> for Input<'r> {
 
 impl<'r> FileInput<'r> {
     /// Wraps a file and reads it from its start, wherever its position is.
-    pub(crate) fn new(mut inner: impl Read + Seek + Send + 'r) -> io::Result<Self> {
+    pub fn new(mut inner: impl Read + Seek + Send + 'r) -> io::Result<Self> {
         let length = inner.seek(SeekFrom::End(0))?;
         let file =
             SharedFile { inner: Box::new(inner), at: Some(length), head: Vec::new(), ahead: (0, Vec::new()), length };
@@ -96,17 +96,17 @@ impl<'r> FileInput<'r> {
     }
 
     /// Returns the length of the file in bytes.
-    pub(crate) fn length(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.shared().length
     }
 
     /// Returns the same file, positioned at its start.
-    pub(crate) fn at_start(&self) -> Self {
+    pub fn at_start(&self) -> Self {
         Self { at: 0, ..self.clone() }
     }
 
     /// Reads a range of bytes at once, to be handed out by later reads. Does nothing if its first byte is already there.
-    pub(crate) fn read_ahead(&mut self, bytes: Range<u64>) -> io::Result<()> {
+    pub fn read_ahead(&mut self, bytes: Range<u64>) -> io::Result<()> {
         let mut file = self.shared();
         let (start, ahead) = &file.ahead;
         let is_there = kept(*start, ahead, bytes.start).is_some() || kept(0, &file.head, bytes.start).is_some();

@@ -13,7 +13,7 @@ const WINDOW_BYTES: usize = 256 << 10;
 const SPOOLED_BYTES: u64 = 256 << 10;
 
 /// An input of which every byte from some offset on can be read in any order.
-pub(crate) struct Reread<'r> {
+pub struct Reread<'r> {
     file: FileInput<'r>,
     /// The offset in the input of the file's first byte. It is 0 unless a stream was spooled.
     base: u64,
@@ -28,7 +28,7 @@ impl<'r> Reread<'r> {
     ///
     /// # Errors
     /// If a stream cannot be read or spooled.
-    pub(crate) fn new(input: Input<'r>, unread: &[u8], offset: u64) -> io::Result<Self> {
+    pub fn new(input: Input<'r>, unread: &[u8], offset: u64) -> io::Result<Self> {
         let mut stream = match input {
             Input::File(file) => return Ok(Self::of(file, 0)),
             Input::Stream(stream) => stream,
@@ -51,7 +51,7 @@ impl<'r> Reread<'r> {
     }
 
     /// Returns the offset of the input's end.
-    pub(crate) fn end(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         self.base + self.file.length()
     }
 
@@ -59,7 +59,7 @@ impl<'r> Reread<'r> {
     ///
     /// # Errors
     /// If seeking fails.
-    pub(crate) fn reader_at(&mut self, offset: u64) -> io::Result<&mut FileInput<'r>> {
+    pub fn reader_at(&mut self, offset: u64) -> io::Result<&mut FileInput<'r>> {
         let at = offset.checked_sub(self.base).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
         self.file.seek(SeekFrom::Start(at))?;
         Ok(&mut self.file)
@@ -69,7 +69,7 @@ impl<'r> Reread<'r> {
     ///
     /// # Errors
     /// If reading fails.
-    pub(crate) fn peek(&mut self, offset: u64, least: usize) -> io::Result<&[u8]> {
+    pub fn peek(&mut self, offset: u64, least: usize) -> io::Result<&[u8]> {
         let skipped = offset.checked_sub(self.window_at).and_then(|skipped| usize::try_from(skipped).ok());
         let skipped = skipped.filter(|skipped| self.window.len().saturating_sub(*skipped) >= least);
         if skipped.is_none() {
@@ -85,7 +85,7 @@ impl<'r> Reread<'r> {
     ///
     /// # Errors
     /// If reading fails.
-    pub(crate) fn peek_range(&mut self, bytes: Range<u64>) -> io::Result<Option<&[u8]>> {
+    pub fn peek_range(&mut self, bytes: Range<u64>) -> io::Result<Option<&[u8]>> {
         let length = usize::try_from(bytes.end - bytes.start).unwrap_or(usize::MAX);
         if length > WINDOW_BYTES {
             return Ok(None);
@@ -98,7 +98,7 @@ impl<'r> Reread<'r> {
     ///
     /// # Errors
     /// If reading fails.
-    pub(crate) fn read(&mut self, bytes: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
+    pub fn read(&mut self, bytes: Range<u64>, out: &mut Vec<u8>) -> io::Result<()> {
         if let Some(kept) = self.peek_range(bytes.clone())? {
             out.extend_from_slice(kept);
             return Ok(());
@@ -110,7 +110,7 @@ impl<'r> Reread<'r> {
     ///
     /// # Errors
     /// If reading fails.
-    pub(crate) fn find(&mut self, mut start: u64, end: u64, mark: &[u8]) -> io::Result<Option<u64>> {
+    pub fn find(&mut self, mut start: u64, end: u64, mark: &[u8]) -> io::Result<Option<u64>> {
         loop {
             let ahead = self.peek(start, mark.len())?;
             if let Some(at) = memchr::memmem::find(ahead, mark) {
@@ -128,7 +128,7 @@ impl<'r> Reread<'r> {
     ///
     /// # Errors
     /// If reading fails.
-    pub(crate) fn ends_with(&mut self, end: u64, mark: &[u8]) -> io::Result<bool> {
+    pub fn ends_with(&mut self, end: u64, mark: &[u8]) -> io::Result<bool> {
         let Some(start) = end.checked_sub(mark.len() as u64).filter(|start| *start >= self.base) else {
             return Ok(false);
         };
@@ -142,7 +142,7 @@ impl<'r> Reread<'r> {
     ///
     /// # Errors
     /// If seeking fails.
-    pub(crate) fn into_input(mut self, offset: u64) -> io::Result<Input<'r>> {
+    pub fn into_input(mut self, offset: u64) -> io::Result<Input<'r>> {
         self.reader_at(offset)?;
         Ok(Input::File(self.file))
     }

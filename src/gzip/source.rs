@@ -3,14 +3,14 @@
 use std::io::{self, Read};
 
 /// The bytes that end at every flush point: the end of an empty stored block.
-pub(crate) const FLUSH_MARK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
+pub const FLUSH_MARK: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// The initial size of the buffer, and of a read of compressed data.
-pub(crate) const READ_BYTES: usize = 64 << 10;
+pub const READ_BYTES: usize = 64 << 10;
 
 /// An input with lookahead that counts the consumed bytes.
 #[derive(Debug)]
-pub(crate) struct PeekReader<R> {
+pub struct PeekReader<R> {
     inner: R,
     buffer: Vec<u8>,
     start: usize,
@@ -20,22 +20,22 @@ pub(crate) struct PeekReader<R> {
 }
 
 impl<R: Read> PeekReader<R> {
-    pub(crate) fn new(inner: R) -> Self {
+    pub fn new(inner: R) -> Self {
         Self::at(inner, 0)
     }
 
     /// Creates a reader of an input whose next byte is at `offset` of the file.
-    pub(crate) fn at(inner: R, offset: u64) -> Self {
+    pub fn at(inner: R, offset: u64) -> Self {
         Self { inner, buffer: vec![0; READ_BYTES], start: 0, end: 0, at_end: false, offset }
     }
 
     /// Returns the file offset of the next byte.
-    pub(crate) fn offset(&self) -> u64 {
+    pub fn offset(&self) -> u64 {
         self.offset
     }
 
     /// Returns the input, and the bytes that were read from it but not consumed.
-    pub(crate) fn into_parts(mut self) -> (R, Vec<u8>) {
+    pub fn into_parts(mut self) -> (R, Vec<u8>) {
         self.buffer.truncate(self.end);
         self.buffer.drain(..self.start);
         (self.inner, self.buffer)
@@ -43,7 +43,7 @@ impl<R: Read> PeekReader<R> {
 
     /// Returns the next bytes without consuming them: at least `least`, unless the stream ends earlier. Memory grows
     /// with the bytes that exist, not with `least`.
-    pub(crate) fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
+    pub fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
         while self.end - self.start < least && !self.at_end {
             self.fill()?;
         }
@@ -80,13 +80,13 @@ impl<R: Read> PeekReader<R> {
         }
     }
 
-    pub(crate) fn consume(&mut self, n: usize) {
+    pub fn consume(&mut self, n: usize) {
         self.start += n;
         self.offset += n as u64;
     }
 
     /// Consumes the next `N` bytes. Returns `None`, and consumes nothing, if the stream ends earlier.
-    pub(crate) fn take<const N: usize>(&mut self) -> io::Result<Option<[u8; N]>> {
+    pub fn take<const N: usize>(&mut self) -> io::Result<Option<[u8; N]>> {
         let taken = self.peek(N)?.first_chunk().copied();
         if taken.is_some() {
             self.consume(N);
@@ -95,14 +95,14 @@ impl<R: Read> PeekReader<R> {
     }
 
     /// Returns the bytes up to the end of the next flush mark, if that mark ends within `most` bytes.
-    pub(super) fn up_to_mark(&mut self, most: usize) -> io::Result<Option<&[u8]>> {
+    pub fn up_to_mark(&mut self, most: usize) -> io::Result<Option<&[u8]>> {
         let ahead = self.peek(most)?;
         let end = memchr::memmem::find(&ahead[..ahead.len().min(most)], &FLUSH_MARK).map(|at| at + FLUSH_MARK.len());
         Ok(end.map(|end| &ahead[..end]))
     }
 
     /// Returns true if a flush mark ends exactly `length` bytes ahead.
-    pub(crate) fn has_mark_at(&mut self, length: usize) -> io::Result<bool> {
+    pub fn has_mark_at(&mut self, length: usize) -> io::Result<bool> {
         Ok(self.peek(length)?.get(..length).is_some_and(|bytes| bytes.ends_with(&FLUSH_MARK)))
     }
 }

@@ -7,17 +7,17 @@ use crate::error::GzipFault;
 
 /// The end of a member.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tail {
+pub struct Tail {
     /// The file offset of the final block.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// The final block of the compressed data.
-    pub(crate) last_block: LastBlock,
+    pub last_block: LastBlock,
     trailer: Trailer,
 }
 
 /// The state of the final block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LastBlock {
+pub enum LastBlock {
     /// The block is the one that this library writes.
     AsWritten,
     /// The block ends the data, but is encoded differently.
@@ -38,30 +38,30 @@ impl LastBlock {
 
 impl Tail {
     /// Decodes the end of a member that begins `offset` bytes into the file.
-    pub(crate) fn decode(offset: u64, bytes: [u8; TAIL_BYTES]) -> Self {
+    pub fn decode(offset: u64, bytes: [u8; TAIL_BYTES]) -> Self {
         let [first, second, trailer @ ..] = bytes;
         Self { offset, last_block: LastBlock::of([first, second]), trailer: Trailer::decode(trailer) }
     }
 
     /// Returns true if `ahead`, the bytes at a flush point, begin with a final block as this library writes it.
-    pub(crate) fn is_at(ahead: &[u8]) -> bool {
+    pub fn is_at(ahead: &[u8]) -> bool {
         ahead.starts_with(&LAST_BLOCK)
     }
 
     /// Returns true if a member's end at the start of `ahead` would be followed by something valid: nothing, another
     /// member, or zeros.
-    pub(crate) fn may_be_at(ahead: &[u8]) -> bool {
+    pub fn may_be_at(ahead: &[u8]) -> bool {
         let following = ahead.get(TAIL_BYTES..).unwrap_or_default();
         Self::is_at(ahead) && (following.starts_with(&MAGIC) || following.iter().all(|byte| *byte == 0))
     }
 
     /// Compares the trailer with the checksum and length of the content. Returns the mismatches.
-    pub(crate) fn faults(&self, crc32: Crc32, bytes: u64) -> Vec<GzipFault> {
+    pub fn faults(&self, crc32: Crc32, bytes: u64) -> Vec<GzipFault> {
         self.trailer.faults(Trailer::new(crc32.0, bytes))
     }
 
     /// Returns the file offset of the trailer.
-    pub(crate) fn trailer_offset(&self) -> u64 {
+    pub fn trailer_offset(&self) -> u64 {
         self.offset + LAST_BLOCK.len() as u64
     }
 }

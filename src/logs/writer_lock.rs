@@ -10,13 +10,13 @@ use fs_err as fs;
 use crate::util::file_identity::{is_same_file, is_unchanged};
 
 /// The age above which a lock belongs to a dead writer.
-pub(crate) const STALE_AFTER: Duration = Duration::from_secs(30);
+pub const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// The time to wait for a lock.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A clock, with a way to wait.
-pub(super) trait WaitClock {
+pub trait WaitClock {
     /// Returns the time with which files are stamped.
     fn now(&self) -> SystemTime;
 
@@ -29,10 +29,10 @@ pub(super) trait WaitClock {
 
 /// The system clock.
 #[derive(Debug)]
-pub(super) struct SystemWaitClock(Instant);
+pub struct SystemWaitClock(Instant);
 
 impl SystemWaitClock {
-    pub(super) fn start() -> Self {
+    pub fn start() -> Self {
         Self(Instant::now())
     }
 }
@@ -52,11 +52,11 @@ impl WaitClock for SystemWaitClock {
 }
 
 /// The logs of a group as they were observed once: the path and metadata of each.
-pub(super) type LogStates = Vec<(PathBuf, Metadata)>;
+pub type LogStates = Vec<(PathBuf, Metadata)>;
 
 /// An observer of the lock of a group of logs.
 #[derive(Debug)]
-pub(super) struct LockWatch {
+pub struct LockWatch {
     lock: Option<PathBuf>,
     holder: Option<Holder>,
 }
@@ -71,13 +71,13 @@ struct Holder {
 
 impl LockWatch {
     /// Creates an observer of this lock.
-    pub(super) fn new(lock: Option<PathBuf>) -> Self {
+    pub fn new(lock: Option<PathBuf>) -> Self {
         Self { lock, holder: None }
     }
 
     /// Returns true if a living writer holds the lock and must be waited for. A writer that has held it for long,
     /// while the logs stayed the same, is not waited for, because rows can be read without its lock.
-    pub(super) fn must_wait(&mut self, logs: LogStates, clock: &dyn WaitClock) -> bool {
+    pub fn must_wait(&mut self, logs: LogStates, clock: &dyn WaitClock) -> bool {
         let Some(lock) = self.lock.as_deref().and_then(|lock| living(lock, clock.now())) else {
             self.holder = None;
             return false;

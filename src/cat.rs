@@ -41,12 +41,12 @@ impl Default for CatOptions {
 }
 
 impl CatOptions {
-    /// Selects the sources whose rows are printed.
+    /// Limits the output to the rows of these sources.
     pub fn sources(self, sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Selects the files whose rows are printed.
+    /// Limits the output to the rows of these files.
     pub fn files(self, files: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { files: files.into_iter().map(Into::into).collect(), ..self }
     }
@@ -56,7 +56,7 @@ impl CatOptions {
         Self { range, ..self }
     }
 
-    /// Chooses between envelopes and rows.
+    /// Chooses whether to print envelopes instead of rows.
     pub fn envelope(self, envelope: bool) -> Self {
         Self { envelope, ..self }
     }

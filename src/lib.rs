@@ -5,6 +5,9 @@
 //! result. The operations ([`export`], [`import`], [`restore`], [`inspect`], [`cat`],
 //! [`verify`], [`recover`]) build on these modules. They return typed values; none of them prints.
 //!
+//! The feature `schema` adds JSON Schemas of the format and of the reports. The feature `cli`, which is on by default, adds
+//! the program and `schema`.
+//!
 //! FORMAT.md specifies the file. The documentation of an item that implements a part of it names the section.
 //!
 //! # Example

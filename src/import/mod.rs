@@ -96,7 +96,7 @@ impl ImportOptions {
         Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Chooses between an import and a dry run.
+    /// Chooses whether the import is a dry run, which changes nothing.
     pub fn dry_run(self, dry_run: bool) -> Self {
         Self { dry_run, ..self }
     }

@@ -38,7 +38,7 @@ impl DiscoverOptions {
         Self { include_other, ..self }
     }
 
-    /// Chooses whether to accept a machine without any logs.
+    /// Chooses whether to accept a machine without any logs, or without logs of a requested source.
     pub fn allow_empty(self, allow_empty: bool) -> Self {
         Self { allow_empty, ..self }
     }

@@ -59,7 +59,7 @@ impl VerifyOptions {
         Self { expect: digest.into(), ..self }
     }
 
-    /// Chooses whether a file without a hash is a finding.
+    /// Chooses whether a file without a hash in the manifest is a finding.
     pub fn require_hashes(self, require_hashes: bool) -> Self {
         Self { require_hashes, ..self }
     }

@@ -9,6 +9,7 @@ use crate::logs::times_of;
 
 /// One row of a bundle.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Row<'a> {
     /// The row's log, as an index into the manifest's `files`.
     pub file: usize,

@@ -25,6 +25,8 @@ pub(super) struct LogReader<'s, 'k, 'm, 'r> {
     id: LogId,
     /// The log's index in the manifest's `files`, and its entry there.
     declared: Option<(usize, &'m ManifestFile)>,
+    /// The number of its rows according to the manifest, unless only its hash is trusted.
+    count: Option<u64>,
     log: LogAssembler<'m>,
     /// The expected row, from 1.
     next_row: u64,
@@ -81,10 +83,12 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
     }
 
     fn new(rows: &'s mut RowStream<'k, 'r>, id: LogId, declared: Option<(usize, &'m ManifestFile)>) -> Self {
+        let count = declared.filter(|_| rows.is_strict()).map(|(_, file)| file.count);
         Self {
             rows,
             id,
             declared,
+            count,
             log: LogAssembler::new(declared.map(|(_, file)| file)),
             next_row: 1,
             taken: 0,
@@ -109,19 +113,26 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
     pub(super) fn finish(self) -> FileRecovery {
         let recovered = self.log.integrity();
         let expected: Option<Integrity> = self.declared.and_then(|(_, file)| file.integrity());
-        FileRecovery {
+        let mut log = FileRecovery {
             source: self.id.source,
             name: self.id.name,
             rows: self.taken,
             unverified_rows: self.by_line,
-            expected_rows: self.declared.map(|(_, file)| file.count),
+            // More rows than the manifest counts are taken if they are verified.
+            expected_rows: self.count.map(|count| count.max(self.next_row - 1)),
             missing: self.declared.map(|(_, file)| missing(file, &self.lost)).unwrap_or_default(),
             more_missing: self.more_lost,
             gaps_after: self.gaps_after,
             more_gaps: self.more_gaps,
             recovered,
             is_original: expected.map(|expected| expected == recovered),
+        };
+        if log.is_original == Some(true) {
+            log.unverified_rows = 0;
+            log.expected_rows.get_or_insert(log.rows);
+            (log.gaps_after, log.more_gaps) = (Vec::new(), 0);
         }
+        log
     }
 
     /// Restores the next rows, or the end of the log, into the buffer.
@@ -144,7 +155,7 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
         let is_ours = match self.rows.peek()? {
             None => false,
             Some(StreamEvent::Rows { run, .. }) => match self.declared {
-                Some((index, _)) => run.file.index <= Some(index),
+                Some((index, _)) => run.file.index == Some(index),
                 None => run.file.source == self.id.source.as_str() && run.file.name == self.id.name.as_str(),
             },
             Some(StreamEvent::BadLine | StreamEvent::Gap) => true,
@@ -154,10 +165,10 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
 
     fn take_rows(&mut self, mut run: RowRun, first_row: Option<u64>, is_verified: bool) {
         let first = first_row.unwrap_or(self.next_row);
-        let most = match self.declared {
-            Some((index, _)) if run.file.index != Some(index) || first < self.next_row => 0,
-            Some((_, file)) => (file.count + 1).saturating_sub(first),
-            None => u64::MAX,
+        let most = match self.count {
+            Some(_) if first < self.next_row => 0,
+            Some(count) if !is_verified => (count + 1).saturating_sub(first),
+            _ => u64::MAX,
         };
         let rows = run.rows.len().min(most);
         self.rows.ignore(&run.file, run.rows.len() - rows);
@@ -179,8 +190,8 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
 
     /// Handles a line that is not a row: one row is lost in its place.
     fn take_bad_line(&mut self) {
-        match self.declared {
-            Some((_, file)) if self.next_row <= file.count => self.lose_rows_before(self.next_row + 1),
+        match self.count {
+            Some(count) if self.next_row <= count => self.lose_rows_before(self.next_row + 1),
             Some(_) => {}
             None => self.is_after_gap = true,
         }
@@ -210,8 +221,8 @@ impl<'s, 'k, 'm, 'r> LogReader<'s, 'k, 'm, 'r> {
     }
 
     fn end(&mut self) {
-        match self.declared {
-            Some((_, file)) => self.lose_rows_before(file.count + 1),
+        match self.count {
+            Some(count) => self.lose_rows_before(count + 1),
             None => self.mark_gap(),
         }
         self.log.complete();

@@ -4,17 +4,15 @@ use super::report::ManifestState;
 use crate::error::{Contradiction, Error, ErrorKind, ManifestFault, Result};
 use crate::format::{Manifest, ManifestFile};
 
-/// The parts of the manifest that a search trusts.
+/// The evidence by which a search accepts rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ManifestTrust {
-    Everything,
-    /// All except the chunk table. Without it, a bundle is read as text.
-    AllButTable,
-    /// All except that the manifest ends where the rows begin.
-    AllButEnd,
-    Nothing,
-    /// Nothing, and not that the first line ends where the rows begin.
-    NothingNorEnd,
+pub(super) enum Evidence {
+    /// Each row or its chunk, at the position that the manifest gives.
+    Rows,
+    /// The SHA-256 of a whole log, whatever is wrong with its pieces.
+    Hashes,
+    /// Each row alone. The manifest is not used.
+    RowsAlone,
 }
 
 /// The usable parts of a manifest.
@@ -33,26 +31,19 @@ impl UsableManifest {
 }
 
 /// Returns the manifest if rows can be found by it.
-pub(super) fn usable_manifest(line: &[u8], trust: ManifestTrust) -> Result<UsableManifest> {
-    let manifest = match Manifest::decode(line) {
-        Ok(Some(manifest))
-            if matches!(trust, ManifestTrust::Everything | ManifestTrust::AllButTable | ManifestTrust::AllButEnd) =>
-        {
-            manifest
-        }
+pub(super) fn usable_manifest(line: &[u8], evidence: Evidence) -> Result<UsableManifest> {
+    let mut manifest = match Manifest::decode(line) {
+        Ok(Some(manifest)) if evidence != Evidence::RowsAlone => manifest,
         Err(kind @ (ErrorKind::UnsupportedVersion { .. } | ErrorKind::TooManyLogs { .. })) => {
             return Err(Error::from(kind).at_line(1));
         }
         Ok(_) | Err(_) => return Ok(UsableManifest::nothing()),
     };
-    let mut manifest = manifest;
-    let (mut state, mut is_contradicted) = (ManifestState::Intact, false);
-    if trust == ManifestTrust::AllButTable {
-        state = ManifestState::Faulty;
-        manifest.files.iter_mut().for_each(|file| file.chunks.clear());
+    let (version, mut state, mut is_contradicted) = (Some(manifest.version()), ManifestState::Intact, false);
+    if evidence == Evidence::Hashes {
+        return Ok(UsableManifest { manifest: Some(manifest), state, version, is_contradicted });
     }
-    // The chunks prove how many rows they have. If they contradict the table, another search runs without the
-    // chunks.
+    // The chunks prove how many rows they have.
     let has_table = manifest.has_chunk_table();
     for (file, sum) in manifest.files.iter_mut().filter_map(|file| rows_of_chunks(file).map(|sum| (file, sum))) {
         if has_table && file.count != sum {
@@ -83,7 +74,6 @@ pub(super) fn usable_manifest(line: &[u8], trust: ManifestTrust) -> Result<Usabl
             _ => return Ok(UsableManifest::nothing()),
         }
     }
-    let version = Some(manifest.version());
     Ok(UsableManifest { manifest: Some(manifest), state, version, is_contradicted })
 }
 

@@ -13,7 +13,6 @@ mod manifest;
 mod report;
 mod search;
 mod stream;
-mod verified;
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -117,11 +116,11 @@ pub fn recover(
     let input = input.map_err(|error| Error::io_named(IoAction::Read, name, error))?;
     let found = SearchResult::in_bundle(&input, &options, progress);
     progress.finish();
-    let SearchResult { packed, exported_at, mut report, .. } = found.map_err(|error| error.in_subject(name))?;
-    let options = WriteOptions { exported_at: exported_at.unwrap_or(options.exported_at), ..options };
+    let found = found.map_err(|error| error.in_subject(name))?;
+    let options = WriteOptions { exported_at: found.exported_at.unwrap_or(options.exported_at), ..options };
+    let (packed, report) = found.into_parts();
     let written = publish(packed, &options, target, progress)?;
-    report.complete(&written);
-    Ok(report)
+    Ok(RecoverReport { digest: Some(written.digest), bundle_bytes: written.bundle_bytes, ..report })
 }
 
 /// Writes and verifies the bundle before publishing it.

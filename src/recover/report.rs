@@ -1,14 +1,9 @@
 //! Reports what was recovered and what is missing.
 
-use std::cmp::Reverse;
-use std::collections::{HashMap, HashSet};
-
 use serde::Serialize;
 
-use crate::bundle::writer::WrittenBundle;
 use crate::digest::{BundleDigest, Integrity};
 use crate::format::{FileName, ManifestFile, SourceName};
-use crate::logs::catalogue_order;
 
 /// The usability of the damaged bundle's manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -29,16 +24,6 @@ pub enum ManifestState {
     Lost,
 }
 
-/// The container's evidence for its contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ContainerClaim {
-    /// The container's checksum matches.
-    Verified,
-    /// The container has no checksum.
-    Unverified,
-    Damaged,
-}
-
 /// A range of missing rows and of the log lines on which they were. Both are first and last numbers, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -49,6 +34,9 @@ pub struct Missing {
     /// The first and last line.
     pub lines: (u64, u64),
 }
+
+/// The source and the file name of a log.
+pub(super) type LogName = (SourceName, FileName);
 
 /// The result of recovering one log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,26 +75,9 @@ pub struct FileRecovery {
 }
 
 impl FileRecovery {
-    /// Creates the result for a log that is byte for byte the original.
-    pub(super) fn whole(source: SourceName, name: FileName, rows: u64, recovered: Integrity) -> Self {
-        Self {
-            source,
-            name,
-            rows,
-            unverified_rows: 0,
-            expected_rows: Some(rows),
-            missing: Vec::new(),
-            more_missing: 0,
-            gaps_after: Vec::new(),
-            more_gaps: 0,
-            recovered,
-            is_original: Some(true),
-        }
-    }
-
     /// Returns the source and name.
-    pub(super) fn id(&self) -> (&str, &str) {
-        (self.source.as_str(), self.name.as_str())
+    pub(super) fn id(&self) -> LogName {
+        (self.source.clone(), self.name.clone())
     }
 }
 
@@ -132,63 +103,19 @@ pub struct RecoverReport {
 }
 
 impl RecoverReport {
-    pub(super) fn new(
-        manifest: ManifestState,
-        version: Option<(u64, u64)>,
-        mut files: Vec<FileRecovery>,
-        ignored: u64,
-        whole: ContainerClaim,
-    ) -> Self {
-        for file in &mut files {
-            // The checksum of the whole container proves rows that chunk checksums did not, but it does not
-            // override the log's own hash.
-            let is_verified = file.is_original.unwrap_or(whole == ContainerClaim::Verified);
-            if is_verified {
-                file.unverified_rows = 0;
-            }
-        }
-        let is_damaged = whole == ContainerClaim::Damaged;
-        Self { manifest, version, digest: None, bundle_bytes: 0, files, ignored, is_damaged }
-    }
-
-    /// Adds verified logs.
-    pub(super) fn add_verified(&mut self, logs: Vec<FileRecovery>) {
-        self.files.extend(logs);
-        self.files.sort_by(|a, b| catalogue_rank(a).cmp(&catalogue_rank(b)));
-    }
-
-    /// Keeps only the logs with these indices. The rows of the others count as ignored.
-    pub(super) fn keep(&mut self, kept: &HashSet<usize>) {
-        let (mut index, ignored) = (0.., &mut self.ignored);
-        self.files.retain(|log| {
-            let is_kept = index.next().is_some_and(|index| kept.contains(&index));
-            *ignored += if is_kept { 0 } else { log.rows };
-            is_kept
-        });
-    }
-
-    /// Records that the manifest, of this version, was trusted only for the logs that it proves.
-    pub(super) fn distrust_manifest(&mut self, version: Option<(u64, u64)>) {
-        (self.manifest, self.version) = (ManifestState::Contradicted, version);
-    }
-
-    pub(super) fn complete(&mut self, written: &WrittenBundle) {
-        self.digest = Some(written.digest);
-        self.bundle_bytes = written.bundle_bytes;
-    }
-
     /// Returns true if any of the original contents are missing or cannot be confirmed to be complete.
     #[must_use]
     pub fn lost_something(&self) -> bool {
-        let is_short = |file: &FileRecovery| {
-            !file.missing.is_empty() || !file.gaps_after.is_empty() || file.is_original == Some(false)
-        };
-        matches!(self.manifest, ManifestState::Contradicted | ManifestState::Lost) || self.files.iter().any(is_short)
+        lost_something(self.manifest, &self.files)
     }
 }
 
-fn catalogue_rank(file: &FileRecovery) -> impl Ord + '_ {
-    catalogue_order(file.source.as_str(), file.name.as_str())
+/// Returns true if any of the original contents are missing or cannot be confirmed to be complete.
+pub(super) fn lost_something(manifest: ManifestState, files: &[FileRecovery]) -> bool {
+    let is_short = |file: &FileRecovery| {
+        !file.missing.is_empty() || !file.gaps_after.is_empty() || file.is_original == Some(false)
+    };
+    matches!(manifest, ManifestState::Contradicted | ManifestState::Lost) || files.iter().any(is_short)
 }
 
 /// Returns missing rows with their log lines. `rows` are ranges of rows in ascending order.
@@ -213,19 +140,4 @@ pub(super) fn missing(file: &ManifestFile, rows: &[(u64, u64)]) -> Vec<Missing> 
         }
     }
     missing
-}
-
-/// Returns the indices of the verified logs that cannot be confused with another one. Each input item is an index, a
-/// source and name, a row count, and a length in bytes. Among logs with the same name, the only one with rows is
-/// chosen; if none has rows, the longest. If several have rows, none is chosen: the search recovers them itself.
-pub(super) fn unambiguous<'a>(logs: impl Iterator<Item = (usize, (&'a str, &'a str), u64, u64)>) -> HashSet<usize> {
-    let mut by_name = HashMap::<_, Vec<_>>::new();
-    for (index, name, rows, bytes) in logs {
-        by_name.entry(name).or_default().push((rows, bytes, Reverse(index)));
-    }
-    let one = |logs: Vec<(u64, u64, Reverse<usize>)>| match logs.iter().filter(|(rows, ..)| *rows > 0).count() {
-        0 | 1 => logs.into_iter().max().map(|(.., Reverse(index))| index),
-        _ => None,
-    };
-    by_name.into_values().filter_map(one).collect()
 }

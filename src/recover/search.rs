@@ -1,12 +1,18 @@
-//! Searches a damaged bundle for rows, and repeats the search with less trust in the manifest if verified data
-//! contradicts it.
+//! Searches a damaged bundle for rows, and repeats the search with other evidence where the first is not enough.
+//!
+//! The first search accepts what is verified piece by piece: rows in chunks with matching checksums, and rows whose
+//! entry agrees with their exact line. The pieces can be contradicted although the whole is intact: an edited entry
+//! beside the exact line, a wrong table, chunks in another order. Then the hash of the whole log is the stronger
+//! proof. If verified rows contradict the manifest, or damage hides where the rows begin, a search without one or
+//! the other may find more.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::iter::repeat;
 
 use super::log::LogReader;
-use super::manifest::{ManifestTrust, UsableManifest, usable_manifest};
-use super::report::{ContainerClaim, FileRecovery, ManifestState, RecoverReport, unambiguous};
+use super::manifest::{Evidence, UsableManifest, usable_manifest};
+use super::report::{FileRecovery, LogName, ManifestState, RecoverReport, lost_something};
 use super::stream::RowStream;
 use crate::bundle::chunk_refs;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions};
@@ -14,24 +20,28 @@ use crate::container::FileInput;
 use crate::error::{ErrorKind, Result};
 use crate::format::{DistinctFiles, Manifest, Timestamp};
 use crate::gzip::StreamKind;
+use crate::logs::catalogue_order;
 use crate::progress::{NoProgress, Progress};
 use crate::salvage::ScanContext;
 use crate::salvage::{FirstLine, Scan, TextDigest};
 
 /// The result of a search.
 pub(super) struct SearchResult {
-    pub(super) packed: SpooledBundle,
-    /// The report, whose files are in the order of the packed files.
-    pub(super) report: RecoverReport,
+    packed: SpooledBundle,
     pub(super) exported_at: Option<Timestamp>,
-    /// The part of the manifest that was used.
-    pub(super) manifest: Option<Manifest>,
-    /// The number of ignored rows for each file of the manifest.
-    pub(super) ignored_of: Vec<u64>,
+    /// The logs, in the order of the packed files.
+    logs: Vec<FileRecovery>,
+    /// The number of lines that look like rows of each log but were not accepted, as far as it is known.
+    ignored_of: Vec<u64>,
+    /// The number of other such lines.
+    ignored: u64,
+    manifest: ManifestState,
+    version: Option<(u64, u64)>,
+    is_damaged: bool,
     /// True if blocks may be hidden in text, or in damage of the first line or right after it.
     may_hide: bool,
-    /// The trust for another search, if verified rows contradict the manifest.
-    contradicted: Option<ManifestTrust>,
+    /// True if verified rows contradict the manifest.
+    is_contradicted: bool,
 }
 
 impl SearchResult {
@@ -40,118 +50,181 @@ impl SearchResult {
     /// # Errors
     /// As [`recover`](super::recover), except for errors while writing the output.
     pub(super) fn in_bundle(input: &FileInput<'_>, options: &WriteOptions, progress: &dyn Progress) -> Result<Self> {
-        let found = search(input, ManifestTrust::Everything, &[], options, progress)?;
-        let found = match found.contradicted {
-            None => found.with_verified_logs(input, options)?,
-            Some(ManifestTrust::AllButTable) => {
-                let other = search(input, ManifestTrust::AllButTable, &[], options, &NoProgress)?;
-                let better = if other.rows() >= found.rows() { other } else { found };
-                better.with_verified_logs(input, options)?
-            }
-            Some(trust) => found.with_verified_logs(input, options)?.search_again(input, trust, options)?,
-        };
-        Ok(found.search_everywhere(input, options)?.without_duplicates())
-    }
-
-    /// Repeats the search. A log that matches its SHA-256 proves the manifest's claims about it, so such logs are
-    /// kept unchanged. If the new search finds fewer rows, the earlier result is kept.
-    fn search_again(mut self, input: &FileInput<'_>, trust: ManifestTrust, options: &WriteOptions) -> Result<Self> {
-        let verified = self.verified();
-        let logs = self.report.files.iter().zip(&verified);
-        let kept: Vec<_> = logs.filter(|(_, is_verified)| **is_verified).map(|(log, _)| log.clone()).collect();
-        let found = match search(input, trust, &kept, options, &NoProgress) {
-            Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) && self.rows() > 0 => None,
-            found => Some(found?),
-        };
-        let rows_kept: u64 = kept.iter().map(|log| log.rows).sum();
-        let Some(mut found) = found.filter(|found| found.rows() + rows_kept >= self.rows()) else {
-            self.report.manifest = ManifestState::Faulty;
-            return Ok(self);
-        };
-        if !kept.is_empty() {
-            let Self { mut packed, report, exported_at, .. } = self;
-            packed.retain(|index| verified[index]);
-            found.packed.join(packed);
-            found.report.add_verified(kept);
-            found.report.distrust_manifest(report.version);
-            found.exported_at = exported_at;
+        let again = |evidence, start| search(input, evidence, start, options, &NoProgress);
+        let found = search(input, Evidence::Rows, Start::AfterManifest, options, progress)?;
+        let mut found = found.ok_or(ErrorKind::NothingToRecover)?;
+        if found.logs.iter().any(|log| log.is_original != Some(true))
+            && let Some(whole) = again(Evidence::Hashes, Start::AfterManifest)?
+        {
+            let done = found.originals().map(FileRecovery::id).collect();
+            found.adopt_originals(whole, &done);
         }
-        Ok(found)
-    }
-
-    /// Repeats the search if no rows were found, or no blocks where some could be. Damage right after the manifest
-    /// can hide where the chunks begin, so blocks are searched for everywhere: first with the manifest, then
-    /// without it.
-    fn search_everywhere(self, input: &FileInput<'_>, options: &WriteOptions) -> Result<Self> {
-        let is_lost = self.report.manifest == ManifestState::Lost;
-        let has_all = self.rows() > 0 && !(self.may_hide && self.report.lost_something());
-        if !self.report.is_damaged || has_all {
-            return Ok(self);
-        }
-        if !is_lost {
-            let found = search(input, ManifestTrust::AllButEnd, &[], options, &NoProgress)?
-                .with_verified_logs(input, options)?;
-            if found.rows() > self.rows() {
-                return Ok(found);
+        if found.is_contradicted {
+            let other = again(Evidence::RowsAlone, Start::AfterManifest)?;
+            if !other.is_some_and(|other| found.change_to(other, 0)) {
+                found.manifest = ManifestState::Faulty;
             }
         }
-        if !is_lost && self.rows() > 0 {
-            return Ok(self);
+        // Damage right after the manifest can hide where the chunks begin, so they are searched for everywhere: first
+        // with the manifest, then without it.
+        if found.may_have_missed_blocks() {
+            let is_lost = found.manifest == ManifestState::Lost;
+            if !is_lost && let Some(other) = again(Evidence::Rows, Start::OfFile)? {
+                found.change_to(other, 1);
+            }
+            if (is_lost || found.rows() == 0)
+                && let Some(other) = again(Evidence::RowsAlone, Start::OfFile)?
+            {
+                found.change_to(other, 1);
+            }
         }
-        let has_more = match search(input, ManifestTrust::NothingNorEnd, &[], options, &NoProgress) {
-            Err(error) if matches!(error.kind(), ErrorKind::NothingToRecover) => false,
-            found => found?.rows() > self.rows(),
+        Ok(found.without_duplicates())
+    }
+
+    /// Changes to the result of another search if that has at least `more` more rows. Returns true if so.
+    ///
+    /// A log that matches its SHA-256 proves the manifest's claims about it, so such logs are kept unchanged.
+    fn change_to(&mut self, mut other: Self, more: u64) -> bool {
+        let kept = self.unambiguous_originals();
+        let rows = |logs: &[FileRecovery], of_kept: bool| -> u64 {
+            logs.iter().filter(|log| kept.contains(&log.id()) == of_kept).map(|log| log.rows).sum()
         };
-        if has_more { self.search_again(input, ManifestTrust::NothingNorEnd, options) } else { Ok(self) }
+        let is_better = rows(&other.logs, false) + rows(&self.logs, true) >= self.rows() + more;
+        if is_better {
+            std::mem::swap(self, &mut other);
+            self.adopt_originals(other, &HashSet::new());
+        }
+        is_better
+    }
+
+    /// Replaces logs by those of `other` that match their SHA-256, except for the logs in `done`.
+    fn adopt_originals(&mut self, mut other: Self, done: &HashSet<LogName>) {
+        let adopted = &other.unambiguous_originals() - done;
+        if adopted.is_empty() {
+            return;
+        }
+        other.retain(|log| log.is_original == Some(true) && adopted.contains(&log.id()));
+        // The rows that were found of these logs are accepted now, and so may be some that were ignored.
+        let mut accepted = HashMap::<_, u64>::new();
+        other.logs.iter().for_each(|log| *accepted.entry(log.id()).or_default() += log.rows);
+        let mut found = HashMap::<_, u64>::new();
+        for (log, ignored) in self.logs.iter().zip(&self.ignored_of) {
+            *found.entry(log.id()).or_default() += log.rows + ignored;
+        }
+        self.retain(|log| !adopted.contains(&log.id()));
+        self.ignored -=
+            found.iter().map(|(name, rows)| accepted.get(name).map_or(0, |more| *rows.min(more))).sum::<u64>();
+        self.packed.join(other.packed);
+        let logs = self.logs.drain(..).zip(self.ignored_of.drain(..)).chain(other.logs.into_iter().zip(repeat(0)));
+        let mut logs: Vec<_> = logs.collect();
+        logs.sort_by(|(a, _), (b, _)| catalogue_rank(a).cmp(&catalogue_rank(b)));
+        (self.logs, self.ignored_of) = logs.into_iter().unzip();
+        if self.manifest == ManifestState::Lost {
+            (self.manifest, self.version) = (ManifestState::Contradicted, other.version);
+            self.exported_at = other.exported_at;
+        }
+    }
+
+    /// Returns the logs that match their SHA-256. If several with rows have one name, none of them is among these: a
+    /// bundle cannot hold both, so their rows are kept as those of one log.
+    fn unambiguous_originals(&self) -> HashSet<LogName> {
+        let mut with_rows = HashMap::<_, u64>::new();
+        for log in self.originals() {
+            *with_rows.entry(log.id()).or_default() += u64::from(log.rows > 0);
+        }
+        with_rows.into_iter().filter(|(_, logs)| *logs <= 1).map(|(name, _)| name).collect()
+    }
+
+    fn originals(&self) -> impl Iterator<Item = &FileRecovery> {
+        self.logs.iter().filter(|log| log.is_original == Some(true))
+    }
+
+    /// Returns true if no rows were found in damaged data, or no blocks where some could be.
+    fn may_have_missed_blocks(&self) -> bool {
+        self.is_damaged && (self.rows() == 0 || self.may_hide && lost_something(self.manifest, &self.logs))
     }
 
     /// Removes the lesser of logs that would be the same file, because a bundle cannot hold both. Rows can name a
     /// log that the manifest assigns to another source. A verified log with content ranks highest.
     fn without_duplicates(mut self) -> Self {
-        let logs: Vec<_> = self.packed.files().zip(&self.report.files).collect();
-        let mut order: Vec<usize> = (0..logs.len()).collect();
-        let worth = |log: &FileRecovery| (log.recovered.bytes > 0 && log.is_original == Some(true), log.rows);
-        order.sort_by_key(|&index| Reverse(worth(logs[index].1)));
+        let files: Vec<_> = self.packed.files().collect();
+        let worth = |log: &FileRecovery| {
+            let proven_bytes = if log.is_original == Some(true) { log.recovered.bytes } else { 0 };
+            (proven_bytes > 0, log.rows, proven_bytes)
+        };
+        let mut order: Vec<usize> = (0..files.len()).collect();
+        order.sort_by_key(|&index| Reverse(worth(&self.logs[index])));
         let mut distinct = DistinctFiles::default();
-        let kept: HashSet<usize> = order.into_iter().filter(|&index| distinct.insert(logs[index].0)).collect();
-        self.report.keep(&kept);
-        self.packed.retain(|index| kept.contains(&index));
+        let kept: HashSet<usize> = order.into_iter().filter(|&index| distinct.insert(files[index])).collect();
+        let mut index = 0..;
+        self.retain(|_| index.next().is_some_and(|index| kept.contains(&index)));
         self
     }
 
-    fn rows(&self) -> u64 {
-        self.report.files.iter().map(|log| log.rows).sum()
+    /// Keeps only some logs. The rows of the others count as ignored.
+    fn retain(&mut self, keeps: impl FnMut(&FileRecovery) -> bool) {
+        let is_kept: Vec<bool> = self.logs.iter().map(keeps).collect();
+        self.packed.retain(|index| is_kept[index]);
+        let logs = self.logs.drain(..).zip(self.ignored_of.drain(..)).zip(is_kept);
+        let (kept, dropped): (Vec<_>, Vec<_>) = logs.partition(|(_, is_kept)| *is_kept);
+        self.ignored += dropped.iter().map(|((log, ignored), _)| log.rows + ignored).sum::<u64>();
+        (self.logs, self.ignored_of) = kept.into_iter().map(|(log, _)| log).unzip();
     }
 
-    /// Returns, for each log, true if it is verified and unambiguous.
-    fn verified(&self) -> Vec<bool> {
-        let logs = || self.report.files.iter().enumerate();
-        let verified = logs().filter(|(_, log)| log.is_original == Some(true));
-        let verified = unambiguous(verified.map(|(index, log)| (index, log.id(), log.rows, log.recovered.bytes)));
-        (0..self.report.files.len()).map(|index| verified.contains(&index)).collect()
+    fn rows(&self) -> u64 {
+        self.logs.iter().map(|log| log.rows).sum()
+    }
+
+    /// Returns the packed logs, and the report without what is known once they are written.
+    pub(super) fn into_parts(self) -> (SpooledBundle, RecoverReport) {
+        let report = RecoverReport {
+            manifest: self.manifest,
+            version: self.version,
+            digest: None,
+            bundle_bytes: 0,
+            ignored: self.ignored + self.ignored_of.iter().sum::<u64>(),
+            files: self.logs,
+            is_damaged: self.is_damaged,
+        };
+        (self.packed, report)
     }
 }
 
+fn catalogue_rank(log: &FileRecovery) -> impl Ord + '_ {
+    catalogue_order(log.source.as_str(), log.name.as_str())
+}
+
+/// The position from which blocks are searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    AfterManifest,
+    OfFile,
+}
+
+/// Searches once. Returns `None` if there is neither a row nor a manifest, or no hash to go by.
 fn search(
     input: &FileInput<'_>,
-    trust: ManifestTrust,
-    kept: &[FileRecovery],
+    evidence: Evidence,
+    start: Start,
     options: &WriteOptions,
     progress: &dyn Progress,
-) -> Result<SearchResult> {
-    let scan = open(input)?;
+) -> Result<Option<SearchResult>> {
+    let mut scan = open(input)?;
     let UsableManifest { manifest, state, version, is_contradicted } = match &scan.first_line {
-        FirstLine::Line { line, .. } => usable_manifest(line, trust)?,
+        FirstLine::Line { line, .. } => usable_manifest(line, evidence)?,
         FirstLine::Damaged | FirstLine::Foreign(_) => UsableManifest::nothing(),
     };
-    let mut scan = match trust {
-        ManifestTrust::AllButEnd | ManifestTrust::NothingNorEnd => blocks_from_start(input),
-        _ => scan,
-    };
+    let has_hash = |manifest: &Manifest| manifest.files.iter().any(|file| file.integrity().is_some());
+    if evidence == Evidence::Hashes && !manifest.as_ref().is_some_and(has_hash) {
+        return Ok(None);
+    }
+    if start == Start::OfFile {
+        scan = blocks_from_start(input);
+    }
     let chunk_refs =
         manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
     scan.detect_blocks(&chunk_refs)?;
-    let context = ScanContext::new(manifest.as_ref(), &chunk_refs, true);
+    let context = ScanContext::new(manifest.as_ref(), &chunk_refs, evidence != Evidence::Hashes);
     let (started_whole, kind) = (!scan.has_fault(), scan.content);
     let first_row = match &scan.first_line {
         FirstLine::Line { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
@@ -161,33 +234,35 @@ fn search(
     let has_line = matches!(scan.first_line, FirstLine::Line { .. }) && kind == StreamKind::Gzip;
     let parts = scan.parts(manifest.as_ref(), &chunk_refs, &context.buffers);
     let may_hide = has_line && (parts.are_text() || manifest.is_none() || !started_whole);
-    let (packed, report, ignored_of, contradicted) = std::thread::scope(|scope| -> Result<_> {
+    std::thread::scope(|scope| {
         let mut rows = RowStream::start(scope, parts, text, &context, options.threads, progress);
-        rows.skip_logs(kept.iter().map(|log| (log.source.to_string(), log.name.to_string())).collect());
         rows.prepend(first_row);
         let mut packer = BundleWriter::start(scope, options);
-        let files = pack_logs(&mut rows, manifest.as_ref(), &mut packer)?;
-        if manifest.is_none() && files.is_empty() && kept.is_empty() {
-            return Err(ErrorKind::NothingToRecover.into());
+        let mut logs = pack_logs(&mut rows, manifest.as_ref(), &mut packer)?;
+        if manifest.is_none() && logs.is_empty() {
+            return Ok(None);
         }
-        let whole = match (started_whole && rows.is_sound, kind) {
-            (false, _) => ContainerClaim::Damaged,
-            (true, StreamKind::Gzip) if rows.is_verified => ContainerClaim::Verified,
-            (true, _) => ContainerClaim::Unverified,
-        };
-        let once_more = rows.skipped_rows.saturating_sub(kept.iter().map(|log| log.rows).sum());
-        let report = RecoverReport::new(state, version, files, rows.ignored + once_more, whole);
-        let contradicted = match (rows.contradicts_manifest || is_contradicted, rows.contradicts_table) {
-            (true, _) => Some(ManifestTrust::Nothing),
-            (false, true) => Some(ManifestTrust::AllButTable),
-            _ => None,
-        };
-        Ok((packer.finish()?, report, std::mem::take(&mut rows.ignored_of), contradicted))
-    })?;
-    drop(context);
-    let contradicted = contradicted.filter(|_| manifest.is_some() && trust == ManifestTrust::Everything);
-    let exported_at = manifest.as_ref().map(|manifest| manifest.exported_at);
-    Ok(SearchResult { packed, report, exported_at, manifest, ignored_of, may_hide, contradicted })
+        let is_damaged = !(started_whole && rows.is_sound);
+        // The checksum of the whole container proves rows that chunk checksums did not, but it does not override the
+        // log's own hash.
+        if !is_damaged && kind == StreamKind::Gzip && rows.is_verified {
+            logs.iter_mut().filter(|log| log.is_original.is_none()).for_each(|log| log.unverified_rows = 0);
+        }
+        let mut ignored_of = std::mem::take(&mut rows.ignored_of);
+        ignored_of.resize(logs.len(), 0);
+        Ok(Some(SearchResult {
+            packed: packer.finish()?,
+            exported_at: manifest.as_ref().map(|manifest| manifest.exported_at),
+            logs,
+            ignored_of,
+            ignored: rows.ignored,
+            manifest: state,
+            version,
+            is_damaged,
+            may_hide,
+            is_contradicted: manifest.is_some() && (is_contradicted || rows.contradicts_manifest),
+        }))
+    })
 }
 
 /// Packs the logs one after another.

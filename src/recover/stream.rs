@@ -1,10 +1,11 @@
 //! A stream of a damaged bundle's rows, in order, with the gaps between them.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::Scope;
 
+use crate::bundle::ChunkRef;
 use crate::error::{Error, IoAction, Result, RowFault};
 use crate::format::envelope::default_file;
 use crate::gzip::{Anomaly, BlockEnd};
@@ -41,14 +42,12 @@ pub(super) struct RowStream<'k, 'r> {
     ready: VecDeque<StreamEvent>,
     /// The log of the preceding rows.
     current: Option<Arc<RowFile>>,
-    /// The logs whose rows are skipped, by source and name.
-    skipped: HashSet<(String, String)>,
-    /// The number of rows of those logs that were skipped.
-    pub(super) skipped_rows: u64,
-    /// The number of lines that look like rows but were not accepted.
-    pub(super) ignored: u64,
-    /// The number of ignored rows for each file of the manifest.
+    /// A file of the manifest, and how many more rows its verified chunks so far have than the table records.
+    more_rows: (usize, i64),
+    /// The number of lines that look like rows but were not accepted, for each file of the manifest.
     pub(super) ignored_of: Vec<u64>,
+    /// The number of other such lines.
+    pub(super) ignored: u64,
     text: TextDigest,
     /// True if no damage was found so far.
     pub(super) is_sound: bool,
@@ -56,8 +55,6 @@ pub(super) struct RowStream<'k, 'r> {
     pub(super) is_verified: bool,
     /// True if verified rows belong to a log that the manifest does not have there.
     pub(super) contradicts_manifest: bool,
-    /// True if a verified chunk has another number of rows than the table records.
-    pub(super) contradicts_table: bool,
 }
 
 impl<'k, 'r> RowStream<'k, 'r> {
@@ -82,15 +79,13 @@ impl<'k, 'r> RowStream<'k, 'r> {
             read: VecDeque::new(),
             ready: VecDeque::new(),
             current: None,
-            skipped: HashSet::new(),
-            skipped_rows: 0,
+            more_rows: (0, 0),
             ignored: 0,
             ignored_of: vec![0; context.manifest.as_ref().map_or(0, |(manifest, _)| manifest.files.len())],
             text,
             is_sound: true,
             is_verified: parts_are_text,
             contradicts_manifest: false,
-            contradicts_table: false,
         }
     }
 
@@ -104,9 +99,9 @@ impl<'k, 'r> RowStream<'k, 'r> {
         }
     }
 
-    /// Skips the rows of these logs, given by source and name.
-    pub(super) fn skip_logs(&mut self, logs: HashSet<(String, String)>) {
-        self.skipped = logs;
+    /// Returns true if each row must be verified. Otherwise, only the hash of its whole log can verify it.
+    pub(super) fn is_strict(&self) -> bool {
+        self.context.strict
     }
 
     /// Returns the next event without taking it.
@@ -148,9 +143,9 @@ impl<'k, 'r> RowStream<'k, 'r> {
 
     /// Counts rows that were not accepted.
     pub(super) fn ignore(&mut self, file: &RowFile, rows: u64) {
-        self.ignored += rows;
-        if let Some(of_file) = file.index.and_then(|index| self.ignored_of.get_mut(index)) {
-            *of_file += rows;
+        match file.index.and_then(|index| self.ignored_of.get_mut(index)) {
+            Some(of_file) => *of_file += rows,
+            None => self.ignored += rows,
         }
     }
 
@@ -184,55 +179,67 @@ impl<'k, 'r> RowStream<'k, 'r> {
         }
         // Lines that the table does not cover are not part of this bundle, unless their position was lost with the
         // flush points.
-        if lines.chunk.is_none() && !lines.is_guess && !self.context.chunk_refs.is_empty() {
+        let is_extra = self.is_strict() && lines.chunk.is_none() && !lines.is_guess;
+        if is_extra && !self.context.chunk_refs.is_empty() {
             self.is_sound = false;
             self.ignored += lines.count - lines.taken_before;
             return;
         }
-        let has_place = lines.is_block || lines.is_verified;
         let chunk = lines.chunk.map(|chunk| self.context.chunk_refs[chunk]);
-        let placed = chunk.filter(|_| has_place);
+        let has_place = self.is_strict() && (lines.is_block || lines.is_verified);
+        let first_row = chunk.filter(|_| has_place).map(|chunk| self.first_row_of(&chunk));
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
         self.is_sound &= is_whole && (lines.chunk.is_none() || lines.is_verified);
-        self.contradicts_table |=
-            is_last && lines.is_verified && placed.is_some_and(|placed| placed.rows != lines.count);
+        // Without proof of single rows, those of a damaged block are worthless.
+        if self.is_strict() || lines.end == BlockEnd::FlushPoint {
+            self.take_lines(&mut lines, chunk.as_ref(), first_row);
+        }
+        if let Some(chunk) = chunk.filter(|_| is_last && lines.is_verified) {
+            self.more_rows.1 += lines.count.cast_signed() - chunk.rows.cast_signed();
+        }
+        if is_last && lines.end != BlockEnd::FlushPoint {
+            self.ready.push_back(StreamEvent::Gap);
+        }
+    }
+
+    /// Returns the number of a chunk's first row. The verified chunks before it show how many rows they have, whatever
+    /// the table records.
+    fn first_row_of(&mut self, chunk: &ChunkRef) -> u64 {
+        if self.more_rows.0 != chunk.file {
+            self.more_rows = (chunk.file, 0);
+        }
+        chunk.first_row.saturating_add_signed(self.more_rows.1)
+    }
+
+    fn take_lines(&mut self, lines: &mut PartLines, chunk: Option<&ChunkRef>, first_row: Option<u64>) {
+        let (has_place, is_verified) = (first_row.is_some(), lines.is_verified);
         let mut problems = lines.problems.iter().peekable();
-        let runs = self.without_skipped(lines.runs);
-        let last_runs = LastRuns::of(runs.iter(), |run| Arc::clone(&run.file));
-        for (index, mut run) in runs.into_iter().enumerate() {
+        let last_runs = LastRuns::of(lines.runs.iter(), |run| Arc::clone(&run.file));
+        for (index, mut run) in std::mem::take(&mut lines.runs).into_iter().enumerate() {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
-                self.take_bad_line(&problem.fault, placed.is_some(), lines.is_verified);
+                self.take_bad_line(&problem.fault, has_place, is_verified);
             }
             let end = run.first_line + run.rows.len();
             while problems.next_if(|problem| problem.line < end).is_some() {}
-            let is_interleaved =
-                self.current.as_ref().is_some_and(|open| last_runs.is_interleaved(index, &run.file, open));
-            // Take no more rows than the chunk has.
-            let most = chunk.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));
-            let taken = if is_interleaved { 0 } else { run.rows.len().min(most) };
+            let is_misplaced = self
+                .current
+                .as_ref()
+                .is_some_and(|open| open.index > run.file.index || last_runs.is_interleaved(index, &run.file, open));
+            // A chunk that is not verified has no more rows than the table records.
+            let most = chunk.filter(|_| self.is_strict() && !is_verified);
+            let most = most.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));
+            let taken = if is_misplaced { 0 } else { run.rows.len().min(most) };
             self.ignore(&run.file, run.rows.len() - taken);
             if taken == 0 {
                 continue;
             }
             run.rows.truncate(taken);
             self.current = Some(Arc::clone(&run.file));
-            let first_row = placed.map(|placed| placed.first_row.saturating_add(run.first_line));
-            self.ready.push_back(StreamEvent::Rows { run, first_row, is_verified: lines.is_verified });
+            let first_row = first_row.map(|first| first.saturating_add(run.first_line));
+            self.ready.push_back(StreamEvent::Rows { run, first_row, is_verified });
         }
-        problems.for_each(|problem| self.take_bad_line(&problem.fault, placed.is_some(), lines.is_verified));
-        if is_last && lines.end != BlockEnd::FlushPoint {
-            self.ready.push_back(StreamEvent::Gap);
-        }
-    }
-
-    fn without_skipped(&mut self, mut left: Vec<RowRun>) -> Vec<RowRun> {
-        if !self.skipped.is_empty() {
-            let is_skipped = |file: &RowFile| self.skipped.contains(&(file.source.clone(), file.name.clone()));
-            self.skipped_rows += left.iter().filter(|run| is_skipped(&run.file)).map(|run| run.rows.len()).sum::<u64>();
-            left.retain(|run| !is_skipped(&run.file));
-        }
-        left
+        problems.for_each(|problem| self.take_bad_line(&problem.fault, has_place, is_verified));
     }
 
     fn take_bad_line(&mut self, fault: &LineFault, has_place: bool, is_verified: bool) {

@@ -29,7 +29,7 @@ pub(crate) struct ScanContext<'m> {
     /// A pool of memory for parts and rows.
     pub(crate) buffers: Arc<Buffers>,
     /// True if only trustworthy rows are accepted; see [`PartLines::is_verified`].
-    strict: bool,
+    pub(crate) strict: bool,
     /// A fast path for the rows of each file in chunks, if one applies.
     plain: Vec<Option<PlainRows>>,
 }

@@ -15,16 +15,12 @@ use crate::gzip::{Anomaly, BlockEnd, LastBlock, StreamKind, Tail};
 use crate::salvage::{LastRuns, LineFault, PartLines, Problem, ReadPart, RowRun, ScanContext};
 use crate::salvage::{Part, Scan, TextDigest};
 
-/// Receives the bytes of each restored log piecewise, with the log's index in the manifest's `files`.
-pub(super) type RestoredBytes<'a> = dyn FnMut(usize, &[u8]) + 'a;
-
 /// The state of a verification.
 pub(super) struct Audit<'a> {
     manifest: Option<&'a Manifest>,
     chunk_refs: &'a [ChunkRef],
     context: &'a ScanContext<'a>,
     findings: Findings<'a>,
-    restored: &'a mut RestoredBytes<'a>,
     open: Option<LogVerifier<'a>>,
     files: Vec<FileReport>,
     rows: u64,
@@ -41,14 +37,12 @@ impl<'a> Audit<'a> {
         context: &'a ScanContext<'a>,
         checked: &ManifestCheck,
         report: &'a mut dyn FnMut(Finding),
-        restored: &'a mut RestoredBytes<'a>,
     ) -> Self {
         Self {
             manifest: context.manifest.as_ref().map(|(manifest, _)| *manifest),
             chunk_refs: context.chunk_refs,
             context,
             findings: Findings::new(name, report),
-            restored,
             open: None,
             files: Vec::new(),
             rows: 0,
@@ -289,8 +283,7 @@ impl<'a> Audit<'a> {
     fn push(&mut self, run: &RowRun) {
         self.rows += run.rows.len();
         if let Some(log) = &mut self.open {
-            let index = log.index;
-            log.push(run, &mut |bytes| (self.restored)(index, bytes));
+            log.push(run);
         }
     }
 
@@ -353,10 +346,9 @@ impl<'a> Audit<'a> {
     fn next_log(&mut self) {
         if let Some(log) = self.open.take() {
             let name = log.file.relative_path.to_string();
-            let Self { findings, restored, .. } = self;
-            let index = log.index;
+            let findings = &mut self.findings;
             let at = || Position { file: Some(name.clone()), ..Position::default() };
-            self.files.push(log.finish(&mut |bytes| restored(index, bytes), |kind| findings.add(kind, at())));
+            self.files.push(log.finish(|kind| findings.add(kind, at())));
         }
         let next = self.files.len();
         let file = self.manifest.and_then(|manifest| manifest.files.get(next));

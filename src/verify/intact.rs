@@ -131,14 +131,14 @@ impl LogTask for ProofTask<'_> {
     type Done = FileReport;
 
     fn take(&mut self, run: RowRun) -> Result<()> {
-        self.log.push(&run, &mut |_| {});
+        self.log.push(&run);
         self.buffers.put(run.rows.into_memory());
         Ok(())
     }
 
     fn finish(self) -> Result<FileReport> {
         let mut is_as_written = true;
-        let report = self.log.finish(&mut |_| {}, |_| is_as_written = false);
+        let report = self.log.finish(|_| is_as_written = false);
         is_as_written.then_some(report).ok_or_else(|| ErrorKind::RestoredDiffers.into())
     }
 }

@@ -8,7 +8,7 @@ use crate::format::Timeline;
 use crate::format::timeline::RowTimes;
 use crate::salvage::RowRun;
 
-/// A log that is restored only to be hashed, and to be passed on if requested.
+/// A log that is restored only to be hashed.
 pub(super) struct LogVerifier<'m> {
     /// The log's index in the manifest's `files`.
     pub(super) index: usize,
@@ -38,21 +38,20 @@ impl<'m> LogVerifier<'m> {
         }
     }
 
-    /// Adds rows, and passes the bytes that they restore to on to `restored`.
-    pub(super) fn push(&mut self, run: &RowRun, restored: &mut dyn FnMut(&[u8])) {
+    /// Adds rows.
+    pub(super) fn push(&mut self, run: &RowRun) {
         self.rows += run.rows.len();
         self.bytes += run.rows.bytes() as u64;
         self.next_row = self.next_row.saturating_add(run.rows.len());
         if self.is_whole && self.file.integrity().is_some() {
             self.times.merge(&run.times);
             self.log.push(&run.rows);
-            restored(self.log.restored());
             self.log.clear();
         }
     }
 
-    /// Completes the log and compares it with the manifest. Passes its remaining bytes on to `restored`.
-    pub(super) fn finish(mut self, restored: &mut dyn FnMut(&[u8]), mut found: impl FnMut(FindingKind)) -> FileReport {
+    /// Completes the log and compares it with the manifest.
+    pub(super) fn finish(mut self, mut found: impl FnMut(FindingKind)) -> FileReport {
         let Self { file, rows, .. } = self;
         let mut mismatch =
             |mismatch: Option<FileMismatch>| mismatch.map(FindingKind::File).into_iter().for_each(&mut found);
@@ -74,7 +73,6 @@ impl<'m> LogVerifier<'m> {
             return report;
         }
         self.log.complete();
-        restored(self.log.restored());
         let restored = self.log.integrity();
         mismatch(Mismatch::between(expected.bytes, restored.bytes).map(FileMismatch::Bytes));
         mismatch(Mismatch::between(expected.sha256, restored.sha256).map(FileMismatch::Sha256));

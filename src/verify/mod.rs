@@ -24,7 +24,7 @@ use crate::container::{FileInput, Input};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
 use crate::format::{FileName, SourceName};
-use crate::progress::{NoProgress, Progress};
+use crate::progress::Progress;
 use crate::salvage::ScanContext;
 use crate::salvage::{Parts, Scan};
 use crate::util::cancel::CancellableIo;
@@ -193,18 +193,7 @@ pub fn verify(
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
     let input = Input::stream(CancellableIo::new(input, progress));
-    check(input, name, options, progress, found, &mut |_, _| {}).map_err(|error| error.in_subject(name))
-}
-
-/// Verifies like [`verify`], but discards findings and passes the restored bytes to `restored`: one log after
-/// another, each piece with the log's index in the manifest's `files`. The report shows which logs are verified.
-pub(crate) fn restore_all(
-    input: &FileInput<'_>,
-    threads: NonZeroUsize,
-    restored: &mut dyn FnMut(usize, &[u8]),
-) -> Result<VerifyReport> {
-    let options = VerifyOptions::default().threads(threads);
-    check(input.at_start().into(), "", &options, &NoProgress, &mut |_| {}, restored)
+    check(input, name, options, progress, found).map_err(|error| error.in_subject(name))
 }
 
 /// Checks the bundle in a seekable `input`, with the same findings and report as [`verify`]. If the bundle is
@@ -225,7 +214,7 @@ pub fn verify_seekable(
         return Ok(report);
     }
     progress.start(Some(input.length()));
-    check(input.into(), name, options, progress, found, &mut |_, _| {}).map_err(|error| error.in_subject(name))
+    check(input.into(), name, options, progress, found).map_err(|error| error.in_subject(name))
 }
 
 /// Checks the bundle at `path` like [`verify`].
@@ -256,7 +245,6 @@ fn check(
     options: &VerifyOptions,
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
-    restored: &mut dyn FnMut(usize, &[u8]),
 ) -> Result<VerifyReport> {
     let mut scan = Scan::open(input)?;
     let checked = ManifestCheck::at(&scan)?;
@@ -264,7 +252,7 @@ fn check(
     let chunk_refs = manifest.filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
     scan.detect_blocks(&chunk_refs)?;
     let context = ScanContext::new(manifest, &chunk_refs, false);
-    let mut audit = Audit::new(name, &context, &checked, found, restored);
+    let mut audit = Audit::new(name, &context, &checked, found);
     audit.check_start(&scan, &checked, options);
     let parts = scan.parts(manifest, &chunk_refs, &context.buffers);
     check_parts(parts, &context, options.threads, progress, &mut audit)?;

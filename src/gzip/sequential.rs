@@ -114,6 +114,11 @@ impl<R: Read> SequentialReader<R> {
         self.anomalies.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Returns true if the stream is plain text.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.state, StreamState::Plain)
+    }
+
     /// Returns true if reading stopped at damage.
     pub(crate) fn is_broken(&self) -> bool {
         matches!(self.state, StreamState::Broken)

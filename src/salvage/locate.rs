@@ -38,19 +38,7 @@ const MAX_CANDIDATES: usize = 16;
 const MAX_TRIED: usize = 1 << 16;
 const MAX_TRIED_BYTES: u64 = 256 << 20;
 
-/// An item in the compressed data.
-pub(super) enum LocatedItem<'r> {
-    Part(Part),
-    /// The end of the member, and the input after it.
-    Tail(Tail, PeekReader<Input<'r>>),
-    /// The input ends without an end of the member.
-    End {
-        fault: GzipFault,
-        offset: u64,
-    },
-}
-
-/// Iterates over the items of compressed data.
+/// Iterates over the parts of compressed data.
 pub(super) struct Locator<'r> {
     source: BlockSource<'r>,
     chunks: Vec<ChunkRef>,
@@ -64,7 +52,8 @@ enum BlockSource<'r> {
     /// All chunks so far were in their places.
     InPlace(PeekReader<Input<'r>>),
     Damaged(Box<Gap<'r>>),
-    Ended,
+    /// The member has ended. The input after it, if its end was found.
+    Ended(Option<PeekReader<Input<'r>>>),
 }
 
 /// The data from the first damage on.
@@ -107,55 +96,65 @@ impl<'r> Locator<'r> {
         Self { source, chunks, next: 0, is_guessing, buffers: Arc::clone(buffers) }
     }
 
-    pub(super) fn is_guessing(&self) -> bool {
-        self.is_guessing
+    /// Returns the input after the member, if its end was found.
+    pub(super) fn into_rest(self) -> Option<PeekReader<Input<'r>>> {
+        if let BlockSource::Ended(rest) = self.source { rest } else { None }
     }
 
-    /// Returns the next item. The items end with [`LocatedItem::Tail`] or [`LocatedItem::End`].
-    pub(super) fn next(&mut self) -> io::Result<LocatedItem<'r>> {
+    /// Returns the next part, or `None` at the end of the member or the input. While guessing, the damage has already
+    /// been reported.
+    pub(super) fn next(&mut self) -> io::Result<Option<Part>> {
         loop {
-            self.source = match std::mem::replace(&mut self.source, BlockSource::Ended) {
-                BlockSource::InPlace(mut source) => {
-                    if let Some(part) = self.next_in_place(&mut source)? {
-                        self.source = BlockSource::InPlace(source);
-                        return Ok(LocatedItem::Part(part));
-                    }
-                    let ahead = source.peek(TAIL_BYTES + READ_BYTES)?;
-                    if self.next == self.chunks.len() && self.is_tail(ahead) {
-                        let offset = source.offset();
-                        if let Some(bytes) = source.take()? {
-                            return Ok(LocatedItem::Tail(Tail::decode(offset, bytes), source));
-                        }
-                    }
-                    let offset = source.offset();
-                    let (input, unread) = source.into_parts();
-                    BlockSource::Damaged(Box::new(Gap::new(Reread::new(input, &unread, offset)?, offset, self)?))
-                }
-                BlockSource::Damaged(mut gap) => match self.next_in_gap(&mut gap)? {
-                    Some(part) => {
-                        self.source = BlockSource::Damaged(gap);
-                        return Ok(LocatedItem::Part(part));
-                    }
-                    None => return self.end(*gap),
-                },
-                BlockSource::Ended => return Ok(LocatedItem::End { fault: GzipFault::Truncated, offset: 0 }),
-            };
+            match self.next_part()? {
+                Some(Part::Anomaly(..) | Part::Tail(_)) if self.is_guessing => {}
+                part => return Ok(part),
+            }
         }
     }
 
-    /// Returns the expected chunk if a flush mark is where it should end.
-    fn next_in_place(&mut self, source: &mut PeekReader<Input<'r>>) -> io::Result<Option<Part>> {
-        let Some(chunk) = self.chunks.get(self.next).filter(|chunk| is_plausible(chunk)) else { return Ok(None) };
-        let length = usize::try_from(chunk.compressed).unwrap_or(usize::MAX);
-        if !source.has_mark_at(length)? {
-            return Ok(None);
+    fn next_part(&mut self) -> io::Result<Option<Part>> {
+        loop {
+            let part;
+            (part, self.source) = match std::mem::replace(&mut self.source, BlockSource::Ended(None)) {
+                BlockSource::InPlace(source) => self.next_in_place(source)?,
+                BlockSource::Damaged(mut gap) => match self.next_in_gap(&mut gap)? {
+                    Some(part) => (Some(part), BlockSource::Damaged(gap)),
+                    None => self.end(*gap)?,
+                },
+                ended @ BlockSource::Ended(_) => {
+                    self.source = ended;
+                    return Ok(None);
+                }
+            };
+            if part.is_some() {
+                return Ok(part);
+            }
         }
-        let (offset, mut data) = (source.offset(), self.buffers.take());
-        data.extend_from_slice(&source.peek(length)?[..length]);
-        source.consume(length);
-        self.next += 1;
-        let (chunk, due) = (Some(self.next - 1), self.next - 1);
-        Ok(Some(Part::Block { chunk, due, offset, data, is_at_end: false, is_guess: self.is_guessing }))
+    }
+
+    /// Returns the expected chunk if a flush mark is where it should end, or the end of the member after the last.
+    fn next_in_place(&mut self, mut source: PeekReader<Input<'r>>) -> io::Result<(Option<Part>, BlockSource<'r>)> {
+        let offset = source.offset();
+        if let Some(chunk) = self.chunks.get(self.next).filter(|chunk| is_plausible(chunk)) {
+            let length = usize::try_from(chunk.compressed).unwrap_or(usize::MAX);
+            if source.has_mark_at(length)? {
+                let mut data = self.buffers.take();
+                data.extend_from_slice(&source.peek(length)?[..length]);
+                source.consume(length);
+                self.next += 1;
+                let (chunk, due) = (Some(self.next - 1), self.next - 1);
+                let part = Part::Block { chunk, due, offset, data, is_at_end: false, is_guess: self.is_guessing };
+                return Ok((Some(part), BlockSource::InPlace(source)));
+            }
+        } else if self.next == self.chunks.len()
+            && self.is_tail(source.peek(TAIL_BYTES + READ_BYTES)?)
+            && let Some(bytes) = source.take()?
+        {
+            return Ok((Some(Part::Tail(Tail::decode(offset, bytes))), BlockSource::Ended(Some(source))));
+        }
+        let (input, unread) = source.into_parts();
+        let gap = Gap::new(Reread::new(input, &unread, offset)?, offset, self)?;
+        Ok((None, BlockSource::Damaged(Box::new(gap))))
     }
 
     /// Returns true if the member ends at the start of `ahead`, after all chunks.
@@ -233,20 +232,19 @@ impl<'r> Locator<'r> {
     }
 
     /// Returns the end of the member, or of the input.
-    fn end(&mut self, mut gap: Gap<'r>) -> io::Result<LocatedItem<'r>> {
+    fn end(&self, mut gap: Gap<'r>) -> io::Result<(Option<Part>, BlockSource<'r>)> {
         let offset = gap.at;
         let ahead = gap.input.peek(offset, TAIL_BYTES + READ_BYTES)?;
-        Ok(match ahead.first_chunk().copied().filter(|_| self.is_tail(ahead)) {
-            Some(bytes) => {
-                let after = offset + bytes.len() as u64;
-                LocatedItem::Tail(Tail::decode(offset, bytes), PeekReader::at(gap.input.into_input(after)?, after))
-            }
-            None if ahead.len() < TAIL_BYTES => {
-                let offset = if Tail::is_at(ahead) { offset + 2 } else { offset };
-                LocatedItem::End { fault: GzipFault::Truncated, offset }
-            }
-            None => LocatedItem::End { fault: GzipFault::Deflate, offset },
-        })
+        if let Some(&bytes) = ahead.first_chunk().filter(|_| self.is_tail(ahead)) {
+            let after = offset + TAIL_BYTES as u64;
+            let rest = PeekReader::at(gap.input.into_input(after)?, after);
+            return Ok((Some(Part::Tail(Tail::decode(offset, bytes))), BlockSource::Ended(Some(rest))));
+        }
+        let (fault, offset) = match ahead.len() < TAIL_BYTES {
+            true => (GzipFault::Truncated, if Tail::is_at(ahead) { offset + 2 } else { offset }),
+            false => (GzipFault::Deflate, offset),
+        };
+        Ok((Some(Part::Anomaly(Anomaly::Fault(fault), offset)), BlockSource::Ended(None)))
     }
 }
 
@@ -441,14 +439,11 @@ mod tests {
         let mut found = Vec::new();
         loop {
             match locator.next().unwrap() {
-                LocatedItem::Part(Part::Block { chunk, offset, data, .. }) => found.push((chunk, offset, data.len())),
-                LocatedItem::Part(Part::Missing(chunks)) => found.extend(chunks.map(|chunk| (Some(chunk), 0, 0))),
-                LocatedItem::Part(_) => found.push((None, 0, 0)),
-                LocatedItem::Tail(tail, _) => {
-                    found.push((None, tail.offset, TAIL_BYTES));
-                    return found;
-                }
-                LocatedItem::End { .. } => return found,
+                Some(Part::Block { chunk, offset, data, .. }) => found.push((chunk, offset, data.len())),
+                Some(Part::Missing(chunks)) => found.extend(chunks.map(|chunk| (Some(chunk), 0, 0))),
+                Some(Part::Tail(tail)) => found.push((None, tail.offset, TAIL_BYTES)),
+                Some(_) => {}
+                None => return found,
             }
         }
     }

@@ -1,38 +1,31 @@
 //! Cuts the input after the first line into parts.
 
 use std::collections::VecDeque;
-use std::io::{self, Cursor, Read};
+use std::io;
 use std::sync::Arc;
 
 use super::first_line::{FirstLine, Scan};
-use super::locate::{LocatedItem, Locator};
+use super::locate::Locator;
 use super::part::Part;
-use super::text::{TextCutter, TextPiece};
+use super::text::TextCutter;
 use crate::buffers::Buffers;
 use crate::bundle::ChunkRef;
 use crate::container::Input;
 use crate::format::Manifest;
 use crate::format::limits::MAX_ENVELOPE_BYTES;
-use crate::gzip::{Anomaly, SequentialReader, StreamKind};
-
-/// Text that was already read, followed by the rest of the stream.
-type RemainingText<'r> = io::Chain<Cursor<Vec<u8>>, SequentialReader<Input<'r>>>;
+use crate::gzip::SequentialReader;
 
 enum PartSource<'r> {
     Blocks(Box<Locator<'r>>),
+    Text(Box<TextCutter<'r>>),
     /// The input after the member; empty in a sound bundle.
-    AfterMember(TextCutter<SequentialReader<Input<'r>>>),
-    Text(TextCutter<RemainingText<'r>>),
+    AfterMember(Box<TextCutter<'r>>),
     End,
 }
 
 /// Iterates over the parts.
 pub(crate) struct Parts<'r> {
     source: PartSource<'r>,
-    chunk_refs: Vec<ChunkRef>,
-    /// The chunk whose text is expected next.
-    next: usize,
-    is_plain: bool,
     /// The maximum line length in bytes.
     longest_line: u64,
     buffers: Arc<Buffers>,
@@ -56,15 +49,18 @@ impl<'r> Scan<'r> {
         let (chunk_refs, mut ready) = (table.unwrap_or_default(), VecDeque::new());
         let source = if in_blocks {
             self.stream.check_flush_point();
-            ready.extend(self.stream.take_anomalies().into_iter().map(|(anomaly, at)| Part::Anomaly(anomaly, at)));
-            let source = self.stream.into_source();
-            PartSource::Blocks(Box::new(Locator::new(source, chunk_refs.clone(), is_guessing, buffers)))
+            take_anomalies(&mut self.stream, &mut ready);
+            PartSource::Blocks(Box::new(Locator::new(self.stream.into_source(), chunk_refs, is_guessing, buffers)))
         } else {
-            PartSource::Text(TextCutter::new(Cursor::new(self.after_first_line).chain(self.stream), longest_line))
+            let text = TextCutter::new(self.after_first_line, self.stream, longest_line, chunk_refs);
+            PartSource::Text(Box::new(text))
         };
-        let (is_plain, buffers) = (self.content == StreamKind::Plain, Arc::clone(buffers));
-        Parts { source, chunk_refs, next: 0, is_plain, longest_line, buffers, ready }
+        Parts { source, longest_line, buffers: Arc::clone(buffers), ready }
     }
+}
+
+fn take_anomalies(stream: &mut SequentialReader<Input<'_>>, parts: &mut VecDeque<Part>) {
+    parts.extend(stream.take_anomalies().into_iter().map(|(anomaly, at)| Part::Anomaly(anomaly, at)));
 }
 
 impl<'r> Parts<'r> {
@@ -79,91 +75,45 @@ impl<'r> Parts<'r> {
     /// If reading the input fails.
     pub(crate) fn next_part(&mut self) -> io::Result<Option<Part>> {
         while self.ready.is_empty() {
-            if let PartSource::Blocks(blocks) = &mut self.source {
-                let located = blocks.next()?;
-                let is_guessing = blocks.is_guessing();
-                self.take_located(located, is_guessing);
-                continue;
-            }
             self.source = match std::mem::replace(&mut self.source, PartSource::End) {
-                PartSource::Text(text) => self.cut_text(text)?,
-                PartSource::AfterMember(text) => self.cut_after_member(text)?,
-                PartSource::End | PartSource::Blocks(_) => return Ok(None),
+                PartSource::Blocks(blocks) => self.next_block(blocks)?,
+                PartSource::Text(text) => self.next_text(text)?,
+                PartSource::AfterMember(text) => self.next_after_member(text)?,
+                PartSource::End => return Ok(None),
             };
         }
         Ok(self.ready.pop_front())
     }
 
-    /// Takes an item that was found between flush points. While guessing at blocks, the damage has already been
-    /// reported.
-    fn take_located(&mut self, located: LocatedItem<'r>, is_guessing: bool) {
-        let part = match located {
-            LocatedItem::Part(part) => part,
-            LocatedItem::Tail(tail, after) => {
-                self.next = self.chunk_refs.len();
-                let after = TextCutter::new(SequentialReader::after_member(after), self.longest_line);
-                self.source = PartSource::AfterMember(after);
-                Part::Tail(tail)
-            }
-            LocatedItem::End { fault, offset } => {
-                self.source = PartSource::End;
-                Part::Anomaly(Anomaly::Fault(fault), offset)
-            }
-        };
-        if !is_guessing || !matches!(part, Part::Anomaly(..) | Part::Tail(_)) {
+    fn next_block(&mut self, mut blocks: Box<Locator<'r>>) -> io::Result<PartSource<'r>> {
+        if let Some(part) = blocks.next()? {
             self.ready.push_back(part);
+            return Ok(PartSource::Blocks(blocks));
         }
+        let Some(rest) = blocks.into_rest() else { return Ok(PartSource::End) };
+        let after = SequentialReader::after_member(rest);
+        Ok(PartSource::AfterMember(Box::new(TextCutter::new(Vec::new(), after, self.longest_line, Vec::new()))))
     }
 
-    fn cut_text(&mut self, mut text: TextCutter<RemainingText<'r>>) -> io::Result<PartSource<'r>> {
-        let offset = text.offset();
-        if let Some(mut piece) = text.next_piece(self.chunk_refs.get(self.next..).unwrap_or_default())? {
-            if text.inner_mut().get_ref().1.ended_early() {
-                piece.drop_cut_line();
-            }
-            self.push_piece(piece, offset);
+    fn next_text(&mut self, mut text: Box<TextCutter<'r>>) -> io::Result<PartSource<'r>> {
+        if let Some(part) = text.next_part()? {
+            self.ready.push_back(part);
             return Ok(PartSource::Text(text));
         }
-        let mut stream = text.into_inner().into_inner().1;
-        self.push_anomalies(&mut stream);
-        if self.next < self.chunk_refs.len() {
-            self.ready.push_back(Part::Missing(self.next..self.chunk_refs.len()));
-            self.next = self.chunk_refs.len();
-        }
-        if !stream.is_broken() {
-            return Ok(PartSource::End);
-        }
-        let blocks = Locator::new(stream.into_source(), Vec::new(), true, &self.buffers);
-        Ok(PartSource::Blocks(Box::new(blocks)))
+        let (mut stream, missing) = text.into_end();
+        take_anomalies(&mut stream, &mut self.ready);
+        self.ready.extend((!missing.is_empty()).then_some(Part::Missing(missing)));
+        Ok(match stream.is_broken() {
+            true => PartSource::Blocks(Box::new(Locator::new(stream.into_source(), Vec::new(), true, &self.buffers))),
+            false => PartSource::End,
+        })
     }
 
-    fn cut_after_member(&mut self, mut text: TextCutter<SequentialReader<Input<'r>>>) -> io::Result<PartSource<'r>> {
-        let piece = text.next_piece(&[])?;
-        self.push_anomalies(text.inner_mut());
-        let Some(piece) = piece else { return Ok(PartSource::End) };
-        self.push_piece(piece, 0);
-        Ok(PartSource::AfterMember(text))
-    }
-
-    fn push_piece(&mut self, piece: TextPiece, offset: u64) {
-        let chunk = Some(self.next).filter(|next| *next < self.chunk_refs.len());
-        let part = match piece {
-            TextPiece::TooLong => Part::TooLong,
-            TextPiece::Missing => {
-                self.next += 1;
-                Part::Missing(self.next - 1..self.next)
-            }
-            TextPiece::Lines(text) | TextPiece::Unassigned(text) if text.is_empty() => return,
-            TextPiece::Unassigned(text) => Part::Text { chunk: None, offset: self.is_plain.then_some(offset), text },
-            TextPiece::Lines(text) => {
-                self.next += usize::from(chunk.is_some());
-                Part::Text { chunk, offset: self.is_plain.then_some(offset), text }
-            }
-        };
+    fn next_after_member(&mut self, mut text: Box<TextCutter<'r>>) -> io::Result<PartSource<'r>> {
+        let part = text.next_part()?;
+        take_anomalies(text.stream(), &mut self.ready);
+        let Some(part) = part else { return Ok(PartSource::End) };
         self.ready.push_back(part);
-    }
-
-    fn push_anomalies(&mut self, stream: &mut SequentialReader<Input<'r>>) {
-        self.ready.extend(stream.take_anomalies().into_iter().map(|(anomaly, at)| Part::Anomaly(anomaly, at)));
+        Ok(PartSource::AfterMember(text))
     }
 }

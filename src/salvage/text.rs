@@ -1,10 +1,14 @@
-//! Cuts text into pieces of whole lines: at the chunk boundaries if there is a table, otherwise about every
+//! Cuts text into parts of whole lines: at the chunk boundaries if there is a table, otherwise about every
 //! mebibyte.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
+use std::ops::Range;
 
+use super::part::Part;
 use crate::bundle::ChunkRef;
+use crate::container::Input;
 use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
+use crate::gzip::SequentialReader;
 
 /// The amount of text that is read at a time.
 const READ_BYTES: u64 = 256 << 10;
@@ -16,27 +20,6 @@ const MAX_SEARCHED_A_BYTE: u64 = 32;
 
 /// The most text that is kept to look for a chunk. Only chunks of very long rows exceed it.
 const MAX_KEPT: u64 = 64 << 20;
-
-/// A piece of text.
-pub(super) enum TextPiece {
-    /// Whole lines, except that the last line of the text may lack its line feed.
-    Lines(Vec<u8>),
-    /// Whole lines before the expected chunk. They belong to no chunk.
-    Unassigned(Vec<u8>),
-    /// A line longer than any row was skipped.
-    TooLong,
-    /// The expected chunk is missing; the next one begins here.
-    Missing,
-}
-
-impl TextPiece {
-    /// Drops a last line without a line feed, because its rest is lost.
-    pub(super) fn drop_cut_line(&mut self) {
-        if let Self::Lines(text) | Self::Unassigned(text) = self {
-            text.truncate(memchr::memrchr(b'\n', text).map_or(0, |last| last + 1));
-        }
-    }
-}
 
 /// The next position at which to cut the text.
 enum Cut {
@@ -50,52 +33,75 @@ enum Cut {
     LineTooLong,
 }
 
-/// Cuts the text from `inner` into pieces.
-pub(super) struct TextCutter<R> {
-    inner: R,
+/// Text that was already read, followed by the rest of the stream.
+type RemainingText<'r> = io::Chain<Cursor<Vec<u8>>, SequentialReader<Input<'r>>>;
+
+/// Cuts text into parts.
+pub(super) struct TextCutter<'r> {
+    inner: RemainingText<'r>,
     buffer: Vec<u8>,
     /// The number of bytes of the buffer that were consumed.
     start: usize,
     at_end: bool,
     /// The offset in the text of the first unconsumed byte.
     offset: u64,
+    /// True if offsets in the text are those in the file.
+    is_plain: bool,
     /// The maximum line length in bytes.
     longest: u64,
+    chunks: Vec<ChunkRef>,
+    /// The chunk that is expected next.
+    next: usize,
     /// The remaining budget, in bytes, for finding displaced chunks.
     search_left: u64,
 }
 
-impl<R: Read> TextCutter<R> {
-    /// Skips lines of more than `longest` bytes.
-    pub(super) fn new(inner: R, longest: u64) -> Self {
-        Self { inner, buffer: Vec::new(), start: 0, at_end: false, offset: 0, longest, search_left: MAX_SEARCHED }
-    }
-
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    pub(super) fn inner_mut(&mut self) -> &mut R {
-        &mut self.inner
-    }
-
-    pub(super) fn into_inner(self) -> R {
-        self.inner
-    }
-
-    /// Returns the next piece, or `None` at the end. `due` are the chunks that are expected from here on.
-    pub(super) fn next_piece(&mut self, due: &[ChunkRef]) -> io::Result<Option<TextPiece>> {
-        let cut = match due {
-            [chunk, rest @ ..] => self.cut_chunk(chunk, rest.first())?,
-            [] => self.cut_lines(CHUNK_BYTES)?,
-        };
-        match cut {
-            Cut::Lines(0) => Ok(None),
-            Cut::Lines(end) => Ok(Some(TextPiece::Lines(self.take(end)))),
-            Cut::Before(end) => Ok(Some(TextPiece::Unassigned(self.take(end)))),
-            Cut::Here => Ok(Some(TextPiece::Missing)),
-            Cut::LineTooLong => self.skip_line().map(|()| Some(TextPiece::TooLong)),
+impl<'r> TextCutter<'r> {
+    /// Cuts the text in `read` and the rest of `stream`, in which `chunks` are expected. Skips lines of more than
+    /// `longest` bytes.
+    pub(super) fn new(read: Vec<u8>, stream: SequentialReader<Input<'r>>, longest: u64, chunks: Vec<ChunkRef>) -> Self {
+        Self {
+            is_plain: stream.is_plain(),
+            inner: Cursor::new(read).chain(stream),
+            buffer: Vec::new(),
+            start: 0,
+            at_end: false,
+            offset: 0,
+            longest,
+            chunks,
+            next: 0,
+            search_left: MAX_SEARCHED,
         }
+    }
+
+    pub(super) fn stream(&mut self) -> &mut SequentialReader<Input<'r>> {
+        self.inner.get_mut().1
+    }
+
+    /// Returns the stream after its text, and the chunks that were expected but did not come.
+    pub(super) fn into_end(self) -> (SequentialReader<Input<'r>>, Range<usize>) {
+        (self.inner.into_inner().1, self.next..self.chunks.len())
+    }
+
+    /// Returns the next part, or `None` at the end.
+    pub(super) fn next_part(&mut self) -> io::Result<Option<Part>> {
+        let (offset, next) = (self.is_plain.then_some(self.offset), self.next);
+        let cut = match self.chunks.get(next).copied() {
+            Some(chunk) => self.cut_chunk(&chunk, self.chunks.get(next + 1).copied().as_ref())?,
+            None => self.cut_lines(CHUNK_BYTES)?,
+        };
+        let (chunk, text) = match cut {
+            Cut::Lines(0) => return Ok(None),
+            Cut::Here => {
+                self.next += 1;
+                return Ok(Some(Part::Missing(next..self.next)));
+            }
+            Cut::LineTooLong => return self.skip_line().map(|()| Some(Part::TooLong)),
+            Cut::Before(end) => (None, self.take(end)),
+            Cut::Lines(end) => (Some(next).filter(|next| *next < self.chunks.len()), self.take(end)),
+        };
+        self.next += usize::from(chunk.is_some());
+        Ok(Some(Part::Text { chunk, offset, text }))
     }
 
     /// Returns the bytes that were read but not consumed.
@@ -239,6 +245,11 @@ impl<R: Read> TextCutter<R> {
         if missing > 0 && !self.at_end {
             let read = self.inner.by_ref().take(missing).read_to_end(&mut self.buffer)?;
             self.at_end = (read as u64) < missing;
+            if self.at_end && self.stream().ended_early() {
+                // The rest of the last line is lost.
+                let end = memchr::memrchr(b'\n', &self.buffer).map_or(0, |last| last + 1);
+                self.buffer.truncate(end.max(self.start));
+            }
         }
         Ok(())
     }

@@ -269,7 +269,7 @@ fn search(
 fn pack_logs(
     rows: &mut RowStream<'_, '_>,
     manifest: Option<&Manifest>,
-    packer: &mut BundleWriter,
+    packer: &mut BundleWriter<'_>,
 ) -> Result<Vec<FileRecovery>> {
     let (mut files, mut done) = (Vec::new(), HashSet::new());
     while let Some(mut log) = LogReader::next(rows, manifest, files.len(), &done)? {

@@ -34,7 +34,7 @@ pub(super) enum StreamEvent {
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(super) struct RowStream<'k, 'r> {
     parts: Parts<'r>,
-    pool: OrderedPool<Part, ReadPart>,
+    pool: OrderedPool<'k, Part, ReadPart>,
     context: &'k ScanContext<'k>,
     progress: &'k dyn Progress,
     /// Lines that were read and are next in order.
@@ -59,17 +59,14 @@ pub(super) struct RowStream<'k, 'r> {
 
 impl<'k, 'r> RowStream<'k, 'r> {
     /// Starts the threads. `text` is the digest of the text before `parts`.
-    pub(super) fn start<'scope>(
-        scope: &'scope Scope<'scope, '_>,
+    pub(super) fn start(
+        scope: &'k Scope<'k, '_>,
         parts: Parts<'r>,
         text: TextDigest,
         context: &'k ScanContext<'k>,
         threads: NonZeroUsize,
         progress: &'k dyn Progress,
-    ) -> Self
-    where
-        'k: 'scope,
-    {
+    ) -> Self {
         let parts_are_text = parts.are_text();
         Self {
             parts,

@@ -1,5 +1,6 @@
 //! A thread pool that returns results in the order in which jobs were submitted.
 
+use std::cell::LazyCell;
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::thread::{self, Scope};
@@ -18,6 +19,9 @@ const MAX_THREADS: usize = 256;
 
 /// The maximum memory of jobs in flight, in bytes. A single job may exceed it.
 const MAX_BYTES: usize = 64 << 20;
+
+/// The size of all jobs, in bytes, up to which starting threads takes longer than processing them without.
+const INLINE_BYTES: usize = 128 << 10;
 
 /// Runs every job of `source` on `threads` threads and passes the results to `take`, in order.
 ///
@@ -50,10 +54,16 @@ pub fn run_ordered<J: Send, R: Send, W: FnMut(J) -> R + Send>(
 
 /// A thread pool with bounded memory, for loops that [`run_ordered`] does not fit.
 ///
-/// At most two jobs per thread are in flight. Together they take at most 64 MiB, unless a single job is larger.
-pub struct OrderedPool<J, R> {
-    jobs: Sender<(J, Sender<R>)>,
-    pending: VecDeque<(usize, Receiver<R>)>,
+/// At most two jobs per thread are in flight. Together they take at most 64 MiB, unless a single job is larger. The
+/// threads start once the jobs are worth it.
+pub struct OrderedPool<'scope, J, R> {
+    /// Processes the first jobs on the calling thread.
+    inline: Box<dyn FnMut(J) -> R + 'scope>,
+    /// The remaining size of jobs that the calling thread processes, in bytes.
+    inline_bytes: usize,
+    /// The queue of the threads, which start on its first use.
+    jobs: LazyCell<JobQueue<J, R>, Box<dyn FnOnce() -> JobQueue<J, R> + 'scope>>,
+    pending: VecDeque<(usize, PendingResult<R>)>,
     max_pending: usize,
     /// The size of all pending jobs in bytes.
     bytes: usize,
@@ -61,32 +71,50 @@ pub struct OrderedPool<J, R> {
     held: Option<(J, usize)>,
 }
 
-impl<J: Send, R: Send> OrderedPool<J, R> {
-    /// Starts `threads` threads, at most 256, each with its own worker.
-    pub fn start<'scope, W>(scope: &'scope Scope<'scope, '_>, threads: NonZeroUsize, worker: impl Fn() -> W) -> Self
+/// Jobs, each with the place of its result.
+type JobQueue<J, R> = Sender<(J, Sender<R>)>;
+
+enum PendingResult<R> {
+    Done(R),
+    Running(Receiver<R>),
+}
+
+impl<'scope, J: Send + 'scope, R: Send + 'scope> OrderedPool<'scope, J, R> {
+    /// Creates a pool of `threads` threads, at most 256, each with its own worker.
+    pub fn start<W>(scope: &'scope Scope<'scope, '_>, threads: NonZeroUsize, worker: impl Fn() -> W + 'scope) -> Self
     where
         W: FnMut(J) -> R + Send + 'scope,
-        J: 'scope,
-        R: 'scope,
     {
         let threads = threads.get().min(MAX_THREADS);
         let max_pending = 2 * threads;
-        let (jobs, queue) = bounded::<(J, Sender<R>)>(max_pending);
-        for _ in 0..threads {
-            let (queue, mut work) = (queue.clone(), worker());
-            let spawned = thread::Builder::new().spawn_scoped(scope, move || {
-                for (job, done) in queue {
-                    // The receiver is gone if the operation has failed.
-                    let _ = done.send(work(job));
+        let inline = Box::new(worker());
+        let start = move || {
+            let (jobs, queue) = bounded::<(J, Sender<R>)>(max_pending);
+            for _ in 0..threads {
+                let (queue, mut work) = (queue.clone(), worker());
+                let spawned = thread::Builder::new().spawn_scoped(scope, move || {
+                    for (job, done) in queue {
+                        // The receiver is gone if the operation has failed.
+                        let _ = done.send(work(job));
+                    }
+                });
+                // If the system refuses to start more threads, the running ones do the work. If none is running, the
+                // first job fails.
+                if spawned.is_err() {
+                    break;
                 }
-            });
-            // If the system refuses to start more threads, the running ones do the work. If none is running, the first
-            // job fails.
-            if spawned.is_err() {
-                break;
             }
+            jobs
+        };
+        Self {
+            inline,
+            inline_bytes: INLINE_BYTES,
+            jobs: LazyCell::new(Box::new(start)),
+            pending: VecDeque::new(),
+            max_pending,
+            bytes: 0,
+            held: None,
         }
-        Self { jobs, pending: VecDeque::new(), max_pending, bytes: 0, held: None }
     }
 
     /// Submits jobs from `source` until it is exhausted or the pool is full. Returns true if the pool is full: then
@@ -105,10 +133,20 @@ impl<J: Send, R: Send> OrderedPool<J, R> {
                 self.held = Some((job, bytes));
                 return Ok(true);
             }
-            let (done, result) = bounded(1);
+            let result = match self.inline_bytes.checked_sub(bytes) {
+                Some(left) => {
+                    self.inline_bytes = left;
+                    PendingResult::Done((self.inline)(job))
+                }
+                None => {
+                    self.inline_bytes = 0;
+                    let (done, result) = bounded(1);
+                    self.jobs.send((job, done)).map_err(|_| thread_died())?;
+                    PendingResult::Running(result)
+                }
+            };
             self.bytes = self.bytes.saturating_add(bytes);
             self.pending.push_back((bytes, result));
-            self.jobs.send((job, done)).map_err(|_| thread_died())?;
         }
         Ok(true)
     }
@@ -120,7 +158,10 @@ impl<J: Send, R: Send> OrderedPool<J, R> {
     pub fn pop(&mut self) -> Result<Option<R>> {
         let Some((bytes, oldest)) = self.pending.pop_front() else { return Ok(None) };
         self.bytes = self.bytes.saturating_sub(bytes);
-        oldest.recv().map(Some).map_err(|_| thread_died())
+        match oldest {
+            PendingResult::Done(result) => Ok(Some(result)),
+            PendingResult::Running(result) => result.recv().map(Some).map_err(|_| thread_died()),
+        }
     }
 
     /// Feeds the pool from `source` and returns the oldest result, or `None` after the last one.

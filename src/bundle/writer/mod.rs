@@ -106,8 +106,8 @@ struct SpooledFile {
 }
 
 /// Distributes blocks of lines to the pool and collects the results in order.
-pub struct BundleWriter {
-    pool: OrderedPool<DeflateJob, Deflated>,
+pub struct BundleWriter<'scope> {
+    pool: OrderedPool<'scope, DeflateJob, Deflated>,
     buffers: Arc<Buffers>,
     spool: Spool,
     logs: Vec<PendingLog>,
@@ -123,11 +123,12 @@ struct PendingLog {
     read: Option<Integrity>,
 }
 
-impl BundleWriter {
-    pub fn start<'scope>(scope: &'scope Scope<'scope, '_>, options: &WriteOptions) -> Self {
+impl<'scope> BundleWriter<'scope> {
+    pub fn start(scope: &'scope Scope<'scope, '_>, options: &WriteOptions) -> Self {
         let (level, buffers) = (options.level, Arc::<Buffers>::default());
-        let pool = OrderedPool::start(scope, options.threads, || {
-            let (mut deflater, buffers) = (Deflater::new(level), Arc::clone(&buffers));
+        let of_workers = Arc::clone(&buffers);
+        let pool = OrderedPool::start(scope, options.threads, move || {
+            let (mut deflater, buffers) = (Deflater::new(level), Arc::clone(&of_workers));
             move |job| deflate(&mut deflater, &buffers, job)
         });
         Self { pool, buffers, spool: Spool::new(&options.work_dir), logs: Vec::new() }

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use super::inflate::inflate_block;
+use super::inflate::{BlockEnd, inflate_into};
 use super::member::{HEADER, LAST_BLOCK, TAIL_BYTES, Trailer};
 use super::source::FLUSH_MARK;
 use crate::buffers::Buffer;
@@ -119,7 +119,10 @@ impl DeflatedBlock {
         if (self.data.len() as u64) < self.block.compressed {
             return Err(GzipFault::Truncated);
         }
-        inflate_block(&self.data, self.block.bytes, content)?;
+        let end = inflate_into(content, &self.data, self.block.bytes);
+        if end != BlockEnd::FlushPoint || content.len() as u64 != self.block.bytes {
+            return Err(GzipFault::Deflate);
+        }
         let (expected, found) = (self.block.crc32, Crc32::of(content));
         match found == expected {
             true => Ok(()),

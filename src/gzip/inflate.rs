@@ -5,21 +5,9 @@ use std::io::{self, Read};
 use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::digest::Crc32;
-use crate::error::GzipFault;
 
 /// The maximum compression ratio of deflate, in inflated bytes per compressed byte.
 const MAX_RATIO: u64 = 1032;
-
-/// Inflates raw deflate data that must end at a flush point and yield exactly `declared` bytes. Reuses the memory of
-/// `content`.
-///
-/// Memory grows with the actual content of the data, never with the declared length alone.
-pub(super) fn inflate_block(deflated: &[u8], declared: u64, content: &mut Vec<u8>) -> Result<(), GzipFault> {
-    match inflate_into(content, deflated, declared) {
-        BlockEnd::FlushPoint if content.len() as u64 == declared => Ok(()),
-        _ => Err(GzipFault::Deflate),
-    }
-}
 
 /// The reason why inflating a block ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +26,8 @@ pub(crate) enum BlockEnd {
 }
 
 /// Inflates as much raw deflate data as possible, up to `limit` bytes, and replaces the bytes in `content` by it.
+///
+/// Memory grows with the actual content of the data, never with the limit alone.
 pub(crate) fn inflate_into(content: &mut Vec<u8>, deflated: &[u8], limit: u64) -> BlockEnd {
     let most = (deflated.len() as u64).saturating_mul(MAX_RATIO);
     let limit = usize::try_from(limit.min(most + 1)).unwrap_or(usize::MAX - 1);

@@ -92,16 +92,9 @@ impl<R: Read> SequentialReader<R> {
         Self { anomalies: Some(Vec::new()), ..Self::new(inner) }
     }
 
-    /// Treats the file as gzip if at least half of its first bytes match the header that this library writes. Returns
-    /// true in that case. Consumes nothing.
-    pub(crate) fn skip_damaged_header(&mut self) -> io::Result<bool> {
-        let first = self.source.peek(HEADER.len())?;
-        let matching = first.iter().zip(&HEADER).filter(|(found, written)| found == written).count();
-        let is_header = matching >= HEADER.len() / 2;
-        if is_header {
-            self.state = StreamState::Header;
-        }
-        Ok(is_header)
+    /// Treats the file as gzip whatever its first bytes are.
+    pub(crate) fn assume_gzip(&mut self) {
+        self.state = StreamState::Header;
     }
 
     /// Creates a tolerant reader of everything after the first member. `source` must be at the end of that member.

@@ -45,26 +45,20 @@ impl<'r> Scan<'r> {
         Self::read(SequentialReader::tolerant(input))
     }
 
-    /// Opens compressed data whose first bytes are damaged, or missing together with the header.
+    /// Opens compressed data whose first bytes may be damaged.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub(crate) fn open_headless(input: Input<'r>) -> Result<Self> {
         let mut stream = SequentialReader::tolerant(input);
-        if stream.skip_damaged_header().map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
-            return Self::read(stream);
-        }
-        Ok(Self::without_first_line(stream))
+        stream.assume_gzip();
+        Self::read(stream)
     }
 
     /// Skips the search for a first line and looks for blocks from the first byte on.
     pub(crate) fn of_blocks_alone(input: Input<'r>) -> Self {
-        Self::without_first_line(SequentialReader::tolerant(input))
-    }
-
-    fn without_first_line(stream: SequentialReader<Input<'r>>) -> Self {
         Self {
-            stream,
+            stream: SequentialReader::tolerant(input),
             content: StreamKind::Gzip,
             first_line: FirstLine::Damaged,
             after_first_line: Vec::new(),

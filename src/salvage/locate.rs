@@ -173,28 +173,19 @@ impl<'r> Locator<'r> {
                 (self.next, gap.at) = (chunk + 1, bytes.end);
                 return self.block(gap, Some(chunk), bytes, self.is_guessing).map(Some);
             }
-            if self.next < gap.back {
-                let end = gap.at.saturating_add(self.chunks[self.next].compressed);
-                if end <= gap.back_at && is_plausible(&self.chunks[self.next]) && gap.has_mark_at(end)? {
-                    gap.found = Some((self.next, gap.at..end));
-                    continue;
-                }
-                gap.found = gap.find_chunk(&self.chunks, self.next)?;
-                let (chunk, end) = gap.found.as_ref().map_or((gap.back, gap.back_at), |(chunk, at)| (*chunk, at.start));
-                gap.set_unknown(&self.chunks, self.next..chunk, gap.at..end);
-                (self.next, gap.at) = (chunk, end);
-            } else if let Some(chunk) = self.chunks.get(self.next) {
-                gap.set_unknown(&self.chunks, self.next..self.next, gap.at..gap.back_at);
-                let end = gap.back_at + chunk.compressed;
-                gap.found = Some((self.next, gap.back_at..end));
-                (gap.back, gap.back_at) = (gap.back + 1, end);
-            } else {
-                let is_tail = gap.may_be_tail()? && self.is_tail(gap.input.peek(gap.at, TAIL_BYTES + READ_BYTES)?);
-                let next_mark = if is_tail { None } else { gap.next_mark(gap.at, gap.input.end())? };
-                let Some(end) = next_mark else { return Ok(None) };
-                gap.set_unknown(&self.chunks, self.next..self.next, gap.at..end);
+            let before = (self.next, gap.at);
+            if self.next < self.chunks.len() {
+                gap.found = gap.locate(&self.chunks, self.next)?;
+                let found = gap.found.as_ref().map(|(chunk, bytes)| (*chunk, bytes.start));
+                (self.next, gap.at) = found.unwrap_or((self.chunks.len(), gap.back_at));
+            } else if self.is_tail(gap.input.peek(gap.at, TAIL_BYTES + READ_BYTES)?) {
+                return Ok(None);
+            } else if let Some(end) = gap.next_mark(gap.at, gap.input.end())? {
                 gap.at = end;
+            } else {
+                return Ok(None);
             }
+            gap.set_unknown(&self.chunks, before.0..self.next, before.1..gap.at);
         }
     }
 
@@ -284,10 +275,21 @@ impl<'r> Gap<'r> {
         Ok(gap)
     }
 
-    /// Returns true unless it is certain that no member ends here.
-    fn may_be_tail(&mut self) -> io::Result<bool> {
-        let left = self.input.end() - self.at;
-        Ok(left == TAIL_BYTES as u64 || Tail::is_at(self.input.peek(self.at, 2)?))
+    /// Finds the first of the chunks from `next` on that is still there.
+    fn locate(&mut self, table: &[ChunkRef], next: usize) -> io::Result<Option<(usize, Range<u64>)>> {
+        if next < self.back {
+            let end = self.at.saturating_add(table[next].compressed);
+            if end <= self.back_at && is_plausible(&table[next]) && self.has_mark_at(end)? {
+                return Ok(Some((next, self.at..end)));
+            }
+            if let Some(found) = self.find_chunk(table, next)? {
+                return Ok(Some(found));
+            }
+        }
+        let Some(chunk) = table.get(self.back) else { return Ok(None) };
+        let start = self.back_at;
+        (self.back, self.back_at) = (self.back + 1, start + chunk.compressed);
+        Ok(Some((self.back - 1, start..self.back_at)))
     }
 
     fn has_mark_at(&mut self, end: u64) -> io::Result<bool> {

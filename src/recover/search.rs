@@ -40,6 +40,8 @@ pub(super) struct SearchResult {
     is_damaged: bool,
     /// True if blocks may be hidden in text, or in damage of the first line or right after it.
     may_hide: bool,
+    /// True if some logs may be whole although they do not seem so.
+    is_suspect: bool,
     /// True if verified rows contradict the manifest.
     is_contradicted: bool,
 }
@@ -53,7 +55,8 @@ impl SearchResult {
         let again = |evidence, start| search(input, evidence, start, options, &NoProgress);
         let found = search(input, Evidence::Rows, Start::AfterManifest, options, progress)?;
         let mut found = found.ok_or(ErrorKind::NothingToRecover)?;
-        if found.logs.iter().any(|log| log.is_original != Some(true))
+        if found.is_suspect
+            && found.logs.iter().any(|log| log.is_original != Some(true))
             && let Some(whole) = again(Evidence::Hashes, Start::AfterManifest)?
         {
             let done = found.originals().map(FileRecovery::id).collect();
@@ -260,6 +263,7 @@ fn search(
             version,
             is_damaged,
             may_hide,
+            is_suspect: rows.is_suspect || state != ManifestState::Intact,
             is_contradicted: manifest.is_some() && (is_contradicted || rows.contradicts_manifest),
         }))
     })

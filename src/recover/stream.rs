@@ -11,7 +11,7 @@ use crate::format::envelope::default_file;
 use crate::gzip::{Anomaly, BlockEnd};
 use crate::logs::may_exist;
 use crate::progress::Progress;
-use crate::salvage::{LastRuns, LineFault, PartLines, ReadPart, RowFile, RowRun, ScanContext};
+use crate::salvage::{LineFault, PartLines, ReadPart, RowFile, RowRun, RowsLeft, ScanContext};
 use crate::salvage::{Part, Parts, TextDigest};
 use crate::util::ordered_pool::OrderedPool;
 
@@ -53,6 +53,8 @@ pub(super) struct RowStream<'k, 'r> {
     pub(super) is_sound: bool,
     /// True if the end of the member proves its whole content.
     pub(super) is_verified: bool,
+    /// True if readable text is not as the manifest describes it, so that a log may be whole although it does not seem so.
+    pub(super) is_suspect: bool,
     /// True if verified rows belong to a log that the manifest does not have there.
     pub(super) contradicts_manifest: bool,
 }
@@ -82,6 +84,7 @@ impl<'k, 'r> RowStream<'k, 'r> {
             text,
             is_sound: true,
             is_verified: parts_are_text,
+            is_suspect: parts_are_text,
             contradicts_manifest: false,
         }
     }
@@ -187,6 +190,8 @@ impl<'k, 'r> RowStream<'k, 'r> {
         let first_row = chunk.filter(|_| has_place).map(|chunk| self.first_row_of(&chunk));
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
+        let is_as_written = lines.is_verified && lines.problems.is_empty();
+        self.is_suspect |= lines.end == BlockEnd::FlushPoint && !is_as_written;
         self.is_sound &= is_whole && (lines.chunk.is_none() || lines.is_verified);
         // Without proof of single rows, those of a damaged block are worthless.
         if self.is_strict() || lines.end == BlockEnd::FlushPoint {
@@ -212,17 +217,16 @@ impl<'k, 'r> RowStream<'k, 'r> {
     fn take_lines(&mut self, lines: &mut PartLines, chunk: Option<&ChunkRef>, first_row: Option<u64>) {
         let (has_place, is_verified) = (first_row.is_some(), lines.is_verified);
         let mut problems = lines.problems.iter().peekable();
-        let last_runs = LastRuns::of(lines.runs.iter(), |run| Arc::clone(&run.file));
-        for (index, mut run) in std::mem::take(&mut lines.runs).into_iter().enumerate() {
+        let mut left = RowsLeft::of(lines.runs.iter(), |run| Arc::clone(&run.file));
+        for mut run in std::mem::take(&mut lines.runs) {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
                 self.take_bad_line(&problem.fault, has_place, is_verified);
             }
             let end = run.first_line + run.rows.len();
             while problems.next_if(|problem| problem.line < end).is_some() {}
-            let is_misplaced = self
-                .current
-                .as_ref()
-                .is_some_and(|open| open.index > run.file.index || last_runs.is_interleaved(index, &run.file, open));
+            let open = self.current.as_ref();
+            let is_misplaced =
+                left.is_interrupted_by(&run, &run.file, open) || open.is_some_and(|open| open.index > run.file.index);
             // A chunk that is not verified has no more rows than the table records.
             let most = chunk.filter(|_| self.is_strict() && !is_verified);
             let most = most.map_or(u64::MAX, |chunk| chunk.rows.saturating_sub(run.first_line));

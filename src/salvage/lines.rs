@@ -95,18 +95,24 @@ impl PartLines {
     }
 }
 
-/// The index of each log's last run.
-pub(crate) struct LastRuns<K>(HashMap<K, usize>);
+/// The number of rows that each log still has in a part, while its runs are passed in order.
+pub(crate) struct RowsLeft<K>(HashMap<K, u64>);
 
-impl<K: Hash + Eq> LastRuns<K> {
-    /// Indexes runs by `key`, which identifies their log.
+impl<K: Hash + Eq> RowsLeft<K> {
+    /// Counts the rows of runs by `key`, which identifies their log.
     pub(crate) fn of<'r>(runs: impl Iterator<Item = &'r RowRun>, key: impl Fn(&'r RowRun) -> K) -> Self {
-        Self(runs.enumerate().map(|(index, run)| (key(run), index)).collect())
+        let mut left = HashMap::new();
+        runs.for_each(|run| *left.entry(key(run)).or_default() += run.rows.len());
+        Self(left)
     }
 
-    /// Returns true if a run interrupts the open log, which continues after it.
-    pub(crate) fn is_interleaved(&self, index: usize, log: &K, open: &K) -> bool {
-        log != open && self.0.get(open).is_some_and(|&last| last > index)
+    /// Passes the next run, which is of `log`. Returns true if it interrupts the open log: that one continues after it
+    /// with at least as many rows as `log` has from here on.
+    pub(crate) fn is_interrupted_by(&mut self, run: &RowRun, log: &K, open: Option<&K>) -> bool {
+        let of_open = open.filter(|open| *open != log).and_then(|open| self.0.get(open)).copied().unwrap_or(0);
+        let left = self.0.get_mut(log);
+        let of_log = left.map_or(0, |left| std::mem::replace(left, left.saturating_sub(run.rows.len())));
+        of_open > 0 && of_open >= of_log
     }
 }
 

@@ -12,7 +12,7 @@ use crate::bundle::ChunkRef;
 use crate::error::{GzipFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
 use crate::gzip::{Anomaly, BlockEnd, LastBlock, StreamKind, Tail};
-use crate::salvage::{LastRuns, LineFault, PartLines, Problem, ReadPart, RowRun, ScanContext};
+use crate::salvage::{LineFault, PartLines, Problem, ReadPart, RowRun, RowsLeft, ScanContext};
 use crate::salvage::{Part, Scan, TextDigest};
 
 /// The state of a verification.
@@ -259,15 +259,14 @@ impl<'a> Audit<'a> {
 
     fn take_lines(&mut self, lines: &PartLines) {
         let mut problems = lines.problems.iter().peekable();
-        let last_runs = LastRuns::of(lines.runs.iter(), |run| run.file.index);
-        for (index, run) in lines.runs.iter().enumerate() {
+        let mut left = RowsLeft::of(lines.runs.iter(), |run| run.file.index);
+        for run in &lines.runs {
             while let Some(problem) = problems.next_if(|problem| problem.line < run.first_line) {
                 self.bad_line(problem, lines);
             }
-            let is_taken = match run.file.index {
-                Some(file) => !self.is_interleaved(file, index, &last_runs) && self.advance_to(file),
-                None => true,
-            };
+            let open = self.open.as_ref().map(|log| Some(log.index));
+            let is_interrupting = left.is_interrupted_by(run, &run.file.index, open.as_ref());
+            let is_taken = run.file.index.is_none_or(|file| !is_interrupting && self.advance_to(file));
             let end = run.first_line + run.rows.len();
             while let Some(problem) = problems.next_if(|problem| problem.line < end) {
                 self.row_problem(problem, run, lines);
@@ -285,10 +284,6 @@ impl<'a> Audit<'a> {
         if let Some(log) = &mut self.open {
             log.push(run);
         }
-    }
-
-    fn is_interleaved(&self, file: usize, run: usize, last_runs: &LastRuns<Option<usize>>) -> bool {
-        self.open.as_ref().is_some_and(|log| last_runs.is_interleaved(run, &Some(file), &Some(log.index)))
     }
 
     /// Reports rows in a position where their log cannot have rows.

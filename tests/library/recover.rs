@@ -266,6 +266,31 @@ fn edited_plain_text_loses_no_row_of_another_chunk() {
 }
 
 #[test]
+fn stray_rows_of_an_earlier_log_lose_no_other_row() {
+    let (_, mut builder) = numbered();
+    // Rows of runs.jsonl at the end of one chunk of the other log, and within the next one.
+    for (chunk, line) in [(10, 9), (11, 4)] {
+        let mut lines: Vec<_> = builder.chunks[chunk].1.split_inclusive('\n').collect();
+        lines[line] = "{\"source\":\"runs\",\"entry\":{\"put\":\"in\"}}\n";
+        builder.chunks[chunk].1 = lines.concat();
+    }
+    let with_chunks = builder.text();
+    for file in 0..2 {
+        builder.file(file).as_object_mut().unwrap().remove("chunks");
+    }
+    let rows: String = builder.chunks.iter().map(|(_, text)| text.as_str()).collect();
+    for text in [with_chunks, format!("{}\n{rows}", builder.manifest)] {
+        for damaged in [gzip(text.as_bytes()), text.into_bytes()] {
+            let (report, _) = logs_of(&damaged);
+            assert_eq!(report.files.iter().map(|log| log.rows).collect::<Vec<_>>(), [100, 28]);
+            assert_eq!(report.ignored, 2);
+            let is_row = |finding: &&FindingKind| matches!(finding, FindingKind::Row(_));
+            assert_eq!(findings_of(&damaged).iter().filter(is_row).count(), 2);
+        }
+    }
+}
+
+#[test]
 fn inserted_row_loses_no_other_row() {
     let (home, builder) = numbered();
     let original = original_logs(&home);

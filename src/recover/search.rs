@@ -212,17 +212,11 @@ fn search(
     options: &WriteOptions,
     progress: &dyn Progress,
 ) -> Result<Option<SearchResult>> {
-    let mut scan = open(input)?;
-    let UsableManifest { manifest, state, version, is_contradicted } = match &scan.first_line {
-        FirstLine::Line { line, .. } => usable_manifest(line, evidence)?,
-        FirstLine::Damaged | FirstLine::Foreign(_) => UsableManifest::nothing(),
-    };
+    let (mut scan, usable) = open(input, evidence, start)?;
+    let UsableManifest { manifest, state, version, is_contradicted } = usable;
     let has_hash = |manifest: &Manifest| manifest.files.iter().any(|file| file.integrity().is_some());
     if evidence == Evidence::Hashes && !manifest.as_ref().is_some_and(has_hash) {
         return Ok(None);
-    }
-    if start == Start::OfFile {
-        scan = blocks_from_start(input);
     }
     let chunk_refs =
         manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
@@ -285,16 +279,19 @@ fn pack_logs(
     Ok(files)
 }
 
-/// Opens the bundle even if its first bytes are damaged.
-fn open<'r>(input: &FileInput<'r>) -> Result<Scan<'r>> {
+/// Opens the bundle, even if its first bytes are damaged, and reads the manifest.
+fn open<'r>(input: &FileInput<'r>, evidence: Evidence, start: Start) -> Result<(Scan<'r>, UsableManifest)> {
     let mut scan = Scan::open(input.at_start().into())?;
     if matches!(scan.first_line, FirstLine::Foreign(_)) {
         scan = Scan::open_headless(input.at_start().into())?;
     }
+    let usable = match &scan.first_line {
+        FirstLine::Line { line, .. } => usable_manifest(line, evidence)?,
+        FirstLine::Damaged | FirstLine::Foreign(_) => UsableManifest::nothing(),
+    };
     // Damage is detected only after its position, possibly after the first flush point.
-    Ok(if matches!(scan.first_line, FirstLine::Damaged) { blocks_from_start(input) } else { scan })
-}
-
-fn blocks_from_start<'r>(input: &FileInput<'r>) -> Scan<'r> {
-    Scan::of_blocks_alone(input.at_start().into())
+    if start == Start::OfFile || matches!(scan.first_line, FirstLine::Damaged) {
+        scan = Scan::of_blocks_alone(input.at_start().into());
+    }
+    Ok((scan, usable))
 }

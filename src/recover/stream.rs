@@ -53,7 +53,7 @@ pub(super) struct RowStream<'k, 'r> {
     pub(super) is_sound: bool,
     /// True if the end of the member proves its whole content.
     pub(super) is_verified: bool,
-    /// True if readable text is not as the manifest describes it, so that a log may be whole although it does not seem so.
+    /// True if readable text is not as the manifest describes it. A log may then be whole although it does not seem so.
     pub(super) is_suspect: bool,
     /// True if verified rows belong to a log that the manifest does not have there.
     pub(super) contradicts_manifest: bool,
@@ -93,9 +93,8 @@ impl<'k, 'r> RowStream<'k, 'r> {
     pub(super) fn prepend(&mut self, text: Vec<u8>) {
         if !text.is_empty()
             && let ReadPart::Lines(lines) = self.context.reader()(Part::Text { chunk: None, offset: None, text })
-            && lines.problems.is_empty()
         {
-            self.read.push_back(*lines);
+            self.read.extend(lines.into_iter().filter(|lines| lines.problems.is_empty()));
         }
     }
 
@@ -121,8 +120,7 @@ impl<'k, 'r> RowStream<'k, 'r> {
             };
             match self.pool.next(next)? {
                 None => return Ok(None),
-                Some(ReadPart::Lines(lines)) => self.read.push_back(*lines),
-                Some(ReadPart::Salvaged(salvaged)) => self.read.extend(salvaged),
+                Some(ReadPart::Lines(lines)) => self.read.extend(lines),
                 Some(ReadPart::Other(part)) => self.take_other(&part),
             }
         }

@@ -82,9 +82,8 @@ pub(crate) struct PartLines {
 
 /// A part after reading.
 pub(crate) enum ReadPart {
-    Lines(Box<PartLines>),
-    /// The salvaged contents of a damaged part, in order.
-    Salvaged(Vec<PartLines>),
+    /// Its lines, in order. If it is damaged, those of a block that begins within it come after the first.
+    Lines(Vec<PartLines>),
     /// A part without rows, unchanged.
     Other(Part),
 }

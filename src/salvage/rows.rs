@@ -105,29 +105,24 @@ impl ScanContext<'_> {
                 let mut lines = self.block(chunk, due, is_guess, offset, &data, memory);
                 lines.is_at_end = is_at_end;
                 let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_verified || self.chunk_refs.is_empty());
-                let read = match self.strict && !is_whole {
-                    true => ReadPart::Salvaged(self.salvaged(due, lines, &data)),
-                    false => ReadPart::Lines(Box::new(lines)),
-                };
+                let within = if self.strict && !is_whole { self.block_within(due, offset, &data) } else { None };
                 self.buffers.put(data);
-                read
+                ReadPart::Lines(std::iter::once(lines).chain(within).collect())
             }
             Part::Text { chunk, offset, text } => {
                 let (mut lines, at) = self.lines(chunk, false, &text, BlockEnd::FlushPoint);
                 lines.offset = offset;
-                ReadPart::Lines(Box::new(lines.with_rest(at, || UnreadText::Text(text))))
+                ReadPart::Lines(vec![lines.with_rest(at, || UnreadText::Text(text))])
             }
             other => ReadPart::Other(other),
         }
     }
 
-    /// Returns the lines of a damaged block, and those of a block that begins within it, if there is one.
-    fn salvaged(&self, due: usize, first: PartLines, data: &[u8]) -> Vec<PartLines> {
-        let offset = first.offset.unwrap_or_default();
+    /// Returns the lines of a block that begins within a damaged one, if there is one.
+    fn block_within(&self, due: usize, offset: u64, data: &[u8]) -> Option<PartLines> {
         let is_in_place = self.chunk_refs.get(due).is_some_and(|chunk| chunk.compressed == data.len() as u64);
         let read = |at: usize| self.block(None, due, true, offset + at as u64, &data[at..], &mut Vec::new());
-        let found = if is_in_place { None } else { find_block::within(data, read) };
-        std::iter::once(first).chain(found).collect()
+        if is_in_place { None } else { find_block::within(data, read) }
     }
 
     /// Reads a block `offset` bytes into the file, where the chunk `due` of the table is expected.

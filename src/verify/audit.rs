@@ -116,8 +116,7 @@ impl<'a> Audit<'a> {
         }
         self.report_missing();
         match read {
-            ReadPart::Lines(lines) => self.take_part(*lines),
-            ReadPart::Salvaged(salvaged) => salvaged.into_iter().for_each(|lines| self.take_part(lines)),
+            ReadPart::Lines(lines) => lines.into_iter().for_each(|lines| self.take_part(lines)),
             ReadPart::Other(Part::Anomaly(anomaly, byte)) => self.anomaly(anomaly, byte),
             ReadPart::Other(Part::Tail(tail)) => self.take_tail(tail),
             ReadPart::Other(Part::Missing(chunk_refs)) => self.missing = chunk_refs,

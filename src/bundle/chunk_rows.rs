@@ -64,11 +64,6 @@ impl ChunkRows {
         self.text.len()
     }
 
-    /// Returns the chunk's lines with their line feeds, if the chunk was read and its checksum matches.
-    pub fn verified(&self) -> Option<&[u8]> {
-        self.cut.is_none().then_some(&self.text)
-    }
-
     /// Returns true if all of the text has been read.
     pub fn is_at_end(&self) -> bool {
         self.next == self.text.len()

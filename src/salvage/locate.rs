@@ -367,7 +367,7 @@ fn is_plausible(chunk: &ChunkRef) -> bool {
 }
 
 /// Returns the recorded length of a chunk's block, capped at the longest that deflate can produce for its content.
-pub(crate) fn plausible_length(chunk: &ChunkRef) -> u64 {
+pub(super) fn plausible_length(chunk: &ChunkRef) -> u64 {
     chunk.compressed.min(longest_block(chunk.bytes))
 }
 

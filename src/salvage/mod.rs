@@ -17,7 +17,6 @@ mod text_digest;
 
 pub(crate) use first_line::{FirstLine, Scan};
 pub(crate) use lines::{LineFault, PartLines, Problem, ReadPart, RowFile, RowRun, RowsLeft};
-pub(crate) use locate::plausible_length;
 pub(crate) use part::Part;
 pub(crate) use parts::Parts;
 pub(crate) use rows::ScanContext;

@@ -84,13 +84,6 @@ impl ScanContext<'_> {
         }
     }
 
-    /// Reads an inflated chunk that was found where the table places it. If the chunk has too many runs or problems
-    /// to keep, reading stops early: these already show that it is not as it was written.
-    pub(crate) fn chunk(&self, chunk: &ChunkRef, text: &[u8]) -> PartLines {
-        let (lines, _) = self.lines(Some(chunk.index), true, text, BlockEnd::FlushPoint);
-        PartLines { compressed: chunk.compressed, ..lines }
-    }
-
     /// Reads the next lines of a part.
     pub(crate) fn read_on(&self, rest: RemainingLines) -> PartLines {
         let RemainingLines { part: mut lines, text, at } = rest;

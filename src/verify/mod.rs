@@ -2,13 +2,11 @@
 //!
 //! A bundle is read in order. Worker threads inflate and check its chunks independently, so damage in one does not
 //! hide problems in others. A single consumer orders the results and hashes the restored logs. If earlier damage
-//! prevents a check, that is reported, never ignored. If the input can seek, `intact` runs first: it hashes several
-//! logs concurrently but can only report that there are no findings.
+//! prevents a check, that is reported, never ignored.
 
 mod audit;
 mod finding;
 mod findings;
-mod intact;
 mod log;
 mod manifest;
 mod table;
@@ -196,8 +194,7 @@ pub fn verify(
     check(input, name, options, progress, found).map_err(|error| error.in_subject(name))
 }
 
-/// Checks the bundle in a seekable `input`, with the same findings and report as [`verify`]. If the bundle is
-/// intact, several logs are hashed concurrently.
+/// Checks the bundle in a seekable `input` like [`verify`], but needs no temporary file if it is damaged.
 ///
 /// # Errors
 /// As [`verify`].
@@ -210,9 +207,6 @@ pub fn verify_seekable(
 ) -> Result<VerifyReport> {
     let input = FileInput::new(CancellableIo::new(input, progress));
     let input = input.map_err(|error| Error::io_named(IoAction::Read, name, error))?;
-    if let Some(report) = intact::report_if_intact(&input, options, progress) {
-        return Ok(report);
-    }
     progress.start(Some(input.length()));
     check(input.into(), name, options, progress, found).map_err(|error| error.in_subject(name))
 }

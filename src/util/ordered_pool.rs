@@ -190,7 +190,7 @@ fn thread_died() -> Error {
 mod tests {
     use std::num::NonZeroUsize;
 
-    use super::run_ordered;
+    use super::{INLINE_BYTES, run_ordered};
 
     #[test]
     fn source_is_not_called_again_after_its_end() {
@@ -207,5 +207,19 @@ mod tests {
         };
         run_ordered(threads, double, source, take).unwrap();
         assert_eq!((calls, taken), (3, vec![2, 4]));
+    }
+
+    #[test]
+    fn threads_start_after_the_first_jobs() {
+        let caller = std::thread::current().id();
+        let (mut jobs, mut is_inline) = (0..4, Vec::new());
+        let source = || Ok(jobs.next().map(|job| (job, INLINE_BYTES / 2)));
+        let take = |result| {
+            is_inline.push(result);
+            Ok(())
+        };
+        let worker = || move |job: usize| (job, std::thread::current().id() == caller);
+        run_ordered(NonZeroUsize::MIN, worker, source, take).unwrap();
+        assert_eq!(is_inline, [(0, true), (1, true), (2, false), (3, false)]);
     }
 }

@@ -195,7 +195,7 @@ impl<'k, 'r> RowStream<'k, 'r> {
         if self.is_strict() || lines.end == BlockEnd::FlushPoint {
             self.take_lines(&mut lines, chunk.as_ref(), first_row);
         }
-        if let Some(chunk) = chunk.filter(|_| is_last && lines.is_verified) {
+        if let Some(chunk) = chunk.filter(|_| is_last && lines.is_verified && first_row.is_some()) {
             self.more_rows.1 += lines.count.cast_signed() - chunk.rows.cast_signed();
         }
         if is_last && lines.end != BlockEnd::FlushPoint {

@@ -246,6 +246,7 @@ fn search(
             logs.iter_mut().filter(|log| log.is_original.is_none()).for_each(|log| log.unverified_rows = 0);
         }
         let mut ignored_of = std::mem::take(&mut rows.ignored_of);
+        let has_ignored = rows.ignored > 0 || ignored_of.iter().any(|ignored| *ignored > 0);
         ignored_of.resize(logs.len(), 0);
         Ok(Some(SearchResult {
             packed: packer.finish()?,
@@ -257,7 +258,7 @@ fn search(
             version,
             is_damaged,
             may_hide,
-            is_suspect: rows.is_suspect || state != ManifestState::Intact,
+            is_suspect: rows.is_suspect || has_ignored || state != ManifestState::Intact,
             is_contradicted: manifest.is_some() && (is_contradicted || rows.contradicts_manifest),
         }))
     })

@@ -175,6 +175,8 @@ impl<'k, 'r> RowStream<'k, 'r> {
         if let Some(rest) = lines.rest.take() {
             self.read.push_front(self.context.read_on(*rest));
         }
+        let is_as_written = lines.is_verified && lines.problems.is_empty();
+        self.is_suspect |= lines.end == BlockEnd::FlushPoint && !is_as_written;
         // Lines that the table does not cover are not part of this bundle, unless their position was lost with the
         // flush points.
         let is_extra = self.is_strict() && lines.chunk.is_none() && !lines.is_guess;
@@ -188,8 +190,6 @@ impl<'k, 'r> RowStream<'k, 'r> {
         let first_row = chunk.filter(|_| has_place).map(|chunk| self.first_row_of(&chunk));
         let all_are_rows = lines.problems.iter().all(|problem| matches!(problem.fault, LineFault::Entry(_)));
         let is_whole = lines.end == BlockEnd::FlushPoint && all_are_rows;
-        let is_as_written = lines.is_verified && lines.problems.is_empty();
-        self.is_suspect |= lines.end == BlockEnd::FlushPoint && !is_as_written;
         self.is_sound &= is_whole && (lines.chunk.is_none() || lines.is_verified);
         // Without proof of single rows, those of a damaged block are worthless.
         if self.is_strict() || lines.end == BlockEnd::FlushPoint {

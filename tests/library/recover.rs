@@ -291,6 +291,17 @@ fn stray_rows_of_an_earlier_log_lose_no_other_row() {
 }
 
 #[test]
+fn hash_proves_rows_that_the_chunk_table_lacks() {
+    let (home, mut builder) = numbered();
+    builder.file(1)["chunks"].as_array_mut().unwrap().pop();
+    builder.file(1)["count"] = json!(20);
+    builder.manifest["totalCount"] = json!(120);
+    let (report, logs) = logs_of(&builder.write());
+    assert_eq!(logs, original_logs(&home));
+    assert_eq!((report.files[1].rows, report.files[1].is_original), (30, Some(true)));
+}
+
+#[test]
 fn inserted_row_loses_no_other_row() {
     let (home, builder) = numbered();
     let original = original_logs(&home);

@@ -26,6 +26,7 @@ use crate::salvage::ScanContext;
 use crate::salvage::{FirstLine, Scan, TextDigest};
 
 /// The result of a search.
+#[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
 pub(super) struct SearchResult {
     packed: SpooledBundle,
     pub(super) exported_at: Option<Timestamp>,

@@ -62,7 +62,7 @@ pub struct OrderedPool<'scope, J, R> {
     /// The remaining size of jobs that the calling thread processes, in bytes.
     inline_bytes: usize,
     /// The queue of the threads, which start on its first use.
-    jobs: LazyCell<JobQueue<J, R>, Box<dyn FnOnce() -> JobQueue<J, R> + 'scope>>,
+    jobs: LazyCell<JobQueue<J, R>, StartThreads<'scope, J, R>>,
     pending: VecDeque<(usize, PendingResult<R>)>,
     max_pending: usize,
     /// The size of all pending jobs in bytes.
@@ -73,6 +73,8 @@ pub struct OrderedPool<'scope, J, R> {
 
 /// Jobs, each with the place of its result.
 type JobQueue<J, R> = Sender<(J, Sender<R>)>;
+
+type StartThreads<'scope, J, R> = Box<dyn FnOnce() -> JobQueue<J, R> + 'scope>;
 
 enum PendingResult<R> {
     Done(R),
@@ -133,17 +135,14 @@ impl<'scope, J: Send + 'scope, R: Send + 'scope> OrderedPool<'scope, J, R> {
                 self.held = Some((job, bytes));
                 return Ok(true);
             }
-            let result = match self.inline_bytes.checked_sub(bytes) {
-                Some(left) => {
-                    self.inline_bytes = left;
-                    PendingResult::Done((self.inline)(job))
-                }
-                None => {
-                    self.inline_bytes = 0;
-                    let (done, result) = bounded(1);
-                    self.jobs.send((job, done)).map_err(|_| thread_died())?;
-                    PendingResult::Running(result)
-                }
+            let result = if let Some(left) = self.inline_bytes.checked_sub(bytes) {
+                self.inline_bytes = left;
+                PendingResult::Done((self.inline)(job))
+            } else {
+                self.inline_bytes = 0;
+                let (done, result) = bounded(1);
+                self.jobs.send((job, done)).map_err(|_| thread_died())?;
+                PendingResult::Running(result)
             };
             self.bytes = self.bytes.saturating_add(bytes);
             self.pending.push_back((bytes, result));

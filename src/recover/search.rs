@@ -65,6 +65,9 @@ impl SearchResult {
         }
         if found.is_contradicted {
             let other = again(Evidence::RowsAlone, Start::AfterManifest)?;
+            if other.is_none() && found.rows() == 0 && found.originals().next().is_none() {
+                return Err(ErrorKind::NothingToRecover.into());
+            }
             if !other.is_some_and(|other| found.change_to(other, 0)) {
                 found.manifest = ManifestState::Faulty;
             }

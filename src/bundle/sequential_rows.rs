@@ -80,6 +80,7 @@ impl<'r> SequentialRows<'r> {
             }
         };
         let file = Envelope::decode(line)
+            .and_then(|envelope| envelope.of_minor(manifest.version().1))
             .and_then(|envelope| self.files.file_of(&envelope).ok_or_else(|| envelope.wrong_file()));
         let file = file.map_err(|fault| self.unreadable(ErrorKind::Row(fault).into(), manifest))?;
         self.counts[file] += 1;

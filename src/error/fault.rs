@@ -166,6 +166,22 @@ pub enum Contradiction {
     },
     /// A sum overflows.
     Overflow,
+    /// A key belongs to a later version than the manifest's `minor`.
+    LaterKey {
+        /// The path of the key, such as `files[0].sha256`.
+        path: String,
+        /// The minor version that introduced the key.
+        since: u64,
+        /// The manifest's `minor`.
+        minor: u64,
+    },
+    /// A key of a history breaks a rule.
+    History {
+        /// The path of the key, such as `files[0].follows.gap`.
+        path: String,
+        /// The rule, as the end of a sentence that begins with the key.
+        rule: &'static str,
+    },
 }
 
 impl Contradiction {
@@ -179,7 +195,9 @@ impl Contradiction {
             | Self::UnparsedLines { file, .. }
             | Self::Bytes { file }
             | Self::Timeline { file } => Some(file),
-            Self::TotalCount { .. } | Self::Sources | Self::Overflow => None,
+            Self::TotalCount { .. } | Self::Sources | Self::Overflow | Self::LaterKey { .. } | Self::History { .. } => {
+                None
+            }
         }
     }
 
@@ -213,6 +231,10 @@ impl fmt::Display for Contradiction {
             Self::Bytes { file } => write!(f, "{file:?} declares an impossible number of bytes"),
             Self::Timeline { file } => write!(f, "{file:?} declares an impossible timeline"),
             Self::Overflow => f.write_str("its numbers overflow when added up"),
+            Self::LaterKey { path, since, minor } => {
+                write!(f, "`{path}` is a key of format 1.{since}, but `minor` is {minor}")
+            }
+            Self::History { path, rule } => write!(f, "`{path}` {rule}"),
         }
     }
 }
@@ -233,6 +255,8 @@ pub enum RowFault {
     File,
     /// `original` is neither `{"text": …}` nor `{"bytes": base64}`.
     Original,
+    /// The row has an `original`, but the manifest is of format 1.0, which has no such key.
+    OriginalOf1_1,
     /// A key of the row is duplicate.
     DuplicateKey,
     /// The manifest does not list the row's source and file, or not at this position.
@@ -257,6 +281,7 @@ impl fmt::Display for RowFault {
             Self::Entry => f.write_str("the row lacks `entry`"),
             Self::File => f.write_str("the row's `file` is not a string"),
             Self::Original => f.write_str("the row's `original` is neither {\"text\": …} nor {\"bytes\": base64}"),
+            Self::OriginalOf1_1 => f.write_str("`original` is a key of format 1.1, but `minor` is 0"),
             Self::DuplicateKey => f.write_str("the row has a duplicate key"),
             Self::WrongFile { source, file: Some(file) } => {
                 write!(f, "the row belongs to {file:?} of source {source:?}, which the manifest does not list here")

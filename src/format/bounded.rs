@@ -1,10 +1,11 @@
-//! Deserializes bounded numbers and lists of a manifest (FORMAT.md, "Limits").
+//! Deserializes the values of a bundle's JSON as strictly as FORMAT.md defines them: numbers and lists within limits, objects, and
+//! words.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::de::{IgnoredAny, IntoDeserializer, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
 use super::limits::{MAX_COUNT, MAX_FILES};
 
@@ -17,10 +18,77 @@ pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error
     Ok(number)
 }
 
+/// Deserializes the value of a key that is present, and rejects `null`.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+/// Works like [`present`] for an object. Derived code would also take an array of the values.
+pub fn present_object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Object::deserialize(deserializer).map(|Object(value)| Some(value))
+}
+
+/// Works like [`present`] for one of several words.
+pub fn present_word<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    word(deserializer).map(Some)
+}
+
+/// Deserializes one of several words. Derived code would also take an object with the word as its key.
+pub fn word<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    T::deserialize(String::deserialize(deserializer)?.into_deserializer())
+}
+
+/// Deserializes a list of objects.
+pub fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Ok(into_values(Vec::deserialize(deserializer)?))
+}
+
+/// Deserializes a list of at most [`MAX_FILES`] objects.
+pub fn bounded_objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    Ok(into_values(at_most(deserializer, MAX_FILES)?))
+}
+
+fn into_values<T>(objects: Vec<Object<T>>) -> Vec<T> {
+    objects.into_iter().map(|Object(value)| value).collect()
+}
+
+/// A value that is an object in JSON.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(ObjectDeserializer(deserializer)).map(Self)
+    }
+}
+
+/// A deserializer that accepts only an object, whatever the type asks for.
+struct ObjectDeserializer<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectDeserializer<D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
 /// Deserializes a list of at most [`MAX_FILES`] items.
 pub fn bounded_list<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    let items = first_items(deserializer, MAX_FILES + 1)?;
-    match items.len() > MAX_FILES {
+    at_most(deserializer, MAX_FILES)
+}
+
+/// Deserializes a list of at most `max` items.
+pub fn at_most<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+    max: usize,
+) -> Result<Vec<T>, D::Error> {
+    let items = first_items(deserializer, max + 1)?;
+    match items.len() > max {
         true => Err(serde::de::Error::custom("too many")),
         false => Ok(items),
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::bounded::{present, present_object};
 use super::exact_line::ExactLine;
 use super::limits::{MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES};
 use super::manifest::ManifestFile;
@@ -24,13 +25,8 @@ pub struct Envelope<'a> {
     #[serde(borrow)]
     entry: &'a RawValue,
     /// The exact line, where `entry` and the log's line ending do not reproduce it.
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present_object")]
     pub original: Option<ExactLine>,
-}
-
-/// Deserializes the value of a key that is present, and rejects `null`.
-fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
 }
 
 impl<'a> Envelope<'a> {
@@ -52,6 +48,14 @@ impl<'a> Envelope<'a> {
         match log_line as u64 > MAX_LOG_LINE_BYTES {
             true => Err(RowFault::TooLong),
             false => Ok(row),
+        }
+    }
+
+    /// Returns the row, unless it has a key that bundles of this minor version lack.
+    pub(crate) fn of_minor(self, minor: u64) -> Result<Self, RowFault> {
+        match minor == 0 && self.original.is_some() {
+            true => Err(RowFault::OriginalOf1_1),
+            false => Ok(self),
         }
     }
 
@@ -140,6 +144,8 @@ pub struct EnvelopeReader {
     source: SourceName,
     file: FileName,
     written: EnvelopeWriter,
+    /// The minor version whose keys the rows may have.
+    minor: u64,
 }
 
 impl EnvelopeReader {
@@ -148,7 +154,7 @@ impl EnvelopeReader {
     pub fn new(file: &ManifestFile) -> Self {
         let (source, name) = (file.source.clone(), file.relative_path.clone());
         let written = EnvelopeWriter::new(&source, &name, file.base.unwrap_or(Base::Patchwork));
-        Self { source, file: name, written }
+        Self { source, file: name, written, minor: u64::from(file.record().is_some()) }
     }
 
     /// Reads a line of a bundle, given without its line feed, that must be a row of this log.
@@ -160,7 +166,7 @@ impl EnvelopeReader {
             let (source, file) = (self.source.as_str().into(), self.file.as_str().into());
             return Ok(Envelope { source, file: Some(file), entry, original: None });
         }
-        let envelope = Envelope::decode(line)?;
+        let envelope = Envelope::decode(line)?.of_minor(self.minor)?;
         match envelope.source == self.source.as_str() && envelope.file_name() == self.file.as_str() {
             true => Ok(envelope),
             false => Err(envelope.wrong_file()),

@@ -7,6 +7,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::bounded::present;
+
 /// The exact bytes of one or more lines: `{"text": …}` if they are UTF-8 without NUL, otherwise `{"bytes": base64}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,9 +59,9 @@ impl ExactLine {
 /// The JSON form of an [`ExactLine`].
 #[derive(Serialize, Deserialize)]
 struct ExactWire<'a> {
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     text: Option<Cow<'a, str>>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     bytes: Option<Cow<'a, str>>,
 }
 

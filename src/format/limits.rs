@@ -32,6 +32,9 @@ pub const MAX_DEPTH: usize = 128;
 /// The maximum length of a file or source name, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
 
+/// The maximum number of runs of missing `id`s in a gap of a history.
+pub const MAX_MISSING_IDS: usize = 64;
+
 /// The maximum number of bins in a file's timeline.
 pub const MAX_TIMELINE_BINS: usize = 64;
 

@@ -286,6 +286,7 @@ impl FileBuilder {
             timeline: self.row_times.timeline(),
             unparsed: self.unparsed.lines,
             chunks: self.chunks,
+            follows: None,
         }
     }
 }

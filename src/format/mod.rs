@@ -24,9 +24,13 @@ mod unparsed;
 pub use envelope::Envelope;
 pub use exact_line::ExactLine;
 pub use log_encoder::LogId;
+pub(crate) use manifest::MINOR;
 pub(crate) use manifest::validate::DistinctFiles;
-pub use manifest::{Chunk, LineEnding, Manifest, ManifestFile, Record};
+pub use manifest::{
+    Chunk, Derivation, DerivedFrom, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label, LineEnding,
+    Manifest, ManifestFile, Record, WholeLog,
+};
 pub use name::{Base, FileName, SourceName};
 pub use timeline::{TimeSpan, Timeline};
-pub use timestamp::{TimeKey, TimeRange, Timestamp};
+pub use timestamp::{RowTime, TimeKey, TimeRange, Timestamp};
 pub use unparsed::Unparsed;

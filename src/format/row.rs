@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::envelope::Envelope;
 use super::exact_line::ExactLine;
 use super::text::{ByteKinds, clean, nests_too_deep, shortened, trim};
-use super::timestamp::{TimeKey, Timestamp};
+use super::timestamp::{RowTime, TimeKey, Timestamp};
 use crate::error::EntryFault;
 
 /// The JSON text of a row, safe for other readers, and the row's timestamp.
@@ -20,6 +20,15 @@ pub struct RowText<'a> {
     pub entry: Cow<'a, str>,
     /// The timestamp that the row holds.
     pub time: Option<Timestamp>,
+    /// See [`RowTime::is_in_other_form`].
+    pub is_in_other_form: bool,
+}
+
+impl RowText<'_> {
+    /// Returns the row's timestamp, and whether programs agree on it.
+    pub fn row_time(&self) -> RowTime {
+        RowTime { time: self.time, is_in_other_form: self.is_in_other_form }
+    }
 }
 
 /// Classifies a line, given without its line feed. Returns `None` if the line counts as unparsed.
@@ -38,12 +47,12 @@ pub fn classify_and_find<'a>(
     keys: &[&str],
     found: &mut dyn FnMut(usize, &str),
 ) -> Option<RowText<'a>> {
-    let mut finder = FindKeys { times, keys, found };
+    let mut finder = FindKeys { times, keys, found, is_in_other_form: false };
     if let Ok(text) = simdutf8::basic::from_utf8(line) {
         return row_text(text, &mut finder);
     }
     let text = String::from_utf8_lossy(line);
-    row_text(&text, &mut finder).map(|row| RowText { entry: row.entry.into_owned().into(), time: row.time })
+    row_text(&text, &mut finder).map(|row| RowText { entry: row.entry.into_owned().into(), ..row })
 }
 
 /// Returns true if a text has only white space, as defined by JavaScript's `trim`.
@@ -56,20 +65,18 @@ pub fn is_blank(text: &str) -> bool {
 /// `ending` holds the bytes that the log's line ending has before the line feed, if known. `times` lists the keys that
 /// can hold the timestamp of a row of this log.
 #[must_use]
-pub fn check_row(
-    row: &Envelope<'_>,
-    ending: Option<&[u8]>,
-    times: &[TimeKey],
-) -> (Option<Timestamp>, Option<EntryFault>) {
+pub fn check_row(row: &Envelope<'_>, ending: Option<&[u8]>, times: &[TimeKey]) -> (RowTime, Option<EntryFault>) {
     let entry = row.entry();
     let line = row.original.as_ref().map_or(entry.as_bytes(), ExactLine::as_bytes);
-    let Some(text) = classify(line, times) else { return (None, Some(EntryFault::NotARow)) };
+    let Some(text) = classify(line, times) else {
+        return (RowTime::default(), Some(EntryFault::NotARow));
+    };
     let fault = if text.entry == entry {
         row.original.as_ref().and_then(|original| original_fault(original, entry, ending))
     } else {
         Some(EntryFault::Differs { expected: shortened(&text.entry), found: shortened(entry) })
     };
-    (text.time, fault)
+    (text.row_time(), fault)
 }
 
 fn original_fault(original: &ExactLine, entry: &str, ending: Option<&[u8]>) -> Option<EntryFault> {
@@ -89,13 +96,15 @@ fn row_text<'a>(text: &'a str, finder: &mut FindKeys<'_>) -> Option<RowText<'a>>
     let json = trim(text);
     let kinds = ByteKinds::of(json);
     let time = scan(json, kinds, finder)?;
-    (!nests_too_deep(json)).then(|| RowText { entry: clean(json, kinds), time })
+    let is_in_other_form = finder.is_in_other_form;
+    (!nests_too_deep(json)).then(|| RowText { entry: clean(json, kinds), time, is_in_other_form })
 }
 
 /// Returns the timestamp in a row's JSON text, if it has one.
 #[must_use]
 pub fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
-    scan(entry, ByteKinds::of(entry), &mut FindKeys { times, keys: &[], found: &mut |_, _| {} }).flatten()
+    let mut finder = FindKeys { times, keys: &[], found: &mut |_, _| {}, is_in_other_form: false };
+    scan(entry, ByteKinds::of(entry), &mut finder).flatten()
 }
 
 /// Checks that `json` is JSON and finds its timestamp. Returns `None` if it is not JSON.
@@ -119,6 +128,7 @@ struct FindKeys<'t> {
     /// Other keys whose values are passed to `found`.
     keys: &'t [&'t str],
     found: &'t mut dyn FnMut(usize, &str),
+    is_in_other_form: bool,
 }
 
 impl<'de> Visitor<'de> for &mut FindKeys<'_> {
@@ -140,7 +150,11 @@ impl<'de> Visitor<'de> for &mut FindKeys<'_> {
                 Some(rank) => {
                     let value = map.next_value::<&RawValue>()?.get();
                     match rank.checked_sub(self.times.len()) {
-                        None => found[rank] = self.times[rank].read(value),
+                        None => {
+                            let read = self.times[rank].read(value);
+                            found[rank] = read.time;
+                            self.is_in_other_form |= read.is_in_other_form;
+                        }
                         Some(key) => (self.found)(key, value),
                     }
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::limits::{MAX_COUNT, MAX_TIMELINE_BINS};
-use super::timestamp::Timestamp;
+use super::timestamp::{RowTime, Timestamp};
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -132,9 +132,22 @@ impl TimeSpan {
 pub struct RowTimes {
     span: TimeSpan,
     timeline: TimelineBuilder,
+    has_other_forms: bool,
 }
 
 impl RowTimes {
+    /// Adds the timestamp of a row, if the row has one.
+    pub fn add_row(&mut self, row: RowTime) {
+        self.has_other_forms |= row.is_in_other_form;
+        row.time.into_iter().for_each(|time| self.add(time));
+    }
+
+    /// Returns true if the timestamps may differ from those that another program finds in the same rows.
+    #[must_use]
+    pub fn has_other_forms(&self) -> bool {
+        self.has_other_forms
+    }
+
     /// Adds a row's timestamp.
     pub fn add(&mut self, time: Timestamp) {
         self.span.add(time);
@@ -147,6 +160,7 @@ impl RowTimes {
             self.span.add(time);
         }
         self.timeline.merge(&other.timeline);
+        self.has_other_forms |= other.has_other_forms;
     }
 
     /// Returns the earliest and the latest timestamp.

@@ -44,6 +44,16 @@ impl Timestamp {
         self.0
     }
 
+    /// Parses a JSON string in any form of ISO 8601 that the time library knows.
+    fn from_iso_8601(json: &str) -> Option<Self> {
+        let text = serde_json::from_str::<Cow<'_, str>>(json).ok()?;
+        Self::from_jiff(text.parse().ok()?)
+    }
+
+    fn from_jiff(time: jiff::Timestamp) -> Option<Self> {
+        Self::from_millis(time.as_millisecond())
+    }
+
     /// Parses a JSON number as milliseconds since 1970. Truncates fractions of a millisecond.
     fn from_json_number(text: &str) -> Option<Self> {
         if let Ok(millis) = text.parse() {
@@ -92,10 +102,34 @@ impl std::error::Error for InvalidTimestamp {}
 impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
+    /// Parses an RFC 3339 time (FORMAT.md, "Times"). Truncates fractions of a millisecond towards 1970.
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
-        let time = text.parse::<jiff::Timestamp>().map_err(|_| InvalidTimestamp)?;
-        Self::from_millis(time.as_millisecond()).ok_or(InvalidTimestamp)
+        let time = is_rfc3339(text.as_bytes()).then(|| text.parse::<jiff::Timestamp>().ok()).flatten();
+        time.and_then(Self::from_jiff).ok_or(InvalidTimestamp)
     }
+}
+
+/// Returns true if a text has the form of an RFC 3339 time with at most nine decimals. The time library accepts more forms,
+/// but checks the ranges of all numbers except the offset's.
+fn is_rfc3339(text: &[u8]) -> bool {
+    let has_form = |text: &[u8], form: &[u8]| {
+        let fits = |(byte, form): (&u8, &u8)| match form {
+            b'0' => byte.is_ascii_digit(),
+            b'T' => byte.eq_ignore_ascii_case(&b'T'),
+            form => byte == form,
+        };
+        text.len() == form.len() && text.iter().zip(form).all(fits)
+    };
+    let Some((seconds, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else { return false };
+    let decimals =
+        rest.strip_prefix(b".").map_or(0, |rest| rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    let zone = if decimals == 0 { rest } else { &rest[1 + decimals..] };
+    let is_zone = match zone {
+        [b'Z' | b'z'] => true,
+        [b'+' | b'-', offset @ ..] => has_form(offset, b"00:00") && offset < b"24",
+        _ => false,
+    };
+    has_form(seconds, b"0000-00-00T00:00:00") && decimals <= 9 && is_zone
 }
 
 impl Serialize for Timestamp {
@@ -130,13 +164,29 @@ impl TimeKey {
         }
     }
 
-    /// Parses `value`, the JSON text at this key.
-    pub(crate) fn read(self, value: &str) -> Option<Timestamp> {
-        match self {
+    /// Reads `value`, the JSON text at this key.
+    pub(crate) fn read(self, value: &str) -> RowTime {
+        let time = match self {
             Self::Millis(_) => Timestamp::from_json_number(value),
             Self::Rfc3339(_) => serde_json::from_str::<Timestamp>(value).ok(),
+        };
+        match self {
+            Self::Rfc3339(_) if time.is_none() && value.starts_with('"') => {
+                RowTime { time: Timestamp::from_iso_8601(value), is_in_other_form: true }
+            }
+            _ => RowTime { time, is_in_other_form: false },
         }
     }
+}
+
+/// The timestamp of a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RowTime {
+    /// The timestamp, if the row has one.
+    pub time: Option<Timestamp>,
+    /// True if the row has a string in place of a timestamp that is not RFC 3339. Programs differ in whether they
+    /// read other forms of ISO 8601, so the times of its log must not be compared (FORMAT.md, "Times").
+    pub is_in_other_form: bool,
 }
 
 /// A time range that includes both ends. An absent end is unbounded.
@@ -164,5 +214,54 @@ impl TimeRange {
             _ => true,
         };
         comes_before(self.since, last) && comes_before(first, self.until)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::Timestamp;
+
+    #[test]
+    fn rfc_3339_is_the_only_form() {
+        let same = [
+            "2026-05-02T10:00:59.000Z",
+            "2026-05-02t10:00:59z",
+            "2026-05-02T10:00:60Z",
+            "2026-05-02T10:00:59-00:00",
+            "2026-05-03T09:59:59.000999999+23:59",
+            "2026-05-01T10:01:59-23:59",
+        ];
+        let expected = Timestamp::from_millis(1_777_716_059_000).unwrap();
+        for text in same {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        let others = [
+            "",
+            "2026-05-02",
+            "2026-05-02T10:00Z",
+            "2026-05-02 10:00:59Z",
+            "2026-05-02T10:00:59",
+            "20260502T100059Z",
+            "2026-05-02T10:00:59,5Z",
+            "2026-05-02T10:00:59.Z",
+            "2026-05-02T10:00:59.0000000001Z",
+            "2026-05-02T10:00:59+00",
+            "2026-05-02T10:00:59+24:00",
+            "2026-05-02T10:00:59+0000",
+            "2026-05-02T10:00:59+00:60",
+            "2026-05-02T24:00:00Z",
+            "2026-05-02T10:00:61Z",
+            "2026-02-29T10:00:00Z",
+            "2026-05-02T10:00:59Z[UTC]",
+            "2026-05-02T10:00:59+00:00:00",
+            "0000-12-31T23:59:59Z",
+            "9999-01-01T00:00:00Z",
+            "+002026-05-02T10:00:59Z",
+            " 2026-05-02T10:00:59Z",
+        ];
+        for text in others {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::bounded::count;
+use super::bounded::{count, present};
 use super::exact_line::ExactLine;
 
 /// One or more consecutive lines that are not rows.
@@ -25,9 +25,9 @@ impl<'de> Deserialize<'de> for Unparsed {
         struct UnparsedWire {
             #[serde(deserialize_with = "count")]
             line: u64,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "present")]
             text: Option<Box<RawValue>>,
-            #[serde(default)]
+            #[serde(default, deserialize_with = "present")]
             bytes: Option<Box<RawValue>>,
         }
         let UnparsedWire { line, text, bytes } = UnparsedWire::deserialize(deserializer)?;

@@ -150,9 +150,15 @@ pub(super) fn ends_at_boundary(raw: &mut Decompress) -> bool {
 
 /// Returns true if `block` is an empty final block.
 pub(super) fn ends_stream(block: &[u8]) -> bool {
+    length_of_empty_end(block).is_some()
+}
+
+/// Returns the length of the empty deflate blocks at the start of `ahead`, if the last one of them is marked as the last.
+pub fn length_of_empty_end(ahead: &[u8]) -> Option<usize> {
     let mut raw = Decompress::new(false);
-    let end = raw.decompress(block, &mut [0; 1], FlushDecompress::Sync);
-    matches!(end, Ok(Status::StreamEnd)) && raw.total_out() == 0
+    let end = raw.decompress(ahead, &mut [0; 1], FlushDecompress::Sync);
+    let is_empty_end = matches!(end, Ok(Status::StreamEnd)) && raw.total_out() == 0;
+    is_empty_end.then(|| usize::try_from(raw.total_in()).ok()).flatten()
 }
 
 #[cfg(test)]

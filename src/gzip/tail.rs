@@ -1,6 +1,6 @@
 //! The end of a member: its final block and its trailer.
 
-use super::inflate::ends_stream;
+use super::inflate::{ends_stream, length_of_empty_end};
 use super::member::{LAST_BLOCK, MAGIC, TAIL_BYTES, Trailer};
 use crate::digest::Crc32;
 use crate::error::GzipFault;
@@ -12,6 +12,8 @@ pub struct Tail {
     pub offset: u64,
     /// The final block of the compressed data.
     pub last_block: LastBlock,
+    /// The length of the final block in bytes, with empty blocks before it.
+    blocks: u64,
     trailer: Trailer,
 }
 
@@ -40,7 +42,17 @@ impl Tail {
     /// Decodes the end of a member that begins `offset` bytes into the file.
     pub fn decode(offset: u64, bytes: [u8; TAIL_BYTES]) -> Self {
         let [first, second, trailer @ ..] = bytes;
-        Self { offset, last_block: LastBlock::of([first, second]), trailer: Trailer::decode(trailer) }
+        let (last_block, trailer) = (LastBlock::of([first, second]), Trailer::decode(trailer));
+        Self { offset, last_block, blocks: LAST_BLOCK.len() as u64, trailer }
+    }
+
+    /// Decodes the end of a member that another program wrote, with other empty blocks before the trailer. Returns it with
+    /// its length in bytes.
+    pub fn decode_other(offset: u64, ahead: &[u8]) -> Option<(Self, usize)> {
+        let blocks = length_of_empty_end(ahead)?;
+        let trailer = Trailer::decode(*ahead.get(blocks..)?.first_chunk()?);
+        let tail = Self { offset, last_block: LastBlock::Other, blocks: blocks as u64, trailer };
+        Some((tail, blocks + TAIL_BYTES - LAST_BLOCK.len()))
     }
 
     /// Returns true if `ahead`, the bytes at a flush point, begin with a final block as this library writes it.
@@ -62,7 +74,7 @@ impl Tail {
 
     /// Returns the file offset of the trailer.
     pub fn trailer_offset(&self) -> u64 {
-        self.offset + LAST_BLOCK.len() as u64
+        self.offset + self.blocks
     }
 }
 

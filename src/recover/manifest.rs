@@ -57,7 +57,9 @@ pub(super) fn usable_manifest(line: &[u8], evidence: Evidence) -> Result<UsableM
                 Contradiction::TotalCount { .. }
                 | Contradiction::Sources
                 | Contradiction::Timeline { .. }
-                | Contradiction::Bytes { .. },
+                | Contradiction::Bytes { .. }
+                | Contradiction::LaterKey { .. }
+                | Contradiction::History { .. },
             ) => {}
             // The positions of these lines are unknown. Other files are not affected.
             ManifestFault::Contradiction(Contradiction::UnparsedLines { file: name, .. }) => {

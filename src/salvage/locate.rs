@@ -151,6 +151,12 @@ impl<'r> Locator<'r> {
             && let Some(bytes) = source.take()?
         {
             return Ok((Some(Part::Tail(Tail::decode(offset, bytes))), BlockSource::Ended(Some(source))));
+        } else if self.next == self.chunks.len()
+            && !self.chunks.is_empty()
+            && let Some((tail, length)) = Tail::decode_other(offset, source.peek(READ_BYTES)?)
+        {
+            source.consume(length);
+            return Ok((Some(Part::Tail(tail)), BlockSource::Ended(Some(source))));
         }
         let (input, unread) = source.into_parts();
         let gap = Gap::new(Reread::new(input, &unread, offset)?, offset, self)?;

@@ -16,7 +16,7 @@ use crate::format::log_decoder::RowLines;
 use crate::format::row::check_row;
 use crate::format::row::classify;
 use crate::format::timeline::RowTimes;
-use crate::format::{Envelope, LineEnding, Manifest, ManifestFile, TimeKey, Timestamp};
+use crate::format::{Envelope, LineEnding, MINOR, Manifest, ManifestFile, RowTime, TimeKey};
 use crate::gzip::{BlockEnd, inflate_into};
 use crate::logs::{may_exist, times_of};
 
@@ -66,10 +66,10 @@ impl PlainRows {
     }
 
     /// Returns a row's text and timestamp if the row is in the form in which bundles are written.
-    fn read<'l>(&self, line: &'l [u8]) -> Option<(&'l str, Option<Timestamp>)> {
+    fn read<'l>(&self, line: &'l [u8]) -> Option<(&'l str, RowTime)> {
         let text = self.envelopes.entry_alone(line)?;
         let row = classify(text.as_bytes(), self.times)?;
-        (row.entry == text).then_some((text, row.time))
+        (row.entry == text).then_some((text, row.row_time()))
     }
 }
 
@@ -218,9 +218,10 @@ impl ScanContext<'_> {
             let rules = self.rules(Some(chunk.file), Some(chunk), number);
             let run = self.run_of(lines, Arc::clone(&plain.file), number, at);
             run.rows.push_line(text.as_bytes(), rules.line_ending);
-            return time.into_iter().for_each(|time| run.times.add(time));
+            return run.times.add_row(time);
         }
-        let row = match Envelope::decode(line) {
+        let minor = self.manifest.as_ref().map_or(MINOR, |(manifest, _)| manifest.version().1);
+        let row = match Envelope::decode(line).and_then(|row| row.of_minor(minor)) {
             Ok(row) => row,
             Err(fault) => return lines.problem(at, LineFault::NoRow(fault)),
         };
@@ -236,7 +237,7 @@ impl ScanContext<'_> {
         let rules = self.rules(file.index, chunk, number);
         let (time, fault) = match rules.is_exact || row.original.is_some() {
             true => check_row(&row, rules.ending, times_of(&row.source)),
-            false => (None, None),
+            false => (RowTime::default(), None),
         };
         if let Some(fault) = fault {
             let is_harmless = matches!(fault, EntryFault::Redundant | EntryFault::Form);
@@ -247,9 +248,7 @@ impl ScanContext<'_> {
         }
         let run = self.run_of(lines, file, number, at);
         run.rows.push(&row, rules.line_ending);
-        if let Some(time) = time {
-            run.times.add(time);
-        }
+        run.times.add_row(time);
     }
 
     /// Returns the run that a row on `line` continues, or starts a new one. The row is `at` bytes into the text of

@@ -59,6 +59,7 @@ impl<'m> LogVerifier<'m> {
         let mut report = FileReport {
             source: file.source.clone(),
             name: file.relative_path.clone(),
+            base: file.base(),
             rows,
             restored: None,
             is_verified: None,
@@ -76,19 +77,29 @@ impl<'m> LogVerifier<'m> {
         let restored = self.log.integrity();
         mismatch(Mismatch::between(expected.bytes, restored.bytes).map(FileMismatch::Bytes));
         mismatch(Mismatch::between(expected.sha256, restored.sha256).map(FileMismatch::Sha256));
-        let span = self.times.span();
-        mismatch(Mismatch::of_declared(file.first_time, span.first).map(FileMismatch::FirstTime));
-        mismatch(Mismatch::of_declared(file.last_time, span.last).map(FileMismatch::LastTime));
-        let bins = |timeline: Option<Timeline>, step_ms| {
-            timeline.map(|timeline| timeline.coarsened_to(step_ms).bins).unwrap_or_default()
-        };
-        let fits = file
-            .timeline
-            .as_ref()
-            .is_none_or(|declared| bins(self.times.timeline(), declared.step_ms) == declared.without_empty_bins().bins);
-        mismatch((!fits).then_some(FileMismatch::Timeline));
+        if !self.times.has_other_forms() {
+            time_mismatches(file, &self.times).for_each(|found| mismatch(Some(found)));
+        }
         report.restored = Some(restored);
         report.is_verified = Some(expected == restored);
         report
     }
+}
+
+/// Returns the differences between the declared times of a log and those of its rows.
+fn time_mismatches(file: &ManifestFile, times: &RowTimes) -> impl Iterator<Item = FileMismatch> {
+    let span = times.span();
+    let bins = |timeline: Option<Timeline>, step_ms| {
+        timeline.map(|timeline| timeline.coarsened_to(step_ms).bins).unwrap_or_default()
+    };
+    let fits = file
+        .timeline
+        .as_ref()
+        .is_none_or(|declared| bins(times.timeline(), declared.step_ms) == declared.without_empty_bins().bins);
+    let mismatches = [
+        Mismatch::of_declared(file.first_time, span.first).map(FileMismatch::FirstTime),
+        Mismatch::of_declared(file.last_time, span.last).map(FileMismatch::LastTime),
+        (!fits).then_some(FileMismatch::Timeline),
+    ];
+    mismatches.into_iter().flatten()
 }

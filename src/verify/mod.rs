@@ -21,7 +21,7 @@ use crate::bundle::chunk_refs;
 use crate::container::{FileInput, Input};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
-use crate::format::{FileName, SourceName};
+use crate::format::{Base, FileName, SourceName};
 use crate::progress::Progress;
 use crate::salvage::ScanContext;
 use crate::salvage::{Parts, Scan};
@@ -110,6 +110,8 @@ pub struct FileReport {
     /// The file name of the log.
     #[serde(rename = "file")]
     pub name: FileName,
+    /// The directory that the log belongs to.
+    pub base: Base,
     /// The number of readable rows.
     pub rows: u64,
     /// The length and SHA-256 of the restored log, unknown if it could not be restored, and for 1.0. JSON has only the

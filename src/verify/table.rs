@@ -10,6 +10,8 @@ use crate::salvage::PartLines;
 pub(super) fn table_mismatches(lines: &PartLines, chunk_ref: &ChunkRef) -> impl Iterator<Item = ChunkMismatch> {
     let mut times = lines.times_before.clone();
     lines.runs.iter().for_each(|run| times.merge(&run.times));
+    // Declared times that are absent are not compared.
+    let declared = if times.has_other_forms() { [None; 2] } else { chunk_ref.times };
     let span = times.span();
     let compressed = if lines.is_block { lines.compressed } else { chunk_ref.compressed };
     let mismatches = [
@@ -17,8 +19,8 @@ pub(super) fn table_mismatches(lines: &PartLines, chunk_ref: &ChunkRef) -> impl 
         Mismatch::between(chunk_ref.bytes, lines.bytes).map(ChunkMismatch::Bytes),
         Mismatch::between(chunk_ref.rows, lines.count).map(ChunkMismatch::Rows),
         Mismatch::between(chunk_ref.crc32, lines.crc32).map(ChunkMismatch::Crc32),
-        Mismatch::of_declared(chunk_ref.times[0], span.first).map(ChunkMismatch::FirstTime),
-        Mismatch::of_declared(chunk_ref.times[1], span.last).map(ChunkMismatch::LastTime),
+        Mismatch::of_declared(declared[0], span.first).map(ChunkMismatch::FirstTime),
+        Mismatch::of_declared(declared[1], span.last).map(ChunkMismatch::LastTime),
     ];
     mismatches.into_iter().flatten()
 }

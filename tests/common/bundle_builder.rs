@@ -19,6 +19,8 @@ pub struct BundleBuilder {
     pub manifest: Value,
     /// The envelope lines of each chunk, and the file in the manifest that it belongs to.
     pub chunks: Vec<(usize, String)>,
+    /// The manifest line that is written in place of `manifest`, without its line feed.
+    pub manifest_line: Option<String>,
 }
 
 impl BundleBuilder {
@@ -33,7 +35,7 @@ impl BundleBuilder {
             let rows: Vec<_> = lines.by_ref().take(count).collect();
             chunks.extend(rows.chunks(rows_per_chunk).map(|rows| (index, rows.concat())));
         }
-        let mut builder = Self { manifest, chunks };
+        let mut builder = Self { manifest, chunks, manifest_line: None };
         builder.update_chunk_table();
         builder
     }
@@ -59,7 +61,7 @@ impl BundleBuilder {
 
     /// Returns the compressed blocks and their texts: that of the manifest, then those of the chunks.
     pub fn blocks(&self) -> Vec<(Vec<u8>, String)> {
-        let manifest = format!("{}\n", self.manifest);
+        let manifest = self.manifest_line.clone().unwrap_or_else(|| self.manifest.to_string()) + "\n";
         let texts = std::iter::once(manifest).chain(self.chunks.iter().map(|(_, text)| text.clone()));
         texts.map(|text| (deflate(text.as_bytes()), text)).collect()
     }

@@ -80,9 +80,8 @@ pub fn bundle(home: &Home) -> Vec<u8> {
     try_bundle(home).expect("the home's logs can be bundled").0
 }
 
-/// The restored logs by name.
-#[derive(Default)]
-struct Restored(BTreeMap<String, Vec<u8>>);
+/// The restored logs, by the key that the function returns.
+struct Restored(BTreeMap<String, Vec<u8>>, fn(&ManifestFile) -> String);
 
 /// A log in memory.
 struct InMemory(Vec<u8>);
@@ -95,7 +94,7 @@ impl LogSink for Restored {
     }
 
     fn end(&mut self, _: usize, file: &ManifestFile, log: Vec<u8>) -> Result<()> {
-        assert_eq!(self.0.insert(file.relative_path.to_string(), log), None, "each log ends once");
+        assert_eq!(self.0.insert((self.1)(file), log), None, "each log ends once");
         Ok(())
     }
 }
@@ -121,8 +120,18 @@ pub fn sequential(bundle: &[u8]) -> Result<Bundle<'_>, Error> {
     Bundle::from_stream(bundle, "bundle")
 }
 
+/// Restores all logs, by their names.
 pub fn restore_all(bundle: Bundle<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
-    let mut restored = Restored::default();
+    restore_by(bundle, |file| file.relative_path.to_string())
+}
+
+/// Restores all logs, by `base/name`.
+pub fn restore_by_path(bundle: Bundle<'_>) -> Result<BTreeMap<String, Vec<u8>>> {
+    restore_by(bundle, |file| format!("{}/{}", file.base(), file.relative_path))
+}
+
+fn restore_by(bundle: Bundle<'_>, key: fn(&ManifestFile) -> String) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut restored = Restored(BTreeMap::new(), key);
     restore(bundle, None, NonZeroUsize::new(2).unwrap(), &mut restored)?;
     Ok(restored.0)
 }

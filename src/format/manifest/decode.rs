@@ -1,7 +1,9 @@
 //! Decodes a manifest line (FORMAT.md, "Manifest").
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::diagnose::{all_faults, manifest_fault};
@@ -21,6 +23,10 @@ impl Manifest {
     /// Returns [`ErrorKind::RowBeforeManifest`], [`ErrorKind::NotAManifest`], [`ErrorKind::UnsupportedVersion`],
     /// [`ErrorKind::TooManyLogs`] or [`ErrorKind::Manifest`].
     pub fn decode(line: &[u8]) -> Result<Option<Self>, ErrorKind> {
+        // serde skips the values of unknown keys without checking that they are UTF-8.
+        if simdutf8::basic::from_utf8(line).is_err() {
+            return Ok(None);
+        }
         let Ok(head) = serde_json::from_slice::<ManifestHead>(line) else {
             return match serde_json::from_slice::<IgnoredAny>(line) {
                 Ok(_) => Err(ErrorKind::NotAManifest),
@@ -28,7 +34,7 @@ impl Manifest {
             };
         };
         if head.kind.and_then(|kind| serde_json::from_str(kind.get()).ok()) != Some(MANIFEST_TYPE.to_owned()) {
-            return Err(match head.source.is_some() && head.entry.is_some() {
+            return Err(match head.has_source && head.has_entry {
                 true => ErrorKind::RowBeforeManifest,
                 false => ErrorKind::NotAManifest,
             });
@@ -40,8 +46,7 @@ impl Manifest {
             serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(line))
                 .map_err(|error| manifest_error(line, error.path()))
         })?;
-        // serde skips the values of unknown keys without checking that they are UTF-8.
-        Ok(simdutf8::basic::from_utf8(line).is_ok().then_some(manifest))
+        Ok(Some(manifest))
     }
 
     /// Lists the faults of a manifest line that [`decode`](Self::decode) rejects.
@@ -54,17 +59,70 @@ impl Manifest {
     }
 }
 
-/// The keys that are checked before the rest of the manifest.
-#[derive(Deserialize)]
+/// The keys that are checked before the rest of the manifest. Of duplicate keys the last one counts here, and decoding the
+/// rest finds the fault.
+#[derive(Default)]
 struct ManifestHead<'a> {
-    #[serde(rename = "type", default, borrow)]
     kind: Option<&'a RawValue>,
-    #[serde(default, borrow)]
     version: Option<&'a RawValue>,
-    #[serde(default)]
-    source: Option<IgnoredAny>,
-    #[serde(default)]
-    entry: Option<IgnoredAny>,
+    has_source: bool,
+    has_entry: bool,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ManifestHead<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(HeadVisitor)
+    }
+}
+
+struct HeadVisitor;
+
+impl<'de> Visitor<'de> for HeadVisitor {
+    type Value = ManifestHead<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ManifestHead<'de>, A::Error> {
+        let mut head = ManifestHead::default();
+        while let Some(key) = map.next_key_seed(HeadKey)? {
+            match key {
+                Some("type") => head.kind = Some(map.next_value()?),
+                Some("version") => head.version = map.next_value()?,
+                key => {
+                    head.has_source |= key == Some("source");
+                    head.has_entry |= key == Some("entry");
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(head)
+    }
+}
+
+/// A seed that returns a key of [`ManifestHead`], or `None` for another key. It reads keys as bytes, because a key with an unpaired
+/// surrogate is not a valid string.
+struct HeadKey;
+
+impl<'de> DeserializeSeed<'de> for HeadKey {
+    type Value = Option<&'static str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl Visitor<'_> for HeadKey {
+    type Value = Option<&'static str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
+        Ok(["type", "version", "source", "entry"].into_iter().find(|wanted| wanted.as_bytes() == key))
+    }
 }
 
 /// Checks the manifest's `version`, given as JSON text.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use serde_path_to_error::{Path, Segment};
 
-use super::Manifest;
+use super::{Manifest, VERSION};
 use crate::error::ManifestFault;
 use crate::format::text::shortened;
 
@@ -19,20 +19,35 @@ fn expected(key: &str, in_list: bool) -> &'static str {
     match key {
         "unparsed" if in_list => "an object with `line` and either `text` or base64 `bytes`",
         "files" | "chunks" if in_list => "an object without duplicate keys",
+        "missingIds" => "at most 64 pairs of whole numbers, in order",
+        "bundles" => "a list of 1 to 100000 SHA-256 digests",
         "bins" if in_list => "a pair of whole numbers",
-        "version" | "minor" | "totalCount" | "count" | "bytes" | "rows" | "compressed" | "line" | "stepMs" => COUNT,
+        "version" => "the number 1",
+        "minor" | "totalCount" | "count" | "bytes" | "rows" | "compressed" | "line" | "stepMs" | "segment"
+        | "rowsBefore" | "overlap" | "trimmed" | "afterRow" => COUNT,
         "source" => "a plain name, without a path",
         "sources" if in_list => "a plain name, without a path",
         "relativePath" => "a plain file name, without a path",
         "base" => "\"patchwork\" or \"activity\"",
-        "sha256" => "64 hexadecimal digits",
+        "sha256" | "previous" => "64 hexadecimal digits",
         "crc32" => "8 hexadecimal digits",
         "lineEnding" => "\"lf\" or \"crlf\"",
         "finalNewline" => "true or false",
-        "exportedAt" | "firstTime" | "lastTime" => "a time such as \"2026-05-02T10:00:00.000Z\"",
+        "exportedAt" | "firstTime" | "lastTime" | "afterTime" | "beforeTime" => {
+            "a time such as \"2026-05-02T10:00:00.000Z\""
+        }
         "generator" | "text" => "a string",
         "sources" | "files" | "chunks" | "bins" | "unparsed" => "a list",
         "timeline" => "an object with `stepMs` and `bins`",
+        "label" => "1 to 255 bytes without control characters",
+        "derivedFrom" => "an object with `how` and `bundles`",
+        "how" => "\"merged\", \"filtered\" or \"redacted\"",
+        "history" => "an object with `id` and `segment`",
+        "id" => "32 lower-case hexadecimal digits",
+        "follows" => "an object with `state`, `rowsBefore`, `overlap` and `trimmed`, without duplicate keys",
+        "state" => "\"first\", \"continues\", \"unchanged\", \"gap\", \"altered\" or \"absent\"",
+        "log" => "an object with `bytes`, `rows` and `sha256`",
+        "gap" => "an object with `afterRow`",
         _ => "a valid value (see FORMAT.md)",
     }
 }
@@ -41,11 +56,16 @@ fn expected(key: &str, in_list: bool) -> &'static str {
 /// an element of the list at `key`.
 fn required(key: &str, in_list: bool) -> &'static [&'static str] {
     match (key, in_list) {
-        ("", _) => &["exportedAt", "sources", "files", "totalCount"],
+        ("", _) => &["type", "version", "exportedAt", "sources", "files", "totalCount"],
         ("files", true) => &["source", "relativePath", "count", "bytes"],
         ("chunks", true) => &["compressed", "bytes", "rows", "crc32"],
         ("unparsed", true) => &["line"],
         ("timeline", false) => &["stepMs", "bins"],
+        ("derivedFrom", false) => &["how", "bundles"],
+        ("history", false) => &["id", "segment"],
+        ("follows", false) => &["state", "rowsBefore", "overlap", "trimmed"],
+        ("log", false) => &["bytes", "rows", "sha256"],
+        ("gap", false) => &["afterRow"],
         _ => &[],
     }
 }
@@ -75,7 +95,8 @@ fn fault_at(manifest: &str, path: &Path) -> ManifestFault {
         }
     }
     let is_object = value.starts_with('{');
-    let missing = required(key, in_list).iter().find(|key| is_object && member(value, key).is_none());
+    let is_missing = |key: &&&str| is_object && find_member(value, key) == Some(None);
+    let missing = required(key, in_list).iter().find(is_missing);
     match missing {
         Some(missing) if shown.is_empty() => ManifestFault::Missing { path: (*missing).to_owned() },
         Some(missing) => ManifestFault::Missing { path: format!("{shown}.{missing}") },
@@ -84,10 +105,15 @@ fn fault_at(manifest: &str, path: &Path) -> ManifestFault {
     }
 }
 
-/// Returns the JSON text of an object's member. Of duplicate keys the last one wins.
+/// Returns the JSON text of an object's member, if there is one. Of duplicate keys the last one wins.
 fn member<'a>(object: &'a str, key: &str) -> Option<&'a str> {
+    find_member(object, key).flatten()
+}
+
+/// Works like [`member`], but the outer `None` means that the keys cannot be read.
+fn find_member<'a>(object: &'a str, key: &str) -> Option<Option<&'a str>> {
     let member = serde_json::Deserializer::from_str(object).deserialize_map(Member(key)).ok()?;
-    member.map(RawValue::get)
+    Some(member.map(RawValue::get))
 }
 
 /// Returns the JSON text of a list's element.
@@ -149,6 +175,7 @@ fn valid_value(key: &str, is_element: bool) -> Option<Value> {
         "sources" if is_element => json!("x"),
         "files" | "chunks" | "unparsed" | "sources" => json!([]),
         "source" | "relativePath" => json!("x"),
+        "version" => json!(VERSION),
         "exportedAt" => json!("1970-01-01T00:00:00.000Z"),
         "totalCount" | "count" | "bytes" => json!(0),
         "rows" | "compressed" | "line" => json!(1),

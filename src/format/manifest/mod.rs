@@ -2,11 +2,16 @@
 
 mod decode;
 mod diagnose;
+mod provenance;
 pub mod validate;
+
+pub use provenance::{
+    Derivation, DerivedFrom, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label, WholeLog,
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::bounded::{bounded_list, count};
+use super::bounded::{bounded_list, bounded_objects, count, objects, present, present_object, present_word};
 use super::limits::{
     MAX_AROUND_BYTES, MAX_ENVELOPE_BYTES, MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES,
     MAX_REWRITTEN_RATIO,
@@ -24,8 +29,11 @@ use crate::error::ErrorKind;
 /// The major version that this library writes, and the only one that it reads.
 pub const VERSION: u64 = 1;
 
-/// The minor version that this library writes. Bundles of the original exporter have none, which means 0.
-pub const MINOR: u64 = 1;
+/// The latest minor version that this library knows. Bundles of the original exporter have none, which means 0.
+pub const MINOR: u64 = 2;
+
+/// The minor version of a bundle without any key of 1.2.
+const MINOR_OF_1_1: u64 = 1;
 
 /// The value of the `type` key in every manifest.
 pub const MANIFEST_TYPE: &str = "manifest";
@@ -50,12 +58,13 @@ pub struct Manifest {
     kind: String,
     #[cfg_attr(feature = "schema", schemars(extend("const" = VERSION)))]
     version: u64,
-    /// The minor version: 0 (or absent) for bundles of the original exporter, 1 for bundles that this library writes.
+    /// The minor version: 0 (or absent) for bundles of the original exporter. Others have the lowest minor version that
+    /// has all of their keys.
     #[serde(default, deserialize_with = "count")]
     #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     minor: u64,
     /// The name and version of the program that wrote the bundle. Absent in 1.0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub generator: Option<String>,
     /// The time when the export began.
@@ -65,13 +74,25 @@ pub struct Manifest {
     #[cfg_attr(feature = "schema", schemars(length(max = MAX_FILES)))]
     pub sources: Vec<SourceName>,
     /// The logs, in the order of their rows.
-    #[serde(deserialize_with = "bounded_list")]
+    #[serde(deserialize_with = "bounded_objects")]
     #[cfg_attr(feature = "schema", schemars(length(max = MAX_FILES)))]
     pub files: Vec<ManifestFile>,
     /// The number of rows in all files.
     #[serde(deserialize_with = "count")]
     #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     pub total_count: u64,
+    /// The user's name for the machine, from 1.2 on.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Label"))]
+    pub label: Option<Label>,
+    /// The bundles that this one was made of, from 1.2 on.
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "DerivedFrom"))]
+    pub derived_from: Option<DerivedFrom>,
+    /// The place of this bundle in a history, from 1.2 on.
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "HistoryPosition"))]
+    pub history: Option<HistoryPosition>,
 }
 
 /// One log of a bundle.
@@ -84,7 +105,7 @@ pub struct ManifestFile {
     /// The file name of the log.
     pub relative_path: FileName,
     /// The directory that the log belongs to. Absent in 1.0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_word", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Base"))]
     pub(super) base: Option<Base>,
     /// The number of rows.
@@ -96,35 +117,39 @@ pub struct ManifestFile {
     #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
     pub bytes: u64,
     /// The SHA-256 digest of the log. Absent in 1.0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Sha256Digest"))]
     pub(super) sha256: Option<Sha256Digest>,
     /// The ending of each line whose row has no `original`. Absent in 1.0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_word", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "LineEnding"))]
     pub(super) line_ending: Option<LineEnding>,
     /// True if the last line of the log ends with a line feed. Absent in 1.0.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "bool"))]
     pub(super) final_newline: Option<bool>,
     /// The earliest timestamp of a row. Absent if no row has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub first_time: Option<Timestamp>,
     /// The latest timestamp of a row. Absent if no row has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub last_time: Option<Timestamp>,
     /// The distribution of the rows over time. Absent if no row has a timestamp.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Timeline"))]
     pub timeline: Option<Timeline>,
     /// The lines that are not rows, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
     pub unparsed: Vec<Unparsed>,
     /// The chunks that hold the rows, in order. A bundle without chunks is read from its start.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "objects", skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<Chunk>,
+    /// The relation to earlier segments of the same history, from 1.2 on.
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Follows"))]
+    pub follows: Option<Follows>,
 }
 
 /// The metadata that format 1.1 adds to a log's entry: enough to restore the log byte for byte and to prove it.
@@ -192,11 +217,11 @@ pub struct Chunk {
     /// The CRC-32 of the envelope lines.
     pub crc32: Crc32,
     /// The earliest timestamp of a row. Absent if no row has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub first_time: Option<Timestamp>,
     /// The latest timestamp of a row. Absent if no row has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
     pub last_time: Option<Timestamp>,
 }
@@ -208,12 +233,15 @@ impl Manifest {
         Self {
             kind: MANIFEST_TYPE.to_owned(),
             version: VERSION,
-            minor: MINOR,
+            minor: MINOR_OF_1_1,
             generator: Some(generator),
             exported_at,
             sources: sources_of(&files),
             total_count: files.iter().map(|file| file.count).sum(),
             files,
+            label: None,
+            derived_from: None,
+            history: None,
         }
     }
 
@@ -221,6 +249,12 @@ impl Manifest {
     #[must_use]
     pub fn version(&self) -> (u64, u64) {
         (self.version, self.minor)
+    }
+
+    /// Returns true if the minor version is later than the latest one that this library knows.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        self.minor > MINOR
     }
 
     /// Returns true if every file with rows lists its chunks, so that chunks can be read independently.

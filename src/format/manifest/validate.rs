@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{FILE_KEYS_OF_1_1, KEYS_OF_1_1, Manifest, ManifestFile, SHORTEST_ENVELOPE, sources_of};
+use super::{FILE_KEYS_OF_1_1, KEYS_OF_1_1, Manifest, ManifestFile, SHORTEST_ENVELOPE, provenance, sources_of};
 use crate::error::{Contradiction, ManifestFault};
 use crate::format::limits::{MAX_CHUNK_BYTES, MAX_COUNT};
 use crate::format::name::Base;
@@ -15,7 +15,9 @@ impl Manifest {
         let contradictions = duplicates(&self.files)
             .chain(self.files.iter().flat_map(file_contradictions))
             .chain((self.sources != sources_of(&self.files)).then_some(Contradiction::Sources))
-            .chain(total_count(self));
+            .chain(total_count(self))
+            .chain(later_keys(self))
+            .chain(provenance::contradictions(self));
         faults.extend(contradictions.map(ManifestFault::Contradiction));
         faults
     }
@@ -36,6 +38,41 @@ fn missing_keys(manifest: &Manifest) -> Vec<ManifestFault> {
         missing.extend(keys.map(|(key, _)| format!("files[{index}].{key}")));
     }
     missing.into_iter().map(|path| ManifestFault::Missing { path }).collect()
+}
+
+/// Lists the keys that are later than the manifest's minor version. In each object only the first one is listed.
+fn later_keys(manifest: &Manifest) -> impl Iterator<Item = Contradiction> + '_ {
+    let minor = manifest.version().1;
+    let keys = [
+        (1, "generator", manifest.generator.is_some()),
+        (2, "label", manifest.label.is_some()),
+        (2, "derivedFrom", manifest.derived_from.is_some()),
+        (2, "history", manifest.history.is_some()),
+    ];
+    let later = move |(since, _, is_there): &(u64, &str, bool)| *is_there && *since > minor;
+    let of_manifest = keys.into_iter().find(later).map(|(since, key, _)| (key.to_owned(), since));
+    let of_files = manifest.files.iter().enumerate().filter_map(move |(index, file)| {
+        let (since, key, _) = keys_of(file).into_iter().find(later)?;
+        Some((format!("files[{index}].{key}"), since))
+    });
+    let later_keys = of_manifest.into_iter().chain(of_files);
+    later_keys.map(move |(path, since)| Contradiction::LaterKey { path, since, minor })
+}
+
+/// Returns the keys of a file that 1.0 does not have: since when, the name, and whether the file has it.
+fn keys_of(file: &ManifestFile) -> [(u64, &'static str, bool); 10] {
+    [
+        (1, "base", file.base.is_some()),
+        (1, "sha256", file.sha256.is_some()),
+        (1, "lineEnding", file.line_ending.is_some()),
+        (1, "finalNewline", file.final_newline.is_some()),
+        (1, "firstTime", file.first_time.is_some()),
+        (1, "lastTime", file.last_time.is_some()),
+        (1, "timeline", file.timeline.is_some()),
+        (1, "unparsed", !file.unparsed.is_empty()),
+        (1, "chunks", !file.chunks.is_empty()),
+        (2, "follows", file.follows.is_some()),
+    ]
 }
 
 /// A set of distinct files of a manifest. No two files may share source and name, or base and name (FORMAT.md,

@@ -1,0 +1,303 @@
+//! The keys of format 1.2: the machine's label, the bundles that a bundle was made of, and its place in a history
+//! (FORMAT.md, "Minor version 2").
+
+use std::borrow::Cow;
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+#[cfg(feature = "schema")]
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Manifest, ManifestFile};
+use crate::digest::{BundleDigest, Sha256Digest};
+use crate::error::Contradiction;
+use crate::format::bounded::{at_most, count, present, present_object, word};
+use crate::format::limits::{MAX_COUNT, MAX_FILES, MAX_MISSING_IDS, MAX_NAME_BYTES};
+use crate::format::timestamp::Timestamp;
+
+/// The user's name for the machine: 1 to 255 bytes without control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Label(String);
+
+impl Label {
+    /// Validates a label. Returns `None` if it is empty, longer than 255 bytes, or contains a control character.
+    #[must_use]
+    pub fn new(label: impl Into<String>) -> Option<Self> {
+        let label = label.into();
+        let is_valid = (1..=MAX_NAME_BYTES).contains(&label.len()) && !label.chars().any(char::is_control);
+        is_valid.then_some(Self(label))
+    }
+
+    /// Returns the label.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Label {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not a label"))
+    }
+}
+
+#[cfg(feature = "schema")]
+impl JsonSchema for Label {
+    fn schema_name() -> Cow<'static, str> {
+        "Label".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": r"^[^\u0000-\u001F\u007F-\u009F]{1,255}$" })
+    }
+}
+
+/// The bundles that a bundle was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+pub struct DerivedFrom {
+    /// The way in which it was made.
+    #[serde(deserialize_with = "word")]
+    pub how: Derivation,
+    /// The digests of the bundles that it was made of, in the order in which they were read. At least one.
+    #[serde(deserialize_with = "bundles")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_FILES)))]
+    pub bundles: Vec<BundleDigest>,
+}
+
+/// A way in which a bundle is made of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Derivation {
+    /// The rows of several bundles, with rows that they share kept once.
+    Merged,
+    /// Some rows of a bundle.
+    Filtered,
+    /// The rows of a bundle, with parts of them replaced.
+    Redacted,
+}
+
+fn bundles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<BundleDigest>, D::Error> {
+    let bundles: Vec<BundleDigest> = at_most(deserializer, MAX_FILES)?;
+    match bundles.is_empty() {
+        true => Err(D::Error::custom("no bundles")),
+        false => Ok(bundles),
+    }
+}
+
+/// The place of a bundle in a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+pub struct HistoryPosition {
+    /// The identity of the history, the same in all of its segments.
+    pub id: HistoryId,
+    /// The number of this segment, from 0.
+    #[serde(deserialize_with = "count")]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
+    pub segment: u64,
+    /// The digest of the segment before. Absent in segment 0.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "BundleDigest"))]
+    pub previous: Option<BundleDigest>,
+}
+
+/// The identity of a history: 128 random bits, displayed as 32 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HistoryId([u8; 16]);
+
+impl From<[u8; 16]> for HistoryId {
+    fn from(bits: [u8; 16]) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Display for HistoryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl Serialize for HistoryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HistoryId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let bits = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bits| bits.try_into().ok());
+        bits.map(Self).ok_or_else(|| D::Error::custom("not 32 lower-case hexadecimal digits"))
+    }
+}
+
+#[cfg(feature = "schema")]
+impl JsonSchema for HistoryId {
+    fn schema_name() -> Cow<'static, str> {
+        "HistoryId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9a-f]{32}$" })
+    }
+}
+
+/// The relation between the rows of a file and the rows of the same log in earlier segments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Follows {
+    /// The state of the log.
+    #[serde(deserialize_with = "word")]
+    pub state: FollowsState,
+    /// The number of rows of this log that earlier segments hold.
+    #[serde(deserialize_with = "count")]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
+    pub rows_before: u64,
+    /// The number of rows that are in the log now and that earlier segments hold.
+    #[serde(deserialize_with = "count")]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
+    pub overlap: u64,
+    /// The number of rows that rotation has removed since the segment before.
+    #[serde(deserialize_with = "count")]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
+    pub trimmed: u64,
+    /// The whole log as it was read. Absent if the log is.
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "WholeLog"))]
+    pub log: Option<WholeLog>,
+    /// The gap, if the state is [`Gap`](FollowsState::Gap).
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "HistoryGap"))]
+    pub gap: Option<HistoryGap>,
+}
+
+/// The state of a log in a segment of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum FollowsState {
+    /// The history did not know this log.
+    First,
+    /// The log still holds rows that the history ends with, so nothing is missing between.
+    Continues,
+    /// There are no new rows.
+    Unchanged,
+    /// The log holds none of the history's last rows, so rows may be missing.
+    Gap,
+    /// Rows of the history inside the part of the log that was kept are changed or gone.
+    Altered,
+    /// The log existed before and no longer does.
+    Absent,
+}
+
+/// A log as it was read for a segment, known rows included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+pub struct WholeLog {
+    /// The length in bytes.
+    #[serde(deserialize_with = "count")]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
+    pub bytes: u64,
+    /// The number of rows.
+    #[serde(deserialize_with = "count")]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
+    pub rows: u64,
+    /// The digest of the bytes.
+    pub sha256: Sha256Digest,
+}
+
+/// A gap between the rows of a history and those of a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryGap {
+    /// The number of the last known row among the history's rows of this log.
+    #[serde(deserialize_with = "count")]
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_COUNT)))]
+    pub after_row: u64,
+    /// The timestamp of that row, if it has one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
+    pub after_time: Option<Timestamp>,
+    /// The timestamp of the first new row, if it has one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Timestamp"))]
+    pub before_time: Option<Timestamp>,
+    /// The first and last `id` of each run of activity rows that are missing, in order.
+    #[serde(default, deserialize_with = "missing_ids", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_MISSING_IDS)))]
+    pub missing_ids: Vec<(u64, u64)>,
+}
+
+fn missing_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(u64, u64)>, D::Error> {
+    let ids: Vec<(u64, u64)> = at_most(deserializer, MAX_MISSING_IDS)?;
+    let is_sorted = ids.windows(2).all(|pair| pair[0].1 < pair[1].0);
+    match is_sorted && ids.iter().all(|&(first, last)| first <= last && last <= MAX_COUNT) {
+        true => Ok(ids),
+        false => Err(D::Error::custom("not pairs of numbers in order")),
+    }
+}
+
+/// Lists the contradictions between the keys of format 1.2 (FORMAT.md, "Minor version 2").
+pub(super) fn contradictions(manifest: &Manifest) -> impl Iterator<Item = Contradiction> + '_ {
+    let history = manifest.history.as_ref();
+    let rule = history.and_then(|history| match (history.segment, &history.previous) {
+        (0, Some(_)) => Some(MUST_BE_ABSENT),
+        (1.., None) => Some(MUST_BE_THERE),
+        _ => None,
+    });
+    let link = rule.map(|rule| Contradiction::History { path: "history.previous".to_owned(), rule });
+    let files = manifest.files.iter().enumerate().filter_map(move |(index, file)| {
+        let (key, rule) = broken_rule(file, history.is_some())?;
+        Some(Contradiction::History { path: format!("files[{index}].{key}"), rule })
+    });
+    link.into_iter().chain(files)
+}
+
+const MUST_BE_THERE: &str = "is missing";
+const MUST_BE_ABSENT: &str = "must not be there";
+
+/// Returns the key of the first rule that a file breaks, and the rule as the end of a sentence.
+fn broken_rule(file: &ManifestFile, in_history: bool) -> Option<(&'static str, &'static str)> {
+    use FollowsState::{Absent, First, Gap, Unchanged};
+    let follows = match (&file.follows, in_history) {
+        (Some(follows), true) => follows,
+        (Some(_), false) => return Some(("follows", "must not be there without `history`")),
+        (None, _) => return in_history.then_some(("follows", MUST_BE_THERE)),
+    };
+    let Follows { state, rows_before, overlap, trimmed, log, gap } = follows;
+    let rules = [
+        (*state == Absent || log.is_some(), "follows.log", MUST_BE_THERE),
+        (*state != Absent || log.is_none(), "follows.log", "must not be there if the log is absent"),
+        (*state != Gap || gap.is_some(), "follows.gap", MUST_BE_THERE),
+        (*state == Gap || gap.is_none(), "follows.gap", "must not be there unless the state is `gap`"),
+        (overlap <= rows_before, "follows.overlap", "must not exceed `rowsBefore`"),
+        (trimmed <= rows_before, "follows.trimmed", "must not exceed `rowsBefore`"),
+        (*state != First || *rows_before == 0, "follows.rowsBefore", "must be 0 in the state `first`"),
+        (
+            !matches!(state, Unchanged | Absent) || file.count == 0,
+            "count",
+            "must be 0 in the states `unchanged` and `absent`",
+        ),
+        (*state != Absent || file.bytes == 0, "bytes", "must be 0 in the state `absent`"),
+        (*state != Absent || *overlap == 0, "follows.overlap", "must be 0 in the state `absent`"),
+        (
+            log.is_none_or(|log| Some(log.rows) == overlap.checked_add(file.count)),
+            "follows.log.rows",
+            "must be `overlap` plus `count`",
+        ),
+        (
+            gap.as_ref().is_none_or(|gap| gap.after_row <= *rows_before),
+            "follows.gap.afterRow",
+            "must not exceed `rowsBefore`",
+        ),
+    ];
+    rules.into_iter().find(|(holds, ..)| !holds).map(|(_, key, rule)| (key, rule))
+}

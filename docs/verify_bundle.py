@@ -13,10 +13,14 @@ DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, Re
 NAME = re.compile(r"(?!\.\.?\Z)[^/\\\x00-\x1f\x7f-\x9f]+")
 MARK = re.compile(r"[ \t\r\n]*([{},:])?[ \t\r\n]*")
 NUMBERS = {"parse_constant": lambda text: need(False, f"{text} is not JSON")}
+# The keys of manifests and rows that the checks below use. Unknown keys may occur twice.
+KEYS = set("type version minor sources files totalCount source relativePath base count bytes sha256 lineEnding finalNewline unparsed"
+           " chunks line text compressed rows crc32 file entry original".split())
 DECODER = json.JSONDecoder(parse_int=str, parse_float=str, **NUMBERS)
 
 def unique(pairs):
-    need(len(pairs) == len(dict(pairs)), "a key occurs twice")
+    known = [key for key, _ in pairs if key in KEYS]
+    need(len(known) == len(set(known)), "a key occurs twice")
     return dict(pairs)
 
 def reason(error):
@@ -24,6 +28,7 @@ def reason(error):
     return kinds.get(type(error), "") + (str(error) or repr(error))
 
 def exact_bytes(value):
+    need(("text" in value) != ("bytes" in value), "not an exact line")
     data = value["text"].encode() if "text" in value else base64.b64decode(value["bytes"], validate=True)
     need("text" in value or base64.b64encode(data).decode() == value["bytes"], "malformed base64")
     return data
@@ -35,7 +40,8 @@ def parse_row(line):
         need(mark[1] == expected, "not a row")
         key, end = DECODER.raw_decode(line, mark.end())
         mark, expected = MARK.match(line, end), ","
-        need(mark[1] == ":" and key not in row, "not a row")
+        need(mark[1] == ":" and (key not in row or key not in KEYS), "not a row")
+        key.encode()  # fails for an unpaired surrogate
         row[key], end = DECODER.raw_decode(line, mark.end())
         text, mark = line[mark.end():end], MARK.match(line, end)
         if key in ("entry", "original"):
@@ -87,6 +93,7 @@ def restored(file, rows):
             yield ending + unparsed[-1][1]
             ending, number = b"\n", number + unparsed.pop()[1].count(b"\n") + 1
         if row is not None:
+            need("original" not in row or "sha256" in file, "`original` is not a key of format 1.0")
             yield ending + row.get("original", row["entry"])
             ending, number, count = b"\n" if "original" in row else row_ending, number + 1, count + 1
     yield ending if file.get("finalNewline", True) else b""
@@ -94,15 +101,19 @@ def restored(file, rows):
 
 def restore(file, rows, is_hashed, path):
     """Restores a log. Its name ends in `.unverified` until its SHA-256 is found to match."""
-    sha256, size = hashlib.sha256(), 0
-    with open(path + ".unverified" if path else os.devnull, "xb" if path else "wb") as out:
+    sha256, size, unverified = hashlib.sha256(), 0, os.devnull
+    if path:  # a name has at most 255 bytes
+        base, name = os.path.split(path)
+        unverified = os.path.join(base, name.encode()[:244].decode(errors="ignore") + ".unverified")
+    with open(unverified, "xb" if path else "wb") as out:
         for data in restored(file, rows):
             sha256.update(data)
             size += out.write(data)
     found = f"{size} bytes with SHA-256 {sha256.hexdigest()}"
     expected = f"{file['bytes']} bytes with SHA-256 {file['sha256'].lower()}" if is_hashed else found
     need(found == expected, f"found {found}, expected {expected}")
-    os.rename(path + ".unverified", path) if is_hashed and path else None
+    need(is_hashed or size <= 6 * file["bytes"] + (64 << 20), "longer than any 1.0 log of this size can be")
+    os.rename(unverified, path) if is_hashed and path else None
 
 def verify(stream, args, problems):
     line = stream.readline(1 << 27).rstrip(b"\n")
@@ -112,7 +123,7 @@ def verify(stream, args, problems):
     if args.expect and args.expect.lower() != digest:
         problems.append(f"digest mismatch: expected {args.expect}")
     files, is_hashed = manifest["files"], manifest.get("minor", 0) > 0
-    has_chunks = all("chunks" in file for file in files if file["count"])
+    has_chunks = all(file.get("chunks") for file in files if file["count"])
     chunks = [chunk for file in files for chunk in file.get("chunks", []) if has_chunks]
     groups = itertools.groupby(rows_of(stream, chunks, problems), key=lambda row: row[1])
     log, rows = next(groups, (None, ()))

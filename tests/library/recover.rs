@@ -729,7 +729,7 @@ fn stream_and_file_give_the_same_recovered_bytes() {
 #[test]
 fn every_conformance_bundle_gives_an_intact_bundle_or_nothing() {
     let original = original_logs(&cases::home());
-    for (name, bytes) in cases::cases() {
+    for (name, bytes) in cases::of_home() {
         match recovered(&bytes) {
             Ok(_) => {
                 let (report, logs) = logs_of(&bytes);
@@ -801,6 +801,13 @@ fn verified_logs(bundle: &[u8]) -> BTreeMap<String, Sha256Digest> {
     verified.map(|file| (file.name.to_string(), file.restored.unwrap().sha256)).collect()
 }
 
+/// The conformance bundles except those with two logs of one name, or whose writer counts rows as unparsed lines.
+/// `conformance::recover_saves_every_verified_log` checks all of them.
+fn comparable_cases() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    let is_comparable = |name: &str| name != "sound_name_in_both_directories" && !name.starts_with("metadata");
+    cases::cases().into_iter().filter(move |(name, _)| is_comparable(name))
+}
+
 #[test]
 fn rows_verified_by_verify_are_recovered() {
     let (_, builder) = numbered();
@@ -809,7 +816,7 @@ fn rows_verified_by_verify_are_recovered() {
     wrong_table.file(0)["chunks"][1]["rows"] = 9.into();
     let mut other_order = builder.clone();
     other_order.chunks.rotate_left(10);
-    let mut bundles: Vec<_> = cases::cases().into_iter().map(|(name, bytes)| (name.to_string(), bytes)).collect();
+    let mut bundles: Vec<_> = comparable_cases().map(|(name, bytes)| (name.to_string(), bytes)).collect();
     for (name, builder) in [("wrong table", wrong_table), ("other order", other_order)] {
         let [mut damaged, written] = [builder.write(), builder.write()];
         damaged[builder.block_ranges()[5].start + 10] ^= 0xff;

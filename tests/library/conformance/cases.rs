@@ -65,7 +65,7 @@ fn without_last_line_feed(text: &str) -> &[u8] {
 }
 
 /// The text of a 1.1 bundle whose manifest has no chunk table.
-fn text_without_chunks() -> String {
+pub fn text_without_chunks() -> String {
     let mut builder = builder();
     for file in 0..2 {
         assert!(builder.file(file).as_object_mut().unwrap().remove("chunks").is_some());
@@ -74,7 +74,7 @@ fn text_without_chunks() -> String {
 }
 
 /// A bundle of which the parts were changed; the chunk table is then made to fit.
-fn changed(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
+pub fn changed(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
     let mut builder = builder();
     change(&mut builder);
     builder.update_chunk_table();
@@ -82,7 +82,7 @@ fn changed(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
 }
 
 /// A bundle with another manifest; nothing else is made to fit.
-fn with_manifest(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
+pub fn with_manifest(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
     let mut builder = builder();
     change(&mut builder);
     builder.write()
@@ -97,7 +97,7 @@ fn damaged(damage: impl FnOnce(&mut Vec<u8>, &[std::ops::Range<usize>])) -> Vec<
 }
 
 /// A bundle with the exact line of its second row in this base64.
-fn in_base64(encode: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
+pub fn in_base64(encode: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
     changed(|builder| {
         let text = &mut builder.chunks[1].1;
         let start = text.find("{\"text\":\" {").unwrap();
@@ -109,7 +109,7 @@ fn in_base64(encode: impl FnOnce(&[u8]) -> String) -> Vec<u8> {
 }
 
 /// A bundle in which one chunk's text has a replacement.
-fn in_chunk(chunk: usize, from: &str, to: &str) -> Vec<u8> {
+pub fn in_chunk(chunk: usize, from: &str, to: &str) -> Vec<u8> {
     changed(|builder| {
         let text = &mut builder.chunks[chunk].1;
         assert!(text.contains(from), "{text}");
@@ -118,7 +118,7 @@ fn in_chunk(chunk: usize, from: &str, to: &str) -> Vec<u8> {
 }
 
 /// A bundle with one number or text of the manifest replaced.
-fn in_manifest(pointer: &str, value: Value) -> Vec<u8> {
+pub fn in_manifest(pointer: &str, value: Value) -> Vec<u8> {
     with_manifest(|builder| *builder.manifest.pointer_mut(pointer).unwrap() = value)
 }
 
@@ -154,6 +154,14 @@ fn last_block_without_codes() -> Vec<u8> {
 
 /// Every bundle, by name.
 pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
+    let mut cases = of_home();
+    cases.extend(super::sound::cases());
+    cases.extend(super::faults::cases());
+    cases
+}
+
+/// The bundles of [`home`], and those of 1.0, most of them damaged.
+pub fn of_home() -> Vec<(&'static str, Vec<u8>)> {
     let intact = builder().write();
     let text = builder().text();
     let mut cases = vec![
@@ -415,11 +423,21 @@ fn legacy_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("v1_0_row_removed", gzip(without_line(&text, 3).as_bytes())),
         ("v1_0_row_broken", gzip(text.replacen("\"taskId\":\"b\"", "\"taskId\":\"b", 1).as_bytes())),
         ("v1_0_row_of_unknown_source", gzip(text.replacen("{\"source\":\"runs\"", "{\"source\":\"x\"", 1).as_bytes())),
+        ("v1_0_row_with_original", gzip(text.replacen("}}\n", "},\"original\":{\"text\":\"b\"}}\n", 1).as_bytes())),
         ("v1_0_row_not_utf8", gzip(&with_bytes(&text, "\"entry\":{\"taskId\":\"b\"", b"\"x\":\"\xff\","))),
         ("v1_0_manifest_not_utf8", gzip(&with_bytes(&text, "\"totalCount\"", b"\"x\":\"\xff\","))),
         ("v1_0_last_line_feed_missing", gzip(without_last_line_feed(&text))),
         ("v1_0_truncated", whole[..whole.len() - 20].to_vec()),
         ("v1_0_crc_wrong", [&whole[..whole.len() - 8], &[0; 4], &whole[whole.len() - 4..]].concat()),
+        ("v1_0_log_too_long", {
+            // A log of no bytes can have grown by 64 MiB at most (FORMAT.md, "Limits").
+            let manifest = json!({
+                "type": "manifest", "version": 1, "exportedAt": "2026-05-02T10:00:00.000Z", "sources": ["runs"],
+                "files": [{ "source": "runs", "relativePath": "runs.jsonl", "count": 1, "bytes": 0 }], "totalCount": 1,
+            });
+            let entry = " ".repeat((64 << 20) - 2);
+            gzip(format!("{manifest}\n{{\"source\":\"runs\",\"entry\":\"{entry}\"}}\n").as_bytes())
+        }),
         ("v1_0_trailing_garbage", [&whole[..], b"garbage"].concat()),
     ]
 }

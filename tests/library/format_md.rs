@@ -6,8 +6,8 @@ use std::path::Path;
 use patchwork_traces::format::Timeline;
 use patchwork_traces::format::limits::{
     CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_AROUND_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES,
-    MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_NAME_BYTES, MAX_REWRITTEN_RATIO,
-    MAX_TIMELINE_BINS,
+    MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_MISSING_IDS, MAX_NAME_BYTES,
+    MAX_REWRITTEN_RATIO, MAX_TIMELINE_BINS,
 };
 use patchwork_traces::internal::classify;
 use serde_json::Value;
@@ -76,6 +76,7 @@ fn limits_table_matches_the_constants() {
         ("MAX_DEPTH", MAX_DEPTH as u64),
         ("MAX_NAME_BYTES", MAX_NAME_BYTES as u64),
         ("MAX_TIMELINE_BINS", MAX_TIMELINE_BINS as u64),
+        ("MAX_MISSING_IDS", MAX_MISSING_IDS as u64),
         ("MAX_REWRITTEN_RATIO", MAX_REWRITTEN_RATIO),
         ("MAX_GROWN_BYTES", MAX_GROWN_BYTES),
         ("MAX_AROUND_BYTES", MAX_AROUND_BYTES),
@@ -116,7 +117,7 @@ fn timeline_steps_match_the_code() {
     let (seconds, rest) = rest.split_once("; and in days: ").unwrap();
     let days = rest.split('.').next().unwrap();
     let in_ms = |list: &str, unit: u64| -> Vec<u64> {
-        list.split(", ").map(|number| number.parse::<u64>().unwrap() * unit).collect()
+        list.split(',').map(|number| number.trim().parse::<u64>().unwrap() * unit).collect()
     };
     let listed = [in_ms(seconds, 1000), in_ms(days, 86_400_000)].concat();
     let mut steps = vec![1000];
@@ -148,9 +149,66 @@ fn key_tables_match_the_schemas() {
     let tables = ["Manifest", "Row", "Exact lines", "Timeline"].map(|heading| table_rows(section(&text, heading)));
     let keys =
         tables.into_iter().flatten().map(|row| row[0].clone()).filter(|key| key != "key" && !key.starts_with('-'));
+    // In this table the first column names the object.
+    let of_minor_2 =
+        table_rows(section(&text, "Minor version 2")).filter(|row| row.len() == 4).map(|row| row[1].clone());
+    let keys = keys.chain(of_minor_2.filter(|key| key != "key" && !key.starts_with('-')));
     let in_tables: BTreeSet<_> =
         keys.flat_map(|keys| keys.split(", ").map(str::to_owned).collect::<Vec<_>>()).collect();
     assert_eq!(in_tables, in_schemas);
+}
+
+/// The rules of the page, by number.
+fn rules(text: &str) -> Vec<(usize, String)> {
+    let rules = text.split("\n- **R-").skip(1).map(|rule| {
+        let (number, rest) = rule.split_once("** ").unwrap();
+        let end = rest.find("\n\n").unwrap_or(rest.len());
+        (number.parse().unwrap(), rest[..end].replace('\n', " "))
+    });
+    rules.collect()
+}
+
+#[test]
+fn rules_are_numbered_in_order_and_those_that_are_named_exist() {
+    let text = format_md();
+    let numbers: Vec<_> = rules(&text).into_iter().map(|(number, _)| number).collect();
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
+    let named = text.match_indices("R-").filter_map(|(at, _)| {
+        let digits: String = text[at + 2..].chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<usize>().ok()
+    });
+    assert!(named.into_iter().all(|number| numbers.contains(&number)));
+}
+
+/// The rules among those of "Manifest" and "Minor version 2" that no reader can check.
+const FOR_WRITERS_ONLY: [usize; 1] = [66];
+
+#[test]
+fn every_rule_of_readers_has_a_bundle_that_tests_it() {
+    let mut tested = BTreeSet::new();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/conformance");
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let verdict: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+            let rules = verdict["rules"].as_array().unwrap().iter().map(|rule| rule.as_str().unwrap()[2..].to_owned());
+            tested.extend(rules.map(|rule| rule.parse::<usize>().unwrap()));
+        }
+    }
+    let text = format_md();
+    let binds_readers = |rule: &str| {
+        let actors = ["reader MUST", "reader, and a restorer, MUST", "restorer MUST", "verifier MUST", "fault"];
+        actors.iter().any(|actor| rule.contains(actor))
+    };
+    let faults_of_writers = section(&text, "Manifest").to_owned() + section(&text, "Minor version 2");
+    let untested: Vec<_> = rules(&text)
+        .into_iter()
+        .filter(|(number, rule)| binds_readers(rule) || faults_of_writers.contains(&format!("**R-{number}**")))
+        .filter(|(number, _)| !tested.contains(number) && !FOR_WRITERS_ONLY.contains(number))
+        .collect();
+    assert!(untested.is_empty(), "no bundle tests {untested:?}");
+    let known = rules(&text).len();
+    assert!(tested.iter().all(|number| (1..=known).contains(number)), "{tested:?}");
 }
 
 #[cfg(unix)]

@@ -110,5 +110,5 @@ check "Node $(node --version) readline, as Patchwork imports" node "$here/read.m
 install_duckdb
 check "DuckDB $("$work/venv/bin/python" -c 'import duckdb; print(duckdb.__version__)')" \
     "$work/venv/bin/python" "$here/read.py" duckdb "$bundle"
-second=$(python3 "$here/second.py" "$bundle" "$work/patchwork" "$work/activity") || fail "a second implementation"
+second=$(python3 "$here/second.py" check "$bundle" "$work/patchwork" "$work/activity") || fail "a second implementation"
 echo "ok  a second implementation, from FORMAT.md alone: restored $second"

@@ -16,7 +16,10 @@ pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     cases.extend(value_cases());
     cases.extend(time_cases());
     cases.extend(consistency_cases());
+    cases.extend(unparsed_cases());
+    cases.extend(timeline_cases());
     cases.extend(history_cases());
+    cases.extend(follows_cases());
     cases.extend(row_cases());
     cases.extend(line_cases());
     cases.extend(lax_cases());
@@ -290,14 +293,6 @@ fn time_cases() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn consistency_cases() -> Vec<(&'static str, Vec<u8>)> {
-    let timeline = |value: Value| in_manifest("/files/0/timeline", value);
-    let unparsed = |value: Value| in_manifest("/files/0/unparsed", value);
-    let many: Vec<_> = (0..65).map(|bin| json!([bin, 0])).collect();
-    let without_lines = |key: &str, value: Value| {
-        let mut builder = BundleBuilder::new(&Home::new().with("runs.jsonl", ""), 2);
-        builder.file(0)[key] = value;
-        builder.write()
-    };
     vec![
         ("sources_twice", in_manifest("/sources", json!(["activity", "activity", "runs"]))),
         ("sources_missing_one", in_manifest("/sources", json!(["runs"]))),
@@ -361,32 +356,6 @@ fn consistency_cases() -> Vec<(&'static str, Vec<u8>)> {
         }),
         ("chunk_compressed_0", in_manifest("/files/0/chunks/0/compressed", json!(0))),
         ("chunk_compressed_too_many", in_manifest("/files/0/chunks/0/compressed", json!(1_082_130_435))),
-        ("unparsed_line_0", in_manifest("/files/0/unparsed/0/line", json!(0))),
-        (
-            "unparsed_out_of_order",
-            unparsed(json!([{ "line": 5, "text": "" }, { "line": 4, "text": "{\"taskId\":\"torn" }])),
-        ),
-        (
-            "unparsed_line_twice",
-            unparsed(json!([{ "line": 4, "text": "{\"taskId\":\"torn\n" }, { "line": 5, "text": "" }])),
-        ),
-        ("unparsed_one_beyond_end", unparsed(json!([{ "line": 9, "text": "\n" }]))),
-        ("unparsed_without_line", unparsed(json!([{ "text": "" }]))),
-        ("unparsed_text_and_bytes", unparsed(json!([{ "line": 4, "text": "x", "bytes": "eA==" }]))),
-        ("unparsed_bytes_not_base64", unparsed(json!([{ "line": 4, "bytes": "eA" }]))),
-        ("bytes_fewer_than_lines", in_manifest("/files/0/bytes", json!(8))),
-        ("bytes_of_log_without_lines", without_lines("bytes", json!(1))),
-        ("final_newline_false_of_log_without_lines", without_lines("finalNewline", json!(false))),
-        ("timeline_without_step", timeline(json!({ "bins": [] }))),
-        ("timeline_step_unknown", timeline(json!({ "stepMs": 5000, "bins": [] }))),
-        ("timeline_bins_out_of_order", timeline(json!({ "stepMs": 1000, "bins": [[2, 0], [1, 0]] }))),
-        ("timeline_bin_twice", timeline(json!({ "stepMs": 1000, "bins": [[1, 0], [1, 0]] }))),
-        ("timeline_of_65_bins", timeline(json!({ "stepMs": 1000, "bins": many }))),
-        ("timeline_bin_of_three", timeline(json!({ "stepMs": 1000, "bins": [[1, 0, 0]] }))),
-        ("timeline_bin_as_fraction", timeline(json!({ "stepMs": 1000, "bins": [[1.0, 0]] }))),
-        ("timeline_bin_beyond_64_bits", timeline(json!({ "stepMs": 1000, "bins": [[9_223_372_036_854_776_i64, 0]] }))),
-        ("timeline_rows_above_count", timeline(json!({ "stepMs": 86_400_000, "bins": [[20_575, 8]] }))),
-        ("timeline_rows_before_year_1", timeline(json!({ "stepMs": 86_400_000, "bins": [[-719_163, 1]] }))),
         (
             "sum_of_bytes_too_large",
             with_manifest(|builder| {
@@ -410,6 +379,50 @@ fn consistency_cases() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
+fn unparsed_cases() -> Vec<(&'static str, Vec<u8>)> {
+    let unparsed = |value: Value| in_manifest("/files/0/unparsed", value);
+    let without_lines = |key: &str, value: Value| {
+        let mut builder = BundleBuilder::new(&Home::new().with("runs.jsonl", ""), 2);
+        builder.file(0)[key] = value;
+        builder.write()
+    };
+    vec![
+        ("unparsed_line_0", in_manifest("/files/0/unparsed/0/line", json!(0))),
+        (
+            "unparsed_out_of_order",
+            unparsed(json!([{ "line": 5, "text": "" }, { "line": 4, "text": "{\"taskId\":\"torn" }])),
+        ),
+        (
+            "unparsed_line_twice",
+            unparsed(json!([{ "line": 4, "text": "{\"taskId\":\"torn\n" }, { "line": 5, "text": "" }])),
+        ),
+        ("unparsed_one_beyond_end", unparsed(json!([{ "line": 9, "text": "\n" }]))),
+        ("unparsed_without_line", unparsed(json!([{ "text": "" }]))),
+        ("unparsed_text_and_bytes", unparsed(json!([{ "line": 4, "text": "x", "bytes": "eA==" }]))),
+        ("unparsed_bytes_not_base64", unparsed(json!([{ "line": 4, "bytes": "eA" }]))),
+        ("bytes_fewer_than_lines", in_manifest("/files/0/bytes", json!(8))),
+        ("bytes_of_log_without_lines", without_lines("bytes", json!(1))),
+        ("final_newline_false_of_log_without_lines", without_lines("finalNewline", json!(false))),
+    ]
+}
+
+fn timeline_cases() -> Vec<(&'static str, Vec<u8>)> {
+    let timeline = |value: Value| in_manifest("/files/0/timeline", value);
+    let many: Vec<_> = (0..65).map(|bin| json!([bin, 0])).collect();
+    vec![
+        ("timeline_without_step", timeline(json!({ "bins": [] }))),
+        ("timeline_step_unknown", timeline(json!({ "stepMs": 5000, "bins": [] }))),
+        ("timeline_bins_out_of_order", timeline(json!({ "stepMs": 1000, "bins": [[2, 0], [1, 0]] }))),
+        ("timeline_bin_twice", timeline(json!({ "stepMs": 1000, "bins": [[1, 0], [1, 0]] }))),
+        ("timeline_of_65_bins", timeline(json!({ "stepMs": 1000, "bins": many }))),
+        ("timeline_bin_of_three", timeline(json!({ "stepMs": 1000, "bins": [[1, 0, 0]] }))),
+        ("timeline_bin_as_fraction", timeline(json!({ "stepMs": 1000, "bins": [[1.0, 0]] }))),
+        ("timeline_bin_beyond_64_bits", timeline(json!({ "stepMs": 1000, "bins": [[9_223_372_036_854_776_i64, 0]] }))),
+        ("timeline_rows_above_count", timeline(json!({ "stepMs": 86_400_000, "bins": [[20_575, 8]] }))),
+        ("timeline_rows_before_year_1", timeline(json!({ "stepMs": 86_400_000, "bins": [[-719_163, 1]] }))),
+    ]
+}
+
 /// The keys of 1.2 with one of them changed.
 fn in_history(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
     with_manifest(|builder| {
@@ -418,20 +431,39 @@ fn in_history(change: impl FnOnce(&mut BundleBuilder)) -> Vec<u8> {
     })
 }
 
+/// The keys of 1.2 with another value at this pointer.
+fn set(pointer: &'static str, value: Value) -> Vec<u8> {
+    in_history(move |builder| *builder.manifest.pointer_mut(pointer).unwrap() = value)
+}
+
+/// The keys of 1.2 without this key of the object at the pointer.
+fn removed(object: &'static str, key: &'static str) -> Vec<u8> {
+    in_history(move |builder| {
+        drop(builder.manifest.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(key).unwrap());
+    })
+}
+
 fn history_cases() -> Vec<(&'static str, Vec<u8>)> {
-    let set = |pointer: &'static str, value: Value| {
-        in_history(move |builder| *builder.manifest.pointer_mut(pointer).unwrap() = value)
-    };
-    let removed = |object: &'static str, key: &'static str| {
-        in_history(move |builder| {
-            drop(builder.manifest.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(key).unwrap());
-        })
-    };
     vec![
         ("history_label_empty", set("/label", json!(""))),
         ("history_label_with_control_character", set("/label", json!("a\u{85}"))),
         ("history_label_of_256_bytes", set("/label", json!("x".repeat(256)))),
         ("history_label_of_256_bytes_in_2", set("/label", json!("é".repeat(128)))),
+        ("history_derived_as_array", set("/derivedFrom", json!(["merged", ["ab".repeat(32)]]))),
+        ("history_how_as_object", set("/derivedFrom/how", json!({ "merged": null }))),
+        ("history_derived_of_no_digest", set("/derivedFrom/bundles", json!(["ab"]))),
+        ("history_derived_how_unknown", set("/derivedFrom/how", json!("guessed"))),
+        ("history_derived_of_nothing", set("/derivedFrom/bundles", json!([]))),
+        ("history_id_in_upper_case", set("/history/id", json!("A".repeat(32)))),
+        ("history_id_of_31_digits", set("/history/id", json!("a".repeat(31)))),
+        ("history_segment_missing", removed("/history", "segment")),
+        ("history_previous_missing", removed("/history", "previous")),
+        ("history_previous_in_segment_0", set("/history/segment", json!(0))),
+    ]
+}
+
+fn follows_cases() -> Vec<(&'static str, Vec<u8>)> {
+    vec![
         ("history_log_without_bytes", removed("/files/0/follows/log", "bytes")),
         ("history_log_without_sha256", removed("/files/0/follows/log", "sha256")),
         ("history_rows_before_missing", removed("/files/0/follows", "rowsBefore")),
@@ -460,12 +492,9 @@ fn history_cases() -> Vec<(&'static str, Vec<u8>)> {
                 builder.file(0)["follows"] = json!({ "state": "absent", "rowsBefore": 7, "overlap": 0, "trimmed": 0 });
             }),
         ),
-        ("history_derived_as_array", set("/derivedFrom", json!(["merged", ["ab".repeat(32)]]))),
-        ("history_how_as_object", set("/derivedFrom/how", json!({ "merged": null }))),
         ("history_log_as_array", set("/files/0/follows/log", json!([4096, 19, "ef".repeat(32)]))),
         ("history_state_as_object", set("/files/0/follows/state", json!({ "continues": null }))),
         ("history_gap_as_array", set("/files/1/follows/gap", json!([5]))),
-        ("history_derived_of_no_digest", set("/derivedFrom/bundles", json!(["ab"]))),
         ("history_gap_of_65_runs", {
             let ids: Vec<_> = (1..=65).map(|id| json!([id * 3, id * 3 + 1])).collect();
             set("/files/1/follows/gap/missingIds", json!(ids))
@@ -480,13 +509,6 @@ fn history_cases() -> Vec<(&'static str, Vec<u8>)> {
                 builder.file(0)["follows"] = json!({ "state": "absent", "rowsBefore": 7, "overlap": 1, "trimmed": 0 });
             }),
         ),
-        ("history_derived_how_unknown", set("/derivedFrom/how", json!("guessed"))),
-        ("history_derived_of_nothing", set("/derivedFrom/bundles", json!([]))),
-        ("history_id_in_upper_case", set("/history/id", json!("A".repeat(32)))),
-        ("history_id_of_31_digits", set("/history/id", json!("a".repeat(31)))),
-        ("history_segment_missing", removed("/history", "segment")),
-        ("history_previous_missing", removed("/history", "previous")),
-        ("history_previous_in_segment_0", set("/history/segment", json!(0))),
         ("history_follows_missing", removed("/files/1", "follows")),
         (
             "history_follows_without_history",

@@ -51,39 +51,50 @@ fn text(output: &Output) -> String {
 #[test]
 fn script_passes_the_conformance_bundles() {
     let directory = tempfile::tempdir().unwrap();
-    let mut tried = 0;
-    for entry in fs::read_dir(root().join("fixtures/conformance")).unwrap() {
-        let path = entry.unwrap().path();
-        let Some(name) = path.file_name().unwrap().to_str().unwrap().strip_suffix(".jsonl.gz") else { continue };
-        let expected = fs::read(path.with_file_name(format!("{name}.json"))).unwrap();
-        let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
-        let logs = &expected["logs"];
-        let logs: BTreeMap<String, String> = serde_json::from_value(logs.clone()).unwrap_or_default();
-        let verdict = expected["verdict"].as_str().unwrap();
-        let out = directory.path().join(name);
-        let Some(output) = verify(&path, Some(&out)) else { return };
-        let text = text(&output);
-        assert!(!text.contains("Traceback"), "{name}: {text}");
-        // The script does not look for each fault of a manifest: no restored byte needs most of its keys.
-        // Python's gzip module accepts a member after zeros, and the script reads lines before it looks at chunks.
-        let may_pass = expected["damage"] == "manifest"
-            && (!name.starts_with("manifest_") || name.starts_with("manifest_timeline"))
-            || name == "gzip_member_after_zeros";
-        if verdict.starts_with("intact") || expected["damage"] == "metadata" {
-            let ending = if verdict == "intactWithoutHashes" { ".unverified" } else { "" };
-            assert_eq!(output.status.code(), Some(0), "{name}: {text}");
-            assert_eq!(extracted(&out, ending), logs, "{name}");
-        } else {
-            assert!(output.status.code() == Some(1) || may_pass && output.status.success(), "{name}: {text}");
-            for (log, digest) in
-                extracted(&out, "").into_iter().filter(|_| !may_pass && name != "chunk_border_within_line")
-            {
-                assert_eq!(logs.get(&log), Some(&digest), "{name}: the SHA-256 of {log} differs\n{text}");
-            }
-        }
-        tried += 1;
+    let entries = fs::read_dir(root().join("fixtures/conformance")).unwrap().map(|entry| entry.unwrap().path());
+    let bundles: Vec<_> = entries.filter(|path| path.extension().is_some_and(|extension| extension == "gz")).collect();
+    let check = |first: usize| {
+        bundles.iter().skip(first).step_by(2).filter(|path| check_bundle(path, directory.path())).count()
+    };
+    let tried: usize = std::thread::scope(|scope| {
+        let threads = [0, 1].map(|first| scope.spawn(move || check(first)));
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert!(tried > 100 || !is_there("python3"), "only {tried} bundles were tried");
+}
+
+/// Checks that the script gives a bundle the expected verdict and logs. Returns false if the bundle was not tried.
+fn check_bundle(path: &Path, directory: &Path) -> bool {
+    let name = path.file_name().unwrap().to_str().unwrap().strip_suffix(".jsonl.gz").unwrap();
+    let expected = fs::read(path.with_file_name(format!("{name}.json"))).unwrap();
+    let expected: serde_json::Value = serde_json::from_slice(&expected).unwrap();
+    let logs: BTreeMap<String, String> = serde_json::from_value(expected["logs"].clone()).unwrap_or_default();
+    let verdict = expected["verdict"].as_str().unwrap();
+    // The script does not look for each fault of a manifest: no restored byte needs most of its keys.
+    let may_miss =
+        expected["damage"] == "manifest" && (!name.starts_with("manifest_") || name.starts_with("manifest_timeline"));
+    if may_miss && !name.starts_with("minor_") && !name.starts_with("key_twice") {
+        return false;
     }
-    assert!(tried > 100, "only {tried} bundles were tried");
+    let out = directory.join(name);
+    let Some(output) = verify(path, Some(&out)) else { return false };
+    let text = text(&output);
+    assert!(!text.contains("Traceback"), "{name}: {text}");
+    // Python's gzip module accepts a member after zeros.
+    let may_pass = may_miss || name == "gzip_member_after_zeros";
+    if verdict.starts_with("intact") || expected["damage"] == "metadata" {
+        let ending = if verdict == "intactWithoutHashes" { ".unverified" } else { "" };
+        assert_eq!(output.status.code(), Some(0), "{name}: {text}");
+        assert_eq!(extracted(&out, ending), logs, "{name}");
+    } else {
+        assert!(output.status.code() == Some(1) || may_pass && output.status.success(), "{name}: {text}");
+        // The script reads lines before it looks at chunks, so it restores a log whose chunks end within lines.
+        for (log, digest) in extracted(&out, "").into_iter().filter(|_| !may_pass && name != "chunk_border_within_line")
+        {
+            assert_eq!(logs.get(&log), Some(&digest), "{name}: the SHA-256 of {log} differs\n{text}");
+        }
+    }
+    true
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn round_trip() -> Vec<Vec<u8>> {
 
 fn gzip_stream() -> Vec<Vec<u8>> {
     let deflated = bundles().into_iter().filter(|bundle| bundle.len() > 20 && bundle.len() < 1500);
-    let parts = deflated.clone().zip(0u8..).map(|(bundle, how)| {
+    let parts = deflated.clone().zip((0..=u8::MAX).cycle()).map(|(bundle, how)| {
         let part = &bundle[10..];
         let length = u16::try_from(part.len()).expect("the manifest is short").to_le_bytes();
         [&[how, length[0], length[1]], part, &[how >> 3, 4, 0], b"\x03\x00\x03\x00"].concat()

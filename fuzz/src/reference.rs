@@ -72,9 +72,8 @@ fn one<'m>(members: &'m [(String, Box<RawValue>)], key: &str) -> Option<Option<&
 /// Reads an exact line as in FORMAT.md, "Exact lines".
 fn exact(json: &str) -> Option<(bool, Vec<u8>)> {
     let members = members(json.as_bytes())?;
-    let text = |value: &str| serde_json::from_str::<Option<String>>(value).ok();
     let value = |key| match one(&members, key)? {
-        Some(value) => text(value),
+        Some(value) => serde_json::from_str::<String>(value).ok().map(Some),
         None => Some(None),
     };
     match (value("text")?, value("bytes")?) {

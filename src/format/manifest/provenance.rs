@@ -10,9 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Manifest, ManifestFile};
 use crate::digest::{BundleDigest, Sha256Digest};
-use crate::error::Contradiction;
 use crate::format::bounded::{at_most, count, present, present_object, word};
 use crate::format::limits::{MAX_COUNT, MAX_FILES, MAX_MISSING_IDS, MAX_NAME_BYTES};
 use crate::format::timestamp::Timestamp;
@@ -243,61 +241,4 @@ fn missing_ids<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(u64, u
         true => Ok(ids),
         false => Err(D::Error::custom("not pairs of numbers in order")),
     }
-}
-
-/// Lists the contradictions between the keys of format 1.2 (FORMAT.md, "Minor version 2").
-pub(super) fn contradictions(manifest: &Manifest) -> impl Iterator<Item = Contradiction> + '_ {
-    let history = manifest.history.as_ref();
-    let rule = history.and_then(|history| match (history.segment, &history.previous) {
-        (0, Some(_)) => Some(MUST_BE_ABSENT),
-        (1.., None) => Some(MUST_BE_THERE),
-        _ => None,
-    });
-    let link = rule.map(|rule| Contradiction::History { path: "history.previous".to_owned(), rule });
-    let files = manifest.files.iter().enumerate().filter_map(move |(index, file)| {
-        let (key, rule) = broken_rule(file, history.is_some())?;
-        Some(Contradiction::History { path: format!("files[{index}].{key}"), rule })
-    });
-    link.into_iter().chain(files)
-}
-
-const MUST_BE_THERE: &str = "is missing";
-const MUST_BE_ABSENT: &str = "must not be there";
-
-/// Returns the key of the first rule that a file breaks, and the rule as the end of a sentence.
-fn broken_rule(file: &ManifestFile, in_history: bool) -> Option<(&'static str, &'static str)> {
-    use FollowsState::{Absent, First, Gap, Unchanged};
-    let follows = match (&file.follows, in_history) {
-        (Some(follows), true) => follows,
-        (Some(_), false) => return Some(("follows", "must not be there without `history`")),
-        (None, _) => return in_history.then_some(("follows", MUST_BE_THERE)),
-    };
-    let Follows { state, rows_before, overlap, trimmed, log, gap } = follows;
-    let rules = [
-        (*state == Absent || log.is_some(), "follows.log", MUST_BE_THERE),
-        (*state != Absent || log.is_none(), "follows.log", "must not be there if the log is absent"),
-        (*state != Gap || gap.is_some(), "follows.gap", MUST_BE_THERE),
-        (*state == Gap || gap.is_none(), "follows.gap", "must not be there unless the state is `gap`"),
-        (overlap <= rows_before, "follows.overlap", "must not exceed `rowsBefore`"),
-        (trimmed <= rows_before, "follows.trimmed", "must not exceed `rowsBefore`"),
-        (*state != First || *rows_before == 0, "follows.rowsBefore", "must be 0 in the state `first`"),
-        (
-            !matches!(state, Unchanged | Absent) || file.count == 0,
-            "count",
-            "must be 0 in the states `unchanged` and `absent`",
-        ),
-        (*state != Absent || file.bytes == 0, "bytes", "must be 0 in the state `absent`"),
-        (*state != Absent || *overlap == 0, "follows.overlap", "must be 0 in the state `absent`"),
-        (
-            log.is_none_or(|log| Some(log.rows) == overlap.checked_add(file.count)),
-            "follows.log.rows",
-            "must be `overlap` plus `count`",
-        ),
-        (
-            gap.as_ref().is_none_or(|gap| gap.after_row <= *rows_before),
-            "follows.gap.afterRow",
-            "must not exceed `rowsBefore`",
-        ),
-    ];
-    rules.into_iter().find(|(holds, ..)| !holds).map(|(_, key, rule)| (key, rule))
 }

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{FILE_KEYS_OF_1_1, KEYS_OF_1_1, Manifest, ManifestFile, SHORTEST_ENVELOPE, provenance, sources_of};
+use super::{
+    FILE_KEYS_OF_1_1, Follows, FollowsState, KEYS_OF_1_1, Manifest, ManifestFile, SHORTEST_ENVELOPE, sources_of,
+};
 use crate::error::{Contradiction, ManifestFault};
 use crate::format::limits::{MAX_CHUNK_BYTES, MAX_COUNT};
 use crate::format::name::Base;
@@ -17,7 +19,7 @@ impl Manifest {
             .chain((self.sources != sources_of(&self.files)).then_some(Contradiction::Sources))
             .chain(total_count(self))
             .chain(later_keys(self))
-            .chain(provenance::contradictions(self));
+            .chain(history(self));
         faults.extend(contradictions.map(ManifestFault::Contradiction));
         faults
     }
@@ -177,4 +179,61 @@ fn checked_sum(numbers: impl Iterator<Item = u64>) -> Option<u64> {
         sum = sum.checked_add(number)?;
     }
     (sum <= MAX_COUNT).then_some(sum)
+}
+
+/// Lists the contradictions between the keys of format 1.2 (FORMAT.md, "Minor version 2").
+fn history(manifest: &Manifest) -> impl Iterator<Item = Contradiction> + '_ {
+    let history = manifest.history.as_ref();
+    let rule = history.and_then(|history| match (history.segment, &history.previous) {
+        (0, Some(_)) => Some(MUST_BE_ABSENT),
+        (1.., None) => Some(MUST_BE_THERE),
+        _ => None,
+    });
+    let link = rule.map(|rule| Contradiction::History { path: "history.previous".to_owned(), rule });
+    let files = manifest.files.iter().enumerate().filter_map(move |(index, file)| {
+        let (key, rule) = broken_rule(file, history.is_some())?;
+        Some(Contradiction::History { path: format!("files[{index}].{key}"), rule })
+    });
+    link.into_iter().chain(files)
+}
+
+const MUST_BE_THERE: &str = "is missing";
+const MUST_BE_ABSENT: &str = "must not be there";
+
+/// Returns the key of the first rule that a file breaks, and the rule as the end of a sentence.
+fn broken_rule(file: &ManifestFile, in_history: bool) -> Option<(&'static str, &'static str)> {
+    use FollowsState::{Absent, First, Gap, Unchanged};
+    let follows = match (&file.follows, in_history) {
+        (Some(follows), true) => follows,
+        (Some(_), false) => return Some(("follows", "must not be there without `history`")),
+        (None, _) => return in_history.then_some(("follows", MUST_BE_THERE)),
+    };
+    let Follows { state, rows_before, overlap, trimmed, log, gap } = follows;
+    let rules = [
+        (*state == Absent || log.is_some(), "follows.log", MUST_BE_THERE),
+        (*state != Absent || log.is_none(), "follows.log", "must not be there if the log is absent"),
+        (*state != Gap || gap.is_some(), "follows.gap", MUST_BE_THERE),
+        (*state == Gap || gap.is_none(), "follows.gap", "must not be there unless the state is `gap`"),
+        (overlap <= rows_before, "follows.overlap", "must not exceed `rowsBefore`"),
+        (trimmed <= rows_before, "follows.trimmed", "must not exceed `rowsBefore`"),
+        (*state != First || *rows_before == 0, "follows.rowsBefore", "must be 0 in the state `first`"),
+        (
+            !matches!(state, Unchanged | Absent) || file.count == 0,
+            "count",
+            "must be 0 in the states `unchanged` and `absent`",
+        ),
+        (*state != Absent || file.bytes == 0, "bytes", "must be 0 in the state `absent`"),
+        (*state != Absent || *overlap == 0, "follows.overlap", "must be 0 in the state `absent`"),
+        (
+            log.is_none_or(|log| Some(log.rows) == overlap.checked_add(file.count)),
+            "follows.log.rows",
+            "must be `overlap` plus `count`",
+        ),
+        (
+            gap.as_ref().is_none_or(|gap| gap.after_row <= *rows_before),
+            "follows.gap.afterRow",
+            "must not exceed `rowsBefore`",
+        ),
+    ];
+    rules.into_iter().find(|(holds, ..)| !holds).map(|(_, key, rule)| (key, rule))
 }

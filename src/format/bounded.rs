@@ -1,10 +1,10 @@
-//! Deserializes the values of a bundle's JSON as strictly as FORMAT.md defines them: numbers and lists within limits, objects, and
-//! words.
+//! Deserializes the parts of a bundle's JSON as strictly as FORMAT.md defines them: numbers and lists within limits,
+//! objects, words, and keys.
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{IgnoredAny, IntoDeserializer, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, IntoDeserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 
 use super::limits::{MAX_COUNT, MAX_FILES};
@@ -74,6 +74,29 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for ObjectDeserializer<D> {
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
         newtype_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+/// A seed that applies a function to the bytes of a key. A key with an unpaired surrogate is not a valid string.
+pub struct KeyBytes<F>(pub F);
+
+impl<'de, T, F: FnOnce(&[u8]) -> T> DeserializeSeed<'de> for KeyBytes<F> {
+    type Value = T;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl<T, F: FnOnce(&[u8]) -> T> Visitor<'_> for KeyBytes<F> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_bytes<E>(self, key: &[u8]) -> Result<T, E> {
+        Ok((self.0)(key))
     }
 }
 

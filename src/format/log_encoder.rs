@@ -163,8 +163,8 @@ impl<'e> Encoding<'e> {
         }
         self.record.rows += 1;
         self.chunk.rows += 1;
-        if let Some(time) = row.time {
-            self.record.row_times.add(time);
+        self.record.row_times.add_row(row.time);
+        if let Some(time) = row.time.timestamp {
             self.chunk.span.add(time);
         }
         if self.chunk.bytes.len() as u64 >= FULL_CHUNK_BYTES {

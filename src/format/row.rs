@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::bounded::KeyBytes;
 use super::envelope::Envelope;
 use super::exact_line::ExactLine;
 use super::text::{ByteKinds, clean, nests_too_deep, shortened, trim};
@@ -19,16 +20,7 @@ pub struct RowText<'a> {
     /// The row's own JSON text, trimmed and cleaned.
     pub entry: Cow<'a, str>,
     /// The timestamp that the row holds.
-    pub time: Option<Timestamp>,
-    /// See [`RowTime::is_in_other_form`].
-    pub is_in_other_form: bool,
-}
-
-impl RowText<'_> {
-    /// Returns the row's timestamp, and whether programs agree on it.
-    pub fn row_time(&self) -> RowTime {
-        RowTime { time: self.time, is_in_other_form: self.is_in_other_form }
-    }
+    pub time: RowTime,
 }
 
 /// Classifies a line, given without its line feed. Returns `None` if the line counts as unparsed.
@@ -47,7 +39,7 @@ pub fn classify_and_find<'a>(
     keys: &[&str],
     found: &mut dyn FnMut(usize, &str),
 ) -> Option<RowText<'a>> {
-    let mut finder = FindKeys { times, keys, found, is_in_other_form: false };
+    let mut finder = FindKeys { times, keys, found };
     if let Ok(text) = simdutf8::basic::from_utf8(line) {
         return row_text(text, &mut finder);
     }
@@ -76,7 +68,7 @@ pub fn check_row(row: &Envelope<'_>, ending: Option<&[u8]>, times: &[TimeKey]) -
     } else {
         Some(EntryFault::Differs { expected: shortened(&text.entry), found: shortened(entry) })
     };
-    (text.row_time(), fault)
+    (text.time, fault)
 }
 
 fn original_fault(original: &ExactLine, entry: &str, ending: Option<&[u8]>) -> Option<EntryFault> {
@@ -96,25 +88,24 @@ fn row_text<'a>(text: &'a str, finder: &mut FindKeys<'_>) -> Option<RowText<'a>>
     let json = trim(text);
     let kinds = ByteKinds::of(json);
     let time = scan(json, kinds, finder)?;
-    let is_in_other_form = finder.is_in_other_form;
-    (!nests_too_deep(json)).then(|| RowText { entry: clean(json, kinds), time, is_in_other_form })
+    (!nests_too_deep(json)).then(|| RowText { entry: clean(json, kinds), time })
 }
 
 /// Returns the timestamp in a row's JSON text, if it has one.
 #[must_use]
 pub fn row_time(entry: &str, times: &[TimeKey]) -> Option<Timestamp> {
-    let mut finder = FindKeys { times, keys: &[], found: &mut |_, _| {}, is_in_other_form: false };
-    scan(entry, ByteKinds::of(entry), &mut finder).flatten()
+    let mut finder = FindKeys { times, keys: &[], found: &mut |_, _| {} };
+    scan(entry, ByteKinds::of(entry), &mut finder)?.timestamp
 }
 
 /// Checks that `json` is JSON and finds its timestamp. Returns `None` if it is not JSON.
-fn scan(json: &str, kinds: ByteKinds, finder: &mut FindKeys<'_>) -> Option<Option<Timestamp>> {
+fn scan(json: &str, kinds: ByteKinds, finder: &mut FindKeys<'_>) -> Option<RowTime> {
     // Reading keys as bytes accepts control characters that skipping rejects. If there are any, a strict pass decides.
     if (kinds.control || !json.starts_with('{')) && serde_json::from_str::<IgnoredAny>(json).is_err() {
         return None;
     }
     if !json.starts_with('{') {
-        return Some(None);
+        return Some(RowTime::default());
     }
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let time = deserializer.deserialize_map(finder).ok()?;
@@ -128,11 +119,10 @@ struct FindKeys<'t> {
     /// Other keys whose values are passed to `found`.
     keys: &'t [&'t str],
     found: &'t mut dyn FnMut(usize, &str),
-    is_in_other_form: bool,
 }
 
 impl<'de> Visitor<'de> for &mut FindKeys<'_> {
-    type Value = Option<Timestamp>;
+    type Value = RowTime;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
@@ -145,15 +135,20 @@ impl<'de> Visitor<'de> for &mut FindKeys<'_> {
             heap.resize(self.times.len(), None);
             &mut heap
         });
-        while let Some(rank) = map.next_key_seed(KeyRank { times: self.times, keys: self.keys })? {
+        let mut is_in_other_form = false;
+        let rank_of = |key: &[u8]| {
+            let mut all = self.times.iter().map(|time| time.key()).chain(self.keys.iter().copied());
+            all.position(|wanted| wanted.as_bytes() == key)
+        };
+        while let Some(rank) = map.next_key_seed(KeyBytes(rank_of))? {
             match rank {
                 Some(rank) => {
                     let value = map.next_value::<&RawValue>()?.get();
                     match rank.checked_sub(self.times.len()) {
                         None => {
                             let read = self.times[rank].read(value);
-                            found[rank] = read.time;
-                            self.is_in_other_form |= read.is_in_other_form;
+                            found[rank] = read.timestamp;
+                            is_in_other_form |= read.is_in_other_form;
                         }
                         Some(key) => (self.found)(key, value),
                     }
@@ -161,34 +156,6 @@ impl<'de> Visitor<'de> for &mut FindKeys<'_> {
                 None => _ = map.next_value::<IgnoredAny>()?,
             }
         }
-        Ok(found.iter().find_map(|time| *time))
-    }
-}
-
-/// A visitor that returns the index of a time key or, after those, of another key. It reads keys as bytes, because a key with an unpaired surrogate
-/// is not a valid string.
-struct KeyRank<'t> {
-    times: &'t [TimeKey],
-    keys: &'t [&'t str],
-}
-
-impl<'de> DeserializeSeed<'de> for KeyRank<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl Visitor<'_> for KeyRank<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
-        let mut all = self.times.iter().map(|time| time.key()).chain(self.keys.iter().copied());
-        Ok(all.position(|wanted| wanted.as_bytes() == key))
+        Ok(RowTime { timestamp: found.iter().find_map(|time| *time), is_in_other_form })
     }
 }

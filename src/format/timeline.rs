@@ -139,7 +139,7 @@ impl RowTimes {
     /// Adds the timestamp of a row, if the row has one.
     pub fn add_row(&mut self, row: RowTime) {
         self.has_other_forms |= row.is_in_other_form;
-        row.time.into_iter().for_each(|time| self.add(time));
+        row.timestamp.into_iter().for_each(|time| self.add(time));
     }
 
     /// Returns true if the timestamps may differ from those that another program finds in the same rows.

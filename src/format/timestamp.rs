@@ -166,15 +166,15 @@ impl TimeKey {
 
     /// Reads `value`, the JSON text at this key.
     pub(crate) fn read(self, value: &str) -> RowTime {
-        let time = match self {
+        let timestamp = match self {
             Self::Millis(_) => Timestamp::from_json_number(value),
             Self::Rfc3339(_) => serde_json::from_str::<Timestamp>(value).ok(),
         };
         match self {
-            Self::Rfc3339(_) if time.is_none() && value.starts_with('"') => {
-                RowTime { time: Timestamp::from_iso_8601(value), is_in_other_form: true }
+            Self::Rfc3339(_) if timestamp.is_none() && value.starts_with('"') => {
+                RowTime { timestamp: Timestamp::from_iso_8601(value), is_in_other_form: true }
             }
-            _ => RowTime { time, is_in_other_form: false },
+            _ => RowTime { timestamp, is_in_other_form: false },
         }
     }
 }
@@ -183,7 +183,7 @@ impl TimeKey {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RowTime {
     /// The timestamp, if the row has one.
-    pub time: Option<Timestamp>,
+    pub timestamp: Option<Timestamp>,
     /// True if the row has a string in place of a timestamp that is not RFC 3339. Programs differ in whether they
     /// read other forms of ISO 8601, so the times of its log must not be compared (FORMAT.md, "Times").
     pub is_in_other_form: bool,

@@ -516,7 +516,7 @@ fn can_follow(staged: &Staged, path: &Path, attempts: usize) -> Result<bool> {
     let late = ReplacedFile::new(log, seen).late_bytes().map_err(failed)?;
     let times = times_of(file.source.as_str());
     let is_older = |line: Line<'_>| {
-        let time = classify(line.bytes, times).and_then(|row| row.time);
+        let time = classify(line.bytes, times).and_then(|row| row.time.timestamp);
         time.is_some_and(|time| time.as_millis() < newest)
     };
     Ok(attempts > MAX_SORTED_ATTEMPTS || !lines_of(&late).any(is_older))

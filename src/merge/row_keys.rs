@@ -46,9 +46,9 @@ impl RowKeys {
                 name, self.run,
             ) {
                 (0, _) => run = hash_of_id(value),
-                (_, keys) => ended = keys.and_then(|keys| keys.ended.read(value).time).map(Timestamp::as_millis),
+                (_, keys) => ended = keys.and_then(|keys| keys.ended.read(value).timestamp).map(Timestamp::as_millis),
             })?;
-        Some(KeyedRow { time: row.time.map(Timestamp::as_millis), run: run.map(|run| RunRow { run, ended }) })
+        Some(KeyedRow { time: row.time.timestamp.map(Timestamp::as_millis), run: run.map(|run| RunRow { run, ended }) })
     }
 }
 

@@ -69,7 +69,7 @@ impl PlainRows {
     fn read<'l>(&self, line: &'l [u8]) -> Option<(&'l str, RowTime)> {
         let text = self.envelopes.entry_alone(line)?;
         let row = classify(text.as_bytes(), self.times)?;
-        (row.entry == text).then_some((text, row.row_time()))
+        (row.entry == text).then_some((text, row.time))
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::diagnose::{all_faults, manifest_fault};
 use super::{MANIFEST_TYPE, Manifest, VERSION};
 use crate::error::{ErrorKind, ManifestFault};
-use crate::format::bounded::lists_too_many;
+use crate::format::bounded::{KeyBytes, lists_too_many};
 use crate::format::limits::MAX_FILES;
 use crate::format::text::shortened;
 
@@ -59,7 +59,7 @@ impl Manifest {
     }
 }
 
-/// The keys that are checked before the rest of the manifest. Of duplicate keys the last one counts here, and decoding the
+/// The keys that are checked before the rest of the manifest. Of duplicate keys the last one counts here; decoding the
 /// rest finds the fault.
 #[derive(Default)]
 struct ManifestHead<'a> {
@@ -86,7 +86,9 @@ impl<'de> Visitor<'de> for HeadVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ManifestHead<'de>, A::Error> {
         let mut head = ManifestHead::default();
-        while let Some(key) = map.next_key_seed(HeadKey)? {
+        let keys = ["type", "version", "source", "entry"];
+        let known = |key: &[u8]| keys.into_iter().find(|known| known.as_bytes() == key);
+        while let Some(key) = map.next_key_seed(KeyBytes(known))? {
             match key {
                 Some("type") => head.kind = Some(map.next_value()?),
                 Some("version") => head.version = map.next_value()?,
@@ -98,30 +100,6 @@ impl<'de> Visitor<'de> for HeadVisitor {
             }
         }
         Ok(head)
-    }
-}
-
-/// A seed that returns a key of [`ManifestHead`], or `None` for another key. It reads keys as bytes, because a key with an unpaired
-/// surrogate is not a valid string.
-struct HeadKey;
-
-impl<'de> DeserializeSeed<'de> for HeadKey {
-    type Value = Option<&'static str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_bytes(self)
-    }
-}
-
-impl Visitor<'_> for HeadKey {
-    type Value = Option<&'static str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_bytes<E>(self, key: &[u8]) -> Result<Self::Value, E> {
-        Ok(["type", "version", "source", "entry"].into_iter().find(|wanted| wanted.as_bytes() == key))
     }
 }
 

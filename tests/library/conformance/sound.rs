@@ -636,7 +636,8 @@ fn with_times_and(home: &Home, change: impl FnOnce(&mut BundleBuilder)) -> Vec<u
     for (file, text) in builder.chunks.clone() {
         let index = next.entry(file).or_default();
         let keys = keys_of(builder.manifest["files"][file]["source"].as_str().unwrap());
-        let time = |line: &str| classify(Envelope::decode(line.as_bytes()).unwrap().entry().as_bytes(), keys)?.time;
+        let time =
+            |line: &str| classify(Envelope::decode(line.as_bytes()).unwrap().entry().as_bytes(), keys)?.time.timestamp;
         let times: Vec<_> = text.lines().filter_map(time).collect();
         let chunk = builder.file(file)["chunks"][*index].as_object_mut().unwrap();
         chunk.retain(|key, _| !key.ends_with("Time"));

@@ -96,8 +96,8 @@ fn rows_have_these_times() {
     // Other forms of ISO 8601 may count or not.
     let vector = |(source, entry): (&str, String)| {
         let row = classify(entry.as_bytes(), sound::keys_of(source)).unwrap();
-        let is_certain = !row.is_in_other_form || row.time.is_none();
-        let time = row.time.map(Timestamp::as_millis);
+        let is_certain = !row.time.is_in_other_form || row.time.timestamp.is_none();
+        let time = row.time.timestamp.map(Timestamp::as_millis);
         is_certain.then(|| json!({ "source": source, "entry": entry, "time": time }))
     };
     check("times", all.filter_map(vector));

@@ -9,7 +9,7 @@ use fs_err as fs;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WrittenBundle};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::{Manifest, ManifestFile};
+use crate::format::{Manifest, ManifestFile, Provenance};
 use crate::logs::Discovery;
 use crate::progress::{Progress, Stage};
 use crate::util::atomic_file::{AtomicFile, OutputTarget};
@@ -100,7 +100,7 @@ impl ReadLogs {
     ) -> Result<ExportReport> {
         progress.stage(Stage::Writing);
         progress.start(Some(self.packed.compressed_bytes()));
-        let written = self.packed.write(options, CancellableIo::counted(sink, progress));
+        let written = self.packed.write(options, Provenance::default(), CancellableIo::counted(sink, progress));
         progress.finish();
         let written = written.map_err(|error| error.in_subject(sink_name))?;
         let WrittenBundle { digest, manifest, bundle_bytes } = written;

@@ -28,7 +28,7 @@ pub(crate) use manifest::MINOR;
 pub(crate) use manifest::validate::DistinctFiles;
 pub use manifest::{
     Chunk, Derivation, DerivedFrom, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label, LineEnding,
-    Manifest, ManifestFile, Record, WholeLog,
+    Manifest, ManifestFile, Provenance, Record, WholeLog,
 };
 pub use name::{Base, FileName, SourceName};
 pub use timeline::{TimeSpan, Timeline};

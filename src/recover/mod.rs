@@ -22,6 +22,7 @@ use fs_err as fs;
 use crate::bundle::writer::{SpooledBundle, WriteOptions, WrittenBundle};
 use crate::container::{FileInput, Input};
 use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::Provenance;
 use crate::progress::{Progress, Stage};
 use crate::util::atomic_file::{AtomicFile, OutputTarget};
 use crate::util::cancel::CancellableIo;
@@ -137,7 +138,7 @@ fn publish(
             let subject = path.display().to_string();
             let mut pending = AtomicFile::create(path, *allowed)?;
             let written = packed
-                .write(options, CancellableIo::counted(&mut pending, progress))
+                .write(options, Provenance::default(), CancellableIo::counted(&mut pending, progress))
                 .map_err(|error| error.in_subject(&subject))?;
             check(pending.read_back()?, &subject, &written, options, progress)?;
             pending.finish()?;
@@ -147,7 +148,7 @@ fn publish(
             let dir = &options.work_dir;
             let failed = |error| Error::io(IoAction::Write, path, error);
             let mut file = tempfile::tempfile_in(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
-            let written = packed.write(options, CancellableIo::counted(&mut file, progress))?;
+            let written = packed.write(options, Provenance::default(), CancellableIo::counted(&mut file, progress))?;
             let rewind = |file: &mut std::fs::File| file.seek(SeekFrom::Start(0)).map_err(failed);
             rewind(&mut file)?;
             check(&file, &path.display().to_string(), &written, options, progress)?;

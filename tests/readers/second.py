@@ -374,8 +374,8 @@ def check_follows(reader, file):
     follows = file["follows"]
     state, before = follows["state"], follows["rowsBefore"]
     fault_if(("log" in follows) != (state != "absent"), "R-69", "`log` with `absent`, or none with another state")
-    if "log" in follows and follows["log"]["rows"] != follows["overlap"] + file["count"]:
-        raise Fault("R-69", "`log.rows` is not `overlap` plus `count`")
+    if "log" in follows and follows["log"]["rows"] > follows["overlap"] + file["count"]:
+        raise Fault("R-69", "`log.rows` is above `overlap` plus `count`")
     fault_if(("gap" in follows) != (state == "gap"), "R-70", "`gap` with another state, or none with `gap`")
     fault_if("gap" in follows and follows["gap"]["afterRow"] > before, "R-70", "`gap.afterRow` is above `rowsBefore`")
     fault_if(follows["overlap"] > before, "R-71", "`overlap` is above `rowsBefore`")

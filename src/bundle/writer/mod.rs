@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::LogId;
 use crate::format::limits::{CHUNK_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
 use crate::format::log_encoder::{BadLine, BlockEncoder, FileBuilder};
-use crate::format::{Manifest, ManifestFile, TimeKey, Timestamp};
+use crate::format::{Follows, Manifest, ManifestFile, Provenance, TimeKey, Timestamp};
 use crate::gzip::{Deflater, Level, MemberWriter};
 use crate::logs::catalogue_order;
 use crate::progress::Progress;
@@ -247,13 +247,18 @@ impl SpooledBundle {
         self.files.sort_by(|a, b| catalogue_rank(&a.file).cmp(&catalogue_rank(&b.file)));
     }
 
+    /// Sets the relation of each file to earlier segments of a history.
+    pub fn set_follows(&mut self, mut follows: impl FnMut(&ManifestFile) -> Option<Follows>) {
+        self.files.iter_mut().for_each(|spooled| spooled.file.follows = follows(&spooled.file));
+    }
+
     /// Writes the bundle.
-    pub fn write(self, options: &WriteOptions, sink: impl Write) -> Result<WrittenBundle> {
+    pub fn write(self, options: &WriteOptions, provenance: Provenance, sink: impl Write) -> Result<WrittenBundle> {
         let failed = |error| Error::io_unnamed(IoAction::Write, error);
         let (spooled, files): (Vec<_>, Vec<_>) = (self.files.into_iter())
             .map(|SpooledFile { file, subject, spool, chunks }| ((subject, spool, chunks), file))
             .unzip();
-        let manifest = Manifest::new(options.generator.clone(), options.exported_at, files);
+        let manifest = Manifest::new(options.generator.clone(), options.exported_at, files).with_provenance(provenance);
         let subjects = spooled.iter().map(|(subject, ..)| subject.as_str());
         let mut line = manifest.encode().map_err(|_| too_many_unparsed(&manifest, subjects))?;
         let digest = BundleDigest::of_manifest_line(&line);

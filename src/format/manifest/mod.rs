@@ -6,7 +6,8 @@ mod provenance;
 pub mod validate;
 
 pub use provenance::{
-    Derivation, DerivedFrom, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label, WholeLog,
+    Derivation, DerivedFrom, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label, Provenance,
+    WholeLog,
 };
 
 use serde::{Deserialize, Serialize};
@@ -243,6 +244,17 @@ impl Manifest {
             derived_from: None,
             history: None,
         }
+    }
+
+    /// Adds where the bundle comes from. The minor version becomes the lowest one that has all keys of the manifest.
+    #[must_use]
+    pub fn with_provenance(mut self, provenance: Provenance) -> Self {
+        let Provenance { label, derived_from, history } = provenance;
+        let has_keys_of_1_2 = label.is_some() || derived_from.is_some() || history.is_some();
+        if has_keys_of_1_2 || self.files.iter().any(|file| file.follows.is_some()) {
+            self.minor = MINOR;
+        }
+        Self { label, derived_from, history, ..self }
     }
 
     /// Returns the major and minor version.

@@ -15,6 +15,17 @@ use crate::format::bounded::{at_most, count, present, present_object, word};
 use crate::format::limits::{MAX_COUNT, MAX_FILES, MAX_MISSING_IDS, MAX_NAME_BYTES};
 use crate::format::timestamp::Timestamp;
 
+/// The keys of format 1.2 that say where a bundle comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// The user's name for the machine.
+    pub label: Option<Label>,
+    /// The bundles that the bundle was made of.
+    pub derived_from: Option<DerivedFrom>,
+    /// The place of the bundle in a history.
+    pub history: Option<HistoryPosition>,
+}
+
 /// The user's name for the machine: 1 to 255 bytes without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -108,6 +119,14 @@ pub struct HistoryPosition {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct HistoryId([u8; 16]);
 
+impl HistoryId {
+    /// Parses 32 lower-case hexadecimal digits. Returns `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+    }
+}
+
 impl From<[u8; 16]> for HistoryId {
     fn from(bits: [u8; 16]) -> Self {
         Self(bits)
@@ -129,8 +148,7 @@ impl Serialize for HistoryId {
 impl<'de> Deserialize<'de> for HistoryId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(deserializer)?;
-        let bits = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bits| bits.try_into().ok());
-        bits.map(Self).ok_or_else(|| D::Error::custom("not 32 lower-case hexadecimal digits"))
+        Self::parse(&text).ok_or_else(|| D::Error::custom("not 32 lower-case hexadecimal digits"))
     }
 }
 

@@ -225,9 +225,9 @@ fn broken_rule(file: &ManifestFile, in_history: bool) -> Option<(&'static str, &
         (*state != Absent || file.bytes == 0, "bytes", "must be 0 in the state `absent`"),
         (*state != Absent || *overlap == 0, "follows.overlap", "must be 0 in the state `absent`"),
         (
-            log.is_none_or(|log| Some(log.rows) == overlap.checked_add(file.count)),
+            log.is_none_or(|log| log.rows <= overlap.saturating_add(file.count)),
             "follows.log.rows",
-            "must be `overlap` plus `count`",
+            "must not exceed `overlap` plus `count`",
         ),
         (
             gap.as_ref().is_none_or(|gap| gap.after_row <= *rows_before),

@@ -532,7 +532,7 @@ fn follows_cases() -> Vec<(&'static str, Vec<u8>)> {
                 });
             }),
         ),
-        ("history_log_rows_wrong", set("/files/0/follows/log/rows", json!(18))),
+        ("history_log_rows_wrong", set("/files/0/follows/log/rows", json!(20))),
         (
             "history_overlap_above_rows_before",
             in_history(|builder| {

@@ -343,6 +343,13 @@ fn version_cases() -> Vec<(&'static str, Vec<u8>)> {
                 builder.file(1)["follows"]["gap"] = json!({ "afterRow": 5, "missingIds": ids });
             }),
         ),
+        (
+            "sound_minor_2_rows_cut_off_already",
+            with_manifest(|builder| {
+                with_history(builder);
+                builder.file(0)["follows"]["log"]["rows"] = json!(15);
+            }),
+        ),
         ("sound_minor_2_unchanged_but_torn", {
             let mut builder = of_home(&Home::new().with("runs.jsonl", "torn"));
             builder.manifest["minor"] = json!(2);

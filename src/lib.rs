@@ -42,6 +42,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+mod align;
 mod assemble;
 mod buffers;
 pub mod bundle;
@@ -56,7 +57,6 @@ pub mod import;
 pub mod inspect;
 mod log_tasks;
 pub mod logs;
-mod merge;
 pub mod progress;
 pub mod recover;
 pub mod restore;

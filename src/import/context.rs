@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use super::lock::Clock;
 use super::plan::Mode;
-use crate::merge::Fingerprinter;
+use crate::align::Fingerprinter;
 use crate::progress::{Progress, Stage};
 
 /// The settings of an import.

@@ -46,12 +46,12 @@ use std::time::SystemTime;
 pub use lock::{Clock, SystemClock};
 pub use plan::{Change, FilePlan, LineCount, Mode, Plan, Rotation};
 
+use crate::align::Fingerprinter;
 use crate::bundle::{Bundle, Reopener, select_files};
 use crate::digest::BundleDigest;
 use crate::error::Result;
 use crate::format::Timestamp;
 use crate::logs::Dirs;
-use crate::merge::Fingerprinter;
 use crate::progress::{Progress, Stage};
 use crate::restore::restore;
 use crate::util::ordered_pool::available_cores;

@@ -4,8 +4,8 @@ use super::context::ImportContext;
 use super::local::{LocalLog, LogSummary};
 use super::plan::Mode;
 use super::restored::{Restored, RestoredLog};
+use crate::align::{LineKeying, Side, read_log};
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::merge::{LineKeying, Side, read_log};
 use crate::util::cancel::CancellableIo;
 use crate::util::regular_file;
 

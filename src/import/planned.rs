@@ -8,10 +8,10 @@ use super::plan::{Change, FilePlan, LineCount, Mode, Rotation};
 use super::restored::{Restored, RestoredLog};
 use super::tally::Tally;
 use super::targets::{ImportTarget, TargetGroup};
+use crate::align::{Alignment, LineMatch, LineShape, MergeStep, Side, align, each_line, each_step};
 use crate::error::Result;
 use crate::format::row::classify;
 use crate::logs::known;
-use crate::merge::{Alignment, LineMatch, LineShape, MergeStep, Side, align, each_line, each_step};
 
 /// An observed group, and the plan for its logs.
 #[derive(Debug)]

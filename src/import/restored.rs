@@ -11,10 +11,10 @@ use super::local::LocalLog;
 use super::plan::Mode;
 use super::tally::Tally;
 use super::targets::{ImportTarget, TargetGroup};
+use crate::align::{LineShape, Side};
 use crate::digest::Integrity;
 use crate::error::Result;
 use crate::format::{Manifest, ManifestFile};
-use crate::merge::{LineShape, Side};
 use crate::util::line_reader::Line;
 
 /// The logs of a group as the bundle has them.

@@ -1,8 +1,8 @@
 //! Sums up the lines that a log will have: their number, their bytes, and the effect of rotation on them.
 
 use super::plan::{LineCount, Rotation};
+use crate::align::LineShape;
 use crate::logs::rotation::{LineSizes, MAX_LOG_BYTES, RotationKind};
-use crate::merge::LineShape;
 
 /// The totals of consecutive lines, each on a line of its own.
 #[derive(Debug, Clone, Default)]

@@ -10,13 +10,13 @@ use fs_err as fs;
 use super::pinned::PinnedDir;
 use super::pins::{Located, Pins};
 use super::plan::Mode;
+use crate::align::RowKeys;
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::LogId;
 use crate::format::{FileName, Manifest};
 use crate::logs::rotation::RotationKind;
 use crate::logs::{CATALOGUE, Dirs, Files, LogFile, Source, check_log, known, times_of};
-use crate::merge::RowKeys;
 use crate::util::file_identity::is_same_file;
 use crate::util::regular_file;
 

@@ -53,6 +53,7 @@ pub mod error;
 pub mod export;
 pub mod format;
 mod gzip;
+pub mod history;
 pub mod import;
 pub mod inspect;
 mod log_tasks;
@@ -66,6 +67,7 @@ pub mod verify;
 
 pub use bundle::Bundle;
 pub use error::{Error, ErrorKind, Result};
+pub use history::History;
 pub use util::atomic_file::{OutputTarget, TargetOptions};
 
 /// The parts that this project's own tests, fuzz targets and benchmarks use. They are not for other programs and may

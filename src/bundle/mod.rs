@@ -32,6 +32,7 @@ use crate::gzip::StreamKind;
 pub(crate) use chunk_rows::{BundleLogs, ChunkRows};
 pub(crate) use chunk_table::{ChunkRef, chunk_refs};
 pub(crate) use files::FileIndex;
+pub(crate) use opened::read_manifest;
 use opened::{BundleInput, ManifestLine};
 pub(crate) use parallel::{ChunkOrder, each_chunk};
 pub use row::{Row, TypedRow};

@@ -1,9 +1,10 @@
 //! The start of a bundle: its manifest line, and the input that follows it.
 
 use std::io::{self, Cursor, Read};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::container::FileInput;
+use crate::container::{FileInput, Input};
 use crate::digest::{BundleDigest, Crc32};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Manifest;
@@ -97,6 +98,14 @@ impl ManifestLine {
         let text = Box::new(Cursor::new(read_ahead).chain(stream.into_inner().1));
         Ok((head, Remainder { text, content }))
     }
+}
+
+/// Reads the manifest of the bundle at `path`. Returns it with the bundle digest and the size of the file in bytes.
+pub fn read_manifest(path: &Path) -> Result<(Manifest, BundleDigest, u64)> {
+    let named = |error: Error| error.in_subject(&path.display().to_string());
+    let (input, bytes) = Input::open(path)?;
+    let (head, _) = ManifestLine::read(input).map_err(named)?;
+    Ok((head.manifest, head.digest, bytes.unwrap_or_default()))
 }
 
 /// Checks that no text follows and that the container ends correctly.

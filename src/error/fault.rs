@@ -2,6 +2,7 @@
 //! them all.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// The reason why a text is not a valid name of a file or source (FORMAT.md, "Names").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,3 +341,84 @@ impl std::error::Error for ManifestFault {}
 impl std::error::Error for Contradiction {}
 impl std::error::Error for RowFault {}
 impl std::error::Error for EntryFault {}
+
+/// A fault of a history (FORMAT.md, "Minor version 2").
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HistoryFault {
+    /// The directory does not look like a history.
+    NotAHistory,
+    /// The history has no segments.
+    NoSegments,
+    /// Segments are missing before this one.
+    Missing {
+        /// The number of the first one.
+        first: u64,
+        /// The number of the last one.
+        last: u64,
+    },
+    /// Two segments have the same number.
+    Duplicate {
+        /// Their number.
+        number: u64,
+        /// The path of the other one.
+        other: PathBuf,
+    },
+    /// The name of a segment does not match its content.
+    Renamed {
+        /// The name that matches.
+        expected: String,
+    },
+    /// A segment belongs to another history.
+    OtherHistory {
+        /// The history that the segment names.
+        found: String,
+        /// The history of the segments before.
+        expected: String,
+    },
+    /// A bundle among the segments is not a segment.
+    NotASegment,
+    /// A segment does not continue the segment before it.
+    OtherPrevious {
+        /// The number of the segment before.
+        before: u64,
+    },
+    /// A segment counts the rows of a log in earlier segments wrongly.
+    RowsBefore {
+        /// The name of the log.
+        file: String,
+        /// The number that the segment gives.
+        declared: u64,
+        /// The number of rows in the earlier segments.
+        found: u64,
+    },
+    /// A segment changed after the history was opened.
+    Changed,
+}
+
+impl fmt::Display for HistoryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAHistory => f.write_str("this directory is not a history: it has no segments/<year>/*.jsonl.gz"),
+            Self::NoSegments => f.write_str("this history has no segments"),
+            Self::Missing { first, last } if first == last => write!(f, "segment {first}, before this one, is missing"),
+            Self::Missing { first, last } => write!(f, "segments {first} to {last}, before this one, are missing"),
+            Self::Duplicate { number, other } => {
+                write!(f, "two segments have the number {number}: this one and {}", other.display())
+            }
+            Self::Renamed { expected } => write!(f, "this segment was renamed: its content belongs to {expected}"),
+            Self::OtherHistory { found, expected } => {
+                write!(f, "this segment belongs to another history ({found}, not {expected})")
+            }
+            Self::NotASegment => f.write_str("this bundle is not a segment of a history"),
+            Self::OtherPrevious { before } => {
+                write!(f, "this segment continues another segment {before} than the one in this history")
+            }
+            Self::RowsBefore { file, declared, found } => write!(
+                f,
+                "row count mismatch: the segment says that earlier segments have {declared} rows of {file}, but they have {found}"
+            ),
+            Self::Changed => f.write_str("this segment changed while the history was being read"),
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use strum::{EnumMessage, IntoStaticStr, VariantNames};
 
-use super::{Error, GzipFault, ManifestFault, NameFault, RowFault};
+use super::{Error, GzipFault, HistoryFault, ManifestFault, NameFault, RowFault};
 
 /// The operation during which input or output failed. Its `Display` is a verb, such as `open` or `write to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,6 +205,8 @@ pub enum ErrorKind {
     Gzip(GzipFault),
     /// A line is not a valid row.
     Row(RowFault),
+    /// A directory is not a sound history.
+    History(HistoryFault),
     /// A row does not deserialize into the type that the caller requested.
     EntryType {
         /// The mismatch and its position in the row.

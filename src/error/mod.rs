@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use display::{of_system, system_words};
-pub use fault::{Contradiction, EntryFault, GzipFault, ManifestFault, NameFault, RowFault};
+pub use fault::{Contradiction, EntryFault, GzipFault, HistoryFault, ManifestFault, NameFault, RowFault};
 pub use kind::{ErrorKind, IoAction, Obstacle};
 pub use visible::{is_invisible, visible};
 

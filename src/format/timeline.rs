@@ -136,6 +136,16 @@ pub struct RowTimes {
 }
 
 impl RowTimes {
+    /// Returns the timestamps that a manifest gives. A timeline that cannot be true is ignored.
+    #[must_use]
+    pub fn of(span: TimeSpan, timeline: Option<&Timeline>) -> Self {
+        let timeline = timeline.filter(|timeline| timeline.is_sound()).map(|timeline| TimelineBuilder {
+            step_ms: timeline.step_ms,
+            bins: timeline.without_empty_bins().bins.into_iter().collect(),
+        });
+        Self { span, timeline: timeline.unwrap_or_default(), has_other_forms: false }
+    }
+
     /// Adds the timestamp of a row, if the row has one.
     pub fn add_row(&mut self, row: RowTime) {
         self.has_other_forms |= row.is_in_other_form;

@@ -6,8 +6,7 @@ mod provenance;
 pub mod validate;
 
 pub use provenance::{
-    Derivation, DerivedFrom, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label, Provenance,
-    WholeLog,
+    Derivation, DerivedFrom, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label, Provenance, WholeLog,
 };
 
 use serde::{Deserialize, Serialize};

@@ -1,0 +1,222 @@
+//! Opens a history: a directory of bundles, its segments, each with the rows that are new since the one before
+//! (FORMAT.md, "Minor version 2").
+//!
+//! ```text
+//! trace-history/
+//!   segments/2026/000000231-1f2c9ab0d4e5f607.jsonl.gz   number and first digits of the bundle digest; never rewritten
+//!   checkpoint                                            the only file that is ever replaced
+//! ```
+
+mod chain;
+mod layout;
+mod segment;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, HistoryFault, Result};
+use crate::format::timeline::RowTimes;
+use crate::format::{FollowsState, HistoryId, LogId, Manifest, ManifestFile, TimeSpan, Timeline};
+use crate::logs::catalogue_order;
+use crate::util::ordered_pool::available_cores;
+
+pub(crate) use chain::Chain;
+pub use layout::is_history;
+use layout::list;
+pub(crate) use segment::SegmentHead;
+pub use segment::{Segment, SegmentFile};
+
+/// An opened history. The first line of every segment was read, and the segments follow each other; their rows were not
+/// read.
+///
+/// The rows of a log are those of its segments, one after the other.
+#[derive(Debug, Clone)]
+pub struct History {
+    dir: PathBuf,
+    id: HistoryId,
+    logs: Vec<HistoryLog>,
+    segments: Vec<Segment>,
+    latest: Manifest,
+}
+
+/// A log of a history: what its segments have of it, taken together.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct HistoryLog {
+    /// The identity of the log.
+    pub id: LogId,
+    /// The number of rows.
+    pub rows: u64,
+    /// The number of lines that are not rows.
+    pub unparsed_lines: u64,
+    /// The length of all lines in bytes.
+    pub bytes: u64,
+    /// The earliest and the latest timestamp of a row.
+    pub span: TimeSpan,
+    /// The distribution of the rows over time. `None` if no row has a timestamp.
+    pub timeline: Option<Timeline>,
+    /// The state of the log in the latest segment that names it.
+    pub state: FollowsState,
+}
+
+impl History {
+    /// Opens the history in `dir`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::History`] for a directory that is not a history, or whose segments do not follow each other. Fails if
+    /// a first line cannot be read, or is damaged.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        let dir = dir.as_ref();
+        let listing = list(dir)?;
+        let mut opening = Opening::default();
+        SegmentHead::read_all(listing.segments, available_cores(), |(segment, head)| {
+            let path = segment.path.display().to_string();
+            opening.push(head?).map_err(|fault| Error::from(ErrorKind::History(fault)).in_subject(&path))
+        })?;
+        let no_segments = || {
+            let fault = opening_fault(&listing.foreign);
+            Error::from(ErrorKind::History(fault)).in_subject(&dir.display().to_string())
+        };
+        let Some((id, latest)) = opening.chain.id().zip(opening.latest) else { return Err(no_segments()) };
+        Ok(Self { dir: dir.to_owned(), id, logs: opening.logs.finish(), segments: opening.segments, latest })
+            .map(Self::with_logs_in_order)
+    }
+
+    /// Returns its directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Returns its identity.
+    #[must_use]
+    pub fn id(&self) -> HistoryId {
+        self.id
+    }
+
+    /// Returns its logs, in catalogue order.
+    #[must_use]
+    pub fn logs(&self) -> &[HistoryLog] {
+        &self.logs
+    }
+
+    /// Returns its segments, by number. There is at least one.
+    #[must_use]
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Returns the manifest of its latest segment.
+    #[must_use]
+    pub fn latest_manifest(&self) -> &Manifest {
+        &self.latest
+    }
+
+    /// Returns the number of rows of all logs.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.logs.iter().map(|log| log.rows).sum()
+    }
+
+    /// Sorts the logs in catalogue order, and points the files of the segments to them.
+    fn with_logs_in_order(mut self) -> Self {
+        let mut order: Vec<_> = (0..self.logs.len()).collect();
+        order.sort_by(|a, b| rank(&self.logs[*a]).cmp(&rank(&self.logs[*b])));
+        let mut position = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(at, log)| position[*log] = at);
+        let files = self.segments.iter_mut().flat_map(|segment| &mut segment.files);
+        files.for_each(|file| file.log = position[file.log]);
+        let mut logs: Vec<_> = self.logs.into_iter().map(Some).collect();
+        self.logs = order.into_iter().filter_map(|log| logs[log].take()).collect();
+        self
+    }
+}
+
+fn rank(log: &HistoryLog) -> impl Ord + '_ {
+    (catalogue_order(log.id.source.as_str(), log.id.name.as_str()), log.id.base)
+}
+
+fn opening_fault(foreign: &[PathBuf]) -> HistoryFault {
+    match foreign.is_empty() {
+        true => HistoryFault::NoSegments,
+        false => HistoryFault::NotAHistory,
+    }
+}
+
+/// A history of which some segments were read.
+#[derive(Default)]
+struct Opening {
+    chain: Chain,
+    logs: Logs,
+    segments: Vec<Segment>,
+    latest: Option<Manifest>,
+}
+
+impl Opening {
+    fn push(&mut self, head: SegmentHead) -> Result<(), HistoryFault> {
+        if let Some(before) = self.segments.last().filter(|before| before.number == head.name.number) {
+            return Err(HistoryFault::Duplicate { number: before.number, other: before.path.clone() });
+        }
+        if let Some(fault) = self.chain.push(&head).into_iter().next() {
+            return Err(fault);
+        }
+        let files = head.manifest.files.iter().map(|file| self.logs.add(file)).collect();
+        self.segments.push(Segment {
+            number: head.name.number,
+            path: head.path,
+            digest: head.digest,
+            exported_at: head.manifest.exported_at,
+            label: head.manifest.label.clone(),
+            bundle_bytes: head.bundle_bytes,
+            files,
+        });
+        self.latest = Some(head.manifest);
+        Ok(())
+    }
+}
+
+/// The logs of a history, while its segments are read.
+#[derive(Default)]
+struct Logs {
+    index: HashMap<(String, String), usize>,
+    logs: Vec<(HistoryLog, RowTimes)>,
+}
+
+impl Logs {
+    fn add(&mut self, file: &ManifestFile) -> SegmentFile {
+        let key = (file.source.to_string(), file.relative_path.to_string());
+        let log = *self.index.entry(key).or_insert_with(|| {
+            self.logs.push((HistoryLog::nothing_of(file), RowTimes::default()));
+            self.logs.len() - 1
+        });
+        let (total, times) = &mut self.logs[log];
+        total.rows += file.count;
+        total.unparsed_lines += file.unparsed_lines();
+        total.bytes += file.bytes;
+        let span = TimeSpan { first: file.first_time, last: file.last_time };
+        times.merge(&RowTimes::of(span, file.timeline.as_ref()));
+        let follows = file.follows.as_ref();
+        total.state = follows.map_or(FollowsState::First, |follows| follows.state);
+        let gap = follows.and_then(|follows| follows.gap.clone()).map(Box::new);
+        SegmentFile { log, rows: file.count, bytes: file.bytes, span, state: total.state, gap }
+    }
+
+    fn finish(self) -> Vec<HistoryLog> {
+        let logs = self.logs.into_iter();
+        logs.map(|(log, times)| HistoryLog { span: times.span(), timeline: times.timeline(), ..log }).collect()
+    }
+}
+
+impl HistoryLog {
+    fn nothing_of(file: &ManifestFile) -> Self {
+        Self {
+            id: LogId::of(file),
+            rows: 0,
+            unparsed_lines: 0,
+            bytes: 0,
+            span: TimeSpan::default(),
+            timeline: None,
+            state: FollowsState::First,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! One segment of a history: a bundle with the rows that are new since the segment before.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use super::layout::{SegmentName, SegmentPath};
+use crate::bundle::{Bundle, read_manifest};
+use crate::digest::BundleDigest;
+use crate::error::{Error, ErrorKind, HistoryFault, Result};
+use crate::format::{FollowsState, HistoryGap, Label, Manifest, TimeSpan, Timestamp};
+use crate::util::ordered_pool::run_ordered;
+
+/// The first line of a segment.
+#[derive(Debug)]
+pub struct SegmentHead {
+    pub name: SegmentName,
+    pub path: PathBuf,
+    pub manifest: Manifest,
+    pub digest: BundleDigest,
+    /// The size of the file in bytes.
+    pub bundle_bytes: u64,
+}
+
+/// The approximate size of a segment's manifest in memory, for the bound of what is read at once.
+const HEAD_BYTES: usize = 64 << 10;
+
+impl SegmentHead {
+    /// Reads the first line of the segment at `path`.
+    pub fn read(segment: SegmentPath) -> Result<Self> {
+        let SegmentPath { name, path } = segment;
+        let (manifest, digest, bundle_bytes) = read_manifest(&path)?;
+        Ok(Self { name, path, manifest, digest, bundle_bytes })
+    }
+
+    /// Reads the first lines of segments on several threads, and passes each to `take`, in order.
+    pub fn read_all(
+        segments: Vec<SegmentPath>,
+        threads: NonZeroUsize,
+        take: impl FnMut((SegmentPath, Result<Self>)) -> Result<()>,
+    ) -> Result<()> {
+        let mut segments = segments.into_iter();
+        let next = || Ok(segments.next().map(|segment| (segment, HEAD_BYTES)));
+        run_ordered(threads, || |segment: SegmentPath| (segment.clone(), Self::read(segment)), next, take)
+    }
+}
+
+/// A segment of an opened history.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Segment {
+    /// Its number, from 0.
+    pub number: u64,
+    /// Its path.
+    pub path: PathBuf,
+    /// Its bundle digest.
+    pub digest: BundleDigest,
+    /// The time when it was written.
+    pub exported_at: Timestamp,
+    /// The user's name for the machine.
+    pub label: Option<Label>,
+    /// The size of its file in bytes.
+    pub bundle_bytes: u64,
+    /// Its files, in the order of its manifest.
+    pub files: Vec<SegmentFile>,
+}
+
+/// A log of a segment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SegmentFile {
+    /// The log, as an index into [`History::logs`](super::History::logs).
+    pub log: usize,
+    /// The number of rows that the segment has of it.
+    pub rows: u64,
+    /// The length of these rows in bytes, with the other lines of the segment.
+    pub bytes: u64,
+    /// The earliest and the latest timestamp of these rows.
+    pub span: TimeSpan,
+    /// The state of the log when the segment was written.
+    pub state: FollowsState,
+    /// The gap before these rows, if the state is [`Gap`](FollowsState::Gap).
+    pub gap: Option<Box<HistoryGap>>,
+}
+
+impl Segment {
+    /// Opens the segment as the bundle that it is.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or is not the one that the history was opened with.
+    pub fn open(&self) -> Result<Bundle<'static>> {
+        let bundle = Bundle::open(&self.path)?;
+        match bundle.digest() == self.digest {
+            true => Ok(bundle),
+            false => Err(changed(&self.path)),
+        }
+    }
+}
+
+fn changed(path: &Path) -> Error {
+    Error::from(ErrorKind::History(HistoryFault::Changed)).in_subject(&path.display().to_string())
+}

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use patchwork_traces::error::{IoAction, Obstacle};
+use patchwork_traces::error::{HistoryFault, IoAction, Obstacle};
 use patchwork_traces::{Error, ErrorKind};
 
 use crate::cli::suggest;
@@ -31,6 +31,7 @@ fn for_kind(kind: &ErrorKind) -> String {
     match kind {
         ErrorKind::Io { source, .. } => for_system_error(source).to_owned(),
         ErrorKind::PartiallyCommitted { is_repeatable, cause, .. } => for_partial_import(cause, *is_repeatable),
+        ErrorKind::History(fault) => for_history(fault).to_owned(),
         kind => {
             let hint = for_output(kind).or_else(|| for_logs(kind)).or_else(|| for_import(kind));
             hint.unwrap_or_else(|| for_bundle(kind)).to_owned()
@@ -113,6 +114,40 @@ fn for_import(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::TooManyLines { .. } => "import with --mode append, or move the log elsewhere",
         _ => return None,
     })
+}
+
+/// Returns the advice for a directory that is not a sound history, or is not the one of a checkpoint.
+fn for_history(fault: &HistoryFault) -> &'static str {
+    match fault {
+        HistoryFault::NotAHistory => "pass a directory that `patchwork-traces keep` wrote, or a bundle",
+        HistoryFault::NoSegments => "check the path; `patchwork-traces keep` starts a history",
+        HistoryFault::Missing { .. } | HistoryFault::CutOff { .. } => {
+            "copy the missing files from a backup; `patchwork-traces recover` makes one bundle of the others"
+        }
+        HistoryFault::Duplicate { .. } => {
+            "two copies of the history went on separately: move one of them to a directory of its own, beside a copy of \
+             the segments before, and `patchwork-traces merge` both"
+        }
+        HistoryFault::Renamed { .. } => "give it that name again, or take the file from a backup",
+        HistoryFault::OtherHistory { .. } | HistoryFault::NotASegment => {
+            "move it elsewhere; `patchwork-traces merge` makes one bundle of several"
+        }
+        HistoryFault::OtherPrevious { .. } | HistoryFault::RowsBefore { .. } => {
+            "the history was changed, or put together from two copies: take it from a backup, or run \
+             `patchwork-traces verify` to list every problem"
+        }
+        HistoryFault::Changed => {
+            "segments are never rewritten: find out which program did it, and run the command again"
+        }
+        HistoryFault::NotACheckpoint => {
+            "pass the file `checkpoint` of a history, or a copy of it; replace a damaged one by a copy"
+        }
+        HistoryFault::OtherCheckpoint { .. } => "pass a checkpoint of this history, or the history of this checkpoint",
+        HistoryFault::Rewritten { .. } => {
+            "do not trust this copy of the history: compare it with a backup that has the segments of the checkpoint"
+        }
+        _ => "run `patchwork-traces verify` to list every problem",
+    }
 }
 
 /// Returns the advice for an input that is not a bundle or is damaged.

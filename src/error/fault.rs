@@ -394,6 +394,27 @@ pub enum HistoryFault {
     },
     /// A segment changed after the history was opened.
     Changed,
+    /// A text is not a checkpoint.
+    NotACheckpoint,
+    /// A checkpoint belongs to another history.
+    OtherCheckpoint {
+        /// The history that the checkpoint names.
+        found: String,
+        /// The history that it is compared with.
+        expected: String,
+    },
+    /// The history has fewer segments than its checkpoint.
+    CutOff {
+        /// The number of segments of the checkpoint.
+        size: u64,
+        /// The number of segments of the history.
+        found: u64,
+    },
+    /// The first segments of the history are not those of its checkpoint.
+    Rewritten {
+        /// The number of segments of the checkpoint.
+        size: u64,
+    },
 }
 
 impl fmt::Display for HistoryFault {
@@ -419,6 +440,16 @@ impl fmt::Display for HistoryFault {
                 "row count mismatch: the segment says that earlier segments have {declared} rows of {file}, but they have {found}"
             ),
             Self::Changed => f.write_str("this segment changed while the history was being read"),
+            Self::NotACheckpoint => f.write_str("this is not a checkpoint of a history"),
+            Self::OtherCheckpoint { found, expected } => {
+                write!(f, "this checkpoint belongs to another history ({found}, not {expected})")
+            }
+            Self::CutOff { size, found } => {
+                write!(f, "the history was cut off: it had {size} segments at this checkpoint, but has {found}")
+            }
+            Self::Rewritten { size } => {
+                write!(f, "the history was rewritten: its first {size} segments are not those of this checkpoint")
+            }
         }
     }
 }

@@ -4,12 +4,14 @@
 //! ```text
 //! trace-history/
 //!   segments/2026/000000231-1f2c9ab0d4e5f607.jsonl.gz   number and first digits of the bundle digest; never rewritten
-//!   checkpoint                                            the only file that is ever replaced
+//!   checkpoint                                           the only file that is ever replaced
 //! ```
 
 mod chain;
+mod checkpoint;
 mod layout;
 mod segment;
+mod tree;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,13 +23,17 @@ use crate::logs::catalogue_order;
 use crate::util::ordered_pool::available_cores;
 
 pub(crate) use chain::Chain;
+pub use checkpoint::{Checkpoint, InvalidCheckpoint};
+use checkpoint::{Comparison, in_file, read_in};
+use layout::checkpoint_path;
 pub use layout::is_history;
 use layout::list;
 pub(crate) use segment::SegmentHead;
 pub use segment::{Segment, SegmentFile};
+pub(crate) use tree::Frontier;
 
-/// An opened history. The first line of every segment was read, and the segments follow each other; their rows were not
-/// read.
+/// An opened history. The first line of every segment was read, the segments follow each other, and they are those of the
+/// file `checkpoint`, if there is one; their rows were not read.
 ///
 /// The rows of a log are those of its segments, one after the other.
 #[derive(Debug, Clone)]
@@ -63,10 +69,12 @@ impl History {
     /// Opens the history in `dir`.
     ///
     /// # Errors
-    /// [`ErrorKind::History`] for a directory that is not a history, or whose segments do not follow each other. Fails if
-    /// a first line cannot be read, or is damaged.
+    /// [`ErrorKind::History`] for a directory that is not a history, or whose segments do not follow each other or do not
+    /// match its checkpoint. Fails if a first line cannot be read, or is damaged.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
+        // A segment that is added meanwhile must not be missed: its checkpoint follows it.
+        let checkpoint = if is_history(dir) { read_in(dir)? } else { None };
         let listing = list(dir)?;
         let mut opening = Opening::default();
         SegmentHead::read_all(listing.segments, available_cores(), |(segment, head)| {
@@ -78,8 +86,12 @@ impl History {
             Error::from(ErrorKind::History(fault)).in_subject(&dir.display().to_string())
         };
         let Some((id, latest)) = opening.chain.id().zip(opening.latest) else { return Err(no_segments()) };
-        Ok(Self { dir: dir.to_owned(), id, logs: opening.logs.finish(), segments: opening.segments, latest })
-            .map(Self::with_logs_in_order)
+        let history = Self { dir: dir.to_owned(), id, logs: opening.logs.finish(), segments: opening.segments, latest };
+        let fault = checkpoint.and_then(|checkpoint| history.extends(&checkpoint).err());
+        match fault {
+            Some(fault) => Err(in_file(&checkpoint_path(dir), fault)),
+            None => Ok(history.with_logs_in_order()),
+        }
     }
 
     /// Returns its directory.
@@ -116,6 +128,26 @@ impl History {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.logs.iter().map(|log| log.rows).sum()
+    }
+
+    /// Returns the checkpoint of its first `size` segments. Returns `None` if it has fewer.
+    #[must_use]
+    pub fn checkpoint_at(&self, size: u64) -> Option<Checkpoint> {
+        let segments = self.segments.get(..usize::try_from(size).ok()?)?;
+        Some(Checkpoint::of(self.id, &segments.iter().map(|segment| segment.digest).collect()))
+    }
+
+    /// Checks that the history has the segments of `checkpoint`, unchanged, and perhaps later ones.
+    ///
+    /// # Errors
+    /// [`HistoryFault::OtherCheckpoint`], [`HistoryFault::CutOff`] and [`HistoryFault::Rewritten`].
+    pub fn extends(&self, checkpoint: &Checkpoint) -> Result<(), HistoryFault> {
+        let (mut frontier, mut comparison) = (Frontier::default(), Comparison::new(*checkpoint));
+        for segment in &self.segments {
+            frontier.push(segment.digest);
+            comparison.push(&frontier);
+        }
+        comparison.fault(self.id).map_or(Ok(()), Err)
     }
 
     /// Sorts the logs in catalogue order, and points the files of the segments to them.

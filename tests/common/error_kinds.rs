@@ -4,12 +4,14 @@
 use std::io;
 use std::path::PathBuf;
 
-use patchwork_traces::error::{Contradiction, GzipFault, IoAction, ManifestFault, NameFault, Obstacle, RowFault};
+use patchwork_traces::error::{
+    Contradiction, GzipFault, HistoryFault, IoAction, ManifestFault, NameFault, Obstacle, RowFault,
+};
 use patchwork_traces::{Error, ErrorKind};
 
 /// Returns at least one error of every kind.
 pub fn error_kinds() -> impl Iterator<Item = ErrorKind> {
-    [io_errors(), without_data(), with_data(), faults()].into_iter().flatten()
+    [io_errors(), without_data(), with_data(), faults(), history_faults()].into_iter().flatten()
 }
 
 fn io_errors() -> Vec<ErrorKind> {
@@ -135,4 +137,30 @@ fn without_data() -> Vec<ErrorKind> {
         ErrorKind::OutputNotIntact,
         ErrorKind::Cancelled,
     ]
+}
+
+fn history_faults() -> Vec<ErrorKind> {
+    let found = || "0f1e2d3c4b5a69788796a5b4c3d2e1f0".to_owned();
+    let expected = || "00112233445566778899aabbccddeeff".to_owned();
+    let faults = [
+        HistoryFault::NotAHistory,
+        HistoryFault::NoSegments,
+        HistoryFault::Missing { first: 7, last: 7 },
+        HistoryFault::Missing { first: 7, last: 9 },
+        HistoryFault::Duplicate {
+            number: 7,
+            other: PathBuf::from("segments/2026/000000007-1f2c9ab0d4e5f607.jsonl.gz"),
+        },
+        HistoryFault::Renamed { expected: "000000007-1f2c9ab0d4e5f607.jsonl.gz".to_owned() },
+        HistoryFault::OtherHistory { found: found(), expected: expected() },
+        HistoryFault::NotASegment,
+        HistoryFault::OtherPrevious { before: 6 },
+        HistoryFault::RowsBefore { file: "runs.jsonl".to_owned(), declared: 12, found: 9 },
+        HistoryFault::Changed,
+        HistoryFault::NotACheckpoint,
+        HistoryFault::OtherCheckpoint { found: found(), expected: expected() },
+        HistoryFault::CutOff { size: 9, found: 7 },
+        HistoryFault::Rewritten { size: 7 },
+    ];
+    faults.into_iter().map(ErrorKind::History).collect()
 }

@@ -18,6 +18,7 @@ mod errors;
 mod examples;
 mod format_md;
 mod gzip;
+mod history_checkpoint;
 mod import;
 mod import_merge;
 mod json_edge_cases;

@@ -1,0 +1,50 @@
+//! Checkpoints of histories: their text, and what is compared with them.
+
+use patchwork_traces::history::{Checkpoint, InvalidCheckpoint};
+
+const TEXT: &str =
+    "patchwork-traces/0f1e2d3c4b5a69788796a5b4c3d2e1f0\n231\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
+
+#[test]
+fn a_checkpoint_reads_what_it_writes() {
+    let checkpoint: Checkpoint = TEXT.parse().unwrap();
+    assert_eq!(checkpoint.id.to_string(), "0f1e2d3c4b5a69788796a5b4c3d2e1f0");
+    assert_eq!(checkpoint.size, 231);
+    let root = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    assert_eq!(checkpoint.root.to_string(), root);
+    assert_eq!(checkpoint.to_string(), TEXT);
+}
+
+#[test]
+fn signatures_after_a_blank_line_are_ignored() {
+    let signed = format!("{TEXT}\n\u{2014} example.com/witness AAAAAbase64\n");
+    assert_eq!(signed.parse::<Checkpoint>(), TEXT.parse());
+}
+
+#[test]
+fn anything_else_is_not_a_checkpoint() {
+    let root = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    let others = [
+        String::new(),
+        TEXT.trim_end().to_owned(),
+        format!("\n{TEXT}"),
+        format!("{TEXT}an extension\n"),
+        TEXT.replace('\n', "\r\n"),
+        TEXT.replace("patchwork-traces/", "example.com/"),
+        TEXT.replace("0f1e", "0F1E"),
+        TEXT.replace("0f1e", ""),
+        TEXT.replace("231", "0231"),
+        TEXT.replace("231", "+231"),
+        TEXT.replace("231", "-1"),
+        TEXT.replace("231", "18446744073709551616"),
+        TEXT.replace(root, &root[..43]),
+        TEXT.replace(root, "AAAA"),
+        TEXT.replace(root, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+        TEXT.replace(root, &root.replace('+', "-")),
+        // The last character has bits that no byte has.
+        TEXT.replace(root, &root.replace("uFU=", "uFV=")),
+    ];
+    for text in others {
+        assert_eq!(text.parse::<Checkpoint>(), Err(InvalidCheckpoint), "{text}");
+    }
+}

@@ -117,7 +117,7 @@ fn for_import(kind: &ErrorKind) -> Option<&'static str> {
 }
 
 /// Returns the advice for a directory that is not a sound history, or is not the one of a checkpoint.
-fn for_history(fault: &HistoryFault) -> &'static str {
+pub fn for_history(fault: &HistoryFault) -> &'static str {
     match fault {
         HistoryFault::NotAHistory => "pass a directory that `patchwork-traces keep` wrote, or a bundle",
         HistoryFault::NoSegments => "check the path; `patchwork-traces keep` starts a history",
@@ -125,8 +125,8 @@ fn for_history(fault: &HistoryFault) -> &'static str {
             "copy the missing files from a backup; `patchwork-traces recover` makes one bundle of the others"
         }
         HistoryFault::Duplicate { .. } => {
-            "two copies of the history went on separately: move one of them to a directory of its own, beside a copy of \
-             the segments before, and `patchwork-traces merge` both"
+            "two copies of the history went on separately: keep each in a directory of its own, with the segments before \
+             it; `patchwork-traces merge` makes one bundle of both"
         }
         HistoryFault::Renamed { .. } => "give it that name again, or take the file from a backup",
         HistoryFault::OtherHistory { .. } | HistoryFault::NotASegment => {
@@ -143,6 +143,19 @@ fn for_history(fault: &HistoryFault) -> &'static str {
             "pass the file `checkpoint` of a history, or a copy of it; replace a damaged one by a copy"
         }
         HistoryFault::OtherCheckpoint { .. } => "pass a checkpoint of this history, or the history of this checkpoint",
+        HistoryFault::NoSuchSegment { .. } => {
+            "count the segments with `patchwork-traces inspect`; the first is segment 0"
+        }
+        HistoryFault::NotAProof => "pass a file that `patchwork-traces prove` wrote",
+        HistoryFault::OtherProof { .. } => "pass the proof and the checkpoint of the same history",
+        HistoryFault::OtherProofSize { .. } => {
+            "run `patchwork-traces prove` with --at and this checkpoint, or pass the checkpoint of that size"
+        }
+        HistoryFault::OtherProofSegment { .. } => "pass the proof of this segment, or the bundle of that one",
+        HistoryFault::ProofMismatch { .. } => {
+            "the proof was altered, or this bundle was never in that history: run `patchwork-traces prove` again where \
+             the history is"
+        }
         HistoryFault::Rewritten { .. } => {
             "do not trust this copy of the history: compare it with a backup that has the segments of the checkpoint"
         }

@@ -415,6 +415,41 @@ pub enum HistoryFault {
         /// The number of segments of the checkpoint.
         size: u64,
     },
+    /// The history has no segment with this number.
+    NoSuchSegment {
+        /// The number.
+        number: u64,
+        /// The number of segments, numbered from 0.
+        size: u64,
+    },
+    /// A text is not a proof.
+    NotAProof,
+    /// A proof belongs to another history than the checkpoint.
+    OtherProof {
+        /// The history of the proof.
+        found: String,
+        /// The history of the checkpoint.
+        expected: String,
+    },
+    /// A proof leads to a checkpoint of another size.
+    OtherProofSize {
+        /// The number of segments that the proof is for.
+        found: u64,
+        /// The number of segments of the checkpoint.
+        expected: u64,
+    },
+    /// A proof is for another segment than the bundle.
+    OtherProofSegment {
+        /// The number of the segment that the proof is for.
+        found: u64,
+        /// The number of the bundle's segment.
+        expected: u64,
+    },
+    /// A proof does not lead from the bundle to the checkpoint.
+    ProofMismatch {
+        /// The number of the segment.
+        segment: u64,
+    },
 }
 
 impl fmt::Display for HistoryFault {
@@ -450,6 +485,34 @@ impl fmt::Display for HistoryFault {
             Self::Rewritten { size } => {
                 write!(f, "the history was rewritten: its first {size} segments are not those of this checkpoint")
             }
+            other => other.fmt_proof(f),
+        }
+    }
+}
+
+impl HistoryFault {
+    /// Writes the message of the faults that concern a proof.
+    fn fmt_proof(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchSegment { number, size: 0 } => write!(f, "there is no segment {number}: there are no segments"),
+            Self::NoSuchSegment { number, size } => {
+                write!(f, "there is no segment {number}: the last of {size} is {}", size - 1)
+            }
+            Self::OtherProof { found, expected } => {
+                write!(f, "the proof belongs to another history than the checkpoint ({found}, not {expected})")
+            }
+            Self::OtherProofSize { found, expected } => {
+                write!(f, "the proof is for a history of {found} segments, but the checkpoint is of {expected}")
+            }
+            Self::OtherProofSegment { found, expected } => {
+                write!(f, "the proof is for segment {found}, but this bundle is segment {expected}")
+            }
+            Self::ProofMismatch { segment } => write!(
+                f,
+                "this is not segment {segment} of the checkpoint's history: the proof does not lead from the bundle's \
+                 digest to the checkpoint"
+            ),
+            _ => f.write_str("this is not a proof for a segment of a history"),
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::util::atomic_file::{AtomicFile, TargetOptions};
 /// The first line up to the identity of the history.
 const ORIGIN: &str = "patchwork-traces/";
 
-/// The maximum length of a checkpoint with its signatures, in bytes.
+/// The maximum length of a checkpoint with its signatures, and of a proof, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
 /// What a history consisted of at one time: its segments up to a number, by the head of their tree.
@@ -48,12 +48,8 @@ impl Checkpoint {
     /// # Errors
     /// If the file cannot be read. [`HistoryFault::NotACheckpoint`] for another text.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-        let mut text = Vec::new();
-        file.take(MAX_BYTES).read_to_end(&mut text).map_err(|error| Error::io(IoAction::Read, path, error))?;
-        let checkpoint = std::str::from_utf8(&text).ok().and_then(parse);
-        checkpoint.ok_or_else(|| in_file(path, HistoryFault::NotACheckpoint))
+        let text = read_text(path.as_ref())?;
+        text.as_deref().and_then(parse).ok_or_else(|| in_file(path.as_ref(), HistoryFault::NotACheckpoint))
     }
 
     /// Writes the checkpoint of the history in `dir`. Replaces the one before in one step.
@@ -63,6 +59,14 @@ impl Checkpoint {
         file.write_all(self.to_string().as_bytes()).map_err(|error| Error::io(IoAction::Write, &path, error))?;
         file.finish()
     }
+}
+
+/// Reads a short text file. Returns `None` if it is too long, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<Option<String>> {
+    let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+    let mut text = Vec::new();
+    file.take(MAX_BYTES + 1).read_to_end(&mut text).map_err(|error| Error::io(IoAction::Read, path, error))?;
+    Ok(String::from_utf8(text).ok().filter(|text| text.len() as u64 <= MAX_BYTES))
 }
 
 /// Returns a fault of the file `path` as an error.

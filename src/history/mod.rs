@@ -10,6 +10,7 @@
 mod chain;
 mod checkpoint;
 mod layout;
+mod proof;
 mod segment;
 mod tree;
 
@@ -28,9 +29,11 @@ use checkpoint::{Comparison, in_file, read_in};
 use layout::checkpoint_path;
 pub use layout::is_history;
 use layout::list;
+pub use proof::{InvalidProof, SegmentProof};
 pub(crate) use segment::SegmentHead;
 pub use segment::{Segment, SegmentFile};
 pub(crate) use tree::Frontier;
+use tree::inclusion_proof;
 
 /// An opened history. The first line of every segment was read, the segments follow each other, and they are those of the
 /// file `checkpoint`, if there is one; their rows were not read.
@@ -130,6 +133,12 @@ impl History {
         self.logs.iter().map(|log| log.rows).sum()
     }
 
+    /// Returns the checkpoint of all of its segments.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::of(self.id, &self.segments.iter().map(|segment| segment.digest).collect())
+    }
+
     /// Returns the checkpoint of its first `size` segments. Returns `None` if it has fewer.
     #[must_use]
     pub fn checkpoint_at(&self, size: u64) -> Option<Checkpoint> {
@@ -148,6 +157,20 @@ impl History {
             comparison.push(&frontier);
         }
         comparison.fault(self.id).map_or(Ok(()), Err)
+    }
+
+    /// Returns the proof that `checkpoint` includes the segment with the number `segment`.
+    ///
+    /// # Errors
+    /// [`HistoryFault::NoSuchSegment`] if the checkpoint has no such segment, and as [`extends`](Self::extends).
+    pub fn prove(&self, segment: u64, checkpoint: &Checkpoint) -> Result<SegmentProof, HistoryFault> {
+        self.extends(checkpoint)?;
+        let no_such_segment = HistoryFault::NoSuchSegment { number: segment, size: checkpoint.size };
+        let leaves = self.segments.iter().map(|segment| segment.digest);
+        let leaves: Vec<_> = leaves.take(usize::try_from(checkpoint.size).unwrap_or(usize::MAX)).collect();
+        let hashes = usize::try_from(segment).ok().and_then(|segment| inclusion_proof(&leaves, segment));
+        let hashes = hashes.ok_or(no_such_segment)?;
+        Ok(SegmentProof { id: self.id, segment, size: checkpoint.size, hashes })
     }
 
     /// Sorts the logs in catalogue order, and points the files of the segments to them.

@@ -141,7 +141,7 @@ mod tests {
             [] => Vec::new(),
             [leaf] => [&[0], &leaf.as_bytes()[..]].concat(),
             leaves => {
-                let k = (0..).map(|power| 1 << power).take_while(|k| *k < leaves.len()).last().unwrap();
+                let k = (0..32).map(|power| 1 << power).take_while(|k| *k < leaves.len()).last().unwrap();
                 let (left, right) = (root(&leaves[..k]), root(&leaves[k..]));
                 [&[1], &left.as_bytes()[..], &right.as_bytes()[..]].concat()
             }
@@ -154,7 +154,7 @@ mod tests {
         if leaves.len() < 2 {
             return Vec::new();
         }
-        let k = (0..).map(|power| 1 << power).take_while(|k| *k < leaves.len()).last().unwrap();
+        let k = (0..32).map(|power| 1 << power).take_while(|k| *k < leaves.len()).last().unwrap();
         let (mut path, sibling) = match m < k {
             true => (path(m, &leaves[..k]), root(&leaves[k..])),
             false => (path(m - k, &leaves[k..]), root(&leaves[..k])),

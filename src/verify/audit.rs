@@ -9,7 +9,7 @@ use super::manifest::{ManifestCheck, unparsed_rows};
 use super::table::{damage, table_mismatches};
 use super::{FileReport, Verdict, VerifyOptions, VerifyReport};
 use crate::bundle::ChunkRef;
-use crate::error::{GzipFault, ManifestFault, Position, RowFault};
+use crate::error::{GzipFault, HistoryFault, ManifestFault, Position, RowFault};
 use crate::format::Manifest;
 use crate::gzip::{Anomaly, BlockEnd, LastBlock, StreamKind, Tail};
 use crate::salvage::{LineFault, PartLines, Problem, ReadPart, RowRun, RowsLeft, ScanContext};
@@ -82,6 +82,9 @@ impl<'a> Audit<'a> {
             && let Some(mismatch) = Mismatch::between(expected, found)
         {
             self.findings.add(FindingKind::Digest(mismatch), at_line_1());
+        }
+        if let Some(Err(fault)) = proven(checked, options) {
+            self.findings.add(FindingKind::Proof(fault), at_line_1());
         }
         self.check_files(options);
     }
@@ -366,12 +369,21 @@ impl<'a> Audit<'a> {
             digest: checked.digest,
             version,
             is_expected: options.expect.map(|expected| checked.digest == Some(expected)),
+            is_proven: options.proof.as_ref().map(|_| proven(checked, options).is_some_and(|proven| proven.is_ok())),
             verdict,
             findings: self.findings.counts,
             files: self.files,
             rows: self.rows,
         }
     }
+}
+
+/// Checks that the bundle is the segment that the proof of `options` is for. Returns `None` without a proof, and if the
+/// manifest is unreadable.
+fn proven(checked: &ManifestCheck, options: &VerifyOptions) -> Option<Result<(), HistoryFault>> {
+    let (proof, checkpoint) = options.proof.as_ref()?;
+    let (manifest, digest) = checked.manifest.as_ref().zip(checked.digest)?;
+    Some(proof.check(manifest.history.as_ref(), digest, checkpoint))
 }
 
 /// Returns the file of the manifest to which a fault refers.

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::digest::{BundleDigest, Crc32, Sha256Digest};
-use crate::error::{EntryFault, GzipFault, ManifestFault, Position, RowFault, visible};
+use crate::error::{EntryFault, GzipFault, HistoryFault, ManifestFault, Position, RowFault, visible};
 use crate::format::Timestamp;
 
 /// The severity of a finding.
@@ -127,6 +127,8 @@ pub enum FindingKind {
     },
     /// The digest of the bundle is not the expected one.
     Digest(Mismatch<BundleDigest>),
+    /// A proof does not show that the bundle is a segment of the history of a checkpoint.
+    Proof(HistoryFault),
     /// The manifest lacks a file's hash, or has no hashes at all, and hashes were required.
     NoHash,
     /// A 1.0 bundle has no hashes: its rows were counted, but nothing proves their content.
@@ -204,6 +206,7 @@ impl FindingKind {
             Self::Manifest(ManifestFault::Contradiction(_)) => ("manifest_contradiction", ""),
             Self::UnparsedIsRow { .. } => ("manifest_unparsed_is_row", ""),
             Self::Digest(_) => ("digest", "digest mismatch"),
+            Self::Proof(_) => ("proof", ""),
             Self::NoHash => {
                 ("hash_missing", "the manifest has no SHA-256, so the content of the rows cannot be verified")
             }
@@ -280,7 +283,7 @@ impl FindingKind {
 
     /// Returns true if the bundle does not meet a request, rather than being damaged.
     pub(super) fn is_of_request(&self) -> bool {
-        matches!(self, Self::Digest(_) | Self::NoHash)
+        matches!(self, Self::Digest(_) | Self::Proof(_) | Self::NoHash)
     }
 
     /// Returns the recorded or required value and the actual one, if both can be shown.
@@ -344,6 +347,7 @@ impl fmt::Display for FindingKind {
             Self::Manifest(fault) => return fault.fmt(f),
             Self::Row(fault) => return fault.fmt(f),
             Self::Entry(fault) => return fault.fmt(f),
+            Self::Proof(fault) => return fault.fmt(f),
             Self::Padding { bytes } => return write!(f, "zero padding follows the compressed data ({bytes} bytes)"),
             Self::UnparsedIsRow { log_line } => {
                 return write!(f, "line {log_line} of the log is listed as unparsed, but is a row");

@@ -22,6 +22,7 @@ use crate::container::{FileInput, Input};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
 use crate::format::{Base, FileName, SourceName};
+use crate::history::{Checkpoint, SegmentProof};
 use crate::progress::Progress;
 use crate::salvage::ScanContext;
 use crate::salvage::{Parts, Scan};
@@ -40,6 +41,8 @@ pub struct VerifyOptions {
     pub expect: Option<BundleDigest>,
     /// True to report a finding for each file without a hash in the manifest.
     pub require_hashes: bool,
+    /// The proof that the bundle is a segment of a history, and the checkpoint of that history.
+    pub proof: Option<(SegmentProof, Checkpoint)>,
     /// The number of threads that inflate and check chunks.
     pub threads: NonZeroUsize,
 }
@@ -47,7 +50,7 @@ pub struct VerifyOptions {
 /// Requires nothing beyond the bundle itself, and uses as many threads as there are cores.
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { expect: None, require_hashes: false, threads: available_cores() }
+        Self { expect: None, require_hashes: false, proof: None, threads: available_cores() }
     }
 }
 
@@ -60,6 +63,11 @@ impl VerifyOptions {
     /// Chooses whether a file without a hash in the manifest is a finding.
     pub fn require_hashes(self, require_hashes: bool) -> Self {
         Self { require_hashes, ..self }
+    }
+
+    /// Requires that the bundle is a segment of the history that `checkpoint` belongs to, as `proof` shows.
+    pub fn proof(self, proof: SegmentProof, checkpoint: Checkpoint) -> Self {
+        Self { proof: Some((proof, checkpoint)), ..self }
     }
 
     /// Sets the number of threads.
@@ -139,6 +147,8 @@ pub struct VerifyReport {
     pub version: Option<(u64, u64)>,
     /// True if the digest is the expected one. `None` if no digest was expected.
     pub is_expected: Option<bool>,
+    /// True if the bundle is the segment of the history that a proof is for. `None` if no proof was given.
+    pub is_proven: Option<bool>,
     /// The verdict on the bundle itself, regardless of the options.
     pub verdict: Verdict,
     /// The number of findings.

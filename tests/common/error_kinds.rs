@@ -161,6 +161,12 @@ fn history_faults() -> Vec<ErrorKind> {
         HistoryFault::OtherCheckpoint { found: found(), expected: expected() },
         HistoryFault::CutOff { size: 9, found: 7 },
         HistoryFault::Rewritten { size: 7 },
+        HistoryFault::NoSuchSegment { number: 9, size: 7 },
+        HistoryFault::NotAProof,
+        HistoryFault::OtherProof { found: found(), expected: expected() },
+        HistoryFault::OtherProofSize { found: 7, expected: 9 },
+        HistoryFault::OtherProofSegment { found: 3, expected: 4 },
+        HistoryFault::ProofMismatch { segment: 3 },
     ];
     faults.into_iter().map(ErrorKind::History).collect()
 }

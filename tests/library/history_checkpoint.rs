@@ -1,6 +1,6 @@
-//! Checkpoints of histories: their text, and what is compared with them.
+//! Checkpoints of histories and proofs of their segments: their text, and what is compared with them.
 
-use patchwork_traces::history::{Checkpoint, InvalidCheckpoint};
+use patchwork_traces::history::{Checkpoint, InvalidCheckpoint, InvalidProof, SegmentProof};
 
 const TEXT: &str =
     "patchwork-traces/0f1e2d3c4b5a69788796a5b4c3d2e1f0\n231\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
@@ -46,5 +46,34 @@ fn anything_else_is_not_a_checkpoint() {
     ];
     for text in others {
         assert_eq!(text.parse::<Checkpoint>(), Err(InvalidCheckpoint), "{text}");
+    }
+}
+
+const PROOF: &str = "patchwork-traces-proof 1\n0f1e2d3c4b5a69788796a5b4c3d2e1f0\n1\n3\n\
+                     47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\nZ/ydYcZThZLxuWUhnZ/i0Pm7n8f5x0B3XO+Nbf0J4x8=\n";
+
+#[test]
+fn a_proof_reads_what_it_writes() {
+    let proof: SegmentProof = PROOF.parse().unwrap();
+    assert_eq!((proof.segment, proof.size, proof.hashes.len()), (1, 3, 2));
+    assert_eq!(proof.to_string(), PROOF);
+}
+
+#[test]
+fn anything_else_is_not_a_proof() {
+    let others = [
+        String::new(),
+        PROOF.trim_end().to_owned(),
+        format!("{PROOF}\n"),
+        format!("{PROOF}AAAA\n"),
+        PROOF.replace("proof 1", "proof 2"),
+        PROOF.replace("0f1e", "0F1E"),
+        PROOF.replace("\n1\n", "\n01\n"),
+        PROOF.replace("\n1\n", "\n3\n"),
+        PROOF.replace("\n3\n", "\n"),
+        TEXT.to_owned(),
+    ];
+    for text in others {
+        assert_eq!(text.parse::<SegmentProof>(), Err(InvalidProof), "{text}");
     }
 }

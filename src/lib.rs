@@ -59,6 +59,7 @@ pub mod inspect;
 mod log_tasks;
 pub mod logs;
 pub mod progress;
+mod publish;
 pub mod recover;
 pub mod restore;
 mod salvage;

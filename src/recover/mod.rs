@@ -14,19 +14,17 @@ mod report;
 mod search;
 mod stream;
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 
-use fs_err as fs;
-
-use crate::bundle::writer::{SpooledBundle, WriteOptions, WrittenBundle};
+use crate::bundle::writer::WriteOptions;
 use crate::container::{FileInput, Input};
-use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::error::{Error, IoAction, Result};
 use crate::format::Provenance;
-use crate::progress::{Progress, Stage};
-use crate::util::atomic_file::{AtomicFile, OutputTarget};
+use crate::progress::Progress;
+use crate::publish::publish;
+use crate::util::atomic_file::OutputTarget;
 use crate::util::cancel::CancellableIo;
-use crate::verify::{Verdict, VerifyOptions, verify_seekable};
 pub use report::{FileRecovery, ManifestState, Missing, RecoverReport};
 use search::SearchResult;
 
@@ -102,8 +100,8 @@ pub fn recover_stream(
 /// `name`.
 ///
 /// # Errors
-/// If `input` cannot be read or has an unsupported version; [`ErrorKind::NothingToRecover`] if it contains neither
-/// a row nor a manifest; if `target` cannot be written; [`ErrorKind::OutputNotIntact`] if the output fails
+/// If `input` cannot be read or has an unsupported version; [`ErrorKind::NothingToRecover`](crate::ErrorKind::NothingToRecover) if it contains neither
+/// a row nor a manifest; if `target` cannot be written; [`ErrorKind::OutputNotIntact`](crate::ErrorKind::OutputNotIntact) if the output fails
 /// verification. Nothing is published in these cases. Missing rows are not an error.
 pub fn recover(
     input: impl Read + Seek + Send,
@@ -120,69 +118,6 @@ pub fn recover(
     let found = found.map_err(|error| error.in_subject(name))?;
     let options = WriteOptions { exported_at: found.exported_at.unwrap_or(options.exported_at), ..options };
     let (packed, report) = found.into_parts();
-    let written = publish(packed, &options, target, progress)?;
+    let written = publish(packed, &options, Provenance::default(), target, progress)?;
     Ok(RecoverReport { digest: Some(written.digest), bundle_bytes: written.bundle_bytes, ..report })
-}
-
-/// Writes and verifies the bundle before publishing it.
-fn publish(
-    packed: SpooledBundle,
-    options: &WriteOptions,
-    target: &OutputTarget,
-    progress: &dyn Progress,
-) -> Result<WrittenBundle> {
-    progress.stage(Stage::Writing);
-    progress.start(Some(packed.compressed_bytes()));
-    match target {
-        OutputTarget::File { path, options: allowed } => {
-            let subject = path.display().to_string();
-            let mut pending = AtomicFile::create(path, *allowed)?;
-            let written = packed
-                .write(options, Provenance::default(), CancellableIo::counted(&mut pending, progress))
-                .map_err(|error| error.in_subject(&subject))?;
-            check(pending.read_back()?, &subject, &written, options, progress)?;
-            pending.finish()?;
-            Ok(written)
-        }
-        OutputTarget::Stream(path) => {
-            let dir = &options.work_dir;
-            let failed = |error| Error::io(IoAction::Write, path, error);
-            let mut file = tempfile::tempfile_in(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
-            let written = packed.write(options, Provenance::default(), CancellableIo::counted(&mut file, progress))?;
-            let rewind = |file: &mut std::fs::File| file.seek(SeekFrom::Start(0)).map_err(failed);
-            rewind(&mut file)?;
-            check(&file, &path.display().to_string(), &written, options, progress)?;
-            rewind(&mut file)?;
-            let mut stream = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
-            io::copy(&mut CancellableIo::new(file, progress), &mut stream)
-                .and_then(|_| stream.flush())
-                .map_err(failed)?;
-            Ok(written)
-        }
-    }
-}
-
-/// Verifies the output.
-fn check(
-    bundle: impl Read + Seek + Send,
-    name: &str,
-    written: &WrittenBundle,
-    options: &WriteOptions,
-    progress: &dyn Progress,
-) -> Result<()> {
-    progress.finish();
-    progress.stage(Stage::Checking);
-    progress.start(Some(written.bundle_bytes));
-    let verify_options = VerifyOptions::default().expect(written.digest).require_hashes(true).threads(options.threads);
-    let report = verify_seekable(bundle, name, &verify_options, progress, &mut |_| {});
-    progress.finish();
-    let report = report?;
-    let is_whole = report.verdict == Verdict::Intact
-        && report.is_good()
-        && report.rows == written.manifest.total_count
-        && report.files.iter().all(|file| file.is_verified == Some(true));
-    match is_whole {
-        true => Ok(()),
-        false => Err(Error::from(ErrorKind::OutputNotIntact).in_subject(name)),
-    }
 }

@@ -1,0 +1,125 @@
+//! Writes a new bundle, and verifies it before it is published. `recover` and `merge` share this module.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use fs_err as fs;
+
+use crate::bundle::writer::{SpooledBundle, WriteOptions, WrittenBundle};
+use crate::error::{Error, ErrorKind, IoAction, Result};
+use crate::format::Provenance;
+use crate::progress::{Progress, Stage};
+use crate::util::atomic_file::{AtomicFile, OutputTarget};
+use crate::util::cancel::CancellableIo;
+use crate::verify::{Verdict, VerifyOptions, verify_seekable};
+
+/// Writes the bundle to `target`. It appears there only after it was verified.
+///
+/// # Errors
+/// If it cannot be written. [`ErrorKind::OutputNotIntact`] if it fails verification.
+pub fn publish(
+    packed: SpooledBundle,
+    options: &WriteOptions,
+    provenance: Provenance,
+    target: &OutputTarget,
+    progress: &dyn Progress,
+) -> Result<WrittenBundle> {
+    match target {
+        OutputTarget::File { path, options: allowed } => {
+            begin_writing(&packed, progress);
+            let subject = path.display().to_string();
+            let mut pending = AtomicFile::create(path, *allowed)?;
+            let written = packed
+                .write(options, provenance, CancellableIo::counted(&mut pending, progress))
+                .map_err(|error| error.in_subject(&subject))?;
+            check(pending.read_back()?, &subject, &written, options, progress)?;
+            progress.cancellation().check()?;
+            pending.finish()?;
+            Ok(written)
+        }
+        OutputTarget::Stream(path) => {
+            let failed = |error| Error::io(IoAction::Write, path, error);
+            let (mut file, written) =
+                write_temporary(packed, options, provenance, &path.display().to_string(), progress)?;
+            let stream = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
+            copy(&mut file, stream, progress).map_err(failed)?;
+            Ok(written)
+        }
+    }
+}
+
+/// Writes the bundle to `out`, which errors call `out_name`, after it was verified in a temporary file.
+///
+/// # Errors
+/// As [`publish`].
+pub fn publish_to(
+    packed: SpooledBundle,
+    options: &WriteOptions,
+    provenance: Provenance,
+    (out, out_name): (impl Write, &str),
+    progress: &dyn Progress,
+) -> Result<WrittenBundle> {
+    let (mut file, written) = write_temporary(packed, options, provenance, out_name, progress)?;
+    copy(&mut file, out, progress).map_err(|error| Error::io_named(IoAction::Write, out_name, error))?;
+    Ok(written)
+}
+
+/// Writes the bundle to an unnamed file in the directory for temporary files, and verifies it. Returns the file,
+/// positioned at its start. Errors refer to the bundle as `name`.
+///
+/// # Errors
+/// As [`publish`].
+pub fn write_temporary(
+    packed: SpooledBundle,
+    options: &WriteOptions,
+    provenance: Provenance,
+    name: &str,
+    progress: &dyn Progress,
+) -> Result<(std::fs::File, WrittenBundle)> {
+    begin_writing(&packed, progress);
+    let dir: &Path = &options.work_dir;
+    let mut file = tempfile::tempfile_in(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
+    let written = packed.write(options, provenance, CancellableIo::counted(&mut file, progress));
+    let written = written.map_err(|error| error.in_subject(&dir.display().to_string()))?;
+    let rewind = |file: &mut std::fs::File| {
+        file.seek(SeekFrom::Start(0)).map_err(|error| Error::io(IoAction::Read, dir, error))
+    };
+    rewind(&mut file)?;
+    check(&file, name, &written, options, progress)?;
+    rewind(&mut file)?;
+    Ok((file, written))
+}
+
+fn begin_writing(packed: &SpooledBundle, progress: &dyn Progress) {
+    progress.stage(Stage::Writing);
+    progress.start(Some(packed.compressed_bytes()));
+}
+
+fn copy(file: &mut std::fs::File, mut out: impl Write, progress: &dyn Progress) -> io::Result<()> {
+    io::copy(&mut CancellableIo::new(file, progress), &mut out).and_then(|_| out.flush())
+}
+
+/// Verifies the output.
+fn check(
+    bundle: impl Read + Seek + Send,
+    name: &str,
+    written: &WrittenBundle,
+    options: &WriteOptions,
+    progress: &dyn Progress,
+) -> Result<()> {
+    progress.finish();
+    progress.stage(Stage::Checking);
+    progress.start(Some(written.bundle_bytes));
+    let verify_options = VerifyOptions::default().expect(written.digest).require_hashes(true).threads(options.threads);
+    let report = verify_seekable(bundle, name, &verify_options, progress, &mut |_| {});
+    progress.finish();
+    let report = report?;
+    let is_whole = report.verdict == Verdict::Intact
+        && report.is_good()
+        && report.rows == written.manifest.total_count
+        && report.files.iter().all(|file| file.is_verified == Some(true));
+    match is_whole {
+        true => Ok(()),
+        false => Err(Error::from(ErrorKind::OutputNotIntact).in_subject(name)),
+    }
+}

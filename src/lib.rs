@@ -55,14 +55,17 @@ pub mod format;
 mod gzip;
 pub mod history;
 pub mod import;
+pub mod input;
 pub mod inspect;
 mod log_tasks;
 pub mod logs;
+pub mod merge;
 pub mod progress;
 mod publish;
 pub mod recover;
 pub mod restore;
 mod salvage;
+mod stored;
 mod util;
 pub mod verify;
 

@@ -81,9 +81,8 @@ pub fn write_temporary(
     let mut file = tempfile::tempfile_in(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
     let written = packed.write(options, provenance, CancellableIo::counted(&mut file, progress));
     let written = written.map_err(|error| error.in_subject(&dir.display().to_string()))?;
-    let rewind = |file: &mut std::fs::File| {
-        file.seek(SeekFrom::Start(0)).map_err(|error| Error::io(IoAction::Read, dir, error))
-    };
+    let rewind =
+        |file: &mut std::fs::File| file.seek(SeekFrom::Start(0)).map_err(|error| Error::io(IoAction::Read, dir, error));
     rewind(&mut file)?;
     check(&file, name, &written, options, progress)?;
     rewind(&mut file)?;

@@ -4,6 +4,7 @@
 //!    remain ([`row_keys`], [`line_meta`]).
 //! 2. `lcs` matches the lines of both sides, as many as possible in the same order.
 //! 3. `steps` yields the lines of the result, in order. `run_order` decides between rows about the same run.
+//! 4. [`side_reader`] reads the text of the lines again.
 
 mod fingerprint_lines;
 mod index;
@@ -12,11 +13,13 @@ mod line_meta;
 mod line_shape;
 mod row_keys;
 mod run_order;
+mod side_reader;
 mod steps;
 
-pub use fingerprint_lines::{each_line, next_line, read_log};
+pub use fingerprint_lines::{each_line, read_log};
 pub use index::{Fingerprinter, LineKeying, Side};
 pub use lcs::{Alignment, LineMatch, align};
-pub use line_shape::{LineShape, MAX_LINE_BYTES};
+pub use line_shape::LineShape;
 pub use row_keys::RowKeys;
+pub use side_reader::SideReader;
 pub use steps::{MergeStep, each_step};

@@ -202,6 +202,31 @@ pub const RECOVER: HelpText = HelpText {
     sections: &[],
 };
 
+pub const MERGE: HelpText = HelpText {
+    examples: &[
+        (
+            "Merge nightly bundles; rows that they share are kept once",
+            "patchwork-traces merge nightly/*.jsonl.gz -o all.jsonl.gz",
+        ),
+        (
+            "Merge the bundles of two machines",
+            "patchwork-traces merge laptop.jsonl.gz desktop.jsonl.gz -o both.jsonl.gz",
+        ),
+        ("Make one bundle of a history", "patchwork-traces merge trace-history -o all.jsonl.gz --label laptop"),
+        (
+            "Add the logs of this machine to an older bundle",
+            "patchwork-traces export -o - | patchwork-traces merge old.jsonl.gz - -o new.jsonl.gz",
+        ),
+    ],
+    exit_status: &[
+        ("0", "the new bundle was written"),
+        ("1", "failure; no bundle was written, and the inputs are unchanged"),
+        ("3", "the bundle was written, but its directory could not be synced or the report could not be printed"),
+    ],
+    environment: &[TMPDIR],
+    sections: &[],
+};
+
 pub const DEMO: HelpText = HelpText {
     examples: &[("Take the tour", "patchwork-traces demo")],
     exit_status: &[DONE, ("1", "a command of the tour failed")],
@@ -299,6 +324,7 @@ pub fn of(command: Option<&str>) -> &'static HelpText {
         Some("inspect") => &INSPECT,
         Some("cat") => &CAT,
         Some("recover") => &RECOVER,
+        Some("merge") => &MERGE,
         Some("demo") => &DEMO,
         Some("schema") => &SCHEMA,
         Some("completions") => &COMPLETIONS,

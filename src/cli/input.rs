@@ -1,9 +1,11 @@
-//! Opens the bundle that an argument names.
+//! Opens the bundles that arguments name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use patchwork_traces::bundle::{Access, Bundle};
+use patchwork_traces::input::TraceInput;
 
+use crate::cli::failure::Failure;
 use crate::cli::is_dash;
 use crate::cli::terminal::output::STDIN;
 use crate::cli::terminal::stdin::stdin;
@@ -14,6 +16,18 @@ pub fn open(path: &Path) -> patchwork_traces::Result<Bundle<'static>> {
         true => Bundle::from_stream(stdin()?, STDIN),
         false => Bundle::open(path),
     }
+}
+
+/// Opens the bundles and histories at `paths`, of which one may be `-` for standard input.
+pub fn open_all(paths: &[PathBuf]) -> Result<Vec<TraceInput<'static>>, Failure> {
+    if paths.iter().filter(|path| is_dash(path)).count() > 1 {
+        return Err(Failure::usage("standard input can be read only once", "name `-` once"));
+    }
+    let open = |path: &PathBuf| match is_dash(path) {
+        true => open(path).map(TraceInput::from_bundle),
+        false => TraceInput::open(path),
+    };
+    Ok(paths.iter().map(open).collect::<Result<_, _>>()?)
 }
 
 /// Returns a note if the chunk table does not locate the bundle's rows.

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
-use commands::{cat, completions, demo, export, import, inspect, man, recover, schema, verify};
+use commands::{cat, completions, demo, export, import, inspect, man, merge, recover, schema, verify};
 use failure::CommandResult;
 pub use terminal::exit::Exit;
 use terminal::interrupt::{self, InterruptState};
@@ -56,6 +56,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Cat(cat::CatArgs),
     Recover(recover::RecoverArgs),
+    Merge(merge::MergeArgs),
     /// Take a tour of the commands on built-in sample logs
     #[command(after_long_help = help::long(&help::DEMO))]
     Demo,
@@ -92,6 +93,7 @@ impl Cli {
             Command::Import(args) => import::run(args, output),
             Command::Verify(args) => verify::run(&args, output),
             Command::Recover(args) => recover::run(&args, output),
+            Command::Merge(args) => merge::run(&args, output),
             Command::Inspect(args) => inspect::run(&args, output),
             Command::Cat(args) => cat::run(args, output),
             Command::Schema(args) => schema::run(&args),
@@ -121,6 +123,7 @@ impl Command {
                 "interrupted: no bundle was written, and no temporary files remain; the damaged bundle is unchanged",
                 "interrupted: no bundle was written, but a temporary file may remain; the damaged bundle is unchanged",
             ),
+            Self::Merge(args) => (false, args.interrupted_message(), args.killed_message()),
             Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
             Self::Inspect(_) => (true, "interrupted: the bundle is unchanged", ""),
             Self::Demo => (

@@ -89,6 +89,7 @@ pub fn synonym(name: &str) -> Option<&'static str> {
         "grep" | "search" => "cat",
         "backup" | "create" | "pack" => "export",
         "repair" => "recover",
+        "join" | "combine" | "concat" | "union" => "merge",
         _ => return None,
     })
 }

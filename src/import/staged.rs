@@ -1,7 +1,6 @@
 //! Stage 4: writes the new version of each log beside it, from the lines of both sides, each of which is read again in
 //! order.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -13,11 +12,11 @@ use super::plan::FilePlan;
 use super::planned::{Planned, VersionKind};
 use super::restored::Restored;
 use super::staging::{StagedFile, Staging};
-use crate::align::{MAX_LINE_BYTES, MergeStep, Side, each_line, each_step, next_line};
+use crate::align::{MergeStep, SideReader, each_line, each_step};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::logs::OpenLog;
 use crate::progress::{NoProgress, Progress, Stage};
-use crate::util::line_reader::{Line, LineReader};
+use crate::util::line_reader::Line;
 use crate::util::regular_file;
 
 /// The size from which writing gets a progress stage of its own: logs are many, and most are small.
@@ -187,33 +186,4 @@ fn write_merged(planned: &mut Planned<'_, '_>, outs: &mut [Option<LineWriter<'_>
 
 fn open(path: &Path) -> Result<fs::File> {
     regular_file::open_no_follow(path).map_err(|error| Error::io(IoAction::Open, path, error))
-}
-
-/// Reads the lines of one side again. They must be requested in order.
-struct SideReader<'s, R> {
-    side: &'s Side,
-    logs: Vec<Option<LineReader<R>>>,
-    next: usize,
-}
-
-impl<'s, R: Read> SideReader<'s, R> {
-    fn new(side: &'s Side, logs: impl Iterator<Item = Option<R>>) -> Self {
-        let logs = logs.map(|log| log.map(|log| LineReader::new(log, MAX_LINE_BYTES))).collect();
-        Self { side, logs, next: 0 }
-    }
-
-    fn line(&mut self, wanted: usize) -> Result<Line<'_>> {
-        while self.next < wanted {
-            self.read()?;
-        }
-        self.read()
-    }
-
-    fn read(&mut self) -> Result<Line<'_>> {
-        let (number, log) = (self.next as u64 + 1, self.side.log_of(self.next));
-        self.next += 1;
-        let log = self.logs.get_mut(log).and_then(Option::as_mut);
-        let line = log.map(|log| next_line(log, number)).transpose()?.flatten();
-        line.ok_or_else(|| ErrorKind::LogKeepsChanging.into())
-    }
 }

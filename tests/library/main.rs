@@ -25,6 +25,7 @@ mod json_edge_cases;
 mod lines;
 mod live_logs;
 mod manifest;
+mod merge;
 mod properties;
 mod public_api;
 mod publish;

@@ -185,7 +185,8 @@ impl ExportArgs {
     }
 }
 
-fn level(text: &str) -> Result<Level, &'static str> {
+/// Parses a compression level.
+pub fn level(text: &str) -> Result<Level, &'static str> {
     let level = text.parse().ok().and_then(Level::new);
     level.ok_or("expected a number from 0 (no compression) to 9 (slowest)")
 }

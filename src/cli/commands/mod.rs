@@ -7,6 +7,7 @@ pub mod export;
 pub mod import;
 pub mod inspect;
 pub mod man;
+pub mod merge;
 pub mod recover;
 pub mod schema;
 pub mod verify;

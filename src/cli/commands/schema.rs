@@ -32,6 +32,8 @@ enum SchemaOf {
     Verify,
     /// Output of `recover --json`
     Recover,
+    /// Output of `merge --json`
+    Merge,
     /// Output of `inspect --json`
     Inspect,
     /// Summary of `cat --json`
@@ -55,6 +57,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Import => schema_of::<crate::cli::commands::import::ImportJson>(),
         SchemaOf::Verify => schema_of::<crate::cli::commands::verify::VerifyJson>(),
         SchemaOf::Recover => schema_of::<crate::cli::commands::recover::RecoverJson>(),
+        SchemaOf::Merge => schema_of::<crate::cli::commands::merge::MergeJson>(),
         SchemaOf::Inspect => schema_of::<crate::cli::commands::inspect::InspectJson>(),
         SchemaOf::Cat => schema_of::<crate::cli::commands::cat::CatJson>(),
         SchemaOf::Completions | SchemaOf::Man => schema_of::<crate::cli::commands::completions::TextJson>(),

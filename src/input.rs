@@ -1,0 +1,187 @@
+//! The inputs of operations that take several bundles: bundles, and histories.
+
+use std::path::{Path, PathBuf};
+
+use crate::bundle::Bundle;
+use crate::container::Input;
+use crate::digest::BundleDigest;
+use crate::error::{Error, ErrorKind, HistoryFault, Result};
+use crate::format::{HistoryId, HistoryPosition, Manifest, SourceName, Timestamp};
+use crate::history::{History, Segment};
+
+/// A bundle, or a history, which is a directory of bundles. Its manifests were read, its rows were not.
+///
+/// A bundle that was opened by its path is closed until its rows are read, so that there can be any number of inputs.
+#[derive(Debug)]
+pub struct TraceInput<'r> {
+    name: String,
+    parts: Vec<InputPart<'r>>,
+    history: Option<History>,
+}
+
+/// A bundle of an input.
+#[derive(Debug)]
+pub(crate) struct InputPart<'r> {
+    origin: PartOrigin<'r>,
+    pub digest: BundleDigest,
+    pub exported_at: Timestamp,
+    /// The place in a history that the bundle is a segment of.
+    pub position: Option<HistoryPosition>,
+    /// True if the bundle has only the rows of its logs, as in format 1.0.
+    pub rows_only: bool,
+    pub rows: u64,
+    /// The total length of its logs in bytes.
+    pub log_bytes: u64,
+}
+
+#[derive(Debug)]
+enum PartOrigin<'r> {
+    Path(PathBuf),
+    Open(Box<Bundle<'r>>, Vec<SourceName>),
+    Closed(PathBuf, Vec<SourceName>),
+}
+
+impl TraceInput<'static> {
+    /// Opens the bundle at `path`, or the history in the directory `path`.
+    ///
+    /// # Errors
+    /// As [`Bundle::open`] and [`History::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            return History::open(path).map(Self::from_history);
+        }
+        let mut input = Self::from_bundle(Bundle::open(path)?);
+        for part in &mut input.parts {
+            if let PartOrigin::Open(bundle, sources) = &mut part.origin
+                && bundle.file_bytes().is_some()
+            {
+                part.origin = PartOrigin::Closed(path.to_owned(), std::mem::take(sources));
+            }
+        }
+        Ok(input)
+    }
+
+    /// Takes an opened history as an input.
+    #[must_use]
+    pub fn from_history(history: History) -> Self {
+        let parts = history.segments().iter().map(|segment| InputPart::of_segment(&history, segment)).collect();
+        Self { name: history.dir().display().to_string(), parts, history: Some(history) }
+    }
+}
+
+impl<'r> TraceInput<'r> {
+    /// Takes an opened bundle as an input.
+    #[must_use]
+    pub fn from_bundle(bundle: Bundle<'r>) -> Self {
+        Self { name: bundle.name().to_owned(), parts: vec![InputPart::of_bundle(bundle)], history: None }
+    }
+
+    /// Returns the name by which errors refer to the input.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the history, unless the input is a bundle.
+    #[must_use]
+    pub fn history(&self) -> Option<&History> {
+        self.history.as_ref()
+    }
+
+    /// Returns the bundle digests of the bundle, or of each segment of the history.
+    pub fn digests(&self) -> impl Iterator<Item = BundleDigest> {
+        self.parts.iter().map(|part| part.digest)
+    }
+
+    /// Returns the export time of the bundle, or of the latest segment of the history.
+    #[must_use]
+    pub fn exported_at(&self) -> Option<Timestamp> {
+        self.parts.iter().map(|part| part.exported_at).max()
+    }
+
+    /// Returns the number of rows.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.parts.iter().map(|part| part.rows).sum()
+    }
+
+    /// Returns true if a bundle has only the rows of its logs, as in format 1.0.
+    #[must_use]
+    pub fn is_rows_only(&self) -> bool {
+        self.parts.iter().any(|part| part.rows_only)
+    }
+
+    /// Returns the total length of its logs in bytes.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.log_bytes).sum()
+    }
+
+    /// Returns the names of the sources of its logs.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
+        let of_history =
+            self.history.iter().flat_map(|history| history.logs().iter().map(|log| log.id.source.as_str()));
+        let of_parts = self.parts.iter().flat_map(|part| match &part.origin {
+            PartOrigin::Path(_) => [].as_slice(),
+            PartOrigin::Open(_, sources) | PartOrigin::Closed(_, sources) => sources,
+        });
+        of_history.chain(of_parts.map(SourceName::as_str))
+    }
+
+    /// Returns its bundles: one, or the segments of the history in the order of their numbers.
+    pub(crate) fn into_parts(self) -> Vec<InputPart<'r>> {
+        self.parts
+    }
+
+    /// Returns the place in a history, if the input is a single segment of one.
+    pub(crate) fn segment(&self) -> Option<(HistoryId, u64)> {
+        let part = self.parts.first().filter(|_| self.history.is_none())?;
+        part.position.as_ref().map(|position| (position.id, position.segment))
+    }
+}
+
+impl<'r> InputPart<'r> {
+    fn of_bundle(bundle: Bundle<'r>) -> Self {
+        let manifest: &Manifest = bundle.manifest();
+        let sources = manifest.sources.clone();
+        Self {
+            digest: bundle.digest(),
+            exported_at: manifest.exported_at,
+            position: manifest.history.clone(),
+            rows_only: manifest.version().1 == 0,
+            rows: manifest.total_count,
+            log_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
+            origin: PartOrigin::Open(Box::new(bundle), sources),
+        }
+    }
+
+    fn of_segment(history: &History, segment: &Segment) -> Self {
+        Self {
+            origin: PartOrigin::Path(segment.path.clone()),
+            digest: segment.digest,
+            exported_at: segment.exported_at,
+            position: Some(HistoryPosition { id: history.id(), segment: segment.number, previous: None }),
+            rows_only: false,
+            rows: segment.files.iter().map(|file| file.rows).sum(),
+            log_bytes: segment.files.iter().map(|file| file.bytes).sum(),
+        }
+    }
+
+    /// Opens the bundle.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or is not the one that was opened first.
+    pub fn open(self) -> Result<Bundle<'r>> {
+        let (path, kind) = match self.origin {
+            PartOrigin::Open(bundle, _) => return Ok(*bundle),
+            PartOrigin::Path(path) => (path, ErrorKind::History(HistoryFault::Changed)),
+            PartOrigin::Closed(path, _) => (path, ErrorKind::RestoredDiffers),
+        };
+        let name = path.display().to_string();
+        let bundle = Bundle::from_input(Input::open(&path)?.0, &name)?;
+        match bundle.digest() == self.digest {
+            true => Ok(bundle),
+            false => Err(Error::from(kind).in_subject(&name)),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Merges bundles and histories into one bundle.
+//!
+//! Rows that inputs share are kept once, by the rules of import: every distinct line is in the result as often as in the
+//! input that has it most often. The logs of a source between which rotation moves rows are one sequence, and the last
+//! row about a run is the one with the latest end. A history's log is the rows of all its segments, one after the other.
+//!
+//! The inputs are merged in the order of their export times, whatever the order in which they are named: the same inputs
+//! give the same bytes. Two neighbours are merged at a time, then the results, so that a row is written about as often
+//! as the number of inputs has binary digits. The logs are in unnamed temporary files; the lines of one log of two
+//! inputs are compared in about 30 bytes of memory each.
+
+mod order;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use crate::align::Fingerprinter;
+use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions, WrittenBundle};
+use crate::digest::BundleDigest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::export::Level;
+use crate::format::{Derivation, DerivedFrom, HistoryId, Label, Manifest, Provenance, Timestamp};
+use crate::input::{InputPart, TraceInput};
+use crate::logs::times_of;
+use crate::progress::{Progress, Stage};
+use crate::publish::{publish, publish_to};
+use crate::stored::{CompareContext, LogSet, combine, restore_logs};
+use crate::util::atomic_file::OutputTarget;
+use crate::util::cancel::CancellableIo;
+use crate::util::ordered_pool::available_cores;
+use order::{Sequence, in_order};
+
+/// Options for a merge. The same inputs and options give the same bytes, regardless of the number of threads and of the
+/// order of the inputs.
+#[derive(Debug, Clone)]
+#[must_use]
+#[non_exhaustive]
+pub struct MergeOptions {
+    /// The program and version for the manifest.
+    pub generator: String,
+    /// The sources to merge; empty means all.
+    pub sources: Vec<String>,
+    /// The user's name for the machine, for the manifest.
+    pub label: Option<Label>,
+    /// The compression level.
+    pub level: Level,
+    /// The number of threads that inflate, compare and compress.
+    pub threads: NonZeroUsize,
+}
+
+impl MergeOptions {
+    /// Merges all sources, with the default level and all cores.
+    pub fn new(generator: impl Into<String>) -> Self {
+        let (sources, level, threads) = (Vec::new(), Level::default(), available_cores());
+        Self { generator: generator.into(), sources, label: None, level, threads }
+    }
+
+    /// Limits the merge to these sources.
+    pub fn sources(self, sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Sets the user's name for the machine.
+    pub fn label(self, label: Label) -> Self {
+        Self { label: Some(label), ..self }
+    }
+
+    /// Sets the compression level.
+    pub fn level(self, level: Level) -> Self {
+        Self { level, ..self }
+    }
+
+    /// Sets the number of threads.
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
+    }
+}
+
+/// The result of a merge.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct MergeReport {
+    /// The digest of the new bundle.
+    pub digest: BundleDigest,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its size in bytes.
+    pub bundle_bytes: u64,
+    /// The inputs, in the order in which they were named.
+    pub inputs: Vec<MergedInput>,
+}
+
+impl MergeReport {
+    /// Returns the number of rows of all inputs together.
+    #[must_use]
+    pub fn rows_read(&self) -> u64 {
+        self.inputs.iter().filter(|input| !input.is_duplicate).map(|input| input.rows).sum()
+    }
+}
+
+/// An input of a merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MergedInput {
+    /// The name of the input.
+    pub name: String,
+    /// The digest of the bundle, or of the latest segment of the history.
+    pub digest: Option<BundleDigest>,
+    /// The export time of the bundle, or of the latest segment of the history.
+    pub exported_at: Option<Timestamp>,
+    /// The identity of the history, unless the input is a bundle.
+    pub history: Option<HistoryId>,
+    /// The number of bundles: 1, or the number of segments of the history.
+    pub bundles: usize,
+    /// The number of its rows of all sources.
+    pub rows: u64,
+    /// True if a bundle has only the rows of its logs, rewritten and without digests to verify them, as in format 1.0.
+    pub rows_only: bool,
+    /// True if the input was not read because another one is, or has, the same bundle.
+    pub is_duplicate: bool,
+}
+
+impl MergedInput {
+    fn of(input: &TraceInput<'_>) -> Self {
+        Self {
+            name: input.name().to_owned(),
+            digest: input.digests().last(),
+            exported_at: input.exported_at(),
+            history: input.history().map(crate::History::id),
+            bundles: input.digests().count(),
+            rows: input.rows(),
+            rows_only: input.is_rows_only(),
+            is_duplicate: false,
+        }
+    }
+}
+
+/// Merges `inputs` into one bundle at `target`, mode 0600. It publishes a complete, verified bundle or nothing.
+/// Temporary files are in the target's directory.
+///
+/// ```
+/// use patchwork_traces::input::TraceInput;
+/// use patchwork_traces::merge::{MergeOptions, merge_to_file};
+/// use patchwork_traces::progress::NoProgress;
+/// use patchwork_traces::{OutputTarget, TargetOptions};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (a, b) = ("fixtures/conformance/intact.jsonl.gz", "fixtures/conformance/intact.jsonl.gz");
+/// # let dir = tempfile::tempdir()?;
+/// let target = OutputTarget::resolve(dir.path().join("all.jsonl.gz"), TargetOptions::default())?;
+/// let inputs = vec![TraceInput::open(a)?, TraceInput::open(b)?];
+/// let report = merge_to_file(inputs, &MergeOptions::new("example 1"), &target, &NoProgress)?;
+/// assert_eq!(report.manifest.total_count, 10);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// If there is no input, an input is damaged or has none of the wanted sources, a log has too many lines, or the target
+/// or a temporary file cannot be written. Nothing is published in these cases.
+pub fn merge_to_file(
+    inputs: Vec<TraceInput<'_>>,
+    options: &MergeOptions,
+    target: &OutputTarget,
+    progress: &dyn Progress,
+) -> Result<MergeReport> {
+    let merged = MergedLogs::new(inputs, options, target.work_dir(), progress)?;
+    merged.finish(|packed, options, provenance| publish(packed, options, provenance, target, progress))
+}
+
+/// Merges `inputs` into one bundle, and writes it to `out`, which errors call `out_name`, once it was verified. Temporary
+/// files are in `work_dir`.
+///
+/// # Errors
+/// As [`merge_to_file`]. If `out` fails, a part of the bundle may have been written.
+pub fn merge(
+    inputs: Vec<TraceInput<'_>>,
+    options: &MergeOptions,
+    (out, out_name): (impl Write, &str),
+    work_dir: impl Into<PathBuf>,
+    progress: &dyn Progress,
+) -> Result<MergeReport> {
+    let merged = MergedLogs::new(inputs, options, work_dir.into(), progress)?;
+    merged.finish(|packed, options, provenance| publish_to(packed, options, provenance, (out, out_name), progress))
+}
+
+/// The merged logs, compressed but not yet written.
+pub(crate) struct MergedLogs {
+    packed: SpooledBundle,
+    provenance: Provenance,
+    options: WriteOptions,
+    inputs: Vec<MergedInput>,
+}
+
+impl MergedLogs {
+    /// Merges the inputs. Temporary files are in `work_dir`.
+    pub(crate) fn new(
+        inputs: Vec<TraceInput<'_>>,
+        options: &MergeOptions,
+        work_dir: PathBuf,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let Some(exported_at) = inputs.iter().filter_map(TraceInput::exported_at).max() else {
+            return Err(ErrorKind::EmptyInput.into());
+        };
+        check_sources(&inputs, &options.sources)?;
+        let (sequences, inputs) = in_order(inputs)?;
+        let mut bundles = Vec::new();
+        let digests = sequences.iter().flat_map(|sequence| &sequence.parts).map(|part| part.digest);
+        digests.for_each(|digest| {
+            if !bundles.contains(&digest) {
+                bundles.push(digest)
+            }
+        });
+        let write = WriteOptions::new(options.generator.clone(), exported_at).level(options.level);
+        let write = write.threads(options.threads).work_dir(work_dir);
+        let merged = merge_all(sequences, &options.sources, &write, progress);
+        progress.finish();
+        let packed = pack(&merged?, &write, progress)?;
+        let derived_from = Some(DerivedFrom { how: Derivation::Merged, bundles });
+        let provenance = Provenance { label: options.label.clone(), derived_from, history: None };
+        Ok(Self { packed, provenance, options: write, inputs })
+    }
+
+    /// Writes the bundle by `write`.
+    pub(crate) fn finish(
+        self,
+        write: impl FnOnce(SpooledBundle, &WriteOptions, Provenance) -> Result<WrittenBundle>,
+    ) -> Result<MergeReport> {
+        let Self { packed, provenance, options, inputs } = self;
+        let WrittenBundle { digest, manifest, bundle_bytes } = write(packed, &options, provenance)?;
+        Ok(MergeReport { digest, manifest, bundle_bytes, inputs })
+    }
+}
+
+/// Checks that an input has a log of each wanted source.
+pub(crate) fn check_sources(inputs: &[TraceInput<'_>], wanted: &[String]) -> Result<()> {
+    let known: BTreeSet<_> = inputs.iter().flat_map(TraceInput::sources).collect();
+    let Some(unknown) = wanted.iter().find(|source| !known.contains(source.as_str())) else { return Ok(()) };
+    let known = known.into_iter().map(str::to_owned).collect();
+    let error = Error::from(ErrorKind::UnknownSource { name: unknown.clone(), known });
+    Err(match inputs {
+        [input] => error.in_subject(input.name()),
+        _ => error,
+    })
+}
+
+/// Merges sequences of bundles pairwise: two neighbours that were merged equally often become one.
+fn merge_all(
+    sequences: Vec<Sequence<'_>>,
+    sources: &[String],
+    options: &WriteOptions,
+    progress: &dyn Progress,
+) -> Result<LogSet> {
+    progress.stage(Stage::Reading);
+    let bytes = sequences.iter().flat_map(|sequence| &sequence.parts).map(|part| part.log_bytes).sum();
+    progress.start(Some(bytes));
+    let context = CompareContext { fingerprinter: Fingerprinter::random()?, threads: options.threads, progress };
+    let join = |earlier, later| combine(earlier, later, &options.work_dir, context);
+    let mut merged: Vec<(u32, LogSet)> = Vec::new();
+    for sequence in sequences {
+        let bundles = sequence.parts.into_iter().map(InputPart::open);
+        let mut set = restore_logs(bundles, sources, &options.work_dir, options.threads, progress)?;
+        let mut times = 0;
+        while let Some((_, earlier)) = merged.pop_if(|(earlier_times, _)| *earlier_times == times) {
+            set = join(earlier, set)?;
+            times += 1;
+        }
+        merged.push((times, set));
+    }
+    let mut all = LogSet::default();
+    while let Some((_, earlier)) = merged.pop() {
+        all = join(earlier, all)?;
+    }
+    all.check_places().map(|()| all)
+}
+
+/// Compresses the merged logs.
+fn pack(logs: &LogSet, options: &WriteOptions, progress: &dyn Progress) -> Result<SpooledBundle> {
+    progress.stage(Stage::Merging);
+    progress.start(Some(logs.logs().map(|(_, log)| log.content.bytes()).sum()));
+    let packed = std::thread::scope(|scope| {
+        let mut writer = BundleWriter::start(scope, options);
+        for (key, log) in logs.logs() {
+            let reader = CancellableIo::new(log.reader(), progress);
+            writer.add_log(&log.id, times_of(key.source()), reader, log.id.name.as_str(), progress)?;
+        }
+        writer.finish()
+    });
+    progress.finish();
+    packed
+}

@@ -1,0 +1,71 @@
+//! Puts the inputs of a merge in order: the result must not depend on the order in which they are named.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+
+use super::MergedInput;
+use crate::digest::BundleDigest;
+use crate::error::{Error, ErrorKind, HistoryFault, Result};
+use crate::format::Timestamp;
+use crate::input::{InputPart, TraceInput};
+
+/// Bundles whose rows follow each other: a single bundle, the segments of a history, or some of them.
+pub struct Sequence<'r> {
+    name: String,
+    pub parts: Vec<InputPart<'r>>,
+}
+
+impl Sequence<'_> {
+    /// Sequences are merged in the order of their latest export. The digest decides between equal ones.
+    fn rank(&self) -> Option<(Timestamp, BundleDigest)> {
+        self.parts.iter().map(|part| (part.exported_at, part.digest)).max()
+    }
+}
+
+/// Returns the distinct inputs in the order in which they are merged, and a report on each input.
+///
+/// Segments of one history that were named one by one are one sequence.
+///
+/// # Errors
+/// [`HistoryFault::Duplicate`] if two different segments have the same number.
+pub fn in_order(inputs: Vec<TraceInput<'_>>) -> Result<(Vec<Sequence<'_>>, Vec<MergedInput>)> {
+    let mut reports: Vec<_> = inputs.iter().map(MergedInput::of).collect();
+    let mut known = HashSet::new();
+    let mut indexed: Vec<_> = inputs.into_iter().enumerate().collect();
+    // A segment that is also in a history is read from there.
+    indexed.sort_by_key(|(_, input)| input.history().is_none());
+    let (mut sequences, mut segments) = (Vec::new(), BTreeMap::<_, Vec<_>>::new());
+    for (at, input) in indexed {
+        let digests: Vec<_> = input.digests().collect();
+        if digests.iter().all(|digest| known.contains(digest)) {
+            reports[at].is_duplicate = true;
+            continue;
+        }
+        known.extend(digests);
+        let (name, segment) = (input.name().to_owned(), input.segment());
+        let sequence = Sequence { name, parts: input.into_parts() };
+        match segment {
+            Some((id, number)) => segments.entry(id.to_string()).or_default().push((number, sequence)),
+            None => sequences.push(sequence),
+        }
+    }
+    for of_history in segments.into_values() {
+        sequences.push(joined(of_history)?);
+    }
+    sequences.sort_by_key(Sequence::rank);
+    Ok((sequences, reports))
+}
+
+/// Joins segments of one history, by number.
+fn joined(mut segments: Vec<(u64, Sequence<'_>)>) -> Result<Sequence<'_>> {
+    segments.sort_by_key(|(number, _)| *number);
+    for pair in segments.windows(2) {
+        let [(number, first), (other, second)] = pair else { continue };
+        if number == other {
+            let fault = HistoryFault::Duplicate { number: *number, other: PathBuf::from(&first.name) };
+            return Err(Error::from(ErrorKind::History(fault)).in_subject(&second.name));
+        }
+    }
+    let name = segments.first().map(|(_, first)| first.name.clone()).unwrap_or_default();
+    Ok(Sequence { name, parts: segments.into_iter().flat_map(|(_, segment)| segment.parts).collect() })
+}

@@ -1,0 +1,68 @@
+//! Restores the logs of bundles into a set.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use super::content::{Content, ContentWriter};
+use super::scratch::Scratch;
+use super::set::{LogSet, LogSetBuilder, StoredLog};
+use crate::bundle::Bundle;
+use crate::error::Result;
+use crate::format::{FollowsState, LogId, Manifest, ManifestFile};
+use crate::progress::Progress;
+use crate::restore::{LogSink, restore};
+
+/// Restores the logs of the sources `sources` (of all, if empty) from `bundles`, whose rows follow each other. Temporary
+/// files are in `dir`.
+///
+/// A log that a segment lists as absent is left out.
+///
+/// # Errors
+/// If a bundle is damaged, or a temporary file cannot be written.
+pub fn restore_logs<'r>(
+    bundles: impl Iterator<Item = Result<Bundle<'r>>>,
+    sources: &[String],
+    dir: &Path,
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<LogSet> {
+    let scratch = Scratch::create_in(dir)?;
+    let mut builder = LogSetBuilder::default();
+    for bundle in bundles {
+        let bundle = bundle?;
+        let wanted = wanted(bundle.manifest(), sources);
+        let mut sink = ScratchSink { begin: || ContentWriter::new(&scratch, progress), logs: Vec::new() };
+        restore(bundle, Some(wanted), threads, &mut sink)?;
+        builder.push(sink.logs);
+    }
+    builder.finish(&scratch)
+}
+
+/// Returns the indices of the files to restore.
+fn wanted(manifest: &Manifest, sources: &[String]) -> Vec<usize> {
+    let is_wanted = |file: &ManifestFile| {
+        let is_absent = file.follows.as_ref().is_some_and(|follows| follows.state == FollowsState::Absent);
+        !is_absent && (sources.is_empty() || sources.iter().any(|source| source == file.source.as_str()))
+    };
+    let files = manifest.files.iter().enumerate().filter(|(_, file)| is_wanted(file));
+    files.map(|(index, _)| index).collect()
+}
+
+/// Receives restored logs.
+struct ScratchSink<B> {
+    begin: B,
+    logs: Vec<StoredLog>,
+}
+
+impl<'p, B: Fn() -> ContentWriter<'p>> LogSink for ScratchSink<B> {
+    type Writer = ContentWriter<'p>;
+
+    fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<ContentWriter<'p>> {
+        Ok((self.begin)())
+    }
+
+    fn end(&mut self, _: usize, file: &ManifestFile, content: Content) -> Result<()> {
+        self.logs.push(StoredLog { id: LogId::of(file), content, integrity: file.integrity() });
+        Ok(())
+    }
+}

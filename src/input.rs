@@ -112,11 +112,6 @@ impl<'r> TraceInput<'r> {
         self.parts.iter().any(|part| part.rows_only)
     }
 
-    /// Returns the total length of its logs in bytes.
-    pub(crate) fn log_bytes(&self) -> u64 {
-        self.parts.iter().map(|part| part.log_bytes).sum()
-    }
-
     /// Returns the names of the sources of its logs.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
         let of_history =

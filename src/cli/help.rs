@@ -215,7 +215,7 @@ pub const MERGE: HelpText = HelpText {
         ("Make one bundle of a history", "patchwork-traces merge trace-history -o all.jsonl.gz --label laptop"),
         (
             "Add the logs of this machine to an older bundle",
-            "patchwork-traces export -o - | patchwork-traces merge old.jsonl.gz - -o new.jsonl.gz",
+            "patchwork-traces export -o - | patchwork-traces merge old.gz - -o new.gz",
         ),
     ],
     exit_status: &[

@@ -11,7 +11,7 @@
 
 mod order;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ use crate::stored::{CompareContext, LogSet, combine, restore_logs};
 use crate::util::atomic_file::OutputTarget;
 use crate::util::cancel::CancellableIo;
 use crate::util::ordered_pool::available_cores;
-use order::{Sequence, in_order};
+use order::{BundleSequence, in_order};
 
 /// Options for a merge. The same inputs and options give the same bytes, regardless of the number of threads and of the
 /// order of the inputs.
@@ -207,13 +207,9 @@ impl MergedLogs {
         };
         check_sources(&inputs, &options.sources)?;
         let (sequences, inputs) = in_order(inputs)?;
-        let mut bundles = Vec::new();
+        let mut known = HashSet::new();
         let digests = sequences.iter().flat_map(|sequence| &sequence.parts).map(|part| part.digest);
-        digests.for_each(|digest| {
-            if !bundles.contains(&digest) {
-                bundles.push(digest)
-            }
-        });
+        let bundles = digests.filter(|digest| known.insert(*digest)).collect();
         let write = WriteOptions::new(options.generator.clone(), exported_at).level(options.level);
         let write = write.threads(options.threads).work_dir(work_dir);
         let merged = merge_all(sequences, &options.sources, &write, progress);
@@ -249,7 +245,7 @@ pub(crate) fn check_sources(inputs: &[TraceInput<'_>], wanted: &[String]) -> Res
 
 /// Merges sequences of bundles pairwise: two neighbours that were merged equally often become one.
 fn merge_all(
-    sequences: Vec<Sequence<'_>>,
+    sequences: Vec<BundleSequence<'_>>,
     sources: &[String],
     options: &WriteOptions,
     progress: &dyn Progress,

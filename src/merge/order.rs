@@ -10,12 +10,12 @@ use crate::format::Timestamp;
 use crate::input::{InputPart, TraceInput};
 
 /// Bundles whose rows follow each other: a single bundle, the segments of a history, or some of them.
-pub struct Sequence<'r> {
+pub struct BundleSequence<'r> {
     name: String,
     pub parts: Vec<InputPart<'r>>,
 }
 
-impl Sequence<'_> {
+impl BundleSequence<'_> {
     /// Sequences are merged in the order of their latest export. The digest decides between equal ones.
     fn rank(&self) -> Option<(Timestamp, BundleDigest)> {
         self.parts.iter().map(|part| (part.exported_at, part.digest)).max()
@@ -28,7 +28,7 @@ impl Sequence<'_> {
 ///
 /// # Errors
 /// [`HistoryFault::Duplicate`] if two different segments have the same number.
-pub fn in_order(inputs: Vec<TraceInput<'_>>) -> Result<(Vec<Sequence<'_>>, Vec<MergedInput>)> {
+pub fn in_order(inputs: Vec<TraceInput<'_>>) -> Result<(Vec<BundleSequence<'_>>, Vec<MergedInput>)> {
     let mut reports: Vec<_> = inputs.iter().map(MergedInput::of).collect();
     let mut known = HashSet::new();
     let mut indexed: Vec<_> = inputs.into_iter().enumerate().collect();
@@ -43,7 +43,7 @@ pub fn in_order(inputs: Vec<TraceInput<'_>>) -> Result<(Vec<Sequence<'_>>, Vec<M
         }
         known.extend(digests);
         let (name, segment) = (input.name().to_owned(), input.segment());
-        let sequence = Sequence { name, parts: input.into_parts() };
+        let sequence = BundleSequence { name, parts: input.into_parts() };
         match segment {
             Some((id, number)) => segments.entry(id.to_string()).or_default().push((number, sequence)),
             None => sequences.push(sequence),
@@ -52,12 +52,12 @@ pub fn in_order(inputs: Vec<TraceInput<'_>>) -> Result<(Vec<Sequence<'_>>, Vec<M
     for of_history in segments.into_values() {
         sequences.push(joined(of_history)?);
     }
-    sequences.sort_by_key(Sequence::rank);
+    sequences.sort_by_key(BundleSequence::rank);
     Ok((sequences, reports))
 }
 
 /// Joins segments of one history, by number.
-fn joined(mut segments: Vec<(u64, Sequence<'_>)>) -> Result<Sequence<'_>> {
+fn joined(mut segments: Vec<(u64, BundleSequence<'_>)>) -> Result<BundleSequence<'_>> {
     segments.sort_by_key(|(number, _)| *number);
     for pair in segments.windows(2) {
         let [(number, first), (other, second)] = pair else { continue };
@@ -67,5 +67,5 @@ fn joined(mut segments: Vec<(u64, Sequence<'_>)>) -> Result<Sequence<'_>> {
         }
     }
     let name = segments.first().map(|(_, first)| first.name.clone()).unwrap_or_default();
-    Ok(Sequence { name, parts: segments.into_iter().flat_map(|(_, segment)| segment.parts).collect() })
+    Ok(BundleSequence { name, parts: segments.into_iter().flat_map(|(_, segment)| segment.parts).collect() })
 }

@@ -198,10 +198,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let scratch = Scratch::create_in(dir.path()).unwrap();
         let content = stored(&scratch, "abc\n");
-        scratch.shared().file.seek(std::io::SeekFrom::Start(1)).unwrap();
-        std::io::Write::write_all(&mut scratch.shared().file, b"x").unwrap();
-        scratch.shared().at = 0;
-        scratch.shared().file.seek(std::io::SeekFrom::Start(0)).unwrap();
+        scratch.overwrite(1, b"x").unwrap();
         assert!(content.reader().read_to_end(&mut Vec::new()).is_err());
     }
 }

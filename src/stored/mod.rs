@@ -11,6 +11,6 @@ mod scratch;
 mod set;
 
 pub use combine::combine;
-pub use compare::{CompareContext, Compared, compare};
+pub use compare::CompareContext;
 pub use restore::restore_logs;
-pub use set::{GroupKey, LogSet, StoredGroup, StoredLog};
+pub use set::LogSet;

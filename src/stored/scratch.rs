@@ -53,6 +53,15 @@ impl Scratch {
         Ok(Extent { scratch: Arc::clone(self), at, bytes: bytes.len() as u64, crc32: Crc32::of(bytes) })
     }
 
+    /// Changes bytes that were written, as a broken disk would.
+    #[cfg(test)]
+    pub fn overwrite(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut shared = self.shared();
+        shared.seek(at)?;
+        shared.at += bytes.len() as u64;
+        shared.file.write_all(bytes)
+    }
+
     fn shared(&self) -> MutexGuard<'_, ScratchFile> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }

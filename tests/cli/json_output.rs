@@ -8,8 +8,8 @@ use crate::common::program::run;
 use serde_json::Value;
 
 /// The commands whose `--json` has a schema.
-const DOCUMENTED: [&str; 10] =
-    ["export", "import", "verify", "inspect", "cat", "recover", "demo", "completions", "man", "error"];
+const DOCUMENTED: &[&str] =
+    &["export", "import", "verify", "inspect", "cat", "recover", "merge", "demo", "completions", "man", "error"];
 
 fn published(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"))
@@ -79,6 +79,10 @@ fn every_json_output_matches_its_schema() {
     for bundle in ["b.gz", "cut.gz"] {
         expect_valid("recover", &run(home.path(), &["recover", "--json", bundle, "-fo", "r.gz"]).json());
     }
+    let merged =
+        run(home.path(), &["merge", "--json", "b.gz", "r.gz", "b.gz", legacy.to_str().unwrap(), "-fo", "m.gz"]);
+    expect_valid("merge", &merged.json());
+    assert_eq!(merged.json()["notes"].as_array().unwrap().len(), 2, "b.gz again, and format 1.0: {}", merged.stderr);
     let failed = run(home.path(), &["inspect", "--json", "nothing.gz"]).stderr;
     expect_valid("error", &serde_json::from_str(&failed).unwrap());
     for refused in

@@ -7,8 +7,8 @@ use crate::common::Home;
 use crate::common::program::run;
 use crate::common::skip_note::skip_note;
 
-const COMMANDS: [&str; 10] =
-    ["export", "import", "verify", "inspect", "cat", "recover", "demo", "schema", "completions", "man"];
+const COMMANDS: &[&str] =
+    &["export", "import", "verify", "inspect", "cat", "recover", "merge", "demo", "schema", "completions", "man"];
 
 /// The pages of the program and of each command, with their names.
 fn pages() -> Vec<(&'static str, String)> {
@@ -19,7 +19,7 @@ fn pages() -> Vec<(&'static str, String)> {
         page.text()
     };
     let mut pages = vec![("the program", page(&[]))];
-    pages.extend(COMMANDS.map(|command| (command, page(&[command]))));
+    pages.extend(COMMANDS.iter().map(|command| (*command, page(&[command]))));
     pages
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::bundle::Bundle;
 use crate::container::Input;
 use crate::digest::BundleDigest;
@@ -39,6 +41,31 @@ enum PartOrigin<'r> {
     Path(PathBuf),
     Open(Box<Bundle<'r>>, Vec<SourceName>),
     Closed(PathBuf, Vec<SourceName>),
+}
+
+/// A description of an input, for reports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct InputSummary {
+    /// The name of the input.
+    pub name: String,
+    /// The digest of the bundle, or of the latest segment of the history.
+    pub digest: Option<BundleDigest>,
+    /// The export time of the bundle, or of the latest segment of the history.
+    pub exported_at: Option<Timestamp>,
+    /// The identity of the history; null for a bundle.
+    pub history: Option<HistoryId>,
+    /// The number of bundles: 1, or the number of segments of the history.
+    pub bundles: usize,
+    /// The number of its rows, of all sources.
+    pub rows: u64,
+    /// True if a bundle has only the rows of its logs, rewritten and without hashes to verify them, as in format 1.0.
+    pub rows_only: bool,
+    /// True if it was not read because another input is, or has, the same bundle.
+    #[serde(rename = "duplicate")]
+    pub is_duplicate: bool,
 }
 
 impl TraceInput<'static> {
@@ -106,10 +133,19 @@ impl<'r> TraceInput<'r> {
         self.parts.iter().map(|part| part.rows).sum()
     }
 
-    /// Returns true if a bundle has only the rows of its logs, as in format 1.0.
+    /// Returns a description for reports.
     #[must_use]
-    pub fn is_rows_only(&self) -> bool {
-        self.parts.iter().any(|part| part.rows_only)
+    pub fn summary(&self) -> InputSummary {
+        InputSummary {
+            name: self.name.clone(),
+            digest: self.digests().last(),
+            exported_at: self.exported_at(),
+            history: self.history().map(History::id),
+            bundles: self.parts.len(),
+            rows: self.rows(),
+            rows_only: self.parts.iter().any(|part| part.rows_only),
+            is_duplicate: false,
+        }
     }
 
     /// Returns the names of the sources of its logs.

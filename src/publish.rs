@@ -1,7 +1,7 @@
 //! Writes a new bundle, and verifies it before it is published. `recover` and `merge` share this module.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
 
 use fs_err as fs;
 
@@ -40,7 +40,7 @@ pub fn publish(
         OutputTarget::Stream(path) => {
             let failed = |error| Error::io(IoAction::Write, path, error);
             let (mut file, written) =
-                write_temporary(packed, options, provenance, &path.display().to_string(), progress)?;
+                write_verified(packed, options, provenance, &path.display().to_string(), progress)?;
             let stream = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
             copy(&mut file, stream, progress).map_err(failed)?;
             Ok(written)
@@ -59,30 +59,41 @@ pub fn publish_to(
     (out, out_name): (impl Write, &str),
     progress: &dyn Progress,
 ) -> Result<WrittenBundle> {
-    let (mut file, written) = write_temporary(packed, options, provenance, out_name, progress)?;
+    let (mut file, written) = write_verified(packed, options, provenance, out_name, progress)?;
     copy(&mut file, out, progress).map_err(|error| Error::io_named(IoAction::Write, out_name, error))?;
     Ok(written)
 }
 
-/// Writes the bundle to an unnamed file in the directory for temporary files, and verifies it. Returns the file,
-/// positioned at its start. Errors refer to the bundle as `name`.
+/// Writes the bundle to an unnamed file in the directory for temporary files, without verifying it.
 ///
 /// # Errors
-/// As [`publish`].
+/// If it cannot be written.
 pub fn write_temporary(
+    packed: SpooledBundle,
+    options: &WriteOptions,
+    provenance: Provenance,
+    progress: &dyn Progress,
+) -> Result<(File, WrittenBundle)> {
+    begin_writing(&packed, progress);
+    let dir = &options.work_dir;
+    let mut file = tempfile::tempfile_in(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
+    let written = packed.write(options, provenance, CancellableIo::counted(&mut file, progress));
+    progress.finish();
+    written.map(|written| (file, written)).map_err(|error| error.in_subject(&dir.display().to_string()))
+}
+
+/// Writes the bundle to an unnamed file, and verifies it. Returns the file, positioned at its start. Errors refer to the
+/// bundle as `name`.
+fn write_verified(
     packed: SpooledBundle,
     options: &WriteOptions,
     provenance: Provenance,
     name: &str,
     progress: &dyn Progress,
-) -> Result<(std::fs::File, WrittenBundle)> {
-    begin_writing(&packed, progress);
-    let dir: &Path = &options.work_dir;
-    let mut file = tempfile::tempfile_in(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
-    let written = packed.write(options, provenance, CancellableIo::counted(&mut file, progress));
-    let written = written.map_err(|error| error.in_subject(&dir.display().to_string()))?;
+) -> Result<(File, WrittenBundle)> {
+    let (mut file, written) = write_temporary(packed, options, provenance, progress)?;
     let rewind =
-        |file: &mut std::fs::File| file.seek(SeekFrom::Start(0)).map_err(|error| Error::io(IoAction::Read, dir, error));
+        |file: &mut File| file.seek(SeekFrom::Start(0)).map_err(|error| Error::io(IoAction::Read, name, error));
     rewind(&mut file)?;
     check(&file, name, &written, options, progress)?;
     rewind(&mut file)?;
@@ -94,7 +105,7 @@ fn begin_writing(packed: &SpooledBundle, progress: &dyn Progress) {
     progress.start(Some(packed.compressed_bytes()));
 }
 
-fn copy(file: &mut std::fs::File, mut out: impl Write, progress: &dyn Progress) -> io::Result<()> {
+fn copy(file: &mut File, mut out: impl Write, progress: &dyn Progress) -> io::Result<()> {
     io::copy(&mut CancellableIo::new(file, progress), &mut out).and_then(|_| out.flush())
 }
 

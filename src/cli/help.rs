@@ -114,6 +114,8 @@ pub const IMPORT: HelpText = HelpText {
             "Restore the logs exactly; the local ones become backups",
             "patchwork-traces import traces.jsonl.gz --mode overwrite",
         ),
+        ("Import several bundles together", "patchwork-traces import nightly/*.jsonl.gz"),
+        ("Restore the logs from a history", "patchwork-traces import trace-history"),
         ("Import into other directories", "patchwork-traces import b.jsonl.gz --patchwork-dir p --activity-dir a"),
     ],
     exit_status: &[
@@ -125,7 +127,7 @@ pub const IMPORT: HelpText = HelpText {
              message tells which, and what to do",
         ),
     ],
-    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, TMPDIR],
     sections: &[(
         "Columns of the table",
         &[

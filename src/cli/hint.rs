@@ -101,6 +101,8 @@ fn for_import(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::NotOfSource { .. } => {
             "no exporter writes this; use another copy of the bundle, or use --source to import other sources only"
         }
+        ErrorKind::InputsDisagree { .. } => "use --source to leave one of the two logs out",
+        ErrorKind::OnlyASegment => "import the directory of the history, or use --mode merge to add the segment's rows",
         ErrorKind::SameTarget { .. } => "look for a link between the two, and move one of them elsewhere",
         ErrorKind::DanglingLink { .. } => "restore the target, or remove the symlink",
         ErrorKind::ForeignLink { .. } => {

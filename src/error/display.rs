@@ -72,6 +72,9 @@ impl ErrorKind {
                 write!(f, "no such directory (set by {variable})")
             }
             Self::NoLogs { sources, places } => write!(f, "{}", no_logs(sources, places)),
+            Self::InputsDisagree { file, one, other } => {
+                write!(f, "the bundles disagree about {file}: in one it is a log of {one}, in another of {other}")
+            }
             Self::SameTarget { other } => write!(f, "this log and {other:?} are the same file on this machine"),
             Self::DanglingLink { to } => {
                 write!(f, "dangling symlink: its target {} does not exist", to.display())

@@ -254,6 +254,18 @@ pub enum ErrorKind {
         /// The other log's `relativePath`.
         other: String,
     },
+    /// Two inputs have a log of this name, but with different sources or directories.
+    InputsDisagree {
+        /// The name of the log.
+        file: String,
+        /// Its source and directory in one input, such as `runs in patchwork`.
+        one: String,
+        /// Its source and directory in another input.
+        other: String,
+    },
+    /// Logs are to be replaced by a segment of a history, which has only some of their rows.
+    #[strum(message = "cannot replace logs by a segment of a history: it has only the rows that were new")]
+    OnlyASegment,
     /// The path of a log is a symlink whose target does not exist.
     DanglingLink {
         /// The target of the symlink.

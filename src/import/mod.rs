@@ -49,9 +49,12 @@ pub use plan::{Change, FilePlan, LineCount, Mode, Plan, Rotation};
 use crate::align::Fingerprinter;
 use crate::bundle::{Bundle, Reopener, select_files};
 use crate::digest::BundleDigest;
-use crate::error::Result;
-use crate::format::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{FollowsState, Manifest, ManifestFile, Timestamp};
+use crate::gzip::Level;
+use crate::input::{InputSummary, TraceInput};
 use crate::logs::Dirs;
+use crate::merge::{MergeOptions, MergedLogs};
 use crate::progress::{Progress, Stage};
 use crate::restore::restore;
 use crate::util::ordered_pool::available_cores;
@@ -111,9 +114,11 @@ impl ImportOptions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportReport {
-    /// The digest of the bundle.
-    pub digest: BundleDigest,
-    /// True if the bundle holds only the rows of its logs, rewritten and without digests to verify them, as in
+    /// The digest of the bundle. `None` if several bundles were merged.
+    pub digest: Option<BundleDigest>,
+    /// The bundles and histories that were imported.
+    pub inputs: Vec<InputSummary>,
+    /// True if a bundle holds only the rows of its logs, rewritten and without digests to verify them, as in
     /// format 1.0.
     pub rows_only: bool,
     /// The change made to each file.
@@ -164,13 +169,14 @@ pub fn import(
     let name = bundle.name().to_owned();
     let manifest = bundle.manifest().clone();
     let in_bundle = |error: crate::Error| error.in_subject(&name);
-    let wanted = select_files(&manifest, &options.sources, &[]).map_err(in_bundle)?;
+    let wanted = wanted_files(&manifest, options).map_err(in_bundle)?;
+    let input = TraceInput::from_bundle(bundle.clone()).summary();
     let mut pins = Pins::new(!options.dry_run);
     let groups = targets::groups(&manifest, &wanted, dirs, options.mode, &mut pins);
     let groups = groups.map_err(|error| error.with_real_paths(&|path| pins.real_path(path))).map_err(in_bundle)?;
     let (stamp, fingerprinter) = (file_stamp(clock.now()), Fingerprinter::random()?);
     let context = ImportContext { mode: options.mode, stamp, clock, fingerprinter, threads: options.threads, progress };
-    let (digest, rows_only) = (bundle.digest(), manifest.version().1 == 0);
+    let (digest, rows_only) = (Some(bundle.digest()), input.rows_only);
     let import = Import { groups: &groups, context: &context };
     let done = match options.dry_run {
         true => import.preview(bundle).map(|files| (files, Vec::new())),
@@ -184,7 +190,47 @@ pub fn import(
     let targets = groups.iter().flat_map(|group| &group.targets).zip(files);
     let files = targets.filter(|(target, file)| target.bundled.is_some() || file.bytes_before.is_some());
     let files = files.map(|(_, file)| file).collect();
-    Ok(ImportReport { digest, rows_only, plan: Plan { mode: options.mode, files }, cleaned_up })
+    Ok(ImportReport { digest, inputs: vec![input], rows_only, plan: Plan { mode: options.mode, files }, cleaned_up })
+}
+
+/// Imports the logs of several bundles and histories together: either all of them or none. They are merged first, as
+/// [`merge`](crate::merge) does, into an unnamed file in `work_dir`.
+///
+/// # Errors
+/// As [`merge`](crate::merge::merge) and [`import`].
+pub fn import_all(
+    inputs: Vec<TraceInput<'_>>,
+    dirs: &Dirs,
+    options: &ImportOptions,
+    work_dir: impl Into<PathBuf>,
+    clock: &dyn Clock,
+    progress: &dyn Progress,
+) -> Result<ImportReport> {
+    if let Some(segment) = inputs.iter().find(|input| input.segment().is_some() && options.mode == Mode::Overwrite) {
+        return Err(Error::from(ErrorKind::OnlyASegment).in_subject(segment.name()));
+    }
+    let fast = Level::new(1).unwrap_or_default();
+    let merge = MergeOptions::new("import").sources(&options.sources).level(fast).threads(options.threads);
+    let (file, merged) = MergedLogs::new(inputs, &merge, work_dir.into(), progress)?.into_temporary(progress)?;
+    let rows_only = merged.inputs.iter().any(|input| input.rows_only);
+    let bundle = Bundle::from_seekable(file, MERGED)?;
+    let report = import(bundle, dirs, options, clock, progress)?;
+    Ok(ImportReport { digest: None, inputs: merged.inputs, rows_only, ..report })
+}
+
+/// The name by which errors refer to merged inputs.
+const MERGED: &str = "the merged bundles";
+
+/// Returns the indices of the files to import. A log that a segment lists as absent is not imported.
+fn wanted_files(manifest: &Manifest, options: &ImportOptions) -> Result<Vec<usize>> {
+    if manifest.history.is_some() && options.mode == Mode::Overwrite {
+        return Err(ErrorKind::OnlyASegment.into());
+    }
+    let mut wanted = select_files(manifest, &options.sources, &[])?;
+    let is_absent =
+        |file: &ManifestFile| file.follows.as_ref().map(|follows| follows.state) == Some(FollowsState::Absent);
+    wanted.retain(|file| !is_absent(&manifest.files[*file]));
+    Ok(wanted)
 }
 
 struct Import<'i> {

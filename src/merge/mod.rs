@@ -21,11 +21,11 @@ use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions, WrittenBu
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Level;
-use crate::format::{Derivation, DerivedFrom, HistoryId, Label, Manifest, Provenance, Timestamp};
-use crate::input::{InputPart, TraceInput};
+use crate::format::{Derivation, DerivedFrom, Label, Manifest, Provenance};
+use crate::input::{InputPart, InputSummary, TraceInput};
 use crate::logs::times_of;
 use crate::progress::{Progress, Stage};
-use crate::publish::{publish, publish_to};
+use crate::publish::{publish, publish_to, write_temporary};
 use crate::stored::{CompareContext, LogSet, combine, restore_logs};
 use crate::util::atomic_file::OutputTarget;
 use crate::util::cancel::CancellableIo;
@@ -89,7 +89,7 @@ pub struct MergeReport {
     /// Its size in bytes.
     pub bundle_bytes: u64,
     /// The inputs, in the order in which they were named.
-    pub inputs: Vec<MergedInput>,
+    pub inputs: Vec<InputSummary>,
 }
 
 impl MergeReport {
@@ -97,43 +97,6 @@ impl MergeReport {
     #[must_use]
     pub fn rows_read(&self) -> u64 {
         self.inputs.iter().filter(|input| !input.is_duplicate).map(|input| input.rows).sum()
-    }
-}
-
-/// An input of a merge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MergedInput {
-    /// The name of the input.
-    pub name: String,
-    /// The digest of the bundle, or of the latest segment of the history.
-    pub digest: Option<BundleDigest>,
-    /// The export time of the bundle, or of the latest segment of the history.
-    pub exported_at: Option<Timestamp>,
-    /// The identity of the history, unless the input is a bundle.
-    pub history: Option<HistoryId>,
-    /// The number of bundles: 1, or the number of segments of the history.
-    pub bundles: usize,
-    /// The number of its rows of all sources.
-    pub rows: u64,
-    /// True if a bundle has only the rows of its logs, rewritten and without digests to verify them, as in format 1.0.
-    pub rows_only: bool,
-    /// True if the input was not read because another one is, or has, the same bundle.
-    pub is_duplicate: bool,
-}
-
-impl MergedInput {
-    fn of(input: &TraceInput<'_>) -> Self {
-        Self {
-            name: input.name().to_owned(),
-            digest: input.digests().last(),
-            exported_at: input.exported_at(),
-            history: input.history().map(crate::History::id),
-            bundles: input.digests().count(),
-            rows: input.rows(),
-            rows_only: input.is_rows_only(),
-            is_duplicate: false,
-        }
     }
 }
 
@@ -191,7 +154,7 @@ pub(crate) struct MergedLogs {
     packed: SpooledBundle,
     provenance: Provenance,
     options: WriteOptions,
-    inputs: Vec<MergedInput>,
+    inputs: Vec<InputSummary>,
 }
 
 impl MergedLogs {
@@ -218,6 +181,19 @@ impl MergedLogs {
         let derived_from = Some(DerivedFrom { how: Derivation::Merged, bundles });
         let provenance = Provenance { label: options.label.clone(), derived_from, history: None };
         Ok(Self { packed, provenance, options: write, inputs })
+    }
+
+    /// Writes the bundle to an unnamed file in the directory for temporary files. It is not verified: whoever reads it does
+    /// that.
+    pub(crate) fn into_temporary(self, progress: &dyn Progress) -> Result<(std::fs::File, MergeReport)> {
+        let mut temporary = None;
+        let report = self.finish(|packed, options, provenance| {
+            let (file, written) = write_temporary(packed, options, provenance, progress)?;
+            temporary = Some(file);
+            Ok(written)
+        })?;
+        let file = temporary.ok_or(ErrorKind::OutputNotIntact)?;
+        Ok((file, report))
     }
 
     /// Writes the bundle by `write`.

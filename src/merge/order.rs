@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use super::MergedInput;
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
 use crate::format::Timestamp;
-use crate::input::{InputPart, TraceInput};
+use crate::input::{InputPart, InputSummary, TraceInput};
 
 /// Bundles whose rows follow each other: a single bundle, the segments of a history, or some of them.
 pub struct BundleSequence<'r> {
@@ -28,8 +27,8 @@ impl BundleSequence<'_> {
 ///
 /// # Errors
 /// [`HistoryFault::Duplicate`] if two different segments have the same number.
-pub fn in_order(inputs: Vec<TraceInput<'_>>) -> Result<(Vec<BundleSequence<'_>>, Vec<MergedInput>)> {
-    let mut reports: Vec<_> = inputs.iter().map(MergedInput::of).collect();
+pub fn in_order(inputs: Vec<TraceInput<'_>>) -> Result<(Vec<BundleSequence<'_>>, Vec<InputSummary>)> {
+    let mut reports: Vec<_> = inputs.iter().map(TraceInput::summary).collect();
     let mut known = HashSet::new();
     let mut indexed: Vec<_> = inputs.into_iter().enumerate().collect();
     // A segment that is also in a history is read from there.

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::compare::{CompareContext, Compared, compare};
 use super::content::{Content, ContentWriter};
 use super::scratch::Scratch;
-use super::set::{GroupKey, LogSet, StoredGroup, StoredLog};
+use super::set::{GroupKey, LogSet, StoredGroup, StoredLog, disagreement};
 use crate::align::{LineMatch, MergeStep, SideReader, each_step};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::restore::LogWriter;
 
 /// Merges two sets of logs. Rows that both have are kept once, where `later` has them. Of rows of the same age, those of
@@ -66,8 +66,7 @@ fn check_bases(earlier: &StoredGroup, later: &StoredGroup) -> Result<()> {
         if let (Some(earlier), Some(later)) = logs
             && earlier.id.base != later.id.base
         {
-            let kind = ErrorKind::NotOfSource { source: later.id.source.to_string(), base: later.id.base.to_string() };
-            return Err(Error::from(kind).in_subject(later.id.name.as_str()));
+            return Err(disagreement(&earlier.id, &later.id));
         }
     }
     Ok(())

@@ -128,18 +128,23 @@ impl LogSet {
     /// Checks that no two logs would be restored to the same place.
     ///
     /// # Errors
-    /// [`ErrorKind::SameTarget`].
+    /// [`ErrorKind::InputsDisagree`].
     pub fn check_places(&self) -> Result<()> {
         let mut places = BTreeMap::new();
         for (_, log) in self.logs() {
             let place = (log.id.base.to_string(), log.id.name.as_str());
             if let Some(other) = places.insert(place, &log.id) {
-                let kind = ErrorKind::SameTarget { other: format!("{} of {}", other.name, other.source) };
-                return Err(Error::from(kind).in_subject(&format!("{} of {}", log.id.name, log.id.source)));
+                return Err(disagreement(other, &log.id));
             }
         }
         Ok(())
     }
+}
+
+/// Returns the error for a log that has different sources or directories.
+pub fn disagreement(one: &LogId, other: &LogId) -> Error {
+    let place = |id: &LogId| format!("{} in {}", id.source, id.base);
+    ErrorKind::InputsDisagree { file: one.name.to_string(), one: place(one), other: place(other) }.into()
 }
 
 /// The logs of an input of which only some parts were read. The parts of a log follow each other.

@@ -86,6 +86,12 @@ fn with_data() -> Vec<ErrorKind> {
         ErrorKind::FewerThanDeclared { expected: 1_234_567, found: 0 },
         ErrorKind::ForeignSource { source: "metrics".to_owned() },
         ErrorKind::NotOfSource { source: source(), base: "activity".to_owned() },
+        ErrorKind::InputsDisagree {
+            file: "outcome-log.jsonl".to_owned(),
+            one: "outcome-log in patchwork".to_owned(),
+            other: "outcome-log in activity".to_owned(),
+        },
+        ErrorKind::OnlyASegment,
         ErrorKind::SameTarget { other: "activity-1.jsonl".to_owned() },
         ErrorKind::CannotReplace { obstacle: Obstacle::Immutable },
         ErrorKind::CannotReplace { obstacle: Obstacle::AppendOnly },

@@ -10,6 +10,7 @@ pub mod program;
 pub mod random_rows;
 #[cfg(unix)]
 pub mod search_path;
+pub mod segments;
 pub mod short_reads;
 pub mod skip_note;
 

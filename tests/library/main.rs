@@ -21,6 +21,7 @@ mod gzip;
 mod history_checkpoint;
 mod import;
 mod import_merge;
+mod import_several;
 mod json_edge_cases;
 mod lines;
 mod live_logs;

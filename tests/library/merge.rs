@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::common::adversarial_lines::adversarial_log;
-use crate::common::bundle_builder::BundleBuilder;
+use crate::common::segments::{Segments, logs_of_tricky_history, tricky_history};
 use crate::common::{Home, indexed, options, restore_all, sequential};
 use patchwork_traces::export::{Level, export};
 use patchwork_traces::format::{Derivation, Label, Timestamp};
@@ -15,9 +15,8 @@ use patchwork_traces::logs::{DiscoverOptions, discover};
 use patchwork_traces::merge::{MergeOptions, MergeReport, merge, merge_to_file};
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::verify::{Verdict, VerifyOptions, verify_seekable};
-use patchwork_traces::{Bundle, Error, ErrorKind, OutputTarget, TargetOptions};
+use patchwork_traces::{Bundle, Error, ErrorKind, History, OutputTarget, TargetOptions};
 use proptest::prelude::*;
-use serde_json::json;
 
 type Logs = BTreeMap<String, Vec<u8>>;
 
@@ -295,30 +294,12 @@ fn an_input_that_changes_after_it_was_opened_is_refused() {
     assert_eq!(error.position().subject.as_deref(), path.to_str());
 }
 
-/// Returns segment `number` of a history, with these rows of runs.
-fn segment(number: u64, rows_before: u64, rows: &[(&str, &str)]) -> Vec<u8> {
-    let home = rows.iter().fold(Home::new(), |home, (name, rows)| home.with(name, rows));
-    let mut builder = BundleBuilder::new(&home, 100);
-    builder.manifest["minor"] = json!(2);
-    builder.manifest["exportedAt"] = json!(Timestamp::from_millis(NIGHT).unwrap().to_string());
-    builder.manifest["history"] = json!({ "id": "00112233445566778899aabbccddeeff", "segment": number });
-    if number > 0 {
-        builder.manifest["history"]["previous"] = json!("0".repeat(64));
-    }
-    for (index, (_, text)) in rows.iter().enumerate() {
-        let log = json!({ "bytes": text.len(), "rows": text.lines().count(), "sha256": "0".repeat(64) });
-        let state = if number == 0 { "first" } else { "continues" };
-        let before = if index == 0 { rows_before } else { 0 };
-        builder.manifest["files"][index]["follows"] =
-            json!({ "state": state, "rowsBefore": before, "overlap": 0, "trimmed": 0, "log": log });
-    }
-    builder.write()
-}
-
 #[test]
 fn segments_of_a_history_follow_each_other_even_if_they_have_equal_rows() {
-    let (first, second) = (segment(0, 0, &[("runs.jsonl", "1\n2\n")]), segment(1, 2, &[("runs.jsonl", "2\n2\n")]));
-    let third = segment(2, 4, &[("runs.jsonl.1", "1\n"), ("runs.jsonl", "3\n")]);
+    let mut segments = Segments::default();
+    let (first, _) = segments.next(&[("runs.jsonl", Some("1\n2\n"))]);
+    let (second, _) = segments.next(&[("runs.jsonl", Some("2\n2\n"))]);
+    let (third, _) = segments.next(&[("runs.jsonl.1", Some("1\n")), ("runs.jsonl", Some("3\n"))]);
     let all = merged(&[&second, &third, &first]);
     let logs = logs_of(&all);
     assert_eq!(logs["runs.jsonl.1"], b"1\n2\n2\n2\n1\n");
@@ -327,7 +308,10 @@ fn segments_of_a_history_follow_each_other_even_if_they_have_equal_rows() {
     let other = bundle_of(&log("runs.jsonl", "2\n2\n2\n3\n"), -1);
     assert_eq!(logs_of(&merged(&[&third, &other, &first, &second])), logs);
 
-    let error = try_merge(&[&first, &segment(1, 2, &[("runs.jsonl", "9\n")]), &second]).unwrap_err();
+    let mut continued_twice = Segments::default();
+    continued_twice.next(&[("runs.jsonl", Some("1\n2\n"))]);
+    let (another, _) = continued_twice.next(&[("runs.jsonl", Some("9\n"))]);
+    let error = try_merge(&[&first, &another, &second]).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::History(_)), "{error}");
 }
 
@@ -340,4 +324,30 @@ fn bundles_of_format_1_0_give_their_rows() {
     let report = merge(inputs, &merge_options(), (&mut merged, "memory"), std::env::temp_dir(), &NoProgress).unwrap();
     assert!(report.inputs[0].rows_only);
     assert_eq!(indexed(&merged).unwrap().manifest().total_count, old);
+}
+
+#[test]
+fn a_history_becomes_one_bundle_of_all_its_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = tricky_history(dir.path());
+    let merge_paths = |paths: &[&Path]| {
+        let inputs = paths.iter().map(|path| TraceInput::open(path).unwrap()).collect();
+        let mut merged = Vec::new();
+        let report = merge(inputs, &merge_options(), (&mut merged, "memory"), dir.path(), &NoProgress).unwrap();
+        (merged, report)
+    };
+    let (all, report) = merge_paths(&[&history]);
+    assert_eq!(logs_of(&all), logs_of_tricky_history());
+    assert_eq!((report.inputs[0].bundles, report.rows_read()), (4, report.manifest.total_count));
+    let digests: Vec<_> = History::open(&history).unwrap().segments().iter().map(|segment| segment.digest).collect();
+    assert_eq!(report.manifest.derived_from.unwrap().bundles, digests);
+
+    // A bundle that has some of its rows, and one of its segments, add nothing.
+    let part = log("runs.jsonl", logs_of_tricky_history()["runs.jsonl.1"].clone());
+    let bundle = dir.path().join("part.jsonl.gz");
+    fs::write(&bundle, bundle_of(&part, 5)).unwrap();
+    let segment = History::open(&history).unwrap().segments()[1].path.clone();
+    let (again, report) = merge_paths(&[&segment, &bundle, &history]);
+    assert_eq!(counts(&logs_of(&again)), counts(&logs_of_tricky_history()));
+    assert_eq!(report.inputs.iter().map(|input| input.is_duplicate).collect::<Vec<_>>(), [true, false, false]);
 }

@@ -6,16 +6,20 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::BundleDigest;
-use patchwork_traces::import::{Change, FilePlan, ImportOptions, ImportReport, Mode, Plan, SystemClock, import};
+use patchwork_traces::import::{
+    Change, FilePlan, ImportOptions, ImportReport, Mode, Plan, SystemClock, import, import_all,
+};
+use patchwork_traces::input::InputSummary;
 use patchwork_traces::logs::known;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::commands::export::DirArgs;
+use crate::cli::commands::merge::input_notes;
 use crate::cli::complete;
 use crate::cli::failure::CommandResult;
 use crate::cli::help;
-use crate::cli::input::open;
+use crate::cli::input::{open, open_all};
 use crate::cli::render::rotation::{self, NextWrites};
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, counted, listed, logs, safe, size};
@@ -25,16 +29,18 @@ use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::threads;
 
-/// Restore the logs of a bundle on this machine
+/// Restore the logs of bundles or histories on this machine
 ///
 /// Every log that differs is restored, verified and merged in a temporary file before the first one is replaced. Until then, nothing
 /// is changed.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::IMPORT))]
 pub struct ImportArgs {
-    /// The bundle; `-` is standard input
-    #[arg(value_hint = ValueHint::FilePath)]
-    bundle: PathBuf,
+    /// The bundles, or directories of histories; `-` is standard input
+    ///
+    /// Several are merged first, as `merge` does, and imported together or not at all.
+    #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
+    bundles: Vec<PathBuf>,
 
     /// What to do with existing logs
     #[arg(long, value_enum, default_value_t = ModeArg::Merge)]
@@ -84,8 +90,10 @@ impl From<ModeArg> for Mode {
 pub struct ImportJson<'a> {
     /// True if nothing was changed because of `--dry-run`.
     dry_run: bool,
-    /// The digest of the bundle.
-    digest: BundleDigest,
+    /// The digest of the bundle; null if several bundles, or a history, were imported.
+    digest: Option<BundleDigest>,
+    /// The bundles and histories, in the order in which they were named.
+    inputs: &'a [InputSummary],
     /// True for a format 1.0 bundle, which has only rows and no hashes to verify them.
     rows_only: bool,
     /// True if every log was already up to date.
@@ -106,11 +114,13 @@ pub fn run(args: ImportArgs, output: Output) -> CommandResult {
     let dirs = args.dirs.resolve()?;
     let mut options = ImportOptions::default().mode(args.mode.into()).sources(args.source).dry_run(args.dry_run);
     options.threads = args.threads.unwrap_or(options.threads);
-    let bundle = open(&args.bundle)?;
-    let report = import(bundle, &dirs, &options, &SystemClock, &Bar::new(output))?;
+    let bar = Bar::new(output);
+    let report = match args.bundles.as_slice() {
+        [bundle] if !bundle.is_dir() => import(open(bundle)?, &dirs, &options, &SystemClock, &bar)?,
+        bundles => import_all(open_all(bundles)?, &dirs, &options, std::env::temp_dir(), &SystemClock, &bar)?,
+    };
     let (warning, notes) = (rotation::warning(&report.plan, args.dry_run), notes(&report, args.dry_run));
-    let (text, json) =
-        (|| as_text(&report.plan, args.dry_run), as_json(&report, args.dry_run, warning.as_deref(), &notes));
+    let (text, json) = (|| as_text(&report, args.dry_run), as_json(&report, args.dry_run, warning.as_deref(), &notes));
     if args.dry_run { output.report(text, &json) } else { output.report_done(text, &json) }?;
     output.notes(&notes);
     if let Some(warning) = &warning {
@@ -119,8 +129,9 @@ pub fn run(args: ImportArgs, output: Output) -> CommandResult {
     Ok(Exit::Done)
 }
 
-fn as_text(plan: &Plan, dry_run: bool) -> String {
-    let mut text = headline(plan, dry_run);
+fn as_text(report: &ImportReport, dry_run: bool) -> String {
+    let plan = &report.plan;
+    let mut text = headline(plan, &report.inputs, dry_run);
     if !plan.files.is_empty() {
         text += "\n";
         text += &files_table(&plan.files, dry_run);
@@ -149,14 +160,30 @@ fn files_table(files: &[FilePlan], dry_run: bool) -> String {
     table(&columns, &[&[0, 1, 2, 3, 4, 5, 6], &[0, 2, 3, 4, 5, 6], &[0, 2, 3, 4, 5], &[0, 2, 3]], term::width())
 }
 
-fn headline(plan: &Plan, dry_run: bool) -> String {
+/// Returns the inputs in words, or nothing for a single bundle.
+fn origin(inputs: &[InputSummary]) -> String {
+    let segments = |input: &InputSummary| counted(input.bundles as u64, "segment", "segments");
+    if let [InputSummary { history: None, .. }] = inputs {
+        return String::new();
+    }
+    let bundles = inputs.iter().filter(|input| input.history.is_none()).count();
+    let bundles = (bundles > 0).then(|| counted(bundles as u64, "bundle", "bundles"));
+    let histories = inputs.iter().filter(|input| input.history.is_some());
+    let histories = histories.map(|input| format!("the history {} ({})", safe(&input.name), segments(input)));
+    let all: Vec<_> = bundles.into_iter().chain(histories).collect();
+    format!(" from {}", listed(&all.iter().map(String::as_str).collect::<Vec<_>>()))
+}
+
+fn headline(plan: &Plan, inputs: &[InputSummary], dry_run: bool) -> String {
+    let (origin, bundle) = (origin(inputs), if inputs.len() > 1 { "bundles" } else { "bundle" });
+    let bundle = if inputs.iter().any(|input| input.history.is_some()) { "history" } else { bundle };
     let files = logs(plan.files.iter().filter(|file| file.change != Change::Nothing).count());
     let lines = counted(plan.new_lines().all(), "new line", "new lines");
     let (verb, rest) = match (plan.changes_nothing(), dry_run) {
-        (true, true) => ("nothing would change", ": the logs already have everything in the bundle".to_owned()),
-        (true, false) => ("nothing changed", ": the logs already had everything in the bundle".to_owned()),
-        (false, true) => ("would import", format!(" {lines} into {files}; nothing was written")),
-        (false, false) => ("imported", format!(" {lines} into {files}")),
+        (true, true) => ("nothing would change", format!(": the logs already have everything in the {bundle}")),
+        (true, false) => ("nothing changed", format!(": the logs already had everything in the {bundle}")),
+        (false, true) => ("would import", format!(" {lines}{origin} into {files}; nothing was written")),
+        (false, false) => ("imported", format!(" {lines}{origin} into {files}")),
     };
     format!("{}{rest}\n", paint(STRONG, verb))
 }
@@ -175,7 +202,9 @@ fn change(file: &FilePlan, dry_run: bool) -> &'static str {
 
 fn notes(report: &ImportReport, dry_run: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if report.rows_only {
+    if report.inputs.len() > 1 {
+        notes.extend(input_notes(&report.inputs));
+    } else if report.rows_only {
         notes.push(
             "a format 1.0 bundle has only rows: it lacks unparsed lines, and has no hashes to verify the rows"
                 .to_owned(),
@@ -204,6 +233,7 @@ fn as_json<'a>(
     ImportJson {
         dry_run,
         digest: report.digest,
+        inputs: &report.inputs,
         rows_only: report.rows_only,
         unchanged: report.plan.changes_nothing(),
         files: &report.plan.files,

@@ -8,8 +8,9 @@ use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::export::Level;
-use patchwork_traces::format::{Base, FileName, HistoryId, Label, SourceName, Timestamp};
-use patchwork_traces::merge::{MergeOptions, MergeReport, MergedInput, merge, merge_to_file};
+use patchwork_traces::format::{Base, FileName, Label, SourceName, Timestamp};
+use patchwork_traces::input::InputSummary;
+use patchwork_traces::merge::{MergeOptions, MergeReport, merge, merge_to_file};
 use patchwork_traces::{ErrorKind, OutputTarget};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -87,32 +88,11 @@ pub struct MergeJson<'a> {
     /// The number of bytes in all its logs.
     total_bytes: u64,
     /// The inputs, in the order in which they were named.
-    inputs: Vec<MergedInputJson>,
+    inputs: &'a [InputSummary],
     /// The logs, in the order of the bundle.
     files: Vec<MergedFileJson>,
     /// Notes for people.
     notes: &'a [String],
-}
-
-/// One input of the merge.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct MergedInputJson {
-    name: String,
-    /// The digest of the bundle, or of the latest segment of the history.
-    digest: Option<BundleDigest>,
-    /// The export time of the bundle, or of the latest segment of the history.
-    exported_at: Option<Timestamp>,
-    /// The identity of the history; null for a bundle.
-    history: Option<HistoryId>,
-    /// The number of bundles: 1, or the number of segments of the history.
-    bundles: usize,
-    /// The number of its rows, of all sources.
-    rows: u64,
-    /// True for a format 1.0 bundle, which has only rows and no hashes to verify them.
-    rows_only: bool,
-    /// True if it was not read because another input is, or has, the same bundle.
-    duplicate: bool,
 }
 
 /// One log of the new bundle.
@@ -223,7 +203,7 @@ fn as_text(report: &MergeReport, path: Option<&Path>) -> String {
 }
 
 /// Returns notes on the inputs of any operation that merges them.
-pub fn input_notes(inputs: &[MergedInput]) -> Vec<String> {
+pub fn input_notes(inputs: &[InputSummary]) -> Vec<String> {
     let mut notes = Vec::new();
     for input in inputs.iter().filter(|input| input.is_duplicate) {
         notes.push(format!("{} was not read: another input has the same rows", safe(&input.name)));
@@ -251,16 +231,6 @@ fn as_json<'a>(report: &'a MergeReport, path: Option<&Path>, notes: &'a [String]
         bytes: file.bytes,
         unparsed_lines: file.unparsed_lines(),
     });
-    let inputs = report.inputs.iter().map(|input| MergedInputJson {
-        name: input.name.clone(),
-        digest: input.digest,
-        exported_at: input.exported_at,
-        history: input.history,
-        bundles: input.bundles,
-        rows: input.rows,
-        rows_only: input.rows_only,
-        duplicate: input.is_duplicate,
-    });
     MergeJson {
         bundle: path.map(|path| path.display().to_string()),
         digest: report.digest,
@@ -268,7 +238,7 @@ fn as_json<'a>(report: &'a MergeReport, path: Option<&Path>, notes: &'a [String]
         bundle_bytes: report.bundle_bytes,
         total_rows: manifest.total_count,
         total_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
-        inputs: inputs.collect(),
+        inputs: &report.inputs,
         files: files.collect(),
         notes,
     }

@@ -377,7 +377,8 @@ def check_follows(reader, file):
     if "log" in follows and follows["log"]["rows"] > follows["overlap"] + file["count"]:
         raise Fault("R-69", "`log.rows` is above `overlap` plus `count`")
     fault_if(("gap" in follows) != (state == "gap"), "R-70", "`gap` with another state, or none with `gap`")
-    fault_if("gap" in follows and follows["gap"]["afterRow"] > before, "R-70", "`gap.afterRow` is above `rowsBefore`")
+    known = before + file["count"]
+    fault_if("gap" in follows and follows["gap"]["afterRow"] > known, "R-70", "`gap.afterRow` is above all known rows")
     fault_if(follows["overlap"] > before, "R-71", "`overlap` is above `rowsBefore`")
     fault_if(follows["trimmed"] > before, "R-71", "`trimmed` is above `rowsBefore`")
     fault_if(state == "first" and before != 0, "R-71", "`rowsBefore` is not 0 with `first`")

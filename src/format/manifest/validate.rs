@@ -230,9 +230,9 @@ fn broken_rule(file: &ManifestFile, in_history: bool) -> Option<(&'static str, &
             "must not exceed `overlap` plus `count`",
         ),
         (
-            gap.as_ref().is_none_or(|gap| gap.after_row <= *rows_before),
+            gap.as_ref().is_none_or(|gap| gap.after_row <= rows_before.saturating_add(file.count)),
             "follows.gap.afterRow",
-            "must not exceed `rowsBefore`",
+            "must not exceed `rowsBefore` plus `count`",
         ),
     ];
     rules.into_iter().find(|(holds, ..)| !holds).map(|(_, key, rule)| (key, rule))

@@ -542,7 +542,7 @@ fn follows_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("history_trimmed_above_rows_before", set("/files/0/follows/trimmed", json!(21))),
         ("history_gap_missing", removed("/files/1/follows", "gap")),
         ("history_gap_in_other_state", set("/files/1/follows/state", json!("continues"))),
-        ("history_gap_after_unknown_row", set("/files/1/follows/gap/afterRow", json!(6))),
+        ("history_gap_after_unknown_row", set("/files/1/follows/gap/afterRow", json!(9))),
         ("history_gap_ids_out_of_order", set("/files/1/follows/gap/missingIds", json!([[11, 11], [6, 9]]))),
         ("history_gap_ids_overlap", set("/files/1/follows/gap/missingIds", json!([[6, 9], [9, 11]]))),
     ]

@@ -348,6 +348,7 @@ fn version_cases() -> Vec<(&'static str, Vec<u8>)> {
             with_manifest(|builder| {
                 with_history(builder);
                 builder.file(0)["follows"]["log"]["rows"] = json!(15);
+                builder.file(1)["follows"]["gap"]["afterRow"] = json!(8);
             }),
         ),
         ("sound_minor_2_unchanged_but_torn", {

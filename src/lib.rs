@@ -57,6 +57,7 @@ pub mod history;
 pub mod import;
 pub mod input;
 pub mod inspect;
+pub mod keep;
 mod log_tasks;
 pub mod logs;
 pub mod merge;

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::util::line_reader::Line;
 
 /// A 128-bit hash of the content of a line.
-type Fingerprint = u128;
+pub type Fingerprint = u128;
 
 /// The hash function for fingerprints. Its key is drawn anew for each import and never leaves it, so that an
 /// attacker cannot craft two lines with the same fingerprint, of which one would be taken for the other and lost.
@@ -29,7 +29,8 @@ impl Fingerprinter {
         Ok(Self(SipHasher24::new_with_key(&key)))
     }
 
-    fn of(&self, line: &[u8]) -> Fingerprint {
+    /// Returns the fingerprint of a line, which does not depend on its line ending.
+    pub fn of(&self, line: &[u8]) -> Fingerprint {
         self.0.hash(content(line)).as_u128()
     }
 }

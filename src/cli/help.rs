@@ -106,6 +106,39 @@ pub const EXPORT: HelpText = HelpText {
     sections: &[],
 };
 
+pub const KEEP: HelpText = HelpText {
+    examples: &[
+        ("Start a history, or add to it what is new", "patchwork-traces keep trace-history"),
+        ("Keep running as a service", "patchwork-traces keep trace-history --follow"),
+        (
+            "Start a history with bundles that exist already",
+            "patchwork-traces keep trace-history --from backup-*.jsonl.gz",
+        ),
+        ("Look at the whole history", "patchwork-traces inspect trace-history"),
+    ],
+    exit_status: &[
+        ("0", "a segment was added, and no row is missing before its rows"),
+        ("1", "failure; no segment was added, and the history is as it was"),
+        (
+            "3",
+            "a segment was added, but rows may be missing before it, a log was altered, or the report could not be \
+             printed",
+        ),
+    ],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH],
+    sections: &[(
+        "States",
+        &[
+            ("first", "the history did not know this log"),
+            ("continues", "the log still has the history's last rows, so none is missing"),
+            ("unchanged", "there are no new rows"),
+            ("gap", "the log has none of the history's last rows, so rows may be missing"),
+            ("altered", "rows that the history has are changed or gone in the log"),
+            ("absent", "the log existed before and no longer does"),
+        ],
+    )],
+};
+
 pub const IMPORT: HelpText = HelpText {
     examples: &[
         ("Show what would happen", "patchwork-traces import traces.jsonl.gz --dry-run"),

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
-use commands::{cat, completions, demo, export, import, inspect, man, merge, recover, schema, verify};
+use commands::{cat, completions, demo, export, import, inspect, keep, man, merge, recover, schema, verify};
 use failure::CommandResult;
 pub use terminal::exit::Exit;
 use terminal::interrupt::{self, InterruptState};
@@ -57,6 +57,7 @@ enum Command {
     Cat(cat::CatArgs),
     Recover(recover::RecoverArgs),
     Merge(merge::MergeArgs),
+    Keep(keep::KeepArgs),
     /// Take a tour of the commands on built-in sample logs
     #[command(after_long_help = help::long(&help::DEMO))]
     Demo,
@@ -94,6 +95,7 @@ impl Cli {
             Command::Verify(args) => verify::run(&args, output),
             Command::Recover(args) => recover::run(&args, output),
             Command::Merge(args) => merge::run(&args, output),
+            Command::Keep(args) => keep::run(&args, output),
             Command::Inspect(args) => inspect::run(&args, output),
             Command::Cat(args) => cat::run(args, output),
             Command::Schema(args) => schema::run(&args),
@@ -124,6 +126,16 @@ impl Command {
                 "interrupted: no bundle was written, but a temporary file may remain; the damaged bundle is unchanged",
             ),
             Self::Merge(args) => (false, args.interrupted_message(), args.killed_message()),
+            Self::Keep(args) if args.follows() => (
+                false,
+                "interrupted: the history is complete up to its last segment",
+                "interrupted: the history is complete up to its last segment; a temporary file may remain",
+            ),
+            Self::Keep(_) => (
+                false,
+                "interrupted: no segment was added; the history and the logs are unchanged",
+                "interrupted: the history is unchanged, or complete with a new segment; a temporary file may remain",
+            ),
             Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
             Self::Inspect(_) => (true, "interrupted: the bundle is unchanged", ""),
             Self::Demo => (

@@ -394,6 +394,17 @@ pub enum HistoryFault {
     },
     /// A segment changed after the history was opened.
     Changed,
+    /// Another run adds to the history.
+    InUse,
+    /// A bundle that is to be added to a history is a segment of one.
+    SegmentGiven,
+    /// A bundle that is to be added to a history was exported before its last segment.
+    TooOld {
+        /// The time of the export.
+        exported: String,
+        /// The time of the last segment.
+        last: String,
+    },
     /// A text is not a checkpoint.
     NotACheckpoint,
     /// A checkpoint belongs to another history.
@@ -474,6 +485,12 @@ impl fmt::Display for HistoryFault {
                 f,
                 "row count mismatch: the segment says that earlier segments have {declared} rows of {file}, but they have {found}"
             ),
+            Self::SegmentGiven => f.write_str("this bundle is a segment of a history, which cannot be added to one"),
+            Self::TooOld { exported, last } => write!(
+                f,
+                "this bundle was exported before the last segment of the history ({exported}, not after {last})"
+            ),
+            Self::InUse => f.write_str("another run of keep is still adding to this history"),
             Self::Changed => f.write_str("this segment changed while the history was being read"),
             Self::NotACheckpoint => f.write_str("this is not a checkpoint of a history"),
             Self::OtherCheckpoint { found, expected } => {

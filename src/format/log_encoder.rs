@@ -18,7 +18,7 @@ use crate::error::ErrorKind;
 use crate::util::line_reader::{Line, lines_of};
 
 /// The identity of a log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogId {
     /// The source of the rows.
     pub source: SourceName,
@@ -29,6 +29,11 @@ pub struct LogId {
 }
 
 impl LogId {
+    /// Returns the identity of another log of the same source. A name that is not valid is ignored.
+    pub(crate) fn named(&self, name: &str) -> Self {
+        Self { name: FileName::new(name).unwrap_or_else(|_| self.name.clone()), ..self.clone() }
+    }
+
     /// Returns the identity of the log that `file` describes.
     pub(crate) fn of(file: &ManifestFile) -> Self {
         Self { source: file.source.clone(), name: file.relative_path.clone(), base: file.base() }

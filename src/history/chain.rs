@@ -11,7 +11,7 @@ use crate::format::{FollowsState, HistoryId, ManifestFile};
 use crate::logs::sequence_of;
 
 /// The name of a log, or of the logs of a source that count as one.
-type Sequence = (String, Option<String>);
+type SequenceKey = (String, Option<String>);
 
 /// The segments that were checked so far.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub struct Chain {
     /// The number that the next segment has.
     next: u64,
     previous: Option<BundleDigest>,
-    rows: HashMap<Sequence, u64>,
+    rows: HashMap<SequenceKey, u64>,
 }
 
 impl Chain {
@@ -73,7 +73,7 @@ impl Chain {
     }
 }
 
-fn sequence(file: &ManifestFile) -> Sequence {
+fn sequence(file: &ManifestFile) -> SequenceKey {
     let (source, name) = sequence_of(file.source.as_str(), file.relative_path.as_str());
     (source.to_owned(), name.map(str::to_owned))
 }

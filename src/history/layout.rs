@@ -102,6 +102,7 @@ pub fn segment_path(dir: &Path, name: &SegmentName, time: Timestamp) -> PathBuf 
 }
 
 /// Returns true if `dir` is the directory of a history, as far as its structure tells.
+#[must_use]
 pub fn is_history(dir: &Path) -> bool {
     segments_dir(dir).is_dir()
 }

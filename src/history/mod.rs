@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
 use crate::format::timeline::RowTimes;
-use crate::format::{FollowsState, HistoryId, LogId, Manifest, ManifestFile, TimeSpan, Timeline};
+use crate::format::{FollowsState, HistoryId, LogId, Manifest, ManifestFile, TimeSpan, Timeline, WholeLog};
 use crate::logs::catalogue_order;
 use crate::util::ordered_pool::available_cores;
 
@@ -29,6 +29,7 @@ use checkpoint::{Comparison, in_file, read_in};
 use layout::checkpoint_path;
 pub use layout::is_history;
 use layout::list;
+pub(crate) use layout::{SegmentName, lock_path, segment_path, segments_dir};
 pub use proof::{InvalidProof, SegmentProof};
 pub(crate) use segment::SegmentHead;
 pub use segment::{Segment, SegmentFile};
@@ -66,6 +67,8 @@ pub struct HistoryLog {
     pub timeline: Option<Timeline>,
     /// The state of the log in the latest segment that names it.
     pub state: FollowsState,
+    /// The log as it was read last. `None` if it was absent in every segment.
+    pub latest: Option<WholeLog>,
 }
 
 impl History {
@@ -113,6 +116,11 @@ impl History {
     #[must_use]
     pub fn logs(&self) -> &[HistoryLog] {
         &self.logs
+    }
+
+    /// Returns the log with this identity.
+    pub(crate) fn log(&self, id: &LogId) -> Option<&HistoryLog> {
+        self.logs.iter().find(|log| log.id == *id)
     }
 
     /// Returns its segments, by number. There is at least one.
@@ -202,7 +210,7 @@ fn opening_fault(foreign: &[PathBuf]) -> HistoryFault {
 #[derive(Default)]
 struct Opening {
     chain: Chain,
-    logs: Logs,
+    logs: LogTotals,
     segments: Vec<Segment>,
     latest: Option<Manifest>,
 }
@@ -232,12 +240,12 @@ impl Opening {
 
 /// The logs of a history, while its segments are read.
 #[derive(Default)]
-struct Logs {
+struct LogTotals {
     index: HashMap<(String, String), usize>,
     logs: Vec<(HistoryLog, RowTimes)>,
 }
 
-impl Logs {
+impl LogTotals {
     fn add(&mut self, file: &ManifestFile) -> SegmentFile {
         let key = (file.source.to_string(), file.relative_path.to_string());
         let log = *self.index.entry(key).or_insert_with(|| {
@@ -252,6 +260,7 @@ impl Logs {
         times.merge(&RowTimes::of(span, file.timeline.as_ref()));
         let follows = file.follows.as_ref();
         total.state = follows.map_or(FollowsState::First, |follows| follows.state);
+        total.latest = follows.and_then(|follows| follows.log).or(total.latest);
         let gap = follows.and_then(|follows| follows.gap.clone()).map(Box::new);
         SegmentFile { log, rows: file.count, bytes: file.bytes, span, state: total.state, gap }
     }
@@ -272,6 +281,7 @@ impl HistoryLog {
             span: TimeSpan::default(),
             timeline: None,
             state: FollowsState::First,
+            latest: None,
         }
     }
 }

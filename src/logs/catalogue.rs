@@ -120,6 +120,13 @@ impl Source {
         at.checked_sub(1).map(|older| names[older])
     }
 
+    /// Returns true if writers rotate its newest log without holding the lock, so that rows can be lost that another writer
+    /// appends meanwhile.
+    #[must_use]
+    pub(crate) fn rotates_unlocked(&self) -> bool {
+        self.rotation != RotationKind::Archives
+    }
+
     /// Returns true if rotation moves rows to the log `name`, so that writers do not append to it.
     #[must_use]
     pub(crate) fn is_archive(&self, name: &str) -> bool {
@@ -213,6 +220,15 @@ pub(crate) fn sequence_of<'n>(source: &'n str, name: &'n str) -> (&'n str, Optio
     match known(source).map(|source| &source.files) {
         Some(Files::Named(_)) => (source, None),
         _ => (source, Some(name)),
+    }
+}
+
+/// Returns the name of the log that writers append to, in the sequence of the log `name`.
+#[must_use]
+pub(crate) fn live_name<'n>(source: &str, name: &'n str) -> &'n str {
+    match known(source).map(|source| &source.files) {
+        Some(Files::Named(names)) => names.last().unwrap_or(&name),
+        _ => name,
     }
 }
 

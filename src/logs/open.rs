@@ -30,7 +30,7 @@ pub struct OpenLog {
 
 /// The origin of an open log's bytes.
 #[derive(Debug)]
-enum LogContent {
+pub enum LogContent {
     /// The log itself. Its writers only append to it, or replace it with another file.
     File(fs::File),
     /// A copy of the log. Its writers rewrite it in place.
@@ -116,6 +116,11 @@ impl OpenLog {
         line.drain(..memchr::memrchr(b'\n', &line).map_or(0, |at| at + 1));
         self.rewind()?;
         Ok(line)
+    }
+
+    /// Returns its bytes, which can be read again. The file can have more of them than it had when it was opened.
+    pub(crate) fn into_content(self) -> LogContent {
+        self.content
     }
 
     /// Returns its path.

@@ -105,7 +105,7 @@ impl DirArgs {
     }
 
     /// Returns the same directories, after checking that those named explicitly exist.
-    fn resolve_existing(&self) -> patchwork_traces::Result<Dirs> {
+    pub fn resolve_existing(&self) -> patchwork_traces::Result<Dirs> {
         let resolved = self.resolve_with_names()?;
         resolved.check_named()?;
         Ok(resolved.dirs)

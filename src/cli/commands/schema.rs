@@ -34,6 +34,8 @@ enum SchemaOf {
     Recover,
     /// Output of `merge --json`
     Merge,
+    /// Output of `keep --json`
+    Keep,
     /// Output of `inspect --json`
     Inspect,
     /// Summary of `cat --json`
@@ -58,6 +60,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Verify => schema_of::<crate::cli::commands::verify::VerifyJson>(),
         SchemaOf::Recover => schema_of::<crate::cli::commands::recover::RecoverJson>(),
         SchemaOf::Merge => schema_of::<crate::cli::commands::merge::MergeJson>(),
+        SchemaOf::Keep => schema_of::<crate::cli::commands::keep::KeepJson>(),
         SchemaOf::Inspect => schema_of::<crate::cli::commands::inspect::InspectJson>(),
         SchemaOf::Cat => schema_of::<crate::cli::commands::cat::CatJson>(),
         SchemaOf::Completions | SchemaOf::Man => schema_of::<crate::cli::commands::completions::TextJson>(),

@@ -1,6 +1,7 @@
 //! Formats results for people: tables, charts, times, numbers.
 
 pub mod axis;
+pub mod duration;
 pub mod findings;
 pub mod rotation;
 pub mod table;

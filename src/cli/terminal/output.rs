@@ -128,6 +128,12 @@ pub fn json_text(value: &impl Serialize) -> Result<String, PrintError> {
     Ok(escape_json(&text) + "\n")
 }
 
+/// Returns the JSON that `--json` prints as one of several objects, each on a line.
+pub fn json_line(value: &impl Serialize) -> Result<String, PrintError> {
+    let text = serde_json::to_string(value).map_err(|error| PrintError::Result(io::Error::from(error)))?;
+    Ok(escape_json(&text) + "\n")
+}
+
 /// Escapes every invisible character in the strings of a JSON text.
 pub fn escape_json(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

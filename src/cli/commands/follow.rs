@@ -1,0 +1,82 @@
+//! `patchwork-traces keep --follow`: a service that adds segments until it is stopped.
+
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use patchwork_traces::keep::KeepReport;
+use patchwork_traces::progress::NoProgress;
+
+use super::keep::{KeepArgs, report_line};
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::interrupt;
+use crate::cli::terminal::output::Output;
+
+/// The pause between two looks at the logs.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The longest time between two segments.
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// The shortest time between two segments, also after a run that failed.
+const MIN_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The growth of a log, in bytes, at which a segment is added: a quarter of what rotation surely keeps.
+const ENOUGH_BYTES: u64 = 112 << 10;
+
+/// Runs until a termination request, and then once more.
+pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
+    let mut service = Service { args, output, exit: Exit::Done, lengths: Vec::new(), last_run: Instant::now() };
+    // A mistake in the arguments ends the service before it starts.
+    service.add_segment()?;
+    while !interrupt::cancellation().is_cancelled() {
+        thread::sleep(POLL);
+        if service.is_due() {
+            service.add_segment().unwrap_or_else(|failure| service.note_failure(failure));
+        }
+    }
+    service.add_segment()?;
+    Ok(service.exit)
+}
+
+struct Service<'a> {
+    args: &'a KeepArgs,
+    output: Output,
+    exit: Exit,
+    /// The lengths of the logs at the last run.
+    lengths: Vec<(PathBuf, u64)>,
+    last_run: Instant,
+}
+
+impl Service<'_> {
+    fn add_segment(&mut self) -> Result<(), Failure> {
+        self.last_run = Instant::now();
+        // Logs that grow during the run are looked at again.
+        self.lengths = self.args.log_lengths()?;
+        let report: KeepReport = self.args.run_once(&NoProgress)?;
+        if report_line(&report, self.output)? == Exit::Incomplete {
+            self.exit = Exit::Incomplete;
+        }
+        Ok(())
+    }
+
+    /// Reports a run that failed. The service goes on, as the reason may pass.
+    fn note_failure(&mut self, failure: Failure) {
+        failure.report(self.output.json);
+        self.exit = Exit::Incomplete;
+    }
+
+    /// Returns true if enough is new, a log became shorter, or the last run is long ago.
+    fn is_due(&self) -> bool {
+        let since = self.last_run.elapsed();
+        if since < MIN_INTERVAL {
+            return false;
+        }
+        let has_grown = |(path, now): &(PathBuf, u64)| {
+            let before = self.lengths.iter().find(|(known, _)| known == path).map(|(_, length)| *length);
+            before.is_none_or(|before| *now < before || now - before >= ENOUGH_BYTES)
+        };
+        since >= MAX_INTERVAL || self.args.log_lengths().is_ok_and(|logs| logs.iter().any(has_grown))
+    }
+}

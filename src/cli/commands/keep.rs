@@ -1,0 +1,354 @@
+//! `patchwork-traces keep`.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+use clap_complete::engine::ArgValueCompleter;
+use patchwork_traces::digest::BundleDigest;
+use patchwork_traces::export::Level;
+use patchwork_traces::format::{FileName, Follows, FollowsState, HistoryId, Label, SourceName, Timestamp};
+use patchwork_traces::history::{History, is_history};
+use patchwork_traces::keep::{KeepOptions, KeepReport, KeptLog, Pace, WriteOptions, keep, keep_bundles};
+use patchwork_traces::logs::{DiscoverOptions, Discovery, discover};
+use patchwork_traces::progress::Progress;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::export::{DirArgs, level};
+use super::follow;
+use crate::cli::complete;
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::help;
+use crate::cli::input::open;
+use crate::cli::render::duration::duration;
+use crate::cli::render::table::{Column, table};
+use crate::cli::render::text::{count, counted, safe, size};
+use crate::cli::render::zone;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::{self, Output};
+use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::term::{self, STRONG, paint};
+use crate::cli::threads;
+use crate::cli::time;
+
+/// Add what is new in the logs to a history, a directory of bundles
+///
+/// Patchwork removes the oldest rows of its logs. A history keeps all of them: each run adds one bundle, a segment, with
+/// the rows that are new since the run before, and says so if rows may have been lost in between.
+#[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::KEEP))]
+pub struct KeepArgs {
+    /// Directory of the history; it is created if it is missing
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    dir: PathBuf,
+
+    /// Add these bundles instead of the logs of this machine, in the order of their export
+    #[arg(long, value_name = "BUNDLE", num_args = 1.., value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with_all = ["follow", "source", "include_other", "patchwork_dir", "activity_dir", "no_hold"])]
+    from: Vec<PathBuf>,
+
+    /// Keep running: add a segment whenever enough is new, and at least every hour
+    ///
+    /// A termination request or Ctrl-C ends it after a last segment.
+    #[arg(long)]
+    follow: bool,
+
+    /// Do not keep hard links to the logs between runs
+    ///
+    /// The links are in `.patchwork-traces` beside the logs. They keep rows that are written between a run and the next
+    /// rotation; without them, rows are lost sooner.
+    #[arg(long)]
+    no_hold: bool,
+
+    /// Keep only this source (repeatable)
+    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
+    source: Vec<String>,
+
+    /// Also keep other *.jsonl logs in the Patchwork directory
+    #[arg(long)]
+    include_other: bool,
+
+    /// Name of this machine, to be written into the segment
+    #[arg(long, value_name = "NAME", value_parser = label)]
+    label: Option<Label>,
+
+    /// Compression level, from 0 (none) to 9 (slowest)
+    #[arg(long, value_name = "N", default_value_t, value_parser = level, hide_short_help = true)]
+    level: Level,
+
+    /// Number of compression threads [default: one per core]
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
+    threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    dirs: DirArgs,
+}
+
+/// The result of `keep --json`: one object for each segment, one on a line with `--follow`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Result of patchwork-traces keep --json")]
+pub struct KeepJson {
+    /// The segments that were added, in order: one, or one for each bundle of `--from`.
+    segments: Vec<SegmentJson>,
+    /// The rate at which rows come. Null if it is not known yet.
+    pace: Option<PaceJson>,
+    /// Notes for people.
+    notes: Vec<String>,
+}
+
+/// A segment that was added.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct SegmentJson {
+    /// The identity of the history.
+    history: HistoryId,
+    /// The number of the segment, from 0.
+    segment: u64,
+    /// The path of the segment.
+    path: String,
+    /// The bundle digest of the segment.
+    digest: BundleDigest,
+    /// The size of the segment in bytes.
+    bundle_bytes: u64,
+    /// The time of the segment.
+    exported_at: Timestamp,
+    /// The number of new rows.
+    rows: u64,
+    /// True if no log has a gap before its new rows.
+    complete: bool,
+    /// The logs, in the order of the segment.
+    logs: Vec<KeptLogJson>,
+}
+
+/// A log of a segment.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct KeptLogJson {
+    source: SourceName,
+    file: FileName,
+    /// The number of new rows.
+    rows: u64,
+    /// The number of new lines that are not rows.
+    unparsed_lines: u64,
+    /// The relation to earlier segments, as in the manifest.
+    follows: Follows,
+}
+
+/// The rate at which rows come, for the log that loses rows first.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PaceJson {
+    file: FileName,
+    bytes_per_hour: u64,
+    /// The time after the last segment, in seconds, at which rows can be lost.
+    lost_after_seconds: u64,
+    /// The longest interval between runs, in seconds, that loses no rows, with a margin.
+    run_every_seconds: u64,
+}
+
+impl From<&Pace> for PaceJson {
+    fn from(pace: &Pace) -> Self {
+        Self {
+            file: pace.log.name.clone(),
+            bytes_per_hour: pace.bytes_per_hour,
+            lost_after_seconds: pace.lost_after.as_secs(),
+            run_every_seconds: pace.run_every.as_secs(),
+        }
+    }
+}
+
+fn label(text: &str) -> Result<Label, &'static str> {
+    Label::new(text).ok_or("expected 1 to 255 bytes without control characters")
+}
+
+impl KeepArgs {
+    /// Returns true if the command runs until it is stopped.
+    pub fn follows(&self) -> bool {
+        self.follow
+    }
+
+    /// Adds one segment with what is new on this machine.
+    pub fn run_once(&self, progress: &dyn Progress) -> Result<KeepReport, Failure> {
+        Ok(keep(&self.discover()?, &self.dir, &self.options()?, progress)?)
+    }
+
+    /// Returns the paths and lengths of the logs.
+    pub fn log_lengths(&self) -> Result<Vec<(PathBuf, u64)>, Failure> {
+        Ok(self.discover()?.logs().map(|log| (log.path.clone(), log.bytes)).collect())
+    }
+
+    fn discover(&self) -> Result<Discovery, Failure> {
+        let dirs = self.dirs.resolve_existing()?;
+        let wanted = DiscoverOptions::default().sources(&self.source).include_other(self.include_other);
+        // Logs that the history knows may be absent now.
+        Ok(discover(&dirs, &wanted.allow_empty(is_history(&self.dir)))?)
+    }
+
+    fn options(&self) -> Result<KeepOptions, Failure> {
+        let mut write = WriteOptions::new(crate::cli::generator(), time::now()?).level(self.level);
+        write.threads = self.threads.unwrap_or(write.threads);
+        Ok(KeepOptions::new(write).hold(!self.no_hold).label(self.label.clone()))
+    }
+
+    /// Reports segments that were added. Returns the exit code.
+    pub fn report(&self, reports: &[KeepReport], output: Output) -> CommandResult {
+        let history = History::open(&self.dir)?;
+        let pace = Pace::of(&history, !self.no_hold && self.from.is_empty());
+        let notes: Vec<_> = reports.iter().flat_map(notes).collect();
+        let json = KeepJson {
+            segments: reports.iter().map(segment_json).collect(),
+            pace: pace.as_ref().map(PaceJson::from),
+            notes: notes.clone(),
+        };
+        let text = || {
+            let mut texts: Vec<_> = reports.iter().map(|report| as_text(report, &self.dir)).collect();
+            texts.extend(pace.as_ref().map(pace_text));
+            texts.join("\n")
+        };
+        output.report_done(text, &json)?;
+        output.notes(&notes);
+        for warning in reports.iter().flat_map(warnings) {
+            output.warning(&warning);
+        }
+        Ok(if reports.iter().any(KeepReport::needs_attention) { Exit::Incomplete } else { Exit::Done })
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
+    if args.follow {
+        return follow::run(args, output);
+    }
+    let bar = Bar::new(output);
+    let reports = if args.from.is_empty() {
+        vec![args.run_once(&bar)?]
+    } else {
+        let bundles = args.from.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
+        keep_bundles(bundles, &args.dir, &args.options()?, &bar)?
+    };
+    args.report(&reports, output)
+}
+
+/// Reports a segment on one line. Returns the exit code.
+pub fn report_line(report: &KeepReport, output: Output) -> CommandResult {
+    let notes = notes(report);
+    if output.json {
+        let json = KeepJson { segments: vec![segment_json(report)], pace: None, notes };
+        output::print(&output::json_line(&json)?)?;
+    } else if !output.quiet {
+        let moment = zone::precise_moment(report.exported_at, &zone::here());
+        output::print(&format!("{moment}: {} in segment {}\n", new_rows(report.rows()), report.segment))?;
+        output.notes(&notes);
+    }
+    for warning in warnings(report) {
+        output.warning(&warning);
+    }
+    Ok(if report.needs_attention() { Exit::Incomplete } else { Exit::Done })
+}
+
+fn segment_json(report: &KeepReport) -> SegmentJson {
+    let logs = report.logs.iter().map(|log| KeptLogJson {
+        source: log.id.source.clone(),
+        file: log.id.name.clone(),
+        rows: log.rows,
+        unparsed_lines: log.unparsed_lines,
+        follows: log.follows.clone(),
+    });
+    SegmentJson {
+        history: report.id,
+        segment: report.segment,
+        path: report.path.display().to_string(),
+        digest: report.digest,
+        bundle_bytes: report.bundle_bytes,
+        exported_at: report.exported_at,
+        rows: report.rows(),
+        complete: report.logs.iter().all(|log| log.follows.state != FollowsState::Gap),
+        logs: logs.collect(),
+    }
+}
+
+fn as_text(report: &KeepReport, dir: &Path) -> String {
+    let target = safe(&format!("of {}", dir.display()));
+    let new = new_rows(report.rows());
+    let mut text = format!("{} {new} in segment {} {target}\n\n", paint(STRONG, "kept"), report.segment);
+    let logs = &report.logs;
+    let before = |log: &KeptLog| count(log.follows.rows_before);
+    let columns = [
+        Column::words("FILE", logs.iter().map(|log| log.id.name.to_string())),
+        Column::words("STATE", logs.iter().map(|log| state(log.follows.state).to_owned())),
+        Column::numbers("NEW ROWS", logs.iter().map(|log| count(log.rows))),
+        Column::numbers("ROWS BEFORE", logs.iter().map(before)),
+        Column::numbers("TRIMMED", logs.iter().map(|log| count(log.follows.trimmed))),
+    ];
+    text += &table(&columns, &[&[0, 1, 2, 3, 4], &[0, 1, 2, 3], &[0, 1, 2]], term::width());
+    text + &format!("\nsegment  {} ({})\n", safe(&report.path.display().to_string()), size(report.bundle_bytes))
+}
+
+fn new_rows(number: u64) -> String {
+    counted(number, "new row", "new rows")
+}
+
+/// Returns the word for a state, as people read it.
+pub fn state(state: FollowsState) -> &'static str {
+    match state {
+        FollowsState::First => "first",
+        FollowsState::Continues => "continues",
+        FollowsState::Unchanged => "unchanged",
+        FollowsState::Gap => "gap",
+        FollowsState::Altered => "altered",
+        _ => "absent",
+    }
+}
+
+/// Returns the sentence on how soon the next run must follow.
+pub fn pace_text(pace: &Pace) -> String {
+    format!(
+        "next run: at this rate, rows of {} can be lost after {} without a run; run at least every {}\n",
+        safe(pace.log.name.as_str()),
+        duration(pace.lost_after),
+        duration(pace.run_every),
+    )
+}
+
+fn notes(report: &KeepReport) -> Vec<String> {
+    let not_held = report.not_held.iter().map(|log| {
+        let path = safe(&log.path.display().to_string());
+        format!(
+            "{path} is not held by a hard link ({}), so rows that are written before the next rotation can be lost; run \
+             more often, or use --follow",
+            log.error
+        )
+    });
+    not_held.collect()
+}
+
+/// Returns what a person must look at.
+fn warnings(report: &KeepReport) -> Vec<String> {
+    report.logs.iter().filter_map(|log| warning(&log.follows, log.id.name.as_str())).collect()
+}
+
+/// Returns the warning about a log whose rows do not simply continue.
+pub fn warning(follows: &Follows, file: &str) -> Option<String> {
+    let moment = |time: Timestamp| zone::precise_moment(time, &zone::here());
+    match (follows.state, &follows.gap) {
+        (FollowsState::Gap, Some(gap)) => {
+            let after = gap.after_time.map(|time| format!(" ({})", moment(time))).unwrap_or_default();
+            let before = gap.before_time.map(|time| format!(", before {}", moment(time))).unwrap_or_default();
+            let ids: u64 = gap.missing_ids.iter().map(|(first, last)| last - first + 1).sum();
+            let ids = if ids > 0 { format!("; {} missing", counted(ids, "row is", "rows are")) } else { String::new() };
+            Some(format!(
+                "rows may be missing: {} no longer has the last rows that the history has, row {}{after}{before}{ids}; \
+                 run keep more often, or use --follow",
+                safe(file),
+                count(gap.after_row),
+            ))
+        }
+        (FollowsState::Altered, _) => Some(format!(
+            "{} was altered: rows that the history has are changed or gone in the log; the history keeps them as they were",
+            safe(file)
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,171 @@
+//! A run on bundles that somebody already has, in place of the logs of this machine.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use tempfile::SpooledTempFile;
+
+use super::append::OpenHistory;
+use super::log_snapshot::LogSnapshot;
+use super::recorded::RecordedLogs;
+use super::sequence::{CurrentLog, LogChange, LogSequence};
+use super::{KeepOptions, KeepReport};
+use crate::align::Fingerprinter;
+use crate::bundle::Bundle;
+use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
+use crate::format::{Derivation, DerivedFrom, LogId, ManifestFile};
+use crate::logs::{Source, known, live_name, sequence_of, times_of};
+use crate::progress::Progress;
+use crate::restore::{LogSink, LogWriter, restore};
+
+/// The number of bytes of a restored log that are kept in memory.
+const IN_MEMORY_BYTES: usize = 1 << 20;
+
+/// Adds a segment for each bundle to the history in `dir`, in the order of their export. Creates the history if there is
+/// none. Rows that bundles share are kept once.
+///
+/// # Errors
+/// If a bundle is damaged, is a segment of a history, or was exported before the last segment; otherwise as
+/// [`keep`](super::keep). The segments of earlier bundles stay. Nothing is written if a bundle is out of order.
+pub fn keep_bundles(
+    mut bundles: Vec<Bundle<'_>>,
+    dir: impl AsRef<Path>,
+    options: &KeepOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<KeepReport>> {
+    let dir = dir.as_ref();
+    bundles.sort_by_key(|bundle| (bundle.manifest().exported_at, bundle.digest()));
+    check(&bundles, dir, options, progress)?;
+    let add = |bundle| keep_bundle(bundle, dir, options, progress);
+    bundles.into_iter().map(add).collect()
+}
+
+/// Checks that all bundles can follow the last segment.
+fn check(bundles: &[Bundle<'_>], dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<()> {
+    let open = OpenHistory::open(dir, options.new_id, progress)?;
+    let last = open.history.as_ref().and_then(|history| history.segments().last());
+    for bundle in bundles {
+        let fault = match (&bundle.manifest().history, last) {
+            (Some(_), _) => HistoryFault::SegmentGiven,
+            (None, Some(last)) if bundle.manifest().exported_at < last.exported_at => {
+                let (exported, last) = (bundle.manifest().exported_at.to_string(), last.exported_at.to_string());
+                HistoryFault::TooOld { exported, last }
+            }
+            _ => continue,
+        };
+        return Err(Error::from(ErrorKind::History(fault)).in_subject(bundle.name()));
+    }
+    Ok(())
+}
+
+fn keep_bundle(bundle: Bundle<'_>, dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport> {
+    let open = OpenHistory::open(dir, options.new_id, progress)?;
+    let (manifest, digest, name) = (bundle.manifest().clone(), bundle.digest(), bundle.name().to_owned());
+    let mut sink = TemporaryLogs { dir, logs: Vec::new() };
+    restore(bundle, None, options.write.threads, &mut sink)?;
+    let run = BundleRun { open: &open, dir, fingerprinter: Fingerprinter::random()?, progress };
+    let mut changes = Vec::new();
+    let mut logs = sink.logs;
+    while let Some((first, _)) = logs.first() {
+        let sequence = sequence_of(first.source.as_str(), first.name.as_str());
+        let sequence = (sequence.0.to_owned(), sequence.1.map(str::to_owned));
+        let is_same = |id: &LogId| {
+            let (source, name) = sequence_of(id.source.as_str(), id.name.as_str());
+            (source, name) == (sequence.0.as_str(), sequence.1.as_deref())
+        };
+        let (same, others): (Vec<_>, Vec<_>) = logs.into_iter().partition(|(id, _)| is_same(id));
+        logs = others;
+        changes.extend(run.changes(same, &name)?);
+    }
+    let exported_at = manifest.exported_at;
+    let write = super::WriteOptions { exported_at, ..options.write.clone() };
+    let label = options.label.clone().or_else(|| manifest.label.clone());
+    let derived_from = DerivedFrom { how: Derivation::Filtered, bundles: vec![digest] };
+    open.add(changes, Some(derived_from), &KeepOptions { write, label, ..options.clone() }, progress)
+}
+
+struct BundleRun<'r> {
+    open: &'r OpenHistory,
+    dir: &'r Path,
+    fingerprinter: Fingerprinter,
+    progress: &'r dyn Progress,
+}
+
+impl BundleRun<'_> {
+    /// Finds what is new in the logs of a bundle that count as one.
+    fn changes(&self, logs: Vec<(LogId, SpooledTempFile)>, bundle: &str) -> Result<Vec<LogChange>> {
+        let mut current = Vec::new();
+        for (id, mut file) in logs {
+            let failed = |error| Error::io(IoAction::Read, self.dir, error);
+            let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
+            let subject = format!("{bundle}: {}", id.name);
+            current.push(self.current(id, LogSnapshot::new(file, length, &subject)?));
+        }
+        let Some(first) = current.first().map(|log| log.id.clone()) else { return Ok(Vec::new()) };
+        let live = live_name(first.source.as_str(), first.name.as_str()).to_owned();
+        let live = match current.pop_if(|log| log.id.name.as_str() == live) {
+            Some(live) => live,
+            None => self.missing(&first, &live)?,
+        };
+        let history = self.open.history.as_ref();
+        let recorded = history.map(|history| RecordedLogs {
+            history,
+            source: first.source.as_str(),
+            name: first.name.as_str(),
+            work_dir: self.dir,
+        });
+        let rows_before = recorded.as_ref().map_or(0, RecordedLogs::rows);
+        let source = known(first.source.as_str());
+        let rotates_unlocked = source.is_some_and(Source::rotates_unlocked);
+        let (fingerprinter, progress) = (self.fingerprinter, self.progress);
+        let held = Vec::new();
+        LogSequence { held, archives: current, live, rows_before, recorded, rotates_unlocked, fingerprinter, progress }
+            .changes()
+    }
+
+    fn current(&self, id: LogId, content: LogSnapshot) -> CurrentLog {
+        let latest = self.open.history.as_ref().and_then(|history| history.log(&id)).and_then(|log| log.latest);
+        CurrentLog { times: times_of(id.source.as_str()), exists: true, id, content, latest }
+    }
+
+    fn missing(&self, sibling: &LogId, name: &str) -> Result<CurrentLog> {
+        let id = sibling.named(name);
+        Ok(CurrentLog { exists: false, ..self.current(id, LogSnapshot::new(std::io::empty(), 0, name)?) })
+    }
+}
+
+/// Restores logs to temporary files in a directory.
+struct TemporaryLogs<'d> {
+    dir: &'d Path,
+    logs: Vec<(LogId, SpooledTempFile)>,
+}
+
+struct TemporaryLog<'d> {
+    dir: &'d Path,
+    file: SpooledTempFile,
+}
+
+impl<'d> LogSink for TemporaryLogs<'d> {
+    type Writer = TemporaryLog<'d>;
+
+    fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<TemporaryLog<'d>> {
+        Ok(TemporaryLog { dir: self.dir, file: tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, self.dir) })
+    }
+
+    fn end(&mut self, _: usize, file: &ManifestFile, log: SpooledTempFile) -> Result<()> {
+        self.logs.push((LogId::of(file), log));
+        Ok(())
+    }
+}
+
+impl LogWriter for TemporaryLog<'_> {
+    type Done = SpooledTempFile;
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|error| Error::io(IoAction::Write, self.dir, error))
+    }
+
+    fn finish(self) -> Result<SpooledTempFile> {
+        Ok(self.file)
+    }
+}

@@ -1,0 +1,190 @@
+//! A run on the logs of this machine.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+
+use super::append::OpenHistory;
+use super::held::{HeldLink, HeldLinks, Hold, NotHeld};
+use super::log_snapshot::LogSnapshot;
+use super::recorded::RecordedLogs;
+use super::sequence::{CurrentLog, LogChange, LogSequence};
+use super::{KeepOptions, KeepReport};
+use crate::align::Fingerprinter;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::LogId;
+use crate::history::{History, HistoryLog};
+use crate::logs::{Discovery, LogGroup, OpenLog, known, live_name, times_of};
+use crate::progress::{Progress, Stage};
+
+/// The longest time for which a log that is being replaced is opened again and again.
+const MAX_TRYING: Duration = Duration::from_secs(30);
+
+/// Adds a segment with what is new in the logs of this machine.
+pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport> {
+    let open = OpenHistory::open(dir, options.new_id, progress)?;
+    progress.stage(Stage::Reading);
+    progress.start(Some(discovery.logs().map(|log| log.bytes).sum()));
+    let mut run = Run {
+        discovery,
+        open: &open,
+        dir,
+        options,
+        progress,
+        fingerprinter: Fingerprinter::random()?,
+        changes: Vec::new(),
+        released: Vec::new(),
+        not_held: Vec::new(),
+    };
+    for group in &discovery.groups {
+        run.add_group(group)?;
+    }
+    run.add_absent()?;
+    let Run { changes, released, not_held, .. } = run;
+    progress.finish();
+    let report = open.add(changes, None, options, progress)?;
+    for (links, held) in released {
+        links.release(held);
+    }
+    Ok(KeepReport { not_held, ..report })
+}
+
+struct Run<'r> {
+    discovery: &'r Discovery,
+    open: &'r OpenHistory,
+    dir: &'r Path,
+    options: &'r KeepOptions,
+    progress: &'r dyn Progress,
+    fingerprinter: Fingerprinter,
+    changes: Vec<LogChange>,
+    /// Links that are not needed once the segment is in place.
+    released: Vec<(HeldLinks, Vec<HeldLink>)>,
+    not_held: Vec<NotHeld>,
+}
+
+impl Run<'_> {
+    fn history(&self) -> Option<&History> {
+        self.open.history.as_ref()
+    }
+
+    fn recorded(&self, id: &LogId) -> Option<&HistoryLog> {
+        self.history()?.log(id)
+    }
+
+    /// Finds what is new in logs that exist.
+    fn add_group(&mut self, group: &LogGroup) -> Result<()> {
+        let Some(first) = group.logs.first() else { return Ok(()) };
+        let source = first.id.source.clone();
+        let name = live_name(source.as_str(), first.id.name.as_str()).to_owned();
+        let links = HeldLinks::new(self.discovery.dirs.of(first.id.base), self.open.id);
+        let (opened, held) = self.open_and_hold(group, &links, &name)?;
+        let mut current = Vec::new();
+        for log in opened {
+            current.push(self.current(log)?);
+        }
+        let is_live = |log: &CurrentLog| log.id.name.as_str() == name;
+        let live = match current.pop_if(|log| is_live(log)) {
+            Some(live) => live,
+            None => self.missing(&first.id.named(&name))?,
+        };
+        self.add_sequence(current, live, &held)?;
+        self.released.push((links, held));
+        Ok(())
+    }
+
+    /// Finds what is new in held files of logs that the history knows and that do not exist, and notes that these are
+    /// absent.
+    fn add_absent(&mut self) -> Result<()> {
+        let known: Vec<_> =
+            self.history().map(History::logs).unwrap_or_default().iter().map(|log| log.id.clone()).collect();
+        for id in known {
+            let path = id.name.in_dir(self.discovery.dirs.of(id.base));
+            let is_listed =
+                self.changes.iter().any(|change| change.id.name == id.name && change.id.source == id.source);
+            if is_listed || fs::symlink_metadata(&path).is_ok() {
+                continue;
+            }
+            let links = HeldLinks::new(self.discovery.dirs.of(id.base), self.open.id);
+            let held = links.open(id.name.as_str())?;
+            let live = self.missing(&id)?;
+            self.add_sequence(Vec::new(), live, &held)?;
+            self.released.push((links, held));
+        }
+        Ok(())
+    }
+
+    fn add_sequence(&mut self, archives: Vec<CurrentLog>, live: CurrentLog, held: &[HeldLink]) -> Result<()> {
+        let (id, work_dir) = (live.id.clone(), self.dir);
+        let (source, name) = (id.source.as_str(), id.name.as_str());
+        let recorded = self.history().map(|history| RecordedLogs { history, source, name, work_dir });
+        let rows_before = recorded.as_ref().map_or(0, RecordedLogs::rows);
+        let source = known(id.source.as_str());
+        let held = held.iter().map(HeldLink::content).collect::<Result<_>>()?;
+        let sequence = LogSequence {
+            held,
+            archives,
+            live,
+            rows_before,
+            recorded,
+            rotates_unlocked: source.is_some_and(crate::logs::Source::rotates_unlocked),
+            fingerprinter: self.fingerprinter,
+            progress: self.progress,
+        };
+        self.changes.extend(sequence.changes()?);
+        Ok(())
+    }
+
+    /// Opens the logs of a group as they are at one moment, and links the newest one. Returns its links, the newest one
+    /// included if it is another file than the log.
+    fn open_and_hold(
+        &mut self,
+        group: &LogGroup,
+        links: &HeldLinks,
+        name: &str,
+    ) -> Result<(Vec<OpenLog>, Vec<HeldLink>)> {
+        let started = Instant::now();
+        loop {
+            let opened = group.open_in(self.dir, self.progress)?;
+            let held = links.open(name)?;
+            let live = opened.last().filter(|live| self.options.hold && live.log.id.name.as_str() == name);
+            let Some(live) = live else {
+                // A link to the log itself is not another file.
+                let is_open = |link: &HeldLink| opened.iter().any(|log| link.is(log.opened()));
+                let held = held.into_iter().filter(|link| !is_open(link)).collect();
+                return Ok((opened, held));
+            };
+            match links.hold(live, name, &held)? {
+                Hold::Held => {
+                    // The link to the log itself stays.
+                    let held = held.into_iter().filter(|link| !link.is(live.opened())).collect();
+                    return Ok((opened, held));
+                }
+                Hold::Replaced if started.elapsed() < MAX_TRYING => self.progress.cancellation().check()?,
+                Hold::Replaced => {
+                    let subject = live.path().display().to_string();
+                    return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&subject));
+                }
+                Hold::Refused(error) => {
+                    self.not_held.push(NotHeld { path: live.path().to_owned(), error });
+                    return Ok((opened, held));
+                }
+            }
+        }
+    }
+
+    fn current(&self, log: OpenLog) -> Result<CurrentLog> {
+        let (id, times, subject) = (log.log.id.clone(), log.log.times, log.path().display().to_string());
+        let length = log.opened().len();
+        let content = LogSnapshot::new(log.into_content(), length, &subject)?;
+        let latest = self.recorded(&id).and_then(|log| log.latest);
+        Ok(CurrentLog { id, times, content, latest, exists: true })
+    }
+
+    fn missing(&self, id: &LogId) -> Result<CurrentLog> {
+        let subject = id.name.in_dir(self.discovery.dirs.of(id.base)).display().to_string();
+        let content = LogSnapshot::new(std::io::empty(), 0, &subject)?;
+        let latest = self.recorded(id).and_then(|log| log.latest);
+        Ok(CurrentLog { id: id.clone(), times: times_of(id.source.as_str()), content, latest, exists: false })
+    }
+}

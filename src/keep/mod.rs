@@ -1,0 +1,141 @@
+//! Adds a segment to a history: what is new in the logs since the segment before.
+//!
+//! 1. `held` keeps the files that rotation replaces, and opens them.
+//! 2. `sequence` finds what is new in the logs that count as one: what was appended to the file that the last run read
+//!    (`log_snapshot`), or else the lines that the history does not have (`compare`, `overlap`, `recorded`).
+//! 3. `append` writes the segment, and then the checkpoint.
+
+mod append;
+mod bundles;
+mod compare;
+mod held;
+mod log_snapshot;
+mod machine;
+mod overlap;
+mod pace;
+mod recorded;
+mod sequence;
+
+use std::path::{Path, PathBuf};
+
+use crate::digest::BundleDigest;
+use crate::error::Result;
+use crate::format::{Follows, FollowsState, HistoryId, Label, LogId, Manifest, Timestamp};
+use crate::logs::Discovery;
+use crate::progress::Progress;
+
+pub use crate::bundle::writer::WriteOptions;
+pub use bundles::keep_bundles;
+pub use held::NotHeld;
+pub use pace::Pace;
+
+/// The options of a run.
+#[derive(Debug, Clone)]
+#[must_use]
+#[non_exhaustive]
+pub struct KeepOptions {
+    /// The options for writing the segment. Compressed chunks are kept in the history's directory.
+    pub write: WriteOptions,
+    /// True to hold the logs that were read by hard links, so that the rows up to the next rotation are not lost.
+    pub hold: bool,
+    /// The user's name for the machine.
+    pub label: Option<Label>,
+    /// The identity of a new history. `None` draws it at random.
+    pub new_id: Option<HistoryId>,
+}
+
+impl KeepOptions {
+    /// Holds the logs, and gives the machine no name.
+    pub fn new(write: WriteOptions) -> Self {
+        Self { write, hold: true, label: None, new_id: None }
+    }
+
+    /// Chooses whether to hold the logs.
+    pub fn hold(self, hold: bool) -> Self {
+        Self { hold, ..self }
+    }
+
+    /// Sets the user's name for the machine.
+    pub fn label(self, label: Option<Label>) -> Self {
+        Self { label, ..self }
+    }
+
+    /// Sets the identity of a new history.
+    pub fn new_id(self, id: HistoryId) -> Self {
+        Self { new_id: Some(id), ..self }
+    }
+}
+
+/// The result of a run: the segment that was added.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct KeepReport {
+    /// The identity of the history.
+    pub id: HistoryId,
+    /// The number of the segment, from 0.
+    pub segment: u64,
+    /// The path of the segment.
+    pub path: PathBuf,
+    /// The bundle digest of the segment.
+    pub digest: BundleDigest,
+    /// The size of the segment's file in bytes.
+    pub bundle_bytes: u64,
+    /// The time of the segment.
+    pub exported_at: Timestamp,
+    /// The logs of the segment, in its order.
+    pub logs: Vec<KeptLog>,
+    /// The logs that are not held, although that was asked for.
+    pub not_held: Vec<NotHeld>,
+}
+
+/// A log of a new segment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct KeptLog {
+    /// The identity of the log.
+    pub id: LogId,
+    /// The number of new rows.
+    pub rows: u64,
+    /// The number of new lines that are not rows.
+    pub unparsed_lines: u64,
+    /// The relation to earlier segments.
+    pub follows: Follows,
+}
+
+impl KeepReport {
+    /// Returns the number of new rows.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.logs.iter().map(|log| log.rows).sum()
+    }
+
+    /// Returns true if rows may be missing, or a log was altered, so that a person should look.
+    #[must_use]
+    pub fn needs_attention(&self) -> bool {
+        self.logs.iter().any(|log| matches!(log.follows.state, FollowsState::Gap | FollowsState::Altered))
+    }
+}
+
+/// Adds a segment with what is new in the logs of this machine to the history in `dir`. Creates the history if there is
+/// none.
+///
+/// # Errors
+/// If the logs cannot be read, as with [`export`](crate::export::export), the history cannot be opened or does not fit its
+/// checkpoint, another run holds its lock, or the segment cannot be written. Then the history is as it was.
+pub fn keep(
+    discovery: &Discovery,
+    dir: impl AsRef<Path>,
+    options: &KeepOptions,
+    progress: &dyn Progress,
+) -> Result<KeepReport> {
+    machine::keep(discovery, dir.as_ref(), options, progress)
+}
+
+/// Returns the logs of a new segment.
+fn kept_logs(manifest: &Manifest) -> Vec<KeptLog> {
+    let logs = manifest.files.iter().filter_map(|file| {
+        let (id, rows, unparsed_lines) = (LogId::of(file), file.count, file.unparsed_lines());
+        Some(KeptLog { id, rows, unparsed_lines, follows: file.follows.clone()? })
+    });
+    logs.collect()
+}

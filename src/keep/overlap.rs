@@ -1,0 +1,147 @@
+//! Finds the lines of a log that a history has already.
+//!
+//! Rotation removes the oldest lines of a log, so a log usually begins with lines that the history ends with. Other
+//! programs can have inserted lines, or changed them. Lines are compared in the form that rotation leaves them in.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use crate::align::{Alignment, LineKeying, LineMatch, RowKeys, Side, align, each_line};
+use crate::error::Result;
+use crate::format::row::is_blank;
+use crate::util::line_reader::Line;
+
+/// The longest time, in milliseconds, between the first and the last row that a rotation outside of the writers' lock
+/// removes although they are the newest ones.
+const MAX_RACE_MS: i64 = 60_000;
+
+/// What is known of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineState {
+    /// Earlier segments have it.
+    Known,
+    /// This run has found it in a file that was held.
+    Fresh,
+    /// It stands before a line that the history has. The history may have it somewhere else.
+    Inserted,
+    /// It follows all lines that the history has.
+    New,
+}
+
+impl LineState {
+    /// Returns the state of a line that is line `known` of the lines before, of which the first `earlier` are in earlier
+    /// segments.
+    fn of_known(known: usize, earlier: usize) -> Self {
+        if known < earlier { Self::Known } else { Self::Fresh }
+    }
+}
+
+/// The comparison of a log with the lines that the history has of it.
+#[derive(Debug)]
+pub struct Overlap {
+    /// The state of each line of the log that is not blank.
+    pub lines: Vec<LineState>,
+    /// The number of known lines that were removed from the start of the log.
+    pub cut_off: usize,
+    /// True if the log has the last known row, so that no row is missing between the history and the new lines.
+    pub continues: bool,
+    /// True if known lines are missing after the start of the log, where rotation removes none.
+    pub is_altered: bool,
+}
+
+/// Returns a line in the form that rotation leaves it in, or `None` if rotation removes it because it is blank.
+pub fn rotated(line: &[u8]) -> Option<Cow<'_, str>> {
+    let text = match simdutf8::basic::from_utf8(line) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(line),
+    };
+    (!is_blank(&text)).then_some(text)
+}
+
+/// Appends the lines of a log that are not blank to a side.
+pub fn read_lines(log: impl Read, keys: RowKeys, keying: LineKeying<'_>, side: &mut Side) -> Result<()> {
+    each_line(log, |line| {
+        if let Some(text) = rotated(line.bytes) {
+            side.push(Line { bytes: text.as_bytes(), terminated: line.terminated }, keys, keying);
+        }
+        Ok(())
+    })
+}
+
+impl Overlap {
+    /// Compares the lines `now` of a log with `known`, which the log had before. The first `earlier` of these are in
+    /// earlier segments. `may_race` is true if a rotation may have removed rows that were appended while it ran. Both sides
+    /// have ids of the same index, which has `distinct` of them.
+    pub fn new(known: &Side, earlier: usize, distinct: usize, now: &Side, may_race: bool) -> Self {
+        let length = common_length(&known.ids, &now.ids);
+        let is_telling = now.metas.iter().take(length).any(|meta| meta.time.is_some());
+        if is_telling {
+            let cut_off = known.len() - length;
+            let state = |line| match line < length {
+                true => LineState::of_known(cut_off + line, earlier),
+                false => LineState::New,
+            };
+            return Self { lines: (0..now.len()).map(state).collect(), cut_off, continues: true, is_altered: false };
+        }
+        Self::of_alignment(known, earlier, now, &align(&known.ids, &now.ids, distinct), may_race)
+    }
+
+    fn of_alignment(known: &Side, earlier: usize, now: &Side, alignment: &Alignment, may_race: bool) -> Self {
+        let mut is_matched = vec![false; known.len()];
+        let mut last_match = None;
+        for line in 0..now.len() {
+            if let LineMatch::With(of_known) = alignment.of(line) {
+                is_matched[of_known as usize] = true;
+                last_match = Some(line);
+            }
+        }
+        let state = |line| match alignment.of(line) {
+            LineMatch::With(known) => LineState::of_known(known as usize, earlier),
+            LineMatch::New | LineMatch::Elsewhere if last_match.is_some_and(|last| line < last) => LineState::Inserted,
+            LineMatch::New | LineMatch::Elsewhere => LineState::New,
+        };
+        let lines = (0..now.len()).map(state).collect();
+        let first = is_matched.iter().position(|matched| *matched);
+        let last = is_matched.iter().rposition(|matched| *matched);
+        let (Some(first), Some(last)) = (first, last) else {
+            // Without any known line, each line may be one that the history has from long ago.
+            let lines = vec![LineState::Inserted; now.len()];
+            return Self { lines, cut_off: known.len(), continues: known.len() == 0, is_altered: false };
+        };
+        let times: Vec<_> = known.metas.iter().map(|meta| meta.time).collect();
+        let has_telling_match = times.iter().zip(&is_matched).any(|(time, matched)| *matched && time.is_some());
+        let gone: Vec<_> = times[last + 1..].iter().flatten().copied().collect();
+        let is_race = || {
+            let span = gone.iter().max().zip(gone.iter().min()).map(|(last, first)| last.saturating_sub(*first));
+            may_race && span.is_none_or(|span| span <= MAX_RACE_MS)
+        };
+        Self {
+            lines,
+            cut_off: first,
+            continues: has_telling_match && (last + 1 == known.len() || is_race()),
+            is_altered: is_matched[first..last].contains(&false),
+        }
+    }
+}
+
+/// Returns the length of the longest end of `known` that is a start of `now`.
+fn common_length(known: &[u32], now: &[u32]) -> usize {
+    // The prefix function of Knuth, Morris and Pratt: for each start of `now`, the longest shorter one that ends it.
+    let mut shorter = vec![0; now.len()];
+    let mut length = 0;
+    for at in 1..now.len() {
+        while length > 0 && now[at] != now[length] {
+            length = shorter[length - 1];
+        }
+        length += usize::from(now[at] == now[length]);
+        shorter[at] = length;
+    }
+    let mut length = 0;
+    for id in known {
+        while length > 0 && (length == now.len() || now[length] != *id) {
+            length = shorter[length - 1];
+        }
+        length += usize::from(now.get(length) == Some(id));
+    }
+    length
+}

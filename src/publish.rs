@@ -84,7 +84,10 @@ pub fn write_temporary(
 
 /// Writes the bundle to an unnamed file, and verifies it. Returns the file, positioned at its start. Errors refer to the
 /// bundle as `name`.
-fn write_verified(
+///
+/// # Errors
+/// As [`publish`].
+pub fn write_verified(
     packed: SpooledBundle,
     options: &WriteOptions,
     provenance: Provenance,

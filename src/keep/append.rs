@@ -16,7 +16,7 @@ use crate::format::{DerivedFrom, Follows, HistoryId, HistoryPosition, Provenance
 use crate::history::{Checkpoint, Frontier, History, SegmentName, lock_path, segment_path, segments_dir};
 use crate::logs::catalogue_order;
 use crate::progress::Progress;
-use crate::publish::write_temporary;
+use crate::publish::write_verified;
 use crate::util::atomic_file::{AtomicFile, CreatedDirs, TargetOptions, remove_stale_files};
 use crate::util::cancel::CancellableIo;
 
@@ -141,7 +141,8 @@ impl OpenHistory {
             relations.next().map(|(follows, held_rows)| with_all_rows(follows, file.count, held_rows))
         });
         // The name of the segment has its digest, which is known once it is written.
-        let (mut content, written) = write_temporary(spooled, options, provenance, progress)?;
+        let (mut content, written) =
+            write_verified(spooled, options, provenance, &self.dir.display().to_string(), progress)?;
         let path = segment_path(&self.dir, &SegmentName::new(segment, written.digest), options.exported_at);
         let mut file = AtomicFile::create(&path, TargetOptions::default().create_dirs(true))?;
         std::io::copy(&mut content, &mut file).map_err(|error| Error::io(IoAction::Write, &path, error))?;

@@ -18,7 +18,7 @@ use crate::history::{History, Segment};
 pub struct TraceInput<'r> {
     name: String,
     parts: Vec<InputPart<'r>>,
-    history: Option<History>,
+    history: Option<Box<History>>,
 }
 
 /// A bundle of an input.
@@ -93,7 +93,7 @@ impl TraceInput<'static> {
     #[must_use]
     pub fn from_history(history: History) -> Self {
         let parts = history.segments().iter().map(|segment| InputPart::of_segment(&history, segment)).collect();
-        Self { name: history.dir().display().to_string(), parts, history: Some(history) }
+        Self { name: history.dir().display().to_string(), parts, history: Some(Box::new(history)) }
     }
 }
 
@@ -113,7 +113,7 @@ impl<'r> TraceInput<'r> {
     /// Returns the history, unless the input is a bundle.
     #[must_use]
     pub fn history(&self) -> Option<&History> {
-        self.history.as_ref()
+        self.history.as_deref()
     }
 
     /// Returns the bundle digests of the bundle, or of each segment of the history.
@@ -146,6 +146,11 @@ impl<'r> TraceInput<'r> {
             rows_only: self.parts.iter().any(|part| part.rows_only),
             is_duplicate: false,
         }
+    }
+
+    /// Returns the total length of its logs in bytes.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.parts.iter().map(|part| part.log_bytes).sum()
     }
 
     /// Returns the names of the sources of its logs.

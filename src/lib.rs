@@ -48,6 +48,7 @@ mod buffers;
 pub mod bundle;
 pub mod cat;
 mod container;
+pub mod diff;
 pub mod digest;
 pub mod error;
 pub mod export;

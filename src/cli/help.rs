@@ -262,6 +262,33 @@ pub const MERGE: HelpText = HelpText {
     sections: &[],
 };
 
+pub const DIFF: HelpText = HelpText {
+    examples: &[
+        ("Count the rows that differ", "patchwork-traces diff monday.jsonl.gz tuesday.jsonl.gz"),
+        ("Check that a backup has every row of this machine", "patchwork-traces diff backup.jsonl.gz --here"),
+        (
+            "List the rows that only the second one has",
+            "patchwork-traces diff a.jsonl.gz b.jsonl.gz --rows | grep '^+'",
+        ),
+        ("Compare a history with a bundle", "patchwork-traces diff trace-history all.jsonl.gz --source runs"),
+    ],
+    exit_status: &[
+        ("0", "both have the same rows in the same order"),
+        ("1", "failure; nothing is said about the rows"),
+        ("3", "rows differ"),
+    ],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, TMPDIR],
+    sections: &[(
+        "Columns of the table",
+        &[
+            ("ONLY IN A", "rows that only the first one has, or has more often"),
+            ("ONLY IN B", "rows that only the second one has, or has more often"),
+            ("OTHER ORDER", "rows that both have, in another order"),
+            ("SAME", "rows that both have in the same order"),
+        ],
+    )],
+};
+
 pub const DEMO: HelpText = HelpText {
     examples: &[("Take the tour", "patchwork-traces demo")],
     exit_status: &[DONE, ("1", "a command of the tour failed")],
@@ -360,6 +387,7 @@ pub fn of(command: Option<&str>) -> &'static HelpText {
         Some("cat") => &CAT,
         Some("recover") => &RECOVER,
         Some("merge") => &MERGE,
+        Some("diff") => &DIFF,
         Some("demo") => &DEMO,
         Some("schema") => &SCHEMA,
         Some("completions") => &COMPLETIONS,

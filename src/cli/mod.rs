@@ -18,7 +18,7 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
-use commands::{cat, completions, demo, export, import, inspect, keep, man, merge, recover, schema, verify};
+use commands::{cat, completions, demo, diff, export, import, inspect, keep, man, merge, recover, schema, verify};
 use failure::CommandResult;
 pub use terminal::exit::Exit;
 use terminal::interrupt::{self, InterruptState};
@@ -58,6 +58,7 @@ enum Command {
     Recover(recover::RecoverArgs),
     Merge(merge::MergeArgs),
     Keep(keep::KeepArgs),
+    Diff(diff::DiffArgs),
     /// Take a tour of the commands on built-in sample logs
     #[command(after_long_help = help::long(&help::DEMO))]
     Demo,
@@ -96,6 +97,7 @@ impl Cli {
             Command::Recover(args) => recover::run(&args, output),
             Command::Merge(args) => merge::run(&args, output),
             Command::Keep(args) => keep::run(&args, output),
+            Command::Diff(args) => diff::run(&args, output),
             Command::Inspect(args) => inspect::run(&args, output),
             Command::Cat(args) => cat::run(args, output),
             Command::Schema(args) => schema::run(&args),
@@ -135,6 +137,11 @@ impl Command {
                 false,
                 "interrupted: no segment was added; the history and the logs are unchanged",
                 "interrupted: the history is unchanged, or complete with a new segment; a temporary file may remain",
+            ),
+            Self::Diff(_) => (
+                false,
+                "interrupted before the comparison finished: no verdict",
+                "interrupted before the comparison finished: no verdict",
             ),
             Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
             Self::Inspect(_) => (true, "interrupted: the bundle is unchanged", ""),

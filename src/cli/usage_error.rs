@@ -89,6 +89,7 @@ pub fn synonym(name: &str) -> Option<&'static str> {
         "grep" | "search" => "cat",
         "backup" | "create" | "pack" => "export",
         "repair" => "recover",
+        "compare" | "cmp" => "diff",
         "join" | "combine" | "concat" | "union" => "merge",
         _ => return None,
     })

@@ -6,11 +6,14 @@
 mod combine;
 mod compare;
 mod content;
+mod local;
 mod restore;
 mod scratch;
 mod set;
 
 pub use combine::combine;
-pub use compare::CompareContext;
+pub use compare::{CompareContext, Compared, compare};
+pub use content::ContentReader;
+pub use local::copy_logs;
 pub use restore::restore_logs;
-pub use set::LogSet;
+pub use set::{GroupKey, LogSet, StoredGroup, disagreement};

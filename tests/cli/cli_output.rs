@@ -11,8 +11,20 @@ use crate::common::search_path::program_alone;
 use crate::common::skip_note::skip_note;
 use crate::common::{Home, bundle};
 
-const COMMANDS: &[&str] =
-    &["export", "import", "verify", "inspect", "cat", "recover", "merge", "demo", "schema", "completions", "man"];
+const COMMANDS: &[&str] = &[
+    "export",
+    "import",
+    "verify",
+    "inspect",
+    "cat",
+    "recover",
+    "merge",
+    "diff",
+    "demo",
+    "schema",
+    "completions",
+    "man",
+];
 
 /// A home with logs of all sources over some weeks, and its bundle `b.gz`.
 fn home() -> Home {

@@ -8,8 +8,20 @@ use crate::common::program::run;
 use serde_json::Value;
 
 /// The commands whose `--json` has a schema.
-const DOCUMENTED: &[&str] =
-    &["export", "import", "verify", "inspect", "cat", "recover", "merge", "demo", "completions", "man", "error"];
+const DOCUMENTED: &[&str] = &[
+    "export",
+    "import",
+    "verify",
+    "inspect",
+    "cat",
+    "recover",
+    "merge",
+    "diff",
+    "demo",
+    "completions",
+    "man",
+    "error",
+];
 
 fn published(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"))
@@ -83,6 +95,11 @@ fn every_json_output_matches_its_schema() {
         run(home.path(), &["merge", "--json", "b.gz", "r.gz", "b.gz", legacy.to_str().unwrap(), "-fo", "m.gz"]);
     expect_valid("merge", &merged.json());
     assert_eq!(merged.json()["notes"].as_array().unwrap().len(), 2, "b.gz again, and format 1.0: {}", merged.stderr);
+    for arguments in [&["b.gz", "r.gz"][..], &["b.gz", "--here"], &["b.gz", "b.gz"]] {
+        expect_valid("diff", &run(home.path(), &[&["diff", "--json"], arguments].concat()).json());
+    }
+    let summary = run(home.path(), &["diff", "b.gz", "--here", "--json", "--rows"]).stderr;
+    expect_valid("diff", &serde_json::from_str(&summary).unwrap());
     let failed = run(home.path(), &["inspect", "--json", "nothing.gz"]).stderr;
     expect_valid("error", &serde_json::from_str(&failed).unwrap());
     for refused in

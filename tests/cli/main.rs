@@ -10,6 +10,7 @@ mod cat_exact;
 mod cli_output;
 #[cfg(unix)]
 mod closed_pipe;
+mod diff;
 mod export;
 mod import;
 mod inspect;

@@ -7,8 +7,20 @@ use crate::common::Home;
 use crate::common::program::run;
 use crate::common::skip_note::skip_note;
 
-const COMMANDS: &[&str] =
-    &["export", "import", "verify", "inspect", "cat", "recover", "merge", "demo", "schema", "completions", "man"];
+const COMMANDS: &[&str] = &[
+    "export",
+    "import",
+    "verify",
+    "inspect",
+    "cat",
+    "recover",
+    "merge",
+    "diff",
+    "demo",
+    "schema",
+    "completions",
+    "man",
+];
 
 /// The pages of the program and of each command, with their names.
 fn pages() -> Vec<(&'static str, String)> {

@@ -13,6 +13,7 @@ mod common;
 mod bundle;
 mod cancel;
 mod conformance;
+mod diff;
 mod errors;
 #[cfg(unix)]
 mod examples;

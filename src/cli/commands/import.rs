@@ -176,7 +176,7 @@ fn origin(inputs: &[InputSummary]) -> String {
 
 fn headline(plan: &Plan, inputs: &[InputSummary], dry_run: bool) -> String {
     let (origin, bundle) = (origin(inputs), if inputs.len() > 1 { "bundles" } else { "bundle" });
-    let bundle = if inputs.iter().any(|input| input.history.is_some()) { "history" } else { bundle };
+    let bundle = if inputs.iter().all(|input| input.history.is_some()) { "history" } else { bundle };
     let files = logs(plan.files.iter().filter(|file| file.change != Change::Nothing).count());
     let lines = counted(plan.new_lines().all(), "new line", "new lines");
     let (verb, rest) = match (plan.changes_nothing(), dry_run) {

@@ -3,6 +3,7 @@
 pub mod cat;
 pub mod completions;
 pub mod demo;
+pub mod diff;
 pub mod export;
 mod follow;
 pub mod import;

@@ -36,6 +36,8 @@ enum SchemaOf {
     Merge,
     /// Output of `keep --json`
     Keep,
+    /// Output of `diff --json`
+    Diff,
     /// Output of `inspect --json`
     Inspect,
     /// Summary of `cat --json`
@@ -61,6 +63,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Recover => schema_of::<crate::cli::commands::recover::RecoverJson>(),
         SchemaOf::Merge => schema_of::<crate::cli::commands::merge::MergeJson>(),
         SchemaOf::Keep => schema_of::<crate::cli::commands::keep::KeepJson>(),
+        SchemaOf::Diff => schema_of::<crate::cli::commands::diff::DiffJson>(),
         SchemaOf::Inspect => schema_of::<crate::cli::commands::inspect::InspectJson>(),
         SchemaOf::Cat => schema_of::<crate::cli::commands::cat::CatJson>(),
         SchemaOf::Completions | SchemaOf::Man => schema_of::<crate::cli::commands::completions::TextJson>(),

@@ -181,14 +181,30 @@ pub const VERIFY: HelpText = HelpText {
         ),
         ("Check many bundles in a script", "patchwork-traces verify --quiet backups/*.jsonl.gz || echo damaged"),
         ("Check a copy on another machine", "ssh backup cat traces.jsonl.gz | patchwork-traces verify -"),
+        (
+            "Check a history, and that it extends a checkpoint that you kept",
+            "patchwork-traces verify trace-history --since checkpoint.2026",
+        ),
+        ("Check a seventh of a history every day", "patchwork-traces verify trace-history --part $(date +%u)/7"),
     ],
     exit_status: &[
-        ("0", "every bundle is intact"),
-        ("1", "a bundle could not be read (the others were checked), or the result could not be printed"),
-        ("3", "a bundle is damaged, is not the expected one, or has no hashes although they were required"),
+        ("0", "every bundle is intact, and every history intact and consistent"),
+        ("1", "a bundle or history could not be read (the others were checked), or the result could not be printed"),
+        (
+            "3",
+            "a bundle or history is damaged or is not the expected one, or lacks hashes or rows although they were \
+             required",
+        ),
     ],
     environment: &[],
-    sections: &[],
+    sections: &[(
+        "Verdicts on a history",
+        &[
+            ("intact", "every segment is as it was written"),
+            ("consistent", "the segments follow each other, and match the history's checkpoint and that of --since"),
+            ("complete", "no segment is missing, and none records that rows are missing before it"),
+        ],
+    )],
 };
 
 pub const INSPECT: HelpText = HelpText {
@@ -287,6 +303,27 @@ pub const DIFF: HelpText = HelpText {
             ("SAME", "rows that both have in the same order"),
         ],
     )],
+};
+
+pub const PROVE: HelpText = HelpText {
+    examples: &[
+        ("Prove that segment 12 is in a history", "patchwork-traces prove trace-history --segment 12 -o 12.proof"),
+        (
+            "Verify it where only the segment and a checkpoint are",
+            "patchwork-traces verify 000000012-1f2c9ab0d4e5f607.jsonl.gz --proof 12.proof --since checkpoint",
+        ),
+        (
+            "Prove it for an older checkpoint",
+            "patchwork-traces prove trace-history --segment 12 --at checkpoint.2026 -o 12.proof",
+        ),
+    ],
+    exit_status: &[
+        ("0", "the proof was written"),
+        ("1", "failure; no proof was written"),
+        ("3", "the proof was written, but its directory could not be synced or the report could not be printed"),
+    ],
+    environment: &[],
+    sections: &[],
 };
 
 pub const DEMO: HelpText = HelpText {
@@ -388,6 +425,7 @@ pub fn of(command: Option<&str>) -> &'static HelpText {
         Some("recover") => &RECOVER,
         Some("merge") => &MERGE,
         Some("diff") => &DIFF,
+        Some("prove") => &PROVE,
         Some("demo") => &DEMO,
         Some("schema") => &SCHEMA,
         Some("completions") => &COMPLETIONS,

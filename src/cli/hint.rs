@@ -118,7 +118,7 @@ fn for_import(kind: &ErrorKind) -> Option<&'static str> {
     })
 }
 
-/// Returns the advice for a directory that is not a sound history, or is not the one of a checkpoint.
+/// Returns the advice for a history with a fault, or one that does not fit a checkpoint or a proof.
 pub fn for_history(fault: &HistoryFault) -> &'static str {
     match fault {
         HistoryFault::NotAHistory => "pass a directory that `patchwork-traces keep` wrote, or a bundle",

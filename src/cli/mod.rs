@@ -18,7 +18,9 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
-use commands::{cat, completions, demo, diff, export, import, inspect, keep, man, merge, recover, schema, verify};
+use commands::{
+    cat, completions, demo, diff, export, import, inspect, keep, man, merge, prove, recover, schema, verify,
+};
 use failure::CommandResult;
 pub use terminal::exit::Exit;
 use terminal::interrupt::{self, InterruptState};
@@ -59,6 +61,7 @@ enum Command {
     Merge(merge::MergeArgs),
     Keep(keep::KeepArgs),
     Diff(diff::DiffArgs),
+    Prove(prove::ProveArgs),
     /// Take a tour of the commands on built-in sample logs
     #[command(after_long_help = help::long(&help::DEMO))]
     Demo,
@@ -98,6 +101,7 @@ impl Cli {
             Command::Merge(args) => merge::run(&args, output),
             Command::Keep(args) => keep::run(&args, output),
             Command::Diff(args) => diff::run(&args, output),
+            Command::Prove(args) => prove::run(&args, output),
             Command::Inspect(args) => inspect::run(&args, output),
             Command::Cat(args) => cat::run(args, output),
             Command::Schema(args) => schema::run(&args),
@@ -145,6 +149,7 @@ impl Command {
             ),
             Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
             Self::Inspect(_) => (true, "interrupted: the bundle is unchanged", ""),
+            Self::Prove(_) => (true, "interrupted: the history is unchanged", ""),
             Self::Demo => (
                 false,
                 "interrupted: the files of the tour were removed",

@@ -2,12 +2,13 @@
 //! they count (FORMAT.md, "Minor version 2").
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use super::layout::SegmentName;
 use super::segment::SegmentHead;
 use crate::digest::BundleDigest;
 use crate::error::HistoryFault;
-use crate::format::{FollowsState, HistoryId, ManifestFile};
+use crate::format::{HistoryId, HistoryPosition, ManifestFile};
 use crate::logs::sequence_of;
 
 /// The name of a log, or of the logs of a source that count as one.
@@ -19,7 +20,8 @@ pub struct Chain {
     id: Option<HistoryId>,
     /// The number that the next segment has.
     next: u64,
-    previous: Option<BundleDigest>,
+    /// The segments with the number before: two if a number is there twice, none if it could not be read.
+    before: Vec<(BundleDigest, PathBuf)>,
     rows: HashMap<SequenceKey, u64>,
 }
 
@@ -29,9 +31,13 @@ impl Chain {
         self.id
     }
 
+    /// Returns the number that the next segment has.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Checks the next segment, and lists what is wrong with it. Later segments are compared with this one even then.
     pub fn push(&mut self, head: &SegmentHead) -> Vec<HistoryFault> {
-        let mut faults = Vec::new();
         let Some(position) = &head.manifest.history else {
             return vec![HistoryFault::NotASegment];
         };
@@ -41,36 +47,79 @@ impl Chain {
         }
         let expected = SegmentName::new(position.segment, head.digest);
         if expected != head.name {
-            faults.push(HistoryFault::Renamed { expected: expected.to_string() });
+            let renamed = HistoryFault::Renamed { expected: expected.to_string() };
+            // Its content may have been changed at its place.
+            let is_here = position.segment == head.name.number && position.segment + 1 != self.next;
+            let others = if is_here { self.push_named(head, position) } else { Vec::new() };
+            return std::iter::once(renamed).chain(others).collect();
         }
-        let number = position.segment;
+        match self.before.first() {
+            Some((_, other)) if position.segment + 1 == self.next => {
+                let fault = HistoryFault::Duplicate { number: position.segment, other: other.clone() };
+                self.before.push((head.digest, head.path.clone()));
+                vec![fault]
+            }
+            _ => self.push_named(head, position),
+        }
+    }
+
+    /// Notes that the segment with this number could not be read.
+    pub fn skip(&mut self, number: u64) {
+        if number >= self.next {
+            (self.next, self.before) = (number + 1, Vec::new());
+        }
+    }
+
+    /// Checks the next segment, whose number is that of its name.
+    fn push_named(&mut self, head: &SegmentHead, position: &HistoryPosition) -> Vec<HistoryFault> {
+        let (mut faults, number) = (Vec::new(), position.segment);
+        let is_known = |previous| self.before.iter().any(|(digest, _)| Some(*digest) == previous);
         if number > self.next {
             faults.push(HistoryFault::Missing { first: self.next, last: number - 1 });
-        } else if number == self.next && number > 0 && position.previous != self.previous {
+        } else if !self.before.is_empty() && !is_known(position.previous) {
             faults.push(HistoryFault::OtherPrevious { before: number - 1 });
         }
-        let is_after_missing = number > self.next;
+        let counted = match (number == self.next, self.before.len()) {
+            (true, 2..) => Counted::Ambiguous,
+            (true, 1) => Counted::All,
+            (true, _) if number == 0 => Counted::All,
+            _ => Counted::Some,
+        };
         for file in &head.manifest.files {
-            faults.extend(self.rows_before(file, is_after_missing));
+            faults.extend(self.rows_before(file, counted));
         }
         for file in &head.manifest.files {
             *self.rows.entry(sequence(file)).or_default() += file.count;
         }
-        (self.next, self.previous) = (number + 1, Some(head.digest));
+        (self.next, self.before) = (number + 1, vec![(head.digest, head.path.clone())]);
         faults
     }
 
-    /// Checks the number of rows that a file of the next segment says earlier segments hold. After a missing segment the
-    /// number is taken as it is.
-    fn rows_before(&mut self, file: &ManifestFile, is_after_missing: bool) -> Option<HistoryFault> {
+    /// Checks the number of rows that a file of the next segment says earlier segments hold. Later segments are compared
+    /// with that number.
+    fn rows_before(&mut self, file: &ManifestFile, all: Counted) -> Option<HistoryFault> {
         let follows = file.follows.as_ref()?;
         let counted = self.rows.entry(sequence(file)).or_default();
         let (declared, found) = (follows.rows_before, *counted);
         *counted = declared;
-        let is_first = follows.state == FollowsState::First;
-        (declared != found && !is_after_missing && !is_first || is_first && found != 0)
-            .then(|| HistoryFault::RowsBefore { file: file.relative_path.to_string(), declared, found })
+        let is_wrong = match all {
+            Counted::All => declared != found,
+            Counted::Some => declared < found,
+            Counted::Ambiguous => false,
+        };
+        is_wrong.then(|| HistoryFault::RowsBefore { file: file.relative_path.to_string(), declared, found })
     }
+}
+
+/// The segments whose rows were counted.
+#[derive(Debug, Clone, Copy)]
+enum Counted {
+    /// All before this one.
+    All,
+    /// Those that are there and could be read.
+    Some,
+    /// Perhaps other ones than this one continues.
+    Ambiguous,
 }
 
 fn sequence(file: &ManifestFile) -> SequenceKey {

@@ -100,6 +100,11 @@ impl Comparison {
         comparison
     }
 
+    /// Returns the number of segments of the checkpoint.
+    pub fn size(&self) -> u64 {
+        self.checkpoint.size
+    }
+
     /// Compares the segments of a history up to the last one that was appended to `frontier`.
     pub fn push(&mut self, frontier: &Frontier) {
         self.compared = frontier.size();

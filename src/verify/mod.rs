@@ -7,6 +7,7 @@
 mod audit;
 mod finding;
 mod findings;
+mod history;
 mod log;
 mod manifest;
 mod table;
@@ -30,6 +31,10 @@ use crate::util::cancel::CancellableIo;
 use crate::util::ordered_pool::{available_cores, run_ordered};
 use audit::Audit;
 pub use finding::{ChunkMismatch, FileMismatch, Finding, FindingKind, Mismatch, Severity};
+pub use history::{
+    HistoryFinding, HistoryFindingKind, HistoryReport, HistoryVerdict, HistoryVerifyOptions, RowsToRead, SegmentPart,
+    verify_history,
+};
 use manifest::ManifestCheck;
 
 /// Options for a verification.

@@ -20,6 +20,7 @@ const COMMANDS: &[&str] = &[
     "recover",
     "merge",
     "diff",
+    "prove",
     "demo",
     "schema",
     "completions",

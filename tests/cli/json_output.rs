@@ -17,6 +17,7 @@ const DOCUMENTED: &[&str] = &[
     "recover",
     "merge",
     "diff",
+    "prove",
     "demo",
     "completions",
     "man",
@@ -27,7 +28,8 @@ fn published(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("schema/{name}.schema.json"))
 }
 
-fn expect_valid(name: &str, output: &Value) {
+/// Checks that an output matches the published schema.
+pub fn expect_valid(name: &str, output: &Value) {
     let schema: Value = serde_json::from_slice(&fs::read(published(name)).unwrap()).unwrap();
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
     let errors: Vec<_> = validator.iter_errors(output).map(|error| error.to_string()).collect();

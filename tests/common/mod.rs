@@ -5,6 +5,7 @@ pub mod adversarial_lines;
 pub mod bundle_builder;
 pub mod coverage;
 pub mod error_kinds;
+pub mod history_builder;
 #[cfg(feature = "cli")]
 pub mod program;
 pub mod random_rows;

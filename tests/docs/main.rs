@@ -22,6 +22,7 @@
 mod audit_script;
 #[path = "../common/mod.rs"]
 mod common;
+mod history_script;
 mod markdown;
 mod session;
 

@@ -11,6 +11,7 @@ pub mod inspect;
 pub mod keep;
 pub mod man;
 pub mod merge;
+pub mod prove;
 pub mod recover;
 pub mod schema;
 pub mod verify;

@@ -38,6 +38,8 @@ enum SchemaOf {
     Keep,
     /// Output of `diff --json`
     Diff,
+    /// Output of `prove --json`
+    Prove,
     /// Output of `inspect --json`
     Inspect,
     /// Summary of `cat --json`
@@ -64,6 +66,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Merge => schema_of::<crate::cli::commands::merge::MergeJson>(),
         SchemaOf::Keep => schema_of::<crate::cli::commands::keep::KeepJson>(),
         SchemaOf::Diff => schema_of::<crate::cli::commands::diff::DiffJson>(),
+        SchemaOf::Prove => schema_of::<crate::cli::commands::prove::ProveJson>(),
         SchemaOf::Inspect => schema_of::<crate::cli::commands::inspect::InspectJson>(),
         SchemaOf::Cat => schema_of::<crate::cli::commands::cat::CatJson>(),
         SchemaOf::Completions | SchemaOf::Man => schema_of::<crate::cli::commands::completions::TextJson>(),

@@ -1,5 +1,7 @@
 //! `patchwork-traces verify`.
 
+mod history;
+
 use std::fs::File;
 use std::io::{self, Read, stdout};
 use std::num::NonZeroUsize;
@@ -8,9 +10,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use data_encoding::HEXLOWER;
 use patchwork_traces::digest::BundleDigest;
+use patchwork_traces::history::{Checkpoint, SegmentProof};
 use patchwork_traces::progress::Progress;
 use patchwork_traces::verify::{
-    FileReport, Finding, FindingCounts, Severity, Verdict, VerifyOptions, VerifyReport, verify, verify_file,
+    FileReport, Finding, FindingCounts, FindingKind, HistoryVerifyOptions, RowsToRead, SegmentPart, Severity, Verdict,
+    VerifyOptions, VerifyReport, verify, verify_file,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +22,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
+use crate::cli::hint::for_history;
 use crate::cli::is_dash;
 use crate::cli::render::findings::{FindingGroup, FindingList};
 use crate::cli::render::text::{DIGEST_NOTE, counted, labelled, logs, rows, safe};
@@ -30,19 +35,22 @@ use crate::cli::terminal::stdin::stdin;
 use crate::cli::terminal::term::{BAD, GOOD, HINT, STRONG, WARN, paint, wrap_width};
 use crate::cli::threads;
 
-/// Check bundles for damage and list every problem
+use history::VerifiedHistoryJson;
+
+/// Check bundles and histories for damage and list every problem
 ///
-/// Checks the container, the manifest, every row, every log's length and SHA-256, and the chunk table.
+/// Checks the container, the manifest, every row, every log's length and SHA-256, and the chunk table. Of a history also
+/// checks that its segments follow each other, and that no rows are missing between them.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::VERIFY))]
 pub struct VerifyArgs {
-    /// The bundles; `-` is standard input
-    #[arg(required = true, value_hint = ValueHint::FilePath)]
+    /// The bundles and directories of histories; `-` is standard input
+    #[arg(required = true, value_hint = ValueHint::AnyPath)]
     bundle: Vec<PathBuf>,
 
-    /// Digest that the bundle must have, as printed by export
+    /// Digest that the bundle must have
     ///
-    /// The digest is the SHA-256 of the manifest line, not of the file.
+    /// The digest, which export prints, is the SHA-256 of the manifest line, not of the file.
     #[arg(long, value_name = "DIGEST")]
     expect: Option<BundleDigest>,
 
@@ -50,7 +58,23 @@ pub struct VerifyArgs {
     #[arg(long)]
     require_hashes: bool,
 
-    /// List all findings [default: the first 100 of each kind]
+    /// Checkpoint that the history must extend
+    ///
+    /// An older copy of the history's file `checkpoint` shows that segments were only ever appended. With --proof, the
+    /// checkpoint of the history that the bundle must belong to.
+    #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::FilePath)]
+    since: Option<PathBuf>,
+
+    /// Proof by `prove` that the bundle is a segment
+    ///
+    /// Needs --since with a checkpoint of the history, but not the other segments.
+    #[arg(long, value_name = "FILE", requires = "since", value_hint = ValueHint::FilePath)]
+    proof: Option<PathBuf>,
+
+    #[command(flatten)]
+    history: HistoryArgs,
+
+    /// List all findings, not only 100 of each kind
     #[arg(long)]
     all: bool,
 
@@ -59,13 +83,35 @@ pub struct VerifyArgs {
     threads: Option<NonZeroUsize>,
 }
 
+/// The options for histories.
+#[derive(Debug, Clone, Copy, Args)]
+struct HistoryArgs {
+    /// Read only the first lines of a history's segments
+    #[arg(long, conflicts_with = "part")]
+    quick: bool,
+
+    /// Read the rows of one part of a history, as in 1/7
+    ///
+    /// Reads the first lines of all segments, and the rows of every Nth. Runs with 1/7 to 7/7 read all rows.
+    #[arg(long, value_name = "K/N", value_parser = part)]
+    part: Option<SegmentPart>,
+
+    /// Exit with code 3 if a history has gaps
+    ///
+    /// Without it, a history that is intact and consistent is good, even if rows are missing between its segments.
+    #[arg(long)]
+    require_complete: bool,
+}
+
 /// The result of `verify --json`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(title = "Result of patchwork-traces verify --json")]
 pub struct VerifyJson {
-    /// True if every bundle is intact and meets the requirements of the command line.
+    /// True if every bundle is intact, every history is intact and consistent, and all meet the requirements of the
+    /// command line.
     good: bool,
     bundles: Vec<VerifiedJson>,
+    histories: Vec<VerifiedHistoryJson>,
 }
 
 /// One bundle.
@@ -83,6 +129,8 @@ struct VerifiedJson {
     digest: Option<BundleDigest>,
     version: Option<u64>,
     minor: Option<u64>,
+    /// True if `--proof` shows that the bundle is a segment of the history of `--since`; null without.
+    proven: Option<bool>,
     /// Rows that could be read.
     rows: u64,
     files: Vec<FileReport>,
@@ -118,27 +166,98 @@ struct FindingJson {
 
 /// Runs the command.
 pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
-    if args.expect.is_some() && args.bundle.len() > 1 {
-        let hint = "verify that bundle on its own";
-        return Err(Failure::usage("--expect takes the digest of one bundle, but several were named", hint));
-    }
-    let mut options = VerifyOptions::default().expect(args.expect).require_hashes(args.require_hashes);
-    options.threads = args.threads.unwrap_or(options.threads);
+    let (for_bundles, for_histories) = options(args)?;
     let mut exit = Exit::Done;
-    let mut bundles = Vec::new();
+    let (mut bundles, mut histories) = (Vec::new(), Vec::new());
     for path in &args.bundle {
-        let (verified, one_exit) = match output.json {
-            true => verify_as_json(path, &options, output, FindingList::new(args.all))?,
-            false => verify_as_text(path, &options, output, FindingList::new(args.all))?,
+        let listing = FindingList::new(args.all);
+        let one_exit = match (is_history(path), output.json) {
+            (true, true) => {
+                let (verified, exit) =
+                    history::as_json(path, &for_histories, args.history.require_complete, output, listing)?;
+                histories.push(verified);
+                exit
+            }
+            (true, false) => history::as_text(path, &for_histories, args.history.require_complete, output, listing)?,
+            (false, true) => {
+                let (verified, exit) = verify_as_json(path, &for_bundles, output, listing)?;
+                bundles.push(verified);
+                exit
+            }
+            (false, false) => verify_as_text(path, &for_bundles, output, listing)?,
         };
         exit = exit.worse_of(one_exit);
-        bundles.extend(verified);
     }
     if output.json {
         let good = exit == Exit::Done;
-        output::print_report(&output::json_text(&VerifyJson { good, bundles })?)?;
+        output::print_report(&output::json_text(&VerifyJson { good, bundles, histories })?)?;
     }
     Ok(exit)
+}
+
+/// Returns the options for bundles and for histories, after checking that each option has an argument that it is for.
+fn options(args: &VerifyArgs) -> Result<(VerifyOptions, HistoryVerifyOptions), Failure> {
+    check_arguments(args)?;
+    let checkpoint = args.since.as_ref().map(Checkpoint::read).transpose()?;
+    let proof = args.proof.as_ref().map(SegmentProof::read).transpose()?;
+    let mut for_bundles = VerifyOptions::default().expect(args.expect).require_hashes(args.require_hashes);
+    for_bundles.proof = proof.zip(checkpoint);
+    let rows = match args.history.part {
+        _ if args.history.quick => RowsToRead::None,
+        Some(part) => RowsToRead::Part(part),
+        None => RowsToRead::All,
+    };
+    let mut for_histories = HistoryVerifyOptions::default().since(checkpoint).rows(rows);
+    if let Some(threads) = args.threads {
+        (for_bundles.threads, for_histories.threads) = (threads, threads);
+    }
+    Ok((for_bundles, for_histories))
+}
+
+fn check_arguments(args: &VerifyArgs) -> Result<(), Failure> {
+    let histories = args.bundle.iter().filter(|path| is_history(path)).count();
+    let of_bundle = [("--expect", args.expect.is_some()), ("--proof", args.proof.is_some())];
+    for (option, _) in of_bundle.into_iter().filter(|(_, is_given)| *is_given) {
+        if args.bundle.len() > 1 {
+            let message = match option {
+                "--expect" => "--expect takes the digest of one bundle, but several were named",
+                _ => "--proof takes the proof of one bundle, but several were named",
+            };
+            return Err(Failure::usage(message, "verify that bundle on its own"));
+        }
+        if histories > 0 {
+            let message = format!("{option} is for a bundle, but a directory was named");
+            return Err(Failure::Usage(message, "name one of its segments, or use --since".to_owned()));
+        }
+    }
+    let of_history = [
+        ("--since", args.since.is_some() && args.proof.is_none()),
+        ("--quick", args.history.quick),
+        ("--part", args.history.part.is_some()),
+        ("--require-complete", args.history.require_complete),
+    ];
+    match of_history.into_iter().find(|(_, is_given)| *is_given && histories == 0) {
+        Some((option, _)) => {
+            let message = format!("{option} is for a history, but no directory was named");
+            let hint = match option {
+                "--since" => "name the directory of a history, or add --proof for one of its segments",
+                _ => "name the directory of a history",
+            };
+            Err(Failure::Usage(message, hint.to_owned()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Returns true for a directory, which can only be a history.
+fn is_history(path: &Path) -> bool {
+    !is_dash(path) && path.is_dir()
+}
+
+/// Parses a part such as `1/7`.
+fn part(text: &str) -> Result<SegmentPart, &'static str> {
+    let part = text.split_once('/').and_then(|(number, of)| SegmentPart::new(number.parse().ok()?, of.parse().ok()?));
+    part.ok_or("expected K/N, such as 1/7, with K from 1 to N")
 }
 
 /// Checks one bundle, and passes each finding to `found`.
@@ -169,11 +288,13 @@ fn verify_as_text(
     options: &VerifyOptions,
     output: Output,
     mut listing: FindingList,
-) -> Result<(Option<VerifiedJson>, Exit), Failure> {
+) -> Result<Exit, Failure> {
     let mut printed = Ok(());
     let is_shown = |severity| !(output.quiet && severity == Severity::Info);
+    let mut hint = None;
     let report = check(path, options, output, &mut |finding| {
-        if printed.is_ok() && is_shown(finding.severity()) && listing.lists(&finding) {
+        hint = hint.or(proof_hint(&finding));
+        if printed.is_ok() && is_shown(finding.severity()) && listing.lists(finding.severity(), finding.kind.code()) {
             printed = output::print_report(&finding_text(finding.severity(), &finding.to_string()));
         }
     });
@@ -184,7 +305,7 @@ fn verify_as_text(
     let exit = match report? {
         Ok(report) => {
             if !(output.quiet && report.is_good()) {
-                output::print_report(&report_text(path, &report))?;
+                output::print_report(&report_text(path, &report, options, hint))?;
             }
             if report.is_expected == Some(false) && is_sha256_of_file(options.expect, path) {
                 output
@@ -195,7 +316,7 @@ fn verify_as_text(
         // The remaining bundles are still checked.
         Err(error) => Failure::from(error).report(false),
     };
-    Ok((None, exit))
+    Ok(exit)
 }
 
 /// Returns true if the expected digest is the SHA-256 of the file.
@@ -230,7 +351,26 @@ fn more_text(more: FindingGroup) -> String {
     format!("{findings} with the code `{}` (use --all to list them)", more.code)
 }
 
-fn report_text(path: &Path, report: &VerifyReport) -> String {
+/// Returns the advice for a proof that does not fit.
+fn proof_hint(finding: &Finding) -> Option<&'static str> {
+    match &finding.kind {
+        FindingKind::Proof(fault) => Some(for_history(fault)),
+        _ => None,
+    }
+}
+
+/// Returns the line on the proof.
+fn proof_text(report: &VerifyReport, options: &VerifyOptions) -> String {
+    match (&options.proof, report.is_proven) {
+        (Some((proof, checkpoint)), Some(true)) => {
+            format!("  proof   segment {} of the {} of history {}\n", proof.segment, checkpoint.size, checkpoint.id)
+        }
+        (Some(_), _) => "  proof   NOT proven to be a segment of the checkpoint's history\n".to_owned(),
+        (None, _) => String::new(),
+    }
+}
+
+fn report_text(path: &Path, report: &VerifyReport, options: &VerifyOptions, hint: Option<&'static str>) -> String {
     let name = if is_dash(path) { STDIN.to_owned() } else { safe(&path.display().to_string()) };
     let (verdict, style, rest) = verdict_text(report);
     let digest = report.digest.map(|digest| format!("  digest  {digest}{}", expected_text(report))).unwrap_or_default();
@@ -239,8 +379,9 @@ fn report_text(path: &Path, report: &VerifyReport) -> String {
             "  next    run `patchwork-traces recover {} -o FILE` to save the intact rows\n",
             safe(&path.display().to_string())
         ),
-        false => String::new(),
+        false => hint.map(|hint| format!("  next    {hint}\n")).unwrap_or_default(),
     };
+    let digest = digest + &proof_text(report, options);
     format!("{}: {}{rest}\n{digest}{next}", paint(STRONG, &name), paint(style, verdict))
 }
 
@@ -287,10 +428,10 @@ fn verify_as_json(
     options: &VerifyOptions,
     output: Output,
     mut listing: FindingList,
-) -> Result<(Option<VerifiedJson>, Exit), Failure> {
+) -> Result<(VerifiedJson, Exit), Failure> {
     let mut findings = Vec::new();
     let checked = check(path, options, output, &mut |finding| {
-        if listing.lists(&finding) {
+        if listing.lists(finding.severity(), finding.kind.code()) {
             findings.push(finding_json(&finding));
         }
     })?;
@@ -308,13 +449,14 @@ fn verify_as_json(
         digest: report.as_ref().and_then(|report| report.digest),
         version: version.map(|(major, _)| major),
         minor: version.map(|(_, minor)| minor),
+        proven: report.as_ref().and_then(|report| report.is_proven),
         rows: report.as_ref().map_or(0, |report| report.rows),
         counts: report.as_ref().map(|report| report.findings).unwrap_or_default(),
         files: report.map(|report| report.files).unwrap_or_default(),
         findings,
         more_findings: listing.not_listed().collect(),
     };
-    Ok((Some(verified), exit))
+    Ok((verified, exit))
 }
 
 fn finding_json(finding: &Finding) -> FindingJson {

@@ -1,6 +1,6 @@
 //! Limits the listed findings of `verify` to the first ones of each kind, as a bundle can have millions.
 
-use patchwork_traces::verify::{Finding, Severity};
+use patchwork_traces::verify::Severity;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -31,9 +31,8 @@ impl FindingList {
         Self { limit: if all { u64::MAX } else { MAX_OF_A_KIND }, kinds: Vec::new() }
     }
 
-    /// Counts a finding, and returns true if it is to be listed.
-    pub fn lists(&mut self, finding: &Finding) -> bool {
-        let (severity, code) = (finding.severity(), finding.kind.code());
+    /// Counts a finding of this kind, and returns true if it is to be listed.
+    pub fn lists(&mut self, severity: Severity, code: &'static str) -> bool {
         let index = self.kinds.iter().position(|kind| kind.code == code && kind.severity == severity);
         let index = index.unwrap_or_else(|| {
             self.kinds.push(FindingGroup { severity, code, count: 0 });

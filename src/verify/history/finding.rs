@@ -1,0 +1,223 @@
+//! The findings of the verification of a history, and the verdict that each of them contradicts.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::error::{Error, HistoryFault, visible};
+use crate::format::HistoryGap;
+use crate::verify::{Finding, Severity};
+
+/// A verdict on a history. None of them follows from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum HistoryVerdict {
+    /// Every segment is as it was written.
+    Intact,
+    /// The segments follow each other, and match the checkpoints.
+    Consistent,
+    /// No row is missing between two segments.
+    Complete,
+}
+
+/// A finding of the verification of a history.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HistoryFinding {
+    /// The file that the finding is about.
+    pub path: PathBuf,
+    /// The number of the segment that the file holds, by its name.
+    pub segment: Option<u64>,
+    /// The kind of finding.
+    pub kind: HistoryFindingKind,
+}
+
+/// The kind of a finding in a history.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum HistoryFindingKind {
+    /// A finding in the bundle that a segment is.
+    Segment(Finding),
+    /// The first line of a segment cannot be read, so its place in the history and its gaps are unknown.
+    UnreadableHead(Error),
+    /// The rows of a segment cannot be read.
+    Unreadable(Error),
+    /// A segment does not follow the one before.
+    Chain(HistoryFault),
+    /// The history does not match its checkpoint.
+    Checkpoint(HistoryFault),
+    /// The history does not extend the checkpoint that was given.
+    Since(HistoryFault),
+    /// The file with the checkpoint cannot be read.
+    UnreadableCheckpoint(Error),
+    /// The tree head of a checkpoint was not compared, because earlier segments are missing, doubled or unreadable.
+    NotCompared,
+    /// The history has no checkpoint.
+    NoCheckpoint,
+    /// The checkpoint is of fewer segments than there are, as after a run of `keep` that was killed.
+    EarlierCheckpoint {
+        /// The number of segments of the checkpoint.
+        size: u64,
+    },
+    /// Rows of a log may be missing before this segment.
+    Gap {
+        /// The log.
+        file: String,
+        /// The rows between which others may be missing.
+        gap: Box<HistoryGap>,
+    },
+    /// Rows of a log were changed or removed after the history had them.
+    Altered {
+        /// The log.
+        file: String,
+    },
+    /// A file among the segments does not have the name of one.
+    Foreign,
+}
+
+impl HistoryFindingKind {
+    /// Returns a stable code for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Segment(finding) => finding.kind.code(),
+            Self::UnreadableHead(_) | Self::Unreadable(_) => "segment_unreadable",
+            Self::Chain(fault) | Self::Checkpoint(fault) | Self::Since(fault) => code_of(fault),
+            Self::UnreadableCheckpoint(_) => "checkpoint_unreadable",
+            Self::NotCompared => "checkpoint_not_compared",
+            Self::NoCheckpoint => "checkpoint_missing",
+            Self::EarlierCheckpoint { .. } => "checkpoint_earlier",
+            Self::Gap { .. } => "gap",
+            Self::Altered { .. } => "log_altered",
+            Self::Foreign => "foreign_file",
+        }
+    }
+
+    /// Returns the severity. A gap is a warning: the history is as it was written.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Segment(finding) => finding.severity(),
+            Self::Gap { .. } | Self::Altered { .. } | Self::NoCheckpoint => Severity::Warning,
+            Self::Foreign | Self::EarlierCheckpoint { .. } => Severity::Info,
+            _ => Severity::Error,
+        }
+    }
+
+    /// Returns the verdicts that the finding contradicts.
+    #[must_use]
+    pub fn contradicts(&self) -> &'static [HistoryVerdict] {
+        use HistoryVerdict::{Complete, Consistent, Intact};
+        match self {
+            Self::Segment(finding) if finding.severity() == Severity::Error => &[Intact],
+            Self::Unreadable(_) => &[Intact],
+            Self::UnreadableHead(_) => &[Intact, Consistent, Complete],
+            Self::Chain(HistoryFault::Missing { .. })
+            | Self::Checkpoint(HistoryFault::CutOff { .. })
+            | Self::Since(HistoryFault::CutOff { .. }) => &[Consistent, Complete],
+            Self::Chain(_)
+            | Self::Checkpoint(_)
+            | Self::Since(_)
+            | Self::UnreadableCheckpoint(_)
+            | Self::NotCompared => &[Consistent],
+            Self::Gap { .. } => &[Complete],
+            _ => &[],
+        }
+    }
+
+    /// Returns the fault of the history, if the finding is one.
+    #[must_use]
+    pub fn fault(&self) -> Option<&HistoryFault> {
+        match self {
+            Self::Chain(fault) | Self::Checkpoint(fault) | Self::Since(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+fn code_of(fault: &HistoryFault) -> &'static str {
+    match fault {
+        HistoryFault::Missing { .. } => "segment_missing",
+        HistoryFault::Duplicate { .. } => "segment_duplicate",
+        HistoryFault::Renamed { .. } => "segment_renamed",
+        HistoryFault::OtherHistory { .. } => "segment_of_other_history",
+        HistoryFault::NotASegment => "not_a_segment",
+        HistoryFault::OtherPrevious { .. } => "segment_previous",
+        HistoryFault::RowsBefore { .. } => "segment_rows_before",
+        HistoryFault::OtherCheckpoint { .. } => "checkpoint_of_other_history",
+        HistoryFault::CutOff { .. } => "history_cut_off",
+        HistoryFault::Rewritten { .. } => "history_rewritten",
+        _ => "segment",
+    }
+}
+
+impl HistoryFinding {
+    /// Returns the severity.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        self.kind.severity()
+    }
+}
+
+impl fmt::Display for HistoryFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            // Both name the file.
+            HistoryFindingKind::Segment(finding) => finding.fmt(f),
+            HistoryFindingKind::Unreadable(error) | HistoryFindingKind::UnreadableCheckpoint(error) => error.fmt(f),
+            kind => f.write_str(&visible(&format!("{}: {kind}", self.path.display()))),
+        }
+    }
+}
+
+impl fmt::Display for HistoryFindingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Segment(finding) => finding.kind.fmt(f),
+            Self::Unreadable(error) | Self::UnreadableCheckpoint(error) => error.kind().fmt(f),
+            Self::UnreadableHead(error) => write!(
+                f,
+                "the first line cannot be read, so the segment's place in the history and its gaps are unknown: {}",
+                error.kind()
+            ),
+            Self::Chain(fault) | Self::Checkpoint(fault) => fault.fmt(f),
+            Self::Since(fault) => write!(f, "compared with the given checkpoint: {fault}"),
+            Self::NotCompared => f.write_str(
+                "the tree head of the checkpoint was not compared, because earlier segments are missing, doubled or \
+                 unreadable",
+            ),
+            Self::NoCheckpoint => f.write_str("the history has no checkpoint, so a cut-off end cannot be seen"),
+            Self::EarlierCheckpoint { size } => write!(
+                f,
+                "the checkpoint is of the first {size} segments only; the next run of `keep` brings it up to date"
+            ),
+            Self::Gap { file, gap } => write_gap(f, file, gap),
+            Self::Altered { file } => write!(
+                f,
+                "rows of {file} were changed or removed in the log after the history had them; the history has the \
+                 original rows"
+            ),
+            Self::Foreign => f.write_str("this file is not a segment; it was ignored"),
+        }
+    }
+}
+
+fn write_gap(f: &mut fmt::Formatter<'_>, file: &str, gap: &HistoryGap) -> fmt::Result {
+    write!(f, "gap: rows of {file} may be missing after row {}", gap.after_row)?;
+    if let Some(time) = gap.after_time {
+        write!(f, " ({time})")?;
+    }
+    if let Some(time) = gap.before_time {
+        write!(f, ", before {time}")?;
+    }
+    // A pair that cannot be true counts as nothing.
+    let ids = gap.missing_ids.iter().map(|(first, last)| (last + 1).saturating_sub(*first)).sum::<u64>();
+    match ids {
+        0 => Ok(()),
+        1 => write!(f, "; 1 `id` is missing"),
+        ids => write!(f, "; {ids} `id`s are missing"),
+    }
+}

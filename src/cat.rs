@@ -1,6 +1,9 @@
 //! Prints rows of a bundle exactly as they were in their logs, or one log byte for byte.
 
+mod by_time;
 mod log;
+mod plan;
+mod several;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -9,11 +12,14 @@ use std::sync::Arc;
 use crate::buffers::Buffer;
 use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Row, Selection, each_chunk, select_files};
 use crate::error::{Error, IoAction, Result};
+use crate::format::envelope::EnvelopeWriter;
 use crate::format::log_decoder::printed_row;
-use crate::format::{Manifest, TimeRange};
-use crate::progress::Progress;
+use crate::format::{FileName, LogId, Manifest, TimeRange};
+use crate::progress::{Cancellation, Progress};
 use crate::util::ordered_pool::available_cores;
-pub use log::{PrintLogOptions, PrintLogReport, print_log};
+pub use by_time::cat_by_time;
+pub use log::{PrintLogOptions, PrintLogReport, print_input_log, print_log};
+pub use several::{CatAllReport, PrintedLog, cat_all};
 
 /// Options for [`cat`].
 #[derive(Debug, Clone)]
@@ -116,19 +122,50 @@ pub fn cat(
     for &file in &files {
         skipped_lines[file] = manifest.files[file].unparsed_lines();
     }
-    let selection = Selection::default().files(files).range(options.range);
-    let cancellation = progress.cancellation();
-    let written = |error| Error::io_named(IoAction::Write, out_name, error);
-    let mut rows = vec![0; manifest.files.len()];
-    // Rows before the damage are intact (before a truncation, the complete ones are), so print them before
-    // reporting it.
-    let mut print = |page: Page| {
-        cancellation.check()?;
-        progress.advance(page.read);
-        let printed = out.write_all(&page.text).map_err(written);
+    let printed = print_files(bundle, files, options, &mut Printer::new(&mut out, out_name, progress));
+    progress.finish();
+    let flushed = out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error));
+    let (rows, access) = printed?;
+    flushed.map(|()| CatReport { rows, skipped_lines, access })
+}
+
+/// Writes pages of rows.
+struct Printer<'p> {
+    out: &'p mut dyn Write,
+    out_name: &'p str,
+    progress: &'p dyn Progress,
+    cancellation: Cancellation,
+}
+
+impl<'p> Printer<'p> {
+    fn new(out: &'p mut dyn Write, out_name: &'p str, progress: &'p dyn Progress) -> Self {
+        Self { out, out_name, progress, cancellation: progress.cancellation() }
+    }
+
+    /// Prints a page. Rows before damage are intact (before a truncation, the complete ones are), so they are printed
+    /// before it is reported.
+    fn print(&mut self, page: Page) -> Result<Vec<(usize, u64)>> {
+        self.cancellation.check()?;
+        self.progress.advance(page.read);
+        let printed = self.out.write_all(&page.text);
+        let printed = printed.map_err(|error| Error::io_named(IoAction::Write, self.out_name, error));
         // Report known damage even if its rows can no longer be printed.
-        page.end.and(printed)?;
-        page.rows.iter().for_each(|(file, count)| rows[*file] += count);
+        page.end.and(printed).map(|()| page.rows)
+    }
+}
+
+/// Prints the rows of some files of a bundle. Returns the number of rows printed from each of the manifest's files.
+fn print_files(
+    bundle: Bundle<'_>,
+    files: Vec<usize>,
+    options: &CatOptions,
+    printer: &mut Printer<'_>,
+) -> Result<(Vec<u64>, Access)> {
+    let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
+    let selection = Selection::default().files(files).range(options.range);
+    let mut rows = vec![0; manifest.files.len()];
+    let mut print = |page: Page| {
+        printer.print(page)?.into_iter().for_each(|(file, count)| rows[file] += count);
         Ok(())
     };
     let access = if manifest.has_chunk_table() {
@@ -138,10 +175,45 @@ pub fn cat(
         // `Page` selects the rows of the range.
         print_lines(&bundle, &selection.range(TimeRange::default()), options, &mut print)
     };
-    progress.finish();
-    let flushed = out.flush().map_err(written);
-    let access = access.map_err(|error| error.in_subject(&name))?;
-    flushed.map(|()| CatReport { rows, skipped_lines, access })
+    access.map(|access| (rows, access)).map_err(|error| error.in_subject(&name))
+}
+
+/// Prints the envelopes of a file's rows as those of the log `renamed`. Returns their number.
+fn print_renamed(
+    bundle: Bundle<'_>,
+    file: usize,
+    renamed: &FileName,
+    options: &CatOptions,
+    printer: &mut Printer<'_>,
+) -> Result<(u64, Access)> {
+    let envelope = renamed_envelope(&LogId::of(&bundle.manifest().files[file]), renamed);
+    let mut rows = bundle.rows(&Selection::default().files(vec![file]).range(options.range))?;
+    let mut printed = 0;
+    let mut page = Page::of(Vec::with_capacity(PAGE_BYTES).into());
+    loop {
+        let row = match rows.next_row() {
+            Ok(Some(row)) => row,
+            ended => {
+                page.end = ended.map(drop);
+                printer.print(page)?;
+                return Ok((printed, rows.access()));
+            }
+        };
+        let mut line = Vec::new();
+        envelope.write(row.envelope.entry(), row.envelope.original.as_ref(), &mut line);
+        page.text.extend_from_slice(&line);
+        page.read += line.len() as u64;
+        printed += 1;
+        if page.text.len() >= PAGE_BYTES {
+            let full = std::mem::replace(&mut page, Page::of(Vec::with_capacity(PAGE_BYTES).into()));
+            printer.print(full)?;
+        }
+    }
+}
+
+/// Returns a writer of the envelopes of a log that has another name than the file of its rows.
+fn renamed_envelope(id: &LogId, renamed: &FileName) -> EnvelopeWriter {
+    EnvelopeWriter::new(&id.source, renamed, id.base)
 }
 
 /// The amount of text that is printed at once if the bundle has no chunk table.

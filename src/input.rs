@@ -8,7 +8,7 @@ use crate::bundle::Bundle;
 use crate::container::Input;
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
-use crate::format::{HistoryId, HistoryPosition, Manifest, SourceName, Timestamp};
+use crate::format::{HistoryId, HistoryPosition, LogId, Manifest, TimeSpan, Timestamp};
 use crate::history::{History, Segment};
 
 /// A bundle, or a history, which is a directory of bundles. Its manifests were read, its rows were not.
@@ -34,13 +34,29 @@ pub(crate) struct InputPart<'r> {
     pub rows: u64,
     /// The total length of its logs in bytes.
     pub log_bytes: u64,
+    /// Its files, in the order of its manifest.
+    pub files: Vec<PartFile>,
+}
+
+/// A file of a bundle of an input.
+#[derive(Debug)]
+pub(crate) struct PartFile {
+    pub id: LogId,
+    pub rows: u64,
+    /// The length of the log in bytes.
+    pub bytes: u64,
+    /// The number of lines that are not rows. It is not known of a segment.
+    pub unparsed_lines: u64,
+    pub span: TimeSpan,
 }
 
 #[derive(Debug)]
 enum PartOrigin<'r> {
-    Path(PathBuf),
-    Open(Box<Bundle<'r>>, Vec<SourceName>),
-    Closed(PathBuf, Vec<SourceName>),
+    Open(Box<Bundle<'r>>),
+    /// A bundle that is opened by its path.
+    Closed(PathBuf),
+    /// A segment of a history.
+    Segment(PathBuf),
 }
 
 /// A description of an input, for reports.
@@ -80,10 +96,10 @@ impl TraceInput<'static> {
         }
         let mut input = Self::from_bundle(Bundle::open(path)?);
         for part in &mut input.parts {
-            if let PartOrigin::Open(bundle, sources) = &mut part.origin
+            if let PartOrigin::Open(bundle) = &part.origin
                 && bundle.file_bytes().is_some()
             {
-                part.origin = PartOrigin::Closed(path.to_owned(), std::mem::take(sources));
+                part.origin = PartOrigin::Closed(path.to_owned());
             }
         }
         Ok(input)
@@ -155,13 +171,12 @@ impl<'r> TraceInput<'r> {
 
     /// Returns the names of the sources of its logs.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &str> {
-        let of_history =
-            self.history.iter().flat_map(|history| history.logs().iter().map(|log| log.id.source.as_str()));
-        let of_parts = self.parts.iter().flat_map(|part| match &part.origin {
-            PartOrigin::Path(_) => [].as_slice(),
-            PartOrigin::Open(_, sources) | PartOrigin::Closed(_, sources) => sources,
-        });
-        of_history.chain(of_parts.map(SourceName::as_str))
+        self.parts.iter().flat_map(|part| &part.files).map(|file| file.id.source.as_str())
+    }
+
+    /// Returns its bundles: one, or the segments of the history in the order of their numbers.
+    pub(crate) fn parts(&self) -> &[InputPart<'r>] {
+        &self.parts
     }
 
     /// Returns its bundles: one, or the segments of the history in the order of their numbers.
@@ -179,7 +194,13 @@ impl<'r> TraceInput<'r> {
 impl<'r> InputPart<'r> {
     fn of_bundle(bundle: Bundle<'r>) -> Self {
         let manifest: &Manifest = bundle.manifest();
-        let sources = manifest.sources.clone();
+        let files = manifest.files.iter().map(|file| PartFile {
+            id: LogId::of(file),
+            rows: file.count,
+            bytes: file.bytes,
+            unparsed_lines: file.unparsed_lines(),
+            span: TimeSpan { first: file.first_time, last: file.last_time },
+        });
         Self {
             digest: bundle.digest(),
             exported_at: manifest.exported_at,
@@ -187,13 +208,22 @@ impl<'r> InputPart<'r> {
             rows_only: manifest.version().1 == 0,
             rows: manifest.total_count,
             log_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
-            origin: PartOrigin::Open(Box::new(bundle), sources),
+            files: files.collect(),
+            origin: PartOrigin::Open(Box::new(bundle)),
         }
     }
 
     fn of_segment(history: &History, segment: &Segment) -> Self {
+        let files = segment.files.iter().map(|file| PartFile {
+            id: history.logs()[file.log].id.clone(),
+            rows: file.rows,
+            bytes: file.bytes,
+            unparsed_lines: 0,
+            span: file.span,
+        });
         Self {
-            origin: PartOrigin::Path(segment.path.clone()),
+            origin: PartOrigin::Segment(segment.path.clone()),
+            files: files.collect(),
             digest: segment.digest,
             exported_at: segment.exported_at,
             position: Some(HistoryPosition { id: history.id(), segment: segment.number, previous: None }),
@@ -203,18 +233,18 @@ impl<'r> InputPart<'r> {
         }
     }
 
-    /// Opens the bundle.
+    /// Opens the bundle. That of a stream can be read only once.
     ///
     /// # Errors
     /// If it cannot be opened, or is not the one that was opened first.
-    pub fn open(self) -> Result<Bundle<'r>> {
-        let (path, kind) = match self.origin {
-            PartOrigin::Open(bundle, _) => return Ok(*bundle),
-            PartOrigin::Path(path) => (path, ErrorKind::History(HistoryFault::Changed)),
-            PartOrigin::Closed(path, _) => (path, ErrorKind::RestoredDiffers),
+    pub fn open(&self) -> Result<Bundle<'r>> {
+        let (path, kind) = match &self.origin {
+            PartOrigin::Open(bundle) => return Ok(Bundle::clone(bundle)),
+            PartOrigin::Closed(path) => (path, ErrorKind::RestoredDiffers),
+            PartOrigin::Segment(path) => (path, ErrorKind::History(HistoryFault::Changed)),
         };
         let name = path.display().to_string();
-        let bundle = Bundle::from_input(Input::open(&path)?.0, &name)?;
+        let bundle = Bundle::from_input(Input::open(path)?.0, &name)?;
         match bundle.digest() == self.digest {
             true => Ok(bundle),
             false => Err(Error::from(kind).in_subject(&name)),

@@ -2,14 +2,19 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::bundle::{Access, Bundle};
 use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{FileName, Manifest, ManifestFile, SourceName};
+use crate::input::{InputPart, TraceInput};
 use crate::progress::{Cancellation, Progress};
 use crate::restore::{LogSink, LogWriter, restore_with_access};
+use crate::stored::restore_logs;
+use crate::util::cancel::CancellableIo;
+use crate::util::hashing::HashingReader;
 use crate::util::ordered_pool::available_cores;
 
 /// Options for [`print_log`].
@@ -98,6 +103,40 @@ pub fn print_log(
     let access = access?;
     out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error))?;
     Ok(PrintLogReport { printed, access })
+}
+
+/// Prints one log of a bundle or a history to `out` byte for byte, including lines that are not rows. That of a history is
+/// what its segments have of it, one after the other; it is restored to an unnamed file in `work_dir` first. Write errors
+/// name `out_name`.
+///
+/// # Errors
+/// As [`print_log`], and if a temporary file cannot be written. Of a history, nothing is printed if a segment is damaged.
+pub fn print_input_log(
+    input: &TraceInput<'_>,
+    options: &PrintLogOptions,
+    work_dir: impl AsRef<Path>,
+    (mut out, out_name): (impl Write + Send, &str),
+    progress: &dyn Progress,
+) -> Result<PrintLogReport> {
+    let Some(history) = input.history() else {
+        let [bundle] = input.parts() else { return Err(ErrorKind::EmptyInput.into()) };
+        return print_log(bundle.open()?, options, out, out_name, progress);
+    };
+    progress
+        .start(Some(history.logs().iter().filter(|log| log.id.source == options.source).map(|log| log.bytes).sum()));
+    let (bundles, source) = (input.parts().iter().map(InputPart::open), [options.source.to_string()]);
+    let restored = restore_logs(bundles, &source, work_dir.as_ref(), options.threads, progress);
+    progress.finish();
+    let restored = restored?;
+    let Some((_, log)) = restored.logs().find(|(_, log)| log.id.name == options.file) else {
+        let known = history.logs().iter().map(|log| log.id.name.to_string()).collect();
+        let kind = ErrorKind::UnknownFile { name: options.file.to_string(), known };
+        return Err(Error::from(kind).in_subject(input.name()));
+    };
+    let mut reader = HashingReader::new(CancellableIo::new(log.reader(), progress));
+    let copied = std::io::copy(&mut reader, &mut out).and_then(|_| out.flush());
+    copied.map_err(|error| Error::io_named(IoAction::Write, out_name, error))?;
+    Ok(PrintLogReport { printed: reader.finish(), access: Access::Indexed })
 }
 
 fn find(manifest: &Manifest, options: &PrintLogOptions) -> Result<usize> {

@@ -227,6 +227,8 @@ pub const CAT: HelpText = HelpText {
             "Print the names of the recipes that were run",
             "patchwork-traces cat traces.jsonl.gz --source runs | jq .recipeName",
         ),
+        ("Print the rows of two machines in the order of time", "patchwork-traces cat a.gz b.gz --by-time --envelope"),
+        ("Print the last day of a history", "patchwork-traces cat trace-history --since 1d"),
         ("Print each row with its source and file", "patchwork-traces cat traces.jsonl.gz --envelope"),
         ("Restore one log, byte for byte", "patchwork-traces cat b.jsonl.gz --file runs.jsonl --exact > runs.jsonl"),
     ],

@@ -1,8 +1,11 @@
 //! Opens the bundles that arguments name.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
+use patchwork_traces::Error;
 use patchwork_traces::bundle::{Access, Bundle};
+use patchwork_traces::error::IoAction;
 use patchwork_traces::input::TraceInput;
 
 use crate::cli::failure::Failure;
@@ -26,6 +29,32 @@ pub fn open_all(paths: &[PathBuf]) -> Result<Vec<TraceInput<'static>>, Failure> 
     let open = |path: &PathBuf| match is_dash(path) {
         true => open(path).map(TraceInput::from_bundle),
         false => TraceInput::open(path),
+    };
+    Ok(paths.iter().map(open).collect::<Result<_, _>>()?)
+}
+
+/// Opens the bundles and histories at `paths` like [`open_all`], but copies those that cannot be read again, such as
+/// standard input, to unnamed temporary files.
+pub fn open_all_seekable(paths: &[PathBuf]) -> Result<Vec<TraceInput<'static>>, Failure> {
+    let dashes = paths.iter().filter(|path| is_dash(path)).count();
+    if dashes > 1 {
+        return open_all(paths);
+    }
+    let open = |path: &PathBuf| -> patchwork_traces::Result<_> {
+        let is_stream = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+        if !is_dash(path) && !is_stream {
+            return TraceInput::open(path);
+        }
+        let name = if is_dash(path) { STDIN.to_owned() } else { path.display().to_string() };
+        let read = |error| Error::io_named(IoAction::Read, &name, error);
+        let mut copy =
+            tempfile::tempfile().map_err(|error| Error::io(IoAction::Create, std::env::temp_dir(), error))?;
+        match is_dash(path) {
+            true => io::copy(&mut stdin()?, &mut copy),
+            false => std::fs::File::open(path).and_then(|mut stream| io::copy(&mut stream, &mut copy)),
+        }
+        .map_err(read)?;
+        Bundle::from_seekable(copy, &name).map(TraceInput::from_bundle)
     };
     Ok(paths.iter().map(open).collect::<Result<_, _>>()?)
 }

@@ -47,7 +47,7 @@ pub fn each_difference(
     take: Option<&mut TakeLine<'_>>,
 ) -> Result<()> {
     let Compared { local, bundle, alignment } = compared;
-    let mut walk = Walk {
+    let mut walk = DiffWalk {
         in_a: LinesOfSide::new(local, a),
         in_b: LinesOfSide::new(bundle, b),
         moved: moved_lines(compared),
@@ -95,7 +95,7 @@ impl<'s> LinesOfSide<'s, ContentReader<'s>> {
     }
 }
 
-struct Walk<'w, 'f> {
+struct DiffWalk<'w, 'f> {
     in_a: LinesOfSide<'w, ContentReader<'w>>,
     in_b: LinesOfSide<'w, ContentReader<'w>>,
     moved: HashMap<u32, u32>,
@@ -104,7 +104,7 @@ struct Walk<'w, 'f> {
     take: Option<&'w mut TakeLine<'f>>,
 }
 
-impl Walk<'_, '_> {
+impl DiffWalk<'_, '_> {
     /// Returns the numbers, in A and B, of the next line that both have here.
     fn next_meeting(&self, alignment: &Alignment) -> Option<(usize, usize)> {
         (self.in_b.next..alignment.len()).find_map(|line| match alignment.of(line) {

@@ -226,12 +226,12 @@ fn read_both(
             is_compared && (sources.is_empty() || sources.iter().any(|wanted| wanted == source))
         })
     };
-    let restore = |input: TraceInput<'_>| {
-        restore_logs(input.into_parts().into_iter().map(InputPart::open), sources, work_dir, *threads, progress)
+    let restore = |input: &TraceInput<'_>| {
+        restore_logs(input.parts().iter().map(InputPart::open), sources, work_dir, *threads, progress)
     };
-    let a = restore(a)?;
+    let a = restore(&a)?;
     let b = match b {
-        Other::Input(input) => restore(input)?,
+        Other::Input(input) => restore(&input)?,
         Other::Here(found) => copy_logs(found.groups.iter().filter(is_wanted), work_dir, progress)?,
     };
     Ok((a, b))

@@ -233,7 +233,7 @@ fn merge_all(
     let join = |earlier, later| combine(earlier, later, &options.work_dir, context);
     let mut merged: Vec<(u32, LogSet)> = Vec::new();
     for sequence in sequences {
-        let bundles = sequence.parts.into_iter().map(InputPart::open);
+        let bundles = sequence.parts.iter().map(InputPart::open);
         let mut set = restore_logs(bundles, sources, &options.work_dir, options.threads, progress)?;
         let mut times = 0;
         while let Some((_, earlier)) = merged.pop_if(|(earlier_times, _)| *earlier_times == times) {

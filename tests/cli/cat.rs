@@ -354,3 +354,34 @@ fn full_standard_output_is_an_error() {
     assert_eq!(failed.status.code(), Some(1));
     insta::assert_snapshot!(String::from_utf8(failed.stderr).unwrap());
 }
+
+#[test]
+fn several_bundles_and_histories_are_printed_in_order_or_by_time() {
+    let home = with_bundle(Home::new().with("runs.jsonl", minutes(2)));
+    let later = Home::new().with("decision_traces.jsonl", "{\"d\":1,\"createdAt\":1777716030000}\ntorn\n");
+    fs::write(home.path().join("c.gz"), bundle(&later)).unwrap();
+    crate::common::segments::tricky_history(home.path());
+    let (first, second) = ("{\"seq\":0,\"createdAt\":1777716000000}\n", "{\"seq\":1,\"createdAt\":1777716060000}\n");
+    let between = "{\"d\":1,\"createdAt\":1777716030000}\n";
+    let cat = |arguments: &[&str]| run(home.path(), &[&["cat"], arguments].concat());
+    assert_eq!(cat(&["b.gz", "c.gz"]).text(), [first, second, between].concat());
+    assert_eq!(cat(&["b.gz", "c.gz", "--by-time"]).text(), [first, between, second].concat());
+    let piped = run_with(home.path(), &["cat", "-", "c.gz", "--by-time"], &fs::read(home.path().join("b.gz")).unwrap());
+    assert_eq!(piped.text(), [first, between, second].concat());
+    let mut shown = String::new();
+    for arguments in [
+        &["trace-history"][..],
+        &["trace-history", "c.gz", "--source", "activity", "--json"],
+        &["trace-history", "--since", "2026-05-03"],
+        &["trace-history", "--file", "runs.jsonl", "--exact"],
+        &["trace-history", "--source", "runs", "--exact"],
+        &["trace-history", "b.gz", "--exact"],
+        &["b.gz", "missing.gz"],
+        &["b.gz", "."],
+        &["b.gz", "c.gz", "--source", "acitvity"],
+    ] {
+        let run = cat(arguments);
+        shown += &format!("$ cat {}  ({})\n{}{}\n", arguments.join(" "), run.code, run.text(), run.stderr);
+    }
+    insta::assert_snapshot!(shown);
+}

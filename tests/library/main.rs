@@ -12,6 +12,7 @@ mod common;
 
 mod bundle;
 mod cancel;
+mod cat_several;
 mod conformance;
 mod diff;
 mod errors;

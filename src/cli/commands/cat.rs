@@ -6,19 +6,23 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
-use patchwork_traces::Bundle;
 use patchwork_traces::bundle::{Access, select_files};
-use patchwork_traces::cat::{CatOptions, CatReport, PrintLogOptions, PrintLogReport, cat, print_log};
+use patchwork_traces::cat::{
+    CatOptions, CatReport, PrintLogOptions, PrintLogReport, cat, cat_all, cat_by_time, print_input_log, print_log,
+};
 use patchwork_traces::digest::Integrity;
 use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName, TimeRange, Timestamp};
+use patchwork_traces::input::InputSummary;
+use patchwork_traces::input::TraceInput;
+use patchwork_traces::{Bundle, History};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::complete;
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
-use crate::cli::input::{access_note, open};
-use crate::cli::render::text::{counted, logs};
+use crate::cli::input::{access_note, open, open_all, open_all_seekable};
+use crate::cli::render::text::{counted, listed, logs, safe};
 use crate::cli::render::zone;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{self, Output, STDOUT};
@@ -32,9 +36,11 @@ use crate::cli::time::{self, Moment};
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::CAT))]
 pub struct CatArgs {
-    /// The bundle; `-` is standard input
-    #[arg(value_hint = ValueHint::FilePath)]
-    bundle: PathBuf,
+    /// The bundles, or directories of histories; `-` is standard input
+    ///
+    /// Rows are printed bundle by bundle, unless --by-time is given.
+    #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
+    bundles: Vec<PathBuf>,
 
     /// Print only rows of this source (repeatable)
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
@@ -55,6 +61,12 @@ pub struct CatArgs {
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
 
+    /// Print the rows of all bundles and logs in the order of their times
+    ///
+    /// A row without a timestamp stays after the row before it. Takes memory for each log whose rows overlap in time.
+    #[arg(long)]
+    by_time: bool,
+
     /// Print each row's envelope, with its source and file
     #[arg(long)]
     envelope: bool,
@@ -62,7 +74,7 @@ pub struct CatArgs {
     /// Print one log byte for byte, unparsed lines included
     ///
     /// The end of the log is printed only after its length and SHA-256 have been verified.
-    #[arg(long, conflicts_with_all = ["since", "until", "envelope"])]
+    #[arg(long, conflicts_with_all = ["since", "until", "envelope", "by_time"])]
     exact: bool,
 
     /// Number of threads [default: one per core]
@@ -79,7 +91,9 @@ pub struct CatJson {
     rows: u64,
     /// True if only the selected chunks were read.
     indexed: bool,
-    /// The number of rows printed for each file.
+    /// The bundles and histories, in the order in which they were named.
+    inputs: Vec<InputSummary>,
+    /// The number of rows printed for each file of all inputs.
     files: Vec<CatFileJson>,
     /// The log that `--exact` printed; null without it.
     exact: Option<Integrity>,
@@ -102,13 +116,10 @@ struct CatFileJson {
 pub fn run(args: CatArgs, output: Output) -> CommandResult {
     let range = range(&args)?;
     check_stdout_keeps("the rows", "cat BUNDLE > rows.jsonl")?;
-    let bundle = open(&args.bundle)?;
-    let manifest = bundle.manifest().clone();
-    let selected =
-        select_files(&manifest, &args.source, &args.file).map_err(|error| error.in_subject(bundle.name()))?;
-    let summary = match args.exact {
-        true => print_exact(bundle, &args, &manifest, &selected, output)?,
-        false => print_rows(bundle, args, range, &manifest, &selected, output)?,
+    let summary = match args.bundles.as_slice() {
+        [bundle] if !bundle.is_dir() && !args.by_time => print_bundle(open(bundle)?, args, range, output)?,
+        _ if args.exact => print_exact_of_history(&args, output)?,
+        _ => print_inputs(&args, range, output)?,
     };
     output.notes(&summary.notes);
     if output.json {
@@ -146,6 +157,94 @@ fn shown(time: Timestamp) -> String {
     zone::precise_moment(time, &zone::here())
 }
 
+fn print_bundle(bundle: Bundle<'_>, args: CatArgs, range: TimeRange, output: Output) -> Result<CatJson, Failure> {
+    let (manifest, input) = (bundle.manifest().clone(), TraceInput::from_bundle(bundle.clone()).summary());
+    let selected =
+        select_files(&manifest, &args.source, &args.file).map_err(|error| error.in_subject(bundle.name()))?;
+    let summary = match args.exact {
+        true => print_exact(bundle, &args, &manifest, &selected, output)?,
+        false => print_rows(bundle, args, range, &manifest, &selected, output)?,
+    };
+    Ok(CatJson { inputs: vec![input], ..summary })
+}
+
+/// Prints the rows of several inputs, or of a history.
+fn print_inputs(args: &CatArgs, range: TimeRange, output: Output) -> Result<CatJson, Failure> {
+    let inputs = if args.by_time { open_all_seekable(&args.bundles)? } else { open_all(&args.bundles)? };
+    let options = CatOptions::default().sources(&args.source).files(&args.file).range(range);
+    let mut options = options.envelope(args.envelope);
+    options.threads = args.threads.unwrap_or(options.threads);
+    let bar = Bar::alongside_output(output);
+    let report = match args.by_time {
+        true => cat_by_time(&inputs, &options, stdout().lock(), STDOUT, &bar)?,
+        false => cat_all(&inputs, &options, stdout().lock(), STDOUT, &bar)?,
+    };
+    let printed = report.logs.iter().map(|log| log.rows).sum();
+    let filters = filters(&options);
+    let no_match = (printed == 0 && !filters.is_empty()).then(|| format!("no rows match {}", filters.join(", ")));
+    let skipped: u64 = report.logs.iter().map(|log| log.skipped_lines).sum();
+    let skipped = (skipped > 0).then(|| {
+        let not_rows = if skipped == 1 { "that is not a row" } else { "that are not rows" };
+        format!("skipped {} {not_rows}; --exact prints a whole log, byte for byte", counted(skipped, "line", "lines"))
+    });
+    let mismatched = report
+        .mismatched
+        .iter()
+        .filter_map(|name| access_note(Access::TableMismatch).map(|note| format!("{}: {note}", safe(name))));
+    let files = report.logs.iter().map(|log| CatFileJson {
+        source: log.id.source.clone(),
+        file: log.id.name.clone(),
+        rows: log.rows,
+        skipped_lines: log.skipped_lines,
+    });
+    Ok(CatJson {
+        rows: printed,
+        indexed: report.is_indexed,
+        inputs: inputs.iter().map(TraceInput::summary).collect(),
+        files: files.collect(),
+        exact: None,
+        notes: mismatched.chain(no_match).chain(skipped).collect(),
+    })
+}
+
+/// Prints a log of a history byte for byte.
+fn print_exact_of_history(args: &CatArgs, output: Output) -> Result<CatJson, Failure> {
+    let inputs = open_all(&args.bundles)?;
+    let [input] = inputs.as_slice() else {
+        return Err(Failure::usage("--exact prints one log, but several bundles were named", "name one bundle"));
+    };
+    let logs = input.history().map(History::logs).unwrap_or_default();
+    let is_one_of = |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let selected = logs
+        .iter()
+        .filter(|log| is_one_of(&args.source, log.id.source.as_str()) && is_one_of(&args.file, log.id.name.as_str()));
+    let selected: Vec<_> = selected.collect();
+    let [log] = selected.as_slice() else {
+        let named = if selected.is_empty() { logs.iter().collect() } else { selected.clone() };
+        let names: Vec<_> = named.iter().map(|log| log.id.name.as_str()).collect();
+        let hint = format!("choose one with --file, of {}", listed(&names));
+        let message = format!(
+            "--exact prints one log, but the arguments select {}",
+            counted(selected.len() as u64, "log", "logs")
+        );
+        return Err(Failure::usage(&message, &hint));
+    };
+    let mut options = PrintLogOptions::new(log.id.source.clone(), log.id.name.clone());
+    options.threads = args.threads.unwrap_or(options.threads);
+    let bar = Bar::alongside_output(output);
+    let report = print_input_log(input, &options, std::env::temp_dir(), (stdout(), STDOUT), &bar)?;
+    let file =
+        CatFileJson { source: log.id.source.clone(), file: log.id.name.clone(), rows: log.rows, skipped_lines: 0 };
+    Ok(CatJson {
+        rows: log.rows,
+        indexed: true,
+        inputs: vec![input.summary()],
+        files: vec![file],
+        exact: Some(report.printed),
+        notes: Vec::new(),
+    })
+}
+
 fn print_rows(
     bundle: Bundle<'_>,
     args: CatArgs,
@@ -173,6 +272,7 @@ fn print_rows(
     Ok(CatJson {
         rows: report.rows.iter().sum(),
         indexed: report.access == Access::Indexed,
+        inputs: Vec::new(),
         files: files.collect(),
         exact: None,
         notes: notes.into_iter().flatten().collect(),
@@ -201,6 +301,7 @@ fn print_exact(
     Ok(CatJson {
         rows: file.count,
         indexed: access == Access::Indexed,
+        inputs: Vec::new(),
         files: files.collect(),
         exact: Some(printed),
         notes: access_note(access).into_iter().collect(),
@@ -224,13 +325,18 @@ fn not_one_log(manifest: &Manifest, selected: &[usize]) -> Failure {
     Failure::Usage(message, format!("select one with --file: {}", names.join(", ")))
 }
 
-/// Returns a note if the filters match no row, with the time range of the selected logs.
-fn no_match_note(manifest: &Manifest, selected: &[usize], options: &CatOptions, report: &CatReport) -> Option<String> {
+/// Returns the arguments that select rows.
+fn filters(options: &CatOptions) -> Vec<String> {
     let sources = options.sources.iter().map(|name| format!("--source {name}"));
     let files = options.files.iter().map(|name| format!("--file {name}"));
     let since = options.range.since.map(|time| format!("--since {}", shown(time)));
     let until = options.range.until.map(|time| format!("--until {}", shown(time)));
-    let filters: Vec<_> = sources.chain(files).chain(since).chain(until).collect();
+    sources.chain(files).chain(since).chain(until).collect()
+}
+
+/// Returns a note if the filters match no row, with the time range of the selected logs.
+fn no_match_note(manifest: &Manifest, selected: &[usize], options: &CatOptions, report: &CatReport) -> Option<String> {
+    let filters = filters(options);
     if filters.is_empty() || report.rows.iter().any(|rows| *rows > 0) {
         return None;
     }

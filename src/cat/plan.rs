@@ -1,0 +1,162 @@
+//! Plans what is printed of several inputs: which rows, in which order, and as rows of which logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::CatOptions;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::{FileName, LogId, TimeRange};
+use crate::input::{PartFile, TraceInput};
+use crate::stored::GroupKey;
+
+/// The rows that one bundle has of a log.
+pub struct PlannedPiece {
+    /// The index of the input, and that of the bundle among its bundles.
+    pub bundle: (usize, usize),
+    /// The index of the file in the bundle's manifest.
+    pub file: usize,
+    /// The index of the log in [`CatPlan::logs`].
+    pub log: usize,
+    /// The name of the log, if it is another one than that of the file: in a history, a row that is older than one in an
+    /// archive is in the archive, too.
+    pub renamed: Option<FileName>,
+}
+
+/// What is printed.
+pub struct CatPlan {
+    /// The logs of all inputs that are selected, in catalogue order, and the number of their lines that are not rows.
+    pub logs: Vec<(LogId, u64)>,
+    /// The selected rows: input by input, log by log.
+    pub streams: Vec<Vec<PlannedPiece>>,
+}
+
+/// A file of an input's bundle, before it is selected.
+struct Candidate {
+    bundle: (usize, usize),
+    file: usize,
+    /// The log of which its rows are.
+    id: LogId,
+    is_renamed: bool,
+}
+
+impl CatPlan {
+    /// Plans the rows that `options` select.
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownSource`] and [`ErrorKind::UnknownFile`] if no input has a log of that name.
+    pub fn new(inputs: &[TraceInput<'_>], options: &CatOptions) -> Result<Self> {
+        let sequences: Vec<_> = inputs.iter().enumerate().flat_map(|(at, input)| sequences_of(at, input)).collect();
+        let all = || sequences.iter().flatten();
+        let of_histories = inputs.iter().filter_map(TraceInput::history).flat_map(|history| history.logs());
+        check(inputs, options, all().map(|candidate| &candidate.id).chain(of_histories.map(|log| &log.id)))?;
+        let is_selected = |id: &LogId| {
+            let is_one_of =
+                |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+            is_one_of(&options.sources, id.source.as_str()) && is_one_of(&options.files, id.name.as_str())
+        };
+        let mut logs = BTreeMap::new();
+        for candidate in all().filter(|candidate| is_selected(&candidate.id)) {
+            let (_, unparsed_lines) = logs.entry(GroupKey::of(&candidate.id)).or_insert((candidate.id.clone(), 0));
+            *unparsed_lines += file_of(inputs, candidate).unparsed_lines;
+        }
+        for history in inputs.iter().filter_map(TraceInput::history) {
+            for log in history.logs() {
+                if let Some((_, unparsed_lines)) = logs.get_mut(&GroupKey::of(&log.id)) {
+                    *unparsed_lines += log.unparsed_lines;
+                }
+            }
+        }
+        let position: BTreeMap<_, _> = logs.keys().cloned().zip(0..).collect();
+        let piece = |candidate: &Candidate| {
+            let log = *position.get(&GroupKey::of(&candidate.id))?;
+            let file = file_of(inputs, candidate);
+            let may_match = file.rows > 0 && may_match(options.range, file);
+            may_match.then(|| PlannedPiece {
+                bundle: candidate.bundle,
+                file: candidate.file,
+                log,
+                renamed: candidate.is_renamed.then(|| candidate.id.name.clone()),
+            })
+        };
+        let streams = sequences.iter().map(|sequence| sequence.iter().filter_map(piece).collect());
+        Ok(Self { streams: streams.collect(), logs: logs.into_values().collect() })
+    }
+}
+
+fn may_match(range: TimeRange, file: &PartFile) -> bool {
+    range == TimeRange::default() || range.overlaps(file.span.first, file.span.last)
+}
+
+fn file_of<'i>(inputs: &'i [TraceInput<'_>], candidate: &Candidate) -> &'i PartFile {
+    let (input, part) = candidate.bundle;
+    &inputs[input].parts()[part].files[candidate.file]
+}
+
+/// Returns the files of each sequence of rows of an input, in the order of their rows: each log of a bundle is one, and
+/// all logs of a source between which rotation moves rows are one in a history.
+fn sequences_of(at: usize, input: &TraceInput<'_>) -> Vec<Vec<Candidate>> {
+    let is_history = input.history().is_some();
+    let mut sequences: BTreeMap<_, Vec<(usize, Candidate)>> = BTreeMap::new();
+    for (part, bundle) in input.parts().iter().enumerate() {
+        let mut files: Vec<_> =
+            bundle.files.iter().enumerate().map(|(index, file)| (GroupKey::of(&file.id), index, file)).collect();
+        files.sort_by(|a, b| a.0.cmp(&b.0));
+        for ((key, rank), index, file) in files {
+            // In a bundle, files are in the order of the manifest.
+            let place = if is_history { (Some(key), 0) } else { (None, index) };
+            let candidate = Candidate { bundle: (at, part), file: index, id: file.id.clone(), is_renamed: false };
+            sequences.entry(place).or_default().push((rank, candidate));
+        }
+    }
+    sequences
+        .into_values()
+        .map(|sequence| {
+            if is_history {
+                renamed(sequence, input)
+            } else {
+                sequence.into_iter().map(|(_, candidate)| candidate).collect()
+            }
+        })
+        .collect()
+}
+
+/// Gives rows that are older than one in an archive to the archive.
+fn renamed(sequence: Vec<(usize, Candidate)>, input: &TraceInput<'_>) -> Vec<Candidate> {
+    let mut oldest: Option<(usize, FileName)> = None;
+    let mut pieces = Vec::new();
+    for (rank, mut candidate) in sequence.into_iter().rev() {
+        let has_lines = input.parts()[candidate.bundle.1].files[candidate.file].bytes > 0;
+        match &oldest {
+            Some((older, name)) if *older < rank => {
+                candidate.id.name = name.clone();
+                candidate.is_renamed = true;
+            }
+            _ if has_lines => oldest = Some((rank, candidate.id.name.clone())),
+            _ => {}
+        }
+        pieces.push(candidate);
+    }
+    pieces.reverse();
+    pieces
+}
+
+/// Checks that each wanted source and file is in an input.
+fn check<'l>(inputs: &[TraceInput<'_>], options: &CatOptions, logs: impl Iterator<Item = &'l LogId>) -> Result<()> {
+    let logs: Vec<_> = logs.collect();
+    let owned = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect();
+    let named = |kind: ErrorKind| match inputs {
+        [input] => Error::from(kind).in_subject(input.name()),
+        _ => Error::from(kind),
+    };
+    let known: BTreeSet<_> = logs.iter().map(|id| id.source.as_str()).collect();
+    if let Some(name) = options.sources.iter().find(|name| !known.contains(name.as_str())) {
+        return Err(named(ErrorKind::UnknownSource { name: name.clone(), known: owned(known) }));
+    }
+    let of_sources = logs
+        .iter()
+        .filter(|id| options.sources.is_empty() || options.sources.iter().any(|source| source == id.source.as_str()));
+    let known: BTreeSet<_> = of_sources.map(|id| id.name.as_str()).collect();
+    match options.files.iter().find(|name| !known.contains(name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(named(ErrorKind::UnknownFile { name: name.clone(), known: owned(known) })),
+    }
+}

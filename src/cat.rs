@@ -180,7 +180,7 @@ fn print_files(
 
 /// Prints the envelopes of a file's rows as those of the log `renamed`. Returns their number.
 fn print_renamed(
-    bundle: Bundle<'_>,
+    bundle: &Bundle<'_>,
     file: usize,
     renamed: &FileName,
     options: &CatOptions,
@@ -188,7 +188,7 @@ fn print_renamed(
 ) -> Result<(u64, Access)> {
     let envelope = renamed_envelope(&LogId::of(&bundle.manifest().files[file]), renamed);
     let mut rows = bundle.rows(&Selection::default().files(vec![file]).range(options.range))?;
-    let mut printed = 0;
+    let mut count = 0;
     let mut page = Page::of(Vec::with_capacity(PAGE_BYTES).into());
     loop {
         let row = match rows.next_row() {
@@ -196,14 +196,14 @@ fn print_renamed(
             ended => {
                 page.end = ended.map(drop);
                 printer.print(page)?;
-                return Ok((printed, rows.access()));
+                return Ok((count, rows.access()));
             }
         };
         let mut line = Vec::new();
         envelope.write(row.envelope.entry(), row.envelope.original.as_ref(), &mut line);
         page.text.extend_from_slice(&line);
         page.read += line.len() as u64;
-        printed += 1;
+        count += 1;
         if page.text.len() >= PAGE_BYTES {
             let full = std::mem::replace(&mut page, Page::of(Vec::with_capacity(PAGE_BYTES).into()));
             printer.print(full)?;

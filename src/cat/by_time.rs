@@ -10,9 +10,9 @@ use super::several::CatAllReport;
 use super::{CatOptions, renamed_envelope};
 use crate::bundle::{Bundle, Rows, Selection};
 use crate::error::{Error, IoAction, Result};
-use crate::format::LogId;
 use crate::format::envelope::EnvelopeWriter;
 use crate::format::log_decoder::printed_row;
+use crate::format::{LogId, Timestamp};
 use crate::input::TraceInput;
 use crate::progress::Progress;
 
@@ -105,7 +105,7 @@ impl<'r, W: Write> TimeMerge<'_, 'r, W> {
     /// Returns the earliest time in a piece, as its manifest gives it.
     fn earliest(&self, piece: &PlannedPiece) -> Option<i64> {
         let (input, part) = piece.bundle;
-        self.inputs[input].parts()[part].files[piece.file].span.first.map(|first| first.as_millis())
+        self.inputs[input].parts()[part].files[piece.file].span.first.map(Timestamp::as_millis)
     }
 
     /// Reads the next row of a stream. Returns its time, or `None` after the last one.
@@ -121,7 +121,7 @@ impl<'r, W: Write> TimeMerge<'_, 'r, W> {
                 let mut text = Vec::new();
                 match (self.options.envelope, &open.renamed) {
                     (true, Some(writer)) => {
-                        writer.write(row.envelope.entry(), row.envelope.original.as_ref(), &mut text)
+                        writer.write(row.envelope.entry(), row.envelope.original.as_ref(), &mut text);
                     }
                     (true, None) => text.extend([row.line, b"\n"].concat()),
                     (false, _) => {
@@ -130,7 +130,7 @@ impl<'r, W: Write> TimeMerge<'_, 'r, W> {
                         text.extend_from_slice(ending);
                     }
                 }
-                let time = row.time().map(|time| time.as_millis());
+                let time = row.time().map(Timestamp::as_millis);
                 stream.next = Some((text, open.log));
                 return Ok(Some(time));
             }

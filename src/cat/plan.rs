@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::CatOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{FileName, LogId, TimeRange};
+use crate::history::History;
 use crate::input::{PartFile, TraceInput};
 use crate::stored::GroupKey;
 
@@ -46,7 +47,7 @@ impl CatPlan {
     pub fn new(inputs: &[TraceInput<'_>], options: &CatOptions) -> Result<Self> {
         let sequences: Vec<_> = inputs.iter().enumerate().flat_map(|(at, input)| sequences_of(at, input)).collect();
         let all = || sequences.iter().flatten();
-        let of_histories = inputs.iter().filter_map(TraceInput::history).flat_map(|history| history.logs());
+        let of_histories = inputs.iter().filter_map(TraceInput::history).flat_map(History::logs);
         check(inputs, options, all().map(|candidate| &candidate.id).chain(of_histories.map(|log| &log.id)))?;
         let is_selected = |id: &LogId| {
             let is_one_of =

@@ -90,18 +90,17 @@ fn print_plan(
         let Some(first) = pieces.first() else { continue };
         let bundle = inputs[first.bundle.0].parts()[first.bundle.1].open()?;
         let name = bundle.name().to_owned();
-        let access = match (&first.renamed, options.envelope) {
-            (Some(renamed), true) => {
-                let (rows, access) = print_renamed(bundle, first.file, renamed, options, printer)?;
-                report.logs[first.log].rows += rows;
-                access
+        let access = if let (Some(renamed), true) = (&first.renamed, options.envelope) {
+            let (rows, access) = print_renamed(&bundle, first.file, renamed, options, printer)?;
+            report.logs[first.log].rows += rows;
+            access
+        } else {
+            let files = pieces.iter().map(|piece| piece.file).collect();
+            let (rows, access) = print_files(bundle, files, options, printer)?;
+            for piece in pieces {
+                report.logs[piece.log].rows += rows[piece.file];
             }
-            _ => {
-                let files = pieces.iter().map(|piece| piece.file).collect();
-                let (rows, access) = print_files(bundle, files, options, printer)?;
-                pieces.iter().for_each(|piece| report.logs[piece.log].rows += rows[piece.file]);
-                access
-            }
+            access
         };
         report.note(&name, access);
     }

@@ -142,7 +142,7 @@ impl FileDiff {
 ///     lines.push(line.text.to_vec());
 ///     Ok(())
 /// };
-/// let report = diff(a, b, &DiffOptions::default(), &NoProgress, Some(&mut take))?;
+/// let report = diff(&a, &b, &DiffOptions::default(), &NoProgress, Some(&mut take))?;
 /// assert!(!report.is_equal());
 /// assert_eq!(report.files[0].only_in_a.all(), 9);
 /// assert_eq!(lines.len(), 12);
@@ -154,13 +154,13 @@ impl FileDiff {
 /// If an input is damaged or a log cannot be read, a wanted source is in neither, a log has too many lines, or a temporary
 /// file cannot be written; and the error of `take`.
 pub fn diff(
-    a: TraceInput<'_>,
-    b: Other<'_>,
+    a: &TraceInput<'_>,
+    b: &Other<'_>,
     options: &DiffOptions,
     progress: &dyn Progress,
     take: Option<&mut TakeLine<'_>>,
 ) -> Result<DiffReport> {
-    check_sources(&a, &b, &options.sources)?;
+    check_sources(a, b, &options.sources)?;
     let summaries = (a.summary(), b.summary());
     let compared = read_both(a, b, options, progress);
     progress.finish();
@@ -210,8 +210,8 @@ fn check_sources(a: &TraceInput<'_>, b: &Other<'_>, wanted: &[String]) -> Result
 
 /// Reads the logs of both inputs.
 fn read_both(
-    a: TraceInput<'_>,
-    b: Other<'_>,
+    a: &TraceInput<'_>,
+    b: &Other<'_>,
     options: &DiffOptions,
     progress: &dyn Progress,
 ) -> Result<(LogSet, LogSet)> {
@@ -229,9 +229,9 @@ fn read_both(
     let restore = |input: &TraceInput<'_>| {
         restore_logs(input.parts().iter().map(InputPart::open), sources, work_dir, *threads, progress)
     };
-    let a = restore(&a)?;
+    let a = restore(a)?;
     let b = match b {
-        Other::Input(input) => restore(&input)?,
+        Other::Input(input) => restore(input)?,
         Other::Here(found) => copy_logs(found.groups.iter().filter(is_wanted), work_dir, progress)?,
     };
     Ok((a, b))

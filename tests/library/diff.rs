@@ -14,7 +14,7 @@ use patchwork_traces::progress::NoProgress;
 use proptest::prelude::*;
 
 /// Compares two inputs. Returns the report and the lines that differ, each after the sign that `diff` prints.
-fn compare(a: TraceInput<'_>, b: Other<'_>) -> (DiffReport, Vec<String>) {
+fn compare(a: &TraceInput<'_>, b: &Other<'_>) -> (DiffReport, Vec<String>) {
     let mut lines = Vec::new();
     let mut take = |line: DiffLine<'_>| {
         let sign = match line.difference {
@@ -31,7 +31,7 @@ fn compare(a: TraceInput<'_>, b: Other<'_>) -> (DiffReport, Vec<String>) {
 
 fn compare_bundles(a: &[u8], b: &[u8]) -> (DiffReport, Vec<String>) {
     let [a, b] = [a, b].map(|bundle| TraceInput::from_bundle(indexed(bundle).unwrap()));
-    compare(a, Other::Input(b))
+    compare(&a, &Other::Input(b))
 }
 
 fn runs(log: &str) -> Vec<u8> {
@@ -72,12 +72,12 @@ fn a_history_equals_the_bundle_of_its_rows() {
     });
     let bundle = bundle(&home);
     let b = Other::Input(TraceInput::from_bundle(indexed(&bundle).unwrap()));
-    let (report, lines) = compare(TraceInput::open(&history).unwrap(), b);
+    let (report, lines) = compare(&TraceInput::open(&history).unwrap(), &b);
     assert!(report.is_equal(), "{lines:?}");
     assert_eq!(report.files.iter().map(|file| file.same.all()).sum::<u64>(), 9);
 
     let here = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
-    assert!(compare(TraceInput::open(&history).unwrap(), Other::Here(here)).0.is_equal());
+    assert!(compare(&TraceInput::open(&history).unwrap(), &Other::Here(here)).0.is_equal());
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn other_logs_of_this_machine_are_compared_only_if_the_bundle_has_them() {
     let home = Home::new().with("runs.jsonl", "1\n").with("outcome-log.jsonl", "1\n2\n");
     let here = || Other::Here(discover(&home.dirs(), &DiscoverOptions::default().include_other(true)).unwrap());
     let known = runs("1\n");
-    assert!(compare(TraceInput::from_bundle(indexed(&known).unwrap()), here()).0.is_equal());
+    assert!(compare(&TraceInput::from_bundle(indexed(&known).unwrap()), &here()).0.is_equal());
     let both = bundle(&Home::new().with("runs.jsonl", "1\n").with("outcome-log.jsonl", "1\n"));
-    let (_, lines) = compare(TraceInput::from_bundle(indexed(&both).unwrap()), here());
+    let (_, lines) = compare(&TraceInput::from_bundle(indexed(&both).unwrap()), &here());
     assert_eq!(lines, ["outcome-log.jsonl +2"]);
 }
 
@@ -95,8 +95,9 @@ fn other_logs_of_this_machine_are_compared_only_if_the_bundle_has_them() {
 fn a_source_that_neither_side_has_is_refused() {
     let a = runs("1\n");
     let side = || TraceInput::from_bundle(indexed(&a).unwrap());
-    let compare =
-        |source: &str| diff(side(), Other::Input(side()), &DiffOptions::default().sources([source]), &NoProgress, None);
+    let compare = |source: &str| {
+        diff(&side(), &Other::Input(side()), &DiffOptions::default().sources([source]), &NoProgress, None)
+    };
     assert!(compare("runs").unwrap().is_equal());
     assert!(matches!(compare("run").unwrap_err().kind(), ErrorKind::UnknownSource { .. }));
 }

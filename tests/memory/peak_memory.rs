@@ -3,12 +3,16 @@
 use std::io::{Cursor, Write};
 use std::num::NonZeroUsize;
 
+use crate::common::random_rows::random_rows;
 use crate::common::{Home, bundle, indexed, options, sequential};
 use crate::{MEMORY, measured};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use patchwork_traces::cat::{CatOptions, PrintLogOptions, cat, print_log};
+use patchwork_traces::diff::{DiffOptions, Other, diff};
 use patchwork_traces::import::{ImportOptions, SystemClock, import};
+use patchwork_traces::input::TraceInput;
+use patchwork_traces::merge::{MergeOptions, merge_to_file};
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::recover::recover;
 use patchwork_traces::verify::{Verdict, VerifyOptions, verify_seekable};
@@ -83,4 +87,41 @@ fn printing_a_long_log_takes_no_more_memory_than_its_chunks() {
         assert_eq!(report.printed.bytes, bytes as u64);
         assert!(peak < MAX_MEMORY_OF_A_LOG, "it takes {} KiB", peak >> 10);
     }
+}
+
+/// The chunks that are on their way, and some bytes for each line that is compared.
+const MAX_MEMORY_OF_MERGE: usize = 64 << 20;
+
+#[test]
+fn merging_takes_no_more_memory_for_more_bundles() {
+    let _measured = measured();
+    let dir = tempfile::tempdir().unwrap();
+    let rows = random_rows(60_000);
+    let lines: Vec<_> = rows.split_inclusive('\n').collect();
+    let paths: Vec<_> = (0..12).map(|night| dir.path().join(format!("{night:02}.gz"))).collect();
+    for (path, start) in paths.iter().zip((0..).step_by(4000)) {
+        let log = lines[start..start + 16_000].concat();
+        std::fs::write(path, bundle(&Home::new().with("decision_traces.jsonl", log))).unwrap();
+    }
+    drop(lines);
+    drop(rows);
+    let threads = NonZeroUsize::new(2).unwrap();
+    for bundles in [3, 12] {
+        let target = dir.path().join(format!("merged-{bundles}.gz"));
+        let target = OutputTarget::resolve(target, TargetOptions::default()).unwrap();
+        let options = MergeOptions::new("tests").threads(threads);
+        MEMORY.reset_peak_usage();
+        let inputs = paths[..bundles].iter().map(|path| TraceInput::open(path).unwrap()).collect();
+        let report = merge_to_file(inputs, &options, &target, &NoProgress).unwrap();
+        let peak = MEMORY.peak_usage();
+        assert_eq!(report.manifest.total_count, 16_000 + 4000 * (bundles as u64 - 1));
+        assert!(peak < MAX_MEMORY_OF_MERGE, "{bundles} bundles take {} KiB", peak >> 10);
+    }
+    MEMORY.reset_peak_usage();
+    let (a, b) = (TraceInput::open(&paths[0]).unwrap(), Other::Input(TraceInput::open(&paths[1]).unwrap()));
+    let options = DiffOptions::default().threads(threads).work_dir(dir.path());
+    let report = diff(&a, &b, &options, &NoProgress, None).unwrap();
+    let peak = MEMORY.peak_usage();
+    assert_eq!((report.files[0].only_in_a.rows, report.files[0].same.rows), (4000, 12_000));
+    assert!(peak < MAX_MEMORY_OF_MERGE, "diff takes {} KiB", peak >> 10);
 }

@@ -220,8 +220,8 @@ fn print_exact_of_history(args: &CatArgs, output: Output) -> Result<CatJson, Fai
         .filter(|log| is_one_of(&args.source, log.id.source.as_str()) && is_one_of(&args.file, log.id.name.as_str()));
     let selected: Vec<_> = selected.collect();
     let [log] = selected.as_slice() else {
-        let named = if selected.is_empty() { logs.iter().collect() } else { selected.clone() };
-        let names: Vec<_> = named.iter().map(|log| log.id.name.as_str()).collect();
+        let choices = if selected.is_empty() { logs.iter().collect() } else { selected.clone() };
+        let names: Vec<_> = choices.iter().map(|log| log.id.name.as_str()).collect();
         let hint = format!("choose one with --file, of {}", listed(&names));
         let message = format!(
             "--exact prints one log, but the arguments select {}",

@@ -94,17 +94,16 @@ pub fn run(args: &DiffArgs, output: Output) -> CommandResult {
     let (Some(a), b) = (inputs.next(), inputs.next()) else {
         return Err(Failure::usage("nothing to compare", "name a bundle"));
     };
-    let b = match b {
-        Some(b) => Other::Input(b),
-        None => {
-            let all = DiscoverOptions::default().include_other(true).allow_empty(true);
-            Other::Here(discover(&args.dirs.resolve_existing()?, &all)?)
-        }
+    let b = if let Some(b) = b {
+        Other::Input(b)
+    } else {
+        let all = DiscoverOptions::default().include_other(true).allow_empty(true);
+        Other::Here(discover(&args.dirs.resolve_existing()?, &all)?)
     };
     let mut printer = RowPrinter::new();
     let mut print = |line: DiffLine<'_>| printer.print(line);
     let bar = if args.rows { Bar::alongside_output(output) } else { Bar::new(output) };
-    let report = diff(a, b, &options, &bar, if args.rows { Some(&mut print) } else { None });
+    let report = diff(&a, &b, &options, &bar, if args.rows { Some(&mut print) } else { None });
     let report = match report.and_then(|report| printer.finish().map(|()| report)) {
         // The reader of the rows has seen enough, and rows are only printed if something differs.
         Err(error) if is_closed_pipe(&error) => return Ok(Exit::Incomplete),

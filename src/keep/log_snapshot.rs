@@ -113,6 +113,12 @@ impl LogSnapshot {
         })
     }
 
+    /// Returns the first line, without its line feed, if it is not longer than most.
+    pub fn first_line(&self) -> Result<Option<Vec<u8>>> {
+        let start = self.read_all(0..self.length.min(READ_BYTES as u64))?;
+        Ok(memchr::memchr(b'\n', &start).map(|end| start[..end].to_vec()))
+    }
+
     fn read_all(&self, bytes: Range<u64>) -> Result<Vec<u8>> {
         let part = LogPart { content: self.clone(), bytes };
         let mut read = Vec::new();

@@ -11,10 +11,18 @@ use crate::digest::{Integrity, Sha256Digest};
 use crate::error::Result;
 use crate::format::row::{classify, classify_and_find};
 use crate::format::{Follows, FollowsState, HistoryGap, LogId, TimeKey, Timestamp, WholeLog};
+use crate::logs::known;
+use crate::logs::rotation::{MAX_LOG_BYTES, RotationKind};
 use crate::progress::Progress;
 
 /// The longest log, in bytes, that can have grown from nothing without a rotation that nobody saw.
 const MAX_UNSEEN_GROWTH: u64 = 400 << 10;
+
+/// The longest archive, in bytes, that surely has not been halved.
+const MAX_WHOLE_ARCHIVE: u64 = 3 << 20;
+
+/// The `id` of the first row of an activity log.
+const FIRST_ID: u64 = 1;
 
 /// A log as it is now.
 pub struct CurrentLog {
@@ -117,7 +125,7 @@ impl LogSequence<'_> {
 
     fn rules(&self, before: u64) -> LineRules {
         let keys = RowKeys { times: self.live.times, run: None };
-        let may_race = self.rotates_unlocked && before > crate::logs::rotation::MAX_LOG_BYTES;
+        let may_race = self.rotates_unlocked && before > MAX_LOG_BYTES;
         LineRules { keys, fingerprinter: self.fingerprinter, may_race }
     }
 
@@ -224,8 +232,9 @@ impl LogSequence<'_> {
     ) -> Result<Vec<NewLines>> {
         let live = self.live.content.from(byte);
         let latest = self.live.latest.unwrap_or_else(nothing);
-        let is_unseen = latest.bytes == 0 && self.live.content.length() > MAX_UNSEEN_GROWTH;
-        if is_unseen && self.is_known() {
+        // A log that is new since the last run is treated as one that was empty then.
+        let was_looked_at = self.is_known() || self.recorded.is_some() && known(self.live.id.source.as_str()).is_some();
+        if latest.bytes == 0 && was_looked_at && self.may_have_lost_rows(archives)? {
             found.gap = Some(Break {
                 after_row: self.rows_before,
                 after_time: None,
@@ -236,22 +245,39 @@ impl LogSequence<'_> {
         let mut changed = Vec::new();
         for (archive, (_, start)) in self.archives.iter().zip(archives) {
             let rest = archive.content.from(start.unwrap_or_default());
-            let known = start.map_or(0, |_| archive.latest.unwrap_or_else(nothing).rows);
+            let old_rows = start.map_or(0, |_| archive.latest.unwrap_or_else(nothing).rows);
             changed.push(match self.is_known() && !rest.is_empty() {
                 true => {
                     let compared = self.compare(&KnownLines::default(), std::slice::from_ref(&rest), 0, found)?;
                     NewLines {
                         parts: select(&rest, &compared.new[0]),
-                        known_rows: known + compared.known_rows[0],
+                        known_rows: old_rows + compared.known_rows[0],
                         fresh_rows: compared.fresh_rows[0],
                     }
                 }
-                false => NewLines { parts: vec![rest], known_rows: known, fresh_rows: 0 },
+                false => NewLines { parts: vec![rest], known_rows: old_rows, fresh_rows: 0 },
             });
         }
         let known_rows = if self.live.exists { latest.rows } else { 0 };
         changed.push(NewLines { parts: vec![live], known_rows, fresh_rows: 0 });
         Ok(changed)
+    }
+
+    /// Returns true if rotation may have removed rows of a log that was empty when the last run looked.
+    fn may_have_lost_rows(&self, archives: &[(Integrity, Option<u64>)]) -> Result<bool> {
+        let source = known(self.live.id.source.as_str());
+        if source.is_some_and(|source| source.rotation == RotationKind::Archives) {
+            // Rows are lost only when the archive is too long.
+            let is_cut = |(archive, (_, start)): (&CurrentLog, &(Integrity, Option<u64>))| {
+                start.is_none() || archive.latest.is_none() && archive.content.length() > MAX_WHOLE_ARCHIVE
+            };
+            return Ok(self.archives.iter().zip(archives).any(is_cut));
+        }
+        let mut first_id = None;
+        if self.live.id.source.as_str() == "activity" {
+            first_id = self.live.content.first_line()?.as_deref().and_then(id_of);
+        }
+        Ok(self.live.content.length() > MAX_UNSEEN_GROWTH && first_id != Some(FIRST_ID))
     }
 
     /// Returns the new lines of the archives and of the log, which is another file than the last run read, or changed.

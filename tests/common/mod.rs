@@ -8,6 +8,7 @@ pub mod error_kinds;
 pub mod history_builder;
 #[cfg(feature = "cli")]
 pub mod program;
+pub mod random;
 pub mod random_rows;
 #[cfg(unix)]
 pub mod search_path;

@@ -333,6 +333,11 @@ fn warnings(report: &KeepReport) -> Vec<String> {
 pub fn warning(follows: &Follows, file: &str) -> Option<String> {
     let moment = |time: Timestamp| zone::precise_moment(time, &zone::here());
     match (follows.state, &follows.gap) {
+        (FollowsState::Gap, Some(gap)) if gap.after_row == 0 => Some(format!(
+            "rows may be missing: {} has appeared since the last segment, and is so long that rows may have been removed \
+             already; run keep more often, or use --follow",
+            safe(file)
+        )),
         (FollowsState::Gap, Some(gap)) => {
             let after = gap.after_time.map(|time| format!(" ({})", moment(time))).unwrap_or_default();
             let before = gap.before_time.map(|time| format!(", before {}", moment(time))).unwrap_or_default();

@@ -141,6 +141,11 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
         HistoryFault::Changed => {
             "segments are never rewritten: find out which program did it, and run the command again"
         }
+        HistoryFault::InUse => "wait until it has ended, and run the command again",
+        HistoryFault::SegmentGiven => "pass bundles that `patchwork-traces export` wrote",
+        HistoryFault::TooOld { .. } => {
+            "start another history with it, or use `patchwork-traces merge` to make one bundle of both"
+        }
         HistoryFault::NotACheckpoint => {
             "pass the file `checkpoint` of a history, or a copy of it; replace a damaged one by a copy"
         }

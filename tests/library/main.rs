@@ -25,6 +25,7 @@ mod import;
 mod import_merge;
 mod import_several;
 mod json_edge_cases;
+mod keep;
 mod keep_soak;
 mod lines;
 mod live_logs;

@@ -1,0 +1,418 @@
+//! Histories: what `keep` adds to them, and how it says that rows may be missing.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use patchwork_traces::bundle::Selection;
+use patchwork_traces::error::HistoryFault;
+use patchwork_traces::format::{Derivation, FollowsState, Label, Timestamp};
+use patchwork_traces::history::{Checkpoint, History};
+use patchwork_traces::keep::{KeepOptions, KeepReport, KeptLog, Pace, WriteOptions, keep, keep_bundles};
+use patchwork_traces::logs::rotation::{MAX_LOG_BYTES, RotationKind, rotate};
+use patchwork_traces::logs::{DiscoverOptions, discover};
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::{Bundle, ErrorKind, Result};
+
+use crate::common::Home;
+use FollowsState::{Absent, Altered, Continues, First, Gap, Unchanged};
+
+const START: i64 = 1_777_716_000_000;
+
+/// A machine with a history.
+struct Machine {
+    home: Home,
+    runs: i64,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self { home: Home::new(), runs: 0 }
+    }
+
+    fn history(&self) -> PathBuf {
+        self.home.path().join("history")
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        let dirs = self.home.dirs();
+        if name.starts_with("activity") { dirs.activity.join(name) } else { dirs.patchwork.join(name) }
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        // As rotation does: another file takes the place of the log.
+        let part = self.home.path().join("part");
+        fs::write(&part, content).unwrap();
+        fs::rename(part, self.log(name)).unwrap();
+    }
+
+    fn append(&self, name: &str, content: impl AsRef<[u8]>) {
+        let mut log = OpenOptions::new().create(true).append(true).open(self.log(name)).unwrap();
+        log.write_all(content.as_ref()).unwrap();
+    }
+
+    fn rotate(&self, name: &str, kind: RotationKind) {
+        let archive = self.log(name).with_extension("jsonl.1");
+        let old = fs::read(&archive).unwrap_or_default();
+        let rotated = rotate(kind, &fs::read(self.log(name)).unwrap(), &old).expect("it is long enough");
+        if let Some(content) = rotated.archive {
+            fs::write(archive, content).unwrap();
+        }
+        self.write(name, rotated.log);
+    }
+
+    fn options(&self) -> KeepOptions {
+        let time = Timestamp::from_millis(START + self.runs * 3_600_000).unwrap();
+        KeepOptions::new(WriteOptions::new("test 1", time))
+    }
+
+    fn try_keep(&mut self, options: &KeepOptions) -> Result<KeepReport> {
+        self.runs += 1;
+        let found = discover(&self.home.dirs(), &DiscoverOptions::default().allow_empty(true)).unwrap();
+        keep(&found, self.history(), options, &NoProgress)
+    }
+
+    fn keep(&mut self) -> KeepReport {
+        let options = self.options();
+        self.try_keep(&options).unwrap()
+    }
+
+    /// Returns the exact lines of the rows that the history has of a log, in order.
+    fn kept(&self, name: &str) -> Vec<String> {
+        let history = History::open(self.history()).unwrap();
+        let mut kept = Vec::new();
+        for segment in history.segments() {
+            let names = segment.files.iter().map(|file| history.logs()[file.log].id.name.as_str());
+            let files =
+                names.enumerate().filter(|(_, found)| found.starts_with(name)).map(|(index, _)| index).collect();
+            let mut rows = segment.open().unwrap().rows(&Selection::default().files(files)).unwrap();
+            while let Some(row) = rows.next_row().unwrap() {
+                kept.push(String::from_utf8_lossy(row.exact_line()).into_owned());
+            }
+        }
+        kept
+    }
+}
+
+/// Returns the log of this name in a report.
+fn of<'r>(report: &'r KeepReport, name: &str) -> &'r KeptLog {
+    report.logs.iter().find(|log| log.id.name.as_str() == name).unwrap()
+}
+
+fn row(n: i64) -> String {
+    format!("{{\"taskId\":\"t{n}\",\"createdAt\":{}}}\n", START + n * 1000)
+}
+
+fn rows(numbers: std::ops::Range<i64>) -> String {
+    numbers.map(row).collect()
+}
+
+/// Returns rows of about a kilobyte.
+fn long_rows(numbers: std::ops::Range<i64>) -> String {
+    let pad = "x".repeat(950);
+    numbers.map(|n| row(n).replace('}', &format!(",\"pad\":\"{pad}\"}}"))).collect()
+}
+
+#[test]
+fn each_run_adds_the_rows_that_are_new() {
+    let mut machine = Machine::new();
+    machine.append("runs.jsonl", rows(0..3));
+    let first = machine.keep();
+    assert_eq!((first.segment, first.rows(), of(&first, "runs.jsonl").follows.state), (0, 3, First));
+    let second = machine.keep();
+    assert_eq!((second.segment, second.rows(), of(&second, "runs.jsonl").follows.state), (1, 0, Unchanged));
+    machine.append("runs.jsonl", rows(3..5));
+    let third = machine.keep();
+    let follows = &of(&third, "runs.jsonl").follows;
+    assert_eq!((follows.state, follows.rows_before, follows.overlap, follows.trimmed), (Continues, 3, 3, 0));
+    let log = follows.log.unwrap();
+    assert_eq!((log.bytes, log.rows), (rows(0..5).len() as u64, 5));
+    fs::remove_file(machine.log("runs.jsonl")).unwrap();
+    let last = machine.keep();
+    let follows = &of(&last, "runs.jsonl").follows;
+    assert_eq!((follows.state, follows.rows_before, follows.log), (Absent, 5, None));
+    assert_eq!(machine.kept("runs"), rows(0..5).lines().collect::<Vec<_>>());
+    assert!(!first.needs_attention() && !last.needs_attention());
+    let checkpoint = Checkpoint::read(machine.history().join("checkpoint")).unwrap();
+    assert_eq!((checkpoint.size, checkpoint.id), (4, first.id));
+}
+
+#[test]
+fn the_same_logs_and_options_give_the_same_segments() {
+    let digests = [0, 1].map(|_| {
+        let mut machine = Machine::new();
+        machine.append("decision_traces.jsonl", rows(0..3));
+        let options = machine.options().new_id([7; 16].into()).label(Label::new("office"));
+        let first = machine.try_keep(&options).unwrap();
+        machine.append("decision_traces.jsonl", rows(3..5));
+        (first.digest, machine.keep().digest)
+    });
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[test]
+fn rows_that_rotation_moves_to_the_archive_are_not_new() {
+    let mut machine = Machine::new();
+    machine.append("runs.jsonl", long_rows(0..1100));
+    machine.keep();
+    machine.rotate("runs.jsonl", RotationKind::Archives);
+    machine.append("runs.jsonl", long_rows(1100..1110));
+    let report = machine.keep();
+    assert_eq!((of(&report, "runs.jsonl").rows, of(&report, "runs.jsonl.1").rows), (10, 0));
+    assert_eq!(of(&report, "runs.jsonl.1").follows.state, Unchanged);
+    assert_eq!(of(&report, "runs.jsonl").follows.trimmed, 0);
+    assert_eq!(machine.kept("runs"), long_rows(0..1110).lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn rows_that_rotation_removes_are_in_the_history_if_the_log_was_held() {
+    for holds in [true, false] {
+        let mut machine = Machine::new();
+        machine.append("decision_traces.jsonl", long_rows(0..1000));
+        let options = machine.options().hold(holds);
+        machine.try_keep(&options).unwrap();
+        // Rotation removes rows 0 to 549 or so, and then the rest of them with the next 600.
+        machine.append("decision_traces.jsonl", long_rows(1000..1100));
+        machine.rotate("decision_traces.jsonl", RotationKind::Deletes);
+        machine.append("decision_traces.jsonl", long_rows(1100..1700));
+        machine.rotate("decision_traces.jsonl", RotationKind::Deletes);
+        let options = machine.options().hold(holds);
+        let report = machine.try_keep(&options).unwrap();
+        let follows = &of(&report, "decision_traces.jsonl").follows;
+        let gap = follows.gap.as_ref().unwrap();
+        // Without the link, the rows up to 1099 are gone, too.
+        assert_eq!((follows.state, gap.after_row), (Gap, if holds { 1100 } else { 1000 }), "{holds}");
+        let last_known = if holds { 1099 } else { 999 };
+        assert_eq!(gap.after_time, Timestamp::from_millis(START + last_known * 1000));
+        assert!(gap.before_time > gap.after_time && report.needs_attention());
+    }
+}
+
+#[test]
+fn a_row_that_another_writer_appends_during_a_rotation_is_found_in_the_held_file() {
+    let mut machine = Machine::new();
+    machine.append("decision_traces.jsonl", long_rows(0..1100));
+    machine.keep();
+    let read = fs::read(machine.log("decision_traces.jsonl")).unwrap();
+    machine.append("decision_traces.jsonl", row(5000));
+    let rotated = rotate(RotationKind::Deletes, &read, b"").unwrap();
+    machine.write("decision_traces.jsonl", rotated.log);
+    machine.append("decision_traces.jsonl", row(5001));
+    let report = machine.keep();
+    let log = of(&report, "decision_traces.jsonl");
+    assert_eq!((log.rows, log.follows.state), (2, Continues));
+    assert_eq!(machine.kept("decision")[1100..], [row(5000).trim_end(), row(5001).trim_end()]);
+    // Only the link to the log itself is left.
+    let links = machine.home.dirs().patchwork.join(".patchwork-traces").join(report.id.to_string());
+    assert_eq!(fs::read_dir(links).unwrap().count(), 1);
+}
+
+#[test]
+fn files_that_a_killed_run_left_held_are_read_by_the_next_one() {
+    let mut machine = Machine::new();
+    machine.append("decision_traces.jsonl", rows(0..3));
+    let report = machine.keep();
+    let links = machine.home.dirs().patchwork.join(".patchwork-traces").join(report.id.to_string());
+    // The killed run linked a file that is gone by now, and wrote no segment.
+    fs::write(links.join("decision_traces.jsonl.2"), rows(1..6)).unwrap();
+    machine.write("decision_traces.jsonl", rows(4..8));
+    machine.keep();
+    assert_eq!(machine.kept("decision"), rows(0..8).lines().collect::<Vec<_>>());
+    // This one wrote its segment, and a slow writer appended to the old file afterwards.
+    fs::write(links.join("decision_traces.jsonl.1"), rows(1..6) + &row(100)).unwrap();
+    machine.append("decision_traces.jsonl", rows(8..9));
+    machine.keep();
+    let kept: String = machine.kept("decision").iter().map(|row| row.clone() + "\n").collect();
+    assert_eq!(kept, rows(0..8) + &row(100) + &row(8));
+}
+
+#[test]
+fn rows_that_an_import_inserts_are_new_unless_the_history_has_them() {
+    let mut machine = Machine::new();
+    machine.append("decision_traces.jsonl", rows(10..20));
+    machine.keep();
+    machine.write("decision_traces.jsonl", rows(15..20));
+    let trimmed = machine.keep();
+    assert_eq!(of(&trimmed, "decision_traces.jsonl").follows.trimmed, 5);
+    // Rows of another machine, old rows of this one, and a new row.
+    machine.write("decision_traces.jsonl", rows(0..3) + &rows(12..17) + &row(1000) + &rows(17..21));
+    let report = machine.keep();
+    let log = of(&report, "decision_traces.jsonl");
+    assert_eq!((log.follows.state, log.rows, log.follows.overlap), (Continues, 5, 8));
+    let kept: String = machine.kept("decision").iter().map(|row| row.clone() + "\n").collect();
+    assert_eq!(kept, rows(10..20) + &rows(0..3) + &row(1000) + &row(20));
+}
+
+#[test]
+fn a_changed_row_inside_the_log_is_an_alteration() {
+    let mut machine = Machine::new();
+    machine.append("activity-3100.jsonl", activity(1..6));
+    machine.keep();
+    machine.write("activity-3100.jsonl", activity(1..6).replace("\"id\":3,", "\"id\":3,\"edited\":true,"));
+    let report = machine.keep();
+    let log = of(&report, "activity-3100.jsonl");
+    assert_eq!((log.follows.state, log.rows), (Altered, 1));
+    assert!(report.needs_attention());
+    assert_eq!(machine.keep().logs[0].follows.state, Unchanged);
+}
+
+#[test]
+fn a_gap_in_an_activity_log_names_the_missing_ids() {
+    let mut machine = Machine::new();
+    machine.append("activity-3100.jsonl", activity(1..6));
+    machine.keep();
+    machine.write("activity-3100.jsonl", activity(9..12));
+    let report = machine.keep();
+    let follows = &of(&report, "activity-3100.jsonl").follows;
+    assert_eq!(follows.gap.as_ref().unwrap().missing_ids, [(6, 8)]);
+    assert_eq!((follows.state, follows.trimmed, follows.overlap), (Gap, 5, 0));
+}
+
+fn activity(ids: std::ops::Range<i64>) -> String {
+    let time = |id: i64| Timestamp::from_millis(START + id * 1000).unwrap();
+    ids.map(|id| format!("{{\"id\":{id},\"timestamp\":\"{}\"}}\n", time(id))).collect()
+}
+
+#[test]
+fn equal_rows_are_rows() {
+    let mut machine = Machine::new();
+    machine.append("decision_traces.jsonl", row(1) + &row(1) + &row(2));
+    machine.keep();
+    machine.append("decision_traces.jsonl", row(2) + &row(1));
+    machine.keep();
+    machine.write("decision_traces.jsonl", row(2) + &row(1) + &row(1));
+    let report = machine.keep();
+    assert_eq!(of(&report, "decision_traces.jsonl").rows, 1);
+    assert_eq!(machine.kept("decision").len(), 6);
+}
+
+#[test]
+fn a_last_line_without_line_feed_waits_unless_it_is_a_whole_object() {
+    let mut machine = Machine::new();
+    machine.append("decision_traces.jsonl", row(1) + "{\"taskId\":");
+    assert_eq!(machine.keep().rows(), 1);
+    machine.append("decision_traces.jsonl", "\"t2\"}");
+    assert_eq!(machine.keep().rows(), 1);
+    machine.append("decision_traces.jsonl", "\n".to_owned() + &row(3));
+    let report = machine.keep();
+    assert_eq!((report.rows(), of(&report, "decision_traces.jsonl").follows.state), (1, Continues));
+    assert_eq!(machine.kept("decision"), [row(1).trim_end(), "{\"taskId\":\"t2\"}", row(3).trim_end()]);
+}
+
+#[test]
+fn lines_are_compared_as_rotation_leaves_them() {
+    let mut machine = Machine::new();
+    let odd = b"\n{\"createdAt\":1777716001000,\"x\":\"\xff\"}\n \r\n{\"torn\n".to_vec();
+    machine.append("decision_traces.jsonl", [rows(0..2).into_bytes(), odd].concat());
+    machine.keep();
+    machine.write(
+        "decision_traces.jsonl",
+        "{\"createdAt\":1777716001000,\"x\":\"\u{fffd}\"}\n{\"torn\n".to_owned() + &row(9),
+    );
+    let report = machine.keep();
+    let log = of(&report, "decision_traces.jsonl");
+    assert_eq!((log.rows, log.unparsed_lines, log.follows.state), (1, 0, Continues));
+}
+
+#[test]
+fn a_log_that_appears_long_may_have_lost_rows_before() {
+    let mut machine = Machine::new();
+    machine.append("runs.jsonl", rows(0..2));
+    machine.keep();
+    machine.append("decision_traces.jsonl", long_rows(0..600));
+    machine.append("activity-3100.jsonl", activity(1..9000));
+    let report = machine.keep();
+    assert_eq!(of(&report, "decision_traces.jsonl").follows.state, Gap);
+    assert_eq!(of(&report, "activity-3100.jsonl").follows.state, First, "its first id shows that none is missing");
+}
+
+#[test]
+fn bundles_make_a_history_in_the_order_of_their_export() {
+    let machine = Machine::new();
+    let night = |rows: String, millis: i64| {
+        let home = Home::new().with("decision_traces.jsonl", rows);
+        let found = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
+        let options = patchwork_traces::export::ExportOptions::new("old 1", Timestamp::from_millis(millis).unwrap());
+        let mut bundle = Vec::new();
+        patchwork_traces::export::export(&found, &options, &mut bundle, "memory", &NoProgress).unwrap();
+        bundle
+    };
+    let nights = [night(rows(0..5), START), night(rows(2..8), START + 1), night(rows(6..12), START + 2)];
+    let open = |bytes: &[u8]| Bundle::from_seekable(std::io::Cursor::new(bytes.to_vec()), "night").unwrap();
+    let bundles = [&nights[2], &nights[0], &nights[1]].map(|bytes| open(bytes));
+    let digests: Vec<_> = nights.iter().map(|bytes| open(bytes).digest()).collect();
+    let reports = keep_bundles(bundles.into(), machine.history(), &machine.options(), &NoProgress).unwrap();
+    assert_eq!(reports.iter().map(KeepReport::rows).collect::<Vec<_>>(), [5, 3, 4]);
+    assert_eq!(machine.kept("decision"), rows(0..12).lines().collect::<Vec<_>>());
+    let history = History::open(machine.history()).unwrap();
+    let manifests = history.segments().iter().map(|segment| segment.open().unwrap().manifest().clone());
+    for (manifest, digest) in manifests.zip(digests) {
+        let derived = manifest.derived_from.clone().unwrap();
+        assert_eq!((derived.how, derived.bundles), (Derivation::Filtered, vec![digest]));
+    }
+    let refused = |bytes: &[u8]| {
+        let error = keep_bundles(vec![open(bytes)], machine.history(), &machine.options(), &NoProgress).unwrap_err();
+        format!("{:?}", error.kind())
+    };
+    assert!(refused(&nights[0]).contains("TooOld"));
+    assert!(refused(&fs::read(&history.segments()[1].path).unwrap()).contains("SegmentGiven"));
+}
+
+#[test]
+fn a_run_that_fails_leaves_no_history_behind() {
+    let mut machine = Machine::new();
+    fs::write(machine.home.path().join("history"), "a file").unwrap();
+    let options = machine.options();
+    machine.try_keep(&options).unwrap_err();
+    fs::remove_file(machine.home.path().join("history")).unwrap();
+    fs::create_dir(machine.home.path().join("history")).unwrap();
+    fs::write(machine.home.path().join("history/notes"), "mine").unwrap();
+    let error = machine.try_keep(&options).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::History(HistoryFault::NotAHistory)));
+    assert_eq!(fs::read_dir(machine.history()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_history_that_was_copied_and_continued_twice_is_refused() {
+    let mut machine = Machine::new();
+    machine.append("runs.jsonl", rows(0..2));
+    machine.keep();
+    machine.append("runs.jsonl", rows(2..3));
+    let here = machine.keep().path;
+    let elsewhere = here.with_file_name("000000001-0123456789abcdef.jsonl.gz");
+    fs::copy(&here, &elsewhere).unwrap();
+    let options = machine.options();
+    let error = machine.try_keep(&options).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::History(_)), "{error}");
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_matter() {
+    let mut machine = Machine::new();
+    machine.append("runs.jsonl", rows(0..2));
+    machine.runs = 24 * 400;
+    machine.keep();
+    machine.runs = 0;
+    machine.append("runs.jsonl", rows(2..4));
+    let report = machine.keep();
+    assert_eq!((report.segment, report.rows()), (1, 2));
+    machine.keep();
+    assert_eq!(History::open(machine.history()).unwrap().segments().len(), 3);
+}
+
+#[test]
+fn the_pace_says_when_rows_are_lost() {
+    let mut machine = Machine::new();
+    machine.append("decision_traces.jsonl", long_rows(0..10));
+    machine.keep();
+    assert!(Pace::of(&History::open(machine.history()).unwrap(), true).is_none());
+    machine.append("decision_traces.jsonl", long_rows(10..60));
+    machine.keep();
+    let history = History::open(machine.history()).unwrap();
+    let pace = Pace::of(&history, true).unwrap();
+    let hourly = long_rows(10..60).len() as u64;
+    assert_eq!((pace.log.name.as_str(), pace.bytes_per_hour), ("decision_traces.jsonl", hourly));
+    let left = (448 << 10) + MAX_LOG_BYTES - long_rows(0..60).len() as u64;
+    assert_eq!(pace.lost_after.as_secs(), left * 3600 / hourly);
+    assert!(Pace::of(&history, false).unwrap().lost_after < pace.lost_after);
+}

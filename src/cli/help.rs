@@ -210,6 +210,7 @@ pub const VERIFY: HelpText = HelpText {
 pub const INSPECT: HelpText = HelpText {
     examples: &[
         ("Show a bundle's contents and a chart of its rows over time", "patchwork-traces inspect traces.jsonl.gz"),
+        ("Show a history at a glance, with its gaps and the next run", "patchwork-traces inspect trace-history"),
         ("Count the rows of each log", "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'"),
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],

@@ -148,7 +148,7 @@ impl Command {
                 "interrupted before the comparison finished: no verdict",
             ),
             Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
-            Self::Inspect(_) => (true, "interrupted: the bundle is unchanged", ""),
+            Self::Inspect(_) => (true, "interrupted: the bundle or history is unchanged", ""),
             Self::Prove(_) => (true, "interrupted: the history is unchanged", ""),
             Self::Demo => (
                 false,

@@ -1,5 +1,6 @@
-//! Describes a bundle's contents from its manifest alone.
+//! Describes a bundle's contents from its manifest alone, and a history's from those of its segments.
 
+mod history;
 mod timetable;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use crate::bundle::{Access, Bundle};
 use crate::digest::BundleDigest;
 use crate::format::{Manifest, ManifestFile};
 
+pub use history::{GapInHistory, HistoryInspection, NewRowsRate, SourceTotals};
 pub use timetable::{SourceTimetable, Timetable};
 
 /// A bundle's description of itself. Only the manifest was read; `verify` checks that the rows match it.

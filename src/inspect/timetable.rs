@@ -1,13 +1,11 @@
 //! Combines the timelines of a bundle's files on one axis.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use crate::format::{Manifest, ManifestFile, SourceName, Timeline, Timestamp};
-
-/// The default maximum number of columns.
-const DEFAULT_COLUMNS: usize = 60;
+use crate::format::{Manifest, SourceName, Timeline, Timestamp};
+use crate::history::History;
 
 /// The upper limit on the number of columns, because each takes memory for each source.
 const MAX_COLUMNS: usize = 10_000;
@@ -54,28 +52,57 @@ pub struct SourceTimetable {
 }
 
 impl Timetable {
+    /// The default maximum number of columns.
+    pub(super) const DEFAULT_COLUMNS: usize = 60;
+
     /// Returns the timetable of all rows in at most 60 columns. `None` if no row has a timestamp.
     #[must_use]
     pub fn new(manifest: &Manifest) -> Option<Self> {
-        Self::within(manifest, DEFAULT_COLUMNS)
+        Self::within(manifest, Self::DEFAULT_COLUMNS)
     }
 
     /// Returns the timetable of all rows in at most `max_columns` columns (and never more than 10,000), if the
     /// format's widest step allows it. Ignores timelines that cannot be true.
     #[must_use]
     pub fn within(manifest: &Manifest, max_columns: usize) -> Option<Self> {
+        let logs = manifest.files.iter().map(|file| TimedLog {
+            source: &file.source,
+            rows: file.count,
+            timeline: file.timeline.as_ref().filter(|timeline| timeline.is_sound()),
+        });
+        Self::of_logs(&logs.collect::<Vec<_>>(), manifest.sources.iter(), max_columns)
+    }
+
+    /// Returns the timetable of all rows of a history in at most `max_columns` columns, like [`within`](Self::within).
+    #[must_use]
+    pub fn of_history(history: &History, max_columns: usize) -> Option<Self> {
+        let logs = history.logs().iter().map(|log| TimedLog {
+            source: &log.id.source,
+            rows: log.rows,
+            timeline: log.timeline.as_ref().filter(|timeline| timeline.is_sound()),
+        });
+        let logs: Vec<_> = logs.collect();
+        let sources: BTreeSet<_> = logs.iter().map(|log| log.source).collect();
+        Self::of_logs(&logs, sources.into_iter(), max_columns)
+    }
+
+    fn of_logs<'l>(
+        logs: &[TimedLog<'l>],
+        sources: impl Iterator<Item = &'l SourceName>,
+        max_columns: usize,
+    ) -> Option<Self> {
         let max_columns = i64::try_from(max_columns.min(MAX_COLUMNS)).unwrap_or(i64::MAX);
-        let timelines = || manifest.files.iter().filter_map(timeline_of);
+        let timelines = || logs.iter().filter_map(|log| log.timeline);
         let finest = timelines().map(|timeline| timeline.step_ms).max()?;
         let axis = Axis::new(&merged(timelines(), finest), finest, max_columns)?;
-        let mut files_of = HashMap::<_, Vec<_>>::new();
-        for file in &manifest.files {
-            files_of.entry(&file.source).or_default().push(file);
+        let mut logs_of = HashMap::<_, Vec<_>>::new();
+        for log in logs {
+            logs_of.entry(log.source).or_default().push(log);
         }
-        let sources = manifest.sources.iter().map(|source| {
-            let files = || files_of.get(source).into_iter().flatten().copied();
-            let bins = merged(files().filter_map(timeline_of), axis.step_ms);
-            axis.source(source, &bins, files().map(|file| file.count).sum())
+        let sources = sources.map(|source| {
+            let logs = || logs_of.get(source).into_iter().flatten().copied();
+            let bins = merged(logs().filter_map(|log| log.timeline), axis.step_ms);
+            axis.source(source, &bins, logs().map(|log| log.rows).sum())
         });
         let sources = sources.collect();
         let start = axis.first.checked_mul(axis.step_ms.cast_signed()).and_then(Timestamp::from_millis)?;
@@ -83,10 +110,13 @@ impl Timetable {
     }
 }
 
-/// Returns a log's timeline if it can be true, that is, if its bins are within the years that a timestamp can have.
-/// This also bounds the number of columns.
-fn timeline_of(file: &ManifestFile) -> Option<&Timeline> {
-    file.timeline.as_ref().filter(|timeline| timeline.is_sound())
+/// What a timetable needs to know of a log.
+struct TimedLog<'l> {
+    source: &'l SourceName,
+    rows: u64,
+    /// Its timeline if it can be true, that is, if its bins are within the years that a timestamp can have. This also
+    /// bounds the number of columns.
+    timeline: Option<&'l Timeline>,
 }
 
 /// Merges timelines at one bin width, without empty bins.

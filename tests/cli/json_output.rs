@@ -18,6 +18,7 @@ const DOCUMENTED: &[&str] = &[
     "merge",
     "diff",
     "prove",
+    "inspect-history",
     "demo",
     "completions",
     "man",

@@ -12,6 +12,7 @@ mod cli_output;
 mod closed_pipe;
 mod diff;
 mod export;
+mod history_inspect;
 mod history_verify;
 mod import;
 mod inspect;

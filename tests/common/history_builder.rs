@@ -104,11 +104,12 @@ impl HistoryBuilder {
     }
 }
 
-/// Changes the manifest of a segment to one with a gap in `runs`.
+/// Changes the manifest of a segment to one with a gap of three hours before the rows of `runs`.
 pub fn with_gap(manifest: &mut Value) {
+    let before: Timestamp = manifest["files"][0]["firstTime"].as_str().unwrap().parse().unwrap();
+    let after = Timestamp::from_millis(before.as_millis() - 3 * 3_600_000).unwrap();
     let follows = &mut manifest["files"][0]["follows"];
-    let after = follows["rowsBefore"].clone();
+    let row = follows["rowsBefore"].clone();
     follows["state"] = json!("gap");
-    let (after_time, before_time) = ("2026-05-02T10:00:00.000Z", "2026-05-02T12:59:59.999Z");
-    follows["gap"] = json!({ "afterRow": after, "afterTime": after_time, "beforeTime": before_time });
+    follows["gap"] = json!({ "afterRow": row, "afterTime": after.to_string(), "beforeTime": before.to_string() });
 }

@@ -29,7 +29,7 @@ use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::threads;
 
-/// Compare the rows of two bundles, histories, or this machine's logs
+/// Compare the rows of bundles, histories or this machine's logs
 ///
 /// For each log, the rows that only one side has are counted, and those that both have in another order. The exit code is 3
 /// if anything differs. Line endings, and the file of a row that rotation moved, do not count as differences.

@@ -1,5 +1,7 @@
 //! `patchwork-traces inspect`.
 
+pub mod history;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
@@ -14,6 +16,7 @@ use serde::Serialize;
 use crate::cli::failure::CommandResult;
 use crate::cli::help;
 use crate::cli::input::{access_note, open};
+use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, ratio, rows, safe, size};
 use crate::cli::render::timeline;
@@ -22,12 +25,12 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{self, Output};
 use crate::cli::terminal::term::{self, STRONG, paint};
 
-/// Show what a bundle contains, from its manifest alone
+/// Show what a bundle or history contains, from manifests alone
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::INSPECT))]
 pub struct InspectArgs {
-    /// The bundle; `-` is standard input
-    #[arg(value_hint = ValueHint::FilePath)]
+    /// The bundle, or the directory of a history; `-` is standard input
+    #[arg(value_hint = ValueHint::AnyPath)]
     bundle: PathBuf,
 }
 
@@ -76,6 +79,9 @@ struct InspectedFileJson {
 
 /// Runs the command.
 pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
+    if !is_dash(&args.bundle) && args.bundle.is_dir() {
+        return history::run(&args.bundle, output);
+    }
     let bundle = open(&args.bundle)?;
     let inspection = Inspection::new(&bundle);
     let notes: Vec<_> = access_note(inspection.access).into_iter().collect();

@@ -42,6 +42,8 @@ enum SchemaOf {
     Prove,
     /// Output of `inspect --json`
     Inspect,
+    /// Output of `inspect --json` for a history
+    InspectHistory,
     /// Summary of `cat --json`
     Cat,
     /// Output of `demo --json`
@@ -68,6 +70,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Diff => schema_of::<crate::cli::commands::diff::DiffJson>(),
         SchemaOf::Prove => schema_of::<crate::cli::commands::prove::ProveJson>(),
         SchemaOf::Inspect => schema_of::<crate::cli::commands::inspect::InspectJson>(),
+        SchemaOf::InspectHistory => schema_of::<crate::cli::commands::inspect::history::InspectHistoryJson>(),
         SchemaOf::Cat => schema_of::<crate::cli::commands::cat::CatJson>(),
         SchemaOf::Completions | SchemaOf::Man => schema_of::<crate::cli::commands::completions::TextJson>(),
         SchemaOf::Error => schema_of::<crate::cli::terminal::error_report::ErrorJson>(),

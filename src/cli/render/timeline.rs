@@ -1,14 +1,14 @@
 //! Draws a chart of a bundle's rows over time.
 
 use jiff::tz::TimeZone;
-use patchwork_traces::format::{Manifest, Timestamp};
+use patchwork_traces::format::{Manifest, SourceName, Timestamp};
 use patchwork_traces::inspect::{SourceTimetable, Timetable};
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::render::axis::{Tick, ticks};
 use crate::cli::render::text::{count, counted, rows, safe};
 use crate::cli::render::zone;
-use crate::cli::terminal::term::{DIM, STRONG, has_unicode, paint};
+use crate::cli::terminal::term::{DIM, STRONG, WARN, has_unicode, paint};
 use anstyle::{AnsiColor, Style};
 
 /// The height of the bars of all sources together, in lines.
@@ -30,22 +30,45 @@ struct ChartGlyphs {
     corner: char,
     line: char,
     tick: char,
+    /// The mark of a column in which rows may be missing.
+    gap: char,
 }
 
 const UNICODE: ChartGlyphs =
     ChartGlyphs {
-        bars: &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'], corner: '└', line: '─', tick: '┴'
+        bars: &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'], corner: '└', line: '─', tick: '┴', gap: '▲'
     };
-const ASCII: ChartGlyphs = ChartGlyphs { bars: &['.', ':', '#'], corner: '+', line: '-', tick: '+' };
+const ASCII: ChartGlyphs = ChartGlyphs { bars: &['.', ':', '#'], corner: '+', line: '-', tick: '+', gap: '^' };
 
-/// Draws a chart of the rows over time that fits into `width`. Returns `None` if no row has a timestamp.
+/// What a chart shows.
+pub struct ChartContent<'c> {
+    pub sources: Vec<&'c SourceName>,
+    pub total_rows: u64,
+    /// Returns the rows over time in at most this number of columns.
+    pub timetable: &'c dyn Fn(usize) -> Option<Timetable>,
+    /// The times between which rows may be missing.
+    pub gaps: Vec<(Timestamp, Timestamp)>,
+}
+
+/// Draws a chart of the rows of a bundle over time that fits into `width`. Returns `None` if no row has a timestamp.
 pub fn picture(manifest: &Manifest, width: usize, zone: &TimeZone) -> Option<String> {
-    let mut names = manifest.sources.iter().map(|source| safe(source.as_str()).width()).max().unwrap_or_default();
-    let total = count(manifest.total_count).len();
+    let content = ChartContent {
+        sources: manifest.sources.iter().collect(),
+        total_rows: manifest.total_count,
+        timetable: &|max_columns| Timetable::within(manifest, max_columns),
+        gaps: Vec::new(),
+    };
+    chart(content, width, zone)
+}
+
+/// Draws a chart that fits into `width`. Returns `None` if no row has a timestamp.
+pub fn chart(content: ChartContent<'_>, width: usize, zone: &TimeZone) -> Option<String> {
+    let mut names = content.sources.iter().map(|source| safe(source.as_str()).width()).max().unwrap_or_default();
+    let total = count(content.total_rows).len();
     // The label of the peak names the step, which depends on the room that the labels leave.
     let (timetable, max_columns) = loop {
         let max_columns = width.saturating_sub(names + total + 2).clamp(10, MAX_COLUMNS);
-        let timetable = Timetable::within(manifest, max_columns)?;
+        let timetable = (content.timetable)(max_columns)?;
         let label = peak_label(peak(&timetable), timetable.step_ms).width();
         if label <= names {
             break (timetable, max_columns);
@@ -56,7 +79,7 @@ pub fn picture(manifest: &Manifest, width: usize, zone: &TimeZone) -> Option<Str
     let zone = if timetable.step_ms < DAY_MS { zone.clone() } else { TimeZone::UTC };
     let wide = (max_columns / timetable.columns.max(1)).clamp(1, 8);
     let pen = if has_unicode() { UNICODE } else { ASCII };
-    Some(Chart { timetable, zone, names, wide, pen }.draw())
+    Some(Chart { timetable, zone, names, wide, pen, gaps: content.gaps }.draw())
 }
 
 /// Returns the highest number of rows in one column.
@@ -83,6 +106,7 @@ struct Chart {
     /// The width of a column in characters.
     wide: usize,
     pen: ChartGlyphs,
+    gaps: Vec<(Timestamp, Timestamp)>,
 }
 
 impl Chart {
@@ -95,6 +119,7 @@ impl Chart {
                 text += &self.source(source, COLORS[index % COLORS.len()].on_default());
             }
         }
+        text += &self.gap_marks();
         text += &self.axis();
         text + &paint(DIM, &self.not_shown())
     }
@@ -149,6 +174,22 @@ impl Chart {
         let level = usize::try_from(level).unwrap_or(usize::MAX).saturating_sub(line * bars.len()).min(bars.len());
         let bar = level.checked_sub(1).map_or(' ', |index| bars[index]);
         std::iter::repeat_n(bar, self.wide).collect()
+    }
+
+    /// Marks the columns in which rows may be missing. Returns an empty string if there are none.
+    fn gap_marks(&self) -> String {
+        let Timetable { start, step_ms, columns, .. } = self.timetable;
+        let column = |time: Timestamp| (time.as_millis() - start.as_millis()).div_euclid(step_ms.cast_signed());
+        let is_gap = |index: usize| {
+            let index = i64::try_from(index).unwrap_or(i64::MAX);
+            self.gaps.iter().any(|(after, before)| (column(*after)..=column(*before)).contains(&index))
+        };
+        let marks = (0..columns).map(|index| if is_gap(index) { self.pen.gap } else { ' ' });
+        let marks: String = marks.flat_map(|mark| std::iter::repeat_n(mark, self.wide)).collect();
+        if marks.trim().is_empty() {
+            return String::new();
+        }
+        format!("{:names$} {}\n", "gaps", paint(WARN, marks.trim_end()), names = self.names)
     }
 
     fn axis(&self) -> String {

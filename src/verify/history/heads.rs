@@ -8,7 +8,7 @@ use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
 use crate::format::FollowsState;
 use crate::history::{
-    Chain, Checkpoint, Comparison, Frontier, SegmentHead, SegmentPath, checkpoint_path, list, read_in,
+    Chain, Checkpoint, Comparison, Frontier, SegmentHead, SegmentName, SegmentPath, checkpoint_path, list, read_in,
 };
 use crate::progress::Progress;
 
@@ -23,8 +23,16 @@ pub(super) struct ListedSegment {
 impl ListedSegment {
     /// Returns a finding in the segment.
     pub(super) fn finding(&self, kind: HistoryFindingKind) -> HistoryFinding {
-        HistoryFinding { path: self.segment.path.clone(), segment: Some(self.segment.name.number), kind }
+        finding(&self.segment.path, &self.segment.name, kind)
     }
+}
+
+fn finding(path: &Path, name: &SegmentName, kind: HistoryFindingKind) -> HistoryFinding {
+    HistoryFinding { path: path.to_owned(), segment: Some(name.number), kind }
+}
+
+fn finding_of(head: &SegmentHead, kind: HistoryFindingKind) -> HistoryFinding {
+    finding(&head.path, &head.name, kind)
 }
 
 /// The segments whose first lines were checked so far.
@@ -84,24 +92,27 @@ impl<'f, 'a> Heads<'f, 'a> {
 
     /// Checks the next segment.
     fn push(&mut self, segment: SegmentPath, head: Result<SegmentHead>) {
-        let bundle_bytes = std::fs::metadata(&segment.path).map_or(0, |file| file.len());
-        let mut listed = ListedSegment { segment, digest: None, bundle_bytes };
-        match head {
+        let listed = match head {
             Ok(head) => {
-                listed.digest = Some(head.digest);
-                self.push_head(&listed, &head);
+                self.push_head(&head);
+                // The path that was listed, not the copy of the thread that read: small memory that stays among its large
+                // buffers would keep these from being used again.
+                let segment = SegmentPath { name: head.name, path: head.path };
+                ListedSegment { segment, digest: Some(head.digest), bundle_bytes: head.bundle_bytes }
             }
             Err(error) => {
                 self.findings.report.damaged_segments += 1;
-                self.chain.skip(listed.segment.name.number);
+                self.chain.skip(segment.name.number);
                 self.frontier = None;
-                self.findings.add(listed.finding(HistoryFindingKind::UnreadableHead(error)));
+                let bundle_bytes = std::fs::metadata(&segment.path).map_or(0, |file| file.len());
+                self.findings.add(finding(&segment.path, &segment.name, HistoryFindingKind::UnreadableHead(error)));
+                ListedSegment { segment, digest: None, bundle_bytes }
             }
-        }
+        };
         self.listed.push(listed);
     }
 
-    fn push_head(&mut self, listed: &ListedSegment, head: &SegmentHead) {
+    fn push_head(&mut self, head: &SegmentHead) {
         for fault in self.chain.push(head) {
             if let HistoryFault::Missing { first, last } = fault {
                 self.findings.report.missing_segments += last - first + 1;
@@ -110,7 +121,7 @@ impl<'f, 'a> Heads<'f, 'a> {
                 self.frontier = None;
             }
             let is_other = matches!(fault, HistoryFault::NotASegment | HistoryFault::OtherHistory { .. });
-            self.findings.add(listed.finding(HistoryFindingKind::Chain(fault)));
+            self.findings.add(finding_of(head, HistoryFindingKind::Chain(fault)));
             if is_other {
                 return;
             }
@@ -120,7 +131,7 @@ impl<'f, 'a> Heads<'f, 'a> {
         report.rows += head.manifest.total_count;
         let time = head.manifest.exported_at;
         report.written = Some((report.written.map_or(time, |(first, _)| first), time));
-        self.list_gaps(listed, head);
+        self.list_gaps(head);
     }
 
     /// Adds the segment to the tree, if it is the next one.
@@ -136,16 +147,16 @@ impl<'f, 'a> Heads<'f, 'a> {
         }
     }
 
-    fn list_gaps(&mut self, listed: &ListedSegment, head: &SegmentHead) {
+    fn list_gaps(&mut self, head: &SegmentHead) {
         for file in &head.manifest.files {
             let Some(follows) = &file.follows else { continue };
             let file = file.relative_path.to_string();
             if let Some(gap) = &follows.gap {
                 self.findings.report.gaps += 1;
                 let gap = Box::new(gap.clone());
-                self.findings.add(listed.finding(HistoryFindingKind::Gap { file, gap }));
+                self.findings.add(finding_of(head, HistoryFindingKind::Gap { file, gap }));
             } else if follows.state == FollowsState::Altered {
-                self.findings.add(listed.finding(HistoryFindingKind::Altered { file }));
+                self.findings.add(finding_of(head, HistoryFindingKind::Altered { file }));
             }
         }
     }

@@ -190,3 +190,26 @@ fn many_sources_take_seconds_and_not_minutes() {
     assert!(timetable.sources.iter().all(|source| source.rows == [3]));
     assert_eq!(timetable.sources.len(), 100_000);
 }
+
+#[test]
+fn several_bundles_have_one_line_each() {
+    let home = Home::new().with("runs.jsonl", "{\"createdAt\":1777716000000}\n{\"createdAt\":1777802400000}\n");
+    fs::write(home.path().join("b.gz"), bundle(&home)).unwrap();
+    fs::write(home.path().join("empty.gz"), bundle(&Home::new())).unwrap();
+    let mut shown = String::new();
+    crate::common::segments::tricky_history(home.path());
+    assert_eq!(run(home.path(), &["merge", "b.gz", "-o", "m.gz", "--label", "laptop", "-q"]).code, 0);
+    for (columns, arguments) in [
+        ("120", &["b.gz", "empty.gz"][..]),
+        ("120", &["b.gz", "m.gz", "trace-history"]),
+        ("60", &["b.gz", "m.gz", "trace-history"]),
+        ("80", &["b.gz", "missing.gz", "empty.gz"]),
+        ("80", &["missing.gz", "."]),
+    ] {
+        let arguments = [&["inspect"], arguments].concat();
+        let mut command = crate::common::program::command(home.path(), &arguments);
+        let run: crate::common::program::Run = command.env("COLUMNS", columns).output().unwrap().into();
+        shown += &format!("$ {}  ({})\n{}{}\n", arguments.join(" "), run.code, run.text(), run.stderr);
+    }
+    insta::assert_snapshot!(shown);
+}

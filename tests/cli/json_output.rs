@@ -13,6 +13,7 @@ const DOCUMENTED: &[&str] = &[
     "import",
     "verify",
     "inspect",
+    "inspect-several",
     "cat",
     "recover",
     "merge",
@@ -79,6 +80,9 @@ fn every_json_output_matches_its_schema() {
     expect_valid("inspect", &run(home.path(), &["inspect", "--json", "b.gz"]).json());
     let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/plain.v1.0.jsonl.gz");
     expect_valid("inspect", &run(home.path(), &["inspect", "--json", legacy.to_str().unwrap()]).json());
+    let several = run(home.path(), &["inspect", "--json", "b.gz", legacy.to_str().unwrap(), "nothing.gz"]);
+    expect_valid("inspect-several", &several.json());
+    assert_eq!(several.code, 1);
     let summary = run(home.path(), &["cat", "--json", "b.gz"]).stderr;
     expect_valid("cat", &serde_json::from_str(&summary).unwrap());
     let overwrite = ["import", "b.gz", "--json", "--mode", "overwrite"];

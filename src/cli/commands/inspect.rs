@@ -1,6 +1,7 @@
 //! `patchwork-traces inspect`.
 
 pub mod history;
+pub mod several;
 
 use std::path::PathBuf;
 
@@ -25,13 +26,15 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{self, Output};
 use crate::cli::terminal::term::{self, STRONG, paint};
 
-/// Show what a bundle or history contains, from manifests alone
+/// Show what bundles or histories contain, from manifests alone
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::INSPECT))]
 pub struct InspectArgs {
-    /// The bundle, or the directory of a history; `-` is standard input
-    #[arg(value_hint = ValueHint::AnyPath)]
-    bundle: PathBuf,
+    /// The bundles, or directories of histories; `-` is standard input
+    ///
+    /// Of several, a table shows one line each.
+    #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
+    bundles: Vec<PathBuf>,
 }
 
 /// The result of `inspect --json`.
@@ -79,10 +82,11 @@ struct InspectedFileJson {
 
 /// Runs the command.
 pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
-    if !is_dash(&args.bundle) && args.bundle.is_dir() {
-        return history::run(&args.bundle, output);
+    let [path] = args.bundles.as_slice() else { return several::run(&args.bundles, output) };
+    if !is_dash(path) && path.is_dir() {
+        return history::run(path, output);
     }
-    let bundle = open(&args.bundle)?;
+    let bundle = open(path)?;
     let inspection = Inspection::new(&bundle);
     let notes: Vec<_> = access_note(inspection.access).into_iter().collect();
     output::print_report(&match output.json {

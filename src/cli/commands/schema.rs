@@ -44,6 +44,8 @@ enum SchemaOf {
     Inspect,
     /// Output of `inspect --json` for a history
     InspectHistory,
+    /// Output of `inspect --json` with several bundles
+    InspectSeveral,
     /// Summary of `cat --json`
     Cat,
     /// Output of `demo --json`
@@ -71,6 +73,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Prove => schema_of::<crate::cli::commands::prove::ProveJson>(),
         SchemaOf::Inspect => schema_of::<crate::cli::commands::inspect::InspectJson>(),
         SchemaOf::InspectHistory => schema_of::<crate::cli::commands::inspect::history::InspectHistoryJson>(),
+        SchemaOf::InspectSeveral => schema_of::<crate::cli::commands::inspect::several::InspectSeveralJson>(),
         SchemaOf::Cat => schema_of::<crate::cli::commands::cat::CatJson>(),
         SchemaOf::Completions | SchemaOf::Man => schema_of::<crate::cli::commands::completions::TextJson>(),
         SchemaOf::Error => schema_of::<crate::cli::terminal::error_report::ErrorJson>(),

@@ -243,6 +243,7 @@ pub const RECOVER: HelpText = HelpText {
     examples: &[
         ("Save the intact rows of a damaged bundle", "patchwork-traces recover damaged.jsonl.gz -o recovered.jsonl.gz"),
         ("Then import them", "patchwork-traces import recovered.jsonl.gz"),
+        ("Make one bundle of what is left of a history", "patchwork-traces recover trace-history -o left.jsonl.gz"),
     ],
     exit_status: &[
         ("0", "the new bundle was written, and no row is missing"),

@@ -249,8 +249,8 @@ fn merge_all(
     all.check_places().map(|()| all)
 }
 
-/// Compresses the merged logs.
-fn pack(logs: &LogSet, options: &WriteOptions, progress: &dyn Progress) -> Result<SpooledBundle> {
+/// Compresses logs.
+pub(crate) fn pack(logs: &LogSet, options: &WriteOptions, progress: &dyn Progress) -> Result<SpooledBundle> {
     progress.stage(Stage::Merging);
     progress.start(Some(logs.logs().map(|(_, log)| log.content.bytes()).sum()));
     let packed = std::thread::scope(|scope| {

@@ -8,6 +8,7 @@
 //! The rows are restored to logs, and these are packed by the same code that export uses. The result is verified
 //! before it is published.
 
+mod history;
 mod log;
 mod manifest;
 mod report;
@@ -25,6 +26,7 @@ use crate::progress::Progress;
 use crate::publish::publish;
 use crate::util::atomic_file::OutputTarget;
 use crate::util::cancel::CancellableIo;
+pub use history::{DamagedSegment, HistoryRecoverReport, recover_history};
 pub use report::{FileRecovery, ManifestState, Missing, RecoverReport};
 use search::SearchResult;
 
@@ -118,6 +120,7 @@ pub fn recover(
     let found = found.map_err(|error| error.in_subject(name))?;
     let options = WriteOptions { exported_at: found.exported_at.unwrap_or(options.exported_at), ..options };
     let (packed, report) = found.into_parts();
-    let written = publish(packed, &options, Provenance::default(), target, progress)?;
+    let provenance = Provenance { label: report.label.clone(), ..Provenance::default() };
+    let written = publish(packed, &options, provenance, target, progress)?;
     Ok(RecoverReport { digest: Some(written.digest), bundle_bytes: written.bundle_bytes, ..report })
 }

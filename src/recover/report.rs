@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::digest::{BundleDigest, Integrity};
-use crate::format::{FileName, ManifestFile, SourceName};
+use crate::format::{FileName, HistoryPosition, Label, ManifestFile, SourceName};
 
 /// The usability of the damaged bundle's manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -89,6 +89,10 @@ pub struct RecoverReport {
     pub manifest: ManifestState,
     /// The major and minor version of the damaged bundle, if its manifest was readable.
     pub version: Option<(u64, u64)>,
+    /// The user's name for the machine, if the manifest was readable. The recovered bundle has it, too.
+    pub label: Option<Label>,
+    /// The place of the damaged bundle in a history. The recovered bundle has none.
+    pub history: Option<HistoryPosition>,
     /// The digest of the recovered bundle. [`recover`](super::recover) always sets it.
     pub digest: Option<BundleDigest>,
     /// The size of the recovered bundle in bytes.

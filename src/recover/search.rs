@@ -18,7 +18,7 @@ use crate::bundle::chunk_refs;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions};
 use crate::container::FileInput;
 use crate::error::{ErrorKind, Result};
-use crate::format::{DistinctFiles, Manifest, Timestamp};
+use crate::format::{DistinctFiles, HistoryPosition, Label, Manifest, Timestamp};
 use crate::gzip::StreamKind;
 use crate::logs::catalogue_order;
 use crate::progress::{NoProgress, Progress};
@@ -30,6 +30,8 @@ use crate::salvage::{FirstLine, Scan, TextDigest};
 pub(super) struct SearchResult {
     packed: SpooledBundle,
     pub(super) exported_at: Option<Timestamp>,
+    label: Option<Label>,
+    history: Option<HistoryPosition>,
     /// The logs, in the order of the packed files.
     logs: Vec<FileRecovery>,
     /// The number of lines that look like rows of each log but were not accepted, as far as it is known.
@@ -129,6 +131,7 @@ impl SearchResult {
         if self.manifest == ManifestState::Lost {
             (self.manifest, self.version) = (ManifestState::Contradicted, other.version);
             self.exported_at = other.exported_at;
+            (self.label, self.history) = (other.label, other.history);
         }
     }
 
@@ -187,6 +190,8 @@ impl SearchResult {
         let report = RecoverReport {
             manifest: self.manifest,
             version: self.version,
+            label: self.label,
+            history: self.history,
             digest: None,
             bundle_bytes: 0,
             ignored: self.ignored + self.ignored_of.iter().sum::<u64>(),
@@ -255,6 +260,8 @@ fn search(
         Ok(Some(SearchResult {
             packed: packer.finish()?,
             exported_at: manifest.as_ref().map(|manifest| manifest.exported_at),
+            label: manifest.as_ref().and_then(|manifest| manifest.label.clone()),
+            history: manifest.as_ref().and_then(|manifest| manifest.history.clone()),
             logs,
             ignored_of,
             ignored: rows.ignored,

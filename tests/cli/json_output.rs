@@ -20,6 +20,7 @@ const DOCUMENTED: &[&str] = &[
     "diff",
     "prove",
     "inspect-history",
+    "recover-history",
     "demo",
     "completions",
     "man",

@@ -1,5 +1,7 @@
 //! `patchwork-traces recover`.
 
+pub mod history;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
@@ -24,15 +26,15 @@ use crate::cli::terminal::stdin::{is_stdin, stdin};
 use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::time;
 
-/// Save the intact rows of a damaged bundle to a new one
+/// Save the intact rows of a damaged bundle or history to a new bundle
 ///
 /// The new bundle is valid; the damaged one is not changed. Missing rows are listed. The exit code is 3 if rows are
-/// missing or may be missing.
+/// missing or may be missing. Of a history, the new bundle has the rows of all segments.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::RECOVER))]
 pub struct RecoverArgs {
-    /// The damaged bundle; `-` is standard input
-    #[arg(value_hint = ValueHint::FilePath)]
+    /// The damaged bundle, or the directory of a damaged history; `-` is standard input
+    #[arg(value_hint = ValueHint::AnyPath)]
     bundle: PathBuf,
 
     /// File to write the new bundle to
@@ -74,6 +76,9 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
     let options = RecoverOptions::new(crate::cli::generator(), time::now()?);
+    if !is_dash(&args.bundle) && args.bundle.is_dir() {
+        return history::run(&args.bundle, &args.output, &options, &target, output);
+    }
     let bar = Bar::new(output);
     let report = match is_dash(&args.bundle) {
         true => recover_stream(stdin()?, STDIN, &options, &target, &bar)?,
@@ -88,13 +93,18 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
 /// Refuses to replace the damaged bundle, even with --force, as it may be the only copy.
 fn refuse_input_as_target(args: &RecoverArgs) -> Result<(), Failure> {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let parent = args.output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_input = match is_dash(&args.bundle) {
         true => is_stdin(&args.output),
+        // A history has only segments and the checkpoint.
+        false if args.bundle.is_dir() => {
+            real(parent).zip(real(&args.bundle)).is_some_and(|(parent, dir)| parent.starts_with(dir))
+        }
         false => real(&args.output).is_some_and(|target| real(&args.bundle) == Some(target)),
     };
     match is_input {
         true => Err(Failure::usage(
-            "-o names the damaged bundle itself, which may be the only copy",
+            "-o names the damaged bundle itself, or a file in its history, which may be the only copy",
             "choose another file with -o",
         )),
         false => Ok(()),
@@ -208,6 +218,9 @@ fn notes(report: &RecoverReport) -> Vec<String> {
     if unverified > 0 {
         let are = if unverified == 1 { "is" } else { "are" };
         notes.push(format!("{} {are} valid JSON but could not be verified", rows(unverified)));
+    }
+    if report.history.is_some() {
+        notes.push("the new bundle is not a segment of the history, as its rows may be others".to_owned());
     }
     if report.ignored > 0 {
         let one = "line was ignored: it looks like a row, but does not belong at its position in this bundle";

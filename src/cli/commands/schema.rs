@@ -32,6 +32,8 @@ enum SchemaOf {
     Verify,
     /// Output of `recover --json`
     Recover,
+    /// Output of `recover --json` for a history
+    RecoverHistory,
     /// Output of `merge --json`
     Merge,
     /// Output of `keep --json`
@@ -67,6 +69,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Import => schema_of::<crate::cli::commands::import::ImportJson>(),
         SchemaOf::Verify => schema_of::<crate::cli::commands::verify::VerifyJson>(),
         SchemaOf::Recover => schema_of::<crate::cli::commands::recover::RecoverJson>(),
+        SchemaOf::RecoverHistory => schema_of::<crate::cli::commands::recover::history::RecoverHistoryJson>(),
         SchemaOf::Merge => schema_of::<crate::cli::commands::merge::MergeJson>(),
         SchemaOf::Keep => schema_of::<crate::cli::commands::keep::KeepJson>(),
         SchemaOf::Diff => schema_of::<crate::cli::commands::diff::DiffJson>(),

@@ -1,0 +1,243 @@
+//! Makes one bundle of what is left of a history: the rows of its intact segments, and what can be recovered of damaged
+//! ones, in the order of their numbers.
+
+use std::path::{Path, PathBuf};
+
+use super::search::SearchResult;
+use super::{RecoverOptions, RecoverReport};
+use crate::bundle::Bundle;
+use crate::bundle::writer::{WriteOptions, WrittenBundle};
+use crate::container::{FileInput, Input};
+use crate::digest::BundleDigest;
+use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
+use crate::format::{Derivation, DerivedFrom, HistoryId, Label, Manifest, Provenance, Timestamp};
+use crate::history::{SegmentHead, list, read_in};
+use crate::merge::pack;
+use crate::progress::Progress;
+use crate::publish::{publish, write_temporary};
+use crate::stored::restore_logs;
+use crate::util::atomic_file::OutputTarget;
+use crate::util::cancel::CancellableIo;
+use crate::verify::{VerifyOptions, verify_file};
+
+/// A segment that is not intact.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DamagedSegment {
+    /// Its number, by its name if its first line is unreadable.
+    pub number: u64,
+    /// Its path.
+    pub path: PathBuf,
+    /// What was recovered of it, or the reason why nothing was.
+    pub recovered: Result<RecoverReport>,
+}
+
+/// The result of recovering a history.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HistoryRecoverReport {
+    /// The digest of the new bundle.
+    pub digest: BundleDigest,
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// Its size in bytes.
+    pub bundle_bytes: u64,
+    /// The number of intact segments.
+    pub intact_segments: u64,
+    /// The other segments.
+    pub damaged: Vec<DamagedSegment>,
+    /// The first and the last number of each run of missing segments.
+    pub missing: Vec<(u64, u64)>,
+    /// Bundles that were left out, because they belong to another history or to none.
+    pub left_out: Vec<PathBuf>,
+}
+
+impl HistoryRecoverReport {
+    /// Returns true if any row of the history is missing, or may be.
+    #[must_use]
+    pub fn lost_something(&self) -> bool {
+        let is_lost = |segment: &DamagedSegment| segment.recovered.as_ref().map_or(true, RecoverReport::lost_something);
+        !self.missing.is_empty() || self.damaged.iter().any(is_lost)
+    }
+}
+
+/// Recovers the history in `dir` to one bundle at `target`, mode 0600. It publishes a complete, verified bundle or nothing.
+/// Temporary files are in the target's directory.
+///
+/// The logs are those of all segments, one after the other. Two segments with one number are both in the bundle.
+///
+/// # Errors
+/// If `dir` is not a history, no segment has anything to recover, or the target or a temporary file cannot be written.
+/// Damaged and missing segments are not an error.
+pub fn recover_history(
+    dir: impl AsRef<Path>,
+    options: &RecoverOptions,
+    target: &OutputTarget,
+    progress: &dyn Progress,
+) -> Result<HistoryRecoverReport> {
+    let options = WriteOptions { work_dir: target.work_dir(), ..options.clone() };
+    let found = FoundSegments::list(dir.as_ref(), options.threads)?;
+    let mut salvage = Salvage { options: &options, progress, intact: 0, damaged: Vec::new() };
+    progress.start(Some(found.segments.iter().map(|segment| segment.bundle_bytes).sum()));
+    let bundles = found.segments.iter().filter_map(|segment| salvage.open(segment).transpose());
+    let logs = restore_logs(bundles, &[], &options.work_dir, options.threads, progress);
+    progress.finish();
+    let logs = logs?;
+    let (intact_segments, damaged) = (salvage.intact, salvage.damaged);
+    if intact_segments == 0 && damaged.iter().all(|segment| segment.recovered.is_err()) {
+        return Err(Error::from(ErrorKind::NothingToRecover).in_subject(&dir.as_ref().display().to_string()));
+    }
+    logs.check_places()?;
+    let packed = pack(&logs, &options, progress)?;
+    let options = WriteOptions { exported_at: found.exported_at.unwrap_or(options.exported_at), ..options };
+    let WrittenBundle { digest, manifest, bundle_bytes } =
+        publish(packed, &options, found.provenance(), target, progress)?;
+    let (missing, left_out) = (found.missing, found.left_out);
+    Ok(HistoryRecoverReport { digest, manifest, bundle_bytes, intact_segments, damaged, missing, left_out })
+}
+
+/// A segment whose rows are to be recovered.
+struct FoundSegment {
+    number: u64,
+    path: PathBuf,
+    /// Its digest, if its first line is readable.
+    digest: Option<BundleDigest>,
+    bundle_bytes: u64,
+}
+
+/// The segments that are left of a history.
+struct FoundSegments {
+    /// By number.
+    segments: Vec<FoundSegment>,
+    missing: Vec<(u64, u64)>,
+    left_out: Vec<PathBuf>,
+    exported_at: Option<Timestamp>,
+    label: Option<Label>,
+}
+
+impl FoundSegments {
+    fn list(dir: &Path, threads: std::num::NonZeroUsize) -> Result<Self> {
+        // An unreadable checkpoint says nothing, but does not keep rows from being recovered.
+        let checkpoint = read_in(dir).ok().flatten();
+        let listing = list(dir)?;
+        if listing.segments.is_empty() {
+            let fault = ErrorKind::History(HistoryFault::NoSegments);
+            return Err(Error::from(fault).in_subject(&dir.display().to_string()));
+        }
+        let mut id = checkpoint.map(|checkpoint| checkpoint.id);
+        let mut found =
+            Self { segments: Vec::new(), missing: Vec::new(), left_out: Vec::new(), exported_at: None, label: None };
+        SegmentHead::read_all(listing.segments, threads, |(segment, head)| {
+            match head {
+                Ok(head) => found.add(head, &mut id),
+                Err(_) => found.segments.push(FoundSegment {
+                    number: segment.name.number,
+                    bundle_bytes: std::fs::metadata(&segment.path).map_or(0, |file| file.len()),
+                    path: segment.path,
+                    digest: None,
+                }),
+            }
+            Ok(())
+        })?;
+        found.segments.sort_by_key(|segment| segment.number);
+        let mut next = 0;
+        for segment in &found.segments {
+            if segment.number > next {
+                found.missing.push((next, segment.number - 1));
+            }
+            next = segment.number + 1;
+        }
+        if let Some(size) = checkpoint.map(|checkpoint| checkpoint.size).filter(|size| *size > next) {
+            found.missing.push((next, size - 1));
+        }
+        Ok(found)
+    }
+
+    /// Adds a segment of the history with this identity, or of the first one.
+    fn add(&mut self, head: SegmentHead, id: &mut Option<HistoryId>) {
+        let position = head.manifest.history.as_ref();
+        let position = position.filter(|position| *id.get_or_insert(position.id) == position.id);
+        let Some(position) = position else {
+            self.left_out.push(head.path);
+            return;
+        };
+        self.exported_at = self.exported_at.max(Some(head.manifest.exported_at));
+        self.label = head.manifest.label.clone().or(self.label.take());
+        self.segments.push(FoundSegment {
+            number: position.segment,
+            path: head.path,
+            digest: Some(head.digest),
+            bundle_bytes: head.bundle_bytes,
+        });
+    }
+
+    /// Returns what the new bundle says about where it comes from.
+    fn provenance(&self) -> Provenance {
+        let bundles: Vec<_> = self.segments.iter().filter_map(|segment| segment.digest).collect();
+        let derived_from = (!bundles.is_empty()).then_some(DerivedFrom { how: Derivation::Merged, bundles });
+        Provenance { label: self.label.clone(), derived_from, history: None }
+    }
+}
+
+/// Opens segments, and recovers those that are damaged.
+struct Salvage<'o> {
+    options: &'o WriteOptions,
+    progress: &'o dyn Progress,
+    intact: u64,
+    damaged: Vec<DamagedSegment>,
+}
+
+impl Salvage<'_> {
+    /// Opens a segment, or what can be recovered of it. Returns `None` if that is nothing.
+    fn open(&mut self, segment: &FoundSegment) -> Result<Option<Bundle<'static>>> {
+        self.progress.cancellation().check()?;
+        let options = VerifyOptions::default().expect(segment.digest).threads(self.options.threads);
+        let quiet = WithoutCount(self.progress);
+        let is_good = verify_file(&segment.path, &options, &quiet, &mut |_| {}).is_ok_and(|report| report.is_good());
+        self.progress.cancellation().check()?;
+        self.progress.advance(segment.bundle_bytes);
+        if is_good && segment.digest.is_some() {
+            self.intact += 1;
+            return Bundle::open(&segment.path).map(Some);
+        }
+        let (bundle, recovered) = match self.recover(&segment.path, &quiet) {
+            Ok((bundle, report)) => (Some(bundle), Ok(report)),
+            Err(error) if is_of_segment(error.kind()) => (None, Err(error)),
+            Err(error) => return Err(error),
+        };
+        self.damaged.push(DamagedSegment { number: segment.number, path: segment.path.clone(), recovered });
+        Ok(bundle)
+    }
+
+    /// Recovers a segment to an unnamed temporary file.
+    fn recover(&self, path: &Path, progress: &dyn Progress) -> Result<(Bundle<'static>, RecoverReport)> {
+        let name = path.display().to_string();
+        let Input::File(file) = Input::open(path)?.0 else {
+            return Err(Error::from(ErrorKind::NotABundle).in_subject(&name));
+        };
+        let input = FileInput::new(CancellableIo::new(file, progress));
+        let input = input.map_err(|error| Error::io_named(IoAction::Read, &name, error))?;
+        let found = SearchResult::in_bundle(&input, self.options, progress).map_err(|error| error.in_subject(&name))?;
+        let (packed, report) = found.into_parts();
+        let (file, _) = write_temporary(packed, self.options, Provenance::default(), progress)?;
+        Ok((Bundle::from_seekable(file, &name)?, report))
+    }
+}
+
+/// Returns true for an error that only concerns one segment.
+fn is_of_segment(kind: &ErrorKind) -> bool {
+    match kind {
+        ErrorKind::Io { action, .. } => matches!(action, IoAction::Open | IoAction::Read),
+        ErrorKind::Cancelled => false,
+        _ => true,
+    }
+}
+
+/// Passes only the cancellation on: progress is counted by segments.
+struct WithoutCount<'p>(&'p dyn Progress);
+
+impl Progress for WithoutCount<'_> {
+    fn cancellation(&self) -> crate::progress::Cancellation {
+        self.0.cancellation()
+    }
+}

@@ -21,6 +21,7 @@ mod examples;
 mod format_md;
 mod gzip;
 mod history_checkpoint;
+mod history_verify;
 mod import;
 mod import_merge;
 mod import_several;

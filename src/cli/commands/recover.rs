@@ -26,9 +26,9 @@ use crate::cli::terminal::stdin::{is_stdin, stdin};
 use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::time;
 
-/// Save the intact rows of a damaged bundle or history to a new bundle
+/// Save the intact rows of a damaged bundle or history
 ///
-/// The new bundle is valid; the damaged one is not changed. Missing rows are listed. The exit code is 3 if rows are
+/// Writes a new, valid bundle. The damaged one is not changed. Missing rows are listed. The exit code is 3 if rows are
 /// missing or may be missing. Of a history, the new bundle has the rows of all segments.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::RECOVER))]

@@ -17,7 +17,7 @@ use crate::history::{Checkpoint, Frontier, History, SegmentName, lock_path, segm
 use crate::logs::catalogue_order;
 use crate::progress::Progress;
 use crate::publish::write_verified;
-use crate::util::atomic_file::{AtomicFile, CreatedDirs, TargetOptions, remove_stale_files};
+use crate::util::atomic_file::{AtomicFile, CreatedDirs, TargetOptions, parent_dir, remove_stale_files};
 use crate::util::cancel::CancellableIo;
 
 /// The longest wait for another run.
@@ -59,6 +59,9 @@ impl OpenHistory {
         let is_new = is_missing_or_empty(dir)?;
         let mut created = NewHistory::default();
         if is_new {
+            // A missing parent is a mistake in the path, or a disk that is not mounted.
+            let parent = parent_dir(dir);
+            fs::metadata(parent).map_err(|error| Error::io(IoAction::Open, parent, error))?;
             created.dirs = CreatedDirs::make(&segments_dir(dir))?;
         }
         if !segments_dir(dir).is_dir() {
@@ -85,7 +88,7 @@ impl OpenHistory {
 
     /// Writes the next segment, and then the checkpoint.
     pub fn add(
-        self,
+        &mut self,
         mut changes: Vec<LogChange>,
         derived_from: Option<DerivedFrom>,
         options: &KeepOptions,
@@ -103,16 +106,31 @@ impl OpenHistory {
         let provenance = Provenance { label: options.label.clone(), derived_from, history: Some(position) };
         let write = WriteOptions { work_dir: self.dir.clone(), ..options.write.clone() };
         let (path, written) = self.write_segment(segment, changes, provenance, &write, progress)?;
-        let Self { dir, id, mut frontier, mut created, .. } = self;
-        let dirs = std::mem::take(&mut created.dirs);
-        created.lock = None;
+        let dirs = std::mem::take(&mut self.created.dirs);
+        self.created.lock = None;
         dirs.sync()?;
         dirs.keep();
-        frontier.push(written.digest);
-        Checkpoint::of(id, &frontier).write(&dir)?;
+        self.frontier.push(written.digest);
+        Checkpoint::of(self.id, &self.frontier).write(&self.dir).inspect_err(|error| {
+            if !matches!(error.kind(), ErrorKind::DirectorySyncFailed { .. }) {
+                // Without it the history is as it was. If it cannot be removed, the next run adds it to the checkpoint.
+                let _ = fs::remove_file(&path);
+            }
+        })?;
         let (digest, bundle_bytes, exported_at) = (written.digest, written.bundle_bytes, written.manifest.exported_at);
         let logs = kept_logs(&written.manifest);
-        Ok(KeepReport { id, segment, path, digest, bundle_bytes, exported_at, logs, not_held: Vec::new() })
+        let id = self.id;
+        Ok(KeepReport {
+            id,
+            segment,
+            path,
+            digest,
+            bundle_bytes,
+            exported_at,
+            logs,
+            not_held: Vec::new(),
+            is_one_of_several: false,
+        })
     }
 
     fn write_segment(

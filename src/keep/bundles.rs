@@ -59,7 +59,7 @@ fn check(bundles: &[Bundle<'_>], dir: &Path, options: &KeepOptions, progress: &d
 }
 
 fn keep_bundle(bundle: Bundle<'_>, dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport> {
-    let open = OpenHistory::open(dir, options.new_id, progress)?;
+    let mut open = OpenHistory::open(dir, options.new_id, progress)?;
     let (manifest, digest, name) = (bundle.manifest().clone(), bundle.digest(), bundle.name().to_owned());
     let mut sink = TemporaryLogs { dir, logs: Vec::new() };
     restore(bundle, None, options.write.threads, &mut sink)?;

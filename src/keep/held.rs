@@ -61,6 +61,12 @@ impl HeldLinks {
         Self { dir: logs.join(DIR).join(id.to_string()) }
     }
 
+    /// Returns true if another history keeps links beside these logs.
+    pub fn has_others(&self) -> bool {
+        let entries = self.dir.parent().and_then(|all| fs::read_dir(all).ok());
+        entries.is_some_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| entry.path() != self.dir)))
+    }
+
     /// Opens the links to the log `name`, oldest first.
     pub fn open(&self, name: &str) -> Result<Vec<HeldLink>> {
         let entries = match fs::read_dir(&self.dir) {

@@ -23,7 +23,7 @@ const MAX_TRYING: Duration = Duration::from_secs(30);
 
 /// Adds a segment with what is new in the logs of this machine.
 pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport> {
-    let open = OpenHistory::open(dir, options.new_id, progress)?;
+    let mut open = OpenHistory::open(dir, options.new_id, progress)?;
     progress.stage(Stage::Reading);
     progress.start(Some(discovery.logs().map(|log| log.bytes).sum()));
     let mut run = Run {
@@ -44,10 +44,15 @@ pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: 
     let Run { changes, released, not_held, .. } = run;
     progress.finish();
     let report = open.add(changes, None, options, progress)?;
+    // The history is still locked, so no other run reads the links.
     for (links, held) in released {
         links.release(held);
     }
-    Ok(KeepReport { not_held, ..report })
+    let has_links_of_others = |dir: &Path| HeldLinks::new(dir, open.id).has_others();
+    let dirs = &discovery.dirs;
+    let is_one_of_several =
+        report.segment == 0 && [&dirs.patchwork, &dirs.activity].into_iter().any(|dir| has_links_of_others(dir));
+    Ok(KeepReport { not_held, is_one_of_several, ..report })
 }
 
 struct Run<'r> {

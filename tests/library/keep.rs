@@ -373,6 +373,18 @@ fn a_run_that_fails_leaves_no_history_behind() {
 }
 
 #[test]
+fn a_second_history_of_the_same_logs_is_pointed_out() {
+    let mut machine = Machine::new();
+    machine.append("runs.jsonl", rows(0..2));
+    assert!(!machine.keep().is_one_of_several && !machine.keep().is_one_of_several);
+    let found = discover(&machine.home.dirs(), &DiscoverOptions::default()).unwrap();
+    let other = keep(&found, machine.home.path().join("other"), &machine.options(), &NoProgress).unwrap();
+    assert!(other.is_one_of_several);
+    keep(&found, machine.home.path().join("missing/other"), &machine.options(), &NoProgress).unwrap_err();
+    assert!(!machine.home.path().join("missing").exists());
+}
+
+#[test]
 fn a_history_that_was_copied_and_continued_twice_is_refused() {
     let mut machine = Machine::new();
     machine.append("runs.jsonl", rows(0..2));

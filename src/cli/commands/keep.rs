@@ -321,7 +321,12 @@ fn notes(report: &KeepReport) -> Vec<String> {
             log.error
         )
     });
-    not_held.collect()
+    let several = report.is_one_of_several.then(|| {
+        "this is a new history, but these logs are already kept in another one; if that one was meant, check the path and \
+         whether its disk is mounted"
+            .to_owned()
+    });
+    not_held.chain(several).collect()
 }
 
 /// Returns what a person must look at.

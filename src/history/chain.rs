@@ -15,7 +15,7 @@ use crate::logs::sequence_of;
 type SequenceKey = (String, Option<String>);
 
 /// The segments that were checked so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Chain {
     id: Option<HistoryId>,
     /// The number that the next segment has.

@@ -42,6 +42,7 @@ use tree::inclusion_proof;
 pub struct History {
     dir: PathBuf,
     id: HistoryId,
+    chain: Chain,
     logs: Vec<HistoryLog>,
     segments: Vec<Segment>,
     latest: Manifest,
@@ -89,13 +90,27 @@ impl History {
             let fault = opening_fault(&listing.foreign);
             Error::from(ErrorKind::History(fault)).in_subject(&dir.display().to_string())
         };
-        let Some((id, latest)) = opening.chain.id().zip(opening.latest) else { return Err(no_segments()) };
-        let history = Self { dir: dir.to_owned(), id, logs: opening.logs.finish(), segments: opening.segments, latest };
+        let history = opening.finish(dir).ok_or_else(no_segments)?;
         let fault = checkpoint.and_then(|checkpoint| history.extends(&checkpoint).err());
         match fault {
             Some(fault) => Err(in_file(&checkpoint_path(dir), fault)),
-            None => Ok(history.with_logs_in_order()),
+            None => Ok(history),
         }
+    }
+
+    /// Returns the history with a segment that was added to it.
+    ///
+    /// # Errors
+    /// If the segment does not follow the last one.
+    pub(crate) fn extended(history: Option<Self>, dir: &Path, head: SegmentHead) -> Result<Self, HistoryFault> {
+        let mut opening = history.map_or_else(Opening::default, |history| Opening {
+            chain: history.chain,
+            logs: LogTotals::of(history.logs),
+            segments: history.segments,
+            latest: Some(history.latest),
+        });
+        opening.push(head)?;
+        opening.finish(dir).ok_or(HistoryFault::NoSegments)
     }
 
     /// Returns its directory.
@@ -231,6 +246,14 @@ impl Opening {
         self.latest = Some(head.manifest);
         Ok(())
     }
+
+    /// Returns the history in `dir`. `None` if it has no segments.
+    fn finish(self, dir: &Path) -> Option<History> {
+        let Self { chain, logs, segments, latest } = self;
+        let (id, latest) = chain.id().zip(latest)?;
+        let history = History { dir: dir.to_owned(), id, chain, logs: logs.finish(), segments, latest };
+        Some(history.with_logs_in_order())
+    }
 }
 
 /// The logs of a history, while its segments are read.
@@ -241,6 +264,16 @@ struct LogTotals {
 }
 
 impl LogTotals {
+    fn of(logs: Vec<HistoryLog>) -> Self {
+        let key = |log: &HistoryLog| (log.id.source.to_string(), log.id.name.to_string());
+        let index = logs.iter().enumerate().map(|(at, log)| (key(log), at)).collect();
+        let with_times = |log: HistoryLog| {
+            let times = RowTimes::of(log.span, log.timeline.as_ref());
+            (log, times)
+        };
+        Self { index, logs: logs.into_iter().map(with_times).collect() }
+    }
+
     fn add(&mut self, file: &ManifestFile) -> SegmentFile {
         let key = (file.source.to_string(), file.relative_path.to_string());
         let log = *self.index.entry(key).or_insert_with(|| {

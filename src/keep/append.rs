@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use fs_err as fs;
 
 use super::log_snapshot::LogPartsReader;
+use super::pace::Pace;
 use super::sequence::LogChange;
 use super::{KeepOptions, KeepReport, kept_logs};
 use crate::bundle::writer::{BundleWriter, WriteOptions, WrittenBundle};
 use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::{DerivedFrom, Follows, HistoryId, HistoryPosition, Provenance, WholeLog};
-use crate::history::{Checkpoint, Frontier, History, SegmentName, lock_path, segment_path, segments_dir};
+use crate::history::{Checkpoint, Frontier, History, SegmentHead, SegmentName, lock_path, segment_path, segments_dir};
 use crate::logs::catalogue_order;
 use crate::progress::Progress;
 use crate::publish::write_verified;
@@ -117,9 +118,13 @@ impl OpenHistory {
                 let _ = fs::remove_file(&path);
             }
         })?;
-        let (digest, bundle_bytes, exported_at) = (written.digest, written.bundle_bytes, written.manifest.exported_at);
-        let logs = kept_logs(&written.manifest);
-        let id = self.id;
+        let WrittenBundle { digest, manifest, bundle_bytes } = written;
+        let (id, exported_at, logs) = (self.id, manifest.exported_at, kept_logs(&manifest));
+        let head =
+            SegmentHead { name: SegmentName::new(segment, digest), path: path.clone(), manifest, digest, bundle_bytes };
+        let history = History::extended(self.history.take(), &self.dir, head).map_err(|error| fault(&path, error))?;
+        let pace = Pace::of(&history, options.hold);
+        self.history = Some(history);
         Ok(KeepReport {
             id,
             segment,
@@ -129,6 +134,7 @@ impl OpenHistory {
             exported_at,
             logs,
             not_held: Vec::new(),
+            pace,
             is_one_of_several: false,
         })
     }

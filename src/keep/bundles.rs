@@ -26,7 +26,7 @@ const IN_MEMORY_BYTES: usize = 1 << 20;
 ///
 /// # Errors
 /// If a bundle is damaged, is a segment of a history, or was exported before the last segment; otherwise as
-/// [`keep`](super::keep). The segments of earlier bundles stay. Nothing is written if a bundle is out of order.
+/// [`keep`](super::keep). All bundles are checked before the first segment is written, except one from a stream.
 pub fn keep_bundles(
     mut bundles: Vec<Bundle<'_>>,
     dir: impl AsRef<Path>,
@@ -35,14 +35,14 @@ pub fn keep_bundles(
 ) -> Result<Vec<KeepReport>> {
     let dir = dir.as_ref();
     bundles.sort_by_key(|bundle| (bundle.manifest().exported_at, bundle.digest()));
-    check(&bundles, dir, options, progress)?;
-    let add = |bundle| keep_bundle(bundle, dir, options, progress);
+    let mut open = OpenHistory::open(dir, options.new_id, progress)?;
+    check(&bundles, &open, options, progress)?;
+    let add = |bundle| keep_bundle(bundle, &mut open, dir, options, progress);
     bundles.into_iter().map(add).collect()
 }
 
-/// Checks that all bundles can follow the last segment.
-fn check(bundles: &[Bundle<'_>], dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<()> {
-    let open = OpenHistory::open(dir, options.new_id, progress)?;
+/// Checks that all bundles can follow the last segment, and are not damaged.
+fn check(bundles: &[Bundle<'_>], open: &OpenHistory, options: &KeepOptions, progress: &dyn Progress) -> Result<()> {
     let last = open.history.as_ref().and_then(|history| history.segments().last());
     for bundle in bundles {
         let fault = match (&bundle.manifest().history, last) {
@@ -55,15 +55,26 @@ fn check(bundles: &[Bundle<'_>], dir: &Path, options: &KeepOptions, progress: &d
         };
         return Err(Error::from(ErrorKind::History(fault)).in_subject(bundle.name()));
     }
+    // A single bundle is checked as its segment is written.
+    let readable_again = bundles.iter().filter(|bundle| bundles.len() > 1 && bundle.reopener().is_some());
+    for bundle in readable_again {
+        progress.cancellation().check()?;
+        restore(bundle.clone(), None, options.write.threads, &mut NoLogs)?;
+    }
     Ok(())
 }
 
-fn keep_bundle(bundle: Bundle<'_>, dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport> {
-    let mut open = OpenHistory::open(dir, options.new_id, progress)?;
+fn keep_bundle(
+    bundle: Bundle<'_>,
+    open: &mut OpenHistory,
+    dir: &Path,
+    options: &KeepOptions,
+    progress: &dyn Progress,
+) -> Result<KeepReport> {
     let (manifest, digest, name) = (bundle.manifest().clone(), bundle.digest(), bundle.name().to_owned());
     let mut sink = TemporaryLogs { dir, logs: Vec::new() };
     restore(bundle, None, options.write.threads, &mut sink)?;
-    let run = BundleRun { open: &open, dir, fingerprinter: Fingerprinter::random()?, progress };
+    let run = BundleRun { open, dir, fingerprinter: Fingerprinter::random()?, progress };
     let mut changes = Vec::new();
     let mut logs = sink.logs;
     while let Some((first, _)) = logs.first() {
@@ -81,7 +92,7 @@ fn keep_bundle(bundle: Bundle<'_>, dir: &Path, options: &KeepOptions, progress: 
     let write = super::WriteOptions { exported_at, ..options.write.clone() };
     let label = options.label.clone().or_else(|| manifest.label.clone());
     let derived_from = DerivedFrom { how: Derivation::Filtered, bundles: vec![digest] };
-    open.add(changes, Some(derived_from), &KeepOptions { write, label, ..options.clone() }, progress)
+    open.add(changes, Some(derived_from), &KeepOptions { write, label, hold: false, ..options.clone() }, progress)
 }
 
 struct BundleRun<'r> {
@@ -131,6 +142,33 @@ impl BundleRun<'_> {
     fn missing(&self, sibling: &LogId, name: &str) -> Result<CurrentLog> {
         let id = sibling.named(name);
         Ok(CurrentLog { exists: false, ..self.current(id, LogSnapshot::new(std::io::empty(), 0, name)?) })
+    }
+}
+
+/// Restores logs without keeping them, to check a bundle.
+struct NoLogs;
+
+impl LogSink for NoLogs {
+    type Writer = Self;
+
+    fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn end(&mut self, _: usize, _: &ManifestFile, (): ()) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl LogWriter for NoLogs {
+    type Done = ();
+
+    fn write(&mut self, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        Ok(())
     }
 }
 

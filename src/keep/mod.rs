@@ -86,6 +86,8 @@ pub struct KeepReport {
     pub logs: Vec<KeptLog>,
     /// The logs that are not held, although that was asked for.
     pub not_held: Vec<NotHeld>,
+    /// The pace at which rows come. `None` if it is not known yet.
+    pub pace: Option<Pace>,
     /// True if the history is new, and these logs are already kept in another one.
     pub is_one_of_several: bool,
 }

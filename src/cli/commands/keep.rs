@@ -8,7 +8,7 @@ use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::export::Level;
 use patchwork_traces::format::{FileName, Follows, FollowsState, HistoryId, Label, SourceName, Timestamp};
-use patchwork_traces::history::{History, is_history};
+use patchwork_traces::history::is_history;
 use patchwork_traces::keep::{KeepOptions, KeepReport, KeptLog, Pace, WriteOptions, keep, keep_bundles};
 use patchwork_traces::logs::{DiscoverOptions, Discovery, discover};
 use patchwork_traces::progress::Progress;
@@ -194,17 +194,16 @@ impl KeepArgs {
 
     /// Reports segments that were added. Returns the exit code.
     pub fn report(&self, reports: &[KeepReport], output: Output) -> CommandResult {
-        let history = History::open(&self.dir)?;
-        let pace = Pace::of(&history, !self.no_hold && self.from.is_empty());
+        let pace = reports.last().and_then(|report| report.pace.as_ref());
         let notes: Vec<_> = reports.iter().flat_map(notes).collect();
         let json = KeepJson {
             segments: reports.iter().map(segment_json).collect(),
-            pace: pace.as_ref().map(PaceJson::from),
+            pace: pace.map(PaceJson::from),
             notes: notes.clone(),
         };
         let text = || {
             let mut texts: Vec<_> = reports.iter().map(|report| as_text(report, &self.dir)).collect();
-            texts.extend(pace.as_ref().map(pace_text));
+            texts.extend(pace.map(pace_text));
             texts.join("\n")
         };
         output.report_done(text, &json)?;

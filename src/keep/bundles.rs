@@ -21,8 +21,8 @@ use crate::restore::{LogSink, LogWriter, restore};
 /// The number of bytes of a restored log that are kept in memory.
 const IN_MEMORY_BYTES: usize = 1 << 20;
 
-/// Adds a segment for each bundle to the history in `dir`, in the order of their export. Creates the history if there is
-/// none. Rows that bundles share are kept once.
+/// Adds a segment for each bundle to the history in `dir`, oldest export first; bundles of the same instant keep their
+/// order. Creates the history if there is none. Rows that bundles share are kept once.
 ///
 /// # Errors
 /// If a bundle is damaged, is a segment of a history, or was exported before the last segment; otherwise as
@@ -34,7 +34,7 @@ pub fn keep_bundles(
     progress: &dyn Progress,
 ) -> Result<Vec<KeepReport>> {
     let dir = dir.as_ref();
-    bundles.sort_by_key(|bundle| (bundle.manifest().exported_at, bundle.digest()));
+    bundles.sort_by_key(|bundle| bundle.manifest().exported_at);
     let mut open = OpenHistory::open(dir, options.new_id, progress)?;
     check(&bundles, &open, options, progress)?;
     let add = |bundle| keep_bundle(bundle, &mut open, dir, options, progress);

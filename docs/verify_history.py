@@ -48,7 +48,7 @@ def check_history(directory, since):
         need(origin == history, f"{path}: this checkpoint belongs to another history, {origin}")
         need(size <= len(leaves), f"{path}: the history was cut off: it had {size} segments, but has {len(leaves)}")
         need(head(leaves[:size]) == base64.b64decode(root), f"{path}: the history was rewritten before segment {size}")
-    extends = f", extends {since}" if since else "; without --since, a cut-off end cannot be seen"
+    extends = f", extends {since}" if since else "; without --since, missing newest segments go unnoticed"
     return f"{directory}: consistent: {len(leaves)} segments of history {history}{extends}"
 
 def check_proof(path, segment, since):

@@ -108,16 +108,13 @@ pub const EXPORT: HelpText = HelpText {
 
 pub const KEEP: HelpText = HelpText {
     examples: &[
-        ("Start a history, or add to it what is new", "patchwork-traces keep trace-history"),
+        ("Start a history, or add new rows to it", "patchwork-traces keep trace-history"),
         ("Keep running as a service", "patchwork-traces keep trace-history --follow"),
-        (
-            "Start a history with bundles that exist already",
-            "patchwork-traces keep trace-history --from backup-*.jsonl.gz",
-        ),
-        ("Look at the whole history", "patchwork-traces inspect trace-history"),
+        ("Start a history from existing bundles", "patchwork-traces keep trace-history --from backup-*.jsonl.gz"),
+        ("Show the rows, the gaps and the next run of a history", "patchwork-traces inspect trace-history"),
     ],
     exit_status: &[
-        ("0", "a segment was added, and no row is missing before its rows"),
+        ("0", "a segment was added, without a gap before it"),
         ("1", "failure; no segment was added, and the history is as it was"),
         (
             "3",
@@ -129,12 +126,12 @@ pub const KEEP: HelpText = HelpText {
     sections: &[(
         "States",
         &[
-            ("first", "the history did not know this log"),
-            ("continues", "the log still has the history's last rows, so none is missing"),
+            ("first", "the log is new to the history"),
+            ("continues", "the log still has the last rows of the history, so none are missing"),
             ("unchanged", "there are no new rows"),
-            ("gap", "the log has none of the history's last rows, so rows may be missing"),
-            ("altered", "rows that the history has are changed or gone in the log"),
-            ("absent", "the log existed before and no longer does"),
+            ("gap", "the log has none of the last rows of the history, so rows may be missing"),
+            ("altered", "the log has changed or lost rows that the history has"),
+            ("absent", "the log no longer exists"),
         ],
     )],
 };
@@ -201,8 +198,8 @@ pub const VERIFY: HelpText = HelpText {
         "Verdicts on a history",
         &[
             ("intact", "every segment is as it was written"),
-            ("consistent", "the segments follow each other, and match the history's checkpoint and that of --since"),
-            ("complete", "no segment is missing, and none records that rows are missing before it"),
+            ("consistent", "the segments form one chain that matches the history's checkpoint and that of --since"),
+            ("complete", "no segment is missing, and none records a gap before it"),
         ],
     )],
 };
@@ -295,7 +292,7 @@ pub const DIFF: HelpText = HelpText {
     ],
     exit_status: &[
         ("0", "both have the same rows in the same order"),
-        ("1", "failure; nothing is said about the rows"),
+        ("1", "failure; no verdict"),
         ("3", "rows differ"),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, TMPDIR],
@@ -304,7 +301,7 @@ pub const DIFF: HelpText = HelpText {
         &[
             ("ONLY IN A", "rows that only the first one has, or has more often"),
             ("ONLY IN B", "rows that only the second one has, or has more often"),
-            ("OTHER ORDER", "rows that both have, in another order"),
+            ("OTHER ORDER", "rows that both have, in a different order"),
             ("SAME", "rows that both have in the same order"),
         ],
     )],

@@ -66,7 +66,7 @@ fn for_logs(kind: &ErrorKind) -> Option<&'static str> {
             "check the spelling, or unset the variable to use the default directory"
         }
         ErrorKind::NoLogs { .. } => {
-            "check --patchwork-dir and --activity-dir, or add --allow-empty to write the bundle anyway"
+            "check --patchwork-dir and --activity-dir; `export --allow-empty` writes a bundle without logs"
         }
         ErrorKind::NotAFile => "move it elsewhere, or put the log back",
         ErrorKind::LogName(_) => "rename the log, or omit --include-other",

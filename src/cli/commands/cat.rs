@@ -36,7 +36,7 @@ use crate::cli::time::{self, Moment};
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::CAT))]
 pub struct CatArgs {
-    /// The bundles, or directories of histories; `-` is standard input
+    /// Bundles or history directories; `-` is standard input
     ///
     /// Rows are printed bundle by bundle, unless --by-time is given.
     #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]

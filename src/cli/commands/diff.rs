@@ -29,18 +29,18 @@ use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::threads;
 
-/// Compare the rows of bundles, histories or this machine's logs
+/// Compare the rows of two bundles, or of a bundle and this machine
 ///
-/// For each log, the rows that only one side has are counted, and those that both have in another order. The exit code is 3
-/// if anything differs. Line endings, and the file of a row that rotation moved, do not count as differences.
+/// Counts, for each log, the rows that only one side has, and the rows that both have in a different order. Exits with 3 if
+/// any row differs. Line endings don't count, nor does the file that a row is in, if rotation moved it.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::DIFF))]
 pub struct DiffArgs {
-    /// A bundle, or the directory of a history; `-` is standard input
+    /// Bundle or history directory; `-` is standard input
     #[arg(value_hint = ValueHint::AnyPath)]
     a: PathBuf,
 
-    /// The bundle or history to compare it with
+    /// Bundle or history directory to compare it with
     #[arg(value_hint = ValueHint::AnyPath, required_unless_present = "here", conflicts_with = "here")]
     b: Option<PathBuf>,
 
@@ -48,7 +48,7 @@ pub struct DiffArgs {
     #[arg(long)]
     here: bool,
 
-    /// Print the rows: `-` only in A, `+` only in B, `~` in both but here in B
+    /// Print the rows that differ: `-` only in A, `+` only in B, `~` moved to here in B
     ///
     /// Rows go to standard output, and the summary to standard error.
     #[arg(long)]

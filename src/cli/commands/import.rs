@@ -36,7 +36,7 @@ use crate::cli::threads;
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::IMPORT))]
 pub struct ImportArgs {
-    /// The bundles, or directories of histories; `-` is standard input
+    /// Bundles or history directories; `-` is standard input
     ///
     /// Several are merged first, as `merge` does, and imported together or not at all.
     #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]

@@ -32,10 +32,11 @@ use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::threads;
 use crate::cli::time;
 
-/// Add what is new in the logs to a history, a directory of bundles
+/// Add the new rows of the logs to a history
 ///
-/// Patchwork removes the oldest rows of its logs. A history keeps all of them: each run adds one bundle, a segment, with
-/// the rows that are new since the run before, and says so if rows may have been lost in between.
+/// Patchwork removes the oldest rows of its logs. A history keeps them, in a directory of bundles that are never rewritten.
+/// Each run adds one bundle, called a segment, with the rows that are new since the last run, and reports a gap if rows may
+/// have been lost in between.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::KEEP))]
 pub struct KeepArgs {
@@ -43,21 +44,21 @@ pub struct KeepArgs {
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     dir: PathBuf,
 
-    /// Add these bundles instead of the logs of this machine, in the order of their export
+    /// Add these bundles, oldest export first, instead of the logs of this machine
     #[arg(long, value_name = "BUNDLE", num_args = 1.., value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with_all = ["follow", "source", "include_other", "patchwork_dir", "activity_dir", "no_hold"])]
     from: Vec<PathBuf>,
 
-    /// Keep running: add a segment whenever enough is new, and at least every hour
+    /// Keep running: add a segment when a log has grown by 112 KiB, and at least every hour
     ///
-    /// A termination request or Ctrl-C ends it after a last segment.
+    /// SIGTERM and Ctrl-C add a last segment before the program exits.
     #[arg(long)]
     follow: bool,
 
-    /// Do not keep hard links to the logs between runs
+    /// Do not hold the logs by hard links between runs
     ///
-    /// The links are in `.patchwork-traces` beside the logs. They keep rows that are written between a run and the next
-    /// rotation; without them, rows are lost sooner.
+    /// When Patchwork replaces a log, its link in `.patchwork-traces`, next to the log, keeps the old file until the next
+    /// run has read it. Without links, rows are lost sooner.
     #[arg(long)]
     no_hold: bool,
 
@@ -69,7 +70,7 @@ pub struct KeepArgs {
     #[arg(long)]
     include_other: bool,
 
-    /// Name of this machine, to be written into the segment
+    /// Name of this machine, recorded in the segment
     #[arg(long, value_name = "NAME", value_parser = label)]
     label: Option<Label>,
 
@@ -338,8 +339,8 @@ pub fn warning(follows: &Follows, file: &str) -> Option<String> {
     let moment = |time: Timestamp| zone::precise_moment(time, &zone::here());
     match (follows.state, &follows.gap) {
         (FollowsState::Gap, Some(gap)) if gap.after_row == 0 => Some(format!(
-            "rows may be missing: {} has appeared since the last segment, and is so long that rows may have been removed \
-             already; run keep more often, or use --follow",
+            "rows may be missing: {} is new, but so long that rows may have been removed from it already; run keep more \
+             often, or use --follow",
             safe(file)
         )),
         (FollowsState::Gap, Some(gap)) => {
@@ -348,14 +349,14 @@ pub fn warning(follows: &Follows, file: &str) -> Option<String> {
             let ids: u64 = gap.missing_ids.iter().map(|(first, last)| last - first + 1).sum();
             let ids = if ids > 0 { format!("; {} missing", counted(ids, "row is", "rows are")) } else { String::new() };
             Some(format!(
-                "rows may be missing: {} no longer has the last rows that the history has, row {}{after}{before}{ids}; \
-                 run keep more often, or use --follow",
+                "rows may be missing: {} no longer has the last row that the history has, row {}{after}{before}{ids}; run \
+                 keep more often, or use --follow",
                 safe(file),
                 count(gap.after_row),
             ))
         }
         (FollowsState::Altered, _) => Some(format!(
-            "{} was altered: rows that the history has are changed or gone in the log; the history keeps them as they were",
+            "{} was altered: it has changed or lost rows that the history has; the history keeps the original rows",
             safe(file)
         )),
         _ => None,

@@ -37,7 +37,7 @@ use crate::cli::threads;
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::MERGE))]
 pub struct MergeArgs {
-    /// The bundles, or directories of histories; `-` is standard input
+    /// Bundles or history directories; `-` is standard input
     #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
     bundles: Vec<PathBuf>,
 
@@ -49,7 +49,7 @@ pub struct MergeArgs {
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
-    /// Name of the machine, to be recorded in the new bundle
+    /// Name of the machine, recorded in the new bundle
     #[arg(long, value_name = "NAME", value_parser = label)]
     label: Option<Label>,
 

@@ -22,11 +22,11 @@ use crate::cli::terminal::term::{STRONG, paint};
 
 /// Write a proof that a bundle is a segment of a history
 ///
-/// Whoever has a checkpoint of the history can verify the segment with the proof, without the other segments.
+/// Anyone who has a checkpoint of the history can verify the segment with the proof, without the other segments.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::PROVE))]
 pub struct ProveArgs {
-    /// The directory of the history
+    /// Directory of the history
     #[arg(value_hint = ValueHint::DirPath)]
     dir: PathBuf,
 
@@ -34,7 +34,7 @@ pub struct ProveArgs {
     #[arg(long, value_name = "N")]
     segment: u64,
 
-    /// Older checkpoint that the proof is for [default: the one of all segments]
+    /// Older checkpoint that the proof is for [default: the current one]
     #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::FilePath)]
     at: Option<PathBuf>,
 
@@ -124,7 +124,7 @@ fn as_text(report: &ProveJson) -> String {
     let path = report.proof.as_ref().map_or_else(|| STDOUT.to_owned(), |path| safe(&path.display().to_string()));
     let bundle = safe(&report.bundle.display().to_string());
     format!(
-        "{} the proof that segment {} is in history {} of {} to {path}\n\nbundle  {bundle}\ndigest  {}\n",
+        "{} {path}: segment {} belongs to history {} ({})\n\nbundle  {bundle}\ndigest  {}\n",
         paint(STRONG, "wrote"),
         report.segment,
         report.id,

@@ -39,12 +39,12 @@ use history::VerifiedHistoryJson;
 
 /// Check bundles and histories for damage and list every problem
 ///
-/// Checks the container, the manifest, every row, every log's length and SHA-256, and the chunk table. Of a history also
-/// checks that its segments follow each other, and that no rows are missing between them.
+/// Checks the container, the manifest, every row, every log's length and SHA-256, and the chunk table. For a history,
+/// also checks that its segments form one chain, and that no rows are missing between them.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::VERIFY))]
 pub struct VerifyArgs {
-    /// The bundles and directories of histories; `-` is standard input
+    /// Bundles or history directories; `-` is standard input
     #[arg(required = true, value_hint = ValueHint::AnyPath)]
     bundle: Vec<PathBuf>,
 
@@ -60,12 +60,12 @@ pub struct VerifyArgs {
 
     /// Checkpoint that the history must extend
     ///
-    /// An older copy of the history's file `checkpoint` shows that segments were only ever appended. With --proof, the
+    /// An older copy of the history's `checkpoint` file shows that segments were only ever appended. With --proof, the
     /// checkpoint of the history that the bundle must belong to.
     #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::FilePath)]
     since: Option<PathBuf>,
 
-    /// Proof by `prove` that the bundle is a segment
+    /// Proof from `prove` that the bundle is a segment
     ///
     /// Needs --since with a checkpoint of the history, but not the other segments.
     #[arg(long, value_name = "FILE", requires = "since", value_hint = ValueHint::FilePath)]
@@ -86,19 +86,19 @@ pub struct VerifyArgs {
 /// The options for histories.
 #[derive(Debug, Clone, Copy, Args)]
 struct HistoryArgs {
-    /// Read only the first lines of a history's segments
+    /// Check only the manifests and the chain of a history, not its rows
     #[arg(long, conflicts_with = "part")]
     quick: bool,
 
-    /// Read the rows of one part of a history, as in 1/7
+    /// Check the rows of only one segment in N, such as 1/7
     ///
-    /// Reads the first lines of all segments, and the rows of every Nth. Runs with 1/7 to 7/7 read all rows.
+    /// Still checks all manifests and the chain. Runs with 1/7 to 7/7 check all rows.
     #[arg(long, value_name = "K/N", value_parser = part)]
     part: Option<SegmentPart>,
 
     /// Exit with code 3 if a history has gaps
     ///
-    /// Without it, a history that is intact and consistent is good, even if rows are missing between its segments.
+    /// Without it, gaps are reported, but don't change the exit code.
     #[arg(long)]
     require_complete: bool,
 }
@@ -363,7 +363,7 @@ fn proof_hint(finding: &Finding) -> Option<&'static str> {
 fn proof_text(report: &VerifyReport, options: &VerifyOptions) -> String {
     match (&options.proof, report.is_proven) {
         (Some((proof, checkpoint)), Some(true)) => {
-            format!("  proof   segment {} of the {} of history {}\n", proof.segment, checkpoint.size, checkpoint.id)
+            format!("  proof   valid: segment {} of {} in history {}\n", proof.segment, checkpoint.size, checkpoint.id)
         }
         (Some(_), _) => "  proof   NOT proven to be a segment of the checkpoint's history\n".to_owned(),
         (None, _) => String::new(),

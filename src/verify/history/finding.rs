@@ -189,7 +189,7 @@ impl fmt::Display for HistoryFindingKind {
                 "the tree head of the checkpoint was not compared, because earlier segments are missing, doubled or \
                  unreadable",
             ),
-            Self::NoCheckpoint => f.write_str("the history has no checkpoint, so a cut-off end cannot be seen"),
+            Self::NoCheckpoint => f.write_str("the history has no checkpoint, so missing newest segments go unnoticed"),
             Self::EarlierCheckpoint { size } => write!(
                 f,
                 "the checkpoint is of the first {size} segments only; the next run of `keep` brings it up to date"

@@ -269,7 +269,7 @@ fn consistent_text(report: &HistoryReport, since: Option<&Checkpoint>) -> (Optio
         (true, None) => {
             let own = report.checkpoint.as_ref().map(of_segments);
             let own = own.map(|own| format!(", and match the checkpoint of {own}")).unwrap_or_default();
-            format!("the segments form one chain{own}; without --since, a cut-off end cannot be seen")
+            format!("the segments form one chain{own}; without --since, missing newest segments go unnoticed")
         }
     };
     (Some(report.is_consistent), details)

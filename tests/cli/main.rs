@@ -20,6 +20,8 @@ mod inspect;
 #[cfg(unix)]
 mod interrupt;
 mod json_output;
+#[cfg(unix)]
+mod keep;
 mod man_pages;
 mod messages;
 #[cfg(unix)]

@@ -561,29 +561,3 @@ fn invalid_source_date_epoch_is_refused() {
     assert!(errors.contains("for SOURCE_DATE_EPOCH"), "{errors}");
     assert!(!home.path().join("b.gz").exists());
 }
-
-/// The backup script of docs/automate.md.
-#[cfg(target_os = "linux")]
-fn backup_script() -> String {
-    let guide = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/automate.md")).unwrap();
-    let (_, block) = guide.split_once("```sh file=~/bin/trace-backup\n").unwrap();
-    block.split("```").next().unwrap().to_owned()
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn backup_script_fails_and_records_no_bundle_without_logs() {
-    let program = Path::new(env!("CARGO_BIN_EXE_patchwork-traces"));
-    let path = format!("{}:/usr/bin:/bin", program.parent().unwrap().display());
-    for (has_logs, code) in [(false, 1), (true, 0)] {
-        let home = if has_logs { sample_home() } else { Home::new() };
-        let mut shell = std::process::Command::new("sh");
-        let shell = shell.args(["-c", &backup_script()]).env("HOME", home.path()).env("PATH", &path);
-        let ended = shell.env_remove("PATCHWORK_HOME").env_remove("CLAUDE_CONFIG_DIR").output().unwrap();
-        let errors = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!(ended.status.code(), Some(code), "{errors}");
-        assert_eq!(errors.contains("no logs found"), !has_logs, "{errors}");
-        let digests = fs::read_to_string(home.path().join("trace-bundles/digests.txt")).unwrap_or_default();
-        assert_eq!(digests.lines().count(), usize::from(has_logs));
-    }
-}

@@ -124,13 +124,13 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
         HistoryFault::NotAHistory => "pass a directory that `patchwork-traces keep` wrote, or a bundle",
         HistoryFault::NoSegments => "check the path; `patchwork-traces keep` starts a history",
         HistoryFault::Missing { .. } | HistoryFault::CutOff { .. } => {
-            "copy the missing files from a backup; `patchwork-traces recover` makes one bundle of the others"
+            "restore the missing files from a backup; `patchwork-traces recover` makes one bundle of the rest"
         }
         HistoryFault::Duplicate { .. } => {
-            "two copies of the history went on separately: keep each in a directory of its own, with the segments before \
-             it; `patchwork-traces merge` makes one bundle of both"
+            "two copies of the history were continued separately: give each a directory of its own, with the segments \
+             before it; `patchwork-traces merge` makes one bundle of both"
         }
-        HistoryFault::Renamed { .. } => "give it that name again, or take the file from a backup",
+        HistoryFault::Renamed { .. } => "rename it, or restore it from a backup",
         HistoryFault::OtherHistory { .. } | HistoryFault::NotASegment => {
             "move it elsewhere; `patchwork-traces merge` makes one bundle of several"
         }
@@ -141,13 +141,13 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
         HistoryFault::Changed => {
             "segments are never rewritten: find out which program did it, and run the command again"
         }
-        HistoryFault::InUse => "wait until it has ended, and run the command again",
-        HistoryFault::SegmentGiven => "pass bundles that `patchwork-traces export` wrote",
+        HistoryFault::InUse => "wait until it ends, and run the command again",
+        HistoryFault::SegmentGiven => "pass bundles that `patchwork-traces export` or `merge` wrote",
         HistoryFault::TooOld { .. } => {
-            "start another history with it, or use `patchwork-traces merge` to make one bundle of both"
+            "start a new history, or use `patchwork-traces merge` to make one bundle of both"
         }
         HistoryFault::NotACheckpoint => {
-            "pass the file `checkpoint` of a history, or a copy of it; replace a damaged one by a copy"
+            "pass the file `checkpoint` of a history, or a copy of it; replace a damaged one with a copy"
         }
         HistoryFault::OtherCheckpoint { .. } => "pass a checkpoint of this history, or the history of this checkpoint",
         HistoryFault::NoSuchSegment { .. } => {

@@ -468,29 +468,31 @@ impl fmt::Display for HistoryFault {
         match self {
             Self::NotAHistory => f.write_str("this directory is not a history: it has no segments/<year>/*.jsonl.gz"),
             Self::NoSegments => f.write_str("this history has no segments"),
-            Self::Missing { first, last } if first == last => write!(f, "segment {first}, before this one, is missing"),
-            Self::Missing { first, last } => write!(f, "segments {first} to {last}, before this one, are missing"),
+            Self::Missing { first, last } if first == last => write!(f, "segment {first} is missing before this one"),
+            Self::Missing { first, last } => write!(f, "segments {first} to {last} are missing before this one"),
             Self::Duplicate { number, other } => {
                 write!(f, "two segments have the number {number}: this one and {}", other.display())
             }
-            Self::Renamed { expected } => write!(f, "this segment was renamed: its content belongs to {expected}"),
+            Self::Renamed { expected } => {
+                write!(f, "this segment was renamed: the right name for its content is {expected}")
+            }
             Self::OtherHistory { found, expected } => {
                 write!(f, "this segment belongs to another history ({found}, not {expected})")
             }
             Self::NotASegment => f.write_str("this bundle is not a segment of a history"),
             Self::OtherPrevious { before } => {
-                write!(f, "this segment continues another segment {before} than the one in this history")
+                write!(f, "this segment follows a different segment {before} than the one in this history")
             }
             Self::RowsBefore { file, declared, found } => write!(
                 f,
                 "row count mismatch: the segment says that earlier segments have {declared} rows of {file}, but they have {found}"
             ),
-            Self::SegmentGiven => f.write_str("this bundle is a segment of a history, which cannot be added to one"),
+            Self::SegmentGiven => f.write_str("this bundle is already a segment of a history"),
             Self::TooOld { exported, last } => write!(
                 f,
-                "this bundle was exported before the last segment of the history ({exported}, not after {last})"
+                "this bundle is older than the last segment of the history (exported {exported}, last segment {last})"
             ),
-            Self::InUse => f.write_str("another run of keep is still adding to this history"),
+            Self::InUse => f.write_str("another run of keep is adding to this history"),
             Self::Changed => f.write_str("this segment changed while the history was being read"),
             Self::NotACheckpoint => f.write_str("this is not a checkpoint of a history"),
             Self::OtherCheckpoint { found, expected } => {

@@ -53,7 +53,7 @@ pub enum HistoryFindingKind {
     Since(HistoryFault),
     /// The file with the checkpoint cannot be read.
     UnreadableCheckpoint(Error),
-    /// The tree head of a checkpoint was not compared, because earlier segments are missing, doubled or unreadable.
+    /// The tree head of a checkpoint was not compared, because earlier segments are missing, duplicate or unreadable.
     NotCompared,
     /// The history has no checkpoint.
     NoCheckpoint,
@@ -186,19 +186,17 @@ impl fmt::Display for HistoryFindingKind {
             Self::Chain(fault) | Self::Checkpoint(fault) => fault.fmt(f),
             Self::Since(fault) => write!(f, "compared with the given checkpoint: {fault}"),
             Self::NotCompared => f.write_str(
-                "the tree head of the checkpoint was not compared, because earlier segments are missing, doubled or \
+                "the tree head of the checkpoint was not compared, because earlier segments are missing, duplicate or \
                  unreadable",
             ),
             Self::NoCheckpoint => f.write_str("the history has no checkpoint, so missing newest segments go unnoticed"),
-            Self::EarlierCheckpoint { size } => write!(
-                f,
-                "the checkpoint is of the first {size} segments only; the next run of `keep` brings it up to date"
-            ),
+            Self::EarlierCheckpoint { size } => {
+                write!(f, "the checkpoint covers only the first {size} segments; the next run of `keep` updates it")
+            }
             Self::Gap { file, gap } => write_gap(f, file, gap),
             Self::Altered { file } => write!(
                 f,
-                "rows of {file} were changed or removed in the log after the history had them; the history has the \
-                 original rows"
+                "{file} was altered: it changed or lost rows that the history has; the history keeps the original rows"
             ),
             Self::Foreign => f.write_str("this file is not a segment; it was ignored"),
         }

@@ -244,7 +244,7 @@ fn intact_text(report: &HistoryReport, options: &HistoryVerifyOptions) -> (Optio
     let (read, all) = (rows(report.read_rows), counted(report.segments, "segment", "segments"));
     let details = match (report.is_intact, options.rows) {
         (Some(false), RowsToRead::None) => {
-            format!("{} of {all} unreadable; rows were not read (--quick)", count(report.damaged_segments))
+            format!("{} of {all} unreadable; rows were not checked (--quick)", count(report.damaged_segments))
         }
         (Some(false), _) => format!("{} of {all} damaged; {read} readable", count(report.damaged_segments)),
         (None, RowsToRead::Part(part)) => format!(
@@ -253,7 +253,7 @@ fn intact_text(report: &HistoryReport, options: &HistoryVerifyOptions) -> (Optio
             part.number(),
             part.of()
         ),
-        (None, _) => "only first lines were read, not rows (--quick)".to_owned(),
+        (None, _) => "only manifests were checked, not rows (--quick)".to_owned(),
         _ => format!("{read} of {all} match their SHA-256"),
     };
     (report.is_intact, details)

@@ -10,7 +10,8 @@ Needs hyperfine, GNU time, jq, pigz, zstd, GNU tar, gzip and coreutils:
 
     apt-get install hyperfine time jq pigz zstd
 
-256 MiB of logs take about 2 GB of disk, 4096 MiB about 25 GB.
+256 MiB of logs take about 2 GB of disk, 4096 MiB about 25 GB. Last come histories: ten years of nightly bundles, and a run
+of keep beside an export.
 """
 
 import argparse
@@ -23,6 +24,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
+
+import histories
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = os.path.join(ROOT, "target/dist/patchwork-traces")
@@ -220,6 +223,23 @@ def report_growth(sizes, small, large):
             print(f"| `{escaped(name)}` | {growth:.1f}× | |")
 
 
+def judge_history(name, value, limit):
+    """Records an aim of histories as missed if `value` is above `limit`, and returns whether it is."""
+    is_missed = limit is not None and value > limit
+    if is_missed:
+        missed.append(name)
+    return is_missed
+
+
+def measure_histories(nights):
+    for report_of in (lambda: histories.report_years(OURS, nights, judge_history),
+                      lambda: histories.report_run(OURS, judge_history)):
+        with tempfile.TemporaryDirectory() as work:
+            os.chdir(work)
+            report_of()
+            os.chdir(ROOT)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -229,6 +249,7 @@ def main():
     sizes_help = "size of the logs [default: 256]; given two sizes, also prints how the times grow"
     parser.add_argument("sizes", metavar="MIB", nargs="*", type=int, default=[256], help=sizes_help)
     parser.add_argument("--rounds", type=int, help="number of rounds [default: 7, or 2 above 1024 MiB]")
+    parser.add_argument("--nights", type=int, default=3650, help="length of the history [default: 3650]; 0 for none")
     args = parser.parse_args()
     for tool in TOOLS:
         expect(shutil.which(tool), f"{tool} is missing; run: apt-get install hyperfine time jq pigz zstd")
@@ -243,6 +264,8 @@ def main():
             os.chdir(ROOT)
     if len(args.sizes) == 2:
         report_growth(args.sizes, *medians)
+    if args.nights:
+        measure_histories(args.nights)
     if missed:
         sys.exit("compare.py: missed: " + ", ".join(missed))
 

@@ -61,6 +61,11 @@ impl HeldLinks {
         Self { dir: logs.join(DIR).join(id.to_string()) }
     }
 
+    /// Returns the directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Returns true if another history keeps links beside these logs.
     pub fn has_others(&self) -> bool {
         let entries = self.dir.parent().and_then(|all| fs::read_dir(all).ok());

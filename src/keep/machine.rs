@@ -1,7 +1,9 @@
 //! A run on the logs of this machine.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use fs_err as fs;
 
@@ -9,14 +11,17 @@ use super::append::OpenHistory;
 use super::held::{HeldLink, HeldLinks, Hold, NotHeld};
 use super::log_snapshot::LogSnapshot;
 use super::recorded::RecordedLogs;
+use super::seen::SeenLogs;
 use super::sequence::{CurrentLog, LogChange, LogSequence};
 use super::{KeepOptions, KeepReport};
 use crate::align::Fingerprinter;
+use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::LogId;
 use crate::history::{History, HistoryLog};
 use crate::logs::{Discovery, LogGroup, OpenLog, known, live_name, times_of};
 use crate::progress::{Progress, Stage};
+use crate::util::file_identity::is_same_file;
 
 /// The longest time for which a log that is being replaced is opened again and again.
 const MAX_TRYING: Duration = Duration::from_secs(30);
@@ -36,18 +41,20 @@ pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: 
         changes: Vec::new(),
         released: Vec::new(),
         not_held: Vec::new(),
+        read: Vec::new(),
     };
     for group in &discovery.groups {
         run.add_group(group)?;
     }
     run.add_absent()?;
-    let Run { changes, released, not_held, .. } = run;
+    let Run { changes, released, not_held, read, .. } = run;
     progress.finish();
     let report = open.add(changes, None, options, progress)?;
     // The history is still locked, so no other run reads the links.
     for (links, held) in released {
         links.release(held);
     }
+    remember(&read, &report);
     let has_links_of_others = |dir: &Path| HeldLinks::new(dir, open.id).has_others();
     let dirs = &discovery.dirs;
     let is_one_of_several =
@@ -66,6 +73,32 @@ struct Run<'r> {
     /// Links that are not needed once the segment is in place.
     released: Vec<(HeldLinks, Vec<HeldLink>)>,
     not_held: Vec<NotHeld>,
+    read: Vec<ReadFile>,
+}
+
+/// A file that was read, or that is as it was when it was read.
+struct ReadFile {
+    id: LogId,
+    /// The directory of the links beside it.
+    links: PathBuf,
+    path: PathBuf,
+    opened: Metadata,
+}
+
+/// Remembers the files of the logs for the next run.
+fn remember(read: &[ReadFile], report: &KeepReport) {
+    let mut seen = BTreeMap::<&Path, SeenLogs>::new();
+    for file in read {
+        let whole = report.logs.iter().find(|log| log.id == file.id).and_then(|log| log.follows.log);
+        // The attributes have changed if the file was linked.
+        let now = fs::metadata(&file.path).ok().filter(|now| is_same_file(now, &file.opened));
+        if let Some((whole, now)) = whole.zip(now) {
+            let content = Integrity { bytes: whole.bytes, sha256: whole.sha256 };
+            let logs = seen.entry(&file.links).or_default();
+            logs.remember(file.id.name.as_str(), &now, content, SystemTime::now());
+        }
+    }
+    seen.into_iter().filter(|(links, _)| links.is_dir()).for_each(|(links, logs)| logs.write(links));
 }
 
 impl Run<'_> {
@@ -83,10 +116,13 @@ impl Run<'_> {
         let source = first.id.source.clone();
         let name = live_name(source.as_str(), first.id.name.as_str()).to_owned();
         let links = HeldLinks::new(self.discovery.dirs.of(first.id.base), self.open.id);
-        let (opened, held) = self.open_and_hold(group, &links, &name)?;
+        let seen = SeenLogs::read(links.dir());
+        let (opened, held) = self.open_and_hold(group, &links, &name, &seen)?;
         let mut current = Vec::new();
         for log in opened {
-            current.push(self.current(log)?);
+            let (id, path, opened) = (log.log.id.clone(), log.path().to_owned(), log.opened().clone());
+            self.read.push(ReadFile { id, links: links.dir().to_owned(), path, opened });
+            current.push(self.current(log, &seen)?);
         }
         let is_live = |log: &CurrentLog| log.id.name.as_str() == name;
         let live = match current.pop_if(|log| is_live(log)) {
@@ -147,10 +183,11 @@ impl Run<'_> {
         group: &LogGroup,
         links: &HeldLinks,
         name: &str,
+        seen: &SeenLogs,
     ) -> Result<(Vec<OpenLog>, Vec<HeldLink>)> {
         let started = Instant::now();
         loop {
-            let opened = group.open_in(self.dir, self.progress)?;
+            let opened = group.open_changed_in(self.dir, self.progress, &|log| self.is_unchanged(log, seen))?;
             let held = links.open(name)?;
             let live = opened.last().filter(|live| self.options.hold && live.log.id.name.as_str() == name);
             let Some(live) = live else {
@@ -178,18 +215,31 @@ impl Run<'_> {
         }
     }
 
-    fn current(&self, log: OpenLog) -> Result<CurrentLog> {
+    fn is_unchanged(&self, log: &OpenLog, seen: &SeenLogs) -> bool {
+        let latest = self.recorded(&log.log.id).and_then(|log| log.latest);
+        seen.is_unchanged(log.log.id.name.as_str(), log.opened(), latest.as_ref())
+    }
+
+    fn current(&self, log: OpenLog, seen: &SeenLogs) -> Result<CurrentLog> {
+        let is_unchanged = self.is_unchanged(&log, seen);
         let (id, times, subject) = (log.log.id.clone(), log.log.times, log.path().display().to_string());
         let length = log.opened().len();
         let content = LogSnapshot::new(log.into_content(), length, &subject)?;
         let latest = self.recorded(&id).and_then(|log| log.latest);
-        Ok(CurrentLog { id, times, content, latest, exists: true })
+        Ok(CurrentLog { id, times, content, latest, exists: true, is_unchanged })
     }
 
     fn missing(&self, id: &LogId) -> Result<CurrentLog> {
         let subject = id.name.in_dir(self.discovery.dirs.of(id.base)).display().to_string();
         let content = LogSnapshot::new(std::io::empty(), 0, &subject)?;
         let latest = self.recorded(id).and_then(|log| log.latest);
-        Ok(CurrentLog { id: id.clone(), times: times_of(id.source.as_str()), content, latest, exists: false })
+        Ok(CurrentLog {
+            id: id.clone(),
+            times: times_of(id.source.as_str()),
+            content,
+            latest,
+            exists: false,
+            is_unchanged: false,
+        })
     }
 }

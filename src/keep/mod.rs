@@ -14,6 +14,7 @@ mod machine;
 mod overlap;
 mod pace;
 mod recorded;
+mod seen;
 mod sequence;
 
 use std::path::{Path, PathBuf};

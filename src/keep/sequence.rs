@@ -33,6 +33,19 @@ pub struct CurrentLog {
     pub latest: Option<WholeLog>,
     /// True if the log exists. Otherwise the content is empty.
     pub exists: bool,
+    /// True if the log is known to be as the last run read it, so that it need not be read.
+    pub is_unchanged: bool,
+}
+
+impl CurrentLog {
+    /// Returns the digest of the log, and the position after what the last run read if the log still begins with that.
+    fn digest(&self, progress: &dyn Progress) -> Result<(Integrity, Option<u64>)> {
+        let known = integrity(self.latest.unwrap_or_else(nothing));
+        match self.is_unchanged {
+            true => Ok((known, Some(known.bytes))),
+            false => self.content.digest(Some(known), progress),
+        }
+    }
 }
 
 /// The logs that count as one, as they are now.
@@ -109,8 +122,7 @@ impl LogSequence<'_> {
         let live_start = live_start.or((!self.live.exists).then_some(0));
         let mut archives = Vec::new();
         for archive in &self.archives {
-            let known = archive.latest.unwrap_or_else(nothing);
-            archives.push(archive.content.digest(Some(integrity(known)), self.progress)?);
+            archives.push(archive.digest(self.progress)?);
         }
         let changed = match live_start {
             Some(byte) => self.after_append(byte, &archives, &mut found)?,
@@ -138,7 +150,7 @@ impl LogSequence<'_> {
                 return Ok((whole, Some(ReadPosition { file, byte })));
             }
         }
-        let (whole, byte) = self.live.content.digest(Some(known), self.progress)?;
+        let (whole, byte) = self.live.digest(self.progress)?;
         Ok((whole, byte.map(|byte| ReadPosition { file: self.held.len(), byte })))
     }
 

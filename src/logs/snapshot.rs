@@ -52,15 +52,34 @@ impl LogGroup {
     /// If a log cannot be opened, read or copied, [`ErrorKind::LogsKeepChanging`] after thirty seconds of
     /// attempts, and [`ErrorKind::Cancelled`].
     pub fn open_in(&self, work_dir: impl AsRef<Path>, progress: &dyn Progress) -> Result<Vec<OpenLog>> {
-        self.open_at(work_dir.as_ref(), &progress.cancellation(), &SystemWaitClock::start())
+        self.open_changed_in(work_dir.as_ref(), progress, &|_| false)
     }
 
-    fn open_at(&self, work_dir: &Path, cancellation: &Cancellation, clock: &dyn WaitClock) -> Result<Vec<OpenLog>> {
+    /// Opens its logs like [`open_in`](Self::open_in), but does not copy those that will not be read, as `is_known` says.
+    ///
+    /// # Errors
+    /// As [`open_in`](Self::open_in).
+    pub(crate) fn open_changed_in(
+        &self,
+        work_dir: &Path,
+        progress: &dyn Progress,
+        is_known: &dyn Fn(&OpenLog) -> bool,
+    ) -> Result<Vec<OpenLog>> {
+        self.open_at(work_dir, &progress.cancellation(), &SystemWaitClock::start(), is_known)
+    }
+
+    fn open_at(
+        &self,
+        work_dir: &Path,
+        cancellation: &Cancellation,
+        clock: &dyn WaitClock,
+        is_known: &dyn Fn(&OpenLog) -> bool,
+    ) -> Result<Vec<OpenLog>> {
         if self.rediscover()?.is_none() {
             return self.logs.iter().map(OpenLog::open).collect();
         }
         let lock = LockWatch::new(self.lock());
-        let mut snapshot = Snapshot { group: self, work_dir, cancellation, clock, lock, tick_waits: 0 };
+        let mut snapshot = Snapshot { group: self, work_dir, cancellation, clock, is_known, lock, tick_waits: 0 };
         loop {
             cancellation.check()?;
             if let Some(opened) = snapshot.attempt()? {
@@ -81,6 +100,8 @@ struct Snapshot<'a> {
     work_dir: &'a Path,
     cancellation: &'a Cancellation,
     clock: &'a dyn WaitClock,
+    /// Returns true for a log that is not copied.
+    is_known: &'a dyn Fn(&OpenLog) -> bool,
     lock: LockWatch,
     tick_waits: u32,
 }
@@ -105,21 +126,25 @@ impl Snapshot<'_> {
             return Ok(None);
         }
         for (log, copy) in opened.iter_mut().zip(copies) {
-            log.use_copy(copy)?;
+            copy.map_or(Ok(()), |copy| log.use_copy(copy))?;
         }
         Ok(Some(opened))
     }
 
-    /// Copies every log except the last. Returns `None` if one became shorter.
-    fn copies(&mut self, opened: &mut [OpenLog]) -> Result<Option<Vec<SpooledTempFile>>> {
+    /// Copies every log except the last and known ones. Returns `None` if one became shorter.
+    fn copies(&mut self, opened: &mut [OpenLog]) -> Result<Option<Vec<Option<SpooledTempFile>>>> {
         let Some((_, earlier)) = opened.split_last_mut() else { return Ok(Some(Vec::new())) };
         // A file can be rewritten within one tick of its timestamp, which then proves nothing until the tick is
         // over.
         let is_fresh = earlier.iter().any(|log| self.is_fresh(log));
         let mut copies = Vec::new();
         for log in earlier {
+            if (self.is_known)(log) {
+                copies.push(None);
+                continue;
+            }
             match log.copy(self.work_dir, || self.cancellation.check())? {
-                Some(copy) => copies.push(copy),
+                Some(copy) => copies.push(Some(copy)),
                 None => return Ok(None),
             }
         }

@@ -144,6 +144,15 @@ impl AtomicFile {
         self.temporary.reopen().map_err(|error| Error::io(IoAction::Open, &self.target, error))
     }
 
+    /// Moves the file to its target, which must be replaceable. A power cut can undo that, or leave an empty file.
+    ///
+    /// # Errors
+    /// If it cannot be moved.
+    pub fn finish_unsynced(self) -> Result<()> {
+        let Self { target, temporary, .. } = self;
+        temporary.persist(&target).map(drop).map_err(|error| Error::io(IoAction::Rename, &target, error.error))
+    }
+
     /// Syncs the file, moves it to its target and syncs the directory.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::fs::Metadata;
 use std::path::Path;
 
 use fs_err as fs;
+use serde::{Deserialize, Serialize};
 
 /// Returns true if two metadata reads of a path saw the same file.
 ///
@@ -27,6 +28,38 @@ pub fn is_unchanged(a: &Metadata, b: &Metadata) -> bool {
         && a.len() == b.len()
         && a.modified().ok() == b.modified().ok()
         && status_changed(a) == status_changed(b)
+}
+
+/// The state of a file, to be compared in another run of the program: its identity, its length and its timestamps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileState {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileState {
+    /// Returns the state of a file. `None` on systems that do not tell the time of the last change of its attributes, which
+    /// no program can set back.
+    #[cfg(unix)]
+    #[allow(clippy::unnecessary_wraps, reason = "other systems have none")]
+    pub fn of(file: &Metadata) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        Some(Self {
+            device: file.dev(),
+            inode: file.ino(),
+            length: file.len(),
+            modified: (file.mtime(), file.mtime_nsec()),
+            changed: (file.ctime(), file.ctime_nsec()),
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub fn of(_: &Metadata) -> Option<Self> {
+        None
+    }
 }
 
 /// Returns the time of the last change of a file or its attributes, in seconds and nanoseconds since 1970. Systems

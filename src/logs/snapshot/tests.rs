@@ -92,7 +92,7 @@ impl Logs {
     fn open(&self, clock: &ScriptedClock<'_>) -> Result<Vec<String>> {
         let dirs = Dirs { patchwork: self.0.path().to_owned(), activity: self.path("ide") };
         let group = discover(&dirs, &DiscoverOptions::default())?.groups.remove(0);
-        let opened = group.open_at(self.0.path(), &Cancellation::default(), clock)?;
+        let opened = group.open_at(self.0.path(), &Cancellation::default(), clock, &|_| false)?;
         let text = |mut log: OpenLog| {
             let mut text = String::new();
             log.read_to_string(&mut text).unwrap();
@@ -245,7 +245,7 @@ fn a_cancelled_export_stops_waiting() {
     let clock = ScriptedClock::new(|_| {}, || cancellation.cancel());
     let dirs = Dirs { patchwork: logs.0.path().to_owned(), activity: logs.path("ide") };
     let group = discover(&dirs, &DiscoverOptions::default()).unwrap().groups.remove(0);
-    let error = group.open_at(logs.0.path(), &cancellation, &clock).unwrap_err();
+    let error = group.open_at(logs.0.path(), &cancellation, &clock, &|_| false).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error}");
     assert_eq!(clock.elapsed(), PAUSE);
 }

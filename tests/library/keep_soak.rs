@@ -56,7 +56,7 @@ const NAMES: [(&str, &str, RotationKind); 3] = [
 ];
 
 /// Runs one simulation.
-pub fn simulate(seed: u64, holds: bool, imports: bool) -> Outcome {
+pub fn simulate(number: u64, holds: bool, imports: bool) -> Outcome {
     let dir = tempfile::tempdir().unwrap();
     for name in ["patchwork", "ide"] {
         fs::create_dir(dir.path().join(name)).unwrap();
@@ -68,7 +68,8 @@ pub fn simulate(seed: u64, holds: bool, imports: bool) -> Outcome {
         lost_in_race: BTreeSet::new(),
     };
     let logs = NAMES.map(log).into();
-    let (random, seen, bundles) = (Random::new(seed), BTreeSet::new(), Vec::new());
+    let (random, bundles) = (Random::new(number), Vec::new());
+    let seen = BTreeSet::new();
     let mut simulation = Simulation { random, dir, logs, next: 0, seen, first: None, bundles, holds, imports };
     if simulation.random.below(2) == 0 {
         (0..3).for_each(|log| simulation.append_bytes(log, 1000));
@@ -116,7 +117,7 @@ impl Simulation {
             true => {
                 let id = self.logs[log].appended.len() + 1;
                 let time =
-                    patchwork_traces::format::Timestamp::from_millis(1_777_716_000_000 + n as i64 * 1000).unwrap();
+                    patchwork_traces::format::Timestamp::from_millis(1_777_716_000_000 + n.cast_signed() * 1000).unwrap();
                 format!(r#"{{"id":{id},"timestamp":"{time}","n":{n},"pad":"{pad}"}}"#)
             }
             false => {
@@ -236,7 +237,7 @@ impl Simulation {
         }
         let found = discover(&dirs, &DiscoverOptions::default().allow_empty(true)).unwrap();
         let time =
-            patchwork_traces::format::Timestamp::from_millis(1_777_716_000_000 + self.next as i64 * 1000).unwrap();
+            patchwork_traces::format::Timestamp::from_millis(1_777_716_000_000 + self.next.cast_signed() * 1000).unwrap();
         let write = WriteOptions::new("test 1", time).threads(std::num::NonZeroUsize::MIN);
         let options = KeepOptions::new(write).hold(self.holds);
         keep(&found, self.dir.path().join("history"), &options, &NoProgress).unwrap();

@@ -322,8 +322,8 @@ fn notes(report: &KeepReport) -> Vec<String> {
         )
     });
     let several = report.is_one_of_several.then(|| {
-        "this is a new history, but these logs are already kept in another one; if that one was meant, check the path and \
-         whether its disk is mounted"
+        "this is a new history, but another one already keeps these logs; if you meant that one, check the path and whether \
+         its disk is mounted"
             .to_owned()
     });
     not_held.chain(several).collect()

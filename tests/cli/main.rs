@@ -13,6 +13,7 @@ mod closed_pipe;
 mod diff;
 mod export;
 mod history_inspect;
+mod history_keep;
 mod history_recover;
 mod history_verify;
 mod import;

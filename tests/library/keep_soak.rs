@@ -116,8 +116,8 @@ impl Simulation {
         let row = match NAMES[log].1.starts_with("activity") {
             true => {
                 let id = self.logs[log].appended.len() + 1;
-                let time =
-                    patchwork_traces::format::Timestamp::from_millis(1_777_716_000_000 + n.cast_signed() * 1000).unwrap();
+                let time = patchwork_traces::format::Timestamp::from_millis(1_777_716_000_000 + n.cast_signed() * 1000)
+                    .unwrap();
                 format!(r#"{{"id":{id},"timestamp":"{time}","n":{n},"pad":"{pad}"}}"#)
             }
             false => {
@@ -236,8 +236,8 @@ impl Simulation {
             }
         }
         let found = discover(&dirs, &DiscoverOptions::default().allow_empty(true)).unwrap();
-        let time =
-            patchwork_traces::format::Timestamp::from_millis(1_777_716_000_000 + self.next.cast_signed() * 1000).unwrap();
+        let time = patchwork_traces::format::Timestamp::from_millis(1_777_716_000_000 + self.next.cast_signed() * 1000)
+            .unwrap();
         let write = WriteOptions::new("test 1", time).threads(std::num::NonZeroUsize::MIN);
         let options = KeepOptions::new(write).hold(self.holds);
         keep(&found, self.dir.path().join("history"), &options, &NoProgress).unwrap();

@@ -30,9 +30,9 @@ use crate::cli::terminal::term::{self, STRONG, paint};
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::INSPECT))]
 pub struct InspectArgs {
-    /// The bundles, or directories of histories; `-` is standard input
+    /// Bundles or history directories; `-` is standard input
     ///
-    /// Of several, a table shows one line each.
+    /// Several are shown in a table, one line each.
     #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
     bundles: Vec<PathBuf>,
 }

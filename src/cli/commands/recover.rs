@@ -28,12 +28,12 @@ use crate::cli::time;
 
 /// Save the intact rows of a damaged bundle or history
 ///
-/// Writes a new, valid bundle. The damaged one is not changed. Missing rows are listed. The exit code is 3 if rows are
-/// missing or may be missing. Of a history, the new bundle has the rows of all segments.
+/// Writes a new, valid bundle, and puts all segments of a history into one. The input is not changed. Lists the missing
+/// rows, and exits with 3 if rows are missing or may be missing.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::RECOVER))]
 pub struct RecoverArgs {
-    /// The damaged bundle, or the directory of a damaged history; `-` is standard input
+    /// Damaged bundle or history directory; `-` is standard input
     #[arg(value_hint = ValueHint::AnyPath)]
     bundle: PathBuf,
 

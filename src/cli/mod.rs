@@ -99,6 +99,7 @@ impl Cli {
             Command::Verify(args) => verify::run(&args, output),
             Command::Recover(args) => recover::run(&args, output),
             Command::Merge(args) => merge::run(&args, output),
+            Command::Keep(args) if args.follows() => follow::run(&args, output),
             Command::Keep(args) => keep::run(&args, output),
             Command::Diff(args) => diff::run(&args, output),
             Command::Prove(args) => prove::run(&args, output),

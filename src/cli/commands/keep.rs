@@ -16,7 +16,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::export::{DirArgs, level};
-use super::follow;
 use crate::cli::complete;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
@@ -216,11 +215,8 @@ impl KeepArgs {
     }
 }
 
-/// Runs the command.
+/// Runs the command once.
 pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
-    if args.follow {
-        return follow::run(args, output);
-    }
     let bar = Bar::new(output);
     let reports = if args.from.is_empty() {
         vec![args.run_once(&bar)?]

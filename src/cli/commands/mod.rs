@@ -5,7 +5,7 @@ pub mod completions;
 pub mod demo;
 pub mod diff;
 pub mod export;
-mod follow;
+pub mod follow;
 pub mod import;
 pub mod inspect;
 pub mod keep;

@@ -19,7 +19,7 @@ use std::path::Path;
 use clap::{Parser, Subcommand};
 
 use commands::{
-    cat, completions, demo, diff, export, import, inspect, keep, man, merge, prove, recover, schema, verify,
+    cat, completions, demo, diff, export, follow, import, inspect, keep, man, merge, prove, recover, schema, verify,
 };
 use failure::CommandResult;
 pub use terminal::exit::Exit;

@@ -14,7 +14,7 @@ use crate::align::Fingerprinter;
 use crate::bundle::Bundle;
 use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::{Derivation, DerivedFrom, LogId, ManifestFile};
-use crate::logs::{Source, known, live_name, sequence_of, times_of};
+use crate::logs::{Source, catalogue_order, known, live_name, sequence_of, times_of};
 use crate::progress::Progress;
 use crate::restore::{LogSink, LogWriter, restore};
 
@@ -104,7 +104,9 @@ struct BundleRun<'r> {
 
 impl BundleRun<'_> {
     /// Finds what is new in the logs of a bundle that count as one.
-    fn changes(&self, logs: Vec<(LogId, SpooledTempFile)>, bundle: &str) -> Result<Vec<LogChange>> {
+    fn changes(&self, mut logs: Vec<(LogId, SpooledTempFile)>, bundle: &str) -> Result<Vec<LogChange>> {
+        // Short logs are restored before long ones. The newest log is the last one.
+        logs.sort_by_key(|(id, _)| catalogue_order(id.source.as_str(), id.name.as_str()).1);
         let mut current = Vec::new();
         for (id, mut file) in logs {
             let failed = |error| Error::io(IoAction::Read, self.dir, error);

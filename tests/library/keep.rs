@@ -359,6 +359,29 @@ fn bundles_make_a_history_in_the_order_of_their_export() {
     assert!(refused(&fs::read(&history.segments()[1].path).unwrap()).contains("SegmentGiven"));
 }
 
+/// Of the logs of a bundle, the short ones are restored first, but the archive comes before the log.
+#[test]
+fn a_long_archive_of_a_bundle_stays_before_its_log() {
+    let machine = Machine::new();
+    let archive = long_rows(0..1800);
+    assert!(archive.len() > 1 << 20);
+    for night in 0..3 {
+        let home = Home::new().with("runs.jsonl.1", &archive).with("runs.jsonl", rows(5000..5005 + night));
+        let found = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
+        let time = Timestamp::from_millis(START + i64::try_from(night).unwrap()).unwrap();
+        let options = patchwork_traces::export::ExportOptions::new("old 1", time);
+        let mut bundle = Vec::new();
+        patchwork_traces::export::export(&found, &options, &mut bundle, "memory", &NoProgress).unwrap();
+        let bundle = Bundle::from_seekable(std::io::Cursor::new(bundle), "night").unwrap();
+        let report = keep_bundles(vec![bundle], machine.history(), &machine.options(), &NoProgress).unwrap();
+        assert_eq!(report[0].logs.len(), 2);
+        let state = if night == 0 { First } else { Continues };
+        assert_eq!(of(&report[0], "runs.jsonl").follows.state, state);
+    }
+    let history = History::open(machine.history()).unwrap();
+    assert_eq!(history.logs().iter().map(|log| log.rows).collect::<Vec<_>>(), [1800, 7]);
+}
+
 #[test]
 fn a_run_that_fails_leaves_no_history_behind() {
     let mut machine = Machine::new();

@@ -138,6 +138,9 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
             "the history was changed, or put together from two copies: take it from a backup, or run \
              `patchwork-traces verify` to list every problem"
         }
+        HistoryFault::NotABundle => {
+            "restore it from a backup; `patchwork-traces recover` makes one bundle of what is left of the history"
+        }
         HistoryFault::Changed => {
             "segments are never rewritten: find out which program did it, and run the command again"
         }

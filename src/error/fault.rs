@@ -378,6 +378,8 @@ pub enum HistoryFault {
     },
     /// A bundle among the segments is not a segment.
     NotASegment,
+    /// The file of a segment is not a bundle: its first line is damaged.
+    NotABundle,
     /// A segment does not continue the segment before it.
     OtherPrevious {
         /// The number of the segment before.
@@ -480,6 +482,7 @@ impl fmt::Display for HistoryFault {
                 write!(f, "this segment belongs to another history ({found}, not {expected})")
             }
             Self::NotASegment => f.write_str("this bundle is not a segment of a history"),
+            Self::NotABundle => f.write_str("this segment is damaged: its first line is not that of a bundle"),
             Self::OtherPrevious { before } => {
                 write!(f, "this segment follows a different segment {before} than the one in this history")
             }

@@ -84,7 +84,9 @@ impl History {
         let mut opening = Opening::default();
         SegmentHead::read_all(listing.segments, available_cores(), |(segment, head)| {
             let path = segment.path.display().to_string();
-            opening.push(head?).map_err(|fault| Error::from(ErrorKind::History(fault)).in_subject(&path))
+            opening
+                .push(head.map_err(damaged_head)?)
+                .map_err(|fault| Error::from(ErrorKind::History(fault)).in_subject(&path))
         })?;
         let no_segments = || {
             let fault = opening_fault(&listing.foreign);
@@ -210,6 +212,22 @@ impl History {
 
 fn rank(log: &HistoryLog) -> impl Ord + '_ {
     (catalogue_order(log.id.source.as_str(), log.id.name.as_str()), log.id.base)
+}
+
+/// Returns the error for a segment whose first line cannot be read: a file that is not a bundle was one when it was added.
+fn damaged_head(error: Error) -> Error {
+    let is_bundle = !matches!(
+        error.kind(),
+        ErrorKind::EmptyInput
+            | ErrorKind::NotABundle
+            | ErrorKind::GzipOfSomethingElse
+            | ErrorKind::RowBeforeManifest
+            | ErrorKind::NotAManifest
+    );
+    match error.position().subject.clone().filter(|_| !is_bundle) {
+        Some(path) => Error::from(ErrorKind::History(HistoryFault::NotABundle)).in_subject(&path),
+        None => error,
+    }
 }
 
 fn opening_fault(foreign: &[PathBuf]) -> HistoryFault {

@@ -265,3 +265,21 @@ fn the_parts_of_a_history_cover_every_segment_once() {
     assert_eq!(read("1/1")["intact"], true);
     assert!(read("1/4")["intact"].is_null());
 }
+
+/// A damaged file in a history needs other advice than a file that was never a bundle.
+#[test]
+fn a_segment_that_is_no_longer_a_bundle_is_named_as_damaged() {
+    let dir = dir();
+    let history = HistoryBuilder::with_segments(dir.path().join("h"), 3);
+    let path = history.path(1);
+    let sound = fs::read(&path).unwrap();
+    for damaged in [&b""[..], b"{\"seq\":1}\n", &[0; 400]] {
+        fs::write(&path, damaged).unwrap();
+        let printed = run(dir.path(), &["cat", "h"]);
+        assert_eq!((printed.code, printed.text().as_str()), (1, ""));
+        assert!(printed.stderr.contains("this segment is damaged"), "{}", printed.stderr);
+        assert!(printed.stderr.contains("restore it from a backup; `patchwork-traces recover`"), "{}", printed.stderr);
+    }
+    fs::write(&path, sound).unwrap();
+    assert_eq!(run(dir.path(), &["cat", "h"]).code, 0);
+}

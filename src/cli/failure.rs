@@ -90,7 +90,10 @@ pub fn check_stdout_keeps(what: &str, example: &str) -> Result<(), Failure> {
 fn exit_of(kind: &ErrorKind) -> Exit {
     match kind {
         ErrorKind::TargetIsTerminal => Exit::Usage,
-        ErrorKind::PartiallyCommitted { .. } | ErrorKind::DirectorySyncFailed { .. } => Exit::Incomplete,
+        ErrorKind::PartiallyCommitted { .. }
+        | ErrorKind::PartiallyKept { .. }
+        | ErrorKind::CheckpointNotWritten { .. }
+        | ErrorKind::DirectorySyncFailed { .. } => Exit::Incomplete,
         _ => Exit::Failed,
     }
 }

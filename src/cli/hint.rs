@@ -32,6 +32,10 @@ fn for_kind(kind: &ErrorKind) -> String {
         ErrorKind::Io { source, .. } => for_system_error(source).to_owned(),
         ErrorKind::PartiallyCommitted { is_repeatable, cause, .. } => for_partial_import(cause, *is_repeatable),
         ErrorKind::History(fault) => for_history(fault).to_owned(),
+        ErrorKind::CheckpointNotWritten { .. } => "run the command again: each run replaces the checkpoint".to_owned(),
+        ErrorKind::PartiallyKept { cause, .. } => {
+            format!("{}; then add the remaining bundles", for_error(cause))
+        }
         kind => {
             let hint = for_output(kind).or_else(|| for_logs(kind)).or_else(|| for_import(kind));
             hint.unwrap_or_else(|| for_bundle(kind)).to_owned()

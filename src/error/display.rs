@@ -94,6 +94,12 @@ impl ErrorKind {
             Self::PartiallyCommitted { placed, all, cause, .. } => {
                 write!(f, "imported {} of {all} logs, then stopped: {cause}", placed.len())
             }
+            Self::CheckpointNotWritten { segment, cause } => {
+                write!(f, "segment {segment} was added, but not the checkpoint: {cause}")
+            }
+            Self::PartiallyKept { added, all, cause } => {
+                write!(f, "added {added} of {all} bundles, then stopped: {cause}")
+            }
             Self::ReportLost { source } => {
                 write!(f, "the work is done, but its report could not be written: {}", system_words(source))
             }

@@ -32,6 +32,8 @@ pub enum IoAction {
     BackUp,
     /// Removing.
     Remove,
+    /// Making a hard link to a log.
+    Link,
 }
 
 impl fmt::Display for IoAction {
@@ -47,6 +49,7 @@ impl fmt::Display for IoAction {
             Self::Lock => "lock",
             Self::BackUp => "back up",
             Self::Remove => "remove",
+            Self::Link => "link",
         })
     }
 }
@@ -314,6 +317,22 @@ pub enum ErrorKind {
     /// A file was written and renamed, but its directory could not be synced.
     DirectorySyncFailed {
         /// The error of the sync.
+        cause: Error,
+    },
+    /// A segment was added to a history, but the checkpoint could not be replaced.
+    CheckpointNotWritten {
+        /// The number of the segment.
+        segment: u64,
+        /// The reason.
+        cause: Error,
+    },
+    /// Some bundles were added to a history before one could not be.
+    PartiallyKept {
+        /// The number of bundles that were added.
+        added: usize,
+        /// The number of bundles to add.
+        all: usize,
+        /// The reason why the next bundle was not added.
         cause: Error,
     },
     /// A damaged bundle has neither a recoverable row nor a recoverable manifest.

@@ -16,7 +16,7 @@ const SEGMENTS: &str = "segments";
 /// The only file of a history that is ever replaced.
 const CHECKPOINT: &str = "checkpoint";
 
-/// The file that a run of `keep` locks. It is empty.
+/// The file that a run of `keep` locks. The run that starts a history notes the identity in it.
 const LOCK: &str = ".lock";
 
 /// The suffix of the name of every segment.

@@ -1,12 +1,14 @@
 //! Opens a history to add to it, and writes the next segment and the checkpoint.
 
 use std::fs::TryLockError;
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
+use super::held::HeldLinks;
 use super::log_snapshot::LogPartsReader;
 use super::pace::Pace;
 use super::sequence::LogChange;
@@ -20,9 +22,13 @@ use crate::progress::Progress;
 use crate::publish::write_verified;
 use crate::util::atomic_file::{AtomicFile, CreatedDirs, TargetOptions, parent_dir, remove_stale_files};
 use crate::util::cancel::CancellableIo;
+use crate::util::file_identity::is_at;
 
 /// The longest wait for another run.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// The maximum length of a noted identity, with a margin.
+const MAX_ID_BYTES: u64 = 64;
 
 /// The pause before the lock of another run is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -42,11 +48,22 @@ pub struct OpenHistory {
 #[derive(Default)]
 struct NewHistory {
     lock: Option<PathBuf>,
+    links: Vec<HeldLinks>,
     dirs: CreatedDirs,
+}
+
+impl NewHistory {
+    /// Leaves the files in place, as the history has a segment.
+    fn keep(&mut self) {
+        self.lock = None;
+        self.links.clear();
+        std::mem::take(&mut self.dirs).keep();
+    }
 }
 
 impl Drop for NewHistory {
     fn drop(&mut self) {
+        self.links.iter().for_each(HeldLinks::discard);
         if let Some(lock) = &self.lock {
             // What remains of a history without segments does no harm.
             let _ = fs::remove_file(lock);
@@ -57,24 +74,15 @@ impl Drop for NewHistory {
 impl OpenHistory {
     /// Opens the history in `dir`, or prepares a new one.
     pub fn open(dir: &Path, new_id: Option<HistoryId>, progress: &dyn Progress) -> Result<Self> {
-        let is_new = is_missing_or_empty(dir)?;
-        let mut created = NewHistory::default();
-        if is_new {
-            // A missing parent is a mistake in the path, or a disk that is not mounted.
-            let parent = parent_dir(dir);
-            fs::metadata(parent).map_err(|error| Error::io(IoAction::Open, parent, error))?;
-            created.dirs = CreatedDirs::make(&segments_dir(dir))?;
-        }
-        if !segments_dir(dir).is_dir() {
-            return Err(fault(dir, HistoryFault::NotAHistory));
-        }
-        let lock = lock(dir, progress)?;
-        created.lock = is_new.then(|| lock_path(dir));
+        let (mut created, mut lock) = create_and_lock(dir, progress)?;
         let history = match History::open(dir) {
             Ok(history) => Some(history),
             Err(error) if matches!(error.kind(), ErrorKind::History(HistoryFault::NoSegments)) => None,
             Err(error) => return Err(error),
         };
+        if history.is_some() {
+            created.keep();
+        }
         let frontier = match &history {
             Some(history) => history.segments().iter().map(|segment| segment.digest).collect(),
             None => Frontier::default(),
@@ -82,9 +90,21 @@ impl OpenHistory {
         let id = match (&history, new_id) {
             (Some(history), _) => history.id(),
             (None, Some(id)) => id,
-            (None, None) => random_id()?,
+            (None, None) => new_id_in(&mut lock).map_err(|error| Error::io(IoAction::Write, lock_path(dir), error))?,
         };
         Ok(Self { dir: dir.to_owned(), id, history, frontier, created, _lock: lock })
+    }
+
+    /// Returns the number of the next segment.
+    pub fn next(&self) -> u64 {
+        self.history.as_ref().and_then(|history| history.segments().last()).map_or(0, |last| last.number + 1)
+    }
+
+    /// Removes these links if a new history gets no segment.
+    pub fn discard_unless_added(&mut self, links: impl Iterator<Item = HeldLinks>) {
+        if self.created.lock.is_some() {
+            self.created.links.extend(links);
+        }
     }
 
     /// Writes the next segment, and then the checkpoint.
@@ -102,22 +122,18 @@ impl OpenHistory {
             (source_rank, within, name)
         });
         let last = self.history.as_ref().and_then(|history| history.segments().last());
-        let segment = last.map_or(0, |last| last.number + 1);
+        let segment = self.next();
         let position = HistoryPosition { id: self.id, segment, previous: last.map(|last| last.digest) };
         let provenance = Provenance { label: options.label.clone(), derived_from, history: Some(position) };
         let write = WriteOptions { work_dir: self.dir.clone(), ..options.write.clone() };
-        let (path, written) = self.write_segment(segment, changes, provenance, &write, progress)?;
-        let dirs = std::mem::take(&mut self.created.dirs);
-        self.created.lock = None;
-        dirs.sync()?;
-        dirs.keep();
+        let (path, written) =
+            self.write_segment(segment, changes, provenance, &write, progress).inspect_err(|error| {
+                if matches!(error.kind(), ErrorKind::DirectorySyncFailed { .. }) {
+                    self.created.keep();
+                }
+            })?;
         self.frontier.push(written.digest);
-        Checkpoint::of(self.id, &self.frontier).write(&self.dir).inspect_err(|error| {
-            if !matches!(error.kind(), ErrorKind::DirectorySyncFailed { .. }) {
-                // Without it the history is as it was. If it cannot be removed, the next run adds it to the checkpoint.
-                let _ = fs::remove_file(&path);
-            }
-        })?;
+        self.write_checkpoint(segment, &path)?;
         let WrittenBundle { digest, manifest, bundle_bytes } = written;
         let (id, exported_at, logs) = (self.id, manifest.exported_at, kept_logs(&manifest));
         let head =
@@ -137,6 +153,30 @@ impl OpenHistory {
             pace,
             is_one_of_several: false,
         })
+    }
+
+    /// Writes the checkpoint after the segment at `path` was written. Removes the segment if that fails.
+    fn write_checkpoint(&mut self, segment: u64, path: &Path) -> Result<()> {
+        let written = self.created.dirs.sync().and_then(|()| Checkpoint::of(self.id, &self.frontier).write(&self.dir));
+        match written {
+            Err(cause) if matches!(cause.kind(), ErrorKind::DirectorySyncFailed { .. }) => {
+                self.created.keep();
+                Err(cause)
+            }
+            // Without the segment, the history is as it was.
+            Err(cause) if fs::remove_file(path).is_ok() => {
+                let _ = fs::remove_dir(parent_dir(path));
+                Err(cause)
+            }
+            Err(cause) => {
+                self.created.keep();
+                Err(ErrorKind::CheckpointNotWritten { segment, cause }.into())
+            }
+            Ok(()) => {
+                self.created.keep();
+                Ok(())
+            }
+        }
     }
 
     fn write_segment(
@@ -196,11 +236,40 @@ fn fault(dir: &Path, fault: HistoryFault) -> Error {
     Error::from(ErrorKind::History(fault)).in_subject(&dir.display().to_string())
 }
 
+/// Creates the directory of a history if it is missing, and locks it.
+fn create_and_lock(dir: &Path, progress: &dyn Progress) -> Result<(NewHistory, fs::File)> {
+    loop {
+        let mut created = NewHistory::default();
+        let is_new = is_missing_or_empty(dir)?;
+        if is_new {
+            // A missing parent is a mistake in the path, or a disk that is not mounted.
+            let parent = parent_dir(dir);
+            fs::metadata(parent).map_err(|error| Error::io(IoAction::Open, parent, error))?;
+            created.dirs = CreatedDirs::make(&segments_dir(dir))?;
+        }
+        if !segments_dir(dir).is_dir() {
+            return Err(fault(dir, HistoryFault::NotAHistory));
+        }
+        let file = lock(dir, progress).inspect_err(|error| {
+            if is_new && matches!(error.kind(), ErrorKind::Io { .. }) {
+                let _ = fs::remove_file(lock_path(dir));
+            }
+        })?;
+        // Another run that could not start the history has removed its files.
+        if is_at(&file, &lock_path(dir)) && segments_dir(dir).is_dir() {
+            created.lock = is_new.then(|| lock_path(dir));
+            return Ok((created, file));
+        }
+        progress.cancellation().check()?;
+    }
+}
+
 /// Locks the history. Waits for another run that is about to end.
 fn lock(dir: &Path, progress: &dyn Progress) -> Result<fs::File> {
     let path = lock_path(dir);
     let failed = |error| Error::io(IoAction::Lock, &path, error);
-    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let file =
+        fs::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
     let started = Instant::now();
     loop {
         match file.file().try_lock() {
@@ -217,8 +286,18 @@ fn lock(dir: &Path, progress: &dyn Progress) -> Result<fs::File> {
     }
 }
 
-fn random_id() -> Result<HistoryId> {
+/// Draws the identity of a new history, and notes it in the file that is locked. Returns the one that is there if a run
+/// was killed before it wrote the first segment: the links of that run have it in their path.
+fn new_id_in(lock: &mut fs::File) -> std::io::Result<HistoryId> {
+    let mut text = String::new();
+    let is_text = lock.take(MAX_ID_BYTES).read_to_string(&mut text).is_ok();
+    if let Some(id) = HistoryId::parse(text.trim_end()).filter(|_| is_text) {
+        return Ok(id);
+    }
     let mut bits = [0; 16];
-    getrandom::fill(&mut bits).map_err(|error| Error::io_unnamed(IoAction::Read, error.into()))?;
-    Ok(bits.into())
+    getrandom::fill(&mut bits)?;
+    let id = HistoryId::from(bits);
+    lock.rewind()?;
+    lock.write_all(format!("{id}\n").as_bytes())?;
+    Ok(id)
 }

@@ -27,6 +27,7 @@ const IN_MEMORY_BYTES: usize = 1 << 20;
 /// # Errors
 /// If a bundle is damaged, is a segment of a history, or was exported before the last segment; otherwise as
 /// [`keep`](super::keep). All bundles are checked before the first segment is written, except one from a stream.
+/// [`ErrorKind::PartiallyKept`] if segments of earlier bundles were added.
 pub fn keep_bundles(
     mut bundles: Vec<Bundle<'_>>,
     dir: impl AsRef<Path>,
@@ -37,8 +38,16 @@ pub fn keep_bundles(
     bundles.sort_by_key(|bundle| bundle.manifest().exported_at);
     let mut open = OpenHistory::open(dir, options.new_id, progress)?;
     check(&bundles, &open, options, progress)?;
-    let add = |bundle| keep_bundle(bundle, &mut open, dir, options, progress);
-    bundles.into_iter().map(add).collect()
+    let all = bundles.len();
+    let mut reports = Vec::new();
+    for bundle in bundles {
+        match keep_bundle(bundle, &mut open, dir, options, progress) {
+            Ok(report) => reports.push(report),
+            Err(cause) if reports.is_empty() => return Err(cause),
+            Err(cause) => return Err(ErrorKind::PartiallyKept { added: reports.len(), all, cause }.into()),
+        }
+    }
+    Ok(reports)
 }
 
 /// Checks that all bundles can follow the last segment, and are not damaged.
@@ -129,11 +138,18 @@ impl BundleRun<'_> {
         });
         let rows_before = recorded.as_ref().map_or(0, RecordedLogs::rows);
         let source = known(first.source.as_str());
-        let rotates_unlocked = source.is_some_and(Source::rotates_unlocked);
-        let (fingerprinter, progress) = (self.fingerprinter, self.progress);
-        let held = Vec::new();
-        LogSequence { held, archives: current, live, rows_before, recorded, rotates_unlocked, fingerprinter, progress }
-            .changes()
+        let sequence = LogSequence {
+            held: Vec::new(),
+            replaced: 0,
+            archives: current,
+            live,
+            rows_before,
+            recorded,
+            rotates_unlocked: source.is_some_and(Source::rotates_unlocked),
+            fingerprinter: self.fingerprinter,
+            progress: self.progress,
+        };
+        sequence.changes()
     }
 
     fn current(&self, id: LogId, content: LogSnapshot) -> CurrentLog {

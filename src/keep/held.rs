@@ -1,8 +1,10 @@
 //! Hard links to the logs that were read, in a hidden directory beside them. Rotation puts a new file in the place of a
 //! log; the link keeps the old one, with the rows that were appended to it after it was read.
 //!
-//! Links are numbered. A run adds one for each log that is another file than the newest link, and removes the older ones
-//! only after its segment is in place. So a run that was killed leaves more links, and the next run reads all of them.
+//! A run adds a link for each log that is another file than the newest link, and removes the older ones only after its
+//! segment is in place. So a run that was killed leaves more links, and the next run reads all of them. The name of a link
+//! has the number of the run's segment: the newest link whose segment exists is to the file that the last run read, and
+//! earlier runs have read the older ones.
 
 use std::fs::Metadata;
 use std::io;
@@ -24,15 +26,28 @@ const DIR: &str = ".patchwork-traces";
 /// The links of one history to the logs of one directory.
 pub struct HeldLinks {
     dir: PathBuf,
+    /// The number of the next segment.
+    segment: u64,
 }
 
 /// A link to a file that was a log.
 pub struct HeldLink {
-    number: u64,
+    number: LinkNumber,
     path: PathBuf,
     file: fs::File,
     /// Its metadata when it was opened.
     opened: Metadata,
+    /// True if the last run has read a later file, so that only rows can be new that were appended since.
+    pub was_replaced: bool,
+}
+
+/// The number of a link, in the order in which links are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct LinkNumber {
+    /// The number of the segment that the run was to write.
+    segment: u64,
+    /// The number among the links that runs for this segment made, from 1.
+    attempt: u64,
 }
 
 /// A log of which no link could be made.
@@ -42,7 +57,7 @@ pub struct NotHeld {
     /// The log.
     pub path: PathBuf,
     /// The reason.
-    pub error: io::Error,
+    pub error: Error,
 }
 
 /// The result of holding a log.
@@ -52,13 +67,13 @@ pub enum Hold {
     /// The log was replaced after it was opened.
     Replaced,
     /// The system does not allow it.
-    Refused(io::Error),
+    Refused(Error),
 }
 
 impl HeldLinks {
-    /// Names the directory of the links of a history to the logs in `logs`.
-    pub fn new(logs: &Path, id: HistoryId) -> Self {
-        Self { dir: logs.join(DIR).join(id.to_string()) }
+    /// Names the directory of the links of a history to the logs in `logs`. The next segment has the number `segment`.
+    pub fn new(logs: &Path, id: HistoryId, segment: u64) -> Self {
+        Self { dir: logs.join(DIR).join(id.to_string()), segment }
     }
 
     /// Returns the directory.
@@ -83,15 +98,17 @@ impl HeldLinks {
         for entry in entries {
             let entry = entry.map_err(|error| Error::io(IoAction::List, &self.dir, error))?;
             let (of_log, path) = (entry.file_name(), entry.path());
-            let number = of_log.to_str().and_then(|of_log| of_log.strip_prefix(name)?.strip_prefix('.')?.parse().ok());
-            if let Some(number) = number {
+            let number = of_log.to_str().and_then(|of_log| of_log.strip_prefix(name)?.strip_prefix('.'));
+            if let Some(number) = number.and_then(LinkNumber::parse) {
                 let failed = |error| Error::io(IoAction::Open, &path, error);
                 let file = regular_file::open_no_follow(&path).map_err(failed)?;
                 let opened = file.metadata().map_err(failed)?;
-                links.push(HeldLink { number, path, file, opened });
+                links.push(HeldLink { number, path, file, opened, was_replaced: false });
             }
         }
         links.sort_by_key(|link| link.number);
+        let last_read = links.iter().rposition(|link| link.number.segment < self.segment).unwrap_or(0);
+        links[..last_read].iter_mut().for_each(|link| link.was_replaced = true);
         Ok(links)
     }
 
@@ -100,12 +117,13 @@ impl HeldLinks {
         if links.last().is_some_and(|link| link.is(log.opened())) {
             return Ok(Hold::Held);
         }
-        let number = links.last().map_or(1, |link| link.number + 1);
-        let path = self.dir.join(format!("{name}.{number}"));
+        let same_segment = links.last().map(|link| link.number).filter(|last| last.segment == self.segment);
+        let attempt = same_segment.map_or(1, |last| last.attempt + 1);
+        let path = self.dir.join(format!("{name}.{}.{attempt}", self.segment));
         match self.link(log.path(), &path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Hold::Replaced),
-            Err(error) => return Ok(Hold::Refused(error)),
+            Err(error) => return Ok(Hold::Refused(Error::io(IoAction::Link, log.path(), error))),
         }
         if fs::symlink_metadata(&path).is_ok_and(|linked| is_same_file(&linked, log.opened())) {
             return Ok(Hold::Held);
@@ -134,6 +152,24 @@ impl HeldLinks {
             }
         }
         let _ = fs::remove_dir(&self.dir);
+    }
+
+    /// Removes all links, and the directories once they are empty.
+    pub fn discard(&self) {
+        let links = fs::read_dir(&self.dir).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
+        for link in links.unwrap_or_else(|_| Vec::new()) {
+            // What cannot be removed only takes space.
+            let _ = fs::remove_file(link);
+        }
+        let _ = fs::remove_dir(&self.dir);
+        let _ = fs::remove_dir(self.dir.parent().unwrap_or(&self.dir));
+    }
+}
+
+impl LinkNumber {
+    fn parse(text: &str) -> Option<Self> {
+        let (segment, attempt) = text.split_once('.')?;
+        Some(Self { segment: segment.parse().ok()?, attempt: attempt.parse().ok()? })
     }
 }
 

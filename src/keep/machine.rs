@@ -1,6 +1,6 @@
 //! A run on the logs of this machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -29,6 +29,10 @@ const MAX_TRYING: Duration = Duration::from_secs(30);
 /// Adds a segment with what is new in the logs of this machine.
 pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport> {
     let mut open = OpenHistory::open(dir, options.new_id, progress)?;
+    let bases = discovery.groups.iter().flat_map(|group| &group.logs).map(|log| log.id.base);
+    let logs_dirs: BTreeSet<_> = bases.map(|base| discovery.dirs.of(base)).collect();
+    let (id, next) = (open.id, open.next());
+    open.discard_unless_added(logs_dirs.into_iter().map(|logs| HeldLinks::new(logs, id, next)));
     progress.stage(Stage::Reading);
     progress.start(Some(discovery.logs().map(|log| log.bytes).sum()));
     let mut run = Run {
@@ -55,7 +59,7 @@ pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: 
         links.release(held);
     }
     remember(&read, &report);
-    let has_links_of_others = |dir: &Path| HeldLinks::new(dir, open.id).has_others();
+    let has_links_of_others = |dir: &Path| HeldLinks::new(dir, open.id, open.next()).has_others();
     let dirs = &discovery.dirs;
     let is_one_of_several =
         report.segment == 0 && [&dirs.patchwork, &dirs.activity].into_iter().any(|dir| has_links_of_others(dir));
@@ -91,7 +95,9 @@ fn remember(read: &[ReadFile], report: &KeepReport) {
     for file in read {
         let whole = report.logs.iter().find(|log| log.id == file.id).and_then(|log| log.follows.log);
         // The attributes have changed if the file was linked.
-        let now = fs::metadata(&file.path).ok().filter(|now| is_same_file(now, &file.opened));
+        let is_as_read =
+            |now: &Metadata| is_same_file(now, &file.opened) && now.modified().ok() == file.opened.modified().ok();
+        let now = fs::metadata(&file.path).ok().filter(is_as_read);
         if let Some((whole, now)) = whole.zip(now) {
             let content = Integrity { bytes: whole.bytes, sha256: whole.sha256 };
             let logs = seen.entry(&file.links).or_default();
@@ -115,7 +121,7 @@ impl Run<'_> {
         let Some(first) = group.logs.first() else { return Ok(()) };
         let source = first.id.source.clone();
         let name = live_name(source.as_str(), first.id.name.as_str()).to_owned();
-        let links = HeldLinks::new(self.discovery.dirs.of(first.id.base), self.open.id);
+        let links = HeldLinks::new(self.discovery.dirs.of(first.id.base), self.open.id, self.open.next());
         let seen = SeenLogs::read(links.dir());
         let (opened, held) = self.open_and_hold(group, &links, &name, &seen)?;
         let mut current = Vec::new();
@@ -146,7 +152,7 @@ impl Run<'_> {
             if is_listed || fs::symlink_metadata(&path).is_ok() {
                 continue;
             }
-            let links = HeldLinks::new(self.discovery.dirs.of(id.base), self.open.id);
+            let links = HeldLinks::new(self.discovery.dirs.of(id.base), self.open.id, self.open.next());
             let held = links.open(id.name.as_str())?;
             let live = self.missing(&id)?;
             self.add_sequence(Vec::new(), live, &held)?;
@@ -161,9 +167,11 @@ impl Run<'_> {
         let recorded = self.history().map(|history| RecordedLogs { history, source, name, work_dir });
         let rows_before = recorded.as_ref().map_or(0, RecordedLogs::rows);
         let source = known(id.source.as_str());
+        let replaced = held.iter().filter(|link| link.was_replaced).count();
         let held = held.iter().map(HeldLink::content).collect::<Result<_>>()?;
         let sequence = LogSequence {
             held,
+            replaced,
             archives,
             live,
             rows_before,

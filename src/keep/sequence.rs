@@ -52,6 +52,8 @@ impl CurrentLog {
 pub struct LogSequence<'s> {
     /// Files that were the newest log once, oldest first.
     pub held: Vec<LogSnapshot>,
+    /// The number of held files that earlier runs than the last one read.
+    pub replaced: usize,
     /// The logs that receive the oldest rows of the newest log.
     pub archives: Vec<CurrentLog>,
     /// The log that is written to.
@@ -128,6 +130,11 @@ impl LogSequence<'_> {
             Some(byte) => self.after_append(byte, &archives, &mut found)?,
             None => self.after_rotation(&archives, &mut found)?,
         };
+        // The log of which a held file is all that is left was read as that file.
+        let whole_live = match self.last_held_of_removed() {
+            Some(held) => held.digest(None, self.progress)?.0,
+            None => whole_live,
+        };
         Ok(self.into_changes(changed, archives, whole_live, found))
     }
 
@@ -144,7 +151,7 @@ impl LogSequence<'_> {
     /// Finds the file that the last run read, and the end of what it read. Also returns the digest of the current log.
     fn find_start(&self) -> Result<(Integrity, Option<ReadPosition>)> {
         let known = integrity(self.live.latest.unwrap_or_else(nothing));
-        for (file, held) in self.held.iter().enumerate() {
+        for (file, held) in self.held.iter().enumerate().skip(self.replaced) {
             if let (_, Some(byte)) = held.digest(Some(known), self.progress)? {
                 let (whole, _) = self.live.content.digest(None, self.progress)?;
                 return Ok((whole, Some(ReadPosition { file, byte })));
@@ -159,7 +166,7 @@ impl LogSequence<'_> {
         for (file, held) in self.held.iter().enumerate() {
             match start {
                 // The run that read a later file has read this one, but perhaps not the last rows that were appended.
-                Some(start) if file < start.file => {
+                start if file < self.replaced || start.is_some_and(|start| file < start.file) => {
                     let compared = self.compare(&KnownLines::default(), &[held.from(0)], 0, found)?;
                     found.add_held(held, &compared);
                 }
@@ -270,9 +277,19 @@ impl LogSequence<'_> {
                 false => NewLines { parts: vec![rest], known_rows: old_rows, fresh_rows: 0 },
             });
         }
-        let known_rows = if self.live.exists { latest.rows } else { 0 };
-        changed.push(NewLines { parts: vec![live], known_rows, fresh_rows: 0 });
+        let (mut known_rows, mut fresh_rows) = (if self.live.exists { latest.rows } else { 0 }, 0);
+        if let Some(held) = self.last_held_of_removed() {
+            let rows = rows_in(&held.from(0))?;
+            fresh_rows = rows.min(found.held_rows);
+            known_rows = rows - fresh_rows;
+        }
+        changed.push(NewLines { parts: vec![live], known_rows, fresh_rows });
         Ok(changed)
+    }
+
+    /// Returns the newest held file of a log that does not exist any more.
+    fn last_held_of_removed(&self) -> Option<&LogSnapshot> {
+        self.held.last().filter(|_| !self.live.exists)
     }
 
     /// Returns true if rotation may have removed rows of a log that was empty when the last run looked.

@@ -103,6 +103,15 @@ fn with_data() -> Vec<ErrorKind> {
         ErrorKind::DirectorySyncFailed {
             cause: Error::io_named(IoAction::Write, "/home/me", io::ErrorKind::Other.into()),
         },
+        ErrorKind::CheckpointNotWritten {
+            segment: 231,
+            cause: Error::io_named(IoAction::Write, "trace-history/checkpoint", io::ErrorKind::StorageFull.into()),
+        },
+        ErrorKind::PartiallyKept {
+            added: 1,
+            all: 3,
+            cause: Error::io_named(IoAction::Write, "trace-history", io::ErrorKind::StorageFull.into()),
+        },
         ErrorKind::EntryType { source: serde_json::from_str::<u32>("\"7\"").unwrap_err() },
         ErrorKind::TooManyLines { limit: 4_294_967_295 },
         ErrorKind::PartiallyCommitted {

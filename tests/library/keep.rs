@@ -215,12 +215,12 @@ fn files_that_a_killed_run_left_held_are_read_by_the_next_one() {
     let report = machine.keep();
     let links = machine.home.dirs().patchwork.join(".patchwork-traces").join(report.id.to_string());
     // The killed run linked a file that is gone by now, and wrote no segment.
-    fs::write(links.join("decision_traces.jsonl.2"), rows(1..6)).unwrap();
+    fs::write(links.join("decision_traces.jsonl.1.1"), rows(1..6)).unwrap();
     machine.write("decision_traces.jsonl", rows(4..8));
     machine.keep();
     assert_eq!(machine.kept("decision"), rows(0..8).lines().collect::<Vec<_>>());
     // This one wrote its segment, and a slow writer appended to the old file afterwards.
-    fs::write(links.join("decision_traces.jsonl.1"), rows(1..6) + &row(100)).unwrap();
+    fs::write(links.join("decision_traces.jsonl.1.1"), rows(1..6) + &row(100)).unwrap();
     machine.append("decision_traces.jsonl", rows(8..9));
     machine.keep();
     let kept: String = machine.kept("decision").iter().map(|row| row.clone() + "\n").collect();

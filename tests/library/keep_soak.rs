@@ -102,7 +102,11 @@ impl Simulation {
                 false
             }
             _ => {
-                self.run();
+                match self.random.below(10) {
+                    0 => self.run_killed(true),
+                    1 => self.run_killed(false),
+                    _ => self.run(),
+                }
                 true
             }
         }
@@ -243,6 +247,37 @@ impl Simulation {
         keep(&found, self.dir.path().join("history"), &options, &NoProgress).unwrap();
     }
 
+    /// Runs, and leaves what a run leaves that is killed before or after its segment appears: the old checkpoint and all
+    /// links.
+    fn run_killed(&mut self, has_segment: bool) {
+        let history = self.dir.path().join("history");
+        let checkpoint = fs::read(history.join("checkpoint"));
+        let segments = files_below(&history.join("segments"));
+        let (seen, first) = (self.seen.clone(), self.first);
+        let link_dirs = ["patchwork", "ide"].map(|dir| self.dir.path().join(dir).join(".patchwork-traces"));
+        let links: Vec<_> = link_dirs.iter().flat_map(|dir| files_below(dir)).collect();
+        let saved: Vec<_> = (0..links.len()).map(|link| self.dir.path().join(format!("saved-{link}"))).collect();
+        for (link, saved) in links.iter().zip(&saved) {
+            fs::hard_link(link, saved).unwrap();
+        }
+        self.run();
+        for (link, saved) in links.iter().zip(&saved) {
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            fs::rename(saved, link).unwrap();
+            // Nothing is renamed if both are the same file.
+            let _ = fs::remove_file(saved);
+        }
+        match checkpoint {
+            Ok(checkpoint) => fs::write(history.join("checkpoint"), checkpoint).unwrap(),
+            Err(_) => fs::remove_file(history.join("checkpoint")).unwrap(),
+        }
+        if !has_segment {
+            let new = files_below(&history.join("segments")).into_iter().filter(|file| !segments.contains(file));
+            new.for_each(|segment| fs::remove_file(segment).unwrap());
+            (self.seen, self.first) = (seen, first);
+        }
+    }
+
     fn check(self) -> Outcome {
         let history = History::open(self.dir.path().join("history")).unwrap();
         let mut outcome = Outcome::default();
@@ -281,6 +316,12 @@ impl Simulation {
         }
         outcome
     }
+}
+
+/// Returns the files of the directories in `dir`.
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let children = |dir: &Path| fs::read_dir(dir).into_iter().flatten().map(|entry| entry.unwrap().path());
+    children(dir).flat_map(|dir| children(&dir).collect::<Vec<_>>()).collect()
 }
 
 fn append(path: &Path, row: &[u8]) {

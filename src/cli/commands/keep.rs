@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::BundleDigest;
@@ -20,6 +21,7 @@ use crate::cli::complete;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::input::open;
+use crate::cli::is_dash;
 use crate::cli::render::duration::duration;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, counted, safe, size};
@@ -40,7 +42,7 @@ use crate::cli::time;
 #[command(after_long_help = help::long(&help::KEEP))]
 pub struct KeepArgs {
     /// Directory of the history; it is created if it is missing
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, value_parser = history_dir())]
     dir: PathBuf,
 
     /// Add these bundles, oldest export first, instead of the logs of this machine
@@ -157,6 +159,14 @@ impl From<&Pace> for PaceJson {
             run_every_seconds: pace.run_every.as_secs(),
         }
     }
+}
+
+/// Parses the directory of a history, which cannot be a standard stream.
+fn history_dir() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().try_map(|dir| match is_dash(&dir) {
+        true => Err("expected a directory, such as ./-"),
+        false => Ok(dir),
+    })
 }
 
 fn label(text: &str) -> Result<Label, &'static str> {
@@ -310,11 +320,9 @@ pub fn pace_text(pace: &Pace) -> String {
 
 fn notes(report: &KeepReport) -> Vec<String> {
     let not_held = report.not_held.iter().map(|log| {
-        let path = safe(&log.path.display().to_string());
         format!(
-            "{path} is not held by a hard link ({}), so rows that are written before the next rotation can be lost; run \
-             more often, or use --follow",
-            log.error
+            "{}, so rows that are written before the next rotation can be lost; run more often, or use --follow",
+            safe(&log.error.to_string())
         )
     });
     let several = report.is_one_of_several.then(|| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::Mutex;
@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 pub struct Scenario {
     pub name: &'static str,
     /// The arguments; the command runs in the directory of its workspace.
-    arguments: &'static [&'static str],
+    pub arguments: &'static [&'static str],
     /// The exit code of an undisturbed run.
     pub code: i32,
     /// The effect of a second run.
-    second_run: SecondRun,
+    pub second_run: SecondRun,
 }
 
 /// The effect of a second run after the first one was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SecondRun {
+pub enum SecondRun {
     /// The same result.
     TheSame,
     /// A refusal if the first run was complete.
@@ -174,7 +174,8 @@ fn program_path() -> &'static str {
     env!("CARGO_BIN_EXE_patchwork-traces")
 }
 
-fn rows(from: u64, to: u64) -> String {
+/// Returns the rows `from` up to `to`, which all differ.
+pub fn rows(from: u64, to: u64) -> String {
     let row = |at: u64| {
         let text = at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         format!(
@@ -223,15 +224,15 @@ impl Scenario {
 }
 
 impl Workspace {
-    fn new(scenario: Scenario, parent: &Path) -> Self {
+    pub fn new(scenario: Scenario, parent: &Path) -> Self {
         let dir = tempfile::Builder::new().prefix("workspace").tempdir_in(parent).unwrap();
         let root = dir.path().canonicalize().unwrap();
         Self { _dir: dir, root, scenario }
     }
 
-    fn copy_in(&self, parent: &Path) -> Self {
+    pub fn copy_in(&self, parent: &Path) -> Self {
         let copy = Self::new(self.scenario, parent);
-        copy_dir(&self.root, &copy.root);
+        copy_dir(&self.root, &copy.root, &mut BTreeMap::new());
         copy
     }
 
@@ -277,6 +278,22 @@ impl Workspace {
         command.arg(log.path()).args(options).arg(program_path()).args(self.scenario.arguments);
         let output = command.stderr(Stdio::piped()).output().unwrap();
         (output, String::from_utf8_lossy(&fs::read(log.path()).unwrap()).into_owned())
+    }
+
+    /// Runs the scenario's command, and returns its system calls on the workspace and on standard output, each with its
+    /// number among the calls of its name within its thread. Calls of several threads with one name and number are listed
+    /// once, because strace counts in each thread and injects into the call that comes first. So a call is out of reach if
+    /// the main thread makes a call of its name and number elsewhere before there is another thread. Also returns the number
+    /// of these.
+    pub fn calls(&self) -> (Vec<(String, u32)>, usize) {
+        let (output, log) = self.run_traced(&[]);
+        assert_eq!(output.status.code(), Some(self.scenario.code));
+        let seen = calls_in(&log, &self.root);
+        let of_one_thread = seen.iter().take_while(|call| call.thread == seen[0].thread);
+        let key = |call: &Call| (call.name.to_owned(), call.number);
+        let elsewhere: BTreeSet<_> = of_one_thread.filter(|call| !call.is_here).map(key).collect();
+        let here: BTreeSet<_> = seen.iter().filter(|call| call.is_here).map(key).collect();
+        (here.difference(&elsewhere).cloned().collect(), here.intersection(&elsewhere).count())
     }
 
     fn command_in_workspace(&self, program: &str, arguments: &[&str]) -> Command {
@@ -332,14 +349,19 @@ impl Workspace {
     }
 }
 
-fn copy_dir(from: &Path, to: &Path) {
+/// Copies a directory. Hard links to one file become hard links to one copy, which `copied` has by the file's number.
+fn copy_dir(from: &Path, to: &Path, copied: &mut BTreeMap<u64, PathBuf>) {
     for path in fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
         let to = to.join(path.file_name().unwrap());
+        let number = path.metadata().unwrap().ino();
         if path.is_dir() {
             fs::create_dir(&to).unwrap();
-            copy_dir(&path, &to);
+            copy_dir(&path, &to, copied);
+        } else if let Some(copy) = copied.get(&number) {
+            fs::hard_link(copy, &to).unwrap();
         } else {
             fs::copy(&path, &to).unwrap();
+            copied.insert(number, to);
         }
     }
 }
@@ -462,21 +484,9 @@ impl Trial {
         assert_eq!(workspace.leftovers(), Vec::<PathBuf>::new(), "{what}");
     }
 
-    /// Returns the system calls of the command on the workspace and on standard output, each with its number among the
-    /// calls of its name within its thread. Calls of several threads with one name and number are listed once, because
-    /// strace counts in each thread and injects into the call that comes first. So a call is out of reach if the main
-    /// thread makes a call of its name and number elsewhere before there is another thread. Also returns the number of
-    /// these.
+    /// Returns the system calls of the command as [`Workspace::calls`] does.
     pub fn calls(&self) -> (Vec<(String, u32)>, usize) {
-        let workspace = self.workspace();
-        let (output, log) = workspace.run_traced(&[]);
-        assert_eq!(output.status.code(), Some(self.scenario.code));
-        let seen = calls_in(&log, &workspace.root);
-        let of_one_thread = seen.iter().take_while(|call| call.thread == seen[0].thread);
-        let key = |call: &Call| (call.name.to_owned(), call.number);
-        let elsewhere: BTreeSet<_> = of_one_thread.filter(|call| !call.is_here).map(key).collect();
-        let here: BTreeSet<_> = seen.iter().filter(|call| call.is_here).map(key).collect();
-        (here.difference(&elsewhere).cloned().collect(), here.intersection(&elsewhere).count())
+        self.workspace().calls()
     }
 }
 

@@ -23,6 +23,8 @@ mod interrupt;
 mod json_output;
 #[cfg(unix)]
 mod keep;
+#[cfg(target_os = "linux")]
+mod keep_follow;
 mod man_pages;
 mod messages;
 #[cfg(unix)]

@@ -21,6 +21,8 @@ pub struct HistoryBuilder {
     pub id: String,
     pub number: u64,
     pub previous: Option<BundleDigest>,
+    /// The time between two segments.
+    pub interval_ms: u64,
     rows: BTreeMap<String, u64>,
 }
 
@@ -28,7 +30,7 @@ impl HistoryBuilder {
     /// Starts a history in `dir`.
     pub fn new(dir: impl AsRef<Path>) -> Self {
         let dir = dir.as_ref().to_owned();
-        Self { dir, id: ID.to_owned(), number: 0, previous: None, rows: BTreeMap::new() }
+        Self { dir, id: ID.to_owned(), number: 0, previous: None, interval_ms: 3_600_000, rows: BTreeMap::new() }
     }
 
     /// Writes a history of `segments` segments with one row of `runs` each, and its checkpoint.
@@ -39,14 +41,14 @@ impl HistoryBuilder {
         history
     }
 
-    /// Adds a segment with `rows` new rows of `runs`, written an hour after the one before. Returns its path.
+    /// Adds a segment with `rows` new rows of `runs`, written an interval after the one before. Returns its path.
     pub fn add(&mut self, rows: u64) -> PathBuf {
         self.add_changed(rows, |_| {})
     }
 
     /// Adds a segment like [`add`](Self::add), with a change of its manifest.
     pub fn add_changed(&mut self, rows: u64, change: impl FnOnce(&mut Value)) -> PathBuf {
-        let time = 1_777_716_000_000 + self.number * 3_600_000;
+        let time = 1_777_716_000_000 + self.number * self.interval_ms;
         let row = |row: u64| format!("{{\"taskId\":\"{}-{row}\",\"createdAt\":{}}}\n", self.number, time - rows + row);
         let home = Home::new().with("runs.jsonl", (0..rows).map(row).collect::<String>());
         let mut bundle = BundleBuilder::new(&home, 100);

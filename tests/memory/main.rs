@@ -5,6 +5,7 @@
 mod common;
 
 mod every_byte;
+mod histories;
 mod peak_memory;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -13,3 +13,5 @@ mod import_kill;
 #[cfg(unix)]
 mod live_writers;
 mod longest_lines;
+#[cfg(feature = "cli")]
+mod ten_years;

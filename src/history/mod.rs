@@ -88,9 +88,9 @@ impl History {
                 .push(head.map_err(damaged_head)?)
                 .map_err(|fault| Error::from(ErrorKind::History(fault)).in_subject(&path))
         })?;
-        let no_segments = || {
-            let fault = opening_fault(&listing.foreign);
-            Error::from(ErrorKind::History(fault)).in_subject(&dir.display().to_string())
+        let no_segments = || match checkpoint.filter(|checkpoint| checkpoint.size > 0) {
+            Some(Checkpoint { size, .. }) => in_file(&checkpoint_path(dir), HistoryFault::CutOff { size, found: 0 }),
+            None => in_file(dir, opening_fault(&listing.foreign)),
         };
         let history = opening.finish(dir).ok_or_else(no_segments)?;
         let fault = checkpoint.and_then(|checkpoint| history.extends(&checkpoint).err());

@@ -397,6 +397,19 @@ fn a_run_that_fails_leaves_no_history_behind() {
 }
 
 #[test]
+fn a_history_that_lost_all_segments_is_not_started_again() {
+    let mut machine = Machine::new();
+    machine.append("runs.jsonl", rows(0..3));
+    let report = machine.keep();
+    fs::remove_file(&report.path).unwrap();
+    let checkpoint = fs::read(machine.history().join("checkpoint")).unwrap();
+    let options = machine.options();
+    let error = machine.try_keep(&options).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::History(HistoryFault::CutOff { size: 1, found: 0 })), "{error}");
+    assert_eq!(fs::read(machine.history().join("checkpoint")).unwrap(), checkpoint);
+}
+
+#[test]
 fn a_second_history_of_the_same_logs_is_pointed_out() {
     let mut machine = Machine::new();
     machine.append("runs.jsonl", rows(0..2));

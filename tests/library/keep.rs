@@ -368,7 +368,7 @@ fn a_long_archive_of_a_bundle_stays_before_its_log() {
     for night in 0..3 {
         let home = Home::new().with("runs.jsonl.1", &archive).with("runs.jsonl", rows(5000..5005 + night));
         let found = discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
-        let time = Timestamp::from_millis(START + i64::try_from(night).unwrap()).unwrap();
+        let time = Timestamp::from_millis(START + night).unwrap();
         let options = patchwork_traces::export::ExportOptions::new("old 1", time);
         let mut bundle = Vec::new();
         patchwork_traces::export::export(&found, &options, &mut bundle, "memory", &NoProgress).unwrap();

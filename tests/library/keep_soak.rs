@@ -221,7 +221,11 @@ impl Simulation {
         let (log, old) = self.bundles[pick].clone();
         let path = self.logs[log].path.clone();
         let now = fs::read(&path).unwrap_or_default();
-        let mut rows: Vec<(u64, &[u8])> = [&now, &old].into_iter().flat_map(|log| rows_of(log)).collect();
+        // Rows that were moved to the archive are not imported again.
+        let archive = fs::read(path.with_extension("jsonl.1")).unwrap_or_default();
+        let archived: BTreeSet<_> = rows_of(&archive).map(|(n, _)| n).collect();
+        let old_rows = rows_of(&old).filter(|(n, _)| !archived.contains(n));
+        let mut rows: Vec<(u64, &[u8])> = rows_of(&now).chain(old_rows).collect();
         rows.sort_by_key(|(n, _)| *n);
         rows.dedup_by_key(|(n, _)| *n);
         let merged: Vec<u8> = rows.into_iter().flat_map(|(_, row)| row).copied().collect();

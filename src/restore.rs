@@ -74,7 +74,7 @@ pub trait LogSink {
     /// Any error stops the restore.
     fn begin(&mut self, index: usize, file: &ManifestFile) -> Result<Self::Writer>;
 
-    /// Ends a complete log. `done` is the result of its writer.
+    /// Ends a complete log. `done` is the result of its writer. Logs may end in another order than they began.
     ///
     /// # Errors
     /// Any error stops the restore.

@@ -131,8 +131,8 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
             "restore the missing files from a backup; `patchwork-traces recover` makes one bundle of the rest"
         }
         HistoryFault::Duplicate { .. } => {
-            "two copies of the history were continued separately: give each a directory of its own, with the segments \
-             before it; `patchwork-traces merge` makes one bundle of both"
+            "remove one of them if both are the same; otherwise two copies of the history were continued separately: give \
+             each a directory of its own, with the segments before it; `patchwork-traces merge` makes one bundle of both"
         }
         HistoryFault::Renamed { .. } => "rename it, or restore it from a backup",
         HistoryFault::OtherHistory { .. } | HistoryFault::NotASegment => {

@@ -154,7 +154,15 @@ impl BundleRun<'_> {
 
     fn current(&self, id: LogId, content: LogSnapshot) -> CurrentLog {
         let latest = self.open.history.as_ref().and_then(|history| history.log(&id)).and_then(|log| log.latest);
-        CurrentLog { times: times_of(id.source.as_str()), exists: true, is_unchanged: false, id, content, latest }
+        CurrentLog {
+            times: times_of(id.source.as_str()),
+            exists: true,
+            is_unchanged: false,
+            is_followed: true,
+            id,
+            content,
+            latest,
+        }
     }
 
     fn missing(&self, sibling: &LogId, name: &str) -> Result<CurrentLog> {

@@ -133,12 +133,7 @@ impl HeldLinks {
     }
 
     fn link(&self, log: &Path, to: &Path) -> io::Result<()> {
-        if !self.dir.is_dir() {
-            let parent = self.dir.parent().unwrap_or(&self.dir);
-            for dir in [parent, &self.dir] {
-                make_private_dir(dir).or_else(|error| if dir.is_dir() { Ok(()) } else { Err(error) })?;
-            }
-        }
+        make_links_dir(&self.dir)?;
         fs::hard_link(fs::canonicalize(log)?, to)
     }
 
@@ -171,6 +166,15 @@ impl LinkNumber {
         let (segment, attempt) = text.split_once('.')?;
         Some(Self { segment: segment.parse().ok()?, attempt: attempt.parse().ok()? })
     }
+}
+
+/// Creates the directory of the links of a history, unless it exists.
+pub fn make_links_dir(dir: &Path) -> io::Result<()> {
+    let parent = dir.parent().filter(|_| !dir.is_dir());
+    parent
+        .into_iter()
+        .flat_map(|parent| [parent, dir])
+        .try_for_each(|dir| make_private_dir(dir).or_else(|error| if dir.is_dir() { Ok(()) } else { Err(error) }))
 }
 
 impl HeldLink {

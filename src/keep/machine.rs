@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use fs_err as fs;
 
 use super::append::OpenHistory;
-use super::held::{HeldLink, HeldLinks, Hold, NotHeld};
+use super::held::{HeldLink, HeldLinks, Hold, NotHeld, make_links_dir};
 use super::log_snapshot::LogSnapshot;
 use super::recorded::RecordedLogs;
 use super::seen::SeenLogs;
@@ -80,6 +80,22 @@ struct Run<'r> {
     read: Vec<ReadFile>,
 }
 
+/// The links that earlier runs left to a log.
+struct Held {
+    /// Links to files that are not the log any more, oldest first.
+    others: Vec<HeldLink>,
+    /// A link to the log itself.
+    live: Option<HeldLink>,
+}
+
+impl Held {
+    fn of(links: Vec<HeldLink>, opened: &[OpenLog]) -> Self {
+        let is_live = |link: &HeldLink| opened.iter().any(|log| link.is(log.opened()));
+        let (mut live, others): (Vec<_>, Vec<_>) = links.into_iter().partition(is_live);
+        Self { others, live: live.pop() }
+    }
+}
+
 /// A file that was read, or that is as it was when it was read.
 struct ReadFile {
     id: LogId,
@@ -98,13 +114,22 @@ fn remember(read: &[ReadFile], report: &KeepReport) {
         let is_as_read =
             |now: &Metadata| is_same_file(now, &file.opened) && now.modified().ok() == file.opened.modified().ok();
         let now = fs::metadata(&file.path).ok().filter(is_as_read);
-        if let Some((whole, now)) = whole.zip(now) {
+        if let Some(whole) = whole {
             let content = Integrity { bytes: whole.bytes, sha256: whole.sha256 };
             let logs = seen.entry(&file.links).or_default();
-            logs.remember(file.id.name.as_str(), &now, content, SystemTime::now());
+            logs.remember(
+                file.id.name.as_str(),
+                &now.unwrap_or_else(|| file.opened.clone()),
+                content,
+                SystemTime::now(),
+            );
         }
     }
-    seen.into_iter().filter(|(links, _)| links.is_dir()).for_each(|(links, logs)| logs.write(links));
+    for (links, logs) in seen {
+        if make_links_dir(links).is_ok() {
+            logs.write(links);
+        }
+    }
 }
 
 impl Run<'_> {
@@ -124,19 +149,25 @@ impl Run<'_> {
         let links = HeldLinks::new(self.discovery.dirs.of(first.id.base), self.open.id, self.open.next());
         let seen = SeenLogs::read(links.dir());
         let (opened, held) = self.open_and_hold(group, &links, &name, &seen)?;
+        let is_followed = |log: &OpenLog| {
+            held.live.as_ref().is_some_and(|link| link.is(log.opened())) || seen.is_same_file(&name, log.opened())
+        };
         let mut current = Vec::new();
         for log in opened {
             let (id, path, opened) = (log.log.id.clone(), log.path().to_owned(), log.opened().clone());
             self.read.push(ReadFile { id, links: links.dir().to_owned(), path, opened });
-            current.push(self.current(log, &seen)?);
+            let is_followed = is_followed(&log);
+            current.push(CurrentLog { is_followed, ..self.current(log, &seen)? });
         }
         let is_live = |log: &CurrentLog| log.id.name.as_str() == name;
         let live = match current.pop_if(|log| is_live(log)) {
             Some(live) => live,
             None => self.missing(&first.id.named(&name))?,
         };
-        self.add_sequence(current, live, &held)?;
-        self.released.push((links, held));
+        self.add_sequence(current, live, &held.others)?;
+        // The link to the log itself stays, unless no links are wanted.
+        let live = held.live.filter(|_| !self.options.hold);
+        self.released.push((links, held.others.into_iter().chain(live).collect()));
         Ok(())
     }
 
@@ -192,22 +223,19 @@ impl Run<'_> {
         links: &HeldLinks,
         name: &str,
         seen: &SeenLogs,
-    ) -> Result<(Vec<OpenLog>, Vec<HeldLink>)> {
+    ) -> Result<(Vec<OpenLog>, Held)> {
         let started = Instant::now();
         loop {
             let opened = group.open_changed_in(self.dir, self.progress, &|log| self.is_unchanged(log, seen))?;
             let held = links.open(name)?;
             let live = opened.last().filter(|live| self.options.hold && live.log.id.name.as_str() == name);
             let Some(live) = live else {
-                // A link to the log itself is not another file.
-                let is_open = |link: &HeldLink| opened.iter().any(|log| link.is(log.opened()));
-                let held = held.into_iter().filter(|link| !is_open(link)).collect();
+                let held = Held::of(held, &opened);
                 return Ok((opened, held));
             };
             match links.hold(live, name, &held)? {
                 Hold::Held => {
-                    // The link to the log itself stays.
-                    let held = held.into_iter().filter(|link| !link.is(live.opened())).collect();
+                    let held = Held::of(held, &opened);
                     return Ok((opened, held));
                 }
                 Hold::Replaced if started.elapsed() < MAX_TRYING => self.progress.cancellation().check()?,
@@ -217,6 +245,7 @@ impl Run<'_> {
                 }
                 Hold::Refused(error) => {
                     self.not_held.push(NotHeld { path: live.path().to_owned(), error });
+                    let held = Held::of(held, &opened);
                     return Ok((opened, held));
                 }
             }
@@ -234,7 +263,7 @@ impl Run<'_> {
         let length = log.opened().len();
         let content = LogSnapshot::new(log.into_content(), length, &subject)?;
         let latest = self.recorded(&id).and_then(|log| log.latest);
-        Ok(CurrentLog { id, times, content, latest, exists: true, is_unchanged })
+        Ok(CurrentLog { id, times, content, latest, exists: true, is_unchanged, is_followed: false })
     }
 
     fn missing(&self, id: &LogId) -> Result<CurrentLog> {
@@ -248,6 +277,7 @@ impl Run<'_> {
             latest,
             exists: false,
             is_unchanged: false,
+            is_followed: false,
         })
     }
 }

@@ -4,6 +4,7 @@
 //! programs can have inserted lines, or changed them. Lines are compared in the form that rotation leaves them in.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::Read;
 
 use crate::align::{Alignment, LineKeying, LineMatch, RowKeys, Side, align, each_line};
@@ -14,6 +15,9 @@ use crate::util::line_reader::Line;
 /// The longest time, in milliseconds, between the first and the last row that a rotation outside of the writers' lock
 /// removes although they are the newest ones.
 const MAX_RACE_MS: i64 = 60_000;
+
+/// The number of distinct lines without a timestamp that tell as much as one with a timestamp.
+const MIN_DISTINCT: usize = 20;
 
 /// What is known of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +78,8 @@ impl Overlap {
     /// have ids of the same index, which has `distinct` of them.
     pub fn new(known: &Side, earlier: usize, distinct: usize, now: &Side, may_race: bool) -> Self {
         let length = common_length(&known.ids, &now.ids);
-        let is_telling = now.metas.iter().take(length).any(|meta| meta.time.is_some());
-        if is_telling {
+        let has_time = now.metas.iter().take(length).any(|meta| meta.time.is_some());
+        if has_time || has_many_distinct(&now.ids[..length]) {
             let cut_off = known.len() - length;
             let state = |line| match line < length {
                 true => LineState::of_known(cut_off + line, earlier),
@@ -109,7 +113,10 @@ impl Overlap {
             return Self { lines, cut_off: known.len(), continues: known.len() == 0, is_altered: false };
         };
         let times: Vec<_> = known.metas.iter().map(|meta| meta.time).collect();
-        let has_telling_match = times.iter().zip(&is_matched).any(|(time, matched)| *matched && time.is_some());
+        let has_time = times.iter().zip(&is_matched).any(|(time, matched)| *matched && time.is_some());
+        let matched: Vec<_> =
+            known.ids.iter().zip(&is_matched).filter(|(_, matched)| **matched).map(|(id, _)| *id).collect();
+        let has_telling_match = has_time || has_many_distinct(&matched);
         let gone: Vec<_> = times[last + 1..].iter().flatten().copied().collect();
         let is_race = || {
             let span = gone.iter().max().zip(gone.iter().min()).map(|(last, first)| last.saturating_sub(*first));
@@ -122,6 +129,12 @@ impl Overlap {
             is_altered: is_matched[first..last].contains(&false),
         }
     }
+}
+
+/// Returns true if lines are so different that others are not the same by chance. Rows with a timestamp always are.
+fn has_many_distinct(ids: &[u32]) -> bool {
+    let mut distinct = BTreeSet::new();
+    ids.iter().any(|id| distinct.insert(id) && distinct.len() >= MIN_DISTINCT)
 }
 
 /// Returns the length of the longest end of `known` that is a start of `now`.

@@ -28,6 +28,8 @@ pub struct SeenLogs(BTreeMap<String, SeenFile>);
 #[derive(Debug, Serialize, Deserialize)]
 struct SeenFile {
     state: FileState,
+    /// True if nothing was written to it shortly before, so that a later write has another timestamp.
+    is_settled: bool,
     /// The content that was read.
     bytes: u64,
     sha256: String,
@@ -45,20 +47,28 @@ impl SeenLogs {
         let seen = self.0.get(name).zip(latest);
         seen.is_some_and(|(seen, latest)| {
             let is_same_content = seen.bytes == latest.bytes && seen.sha256 == latest.sha256.to_string();
-            is_same_content && file.len() == seen.bytes && FileState::of(file).is_some_and(|state| state == seen.state)
+            let is_certain = is_same_content && seen.is_settled && file.len() == seen.bytes;
+            is_certain && FileState::of(file).is_some_and(|state| state == seen.state)
         })
     }
 
-    /// Remembers the file of a log, in which `read` was all that there was.
+    /// Returns true if the last run read this file, to which rows may have been appended since.
+    pub fn is_same_file(&self, name: &str, file: &Metadata) -> bool {
+        let now = FileState::of(file);
+        self.0.get(name).zip(now).is_some_and(|(seen, now)| seen.state.is_same_file(&now))
+    }
+
+    /// Remembers the file of a log, in which `read` was found.
     pub fn remember(&mut self, name: &str, file: &Metadata, read: Integrity, now: SystemTime) {
         let age = file.modified().ok().and_then(|modified| now.duration_since(modified).ok());
-        let is_old = age.is_some_and(|age| age >= MIN_AGE);
-        if let Some(state) = FileState::of(file).filter(|_| is_old && file.len() == read.bytes) {
-            self.0.insert(name.to_owned(), SeenFile { state, bytes: read.bytes, sha256: read.sha256.to_string() });
+        let is_settled = age.is_some_and(|age| age >= MIN_AGE) && file.len() == read.bytes;
+        if let Some(state) = FileState::of(file) {
+            let sha256 = read.sha256.to_string();
+            self.0.insert(name.to_owned(), SeenFile { state, is_settled, bytes: read.bytes, sha256 });
         }
     }
 
-    /// Writes the memory of this run. The next run reads all logs if that fails.
+    /// Writes the memory of this run to `dir`, which is created if it is missing. The next run reads all logs if that fails.
     pub fn write(&self, dir: &Path) {
         let written = AtomicFile::create(&path_in(dir), TargetOptions::default().replace(true)).and_then(|mut file| {
             let text = serde_json::to_vec(self).unwrap_or_default();

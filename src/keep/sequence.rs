@@ -35,6 +35,9 @@ pub struct CurrentLog {
     pub exists: bool,
     /// True if the log is known to be as the last run read it, so that it need not be read.
     pub is_unchanged: bool,
+    /// True if the log is the file that the last run read, or if nothing can have replaced it. The content of another file
+    /// can be that of the last run with rows missing after it: somebody imported them again.
+    pub is_followed: bool,
 }
 
 impl CurrentLog {
@@ -253,7 +256,11 @@ impl LogSequence<'_> {
         let latest = self.live.latest.unwrap_or_else(nothing);
         // A log that is new since the last run is treated as one that was empty then.
         let was_looked_at = self.is_known() || self.recorded.is_some() && known(self.live.id.source.as_str()).is_some();
-        if latest.bytes == 0 && was_looked_at && self.may_have_lost_rows(archives)? {
+        let is_doubtful = self.is_known()
+            && known(self.live.id.source.as_str()).is_some()
+            && !self.live.is_followed
+            && live.bytes.end - live.bytes.start > MAX_UNSEEN_GROWTH;
+        if latest.bytes == 0 && was_looked_at && self.may_have_lost_rows(archives)? || is_doubtful {
             found.gap = Some(Break {
                 after_row: self.rows_before,
                 after_time: None,

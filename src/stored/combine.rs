@@ -51,7 +51,7 @@ fn combine_groups(
         let is_empty = |log: &StoredLog| log.content.bytes() == 0;
         let exists = content.bytes() > 0 || later.is_some() || earlier.as_ref().is_some_and(is_empty);
         match later.or(earlier) {
-            Some(log) => Ok(exists.then_some(StoredLog { id: log.id, content, integrity: None })),
+            Some(log) => Ok(exists.then_some(StoredLog { id: log.id, content, integrity: None, whole: None })),
             // A line is in a log that one of the sets has.
             None if exists => Err(ErrorKind::OutputNotIntact.into()),
             None => Ok(None),

@@ -41,11 +41,21 @@ impl Content {
         if next.bytes == 0 {
             return Ok(());
         }
-        if !self.is_terminated {
-            self.push(scratch.append(b"\n")?);
-        }
+        self.end_line(scratch)?;
         next.extents.into_iter().for_each(|extent| self.push(extent));
         self.is_terminated = next.is_terminated;
+        Ok(())
+    }
+
+    /// Ends the last line, if it lacks its line feed.
+    ///
+    /// # Errors
+    /// If the line feed cannot be written to `scratch`.
+    pub fn end_line(&mut self, scratch: &Arc<Scratch>) -> Result<()> {
+        if !self.is_terminated {
+            self.push(scratch.append(b"\n")?);
+            self.is_terminated = true;
+        }
         Ok(())
     }
 

@@ -37,7 +37,7 @@ pub fn copy_logs<'l>(
                 }
                 writer.write(&buffer[..read])?;
             }
-            logs.push(StoredLog { id: log.log.id.clone(), content: writer.finish()?, integrity: None });
+            logs.push(StoredLog { id: log.log.id.clone(), content: writer.finish()?, integrity: None, whole: None });
         }
         builder.push(logs);
     }

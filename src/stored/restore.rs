@@ -62,7 +62,8 @@ impl<'p, B: Fn() -> ContentWriter<'p>> LogSink for ScratchSink<B> {
     }
 
     fn end(&mut self, _: usize, file: &ManifestFile, content: Content) -> Result<()> {
-        self.logs.push(StoredLog { id: LogId::of(file), content, integrity: file.integrity() });
+        let whole = file.follows.as_ref().and_then(|follows| follows.log).map(|log| log.sha256);
+        self.logs.push(StoredLog { id: LogId::of(file), content, integrity: file.integrity(), whole });
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::content::{Content, ContentReader};
 use super::scratch::Scratch;
 use crate::align::RowKeys;
-use crate::digest::Integrity;
+use crate::digest::{Integrity, Sha256Digest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{FileName, LogId};
 use crate::logs::{Files, Source, catalogue_order, known, times_of};
@@ -18,6 +18,8 @@ pub struct StoredLog {
     pub content: Content,
     /// The length and SHA-256, if they are known.
     pub integrity: Option<Integrity>,
+    /// The digest of the whole log that a segment has the new lines of.
+    pub whole: Option<Sha256Digest>,
 }
 
 impl StoredLog {
@@ -205,13 +207,19 @@ fn places_of(pieces: &[Piece]) -> Vec<usize> {
 
 /// Appends a piece to the log `to` of its group. The log that it was read from exists even if nothing remains in it.
 fn put(group: &mut StoredGroup, to: usize, piece: Piece, scratch: &Arc<Scratch>) -> Result<()> {
-    let Piece { at, log: StoredLog { id, content, integrity } } = piece;
-    let empty = |id| StoredLog { id, content: Content::default(), integrity: None };
+    let Piece { at, log: StoredLog { id, content, integrity, whole } } = piece;
+    let empty = |id| StoredLog { id, content: Content::default(), integrity: None, whole: None };
     let id_of_target = LogId { name: name_of(&id, to), ..id.clone() };
     if to != at && group.logs[at].is_none() {
         group.logs[at] = Some(empty(id));
     }
     let target = group.logs[to].get_or_insert_with(|| empty(id_of_target));
+    if content.bytes() == 0 && whole != target.whole {
+        // The log has changed without a new line, so a last line without a line feed has got it.
+        target.content.end_line(scratch)?;
+        target.integrity = None;
+    }
+    target.whole = whole;
     if target.content.bytes() == 0 {
         (target.content, target.integrity) = (content, integrity);
     } else if content.bytes() > 0 {

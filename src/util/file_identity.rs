@@ -2,6 +2,7 @@
 
 use std::fs::Metadata;
 use std::path::Path;
+use std::time::SystemTime;
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
@@ -38,9 +39,16 @@ pub struct FileState {
     length: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+    /// The time of its creation, where the file system has one.
+    created: Option<SystemTime>,
 }
 
 impl FileState {
+    /// Returns true if both are states of one file, which may have changed.
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode, self.created) == (other.device, other.inode, other.created)
+    }
+
     /// Returns the state of a file. `None` on systems that do not tell the time of the last change of its attributes, which
     /// no program can set back.
     #[cfg(unix)]
@@ -53,6 +61,7 @@ impl FileState {
             length: file.len(),
             modified: (file.mtime(), file.mtime_nsec()),
             changed: (file.ctime(), file.ctime_nsec()),
+            created: file.created().ok(),
         })
     }
 

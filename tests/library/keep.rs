@@ -466,6 +466,73 @@ fn an_edit_that_leaves_length_and_time_of_a_log_is_noticed() {
 }
 
 #[test]
+fn a_line_feed_that_comes_alone_is_restored() {
+    let mut machine = Machine::new();
+    machine.append("decision_traces.jsonl", row(1) + row(2).trim_end());
+    machine.keep();
+    let restored = |machine: &Machine| {
+        let mut log = Vec::new();
+        let input = patchwork_traces::input::TraceInput::open(machine.history()).unwrap();
+        let target = machine.home.path().join("merged.gz");
+        let options = patchwork_traces::merge::MergeOptions::new("test 1");
+        let replace = patchwork_traces::TargetOptions::default().replace(true);
+        let target = patchwork_traces::OutputTarget::resolve(&target, replace).unwrap();
+        patchwork_traces::merge::merge_to_file(vec![input], &options, &target, &NoProgress).unwrap();
+        let bundle = Bundle::open(machine.home.path().join("merged.gz")).unwrap();
+        log.extend(crate::common::restore_all(bundle).unwrap().remove("decision_traces.jsonl").unwrap());
+        log
+    };
+    machine.keep();
+    assert!(restored(&machine) == (row(1) + row(2).trim_end()).into_bytes(), "it is still missing");
+    machine.append("decision_traces.jsonl", "\n");
+    assert_eq!(machine.keep().rows(), 0);
+    assert!(restored(&machine) == rows(1..3).into_bytes());
+}
+
+#[test]
+fn known_rows_that_were_imported_again_do_not_hide_missing_ones() {
+    let mut machine = Machine::new();
+    let options = |machine: &Machine| machine.options().hold(false);
+    machine.append("decision_traces.jsonl", long_rows(0..20));
+    machine.try_keep(&options(&machine)).unwrap();
+    // Rows 20 to 1099 came and went. Then the old rows were imported in front of what was left.
+    machine.write("decision_traces.jsonl", long_rows(0..20) + &long_rows(1100..1600));
+    let report = machine.try_keep(&options(&machine)).unwrap();
+    assert_eq!((of(&report, "decision_traces.jsonl").follows.state, report.rows()), (Gap, 500));
+    // As many rows that were appended to the same file are no gap.
+    machine.append("decision_traces.jsonl", long_rows(1600..2100));
+    let report = machine.try_keep(&options(&machine)).unwrap();
+    assert_eq!((of(&report, "decision_traces.jsonl").follows.state, report.rows()), (Continues, 500));
+}
+
+#[test]
+fn a_log_without_known_times_continues_after_a_rotation() {
+    let mut machine = Machine::new();
+    let untimed = |numbers: std::ops::Range<i64>| numbers.map(|n| format!("{{\"k\":{n}}}\n")).collect::<String>();
+    machine.append("decision_traces.jsonl", untimed(0..100));
+    machine.keep();
+    machine.write("decision_traces.jsonl", untimed(50..110));
+    let report = machine.keep();
+    assert_eq!((of(&report, "decision_traces.jsonl").follows.state, report.rows()), (Continues, 10));
+    // A few equal lines can be so by chance.
+    machine.write("decision_traces.jsonl", untimed(105..120));
+    assert_eq!(of(&machine.keep(), "decision_traces.jsonl").follows.state, Gap);
+}
+
+#[test]
+fn links_are_removed_when_none_are_wanted_any_more() {
+    let mut machine = Machine::new();
+    machine.append("runs.jsonl", rows(0..2));
+    let links = machine.home.dirs().patchwork.join(".patchwork-traces").join(machine.keep().id.to_string());
+    let held =
+        || fs::read_dir(&links).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != "seen.json").count();
+    assert_eq!(held(), 1);
+    let options = machine.options().hold(false);
+    machine.try_keep(&options).unwrap();
+    assert_eq!(held(), 0);
+}
+
+#[test]
 fn a_clock_that_was_set_back_does_not_matter() {
     let mut machine = Machine::new();
     machine.append("runs.jsonl", rows(0..2));

@@ -205,7 +205,7 @@ pub enum FollowsState {
     Continues,
     /// There are no new rows.
     Unchanged,
-    /// The log holds none of the history's last rows, so rows may be missing.
+    /// The log does not hold the last row that the history has, so rows may be missing.
     Gap,
     /// Rows of the history inside the part of the log that was kept are changed or gone.
     Altered,

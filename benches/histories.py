@@ -6,6 +6,7 @@ import os
 import random
 import statistics
 import subprocess
+import time
 
 DIRS = "--patchwork-dir patchwork --activity-dir ide"
 START = 1_600_000_000
@@ -127,6 +128,8 @@ def report_run(ours, judge):
     with open("new.jsonl", "w", encoding="ascii") as log:
         log.writelines(row(n, START + DAY + n, words(generator, vocabulary, 30)) for n in range(100))
     size = sum(os.path.getsize(os.path.join("patchwork", name)) for name in os.listdir("patchwork"))
+    # Logs that were written to just now are read again by the next run.
+    time.sleep(3)
     subprocess.run(f"{ours} keep history {DIRS} -q".split(), check=True)
     prepare = "sh -c 'cat new.jsonl >> patchwork/decision_traces.jsonl'"
     ratios, walls = [], []

@@ -30,6 +30,8 @@ struct Log {
 pub struct Outcome {
     /// Gaps that were reported although no row is missing.
     pub false_gaps: u64,
+    /// Those of logs that appeared when they were already long.
+    pub false_gaps_of_new_logs: u64,
     /// Histories with a missing row, all of them with a reported gap.
     pub true_gaps: u64,
     pub runs: u64,
@@ -287,7 +289,7 @@ impl Simulation {
         let mut outcome = Outcome::default();
         for (index, log) in self.logs.iter().enumerate() {
             let mut kept = Vec::new();
-            let mut gaps = 0;
+            let (mut gaps, mut new_logs) = (0, 0);
             for segment in history.segments() {
                 let bundle = segment.open().unwrap();
                 for (at, file) in segment.files.iter().enumerate() {
@@ -296,6 +298,7 @@ impl Simulation {
                         continue;
                     }
                     gaps += u64::from(file.state == FollowsState::Gap);
+                    new_logs += u64::from(file.gap.as_ref().is_some_and(|gap| gap.after_row == 0));
                     let selection = patchwork_traces::bundle::Selection::default().files(vec![at]);
                     let mut rows = bundle.rows(&selection).unwrap();
                     while let Some(row) = rows.next_row().unwrap() {
@@ -314,6 +317,7 @@ impl Simulation {
             assert!(!missing || gaps > 0, "{} is called complete without {gone:?}", NAMES[index].1);
             outcome.true_gaps += u64::from(missing);
             outcome.false_gaps += if missing { 0 } else { gaps };
+            outcome.false_gaps_of_new_logs += if missing { 0 } else { new_logs };
             if !self.imports && !missing && log.lost_in_race.is_empty() {
                 assert!(kept.is_sorted(), "{} is in the order of its rows", NAMES[index].1);
             }
@@ -356,6 +360,7 @@ pub fn soak(seeds: std::ops::Range<u64>) -> Outcome {
         all.runs += outcome.runs;
         all.true_gaps += outcome.true_gaps;
         all.false_gaps += outcome.false_gaps;
+        all.false_gaps_of_new_logs += outcome.false_gaps_of_new_logs;
     }
     all
 }

@@ -15,7 +15,7 @@ use super::sequence::LogChange;
 use super::{KeepOptions, KeepReport, kept_logs};
 use crate::bundle::writer::{BundleWriter, WriteOptions, WrittenBundle};
 use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
-use crate::format::{DerivedFrom, Follows, HistoryId, HistoryPosition, Provenance, WholeLog};
+use crate::format::{DerivedFrom, Follows, HistoryGap, HistoryId, HistoryPosition, Provenance, WholeLog};
 use crate::history::{Checkpoint, Frontier, History, SegmentHead, SegmentName, lock_path, segment_path, segments_dir};
 use crate::logs::catalogue_order;
 use crate::progress::Progress;
@@ -217,11 +217,13 @@ impl OpenHistory {
 }
 
 /// Completes the number of rows of the whole log, given the number of rows in the segment and of those that come from held
-/// files.
+/// files. Rows of held files can be in the archive of a log, so no number exceeds what the segment has of this log.
 fn with_all_rows(follows: Follows, count: u64, held_rows: u64) -> Follows {
     let most = follows.overlap.saturating_add(count);
     let rows = |log: WholeLog| (log.rows + count.saturating_sub(held_rows)).min(most);
-    Follows { log: follows.log.map(|log| WholeLog { rows: rows(log), ..log }), ..follows }
+    let known = follows.rows_before.saturating_add(count);
+    let gap = follows.gap.map(|gap| HistoryGap { after_row: gap.after_row.min(known), ..gap });
+    Follows { log: follows.log.map(|log| WholeLog { rows: rows(log), ..log }), gap, ..follows }
 }
 
 fn is_missing_or_empty(dir: &Path) -> Result<bool> {

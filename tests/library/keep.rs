@@ -533,6 +533,21 @@ fn links_are_removed_when_none_are_wanted_any_more() {
 }
 
 #[test]
+fn a_gap_after_held_rows_that_belong_to_the_archive_is_recorded() {
+    let mut machine = Machine::new();
+    machine.append("runs.jsonl", rows(0..5));
+    machine.keep();
+    machine.append("runs.jsonl", rows(5..15));
+    machine.write("runs.jsonl.1", rows(50..55));
+    machine.write("runs.jsonl", rows(100..102));
+    let report = machine.keep();
+    let follows = &of(&report, "runs.jsonl").follows;
+    assert_eq!((follows.state, report.rows()), (Gap, 17));
+    let kept: String = machine.kept("runs").iter().map(|row| row.clone() + "\n").collect();
+    assert_eq!(kept, rows(0..15) + &rows(50..55) + &rows(100..102));
+}
+
+#[test]
 fn a_clock_that_was_set_back_does_not_matter() {
     let mut machine = Machine::new();
     machine.append("runs.jsonl", rows(0..2));

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::timetable::Timetable;
-use crate::format::{HistoryGap, Label, SourceName, TimeSpan, Timestamp};
-use crate::history::{Checkpoint, History, HistoryLog, Segment};
+use crate::format::{FollowsState, HistoryGap, Label, SourceName, TimeSpan, Timestamp};
+use crate::history::{Checkpoint, History, HistoryLog, Segment, SegmentFile};
 use crate::keep::Pace;
+
+/// The shortest time from which a rate is taken.
+const MIN_RATE_TIME: Duration = Duration::from_secs(60);
 
 /// The time before the last segment over which the rate of new rows is taken.
 const RATE_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -30,7 +33,7 @@ pub struct HistoryInspection {
     pub sources: Vec<SourceTotals>,
     /// The gaps, in the order of the segments.
     pub gaps: Vec<GapInHistory>,
-    /// The rate of new rows in the last week of the history. `None` for a single segment.
+    /// The rate of new rows in the last week of the history. `None` within a minute of the first segment.
     pub rate: Option<NewRowsRate>,
     /// The time that the history can go without a run. It does not assume that logs are held by links.
     pub pace: Option<Pace>,
@@ -144,7 +147,9 @@ fn rate(segments: &[Segment]) -> Option<NewRowsRate> {
     let (before, recent) = segments.split_at(segments.len() - recent);
     let millis = last.checked_sub(before.last()?.exported_at.as_millis())?;
     let time = Duration::from_millis(u64::try_from(millis).ok()?);
-    let files = || recent.iter().flat_map(|segment| &segment.files);
+    // The rows of a log that is new in the history can be older.
+    let is_known = |file: &&SegmentFile| file.state != FollowsState::First;
+    let files = || recent.iter().flat_map(|segment| &segment.files).filter(is_known);
     let (rows, bytes) = (files().map(|file| file.rows).sum(), files().map(|file| file.bytes).sum());
-    (!time.is_zero()).then_some(NewRowsRate { rows, bytes, time })
+    (time >= MIN_RATE_TIME).then_some(NewRowsRate { rows, bytes, time })
 }

@@ -158,7 +158,7 @@ pub struct ImportReport {
 /// Before anything is written: if a file of the bundle may not be written to its destination, or if something
 /// other than a log is there. With nothing changed: if the bundle is damaged in what is read, a lock is not released, a log keeps
 /// changing, or the disk fails or is full. With some logs changed:
-/// [`ErrorKind::PartiallyCommitted`](crate::ErrorKind::PartiallyCommitted).
+/// [`ErrorKind::PartiallyCommitted`].
 pub fn import(
     bundle: Bundle<'_>,
     dirs: &Dirs,

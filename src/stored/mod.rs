@@ -1,7 +1,7 @@
 //! Stores restored logs in unnamed temporary files, so that logs larger than memory can be compared and merged.
 //!
-//! A [`LogSet`] holds the logs of an input: those of a bundle, or of all segments of a history. [`combine`] merges two
-//! sets; [`compare`] aligns the logs of two sets without merging them.
+//! A [`LogSet`] holds the logs of an input: those of a bundle, or of all segments of a history. [`combine()`] merges two
+//! sets; [`compare()`] aligns the logs of two sets without merging them.
 
 mod combine;
 mod compare;

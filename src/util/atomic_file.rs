@@ -314,6 +314,6 @@ pub fn make_private_dir(dir: &Path) -> io::Result<()> {
 
 /// Creates a directory, which inherits its access rights from its parent.
 #[cfg(not(unix))]
-fn make_private_dir(dir: &Path) -> io::Result<()> {
+pub fn make_private_dir(dir: &Path) -> io::Result<()> {
     std::fs::create_dir(dir)
 }

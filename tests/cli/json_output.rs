@@ -19,6 +19,7 @@ const DOCUMENTED: &[&str] = &[
     "merge",
     "diff",
     "prove",
+    "keep",
     "inspect-history",
     "recover-history",
     "demo",
@@ -79,6 +80,9 @@ fn every_json_output_matches_its_schema() {
     expect_valid("export", &report);
     assert_eq!(report["notes"].as_array().unwrap().len(), 1);
     expect_valid("inspect", &run(home.path(), &["inspect", "--json", "b.gz"]).json());
+    for _ in 0..2 {
+        expect_valid("keep", &run(home.path(), &["keep", "--json", "history"]).json());
+    }
     let legacy = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/plain.v1.0.jsonl.gz");
     expect_valid("inspect", &run(home.path(), &["inspect", "--json", legacy.to_str().unwrap()]).json());
     let several = run(home.path(), &["inspect", "--json", "b.gz", legacy.to_str().unwrap(), "nothing.gz"]);

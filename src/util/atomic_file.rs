@@ -272,11 +272,15 @@ impl CreatedDirs {
         }
         let mut made = Self::default();
         for dir in missing.into_iter().rev() {
-            make_private_dir(dir).map_err(|error| match error.kind() {
-                io::ErrorKind::PermissionDenied => Error::io(IoAction::Write, parent_dir(dir), error),
-                _ => Error::io(IoAction::Create, dir, error),
-            })?;
-            made.0.push(dir.to_owned());
+            match make_private_dir(dir) {
+                Ok(()) => made.0.push(dir.to_owned()),
+                // Another program has created it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    return Err(Error::io(IoAction::Write, parent_dir(dir), error));
+                }
+                Err(error) => return Err(Error::io(IoAction::Create, dir, error)),
+            }
         }
         Ok(made)
     }

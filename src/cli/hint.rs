@@ -125,7 +125,9 @@ fn for_import(kind: &ErrorKind) -> Option<&'static str> {
 /// Returns the advice for a history with a fault, or one that does not fit a checkpoint or a proof.
 pub fn for_history(fault: &HistoryFault) -> &'static str {
     match fault {
-        HistoryFault::NotAHistory => "pass a directory that `patchwork-traces keep` wrote, or a bundle",
+        HistoryFault::NotAHistory => {
+            "pass a bundle, or a directory that `patchwork-traces keep` wrote; it starts a history in a new or empty directory"
+        }
         HistoryFault::NoSegments => "check the path; `patchwork-traces keep` starts a history",
         HistoryFault::Missing { .. } | HistoryFault::CutOff { .. } => {
             "restore the missing files from a backup; `patchwork-traces recover` makes one bundle of the rest"

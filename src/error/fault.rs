@@ -468,7 +468,7 @@ pub enum HistoryFault {
 impl fmt::Display for HistoryFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAHistory => f.write_str("this directory is not a history: it has no segments/<year>/*.jsonl.gz"),
+            Self::NotAHistory => f.write_str("not a history: it has no segments/<year>/*.jsonl.gz"),
             Self::NoSegments => f.write_str("this history has no segments"),
             Self::Missing { first, last } if first == last => write!(f, "segment {first} is missing before this one"),
             Self::Missing { first, last } => write!(f, "segments {first} to {last} are missing before this one"),

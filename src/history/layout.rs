@@ -115,8 +115,10 @@ pub fn list(dir: &Path) -> Result<Listing> {
     let mut listing = Listing { segments: Vec::new(), foreign: Vec::new() };
     let segments = segments_dir(dir);
     if !is_history(dir) {
-        // A directory that cannot be entered may be a history.
-        fs::read_dir(dir).map_err(|error| Error::io(IoAction::List, dir, error))?;
+        // A directory that cannot be entered may be a history. A file is none.
+        if !dir.is_file() {
+            fs::read_dir(dir).map_err(|error| Error::io(IoAction::List, dir, error))?;
+        }
         let fault = ErrorKind::History(HistoryFault::NotAHistory);
         return Err(Error::from(fault).in_subject(&dir.display().to_string()));
     }

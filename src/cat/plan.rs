@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{FileName, LogId, TimeRange};
 use crate::history::History;
 use crate::input::{PartFile, TraceInput};
-use crate::stored::GroupKey;
+use crate::logs::GroupKey;
 
 /// The rows that one bundle has of a log.
 pub struct PlannedPiece {

@@ -16,9 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::{Base, FileName, LogId, SourceName};
 use crate::import::LineCount;
 use crate::input::{InputPart, InputSummary, TraceInput};
-use crate::logs::{Discovery, LogGroup, known};
+use crate::logs::{Discovery, GroupKey, LogGroup, known};
 use crate::progress::{Progress, Stage};
-use crate::stored::{CompareContext, GroupKey, LogSet, StoredGroup, compare, copy_logs, disagreement, restore_logs};
+use crate::stored::{CompareContext, LogSet, StoredGroup, compare, copy_logs, disagreement, restore_logs};
 use crate::util::ordered_pool::available_cores;
 pub use lines::{DiffLine, Difference, TakeLine};
 

@@ -8,11 +8,8 @@ use super::layout::SegmentName;
 use super::segment::SegmentHead;
 use crate::digest::BundleDigest;
 use crate::error::HistoryFault;
-use crate::format::{HistoryId, HistoryPosition, ManifestFile};
-use crate::logs::sequence_of;
-
-/// The name of a log, or of the logs of a source that count as one.
-type SequenceKey = (String, Option<String>);
+use crate::format::{HistoryId, HistoryPosition, LogId, ManifestFile};
+use crate::logs::GroupKey;
 
 /// The segments that were checked so far.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +19,7 @@ pub struct Chain {
     next: u64,
     /// The segments with the number before: two if a number is there twice, none if it could not be read.
     before: Vec<(BundleDigest, PathBuf)>,
-    rows: HashMap<SequenceKey, u64>,
+    rows: HashMap<GroupKey, u64>,
 }
 
 impl Chain {
@@ -89,7 +86,7 @@ impl Chain {
             faults.extend(self.rows_before(file, counted));
         }
         for file in &head.manifest.files {
-            *self.rows.entry(sequence(file)).or_default() += file.count;
+            *self.rows.entry(group_of(file)).or_default() += file.count;
         }
         (self.next, self.before) = (number + 1, vec![(head.digest, head.path.clone())]);
         faults
@@ -99,7 +96,7 @@ impl Chain {
     /// with that number.
     fn rows_before(&mut self, file: &ManifestFile, all: Counted) -> Option<HistoryFault> {
         let follows = file.follows.as_ref()?;
-        let counted = self.rows.entry(sequence(file)).or_default();
+        let counted = self.rows.entry(group_of(file)).or_default();
         let (declared, found) = (follows.rows_before, *counted);
         *counted = declared;
         let is_wrong = match all {
@@ -122,7 +119,6 @@ enum Counted {
     Ambiguous,
 }
 
-fn sequence(file: &ManifestFile) -> SequenceKey {
-    let (source, name) = sequence_of(file.source.as_str(), file.relative_path.as_str());
-    (source.to_owned(), name.map(str::to_owned))
+fn group_of(file: &ManifestFile) -> GroupKey {
+    GroupKey::of(&LogId::of(file)).0
 }

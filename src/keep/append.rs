@@ -230,6 +230,7 @@ fn is_missing_or_empty(dir: &Path) -> Result<bool> {
     match fs::read_dir(dir) {
         Ok(entries) => Ok(entries.flatten().all(|entry| entry.path() == lock_path(dir))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(false),
         Err(error) => Err(Error::io(IoAction::List, dir, error)),
     }
 }

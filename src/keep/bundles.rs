@@ -1,6 +1,7 @@
 //! A run on bundles that somebody already has, in place of the logs of this machine.
 
-use std::io::{Seek, SeekFrom, Write};
+use std::collections::BTreeMap;
+use std::io::{Seek, SeekFrom};
 use std::path::Path;
 
 use tempfile::SpooledTempFile;
@@ -9,17 +10,15 @@ use super::append::OpenHistory;
 use super::log_snapshot::LogSnapshot;
 use super::recorded::RecordedLogs;
 use super::sequence::{CurrentLog, LogChange, LogSequence};
+use super::temporary_log::TemporaryLog;
 use super::{KeepOptions, KeepReport};
 use crate::align::Fingerprinter;
 use crate::bundle::Bundle;
 use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::{Derivation, DerivedFrom, LogId, ManifestFile};
-use crate::logs::{Source, catalogue_order, known, live_name, sequence_of, times_of};
+use crate::logs::{GroupKey, Source, known, times_of};
 use crate::progress::Progress;
 use crate::restore::{LogSink, LogWriter, restore};
-
-/// The number of bytes of a restored log that are kept in memory.
-const IN_MEMORY_BYTES: usize = 1 << 20;
 
 /// Adds a segment for each bundle to the history in `dir`, oldest export first; bundles of the same instant keep their
 /// order. Creates the history if there is none. Rows that bundles share are kept once.
@@ -84,19 +83,14 @@ fn keep_bundle(
     let mut sink = TemporaryLogs { dir, logs: Vec::new() };
     restore(bundle, None, options.write.threads, &mut sink)?;
     let run = BundleRun { open, dir, fingerprinter: Fingerprinter::random()?, progress };
-    let mut changes = Vec::new();
-    let mut logs = sink.logs;
-    while let Some((first, _)) = logs.first() {
-        let sequence = sequence_of(first.source.as_str(), first.name.as_str());
-        let sequence = (sequence.0.to_owned(), sequence.1.map(str::to_owned));
-        let is_same = |id: &LogId| {
-            let (source, name) = sequence_of(id.source.as_str(), id.name.as_str());
-            (source, name) == (sequence.0.as_str(), sequence.1.as_deref())
-        };
-        let (same, others): (Vec<_>, Vec<_>) = logs.into_iter().partition(|(id, _)| is_same(id));
-        logs = others;
-        changes.extend(run.changes(same, &name)?);
+    // Logs are restored in any order. In a group, the newest log is the last one.
+    let mut groups = BTreeMap::<GroupKey, BTreeMap<usize, UnpackedLog>>::new();
+    for log in sink.logs {
+        let (group, at) = GroupKey::of(&log.0);
+        groups.entry(group).or_default().insert(at, log);
     }
+    let changes = groups.into_iter().map(|(group, logs)| run.changes(&group, logs.into_values(), &name));
+    let changes: Vec<_> = changes.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
     let exported_at = manifest.exported_at;
     let write = super::WriteOptions { exported_at, ..options.write.clone() };
     let label = options.label.clone().or_else(|| manifest.label.clone());
@@ -113,9 +107,12 @@ struct BundleRun<'r> {
 
 impl BundleRun<'_> {
     /// Finds what is new in the logs of a bundle that count as one.
-    fn changes(&self, mut logs: Vec<(LogId, SpooledTempFile)>, bundle: &str) -> Result<Vec<LogChange>> {
-        // Short logs are restored before long ones. The newest log is the last one.
-        logs.sort_by_key(|(id, _)| catalogue_order(id.source.as_str(), id.name.as_str()).1);
+    fn changes(
+        &self,
+        group: &GroupKey,
+        logs: impl Iterator<Item = UnpackedLog>,
+        bundle: &str,
+    ) -> Result<Vec<LogChange>> {
         let mut current = Vec::new();
         for (id, mut file) in logs {
             let failed = |error| Error::io(IoAction::Read, self.dir, error);
@@ -123,21 +120,14 @@ impl BundleRun<'_> {
             let subject = format!("{bundle}: {}", id.name);
             current.push(self.current(id, LogSnapshot::new(file, length, &subject)?));
         }
-        let Some(first) = current.first().map(|log| log.id.clone()) else { return Ok(Vec::new()) };
-        let live = live_name(first.source.as_str(), first.name.as_str()).to_owned();
-        let live = match current.pop_if(|log| log.id.name.as_str() == live) {
+        let Some(newest) = current.last().map(|log| log.id.clone()) else { return Ok(Vec::new()) };
+        let live = match current.pop_if(|log| log.id.name.as_str() == group.live_name()) {
             Some(live) => live,
-            None => self.missing(&first, &live)?,
+            None => self.missing(&newest, group.live_name())?,
         };
         let history = self.open.history.as_ref();
-        let recorded = history.map(|history| RecordedLogs {
-            history,
-            source: first.source.as_str(),
-            name: first.name.as_str(),
-            work_dir: self.dir,
-        });
+        let recorded = history.map(|history| RecordedLogs { history, group, work_dir: self.dir });
         let rows_before = recorded.as_ref().map_or(0, RecordedLogs::rows);
-        let source = known(first.source.as_str());
         let sequence = LogSequence {
             held: Vec::new(),
             replaced: 0,
@@ -145,7 +135,7 @@ impl BundleRun<'_> {
             live,
             rows_before,
             recorded,
-            rotates_unlocked: source.is_some_and(Source::rotates_unlocked),
+            rotates_unlocked: known(group.source()).is_some_and(Source::rotates_unlocked),
             fingerprinter: self.fingerprinter,
             progress: self.progress,
         };
@@ -198,38 +188,24 @@ impl LogWriter for NoLogs {
     }
 }
 
+/// A log in a temporary file.
+type UnpackedLog = (LogId, SpooledTempFile);
+
 /// Restores logs to temporary files in a directory.
 struct TemporaryLogs<'d> {
     dir: &'d Path,
-    logs: Vec<(LogId, SpooledTempFile)>,
-}
-
-struct TemporaryLog<'d> {
-    dir: &'d Path,
-    file: SpooledTempFile,
+    logs: Vec<UnpackedLog>,
 }
 
 impl<'d> LogSink for TemporaryLogs<'d> {
     type Writer = TemporaryLog<'d>;
 
     fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<TemporaryLog<'d>> {
-        Ok(TemporaryLog { dir: self.dir, file: tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, self.dir) })
+        Ok(TemporaryLog::new(self.dir))
     }
 
     fn end(&mut self, _: usize, file: &ManifestFile, log: SpooledTempFile) -> Result<()> {
         self.logs.push((LogId::of(file), log));
         Ok(())
-    }
-}
-
-impl LogWriter for TemporaryLog<'_> {
-    type Done = SpooledTempFile;
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.file.write_all(bytes).map_err(|error| Error::io(IoAction::Write, self.dir, error))
-    }
-
-    fn finish(self) -> Result<SpooledTempFile> {
-        Ok(self.file)
     }
 }

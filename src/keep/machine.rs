@@ -19,7 +19,7 @@ use crate::digest::Integrity;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::LogId;
 use crate::history::{History, HistoryLog};
-use crate::logs::{Discovery, LogGroup, OpenLog, known, live_name, times_of};
+use crate::logs::{Discovery, GroupKey, LogGroup, OpenLog, Source, known, times_of};
 use crate::progress::{Progress, Stage};
 use crate::util::file_identity::is_same_file;
 
@@ -144,8 +144,7 @@ impl Run<'_> {
     /// Finds what is new in logs that exist.
     fn add_group(&mut self, group: &LogGroup) -> Result<()> {
         let Some(first) = group.logs.first() else { return Ok(()) };
-        let source = first.id.source.clone();
-        let name = live_name(source.as_str(), first.id.name.as_str()).to_owned();
+        let name = GroupKey::of(&first.id).0.live_name().to_owned();
         let links = HeldLinks::new(self.discovery.dirs.of(first.id.base), self.open.id, self.open.next());
         let seen = SeenLogs::read(links.dir());
         let (opened, held) = self.open_and_hold(group, &links, &name, &seen)?;
@@ -193,11 +192,9 @@ impl Run<'_> {
     }
 
     fn add_sequence(&mut self, archives: Vec<CurrentLog>, live: CurrentLog, held: &[HeldLink]) -> Result<()> {
-        let (id, work_dir) = (live.id.clone(), self.dir);
-        let (source, name) = (id.source.as_str(), id.name.as_str());
-        let recorded = self.history().map(|history| RecordedLogs { history, source, name, work_dir });
+        let ((group, _), work_dir) = (GroupKey::of(&live.id), self.dir);
+        let recorded = self.history().map(|history| RecordedLogs { history, group: &group, work_dir });
         let rows_before = recorded.as_ref().map_or(0, RecordedLogs::rows);
-        let source = known(id.source.as_str());
         let replaced = held.iter().filter(|link| link.was_replaced).count();
         let held = held.iter().map(HeldLink::content).collect::<Result<_>>()?;
         let sequence = LogSequence {
@@ -207,7 +204,7 @@ impl Run<'_> {
             live,
             rows_before,
             recorded,
-            rotates_unlocked: source.is_some_and(crate::logs::Source::rotates_unlocked),
+            rotates_unlocked: known(group.source()).is_some_and(Source::rotates_unlocked),
             fingerprinter: self.fingerprinter,
             progress: self.progress,
         };
@@ -215,8 +212,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Opens the logs of a group as they are at one moment, and links the newest one. Returns its links, the newest one
-    /// included if it is another file than the log.
+    /// Opens the logs of a group as they are at one moment, and links the newest one, which has this name. Returns the links
+    /// that earlier runs left.
     fn open_and_hold(
         &mut self,
         group: &LogGroup,
@@ -227,28 +224,24 @@ impl Run<'_> {
         let started = Instant::now();
         loop {
             let opened = group.open_changed_in(self.dir, self.progress, &|log| self.is_unchanged(log, seen))?;
-            let held = links.open(name)?;
+            let left = links.open(name)?;
             let live = opened.last().filter(|live| self.options.hold && live.log.id.name.as_str() == name);
-            let Some(live) = live else {
-                let held = Held::of(held, &opened);
-                return Ok((opened, held));
-            };
-            match links.hold(live, name, &held)? {
-                Hold::Held => {
-                    let held = Held::of(held, &opened);
-                    return Ok((opened, held));
-                }
-                Hold::Replaced if started.elapsed() < MAX_TRYING => self.progress.cancellation().check()?,
-                Hold::Replaced => {
-                    let subject = live.path().display().to_string();
-                    return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&subject));
-                }
-                Hold::Refused(error) => {
-                    self.not_held.push(NotHeld { path: live.path().to_owned(), error });
-                    let held = Held::of(held, &opened);
-                    return Ok((opened, held));
+            if let Some(live) = live {
+                match links.hold(live, name, &left)? {
+                    Hold::Held => {}
+                    Hold::Refused(error) => self.not_held.push(NotHeld { path: live.path().to_owned(), error }),
+                    Hold::Replaced if started.elapsed() < MAX_TRYING => {
+                        self.progress.cancellation().check()?;
+                        continue;
+                    }
+                    Hold::Replaced => {
+                        let subject = live.path().display().to_string();
+                        return Err(Error::from(ErrorKind::LogKeepsChanging).in_subject(&subject));
+                    }
                 }
             }
+            let held = Held::of(left, &opened);
+            return Ok((opened, held));
         }
     }
 

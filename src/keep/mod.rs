@@ -16,6 +16,7 @@ mod pace;
 mod recorded;
 mod seen;
 mod sequence;
+mod temporary_log;
 
 use std::path::{Path, PathBuf};
 

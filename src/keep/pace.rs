@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::format::{FollowsState, LogId, Timestamp};
 use crate::history::{History, Segment};
-use crate::logs::rotation::MAX_LOG_BYTES;
-use crate::logs::{Files, known, live_name};
+use crate::logs::rotation::{MAX_LOG_BYTES, RotationKind};
+use crate::logs::{GroupKey, known};
 
 /// The number of bytes at the end of a log that rotation surely keeps: the newer half, and a margin for long lines.
 const KEPT_BYTES: u64 = 448 << 10;
@@ -45,13 +45,12 @@ impl Pace {
     fn of_log(history: &History, index: usize, is_held: bool) -> Option<Self> {
         let log = &history.logs()[index];
         let source = known(log.id.source.as_str())?;
-        let name = log.id.name.as_str();
-        if live_name(source.name, name) != name {
+        let (group, at) = GroupKey::of(&log.id);
+        if at + 1 < group.logs() {
             return None;
         }
         let rate = WINDOWS.iter().filter_map(|window| bytes_per_hour(history, index, *window)).max()?;
-        let has_archive = matches!(source.files, Files::Named(names) if names.len() > 1);
-        let kept = if has_archive { KEPT_ARCHIVE_BYTES } else { KEPT_BYTES };
+        let kept = if source.rotation == RotationKind::Archives { KEPT_ARCHIVE_BYTES } else { KEPT_BYTES };
         let until_rotation = MAX_LOG_BYTES.saturating_sub(log.latest.map_or(0, |latest| latest.bytes));
         let headroom = kept + if is_held { until_rotation } else { 0 };
         let after = |bytes: u64| (rate > 0).then(|| Duration::from_secs(bytes.saturating_mul(3600) / rate));

@@ -1,30 +1,26 @@
 //! The lines that a history has recorded of a log, read back from its segments.
 
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use tempfile::SpooledTempFile;
 
 use super::log_snapshot::{LogPart, LogSnapshot};
+use super::temporary_log::{TemporaryLog, temporary_file};
 use crate::align::each_line;
 use crate::error::{Error, IoAction, Result};
 use crate::format::ManifestFile;
 use crate::format::row::classify;
 use crate::history::{History, Segment};
-use crate::logs::sequence_of;
-use crate::restore::{LogSink, LogWriter, restore};
-
-/// The number of bytes of restored lines that are kept in memory.
-const IN_MEMORY_BYTES: usize = 1 << 20;
+use crate::logs::GroupKey;
+use crate::restore::{LogSink, restore};
 
 /// The logs of a history that count as one: the logs of a source between which rotation moves rows, or a single log.
 #[derive(Clone, Copy)]
 pub struct RecordedLogs<'h> {
     pub history: &'h History,
-    pub source: &'h str,
-    /// The name of any of the logs.
-    pub name: &'h str,
+    pub group: &'h GroupKey,
     /// The directory for restored lines.
     pub work_dir: &'h Path,
 }
@@ -35,18 +31,14 @@ type SegmentPieces<'h> = (&'h Segment, Vec<usize>);
 impl<'h> RecordedLogs<'h> {
     /// Returns the number of rows.
     pub fn rows(&self) -> u64 {
-        let sequence = sequence_of(self.source, self.name);
         let logs = self.history.logs().iter();
-        let same = logs.filter(|log| sequence_of(log.id.source.as_str(), log.id.name.as_str()) == sequence);
-        same.map(|log| log.rows).sum()
+        logs.filter(|log| GroupKey::of(&log.id).0 == *self.group).map(|log| log.rows).sum()
     }
 
     fn pieces(&self, segment: &'h Segment) -> SegmentPieces<'h> {
-        let sequence = sequence_of(self.source, self.name);
-        let files = segment.files.iter().enumerate().filter(|(_, file)| {
-            let id = &self.history.logs()[file.log].id;
-            sequence_of(id.source.as_str(), id.name.as_str()) == sequence && file.bytes > 0
-        });
+        let is_of_group = |log: usize| GroupKey::of(&self.history.logs()[log].id).0 == *self.group;
+        let files = segment.files.iter().enumerate();
+        let files = files.filter(|(_, file)| file.bytes > 0 && is_of_group(file.log));
         (segment, files.map(|(index, _)| index).collect())
     }
 
@@ -87,17 +79,17 @@ impl<'h> RecordedLogs<'h> {
 
     fn restore(&self, pieces: &[SegmentPieces<'_>]) -> Result<LogSnapshot> {
         let failed = |error| Error::io(IoAction::Write, self.work_dir, error);
-        let mut file = tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, self.work_dir);
+        let mut file = temporary_file(self.work_dir);
         for (segment, files) in pieces {
             let bundle = segment.open()?;
             for index in files {
                 let mut sink = JoiningSink { file: Some(file), work_dir: self.work_dir };
                 restore(bundle.clone(), Some(vec![*index]), NonZeroUsize::MIN, &mut sink)?;
-                file = sink.file.unwrap_or_else(|| tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, self.work_dir));
+                file = sink.file.unwrap_or_else(|| temporary_file(self.work_dir));
             }
         }
         let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
-        LogSnapshot::new(file, length, self.name)
+        LogSnapshot::new(file, length, self.group.live_name())
     }
 }
 
@@ -107,38 +99,16 @@ struct JoiningSink<'d> {
     work_dir: &'d Path,
 }
 
-struct JoiningWriter<'d> {
-    file: SpooledTempFile,
-    work_dir: &'d Path,
-    last: Option<u8>,
-}
-
 impl<'d> LogSink for JoiningSink<'d> {
-    type Writer = JoiningWriter<'d>;
+    type Writer = TemporaryLog<'d>;
 
-    fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<JoiningWriter<'d>> {
-        let new = || tempfile::spooled_tempfile_in(IN_MEMORY_BYTES, self.work_dir);
-        Ok(JoiningWriter { file: self.file.take().unwrap_or_else(new), work_dir: self.work_dir, last: None })
+    fn begin(&mut self, _: usize, _: &ManifestFile) -> Result<TemporaryLog<'d>> {
+        let file = self.file.take().unwrap_or_else(|| temporary_file(self.work_dir));
+        Ok(TemporaryLog::appended_to(file, self.work_dir))
     }
 
     fn end(&mut self, _: usize, _: &ManifestFile, file: SpooledTempFile) -> Result<()> {
         self.file = Some(file);
         Ok(())
-    }
-}
-
-impl LogWriter for JoiningWriter<'_> {
-    type Done = SpooledTempFile;
-
-    fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.last = bytes.last().copied().or(self.last);
-        self.file.write_all(bytes).map_err(|error| Error::io(IoAction::Write, self.work_dir, error))
-    }
-
-    fn finish(mut self) -> Result<SpooledTempFile> {
-        if self.last.is_some_and(|last| last != b'\n') {
-            self.write(b"\n")?;
-        }
-        Ok(self.file)
     }
 }

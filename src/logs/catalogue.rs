@@ -213,25 +213,6 @@ pub(crate) fn catalogue_order<'n>(source: &str, name: &'n str) -> (usize, usize,
     (rank, within, name)
 }
 
-/// Returns the sequence of rows that a log belongs to: its source alone, if rotation moves rows between the logs of that
-/// source, or else its source and its name.
-#[must_use]
-pub(crate) fn sequence_of<'n>(source: &'n str, name: &'n str) -> (&'n str, Option<&'n str>) {
-    match known(source).map(|source| &source.files) {
-        Some(Files::Named(_)) => (source, None),
-        _ => (source, Some(name)),
-    }
-}
-
-/// Returns the name of the log that writers append to, in the sequence of the log `name`.
-#[must_use]
-pub(crate) fn live_name<'n>(source: &str, name: &'n str) -> &'n str {
-    match known(source).map(|source| &source.files) {
-        Some(Files::Named(names)) => names.last().unwrap_or(&name),
-        _ => name,
-    }
-}
-
 /// Returns the timestamp keys of rows of the source `name`, known or not.
 #[must_use]
 pub(crate) fn times_of(name: &str) -> &'static [TimeKey] {

@@ -6,17 +6,17 @@
 mod catalogue;
 mod dirs;
 mod discover;
+mod group_key;
 mod open;
 pub mod rotation;
 mod snapshot;
 mod writer_lock;
 
 pub use catalogue::{CATALOGUE, Files, RunKeys, Source, known};
-pub(crate) use catalogue::{
-    catalogue_order, check_log, is_reserved_for_logs, live_name, may_exist, sequence_of, times_of,
-};
+pub(crate) use catalogue::{catalogue_order, check_log, is_reserved_for_logs, may_exist, times_of};
 pub(crate) use dirs::refused;
 pub use dirs::{Dirs, NamedDir, ResolvedDirs};
 pub use discover::{DiscoverOptions, Discovery, LogFile, LogGroup, SkipReason, SkippedLog, discover};
+pub(crate) use group_key::GroupKey;
 pub use open::OpenLog;
 pub(crate) use writer_lock::{PATIENCE, STALE_AFTER};

@@ -5,9 +5,10 @@ use std::path::Path;
 use super::compare::{CompareContext, Compared, compare};
 use super::content::{Content, ContentWriter};
 use super::scratch::Scratch;
-use super::set::{GroupKey, LogSet, StoredGroup, StoredLog, disagreement};
+use super::set::{LogSet, StoredGroup, StoredLog, disagreement};
 use crate::align::{LineMatch, MergeStep, SideReader, each_step};
 use crate::error::{ErrorKind, Result};
+use crate::logs::GroupKey;
 use crate::restore::LogWriter;
 
 /// Merges two sets of logs. Rows that both have are kept once, where `later` has them. Of rows of the same age, those of

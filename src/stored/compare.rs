@@ -2,9 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-use super::set::{GroupKey, StoredGroup};
-use crate::align::{Alignment, Fingerprinter, LineKeying, Side, align, read_log};
+use super::set::StoredGroup;
+use crate::align::{Alignment, Fingerprinter, LineKeying, RowKeys, Side, align, read_log};
 use crate::error::Result;
+use crate::logs::{GroupKey, known, times_of};
 use crate::progress::Progress;
 use crate::util::cancel::CancellableIo;
 
@@ -57,13 +58,14 @@ pub fn compare(
 
 /// Reads the lines of all logs of a group.
 fn read(key: &GroupKey, group: &StoredGroup, keying: LineKeying<'_>, context: CompareContext<'_>) -> Result<Side> {
+    let keys = RowKeys { times: times_of(key.source()), run: known(key.source()).and_then(|source| source.run) };
     let mut side = Side::default();
     for log in &group.logs {
         match log {
             None => side.end_log(),
             Some(log) => {
                 let reader = CancellableIo::new(log.reader(), context.progress);
-                let read = read_log(reader, key.row_keys(), keying, context.threads, &mut side);
+                let read = read_log(reader, keys, keying, context.threads, &mut side);
                 read.map_err(|error| error.in_subject(log.id.name.as_str()))?;
             }
         }

@@ -16,4 +16,4 @@ pub use compare::{CompareContext, Compared, compare};
 pub use content::ContentReader;
 pub use local::copy_logs;
 pub use restore::restore_logs;
-pub use set::{GroupKey, LogSet, StoredGroup, disagreement};
+pub use set::{LogSet, StoredGroup, disagreement};

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::content::{Content, ContentReader};
 use super::scratch::Scratch;
-use crate::align::RowKeys;
 use crate::digest::{Integrity, Sha256Digest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{FileName, LogId};
-use crate::logs::{Files, Source, catalogue_order, known, times_of};
+use crate::logs::GroupKey;
 
 /// A stored log.
 #[derive(Debug, Clone)]
@@ -31,53 +30,6 @@ impl StoredLog {
     /// Returns true if two logs are known to have the same bytes.
     fn is_same(&self, other: &Self) -> bool {
         self.integrity.is_some() && self.integrity == other.integrity
-    }
-}
-
-/// The position of a group in catalogue order, and its identity.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GroupKey {
-    rank: usize,
-    /// The file name. `None` if the group has all logs of a source.
-    name: Option<String>,
-    source: String,
-}
-
-impl GroupKey {
-    /// Returns the key of a log's group, and the log's index in the group.
-    pub fn of(id: &LogId) -> (Self, usize) {
-        let (source, name) = (id.source.as_str(), id.name.as_str());
-        let (rank, ..) = catalogue_order(source, name);
-        let at = names(source).iter().position(|known| *known == name);
-        let alone = at.is_none().then(|| name.to_owned());
-        (Self { rank, name: alone, source: source.to_owned() }, at.unwrap_or(0))
-    }
-
-    /// Returns the source of its logs.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-
-    fn catalogued(&self) -> Option<&'static Source> {
-        known(&self.source)
-    }
-
-    /// Returns the number of logs that a group can have.
-    fn logs(&self) -> usize {
-        if self.name.is_some() { 1 } else { names(&self.source).len() }
-    }
-
-    /// Returns the keys of its rows.
-    pub fn row_keys(&self) -> RowKeys {
-        RowKeys { times: times_of(&self.source), run: self.catalogued().and_then(|source| source.run) }
-    }
-}
-
-/// Returns the names of a source's logs, if they are fixed.
-fn names(source: &str) -> &'static [&'static str] {
-    match known(source).map(|source| &source.files) {
-        Some(Files::Named(names)) => names,
-        _ => &[],
     }
 }
 
@@ -231,6 +183,6 @@ fn put(group: &mut StoredGroup, to: usize, piece: Piece, scratch: &Arc<Scratch>)
 
 /// Returns the name of the log `at` of the group to which `id` belongs.
 fn name_of(id: &LogId, at: usize) -> FileName {
-    let name = names(id.source.as_str()).get(at).filter(|_| GroupKey::of(id).0.name.is_none());
-    name.and_then(|name| FileName::new(*name).ok()).unwrap_or_else(|| id.name.clone())
+    let name = GroupKey::of(id).0.name_of(at).and_then(|name| FileName::new(name).ok());
+    name.unwrap_or_else(|| id.name.clone())
 }

@@ -15,21 +15,31 @@ pub const MAX_ROOM: usize = 4 << 20;
 /// thread allocates and another thread frees returns to the heap of the first thread and fragments it. With many
 /// large buffers in flight, memory would grow for minutes although no more of it is in use.
 #[derive(Debug, Default)]
-pub struct Buffers(Mutex<Vec<Vec<u8>>>);
+pub struct Buffers(Mutex<KeptBuffers>);
+
+/// The buffers in a pool, and the sum of their capacities.
+#[derive(Debug, Default)]
+struct KeptBuffers {
+    buffers: Vec<Vec<u8>>,
+    bytes: usize,
+}
 
 impl Buffers {
     /// Takes an empty buffer: a used one with its capacity if the pool has one, otherwise a new one.
     pub fn take(&self) -> Vec<u8> {
-        self.kept().pop().unwrap_or_default()
+        let mut kept = self.kept();
+        let buffer = kept.buffers.pop().unwrap_or_default();
+        kept.bytes -= buffer.capacity();
+        buffer
     }
 
     /// Returns a buffer to the pool.
     pub fn put(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let mut kept = self.kept();
-        let bytes: usize = kept.iter().map(Vec::capacity).sum();
-        if (1..=MAX_ROOM).contains(&buffer.capacity()) && bytes + buffer.capacity() <= MAX_KEPT {
-            kept.push(buffer);
+        if (1..=MAX_ROOM).contains(&buffer.capacity()) && kept.bytes + buffer.capacity() <= MAX_KEPT {
+            kept.bytes += buffer.capacity();
+            kept.buffers.push(buffer);
         }
     }
 
@@ -38,7 +48,7 @@ impl Buffers {
         Buffer { bytes: self.take(), home: Some(Arc::clone(self)) }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+    fn kept(&self) -> MutexGuard<'_, KeptBuffers> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

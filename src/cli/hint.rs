@@ -192,6 +192,14 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         ErrorKind::NothingToRecover => "check that this is the right file; another copy of the bundle may have more",
         ErrorKind::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",
         ErrorKind::UnsupportedVersion { .. } => "update patchwork-traces: a newer version probably wrote this bundle",
+        ErrorKind::DecryptionFailed => {
+            "check the passphrase, or that the identity belongs to a recipient of the file; if it does, use another copy"
+        }
+        ErrorKind::PwtraceTruncated { .. } => "use another copy of the file, or let Patchwork export it again",
+        ErrorKind::PwtraceVersion { .. } => {
+            "update patchwork-traces: a newer version of Patchwork probably wrote this file"
+        }
+        ErrorKind::PwtraceTooLong { .. } => "check that this is the right file; Patchwork writes none of that size",
         ErrorKind::NotByteForByte => "omit --exact to print its rows",
         ErrorKind::EntryType { .. } => {
             "print the row with `patchwork-traces cat`, and adapt the type: a log can hold any JSON"

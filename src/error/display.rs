@@ -52,11 +52,16 @@ impl fmt::Display for ErrorKind {
                     grouped(*found)
                 )
             }
-            Self::ForeignSource { source } => {
-                write!(f, "the bundle has a log of the unknown source {source:?}")
+            Self::PwtraceTruncated { found, header } => write!(
+                f,
+                "this encrypted export is truncated: it has {} bytes, and its header alone has {header}",
+                grouped(*found)
+            ),
+            Self::PwtraceVersion { found, supported } => {
+                write!(f, "unsupported version {found} of encrypted exports; this program reads version {supported}")
             }
-            Self::NotOfSource { source, base } => {
-                write!(f, "the source {source:?} has no log with this name in the {base} directory")
+            Self::PwtraceTooLong { limit } => {
+                write!(f, "this encrypted export exceeds the limit of AES-GCM, {} bytes", grouped(*limit))
             }
             other => other.fmt_local(f),
         }
@@ -72,6 +77,12 @@ impl ErrorKind {
                 write!(f, "no such directory (set by {variable})")
             }
             Self::NoLogs { sources, places } => write!(f, "{}", no_logs(sources, places)),
+            Self::ForeignSource { source } => {
+                write!(f, "the bundle has a log of the unknown source {source:?}")
+            }
+            Self::NotOfSource { source, base } => {
+                write!(f, "the source {source:?} has no log with this name in the {base} directory")
+            }
             Self::InputsDisagree { file, one, other } => {
                 write!(f, "the bundles disagree about {file}: in one it is a log of {one}, in another of {other}")
             }

@@ -190,6 +190,28 @@ pub enum ErrorKind {
     /// The first line is JSON, but not a manifest.
     #[strum(message = "not a trace bundle (the first line is JSON, but not a manifest)")]
     NotAManifest,
+    /// An encrypted file could not be decrypted. A wrong passphrase or key cannot be told from a changed file.
+    #[strum(message = "cannot decrypt it: wrong passphrase or key, or the file was changed")]
+    DecryptionFailed,
+    /// An export that Patchwork encrypted (`.enc`) ends within its header.
+    PwtraceTruncated {
+        /// The length of the file in bytes.
+        found: u64,
+        /// The length of the header in bytes.
+        header: u64,
+    },
+    /// An export that Patchwork encrypted (`.enc`) has a version that this library cannot read.
+    PwtraceVersion {
+        /// The version in the header.
+        found: u8,
+        /// The version that this library reads.
+        supported: u8,
+    },
+    /// An export that Patchwork encrypted (`.enc`) is longer than AES-GCM allows.
+    PwtraceTooLong {
+        /// The maximum length in bytes.
+        limit: u64,
+    },
     /// The manifest is longer than the format allows.
     ManifestTooLong {
         /// The maximum length in bytes.

@@ -2,6 +2,8 @@
 //!
 //! [`Input`] knows whether its bytes can be read again. Whoever reads it decides by its first bytes what they are.
 
+#[cfg(feature = "seal")]
+pub(crate) mod pwtrace;
 mod spool;
 
 use std::io::{self, Read, Seek, SeekFrom};

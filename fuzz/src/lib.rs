@@ -9,6 +9,7 @@ pub mod import_bundle;
 pub mod manifest;
 pub mod merge_logs;
 pub mod open_bundle;
+pub mod pwtrace;
 mod reference;
 pub mod round_trip;
 pub mod row;
@@ -18,13 +19,14 @@ pub mod seeds;
 pub type Check = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Check); 8] = [
+pub const TARGETS: [(&str, Check); 9] = [
     ("audit_bundle", audit_bundle::check),
     ("gzip_stream", gzip_stream::check),
     ("import_bundle", import_bundle::check),
     ("manifest", manifest::check),
     ("merge_logs", merge_logs::check),
     ("open_bundle", open_bundle::check),
+    ("pwtrace", pwtrace::check),
     ("round_trip", round_trip::check),
     ("row", row::check),
 ];

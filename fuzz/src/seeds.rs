@@ -91,6 +91,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "round_trip" => round_trip(),
         "gzip_stream" => gzip_stream(),
         "merge_logs" => merge_logs(),
+        "pwtrace" => pwtrace(),
         "audit_bundle" | "import_bundle" | "open_bundle" => files_of_bundles(),
         _ => Vec::new(),
     };
@@ -132,6 +133,25 @@ fn files_of_bundles() -> Vec<Vec<u8>> {
         [&[how], &text[..], damage].concat()
     });
     bundles().into_iter().chain(texts).filter(small).collect()
+}
+
+/// Returns encrypted files unchanged, and contents that are repeated, changed and read in various ways.
+fn pwtrace() -> Vec<Vec<u8>> {
+    const HOW: [[u8; 6]; 8] = [
+        [0, 0, 0, 0, 0, 100],
+        [0, 0, 0, 30, 66, 190],
+        [1, 0, 1, 0, 0, 0],
+        [1, 8, 0, 30, 0, 0],
+        [2, 7, 0, 30, 0, 0],
+        [3, 0, 9, 1, 0, 0],
+        [4, 0, 1, 2, 0, 0],
+        [4, 20, 0, 40, 0, 0],
+    ];
+    let sealed = files(&fixtures()).into_iter().filter(|(name, _)| name.ends_with(".enc")).map(|(_, file)| file);
+    let text = texts().into_iter().find(|text| text.len() > 1000).unwrap_or_default();
+    let contents = [Vec::new(), vec![0; 16], text];
+    let built = contents.iter().flat_map(|content| HOW.map(|how| [&how, &content[..]].concat()));
+    sealed.chain(built).collect()
 }
 
 /// Returns both sides of merges: four logs for each side, first in the short form, then verbatim.

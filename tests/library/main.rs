@@ -15,6 +15,8 @@ mod cancel;
 mod cat_several;
 mod conformance;
 mod diff;
+#[cfg(feature = "seal")]
+mod encrypted_exports;
 mod errors;
 #[cfg(unix)]
 mod examples;

@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(feature = "seal")]
+mod encrypted_exports;
 mod every_byte;
 mod histories;
 mod peak_memory;

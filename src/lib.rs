@@ -5,8 +5,8 @@
 //! result. The operations ([`export`], [`import`], [`restore`], [`inspect`], [`cat`],
 //! [`verify`], [`recover`]) build on these modules. They return typed values; none of them prints.
 //!
-//! The feature `schema` adds JSON Schemas of the format and of the reports. The feature `cli`, which is on by default, adds
-//! the program and `schema`.
+//! The feature `schema` adds JSON Schemas of the format and of the reports, and `seal` adds the module `signature`. The
+//! feature `cli` adds the program and `schema`. `cli` and `seal` are on by default.
 //!
 //! FORMAT.md specifies the file. The documentation of an item that implements a part of it names the section.
 //!
@@ -67,6 +67,8 @@ mod publish;
 pub mod recover;
 pub mod restore;
 mod salvage;
+#[cfg(feature = "seal")]
+pub mod signature;
 mod stored;
 mod util;
 pub mod verify;

@@ -19,7 +19,7 @@ mod sequential_rows;
 pub(crate) mod writer;
 
 use std::fmt;
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -187,6 +187,22 @@ impl<'r> Bundle<'r> {
     #[must_use]
     pub fn manifest(&self) -> &Arc<Manifest> {
         &self.manifest
+    }
+
+    /// Reads the manifest line again, exactly as it is, without its line feed.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is not the one that was read first. If the bundle is from a stream.
+    pub fn manifest_line(&self) -> Result<Vec<u8>> {
+        let again = |error| Error::io_named(IoAction::Read, &self.name, error);
+        let (BundleInput::Indexed(file, _) | BundleInput::File(file)) = &self.input else {
+            return Err(again(io::Error::other("this stream was already read")));
+        };
+        let line = opened::read_line(file.at_start()).map_err(|error| error.in_subject(&self.name))?;
+        match BundleDigest::of_manifest_line(&line) == self.digest {
+            true => Ok(line),
+            false => Err(Error::from(ErrorKind::RestoredDiffers).in_subject(&self.name)),
+        }
     }
 
     /// Returns the bundle digest, computed from the manifest line exactly as it was read.

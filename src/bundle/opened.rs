@@ -100,6 +100,16 @@ impl ManifestLine {
     }
 }
 
+/// Reads the first line of a bundle, without its line feed.
+pub fn read_line(input: impl Read + Send) -> Result<Vec<u8>> {
+    let mut lines = LineReader::new(SequentialReader::new(input), MAX_MANIFEST_BYTES).with_first_read(FIRST_BYTES);
+    match lines.next_line() {
+        Ok(line) => Ok(line.map(|line| line.bytes.to_vec()).unwrap_or_default()),
+        Err(LineError::Read(error)) => Err(Error::io_unnamed(IoAction::Read, error)),
+        Err(LineError::TooLong) => Err(ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES }.into()),
+    }
+}
+
 /// Reads the manifest of the bundle at `path`. Returns it with the bundle digest and the size of the file in bytes.
 pub fn read_manifest(path: &Path) -> Result<(Manifest, BundleDigest, u64)> {
     let named = |error: Error| error.in_subject(&path.display().to_string());

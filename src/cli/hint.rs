@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use patchwork_traces::error::{HistoryFault, IoAction, Obstacle};
+use patchwork_traces::error::{HistoryFault, IoAction, Obstacle, SignatureFault};
 use patchwork_traces::{Error, ErrorKind};
 
 use crate::cli::suggest;
@@ -32,6 +32,7 @@ fn for_kind(kind: &ErrorKind) -> String {
         ErrorKind::Io { source, .. } => for_system_error(source).to_owned(),
         ErrorKind::PartiallyCommitted { is_repeatable, cause, .. } => for_partial_import(cause, *is_repeatable),
         ErrorKind::History(fault) => for_history(fault).to_owned(),
+        ErrorKind::Signature(fault) => for_signature(fault).to_owned(),
         ErrorKind::CheckpointNotWritten { .. } => "run the command again: each run replaces the checkpoint".to_owned(),
         ErrorKind::PartiallyKept { cause, .. } => {
             format!("{}; then add the remaining bundles", for_error(cause))
@@ -176,6 +177,29 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
             "do not trust this copy of the history: compare it with a backup that has the segments of the checkpoint"
         }
         _ => "run `patchwork-traces verify` to list every problem",
+    }
+}
+
+/// Returns the advice for a key that cannot sign, or a list of signers that cannot be used.
+fn for_signature(fault: &SignatureFault) -> &'static str {
+    match fault {
+        SignatureFault::NotASigningKey => {
+            "pass an OpenSSH private key or its .pub file; `ssh-keygen -p -f KEY` converts a key of another format"
+        }
+        SignatureFault::UnsupportedKey { .. } => "use an ed25519 or ecdsa key; `ssh-keygen -t ed25519` makes one",
+        SignatureFault::PassphraseNeeded => {
+            "run the command in a terminal, or add the key to ssh-agent with `ssh-add` and pass its .pub file"
+        }
+        SignatureFault::WrongPassphrase => "run the command again with the right passphrase",
+        SignatureFault::KeygenMissing => "install the OpenSSH client, or pass the private key",
+        SignatureFault::KeygenFailed { .. } => {
+            "check with `ssh-add -L` that ssh-agent has the key, or pass the private key"
+        }
+        SignatureFault::SignersLine { .. } => {
+            "correct the line; it has names, options and a public key, as in `me@example.org ssh-ed25519 AAAA...`"
+        }
+        SignatureFault::AlreadySigned => "add --force to replace it",
+        _ => "run `patchwork-traces keep`, which writes the checkpoint, or `patchwork-traces verify`",
     }
 }
 

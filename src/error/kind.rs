@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use strum::{EnumMessage, IntoStaticStr, VariantNames};
 
-use super::{Error, GzipFault, HistoryFault, ManifestFault, NameFault, RowFault};
+use super::{Error, GzipFault, HistoryFault, ManifestFault, NameFault, RowFault, SignatureFault};
 
 /// The operation during which input or output failed. Its `Display` is a verb, such as `open` or `write to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -232,6 +232,8 @@ pub enum ErrorKind {
     Row(RowFault),
     /// A directory is not a sound history.
     History(HistoryFault),
+    /// Something cannot be signed, or a list of allowed signers cannot be used.
+    Signature(SignatureFault),
     /// A row does not deserialize into the type that the caller requested.
     EntryType {
         /// The mismatch and its position in the row.

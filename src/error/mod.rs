@@ -6,6 +6,7 @@
 mod display;
 mod fault;
 mod kind;
+mod signature_fault;
 mod visible;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use serde::Serialize;
 use display::{of_system, system_words};
 pub use fault::{Contradiction, EntryFault, GzipFault, HistoryFault, ManifestFault, NameFault, RowFault};
 pub use kind::{ErrorKind, IoAction, Obstacle};
+pub use signature_fault::SignatureFault;
 pub use visible::{is_invisible, visible};
 
 /// The result of this library's functions.

@@ -75,7 +75,8 @@ pub struct SegmentPath {
 pub struct Listing {
     /// The segments, by number. Several may have the same one.
     pub segments: Vec<SegmentPath>,
-    /// Files in the directory of the segments that do not have the name of one, sorted. Hidden files are left out.
+    /// Files in the directory of the segments that do not have the name of one, sorted. Hidden files and the signatures of
+    /// segments are left out.
     pub foreign: Vec<PathBuf>,
 }
 
@@ -138,10 +139,16 @@ impl Listing {
     fn add(&mut self, name: &OsStr, path: PathBuf) {
         match SegmentName::parse(name) {
             Some(name) => self.segments.push(SegmentPath { name, path }),
-            None if name.as_encoded_bytes().starts_with(b".") => {}
+            None if name.as_encoded_bytes().starts_with(b".") || is_signature(name) => {}
             None => self.foreign.push(path),
         }
     }
+}
+
+/// Returns true for the name of the signature of a segment.
+fn is_signature(name: &OsStr) -> bool {
+    let segment = name.to_str().and_then(|name| name.strip_suffix(".sig"));
+    segment.is_some_and(|segment| SegmentName::parse(OsStr::new(segment)).is_some())
 }
 
 fn entries(dir: &Path) -> Result<Vec<(std::ffi::OsString, PathBuf)>> {

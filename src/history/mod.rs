@@ -162,6 +162,14 @@ impl History {
         Checkpoint::of(self.id, &self.segments.iter().map(|segment| segment.digest).collect())
     }
 
+    /// Reads the file `checkpoint`, which may be missing, or older than the last segment.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn written_checkpoint(&self) -> Result<Option<Checkpoint>> {
+        read_in(&self.dir)
+    }
+
     /// Returns the checkpoint of its first `size` segments. Returns `None` if it has fewer.
     #[must_use]
     pub fn checkpoint_at(&self, size: u64) -> Option<Checkpoint> {

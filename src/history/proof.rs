@@ -2,19 +2,17 @@
 //! (FORMAT.md, "Checkpoints and proofs").
 
 use std::fmt;
-use std::io::Write as _;
 use std::path::Path;
 use std::str::FromStr;
 
 use data_encoding::BASE64;
-use fs_err as fs;
 
 use super::checkpoint::{Checkpoint, in_file, parse_count, parse_hash, read_text};
 use super::tree::root_of_proof;
 use crate::digest::{BundleDigest, Sha256Digest};
-use crate::error::{Error, HistoryFault, IoAction, Result};
+use crate::error::{HistoryFault, Result};
 use crate::format::{HistoryId, HistoryPosition};
-use crate::util::atomic_file::{AtomicFile, OutputTarget};
+use crate::util::atomic_file::OutputTarget;
 
 /// The first line.
 const TITLE: &str = "patchwork-traces-proof 1";
@@ -51,19 +49,7 @@ impl SegmentProof {
     /// # Errors
     /// If it cannot be written; then a file of the target does not exist, or is the one before.
     pub fn write(&self, target: &OutputTarget) -> Result<()> {
-        let text = self.to_string();
-        match target {
-            OutputTarget::Stream(path) => fs::OpenOptions::new()
-                .write(true)
-                .open(path)
-                .and_then(|mut stream| stream.write_all(text.as_bytes()))
-                .map_err(|error| Error::io(IoAction::Write, path, error)),
-            OutputTarget::File { path, options } => {
-                let mut file = AtomicFile::create(path, *options)?;
-                file.write_all(text.as_bytes()).map_err(|error| Error::io(IoAction::Write, path, error))?;
-                file.finish()
-            }
-        }
+        target.write(self.to_string().as_bytes())
     }
 
     /// Checks that a bundle with this place in a history and this digest is the segment that the proof is for, and that

@@ -91,6 +91,25 @@ impl OutputTarget {
         }
     }
 
+    /// Writes a short file at once.
+    ///
+    /// # Errors
+    /// If it cannot be written; then a file of the target does not exist, or is the one before.
+    pub(crate) fn write(&self, content: &[u8]) -> Result<()> {
+        match self {
+            Self::Stream(path) => fs::OpenOptions::new()
+                .write(true)
+                .open(path)
+                .and_then(|mut stream| stream.write_all(content))
+                .map_err(|error| Error::io(IoAction::Write, path, error)),
+            Self::File { path, options } => {
+                let mut file = AtomicFile::create(path, *options)?;
+                file.write_all(content).map_err(|error| Error::io(IoAction::Write, path, error))?;
+                file.finish()
+            }
+        }
+    }
+
     /// Returns a directory for intermediate files. It exists, and is on the target's disk if the target is a file.
     #[must_use]
     pub fn work_dir(&self) -> PathBuf {

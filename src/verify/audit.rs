@@ -14,6 +14,8 @@ use crate::format::Manifest;
 use crate::gzip::{Anomaly, BlockEnd, LastBlock, StreamKind, Tail};
 use crate::salvage::{LineFault, PartLines, Problem, ReadPart, RowRun, RowsLeft, ScanContext};
 use crate::salvage::{Part, Scan, TextDigest};
+#[cfg(feature = "seal")]
+use crate::signature::SignatureVerdict;
 
 /// The state of a verification.
 pub(super) struct Audit<'a> {
@@ -87,6 +89,14 @@ impl<'a> Audit<'a> {
             self.findings.add(FindingKind::Proof(fault), at_line_1());
         }
         self.check_files(options);
+    }
+
+    /// Reports a signature that is not valid.
+    #[cfg(feature = "seal")]
+    pub(super) fn check_signature(&mut self, verdict: Option<&SignatureVerdict>) {
+        if let Some(verdict) = verdict.filter(|verdict| !verdict.is_valid()) {
+            self.findings.add(FindingKind::Signature(verdict.clone()), Position::default());
+        }
     }
 
     fn check_files(&mut self, options: &VerifyOptions) {
@@ -370,6 +380,8 @@ impl<'a> Audit<'a> {
             version,
             is_expected: options.expect.map(|expected| checked.digest == Some(expected)),
             is_proven: options.proof.as_ref().map(|_| proven(checked, options).is_some_and(|proven| proven.is_ok())),
+            #[cfg(feature = "seal")]
+            signature: None,
             verdict,
             findings: self.findings.counts,
             files: self.files,

@@ -7,6 +7,8 @@ use serde::Serialize;
 use crate::digest::{BundleDigest, Crc32, Sha256Digest};
 use crate::error::{EntryFault, GzipFault, HistoryFault, ManifestFault, Position, RowFault, visible};
 use crate::format::Timestamp;
+#[cfg(feature = "seal")]
+use crate::signature::SignatureVerdict;
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -129,6 +131,9 @@ pub enum FindingKind {
     Digest(Mismatch<BundleDigest>),
     /// A proof does not show that the bundle is a segment of the history of a checkpoint.
     Proof(HistoryFault),
+    /// The signature of the bundle is missing, or not valid.
+    #[cfg(feature = "seal")]
+    Signature(SignatureVerdict),
     /// The manifest lacks a file's hash, or has no hashes at all, and hashes were required.
     NoHash,
     /// A 1.0 bundle has no hashes: its rows were counted, but nothing proves their content.
@@ -207,6 +212,8 @@ impl FindingKind {
             Self::UnparsedIsRow { .. } => ("manifest_unparsed_is_row", ""),
             Self::Digest(_) => ("digest", "digest mismatch"),
             Self::Proof(_) => ("proof", ""),
+            #[cfg(feature = "seal")]
+            Self::Signature(_) => ("signature", ""),
             Self::NoHash => {
                 ("hash_missing", "the manifest has no SHA-256, so the content of the rows cannot be verified")
             }
@@ -283,6 +290,10 @@ impl FindingKind {
 
     /// Returns true if the bundle does not meet a request, rather than being damaged.
     pub(super) fn is_of_request(&self) -> bool {
+        #[cfg(feature = "seal")]
+        if matches!(self, Self::Signature(_)) {
+            return true;
+        }
         matches!(self, Self::Digest(_) | Self::Proof(_) | Self::NoHash)
     }
 
@@ -348,6 +359,8 @@ impl fmt::Display for FindingKind {
             Self::Row(fault) => return fault.fmt(f),
             Self::Entry(fault) => return fault.fmt(f),
             Self::Proof(fault) => return fault.fmt(f),
+            #[cfg(feature = "seal")]
+            Self::Signature(verdict) => return verdict.fmt(f),
             Self::Padding { bytes } => return write!(f, "zero padding follows the compressed data ({bytes} bytes)"),
             Self::UnparsedIsRow { log_line } => {
                 return write!(f, "line {log_line} of the log is listed as unparsed, but is a row");

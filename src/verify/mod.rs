@@ -25,8 +25,12 @@ use crate::error::{Error, IoAction, Result};
 use crate::format::{Base, FileName, SourceName};
 use crate::history::{Checkpoint, SegmentProof};
 use crate::progress::Progress;
+#[cfg(feature = "seal")]
+use crate::salvage::FirstLine;
 use crate::salvage::ScanContext;
 use crate::salvage::{Parts, Scan};
+#[cfg(feature = "seal")]
+use crate::signature::{SignatureCheck, SignatureVerdict};
 use crate::util::cancel::CancellableIo;
 use crate::util::ordered_pool::{available_cores, run_ordered};
 use audit::Audit;
@@ -48,6 +52,9 @@ pub struct VerifyOptions {
     pub require_hashes: bool,
     /// The proof that the bundle is a segment of a history, and the checkpoint of that history.
     pub proof: Option<(SegmentProof, Checkpoint)>,
+    /// The check of the signature of the bundle.
+    #[cfg(feature = "seal")]
+    pub signature: Option<SignatureCheck>,
     /// The number of threads that inflate and check chunks.
     pub threads: NonZeroUsize,
 }
@@ -55,7 +62,14 @@ pub struct VerifyOptions {
 /// Requires nothing beyond the bundle itself, and uses as many threads as there are cores.
 impl Default for VerifyOptions {
     fn default() -> Self {
-        Self { expect: None, require_hashes: false, proof: None, threads: available_cores() }
+        Self {
+            expect: None,
+            require_hashes: false,
+            proof: None,
+            #[cfg(feature = "seal")]
+            signature: None,
+            threads: available_cores(),
+        }
     }
 }
 
@@ -73,6 +87,12 @@ impl VerifyOptions {
     /// Requires that the bundle is a segment of the history that `checkpoint` belongs to, as `proof` shows.
     pub fn proof(self, proof: SegmentProof, checkpoint: Checkpoint) -> Self {
         Self { proof: Some((proof, checkpoint)), ..self }
+    }
+
+    /// Requires a signature by an allowed signer, as `check` describes.
+    #[cfg(feature = "seal")]
+    pub fn signature(self, check: impl Into<Option<SignatureCheck>>) -> Self {
+        Self { signature: check.into(), ..self }
     }
 
     /// Sets the number of threads.
@@ -154,6 +174,9 @@ pub struct VerifyReport {
     pub is_expected: Option<bool>,
     /// True if the bundle is the segment of the history that a proof is for. `None` if no proof was given.
     pub is_proven: Option<bool>,
+    /// The verdict on the signature. `None` if its check was not requested.
+    #[cfg(feature = "seal")]
+    pub signature: Option<SignatureVerdict>,
     /// The verdict on the bundle itself, regardless of the options.
     pub verdict: Verdict,
     /// The number of findings.
@@ -259,15 +282,31 @@ fn check(
 ) -> Result<VerifyReport> {
     let mut scan = Scan::open(input)?;
     let checked = ManifestCheck::at(&scan)?;
+    #[cfg(feature = "seal")]
+    let signature = options.signature.as_ref().map(|check| signature_verdict(check, &scan));
     let manifest = checked.manifest.as_ref();
     let chunk_refs = manifest.filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
     scan.detect_blocks(&chunk_refs)?;
     let context = ScanContext::new(manifest, &chunk_refs, false);
     let mut audit = Audit::new(name, &context, &checked, found);
     audit.check_start(&scan, &checked, options);
+    #[cfg(feature = "seal")]
+    audit.check_signature(signature.as_ref());
     let parts = scan.parts(manifest, &chunk_refs, &context.buffers);
     check_parts(parts, &context, options.threads, progress, &mut audit)?;
-    Ok(audit.finish(&checked, options))
+    let report = audit.finish(&checked, options);
+    #[cfg(feature = "seal")]
+    let report = VerifyReport { signature, ..report };
+    Ok(report)
+}
+
+/// Checks the signature of the first line.
+#[cfg(feature = "seal")]
+fn signature_verdict(check: &SignatureCheck, scan: &Scan<'_>) -> SignatureVerdict {
+    match &scan.first_line {
+        FirstLine::Line { line, .. } => check.verdict(line),
+        _ => check.without_content(),
+    }
 }
 
 fn check_parts(

@@ -5,13 +5,13 @@ use std::io;
 use std::path::PathBuf;
 
 use patchwork_traces::error::{
-    Contradiction, GzipFault, HistoryFault, IoAction, ManifestFault, NameFault, Obstacle, RowFault,
+    Contradiction, GzipFault, HistoryFault, IoAction, ManifestFault, NameFault, Obstacle, RowFault, SignatureFault,
 };
 use patchwork_traces::{Error, ErrorKind};
 
 /// Returns at least one error of every kind.
 pub fn error_kinds() -> impl Iterator<Item = ErrorKind> {
-    [io_errors(), without_data(), with_data(), faults(), history_faults()].into_iter().flatten()
+    [io_errors(), without_data(), with_data(), faults(), history_faults(), signature_faults()].into_iter().flatten()
 }
 
 fn io_errors() -> Vec<ErrorKind> {
@@ -156,6 +156,21 @@ fn without_data() -> Vec<ErrorKind> {
         ErrorKind::OutputNotIntact,
         ErrorKind::Cancelled,
     ]
+}
+
+fn signature_faults() -> Vec<ErrorKind> {
+    let faults = [
+        SignatureFault::NotASigningKey,
+        SignatureFault::UnsupportedKey { key_type: "ssh-rsa".to_owned() },
+        SignatureFault::PassphraseNeeded,
+        SignatureFault::WrongPassphrase,
+        SignatureFault::KeygenMissing,
+        SignatureFault::KeygenFailed { message: "agent refused operation".to_owned() },
+        SignatureFault::SignersLine { reason: "a line has no names" },
+        SignatureFault::AlreadySigned,
+        SignatureFault::CheckpointNotCurrent,
+    ];
+    faults.into_iter().map(ErrorKind::Signature).collect()
 }
 
 fn history_faults() -> Vec<ErrorKind> {

@@ -6,6 +6,8 @@ pub mod bundle_builder;
 pub mod coverage;
 pub mod error_kinds;
 pub mod history_builder;
+#[cfg(feature = "seal")]
+pub mod keys;
 #[cfg(feature = "cli")]
 pub mod program;
 pub mod random;

@@ -42,6 +42,8 @@ mod recover;
 mod restore;
 mod rotation;
 mod schema;
+#[cfg(feature = "seal")]
+mod signature;
 mod timeline;
 mod verify;
 mod wording;

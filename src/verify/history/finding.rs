@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use crate::error::{Error, HistoryFault, visible};
 use crate::format::HistoryGap;
+#[cfg(feature = "seal")]
+use crate::signature::SignatureVerdict;
 use crate::verify::{Finding, Severity};
 
 /// A verdict on a history. None of them follows from another.
@@ -76,6 +78,9 @@ pub enum HistoryFindingKind {
     },
     /// A file among the segments does not have the name of one.
     Foreign,
+    /// The signature of the checkpoint is missing, or not valid.
+    #[cfg(feature = "seal")]
+    Signature(SignatureVerdict),
 }
 
 impl HistoryFindingKind {
@@ -93,6 +98,8 @@ impl HistoryFindingKind {
             Self::Gap { .. } => "gap",
             Self::Altered { .. } => "log_altered",
             Self::Foreign => "foreign_file",
+            #[cfg(feature = "seal")]
+            Self::Signature(_) => "signature",
         }
     }
 
@@ -199,6 +206,8 @@ impl fmt::Display for HistoryFindingKind {
                 "{file} was altered: it changed or lost rows that the history has; the history keeps the original rows"
             ),
             Self::Foreign => f.write_str("this file is not a segment; it was ignored"),
+            #[cfg(feature = "seal")]
+            Self::Signature(verdict) => verdict.fmt(f),
         }
     }
 }

@@ -5,6 +5,8 @@
 
 mod finding;
 mod heads;
+#[cfg(feature = "seal")]
+mod signed;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -14,6 +16,8 @@ use crate::error::{ErrorKind, HistoryFault, Result};
 use crate::format::{HistoryId, Timestamp};
 use crate::history::{Checkpoint, in_file};
 use crate::progress::{Cancellation, Progress};
+#[cfg(feature = "seal")]
+use crate::signature::{SignatureCheck, SignatureVerdict};
 use crate::util::ordered_pool::{available_cores, run_ordered};
 pub use finding::{HistoryFinding, HistoryFindingKind, HistoryVerdict};
 use heads::{Heads, ListedSegment};
@@ -86,6 +90,9 @@ pub struct HistoryVerifyOptions {
     pub since: Option<Checkpoint>,
     /// The segments whose rows are verified.
     pub rows: RowsToRead,
+    /// The check of the signature of the checkpoint.
+    #[cfg(feature = "seal")]
+    pub signature: Option<SignatureCheck>,
     /// The number of segments that are verified at once.
     pub threads: NonZeroUsize,
 }
@@ -93,7 +100,13 @@ pub struct HistoryVerifyOptions {
 /// Verifies the rows of all segments, and uses as many threads as there are cores.
 impl Default for HistoryVerifyOptions {
     fn default() -> Self {
-        Self { since: None, rows: RowsToRead::default(), threads: available_cores() }
+        Self {
+            since: None,
+            rows: RowsToRead::default(),
+            #[cfg(feature = "seal")]
+            signature: None,
+            threads: available_cores(),
+        }
     }
 }
 
@@ -106,6 +119,12 @@ impl HistoryVerifyOptions {
     /// Chooses the segments whose rows are verified.
     pub fn rows(self, rows: RowsToRead) -> Self {
         Self { rows, ..self }
+    }
+
+    /// Requires a signature of all segments by an allowed signer, as `check` describes.
+    #[cfg(feature = "seal")]
+    pub fn signature(self, check: impl Into<Option<SignatureCheck>>) -> Self {
+        Self { signature: check.into(), ..self }
     }
 
     /// Sets the number of segments that are verified at once.
@@ -145,14 +164,22 @@ pub struct HistoryReport {
     pub is_consistent: bool,
     /// True if no segment is missing or records a gap.
     pub is_complete: bool,
+    /// The verdict on the signature of the checkpoint. `None` if its check was not requested.
+    #[cfg(feature = "seal")]
+    pub signature: Option<SignatureVerdict>,
     /// The number of findings.
     pub findings: FindingCounts,
 }
 
 impl HistoryReport {
-    /// Returns true if nothing contradicts that the history is intact and consistent. It may have gaps.
+    /// Returns true if nothing contradicts that the history is intact and consistent, and if its signature is valid, if
+    /// that was to be checked. It may have gaps.
     #[must_use]
     pub fn is_good(&self) -> bool {
+        #[cfg(feature = "seal")]
+        if self.signature.as_ref().is_some_and(|verdict| !verdict.is_valid()) {
+            return false;
+        }
         self.is_intact != Some(false) && self.is_consistent
     }
 }
@@ -171,6 +198,10 @@ pub fn verify_history(
 ) -> Result<HistoryReport> {
     let mut findings = HistoryFindings { found, report: HistoryReport::empty() };
     let mut segments = Heads::check(dir.as_ref(), options, progress, &mut findings)?;
+    #[cfg(feature = "seal")]
+    if let Some(check) = &options.signature {
+        signed::check(check, dir.as_ref(), &segments, &mut findings);
+    }
     segments.retain(|segment| options.rows.includes(segment.segment.name.number));
     progress.start(Some(segments.iter().map(|segment| segment.bundle_bytes).sum()));
     let read = read_rows(segments, options, progress, &mut findings);
@@ -237,6 +268,8 @@ impl HistoryReport {
             is_intact: Some(true),
             is_consistent: true,
             is_complete: true,
+            #[cfg(feature = "seal")]
+            signature: None,
             findings: FindingCounts::default(),
         }
     }

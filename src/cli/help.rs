@@ -182,6 +182,8 @@ pub const VERIFY: HelpText = HelpText {
             "Check a history, and that it extends a checkpoint that you kept",
             "patchwork-traces verify trace-history --since checkpoint.2026",
         ),
+        #[cfg(feature = "seal")]
+        ("Check who signed a bundle", "patchwork-traces verify traces.jsonl.gz --signers allowed_signers"),
         ("Check a seventh of a history every day", "patchwork-traces verify trace-history --part $(date +%u)/7"),
     ],
     exit_status: &[
@@ -189,8 +191,8 @@ pub const VERIFY: HelpText = HelpText {
         ("1", "a bundle or history could not be read (the others were checked), or the result could not be printed"),
         (
             "3",
-            "a bundle or history is damaged or is not the expected one, or lacks hashes or rows although they were \
-             required",
+            "a bundle or history is damaged or is not the expected one, or lacks hashes, rows or a signature although \
+             they were required",
         ),
     ],
     environment: &[],
@@ -328,6 +330,23 @@ pub const PROVE: HelpText = HelpText {
     sections: &[],
 };
 
+#[cfg(feature = "seal")]
+pub const SIGN: HelpText = HelpText {
+    examples: &[
+        ("Sign a bundle", "patchwork-traces sign traces.jsonl.gz --key ~/.ssh/id_ed25519"),
+        ("Sign with a key that ssh-agent holds", "patchwork-traces sign b.jsonl.gz --key ~/.ssh/id_ed25519.pub"),
+        ("Sign a history", "patchwork-traces sign trace-history --key ~/.ssh/id_ed25519"),
+        ("Check who signed a bundle", "patchwork-traces verify b.jsonl.gz --signers allowed_signers"),
+    ],
+    exit_status: &[
+        ("0", "the signature was written"),
+        ("1", "failure; no signature was written"),
+        ("3", "the signature was written, but its directory could not be synced or the report could not be printed"),
+    ],
+    environment: &[("SSH_AUTH_SOCK", "socket of ssh-agent, for a key that it holds")],
+    sections: &[],
+};
+
 pub const DEMO: HelpText = HelpText {
     examples: &[("Take the tour", "patchwork-traces demo")],
     exit_status: &[DONE, ("1", "a command of the tour failed")],
@@ -428,6 +447,8 @@ pub fn of(command: Option<&str>) -> &'static HelpText {
         Some("merge") => &MERGE,
         Some("diff") => &DIFF,
         Some("prove") => &PROVE,
+        #[cfg(feature = "seal")]
+        Some("sign") => &SIGN,
         Some("demo") => &DEMO,
         Some("schema") => &SCHEMA,
         Some("completions") => &COMPLETIONS,

@@ -7,6 +7,8 @@ mod help;
 mod hint;
 mod input;
 mod render;
+#[cfg(feature = "seal")]
+mod signing;
 mod suggest;
 mod terminal;
 mod time;
@@ -18,6 +20,8 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "seal")]
+use commands::sign;
 use commands::{
     cat, completions, demo, diff, export, follow, import, inspect, keep, man, merge, prove, recover, schema, verify,
 };
@@ -62,6 +66,8 @@ enum Command {
     Keep(keep::KeepArgs),
     Diff(diff::DiffArgs),
     Prove(prove::ProveArgs),
+    #[cfg(feature = "seal")]
+    Sign(sign::SignArgs),
     /// Take a tour of the commands on built-in sample logs
     #[command(after_long_help = help::long(&help::DEMO))]
     Demo,
@@ -103,6 +109,8 @@ impl Cli {
             Command::Keep(args) => keep::run(&args, output),
             Command::Diff(args) => diff::run(&args, output),
             Command::Prove(args) => prove::run(&args, output),
+            #[cfg(feature = "seal")]
+            Command::Sign(args) => sign::run(&args, output),
             Command::Inspect(args) => inspect::run(&args, output),
             Command::Cat(args) => cat::run(args, output),
             Command::Schema(args) => schema::run(&args),
@@ -150,6 +158,12 @@ impl Command {
             ),
             Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
             Self::Inspect(_) => (true, "interrupted: the bundle or history is unchanged", ""),
+            #[cfg(feature = "seal")]
+            Self::Sign(_) => (
+                false,
+                "interrupted: nothing was signed",
+                "interrupted: nothing was signed, but a temporary file may remain",
+            ),
             Self::Prove(_) => (true, "interrupted: the history is unchanged", ""),
             Self::Demo => (
                 false,

@@ -21,6 +21,8 @@ const COMMANDS: &[&str] = &[
     "merge",
     "diff",
     "prove",
+    #[cfg(feature = "seal")]
+    "sign",
     "demo",
     "schema",
     "completions",

@@ -19,6 +19,8 @@ const DOCUMENTED: &[&str] = &[
     "merge",
     "diff",
     "prove",
+    #[cfg(feature = "seal")]
+    "sign",
     "keep",
     "inspect-history",
     "recover-history",

@@ -30,4 +30,6 @@ mod messages;
 #[cfg(unix)]
 mod packaging;
 mod relative_times;
+#[cfg(feature = "seal")]
+mod sign;
 mod verify;

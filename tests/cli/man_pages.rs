@@ -16,6 +16,8 @@ const COMMANDS: &[&str] = &[
     "recover",
     "merge",
     "diff",
+    #[cfg(feature = "seal")]
+    "sign",
     "demo",
     "schema",
     "completions",

@@ -14,4 +14,6 @@ pub mod merge;
 pub mod prove;
 pub mod recover;
 pub mod schema;
+#[cfg(feature = "seal")]
+pub mod sign;
 pub mod verify;

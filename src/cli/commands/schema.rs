@@ -42,6 +42,9 @@ enum SchemaOf {
     Diff,
     /// Output of `prove --json`
     Prove,
+    /// Output of `sign --json`
+    #[cfg(feature = "seal")]
+    Sign,
     /// Output of `inspect --json`
     Inspect,
     /// Output of `inspect --json` for a history
@@ -74,6 +77,8 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Keep => schema_of::<crate::cli::commands::keep::KeepJson>(),
         SchemaOf::Diff => schema_of::<crate::cli::commands::diff::DiffJson>(),
         SchemaOf::Prove => schema_of::<crate::cli::commands::prove::ProveJson>(),
+        #[cfg(feature = "seal")]
+        SchemaOf::Sign => schema_of::<crate::cli::commands::sign::SignJson>(),
         SchemaOf::Inspect => schema_of::<crate::cli::commands::inspect::InspectJson>(),
         SchemaOf::InspectHistory => schema_of::<crate::cli::commands::inspect::history::InspectHistoryJson>(),
         SchemaOf::InspectSeveral => schema_of::<crate::cli::commands::inspect::several::InspectSeveralJson>(),

@@ -1,6 +1,8 @@
 //! `patchwork-traces verify`.
 
 mod history;
+#[cfg(feature = "seal")]
+mod signature;
 
 use std::fs::File;
 use std::io::{self, Read, stdout};
@@ -35,6 +37,8 @@ use crate::cli::terminal::stdin::stdin;
 use crate::cli::terminal::term::{BAD, GOOD, HINT, STRONG, WARN, paint, wrap_width};
 use crate::cli::threads;
 
+#[cfg(feature = "seal")]
+pub use history::CheckpointJson;
 use history::VerifiedHistoryJson;
 
 /// Check bundles and histories for damage and list every problem
@@ -70,6 +74,10 @@ pub struct VerifyArgs {
     /// Needs --since with a checkpoint of the history, but not the other segments.
     #[arg(long, value_name = "FILE", requires = "since", value_hint = ValueHint::FilePath)]
     proof: Option<PathBuf>,
+
+    #[cfg(feature = "seal")]
+    #[command(flatten)]
+    signers: signature::SignersArgs,
 
     #[command(flatten)]
     history: HistoryArgs,
@@ -131,6 +139,9 @@ struct VerifiedJson {
     minor: Option<u64>,
     /// True if `--proof` shows that the bundle is a segment of the history of `--since`; null without.
     proven: Option<bool>,
+    /// The signature in `<bundle>.sig`; null if it is missing, unless `--signers` requires it.
+    #[cfg(feature = "seal")]
+    signature: Option<signature::SignatureJson>,
     /// Rows that could be read.
     rows: u64,
     files: Vec<FileReport>,
@@ -167,10 +178,21 @@ struct FindingJson {
 /// Runs the command.
 pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
     let (for_bundles, for_histories) = options(args)?;
+    #[cfg(feature = "seal")]
+    let signers = args.signers.read(&args.bundle)?;
     let mut exit = Exit::Done;
     let (mut bundles, mut histories) = (Vec::new(), Vec::new());
     for path in &args.bundle {
         let listing = FindingList::new(args.all);
+        #[cfg(feature = "seal")]
+        let (for_bundles, for_histories) = match signers.apply(path, &for_bundles, &for_histories) {
+            Ok(options) => options,
+            // The remaining bundles are still checked.
+            Err(error) => {
+                exit = exit.worse_of(Failure::from(error).report(output.json));
+                continue;
+            }
+        };
         let one_exit = match (is_history(path), output.json) {
             (true, true) => {
                 let (verified, exit) =
@@ -293,7 +315,7 @@ fn verify_as_text(
     let is_shown = |severity| !(output.quiet && severity == Severity::Info);
     let mut hint = None;
     let report = check(path, options, output, &mut |finding| {
-        hint = hint.or(proof_hint(&finding));
+        hint = hint.or(request_hint(&finding));
         if printed.is_ok() && is_shown(finding.severity()) && listing.lists(finding.severity(), finding.kind.code()) {
             printed = output::print_report(&finding_text(finding.severity(), &finding.to_string()));
         }
@@ -351,10 +373,12 @@ fn more_text(more: FindingGroup) -> String {
     format!("{findings} with the code `{}` (use --all to list them)", more.code)
 }
 
-/// Returns the advice for a proof that does not fit.
-fn proof_hint(finding: &Finding) -> Option<&'static str> {
+/// Returns the advice for a proof or a signature that does not fit.
+fn request_hint(finding: &Finding) -> Option<&'static str> {
     match &finding.kind {
         FindingKind::Proof(fault) => Some(for_history(fault)),
+        #[cfg(feature = "seal")]
+        FindingKind::Signature(verdict) => signature::hint(verdict),
         _ => None,
     }
 }
@@ -382,6 +406,8 @@ fn report_text(path: &Path, report: &VerifyReport, options: &VerifyOptions, hint
         false => hint.map(|hint| format!("  next    {hint}\n")).unwrap_or_default(),
     };
     let digest = digest + &proof_text(report, options);
+    #[cfg(feature = "seal")]
+    let digest = digest + &signature::line(path, report.signature.as_ref());
     format!("{}: {}{rest}\n{digest}{next}", paint(STRONG, &name), paint(style, verdict))
 }
 
@@ -450,6 +476,8 @@ fn verify_as_json(
         version: version.map(|(major, _)| major),
         minor: version.map(|(_, minor)| minor),
         proven: report.as_ref().and_then(|report| report.is_proven),
+        #[cfg(feature = "seal")]
+        signature: signature::as_json(path, report.as_ref().and_then(|report| report.signature.as_ref())),
         rows: report.as_ref().map_or(0, |report| report.rows),
         counts: report.as_ref().map(|report| report.findings).unwrap_or_default(),
         files: report.map(|report| report.files).unwrap_or_default(),

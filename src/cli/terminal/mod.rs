@@ -5,6 +5,8 @@ pub mod exit;
 pub mod interrupt;
 pub mod output;
 pub mod panic;
+#[cfg(feature = "seal")]
+pub mod passphrase;
 pub mod progress;
 pub mod screen;
 pub mod stdin;

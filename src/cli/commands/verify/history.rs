@@ -58,6 +58,9 @@ pub struct VerifiedHistoryJson {
     checkpoint: Option<CheckpointJson>,
     /// The checkpoint of `--since`; null without.
     since: Option<CheckpointJson>,
+    /// The signature in `checkpoint.sig`; null if it is missing, unless `--signers` requires it.
+    #[cfg(feature = "seal")]
+    signature: Option<super::signature::SignatureJson>,
     /// The number of findings, listed or not.
     #[serde(flatten)]
     counts: FindingCounts,
@@ -69,10 +72,10 @@ pub struct VerifiedHistoryJson {
 
 /// A checkpoint.
 #[derive(Debug, Serialize, JsonSchema)]
-struct CheckpointJson {
+pub struct CheckpointJson {
     id: HistoryId,
     /// The number of segments.
-    size: u64,
+    pub size: u64,
     /// The head of the tree of their digests, in base64.
     root: String,
 }
@@ -167,6 +170,8 @@ pub fn as_json(
         gaps: number(|report| report.gaps),
         checkpoint: report.as_ref().and_then(|report| report.checkpoint).map(CheckpointJson::from),
         since: options.since.map(CheckpointJson::from),
+        #[cfg(feature = "seal")]
+        signature: super::signature::as_json(dir, report.as_ref().and_then(|report| report.signature.as_ref())),
         counts: report.map(|report| report.findings).unwrap_or_default(),
         findings,
         more_findings: listing.not_listed().collect(),
@@ -203,6 +208,8 @@ fn hint_of(finding: &HistoryFinding) -> Option<&'static str> {
         }
         HistoryFindingKind::UnreadableCheckpoint(_) => Some("take the file `checkpoint` from a backup"),
         HistoryFindingKind::Foreign => Some("move foreign files out of the directory `segments`"),
+        #[cfg(feature = "seal")]
+        HistoryFindingKind::Signature(verdict) => super::signature::hint(verdict),
         kind => kind.fault().map(for_history),
     }
 }
@@ -215,11 +222,16 @@ fn report_text(dir: &Path, report: &HistoryReport, options: &HistoryVerifyOption
         .map(|(first, last)| format!(", written {} to {}", zone::moment(first, &zone), zone::moment(last, &zone)));
     let name = paint(STRONG, &safe(&dir.display().to_string()));
     let mut text = format!("{name}: {segments}, {}{}\n", rows(report.rows), written.unwrap_or_default());
-    for (label, (verdict, details)) in [
+    let verdicts = [
         ("intact", intact_text(report, options)),
         ("consistent", consistent_text(report, options.since.as_ref())),
         ("complete", complete_text(report)),
-    ] {
+    ];
+    #[cfg(feature = "seal")]
+    let signed = super::signature::as_text(dir, report.signature.as_ref()).map(|text| ("signed", text));
+    #[cfg(not(feature = "seal"))]
+    let signed = None;
+    for (label, (verdict, details)) in verdicts.into_iter().chain(signed) {
         let (style, word) = match verdict {
             Some(true) => (GOOD, "yes:"),
             Some(false) if label == "complete" => (WARN, "NO:"),

@@ -1,0 +1,143 @@
+//! `patchwork-traces sign`.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+use patchwork_traces::digest::BundleDigest;
+use patchwork_traces::error::SignatureFault;
+use patchwork_traces::history::Checkpoint;
+use patchwork_traces::signature::{Signature, SignerKey, history_signature_path, signature_path};
+use patchwork_traces::{Error, ErrorKind, History, OutputTarget, TargetOptions};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::cli::commands::verify::CheckpointJson;
+use crate::cli::failure::{CommandResult, Failure};
+use crate::cli::render::text::{counted, safe};
+use crate::cli::signing::Signer;
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::Output;
+use crate::cli::terminal::term::{STRONG, paint};
+use crate::cli::{help, input, is_dash};
+
+/// Sign a bundle or a history with an OpenSSH key
+///
+/// Signs the manifest line of a bundle, or the checkpoint of a history, and writes the signature to a file beside it. The
+/// signature shows who vouched for the content, not that the content is true. `verify --signers` checks it.
+#[derive(Debug, Args)]
+#[command(after_long_help = help::long(&help::SIGN))]
+pub struct SignArgs {
+    /// Bundle, or directory of a history
+    #[arg(value_hint = ValueHint::AnyPath)]
+    bundle: PathBuf,
+
+    /// OpenSSH key to sign with
+    ///
+    /// A private key, or the .pub file of a key that ssh-agent or a hardware token holds. `ssh-keygen` then signs.
+    #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
+    key: PathBuf,
+
+    /// Replace the signature of the bundle if it has one
+    ///
+    /// The signature of a history is always replaced, as a history grows.
+    #[arg(short, long)]
+    force: bool,
+}
+
+/// The result of `sign --json`.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(title = "Result of patchwork-traces sign --json")]
+pub struct SignJson {
+    /// The path of the signature.
+    signature: PathBuf,
+    /// The bundle or history that was signed.
+    signed: PathBuf,
+    /// The digest of the bundle; null for a history.
+    digest: Option<BundleDigest>,
+    /// The checkpoint of the history; null for a bundle.
+    checkpoint: Option<CheckpointJson>,
+    key: SignerKey,
+}
+
+/// Runs the command.
+pub fn run(args: &SignArgs, output: Output) -> CommandResult {
+    let report = match args.bundle.is_dir() {
+        true => sign_history(&args.bundle, args, output)?,
+        false => sign_bundle(&args.bundle, args, output)?,
+    };
+    output.report_done(|| as_text(&report), &report)?;
+    Ok(Exit::Done)
+}
+
+fn sign_bundle(path: &Path, args: &SignArgs, output: Output) -> Result<SignJson, Failure> {
+    if is_dash(path) {
+        let message = "cannot sign standard input: the signature is written to a file beside the bundle";
+        return Err(Failure::usage(message, "name a bundle"));
+    }
+    let bundle = input::open(path)?;
+    let target = bundle_signature_target(path, args.force)?;
+    let line = bundle.manifest_line()?;
+    let signature = Signer::read(&args.key, output)?.sign(&line)?;
+    signature.write(&target)?;
+    Ok(report(signature_path(path), path, &signature, Some(bundle.digest()), None))
+}
+
+/// Returns the file for the signature of a bundle.
+fn bundle_signature_target(bundle: &Path, force: bool) -> patchwork_traces::Result<OutputTarget> {
+    let path = signature_path(bundle);
+    OutputTarget::resolve(&path, TargetOptions::default().replace(force)).map_err(|error| match error.kind() {
+        ErrorKind::TargetExists => {
+            Error::from(ErrorKind::Signature(SignatureFault::AlreadySigned)).in_subject(&path.display().to_string())
+        }
+        _ => error,
+    })
+}
+
+fn sign_history(dir: &Path, args: &SignArgs, output: Output) -> Result<SignJson, Failure> {
+    let checkpoint = signable_checkpoint(dir)?;
+    let target = OutputTarget::resolve(history_signature_path(dir), TargetOptions::default().replace(true))?;
+    let signature = Signer::read(&args.key, output)?.sign(checkpoint.to_string().as_bytes())?;
+    signature.write(&target)?;
+    Ok(report(history_signature_path(dir), dir, &signature, None, Some(checkpoint)))
+}
+
+/// Returns the checkpoint of a history, after checking that it is of all segments.
+fn signable_checkpoint(dir: &Path) -> patchwork_traces::Result<Checkpoint> {
+    let history = History::open(dir)?;
+    let written = history.written_checkpoint()?;
+    written.filter(|written| *written == history.checkpoint()).ok_or_else(|| {
+        let fault = ErrorKind::Signature(SignatureFault::CheckpointNotCurrent);
+        Error::from(fault).in_subject(&dir.display().to_string())
+    })
+}
+
+fn report(
+    path: PathBuf,
+    signed: &Path,
+    signature: &Signature,
+    digest: Option<BundleDigest>,
+    checkpoint: Option<Checkpoint>,
+) -> SignJson {
+    SignJson {
+        signature: path,
+        signed: signed.to_owned(),
+        digest,
+        checkpoint: checkpoint.map(CheckpointJson::from),
+        key: signature.key().clone(),
+    }
+}
+
+fn as_text(report: &SignJson) -> String {
+    let (signed, path) = (safe(&report.signed.display().to_string()), safe(&report.signature.display().to_string()));
+    let what = match (&report.checkpoint, report.digest) {
+        (Some(checkpoint), _) => format!("covers     {}\n", counted(checkpoint.size, "segment", "segments")),
+        (None, Some(digest)) => format!("digest     {digest}\n"),
+        (None, None) => String::new(),
+    };
+    format!(
+        "{} {signed}\n\nsignature  {path}\nkey        {}\n{what}",
+        paint(STRONG, "signed"),
+        safe(&report.key.to_string())
+    )
+}

@@ -1,0 +1,80 @@
+//! Asks for passphrases on the terminal.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{RecvTimeoutError, bounded};
+use patchwork_traces::{Error, ErrorKind};
+use secrecy::SecretString;
+
+use crate::cli::terminal::interrupt;
+use crate::cli::terminal::screen;
+
+/// The interval between checks for an interrupt.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Asks for a passphrase on the terminal, which doesn't show what is typed. Standard input stays free for a bundle.
+///
+/// # Errors
+/// If there is no terminal, or it is closed. [`ErrorKind::Cancelled`], inside the [`io::Error`], after an interrupt.
+pub fn ask(prompt: &str) -> io::Result<SecretString> {
+    let terminal = Terminal::open()?;
+    let (sender, answer) = bounded(1);
+    let prompt = prompt.to_owned();
+    // It doesn't end at a signal from elsewhere, so it has a thread of its own.
+    thread::Builder::new().spawn(move || {
+        let typed = screen::while_hidden(|| rpassword::prompt_password(prompt));
+        let _ = sender.send(typed.map(SecretString::from));
+    })?;
+    let cancelled = || Err(Error::from(ErrorKind::Cancelled).into());
+    loop {
+        match answer.recv_timeout(PAUSE) {
+            // Ctrl-C: the signal that it stands for may arrive a moment later.
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return cancelled(),
+            Ok(typed) => return typed,
+            Err(RecvTimeoutError::Timeout) if !interrupt::cancellation().is_cancelled() => {}
+            Err(_) => {
+                terminal.restore();
+                return cancelled();
+            }
+        }
+    }
+}
+
+/// The terminal with the settings that it had. On Windows, those of the console end with the program.
+struct Terminal {
+    #[cfg(unix)]
+    file: std::fs::File,
+    #[cfg(unix)]
+    settings: rustix::termios::Termios,
+}
+
+#[cfg(unix)]
+impl Terminal {
+    fn open() -> io::Result<Self> {
+        let file = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty");
+        let file = file.map_err(|_| io::Error::new(io::ErrorKind::NotFound, "there is no terminal"))?;
+        let settings = rustix::termios::tcgetattr(&file)?;
+        Ok(Self { file, settings })
+    }
+
+    /// Shows again what is typed, and ends the line of the prompt.
+    fn restore(&self) {
+        use std::io::Write;
+
+        let _ = rustix::termios::tcsetattr(&self.file, rustix::termios::OptionalActions::Now, &self.settings);
+        let _ = (&self.file).write_all(b"\n");
+    }
+}
+
+#[cfg(not(unix))]
+impl Terminal {
+    #[allow(clippy::unnecessary_wraps, reason = "as on Unix")]
+    fn open() -> io::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[allow(clippy::unused_self, reason = "as on Unix")]
+    fn restore(&self) {}
+}

@@ -93,6 +93,7 @@ fn exit_of(kind: &ErrorKind) -> Exit {
         ErrorKind::PartiallyCommitted { .. }
         | ErrorKind::PartiallyKept { .. }
         | ErrorKind::CheckpointNotWritten { .. }
+        | ErrorKind::NotSigned { .. }
         | ErrorKind::DirectorySyncFailed { .. } => Exit::Incomplete,
         _ => Exit::Failed,
     }

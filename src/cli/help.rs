@@ -92,6 +92,8 @@ pub const EXPORT: HelpText = HelpText {
             "Keep the digest to identify the bundle later",
             "patchwork-traces export -o b.jsonl.gz --json | jq -r .digest > digest",
         ),
+        #[cfg(feature = "seal")]
+        ("Sign the bundle, too", "patchwork-traces export -o b.jsonl.gz --sign ~/.ssh/id_ed25519"),
         (
             "Back up every night, silently unless something is wrong",
             "patchwork-traces export --quiet -o backup-$(date +%F).jsonl.gz",
@@ -100,7 +102,11 @@ pub const EXPORT: HelpText = HelpText {
     exit_status: &[
         ("0", "the bundle was written"),
         ("1", "failure; no bundle was written, and no log was changed"),
-        ("3", "the bundle was written, but its directory could not be synced or the report could not be printed"),
+        (
+            "3",
+            "the bundle was written, but not signed, its directory could not be synced, or the report could not be \
+             printed",
+        ),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR],
     sections: &[],
@@ -118,8 +124,8 @@ pub const KEEP: HelpText = HelpText {
         ("1", "failure; no segment was added, and the history is as it was"),
         (
             "3",
-            "a segment was added, but rows may be missing before it, a log was altered, or the report could not be \
-             printed",
+            "a segment was added, but rows may be missing before it, a log was altered, it was not signed, or the report \
+             could not be printed",
         ),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH],
@@ -276,7 +282,11 @@ pub const MERGE: HelpText = HelpText {
     exit_status: &[
         ("0", "the new bundle was written"),
         ("1", "failure; no bundle was written, and the inputs are unchanged"),
-        ("3", "the bundle was written, but its directory could not be synced or the report could not be printed"),
+        (
+            "3",
+            "the bundle was written, but not signed, its directory could not be synced, or the report could not be \
+             printed",
+        ),
     ],
     environment: &[TMPDIR],
     sections: &[],

@@ -359,6 +359,11 @@ pub enum ErrorKind {
         /// The reason why the next bundle was not added.
         cause: Error,
     },
+    /// A bundle or a segment was written, but could not be signed.
+    NotSigned {
+        /// The reason.
+        cause: Error,
+    },
     /// A damaged bundle has neither a recoverable row nor a recoverable manifest.
     #[strum(message = "found neither rows nor a manifest")]
     NothingToRecover,

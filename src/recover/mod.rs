@@ -18,7 +18,7 @@ mod stream;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
-use crate::bundle::writer::WriteOptions;
+use crate::bundle::writer::{WriteOptions, WrittenBundle};
 use crate::container::{FileInput, Input};
 use crate::error::{Error, IoAction, Result};
 use crate::format::Provenance;
@@ -122,5 +122,6 @@ pub fn recover(
     let (packed, report) = found.into_parts();
     let provenance = Provenance { label: report.label.clone(), ..Provenance::default() };
     let written = publish(packed, &options, provenance, target, progress)?;
-    Ok(RecoverReport { digest: Some(written.digest), bundle_bytes: written.bundle_bytes, ..report })
+    let WrittenBundle { digest, manifest, bundle_bytes } = written;
+    Ok(RecoverReport { digest: Some(digest), written: Some(manifest), bundle_bytes, ..report })
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::digest::{BundleDigest, Integrity};
-use crate::format::{FileName, HistoryPosition, Label, ManifestFile, SourceName};
+use crate::format::{FileName, HistoryPosition, Label, Manifest, ManifestFile, SourceName};
 
 /// The usability of the damaged bundle's manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -95,6 +95,8 @@ pub struct RecoverReport {
     pub history: Option<HistoryPosition>,
     /// The digest of the recovered bundle. [`recover`](super::recover) always sets it.
     pub digest: Option<BundleDigest>,
+    /// The manifest of the recovered bundle. [`recover`](super::recover) always sets it.
+    pub written: Option<Manifest>,
     /// The size of the recovered bundle in bytes.
     pub bundle_bytes: u64,
     /// The files of the recovered bundle, in its order.

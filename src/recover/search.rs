@@ -193,6 +193,7 @@ impl SearchResult {
             label: self.label,
             history: self.history,
             digest: None,
+            written: None,
             bundle_bytes: 0,
             ignored: self.ignored + self.ignored_of.iter().sum::<u64>(),
             files: self.logs,

@@ -281,6 +281,106 @@ fn a_passphrase_is_asked_for_on_the_terminal() {
     done(dir.path(), &["verify", "b.gz", "--signers", "signers", "--signer", "sam@example.org", "--quiet"]);
 }
 
+/// A directory like that of [`dir`] which is also a home with a log.
+fn home() -> tempfile::TempDir {
+    let dir = dir();
+    fs::create_dir(dir.path().join(".patchwork")).unwrap();
+    fs::write(dir.path().join(".patchwork/runs.jsonl"), "{\"taskId\":\"a\",\"createdAt\":1777716000000}\n").unwrap();
+    dir
+}
+
+#[test]
+fn commands_that_write_bundles_sign_them() {
+    let home = home();
+    done(home.path(), &["keep", "h", "--quiet"]);
+    for (command, arguments) in [
+        ("export", &["-o", "new.gz"][..]),
+        ("merge", &["b.gz", "-fo", "new.gz"]),
+        ("recover", &["b.gz", "-fo", "new.gz"]),
+        ("recover-history", &["h", "-fo", "new.gz"]),
+    ] {
+        let name = command.split('-').next().unwrap();
+        let signed = run(home.path(), &[&[name, "--sign", "ed25519", "--json"], arguments].concat());
+        assert_eq!((signed.code, signed.json()["signature"].as_str()), (0, Some("new.gz.sig")), "{}", signed.stderr);
+        expect_valid(command, &signed.json());
+        done(home.path(), &["verify", "new.gz", "--signers", "signers", "--quiet"]);
+    }
+    let unsigned = run(home.path(), &["export", "-fo", "new.gz", "--json"]).json();
+    assert!(unsigned["signature"].is_null());
+    let noted = run(home.path(), &["export", "--sign", "ed25519", "-fo", "new.gz"]);
+    assert!(noted.stderr.contains("note: the signature is in new.gz.sig"), "{}", noted.stderr);
+}
+
+#[test]
+fn nothing_is_written_if_the_result_could_not_be_signed() {
+    let home = home();
+    fs::write(home.path().join("signed.gz.sig"), "old").unwrap();
+    let mut text = String::new();
+    for arguments in [
+        &["export", "-o", "-", "--sign", "ed25519"][..],
+        &["merge", "b.gz", "-o", "-", "--sign", "ed25519"],
+        &["export", "-o", "signed.gz", "--sign", "ed25519"],
+        &["export", "-o", "new.gz", "--sign", "signers"],
+        &["merge", "b.gz", "-o", "new.gz", "--sign", "signers"],
+        &["recover", "b.gz", "-o", "new.gz", "--sign", "signers"],
+        &["keep", "h", "--sign", "signers"],
+    ] {
+        text += &run_shown(home.path(), arguments);
+    }
+    insta::assert_snapshot!(text);
+    for unwritten in ["signed.gz", "new.gz", "h"] {
+        assert!(!home.path().join(unwritten).exists(), "{unwritten}");
+    }
+    assert_eq!(fs::read(home.path().join("signed.gz.sig")).unwrap(), b"old");
+}
+
+#[test]
+fn a_bundle_that_was_written_but_not_signed_needs_a_person() {
+    let home = home();
+    fs::write(home.path().join("agent.pub"), public_key("ed25519")).unwrap();
+    let mut text = String::new();
+    for arguments in [&["export", "-o", "new.gz"][..], &["keep", "h"]] {
+        let arguments = [arguments, &["--sign", "agent.pub", "--quiet"]].concat();
+        let mut without_tools = command(home.path(), &arguments);
+        let run: Run = without_tools.env("PATH", home.path()).stdin(Stdio::null()).output().unwrap().into();
+        text += &shown(&arguments, &run);
+    }
+    insta::assert_snapshot!(text);
+    done(home.path(), &["verify", "new.gz", "h", "--quiet"]);
+    assert!(!home.path().join("new.gz.sig").exists());
+}
+
+#[test]
+fn each_run_of_keep_signs_the_whole_history() {
+    let home = home();
+    for segments in 1..=3 {
+        let kept = run(home.path(), &["keep", "h", "--sign", "ed25519", "--quiet"]);
+        assert_eq!((kept.code, kept.stderr.as_str()), (0, ""));
+        let verified = run(home.path(), &["verify", "h", "--signers", "signers", "--json"]).json();
+        assert_eq!(verified["histories"][0]["signature"]["status"], "valid");
+        assert_eq!(verified["histories"][0]["segments"], segments);
+    }
+    done(home.path(), &["keep", "h", "--quiet"]);
+    assert_eq!(run(home.path(), &["verify", "h", "--signers", "signers", "--quiet"]).code, 3);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_signs_also_the_last_segment() {
+    let home = home();
+    let mut service = command(home.path(), &["keep", "h", "--follow", "--sign", "ed25519"]);
+    let mut service = service.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+    while !home.path().join("h/checkpoint.sig").exists() {
+        assert!(service.try_wait().unwrap().is_none(), "the service has ended");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(Command::new("kill").arg(service.id().to_string()).status().unwrap().success());
+    assert!(service.wait().unwrap().success());
+    let verified = run(home.path(), &["verify", "h", "--signers", "signers", "--json"]).json();
+    assert_eq!(verified["histories"][0]["signature"]["status"], "valid");
+    assert_eq!(verified["histories"][0]["segments"], 2);
+}
+
 #[test]
 fn a_signature_is_not_read_with_standard_input() {
     let dir = dir();

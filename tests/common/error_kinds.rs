@@ -110,6 +110,9 @@ fn with_data() -> Vec<ErrorKind> {
             segment: 231,
             cause: Error::io_named(IoAction::Write, "trace-history/checkpoint", io::ErrorKind::StorageFull.into()),
         },
+        ErrorKind::NotSigned {
+            cause: Error::from(ErrorKind::Signature(SignatureFault::KeygenMissing)).in_subject("id_ed25519.pub"),
+        },
         ErrorKind::PartiallyKept {
             added: 1,
             all: 3,

@@ -22,6 +22,8 @@ use crate::cli::help;
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, logs, rows, safe, size};
+#[cfg(feature = "seal")]
+use crate::cli::signing::{self, SignOption};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{Output, STDOUT};
 use crate::cli::terminal::progress::Bar;
@@ -59,6 +61,10 @@ pub struct ExportArgs {
 
     #[command(flatten)]
     target: TargetArgs,
+
+    #[cfg(feature = "seal")]
+    #[command(flatten)]
+    sign: SignOption,
 
     /// Write a bundle even if there are no logs, or none for a --source
     #[arg(long)]
@@ -126,6 +132,9 @@ pub struct ExportJson<'a> {
     bundle: Option<String>,
     /// The digest of the bundle.
     digest: BundleDigest,
+    /// The path of its signature; null without --sign.
+    #[cfg(feature = "seal")]
+    signature: Option<String>,
     /// The export time in the manifest.
     exported_at: Timestamp,
     /// The size of the bundle in bytes.
@@ -202,6 +211,8 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     let discovery = discover(&dirs, &wanted.allow_empty(args.allow_empty))?;
     let path = args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at)));
     let target = if args.to_stdout() { None } else { Some(target(args, &path)?) };
+    #[cfg(feature = "seal")]
+    let signing = args.sign.for_bundle(&path, target.as_ref(), args.target.into(), output)?;
     let mut options = ExportOptions::new(crate::cli::generator(), exported_at).level(args.level);
     options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::new(output);
@@ -209,13 +220,19 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
         Some(target) => export_to_file(&discovery, &options, target, &bar)?,
         None => export(&discovery, &options, stdout().lock(), STDOUT, &bar)?,
     };
+    #[cfg(feature = "seal")]
+    let signed = signing.sign(&report.manifest, report.digest);
     let (notes, shown) = (notes(&discovery), target.map(|_| path.as_path()));
     let (text, json) = (|| as_text(&report, shown), as_json(&report, &discovery, shown, &notes));
+    #[cfg(feature = "seal")]
+    let json = ExportJson { signature: signing::shown(&signed), ..json };
     match shown {
         Some(_) => output.report_done(text, &json)?,
         None => output.report_to_stderr(text, &json)?,
     }
     output.notes(&notes);
+    #[cfg(feature = "seal")]
+    signing::finish(signed, output)?;
     Ok(Exit::Done)
 }
 
@@ -317,6 +334,8 @@ fn as_json<'a>(
     ExportJson {
         bundle: path.map(|path| path.display().to_string()),
         digest: report.digest,
+        #[cfg(feature = "seal")]
+        signature: None,
         exported_at: report.manifest.exported_at,
         bundle_bytes: report.bundle_bytes,
         total_rows: report.manifest.total_count,

@@ -9,6 +9,8 @@ use patchwork_traces::progress::NoProgress;
 
 use super::keep::{KeepArgs, report_line};
 use crate::cli::failure::{CommandResult, Failure};
+#[cfg(feature = "seal")]
+use crate::cli::signing::HistorySigning;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::output::Output;
@@ -27,7 +29,15 @@ const ENOUGH_BYTES: u64 = 112 << 10;
 
 /// Runs until a termination request, and then once more.
 pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
-    let mut service = Service { args, output, exit: Exit::Done, lengths: Vec::new(), last_run: Instant::now() };
+    let mut service = Service {
+        args,
+        output,
+        exit: Exit::Done,
+        lengths: Vec::new(),
+        last_run: Instant::now(),
+        #[cfg(feature = "seal")]
+        signing: args.signing(output)?,
+    };
     // A mistake in the arguments ends the service before it starts.
     service.add_segment()?;
     while !interrupt::cancellation().is_cancelled() {
@@ -47,6 +57,8 @@ struct Service<'a> {
     /// The lengths of the logs at the last run.
     lengths: Vec<(PathBuf, u64)>,
     last_run: Instant,
+    #[cfg(feature = "seal")]
+    signing: HistorySigning,
 }
 
 impl Service<'_> {
@@ -58,6 +70,8 @@ impl Service<'_> {
         if report_line(&report, self.output)? == Exit::Incomplete {
             self.exit = Exit::Incomplete;
         }
+        #[cfg(feature = "seal")]
+        self.args.sign(&mut self.signing, std::slice::from_ref(&report))?;
         Ok(())
     }
 

@@ -26,6 +26,8 @@ use crate::cli::render::duration::duration;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, counted, safe, size};
 use crate::cli::render::zone;
+#[cfg(feature = "seal")]
+use crate::cli::signing::{HistorySigning, SignOption};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{self, Output};
 use crate::cli::terminal::progress::Bar;
@@ -85,6 +87,10 @@ pub struct KeepArgs {
 
     #[command(flatten)]
     dirs: DirArgs,
+
+    #[cfg(feature = "seal")]
+    #[command(flatten)]
+    sign: SignOption,
 }
 
 /// The result of `keep --json`: one object for each segment, one on a line with `--follow`.
@@ -184,6 +190,19 @@ impl KeepArgs {
         Ok(keep(&self.discover()?, &self.dir, &self.options()?, progress)?)
     }
 
+    /// Prepares the signatures of the history, and asks for the passphrase of the key.
+    #[cfg(feature = "seal")]
+    pub fn signing(&self, output: Output) -> Result<HistorySigning, Failure> {
+        self.sign.for_history(output)
+    }
+
+    /// Signs the history, after segments were added.
+    #[cfg(feature = "seal")]
+    pub fn sign(&self, signing: &mut HistorySigning, reports: &[KeepReport]) -> patchwork_traces::Result<()> {
+        let segments = reports.last().map_or(0, |report| report.segment + 1);
+        signing.sign(&self.dir, segments).map(drop)
+    }
+
     /// Returns the paths and lengths of the logs.
     pub fn log_lengths(&self) -> Result<Vec<(PathBuf, u64)>, Failure> {
         Ok(self.discover()?.logs().map(|log| (log.path.clone(), log.bytes)).collect())
@@ -227,6 +246,8 @@ impl KeepArgs {
 
 /// Runs the command once.
 pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
+    #[cfg(feature = "seal")]
+    let mut signing = args.signing(output)?;
     let bar = Bar::new(output);
     let reports = if args.from.is_empty() {
         vec![args.run_once(&bar)?]
@@ -234,7 +255,12 @@ pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
         let bundles = args.from.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
         keep_bundles(bundles, &args.dir, &args.options()?, &bar)?
     };
-    args.report(&reports, output)
+    #[cfg(feature = "seal")]
+    let signed = args.sign(&mut signing, &reports);
+    let exit = args.report(&reports, output)?;
+    #[cfg(feature = "seal")]
+    signed?;
+    Ok(exit)
 }
 
 /// Reports a segment on one line. Returns the exit code.

@@ -23,6 +23,8 @@ use crate::cli::input::open_all;
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, rows, safe, size};
+#[cfg(feature = "seal")]
+use crate::cli::signing::{self, SignOption};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{Output, STDOUT};
 use crate::cli::terminal::progress::Bar;
@@ -63,6 +65,10 @@ pub struct MergeArgs {
 
     #[command(flatten)]
     target: TargetArgs,
+
+    #[cfg(feature = "seal")]
+    #[command(flatten)]
+    sign: SignOption,
 }
 
 /// Parses the name of a machine.
@@ -79,6 +85,9 @@ pub struct MergeJson<'a> {
     bundle: Option<String>,
     /// The digest of the new bundle.
     digest: BundleDigest,
+    /// The path of its signature; null without --sign.
+    #[cfg(feature = "seal")]
+    signature: Option<String>,
     /// The export time in its manifest: the latest one of the inputs.
     exported_at: Timestamp,
     /// Its size in bytes.
@@ -142,6 +151,8 @@ pub fn run(args: &MergeArgs, output: Output) -> CommandResult {
         true => None,
         false => Some(OutputTarget::resolve(&args.output, args.target.into())?),
     };
+    #[cfg(feature = "seal")]
+    let signing = args.sign.for_bundle(&args.output, target.as_ref(), args.target.into(), output)?;
     let inputs = open_all(&args.bundles)?;
     let mut options = MergeOptions::new(crate::cli::generator()).sources(&args.source).level(args.level);
     options.label.clone_from(&args.label);
@@ -151,13 +162,19 @@ pub fn run(args: &MergeArgs, output: Output) -> CommandResult {
         Some(target) => merge_to_file(inputs, &options, target, &bar)?,
         None => merge(inputs, &options, (stdout().lock(), STDOUT), std::env::temp_dir(), &bar)?,
     };
+    #[cfg(feature = "seal")]
+    let signed = signing.sign(&report.manifest, report.digest);
     let (notes, shown) = (notes(&report), target.map(|_| args.output.as_path()));
     let (text, json) = (|| as_text(&report, shown), as_json(&report, shown, &notes));
+    #[cfg(feature = "seal")]
+    let json = MergeJson { signature: signing::shown(&signed), ..json };
     match shown {
         Some(_) => output.report_done(text, &json)?,
         None => output.report_to_stderr(text, &json)?,
     }
     output.notes(&notes);
+    #[cfg(feature = "seal")]
+    signing::finish(signed, output)?;
     Ok(Exit::Done)
 }
 
@@ -234,6 +251,8 @@ fn as_json<'a>(report: &'a MergeReport, path: Option<&Path>, notes: &'a [String]
     MergeJson {
         bundle: path.map(|path| path.display().to_string()),
         digest: report.digest,
+        #[cfg(feature = "seal")]
+        signature: None,
         exported_at: manifest.exported_at,
         bundle_bytes: report.bundle_bytes,
         total_rows: manifest.total_count,

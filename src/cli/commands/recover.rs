@@ -19,6 +19,8 @@ use crate::cli::help;
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, rows, safe};
+#[cfg(feature = "seal")]
+use crate::cli::signing::{self, SignOption};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{Output, STDIN};
 use crate::cli::terminal::progress::Bar;
@@ -43,6 +45,10 @@ pub struct RecoverArgs {
 
     #[command(flatten)]
     target: TargetArgs,
+
+    #[cfg(feature = "seal")]
+    #[command(flatten)]
+    sign: SignOption,
 }
 
 /// The result of `recover --json`.
@@ -54,6 +60,9 @@ pub struct RecoverJson<'a> {
     bundle: String,
     /// Its digest.
     digest: Option<BundleDigest>,
+    /// The path of its signature; null without --sign.
+    #[cfg(feature = "seal")]
+    signature: Option<String>,
     /// Its size in bytes.
     bundle_bytes: u64,
     /// True if anything is missing, or may be missing.
@@ -76,7 +85,12 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
     let options = RecoverOptions::new(crate::cli::generator(), time::now()?);
+    #[cfg(feature = "seal")]
+    let signing = args.sign.for_bundle(&args.output, Some(&target), args.target.into(), output)?;
     if !is_dash(&args.bundle) && args.bundle.is_dir() {
+        #[cfg(feature = "seal")]
+        return history::run(&args.bundle, &args.output, &options, &target, signing, output);
+        #[cfg(not(feature = "seal"))]
         return history::run(&args.bundle, &args.output, &options, &target, output);
     }
     let bar = Bar::new(output);
@@ -84,9 +98,19 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
         true => recover_stream(stdin()?, STDIN, &options, &target, &bar)?,
         false => recover_file(&args.bundle, &options, &target, &bar)?,
     };
+    #[cfg(feature = "seal")]
+    let signed = match report.written.as_ref().zip(report.digest) {
+        Some((manifest, digest)) => signing.sign(manifest, digest),
+        None => Ok(None),
+    };
     let notes = notes(&report);
-    output.report_done(|| as_text(&report, &args.output), &as_json(&report, &args.output, &notes))?;
+    let json = as_json(&report, &args.output, &notes);
+    #[cfg(feature = "seal")]
+    let json = RecoverJson { signature: signing::shown(&signed), ..json };
+    output.report_done(|| as_text(&report, &args.output), &json)?;
     output.notes(&notes);
+    #[cfg(feature = "seal")]
+    signing::finish(signed, output)?;
     Ok(if report.lost_something() { Exit::Incomplete } else { Exit::Done })
 }
 
@@ -234,6 +258,8 @@ fn as_json<'a>(report: &'a RecoverReport, path: &Path, notes: &'a [String]) -> R
     RecoverJson {
         bundle: path.display().to_string(),
         digest: report.digest,
+        #[cfg(feature = "seal")]
+        signature: None,
         bundle_bytes: report.bundle_bytes,
         lost_something: report.lost_something(),
         manifest: report.manifest,

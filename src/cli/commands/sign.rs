@@ -7,14 +7,14 @@ use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::error::SignatureFault;
 use patchwork_traces::history::Checkpoint;
 use patchwork_traces::signature::{Signature, SignerKey, history_signature_path, signature_path};
-use patchwork_traces::{Error, ErrorKind, History, OutputTarget, TargetOptions};
+use patchwork_traces::{Error, ErrorKind, History, TargetOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::commands::verify::CheckpointJson;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::render::text::{counted, safe};
-use crate::cli::signing::Signer;
+use crate::cli::signing::{Signer, bundle_signature_target, history_signature_target};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::Output;
 use crate::cli::terminal::term::{STRONG, paint};
@@ -76,27 +76,16 @@ fn sign_bundle(path: &Path, args: &SignArgs, output: Output) -> Result<SignJson,
         return Err(Failure::usage(message, "name a bundle"));
     }
     let bundle = input::open(path)?;
-    let target = bundle_signature_target(path, args.force)?;
+    let target = bundle_signature_target(path, TargetOptions::default().replace(args.force))?;
     let line = bundle.manifest_line()?;
     let signature = Signer::read(&args.key, output)?.sign(&line)?;
     signature.write(&target)?;
     Ok(report(signature_path(path), path, &signature, Some(bundle.digest()), None))
 }
 
-/// Returns the file for the signature of a bundle.
-fn bundle_signature_target(bundle: &Path, force: bool) -> patchwork_traces::Result<OutputTarget> {
-    let path = signature_path(bundle);
-    OutputTarget::resolve(&path, TargetOptions::default().replace(force)).map_err(|error| match error.kind() {
-        ErrorKind::TargetExists => {
-            Error::from(ErrorKind::Signature(SignatureFault::AlreadySigned)).in_subject(&path.display().to_string())
-        }
-        _ => error,
-    })
-}
-
 fn sign_history(dir: &Path, args: &SignArgs, output: Output) -> Result<SignJson, Failure> {
     let checkpoint = signable_checkpoint(dir)?;
-    let target = OutputTarget::resolve(history_signature_path(dir), TargetOptions::default().replace(true))?;
+    let target = history_signature_target(dir)?;
     let signature = Signer::read(&args.key, output)?.sign(checkpoint.to_string().as_bytes())?;
     signature.write(&target)?;
     Ok(report(history_signature_path(dir), dir, &signature, None, Some(checkpoint)))

@@ -15,6 +15,8 @@ use super::missing_text;
 use crate::cli::failure::CommandResult;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, rows, safe};
+#[cfg(feature = "seal")]
+use crate::cli::signing::{self, BundleSigning};
 use crate::cli::terminal::error_report::ErrorDetail;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::Output;
@@ -30,6 +32,9 @@ pub struct RecoverHistoryJson {
     bundle: String,
     /// Its digest.
     digest: BundleDigest,
+    /// The path of its signature; null without --sign.
+    #[cfg(feature = "seal")]
+    signature: Option<String>,
     /// Its size in bytes.
     bundle_bytes: u64,
     /// True if any row is missing, or may be.
@@ -68,14 +73,28 @@ struct DamagedSegmentJson {
 }
 
 /// Recovers the history in `dir`.
-pub fn run(dir: &Path, to: &Path, options: &RecoverOptions, target: &OutputTarget, output: Output) -> CommandResult {
+pub fn run(
+    dir: &Path,
+    to: &Path,
+    options: &RecoverOptions,
+    target: &OutputTarget,
+    #[cfg(feature = "seal")] signing: BundleSigning,
+    output: Output,
+) -> CommandResult {
     let report = recover_history(dir, options, target, &Bar::new(output))?;
-    output.report_done(|| as_text(&report, to), &as_json(&report, to))?;
+    #[cfg(feature = "seal")]
+    let signed = signing.sign(&report.manifest, report.digest);
+    let json = as_json(&report, to);
+    #[cfg(feature = "seal")]
+    let json = RecoverHistoryJson { signature: signing::shown(&signed), ..json };
+    output.report_done(|| as_text(&report, to), &json)?;
     let left_out = report
         .left_out
         .iter()
         .map(|path| format!("left out {}: it belongs to another history, or to none", path.display()));
     output.notes(&left_out.collect::<Vec<_>>());
+    #[cfg(feature = "seal")]
+    signing::finish(signed, output)?;
     Ok(if report.lost_something() { Exit::Incomplete } else { Exit::Done })
 }
 
@@ -148,6 +167,8 @@ fn as_json(report: &HistoryRecoverReport, to: &Path) -> RecoverHistoryJson {
     RecoverHistoryJson {
         bundle: to.display().to_string(),
         digest: report.digest,
+        #[cfg(feature = "seal")]
+        signature: None,
         bundle_bytes: report.bundle_bytes,
         lost_something: report.lost_something(),
         rows: report.manifest.total_count,

@@ -14,12 +14,13 @@ mod reference;
 pub mod round_trip;
 pub mod row;
 pub mod seeds;
+pub mod signature;
 
 /// A check of one input. It panics if a property does not hold.
 pub type Check = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Check); 9] = [
+pub const TARGETS: [(&str, Check); 10] = [
     ("audit_bundle", audit_bundle::check),
     ("gzip_stream", gzip_stream::check),
     ("import_bundle", import_bundle::check),
@@ -29,4 +30,5 @@ pub const TARGETS: [(&str, Check); 9] = [
     ("pwtrace", pwtrace::check),
     ("round_trip", round_trip::check),
     ("row", row::check),
+    ("signature", signature::check),
 ];

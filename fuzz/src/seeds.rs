@@ -92,6 +92,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "gzip_stream" => gzip_stream(),
         "merge_logs" => merge_logs(),
         "pwtrace" => pwtrace(),
+        "signature" => signature(),
         "audit_bundle" | "import_bundle" | "open_bundle" => files_of_bundles(),
         _ => Vec::new(),
     };
@@ -152,6 +153,26 @@ fn pwtrace() -> Vec<Vec<u8>> {
     let contents = [Vec::new(), vec![0; 16], text];
     let built = contents.iter().flat_map(|content| HOW.map(|how| [&how, &content[..]].concat()));
     sealed.chain(built).collect()
+}
+
+/// Returns signatures, one of them cut and one with other line ends, and lists of allowed signers.
+fn signature() -> Vec<Vec<u8>> {
+    let all = files(&fixtures().join("keys"));
+    let ending = |end: &'static str| {
+        all.iter()
+            .filter(move |(name, _)| name.ends_with(end))
+            .map(|(_, text)| String::from_utf8_lossy(text).into_owned())
+    };
+    let changed = |text: String| [text[..text.len() - 1].to_owned(), text.replace('\n', "\r\n"), text];
+    let options = [
+        "sam@example.org ",
+        "# who\n\n*@example.org,!guest@example.org namespaces=\"patchwork-*,git\" ",
+        "\"Sam Smith\" cert-authority,valid-after=\"20260101\",valid-before=\"202701010000Z\" ",
+        "sam valid-before=\"20260501000000Z\"\t",
+        "sam unknown ",
+    ];
+    let lists = ending(".pub").flat_map(|key| options.map(|options| options.to_owned() + &key));
+    ending(".sig").flat_map(changed).chain(lists).map(String::into_bytes).collect()
 }
 
 /// Returns both sides of merges: four logs for each side, first in the short form, then verbatim.

@@ -75,6 +75,16 @@ fn signatures_of_every_key_type_are_valid_here_and_for_ssh_keygen() {
 }
 
 #[test]
+fn signatures_that_ssh_keygen_made_are_valid() {
+    for name in ["ed25519", "ecdsa-256"] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/keys/{name}.sig"));
+        let list = format!("sam@example.org {}\n", public_key(name));
+        let verdict = check(fs::read(path).unwrap(), &list).verdict(MESSAGE);
+        assert!(verdict.is_valid(), "{name}: {verdict}");
+    }
+}
+
+#[test]
 fn no_altered_or_truncated_signature_is_valid() {
     for name in KEYS {
         let list = format!("sam@example.org {}\n", public_key(name));

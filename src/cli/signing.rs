@@ -108,8 +108,16 @@ impl SignOption {
         options: TargetOptions,
         output: Output,
     ) -> Result<BundleSigning, Failure> {
-        let Some(key) = &self.key else { return Ok(BundleSigning(None)) };
-        if !matches!(target, Some(OutputTarget::File { .. })) {
+        let is_file = matches!(target, Some(OutputTarget::File { .. }));
+        let Some(key) = &self.key else {
+            let path = signature_path(path);
+            if is_file && path.exists() {
+                let path = path.display();
+                output.warning(&format!("{path} will not be a signature of the new bundle: use --sign, or remove it"));
+            }
+            return Ok(BundleSigning(None));
+        };
+        if !is_file {
             let message = "--sign needs a file: the signature is written to a file beside the bundle";
             return Err(Failure::usage(message, "name a file with -o"));
         }

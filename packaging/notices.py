@@ -4,7 +4,9 @@
 Usage: packaging/notices.py [TARGET] > NOTICES
 
 TARGET is the triple that the program is built for (that of this machine without it). Needs cargo and the sources of the
-crates, which `cargo fetch` downloads. Fails if a crate has no licence file, and names it.
+crates, which `cargo fetch` downloads. A crate without a licence file that may be used under the Apache License 2.0 gets that
+text, which is the same for everyone, from another crate; one under the MIT licence gets its words with the authors that the
+crate names. Fails if any other crate has no licence file, and names it.
 """
 import json
 import pathlib
@@ -49,12 +51,30 @@ def texts(package):
     return [path.read_text(errors="replace").strip() for path in files]
 
 
+def apache(packages):
+    """Returns the Apache License 2.0, as most of the packages that have a file of it ship it."""
+    pattern = re.compile(r"\s*Apache License\s+Version 2\.0")
+    found = [text for package in packages for text in texts(package) if pattern.match(text)]
+    return max(found, key=found.count)
+
+
+def mit(packages, authors):
+    """Returns the MIT licence of these authors, in the words that the linked crates ship."""
+    words = re.compile(r"Permission is hereby granted, free of charge.*?SOFTWARE\.", re.DOTALL)
+    found = [match.group() for package in packages for text in texts(package) if (match := words.search(text))]
+    return f"Copyright (c) {', '.join(authors)}\n\n{max(found, key=found.count)}"
+
+
 def main():
     packages = linked(metadata(sys.argv[1] if len(sys.argv) > 1 else host()))
     users = {}
     for package in packages:
         name = f"{package['name']} {package['version']} ({package['license']})"
         found = texts(package)
+        if not found and "Apache-2.0" in package["license"]:
+            found = [apache(packages)]
+        if not found and package["license"] == "MIT":
+            found = [mit(packages, package["authors"])]
         if not found:
             sys.exit(f"{name} has no licence file in its package: ask its authors to add one")
         for text in found:

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::bundle::Bundle;
-use crate::container::Input;
+use crate::container::{DecryptionKeys, Input};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
 use crate::format::{HistoryId, HistoryPosition, LogId, Manifest, TimeSpan, Timestamp};
@@ -244,7 +244,7 @@ impl<'r> InputPart<'r> {
             PartOrigin::Segment(path) => (path, ErrorKind::History(HistoryFault::Changed)),
         };
         let name = path.display().to_string();
-        let bundle = Bundle::from_input(Input::open(path)?.0, &name)?;
+        let bundle = Bundle::from_input(Input::open(path, &DecryptionKeys::default())?, &name)?;
         match bundle.digest() == self.digest {
             true => Ok(bundle),
             false => Err(Error::from(kind).in_subject(&name)),

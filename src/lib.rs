@@ -47,7 +47,7 @@ mod assemble;
 mod buffers;
 pub mod bundle;
 pub mod cat;
-mod container;
+pub mod container;
 pub mod diff;
 pub mod digest;
 pub mod error;

@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use fs_err as fs;
 
 use crate::bundle::writer::{SpooledBundle, WriteOptions, WrittenBundle};
+use crate::container::write_through;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Provenance;
 use crate::progress::{Progress, Stage};
@@ -13,7 +14,8 @@ use crate::util::atomic_file::{AtomicFile, OutputTarget};
 use crate::util::cancel::CancellableIo;
 use crate::verify::{Verdict, VerifyOptions, verify_seekable};
 
-/// Writes the bundle to `target`. It appears there only after it was verified.
+/// Writes the bundle to `target`. It appears there only after it was verified. An encrypted one is verified in an unnamed
+/// file before it is encrypted, as its reader's key is not at hand.
 ///
 /// # Errors
 /// If it cannot be written. [`ErrorKind::OutputNotIntact`] if it fails verification.
@@ -25,6 +27,15 @@ pub fn publish(
     progress: &dyn Progress,
 ) -> Result<WrittenBundle> {
     match target {
+        OutputTarget::File { path, options: allowed } if options.sealer.is_some() => {
+            let subject = path.display().to_string();
+            let (mut file, written) = write_verified(packed, options, provenance, &subject, progress)?;
+            let mut pending = AtomicFile::create(path, *allowed)?;
+            let bundle_bytes = copy(&mut file, options, &mut pending, progress).map_err(|e| e.in_subject(&subject))?;
+            progress.cancellation().check()?;
+            pending.finish()?;
+            Ok(WrittenBundle { bundle_bytes, ..written })
+        }
         OutputTarget::File { path, options: allowed } => {
             begin_writing(&packed, progress);
             let subject = path.display().to_string();
@@ -42,8 +53,9 @@ pub fn publish(
             let (mut file, written) =
                 write_verified(packed, options, provenance, &path.display().to_string(), progress)?;
             let stream = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
-            copy(&mut file, stream, progress).map_err(failed)?;
-            Ok(written)
+            let bundle_bytes = copy(&mut file, options, stream, progress)
+                .map_err(|error| error.in_subject(&path.display().to_string()))?;
+            Ok(WrittenBundle { bundle_bytes, ..written })
         }
     }
 }
@@ -60,8 +72,8 @@ pub fn publish_to(
     progress: &dyn Progress,
 ) -> Result<WrittenBundle> {
     let (mut file, written) = write_verified(packed, options, provenance, out_name, progress)?;
-    copy(&mut file, out, progress).map_err(|error| Error::io_named(IoAction::Write, out_name, error))?;
-    Ok(written)
+    let bundle_bytes = copy(&mut file, options, out, progress).map_err(|error| error.in_subject(out_name))?;
+    Ok(WrittenBundle { bundle_bytes, ..written })
 }
 
 /// Writes the bundle to an unnamed file in the directory for temporary files, without verifying it.
@@ -108,8 +120,13 @@ fn begin_writing(packed: &SpooledBundle, progress: &dyn Progress) {
     progress.start(Some(packed.compressed_bytes()));
 }
 
-fn copy(file: &mut File, mut out: impl Write, progress: &dyn Progress) -> io::Result<()> {
-    io::copy(&mut CancellableIo::new(file, progress), &mut out).and_then(|_| out.flush())
+/// Copies a verified bundle to `out`, encrypted if the options say so. Returns the number of bytes that `out` got.
+fn copy(file: &mut File, options: &WriteOptions, out: impl Write, progress: &dyn Progress) -> Result<u64> {
+    let failed = |error| Error::io_unnamed(IoAction::Write, error);
+    let copied = write_through(options.sealer.as_ref(), out, |out| {
+        io::copy(&mut CancellableIo::new(file, progress), out).and_then(|_| out.flush()).map_err(failed)
+    });
+    copied.map(|((), bytes)| bytes)
 }
 
 /// Verifies the output.

@@ -23,7 +23,7 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use crate::container::{FileInput, Input};
+use crate::container::{DecryptionKeys, FileInput, Input};
 use crate::digest::{BundleDigest, Crc32};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Manifest;
@@ -97,7 +97,7 @@ impl<'r> Bundle<'r> {
     /// Fails if the file cannot be read, is not a bundle, or has an inconsistent manifest.
     pub fn open(path: impl AsRef<Path>) -> Result<Bundle<'static>> {
         let path = path.as_ref();
-        Bundle::from_input(Input::open(path)?.0, &path.display().to_string())
+        Bundle::from_input(Input::open(path, &DecryptionKeys::default())?, &path.display().to_string())
     }
 
     /// Opens a bundle that spans the whole of `input`. Errors refer to the bundle as `name`.
@@ -106,7 +106,7 @@ impl<'r> Bundle<'r> {
     /// Fails if the input cannot be read, is not a bundle, or has an inconsistent manifest.
     pub fn from_seekable(input: impl Read + Seek + Send + 'r, name: &str) -> Result<Self> {
         let file = FileInput::new(input).map_err(|error| Error::io_named(IoAction::Read, name, error))?;
-        Self::from_input(file.into(), name)
+        Self::from_input(Input::from_file(file, &DecryptionKeys::default(), name)?, name)
     }
 
     /// Opens a bundle from a stream. Errors refer to the bundle as `name`.
@@ -114,11 +114,14 @@ impl<'r> Bundle<'r> {
     /// # Errors
     /// Fails if the input cannot be read, is not a bundle, or has an inconsistent manifest.
     pub fn from_stream(input: impl Read + Send + 'r, name: &str) -> Result<Self> {
-        Self::from_input(Input::stream(input), name)
+        Self::from_input(Input::from_stream(input, &DecryptionKeys::default(), name)?, name)
     }
 
-    /// Opens a bundle from any input.
-    pub(crate) fn from_input(input: Input<'r>, name: &str) -> Result<Self> {
+    /// Opens a bundle from an input that was opened and, if necessary, decrypted. Errors refer to the bundle as `name`.
+    ///
+    /// # Errors
+    /// Fails if the input cannot be read, is not a bundle, or has an inconsistent manifest.
+    pub fn from_input(input: Input<'r>, name: &str) -> Result<Self> {
         let named = |error: Error| error.in_subject(name);
         let mut file = match input {
             Input::File(file) => file,

@@ -4,7 +4,7 @@ use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::container::{FileInput, Input};
+use crate::container::{DecryptionKeys, FileInput, Input};
 use crate::digest::{BundleDigest, Crc32};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Manifest;
@@ -113,7 +113,8 @@ pub fn read_line(input: impl Read + Send) -> Result<Vec<u8>> {
 /// Reads the manifest of the bundle at `path`. Returns it with the bundle digest and the size of the file in bytes.
 pub fn read_manifest(path: &Path) -> Result<(Manifest, BundleDigest, u64)> {
     let named = |error: Error| error.in_subject(&path.display().to_string());
-    let (input, bytes) = Input::open(path)?;
+    let input = Input::open(path, &DecryptionKeys::default())?;
+    let bytes = input.length();
     let (head, _) = ManifestLine::read(input).map_err(named)?;
     Ok((head.manifest, head.digest, bytes.unwrap_or_default()))
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use patchwork_traces::error::{HistoryFault, IoAction, Obstacle, SignatureFault};
+use patchwork_traces::error::{Encryption, HistoryFault, IoAction, Obstacle, SignatureFault};
 use patchwork_traces::{Error, ErrorKind};
 
 use crate::cli::suggest;
@@ -215,6 +215,19 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
             "check that this is the right file, or use another copy of the bundle"
         }
         ErrorKind::NothingToRecover => "check that this is the right file; another copy of the bundle may have more",
+        ErrorKind::Encrypted(Encryption::AgeKey) => "name the file of the identity with -i",
+        ErrorKind::Encrypted(_) => {
+            "run the command on a terminal, which asks for the passphrase, or use --passphrase-file"
+        }
+        ErrorKind::NoMatchingKey => "name the file of another identity with -i",
+        ErrorKind::DecryptionTooCostly { .. } => "decrypt it with `age -d` if you trust who wrote it",
+        ErrorKind::CiphertextDamaged => "use another copy of the file; no part of this one can be trusted",
+        ErrorKind::InvalidIdentity { .. } => {
+            "`age-keygen` writes such a file; SSH keys and encrypted identities must be decrypted by `age` first"
+        }
+        ErrorKind::InvalidRecipient { .. } => "it begins with age1, and `age-keygen -y` prints it",
+        ErrorKind::RecipientsDiffer => "age mixes post-quantum keys with no others; write two files",
+        ErrorKind::InvalidPassphrase => "write it into the file, or name another one",
         ErrorKind::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",
         ErrorKind::UnsupportedVersion { .. } => "update patchwork-traces: a newer version probably wrote this bundle",
         ErrorKind::DecryptionFailed => {

@@ -3,57 +3,68 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use patchwork_traces::Error;
 use patchwork_traces::bundle::{Access, Bundle};
+use patchwork_traces::container::{DecryptionKeys, Input};
 use patchwork_traces::error::IoAction;
 use patchwork_traces::input::TraceInput;
+use patchwork_traces::{Error, ErrorKind};
 
 use crate::cli::failure::Failure;
 use crate::cli::is_dash;
 use crate::cli::terminal::output::STDIN;
 use crate::cli::terminal::stdin::stdin;
 
-/// Opens the bundle at `path`, or standard input for `-`.
-pub fn open(path: &Path) -> patchwork_traces::Result<Bundle<'static>> {
+/// Opens the file at `path`, or standard input for `-`, and decrypts it with `keys`. Returns the name that errors use, too.
+pub fn open_input(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<(Input<'static>, String)> {
     match is_dash(path) {
-        true => Bundle::from_stream(stdin()?, STDIN),
-        false => Bundle::open(path),
+        true => Ok((Input::from_stream(stdin()?, keys, STDIN)?, STDIN.to_owned())),
+        false => Ok((Input::open(path, keys)?, path.display().to_string())),
+    }
+}
+
+/// Opens the bundle at `path`, or standard input for `-`.
+pub fn open(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<Bundle<'static>> {
+    let (input, name) = open_input(path, keys)?;
+    Bundle::from_input(input, &name)
+}
+
+/// Opens the bundle or history at `path`. An encrypted bundle stays open, as opening it takes a second.
+fn open_traces(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<TraceInput<'static>> {
+    match TraceInput::open(path) {
+        Err(error) if matches!(error.kind(), ErrorKind::Encrypted(_)) => open(path, keys).map(TraceInput::from_bundle),
+        opened => opened,
     }
 }
 
 /// Opens the bundles and histories at `paths`, of which one may be `-` for standard input.
-pub fn open_all(paths: &[PathBuf]) -> Result<Vec<TraceInput<'static>>, Failure> {
+pub fn open_all(paths: &[PathBuf], keys: &DecryptionKeys) -> Result<Vec<TraceInput<'static>>, Failure> {
     if paths.iter().filter(|path| is_dash(path)).count() > 1 {
         return Err(Failure::usage("standard input can be read only once", "name `-` once"));
     }
     let open = |path: &PathBuf| match is_dash(path) {
-        true => open(path).map(TraceInput::from_bundle),
-        false => TraceInput::open(path),
+        true => open(path, keys).map(TraceInput::from_bundle),
+        false => open_traces(path, keys),
     };
     Ok(paths.iter().map(open).collect::<Result<_, _>>()?)
 }
 
 /// Opens the bundles and histories at `paths` like [`open_all`], but copies those that cannot be read again, such as
 /// standard input, to unnamed temporary files.
-pub fn open_all_seekable(paths: &[PathBuf]) -> Result<Vec<TraceInput<'static>>, Failure> {
+pub fn open_all_seekable(paths: &[PathBuf], keys: &DecryptionKeys) -> Result<Vec<TraceInput<'static>>, Failure> {
     let dashes = paths.iter().filter(|path| is_dash(path)).count();
     if dashes > 1 {
-        return open_all(paths);
+        return open_all(paths, keys);
     }
     let open = |path: &PathBuf| -> patchwork_traces::Result<_> {
         let is_stream = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
         if !is_dash(path) && !is_stream {
-            return TraceInput::open(path);
+            return open_traces(path, keys);
         }
-        let name = if is_dash(path) { STDIN.to_owned() } else { path.display().to_string() };
+        let (mut input, name) = open_input(path, keys)?;
         let read = |error| Error::io_named(IoAction::Read, &name, error);
         let mut copy =
             tempfile::tempfile().map_err(|error| Error::io(IoAction::Create, std::env::temp_dir(), error))?;
-        match is_dash(path) {
-            true => io::copy(&mut stdin()?, &mut copy),
-            false => std::fs::File::open(path).and_then(|mut stream| io::copy(&mut stream, &mut copy)),
-        }
-        .map_err(read)?;
+        io::copy(&mut input, &mut copy).map_err(read)?;
         Bundle::from_seekable(copy, &name).map(TraceInput::from_bundle)
     };
     Ok(paths.iter().map(open).collect::<Result<_, _>>()?)

@@ -2,6 +2,7 @@
 
 mod commands;
 mod complete;
+mod encryption;
 mod failure;
 mod help;
 mod hint;

@@ -1,9 +1,15 @@
 //! Opens what a path or a stream holds, for every operation that reads a bundle.
 //!
-//! [`Input`] knows whether its bytes can be read again. Whoever reads it decides by its first bytes what they are.
+//! [`Input`] knows whether its bytes can be read again. An encrypted file is recognised by its first bytes and decrypted
+//! while it is read; whoever reads an input sees a bundle, compressed or not.
 
 #[cfg(feature = "seal")]
+mod age;
+mod encryption;
+mod keys;
+#[cfg(feature = "seal")]
 pub(crate) mod pwtrace;
+mod seal;
 mod spool;
 
 use std::io::{self, Read, Seek, SeekFrom};
@@ -15,7 +21,15 @@ use fs_err as fs;
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
-pub use spool::Reread;
+#[cfg(feature = "seal")]
+pub use age::{Recipient, SealedWriter, Sealer};
+pub use keys::DecryptionKeys;
+#[cfg(feature = "seal")]
+pub use keys::Passphrase;
+#[cfg(not(feature = "seal"))]
+pub use seal::NoSealer as Sealer;
+pub(crate) use seal::write_through;
+pub(crate) use spool::Reread;
 
 /// The size of the first read of a file. It covers the manifest of all but very large bundles. These bytes are kept,
 /// because the manifest's compressed block is read a second time to check the chunk table.
@@ -25,9 +39,12 @@ const HEAD_BYTES: usize = 64 << 10;
 trait ReadSeek: Read + Seek {}
 impl<T: Read + Seek> ReadSeek for T {}
 
-/// The bytes of a bundle: those of a file, which can be read again, or those of a stream.
+/// The bytes of a bundle, decrypted.
+#[non_exhaustive]
 pub enum Input<'r> {
+    /// Those of a file, which can be read again.
     File(FileInput<'r>),
+    /// Those of a stream, which can be read once.
     Stream(Box<dyn Read + Send + 'r>),
 }
 
@@ -50,26 +67,161 @@ struct SharedFile<'r> {
 }
 
 impl<'r> Input<'r> {
-    /// Opens the file at `path`. Returns its length too if it is a regular file; other files are read as streams.
+    /// Opens the file at `path`. All but regular files are read as streams.
+    ///
+    /// ```
+    /// use patchwork_traces::Bundle;
+    /// use patchwork_traces::container::{Input, DecryptionKeys};
+    ///
+    /// # fn main() -> patchwork_traces::Result<()> {
+    /// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
+    /// let Input::File(file) = Input::open(path, &DecryptionKeys::default())? else { return Ok(()) };
+    /// assert_eq!(Bundle::from_seekable(file, "the bundle")?.manifest().total_count, 10);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// If the file cannot be opened, or is a directory.
-    pub fn open(path: &Path) -> Result<(Self, Option<u64>)> {
+    /// If the file cannot be opened, or is a directory; if it is encrypted, and `keys` do not open it.
+    pub fn open(path: &Path, keys: &DecryptionKeys) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Open, path, error);
         let metadata = fs::metadata(path).map_err(failed)?;
         if metadata.is_dir() {
             return Err(Error::from(ErrorKind::InputIsDirectory).in_subject(&path.display().to_string()));
         }
         let file = fs::File::open(path).map_err(failed)?.into_parts().0;
+        let name = path.display().to_string();
         match metadata.is_file() {
-            true => Ok((Self::File(FileInput::new(file).map_err(failed)?), Some(metadata.len()))),
-            false => Ok((Self::stream(file), None)),
+            true => Self::from_file(FileInput::new(file).map_err(failed)?, keys, &name),
+            false => Self::from_stream(file, keys, &name),
         }
     }
 
-    /// Wraps an input that can only be read once.
-    pub fn stream(inner: impl Read + Send + 'r) -> Self {
-        Self::Stream(Box::new(inner))
+    /// Takes a file. Errors refer to it as `name`.
+    ///
+    /// # Errors
+    /// If it cannot be read; if it is encrypted, and `keys` do not open it.
+    pub fn from_file(file: FileInput<'r>, keys: &DecryptionKeys, name: &str) -> Result<Self> {
+        let failed = |error| Error::io_named(IoAction::Read, name, error);
+        let mut mark = Vec::with_capacity(encryption::MARK_BYTES);
+        file.at_start().take(encryption::MARK_BYTES as u64).read_to_end(&mut mark).map_err(failed)?;
+        match encryption::of(&mark) {
+            None => Ok(Self::File(file)),
+            Some(encryption) => {
+                let input = decrypted::of_file(&file, encryption, &mark, keys, name);
+                input.map_err(|error| error.in_subject(name))
+            }
+        }
+    }
+
+    /// Takes a stream. Errors refer to it as `name`.
+    ///
+    /// # Errors
+    /// If it cannot be read; if it is encrypted, and `keys` do not open it.
+    pub fn from_stream(mut stream: impl Read + Send + 'r, keys: &DecryptionKeys, name: &str) -> Result<Self> {
+        let failed = |error| Error::io_named(IoAction::Read, name, error);
+        let mut mark = Vec::with_capacity(encryption::MARK_BYTES);
+        stream.by_ref().take(encryption::MARK_BYTES as u64).read_to_end(&mut mark).map_err(failed)?;
+        let (encryption, whole) = (encryption::of(&mark), io::Cursor::new(mark.clone()).chain(stream));
+        match encryption {
+            None => Ok(Self::Stream(Box::new(whole))),
+            Some(encryption) => {
+                let input = decrypted::of_stream(whole, encryption, &mark, keys, name);
+                input.map_err(|error| error.in_subject(name))
+            }
+        }
+    }
+
+    /// Returns the length of a file in bytes.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        match self {
+            Self::File(file) => Some(file.length()),
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+/// Opens encrypted inputs.
+#[cfg(feature = "seal")]
+mod decrypted {
+    use std::io::{self, Read};
+
+    use super::{DecryptionKeys, FileInput, Input, age, encryption, pwtrace};
+    use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
+
+    pub(super) fn of_file<'r>(
+        file: &FileInput<'r>,
+        encryption: Encryption,
+        mark: &[u8],
+        keys: &DecryptionKeys,
+        name: &str,
+    ) -> Result<Input<'r>> {
+        let failed = |error| Error::io_unnamed(IoAction::Read, error);
+        let file = match encryption {
+            _ if keys.is_empty() => return Err(ErrorKind::Encrypted(encryption).into()),
+            Encryption::AgeKey | Encryption::AgePassphrase => {
+                FileInput::new(age::decrypt_file(file.at_start(), encryption::is_armored(mark), keys, name)?)
+            }
+            Encryption::Patchwork => {
+                let passphrase = keys.passphrase_of(name, encryption)?;
+                FileInput::new(pwtrace::open(file.at_start(), passphrase.as_bytes())?)
+            }
+        };
+        file.map(Input::File).map_err(failed)
+    }
+
+    /// A stream that Patchwork encrypted is first copied to an unnamed file, still encrypted: nothing of it is genuine
+    /// before its end was read.
+    pub(super) fn of_stream<'r>(
+        mut stream: impl Read + Send + 'r,
+        encryption: Encryption,
+        mark: &[u8],
+        keys: &DecryptionKeys,
+        name: &str,
+    ) -> Result<Input<'r>> {
+        match encryption {
+            _ if keys.is_empty() => Err(ErrorKind::Encrypted(encryption).into()),
+            Encryption::AgeKey | Encryption::AgePassphrase => {
+                age::decrypt_stream(stream, encryption::is_armored(mark), keys, name).map(Input::Stream)
+            }
+            Encryption::Patchwork => {
+                let dir = std::env::temp_dir();
+                let mut copy = tempfile::tempfile().map_err(|error| Error::io(IoAction::Create, dir, error))?;
+                io::copy(&mut stream, &mut copy).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
+                let copy = FileInput::new(copy).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
+                of_file(&copy, encryption, mark, keys, name)
+            }
+        }
+    }
+}
+
+/// Refuses encrypted inputs.
+#[cfg(not(feature = "seal"))]
+mod decrypted {
+    use std::io::Read;
+
+    use super::{DecryptionKeys, FileInput, Input};
+    use crate::error::{Encryption, ErrorKind, Result};
+
+    pub(super) fn of_file<'r>(
+        _: &FileInput<'r>,
+        encryption: Encryption,
+        _: &[u8],
+        _: &DecryptionKeys,
+        _: &str,
+    ) -> Result<Input<'r>> {
+        Err(ErrorKind::Encrypted(encryption).into())
+    }
+
+    pub(super) fn of_stream<'r>(
+        _: impl Read + Send + 'r,
+        encryption: Encryption,
+        _: &[u8],
+        _: &DecryptionKeys,
+        _: &str,
+    ) -> Result<Input<'r>> {
+        Err(ErrorKind::Encrypted(encryption).into())
     }
 }
 
@@ -90,6 +242,9 @@ impl<'r> From<FileInput<'r>> for Input<'r> {
 
 impl<'r> FileInput<'r> {
     /// Wraps a file and reads it from its start, wherever its position is.
+    ///
+    /// # Errors
+    /// If seeking fails.
     pub fn new(mut inner: impl Read + Seek + Send + 'r) -> io::Result<Self> {
         let length = inner.seek(SeekFrom::End(0))?;
         let file =
@@ -98,17 +253,27 @@ impl<'r> FileInput<'r> {
     }
 
     /// Returns the length of the file in bytes.
+    #[must_use]
     pub fn length(&self) -> u64 {
         self.shared().length
     }
 
     /// Returns the same file, positioned at its start.
+    #[must_use]
     pub fn at_start(&self) -> Self {
         Self { at: 0, ..self.clone() }
     }
 
+    /// Returns an error if the file is encrypted.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Encrypted`] if it is; or if it cannot be read.
+    pub(crate) fn refuse_encrypted(&self, name: &str) -> Result<()> {
+        Input::from_file(self.clone(), &DecryptionKeys::default(), name).map(drop)
+    }
+
     /// Reads a range of bytes at once, to be handed out by later reads. Does nothing if its first byte is already there.
-    pub fn read_ahead(&mut self, bytes: Range<u64>) -> io::Result<()> {
+    pub(crate) fn read_ahead(&mut self, bytes: Range<u64>) -> io::Result<()> {
         let mut file = self.shared();
         let (start, ahead) = &file.ahead;
         let is_there = kept(*start, ahead, bytes.start).is_some() || kept(0, &file.head, bytes.start).is_some();

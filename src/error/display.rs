@@ -35,6 +35,14 @@ impl fmt::Display for ErrorKind {
                 write!(f, "Patchwork's own importer does not know the source {name:?}, so it is not bundled by default")
             }
             Self::UnknownFile { name, known } => write!(f, "no file named {name:?}; {}", available(known)),
+            Self::Encrypted(encryption) => encryption.fmt(f),
+            Self::DecryptionTooCostly { required, limit } => {
+                write!(f, "its passphrase takes too much work: 2^{required} where 2^{limit} is allowed")
+            }
+            Self::InvalidIdentity { line: 0 } => f.write_str("this file has no age identity"),
+            Self::InvalidIdentity { line } => write!(f, "line {line} is not an age identity"),
+            Self::InvalidRecipient { line: None } => f.write_str("this is not an age recipient"),
+            Self::InvalidRecipient { line: Some(line) } => write!(f, "line {line} is not an age recipient"),
             Self::ManifestTooLong { limit } => write!(f, "the manifest exceeds the limit of {} bytes", grouped(*limit)),
             Self::UnsupportedVersion { found, supported } => {
                 write!(f, "unsupported format version {found}; this program reads version {supported}")

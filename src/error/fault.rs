@@ -538,3 +538,25 @@ impl HistoryFault {
         }
     }
 }
+
+/// The way in which a file is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Encryption {
+    /// With age, to keys.
+    AgeKey,
+    /// With age and a passphrase.
+    AgePassphrase,
+    /// As Patchwork exports traces with a passphrase.
+    Patchwork,
+}
+
+impl fmt::Display for Encryption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AgeKey => "it is encrypted with age, to keys",
+            Self::AgePassphrase => "it is encrypted with age and a passphrase",
+            Self::Patchwork => "it is encrypted by Patchwork, with a passphrase",
+        })
+    }
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use strum::{EnumMessage, IntoStaticStr, VariantNames};
 
-use super::{Error, GzipFault, HistoryFault, ManifestFault, NameFault, RowFault, SignatureFault};
+use super::{Encryption, Error, GzipFault, HistoryFault, ManifestFault, NameFault, RowFault, SignatureFault};
 
 /// The operation during which input or output failed. Its `Display` is a verb, such as `open` or `write to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +181,37 @@ pub enum ErrorKind {
     /// The input is neither gzip nor JSON Lines.
     #[strum(message = "not a trace bundle (neither gzip nor JSON Lines)")]
     NotABundle,
+    /// The input is encrypted, and no key or passphrase for it was given.
+    Encrypted(Encryption),
+    /// The input is encrypted to other keys.
+    #[strum(message = "it is encrypted with age, to none of the keys that were given")]
+    NoMatchingKey,
+    /// Deriving the key from the passphrase would take too long.
+    DecryptionTooCostly {
+        /// The binary logarithm of the work that the file asks for.
+        required: u64,
+        /// The binary logarithm of the most work that is allowed.
+        limit: u64,
+    },
+    /// Encrypted data was changed or cut off.
+    #[strum(message = "the encrypted data was changed or cut off")]
+    CiphertextDamaged,
+    /// A file of identities has something else.
+    InvalidIdentity {
+        /// The line, counted from 1; 0 if the file has no identity.
+        line: u64,
+    },
+    /// A text is not an age recipient.
+    InvalidRecipient {
+        /// The line in a file of recipients, counted from 1.
+        line: Option<u64>,
+    },
+    /// The recipients cannot be used for one file.
+    #[strum(message = "these recipients cannot be used together")]
+    RecipientsDiffer,
+    /// A passphrase is empty, too long or not UTF-8.
+    #[strum(message = "there is no passphrase: it must be the first line, in UTF-8 and not empty")]
+    InvalidPassphrase,
     /// The input is gzip, but its content is not a bundle.
     #[strum(message = "not a trace bundle (a gzip file with other content)")]
     GzipOfSomethingElse,

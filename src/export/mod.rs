@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WrittenBundle};
+use crate::container::write_through;
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::{Manifest, ManifestFile, Provenance};
@@ -100,10 +101,13 @@ impl ReadLogs {
     ) -> Result<ExportReport> {
         progress.stage(Stage::Writing);
         progress.start(Some(self.packed.compressed_bytes()));
-        let written = self.packed.write(options, Provenance::default(), CancellableIo::counted(sink, progress));
+        let packed = self.packed;
+        let written = write_through(options.sealer.as_ref(), CancellableIo::counted(sink, progress), |out| {
+            packed.write(options, Provenance::default(), out)
+        });
         progress.finish();
-        let written = written.map_err(|error| error.in_subject(sink_name))?;
-        let WrittenBundle { digest, manifest, bundle_bytes } = written;
+        let (written, bundle_bytes) = written.map_err(|error| error.in_subject(sink_name))?;
+        let WrittenBundle { digest, manifest, .. } = written;
         Ok(ExportReport { digest, manifest, paths: self.paths, bundle_bytes })
     }
 }

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use crate::align::Fingerprinter;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions, WrittenBundle};
+use crate::container::Sealer;
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::Level;
@@ -48,13 +49,15 @@ pub struct MergeOptions {
     pub level: Level,
     /// The number of threads that inflate, compare and compress.
     pub threads: NonZeroUsize,
+    /// Encrypts the bundle, if set.
+    pub sealer: Option<Sealer>,
 }
 
 impl MergeOptions {
     /// Merges all sources, with the default level and all cores.
     pub fn new(generator: impl Into<String>) -> Self {
         let (sources, level, threads) = (Vec::new(), Level::default(), available_cores());
-        Self { generator: generator.into(), sources, label: None, level, threads }
+        Self { generator: generator.into(), sources, label: None, level, threads, sealer: None }
     }
 
     /// Limits the merge to these sources.
@@ -75,6 +78,11 @@ impl MergeOptions {
     /// Sets the number of threads.
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Self { threads, ..self }
+    }
+
+    /// Sets what encrypts the bundle, if anything.
+    pub fn sealer(self, sealer: impl Into<Option<Sealer>>) -> Self {
+        Self { sealer: sealer.into(), ..self }
     }
 }
 
@@ -174,7 +182,7 @@ impl MergedLogs {
         let digests = sequences.iter().flat_map(|sequence| &sequence.parts).map(|part| part.digest);
         let bundles = digests.filter(|digest| known.insert(*digest)).collect();
         let write = WriteOptions::new(options.generator.clone(), exported_at).level(options.level);
-        let write = write.threads(options.threads).work_dir(work_dir);
+        let write = write.threads(options.threads).work_dir(work_dir).sealer(options.sealer.clone());
         let merged = merge_all(sequences, &options.sources, &write, progress);
         progress.finish();
         let packed = pack(&merged?, &write, progress)?;

@@ -7,7 +7,7 @@ use super::search::SearchResult;
 use super::{RecoverOptions, RecoverReport};
 use crate::bundle::Bundle;
 use crate::bundle::writer::{WriteOptions, WrittenBundle};
-use crate::container::{FileInput, Input};
+use crate::container::{DecryptionKeys, FileInput, Input};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::{Derivation, DerivedFrom, HistoryId, Label, Manifest, Provenance, Timestamp};
@@ -212,7 +212,7 @@ impl Salvage<'_> {
     /// Recovers a segment to an unnamed temporary file.
     fn recover(&self, path: &Path, progress: &dyn Progress) -> Result<(Bundle<'static>, RecoverReport)> {
         let name = path.display().to_string();
-        let Input::File(file) = Input::open(path)?.0 else {
+        let Input::File(file) = Input::open(path, &DecryptionKeys::default())? else {
             return Err(Error::from(ErrorKind::NotABundle).in_subject(&name));
         };
         let input = FileInput::new(CancellableIo::new(file, progress));

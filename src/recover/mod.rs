@@ -19,7 +19,7 @@ use std::io::{self, Read, Seek};
 use std::path::Path;
 
 use crate::bundle::writer::{WriteOptions, WrittenBundle};
-use crate::container::{FileInput, Input};
+use crate::container::{DecryptionKeys, FileInput, Input};
 use crate::error::{Error, IoAction, Result};
 use crate::format::Provenance;
 use crate::progress::Progress;
@@ -67,13 +67,28 @@ pub fn recover_file(
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
     let path = path.as_ref();
-    let name = path.display().to_string();
-    match Input::open(path)?.0 {
+    let input = Input::open(path, &DecryptionKeys::default())?;
+    recover_input(input, &path.display().to_string(), options, target, progress)
+}
+
+/// Recovers a bundle from `input`, which was opened and, if necessary, decrypted. A stream is copied to an unnamed file in
+/// the target's directory, decrypted.
+///
+/// # Errors
+/// As [`recover`], and if the copy cannot be written.
+pub fn recover_input(
+    input: Input<'_>,
+    name: &str,
+    options: &RecoverOptions,
+    target: &OutputTarget,
+    progress: &dyn Progress,
+) -> Result<RecoverReport> {
+    match input {
         Input::File(file) => {
             progress.start(Some(file.length()));
-            recover(file, &name, options, target, progress)
+            recover(file, name, options, target, progress)
         }
-        Input::Stream(stream) => recover_stream(stream, &name, options, target, progress),
+        Input::Stream(stream) => recover_stream(stream, name, options, target, progress),
     }
 }
 
@@ -115,6 +130,7 @@ pub fn recover(
     let options = WriteOptions { work_dir: target.work_dir(), ..options.clone() };
     let input = FileInput::new(CancellableIo::new(input, progress));
     let input = input.map_err(|error| Error::io_named(IoAction::Read, name, error))?;
+    input.refuse_encrypted(name)?;
     let found = SearchResult::in_bundle(&input, &options, progress);
     progress.finish();
     let found = found.map_err(|error| error.in_subject(name))?;

@@ -19,7 +19,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use crate::bundle::chunk_refs;
-use crate::container::{FileInput, Input};
+use crate::container::{DecryptionKeys, FileInput, Input};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
 use crate::format::{Base, FileName, SourceName};
@@ -230,7 +230,7 @@ pub fn verify(
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
-    let input = Input::stream(CancellableIo::new(input, progress));
+    let input = Input::from_stream(CancellableIo::new(input, progress), &DecryptionKeys::default(), name)?;
     check(input, name, options, progress, found).map_err(|error| error.in_subject(name))
 }
 
@@ -248,7 +248,8 @@ pub fn verify_seekable(
     let input = FileInput::new(CancellableIo::new(input, progress));
     let input = input.map_err(|error| Error::io_named(IoAction::Read, name, error))?;
     progress.start(Some(input.length()));
-    check(input.into(), name, options, progress, found).map_err(|error| error.in_subject(name))
+    let input = Input::from_file(input, &DecryptionKeys::default(), name)?;
+    check(input, name, options, progress, found).map_err(|error| error.in_subject(name))
 }
 
 /// Checks the bundle at `path` like [`verify`].
@@ -262,12 +263,25 @@ pub fn verify_file(
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
     let path = path.as_ref();
-    let name = path.display().to_string();
-    let (input, length) = Input::open(path)?;
-    progress.start(length);
+    let input = Input::open(path, &DecryptionKeys::default())?;
+    verify_input(input, &path.display().to_string(), options, progress, found)
+}
+
+/// Checks the bundle in `input`, which was opened and, if necessary, decrypted, like [`verify`].
+///
+/// # Errors
+/// As [`verify`]. [`ErrorKind::CiphertextDamaged`](crate::ErrorKind::CiphertextDamaged) if encrypted data was changed.
+pub fn verify_input(
+    input: Input<'_>,
+    name: &str,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    found: &mut dyn FnMut(Finding),
+) -> Result<VerifyReport> {
+    progress.start(input.length());
     let report = match input {
-        Input::File(file) => verify_seekable(file, &name, options, progress, found),
-        Input::Stream(stream) => verify(stream, &name, options, progress, found),
+        Input::File(file) => verify_seekable(file, name, options, progress, found),
+        Input::Stream(stream) => verify(stream, name, options, progress, found),
     };
     progress.finish();
     report

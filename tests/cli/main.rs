@@ -11,6 +11,8 @@ mod cli_output;
 #[cfg(unix)]
 mod closed_pipe;
 mod diff;
+#[cfg(feature = "seal")]
+mod encryption;
 mod export;
 mod history_inspect;
 mod history_keep;

@@ -5,7 +5,8 @@ use std::io;
 use std::path::PathBuf;
 
 use patchwork_traces::error::{
-    Contradiction, GzipFault, HistoryFault, IoAction, ManifestFault, NameFault, Obstacle, RowFault, SignatureFault,
+    Contradiction, Encryption, GzipFault, HistoryFault, IoAction, ManifestFault, NameFault, Obstacle, RowFault,
+    SignatureFault,
 };
 use patchwork_traces::{Error, ErrorKind};
 
@@ -146,6 +147,18 @@ fn without_data() -> Vec<ErrorKind> {
         ErrorKind::RowBeforeManifest,
         ErrorKind::NotAManifest,
         ErrorKind::DecryptionFailed,
+        ErrorKind::Encrypted(Encryption::AgeKey),
+        ErrorKind::Encrypted(Encryption::AgePassphrase),
+        ErrorKind::Encrypted(Encryption::Patchwork),
+        ErrorKind::NoMatchingKey,
+        ErrorKind::DecryptionTooCostly { required: 30, limit: 22 },
+        ErrorKind::CiphertextDamaged,
+        ErrorKind::InvalidIdentity { line: 0 },
+        ErrorKind::InvalidIdentity { line: 7 },
+        ErrorKind::InvalidRecipient { line: None },
+        ErrorKind::InvalidRecipient { line: Some(7) },
+        ErrorKind::RecipientsDiffer,
+        ErrorKind::InvalidPassphrase,
         ErrorKind::ChunkMismatch,
         ErrorKind::MoreThanDeclared,
         ErrorKind::ContentEnds,

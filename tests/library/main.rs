@@ -43,6 +43,8 @@ mod restore;
 mod rotation;
 mod schema;
 #[cfg(feature = "seal")]
+mod sealed;
+#[cfg(feature = "seal")]
 mod signature;
 mod timeline;
 mod verify;

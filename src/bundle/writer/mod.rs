@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread::Scope;
 
 use crate::buffers::Buffers;
+use crate::container::Sealer;
 use crate::digest::{BundleDigest, Crc32, Integrity};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::LogId;
@@ -51,6 +52,8 @@ pub struct WriteOptions {
     /// The directory for compressed chunks until the manifest is known. Up to 8 MiB of them are kept in memory;
     /// more go to a temporary file here.
     pub work_dir: PathBuf,
+    /// Encrypts the bundle, if set.
+    pub sealer: Option<Sealer>,
 }
 
 impl WriteOptions {
@@ -62,6 +65,7 @@ impl WriteOptions {
             level: Level::default(),
             threads: available_cores(),
             work_dir: std::env::temp_dir(),
+            sealer: None,
         }
     }
 
@@ -78,6 +82,11 @@ impl WriteOptions {
     /// Sets the directory for compressed chunks.
     pub fn work_dir(self, work_dir: impl Into<PathBuf>) -> Self {
         Self { work_dir: work_dir.into(), ..self }
+    }
+
+    /// Sets what encrypts the bundle, if anything.
+    pub fn sealer(self, sealer: impl Into<Option<Sealer>>) -> Self {
+        Self { sealer: sealer.into(), ..self }
     }
 }
 
@@ -252,7 +261,7 @@ impl SpooledBundle {
         self.files.iter_mut().for_each(|spooled| spooled.file.follows = follows(&spooled.file));
     }
 
-    /// Writes the bundle.
+    /// Writes the bundle, without encrypting it.
     pub fn write(self, options: &WriteOptions, provenance: Provenance, sink: impl Write) -> Result<WrittenBundle> {
         let failed = |error| Error::io_unnamed(IoAction::Write, error);
         let (spooled, files): (Vec<_>, Vec<_>) = (self.files.into_iter())

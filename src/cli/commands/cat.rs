@@ -19,6 +19,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::complete;
+use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::input::{access_note, open, open_all, open_all_seekable};
@@ -61,9 +62,9 @@ pub struct CatArgs {
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
 
-    /// Print the rows of all bundles and logs in the order of their times
+    /// Print the rows in the order of their times
     ///
-    /// A row without a timestamp stays after the row before it. Takes memory for each log whose rows overlap in time.
+    /// Those of all bundles and logs. A row without a timestamp stays after the row before it. Takes memory for each log whose rows overlap in time.
     #[arg(long)]
     by_time: bool,
 
@@ -80,6 +81,9 @@ pub struct CatArgs {
     /// Number of threads [default: one per core]
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// The summary of `cat --json`.
@@ -117,7 +121,9 @@ pub fn run(args: CatArgs, output: Output) -> CommandResult {
     let range = range(&args)?;
     check_stdout_keeps("the rows", "cat BUNDLE > rows.jsonl")?;
     let summary = match args.bundles.as_slice() {
-        [bundle] if !bundle.is_dir() && !args.by_time => print_bundle(open(bundle)?, args, range, output)?,
+        [bundle] if !bundle.is_dir() && !args.by_time => {
+            print_bundle(open(bundle, &args.keys.keys(output)?)?, args, range, output)?
+        }
         _ if args.exact => print_exact_of_history(&args, output)?,
         _ => print_inputs(&args, range, output)?,
     };
@@ -170,7 +176,8 @@ fn print_bundle(bundle: Bundle<'_>, args: CatArgs, range: TimeRange, output: Out
 
 /// Prints the rows of several inputs, or of a history.
 fn print_inputs(args: &CatArgs, range: TimeRange, output: Output) -> Result<CatJson, Failure> {
-    let inputs = if args.by_time { open_all_seekable(&args.bundles)? } else { open_all(&args.bundles)? };
+    let keys = args.keys.keys(output)?;
+    let inputs = if args.by_time { open_all_seekable(&args.bundles, &keys)? } else { open_all(&args.bundles, &keys)? };
     let options = CatOptions::default().sources(&args.source).files(&args.file).range(range);
     let mut options = options.envelope(args.envelope);
     options.threads = args.threads.unwrap_or(options.threads);
@@ -209,7 +216,7 @@ fn print_inputs(args: &CatArgs, range: TimeRange, output: Output) -> Result<CatJ
 
 /// Prints a log of a history byte for byte.
 fn print_exact_of_history(args: &CatArgs, output: Output) -> Result<CatJson, Failure> {
-    let inputs = open_all(&args.bundles)?;
+    let inputs = open_all(&args.bundles, &args.keys.keys(output)?)?;
     let [input] = inputs.as_slice() else {
         return Err(Failure::usage("--exact prints one log, but several bundles were named", "name one bundle"));
     };

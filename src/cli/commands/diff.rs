@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::cli::commands::export::DirArgs;
 use crate::cli::commands::merge::input_notes;
 use crate::cli::complete;
+use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::input::open_all;
@@ -64,6 +65,9 @@ pub struct DiffArgs {
 
     #[command(flatten)]
     dirs: DirArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// The result of `diff --json`.
@@ -90,7 +94,7 @@ pub fn run(args: &DiffArgs, output: Output) -> CommandResult {
     let mut options = DiffOptions::default().sources(&args.source);
     options.threads = args.threads.unwrap_or(options.threads);
     let paths: Vec<_> = std::iter::once(args.a.clone()).chain(args.b.clone()).collect();
-    let mut inputs = open_all(&paths)?.into_iter();
+    let mut inputs = open_all(&paths, &args.keys.keys(output)?)?.into_iter();
     let (Some(a), b) = (inputs.next(), inputs.next()) else {
         return Err(Failure::usage("nothing to compare", "name a bundle"));
     };

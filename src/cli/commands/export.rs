@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::complete;
+use crate::cli::encryption::{PassphraseArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::is_dash;
@@ -72,6 +73,12 @@ pub struct ExportArgs {
 
     #[command(flatten)]
     dirs: DirArgs,
+
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+
+    #[command(flatten)]
+    seal: SealArgs,
 }
 
 /// The options for writing the output file.
@@ -209,12 +216,15 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     let exported_at = time::now()?;
     let wanted = DiscoverOptions::default().sources(&args.source).include_other(args.include_other);
     let discovery = discover(&dirs, &wanted.allow_empty(args.allow_empty))?;
-    let path = args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at)));
+    let mut options = ExportOptions::new(crate::cli::generator(), exported_at)
+        .level(args.level)
+        .sealer(args.seal.only_sealer(&args.passphrase)?);
+    options.threads = args.threads.unwrap_or(options.threads);
+    let path =
+        args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at, options.sealer.is_some())));
     let target = if args.to_stdout() { None } else { Some(target(args, &path)?) };
     #[cfg(feature = "seal")]
     let signing = args.sign.for_bundle(&path, target.as_ref(), args.target.into(), output)?;
-    let mut options = ExportOptions::new(crate::cli::generator(), exported_at).level(args.level);
-    options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::new(output);
     let report = match &target {
         Some(target) => export_to_file(&discovery, &options, target, &bar)?,
@@ -257,10 +267,11 @@ fn target(args: &ExportArgs, path: &Path) -> Result<OutputTarget, Failure> {
 
 /// Returns `traces-export-2026-05-02T10-00-00.jsonl.gz`: the time to the second, in characters that every file system
 /// allows in a name.
-fn default_name(exported_at: Timestamp) -> String {
+fn default_name(exported_at: Timestamp, is_encrypted: bool) -> String {
     let time = exported_at.to_string();
     let to_second = time.split('.').next().unwrap_or(&time);
-    format!("traces-export-{}.jsonl.gz", to_second.replace(':', "-"))
+    let end = if is_encrypted { ".age" } else { "" };
+    format!("traces-export-{}.jsonl.gz{end}", to_second.replace(':', "-"))
 }
 
 fn notes(discovery: &Discovery) -> Vec<String> {

@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::cli::commands::export::DirArgs;
 use crate::cli::commands::merge::input_notes;
 use crate::cli::complete;
+use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::CommandResult;
 use crate::cli::help;
 use crate::cli::input::{open, open_all};
@@ -60,6 +61,9 @@ pub struct ImportArgs {
 
     #[command(flatten)]
     dirs: DirArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// The treatment of existing logs.
@@ -111,13 +115,13 @@ pub struct ImportJson<'a> {
 
 /// Runs the command.
 pub fn run(args: ImportArgs, output: Output) -> CommandResult {
-    let dirs = args.dirs.resolve()?;
+    let (dirs, keys) = (args.dirs.resolve()?, args.keys.keys(output)?);
     let mut options = ImportOptions::default().mode(args.mode.into()).sources(args.source).dry_run(args.dry_run);
     options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::new(output);
     let report = match args.bundles.as_slice() {
-        [bundle] if !bundle.is_dir() => import(open(bundle)?, &dirs, &options, &SystemClock, &bar)?,
-        bundles => import_all(open_all(bundles)?, &dirs, &options, std::env::temp_dir(), &SystemClock, &bar)?,
+        [bundle] if !bundle.is_dir() => import(open(bundle, &keys)?, &dirs, &options, &SystemClock, &bar)?,
+        bundles => import_all(open_all(bundles, &keys)?, &dirs, &options, std::env::temp_dir(), &SystemClock, &bar)?,
     };
     let (warning, notes) = (rotation::warning(&report.plan, args.dry_run), notes(&report, args.dry_run));
     let (text, json) = (|| as_text(&report, args.dry_run), as_json(&report, args.dry_run, warning.as_deref(), &notes));

@@ -14,6 +14,7 @@ use patchwork_traces::inspect::{Inspection, Timetable, compressed_bytes, unparse
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::CommandResult;
 use crate::cli::help;
 use crate::cli::input::{access_note, open};
@@ -35,6 +36,9 @@ pub struct InspectArgs {
     /// Several are shown in a table, one line each.
     #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
     bundles: Vec<PathBuf>,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// The result of `inspect --json`.
@@ -82,11 +86,11 @@ struct InspectedFileJson {
 
 /// Runs the command.
 pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
-    let [path] = args.bundles.as_slice() else { return several::run(&args.bundles, output) };
+    let [path] = args.bundles.as_slice() else { return several::run(&args.bundles, &args.keys.keys(output)?, output) };
     if !is_dash(path) && path.is_dir() {
         return history::run(path, output);
     }
-    let bundle = open(path)?;
+    let bundle = open(path, &args.keys.keys(output)?)?;
     let inspection = Inspection::new(&bundle);
     let notes: Vec<_> = access_note(inspection.access).into_iter().collect();
     output::print_report(&match output.json {

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use super::export::{DirArgs, level};
 use crate::cli::complete;
+use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::input::open;
@@ -87,6 +88,9 @@ pub struct KeepArgs {
 
     #[command(flatten)]
     dirs: DirArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 
     #[cfg(feature = "seal")]
     #[command(flatten)]
@@ -252,7 +256,8 @@ pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
     let reports = if args.from.is_empty() {
         vec![args.run_once(&bar)?]
     } else {
-        let bundles = args.from.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
+        let keys = args.keys.keys(output)?;
+        let bundles = args.from.iter().map(|path| open(path, &keys)).collect::<Result<_, _>>()?;
         keep_bundles(bundles, &args.dir, &args.options()?, &bar)?
     };
     #[cfg(feature = "seal")]

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::cli::commands::export::{TargetArgs, level};
 use crate::cli::complete;
+use crate::cli::encryption::{KeyArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::input::open_all;
@@ -65,6 +66,12 @@ pub struct MergeArgs {
 
     #[command(flatten)]
     target: TargetArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
+
+    #[command(flatten)]
+    seal: SealArgs,
 
     #[cfg(feature = "seal")]
     #[command(flatten)]
@@ -153,9 +160,10 @@ pub fn run(args: &MergeArgs, output: Output) -> CommandResult {
     };
     #[cfg(feature = "seal")]
     let signing = args.sign.for_bundle(&args.output, target.as_ref(), args.target.into(), output)?;
-    let inputs = open_all(&args.bundles)?;
+    let inputs = open_all(&args.bundles, &args.keys.keys(output)?)?;
     let mut options = MergeOptions::new(crate::cli::generator()).sources(&args.source).level(args.level);
     options.label.clone_from(&args.label);
+    options.sealer = args.seal.sealer(args.keys.passphrase())?;
     options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::new(output);
     let report = match &target {

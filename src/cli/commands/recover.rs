@@ -7,24 +7,24 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueHint};
 use patchwork_traces::OutputTarget;
 use patchwork_traces::digest::BundleDigest;
-use patchwork_traces::recover::{
-    FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_file, recover_stream,
-};
+use patchwork_traces::recover::{FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_input};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::commands::export::TargetArgs;
+use crate::cli::encryption::{KeyArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
+use crate::cli::input::open_input;
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, rows, safe};
 #[cfg(feature = "seal")]
 use crate::cli::signing::{self, SignOption};
 use crate::cli::terminal::exit::Exit;
-use crate::cli::terminal::output::{Output, STDIN};
+use crate::cli::terminal::output::Output;
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::stdin::{is_stdin, stdin};
+use crate::cli::terminal::stdin::is_stdin;
 use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::time;
 
@@ -45,6 +45,12 @@ pub struct RecoverArgs {
 
     #[command(flatten)]
     target: TargetArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
+
+    #[command(flatten)]
+    seal: SealArgs,
 
     #[cfg(feature = "seal")]
     #[command(flatten)]
@@ -84,7 +90,8 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     }
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
-    let options = RecoverOptions::new(crate::cli::generator(), time::now()?);
+    let sealer = args.seal.sealer(args.keys.passphrase())?;
+    let options = RecoverOptions::new(crate::cli::generator(), time::now()?).sealer(sealer);
     #[cfg(feature = "seal")]
     let signing = args.sign.for_bundle(&args.output, Some(&target), args.target.into(), output)?;
     if !is_dash(&args.bundle) && args.bundle.is_dir() {
@@ -94,10 +101,8 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
         return history::run(&args.bundle, &args.output, &options, &target, output);
     }
     let bar = Bar::new(output);
-    let report = match is_dash(&args.bundle) {
-        true => recover_stream(stdin()?, STDIN, &options, &target, &bar)?,
-        false => recover_file(&args.bundle, &options, &target, &bar)?,
-    };
+    let (input, name) = open_input(&args.bundle, &args.keys.keys(output)?)?;
+    let report = recover_input(input, &name, &options, &target, &bar)?;
     #[cfg(feature = "seal")]
     let signed = match report.written.as_ref().zip(report.digest) {
         Some((manifest, digest)) => signing.sign(manifest, digest),

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::commands::verify::CheckpointJson;
+use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::render::text::{counted, safe};
 use crate::cli::signing::{Signer, bundle_signature_target, history_signature_target};
@@ -42,6 +43,9 @@ pub struct SignArgs {
     /// The signature of a history is always replaced, as a history grows.
     #[arg(short, long)]
     force: bool,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// The result of `sign --json`.
@@ -75,7 +79,7 @@ fn sign_bundle(path: &Path, args: &SignArgs, output: Output) -> Result<SignJson,
         let message = "cannot sign standard input: the signature is written to a file beside the bundle";
         return Err(Failure::usage(message, "name a bundle"));
     }
-    let bundle = input::open(path)?;
+    let bundle = input::open(path, &args.keys.keys(output)?)?;
     let target = bundle_signature_target(path, TargetOptions::default().replace(args.force))?;
     let line = bundle.manifest_line()?;
     let signature = Signer::read(&args.key, output)?.sign(&line)?;

@@ -11,20 +11,24 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use data_encoding::HEXLOWER;
+use patchwork_traces::container::DecryptionKeys;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::history::{Checkpoint, SegmentProof};
 use patchwork_traces::progress::Progress;
 use patchwork_traces::verify::{
     FileReport, Finding, FindingCounts, FindingKind, HistoryVerifyOptions, RowsToRead, SegmentPart, Severity, Verdict,
-    VerifyOptions, VerifyReport, verify, verify_file,
+    VerifyOptions, VerifyReport, verify_input,
 };
+use patchwork_traces::{Error, ErrorKind};
 use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::hint::for_history;
+use crate::cli::input::open_input;
 use crate::cli::is_dash;
 use crate::cli::render::findings::{FindingGroup, FindingList};
 use crate::cli::render::text::{DIGEST_NOTE, counted, labelled, logs, rows, safe};
@@ -33,7 +37,6 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::output::{self, Output, STDIN};
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::stdin::stdin;
 use crate::cli::terminal::term::{BAD, GOOD, HINT, STRONG, WARN, paint, wrap_width};
 use crate::cli::threads;
 
@@ -87,8 +90,11 @@ pub struct VerifyArgs {
     all: bool,
 
     /// Number of threads [default: one per core]
-    #[arg(long, value_name = "N", value_parser = threads)]
+    #[arg(long, value_name = "N", hide_short_help = true, value_parser = threads)]
     threads: Option<NonZeroUsize>,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// The options for histories.
@@ -180,6 +186,7 @@ pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
     let (for_bundles, for_histories) = options(args)?;
     #[cfg(feature = "seal")]
     let signers = args.signers.read(&args.bundle)?;
+    let keys = args.keys.keys(output)?;
     let mut exit = Exit::Done;
     let (mut bundles, mut histories) = (Vec::new(), Vec::new());
     for path in &args.bundle {
@@ -202,11 +209,11 @@ pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
             }
             (true, false) => history::as_text(path, &for_histories, args.history.require_complete, output, listing)?,
             (false, true) => {
-                let (verified, exit) = verify_as_json(path, &for_bundles, output, listing)?;
+                let (verified, exit) = verify_as_json((path, &keys), &for_bundles, output, listing)?;
                 bundles.push(verified);
                 exit
             }
-            (false, false) => verify_as_text(path, &for_bundles, output, listing)?,
+            (false, false) => verify_as_text((path, &keys), &for_bundles, output, listing)?,
         };
         exit = exit.worse_of(one_exit);
     }
@@ -284,19 +291,16 @@ fn part(text: &str) -> Result<SegmentPart, &'static str> {
 
 /// Checks one bundle, and passes each finding to `found`.
 fn check(
-    path: &Path,
+    (path, keys): (&Path, &DecryptionKeys),
     options: &VerifyOptions,
     output: Output,
     found: &mut dyn FnMut(Finding),
 ) -> Result<patchwork_traces::Result<VerifyReport>, Failure> {
     let bar = Bar::new(output);
-    let checked = match is_dash(path) {
-        true => {
-            bar.start(None);
-            stdin().and_then(|stdin| verify(stdin, STDIN, options, &bar, found))
-        }
-        false => verify_file(path, options, &bar, found),
-    };
+    // The bar shows that a pipe is slow to begin.
+    bar.start(None);
+    let checked = open_input(path, keys).and_then(|(input, name)| verify_input(input, &name, options, &bar, found));
+    bar.finish();
     interrupt::check()?;
     Ok(checked)
 }
@@ -305,8 +309,16 @@ fn exit_of(report: &VerifyReport) -> Exit {
     if report.is_good() { Exit::Done } else { Exit::Incomplete }
 }
 
+/// Returns the exit code after an error: damage that nothing behind it can be read for is a verdict.
+fn exit_of_error(error: &Error) -> Exit {
+    match error.kind() {
+        ErrorKind::CiphertextDamaged => Exit::Incomplete,
+        _ => Exit::Failed,
+    }
+}
+
 fn verify_as_text(
-    path: &Path,
+    (path, keys): (&Path, &DecryptionKeys),
     options: &VerifyOptions,
     output: Output,
     mut listing: FindingList,
@@ -314,7 +326,7 @@ fn verify_as_text(
     let mut printed = Ok(());
     let is_shown = |severity| !(output.quiet && severity == Severity::Info);
     let mut hint = None;
-    let report = check(path, options, output, &mut |finding| {
+    let report = check((path, keys), options, output, &mut |finding| {
         hint = hint.or(request_hint(&finding));
         if printed.is_ok() && is_shown(finding.severity()) && listing.lists(finding.severity(), finding.kind.code()) {
             printed = output::print_report(&finding_text(finding.severity(), &finding.to_string()));
@@ -336,7 +348,11 @@ fn verify_as_text(
             exit_of(&report)
         }
         // The remaining bundles are still checked.
-        Err(error) => Failure::from(error).report(false),
+        Err(error) => {
+            let is_damage = exit_of_error(&error) == Exit::Incomplete;
+            let exit = Failure::from(error).report(false);
+            if is_damage { Exit::Incomplete } else { exit }
+        }
     };
     Ok(exit)
 }
@@ -450,18 +466,18 @@ fn expected_text(report: &VerifyReport) -> String {
 }
 
 fn verify_as_json(
-    path: &Path,
+    (path, keys): (&Path, &DecryptionKeys),
     options: &VerifyOptions,
     output: Output,
     mut listing: FindingList,
 ) -> Result<(VerifiedJson, Exit), Failure> {
     let mut findings = Vec::new();
-    let checked = check(path, options, output, &mut |finding| {
+    let checked = check((path, keys), options, output, &mut |finding| {
         if listing.lists(finding.severity(), finding.kind.code()) {
             findings.push(finding_json(&finding));
         }
     })?;
-    let exit = checked.as_ref().map_or(Exit::Failed, exit_of);
+    let exit = checked.as_ref().map_or_else(exit_of_error, exit_of);
     let (report, error) = match checked {
         Ok(report) => (Some(report), None),
         Err(error) => (None, Some(ErrorDetail::from(&error))),

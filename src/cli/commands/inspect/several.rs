@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 use patchwork_traces::History;
 use patchwork_traces::bundle::Bundle;
+use patchwork_traces::container::DecryptionKeys;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::format::{HistoryId, Timestamp};
 use schemars::JsonSchema;
@@ -59,10 +60,10 @@ struct InspectedBundleJson {
 }
 
 /// Runs the command. Bundles that cannot be read are reported, and the others are shown.
-pub fn run(paths: &[PathBuf], output: Output) -> CommandResult {
+pub fn run(paths: &[PathBuf], keys: &DecryptionKeys, output: Output) -> CommandResult {
     let (mut bundles, mut errors) = (Vec::new(), Vec::new());
     for path in paths {
-        match inspect(path) {
+        match inspect(path, keys) {
             Ok(bundle) => bundles.push(bundle),
             Err(error) => errors.push(ErrorDetail::from(&error)),
         }
@@ -80,10 +81,10 @@ pub fn run(paths: &[PathBuf], output: Output) -> CommandResult {
     Ok(exit)
 }
 
-fn inspect(path: &Path) -> patchwork_traces::Result<InspectedBundleJson> {
+fn inspect(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<InspectedBundleJson> {
     match !is_dash(path) && path.is_dir() {
         true => History::open(path).map(|history| of_history(&history)),
-        false => open(path).map(|bundle| of_bundle(&bundle)),
+        false => open(path, keys).map(|bundle| of_bundle(&bundle)),
     }
 }
 

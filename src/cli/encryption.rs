@@ -1,0 +1,237 @@
+//! The options for encrypted bundles: what opens the inputs, and what encrypts the output.
+
+#[cfg(feature = "seal")]
+use std::path::{Path, PathBuf};
+#[cfg(feature = "seal")]
+use std::sync::OnceLock;
+
+use clap::Args;
+#[cfg(feature = "seal")]
+use clap::ValueHint;
+use patchwork_traces::container::{DecryptionKeys, Sealer};
+#[cfg(feature = "seal")]
+use patchwork_traces::container::{Passphrase, Recipient};
+#[cfg(feature = "seal")]
+use patchwork_traces::error::{Encryption, Error, ErrorKind, IoAction};
+#[cfg(feature = "seal")]
+use secrecy::ExposeSecret as _;
+
+use crate::cli::failure::Failure;
+#[cfg(feature = "seal")]
+use crate::cli::render::text::safe;
+use crate::cli::terminal::output::Output;
+#[cfg(feature = "seal")]
+use crate::cli::terminal::passphrase;
+
+/// The environment variable that has the passphrase, if no option gives one.
+#[cfg(feature = "seal")]
+const VARIABLE: &str = "PATCHWORK_TRACES_PASSPHRASE";
+
+/// The options that open encrypted bundles.
+#[derive(Debug, Args)]
+pub struct KeyArgs {
+    /// File of keys of age, for encrypted bundles
+    ///
+    /// The file has identities, as `age-keygen` writes them. Can be repeated.
+    #[cfg(feature = "seal")]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 800)]
+    identity: Vec<PathBuf>,
+
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// The options that give a passphrase.
+#[derive(Debug, Args)]
+pub struct PassphraseArgs {
+    /// File whose first line is the passphrase [default: `$PATCHWORK_TRACES_PASSPHRASE`, or ask]
+    #[cfg(feature = "seal")]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(hide_short_help = true, display_order = 801)]
+    passphrase_file: Option<PathBuf>,
+
+    /// File descriptor to read the passphrase from
+    #[cfg(all(feature = "seal", unix))]
+    #[arg(long, value_name = "N", conflicts_with = "passphrase_file", hide_short_help = true, display_order = 802)]
+    passphrase_fd: Option<u16>,
+}
+
+/// The options that encrypt what is written.
+#[derive(Debug, Args)]
+pub struct SealArgs {
+    /// Encrypt to this public key of age
+    ///
+    /// It begins with age1, and is called a recipient. Can be repeated.
+    #[cfg(feature = "seal")]
+    #[arg(short, long, value_name = "KEY", conflicts_with = "passphrase", display_order = 803)]
+    recipient: Vec<String>,
+
+    /// Encrypt to each public key of age in this file (repeatable)
+    #[cfg(feature = "seal")]
+    #[arg(short = 'R', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "passphrase", hide_short_help = true, display_order = 804)]
+    recipients_file: Vec<PathBuf>,
+
+    /// Encrypt with a passphrase, by age
+    #[cfg(feature = "seal")]
+    #[arg(short, long, hide_short_help = true, display_order = 805)]
+    passphrase: bool,
+}
+
+impl KeyArgs {
+    /// Returns the keys that these options name. A passphrase is asked for when a bundle needs it, and once only.
+    #[cfg(feature = "seal")]
+    pub fn keys(&self, output: Output) -> Result<DecryptionKeys, Failure> {
+        let secrets = self.identity.iter().chain(&self.passphrase.passphrase_file);
+        output.notes(&secrets.filter_map(|path| exposed(path)).collect::<Vec<_>>());
+        let keys = self.identity.iter().try_fold(DecryptionKeys::default(), DecryptionKeys::identity_file)?;
+        let (given, asked) = (self.passphrase.given()?, OnceLock::new());
+        Ok(keys.ask_passphrase(move |name, encryption| {
+            if let Some(passphrase) = given.as_ref().or_else(|| asked.get()) {
+                return Ok(passphrase.clone());
+            }
+            let passphrase = ask(name, encryption)?;
+            Ok(asked.get_or_init(|| passphrase).clone())
+        }))
+    }
+
+    /// Returns no keys.
+    #[cfg(not(feature = "seal"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature `seal` both are needed")]
+    pub fn keys(&self, _: Output) -> Result<DecryptionKeys, Failure> {
+        Ok(DecryptionKeys::default())
+    }
+
+    /// Returns the options that give a passphrase.
+    pub fn passphrase(&self) -> &PassphraseArgs {
+        &self.passphrase
+    }
+}
+
+#[cfg(feature = "seal")]
+impl PassphraseArgs {
+    /// Returns true if an option gives a passphrase.
+    fn is_named(&self) -> bool {
+        #[cfg(unix)]
+        let by_descriptor = self.passphrase_fd.is_some();
+        #[cfg(not(unix))]
+        let by_descriptor = false;
+        self.passphrase_file.is_some() || by_descriptor
+    }
+
+    /// Returns the passphrase that the options or the environment give.
+    fn given(&self) -> patchwork_traces::Result<Option<Passphrase>> {
+        if let Some(path) = &self.passphrase_file {
+            return read(path).map(Some);
+        }
+        #[cfg(unix)]
+        if let Some(descriptor) = self.passphrase_fd {
+            return read(Path::new(&format!("/dev/fd/{descriptor}"))).map(Some);
+        }
+        match std::env::var_os(VARIABLE) {
+            None => Ok(None),
+            Some(text) => {
+                let passphrase = Passphrase::read(text.as_encoded_bytes());
+                passphrase.map(Some).map_err(|error| error.in_subject(VARIABLE))
+            }
+        }
+    }
+}
+
+/// Returns a note if other users can read a file with a secret.
+#[cfg(all(feature = "seal", unix))]
+fn exposed(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let path = path.display();
+    (metadata.permissions().mode() & 0o077 != 0)
+        .then(|| format!("other users can read {path}, which has a secret; `chmod 600 {path}` prevents that"))
+}
+
+/// Returns no note: permissions are not bits here.
+#[cfg(all(feature = "seal", not(unix)))]
+fn exposed(_: &Path) -> Option<String> {
+    None
+}
+
+/// Reads the passphrase in a file.
+#[cfg(feature = "seal")]
+fn read(path: &Path) -> patchwork_traces::Result<Passphrase> {
+    let file = std::fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
+    Passphrase::read(file).map_err(|error| error.in_subject(&path.display().to_string()))
+}
+
+/// Asks for the passphrase of a file on the terminal. Without one, returns the error that the file needs a passphrase.
+#[cfg(feature = "seal")]
+fn ask(name: &str, encryption: Encryption) -> patchwork_traces::Result<Passphrase> {
+    let typed = passphrase::ask(&format!("Passphrase of {}: ", safe(name)));
+    let typed = typed.map_err(|error| match error.downcast::<Error>() {
+        Ok(cancelled) => cancelled,
+        Err(_) => ErrorKind::Encrypted(encryption).into(),
+    })?;
+    Passphrase::read(typed.expose_secret().as_bytes())
+}
+
+impl SealArgs {
+    /// Returns what encrypts the output of a command that reads no bundle.
+    ///
+    /// # Errors
+    /// As [`sealer`](Self::sealer), and if there is a passphrase that is used for nothing: the output would not be encrypted.
+    #[cfg(feature = "seal")]
+    pub fn only_sealer(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
+        match !self.passphrase && from.is_named() {
+            true => Err(Failure::usage("a passphrase is given, but not to be used", "add -p to encrypt with it")),
+            false => self.sealer(from),
+        }
+    }
+
+    /// Returns nothing.
+    #[cfg(not(feature = "seal"))]
+    pub fn only_sealer(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
+        self.sealer(from)
+    }
+
+    /// Returns what encrypts the output, if anything does.
+    #[cfg(feature = "seal")]
+    pub fn sealer(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
+        if self.passphrase {
+            return Ok(Some(Sealer::to_passphrase(match from.given()? {
+                Some(passphrase) => passphrase,
+                None => new_passphrase()?,
+            })));
+        }
+        let mut recipients = Vec::new();
+        for text in &self.recipient {
+            recipients.push(text.parse::<Recipient>().map_err(|kind| Error::from(kind).in_subject("--recipient"))?);
+        }
+        for path in &self.recipients_file {
+            recipients.extend(Recipient::read_file(path)?);
+        }
+        match recipients.is_empty() {
+            true => Ok(None),
+            false => Ok(Some(Sealer::to_recipients(recipients)?)),
+        }
+    }
+
+    /// Returns nothing.
+    #[cfg(not(feature = "seal"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature `seal` both are needed")]
+    pub fn sealer(&self, _: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
+        Ok(None)
+    }
+}
+
+/// Asks for a new passphrase, twice.
+#[cfg(feature = "seal")]
+fn new_passphrase() -> Result<Passphrase, Failure> {
+    let hint = "run the command on a terminal, or use --passphrase-file";
+    let no_terminal = || Failure::usage("there is no terminal to ask for the passphrase", hint);
+    let asked = |prompt| {
+        passphrase::ask(prompt).map_err(|error| error.downcast::<Error>().map_or_else(|_| no_terminal(), Failure::from))
+    };
+    let first = asked("New passphrase: ")?;
+    if first.expose_secret() != asked("The same again: ")?.expose_secret() {
+        return Err(Failure::usage("the passphrases differ", "run the command again"));
+    }
+    Ok(Passphrase::read(first.expose_secret().as_bytes())?)
+}

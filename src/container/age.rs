@@ -1,0 +1,231 @@
+//! Reads and writes files that are encrypted with age.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use age::armor::ArmoredReader;
+use age::stream::{StreamReader, StreamWriter};
+use age::{DecryptError, Decryptor, Encryptor, scrypt};
+
+use super::ReadSeek;
+use super::keys::{DecryptionKeys, Passphrase};
+use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
+
+/// The binary logarithm of the work to derive a key from a passphrase on writing: about a second.
+const WORK_FACTOR: u8 = 18;
+
+/// The most work that a file may ask for on reading.
+const MAX_WORK_FACTOR: u8 = 22;
+
+/// A public key that files are encrypted to.
+#[derive(Clone)]
+pub struct Recipient(Arc<dyn age::Recipient + Send + Sync>);
+
+/// Encrypts what is written. Whoever has one of the keys, or the passphrase, can read it.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use patchwork_traces::container::{Passphrase, Sealer};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let sealer = Sealer::to_passphrase(Passphrase::new("correct horse battery staple".to_owned()));
+/// let mut sealed = Vec::new();
+/// let mut out = sealer.seal(&mut sealed)?;
+/// out.write_all(b"secret")?;
+/// out.finish()?;
+/// assert!(sealed.starts_with(b"age-encryption.org/v1\n-> scrypt "));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sealer(SealTo);
+
+#[derive(Debug, Clone)]
+enum SealTo {
+    Recipients(Vec<Recipient>),
+    Passphrase(Passphrase),
+}
+
+/// A writer that encrypts. Call [`finish`](Self::finish) at the end: without it, the file is cut off.
+pub struct SealedWriter<W: Write>(StreamWriter<W>);
+
+/// The decrypted content of a file. Errors of reading it are of the kind [`ErrorKind::CiphertextDamaged`], or of the file.
+struct Decrypted<R>(StreamReader<R>);
+
+impl FromStr for Recipient {
+    type Err = ErrorKind;
+
+    fn from_str(text: &str) -> std::result::Result<Self, ErrorKind> {
+        let native = text.parse::<age::x25519::Recipient>().map(|key| Self(Arc::new(key))).ok();
+        let tagged = || text.parse::<age::tag::Recipient>().map(|key| Self(Arc::new(key))).ok();
+        let post_quantum = || text.parse::<age::tagpq::Recipient>().map(|key| Self(Arc::new(key))).ok();
+        native.or_else(tagged).or_else(post_quantum).ok_or(ErrorKind::InvalidRecipient { line: None })
+    }
+}
+
+impl std::fmt::Debug for Recipient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recipient")
+    }
+}
+
+impl Recipient {
+    /// Reads a file of recipients: one on each line, beside empty lines and comments that begin with `#`.
+    ///
+    /// # Errors
+    /// If it cannot be read. [`ErrorKind::InvalidRecipient`] if a line is no recipient, or none is there.
+    pub fn read_file(path: impl AsRef<std::path::Path>) -> Result<Vec<Self>> {
+        let path = path.as_ref();
+        let named = |error: Error| error.in_subject(&path.display().to_string());
+        let text = fs_err::read_to_string(path).map_err(|error| Error::io(IoAction::Read, path, error))?;
+        let mut recipients = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let at_line = |_| named(ErrorKind::InvalidRecipient { line: Some(index as u64 + 1) }.into());
+            recipients.push(line.parse().map_err(at_line)?);
+        }
+        match recipients.is_empty() {
+            true => Err(named(ErrorKind::InvalidRecipient { line: None }.into())),
+            false => Ok(recipients),
+        }
+    }
+}
+
+impl Sealer {
+    /// Encrypts to these keys.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRecipient`] if there is none.
+    pub fn to_recipients(recipients: Vec<Recipient>) -> Result<Self> {
+        match recipients.is_empty() {
+            true => Err(ErrorKind::InvalidRecipient { line: None }.into()),
+            false => Ok(Self(SealTo::Recipients(recipients))),
+        }
+    }
+
+    /// Encrypts with a passphrase.
+    #[must_use]
+    pub fn to_passphrase(passphrase: Passphrase) -> Self {
+        Self(SealTo::Passphrase(passphrase))
+    }
+
+    /// Starts an encrypted file in `out`.
+    ///
+    /// # Errors
+    /// If the keys cannot be used together, or writing fails.
+    pub fn seal<W: Write>(&self, out: W) -> io::Result<SealedWriter<W>> {
+        let encryptor = match &self.0 {
+            SealTo::Recipients(recipients) => {
+                Encryptor::with_recipients(recipients.iter().map(|recipient| &*recipient.0 as &dyn age::Recipient))
+            }
+            SealTo::Passphrase(passphrase) => {
+                let mut recipient = scrypt::Recipient::new(passphrase.secret());
+                recipient.set_work_factor(WORK_FACTOR);
+                Encryptor::with_recipients([&recipient as &dyn age::Recipient].into_iter())
+            }
+        };
+        let encryptor = encryptor.map_err(|_| io::Error::from(Error::from(ErrorKind::RecipientsDiffer)))?;
+        encryptor.wrap_output(out).map(SealedWriter)
+    }
+}
+
+impl<W: Write> SealedWriter<W> {
+    /// Writes the end of the file, and returns the inner writer.
+    ///
+    /// # Errors
+    /// If writing fails.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.finish()
+    }
+}
+
+impl<W: Write> Write for SealedWriter<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.0.write(data)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Opens an encrypted file that can seek. `name` is for whoever is asked for a passphrase.
+pub(super) fn decrypt_file<'r>(
+    file: impl Read + Seek + Send + 'r,
+    is_armored: bool,
+    keys: &DecryptionKeys,
+    name: &str,
+) -> Result<Box<dyn ReadSeek + Send + 'r>> {
+    let inner: Box<dyn ReadSeek + Send + 'r> = match is_armored {
+        true => Box::new(ArmoredReader::new(file)),
+        false => Box::new(file),
+    };
+    Ok(Box::new(decrypt(inner, keys, name)?))
+}
+
+/// Opens an encrypted stream like [`decrypt_file`]. Each byte that it gives is authenticated.
+pub(super) fn decrypt_stream<'r>(
+    stream: impl Read + Send + 'r,
+    is_armored: bool,
+    keys: &DecryptionKeys,
+    name: &str,
+) -> Result<Box<dyn Read + Send + 'r>> {
+    let inner: Box<dyn Read + Send + 'r> = match is_armored {
+        true => Box::new(ArmoredReader::new(stream)),
+        false => Box::new(io::BufReader::new(stream)),
+    };
+    Ok(Box::new(decrypt(inner, keys, name)?))
+}
+
+fn decrypt<R: Read>(input: R, keys: &DecryptionKeys, name: &str) -> Result<Decrypted<R>> {
+    let decryptor = Decryptor::new(input).map_err(decryption_error)?;
+    let opened = if decryptor.is_scrypt() {
+        let passphrase = keys.passphrase_of(name, Encryption::AgePassphrase)?;
+        let mut identity = scrypt::Identity::new(passphrase.secret());
+        identity.set_max_work_factor(MAX_WORK_FACTOR);
+        decryptor.decrypt([&identity as &dyn age::Identity].into_iter())
+    } else if keys.identities.is_empty() {
+        return Err(ErrorKind::Encrypted(Encryption::AgeKey).into());
+    } else {
+        decryptor.decrypt(keys.identities.iter().map(|identity| &**identity as &dyn age::Identity))
+    };
+    Ok(Decrypted(opened.map_err(decryption_error)?))
+}
+
+fn decryption_error(error: DecryptError) -> Error {
+    match error {
+        DecryptError::NoMatchingKeys => ErrorKind::NoMatchingKey.into(),
+        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed | DecryptError::InvalidMac => {
+            ErrorKind::DecryptionFailed.into()
+        }
+        DecryptError::ExcessiveWork { required, .. } => {
+            ErrorKind::DecryptionTooCostly { required: required.into(), limit: MAX_WORK_FACTOR.into() }.into()
+        }
+        DecryptError::Io(error) => Error::io_unnamed(IoAction::Read, damage(error)),
+        _ => ErrorKind::CiphertextDamaged.into(),
+    }
+}
+
+/// Tells damage, which the age crate reports as these kinds of error, from errors of the file itself.
+fn damage(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Error::from(ErrorKind::CiphertextDamaged).into(),
+        _ => error,
+    }
+}
+
+impl<R: Read> Read for Decrypted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.0.read(out).map_err(damage)
+    }
+}
+
+impl<R: Read + Seek> Seek for Decrypted<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to).map_err(damage)
+    }
+}

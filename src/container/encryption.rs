@@ -1,0 +1,34 @@
+//! Tells by the first bytes whether a file is encrypted, and what opens it.
+
+use data_encoding::BASE64;
+
+use crate::error::Encryption;
+
+/// The number of first bytes that [`of`] looks at.
+pub const MARK_BYTES: usize = 128;
+
+const AGE: &[u8] = b"age-encryption.org/v1\n";
+const AGE_ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
+const PASSPHRASE_STANZA: &[u8] = b"-> scrypt ";
+const PATCHWORK: &[u8] = b"PWTRACE\0";
+
+/// Returns how a file that begins with `bytes` is encrypted, if it is.
+pub fn of(bytes: &[u8]) -> Option<Encryption> {
+    let of_header = |header: &[u8]| match header.strip_prefix(AGE)?.starts_with(PASSPHRASE_STANZA) {
+        true => Some(Encryption::AgePassphrase),
+        false => Some(Encryption::AgeKey),
+    };
+    if bytes.starts_with(PATCHWORK) {
+        return Some(Encryption::Patchwork);
+    }
+    let Some(armored) = bytes.trim_ascii_start().strip_prefix(AGE_ARMOR) else { return of_header(bytes) };
+    // A line of armour holds 48 bytes.
+    let line = armored.trim_ascii_start().get(..64).and_then(|line| BASE64.decode(line).ok());
+    Some(line.and_then(|header| of_header(&header)).unwrap_or(Encryption::AgeKey))
+}
+
+/// Returns true if armour, which is text, surrounds the file that begins with `bytes`.
+#[cfg(feature = "seal")]
+pub fn is_armored(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(AGE_ARMOR)
+}

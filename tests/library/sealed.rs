@@ -1,0 +1,268 @@
+//! Files that are encrypted with age: nothing of them is given that was changed, and nothing at all to the wrong key.
+
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
+
+use patchwork_traces::bundle::Selection;
+use patchwork_traces::container::{DecryptionKeys, FileInput, Input, Passphrase, Recipient, Sealer};
+use patchwork_traces::error::Encryption;
+use patchwork_traces::export::export;
+use patchwork_traces::logs::DiscoverOptions;
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::verify::{VerifyOptions, verify, verify_seekable};
+use patchwork_traces::{Bundle, Error, ErrorKind};
+use proptest::prelude::*;
+
+use crate::common::random::Random;
+use crate::common::{Home, bundle, options};
+
+const IDENTITY: &str = "AGE-SECRET-KEY-15FJH2WEAQ2KHXFLTQ9QJF8NEAFEGK33J65ERR2RAUMHMUALSCPUSX3SZY5";
+const RECIPIENT: &str = "age1unpfk3m3ta7z5vqqmuxz4zgyg0wsyanef0293a4kht7x23ek5q8s2s0yq4";
+const OTHER_IDENTITY: &str = "AGE-SECRET-KEY-1DJSZXJXALU2HV9K0Q2SWHD4CR6NNR0ECDCDU0JPXUAE5HDT6EJJS309NVJ";
+const OTHER_RECIPIENT: &str = "age1pv44r082h3r7kuz22e9gaz06um8fy8fd8hf9suaytyc3ujn4mafsvd0zyh";
+
+/// The length of the pieces of a file that age authenticates one by one.
+const PIECE: usize = 64 << 10;
+
+fn keys(identities: &[&str]) -> DecryptionKeys {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "# a comment\n\n".to_owned() + &identities.join("\n")).unwrap();
+    DecryptionKeys::default().identity_file(file.path()).unwrap()
+}
+
+fn sealer(recipients: &[&str]) -> Sealer {
+    Sealer::to_recipients(recipients.iter().map(|key| key.parse::<Recipient>().unwrap()).collect()).unwrap()
+}
+
+fn seal(sealer: &Sealer, content: &[u8]) -> Vec<u8> {
+    let mut out = sealer.seal(Vec::new()).unwrap();
+    out.write_all(content).unwrap();
+    out.finish().unwrap()
+}
+
+fn random_bytes(length: usize) -> Vec<u8> {
+    let mut random = Random::new(length as u64);
+    (0..length).map(|_| random.below(256) as u8).collect()
+}
+
+fn file<'f>(sealed: &'f [u8], keys: &DecryptionKeys) -> Result<Input<'f>, Error> {
+    Input::from_file(FileInput::new(Cursor::new(sealed)).unwrap(), keys, "sealed")
+}
+
+fn stream<'f>(sealed: &'f [u8], keys: &DecryptionKeys) -> Result<Input<'f>, Error> {
+    Input::from_stream(sealed, keys, "sealed")
+}
+
+/// Reads to the end, or to the first error. Returns what was read, and the error.
+fn read(input: Result<Input<'_>, Error>) -> (Vec<u8>, Option<Error>) {
+    let mut content = Vec::new();
+    match input {
+        Err(error) => (content, Some(error)),
+        Ok(mut input) => {
+            let error = input.read_to_end(&mut content).err();
+            (content, error.map(|error| error.downcast().unwrap()))
+        }
+    }
+}
+
+/// A bundle of a log of three rows, small enough to try each of its bytes.
+fn small_bundle() -> Vec<u8> {
+    bundle(&Home::new().with("runs.jsonl", "{\"secret\":1}\n{\"secret\":2}\n{\"secret\":3}\n"))
+}
+
+#[test]
+fn every_changed_byte_and_every_cut_gives_an_error_and_no_content() {
+    let (content, keys) = (small_bundle(), keys(&[IDENTITY]));
+    let sealed = seal(&sealer(&[RECIPIENT]), &content);
+    assert_eq!(read(file(&sealed, &keys)).0, content);
+    let check = |changed: &[u8], what: String| {
+        for input in [file(changed, &keys), stream(changed, &keys)] {
+            let (given, error) = read(input);
+            // What no longer looks encrypted is read as it is, and is no bundle.
+            if !changed.starts_with(b"age-encryption.org/v1\n") {
+                let read = Bundle::from_stream(changed, "changed");
+                assert!(read.is_err(), "{what}");
+                continue;
+            }
+            assert!(given.is_empty(), "{what}: {given:?}");
+            let error = error.unwrap_or_else(|| panic!("{what}: no error"));
+            assert!(!format!("{error:?} {error}").contains("secret"), "{what}: {error:?}");
+        }
+    };
+    for at in 0..sealed.len() {
+        let mut changed = sealed.clone();
+        for flipped in [0x01, 0x80] {
+            changed[at] = sealed[at] ^ flipped;
+            check(&changed, format!("byte {at} ^ {flipped}"));
+        }
+        check(&sealed[..at], format!("the first {at} bytes"));
+    }
+    check(&[&sealed[..], b"x"].concat(), "a byte more".to_owned());
+}
+
+#[test]
+fn a_changed_or_cut_long_file_gives_only_the_pieces_before_the_change() {
+    let (content, keys) = (random_bytes(3 * PIECE + 1000), keys(&[IDENTITY]));
+    let sealed = seal(&sealer(&[RECIPIENT]), &content);
+    let header = sealed.len() - content.len() - 4 * 16;
+    for piece in 0..4 {
+        let start = header + piece * (PIECE + 16);
+        let mut changed = sealed.clone();
+        changed[start + 20] ^= 1;
+        for damaged in [&changed[..], &sealed[..start + 20], &sealed[..start]] {
+            let (given, error) = read(stream(damaged, &keys));
+            assert!(given == content[..given.len()] && given.len() <= piece * PIECE, "piece {piece}: {}", given.len());
+            assert!(matches!(error.unwrap().kind(), ErrorKind::CiphertextDamaged), "piece {piece}");
+            // A file is refused at once if its end is missing or changed.
+            let (given, error) = read(file(damaged, &keys));
+            assert!(given == content[..given.len()] && given.len() <= piece * PIECE, "piece {piece}: {}", given.len());
+            assert!(matches!(error.unwrap().kind(), ErrorKind::CiphertextDamaged), "piece {piece}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_piece_in_the_middle_is_an_error_of_verify() {
+    let log: String =
+        (0..40_000u64).map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let (content, keys) = (bundle(&Home::new().with("runs.jsonl", log)), keys(&[IDENTITY]));
+    let mut sealed = seal(&sealer(&[RECIPIENT]), &content);
+    let middle = sealed.len() / 2;
+    sealed[middle] ^= 1;
+    let Ok(Input::File(input)) = file(&sealed, &keys) else { panic!("its start and end are sound") };
+    let checked = verify_seekable(input, "sealed", &VerifyOptions::default(), &NoProgress, &mut |_| {});
+    assert!(matches!(checked.unwrap_err().kind(), ErrorKind::CiphertextDamaged));
+    let input = stream(&sealed, &keys).unwrap();
+    let checked = verify(input, "sealed", &VerifyOptions::default(), &NoProgress, &mut |_| {});
+    assert!(matches!(checked.unwrap_err().kind(), ErrorKind::CiphertextDamaged));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+
+    #[test]
+    fn any_part_of_an_encrypted_file_can_be_read_in_any_order(
+        length in prop_oneof![Just(0), Just(1), Just(PIECE - 1), Just(PIECE), Just(2 * PIECE), 0..3 * PIECE],
+        places in prop::collection::vec((any::<prop::sample::Index>(), 0usize..100_000), 1..12),
+    ) {
+        let content = random_bytes(length);
+        let sealed = seal(&sealer(&[RECIPIENT]), &content);
+        let Input::File(mut input) = file(&sealed, &keys(&[IDENTITY])).unwrap() else { panic!("a file") };
+        prop_assert_eq!(input.length(), length as u64);
+        for (at, wanted) in places {
+            let at = at.index(length + 1);
+            input.seek(SeekFrom::Start(at as u64)).unwrap();
+            let mut part = Vec::new();
+            input.by_ref().take(wanted as u64).read_to_end(&mut part).unwrap();
+            prop_assert!(part == content[at..(at + wanted).min(length)], "{} bytes from {}", wanted, at);
+        }
+    }
+}
+
+#[test]
+fn each_of_several_recipients_can_read_and_nobody_else() {
+    let content = small_bundle();
+    let for_both = seal(&sealer(&[RECIPIENT, OTHER_RECIPIENT]), &content);
+    for identity in [IDENTITY, OTHER_IDENTITY] {
+        assert_eq!(read(file(&for_both, &keys(&[identity]))).0, content);
+    }
+    let for_one = seal(&sealer(&[RECIPIENT]), &content);
+    assert_eq!(read(file(&for_one, &keys(&[OTHER_IDENTITY, IDENTITY]))).0, content);
+    let (given, error) = read(file(&for_one, &keys(&[OTHER_IDENTITY])));
+    assert!(given.is_empty() && matches!(error.unwrap().kind(), ErrorKind::NoMatchingKey));
+}
+
+#[test]
+fn plain_readers_say_that_a_bundle_is_encrypted() {
+    let sealed = seal(&sealer(&[RECIPIENT]), &small_bundle());
+    let is_encrypted = |error: &Error| matches!(error.kind(), ErrorKind::Encrypted(Encryption::AgeKey));
+    assert!(is_encrypted(&Bundle::from_stream(&sealed[..], "sealed").unwrap_err()));
+    assert!(is_encrypted(&Bundle::from_seekable(Cursor::new(&sealed), "sealed").unwrap_err()));
+    let checked = verify(&sealed[..], "sealed", &VerifyOptions::default(), &NoProgress, &mut |_| {});
+    assert!(is_encrypted(&checked.unwrap_err()));
+    let no_passphrase =
+        read(stream(b"age-encryption.org/v1\n-> scrypt c2FsdHNhbHRzYWx0c2FsdA 18\n", &DecryptionKeys::default())).1;
+    assert!(matches!(no_passphrase.unwrap().kind(), ErrorKind::Encrypted(Encryption::AgePassphrase)));
+}
+
+#[test]
+fn the_right_passphrase_opens_a_file_and_another_does_not() {
+    let (content, right) = (small_bundle(), Passphrase::new("correct horse".to_owned()));
+    let sealed = seal(&Sealer::to_passphrase(right.clone()), &content);
+    assert!(sealed.windows(4).any(|text| text == b" 18\n"), "the work factor");
+    assert_eq!(read(stream(&sealed, &DecryptionKeys::default().passphrase(right))).0, content);
+    let wrong = DecryptionKeys::default().passphrase(Passphrase::new("correct horsf".to_owned()));
+    let (given, error) = read(stream(&sealed, &wrong));
+    assert!(given.is_empty() && matches!(error.unwrap().kind(), ErrorKind::DecryptionFailed));
+}
+
+#[test]
+fn work_without_measure_is_refused_at_once() {
+    let keys = DecryptionKeys::default().passphrase(Passphrase::new("x".to_owned()));
+    let body = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for (work, is_refused) in [(23, true), (30, true), (63, true)] {
+        let header = format!("age-encryption.org/v1\n-> scrypt AAAAAAAAAAAAAAAAAAAAAA {work}\n{body}\n--- {body}\n");
+        let (_, error) = read(stream(&[header.as_bytes(), &[0; 100]].concat(), &keys));
+        let error = error.unwrap();
+        assert_eq!(matches!(error.kind(), ErrorKind::DecryptionTooCostly { limit: 22, .. }), is_refused, "{error:?}");
+    }
+}
+
+#[test]
+fn armored_files_give_the_same_content_or_an_error() {
+    let (content, keys) = (small_bundle(), keys(&[IDENTITY]));
+    let sealed = seal(&sealer(&[RECIPIENT]), &content);
+    let lines = data_encoding::BASE64.encode(&sealed);
+    let lines: Vec<_> = lines.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let armored =
+        format!("-----BEGIN AGE ENCRYPTED FILE-----\n{}\n-----END AGE ENCRYPTED FILE-----\n", lines.join("\n"));
+    let armored = armored.into_bytes();
+    assert_eq!(read(file(&armored, &keys)).0, content);
+    assert_eq!(read(stream(&armored, &keys)).0, content);
+    for at in 0..armored.len() {
+        let mut changed = armored.clone();
+        changed[at] ^= 1;
+        for damaged in [&changed[..], &armored[..at]] {
+            for input in [file(damaged, &keys), stream(damaged, &keys)] {
+                let (given, error) = read(input);
+                let is_plain = !damaged.trim_ascii_start().starts_with(b"-----BEGIN AGE ENCRYPTED FILE-----");
+                let is_sound = is_plain || if error.is_some() { given.is_empty() } else { given == content };
+                assert!(is_sound, "byte {at}: {} bytes, {error:?}", given.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn exports_are_encrypted_and_counted_as_they_are_written() {
+    for log in ["", "{\"n\":1}\n"] {
+        let home = Home::new().with("runs.jsonl", log);
+        let found = patchwork_traces::logs::discover(&home.dirs(), &DiscoverOptions::default()).unwrap();
+        let mut out = Vec::new();
+        let sealed = options().sealer(sealer(&[RECIPIENT]));
+        let report = export(&found, &sealed, &mut out, "out", &NoProgress).unwrap();
+        assert_eq!(report.bundle_bytes, out.len() as u64);
+        let opened = Bundle::from_input(file(&out, &keys(&[IDENTITY])).unwrap(), "out").unwrap();
+        assert_eq!(opened.digest(), report.digest);
+        let mut rows = opened.rows(&Selection::default()).unwrap();
+        assert_eq!(rows.next_row().unwrap().is_some(), !log.is_empty());
+        assert!(rows.next_row().unwrap().is_none());
+    }
+}
+
+#[test]
+fn files_of_keys_are_refused_by_line_and_never_shown() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for (text, line) in [("", 0), ("# nothing\n", 0), ("\nAGE-SECRET-KEY-1FALSE\n", 2), ("\0\u{fffd}", 1)] {
+        std::fs::write(file.path(), text).unwrap();
+        let error = DecryptionKeys::default().identity_file(file.path()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidIdentity { line: found } if *found == line), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("FALSE"));
+    }
+    std::fs::write(file.path(), format!("# mine\n{RECIPIENT}\nage1x\n")).unwrap();
+    let error = Recipient::read_file(file.path()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::InvalidRecipient { line: Some(3) }), "{error:?}");
+    assert!(IDENTITY.parse::<Recipient>().is_err());
+    let shown =
+        format!("{:?} {:?} {:?}", keys(&[IDENTITY]), sealer(&[RECIPIENT]), Passphrase::new("secret".to_owned()));
+    assert!(!shown.contains("secret") && !shown.to_lowercase().contains("age1"), "{shown}");
+}

@@ -5,8 +5,8 @@
 //! result. The operations ([`export`], [`import`], [`restore`], [`inspect`], [`cat`],
 //! [`verify`], [`recover`]) build on these modules. They return typed values; none of them prints.
 //!
-//! The feature `schema` adds JSON Schemas of the format and of the reports, and `seal` adds the module `signature`. The
-//! feature `cli` adds the program and `schema`. `cli` and `seal` are on by default.
+//! The feature `schema` adds JSON Schemas of the format and of the reports. The feature `seal` adds encryption
+//! ([`container`]) and signatures. The feature `cli` adds the program and `schema`. `cli` and `seal` are on by default.
 //!
 //! FORMAT.md specifies the file. The documentation of an item that implements a part of it names the section.
 //!

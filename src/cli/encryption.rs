@@ -1,5 +1,7 @@
 //! The options for encrypted bundles: what opens the inputs, and what encrypts the output.
 
+#[cfg(all(feature = "seal", unix))]
+use std::io::stdin;
 #[cfg(feature = "seal")]
 use std::path::{Path, PathBuf};
 #[cfg(feature = "seal")]
@@ -20,6 +22,8 @@ use crate::cli::failure::Failure;
 #[cfg(feature = "seal")]
 use crate::cli::render::text::safe;
 use crate::cli::terminal::output::Output;
+#[cfg(all(feature = "seal", unix))]
+use crate::cli::terminal::output::STDIN;
 #[cfg(feature = "seal")]
 use crate::cli::terminal::passphrase;
 
@@ -54,6 +58,11 @@ pub struct PassphraseArgs {
     #[cfg(all(feature = "seal", unix))]
     #[arg(long, value_name = "N", conflicts_with = "passphrase_file", hide_short_help = true, display_order = 802)]
     passphrase_fd: Option<u16>,
+
+    /// The passphrase, once it was read.
+    #[cfg(feature = "seal")]
+    #[arg(skip)]
+    already_read: OnceLock<Passphrase>,
 }
 
 /// The options that encrypt what is written.
@@ -119,16 +128,27 @@ impl PassphraseArgs {
         self.passphrase_file.is_some() || by_descriptor
     }
 
-    /// Returns the passphrase that the options or the environment give.
+    /// Returns the passphrase that the options or the environment give. It is read once, as a pipe can be.
     fn given(&self) -> patchwork_traces::Result<Option<Passphrase>> {
+        if let Some(passphrase) = self.already_read.get() {
+            return Ok(Some(passphrase.clone()));
+        }
+        let passphrase = self.read_given()?;
+        Ok(passphrase.map(|passphrase| self.already_read.get_or_init(|| passphrase).clone()))
+    }
+
+    fn read_given(&self) -> patchwork_traces::Result<Option<Passphrase>> {
         if let Some(path) = &self.passphrase_file {
             return read(path).map(Some);
         }
         #[cfg(unix)]
-        if let Some(descriptor) = self.passphrase_fd {
-            return read(Path::new(&format!("/dev/fd/{descriptor}"))).map(Some);
+        match self.passphrase_fd {
+            // What follows the line can be a bundle.
+            Some(0) => return Passphrase::read(stdin().lock()).map(Some).map_err(|error| error.in_subject(STDIN)),
+            Some(descriptor) => return read(Path::new(&format!("/dev/fd/{descriptor}"))).map(Some),
+            None => {}
         }
-        match std::env::var_os(VARIABLE) {
+        match std::env::var_os(VARIABLE).filter(|text| !text.is_empty()) {
             None => Ok(None),
             Some(text) => {
                 let passphrase = Passphrase::read(text.as_encoded_bytes());

@@ -30,7 +30,12 @@ pub fn open(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<Bund
 
 /// Opens the bundle or history at `path`. An encrypted bundle stays open, as opening it takes a second.
 fn open_traces(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<TraceInput<'static>> {
+    // A pipe can be opened only once.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
+        return open(path, keys).map(TraceInput::from_bundle);
+    }
     match TraceInput::open(path) {
+        opened if path.is_dir() => opened,
         Err(error) if matches!(error.kind(), ErrorKind::Encrypted(_)) => open(path, keys).map(TraceInput::from_bundle),
         opened => opened,
     }

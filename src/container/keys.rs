@@ -47,7 +47,7 @@ impl Passphrase {
         Self(SecretString::from(text))
     }
 
-    /// Reads a passphrase: the first line of `input`, without its line end.
+    /// Reads a passphrase: the first line of `input`, without its line end. Nothing behind the line is read.
     ///
     /// # Errors
     /// If reading fails. [`ErrorKind::InvalidPassphrase`] if the line is empty, longer than 64 KiB, or not UTF-8.
@@ -55,11 +55,14 @@ impl Passphrase {
         /// The maximum length of a passphrase in bytes.
         const MAX_BYTES: usize = 64 << 10;
         let mut line = zeroize::Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
-        let mut input = io::BufReader::new(io::Read::take(input, MAX_BYTES as u64 + 1));
-        io::BufRead::read_until(&mut input, b'\n', &mut line)
-            .map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
-        let text = line.strip_suffix(b"\n").unwrap_or(&line);
-        let text = std::str::from_utf8(text.strip_suffix(b"\r").unwrap_or(text)).ok();
+        #[allow(clippy::unbuffered_bytes, reason = "what is behind the line is for somebody else")]
+        for byte in input.bytes().take(MAX_BYTES + 1) {
+            match byte.map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
+                b'\n' => break,
+                byte => line.push(byte),
+            }
+        }
+        let text = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(&line)).ok();
         let text = text.filter(|text| !text.is_empty() && line.len() <= MAX_BYTES);
         text.map(|text| Self::new(text.to_owned())).ok_or_else(|| ErrorKind::InvalidPassphrase.into())
     }

@@ -151,8 +151,42 @@ fn passphrases_come_from_a_file_a_descriptor_or_the_environment() {
     assert_eq!(read(&[], Some("correct horse"), b"").text(), LOG);
     #[cfg(unix)]
     assert_eq!(read(&["--passphrase-fd", "0"], None, b"correct horse\r\nmore").text(), LOG);
+    assert_eq!(run_with_variable(&home, ""), LOG, "an empty variable is none");
+    // The bundle can follow the passphrase on standard input, also in one write.
+    #[cfg(unix)]
+    {
+        let sealed = fs::read(home.path().join("passphrase.age")).unwrap();
+        let both = [b"correct horse\n", &sealed[..]].concat();
+        assert_eq!(run_with(home.path(), &["cat", "-", "--passphrase-fd", "0"], &both).text(), LOG);
+        let arguments = ["merge", "passphrase.age", "-p", "--passphrase-fd", "0", "-o", "merged.age"];
+        let merged = run_with(home.path(), &arguments, b"correct horse\n");
+        assert_eq!(merged.code, 0, "opens the input and encrypts the output: {}", merged.stderr);
+    }
     let wrong = read(&[], Some("wrong"), b"");
     assert!(wrong.code == 1 && wrong.stderr.contains("wrong passphrase or key"), "{}", wrong.stderr);
+}
+
+/// Prints a bundle that is not encrypted, with this value of the variable for passphrases.
+fn run_with_variable(home: &Home, value: &str) -> String {
+    run(home.path(), &["export", "-o", "plain.gz", "--force"]);
+    let mut command = command(home.path(), &["cat", "plain.gz"]);
+    Run::from(command.env("PATCHWORK_TRACES_PASSPHRASE", value).output().unwrap()).text()
+}
+
+#[cfg(unix)]
+#[test]
+fn encrypted_bundles_are_read_from_named_pipes() {
+    let home = home();
+    let sealed = fs::read(home.path().join("key.age")).unwrap();
+    let pipe = home.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for arguments in [&["cat", "pipe"][..], &["merge", "pipe", "-o", "merged.gz"], &["diff", "pipe", "key.age"]] {
+        std::thread::scope(|scope| {
+            scope.spawn(|| fs::write(&pipe, &sealed).unwrap());
+            let done = run(home.path(), &[arguments, &["-i", "key.txt"]].concat());
+            assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{arguments:?}");
+        });
+    }
 }
 
 #[test]

@@ -169,6 +169,16 @@ fn the_signature_stays_valid_when_the_bundle_is_recompressed() {
 }
 
 #[test]
+fn a_signature_does_not_cover_the_rows_of_a_1_0_bundle() {
+    let dir = dir();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/legacy/plain.v1.0.jsonl.gz");
+    fs::copy(fixture, dir.path().join("old.gz")).unwrap();
+    done(dir.path(), &["sign", "old.gz", "--key", "ed25519", "--quiet"]);
+    let verified = run(dir.path(), &["verify", "old.gz", "--signers", "signers"]);
+    assert!(verified.code == 3 && verified.text().contains("has no hash"), "{verified:?}");
+}
+
+#[test]
 fn nothing_is_signed_with_an_unusable_key_or_without_a_place_for_the_signature() {
     let dir = dir();
     fs::write(dir.path().join("rsa.pub"), public_key("rsa")).unwrap();

@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// If there is no terminal, or it is closed. [`ErrorKind::Cancelled`], inside the [`io::Error`], after an interrupt.
 pub fn ask(prompt: &str) -> io::Result<SecretString> {
     let terminal = Terminal::open()?;
+    // Before the prompt is there, so that a quick answer isn't shown either.
+    terminal.hide_input()?;
     let (sender, answer) = bounded(1);
     let prompt = prompt.to_owned();
     // It doesn't end at a signal from elsewhere, so it has a thread of its own.
@@ -31,8 +33,14 @@ pub fn ask(prompt: &str) -> io::Result<SecretString> {
     loop {
         match answer.recv_timeout(PAUSE) {
             // Ctrl-C: the signal that it stands for may arrive a moment later.
-            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => return cancelled(),
-            Ok(typed) => return typed,
+            Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
+                terminal.show_input();
+                return cancelled();
+            }
+            Ok(typed) => {
+                terminal.show_input();
+                return typed;
+            }
             Err(RecvTimeoutError::Timeout) if !interrupt::cancellation().is_cancelled() => {}
             Err(_) => {
                 terminal.restore();
@@ -59,11 +67,23 @@ impl Terminal {
         Ok(Self { file, settings })
     }
 
+    /// Stops showing what is typed.
+    fn hide_input(&self) -> io::Result<()> {
+        let mut hidden = self.settings.clone();
+        hidden.local_modes.remove(rustix::termios::LocalModes::ECHO);
+        Ok(rustix::termios::tcsetattr(&self.file, rustix::termios::OptionalActions::Now, &hidden)?)
+    }
+
+    /// Shows again what is typed.
+    fn show_input(&self) {
+        let _ = rustix::termios::tcsetattr(&self.file, rustix::termios::OptionalActions::Now, &self.settings);
+    }
+
     /// Shows again what is typed, and ends the line of the prompt.
     fn restore(&self) {
         use std::io::Write;
 
-        let _ = rustix::termios::tcsetattr(&self.file, rustix::termios::OptionalActions::Now, &self.settings);
+        self.show_input();
         let _ = (&self.file).write_all(b"\n");
     }
 }
@@ -74,6 +94,14 @@ impl Terminal {
     fn open() -> io::Result<Self> {
         Ok(Self {})
     }
+
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as on Unix")]
+    fn hide_input(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[allow(clippy::unused_self, reason = "as on Unix")]
+    fn show_input(&self) {}
 
     #[allow(clippy::unused_self, reason = "as on Unix")]
     fn restore(&self) {}

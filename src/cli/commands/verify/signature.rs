@@ -22,7 +22,8 @@ pub struct SignersArgs {
     /// Require a signature by one of these signers
     ///
     /// A list as ssh-keygen reads it: each line has a name and a public key, as in `me@example.org ssh-ed25519 AAAA...`.
-    /// The signature is `<bundle>.sig`, or `checkpoint.sig` in the directory of a history.
+    /// The signature is `<bundle>.sig`, or `checkpoint.sig` in the directory of a history. Implies --require-hashes: nothing
+    /// else ties the rows to what was signed.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     signers: Option<PathBuf>,
 
@@ -67,7 +68,10 @@ impl Signers {
             }
             None => None,
         };
-        Ok((for_bundles.clone().signature(check.clone()), for_histories.clone().signature(check)))
+        // The manifest of a 1.0 bundle has no hashes, so a signature says nothing about its rows.
+        let requires_hashes = for_bundles.require_hashes || check.is_some();
+        let for_bundles = for_bundles.clone().require_hashes(requires_hashes).signature(check.clone());
+        Ok((for_bundles, for_histories.clone().signature(check)))
     }
 }
 

@@ -50,6 +50,7 @@ const PATCHWORK_HOME: Term = ("PATCHWORK_HOME", "Patchwork's directory [default:
 const CLAUDE_CONFIG_DIR: Term =
     ("CLAUDE_CONFIG_DIR", "directory whose subdirectory `ide` has the activity logs [default: ~/.claude]");
 const SOURCE_DATE_EPOCH: Term = ("SOURCE_DATE_EPOCH", "time to use as the current time, in seconds since 1970");
+const PASSPHRASE: Term = ("PATCHWORK_TRACES_PASSPHRASE", "passphrase of encrypted bundles");
 const TMPDIR: Term = ("TMPDIR", "directory for temporary files [default: /tmp]");
 
 const DONE: Term = ("0", "success");
@@ -79,7 +80,7 @@ pub const PROGRAM: HelpText = HelpText {
              not be printed",
         ),
     ],
-    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR, PASSPHRASE],
     sections: &[],
 };
 
@@ -108,7 +109,7 @@ pub const EXPORT: HelpText = HelpText {
              printed",
         ),
     ],
-    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR, PASSPHRASE],
     sections: &[],
 };
 
@@ -128,7 +129,7 @@ pub const KEEP: HelpText = HelpText {
              could not be printed",
         ),
     ],
-    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, PASSPHRASE],
     sections: &[(
         "States",
         &[
@@ -163,7 +164,7 @@ pub const IMPORT: HelpText = HelpText {
              message tells which, and what to do",
         ),
     ],
-    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, TMPDIR],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, TMPDIR, PASSPHRASE],
     sections: &[(
         "Columns of the table",
         &[
@@ -201,7 +202,7 @@ pub const VERIFY: HelpText = HelpText {
              they were required",
         ),
     ],
-    environment: &[],
+    environment: &[PASSPHRASE],
     sections: &[(
         "Verdicts on a history",
         &[
@@ -221,7 +222,7 @@ pub const INSPECT: HelpText = HelpText {
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],
     exit_status: OF_PRINTING,
-    environment: &[],
+    environment: &[PASSPHRASE],
     sections: &[],
 };
 
@@ -240,7 +241,7 @@ pub const CAT: HelpText = HelpText {
         ("Restore one log, byte for byte", "patchwork-traces cat b.jsonl.gz --file runs.jsonl --exact > runs.jsonl"),
     ],
     exit_status: OF_PRINTING,
-    environment: &[SOURCE_DATE_EPOCH],
+    environment: &[SOURCE_DATE_EPOCH, PASSPHRASE],
     sections: &[],
 };
 
@@ -259,7 +260,7 @@ pub const RECOVER: HelpText = HelpText {
              the report could not be printed",
         ),
     ],
-    environment: &[SOURCE_DATE_EPOCH, TMPDIR],
+    environment: &[SOURCE_DATE_EPOCH, TMPDIR, PASSPHRASE],
     sections: &[],
 };
 
@@ -288,7 +289,7 @@ pub const MERGE: HelpText = HelpText {
              printed",
         ),
     ],
-    environment: &[TMPDIR],
+    environment: &[TMPDIR, PASSPHRASE],
     sections: &[],
 };
 
@@ -307,7 +308,7 @@ pub const DIFF: HelpText = HelpText {
         ("1", "failure; no verdict"),
         ("3", "rows differ"),
     ],
-    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, TMPDIR],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, TMPDIR, PASSPHRASE],
     sections: &[(
         "Columns of the table",
         &[
@@ -353,7 +354,7 @@ pub const SIGN: HelpText = HelpText {
         ("1", "failure; no signature was written"),
         ("3", "the signature was written, but its directory could not be synced or the report could not be printed"),
     ],
-    environment: &[("SSH_AUTH_SOCK", "socket of ssh-agent, for a key that it holds")],
+    environment: &[PASSPHRASE, ("SSH_AUTH_SOCK", "socket of ssh-agent, for a key that it holds")],
     sections: &[],
 };
 

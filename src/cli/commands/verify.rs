@@ -312,7 +312,7 @@ fn exit_of(report: &VerifyReport) -> Exit {
 /// Returns the exit code after an error: damage that nothing behind it can be read for is a verdict.
 fn exit_of_error(error: &Error) -> Exit {
     match error.kind() {
-        ErrorKind::CiphertextDamaged => Exit::Incomplete,
+        ErrorKind::CiphertextDamaged | ErrorKind::PwtraceTruncated { .. } => Exit::Incomplete,
         _ => Exit::Failed,
     }
 }

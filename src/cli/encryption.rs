@@ -1,7 +1,5 @@
 //! The options for encrypted bundles: what opens the inputs, and what encrypts the output.
 
-#[cfg(all(feature = "seal", unix))]
-use std::io::stdin;
 #[cfg(feature = "seal")]
 use std::path::{Path, PathBuf};
 #[cfg(feature = "seal")]
@@ -22,8 +20,6 @@ use crate::cli::failure::Failure;
 #[cfg(feature = "seal")]
 use crate::cli::render::text::safe;
 use crate::cli::terminal::output::Output;
-#[cfg(all(feature = "seal", unix))]
-use crate::cli::terminal::output::STDIN;
 #[cfg(feature = "seal")]
 use crate::cli::terminal::passphrase;
 
@@ -144,7 +140,10 @@ impl PassphraseArgs {
         #[cfg(unix)]
         match self.passphrase_fd {
             // What follows the line can be a bundle.
-            Some(0) => return Passphrase::read(stdin().lock()).map(Some).map_err(|error| error.in_subject(STDIN)),
+            Some(0) => {
+                let passphrase = Passphrase::read(std::io::stdin().lock());
+                return passphrase.map(Some).map_err(|error| error.in_subject(crate::cli::terminal::output::STDIN));
+            }
             Some(descriptor) => return read(Path::new(&format!("/dev/fd/{descriptor}"))).map(Some),
             None => {}
         }

@@ -83,9 +83,9 @@ pub use util::atomic_file::{OutputTarget, TargetOptions};
 #[doc(hidden)]
 pub mod internal {
     #[cfg(feature = "seal")]
-    pub use crate::container::pwtrace::{
-        FileKey, MAGIC as PWTRACE_MAGIC, PwtraceReader, open as open_pwtrace, open_with as open_pwtrace_with,
-    };
+    pub use crate::container::encryption::PWTRACE as PWTRACE_MAGIC;
+    #[cfg(feature = "seal")]
+    pub use crate::container::pwtrace::{FileKey, PwtraceReader, open as open_pwtrace, open_with as open_pwtrace_with};
     pub use crate::format::log_decoder::LogRestorer;
     pub use crate::format::log_encoder::{BadLine, BlockEncoder, EncodedBlock, FileBuilder, RawChunk};
     pub use crate::format::row::classify;

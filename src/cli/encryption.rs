@@ -13,12 +13,12 @@ use patchwork_traces::container::{DecryptionKeys, Sealer};
 use patchwork_traces::container::{Passphrase, Recipient};
 #[cfg(feature = "seal")]
 use patchwork_traces::error::{Encryption, Error, ErrorKind, IoAction};
-#[cfg(feature = "seal")]
-use secrecy::ExposeSecret as _;
 
 use crate::cli::failure::Failure;
 #[cfg(feature = "seal")]
 use crate::cli::render::text::safe;
+#[cfg(feature = "seal")]
+use crate::cli::secrets::exposed;
 use crate::cli::terminal::output::Output;
 #[cfg(feature = "seal")]
 use crate::cli::terminal::passphrase;
@@ -88,7 +88,7 @@ impl KeyArgs {
     #[cfg(feature = "seal")]
     pub fn keys(&self, output: Output) -> Result<DecryptionKeys, Failure> {
         let secrets = self.identity.iter().chain(&self.passphrase.passphrase_file);
-        output.notes(&secrets.filter_map(|path| exposed(path)).collect::<Vec<_>>());
+        secrets.filter_map(|path| exposed(path)).for_each(|warning| output.warning(&warning));
         let keys = self.identity.iter().try_fold(DecryptionKeys::default(), DecryptionKeys::identity_file)?;
         let (given, asked) = (self.passphrase.given()?, OnceLock::new());
         Ok(keys.ask_passphrase(move |name, encryption| {
@@ -157,22 +157,6 @@ impl PassphraseArgs {
     }
 }
 
-/// Returns a note if other users can read a file with a secret.
-#[cfg(all(feature = "seal", unix))]
-fn exposed(path: &Path) -> Option<String> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    let path = path.display();
-    (metadata.permissions().mode() & 0o077 != 0)
-        .then(|| format!("other users can read {path}, which has a secret; `chmod 600 {path}` prevents that"))
-}
-
-/// Returns no note: permissions are not bits here.
-#[cfg(all(feature = "seal", not(unix)))]
-fn exposed(_: &Path) -> Option<String> {
-    None
-}
-
 /// Reads the passphrase in a file.
 #[cfg(feature = "seal")]
 fn read(path: &Path) -> patchwork_traces::Result<Passphrase> {
@@ -183,12 +167,10 @@ fn read(path: &Path) -> patchwork_traces::Result<Passphrase> {
 /// Asks for the passphrase of a file on the terminal. Without one, returns the error that the file needs a passphrase.
 #[cfg(feature = "seal")]
 fn ask(name: &str, encryption: Encryption) -> patchwork_traces::Result<Passphrase> {
-    let typed = passphrase::ask(&format!("Passphrase of {}: ", safe(name)));
-    let typed = typed.map_err(|error| match error.downcast::<Error>() {
+    passphrase::ask(&format!("Passphrase of {}: ", safe(name))).map_err(|error| match error.downcast::<Error>() {
         Ok(cancelled) => cancelled,
         Err(_) => ErrorKind::Encrypted(encryption).into(),
-    })?;
-    Passphrase::read(typed.expose_secret().as_bytes())
+    })
 }
 
 impl SealArgs {
@@ -249,8 +231,11 @@ fn new_passphrase() -> Result<Passphrase, Failure> {
         passphrase::ask(prompt).map_err(|error| error.downcast::<Error>().map_or_else(|_| no_terminal(), Failure::from))
     };
     let first = asked("New passphrase: ")?;
-    if first.expose_secret() != asked("The same again: ")?.expose_secret() {
-        return Err(Failure::usage("the passphrases differ", "run the command again"));
+    if first.is_empty() {
+        return Err(Failure::usage("the passphrase is empty", "run the command again"));
     }
-    Ok(Passphrase::read(first.expose_secret().as_bytes())?)
+    match first == asked("The same again: ")? {
+        true => Ok(first),
+        false => Err(Failure::usage("the passphrases differ", "run the command again")),
+    }
 }

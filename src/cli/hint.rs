@@ -221,7 +221,9 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         }
         ErrorKind::NoMatchingKey => "name the file of another identity with -i",
         ErrorKind::DecryptionTooCostly { .. } => "decrypt it with `age -d` if you trust who wrote it",
-        ErrorKind::CiphertextDamaged => "use another copy of the file; no part of this one can be trusted",
+        ErrorKind::CiphertextDamaged => {
+            "use another copy; `age -d` gives what precedes the damage, and `patchwork-traces recover -` saves its rows"
+        }
         ErrorKind::InvalidIdentity { .. } => {
             "`age-keygen` writes such a file; SSH keys and encrypted identities must be decrypted by `age` first"
         }

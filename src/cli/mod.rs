@@ -9,6 +9,8 @@ mod hint;
 mod input;
 mod render;
 #[cfg(feature = "seal")]
+mod secrets;
+#[cfg(feature = "seal")]
 mod signing;
 mod suggest;
 mod terminal;

@@ -4,16 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use patchwork_traces::container::Passphrase;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::error::{IoAction, SignatureFault};
 use patchwork_traces::format::Manifest;
 use patchwork_traces::history::Checkpoint;
 use patchwork_traces::signature::{KeyPrompt, Signature, SigningKey, history_signature_path, signature_path};
 use patchwork_traces::{Error, ErrorKind, OutputTarget, TargetOptions};
-use secrecy::SecretString;
 
 use crate::cli::failure::Failure;
 use crate::cli::render::text::safe;
+use crate::cli::secrets::exposed_text;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::output::{Output, print_message};
 use crate::cli::terminal::passphrase;
@@ -34,8 +35,7 @@ impl Signer {
         let mut terminal = TerminalPrompt;
         let key = SigningKey::read(path, &mut terminal)?;
         if key.is_exposed() {
-            let path = path.display();
-            output.warning(&format!("{path}: other users can read this private key; run `chmod 600 {path}`"));
+            output.warning(&exposed_text(path));
         }
         Ok(Self { key, terminal })
     }
@@ -58,7 +58,7 @@ impl Signer {
 struct TerminalPrompt;
 
 impl KeyPrompt for TerminalPrompt {
-    fn passphrase(&mut self, key: &Path) -> patchwork_traces::Result<SecretString> {
+    fn passphrase(&mut self, key: &Path) -> patchwork_traces::Result<Passphrase> {
         let path = key.display().to_string();
         passphrase::ask(&format!("Passphrase for {}: ", safe(&path))).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {

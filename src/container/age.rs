@@ -4,11 +4,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use age::armor::ArmoredReader;
 use age::stream::{StreamReader, StreamWriter};
 use age::{DecryptError, Decryptor, Encryptor, scrypt};
 
-use super::ReadSeek;
 use super::keys::{DecryptionKeys, Passphrase};
 use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
 
@@ -51,7 +49,7 @@ enum SealTo {
 pub struct SealedWriter<W: Write>(StreamWriter<W>);
 
 /// The decrypted content of a file. Errors of reading it are of the kind [`ErrorKind::CiphertextDamaged`], or of the file.
-struct Decrypted<R>(StreamReader<R>);
+pub(super) struct Decrypted<R>(StreamReader<R>);
 
 impl FromStr for Recipient {
     type Err = ErrorKind;
@@ -153,35 +151,9 @@ impl<W: Write> Write for SealedWriter<W> {
     }
 }
 
-/// Opens an encrypted file that can seek. `name` is for whoever is asked for a passphrase.
-pub(super) fn decrypt_file<'r>(
-    file: impl Read + Seek + Send + 'r,
-    is_armored: bool,
-    keys: &DecryptionKeys,
-    name: &str,
-) -> Result<Box<dyn ReadSeek + Send + 'r>> {
-    let inner: Box<dyn ReadSeek + Send + 'r> = match is_armored {
-        true => Box::new(ArmoredReader::new(file)),
-        false => Box::new(file),
-    };
-    Ok(Box::new(decrypt(inner, keys, name)?))
-}
-
-/// Opens an encrypted stream like [`decrypt_file`]. Each byte that it gives is authenticated.
-pub(super) fn decrypt_stream<'r>(
-    stream: impl Read + Send + 'r,
-    is_armored: bool,
-    keys: &DecryptionKeys,
-    name: &str,
-) -> Result<Box<dyn Read + Send + 'r>> {
-    let inner: Box<dyn Read + Send + 'r> = match is_armored {
-        true => Box::new(ArmoredReader::new(stream)),
-        false => Box::new(io::BufReader::new(stream)),
-    };
-    Ok(Box::new(decrypt(inner, keys, name)?))
-}
-
-fn decrypt<R: Read>(input: R, keys: &DecryptionKeys, name: &str) -> Result<Decrypted<R>> {
+/// Opens an encrypted file or stream, without its armour. Each byte that it gives is authenticated. `name` is for whoever is
+/// asked for a passphrase.
+pub(super) fn decrypt<R: Read>(input: R, keys: &DecryptionKeys, name: &str) -> Result<Decrypted<R>> {
     let decryptor = Decryptor::new(input).map_err(decryption_error)?;
     let opened = if decryptor.is_scrypt() {
         let passphrase = keys.passphrase_of(name, Encryption::AgePassphrase)?;

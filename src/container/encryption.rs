@@ -10,7 +10,9 @@ pub const MARK_BYTES: usize = 128;
 const AGE: &[u8] = b"age-encryption.org/v1\n";
 const AGE_ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 const PASSPHRASE_STANZA: &[u8] = b"-> scrypt ";
-const PATCHWORK: &[u8] = b"PWTRACE\0";
+
+/// The first bytes of the exports that Patchwork encrypts.
+pub const PWTRACE: &[u8; 8] = b"PWTRACE\0";
 
 /// Returns how a file that begins with `bytes` is encrypted, if it is.
 pub fn of(bytes: &[u8]) -> Option<Encryption> {
@@ -18,7 +20,7 @@ pub fn of(bytes: &[u8]) -> Option<Encryption> {
         true => Some(Encryption::AgePassphrase),
         false => Some(Encryption::AgeKey),
     };
-    if bytes.starts_with(PATCHWORK) {
+    if bytes.starts_with(PWTRACE) {
         return Some(Encryption::Patchwork);
     }
     let Some(armored) = bytes.trim_ascii_start().strip_prefix(AGE_ARMOR) else { return of_header(bytes) };

@@ -67,12 +67,25 @@ impl Passphrase {
         text.map(|text| Self::new(text.to_owned())).ok_or_else(|| ErrorKind::InvalidPassphrase.into())
     }
 
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    /// Returns true if it has no characters.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }
 
     pub(super) fn secret(&self) -> SecretString {
         self.0.clone()
+    }
+}
+
+#[cfg(feature = "seal")]
+impl PartialEq for Passphrase {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
     }
 }
 

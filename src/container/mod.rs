@@ -5,7 +5,9 @@
 
 #[cfg(feature = "seal")]
 mod age;
-mod encryption;
+#[cfg(feature = "seal")]
+mod decrypt;
+pub(crate) mod encryption;
 mod keys;
 #[cfg(feature = "seal")]
 pub(crate) mod pwtrace;
@@ -71,7 +73,7 @@ impl<'r> Input<'r> {
     ///
     /// ```
     /// use patchwork_traces::Bundle;
-    /// use patchwork_traces::container::{Input, DecryptionKeys};
+    /// use patchwork_traces::container::{DecryptionKeys, Input};
     ///
     /// # fn main() -> patchwork_traces::Result<()> {
     /// # let path = std::path::Path::new("fixtures/conformance/intact.jsonl.gz");
@@ -101,35 +103,38 @@ impl<'r> Input<'r> {
     ///
     /// # Errors
     /// If it cannot be read; if it is encrypted, and `keys` do not open it.
+    #[cfg_attr(not(feature = "seal"), allow(unused_variables, reason = "there are no keys"))]
     pub fn from_file(file: FileInput<'r>, keys: &DecryptionKeys, name: &str) -> Result<Self> {
         let failed = |error| Error::io_named(IoAction::Read, name, error);
         let mut mark = Vec::with_capacity(encryption::MARK_BYTES);
         file.at_start().take(encryption::MARK_BYTES as u64).read_to_end(&mut mark).map_err(failed)?;
-        match encryption::of(&mark) {
+        let opened = match encryption::of(&mark) {
             None => Ok(Self::File(file)),
-            Some(encryption) => {
-                let input = decrypted::of_file(&file, encryption, &mark, keys, name);
-                input.map_err(|error| error.in_subject(name))
-            }
-        }
+            #[cfg(feature = "seal")]
+            Some(encryption) if !keys.is_empty() => decrypt::of_file(&file, encryption, &mark, keys, name),
+            Some(encryption) => Err(ErrorKind::Encrypted(encryption).into()),
+        };
+        opened.map_err(|error: Error| error.in_subject(name))
     }
 
     /// Takes a stream. Errors refer to it as `name`.
     ///
     /// # Errors
     /// If it cannot be read; if it is encrypted, and `keys` do not open it.
+    #[cfg_attr(not(feature = "seal"), allow(unused_variables, reason = "there are no keys"))]
     pub fn from_stream(mut stream: impl Read + Send + 'r, keys: &DecryptionKeys, name: &str) -> Result<Self> {
         let failed = |error| Error::io_named(IoAction::Read, name, error);
         let mut mark = Vec::with_capacity(encryption::MARK_BYTES);
         stream.by_ref().take(encryption::MARK_BYTES as u64).read_to_end(&mut mark).map_err(failed)?;
-        let (encryption, whole) = (encryption::of(&mark), io::Cursor::new(mark.clone()).chain(stream));
-        match encryption {
+        let encryption = encryption::of(&mark);
+        let whole = io::Cursor::new(mark.clone()).chain(stream);
+        let opened = match encryption {
             None => Ok(Self::Stream(Box::new(whole))),
-            Some(encryption) => {
-                let input = decrypted::of_stream(whole, encryption, &mark, keys, name);
-                input.map_err(|error| error.in_subject(name))
-            }
-        }
+            #[cfg(feature = "seal")]
+            Some(encryption) if !keys.is_empty() => decrypt::of_stream(whole, encryption, &mark, keys, name),
+            Some(encryption) => Err(ErrorKind::Encrypted(encryption).into()),
+        };
+        opened.map_err(|error: Error| error.in_subject(name))
     }
 
     /// Returns the length of a file in bytes.
@@ -139,89 +144,6 @@ impl<'r> Input<'r> {
             Self::File(file) => Some(file.length()),
             Self::Stream(_) => None,
         }
-    }
-}
-
-/// Opens encrypted inputs.
-#[cfg(feature = "seal")]
-mod decrypted {
-    use std::io::{self, Read};
-
-    use super::{DecryptionKeys, FileInput, Input, age, encryption, pwtrace};
-    use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
-
-    pub(super) fn of_file<'r>(
-        file: &FileInput<'r>,
-        encryption: Encryption,
-        mark: &[u8],
-        keys: &DecryptionKeys,
-        name: &str,
-    ) -> Result<Input<'r>> {
-        let failed = |error| Error::io_unnamed(IoAction::Read, error);
-        let file = match encryption {
-            _ if keys.is_empty() => return Err(ErrorKind::Encrypted(encryption).into()),
-            Encryption::AgeKey | Encryption::AgePassphrase => {
-                FileInput::new(age::decrypt_file(file.at_start(), encryption::is_armored(mark), keys, name)?)
-            }
-            Encryption::Patchwork => {
-                let passphrase = keys.passphrase_of(name, encryption)?;
-                FileInput::new(pwtrace::open(file.at_start(), passphrase.as_bytes())?)
-            }
-        };
-        file.map(Input::File).map_err(failed)
-    }
-
-    /// A stream that Patchwork encrypted is first copied to an unnamed file, still encrypted: nothing of it is genuine
-    /// before its end was read.
-    pub(super) fn of_stream<'r>(
-        mut stream: impl Read + Send + 'r,
-        encryption: Encryption,
-        mark: &[u8],
-        keys: &DecryptionKeys,
-        name: &str,
-    ) -> Result<Input<'r>> {
-        match encryption {
-            _ if keys.is_empty() => Err(ErrorKind::Encrypted(encryption).into()),
-            Encryption::AgeKey | Encryption::AgePassphrase => {
-                age::decrypt_stream(stream, encryption::is_armored(mark), keys, name).map(Input::Stream)
-            }
-            Encryption::Patchwork => {
-                let dir = std::env::temp_dir();
-                let mut copy = tempfile::tempfile().map_err(|error| Error::io(IoAction::Create, dir, error))?;
-                io::copy(&mut stream, &mut copy).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
-                let copy = FileInput::new(copy).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
-                of_file(&copy, encryption, mark, keys, name)
-            }
-        }
-    }
-}
-
-/// Refuses encrypted inputs.
-#[cfg(not(feature = "seal"))]
-mod decrypted {
-    use std::io::Read;
-
-    use super::{DecryptionKeys, FileInput, Input};
-    use crate::error::{Encryption, ErrorKind, Result};
-
-    pub(super) fn of_file<'r>(
-        _: &FileInput<'r>,
-        encryption: Encryption,
-        _: &[u8],
-        _: &DecryptionKeys,
-        _: &str,
-    ) -> Result<Input<'r>> {
-        Err(ErrorKind::Encrypted(encryption).into())
-    }
-
-    pub(super) fn of_stream<'r>(
-        _: impl Read + Send + 'r,
-        encryption: Encryption,
-        _: &[u8],
-        _: &DecryptionKeys,
-        _: &str,
-    ) -> Result<Input<'r>> {
-        Err(ErrorKind::Encrypted(encryption).into())
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | offset | bytes | content |
 //! |---|---|---|
-//! | 0 | 8 | [`MAGIC`] |
+//! | 0 | 8 | [`PWTRACE`] |
 //! | 8 | 1 | version, 1 |
 //! | 9 | 16 | salt of the key derivation |
 //! | 25 | 12 | nonce |
@@ -26,10 +26,8 @@ use ghash::GHash;
 use ghash::universal_hash::UniversalHash as _;
 use zeroize::Zeroizing;
 
+use super::encryption::PWTRACE;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-
-/// The first bytes of every such file.
-pub const MAGIC: &[u8; 8] = b"PWTRACE\0";
 
 const VERSION: u8 = 1;
 
@@ -118,8 +116,8 @@ impl Header {
     fn read(input: &mut impl Read) -> Result<Self> {
         let mut bytes = Vec::new();
         input.take(HEADER_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
-        let (magic, rest) = bytes.split_at(bytes.len().min(MAGIC.len()));
-        if !MAGIC.starts_with(magic) {
+        let (magic, rest) = bytes.split_at(bytes.len().min(PWTRACE.len()));
+        if !PWTRACE.starts_with(magic) {
             return Err(ErrorKind::NotABundle.into());
         }
         // Other versions may have other headers, so the version is judged before the length.
@@ -329,7 +327,7 @@ mod tests {
     const NONCE: [u8; 12] = [3; 12];
 
     fn header(nonce: [u8; 12], tag: &[u8]) -> Vec<u8> {
-        [&MAGIC[..], &[VERSION], &[5; 16], &nonce, tag].concat()
+        [&PWTRACE[..], &[VERSION], &[5; 16], &nonce, tag].concat()
     }
 
     /// Returns the file with this content and `KEY`, by another implementation of GCM.

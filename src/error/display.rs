@@ -35,14 +35,6 @@ impl fmt::Display for ErrorKind {
                 write!(f, "Patchwork's own importer does not know the source {name:?}, so it is not bundled by default")
             }
             Self::UnknownFile { name, known } => write!(f, "no file named {name:?}; {}", available(known)),
-            Self::Encrypted(encryption) => encryption.fmt(f),
-            Self::DecryptionTooCostly { required, limit } => {
-                write!(f, "its passphrase takes too much work: 2^{required} where 2^{limit} is allowed")
-            }
-            Self::InvalidIdentity { line: 0 } => f.write_str("this file has no age identity"),
-            Self::InvalidIdentity { line } => write!(f, "line {line} is not an age identity"),
-            Self::InvalidRecipient { line: None } => f.write_str("this is not an age recipient"),
-            Self::InvalidRecipient { line: Some(line) } => write!(f, "line {line} is not an age recipient"),
             Self::ManifestTooLong { limit } => write!(f, "the manifest exceeds the limit of {} bytes", grouped(*limit)),
             Self::UnsupportedVersion { found, supported } => {
                 write!(f, "unsupported format version {found}; this program reads version {supported}")
@@ -61,6 +53,23 @@ impl fmt::Display for ErrorKind {
                     grouped(*found)
                 )
             }
+            other => other.fmt_encryption(f),
+        }
+    }
+}
+
+impl ErrorKind {
+    /// Writes the message of the kinds that concern encrypted files.
+    fn fmt_encryption(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encrypted(encryption) => write!(f, "{encryption}"),
+            Self::DecryptionTooCostly { required, limit } => {
+                write!(f, "its passphrase takes too much work: 2^{required} where 2^{limit} is allowed")
+            }
+            Self::InvalidIdentity { line: 0 } => f.write_str("this file has no age identity"),
+            Self::InvalidIdentity { line } => write!(f, "line {line} is not an age identity"),
+            Self::InvalidRecipient { line: None } => f.write_str("this is not an age recipient"),
+            Self::InvalidRecipient { line: Some(line) } => write!(f, "line {line} is not an age recipient"),
             Self::PwtraceTruncated { found, header } => write!(
                 f,
                 "this encrypted export is truncated: it has {} bytes, and its header alone has {header}",
@@ -75,9 +84,7 @@ impl fmt::Display for ErrorKind {
             other => other.fmt_local(f),
         }
     }
-}
 
-impl ErrorKind {
     /// Writes the message of the kinds that concern this machine rather than the bundle.
     fn fmt_local(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -33,8 +33,8 @@ use crate::util::cancel::CancellableIo;
 use crate::util::ordered_pool::available_cores;
 use order::{BundleSequence, in_order};
 
-/// Options for a merge. The same inputs and options give the same bytes, regardless of the number of threads and of the
-/// order of the inputs.
+/// Options for a merge. The same inputs and options give the same bytes, unless encrypted, regardless of the number of
+/// threads and of the order of the inputs.
 #[derive(Debug, Clone)]
 #[must_use]
 #[non_exhaustive]

@@ -6,13 +6,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use secrecy::{ExposeSecret as _, SecretString};
 use ssh_key::PrivateKey;
 use zeroize::Zeroizing;
 
 use super::key_line::{KeyLine, is_supported};
 use super::sshsig::Signature;
 use super::{MAX_BYTES, keygen};
+use crate::container::Passphrase;
 use crate::error::{Error, ErrorKind, IoAction, Result, SignatureFault};
 
 /// The first line of a private key.
@@ -24,7 +24,7 @@ pub trait KeyPrompt {
     ///
     /// # Errors
     /// If it cannot be asked for. [`SignatureFault::PassphraseNeeded`] if there is nobody to ask.
-    fn passphrase(&mut self, key: &Path) -> Result<SecretString>;
+    fn passphrase(&mut self, key: &Path) -> Result<Passphrase>;
 
     /// Shows the request of `ssh-keygen` to touch a hardware token.
     fn notice(&mut self, message: &str);
@@ -35,7 +35,7 @@ pub trait KeyPrompt {
 pub struct NoPrompt;
 
 impl KeyPrompt for NoPrompt {
-    fn passphrase(&mut self, key: &Path) -> Result<SecretString> {
+    fn passphrase(&mut self, key: &Path) -> Result<Passphrase> {
         Err(fault(SignatureFault::PassphraseNeeded, key))
     }
 
@@ -123,7 +123,7 @@ impl KeyHolder {
             return Ok(Self::Memory(Box::new(key)));
         }
         let passphrase = prompt.passphrase(path)?;
-        let key = key.decrypt(passphrase.expose_secret()).map_err(|_| fault(SignatureFault::WrongPassphrase, path))?;
+        let key = key.decrypt(passphrase.as_bytes()).map_err(|_| fault(SignatureFault::WrongPassphrase, path))?;
         Ok(Self::Memory(Box::new(key)))
     }
 

@@ -101,16 +101,17 @@ impl<'a> Audit<'a> {
 
     fn check_files(&mut self, options: &VerifyOptions) {
         let Some(manifest) = self.manifest else { return };
+        let requires_hashes = options.requires_hashes();
         if manifest.version().1 == 0 {
             self.findings.add(FindingKind::WithoutHashes, Position { line: Some(1), ..Position::default() });
             // Each file without a hash gets a finding below. A bundle without files still has no hashes.
-            if options.require_hashes && manifest.files.is_empty() {
+            if requires_hashes && manifest.files.is_empty() {
                 self.findings.add(FindingKind::NoHash, Position { line: Some(1), ..Position::default() });
             }
         }
         for file in &manifest.files {
             let at = || Position { file: Some(file.relative_path.to_string()), line: Some(1), ..Position::default() };
-            if options.require_hashes && file.integrity().is_none() {
+            if requires_hashes && file.integrity().is_none() {
                 self.findings.add(FindingKind::NoHash, at());
             }
             for log_line in unparsed_rows(file) {

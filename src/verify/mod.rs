@@ -89,7 +89,7 @@ impl VerifyOptions {
         Self { proof: Some((proof, checkpoint)), ..self }
     }
 
-    /// Requires a signature by an allowed signer, as `check` describes.
+    /// Requires a signature by an allowed signer, as `check` describes, and the hashes that tie the logs to what was signed.
     #[cfg(feature = "seal")]
     pub fn signature(self, check: impl Into<Option<SignatureCheck>>) -> Self {
         Self { signature: check.into(), ..self }
@@ -98,6 +98,16 @@ impl VerifyOptions {
     /// Sets the number of threads.
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Self { threads, ..self }
+    }
+
+    /// Returns true if a file without a hash is a finding. The manifest of a 1.0 bundle has none, so its signature says
+    /// nothing about the rows.
+    fn requires_hashes(&self) -> bool {
+        #[cfg(feature = "seal")]
+        if self.signature.is_some() {
+            return true;
+        }
+        self.require_hashes
     }
 }
 
@@ -278,10 +288,12 @@ pub fn verify_input(
     progress: &dyn Progress,
     found: &mut dyn FnMut(Finding),
 ) -> Result<VerifyReport> {
-    progress.start(input.length());
     let report = match input {
         Input::File(file) => verify_seekable(file, name, options, progress, found),
-        Input::Stream(stream) => verify(stream, name, options, progress, found),
+        Input::Stream(stream) => {
+            progress.start(None);
+            verify(stream, name, options, progress, found)
+        }
     };
     progress.finish();
     report

@@ -255,10 +255,7 @@ fn secrets_that_others_can_read_are_noted() {
     let key = home.path().join("key.txt");
     fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     let noted = run(home.path(), &["cat", "key.age", "-i", "key.txt"]);
-    assert_eq!(
-        noted.stderr,
-        "note: other users can read key.txt, which has a secret; `chmod 600 key.txt` prevents that\n"
-    );
+    assert_eq!(noted.stderr, "warning: key.txt: other users can read this secret; run `chmod 600 key.txt`\n");
     assert_eq!(noted.text(), LOG);
 }
 

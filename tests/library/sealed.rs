@@ -199,11 +199,11 @@ fn the_right_passphrase_opens_a_file_and_another_does_not() {
 fn work_without_measure_is_refused_at_once() {
     let keys = DecryptionKeys::default().passphrase(Passphrase::new("x".to_owned()));
     let body = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    for (work, is_refused) in [(23, true), (30, true), (63, true)] {
+    for work in [23, 30, 63] {
         let header = format!("age-encryption.org/v1\n-> scrypt AAAAAAAAAAAAAAAAAAAAAA {work}\n{body}\n--- {body}\n");
         let (_, error) = read(stream(&[header.as_bytes(), &[0; 100]].concat(), &keys));
         let error = error.unwrap();
-        assert_eq!(matches!(error.kind(), ErrorKind::DecryptionTooCostly { limit: 22, .. }), is_refused, "{error:?}");
+        assert!(matches!(error.kind(), ErrorKind::DecryptionTooCostly { limit: 22, .. }), "{error:?}");
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use patchwork_traces::container::Passphrase;
 use patchwork_traces::error::SignatureFault;
 use patchwork_traces::format::Timestamp;
 use patchwork_traces::progress::NoProgress;
@@ -14,7 +15,6 @@ use patchwork_traces::verify::{
     FindingKind, HistoryFindingKind, HistoryVerifyOptions, Verdict, VerifyOptions, verify, verify_history,
 };
 use patchwork_traces::{Bundle, Error, ErrorKind, History};
-use secrecy::SecretString;
 
 use crate::common::history_builder::HistoryBuilder;
 use crate::common::keys::{KEYS, PASSPHRASE, has_ssh_keygen, key_in, keygen_sign, keygen_verify, public_key};
@@ -224,8 +224,8 @@ fn malformed_lists_are_refused_with_the_line() {
 struct Answer(&'static str);
 
 impl KeyPrompt for Answer {
-    fn passphrase(&mut self, _key: &Path) -> patchwork_traces::Result<SecretString> {
-        Ok(self.0.into())
+    fn passphrase(&mut self, _key: &Path) -> patchwork_traces::Result<Passphrase> {
+        Ok(Passphrase::new(self.0.to_owned()))
     }
 
     fn notice(&mut self, message: &str) {

@@ -35,8 +35,8 @@ const BUFFER_BYTES: usize = 256 << 10;
 #[allow(clippy::cast_possible_truncation, reason = "one mebibyte fits")]
 const BLOCK_BYTES: usize = CHUNK_BYTES as usize;
 
-/// Options for writing a bundle. The same logs and options give the same bytes, regardless of the number of
-/// threads.
+/// Options for writing a bundle. The same logs and options give the same bytes, unless encrypted, regardless of the number
+/// of threads.
 #[derive(Debug, Clone)]
 #[must_use]
 #[non_exhaustive]

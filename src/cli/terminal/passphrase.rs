@@ -5,8 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
+use patchwork_traces::container::Passphrase;
 use patchwork_traces::{Error, ErrorKind};
-use secrecy::SecretString;
 
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::screen;
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// If there is no terminal, or it is closed. [`ErrorKind::Cancelled`], inside the [`io::Error`], after an interrupt.
-pub fn ask(prompt: &str) -> io::Result<SecretString> {
+pub fn ask(prompt: &str) -> io::Result<Passphrase> {
     let terminal = Terminal::open()?;
     // Before the prompt is there, so that a quick answer isn't shown either.
     terminal.hide_input()?;
@@ -27,7 +27,7 @@ pub fn ask(prompt: &str) -> io::Result<SecretString> {
     // It doesn't end at a signal from elsewhere, so it has a thread of its own.
     thread::Builder::new().spawn(move || {
         let typed = screen::while_hidden(|| rpassword::prompt_password(prompt));
-        let _ = sender.send(typed.map(SecretString::from));
+        let _ = sender.send(typed.map(Passphrase::new));
     })?;
     let cancelled = || Err(Error::from(ErrorKind::Cancelled).into());
     loop {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::thread;
 
-use super::signing_key::KeyPrompt;
+use super::key_prompt::KeyPrompt;
 use super::sshsig::Signature;
 use super::{MAX_BYTES, NAMESPACE};
 use crate::error::{Error, ErrorKind, Result, SignatureFault};

@@ -8,8 +8,10 @@
 mod allowed_signers;
 mod armour;
 mod key_line;
+mod key_prompt;
 mod keygen;
 mod pattern;
+mod signer_key;
 mod signing_key;
 mod sshsig;
 mod verdict;
@@ -18,9 +20,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 pub use allowed_signers::AllowedSigners;
-pub use signing_key::{KeyPrompt, NoPrompt, SigningKey};
+pub use key_prompt::{KeyPrompt, NoPrompt};
+pub use signer_key::SignerKey;
+pub use signing_key::SigningKey;
 pub use sshsig::{InvalidSignature, Signature};
-pub use verdict::{SignatureCheck, SignatureVerdict, SignerKey};
+pub use verdict::{SignatureCheck, SignatureVerdict};
 
 /// The namespace of all signatures: a signature that was made for another purpose is not valid here.
 pub const NAMESPACE: &str = "patchwork-traces";

@@ -10,37 +10,13 @@ use ssh_key::PrivateKey;
 use zeroize::Zeroizing;
 
 use super::key_line::{KeyLine, is_supported};
+use super::key_prompt::KeyPrompt;
 use super::sshsig::Signature;
 use super::{MAX_BYTES, keygen};
-use crate::container::Passphrase;
 use crate::error::{Error, ErrorKind, IoAction, Result, SignatureFault};
 
 /// The first line of a private key.
 const PRIVATE: &[u8] = b"-----BEGIN OPENSSH PRIVATE KEY-----";
-
-/// The connection to the person who signs.
-pub trait KeyPrompt {
-    /// Returns the passphrase of the private key in the file `key`.
-    ///
-    /// # Errors
-    /// If it cannot be asked for. [`SignatureFault::PassphraseNeeded`] if there is nobody to ask.
-    fn passphrase(&mut self, key: &Path) -> Result<Passphrase>;
-
-    /// Shows the request of `ssh-keygen` to touch a hardware token.
-    fn notice(&mut self, message: &str);
-}
-
-/// The connection to nobody: keys with a passphrase cannot be used, and messages are dropped.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoPrompt;
-
-impl KeyPrompt for NoPrompt {
-    fn passphrase(&mut self, key: &Path) -> Result<Passphrase> {
-        Err(fault(SignatureFault::PassphraseNeeded, key))
-    }
-
-    fn notice(&mut self, _message: &str) {}
-}
 
 /// A key that signs. Its secret is overwritten in memory when it is dropped.
 pub struct SigningKey {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ssh_key::{LineEnding, PrivateKey, PublicKey, SshSig};
 
 use super::key_line::{is_supported, take_string, type_of};
-use super::verdict::SignerKey;
+use super::signer_key::SignerKey;
 use super::{NAMESPACE, armour};
 use crate::error::{Error, ErrorKind, Result, SignatureFault};
 use crate::util::atomic_file::OutputTarget;

@@ -8,28 +8,11 @@ use fs_err as fs;
 use serde::Serialize;
 
 use super::allowed_signers::{AllowedSigner, AllowedSigners, NotAllowed};
+use super::signer_key::SignerKey;
 use super::sshsig::{InvalidSignature, Signature};
 use super::{MAX_BYTES, NAMESPACE};
 use crate::error::{Error, IoAction, Result};
 use crate::format::Timestamp;
-
-/// The key of a signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct SignerKey {
-    /// The fingerprint, as `ssh-keygen -l` prints it.
-    pub fingerprint: String,
-    /// The type, such as `ssh-ed25519`.
-    pub key_type: String,
-}
-
-impl fmt::Display for SignerKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.key_type, self.fingerprint)
-    }
-}
 
 /// The result of the check of a signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

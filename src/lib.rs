@@ -64,6 +64,7 @@ pub mod logs;
 pub mod merge;
 pub mod progress;
 mod publish;
+pub mod query;
 pub mod recover;
 pub mod restore;
 mod salvage;

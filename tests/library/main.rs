@@ -30,6 +30,7 @@ mod import_several;
 mod json_edge_cases;
 mod keep;
 mod keep_soak;
+mod key_paths;
 mod lines;
 mod live_logs;
 mod manifest;

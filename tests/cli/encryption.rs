@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::common::Home;
 use crate::common::program::{Run, command, run, run_with};
-use crate::common::skip_note::skip_note;
+use crate::common::skip_note::skip_without;
 
 const IDENTITY: &str = "AGE-SECRET-KEY-15FJH2WEAQ2KHXFLTQ9QJF8NEAFEGK33J65ERR2RAUMHMUALSCPUSX3SZY5";
 const RECIPIENT: &str = "age1unpfk3m3ta7z5vqqmuxz4zgyg0wsyanef0293a4kht7x23ek5q8s2s0yq4";
@@ -38,7 +38,7 @@ fn write_secret(path: &Path, text: &str) {
 fn age(dir: &Path, arguments: &[&str]) -> Option<Run> {
     let ended = Command::new("age").args(arguments).current_dir(dir).output();
     if ended.is_err() {
-        skip_note("left out: there is no `age` here");
+        skip_without("age", "left out");
     }
     ended.ok().map(Run::from)
 }
@@ -80,7 +80,7 @@ fn encrypted_bundles_are_signed_like_others() {
     let mut keygen = Command::new("ssh-keygen");
     keygen.args(["-q", "-t", "ed25519", "-N", "", "-f", "sign"]).current_dir(home.path());
     if !keygen.status().is_ok_and(|status| status.success()) {
-        return skip_note("not run: there is no `ssh-keygen` here");
+        return skip_without("ssh-keygen", "not run");
     }
     let public = fs::read_to_string(home.path().join("sign.pub")).unwrap();
     fs::write(home.path().join("signers"), format!("me@example.org {public}")).unwrap();

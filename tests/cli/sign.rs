@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use crate::common::history_builder::HistoryBuilder;
 use crate::common::keys::{has_ssh_keygen, key_in, keygen_sign, keygen_verify, public_key};
 use crate::common::program::{Run, command, run, run_with};
-use crate::common::skip_note::skip_note;
+use crate::common::skip_note::skip_without;
 use crate::common::text_of;
 use crate::json_output::expect_valid;
 
@@ -139,7 +139,7 @@ fn a_history_says_if_it_was_extended_after_it_was_signed() {
 #[test]
 fn ssh_keygen_checks_what_was_signed_here_and_the_other_way_round() {
     if !has_ssh_keygen() {
-        return skip_note("not compared: ssh-keygen is missing");
+        return skip_without("ssh-keygen", "not compared");
     }
     let dir = dir();
     let path = |name: &str| dir.path().join(name);
@@ -224,7 +224,7 @@ fn a_private_key_that_others_can_read_is_mentioned() {
 #[test]
 fn a_key_of_an_agent_signs() {
     if !has_ssh_keygen() || Command::new("ssh-agent").arg("-h").output().is_err() {
-        return skip_note("no key of an agent was tried: OpenSSH is missing");
+        return skip_without("ssh-keygen", "no key of an agent was tried");
     }
     let dir = dir();
     fs::write(dir.path().join("agent.pub"), public_key("ed25519")).unwrap();
@@ -252,7 +252,7 @@ fn typed_at_the_prompt(dir: &Path, typed: &str) -> Option<String> {
     terminal.env("PROGRAM", env!("CARGO_BIN_EXE_patchwork-traces"));
     let terminal = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let Ok(mut terminal) = terminal else {
-        skip_note("no passphrase was typed: there is no `script` here to make a terminal");
+        skip_without("script", "no passphrase was typed");
         return None;
     };
     let (mut input, mut output) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());

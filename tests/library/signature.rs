@@ -18,7 +18,7 @@ use patchwork_traces::{Bundle, Error, ErrorKind, History};
 
 use crate::common::history_builder::HistoryBuilder;
 use crate::common::keys::{KEYS, PASSPHRASE, has_ssh_keygen, key_in, keygen_sign, keygen_verify, public_key};
-use crate::common::skip_note::skip_note;
+use crate::common::skip_note::skip_without;
 use crate::common::{EXPORTED_AT, Home, bundle, indexed};
 
 const MESSAGE: &[u8] = b"{\"type\":\"manifest\"}";
@@ -59,7 +59,7 @@ fn signatures_of_every_key_type_are_valid_here_and_for_ssh_keygen() {
         assert_eq!(verdict.principal(), Some("sam@example.org"));
         assert_eq!(signature.parse::<Signature>().unwrap().to_string(), signature);
         if !has_ssh_keygen() {
-            skip_note("not compared: ssh-keygen is missing");
+            skip_without("ssh-keygen", "not compared");
             continue;
         }
         let file = dir.path().join("made-here.sig");
@@ -131,7 +131,7 @@ fn unsupported_and_foreign_texts_are_no_signatures() {
     let nothing = SignatureCheck::new(None, AllowedSigners::parse("").unwrap(), now());
     assert_eq!(nothing.verdict(MESSAGE), SignatureVerdict::Missing);
     if !has_ssh_keygen() {
-        return skip_note("RSA not tried: ssh-keygen is missing");
+        return skip_without("ssh-keygen", "RSA not tried");
     }
     let dir = tempfile::tempdir().unwrap();
     let rsa = keygen_sign(&key_in(dir.path(), "rsa"), NAMESPACE, MESSAGE);

@@ -3,14 +3,14 @@
 #[cfg(feature = "seal")]
 use std::path::{Path, PathBuf};
 #[cfg(feature = "seal")]
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::Args;
 #[cfg(feature = "seal")]
 use clap::ValueHint;
 use patchwork_traces::container::{DecryptionKeys, Sealer};
 #[cfg(feature = "seal")]
-use patchwork_traces::container::{Passphrase, Recipient};
+use patchwork_traces::container::{Passphrase, PassphraseRequest, Recipient};
 #[cfg(feature = "seal")]
 use patchwork_traces::error::{Encryption, Error, ErrorKind, IoAction};
 
@@ -32,7 +32,8 @@ const VARIABLE: &str = "PATCHWORK_TRACES_PASSPHRASE";
 pub struct KeyArgs {
     /// File of keys of age, for encrypted bundles
     ///
-    /// The file has identities, as `age-keygen` writes them. Can be repeated.
+    /// The file has identities, as `age-keygen` writes them. If it is encrypted with a passphrase, as by `age -p`, the
+    /// options for passphrases or the terminal give it. Can be repeated.
     #[cfg(feature = "seal")]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 800)]
     identity: Vec<PathBuf>,
@@ -84,19 +85,18 @@ pub struct SealArgs {
 }
 
 impl KeyArgs {
-    /// Returns the keys that these options name. A passphrase is asked for when a bundle needs it, and once only.
+    /// Returns the keys that these options name. A passphrase is asked for when a bundle needs it, and up to
+    /// three times if it is wrong; one that was right is tried for the next file, too.
     #[cfg(feature = "seal")]
     pub fn keys(&self, output: Output) -> Result<DecryptionKeys, Failure> {
         let secrets = self.identity.iter().chain(&self.passphrase.passphrase_file);
         secrets.filter_map(|path| exposed(path)).for_each(|warning| output.warning(&warning));
         let keys = self.identity.iter().try_fold(DecryptionKeys::default(), DecryptionKeys::identity_file)?;
-        let (given, asked) = (self.passphrase.given()?, OnceLock::new());
-        Ok(keys.ask_passphrase(move |name, encryption| {
-            if let Some(passphrase) = given.as_ref().or_else(|| asked.get()) {
-                return Ok(passphrase.clone());
-            }
-            let passphrase = ask(name, encryption)?;
-            Ok(asked.get_or_init(|| passphrase).clone())
+        let (given, asked) = (self.passphrase.given()?, AskedPassphrase::default());
+        Ok(keys.ask_passphrase(move |request| match (&given, request.rejected) {
+            (Some(passphrase), 0) => Ok(passphrase.clone()),
+            (Some(_), _) => Err(ErrorKind::DecryptionFailed.into()),
+            (None, _) => asked.get(request),
         }))
     }
 
@@ -164,12 +164,61 @@ fn read(path: &Path) -> patchwork_traces::Result<Passphrase> {
     Passphrase::read(file).map_err(|error| error.in_subject(&path.display().to_string()))
 }
 
+/// The number of times that the passphrase of a file can be typed.
+#[cfg(feature = "seal")]
+const MAX_ATTEMPTS: u32 = 3;
+
+/// The passphrase that was typed last. It is tried for other files, too.
+#[cfg(feature = "seal")]
+#[derive(Default)]
+struct AskedPassphrase(Mutex<Option<TypedPassphrase>>);
+
+#[cfg(feature = "seal")]
+struct TypedPassphrase {
+    passphrase: Passphrase,
+    /// The number of times that it was asked for, for the file that it was typed for.
+    asked: u32,
+}
+
+#[cfg(feature = "seal")]
+impl AskedPassphrase {
+    /// Returns the passphrase that was typed for another file, the first time; else asks.
+    fn get(&self, request: &PassphraseRequest<'_>) -> patchwork_traces::Result<Passphrase> {
+        let mut typed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = match (request.rejected, typed.as_mut()) {
+            (0, Some(typed)) => {
+                typed.asked = 0;
+                return Ok(typed.passphrase.clone());
+            }
+            (0, None) => 0,
+            (_, before) => before.map_or(0, |typed| typed.asked),
+        };
+        // Without a passphrase, the next file is asked for one.
+        *typed = None;
+        if asked == MAX_ATTEMPTS {
+            return Err(ErrorKind::DecryptionFailed.into());
+        }
+        let passphrase = ask(request)?;
+        *typed = Some(TypedPassphrase { passphrase: passphrase.clone(), asked: asked + 1 });
+        Ok(passphrase)
+    }
+}
+
 /// Asks for the passphrase of a file on the terminal. Without one, returns the error that the file needs a passphrase.
 #[cfg(feature = "seal")]
-fn ask(name: &str, encryption: Encryption) -> patchwork_traces::Result<Passphrase> {
-    passphrase::ask(&format!("Passphrase of {}: ", safe(name))).map_err(|error| match error.downcast::<Error>() {
+fn ask(request: &PassphraseRequest<'_>) -> patchwork_traces::Result<Passphrase> {
+    let name = safe(request.name);
+    let prompt = match request.rejected {
+        0 => format!("Passphrase of {name}: "),
+        // Which of both it is cannot be told.
+        _ if request.encryption == Encryption::Patchwork => {
+            format!("Wrong passphrase, or the file was changed. Passphrase of {name}: ")
+        }
+        _ => format!("Wrong passphrase. Passphrase of {name}: "),
+    };
+    passphrase::ask(&prompt).map_err(|error| match error.downcast::<Error>() {
         Ok(cancelled) => cancelled,
-        Err(_) => ErrorKind::Encrypted(encryption).into(),
+        Err(_) => ErrorKind::Encrypted(request.encryption).into(),
     })
 }
 
@@ -184,6 +233,39 @@ impl SealArgs {
             true => Err(Failure::usage("a passphrase is given, but not to be used", "add -p to encrypt with it")),
             false => self.sealer(from),
         }
+    }
+
+    /// Returns what encrypts the output of a command that reads bundles with `keys`.
+    ///
+    /// # Errors
+    /// As [`sealer`](Self::sealer), and if one passphrase would open an identity and encrypt the output.
+    #[cfg(feature = "seal")]
+    pub fn sealer_beside(&self, from: &PassphraseArgs, keys: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
+        if self.passphrase && keys.has_locked_identities() && from.given()?.is_some() {
+            let message = "one passphrase is given, but the file of -i and the output of -p need one each";
+            let hint = "run the command on a terminal without it, which asks for both, or encrypt with -r";
+            return Err(Failure::usage(message, hint));
+        }
+        self.sealer(from)
+    }
+
+    /// Returns nothing.
+    #[cfg(not(feature = "seal"))]
+    pub fn sealer_beside(&self, from: &PassphraseArgs, _: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
+        self.sealer(from)
+    }
+
+    /// Returns true if the output is to be encrypted.
+    #[cfg(feature = "seal")]
+    pub fn is_given(&self) -> bool {
+        self.passphrase || !self.recipient.is_empty() || !self.recipients_file.is_empty()
+    }
+
+    /// Returns false.
+    #[cfg(not(feature = "seal"))]
+    #[allow(clippy::unused_self, reason = "with the feature `seal` it is needed")]
+    pub fn is_given(&self) -> bool {
+        false
     }
 
     /// Returns nothing.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use patchwork_traces::error::{Encryption, HistoryFault, IoAction, Obstacle, SignatureFault};
+use patchwork_traces::error::{Encryption, HistoryFault, IoAction, KeyText, Obstacle, SignatureFault};
 use patchwork_traces::{Error, ErrorKind};
 
 use crate::cli::suggest;
@@ -224,10 +224,8 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         ErrorKind::CiphertextDamaged => {
             "use another copy; `age -d` gives what precedes the damage, and `patchwork-traces recover -` saves its rows"
         }
-        ErrorKind::InvalidIdentity { .. } => {
-            "`age-keygen` writes such a file; SSH keys and encrypted identities must be decrypted by `age` first"
-        }
-        ErrorKind::InvalidRecipient { .. } => "it begins with age1, and `age-keygen -y` prints it",
+        ErrorKind::InvalidIdentity { found, .. } => for_identity(*found),
+        ErrorKind::InvalidRecipient { found, .. } => for_recipient(*found),
         ErrorKind::RecipientsDiffer => "age mixes post-quantum keys with no others; write two files",
         ErrorKind::InvalidPassphrase => "write it into the file, or name another one",
         ErrorKind::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",
@@ -251,6 +249,42 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         }
     }
 }
+
+/// Returns the advice for a text that should be an identity of age.
+fn for_identity(found: KeyText) -> &'static str {
+    match found {
+        KeyText::Recipient => "name the file of the secret key; `age-keygen -o FILE` writes both",
+        KeyText::Ssh => {
+            "age's own keys are needed: `age-keygen -o key.txt` makes one; or decrypt the bundle with `age -d`"
+        }
+        KeyText::EncryptedOtherwise => "decrypt it first, with the program that encrypted it",
+        KeyText::Utf16 => SAVE_AS_UTF8,
+        KeyText::PostQuantum => "decrypt the bundle with `age -d`",
+        KeyText::Identity => "copy it again from where it was written",
+        _ => "`age-keygen -o FILE` writes such a file",
+    }
+}
+
+/// Returns the advice for a text that should be a recipient of age.
+fn for_recipient(found: KeyText) -> &'static str {
+    match found {
+        KeyText::Identity => {
+            "`age-keygen -y FILE` prints the public key, which belongs here; a secret key on a command line can be seen by \
+             other users"
+        }
+        KeyText::Ssh => {
+            "age's own keys are needed: `age-keygen -o key.txt` makes one, and `age-keygen -y key.txt` prints it"
+        }
+        KeyText::Utf16 => SAVE_AS_UTF8,
+        KeyText::PostQuantum => {
+            "`age-keygen -o key.txt` makes a key of the usual kind, and `age-keygen -y key.txt` prints it"
+        }
+        KeyText::Recipient => "copy it again, or print it with `age-keygen -y`",
+        _ => "it begins with age1, and `age-keygen -y` prints it",
+    }
+}
+
+const SAVE_AS_UTF8: &str = "save it as UTF-8; `age-keygen -o FILE` writes such a file";
 
 const RUN_AGAIN: &str = "run the command again";
 

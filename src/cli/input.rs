@@ -1,5 +1,6 @@
 //! Opens the bundles that arguments name.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,18 @@ pub fn open_input(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Resul
         true => Ok((Input::from_stream(stdin()?, keys, STDIN)?, STDIN.to_owned())),
         false => Ok((Input::open(path, keys)?, path.display().to_string())),
     }
+}
+
+/// Returns an error if one of the files cannot be opened, before a passphrase for another one is asked for.
+pub fn check_presence(paths: &[PathBuf]) -> patchwork_traces::Result<()> {
+    for path in paths.iter().filter(|path| !is_dash(path)) {
+        let failed = |error| Error::io(IoAction::Open, path, error);
+        // A pipe can be opened only once.
+        if path.metadata().map_err(failed)?.is_file() {
+            File::open(path).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens the bundle at `path`, or standard input for `-`.
@@ -46,6 +59,7 @@ pub fn open_all(paths: &[PathBuf], keys: &DecryptionKeys) -> Result<Vec<TraceInp
     if paths.iter().filter(|path| is_dash(path)).count() > 1 {
         return Err(Failure::usage("standard input can be read only once", "name `-` once"));
     }
+    check_presence(paths)?;
     let open = |path: &PathBuf| match is_dash(path) {
         true => open(path, keys).map(TraceInput::from_bundle),
         false => open_traces(path, keys),
@@ -60,6 +74,7 @@ pub fn open_all_seekable(paths: &[PathBuf], keys: &DecryptionKeys) -> Result<Vec
     if dashes > 1 {
         return open_all(paths, keys);
     }
+    check_presence(paths)?;
     let open = |path: &PathBuf| -> patchwork_traces::Result<_> {
         let is_stream = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
         if !is_dash(path) && !is_stream {

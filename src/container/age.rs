@@ -5,16 +5,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use age::stream::{StreamReader, StreamWriter};
-use age::{DecryptError, Decryptor, Encryptor, scrypt};
+use age::{Decryptor, Encryptor, scrypt};
 
+use super::key_text::{key_lines, key_text_of};
 use super::keys::{DecryptionKeys, Passphrase};
-use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
+use super::unlock::{self, FileIdentities, PassphraseIdentity};
+use crate::error::{Encryption, Error, ErrorKind, IoAction, KeyText, Result};
 
 /// The binary logarithm of the work to derive a key from a passphrase on writing: about a second.
 const WORK_FACTOR: u8 = 18;
-
-/// The most work that a file may ask for on reading.
-const MAX_WORK_FACTOR: u8 = 22;
 
 /// A public key that files are encrypted to.
 #[derive(Clone)]
@@ -58,7 +57,8 @@ impl FromStr for Recipient {
         let native = text.parse::<age::x25519::Recipient>().map(|key| Self(Arc::new(key))).ok();
         let tagged = || text.parse::<age::tag::Recipient>().map(|key| Self(Arc::new(key))).ok();
         let post_quantum = || text.parse::<age::tagpq::Recipient>().map(|key| Self(Arc::new(key))).ok();
-        native.or_else(tagged).or_else(post_quantum).ok_or(ErrorKind::InvalidRecipient { line: None })
+        let invalid = || ErrorKind::InvalidRecipient { line: None, found: key_text_of(text.as_bytes()) };
+        native.or_else(tagged).or_else(post_quantum).ok_or_else(invalid)
     }
 }
 
@@ -76,22 +76,22 @@ impl Recipient {
     pub fn read_file(path: impl AsRef<std::path::Path>) -> Result<Vec<Self>> {
         let path = path.as_ref();
         let named = |error: Error| error.in_subject(&path.display().to_string());
-        let text = fs_err::read_to_string(path).map_err(|error| Error::io(IoAction::Read, path, error))?;
+        let text = fs_err::read(path).map_err(|error| Error::io(IoAction::Read, path, error))?;
         let mut recipients = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let at_line = |_| named(ErrorKind::InvalidRecipient { line: Some(index as u64 + 1) }.into());
-            recipients.push(line.parse().map_err(at_line)?);
+        for (number, line) in key_lines(&text) {
+            let recipient = std::str::from_utf8(line).ok().and_then(|line| line.parse().ok());
+            let invalid = || ErrorKind::InvalidRecipient { line: Some(number), found: key_text_of(line) };
+            recipients.push(recipient.ok_or_else(|| named(invalid().into()))?);
         }
         match recipients.is_empty() {
-            true => Err(named(ErrorKind::InvalidRecipient { line: None }.into())),
+            true => Err(named(NO_RECIPIENT.into())),
             false => Ok(recipients),
         }
     }
 }
+
+/// The error that there is no recipient.
+const NO_RECIPIENT: ErrorKind = ErrorKind::InvalidRecipient { line: None, found: KeyText::Nothing };
 
 impl Sealer {
     /// Encrypts to these keys.
@@ -100,7 +100,7 @@ impl Sealer {
     /// [`ErrorKind::InvalidRecipient`] if there is none.
     pub fn to_recipients(recipients: Vec<Recipient>) -> Result<Self> {
         match recipients.is_empty() {
-            true => Err(ErrorKind::InvalidRecipient { line: None }.into()),
+            true => Err(NO_RECIPIENT.into()),
             false => Ok(Self(SealTo::Recipients(recipients))),
         }
     }
@@ -154,50 +154,27 @@ impl<W: Write> Write for SealedWriter<W> {
 /// Opens an encrypted file or stream, without its armour. Each byte that it gives is authenticated. `name` is for whoever is
 /// asked for a passphrase.
 pub(super) fn decrypt<R: Read>(input: R, keys: &DecryptionKeys, name: &str) -> Result<Decrypted<R>> {
-    let decryptor = Decryptor::new(input).map_err(decryption_error)?;
+    let decryptor = Decryptor::new(input).map_err(unlock::decryption_error)?;
     let opened = if decryptor.is_scrypt() {
-        let passphrase = keys.passphrase_of(name, Encryption::AgePassphrase)?;
-        let mut identity = scrypt::Identity::new(passphrase.secret());
-        identity.set_max_work_factor(MAX_WORK_FACTOR);
-        decryptor.decrypt([&identity as &dyn age::Identity].into_iter())
+        let passphrase = PassphraseIdentity { keys, name };
+        decryptor.decrypt([&passphrase as &dyn age::Identity].into_iter())
     } else if keys.identities.is_empty() {
         return Err(ErrorKind::Encrypted(Encryption::AgeKey).into());
     } else {
-        decryptor.decrypt(keys.identities.iter().map(|identity| &**identity as &dyn age::Identity))
+        let identities: Vec<_> = keys.identities.iter().map(|file| FileIdentities { file, keys }).collect();
+        decryptor.decrypt(identities.iter().map(|identities| identities as &dyn age::Identity))
     };
-    Ok(Decrypted(opened.map_err(decryption_error)?))
-}
-
-fn decryption_error(error: DecryptError) -> Error {
-    match error {
-        DecryptError::NoMatchingKeys => ErrorKind::NoMatchingKey.into(),
-        DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed | DecryptError::InvalidMac => {
-            ErrorKind::DecryptionFailed.into()
-        }
-        DecryptError::ExcessiveWork { required, .. } => {
-            ErrorKind::DecryptionTooCostly { required: required.into(), limit: MAX_WORK_FACTOR.into() }.into()
-        }
-        DecryptError::Io(error) => Error::io_unnamed(IoAction::Read, damage(error)),
-        _ => ErrorKind::CiphertextDamaged.into(),
-    }
-}
-
-/// Tells damage, which the age crate reports as these kinds of error, from errors of the file itself.
-fn damage(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Error::from(ErrorKind::CiphertextDamaged).into(),
-        _ => error,
-    }
+    Ok(Decrypted(opened.map_err(unlock::decryption_error)?))
 }
 
 impl<R: Read> Read for Decrypted<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.0.read(out).map_err(damage)
+        self.0.read(out).map_err(unlock::damage)
     }
 }
 
 impl<R: Read + Seek> Seek for Decrypted<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to).map_err(damage)
+        self.0.seek(to).map_err(unlock::damage)
     }
 }

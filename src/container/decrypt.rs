@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use ::age::armor::ArmoredReader;
 
-use super::{DecryptionKeys, FileInput, Input, age, encryption, pwtrace};
+use super::{DecryptionKeys, FileInput, Input, Passphrase, age, encryption, pwtrace};
 use crate::error::{Encryption, Error, IoAction, Result};
 
 /// Opens a file that is encrypted in this way and begins with `mark`. `name` is for whoever is asked for a passphrase.
@@ -22,8 +22,8 @@ pub fn of_file<'r>(
         // The reader of armour would also read this, but seeks several times as slowly.
         Encryption::AgeKey | Encryption::AgePassphrase => FileInput::new(age::decrypt(file.at_start(), keys, name)?),
         Encryption::Patchwork => {
-            let passphrase = keys.passphrase_of(name, encryption)?;
-            FileInput::new(pwtrace::open(file.at_start(), passphrase.as_bytes())?)
+            let open = |passphrase: &Passphrase| pwtrace::open(file.at_start(), passphrase.as_bytes());
+            FileInput::new(keys.open_with_passphrase(name, encryption, open)?)
         }
     };
     file.map(Input::File).map_err(unreadable)

@@ -8,6 +8,8 @@ use std::{io, path::Path, sync::Arc};
 use age::secrecy::{ExposeSecret, SecretString};
 
 #[cfg(feature = "seal")]
+use super::identity_file::IdentityFile;
+#[cfg(feature = "seal")]
 use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
 
 /// A passphrase. It is erased from memory when it is dropped, and no `Debug` output has it.
@@ -15,9 +17,22 @@ use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
 #[derive(Clone)]
 pub struct Passphrase(SecretString);
 
-/// Returns the passphrase for the file of this name, which is encrypted in this way.
+/// A request for the passphrase of a bundle, or of a file of identities.
 #[cfg(feature = "seal")]
-type PassphraseSource = dyn Fn(&str, Encryption) -> Result<Passphrase> + Send + Sync;
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PassphraseRequest<'n> {
+    /// The name of the file.
+    pub name: &'n str,
+    /// The way in which it is encrypted.
+    pub encryption: Encryption,
+    /// The number of passphrases that did not open it.
+    pub rejected: u32,
+}
+
+/// Returns a passphrase, or the error to end with.
+#[cfg(feature = "seal")]
+type PassphraseSource = dyn Fn(&PassphraseRequest<'_>) -> Result<Passphrase> + Send + Sync;
 
 /// The keys and passphrases that can open encrypted files. None by default: then only files that are not encrypted can be
 /// read.
@@ -34,7 +49,7 @@ type PassphraseSource = dyn Fn(&str, Encryption) -> Result<Passphrase> + Send + 
 #[must_use]
 pub struct DecryptionKeys {
     #[cfg(feature = "seal")]
-    pub(super) identities: Vec<Arc<dyn age::Identity + Send + Sync>>,
+    pub(super) identities: Vec<IdentityFile>,
     #[cfg(feature = "seal")]
     passphrase: Option<Arc<PassphraseSource>>,
 }
@@ -98,13 +113,25 @@ impl fmt::Debug for Passphrase {
 
 #[cfg(feature = "seal")]
 impl DecryptionKeys {
-    /// Returns the passphrase for the file of this name, which is encrypted in this way.
+    /// Opens the file of this name, which is encrypted in this way, with one passphrase after the other, until `open` no
+    /// longer fails with [`ErrorKind::DecryptionFailed`], or there is no other passphrase.
     ///
     /// # Errors
-    /// If there is none.
-    pub(super) fn passphrase_of(&self, name: &str, encryption: Encryption) -> Result<Passphrase> {
+    /// If there is no passphrase, or `open` fails.
+    pub(super) fn open_with_passphrase<T>(
+        &self,
+        name: &str,
+        encryption: Encryption,
+        mut open: impl FnMut(&Passphrase) -> Result<T>,
+    ) -> Result<T> {
         let ask = self.passphrase.as_ref().ok_or(ErrorKind::Encrypted(encryption))?;
-        ask(name, encryption)
+        let mut request = PassphraseRequest { name, encryption, rejected: 0 };
+        loop {
+            match open(&ask(&request)?) {
+                Err(error) if matches!(error.kind(), ErrorKind::DecryptionFailed) => request.rejected += 1,
+                opened => return opened,
+            }
+        }
     }
 
     /// Returns true if there is neither a key nor a passphrase.
@@ -112,41 +139,36 @@ impl DecryptionKeys {
         self.identities.is_empty() && self.passphrase.is_none()
     }
 
-    /// Adds the age identities in the file at `path`, which `age-keygen` writes.
+    /// Adds the age identities in the file at `path`, which `age-keygen` writes. If the file is encrypted with a passphrase,
+    /// this is asked for when a bundle needs the identities.
     ///
     /// # Errors
     /// If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or none is there.
     pub fn identity_file(mut self, path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let invalid = |line| Error::from(ErrorKind::InvalidIdentity { line });
-        let named = |error: Error| error.in_subject(&path.display().to_string());
-        let text = fs_err::read(path).map_err(|error| Error::io(IoAction::Read, path, error))?;
-        let text = age::secrecy::SecretSlice::from(text);
-        // One line at a time, so that an error can give its number.
-        let mut identities = Vec::new();
-        for (index, line) in text.expose_secret().split(|byte| *byte == b'\n').enumerate() {
-            let line = line.trim_ascii();
-            if line.is_empty() || line.starts_with(b"#") {
-                continue;
-            }
-            let identity = std::str::from_utf8(line).ok().and_then(|line| line.parse::<age::x25519::Identity>().ok());
-            identities.push(identity.ok_or_else(|| named(invalid(index as u64 + 1)))?);
-        }
-        if identities.is_empty() {
-            return Err(named(invalid(0)));
-        }
-        self.identities.extend(identities.into_iter().map(|identity| Arc::new(identity) as Arc<_>));
+        self.identities.push(IdentityFile::read(path.as_ref())?);
         Ok(self)
+    }
+
+    /// Returns true if a file of identities is encrypted with a passphrase.
+    #[must_use]
+    pub fn has_locked_identities(&self) -> bool {
+        self.identities.iter().any(|file| matches!(file, IdentityFile::Locked(_)))
     }
 
     /// Sets the passphrase.
     pub fn passphrase(self, passphrase: Passphrase) -> Self {
-        self.ask_passphrase(move |_, _| Ok(passphrase.clone()))
+        self.ask_passphrase(move |request| match request.rejected {
+            0 => Ok(passphrase.clone()),
+            _ => Err(ErrorKind::DecryptionFailed.into()),
+        })
     }
 
-    /// Sets the function that returns the passphrase for a file, given its name and its encryption. It is called when a file
-    /// needs one, for each such file.
-    pub fn ask_passphrase(self, ask: impl Fn(&str, Encryption) -> Result<Passphrase> + Send + Sync + 'static) -> Self {
+    /// Sets the function that returns the passphrase for a file. It is called when a file needs one, for each such file, and
+    /// again after a wrong passphrase, until it returns an error.
+    pub fn ask_passphrase(
+        self,
+        ask: impl Fn(&PassphraseRequest<'_>) -> Result<Passphrase> + Send + Sync + 'static,
+    ) -> Self {
         Self { passphrase: Some(Arc::new(ask)), ..self }
     }
 }

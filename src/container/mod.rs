@@ -8,11 +8,17 @@ mod age;
 #[cfg(feature = "seal")]
 mod decrypt;
 pub(crate) mod encryption;
+#[cfg(feature = "seal")]
+mod identity_file;
+#[cfg(feature = "seal")]
+mod key_text;
 mod keys;
 #[cfg(feature = "seal")]
 pub(crate) mod pwtrace;
 mod seal;
 mod spool;
+#[cfg(feature = "seal")]
+mod unlock;
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -27,7 +33,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 pub use age::{Recipient, SealedWriter, Sealer};
 pub use keys::DecryptionKeys;
 #[cfg(feature = "seal")]
-pub use keys::Passphrase;
+pub use keys::{Passphrase, PassphraseRequest};
 #[cfg(not(feature = "seal"))]
 pub use seal::NoSealer as Sealer;
 pub(crate) use seal::write_through;

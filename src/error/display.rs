@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use strum::EnumMessage as _;
 
-use super::{ErrorKind, Obstacle};
+use super::{ErrorKind, KeyText, Obstacle};
 
 impl std::error::Error for ErrorKind {}
 
@@ -66,10 +66,15 @@ impl ErrorKind {
             Self::DecryptionTooCostly { required, limit } => {
                 write!(f, "its passphrase takes too much work: 2^{required} where 2^{limit} is allowed")
             }
-            Self::InvalidIdentity { line: 0 } => f.write_str("this file has no age identity"),
-            Self::InvalidIdentity { line } => write!(f, "line {line} is not an age identity"),
-            Self::InvalidRecipient { line: None } => f.write_str("this is not an age recipient"),
-            Self::InvalidRecipient { line: Some(line) } => write!(f, "line {line} is not an age recipient"),
+            Self::InvalidIdentity { line, found } => f.write_str(&not_a_key(
+                "an age identity",
+                KeyText::Identity,
+                Some(*line).filter(|line| *line > 0),
+                *found,
+            )),
+            Self::InvalidRecipient { line, found } => {
+                f.write_str(&not_a_key("an age recipient", KeyText::Recipient, *line, *found))
+            }
             Self::PwtraceTruncated { found, header } => write!(
                 f,
                 "this encrypted export is truncated: it has {} bytes, and its header alone has {header}",
@@ -136,6 +141,22 @@ impl ErrorKind {
             }
             other => f.write_str(other.get_message().unwrap_or_default()),
         }
+    }
+}
+
+/// Returns the message for a text that should be a key of the kind `expected`, which is called `name`.
+fn not_a_key(name: &str, expected: KeyText, line: Option<u64>, found: KeyText) -> String {
+    let place = line.map_or("this".to_owned(), |line| format!("line {line}"));
+    match found {
+        KeyText::Nothing => format!("there is no key, but {name} was expected"),
+        found if found == expected => format!("{place} begins like {name}, but has a wrong or missing character"),
+        KeyText::Identity => format!("{place} is a secret key of age, not {name}"),
+        KeyText::Recipient => format!("{place} is a public key of age, not {name}"),
+        KeyText::PostQuantum => format!("{place} is a post-quantum key of age, which this program cannot use"),
+        KeyText::Ssh => format!("{place} is an OpenSSH key, not {name}"),
+        KeyText::Utf16 => "this file is UTF-16 text, but keys are read from UTF-8".to_owned(),
+        KeyText::EncryptedOtherwise => "this file of keys is encrypted, but not by age with a passphrase".to_owned(),
+        KeyText::Other => format!("{place} is not {name}"),
     }
 }
 

@@ -560,3 +560,25 @@ impl fmt::Display for Encryption {
         })
     }
 }
+
+/// What a text is that is not the key of age that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum KeyText {
+    /// No key at all.
+    Nothing,
+    /// An identity of age, which is secret.
+    Identity,
+    /// A recipient of age, which is public.
+    Recipient,
+    /// A post-quantum key of age, which this library cannot use.
+    PostQuantum,
+    /// A key of OpenSSH, or the beginning of one.
+    Ssh,
+    /// Text in UTF-16.
+    Utf16,
+    /// A file that is encrypted, but not by age with a passphrase.
+    EncryptedOtherwise,
+    /// Something else, such as a key with a typing error.
+    Other,
+}

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use strum::{EnumMessage, IntoStaticStr, VariantNames};
 
-use super::{Encryption, Error, GzipFault, HistoryFault, ManifestFault, NameFault, RowFault, SignatureFault};
+use super::{Encryption, Error, GzipFault, HistoryFault, KeyText, ManifestFault, NameFault, RowFault, SignatureFault};
 
 /// The operation during which input or output failed. Its `Display` is a verb, such as `open` or `write to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,13 +198,17 @@ pub enum ErrorKind {
     CiphertextDamaged,
     /// A file of identities has something else.
     InvalidIdentity {
-        /// The line, counted from 1; 0 if the file has no identity.
+        /// The line, counted from 1; 0 for the whole file.
         line: u64,
+        /// What is there instead.
+        found: KeyText,
     },
     /// A text is not an age recipient.
     InvalidRecipient {
         /// The line in a file of recipients, counted from 1.
         line: Option<u64>,
+        /// What is there instead.
+        found: KeyText,
     },
     /// The recipients cannot be used for one file.
     #[strum(message = "these recipients cannot be used together")]

@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use display::{of_system, system_words};
-pub use fault::{Contradiction, Encryption, EntryFault, GzipFault, HistoryFault, ManifestFault, NameFault, RowFault};
+pub use fault::{
+    Contradiction, Encryption, EntryFault, GzipFault, HistoryFault, KeyText, ManifestFault, NameFault, RowFault,
+};
 pub use kind::{ErrorKind, IoAction, Obstacle};
 pub use signature_fault::SignatureFault;
 pub use visible::{is_invisible, visible};

@@ -1,10 +1,14 @@
 //! Encrypted bundles on the command line.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
+use patchwork_traces::container::{Passphrase, Sealer};
+
 use crate::common::Home;
+use crate::common::keys::{key_in, public_key};
 use crate::common::program::{Run, command, run, run_with};
 use crate::common::skip_note::skip_without;
 
@@ -27,6 +31,16 @@ fn home() -> Home {
 fn with_passphrase(home: &Home) {
     let made = run(home.path(), &["export", "-p", "--passphrase-file", "pass.txt", "-o", "passphrase.age"]);
     assert_eq!((made.code, made.stderr.as_str()), (0, ""));
+}
+
+/// Encrypts the identity as locked.age, with the passphrase.
+fn lock(home: &Home) {
+    let sealer = Sealer::to_passphrase(Passphrase::new("correct horse".to_owned()));
+    let mut out = sealer.seal(Vec::new()).unwrap();
+    out.write_all(IDENTITY.as_bytes()).unwrap();
+    fs::write(home.path().join("locked.age"), out.finish().unwrap()).unwrap();
+    #[cfg(unix)]
+    fs::set_permissions(home.path().join("locked.age"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
 
 fn write_secret(path: &Path, text: &str) {
@@ -94,9 +108,26 @@ fn encrypted_bundles_are_signed_like_others() {
 fn what_is_missing_or_wrong_is_said() {
     let home = home();
     with_passphrase(&home);
+    lock(&home);
+    let public_ssh_key = public_key("ed25519");
+    key_in(home.path(), "ed25519");
+    fs::write(home.path().join("passphrase.age.sig"), "old").unwrap();
     let mut told = String::new();
     for arguments in [
         &["cat", "key.age"][..],
+        &["cat", "key.age", "-i", "locked.age"],
+        &["cat", "key.age", "-i", "locked.age", "--passphrase-file", "other.txt"],
+        &["cat", "key.age", "-i", "ed25519"],
+        &["export", "-r", &public_ssh_key, "-o", "new"],
+        &["merge", "key.age", "-i", "locked.age", "-p", "--passphrase-file", "pass.txt", "-o", "new"],
+        // These ask for no passphrase first.
+        &["export", "-p", "-o", "missing/new"],
+        &["export", "-p", "-o", "key.age"],
+        &["recover", "missing.age", "-p", "-o", "new"],
+        &["merge", "passphrase.age", "missing.age", "-o", "new"],
+        &["cat", "passphrase.age", "missing.age"],
+        &["sign", "passphrase.age", "--key", "ed25519"],
+        &["diff", "passphrase.age", "--here", "--patchwork-dir", "missing"],
         &["cat", "passphrase.age"],
         &["cat", "key.age", "-i", "other.txt"],
         &["cat", "key.age", "-i", "missing.txt"],
@@ -121,6 +152,7 @@ fn what_is_missing_or_wrong_is_said() {
         assert!(!home.path().join("new").exists(), "{arguments:?}");
         assert!(!failed.stderr.contains("SECRET") && !failed.stderr.contains("horse"), "{arguments:?}: {failed:?}");
         let shown = arguments.join(" ").replace(IDENTITY, "(identity)").replace(RECIPIENT, "(recipient)");
+        let shown = shown.replace(&public_ssh_key, "(public key of SSH)");
         told += &format!("$ {shown}\n{}: {}\n", failed.code, failed.stderr);
     }
     insta::assert_snapshot!(told);
@@ -134,6 +166,108 @@ fn without_terminal(command: &mut Command) {
     without.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     without.env("PATH", "/usr/bin:/bin").current_dir(command.get_current_dir().unwrap());
     *command = without;
+}
+
+#[test]
+fn an_encrypted_file_of_identities_is_opened_by_the_passphrase_options() {
+    let home = home();
+    lock(&home);
+    let arguments = ["-i", "locked.age", "--passphrase-file", "pass.txt"];
+    let done = run(home.path(), &[&["cat", "key.age"][..], &arguments].concat());
+    assert_eq!((done.stderr.as_str(), done.text()), ("", LOG.to_owned()));
+    // The output is encrypted to a key, so the passphrase has one meaning.
+    let merge = ["merge", "key.age", "-r", RECIPIENT, "-o", "merged.age"];
+    let done = run(home.path(), &[&merge[..], &arguments].concat());
+    assert_eq!((done.code, done.stderr.as_str()), (0, ""));
+    assert_eq!(run(home.path(), &["cat", "merged.age", "-i", "key.txt"]).text(), LOG);
+    // age encrypts in the same way.
+    if let Some(decrypted) = age(home.path(), &["-d", "-i", "key.txt", "merged.age"]) {
+        assert_eq!(decrypted.code, 0, "{}", decrypted.stderr);
+    }
+}
+
+/// Runs a command on a terminal, on which `typed` is typed after each prompt with its beginning. Returns what the terminal
+/// showed, and the exit code as `code 0`.
+#[cfg(target_os = "linux")]
+fn typed_on_terminal(home: &Home, command: &str, typed: &[(&str, &str)]) -> Option<String> {
+    use std::io::Read;
+    use std::process::Stdio;
+
+    let mut terminal = Command::new("script");
+    let script = format!("\"$PROGRAM\" {command}; echo \"code $?\"");
+    terminal.args(["--quiet", "--return", "--command", &script, "/dev/null"]).current_dir(home.path());
+    terminal.env("SHELL", "/bin/sh").env("PROGRAM", env!("CARGO_BIN_EXE_patchwork-traces")).env("HOME", home.path());
+    terminal.env_remove("PATCHWORK_TRACES_PASSPHRASE");
+    let Ok(mut terminal) = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
+        skip_without("script", "no passphrase was typed");
+        return None;
+    };
+    let (mut input, mut output) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
+    let mut shown = Vec::new();
+    for (prompt, answer) in typed {
+        let before = shown.len();
+        while !shown[before..].ends_with(prompt.as_bytes()) {
+            let mut byte = [0];
+            assert_eq!(output.read(&mut byte).unwrap(), 1, "no {prompt:?}: {}", String::from_utf8_lossy(&shown));
+            shown.push(byte[0]);
+        }
+        input.write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+    output.read_to_end(&mut shown).unwrap();
+    terminal.wait().unwrap();
+    Some(String::from_utf8(shown).unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_mistyped_passphrase_is_asked_for_again() {
+    let home = home();
+    with_passphrase(&home);
+    lock(&home);
+    let (first, again) = ("Passphrase of passphrase.age: ", "Wrong passphrase. Passphrase of passphrase.age: ");
+    let Some(shown) = typed_on_terminal(&home, "cat passphrase.age", &[(first, "corect"), (again, "correct horse")])
+    else {
+        return;
+    };
+    assert!(shown.contains("\"taskId\":\"b\"") && shown.contains("code 0") && !shown.contains("horse"), "{shown}");
+
+    let wrong = [(first, "a"), (again, "b"), (again, "c")];
+    let shown = typed_on_terminal(&home, "cat passphrase.age", &wrong).unwrap();
+    assert!(shown.contains("code 1") && shown.contains("wrong passphrase or key"), "{shown}");
+    assert!(!shown.contains("taskId"), "{shown}");
+
+    // What was right is tried for the other files; what was not is forgotten.
+    let (identity, again) = ("Passphrase of locked.age: ", "Wrong passphrase. Passphrase of locked.age: ");
+    let shown =
+        typed_on_terminal(&home, "cat -i locked.age key.age passphrase.age", &[(identity, "correct horse")]).unwrap();
+    assert!(shown.contains("code 0"), "{shown}");
+    let wrong = [(identity, "a"), (again, "b"), (again, "c"), (first, "correct horse")];
+    let shown = typed_on_terminal(&home, "verify -i locked.age key.age passphrase.age", &wrong).unwrap();
+    assert!(shown.contains("code 1") && shown.contains("2 rows, the log matches"), "{shown}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_identity_and_the_output_have_passphrases_of_their_own_on_a_terminal() {
+    let home = home();
+    lock(&home);
+    let typed = [
+        ("Passphrase of locked.age: ", "correct horse"),
+        ("New passphrase: ", "battery staple"),
+        ("The same again: ", "battery staple"),
+    ];
+    let Some(shown) = typed_on_terminal(&home, "merge key.age -i locked.age -p -o new.age", &typed) else { return };
+    assert!(shown.contains("code 0"), "{shown}");
+    write_secret(&home.path().join("new.txt"), "battery staple");
+    assert_eq!(run(home.path(), &["cat", "new.age", "--passphrase-file", "new.txt"]).text(), LOG);
+}
+
+#[test]
+fn the_size_of_an_encrypted_bundle_is_that_of_its_file() {
+    let home = home();
+    let inspected = run(home.path(), &["inspect", "key.age", "key.age", "-i", "key.txt", "--json"]).json();
+    let length = fs::metadata(home.path().join("key.age")).unwrap().len();
+    assert_eq!(inspected["bundles"][0]["bundleBytes"], length);
 }
 
 #[test]

@@ -5,14 +5,16 @@ use std::io;
 use std::path::PathBuf;
 
 use patchwork_traces::error::{
-    Contradiction, Encryption, GzipFault, HistoryFault, IoAction, ManifestFault, NameFault, Obstacle, RowFault,
-    SignatureFault,
+    Contradiction, Encryption, GzipFault, HistoryFault, IoAction, KeyText, ManifestFault, NameFault, Obstacle,
+    RowFault, SignatureFault,
 };
 use patchwork_traces::{Error, ErrorKind};
 
 /// Returns at least one error of every kind.
 pub fn error_kinds() -> impl Iterator<Item = ErrorKind> {
-    [io_errors(), without_data(), with_data(), faults(), history_faults(), signature_faults()].into_iter().flatten()
+    [io_errors(), without_data(), with_data(), keys(), faults(), history_faults(), signature_faults()]
+        .into_iter()
+        .flatten()
 }
 
 fn io_errors() -> Vec<ErrorKind> {
@@ -153,10 +155,6 @@ fn without_data() -> Vec<ErrorKind> {
         ErrorKind::NoMatchingKey,
         ErrorKind::DecryptionTooCostly { required: 30, limit: 22 },
         ErrorKind::CiphertextDamaged,
-        ErrorKind::InvalidIdentity { line: 0 },
-        ErrorKind::InvalidIdentity { line: 7 },
-        ErrorKind::InvalidRecipient { line: None },
-        ErrorKind::InvalidRecipient { line: Some(7) },
         ErrorKind::RecipientsDiffer,
         ErrorKind::InvalidPassphrase,
         ErrorKind::ChunkMismatch,
@@ -223,4 +221,23 @@ fn history_faults() -> Vec<ErrorKind> {
         HistoryFault::ProofMismatch { segment: 3 },
     ];
     faults.into_iter().map(ErrorKind::History).collect()
+}
+
+fn keys() -> Vec<ErrorKind> {
+    let found = [
+        KeyText::Nothing,
+        KeyText::Identity,
+        KeyText::Recipient,
+        KeyText::PostQuantum,
+        KeyText::Ssh,
+        KeyText::Utf16,
+        KeyText::EncryptedOtherwise,
+        KeyText::Other,
+    ];
+    let of_file = |found| matches!(found, KeyText::Nothing | KeyText::Utf16 | KeyText::EncryptedOtherwise);
+    let identities = found.map(|found| ErrorKind::InvalidIdentity { line: if of_file(found) { 0 } else { 7 }, found });
+    let recipients =
+        found.map(|found| ErrorKind::InvalidRecipient { line: Some(7).filter(|_| !of_file(found)), found });
+    let argument = ErrorKind::InvalidRecipient { line: None, found: KeyText::Identity };
+    identities.into_iter().chain(recipients).chain([argument]).collect()
 }

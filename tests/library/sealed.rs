@@ -1,10 +1,11 @@
 //! Files that are encrypted with age: nothing of them is given that was changed, and nothing at all to the wrong key.
 
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
+use std::sync::{Arc, Mutex};
 
 use patchwork_traces::bundle::Selection;
 use patchwork_traces::container::{DecryptionKeys, FileInput, Input, Passphrase, Recipient, Sealer};
-use patchwork_traces::error::Encryption;
+use patchwork_traces::error::{Encryption, KeyText};
 use patchwork_traces::export::export;
 use patchwork_traces::logs::DiscoverOptions;
 use patchwork_traces::progress::NoProgress;
@@ -195,6 +196,152 @@ fn the_right_passphrase_opens_a_file_and_another_does_not() {
     assert!(given.is_empty() && matches!(error.unwrap().kind(), ErrorKind::DecryptionFailed));
 }
 
+/// Keys that answer requests with these passphrases, one after the other. Returns the requests, too: the name of the file and
+/// the number of passphrases that did not open it.
+fn typed(passphrases: &[&str]) -> (DecryptionKeys, Arc<Mutex<Vec<(String, u32)>>>) {
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let (asked, passphrases) =
+        (requests.clone(), passphrases.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+    let keys = DecryptionKeys::default().ask_passphrase(move |request| {
+        let mut asked = asked.lock().unwrap();
+        asked.push((request.name.to_owned(), request.rejected));
+        let next = passphrases.get(asked.len() - 1).ok_or(ErrorKind::Cancelled)?;
+        Ok(Passphrase::new(next.clone()))
+    });
+    (keys, requests)
+}
+
+#[test]
+fn a_wrong_passphrase_is_asked_for_again_also_for_a_stream() {
+    let content = small_bundle();
+    let by_age = seal(&Sealer::to_passphrase(Passphrase::new("right".to_owned())), &content);
+    let by_patchwork = include_bytes!("../../fixtures/sealed/three_rows.jsonl.gz.enc");
+    let plain = include_bytes!("../../fixtures/sealed/three_rows.jsonl.gz");
+    for (sealed, right, content) in
+        [(&by_age[..], "right", &content[..]), (by_patchwork, "correct horse, größer Akku", plain)]
+    {
+        for open in [file, stream] {
+            let (keys, requests) = typed(&["wrong", right]);
+            assert_eq!(read(open(sealed, &keys)).0, content);
+            assert_eq!(*requests.lock().unwrap(), [("sealed".to_owned(), 0), ("sealed".to_owned(), 1)]);
+            let (keys, _) = typed(&["wrong"]);
+            let (given, error) = read(open(sealed, &keys));
+            assert!(given.is_empty() && matches!(error.unwrap().kind(), ErrorKind::Cancelled));
+        }
+    }
+}
+
+/// The keys with a file of identities that has this content, and the file.
+fn with_identities(keys: DecryptionKeys, content: &[u8]) -> Result<(DecryptionKeys, tempfile::NamedTempFile), Error> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    Ok((keys.identity_file(file.path())?, file))
+}
+
+#[test]
+fn an_encrypted_file_of_identities_is_opened_once_and_only_if_it_is_needed() {
+    let content = small_bundle();
+    let sealed = seal(&sealer(&[RECIPIENT]), &content);
+    let identities = format!("# created: today\r\n{OTHER_IDENTITY}\r\n{IDENTITY}\r\n");
+    let locked = seal(&Sealer::to_passphrase(Passphrase::new("right".to_owned())), identities.as_bytes());
+    for locked in [&locked[..], &armored(&locked)] {
+        let (keys, requests) = typed(&["wrong", "right"]);
+        let (keys, identity_file) = with_identities(keys, locked).unwrap();
+        assert!(keys.has_locked_identities());
+        // Neither for a bundle that is not encrypted, nor after another identity.
+        assert_eq!(read(file(&content, &keys)).0, content);
+        let both = self::keys(&[OTHER_IDENTITY]).identity_file(identity_file.path()).unwrap();
+        let for_other = seal(&sealer(&[OTHER_RECIPIENT]), &content);
+        assert_eq!(read(file(&for_other, &both)).0, content);
+        assert!(requests.lock().unwrap().is_empty());
+
+        let name = identity_file.path().display().to_string();
+        assert_eq!(read(file(&sealed, &keys)).0, content);
+        assert_eq!(read(stream(&sealed, &keys.clone())).0, content);
+        assert_eq!(*requests.lock().unwrap(), [(name.clone(), 0), (name.clone(), 1)]);
+
+        let (keys, identity_file) = with_identities(typed(&["wrong"]).0, locked).unwrap();
+        let error = read(file(&sealed, &keys)).1.unwrap();
+        assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error:?}");
+        assert_eq!(error.position().subject.as_deref(), Some(&*identity_file.path().display().to_string()));
+    }
+}
+
+#[test]
+fn a_damaged_encrypted_file_of_identities_opens_nothing() {
+    let sealed = seal(&sealer(&[RECIPIENT]), &small_bundle());
+    let right = || DecryptionKeys::default().passphrase(Passphrase::new("right".to_owned()));
+    let lock = |text: &str| seal(&Sealer::to_passphrase(Passphrase::new("right".to_owned())), text.as_bytes());
+    let locked = lock(IDENTITY);
+    let cut = &locked[..locked.len() - 1];
+    let wrong = DecryptionKeys::default().passphrase(Passphrase::new("wrong".to_owned()));
+    let bundle = lock("not an identity");
+    let to_keys = with_identities(right(), &sealed).err().unwrap();
+    assert!(
+        matches!(to_keys.kind(), ErrorKind::InvalidIdentity { line: 0, found: KeyText::EncryptedOtherwise }),
+        "{to_keys:?}"
+    );
+    for (keys, text, is_expected) in [
+        (right(), cut, (|kind| matches!(kind, ErrorKind::CiphertextDamaged)) as fn(&ErrorKind) -> bool),
+        (wrong, &locked, |kind| matches!(kind, ErrorKind::DecryptionFailed)),
+        (right(), &bundle, |kind| matches!(kind, ErrorKind::InvalidIdentity { line: 1, found: KeyText::Other })),
+        (DecryptionKeys::default(), &locked, |kind| matches!(kind, ErrorKind::Encrypted(Encryption::AgePassphrase))),
+    ] {
+        let (keys, identity_file) = with_identities(keys, text).unwrap();
+        let (given, error) = read(file(&sealed, &keys));
+        let error = error.unwrap();
+        assert!(given.is_empty() && is_expected(error.kind()), "{error:?}");
+        assert_eq!(error.position().subject.as_deref(), Some(&*identity_file.path().display().to_string()));
+    }
+}
+
+#[test]
+fn files_of_keys_may_have_the_marks_of_other_systems() {
+    let content = small_bundle();
+    let sealed = seal(&sealer(&[RECIPIENT]), &content);
+    for text in
+        [format!("\u{feff}{IDENTITY}\r\n"), format!("\u{feff}# mine\r\n\r\n  {IDENTITY}  "), format!("{IDENTITY}\n")]
+    {
+        let (keys, _) = with_identities(DecryptionKeys::default(), text.as_bytes()).unwrap();
+        assert_eq!(read(file(&sealed, &keys)).0, content, "{text:?}");
+        let recipients = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(recipients.path(), text.replace(IDENTITY, RECIPIENT)).unwrap();
+        assert_eq!(Recipient::read_file(recipients.path()).unwrap().len(), 1, "{text:?}");
+    }
+}
+
+#[test]
+fn other_keys_are_told_from_mistyped_ones() {
+    let utf16: Vec<u8> = [0xfeff_u16].into_iter().chain(IDENTITY.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFm7hQ7Uc1sK1yZ0Pp8x0gJ6dZ0l1w== me@example.org";
+    for (text, expected) in [
+        (RECIPIENT.as_bytes(), KeyText::Recipient),
+        (&IDENTITY.as_bytes()[..40], KeyText::Identity),
+        (ssh.as_bytes(), KeyText::Ssh),
+        (include_bytes!("../../fixtures/keys/ed25519"), KeyText::Ssh),
+        (b"AGE-SECRET-KEY-PQ-1QQQ", KeyText::PostQuantum),
+        (&utf16, KeyText::Utf16),
+        (b"", KeyText::Nothing),
+        (b"secret words", KeyText::Other),
+    ] {
+        let error = with_identities(DecryptionKeys::default(), text).err().unwrap();
+        assert!(matches!(error.kind(), ErrorKind::InvalidIdentity { found, .. } if *found == expected), "{error:?}");
+        assert!(!error.to_string().contains("words") && !error.to_string().contains(&IDENTITY[20..40]), "{error}");
+    }
+    for (text, expected) in [
+        (IDENTITY, KeyText::Identity),
+        (&IDENTITY.to_lowercase(), KeyText::Identity),
+        (&RECIPIENT[..40], KeyText::Recipient),
+        (ssh, KeyText::Ssh),
+        ("age1pq1qqq", KeyText::PostQuantum),
+        ("", KeyText::Other),
+    ] {
+        let kind = text.parse::<Recipient>().unwrap_err();
+        assert!(matches!(kind, ErrorKind::InvalidRecipient { line: None, found } if found == expected), "{kind:?}");
+        assert!(text.is_empty() || !format!("{kind:?} {kind}").contains(text), "{kind}");
+    }
+}
+
 #[test]
 fn work_without_measure_is_refused_at_once() {
     let keys = DecryptionKeys::default().passphrase(Passphrase::new("x".to_owned()));
@@ -207,15 +354,20 @@ fn work_without_measure_is_refused_at_once() {
     }
 }
 
+/// An encrypted file as text.
+fn armored(sealed: &[u8]) -> Vec<u8> {
+    let lines = data_encoding::BASE64.encode(sealed);
+    let lines: Vec<_> = lines.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    let armored =
+        format!("-----BEGIN AGE ENCRYPTED FILE-----\n{}\n-----END AGE ENCRYPTED FILE-----\n", lines.join("\n"));
+    armored.into_bytes()
+}
+
 #[test]
 fn armored_files_give_the_same_content_or_an_error() {
     let (content, keys) = (small_bundle(), keys(&[IDENTITY]));
     let sealed = seal(&sealer(&[RECIPIENT]), &content);
-    let lines = data_encoding::BASE64.encode(&sealed);
-    let lines: Vec<_> = lines.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    let armored =
-        format!("-----BEGIN AGE ENCRYPTED FILE-----\n{}\n-----END AGE ENCRYPTED FILE-----\n", lines.join("\n"));
-    let armored = armored.into_bytes();
+    let armored = armored(&sealed);
     assert_eq!(read(file(&armored, &keys)).0, content);
     assert_eq!(read(stream(&armored, &keys)).0, content);
     for at in 0..armored.len() {
@@ -255,12 +407,12 @@ fn files_of_keys_are_refused_by_line_and_never_shown() {
     for (text, line) in [("", 0), ("# nothing\n", 0), ("\nAGE-SECRET-KEY-1FALSE\n", 2), ("\0\u{fffd}", 1)] {
         std::fs::write(file.path(), text).unwrap();
         let error = DecryptionKeys::default().identity_file(file.path()).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::InvalidIdentity { line: found } if *found == line), "{error:?}");
+        assert!(matches!(error.kind(), ErrorKind::InvalidIdentity { line: found, .. } if *found == line), "{error:?}");
         assert!(!format!("{error} {error:?}").contains("FALSE"));
     }
     std::fs::write(file.path(), format!("# mine\n{RECIPIENT}\nage1x\n")).unwrap();
     let error = Recipient::read_file(file.path()).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::InvalidRecipient { line: Some(3) }), "{error:?}");
+    assert!(matches!(error.kind(), ErrorKind::InvalidRecipient { line: Some(3), .. }), "{error:?}");
     assert!(IDENTITY.parse::<Recipient>().is_err());
     let shown =
         format!("{:?} {:?} {:?}", keys(&[IDENTITY]), sealer(&[RECIPIENT]), Passphrase::new("secret".to_owned()));

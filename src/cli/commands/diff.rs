@@ -94,15 +94,17 @@ pub fn run(args: &DiffArgs, output: Output) -> CommandResult {
     let mut options = DiffOptions::default().sources(&args.source);
     options.threads = args.threads.unwrap_or(options.threads);
     let paths: Vec<_> = std::iter::once(args.a.clone()).chain(args.b.clone()).collect();
+    let here = if args.b.is_none() { Some(args.dirs.resolve_existing()?) } else { None };
     let mut inputs = open_all(&paths, &args.keys.keys(output)?)?.into_iter();
     let (Some(a), b) = (inputs.next(), inputs.next()) else {
         return Err(Failure::usage("nothing to compare", "name a bundle"));
     };
-    let b = if let Some(b) = b {
-        Other::Input(b)
-    } else {
-        let all = DiscoverOptions::default().include_other(true).allow_empty(true);
-        Other::Here(discover(&args.dirs.resolve_existing()?, &all)?)
+    let b = match (b, here) {
+        (Some(b), _) => Other::Input(b),
+        (None, Some(dirs)) => {
+            Other::Here(discover(&dirs, &DiscoverOptions::default().include_other(true).allow_empty(true))?)
+        }
+        (None, None) => return Err(Failure::usage("nothing to compare with", "name another bundle")),
     };
     let mut printer = RowPrinter::new();
     let mut print = |line: DiffLine<'_>| printer.print(line);

@@ -216,15 +216,15 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     let exported_at = time::now()?;
     let wanted = DiscoverOptions::default().sources(&args.source).include_other(args.include_other);
     let discovery = discover(&dirs, &wanted.allow_empty(args.allow_empty))?;
+    let default_path = || dirs.patchwork.join(default_name(exported_at, args.seal.is_given()));
+    let path = args.output.clone().unwrap_or_else(default_path);
+    let target = if args.to_stdout() { None } else { Some(target(args, &path)?) };
+    #[cfg(feature = "seal")]
+    let signing = args.sign.for_bundle(&path, target.as_ref(), args.target.into(), output)?;
     let mut options = ExportOptions::new(crate::cli::generator(), exported_at)
         .level(args.level)
         .sealer(args.seal.only_sealer(&args.passphrase)?);
     options.threads = args.threads.unwrap_or(options.threads);
-    let path =
-        args.output.clone().unwrap_or_else(|| dirs.patchwork.join(default_name(exported_at, options.sealer.is_some())));
-    let target = if args.to_stdout() { None } else { Some(target(args, &path)?) };
-    #[cfg(feature = "seal")]
-    let signing = args.sign.for_bundle(&path, target.as_ref(), args.target.into(), output)?;
     let bar = Bar::new(output);
     let report = match &target {
         Some(target) => export_to_file(&discovery, &options, target, &bar)?,

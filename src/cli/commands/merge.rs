@@ -20,7 +20,7 @@ use crate::cli::complete;
 use crate::cli::encryption::{KeyArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
-use crate::cli::input::open_all;
+use crate::cli::input::{check_presence, open_all};
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, rows, safe, size};
@@ -158,12 +158,14 @@ pub fn run(args: &MergeArgs, output: Output) -> CommandResult {
         true => None,
         false => Some(OutputTarget::resolve(&args.output, args.target.into())?),
     };
+    check_presence(&args.bundles)?;
+    let keys = args.keys.keys(output)?;
     #[cfg(feature = "seal")]
     let signing = args.sign.for_bundle(&args.output, target.as_ref(), args.target.into(), output)?;
-    let inputs = open_all(&args.bundles, &args.keys.keys(output)?)?;
+    let inputs = open_all(&args.bundles, &keys)?;
     let mut options = MergeOptions::new(crate::cli::generator()).sources(&args.source).level(args.level);
     options.label.clone_from(&args.label);
-    options.sealer = args.seal.sealer(args.keys.passphrase())?;
+    options.sealer = args.seal.sealer_beside(args.keys.passphrase(), &keys)?;
     options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::new(output);
     let report = match &target {

@@ -15,7 +15,7 @@ use crate::cli::commands::export::TargetArgs;
 use crate::cli::encryption::{KeyArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
-use crate::cli::input::open_input;
+use crate::cli::input::{check_presence, open_input};
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, rows, safe};
@@ -90,19 +90,23 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     }
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
     refuse_input_as_target(args)?;
-    let sealer = args.seal.sealer(args.keys.passphrase())?;
-    let options = RecoverOptions::new(crate::cli::generator(), time::now()?).sealer(sealer);
+    check_presence(std::slice::from_ref(&args.bundle))?;
+    let keys = args.keys.keys(output)?;
     #[cfg(feature = "seal")]
     let signing = args.sign.for_bundle(&args.output, Some(&target), args.target.into(), output)?;
+    let options = || -> Result<_, Failure> {
+        let sealer = args.seal.sealer_beside(args.keys.passphrase(), &keys)?;
+        Ok(RecoverOptions::new(crate::cli::generator(), time::now()?).sealer(sealer))
+    };
     if !is_dash(&args.bundle) && args.bundle.is_dir() {
+        let options = options()?;
         #[cfg(feature = "seal")]
         return history::run(&args.bundle, &args.output, &options, &target, signing, output);
         #[cfg(not(feature = "seal"))]
         return history::run(&args.bundle, &args.output, &options, &target, output);
     }
-    let bar = Bar::new(output);
-    let (input, name) = open_input(&args.bundle, &args.keys.keys(output)?)?;
-    let report = recover_input(input, &name, &options, &target, &bar)?;
+    let (input, name) = open_input(&args.bundle, &keys)?;
+    let report = recover_input(input, &name, &options()?, &target, &Bar::new(output))?;
     #[cfg(feature = "seal")]
     let signed = match report.written.as_ref().zip(report.digest) {
         Some((manifest, digest)) => signing.sign(manifest, digest),

@@ -79,8 +79,8 @@ fn sign_bundle(path: &Path, args: &SignArgs, output: Output) -> Result<SignJson,
         let message = "cannot sign standard input: the signature is written to a file beside the bundle";
         return Err(Failure::usage(message, "name a bundle"));
     }
-    let bundle = input::open(path, &args.keys.keys(output)?)?;
     let target = bundle_signature_target(path, TargetOptions::default().replace(args.force))?;
+    let bundle = input::open(path, &args.keys.keys(output)?)?;
     let line = bundle.manifest_line()?;
     let signature = Signer::read(&args.key, output)?.sign(&line)?;
     signature.write(&target)?;

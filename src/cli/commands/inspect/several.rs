@@ -1,5 +1,6 @@
 //! `patchwork-traces inspect` of several bundles and histories: a table, one line each.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -51,7 +52,7 @@ struct InspectedBundleJson {
     logs: usize,
     /// The total length of the logs in bytes.
     log_bytes: u64,
-    /// The size in bytes; null for standard input.
+    /// The size in bytes, as it is stored; null for standard input.
     bundle_bytes: Option<u64>,
     /// The earliest time of a row; null if no row has one, and for format 1.0.
     first_time: Option<Timestamp>,
@@ -84,11 +85,17 @@ pub fn run(paths: &[PathBuf], keys: &DecryptionKeys, output: Output) -> CommandR
 fn inspect(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<InspectedBundleJson> {
     match !is_dash(path) && path.is_dir() {
         true => History::open(path).map(|history| of_history(&history)),
-        false => open(path, keys).map(|bundle| of_bundle(&bundle)),
+        false => open(path, keys).map(|bundle| of_bundle(&bundle, stored_bytes(path))),
     }
 }
 
-fn of_bundle(bundle: &Bundle<'_>) -> InspectedBundleJson {
+/// Returns the size of a file as it is stored, encrypted or not.
+fn stored_bytes(path: &Path) -> Option<u64> {
+    let metadata = path.metadata().ok().filter(|_| !is_dash(path));
+    metadata.filter(Metadata::is_file).map(|metadata| metadata.len())
+}
+
+fn of_bundle(bundle: &Bundle<'_>, bundle_bytes: Option<u64>) -> InspectedBundleJson {
     let manifest = bundle.manifest();
     let files = || manifest.files.iter();
     InspectedBundleJson {
@@ -101,7 +108,7 @@ fn of_bundle(bundle: &Bundle<'_>) -> InspectedBundleJson {
         rows: manifest.total_count,
         logs: manifest.files.len(),
         log_bytes: files().map(|file| file.bytes).sum(),
-        bundle_bytes: bundle.file_bytes(),
+        bundle_bytes,
         first_time: files().filter_map(|file| file.first_time).min(),
         last_time: files().filter_map(|file| file.last_time).max(),
     }

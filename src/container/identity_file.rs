@@ -1,0 +1,71 @@
+//! Reads files of age identities: text, or text that is encrypted with a passphrase.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use age::secrecy::{ExposeSecret, SecretSlice};
+
+use super::encryption;
+use super::key_text::{key_lines, key_text_of};
+use crate::error::{Encryption, Error, ErrorKind, IoAction, KeyText, Result};
+
+/// An identity that was read.
+pub type SharedIdentity = Arc<dyn age::Identity + Send + Sync>;
+
+/// A file of identities.
+#[derive(Clone)]
+pub enum IdentityFile {
+    /// Identities that can be used.
+    Open(Vec<SharedIdentity>),
+    /// Identities that are encrypted with a passphrase.
+    Locked(Arc<LockedIdentities>),
+}
+
+/// A file of identities that is encrypted with a passphrase. It is decrypted when a bundle needs it, and once only.
+pub struct LockedIdentities {
+    /// The path of the file.
+    pub name: String,
+    /// The encrypted file.
+    pub sealed: Vec<u8>,
+    /// Its identities, once it was decrypted.
+    pub opened: OnceLock<Vec<SharedIdentity>>,
+}
+
+impl IdentityFile {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or none is there.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs_err::read(path).map_err(|error| Error::io(IoAction::Read, path, error))?;
+        let name = path.display().to_string();
+        match encryption::of(&text) {
+            Some(Encryption::AgePassphrase) => {
+                Ok(Self::Locked(Arc::new(LockedIdentities { name, sealed: text, opened: OnceLock::new() })))
+            }
+            Some(_) => {
+                let kind = ErrorKind::InvalidIdentity { line: 0, found: KeyText::EncryptedOtherwise };
+                Err(Error::from(kind).in_subject(&name))
+            }
+            None => parse(&SecretSlice::from(text)).map(Self::Open).map_err(|error| error.in_subject(&name)),
+        }
+    }
+}
+
+/// Parses the text of a file of identities: one on each line, beside empty lines and comments.
+///
+/// # Errors
+/// [`ErrorKind::InvalidIdentity`] if a line is not an identity, or none is there.
+pub fn parse(text: &SecretSlice<u8>) -> Result<Vec<SharedIdentity>> {
+    let mut identities: Vec<SharedIdentity> = Vec::new();
+    // One line at a time, so that an error can give its number.
+    for (number, line) in key_lines(text.expose_secret()) {
+        let identity = std::str::from_utf8(line).ok().and_then(|line| line.parse::<age::x25519::Identity>().ok());
+        let invalid = || ErrorKind::InvalidIdentity { line: number, found: key_text_of(line) };
+        identities.push(Arc::new(identity.ok_or_else(invalid)?));
+    }
+    match identities.is_empty() {
+        true => Err(ErrorKind::InvalidIdentity { line: 0, found: KeyText::Nothing }.into()),
+        false => Ok(identities),
+    }
+}

@@ -33,6 +33,9 @@ def first_line(path):
 def check_history(directory, since):
     files = [(len(name), name, year) for year, _, names in os.walk(directory + "/segments") for name in names]
     segments = sorted(file for file in files if re.fullmatch(r"\d{9,}-[0-9a-f]{16}\.jsonl\.gz", file[1]))
+    sealed = {os.path.join(year, name[:-4]) for _, name, year in files if name.endswith(".jsonl.gz.age")}
+    for path in sorted(sealed - {os.path.join(year, name) for _, name, year in segments}):
+        need(False, f"{path}.age: this segment is encrypted; in a copy of the history, write it to {path} with age -d")
     need(segments, f"{directory}: this is not a history: it has no segments/<year>/*.jsonl.gz")
     history, leaves, own = None, [], os.path.join(directory, "checkpoint")
     for number, (_, name, year) in enumerate(segments):

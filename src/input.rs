@@ -1,6 +1,7 @@
 //! The inputs of operations that take several bundles: bundles, and histories.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -55,8 +56,8 @@ enum PartOrigin<'r> {
     Open(Box<Bundle<'r>>),
     /// A bundle that is opened by its path.
     Closed(PathBuf),
-    /// A segment of a history.
-    Segment(PathBuf),
+    /// A segment of a history, and what decrypts it.
+    Segment(PathBuf, Arc<DecryptionKeys>),
 }
 
 /// A description of an input, for reports.
@@ -222,7 +223,7 @@ impl<'r> InputPart<'r> {
             span: file.span,
         });
         Self {
-            origin: PartOrigin::Segment(segment.path.clone()),
+            origin: PartOrigin::Segment(segment.path.clone(), Arc::clone(&segment.keys)),
             files: files.collect(),
             digest: segment.digest,
             exported_at: segment.exported_at,
@@ -238,13 +239,14 @@ impl<'r> InputPart<'r> {
     /// # Errors
     /// If it cannot be opened, or is not the one that was opened first.
     pub fn open(&self) -> Result<Bundle<'r>> {
-        let (path, kind) = match &self.origin {
+        let no_keys = Arc::default();
+        let (path, keys, kind) = match &self.origin {
             PartOrigin::Open(bundle) => return Ok(Bundle::clone(bundle)),
-            PartOrigin::Closed(path) => (path, ErrorKind::RestoredDiffers),
-            PartOrigin::Segment(path) => (path, ErrorKind::History(HistoryFault::Changed)),
+            PartOrigin::Closed(path) => (path, &no_keys, ErrorKind::RestoredDiffers),
+            PartOrigin::Segment(path, keys) => (path, keys, ErrorKind::History(HistoryFault::Changed)),
         };
         let name = path.display().to_string();
-        let bundle = Bundle::from_input(Input::open(path, &DecryptionKeys::default())?, &name)?;
+        let bundle = Bundle::from_input(Input::open(path, keys)?, &name)?;
         match bundle.digest() == self.digest {
             true => Ok(bundle),
             false => Err(Error::from(kind).in_subject(&name)),

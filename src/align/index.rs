@@ -14,19 +14,33 @@ use crate::util::line_reader::Line;
 /// A 128-bit hash of the content of a line.
 pub type Fingerprint = u128;
 
+/// The key of a [`Fingerprinter`].
+pub type FingerprintKey = [u8; 16];
+
 /// The hash function for fingerprints. Its key is drawn anew for each import and never leaves it, so that an
 /// attacker cannot craft two lines with the same fingerprint, of which one would be taken for the other and lost.
-/// By chance, two of a billion lines have the same fingerprint once in 10^20 imports.
+/// By chance, two of a billion lines have the same fingerprint once in 10^20 imports. The notes on an encrypted history
+/// keep their key, in a file that only its owner can read.
 #[derive(Debug, Clone, Copy)]
 pub struct Fingerprinter(SipHasher24);
 
 impl Fingerprinter {
-    /// Creates one with a random key from the system.
+    /// Creates one with this key.
+    pub fn new(key: &FingerprintKey) -> Self {
+        Self(SipHasher24::new_with_key(key))
+    }
+
+    /// Creates one with a random key.
     pub fn random() -> Result<Self> {
+        Self::random_key().map(|key| Self::new(&key))
+    }
+
+    /// Draws a random key from the system.
+    pub fn random_key() -> Result<FingerprintKey> {
         let mut key = [0; 16];
         let failed = |error: getrandom::Error| Error::io_unnamed(IoAction::Read, error.into());
         getrandom::fill(&mut key).map_err(failed)?;
-        Ok(Self(SipHasher24::new_with_key(&key)))
+        Ok(key)
     }
 
     /// Returns the fingerprint of a line, which does not depend on its line ending.
@@ -103,6 +117,24 @@ pub enum LineKeying<'i> {
     Lookup(Fingerprinter, &'i Index),
 }
 
+/// What is known of a line without its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownLine {
+    pub fingerprint: Fingerprint,
+    pub is_row: bool,
+    /// Milliseconds since 1970, for a row with a timestamp.
+    pub time: Option<i64>,
+}
+
+impl KnownLine {
+    /// Reads a line.
+    pub fn of(line: &[u8], keys: RowKeys, fingerprinter: Fingerprinter) -> Self {
+        let row = keys.read(line);
+        let is_row = row.is_some();
+        Self { fingerprint: fingerprinter.of(line), is_row, time: row.and_then(|row| row.time) }
+    }
+}
+
 /// Consecutive lines without their text, in any number of logs. Rotation moves rows from one log of a source to an
 /// older one, so all logs of a source, oldest rows first, are compared as one sequence.
 #[derive(Debug, Default)]
@@ -127,6 +159,21 @@ impl Side {
         let shape = LineShape::of(line, row.is_some());
         let KeyedRow { time, run } = row.unwrap_or_default();
         self.metas.push(LineMeta { time, shape, run });
+    }
+
+    /// Appends a line whose text is not at hand to the current log of a side that will be indexed.
+    pub fn push_known(&mut self, line: KnownLine) {
+        let shape = LineShape {
+            bytes: 0,
+            units: 0,
+            is_terminated: true,
+            has_carriage_return: false,
+            is_row: line.is_row,
+            is_blank: false,
+            is_utf8: true,
+        };
+        self.fingerprints.push(line.fingerprint);
+        self.metas.push(LineMeta { time: line.time, shape, run: None });
     }
 
     /// Appends the lines of another side to the current log.

@@ -17,7 +17,7 @@ mod side_reader;
 mod steps;
 
 pub use fingerprint_lines::{each_line, read_log};
-pub use index::{Fingerprint, Fingerprinter, LineKeying, Side};
+pub use index::{Fingerprint, FingerprintKey, Fingerprinter, KnownLine, LineKeying, Side};
 pub use lcs::{Alignment, LineMatch, align};
 pub use line_shape::LineShape;
 pub use row_keys::RowKeys;

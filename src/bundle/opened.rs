@@ -1,10 +1,9 @@
 //! The start of a bundle: its manifest line, and the input that follows it.
 
 use std::io::{self, Cursor, Read};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::container::{DecryptionKeys, FileInput, Input};
+use crate::container::{FileInput, Input};
 use crate::digest::{BundleDigest, Crc32};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Manifest;
@@ -110,13 +109,10 @@ pub fn read_line(input: impl Read + Send) -> Result<Vec<u8>> {
     }
 }
 
-/// Reads the manifest of the bundle at `path`. Returns it with the bundle digest and the size of the file in bytes.
-pub fn read_manifest(path: &Path) -> Result<(Manifest, BundleDigest, u64)> {
-    let named = |error: Error| error.in_subject(&path.display().to_string());
-    let input = Input::open(path, &DecryptionKeys::default())?;
-    let bytes = input.length();
-    let (head, _) = ManifestLine::read(input).map_err(named)?;
-    Ok((head.manifest, head.digest, bytes.unwrap_or_default()))
+/// Reads the manifest of a bundle. Returns it with the bundle digest.
+pub fn read_manifest(input: Input<'_>) -> Result<(Manifest, BundleDigest)> {
+    let (head, _) = ManifestLine::read(input)?;
+    Ok((head.manifest, head.digest))
 }
 
 /// Checks that no text follows and that the container ends correctly.

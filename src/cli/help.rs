@@ -117,6 +117,7 @@ pub const KEEP: HelpText = HelpText {
     examples: &[
         ("Start a history, or add new rows to it", "patchwork-traces keep trace-history"),
         ("Keep running as a service", "patchwork-traces keep trace-history --follow"),
+        ("Encrypt the new segment; no run needs the secret key", "patchwork-traces keep trace-history -R public-key.txt"),
         ("Start a history from existing bundles", "patchwork-traces keep trace-history --from backup-*.jsonl.gz"),
         ("Show the rows, the gaps and the next run of a history", "patchwork-traces inspect trace-history"),
     ],

@@ -149,6 +149,10 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
         HistoryFault::NotABundle => {
             "restore it from a backup; `patchwork-traces recover` makes one bundle of what is left of the history"
         }
+        HistoryFault::NoNote => {
+            "run `patchwork-traces keep` once with --identity, or the passphrase, and as before; it then makes the notes that \
+             are missing, so that later runs need no key"
+        }
         HistoryFault::Changed => {
             "segments are never rewritten: find out which program did it, and run the command again"
         }

@@ -8,7 +8,7 @@ use patchwork_traces::bundle::{Access, Bundle};
 use patchwork_traces::container::{DecryptionKeys, Input};
 use patchwork_traces::error::IoAction;
 use patchwork_traces::input::TraceInput;
-use patchwork_traces::{Error, ErrorKind};
+use patchwork_traces::{Error, ErrorKind, History};
 
 use crate::cli::failure::Failure;
 use crate::cli::is_dash;
@@ -47,8 +47,10 @@ fn open_traces(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<T
     if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
         return open(path, keys).map(TraceInput::from_bundle);
     }
+    if path.is_dir() {
+        return History::open_with_keys(path, keys).map(TraceInput::from_history);
+    }
     match TraceInput::open(path) {
-        opened if path.is_dir() => opened,
         Err(error) if matches!(error.kind(), ErrorKind::Encrypted(_)) => open(path, keys).map(TraceInput::from_bundle),
         opened => opened,
     }

@@ -378,6 +378,8 @@ pub enum HistoryFault {
     },
     /// A bundle among the segments is not a segment.
     NotASegment,
+    /// The segment is encrypted, and there is neither a key for it nor a note on this machine.
+    NoNote,
     /// The file of a segment is not a bundle: its first line is damaged.
     NotABundle,
     /// A segment does not continue the segment before it.
@@ -482,6 +484,7 @@ impl fmt::Display for HistoryFault {
                 write!(f, "this segment belongs to another history ({found}, not {expected})")
             }
             Self::NotASegment => f.write_str("this bundle is not a segment of a history"),
+            Self::NoNote => f.write_str("this segment is encrypted, and this machine has no note on it"),
             Self::NotABundle => f.write_str("this segment is damaged: its first line is not that of a bundle"),
             Self::OtherPrevious { before } => {
                 write!(f, "this segment follows a different segment {before} than the one in this history")

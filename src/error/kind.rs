@@ -411,6 +411,11 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// Returns true if the file is encrypted, and no key or passphrase for it was given: it may be sound.
+    pub(crate) fn needs_other_keys(&self) -> bool {
+        matches!(self, Self::Encrypted(_) | Self::NoMatchingKey | Self::DecryptionTooCostly { .. })
+    }
+
     /// Returns the stable code for programs: the name of the kind in camel case, or a more precise name for three kinds
     /// of system error. It does not change with the message.
     #[must_use]

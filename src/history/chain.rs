@@ -42,8 +42,8 @@ impl Chain {
         if position.id != id {
             return vec![HistoryFault::OtherHistory { found: position.id.to_string(), expected: id.to_string() }];
         }
-        let expected = SegmentName::new(position.segment, head.digest);
-        if expected != head.name {
+        if !head.name.is_of(position.segment, head.digest) {
+            let expected = SegmentName::new(position.segment, head.digest).sealed(head.name.is_sealed);
             let renamed = HistoryFault::Renamed { expected: expected.to_string() };
             // Its content may have been changed at its place.
             let is_here = position.segment == head.name.number && position.segment + 1 != self.next;

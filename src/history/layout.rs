@@ -1,4 +1,5 @@
-//! The files of a history's directory: `segments/<year>/<number>-<digits>.jsonl.gz`, and `checkpoint`.
+//! The files of a history's directory: `segments/<year>/<number>-<digits>.jsonl.gz`, with `.age` behind it if the segment
+//! is encrypted, and `checkpoint`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -22,6 +23,9 @@ const LOCK: &str = ".lock";
 /// The suffix of the name of every segment.
 const SUFFIX: &str = ".jsonl.gz";
 
+/// The suffix that follows in the name of an encrypted segment.
+const SEALED_SUFFIX: &str = ".age";
+
 /// The number of digits of a segment's number. A higher number takes more.
 const NUMBER_DIGITS: usize = 9;
 
@@ -35,6 +39,8 @@ pub struct SegmentName {
     pub number: u64,
     /// The first digits of its bundle digest.
     digits: String,
+    /// True if the segment is encrypted.
+    pub is_sealed: bool,
 }
 
 impl SegmentName {
@@ -42,22 +48,35 @@ impl SegmentName {
     pub fn new(number: u64, digest: BundleDigest) -> Self {
         let mut digits = digest.to_string();
         digits.truncate(DIGEST_DIGITS);
-        Self { number, digits }
+        Self { number, digits, is_sealed: false }
+    }
+
+    /// Returns the name for an encrypted segment, or for one that is not.
+    pub fn sealed(self, is_sealed: bool) -> Self {
+        Self { is_sealed, ..self }
+    }
+
+    /// Returns true if this is the name of the segment with this number and digest, encrypted or not.
+    pub fn is_of(&self, number: u64, digest: BundleDigest) -> bool {
+        Self::new(number, digest).sealed(self.is_sealed) == *self
     }
 
     fn parse(name: &OsStr) -> Option<Self> {
-        let (number, digits) = name.to_str()?.strip_suffix(SUFFIX)?.split_once('-')?;
+        let name = name.to_str()?;
+        let (plain, is_sealed) = name.strip_suffix(SEALED_SUFFIX).map_or((name, false), |plain| (plain, true));
+        let (number, digits) = plain.strip_suffix(SUFFIX)?.split_once('-')?;
         let is_hex = |digit: u8| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit);
         let is_number = number.len() >= NUMBER_DIGITS && number.bytes().all(|digit| digit.is_ascii_digit());
         let is_name = is_number && digits.len() == DIGEST_DIGITS && digits.bytes().all(is_hex);
-        let name = Self { number: number.parse().ok()?, digits: digits.to_owned() };
-        (is_name && name.to_string().len() == number.len() + 1 + DIGEST_DIGITS + SUFFIX.len()).then_some(name)
+        let parsed = Self { number: number.parse().ok()?, digits: digits.to_owned(), is_sealed };
+        (is_name && parsed.to_string() == name).then_some(parsed)
     }
 }
 
 impl std::fmt::Display for SegmentName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:0NUMBER_DIGITS$}-{}{SUFFIX}", self.number, self.digits)
+        let sealed = if self.is_sealed { SEALED_SUFFIX } else { "" };
+        write!(f, "{:0NUMBER_DIGITS$}-{}{SUFFIX}{sealed}", self.number, self.digits)
     }
 }
 

@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! trace-history/
-//!   segments/2026/000000231-1f2c9ab0d4e5f607.jsonl.gz   number and first digits of the bundle digest; never rewritten
+//!   segments/2026/000000231-1f2c9ab0d4e5f607.jsonl.gz   number and first digits of the bundle digest; never rewritten;
+//!                                                        .age follows if it is encrypted
 //!   checkpoint                                           the only file that is ever replaced
 //! ```
 
@@ -16,7 +17,9 @@ mod tree;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::container::DecryptionKeys;
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
 use crate::format::timeline::RowTimes;
 use crate::format::{FollowsState, HistoryId, LogId, Manifest, ManifestFile, TimeSpan, Timeline, WholeLog};
@@ -29,7 +32,7 @@ pub(crate) use checkpoint::{Comparison, in_file, read_in};
 pub use layout::is_history;
 pub(crate) use layout::{SegmentName, SegmentPath, checkpoint_path, list, lock_path, segment_path, segments_dir};
 pub use proof::{InvalidProof, SegmentProof};
-pub(crate) use segment::SegmentHead;
+pub(crate) use segment::{NotedHeads, SegmentAccess, SegmentHead};
 pub use segment::{Segment, SegmentFile};
 pub(crate) use tree::Frontier;
 use tree::inclusion_proof;
@@ -46,6 +49,7 @@ pub struct History {
     logs: Vec<HistoryLog>,
     segments: Vec<Segment>,
     latest: Manifest,
+    keys: Arc<DecryptionKeys>,
 }
 
 /// A log of a history: what its segments have of it, taken together.
@@ -77,12 +81,28 @@ impl History {
     /// [`ErrorKind::History`] for a directory that is not a history, or whose segments do not follow each other or do not
     /// match its checkpoint. Fails if a first line cannot be read, or is damaged.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
-        let dir = dir.as_ref();
+        Self::open_with_keys(dir, &DecryptionKeys::default())
+    }
+
+    /// Opens the history in `dir`, whose segments may be encrypted. `keys` decrypt them, now and when they are read.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if `keys` do not open a segment.
+    pub fn open_with_keys(dir: impl AsRef<Path>, keys: &DecryptionKeys) -> Result<Self> {
+        let access = SegmentAccess { keys: Arc::new(keys.clone()), noted: None };
+        Self::open_by(dir.as_ref(), &access)
+    }
+
+    /// Opens the history in `dir`, whose segments are read in this way.
+    ///
+    /// # Errors
+    /// As [`open_with_keys`](Self::open_with_keys).
+    pub(crate) fn open_by(dir: &Path, access: &SegmentAccess<'_>) -> Result<Self> {
         // A segment that is added meanwhile must not be missed: its checkpoint follows it.
         let checkpoint = if is_history(dir) { read_in(dir)? } else { None };
         let listing = list(dir)?;
-        let mut opening = Opening::default();
-        SegmentHead::read_all(listing.segments, available_cores(), |(segment, head)| {
+        let mut opening = Opening { keys: Arc::clone(&access.keys), ..Opening::default() };
+        SegmentHead::read_all(listing.segments, access, available_cores(), |(segment, head)| {
             let path = segment.path.display().to_string();
             opening
                 .push(head.map_err(damaged_head)?)
@@ -110,6 +130,7 @@ impl History {
             logs: LogTotals::of(history.logs),
             segments: history.segments,
             latest: Some(history.latest),
+            keys: history.keys,
         });
         opening.push(head)?;
         opening.finish(dir).ok_or(HistoryFault::NoSegments)
@@ -252,6 +273,7 @@ struct Opening {
     logs: LogTotals,
     segments: Vec<Segment>,
     latest: Option<Manifest>,
+    keys: Arc<DecryptionKeys>,
 }
 
 impl Opening {
@@ -262,12 +284,14 @@ impl Opening {
         let files = head.manifest.files.iter().map(|file| self.logs.add(file)).collect();
         self.segments.push(Segment {
             number: head.name.number,
+            name: head.name,
             path: head.path,
             digest: head.digest,
             exported_at: head.manifest.exported_at,
             label: head.manifest.label.clone(),
             bundle_bytes: head.bundle_bytes,
             files,
+            keys: Arc::clone(&self.keys),
         });
         self.latest = Some(head.manifest);
         Ok(())
@@ -275,9 +299,9 @@ impl Opening {
 
     /// Returns the history in `dir`. `None` if it has no segments.
     fn finish(self, dir: &Path) -> Option<History> {
-        let Self { chain, logs, segments, latest } = self;
+        let Self { chain, logs, segments, latest, keys } = self;
         let (id, latest) = chain.id().zip(latest)?;
-        let history = History { dir: dir.to_owned(), id, chain, logs: logs.finish(), segments, latest };
+        let history = History { dir: dir.to_owned(), id, chain, logs: logs.finish(), segments, latest, keys };
         Some(history.with_logs_in_order())
     }
 }

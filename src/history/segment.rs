@@ -1,12 +1,17 @@
 //! One segment of a history: a bundle with the rows that are new since the segment before.
 
+use std::io::Cursor;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fs_err as fs;
 
 use super::layout::{SegmentName, SegmentPath};
 use crate::bundle::{Bundle, read_manifest};
+use crate::container::{DecryptionKeys, Input};
 use crate::digest::BundleDigest;
-use crate::error::{Error, ErrorKind, HistoryFault, Result};
+use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::{FollowsState, HistoryGap, Label, Manifest, TimeSpan, Timestamp};
 use crate::util::ordered_pool::run_ordered;
 
@@ -21,26 +26,56 @@ pub struct SegmentHead {
     pub bundle_bytes: u64,
 }
 
+/// The ways to read segments that are encrypted.
+#[derive(Clone, Default)]
+pub struct SegmentAccess<'n> {
+    /// What decrypts them.
+    pub keys: Arc<DecryptionKeys>,
+    /// The first lines of segments that somebody has noted.
+    pub noted: Option<&'n dyn NotedHeads>,
+}
+
+/// First lines of encrypted segments, noted where they can be read.
+pub trait NotedHeads: Sync {
+    /// Returns the first line of the segment of this name, without its line feed.
+    fn head(&self, name: &SegmentName) -> Option<Vec<u8>>;
+}
+
 /// The approximate size of a segment's manifest in memory, for the bound of what is read at once.
 const HEAD_BYTES: usize = 64 << 10;
 
 impl SegmentHead {
-    /// Reads the first line of the segment at `path`.
-    pub fn read(segment: SegmentPath) -> Result<Self> {
+    /// Reads the first line of the segment at `path`, or what was noted of it.
+    pub fn read(segment: SegmentPath, access: &SegmentAccess<'_>) -> Result<Self> {
         let SegmentPath { name, path } = segment;
-        let (manifest, digest, bundle_bytes) = read_manifest(&path)?;
+        if let Some(mut line) = access.noted.filter(|_| name.is_sealed).and_then(|noted| noted.head(&name)) {
+            let bundle_bytes = size_of(&path)?;
+            line.push(b'\n');
+            let stream = Input::Stream(Box::new(Cursor::new(line)));
+            // A note that does not fit the name is of no use.
+            if let Ok((manifest, digest)) = read_manifest(stream)
+                && name.is_of(name.number, digest)
+            {
+                return Ok(Self { name, path, manifest, digest, bundle_bytes });
+            }
+        }
+        let input = Input::open(&path, &access.keys)?;
+        let named = |error: Error| error.in_subject(&path.display().to_string());
+        let (manifest, digest) = read_manifest(input).map_err(named)?;
+        let bundle_bytes = size_of(&path)?;
         Ok(Self { name, path, manifest, digest, bundle_bytes })
     }
 
     /// Reads the first lines of segments on several threads, and passes each to `take`, in order.
     pub fn read_all(
         segments: Vec<SegmentPath>,
+        access: &SegmentAccess<'_>,
         threads: NonZeroUsize,
         take: impl FnMut((SegmentPath, Result<Self>)) -> Result<()>,
     ) -> Result<()> {
         let mut segments = segments.into_iter();
         let next = || Ok(segments.next().map(|segment| (segment, HEAD_BYTES)));
-        run_ordered(threads, || |segment: SegmentPath| (segment.clone(), Self::read(segment)), next, take)
+        run_ordered(threads, || |segment: SegmentPath| (segment.clone(), Self::read(segment, access)), next, take)
     }
 }
 
@@ -62,6 +97,10 @@ pub struct Segment {
     pub bundle_bytes: u64,
     /// Its files, in the order of its manifest.
     pub files: Vec<SegmentFile>,
+    /// The name of its file.
+    pub(crate) name: SegmentName,
+    /// What decrypts it.
+    pub(crate) keys: Arc<DecryptionKeys>,
 }
 
 /// A log of a segment.
@@ -88,12 +127,17 @@ impl Segment {
     /// # Errors
     /// If it cannot be opened, or is not the one that the history was opened with.
     pub fn open(&self) -> Result<Bundle<'static>> {
-        let bundle = Bundle::open(&self.path)?;
+        let bundle = Bundle::from_input(Input::open(&self.path, &self.keys)?, &self.path.display().to_string())?;
         match bundle.digest() == self.digest {
             true => Ok(bundle),
             false => Err(changed(&self.path)),
         }
     }
+}
+
+/// Returns the size of the file in bytes.
+fn size_of(path: &Path) -> Result<u64> {
+    Ok(fs::metadata(path).map_err(|error| Error::io(IoAction::Open, path, error))?.len())
 }
 
 fn changed(path: &Path) -> Error {

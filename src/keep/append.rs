@@ -3,6 +3,7 @@
 use std::fs::TryLockError;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,13 +11,21 @@ use fs_err as fs;
 
 use super::held::HeldLinks;
 use super::log_snapshot::LogPartsReader;
+use super::notes::Notes;
 use super::pace::Pace;
+use super::recorded::{open as open_segment, without_note};
 use super::sequence::LogChange;
 use super::{KeepOptions, KeepReport, kept_logs};
+use crate::align::Fingerprinter;
+use crate::bundle::Bundle;
 use crate::bundle::writer::{BundleWriter, WriteOptions, WrittenBundle};
+use crate::container::write_through;
 use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::{DerivedFrom, Follows, HistoryGap, HistoryId, HistoryPosition, Provenance, WholeLog};
-use crate::history::{Checkpoint, Frontier, History, SegmentHead, SegmentName, lock_path, segment_path, segments_dir};
+use crate::history::{
+    Checkpoint, Frontier, History, NotedHeads, SegmentAccess, SegmentHead, SegmentName, lock_path, read_in,
+    segment_path, segments_dir,
+};
 use crate::logs::catalogue_order;
 use crate::progress::Progress;
 use crate::publish::write_verified;
@@ -39,6 +48,8 @@ pub struct OpenHistory {
     pub id: HistoryId,
     /// Its segments. `None` for a new history.
     pub history: Option<History>,
+    /// The notes on encrypted segments. `None` if the logs of this machine are not known.
+    pub notes: Option<Notes>,
     frontier: Frontier,
     created: NewHistory,
     _lock: fs::File,
@@ -72,13 +83,18 @@ impl Drop for NewHistory {
 }
 
 impl OpenHistory {
-    /// Opens the history in `dir`, or prepares a new one.
-    pub fn open(dir: &Path, new_id: Option<HistoryId>, progress: &dyn Progress) -> Result<Self> {
+    /// Opens the history in `dir`, or prepares a new one. The notes on encrypted segments are beside the logs in `logs`.
+    pub fn open(dir: &Path, logs: Option<&Path>, options: &KeepOptions, progress: &dyn Progress) -> Result<Self> {
         let (mut created, mut lock) = create_and_lock(dir, progress)?;
-        let history = match History::open(dir) {
+        let notes_of = |id| logs.map(|logs| Notes::open(HeldLinks::new(logs, id, 0).dir())).transpose();
+        let known_id = read_in(dir)?.map(|checkpoint| checkpoint.id).or_else(|| noted_id(&mut lock));
+        let mut notes = known_id.map(notes_of).transpose()?.flatten();
+        let heads = notes.as_ref().map(|notes| notes as &dyn NotedHeads);
+        let history = match History::open_by(dir, &SegmentAccess { keys: Arc::new(options.keys.clone()), noted: heads })
+        {
             Ok(history) => Some(history),
             Err(error) if matches!(error.kind(), ErrorKind::History(HistoryFault::NoSegments)) => None,
-            Err(error) => return Err(error),
+            Err(error) => return Err(without_note(error)),
         };
         if history.is_some() {
             created.keep();
@@ -87,12 +103,36 @@ impl OpenHistory {
             Some(history) => history.segments().iter().map(|segment| segment.digest).collect(),
             None => Frontier::default(),
         };
-        let id = match (&history, new_id) {
-            (Some(history), _) => history.id(),
-            (None, Some(id)) => id,
-            (None, None) => new_id_in(&mut lock).map_err(|error| Error::io(IoAction::Write, lock_path(dir), error))?,
+        let id = match &history {
+            Some(history) => history.id(),
+            None => new_id_in(&mut lock, options.new_id)
+                .map_err(|error| Error::io(IoAction::Write, lock_path(dir), error))?,
         };
-        Ok(Self { dir: dir.to_owned(), id, history, frontier, created, _lock: lock })
+        if known_id != Some(id) {
+            notes = notes_of(id)?;
+        }
+        let open = Self { dir: dir.to_owned(), id, history, notes, frontier, created, _lock: lock };
+        if options.write.sealer.is_some() {
+            open.complete_notes()?;
+        }
+        Ok(open)
+    }
+
+    /// Returns the function for fingerprints that can be compared with those of the notes.
+    pub fn fingerprinter(&self) -> Result<Fingerprinter> {
+        self.notes.as_ref().map_or_else(Fingerprinter::random, |notes| Ok(notes.fingerprinter()))
+    }
+
+    /// Writes the notes that are missing, so that the next run needs no key, and removes those that belong to no segment.
+    fn complete_notes(&self) -> Result<()> {
+        let Some((notes, history)) = self.notes.as_ref().zip(self.history.as_ref()) else { return Ok(()) };
+        for segment in history.segments().iter().filter(|segment| segment.name.is_sealed) {
+            if !notes.has(&segment.name) {
+                notes.write(&segment.name, &open_segment(segment)?)?;
+            }
+        }
+        notes.keep_only(history.segments().iter().map(|segment| &segment.name));
+        Ok(())
     }
 
     /// Returns the number of the next segment.
@@ -126,7 +166,9 @@ impl OpenHistory {
         let position = HistoryPosition { id: self.id, segment, previous: last.map(|last| last.digest) };
         let provenance = Provenance { label: options.label.clone(), derived_from, history: Some(position) };
         let write = WriteOptions { work_dir: self.dir.clone(), ..options.write.clone() };
-        let (path, written) =
+        let is_sealed = write.sealer.is_some();
+        let is_plain_after_sealed = !is_sealed && last.is_some_and(|last| last.name.is_sealed);
+        let AddedSegment { path, written, not_noted } =
             self.write_segment(segment, changes, provenance, &write, progress).inspect_err(|error| {
                 if matches!(error.kind(), ErrorKind::DirectorySyncFailed { .. }) {
                     self.created.keep();
@@ -136,8 +178,8 @@ impl OpenHistory {
         self.write_checkpoint(segment, &path)?;
         let WrittenBundle { digest, manifest, bundle_bytes } = written;
         let (id, exported_at, logs) = (self.id, manifest.exported_at, kept_logs(&manifest));
-        let head =
-            SegmentHead { name: SegmentName::new(segment, digest), path: path.clone(), manifest, digest, bundle_bytes };
+        let name = SegmentName::new(segment, digest).sealed(is_sealed);
+        let head = SegmentHead { name, path: path.clone(), manifest, digest, bundle_bytes };
         let history = History::extended(self.history.take(), &self.dir, head).map_err(|error| fault(&path, error))?;
         let pace = Pace::of(&history, options.hold);
         self.history = Some(history);
@@ -152,6 +194,8 @@ impl OpenHistory {
             not_held: Vec::new(),
             pace,
             is_one_of_several: false,
+            is_plain_after_sealed,
+            not_noted,
         })
     }
 
@@ -186,7 +230,7 @@ impl OpenHistory {
         provenance: Provenance,
         options: &WriteOptions,
         progress: &dyn Progress,
-    ) -> Result<(PathBuf, WrittenBundle)> {
+    ) -> Result<AddedSegment> {
         remove_stale_files(&self.dir);
         let mut relations = Vec::new();
         let spooled = thread::scope(|scope| {
@@ -207,13 +251,33 @@ impl OpenHistory {
         // The name of the segment has its digest, which is known once it is written.
         let (mut content, written) =
             write_verified(spooled, options, provenance, &self.dir.display().to_string(), progress)?;
-        let path = segment_path(&self.dir, &SegmentName::new(segment, written.digest), options.exported_at);
+        let name = SegmentName::new(segment, written.digest).sealed(options.sealer.is_some());
+        let path = segment_path(&self.dir, &name, options.exported_at);
+        let not_noted = self.note(&name, &content).err();
+        let failed = |error| Error::io(IoAction::Write, &path, error);
+        content.rewind().map_err(failed)?;
         let mut file = AtomicFile::create(&path, TargetOptions::default().create_dirs(true))?;
-        std::io::copy(&mut content, &mut file).map_err(|error| Error::io(IoAction::Write, &path, error))?;
+        let copied =
+            write_through(options.sealer.as_ref(), &mut file, |out| std::io::copy(&mut content, out).map_err(failed));
+        let (_, bundle_bytes) = copied.map_err(|error| error.in_subject(&path.display().to_string()))?;
         progress.cancellation().check()?;
         file.finish()?;
-        Ok((path, written))
+        Ok(AddedSegment { path, written: WrittenBundle { bundle_bytes, ..written }, not_noted })
     }
+
+    /// Writes the note on the next segment, if it will be encrypted. The content is that of the segment before.
+    fn note(&self, name: &SegmentName, content: &std::fs::File) -> Result<()> {
+        let Some(notes) = self.notes.as_ref().filter(|_| name.is_sealed) else { return Ok(()) };
+        let content = content.try_clone().map_err(|error| Error::io(IoAction::Read, &self.dir, error))?;
+        notes.write(name, &Bundle::from_seekable(content, &name.to_string())?)
+    }
+}
+
+/// A segment that was added.
+struct AddedSegment {
+    path: PathBuf,
+    written: WrittenBundle,
+    not_noted: Option<Error>,
 }
 
 /// Completes the number of rows of the whole log, given the number of rows in the segment and of those that come from held
@@ -289,17 +353,23 @@ fn lock(dir: &Path, progress: &dyn Progress) -> Result<fs::File> {
     }
 }
 
-/// Draws the identity of a new history, and notes it in the file that is locked. Returns the one that is there if a run
-/// was killed before it wrote the first segment: the links of that run have it in their path.
-fn new_id_in(lock: &mut fs::File) -> std::io::Result<HistoryId> {
+/// Returns the identity that is noted in the file that is locked.
+fn noted_id(lock: &mut fs::File) -> Option<HistoryId> {
     let mut text = String::new();
-    let is_text = lock.take(MAX_ID_BYTES).read_to_string(&mut text).is_ok();
-    if let Some(id) = HistoryId::parse(text.trim_end()).filter(|_| is_text) {
+    lock.rewind().ok()?;
+    lock.take(MAX_ID_BYTES).read_to_string(&mut text).ok()?;
+    HistoryId::parse(text.trim_end())
+}
+
+/// Draws the identity of a new history unless one is given, and notes it in the file that is locked. Returns the one that is
+/// there if a run was killed before it wrote the first segment: the links of that run have it in their path.
+fn new_id_in(lock: &mut fs::File, given: Option<HistoryId>) -> std::io::Result<HistoryId> {
+    if let Some(id) = noted_id(lock) {
         return Ok(id);
     }
     let mut bits = [0; 16];
     getrandom::fill(&mut bits)?;
-    let id = HistoryId::from(bits);
+    let id = given.unwrap_or(HistoryId::from(bits));
     lock.rewind()?;
     lock.write_all(format!("{id}\n").as_bytes())?;
     Ok(id)

@@ -35,7 +35,7 @@ pub fn keep_bundles(
 ) -> Result<Vec<KeepReport>> {
     let dir = dir.as_ref();
     bundles.sort_by_key(|bundle| bundle.manifest().exported_at);
-    let mut open = OpenHistory::open(dir, options.new_id, progress)?;
+    let mut open = OpenHistory::open(dir, options.notes_beside.as_deref(), options, progress)?;
     check(&bundles, &open, options, progress)?;
     let all = bundles.len();
     let mut reports = Vec::new();
@@ -82,7 +82,7 @@ fn keep_bundle(
     let (manifest, digest, name) = (bundle.manifest().clone(), bundle.digest(), bundle.name().to_owned());
     let mut sink = TemporaryLogs { dir, logs: Vec::new() };
     restore(bundle, None, options.write.threads, &mut sink)?;
-    let run = BundleRun { open, dir, fingerprinter: Fingerprinter::random()?, progress };
+    let run = BundleRun { open, dir, fingerprinter: open.fingerprinter()?, progress };
     // Logs are restored in any order. In a group, the newest log is the last one.
     let mut groups = BTreeMap::<GroupKey, BTreeMap<usize, UnpackedLog>>::new();
     for log in sink.logs {
@@ -126,7 +126,8 @@ impl BundleRun<'_> {
             None => self.missing(&newest, group.live_name())?,
         };
         let history = self.open.history.as_ref();
-        let recorded = history.map(|history| RecordedLogs { history, group, work_dir: self.dir });
+        let recorded =
+            history.map(|history| RecordedLogs { history, group, notes: self.open.notes.as_ref(), work_dir: self.dir });
         let rows_before = recorded.as_ref().map_or(0, RecordedLogs::rows);
         let sequence = LogSequence {
             held: Vec::new(),

@@ -4,15 +4,59 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::log_snapshot::LogPart;
+use super::notes::NotedLines;
 use super::overlap::{LineState, Overlap, read_lines, rotated};
 use crate::align::{Fingerprint, Fingerprinter, LineKeying, RowKeys, Side, each_line};
 use crate::error::Result;
 use crate::format::Timestamp;
+use crate::format::row::classify;
+
+/// Consecutive lines that an earlier look at a log saw.
+#[derive(Clone)]
+pub enum KnownPart {
+    Text(LogPart),
+    /// What was noted of them.
+    Noted(NotedLines),
+}
+
+impl KnownPart {
+    /// Appends the lines that are not blank to a side that will be indexed.
+    fn read_into(&self, rules: LineRules, side: &mut Side) -> Result<()> {
+        match self {
+            Self::Text(part) => {
+                read_lines(part.reader()?, rules.keys, LineKeying::Fingerprint(rules.fingerprinter), side)
+            }
+            Self::Noted(lines) => {
+                lines.read_into(side);
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes its first rows, up to `rows` of them, with the other lines between them. Returns the number that was
+    /// removed.
+    pub fn skip_rows(&mut self, rows: u64) -> Result<u64> {
+        let part = match self {
+            Self::Noted(lines) => return Ok(lines.skip_rows(rows)),
+            Self::Text(part) => part,
+        };
+        let (mut skipped_bytes, mut left) = (0, rows);
+        each_line(part.reader()?, |line| {
+            if left > 0 {
+                skipped_bytes += line.bytes.len() as u64 + u64::from(line.terminated);
+                left -= u64::from(classify(line.bytes, &[]).is_some());
+            }
+            Ok(())
+        })?;
+        part.bytes.start += skipped_bytes;
+        Ok(rows - left)
+    }
+}
 
 /// The lines of a log as an earlier look saw it, oldest first.
 #[derive(Clone, Default)]
 pub struct KnownLines {
-    pub parts: Vec<LogPart>,
+    pub parts: Vec<KnownPart>,
     /// The number of rows at their end that this run has found. Earlier segments have the others.
     pub fresh_rows: u64,
 }
@@ -49,20 +93,20 @@ pub struct LineComparison {
     pub first_new: Option<Timestamp>,
 }
 
-/// Passes every line that the history has of the logs, in all segments and of this run, to a function.
-pub type EachLine<'a> = dyn FnMut(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> + 'a;
+/// Passes the fingerprint of every line that the history has of the logs, in all segments and of this run, to a function.
+pub type EachFingerprint<'a> = dyn FnMut(&mut dyn FnMut(Fingerprint)) -> Result<()> + 'a;
 
 /// Compares the lines of `now` with `known`. `history` is only asked if a line may be anywhere in it.
 pub fn compare(
     known: &KnownLines,
     now: &[LogPart],
     rules: LineRules,
-    history: &mut EachLine<'_>,
+    history: &mut EachFingerprint<'_>,
 ) -> Result<LineComparison> {
     let LineRules { keys, fingerprinter, may_race } = rules;
     let mut before = Side::default();
     for part in &known.parts {
-        read_lines(part.reader()?, keys, LineKeying::Fingerprint(fingerprinter), &mut before)?;
+        part.read_into(rules, &mut before)?;
     }
     let index = before.index()?;
     let mut after = Side::default();
@@ -126,7 +170,7 @@ fn find_elsewhere(
     lines: &mut [LineState],
     now: &[LogPart],
     fingerprinter: Fingerprinter,
-    history: &mut EachLine<'_>,
+    history: &mut EachFingerprint<'_>,
 ) -> Result<()> {
     if !lines.contains(&LineState::Inserted) {
         return Ok(());
@@ -137,13 +181,10 @@ fn find_elsewhere(
             spare.entry(print).or_default();
         }
     })?;
-    history(&mut |line| {
-        if let Some(text) = rotated(line)
-            && let Some(count) = spare.get_mut(&fingerprinter.of(text.as_bytes()))
-        {
+    history(&mut |print| {
+        if let Some(count) = spare.get_mut(&print) {
             *count += 1;
         }
-        Ok(())
     })?;
     each_fingerprint(now, lines, fingerprinter, |print, state| {
         if matches!(state, LineState::Known | LineState::Fresh)
@@ -161,6 +202,16 @@ fn find_elsewhere(
     })
 }
 
+/// Passes the fingerprint of each line that is not blank to `take`.
+pub fn fingerprints(part: &LogPart, fingerprinter: Fingerprinter, take: &mut dyn FnMut(Fingerprint)) -> Result<()> {
+    each_line(part.reader()?, |line| {
+        if let Some(text) = rotated(line.bytes) {
+            take(fingerprinter.of(text.as_bytes()));
+        }
+        Ok(())
+    })
+}
+
 /// Passes the fingerprint and the state of each line that is not blank to `take`.
 fn each_fingerprint(
     now: &[LogPart],
@@ -170,13 +221,10 @@ fn each_fingerprint(
 ) -> Result<()> {
     let mut states = lines.iter_mut();
     now.iter().try_for_each(|part| {
-        each_line(part.reader()?, |line| {
-            if let Some(text) = rotated(line.bytes)
-                && let Some(state) = states.next()
-            {
-                take(fingerprinter.of(text.as_bytes()), state);
+        fingerprints(part, fingerprinter, &mut |print| {
+            if let Some(state) = states.next() {
+                take(print, state);
             }
-            Ok(())
         })
     })
 }

@@ -149,14 +149,10 @@ impl HeldLinks {
         let _ = fs::remove_dir(&self.dir);
     }
 
-    /// Removes all links, and the directories once they are empty.
+    /// Removes all links with their directory.
     pub fn discard(&self) {
-        let links = fs::read_dir(&self.dir).map(|entries| entries.flatten().map(|entry| entry.path()).collect());
-        for link in links.unwrap_or_else(|_| Vec::new()) {
-            // What cannot be removed only takes space.
-            let _ = fs::remove_file(link);
-        }
-        let _ = fs::remove_dir(&self.dir);
+        // What cannot be removed only takes space.
+        let _ = fs::remove_dir_all(&self.dir);
         let _ = fs::remove_dir(self.dir.parent().unwrap_or(&self.dir));
     }
 }

@@ -28,7 +28,7 @@ const MAX_TRYING: Duration = Duration::from_secs(30);
 
 /// Adds a segment with what is new in the logs of this machine.
 pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport> {
-    let mut open = OpenHistory::open(dir, options.new_id, progress)?;
+    let mut open = OpenHistory::open(dir, Some(&discovery.dirs.patchwork), options, progress)?;
     let bases = discovery.groups.iter().flat_map(|group| &group.logs).map(|log| log.id.base);
     let logs_dirs: BTreeSet<_> = bases.map(|base| discovery.dirs.of(base)).collect();
     let (id, next) = (open.id, open.next());
@@ -41,7 +41,7 @@ pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: 
         dir,
         options,
         progress,
-        fingerprinter: Fingerprinter::random()?,
+        fingerprinter: open.fingerprinter()?,
         changes: Vec::new(),
         released: Vec::new(),
         not_held: Vec::new(),
@@ -193,7 +193,12 @@ impl Run<'_> {
 
     fn add_sequence(&mut self, archives: Vec<CurrentLog>, live: CurrentLog, held: &[HeldLink]) -> Result<()> {
         let ((group, _), work_dir) = (GroupKey::of(&live.id), self.dir);
-        let recorded = self.history().map(|history| RecordedLogs { history, group: &group, work_dir });
+        let recorded = self.history().map(|history| RecordedLogs {
+            history,
+            group: &group,
+            notes: self.open.notes.as_ref(),
+            work_dir,
+        });
         let rows_before = recorded.as_ref().map_or(0, RecordedLogs::rows);
         let replaced = held.iter().filter(|link| link.was_replaced).count();
         let held = held.iter().map(HeldLink::content).collect::<Result<_>>()?;

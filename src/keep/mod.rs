@@ -4,6 +4,8 @@
 //! 2. `sequence` finds what is new in the logs that count as one: what was appended to the file that the last run read
 //!    (`log_snapshot`), or else the lines that the history does not have (`compare`, `overlap`, `recorded`).
 //! 3. `append` writes the segment, and then the checkpoint.
+//!
+//! `notes` are what remains of encrypted segments on this machine, in place of keys.
 
 mod append;
 mod bundles;
@@ -11,6 +13,7 @@ mod compare;
 mod held;
 mod log_snapshot;
 mod machine;
+mod notes;
 mod overlap;
 mod pace;
 mod recorded;
@@ -20,8 +23,9 @@ mod temporary_log;
 
 use std::path::{Path, PathBuf};
 
+use crate::container::DecryptionKeys;
 use crate::digest::BundleDigest;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::{Follows, FollowsState, HistoryId, Label, LogId, Manifest, Timestamp};
 use crate::logs::Discovery;
 use crate::progress::Progress;
@@ -44,12 +48,18 @@ pub struct KeepOptions {
     pub label: Option<Label>,
     /// The identity of a new history. `None` draws it at random.
     pub new_id: Option<HistoryId>,
+    /// What decrypts segments on which this machine has no note.
+    pub keys: DecryptionKeys,
+    /// For [`keep_bundles`], the Patchwork directory of this machine. The notes on encrypted segments, without which a run
+    /// must decrypt them, are beside the logs in it. Without it, there are no notes.
+    pub notes_beside: Option<PathBuf>,
 }
 
 impl KeepOptions {
     /// Holds the logs, and gives the machine no name.
     pub fn new(write: WriteOptions) -> Self {
-        Self { write, hold: true, label: None, new_id: None }
+        let (keys, notes_beside) = (DecryptionKeys::default(), None);
+        Self { write, hold: true, label: None, new_id: None, keys, notes_beside }
     }
 
     /// Chooses whether to hold the logs.
@@ -60,6 +70,16 @@ impl KeepOptions {
     /// Sets the user's name for the machine.
     pub fn label(self, label: Option<Label>) -> Self {
         Self { label, ..self }
+    }
+
+    /// Sets what decrypts segments on which this machine has no note.
+    pub fn keys(self, keys: DecryptionKeys) -> Self {
+        Self { keys, ..self }
+    }
+
+    /// Sets the Patchwork directory of this machine, for [`keep_bundles`].
+    pub fn notes_beside(self, dir: Option<PathBuf>) -> Self {
+        Self { notes_beside: dir, ..self }
     }
 
     /// Sets the identity of a new history.
@@ -92,6 +112,10 @@ pub struct KeepReport {
     pub pace: Option<Pace>,
     /// True if the history is new, and these logs are already kept in another one.
     pub is_one_of_several: bool,
+    /// True if the segment before is encrypted, and this one is not.
+    pub is_plain_after_sealed: bool,
+    /// The reason why there is no note on the segment although it is encrypted, so that the next run must decrypt it.
+    pub not_noted: Option<Error>,
 }
 
 /// A log of a new segment.

@@ -1,4 +1,4 @@
-//! The lines that a history has recorded of a log, read back from its segments.
+//! The lines that a history has recorded of a log, read back from its segments, or from the notes on them.
 
 use std::io::{Seek, SeekFrom};
 use std::num::NonZeroUsize;
@@ -6,12 +6,14 @@ use std::path::Path;
 
 use tempfile::SpooledTempFile;
 
-use super::log_snapshot::{LogPart, LogSnapshot};
+use super::compare::{KnownPart, fingerprints};
+use super::log_snapshot::LogSnapshot;
+use super::notes::{NotedLines, Notes};
 use super::temporary_log::{TemporaryLog, temporary_file};
-use crate::align::each_line;
-use crate::error::{Error, IoAction, Result};
+use crate::align::{Fingerprint, Fingerprinter};
+use crate::bundle::Bundle;
+use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::ManifestFile;
-use crate::format::row::classify;
 use crate::history::{History, Segment};
 use crate::logs::GroupKey;
 use crate::restore::{LogSink, restore};
@@ -21,6 +23,8 @@ use crate::restore::{LogSink, restore};
 pub struct RecordedLogs<'h> {
     pub history: &'h History,
     pub group: &'h GroupKey,
+    /// The notes on encrypted segments.
+    pub notes: Option<&'h Notes>,
     /// The directory for restored lines.
     pub work_dir: &'h Path,
 }
@@ -43,7 +47,7 @@ impl<'h> RecordedLogs<'h> {
     }
 
     /// Returns the lines of the last `rows` rows, oldest first.
-    pub fn last_rows(&self, rows: u64) -> Result<LogPart> {
+    pub fn last_rows(&self, rows: u64) -> Result<Vec<KnownPart>> {
         let (mut found, mut pieces) = (0, Vec::new());
         for segment in self.history.segments().iter().rev() {
             if found >= rows {
@@ -54,34 +58,53 @@ impl<'h> RecordedLogs<'h> {
             pieces.push(piece);
         }
         pieces.reverse();
-        let content = self.restore(&pieces)?;
-        let (mut start, mut surplus) = (0, found.saturating_sub(rows));
-        each_line(content.from(0).reader()?, |line| {
-            if surplus > 0 {
-                start += line.bytes.len() as u64 + u64::from(line.terminated);
-                surplus -= u64::from(classify(line.bytes, &[]).is_some());
+        let (mut parts, mut texts) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            match self.noted(&piece) {
+                None => texts.push(piece),
+                Some(lines) => {
+                    parts.extend(self.text(&std::mem::take(&mut texts))?);
+                    parts.push(KnownPart::Noted(lines));
+                }
             }
-            Ok(())
-        })?;
-        Ok(content.from(start))
+        }
+        parts.extend(self.text(&texts)?);
+        let mut surplus = found.saturating_sub(rows);
+        for part in &mut parts {
+            surplus -= part.skip_rows(surplus)?;
+        }
+        Ok(parts)
     }
 
-    /// Passes each line to `take`.
-    pub fn each_line(&self, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    /// Passes the fingerprint of each line to `take`.
+    pub fn each_fingerprint(&self, fingerprinter: Fingerprinter, take: &mut dyn FnMut(Fingerprint)) -> Result<()> {
         for segment in self.history.segments() {
             let piece = self.pieces(segment);
-            if !piece.1.is_empty() {
-                each_line(self.restore(&[piece])?.from(0).reader()?, |line| take(line.bytes))?;
+            match self.noted(&piece) {
+                _ if piece.1.is_empty() => {}
+                Some(noted) => noted.lines.iter().for_each(|line| take(line.fingerprint)),
+                None => fingerprints(&self.restore(&[piece])?.from(0), fingerprinter, take)?,
             }
         }
         Ok(())
+    }
+
+    fn noted(&self, (segment, files): &SegmentPieces<'h>) -> Option<NotedLines> {
+        self.notes.filter(|_| segment.name.is_sealed)?.lines(&segment.name, files)
+    }
+
+    fn text(&self, pieces: &[SegmentPieces<'_>]) -> Result<Option<KnownPart>> {
+        match pieces.is_empty() {
+            true => Ok(None),
+            false => Ok(Some(KnownPart::Text(self.restore(pieces)?.from(0)))),
+        }
     }
 
     fn restore(&self, pieces: &[SegmentPieces<'_>]) -> Result<LogSnapshot> {
         let failed = |error| Error::io(IoAction::Write, self.work_dir, error);
         let mut file = temporary_file(self.work_dir);
         for (segment, files) in pieces {
-            let bundle = segment.open()?;
+            let bundle = open(segment)?;
             for index in files {
                 let mut sink = JoiningSink { file: Some(file), work_dir: self.work_dir };
                 restore(bundle.clone(), Some(vec![*index]), NonZeroUsize::MIN, &mut sink)?;
@@ -91,6 +114,17 @@ impl<'h> RecordedLogs<'h> {
         let length = file.seek(SeekFrom::End(0)).map_err(failed)?;
         LogSnapshot::new(file, length, self.group.live_name())
     }
+}
+
+/// Opens a segment. One that is encrypted needs a note, or a key.
+pub fn open(segment: &Segment) -> Result<Bundle<'static>> {
+    segment.open().map_err(without_note)
+}
+
+/// Returns the error for a segment that is encrypted, if it needs a key only because there is no note on it.
+pub fn without_note(error: Error) -> Error {
+    let path = error.position().subject.clone().filter(|_| matches!(error.kind(), ErrorKind::Encrypted(_)));
+    path.map_or(error, |path| Error::from(ErrorKind::History(HistoryFault::NoNote)).in_subject(&path))
 }
 
 /// Appends one restored log to a file, and ends its last line.

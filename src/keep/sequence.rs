@@ -3,10 +3,10 @@
 //! A log has a lineage: the files that were held after earlier runs, oldest first, and the file at its path now. The last
 //! run read one of them up to some byte. What follows there is new; every later file is compared with the one before it.
 
-use super::compare::{EachLine, KnownLines, LineComparison, LineRules, compare};
+use super::compare::{EachFingerprint, KnownLines, KnownPart, LineComparison, LineRules, compare, fingerprints};
 use super::log_snapshot::{LogPart, LogSnapshot};
 use super::recorded::RecordedLogs;
-use crate::align::{Fingerprinter, RowKeys, each_line};
+use crate::align::{Fingerprint, Fingerprinter, RowKeys, each_line};
 use crate::digest::{Integrity, Sha256Digest};
 use crate::error::Result;
 use crate::format::row::{classify, classify_and_find};
@@ -178,7 +178,7 @@ impl LogSequence<'_> {
                     let fresh_rows = rows_in(&new)?;
                     found.held_rows += fresh_rows;
                     found.held.push(new);
-                    found.before = Some(KnownLines { parts: vec![held.from(0)], fresh_rows });
+                    found.before = Some(KnownLines { parts: vec![KnownPart::Text(held.from(0))], fresh_rows });
                 }
                 _ => {
                     let (known, length) = self.before(0, found)?;
@@ -187,7 +187,7 @@ impl LogSequence<'_> {
                     self.note_break(&known, &now, &compared, found)?;
                     found.add_held(held, &compared);
                     let fresh_rows = compared.new_rows.iter().sum();
-                    found.before = Some(KnownLines { parts: now.to_vec(), fresh_rows });
+                    found.before = Some(KnownLines { parts: now.map(KnownPart::Text).to_vec(), fresh_rows });
                 }
             }
         }
@@ -198,29 +198,29 @@ impl LogSequence<'_> {
     /// last, or else what the history has recorded. `older_rows` are in front of the log's own.
     fn before(&self, older_rows: u64, found: &Found) -> Result<(KnownLines, u64)> {
         let latest = self.live.latest.unwrap_or_else(nothing);
-        let recorded = |rows| self.recorded.map(|recorded| recorded.last_rows(rows)).transpose();
+        let recorded = |rows| self.recorded.map_or_else(|| Ok(Vec::new()), |recorded| recorded.last_rows(rows));
         match &found.before {
             Some(known) if older_rows == 0 => Ok((known.clone(), length(&known.parts))),
             Some(known) => {
                 let earlier = recorded(older_rows + latest.rows)?;
-                let parts = earlier.into_iter().chain(found.held.iter().cloned()).collect();
+                let parts = earlier.into_iter().chain(found.held.iter().cloned().map(KnownPart::Text)).collect();
                 Ok((KnownLines { parts, fresh_rows: found.held_rows }, length(&known.parts)))
             }
             None => {
-                let parts = recorded(older_rows + latest.rows)?.into_iter().collect();
+                let parts = recorded(older_rows + latest.rows)?;
                 Ok((KnownLines { parts, fresh_rows: 0 }, latest.bytes))
             }
         }
     }
 
     fn compare(&self, known: &KnownLines, now: &[LogPart], length: u64, found: &Found) -> Result<LineComparison> {
-        let mut history = |take: &mut dyn FnMut(&[u8]) -> Result<()>| {
+        let mut history = |take: &mut dyn FnMut(Fingerprint)| {
             if let Some(recorded) = &self.recorded {
-                recorded.each_line(take)?;
+                recorded.each_fingerprint(self.fingerprinter, take)?;
             }
-            found.held.iter().try_for_each(|part| each_line(part.reader()?, |line| take(line.bytes)))
+            found.held.iter().try_for_each(|part| fingerprints(part, self.fingerprinter, take))
         };
-        let history: &mut EachLine<'_> = &mut history;
+        let history: &mut EachFingerprint<'_> = &mut history;
         compare(known, now, self.rules(length), history)
     }
 
@@ -394,10 +394,13 @@ impl LogSequence<'_> {
         }
         let mut last = None;
         for part in &known.parts {
-            each_line(part.reader()?, |line| {
-                last = id_of(line.bytes).max(last);
-                Ok(())
-            })?;
+            match part {
+                KnownPart::Noted(noted) => last = noted.last_id.max(last),
+                KnownPart::Text(part) => each_line(part.reader()?, |line| {
+                    last = id_of(line.bytes).max(last);
+                    Ok(())
+                })?,
+            }
         }
         let mut first = None;
         for part in now.iter().zip(&compared.new).flat_map(|(part, ranges)| select(part, ranges)) {
@@ -439,8 +442,13 @@ fn is_empty(parts: &[LogPart]) -> bool {
     parts.iter().all(LogPart::is_empty)
 }
 
-fn length(parts: &[LogPart]) -> u64 {
-    parts.iter().map(|part| part.bytes.end - part.bytes.start).sum()
+/// Returns the length of the lines in bytes. It is 0 for lines that were only noted.
+fn length(parts: &[KnownPart]) -> u64 {
+    let lengths = parts.iter().map(|part| match part {
+        KnownPart::Text(part) => part.bytes.end - part.bytes.start,
+        KnownPart::Noted(_) => 0,
+    });
+    lengths.sum()
 }
 
 fn select(part: &LogPart, ranges: &[std::ops::Range<u64>]) -> Vec<LogPart> {
@@ -461,7 +469,7 @@ fn rows_in(part: &LogPart) -> Result<u64> {
 }
 
 /// Returns the `id` of an activity row, below 2^53.
-fn id_of(line: &[u8]) -> Option<u64> {
+pub fn id_of(line: &[u8]) -> Option<u64> {
     let mut id = None;
     classify_and_find(line, &[], &["id"], &mut |_, value| id = value.parse().ok())?;
     id.filter(|id| *id < 1 << 53)

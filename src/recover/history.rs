@@ -2,6 +2,7 @@
 //! ones, in the order of their numbers.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::search::SearchResult;
 use super::{RecoverOptions, RecoverReport};
@@ -11,14 +12,14 @@ use crate::container::{DecryptionKeys, FileInput, Input};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::{Derivation, DerivedFrom, HistoryId, Label, Manifest, Provenance, Timestamp};
-use crate::history::{SegmentHead, list, read_in};
+use crate::history::{SegmentAccess, SegmentHead, list, read_in};
 use crate::merge::pack;
 use crate::progress::Progress;
 use crate::publish::{publish, write_temporary};
 use crate::stored::restore_logs;
 use crate::util::atomic_file::OutputTarget;
 use crate::util::cancel::CancellableIo;
-use crate::verify::{VerifyOptions, verify_file};
+use crate::verify::{VerifyOptions, verify_input};
 
 /// A segment that is not intact.
 #[derive(Debug)]
@@ -64,20 +65,21 @@ impl HistoryRecoverReport {
 /// Recovers the history in `dir` to one bundle at `target`, mode 0600. It publishes a complete, verified bundle or nothing.
 /// Temporary files are in the target's directory.
 ///
-/// The logs are those of all segments, one after the other. Two segments with one number are both in the bundle.
+/// `keys` decrypt encrypted segments. The logs are those of all segments, one after the other. Two segments with one number are both in the bundle.
 ///
 /// # Errors
 /// If `dir` is not a history, no segment has anything to recover, or the target or a temporary file cannot be written.
 /// Damaged and missing segments are not an error.
 pub fn recover_history(
     dir: impl AsRef<Path>,
+    keys: &DecryptionKeys,
     options: &RecoverOptions,
     target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<HistoryRecoverReport> {
     let options = WriteOptions { work_dir: target.work_dir(), ..options.clone() };
-    let found = FoundSegments::list(dir.as_ref(), options.threads)?;
-    let mut salvage = Salvage { options: &options, progress, intact: 0, damaged: Vec::new() };
+    let found = FoundSegments::list(dir.as_ref(), keys, options.threads)?;
+    let mut salvage = Salvage { options: &options, keys, progress, intact: 0, damaged: Vec::new() };
     progress.start(Some(found.segments.iter().map(|segment| segment.bundle_bytes).sum()));
     let bundles = found.segments.iter().filter_map(|segment| salvage.open(segment).transpose());
     let logs = restore_logs(bundles, &[], &options.work_dir, options.threads, progress);
@@ -116,7 +118,7 @@ struct FoundSegments {
 }
 
 impl FoundSegments {
-    fn list(dir: &Path, threads: std::num::NonZeroUsize) -> Result<Self> {
+    fn list(dir: &Path, keys: &DecryptionKeys, threads: std::num::NonZeroUsize) -> Result<Self> {
         // An unreadable checkpoint says nothing, but does not keep rows from being recovered.
         let checkpoint = read_in(dir).ok().flatten();
         let listing = list(dir)?;
@@ -127,9 +129,12 @@ impl FoundSegments {
         let mut id = checkpoint.map(|checkpoint| checkpoint.id);
         let mut found =
             Self { segments: Vec::new(), missing: Vec::new(), left_out: Vec::new(), exported_at: None, label: None };
-        SegmentHead::read_all(listing.segments, threads, |(segment, head)| {
+        let access = SegmentAccess { keys: Arc::new(keys.clone()), noted: None };
+        SegmentHead::read_all(listing.segments, &access, threads, |(segment, head)| {
             match head {
                 Ok(head) => found.add(head, &mut id),
+                // What cannot be decrypted is not lost.
+                Err(error) if error.kind().needs_other_keys() => return Err(error),
                 Err(_) => found.segments.push(FoundSegment {
                     number: segment.name.number,
                     bundle_bytes: std::fs::metadata(&segment.path).map_or(0, |file| file.len()),
@@ -182,6 +187,7 @@ impl FoundSegments {
 /// Opens segments, and recovers those that are damaged.
 struct Salvage<'o> {
     options: &'o WriteOptions,
+    keys: &'o DecryptionKeys,
     progress: &'o dyn Progress,
     intact: u64,
     damaged: Vec<DamagedSegment>,
@@ -193,12 +199,15 @@ impl Salvage<'_> {
         self.progress.cancellation().check()?;
         let options = VerifyOptions::default().expect(segment.digest).threads(self.options.threads);
         let quiet = WithoutCount(self.progress);
-        let is_good = verify_file(&segment.path, &options, &quiet, &mut |_| {}).is_ok_and(|report| report.is_good());
+        let name = segment.path.display().to_string();
+        let verified = Input::open(&segment.path, self.keys)
+            .and_then(|input| verify_input(input, &name, &options, &quiet, &mut |_| {}));
+        let is_good = verified.is_ok_and(|report| report.is_good());
         self.progress.cancellation().check()?;
         self.progress.advance(segment.bundle_bytes);
         if is_good && segment.digest.is_some() {
             self.intact += 1;
-            return Bundle::open(&segment.path).map(Some);
+            return Bundle::from_input(Input::open(&segment.path, self.keys)?, &name).map(Some);
         }
         let (bundle, recovered) = match self.recover(&segment.path, &quiet) {
             Ok((bundle, report)) => (Some(bundle), Ok(report)),
@@ -212,7 +221,7 @@ impl Salvage<'_> {
     /// Recovers a segment to an unnamed temporary file.
     fn recover(&self, path: &Path, progress: &dyn Progress) -> Result<(Bundle<'static>, RecoverReport)> {
         let name = path.display().to_string();
-        let Input::File(file) = Input::open(path, &DecryptionKeys::default())? else {
+        let Input::File(file) = Input::open(path, self.keys)? else {
             return Err(Error::from(ErrorKind::NotABundle).in_subject(&name));
         };
         let input = FileInput::new(CancellableIo::new(file, progress));

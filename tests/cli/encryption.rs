@@ -433,3 +433,63 @@ fn exports_that_patchwork_encrypted_are_read_and_converted() {
     }
     insta::assert_snapshot!(told);
 }
+
+#[test]
+fn a_history_is_encrypted_without_a_key_and_read_with_it() {
+    let home = home();
+    let keep = |more: &[&str]| run(home.path(), &[&["keep", "history", "--quiet"], more].concat());
+    assert_eq!(keep(&["-r", RECIPIENT]).code, 0);
+    let log = home.path().join(".patchwork/runs.jsonl");
+    let more = "{\"taskId\":\"c\",\"createdAt\":1777716002000}\n";
+    fs::write(&log, LOG.to_owned() + more).unwrap();
+    let second = keep(&["-r", RECIPIENT]);
+    assert_eq!((second.code, second.stderr.as_str()), (0, ""));
+    let refused = run(home.path(), &["cat", "history"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("it is encrypted with age") && refused.stderr.contains("-i"), "{}", refused.stderr);
+    let key = |arguments: &[&str]| {
+        let done = run(home.path(), &[arguments, &["-i", "key.txt"]].concat());
+        assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{arguments:?}");
+        done.text()
+    };
+    assert_eq!(key(&["cat", "history"]), LOG.to_owned() + more);
+    assert_eq!(key(&["cat", "history", "--by-time"]), LOG.to_owned() + more);
+    assert_eq!(key(&["cat", "history", "--source", "runs", "--exact"]), LOG.to_owned() + more);
+    assert!(key(&["verify", "history"]).contains("intact      yes: 3 rows of 2 segments"));
+    assert!(key(&["inspect", "history"]).contains("3 rows from 1 log"));
+    assert!(key(&["inspect", "history", "key.age"]).contains("history"));
+    assert!(key(&["diff", "history", "--here"]).contains("equal"));
+    assert!(key(&["merge", "history", "-o", "all.gz"]).contains("3 rows"));
+    assert!(key(&["recover", "history", "-o", "rest.gz"]).contains("3 rows"));
+    assert!(key(&["prove", "history", "--segment", "1", "-o", "segment.proof"]).contains("segment 1"));
+    fs::remove_file(&log).unwrap();
+    key(&["import", "history"]);
+    assert_eq!(fs::read_to_string(&log).unwrap(), LOG.to_owned() + more);
+    let plain = run(home.path(), &["keep", "history"]);
+    assert!(plain.stderr.contains("this segment is not encrypted, but the one before it is"), "{}", plain.stderr);
+}
+
+#[test]
+fn a_run_that_has_lost_its_notes_asks_for_the_key() {
+    let home = home();
+    let keep = |more: &[&str]| run(home.path(), &[&["keep", "history"], more].concat());
+    assert_eq!(keep(&["-r", RECIPIENT]).code, 0);
+    fs::remove_dir_all(home.path().join(".patchwork/.patchwork-traces")).unwrap();
+    let refused = keep(&["-r", RECIPIENT]);
+    assert_eq!(refused.code, 1);
+    let message = "this segment is encrypted, and this machine has no note on it";
+    assert!(refused.stderr.contains(message) && refused.stderr.contains("--identity"), "{}", refused.stderr);
+    assert_eq!(keep(&["-r", RECIPIENT, "-i", "key.txt"]).code, 0);
+    assert_eq!(keep(&["-r", RECIPIENT]).code, 0);
+    assert!(run(home.path(), &["verify", "history", "-i", "key.txt"]).text().contains("of 3 segments"));
+}
+
+#[test]
+fn the_segments_of_a_history_can_have_a_passphrase() {
+    let home = home();
+    for _ in 0..2 {
+        let kept = run(home.path(), &["keep", "history", "-p", "--passphrase-file", "pass.txt", "--quiet"]);
+        assert_eq!((kept.code, kept.stderr.as_str()), (0, ""));
+    }
+    assert_eq!(run(home.path(), &["cat", "history", "--passphrase-file", "pass.txt"]).text(), LOG);
+}

@@ -202,6 +202,7 @@ fn history_faults() -> Vec<ErrorKind> {
         HistoryFault::Renamed { expected: "000000007-1f2c9ab0d4e5f607.jsonl.gz".to_owned() },
         HistoryFault::OtherHistory { found: found(), expected: expected() },
         HistoryFault::NotASegment,
+        HistoryFault::NoNote,
         HistoryFault::NotABundle,
         HistoryFault::OtherPrevious { before: 6 },
         HistoryFault::RowsBefore { file: "runs.jsonl".to_owned(), declared: 12, found: 9 },

@@ -2,6 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod adversarial_lines;
+#[cfg(feature = "seal")]
+pub mod age_keys;
 pub mod bundle_builder;
 pub mod coverage;
 pub mod error_kinds;

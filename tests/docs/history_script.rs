@@ -72,6 +72,20 @@ fn script_accepts_histories_of_every_shape() {
 }
 
 #[test]
+fn script_asks_for_the_decrypted_copy_of_an_encrypted_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = HistoryBuilder::new(dir.path().join("h"));
+    (0..3).for_each(|_| drop(history.add(1)));
+    history.write_checkpoint();
+    let plain = history.path(1);
+    let sealed = plain.with_extension("gz.age");
+    fs::copy(&plain, &sealed).unwrap();
+    accepts(dir.path(), &["h"], "consistent: 3 segments");
+    fs::remove_file(&plain).unwrap();
+    refuses(dir.path(), &["h"], "this segment is encrypted; in a copy of the history, write it to");
+}
+
+#[test]
 fn script_refuses_changed_histories() {
     let sound = |dir: &Path| HistoryBuilder::with_segments(dir.join("h"), 5);
     let refused = |expected: &str, change: &dyn Fn(&Path, &HistoryBuilder)| {

@@ -6,7 +6,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use patchwork_traces::format::FollowsState;
+use patchwork_traces::container::{DecryptionKeys, Sealer};
+use patchwork_traces::digest::BundleDigest;
+use patchwork_traces::format::{FollowsState, HistoryId};
 use patchwork_traces::history::History;
 use patchwork_traces::keep::{KeepOptions, WriteOptions, keep};
 use patchwork_traces::logs::rotation::{MAX_LOG_BYTES, RotationKind, rotate};
@@ -26,7 +28,7 @@ struct Log {
 }
 
 /// What one simulation found.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct Outcome {
     /// Gaps that were reported although no row is missing.
     pub false_gaps: u64,
@@ -35,6 +37,8 @@ pub struct Outcome {
     /// Histories with a missing row, all of them with a reported gap.
     pub true_gaps: u64,
     pub runs: u64,
+    /// The digest of the last segment, which names all others.
+    pub last: Option<BundleDigest>,
 }
 
 struct Simulation {
@@ -49,6 +53,8 @@ struct Simulation {
     bundles: Vec<(usize, Vec<u8>)>,
     holds: bool,
     imports: bool,
+    /// What encrypts most segments, and decrypts them when all is over.
+    sealing: Option<(Sealer, DecryptionKeys)>,
 }
 
 const NAMES: [(&str, &str, RotationKind); 3] = [
@@ -57,8 +63,9 @@ const NAMES: [(&str, &str, RotationKind); 3] = [
     ("ide", "activity-3100.jsonl", RotationKind::KeepsNewest),
 ];
 
-/// Runs one simulation.
-pub fn simulate(number: u64, holds: bool, imports: bool) -> Outcome {
+/// Runs one simulation. With `sealing`, most segments are encrypted, and no run can decrypt them.
+pub fn simulate(number: u64, sealing: Option<(Sealer, DecryptionKeys)>) -> Outcome {
+    let (holds, imports) = (!number.is_multiple_of(4), number.is_multiple_of(2));
     let dir = tempfile::tempdir().unwrap();
     for name in ["patchwork", "ide"] {
         fs::create_dir(dir.path().join(name)).unwrap();
@@ -72,7 +79,7 @@ pub fn simulate(number: u64, holds: bool, imports: bool) -> Outcome {
     let logs = NAMES.map(log).into();
     let (random, bundles) = (Random::new(number), Vec::new());
     let seen = BTreeSet::new();
-    let mut simulation = Simulation { random, dir, logs, next: 0, seen, first: None, bundles, holds, imports };
+    let mut simulation = Simulation { random, dir, logs, next: 0, seen, first: None, bundles, holds, imports, sealing };
     if simulation.random.below(2) == 0 {
         (0..3).for_each(|log| simulation.append_bytes(log, 1000));
     }
@@ -249,7 +256,8 @@ impl Simulation {
         let time = patchwork_traces::format::Timestamp::from_millis(1_777_716_000_000 + self.next.cast_signed() * 1000)
             .unwrap();
         let write = WriteOptions::new("test 1", time).threads(std::num::NonZeroUsize::MIN);
-        let options = KeepOptions::new(write).hold(self.holds);
+        let sealer = self.sealing.as_ref().filter(|_| !self.next.is_multiple_of(4)).map(|(sealer, _)| sealer.clone());
+        let options = KeepOptions::new(write.sealer(sealer)).hold(self.holds).new_id(HistoryId::from([7; 16]));
         keep(&found, self.dir.path().join("history"), &options, &NoProgress).unwrap();
     }
 
@@ -261,7 +269,7 @@ impl Simulation {
         let segments = files_below(&history.join("segments"));
         let (seen, first) = (self.seen.clone(), self.first);
         let link_dirs = ["patchwork", "ide"].map(|dir| self.dir.path().join(dir).join(".patchwork-traces"));
-        let links: Vec<_> = link_dirs.iter().flat_map(|dir| files_below(dir)).collect();
+        let links: Vec<_> = link_dirs.iter().flat_map(|dir| files_below(dir)).filter(|path| path.is_file()).collect();
         let saved: Vec<_> = (0..links.len()).map(|link| self.dir.path().join(format!("saved-{link}"))).collect();
         for (link, saved) in links.iter().zip(&saved) {
             fs::hard_link(link, saved).unwrap();
@@ -285,8 +293,9 @@ impl Simulation {
     }
 
     fn check(self) -> Outcome {
-        let history = History::open(self.dir.path().join("history")).unwrap();
-        let mut outcome = Outcome::default();
+        let keys = self.sealing.as_ref().map(|(_, keys)| keys.clone()).unwrap_or_default();
+        let history = History::open_with_keys(self.dir.path().join("history"), &keys).unwrap();
+        let mut outcome = Outcome { last: history.segments().last().map(|last| last.digest), ..Outcome::default() };
         for (index, log) in self.logs.iter().enumerate() {
             let mut kept = Vec::new();
             let (mut gaps, mut new_logs) = (0, 0);
@@ -352,7 +361,7 @@ fn number(row: &[u8]) -> Option<u64> {
 pub fn soak(seeds: std::ops::Range<u64>) -> Outcome {
     let mut all = Outcome::default();
     for seed in seeds {
-        let outcome = std::panic::catch_unwind(|| simulate(seed, seed % 4 != 0, seed % 2 == 0));
+        let outcome = std::panic::catch_unwind(|| simulate(seed, None));
         let outcome = outcome.unwrap_or_else(|cause| {
             eprintln!("the simulation with seed {seed} failed");
             std::panic::resume_unwind(cause)
@@ -372,4 +381,16 @@ fn no_row_that_a_run_could_see_is_lost_and_no_gap_is_silent() {
     let outcome = soak(0..runs);
     eprintln!("{runs} simulations: {outcome:?}");
     assert!(outcome.true_gaps > 0, "{outcome:?}");
+}
+
+/// Runs 20 simulations twice, or as many as `SOAK_RUNS` says.
+#[cfg(feature = "seal")]
+#[test]
+fn an_encrypted_history_is_the_same_as_one_that_is_not() {
+    use crate::common::age_keys::{IDENTITY, RECIPIENT, keys, sealer};
+    let runs = std::env::var("SOAK_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(20);
+    for seed in 0..runs {
+        let sealing = Some((sealer(&[RECIPIENT]), keys(&[IDENTITY])));
+        assert_eq!(simulate(seed, sealing), simulate(seed, None), "seed {seed}");
+    }
 }

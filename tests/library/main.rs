@@ -29,6 +29,8 @@ mod import_merge;
 mod import_several;
 mod json_edge_cases;
 mod keep;
+#[cfg(feature = "seal")]
+mod keep_sealed;
 mod keep_soak;
 mod key_paths;
 mod lines;

@@ -13,26 +13,12 @@ use patchwork_traces::verify::{VerifyOptions, verify, verify_seekable};
 use patchwork_traces::{Bundle, Error, ErrorKind};
 use proptest::prelude::*;
 
+use crate::common::age_keys::{IDENTITY, OTHER_IDENTITY, OTHER_RECIPIENT, RECIPIENT, keys, sealer};
 use crate::common::random::Random;
 use crate::common::{Home, bundle, options};
 
-const IDENTITY: &str = "AGE-SECRET-KEY-15FJH2WEAQ2KHXFLTQ9QJF8NEAFEGK33J65ERR2RAUMHMUALSCPUSX3SZY5";
-const RECIPIENT: &str = "age1unpfk3m3ta7z5vqqmuxz4zgyg0wsyanef0293a4kht7x23ek5q8s2s0yq4";
-const OTHER_IDENTITY: &str = "AGE-SECRET-KEY-1DJSZXJXALU2HV9K0Q2SWHD4CR6NNR0ECDCDU0JPXUAE5HDT6EJJS309NVJ";
-const OTHER_RECIPIENT: &str = "age1pv44r082h3r7kuz22e9gaz06um8fy8fd8hf9suaytyc3ujn4mafsvd0zyh";
-
 /// The length of the pieces of a file that age authenticates one by one.
 const PIECE: usize = 64 << 10;
-
-fn keys(identities: &[&str]) -> DecryptionKeys {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "# a comment\n\n".to_owned() + &identities.join("\n")).unwrap();
-    DecryptionKeys::default().identity_file(file.path()).unwrap()
-}
-
-fn sealer(recipients: &[&str]) -> Sealer {
-    Sealer::to_recipients(recipients.iter().map(|key| key.parse::<Recipient>().unwrap()).collect()).unwrap()
-}
 
 fn seal(sealer: &Sealer, content: &[u8]) -> Vec<u8> {
     let mut out = sealer.seal(Vec::new()).unwrap();

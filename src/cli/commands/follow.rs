@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use patchwork_traces::keep::KeepReport;
+use patchwork_traces::keep::{KeepOptions, KeepReport};
 use patchwork_traces::progress::NoProgress;
 
 use super::keep::{KeepArgs, report_line};
@@ -35,6 +35,7 @@ pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
         exit: Exit::Done,
         lengths: Vec::new(),
         last_run: Instant::now(),
+        options: args.options(output)?,
         #[cfg(feature = "seal")]
         signing: args.signing(output)?,
     };
@@ -57,6 +58,7 @@ struct Service<'a> {
     /// The lengths of the logs at the last run.
     lengths: Vec<(PathBuf, u64)>,
     last_run: Instant,
+    options: KeepOptions,
     #[cfg(feature = "seal")]
     signing: HistorySigning,
 }
@@ -66,7 +68,7 @@ impl Service<'_> {
         self.last_run = Instant::now();
         // Logs that grow during the run are looked at again.
         self.lengths = self.args.log_lengths()?;
-        let report: KeepReport = self.args.run_once(&NoProgress)?;
+        let report: KeepReport = self.args.run_once(&self.options, &NoProgress)?;
         if report_line(&report, self.output)? == Exit::Incomplete {
             self.exit = Exit::Incomplete;
         }

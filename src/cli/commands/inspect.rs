@@ -88,7 +88,7 @@ struct InspectedFileJson {
 pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
     let [path] = args.bundles.as_slice() else { return several::run(&args.bundles, &args.keys.keys(output)?, output) };
     if !is_dash(path) && path.is_dir() {
-        return history::run(path, output);
+        return history::run(path, &args.keys.keys(output)?, output);
     }
     let bundle = open(path, &args.keys.keys(output)?)?;
     let inspection = Inspection::new(&bundle);

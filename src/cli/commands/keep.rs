@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::export::{DirArgs, level};
 use crate::cli::complete;
-use crate::cli::encryption::KeyArgs;
+use crate::cli::encryption::{KeyArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::input::open;
@@ -91,6 +91,9 @@ pub struct KeepArgs {
 
     #[command(flatten)]
     keys: KeyArgs,
+
+    #[command(flatten)]
+    seal: SealArgs,
 
     #[cfg(feature = "seal")]
     #[command(flatten)]
@@ -189,9 +192,11 @@ impl KeepArgs {
         self.follow
     }
 
-    /// Adds one segment with what is new on this machine.
-    pub fn run_once(&self, progress: &dyn Progress) -> Result<KeepReport, Failure> {
-        Ok(keep(&self.discover()?, &self.dir, &self.options()?, progress)?)
+    /// Adds one segment with what is new on this machine. `options` are those of all runs.
+    pub fn run_once(&self, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport, Failure> {
+        let mut options = options.clone();
+        options.write.exported_at = time::now()?;
+        Ok(keep(&self.discover()?, &self.dir, &options, progress)?)
     }
 
     /// Prepares the signatures of the history, and asks for the passphrase of the key.
@@ -219,10 +224,16 @@ impl KeepArgs {
         Ok(discover(&dirs, &wanted.allow_empty(is_history(&self.dir)))?)
     }
 
-    fn options(&self) -> Result<KeepOptions, Failure> {
-        let mut write = WriteOptions::new(crate::cli::generator(), time::now()?).level(self.level);
+    /// Returns the options of all runs. Asks for a new passphrase, if segments are to be encrypted with one.
+    pub fn options(&self, output: Output) -> Result<KeepOptions, Failure> {
+        let keys = self.keys.keys(output)?;
+        let sealer = self.seal.sealer_beside(self.keys.passphrase(), &keys)?;
+        let mut write = WriteOptions::new(crate::cli::generator(), time::now()?).level(self.level).sealer(sealer);
         write.threads = self.threads.unwrap_or(write.threads);
-        Ok(KeepOptions::new(write).hold(!self.no_hold).label(self.label.clone()))
+        let options = KeepOptions::new(write).hold(!self.no_hold).label(self.label.clone());
+        // The notes on encrypted segments are beside the logs also if a segment comes from a bundle.
+        let patchwork_dir = self.dirs.resolve().ok().map(|dirs| dirs.patchwork).filter(|dir| dir.is_dir());
+        Ok(options.keys(keys).notes_beside(patchwork_dir))
     }
 
     /// Reports segments that were added. Returns the exit code.
@@ -252,13 +263,12 @@ impl KeepArgs {
 pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
     #[cfg(feature = "seal")]
     let mut signing = args.signing(output)?;
-    let bar = Bar::new(output);
+    let (bar, options) = (Bar::new(output), args.options(output)?);
     let reports = if args.from.is_empty() {
-        vec![args.run_once(&bar)?]
+        vec![args.run_once(&options, &bar)?]
     } else {
-        let keys = args.keys.keys(output)?;
-        let bundles = args.from.iter().map(|path| open(path, &keys)).collect::<Result<_, _>>()?;
-        keep_bundles(bundles, &args.dir, &args.options()?, &bar)?
+        let bundles = args.from.iter().map(|path| open(path, &options.keys)).collect::<Result<_, _>>()?;
+        keep_bundles(bundles, &args.dir, &options, &bar)?
     };
     #[cfg(feature = "seal")]
     let signed = args.sign(&mut signing, &reports);
@@ -361,7 +371,18 @@ fn notes(report: &KeepReport) -> Vec<String> {
          its disk is mounted"
             .to_owned()
     });
-    not_held.chain(several).collect()
+    let not_noted = report.not_noted.iter().map(|error| {
+        format!(
+            "{}, so this machine has no note on segment {}, and the next run needs a key that decrypts it (--identity)",
+            safe(&error.to_string()),
+            report.segment
+        )
+    });
+    let plain = report.is_plain_after_sealed.then(|| {
+        "this segment is not encrypted, but the one before it is; if you did not want that, use --recipient again"
+            .to_owned()
+    });
+    not_held.chain(several).chain(not_noted).chain(plain).collect()
 }
 
 /// Returns what a person must look at.

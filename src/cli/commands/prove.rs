@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::commands::export::TargetArgs;
+use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::is_dash;
@@ -44,6 +45,9 @@ pub struct ProveArgs {
 
     #[command(flatten)]
     target: TargetArgs,
+
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// The result of `prove --json`.
@@ -74,7 +78,7 @@ pub fn run(args: &ProveArgs, output: Output) -> CommandResult {
     };
     refuse_target_in_history(args)?;
     let at = args.at.as_ref().map(Checkpoint::read).transpose()?;
-    let history = History::open(&args.dir)?;
+    let history = History::open_with_keys(&args.dir, &args.keys.keys(output)?)?;
     let checkpoint = at.unwrap_or_else(|| history.checkpoint());
     let proof = history.prove(args.segment, &checkpoint).map_err(|fault| {
         let is_of_checkpoint = !matches!(fault, HistoryFault::NoSuchSegment { .. });

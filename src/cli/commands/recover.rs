@@ -101,9 +101,9 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     if !is_dash(&args.bundle) && args.bundle.is_dir() {
         let options = options()?;
         #[cfg(feature = "seal")]
-        return history::run(&args.bundle, &args.output, &options, &target, signing, output);
+        return history::run(&args.bundle, &keys, &args.output, &options, &target, signing, output);
         #[cfg(not(feature = "seal"))]
-        return history::run(&args.bundle, &args.output, &options, &target, output);
+        return history::run(&args.bundle, &keys, &args.output, &options, &target, output);
     }
     let (input, name) = open_input(&args.bundle, &keys)?;
     let report = recover_input(input, &name, &options()?, &target, &Bar::new(output))?;

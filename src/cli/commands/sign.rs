@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use patchwork_traces::container::DecryptionKeys;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::error::SignatureFault;
 use patchwork_traces::history::Checkpoint;
@@ -88,7 +89,7 @@ fn sign_bundle(path: &Path, args: &SignArgs, output: Output) -> Result<SignJson,
 }
 
 fn sign_history(dir: &Path, args: &SignArgs, output: Output) -> Result<SignJson, Failure> {
-    let checkpoint = signable_checkpoint(dir)?;
+    let checkpoint = signable_checkpoint(dir, &args.keys.keys(output)?)?;
     let target = history_signature_target(dir)?;
     let signature = Signer::read(&args.key, output)?.sign(checkpoint.to_string().as_bytes())?;
     signature.write(&target)?;
@@ -96,8 +97,8 @@ fn sign_history(dir: &Path, args: &SignArgs, output: Output) -> Result<SignJson,
 }
 
 /// Returns the checkpoint of a history, after checking that it is of all segments.
-fn signable_checkpoint(dir: &Path) -> patchwork_traces::Result<Checkpoint> {
-    let history = History::open(dir)?;
+fn signable_checkpoint(dir: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<Checkpoint> {
+    let history = History::open_with_keys(dir, keys)?;
     let written = history.written_checkpoint()?;
     written.filter(|written| *written == history.checkpoint()).ok_or_else(|| {
         let fault = ErrorKind::Signature(SignatureFault::CheckpointNotCurrent);

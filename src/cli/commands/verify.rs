@@ -187,6 +187,7 @@ pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
     #[cfg(feature = "seal")]
     let signers = args.signers.read(&args.bundle)?;
     let keys = args.keys.keys(output)?;
+    let for_histories = for_histories.keys(keys.clone());
     let mut exit = Exit::Done;
     let (mut bundles, mut histories) = (Vec::new(), Vec::new());
     for path in &args.bundle {

@@ -1,6 +1,7 @@
 //! Checks the first lines of all segments: the chain, the checkpoints, and the gaps that the segments record.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::finding::{HistoryFinding, HistoryFindingKind};
 use super::{HistoryFindings, HistoryVerifyOptions};
@@ -8,7 +9,8 @@ use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
 use crate::format::FollowsState;
 use crate::history::{
-    Chain, Checkpoint, Comparison, Frontier, SegmentHead, SegmentName, SegmentPath, checkpoint_path, list, read_in,
+    Chain, Checkpoint, Comparison, Frontier, SegmentAccess, SegmentHead, SegmentName, SegmentPath, checkpoint_path,
+    list, read_in,
 };
 use crate::progress::Progress;
 
@@ -71,9 +73,14 @@ impl<'f, 'a> Heads<'f, 'a> {
         let (chain, frontier) = (Chain::default(), Some(Frontier::default()));
         let mut heads = Self { dir, findings, chain, frontier, own: None, since, listed: Vec::new() };
         heads.read_checkpoint(checkpoint);
-        SegmentHead::read_all(listing.segments, options.threads, |(segment, head)| {
+        let access = SegmentAccess { keys: Arc::new(options.keys.clone()), noted: None };
+        SegmentHead::read_all(listing.segments, &access, options.threads, |(segment, head)| {
             cancellation.check()?;
-            heads.push(segment, head);
+            match head {
+                // That a key is missing says nothing about the history.
+                Err(error) if error.kind().needs_other_keys() => return Err(error),
+                head => heads.push(segment, head),
+            }
             Ok(())
         })?;
         Ok(heads.finish())

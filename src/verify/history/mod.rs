@@ -11,7 +11,8 @@ mod signed;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use super::{Finding, FindingCounts, Severity, VerifyOptions, VerifyReport, verify_file};
+use super::{Finding, FindingCounts, Severity, VerifyOptions, VerifyReport, verify_input};
+use crate::container::{DecryptionKeys, Input};
 use crate::error::{ErrorKind, HistoryFault, Result};
 use crate::format::{HistoryId, Timestamp};
 use crate::history::{Checkpoint, in_file};
@@ -93,6 +94,8 @@ pub struct HistoryVerifyOptions {
     /// The check of the signature of the checkpoint.
     #[cfg(feature = "seal")]
     pub signature: Option<SignatureCheck>,
+    /// What decrypts encrypted segments.
+    pub keys: DecryptionKeys,
     /// The number of segments that are verified at once.
     pub threads: NonZeroUsize,
 }
@@ -105,6 +108,7 @@ impl Default for HistoryVerifyOptions {
             rows: RowsToRead::default(),
             #[cfg(feature = "seal")]
             signature: None,
+            keys: DecryptionKeys::default(),
             threads: available_cores(),
         }
     }
@@ -125,6 +129,11 @@ impl HistoryVerifyOptions {
     #[cfg(feature = "seal")]
     pub fn signature(self, check: impl Into<Option<SignatureCheck>>) -> Self {
         Self { signature: check.into(), ..self }
+    }
+
+    /// Sets what decrypts encrypted segments.
+    pub fn keys(self, keys: DecryptionKeys) -> Self {
+        Self { keys, ..self }
     }
 
     /// Sets the number of segments that are verified at once.
@@ -223,7 +232,7 @@ fn read_rows(
     let (mut segments, within) = (segments.into_iter(), WithinSegment(progress));
     let check = |segment: ListedSegment| {
         let mut has_findings = false;
-        let report = segment.verify(&within, &mut |_| has_findings = true);
+        let report = segment.verify(&options.keys, &within, &mut |_| has_findings = true);
         (segment, report.map(|report| (report, has_findings)))
     };
     let next = || Ok(segments.next().map(|segment| (segment, SEGMENT_BYTES)));
@@ -232,7 +241,7 @@ fn read_rows(
         || check,
         next,
         |(segment, report)| {
-            findings.segment(&segment, report, &within)?;
+            findings.segment(&segment, report, &options.keys, &within)?;
             progress.advance(segment.bundle_bytes);
             Ok(())
         },
@@ -240,9 +249,15 @@ fn read_rows(
 }
 
 impl ListedSegment {
-    fn verify(&self, progress: &dyn Progress, found: &mut dyn FnMut(Finding)) -> Result<VerifyReport> {
+    fn verify(
+        &self,
+        keys: &DecryptionKeys,
+        progress: &dyn Progress,
+        found: &mut dyn FnMut(Finding),
+    ) -> Result<VerifyReport> {
         let options = VerifyOptions::default().expect(self.digest).threads(NonZeroUsize::MIN);
-        verify_file(&self.segment.path, &options, progress, found)
+        let path = &self.segment.path;
+        verify_input(Input::open(path, keys)?, &path.display().to_string(), &options, progress, found)
     }
 }
 
@@ -298,6 +313,7 @@ impl HistoryFindings<'_> {
         &mut self,
         segment: &ListedSegment,
         report: Result<(VerifyReport, bool)>,
+        keys: &DecryptionKeys,
         progress: &dyn Progress,
     ) -> Result<()> {
         self.report.read_segments += 1;
@@ -306,7 +322,9 @@ impl HistoryFindings<'_> {
             return Ok(());
         }
         let errors = self.report.findings.errors;
-        match segment.verify(progress, &mut |finding| self.add(segment.finding(HistoryFindingKind::Segment(finding)))) {
+        match segment
+            .verify(keys, progress, &mut |finding| self.add(segment.finding(HistoryFindingKind::Segment(finding))))
+        {
             Ok(report) => self.report.read_rows += report.rows,
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
             // An unreadable first line was reported already.

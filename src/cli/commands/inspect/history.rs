@@ -6,6 +6,7 @@ use std::time::Duration;
 use data_encoding::BASE64;
 use jiff::tz::TimeZone;
 use patchwork_traces::History;
+use patchwork_traces::container::DecryptionKeys;
 use patchwork_traces::format::{Base, FileName, FollowsState, HistoryGap, HistoryId, Label, SourceName, Timestamp};
 use patchwork_traces::history::HistoryLog;
 use patchwork_traces::inspect::{GapInHistory, HistoryInspection, NewRowsRate, Timetable};
@@ -115,8 +116,8 @@ struct GapJson {
 }
 
 /// Inspects the history in `dir`.
-pub fn run(dir: &Path, output: Output) -> CommandResult {
-    let history = History::open(dir)?;
+pub fn run(dir: &Path, keys: &DecryptionKeys, output: Output) -> CommandResult {
+    let history = History::open_with_keys(dir, keys)?;
     let inspection = HistoryInspection::new(&history);
     let age = time::now()?.as_millis().saturating_sub(inspection.last_run.as_millis());
     output::print_report(&match output.json {

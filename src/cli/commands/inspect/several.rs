@@ -84,7 +84,7 @@ pub fn run(paths: &[PathBuf], keys: &DecryptionKeys, output: Output) -> CommandR
 
 fn inspect(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<InspectedBundleJson> {
     match !is_dash(path) && path.is_dir() {
-        true => History::open(path).map(|history| of_history(&history)),
+        true => History::open_with_keys(path, keys).map(|history| of_history(&history)),
         false => open(path, keys).map(|bundle| of_bundle(&bundle, stored_bytes(path))),
     }
 }

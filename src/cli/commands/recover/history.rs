@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use patchwork_traces::OutputTarget;
+use patchwork_traces::container::DecryptionKeys;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::format::{FileName, SourceName};
 use patchwork_traces::recover::{
@@ -75,13 +76,14 @@ struct DamagedSegmentJson {
 /// Recovers the history in `dir`.
 pub fn run(
     dir: &Path,
+    keys: &DecryptionKeys,
     to: &Path,
     options: &RecoverOptions,
     target: &OutputTarget,
     #[cfg(feature = "seal")] signing: BundleSigning,
     output: Output,
 ) -> CommandResult {
-    let report = recover_history(dir, options, target, &Bar::new(output))?;
+    let report = recover_history(dir, keys, options, target, &Bar::new(output))?;
     #[cfg(feature = "seal")]
     let signed = signing.sign(&report.manifest, report.digest);
     let json = as_json(&report, to);

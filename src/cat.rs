@@ -1,27 +1,41 @@
-//! Prints rows of a bundle exactly as they were in their logs, or one log byte for byte.
+//! Prints rows of a bundle exactly as they were in their logs, or in other forms, or one log byte for byte.
 
 mod by_time;
+mod cells;
+mod format;
+mod latest;
 mod log;
+mod page;
 mod plan;
+mod pretty;
 mod several;
+mod walk;
+mod window;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::buffers::Buffer;
-use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Row, Selection, each_chunk, select_files};
+use crate::bundle::{Access, Bundle, select_files};
 use crate::error::{Error, IoAction, Result};
-use crate::format::envelope::EnvelopeWriter;
-use crate::format::log_decoder::printed_row;
-use crate::format::{FileName, LogId, Manifest, TimeRange};
+use crate::format::{Manifest, TimeRange};
 use crate::progress::{Cancellation, Progress};
+use crate::query::{KeyPath, RowFilter};
 use crate::util::ordered_pool::available_cores;
 pub use by_time::cat_by_time;
+pub use cells::{CellSeparator, TableFormat};
+pub use format::RowFormat;
 pub use log::{PrintLogOptions, PrintLogReport, print_input_log, print_log};
+use page::{Page, PageContent};
 pub use several::{CatAllReport, PrintedLog, cat_all};
+use walk::{PartBundle, RowWalk, WalkPart, WalkStart};
+use window::Window;
 
 /// Options for [`cat`].
+///
+/// Rows are selected in this order: by source, file and time; the latest of each key; by the filter; the first or last
+/// ones.
 #[derive(Debug, Clone)]
 #[must_use]
 #[non_exhaustive]
@@ -32,17 +46,39 @@ pub struct CatOptions {
     pub files: Vec<String>,
     /// The time range of the rows that are printed. Rows without a timestamp match only an unbounded range.
     pub range: TimeRange,
-    /// True to print the envelopes instead of the rows.
-    pub envelope: bool,
-    /// The number of threads that inflate and check chunks.
+    /// Prints only the last row of each value of this path in each source, and all rows without it. The rows are read
+    /// twice, so the bundle must not be a stream.
+    pub latest: Option<KeyPath>,
+    /// The filter of the rows that are printed.
+    pub filter: RowFilter,
+    /// The number of rows after which printing ends, if set.
+    pub head: Option<u64>,
+    /// The number of rows at the end that are printed, if set. The rows may be read twice, so the bundle must not be a
+    /// stream.
+    pub tail: Option<u64>,
+    /// True to count the rows without printing them.
+    pub count_only: bool,
+    /// The form of the rows.
+    pub format: RowFormat,
+    /// The number of threads that inflate, check and filter chunks.
     pub threads: NonZeroUsize,
 }
 
 /// Prints every row as it was in its log, with one thread per core.
 impl Default for CatOptions {
     fn default() -> Self {
-        let (sources, files, range, envelope) = (Vec::new(), Vec::new(), TimeRange::default(), false);
-        Self { sources, files, range, envelope, threads: available_cores() }
+        Self {
+            sources: Vec::new(),
+            files: Vec::new(),
+            range: TimeRange::default(),
+            latest: None,
+            filter: RowFilter::default(),
+            head: None,
+            tail: None,
+            count_only: false,
+            format: RowFormat::default(),
+            threads: available_cores(),
+        }
     }
 }
 
@@ -62,14 +98,57 @@ impl CatOptions {
         Self { range, ..self }
     }
 
-    /// Chooses whether to print envelopes instead of rows.
-    pub fn envelope(self, envelope: bool) -> Self {
-        Self { envelope, ..self }
+    /// Limits the output to the last row of each value of a path.
+    pub fn latest(self, key: impl Into<Option<KeyPath>>) -> Self {
+        Self { latest: key.into(), ..self }
+    }
+
+    /// Sets the filter of the rows that are printed.
+    pub fn filter(self, filter: RowFilter) -> Self {
+        Self { filter, ..self }
+    }
+
+    /// Limits the output to the first rows.
+    pub fn head(self, rows: impl Into<Option<u64>>) -> Self {
+        Self { head: rows.into(), ..self }
+    }
+
+    /// Limits the output to the last rows.
+    pub fn tail(self, rows: impl Into<Option<u64>>) -> Self {
+        Self { tail: rows.into(), ..self }
+    }
+
+    /// Chooses whether to count rows instead of printing them.
+    pub fn count_only(self, count_only: bool) -> Self {
+        Self { count_only, ..self }
+    }
+
+    /// Sets the form of the rows.
+    pub fn format(self, format: RowFormat) -> Self {
+        Self { format, ..self }
     }
 
     /// Sets the number of threads.
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Self { threads, ..self }
+    }
+
+    /// Returns the columns of a table for which `filled` is not true.
+    fn empty_columns(&self, filled: &[bool]) -> Vec<KeyPath> {
+        let RowFormat::Table(table) = &self.format else { return Vec::new() };
+        let columns = table.columns.iter().zip(filled);
+        columns.filter(|(_, is_filled)| !**is_filled).map(|(column, _)| column.clone()).collect()
+    }
+
+    /// Returns what is made of the rows that are printed, and which of them are, from `start` on.
+    fn printed(&self, start: WalkStart) -> (PageContent<'static>, Window) {
+        let left = [self.head, self.tail].into_iter().flatten().min();
+        let window = Window::new(start.skipped, left);
+        let content = match self.count_only {
+            true => PageContent::Count,
+            false => PageContent::Text { has_ends: window.is_bounded() },
+        };
+        (content, window)
     }
 }
 
@@ -82,6 +161,8 @@ pub struct CatReport {
     /// The number of lines in each selected file that were not printed because they are not rows; 0 for other
     /// files. [`print_log`] prints them.
     pub skipped_lines: Vec<u64>,
+    /// The columns of a table in which no printed row has a value, unless no row was printed.
+    pub empty_columns: Vec<KeyPath>,
     /// The way in which the rows were accessed.
     pub access: Access,
 }
@@ -122,11 +203,22 @@ pub fn cat(
     for &file in &files {
         skipped_lines[file] = manifest.files[file].unparsed_lines();
     }
-    let printed = print_files(bundle, files, options, &mut Printer::new(&mut out, out_name, progress));
+    let mut report = CatReport {
+        rows: vec![0; manifest.files.len()],
+        skipped_lines,
+        empty_columns: Vec::new(),
+        access: bundle.access(),
+    };
+    let part = WalkPart { bundle: PartBundle::Open(bundle), files, renamed: None };
+    let walk = RowWalk { parts: vec![part], options, cancellation: progress.cancellation() };
+    let mut printer = Printer::new(&mut out, out_name, progress);
+    let walked = print_walk(&walk, &mut printer, &mut |_, rows, _, access| {
+        (report.rows, report.access) = (rows, access);
+    });
     progress.finish();
+    report.empty_columns = options.empty_columns(&printer.filled);
     let flushed = out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error));
-    let (rows, access) = printed?;
-    flushed.map(|()| CatReport { rows, skipped_lines, access })
+    walked.and(flushed).map(|()| report)
 }
 
 /// Writes pages of rows.
@@ -135,162 +227,85 @@ struct Printer<'p> {
     out_name: &'p str,
     progress: &'p dyn Progress,
     cancellation: Cancellation,
+    window: Window,
+    /// The columns of a table in which a row has a value.
+    filled: Vec<bool>,
 }
 
 impl<'p> Printer<'p> {
     fn new(out: &'p mut dyn Write, out_name: &'p str, progress: &'p dyn Progress) -> Self {
-        Self { out, out_name, progress, cancellation: progress.cancellation() }
+        let (cancellation, window) = (progress.cancellation(), Window::default());
+        Self { out, out_name, progress, cancellation, window, filled: Vec::new() }
     }
 
-    /// Prints a page. Rows before damage are intact (before a truncation, the complete ones are), so they are printed
-    /// before it is reported.
-    fn print(&mut self, page: Page) -> Result<Vec<(usize, u64)>> {
+    /// Writes the line before the rows, if their form has one.
+    fn begin(&mut self, options: &CatOptions) -> Result<()> {
+        let RowFormat::Table(table) = &options.format else { return Ok(()) };
+        let mut header = Vec::new();
+        if !options.count_only {
+            table.write_header(&mut header);
+        }
+        self.write(&header)
+    }
+
+    /// Prints a page, and adds the number of its rows to `rows`. Rows before damage are intact (before a truncation, the
+    /// complete ones are), so they are printed before it is reported.
+    fn print(&mut self, mut page: Page, rows: &mut [u64]) -> Result<ControlFlow<()>> {
         self.cancellation.check()?;
         self.progress.advance(page.read);
-        let printed = self.out.write_all(&page.text);
-        let printed = printed.map_err(|error| Error::io_named(IoAction::Write, self.out_name, error));
+        self.window.cut(&mut page);
+        let printed = self.write(page.text());
+        self.fill(&page.filled);
         // Report known damage even if its rows can no longer be printed.
-        page.end.and(printed).map(|()| page.rows)
+        page.end.and(printed)?;
+        page.rows.into_iter().for_each(|(file, count)| rows[file] += count);
+        Ok(if self.window.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Prints text, and clears it.
+    fn print_text(&mut self, text: &mut Vec<u8>) -> Result<()> {
+        self.cancellation.check()?;
+        self.progress.advance(text.len() as u64);
+        let written = self.write(text);
+        text.clear();
+        written
+    }
+
+    /// Notes the columns in which a row has a value.
+    fn fill(&mut self, filled: &[bool]) {
+        self.filled.resize(self.filled.len().max(filled.len()), false);
+        self.filled.iter_mut().zip(filled).for_each(|(all, of_page)| *all |= of_page);
+    }
+
+    fn write(&mut self, text: &[u8]) -> Result<()> {
+        self.out.write_all(text).map_err(|error| Error::io_named(IoAction::Write, self.out_name, error))
     }
 }
 
-/// Prints the rows of some files of a bundle. Returns the number of rows printed from each of the manifest's files.
-fn print_files(
-    bundle: Bundle<'_>,
-    files: Vec<usize>,
-    options: &CatOptions,
-    printer: &mut Printer<'_>,
-) -> Result<(Vec<u64>, Access)> {
-    let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
-    let selection = Selection::default().files(files).range(options.range);
-    let mut rows = vec![0; manifest.files.len()];
-    let mut print = |page: Page| {
-        printer.print(page)?.into_iter().for_each(|(file, count)| rows[file] += count);
-        Ok(())
-    };
-    let access = if manifest.has_chunk_table() {
-        let of_chunk = |logs: &BundleLogs, chunk: ChunkRows| Page::of_chunk(logs, chunk, options);
-        each_chunk(bundle, &selection, ChunkOrder::OfBundle, options.threads, of_chunk, &mut print)
-    } else {
-        // `Page` selects the rows of the range.
-        print_lines(&bundle, &selection.range(TimeRange::default()), options, &mut print)
-    };
-    access.map(|access| (rows, access)).map_err(|error| error.in_subject(&name))
-}
+/// Receives the index of a part that was read, the number of rows printed from each file of its manifest, its name, and how
+/// it was accessed.
+type NotePart<'n> = &'n mut dyn FnMut(usize, Vec<u64>, &str, Access);
 
-/// Prints the envelopes of a file's rows as those of the log `renamed`. Returns their number.
-fn print_renamed(
-    bundle: &Bundle<'_>,
-    file: usize,
-    renamed: &FileName,
-    options: &CatOptions,
-    printer: &mut Printer<'_>,
-) -> Result<(u64, Access)> {
-    let envelope = renamed_envelope(&LogId::of(&bundle.manifest().files[file]), renamed);
-    let mut rows = bundle.rows(&Selection::default().files(vec![file]).range(options.range))?;
-    let mut count = 0;
-    let mut page = Page::of(Vec::with_capacity(PAGE_BYTES).into());
-    loop {
-        let row = match rows.next_row() {
-            Ok(Some(row)) => row,
-            ended => {
-                page.end = ended.map(drop);
-                printer.print(page)?;
-                return Ok((count, rows.access()));
-            }
-        };
-        let mut line = Vec::new();
-        envelope.write(row.envelope.entry(), row.envelope.original.as_ref(), &mut line);
-        page.text.extend_from_slice(&line);
-        page.read += line.len() as u64;
-        count += 1;
-        if page.text.len() >= PAGE_BYTES {
-            let full = std::mem::replace(&mut page, Page::of(Vec::with_capacity(PAGE_BYTES).into()));
-            printer.print(full)?;
+/// Prints the rows of all parts.
+fn print_walk(walk: &RowWalk<'_, '_>, printer: &mut Printer<'_>, note: NotePart<'_>) -> Result<()> {
+    let latest = walk.latest()?;
+    let start =
+        walk.options.tail.map(|rows| walk.start_of_last(rows, latest.as_ref())).transpose()?.unwrap_or_default();
+    let (content, window) = walk.options.printed(start);
+    printer.window = window;
+    printer.begin(walk.options)?;
+    for (at, part) in walk.parts.iter().enumerate().skip(start.part) {
+        if printer.window.is_over() {
+            break;
         }
+        let bundle = part.open()?;
+        let (name, mut rows) = (bundle.name().to_owned(), vec![0; bundle.manifest().files.len()]);
+        let mut print = |page| printer.print(page, &mut rows);
+        let chunks = start.chunks_of(at);
+        let access = walk.each_page((at, bundle), (content, latest.as_ref()), chunks, &mut print)?;
+        note(at, rows, &name, access);
     }
-}
-
-/// Returns a writer of the envelopes of a log that has another name than the file of its rows.
-fn renamed_envelope(id: &LogId, renamed: &FileName) -> EnvelopeWriter {
-    EnvelopeWriter::new(&id.source, renamed, id.base)
-}
-
-/// The amount of text that is printed at once if the bundle has no chunk table.
-const PAGE_BYTES: usize = 256 << 10;
-
-/// Prints a bundle without a chunk table, reading its rows sequentially.
-fn print_lines(
-    bundle: &Bundle<'_>,
-    selection: &Selection,
-    options: &CatOptions,
-    print: &mut impl FnMut(Page) -> Result<()>,
-) -> Result<Access> {
-    let mut rows = bundle.rows(selection)?;
-    let manifest = Arc::clone(rows.manifest());
-    loop {
-        let mut page = Page::of(Vec::with_capacity(PAGE_BYTES).into());
-        while page.text.len() < PAGE_BYTES && page.end.is_ok() {
-            match rows.next_row() {
-                Ok(Some(row)) => page.push(&row, &manifest, options),
-                Ok(None) => return print(page).map(|()| rows.access()),
-                Err(error) => page.end = Err(error),
-            }
-        }
-        print(page)?;
-    }
-}
-
-/// Rows that are printed together.
-struct Page {
-    text: Buffer,
-    /// The number of rows of each file.
-    rows: Vec<(usize, u64)>,
-    /// The number of envelope bytes read for this page.
-    read: u64,
-    /// The damage that follows the page, if any.
-    end: Result<()>,
-}
-
-impl Page {
-    fn of(text: Buffer) -> Self {
-        Self { text, rows: Vec::new(), read: 0, end: Ok(()) }
-    }
-
-    /// Builds a page from a chunk, reusing the chunk's memory.
-    fn of_chunk(logs: &BundleLogs, chunk: ChunkRows, options: &CatOptions) -> Self {
-        let mut page = Self::of(Buffer::default());
-        (page.text, page.end) = chunk.into_lines(logs, |row| page.count(row, &logs.manifest, options));
-        page
-    }
-
-    fn push(&mut self, row: &Row<'_>, manifest: &Manifest, options: &CatOptions) {
-        if let Some((line, ending)) = self.count(row, manifest, options) {
-            self.text.extend_from_slice(line);
-            self.text.extend_from_slice(ending);
-        }
-    }
-
-    /// Counts a row, and returns its text and line ending if it is to be printed.
-    fn count<'r>(
-        &mut self,
-        row: &'r Row<'_>,
-        manifest: &Manifest,
-        options: &CatOptions,
-    ) -> Option<(&'r [u8], &'static [u8])> {
-        self.read += row.line.len() as u64 + 1;
-        if options.range != TimeRange::default() && !options.range.contains(row.time()) {
-            return None;
-        }
-        match self.rows.last_mut().filter(|(file, _)| *file == row.file) {
-            Some((_, count)) => *count += 1,
-            None => self.rows.push((row.file, 1)),
-        }
-        Some(match options.envelope {
-            true => (row.line, b"\n"),
-            false => printed_row(&manifest.files[row.file], &row.envelope, row.number),
-        })
-    }
+    Ok(())
 }
 
 /// Returns the number of bytes of the bundle's text that must be read, if it has a chunk table.

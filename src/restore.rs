@@ -4,6 +4,7 @@
 //! writes its rows. If chunks can be read individually, up to `LOGS_AT_ONCE` logs are processed concurrently.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 
@@ -132,7 +133,9 @@ pub(crate) fn restore_with_access<S: LogSink>(
         let mut logs = LogThreads::start(scope, &manifest, wanted, SinkTasks { manifest: &manifest, sink });
         let access = if manifest.has_chunk_table() {
             let order = ChunkOrder::TakingTurns(LOGS_AT_ONCE);
-            each_chunk(bundle, &selection, order, threads, rows_of_chunk, |batch| logs.take(batch?))?
+            each_chunk(bundle, &selection, order, threads, rows_of_chunk, |batch| {
+                logs.take(batch?).map(ControlFlow::Continue)
+            })?
         } else {
             each_batch(&bundle, &selection, |batch| logs.take(batch))?;
             Access::NoChunkTable

@@ -18,7 +18,9 @@ impl ChunkQueue {
     pub fn of_stream(chunk_refs: &[ChunkRef], selection: &Selection) -> Self {
         let of_files = selection.of_files(chunk_refs.last().map_or(0, |chunk_ref| chunk_ref.file + 1));
         let is_wanted = |chunk_ref: &ChunkRef| {
-            of_files[chunk_ref.file] && selection.range.overlaps(chunk_ref.times[0], chunk_ref.times[1])
+            of_files[chunk_ref.file]
+                && selection.chunks.as_ref().is_none_or(|chunks| chunks.contains(&chunk_ref.index))
+                && selection.range.overlaps(chunk_ref.times[0], chunk_ref.times[1])
         };
         let wanted = |(index, chunk_ref): (usize, &ChunkRef)| is_wanted(chunk_ref).then_some(index);
         Self { chunks: chunk_refs.iter().enumerate().filter_map(wanted).collect(), next: 0 }

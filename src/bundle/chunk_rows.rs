@@ -10,6 +10,7 @@ use crate::buffers::Buffer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::Manifest;
 use crate::format::envelope::EnvelopeReader;
+use crate::query::{LineSearch, Needle, count_lines};
 
 /// The logs of a bundle, with an envelope reader for each.
 pub struct BundleLogs {
@@ -107,18 +108,48 @@ impl ChunkRows {
         }
     }
 
+    /// Skips the lines that lack the needle of `search`. Rows that are skipped are counted, but not parsed. Unverified rows
+    /// are not skipped.
+    fn skip_unmatched(&mut self, search: &mut LineSearch<'_>) {
+        if self.cut.is_none() {
+            let next = search.next_line(&self.text, self.next);
+            self.rows += count_lines(&self.text[self.next..next]);
+            self.next = next;
+        }
+    }
+
+    /// Returns the next row that can have the needle of `search`, if that is given, or `None` after the last one.
+    ///
+    /// # Errors
+    /// As [`next_row`](Self::next_row).
+    pub fn next_match<'t>(
+        &'t mut self,
+        logs: &'t BundleLogs,
+        search: &mut Option<LineSearch<'_>>,
+    ) -> Result<Option<Row<'t>>> {
+        if let Some(search) = search {
+            self.skip_unmatched(search);
+        }
+        self.next_row(logs)
+    }
+
     /// Converts the rows to lines, in the memory of the text, and returns the lines. `make` returns the bytes for a
-    /// row and the ending to append to them, or `None` to drop the row.
+    /// row and the ending to append to them, or `None` to drop the row. Rows that lack `needle` are dropped unseen.
     ///
     /// # Errors
     /// Fails if the bundle is damaged here. The lines then come from the rows before the damage.
     pub fn into_lines(
         mut self,
         logs: &BundleLogs,
+        needle: Option<&Needle>,
         mut make: impl for<'r> FnMut(&'r Row<'r>) -> Option<(&'r [u8], &'static [u8])>,
     ) -> (Buffer, Result<()>) {
         let mut written = 0;
+        let mut search = needle.map(LineSearch::new);
         loop {
+            if let Some(search) = &mut search {
+                self.skip_unmatched(search);
+            }
             let start = self.next;
             let row = self
                 .next_row(logs)
@@ -132,7 +163,9 @@ impl ChunkRows {
                 }
             };
             let bytes = line.bytes();
-            self.make_room(written + bytes + ending.len());
+            if self.make_room(written + bytes + ending.len()) {
+                search = needle.map(LineSearch::new);
+            }
             match line {
                 RowPiece::OfLine(range) => self.text.copy_within(start + range.start..start + range.end, written),
                 RowPiece::Other(line) => self.text[written..written + bytes].copy_from_slice(&line),
@@ -144,13 +177,14 @@ impl ChunkRows {
     }
 
     /// Ensures that the unread input starts at or after `bytes`. Normally it already does, because an envelope is
-    /// longer than the entry in it.
-    fn make_room(&mut self, bytes: usize) {
+    /// longer than the entry in it. Returns true if the unread input moved.
+    fn make_room(&mut self, bytes: usize) -> bool {
         let lacking = bytes.saturating_sub(self.next);
         if lacking > 0 {
             self.text.splice(self.next..self.next, std::iter::repeat_n(0, lacking));
             self.next += lacking;
         }
+        lacking > 0
     }
 
     fn end(&mut self, logs: &BundleLogs) -> Result<()> {

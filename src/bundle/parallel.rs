@@ -1,6 +1,7 @@
 //! Processes chunks on several threads and delivers the results in order.
 
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::thread;
 
@@ -24,7 +25,7 @@ pub enum ChunkOrder {
 /// Processes the selected chunks of a bundle that has a chunk table.
 ///
 /// Worker threads inflate and verify the chunks and call `work` for each. The calling thread passes the results to
-/// `take`, in order, and stops at its first error.
+/// `take`, in order, and stops at its first error, or when it breaks.
 ///
 /// # Errors
 /// Fails if the input cannot be read, text follows the last chunk, or `take` fails. A damaged chunk is not an error
@@ -35,7 +36,7 @@ pub fn each_chunk<T: Send>(
     ordering: ChunkOrder,
     threads: NonZeroUsize,
     work: impl Fn(&BundleLogs, ChunkRows) -> T + Sync,
-    mut take: impl FnMut(T) -> Result<()>,
+    mut take: impl FnMut(T) -> Result<ControlFlow<()>>,
 ) -> Result<Access> {
     let Bundle { manifest, manifest_crc32, access, input, .. } = bundle;
     let logs = BundleLogs::new(&manifest);
@@ -52,7 +53,11 @@ pub fn each_chunk<T: Send>(
         });
         loop {
             match pool.next(|| Ok(next_job(&mut reader)))? {
-                Some(ChunkOutcome::Made(made)) => take(made)?,
+                Some(ChunkOutcome::Made(made)) => {
+                    if take(made)?.is_break() {
+                        return Ok(access_now(access, &reader));
+                    }
+                }
                 Some(ChunkOutcome::Misplaced(index)) => {
                     pool.clear();
                     reader.fall_back(index)?;

@@ -1,5 +1,7 @@
 //! Selects the files and chunks of a bundle that are read.
 
+use std::ops::Range;
+
 use crate::error::{ErrorKind, Result};
 use crate::format::{Manifest, SourceName, TimeRange};
 
@@ -28,6 +30,8 @@ pub struct Selection {
     pub files: Option<Vec<usize>>,
     /// The time range of the rows. Rows without a timestamp match only an unbounded range.
     pub range: TimeRange,
+    /// The chunks to read, by their index in the combined table. `None` reads all.
+    pub(crate) chunks: Option<Range<usize>>,
 }
 
 impl Selection {
@@ -39,6 +43,11 @@ impl Selection {
     /// Selects the rows in a time range. Chunks that cannot hold such a row are not read.
     pub fn range(self, range: TimeRange) -> Self {
         Self { range, ..self }
+    }
+
+    /// Selects the rows of some chunks, by their index in the combined table. It has no effect without a chunk table.
+    pub(crate) fn chunks(self, chunks: impl Into<Option<Range<usize>>>) -> Self {
+        Self { chunks: chunks.into(), ..self }
     }
 
     /// Returns one flag for each of `files` files: true if the file is selected.

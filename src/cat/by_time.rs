@@ -5,14 +5,18 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::io::Write;
 use std::sync::Arc;
 
+use super::format::RowRenderer;
+use super::latest::{KeyReader, LastPlaces, LatestRows, RowPlace};
+use super::page::{PageContent, PageMaker};
 use super::plan::{CatPlan, PlannedPiece};
-use super::several::CatAllReport;
-use super::{CatOptions, renamed_envelope};
+use super::several::{CatAllReport, renamed_envelope};
+use super::walk::WalkStart;
+use super::{CatOptions, Printer};
+use crate::align::Fingerprint;
 use crate::bundle::{Bundle, Rows, Selection};
 use crate::error::{Error, IoAction, Result};
+use crate::format::Timestamp;
 use crate::format::envelope::EnvelopeWriter;
-use crate::format::log_decoder::printed_row;
-use crate::format::{LogId, Timestamp};
 use crate::input::TraceInput;
 use crate::progress::Progress;
 
@@ -23,58 +27,123 @@ const PAGE_BYTES: usize = 256 << 10;
 ///
 /// The rows of a log stay in their order. A row without a timestamp stays after the row before it. Rows with the same
 /// timestamp are in the order of the inputs, then of the logs. Takes the memory of one chunk for each log whose rows
-/// overlap in time. A bundle must not be a stream, unless it has one log.
+/// overlap in time. A bundle must not be a stream, unless it has one log and is read once.
 ///
 /// # Errors
 /// As [`cat`](super::cat).
 pub fn cat_by_time(
     inputs: &[TraceInput<'_>],
     options: &CatOptions,
-    out: impl Write,
+    mut out: impl Write,
     out_name: &str,
     progress: &dyn Progress,
 ) -> Result<CatAllReport> {
     let plan = CatPlan::new(inputs, options)?;
-    let report = CatAllReport::new(&plan);
+    let mut report = CatAllReport::new(&plan);
     progress.start(None);
-    let mut merge = TimeMerge { inputs, options, logs: &plan.logs, report, page: Vec::new(), out, out_name, progress };
-    let merged = merge.run(plan.streams);
-    // The rows before an error are intact.
-    let flushed = merge.flush();
+    let mut printer = Printer::new(&mut out, out_name, progress);
+    let merge = TimeMerge { inputs, options, plan: &plan };
+    let merged = merge.print(&mut printer, &mut report);
     progress.finish();
-    merged.and(flushed).map(|()| merge.report)
+    report.empty_columns = options.empty_columns(&printer.filled);
+    let flushed = out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error));
+    merged.and(flushed).map(|()| report)
 }
 
 /// The rows of one sequence, of which the next one is known.
-struct TimedRows<'r> {
-    pieces: VecDeque<PlannedPiece>,
-    open: Option<OpenPiece<'r>>,
-    /// The text of the next row, once it was read.
-    next: Option<(Vec<u8>, usize)>,
+struct TimedRows<'p, 'r> {
+    pieces: VecDeque<&'p PlannedPiece>,
+    open: Option<OpenPiece<'p, 'r>>,
+    /// The next row, once it was read.
+    next: Option<TimedRow>,
 }
 
-struct OpenPiece<'r> {
+struct OpenPiece<'p, 'r> {
     rows: Rows<'r>,
-    log: usize,
+    piece: &'p PlannedPiece,
+    /// The number of its bundle.
+    part: u32,
     renamed: Option<EnvelopeWriter>,
 }
 
-struct TimeMerge<'m, 'r, W> {
-    inputs: &'m [TraceInput<'r>],
-    options: &'m CatOptions,
-    logs: &'m [(LogId, u64)],
-    report: CatAllReport,
-    page: Vec<u8>,
-    out: W,
-    out_name: &'m str,
-    progress: &'m dyn Progress,
+/// A selected row.
+#[derive(Debug)]
+struct TimedRow {
+    time: Option<i64>,
+    text: Vec<u8>,
+    /// The columns of a table in which it has a value.
+    filled: Vec<bool>,
+    /// The index of its log in the plan.
+    log: usize,
+    key: Option<(Fingerprint, RowPlace)>,
 }
 
-impl<'r, W: Write> TimeMerge<'_, 'r, W> {
-    /// Merges the streams. A stream waits, unopened, until the earliest time of its first rows.
-    fn run(&mut self, streams: Vec<Vec<PlannedPiece>>) -> Result<()> {
+/// Merges the rows of all streams by their times, as often as needed.
+struct TimeMerge<'m, 'r> {
+    inputs: &'m [TraceInput<'r>],
+    options: &'m CatOptions,
+    plan: &'m CatPlan,
+}
+
+/// What is read of the rows, and which ones.
+type MergedRows<'k> = (PageContent<'k>, Option<&'k LatestRows<'k>>);
+
+impl<'m, 'r> TimeMerge<'m, 'r> {
+    fn print(&self, printer: &mut Printer<'_>, report: &mut CatAllReport) -> Result<()> {
+        let cancellation = printer.cancellation.clone();
+        let mut unread = CatAllReport::new(self.plan);
+        let keys = self.options.latest.as_ref().map(KeyReader::new).transpose()?;
+        let latest = match keys {
+            None => None,
+            Some(keys) => {
+                let mut last = LastPlaces::default();
+                self.each_row((PageContent::Keys(&keys), None), &mut unread, &mut |row| {
+                    row.key.into_iter().for_each(|(key, place)| last.add(key, place));
+                    cancellation.check().map(|()| true)
+                })?;
+                Some(last.finish(keys))
+            }
+        };
+        let mut start = WalkStart::default();
+        if let Some(wanted) = self.options.tail {
+            let mut rows: u64 = 0;
+            self.each_row((PageContent::Count, latest.as_ref()), &mut unread, &mut |_| {
+                rows += 1;
+                cancellation.check().map(|()| true)
+            })?;
+            start.skipped = rows.saturating_sub(wanted);
+        }
+        let (content, window) = self.options.printed(start);
+        printer.window = window;
+        printer.begin(self.options)?;
+        let (mut page, mut rows) = (Vec::new(), vec![0; self.plan.logs.len()]);
+        let merged = self.each_row((content, latest.as_ref()), report, &mut |row| {
+            if printer.window.admit() {
+                rows[row.log] += 1;
+                page.extend_from_slice(&row.text);
+                printer.fill(&row.filled);
+            }
+            if page.len() >= PAGE_BYTES {
+                printer.print_text(&mut page)?;
+            }
+            Ok(!printer.window.is_over())
+        });
+        report.logs.iter_mut().zip(rows).for_each(|(log, rows)| log.rows = rows);
+        // The rows before an error are intact.
+        merged.and(printer.print_text(&mut page))
+    }
+
+    /// Passes the selected rows to `take`, in the order of their times, until it returns false. A stream waits, unopened,
+    /// until the earliest time of its first rows.
+    fn each_row(
+        &self,
+        read: MergedRows<'_>,
+        report: &mut CatAllReport,
+        take: &mut dyn FnMut(TimedRow) -> Result<bool>,
+    ) -> Result<()> {
+        let streams = self.plan.streams.iter();
         let mut streams: Vec<_> =
-            streams.into_iter().map(|pieces| TimedRows { pieces: pieces.into(), open: None, next: None }).collect();
+            streams.map(|pieces| TimedRows { pieces: pieces.iter().collect(), open: None, next: None }).collect();
         let mut waiting = BinaryHeap::new();
         for (at, stream) in streams.iter().enumerate() {
             if let Some(piece) = stream.pieces.front() {
@@ -83,19 +152,20 @@ impl<'r, W: Write> TimeMerge<'_, 'r, W> {
         }
         while let Some(Reverse((_, at))) = waiting.pop() {
             let stream = &mut streams[at];
-            if let Some((text, log)) = stream.next.take() {
-                self.print(&text, log)?;
+            if let Some(row) = stream.next.take()
+                && !take(row)?
+            {
+                return Ok(());
             }
             // Rows without a timestamp stay after the row before them, or before the first one.
-            while let Some(next) = self.advance(stream)? {
-                match (next, stream.next.take()) {
-                    (Some(next), text) => {
-                        stream.next = text;
-                        waiting.push(Reverse((Some(next), at)));
-                        break;
-                    }
-                    (None, Some((text, log))) => self.print(&text, log)?,
-                    (None, None) => {}
+            while let Some(row) = self.advance(stream, read, report)? {
+                if let Some(time) = row.time {
+                    stream.next = Some(row);
+                    waiting.push(Reverse((Some(time), at)));
+                    break;
+                }
+                if !take(row)? {
+                    return Ok(());
                 }
             }
         }
@@ -108,62 +178,58 @@ impl<'r, W: Write> TimeMerge<'_, 'r, W> {
         self.inputs[input].parts()[part].files[piece.file].span.first.map(Timestamp::as_millis)
     }
 
-    /// Reads the next row of a stream. Returns its time, or `None` after the last one.
-    fn advance(&mut self, stream: &mut TimedRows<'r>) -> Result<Option<Option<i64>>> {
+    /// Reads the next selected row of a stream, or returns `None` after the last one.
+    fn advance(
+        &self,
+        rows: &mut TimedRows<'m, 'r>,
+        (content, latest): MergedRows<'_>,
+        report: &mut CatAllReport,
+    ) -> Result<Option<TimedRow>> {
         loop {
-            if stream.open.is_none() {
-                let Some(piece) = stream.pieces.pop_front() else { return Ok(None) };
-                stream.open = Some(self.open(&piece)?);
+            if rows.open.is_none() {
+                let Some(piece) = rows.pieces.pop_front() else { return Ok(None) };
+                rows.open = Some(self.open(piece, report)?);
             }
-            let Some(open) = &mut stream.open else { return Ok(None) };
-            let manifest = Arc::clone(open.rows.manifest());
-            if let Some(row) = open.rows.next_row()? {
-                let mut text = Vec::new();
-                match (self.options.envelope, &open.renamed) {
-                    (true, Some(writer)) => {
-                        writer.write(row.envelope.entry(), row.envelope.original.as_ref(), &mut text);
-                    }
-                    (true, None) => text.extend([row.line, b"\n"].concat()),
-                    (false, _) => {
-                        let (line, ending) = printed_row(&manifest.files[row.file], &row.envelope, row.number);
-                        text.extend_from_slice(line);
-                        text.extend_from_slice(ending);
-                    }
-                }
-                let time = row.time().map(Timestamp::as_millis);
-                stream.next = Some((text, open.log));
-                return Ok(Some(time));
+            let Some(open) = &mut rows.open else { return Ok(None) };
+            match open.next_row(self.options, content, latest)? {
+                Some(row) => return Ok(Some(row)),
+                None => rows.open = None,
             }
-            stream.open = None;
         }
     }
 
-    fn open(&mut self, piece: &PlannedPiece) -> Result<OpenPiece<'r>> {
+    fn open(&self, piece: &'m PlannedPiece, report: &mut CatAllReport) -> Result<OpenPiece<'m, 'r>> {
         let (input, part) = piece.bundle;
         let bundle: Bundle<'r> = self.inputs[input].parts()[part].open()?;
         let selection = Selection::default().files(vec![piece.file]).range(self.options.range);
         let rows = bundle.rows(&selection)?;
-        self.report.note(bundle.name(), rows.access());
-        let renamed = piece.renamed.as_ref().map(|name| renamed_envelope(&self.logs[piece.log].0, name));
-        Ok(OpenPiece { rows, log: piece.log, renamed })
+        report.note(bundle.name(), rows.access());
+        let renamed = piece.renamed.as_ref().map(|name| renamed_envelope(&self.plan.logs[piece.log].0, name));
+        // The bundles of an input have the numbers before those of the next one.
+        let before: usize = self.inputs[..input].iter().map(|input| input.parts().len()).sum();
+        let number = u32::try_from(before + part).unwrap_or(u32::MAX);
+        Ok(OpenPiece { rows, piece, part: number, renamed })
     }
+}
 
-    fn print(&mut self, text: &[u8], log: usize) -> Result<()> {
-        self.report.logs[log].rows += 1;
-        self.progress.advance(text.len() as u64);
-        self.page.extend_from_slice(text);
-        if self.page.len() >= PAGE_BYTES { self.flush_page() } else { Ok(()) }
-    }
-
-    fn flush_page(&mut self) -> Result<()> {
-        self.progress.cancellation().check()?;
-        let written = self.out.write_all(&self.page);
-        self.page.clear();
-        written.map_err(|error| Error::io_named(IoAction::Write, self.out_name, error))
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.flush_page()?;
-        self.out.flush().map_err(|error| Error::io_named(IoAction::Write, self.out_name, error))
+impl OpenPiece<'_, '_> {
+    /// Returns the next selected row, or `None` after the last one.
+    fn next_row(
+        &mut self,
+        options: &CatOptions,
+        content: PageContent<'_>,
+        latest: Option<&LatestRows<'_>>,
+    ) -> Result<Option<TimedRow>> {
+        let renderer = RowRenderer::new(&options.format, self.renamed.as_ref());
+        let maker = PageMaker::new(options, renderer, content, latest, self.part);
+        let manifest = Arc::clone(self.rows.manifest());
+        while let Some(row) = self.rows.next_row()? {
+            if maker.selects(&row) {
+                let (time, log) = (row.time().map(Timestamp::as_millis), self.piece.log);
+                let (text, filled, key) = maker.read(&row, &manifest);
+                return Ok(Some(TimedRow { time, text, filled, log, key }));
+            }
+        }
+        Ok(None)
     }
 }

@@ -3,12 +3,15 @@
 use std::io::Write;
 
 use super::plan::{CatPlan, PlannedPiece};
-use super::{CatOptions, Printer, print_files, print_renamed};
+use super::walk::{PartBundle, RowWalk, WalkPart};
+use super::{CatOptions, Printer, print_walk};
 use crate::bundle::Access;
 use crate::error::{Error, IoAction, Result};
-use crate::format::LogId;
+use crate::format::envelope::EnvelopeWriter;
+use crate::format::{FileName, LogId};
 use crate::input::TraceInput;
 use crate::progress::Progress;
+use crate::query::KeyPath;
 
 /// The result of [`cat_all`] and [`cat_by_time`](super::cat_by_time).
 #[derive(Debug, Clone)]
@@ -21,6 +24,8 @@ pub struct CatAllReport {
     /// The names of bundles whose chunk table does not match, because another program recompressed them or they are
     /// damaged. They were read from the start.
     pub mismatched: Vec<String>,
+    /// The columns of a table in which no printed row has a value, unless no row was printed.
+    pub empty_columns: Vec<KeyPath>,
 }
 
 /// A log of which rows were printed.
@@ -40,7 +45,7 @@ impl CatAllReport {
         let logs = plan.logs.iter();
         let logs =
             logs.map(|(id, skipped_lines)| PrintedLog { id: id.clone(), rows: 0, skipped_lines: *skipped_lines });
-        Self { logs: logs.collect(), is_indexed: true, mismatched: Vec::new() }
+        Self { logs: logs.collect(), is_indexed: true, mismatched: Vec::new(), empty_columns: Vec::new() }
     }
 
     /// Notes the way in which a bundle was read.
@@ -70,39 +75,47 @@ pub fn cat_all(
     let plan = CatPlan::new(inputs, options)?;
     let mut report = CatAllReport::new(&plan);
     progress.start(None);
-    let printed = print_plan(inputs, &plan, options, &mut Printer::new(&mut out, out_name, progress), &mut report);
+    let parts: Vec<_> = parts_of(&plan).collect();
+    let walk = RowWalk {
+        parts: parts.iter().map(|pieces| walk_part(inputs, &plan, pieces)).collect(),
+        options,
+        cancellation: progress.cancellation(),
+    };
+    let mut printer = Printer::new(&mut out, out_name, progress);
+    let walked = print_walk(&walk, &mut printer, &mut |at, rows, name, access| {
+        parts[at].iter().for_each(|piece| report.logs[piece.log].rows += rows[piece.file]);
+        report.note(name, access);
+    });
     progress.finish();
+    report.empty_columns = options.empty_columns(&printer.filled);
     let flushed = out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error));
-    printed.and(flushed).map(|()| report)
+    walked.and(flushed).map(|()| report)
 }
 
-fn print_plan(
-    inputs: &[TraceInput<'_>],
-    plan: &CatPlan,
-    options: &CatOptions,
-    printer: &mut Printer<'_>,
-    report: &mut CatAllReport,
-) -> Result<()> {
-    let pieces: Vec<_> = plan.streams.iter().flatten().collect();
-    let belong_together =
-        |a: &&PlannedPiece, b: &&PlannedPiece| a.bundle == b.bundle && a.renamed.is_none() && b.renamed.is_none();
-    for pieces in pieces.chunk_by(belong_together) {
-        let Some(first) = pieces.first() else { continue };
-        let bundle = inputs[first.bundle.0].parts()[first.bundle.1].open()?;
-        let name = bundle.name().to_owned();
-        let access = if let (Some(renamed), true) = (&first.renamed, options.envelope) {
-            let (rows, access) = print_renamed(&bundle, first.file, renamed, options, printer)?;
-            report.logs[first.log].rows += rows;
-            access
-        } else {
-            let files = pieces.iter().map(|piece| piece.file).collect();
-            let (rows, access) = print_files(bundle, files, options, printer)?;
-            for piece in pieces {
-                report.logs[piece.log].rows += rows[piece.file];
-            }
-            access
-        };
-        report.note(&name, access);
-    }
-    Ok(())
+/// Returns the pieces that are read together: neighbours of one bundle whose logs have the names of their files.
+pub(super) fn parts_of(plan: &CatPlan) -> impl Iterator<Item = Vec<&PlannedPiece>> {
+    let mut pieces = plan.streams.iter().flatten().peekable();
+    std::iter::from_fn(move || {
+        let mut part = vec![pieces.next()?];
+        while let Some(next) = pieces.next_if(|next| {
+            let belongs = |first: &&PlannedPiece| first.bundle == next.bundle && first.renamed.is_none();
+            next.renamed.is_none() && part.first().is_some_and(belongs)
+        }) {
+            part.push(next);
+        }
+        Some(part)
+    })
+}
+
+/// Returns the part that the pieces, at least one, make.
+fn walk_part<'w, 'r>(inputs: &'w [TraceInput<'r>], plan: &CatPlan, pieces: &[&PlannedPiece]) -> WalkPart<'w, 'r> {
+    let (input, part) = pieces[0].bundle;
+    let renamed = pieces[0].renamed.as_ref().map(|name| renamed_envelope(&plan.logs[pieces[0].log].0, name));
+    let files = pieces.iter().map(|piece| piece.file).collect();
+    WalkPart { bundle: PartBundle::Closed(&inputs[input].parts()[part]), files, renamed }
+}
+
+/// Returns a writer of the envelopes of a log that has another name than the file of its rows.
+pub(super) fn renamed_envelope(id: &LogId, renamed: &FileName) -> EnvelopeWriter {
+    EnvelopeWriter::new(&id.source, renamed, id.base)
 }

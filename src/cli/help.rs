@@ -117,7 +117,10 @@ pub const KEEP: HelpText = HelpText {
     examples: &[
         ("Start a history, or add new rows to it", "patchwork-traces keep trace-history"),
         ("Keep running as a service", "patchwork-traces keep trace-history --follow"),
-        ("Encrypt the new segment; no run needs the secret key", "patchwork-traces keep trace-history -R public-key.txt"),
+        (
+            "Encrypt the new segment; no run needs the secret key",
+            "patchwork-traces keep trace-history -R public-key.txt",
+        ),
         ("Start a history from existing bundles", "patchwork-traces keep trace-history --from backup-*.jsonl.gz"),
         ("Show the rows, the gaps and the next run of a history", "patchwork-traces inspect trace-history"),
     ],
@@ -233,9 +236,15 @@ pub const CAT: HelpText = HelpText {
         ("Print the last week of a log", "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --since 7d"),
         ("Print one day, in local time", "patchwork-traces cat traces.jsonl.gz --since yesterday --until yesterday"),
         (
-            "Print the names of the recipes that were run",
-            "patchwork-traces cat traces.jsonl.gz --source runs | jq .recipeName",
+            "Print the runs that were not finished: the last row of each run decides",
+            "patchwork-traces cat b.gz --source runs --latest --where status=running",
         ),
+        (
+            "Print what was denied in the last week",
+            "patchwork-traces cat b.gz --since 7d --where metadata.decision=deny",
+        ),
+        ("Print the 20 last rows that mention a file", "patchwork-traces cat b.gz --grep src/main.rs --tail 20"),
+        ("Make a table for a spreadsheet", "patchwork-traces cat b.gz --format csv --columns taskId,status > runs.csv"),
         ("Print the rows of two machines in the order of time", "patchwork-traces cat a.gz b.gz --by-time --envelope"),
         ("Print the last day of a history", "patchwork-traces cat trace-history --since 1d"),
         ("Print each row with its source and file", "patchwork-traces cat traces.jsonl.gz --envelope"),

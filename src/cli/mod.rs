@@ -8,6 +8,7 @@ mod help;
 mod hint;
 mod input;
 mod render;
+mod row_filter;
 #[cfg(feature = "seal")]
 mod secrets;
 #[cfg(feature = "seal")]
@@ -115,7 +116,7 @@ impl Cli {
             #[cfg(feature = "seal")]
             Command::Sign(args) => sign::run(&args, output),
             Command::Inspect(args) => inspect::run(&args, output),
-            Command::Cat(args) => cat::run(args, output),
+            Command::Cat(args) => cat::run(&args, output),
             Command::Schema(args) => schema::run(&args),
             Command::Demo => demo::run(output),
             Command::Completions(args) => completions::run(&args, output),

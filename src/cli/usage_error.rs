@@ -86,7 +86,7 @@ pub fn synonym(name: &str) -> Option<&'static str> {
         "restore" | "unpack" | "extract" => "import",
         "check" | "validate" => "verify",
         "ls" | "list" | "info" | "show" => "inspect",
-        "grep" | "search" => "cat",
+        "grep" | "search" | "query" | "head" | "tail" | "print" => "cat",
         "backup" | "create" | "pack" => "export",
         "repair" => "recover",
         "compare" | "cmp" => "diff",

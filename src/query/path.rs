@@ -96,6 +96,12 @@ impl KeyPath {
         }
         parser.end().map(|()| paths)
     }
+
+    /// Parses the path with which a text begins. Returns it with its length in bytes.
+    pub(crate) fn parse_prefix(text: &str) -> Result<(Self, usize), KeyPathError> {
+        let mut parser = Parser { text, at: 0 };
+        parser.path().map(|path| (path, parser.at))
+    }
 }
 
 impl FromStr for KeyPath {
@@ -245,6 +251,13 @@ impl fmt::Display for KeyPathFault {
             Self::OpenBracket => "expected ]",
             Self::AfterPath => "a key with this character needs quotation marks",
         })
+    }
+}
+
+impl KeyPathError {
+    /// Returns the error of a path that begins at this byte of a longer text.
+    pub(crate) fn moved_by(self, bytes: usize) -> Self {
+        Self { byte: self.byte + bytes, ..self }
     }
 }
 

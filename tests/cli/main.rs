@@ -14,13 +14,14 @@ mod diff;
 #[cfg(feature = "seal")]
 mod encryption;
 mod export;
+#[cfg(unix)]
+mod find;
 mod history_inspect;
 mod history_keep;
 mod history_recover;
 mod history_verify;
 mod import;
 mod inspect;
-#[cfg(unix)]
 mod interrupt;
 mod json_output;
 #[cfg(unix)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::common::segments::{Segments, logs_of_tricky_history, tricky_history};
 use crate::common::{Home, bundle, indexed};
-use patchwork_traces::cat::{CatOptions, PrintLogOptions, cat, cat_all, cat_by_time, print_input_log};
+use patchwork_traces::cat::{CatOptions, PrintLogOptions, RowFormat, cat, cat_all, cat_by_time, print_input_log};
 use patchwork_traces::format::{FileName, SourceName, TimeRange, Timestamp};
 use patchwork_traces::input::TraceInput;
 use patchwork_traces::progress::NoProgress;
@@ -65,7 +65,7 @@ fn rows_of_a_history_are_printed_as_those_of_one_bundle_of_the_same_rows() {
         all().sources(["runs"]).files(["runs.jsonl.1"]).range(range(time(1), None)),
     ] {
         for envelope in [false, true] {
-            let options = options.clone().envelope(envelope);
+            let options = options.clone().format(if envelope { RowFormat::Envelope } else { RowFormat::Raw });
             let (printed, rows) = print_all(&inputs, &options);
             assert_eq!(printed, print_one(indexed(&one).unwrap(), &options), "{options:?}");
             assert_eq!(rows.unwrap(), printed.lines().count() as u64);
@@ -152,7 +152,7 @@ fn a_history_is_printed_by_time_together_with_a_bundle() {
     let other = bundle(&Home::new().with("commit_issue_links.jsonl", row("c4", 4)));
     fs::write(dir.path().join("other"), other).unwrap();
     let inputs = open(&[&history, &dir.path().join("other")]);
-    let printed = print_by_time(&inputs, &CatOptions::default().envelope(true));
+    let printed = print_by_time(&inputs, &CatOptions::default().format(RowFormat::Envelope));
     let names: Vec<_> = printed.lines().map(|line| line.split("\"n\":\"").nth(1).unwrap()[..2].to_owned()).collect();
     assert_eq!(names, ["r1", "d2", "r3", "c4", "r5"]);
     assert!(

@@ -44,6 +44,7 @@ mod readers_agree;
 mod recover;
 mod restore;
 mod rotation;
+mod row_filters;
 mod schema;
 #[cfg(feature = "seal")]
 mod sealed;

@@ -1,40 +1,41 @@
 //! `patchwork-traces cat`.
 
-use std::io::stdout;
+use std::io::{IsTerminal, stdout};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
-use clap_complete::engine::ArgValueCompleter;
+use clap::{Args, ValueEnum, ValueHint};
 use patchwork_traces::bundle::{Access, select_files};
 use patchwork_traces::cat::{
-    CatOptions, CatReport, PrintLogOptions, PrintLogReport, cat, cat_all, cat_by_time, print_input_log, print_log,
+    CatOptions, CatReport, CellSeparator, PrintLogOptions, PrintLogReport, RowFormat, TableFormat, cat, cat_all,
+    cat_by_time, print_input_log, print_log,
 };
 use patchwork_traces::digest::Integrity;
-use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName, TimeRange, Timestamp};
+use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName};
 use patchwork_traces::input::InputSummary;
 use patchwork_traces::input::TraceInput;
+use patchwork_traces::query::{KeyPath, KeyPathError};
 use patchwork_traces::{Bundle, History};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::complete;
 use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::input::{access_note, open, open_all, open_all_seekable};
 use crate::cli::render::text::{counted, listed, logs, safe};
-use crate::cli::render::zone;
+use crate::cli::row_filter::{RowFilterArgs, shown};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{self, Output, STDOUT};
 use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::term::has_color_on_stdout;
 use crate::cli::threads;
-use crate::cli::time::{self, Moment};
 
 /// Print rows exactly as they are in the logs
 ///
 /// Rows go to standard output; with --json, a summary follows on standard error.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "they are options of the command line")]
 #[command(after_long_help = help::long(&help::CAT))]
 pub struct CatArgs {
     /// Bundles or history directories; `-` is standard input
@@ -43,24 +44,20 @@ pub struct CatArgs {
     #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
     bundles: Vec<PathBuf>,
 
-    /// Print only rows of this source (repeatable)
-    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
-    source: Vec<String>,
+    #[command(flatten)]
+    filter: RowFilterArgs,
 
-    /// Print only rows of this file, such as activity-3100.jsonl (repeatable)
-    #[arg(long, value_name = "FILE", add = ArgValueCompleter::new(complete::FileCompleter))]
-    file: Vec<String>,
+    /// Print at most this number of rows
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "tail")]
+    head: Option<u64>,
 
-    /// Print only rows from this time on: 2026-05-02, "2026-05-02 10:00", yesterday, or an age such as 7d
-    ///
-    /// Also accepted: 2026-05, today, "last week" (which begins on Monday), "this month", 1h30m. Times are local unless
-    /// they carry an offset, as 2026-05-02T10:00:00Z does. Rows without a timestamp are skipped.
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
-    since: Option<Moment>,
+    /// Print the last rows, at most this number
+    #[arg(long, value_name = "N")]
+    tail: Option<u64>,
 
-    /// Print only rows until this time; a day, week, month or year is included as a whole
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
-    until: Option<Moment>,
+    /// Print only the number of rows
+    #[arg(long, conflicts_with_all = ["format", "columns", "envelope"], hide_short_help = true)]
+    count: bool,
 
     /// Print the rows in the order of their times
     ///
@@ -68,14 +65,30 @@ pub struct CatArgs {
     #[arg(long)]
     by_time: bool,
 
-    /// Print each row's envelope, with its source and file
-    #[arg(long)]
+    /// Form of the rows: raw, pretty, csv, tsv or envelope
+    ///
+    /// raw: exactly as in the log. pretty: JSON on several lines, coloured on a terminal. csv: for spreadsheets; a string
+    /// that could be taken for a formula begins with an apostrophe. tsv: for programs; \t, \n, \r and \\ stand for these
+    /// characters. In both, lists are JSON, and null is an empty cell. envelope: the line of the bundle, with the row's
+    /// source and file.
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    format: Option<FormatName>,
+
+    /// Columns of csv and tsv: paths separated by commas
+    #[arg(long, value_name = "PATH,...", hide_short_help = true, value_parser = columns)]
+    columns: Option<Columns>,
+
+    /// The same as --format envelope
+    #[arg(long, conflicts_with_all = ["format", "columns"], hide_short_help = true)]
     envelope: bool,
 
     /// Print one log byte for byte, unparsed lines included
     ///
     /// The end of the log is printed only after its length and SHA-256 have been verified.
-    #[arg(long, conflicts_with_all = ["since", "until", "envelope", "by_time"])]
+    #[arg(long, hide_short_help = true, conflicts_with_all = [
+        "since", "until", "conditions", "grep", "grep_regex", "invert", "latest", "head", "tail", "count", "format",
+        "columns", "envelope", "by_time",
+    ])]
     exact: bool,
 
     /// Number of threads [default: one per core]
@@ -84,6 +97,24 @@ pub struct CatArgs {
 
     #[command(flatten)]
     keys: KeyArgs,
+}
+
+/// A form of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FormatName {
+    Raw,
+    Pretty,
+    Csv,
+    Tsv,
+    Envelope,
+}
+
+/// The columns of a table.
+#[derive(Debug, Clone)]
+struct Columns(Vec<KeyPath>);
+
+fn columns(text: &str) -> Result<Columns, KeyPathError> {
+    KeyPath::parse_list(text).map(Columns)
 }
 
 /// The summary of `cat --json`.
@@ -101,6 +132,8 @@ pub struct CatJson {
     files: Vec<CatFileJson>,
     /// The log that `--exact` printed; null without it.
     exact: Option<Integrity>,
+    /// The columns of a table in which no printed row has a value.
+    empty_columns: Vec<String>,
     /// Notes for people.
     notes: Vec<String>,
 }
@@ -116,78 +149,96 @@ struct CatFileJson {
     skipped_lines: u64,
 }
 
+impl CatArgs {
+    /// Returns the options of the library.
+    fn options(&self) -> Result<CatOptions, Failure> {
+        let options = CatOptions::default().sources(&self.filter.source).files(&self.filter.file);
+        let options = options.range(self.filter.range()?).filter(self.filter.filter()?).latest(self.filter.latest());
+        let mut options = options.head(self.head).tail(self.tail).count_only(self.count).format(self.row_format()?);
+        options.threads = self.threads.unwrap_or(options.threads);
+        Ok(options)
+    }
+
+    /// Returns the form of the rows.
+    fn row_format(&self) -> Result<RowFormat, Failure> {
+        let format = match self.format {
+            Some(format) => format,
+            None if self.envelope => FormatName::Envelope,
+            None => FormatName::Raw,
+        };
+        let separator = match format {
+            FormatName::Csv => CellSeparator::Comma,
+            FormatName::Tsv => CellSeparator::Tab,
+            _ if self.columns.is_some() => {
+                return Err(Failure::usage("--columns is for tables", "add --format csv or --format tsv"));
+            }
+            FormatName::Raw => return Ok(RowFormat::Raw),
+            FormatName::Envelope => return Ok(RowFormat::Envelope),
+            FormatName::Pretty => return Ok(RowFormat::Pretty { is_coloured: has_color_on_stdout() }),
+        };
+        let Some(Columns(columns)) = &self.columns else {
+            return Err(Failure::usage(
+                "a table needs --columns",
+                "name the columns, such as --columns createdAt,status",
+            ));
+        };
+        Ok(RowFormat::Table(TableFormat::new(separator, columns.clone()).visible(stdout().is_terminal())))
+    }
+}
+
 /// Runs the command.
-pub fn run(args: CatArgs, output: Output) -> CommandResult {
-    let range = range(&args)?;
+pub fn run(args: &CatArgs, output: Output) -> CommandResult {
+    let options = args.options()?;
     check_stdout_keeps("the rows", "cat BUNDLE > rows.jsonl")?;
+    let reads_twice = options.latest.is_some() || options.tail.is_some();
     let summary = match args.bundles.as_slice() {
-        [bundle] if !bundle.is_dir() && !args.by_time => {
-            print_bundle(open(bundle, &args.keys.keys(output)?)?, args, range, output)?
+        [bundle] if !bundle.is_dir() && !args.by_time && !reads_twice => {
+            print_bundle(open(bundle, &args.keys.keys(output)?)?, args, &options, output)?
         }
-        _ if args.exact => print_exact_of_history(&args, output)?,
-        _ => print_inputs(&args, range, output)?,
+        _ if args.exact => print_exact_of_history(args, output)?,
+        _ => print_inputs(args, &options, output)?,
     };
+    if args.count {
+        output::print(&format!("{}\n", summary.rows))?;
+    }
     output.notes(&summary.notes);
     if output.json {
         output::print_to_stderr(&output::json_text(&summary)?);
     }
-    Ok(Exit::Done)
+    Ok(if summary.empty_columns.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
-/// Returns the time range of the arguments.
-fn range(args: &CatArgs) -> Result<TimeRange, Failure> {
-    let is_relative = [args.since, args.until].iter().flatten().any(Moment::is_relative);
-    let now = is_relative.then(time::now).transpose()?;
-    let bounds = |moment: Option<Moment>, option| {
-        let no_such_time = || {
-            let message = format!("the calendar of this time zone has no such time as that of {option}");
-            Failure::usage(&message, "give another time, between the years 1 and 9998")
-        };
-        moment.map(|moment| moment.bounds(now).ok_or_else(no_such_time)).transpose()
-    };
-    let range = TimeRange {
-        since: bounds(args.since, "--since")?.map(|bounds| *bounds.start()),
-        until: bounds(args.until, "--until")?.map(|bounds| *bounds.end()),
-    };
-    match range.since.zip(range.until) {
-        Some((since, until)) if since > until => {
-            let (since, until) = (shown(since), shown(until));
-            let message = format!("--since ({since}) is later than --until ({until})");
-            Err(Failure::usage(&message, "swap the two times, or omit one"))
-        }
-        _ => Ok(range),
-    }
+/// Returns a note about columns without values.
+fn empty_columns_note(columns: &[KeyPath]) -> Option<String> {
+    let names: Vec<_> = columns.iter().map(|column| safe(&column.to_string())).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let has = if names.len() == 1 { "no row has a value for the column" } else { "no row has values for the columns" };
+    (!names.is_empty()).then(|| format!("{has} {}; `inspect --keys` lists the paths of a bundle", listed(&names)))
 }
 
-fn shown(time: Timestamp) -> String {
-    zone::precise_moment(time, &zone::here())
-}
-
-fn print_bundle(bundle: Bundle<'_>, args: CatArgs, range: TimeRange, output: Output) -> Result<CatJson, Failure> {
+fn print_bundle(bundle: Bundle<'_>, args: &CatArgs, options: &CatOptions, output: Output) -> Result<CatJson, Failure> {
     let (manifest, input) = (bundle.manifest().clone(), TraceInput::from_bundle(bundle.clone()).summary());
     let selected =
-        select_files(&manifest, &args.source, &args.file).map_err(|error| error.in_subject(bundle.name()))?;
+        select_files(&manifest, &options.sources, &options.files).map_err(|error| error.in_subject(bundle.name()))?;
     let summary = match args.exact {
-        true => print_exact(bundle, &args, &manifest, &selected, output)?,
-        false => print_rows(bundle, args, range, &manifest, &selected, output)?,
+        true => print_exact(bundle, args, &manifest, &selected, output)?,
+        false => print_rows(bundle, args, options, &manifest, &selected, output)?,
     };
     Ok(CatJson { inputs: vec![input], ..summary })
 }
 
 /// Prints the rows of several inputs, or of a history.
-fn print_inputs(args: &CatArgs, range: TimeRange, output: Output) -> Result<CatJson, Failure> {
+fn print_inputs(args: &CatArgs, options: &CatOptions, output: Output) -> Result<CatJson, Failure> {
     let keys = args.keys.keys(output)?;
-    let inputs = if args.by_time { open_all_seekable(&args.bundles, &keys)? } else { open_all(&args.bundles, &keys)? };
-    let options = CatOptions::default().sources(&args.source).files(&args.file).range(range);
-    let mut options = options.envelope(args.envelope);
-    options.threads = args.threads.unwrap_or(options.threads);
+    let is_reread = args.by_time || options.latest.is_some() || options.tail.is_some();
+    let inputs = if is_reread { open_all_seekable(&args.bundles, &keys)? } else { open_all(&args.bundles, &keys)? };
     let bar = Bar::alongside_output(output);
     let report = match args.by_time {
-        true => cat_by_time(&inputs, &options, stdout().lock(), STDOUT, &bar)?,
-        false => cat_all(&inputs, &options, stdout().lock(), STDOUT, &bar)?,
+        true => cat_by_time(&inputs, options, stdout().lock(), STDOUT, &bar)?,
+        false => cat_all(&inputs, options, stdout().lock(), STDOUT, &bar)?,
     };
     let printed = report.logs.iter().map(|log| log.rows).sum();
-    let filters = filters(&options);
+    let filters = args.filter.shown(options.range);
     let no_match = (printed == 0 && !filters.is_empty()).then(|| format!("no rows match {}", filters.join(", ")));
     let skipped: u64 = report.logs.iter().map(|log| log.skipped_lines).sum();
     let skipped = (skipped > 0).then(|| {
@@ -210,7 +261,8 @@ fn print_inputs(args: &CatArgs, range: TimeRange, output: Output) -> Result<CatJ
         inputs: inputs.iter().map(TraceInput::summary).collect(),
         files: files.collect(),
         exact: None,
-        notes: mismatched.chain(no_match).chain(skipped).collect(),
+        empty_columns: report.empty_columns.iter().map(ToString::to_string).collect(),
+        notes: mismatched.chain(no_match).chain(empty_columns_note(&report.empty_columns)).chain(skipped).collect(),
     })
 }
 
@@ -222,9 +274,9 @@ fn print_exact_of_history(args: &CatArgs, output: Output) -> Result<CatJson, Fai
     };
     let logs = input.history().map(History::logs).unwrap_or_default();
     let is_one_of = |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-    let selected = logs
-        .iter()
-        .filter(|log| is_one_of(&args.source, log.id.source.as_str()) && is_one_of(&args.file, log.id.name.as_str()));
+    let selected = logs.iter().filter(|log| {
+        is_one_of(&args.filter.source, log.id.source.as_str()) && is_one_of(&args.filter.file, log.id.name.as_str())
+    });
     let selected: Vec<_> = selected.collect();
     let [log] = selected.as_slice() else {
         let choices = if selected.is_empty() { logs.iter().collect() } else { selected.clone() };
@@ -248,25 +300,24 @@ fn print_exact_of_history(args: &CatArgs, output: Output) -> Result<CatJson, Fai
         inputs: vec![input.summary()],
         files: vec![file],
         exact: Some(report.printed),
+        empty_columns: Vec::new(),
         notes: Vec::new(),
     })
 }
 
 fn print_rows(
     bundle: Bundle<'_>,
-    args: CatArgs,
-    range: TimeRange,
+    args: &CatArgs,
+    options: &CatOptions,
     manifest: &Manifest,
     selected: &[usize],
     output: Output,
 ) -> Result<CatJson, Failure> {
-    let options = CatOptions::default().sources(args.source).files(args.file).range(range);
-    let mut options = options.envelope(args.envelope);
-    options.threads = args.threads.unwrap_or(options.threads);
-    let report = cat(bundle, &options, stdout().lock(), STDOUT, &Bar::alongside_output(output))?;
+    let report = cat(bundle, options, stdout().lock(), STDOUT, &Bar::alongside_output(output))?;
     let notes = [
         access_note(report.access),
-        no_match_note(manifest, selected, &options, &report),
+        no_match_note(manifest, selected, &args.filter.shown(options.range), &report),
+        empty_columns_note(&report.empty_columns),
         skipped_note(manifest, &report.skipped_lines),
     ];
     let files = manifest.files.iter().zip(report.rows.iter().zip(&report.skipped_lines));
@@ -282,6 +333,7 @@ fn print_rows(
         inputs: Vec::new(),
         files: files.collect(),
         exact: None,
+        empty_columns: report.empty_columns.iter().map(ToString::to_string).collect(),
         notes: notes.into_iter().flatten().collect(),
     })
 }
@@ -311,6 +363,7 @@ fn print_exact(
         inputs: Vec::new(),
         files: files.collect(),
         exact: Some(printed),
+        empty_columns: Vec::new(),
         notes: access_note(access).into_iter().collect(),
     })
 }
@@ -332,18 +385,8 @@ fn not_one_log(manifest: &Manifest, selected: &[usize]) -> Failure {
     Failure::Usage(message, format!("select one with --file: {}", names.join(", ")))
 }
 
-/// Returns the arguments that select rows.
-fn filters(options: &CatOptions) -> Vec<String> {
-    let sources = options.sources.iter().map(|name| format!("--source {name}"));
-    let files = options.files.iter().map(|name| format!("--file {name}"));
-    let since = options.range.since.map(|time| format!("--since {}", shown(time)));
-    let until = options.range.until.map(|time| format!("--until {}", shown(time)));
-    sources.chain(files).chain(since).chain(until).collect()
-}
-
 /// Returns a note if the filters match no row, with the time range of the selected logs.
-fn no_match_note(manifest: &Manifest, selected: &[usize], options: &CatOptions, report: &CatReport) -> Option<String> {
-    let filters = filters(options);
+fn no_match_note(manifest: &Manifest, selected: &[usize], filters: &[String], report: &CatReport) -> Option<String> {
     if filters.is_empty() || report.rows.iter().any(|rows| *rows > 0) {
         return None;
     }

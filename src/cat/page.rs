@@ -1,0 +1,189 @@
+//! Rows that are selected, formatted and printed together.
+
+use std::ops::Range;
+
+use super::CatOptions;
+use super::format::RowRenderer;
+use super::latest::{KeyReader, LatestRows, RowPlace};
+use crate::align::Fingerprint;
+use crate::buffers::Buffer;
+use crate::bundle::{BundleLogs, ChunkRows, Row};
+use crate::error::Result;
+use crate::format::{Manifest, TimeRange};
+use crate::query::{LineSearch, Needle};
+
+/// Rows that are printed together.
+pub struct Page {
+    text: Buffer,
+    /// The part of the text that is printed.
+    printed: Range<usize>,
+    /// The number of rows of each file.
+    pub rows: Vec<(usize, u64)>,
+    /// The end of each row in the text, if a part of the page may be cut off.
+    ends: Vec<usize>,
+    /// The columns of a table in which a row has a cell.
+    pub filled: Vec<bool>,
+    /// The keys of the rows, and the places of these, if only they are read.
+    pub keys: Vec<(Fingerprint, RowPlace)>,
+    /// The number of envelope bytes read for this page.
+    pub read: u64,
+    /// The damage that follows the page, if any.
+    pub end: Result<()>,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        let (text, printed, rows, ends) = (Buffer::default(), 0..0, Vec::new(), Vec::new());
+        Self { text, printed, rows, ends, filled: Vec::new(), keys: Vec::new(), read: 0, end: Ok(()) }
+    }
+}
+
+impl Page {
+    /// Returns the text to print.
+    pub fn text(&self) -> &[u8] {
+        &self.text[self.printed.clone()]
+    }
+
+    /// Keeps the rows in a range, counted from 0.
+    pub fn keep(&mut self, from: u64, to: u64) {
+        let end_of = |rows: u64| match usize::try_from(rows) {
+            Ok(0) | Err(_) => 0,
+            Ok(rows) => self.ends.get(rows - 1).copied().unwrap_or(self.text.len()),
+        };
+        self.printed = end_of(from)..end_of(to).max(end_of(from));
+        let (mut first, mut kept) = (0, Vec::new());
+        for (file, rows) in self.rows.drain(..) {
+            let last = first + rows;
+            let rows = last.min(to).saturating_sub(first.max(from));
+            kept.push((file, rows));
+            first = last;
+        }
+        self.rows = kept;
+    }
+
+    fn count(&mut self, file: usize) {
+        match self.rows.last_mut().filter(|(last, _)| *last == file) {
+            Some((_, rows)) => *rows += 1,
+            None => self.rows.push((file, 1)),
+        }
+    }
+}
+
+/// What is made of the selected rows.
+#[derive(Debug, Clone, Copy)]
+pub enum PageContent<'k> {
+    /// The text of the rows. With their ends, a part of a page can be cut off.
+    Text { has_ends: bool },
+    /// Only their number.
+    Count,
+    /// Their keys.
+    Keys(&'k KeyReader<'k>),
+}
+
+/// Selects rows of one part of what is printed, and makes pages of them. Threads share it.
+pub struct PageMaker<'m> {
+    options: &'m CatOptions,
+    renderer: RowRenderer<'m>,
+    content: PageContent<'m>,
+    latest: Option<&'m LatestRows<'m>>,
+    needle: Option<Needle>,
+    part: u32,
+}
+
+impl<'m> PageMaker<'m> {
+    pub fn new(
+        options: &'m CatOptions,
+        renderer: RowRenderer<'m>,
+        content: PageContent<'m>,
+        latest: Option<&'m LatestRows<'m>>,
+        part: u32,
+    ) -> Self {
+        Self { options, renderer, content, latest, needle: None, part }
+    }
+
+    /// Lets chunks be searched for what selected rows must have, so that not every row is parsed.
+    pub fn searching(self) -> Self {
+        let needle = if matches!(self.content, PageContent::Keys(_)) { None } else { self.options.filter.needle() };
+        Self { needle, ..self }
+    }
+
+    /// Returns true if a row is selected.
+    pub fn selects(&self, row: &Row<'_>) -> bool {
+        let is_in_range = || self.options.range == TimeRange::default() || self.options.range.contains(row.time());
+        // What replaces a row need not match the other conditions.
+        if matches!(self.content, PageContent::Keys(_)) {
+            return is_in_range();
+        }
+        let is_latest = || self.latest.is_none_or(|latest| latest.has(row, self.place(row)));
+        self.options.filter.matches(row.envelope.entry()) && is_in_range() && is_latest()
+    }
+
+    /// Makes a page of a chunk. Text that needs no formatting stays in the chunk's memory.
+    pub fn of_chunk(&self, logs: &BundleLogs, mut chunk: ChunkRows) -> Page {
+        let mut page = Page { read: chunk.bytes() as u64, ..Page::default() };
+        if matches!(self.content, PageContent::Text { .. }) && self.renderer.is_in_row() {
+            let mut end = 0;
+            let (text, damage) = chunk.into_lines(logs, self.needle.as_ref(), |row| {
+                let (line, ending) = self.selects(row).then(|| self.renderer.in_row(row, &logs.manifest))??;
+                end += line.len() + ending.len();
+                self.note(&mut page, row.file, end);
+                Some((line, ending))
+            });
+            (page.printed, page.text, page.end) = (0..text.len(), text, damage);
+            return page;
+        }
+        let mut search = self.needle.as_ref().map(LineSearch::new);
+        loop {
+            match chunk.next_match(logs, &mut search) {
+                Ok(Some(row)) => self.push(&mut page, &row, &logs.manifest),
+                ended => {
+                    page.end = ended.map(drop);
+                    return page;
+                }
+            }
+        }
+    }
+
+    /// Adds a row to a page, if it is selected.
+    pub fn push(&self, page: &mut Page, row: &Row<'_>, manifest: &Manifest) {
+        if !self.selects(row) {
+            return;
+        }
+        match self.content {
+            PageContent::Keys(keys) => page.keys.extend(keys.key(row).map(|key| (key, self.place(row)))),
+            PageContent::Count => page.count(row.file),
+            PageContent::Text { .. } => {
+                self.renderer.render(row, manifest, &mut page.text, &mut page.filled);
+                page.printed.end = page.text.len();
+                self.note(page, row.file, page.printed.end);
+            }
+        }
+    }
+
+    /// Returns what is made of a single row: its text, the columns in which it has a value, and its key.
+    pub fn read(&self, row: &Row<'_>, manifest: &Manifest) -> (Vec<u8>, Vec<bool>, Option<(Fingerprint, RowPlace)>) {
+        let (mut text, mut filled) = (Vec::new(), Vec::new());
+        let key = match self.content {
+            PageContent::Keys(keys) => keys.key(row).map(|key| (key, self.place(row))),
+            PageContent::Count => None,
+            PageContent::Text { .. } => {
+                self.renderer.render(row, manifest, &mut text, &mut filled);
+                None
+            }
+        };
+        (text, filled, key)
+    }
+
+    /// Returns the place of a row of this part.
+    pub fn place(&self, row: &Row<'_>) -> RowPlace {
+        (self.part, u32::try_from(row.file).unwrap_or(u32::MAX), row.number)
+    }
+
+    /// Counts a row of a page that ends at `end` in its text.
+    fn note(&self, page: &mut Page, file: usize, end: usize) {
+        page.count(file);
+        if matches!(self.content, PageContent::Text { has_ends: true }) {
+            page.ends.push(end);
+        }
+    }
+}

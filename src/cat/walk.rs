@@ -1,0 +1,196 @@
+//! Reads the rows of bundles, one after the other, and makes pages of them.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use super::CatOptions;
+use super::format::RowRenderer;
+use super::latest::{KeyReader, LastPlaces, LatestRows};
+use super::page::{Page, PageContent, PageMaker};
+use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Selection, chunk_refs, each_chunk};
+use crate::error::{Error, Result};
+use crate::format::TimeRange;
+use crate::format::envelope::EnvelopeWriter;
+use crate::input::InputPart;
+use crate::progress::Cancellation;
+
+/// Some files of a bundle, whose rows are printed in order.
+pub struct WalkPart<'w, 'r> {
+    pub bundle: PartBundle<'w, 'r>,
+    /// The indices of the files in the manifest.
+    pub files: Vec<usize>,
+    /// Writes the envelopes of a log that has another name than the file of its rows.
+    pub renamed: Option<EnvelopeWriter>,
+}
+
+/// A bundle that is open, or is opened when its rows are read.
+pub enum PartBundle<'w, 'r> {
+    Open(Bundle<'r>),
+    Closed(&'w InputPart<'r>),
+}
+
+/// What is printed, in order.
+pub struct RowWalk<'w, 'r> {
+    pub parts: Vec<WalkPart<'w, 'r>>,
+    pub options: &'w CatOptions,
+    pub cancellation: Cancellation,
+}
+
+/// The place from which on the last rows are read.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WalkStart {
+    pub part: usize,
+    /// The first chunk that is read of this part.
+    chunk: usize,
+    /// The number of selected rows after that place that are not among the last ones.
+    pub skipped: u64,
+}
+
+/// The amount of text that is printed at once if the bundle has no chunk table.
+const PAGE_BYTES: usize = 256 << 10;
+
+/// The number of chunks in which the last rows are looked for at first. Each time it doubles, up to the maximum.
+const FIRST_CHUNKS: usize = 4;
+const MAX_CHUNKS: usize = 256;
+
+impl<'r> WalkPart<'_, 'r> {
+    pub fn open(&self) -> Result<Bundle<'r>> {
+        match &self.bundle {
+            PartBundle::Open(bundle) => Ok(bundle.clone()),
+            PartBundle::Closed(part) => part.open(),
+        }
+    }
+}
+
+impl<'r> RowWalk<'_, 'r> {
+    /// Makes pages of all rows of a part from `start` on, and passes them to `take` until it breaks.
+    pub fn each_page(
+        &self,
+        (at, bundle): (usize, Bundle<'r>),
+        (content, latest): (PageContent<'_>, Option<&LatestRows<'_>>),
+        chunks: Option<Range<usize>>,
+        take: &mut dyn FnMut(Page) -> Result<ControlFlow<()>>,
+    ) -> Result<Access> {
+        let (part, name) = (&self.parts[at], bundle.name().to_owned());
+        let renderer = RowRenderer::new(&self.options.format, part.renamed.as_ref());
+        let number = u32::try_from(at).unwrap_or(u32::MAX);
+        let maker = PageMaker::new(self.options, renderer, content, latest, number).searching();
+        let selection = Selection::default().files(part.files.clone());
+        let access = if bundle.manifest().has_chunk_table() {
+            let selection = selection.range(self.options.range).chunks(chunks);
+            let of_chunk = |logs: &BundleLogs, chunk: ChunkRows| maker.of_chunk(logs, chunk);
+            each_chunk(bundle, &selection, ChunkOrder::OfBundle, self.options.threads, of_chunk, take)
+        } else {
+            each_page_of_lines(&bundle, &selection, &maker, take)
+        };
+        access.map_err(|error| error.in_subject(&name))
+    }
+
+    /// Finds the last row of each key, if only these are printed.
+    pub fn latest(&self) -> Result<Option<LatestRows<'_>>> {
+        let Some(path) = &self.options.latest else { return Ok(None) };
+        let keys = KeyReader::new(path)?;
+        let mut last = LastPlaces::default();
+        for (at, part) in self.parts.iter().enumerate() {
+            self.each_page((at, part.open()?), (PageContent::Keys(&keys), None), None, &mut |page| {
+                self.cancellation.check()?;
+                page.keys.into_iter().for_each(|(key, place)| last.add(key, place));
+                page.end.map(ControlFlow::Continue)
+            })?;
+        }
+        Ok(Some(last.finish(keys)))
+    }
+
+    /// Returns the place from which on the last `rows` selected rows are read.
+    pub fn start_of_last(&self, rows: u64, latest: Option<&LatestRows<'_>>) -> Result<WalkStart> {
+        let mut counted = 0;
+        for (part, open) in self.parts.iter().enumerate().rev() {
+            let (of_part, chunk) = self.count_back((part, open.open()?), rows - counted, latest)?;
+            counted += of_part;
+            if counted >= rows {
+                return Ok(WalkStart { part, chunk, skipped: counted - rows });
+            }
+        }
+        Ok(WalkStart::default())
+    }
+
+    /// Counts selected rows of a part, from its end, until there are `wanted`. Returns the number, and the first chunk that
+    /// was read.
+    fn count_back(
+        &self,
+        (at, bundle): (usize, Bundle<'r>),
+        wanted: u64,
+        latest: Option<&LatestRows<'_>>,
+    ) -> Result<(u64, usize)> {
+        if bundle.access() != Access::Indexed {
+            return Ok((self.count((at, bundle), None, latest)?, 0));
+        }
+        let (range, files) = (self.options.range, &self.parts[at].files);
+        let mut chunks = chunk_refs(bundle.manifest());
+        chunks.retain(|chunk| files.contains(&chunk.file) && range.overlaps(chunk.times[0], chunk.times[1]));
+        let is_unfiltered = self.options.filter.is_empty() && range == TimeRange::default() && latest.is_none();
+        let (mut counted, mut end, mut step) = (0, chunks.len(), FIRST_CHUNKS);
+        while end > 0 && counted < wanted {
+            if is_unfiltered {
+                end -= 1;
+                counted += chunks[end].rows;
+                continue;
+            }
+            let start = end.saturating_sub(step);
+            let wide = chunks[start].index..chunks[end - 1].index + 1;
+            counted += self.count((at, bundle.clone()), Some(wide), latest)?;
+            (end, step) = (start, MAX_CHUNKS.min(2 * step));
+        }
+        Ok((counted, chunks.get(end).map_or(0, |chunk| chunk.index)))
+    }
+
+    fn count(
+        &self,
+        bundle: (usize, Bundle<'r>),
+        chunks: Option<Range<usize>>,
+        latest: Option<&LatestRows<'_>>,
+    ) -> Result<u64> {
+        let mut counted = 0;
+        self.each_page(bundle, (PageContent::Count, latest), chunks, &mut |page| {
+            self.cancellation.check()?;
+            counted += page.rows.iter().map(|(_, rows)| rows).sum::<u64>();
+            page.end.map(ControlFlow::Continue)
+        })?;
+        Ok(counted)
+    }
+}
+
+impl WalkStart {
+    /// Returns the chunks of a part that are read; all if `None`.
+    pub fn chunks_of(&self, part: usize) -> Option<Range<usize>> {
+        (part == self.part && self.chunk > 0).then_some(self.chunk..usize::MAX)
+    }
+}
+
+/// Makes pages of a bundle without a chunk table, reading its rows sequentially.
+fn each_page_of_lines(
+    bundle: &Bundle<'_>,
+    selection: &Selection,
+    maker: &PageMaker<'_>,
+    take: &mut dyn FnMut(Page) -> Result<ControlFlow<()>>,
+) -> Result<Access> {
+    let mut rows = bundle.rows(selection)?;
+    let manifest = Arc::clone(rows.manifest());
+    loop {
+        let mut page = Page::default();
+        let mut is_last = false;
+        while page.read < PAGE_BYTES as u64 && page.end.is_ok() && !is_last {
+            match rows.next_row() {
+                Ok(Some(row)) => {
+                    page.read += row.line.len() as u64 + 1;
+                    maker.push(&mut page, &row, &manifest);
+                }
+                Ok(None) => is_last = true,
+                Err(error) => page.end = Err::<(), Error>(error),
+            }
+        }
+        if take(page)?.is_break() || is_last {
+            return Ok(rows.access());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The options that select rows, which `cat` and `filter` share.
+
+use clap::Args;
+use clap_complete::engine::ArgValueCompleter;
+use patchwork_traces::format::{TimeRange, Timestamp};
+use patchwork_traces::query::{Condition, KeyPath, PathStep, PatternError, RowFilter};
+
+use crate::cli::complete;
+use crate::cli::failure::Failure;
+use crate::cli::render::zone;
+use crate::cli::time::{self, Moment};
+
+/// The options that select rows.
+#[derive(Debug, Args)]
+pub struct RowFilterArgs {
+    /// Only rows of this source (repeatable)
+    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
+    pub source: Vec<String>,
+
+    /// Only rows of this file, such as activity-3100.jsonl (repeatable)
+    #[arg(long, value_name = "FILE", hide_short_help = true, add = ArgValueCompleter::new(complete::FileCompleter))]
+    pub file: Vec<String>,
+
+    #[command(flatten)]
+    times: TimeArgs,
+
+    /// Only rows like body.decision=deny (repeatable)
+    ///
+    /// A condition is PATH=VALUE, or with !=, <, <=, >, >=, ~REGEX or !~REGEX; PATH alone: the row has it; !PATH: it has not. Paths are as
+    /// in jq without the first dot: body.decision, steps[0].status, steps[].status (any of them), "odd key".x. A value that
+    /// is not there is null. Numbers compare exactly (1e3 = 1000), and only with numbers. VALUE is text, in JSON's
+    /// quotation marks or without. 5, true and null also equal "5", "true" and "null".
+    #[arg(long = "where", value_name = "CONDITION")]
+    conditions: Vec<Condition>,
+
+    /// Only rows with this text (repeatable)
+    ///
+    /// The row's JSON text is searched, and that text without escapes.
+    #[arg(long, value_name = "TEXT")]
+    grep: Vec<String>,
+
+    /// Only rows in which a regular expression matches (repeatable)
+    ///
+    /// The row's JSON text is searched, and that text without escapes. (?i) at the start ignores case.
+    #[arg(long, value_name = "REGEX", value_parser = pattern, hide_short_help = true)]
+    grep_regex: Vec<String>,
+
+    /// Only rows that --where, --grep and --grep-regex do not select
+    #[arg(long, hide_short_help = true)]
+    invert: bool,
+
+    /// Only the last row of each taskId
+    ///
+    /// Rows without one are selected, too. Each source has its own taskIds. Rows are selected by source, file and time before, and by other options after this.
+    #[arg(long)]
+    latest: bool,
+
+    /// Path that --latest uses instead of taskId
+    #[arg(long, value_name = "PATH", requires = "latest", value_parser = key, hide_short_help = true)]
+    key: Option<KeyPath>,
+}
+
+/// The options that select rows by time.
+#[derive(Debug, Args)]
+pub struct TimeArgs {
+    /// Only rows since a time: yesterday, 7d, 2026-05-02
+    ///
+    /// Also accepted: "2026-05-02 10:00", 2026-05, today, "last week" (which begins on Monday), "this month", and an age
+    /// such as 1h30m. Times are local unless
+    /// they carry an offset, as 2026-05-02T10:00:00Z does. Rows without a timestamp are skipped.
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    since: Option<Moment>,
+
+    /// Only rows until a time; a day is included as a whole
+    ///
+    /// So is a week, month or year.
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    until: Option<Moment>,
+}
+
+fn pattern(text: &str) -> Result<String, PatternError> {
+    RowFilter::default().pattern(text).map(|_| text.to_owned())
+}
+
+fn key(text: &str) -> Result<KeyPath, String> {
+    let path: KeyPath = text.parse().map_err(|error: patchwork_traces::query::KeyPathError| error.to_string())?;
+    match path.steps().contains(&PathStep::Each) {
+        true => Err("expected a path to one value, without []".to_owned()),
+        false => Ok(path),
+    }
+}
+
+impl TimeArgs {
+    /// Returns the time range.
+    pub fn range(&self) -> Result<TimeRange, Failure> {
+        let is_relative = [self.since, self.until].iter().flatten().any(Moment::is_relative);
+        let now = is_relative.then(time::now).transpose()?;
+        let bounds = |moment: Option<Moment>, option| {
+            let no_such_time = || {
+                let message = format!("the calendar of this time zone has no such time as that of {option}");
+                Failure::usage(&message, "give another time, between the years 1 and 9998")
+            };
+            moment.map(|moment| moment.bounds(now).ok_or_else(no_such_time)).transpose()
+        };
+        let range = TimeRange {
+            since: bounds(self.since, "--since")?.map(|bounds| *bounds.start()),
+            until: bounds(self.until, "--until")?.map(|bounds| *bounds.end()),
+        };
+        match range.since.zip(range.until) {
+            Some((since, until)) if since > until => {
+                let (since, until) = (shown(since), shown(until));
+                let message = format!("--since ({since}) is later than --until ({until})");
+                Err(Failure::usage(&message, "swap the two times, or omit one"))
+            }
+            _ => Ok(range),
+        }
+    }
+}
+
+impl RowFilterArgs {
+    /// Returns the time range.
+    pub fn range(&self) -> Result<TimeRange, Failure> {
+        self.times.range()
+    }
+
+    /// Returns the filter.
+    pub fn filter(&self) -> Result<RowFilter, Failure> {
+        if self.invert && self.conditions.is_empty() && self.grep.is_empty() && self.grep_regex.is_empty() {
+            return Err(Failure::usage("--invert needs --where, --grep or --grep-regex", "add a condition"));
+        }
+        let mut filter = RowFilter::default().inverted(self.invert);
+        for condition in &self.conditions {
+            filter = filter.condition(condition.clone());
+        }
+        for text in &self.grep {
+            filter = filter.text(text);
+        }
+        for text in &self.grep_regex {
+            filter = filter.pattern(text).map_err(|error| Failure::usage(&error.to_string(), "correct the pattern"))?;
+        }
+        Ok(filter)
+    }
+
+    /// Returns the path of which only the last row of each value is selected.
+    pub fn latest(&self) -> Option<KeyPath> {
+        let key = || self.key.clone().unwrap_or_else(|| KeyPath::from_steps(vec![PathStep::Key("taskId".to_owned())]));
+        self.latest.then(key)
+    }
+
+    /// Returns the options that select rows by their content, as they were given.
+    pub fn shown_conditions(&self) -> Vec<String> {
+        let conditions = self.conditions.iter().map(|condition| format!("--where {}", quoted(&condition.to_string())));
+        let texts = self.grep.iter().map(|text| format!("--grep {}", quoted(text)));
+        let patterns = self.grep_regex.iter().map(|text| format!("--grep-regex {}", quoted(text)));
+        let invert = self.invert.then(|| "--invert".to_owned());
+        let latest = self.latest.then(|| "--latest".to_owned());
+        let key = self.key.as_ref().map(|key| format!("--key {}", quoted(&key.to_string())));
+        conditions.chain(texts).chain(patterns).chain(invert).chain(latest).chain(key).collect()
+    }
+
+    /// Returns the options that select rows, with exact times.
+    pub fn shown(&self, range: TimeRange) -> Vec<String> {
+        let sources = self.source.iter().map(|name| format!("--source {name}"));
+        let files = self.file.iter().map(|name| format!("--file {name}"));
+        let since = range.since.map(|time| format!("--since {}", shown(time)));
+        let until = range.until.map(|time| format!("--until {}", shown(time)));
+        sources.chain(files).chain(since).chain(until).chain(self.shown_conditions()).collect()
+    }
+}
+
+/// Puts an argument in quotation marks, if a shell would split or change it.
+fn quoted(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-.,:/=@%+".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// Returns a time for people.
+pub fn shown(time: Timestamp) -> String {
+    zone::precise_moment(time, &zone::here())
+}

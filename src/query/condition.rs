@@ -1,0 +1,282 @@
+//! A condition on the values at a path, such as `body.decision=deny`.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use regex::Regex;
+
+use super::number::DecimalNumber;
+use super::path::{KeyPath, KeyPathError};
+use super::pattern::{PatternError, compile};
+use super::scan_json::{each_value, is_string, string_content};
+
+/// A condition on the values at a path of a row.
+///
+/// | condition | true if the row has |
+/// |---|---|
+/// | `PATH` | the path, even with the value `null` |
+/// | `!PATH` | not the path |
+/// | `PATH=VALUE`, `PATH!=VALUE` | an equal value, a value that is not equal |
+/// | `PATH<VALUE`, `<=`, `>`, `>=` | such a number or string |
+/// | `PATH~REGEX`, `PATH!~REGEX` | a value in which the pattern matches, does not match |
+///
+/// As in jq, a value that is not there is `null`, so it is not equal to any string, and a path with `[]` has any number of
+/// values, of which one suffices. Numbers compare by their exact values, however they are written; strings compare without
+/// escapes, by their code points. A number does not compare with a string.
+///
+/// VALUE is text. If that is a JSON number, `true`, `false` or `null`, it stands for that value, and `=` and `!=` also take
+/// it for the string with these characters. Text in quotation marks is a JSON string, and only that. Patterns are searched
+/// in strings, and in the texts of numbers, `true` and `false`. White space around the operator is ignored.
+///
+/// ```
+/// use patchwork_traces::query::Condition;
+///
+/// let is_slow: Condition = "steps[].durationMs >= 1e3".parse()?;
+/// assert!(is_slow.matches(r#"{"steps":[{"durationMs":12},{"durationMs":1000.0}]}"#));
+/// assert!(!is_slow.matches(r#"{"steps":[]}"#));
+/// # Ok::<(), patchwork_traces::query::ConditionError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Condition {
+    path: KeyPath,
+    test: ValueTest,
+    text: String,
+}
+
+#[derive(Debug, Clone)]
+enum ValueTest {
+    Has,
+    HasNot,
+    /// True if the comparison of a value with the operand has one of these results.
+    Compare(Operator, Operand),
+    Matches(Regex),
+    MatchesNot(Regex),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// The value that a condition compares with.
+#[derive(Debug, Clone)]
+enum Operand {
+    String(String),
+    /// A JSON number, `true`, `false` or `null`, or, for equality, a string with the same characters.
+    Literal(String),
+}
+
+/// The error of a text that is not a [`Condition`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConditionError {
+    /// The path is malformed.
+    Path(KeyPathError),
+    /// Something else than an operator follows the path.
+    Operator {
+        /// Its byte in the text, from 0.
+        byte: usize,
+    },
+    /// The value is an array or object.
+    NestedValue {
+        /// Its byte in the text, from 0.
+        byte: usize,
+    },
+    /// The pattern is malformed.
+    Pattern(PatternError),
+}
+
+impl Condition {
+    /// Returns true if the row, whose JSON text is given, meets the condition.
+    ///
+    /// The text must be valid JSON, as that of a row of a bundle is.
+    #[must_use]
+    pub fn matches(&self, row: &str) -> bool {
+        let holds = |value: Option<&str>| self.test.holds(value);
+        match self.test {
+            ValueTest::HasNot => !each_value(row, self.path.steps(), &mut |value| value.is_some()),
+            _ => each_value(row, self.path.steps(), &mut |value| holds(value)),
+        }
+    }
+
+    /// Returns the path.
+    #[must_use]
+    pub fn path(&self) -> &KeyPath {
+        &self.path
+    }
+
+    /// Returns a string that a row must have as a value, if the condition says so.
+    pub(super) fn required_string(&self) -> Option<&str> {
+        match &self.test {
+            ValueTest::Compare(Operator::Equal, Operand::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns true if only a row that has the path can meet the condition.
+    pub(super) fn requires_path(&self) -> bool {
+        match &self.test {
+            ValueTest::Has | ValueTest::Matches(_) => true,
+            ValueTest::HasNot | ValueTest::MatchesNot(_) | ValueTest::Compare(Operator::NotEqual, _) => false,
+            ValueTest::Compare(_, operand) => !matches!(operand, Operand::Literal(text) if text == "null"),
+        }
+    }
+}
+
+impl ValueTest {
+    /// Returns true if a value, given by its JSON text, passes.
+    fn holds(&self, value: Option<&str>) -> bool {
+        match self {
+            Self::Has | Self::HasNot => value.is_some(),
+            Self::Compare(Operator::Equal, operand) => operand.equals(value),
+            Self::Compare(Operator::NotEqual, operand) => !operand.equals(value),
+            Self::Compare(operator, operand) => {
+                value.and_then(|value| operand.compared_to(value)).is_some_and(|ordering| operator.accepts(ordering))
+            }
+            Self::Matches(pattern) => is_match(pattern, value),
+            Self::MatchesNot(pattern) => !is_match(pattern, value),
+        }
+    }
+}
+
+impl Operator {
+    fn accepts(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Equal => ordering.is_eq(),
+            Self::NotEqual => ordering.is_ne(),
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+        }
+    }
+}
+
+impl Operand {
+    /// Reads VALUE. Returns `None` if it is an array or object.
+    fn parse(text: &str) -> Option<Self> {
+        let is_json = serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
+        match text.as_bytes().first() {
+            Some(b'[' | b'{') if is_json => None,
+            Some(b'"') if is_json => Some(Self::String(string_content(text).into_owned())),
+            _ if is_json => Some(Self::Literal(text.to_owned())),
+            _ => Some(Self::String(text.to_owned())),
+        }
+    }
+
+    fn equals(&self, value: Option<&str>) -> bool {
+        let value = value.unwrap_or("null");
+        match (self, value.as_bytes().first()) {
+            (Self::String(text) | Self::Literal(text), Some(b'"')) => is_string(value, text),
+            (Self::Literal(text), Some(b'-' | b'0'..=b'9')) => {
+                let (number, other) = (DecimalNumber::parse(text.as_bytes()), DecimalNumber::parse(value.as_bytes()));
+                number.is_some() && number == other
+            }
+            (Self::Literal(text), _) => text == value,
+            (Self::String(_), _) => false,
+        }
+    }
+
+    /// Compares a value with this one. Returns `None` if they are not two numbers or two strings.
+    fn compared_to(&self, value: &str) -> Option<Ordering> {
+        match self {
+            Self::String(text) if value.starts_with('"') => Some(string_content(value).as_ref().cmp(text)),
+            Self::String(_) => None,
+            Self::Literal(text) => {
+                Some(DecimalNumber::parse(value.as_bytes())?.cmp(&DecimalNumber::parse(text.as_bytes())?))
+            }
+        }
+    }
+}
+
+fn is_match(pattern: &Regex, value: Option<&str>) -> bool {
+    match value.and_then(|value| Some((value, value.as_bytes().first()?))) {
+        Some((value, b'"')) => pattern.is_match(&string_content(value)),
+        Some((value, b'-' | b'0'..=b'9' | b't' | b'f')) => pattern.is_match(value),
+        _ => false,
+    }
+}
+
+impl FromStr for Condition {
+    type Err = ConditionError;
+
+    fn from_str(text: &str) -> Result<Self, ConditionError> {
+        let is_absence = text.starts_with('!');
+        let path_at = usize::from(is_absence);
+        let (path, length) = KeyPath::parse_prefix(&text[path_at..]).map_err(|error| error.moved_by(path_at))?;
+        let operator_at = text.len() - text[path_at + length..].trim_start().len();
+        let rest = &text[operator_at..];
+        let condition = match (rest.is_empty(), is_absence) {
+            (true, true) => ValueTest::HasNot,
+            (true, false) => ValueTest::Has,
+            (false, true) => return Err(ConditionError::Operator { byte: operator_at }),
+            (false, false) => value_test(text, operator_at)?,
+        };
+        Ok(Self { path, test: condition, text: text.to_owned() })
+    }
+}
+
+/// Parses an operator and what follows it.
+fn value_test(text: &str, operator_at: usize) -> Result<ValueTest, ConditionError> {
+    const OPERATORS: [(&str, Option<Operator>); 9] = [
+        ("!=", Some(Operator::NotEqual)),
+        ("!~", None),
+        ("<=", Some(Operator::LessOrEqual)),
+        (">=", Some(Operator::GreaterOrEqual)),
+        ("==", Some(Operator::Equal)),
+        ("=", Some(Operator::Equal)),
+        ("<", Some(Operator::Less)),
+        (">", Some(Operator::Greater)),
+        ("~", None),
+    ];
+    let rest = &text[operator_at..];
+    let found = OPERATORS.iter().find(|(operator, _)| rest.starts_with(operator));
+    let Some((operator, comparison)) = found else { return Err(ConditionError::Operator { byte: operator_at }) };
+    let value = rest[operator.len()..].trim();
+    let byte = operator_at + rest.len() - rest[operator.len()..].trim_start().len();
+    if let Some(operator) = comparison {
+        let operand = Operand::parse(value).ok_or(ConditionError::NestedValue { byte })?;
+        return Ok(ValueTest::Compare(*operator, operand));
+    }
+    let pattern = compile(value).map_err(ConditionError::Pattern)?;
+    Ok(if *operator == "~" { ValueTest::Matches(pattern) } else { ValueTest::MatchesNot(pattern) })
+}
+
+impl From<KeyPathError> for ConditionError {
+    fn from(error: KeyPathError) -> Self {
+        Self::Path(error)
+    }
+}
+
+/// Writes the condition as it was parsed.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for ConditionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(error) => error.fmt(f),
+            Self::Operator { byte } => {
+                write!(
+                    f,
+                    "expected one of = != < <= > >= ~ !~ at byte {byte}; a key with other characters needs quotation marks"
+                )
+            }
+            Self::NestedValue { byte } => {
+                write!(f, "the value at byte {byte} is an array or object; put it in quotation marks if it is a string")
+            }
+            Self::Pattern(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ConditionError {}

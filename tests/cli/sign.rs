@@ -89,6 +89,28 @@ fn a_signature_that_is_not_valid_needs_a_person() {
 }
 
 #[test]
+fn an_unreadable_signature_is_in_the_list_with_its_error() {
+    let dir = dir();
+    HistoryBuilder::with_segments(dir.path().join("h"), 2);
+    fs::copy(dir.path().join("b.gz"), dir.path().join("c.gz")).unwrap();
+    for name in ["b.gz.sig", "h/checkpoint.sig"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    done(dir.path(), &["sign", "c.gz", "--key", "ed25519", "--quiet"]);
+    let checked = run(dir.path(), &["verify", "--json", "b.gz", "h", "c.gz", "--signers", "signers"]);
+    let json = checked.json();
+    expect_valid("verify", &json);
+    assert_eq!((checked.code, checked.stderr.as_str(), &json["good"]), (1, "", &false.into()));
+    for (list, name, signature) in [("bundles", "b.gz", "b.gz.sig"), ("histories", "h", "h/checkpoint.sig")] {
+        let one = &json[list][0];
+        let named = one.get("bundle").or(one.get("history")).unwrap();
+        assert_eq!((named, &one["good"], &one["verdict"]), (&name.into(), &false.into(), &serde_json::Value::Null));
+        assert_eq!(one["error"]["subject"], signature);
+    }
+    assert_eq!((&json["bundles"][1]["bundle"], &json["bundles"][1]["good"]), (&"c.gz".into(), &true.into()));
+}
+
+#[test]
 fn json_has_the_status_of_the_signature() {
     let dir = dir();
     let signature = |arguments: &[&str]| {

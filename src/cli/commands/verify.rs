@@ -135,9 +135,9 @@ struct VerifiedJson {
     bundle: String,
     /// True if the bundle is intact and meets the requirements of the command line.
     good: bool,
-    /// The verdict; null if the bundle could not be read at all.
+    /// The verdict; null if the bundle or its signature could not be read at all.
     verdict: Option<Verdict>,
-    /// The error, if the bundle could not be read at all.
+    /// The error, if the bundle or its signature could not be read at all.
     error: Option<ErrorDetail>,
     /// The digest; null if the first line cannot be read.
     digest: Option<BundleDigest>,
@@ -197,7 +197,20 @@ pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
             Ok(options) => options,
             // The remaining bundles are still checked.
             Err(error) => {
-                exit = exit.worse_of(Failure::from(error).report(output.json));
+                exit = exit.worse_of(match (is_history(path), output.json) {
+                    (true, true) => {
+                        let (verified, exit) =
+                            history::verified_json(path, Err(error), &for_histories, false, Vec::new(), &listing);
+                        histories.push(verified);
+                        exit
+                    }
+                    (false, true) => {
+                        let (verified, exit) = verified_json(path, Err(error), Vec::new(), &listing);
+                        bundles.push(verified);
+                        exit
+                    }
+                    (_, false) => Failure::from(error).report(false),
+                });
                 continue;
             }
         };
@@ -478,6 +491,16 @@ fn verify_as_json(
             findings.push(finding_json(&finding));
         }
     })?;
+    Ok(verified_json(path, checked, findings, &listing))
+}
+
+/// Returns the result of the check of one bundle, and the exit code.
+fn verified_json(
+    path: &Path,
+    checked: patchwork_traces::Result<VerifyReport>,
+    findings: Vec<FindingJson>,
+    listing: &FindingList,
+) -> (VerifiedJson, Exit) {
     let exit = checked.as_ref().map_or_else(exit_of_error, exit_of);
     let (report, error) = match checked {
         Ok(report) => (Some(report), None),
@@ -501,7 +524,7 @@ fn verify_as_json(
         findings,
         more_findings: listing.not_listed().collect(),
     };
-    Ok((verified, exit))
+    (verified, exit)
 }
 
 fn finding_json(finding: &Finding) -> FindingJson {

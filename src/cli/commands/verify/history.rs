@@ -33,7 +33,7 @@ pub struct VerifiedHistoryJson {
     history: PathBuf,
     /// True if nothing contradicts that the history is intact and consistent and, if that was required, complete.
     good: bool,
-    /// The error, if the history could not be read at all.
+    /// The error, if the history or its signature could not be read at all.
     error: Option<ErrorDetail>,
     /// The identity of the history; null if no segment is readable.
     id: Option<HistoryId>,
@@ -82,7 +82,7 @@ pub struct CheckpointJson {
 
 /// A finding in a history.
 #[derive(Debug, Serialize, JsonSchema)]
-struct HistoryFindingJson {
+pub struct HistoryFindingJson {
     /// The verdicts that are false because of it.
     contradicts: &'static [HistoryVerdict],
     severity: Severity,
@@ -147,6 +147,18 @@ pub fn as_json(
             findings.push(finding_json(&finding));
         }
     })?;
+    Ok(verified_json(dir, checked, options, needs_complete, findings, &listing))
+}
+
+/// Returns the result of the check of a history, and the exit code.
+pub fn verified_json(
+    dir: &Path,
+    checked: patchwork_traces::Result<HistoryReport>,
+    options: &HistoryVerifyOptions,
+    needs_complete: bool,
+    findings: Vec<HistoryFindingJson>,
+    listing: &FindingList,
+) -> (VerifiedHistoryJson, Exit) {
     let exit = checked.as_ref().map_or(Exit::Failed, |report| exit_of(report, needs_complete));
     let (report, error) = match checked {
         Ok(report) => (Some(report), None),
@@ -176,7 +188,7 @@ pub fn as_json(
         findings,
         more_findings: listing.not_listed().collect(),
     };
-    Ok((verified, exit))
+    (verified, exit)
 }
 
 fn check(

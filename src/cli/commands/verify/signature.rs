@@ -136,7 +136,7 @@ pub fn as_text(path: &Path, verdict: Option<&SignatureVerdict>) -> Option<(Optio
 pub fn line(path: &Path, verdict: Option<&SignatureVerdict>) -> String {
     match as_text(path, verdict) {
         Some((Some(true), text)) => format!("  signed  {text}\n"),
-        Some((Some(false), _)) => "  signed  NO (see above)\n".to_owned(),
+        Some((Some(false), text)) => format!("  signed  NO: {text}\n"),
         Some((None, text)) => format!("  {text}\n"),
         None => String::new(),
     }

@@ -3,7 +3,7 @@
 #[cfg(feature = "seal")]
 use std::path::{Path, PathBuf};
 #[cfg(feature = "seal")]
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use clap::Args;
 #[cfg(feature = "seal")]
@@ -15,6 +15,8 @@ use patchwork_traces::container::{Passphrase, PassphraseRequest, Recipient};
 use patchwork_traces::error::{Encryption, Error, ErrorKind, IoAction};
 
 use crate::cli::failure::Failure;
+#[cfg(feature = "seal")]
+use crate::cli::plugin_prompt::TerminalPluginPrompt;
 #[cfg(feature = "seal")]
 use crate::cli::render::text::safe;
 #[cfg(feature = "seal")]
@@ -67,7 +69,8 @@ pub struct PassphraseArgs {
 pub struct SealArgs {
     /// Encrypt to this public key of age
     ///
-    /// It begins with age1, and is called a recipient. Can be repeated.
+    /// It begins with age1, and is called a recipient. Keys of plugins, such as age1yubikey1..., need the plugin on PATH. Can
+    /// be repeated.
     #[cfg(feature = "seal")]
     #[arg(short, long, value_name = "KEY", conflicts_with = "passphrase", display_order = 803)]
     recipient: Vec<String>,
@@ -93,6 +96,7 @@ impl KeyArgs {
         secrets.filter_map(|path| exposed(path)).for_each(|warning| output.warning(&warning));
         let keys = self.identity.iter().try_fold(DecryptionKeys::default(), DecryptionKeys::identity_file)?;
         let (given, asked) = (self.passphrase.given()?, AskedPassphrase::default());
+        let keys = keys.plugin_prompt(Arc::new(TerminalPluginPrompt));
         Ok(keys.ask_passphrase(move |request| match (&given, request.rejected) {
             (Some(passphrase), 0) => Ok(passphrase.clone()),
             (Some(_), _) => Err(ErrorKind::DecryptionFailed.into()),
@@ -292,7 +296,7 @@ impl SealArgs {
         }
         match recipients.is_empty() {
             true => Ok(None),
-            false => Ok(Some(Sealer::to_recipients(recipients)?)),
+            false => Ok(Some(Sealer::to_recipients(recipients)?.plugin_prompt(Arc::new(TerminalPluginPrompt)))),
         }
     }
 

@@ -230,6 +230,16 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         }
         ErrorKind::InvalidIdentity { found, .. } => for_identity(*found),
         ErrorKind::InvalidRecipient { found, .. } => for_recipient(*found),
+        ErrorKind::NestedEncryption { in_gzip: true } => {
+            "decompress it with gunzip: bundles are compressed before they are encrypted, not after"
+        }
+        ErrorKind::NestedEncryption { .. } => {
+            "decrypt the outer layer, as with `age -d`, and run the command on the result"
+        }
+        ErrorKind::AgePluginMissing { .. } => "install this plugin of age, or add its directory to PATH",
+        ErrorKind::AgePluginFailed { .. } => {
+            "check that the token is plugged in, and run the command again; with AGEDEBUG=plugin it shows what the plugin says"
+        }
         ErrorKind::RecipientsDiffer => "age mixes post-quantum keys with no others; write two files",
         ErrorKind::InvalidPassphrase => "write it into the file, or name another one",
         ErrorKind::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",

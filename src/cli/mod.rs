@@ -7,6 +7,8 @@ mod failure;
 mod help;
 mod hint;
 mod input;
+#[cfg(feature = "seal")]
+mod plugin_prompt;
 mod render;
 mod row_filter;
 #[cfg(feature = "seal")]

@@ -5,10 +5,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use age::stream::{StreamReader, StreamWriter};
-use age::{Decryptor, Encryptor, scrypt};
+use age::{Decryptor, EncryptError, Encryptor, scrypt};
 
 use super::key_text::{key_lines, key_text_of};
-use super::keys::{DecryptionKeys, Passphrase};
+use super::keys::DecryptionKeys;
+use super::passphrase::Passphrase;
+use super::plugin::{PluginPrompt, PluginRecipients, Prompt};
 use super::unlock::{self, FileIdentities, PassphraseIdentity};
 use crate::error::{Encryption, Error, ErrorKind, IoAction, KeyText, Result};
 
@@ -17,7 +19,13 @@ const WORK_FACTOR: u8 = 18;
 
 /// A public key that files are encrypted to.
 #[derive(Clone)]
-pub struct Recipient(Arc<dyn age::Recipient + Send + Sync>);
+pub struct Recipient(RecipientKey);
+
+#[derive(Clone)]
+enum RecipientKey {
+    Native(Arc<dyn age::Recipient + Send + Sync>),
+    Plugin(age::plugin::Recipient),
+}
 
 /// Encrypts what is written. Whoever has one of the keys, or the passphrase, can read it.
 ///
@@ -36,7 +44,10 @@ pub struct Recipient(Arc<dyn age::Recipient + Send + Sync>);
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Sealer(SealTo);
+pub struct Sealer {
+    to: SealTo,
+    plugin_prompt: Prompt,
+}
 
 #[derive(Debug, Clone)]
 enum SealTo {
@@ -54,11 +65,18 @@ impl FromStr for Recipient {
     type Err = ErrorKind;
 
     fn from_str(text: &str) -> std::result::Result<Self, ErrorKind> {
-        let native = text.parse::<age::x25519::Recipient>().map(|key| Self(Arc::new(key))).ok();
-        let tagged = || text.parse::<age::tag::Recipient>().map(|key| Self(Arc::new(key))).ok();
-        let post_quantum = || text.parse::<age::tagpq::Recipient>().map(|key| Self(Arc::new(key))).ok();
+        fn native<K>(text: &str) -> Option<RecipientKey>
+        where
+            K: FromStr + age::Recipient + Send + Sync + 'static,
+        {
+            text.parse::<K>().ok().map(|key| RecipientKey::Native(Arc::new(key)))
+        }
+        let key = native::<age::x25519::Recipient>(text)
+            .or_else(|| native::<age::tag::Recipient>(text))
+            .or_else(|| native::<age::tagpq::Recipient>(text))
+            .or_else(|| text.parse().map(RecipientKey::Plugin).ok());
         let invalid = || ErrorKind::InvalidRecipient { line: None, found: key_text_of(text.as_bytes()) };
-        native.or_else(tagged).or_else(post_quantum).ok_or_else(invalid)
+        key.map(Self).ok_or_else(invalid)
     }
 }
 
@@ -97,28 +115,41 @@ impl Sealer {
     /// Encrypts to these keys.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRecipient`] if there is none.
+    /// [`ErrorKind::InvalidRecipient`] if there is none. [`ErrorKind::AgePluginMissing`] if the plugin of one is not installed.
     pub fn to_recipients(recipients: Vec<Recipient>) -> Result<Self> {
-        match recipients.is_empty() {
-            true => Err(NO_RECIPIENT.into()),
-            false => Ok(Self(SealTo::Recipients(recipients))),
+        if recipients.is_empty() {
+            return Err(NO_RECIPIENT.into());
         }
+        let sealer = Self { to: SealTo::Recipients(recipients), plugin_prompt: Prompt::default() };
+        sealer.plugins()?;
+        Ok(sealer)
     }
 
     /// Encrypts with a passphrase.
     #[must_use]
     pub fn to_passphrase(passphrase: Passphrase) -> Self {
-        Self(SealTo::Passphrase(passphrase))
+        Self { to: SealTo::Passphrase(passphrase), plugin_prompt: Prompt::default() }
+    }
+
+    /// Sets who talks to the user for plugins of age. Without it, plugins that must ask fail.
+    #[must_use]
+    pub fn plugin_prompt(self, prompt: Arc<dyn PluginPrompt>) -> Self {
+        Self { plugin_prompt: Prompt(Some(prompt)), ..self }
     }
 
     /// Starts an encrypted file in `out`.
     ///
     /// # Errors
-    /// If the keys cannot be used together, or writing fails.
+    /// If the keys cannot be used together, a plugin fails, or writing fails.
     pub fn seal<W: Write>(&self, out: W) -> io::Result<SealedWriter<W>> {
-        let encryptor = match &self.0 {
+        let encryptor = match &self.to {
             SealTo::Recipients(recipients) => {
-                Encryptor::with_recipients(recipients.iter().map(|recipient| &*recipient.0 as &dyn age::Recipient))
+                let plugins = self.plugins()?;
+                let native = recipients.iter().filter_map(|recipient| match &recipient.0 {
+                    RecipientKey::Native(key) => Some(&**key as &dyn age::Recipient),
+                    RecipientKey::Plugin(_) => None,
+                });
+                Encryptor::with_recipients(native.chain(plugins.iter().map(|plugin| plugin as &dyn age::Recipient)))
             }
             SealTo::Passphrase(passphrase) => {
                 let mut recipient = scrypt::Recipient::new(passphrase.secret());
@@ -126,8 +157,21 @@ impl Sealer {
                 Encryptor::with_recipients([&recipient as &dyn age::Recipient].into_iter())
             }
         };
-        let encryptor = encryptor.map_err(|_| io::Error::from(Error::from(ErrorKind::RecipientsDiffer)))?;
+        let encryptor = encryptor.map_err(|error| match error {
+            EncryptError::Io(error) => error,
+            _ => Error::from(ErrorKind::RecipientsDiffer).into(),
+        })?;
         encryptor.wrap_output(out).map(SealedWriter)
+    }
+
+    /// Returns the plugins of the recipients.
+    fn plugins(&self) -> Result<Vec<PluginRecipients>> {
+        let SealTo::Recipients(recipients) = &self.to else { return Ok(Vec::new()) };
+        let of_plugins = recipients.iter().filter_map(|recipient| match &recipient.0 {
+            RecipientKey::Plugin(key) => Some(key),
+            RecipientKey::Native(_) => None,
+        });
+        PluginRecipients::group(of_plugins, &self.plugin_prompt)
     }
 }
 

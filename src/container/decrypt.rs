@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use ::age::armor::ArmoredReader;
 
 use super::{DecryptionKeys, FileInput, Input, Passphrase, age, encryption, pwtrace};
-use crate::error::{Encryption, Error, IoAction, Result};
+use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
 
 /// Opens a file that is encrypted in this way and begins with `mark`. `name` is for whoever is asked for a passphrase.
 pub fn of_file<'r>(
@@ -26,7 +26,9 @@ pub fn of_file<'r>(
             FileInput::new(keys.open_with_passphrase(name, encryption, open)?)
         }
     };
-    file.map(Input::File).map_err(unreadable)
+    let file = file.map_err(unreadable)?;
+    refuse_nested(&first_bytes(&mut file.at_start())?)?;
+    Ok(Input::File(file))
 }
 
 /// Opens a stream that is encrypted in this way. Each byte that it gives is authenticated.
@@ -42,7 +44,10 @@ pub fn of_stream<'r>(
 ) -> Result<Input<'r>> {
     match encryption {
         Encryption::AgeKey | Encryption::AgePassphrase => {
-            Ok(Input::Stream(Box::new(age::decrypt(ArmoredReader::new(stream), keys, name)?)))
+            let mut content = age::decrypt(ArmoredReader::new(stream), keys, name)?;
+            let first = first_bytes(&mut content)?;
+            refuse_nested(&first)?;
+            Ok(Input::Stream(Box::new(io::Cursor::new(first).chain(content))))
         }
         Encryption::Patchwork => {
             let dir = std::env::temp_dir();
@@ -50,6 +55,22 @@ pub fn of_stream<'r>(
             io::copy(&mut stream, &mut copy).map_err(unreadable)?;
             of_file(&FileInput::new(copy).map_err(unreadable)?, encryption, mark, keys, name)
         }
+    }
+}
+
+/// Reads the first bytes of what was decrypted.
+fn first_bytes(content: &mut impl Read) -> Result<Vec<u8>> {
+    let mut first = Vec::with_capacity(encryption::MARK_BYTES);
+    content.take(encryption::MARK_BYTES as u64).read_to_end(&mut first).map_err(unreadable)?;
+    Ok(first)
+}
+
+/// Returns an error if the decrypted content that begins with `first` is itself encrypted.
+fn refuse_nested(first: &[u8]) -> Result<()> {
+    let in_gzip = encryption::in_gzip(first);
+    match in_gzip || encryption::of(first).is_some() {
+        true => Err(ErrorKind::NestedEncryption { in_gzip }.into()),
+        false => Ok(()),
     }
 }
 

@@ -1,11 +1,17 @@
 //! Tells by the first bytes whether a file is encrypted, and what opens it.
 
+use std::io::Read;
+
 use data_encoding::BASE64;
+use flate2::read::GzDecoder;
 
 use crate::error::Encryption;
 
-/// The number of first bytes that [`of`] looks at.
-pub const MARK_BYTES: usize = 128;
+/// The number of first bytes that [`of`] and [`in_gzip`] look at.
+pub const MARK_BYTES: usize = 1024;
+
+/// The number of first bytes of a gzip file's content that [`in_gzip`] looks at.
+const CONTENT_BYTES: u64 = 64;
 
 const AGE: &[u8] = b"age-encryption.org/v1\n";
 const AGE_ARMOR: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
@@ -27,6 +33,14 @@ pub fn of(bytes: &[u8]) -> Option<Encryption> {
     // A line of armour holds 48 bytes.
     let line = armored.trim_ascii_start().get(..64).and_then(|line| BASE64.decode(line).ok());
     Some(line.and_then(|header| of_header(&header)).unwrap_or(Encryption::AgeKey))
+}
+
+/// Returns true if a gzip file that begins with `bytes` holds an encrypted file.
+pub fn in_gzip(bytes: &[u8]) -> bool {
+    let mut content = Vec::new();
+    // The bytes are only a beginning, so reading them ends in an error.
+    let _ = GzDecoder::new(bytes).take(CONTENT_BYTES).read_to_end(&mut content);
+    of(&content).is_some()
 }
 
 /// Returns true if armour, which is text, surrounds the file that begins with `bytes`.

@@ -10,13 +10,19 @@ use super::key_text::{key_lines, key_text_of};
 use crate::error::{Encryption, Error, ErrorKind, IoAction, KeyText, Result};
 
 /// An identity that was read.
-pub type SharedIdentity = Arc<dyn age::Identity + Send + Sync>;
+#[derive(Clone)]
+pub enum AgeIdentity {
+    /// One of age's own.
+    Native(age::x25519::Identity),
+    /// One that a plugin holds, or knows how to find.
+    Plugin(age::plugin::Identity),
+}
 
 /// A file of identities.
 #[derive(Clone)]
 pub enum IdentityFile {
     /// Identities that can be used.
-    Open(Vec<SharedIdentity>),
+    Open(Vec<AgeIdentity>),
     /// Identities that are encrypted with a passphrase.
     Locked(Arc<LockedIdentities>),
 }
@@ -28,7 +34,7 @@ pub struct LockedIdentities {
     /// The encrypted file.
     pub sealed: Vec<u8>,
     /// Its identities, once it was decrypted.
-    pub opened: OnceLock<Vec<SharedIdentity>>,
+    pub opened: OnceLock<Vec<AgeIdentity>>,
 }
 
 impl IdentityFile {
@@ -56,13 +62,16 @@ impl IdentityFile {
 ///
 /// # Errors
 /// [`ErrorKind::InvalidIdentity`] if a line is not an identity, or none is there.
-pub fn parse(text: &SecretSlice<u8>) -> Result<Vec<SharedIdentity>> {
-    let mut identities: Vec<SharedIdentity> = Vec::new();
+pub fn parse(text: &SecretSlice<u8>) -> Result<Vec<AgeIdentity>> {
+    let mut identities = Vec::new();
     // One line at a time, so that an error can give its number.
     for (number, line) in key_lines(text.expose_secret()) {
-        let identity = std::str::from_utf8(line).ok().and_then(|line| line.parse::<age::x25519::Identity>().ok());
+        let identity = std::str::from_utf8(line).ok().and_then(|line| {
+            let native = line.parse().map(AgeIdentity::Native).ok();
+            native.or_else(|| line.parse().map(AgeIdentity::Plugin).ok())
+        });
         let invalid = || ErrorKind::InvalidIdentity { line: number, found: key_text_of(line) };
-        identities.push(Arc::new(identity.ok_or_else(invalid)?));
+        identities.push(identity.ok_or_else(invalid)?);
     }
     match identities.is_empty() {
         true => Err(ErrorKind::InvalidIdentity { line: 0, found: KeyText::Nothing }.into()),

@@ -24,9 +24,9 @@ pub fn key_text_of(line: &[u8]) -> KeyText {
     };
     if UTF16_MARKS.iter().any(|mark| line.starts_with(mark)) {
         KeyText::Utf16
-    } else if begins(&["AGE-SECRET-KEY-PQ-", "age1pq1"]) {
+    } else if begins(&["AGE-SECRET-KEY-PQ-"]) {
         KeyText::PostQuantum
-    } else if begins(&["AGE-SECRET-KEY-"]) {
+    } else if begins(&["AGE-SECRET-KEY-", "AGE-PLUGIN-"]) {
         KeyText::Identity
     } else if begins(&["age1"]) {
         KeyText::Recipient

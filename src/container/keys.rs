@@ -2,20 +2,16 @@
 
 use std::fmt;
 #[cfg(feature = "seal")]
-use std::{io, path::Path, sync::Arc};
-
-#[cfg(feature = "seal")]
-use age::secrecy::{ExposeSecret, SecretString};
+use std::{path::Path, sync::Arc};
 
 #[cfg(feature = "seal")]
 use super::identity_file::IdentityFile;
 #[cfg(feature = "seal")]
-use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
-
-/// A passphrase. It is erased from memory when it is dropped, and no `Debug` output has it.
+use super::passphrase::Passphrase;
 #[cfg(feature = "seal")]
-#[derive(Clone)]
-pub struct Passphrase(SecretString);
+use super::plugin::{PluginPrompt, Prompt};
+#[cfg(feature = "seal")]
+use crate::error::{Encryption, ErrorKind, Result};
 
 /// A request for the passphrase of a bundle, or of a file of identities.
 #[cfg(feature = "seal")]
@@ -42,7 +38,7 @@ type PassphraseSource = dyn Fn(&PassphraseRequest<'_>) -> Result<Passphrase> + S
 /// use patchwork_traces::container::{DecryptionKeys, Passphrase};
 ///
 /// let keys = DecryptionKeys::default().passphrase(Passphrase::new("correct horse battery staple".to_owned()));
-/// assert_eq!(format!("{keys:?}"), "DecryptionKeys { identities: 0, passphrase: true }");
+/// assert_eq!(format!("{keys:?}"), "DecryptionKeys { identities: 0, passphrase: true, plugin_prompt: None }");
 /// # }
 /// ```
 #[derive(Clone, Default)]
@@ -52,63 +48,8 @@ pub struct DecryptionKeys {
     pub(super) identities: Vec<IdentityFile>,
     #[cfg(feature = "seal")]
     passphrase: Option<Arc<PassphraseSource>>,
-}
-
-#[cfg(feature = "seal")]
-impl Passphrase {
-    /// Takes a passphrase.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(SecretString::from(text))
-    }
-
-    /// Reads a passphrase: the first line of `input`, without its line end. Nothing behind the line is read.
-    ///
-    /// # Errors
-    /// If reading fails. [`ErrorKind::InvalidPassphrase`] if the line is empty, longer than 64 KiB, or not UTF-8.
-    pub fn read(input: impl io::Read) -> Result<Self> {
-        /// The maximum length of a passphrase in bytes.
-        const MAX_BYTES: usize = 64 << 10;
-        let mut line = zeroize::Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
-        #[allow(clippy::unbuffered_bytes, reason = "what is behind the line is for somebody else")]
-        for byte in input.bytes().take(MAX_BYTES + 1) {
-            match byte.map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
-                b'\n' => break,
-                byte => line.push(byte),
-            }
-        }
-        let text = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(&line)).ok();
-        let text = text.filter(|text| !text.is_empty() && line.len() <= MAX_BYTES);
-        text.map(|text| Self::new(text.to_owned())).ok_or_else(|| ErrorKind::InvalidPassphrase.into())
-    }
-
-    /// Returns true if it has no characters.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.as_bytes().is_empty()
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.expose_secret().as_bytes()
-    }
-
-    pub(super) fn secret(&self) -> SecretString {
-        self.0.clone()
-    }
-}
-
-#[cfg(feature = "seal")]
-impl PartialEq for Passphrase {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-#[cfg(feature = "seal")]
-impl fmt::Debug for Passphrase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Passphrase")
-    }
+    #[cfg(feature = "seal")]
+    pub(super) plugin_prompt: Prompt,
 }
 
 #[cfg(feature = "seal")]
@@ -171,13 +112,21 @@ impl DecryptionKeys {
     ) -> Self {
         Self { passphrase: Some(Arc::new(ask)), ..self }
     }
+
+    /// Sets who talks to the user for plugins of age. Without it, plugins that must ask fail.
+    pub fn plugin_prompt(self, prompt: Arc<dyn PluginPrompt>) -> Self {
+        Self { plugin_prompt: Prompt(Some(prompt)), ..self }
+    }
 }
 
 impl fmt::Debug for DecryptionKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("DecryptionKeys");
         #[cfg(feature = "seal")]
-        debug.field("identities", &self.identities.len()).field("passphrase", &self.passphrase.is_some());
+        debug
+            .field("identities", &self.identities.len())
+            .field("passphrase", &self.passphrase.is_some())
+            .field("plugin_prompt", &self.plugin_prompt);
         debug.finish()
     }
 }

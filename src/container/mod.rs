@@ -14,6 +14,10 @@ mod identity_file;
 mod key_text;
 mod keys;
 #[cfg(feature = "seal")]
+mod passphrase;
+#[cfg(feature = "seal")]
+mod plugin;
+#[cfg(feature = "seal")]
 pub(crate) mod pwtrace;
 mod seal;
 mod spool;
@@ -33,7 +37,11 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 pub use age::{Recipient, SealedWriter, Sealer};
 pub use keys::DecryptionKeys;
 #[cfg(feature = "seal")]
-pub use keys::{Passphrase, PassphraseRequest};
+pub use keys::PassphraseRequest;
+#[cfg(feature = "seal")]
+pub use passphrase::Passphrase;
+#[cfg(feature = "seal")]
+pub use plugin::PluginPrompt;
 #[cfg(not(feature = "seal"))]
 pub use seal::NoSealer as Sealer;
 pub(crate) use seal::write_through;
@@ -115,6 +123,7 @@ impl<'r> Input<'r> {
         let mut mark = Vec::with_capacity(encryption::MARK_BYTES);
         file.at_start().take(encryption::MARK_BYTES as u64).read_to_end(&mut mark).map_err(failed)?;
         let opened = match encryption::of(&mark) {
+            None if encryption::in_gzip(&mark) => Err(ErrorKind::NestedEncryption { in_gzip: true }.into()),
             None => Ok(Self::File(file)),
             #[cfg(feature = "seal")]
             Some(encryption) if !keys.is_empty() => decrypt::of_file(&file, encryption, &mark, keys, name),
@@ -135,6 +144,7 @@ impl<'r> Input<'r> {
         let encryption = encryption::of(&mark);
         let whole = io::Cursor::new(mark.clone()).chain(stream);
         let opened = match encryption {
+            None if encryption::in_gzip(&mark) => Err(ErrorKind::NestedEncryption { in_gzip: true }.into()),
             None => Ok(Self::Stream(Box::new(whole))),
             #[cfg(feature = "seal")]
             Some(encryption) if !keys.is_empty() => decrypt::of_stream(whole, encryption, &mark, keys, name),

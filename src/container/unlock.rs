@@ -7,8 +7,9 @@ use age::secrecy::SecretSlice;
 use age::{DecryptError, Decryptor, scrypt};
 use age_core::format::{FileKey, Stanza};
 
-use super::identity_file::{self, IdentityFile, LockedIdentities, SharedIdentity};
+use super::identity_file::{self, AgeIdentity, IdentityFile, LockedIdentities};
 use super::keys::DecryptionKeys;
+use super::plugin;
 use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
 
 /// The most work that a file may ask for on reading.
@@ -51,12 +52,25 @@ impl age::Identity for FileIdentities<'_> {
                 Err(error) => return Some(Err(own_error(error))),
             },
         };
-        identities.iter().find_map(|identity| identity.unwrap_stanzas(stanzas))
+        // Plugins, which may need a token and a person, are tried last.
+        let native = identities.iter().find_map(|identity| match identity {
+            AgeIdentity::Native(identity) => identity.unwrap_stanzas(stanzas),
+            AgeIdentity::Plugin(_) => None,
+        });
+        native.or_else(|| {
+            identities.iter().find_map(|identity| match identity {
+                AgeIdentity::Native(_) => None,
+                AgeIdentity::Plugin(identity) => {
+                    let unwrapped = plugin::unwrap(identity, &self.keys.plugin_prompt, stanzas)?;
+                    Some(unwrapped.map_err(own_error))
+                }
+            })
+        })
     }
 }
 
 /// Returns the identities of an encrypted file. Decrypts it the first time.
-fn unlock<'l>(locked: &'l LockedIdentities, keys: &DecryptionKeys) -> Result<&'l [SharedIdentity]> {
+fn unlock<'l>(locked: &'l LockedIdentities, keys: &DecryptionKeys) -> Result<&'l [AgeIdentity]> {
     if let Some(identities) = locked.opened.get() {
         return Ok(identities);
     }
@@ -64,7 +78,7 @@ fn unlock<'l>(locked: &'l LockedIdentities, keys: &DecryptionKeys) -> Result<&'l
     Ok(locked.opened.get_or_init(|| identities))
 }
 
-fn decrypt_identities(locked: &LockedIdentities, keys: &DecryptionKeys) -> Result<Vec<SharedIdentity>> {
+fn decrypt_identities(locked: &LockedIdentities, keys: &DecryptionKeys) -> Result<Vec<AgeIdentity>> {
     let decryptor = Decryptor::new(ArmoredReader::new(&locked.sealed[..])).map_err(decryption_error)?;
     let passphrase = PassphraseIdentity { keys, name: &locked.name };
     let mut content = decryptor.decrypt([&passphrase as &dyn age::Identity].into_iter()).map_err(decryption_error)?;

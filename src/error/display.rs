@@ -75,6 +75,14 @@ impl ErrorKind {
             Self::InvalidRecipient { line, found } => {
                 f.write_str(&not_a_key("an age recipient", KeyText::Recipient, *line, *found))
             }
+            Self::NestedEncryption { in_gzip: true } => {
+                f.write_str("this gzip file holds an encrypted file, not a bundle")
+            }
+            Self::NestedEncryption { in_gzip: false } => f.write_str("it is encrypted twice"),
+            Self::AgePluginMissing { program } => {
+                write!(f, "this key needs the program {program}, which was not found")
+            }
+            Self::AgePluginFailed { program, message } => write!(f, "{program} failed: {message}"),
             Self::PwtraceTruncated { found, header } => write!(
                 f,
                 "this encrypted export is truncated: it has {} bytes, and its header alone has {header}",

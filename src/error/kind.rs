@@ -183,6 +183,11 @@ pub enum ErrorKind {
     NotABundle,
     /// The input is encrypted, and no key or passphrase for it was given.
     Encrypted(Encryption),
+    /// An encrypted file, or a gzip file, holds an encrypted file instead of a bundle.
+    NestedEncryption {
+        /// True if gzip is directly around the encrypted file.
+        in_gzip: bool,
+    },
     /// The input is encrypted to other keys.
     #[strum(message = "it is encrypted with age, to none of the keys that were given")]
     NoMatchingKey,
@@ -209,6 +214,18 @@ pub enum ErrorKind {
         line: Option<u64>,
         /// What is there instead.
         found: KeyText,
+    },
+    /// A program that holds a key of age, or finds it on a token, is not installed.
+    AgePluginMissing {
+        /// The name of the program.
+        program: String,
+    },
+    /// A program that holds a key of age failed.
+    AgePluginFailed {
+        /// The name of the program.
+        program: String,
+        /// What it said.
+        message: String,
     },
     /// The recipients cannot be used for one file.
     #[strum(message = "these recipients cannot be used together")]

@@ -11,6 +11,8 @@ use crate::common::Home;
 use crate::common::keys::{key_in, public_key};
 use crate::common::program::{Run, command, run, run_with};
 use crate::common::skip_note::skip_without;
+#[cfg(target_os = "linux")]
+use crate::common::terminal::typed_on_terminal;
 
 const IDENTITY: &str = "AGE-SECRET-KEY-15FJH2WEAQ2KHXFLTQ9QJF8NEAFEGK33J65ERR2RAUMHMUALSCPUSX3SZY5";
 const RECIPIENT: &str = "age1unpfk3m3ta7z5vqqmuxz4zgyg0wsyanef0293a4kht7x23ek5q8s2s0yq4";
@@ -186,38 +188,6 @@ fn an_encrypted_file_of_identities_is_opened_by_the_passphrase_options() {
     }
 }
 
-/// Runs a command on a terminal, on which `typed` is typed after each prompt with its beginning. Returns what the terminal
-/// showed, and the exit code as `code 0`.
-#[cfg(target_os = "linux")]
-fn typed_on_terminal(home: &Home, command: &str, typed: &[(&str, &str)]) -> Option<String> {
-    use std::io::Read;
-    use std::process::Stdio;
-
-    let mut terminal = Command::new("script");
-    let script = format!("\"$PROGRAM\" {command}; echo \"code $?\"");
-    terminal.args(["--quiet", "--return", "--command", &script, "/dev/null"]).current_dir(home.path());
-    terminal.env("SHELL", "/bin/sh").env("PROGRAM", env!("CARGO_BIN_EXE_patchwork-traces")).env("HOME", home.path());
-    terminal.env_remove("PATCHWORK_TRACES_PASSPHRASE");
-    let Ok(mut terminal) = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() else {
-        skip_without("script", "no passphrase was typed");
-        return None;
-    };
-    let (mut input, mut output) = (terminal.stdin.take().unwrap(), terminal.stdout.take().unwrap());
-    let mut shown = Vec::new();
-    for (prompt, answer) in typed {
-        let before = shown.len();
-        while !shown[before..].ends_with(prompt.as_bytes()) {
-            let mut byte = [0];
-            assert_eq!(output.read(&mut byte).unwrap(), 1, "no {prompt:?}: {}", String::from_utf8_lossy(&shown));
-            shown.push(byte[0]);
-        }
-        input.write_all(format!("{answer}\n").as_bytes()).unwrap();
-    }
-    output.read_to_end(&mut shown).unwrap();
-    terminal.wait().unwrap();
-    Some(String::from_utf8(shown).unwrap())
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_mistyped_passphrase_is_asked_for_again() {
@@ -225,24 +195,26 @@ fn a_mistyped_passphrase_is_asked_for_again() {
     with_passphrase(&home);
     lock(&home);
     let (first, again) = ("Passphrase of passphrase.age: ", "Wrong passphrase. Passphrase of passphrase.age: ");
-    let Some(shown) = typed_on_terminal(&home, "cat passphrase.age", &[(first, "corect"), (again, "correct horse")])
+    let Some(shown) =
+        typed_on_terminal(&home, "cat passphrase.age", &[], &[(first, "corect"), (again, "correct horse")])
     else {
         return;
     };
     assert!(shown.contains("\"taskId\":\"b\"") && shown.contains("code 0") && !shown.contains("horse"), "{shown}");
 
     let wrong = [(first, "a"), (again, "b"), (again, "c")];
-    let shown = typed_on_terminal(&home, "cat passphrase.age", &wrong).unwrap();
+    let shown = typed_on_terminal(&home, "cat passphrase.age", &[], &wrong).unwrap();
     assert!(shown.contains("code 1") && shown.contains("wrong passphrase or key"), "{shown}");
     assert!(!shown.contains("taskId"), "{shown}");
 
     // What was right is tried for the other files; what was not is forgotten.
     let (identity, again) = ("Passphrase of locked.age: ", "Wrong passphrase. Passphrase of locked.age: ");
     let shown =
-        typed_on_terminal(&home, "cat -i locked.age key.age passphrase.age", &[(identity, "correct horse")]).unwrap();
+        typed_on_terminal(&home, "cat -i locked.age key.age passphrase.age", &[], &[(identity, "correct horse")])
+            .unwrap();
     assert!(shown.contains("code 0"), "{shown}");
     let wrong = [(identity, "a"), (again, "b"), (again, "c"), (first, "correct horse")];
-    let shown = typed_on_terminal(&home, "verify -i locked.age key.age passphrase.age", &wrong).unwrap();
+    let shown = typed_on_terminal(&home, "verify -i locked.age key.age passphrase.age", &[], &wrong).unwrap();
     assert!(shown.contains("code 1") && shown.contains("2 rows, the log matches"), "{shown}");
 }
 
@@ -256,7 +228,9 @@ fn an_identity_and_the_output_have_passphrases_of_their_own_on_a_terminal() {
         ("New passphrase: ", "battery staple"),
         ("The same again: ", "battery staple"),
     ];
-    let Some(shown) = typed_on_terminal(&home, "merge key.age -i locked.age -p -o new.age", &typed) else { return };
+    let Some(shown) = typed_on_terminal(&home, "merge key.age -i locked.age -p -o new.age", &[], &typed) else {
+        return;
+    };
     assert!(shown.contains("code 0"), "{shown}");
     write_secret(&home.path().join("new.txt"), "battery staple");
     assert_eq!(run(home.path(), &["cat", "new.age", "--passphrase-file", "new.txt"]).text(), LOG);

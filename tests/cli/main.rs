@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[cfg(feature = "seal")]
+mod age_plugins;
 mod bad_input;
 mod cat;
 mod cat_exact;

@@ -240,5 +240,12 @@ fn keys() -> Vec<ErrorKind> {
     let recipients =
         found.map(|found| ErrorKind::InvalidRecipient { line: Some(7).filter(|_| !of_file(found)), found });
     let argument = ErrorKind::InvalidRecipient { line: None, found: KeyText::Identity };
-    identities.into_iter().chain(recipients).chain([argument]).collect()
+    let program = || "age-plugin-yubikey".to_owned();
+    let others = [
+        ErrorKind::NestedEncryption { in_gzip: true },
+        ErrorKind::NestedEncryption { in_gzip: false },
+        ErrorKind::AgePluginMissing { program: program() },
+        ErrorKind::AgePluginFailed { program: program(), message: "no token is plugged in".to_owned() },
+    ];
+    identities.into_iter().chain(recipients).chain([argument]).chain(others).collect()
 }

@@ -19,6 +19,8 @@ pub mod search_path;
 pub mod segments;
 pub mod short_reads;
 pub mod skip_note;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+pub mod terminal;
 
 use std::collections::BTreeMap;
 use std::io::Cursor;

@@ -297,6 +297,37 @@ fn files_of_keys_may_have_the_marks_of_other_systems() {
 }
 
 #[test]
+fn what_is_encrypted_or_compressed_once_too_often_is_named() {
+    let gzip = |content: &[u8]| {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        out.write_all(content).unwrap();
+        out.finish().unwrap()
+    };
+    let (content, keys) = (small_bundle(), keys(&[IDENTITY]).passphrase(Passphrase::new("x".to_owned())));
+    let sealed = seal(&sealer(&[RECIPIENT]), &content);
+    let by_patchwork = include_bytes!("../../fixtures/sealed/three_rows.jsonl.gz.enc");
+    let seal_again = |content: &[u8]| seal(&sealer(&[RECIPIENT]), content);
+    for (nested, in_gzip) in [
+        (gzip(&sealed), true),
+        (gzip(&armored(&sealed)), true),
+        (gzip(by_patchwork), true),
+        (seal_again(&gzip(&sealed)), true),
+        (seal_again(&sealed), false),
+        (seal_again(&armored(&sealed)), false),
+        (seal_again(by_patchwork), false),
+    ] {
+        for open in [file, stream] {
+            let error = open(&nested, &keys).err().unwrap();
+            assert!(matches!(error.kind(), ErrorKind::NestedEncryption { in_gzip: found } if *found == in_gzip));
+        }
+    }
+    // A bundle may hold rows that look like such a file.
+    let log = "\"age-encryption.org/v1\"\n".repeat(100);
+    let innocent = bundle(&Home::new().with("runs.jsonl", log));
+    assert_eq!(read(file(&innocent, &keys)).0, innocent);
+}
+
+#[test]
 fn other_keys_are_told_from_mistyped_ones() {
     let utf16: Vec<u8> = [0xfeff_u16].into_iter().chain(IDENTITY.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFm7hQ7Uc1sK1yZ0Pp8x0gJ6dZ0l1w== me@example.org";
@@ -319,7 +350,7 @@ fn other_keys_are_told_from_mistyped_ones() {
         (&IDENTITY.to_lowercase(), KeyText::Identity),
         (&RECIPIENT[..40], KeyText::Recipient),
         (ssh, KeyText::Ssh),
-        ("age1pq1qqq", KeyText::PostQuantum),
+        ("age1pq1qqq", KeyText::Recipient),
         ("", KeyText::Other),
     ] {
         let kind = text.parse::<Recipient>().unwrap_err();

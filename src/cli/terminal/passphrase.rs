@@ -1,6 +1,7 @@
-//! Asks for passphrases on the terminal.
+//! Asks for passphrases and other texts on the terminal.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
 use std::thread;
 use std::time::Duration;
 
@@ -22,12 +23,37 @@ pub fn ask(prompt: &str) -> io::Result<Passphrase> {
     let terminal = Terminal::open()?;
     // Before the prompt is there, so that a quick answer isn't shown either.
     terminal.hide_input()?;
-    let (sender, answer) = bounded(1);
     let prompt = prompt.to_owned();
-    // It doesn't end at a signal from elsewhere, so it has a thread of its own.
+    wait_for(&terminal, move || rpassword::prompt_password(prompt).map(Passphrase::new))
+}
+
+/// Asks for a text on the terminal, which shows what is typed.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_shown(prompt: &str) -> io::Result<String> {
+    let terminal = Terminal::open()?;
+    let prompt = prompt.to_owned();
+    wait_for(&terminal, move || {
+        let mut line = String::new();
+        let (mut output, input) = terminal_streams()?;
+        output.write_all(prompt.as_bytes())?;
+        output.flush()?;
+        match BufReader::new(input).read_line(&mut line)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
+        }
+    })
+}
+
+/// Returns what `read` reads from the terminal. It doesn't end at a signal from elsewhere, so it has a thread of its own.
+fn wait_for<T: Send + 'static>(
+    terminal: &Terminal,
+    read: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (sender, answer) = bounded(1);
     thread::Builder::new().spawn(move || {
-        let typed = screen::while_hidden(|| rpassword::prompt_password(prompt));
-        let _ = sender.send(typed.map(Passphrase::new));
+        let _ = sender.send(screen::while_hidden(read));
     })?;
     let cancelled = || Err(Error::from(ErrorKind::Cancelled).into());
     loop {
@@ -50,10 +76,25 @@ pub fn ask(prompt: &str) -> io::Result<Passphrase> {
     }
 }
 
+/// Opens the terminal to write to it and to read from it.
+#[cfg(unix)]
+fn terminal_streams() -> io::Result<(File, File)> {
+    Ok((File::options().write(true).open(TERMINAL)?, File::open(TERMINAL)?))
+}
+
+/// Opens the console to write to it and to read from it.
+#[cfg(not(unix))]
+fn terminal_streams() -> io::Result<(File, File)> {
+    Ok((File::options().write(true).open("CONOUT$")?, File::options().read(true).write(true).open("CONIN$")?))
+}
+
+#[cfg(unix)]
+const TERMINAL: &str = "/dev/tty";
+
 /// The terminal with the settings that it had. On Windows, those of the console end with the program.
 struct Terminal {
     #[cfg(unix)]
-    file: std::fs::File,
+    file: File,
     #[cfg(unix)]
     settings: rustix::termios::Termios,
 }
@@ -61,7 +102,7 @@ struct Terminal {
 #[cfg(unix)]
 impl Terminal {
     fn open() -> io::Result<Self> {
-        let file = std::fs::OpenOptions::new().read(true).write(true).open("/dev/tty");
+        let file = File::options().read(true).write(true).open(TERMINAL);
         let file = file.map_err(|_| io::Error::new(io::ErrorKind::NotFound, "there is no terminal"))?;
         let settings = rustix::termios::tcgetattr(&file)?;
         Ok(Self { file, settings })
@@ -81,8 +122,6 @@ impl Terminal {
 
     /// Shows again what is typed, and ends the line of the prompt.
     fn restore(&self) {
-        use std::io::Write;
-
         self.show_input();
         let _ = (&self.file).write_all(b"\n");
     }

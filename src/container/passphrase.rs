@@ -1,0 +1,65 @@
+//! Passphrases, which are erased from memory.
+
+use std::{fmt, io};
+
+use age::secrecy::{ExposeSecret, SecretString};
+
+use crate::error::{Error, ErrorKind, IoAction, Result};
+
+/// A passphrase. It is erased from memory when it is dropped, and no `Debug` output has it.
+#[derive(Clone)]
+pub struct Passphrase(SecretString);
+
+impl Passphrase {
+    /// Takes a passphrase.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(SecretString::from(text))
+    }
+
+    /// Reads a passphrase: the first line of `input`, without its line end. Nothing behind the line is read.
+    ///
+    /// # Errors
+    /// If reading fails. [`ErrorKind::InvalidPassphrase`] if the line is empty, longer than 64 KiB, or not UTF-8.
+    pub fn read(input: impl io::Read) -> Result<Self> {
+        /// The maximum length of a passphrase in bytes.
+        const MAX_BYTES: usize = 64 << 10;
+        let mut line = zeroize::Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
+        #[allow(clippy::unbuffered_bytes, reason = "what is behind the line is for somebody else")]
+        for byte in input.bytes().take(MAX_BYTES + 1) {
+            match byte.map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
+                b'\n' => break,
+                byte => line.push(byte),
+            }
+        }
+        let text = std::str::from_utf8(line.strip_suffix(b"\r").unwrap_or(&line)).ok();
+        let text = text.filter(|text| !text.is_empty() && line.len() <= MAX_BYTES);
+        text.map(|text| Self::new(text.to_owned())).ok_or_else(|| ErrorKind::InvalidPassphrase.into())
+    }
+
+    /// Returns true if it has no characters.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.expose_secret().as_bytes()
+    }
+
+    pub(super) fn secret(&self) -> SecretString {
+        self.0.clone()
+    }
+}
+
+impl PartialEq for Passphrase {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase")
+    }
+}

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Runs every command of README.md and docs/, including those that need jq, age, GnuPG, DuckDB, pandas and Spark.
+# Runs every command of README.md and docs/, including those that need jq, age, OpenSSL, OpenSSH, GnuPG, DuckDB, pandas and Spark.
 #
 # Usage: tests/docs/run.sh
 #
-# Installs what is missing: jq, age, GnuPG and Java by apt-get, the others from PyPI into a temporary directory.
+# Installs what is missing: jq, age, OpenSSL, OpenSSH, GnuPG and Java by apt-get, the others from PyPI into a temporary directory.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -29,6 +29,8 @@ missing=()
 command -v jq >/dev/null || missing+=(jq)
 command -v age >/dev/null || missing+=(age)
 command -v gpg >/dev/null || missing+=(gnupg)
+command -v openssl >/dev/null || missing+=(openssl)
+command -v ssh-keygen >/dev/null || missing+=(openssh-client)
 command -v java >/dev/null || missing+=(default-jre-headless)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then

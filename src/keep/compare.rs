@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::line_text::rotated;
 use super::log_snapshot::LogPart;
 use super::notes::NotedLines;
-use super::overlap::{LineState, Overlap, read_lines, rotated};
+use super::overlap::{LineState, Overlap, read_lines};
 use crate::align::{Fingerprint, Fingerprinter, LineKeying, RowKeys, Side, each_line};
 use crate::error::Result;
 use crate::format::Timestamp;

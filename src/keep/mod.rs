@@ -11,6 +11,7 @@ mod append;
 mod bundles;
 mod compare;
 mod held;
+mod line_text;
 mod log_snapshot;
 mod machine;
 mod notes;

@@ -14,8 +14,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 use tempfile::SpooledTempFile;
 
-use super::overlap::rotated;
-use super::sequence::id_of;
+use super::line_text::{id_of, rotated};
 use super::temporary_log::TemporaryLog;
 use crate::align::{Fingerprint, FingerprintKey, Fingerprinter, KnownLine, RowKeys, Side, each_line};
 use crate::bundle::Bundle;

@@ -3,13 +3,12 @@
 //! Rotation removes the oldest lines of a log, so a log usually begins with lines that the history ends with. Other
 //! programs can have inserted lines, or changed them. Lines are compared in the form that rotation leaves them in.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Read;
 
+use super::line_text::rotated;
 use crate::align::{Alignment, LineKeying, LineMatch, RowKeys, Side, align, each_line};
 use crate::error::Result;
-use crate::format::row::is_blank;
 use crate::util::line_reader::Line;
 
 /// The longest time, in milliseconds, between the first and the last row that a rotation outside of the writers' lock
@@ -51,15 +50,6 @@ pub struct Overlap {
     pub continues: bool,
     /// True if known lines are missing after the start of the log, where rotation removes none.
     pub is_altered: bool,
-}
-
-/// Returns a line in the form that rotation leaves it in, or `None` if rotation removes it because it is blank.
-pub fn rotated(line: &[u8]) -> Option<Cow<'_, str>> {
-    let text = match simdutf8::basic::from_utf8(line) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(line),
-    };
-    (!is_blank(&text)).then_some(text)
 }
 
 /// Appends the lines of a log that are not blank to a side.

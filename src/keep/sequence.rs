@@ -4,12 +4,13 @@
 //! run read one of them up to some byte. What follows there is new; every later file is compared with the one before it.
 
 use super::compare::{EachFingerprint, KnownLines, KnownPart, LineComparison, LineRules, compare, fingerprints};
+use super::line_text::id_of;
 use super::log_snapshot::{LogPart, LogSnapshot};
 use super::recorded::RecordedLogs;
 use crate::align::{Fingerprint, Fingerprinter, RowKeys, each_line};
 use crate::digest::{Integrity, Sha256Digest};
 use crate::error::Result;
-use crate::format::row::{classify, classify_and_find};
+use crate::format::row::classify;
 use crate::format::{Follows, FollowsState, HistoryGap, LogId, TimeKey, Timestamp, WholeLog};
 use crate::logs::known;
 use crate::logs::rotation::{MAX_LOG_BYTES, RotationKind};
@@ -466,11 +467,4 @@ fn rows_in(part: &LogPart) -> Result<u64> {
         Ok(())
     })?;
     Ok(rows)
-}
-
-/// Returns the `id` of an activity row, below 2^53.
-pub fn id_of(line: &[u8]) -> Option<u64> {
-    let mut id = None;
-    classify_and_find(line, &[], &["id"], &mut |_, value| id = value.parse().ok())?;
-    id.filter(|id| *id < 1 << 53)
 }

@@ -52,6 +52,18 @@ pub struct DecryptionKeys {
     pub(super) plugin_prompt: Prompt,
 }
 
+impl DecryptionKeys {
+    /// Returns true if there are files of identities.
+    #[must_use]
+    #[cfg_attr(not(feature = "seal"), allow(clippy::unused_self, reason = "there are none"))]
+    pub fn has_identities(&self) -> bool {
+        #[cfg(feature = "seal")]
+        return !self.identities.is_empty();
+        #[cfg(not(feature = "seal"))]
+        false
+    }
+}
+
 #[cfg(feature = "seal")]
 impl DecryptionKeys {
     /// Opens the file of this name, which is encrypted in this way, with one passphrase after the other, until `open` no

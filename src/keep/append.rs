@@ -50,6 +50,8 @@ pub struct OpenHistory {
     pub history: Option<History>,
     /// The notes on encrypted segments. `None` if the logs of this machine are not known.
     pub notes: Option<Notes>,
+    /// True if runs have keys that decrypt segments.
+    has_keys: bool,
     frontier: Frontier,
     created: NewHistory,
     _lock: fs::File,
@@ -111,7 +113,8 @@ impl OpenHistory {
         if known_id != Some(id) {
             notes = notes_of(id)?;
         }
-        let open = Self { dir: dir.to_owned(), id, history, notes, frontier, created, _lock: lock };
+        let (dir, has_keys) = (dir.to_owned(), options.keys.has_identities());
+        let open = Self { dir, id, history, notes, has_keys, frontier, created, _lock: lock };
         if options.write.sealer.is_some() {
             open.complete_notes()?;
         }
@@ -128,7 +131,11 @@ impl OpenHistory {
         let Some((notes, history)) = self.notes.as_ref().zip(self.history.as_ref()) else { return Ok(()) };
         for segment in history.segments().iter().filter(|segment| segment.name.is_sealed) {
             if !notes.has(&segment.name) {
-                notes.write(&segment.name, &open_segment(segment)?)?;
+                match notes.write(&segment.name, &open_segment(segment)?) {
+                    // The report on the new segment will say why there is no note.
+                    Err(_) if self.has_keys => return Ok(()),
+                    written => written?,
+                }
             }
         }
         notes.keep_only(history.segments().iter().map(|segment| &segment.name));
@@ -253,7 +260,7 @@ impl OpenHistory {
             write_verified(spooled, options, provenance, &self.dir.display().to_string(), progress)?;
         let name = SegmentName::new(segment, written.digest).sealed(options.sealer.is_some());
         let path = segment_path(&self.dir, &name, options.exported_at);
-        let not_noted = self.note(&name, &content).err();
+        let not_noted = self.note(&name, &content)?;
         let failed = |error| Error::io(IoAction::Write, &path, error);
         content.rewind().map_err(failed)?;
         let mut file = AtomicFile::create(&path, TargetOptions::default().create_dirs(true))?;
@@ -265,11 +272,16 @@ impl OpenHistory {
         Ok(AddedSegment { path, written: WrittenBundle { bundle_bytes, ..written }, not_noted })
     }
 
-    /// Writes the note on the next segment, if it will be encrypted. The content is that of the segment before.
-    fn note(&self, name: &SegmentName, content: &std::fs::File) -> Result<()> {
-        let Some(notes) = self.notes.as_ref().filter(|_| name.is_sealed) else { return Ok(()) };
+    /// Writes the note on the next segment, whose content is given, if it will be encrypted. Returns the reason why there is
+    /// none, if runs have a key and can do without.
+    fn note(&self, name: &SegmentName, content: &std::fs::File) -> Result<Option<Error>> {
+        let Some(notes) = self.notes.as_ref().filter(|_| name.is_sealed) else { return Ok(None) };
         let content = content.try_clone().map_err(|error| Error::io(IoAction::Read, &self.dir, error))?;
-        notes.write(name, &Bundle::from_seekable(content, &name.to_string())?)
+        match notes.write(name, &Bundle::from_seekable(content, &name.to_string())?) {
+            Ok(()) => Ok(None),
+            Err(error) if self.has_keys => Ok(Some(error)),
+            Err(error) => Err(error),
+        }
     }
 }
 

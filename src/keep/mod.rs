@@ -115,7 +115,8 @@ pub struct KeepReport {
     pub is_one_of_several: bool,
     /// True if the segment before is encrypted, and this one is not.
     pub is_plain_after_sealed: bool,
-    /// The reason why there is no note on the segment although it is encrypted, so that the next run must decrypt it.
+    /// The reason why there is no note on the segment although it is encrypted, so that the next run needs the keys that this
+    /// one had. Without keys, a run fails instead.
     pub not_noted: Option<Error>,
 }
 

@@ -19,7 +19,7 @@ use super::temporary_log::TemporaryLog;
 use crate::align::{Fingerprint, FingerprintKey, Fingerprinter, KnownLine, RowKeys, Side, each_line};
 use crate::bundle::Bundle;
 use crate::digest::{BundleDigest, Crc32};
-use crate::error::{Error, IoAction, Result};
+use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::ManifestFile;
 use crate::history::{NotedHeads, SegmentName};
 use crate::logs::times_of;
@@ -148,7 +148,11 @@ impl Notes {
         note.push(b'\n');
         note.extend(lines);
         note.extend(Crc32::of(&note).0.to_le_bytes());
-        write_file(&self.path(name), &note)
+        match write_file(&self.path(name), &note) {
+            // The note is there; it is only not certain that it outlasts a failure of power.
+            Err(error) if matches!(error.kind(), ErrorKind::DirectorySyncFailed { .. }) => Ok(()),
+            written => written,
+        }
     }
 
     /// Creates the directory and the file of the key unless they are there. Returns the directory.

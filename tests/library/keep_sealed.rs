@@ -248,14 +248,19 @@ fn a_history_may_hold_encrypted_and_other_segments() {
 }
 
 #[test]
-fn a_segment_whose_note_could_not_be_written_is_reported() {
+fn without_a_place_for_notes_every_run_needs_the_key() {
     let mut machine = Machine { home: Home::new(), runs: 0 };
     machine.append(0);
     // A file is in the place of the directory of the notes.
     let links = machine.home.dirs().patchwork.join(".patchwork-traces/07070707070707070707070707070707");
     fs::create_dir_all(&links).unwrap();
     fs::write(links.join("notes"), "").unwrap();
-    let report = machine.keep(&machine.sealed().new_id(HistoryId::from([7; 16]))).unwrap();
+    let options = machine.sealed().new_id(HistoryId::from([7; 16]));
+    let error = machine.keep(&options).unwrap_err();
+    assert!(error.to_string().contains("notes") && !machine.history().exists(), "{error}");
+    fs::create_dir_all(&links).unwrap();
+    fs::write(links.join("notes"), "").unwrap();
+    let report = machine.keep(&options.keys(keys(&[IDENTITY]))).unwrap();
     assert!(report.not_noted.is_some_and(|error| error.to_string().contains("notes")));
     let error = machine.keep(&machine.sealed()).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::History(HistoryFault::NoNote)), "{error}");

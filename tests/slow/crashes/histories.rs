@@ -30,6 +30,30 @@ const REMOVED: Scenario = Scenario { name: "keep, removed logs", code: 3, ..KEEP
 
 pub const SCENARIOS: [Scenario; 3] = [START, CONTINUE, REMOVED];
 
+/// A run that encrypts its segment, after logs were appended to and rotated. It has no key.
+#[cfg(feature = "seal")]
+const SEALED: Scenario = Scenario {
+    name: "keep, encrypted, rotated logs",
+    arguments: &["keep", HISTORY, "-r", crate::common::age_keys::RECIPIENT],
+    ..KEEP
+};
+
+/// Returns all scenarios.
+fn all_scenarios() -> impl Iterator<Item = Scenario> {
+    let all = SCENARIOS.into_iter();
+    #[cfg(feature = "seal")]
+    let all = all.chain([SEALED]);
+    all
+}
+
+/// Opens a history that may be encrypted.
+fn open(dir: &Path) -> Result<History, patchwork_traces::Error> {
+    #[cfg(feature = "seal")]
+    return History::open_with_keys(dir, &crate::common::age_keys::keys(&[crate::common::age_keys::IDENTITY]));
+    #[cfg(not(feature = "seal"))]
+    History::open(dir)
+}
+
 /// The lines that a history must have of each log.
 type Lines = BTreeMap<&'static str, String>;
 
@@ -79,7 +103,7 @@ impl HistoryTrial {
         for name in ["runs.jsonl", "decision_traces.jsonl", "commit_issue_links.jsonl"] {
             trial.grow(name, count + 1, count + 4);
         }
-        if scenario.name == CONTINUE.name {
+        if scenario.name != REMOVED.name {
             replace(&trial.template, "runs.jsonl", &rows(count / 2 + 1, count + 4));
             trial.grow("runs.jsonl", count + 4, count + 6);
         } else {
@@ -106,7 +130,7 @@ impl HistoryTrial {
     pub fn check(&self, workspace: &Workspace, outcome: Outcome, what: &str) {
         let what = format!("{}, {what}, {outcome:?}", self.scenario.name);
         let history = workspace.path(HISTORY);
-        let opened = History::open(&history);
+        let opened = open(&history);
         let segments = opened.as_ref().map_or(0, |opened| opened.segments().len());
         let is_new = segments == self.segments + 1;
         assert!(is_new || segments == self.segments, "{what}: {segments} segments, {:?}", opened.err());
@@ -148,7 +172,7 @@ impl HistoryTrial {
         check_lines(workspace, &lines, &what);
         check_links(workspace, &what);
         assert_eq!(workspace.leftovers(), Vec::<PathBuf>::new(), "{what}");
-        let opened = History::open(workspace.path(HISTORY)).unwrap();
+        let opened = open(&workspace.path(HISTORY)).unwrap();
         let checkpoint = Checkpoint::read(workspace.path(HISTORY).join("checkpoint")).unwrap();
         assert_eq!(checkpoint, opened.checkpoint(), "{what}");
     }
@@ -163,7 +187,7 @@ impl HistoryTrial {
 
 /// Checks that the history has each of these lines once, in this order.
 fn check_lines(workspace: &Workspace, lines: &Lines, what: &str) {
-    let history = History::open(workspace.path(HISTORY)).unwrap();
+    let history = open(&workspace.path(HISTORY)).unwrap();
     let mut found: BTreeMap<&str, String> = BTreeMap::new();
     for segment in history.segments() {
         for (index, file) in segment.files.iter().enumerate() {
@@ -189,7 +213,7 @@ fn held_links(workspace: &Workspace) -> Vec<PathBuf> {
     let dirs = ["home/.patchwork/.patchwork-traces", "home/.claude/ide/.patchwork-traces"];
     let of_histories = dirs.iter().flat_map(|dir| children(&workspace.path(dir)));
     let files = of_histories.flat_map(|dir| children(&dir));
-    files.filter(|file| file.file_name().is_some_and(|name| name != "seen.json")).collect()
+    files.filter(|file| file.file_name().is_some_and(|name| name != "seen.json" && name != "notes")).collect()
 }
 
 /// Checks that there is one link to each log.
@@ -253,7 +277,7 @@ fn run_after_a_kill_between_segment_and_checkpoint_keeps_no_row_twice() {
 #[test]
 #[ignore = "takes minutes and needs strace"]
 fn keep_killed_before_every_system_call_loses_no_row_and_keeps_none_twice() {
-    for scenario in SCENARIOS {
+    for scenario in all_scenarios() {
         let trial = HistoryTrial::prepare(scenario, 6);
         let (calls, out_of_reach) = trial.workspace().calls();
         let injections = in_parallel(&calls, |(call, number)| {
@@ -274,7 +298,7 @@ fn keep_killed_before_every_system_call_loses_no_row_and_keeps_none_twice() {
 #[test]
 #[ignore = "takes minutes and needs strace"]
 fn keep_survives_the_failure_of_each_system_call() {
-    for scenario in SCENARIOS {
+    for scenario in all_scenarios() {
         let trial = HistoryTrial::prepare(scenario, 6);
         let (calls, out_of_reach) = trial.workspace().calls();
         let faults: Vec<_> = calls
@@ -350,7 +374,7 @@ fn runs_at_once_follow_each_other() {
             let code = run.wait().unwrap().code();
             assert!(code == Some(0) || code == Some(scenario.code), "{}: {code:?}", scenario.name);
         }
-        let history = History::open(workspace.path(HISTORY)).unwrap();
+        let history = open(&workspace.path(HISTORY)).unwrap();
         let numbers: Vec<_> = history.segments().iter().map(|segment| segment.number).collect();
         assert_eq!(numbers, (0..trial.segments as u64 + 4).collect::<Vec<_>>());
         trial.check_next_runs(&workspace, "four runs at once");

@@ -1,0 +1,21 @@
+//! What a run reads in the text of a line.
+
+use std::borrow::Cow;
+
+use crate::format::row::{classify_and_find, is_blank};
+
+/// Returns a line in the form that rotation leaves it in, or `None` if rotation removes it because it is blank.
+pub fn rotated(line: &[u8]) -> Option<Cow<'_, str>> {
+    let text = match simdutf8::basic::from_utf8(line) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(line),
+    };
+    (!is_blank(&text)).then_some(text)
+}
+
+/// Returns the `id` of an activity row, below 2^53.
+pub fn id_of(line: &[u8]) -> Option<u64> {
+    let mut id = None;
+    classify_and_find(line, &[], &["id"], &mut |_, value| id = value.parse().ok())?;
+    id.filter(|id| *id < 1 << 53)
+}

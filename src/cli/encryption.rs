@@ -82,6 +82,8 @@ pub struct SealArgs {
     recipients_file: Vec<PathBuf>,
 
     /// Encrypt with a passphrase, by age
+    ///
+    /// To open such a file takes about a second, so -r suits a history with many segments better.
     #[cfg(feature = "seal")]
     #[arg(short, long, hide_short_help = true, display_order = 805)]
     passphrase: bool,

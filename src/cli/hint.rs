@@ -226,7 +226,7 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         ErrorKind::NoMatchingKey => "name the file of another identity with -i",
         ErrorKind::DecryptionTooCostly { .. } => "decrypt it with `age -d` if you trust who wrote it",
         ErrorKind::CiphertextDamaged => {
-            "use another copy; `age -d` gives what precedes the damage, and `patchwork-traces recover -` saves its rows"
+            "use another copy; `patchwork-traces recover FILE -o NEW` saves the rows whose pieces of 64 KiB are intact"
         }
         ErrorKind::InvalidIdentity { found, .. } => for_identity(*found),
         ErrorKind::InvalidRecipient { found, .. } => for_recipient(*found),

@@ -11,8 +11,8 @@ use super::key_text::{key_lines, key_text_of};
 use super::keys::DecryptionKeys;
 use super::passphrase::Passphrase;
 use super::plugin::{PluginPrompt, PluginRecipients, Prompt};
-use super::unlock::{self, FileIdentities, PassphraseIdentity};
-use crate::error::{Encryption, Error, ErrorKind, IoAction, KeyText, Result};
+use super::unlock::{self, KeysIdentity};
+use crate::error::{Error, ErrorKind, IoAction, KeyText, Result};
 
 /// The binary logarithm of the work to derive a key from a passphrase on writing: about a second.
 const WORK_FACTOR: u8 = 18;
@@ -199,15 +199,8 @@ impl<W: Write> Write for SealedWriter<W> {
 /// asked for a passphrase.
 pub(super) fn decrypt<R: Read>(input: R, keys: &DecryptionKeys, name: &str) -> Result<Decrypted<R>> {
     let decryptor = Decryptor::new(input).map_err(unlock::decryption_error)?;
-    let opened = if decryptor.is_scrypt() {
-        let passphrase = PassphraseIdentity { keys, name };
-        decryptor.decrypt([&passphrase as &dyn age::Identity].into_iter())
-    } else if keys.identities.is_empty() {
-        return Err(ErrorKind::Encrypted(Encryption::AgeKey).into());
-    } else {
-        let identities: Vec<_> = keys.identities.iter().map(|file| FileIdentities { file, keys }).collect();
-        decryptor.decrypt(identities.iter().map(|identities| identities as &dyn age::Identity))
-    };
+    let identity = KeysIdentity::new(keys, name, decryptor.is_scrypt())?;
+    let opened = decryptor.decrypt([&identity as &dyn age::Identity].into_iter());
     Ok(Decrypted(opened.map_err(unlock::decryption_error)?))
 }
 

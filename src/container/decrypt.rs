@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use ::age::armor::ArmoredReader;
 
+use super::damaged::DamagedReader;
 use super::{DecryptionKeys, FileInput, Input, Passphrase, age, encryption, pwtrace};
 use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
 
@@ -29,6 +30,21 @@ pub fn of_file<'r>(
     let file = file.map_err(unreadable)?;
     refuse_nested(&first_bytes(&mut file.at_start())?)?;
     Ok(Input::File(file))
+}
+
+/// Opens what is intact of a file of age without armour. Returns `None` for other files.
+pub fn of_damaged_file<'r>(file: FileInput<'r>, keys: &DecryptionKeys, name: &str) -> Result<Option<FileInput<'r>>> {
+    let mark = first_bytes(&mut file.at_start())?;
+    match encryption::of(&mark) {
+        Some(Encryption::AgeKey | Encryption::AgePassphrase) if !encryption::is_armored(&mark) => {
+            let reader = DamagedReader::open(file, keys, name)?;
+            let holes = reader.holes();
+            let content = FileInput::new(reader).map_err(unreadable)?.with_holes(Some(holes));
+            refuse_nested(&first_bytes(&mut content.at_start())?)?;
+            Ok(Some(content))
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Opens a stream that is encrypted in this way. Each byte that it gives is authenticated.
@@ -58,7 +74,7 @@ pub fn of_stream<'r>(
     }
 }
 
-/// Reads the first bytes of what was decrypted.
+/// Reads the first bytes.
 fn first_bytes(content: &mut impl Read) -> Result<Vec<u8>> {
     let mut first = Vec::with_capacity(encryption::MARK_BYTES);
     content.take(encryption::MARK_BYTES as u64).read_to_end(&mut first).map_err(unreadable)?;

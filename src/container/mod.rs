@@ -6,8 +6,11 @@
 #[cfg(feature = "seal")]
 mod age;
 #[cfg(feature = "seal")]
+mod damaged;
+#[cfg(feature = "seal")]
 mod decrypt;
 pub(crate) mod encryption;
+mod holes;
 #[cfg(feature = "seal")]
 mod identity_file;
 #[cfg(feature = "seal")]
@@ -35,6 +38,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 
 #[cfg(feature = "seal")]
 pub use age::{Recipient, SealedWriter, Sealer};
+pub(crate) use holes::Holes;
 pub use keys::DecryptionKeys;
 #[cfg(feature = "seal")]
 pub use keys::PassphraseRequest;
@@ -69,6 +73,7 @@ pub enum Input<'r> {
 pub struct FileInput<'r> {
     file: Arc<Mutex<SharedFile<'r>>>,
     at: u64,
+    holes: Option<Arc<Holes>>,
 }
 
 struct SharedFile<'r> {
@@ -111,6 +116,25 @@ impl<'r> Input<'r> {
             true => Self::from_file(FileInput::new(file).map_err(failed)?, keys, &name),
             false => Self::from_stream(file, keys, &name),
         }
+    }
+
+    /// Opens the file at `path` for [`recover_input`](crate::recover::recover_input). Pieces of a file of age that cannot be
+    /// decrypted are left out, unless the file is armoured; others, and other files, are opened as by [`open`](Self::open).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), except for damage after the header of the encrypted file.
+    pub fn open_damaged(path: &Path, keys: &DecryptionKeys) -> Result<Self> {
+        #[cfg(feature = "seal")]
+        if path.is_file() && !keys.is_empty() {
+            let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?.into_parts().0;
+            let name = path.display().to_string();
+            let opened = FileInput::new(file).map_err(|error| Error::io_unnamed(IoAction::Read, error));
+            let opened = opened.and_then(|file| decrypt::of_damaged_file(file, keys, &name));
+            if let Some(file) = opened.map_err(|error| error.in_subject(&name))? {
+                return Ok(Self::File(file));
+            }
+        }
+        Self::open(path, keys)
     }
 
     /// Takes a file. Errors refer to it as `name`.
@@ -187,7 +211,17 @@ impl<'r> FileInput<'r> {
         let length = inner.seek(SeekFrom::End(0))?;
         let file =
             SharedFile { inner: Box::new(inner), at: Some(length), head: Vec::new(), ahead: (0, Vec::new()), length };
-        Ok(Self { file: Arc::new(Mutex::new(file)), at: 0 })
+        Ok(Self { file: Arc::new(Mutex::new(file)), at: 0, holes: None })
+    }
+
+    /// Records where the content is made up.
+    pub(crate) fn with_holes(self, holes: Option<Arc<Holes>>) -> Self {
+        Self { holes, ..self }
+    }
+
+    /// Returns where the content is made up, if any of it can be.
+    pub(crate) fn holes(&self) -> Option<&Arc<Holes>> {
+        self.holes.as_ref()
     }
 
     /// Returns the length of the file in bytes.

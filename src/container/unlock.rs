@@ -1,11 +1,13 @@
 //! Unwraps the keys of files that are encrypted with age: with a passphrase, or with files of identities.
 
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use age::armor::ArmoredReader;
-use age::secrecy::SecretSlice;
+use age::secrecy::{ExposeSecret, SecretSlice};
 use age::{DecryptError, Decryptor, scrypt};
-use age_core::format::{FileKey, Stanza};
+use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
+use zeroize::Zeroizing;
 
 use super::identity_file::{self, AgeIdentity, IdentityFile, LockedIdentities};
 use super::keys::DecryptionKeys;
@@ -15,16 +17,88 @@ use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
 /// The most work that a file may ask for on reading.
 const MAX_WORK_FACTOR: u8 = 22;
 
+/// Unwraps with the keys that were given for the file of this name.
+pub struct KeysIdentity<'k> {
+    keys: &'k DecryptionKeys,
+    name: &'k str,
+    is_scrypt: bool,
+}
+
+/// The unwrapped key of one file. It opens this file again without passphrases and plugins.
+#[derive(Default)]
+pub struct FileKeyIdentity(Arc<Mutex<Zeroizing<[u8; FILE_KEY_BYTES]>>>);
+
+/// An identity that keeps the key that it unwraps.
+pub struct CapturingIdentity<'i> {
+    inner: &'i KeysIdentity<'i>,
+    key: FileKeyIdentity,
+}
+
+impl<'k> KeysIdentity<'k> {
+    /// Returns the identity for a file that is encrypted with a passphrase, or to keys.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Encrypted`] if keys are needed, and there are none.
+    pub fn new(keys: &'k DecryptionKeys, name: &'k str, is_scrypt: bool) -> Result<Self> {
+        match !is_scrypt && keys.identities.is_empty() {
+            true => Err(ErrorKind::Encrypted(Encryption::AgeKey).into()),
+            false => Ok(Self { keys, name, is_scrypt }),
+        }
+    }
+}
+
+impl age::Identity for KeysIdentity<'_> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        let keys = self.keys;
+        match self.is_scrypt {
+            true => PassphraseIdentity { keys, name: self.name }.unwrap_stanzas(stanzas),
+            false => keys.identities.iter().find_map(|file| FileIdentities { file, keys }.unwrap_stanzas(stanzas)),
+        }
+    }
+}
+
+impl FileKeyIdentity {
+    /// Returns `inner`, which sets this key when it unwraps it.
+    pub fn captured_from<'i>(&self, inner: &'i KeysIdentity<'i>) -> CapturingIdentity<'i> {
+        CapturingIdentity { inner, key: Self(Arc::clone(&self.0)) }
+    }
+}
+
+impl age::Identity for CapturingIdentity<'_> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        self.unwrap_stanzas(std::slice::from_ref(stanza))
+    }
+
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Option<Result<FileKey, DecryptError>> {
+        let unwrapped = self.inner.unwrap_stanzas(stanzas)?;
+        if let Ok(key) = &unwrapped {
+            **self.key.0.lock().unwrap_or_else(PoisonError::into_inner) = *key.expose_secret();
+        }
+        Some(unwrapped)
+    }
+}
+
+impl age::Identity for FileKeyIdentity {
+    fn unwrap_stanza(&self, _: &Stanza) -> Option<Result<FileKey, DecryptError>> {
+        let key = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Ok(FileKey::init_with_mut(|unwrapped| *unwrapped = **key)))
+    }
+}
+
 /// Unwraps with the passphrases for the file of this name.
-pub struct PassphraseIdentity<'k> {
-    pub keys: &'k DecryptionKeys,
-    pub name: &'k str,
+struct PassphraseIdentity<'k> {
+    keys: &'k DecryptionKeys,
+    name: &'k str,
 }
 
 /// Unwraps with the identities of a file, which is decrypted for this if need be.
-pub struct FileIdentities<'k> {
-    pub file: &'k IdentityFile,
-    pub keys: &'k DecryptionKeys,
+struct FileIdentities<'k> {
+    file: &'k IdentityFile,
+    keys: &'k DecryptionKeys,
 }
 
 impl age::Identity for PassphraseIdentity<'_> {

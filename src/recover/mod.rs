@@ -17,9 +17,10 @@ mod stream;
 
 use std::io::{self, Read, Seek};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::bundle::writer::{WriteOptions, WrittenBundle};
-use crate::container::{DecryptionKeys, FileInput, Input};
+use crate::container::{DecryptionKeys, FileInput, Holes, Input};
 use crate::error::{Error, IoAction, Result};
 use crate::format::Provenance;
 use crate::progress::Progress;
@@ -86,7 +87,8 @@ pub fn recover_input(
     match input {
         Input::File(file) => {
             progress.start(Some(file.length()));
-            recover(file, name, options, target, progress)
+            let holes = file.holes().cloned();
+            recover_with_holes((file, holes), name, options, target, progress)
         }
         Input::Stream(stream) => recover_stream(stream, name, options, target, progress),
     }
@@ -127,9 +129,19 @@ pub fn recover(
     target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<RecoverReport> {
+    recover_with_holes((input, None), name, options, target, progress)
+}
+
+fn recover_with_holes(
+    (input, holes): (impl Read + Seek + Send, Option<Arc<Holes>>),
+    name: &str,
+    options: &RecoverOptions,
+    target: &OutputTarget,
+    progress: &dyn Progress,
+) -> Result<RecoverReport> {
     let options = WriteOptions { work_dir: target.work_dir(), ..options.clone() };
     let input = FileInput::new(CancellableIo::new(input, progress));
-    let input = input.map_err(|error| Error::io_named(IoAction::Read, name, error))?;
+    let input = input.map_err(|error| Error::io_named(IoAction::Read, name, error))?.with_holes(holes);
     input.refuse_encrypted(name)?;
     let found = SearchResult::in_bundle(&input, &options, progress);
     progress.finish();

@@ -232,6 +232,7 @@ fn search(
         manifest.as_ref().filter(|manifest| manifest.has_chunk_table()).map(chunk_refs).unwrap_or_default();
     scan.detect_blocks(&chunk_refs)?;
     let context = ScanContext::new(manifest.as_ref(), &chunk_refs, evidence != Evidence::Hashes);
+    let context = context.with_holes(input.holes().cloned());
     let (started_whole, kind) = (!scan.has_fault(), scan.content);
     let first_row = match &scan.first_line {
         FirstLine::Line { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),

@@ -8,6 +8,7 @@ use super::lines::{LineFault, PartLines, ReadPart, RemainingLines, RowFile, RowR
 use super::part::Part;
 use crate::buffers::{Buffers, MAX_ROOM};
 use crate::bundle::{ChunkRef, FileIndex};
+use crate::container::Holes;
 use crate::digest::Crc32;
 use crate::error::EntryFault;
 use crate::format::envelope::EnvelopeReader;
@@ -32,6 +33,8 @@ pub(crate) struct ScanContext<'m> {
     pub(crate) strict: bool,
     /// A fast path for the rows of each file in chunks, if one applies.
     plain: Vec<Option<PlainRows>>,
+    /// Where the input is made up.
+    holes: Option<Arc<Holes>>,
 }
 
 /// A fast reader for a log's rows in the form in which bundles are written. It recognises most rows without full
@@ -50,7 +53,12 @@ impl<'m> ScanContext<'m> {
             files.map(|(at, file)| (manifest.version().1 > 0).then(|| PlainRows::new(at, file, index)).flatten())
         });
         let (plain, lookup, buffers) = (plain.collect(), ChunkLookup::default(), Arc::default());
-        Self { manifest, chunk_refs, lookup, buffers, strict, plain }
+        Self { manifest, chunk_refs, lookup, buffers, strict, plain, holes: None }
+    }
+
+    /// Ends blocks where the input is made up.
+    pub(crate) fn with_holes(self, holes: Option<Arc<Holes>>) -> Self {
+        Self { holes, ..self }
     }
 }
 
@@ -95,7 +103,8 @@ impl ScanContext<'_> {
     fn read(&self, part: Part, memory: &mut Vec<u8>) -> ReadPart {
         match part {
             Part::Block { chunk, due, offset, data, is_at_end, is_guess } => {
-                let mut lines = self.block(chunk, due, is_guess, offset, &data, memory);
+                let sound = self.holes.as_ref().map_or(data.len(), |holes| holes.sound_bytes(offset, data.len()));
+                let mut lines = self.block(chunk, due, is_guess, offset, &data[..sound], memory);
                 lines.is_at_end = is_at_end;
                 let is_whole = lines.end == BlockEnd::FlushPoint && (lines.is_verified || self.chunk_refs.is_empty());
                 let within = if self.strict && !is_whole { self.block_within(due, offset, &data) } else { None };

@@ -335,6 +335,26 @@ fn a_cut_stream_imports_nothing() {
 }
 
 #[test]
+fn recover_saves_what_is_behind_damage() {
+    let rows: Vec<_> =
+        (0..120_000u64).map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let home = Home::new().with("runs.jsonl", rows.concat());
+    write_secret(&home.path().join("key.txt"), IDENTITY);
+    run(home.path(), &["export", "-r", RECIPIENT, "-o", "key.age"]);
+    let mut sealed = fs::read(home.path().join("key.age")).unwrap();
+    sealed[100_000] ^= 1;
+    fs::write(home.path().join("key.age"), sealed).unwrap();
+    let failed = run(home.path(), &["cat", "key.age", "-i", "key.txt"]);
+    assert!(failed.code == 1 && failed.stderr.contains("`patchwork-traces recover FILE -o NEW`"), "{failed:?}");
+    let saved = run(home.path(), &["recover", "key.age", "-i", "key.txt", "-o", "saved.gz"]);
+    assert!(saved.code == 3 && saved.text().contains("missing"), "{saved:?}");
+    let found = run(home.path(), &["cat", "saved.gz"]).text();
+    assert!(found.ends_with(&rows[60_000..].concat()), "{}", found.len());
+    let refused = run(home.path(), &["recover", "key.age", "-o", "other.gz"]);
+    assert!(refused.code == 1 && refused.stderr.contains("name the file of the identity with -i"), "{refused:?}");
+}
+
+#[test]
 fn merge_and_recover_encrypt_what_they_write() {
     let home = home();
     for arguments in [&["merge", "key.age", "-o", "m.age"][..], &["recover", "key.age", "-o", "r.age"]] {

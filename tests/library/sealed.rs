@@ -9,13 +9,14 @@ use patchwork_traces::error::{Encryption, KeyText};
 use patchwork_traces::export::export;
 use patchwork_traces::logs::DiscoverOptions;
 use patchwork_traces::progress::NoProgress;
+use patchwork_traces::recover::{RecoverOptions, recover_input};
 use patchwork_traces::verify::{VerifyOptions, verify, verify_seekable};
-use patchwork_traces::{Bundle, Error, ErrorKind};
+use patchwork_traces::{Bundle, Error, ErrorKind, OutputTarget, TargetOptions};
 use proptest::prelude::*;
 
 use crate::common::age_keys::{IDENTITY, OTHER_IDENTITY, OTHER_RECIPIENT, RECIPIENT, keys, sealer};
 use crate::common::random::Random;
-use crate::common::{Home, bundle, options};
+use crate::common::{Home, bundle, options, restore_all};
 
 /// The length of the pieces of a file that age authenticates one by one.
 const PIECE: usize = 64 << 10;
@@ -109,9 +110,7 @@ fn a_changed_or_cut_long_file_gives_only_the_pieces_before_the_change() {
 
 #[test]
 fn a_changed_piece_in_the_middle_is_an_error_of_verify() {
-    let log: String =
-        (0..40_000u64).map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
-    let (content, keys) = (bundle(&Home::new().with("runs.jsonl", log)), keys(&[IDENTITY]));
+    let (content, keys) = (bundle(&Home::new().with("runs.jsonl", long_log(40_000))), keys(&[IDENTITY]));
     let mut sealed = seal(&sealer(&[RECIPIENT]), &content);
     let middle = sealed.len() / 2;
     sealed[middle] ^= 1;
@@ -121,6 +120,97 @@ fn a_changed_piece_in_the_middle_is_an_error_of_verify() {
     let input = stream(&sealed, &keys).unwrap();
     let checked = verify(input, "sealed", &VerifyOptions::default(), &NoProgress, &mut |_| {});
     assert!(matches!(checked.unwrap_err().kind(), ErrorKind::CiphertextDamaged));
+}
+
+/// A log with this many rows, whose bundle takes several pieces.
+fn long_log(rows: u64) -> String {
+    (0..rows).map(|n| format!("{{\"n\":{}}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect()
+}
+
+/// Recovers a damaged encrypted bundle. Returns the log that was recovered, or the error.
+fn recovered(sealed: &[u8], keys: &DecryptionKeys) -> Result<Vec<u8>, Error> {
+    let dir = tempfile::tempdir().unwrap();
+    let (damaged, out) = (dir.path().join("damaged.age"), dir.path().join("recovered.gz"));
+    std::fs::write(&damaged, sealed).unwrap();
+    let input = Input::open_damaged(&damaged, keys)?;
+    let options = RecoverOptions::new("test", patchwork_traces::format::Timestamp::from_millis(0).unwrap());
+    let target = OutputTarget::resolve(&out, TargetOptions::default())?;
+    recover_input(input, "damaged", &options, &target, &NoProgress)?;
+    let logs = restore_all(Bundle::open(&out)?)?;
+    Ok(logs.into_values().next().unwrap_or_default())
+}
+
+/// Returns the rows of the chunks of a bundle's only log whose compressed bytes are outside of all these ranges.
+fn rows_outside<'l>(content: &[u8], log: &'l str, holes: &[std::ops::Range<u64>]) -> Vec<&'l str> {
+    let manifest = Bundle::from_seekable(Cursor::new(content), "plain").unwrap().manifest().clone();
+    let chunks = &manifest.files[0].chunks;
+    let mut at = content.len() as u64 - 10 - chunks.iter().map(|chunk| chunk.compressed).sum::<u64>();
+    let (mut rows, mut outside) = (log.lines(), Vec::new());
+    for chunk in chunks {
+        let (bytes, of_chunk) = (at..at + chunk.compressed, rows.by_ref().take(chunk.rows as usize));
+        let is_hit = holes.iter().any(|hole| hole.start < bytes.end && bytes.start < hole.end);
+        let of_chunk: Vec<_> = of_chunk.collect();
+        outside.extend(of_chunk.into_iter().filter(|_| !is_hit));
+        at = bytes.end;
+    }
+    outside
+}
+
+#[test]
+fn recover_finds_the_rows_of_every_intact_piece() {
+    let (log, keys) = (long_log(250_000), keys(&[IDENTITY]));
+    let content = bundle(&Home::new().with("runs.jsonl", log.clone()));
+    let sealed = seal(&sealer(&[RECIPIENT]), &content);
+    let pieces = content.len().div_ceil(PIECE);
+    let header = sealed.len() - content.len() - pieces * 16;
+    assert!(pieces > 50, "{pieces}");
+    let hole = |piece: usize| (piece * PIECE) as u64..(content.len().min((piece + 1) * PIECE)) as u64;
+    assert!(recovered(&sealed, &keys).unwrap() == log.as_bytes(), "nothing is damaged");
+    let damaged_at = |damaged: &[usize]| {
+        let mut changed = sealed.clone();
+        for piece in damaged {
+            changed[header + piece * (PIECE + 16) + 20] ^= 1;
+        }
+        changed
+    };
+    let cut = |bytes: usize| sealed[..header + bytes].to_vec();
+    let last = pieces - 1;
+    let after = |piece: usize| (piece..pieces).map(hole).collect::<Vec<_>>();
+    let singles = [0, 1, pieces / 3, pieces / 2, pieces / 2 + 1, last];
+    for (damaged, holes) in singles.map(|piece| (damaged_at(&[piece]), vec![hole(piece)])).into_iter().chain([
+        (damaged_at(&[1, 3, pieces / 2]), vec![hole(1), hole(3), hole(pieces / 2)]),
+        (damaged_at(&[0, last]), vec![hole(0), hole(last)]),
+        (cut(40 * (PIECE + 16)), after(40)),
+        (cut(40 * (PIECE + 16) + 5), after(40)),
+        (cut(45 * (PIECE + 16) + 5000), after(45)),
+    ]) {
+        let found = String::from_utf8(recovered(&damaged, &keys).unwrap()).unwrap();
+        // Each row is one of the log, in its order, and those that no damage touches are all there.
+        let mut rows = log.lines();
+        assert!(found.lines().all(|row| rows.any(|of_log| of_log == row)), "{holes:?}");
+        let mut found = found.lines();
+        let outside = rows_outside(&content, &log, &holes);
+        assert!(outside.len() > 50_000, "{holes:?}");
+        assert!(outside.iter().all(|row| found.any(|found| found == *row)), "{holes:?}");
+    }
+    let all: Vec<_> = (0..pieces).collect();
+    assert!(matches!(recovered(&damaged_at(&all), &keys).unwrap_err().kind(), ErrorKind::NothingToRecover));
+    let other = recovered(&sealed, &self::keys(&[OTHER_IDENTITY])).unwrap_err();
+    assert!(matches!(other.kind(), ErrorKind::NoMatchingKey));
+    assert!(matches!(recovered(&cut(0)[..100], &keys).unwrap_err().kind(), ErrorKind::CiphertextDamaged));
+}
+
+#[test]
+fn recover_asks_for_a_passphrase_once_whatever_is_damaged() {
+    let (log, pieces) = (long_log(250_000), 2);
+    let content = bundle(&Home::new().with("runs.jsonl", log.clone()));
+    let mut sealed = seal(&Sealer::to_passphrase(Passphrase::new("right".to_owned())), &content);
+    for piece in 0..pieces {
+        sealed[(10 * piece + 1) * PIECE] ^= 1;
+    }
+    let (keys, requests) = typed(&["right"]);
+    assert!(recovered(&sealed, &keys).unwrap().len() > log.len() / 4);
+    assert_eq!(requests.lock().unwrap().len(), 1);
 }
 
 proptest! {

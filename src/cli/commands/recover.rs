@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use patchwork_traces::OutputTarget;
+use patchwork_traces::container::Input;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::recover::{FileRecovery, ManifestState, Missing, RecoverOptions, RecoverReport, recover_input};
 use schemars::JsonSchema;
@@ -105,7 +106,10 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
         #[cfg(not(feature = "seal"))]
         return history::run(&args.bundle, &keys, &args.output, &options, &target, output);
     }
-    let (input, name) = open_input(&args.bundle, &keys)?;
+    let (input, name) = match is_dash(&args.bundle) {
+        true => open_input(&args.bundle, &keys)?,
+        false => (Input::open_damaged(&args.bundle, &keys)?, args.bundle.display().to_string()),
+    };
     let report = recover_input(input, &name, &options()?, &target, &Bar::new(output))?;
     #[cfg(feature = "seal")]
     let signed = match report.written.as_ref().zip(report.digest) {

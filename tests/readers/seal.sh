@@ -85,11 +85,20 @@ with_age_and_passphrase() {
     local sealed=$work/sealed.age plain=$work/plain
     do_it "age -p" on_terminal "$passphrase" "$passphrase" -- age -p -o "$sealed" "$bundle"
     restores "age -p, then import" "$sealed" --passphrase-file "$work/passphrase"
-    rm "$sealed" "$plain"
+    rm "$sealed"
+    rm -f "$plain"
     do_it "export -p" export_logs -p --passphrase-file "$work/passphrase" -o "$sealed"
     do_it "export -p, then age -d" on_terminal "$passphrase" -- age -d -o "$plain" "$sealed"
     same "export -p, then age -d" "$bundle" "$plain"
     rm "$sealed"
+}
+
+# Only the identity is encrypted with a passphrase, so the size of the bundle does not matter.
+with_locked_identity() {
+    do_it "age -p" on_terminal "$passphrase" "$passphrase" -- age -p -a -o "$work/locked" "$work/identity"
+    do_it "export -R" export_logs -R "$work/public" -o "$work/sealed.age"
+    restores "import -i with an encrypted identity" "$work/sealed.age" -i "$work/locked" --passphrase-file "$work/passphrase"
+    rm "$work/sealed.age" "$work/locked"
 }
 
 with_node() {
@@ -188,6 +197,7 @@ for size in none few many; do
     do_it "export" export_logs -o "$bundle"
     try with_age age
     try with_age_and_passphrase age python3
+    [ $size = many ] || try with_locked_identity age python3
     try with_node node
     try with_ssh_keygen ssh-keygen
 done

@@ -9,7 +9,7 @@ use crate::bundle::Bundle;
 use crate::container::{DecryptionKeys, Input};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
-use crate::format::{HistoryId, HistoryPosition, LogId, Manifest, TimeSpan, Timestamp};
+use crate::format::{FilterRecord, HistoryId, HistoryPosition, Label, LogId, Manifest, TimeSpan, Timestamp};
 use crate::history::{History, Segment};
 
 /// A bundle, or a history, which is a directory of bundles. Its manifests were read, its rows were not.
@@ -28,6 +28,10 @@ pub(crate) struct InputPart<'r> {
     origin: PartOrigin<'r>,
     pub digest: BundleDigest,
     pub exported_at: Timestamp,
+    /// The user's name for the machine.
+    pub label: Option<Label>,
+    /// The conditions on the rows of a filtered bundle.
+    pub filter: Option<FilterRecord>,
     /// The place in a history that the bundle is a segment of.
     pub position: Option<HistoryPosition>,
     /// True if the bundle has only the rows of its logs, as in format 1.0.
@@ -80,6 +84,8 @@ pub struct InputSummary {
     pub rows: u64,
     /// True if a bundle has only the rows of its logs, rewritten and without hashes to verify them, as in format 1.0.
     pub rows_only: bool,
+    /// The conditions on the rows of a filtered bundle; empty if it has all rows of its logs.
+    pub filter: Vec<String>,
     /// True if it was not read because another input is, or has, the same bundle.
     #[serde(rename = "duplicate")]
     pub is_duplicate: bool,
@@ -161,8 +167,20 @@ impl<'r> TraceInput<'r> {
             bundles: self.parts.len(),
             rows: self.rows(),
             rows_only: self.parts.iter().any(|part| part.rows_only),
+            filter: self
+                .parts
+                .iter()
+                .filter_map(|part| part.filter.as_ref())
+                .flat_map(FilterRecord::conditions)
+                .cloned()
+                .collect(),
             is_duplicate: false,
         }
+    }
+
+    /// Returns true if it has only some rows of its logs.
+    pub(crate) fn is_filtered(&self) -> bool {
+        self.parts.iter().any(|part| part.filter.is_some())
     }
 
     /// Returns the total length of its logs in bytes.
@@ -205,6 +223,8 @@ impl<'r> InputPart<'r> {
         Self {
             digest: bundle.digest(),
             exported_at: manifest.exported_at,
+            label: manifest.label.clone(),
+            filter: manifest.filter.clone(),
             position: manifest.history.clone(),
             rows_only: manifest.version().1 == 0,
             rows: manifest.total_count,
@@ -227,6 +247,8 @@ impl<'r> InputPart<'r> {
             files: files.collect(),
             digest: segment.digest,
             exported_at: segment.exported_at,
+            label: None,
+            filter: None,
             position: Some(HistoryPosition { id: history.id(), segment: segment.number, previous: None }),
             rows_only: false,
             rows: segment.files.iter().map(|file| file.rows).sum(),

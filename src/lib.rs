@@ -52,6 +52,7 @@ pub mod diff;
 pub mod digest;
 pub mod error;
 pub mod export;
+pub mod filter;
 pub mod format;
 mod gzip;
 pub mod history;

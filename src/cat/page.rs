@@ -44,6 +44,18 @@ impl Page {
         &self.text[self.printed.clone()]
     }
 
+    /// Returns the text of consecutive rows of each file. The ends of the rows must be known.
+    pub fn lines_of_files(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let (mut rows_before, mut start) = (0, 0);
+        self.rows.iter().map(move |(file, rows)| {
+            rows_before += usize::try_from(*rows).unwrap_or_default();
+            let end = rows_before.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(start);
+            let text = &self.text[start..end];
+            start = end;
+            (*file, text)
+        })
+    }
+
     /// Keeps the rows in a range, counted from 0.
     pub fn keep(&mut self, from: u64, to: u64) {
         let end_of = |rows: u64| match usize::try_from(rows) {

@@ -108,7 +108,11 @@ pub(super) fn parts_of(plan: &CatPlan) -> impl Iterator<Item = Vec<&PlannedPiece
 }
 
 /// Returns the part that the pieces, at least one, make.
-fn walk_part<'w, 'r>(inputs: &'w [TraceInput<'r>], plan: &CatPlan, pieces: &[&PlannedPiece]) -> WalkPart<'w, 'r> {
+pub(super) fn walk_part<'w, 'r>(
+    inputs: &'w [TraceInput<'r>],
+    plan: &CatPlan,
+    pieces: &[&PlannedPiece],
+) -> WalkPart<'w, 'r> {
     let (input, part) = pieces[0].bundle;
     let renamed = pieces[0].renamed.as_ref().map(|name| renamed_envelope(&plan.logs[pieces[0].log].0, name));
     let files = pieces.iter().map(|piece| piece.file).collect();

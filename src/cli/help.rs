@@ -303,6 +303,31 @@ pub const MERGE: HelpText = HelpText {
     sections: &[],
 };
 
+pub const FILTER: HelpText = HelpText {
+    examples: &[
+        (
+            "Hand on only the rows of one week",
+            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o week.gz",
+        ),
+        ("Hand on only some logs, byte for byte", "patchwork-traces filter b.gz --source runs -o runs.jsonl.gz"),
+        (
+            "Keep the failed runs of a history",
+            "patchwork-traces filter trace-history --latest --where status=error -o failed.gz",
+        ),
+    ],
+    exit_status: &[
+        ("0", "the new bundle was written"),
+        ("1", "failure, or no row matches; no bundle was written, and the input is unchanged"),
+        (
+            "3",
+            "the bundle was written, but not signed, its directory could not be synced, or the report could not be \
+             printed",
+        ),
+    ],
+    environment: &[SOURCE_DATE_EPOCH, TMPDIR, PASSPHRASE],
+    sections: &[],
+};
+
 pub const DIFF: HelpText = HelpText {
     examples: &[
         ("Count the rows that differ", "patchwork-traces diff monday.jsonl.gz tuesday.jsonl.gz"),
@@ -466,6 +491,7 @@ pub fn of(command: Option<&str>) -> &'static HelpText {
         Some("cat") => &CAT,
         Some("recover") => &RECOVER,
         Some("merge") => &MERGE,
+        Some("filter") => &FILTER,
         Some("diff") => &DIFF,
         Some("prove") => &PROVE,
         #[cfg(feature = "seal")]

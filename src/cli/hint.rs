@@ -85,6 +85,7 @@ fn for_logs(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::TooManyLogs { .. } => {
             "move old logs elsewhere before you export; no exporter writes a bundle with more"
         }
+        ErrorKind::NoRowsMatch => "try the conditions with `cat`; `filter --allow-empty` writes a bundle without rows",
         ErrorKind::OtherSource { .. } => "add --include-other to bundle it",
         ErrorKind::UnknownSource { .. } | ErrorKind::UnknownFile { .. } => "check the spelling",
         _ => return None,
@@ -108,6 +109,7 @@ fn for_import(kind: &ErrorKind) -> Option<&'static str> {
             "no exporter writes this; use another copy of the bundle, or use --source to import other sources only"
         }
         ErrorKind::InputsDisagree { .. } => "use --source to leave one of the two logs out",
+        ErrorKind::OnlySomeRows => "use --mode merge to add its rows",
         ErrorKind::OnlyASegment => "import the directory of the history, or use --mode merge to add the segment's rows",
         ErrorKind::SameTarget { .. } => "look for a link between the two, and move one of them elsewhere",
         ErrorKind::DanglingLink { .. } => "restore the target, or remove the symlink",

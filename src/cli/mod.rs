@@ -29,7 +29,8 @@ use clap::{Parser, Subcommand};
 #[cfg(feature = "seal")]
 use commands::sign;
 use commands::{
-    cat, completions, demo, diff, export, follow, import, inspect, keep, man, merge, prove, recover, schema, verify,
+    cat, completions, demo, diff, export, filter, follow, import, inspect, keep, man, merge, prove, recover, schema,
+    verify,
 };
 use failure::CommandResult;
 pub use terminal::exit::Exit;
@@ -69,6 +70,7 @@ enum Command {
     Cat(cat::CatArgs),
     Recover(recover::RecoverArgs),
     Merge(merge::MergeArgs),
+    Filter(filter::FilterArgs),
     Keep(keep::KeepArgs),
     Diff(diff::DiffArgs),
     Prove(prove::ProveArgs),
@@ -111,6 +113,7 @@ impl Cli {
             Command::Verify(args) => verify::run(&args, output),
             Command::Recover(args) => recover::run(&args, output),
             Command::Merge(args) => merge::run(&args, output),
+            Command::Filter(args) => filter::run(&args, output),
             Command::Keep(args) if args.follows() => follow::run(&args, output),
             Command::Keep(args) => keep::run(&args, output),
             Command::Diff(args) => diff::run(&args, output),
@@ -146,6 +149,7 @@ impl Command {
                 "interrupted: no bundle was written, and no temporary files remain; the damaged bundle is unchanged",
                 "interrupted: no bundle was written, but a temporary file may remain; the damaged bundle is unchanged",
             ),
+            Self::Filter(args) => (false, args.interrupted_message(), args.killed_message()),
             Self::Merge(args) => (false, args.interrupted_message(), args.killed_message()),
             Self::Keep(args) if args.follows() => (
                 false,

@@ -56,7 +56,8 @@ pub struct RowFilterArgs {
     latest: bool,
 
     /// Path that --latest uses instead of taskId
-    #[arg(long, value_name = "PATH", requires = "latest", value_parser = key, hide_short_help = true)]
+    #[arg(id = "latest_key", long = "key", value_name = "PATH", requires = "latest", value_parser = key)]
+    #[arg(hide_short_help = true)]
     key: Option<KeyPath>,
 }
 
@@ -71,9 +72,9 @@ pub struct TimeArgs {
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,
 
-    /// Only rows until a time; a day is included as a whole
+    /// Only rows until a time; a day counts as a whole
     ///
-    /// So is a week, month or year.
+    /// So does a week, month or year.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
 }
@@ -148,7 +149,7 @@ impl RowFilterArgs {
     }
 
     /// Returns the options that select rows by their content, as they were given.
-    pub fn shown_conditions(&self) -> Vec<String> {
+    fn shown_conditions(&self) -> Vec<String> {
         let conditions = self.conditions.iter().map(|condition| format!("--where {}", quoted(&condition.to_string())));
         let texts = self.grep.iter().map(|text| format!("--grep {}", quoted(text)));
         let patterns = self.grep_regex.iter().map(|text| format!("--grep-regex {}", quoted(text)));
@@ -156,6 +157,15 @@ impl RowFilterArgs {
         let latest = self.latest.then(|| "--latest".to_owned());
         let key = self.key.as_ref().map(|key| format!("--key {}", quoted(&key.to_string())));
         conditions.chain(texts).chain(patterns).chain(invert).chain(latest).chain(key).collect()
+    }
+
+    /// Returns the options that select rows, for a manifest. Times are in UTC.
+    pub fn recorded(&self, range: TimeRange) -> Vec<String> {
+        let sources = self.source.iter().map(|name| format!("--source {}", quoted(name)));
+        let files = self.file.iter().map(|name| format!("--file {}", quoted(name)));
+        let since = range.since.map(|time| format!("--since {time}"));
+        let until = range.until.map(|time| format!("--until {time}"));
+        sources.chain(files).chain(since).chain(until).chain(self.shown_conditions()).collect()
     }
 
     /// Returns the options that select rows, with exact times.

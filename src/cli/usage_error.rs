@@ -90,6 +90,7 @@ pub fn synonym(name: &str) -> Option<&'static str> {
         "backup" | "create" | "pack" => "export",
         "repair" => "recover",
         "compare" | "cmp" => "diff",
+        "select" | "subset" | "cut" => "filter",
         "join" | "combine" | "concat" | "union" => "merge",
         _ => return None,
     })

@@ -172,6 +172,12 @@ pub enum ErrorKind {
         /// The names of the available files.
         known: Vec<String>,
     },
+    /// No row matches a filter, so there is nothing to write.
+    #[strum(message = "no rows match")]
+    NoRowsMatch,
+    /// Logs are to be replaced by a filtered bundle, which has only some of their rows.
+    #[strum(message = "cannot replace logs by a filtered bundle: it has only some of their rows")]
+    OnlySomeRows,
     /// The input is empty.
     #[strum(message = "the input is empty")]
     EmptyInput,

@@ -10,7 +10,7 @@ use crate::bundle::writer::{BundleWriter, SpooledBundle, WrittenBundle};
 use crate::container::write_through;
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, IoAction, Result};
-use crate::format::{Manifest, ManifestFile, Provenance};
+use crate::format::{FilterRecord, Manifest, ManifestFile, Provenance};
 use crate::logs::Discovery;
 use crate::progress::{Progress, Stage};
 use crate::util::atomic_file::{AtomicFile, OutputTarget};
@@ -104,13 +104,21 @@ impl ReadLogs {
         progress.start(Some(self.packed.compressed_bytes()));
         let packed = self.packed;
         let written = write_through(options.sealer.as_ref(), CancellableIo::counted(sink, progress), |out| {
-            packed.write(options, Provenance::default(), out)
+            packed.write(options, provenance(options), out)
         });
         progress.finish();
         let (written, bundle_bytes) = written.map_err(|error| error.in_subject(sink_name))?;
         let WrittenBundle { digest, manifest, .. } = written;
         Ok(ExportReport { digest, manifest, paths: self.paths, bundle_bytes })
     }
+}
+
+/// Returns what the manifest says about the rows that were left out.
+fn provenance(options: &ExportOptions) -> Provenance {
+    let since = options.range.since.map(|time| format!("--since {time}"));
+    let until = options.range.until.map(|time| format!("--until {time}"));
+    let filter = FilterRecord::new(since.into_iter().chain(until).collect());
+    Provenance { filter, ..Provenance::default() }
 }
 
 /// Writes a bundle of the discovered logs to `target`, mode 0600. It publishes a complete file or nothing.

@@ -27,8 +27,8 @@ pub use log_encoder::LogId;
 pub(crate) use manifest::MINOR;
 pub(crate) use manifest::validate::DistinctFiles;
 pub use manifest::{
-    Chunk, Derivation, DerivedFrom, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label, LineEnding,
-    Manifest, ManifestFile, Provenance, Record, WholeLog,
+    Chunk, Derivation, DerivedFrom, FilterRecord, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label,
+    LineEnding, Manifest, ManifestFile, Provenance, Record, WholeLog,
 };
 pub use name::{Base, FileName, SourceName};
 pub use timeline::{TimeSpan, Timeline};

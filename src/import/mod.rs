@@ -209,6 +209,9 @@ pub fn import_all(
     if let Some(segment) = inputs.iter().find(|input| input.segment().is_some() && options.mode == Mode::Overwrite) {
         return Err(Error::from(ErrorKind::OnlyASegment).in_subject(segment.name()));
     }
+    if let Some(filtered) = inputs.iter().find(|input| input.is_filtered() && options.mode == Mode::Overwrite) {
+        return Err(Error::from(ErrorKind::OnlySomeRows).in_subject(filtered.name()));
+    }
     let fast = Level::new(1).unwrap_or_default();
     let merge = MergeOptions::new("import").sources(&options.sources).level(fast).threads(options.threads);
     let (file, merged) = MergedLogs::new(inputs, &merge, work_dir.into(), progress)?.into_temporary(progress)?;
@@ -225,6 +228,9 @@ const MERGED: &str = "the merged bundles";
 fn wanted_files(manifest: &Manifest, options: &ImportOptions) -> Result<Vec<usize>> {
     if manifest.history.is_some() && options.mode == Mode::Overwrite {
         return Err(ErrorKind::OnlyASegment.into());
+    }
+    if manifest.filter.is_some() && options.mode == Mode::Overwrite {
+        return Err(ErrorKind::OnlySomeRows.into());
     }
     let mut wanted = select_files(manifest, &options.sources, &[])?;
     let is_absent =

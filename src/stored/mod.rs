@@ -3,6 +3,7 @@
 //! A [`LogSet`] holds the logs of an input: those of a bundle, or of all segments of a history. [`combine()`] merges two
 //! sets; [`compare()`] aligns the logs of two sets without merging them.
 
+mod collect;
 mod combine;
 mod compare;
 mod content;
@@ -11,6 +12,7 @@ mod restore;
 mod scratch;
 mod set;
 
+pub use collect::RowCollector;
 pub use combine::combine;
 pub use compare::{CompareContext, Compared, compare};
 pub use content::ContentReader;

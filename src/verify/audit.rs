@@ -379,6 +379,7 @@ impl<'a> Audit<'a> {
         VerifyReport {
             digest: checked.digest,
             version,
+            filter: self.manifest.and_then(|manifest| manifest.filter.clone()),
             is_expected: options.expect.map(|expected| checked.digest == Some(expected)),
             is_proven: options.proof.as_ref().map(|_| proven(checked, options).is_some_and(|proven| proven.is_ok())),
             #[cfg(feature = "seal")]

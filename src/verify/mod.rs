@@ -22,7 +22,7 @@ use crate::bundle::chunk_refs;
 use crate::container::{DecryptionKeys, FileInput, Input};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
-use crate::format::{Base, FileName, SourceName};
+use crate::format::{Base, FileName, FilterRecord, SourceName};
 use crate::history::{Checkpoint, SegmentProof};
 use crate::progress::Progress;
 #[cfg(feature = "seal")]
@@ -180,6 +180,8 @@ pub struct VerifyReport {
     pub digest: Option<BundleDigest>,
     /// The major and minor version. `None` if the manifest is unreadable.
     pub version: Option<(u64, u64)>,
+    /// The conditions on the rows of a filtered bundle.
+    pub filter: Option<FilterRecord>,
     /// True if the digest is the expected one. `None` if no digest was expected.
     pub is_expected: Option<bool>,
     /// True if the bundle is the segment of the history that a proof is for. `None` if no proof was given.

@@ -19,6 +19,7 @@ const COMMANDS: &[&str] = &[
     "cat",
     "recover",
     "merge",
+    "filter",
     "diff",
     "prove",
     #[cfg(feature = "seal")]

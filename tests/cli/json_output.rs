@@ -17,6 +17,7 @@ const DOCUMENTED: &[&str] = &[
     "cat",
     "recover",
     "merge",
+    "filter",
     "diff",
     "prove",
     #[cfg(feature = "seal")]

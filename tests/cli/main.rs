@@ -16,8 +16,9 @@ mod diff;
 #[cfg(feature = "seal")]
 mod encryption;
 mod export;
-#[cfg(unix)]
+mod filter;
 mod find;
+#[cfg(unix)]
 mod history_inspect;
 mod history_keep;
 mod history_recover;

@@ -98,6 +98,8 @@ fn with_data() -> Vec<ErrorKind> {
             other: "outcome-log in activity".to_owned(),
         },
         ErrorKind::OnlyASegment,
+        ErrorKind::OnlySomeRows,
+        ErrorKind::NoRowsMatch,
         ErrorKind::SameTarget { other: "activity-1.jsonl".to_owned() },
         ErrorKind::CannotReplace { obstacle: Obstacle::Immutable },
         ErrorKind::CannotReplace { obstacle: Obstacle::AppendOnly },

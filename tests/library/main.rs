@@ -20,6 +20,7 @@ mod encrypted_exports;
 mod errors;
 #[cfg(unix)]
 mod examples;
+mod filter;
 mod format_md;
 mod gzip;
 mod history_checkpoint;

@@ -456,6 +456,7 @@ MANIFEST = object_of([
     ("totalCount", 0, True, count),
     ("label", 2, False, label),
     ("derivedFrom", 2, False, DERIVED_FROM),
+    ("filter", 2, False, array_of(string, MAX_FILES, 1)),
     ("history", 2, False, HISTORY),
 ])
 

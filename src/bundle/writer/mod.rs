@@ -3,6 +3,7 @@
 //! share this module.
 
 mod deflate;
+mod in_range;
 mod spool;
 
 use std::io::{BufWriter, Read, Write};
@@ -18,7 +19,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::LogId;
 use crate::format::limits::{CHUNK_BYTES, MAX_FILES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES};
 use crate::format::log_encoder::{BadLine, BlockEncoder, FileBuilder};
-use crate::format::{Follows, Manifest, ManifestFile, Provenance, TimeKey, Timestamp};
+use crate::format::{Follows, Manifest, ManifestFile, Provenance, TimeKey, TimeRange, Timestamp};
 use crate::gzip::{Deflater, Level, MemberWriter};
 use crate::logs::catalogue_order;
 use crate::progress::Progress;
@@ -26,6 +27,7 @@ use crate::util::hashing::HashingReader;
 use crate::util::line_reader::{BlockError, LineBlocks};
 use crate::util::ordered_pool::{OrderedPool, available_cores};
 use deflate::{BlockChunks, DeflateJob, Deflated, deflate};
+use in_range::RowsInRange;
 use spool::{Spool, SpooledChunks};
 
 /// The size of the output buffer.
@@ -45,6 +47,9 @@ pub struct WriteOptions {
     pub generator: String,
     /// The export time for the manifest.
     pub exported_at: Timestamp,
+    /// The time range of the rows that are written. If it is bounded, the bundle has no unparsed lines, and no rows without
+    /// a timestamp.
+    pub range: TimeRange,
     /// The compression level.
     pub level: Level,
     /// The number of threads that compress.
@@ -62,11 +67,17 @@ impl WriteOptions {
         Self {
             generator: generator.into(),
             exported_at,
+            range: TimeRange::default(),
             level: Level::default(),
             threads: available_cores(),
             work_dir: std::env::temp_dir(),
             sealer: None,
         }
+    }
+
+    /// Sets the time range of the rows that are written.
+    pub fn range(self, range: TimeRange) -> Self {
+        Self { range, ..self }
     }
 
     /// Sets the compression level.
@@ -120,6 +131,7 @@ pub struct BundleWriter<'scope> {
     buffers: Arc<Buffers>,
     spool: Spool,
     logs: Vec<PendingLog>,
+    range: TimeRange,
 }
 
 /// A log whose blocks are being processed.
@@ -140,7 +152,7 @@ impl<'scope> BundleWriter<'scope> {
             let (mut deflater, buffers) = (Deflater::new(level), Arc::clone(&of_workers));
             move |job| deflate(&mut deflater, &buffers, job)
         });
-        Self { pool, buffers, spool: Spool::new(&options.work_dir), logs: Vec::new() }
+        Self { pool, buffers, spool: Spool::new(&options.work_dir), logs: Vec::new(), range: options.range }
     }
 
     /// Adds the log in `reader`, which is read to its end. `times` are the keys of its rows' timestamps; errors
@@ -159,6 +171,10 @@ impl<'scope> BundleWriter<'scope> {
         }
         let (subject_of, builder) = (subject.to_owned(), FileBuilder::new(id.clone()));
         self.logs.push(PendingLog { subject: subject_of, builder, chunks: SpooledChunks::default(), read: None });
+        let reader: Box<dyn Read + '_> = match self.range == TimeRange::default() {
+            true => Box::new(reader),
+            false => Box::new(RowsInRange::new(reader, times, self.range)),
+        };
         let mut blocks = LineBlocks::new(HashingReader::new(reader), BLOCK_BYTES, MAX_LOG_LINE_BYTES);
         let (buffers, mut encoder, mut failure) = (Arc::clone(&self.buffers), None, None);
         let mut next = || {

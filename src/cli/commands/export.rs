@@ -23,6 +23,7 @@ use crate::cli::help;
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, logs, rows, safe, size};
+use crate::cli::row_filter::TimeArgs;
 #[cfg(feature = "seal")]
 use crate::cli::signing::{self, SignOption};
 use crate::cli::terminal::exit::Exit;
@@ -46,6 +47,9 @@ pub struct ExportArgs {
     #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
+    #[command(flatten)]
+    times: TimeArgs,
+
     /// Also bundle other *.jsonl logs in the Patchwork directory
     ///
     /// Patchwork's original importer rejects such a bundle; this program accepts it.
@@ -53,7 +57,7 @@ pub struct ExportArgs {
     include_other: bool,
 
     /// Compression level, from 0 (none) to 9 (slowest)
-    #[arg(long, value_name = "N", default_value_t, value_parser = level)]
+    #[arg(long, value_name = "N", default_value_t, value_parser = level, hide_short_help = true)]
     level: Level,
 
     /// Number of compression threads [default: one per core]
@@ -223,6 +227,7 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     let signing = args.sign.for_bundle(&path, target.as_ref(), args.target.into(), output)?;
     let mut options = ExportOptions::new(crate::cli::generator(), exported_at)
         .level(args.level)
+        .range(args.times.range()?)
         .sealer(args.seal.only_sealer(&args.passphrase)?);
     options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::new(output);

@@ -206,7 +206,7 @@ fn change(file: &FilePlan, dry_run: bool) -> &'static str {
 
 fn notes(report: &ImportReport, dry_run: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if report.inputs.len() > 1 {
+    if report.inputs.len() > 1 || report.inputs.iter().any(|input| !input.filter.is_empty()) {
         notes.extend(input_notes(&report.inputs));
     } else if report.rows_only {
         notes.push(

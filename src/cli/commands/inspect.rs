@@ -92,7 +92,9 @@ pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
     }
     let bundle = open(path, &args.keys.keys(output)?)?;
     let inspection = Inspection::new(&bundle);
-    let notes: Vec<_> = access_note(inspection.access).into_iter().collect();
+    let filtered = inspection.manifest.filter.as_ref();
+    let filtered = filtered.map(|filter| format!("filtered: it has only rows of {}", filter.conditions().join(" ")));
+    let notes: Vec<_> = access_note(inspection.access).into_iter().chain(filtered).collect();
     output::print_report(&match output.json {
         true => output::json_text(&as_json(&inspection, &notes))?,
         false => as_text(bundle.name(), &inspection),

@@ -8,7 +8,7 @@ use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
 use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::export::Level;
-use patchwork_traces::format::{Base, FileName, Label, SourceName, Timestamp};
+use patchwork_traces::format::{Base, FileName, Label, Manifest, ManifestFile, SourceName, Timestamp};
 use patchwork_traces::input::InputSummary;
 use patchwork_traces::merge::{MergeOptions, MergeReport, merge, merge_to_file};
 use patchwork_traces::{ErrorKind, OutputTarget};
@@ -106,7 +106,7 @@ pub struct MergeJson<'a> {
     /// The inputs, in the order in which they were named.
     inputs: &'a [InputSummary],
     /// The logs, in the order of the bundle.
-    files: Vec<MergedFileJson>,
+    files: Vec<WrittenLogJson>,
     /// Notes for people.
     notes: &'a [String],
 }
@@ -114,13 +114,26 @@ pub struct MergeJson<'a> {
 /// One log of the new bundle.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct MergedFileJson {
+pub struct WrittenLogJson {
     source: SourceName,
     file: FileName,
     base: Base,
     rows: u64,
     bytes: u64,
     unparsed_lines: u64,
+}
+
+impl WrittenLogJson {
+    pub fn of(file: &ManifestFile) -> Self {
+        Self {
+            source: file.source.clone(),
+            file: file.relative_path.clone(),
+            base: file.base(),
+            rows: file.count,
+            bytes: file.bytes,
+            unparsed_lines: file.unparsed_lines(),
+        }
+    }
 }
 
 impl MergeArgs {
@@ -153,7 +166,7 @@ pub fn run(args: &MergeArgs, output: Output) -> CommandResult {
         }
         check_stdout_keeps("the bundle", "-o - > merged.jsonl.gz")?;
     }
-    refuse_input_as_target(args)?;
+    refuse_input_as_target(&args.output, &args.bundles)?;
     let target = match args.to_stdout() {
         true => None,
         false => Some(OutputTarget::resolve(&args.output, args.target.into())?),
@@ -189,14 +202,15 @@ pub fn run(args: &MergeArgs, output: Output) -> CommandResult {
 }
 
 /// Refuses to replace an input, even with --force: the others would be lost with a mistyped command.
-fn refuse_input_as_target(args: &MergeArgs) -> Result<(), Failure> {
+pub fn refuse_input_as_target(output: &Path, bundles: &[PathBuf]) -> Result<(), Failure> {
     let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let target = real(&args.output).filter(|_| !args.to_stdout());
+    let target = real(output).filter(|_| !is_dash(output));
     let is_target = |bundle: &PathBuf| match is_dash(bundle) {
-        true => is_stdin(&args.output),
+        true => is_stdin(output),
         false => target.is_some() && real(bundle) == target,
     };
-    match !args.to_stdout() && args.bundles.iter().any(is_target) {
+    match !is_dash(output) && bundles.iter().any(is_target) {
+        true if bundles.len() == 1 => Err(Failure::usage("-o names the bundle itself", "choose another file with -o")),
         true => Err(Failure::usage("-o names one of the bundles to merge", "choose another file with -o")),
         false => Ok(()),
     }
@@ -215,18 +229,23 @@ fn as_text(report: &MergeReport, path: Option<&Path>) -> String {
         size(report.bundle_bytes)
     );
     if !manifest.files.is_empty() {
-        let files = &manifest.files;
-        let columns = [
-            Column::words("FILE", files.iter().map(|file| file.relative_path.to_string())),
-            Column::words("SOURCE", files.iter().map(|file| file.source.to_string())),
-            Column::numbers("ROWS", files.iter().map(|file| count(file.count))),
-            Column::numbers("UNPARSED LINES", files.iter().map(|file| count(file.unparsed_lines()))),
-            Column::numbers("SIZE", files.iter().map(|file| size(file.bytes))),
-        ];
         text += "\n";
-        text += &table(&columns, &[&[0, 1, 2, 3, 4], &[0, 2, 3, 4], &[0, 2, 4], &[0, 2]], term::width());
+        text += &file_table(manifest);
     }
     text + &format!("\ndigest  {}\n        {DIGEST_NOTE}\n", report.digest)
+}
+
+/// Returns a table of the logs of a new bundle.
+pub fn file_table(manifest: &Manifest) -> String {
+    let files = &manifest.files;
+    let columns = [
+        Column::words("FILE", files.iter().map(|file| file.relative_path.to_string())),
+        Column::words("SOURCE", files.iter().map(|file| file.source.to_string())),
+        Column::numbers("ROWS", files.iter().map(|file| count(file.count))),
+        Column::numbers("UNPARSED LINES", files.iter().map(|file| count(file.unparsed_lines()))),
+        Column::numbers("SIZE", files.iter().map(|file| size(file.bytes))),
+    ];
+    table(&columns, &[&[0, 1, 2, 3, 4], &[0, 2, 3, 4], &[0, 2, 4], &[0, 2]], term::width())
 }
 
 /// Returns notes on the inputs of any operation that merges them.
@@ -241,6 +260,10 @@ pub fn input_notes(inputs: &[InputSummary]) -> Vec<String> {
             safe(&input.name)
         ));
     }
+    for input in inputs.iter().filter(|input| !input.filter.is_empty() && !input.is_duplicate) {
+        let conditions = safe(&input.filter.join(" "));
+        notes.push(format!("{} was filtered: it has only rows of {conditions}", safe(&input.name)));
+    }
     notes
 }
 
@@ -250,14 +273,6 @@ fn notes(report: &MergeReport) -> Vec<String> {
 
 fn as_json<'a>(report: &'a MergeReport, path: Option<&Path>, notes: &'a [String]) -> MergeJson<'a> {
     let manifest = &report.manifest;
-    let files = manifest.files.iter().map(|file| MergedFileJson {
-        source: file.source.clone(),
-        file: file.relative_path.clone(),
-        base: file.base(),
-        rows: file.count,
-        bytes: file.bytes,
-        unparsed_lines: file.unparsed_lines(),
-    });
     MergeJson {
         bundle: path.map(|path| path.display().to_string()),
         digest: report.digest,
@@ -268,7 +283,7 @@ fn as_json<'a>(report: &'a MergeReport, path: Option<&Path>, notes: &'a [String]
         total_rows: manifest.total_count,
         total_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
         inputs: &report.inputs,
-        files: files.collect(),
+        files: manifest.files.iter().map(WrittenLogJson::of).collect(),
         notes,
     }
 }

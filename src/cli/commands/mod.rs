@@ -5,6 +5,7 @@ pub mod completions;
 pub mod demo;
 pub mod diff;
 pub mod export;
+pub mod filter;
 pub mod follow;
 pub mod import;
 pub mod inspect;

@@ -36,6 +36,8 @@ enum SchemaOf {
     RecoverHistory,
     /// Output of `merge --json`
     Merge,
+    /// Output of `filter --json`
+    Filter,
     /// Output of `keep --json`
     Keep,
     /// Output of `diff --json`
@@ -74,6 +76,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Recover => schema_of::<crate::cli::commands::recover::RecoverJson>(),
         SchemaOf::RecoverHistory => schema_of::<crate::cli::commands::recover::history::RecoverHistoryJson>(),
         SchemaOf::Merge => schema_of::<crate::cli::commands::merge::MergeJson>(),
+        SchemaOf::Filter => schema_of::<crate::cli::commands::filter::FilterJson>(),
         SchemaOf::Keep => schema_of::<crate::cli::commands::keep::KeepJson>(),
         SchemaOf::Diff => schema_of::<crate::cli::commands::diff::DiffJson>(),
         SchemaOf::Prove => schema_of::<crate::cli::commands::prove::ProveJson>(),

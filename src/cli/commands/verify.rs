@@ -13,6 +13,7 @@ use clap::{Args, ValueHint};
 use data_encoding::HEXLOWER;
 use patchwork_traces::container::DecryptionKeys;
 use patchwork_traces::digest::BundleDigest;
+use patchwork_traces::format::FilterRecord;
 use patchwork_traces::history::{Checkpoint, SegmentProof};
 use patchwork_traces::progress::Progress;
 use patchwork_traces::verify::{
@@ -143,6 +144,8 @@ struct VerifiedJson {
     digest: Option<BundleDigest>,
     version: Option<u64>,
     minor: Option<u64>,
+    /// The conditions on the rows of a filtered bundle; empty if it has all rows of its logs.
+    filter: Vec<String>,
     /// True if `--proof` shows that the bundle is a segment of the history of `--since`; null without.
     proven: Option<bool>,
     /// The signature in `<bundle>.sig`; null if it is missing, unless `--signers` requires it.
@@ -424,6 +427,13 @@ fn proof_text(report: &VerifyReport, options: &VerifyOptions) -> String {
     }
 }
 
+/// Returns the line about the rows that a filtered bundle has.
+fn filter_text(report: &VerifyReport) -> String {
+    let line =
+        |filter: &FilterRecord| format!("  filter  it has only rows of {}\n", safe(&filter.conditions().join(" ")));
+    report.filter.as_ref().map(line).unwrap_or_default()
+}
+
 fn report_text(path: &Path, report: &VerifyReport, options: &VerifyOptions, hint: Option<&'static str>) -> String {
     let name = if is_dash(path) { STDIN.to_owned() } else { safe(&path.display().to_string()) };
     let (verdict, style, rest) = verdict_text(report);
@@ -435,7 +445,7 @@ fn report_text(path: &Path, report: &VerifyReport, options: &VerifyOptions, hint
         ),
         false => hint.map(|hint| format!("  next    {hint}\n")).unwrap_or_default(),
     };
-    let digest = digest + &proof_text(report, options);
+    let digest = digest + &filter_text(report) + &proof_text(report, options);
     #[cfg(feature = "seal")]
     let digest = digest + &signature::line(path, report.signature.as_ref());
     format!("{}: {}{rest}\n{digest}{next}", paint(STRONG, &name), paint(style, verdict))
@@ -507,6 +517,8 @@ fn verified_json(
         Err(error) => (None, Some(ErrorDetail::from(&error))),
     };
     let version = report.as_ref().and_then(|report| report.version);
+    let filter = report.as_ref().and_then(|report| report.filter.as_ref());
+    let filter = filter.map_or_else(Vec::new, |filter| filter.conditions().to_vec());
     let verified = VerifiedJson {
         bundle: path.display().to_string(),
         good: exit == Exit::Done,
@@ -515,6 +527,7 @@ fn verified_json(
         digest: report.as_ref().and_then(|report| report.digest),
         version: version.map(|(major, _)| major),
         minor: version.map(|(_, minor)| minor),
+        filter,
         proven: report.as_ref().and_then(|report| report.is_proven),
         #[cfg(feature = "seal")]
         signature: signature::as_json(path, report.as_ref().and_then(|report| report.signature.as_ref())),

@@ -41,6 +41,7 @@ fn expected(key: &str, in_list: bool) -> &'static str {
         "timeline" => "an object with `stepMs` and `bins`",
         "label" => "1 to 255 bytes without control characters",
         "derivedFrom" => "an object with `how` and `bundles`",
+        "filter" => "a list of one or more strings",
         "how" => "\"merged\", \"filtered\" or \"redacted\"",
         "history" => "an object with `id` and `segment`",
         "id" => "32 lower-case hexadecimal digits",

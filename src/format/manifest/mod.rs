@@ -6,7 +6,8 @@ mod provenance;
 pub mod validate;
 
 pub use provenance::{
-    Derivation, DerivedFrom, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label, Provenance, WholeLog,
+    Derivation, DerivedFrom, FilterRecord, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label,
+    Provenance, WholeLog,
 };
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,10 @@ pub struct Manifest {
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "DerivedFrom"))]
     pub derived_from: Option<DerivedFrom>,
+    /// The conditions on the rows of a filtered bundle, from 1.2 on.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "FilterRecord"))]
+    pub filter: Option<FilterRecord>,
     /// The place of this bundle in a history, from 1.2 on.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "HistoryPosition"))]
@@ -241,6 +246,7 @@ impl Manifest {
             files,
             label: None,
             derived_from: None,
+            filter: None,
             history: None,
         }
     }
@@ -248,12 +254,12 @@ impl Manifest {
     /// Adds where the bundle comes from. The minor version becomes the lowest one that has all keys of the manifest.
     #[must_use]
     pub fn with_provenance(mut self, provenance: Provenance) -> Self {
-        let Provenance { label, derived_from, history } = provenance;
-        let has_keys_of_1_2 = label.is_some() || derived_from.is_some() || history.is_some();
+        let Provenance { label, derived_from, filter, history } = provenance;
+        let has_keys_of_1_2 = label.is_some() || derived_from.is_some() || filter.is_some() || history.is_some();
         if has_keys_of_1_2 || self.files.iter().any(|file| file.follows.is_some()) {
             self.minor = MINOR;
         }
-        Self { label, derived_from, history, ..self }
+        Self { label, derived_from, filter, history, ..self }
     }
 
     /// Returns the major and minor version.

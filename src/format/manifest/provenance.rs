@@ -22,8 +22,36 @@ pub struct Provenance {
     pub label: Option<Label>,
     /// The bundles that the bundle was made of.
     pub derived_from: Option<DerivedFrom>,
+    /// The conditions on the rows that the bundle holds, if it holds only some of those of its logs.
+    pub filter: Option<FilterRecord>,
     /// The place of the bundle in a history.
     pub history: Option<HistoryPosition>,
+}
+
+/// The conditions on the rows of a filtered bundle, in the words of the program that wrote it. At least one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(JsonSchema))]
+#[serde(transparent)]
+pub struct FilterRecord(#[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_FILES)))] Vec<String>);
+
+impl FilterRecord {
+    /// Records conditions. Returns `None` if there are none, or more than a manifest may have.
+    #[must_use]
+    pub fn new(conditions: Vec<String>) -> Option<Self> {
+        (1..=MAX_FILES).contains(&conditions.len()).then_some(Self(conditions))
+    }
+
+    /// Returns the conditions, such as `--where status=error`.
+    #[must_use]
+    pub fn conditions(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for FilterRecord {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(at_most(deserializer, MAX_FILES)?).ok_or_else(|| D::Error::custom("no conditions"))
+    }
 }
 
 /// The user's name for the machine: 1 to 255 bytes without control characters.

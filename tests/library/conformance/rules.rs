@@ -61,6 +61,7 @@ pub const RULES: &[(&str, &[u16])] = &[
     ("history_bytes_of_absent", &[71]),
     ("history_count", &[1]),
     ("history_derived", &[6]),
+    ("history_filter", &[6]),
     ("history_follows", &[68]),
     ("history_gap_after", &[6]),
     ("history_gap_after_unknown", &[70]),

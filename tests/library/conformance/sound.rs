@@ -323,6 +323,7 @@ fn version_cases() -> Vec<(&'static str, Vec<u8>)> {
                 builder.manifest["minor"] = json!(2);
                 builder.manifest["label"] = json!("x".repeat(252) + "a/b");
                 builder.manifest["derivedFrom"] = json!({ "how": "merged", "bundles": vec!["ab".repeat(32); 3] });
+                builder.manifest["filter"] = json!(["--where a=\u{85}", ""]);
                 builder.manifest["history"] = json!({ "id": "f".repeat(32), "segment": 0 });
                 for file in 0..2 {
                     let log = json!({

@@ -1,0 +1,61 @@
+//! Passes on selected rows, for operations that keep them.
+
+use super::page::PageContent;
+use super::plan::CatPlan;
+use super::several::{parts_of, walk_part};
+use super::walk::RowWalk;
+use super::{CatOptions, RowFormat};
+use crate::error::Result;
+use crate::format::LogId;
+use crate::input::TraceInput;
+use crate::progress::Progress;
+use std::ops::ControlFlow;
+
+/// The rows that options select of inputs.
+pub(crate) struct SelectedRows<'s, 'r> {
+    inputs: &'s [TraceInput<'r>],
+    plan: CatPlan,
+    options: CatOptions,
+}
+
+impl<'s, 'r> SelectedRows<'s, 'r> {
+    /// Plans which logs are read. The options about the output have no effect.
+    ///
+    /// # Errors
+    /// As [`cat_all`](super::cat_all).
+    pub(crate) fn new(inputs: &'s [TraceInput<'r>], options: &CatOptions) -> Result<Self> {
+        let options = CatOptions { format: RowFormat::Raw, head: None, tail: None, ..options.clone() };
+        Ok(Self { plan: CatPlan::new(inputs, &options)?, inputs, options })
+    }
+
+    /// Returns the logs that may have selected rows, in catalogue order.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = &LogId> {
+        self.plan.logs.iter().map(|(id, _)| id)
+    }
+
+    /// Passes lines of rows, as they are in the logs, to `take`, with the index of their log.
+    ///
+    /// # Errors
+    /// As [`cat_all`](super::cat_all), and the error of `take`.
+    pub(crate) fn each(&self, progress: &dyn Progress, take: &mut dyn FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+        let cancellation = progress.cancellation();
+        let parts: Vec<_> = parts_of(&self.plan).collect();
+        let walk = RowWalk {
+            parts: parts.iter().map(|pieces| walk_part(self.inputs, &self.plan, pieces)).collect(),
+            options: &self.options,
+            cancellation: cancellation.clone(),
+        };
+        let latest = walk.latest()?;
+        let content = PageContent::Text { has_ends: true };
+        for (at, (part, pieces)) in walk.parts.iter().zip(&parts).enumerate() {
+            let log_of = |file: usize| pieces.iter().find(|piece| piece.file == file).map_or(0, |piece| piece.log);
+            walk.each_page((at, part.open()?), (content, latest.as_ref()), None, &mut |page| {
+                cancellation.check()?;
+                progress.advance(page.read);
+                page.lines_of_files().try_for_each(|(file, lines)| take(log_of(file), lines))?;
+                page.end.map(ControlFlow::Continue)
+            })?;
+        }
+        Ok(())
+    }
+}

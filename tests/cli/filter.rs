@@ -1,0 +1,63 @@
+//! `filter` as a program, and what other commands say of its bundles.
+
+use std::fs;
+
+use crate::common::program::{run, run_with};
+use crate::common::{Home, bundle};
+
+fn home() -> Home {
+    let runs = "{\"taskId\":\"a\",\"status\":\"running\",\"createdAt\":1777716000000}\ntorn {\n{\"taskId\":\"a\",\"status\":\"error\",\"createdAt\":1777716060000}\n";
+    let home = Home::new().with("runs.jsonl", runs);
+    let home =
+        home.with_activity("activity-1.jsonl", "{\"timestamp\":\"2026-05-02T10:00:30.000Z\",\"status\":\"ok\"}\n");
+    fs::write(home.path().join("b.gz"), bundle(&home)).unwrap();
+    home
+}
+
+#[test]
+fn filtered_bundles_are_written_and_recognised() {
+    let home = home();
+    let mut all = String::new();
+    for line in [
+        "filter b.gz --latest --where status=error -o e.gz",
+        "filter b.gz --source runs -o r.gz",
+        "filter b.gz --since 2026-05-02 --until 2026-05-02 --grep 'ok' -o t.gz --json",
+        "verify e.gz r.gz",
+        "inspect e.gz",
+        "cat e.gz",
+        "import e.gz --dry-run",
+        "import e.gz --mode overwrite",
+        "merge e.gz r.gz -o m.gz",
+        "export --since 2026-05-02T10:00:30Z -o x.gz",
+        "verify x.gz",
+        "filter b.gz --where status=none -o n.gz",
+        "filter b.gz -o n.gz",
+        "filter b.gz --source run -o n.gz",
+        "filter b.gz --source runs -o b.gz --force",
+        "filter b.gz --source runs -o r.gz",
+        "filter nothing.gz --source runs -o n.gz",
+        "select b.gz",
+    ] {
+        let arguments: Vec<_> = line.split(' ').map(|word| word.trim_matches('\'')).collect();
+        let ran = run(home.path(), &arguments);
+        all += &format!("$ {line}  ({})\n{}{}\n", ran.code, ran.text(), ran.stderr);
+        if line.ends_with("--json") {
+            crate::json_output::expect_valid("filter", &ran.json());
+        }
+    }
+    assert!(!home.path().join("n.gz").exists());
+    let all = all.replace(&home.path().display().to_string(), "[HOME]");
+    insta::with_settings!({filters => vec![("[0-9a-f]{64}", "[DIGEST]"), (r"\d[\d,.]* (B|KiB)", "[SIZE]"), (r#""bundleBytes": \d+"#, r#""bundleBytes": [SIZE]"#)]}, {
+        insta::assert_snapshot!(all);
+    });
+}
+
+#[test]
+fn bundles_go_through_pipes() {
+    let home = home();
+    let bundle = fs::read(home.path().join("b.gz")).unwrap();
+    let filtered = run_with(home.path(), &["filter", "-", "--latest", "--source", "runs", "-o", "-"], &bundle);
+    assert_eq!(filtered.code, 0, "{}", filtered.stderr);
+    let printed = run_with(home.path(), &["cat", "-"], &filtered.stdout);
+    assert_eq!(printed.text(), "{\"taskId\":\"a\",\"status\":\"error\",\"createdAt\":1777716060000}\n");
+}

@@ -1,0 +1,288 @@
+/** Opens a bundle: by its chunk index where that holds, otherwise by reading it from the start. */
+
+import { combineCrc32, crc32, inflateExactly, join, sha256 } from "./bytes.ts";
+import { type Manifest, parseManifest } from "./manifest.ts";
+import { Pace } from "./pace.ts";
+
+/** A reason why a file can't be shown, and what to do. */
+export class BundleError extends Error {}
+
+/** A chunk that isn't where the index says, or isn't what the manifest says. */
+export class ChunkError extends Error {}
+
+/** Some consecutive rows of one log. */
+export interface Chunk {
+  file: number;
+  firstRow: number;
+  rows: number;
+  bytes: number;
+  /** Where the chunk lies, compressed or in plain. */
+  at: Blob;
+  /** The checksum of its lines, where they are compressed. */
+  crc32?: number;
+}
+
+/** An open bundle. */
+export interface Bundle {
+  name: string;
+  blob: Blob;
+  manifest: Manifest;
+  digest: string;
+  chunks: Chunk[];
+  /** Why the bundle was read from the start, if it was. */
+  note?: string;
+  /** What contradicts the manifest. */
+  problems: string[];
+}
+
+/** Chunks longer than this aren't read: a page has little memory. */
+export const MAX_CHUNK_BYTES = 64 << 20;
+const MAX_MANIFEST_BYTES = 128 << 20;
+const MAX_TEXT_BYTES = 4 * 2 ** 30;
+const BLOCK_BYTES = 1 << 20;
+const TAIL_BYTES = 10;
+const LAST_BLOCK = new Uint8Array([3, 0]);
+const LINE_FEED = 10;
+
+/** Receives how much of a file was read, from 0 to 1. */
+export type Progress = (part: number) => void;
+
+/** Opens a bundle. `mustReadAll` ignores its chunk index. */
+export async function openBundle(blob: Blob, name: string, progress: Progress, mustReadAll = false): Promise<Bundle> {
+  const head = new Uint8Array(await blob.slice(0, 64).arrayBuffer());
+  const isGzip = head[0] === 0x1f && head[1] === 0x8b;
+  refuseOthers(head, isGzip);
+  const line = await readManifestLine(isGzip ? textOf(blob, isGzip, progress) : blob.stream().getReader());
+  const manifest = parseManifest(new TextDecoder().decode(line));
+  const bundle = { name, blob, manifest, digest: await sha256(line), chunks: [], problems: [] };
+  const index = isGzip && !mustReadAll ? await indexedChunks(blob, head, line, manifest) : undefined;
+  if (index !== undefined) return { ...bundle, chunks: index };
+  const note = isGzip
+    ? manifest.minor === 0
+      ? "This is a bundle of format 1.0: it has no hashes, so nothing proves its rows."
+      : "The bundle has no usable chunk index (another program compressed it again), so it was read from the start."
+    : "The bundle is plain text, so it was read from the start.";
+  const { chunks, problems } = await readAll(textOf(blob, isGzip, progress), line.length + 1, manifest);
+  return { ...bundle, chunks, problems, note };
+}
+
+/** Reads a bundle from the start because chunks weren't where its index says. Returns undefined if it is damaged. */
+export async function reopenFromStart(bundle: Bundle, progress: Progress): Promise<Bundle | undefined> {
+  const again = await openBundle(bundle.blob, bundle.name, progress, true);
+  return again.problems.length === 0 ? again : undefined;
+}
+
+function refuseOthers(head: Uint8Array, isGzip: boolean) {
+  const start = String.fromCharCode(...head);
+  if (start.startsWith("age-encryption.org/") || start.startsWith("-----BEGIN AGE ENCRYPTED")) {
+    throw new BundleError(
+      "This bundle is encrypted with age. Decrypt it first: patchwork-traces merge FILE -i KEY -o PLAIN.jsonl.gz. Then open the result here.",
+    );
+  }
+  if (start.startsWith("PWTRACE")) {
+    throw new BundleError(
+      "This bundle is encrypted with a passphrase by Patchwork. Decrypt it first: patchwork-traces merge FILE -o PLAIN.jsonl.gz asks for the passphrase. Then open the result here.",
+    );
+  }
+  if (!isGzip && head[0] !== 0x7b) {
+    throw new BundleError("This file is not a trace bundle: it is neither gzip nor JSON Lines.");
+  }
+}
+
+type TextReader = ReadableStreamDefaultReader<Uint8Array>;
+
+/** Returns a reader of the text of a bundle. */
+function textOf(blob: Blob, isGzip: boolean, progress: Progress): TextReader {
+  let done = 0;
+  const counted = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(part, controller) {
+      done += part.length;
+      progress(done / blob.size);
+      controller.enqueue(part);
+    },
+  });
+  const bytes = blob.stream().pipeThrough(counted);
+  return (isGzip ? bytes.pipeThrough(new DecompressionStream("gzip")) : bytes).getReader();
+}
+
+async function readPart(reader: TextReader): Promise<Uint8Array | undefined> {
+  try {
+    const { done, value } = await reader.read();
+    return done ? undefined : value;
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new BundleError(
+      `The file does not inflate: ${detail}. It is damaged or has several gzip members. Run "patchwork-traces verify FILE" to see which. ` +
+        '"patchwork-traces merge FILE -o ONE.jsonl.gz" joins members; "recover" saves the intact rows of a damaged bundle.',
+    );
+  }
+}
+
+async function readManifestLine(reader: TextReader): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for (;;) {
+      const part = await readPart(reader);
+      // The last LF of a bundle may be missing, and a bundle may have no rows.
+      if (part === undefined && parts[0]?.[0] === 0x7b) return join(parts, length);
+      if (part === undefined) throw new BundleError("This file is not a trace bundle: it does not begin with a manifest.");
+      const end = part.indexOf(LINE_FEED);
+      parts.push(end === -1 ? part : part.subarray(0, end));
+      length += parts[parts.length - 1].length;
+      if (length > MAX_MANIFEST_BYTES) throw new BundleError("This file is not a trace bundle: its first line is too long.");
+      if (end !== -1) return join(parts, length);
+    }
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
+}
+
+/** Returns the chunks where the index says, if the container is as FORMAT.md says (R-62). */
+async function indexedChunks(blob: Blob, head: Uint8Array, line: Uint8Array<ArrayBuffer>, manifest: Manifest) {
+  const files = manifest.files;
+  if (files.some((file) => file.rows > 0 && file.chunks.length === 0)) return undefined;
+  if (head[2] !== 8 || head[3] !== 0) return undefined;
+  const tail = new DataView(await blob.slice(-TAIL_BYTES).arrayBuffer());
+  if (blob.size < 2 * TAIL_BYTES || tail.getUint16(0) !== 0x0300) return undefined;
+  const entries = files.flatMap((file, index) => file.chunks.map((chunk) => ({ ...chunk, file: index })));
+  const compressed = entries.reduce((sum, chunk) => sum + chunk.compressed, 0);
+  const text = entries.reduce((sum, chunk) => sum + chunk.bytes, line.length + 1);
+  const start = blob.size - TAIL_BYTES - compressed;
+  if (start < TAIL_BYTES || text % 2 ** 32 !== tail.getUint32(6, true)) return undefined;
+  const lineText = join([line, new Uint8Array([LINE_FEED])]);
+  const found = await inflateExactly(closed(blob.slice(TAIL_BYTES, start)), lineText.length);
+  const checksum = crc32(lineText);
+  if (found === undefined || crc32(found) !== checksum) return undefined;
+  const whole = entries.reduce((crc, chunk) => combineCrc32(crc, chunk.crc32, chunk.bytes), checksum);
+  if (whole !== tail.getUint32(2, true)) return undefined;
+  let at = start;
+  let firstRow = 0;
+  return entries.map((entry): Chunk => {
+    const { file, rows, bytes } = entry;
+    const chunk = { file, firstRow, rows, bytes, crc32: entry.crc32, at: blob.slice(at, at + entry.compressed) };
+    at += entry.compressed;
+    firstRow += rows;
+    return chunk;
+  });
+}
+
+/** Returns a part of the deflate data as data of its own. */
+function closed(part: Blob): Blob {
+  return new Blob([part, LAST_BLOCK]);
+}
+
+/** Reads the lines of a chunk, checked. */
+export async function readChunk(chunk: Chunk): Promise<Uint8Array> {
+  if (chunk.bytes > MAX_CHUNK_BYTES) throw new ChunkError("the rows are too long for this page; use patchwork-traces cat");
+  if (chunk.crc32 === undefined) return new Uint8Array(await chunk.at.arrayBuffer());
+  const bytes = await inflateExactly(closed(chunk.at), chunk.bytes);
+  if (bytes === undefined || crc32(bytes) !== chunk.crc32) throw new ChunkError("a chunk does not match its checksum");
+  return bytes;
+}
+
+/** Reads the rows of a text, and keeps them as chunks outside of the page's own memory. */
+async function readAll(reader: TextReader, skip: number, manifest: Manifest) {
+  const collector = new Collector(manifest);
+  const pace = new Pace();
+  const declared = manifest.files.reduce((sum, file) => sum + file.bytes, 0);
+  const limit = Math.min(MAX_TEXT_BYTES, skip + declared * 7 + manifest.rows * 1024 + (64 << 20));
+  let length = 0;
+  try {
+    for (let part = await readPart(reader); part !== undefined; part = await readPart(reader)) {
+      length += part.length;
+      if (length > limit) throw new BundleError("The file holds far more than its manifest says, so reading stopped.");
+      const rest = Math.min(skip, part.length);
+      skip -= rest;
+      collector.add(part.subarray(rest));
+      await pace.rest();
+    }
+  } catch (error) {
+    if (!(error instanceof BundleError)) throw error;
+    return collector.finish(`${error.message} What came before is shown.`);
+  } finally {
+    reader.cancel().catch(() => undefined);
+  }
+  return collector.finish();
+}
+
+/** Cuts rows into chunks of about a mebibyte, each of one log. */
+class Collector {
+  private readonly chunks: Chunk[] = [];
+  private readonly problems: string[] = [];
+  private parts: Uint8Array[] = [];
+  private bytes = 0;
+  private rows = 0;
+  private file = 0;
+  private rowsOfFile = 0;
+  private firstRow = 0;
+  private extraRows = 0;
+  private isMidLine = false;
+
+  constructor(private readonly manifest: Manifest) {}
+
+  add(part: Uint8Array) {
+    let start = 0;
+    for (let at = part.indexOf(LINE_FEED); at !== -1; at = part.indexOf(LINE_FEED, at + 1)) {
+      this.rows++;
+      const isFull = this.bytes + at + 1 - start >= BLOCK_BYTES;
+      if (isFull || this.rows + this.rowsOfFile >= this.rowsExpected()) {
+        this.take(part.subarray(start, at + 1));
+        start = at + 1;
+        this.close();
+      }
+    }
+    this.take(part.subarray(start));
+    if (part.length > 0) this.isMidLine = part[part.length - 1] !== LINE_FEED;
+    if (this.bytes > MAX_CHUNK_BYTES) throw new BundleError("A row is longer than this page can show. Use patchwork-traces cat.");
+  }
+
+  /** Returns the chunks. `failure` is why the text ended early. */
+  finish(failure?: string) {
+    if (failure !== undefined) this.problems.push(failure);
+    if (this.isMidLine && failure !== undefined) this.dropLastLine();
+    else if (this.isMidLine) this.rows++;
+    this.close();
+    const found = this.firstRow;
+    if (found !== this.manifest.rows) this.problems.push(`The manifest declares ${this.manifest.rows} rows, but ${found} are there.`);
+    if (this.extraRows > 0) this.problems.push(`${this.extraRows} lines follow the rows that the manifest declares.`);
+    return { chunks: this.chunks, problems: this.problems };
+  }
+
+  /** Leaves out a line that was cut off. */
+  private dropLastLine() {
+    const bytes = join(this.parts, this.bytes);
+    this.bytes = bytes.lastIndexOf(LINE_FEED) + 1;
+    this.parts = [bytes.subarray(0, this.bytes)];
+  }
+
+  private rowsExpected(): number {
+    while (this.file < this.manifest.files.length && this.rowsOfFile >= this.manifest.files[this.file].rows) {
+      this.file++;
+      this.rowsOfFile = 0;
+    }
+    return this.manifest.files[this.file]?.rows ?? Infinity;
+  }
+
+  private take(part: Uint8Array) {
+    if (part.length === 0) return;
+    this.parts.push(part.slice());
+    this.bytes += part.length;
+  }
+
+  private close() {
+    if (this.rows === 0) return;
+    this.rowsExpected();
+    if (this.file < this.manifest.files.length) {
+      const at = new Blob([join(this.parts, this.bytes)]);
+      this.chunks.push({ file: this.file, firstRow: this.firstRow, rows: this.rows, bytes: this.bytes, at });
+      this.firstRow += this.rows;
+      this.rowsOfFile += this.rows;
+    } else {
+      this.extraRows += this.rows;
+    }
+    this.parts = [];
+    this.bytes = 0;
+    this.rows = 0;
+  }
+}

@@ -1,0 +1,240 @@
+/** The pane that shows one row, or one run with its steps and rows. */
+
+import { byId, type Child, el, stateMark } from "./dom.ts";
+import { duration, number, time, tone } from "./format.ts";
+import { decode, layOut } from "./json.ts";
+import type { Model } from "./model.ts";
+import type { LogCheck } from "./restore.ts";
+import { type ExactLine, Facts, readOriginal, type RowText } from "./row.ts";
+import { MAX_STEPS, type Step, stepsOf } from "./runs.ts";
+import { parts, visible } from "./visible.ts";
+import { about } from "./about.ts";
+
+const PART_CHARACTERS = 60_000;
+const MAX_RUN_ROWS = 200;
+
+/** What the pane needs of the page. */
+export interface DetailContext {
+  model: Model;
+  checkOf: (file: number) => LogCheck | undefined;
+  showRow: (row: number) => void;
+  showRun: (run: number) => void;
+}
+
+/** Shows a row. */
+export async function showRow(context: DetailContext, row: number): Promise<void> {
+  const { model } = context;
+  const chunk = model.chunkOf(row);
+  const file = model.bundle.chunks[chunk].file;
+  const log = model.files[file];
+  const text = await model.text(row).catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+  if (typeof text === "string" || text === undefined) {
+    open(`Row ${number(row + 1)}`, el("p", {}, `This row can't be shown: ${text ?? "it is not a row"}.`));
+    return;
+  }
+  const facts = new Facts(text.bytes, text.entryAt, text.entryEnd);
+  const state = model.stateNames.name(model.states[row]);
+  const millis = facts.time(log.source);
+  const list = definitions([
+    ["Log", `${visible(log.name)} (${log.base})`],
+    ["Line", number(model.lineOf(row))],
+    ["Source", visible(log.source)],
+    ["Time", Number.isNaN(millis) ? "none" : `${time(millis)} UTC`],
+    ["State", state === "" ? undefined : stateMark(state, tone(state))],
+    ["Proof", proof(context.checkOf(file), model.bundle.chunks[chunk].crc32 !== undefined)],
+  ]);
+  const run = log.source === "runs" || log.source === "run_steps" ? model.runs.find(facts.text("taskId", 200)) : undefined;
+  const runLink = run === undefined ? undefined : button("Show the run", () => context.showRun(run));
+  const exact = exactLine(text);
+  open(about(log.source, facts) || `Row ${number(row + 1)}`, list, runLink, waterfall(stepsOf([text])), ...json(text), ...exactView(exact));
+}
+
+/** Shows a run. */
+export async function showRun(context: DetailContext, run: number): Promise<void> {
+  const { model } = context;
+  const { runs } = model;
+  const rows = runs.rowsOf(run, MAX_RUN_ROWS);
+  const last = runs.last.get(run);
+  const texts: RowText[] = [];
+  for (const row of new Set([...rows, last])) {
+    const text = await model.text(row).catch(() => undefined);
+    if (text !== undefined && (row === last || model.fileOf(row).source === "run_steps")) texts.push(text);
+  }
+  const lastText = await model.text(last).catch(() => undefined);
+  const facts = lastText && new Facts(lastText.bytes, lastText.entryAt, lastText.entryEnd);
+  const state = model.stateNames.name(runs.states.get(run));
+  const start = runs.starts.get(run);
+  const output = facts?.text("errorMessage", 4000) ?? facts?.text("outputTail", 4000);
+  const list = definitions([
+    ["Task", visible(facts?.text("taskId", 200) ?? "")],
+    ["Trigger", visible(runs.triggerNames.name(runs.triggers.get(run)))],
+    ["State", stateMark(state || "unknown", tone(state))],
+    ["Started", Number.isNaN(start) ? "unknown" : `${time(start)} UTC`],
+    ["Took", duration(runs.durations.get(run)) || "unknown"],
+    ["Output", output === undefined ? undefined : prose(output)],
+  ]);
+  const links = rows.map((row) => {
+    const what = [time(model.times[row]), model.stateNames.name(model.states[row])].filter((part) => part !== "").join("  ");
+    const link = button(`${model.fileOf(row).name}, line ${number(model.lineOf(row))}`, () => context.showRow(row));
+    return el("li", {}, link, el("span", { class: "muted" }, visible(what)));
+  });
+  const count = runs.rowCounts.get(run);
+  const more = count > rows.length ? el("p", { class: "muted" }, `${number(count - rows.length)} more rows aren't listed.`) : undefined;
+  const title = runs.recipeNames.name(runs.recipes.get(run)) || "Run";
+  open(title, list, waterfall(stepsOf(texts)), heading(`Rows (${number(count)})`), el("ul", { class: "links" }, ...links), more);
+}
+
+function open(title: string, ...children: Child[]) {
+  const pane = byId("detail");
+  byId("detail-title").textContent = visible(title);
+  byId("detail-body").replaceChildren(...children.filter((child) => child !== undefined));
+  byId("detail-body").scrollTop = 0;
+  pane.hidden = false;
+  document.body.classList.add("has-detail");
+}
+
+/** Closes the pane. */
+export function closeDetail() {
+  byId("detail").hidden = true;
+  document.body.classList.remove("has-detail");
+}
+
+function definitions(entries: [string, Child][]): HTMLElement {
+  const shown = entries.filter(([, value]) => value !== undefined && value !== "");
+  return el("dl", {}, ...shown.flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)]));
+}
+
+/** Returns text of several lines. */
+function prose(text: string): HTMLElement {
+  const element = el("span", { class: "prose" });
+  element.append(...marked(text));
+  return element;
+}
+
+function heading(text: string): HTMLElement {
+  return el("h3", {}, text);
+}
+
+function button(label: string, act: () => void): HTMLElement {
+  const made = el("button", { type: "button", class: "link" }, visible(label));
+  made.addEventListener("click", act);
+  return made;
+}
+
+function proof(check: LogCheck | undefined, hasChecksum: boolean): string {
+  const row = hasChecksum ? "The row matches the checksum of its chunk" : "The row was read from the start of the bundle";
+  switch (check) {
+    case "matches":
+      return "This page hashed the log: it matches the SHA-256 in the manifest.";
+    case "differs":
+    case "unreadable":
+      return "NOT proven: the log does not match the SHA-256 in the manifest.";
+    case "no hash":
+      return "Not proven: the bundle has no hashes.";
+    case "too long":
+      return `${row}. The log is too long for this page to hash; "patchwork-traces verify" does.`;
+    default:
+      return `${row}. The hash of its log is not checked yet.`;
+  }
+}
+
+function waterfall({ steps, hasMore }: { steps: Step[]; hasMore: boolean }): HTMLElement | undefined {
+  if (steps.length === 0) return undefined;
+  const end = steps.reduce((latest, step) => Math.max(latest, step.start + step.duration), 1);
+  const items = steps.map((step) => {
+    const bar = el("span", { class: `bar ${tone(step.state)}` });
+    bar.style.marginLeft = `${Math.max(0, Math.min(99, (step.start / end) * 100))}%`;
+    bar.style.width = `${Math.max(0.5, Math.min(100, (step.duration / end) * 100))}%`;
+    const name = [step.id, step.tool].filter((part) => part !== "").join(" · ");
+    return el(
+      "li",
+      {},
+      el("span", { class: "step-name" }, visible(name)),
+      stateMark(step.state || "unknown", tone(step.state)),
+      el("span", { class: "step-time" }, duration(step.duration)),
+      el("span", { class: "track" }, bar),
+      step.error === undefined ? undefined : prose(step.error),
+    );
+  });
+  const more = hasMore ? el("p", { class: "muted" }, `Only the first ${MAX_STEPS} steps are shown.`) : undefined;
+  return el("div", {}, heading(`Steps (${steps.length})`), el("ol", { class: "waterfall" }, ...items), more);
+}
+
+function exactLine(text: RowText): ExactLine {
+  const original = text.originalAt === -1 ? undefined : readOriginal(text.bytes, text.originalAt, text.originalEnd);
+  return original ?? { text: decode(text.bytes, text.entryAt, text.entryEnd) };
+}
+
+/** Returns the entry laid out, with each number and string as it is in the log. */
+function json(text: RowText): HTMLElement[] {
+  const tokens = layOut(decode(text.bytes, text.entryAt, text.entryEnd));
+  const pre = el("pre", { class: "json", tabindex: "0", "aria-label": "JSON of the row" });
+  const rest = { text: "", kind: "" };
+  const next = () => {
+    let budget = PART_CHARACTERS;
+    if (rest.text !== "") budget -= append(rest.kind, rest.text);
+    while (budget > 0) {
+      const token = tokens.next();
+      if (token.done === true) return false;
+      budget -= append(token.value.kind, token.value.text) + 4;
+    }
+    return true;
+  };
+  const append = (kind: string, value: string): number => {
+    const now = value.slice(0, PART_CHARACTERS);
+    [rest.text, rest.kind] = [value.slice(PART_CHARACTERS), kind];
+    if (kind === "space" || kind === "mark") pre.append(now);
+    else {
+      const span = el("span", { class: `token-${kind}` });
+      span.append(...marked(now));
+      pre.append(span);
+    }
+    return rest.text === "" ? now.length : PART_CHARACTERS;
+  };
+  return [heading("JSON"), pre, ...growing(next)];
+}
+
+/** Calls `next`, and again for each click on the button, until it returns false. */
+function growing(next: () => boolean): HTMLElement[] {
+  if (!next()) return [];
+  const more = el("button", { type: "button", class: "more" }, "Show more");
+  more.addEventListener("click", () => {
+    if (!next()) more.remove();
+  });
+  return [more];
+}
+
+/** Returns text with what is hidden in it marked. */
+function marked(text: string): (Node | string)[] {
+  return [...parts(text)].map((part) => (part.isHidden ? el("span", { class: "control" }, part.text) : part.text));
+}
+
+function exactView(exact: ExactLine): HTMLElement[] {
+  const full = "text" in exact ? exact.text : bytesAsText(exact.bytes);
+  const note = "text" in exact ? undefined : el("p", { class: "muted" }, "The line is not valid UTF-8. Bytes that are not text are shown as \\xNN.");
+  const pre = el("pre", { class: "exact", tabindex: "0", "aria-label": "Exact line of the log" });
+  let at = 0;
+  const next = () => {
+    pre.append(...marked(full.slice(at, at + PART_CHARACTERS)));
+    at += PART_CHARACTERS;
+    return at < full.length;
+  };
+  const copy = button("Copy", () => {
+    navigator.clipboard.writeText(full).then(
+      () => (copy.textContent = "Copied"),
+      () => (copy.textContent = "Copying failed"),
+    );
+  });
+  const head = el("div", { class: "heading-row" }, heading("Exact line"), copy);
+  return [head, ...(note === undefined ? [] : [note]), pre, ...growing(next)];
+}
+
+/** Returns bytes as text, with `\xNN` for each that is not part of valid UTF-8. */
+function bytesAsText(bytes: Uint8Array<ArrayBuffer>): string {
+  const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  try {
+    return fatal.decode(bytes);
+  } catch {
+    return Array.from(bytes, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`)).join("");
+  }
+}

@@ -1,0 +1,99 @@
+/** Growing columns of numbers, and dictionaries of strings: a row costs bytes, not objects. */
+
+type Numbers = Float64Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
+
+/** A typed array that grows. */
+export class Column<T extends Numbers> {
+  length = 0;
+
+  constructor(
+    private readonly make: (length: number) => T,
+    private array: T = make(64),
+  ) {}
+
+  /** Appends a number. */
+  push(value: number) {
+    if (this.length === this.array.length) {
+      const larger = this.make(this.length * 2);
+      larger.set(this.array);
+      this.array = larger;
+    }
+    this.array[this.length++] = value;
+  }
+
+  /** Returns the number at `index`. */
+  get(index: number): number {
+    return this.array[index];
+  }
+
+  /** Replaces the number at `index`. */
+  set(index: number, value: number) {
+    this.array[index] = value;
+  }
+
+  /** Returns the numbers. They share memory with the column. */
+  values(): T {
+    return this.array.subarray(0, this.length) as T;
+  }
+}
+
+/** Returns an empty column of row numbers. */
+export function rowColumn() {
+  return new Column((length) => new Uint32Array(length));
+}
+
+/** Gives strings small numbers, from 1. 0 is no string, and the last number stands for all others. */
+export class Dictionary {
+  private readonly codes = new Map<string, number>();
+  private readonly names: string[] = [""];
+
+  constructor(private readonly max: number) {}
+
+  /** Returns the code of a string. */
+  code(name: string | undefined): number {
+    if (name === undefined || name === "") return 0;
+    const known = this.codes.get(name);
+    if (known !== undefined) return known;
+    if (this.names.length > this.max) return this.max;
+    if (this.names.length === this.max) name = "(others)";
+    this.codes.set(name, this.names.length);
+    return this.names.push(name) - 1;
+  }
+
+  /** Returns the string of a code. */
+  name(code: number): string {
+    return this.names[code];
+  }
+
+  /** Returns the codes, sorted by their strings. */
+  sorted(): number[] {
+    return this.names.map((_, code) => code).slice(1).sort((a, b) => (this.names[a] < this.names[b] ? -1 : 1));
+  }
+}
+
+/** Returns row numbers sorted by a key, ascending or descending; those with NaN come last. Equal ones keep their order. */
+export function sortByKey(rows: Uint32Array<ArrayBuffer>, key: Float64Array, isDescending: boolean): Uint32Array<ArrayBuffer> {
+  let min = Infinity;
+  let max = -Infinity;
+  for (const row of rows) {
+    const value = key[row];
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
+  let from = rows;
+  const span = max - min;
+  const digitOf = (row: number, divisor: number) => {
+    const value = key[row];
+    if (Number.isNaN(value)) return 65535;
+    return Math.floor((isDescending ? max - value : value - min) / divisor) % 65535;
+  };
+  for (let divisor = 1; divisor <= span || divisor === 1; divisor *= 65535) {
+    const starts = new Uint32Array(65537);
+    for (const row of from) starts[digitOf(row, divisor) + 1]++;
+    for (let i = 1; i < starts.length; i++) starts[i] += starts[i - 1];
+    const to = new Uint32Array(rows.length);
+    for (const row of from) to[starts[digitOf(row, divisor)]++] = row;
+    from = to;
+  }
+  return from;
+}

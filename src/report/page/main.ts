@@ -1,0 +1,109 @@
+/** Starts the page: shows what the program embedded, and opens bundles that are dropped on it. */
+
+import { fromBase64 } from "./bytes.ts";
+import { type Bundle, BundleError, ChunkError, openBundle, reopenFromStart } from "./bundle.ts";
+import { closeDetail } from "./detail.ts";
+import { announce, byId, el } from "./dom.ts";
+import { size } from "./format.ts";
+import { ManifestError } from "./manifest.ts";
+import { Model } from "./model.ts";
+import { Cancelled } from "./pace.ts";
+import { dataBlock, readReport, type ReportData } from "./report-data.ts";
+import { Session } from "./session.ts";
+import { summary, verdictMark } from "./summary.ts";
+import { visible } from "./visible.ts";
+
+let session: Session | undefined;
+let opening = 0;
+
+/** Opens a file and shows it in place of what is shown now. */
+async function openFile(blob: Blob, name: string, report: ReportData | undefined): Promise<void> {
+  const number = ++opening;
+  const note = byId("opening");
+  const progress = (part: number) => (note.textContent = `Reading ${visible(name)} (${size(blob.size)}): ${Math.floor(part * 100)} %`);
+  progress(0);
+  note.hidden = false;
+  byId("problem").hidden = true;
+  try {
+    const bundle = await openBundle(blob, name, progress);
+    if (number !== opening) return;
+    show(bundle, report);
+    announce(`Opened ${name}`);
+  } catch (error) {
+    if (number === opening) showProblem(name, error);
+  } finally {
+    if (number === opening) note.hidden = true;
+  }
+}
+
+/** Shows a bundle. If chunks aren't where its index says, reads it from the start, and shows that if it is whole. */
+function show(bundle: Bundle, report: ReportData | undefined) {
+  const number = opening;
+  session?.close();
+  session = new Session(new Model(bundle), report, async () => {
+    const again = await reopenFromStart(bundle, () => undefined).catch(() => undefined);
+    if (again !== undefined && number === opening) show(again, report);
+  });
+}
+
+function showProblem(name: string, error: unknown) {
+  const isExpected = error instanceof BundleError || error instanceof ManifestError || error instanceof ChunkError;
+  const detail = error instanceof Error ? error.message : String(error);
+  const text = error instanceof ManifestError ? `This file can't be shown: ${detail}.` : isExpected ? detail : `This file can't be read: ${detail}`;
+  byId("problem-text").textContent = `${visible(name)}: ${visible(text)}`;
+  byId("problem").hidden = false;
+}
+
+function chooseFile() {
+  const input = el("input", { type: "file" });
+  input.addEventListener("change", () => {
+    const file = input.files?.[0];
+    if (file !== undefined) void openFile(file, file.name, undefined);
+  });
+  input.click();
+}
+
+function listen() {
+  for (const button of document.querySelectorAll(".open-button")) button.addEventListener("click", chooseFile);
+  byId("problem-close").addEventListener("click", () => (byId("problem").hidden = true));
+  byId("detail-close").addEventListener("click", closeDetail);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !byId("detail").hidden && !event.defaultPrevented) closeDetail();
+  });
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dragging");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (event.relatedTarget === null) document.body.classList.remove("dragging");
+  });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dragging");
+    const file = event.dataTransfer?.files[0];
+    if (file !== undefined) void openFile(file, file.name, undefined);
+  });
+  // What is unexpected is shown, too: a page that stops without a word looks as if it had no rows.
+  window.addEventListener("unhandledrejection", (event) => {
+    if (event.reason instanceof Cancelled) event.preventDefault();
+    else showProblem("This page", event.reason);
+  });
+}
+
+function start() {
+  listen();
+  const report = readReport();
+  const base64 = dataBlock("bundle-data");
+  const embedded = base64 === undefined ? undefined : fromBase64(base64);
+  document.getElementById("bundle-data")?.remove();
+  if (report !== undefined) {
+    byId("name").textContent = visible(report.input.name);
+    document.title = `${visible(report.input.name)} – patchwork-traces report`;
+    byId("verdict").replaceChildren(verdictMark(report, undefined));
+    byId("panel-summary").replaceChildren(summary({ report, model: undefined, checks: new Map(), checkAll: undefined }));
+    document.body.classList.remove("is-empty");
+  }
+  if (embedded !== undefined) void openFile(new Blob([embedded]), report?.embedded?.name ?? "bundle", report);
+}
+
+start();

@@ -1,0 +1,196 @@
+/** The rows of an open bundle. Holds a few numbers for each row; the text stays compressed until it is shown. */
+
+import { type Bundle, type Chunk, ChunkError, MAX_CHUNK_BYTES, readChunk } from "./bundle.ts";
+import { Decisions } from "./decisions.ts";
+import { Dictionary } from "./growable.ts";
+import type { LogFile } from "./manifest.ts";
+import { Pace } from "./pace.ts";
+import { Facts, readEnvelope, type RowText, stateOf, toolOf } from "./row.ts";
+import { Runs } from "./runs.ts";
+
+const CACHE_BYTES = 48 << 20;
+
+/** An inflated chunk and the offsets of its lines. */
+export interface LoadedChunk {
+  chunk: Chunk;
+  bytes: Uint8Array;
+  lines: Uint32Array<ArrayBuffer>;
+}
+
+/** The rows of a bundle. */
+export class Model {
+  readonly rows: number;
+  readonly files: LogFile[];
+  readonly times: Float64Array<ArrayBuffer>;
+  readonly durations: Float64Array<ArrayBuffer>;
+  readonly states: Uint8Array<ArrayBuffer>;
+  readonly tools: Uint16Array<ArrayBuffer>;
+  readonly stateNames = new Dictionary(255);
+  readonly toolNames = new Dictionary(2000);
+  readonly runs: Runs;
+  readonly decisions = new Decisions();
+  /** Rows before this one are indexed. */
+  indexed = 0;
+  /** Rows of chunks that can't be read. */
+  unreadable = 0;
+  /** True if a chunk isn't where the index says. */
+  isMisplaced = false;
+  private readonly firstRows: Uint32Array<ArrayBuffer>;
+  private readonly cache = new Map<number, LoadedChunk>();
+  private readonly loading = new Map<number, Promise<LoadedChunk>>();
+  private readonly pace = new Pace();
+  private cachedBytes = 0;
+  private searches = 0;
+
+  constructor(readonly bundle: Bundle) {
+    this.files = bundle.manifest.files;
+    this.rows = bundle.chunks.reduce((sum, chunk) => sum + chunk.rows, 0);
+    this.times = new Float64Array(this.rows).fill(NaN);
+    this.durations = new Float64Array(this.rows).fill(NaN);
+    this.states = new Uint8Array(this.rows);
+    this.tools = new Uint16Array(this.rows);
+    this.runs = new Runs(this.rows);
+    this.firstRows = Uint32Array.from(bundle.chunks, (chunk) => chunk.firstRow);
+  }
+
+  /** Returns true if every row is indexed. */
+  get isIndexed(): boolean {
+    return this.indexed === this.rows;
+  }
+
+  /** Returns the number of the chunk that holds a row. */
+  chunkOf(row: number): number {
+    let low = 0;
+    let high = this.firstRows.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.firstRows[middle] <= row) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  /** Returns the log that holds a row. */
+  fileOf(row: number): LogFile {
+    return this.files[this.bundle.chunks[this.chunkOf(row)].file];
+  }
+
+  /** Returns the line of its log that a row is on. */
+  lineOf(row: number): number {
+    const file = this.bundle.chunks[this.chunkOf(row)].file;
+    const first = this.bundle.chunks.find((chunk) => chunk.file === file)?.firstRow ?? 0;
+    let line = row - first + 1;
+    for (const unparsed of this.files[file].unparsed) {
+      if (unparsed.line > line) break;
+      line += unparsed.lines;
+    }
+    return line;
+  }
+
+  /** Returns a chunk's text, from the cache or inflated. */
+  async load(number: number): Promise<LoadedChunk> {
+    const cached = this.cache.get(number);
+    if (cached !== undefined) {
+      this.cache.delete(number);
+      this.cache.set(number, cached);
+      return cached;
+    }
+    const pending = this.loading.get(number) ?? this.inflate(number).finally(() => this.loading.delete(number));
+    this.loading.set(number, pending);
+    return pending;
+  }
+
+  private async inflate(number: number): Promise<LoadedChunk> {
+    const chunk = this.bundle.chunks[number];
+    const bytes = await readChunk(chunk);
+    const lines = new Uint32Array(chunk.rows + 1);
+    let count = 0;
+    for (let at = 0; at < bytes.length; ) {
+      const end = bytes.indexOf(10, at);
+      at = end === -1 ? bytes.length + 1 : end + 1;
+      if (++count > chunk.rows) break;
+      lines[count] = at;
+    }
+    if (count !== chunk.rows) throw new ChunkError("a chunk does not hold as many rows as the manifest says");
+    const loaded = { chunk, bytes, lines };
+    this.cache.set(number, loaded);
+    this.cachedBytes += bytes.length;
+    for (const [old, entry] of this.cache) {
+      if (this.cachedBytes <= CACHE_BYTES || old === number) break;
+      this.cache.delete(old);
+      this.cachedBytes -= entry.bytes.length;
+    }
+    return loaded;
+  }
+
+  /** Returns a row's text if its chunk is loaded. */
+  peek(row: number): RowText | undefined {
+    const loaded = this.cache.get(this.chunkOf(row));
+    return loaded && textIn(loaded, row);
+  }
+
+  /** Returns a row's text. */
+  async text(row: number): Promise<RowText | undefined> {
+    return textIn(await this.load(this.chunkOf(row)), row);
+  }
+
+  /** Indexes all rows, in order. Calls `report` after each chunk. Waits while a search runs. */
+  async index(report: () => void): Promise<void> {
+    for (let number = 0; number < this.bundle.chunks.length; number++) {
+      while (this.searches > 0) await new Promise((resolve) => setTimeout(resolve, 30));
+      const chunk = this.bundle.chunks[number];
+      try {
+        await this.indexChunk(await this.load(number));
+      } catch (error) {
+        if (!(error instanceof ChunkError)) throw error;
+        this.unreadable += chunk.rows;
+        this.isMisplaced ||= chunk.crc32 !== undefined && chunk.bytes <= MAX_CHUNK_BYTES;
+      }
+      this.indexed = chunk.firstRow + chunk.rows;
+      report();
+      await this.pace.rest();
+    }
+  }
+
+  /** Ends what runs in the background, because another bundle takes the place of this one. */
+  close() {
+    this.pace.cancel();
+    this.cache.clear();
+  }
+
+  /** Runs a search while indexing waits. */
+  async whileIndexWaits<T>(search: () => Promise<T>): Promise<T> {
+    this.searches++;
+    try {
+      return await search();
+    } finally {
+      this.searches--;
+    }
+  }
+
+  private async indexChunk(loaded: LoadedChunk) {
+    const { source } = this.files[loaded.chunk.file];
+    for (let i = 0; i < loaded.chunk.rows; i++) {
+      const row = loaded.chunk.firstRow + i;
+      const text = textIn(loaded, row);
+      if (text !== undefined) this.indexRow(row, source, new Facts(text.bytes, text.entryAt, text.entryEnd));
+      if (i % 64 === 0) await this.pace.rest();
+    }
+  }
+
+  private indexRow(row: number, source: string, facts: Facts) {
+    this.times[row] = facts.time(source);
+    const duration = facts.number("durationMs") ?? NaN;
+    this.durations[row] = Number.isFinite(duration) ? duration : NaN;
+    this.states[row] = this.stateNames.code(stateOf(source, facts));
+    this.tools[row] = this.toolNames.code(toolOf(facts));
+    if (source === "runs" || source === "run_steps") this.runs.add(row, source, facts, this.times[row], this.states[row]);
+    else this.decisions.add(row, source, facts);
+  }
+}
+
+function textIn({ chunk, bytes, lines }: LoadedChunk, row: number): RowText | undefined {
+  const index = row - chunk.firstRow;
+  const envelope = readEnvelope(bytes, lines[index], lines[index + 1] - 1);
+  return envelope && { bytes, ...envelope };
+}

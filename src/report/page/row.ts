@@ -1,0 +1,189 @@
+/** One row: where its entry is in a line of the bundle, its exact text, and what the page shows of it. */
+
+import { fromBase64 } from "./bytes.ts";
+import { decode, KeySet, skipSpace, skipValue, stringAt, visitMembers } from "./json.ts";
+
+const ENVELOPE_KEYS = new KeySet(["entry", "original", "text", "bytes"]);
+
+/** A line of the bundle: the places of the entry and of the exact line, if the line has one. */
+export interface Envelope {
+  entryAt: number;
+  entryEnd: number;
+  originalAt: number;
+  originalEnd: number;
+}
+
+/** Returns the parts of the bundle's line from `at` to `end`, or undefined if it is not a row. */
+export function readEnvelope(bytes: Uint8Array, at: number, end: number): Envelope | undefined {
+  const envelope = { entryAt: -1, entryEnd: -1, originalAt: -1, originalEnd: -1 };
+  const close = visitMembers(bytes, skipSpace(bytes, at, end), end, (keyAt, keyEnd, valueAt) => {
+    const key = ENVELOPE_KEYS.find(bytes, keyAt, keyEnd);
+    const valueEnd = skipValue(bytes, valueAt, end);
+    if (key === "entry") [envelope.entryAt, envelope.entryEnd] = [valueAt, valueEnd];
+    if (key === "original") [envelope.originalAt, envelope.originalEnd] = [valueAt, valueEnd];
+    return valueEnd;
+  });
+  return close === -1 || envelope.entryAt === -1 ? undefined : envelope;
+}
+
+/** The place of one row's entry in a loaded chunk. */
+export interface RowText extends Envelope {
+  bytes: Uint8Array;
+}
+
+/** The exact line of a row: its text, or its bytes if they are not text. */
+export type ExactLine = { text: string } | { bytes: Uint8Array<ArrayBuffer> };
+
+/** Returns the exact line that an `original` at `at` holds. */
+export function readOriginal(bytes: Uint8Array, at: number, end: number): ExactLine | undefined {
+  let exact: ExactLine | undefined;
+  visitMembers(bytes, at, end, (keyAt, keyEnd, valueAt) => {
+    const key = ENVELOPE_KEYS.find(bytes, keyAt, keyEnd);
+    const valueEnd = skipValue(bytes, valueAt, end);
+    const value = stringAt(bytes, valueAt, valueEnd);
+    if (value !== undefined && key === "text") exact = { text: value };
+    const decoded = value !== undefined && key === "bytes" ? fromBase64(value) : undefined;
+    if (decoded !== undefined) exact = { bytes: decoded };
+    return valueEnd;
+  });
+  return exact;
+}
+
+const FACT_KEYS = new KeySet([
+  "at", "callId", "createdAt", "decidedAt", "decision", "doneAt", "durationMs", "errorMessage", "event", "hadStepErrors", "id",
+  "kind", "linkType", "metadata", "outcome", "outputTail", "problem", "recipeName", "ref", "requestedAt", "sha", "solution",
+  "startedAt", "status", "step", "stepResults", "subject", "summary", "taskId", "timestamp", "tool", "toolName", "trigger",
+]);
+
+/** A key of an entry that the page knows. */
+export type FactKey = Exclude<ReturnType<typeof FACT_KEYS.find>, undefined>;
+
+/** Where the values of the known keys are. Of equal keys the last one counts. */
+export type Places = Partial<Record<FactKey, [number, number]>>;
+
+/** Returns the places of the known keys of the object at `at`. */
+export function findPlaces(bytes: Uint8Array, at: number, end: number): Places {
+  const places: Places = {};
+  visitMembers(bytes, at, end, (keyAt, keyEnd, valueAt) => {
+    const key = FACT_KEYS.find(bytes, keyAt, keyEnd);
+    const valueEnd = skipValue(bytes, valueAt, end);
+    if (key !== undefined) places[key] = [valueAt, valueEnd];
+    return valueEnd;
+  });
+  return places;
+}
+
+/** The known values of an entry. */
+export class Facts {
+  readonly places: Places;
+
+  constructor(
+    private readonly bytes: Uint8Array,
+    at: number,
+    end: number,
+  ) {
+    this.places = findPlaces(bytes, at, end);
+  }
+
+  /** Returns a string, cut to `max` bytes. */
+  text(key: FactKey, max = 400): string | undefined {
+    const place = this.places[key];
+    if (place === undefined) return undefined;
+    const [at, end] = place;
+    if (end - at <= max) return stringAt(this.bytes, at, end) ?? decode(this.bytes, at, end);
+    if (this.bytes[at] !== 0x22) return decode(this.bytes, at, at + max) + "…";
+    const cut = decode(this.bytes, at + 1, at + max).replace(/\\[^\\]{0,5}$|\uFFFD+$/, "");
+    return `${cut}…`;
+  }
+
+  /** Returns a number. */
+  number(key: FactKey): number | undefined {
+    const place = this.places[key];
+    return place && numberAt(this.bytes, place[0], place[1]);
+  }
+
+  /** Returns the known values of the object that is the value of `key`. */
+  inner(key: FactKey): Facts | undefined {
+    const place = this.places[key];
+    return place && this.bytes[place[0]] === 0x7b ? new Facts(this.bytes, place[0], place[1]) : undefined;
+  }
+
+  /** Returns true if the value of `key` is `true`. */
+  isTrue(key: FactKey): boolean {
+    const place = this.places[key];
+    return place !== undefined && this.bytes[place[0]] === 0x74;
+  }
+
+  /** Returns the time of a row of `source` in milliseconds, or NaN. */
+  time(source: string): number {
+    if (source === "activity") return this.date("timestamp");
+    const created = this.millis("createdAt");
+    if (!Number.isNaN(created) || KNOWN_SOURCES.has(source)) return created;
+    const stamped = this.date("timestamp");
+    if (!Number.isNaN(stamped)) return stamped;
+    return [this.millis("requestedAt"), this.millis("decidedAt"), this.millis("at")].find((time) => !Number.isNaN(time)) ?? NaN;
+  }
+
+  private millis(key: FactKey): number {
+    const value = Math.trunc(this.number(key) ?? NaN);
+    return value >= MIN_TIME && value < MAX_TIME ? value : NaN;
+  }
+
+  private date(key: FactKey): number {
+    const place = this.places[key];
+    return place === undefined ? NaN : dateAt(this.bytes, place[0], place[1]);
+  }
+}
+
+const KNOWN_SOURCES = new Set(["runs", "decision_traces", "commit_issue_links"]);
+const MIN_TIME = -62135596800000; // the year 1
+const MAX_TIME = 253370764800000; // the end of the year 9998
+
+function numberAt(bytes: Uint8Array, at: number, end: number): number | undefined {
+  let value = 0;
+  for (let i = at; i < end && end - at < 16; i++) {
+    const digit = bytes[i] - 0x30;
+    if (digit < 0 || digit > 9) break;
+    if (i === end - 1) return value * 10 + digit;
+    value = value * 10 + digit;
+  }
+  if (end - at > 400 || !(bytes[at] === 0x2d || (bytes[at] >= 0x30 && bytes[at] <= 0x39))) return undefined;
+  return Number(decode(bytes, at, end));
+}
+
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** Parses `"2026-05-02T10:00:00.000Z"`, and more slowly other forms of RFC 3339. */
+function dateAt(bytes: Uint8Array, at: number, end: number): number {
+  if (end - at > 40) return NaN;
+  const digits = (from: number, count: number) => {
+    let value = 0;
+    for (let i = from; i < from + count; i++) value = value * 10 + bytes[at + 1 + i] - 0x30;
+    return value;
+  };
+  const isUsual = end - at === 26 && bytes[at + 24] === 0x5a && bytes[at + 11] === 0x54 && bytes[at + 20] === 0x2e;
+  if (isUsual) {
+    const time = Date.UTC(digits(0, 4), digits(5, 2) - 1, digits(8, 2), digits(11, 2), digits(14, 2), digits(17, 2), digits(20, 3));
+    if (!Number.isNaN(time) && digits(0, 4) >= 100 && digits(5, 2) <= 12 && digits(8, 2) <= 31) return time;
+  }
+  const text = stringAt(bytes, at, end) ?? "";
+  const time = RFC_3339.test(text) ? Date.parse(text.toUpperCase().replace(/:60([.Z+-])/, ":59$1")) : NaN;
+  return time >= MIN_TIME && time < MAX_TIME ? time : NaN;
+}
+
+/** Returns what became of what a row records. */
+export function stateOf(source: string, facts: Facts): string | undefined {
+  if (source === "runs" && facts.isTrue("hadStepErrors") && facts.text("status", 40) === "done") return "done with errors";
+  const state = facts.text("status", 40) ?? facts.text("outcome", 40) ?? facts.text("decision", 40);
+  return state ?? (isApproval(facts) ? facts.inner("metadata")?.text("decision", 40) : undefined);
+}
+
+/** Returns true for a row of activity that records an approval. */
+export function isApproval(facts: Facts): boolean {
+  return facts.text("event", 60)?.includes("approval") === true;
+}
+
+/** Returns the tool or event of a row. */
+export function toolOf(facts: Facts): string | undefined {
+  return facts.text("tool", 80) ?? facts.text("event", 80) ?? facts.text("toolName", 80);
+}

@@ -1,0 +1,118 @@
+/** What the page shows of one bundle: the tabs, the time line, and what they have in common. */
+
+import { closeDetail, type DetailContext, showRow, showRun } from "./detail.ts";
+import { byId } from "./dom.ts";
+import { number } from "./format.ts";
+import type { Model } from "./model.ts";
+import { Cancelled, Pace } from "./pace.ts";
+import { printed } from "./printed.ts";
+import type { ReportData } from "./report-data.ts";
+import { checkLog, type LogCheck, MAX_CHECKED_BYTES } from "./restore.ts";
+import { summary, verdictMark } from "./summary.ts";
+import { Tabs } from "./tabs.ts";
+import { type Range, Timeline } from "./timeline.ts";
+import { ActivityView, DecisionsView, RowsView, RunsView, type View } from "./views.ts";
+import { visible } from "./visible.ts";
+
+/** Bundles with more than this are hashed only when asked. */
+const MAX_CHECKED_AT_ONCE = 2 * MAX_CHECKED_BYTES;
+const UPDATE_MS = 250;
+
+/** An open bundle on the page. */
+export class Session {
+  private readonly checks = new Map<number, LogCheck>();
+  private readonly pace = new Pace();
+  private readonly views: View[];
+  private readonly print = () => byId("printed").replaceChildren(...printed(this.model));
+  private timeline: Timeline;
+  private updated = 0;
+  private isChecking = false;
+
+  constructor(
+    private readonly model: Model,
+    private readonly report: ReportData | undefined,
+    private readonly reopen: () => Promise<void>,
+  ) {
+    closeDetail();
+    const open: DetailContext = {
+      model,
+      checkOf: (file) => this.checks.get(file),
+      showRow: (row) => void showRow(open, row),
+      showRun: (run) => void showRun(open, run),
+    };
+    const runs = new RunsView(model, open.showRun);
+    const decisions = new DecisionsView(model, open.showRow);
+    const activity = new ActivityView(model);
+    const rows = new RowsView(model, open.showRow);
+    this.views = [runs, decisions, activity, rows];
+    new Tabs({ runs: runs.element, decisions: decisions.element, activity: activity.element, rows: rows.element });
+    const name = report?.input.name ?? model.bundle.name;
+    byId("name").textContent = visible(name);
+    document.title = `${visible(name)} – patchwork-traces report`;
+    document.body.classList.remove("is-empty");
+    this.timeline = this.makeTimeline();
+    addEventListener("beforeprint", this.print);
+    this.update();
+    void this.run();
+  }
+
+  /** Ends what runs in the background. */
+  close() {
+    this.pace.cancel();
+    this.model.close();
+    removeEventListener("beforeprint", this.print);
+  }
+
+  private makeTimeline(): Timeline {
+    const timeline = new Timeline(this.model, (range) => this.select(range));
+    byId("timeline").replaceChildren(timeline.element);
+    return timeline;
+  }
+
+  private select(range: Range) {
+    this.timeline.select(range);
+    for (const view of this.views) view.setRange(range);
+  }
+
+  private async run() {
+    try {
+      await this.model.index(() => {
+        if (performance.now() - this.updated > UPDATE_MS) this.update();
+      });
+      if (this.model.isMisplaced) void this.reopen();
+      if (this.timeline.isEmpty) this.timeline = this.makeTimeline();
+      this.update();
+      const bytes = this.model.files.reduce((sum, file) => sum + file.bytes, 0);
+      if (bytes <= MAX_CHECKED_AT_ONCE) await this.checkAll();
+    } catch (error) {
+      if (!(error instanceof Cancelled)) throw error;
+    }
+  }
+
+  private async checkAll() {
+    this.isChecking = true;
+    for (const file of this.model.files.keys()) {
+      this.checks.set(file, await checkLog(this.model, file, this.pace));
+      if (performance.now() - this.updated > UPDATE_MS) this.updateSummary();
+    }
+    this.updateSummary();
+  }
+
+  private update() {
+    this.updated = performance.now();
+    for (const view of this.views) view.update();
+    this.timeline.draw();
+    this.updateSummary();
+    const { indexed, rows } = this.model;
+    byId("progress").textContent = this.model.isIndexed ? "" : `reading rows: ${number(Math.floor((indexed / Math.max(1, rows)) * 100))} %`;
+  }
+
+  private updateSummary() {
+    this.updated = performance.now();
+    const { model, report, checks } = this;
+    const isOffered = model.isIndexed && checks.size === 0 && model.files.length > 0 && !this.isChecking;
+    const checkAll = isOffered ? () => void this.checkAll() : undefined;
+    byId("panel-summary").replaceChildren(summary({ report, model, checks, checkAll }));
+    byId("verdict").replaceChildren(verdictMark(report, model));
+  }
+}

@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { toolUses } from "../activity.ts";
+import { combineCrc32, crc32 } from "../bytes.ts";
+import { BundleError, openBundle, reopenFromStart } from "../bundle.ts";
+import { ALL_ROWS, findRows } from "../filter.ts";
+import { duration, size, time } from "../format.ts";
+import { sortByKey } from "../growable.ts";
+import { decode, layOut, stringAt, visitMembers, skipValue } from "../json.ts";
+import { ManifestError } from "../manifest.ts";
+import { Model } from "../model.ts";
+import { closePace, Pace } from "../pace.ts";
+import { checkLog } from "../restore.ts";
+import { Facts } from "../row.ts";
+import { stepsOf } from "../runs.ts";
+import { visible } from "../visible.ts";
+import { LOGS, makeBundle, makeRecompressed } from "./bundles.ts";
+
+after(closePace);
+
+const bytesOf = (text: string) => new TextEncoder().encode(text);
+const factsOf = (text: string) => new Facts(bytesOf(text), 0, bytesOf(text).length);
+const open = (bundle: Buffer) => openBundle(new Blob([new Uint8Array(bundle)]), "b.jsonl.gz", () => undefined);
+
+async function indexed(bundle: Buffer): Promise<Model> {
+  const model = new Model(await open(bundle));
+  await model.index(() => undefined);
+  const again = model.isMisplaced ? await reopenFromStart(model.bundle, () => undefined) : undefined;
+  if (again === undefined) return model;
+  const reopened = new Model(again);
+  await reopened.index(() => undefined);
+  return reopened;
+}
+
+/** A small generator of random numbers, the same in each run. */
+function randomNumbers(seed: number) {
+  return (below: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+    return Math.floor((seed / 2 ** 32) * below);
+  };
+}
+
+function randomJson(random: (below: number) => number, depth = 0): string {
+  const kind = random(depth > 4 ? 4 : 6);
+  const list = (make: () => string) => Array.from({ length: random(4) }, make).join(random(2) ? "," : " ,\t");
+  if (kind === 0) return ["0", "-0", "1.0", "1e400", "12345678901234567890", "0.1e-7"][random(6)];
+  if (kind === 1) return ["true", "false", "null"][random(3)];
+  if (kind <= 3) return ['""', '"a\\"b"', '"\\u202e"', '"\\\\"', '"東京"', '"{[,:"'][random(6)];
+  if (kind === 4) return `[${list(() => randomJson(random, depth + 1))}]`;
+  return `{${list(() => `"k\\"${random(9)}" : ${randomJson(random, depth + 1)}`)}}`;
+}
+
+test("laid-out JSON has every token of the text, character for character", () => {
+  const random = randomNumbers(7);
+  for (let round = 0; round < 2000; round++) {
+    const text = randomJson(random);
+    const tokens = [...layOut(text)];
+    const strip = (json: string) => json.replace(/("(?:[^"\\]|\\.)*")|\s+/g, "$1");
+    assert.equal(strip(tokens.map((token) => token.text).join("")), strip(text));
+  }
+});
+
+test("a value ends where JSON says, whatever its strings hold", () => {
+  const random = randomNumbers(11);
+  for (let round = 0; round < 2000; round++) {
+    const text = randomJson(random);
+    const bytes = bytesOf(`${text},"rest"`);
+    assert.equal(skipValue(bytes, 0, bytes.length), bytesOf(text).length, text);
+  }
+});
+
+test("members are found, and malformed objects are told apart", () => {
+  const names = (text: string) => {
+    const bytes = bytesOf(text);
+    const found: string[] = [];
+    const end = visitMembers(bytes, 0, bytes.length, (keyAt, keyEnd, valueAt) => {
+      const valueEnd = skipValue(bytes, valueAt, bytes.length);
+      found.push(`${stringAt(bytes, keyAt, keyEnd)}=${decode(bytes, valueAt, valueEnd)}`);
+      return valueEnd;
+    });
+    return { found, end };
+  };
+  assert.deepEqual(names('{ "a" : 1.0 , "\\u0062":[{"a":2}] }').found, ["a=1.0", 'b=[{"a":2}]']);
+  for (const text of ["", "{", '{"a"', '{"a":', '{"a":1', "[1]", '{"a":}']) assert.equal(names(text).end, -1, text);
+});
+
+test("of equal keys the last one counts, also when its name is escaped", () => {
+  assert.equal(factsOf('{"status":"a","st\\u0061tus":"b"}').text("status"), "b");
+  assert.equal(factsOf('{"createdAt":1777716000000,"createdAt":"x"}').time("runs"), NaN);
+});
+
+test("times are those of FORMAT.md", () => {
+  assert.equal(factsOf('{"createdAt":1777716000000.9}').time("runs"), 1777716000000);
+  assert.equal(factsOf('{"createdAt":1.7777e12}').time("runs"), 1777700000000);
+  assert.equal(factsOf('{"createdAt":"1777716000000"}').time("runs"), NaN);
+  assert.equal(factsOf('{"createdAt":1e400}').time("runs"), NaN);
+  assert.equal(factsOf('{"timestamp":"2026-05-02T10:00:00.500Z"}').time("activity"), Date.UTC(2026, 4, 2, 10, 0, 0, 500));
+  assert.equal(factsOf('{"timestamp":"2026-05-02t12:00:00+02:00"}').time("activity"), Date.UTC(2026, 4, 2, 10));
+  assert.equal(factsOf('{"timestamp":"yesterday"}').time("activity"), NaN);
+  assert.equal(factsOf('{"timestamp":"2026-13-02T10:00:00.500Z"}').time("activity"), NaN);
+});
+
+test("checksums are those of zlib, also combined", () => {
+  const random = randomNumbers(3);
+  for (const length of [0, 1, 7, 8, 9, 1000]) {
+    const [a, b] = [length, random(500)].map((n) => Uint8Array.from({ length: n }, () => random(256)));
+    const both = Buffer.concat([a, b]);
+    assert.equal(crc32(both), crcOfGzip(both));
+    assert.equal(combineCrc32(crc32(a), crc32(b), b.length), crc32(both));
+  }
+});
+
+function crcOfGzip(bytes: Buffer): number {
+  const gzip = gzipSync(bytes);
+  return gzip.readUInt32LE(gzip.length - 8);
+}
+
+test("sorting is stable, puts what has no key last, and goes both ways", () => {
+  const random = randomNumbers(5);
+  const key = Float64Array.from({ length: 3000 }, () => (random(10) === 0 ? NaN : random(9) * 10 ** random(13)));
+  const rows = Uint32Array.from({ length: key.length }, (_, i) => i);
+  for (const isDescending of [false, true]) {
+    const rank = (row: number) => (Number.isNaN(key[row]) ? Infinity : isDescending ? -key[row] : key[row]);
+    const expected = [...rows].sort((a, b) => (rank(a) === rank(b) ? a - b : rank(a) < rank(b) ? -1 : 1));
+    assert.deepEqual([...sortByKey(rows, key, isDescending)], expected);
+  }
+});
+
+test("what is hidden becomes visible, and other scripts stay as they are", () => {
+  assert.equal(visible("a\u202eb\u0000\n\u{e0041}"), "a⟨U+202E⟩b⟨U+0000⟩⟨U+000A⟩⟨U+E0041⟩");
+  assert.equal(visible("\ud800"), "⟨U+D800⟩");
+  assert.equal(visible("東京 café 🚀 שלום"), "東京 café 🚀 שלום");
+});
+
+test("numbers read as people expect", () => {
+  assert.deepEqual([0, 999, 1000, 65300, 999_950, 1.1e9].map(size), ["0 B", "999 B", "1.0 kB", "65.3 kB", "1.0 MB", "1.1 GB"]);
+  assert.deepEqual([5, 1500, 59_960, 125_000, 11_520_000, NaN].map(duration), ["5 ms", "1.5 s", "1 min 0 s", "2 min 5 s", "3 h 12 min", ""]);
+  assert.equal(time(1777716000000), "2026-05-02 10:00:00.000");
+});
+
+for (const [kind, make] of [["indexed", makeBundle], ["recompressed", makeRecompressed]] as const) {
+  test(`an ${kind} bundle gives its rows, runs, decisions and tools`, async () => {
+    const model = await indexed(make(LOGS));
+    assert.deepEqual(model.bundle.problems, []);
+    assert.equal(model.bundle.note === undefined, kind === "indexed");
+    assert.equal(model.rows, 8);
+    assert.equal(model.lineOf(1), 3);
+    const { runs } = model;
+    assert.equal(runs.count, 2);
+    assert.deepEqual(runs.rowsOf(0, 9), [0, 2]);
+    assert.equal(model.stateNames.name(runs.states.get(0)), "done");
+    assert.equal(runs.durations.get(0), 5000);
+    const text = await model.text(2);
+    assert.ok(text);
+    assert.deepEqual(stepsOf([text]).steps.map(({ id, start, duration, state }) => [id, start, duration, state]), [["read", 0, 2000, "ok"], ["write", 2000, 3000, "error"]]);
+    assert.deepEqual([...model.decisions.rows.values()], [3, 7]);
+    const decision = await model.text(3);
+    assert.ok(decision);
+    assert.equal(model.decisions.outcomeOf("decision_traces", new Facts(decision.bytes, decision.entryAt, decision.entryEnd)), "held");
+    assert.deepEqual(toolUses(model, -Infinity, Infinity)[0], { tool: "Bash", calls: 2, errors: 1, median: 300, p95: 300, longest: 300 });
+    for (const file of model.files.keys()) assert.equal(await checkLog(model, file, new Pace()), "matches");
+  });
+}
+
+test("rows are found by text, source, state, tool, time and order", async () => {
+  const model = await indexed(makeBundle(LOGS));
+  const find = async (part: object) => [...(await findRows(model, { ...ALL_ROWS, ...part }, new Pace(), () => undefined))];
+  assert.deepEqual(await find({ text: "ROWS DOUBLED" }), [3]);
+  assert.deepEqual(await find({ text: '"source"' }), [], "what the bundle puts around an entry is no match");
+  assert.deepEqual(await find({ text: "a.*b(" }), []);
+  assert.deepEqual(await find({ text: "bash", state: "error" }), [6]);
+  assert.deepEqual(await find({ source: "activity" }), [5, 6, 7]);
+  assert.deepEqual(await find({ tool: "Bash" }), [5, 6]);
+  assert.deepEqual(await find({ from: 1777716060000, until: 1777716070000 }), [3, 4]);
+  assert.deepEqual(await find({ order: "longest", source: "runs" }), [1, 2, 0]);
+  assert.deepEqual((await find({ order: "oldest" })).slice(0, 3), [0, 2, 5]);
+});
+
+test("a changed row is not shown as proven", async () => {
+  const model = await indexed(makeRecompressed([{ ...LOGS[1] }]));
+  model.files[0].sha256 = "0".repeat(64);
+  assert.equal(await checkLog(model, 0, new Pace()), "differs");
+});
+
+test("sealed bundles and other files are refused with what to do", async () => {
+  const refusal = async (content: string) => {
+    const error = await open(Buffer.from(content, "latin1")).catch((caught: unknown) => caught);
+    assert.ok(error instanceof BundleError, String(error));
+    return error.message;
+  };
+  assert.match(await refusal("age-encryption.org/v1\n"), /merge FILE -i KEY/);
+  assert.match(await refusal("PWTRACE1\x00"), /passphrase/);
+  assert.match(await refusal("hello"), /not a trace bundle/);
+  assert.match(await refusal("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00"), /does not begin with a manifest/);
+  assert.match(await refusal("\x1f\x8b\x08\x00"), /does not inflate/);
+});
+
+test("of a bundle that is cut off, the rows before the cut are shown with a problem", async () => {
+  const lines = Array.from({ length: 5000 }, (_, i) => `{"createdAt":${1777716000000 + i * 977},"x":"${(i * 2654435761) % 99991}"}`);
+  const whole = makeBundle([{ source: "runs", name: "runs.jsonl", lines }]);
+  const model = await indexed(whole.subarray(0, whole.length - 4000));
+  assert.ok(model.rows > 1000 && model.rows < 5000, String(model.rows));
+  assert.match(model.bundle.problems[0], /does not inflate/);
+});
+
+test("every sound bundle of the conformance suite is shown, and no log is called proven that differs", async () => {
+  const suite = new URL("../../../../fixtures/conformance/", import.meta.url);
+  const names = readdirSync(suite).filter((name) => name.endsWith(".json"));
+  assert.ok(names.length > 100);
+  for (const name of names) {
+    const expected = JSON.parse(readFileSync(new URL(name, suite), "utf8")) as { verdict: string; rules: number[]; logs: Record<string, string> };
+    const bundle = readFileSync(new URL(name.replace(/json$/, "jsonl.gz"), suite));
+    const isSound = expected.verdict.startsWith("intact");
+    try {
+      const model = await indexed(bundle);
+      for (const [number, file] of model.files.entries()) {
+        const check = await checkLog(model, number, new Pace());
+        const isKnown = expected.logs[`${file.base}/${file.name}`] === file.sha256;
+        if (isSound && expected.verdict !== "intactWithoutHashes") assert.equal(check, "matches", `${name}: ${file.name}`);
+        if (check === "matches") assert.ok(isKnown || !isSound, `${name}: ${file.name}`);
+      }
+      if (isSound) assert.deepEqual(model.bundle.problems, [], name);
+    } catch (error) {
+      if (!(error instanceof BundleError) && !(error instanceof ManifestError)) throw new Error(`${name}: ${String(error)}`, { cause: error });
+      assert.ok(!isSound, `${name}: ${error.message}`);
+    }
+  }
+});

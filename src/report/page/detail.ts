@@ -43,7 +43,8 @@ export async function showRow(context: DetailContext, row: number): Promise<void
     ["State", state === "" ? undefined : stateMark(state, tone(state))],
     ["Proof", proof(context.checkOf(file), model.bundle.chunks[chunk].crc32 !== undefined)],
   ]);
-  const run = log.source === "runs" || log.source === "run_steps" ? model.runs.find(facts.text("taskId", 200)) : undefined;
+  const taskId = facts.place("taskId");
+  const run = log.source === "runs" || log.source === "run_steps" ? model.runs.find(taskId && text.bytes.subarray(...taskId)) : undefined;
   const runLink = run === undefined ? undefined : button("Show the run", () => context.showRun(run));
   const exact = exactLine(text);
   open(about(log.source, facts) || `Row ${number(row + 1)}`, list, runLink, waterfall(stepsOf([text])), ...json(text), ...exactView(exact));

@@ -70,25 +70,42 @@ export function visitMembers(bytes: Uint8Array, at: number, end: number, visit: 
 
 /** Finds keys by their bytes, without making strings of them. */
 export class KeySet<Key extends string> {
-  private readonly keys = new Map<number, Key[]>();
+  private readonly bySignature = new Map<number, number[]>();
+  private readonly indexes: Map<string, number>;
 
-  constructor(names: readonly Key[]) {
-    for (const name of names) {
+  constructor(private readonly names: readonly Key[]) {
+    this.indexes = new Map(names.map((name, index) => [name, index]));
+    for (const [index, name] of names.entries()) {
       const signature = sign(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 1));
-      this.keys.set(signature, [...(this.keys.get(signature) ?? []), name]);
+      this.bySignature.set(signature, [...(this.bySignature.get(signature) ?? []), index]);
     }
   }
 
-  /** Returns the key whose quotes begin and end the range, or undefined if it is not one of the set. */
-  find(bytes: Uint8Array, at: number, end: number): Key | undefined {
+  /** Returns how many keys there are. */
+  get size(): number {
+    return this.names.length;
+  }
+
+  /** Returns the number of a key of the set. */
+  indexOf(key: Key): number {
+    return this.indexes.get(key) ?? -1;
+  }
+
+  /** Returns the number of the key whose quotes begin and end the range, or -1 if it is not one of the set. */
+  index(bytes: Uint8Array, at: number, end: number): number {
     const length = end - at - 2;
-    if (length < 1) return undefined;
-    const names = this.keys.get(sign(length, bytes[at + 1], bytes[end - 2]));
-    const plain = names?.find((name) => isText(bytes, at + 1, name));
-    if (plain !== undefined || length > 200 || !bytes.subarray(at, end).includes(BACKSLASH)) return plain;
-    const decoded = stringAt(bytes, at, end);
-    for (const list of this.keys.values()) for (const name of list) if (name === decoded) return name;
-    return undefined;
+    if (length < 1) return -1;
+    const candidates = this.bySignature.get(sign(length, bytes[at + 1], bytes[end - 2]));
+    if (candidates !== undefined) for (const index of candidates) if (isText(bytes, at + 1, this.names[index])) return index;
+    if (length > 200) return -1;
+    for (let i = at; i < end; i++) if (bytes[i] === BACKSLASH) return this.indexes.get(stringAt(bytes, at, end) ?? "") ?? -1;
+    return -1;
+  }
+
+  /** Returns the key in the range, or undefined if it is not one of the set. */
+  find(bytes: Uint8Array, at: number, end: number): Key | undefined {
+    const index = this.index(bytes, at, end);
+    return index === -1 ? undefined : this.names[index];
   }
 }
 

@@ -5,7 +5,7 @@ import { Decisions } from "./decisions.ts";
 import { Dictionary } from "./growable.ts";
 import type { LogFile } from "./manifest.ts";
 import { Pace } from "./pace.ts";
-import { Facts, readEnvelope, type RowText, stateOf, toolOf } from "./row.ts";
+import { Facts, readEnvelope, readFacts, type RowText, stateOf, toolOf } from "./row.ts";
 import { Runs } from "./runs.ts";
 
 const CACHE_BYTES = 48 << 20;
@@ -170,21 +170,21 @@ export class Model {
 
   private async indexChunk(loaded: LoadedChunk) {
     const { source } = this.files[loaded.chunk.file];
+    const facts = new Facts();
+    const { bytes, lines } = loaded;
     for (let i = 0; i < loaded.chunk.rows; i++) {
-      const row = loaded.chunk.firstRow + i;
-      const text = textIn(loaded, row);
-      if (text !== undefined) this.indexRow(row, source, new Facts(text.bytes, text.entryAt, text.entryEnd));
+      if (readFacts(facts, bytes, lines[i], lines[i + 1] - 1)) this.indexRow(loaded.chunk.firstRow + i, source, facts, bytes);
       if (i % 64 === 0) await this.pace.rest();
     }
   }
 
-  private indexRow(row: number, source: string, facts: Facts) {
+  private indexRow(row: number, source: string, facts: Facts, bytes: Uint8Array) {
     this.times[row] = facts.time(source);
     const duration = facts.number("durationMs") ?? NaN;
     this.durations[row] = Number.isFinite(duration) ? duration : NaN;
     this.states[row] = this.stateNames.code(stateOf(source, facts));
     this.tools[row] = this.toolNames.code(toolOf(facts));
-    if (source === "runs" || source === "run_steps") this.runs.add(row, source, facts, this.times[row], this.states[row]);
+    if (source === "runs" || source === "run_steps") this.runs.add(row, source, facts, bytes, this.times[row], this.states[row]);
     else this.decisions.add(row, source, facts);
   }
 }

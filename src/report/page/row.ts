@@ -49,48 +49,74 @@ export function readOriginal(bytes: Uint8Array, at: number, end: number): ExactL
   return exact;
 }
 
-const FACT_KEYS = new KeySet([
+const NO_BYTES = new Uint8Array(0);
+const FACT_NAMES = [
   "at", "callId", "createdAt", "decidedAt", "decision", "doneAt", "durationMs", "errorMessage", "event", "hadStepErrors", "id",
   "kind", "linkType", "metadata", "outcome", "outputTail", "problem", "recipeName", "ref", "requestedAt", "sha", "solution",
   "startedAt", "status", "step", "stepResults", "subject", "summary", "taskId", "timestamp", "tool", "toolName", "trigger",
-]);
+] as const;
+const FACT_KEYS = new KeySet(FACT_NAMES);
 
-/** A key of an entry that the page knows. */
-export type FactKey = Exclude<ReturnType<typeof FACT_KEYS.find>, undefined>;
+/** Strings that were decoded lately: states, tools and recipes are the same in thousands of rows. */
+class StringCache {
+  private readonly slots = new Array<{ bytes: Uint8Array; text: string } | undefined>(1024);
 
-/** Where the values of the known keys are. Of equal keys the last one counts. */
-export type Places = Partial<Record<FactKey, [number, number]>>;
-
-/** Returns the places of the known keys of the object at `at`. */
-export function findPlaces(bytes: Uint8Array, at: number, end: number): Places {
-  const places: Places = {};
-  visitMembers(bytes, at, end, (keyAt, keyEnd, valueAt) => {
-    const key = FACT_KEYS.find(bytes, keyAt, keyEnd);
-    const valueEnd = skipValue(bytes, valueAt, end);
-    if (key !== undefined) places[key] = [valueAt, valueEnd];
-    return valueEnd;
-  });
-  return places;
+  /** Returns the value of the string, or the text of another value. */
+  get(bytes: Uint8Array, at: number, end: number): string {
+    const length = end - at;
+    if (length > 64) return stringAt(bytes, at, end) ?? decode(bytes, at, end);
+    let hash = length;
+    for (let i = at; i < end; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
+    const slot = (hash ^ (hash >>> 15)) & 1023;
+    const cached = this.slots[slot];
+    if (cached !== undefined && cached.bytes.length === length && cached.bytes.every((byte, i) => byte === bytes[at + i])) return cached.text;
+    const text = stringAt(bytes, at, end) ?? decode(bytes, at, end);
+    this.slots[slot] = { bytes: bytes.slice(at, end), text };
+    return text;
+  }
 }
 
-/** The known values of an entry. */
-export class Facts {
-  readonly places: Places;
+const STRINGS = new StringCache();
 
-  constructor(
-    private readonly bytes: Uint8Array,
-    at: number,
-    end: number,
-  ) {
-    this.places = findPlaces(bytes, at, end);
+/** A key of an entry that the page knows. */
+export type FactKey = (typeof FACT_NAMES)[number];
+
+/** The known values of an entry. Of equal keys the last one counts. */
+export class Facts {
+  private bytes: Uint8Array = NO_BYTES;
+  private readonly starts = new Int32Array(FACT_KEYS.size);
+  private readonly ends = new Int32Array(FACT_KEYS.size);
+  private readonly visit = (keyAt: number, keyEnd: number, valueAt: number) => {
+    const key = FACT_KEYS.index(this.bytes, keyAt, keyEnd);
+    const valueEnd = skipValue(this.bytes, valueAt, this.end);
+    if (key !== -1) [this.starts[key], this.ends[key]] = [valueAt, valueEnd];
+    return valueEnd;
+  };
+  private end = 0;
+
+  constructor(bytes?: Uint8Array, at = 0, end = 0) {
+    if (bytes !== undefined) this.read(bytes, at, end);
+  }
+
+  /** Reads another object, so that a loop over many rows needs one value only. Returns where it ends, or -1. */
+  read(bytes: Uint8Array, at: number, end: number): number {
+    [this.bytes, this.end] = [bytes, end];
+    this.starts.fill(-1);
+    return visitMembers(bytes, at, end, this.visit);
+  }
+
+  /** Returns where the value of a key is. */
+  place(key: FactKey): [number, number] | undefined {
+    const index = FACT_KEYS.indexOf(key);
+    return this.starts[index] === -1 ? undefined : [this.starts[index], this.ends[index]];
   }
 
   /** Returns a string, cut to `max` bytes. */
   text(key: FactKey, max = 400): string | undefined {
-    const place = this.places[key];
-    if (place === undefined) return undefined;
-    const [at, end] = place;
-    if (end - at <= max) return stringAt(this.bytes, at, end) ?? decode(this.bytes, at, end);
+    const index = FACT_KEYS.indexOf(key);
+    const [at, end] = [this.starts[index], this.ends[index]];
+    if (at === -1) return undefined;
+    if (end - at <= max) return STRINGS.get(this.bytes, at, end);
     if (this.bytes[at] !== 0x22) return decode(this.bytes, at, at + max) + "…";
     const cut = decode(this.bytes, at + 1, at + max).replace(/\\[^\\]{0,5}$|\uFFFD+$/, "");
     return `${cut}…`;
@@ -98,20 +124,20 @@ export class Facts {
 
   /** Returns a number. */
   number(key: FactKey): number | undefined {
-    const place = this.places[key];
+    const place = this.place(key);
     return place && numberAt(this.bytes, place[0], place[1]);
   }
 
   /** Returns the known values of the object that is the value of `key`. */
   inner(key: FactKey): Facts | undefined {
-    const place = this.places[key];
+    const place = this.place(key);
     return place && this.bytes[place[0]] === 0x7b ? new Facts(this.bytes, place[0], place[1]) : undefined;
   }
 
   /** Returns true if the value of `key` is `true`. */
   isTrue(key: FactKey): boolean {
-    const place = this.places[key];
-    return place !== undefined && this.bytes[place[0]] === 0x74;
+    const at = this.starts[FACT_KEYS.indexOf(key)];
+    return at !== -1 && this.bytes[at] === 0x74;
   }
 
   /** Returns the time of a row of `source` in milliseconds, or NaN. */
@@ -121,7 +147,8 @@ export class Facts {
     if (!Number.isNaN(created) || KNOWN_SOURCES.has(source)) return created;
     const stamped = this.date("timestamp");
     if (!Number.isNaN(stamped)) return stamped;
-    return [this.millis("requestedAt"), this.millis("decidedAt"), this.millis("at")].find((time) => !Number.isNaN(time)) ?? NaN;
+    for (const key of ["requestedAt", "decidedAt", "at"] as const) if (this.place(key) !== undefined) return this.millis(key);
+    return NaN;
   }
 
   private millis(key: FactKey): number {
@@ -130,9 +157,21 @@ export class Facts {
   }
 
   private date(key: FactKey): number {
-    const place = this.places[key];
+    const place = this.place(key);
     return place === undefined ? NaN : dateAt(this.bytes, place[0], place[1]);
   }
+}
+
+/** Reads the facts of a row from its line, in one pass. Returns false if the line is not a row. */
+export function readFacts(facts: Facts, bytes: Uint8Array, at: number, end: number): boolean {
+  let isRow = false;
+  const close = visitMembers(bytes, skipSpace(bytes, at, end), end, (keyAt, keyEnd, valueAt) => {
+    if (ENVELOPE_KEYS.find(bytes, keyAt, keyEnd) !== "entry") return skipValue(bytes, valueAt, end);
+    isRow = true;
+    const objectEnd = facts.read(bytes, valueAt, end);
+    return objectEnd === -1 ? skipValue(bytes, valueAt, end) : objectEnd;
+  });
+  return isRow && close !== -1;
 }
 
 const KNOWN_SOURCES = new Set(["runs", "decision_traces", "commit_issue_links"]);

@@ -1,6 +1,7 @@
 /** Runs: the rows of one `taskId`, of which the last one tells the state. */
 
 import { Column, Dictionary, rowColumn } from "./growable.ts";
+import { HashTable } from "./hash-table.ts";
 import { decode, visitElements } from "./json.ts";
 import { Facts, type RowText } from "./row.ts";
 
@@ -16,7 +17,7 @@ export class Runs {
   readonly recipes = new Column((length) => new Uint16Array(length));
   readonly triggers = new Column((length) => new Uint8Array(length));
   readonly states = new Column((length) => new Uint8Array(length));
-  private readonly byId = new Map<string, number>();
+  private readonly byId = new HashTable();
   private readonly tails = rowColumn();
   private readonly next: Int32Array<ArrayBuffer>;
 
@@ -30,13 +31,11 @@ export class Runs {
   }
 
   /** Adds a row. Rows come in the order of their logs. */
-  add(row: number, source: string, facts: Facts, time: number, state: number) {
-    const id = facts.text("taskId", 200);
-    if (id === undefined) return;
-    let run = this.byId.get(id);
-    if (run === undefined) {
-      run = this.count;
-      this.byId.set(id, run);
+  add(row: number, source: string, facts: Facts, bytes: Uint8Array, time: number, state: number) {
+    const place = facts.place("taskId");
+    if (place === undefined) return;
+    const run = this.byId.find(bytes, ...place, this.count);
+    if (run === this.count) {
       for (const column of [this.first, this.last, this.tails]) column.push(row);
       for (const column of [this.rowCounts, this.recipes, this.triggers, this.states]) column.push(0);
       for (const column of [this.starts, this.durations]) column.push(NaN);
@@ -56,9 +55,10 @@ export class Runs {
     this.durations.set(run, Number.isFinite(duration) ? duration : NaN);
   }
 
-  /** Returns the run with an id. */
-  find(id: string | undefined): number | undefined {
-    return id === undefined ? undefined : this.byId.get(id);
+  /** Returns the run whose id is written as in a row, quotes included. */
+  find(id: Uint8Array | undefined): number | undefined {
+    const run = id === undefined ? -1 : this.byId.find(id, 0, id.length, -1);
+    return run === -1 ? undefined : run;
   }
 
   /** Returns the rows of a run, at most `max`. */
@@ -102,9 +102,10 @@ export function stepsOf(texts: RowText[]): { steps: Step[]; hasMore: boolean } {
     return true;
   };
   for (const { bytes, entryAt, entryEnd } of texts) {
-    const places = new Facts(bytes, entryAt, entryEnd).places;
-    if (places.stepResults !== undefined) visitElements(bytes, ...places.stepResults, (at, end) => add(bytes, at, end));
-    if (places.step !== undefined && bytes[places.step[0]] === 0x7b) add(bytes, ...places.step);
+    const facts = new Facts(bytes, entryAt, entryEnd);
+    const [list, step] = [facts.place("stepResults"), facts.place("step")];
+    if (list !== undefined) visitElements(bytes, ...list, (at, end) => add(bytes, at, end));
+    if (step !== undefined && bytes[step[0]] === 0x7b) add(bytes, ...step);
   }
   const steps = [...found.values()];
   const first = Math.min(...steps.map((step) => step.startedAt).filter((time) => !Number.isNaN(time)));

@@ -355,6 +355,39 @@ pub const DIFF: HelpText = HelpText {
     )],
 };
 
+#[cfg(feature = "report")]
+pub const REPORT: HelpText = HelpText {
+    examples: &[
+        ("Look at a bundle", "patchwork-traces report traces.jsonl.gz -o report.html"),
+        ("Look at all that a history has", "patchwork-traces report trace-history -o report.html"),
+        (
+            "Hand an auditor a report on a signed bundle, without its rows",
+            "patchwork-traces report traces.jsonl.gz --signers allowed_signers --no-embed -o report.html",
+        ),
+        (
+            "Report on the logs of this machine",
+            "patchwork-traces export -o - | patchwork-traces report - -o report.html",
+        ),
+    ],
+    exit_status: &[
+        ("0", "the report was written, and the bundle or history is sound"),
+        ("1", "failure; no report was written"),
+        (
+            "3",
+            "the report was written, but the bundle is damaged, not signed as required, or the history is not sound; or \
+             the report's directory could not be synced, or this program's output could not be printed",
+        ),
+    ],
+    environment: &[SOURCE_DATE_EPOCH, TMPDIR, PASSPHRASE],
+    sections: &[(
+        "Privacy",
+        &[
+            ("rows", "are in plain text in the report, also those of an encrypted bundle; its mode is 0600"),
+            ("network", "is never used: the Content-Security-Policy of the page forbids every request"),
+        ],
+    )],
+};
+
 pub const PROVE: HelpText = HelpText {
     examples: &[
         ("Prove that segment 12 is in a history", "patchwork-traces prove trace-history --segment 12 -o 12.proof"),
@@ -493,6 +526,8 @@ pub fn of(command: Option<&str>) -> &'static HelpText {
         Some("merge") => &MERGE,
         Some("filter") => &FILTER,
         Some("diff") => &DIFF,
+        #[cfg(feature = "report")]
+        Some("report") => &REPORT,
         Some("prove") => &PROVE,
         #[cfg(feature = "seal")]
         Some("sign") => &SIGN,

@@ -26,6 +26,8 @@ use std::path::Path;
 
 use clap::{Parser, Subcommand};
 
+#[cfg(feature = "report")]
+use commands::report;
 #[cfg(feature = "seal")]
 use commands::sign;
 use commands::{
@@ -68,6 +70,8 @@ enum Command {
     Verify(verify::VerifyArgs),
     Inspect(inspect::InspectArgs),
     Cat(cat::CatArgs),
+    #[cfg(feature = "report")]
+    Report(report::ReportArgs),
     Recover(recover::RecoverArgs),
     Merge(merge::MergeArgs),
     Filter(filter::FilterArgs),
@@ -122,6 +126,8 @@ impl Cli {
             Command::Sign(args) => sign::run(&args, output),
             Command::Inspect(args) => inspect::run(&args, output),
             Command::Cat(args) => cat::run(&args, output),
+            #[cfg(feature = "report")]
+            Command::Report(args) => report::run(&args, output),
             Command::Schema(args) => schema::run(&args),
             Command::Demo => demo::run(output),
             Command::Completions(args) => completions::run(&args, output),
@@ -167,6 +173,12 @@ impl Command {
                 "interrupted before the comparison finished: no verdict",
             ),
             Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
+            #[cfg(feature = "report")]
+            Self::Report(_) => (
+                false,
+                "interrupted: no report was written, and no temporary files remain",
+                "interrupted: no report was written, but a temporary file may remain",
+            ),
             Self::Inspect(_) => (true, "interrupted: the bundle or history is unchanged", ""),
             #[cfg(feature = "seal")]
             Self::Sign(_) => (

@@ -20,6 +20,8 @@ const DOCUMENTED: &[&str] = &[
     "filter",
     "diff",
     "prove",
+    #[cfg(feature = "report")]
+    "report",
     #[cfg(feature = "seal")]
     "sign",
     "keep",
@@ -115,6 +117,10 @@ fn every_json_output_matches_its_schema() {
     }
     let summary = run(home.path(), &["diff", "b.gz", "--here", "--json", "--rows"]).stderr;
     expect_valid("diff", &serde_json::from_str(&summary).unwrap());
+    #[cfg(feature = "report")]
+    for bundle in ["b.gz", "cut.gz", "history"] {
+        expect_valid("report", &run(home.path(), &["report", "--json", bundle, "-fo", "r.html"]).json());
+    }
     let failed = run(home.path(), &["inspect", "--json", "nothing.gz"]).stderr;
     expect_valid("error", &serde_json::from_str(&failed).unwrap());
     for refused in

@@ -36,6 +36,8 @@ mod messages;
 #[cfg(unix)]
 mod packaging;
 mod relative_times;
+#[cfg(feature = "report")]
+mod report;
 #[cfg(feature = "seal")]
 mod sign;
 mod verify;

@@ -39,7 +39,7 @@ const BUNDLE: &str = "traces.jsonl.gz";
 const DAMAGED: &str = "damaged.jsonl.gz";
 
 /// The tour: a description and a command for each step.
-const STEPS: [(&str, &[&str]); 9] = [
+const STEPS: &[(&str, &[&str])] = &[
     (
         "Bundle the logs of a machine into one file.",
         &["export", "--patchwork-dir", "patchwork", "--activity-dir", "ide", "-o", BUNDLE],
@@ -61,6 +61,8 @@ const STEPS: [(&str, &[&str]); 9] = [
     ),
     ("A copy has lost its last third. List its problems.", &["verify", DAMAGED]),
     ("Save the intact rows to a new bundle.", &["recover", DAMAGED, "-o", "recovered.jsonl.gz"]),
+    #[cfg(feature = "report")]
+    ("Write a report that opens in any browser.", &["report", BUNDLE, "-o", "report.html"]),
 ];
 
 /// The result of `demo --json`.
@@ -94,7 +96,7 @@ pub fn run(output: Output) -> CommandResult {
     let dir = tempfile::tempdir().map_err(failed)?;
     write_samples(dir.path()).map_err(failed)?;
     let (mut steps, mut exit) = (Vec::new(), Exit::Done);
-    for (about, arguments) in STEPS {
+    for &(about, arguments) in STEPS {
         let step = run_step(dir.path(), about, arguments, output)?;
         interrupt::check()?;
         if !output.json {

@@ -14,6 +14,8 @@ pub mod man;
 pub mod merge;
 pub mod prove;
 pub mod recover;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod schema;
 #[cfg(feature = "seal")]
 pub mod sign;

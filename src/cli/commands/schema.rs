@@ -44,6 +44,9 @@ enum SchemaOf {
     Diff,
     /// Output of `prove --json`
     Prove,
+    /// Output of `report --json`
+    #[cfg(feature = "report")]
+    Report,
     /// Output of `sign --json`
     #[cfg(feature = "seal")]
     Sign,
@@ -79,6 +82,8 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Filter => schema_of::<crate::cli::commands::filter::FilterJson>(),
         SchemaOf::Keep => schema_of::<crate::cli::commands::keep::KeepJson>(),
         SchemaOf::Diff => schema_of::<crate::cli::commands::diff::DiffJson>(),
+        #[cfg(feature = "report")]
+        SchemaOf::Report => schema_of::<crate::cli::commands::report::ReportJson>(),
         SchemaOf::Prove => schema_of::<crate::cli::commands::prove::ProveJson>(),
         #[cfg(feature = "seal")]
         SchemaOf::Sign => schema_of::<crate::cli::commands::sign::SignJson>(),

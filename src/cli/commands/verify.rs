@@ -2,7 +2,7 @@
 
 mod history;
 #[cfg(feature = "seal")]
-mod signature;
+pub mod signature;
 
 use std::fs::File;
 use std::io::{self, Read, stdout};

@@ -15,7 +15,7 @@ export interface ReportData {
   files: ReportFile[];
   history?: ReportHistory;
   signature?: { isValid: boolean; summary: string };
-  embedded?: { name: string; digest: string; note?: string };
+  embedded?: { name: string; digest?: string; note?: string };
   notEmbedded?: string;
 }
 
@@ -32,7 +32,7 @@ export interface ReportFile {
 
 /** A history, as verify found it. */
 export interface ReportHistory {
-  id: string;
+  id: string | null;
   segments: number;
   treeHead?: string;
   isComplete: boolean;

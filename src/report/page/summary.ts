@@ -12,6 +12,7 @@ const VERDICTS: Record<string, [string, Tone]> = {
   intactRecompressed: ["intact, recompressed by another program", "good"],
   intactWithoutHashes: ["no hashes: content not verified", "warn"],
   damaged: ["damaged", "bad"],
+  inconsistent: ["inconsistent", "bad"],
 };
 
 /** Returns a verdict in words, with its tone. */
@@ -45,7 +46,7 @@ function facts({ report, model, checks, checkAll }: SummaryContent): Child[] {
   if (digest !== undefined) entries.push(["Bundle digest", el("code", { class: "digest" }, digest)]);
   if (report?.history !== undefined) {
     const { id, segments, treeHead, isComplete } = report.history;
-    entries.push(["History", `${visible(id)}, ${number(segments)} ${segments === 1 ? "segment" : "segments"}`]);
+    entries.push(["History", `${id === null ? "unreadable" : visible(id)}, ${number(segments)} ${segments === 1 ? "segment" : "segments"}`]);
     if (treeHead !== undefined) entries.push(["Tree head", el("code", { class: "digest" }, treeHead)]);
     entries.push(["Complete", isComplete ? "yes: no segment is missing, and none records a gap" : "NO: see below"]);
   }

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Builds the page of `report` from its sources, compares it with the committed one, and tests it in Chromium.
+#
+# Usage: src/report/page/ci.sh [CHROMIUM]
+#
+# Installs the packages that package-lock.json names. Where Node's packages or Chromium cannot be had, says so and succeeds.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+not_tried() { echo "NOT TRIED: $*" >&2; exit 0; }
+
+command -v npm >/dev/null || not_tried "the page of reports: npm is missing"
+npm ci --silent --no-audit --no-fund || not_tried "the page of reports: its packages cannot be installed"
+npm run --silent check
+npm run --silent unit
+chromium=${1:-$(command -v chromium || command -v chromium-browser || true)}
+[ -n "$chromium" ] || not_tried "the page of reports in a browser: chromium is missing"
+CHROMIUM=$chromium npm run --silent browser

@@ -24,7 +24,7 @@ pub fn write(data: &ReportData, bundle: Option<impl Read>, name: &str, out: impl
     let failed = |error| Error::io(IoAction::Write, path, error);
     let (head, rest) = PAGE.split_once(REPORT_MARK).unwrap_or((PAGE, ""));
     let (middle, tail) = rest.split_once(BUNDLE_MARK).unwrap_or((rest, ""));
-    let mut out = CountedWriter { inner: BufWriter::with_capacity(1 << 16, out), bytes: 0 };
+    let mut out = PageWriter { inner: BufWriter::with_capacity(1 << 16, out), bytes: 0 };
     let json = data.to_json().map_err(|error| failed(io::Error::from(error)))?;
     for part in [head, &escape(&json), middle] {
         out.write_all(part.as_bytes()).map_err(failed)?;
@@ -50,12 +50,12 @@ fn escape(json: &str) -> String {
 }
 
 /// A writer that counts bytes.
-struct CountedWriter<W> {
+struct PageWriter<W> {
     inner: W,
     bytes: u64,
 }
 
-impl<W: Write> Write for CountedWriter<W> {
+impl<W: Write> Write for PageWriter<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(buffer)?;
         self.bytes += written as u64;

@@ -174,11 +174,22 @@ function closed(part: Blob): Blob {
   return new Blob([part, LAST_BLOCK]);
 }
 
-/** Reads the lines of a chunk, checked. */
-export async function readChunk(chunk: Chunk): Promise<Uint8Array> {
+/** A buffer for one chunk after the other, so that reading all of them leaves no garbage. */
+export class ChunkBuffer {
+  private bytes = new Uint8Array(0);
+
+  /** Returns at least `length` bytes. */
+  take(length: number): Uint8Array<ArrayBuffer> {
+    if (this.bytes.length < length) this.bytes = new Uint8Array(length + (length >> 2));
+    return this.bytes;
+  }
+}
+
+/** Reads the lines of a chunk, checked, into a buffer if there is one. */
+export async function readChunk(chunk: Chunk, buffer?: ChunkBuffer): Promise<Uint8Array> {
   if (chunk.bytes > MAX_CHUNK_BYTES) throw new ChunkError("the rows are too long for this page; use patchwork-traces cat");
   if (chunk.crc32 === undefined) return new Uint8Array(await chunk.at.arrayBuffer());
-  const bytes = await inflateExactly(closed(chunk.at), chunk.bytes);
+  const bytes = await inflateExactly(closed(chunk.at), chunk.bytes, buffer?.take(chunk.bytes));
   if (bytes === undefined || (chunk.isChecked !== true && crc32(bytes) !== chunk.crc32)) {
     throw new ChunkError("a chunk does not match its checksum");
   }

@@ -1,6 +1,6 @@
 /** Finds rows: by log, time, state and tool from the index, by text in the chunks. */
 
-import { ChunkError } from "./bundle.ts";
+import { ChunkBuffer, ChunkError } from "./bundle.ts";
 import { rowColumn, sortByKey } from "./growable.ts";
 import { decode } from "./json.ts";
 import type { LoadedChunk, Model } from "./model.ts";
@@ -40,6 +40,7 @@ export async function findRows(
   const test = rowTest(model, filter);
   const pattern = filter.text === "" ? undefined : new RegExp(filter.text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), "gi");
   const { chunks } = model.bundle;
+  const buffer = new ChunkBuffer();
   for (let number = 0; number < chunks.length; number++) {
     const chunk = chunks[number];
     if (filter.source !== "" && model.files[chunk.file].source !== filter.source) continue;
@@ -47,7 +48,7 @@ export async function findRows(
       for (let row = chunk.firstRow; row < chunk.firstRow + chunk.rows; row++) if (test(row)) found.push(row);
     } else if (hasCandidate(chunk.firstRow, chunk.rows, test)) {
       const before = found.length;
-      await searchChunk(model, number, pattern, pace, (row) => test(row) && found.push(row));
+      await searchChunk(model, [number, buffer], pattern, pace, (row) => test(row) && found.push(row));
       if (found.length > before) report(found.values(), (number + 1) / chunks.length);
     }
     if (number % 16 === 0) report(found.values(), (number + 1) / chunks.length);
@@ -74,10 +75,12 @@ function rowTest(model: Model, filter: Filter): (row: number) => boolean {
     (isAnyTime || (model.times[row] >= filter.from && model.times[row] <= filter.until));
 }
 
-async function searchChunk(model: Model, number: number, pattern: RegExp, pace: Pace, found: (row: number) => void) {
+type Found = (row: number) => void;
+
+async function searchChunk(model: Model, [number, buffer]: [number, ChunkBuffer], pattern: RegExp, pace: Pace, found: Found) {
   let loaded: LoadedChunk;
   try {
-    loaded = await model.load(number);
+    loaded = await model.scan(number, buffer);
   } catch (error) {
     if (error instanceof ChunkError) return;
     throw error;

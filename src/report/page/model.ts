@@ -1,6 +1,6 @@
 /** The rows of an open bundle. Holds a few numbers for each row; the text stays compressed until it is shown. */
 
-import { type Bundle, type Chunk, ChunkError, MAX_CHUNK_BYTES, readChunk } from "./bundle.ts";
+import { type Bundle, type Chunk, ChunkBuffer, ChunkError, MAX_CHUNK_BYTES, readChunk } from "./bundle.ts";
 import { Decisions } from "./decisions.ts";
 import { Dictionary } from "./growable.ts";
 import type { LogFile } from "./manifest.ts";
@@ -8,7 +8,7 @@ import { Pace } from "./pace.ts";
 import { Facts, readEnvelope, readFacts, type RowText, stateOf, toolOf } from "./row.ts";
 import { Runs } from "./runs.ts";
 
-const CACHE_BYTES = 48 << 20;
+const CACHE_BYTES = 32 << 20;
 
 /** An inflated chunk and the offsets of its lines. */
 export interface LoadedChunk {
@@ -35,6 +35,7 @@ export class Model {
   unreadable = 0;
   /** True if a chunk isn't where the index says. */
   isMisplaced = false;
+  private readonly isSmall: boolean;
   private readonly firstRows: Uint32Array<ArrayBuffer>;
   private readonly cache = new Map<number, LoadedChunk>();
   private readonly loading = new Map<number, Promise<LoadedChunk>>();
@@ -50,6 +51,7 @@ export class Model {
     this.states = new Uint8Array(this.rows);
     this.tools = new Uint16Array(this.rows);
     this.runs = new Runs(this.rows);
+    this.isSmall = bundle.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0) <= CACHE_BYTES;
     this.firstRows = Uint32Array.from(bundle.chunks, (chunk) => chunk.firstRow);
   }
 
@@ -100,19 +102,19 @@ export class Model {
     return pending;
   }
 
+  /** Returns a chunk's text for as long as nothing else is read into `buffer`. Small bundles are kept instead. */
+  async scan(number: number, buffer: ChunkBuffer): Promise<LoadedChunk> {
+    if (this.isSmall) return this.load(number);
+    const cached = this.cache.get(number);
+    if (cached !== undefined) return cached;
+    const chunk = this.bundle.chunks[number];
+    return linesOf(chunk, await readChunk(chunk, buffer));
+  }
+
   private async inflate(number: number): Promise<LoadedChunk> {
     const chunk = this.bundle.chunks[number];
-    const bytes = await readChunk(chunk);
-    const lines = new Uint32Array(chunk.rows + 1);
-    let count = 0;
-    for (let at = 0; at < bytes.length; ) {
-      const end = bytes.indexOf(10, at);
-      at = end === -1 ? bytes.length + 1 : end + 1;
-      if (++count > chunk.rows) break;
-      lines[count] = at;
-    }
-    if (count !== chunk.rows) throw new ChunkError("a chunk does not hold as many rows as the manifest says");
-    const loaded = { chunk, bytes, lines };
+    const loaded = linesOf(chunk, await readChunk(chunk));
+    const { bytes } = loaded;
     this.cache.set(number, loaded);
     this.cachedBytes += bytes.length;
     for (const [old, entry] of this.cache) {
@@ -136,11 +138,12 @@ export class Model {
 
   /** Indexes all rows, in order. Calls `report` after each chunk. Waits while a search runs. */
   async index(report: () => void): Promise<void> {
+    const buffer = new ChunkBuffer();
     for (let number = 0; number < this.bundle.chunks.length; number++) {
       while (this.searches > 0) await new Promise((resolve) => setTimeout(resolve, 30));
       const chunk = this.bundle.chunks[number];
       try {
-        await this.indexChunk(await this.load(number));
+        await this.indexChunk(await this.scan(number, buffer));
       } catch (error) {
         if (!(error instanceof ChunkError)) throw error;
         this.unreadable += chunk.rows;
@@ -187,6 +190,20 @@ export class Model {
     if (source === "runs" || source === "run_steps") this.runs.add(row, source, facts, bytes, this.times[row], this.states[row]);
     else this.decisions.add(row, source, facts);
   }
+}
+
+/** Finds the lines of a chunk. */
+function linesOf(chunk: Chunk, bytes: Uint8Array): LoadedChunk {
+  const lines = new Uint32Array(chunk.rows + 1);
+  let count = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(10, at);
+    at = end === -1 ? bytes.length + 1 : end + 1;
+    if (++count > chunk.rows) break;
+    lines[count] = at;
+  }
+  if (count !== chunk.rows) throw new ChunkError("a chunk does not hold as many rows as the manifest says");
+  return { chunk, bytes, lines };
 }
 
 function textIn({ chunk, bytes, lines }: LoadedChunk, row: number): RowText | undefined {

@@ -209,7 +209,8 @@ fn merged(
         MergedLogs::new(inputs, &merge, work_dir.to_owned(), progress)?.into_temporary(progress)?;
     file.seek(SeekFrom::Start(0)).map_err(|error| Error::io(IoAction::Read, work_dir, error))?;
     data.list_logs(&merged.manifest);
-    let note = format!("The rows of the {segments} segments were put together into one bundle, which this page shows.");
+    let note =
+        format!("The rows of all segments ({segments}) were put together into one bundle, which this page shows.");
     data.embed("merged.jsonl.gz", Some(merged.digest), Some(note));
     Ok(Some((file, merged.bundle_bytes)))
 }

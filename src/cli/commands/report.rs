@@ -19,7 +19,7 @@ use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::input::{check_presence, open_input};
 use crate::cli::is_dash;
-use crate::cli::render::text::{rows, safe, size};
+use crate::cli::render::text::{rows, safe};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::Output;
 use crate::cli::terminal::progress::Bar;
@@ -177,7 +177,7 @@ fn as_text(args: &ReportArgs, report: &Report) -> String {
         _ => "intact",
     };
     let wrote = paint(STRONG, "wrote");
-    format!("{wrote} {path}: {embedded}, {}; the verdict is {verdict}\n", size(report.report_bytes))
+    format!("{wrote} {path} {embedded}; the verdict is {verdict}\n")
 }
 
 /// Parses a size such as `500kB`, `20MB` or `1GB`.

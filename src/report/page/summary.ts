@@ -1,7 +1,7 @@
 /** The header to audit by: what the bundle is, what verify said, and what the page checked itself. */
 
 import { type Child, el, plainTable, stateMark } from "./dom.ts";
-import { minute, number, size, type Tone } from "./format.ts";
+import { counted, minute, number, size, type Tone } from "./format.ts";
 import type { Model } from "./model.ts";
 import type { ReportData } from "./report-data.ts";
 import type { LogCheck } from "./restore.ts";
@@ -16,13 +16,22 @@ const VERDICTS: Record<string, [string, Tone]> = {
 };
 
 /** Returns a verdict in words, with its tone. */
-export function verdictMark(report: ReportData | undefined, model: Model | undefined): HTMLElement {
+export function verdictMark(report: ReportData | undefined, model: Model | undefined, checks?: ReadonlyMap<number, LogCheck>): HTMLElement {
+  const isOther = model !== undefined && report !== undefined && expectedDigest(report) !== model.bundle.digest;
+  const isWrong = [...(checks?.values() ?? [])].some((check) => check === "differs" || check === "unreadable");
+  // Damage that the report names is no surprise.
+  if ((isOther && model.bundle.manifest.minor > 0) || (isWrong && report?.verdict !== "damaged")) return stateMark("does not match its hashes", "bad");
   if (report !== undefined) {
     const [text, tone] = Object.hasOwn(VERDICTS, report.verdict) ? VERDICTS[report.verdict] : [report.verdict, "warn" as Tone];
     return report.isGood || tone === "bad" ? stateMark(text, tone) : stateMark(text === "intact" ? "not as expected" : text, "warn");
   }
   if (model !== undefined && (model.bundle.problems.length > 0 || model.unreadable > 0)) return stateMark("damaged", "bad");
   return stateMark("not verified by the program", "warn");
+}
+
+/** Returns the digest that the report names for the bundle in the page. */
+function expectedDigest(report: ReportData): string | undefined {
+  return report.embedded?.digest ?? report.digest;
 }
 
 /** What the summary shows. */
@@ -41,12 +50,12 @@ export function summary(content: SummaryContent): HTMLElement {
 function facts({ report, model, checks, checkAll }: SummaryContent): Child[] {
   const manifest = model?.bundle.manifest;
   const digest = report?.digest ?? model?.bundle.digest;
-  const entries: [string, Child][] = [["Verdict", verdictMark(report, model)]];
+  const entries: [string, Child][] = [["Verdict", verdictMark(report, model, checks)]];
   if (report !== undefined) entries.push(["Verified", `${utc(report.madeAt)} by ${report.program}`]);
-  if (digest !== undefined) entries.push(["Bundle digest", el("code", { class: "digest" }, digest)]);
+  if (digest !== undefined) entries.push([report?.history === undefined ? "Bundle digest" : "Digest of the merged bundle", el("code", { class: "digest" }, digest)]);
   if (report?.history !== undefined) {
     const { id, segments, treeHead, isComplete } = report.history;
-    entries.push(["History", `${id === null ? "unreadable" : visible(id)}, ${number(segments)} ${segments === 1 ? "segment" : "segments"}`]);
+    entries.push(["History", `${id ?? "unreadable"}, ${counted(segments, "segment", "segments")}`]);
     if (treeHead !== undefined) entries.push(["Tree head", el("code", { class: "digest" }, treeHead)]);
     entries.push(["Complete", isComplete ? "yes: no segment is missing, and none records a gap" : "NO: see below"]);
   }
@@ -55,7 +64,7 @@ function facts({ report, model, checks, checkAll }: SummaryContent): Child[] {
   if (manifest !== undefined) {
     const made = `${utc(manifest.exportedAt)}${manifest.generator === "" ? "" : ` by ${visible(manifest.generator)}`}`;
     entries.push(["Bundle written", made]);
-    if (manifest.derivedFrom !== undefined) entries.push(["Made from", `${number(manifest.derivedFrom.bundles)} bundles (${visible(manifest.derivedFrom.how)})`]);
+    if (manifest.derivedFrom !== undefined) entries.push(["Made from", `${counted(manifest.derivedFrom.bundles, "bundle", "bundles")} (${visible(manifest.derivedFrom.how)})`]);
   }
   if (model !== undefined) entries.push(["Checked here", pageChecks(model, checks, report)]);
   const statement = report?.statement ?? "This page read the bundle itself. Run “patchwork-traces verify” for a full verdict.";
@@ -77,7 +86,7 @@ function pageChecks(model: Model, checks: ReadonlyMap<number, LogCheck>, report:
   const found = [...checks.values()];
   const matching = found.filter((check) => check === "matches").length;
   const wrong = found.filter((check) => check === "differs" || check === "unreadable").length;
-  const embedded = report?.embedded?.digest ?? report?.digest;
+  const embedded = report && expectedDigest(report);
   const digest = embedded === undefined ? "" : embedded === model.bundle.digest ? "the digest matches; " : "the digest DIFFERS from the report; ";
   if (found.length === 0) return `${digest}the hashes of logs are not checked yet`;
   const logs = `${matching} of ${model.files.length} logs match their SHA-256`;

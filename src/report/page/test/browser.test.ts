@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { LOGS, makeBundle, makePage, makeRecompressed, type TestLog } from "./bundles.ts";
+import { digestOf, LOGS, makeBundle, makePage, makeRecompressed, type TestLog } from "./bundles.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "report-page-"));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -59,7 +59,8 @@ async function withPage(options: PageOptions, act: (page: Page) => Promise<void>
   assert.deepEqual(faults, []);
 }
 
-const withLogs = (logs: TestLog[], act: (page: Page) => Promise<void>) => withPage({ bundle: makeBundle(logs), report: REPORT }, act);
+const withLogs = (logs: TestLog[], act: (page: Page) => Promise<void>) =>
+  withPage({ bundle: makeBundle(logs), report: { ...REPORT, digest: digestOf(logs) } }, act);
 
 const checked = (page: Page) => page.waitForFunction(() => document.querySelector("#panel-summary")?.textContent?.includes("logs match their SHA-256"));
 const tab = (page: Page, name: string) => page.getByRole("tab", { name }).click();
@@ -215,6 +216,28 @@ test("says what to do with files that it can't show, and keeps what it shows", a
     await page.locator("#problem", { hasText: "not a trace bundle" }).waitFor();
     await page.getByRole("button", { name: "Dismiss" }).click();
     assert.equal(await page.locator("#name").innerText(), "b.jsonl.gz");
+  });
+});
+
+test("rows that were changed in the page are not shown as intact", async () => {
+  const digest = async (page: Page) => (await page.locator("#panel-summary .digest").first().innerText()).trim();
+  const real = makeBundle(LOGS);
+  let known = "";
+  await withPage({ bundle: real, report: REPORT }, async (page) => {
+    await checked(page);
+    known = await digest(page);
+    assert.equal(await page.locator("#verdict").innerText(), "does not match its hashes", "the report names no digest");
+  });
+  const report = { ...REPORT, digest: known };
+  await withPage({ bundle: real, report }, async (page) => {
+    await checked(page);
+    assert.equal(await page.locator("#verdict").innerText(), "intact");
+  });
+  const changed = makeBundle([{ ...LOGS[1], lines: [LOGS[1].lines[0].replace("hash", "luck")] }]);
+  await withPage({ bundle: changed, report }, async (page) => {
+    await checked(page);
+    assert.equal(await page.locator("#verdict").innerText(), "does not match its hashes");
+    assert.match(await page.locator("#panel-summary").innerText(), /the digest DIFFERS from the report/);
   });
 });
 

@@ -58,6 +58,11 @@ function makeParts(logs: TestLog[]) {
   return { line, chunks: chunks.filter((_, i) => files[i].rows !== ""), flush, text: Buffer.concat([line, ...files.map(({ rows }) => Buffer.from(rows))]) };
 }
 
+/** Returns the digest of a bundle of the logs. */
+export function digestOf(logs: TestLog[]): string {
+  return createHash("sha256").update(makeParts(logs).line.subarray(0, -1)).digest("hex");
+}
+
 /** Returns a bundle with a chunk index. */
 export function makeBundle(logs: TestLog[]): Buffer {
   const { line, chunks, flush, text } = makeParts(logs);

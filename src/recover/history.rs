@@ -221,11 +221,12 @@ impl Salvage<'_> {
     /// Recovers a segment to an unnamed temporary file.
     fn recover(&self, path: &Path, progress: &dyn Progress) -> Result<(Bundle<'static>, RecoverReport)> {
         let name = path.display().to_string();
-        let Input::File(file) = Input::open(path, self.keys)? else {
+        let Input::File(file) = Input::open_damaged(path, self.keys)? else {
             return Err(Error::from(ErrorKind::NotABundle).in_subject(&name));
         };
+        let holes = file.holes().cloned();
         let input = FileInput::new(CancellableIo::new(file, progress));
-        let input = input.map_err(|error| Error::io_named(IoAction::Read, &name, error))?;
+        let input = input.map_err(|error| Error::io_named(IoAction::Read, &name, error))?.with_holes(holes);
         let found = SearchResult::in_bundle(&input, self.options, progress).map_err(|error| error.in_subject(&name))?;
         let (packed, report) = found.into_parts();
         let (file, _) = write_temporary(packed, self.options, Provenance::default(), progress)?;

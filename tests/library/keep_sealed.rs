@@ -18,6 +18,7 @@ use patchwork_traces::verify::{HistoryVerifyOptions, verify_history};
 use patchwork_traces::{Bundle, ErrorKind, OutputTarget, Result, TargetOptions};
 
 use crate::common::age_keys::{IDENTITY, OTHER_IDENTITY, RECIPIENT, keys, sealer};
+use crate::common::random::Random;
 use crate::common::{Home, bundle};
 
 /// A machine whose history is encrypted.
@@ -320,6 +321,39 @@ fn what_is_sound_of_an_encrypted_history_is_recovered_with_the_key() {
     assert!(!target.exists());
     let report = recover(&keys(&[IDENTITY])).unwrap();
     assert_eq!((report.intact_segments, report.damaged.len(), report.manifest.total_count), (2, 1, 2));
+}
+
+#[test]
+fn rows_behind_a_damaged_piece_of_a_segment_are_recovered() {
+    let mut machine = Machine { home: Home::new(), runs: 0 };
+    let mut random = Random::new(1);
+    let mut row = |n| {
+        format!("{{\"taskId\":\"{n}\",\"x\":\"{:016x}{:016x}\"}}\n", random.below(u64::MAX), random.below(u64::MAX))
+    };
+    fs::write(machine.log(), (0..20_000).map(&mut row).collect::<String>()).unwrap();
+    machine.keep(&machine.sealed()).unwrap();
+    let segment = &machine.segments()[0];
+    let mut content = fs::read(segment).unwrap();
+    assert!(content.len() > 5 * (64 << 10), "{}", content.len());
+    let middle = content.len() / 2;
+    content[middle] ^= 1;
+    fs::write(segment, content).unwrap();
+    let target = machine.home.path().join("recovered.jsonl.gz");
+    let target_options = OutputTarget::resolve(&target, TargetOptions::default()).unwrap();
+    let options = RecoverOptions::new("test 1", Timestamp::from_millis(0).unwrap());
+    let report =
+        recover_history(machine.history(), &keys(&[IDENTITY]), &options, &target_options, &NoProgress).unwrap();
+    let rows = report.manifest.total_count;
+    // The chunk with the damage is lost.
+    assert!((10_000..20_000).contains(&rows), "{rows}");
+    let mut found = Bundle::open(&target).unwrap().rows(&Selection::default()).unwrap();
+    let log = fs::read_to_string(machine.log()).unwrap();
+    let (first, last) = (log.lines().next().unwrap(), log.lines().last().unwrap());
+    let mut lines = Vec::new();
+    while let Some(row) = found.next_row().unwrap() {
+        lines.push(String::from_utf8(row.exact_line().to_vec()).unwrap());
+    }
+    assert_eq!((lines[0].as_str(), lines.last().unwrap().as_str()), (first, last));
 }
 
 #[test]

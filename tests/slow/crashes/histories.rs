@@ -103,12 +103,12 @@ impl HistoryTrial {
         for name in ["runs.jsonl", "decision_traces.jsonl", "commit_issue_links.jsonl"] {
             trial.grow(name, count + 1, count + 4);
         }
-        if scenario.name != REMOVED.name {
-            replace(&trial.template, "runs.jsonl", &rows(count / 2 + 1, count + 4));
-            trial.grow("runs.jsonl", count + 4, count + 6);
-        } else {
+        if scenario.name == REMOVED.name {
             fs::remove_file(log_path(&trial.template, "runs.jsonl")).unwrap();
             replace(&trial.template, "decision_traces.jsonl", "");
+        } else {
+            replace(&trial.template, "runs.jsonl", &rows(count / 2 + 1, count + 4));
+            trial.grow("runs.jsonl", count + 4, count + 6);
         }
         trial
     }

@@ -21,7 +21,11 @@ fn main() -> io::Result<()> {
     let (Some(dir), Some(mib)) = (args.next(), args.next().and_then(|mib| mib.to_str()?.parse::<u64>().ok())) else {
         return Err(io::Error::other("usage: make-logs DIRECTORY MIB"));
     };
-    let (bytes, dir) = (mib << 20, Path::new(&dir));
+    write_logs(Path::new(&dir), mib << 20)
+}
+
+/// Writes logs of about so many bytes into `patchwork/` and `ide/` in `dir`.
+pub fn write_logs(dir: &Path, bytes: u64) -> io::Result<()> {
     let (patchwork, ide) = (dir.join("patchwork"), dir.join("ide"));
     fs::create_dir_all(&patchwork)?;
     fs::create_dir_all(&ide)?;

@@ -36,6 +36,8 @@ pub(crate) struct InputPart<'r> {
     pub position: Option<HistoryPosition>,
     /// True if the bundle has only the rows of its logs, as in format 1.0.
     pub rows_only: bool,
+    /// True if texts of its rows were replaced.
+    pub is_redacted: bool,
     pub rows: u64,
     /// The total length of its logs in bytes.
     pub log_bytes: u64,
@@ -86,6 +88,9 @@ pub struct InputSummary {
     pub rows_only: bool,
     /// The conditions on the rows of a filtered bundle; empty if it has all rows of its logs.
     pub filter: Vec<String>,
+    /// True if a bundle is a redaction, so that its rows may be changed copies of rows.
+    #[serde(rename = "redacted")]
+    pub is_redacted: bool,
     /// True if it was not read because another input is, or has, the same bundle.
     #[serde(rename = "duplicate")]
     pub is_duplicate: bool,
@@ -174,6 +179,7 @@ impl<'r> TraceInput<'r> {
                 .flat_map(FilterRecord::conditions)
                 .cloned()
                 .collect(),
+            is_redacted: self.is_redacted(),
             is_duplicate: false,
         }
     }
@@ -181,6 +187,11 @@ impl<'r> TraceInput<'r> {
     /// Returns true if it has only some rows of its logs.
     pub(crate) fn is_filtered(&self) -> bool {
         self.parts.iter().any(|part| part.filter.is_some())
+    }
+
+    /// Returns true if texts of its rows were replaced.
+    pub(crate) fn is_redacted(&self) -> bool {
+        self.parts.iter().any(|part| part.is_redacted)
     }
 
     /// Returns the total length of its logs in bytes.
@@ -227,6 +238,7 @@ impl<'r> InputPart<'r> {
             filter: manifest.filter.clone(),
             position: manifest.history.clone(),
             rows_only: manifest.version().1 == 0,
+            is_redacted: manifest.is_redacted(),
             rows: manifest.total_count,
             log_bytes: manifest.files.iter().map(|file| file.bytes).sum(),
             files: files.collect(),
@@ -251,6 +263,7 @@ impl<'r> InputPart<'r> {
             filter: None,
             position: Some(HistoryPosition { id: history.id(), segment: segment.number, previous: None }),
             rows_only: false,
+            is_redacted: false,
             rows: segment.files.iter().map(|file| file.rows).sum(),
             log_bytes: segment.files.iter().map(|file| file.bytes).sum(),
         }

@@ -49,6 +49,7 @@ mod buffers;
 pub mod bundle;
 pub mod cat;
 pub mod container;
+pub mod detect;
 pub mod diff;
 pub mod digest;
 pub mod error;
@@ -68,10 +69,12 @@ pub mod progress;
 mod publish;
 pub mod query;
 pub mod recover;
+pub mod redact;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod restore;
 mod salvage;
+pub mod scan;
 #[cfg(feature = "seal")]
 pub mod signature;
 mod stored;

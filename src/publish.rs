@@ -27,16 +27,7 @@ pub fn publish(
     progress: &dyn Progress,
 ) -> Result<WrittenBundle> {
     match target {
-        OutputTarget::File { path, options: allowed } if options.sealer.is_some() => {
-            let subject = path.display().to_string();
-            let (mut file, written) = write_verified(packed, options, provenance, &subject, progress)?;
-            let mut pending = AtomicFile::create(path, *allowed)?;
-            let bundle_bytes = copy(&mut file, options, &mut pending, progress).map_err(|e| e.in_subject(&subject))?;
-            progress.cancellation().check()?;
-            pending.finish()?;
-            Ok(WrittenBundle { bundle_bytes, ..written })
-        }
-        OutputTarget::File { path, options: allowed } => {
+        OutputTarget::File { path, options: allowed } if options.sealer.is_none() => {
             begin_writing(&packed, progress);
             let subject = path.display().to_string();
             let mut pending = AtomicFile::create(path, *allowed)?;
@@ -48,16 +39,57 @@ pub fn publish(
             pending.finish()?;
             Ok(written)
         }
-        OutputTarget::Stream(path) => {
-            let failed = |error| Error::io(IoAction::Write, path, error);
-            let (mut file, written) =
-                write_verified(packed, options, provenance, &path.display().to_string(), progress)?;
-            let stream = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
-            let bundle_bytes = copy(&mut file, options, stream, progress)
-                .map_err(|error| error.in_subject(&path.display().to_string()))?;
-            Ok(WrittenBundle { bundle_bytes, ..written })
+        target => {
+            let name = target.path().display().to_string();
+            let (file, written) = write_verified(packed, options, provenance, &name, progress)?;
+            publish_verified(file, written, options, target, progress)
         }
     }
+}
+
+/// Copies a verified bundle in an unnamed file to `target`, encrypted if the options say so.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn publish_verified(
+    mut file: File,
+    written: WrittenBundle,
+    options: &WriteOptions,
+    target: &OutputTarget,
+    progress: &dyn Progress,
+) -> Result<WrittenBundle> {
+    let name = target.path().display().to_string();
+    match target {
+        OutputTarget::File { path, options: allowed } => {
+            let mut pending = AtomicFile::create(path, *allowed)?;
+            let copied = copy(&mut file, &written, options, &mut pending, progress);
+            let bundle_bytes = copied.map_err(|error| error.in_subject(&name))?;
+            progress.cancellation().check()?;
+            pending.finish()?;
+            Ok(WrittenBundle { bundle_bytes, ..written })
+        }
+        OutputTarget::Stream(path) => {
+            let failed = |error| Error::io(IoAction::Write, path, error);
+            let stream = fs::OpenOptions::new().write(true).open(path).map_err(failed)?;
+            copy_verified(file, written, options, (stream, &name), progress)
+        }
+    }
+}
+
+/// Copies a verified bundle in an unnamed file to `out`, which errors call `out_name`, encrypted if the options say so.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn copy_verified(
+    mut file: File,
+    written: WrittenBundle,
+    options: &WriteOptions,
+    (out, out_name): (impl Write, &str),
+    progress: &dyn Progress,
+) -> Result<WrittenBundle> {
+    let copied = copy(&mut file, &written, options, out, progress);
+    let bundle_bytes = copied.map_err(|error| error.in_subject(out_name))?;
+    Ok(WrittenBundle { bundle_bytes, ..written })
 }
 
 /// Writes the bundle to `out`, which errors call `out_name`, after it was verified in a temporary file.
@@ -71,9 +103,8 @@ pub fn publish_to(
     (out, out_name): (impl Write, &str),
     progress: &dyn Progress,
 ) -> Result<WrittenBundle> {
-    let (mut file, written) = write_verified(packed, options, provenance, out_name, progress)?;
-    let bundle_bytes = copy(&mut file, options, out, progress).map_err(|error| error.in_subject(out_name))?;
-    Ok(WrittenBundle { bundle_bytes, ..written })
+    let (file, written) = write_verified(packed, options, provenance, out_name, progress)?;
+    copy_verified(file, written, options, (out, out_name), progress)
 }
 
 /// Writes the bundle to an unnamed file in the directory for temporary files, without verifying it.
@@ -121,10 +152,24 @@ fn begin_writing(packed: &SpooledBundle, progress: &dyn Progress) {
 }
 
 /// Copies a verified bundle to `out`, encrypted if the options say so. Returns the number of bytes that `out` got.
-fn copy(file: &mut File, options: &WriteOptions, out: impl Write, progress: &dyn Progress) -> Result<u64> {
+///
+/// # Errors
+/// [`ErrorKind::OutputNotIntact`] if the file is no longer as long as the bundle.
+fn copy(
+    file: &mut File,
+    written: &WrittenBundle,
+    options: &WriteOptions,
+    out: impl Write,
+    progress: &dyn Progress,
+) -> Result<u64> {
     let failed = |error| Error::io_unnamed(IoAction::Write, error);
+    file.seek(SeekFrom::Start(0)).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
     let copied = write_through(options.sealer.as_ref(), out, |out| {
-        io::copy(&mut CancellableIo::new(file, progress), out).and_then(|_| out.flush()).map_err(failed)
+        let bytes = io::copy(&mut CancellableIo::new(file, progress), out).map_err(failed)?;
+        match bytes == written.bundle_bytes {
+            true => out.flush().map_err(failed),
+            false => Err(ErrorKind::OutputNotIntact.into()),
+        }
     });
     copied.map(|((), bytes)| bytes)
 }

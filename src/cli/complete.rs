@@ -11,6 +11,7 @@ use patchwork_traces::format::SourceName;
 use patchwork_traces::logs::CATALOGUE;
 
 use crate::cli::Cli;
+use crate::cli::commands::scan::rule_names;
 
 /// The environment variable with which a shell requests completions.
 pub const VARIABLE: &str = "PATCHWORK_TRACES_COMPLETE";
@@ -26,6 +27,16 @@ pub fn answer() -> bool {
 /// Completes sources: those of the bundle on the command line, or else the known ones.
 #[derive(Clone)]
 pub struct SourceCompleter;
+
+/// Completes the names of rules and of their kinds.
+#[derive(Clone)]
+pub struct RuleCompleter;
+
+impl ValueCompleter for RuleCompleter {
+    fn complete(&self, current: &std::ffi::OsStr) -> Vec<CompletionCandidate> {
+        starting_with(current, rule_names())
+    }
+}
 
 /// Completes the files of the bundle on the command line.
 #[derive(Clone)]

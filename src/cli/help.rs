@@ -195,6 +195,7 @@ pub const VERIFY: HelpText = HelpText {
         ),
         #[cfg(feature = "seal")]
         ("Check who signed a bundle", "patchwork-traces verify traces.jsonl.gz --signers allowed_signers"),
+        ("Show that only secrets were removed from a bundle", "patchwork-traces verify shared.gz --original traces.gz"),
         ("Check a seventh of a history every day", "patchwork-traces verify trace-history --part $(date +%u)/7"),
     ],
     exit_status: &[
@@ -202,7 +203,7 @@ pub const VERIFY: HelpText = HelpText {
         ("1", "a bundle or history could not be read (the others were checked), or the result could not be printed"),
         (
             "3",
-            "a bundle or history is damaged or is not the expected one, or lacks hashes, rows or a signature although \
+            "a bundle or history is damaged or is not the expected one or the redaction of its original, or lacks hashes, rows or a signature although \
              they were required",
         ),
     ],
@@ -388,6 +389,92 @@ pub const REPORT: HelpText = HelpText {
     )],
 };
 
+pub const SCAN: HelpText = HelpText {
+    examples: &[
+        ("Check a bundle before you hand it on", "patchwork-traces scan traces.jsonl.gz"),
+        ("Look for secrets only, in a whole history", "patchwork-traces scan trace-history --only secret"),
+        ("Leave names of hosts out", "patchwork-traces scan traces.jsonl.gz --skip host-name --skip ip-address"),
+        (
+            "Print the rows with finds of a rule",
+            "patchwork-traces scan --all --json traces.jsonl.gz | jq '.finds[] | select(.rule == \"jwt\")'",
+        ),
+    ],
+    exit_status: &[("0", "nothing was found"), ("1", "failure; no verdict"), ("3", "something was found")],
+    environment: &[PASSPHRASE, TMPDIR],
+    sections: &[
+        (
+            "Rules",
+            &[
+                (
+                    "secret",
+                    "tokens of some 50 services by their prefix and length, and checksum where they have one; \
+                     private-key; jwt; connection-password (scheme://user:password@host); authorization-header; \
+                     named-secret (values of JSON keys such as password or apiKey) and assigned-secret (in a text)",
+                ),
+                (
+                    "personal",
+                    "email-address; home-directory (the user in such a path) and user-name (the same name elsewhere); \
+                     host-name (in URLs and after user@, without well-known public hosts); ip-address (without \
+                     loopback and documentation)",
+                ),
+            ],
+        ),
+        (
+            "Limits",
+            &[(
+                "Not found",
+                "names in prose; secrets of formats without a prefix under keys with other names; secrets that are cut in \
+                 two by rows, or encoded in base64 or compressed",
+            )],
+        ),
+    ],
+};
+
+pub const REDACT: HelpText = HelpText {
+    examples: &[
+        ("Make a bundle that can be shared", "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz"),
+        (
+            "Make another, in which the same users and hosts have the same names",
+            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --key-file names.key",
+        ),
+        (
+            "Share when something ran and how it ended, and nothing else",
+            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --keep-only recipeName,status,doneAt",
+        ),
+        (
+            "Remove a member of every row",
+            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --drop outputTail",
+        ),
+        ("Show that only this was changed", "patchwork-traces verify shared.jsonl.gz --original traces.jsonl.gz"),
+    ],
+    exit_status: &[
+        ("0", "the new bundle was written"),
+        ("1", "failure, also if something would still be found in the new bundle; nothing was written"),
+        ("3", "the bundle was written, but not signed, or the report could not be printed"),
+    ],
+    environment: &[PASSPHRASE, TMPDIR],
+    sections: &[
+        (
+            "Rules",
+            &[(
+                "",
+                "as for scan; `patchwork-traces scan --help` lists them. A private key becomes `[private key removed]`",
+            )],
+        ),
+        (
+            "What a redaction cannot promise",
+            &[
+                ("names in prose", "people, companies and projects that only the text names"),
+                ("unknown formats", "secrets that have no prefix, and are under keys that do not say so"),
+                ("parts", "secrets that two rows share, or that a writer has cut off"),
+                ("encodings", "what is in base64, compressed or encrypted inside a string"),
+                ("numbers", "only strings and keys are replaced; --drop removes members of any type"),
+                ("measures", "times, sizes and numbers of rows stay"),
+            ],
+        ),
+    ],
+};
+
 pub const PROVE: HelpText = HelpText {
     examples: &[
         ("Prove that segment 12 is in a history", "patchwork-traces prove trace-history --segment 12 -o 12.proof"),
@@ -528,6 +615,8 @@ pub fn of(command: Option<&str>) -> &'static HelpText {
         Some("diff") => &DIFF,
         #[cfg(feature = "report")]
         Some("report") => &REPORT,
+        Some("scan") => &SCAN,
+        Some("redact") => &REDACT,
         Some("prove") => &PROVE,
         #[cfg(feature = "seal")]
         Some("sign") => &SIGN,

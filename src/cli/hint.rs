@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use patchwork_traces::error::{Encryption, HistoryFault, IoAction, KeyText, Obstacle, SignatureFault};
+use patchwork_traces::error::{Encryption, HistoryFault, IoAction, KeyText, Obstacle, RedactionFault, SignatureFault};
 use patchwork_traces::{Error, ErrorKind};
 
 use crate::cli::suggest;
@@ -11,7 +11,9 @@ use crate::cli::suggest;
 /// Returns the advice for an error: the name that was probably meant, or else the advice for its kind.
 pub fn for_error(error: &Error) -> String {
     let meant = match error.kind() {
-        ErrorKind::UnknownSource { name, known } | ErrorKind::UnknownFile { name, known } => {
+        ErrorKind::UnknownSource { name, known }
+        | ErrorKind::UnknownFile { name, known }
+        | ErrorKind::Redaction(RedactionFault::UnknownRule { name, known }) => {
             suggest::closest(name, known.iter().map(String::as_str)).map(str::to_owned)
         }
         ErrorKind::Io { action: IoAction::Open, source } if source.kind() == io::ErrorKind::NotFound => {
@@ -33,6 +35,7 @@ fn for_kind(kind: &ErrorKind) -> String {
         ErrorKind::PartiallyCommitted { is_repeatable, cause, .. } => for_partial_import(cause, *is_repeatable),
         ErrorKind::History(fault) => for_history(fault).to_owned(),
         ErrorKind::Signature(fault) => for_signature(fault).to_owned(),
+        ErrorKind::Redaction(fault) => for_redaction(fault).to_owned(),
         ErrorKind::CheckpointNotWritten { .. } => "run the command again: each run replaces the checkpoint".to_owned(),
         ErrorKind::PartiallyKept { cause, .. } => {
             format!("{}; then add the remaining bundles", for_error(cause))
@@ -207,6 +210,31 @@ fn for_signature(fault: &SignatureFault) -> &'static str {
         }
         SignatureFault::AlreadySigned => "add --force to replace it",
         _ => "run `patchwork-traces keep`, which writes the checkpoint, or `patchwork-traces verify`",
+    }
+}
+
+/// Returns the advice for a scan or a redaction.
+fn for_redaction(fault: &RedactionFault) -> &'static str {
+    match fault {
+        RedactionFault::UnknownRule { .. } => "`patchwork-traces scan --help` lists the rules",
+        RedactionFault::TooManyUsers { .. } => "add `--skip home-directory --skip user-name`, or name fewer sources",
+        RedactionFault::TooManyValues { .. } => "name fewer sources, or leave out a rule with --skip",
+        RedactionFault::KeyFileExposed => "run `chmod 600` on it",
+        RedactionFault::KeyFileLength { .. } => "`head -c 32 /dev/urandom > KEY` makes one",
+        RedactionFault::NamesCollide => "use another key",
+        RedactionFault::WholeRow => "name a member of the rows, such as `body.text`",
+        RedactionFault::NotRedacted => "name a bundle that `patchwork-traces redact` made",
+        RedactionFault::OtherOriginal => {
+            "`patchwork-traces inspect` shows the digests of the bundles that it was made from"
+        }
+        RedactionFault::OtherRules { .. } => "use the program that made it",
+        RedactionFault::KeyNeeded => "add --key-file with that key",
+        RedactionFault::OtherKey => "pass the key that it was made with",
+        RedactionFault::NoKeyUsed => "omit --key-file",
+        RedactionFault::OverLogs => {
+            "import the original, or name empty directories with --patchwork-dir and --activity-dir"
+        }
+        _ => "please report this; leave the log out with --source, or the rule with --skip",
     }
 }
 

@@ -31,8 +31,8 @@ use commands::report;
 #[cfg(feature = "seal")]
 use commands::sign;
 use commands::{
-    cat, completions, demo, diff, export, filter, follow, import, inspect, keep, man, merge, prove, recover, schema,
-    verify,
+    cat, completions, demo, diff, export, filter, follow, import, inspect, keep, man, merge, prove, recover, redact,
+    scan, schema, verify,
 };
 use failure::CommandResult;
 pub use terminal::exit::Exit;
@@ -77,6 +77,8 @@ enum Command {
     Filter(filter::FilterArgs),
     Keep(keep::KeepArgs),
     Diff(diff::DiffArgs),
+    Scan(scan::ScanArgs),
+    Redact(redact::RedactArgs),
     Prove(prove::ProveArgs),
     #[cfg(feature = "seal")]
     Sign(sign::SignArgs),
@@ -121,6 +123,8 @@ impl Cli {
             Command::Keep(args) if args.follows() => follow::run(&args, output),
             Command::Keep(args) => keep::run(&args, output),
             Command::Diff(args) => diff::run(&args, output),
+            Command::Redact(args) => redact::run(&args, output),
+            Command::Scan(args) => scan::run(&args, output),
             Command::Prove(args) => prove::run(&args, output),
             #[cfg(feature = "seal")]
             Command::Sign(args) => sign::run(&args, output),
@@ -172,6 +176,11 @@ impl Command {
                 "interrupted before the comparison finished: no verdict",
                 "interrupted before the comparison finished: no verdict",
             ),
+            Self::Redact(args) => (false, args.interrupted_message(), args.killed_message()),
+            Self::Scan(_) => {
+                let message = "interrupted before the scan finished: no verdict";
+                (false, message, message)
+            }
             Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
             #[cfg(feature = "report")]
             Self::Report(_) => (

@@ -91,6 +91,8 @@ pub fn synonym(name: &str) -> Option<&'static str> {
         "repair" => "recover",
         "compare" | "cmp" => "diff",
         "select" | "subset" | "cut" => "filter",
+        "anonymize" | "anonymise" | "sanitize" | "sanitise" | "mask" | "scrub" => "redact",
+        "secrets" | "detect" | "leaks" | "audit" => "scan",
         "join" | "combine" | "concat" | "union" => "merge",
         _ => return None,
     })
@@ -182,6 +184,8 @@ mod tests {
             ("info", "inspect"),
             ("grep", "cat"),
             ("Backup", "export"),
+            ("leaks", "scan"),
+            ("Anonymize", "redact"),
         ] {
             assert_eq!(synonym(name), Some(command));
             assert!(Cli::command().find_subcommand(command).is_some(), "{command}");

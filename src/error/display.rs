@@ -44,6 +44,7 @@ impl fmt::Display for ErrorKind {
             Self::Row(fault) => fault.fmt(f),
             Self::History(fault) => fault.fmt(f),
             Self::Signature(fault) => fault.fmt(f),
+            Self::Redaction(fault) => fault.fmt(f),
             Self::EntryType { source } => write!(f, "this row does not match the requested type: {source}"),
             Self::FewerThanDeclared { expected, found } => {
                 write!(

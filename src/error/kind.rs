@@ -6,7 +6,10 @@ use std::path::PathBuf;
 
 use strum::{EnumMessage, IntoStaticStr, VariantNames};
 
-use super::{Encryption, Error, GzipFault, HistoryFault, KeyText, ManifestFault, NameFault, RowFault, SignatureFault};
+use super::{
+    Encryption, Error, GzipFault, HistoryFault, KeyText, ManifestFault, NameFault, RedactionFault, RowFault,
+    SignatureFault,
+};
 
 /// The operation during which input or output failed. Its `Display` is a verb, such as `open` or `write to`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -292,6 +295,8 @@ pub enum ErrorKind {
     History(HistoryFault),
     /// Something cannot be signed, or a list of allowed signers cannot be used.
     Signature(SignatureFault),
+    /// Texts cannot be searched for secrets, or a bundle cannot be redacted.
+    Redaction(RedactionFault),
     /// A row does not deserialize into the type that the caller requested.
     EntryType {
         /// The mismatch and its position in the row.

@@ -6,6 +6,7 @@
 mod display;
 mod fault;
 mod kind;
+mod redaction_fault;
 mod signature_fault;
 mod visible;
 
@@ -20,6 +21,7 @@ pub use fault::{
     Contradiction, Encryption, EntryFault, GzipFault, HistoryFault, KeyText, ManifestFault, NameFault, RowFault,
 };
 pub use kind::{ErrorKind, IoAction, Obstacle};
+pub use redaction_fault::RedactionFault;
 pub use signature_fault::SignatureFault;
 pub use visible::{is_invisible, visible};
 

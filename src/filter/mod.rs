@@ -205,5 +205,5 @@ fn provenance(input: &TraceInput<'_>, options: &FilterOptions) -> Provenance {
         false => FilterRecord::new(options.conditions.clone()),
     };
     let derived_from = DerivedFrom { how: Derivation::Filtered, bundles: input.digests().collect() };
-    Provenance { label, derived_from: Some(derived_from), filter, history: None }
+    Provenance { label, derived_from: Some(derived_from), filter, redaction: None, history: None }
 }

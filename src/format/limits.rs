@@ -35,6 +35,9 @@ pub const MAX_NAME_BYTES: usize = 255;
 /// The maximum number of runs of missing `id`s in a gap of a history.
 pub const MAX_MISSING_IDS: usize = 64;
 
+/// The maximum number of names or paths in each list of a redaction.
+pub const MAX_REDACTION_ITEMS: usize = 1000;
+
 /// The maximum number of bins in a file's timeline.
 pub const MAX_TIMELINE_BINS: usize = 64;
 

@@ -28,7 +28,7 @@ pub(crate) use manifest::MINOR;
 pub(crate) use manifest::validate::DistinctFiles;
 pub use manifest::{
     Chunk, Derivation, DerivedFrom, FilterRecord, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label,
-    LineEnding, Manifest, ManifestFile, Provenance, Record, WholeLog,
+    LineEnding, Manifest, ManifestFile, Provenance, Record, Redaction, RedactionKeyId, WholeLog,
 };
 pub use name::{Base, FileName, SourceName};
 pub use timeline::{TimeSpan, Timeline};

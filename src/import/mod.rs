@@ -49,7 +49,7 @@ pub use plan::{Change, FilePlan, LineCount, Mode, Plan, Rotation};
 use crate::align::Fingerprinter;
 use crate::bundle::{Bundle, Reopener, select_files};
 use crate::digest::BundleDigest;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, RedactionFault, Result};
 use crate::format::{FollowsState, Manifest, ManifestFile, Timestamp};
 use crate::gzip::Level;
 use crate::input::{InputSummary, TraceInput};
@@ -166,6 +166,19 @@ pub fn import(
     clock: &dyn Clock,
     progress: &dyn Progress,
 ) -> Result<ImportReport> {
+    let is_redacted = bundle.manifest().is_redacted();
+    import_checked(bundle, is_redacted, dirs, options, clock, progress)
+}
+
+/// Imports a bundle. If it is redacted, its rows are changed copies, which must not be merged with the originals.
+fn import_checked(
+    bundle: Bundle<'_>,
+    is_redacted: bool,
+    dirs: &Dirs,
+    options: &ImportOptions,
+    clock: &dyn Clock,
+    progress: &dyn Progress,
+) -> Result<ImportReport> {
     let name = bundle.name().to_owned();
     let manifest = bundle.manifest().clone();
     let in_bundle = |error: crate::Error| error.in_subject(&name);
@@ -174,6 +187,9 @@ pub fn import(
     let mut pins = Pins::new(!options.dry_run);
     let groups = targets::groups(&manifest, &wanted, dirs, options.mode, &mut pins);
     let groups = groups.map_err(|error| error.with_real_paths(&|path| pins.real_path(path))).map_err(in_bundle)?;
+    if is_redacted && options.mode != Mode::Overwrite {
+        check_no_logs(&groups).map_err(in_bundle)?;
+    }
     let (stamp, fingerprinter) = (file_stamp(clock.now()), Fingerprinter::random()?);
     let context = ImportContext { mode: options.mode, stamp, clock, fingerprinter, threads: options.threads, progress };
     let (digest, rows_only) = (Some(bundle.digest()), input.rows_only);
@@ -212,17 +228,28 @@ pub fn import_all(
     if let Some(filtered) = inputs.iter().find(|input| input.is_filtered() && options.mode == Mode::Overwrite) {
         return Err(Error::from(ErrorKind::OnlySomeRows).in_subject(filtered.name()));
     }
+    let is_redacted = inputs.iter().any(TraceInput::is_redacted);
     let fast = Level::new(1).unwrap_or_default();
     let merge = MergeOptions::new("import").sources(&options.sources).level(fast).threads(options.threads);
     let (file, merged) = MergedLogs::new(inputs, &merge, work_dir.into(), progress)?.into_temporary(progress)?;
     let rows_only = merged.inputs.iter().any(|input| input.rows_only);
     let bundle = Bundle::from_seekable(file, MERGED)?;
-    let report = import(bundle, dirs, options, clock, progress)?;
+    let report = import_checked(bundle, is_redacted, dirs, options, clock, progress)?;
     Ok(ImportReport { digest: None, inputs: merged.inputs, rows_only, ..report })
 }
 
 /// The name by which errors refer to merged inputs.
 const MERGED: &str = "the merged bundles";
+
+/// Returns an error if a log of the bundle has lines on this machine.
+fn check_no_logs(groups: &[TargetGroup]) -> Result<()> {
+    let targets = groups.iter().flat_map(|group| &group.targets).filter(|target| target.bundled.is_some());
+    let mut with_lines = targets.filter(|target| target.log.path.metadata().is_ok_and(|metadata| metadata.len() > 0));
+    match with_lines.next() {
+        Some(target) => Err(Error::from(RedactionFault::OverLogs).in_file(target.log.id.name.as_str())),
+        None => Ok(()),
+    }
+}
 
 /// Returns the indices of the files to import. A log that a segment lists as absent is not imported.
 fn wanted_files(manifest: &Manifest, options: &ImportOptions) -> Result<Vec<usize>> {

@@ -171,8 +171,13 @@ impl OpenHistory {
         let last = self.history.as_ref().and_then(|history| history.segments().last());
         let segment = self.next();
         let position = HistoryPosition { id: self.id, segment, previous: last.map(|last| last.digest) };
-        let provenance =
-            Provenance { label: options.label.clone(), derived_from, filter: None, history: Some(position) };
+        let provenance = Provenance {
+            label: options.label.clone(),
+            derived_from,
+            filter: None,
+            redaction: None,
+            history: Some(position),
+        };
         let write = WriteOptions { work_dir: self.dir.clone(), ..options.write.clone() };
         let is_sealed = write.sealer.is_some();
         let is_plain_after_sealed = !is_sealed && last.is_some_and(|last| last.name.is_sealed);

@@ -187,7 +187,8 @@ impl MergedLogs {
         progress.finish();
         let packed = pack(&merged?, &write, progress)?;
         let derived_from = Some(DerivedFrom { how: Derivation::Merged, bundles });
-        let provenance = Provenance { label: options.label.clone(), derived_from, filter: None, history: None };
+        let provenance =
+            Provenance { label: options.label.clone(), derived_from, filter: None, redaction: None, history: None };
         Ok(Self { packed, provenance, options: write, inputs })
     }
 

@@ -180,7 +180,7 @@ impl FoundSegments {
     fn provenance(&self) -> Provenance {
         let bundles: Vec<_> = self.segments.iter().filter_map(|segment| segment.digest).collect();
         let derived_from = (!bundles.is_empty()).then_some(DerivedFrom { how: Derivation::Merged, bundles });
-        Provenance { label: self.label.clone(), derived_from, filter: None, history: None }
+        Provenance { label: self.label.clone(), derived_from, filter: None, redaction: None, history: None }
     }
 }
 

@@ -110,6 +110,13 @@ impl OutputTarget {
         }
     }
 
+    /// Returns the path that was named.
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File { path, .. } | Self::Stream(path) => path,
+        }
+    }
+
     /// Returns a directory for intermediate files. It exists, and is on the target's disk if the target is a file.
     #[must_use]
     pub fn work_dir(&self) -> PathBuf {

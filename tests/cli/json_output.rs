@@ -19,6 +19,8 @@ const DOCUMENTED: &[&str] = &[
     "merge",
     "filter",
     "diff",
+    "scan",
+    "redact",
     "prove",
     #[cfg(feature = "report")]
     "report",
@@ -114,6 +116,24 @@ fn every_json_output_matches_its_schema() {
     assert_eq!(merged.json()["notes"].as_array().unwrap().len(), 2, "b.gz again, and format 1.0: {}", merged.stderr);
     for arguments in [&["b.gz", "r.gz"][..], &["b.gz", "--here"], &["b.gz", "b.gz"]] {
         expect_valid("diff", &run(home.path(), &[&["diff", "--json"], arguments].concat()).json());
+    }
+    fs::write(home.dirs().patchwork.join("runs.jsonl"), "{\"a\":{\"password\":\"hunter2\"}}\ntorn jane@corp.io\n")
+        .unwrap();
+    expect_valid("export", &run(home.path(), &["export", "--json", "-fo", "secret.gz"]).json());
+    for bundle in ["secret.gz", "b.gz"] {
+        expect_valid("scan", &run(home.path(), &["scan", "--json", bundle]).json());
+    }
+    let options = ["--drop", "x.y", "--keep-only", "a,b", "--skip", "jwt", "--source", "runs"];
+    for options in [&[][..], &options] {
+        let redacted = run(home.path(), &[&["redact", "--json", "secret.gz", "-fo", "clean.gz"], options].concat());
+        expect_valid("redact", &redacted.json());
+        for original in ["secret.gz", "clean.gz"] {
+            let verified = run(home.path(), &["verify", "--json", "clean.gz", "--original", original]);
+            match original {
+                "secret.gz" => expect_valid("verify", &verified.json()),
+                _ => expect_valid("error", &serde_json::from_str(&verified.stderr).unwrap()),
+            }
+        }
     }
     let summary = run(home.path(), &["diff", "b.gz", "--here", "--json", "--rows"]).stderr;
     expect_valid("diff", &serde_json::from_str(&summary).unwrap());

@@ -35,6 +35,7 @@ mod man_pages;
 mod messages;
 #[cfg(unix)]
 mod packaging;
+mod redact;
 mod relative_times;
 #[cfg(feature = "report")]
 mod report;

@@ -6,15 +6,24 @@ use std::path::PathBuf;
 
 use patchwork_traces::error::{
     Contradiction, Encryption, GzipFault, HistoryFault, IoAction, KeyText, ManifestFault, NameFault, Obstacle,
-    RowFault, SignatureFault,
+    RedactionFault, RowFault, SignatureFault,
 };
 use patchwork_traces::{Error, ErrorKind};
 
 /// Returns at least one error of every kind.
 pub fn error_kinds() -> impl Iterator<Item = ErrorKind> {
-    [io_errors(), without_data(), with_data(), keys(), faults(), history_faults(), signature_faults()]
-        .into_iter()
-        .flatten()
+    [
+        io_errors(),
+        without_data(),
+        with_data(),
+        keys(),
+        faults(),
+        history_faults(),
+        signature_faults(),
+        redaction_faults(),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 fn io_errors() -> Vec<ErrorKind> {
@@ -187,6 +196,30 @@ fn signature_faults() -> Vec<ErrorKind> {
         SignatureFault::CheckpointNotCurrent,
     ];
     faults.into_iter().map(ErrorKind::Signature).collect()
+}
+
+fn redaction_faults() -> Vec<ErrorKind> {
+    let faults = [
+        RedactionFault::UnknownRule { name: "github".to_owned(), known: vec!["secret".to_owned(), "jwt".to_owned()] },
+        RedactionFault::TooManyUsers { limit: 10_000 },
+        RedactionFault::TooManyValues { limit: 2_000_000 },
+        RedactionFault::KeyFileExposed,
+        RedactionFault::KeyFileLength { bytes: 7 },
+        RedactionFault::KeyFileLength { bytes: 65_537 },
+        RedactionFault::NamesCollide,
+        RedactionFault::StillFound { rule: "jwt".to_owned() },
+        RedactionFault::LineChanged,
+        RedactionFault::WholeRow,
+        RedactionFault::InvalidPath { path: "a[".to_owned() },
+        RedactionFault::NotRedacted,
+        RedactionFault::OtherOriginal,
+        RedactionFault::OtherRules { generator: "patchwork-traces 0.9.0".to_owned(), found: 2, known: 1 },
+        RedactionFault::KeyNeeded,
+        RedactionFault::OtherKey,
+        RedactionFault::NoKeyUsed,
+        RedactionFault::OverLogs,
+    ];
+    faults.into_iter().map(ErrorKind::Redaction).collect()
 }
 
 fn history_faults() -> Vec<ErrorKind> {

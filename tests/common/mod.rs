@@ -10,6 +10,7 @@ pub mod error_kinds;
 pub mod history_builder;
 #[cfg(feature = "seal")]
 pub mod keys;
+pub mod planted;
 #[cfg(feature = "cli")]
 pub mod program;
 pub mod random;

@@ -7,7 +7,7 @@ use patchwork_traces::format::Timeline;
 use patchwork_traces::format::limits::{
     CHUNK_BYTES, FULL_CHUNK_BYTES, MAX_AROUND_BYTES, MAX_CHUNK_BYTES, MAX_COUNT, MAX_DEPTH, MAX_ENVELOPE_BYTES,
     MAX_FILES, MAX_GROWN_BYTES, MAX_LOG_LINE_BYTES, MAX_MANIFEST_BYTES, MAX_MISSING_IDS, MAX_NAME_BYTES,
-    MAX_REWRITTEN_RATIO, MAX_TIMELINE_BINS,
+    MAX_REDACTION_ITEMS, MAX_REWRITTEN_RATIO, MAX_TIMELINE_BINS,
 };
 use patchwork_traces::internal::classify;
 use serde_json::Value;
@@ -77,6 +77,7 @@ fn limits_table_matches_the_constants() {
         ("MAX_NAME_BYTES", MAX_NAME_BYTES as u64),
         ("MAX_TIMELINE_BINS", MAX_TIMELINE_BINS as u64),
         ("MAX_MISSING_IDS", MAX_MISSING_IDS as u64),
+        ("MAX_REDACTION_ITEMS", MAX_REDACTION_ITEMS as u64),
         ("MAX_REWRITTEN_RATIO", MAX_REWRITTEN_RATIO),
         ("MAX_GROWN_BYTES", MAX_GROWN_BYTES),
         ("MAX_AROUND_BYTES", MAX_AROUND_BYTES),
@@ -146,7 +147,8 @@ fn key_tables_match_the_schemas() {
         add_properties(&serde_json::from_str(&in_repository(published)).unwrap(), &mut in_schemas);
     }
     let text = format_md();
-    let tables = ["Manifest", "Row", "Exact lines", "Timeline"].map(|heading| table_rows(section(&text, heading)));
+    let tables =
+        ["Manifest", "Row", "Exact lines", "Timeline", "Redaction"].map(|heading| table_rows(section(&text, heading)));
     let keys =
         tables.into_iter().flatten().map(|row| row[0].clone()).filter(|key| key != "key" && !key.starts_with('-'));
     // In this table the first column names the object.

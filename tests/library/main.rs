@@ -43,9 +43,11 @@ mod public_api;
 mod publish;
 mod readers_agree;
 mod recover;
+mod redact;
 mod restore;
 mod rotation;
 mod row_filters;
+mod scan;
 mod schema;
 #[cfg(feature = "seal")]
 mod sealed;

@@ -18,6 +18,7 @@ import zlib
 
 # Limits
 MAX_MANIFEST_BYTES = 134217728
+MAX_REDACTION_ITEMS = 1000
 MAX_FILES = 100000
 MAX_LOG_LINE_BYTES = 268435456
 MAX_ENVELOPE_BYTES = 536870912
@@ -440,6 +441,18 @@ DERIVED_FROM = object_of([
     ("how", 2, True, pattern("R-6", "merged|filtered|redacted")),
     ("bundles", 2, True, array_of(digest, MAX_FILES, 1)),
 ])
+REDACTION = object_of([
+    ("rules", 2, True, count),
+    ("only", 2, False, array_of(string, MAX_REDACTION_ITEMS)),
+    ("skip", 2, False, array_of(string, MAX_REDACTION_ITEMS)),
+    ("rulesFile", 2, False, digest),
+    ("keyId", 2, False, pattern("R-6", "[0-9a-f]{16}")),
+    ("sources", 2, False, array_of(string, MAX_REDACTION_ITEMS)),
+    ("drop", 2, False, array_of(string, MAX_REDACTION_ITEMS)),
+    ("keepOnly", 2, False, array_of(string, MAX_REDACTION_ITEMS)),
+    ("replaced", 2, True, count),
+    ("lines", 2, True, count),
+])
 HISTORY = object_of([
     ("id", 2, True, pattern("R-6", "[0-9a-f]{32}")),
     ("segment", 2, True, count),
@@ -457,6 +470,7 @@ MANIFEST = object_of([
     ("label", 2, False, label),
     ("derivedFrom", 2, False, DERIVED_FROM),
     ("filter", 2, False, array_of(string, MAX_FILES, 1)),
+    ("redaction", 2, False, REDACTION),
     ("history", 2, False, HISTORY),
 ])
 

@@ -264,6 +264,12 @@ pub fn input_notes(inputs: &[InputSummary]) -> Vec<String> {
         let conditions = safe(&input.filter.join(" "));
         notes.push(format!("{} was filtered: it has only rows of {conditions}", safe(&input.name)));
     }
+    let redacted: Vec<_> = inputs.iter().filter(|input| input.is_redacted && !input.is_duplicate).collect();
+    if inputs.len() > redacted.len() {
+        for input in redacted {
+            notes.push(format!("{} is redacted, so its rows differ from those of its original", safe(&input.name)));
+        }
+    }
     notes
 }
 

@@ -14,8 +14,10 @@ pub mod man;
 pub mod merge;
 pub mod prove;
 pub mod recover;
+pub mod redact;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod scan;
 pub mod schema;
 #[cfg(feature = "seal")]
 pub mod sign;

@@ -42,6 +42,10 @@ enum SchemaOf {
     Keep,
     /// Output of `diff --json`
     Diff,
+    /// Output of `redact --json`
+    Redact,
+    /// Output of `scan --json`
+    Scan,
     /// Output of `prove --json`
     Prove,
     /// Output of `report --json`
@@ -84,6 +88,8 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Diff => schema_of::<crate::cli::commands::diff::DiffJson>(),
         #[cfg(feature = "report")]
         SchemaOf::Report => schema_of::<crate::cli::commands::report::ReportJson>(),
+        SchemaOf::Redact => schema_of::<crate::cli::commands::redact::RedactJson>(),
+        SchemaOf::Scan => schema_of::<crate::cli::commands::scan::ScanJson>(),
         SchemaOf::Prove => schema_of::<crate::cli::commands::prove::ProveJson>(),
         #[cfg(feature = "seal")]
         SchemaOf::Sign => schema_of::<crate::cli::commands::sign::SignJson>(),

@@ -1,6 +1,7 @@
 //! `patchwork-traces verify`.
 
 mod history;
+mod original;
 #[cfg(feature = "seal")]
 pub mod signature;
 
@@ -16,6 +17,7 @@ use patchwork_traces::digest::BundleDigest;
 use patchwork_traces::format::FilterRecord;
 use patchwork_traces::history::{Checkpoint, SegmentProof};
 use patchwork_traces::progress::Progress;
+use patchwork_traces::redact::RedactionCheck;
 use patchwork_traces::verify::{
     FileReport, Finding, FindingCounts, FindingKind, HistoryVerifyOptions, RowsToRead, SegmentPart, Severity, Verdict,
     VerifyOptions, VerifyReport, verify_input,
@@ -84,6 +86,9 @@ pub struct VerifyArgs {
     signers: signature::SignersArgs,
 
     #[command(flatten)]
+    original: original::OriginalArgs,
+
+    #[command(flatten)]
     history: HistoryArgs,
 
     /// List all findings, not only 100 of each kind
@@ -101,7 +106,7 @@ pub struct VerifyArgs {
 /// The options for histories.
 #[derive(Debug, Clone, Copy, Args)]
 struct HistoryArgs {
-    /// Check only the manifests and the chain of a history, not its rows
+    /// Check only the manifests and the chain of a history
     #[arg(long, conflicts_with = "part")]
     quick: bool,
 
@@ -151,6 +156,8 @@ struct VerifiedJson {
     /// The signature in `<bundle>.sig`; null if it is missing, unless `--signers` requires it.
     #[cfg(feature = "seal")]
     signature: Option<signature::SignatureJson>,
+    /// The comparison with --original; null without.
+    redaction: Option<RedactionCheck>,
     /// Rows that could be read.
     rows: u64,
     files: Vec<FileReport>,
@@ -234,6 +241,18 @@ pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
         };
         exit = exit.worse_of(one_exit);
     }
+    if exit == Exit::Done
+        && let Some(path) = args.bundle.first()
+        && let Some(check) = args.original.compare(path, &keys, output)?
+    {
+        exit = original::exit_of(&check);
+        if let Some(bundle) = bundles.last_mut() {
+            bundle.good = exit == Exit::Done;
+            bundle.redaction = Some(check);
+        } else if !(output.quiet && exit == Exit::Done) {
+            output::print_report(&original::text(&check))?;
+        }
+    }
     if output.json {
         let good = exit == Exit::Done;
         output::print_report(&output::json_text(&VerifyJson { good, bundles, histories })?)?;
@@ -244,6 +263,7 @@ pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
 /// Returns the options for bundles and for histories, after checking that each option has an argument that it is for.
 fn options(args: &VerifyArgs) -> Result<(VerifyOptions, HistoryVerifyOptions), Failure> {
     check_arguments(args)?;
+    args.original.check(&args.bundle)?;
     let checkpoint = args.since.as_ref().map(Checkpoint::read).transpose()?;
     let proof = args.proof.as_ref().map(SegmentProof::read).transpose()?;
     let mut for_bundles = VerifyOptions::default().expect(args.expect).require_hashes(args.require_hashes);
@@ -529,6 +549,7 @@ fn verified_json(
         minor: version.map(|(_, minor)| minor),
         filter,
         proven: report.as_ref().and_then(|report| report.is_proven),
+        redaction: None,
         #[cfg(feature = "seal")]
         signature: signature::as_json(path, report.as_ref().and_then(|report| report.signature.as_ref())),
         rows: report.as_ref().map_or(0, |report| report.rows),

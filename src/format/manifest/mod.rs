@@ -3,12 +3,14 @@
 mod decode;
 mod diagnose;
 mod provenance;
+mod redaction;
 pub mod validate;
 
 pub use provenance::{
     Derivation, DerivedFrom, FilterRecord, Follows, FollowsState, HistoryGap, HistoryId, HistoryPosition, Label,
     Provenance, WholeLog,
 };
+pub use redaction::{Redaction, RedactionKeyId};
 
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +96,10 @@ pub struct Manifest {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "FilterRecord"))]
     pub filter: Option<FilterRecord>,
+    /// How the bundle was redacted, from 1.2 on.
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Redaction"))]
+    pub redaction: Option<Redaction>,
     /// The place of this bundle in a history, from 1.2 on.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "HistoryPosition"))]
@@ -247,6 +253,7 @@ impl Manifest {
             label: None,
             derived_from: None,
             filter: None,
+            redaction: None,
             history: None,
         }
     }
@@ -254,12 +261,13 @@ impl Manifest {
     /// Adds where the bundle comes from. The minor version becomes the lowest one that has all keys of the manifest.
     #[must_use]
     pub fn with_provenance(mut self, provenance: Provenance) -> Self {
-        let Provenance { label, derived_from, filter, history } = provenance;
-        let has_keys_of_1_2 = label.is_some() || derived_from.is_some() || filter.is_some() || history.is_some();
+        let Provenance { label, derived_from, filter, redaction, history } = provenance;
+        let has_keys_of_1_2 =
+            label.is_some() || derived_from.is_some() || filter.is_some() || redaction.is_some() || history.is_some();
         if has_keys_of_1_2 || self.files.iter().any(|file| file.follows.is_some()) {
             self.minor = MINOR;
         }
-        Self { label, derived_from, filter, history, ..self }
+        Self { label, derived_from, filter, redaction, history, ..self }
     }
 
     /// Returns the major and minor version.
@@ -272,6 +280,13 @@ impl Manifest {
     #[must_use]
     pub fn is_newer(&self) -> bool {
         self.minor > MINOR
+    }
+
+    /// Returns true if the bundle is a redaction of others.
+    #[must_use]
+    pub fn is_redacted(&self) -> bool {
+        let how = self.derived_from.as_ref().map(|from| from.how);
+        self.redaction.is_some() || how == Some(Derivation::Redacted)
     }
 
     /// Returns true if every file with rows lists its chunks, so that chunks can be read independently.

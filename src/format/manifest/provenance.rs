@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::redaction::Redaction;
 use crate::digest::{BundleDigest, Sha256Digest};
 use crate::format::bounded::{at_most, count, present, present_object, word};
 use crate::format::limits::{MAX_COUNT, MAX_FILES, MAX_MISSING_IDS, MAX_NAME_BYTES};
@@ -24,6 +25,8 @@ pub struct Provenance {
     pub derived_from: Option<DerivedFrom>,
     /// The conditions on the rows that the bundle holds, if it holds only some of those of its logs.
     pub filter: Option<FilterRecord>,
+    /// How the bundle was redacted.
+    pub redaction: Option<Redaction>,
     /// The place of the bundle in a history.
     pub history: Option<HistoryPosition>,
 }

@@ -50,6 +50,7 @@ fn later_keys(manifest: &Manifest) -> impl Iterator<Item = Contradiction> + '_ {
         (2, "label", manifest.label.is_some()),
         (2, "derivedFrom", manifest.derived_from.is_some()),
         (2, "filter", manifest.filter.is_some()),
+        (2, "redaction", manifest.redaction.is_some()),
         (2, "history", manifest.history.is_some()),
     ];
     let later = move |(since, _, is_there): &(u64, &str, bool)| *is_there && *since > minor;

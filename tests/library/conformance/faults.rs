@@ -19,6 +19,7 @@ pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     cases.extend(unparsed_cases());
     cases.extend(timeline_cases());
     cases.extend(history_cases());
+    cases.extend(redaction_cases());
     cases.extend(follows_cases());
     cases.extend(row_cases());
     cases.extend(line_cases());
@@ -462,6 +463,26 @@ fn history_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("history_segment_missing", removed("/history", "segment")),
         ("history_previous_missing", removed("/history", "previous")),
         ("history_previous_in_segment_0", set("/history/segment", json!(0))),
+    ]
+}
+
+fn redaction_cases() -> Vec<(&'static str, Vec<u8>)> {
+    let with = |pointer: &'static str, value: Value| {
+        with_manifest(move |builder| {
+            super::sound::with_redaction(builder);
+            *builder.manifest.pointer_mut(pointer).unwrap() = value;
+        })
+    };
+    vec![
+        ("redaction_as_array", with("/redaction", json!([1, 2, 3]))),
+        ("redaction_without_rules", with("/redaction", json!({ "replaced": 0, "lines": 0 }))),
+        ("redaction_of_1001_paths", with("/redaction/drop", json!(vec!["a"; 1001]))),
+        ("redaction_path_no_string", with("/redaction/keepOnly", json!([1]))),
+        ("redaction_key_of_15_digits", with("/redaction/keyId", json!("0".repeat(15)))),
+        ("redaction_key_in_upper_case", with("/redaction/keyId", json!("A".repeat(16)))),
+        ("redaction_rules_file_no_digest", with("/redaction/rulesFile", json!("ab"))),
+        ("redaction_count_null", with("/redaction/replaced", json!(null))),
+        ("redaction_count_negative", with("/redaction/lines", json!(-1))),
     ]
 }
 

@@ -289,6 +289,16 @@ pub fn with_history(builder: &mut BundleBuilder) {
     });
 }
 
+/// The keys of a redacted bundle for the usual one.
+pub fn with_redaction(builder: &mut BundleBuilder) {
+    builder.manifest["minor"] = json!(2);
+    builder.manifest["derivedFrom"] = json!({ "how": "redacted", "bundles": ["ab".repeat(32)] });
+    builder.manifest["redaction"] = json!({
+        "rules": 1, "only": ["secret"], "skip": ["jwt"], "rulesFile": "cd".repeat(32), "keyId": "0123456789abcdef",
+        "sources": ["runs"], "drop": vec!["a.b"; 1000], "keepOnly": ["\"c d\"[0]"], "replaced": 3, "lines": 2,
+    });
+}
+
 fn version_cases() -> Vec<(&'static str, Vec<u8>)> {
     let elsewhere = |builder: &mut BundleBuilder| {
         for file in 0..2 {
@@ -317,6 +327,14 @@ fn version_cases() -> Vec<(&'static str, Vec<u8>)> {
     };
     vec![
         ("sound_minor_2", with_manifest(with_history)),
+        ("sound_redaction", with_manifest(with_redaction)),
+        (
+            "sound_redaction_least",
+            with_manifest(|builder| {
+                with_redaction(builder);
+                builder.manifest["redaction"] = json!({ "rules": 0, "replaced": 0, "lines": 0, "later": [1] });
+            }),
+        ),
         (
             "sound_minor_2_first",
             with_manifest(|builder| {

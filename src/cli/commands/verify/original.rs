@@ -1,0 +1,92 @@
+//! The comparison of a redacted bundle with its original.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+use patchwork_traces::container::DecryptionKeys;
+use patchwork_traces::redact::{CompareOptions, RedactionCheck, RedactionDifference, RedactionKey, check_redaction};
+
+use super::is_history;
+use crate::cli::failure::Failure;
+use crate::cli::input::{open, open_all_seekable};
+use crate::cli::is_dash;
+use crate::cli::render::text::{counted, safe};
+use crate::cli::terminal::exit::Exit;
+use crate::cli::terminal::output::Output;
+use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::term::{BAD, GOOD, paint};
+
+/// The options for redacted bundles.
+#[derive(Debug, Args)]
+pub struct OriginalArgs {
+    /// Bundle or history that the bundle is a redaction of
+    ///
+    /// Redacts it again and compares: shows that nothing but secrets and personal data was changed or removed.
+    #[arg(long, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
+    original: Option<PathBuf>,
+
+    /// Key that the names in the redacted bundle were made with
+    #[arg(long, value_name = "FILE", requires = "original", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    key_file: Option<PathBuf>,
+}
+
+impl OriginalArgs {
+    /// Checks that `--original` has one bundle to compare with.
+    pub fn check(&self, bundles: &[PathBuf]) -> Result<(), Failure> {
+        match (&self.original, bundles) {
+            (None, _) => Ok(()),
+            (Some(_), [bundle]) if !is_dash(bundle) && !is_history(bundle) => Ok(()),
+            (Some(_), [_]) => {
+                Err(Failure::usage("--original is for the file of a redacted bundle", "save it to a file"))
+            }
+            (Some(_), _) => {
+                Err(Failure::usage("--original is for one bundle, but several were named", "verify it on its own"))
+            }
+        }
+    }
+
+    /// Compares the bundle at `path` with the original, if one was named.
+    pub fn compare(
+        &self,
+        path: &Path,
+        keys: &DecryptionKeys,
+        output: Output,
+    ) -> Result<Option<RedactionCheck>, Failure> {
+        let Some(original) = &self.original else { return Ok(None) };
+        let key = self.key_file.as_deref().map(RedactionKey::read).transpose()?;
+        let redacted = open(path, keys)?;
+        let originals = open_all_seekable(std::slice::from_ref(original), keys)?;
+        let [original] = originals.as_slice() else { return Ok(None) };
+        let options = CompareOptions::default().key(key);
+        Ok(Some(check_redaction(&redacted, original, &options, &Bar::new(output))?))
+    }
+}
+
+/// Returns the exit code for the result of a comparison.
+pub fn exit_of(check: &RedactionCheck) -> Exit {
+    if check.difference.is_none() { Exit::Done } else { Exit::Incomplete }
+}
+
+/// Returns the lines on a comparison.
+pub fn text(check: &RedactionCheck) -> String {
+    let original = safe(&check.original);
+    let Some(difference) = &check.difference else {
+        let (replaced, lines) = (check.redaction.replaced, check.redaction.lines);
+        let members = match check.redaction.drop.is_empty() && check.redaction.keep_only.is_empty() {
+            true => "",
+            false => ", and the members that the manifest names were removed",
+        };
+        return format!(
+            "  original  {} from {original}: {} replaced in {}{members}\n",
+            paint(GOOD, "only this differs"),
+            counted(replaced, "text was", "texts were"),
+            counted(lines, "line", "lines"),
+        );
+    };
+    let place = match difference {
+        RedactionDifference::Manifest { key } => format!("the manifest has another `{key}`"),
+        RedactionDifference::Line { file, line } => format!("line {line} of {}", safe(file)),
+        _ => "it has other logs".to_owned(),
+    };
+    format!("  original  {} of {original}: {place}\n", paint(BAD, "NOT the redaction"))
+}

@@ -1,0 +1,240 @@
+//! E-mail addresses, users at hosts, and IP addresses.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+
+use super::Candidates;
+use super::boundary::starts_word;
+use super::hosts::{is_public_host, is_reserved_name};
+use super::names::is_common_account;
+use super::placeholder::is_replacement;
+use super::rules::BuiltInRule;
+
+/// The longest part of an address before the `@` sign.
+const MAX_LOCAL_BYTES: usize = 64;
+
+/// The longest name of a host.
+const MAX_HOST_BYTES: usize = 253;
+
+/// The parts before the `@` sign that name nobody.
+const NO_PERSON: [&str; 9] =
+    ["git", "hg", "svn", "noreply", "no-reply", "donotreply", "do-not-reply", "notifications", "mailer-daemon"];
+
+/// Endings of file names that look like the top-level domain of an address, as in `icon@2x.png`.
+const FILE_ENDINGS: [&str; 24] = [
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "js", "mjs", "cjs", "ts", "mts", "tsx", "jsx", "json", "jsonl", "css",
+    "scss", "html", "txt", "yml", "yaml", "toml", "lock", "tgz",
+];
+
+/// Looks at an `@` sign.
+pub fn at_sign(text: &str, at: &Range<usize>, found: &mut Candidates) {
+    let bytes = text.as_bytes();
+    let least = at.start.saturating_sub(MAX_LOCAL_BYTES);
+    let is_local = |byte: &u8| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte) || !byte.is_ascii();
+    let mut start = at.start - bytes[least..at.start].iter().rev().take_while(|byte| is_local(byte)).count();
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    if start > 0 && bytes[start - 1] == b'\\' && matches!(bytes[start], b'n' | b'r' | b't') {
+        start += 1;
+    }
+    let domain = host_after(text, at.end);
+    let local = text[start..at.start].trim_start_matches(['.', '-', '%', '+']);
+    let start = at.start - local.len();
+    let host = &text[domain.clone()];
+    if local.is_empty() || host.is_empty() || is_in_authority(bytes, start) || is_replacement(host) {
+        return;
+    }
+    let is_person = !NO_PERSON.iter().any(|name| name.eq_ignore_ascii_case(local)) && !is_replacement(local);
+    // An address can be the name of a file.
+    let address = without_file_ending(host);
+    if is_person && has_top_level_domain(address) && !is_reserved_name(address) {
+        return found.push(BuiltInRule::EmailAddress, start..domain.start + address.len());
+    }
+    let after = bytes.get(domain.end..domain.end + 2);
+    let is_remote = match after {
+        Some([b':', b'~' | b'/']) => true,
+        Some([b':', next]) => host.contains('.') && next.is_ascii_alphanumeric() && !next.is_ascii_digit(),
+        _ => ["ssh ", "scp ", "sftp ", "rsync "].iter().any(|command| text[..start].ends_with(command)),
+    };
+    if !is_remote || has_file_ending(host) {
+        return;
+    }
+    if is_person && !is_common_account(local) {
+        found.push(BuiltInRule::UserName, start..at.start);
+    }
+    if !is_public_host(host) && host.parse::<Ipv4Addr>().is_err() {
+        found.push(BuiltInRule::HostName, domain);
+    }
+}
+
+/// Returns the place of the host name that begins at `at`; it is empty if there is none.
+pub fn host_after(text: &str, at: usize) -> Range<usize> {
+    let is_host = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '.');
+    let length: usize = text[at..].chars().take(MAX_HOST_BYTES).take_while(is_host).map(char::len_utf8).sum();
+    let host = text[at..at + length].trim_end_matches(['.', '-']);
+    at..at + host.len()
+}
+
+/// Returns true if `at` is in the user part of a URL, where a password may stand.
+pub fn is_in_authority(bytes: &[u8], at: usize) -> bool {
+    let before = &bytes[at.saturating_sub(256)..at];
+    let part = before.iter().rposition(|byte| byte.is_ascii_whitespace() || b"\"'<>/".contains(byte));
+    part.is_some_and(|part| before[..=part].ends_with(b"//") || before[..=part].ends_with(br"/\/"))
+}
+
+fn has_top_level_domain(host: &str) -> bool {
+    let Some((rest, top)) = host.rsplit_once('.') else { return false };
+    let is_top = top.chars().count() >= 2 && top.chars().all(char::is_alphabetic) || top.starts_with("xn--");
+    is_top && rest.split('.').all(|label| !label.is_empty())
+}
+
+fn without_file_ending(mut host: &str) -> &str {
+    while has_file_ending(host) {
+        host = host.rsplit_once('.').map_or("", |(rest, _)| rest);
+    }
+    host
+}
+
+fn has_file_ending(host: &str) -> bool {
+    host.rsplit_once('.').is_some_and(|(_, end)| FILE_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(end)))
+}
+
+/// Looks for IP addresses, and for tokens of Discord, which have no prefix but two dots at fixed distances.
+pub fn dots_and_colons(text: &str, found: &mut Candidates) {
+    each_address(text.as_bytes(), |rule, span| {
+        if rule != BuiltInRule::IpAddress || !is_in_version(text, &span) {
+            found.push(rule, span);
+        }
+        true
+    });
+}
+
+/// Returns true if a text may have what [`dots_and_colons`] finds.
+pub fn may_have_address(text: &[u8]) -> bool {
+    let mut is_found = false;
+    each_address(text, |_, _| {
+        is_found = true;
+        false
+    });
+    is_found
+}
+
+/// Calls `take` for each address until it returns false.
+fn each_address(text: &[u8], mut take: impl FnMut(BuiltInRule, Range<usize>) -> bool) {
+    let mut next = 0;
+    for at in memchr::memchr2_iter(b'.', b':', text) {
+        let (Some(before), Some(after)) = (at.checked_sub(1).map(|before| text[before]), text.get(at + 1)) else {
+            continue;
+        };
+        if at < next {
+            continue;
+        }
+        let span = match text[at] {
+            b'.' => {
+                let is_ipv4 = before.is_ascii_digit() && after.is_ascii_digit();
+                let is_discord = text.get(at + 7) == Some(&b'.');
+                let address = if is_ipv4 { ipv4(text, at) } else { None };
+                address.or_else(|| if is_discord { discord_token(text, at) } else { None })
+            }
+            b':' if *after == b':' || before.is_ascii_hexdigit() && after.is_ascii_hexdigit() => {
+                let run = ipv6_run(text, at);
+                next = run.end;
+                ipv6(text, run)
+            }
+            _ => None,
+        };
+        if let Some((rule, span)) = span {
+            next = span.end;
+            if !take(rule, span) {
+                return;
+            }
+        }
+    }
+}
+
+fn discord_token(text: &[u8], at: usize) -> Option<(BuiltInRule, Range<usize>)> {
+    let is_url = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let id = text[at.saturating_sub(30)..at].iter().rev().take_while(is_url).count();
+    let key = text[at + 8..].iter().take(40).take_while(is_url).count();
+    let stamp = text[at + 1..at + 7].iter().take_while(is_url).count();
+    let start = at - id;
+    let is_token =
+        (23..=28).contains(&id) && stamp == 6 && (27..=38).contains(&key) && matches!(text[start], b'M'..=b'O');
+    is_token.then(|| (BuiltInRule::DiscordToken, start..at + 8 + key))
+}
+
+/// Returns the IPv4 address whose first dot is at `dot`.
+fn ipv4(text: &[u8], dot: usize) -> Option<(BuiltInRule, Range<usize>)> {
+    let digits = text[dot.saturating_sub(4)..dot].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let start = dot - digits;
+    let is_run = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
+    let length = text[start..].iter().take(17).take_while(is_run).count();
+    let run = &text[start..start + length];
+    let run = run.strip_suffix(b".").unwrap_or(run);
+    let end = start + run.len();
+    let is_apart = starts_word(text, start)
+        && !matches!(start.checked_sub(1).map(|before| text[before]), Some(b'.' | b'_' | b'@' | b'~' | b'^'))
+        && !text.get(end).is_some_and(|after| after.is_ascii_alphabetic() || matches!(after, b'_' | b'+'));
+    let address: Ipv4Addr = std::str::from_utf8(run).ok()?.parse().ok().filter(|_| is_apart)?;
+    (!is_unremarkable(address)).then_some((BuiltInRule::IpAddress, start..end))
+}
+
+/// Returns true for addresses that name no machine: loopback, unspecified, documentation, broadcast, netmasks.
+fn is_unremarkable(address: Ipv4Addr) -> bool {
+    let [first, .., last] = address.octets();
+    address.is_loopback()
+        || address.is_documentation()
+        || first == 0
+        || first == 255
+        || address.is_multicast()
+        || (last == 0 && address.octets()[1..3] == [0, 0])
+}
+
+/// Returns true if four numbers at this place are the version of something.
+fn is_in_version(text: &str, span: &Range<usize>) -> bool {
+    let before = &text.as_bytes()[..span.start];
+    let follows_name = matches!(before, [.., name, b'/' | b'-'] if name.is_ascii_alphanumeric());
+    let is_compared = [&b"=="[..], b">=", b"<=", b"~="].iter().any(|operator| before.ends_with(operator));
+    let is_tagged = text.as_bytes().get(span.end) == Some(&b'-')
+        && text.as_bytes().get(span.end + 1).is_some_and(u8::is_ascii_alphabetic);
+    let words = text[..span.start].trim_end_matches([' ', ':', '=', '"', '\'', '\\', '(']);
+    let word = words.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase();
+    let is_version = matches!(word.as_str(), "v" | "ver" | "version" | "release" | "build" | "oid" | "section");
+    follows_name || is_compared || is_tagged || is_version || word.ends_with("version")
+}
+
+/// Returns the characters of an IPv6 address around `at`.
+fn ipv6_run(text: &[u8], at: usize) -> Range<usize> {
+    let is_part = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let before = text[at.saturating_sub(48)..at].iter().rev().take_while(is_part).count();
+    let after = text[at..].iter().take(48).take_while(is_part).count();
+    let start = at - before;
+    // The letter of an escape can stand directly before the address.
+    let is_escaped = matches!(text[..start].last(), Some(b'\\')) && matches!(text[start], b'b' | b'f');
+    start + usize::from(is_escaped)..at + after
+}
+
+fn ipv6(text: &[u8], run: Range<usize>) -> Option<(BuiltInRule, Range<usize>)> {
+    let written = text[run.clone()].strip_suffix(b".").unwrap_or(&text[run.clone()]);
+    let written = match written.ends_with(b":") && !written.ends_with(b"::") {
+        true => &written[..written.len() - 1],
+        false => written,
+    };
+    let colons = memchr::memchr_iter(b':', written).count();
+    let span = run.start..run.start + written.len();
+    let is_apart = starts_word(text, span.start)
+        && !text.get(span.end).is_some_and(|after| after.is_ascii_alphanumeric() || *after == b'_');
+    if colons < 2 || !is_apart {
+        return None;
+    }
+    let address: Ipv6Addr = std::str::from_utf8(written).ok()?.parse().ok()?;
+    // Paths of identifiers, such as `a::b`, have the form of short addresses.
+    let [first, second, ..] = address.segments();
+    let is_assigned = matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf | 0x64) || colons == 7;
+    let is_mapped = address.to_ipv4_mapped().is_some_and(|address| !is_unremarkable(address));
+    let is_documentation = first == 0x2001 && second == 0xdb8 || first == 0x3fff;
+    let is_address = is_mapped || is_assigned && colons >= 3 || first & 0xffc0 == 0xfe80 && colons >= 2;
+    let is_quiet = address.is_loopback() || address.is_unspecified() || is_documentation;
+    (is_address && !is_quiet).then_some((BuiltInRule::IpAddress, span))
+}

@@ -1,0 +1,79 @@
+//! What rules propose in one text, and which of it remains.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::rules::BuiltInRule;
+
+/// A rule of a detector, by its number: first the built-in rules, then those of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId(pub(super) usize);
+
+impl From<BuiltInRule> for RuleId {
+    fn from(rule: BuiltInRule) -> Self {
+        Self(rule as usize)
+    }
+}
+
+/// A part of a text that a rule found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Find {
+    /// The bytes of the text.
+    pub span: Range<usize>,
+    /// The rule.
+    pub rule: RuleId,
+}
+
+/// The finds of one text before overlaps are removed.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    found: Vec<Find>,
+    /// True if a rule wants the whole text to be looked at for secret keys of AWS.
+    pub(super) has_aws_id: bool,
+}
+
+impl Candidates {
+    pub fn push(&mut self, rule: impl Into<RuleId>, span: Range<usize>) {
+        if !span.is_empty() {
+            self.found.push(Find { span, rule: rule.into() });
+        }
+    }
+
+    /// Keeps only some finds.
+    pub fn retain(&mut self, keeps: impl FnMut(&Find) -> bool) {
+        self.found.retain(keeps);
+    }
+
+    /// Returns the finds in the order of the text, without overlaps. The longest one wins, then the first rule; of a
+    /// find that is only partly covered by others, the rest remains, so that everything that was found is covered.
+    pub fn resolve(&mut self) -> Vec<Find> {
+        let mut found = std::mem::take(&mut self.found);
+        found.sort_by_key(|find| (std::cmp::Reverse(find.span.len()), find.rule, find.span.start));
+        let mut taken = BTreeMap::new();
+        for find in found {
+            for part in uncovered(&taken, find.span) {
+                taken.insert(part.start, (part.end, find.rule));
+            }
+        }
+        taken.into_iter().map(|(start, (end, rule))| Find { span: start..end, rule }).collect()
+    }
+}
+
+/// Returns the parts of `span` that no other find covers.
+fn uncovered(taken: &BTreeMap<usize, (usize, RuleId)>, span: Range<usize>) -> Vec<Range<usize>> {
+    let mut at = match taken.range(..=span.start).next_back() {
+        Some((_, (end, _))) => span.start.max(*end),
+        None => span.start,
+    };
+    let mut parts = Vec::new();
+    for (start, (end, _)) in taken.range(span.start..span.end) {
+        if at < *start {
+            parts.push(at..*start);
+        }
+        at = at.max(*end);
+    }
+    if at < span.end {
+        parts.push(at..span.end);
+    }
+    parts
+}

@@ -1,0 +1,112 @@
+//! The finds in a line of a log: in the strings of a row, or in the text of an unparsed line.
+
+use std::ops::Range;
+
+use super::candidates::{Candidates, Find, RuleId};
+use super::decoded::Decoded;
+use super::detector::Detector;
+use super::strings::{RawStep, Strings};
+use crate::query::{KeyPath, PathStep};
+
+/// Where in a line something was found.
+#[derive(Debug)]
+pub enum LinePlace<'l, 's> {
+    /// In a string of a row.
+    Row(&'s Strings<'l>),
+    /// In an unparsed line.
+    Unparsed,
+}
+
+/// A find in a line.
+#[derive(Debug)]
+pub struct FoundInLine<'t> {
+    /// The bytes of the line.
+    pub raw: Range<usize>,
+    pub rule: RuleId,
+    /// The text, without escapes.
+    pub value: &'t str,
+    /// True if it is in the key of a member.
+    pub is_in_key: bool,
+}
+
+/// Passes each find in a line, which `is_row` says to be JSON, to `take`, in order.
+pub fn in_line(
+    detector: &Detector,
+    line: &[u8],
+    is_row: bool,
+    mut take: impl FnMut(LinePlace<'_, '_>, FoundInLine<'_>),
+) {
+    if is_row {
+        in_row(detector, line, take);
+    } else {
+        for (raw, rule, value) in in_unparsed(detector, line) {
+            take(LinePlace::Unparsed, FoundInLine { raw, rule, value: &value, is_in_key: false });
+        }
+    }
+}
+
+fn in_row(detector: &Detector, line: &[u8], mut take: impl FnMut(LinePlace<'_, '_>, FoundInLine<'_>)) {
+    if !detector.may_match(line) {
+        return;
+    }
+    let mut strings = Strings::new(line);
+    while let Some(string) = strings.next_string() {
+        let decoded = Decoded::new(&line[string.raw.clone()]);
+        let finds = match strings.key().filter(|_| !string.is_key) {
+            Some(key) => detector.find_value(Decoded::new(&line[key]).text(), decoded.text()),
+            None => detector.find(decoded.text()),
+        };
+        for Find { span, rule } in finds {
+            let raw = decoded.raw(&span);
+            let raw = string.raw.start + raw.start..string.raw.start + raw.end;
+            let found = FoundInLine { raw, rule, value: &decoded.text()[span], is_in_key: string.is_key };
+            take(LinePlace::Row(&strings), found);
+        }
+    }
+}
+
+/// Returns the finds in an unparsed line. It is read twice: as it is, and with its escapes replaced, as it may be torn
+/// out of a row.
+fn in_unparsed(detector: &Detector, line: &[u8]) -> Vec<(Range<usize>, RuleId, String)> {
+    let mut all = Candidates::default();
+    let views = [Decoded::plain(line), Decoded::new(line)];
+    for view in &views {
+        for find in detector.find(view.text()) {
+            all.push(find.rule, view.raw(&find.span));
+        }
+    }
+    let finds = all.resolve().into_iter();
+    finds.map(|find| (find.span.clone(), find.rule, Decoded::new(&line[find.span]).text().to_owned())).collect()
+}
+
+/// The path to a string of a row, for people.
+#[derive(Debug)]
+pub struct StringPath(KeyPath);
+
+impl StringPath {
+    /// The longest key that is shown as it is.
+    const MAX_KEY_CHARS: usize = 64;
+
+    /// Returns the path to the string that `strings` has just returned. Keys in which something is found are `…`, as the
+    /// path must not show it; so are long ones.
+    pub fn of(strings: &Strings<'_>, line: &[u8], detector: &Detector, is_in_key: bool) -> Self {
+        let depth = strings.depth();
+        let steps = strings.path().enumerate().map(|(at, step)| match step {
+            RawStep::Key(raw) => {
+                let key = Decoded::new(&line[raw]);
+                let is_hidden = is_in_key && at + 1 == depth
+                    || key.text().chars().count() > Self::MAX_KEY_CHARS
+                    || !detector.find(key.text()).is_empty();
+                PathStep::Key(if is_hidden { "…".to_owned() } else { key.text().to_owned() })
+            }
+            RawStep::Element => PathStep::Each,
+        });
+        Self(KeyPath::from_steps(steps.collect()))
+    }
+}
+
+impl std::fmt::Display for StringPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,32 @@
+//! Finds secrets and personal data in texts.
+//!
+//! Each rule has marks: short texts without which it finds nothing, such as `ghp_` or `://`. One pass over a text finds
+//! all marks; the rule then looks at what is around its mark. A row without any mark is done after one pass over its raw
+//! bytes.
+
+mod address;
+mod boundary;
+mod candidates;
+mod decoded;
+mod detector;
+mod hosts;
+mod line;
+mod marks;
+mod names;
+mod placeholder;
+mod rules;
+mod secrets;
+mod strings;
+mod token;
+mod url;
+
+pub use candidates::{Find, RuleId};
+pub(crate) use decoded::Decoded;
+pub use detector::{DetectOptions, Detector};
+pub(crate) use line::{FoundInLine, LinePlace, StringPath, in_line};
+pub(crate) use names::{MAX_KNOWN_NAMES, NameCollector};
+pub(crate) use placeholder::{KEYED_DIGITS, PRIVATE_KEY_REMOVED};
+pub use rules::{BuiltInRule, FindKind, NameStem, RULES_VERSION};
+pub(crate) use strings::{JsonText, Strings};
+
+use candidates::Candidates;

@@ -1,0 +1,239 @@
+//! The built-in rules: what each finds, and how grave it is.
+
+use serde::Serialize;
+use strum::{EnumCount, IntoStaticStr, VariantArray};
+
+use super::marks::SECRET_WORDS;
+
+/// The version of the built-in rules. It grows with every change that makes them find something else, because a redaction
+/// can be repeated only with the same rules.
+pub const RULES_VERSION: u64 = 1;
+
+/// Whether a text gives access to something, or says who somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr, VariantArray)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FindKind {
+    /// Gives access: a token, a password, a key.
+    Secret,
+    /// Names a person or a machine.
+    Personal,
+}
+
+impl FindKind {
+    /// Returns the name of the kind.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// The first word of the name that replaces a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumCount, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
+pub enum NameStem {
+    /// A secret.
+    Secret,
+    /// The name of a user.
+    User,
+    /// An e-mail address.
+    Email,
+    /// The name of a host.
+    Host,
+    /// An IP address.
+    Ip,
+}
+
+impl NameStem {
+    /// Returns the word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// A built-in rule. Its name is the variant's in lower case, with hyphens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumCount, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the names say it, and `description` says more")]
+pub enum BuiltInRule {
+    // In the order of strength: of two rules with the same text, the first one wins.
+    PrivateKey,
+    AgeSecretKey,
+    GithubToken,
+    GitlabToken,
+    NpmToken,
+    PypiToken,
+    CratesIoToken,
+    RubygemsToken,
+    DockerHubToken,
+    SlackToken,
+    SlackWebhook,
+    DiscordToken,
+    DiscordWebhook,
+    TelegramBotToken,
+    AwsAccessKeyId,
+    AwsSecretKey,
+    GoogleApiKey,
+    GoogleOauthToken,
+    AzureStorageKey,
+    DigitaloceanToken,
+    StripeKey,
+    ShopifyToken,
+    SquareToken,
+    AnthropicKey,
+    OpenaiKey,
+    OpenrouterKey,
+    HuggingFaceToken,
+    GroqKey,
+    ReplicateToken,
+    XaiKey,
+    PerplexityKey,
+    TwilioKey,
+    SendgridKey,
+    LinearKey,
+    NotionToken,
+    AtlassianToken,
+    FigmaToken,
+    PostmanKey,
+    SentryToken,
+    GrafanaToken,
+    NewRelicKey,
+    VaultToken,
+    TerraformToken,
+    PulumiToken,
+    DopplerToken,
+    DatabricksToken,
+    NetlifyToken,
+    SupabaseToken,
+    PlanetscaleToken,
+    TailscaleKey,
+    OnepasswordToken,
+    Jwt,
+    ConnectionPassword,
+    AuthorizationHeader,
+    NamedSecret,
+    AssignedSecret,
+    EmailAddress,
+    HomeDirectory,
+    UserName,
+    HostName,
+    IpAddress,
+}
+
+impl BuiltInRule {
+    /// Returns the name of the rule, such as `github-token`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// Returns what the rule finds: secrets or personal data.
+    #[must_use]
+    pub fn kind(self) -> FindKind {
+        match self.stem() {
+            NameStem::Secret => FindKind::Secret,
+            _ => FindKind::Personal,
+        }
+    }
+
+    /// Returns the first word of the names that replace what the rule finds.
+    #[must_use]
+    pub fn stem(self) -> NameStem {
+        match self {
+            Self::EmailAddress => NameStem::Email,
+            Self::HomeDirectory | Self::UserName => NameStem::User,
+            Self::HostName => NameStem::Host,
+            Self::IpAddress => NameStem::Ip,
+            _ => NameStem::Secret,
+        }
+    }
+
+    /// Returns a description for people.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::PrivateKey => "private keys in PEM, OpenSSH and OpenPGP form",
+            Self::Jwt => "JSON Web Tokens",
+            Self::ConnectionPassword => "passwords in URLs, such as scheme://user:password@host",
+            Self::AuthorizationHeader => "credentials after Bearer or Basic",
+            Self::NamedSecret => "values of JSON keys such as password, clientSecret, apiKey",
+            Self::AssignedSecret => "values after such names in a text, as in API_KEY=… or --token …",
+            Self::EmailAddress => "e-mail addresses",
+            Self::HomeDirectory => "names of users in the paths of home directories",
+            Self::UserName => "the names of these users elsewhere, as a whole word, and values of the key username",
+            Self::HostName => "names of hosts in URLs, after user@, and values of the key hostname",
+            Self::IpAddress => "IPv4 and IPv6 addresses",
+            Self::AwsSecretKey => "AWS secret keys beside an access key ID",
+            Self::GithubToken => "GitHub tokens (ghp_, gho_, ghu_, ghs_, ghr_ with their checksum; github_pat_)",
+            Self::NpmToken => "npm tokens (npm_ with their checksum)",
+            _ => "",
+        }
+    }
+}
+
+/// The ends of the names of JSON keys, without `_` and `-` and in lower case, which say that the value is a secret.
+const SECRET_ENDINGS: [&str; 16] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "credential",
+    "credentials",
+    "authorization",
+    "cookie",
+    "masterkey",
+    "encryptionkey",
+    "signingkey",
+];
+
+/// The names that end in such a word and whose values are no secrets.
+const NO_SECRETS: [&str; 16] = [
+    "pagetoken",
+    "nextpagetoken",
+    "nexttoken",
+    "continuationtoken",
+    "synctoken",
+    "canceltoken",
+    "resumetoken",
+    "stoptoken",
+    "eostoken",
+    "bostoken",
+    "padtoken",
+    "unktoken",
+    "septoken",
+    "masktoken",
+    "pertoken",
+    "cursortoken",
+];
+
+/// Returns true if a JSON key, or the name before an assignment, says that the value is a secret.
+pub fn names_a_secret(name: &str) -> bool {
+    let lower = name.to_lowercase();
+    if !SECRET_WORDS.iter().any(|word| lower.contains(word)) {
+        return false;
+    }
+    let plain: String = lower.chars().filter(|c| !matches!(c, '_' | '-')).collect();
+    SECRET_ENDINGS.iter().any(|ending| plain.ends_with(ending)) && !NO_SECRETS.iter().any(|name| plain.ends_with(name))
+}
+
+/// Returns the rule for values of a JSON key that names a user or a host.
+pub fn names_a_person(name: &str) -> Option<BuiltInRule> {
+    if name.len() > 16 {
+        return None;
+    }
+    match name.to_ascii_lowercase().as_str() {
+        "username" | "user_name" | "osuser" => Some(BuiltInRule::UserName),
+        "hostname" | "host_name" | "machinename" | "machine_name" | "computername" => Some(BuiltInRule::HostName),
+        _ => None,
+    }
+}

@@ -1,0 +1,127 @@
+//! The faults of scans and redactions.
+
+use std::fmt;
+
+/// The reason why texts cannot be searched for secrets, or a bundle cannot be redacted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedactionFault {
+    /// No rule and no kind of rules has this name.
+    UnknownRule {
+        /// The name.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
+    /// The logs name too many users.
+    TooManyUsers {
+        /// The greatest number.
+        limit: usize,
+    },
+    /// Too many different values would have to be replaced.
+    TooManyValues {
+        /// The greatest number.
+        limit: usize,
+    },
+    /// A key file can be read by other users.
+    KeyFileExposed,
+    /// A key file has too few bytes, or too many.
+    KeyFileLength {
+        /// The number of its bytes, up to one more than the limit.
+        bytes: u64,
+    },
+    /// Two different values would get the same name.
+    NamesCollide,
+    /// The redacted bundle still has something that a rule finds.
+    StillFound {
+        /// The rule.
+        rule: String,
+    },
+    /// A row would no longer be a row, or a line that is no row would become one.
+    LineChanged,
+    /// The path of a member to remove names the row itself.
+    WholeRow,
+    /// A manifest records a path that is none.
+    InvalidPath {
+        /// The path.
+        path: String,
+    },
+    /// A bundle is not the redaction of another one.
+    NotRedacted,
+    /// A bundle is the redaction of another original.
+    OtherOriginal,
+    /// A redaction was done with another version of the rules.
+    OtherRules {
+        /// The program that did it.
+        generator: String,
+        /// The version of its rules.
+        found: u64,
+        /// The version of the rules of this library.
+        known: u64,
+    },
+    /// The names of a redaction were made with a key, which is needed.
+    KeyNeeded,
+    /// The names of a redaction were made with another key.
+    OtherKey,
+    /// The names of a redaction were made without a key.
+    NoKeyUsed,
+    /// A redacted bundle would be merged with logs that this machine has.
+    OverLogs,
+}
+
+impl fmt::Display for RedactionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownRule { name, .. } => write!(f, "no rule or kind named {name:?}"),
+            Self::TooManyUsers { limit } => {
+                write!(f, "the paths of home directories name more than {limit} users")
+            }
+            Self::TooManyValues { limit } => write!(f, "more than {limit} different values would be replaced"),
+            Self::KeyFileExposed => f.write_str("this key file can be read by other users"),
+            Self::KeyFileLength { bytes } => {
+                write!(f, "a key file has 32 to 65,536 bytes, and this one has {}", Bytes(*bytes))
+            }
+            Self::NamesCollide => f.write_str("two different values would get the same name under this key"),
+            Self::StillFound { rule } => write!(f, "after the redaction, the rule {rule} still finds something"),
+            Self::LineChanged => f.write_str("the redaction would make something else of this line"),
+            other => other.fmt_check(f),
+        }
+    }
+}
+
+impl RedactionFault {
+    /// Writes the message of the faults that concern redacted bundles.
+    fn fmt_check(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvalidPath { path } => write!(f, "the manifest records an invalid path, {path:?}"),
+            Self::NotRedacted => f.write_str("this bundle was not made by `redact`, so it has no original"),
+            Self::OtherOriginal => f.write_str("this bundle was made from another original"),
+            Self::OtherRules { generator, found, known } => {
+                write!(
+                    f,
+                    "{generator} made this bundle with version {found} of the rules; this program has version {known}"
+                )
+            }
+            Self::KeyNeeded => f.write_str("the names in this bundle were made with a key"),
+            Self::OtherKey => f.write_str("the names in this bundle were made with another key"),
+            Self::NoKeyUsed => f.write_str("the names in this bundle are numbered, and were not made with a key"),
+            Self::OverLogs => {
+                f.write_str("this bundle is redacted: its rows would be added to this log as changed copies of rows")
+            }
+            Self::WholeRow => f.write_str("the path names the whole row, which cannot be removed"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A number of bytes, of which more than the limit are not counted.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes > 65_536 => f.write_str("more"),
+            bytes => write!(f, "{bytes}"),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Redacts one line of a log.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+
+use super::members::{LINE_REMOVED, Members};
+use super::names::Names;
+use crate::detect::{BuiltInRule, Decoded, Detector, FoundInLine, PRIVATE_KEY_REMOVED, RuleId, Strings, in_line};
+use crate::error::{RedactionFault, Result};
+use crate::format::TimeKey;
+use crate::format::row::classify;
+
+/// Replaces what a detector finds, and removes members.
+#[derive(Debug)]
+pub struct LineRedactor {
+    detector: Detector,
+    names: Names,
+    members: Members,
+    /// The number of texts that were replaced.
+    pub replaced: u64,
+    /// The number of lines that were changed.
+    pub lines: u64,
+}
+
+/// A part of a line and what replaces it.
+struct Replacement {
+    raw: Range<usize>,
+    text: String,
+    is_in_key: bool,
+}
+
+impl LineRedactor {
+    pub fn new(detector: Detector, names: Names, members: Members) -> Self {
+        Self { detector, names, members, replaced: 0, lines: 0 }
+    }
+
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// Redacts a text that is not a line: a label or a name.
+    ///
+    /// # Errors
+    /// As [`line`](Self::line).
+    pub fn text(&mut self, text: &str) -> Result<String> {
+        let (mut redacted, mut at) = (String::new(), 0);
+        for find in self.detector.find(text) {
+            redacted.push_str(&text[at..find.span.start]);
+            redacted.push_str(&self.name(find.rule, &text[find.span.clone()])?);
+            at = find.span.end;
+        }
+        redacted.push_str(&text[at..]);
+        Ok(redacted)
+    }
+
+    /// Redacts a line, given without its line feed. `times` are the keys that hold a row's time.
+    ///
+    /// # Errors
+    /// If there are too many values, their names collide, or a row would not be a row any more.
+    pub fn line<'l>(&mut self, line: &'l [u8], times: &[TimeKey]) -> Result<Cow<'l, [u8]>> {
+        let is_row = classify(line, times).is_some();
+        let kept = self.without_members(line, is_row);
+        let redacted = match self.replace(&kept, is_row)? {
+            Some(redacted) => Cow::Owned(redacted),
+            None => kept,
+        };
+        if redacted != line {
+            self.lines += 1;
+            if classify(&redacted, times).is_some() != is_row {
+                return Err(RedactionFault::LineChanged.into());
+            }
+        }
+        Ok(redacted)
+    }
+
+    fn without_members<'l>(&self, line: &'l [u8], is_row: bool) -> Cow<'l, [u8]> {
+        if self.members.is_empty() {
+            return line.into();
+        }
+        let is_blank = line.iter().all(u8::is_ascii_whitespace);
+        match is_row {
+            true => self.members.remove_from(line).map_or(line.into(), Cow::Owned),
+            false if is_blank => line.into(),
+            false if line.ends_with(b"\r") => [LINE_REMOVED, b"\r"].concat().into(),
+            false => LINE_REMOVED.into(),
+        }
+    }
+
+    /// Returns a line with names in place of what was found, or `None` if nothing was.
+    fn replace(&mut self, line: &[u8], is_row: bool) -> Result<Option<Vec<u8>>> {
+        let mut finds = Vec::new();
+        in_line(&self.detector, line, is_row, |_, FoundInLine { raw, rule, value, is_in_key }| {
+            finds.push((raw, rule, value.to_owned(), is_in_key));
+        });
+        if finds.is_empty() {
+            return Ok(None);
+        }
+        let mut replacements = Vec::with_capacity(finds.len());
+        for (raw, rule, value, is_in_key) in finds {
+            replacements.push(Replacement { raw, text: self.name(rule, &value)?, is_in_key });
+        }
+        if replacements.iter().any(|replacement| replacement.is_in_key) {
+            keep_keys_apart(line, &mut replacements);
+        }
+        let (mut redacted, mut at) = (Vec::with_capacity(line.len()), 0);
+        for Replacement { raw, text, .. } in replacements {
+            redacted.extend_from_slice(&line[at..raw.start]);
+            redacted.extend_from_slice(text.as_bytes());
+            at = raw.end;
+        }
+        redacted.extend_from_slice(&line[at..]);
+        Ok(Some(redacted))
+    }
+
+    fn name(&mut self, rule: RuleId, value: &str) -> Result<String> {
+        self.replaced += 1;
+        match rule == RuleId::from(BuiltInRule::PrivateKey) {
+            true => Ok(PRIVATE_KEY_REMOVED.to_owned()),
+            false => self.names.name(self.detector.stem(rule), value),
+        }
+    }
+}
+
+/// Ensures that keys of a row that differ still do: a new key that another key has, or gets, is numbered.
+fn keep_keys_apart(line: &[u8], replacements: &mut [Replacement]) {
+    let mut changed: Vec<(Range<usize>, Range<usize>)> = Vec::new();
+    let mut unchanged = HashSet::new();
+    let (mut strings, mut next) = (Strings::new(line), 0);
+    while let Some(string) = strings.next_string() {
+        let first = next;
+        while replacements.get(next).is_some_and(|replacement| replacement.raw.start < string.raw.end) {
+            next += 1;
+        }
+        match (string.is_key, first == next) {
+            (true, true) => _ = unchanged.insert(Decoded::new(&line[string.raw]).text().to_owned()),
+            (true, false) => changed.push((string.raw, first..next)),
+            (false, _) => {}
+        }
+    }
+    let mut originals: HashMap<String, String> = HashMap::new();
+    for (raw, of_key) in changed {
+        let original = Decoded::new(&line[raw.clone()]).text().to_owned();
+        let new = new_key(line, &raw, &replacements[of_key.clone()]);
+        let mut number = 1;
+        let mut candidate = new.clone();
+        while unchanged.contains(&candidate) || originals.get(&candidate).is_some_and(|other| *other != original) {
+            number += 1;
+            candidate = format!("{new} ({number})");
+        }
+        if number > 1 {
+            let last = &mut replacements[of_key.end - 1];
+            last.text.push_str(&String::from_utf8_lossy(&line[last.raw.end..raw.end]));
+            last.text.push_str(&format!(" ({number})"));
+            last.raw.end = raw.end;
+        }
+        originals.insert(candidate, original);
+    }
+}
+
+/// Returns a key with its replacements, without escapes.
+fn new_key(line: &[u8], raw: &Range<usize>, replacements: &[Replacement]) -> String {
+    let (mut key, mut at) = (Vec::new(), raw.start);
+    for Replacement { raw, text, .. } in replacements {
+        key.extend_from_slice(&line[at..raw.start]);
+        key.extend_from_slice(text.as_bytes());
+        at = raw.end;
+    }
+    key.extend_from_slice(&line[at..raw.end]);
+    Decoded::new(&key).text().to_owned()
+}

@@ -1,0 +1,238 @@
+//! The logs of an input, redacted while they are read.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use super::RedactOptions;
+use super::line::LineRedactor;
+use super::members::Members;
+use super::names::Names;
+use crate::detect::{Detector, NameCollector};
+use crate::digest::BundleDigest;
+use crate::error::{Error, ErrorKind, IoAction, RedactionFault, Result};
+use crate::format::limits::MAX_LOG_LINE_BYTES;
+use crate::format::{FileName, Label, LogId, SourceName, TimeKey, Timestamp};
+use crate::input::{InputPart, TraceInput};
+use crate::logs::{catalogue_order, known, times_of};
+use crate::progress::{Progress, Stage};
+use crate::scan::{check_users, manifest_texts};
+use crate::stored::{ContentReader, LogSet, restore_logs};
+use crate::util::cancel::CancellableIo;
+use crate::util::line_reader::{LineError, LineReader};
+
+/// The logs of an input in temporary files, and what is needed to redact them.
+pub struct RedactedLogs {
+    logs: LogSet,
+    /// What each log is called after the redaction, in the order of the set.
+    ids: Vec<LogId>,
+    pub redactor: LineRedactor,
+    pub label: Option<Label>,
+    pub exported_at: Timestamp,
+    /// The digests of the bundles of the input.
+    pub digests: Vec<BundleDigest>,
+}
+
+impl RedactedLogs {
+    /// Restores the logs, and searches them for the names of users. Temporary files are in `dir`.
+    pub fn new(
+        input: &TraceInput<'_>,
+        options: &RedactOptions,
+        dir: &Path,
+        threads: NonZeroUsize,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        Detector::new(&options.detect)?;
+        let exported_at = input.exported_at().ok_or(ErrorKind::EmptyInput)?;
+        progress.stage(Stage::Reading);
+        progress.start(Some(input.log_bytes()));
+        let bundles = input.parts().iter().map(InputPart::open);
+        let logs = restore_logs(bundles, &options.sources, dir, threads, progress);
+        progress.finish();
+        let logs = logs?;
+        logs.check_places()?;
+        let (names, label) = names_and_label(input, &logs, progress)?;
+        let detector = Detector::with_names(&options.detect, &names)?;
+        let members = Members::new(options.drop.clone(), options.keep_only.clone());
+        let mut redactor = LineRedactor::new(detector, Names::new(options.key.clone()), members);
+        let label = label.map(|label| redactor.text(label.as_str())).transpose()?;
+        let ids = new_ids(&logs, &mut redactor)?;
+        // A name can be longer than the text that it replaces.
+        let label = label.and_then(|label| Label::new(shortened(label)));
+        Ok(Self { logs, ids, redactor, label, exported_at, digests: input.digests().collect() })
+    }
+
+    /// Returns the total length of the logs before the redaction.
+    pub fn bytes(&self) -> u64 {
+        self.logs.logs().map(|(_, log)| log.content.bytes()).sum()
+    }
+
+    /// Calls `take` with each log, in the order of a bundle. The reader gives it redacted.
+    pub fn each_log(
+        &mut self,
+        progress: &dyn Progress,
+        mut take: impl FnMut(&LogId, &mut RedactedLog<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut logs: Vec<_> = self.logs.logs().map(|(_, log)| log).zip(&self.ids).collect();
+        logs.sort_by(|(_, a), (_, b)| rank(a).cmp(&rank(b)));
+        for (log, id) in logs {
+            let lines = LineReader::new(CancellableIo::new(log.reader(), progress), MAX_LOG_LINE_BYTES);
+            let redactor = &mut self.redactor;
+            let times = times_of(id.source.as_str());
+            let mut reader = RedactedLog { lines, redactor, times, number: 0, ready: Vec::new(), at: 0, failure: None };
+            let taken = take(id, &mut reader);
+            if let Some(error) = reader.failure.take() {
+                return Err(error.in_file(id.name.as_str()));
+            }
+            taken?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns what the logs of a bundle are sorted by.
+fn rank(id: &LogId) -> impl Ord + '_ {
+    catalogue_order(id.source.as_str(), id.name.as_str())
+}
+
+/// Returns the names of users in the logs and manifests, and the last label.
+fn names_and_label(
+    input: &TraceInput<'_>,
+    logs: &LogSet,
+    progress: &dyn Progress,
+) -> Result<(BTreeSet<String>, Option<Label>)> {
+    let collector = NameCollector::new()?;
+    let (mut names, mut label) = (BTreeSet::new(), None);
+    for part in input.parts() {
+        let bundle = part.open()?;
+        for (_, text) in manifest_texts(bundle.manifest()) {
+            collector.collect(text.as_bytes(), &mut names);
+        }
+        label = bundle.manifest().label.clone().or(label);
+    }
+    for (_, log) in logs.logs() {
+        let mut lines = LineReader::new(CancellableIo::new(log.reader(), progress), MAX_LOG_LINE_BYTES);
+        let mut number = 0;
+        loop {
+            number += 1;
+            match lines.next_line() {
+                Ok(Some(line)) => collector.collect(line.bytes, &mut names),
+                Ok(None) => break,
+                Err(error) => return Err(line_error(error, number).in_file(log.id.name.as_str())),
+            }
+            check_users(&names)?;
+        }
+    }
+    Ok((names, label))
+}
+
+/// Returns a label that is short enough.
+fn shortened(mut label: String) -> String {
+    while label.len() > crate::format::limits::MAX_NAME_BYTES {
+        label.pop();
+    }
+    label
+}
+
+/// Returns the redacted identity of each log. Names stay valid, and different.
+fn new_ids(logs: &LogSet, redactor: &mut LineRedactor) -> Result<Vec<LogId>> {
+    let mut taken = BTreeSet::new();
+    let mut ids = Vec::new();
+    // Names that stay as they are have precedence.
+    let mut redacted = Vec::new();
+    for (_, log) in logs.logs() {
+        let (source, name) = (redactor.text(log.id.source.as_str())?, redactor.text(log.id.name.as_str())?);
+        let is_same = source == log.id.source.as_str() && name == log.id.name.as_str();
+        if is_same {
+            taken.insert((log.id.base.to_string(), name.clone()));
+        }
+        redacted.push((&log.id, source, name, is_same));
+    }
+    for (id, source, name, is_same) in redacted {
+        if is_same {
+            ids.push(id.clone());
+            continue;
+        }
+        let stem = name.strip_suffix(".jsonl").unwrap_or(&name).to_owned();
+        let suffix = &name[stem.len()..];
+        let (mut candidate, mut number) = (name.clone(), 1);
+        while known(&source).is_none() && !taken.insert((id.base.to_string(), candidate.clone())) {
+            number += 1;
+            candidate = format!("{stem} ({number}){suffix}");
+        }
+        let source = SourceName::new(&source).map_err(|_| ErrorKind::OutputNotIntact)?;
+        let name = FileName::new(&candidate).map_err(|_| ErrorKind::OutputNotIntact)?;
+        ids.push(LogId { source, name, base: id.base });
+    }
+    Ok(ids)
+}
+
+fn line_error(error: LineError, line: u64) -> Error {
+    match error {
+        LineError::Read(error) => Error::io_unnamed(IoAction::Read, error),
+        LineError::TooLong => Error::from(ErrorKind::LineTooLong { limit: MAX_LOG_LINE_BYTES }).at_line(line),
+    }
+}
+
+/// A reader of a log that redacts it line by line.
+pub struct RedactedLog<'l> {
+    lines: LineReader<CancellableIo<'l, ContentReader<'l>>>,
+    redactor: &'l mut LineRedactor,
+    times: &'static [TimeKey],
+    /// The number of the last line.
+    number: u64,
+    /// The last line and its line feed.
+    ready: Vec<u8>,
+    /// The number of its bytes that were read.
+    at: usize,
+    failure: Option<Error>,
+}
+
+impl RedactedLog<'_> {
+    /// Reads the next line, with its line feed. Returns `None` after the last one.
+    pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
+        self.number += 1;
+        let line = match self.lines.next_line() {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(line_error(error, self.number)),
+        };
+        let number = self.number;
+        let redacted = self.redactor.line(line.bytes, self.times).map_err(|error| error.at_line(number))?;
+        self.ready.clear();
+        self.ready.extend_from_slice(&redacted);
+        if line.terminated {
+            self.ready.push(b'\n');
+        }
+        self.at = 0;
+        Ok(Some(&self.ready))
+    }
+}
+
+impl Read for RedactedLog<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.ready.len() {
+            match self.next_line() {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(0),
+                Err(error) => {
+                    self.failure = Some(error);
+                    return Err(io::Error::other("a line cannot be redacted"));
+                }
+            }
+        }
+        let read = out.len().min(self.ready.len() - self.at);
+        out[..read].copy_from_slice(&self.ready[self.at..self.at + read]);
+        self.at += read;
+        Ok(read)
+    }
+}
+
+/// Returns an error if the path of a member to remove names the row itself.
+pub fn check_paths(options: &RedactOptions) -> Result<()> {
+    match options.drop.iter().any(|path| path.steps().is_empty()) {
+        true => Err(RedactionFault::WholeRow.into()),
+        false => Ok(()),
+    }
+}

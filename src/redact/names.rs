@@ -1,0 +1,125 @@
+//! The names that replace values: equal values get equal names.
+
+use std::collections::HashMap;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest as _, Sha256};
+use strum::EnumCount as _;
+
+use super::key::RedactionKey;
+use crate::detect::{KEYED_DIGITS, NameStem};
+use crate::error::{RedactionFault, Result};
+
+/// The most different values of a redaction. Each takes about 50 bytes of memory.
+pub const MAX_VALUES: usize = 2_000_000;
+
+/// Gives names to values: by a key, or by number in the order of their first appearance.
+#[derive(Debug)]
+pub struct Names {
+    key: Option<RedactionKey>,
+    /// The number of each value, by a digest of its kind and itself; or, with a key, by its name, a digest.
+    known: HashMap<[u8; 16], u64>,
+    next: [u64; NameStem::COUNT],
+}
+
+impl Names {
+    pub fn new(key: Option<RedactionKey>) -> Self {
+        Self { key, known: HashMap::new(), next: [1; NameStem::COUNT] }
+    }
+
+    /// Returns the name of a value.
+    ///
+    /// # Errors
+    /// [`RedactionFault::TooManyValues`], [`RedactionFault::NamesCollide`].
+    pub fn name(&mut self, stem: NameStem, value: &str) -> Result<String> {
+        // The names of users and hosts, and addresses, are the same in any case.
+        let value = if stem == NameStem::Secret { value.to_owned() } else { value.to_lowercase() };
+        match &self.key {
+            Some(key) => {
+                let digest = key.digest(stem.as_str(), &value);
+                self.keyed_name(stem, &digest)
+            }
+            None => self.numbered_name(stem, &value),
+        }
+    }
+
+    fn keyed_name(&mut self, stem: NameStem, digest: &[u8; 32]) -> Result<String> {
+        let name = HEXLOWER.encode(&digest[..KEYED_DIGITS / 2]);
+        let (mut shown, mut rest) = ([0; 16], [0; 8]);
+        shown[..KEYED_DIGITS / 2].copy_from_slice(&digest[..KEYED_DIGITS / 2]);
+        shown[KEYED_DIGITS / 2] = stem as u8;
+        rest.copy_from_slice(&digest[24..]);
+        let rest = u64::from_be_bytes(rest);
+        if let Some(known) = self.known.get(&shown) {
+            return match *known == rest {
+                true => Ok(format!("{}-{name}", stem.as_str())),
+                false => Err(RedactionFault::NamesCollide.into()),
+            };
+        }
+        self.check_room()?;
+        self.known.insert(shown, rest);
+        Ok(format!("{}-{name}", stem.as_str()))
+    }
+
+    fn numbered_name(&mut self, stem: NameStem, value: &str) -> Result<String> {
+        let digest: [u8; 32] = Sha256::new().chain_update([stem as u8]).chain_update(value).finalize().into();
+        let mut key = [0; 16];
+        key.copy_from_slice(&digest[..16]);
+        if let Some(number) = self.known.get(&key) {
+            return Ok(format!("{}-{number}", stem.as_str()));
+        }
+        self.check_room()?;
+        let number = self.next[stem as usize];
+        self.next[stem as usize] += 1;
+        self.known.insert(key, number);
+        Ok(format!("{}-{number}", stem.as_str()))
+    }
+
+    fn check_room(&self) -> Result<()> {
+        match self.known.len() < MAX_VALUES {
+            true => Ok(()),
+            false => Err(RedactionFault::TooManyValues { limit: MAX_VALUES }.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_numbered_by_kind_and_in_any_case() {
+        let mut names = Names::new(None);
+        let mut name = |stem, value| names.name(stem, value).unwrap();
+        assert_eq!(name(NameStem::User, "mara"), "user-1");
+        assert_eq!(name(NameStem::User, "jo"), "user-2");
+        assert_eq!(name(NameStem::User, "Mara"), "user-1");
+        assert_eq!(name(NameStem::Secret, "mara"), "secret-1");
+        assert_eq!(name(NameStem::Secret, "Mara"), "secret-2");
+    }
+
+    #[test]
+    fn keyed_names_are_the_beginning_of_an_hmac() {
+        let key = RedactionKey::new(&[7; 32]).unwrap();
+        let mut names = Names::new(Some(key.clone()));
+        let digest = HEXLOWER.encode(&key.digest("user", "mara"));
+        assert_eq!(digest, HMAC_OF_MARA);
+        assert_eq!(names.name(NameStem::User, "mara").unwrap(), format!("user-{}", &HMAC_OF_MARA[..16]));
+        assert_ne!(names.name(NameStem::Host, "mara").unwrap()[5..], HMAC_OF_MARA[..16]);
+    }
+
+    /// `printf 'user\0mara' | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…07`
+    const HMAC_OF_MARA: &str = "fca9f25d7be4eecc168faf56dcd9d98306b912f5cfeb47fbe5f7c6690ef23ab3";
+
+    #[test]
+    fn equal_names_of_different_values_are_an_error() {
+        let mut names = Names::new(Some(RedactionKey::new(&[7; 32]).unwrap()));
+        let mut digest = [1; 32];
+        names.keyed_name(NameStem::User, &digest).unwrap();
+        names.keyed_name(NameStem::User, &digest).unwrap();
+        names.keyed_name(NameStem::Host, &digest).unwrap();
+        digest[31] = 2;
+        assert!(names.keyed_name(NameStem::User, &digest).is_err());
+    }
+}

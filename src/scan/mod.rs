@@ -1,0 +1,225 @@
+//! Finds what looks like a secret or personal in bundles and histories, and says where; never what it is.
+//!
+//! Each input is read twice: first for the names of users in the paths of home directories, then for everything.
+
+mod finds;
+mod lines;
+mod places;
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+
+use serde::Serialize;
+
+use crate::detect::{DetectOptions, Detector, FindKind, MAX_KNOWN_NAMES, NameCollector};
+use crate::error::{Error, ErrorKind, RedactionFault, Result};
+use crate::format::Manifest;
+use crate::input::{InputSummary, TraceInput};
+use crate::merge::check_sources;
+use crate::progress::Progress;
+use crate::util::ordered_pool::available_cores;
+use finds::{BundleFinds, Groups};
+use lines::wanted_files;
+pub(crate) use lines::{ScannedLine, each_line};
+pub use places::{ScanGroup, ScanPlace};
+
+/// Options for [`scan`].
+#[derive(Debug, Clone)]
+#[must_use]
+#[non_exhaustive]
+pub struct ScanOptions {
+    /// The sources to scan; empty means all.
+    pub sources: Vec<String>,
+    /// The rules.
+    pub detect: DetectOptions,
+    /// The number of places that are listed for each group of finds.
+    pub places: usize,
+    /// The number of threads that inflate and search.
+    pub threads: NonZeroUsize,
+}
+
+/// Scans all sources by all rules on all cores, and lists five places of each group.
+impl Default for ScanOptions {
+    fn default() -> Self {
+        Self { sources: Vec::new(), detect: DetectOptions::default(), places: 5, threads: available_cores() }
+    }
+}
+
+impl ScanOptions {
+    /// Limits the scan to these sources.
+    pub fn sources(self, sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Chooses the rules.
+    pub fn detect(self, detect: DetectOptions) -> Self {
+        Self { detect, ..self }
+    }
+
+    /// Sets the number of places that are listed for each group of finds.
+    pub fn places(self, places: usize) -> Self {
+        Self { places, ..self }
+    }
+
+    /// Sets the number of threads.
+    pub fn threads(self, threads: NonZeroUsize) -> Self {
+        Self { threads, ..self }
+    }
+}
+
+/// The result of [`scan`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ScanReport {
+    /// The inputs.
+    pub inputs: Vec<InputSummary>,
+    /// The number of lines that were searched.
+    pub lines: u64,
+    /// The number of finds by each rule that found something: secrets first, then by the strength of the rule.
+    pub rules: Vec<RuleCount>,
+    /// The finds, by rule, log and path: secrets first, then by the strength of the rule.
+    pub groups: Vec<ScanGroup>,
+    /// The number of finds that are in none of the groups, because there would be too many.
+    pub ungrouped: u64,
+}
+
+impl ScanReport {
+    /// Returns true if nothing was found.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Returns the number of finds of a kind.
+    #[must_use]
+    pub fn count(&self, kind: FindKind) -> u64 {
+        self.rules.iter().filter(|rule| rule.kind == kind).map(|rule| rule.count).sum()
+    }
+}
+
+/// The number of finds by a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct RuleCount {
+    /// The name of the rule.
+    pub rule: String,
+    /// What the rule finds.
+    pub kind: FindKind,
+    /// The number of finds.
+    pub count: u64,
+}
+
+/// Scans inputs: every string and key of every row, after escapes; unparsed lines; and the texts of the manifests.
+///
+/// An input that is a stream can be read only once, so it must be copied to a file first.
+///
+/// ```
+/// use patchwork_traces::input::TraceInput;
+/// use patchwork_traces::progress::NoProgress;
+/// use patchwork_traces::scan::{ScanOptions, scan};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let input = TraceInput::open("fixtures/conformance/intact.jsonl.gz")?;
+/// let report = scan(&[input], &ScanOptions::default(), &NoProgress)?;
+/// assert!(report.is_clean());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// If an input is damaged or has none of the wanted sources, or a rule has an unknown name.
+pub fn scan(inputs: &[TraceInput<'_>], options: &ScanOptions, progress: &dyn Progress) -> Result<ScanReport> {
+    Detector::new(&options.detect)?;
+    check_sources(inputs, &options.sources)?;
+    let bytes: u64 = inputs.iter().map(TraceInput::log_bytes).sum();
+    progress.start(Some(bytes.saturating_mul(2)));
+    let scanned = known_users(inputs, options, progress).and_then(|names| {
+        let detector = Detector::with_names(&options.detect, &names)?;
+        search(inputs, options, &detector, progress)
+    });
+    progress.finish();
+    scanned
+}
+
+/// Returns the names of users, in lower case, that the paths of home directories name.
+fn known_users(inputs: &[TraceInput<'_>], options: &ScanOptions, progress: &dyn Progress) -> Result<BTreeSet<String>> {
+    let collector = NameCollector::new()?;
+    let mut names = BTreeSet::new();
+    let mut add = |found: BTreeSet<String>| {
+        names.extend(found);
+        check_users(&names)
+    };
+    for part in inputs.iter().flat_map(TraceInput::parts) {
+        let bundle = part.open()?;
+        let name = bundle.name().to_owned();
+        let mut of_manifest = BTreeSet::new();
+        for (_, text) in manifest_texts(bundle.manifest()) {
+            collector.collect(text.as_bytes(), &mut of_manifest);
+        }
+        add(of_manifest)?;
+        let files = wanted_files(bundle.manifest(), &options.sources);
+        let collect = |names: &mut BTreeSet<String>, line: lines::ScannedLine<'_>| collector.collect(line.bytes, names);
+        each_line(bundle, files, options.threads, collect, &mut add, progress)
+            .map_err(|error| error.in_subject(&name))?;
+    }
+    Ok(names)
+}
+
+/// Returns an error if there are too many names of users.
+pub(crate) fn check_users(names: &BTreeSet<String>) -> Result<()> {
+    match names.len() > MAX_KNOWN_NAMES {
+        true => Err(ErrorKind::Redaction(RedactionFault::TooManyUsers { limit: MAX_KNOWN_NAMES }).into()),
+        false => Ok(()),
+    }
+}
+
+fn search(
+    inputs: &[TraceInput<'_>],
+    options: &ScanOptions,
+    detector: &Detector,
+    progress: &dyn Progress,
+) -> Result<ScanReport> {
+    let mut groups = Groups::new(options.places);
+    let mut lines = 0;
+    for part in inputs.iter().flat_map(TraceInput::parts) {
+        let bundle = part.open()?;
+        let (name, manifest) = (bundle.name().to_owned(), std::sync::Arc::clone(bundle.manifest()));
+        let files = wanted_files(&manifest, &options.sources);
+        let mut of_bundle = BundleFinds::default();
+        for (path, text) in manifest_texts(&manifest) {
+            of_bundle.add_manifest_text(detector, &path, text);
+        }
+        groups.add(&name, &manifest, detector, of_bundle);
+        let look = |found: &mut BundleFinds, line: lines::ScannedLine<'_>| found.add_line(detector, &line);
+        let mut take = |found: BundleFinds| {
+            lines += found.lines;
+            groups.add(&name, &manifest, detector, found);
+            Ok(())
+        };
+        each_line(bundle, files, options.threads, look, &mut take, progress)
+            .map_err(|error| error.in_subject(&name))?;
+    }
+    Ok(groups.into_report(inputs.iter().map(TraceInput::summary).collect(), lines))
+}
+
+/// Returns the texts of a manifest that were not made from the logs' content or by rule, each with its place.
+pub(crate) fn manifest_texts(manifest: &Manifest) -> impl Iterator<Item = (String, &str)> {
+    let of_bundle = [
+        manifest.generator.as_deref().map(|text| ("generator".to_owned(), text)),
+        manifest.label.as_ref().map(|label| ("label".to_owned(), label.as_str())),
+    ];
+    let of_files = manifest.files.iter().enumerate().flat_map(|(index, file)| {
+        [
+            (format!("files[{index}].source"), file.source.as_str()),
+            (format!("files[{index}].relativePath"), file.relative_path.as_str()),
+        ]
+    });
+    of_bundle.into_iter().flatten().chain(of_files)
+}
+
+impl From<RedactionFault> for Error {
+    fn from(fault: RedactionFault) -> Self {
+        ErrorKind::Redaction(fault).into()
+    }
+}

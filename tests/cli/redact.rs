@@ -1,0 +1,123 @@
+//! `scan` and `redact` as programs, `verify --original`, and what `import` says of a redacted bundle.
+
+use std::fs;
+
+use crate::common::program::{run, run_with};
+use crate::common::{Home, bundle};
+
+const LOG: &str = concat!(
+    "{\"createdAt\":1777716000000,\"cwd\":\"/home/marlowe/src\",\"env\":{\"password\":\"hunter2\"}}\n",
+    "{\"createdAt\":1777716001000,\"outputTail\":\"marlowe@corp.io at https://box.corp.io\",\"n\":1.0}\n",
+    "torn {\"password\":\"hunter2\n",
+);
+
+/// A directory with the bundle `a.gz`, of whose logs there is none any more.
+fn home() -> Home {
+    let home = Home::new();
+    fs::write(home.path().join("a.gz"), bundle(&Home::new().with("runs.jsonl", LOG))).unwrap();
+    home
+}
+
+#[test]
+fn a_scan_lists_places_and_never_the_secret() {
+    let home = home();
+    let scanned = run(home.path(), &["scan", "a.gz"]);
+    insta::assert_snapshot!(format!("({})\n{}{}", scanned.code, scanned.text(), scanned.stderr));
+    let piped = run_with(home.path(), &["scan", "-", "--json"], &fs::read(home.path().join("a.gz")).unwrap());
+    assert_eq!(
+        (piped.code, piped.json()["secrets"].as_u64(), piped.json()["personal"].as_u64()),
+        (3, Some(2), Some(3))
+    );
+    for text in [scanned.text(), piped.text()] {
+        assert!(!text.contains("hunter2") && !text.contains("marlowe") && !text.contains("box.corp"), "{text}");
+    }
+    let secrets = run(home.path(), &["scan", "a.gz", "--only", "jwt"]);
+    assert_eq!(secrets.code, 0, "{}", secrets.text());
+    let unknown = run(home.path(), &["scan", "a.gz", "--only", "jvt"]);
+    assert_eq!(unknown.code, 1);
+    assert!(unknown.stderr.contains("did you mean \"jwt\"?"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_redacted_bundle_is_clean_and_can_be_checked() {
+    let home = home();
+    let redacted = run(home.path(), &["redact", "a.gz", "-o", "b.gz"]);
+    let verified = run(home.path(), &["verify", "b.gz", "--original", "a.gz"]);
+    let rows = run(home.path(), &["cat", "b.gz", "--exact", "--source", "runs"]);
+    assert_eq!((redacted.code, verified.code), (0, 0), "{}{}", redacted.stderr, verified.stderr);
+    let shown = format!("{}{}{}\n{}", redacted.text(), redacted.stderr, verified.text(), rows.text());
+    insta::with_settings!({ filters => vec![(r"[0-9a-f]{64}", "DIGEST"), (r"[0-9.,]+ (B|kB)", "SIZE")] }, {
+        insta::assert_snapshot!(shown);
+    });
+    assert_eq!(run(home.path(), &["scan", "b.gz"]).code, 0);
+    let piped = run_with(home.path(), &["redact", "-", "-o", "-"], &fs::read(home.path().join("a.gz")).unwrap());
+    assert_eq!(piped.code, 0, "{}", piped.stderr);
+    assert!(piped.stdout == fs::read(home.path().join("b.gz")).unwrap());
+    let quiet = run(home.path(), &["verify", "b.gz", "--original", "a.gz", "--quiet"]);
+    assert_eq!((quiet.code, quiet.text()), (0, String::new()));
+}
+
+#[test]
+fn bad_input_writes_nothing() {
+    let home = home();
+    fs::write(home.path().join("short"), [7; 31]).unwrap();
+    for (arguments, code, message) in [
+        (&["redact", "a.gz", "-o", "b.gz", "--drop", "a[x"][..], 2, "at byte 2: x"),
+        (&["redact", "a.gz", "-o", "b.gz", "--keep-only", "a,,b"], 2, "expected a key"),
+        (&["redact", "a.gz", "-o", "b.gz", "--drop", "."], 1, "cannot be removed"),
+        (&["redact", "a.gz", "-o", "b.gz", "--only", "nothing"], 1, "no rule or kind named \"nothing\""),
+        (&["redact", "a.gz", "-o", "b.gz", "--source", "runz"], 1, "did you mean \"runs\"?"),
+        (&["redact", "a.gz", "-o", "a.gz", "-f"], 2, "-o names the bundle itself"),
+        (&["redact", "missing.gz", "-o", "b.gz"], 1, "missing.gz"),
+        (&["redact", "short", "-o", "b.gz"], 1, "short"),
+        (&["verify", "a.gz", "--original", "a.gz"], 1, "was not made by `redact`"),
+        (&["verify", "-", "--original", "a.gz"], 2, "--original is for the file"),
+        (&["verify", "a.gz", "a.gz", "--original", "a.gz"], 2, "--original is for one bundle"),
+        (&["verify", "a.gz", "--key-file", "short"], 2, "--original"),
+        (&["anonymize", "a.gz"], 2, "that command is called 'redact' here"),
+        (&["leaks", "a.gz"], 2, "that command is called 'scan' here"),
+    ] {
+        let failed = run(home.path(), arguments);
+        assert_eq!(failed.code, code, "{arguments:?}: {}", failed.stderr);
+        assert!(failed.stderr.contains(message), "{arguments:?}: {}", failed.stderr);
+        assert!(!home.path().join("b.gz").exists(), "{arguments:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_file_must_be_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = home();
+    let key = home.path().join("key");
+    fs::write(&key, [7; 32]).unwrap();
+    let mode = |mode| fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o644);
+    let exposed = run(home.path(), &["redact", "a.gz", "-o", "b.gz", "--key-file", "key"]);
+    assert_eq!(exposed.code, 1);
+    assert!(exposed.stderr.contains("can be read by other users") && exposed.stderr.contains("chmod 600"));
+    mode(0o600);
+    assert_eq!(run(home.path(), &["redact", "a.gz", "-o", "b.gz", "--key-file", "key"]).code, 0);
+    let without = run(home.path(), &["verify", "b.gz", "--original", "a.gz"]);
+    assert!(without.code == 1 && without.stderr.contains("add --key-file"), "{}", without.stderr);
+    assert_eq!(run(home.path(), &["verify", "b.gz", "--original", "a.gz", "--key-file", "key"]).code, 0);
+}
+
+#[test]
+fn a_redacted_bundle_is_not_merged_with_logs() {
+    let home = home();
+    assert_eq!(run(home.path(), &["redact", "a.gz", "-o", "b.gz"]).code, 0);
+    // A machine without these logs gets them.
+    let new = run(home.path(), &["import", "b.gz"]);
+    assert_eq!(new.code, 0, "{}", new.stderr);
+    let log = home.dirs().patchwork.join("runs.jsonl");
+    fs::write(&log, LOG).unwrap();
+    for arguments in [&["import", "b.gz"][..], &["import", "b.gz", "--mode", "append"], &["import", "a.gz", "b.gz"]] {
+        let refused = run(home.path(), arguments);
+        assert_eq!(refused.code, 1, "{arguments:?}: {}", refused.text());
+        assert!(refused.stderr.contains("changed copies of rows"), "{}", refused.stderr);
+        assert_eq!(fs::read_to_string(&log).unwrap(), LOG);
+    }
+    let overwritten = run(home.path(), &["import", "b.gz", "--mode", "overwrite"]);
+    assert_eq!(overwritten.code, 0, "{}", overwritten.stderr);
+}

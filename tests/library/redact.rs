@@ -1,0 +1,351 @@
+//! Redaction: nothing that is found remains, and nothing else changes.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use crate::common::adversarial_lines::adversarial_log;
+use crate::common::planted::planted;
+use crate::common::{Home, bundle, indexed, options, restore_all, text_of};
+use crate::scan::planted_log;
+use data_encoding::BASE64;
+use patchwork_traces::detect::DetectOptions;
+use patchwork_traces::error::RedactionFault;
+use patchwork_traces::export::{Level, export};
+use patchwork_traces::format::{Derivation, Label};
+use patchwork_traces::input::TraceInput;
+use patchwork_traces::logs::{DiscoverOptions, discover};
+use patchwork_traces::merge::{MergeOptions, merge};
+use patchwork_traces::progress::NoProgress;
+use patchwork_traces::query::KeyPath;
+use patchwork_traces::redact::{
+    CompareOptions, RedactOptions, RedactReport, RedactionDifference, RedactionKey, check_redaction, redact,
+};
+use patchwork_traces::scan::{ScanOptions, scan};
+use patchwork_traces::verify::{Verdict, VerifyOptions, verify_seekable};
+use patchwork_traces::{ErrorKind, Result};
+use proptest::prelude::*;
+
+fn redact_options() -> RedactOptions {
+    RedactOptions::new("tests").level(Level::new(1).unwrap())
+}
+
+fn try_redact(bundle: &[u8], options: &RedactOptions) -> Result<(Vec<u8>, RedactReport)> {
+    let mut redacted = Vec::new();
+    let input = TraceInput::from_bundle(indexed(bundle)?);
+    let report = redact(&input, options, (&mut redacted, "memory"), std::env::temp_dir(), &NoProgress)?;
+    Ok((redacted, report))
+}
+
+fn redacted(bundle: &[u8], options: &RedactOptions) -> Vec<u8> {
+    try_redact(bundle, options).unwrap().0
+}
+
+/// Redacts the log `runs.jsonl`.
+fn redacted_log(log: impl AsRef<[u8]>, options: &RedactOptions) -> String {
+    let bundle = bundle(&Home::new().with("runs.jsonl", log));
+    String::from_utf8(logs_of(&redacted(&bundle, options)).remove("runs.jsonl").unwrap()).unwrap()
+}
+
+fn logs_of(bundle: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    restore_all(indexed(bundle).unwrap()).unwrap()
+}
+
+fn is_clean(bundle: &[u8]) -> bool {
+    let input = TraceInput::from_bundle(indexed(bundle).unwrap());
+    scan(&[input], &ScanOptions::default(), &NoProgress).unwrap().is_clean()
+}
+
+fn is_sound(bundle: &[u8]) -> bool {
+    let options = VerifyOptions::default();
+    let report = verify_seekable(std::io::Cursor::new(bundle), "memory", &options, &NoProgress, &mut |_| {}).unwrap();
+    report.verdict == Verdict::Intact && report.is_good()
+}
+
+fn check(redacted: &[u8], original: &[u8], key: Option<RedactionKey>) -> Result<Option<RedactionDifference>> {
+    let original = TraceInput::from_bundle(indexed(original)?);
+    let options = CompareOptions::default().key(key);
+    check_redaction(&indexed(redacted)?, &original, &options, &NoProgress).map(|check| check.difference)
+}
+
+fn paths(texts: &[&str]) -> Vec<KeyPath> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+/// Returns a text and all that its escapes stand for, twice, as a line can be a string inside a string.
+fn unescaped(text: &[u8]) -> String {
+    let mut all = String::from_utf8_lossy(text).into_owned();
+    for _ in 0..2 {
+        let mut plain = String::new();
+        let mut rest = all.as_str();
+        while let Some(at) = rest.find('\\') {
+            plain.push_str(&rest[..at]);
+            let unit = rest.get(at + 2..at + 6).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+            match (rest[at + 1..].chars().next(), unit.and_then(char::from_u32)) {
+                (Some('u'), Some(c)) => {
+                    plain.push(c);
+                    rest = &rest[at + 6..];
+                }
+                (Some(c @ ('/' | '\\' | '"')), _) => {
+                    plain.push(c);
+                    rest = &rest[at + 2..];
+                }
+                (Some('n'), _) => {
+                    plain.push('\n');
+                    rest = &rest[at + 2..];
+                }
+                _ => {
+                    plain.push('\\');
+                    rest = &rest[at + 1..];
+                }
+            }
+        }
+        plain.push_str(rest);
+        all = format!("{all}\n{plain}");
+    }
+    all
+}
+
+#[test]
+fn nothing_that_was_planted_remains_in_any_form() {
+    let (log, lines) = planted_log(3);
+    let original = bundle(&Home::new().with("runs.jsonl", &log));
+    for key in [None, Some(RedactionKey::new(&[9; 32]).unwrap())] {
+        let (redacted, report) = try_redact(&original, &redact_options().key(key.clone())).unwrap();
+        assert!(is_sound(&redacted) && is_clean(&redacted));
+        let text = text_of(&redacted);
+        let logs = logs_of(&redacted);
+        let remaining = unescaped(&logs["runs.jsonl"]) + &unescaped(&text);
+        let original_text = unescaped(&log);
+        for (place, planted) in &lines {
+            assert!(original_text.contains(&planted.secret), "{planted:?} was planted as {place}");
+            assert!(!remaining.contains(&planted.secret), "{} as {place} remains: {}", planted.rule, planted.secret);
+            let encoded = BASE64.encode(planted.secret.as_bytes());
+            assert!(!remaining.contains(encoded.trim_end_matches('=')), "{} remains in base64", planted.rule);
+        }
+        assert_eq!(report.manifest.files[0].count, indexed(&original).unwrap().manifest().files[0].count);
+        assert_eq!(check(&redacted, &original, key).unwrap(), None);
+    }
+}
+
+#[test]
+fn nothing_that_was_planted_remains_in_names_and_labels() {
+    for planted in planted(4) {
+        let is_name = !planted.text.contains(['/', '\\']) && !planted.text.chars().any(char::is_control);
+        if !is_name || planted.text.len() > 240 {
+            continue;
+        }
+        let cwd = "{\"createdAt\":1,\"cwd\":\"/home/marlowe/x\"}\n";
+        let home = Home::new().with("runs.jsonl", cwd).with(&format!("{}.jsonl", planted.text), "{}\n");
+        let found = discover(&home.dirs(), &DiscoverOptions::default().include_other(true)).unwrap();
+        let mut original = Vec::new();
+        export(&found, &options(), &mut original, "memory", &NoProgress).unwrap();
+        let inputs = vec![TraceInput::from_bundle(indexed(&original).unwrap())];
+        let labelled = MergeOptions::new("tests").label(Label::new(&planted.text).unwrap());
+        let mut with_label = Vec::new();
+        merge(inputs, &labelled, (&mut with_label, "memory"), std::env::temp_dir(), &NoProgress).unwrap();
+        let redacted = redacted(&with_label, &redact_options());
+        let text = unescaped(&text_of(&redacted));
+        assert!(!text.contains(&planted.secret), "{planted:?} remains: {text}");
+        assert!(is_sound(&redacted) && is_clean(&redacted), "{planted:?}");
+        assert_eq!(logs_of(&redacted).len(), 2);
+        assert_eq!(check(&redacted, &with_label, None).unwrap(), None);
+    }
+}
+
+#[test]
+fn equal_values_get_equal_names_and_all_else_stays() {
+    let log = concat!(
+        "{\"createdAt\":1,\"n\":1.0,\"m\":\"jane@corp.io and bob@corp.io\",\"big\":12345678901234567890}\n",
+        " {\"createdAt\":2, \"m\":\"Jane@corp.io\\u002c \\/x\",\"m\":\"é\\u00e9\"}\t\n",
+        "\n",
+        "torn {\"m\":\"bob@corp.io\n",
+        "{\"createdAt\":3}",
+    );
+    let expected = concat!(
+        "{\"createdAt\":1,\"n\":1.0,\"m\":\"email-1 and email-2\",\"big\":12345678901234567890}\n",
+        " {\"createdAt\":2, \"m\":\"email-1\\u002c \\/x\",\"m\":\"é\\u00e9\"}\t\n",
+        "\n",
+        "torn {\"m\":\"email-2\n",
+        "{\"createdAt\":3}",
+    );
+    assert_eq!(redacted_log(log, &redact_options()), expected);
+}
+
+#[test]
+fn keyed_names_are_the_same_in_every_bundle() {
+    let options = redact_options().key(RedactionKey::new(b"0123456789abcdef0123456789abcdef").unwrap());
+    let one = redacted_log("{\"m\":\"jane@corp.io\"}\n", &options);
+    let other = redacted_log("{\"m\":\"bob@corp.io jane@corp.io\"}\n", &options);
+    let name = one.split('"').nth(3).unwrap();
+    assert!(name.len() == "email-".len() + 16 && other.contains(name), "{one}{other}");
+    let other_key = redact_options().key(RedactionKey::new(&[1; 32]).unwrap());
+    assert!(!redacted_log("{\"m\":\"jane@corp.io\"}\n", &other_key).contains(name));
+}
+
+#[test]
+fn keys_that_differ_still_do() {
+    let log = "{\"email-1\":1,\"jane@corp.io\":2,\"bob@corp.io\":{\"jane@corp.io\":3},\"email-1 (2)\":4}\n";
+    let expected = "{\"email-1\":1,\"email-1 (3)\":2,\"email-2\":{\"email-1 (3)\":3},\"email-1 (2)\":4}\n";
+    assert_eq!(redacted_log(log, &redact_options()), expected);
+}
+
+#[test]
+fn types_stay_and_a_private_key_becomes_a_fixed_text() {
+    let log = concat!(
+        "{\"password\":123,\"token\":null,\"secret\":[\"a\"],\"apiKey\":\"\"}\n",
+        "{\"k\":\"x -----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY----- y\"}\n",
+    );
+    let expected = concat!(
+        "{\"password\":123,\"token\":null,\"secret\":[\"a\"],\"apiKey\":\"\"}\n",
+        "{\"k\":\"x [private key removed] y\"}\n",
+    );
+    assert_eq!(redacted_log(log, &redact_options()), expected);
+}
+
+#[test]
+fn members_can_be_removed() {
+    let row = "{\"createdAt\":1, \"a\":{\"b\":[{\"c\":1,\"d\":2},{\"c\":3}],\"e\":5},\"f\":\"x\" ,\"a b\":7}\n";
+    let log = format!("{row}torn {row}\n[1,{{\"a\":2}}]\n\"text\"\n");
+    let removed = |options: RedactOptions| redacted_log(&log, &options);
+    let torn = "[line removed]\n\n";
+    assert_eq!(
+        removed(redact_options().drop(paths(&["a.b[].c", "f"]))),
+        format!(
+            "{{\"createdAt\":1, \"a\":{{\"b\":[{{\"d\":2}},{{}}],\"e\":5}},\"a b\":7}}\n{torn}[1,{{\"a\":2}}]\n\"text\"\n"
+        )
+    );
+    assert_eq!(
+        removed(redact_options().drop(paths(&["a.b[-1]", "[1].a"]))),
+        format!(
+            "{{\"createdAt\":1, \"a\":{{\"b\":[{{\"c\":1,\"d\":2}}],\"e\":5}},\"f\":\"x\" ,\"a b\":7}}\n{torn}[1,{{}}]\n\"text\"\n"
+        )
+    );
+    assert_eq!(
+        removed(redact_options().keep_only(paths(&["a.b[0].d", "\"a b\""]))),
+        format!("{{\"createdAt\":1, \"a\":{{\"b\":[{{\"d\":2}}]}},\"a b\":7}}\n{torn}[]\nnull\n")
+    );
+    assert_eq!(
+        removed(redact_options().keep_only(paths(&["a"])).drop(paths(&["a.b", "createdAt"]))),
+        format!("{{ \"a\":{{\"e\":5}}}}\n{torn}[]\nnull\n")
+    );
+    let whole = try_redact(&bundle(&Home::new().with("runs.jsonl", row)), &redact_options().drop(paths(&["."])));
+    assert!(matches!(whole.unwrap_err().kind(), ErrorKind::Redaction(RedactionFault::WholeRow)));
+}
+
+#[test]
+fn the_manifest_says_what_was_done() {
+    let original =
+        bundle(&Home::new().with("runs.jsonl", "{\"createdAt\":1777716000000,\"m\":\"jane@corp.io\"}\n{}\n"));
+    let options = redact_options().detect(DetectOptions::default().skip(["ip-address"])).drop(paths(&["x.y"]));
+    let (redacted, report) = try_redact(&original, &options).unwrap();
+    let bundle = indexed(&redacted).unwrap();
+    let derived_from = bundle.manifest().derived_from.clone().unwrap();
+    assert_eq!(derived_from.how, Derivation::Redacted);
+    assert_eq!(derived_from.bundles, [indexed(&original).unwrap().digest()]);
+    let redaction = bundle.manifest().redaction.clone().unwrap();
+    assert_eq!(redaction, report.redaction);
+    assert_eq!((redaction.replaced, redaction.lines), (1, 1));
+    assert_eq!(
+        (redaction.skip.as_slice(), redaction.drop.as_slice()),
+        (&["ip-address".to_owned()][..], &["x.y".to_owned()][..])
+    );
+    assert_eq!(bundle.manifest().exported_at, indexed(&original).unwrap().manifest().exported_at);
+    assert_eq!(bundle.manifest().version(), (1, 2));
+}
+
+#[test]
+fn a_bundle_that_is_not_the_redaction_of_its_original_is_found_out() {
+    let log = "{\"createdAt\":1,\"m\":\"jane@corp.io\"}\n{\"createdAt\":2}\n";
+    let original = bundle(&Home::new().with("runs.jsonl", log));
+    let other = bundle(&Home::new().with("runs.jsonl", "{}\n"));
+    let key = || RedactionKey::new(&[3; 32]).unwrap();
+    let numbered = redacted(&original, &redact_options());
+    let keyed = redacted(&original, &redact_options().key(key()));
+    assert_eq!(check(&numbered, &original, None).unwrap(), None);
+    assert_eq!(check(&keyed, &original, Some(key())).unwrap(), None);
+    let fault = |redacted: &[u8], original: &[u8], key| match check(redacted, original, key).unwrap_err().kind() {
+        ErrorKind::Redaction(fault) => fault.clone(),
+        other => panic!("{other}"),
+    };
+    assert_eq!(fault(&numbered, &other, None), RedactionFault::OtherOriginal);
+    assert_eq!(fault(&original, &original, None), RedactionFault::NotRedacted);
+    assert_eq!(fault(&numbered, &original, Some(key())), RedactionFault::NoKeyUsed);
+    assert_eq!(fault(&keyed, &original, None), RedactionFault::KeyNeeded);
+    assert_eq!(fault(&keyed, &original, Some(RedactionKey::new(&[4; 32]).unwrap())), RedactionFault::OtherKey);
+    for (forged_log, difference) in [
+        ("{\"createdAt\":1,\"m\":\"email-1\"}\n{\"createdAt\":3}\n", ("runs.jsonl", 2)),
+        ("{\"createdAt\":1,\"m\":\"email-1\"}\n", ("runs.jsonl", 2)),
+        ("{\"createdAt\":1,\"m\":\"email-1\"}\n{\"createdAt\":2}", ("runs.jsonl", 2)),
+        ("{\"createdAt\":1,\"m\":\"email-2\"}\n{\"createdAt\":2}\n", ("runs.jsonl", 1)),
+    ] {
+        let forged = forged(&numbered, forged_log);
+        let (file, line) = difference;
+        let expected = RedactionDifference::Line { file: file.to_owned(), line };
+        assert_eq!(check(&forged, &original, None).unwrap(), Some(expected), "{forged_log}");
+    }
+}
+
+/// Returns a sound bundle of another log with the provenance of `bundle`.
+fn forged(bundle: &[u8], log: &str) -> Vec<u8> {
+    let manifest: serde_json::Value =
+        serde_json::from_slice(text_of(bundle).split(|byte| *byte == b'\n').next().unwrap()).unwrap();
+    let mut builder = crate::common::bundle_builder::BundleBuilder::new(&Home::new().with("runs.jsonl", log), 10);
+    for key in ["derivedFrom", "redaction", "minor", "exportedAt"] {
+        builder.manifest[key] = manifest[key].clone();
+    }
+    builder.write()
+}
+
+#[test]
+fn too_short_keys_are_refused() {
+    let fault = RedactionKey::new(&[0; 31]).unwrap_err();
+    assert!(matches!(fault.kind(), ErrorKind::Redaction(RedactionFault::KeyFileLength { bytes: 31 })));
+    assert!(RedactionKey::new(&vec![0; 65_537]).is_err());
+}
+
+/// Lines with planted texts between adversarial ones.
+fn planted_lines() -> impl Strategy<Value = Vec<u8>> {
+    let places = crate::common::planted::places();
+    let texts = planted(5);
+    let planted = (0..places.len(), 0..texts.len()).prop_map(move |(place, text)| places[place].1(&texts[text].text));
+    let line = prop_oneof![1 => planted, 2 => adversarial_log()];
+    prop::collection::vec(line, 0..8).prop_map(|lines| {
+        let cwd = b"{\"cwd\":\"/home/marlowe\"}".to_vec();
+        std::iter::once(cwd).chain(lines).collect::<Vec<_>>().join(&b'\n')
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_redaction_can_be_repeated_and_is_clean(log in planted_lines(), is_keyed: bool) {
+        let original = bundle(&Home::new().with("runs.jsonl", &log));
+        let key = is_keyed.then(|| RedactionKey::new(&[2; 40]).unwrap());
+        let options = redact_options().key(key.clone());
+        let once = redacted(&original, &options);
+        prop_assert!(redacted(&original, &options.clone().threads(NonZeroUsize::MIN)) == once);
+        prop_assert!(is_sound(&once) && is_clean(&once));
+        prop_assert_eq!(check(&once, &original, key).unwrap(), None);
+        // What is redacted again does not change.
+        let twice = redacted(&once, &options);
+        prop_assert!(logs_of(&twice) == logs_of(&once));
+        let (before, after) = (logs_of(&original), logs_of(&once));
+        let lines = |logs: &BTreeMap<String, Vec<u8>>| logs["runs.jsonl"].split(|byte| *byte == b'\n').count();
+        prop_assert_eq!(lines(&before), lines(&after));
+    }
+
+    #[test]
+    fn lines_without_finds_stay_byte_for_byte(log in adversarial_log()) {
+        let original = bundle(&Home::new().with("runs.jsonl", &log));
+        let input = TraceInput::from_bundle(indexed(&original).unwrap());
+        let options = ScanOptions::default().places(usize::MAX);
+        let report = scan(&[input], &options, &NoProgress).unwrap();
+        let with_finds: Vec<_> = report.groups.iter().flat_map(|group| &group.places).filter_map(|place| place.line).collect();
+        let redacted = logs_of(&redacted(&original, &redact_options()));
+        let (before, after) = (log.split(|byte| *byte == b'\n'), redacted["runs.jsonl"].split(|byte| *byte == b'\n'));
+        for (number, (before, after)) in (1..).zip(before.zip(after)) {
+            prop_assert!(before == after || with_finds.contains(&number), "line {}", number);
+        }
+    }
+}

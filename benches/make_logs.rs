@@ -25,6 +25,9 @@ fn main() -> io::Result<()> {
 }
 
 /// Writes logs of about so many bytes into `patchwork/` and `ide/` in `dir`.
+///
+/// # Errors
+/// If a directory or a log cannot be written.
 pub fn write_logs(dir: &Path, bytes: u64) -> io::Result<()> {
     let (patchwork, ide) = (dir.join("patchwork"), dir.join("ide"));
     fs::create_dir_all(&patchwork)?;

@@ -9,7 +9,7 @@ use crate::bundle::Bundle;
 use crate::container::{DecryptionKeys, Input};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
-use crate::format::{FilterRecord, HistoryId, HistoryPosition, Label, LogId, Manifest, TimeSpan, Timestamp};
+use crate::format::{FilterRecord, HistoryId, HistoryPosition, Label, LogId, Manifest, Redaction, TimeSpan, Timestamp};
 use crate::history::{History, Segment};
 
 /// A bundle, or a history, which is a directory of bundles. Its manifests were read, its rows were not.
@@ -32,6 +32,8 @@ pub(crate) struct InputPart<'r> {
     pub label: Option<Label>,
     /// The conditions on the rows of a filtered bundle.
     pub filter: Option<FilterRecord>,
+    /// How the bundle was redacted, if it was.
+    pub redaction: Option<Redaction>,
     /// The place in a history that the bundle is a segment of.
     pub position: Option<HistoryPosition>,
     /// True if the bundle has only the rows of its logs, as in format 1.0.
@@ -236,6 +238,7 @@ impl<'r> InputPart<'r> {
             exported_at: manifest.exported_at,
             label: manifest.label.clone(),
             filter: manifest.filter.clone(),
+            redaction: manifest.redaction.clone(),
             position: manifest.history.clone(),
             rows_only: manifest.version().1 == 0,
             is_redacted: manifest.is_redacted(),
@@ -261,6 +264,7 @@ impl<'r> InputPart<'r> {
             exported_at: segment.exported_at,
             label: None,
             filter: None,
+            redaction: None,
             position: Some(HistoryPosition { id: history.id(), segment: segment.number, previous: None }),
             rows_only: false,
             is_redacted: false,

@@ -174,7 +174,7 @@ fn ipv4(text: &[u8], dot: usize) -> Option<(BuiltInRule, Range<usize>)> {
     let run = run.strip_suffix(b".").unwrap_or(run);
     let end = start + run.len();
     let is_apart = starts_word(text, start)
-        && !matches!(start.checked_sub(1).map(|before| text[before]), Some(b'.' | b'_' | b'@' | b'~' | b'^'))
+        && !matches!(start.checked_sub(1).map(|before| text[before]), Some(b'.' | b'_' | b'~' | b'^'))
         && !text.get(end).is_some_and(|after| after.is_ascii_alphabetic() || matches!(after, b'_' | b'+'));
     let address: Ipv4Addr = std::str::from_utf8(run).ok()?.parse().ok().filter(|_| is_apart)?;
     (!is_unremarkable(address)).then_some((BuiltInRule::IpAddress, start..end))

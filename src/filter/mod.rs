@@ -205,5 +205,7 @@ fn provenance(input: &TraceInput<'_>, options: &FilterOptions) -> Provenance {
         false => FilterRecord::new(options.conditions.clone()),
     };
     let derived_from = DerivedFrom { how: Derivation::Filtered, bundles: input.digests().collect() };
-    Provenance { label, derived_from: Some(derived_from), filter, redaction: None, history: None }
+    // What was made of a redacted bundle holds changed rows, too.
+    let redaction = input.parts().iter().find_map(|part| part.redaction.clone());
+    Provenance { label, derived_from: Some(derived_from), filter, redaction, history: None }
 }

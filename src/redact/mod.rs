@@ -236,7 +236,7 @@ impl RedactedBundle {
         let provenance = Provenance {
             label: logs.label.clone(),
             derived_from: Some(derived_from),
-            filter: None,
+            filter: input.parts().iter().find_map(|part| part.filter.clone()),
             redaction: Some(redaction.clone()),
             history: None,
         };

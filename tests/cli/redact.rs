@@ -112,7 +112,13 @@ fn a_redacted_bundle_is_not_merged_with_logs() {
     assert_eq!(new.code, 0, "{}", new.stderr);
     let log = home.dirs().patchwork.join("runs.jsonl");
     fs::write(&log, LOG).unwrap();
-    for arguments in [&["import", "b.gz"][..], &["import", "b.gz", "--mode", "append"], &["import", "a.gz", "b.gz"]] {
+    assert_eq!(run(home.path(), &["filter", "b.gz", "--where", "createdAt", "-o", "c.gz"]).code, 0);
+    for arguments in [
+        &["import", "b.gz"][..],
+        &["import", "b.gz", "--mode", "append"],
+        &["import", "a.gz", "b.gz"],
+        &["import", "c.gz"],
+    ] {
         let refused = run(home.path(), arguments);
         assert_eq!(refused.code, 1, "{arguments:?}: {}", refused.text());
         assert!(refused.stderr.contains("changed copies of rows"), "{}", refused.stderr);

@@ -122,6 +122,9 @@ fn the_longest_find_wins_and_nothing_is_left_uncovered() {
     let text = "https://mara:hunter2@db.corp.io/x";
     let expected = [("user-name", "mara"), ("connection-password", "hunter2"), ("host-name", "db.corp.io")];
     assert_eq!(finds(text), expected.map(|(rule, text)| (rule.to_owned(), text.to_owned())));
+    let text = "postgres://mara:hunter2@10.1.2.3:5432/prod";
+    let expected = [("user-name", "mara"), ("connection-password", "hunter2"), ("ip-address", "10.1.2.3")];
+    assert_eq!(finds(text), expected.map(|(rule, text)| (rule.to_owned(), text.to_owned())));
     let detector = Detector::new(&DetectOptions::default()).unwrap();
     let value = "see jane@corp.io";
     let found = detector.find_value("clientSecret", value);

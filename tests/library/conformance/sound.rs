@@ -20,6 +20,7 @@ pub fn cases() -> Vec<(&'static str, Vec<u8>)> {
     cases.extend(json_cases());
     cases.extend(name_cases());
     cases.extend(version_cases());
+    cases.extend(redaction_cases());
     cases.extend(optional_cases(&text));
     cases.extend(line_cases());
     cases.extend(time_cases());
@@ -299,6 +300,14 @@ pub fn with_redaction(builder: &mut BundleBuilder) {
     });
 }
 
+fn redaction_cases() -> Vec<(&'static str, Vec<u8>)> {
+    let least = with_manifest(|builder| {
+        with_redaction(builder);
+        builder.manifest["redaction"] = json!({ "rules": 0, "replaced": 0, "lines": 0, "later": [1] });
+    });
+    vec![("sound_redaction", with_manifest(with_redaction)), ("sound_redaction_least", least)]
+}
+
 fn version_cases() -> Vec<(&'static str, Vec<u8>)> {
     let elsewhere = |builder: &mut BundleBuilder| {
         for file in 0..2 {
@@ -327,14 +336,6 @@ fn version_cases() -> Vec<(&'static str, Vec<u8>)> {
     };
     vec![
         ("sound_minor_2", with_manifest(with_history)),
-        ("sound_redaction", with_manifest(with_redaction)),
-        (
-            "sound_redaction_least",
-            with_manifest(|builder| {
-                with_redaction(builder);
-                builder.manifest["redaction"] = json!({ "rules": 0, "replaced": 0, "lines": 0, "later": [1] });
-            }),
-        ),
         (
             "sound_minor_2_first",
             with_manifest(|builder| {

@@ -235,10 +235,25 @@ impl SealArgs {
     /// As [`sealer`](Self::sealer), and if there is a passphrase that is used for nothing: the output would not be encrypted.
     #[cfg(feature = "seal")]
     pub fn only_sealer(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
+        self.refuse_unused(from)?;
+        self.sealer(from)
+    }
+
+    /// Returns an error if there is a passphrase that would be used for nothing, as there is nothing to decrypt: the output
+    /// would not be encrypted.
+    #[cfg(feature = "seal")]
+    pub fn refuse_unused(&self, from: &PassphraseArgs) -> Result<(), Failure> {
         match !self.passphrase && from.is_named() {
             true => Err(Failure::usage("a passphrase is given, but not to be used", "add -p to encrypt with it")),
-            false => self.sealer(from),
+            false => Ok(()),
         }
+    }
+
+    /// Does nothing.
+    #[cfg(not(feature = "seal"))]
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature `seal` both are needed")]
+    pub fn refuse_unused(&self, _: &PassphraseArgs) -> Result<(), Failure> {
+        Ok(())
     }
 
     /// Returns what encrypts the output of a command that reads bundles with `keys`.

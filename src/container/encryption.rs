@@ -1,11 +1,12 @@
 //! Tells by the first bytes whether a file is encrypted, and what opens it.
 
 use std::io::Read;
+use std::path::Path;
 
 use data_encoding::BASE64;
 use flate2::read::GzDecoder;
 
-use crate::error::Encryption;
+use crate::error::{Encryption, Error, IoAction, Result};
 
 /// The number of first bytes that [`of`] and [`in_gzip`] look at.
 pub const MARK_BYTES: usize = 1024;
@@ -33,6 +34,17 @@ pub fn of(bytes: &[u8]) -> Option<Encryption> {
     // A line of armour holds 48 bytes.
     let line = armored.trim_ascii_start().get(..64).and_then(|line| BASE64.decode(line).ok());
     Some(line.and_then(|header| of_header(&header)).unwrap_or(Encryption::AgeKey))
+}
+
+/// Returns true if the file at `path` is encrypted.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn is_encrypted(path: &Path) -> Result<bool> {
+    let mut mark = Vec::new();
+    let read = fs_err::File::open(path).and_then(|file| file.take(MARK_BYTES as u64).read_to_end(&mut mark));
+    read.map_err(|error| Error::io(IoAction::Read, path, error))?;
+    Ok(of(&mark).is_some())
 }
 
 /// Returns true if a gzip file that begins with `bytes` holds an encrypted file.

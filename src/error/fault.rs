@@ -484,7 +484,7 @@ impl fmt::Display for HistoryFault {
                 write!(f, "this segment belongs to another history ({found}, not {expected})")
             }
             Self::NotASegment => f.write_str("this bundle is not a segment of a history"),
-            Self::NoNote => f.write_str("this segment is encrypted, and this machine has no note on it"),
+            Self::NoNote => f.write_str("this segment is encrypted, and this machine has no usable note on it"),
             Self::NotABundle => f.write_str("this segment is damaged: its first line is not that of a bundle"),
             Self::OtherPrevious { before } => {
                 write!(f, "this segment follows a different segment {before} than the one in this history")

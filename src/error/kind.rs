@@ -439,9 +439,11 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Returns true if the file is encrypted, and no key or passphrase for it was given: it may be sound.
-    pub(crate) fn needs_other_keys(&self) -> bool {
-        matches!(self, Self::Encrypted(_) | Self::NoMatchingKey | Self::DecryptionTooCostly { .. })
+    /// Returns true if other keys, or another passphrase, may open the file.
+    pub(crate) fn may_need_other_keys(&self) -> bool {
+        let is_refused =
+            matches!(self, Self::NoMatchingKey | Self::DecryptionTooCostly { .. } | Self::DecryptionFailed);
+        is_refused || matches!(self, Self::Encrypted(_))
     }
 
     /// Returns the stable code for programs: the name of the kind in camel case, or a more precise name for three kinds

@@ -42,8 +42,9 @@ impl Chain {
         if position.id != id {
             return vec![HistoryFault::OtherHistory { found: position.id.to_string(), expected: id.to_string() }];
         }
-        if !head.name.is_of(position.segment, head.digest) {
-            let expected = SegmentName::new(position.segment, head.digest).sealed(head.name.is_sealed);
+        let is_sealed = head.name.is_sealed || head.is_encrypted;
+        if !head.name.is_of(position.segment, head.digest) || head.name.is_sealed != is_sealed {
+            let expected = SegmentName::new(position.segment, head.digest).sealed(is_sealed);
             let renamed = HistoryFault::Renamed { expected: expected.to_string() };
             // Its content may have been changed at its place.
             let is_here = position.segment == head.name.number && position.segment + 1 != self.next;

@@ -9,7 +9,7 @@ use fs_err as fs;
 
 use super::layout::{SegmentName, SegmentPath};
 use crate::bundle::{Bundle, read_manifest};
-use crate::container::{DecryptionKeys, Input};
+use crate::container::{DecryptionKeys, Input, encryption};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
 use crate::format::{FollowsState, HistoryGap, Label, Manifest, TimeSpan, Timestamp};
@@ -24,6 +24,8 @@ pub struct SegmentHead {
     pub digest: BundleDigest,
     /// The size of the file in bytes.
     pub bundle_bytes: u64,
+    /// True if the file is encrypted.
+    pub is_encrypted: bool,
 }
 
 /// The ways to read segments that are encrypted.
@@ -56,14 +58,32 @@ impl SegmentHead {
             if let Ok((manifest, digest)) = read_manifest(stream)
                 && name.is_of(name.number, digest)
             {
-                return Ok(Self { name, path, manifest, digest, bundle_bytes });
+                return Ok(Self { name, path, manifest, digest, bundle_bytes, is_encrypted: true });
             }
         }
         let input = Input::open(&path, &access.keys)?;
         let named = |error: Error| error.in_subject(&path.display().to_string());
         let (manifest, digest) = read_manifest(input).map_err(named)?;
-        let bundle_bytes = size_of(&path)?;
-        Ok(Self { name, path, manifest, digest, bundle_bytes })
+        let (bundle_bytes, is_encrypted) = (size_of(&path)?, encryption::is_encrypted(&path)?);
+        Ok(Self { name, path, manifest, digest, bundle_bytes, is_encrypted })
+    }
+
+    /// Checks that the keys open one of the newest encrypted segments, if there are any. If they open none, they are the
+    /// wrong ones, which says nothing about the history.
+    ///
+    /// # Errors
+    /// That of the newest segment, if no segment that was tried can be opened.
+    pub fn check_keys(segments: &[SegmentPath], access: &SegmentAccess<'_>) -> Result<()> {
+        /// The most segments that are tried. A passphrase takes a second for each.
+        const MAX_TRIED: usize = 4;
+        let mut refused = None;
+        for segment in segments.iter().rev().filter(|segment| segment.name.is_sealed).take(MAX_TRIED) {
+            match Self::read(segment.clone(), access) {
+                Err(error) if error.kind().may_need_other_keys() => refused = refused.or(Some(error)),
+                _ => return Ok(()),
+            }
+        }
+        refused.map_or(Ok(()), Err)
     }
 
     /// Reads the first lines of segments on several threads, and passes each to `take`, in order.

@@ -126,7 +126,7 @@ impl OpenHistory {
         self.notes.as_ref().map_or_else(Fingerprinter::random, |notes| Ok(notes.fingerprinter()))
     }
 
-    /// Writes the notes that are missing, so that the next run needs no key, and removes those that belong to no segment.
+    /// Writes the notes that are missing or damaged, so that the next run needs no key.
     fn complete_notes(&self) -> Result<()> {
         let Some((notes, history)) = self.notes.as_ref().zip(self.history.as_ref()) else { return Ok(()) };
         for segment in history.segments().iter().filter(|segment| segment.name.is_sealed) {
@@ -138,7 +138,6 @@ impl OpenHistory {
                 }
             }
         }
-        notes.keep_only(history.segments().iter().map(|segment| &segment.name));
         Ok(())
     }
 
@@ -192,7 +191,7 @@ impl OpenHistory {
         let WrittenBundle { digest, manifest, bundle_bytes } = written;
         let (id, exported_at, logs) = (self.id, manifest.exported_at, kept_logs(&manifest));
         let name = SegmentName::new(segment, digest).sealed(is_sealed);
-        let head = SegmentHead { name, path: path.clone(), manifest, digest, bundle_bytes };
+        let head = SegmentHead { name, path: path.clone(), manifest, digest, bundle_bytes, is_encrypted: is_sealed };
         let history = History::extended(self.history.take(), &self.dir, head).map_err(|error| fault(&path, error))?;
         let pace = Pace::of(&history, options.hold);
         self.history = Some(history);
@@ -267,15 +266,16 @@ impl OpenHistory {
         let name = SegmentName::new(segment, written.digest).sealed(options.sealer.is_some());
         let path = segment_path(&self.dir, &name, options.exported_at);
         let not_noted = self.note(&name, &content)?;
-        let failed = |error| Error::io(IoAction::Write, &path, error);
-        content.rewind().map_err(failed)?;
-        let mut file = AtomicFile::create(&path, TargetOptions::default().create_dirs(true))?;
-        let copied =
-            write_through(options.sealer.as_ref(), &mut file, |out| std::io::copy(&mut content, out).map_err(failed));
-        let (_, bundle_bytes) = copied.map_err(|error| error.in_subject(&path.display().to_string()))?;
-        progress.cancellation().check()?;
-        file.finish()?;
-        Ok(AddedSegment { path, written: WrittenBundle { bundle_bytes, ..written }, not_noted })
+        match write_file(&mut content, &path, options, progress) {
+            Ok(bundle_bytes) => {
+                Ok(AddedSegment { path, written: WrittenBundle { bundle_bytes, ..written }, not_noted })
+            }
+            Err(error) => {
+                let is_there = matches!(error.kind(), ErrorKind::DirectorySyncFailed { .. });
+                self.notes.iter().filter(|_| !is_there).for_each(|notes| notes.remove(&name));
+                Err(error)
+            }
+        }
     }
 
     /// Writes the note on the next segment, whose content is given, if it will be encrypted. Returns the reason why there is
@@ -289,6 +289,23 @@ impl OpenHistory {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Writes the file of a segment. Returns its size in bytes.
+fn write_file(
+    content: &mut std::fs::File,
+    path: &Path,
+    options: &WriteOptions,
+    progress: &dyn Progress,
+) -> Result<u64> {
+    let failed = |error| Error::io(IoAction::Write, path, error);
+    content.rewind().map_err(failed)?;
+    let mut file = AtomicFile::create(path, TargetOptions::default().create_dirs(true))?;
+    let copied = write_through(options.sealer.as_ref(), &mut file, |out| std::io::copy(content, out).map_err(failed));
+    let (_, bundle_bytes) = copied.map_err(|error| error.in_subject(&path.display().to_string()))?;
+    progress.cancellation().check()?;
+    file.finish()?;
+    Ok(bundle_bytes)
 }
 
 /// A segment that was added.

@@ -5,8 +5,7 @@
 //! written before its segment, so that no segment is without one; the note of a segment that was never added is ignored.
 //! A note that is damaged or does not fit its segment counts as missing: then the segment must be decrypted.
 
-use std::collections::HashSet;
-use std::io::{BufRead, BufReader, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +24,7 @@ use crate::history::{NotedHeads, SegmentName};
 use crate::logs::times_of;
 use crate::restore::{LogSink, restore};
 use crate::util::atomic_file::{OutputTarget, TargetOptions, make_private_dir};
+use crate::util::regular_file;
 
 /// The directory of the notes, within that of the held links.
 const DIR: &str = "notes";
@@ -87,7 +87,7 @@ impl Notes {
     /// use.
     pub fn open(links: &Path) -> Result<Self> {
         let dir = links.join(DIR);
-        let key = fs::read(dir.join(KEY)).ok().and_then(|key| FingerprintKey::try_from(key.as_slice()).ok());
+        let key = read_file(&dir.join(KEY)).ok().and_then(|key| FingerprintKey::try_from(key.as_slice()).ok());
         let key = key.map_or_else(Fingerprinter::random_key, Ok)?;
         Ok(Self { dir, key, fingerprinter: Fingerprinter::new(&key) })
     }
@@ -97,21 +97,24 @@ impl Notes {
         self.fingerprinter
     }
 
-    /// Returns true if there is a note on the segment of this name.
+    /// Returns true if there is a usable note on the segment of this name.
     pub fn has(&self, name: &SegmentName) -> bool {
-        self.head(name).is_some()
+        self.lines(name, &[]).is_some()
     }
 
     /// Returns the lines that a segment has of the logs with these indices. `None` if there is no usable note on it.
     pub fn lines(&self, name: &SegmentName, logs: &[usize]) -> Option<NotedLines> {
-        let note = fs::read(self.path(name)).ok()?;
+        let note = read_file(&self.path(name)).ok()?;
         let (content, checksum) = note.split_last_chunk::<CHECKSUM_BYTES>()?;
         if Crc32::of(content).0.to_le_bytes() != *checksum {
             return None;
         }
         let (head, rest) = split_line(content)?;
         let head = self.parse(head)?;
-        let (_, mut rest) = split_line(rest)?;
+        let (manifest, mut rest) = split_line(rest)?;
+        if !name.is_of(name.number, BundleDigest::of_manifest_line(manifest)) {
+            return None;
+        }
         let mut found = NotedLines::default();
         for (index, log) in head.logs.iter().enumerate() {
             let (lines, others) = rest.split_at_checked(log.lines.checked_mul(LINE_BYTES)?)?;
@@ -162,22 +165,16 @@ impl Notes {
             make_private_dir(dir).map_err(|error| Error::io(IoAction::Create, dir, error))?;
         }
         let path = self.dir.join(KEY);
-        if fs::read(&path).ok().is_none_or(|key| key != self.key) {
+        if read_file(&path).ok().is_none_or(|key| key != self.key) {
             write_file(&path, &self.key)?;
         }
         Ok(&self.dir)
     }
 
-    /// Removes the notes on all segments but these.
-    pub fn keep_only<'s>(&self, segments: impl Iterator<Item = &'s SegmentName>) {
-        let wanted: HashSet<_> = segments.map(|name| self.path(name)).collect();
-        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        for path in entries.map(|entry| entry.path()).filter(|path| path.extension() == Some(NOTE.as_ref())) {
-            if !wanted.contains(&path) {
-                // What cannot be removed only takes space.
-                let _ = fs::remove_file(path);
-            }
-        }
+    /// Removes the note on a segment that was not added.
+    pub fn remove(&self, name: &SegmentName) {
+        // What cannot be removed only takes space.
+        let _ = fs::remove_file(self.path(name));
     }
 
     fn path(&self, name: &SegmentName) -> PathBuf {
@@ -218,7 +215,7 @@ impl Notes {
 
 impl NotedHeads for Notes {
     fn head(&self, name: &SegmentName) -> Option<Vec<u8>> {
-        let mut note = BufReader::new(fs::File::open(self.path(name)).ok()?);
+        let mut note = BufReader::new(regular_file::open_no_follow(&self.path(name)).ok()?);
         let (mut head, mut manifest) = (Vec::new(), Vec::new());
         note.read_until(b'\n', &mut head).ok()?;
         self.parse(head.strip_suffix(b"\n")?)?;
@@ -246,6 +243,13 @@ impl NotedLines {
     pub fn read_into(&self, side: &mut Side) {
         self.lines.iter().for_each(|line| side.push_known(*line));
     }
+}
+
+/// Reads a regular file.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    regular_file::open_no_follow(path)?.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn write_file(path: &Path, content: &[u8]) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Makes one bundle of what is left of a history: the rows of its intact segments, and what can be recovered of damaged
 //! ones, in the order of their numbers.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -79,7 +80,8 @@ pub fn recover_history(
 ) -> Result<HistoryRecoverReport> {
     let options = WriteOptions { work_dir: target.work_dir(), ..options.clone() };
     let found = FoundSegments::list(dir.as_ref(), keys, options.threads)?;
-    let mut salvage = Salvage { options: &options, keys, progress, intact: 0, damaged: Vec::new() };
+    let mut salvage =
+        Salvage { options: &options, keys, progress, intact: 0, damaged: Vec::new(), taken: HashSet::new() };
     progress.start(Some(found.segments.iter().map(|segment| segment.bundle_bytes).sum()));
     let bundles = found.segments.iter().filter_map(|segment| salvage.open(segment).transpose());
     let logs = restore_logs(bundles, &[], &options.work_dir, options.threads, progress);
@@ -130,11 +132,12 @@ impl FoundSegments {
         let mut found =
             Self { segments: Vec::new(), missing: Vec::new(), left_out: Vec::new(), exported_at: None, label: None };
         let access = SegmentAccess { keys: Arc::new(keys.clone()), noted: None };
+        SegmentHead::check_keys(&listing.segments, &access)?;
         SegmentHead::read_all(listing.segments, &access, threads, |(segment, head)| {
             match head {
                 Ok(head) => found.add(head, &mut id),
                 // What cannot be decrypted is not lost.
-                Err(error) if error.kind().needs_other_keys() => return Err(error),
+                Err(error) if matches!(error.kind(), ErrorKind::Encrypted(_)) => return Err(error),
                 Err(_) => found.segments.push(FoundSegment {
                     number: segment.name.number,
                     bundle_bytes: std::fs::metadata(&segment.path).map_or(0, |file| file.len()),
@@ -191,12 +194,18 @@ struct Salvage<'o> {
     progress: &'o dyn Progress,
     intact: u64,
     damaged: Vec<DamagedSegment>,
+    /// The digests of the intact segments.
+    taken: HashSet<BundleDigest>,
 }
 
 impl Salvage<'_> {
     /// Opens a segment, or what can be recovered of it. Returns `None` if that is nothing.
     fn open(&mut self, segment: &FoundSegment) -> Result<Option<Bundle<'static>>> {
         self.progress.cancellation().check()?;
+        // The same segment can be there encrypted and in plain text.
+        if segment.digest.is_some_and(|digest| self.taken.contains(&digest)) {
+            return Ok(None);
+        }
         let options = VerifyOptions::default().expect(segment.digest).threads(self.options.threads);
         let quiet = WithoutCount(self.progress);
         let name = segment.path.display().to_string();
@@ -207,6 +216,7 @@ impl Salvage<'_> {
         self.progress.advance(segment.bundle_bytes);
         if is_good && segment.digest.is_some() {
             self.intact += 1;
+            self.taken.extend(segment.digest);
             return Bundle::from_input(Input::open(&segment.path, self.keys)?, &name).map(Some);
         }
         let (bundle, recovered) = match self.recover(&segment.path, &quiet) {

@@ -471,7 +471,7 @@ fn a_run_that_has_lost_its_notes_asks_for_the_key() {
     fs::remove_dir_all(home.path().join(".patchwork/.patchwork-traces")).unwrap();
     let refused = keep(&["-r", RECIPIENT]);
     assert_eq!(refused.code, 1);
-    let message = "this segment is encrypted, and this machine has no note on it";
+    let message = "this segment is encrypted, and this machine has no usable note on it";
     assert!(refused.stderr.contains(message) && refused.stderr.contains("--identity"), "{}", refused.stderr);
     assert_eq!(keep(&["-r", RECIPIENT, "-i", "key.txt"]).code, 0);
     assert_eq!(keep(&["-r", RECIPIENT]).code, 0);

@@ -2,11 +2,11 @@
 //! the key.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use patchwork_traces::bundle::Selection;
-use patchwork_traces::container::DecryptionKeys;
+use patchwork_traces::container::{DecryptionKeys, Input, Passphrase};
 use patchwork_traces::error::HistoryFault;
 use patchwork_traces::format::{FollowsState, HistoryId, Timestamp};
 use patchwork_traces::history::History;
@@ -166,6 +166,13 @@ fn without_notes_a_run_needs_the_key_once() {
         |notes: &Path| fs::write(notes.join("key"), [9; 16]).unwrap(),
         |notes: &Path| fs::write(notes.join("key"), b"short").unwrap(),
         |notes: &Path| {
+            for note in files_below(notes).into_iter().filter(|path| path.extension() == Some("note".as_ref())) {
+                let mut content = fs::read(&note).unwrap();
+                *content.last_mut().unwrap() ^= 1;
+                fs::write(note, content).unwrap();
+            }
+        },
+        |notes: &Path| {
             let note = files_below(notes).into_iter().find(|path| path.extension() == Some("note".as_ref())).unwrap();
             fs::write(note, b"{}\n").unwrap();
         },
@@ -298,6 +305,8 @@ fn verification_needs_the_keys_and_finds_damage_with_them() {
     assert!(found.is_empty(), "{found:?}");
     assert!(matches!(verified(DecryptionKeys::default()).unwrap_err().kind(), ErrorKind::Encrypted(_)));
     assert!(matches!(verified(keys(&[OTHER_IDENTITY])).unwrap_err().kind(), ErrorKind::NoMatchingKey));
+    let passphrase = DecryptionKeys::default().passphrase(Passphrase::new("wrong".to_owned()));
+    assert!(matches!(verified(passphrase).unwrap_err().kind(), ErrorKind::Encrypted(_) | ErrorKind::NoMatchingKey));
     let segment = &machine.segments()[1];
     let mut content = fs::read(segment).unwrap();
     *content.last_mut().unwrap() ^= 1;
@@ -306,6 +315,67 @@ fn verification_needs_the_keys_and_finds_damage_with_them() {
     assert_eq!((report.is_intact, report.damaged_segments), (Some(false), 1));
     assert_eq!(found[0].path, *segment);
     assert!(found[0].to_string().contains("the encrypted data was changed or cut off"), "{found:?}");
+}
+
+#[test]
+fn a_segment_that_no_key_opens_does_not_hide_the_others() {
+    let machine = Machine::with_history();
+    let segment = &machine.segments()[1];
+    // The first line after the version says to which key the file is encrypted.
+    let mut content = fs::read(segment).unwrap();
+    content[40] ^= 1;
+    fs::write(segment, content).unwrap();
+    let mut found = Vec::new();
+    let options = HistoryVerifyOptions::default().keys(keys(&[IDENTITY]));
+    let report = verify_history(machine.history(), &options, &NoProgress, &mut |finding| found.push(finding)).unwrap();
+    assert_eq!((report.is_intact, report.damaged_segments, report.read_rows), (Some(false), 1, 2));
+    assert_eq!(found[0].path, *segment);
+    let target = machine.home.path().join("recovered.jsonl.gz");
+    let target = OutputTarget::resolve(&target, TargetOptions::default()).unwrap();
+    let options = RecoverOptions::new("test 1", Timestamp::from_millis(0).unwrap());
+    let report = recover_history(machine.history(), &keys(&[IDENTITY]), &options, &target, &NoProgress).unwrap();
+    assert_eq!((report.intact_segments, report.damaged.len(), report.manifest.total_count), (2, 1, 2));
+}
+
+#[test]
+fn an_encrypted_segment_has_the_name_of_one() {
+    let machine = Machine::with_history();
+    let segment = &machine.segments()[1];
+    fs::rename(segment, segment.with_extension("")).unwrap();
+    let error = History::open_with_keys(machine.history(), &keys(&[IDENTITY])).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::History(HistoryFault::Renamed { expected }) if expected.contains(".gz.age")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_segment_that_is_there_encrypted_and_in_plain_text_is_recovered_once() {
+    let machine = Machine::with_history();
+    let segment = &machine.segments()[1];
+    let mut plain = Vec::new();
+    let Input::File(mut file) = Input::open(segment, &keys(&[IDENTITY])).unwrap() else { panic!() };
+    file.read_to_end(&mut plain).unwrap();
+    fs::write(segment.with_extension(""), plain).unwrap();
+    let target = machine.home.path().join("recovered.jsonl.gz");
+    let target = OutputTarget::resolve(&target, TargetOptions::default()).unwrap();
+    let options = RecoverOptions::new("test 1", Timestamp::from_millis(0).unwrap());
+    let report = recover_history(machine.history(), &keys(&[IDENTITY]), &options, &target, &NoProgress).unwrap();
+    assert_eq!((report.intact_segments, report.manifest.total_count), (3, 3));
+}
+
+#[test]
+fn copies_of_a_history_leave_each_other_their_notes() {
+    let mut machine = Machine::with_history();
+    let copy_dir = machine.home.path().join("copy");
+    copy(&machine.history(), &copy_dir);
+    for n in 3..6 {
+        machine.append(n);
+        machine.keep(&machine.sealed()).unwrap();
+        let found = discover(&machine.home.dirs(), &DiscoverOptions::default()).unwrap();
+        keep(&found, &copy_dir, &machine.sealed(), &NoProgress).unwrap();
+    }
+    assert_eq!(machine.rows(), rows(0..6));
 }
 
 #[test]

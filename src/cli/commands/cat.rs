@@ -213,7 +213,8 @@ fn empty_columns_note(columns: &[KeyPath]) -> Option<String> {
     let names: Vec<_> = columns.iter().map(|column| safe(&column.to_string())).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let has = if names.len() == 1 { "no row has a value for the column" } else { "no row has values for the columns" };
-    (!names.is_empty()).then(|| format!("{has} {}; `cat --format pretty -n 1` shows the paths of a row", listed(&names)))
+    (!names.is_empty())
+        .then(|| format!("{has} {}; `cat --format pretty -n 1` shows the paths of a row", listed(&names)))
 }
 
 fn print_bundle(bundle: Bundle<'_>, args: &CatArgs, options: &CatOptions, output: Output) -> Result<CatJson, Failure> {

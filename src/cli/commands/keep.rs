@@ -225,7 +225,13 @@ impl KeepArgs {
     }
 
     /// Returns the options of all runs. Asks for a new passphrase, if segments are to be encrypted with one.
+    ///
+    /// # Errors
+    /// Also if a passphrase is given that is used for nothing: a new history would not be encrypted.
     pub fn options(&self, output: Output) -> Result<KeepOptions, Failure> {
+        if !is_history(&self.dir) && self.from.is_empty() {
+            self.seal.refuse_unused(self.keys.passphrase())?;
+        }
         let keys = self.keys.keys(output)?;
         let sealer = self.seal.sealer_beside(self.keys.passphrase(), &keys)?;
         let mut write = WriteOptions::new(crate::cli::generator(), time::now()?).level(self.level).sealer(sealer);
@@ -371,6 +377,11 @@ fn notes(report: &KeepReport) -> Vec<String> {
          its disk is mounted"
             .to_owned()
     });
+    not_held.chain(several).collect()
+}
+
+/// Returns what a person must look at.
+fn warnings(report: &KeepReport) -> Vec<String> {
     let not_noted = report.not_noted.iter().map(|error| {
         format!(
             "{}, so this machine has no note on segment {}, and the next run needs a key that decrypts it (--identity)",
@@ -382,12 +393,8 @@ fn notes(report: &KeepReport) -> Vec<String> {
         "this segment is not encrypted, but the one before it is; if you did not want that, use --recipient again"
             .to_owned()
     });
-    not_held.chain(several).chain(not_noted).chain(plain).collect()
-}
-
-/// Returns what a person must look at.
-fn warnings(report: &KeepReport) -> Vec<String> {
-    report.logs.iter().filter_map(|log| warning(&log.follows, log.id.name.as_str())).collect()
+    let logs = report.logs.iter().filter_map(|log| warning(&log.follows, log.id.name.as_str()));
+    logs.chain(not_noted).chain(plain).collect()
 }
 
 /// Returns the warning about a log whose rows do not simply continue.

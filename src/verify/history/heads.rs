@@ -74,11 +74,12 @@ impl<'f, 'a> Heads<'f, 'a> {
         let mut heads = Self { dir, findings, chain, frontier, own: None, since, listed: Vec::new() };
         heads.read_checkpoint(checkpoint);
         let access = SegmentAccess { keys: Arc::new(options.keys.clone()), noted: None };
+        SegmentHead::check_keys(&listing.segments, &access)?;
         SegmentHead::read_all(listing.segments, &access, options.threads, |(segment, head)| {
             cancellation.check()?;
             match head {
                 // That a key is missing says nothing about the history.
-                Err(error) if error.kind().needs_other_keys() => return Err(error),
+                Err(error) if matches!(error.kind(), ErrorKind::Encrypted(_)) => return Err(error),
                 head => heads.push(segment, head),
             }
             Ok(())

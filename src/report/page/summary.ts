@@ -15,12 +15,24 @@ const VERDICTS: Record<string, [string, Tone]> = {
   inconsistent: ["inconsistent", "bad"],
 };
 
+/** Returns true if the page shows other rows than the report is about. */
+function isOther(report: ReportData | undefined, model: Model | undefined): boolean {
+  if (report === undefined || model === undefined) return false;
+  const expected = expectedDigest(report);
+  // A manifest that is damaged may have no digest.
+  return expected === undefined ? report.verdict !== "damaged" : expected !== model.bundle.digest;
+}
+
+/** Returns true if what the page shows contradicts what the report says. */
+function contradicts(report: ReportData | undefined, model: Model | undefined, checks: ReadonlyMap<number, LogCheck> | undefined): boolean {
+  if (isOther(report, model)) return true;
+  // Damage that the report names is no surprise.
+  return report?.verdict !== "damaged" && [...(checks?.values() ?? [])].some((check) => check === "differs" || check === "unreadable");
+}
+
 /** Returns a verdict in words, with its tone. */
 export function verdictMark(report: ReportData | undefined, model: Model | undefined, checks?: ReadonlyMap<number, LogCheck>): HTMLElement {
-  const isOther = model !== undefined && report !== undefined && expectedDigest(report) !== model.bundle.digest;
-  const isWrong = [...(checks?.values() ?? [])].some((check) => check === "differs" || check === "unreadable");
-  // Damage that the report names is no surprise.
-  if ((isOther && model.bundle.manifest.minor > 0) || (isWrong && report?.verdict !== "damaged")) return stateMark("does not match its hashes", "bad");
+  if (contradicts(report, model, checks)) return stateMark("does not match its hashes", "bad");
   if (report !== undefined) {
     const [text, tone] = Object.hasOwn(VERDICTS, report.verdict) ? VERDICTS[report.verdict] : [report.verdict, "warn" as Tone];
     return report.isGood || tone === "bad" ? stateMark(text, tone) : stateMark(text === "intact" ? "not as expected" : text, "warn");
@@ -49,14 +61,18 @@ export function summary(content: SummaryContent): HTMLElement {
 
 function facts({ report, model, checks, checkAll }: SummaryContent): Child[] {
   const manifest = model?.bundle.manifest;
-  const digest = report?.digest ?? model?.bundle.digest;
+  const digest = report === undefined ? model?.bundle.digest : expectedDigest(report);
+  const code = (hash: string) => el("code", { class: "digest" }, hash);
   const entries: [string, Child][] = [["Verdict", verdictMark(report, model, checks)]];
   if (report !== undefined) entries.push(["Verified", `${utc(report.madeAt)} by ${report.program}`]);
-  if (digest !== undefined) entries.push([report?.history === undefined ? "Bundle digest" : "Digest of the merged bundle", el("code", { class: "digest" }, digest)]);
+  const subject = report?.history === undefined ? "Bundle digest" : "Digest of the merged bundle";
+  if (model !== undefined && isOther(report, model)) {
+    entries.push([`${subject} in the report`, digest === undefined ? "none" : code(digest)], ["Digest of the rows here", code(model.bundle.digest)]);
+  } else if (digest !== undefined) entries.push([subject, code(digest)]);
   if (report?.history !== undefined) {
     const { id, segments, treeHead, isComplete } = report.history;
     entries.push(["History", `${id ?? "unreadable"}, ${counted(segments, "segment", "segments")}`]);
-    if (treeHead !== undefined) entries.push(["Tree head", el("code", { class: "digest" }, treeHead)]);
+    if (treeHead !== undefined) entries.push(["Tree head", code(treeHead)]);
     entries.push(["Complete", isComplete ? "yes: no segment is missing, and none records a gap" : "NO: see below"]);
   }
   if (report?.signature !== undefined) entries.push(["Signature", stateMark(report.signature.summary, report.signature.isValid ? "good" : "bad")]);
@@ -67,7 +83,9 @@ function facts({ report, model, checks, checkAll }: SummaryContent): Child[] {
     if (manifest.derivedFrom !== undefined) entries.push(["Made from", `${counted(manifest.derivedFrom.bundles, "bundle", "bundles")} (${visible(manifest.derivedFrom.how)})`]);
   }
   if (model !== undefined) entries.push(["Checked here", pageChecks(model, checks, report)]);
-  const statement = report?.statement ?? "This page read the bundle itself. Run “patchwork-traces verify” for a full verdict.";
+  const statement = contradicts(report, model, checks)
+    ? "What this page holds is not what the program verified, so nothing that the report says is shown as proven. Verify the bundle again."
+    : report?.statement ?? "This page read the bundle itself. Run “patchwork-traces verify” for a full verdict.";
   return [
     el("p", { class: "statement" }, statement),
     el("dl", { class: "facts" }, ...entries.flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)])),

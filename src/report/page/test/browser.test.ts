@@ -237,7 +237,22 @@ test("rows that were changed in the page are not shown as intact", async () => {
   await withPage({ bundle: changed, report }, async (page) => {
     await checked(page);
     assert.equal(await page.locator("#verdict").innerText(), "does not match its hashes");
-    assert.match(await page.locator("#panel-summary").innerText(), /the digest DIFFERS from the report/);
+    const summary = await page.locator("#panel-summary").innerText();
+    assert.match(summary, /the digest DIFFERS from the report/);
+    assert.doesNotMatch(summary, /Every log matches/);
+    assert.equal(await page.locator("#panel-summary .digest").count(), 2);
+    assert.ok(summary.includes(known), summary);
+  });
+});
+
+test("rows of a 1.0 bundle in place of the verified ones are not shown as intact", async () => {
+  const legacy = readFileSync(new URL("../../../../fixtures/legacy/plain.v1.0.jsonl.gz", import.meta.url));
+  await withPage({ bundle: legacy, report: { ...REPORT, digest: digestOf(LOGS) } }, async (page) => {
+    await page.getByText("format 1.0").waitFor();
+    assert.equal(await page.locator("#verdict").innerText(), "does not match its hashes");
+    const summary = await page.locator("#panel-summary").innerText();
+    assert.doesNotMatch(summary, /Every log matches/);
+    assert.ok(summary.includes(digestOf(LOGS)), summary);
   });
 });
 

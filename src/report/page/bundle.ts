@@ -7,8 +7,14 @@ import { Pace } from "./pace.ts";
 /** A reason why a file can't be shown, and what to do. */
 export class BundleError extends Error {}
 
+/** A reason why this page can't read a file that may be sound. */
+export class LimitError extends BundleError {}
+
 /** A chunk that isn't where the index says, or isn't what the manifest says. */
 export class ChunkError extends Error {}
+
+/** A chunk that is too long for a page. */
+export class TooLongError extends ChunkError {}
 
 /** Some consecutive rows of one log. */
 export interface Chunk {
@@ -35,6 +41,8 @@ export interface Bundle {
   note?: string;
   /** What contradicts the manifest. */
   problems: string[];
+  /** Why the page stopped reading a bundle that may be sound, if it did. */
+  limit?: string;
 }
 
 /** Chunks longer than this aren't read: a page has little memory. */
@@ -64,8 +72,8 @@ export async function openBundle(blob: Blob, name: string, progress: Progress, m
       ? "This is a bundle of format 1.0: it has no hashes, so nothing proves its rows."
       : "The bundle has no usable chunk index (another program compressed it again), so it was read from the start."
     : "The bundle is plain text, so it was read from the start.";
-  const { chunks, problems } = await readAll(textOf(blob, isGzip, progress), line.length + 1, manifest);
-  return { ...bundle, chunks, problems, note };
+  const read = await readAll(textOf(blob, isGzip, progress), line.length + 1, manifest);
+  return { ...bundle, ...read, note };
 }
 
 /** Reads a bundle from the start because chunks weren't where its index says. Returns undefined if it is damaged. */
@@ -187,7 +195,7 @@ export class ChunkBuffer {
 
 /** Reads the lines of a chunk, checked, into a buffer if there is one. */
 export async function readChunk(chunk: Chunk, buffer?: ChunkBuffer): Promise<Uint8Array> {
-  if (chunk.bytes > MAX_CHUNK_BYTES) throw new ChunkError("the rows are too long for this page; use patchwork-traces cat");
+  if (chunk.bytes > MAX_CHUNK_BYTES) throw new TooLongError("the rows are too long for this page; use patchwork-traces cat");
   if (chunk.crc32 === undefined) return new Uint8Array(await chunk.at.arrayBuffer());
   const bytes = await inflateExactly(closed(chunk.at), chunk.bytes, buffer?.take(chunk.bytes));
   if (bytes === undefined || (chunk.isChecked !== true && crc32(bytes) !== chunk.crc32)) {
@@ -215,7 +223,7 @@ async function readAll(reader: TextReader, skip: number, manifest: Manifest) {
     }
   } catch (error) {
     if (!(error instanceof BundleError)) throw error;
-    return collector.finish(`${error.message} What came before is shown.`);
+    return collector.finish(`${error.message} What came before is shown.`, error instanceof LimitError);
   } finally {
     reader.cancel().catch(() => undefined);
   }
@@ -250,19 +258,19 @@ class Collector {
     }
     this.take(part.subarray(start));
     if (part.length > 0) this.isMidLine = part[part.length - 1] !== LINE_FEED;
-    if (this.bytes > MAX_CHUNK_BYTES) throw new BundleError("A row is longer than this page can show. Use patchwork-traces cat.");
+    if (this.bytes > MAX_CHUNK_BYTES) throw new LimitError("A row is longer than this page can show. Use patchwork-traces cat.");
   }
 
-  /** Returns the chunks. `failure` is why the text ended early. */
-  finish(failure?: string) {
-    if (failure !== undefined) this.problems.push(failure);
+  /** Returns the chunks. `failure` is why the text ended early; `isLimit` means that nothing may be wrong with it. */
+  finish(failure?: string, isLimit = false) {
+    if (failure !== undefined && !isLimit) this.problems.push(failure);
     if (this.isMidLine && failure !== undefined) this.dropLastLine();
     else if (this.isMidLine) this.rows++;
     this.close();
     const found = this.firstRow;
-    if (found !== this.manifest.rows) this.problems.push(`The manifest declares ${this.manifest.rows} rows, but ${found} are there.`);
+    if (found !== this.manifest.rows && !isLimit) this.problems.push(`The manifest declares ${this.manifest.rows} rows, but ${found} are there.`);
     if (this.extraRows > 0) this.problems.push(`${this.extraRows} lines follow the rows that the manifest declares.`);
-    return { chunks: this.chunks, problems: this.problems };
+    return { chunks: this.chunks, problems: this.problems, ...(isLimit ? { limit: failure } : {}) };
   }
 
   /** Leaves out a line that was cut off. */

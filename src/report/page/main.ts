@@ -1,7 +1,7 @@
 /** Starts the page: shows what the program embedded, and opens bundles that are dropped on it. */
 
 import { fromBase64 } from "./bytes.ts";
-import { type Bundle, BundleError, ChunkError, openBundle, reopenFromStart } from "./bundle.ts";
+import { type Bundle, BundleError, ChunkError, LimitError, openBundle, reopenFromStart } from "./bundle.ts";
 import { closeDetail } from "./detail.ts";
 import { announce, byId, el } from "./dom.ts";
 import { size } from "./format.ts";
@@ -10,7 +10,7 @@ import { Model } from "./model.ts";
 import { Cancelled } from "./pace.ts";
 import { dataBlock, readReport, type ReportData } from "./report-data.ts";
 import { Session } from "./session.ts";
-import { summary, verdictMark } from "./summary.ts";
+import { type Shown, summary, verdictMark } from "./summary.ts";
 import { visible } from "./visible.ts";
 
 let session: Session | undefined;
@@ -30,7 +30,9 @@ async function openFile(blob: Blob, name: string, report: ReportData | undefined
     show(bundle, report);
     announce(`Opened ${name}`);
   } catch (error) {
-    if (number === opening) showProblem(name, error);
+    if (number !== opening) return;
+    showProblem(name, error);
+    if (report !== undefined) showReport({ report, failure: { text: problemText(error), isLimit: error instanceof LimitError } });
   } finally {
     if (number === opening) note.hidden = true;
   }
@@ -46,11 +48,25 @@ function show(bundle: Bundle, report: ReportData | undefined) {
   });
 }
 
-function showProblem(name: string, error: unknown) {
+/** Shows what the report says, as long as no bundle is open. */
+function showReport(shown: Shown) {
+  const { report } = shown;
+  if (report === undefined) return;
+  byId("name").textContent = visible(report.input.name);
+  document.title = `${visible(report.input.name)} – patchwork-traces report`;
+  byId("verdict").replaceChildren(verdictMark(shown));
+  byId("panel-summary").replaceChildren(summary(shown));
+  document.body.classList.remove("is-empty");
+}
+
+function problemText(error: unknown): string {
   const isExpected = error instanceof BundleError || error instanceof ManifestError || error instanceof ChunkError;
   const detail = error instanceof Error ? error.message : String(error);
-  const text = error instanceof ManifestError ? `This file can't be shown: ${detail}.` : isExpected ? detail : `This file can't be read: ${detail}`;
-  byId("problem-text").textContent = `${visible(name)}: ${visible(text)}`;
+  return error instanceof ManifestError ? `This file can't be shown: ${detail}.` : isExpected ? detail : `This file can't be read: ${detail}`;
+}
+
+function showProblem(name: string, error: unknown) {
+  byId("problem-text").textContent = `${visible(name)}: ${visible(problemText(error))}`;
   byId("problem").hidden = false;
 }
 
@@ -96,14 +112,17 @@ function start() {
   const base64 = dataBlock("bundle-data");
   const embedded = base64 === undefined ? undefined : fromBase64(base64);
   document.getElementById("bundle-data")?.remove();
-  if (report !== undefined) {
-    byId("name").textContent = visible(report.input.name);
-    document.title = `${visible(report.input.name)} – patchwork-traces report`;
-    byId("verdict").replaceChildren(verdictMark(report, undefined));
-    byId("panel-summary").replaceChildren(summary({ report, model: undefined, checks: new Map(), checkAll: undefined }));
-    document.body.classList.remove("is-empty");
+  if (embedded !== undefined) {
+    showReport({ report, isReading: true });
+    void openFile(new Blob([embedded]), report?.embedded?.name ?? "bundle", report);
+    return;
   }
-  if (embedded !== undefined) void openFile(new Blob([embedded]), report?.embedded?.name ?? "bundle", report);
+  const isMalformed = base64 !== undefined;
+  const isMissing = report?.embedded !== undefined && !isMalformed;
+  if (!isMalformed && !isMissing) return showReport({ report });
+  const text = isMissing ? "The bundle that the report is about is missing from this page." : "The bundle in this page can't be read: it is not base64.";
+  showProblem("This page", new BundleError(text));
+  showReport({ report, failure: { text, isLimit: false } });
 }
 
 start();

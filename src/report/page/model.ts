@@ -1,6 +1,6 @@
 /** The rows of an open bundle. Holds a few numbers for each row; the text stays compressed until it is shown. */
 
-import { type Bundle, type Chunk, ChunkBuffer, ChunkError, MAX_CHUNK_BYTES, readChunk } from "./bundle.ts";
+import { type Bundle, type Chunk, ChunkBuffer, ChunkError, readChunk, TooLongError } from "./bundle.ts";
 import { Decisions } from "./decisions.ts";
 import { Dictionary } from "./growable.ts";
 import type { LogFile } from "./manifest.ts";
@@ -31,8 +31,10 @@ export class Model {
   readonly decisions = new Decisions();
   /** Rows before this one are indexed. */
   indexed = 0;
-  /** Rows of chunks that can't be read. */
+  /** Rows of chunks that are damaged. */
   unreadable = 0;
+  /** Rows of chunks that are too long for a page. */
+  tooLong = 0;
   /** True if a chunk isn't where the index says. */
   isMisplaced = false;
   private readonly isSmall: boolean;
@@ -146,8 +148,9 @@ export class Model {
         await this.indexChunk(await this.scan(number, buffer));
       } catch (error) {
         if (!(error instanceof ChunkError)) throw error;
-        this.unreadable += chunk.rows;
-        this.isMisplaced ||= chunk.crc32 !== undefined && chunk.bytes <= MAX_CHUNK_BYTES;
+        if (error instanceof TooLongError) this.tooLong += chunk.rows;
+        else this.unreadable += chunk.rows;
+        this.isMisplaced ||= chunk.crc32 !== undefined && !(error instanceof TooLongError);
       }
       this.indexed = chunk.firstRow + chunk.rows;
       report();

@@ -1,7 +1,7 @@
 /** Puts a log together again, and compares it with the SHA-256 in the manifest. */
 
 import { fromBase64, sha256 } from "./bytes.ts";
-import { ChunkError } from "./bundle.ts";
+import { ChunkError, TooLongError } from "./bundle.ts";
 import type { Model } from "./model.ts";
 import type { Pace } from "./pace.ts";
 import { readEnvelope, readOriginal } from "./row.ts";
@@ -26,6 +26,7 @@ export async function checkLog(model: Model, number: number, pace: Pace): Promis
     const log = await restoreLog(model, number, pace);
     return log !== undefined && (await sha256(log)) === file.sha256 ? "matches" : "differs";
   } catch (error) {
+    if (error instanceof TooLongError) return "too long";
     if (error instanceof ChunkError) return "unreadable";
     throw error;
   }

@@ -113,6 +113,6 @@ export class Session {
     const isOffered = model.isIndexed && checks.size === 0 && model.files.length > 0 && !this.isChecking;
     const checkAll = isOffered ? () => void this.checkAll() : undefined;
     byId("panel-summary").replaceChildren(summary({ report, model, checks, checkAll }));
-    byId("verdict").replaceChildren(verdictMark(report, model, checks));
+    byId("verdict").replaceChildren(verdictMark({ report, model, checks }));
   }
 }

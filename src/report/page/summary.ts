@@ -7,6 +7,7 @@ import type { ReportData } from "./report-data.ts";
 import type { LogCheck } from "./restore.ts";
 import { visible } from "./visible.ts";
 
+const NO_CHECKS: ReadonlyMap<number, LogCheck> = new Map();
 const VERDICTS: Record<string, [string, Tone]> = {
   intact: ["intact", "good"],
   intactRecompressed: ["intact, recompressed by another program", "good"],
@@ -23,22 +24,34 @@ function isOther(report: ReportData | undefined, model: Model | undefined): bool
   return expected === undefined ? report.verdict !== "damaged" : expected !== model.bundle.digest;
 }
 
-/** Returns true if what the page shows contradicts what the report says. */
-function contradicts(report: ReportData | undefined, model: Model | undefined, checks: ReadonlyMap<number, LogCheck> | undefined): boolean {
-  if (isOther(report, model)) return true;
+/** How what the page holds relates to what the report says. */
+type Standing = "agrees" | "contradicts" | "unread" | "reading";
+
+function standing({ report, model, checks, failure, isReading }: Shown): Standing {
+  if (isReading === true) return "reading";
+  if (isOther(report, model)) return "contradicts";
   // Damage that the report names is no surprise.
-  return report?.verdict !== "damaged" && [...(checks?.values() ?? [])].some((check) => check === "differs" || check === "unreadable");
+  if (report?.verdict === "damaged") return "agrees";
+  if (failure !== undefined) return failure.isLimit ? "unread" : "contradicts";
+  if (model === undefined) return "agrees";
+  const isWrong = [...(checks?.values() ?? [])].some((check) => check === "differs" || check === "unreadable");
+  if (isWrong || model.bundle.problems.length > 0 || model.unreadable > 0) return "contradicts";
+  return model.bundle.limit !== undefined || model.tooLong > 0 ? "unread" : "agrees";
 }
 
 /** Returns a verdict in words, with its tone. */
-export function verdictMark(report: ReportData | undefined, model: Model | undefined, checks?: ReadonlyMap<number, LogCheck>): HTMLElement {
-  if (contradicts(report, model, checks)) return stateMark("does not match its hashes", "bad");
-  if (report !== undefined) {
-    const [text, tone] = Object.hasOwn(VERDICTS, report.verdict) ? VERDICTS[report.verdict] : [report.verdict, "warn" as Tone];
-    return report.isGood || tone === "bad" ? stateMark(text, tone) : stateMark(text === "intact" ? "not as expected" : text, "warn");
+export function verdictMark(shown: Shown): HTMLElement {
+  const { report, model, checks } = shown;
+  const found = standing(shown);
+  if (found === "reading") return stateMark("reading the rows…", "plain");
+  if (found === "contradicts") {
+    const isDamaged = report === undefined && ![...(checks?.values() ?? [])].includes("differs");
+    return stateMark(isDamaged ? "damaged" : "does not match its hashes", "bad");
   }
-  if (model !== undefined && (model.bundle.problems.length > 0 || model.unreadable > 0)) return stateMark("damaged", "bad");
-  return stateMark("not verified by the program", "warn");
+  if (report === undefined) return stateMark("not verified by the program", "warn");
+  const [text, tone] = Object.hasOwn(VERDICTS, report.verdict) ? VERDICTS[report.verdict] : [report.verdict, "warn" as Tone];
+  if (found === "unread" && tone !== "bad") return stateMark(model === undefined ? "can't be read here" : "can't be read here in full", "warn");
+  return report.isGood || tone === "bad" ? stateMark(text, tone) : stateMark(text === "intact" ? "not as expected" : text, "warn");
 }
 
 /** Returns the digest that the report names for the bundle in the page. */
@@ -46,12 +59,38 @@ function expectedDigest(report: ReportData): string | undefined {
   return report.embedded?.digest ?? report.digest;
 }
 
-/** What the summary shows. */
-export interface SummaryContent {
+/** What the page shows, and what it found out. */
+export interface Shown {
   report: ReportData | undefined;
-  model: Model | undefined;
-  checks: ReadonlyMap<number, LogCheck>;
-  checkAll: (() => void) | undefined;
+  model?: Model;
+  checks?: ReadonlyMap<number, LogCheck>;
+  /** Why the bundle that the page holds can't be shown. `isLimit`: nothing is wrong with it, but a page can't read it. */
+  failure?: { text: string; isLimit: boolean };
+  /** True until the bundle that the page holds is open. */
+  isReading?: boolean;
+}
+
+/** What the summary shows. */
+export interface SummaryContent extends Shown {
+  checkAll?: () => void;
+}
+
+const UNTOLD = "The program can read them: run “patchwork-traces verify” on the bundle for its verdict.";
+
+/** Returns in one sentence what is proven. */
+function statement(shown: Shown): string {
+  switch (standing(shown)) {
+    case "contradicts":
+      if (shown.report === undefined) break;
+      return "What this page holds is not what the program verified, so nothing that the report says is shown as proven. Verify the bundle again.";
+    case "unread":
+      if (shown.report === undefined) break;
+      return `This page can't read all rows, so it can't tell whether they are those that the program verified. ${UNTOLD}`;
+    case "reading":
+      return "This page is reading the rows.";
+    default:
+  }
+  return shown.report?.statement ?? "This page read the bundle itself. Run “patchwork-traces verify” for a full verdict.";
 }
 
 /** Returns the summary. */
@@ -59,11 +98,12 @@ export function summary(content: SummaryContent): HTMLElement {
   return el("div", { class: "summary" }, ...facts(content), ...logs(content), ...historyGaps(content), ...findings(content));
 }
 
-function facts({ report, model, checks, checkAll }: SummaryContent): Child[] {
+function facts(shown: SummaryContent): Child[] {
+  const { report, model, checks = NO_CHECKS, checkAll } = shown;
   const manifest = model?.bundle.manifest;
   const digest = report === undefined ? model?.bundle.digest : expectedDigest(report);
   const code = (hash: string) => el("code", { class: "digest" }, hash);
-  const entries: [string, Child][] = [["Verdict", verdictMark(report, model, checks)]];
+  const entries: [string, Child][] = [["Verdict", verdictMark(shown)]];
   if (report !== undefined) entries.push(["Verified", `${utc(report.madeAt)} by ${report.program}`]);
   const subject = report?.history === undefined ? "Bundle digest" : "Digest of the merged bundle";
   if (model !== undefined && isOther(report, model)) {
@@ -83,20 +123,18 @@ function facts({ report, model, checks, checkAll }: SummaryContent): Child[] {
     if (manifest.derivedFrom !== undefined) entries.push(["Made from", `${counted(manifest.derivedFrom.bundles, "bundle", "bundles")} (${visible(manifest.derivedFrom.how)})`]);
   }
   if (model !== undefined) entries.push(["Checked here", pageChecks(model, checks, report)]);
-  const statement = contradicts(report, model, checks)
-    ? "What this page holds is not what the program verified, so nothing that the report says is shown as proven. Verify the bundle again."
-    : report?.statement ?? "This page read the bundle itself. Run “patchwork-traces verify” for a full verdict.";
   return [
-    el("p", { class: "statement" }, statement),
+    el("p", { class: "statement" }, statement(shown)),
     el("dl", { class: "facts" }, ...entries.flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)])),
     checkAll === undefined ? undefined : action("Check the hashes of all logs", checkAll),
-    ...notes(report, model),
+    ...notes(shown),
   ];
 }
 
-function notes(report: ReportData | undefined, model: Model | undefined): Child[] {
-  const texts = [report?.embedded?.note, model?.bundle.note, ...(model?.bundle.problems ?? []), report?.notEmbedded];
-  if (model !== undefined && model.unreadable > 0) texts.push(`${number(model.unreadable)} rows can't be read: their chunks are damaged or too long for a page.`);
+function notes({ report, model, failure }: Shown): Child[] {
+  const texts = [failure?.text, report?.embedded?.note, model?.bundle.note, ...(model?.bundle.problems ?? []), model?.bundle.limit, report?.notEmbedded];
+  if (model !== undefined && model.unreadable > 0) texts.push(`${counted(model.unreadable, "row", "rows")} can't be read: what holds them is damaged.`);
+  if (model !== undefined && model.tooLong > 0) texts.push(`${counted(model.tooLong, "row", "rows")} can't be read here: what holds them is too long for a page. ${UNTOLD}`);
   return texts.filter((text) => text !== undefined).map((text) => el("p", { class: "note" }, visible(text)));
 }
 
@@ -117,7 +155,7 @@ function action(label: string, act: () => void): HTMLElement {
   return made;
 }
 
-function logs({ report, model, checks }: SummaryContent): Child[] {
+function logs({ report, model, checks = NO_CHECKS, failure }: SummaryContent): Child[] {
   const columns = [
     { title: "Log" }, { title: "Source" }, { title: "Rows", kind: "number" as const }, { title: "Unparsed lines", kind: "number" as const },
     { title: "Size", kind: "number" as const }, { title: "First row (UTC)" }, { title: "Last row (UTC)" },
@@ -127,7 +165,7 @@ function logs({ report, model, checks }: SummaryContent): Child[] {
   const rows = model === undefined
     ? (report?.files ?? []).map((file): Child[] => [
         visible(file.file), visible(file.source), number(file.rows), number(file.unparsedLines), size(file.bytes), "", "",
-        file.isVerified === undefined ? "none" : stateMark(file.isVerified ? "matches" : "differs", file.isVerified ? "good" : "bad"), file.sha256 ?? "",
+        file.isVerified === undefined ? "none" : formerMark(file.isVerified, failure === undefined), file.sha256 ?? "",
       ])
     : model.files.map((file, i): Child[] => [
         visible(file.name), visible(file.source), number(file.rows), number(file.unparsedLines), size(file.bytes),
@@ -136,6 +174,12 @@ function logs({ report, model, checks }: SummaryContent): Child[] {
   const most = 500;
   const more = rows.length > most ? el("p", { class: "muted" }, `${number(rows.length - most)} more logs aren't listed.`) : undefined;
   return [el("h2", {}, `Logs (${number(rows.length)})`), plainTable("Logs", columns, rows.slice(0, most)), more];
+}
+
+/** Returns what the program found of a log that the page doesn't have. */
+function formerMark(isVerified: boolean, isPlausible: boolean): Child {
+  if (!isVerified) return stateMark("differed when verified", "bad");
+  return stateMark("matched when verified", isPlausible ? "good" : "plain");
 }
 
 function checkMark(check: LogCheck | undefined): Child {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { digestOf, LOGS, makeBundle, makePage, makeRecompressed, type TestLog } from "./bundles.ts";
 
@@ -27,6 +28,8 @@ const REPORT = {
 };
 
 interface PageOptions {
+  /** Changes the base64 of the bundle. */
+  spoil?: (base64: string) => string;
   bundle?: Buffer;
   report?: object;
   width?: number;
@@ -36,7 +39,9 @@ interface PageOptions {
 /** Opens a page from disk, and fails the test if the page makes a request, logs an error or throws. */
 async function withPage(options: PageOptions, act: (page: Page) => Promise<void>) {
   const file = join(directory, "report.html");
-  writeFileSync(file, makePage(options.bundle, options.report));
+  const base64 = options.bundle?.toString("base64") ?? "";
+  const content = makePage(options.bundle, options.report);
+  writeFileSync(file, options.spoil === undefined ? content : content.replace(base64, () => options.spoil?.(base64) ?? ""));
   const page = await browser.newPage({ viewport: { width: options.width ?? 1280, height: 800 }, colorScheme: options.scheme ?? "light" });
   const faults: string[] = [];
   page.on("request", (request) => {
@@ -256,6 +261,30 @@ test("rows of a 1.0 bundle in place of the verified ones are not shown as intact
   });
 });
 
+for (const [what, spoil] of [
+  ["missing", () => ""],
+  ["not base64", (base64: string) => `${base64.slice(0, 100)}*${base64.slice(101)}`],
+  ["not gzip", (base64: string) => `X${base64.slice(1)}`],
+  ["cut off", (base64: string) => base64.slice(0, base64.length - 8)],
+  ["changed", (base64: string) => `${base64.slice(0, -400)}AAAA${base64.slice(-396)}`],
+  ["followed by rows", () => gzipSync(Buffer.concat([gunzipSync(makeBundle(LOGS)), Buffer.from('{"source":"runs","entry":{}}\n')])).toString("base64")],
+  ["without rows at its end", () => gzipSync(gunzipSync(makeBundle(LOGS)).subarray(0, -300)).toString("base64")],
+] as const) {
+  test(`a bundle in the page that is ${what} is not shown as intact`, async () => {
+    const digest = digestOf(LOGS);
+    const files = [{ source: "runs", file: "runs.jsonl", rows: 3, bytes: 9, unparsedLines: 1, sha256: digest, isVerified: true }];
+    const report = { ...REPORT, digest, files, embedded: { name: "b.jsonl.gz", digest } };
+    await withPage({ bundle: makeBundle(LOGS), report, spoil }, async (page) => {
+      await page.locator("#verdict", { hasText: "does not match its hashes" }).waitFor();
+      assert.ok(await page.locator("#verdict .bad").isVisible());
+      const summary = await page.locator("#panel-summary").innerText();
+      assert.doesNotMatch(summary, /Every log matches/);
+      assert.ok((await page.locator("#panel-summary .note").count()) > 0);
+      if (what === "missing") assert.match(summary, /matched when verified/);
+    });
+  });
+}
+
 const HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202etxt.exe\u0007";
 
 test("hostile text is shown as text, with what is hidden made visible", async () => {
@@ -318,7 +347,6 @@ test("a string of 10 MB, a million keys, deep nesting and a hundred thousand tin
 
 test("a bundle that inflates to far more than it says is stopped", async () => {
   const bundle = makeRecompressed([{ source: "runs", name: "runs.jsonl", lines: ["1"] }]);
-  const { gzipSync, gunzipSync } = await import("node:zlib");
   const text = Buffer.concat([gunzipSync(bundle), Buffer.alloc(400 << 20, "0\n")]);
   await withPage({}, async (page) => {
     const hang = await longestHang(page, async () => {

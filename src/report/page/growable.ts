@@ -73,27 +73,35 @@ export class Dictionary {
 
 /** Returns row numbers sorted by a key, ascending or descending; those with NaN come last. Equal ones keep their order. */
 export function sortByKey(rows: Uint32Array<ArrayBuffer>, key: Float64Array, isDescending: boolean): Uint32Array<ArrayBuffer> {
-  let min = Infinity;
-  let max = -Infinity;
-  for (const row of rows) {
-    const value = key[row];
-    if (value < min) min = value;
-    if (value > max) max = value;
-  }
-  let from = rows;
-  const span = max - min;
-  const digitOf = (row: number, divisor: number) => {
-    const value = key[row];
-    if (Number.isNaN(value)) return 65535;
-    return Math.floor((isDescending ? max - value : value - min) / divisor) % 65535;
-  };
-  for (let divisor = 1; divisor <= span || divisor === 1; divisor *= 65535) {
+  const [lower, upper] = ranks(rows, key, isDescending);
+  let from = Uint32Array.from(rows, (_, i) => i);
+  for (const [words, shift] of [[lower, 0], [lower, 16], [upper, 0], [upper, 16]] as const) {
     const starts = new Uint32Array(65537);
-    for (const row of from) starts[digitOf(row, divisor) + 1]++;
+    for (const word of words) starts[((word >>> shift) & 65535) + 1]++;
+    if (starts.includes(rows.length)) continue;
     for (let i = 1; i < starts.length; i++) starts[i] += starts[i - 1];
     const to = new Uint32Array(rows.length);
-    for (const row of from) to[starts[digitOf(row, divisor)]++] = row;
+    for (const i of from) to[starts[(words[i] >>> shift) & 65535]++] = i;
     from = to;
   }
-  return from;
+  return from.map((i) => rows[i]);
+}
+
+/** Returns the two halves of a number for each row that is the larger the later the row comes. */
+function ranks(rows: Uint32Array<ArrayBuffer>, key: Float64Array, isDescending: boolean) {
+  const lower = new Uint32Array(rows.length).fill(0xffffffff);
+  const upper = lower.slice();
+  const double = new DataView(new ArrayBuffer(8));
+  for (let i = 0; i < rows.length; i++) {
+    const value = key[rows[i]];
+    if (Number.isNaN(value)) continue;
+    double.setFloat64(0, value + 0); // -0 becomes 0
+    const high = double.getUint32(0);
+    // The bits of positive numbers grow with them, those of negative ones shrink.
+    const isNegative = high >= 0x80000000;
+    const turned = isNegative !== isDescending ? 0xffffffff : 0;
+    upper[i] = high ^ turned ^ (isNegative ? 0 : 0x80000000);
+    lower[i] = double.getUint32(4) ^ turned;
+  }
+  return [lower, upper] as const;
 }

@@ -128,6 +128,18 @@ test("sorting is stable, puts what has no key last, and goes both ways", () => {
   }
 });
 
+test("sorting is right for every double, and ends", () => {
+  const values = [5, -1.7e308, 0.5, 1e300, NaN, -0, 1.7e308, 0.25, 1e300, -3, 0, 1e300 / 3, -Infinity, 5e-324, Infinity];
+  const key = Float64Array.from(values);
+  const rows = Uint32Array.from(values.keys()).subarray(0);
+  const longest = [...sortByKey(rows, key, true)].map((row) => values[row]);
+  assert.deepEqual(longest, [Infinity, 1.7e308, 1e300, 1e300, 1e300 / 3, 5, 0.5, 0.25, 5e-324, -0, 0, -3, -1.7e308, -Infinity, NaN]);
+  const shortest = [...sortByKey(rows, key, false)];
+  assert.deepEqual(shortest.slice(0, 6), [12, 1, 9, 5, 10, 13]);
+  assert.equal(shortest.at(-1), 4);
+  assert.deepEqual([...sortByKey(Uint32Array.of(14, 9, 4, 5), key, false)], [9, 5, 14, 4]);
+});
+
 test("what is hidden becomes visible, and other scripts stay as they are", () => {
   assert.equal(visible("a\u202eb\u0000\n\u{e0041}"), "a⟨U+202E⟩b⟨U+0000⟩⟨U+000A⟩⟨U+E0041⟩");
   assert.equal(visible("\ud800"), "⟨U+D800⟩");

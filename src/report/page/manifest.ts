@@ -1,5 +1,7 @@
 /** The manifest of a bundle: the keys that the page shows. What FORMAT.md calls a fault, `verify` finds; the page only protects itself. */
 
+import { parseTime } from "./times.ts";
+
 /** A manifest line that the page can't use. */
 export class ManifestError extends Error {}
 
@@ -179,6 +181,6 @@ function text(value: unknown): string {
 }
 
 function time(value: unknown): number | undefined {
-  const millis = typeof value === "string" ? Date.parse(value) : NaN;
+  const millis = typeof value === "string" ? parseTime(value) : NaN;
   return Number.isNaN(millis) ? undefined : millis;
 }

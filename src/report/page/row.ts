@@ -2,6 +2,7 @@
 
 import { fromBase64 } from "./bytes.ts";
 import { decode, KeySet, skipSpace, skipValue, stringAt, visitMembers } from "./json.ts";
+import { daysOf, inRange, parseTime } from "./times.ts";
 
 const ENVELOPE_KEYS = new KeySet(["entry", "original", "text", "bytes"]);
 
@@ -152,8 +153,7 @@ export class Facts {
   }
 
   private millis(key: FactKey): number {
-    const value = Math.trunc(this.number(key) ?? NaN);
-    return value >= MIN_TIME && value < MAX_TIME ? value : NaN;
+    return inRange(Math.trunc(this.number(key) ?? NaN));
   }
 
   private date(key: FactKey): number {
@@ -175,8 +175,6 @@ export function readFacts(facts: Facts, bytes: Uint8Array, at: number, end: numb
 }
 
 const KNOWN_SOURCES = new Set(["runs", "decision_traces", "commit_issue_links"]);
-const MIN_TIME = -62135596800000; // the year 1
-const MAX_TIME = 253370764800000; // the end of the year 9998
 
 function numberAt(bytes: Uint8Array, at: number, end: number): number | undefined {
   let value = 0;
@@ -190,24 +188,30 @@ function numberAt(bytes: Uint8Array, at: number, end: number): number | undefine
   return Number(decode(bytes, at, end));
 }
 
-const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+const USUAL_FORM = "0000-00-00T00:00:00.000Z";
 
 /** Parses `"2026-05-02T10:00:00.000Z"`, and more slowly other forms of RFC 3339. */
 function dateAt(bytes: Uint8Array, at: number, end: number): number {
-  if (end - at > 40) return NaN;
+  // With its escapes, each of at most six bytes for one, a time has no more.
+  if (end - at > 300) return NaN;
+  const usual = end - at === USUAL_FORM.length + 2 && bytes[at] === 0x22 ? usualDateAt(bytes, at + 1) : NaN;
+  return Number.isNaN(usual) ? parseTime(stringAt(bytes, at, end) ?? "") : usual;
+}
+
+function usualDateAt(bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < USUAL_FORM.length; i++) {
+    const expected = USUAL_FORM.charCodeAt(i);
+    const byte = bytes[at + i];
+    if (expected === 0x30 ? byte < 0x30 || byte > 0x39 : byte !== expected) return NaN;
+  }
   const digits = (from: number, count: number) => {
     let value = 0;
-    for (let i = from; i < from + count; i++) value = value * 10 + bytes[at + 1 + i] - 0x30;
+    for (let i = from; i < from + count; i++) value = value * 10 + bytes[at + i] - 0x30;
     return value;
   };
-  const isUsual = end - at === 26 && bytes[at + 24] === 0x5a && bytes[at + 11] === 0x54 && bytes[at + 20] === 0x2e;
-  if (isUsual) {
-    const time = Date.UTC(digits(0, 4), digits(5, 2) - 1, digits(8, 2), digits(11, 2), digits(14, 2), digits(17, 2), digits(20, 3));
-    if (!Number.isNaN(time) && digits(0, 4) >= 100 && digits(5, 2) <= 12 && digits(8, 2) <= 31) return time;
-  }
-  const text = stringAt(bytes, at, end) ?? "";
-  const time = RFC_3339.test(text) ? Date.parse(text.toUpperCase().replace(/:60([.Z+-])/, ":59$1")) : NaN;
-  return time >= MIN_TIME && time < MAX_TIME ? time : NaN;
+  const [year, month, day, hour, minute, second] = [digits(0, 4), digits(5, 2), digits(8, 2), digits(11, 2), digits(14, 2), digits(17, 2)];
+  const isTime = year >= 100 && year < 9999 && month >= 1 && month <= 12 && day >= 1 && day <= daysOf(year, month);
+  return isTime && hour <= 23 && minute <= 59 && second <= 59 ? Date.UTC(year, month - 1, day, hour, minute, second, digits(20, 3)) : NaN;
 }
 
 /** Returns what became of what a row records. */

@@ -15,6 +15,7 @@ import { closePace, Pace } from "../pace.ts";
 import { checkLog } from "../restore.ts";
 import { Facts } from "../row.ts";
 import { stepsOf } from "../runs.ts";
+import { parseTime } from "../times.ts";
 import { visible } from "../visible.ts";
 import { LOGS, makeBundle, makeRecompressed } from "./bundles.ts";
 
@@ -100,6 +101,24 @@ test("times are those of FORMAT.md", () => {
   assert.equal(factsOf('{"timestamp":"2026-05-02t12:00:00+02:00"}').time("activity"), Date.UTC(2026, 4, 2, 10));
   assert.equal(factsOf('{"timestamp":"yesterday"}').time("activity"), NaN);
   assert.equal(factsOf('{"timestamp":"2026-13-02T10:00:00.500Z"}').time("activity"), NaN);
+});
+
+test("no time is invented, and the vectors of the conformance suite agree", () => {
+  const timeOf = (timestamp: string) => factsOf(JSON.stringify({ timestamp })).time("activity");
+  for (const text of [
+    "2026-02-30T10:00:00.000Z", "2026-02-29T10:00:00.000Z", "2026-05-02T25:00:00.000Z", "2026-05-02T24:00:00.000Z", "2026-00-02T10:00:00.000Z",
+    "2026-05-00T10:00:00.000Z", "20x6-05-02T10:00:00.000Z", "2026/05/02T10:00:00.000Z", "2026-05-02T10:60:00.000Z", "2026-05-02T10.00.00.000Z",
+    "2026-05-02T10:00:61.000Z", "2026-05-02T10:00:00.00:Z", "2026-05-02T10:00:00,000Z", "2026-05-02T10:00:00.000+24:00", "9999-12-31T00:00:00.000Z",
+  ]) assert.equal(timeOf(text), NaN, text);
+  assert.equal(timeOf("2026-05-02T10:00:60.250Z"), Date.UTC(2026, 4, 2, 10, 0, 59, 250));
+  assert.equal(timeOf("2026-05-02 10:00:00.500Z"), Date.UTC(2026, 4, 2, 10, 0, 0, 500));
+  const vectors = (name: string) => JSON.parse(readFileSync(new URL(`../../../../fixtures/conformance/vectors/${name}.json`, import.meta.url), "utf8")) as unknown;
+  for (const { value, time } of vectors("manifest_times") as { value: string; time: number | null }[]) {
+    if (!/\d \d/.test(value)) assert.equal(parseTime(value), time ?? NaN, value);
+  }
+  for (const { entry, source, time } of vectors("times") as { entry: string; source: string; time: number | null }[]) {
+    if (!/\d \d/.test(entry)) assert.equal(factsOf(entry).time(source) + 0, time ?? NaN, `${source} ${entry}`);
+  }
 });
 
 test("checksums are those of zlib, also combined", () => {

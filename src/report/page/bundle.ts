@@ -2,6 +2,7 @@
 
 import { combineCrc32, crc32, inflateExactly, join, sha256 } from "./bytes.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
+import { findMembers, MemberReader, TooManyMembers } from "./members.ts";
 import { Pace } from "./pace.ts";
 
 /** A reason why a file can't be shown, and what to do. */
@@ -57,22 +58,58 @@ const LINE_FEED = 10;
 /** Receives how much of a file was read, from 0 to 1. */
 export type Progress = (part: number) => void;
 
+/** A file that does not inflate as one gzip member. */
+class InflateError extends BundleError {}
+
+const UNREAD = 'This bundle can\'t be read here: it has too many gzip members, or too much text. The program can: run "patchwork-traces verify FILE".';
+
 /** Opens a bundle. `mustReadAll` ignores its chunk index. */
 export async function openBundle(blob: Blob, name: string, progress: Progress, mustReadAll = false): Promise<Bundle> {
   const head = new Uint8Array(await blob.slice(0, 64).arrayBuffer());
   const isGzip = head[0] === 0x1f && head[1] === 0x8b;
   refuseOthers(head, isGzip);
-  const line = await readManifestLine(isGzip ? textOf(blob, isGzip, progress) : blob.stream().getReader());
+  const open = (members?: Blob[]) => openText({ blob, name, head, isGzip, members }, progress, mustReadAll);
+  if (!isGzip) return open();
+  const bundle = await open().catch((error: unknown) => {
+    if (error instanceof InflateError) return error;
+    throw error;
+  });
+  if (!(bundle instanceof Error) && bundle.problems.length === 0) return bundle;
+  // Browsers inflate one member. A sound bundle may have several, and zeros after them.
+  try {
+    const members = await findMembers(blob, new Pace());
+    if (members !== undefined) return await open(members);
+  } catch (error) {
+    if (!(error instanceof TooManyMembers)) throw error;
+    if (bundle instanceof Error) throw new LimitError(UNREAD);
+    return { ...bundle, problems: [], limit: UNREAD };
+  }
+  if (bundle instanceof Error) throw bundle;
+  return bundle;
+}
+
+interface BundleText {
+  blob: Blob;
+  name: string;
+  head: Uint8Array;
+  isGzip: boolean;
+  /** The deflate data of its gzip members, if a browser can't tell them apart. */
+  members: Blob[] | undefined;
+}
+
+async function openText(text: BundleText, progress: Progress, mustReadAll: boolean): Promise<Bundle> {
+  const { blob, name, head, isGzip, members } = text;
+  const line = await readManifestLine(isGzip ? textOf(text, progress) : blob.stream().getReader());
   const manifest = parseManifest(new TextDecoder().decode(line));
   const bundle = { name, blob, manifest, digest: await sha256(line), chunks: [], problems: [] };
-  const index = isGzip && !mustReadAll ? await indexedChunks(blob, head, line, manifest) : undefined;
+  const index = isGzip && !mustReadAll && members === undefined ? await indexedChunks(blob, head, line, manifest) : undefined;
   if (index !== undefined) return { ...bundle, chunks: index };
   const note = isGzip
     ? manifest.minor === 0
       ? "This is a bundle of format 1.0: it has no hashes, so nothing proves its rows."
       : "The bundle has no usable chunk index (another program compressed it again), so it was read from the start."
     : "The bundle is plain text, so it was read from the start.";
-  const read = await readAll(textOf(blob, isGzip, progress), line.length + 1, manifest);
+  const read = await readAll(textOf(text, progress), line.length + 1, manifest);
   return { ...bundle, ...read, note };
 }
 
@@ -99,10 +136,11 @@ function refuseOthers(head: Uint8Array, isGzip: boolean) {
   }
 }
 
-type TextReader = ReadableStreamDefaultReader<Uint8Array>;
+type TextReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
 
 /** Returns a reader of the text of a bundle. */
-function textOf(blob: Blob, isGzip: boolean, progress: Progress): TextReader {
+function textOf({ blob, isGzip, members }: BundleText, progress: Progress): TextReader {
+  if (members !== undefined) return new MemberReader(members);
   let done = 0;
   const counted = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
     transform(part, controller) {
@@ -121,9 +159,8 @@ async function readPart(reader: TextReader): Promise<Uint8Array | undefined> {
     return done ? undefined : value;
   } catch (error) {
     const detail = error instanceof Error ? error.message : String(error);
-    throw new BundleError(
-      `The file does not inflate: ${detail}. It is damaged or has several gzip members. Run "patchwork-traces verify FILE" to see which. ` +
-        '"patchwork-traces merge FILE -o ONE.jsonl.gz" joins members; "recover" saves the intact rows of a damaged bundle.',
+    throw new InflateError(
+      `The file does not inflate: ${detail.replace(/\.$/, "")}. Run "patchwork-traces verify FILE" for what is wrong; "recover" saves the intact rows of a damaged bundle.`,
     );
   }
 }

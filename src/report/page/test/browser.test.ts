@@ -285,6 +285,22 @@ for (const [what, spoil] of [
   });
 }
 
+const TEXT = gunzipSync(makeBundle(LOGS));
+for (const [what, bundle] of [
+  ["several gzip members", Buffer.concat([gzipSync(TEXT.subarray(0, 900)), gzipSync(TEXT.subarray(900, 2000)), gzipSync(Buffer.alloc(0)), gzipSync(TEXT.subarray(2000))])],
+  ["zeros after its end", Buffer.concat([makeBundle(LOGS), Buffer.alloc(512)])],
+] as const) {
+  test(`a sound bundle with ${what} is read`, async () => {
+    const digest = digestOf(LOGS);
+    const report = { ...REPORT, verdict: "intactRecompressed", digest, embedded: { name: "b.jsonl.gz", digest } };
+    await withPage({ bundle, report }, async (page) => {
+      await page.getByText("4 of 4 logs match their SHA-256").waitFor();
+      assert.equal(await page.locator("#verdict").innerText(), "intact, recompressed by another program");
+      assert.ok(await page.locator("#problem").isHidden());
+    });
+  });
+}
+
 const HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202etxt.exe\u0007";
 
 test("hostile text is shown as text, with what is hidden made visible", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { readdirSync, readFileSync } from "node:fs";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { toolUses } from "../activity.ts";
 import { combineCrc32, crc32 } from "../bytes.ts";
 import { BundleError, openBundle, reopenFromStart } from "../bundle.ts";
@@ -10,6 +10,7 @@ import { duration, size, time } from "../format.ts";
 import { sortByKey } from "../growable.ts";
 import { decode, layOut, stringAt, visitMembers, skipValue } from "../json.ts";
 import { ManifestError } from "../manifest.ts";
+import { findMembers, MemberReader } from "../members.ts";
 import { Model } from "../model.ts";
 import { closePace, Pace } from "../pace.ts";
 import { checkLog } from "../restore.ts";
@@ -226,6 +227,31 @@ test("sealed bundles and other files are refused with what to do", async () => {
   assert.match(await refusal("hello"), /not a trace bundle/);
   assert.match(await refusal("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00"), /does not begin with a manifest/);
   assert.match(await refusal("\x1f\x8b\x08\x00"), /does not inflate/);
+});
+
+test("gzip members are told apart, also before zeros, and nothing else is taken for them", async () => {
+  const random = randomNumbers(13);
+  const blobOf = (...parts: Buffer[]) => new Blob([new Uint8Array(Buffer.concat(parts))]);
+  const texts = Array.from({ length: 5 }, (_, i) => Buffer.from(Array.from({ length: [0, 1, 5, 3000, 100_000][i] }, () => random(256))));
+  // What is not compressed has the head of a member in it.
+  texts.push(Buffer.concat([Buffer.from([0x1f, 0x8b, 8, 0, 0]), texts[3], Buffer.from([0x1f, 0x8b, 8, 0]), texts[2]]));
+  const members = texts.map((text) => gzipSync(text, { level: 0 }));
+  const named = Buffer.concat([Buffer.from([0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3]), Buffer.from("name\0"), gzipSync(texts[3]).subarray(10)]);
+  for (const parts of [members, [named, ...members], [members[3]], [members[5]], [members[0]]]) {
+    for (const zeros of [0, 1, 512]) {
+      const found = await findMembers(blobOf(...parts, Buffer.alloc(zeros)), new Pace());
+      assert.equal(found?.length, parts.length);
+      const reader = new MemberReader(found);
+      const read: Uint8Array[] = [];
+      for (let part = await reader.read(); !part.done; part = await reader.read()) read.push(part.value);
+      assert.deepEqual(Buffer.concat(read), Buffer.concat(parts.map((part) => gunzipSync(part))));
+    }
+  }
+  const changed = Buffer.concat(members);
+  changed[changed.length - 200] ^= 1;
+  assert.equal(await findMembers(blobOf(changed), new Pace()), undefined);
+  assert.equal(await findMembers(blobOf(members[3], Buffer.from("rest")), new Pace()), undefined);
+  assert.equal(await findMembers(blobOf(members[3], Buffer.alloc(20), members[2]), new Pace()), undefined);
 });
 
 test("of a bundle that is cut off, the rows before the cut are shown with a problem", async () => {

@@ -8,16 +8,17 @@ import { size } from "./format.ts";
 import { ManifestError } from "./manifest.ts";
 import { Model } from "./model.ts";
 import { Cancelled } from "./pace.ts";
-import { dataBlock, readReport, type ReportData } from "./report-data.ts";
+import { dataBlock, expectedDigest, readReport, type ReportData } from "./report-data.ts";
 import { Session } from "./session.ts";
 import { type Shown, summary, verdictMark } from "./summary.ts";
 import { visible } from "./visible.ts";
 
 let session: Session | undefined;
+let report: ReportData | undefined;
 let opening = 0;
 
-/** Opens a file and shows it in place of what is shown now. */
-async function openFile(blob: Blob, name: string, report: ReportData | undefined): Promise<void> {
+/** Opens a file and shows it in place of what is shown now. The report counts for the bundle of the page, and for the same one. */
+async function openFile(blob: Blob, name: string, isOfPage: boolean): Promise<void> {
   const number = ++opening;
   const note = byId("opening");
   const progress = (part: number) => (note.textContent = `Reading ${visible(name)} (${size(blob.size)}): ${Math.floor(part * 100)} %`);
@@ -27,25 +28,34 @@ async function openFile(blob: Blob, name: string, report: ReportData | undefined
   try {
     const bundle = await openBundle(blob, name, progress);
     if (number !== opening) return;
-    show(bundle, report);
+    const isSame = isOfPage || (report !== undefined && expectedDigest(report) === bundle.digest);
+    show(bundle, isSame ? report : undefined, isSame || report === undefined ? undefined : otherBundle(report));
     announce(`Opened ${name}`);
   } catch (error) {
     if (number !== opening) return;
     showProblem(name, error);
-    if (report !== undefined) showReport({ report, failure: { text: problemText(error), isLimit: error instanceof LimitError } });
+    if (isOfPage) showReport({ report, failure: { text: problemText(error), isLimit: error instanceof LimitError } });
   } finally {
     if (number === opening) note.hidden = true;
   }
 }
 
 /** Shows a bundle. If chunks aren't where its index says, reads it from the start, and shows that if it is whole. */
-function show(bundle: Bundle, report: ReportData | undefined) {
+function show(bundle: Bundle, shown: ReportData | undefined, remark: string | undefined) {
   const number = opening;
   session?.close();
-  session = new Session(new Model(bundle), report, async () => {
+  session = new Session(new Model(bundle), shown, remark, async () => {
     const again = await reopenFromStart(bundle, () => undefined).catch(() => undefined);
-    if (again !== undefined && number === opening) show(again, report);
+    if (again !== undefined && number === opening) show(again, shown, remark);
   });
+}
+
+function otherBundle(report: ReportData): string {
+  const { name } = report.input;
+  const isKnown = expectedDigest(report) !== undefined;
+  return isKnown
+    ? `This is another bundle than the one that the report is about (${name}), so what the report says isn't shown.`
+    : `The report on ${name} names no digest to tell whether it is about this bundle, so what it says isn't shown.`;
 }
 
 /** Shows what the report says, as long as no bundle is open. */
@@ -74,7 +84,7 @@ function chooseFile() {
   const input = el("input", { type: "file" });
   input.addEventListener("change", () => {
     const file = input.files?.[0];
-    if (file !== undefined) void openFile(file, file.name, undefined);
+    if (file !== undefined) void openFile(file, file.name, false);
   });
   input.click();
 }
@@ -97,7 +107,7 @@ function listen() {
     event.preventDefault();
     document.body.classList.remove("dragging");
     const file = event.dataTransfer?.files[0];
-    if (file !== undefined) void openFile(file, file.name, undefined);
+    if (file !== undefined) void openFile(file, file.name, false);
   });
   // What is unexpected is shown, too: a page that stops without a word looks as if it had no rows.
   window.addEventListener("unhandledrejection", (event) => {
@@ -108,13 +118,13 @@ function listen() {
 
 function start() {
   listen();
-  const report = readReport();
+  report = readReport();
   const base64 = dataBlock("bundle-data");
   const embedded = base64 === undefined ? undefined : fromBase64(base64);
   document.getElementById("bundle-data")?.remove();
   if (embedded !== undefined) {
     showReport({ report, isReading: true });
-    void openFile(new Blob([embedded]), report?.embedded?.name ?? "bundle", report);
+    void openFile(new Blob([embedded]), report?.embedded?.name ?? "bundle", true);
     return;
   }
   const isMalformed = base64 !== undefined;

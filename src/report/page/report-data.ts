@@ -50,3 +50,8 @@ export function readReport(): ReportData | undefined {
   const text = dataBlock("report-data");
   return text === undefined ? undefined : (JSON.parse(text) as ReportData);
 }
+
+/** Returns the digest that a report names for the bundle that its page holds, or would. */
+export function expectedDigest(report: ReportData): string | undefined {
+  return report.embedded?.digest ?? report.digest;
+}

@@ -31,6 +31,7 @@ export class Session {
   constructor(
     private readonly model: Model,
     private readonly report: ReportData | undefined,
+    private readonly remark: string | undefined,
     private readonly reopen: () => Promise<void>,
   ) {
     closeDetail();
@@ -112,7 +113,7 @@ export class Session {
     const { model, report, checks } = this;
     const isOffered = model.isIndexed && checks.size === 0 && model.files.length > 0 && !this.isChecking;
     const checkAll = isOffered ? () => void this.checkAll() : undefined;
-    byId("panel-summary").replaceChildren(summary({ report, model, checks, checkAll }));
+    byId("panel-summary").replaceChildren(summary({ report, model, checks, checkAll, remark: this.remark }));
     byId("verdict").replaceChildren(verdictMark({ report, model, checks }));
   }
 }

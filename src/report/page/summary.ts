@@ -3,7 +3,7 @@
 import { type Child, el, plainTable, stateMark } from "./dom.ts";
 import { counted, minute, number, size, type Tone } from "./format.ts";
 import type { Model } from "./model.ts";
-import type { ReportData } from "./report-data.ts";
+import { expectedDigest, type ReportData } from "./report-data.ts";
 import type { LogCheck } from "./restore.ts";
 import { visible } from "./visible.ts";
 
@@ -54,11 +54,6 @@ export function verdictMark(shown: Shown): HTMLElement {
   return report.isGood || tone === "bad" ? stateMark(text, tone) : stateMark(text === "intact" ? "not as expected" : text, "warn");
 }
 
-/** Returns the digest that the report names for the bundle in the page. */
-function expectedDigest(report: ReportData): string | undefined {
-  return report.embedded?.digest ?? report.digest;
-}
-
 /** What the page shows, and what it found out. */
 export interface Shown {
   report: ReportData | undefined;
@@ -66,6 +61,8 @@ export interface Shown {
   checks?: ReadonlyMap<number, LogCheck>;
   /** Why the bundle that the page holds can't be shown. `isLimit`: nothing is wrong with it, but a page can't read it. */
   failure?: { text: string; isLimit: boolean };
+  /** How the bundle relates to the report that the page has. */
+  remark?: string;
   /** True until the bundle that the page holds is open. */
   isReading?: boolean;
 }
@@ -131,8 +128,8 @@ function facts(shown: SummaryContent): Child[] {
   ];
 }
 
-function notes({ report, model, failure }: Shown): Child[] {
-  const texts = [failure?.text, report?.embedded?.note, model?.bundle.note, ...(model?.bundle.problems ?? []), model?.bundle.limit, report?.notEmbedded];
+function notes({ report, model, failure, remark }: Shown): Child[] {
+  const texts = [failure?.text, remark, report?.embedded?.note, model?.bundle.note, ...(model?.bundle.problems ?? []), model?.bundle.limit, model === undefined ? report?.notEmbedded : undefined];
   if (model !== undefined && model.unreadable > 0) texts.push(`${counted(model.unreadable, "row", "rows")} can't be read: what holds them is damaged.`);
   if (model !== undefined && model.tooLong > 0) texts.push(`${counted(model.tooLong, "row", "rows")} can't be read here: what holds them is too long for a page. ${UNTOLD}`);
   return texts.filter((text) => text !== undefined).map((text) => el("p", { class: "note" }, visible(text)));

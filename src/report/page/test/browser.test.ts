@@ -285,6 +285,28 @@ for (const [what, spoil] of [
   });
 }
 
+test("a report without rows keeps its verdict for the very bundle, and for no other", async () => {
+  const notEmbedded = "The rows are not in this report.";
+  await withPage({ report: { ...REPORT, digest: digestOf(LOGS), notEmbedded } }, async (page) => {
+    const verdict = () => page.locator("#verdict").innerText();
+    const summary = () => page.locator("#panel-summary").innerText();
+    assert.equal(await verdict(), "intact");
+    assert.ok((await summary()).includes(notEmbedded));
+    await drop(page, "same.jsonl.gz", makeBundle(LOGS));
+    await page.getByText("4 of 4 logs match their SHA-256").waitFor();
+    assert.equal(await verdict(), "intact");
+    assert.match(await summary(), /Verified\s+2026-05-02 11:00:00 UTC[^]*the digest matches/);
+    assert.ok(!(await summary()).includes(notEmbedded));
+    await drop(page, "other.jsonl.gz", makeBundle(LOGS.slice(1)));
+    await page.getByText("another bundle than the one that the report is about (b.jsonl.gz)").waitFor();
+    assert.equal(await verdict(), "not verified by the program");
+    assert.doesNotMatch(await summary(), /Every log matches/);
+    await drop(page, "same.jsonl.gz", makeRecompressed(LOGS));
+    await page.getByText("4 of 4 logs match their SHA-256").waitFor();
+    assert.equal(await verdict(), "intact");
+  });
+});
+
 const TEXT = gunzipSync(makeBundle(LOGS));
 for (const [what, bundle] of [
   ["several gzip members", Buffer.concat([gzipSync(TEXT.subarray(0, 900)), gzipSync(TEXT.subarray(900, 2000)), gzipSync(Buffer.alloc(0)), gzipSync(TEXT.subarray(2000))])],

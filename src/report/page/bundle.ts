@@ -48,6 +48,8 @@ export interface Bundle {
 
 /** Chunks longer than this aren't read: a page has little memory. */
 export const MAX_CHUNK_BYTES = 64 << 20;
+/** A page holds some twenty bytes for each row. */
+const MAX_ROWS = 20_000_000;
 const MAX_MANIFEST_BYTES = 128 << 20;
 const MAX_TEXT_BYTES = 4 * 2 ** 30;
 const BLOCK_BYTES = 1 << 20;
@@ -103,6 +105,7 @@ async function openText(text: BundleText, progress: Progress, mustReadAll: boole
   const manifest = parseManifest(new TextDecoder().decode(line));
   const bundle = { name, blob, manifest, digest: await sha256(line), chunks: [], problems: [] };
   const index = isGzip && !mustReadAll && members === undefined ? await indexedChunks(blob, head, line, manifest) : undefined;
+  if (index !== undefined && manifest.rows > MAX_ROWS) throw new LimitError("This bundle has more rows than a page can show. Use patchwork-traces cat.");
   if (index !== undefined) return { ...bundle, chunks: index };
   const note = isGzip
     ? manifest.minor === 0

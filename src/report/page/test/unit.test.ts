@@ -9,7 +9,7 @@ import { ALL_ROWS, findRows } from "../filter.ts";
 import { duration, size, time } from "../format.ts";
 import { sortByKey } from "../growable.ts";
 import { decode, layOut, stringAt, visitMembers, skipValue } from "../json.ts";
-import { ManifestError } from "../manifest.ts";
+import { ManifestError, parseManifest } from "../manifest.ts";
 import { findMembers, MemberReader } from "../members.ts";
 import { Model } from "../model.ts";
 import { closePace, Pace } from "../pace.ts";
@@ -252,6 +252,16 @@ test("gzip members are told apart, also before zeros, and nothing else is taken 
   assert.equal(await findMembers(blobOf(changed), new Pace()), undefined);
   assert.equal(await findMembers(blobOf(members[3], Buffer.from("rest")), new Pace()), undefined);
   assert.equal(await findMembers(blobOf(members[3], Buffer.alloc(20), members[2]), new Pace()), undefined);
+});
+
+test("chunks with sizes that deflate can't have are refused", () => {
+  const manifest = (bytes: number, rows: number) => {
+    const chunk = { compressed: 1000, bytes, rows, crc32: "00000000" };
+    const file = { source: "runs", relativePath: "runs.jsonl", count: rows, bytes, chunks: [chunk] };
+    return JSON.stringify({ type: "manifest", version: 1, minor: 1, files: [file], totalCount: rows });
+  };
+  assert.equal(parseManifest(manifest(1_033_024, 1)).rows, 1);
+  for (const [bytes, rows] of [[1_033_025, 1], [3e14, 1e13], [100, 5]]) assert.throws(() => parseManifest(manifest(bytes, rows)), ManifestError);
 });
 
 test("of a bundle that is cut off, the rows before the cut are shown with a problem", async () => {

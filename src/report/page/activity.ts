@@ -17,7 +17,7 @@ export interface ToolUse {
 export function toolUses(model: Model, from: number, until: number): ToolUse[] {
   const durations = new Map<number, number[]>();
   const counts = new Map<number, { calls: number; errors: number }>();
-  const error = new Set(["error", "failed"].map((state) => model.stateNames.code(state)));
+  const error = new Set(["error", "failed"].map((state) => model.stateNames.find(state)));
   for (const chunk of model.bundle.chunks) {
     if (model.files[chunk.file].source !== "activity") continue;
     const end = Math.min(chunk.firstRow + chunk.rows, model.indexed);

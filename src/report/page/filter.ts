@@ -66,8 +66,8 @@ function hasCandidate(first: number, rows: number, test: (row: number) => boolea
 
 function rowTest(model: Model, filter: Filter): (row: number) => boolean {
   if (!needsIndex(filter)) return () => true;
-  const state = filter.state === "" ? undefined : model.stateNames.code(filter.state);
-  const tool = filter.tool === "" ? undefined : model.toolNames.code(filter.tool);
+  const state = filter.state === "" ? undefined : model.stateNames.find(filter.state);
+  const tool = filter.tool === "" ? undefined : model.toolNames.find(filter.tool);
   const isAnyTime = filter.from === -Infinity && filter.until === Infinity;
   return (row) =>
     (state === undefined || model.states[row] === state) &&

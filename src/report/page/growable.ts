@@ -60,6 +60,11 @@ export class Dictionary {
     return this.names.push(name) - 1;
   }
 
+  /** Returns the code of a string, or -1 if it has none. */
+  find(name: string): number {
+    return this.codes.get(name) ?? -1;
+  }
+
   /** Returns the string of a code. */
   name(code: number): string {
     return this.names[code];

@@ -8,7 +8,7 @@ import { size } from "./format.ts";
 import { ManifestError } from "./manifest.ts";
 import { Model } from "./model.ts";
 import { Cancelled } from "./pace.ts";
-import { dataBlock, expectedDigest, readReport, type ReportData } from "./report-data.ts";
+import { dataBlock, expectedDigest, readReport, type ReportData, ReportError } from "./report-data.ts";
 import { Session } from "./session.ts";
 import { type Shown, summary, verdictMark } from "./summary.ts";
 import { visible } from "./visible.ts";
@@ -118,15 +118,23 @@ function listen() {
 
 function start() {
   listen();
-  report = readReport();
+  let broken: unknown;
+  try {
+    report = readReport();
+  } catch (error) {
+    if (!(error instanceof ReportError)) throw error;
+    broken = new BundleError(`What the program wrote of the bundle can't be read: ${error.message}. Its verdict isn't shown.`);
+  }
   const base64 = dataBlock("bundle-data");
   const embedded = base64 === undefined ? undefined : fromBase64(base64);
   document.getElementById("bundle-data")?.remove();
   if (embedded !== undefined) {
     showReport({ report, isReading: true });
     void openFile(new Blob([embedded]), report?.embedded?.name ?? "bundle", true);
+    if (broken !== undefined) showProblem("The report in this page", broken);
     return;
   }
+  if (broken !== undefined) showProblem("The report in this page", broken);
   const isMalformed = base64 !== undefined;
   const isMissing = report?.embedded !== undefined && !isMalformed;
   if (!isMalformed && !isMissing) return showReport({ report });

@@ -45,10 +45,28 @@ export function dataBlock(id: string): string | undefined {
   return text === undefined || text === "" ? undefined : text;
 }
 
+/** The error of a report that can't be read. */
+export class ReportError extends Error {}
+
 /** Returns the report in the page, if there is one. */
 export function readReport(): ReportData | undefined {
   const text = dataBlock("report-data");
-  return text === undefined ? undefined : (JSON.parse(text) as ReportData);
+  return text === undefined ? undefined : parseReport(text);
+}
+
+/** Reads a report, and checks what the page relies on. */
+export function parseReport(text: string): ReportData {
+  let report: Partial<ReportData> | null;
+  try {
+    report = JSON.parse(text) as Partial<ReportData> | null;
+  } catch {
+    throw new ReportError("it is not JSON");
+  }
+  const isReport =
+    typeof report?.verdict === "string" && typeof report.statement === "string" && typeof report.program === "string" && typeof report.madeAt === "string" &&
+    typeof report.input?.name === "string" && Array.isArray(report.findings) && Array.isArray(report.files);
+  if (!isReport) throw new ReportError("it lacks what a report has");
+  return report as ReportData;
 }
 
 /** Returns the digest that a report names for the bundle that its page holds, or would. */

@@ -245,7 +245,7 @@ export class RunsView implements View {
     const wanted = this.text.trim().toLowerCase();
     const recipes = new Set(runs.recipeNames.sorted().filter((code) => runs.recipeNames.name(code).toLowerCase().includes(wanted)));
     const exact = runs.find(new TextEncoder().encode(JSON.stringify(this.text.trim())));
-    const state = this.state === "" ? undefined : stateNames.code(this.state);
+    const state = this.state === "" ? undefined : stateNames.find(this.state);
     const isAnyTime = !isLimited(this.range.from, this.range.until);
     const found: number[] = [];
     for (let run = 0; run < runs.count; run++) {

@@ -28,6 +28,8 @@ const REPORT = {
 };
 
 interface PageOptions {
+  /** Changes the page. */
+  spoilPage?: (page: string) => string;
   /** Changes the base64 of the bundle. */
   spoil?: (base64: string) => string;
   bundle?: Buffer;
@@ -40,7 +42,8 @@ interface PageOptions {
 async function withPage(options: PageOptions, act: (page: Page) => Promise<void>) {
   const file = join(directory, "report.html");
   const base64 = options.bundle?.toString("base64") ?? "";
-  const content = makePage(options.bundle, options.report);
+  const made = makePage(options.bundle, options.report);
+  const content = options.spoilPage?.(made) ?? made;
   writeFileSync(file, options.spoil === undefined ? content : content.replace(base64, () => options.spoil?.(base64) ?? ""));
   const page = await browser.newPage({ viewport: { width: options.width ?? 1280, height: 800 }, colorScheme: options.scheme ?? "light" });
   const faults: string[] = [];
@@ -306,6 +309,17 @@ test("a report without rows keeps its verdict for the very bundle, and for no ot
     assert.equal(await verdict(), "intact");
   });
 });
+
+for (const [what, json] of [["is cut off", '{"verdict":"intact"'], ["is null", "null"], ["has no findings", '{"verdict":"intact","isGood":true}']]) {
+  test(`a report that ${what} gives a problem, and the rows`, async () => {
+    const spoil = (page: string) => page.replace(/(id="report-data">)[^<]*/, (_, head: string) => head + json);
+    await withPage({ bundle: makeBundle(LOGS), report: REPORT, spoilPage: spoil }, async (page) => {
+      await page.locator("#problem", { hasText: "What the program wrote of the bundle can't be read" }).waitFor();
+      await page.getByText("4 of 4 logs match their SHA-256").waitFor();
+      assert.equal(await page.locator("#verdict").innerText(), "not verified by the program");
+    });
+  });
+}
 
 const TEXT = gunzipSync(makeBundle(LOGS));
 for (const [what, bundle] of [

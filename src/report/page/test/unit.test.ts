@@ -264,6 +264,13 @@ test("chunks with sizes that deflate can't have are refused", () => {
   for (const [bytes, rows] of [[1_033_025, 1], [3e14, 1e13], [100, 5]]) assert.throws(() => parseManifest(manifest(bytes, rows)), ManifestError);
 });
 
+test("summing up activity adds no state that no row has", async () => {
+  const model = await indexed(makeBundle([{ source: "activity", name: "activity-1.jsonl", lines: ['{"timestamp":"2026-05-02T10:00:01.000Z","tool":"Bash","status":"success"}'] }]));
+  assert.equal(toolUses(model, -Infinity, Infinity)[0].errors, 0);
+  assert.deepEqual([...(await findRows(model, { ...ALL_ROWS, state: "failed" }, new Pace(), () => undefined))], []);
+  assert.deepEqual(model.stateNames.sorted().map((code) => model.stateNames.name(code)), ["success"]);
+});
+
 test("of a bundle that is cut off, the rows before the cut are shown with a problem", async () => {
   const lines = Array.from({ length: 5000 }, (_, i) => `{"createdAt":${1777716000000 + i * 977},"x":"${(i * 2654435761) % 99991}"}`);
   const whole = makeBundle([{ source: "runs", name: "runs.jsonl", lines }]);

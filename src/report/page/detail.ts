@@ -5,7 +5,7 @@ import { duration, number, time, tone } from "./format.ts";
 import { decode, layOut } from "./json.ts";
 import type { Model } from "./model.ts";
 import type { LogCheck } from "./restore.ts";
-import { type ExactLine, Facts, readOriginal, type RowText } from "./row.ts";
+import { type ExactLine, Facts, isEntryOfLine, readOriginal, type RowText } from "./row.ts";
 import { MAX_STEPS, type Step, stepsOf } from "./runs.ts";
 import { parts, visible } from "./visible.ts";
 import { about } from "./about.ts";
@@ -41,7 +41,7 @@ export async function showRow(context: DetailContext, row: number): Promise<void
     ["Source", visible(log.source)],
     ["Time", Number.isNaN(millis) ? "none" : `${time(millis)} UTC`],
     ["State", state === "" ? undefined : stateMark(state, tone(state))],
-    ["Proof", proof(context.checkOf(file), model.bundle.chunks[chunk].crc32 !== undefined)],
+    ["Proof", !isEntryOfLine(text.bytes, text) ? "NOT proven: the row differs from its exact line, which is below." : proof(context.checkOf(file), model.bundle.chunks[chunk].crc32 !== undefined)],
   ]);
   const taskId = facts.place("taskId");
   const run = log.source === "runs" || log.source === "run_steps" ? model.runs.find(taskId && text.bytes.subarray(...taskId)) : undefined;

@@ -4,7 +4,7 @@ import { fromBase64, sha256 } from "./bytes.ts";
 import { ChunkError, TooLongError } from "./bundle.ts";
 import type { Model } from "./model.ts";
 import type { Pace } from "./pace.ts";
-import { readEnvelope, readOriginal } from "./row.ts";
+import { isEntryOfLine, readEnvelope, readOriginal } from "./row.ts";
 
 /** Logs longer than this aren't checked: WebCrypto hashes only what is in memory at once. */
 export const MAX_CHECKED_BYTES = 64 << 20;
@@ -32,7 +32,7 @@ export async function checkLog(model: Model, number: number, pace: Pace): Promis
   }
 }
 
-/** Returns the bytes of a log, or undefined if they are not as many as the manifest says. */
+/** Returns the bytes of a log, or undefined if they are not as many as the manifest says, or a row differs from its exact line. */
 export async function restoreLog(model: Model, number: number, pace: Pace): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const file = model.files[number];
   const log = new LogBytes(file.bytes);
@@ -55,6 +55,7 @@ export async function restoreLog(model: Model, number: number, pace: Pace): Prom
       if (envelope.originalAt === -1) {
         log.line(bytes.subarray(envelope.entryAt, envelope.entryEnd), file.isCrlf ? CARRIAGE_RETURN : undefined);
       } else {
+        if (!isEntryOfLine(bytes, envelope)) return undefined;
         const exact = readOriginal(bytes, envelope.originalAt, envelope.originalEnd);
         log.line(exact && ("text" in exact ? encoder.encode(exact.text) : exact.bytes));
       }

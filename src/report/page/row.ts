@@ -1,6 +1,7 @@
 /** One row: where its entry is in a line of the bundle, its exact text, and what the page shows of it. */
 
 import { fromBase64 } from "./bytes.ts";
+import { entryOf } from "./entry.ts";
 import { decode, KeySet, skipSpace, skipValue, stringAt, visitMembers } from "./json.ts";
 import { daysOf, inRange, parseTime } from "./times.ts";
 
@@ -48,6 +49,13 @@ export function readOriginal(bytes: Uint8Array, at: number, end: number): ExactL
     return valueEnd;
   });
   return exact;
+}
+
+/** Returns false if a row shows another entry than a writer makes of its exact line. */
+export function isEntryOfLine(bytes: Uint8Array, row: Envelope): boolean {
+  if (row.originalAt === -1) return true;
+  const exact = readOriginal(bytes, row.originalAt, row.originalEnd);
+  return exact !== undefined && entryOf(exact) === decode(bytes, row.entryAt, row.entryEnd);
 }
 
 const NO_BYTES = new Uint8Array(0);

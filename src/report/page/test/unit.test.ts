@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, test } from "node:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { toolUses } from "../activity.ts";
 import { combineCrc32, crc32 } from "../bytes.ts";
 import { BundleError, openBundle, reopenFromStart } from "../bundle.ts";
+import { entryOf } from "../entry.ts";
 import { ALL_ROWS, findRows } from "../filter.ts";
 import { duration, size, time } from "../format.ts";
 import { sortByKey } from "../growable.ts";
@@ -208,6 +210,23 @@ test("rows are found by text, source, state, tool, time and order", async () => 
   assert.deepEqual(await find({ from: 1777716060000, until: 1777716070000 }), [3, 4]);
   assert.deepEqual(await find({ order: "longest", source: "runs" }), [1, 2, 0]);
   assert.deepEqual((await find({ order: "oldest" })).slice(0, 3), [0, 2, 5]);
+});
+
+test("entries are those that a writer makes, and a row with another entry is not proven", async () => {
+  const vectors = JSON.parse(readFileSync(new URL("../../../../fixtures/conformance/vectors/entries.json", import.meta.url), "utf8")) as { entry: string | null; lineBase64: string }[];
+  for (const { entry, lineBase64 } of vectors) {
+    const bytes = new Uint8Array(Buffer.from(lineBase64, "base64"));
+    if (entry !== null) assert.equal(entryOf({ bytes }), entry, lineBase64);
+  }
+  const text = '{"taskId":"A","status":"error"}';
+  const row = (entry: string) => `{"source":"runs","entry":${entry},"original":{"text":${JSON.stringify(text)}}}\n`;
+  const sha256 = createHash("sha256").update(`${text}\n`).digest("hex");
+  const file = { source: "runs", relativePath: "runs.jsonl", count: 1, bytes: text.length + 1, sha256, lineEnding: "lf", finalNewline: true };
+  const manifest = `${JSON.stringify({ type: "manifest", version: 1, minor: 1, files: [file], totalCount: 1 })}\n`;
+  for (const [entry, check] of [[text, "matches"], [text.replace("error", "done"), "differs"]]) {
+    const model = await indexed(gzipSync(manifest + row(entry)));
+    assert.equal(await checkLog(model, 0, new Pace()), check);
+  }
 });
 
 test("a changed row is not shown as proven", async () => {

@@ -313,7 +313,7 @@ impl ReportData {
                 "All {} rows are as they were when their segments were written, {}{}; whoever kept an earlier checkpoint \
                  can prove that segments were only appended, but this does not show that the logs were accurate.",
                 verified.rows,
-                if is_complete { "and no segment records a gap" } else { "but rows are missing between segments" },
+                if is_complete { "and no segment records a gap" } else { "but rows may be missing between segments" },
                 if signed { ", and the signer vouched for all segments" } else { "" },
             ),
         }

@@ -180,7 +180,11 @@ pub fn report_history(
     let merged = if verified.is_good() {
         merged(dir, options, &target.work_dir(), &mut data, progress)?
     } else {
-        data.not_embedded = Some("The history is not sound, so its rows are not in this report.".to_owned());
+        let reason = match data.verdict {
+            ReportVerdict::Intact => "is not signed as it was required to be",
+            _ => "is not sound",
+        };
+        data.not_embedded = Some(format!("The history {reason}, so its rows are not in this report."));
         None
     };
     let bundle = merged.map(|(file, bytes)| (CancellableIo::new(file, progress), bytes));

@@ -7,11 +7,12 @@ use clap::CommandFactory;
 use clap_complete::engine::{CompletionCandidate, ValueCompleter};
 use clap_complete::env::CompleteEnv;
 use patchwork_traces::bundle::Bundle;
+use patchwork_traces::detect::{BuiltInRule, FindKind};
 use patchwork_traces::format::SourceName;
 use patchwork_traces::logs::CATALOGUE;
+use strum::VariantArray as _;
 
 use crate::cli::Cli;
-use crate::cli::commands::scan::rule_names;
 
 /// The environment variable with which a shell requests completions.
 pub const VARIABLE: &str = "PATCHWORK_TRACES_COMPLETE";
@@ -68,4 +69,9 @@ fn named_bundle() -> Option<Bundle<'static>> {
     let line: Vec<OsString> = std::env::args_os().skip_while(|argument| argument != "--").skip(2).collect();
     let files = line.iter().map(Path::new).filter(|path| path.is_file());
     files.into_iter().find_map(|path| Bundle::open(path).ok())
+}
+
+/// Returns the names of the kinds and of the built-in rules.
+fn rule_names() -> impl Iterator<Item = &'static str> {
+    FindKind::VARIANTS.iter().map(|kind| kind.name()).chain(BuiltInRule::VARIANTS.iter().map(|rule| rule.name()))
 }

@@ -8,7 +8,7 @@ use super::Candidates;
 use super::address::at_sign;
 use super::boundary::is_after_escape;
 use super::names::{home_directory, known_name};
-use super::rules::names_a_secret;
+use super::rules::{SECRET_WORDS, names_a_secret};
 use super::secrets::{assignment, authorization, json_web_token, name_around, private_key};
 use super::token::{TOKEN_FORMATS, TokenFormat, telegram_token, terraform_token};
 use super::url::scheme_end;
@@ -59,35 +59,6 @@ const OTHER_MARKS: &[(&str, Mark)] = &[
     ("osuser", Mark::PersonWord),
     (r"\u00", Mark::Escape),
     (r"\/", Mark::Escape),
-];
-
-/// The words of which the name of a secret has one.
-pub const SECRET_WORDS: &[&str] = &[
-    "passw",
-    "passphrase",
-    "secret",
-    "token",
-    "apikey",
-    "api_key",
-    "api-key",
-    "accesskey",
-    "access_key",
-    "access-key",
-    "privatekey",
-    "private_key",
-    "private-key",
-    "masterkey",
-    "master_key",
-    "master-key",
-    "encryptionkey",
-    "encryption_key",
-    "encryption-key",
-    "signingkey",
-    "signing_key",
-    "signing-key",
-    "credential",
-    "authorization",
-    "cookie",
 ];
 
 /// Finds marks.

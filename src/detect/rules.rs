@@ -3,8 +3,6 @@
 use serde::Serialize;
 use strum::{EnumCount, IntoStaticStr, VariantArray};
 
-use super::marks::SECRET_WORDS;
-
 /// The version of the built-in rules. It grows with every change that makes them find something else, because a redaction
 /// can be repeated only with the same rules.
 pub const RULES_VERSION: u64 = 1;
@@ -214,6 +212,35 @@ const NO_SECRETS: [&str; 16] = [
     "masktoken",
     "pertoken",
     "cursortoken",
+];
+
+/// The words of which the name of a secret has one.
+pub const SECRET_WORDS: &[&str] = &[
+    "passw",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "accesskey",
+    "access_key",
+    "access-key",
+    "privatekey",
+    "private_key",
+    "private-key",
+    "masterkey",
+    "master_key",
+    "master-key",
+    "encryptionkey",
+    "encryption_key",
+    "encryption-key",
+    "signingkey",
+    "signing_key",
+    "signing-key",
+    "credential",
+    "authorization",
+    "cookie",
 ];
 
 /// Returns true if a JSON key, or the name before an assignment, says that the value is a secret.

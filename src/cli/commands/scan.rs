@@ -5,12 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
-use patchwork_traces::detect::{BuiltInRule, DetectOptions, FindKind};
+use patchwork_traces::detect::{DetectOptions, FindKind};
 use patchwork_traces::input::InputSummary;
 use patchwork_traces::scan::{RuleCount, ScanGroup, ScanOptions, ScanReport, scan};
 use schemars::JsonSchema;
 use serde::Serialize;
-use strum::VariantArray as _;
 
 use crate::cli::commands::merge::input_notes;
 use crate::cli::complete;
@@ -78,11 +77,6 @@ impl RuleArgs {
     pub fn options(&self) -> DetectOptions {
         DetectOptions::default().only(&self.only).skip(&self.skip)
     }
-}
-
-/// Returns the names of the kinds and of the built-in rules.
-pub fn rule_names() -> impl Iterator<Item = &'static str> {
-    FindKind::VARIANTS.iter().map(|kind| kind.name()).chain(BuiltInRule::VARIANTS.iter().map(|rule| rule.name()))
 }
 
 /// The result of `scan --json`.

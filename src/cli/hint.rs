@@ -234,6 +234,7 @@ fn for_redaction(fault: &RedactionFault) -> &'static str {
         RedactionFault::OverLogs => {
             "import the original, or name empty directories with --patchwork-dir and --activity-dir"
         }
+        RedactionFault::AmongOthers => "leave it out, or redact the others with the same options first",
         _ => "please report this; leave the log out with --source, or the rule with --skip",
     }
 }

@@ -61,6 +61,17 @@ const OTHER_MARKS: &[(&str, Mark)] = &[
     (r"\/", Mark::Escape),
 ];
 
+/// Returns a name, given in lower case, as it is usually written. Marks are found in any case as far as they are ASCII.
+fn spellings(name: &str) -> Vec<String> {
+    let mut spellings = vec![name.to_owned()];
+    if !name.is_ascii() {
+        let mut words = name.chars();
+        let title = words.next().map(|first| first.to_uppercase().chain(words).collect::<String>());
+        spellings.extend([name.to_uppercase()].into_iter().chain(title).filter(|spelling| spelling != name));
+    }
+    spellings
+}
+
 /// Finds marks.
 #[derive(Debug)]
 pub struct Marks {
@@ -84,8 +95,10 @@ impl Marks {
                 texts.push(r"\u".to_owned());
                 marks.push(Mark::Escape);
             }
-            texts.push(name.to_owned());
-            marks.push(Mark::KnownName);
+            for spelling in spellings(name) {
+                texts.push(spelling);
+                marks.push(Mark::KnownName);
+            }
         }
         let kind = if texts.len() < 1000 { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
         let mut builder = AhoCorasickBuilder::new();

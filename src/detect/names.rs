@@ -30,6 +30,14 @@ const WORDS: &str = "\
     olive page parker pat patience pearl penny pierce ray reed rich river rob robin rocky rose ruby rusty sage sandy \
     sky star stone storm sue summer tab terry trace tucker violet wade ward wayne west will willow wolf wood woody";
 
+/// Words that name parts of logs: their sources, files and keys. Such a name is replaced in home directories only, because
+/// rows would lose their times and meaning.
+const PARTS_OF_LOGS: &str = "\
+    activity allow approval_log ask body commit_issue_links content createdat decidedat decision decision_traces deny done \
+    entry error event failed false file files interrupted jsonl key kind manifest message metadata null original output \
+    path recipe ref requestedat result running runs seq source startedat status steps taskid text time timestamp toolname \
+    tools traces trigger true type undefined updatedat value version workspace";
+
 /// The longest name of a user.
 const MAX_NAME_CHARS: usize = 64;
 
@@ -49,7 +57,7 @@ pub fn is_distinctive(name: &str) -> bool {
     name.chars().count() >= MIN_NAME_CHARS
         && name.chars().any(char::is_alphabetic)
         && !is_common_account(&lower)
-        && WORDS.split(' ').all(|word| word != lower)
+        && WORDS.split(' ').chain(PARTS_OF_LOGS.split(' ')).all(|word| word != lower)
 }
 
 /// Looks at `home` or `Users`, after which the name of a user may follow.

@@ -67,6 +67,8 @@ pub enum RedactionFault {
     NoKeyUsed,
     /// A redacted bundle would be merged with logs that this machine has.
     OverLogs,
+    /// A redacted bundle would be merged with bundles that are not redacted.
+    AmongOthers,
 }
 
 impl fmt::Display for RedactionFault {
@@ -107,6 +109,9 @@ impl RedactionFault {
             Self::NoKeyUsed => f.write_str("the names in this bundle are numbered, and were not made with a key"),
             Self::OverLogs => {
                 f.write_str("this bundle is redacted: its rows would be added to this log as changed copies of rows")
+            }
+            Self::AmongOthers => {
+                f.write_str("this bundle is redacted and others are not: it can have changed copies of rows that they have")
             }
             Self::WholeRow => f.write_str("the path names the whole row, which cannot be removed"),
             _ => Ok(()),

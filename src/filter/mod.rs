@@ -200,10 +200,10 @@ fn provenance(input: &TraceInput<'_>, options: &FilterOptions) -> Provenance {
         (None, Some(part)) => part.label.clone(),
         (label, _) => label.clone(),
     };
-    let filter = match options.keeps_whole_logs() {
-        true => None,
-        false => FilterRecord::new(options.conditions.clone()),
-    };
+    // The rows of a filtered bundle also meet the conditions of that one.
+    let earlier = input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
+    let own = options.conditions.iter().filter(|_| !options.keeps_whole_logs());
+    let filter = FilterRecord::new(earlier.chain(own).cloned().collect());
     let derived_from = DerivedFrom { how: Derivation::Filtered, bundles: input.digests().collect() };
     // What was made of a redacted bundle holds changed rows, too.
     let redaction = input.parts().iter().find_map(|part| part.redaction.clone());

@@ -20,9 +20,9 @@ use crate::align::Fingerprinter;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions, WrittenBundle};
 use crate::container::Sealer;
 use crate::digest::BundleDigest;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, RedactionFault, Result};
 use crate::export::Level;
-use crate::format::{Derivation, DerivedFrom, Label, Manifest, Provenance};
+use crate::format::{Derivation, DerivedFrom, FilterRecord, Label, Manifest, Provenance, Redaction};
 use crate::input::{InputPart, InputSummary, TraceInput};
 use crate::logs::times_of;
 use crate::progress::{Progress, Stage};
@@ -177,6 +177,8 @@ impl MergedLogs {
             return Err(ErrorKind::EmptyInput.into());
         };
         check_sources(&inputs, &options.sources)?;
+        check_redacted(&inputs)?;
+        let (filter, redaction) = (merged_filter(&inputs), merged_redaction(&inputs));
         let (sequences, inputs) = in_order(inputs)?;
         let mut known = HashSet::new();
         let digests = sequences.iter().flat_map(|sequence| &sequence.parts).map(|part| part.digest);
@@ -187,8 +189,7 @@ impl MergedLogs {
         progress.finish();
         let packed = pack(&merged?, &write, progress)?;
         let derived_from = Some(DerivedFrom { how: Derivation::Merged, bundles });
-        let provenance =
-            Provenance { label: options.label.clone(), derived_from, filter: None, redaction: None, history: None };
+        let provenance = Provenance { label: options.label.clone(), derived_from, filter, redaction, history: None };
         Ok(Self { packed, provenance, options: write, inputs })
     }
 
@@ -272,4 +273,32 @@ pub(crate) fn pack(logs: &LogSet, options: &WriteOptions, progress: &dyn Progres
     });
     progress.finish();
     packed
+}
+
+/// Returns an error if some inputs are redacted and others are not: rows of the one can be changed copies of rows of the
+/// other, and would stand beside them.
+fn check_redacted(inputs: &[TraceInput<'_>]) -> Result<()> {
+    match inputs.iter().find(|input| input.is_redacted()) {
+        Some(redacted) if !inputs.iter().all(TraceInput::is_redacted) => {
+            Err(Error::from(RedactionFault::AmongOthers).in_subject(redacted.name()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns the conditions of the inputs if each has only some rows of its logs.
+fn merged_filter(inputs: &[TraceInput<'_>]) -> Option<FilterRecord> {
+    let records: Option<Vec<_>> = inputs.iter().flat_map(TraceInput::parts).map(|part| part.filter.as_ref()).collect();
+    let mut conditions = Vec::new();
+    for condition in records?.into_iter().flat_map(FilterRecord::conditions) {
+        if !conditions.contains(condition) {
+            conditions.push(condition.clone());
+        }
+    }
+    FilterRecord::new(conditions)
+}
+
+/// Returns how the first redacted input was redacted.
+fn merged_redaction(inputs: &[TraceInput<'_>]) -> Option<Redaction> {
+    inputs.iter().flat_map(TraceInput::parts).find_map(|part| part.redaction.clone())
 }

@@ -148,8 +148,14 @@ fn recover_with_holes(
     let found = found.map_err(|error| error.in_subject(name))?;
     let options = WriteOptions { exported_at: found.exported_at.unwrap_or(options.exported_at), ..options };
     let (packed, report) = found.into_parts();
-    let provenance = Provenance { label: report.label.clone(), ..Provenance::default() };
+    let provenance = provenance(&report);
     let written = publish(packed, &options, provenance, target, progress)?;
     let WrittenBundle { digest, manifest, bundle_bytes } = written;
     Ok(RecoverReport { digest: Some(digest), written: Some(manifest), bundle_bytes, ..report })
+}
+
+/// Returns what the new bundle says about its origin, as far as the damaged one said it.
+fn provenance(report: &RecoverReport) -> Provenance {
+    let (label, filter, redaction) = (report.label.clone(), report.filter.clone(), report.redaction.clone());
+    Provenance { label, filter, redaction, ..Provenance::default() }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::digest::{BundleDigest, Integrity};
-use crate::format::{FileName, HistoryPosition, Label, Manifest, ManifestFile, SourceName};
+use crate::format::{FileName, FilterRecord, HistoryPosition, Label, Manifest, ManifestFile, Redaction, SourceName};
 
 /// The usability of the damaged bundle's manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -93,6 +93,10 @@ pub struct RecoverReport {
     pub label: Option<Label>,
     /// The place of the damaged bundle in a history. The recovered bundle has none.
     pub history: Option<HistoryPosition>,
+    /// The conditions on the rows of a filtered bundle. The recovered bundle has them, too.
+    pub filter: Option<FilterRecord>,
+    /// How the damaged bundle was redacted, if it was. The recovered bundle says the same.
+    pub redaction: Option<Redaction>,
     /// The digest of the recovered bundle. [`recover`](super::recover) always sets it.
     pub digest: Option<BundleDigest>,
     /// The manifest of the recovered bundle. [`recover`](super::recover) always sets it.

@@ -18,7 +18,7 @@ use crate::bundle::chunk_refs;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions};
 use crate::container::FileInput;
 use crate::error::{ErrorKind, Result};
-use crate::format::{DistinctFiles, HistoryPosition, Label, Manifest, Timestamp};
+use crate::format::{DistinctFiles, FilterRecord, HistoryPosition, Label, Manifest, Redaction, Timestamp};
 use crate::gzip::StreamKind;
 use crate::logs::catalogue_order;
 use crate::progress::{NoProgress, Progress};
@@ -32,6 +32,8 @@ pub(super) struct SearchResult {
     pub(super) exported_at: Option<Timestamp>,
     label: Option<Label>,
     history: Option<HistoryPosition>,
+    filter: Option<FilterRecord>,
+    redaction: Option<Redaction>,
     /// The logs, in the order of the packed files.
     logs: Vec<FileRecovery>,
     /// The number of lines that look like rows of each log but were not accepted, as far as it is known.
@@ -192,6 +194,8 @@ impl SearchResult {
             version: self.version,
             label: self.label,
             history: self.history,
+            filter: self.filter,
+            redaction: self.redaction,
             digest: None,
             written: None,
             bundle_bytes: 0,
@@ -264,6 +268,8 @@ fn search(
             exported_at: manifest.as_ref().map(|manifest| manifest.exported_at),
             label: manifest.as_ref().and_then(|manifest| manifest.label.clone()),
             history: manifest.as_ref().and_then(|manifest| manifest.history.clone()),
+            filter: manifest.as_ref().and_then(|manifest| manifest.filter.clone()),
+            redaction: manifest.as_ref().and_then(|manifest| manifest.redaction.clone()),
             logs,
             ignored_of,
             ignored: rows.ignored,

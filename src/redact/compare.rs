@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::key::RedactionKey;
 use super::logs::{RedactedLog, RedactedLogs};
-use super::{RedactOptions, check_paths};
+use super::{RedactOptions, check_paths, redacted_filter};
 use crate::bundle::Bundle;
 use crate::detect::{DetectOptions, RULES_VERSION};
 use crate::digest::BundleDigest;
@@ -119,6 +119,9 @@ pub fn check_redaction(
     let input = TraceInput::from_bundle(redacted.clone());
     let difference = first_difference(&mut logs, &input, &manifest, options, progress)?;
     let counts = (logs.redactor.replaced, logs.redactor.lines);
+    let filter = redacted_filter(original, &mut logs.redactor)?;
+    let difference = difference
+        .or_else(|| (filter != manifest.filter).then(|| RedactionDifference::Manifest { key: "filter".to_owned() }));
     let difference = difference.or_else(|| {
         let is_same = counts == (recorded.replaced, recorded.lines);
         (!is_same).then(|| RedactionDifference::Manifest { key: "redaction".to_owned() })

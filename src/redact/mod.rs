@@ -24,7 +24,7 @@ use crate::detect::{DetectOptions, Detector, RULES_VERSION, in_line};
 use crate::digest::BundleDigest;
 use crate::error::{Error, RedactionFault, Result};
 use crate::export::Level;
-use crate::format::{Derivation, DerivedFrom, Manifest, Provenance, Redaction};
+use crate::format::{Derivation, DerivedFrom, FilterRecord, Manifest, Provenance, Redaction};
 use crate::input::{InputSummary, TraceInput};
 use crate::logs::times_of;
 use crate::merge::check_sources;
@@ -236,7 +236,7 @@ impl RedactedBundle {
         let provenance = Provenance {
             label: logs.label.clone(),
             derived_from: Some(derived_from),
-            filter: input.parts().iter().find_map(|part| part.filter.clone()),
+            filter: redacted_filter(input, &mut logs.redactor)?,
             redaction: Some(redaction.clone()),
             history: None,
         };
@@ -300,4 +300,11 @@ fn expect_nothing_found(file: &File, name: &str, detector: &Detector, progress: 
     let checked = crate::scan::each_line(bundle, files, available_cores(), look, &mut take, progress);
     progress.finish();
     checked
+}
+
+/// Returns the redacted conditions of a filtered original.
+fn redacted_filter(input: &TraceInput<'_>, redactor: &mut line::LineRedactor) -> Result<Option<FilterRecord>> {
+    let conditions = input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
+    let redacted: Result<Vec<_>> = conditions.map(|condition| redactor.text(condition)).collect();
+    Ok(FilterRecord::new(redacted?))
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::detect::{DetectOptions, Detector, FindKind, MAX_KNOWN_NAMES, NameCollector};
 use crate::error::{Error, ErrorKind, RedactionFault, Result};
-use crate::format::Manifest;
+use crate::format::{FilterRecord, Manifest};
 use crate::input::{InputSummary, TraceInput};
 use crate::merge::check_sources;
 use crate::progress::Progress;
@@ -215,7 +215,15 @@ pub(crate) fn manifest_texts(manifest: &Manifest) -> impl Iterator<Item = (Strin
             (format!("files[{index}].relativePath"), file.relative_path.as_str()),
         ]
     });
-    of_bundle.into_iter().flatten().chain(of_files)
+    let conditions = manifest.filter.iter().flat_map(FilterRecord::conditions).enumerate();
+    let conditions = conditions.map(|(index, text)| (format!("filter[{index}]"), text.as_str()));
+    let paths = manifest.redaction.iter().flat_map(|redaction| {
+        let lists = [("drop", &redaction.drop), ("keepOnly", &redaction.keep_only), ("sources", &redaction.sources)];
+        lists.into_iter().flat_map(|(key, texts)| {
+            texts.iter().enumerate().map(move |(index, text)| (format!("redaction.{key}[{index}]"), text.as_str()))
+        })
+    });
+    of_bundle.into_iter().flatten().chain(of_files).chain(conditions).chain(paths)
 }
 
 impl From<RedactionFault> for Error {

@@ -61,3 +61,26 @@ fn bundles_go_through_pipes() {
     let printed = run_with(home.path(), &["cat", "-"], &filtered.stdout);
     assert_eq!(printed.text(), "{\"taskId\":\"a\",\"status\":\"error\",\"createdAt\":1777716060000}\n");
 }
+
+#[test]
+fn what_is_made_of_a_filtered_bundle_does_not_overwrite_whole_logs() {
+    let home = home();
+    let log = home.dirs().patchwork.join("runs.jsonl");
+    let before = fs::read(&log).unwrap();
+    for line in [
+        "filter b.gz --where status=error -o f.gz",
+        "filter f.gz --source runs -o g.gz",
+        "merge f.gz -o h.gz",
+        "recover f.gz -o i.gz",
+        "filter f.gz --where taskId=a -o j.gz",
+    ] {
+        assert_eq!(run(home.path(), &line.split(' ').collect::<Vec<_>>()).code, 0, "{line}");
+    }
+    for name in ["f.gz", "g.gz", "h.gz", "i.gz", "j.gz"] {
+        let refused = run(home.path(), &["import", name, "--mode", "overwrite"]);
+        assert_eq!(refused.code, 1, "{name}: {}", refused.text());
+        assert_eq!(fs::read(&log).unwrap(), before, "{name}");
+    }
+    let both = run(home.path(), &["inspect", "j.gz", "--json"]).text();
+    assert!(both.contains("--where status=error") && both.contains("--where taskId=a"), "{both}");
+}

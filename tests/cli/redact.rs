@@ -113,17 +113,54 @@ fn a_redacted_bundle_is_not_merged_with_logs() {
     let log = home.dirs().patchwork.join("runs.jsonl");
     fs::write(&log, LOG).unwrap();
     assert_eq!(run(home.path(), &["filter", "b.gz", "--where", "createdAt", "-o", "c.gz"]).code, 0);
+    assert_eq!(run(home.path(), &["merge", "b.gz", "-o", "d.gz"]).code, 0);
+    assert_eq!(run(home.path(), &["recover", "b.gz", "-o", "e.gz"]).code, 0);
     for arguments in [
         &["import", "b.gz"][..],
         &["import", "b.gz", "--mode", "append"],
         &["import", "a.gz", "b.gz"],
+        &["merge", "a.gz", "b.gz", "-o", "f.gz"],
         &["import", "c.gz"],
+        &["import", "d.gz"],
+        &["import", "e.gz"],
     ] {
         let refused = run(home.path(), arguments);
         assert_eq!(refused.code, 1, "{arguments:?}: {}", refused.text());
         assert!(refused.stderr.contains("changed copies of rows"), "{}", refused.stderr);
         assert_eq!(fs::read_to_string(&log).unwrap(), LOG);
     }
+    assert!(!home.path().join("f.gz").exists());
+    fs::remove_file(&log).unwrap();
+    assert_eq!(run(home.path(), &["import", "a.gz", "b.gz"]).code, 1);
+    assert!(!log.exists());
+    fs::write(&log, LOG).unwrap();
     let overwritten = run(home.path(), &["import", "b.gz", "--mode", "overwrite"]);
     assert_eq!(overwritten.code, 0, "{}", overwritten.stderr);
+}
+
+#[test]
+fn conditions_of_a_filtered_bundle_are_redacted_and_compared() {
+    let home = home();
+    let filter = ["filter", "a.gz", "--grep", "marlowe@corp.io", "-o", "b.gz"];
+    assert_eq!(run(home.path(), &filter).code, 0);
+    assert_eq!(run(home.path(), &["scan", "b.gz", "--json"]).code, 3);
+    assert_eq!(run(home.path(), &["redact", "b.gz", "-o", "c.gz"]).code, 0);
+    let manifest = run(home.path(), &["inspect", "c.gz", "--json"]).text();
+    assert!(manifest.contains("--grep email-1") && !manifest.contains("marlowe"), "{manifest}");
+    assert_eq!(run(home.path(), &["verify", "c.gz", "--original", "b.gz"]).code, 0);
+    let refused = run(home.path(), &["redact", "a.gz", "--drop", "k.\"marlowe@corp.io\"", "-o", "d.gz"]);
+    assert!(refused.code == 1 && !home.path().join("d.gz").exists(), "{}", refused.stderr);
+}
+
+#[test]
+fn names_of_users_are_found_in_any_case_but_are_no_parts_of_logs() {
+    let home = Home::new();
+    let rows = concat!(
+        "{\"createdAt\":1777716000000,\"a\":\"/home/\u{c9}mile/x\",\"b\":\"\u{c9}mile, \u{e9}mile and \u{c9}MILE\"}\n",
+        "{\"createdAt\":1777716001000,\"a\":\"/home/runs/x /home/createdAt/x\"}\n",
+    );
+    fs::write(home.path().join("a.gz"), bundle(&Home::new().with("runs.jsonl", rows))).unwrap();
+    assert_eq!(run(home.path(), &["redact", "a.gz", "-o", "b.gz"]).code, 0);
+    let text = run(home.path(), &["cat", "b.gz", "--source", "runs"]).text();
+    assert!(text.contains("\"b\":\"user-1, user-1 and user-1\"") && text.matches("createdAt").count() == 2, "{text}");
 }

@@ -218,6 +218,7 @@ fn redaction_faults() -> Vec<ErrorKind> {
         RedactionFault::OtherKey,
         RedactionFault::NoKeyUsed,
         RedactionFault::OverLogs,
+        RedactionFault::AmongOthers,
     ];
     faults.into_iter().map(ErrorKind::Redaction).collect()
 }

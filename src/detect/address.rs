@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-use super::Candidates;
+use super::FindCandidates;
 use super::boundary::starts_word;
 use super::hosts::{is_public_host, is_reserved_name};
 use super::names::is_common_account;
@@ -27,7 +27,7 @@ const FILE_ENDINGS: [&str; 24] = [
 ];
 
 /// Looks at an `@` sign.
-pub fn at_sign(text: &str, at: &Range<usize>, found: &mut Candidates) {
+pub fn at_sign(text: &str, at: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let least = at.start.saturating_sub(MAX_LOCAL_BYTES);
     let is_local = |byte: &u8| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte) || !byte.is_ascii();
@@ -101,7 +101,7 @@ fn has_file_ending(host: &str) -> bool {
 }
 
 /// Looks for IP addresses, and for tokens of Discord, which have no prefix but two dots at fixed distances.
-pub fn dots_and_colons(text: &str, found: &mut Candidates) {
+pub fn dots_and_colons(text: &str, found: &mut FindCandidates) {
     each_address(text.as_bytes(), |rule, span| {
         if rule != BuiltInRule::IpAddress || !is_in_version(text, &span) {
             found.push(rule, span);

@@ -26,13 +26,13 @@ pub struct Find {
 
 /// The finds of one text before overlaps are removed.
 #[derive(Debug, Default)]
-pub struct Candidates {
+pub struct FindCandidates {
     found: Vec<Find>,
     /// True if a rule wants the whole text to be looked at for secret keys of AWS.
     pub(super) has_aws_id: bool,
 }
 
-impl Candidates {
+impl FindCandidates {
     pub fn push(&mut self, rule: impl Into<RuleId>, span: Range<usize>) {
         if !span.is_empty() {
             self.found.push(Find { span, rule: rule.into() });

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use strum::{EnumCount as _, VariantArray as _};
 
 use super::address::{dots_and_colons, may_have_address};
-use super::candidates::{Candidates, Find, RuleId};
+use super::candidates::{Find, FindCandidates, RuleId};
 use super::marks::Marks;
 use super::placeholder::can_be_secret;
 use super::rules::{BuiltInRule, FindKind, NameStem, names_a_person, names_a_secret};
@@ -128,7 +128,7 @@ impl Detector {
     /// Finds everything in a text, in order and without overlaps.
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<Find> {
-        let mut found = Candidates::default();
+        let mut found = FindCandidates::default();
         self.look(text, &mut found);
         found.resolve()
     }
@@ -136,7 +136,7 @@ impl Detector {
     /// Finds everything in the text of a JSON string that is the value of `key`.
     #[must_use]
     pub fn find_value(&self, key: &str, text: &str) -> Vec<Find> {
-        let mut found = Candidates::default();
+        let mut found = FindCandidates::default();
         self.look(text, &mut found);
         let of_key = names_a_secret(key).then_some(BuiltInRule::NamedSecret).or_else(|| names_a_person(key));
         if let Some(rule) = of_key.filter(|rule| self.enabled[*rule as usize])
@@ -149,7 +149,7 @@ impl Detector {
     }
 
     /// Proposes what the rules find in a text.
-    pub(super) fn look(&self, text: &str, found: &mut Candidates) {
+    pub(super) fn look(&self, text: &str, found: &mut FindCandidates) {
         self.marks.look(text, found);
         if found.has_aws_id {
             aws_secret(text, found);

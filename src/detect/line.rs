@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::candidates::{Candidates, Find, RuleId};
+use super::candidates::{Find, FindCandidates, RuleId};
 use super::decoded::Decoded;
 use super::detector::Detector;
 use super::strings::{RawStep, Strings};
@@ -68,7 +68,7 @@ fn in_row(detector: &Detector, line: &[u8], mut take: impl FnMut(LinePlace<'_, '
 /// Returns the finds in an unparsed line. It is read twice: as it is, and with its escapes replaced, as it may be torn
 /// out of a row.
 fn in_unparsed(detector: &Detector, line: &[u8]) -> Vec<(Range<usize>, RuleId, String)> {
-    let mut all = Candidates::default();
+    let mut all = FindCandidates::default();
     let views = [Decoded::plain(line), Decoded::new(line)];
     for view in &views {
         for find in detector.find(view.text()) {

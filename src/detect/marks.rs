@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
-use super::Candidates;
+use super::FindCandidates;
 use super::address::at_sign;
 use super::boundary::is_after_escape;
 use super::names::{home_directory, known_name};
@@ -107,7 +107,7 @@ impl Marks {
     }
 
     /// Has the rules look at each mark in a text.
-    pub fn look(&self, text: &str, found: &mut Candidates) {
+    pub fn look(&self, text: &str, found: &mut FindCandidates) {
         for hit in self.automaton.find_overlapping_iter(text) {
             let place = hit.start()..hit.end();
             match self.marks[hit.pattern().as_usize()] {

@@ -29,4 +29,4 @@ pub(crate) use placeholder::{KEYED_DIGITS, PRIVATE_KEY_REMOVED};
 pub use rules::{BuiltInRule, FindKind, NameStem, RULES_VERSION};
 pub(crate) use strings::{JsonText, Strings};
 
-use candidates::Candidates;
+use candidates::FindCandidates;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 
-use super::Candidates;
+use super::FindCandidates;
 use super::boundary::{is_after_escape, is_whole_word};
 use super::decoded::Decoded;
 use super::placeholder::is_replacement;
@@ -61,7 +61,7 @@ pub fn is_distinctive(name: &str) -> bool {
 }
 
 /// Looks at `home` or `Users`, after which the name of a user may follow.
-pub fn home_directory(text: &str, word: &Range<usize>, found: &mut Candidates) {
+pub fn home_directory(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     if let Some(name) = home_name(text, word) {
         found.push(BuiltInRule::HomeDirectory, name);
     }
@@ -136,7 +136,7 @@ fn is_absolute(bytes: &[u8], at: usize) -> bool {
 }
 
 /// Looks at a place where the name of a user stands.
-pub fn known_name(text: &str, name: &Range<usize>, found: &mut Candidates) {
+pub fn known_name(text: &str, name: &Range<usize>, found: &mut FindCandidates) {
     if text.is_char_boundary(name.start) && text.is_char_boundary(name.end) && is_whole_word(text, name.start, name.end)
     {
         found.push(BuiltInRule::UserName, name.clone());

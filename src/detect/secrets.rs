@@ -5,7 +5,7 @@ use std::ops::Range;
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use serde::de::IgnoredAny;
 
-use super::Candidates;
+use super::FindCandidates;
 use super::address::is_in_authority;
 use super::boundary::{is_after_escape, starts_word};
 use super::placeholder::{can_be_secret, is_replacement};
@@ -21,7 +21,7 @@ const MIN_LOOSE_BYTES: usize = 8;
 const AWS_SECRET_BYTES: usize = 40;
 
 /// Looks at `-----BEGIN `. A block without an end reaches as far as its lines go on.
-pub fn private_key(text: &str, begin: &Range<usize>, found: &mut Candidates) {
+pub fn private_key(text: &str, begin: &Range<usize>, found: &mut FindCandidates) {
     let rest = &text[begin.end..];
     let Some(dashes) = rest.find("-----").filter(|dashes| *dashes <= MAX_NAME_BYTES) else { return };
     let label = &rest[..dashes];
@@ -45,7 +45,7 @@ fn lines_of_key(text: &str) -> usize {
 }
 
 /// Looks at `eyJ`, the beginning of a JSON object in base64.
-pub fn json_web_token(text: &str, begin: &Range<usize>, found: &mut Candidates) {
+pub fn json_web_token(text: &str, begin: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     if !starts_word(bytes, begin.start) {
         return;
@@ -70,7 +70,7 @@ pub fn json_web_token(text: &str, begin: &Range<usize>, found: &mut Candidates) 
 }
 
 /// Looks at `bearer ` and `basic `, in any case.
-pub fn authorization(text: &str, scheme: &Range<usize>, found: &mut Candidates) {
+pub fn authorization(text: &str, scheme: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     if !starts_word(bytes, scheme.start) {
         return;
@@ -104,7 +104,7 @@ fn is_irregular(text: &str) -> bool {
 }
 
 /// Looks for a secret key beside the access key ID at `id`: 40 characters of base64.
-pub fn aws_secret(text: &str, found: &mut Candidates) {
+pub fn aws_secret(text: &str, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let mut at = 0;
@@ -128,7 +128,7 @@ pub fn aws_secret(text: &str, found: &mut Candidates) {
 }
 
 /// Looks at a word such as `password` in a text: an assignment, an option or an entry of a JSON text may follow.
-pub fn assignment(text: &str, word: &Range<usize>, found: &mut Candidates) {
+pub fn assignment(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let name = name_around(bytes, word);
     if !names_a_secret(&text[name.clone()]) {

@@ -13,7 +13,7 @@ pub struct JsonString {
 
 /// A container that the walk is in.
 #[derive(Debug, Clone)]
-enum Level {
+enum NestingLevel {
     /// An object, with the raw bytes of the last key.
     Object { key: Range<usize>, expects_key: bool },
     /// An array.
@@ -34,7 +34,7 @@ pub enum RawStep {
 pub struct Strings<'t> {
     json: &'t [u8],
     at: usize,
-    levels: Vec<Level>,
+    levels: Vec<NestingLevel>,
 }
 
 impl<'t> Strings<'t> {
@@ -45,7 +45,7 @@ impl<'t> Strings<'t> {
     /// Returns the raw bytes of the key whose value is a string that was just returned, unless it is in an array.
     pub fn key(&self) -> Option<Range<usize>> {
         match self.levels.last() {
-            Some(Level::Object { key, .. }) => Some(key.clone()),
+            Some(NestingLevel::Object { key, .. }) => Some(key.clone()),
             _ => None,
         }
     }
@@ -53,8 +53,8 @@ impl<'t> Strings<'t> {
     /// Returns the way to the string that was just returned.
     pub fn path(&self) -> impl Iterator<Item = RawStep> {
         self.levels.iter().map(|level| match level {
-            Level::Object { key, .. } => RawStep::Key(key.clone()),
-            Level::Array => RawStep::Element,
+            NestingLevel::Object { key, .. } => RawStep::Key(key.clone()),
+            NestingLevel::Array => RawStep::Element,
         })
     }
 
@@ -69,11 +69,11 @@ impl<'t> Strings<'t> {
             self.at += 1;
             match byte {
                 b'"' => return Some(self.string()),
-                b'{' => self.levels.push(Level::Object { key: 0..0, expects_key: true }),
-                b'[' => self.levels.push(Level::Array),
+                b'{' => self.levels.push(NestingLevel::Object { key: 0..0, expects_key: true }),
+                b'[' => self.levels.push(NestingLevel::Array),
                 b'}' | b']' => _ = self.levels.pop(),
                 b',' => {
-                    if let Some(Level::Object { expects_key, .. }) = self.levels.last_mut() {
+                    if let Some(NestingLevel::Object { expects_key, .. }) = self.levels.last_mut() {
                         *expects_key = true;
                     }
                 }
@@ -89,7 +89,7 @@ impl<'t> Strings<'t> {
         self.at = (end + 1).min(self.json.len());
         let raw = start..end;
         match self.levels.last_mut() {
-            Some(Level::Object { key, expects_key: expects_key @ true }) => {
+            Some(NestingLevel::Object { key, expects_key: expects_key @ true }) => {
                 (*key, *expects_key) = (raw.clone(), false);
                 JsonString { raw, is_key: true }
             }

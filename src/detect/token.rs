@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Candidates;
+use super::FindCandidates;
 use super::boundary::starts_word;
 use super::rules::BuiltInRule;
 use Alphabet::{Alnum, Base64, Dashed, Dotted, Hex, Padded, Path, Upper, Url, UrlPath, Word};
@@ -212,7 +212,7 @@ pub const TOKEN_FORMATS: &[TokenFormat] = &[
 ];
 
 /// Looks at `:AA` in a token of a Telegram bot: the number of the bot is before it, 33 characters are after it.
-pub fn telegram_token(text: &str, mark: &Range<usize>, found: &mut Candidates) {
+pub fn telegram_token(text: &str, mark: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let digits = bytes[..mark.start].iter().rev().take(11).take_while(|byte| byte.is_ascii_digit()).count();
     let key = bytes[mark.end..].iter().take(34).take_while(|byte| Url.has(**byte)).count();
@@ -223,7 +223,7 @@ pub fn telegram_token(text: &str, mark: &Range<usize>, found: &mut Candidates) {
 }
 
 /// Looks at `.atlasv1.` in a token of Terraform: 14 characters are before it, 60 or more after it.
-pub fn terraform_token(text: &str, mark: &Range<usize>, found: &mut Candidates) {
+pub fn terraform_token(text: &str, mark: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let id = bytes[..mark.start].iter().rev().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let key = bytes[mark.end..].iter().take(80).take_while(|byte| Url.has(**byte)).count();

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use super::Candidates;
+use super::FindCandidates;
 use super::address::host_after;
 use super::boundary::is_after_escape;
 use super::hosts::is_public_host;
@@ -21,7 +21,7 @@ const NETWORK_SCHEMES: &str = "\
     sqlserver ssh svn tcp telnet udp vnc ws wss git+ssh git+https git+http svn+ssh";
 
 /// Looks at `://`, or at `:\/\/` in a JSON text inside a string.
-pub fn scheme_end(text: &str, mark: &Range<usize>, found: &mut Candidates) {
+pub fn scheme_end(text: &str, mark: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let is_scheme = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'.' | b'-');
     let scheme_bytes = bytes[mark.start.saturating_sub(32)..mark.start].iter().rev().take_while(is_scheme).count();
@@ -55,7 +55,7 @@ fn authority(bytes: &[u8], start: usize) -> Range<usize> {
     start..start + rest.iter().position(ends).unwrap_or(rest.len())
 }
 
-fn password(text: &str, user_info: Range<usize>, found: &mut Candidates) {
+fn password(text: &str, user_info: Range<usize>, found: &mut FindCandidates) {
     let Some(colon) = memchr::memchr(b':', &text.as_bytes()[user_info.clone()]) else {
         return user(text, user_info, found);
     };
@@ -70,7 +70,7 @@ fn password(text: &str, user_info: Range<usize>, found: &mut Candidates) {
 }
 
 /// Takes the name of a user, unless it is that of a role or a secret.
-fn user(text: &str, span: Range<usize>, found: &mut Candidates) {
+fn user(text: &str, span: Range<usize>, found: &mut FindCandidates) {
     let user = &text[span.clone()];
     let is_plain =
         user.chars().count() <= 32 && user.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
@@ -80,7 +80,7 @@ fn user(text: &str, span: Range<usize>, found: &mut Candidates) {
     }
 }
 
-fn host(text: &str, start: usize, found: &mut Candidates) {
+fn host(text: &str, start: usize, found: &mut FindCandidates) {
     let span = host_after(text, start);
     let host = &text[span.clone()];
     let is_name = !host.is_empty()

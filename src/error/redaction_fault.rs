@@ -110,9 +110,9 @@ impl RedactionFault {
             Self::OverLogs => {
                 f.write_str("this bundle is redacted: its rows would be added to this log as changed copies of rows")
             }
-            Self::AmongOthers => {
-                f.write_str("this bundle is redacted and others are not: it can have changed copies of rows that they have")
-            }
+            Self::AmongOthers => f.write_str(
+                "this bundle is redacted and others are not: it can have changed copies of rows that they have",
+            ),
             Self::WholeRow => f.write_str("the path names the whole row, which cannot be removed"),
             _ => Ok(()),
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use super::members::{LINE_REMOVED, Members};
+use super::members::{LINE_REMOVED, MemberRules};
 use super::names::Names;
 use crate::detect::{BuiltInRule, Decoded, Detector, FoundInLine, PRIVATE_KEY_REMOVED, RuleId, Strings, in_line};
 use crate::error::{RedactionFault, Result};
@@ -16,7 +16,7 @@ use crate::format::row::classify;
 pub struct LineRedactor {
     detector: Detector,
     names: Names,
-    members: Members,
+    members: MemberRules,
     /// The number of texts that were replaced.
     pub replaced: u64,
     /// The number of lines that were changed.
@@ -24,14 +24,14 @@ pub struct LineRedactor {
 }
 
 /// A part of a line and what replaces it.
-struct Replacement {
+struct FindReplacement {
     raw: Range<usize>,
     text: String,
     is_in_key: bool,
 }
 
 impl LineRedactor {
-    pub fn new(detector: Detector, names: Names, members: Members) -> Self {
+    pub fn new(detector: Detector, names: Names, members: MemberRules) -> Self {
         Self { detector, names, members, replaced: 0, lines: 0 }
     }
 
@@ -98,13 +98,13 @@ impl LineRedactor {
         }
         let mut replacements = Vec::with_capacity(finds.len());
         for (raw, rule, value, is_in_key) in finds {
-            replacements.push(Replacement { raw, text: self.name(rule, &value)?, is_in_key });
+            replacements.push(FindReplacement { raw, text: self.name(rule, &value)?, is_in_key });
         }
         if replacements.iter().any(|replacement| replacement.is_in_key) {
             keep_keys_apart(line, &mut replacements);
         }
         let (mut redacted, mut at) = (Vec::with_capacity(line.len()), 0);
-        for Replacement { raw, text, .. } in replacements {
+        for FindReplacement { raw, text, .. } in replacements {
             redacted.extend_from_slice(&line[at..raw.start]);
             redacted.extend_from_slice(text.as_bytes());
             at = raw.end;
@@ -123,7 +123,7 @@ impl LineRedactor {
 }
 
 /// Ensures that keys of a row that differ still do: a new key that another key has, or gets, is numbered.
-fn keep_keys_apart(line: &[u8], replacements: &mut [Replacement]) {
+fn keep_keys_apart(line: &[u8], replacements: &mut [FindReplacement]) {
     let mut changed: Vec<(Range<usize>, Range<usize>)> = Vec::new();
     let mut unchanged = HashSet::new();
     let (mut strings, mut next) = (Strings::new(line), 0);
@@ -159,9 +159,9 @@ fn keep_keys_apart(line: &[u8], replacements: &mut [Replacement]) {
 }
 
 /// Returns a key with its replacements, without escapes.
-fn new_key(line: &[u8], raw: &Range<usize>, replacements: &[Replacement]) -> String {
+fn new_key(line: &[u8], raw: &Range<usize>, replacements: &[FindReplacement]) -> String {
     let (mut key, mut at) = (Vec::new(), raw.start);
-    for Replacement { raw, text, .. } in replacements {
+    for FindReplacement { raw, text, .. } in replacements {
         key.extend_from_slice(&line[at..raw.start]);
         key.extend_from_slice(text.as_bytes());
         at = raw.end;

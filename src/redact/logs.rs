@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::RedactOptions;
 use super::line::LineRedactor;
-use super::members::Members;
+use super::members::MemberRules;
 use super::names::Names;
 use crate::detect::{Detector, NameCollector};
 use crate::digest::BundleDigest;
@@ -54,7 +54,7 @@ impl RedactedLogs {
         logs.check_places()?;
         let (names, label) = names_and_label(input, &logs, progress)?;
         let detector = Detector::with_names(&options.detect, &names)?;
-        let members = Members::new(options.drop.clone(), options.keep_only.clone());
+        let members = MemberRules::new(options.drop.clone(), options.keep_only.clone());
         let mut redactor = LineRedactor::new(detector, Names::new(options.key.clone()), members);
         let label = label.map(|label| redactor.text(label.as_str())).transpose()?;
         let ids = new_ids(&logs, &mut redactor)?;

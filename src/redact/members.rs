@@ -16,7 +16,7 @@ const NOTHING: &[u8] = b"null";
 
 /// The members to remove.
 #[derive(Debug, Default)]
-pub struct Members {
+pub struct MemberRules {
     drop: Vec<KeyPath>,
     keep_only: Vec<KeyPath>,
 }
@@ -37,7 +37,7 @@ enum Step {
     Element { index: usize, of: usize },
 }
 
-impl Members {
+impl MemberRules {
     pub fn new(drop: Vec<KeyPath>, keep_only: Vec<KeyPath>) -> Self {
         Self { drop, keep_only }
     }
@@ -101,7 +101,7 @@ fn fits(wanted: &PathStep, step: &Step) -> bool {
 
 /// Writes a row without some members.
 struct Removal<'m, 'l> {
-    members: &'m Members,
+    members: &'m MemberRules,
     text: JsonText<'l>,
     out: Vec<u8>,
     path: Vec<Step>,
@@ -148,7 +148,7 @@ impl Removal<'_, '_> {
     }
 }
 
-impl Members {
+impl MemberRules {
     /// Returns true if a path counts elements from the end.
     fn counts_elements(&self) -> bool {
         let counts = |step: &PathStep| matches!(step, PathStep::Index(index) if *index < 0);

@@ -91,7 +91,7 @@ impl BundleFinds {
 
 /// What finds have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct GroupKey {
+struct FindGroupKey {
     kind: crate::detect::FindKind,
     rule: RuleId,
     /// The source and the file.
@@ -103,7 +103,7 @@ struct GroupKey {
 /// The finds of all inputs.
 #[derive(Debug)]
 pub struct Groups {
-    by_key: BTreeMap<GroupKey, ScanGroup>,
+    by_key: BTreeMap<FindGroupKey, ScanGroup>,
     counts: BTreeMap<RuleId, RuleCount>,
     ungrouped: u64,
     max_places: usize,
@@ -122,7 +122,7 @@ impl Groups {
             self.count(rule, detector, count);
             let file = file.map(|file| &manifest.files[file]);
             let log = file.map(|file| (file.source.to_string(), file.relative_path.to_string()));
-            let key = GroupKey { kind: detector.kind(rule), rule, log, path: path.clone(), in_key };
+            let key = FindGroupKey { kind: detector.kind(rule), rule, log, path: path.clone(), in_key };
             if self.by_key.len() >= MAX_GROUPS && !self.by_key.contains_key(&key) {
                 self.ungrouped += count;
                 continue;

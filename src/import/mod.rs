@@ -57,7 +57,9 @@ use crate::logs::Dirs;
 use crate::merge::{MergeOptions, MergedLogs};
 use crate::progress::{Progress, Stage};
 use crate::restore::restore;
+use crate::util::hashing::HashingReader;
 use crate::util::ordered_pool::available_cores;
+use crate::util::regular_file;
 use commit::{Committed, commit};
 use context::{ImportContext, begin};
 use pinned::PinnedDir;
@@ -188,7 +190,7 @@ fn import_checked(
     let groups = targets::groups(&manifest, &wanted, dirs, options.mode, &mut pins);
     let groups = groups.map_err(|error| error.with_real_paths(&|path| pins.real_path(path))).map_err(in_bundle)?;
     if is_redacted && options.mode != Mode::Overwrite {
-        check_no_logs(&groups).map_err(in_bundle)?;
+        check_no_logs(&groups, options.mode).map_err(in_bundle)?;
     }
     let (stamp, fingerprinter) = (file_stamp(clock.now()), Fingerprinter::random()?);
     let context = ImportContext { mode: options.mode, stamp, clock, fingerprinter, threads: options.threads, progress };
@@ -241,14 +243,27 @@ pub fn import_all(
 /// The name by which errors refer to merged inputs.
 const MERGED: &str = "the merged bundles";
 
-/// Returns an error if a log of the bundle has lines on this machine.
-fn check_no_logs(groups: &[TargetGroup]) -> Result<()> {
+/// Returns an error if a log of the bundle has lines on this machine, unless it is the same and nothing is appended.
+fn check_no_logs(groups: &[TargetGroup], mode: Mode) -> Result<()> {
     let targets = groups.iter().flat_map(|group| &group.targets).filter(|target| target.bundled.is_some());
-    let mut with_lines = targets.filter(|target| target.log.path.metadata().is_ok_and(|metadata| metadata.len() > 0));
-    match with_lines.next() {
+    let mut others = targets.filter(|target| {
+        let has_lines = target.log.path.metadata().is_ok_and(|metadata| metadata.len() > 0);
+        has_lines && (mode == Mode::Append || !is_as_bundled(target))
+    });
+    match others.next() {
         Some(target) => Err(Error::from(RedactionFault::OverLogs).in_file(target.log.id.name.as_str())),
         None => Ok(()),
     }
+}
+
+/// Returns true if a log on this machine is the one of the bundle, byte for byte.
+fn is_as_bundled(target: &targets::ImportTarget) -> bool {
+    let bundled = target.bundled.as_ref().and_then(|bundled| bundled.integrity);
+    let local = regular_file::open(&target.log.path).and_then(|file| {
+        let mut reader = HashingReader::new(file);
+        std::io::copy(&mut reader, &mut std::io::sink()).map(|_| reader.finish())
+    });
+    bundled.is_some_and(|bundled| local.is_ok_and(|local| local == bundled))
 }
 
 /// Returns the indices of the files to import. A log that a segment lists as absent is not imported.

@@ -110,6 +110,8 @@ fn a_redacted_bundle_is_not_merged_with_logs() {
     // A machine without these logs gets them.
     let new = run(home.path(), &["import", "b.gz"]);
     assert_eq!(new.code, 0, "{}", new.stderr);
+    let again = run(home.path(), &["import", "b.gz"]);
+    assert_eq!(again.code, 0, "the same once more: {}", again.stderr);
     let log = home.dirs().patchwork.join("runs.jsonl");
     fs::write(&log, LOG).unwrap();
     assert_eq!(run(home.path(), &["filter", "b.gz", "--where", "createdAt", "-o", "c.gz"]).code, 0);

@@ -168,7 +168,8 @@ fn read_expected(bundle: &Path) -> Expected {
 impl Expected {
     /// Adds what the name of the bundle says about it.
     fn of_case(self, name: &str) -> Self {
-        let is_of_minor_2 = name.starts_with("history_") || name == "minor_1_with_later_keys";
+        let is_of_minor_2 =
+            name.starts_with("history_") || name.starts_with("redaction_") || name == "minor_1_with_later_keys";
         Self { rules: rules_of(name), min_minor: is_of_minor_2.then_some(2), ..self }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) struct InputPart<'r> {
     pub label: Option<Label>,
     /// The conditions on the rows of a filtered bundle.
     pub filter: Option<FilterRecord>,
-    /// How the bundle was redacted, if it was.
+    /// The record of the redaction, if the bundle is redacted.
     pub redaction: Option<Redaction>,
     /// The place in a history that the bundle is a segment of.
     pub position: Option<HistoryPosition>,

@@ -117,7 +117,7 @@ pub enum LineKeying<'i> {
     Lookup(Fingerprinter, &'i Index),
 }
 
-/// What is known of a line without its text.
+/// The properties of a line whose text is not at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownLine {
     pub fingerprint: Fingerprint,

@@ -17,7 +17,7 @@ pub struct RowKeys {
     pub run: Option<RunKeys>,
 }
 
-/// What a merge needs to know of a row.
+/// The properties of a row that a merge needs.
 #[derive(Debug, Default)]
 pub struct KeyedRow {
     /// Milliseconds since 1970.

@@ -85,7 +85,7 @@ struct TimeMerge<'m, 'r> {
     plan: &'m CatPlan,
 }
 
-/// What is read of the rows, and which ones.
+/// The selection of rows, and the parts of them that are read.
 type MergedRows<'k> = (PageContent<'k>, Option<&'k LatestRows<'k>>);
 
 impl<'m, 'r> TimeMerge<'m, 'r> {

@@ -12,13 +12,13 @@ use crate::query::{KeyPath, PathStep, each_value, string_content};
 pub struct TableFormat {
     /// The values of each column.
     pub columns: Vec<KeyPath>,
-    /// What separates cells.
+    /// The separator of cells.
     pub separator: CellSeparator,
     /// True to escape invisible characters, such as those that move the cursor of a terminal.
     pub is_visible: bool,
 }
 
-/// What separates the cells of a table.
+/// The separator of the cells of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CellSeparator {

@@ -81,7 +81,7 @@ impl Page {
     }
 }
 
-/// What is made of the selected rows.
+/// The output for the selected rows.
 #[derive(Debug, Clone, Copy)]
 pub enum PageContent<'k> {
     /// The text of the rows. With their ends, a part of a page can be cut off.

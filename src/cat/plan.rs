@@ -22,7 +22,7 @@ pub struct PlannedPiece {
     pub renamed: Option<FileName>,
 }
 
-/// What is printed.
+/// The logs to print, and their rows in order.
 pub struct CatPlan {
     /// The logs of all inputs that are selected, in catalogue order, and the number of their lines that are not rows.
     pub logs: Vec<(LogId, u64)>,

@@ -29,7 +29,7 @@ pub enum PartBundle<'w, 'r> {
     Closed(&'w InputPart<'r>),
 }
 
-/// What is printed, in order.
+/// The pages to print, in order.
 pub struct RowWalk<'w, 'r> {
     pub parts: Vec<WalkPart<'w, 'r>>,
     pub options: &'w CatOptions,

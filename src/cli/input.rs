@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use patchwork_traces::bundle::{Access, Bundle};
 use patchwork_traces::container::{DecryptionKeys, Input};
 use patchwork_traces::error::IoAction;
-use patchwork_traces::input::TraceInput;
+use patchwork_traces::input::{InputSummary, TraceInput};
 use patchwork_traces::{Error, ErrorKind, History};
 
 use crate::cli::failure::Failure;
 use crate::cli::is_dash;
+use crate::cli::render::text::safe;
 use crate::cli::terminal::output::STDIN;
 use crate::cli::terminal::stdin::stdin;
 
@@ -69,6 +70,20 @@ pub fn open_all(paths: &[PathBuf], keys: &DecryptionKeys) -> Result<Vec<TraceInp
     Ok(paths.iter().map(open).collect::<Result<_, _>>()?)
 }
 
+/// Opens the bundle or history at `path`. One that cannot be read again, such as standard input, is copied to an unnamed
+/// temporary file.
+pub fn open_seekable(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<TraceInput<'static>> {
+    let is_stream = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
+    if !is_dash(path) && !is_stream {
+        return open_traces(path, keys);
+    }
+    let (mut input, name) = open_input(path, keys)?;
+    let read = |error| Error::io_named(IoAction::Read, &name, error);
+    let mut copy = tempfile::tempfile().map_err(|error| Error::io(IoAction::Create, std::env::temp_dir(), error))?;
+    io::copy(&mut input, &mut copy).map_err(read)?;
+    Bundle::from_seekable(copy, &name).map(TraceInput::from_bundle)
+}
+
 /// Opens the bundles and histories at `paths` like [`open_all`], but copies those that cannot be read again, such as
 /// standard input, to unnamed temporary files.
 pub fn open_all_seekable(paths: &[PathBuf], keys: &DecryptionKeys) -> Result<Vec<TraceInput<'static>>, Failure> {
@@ -77,23 +92,36 @@ pub fn open_all_seekable(paths: &[PathBuf], keys: &DecryptionKeys) -> Result<Vec
         return open_all(paths, keys);
     }
     check_presence(paths)?;
-    let open = |path: &PathBuf| -> patchwork_traces::Result<_> {
-        let is_stream = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
-        if !is_dash(path) && !is_stream {
-            return open_traces(path, keys);
-        }
-        let (mut input, name) = open_input(path, keys)?;
-        let read = |error| Error::io_named(IoAction::Read, &name, error);
-        let mut copy =
-            tempfile::tempfile().map_err(|error| Error::io(IoAction::Create, std::env::temp_dir(), error))?;
-        io::copy(&mut input, &mut copy).map_err(read)?;
-        Bundle::from_seekable(copy, &name).map(TraceInput::from_bundle)
-    };
-    Ok(paths.iter().map(open).collect::<Result<_, _>>()?)
+    Ok(paths.iter().map(|path| open_seekable(path, keys)).collect::<Result<_, _>>()?)
 }
 
 /// Returns a note if the chunk table does not locate the bundle's rows.
 pub fn access_note(access: Access) -> Option<String> {
     let note = "the chunk table does not match: the bundle was recompressed by another program or is damaged, so its rows are read from the start";
     (access == Access::TableMismatch).then(|| note.to_owned())
+}
+
+/// Returns notes on the inputs of any operation that merges them.
+pub fn input_notes(inputs: &[InputSummary]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for input in inputs.iter().filter(|input| input.is_duplicate) {
+        notes.push(format!("{} was not read: another input has the same rows", safe(&input.name)));
+    }
+    for input in inputs.iter().filter(|input| input.rows_only && !input.is_duplicate) {
+        notes.push(format!(
+            "{} is a format 1.0 bundle and has only rows: it lacks unparsed lines, and has no hashes to verify the rows",
+            safe(&input.name)
+        ));
+    }
+    for input in inputs.iter().filter(|input| !input.filter.is_empty() && !input.is_duplicate) {
+        let conditions = safe(&input.filter.join(" "));
+        notes.push(format!("{} was filtered: it has only rows of {conditions}", safe(&input.name)));
+    }
+    let redacted: Vec<_> = inputs.iter().filter(|input| input.is_redacted && !input.is_duplicate).collect();
+    if inputs.len() > redacted.len() {
+        for input in redacted {
+            notes.push(format!("{} is redacted, so its rows differ from those of its original", safe(&input.name)));
+        }
+    }
+    notes
 }

@@ -7,6 +7,7 @@ mod failure;
 mod help;
 mod hint;
 mod input;
+mod new_bundle;
 #[cfg(feature = "seal")]
 mod plugin_prompt;
 mod render;
@@ -25,7 +26,11 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use clap::{Parser, Subcommand};
+use patchwork_traces::format::Label;
 
+use commands::filter::FilterArgs;
+use commands::merge::MergeArgs;
+use commands::redact::RedactArgs;
 #[cfg(feature = "report")]
 use commands::report;
 #[cfg(feature = "seal")]
@@ -35,6 +40,7 @@ use commands::{
     scan, schema, verify,
 };
 use failure::CommandResult;
+use new_bundle::{interrupted_message, killed_message};
 pub use terminal::exit::Exit;
 use terminal::interrupt::{self, InterruptState};
 use terminal::output::Output;
@@ -150,7 +156,7 @@ impl Command {
                 "interrupted: no log was changed, and no temporary files remain",
                 "interrupted: no log is half-written; the next import removes the temporary files of this one",
             ),
-            Self::Verify(_) => {
+            Self::Verify(_) | Self::Diff(_) | Self::Scan(_) => {
                 let message = "interrupted before the check finished: no verdict";
                 (false, message, message)
             }
@@ -159,8 +165,9 @@ impl Command {
                 "interrupted: no bundle was written, and no temporary files remain; the damaged bundle is unchanged",
                 "interrupted: no bundle was written, but a temporary file may remain; the damaged bundle is unchanged",
             ),
-            Self::Filter(args) => (false, args.interrupted_message(), args.killed_message()),
-            Self::Merge(args) => (false, args.interrupted_message(), args.killed_message()),
+            Self::Merge(MergeArgs { output, .. })
+            | Self::Filter(FilterArgs { output, .. })
+            | Self::Redact(RedactArgs { output, .. }) => (false, interrupted_message(output), killed_message(output)),
             Self::Keep(args) if args.follows() => (
                 false,
                 "interrupted: the history is complete up to its last segment",
@@ -171,16 +178,6 @@ impl Command {
                 "interrupted: no segment was added; the history and the logs are unchanged",
                 "interrupted: the history is unchanged, or complete with a new segment; a temporary file may remain",
             ),
-            Self::Diff(_) => (
-                false,
-                "interrupted before the comparison finished: no verdict",
-                "interrupted before the comparison finished: no verdict",
-            ),
-            Self::Redact(args) => (false, args.interrupted_message(), args.killed_message()),
-            Self::Scan(_) => {
-                let message = "interrupted before the scan finished: no verdict";
-                (false, message, message)
-            }
             Self::Cat(_) => (true, "interrupted: not all rows were printed", ""),
             #[cfg(feature = "report")]
             Self::Report(_) => (
@@ -237,6 +234,11 @@ fn variable(name: &str) -> Option<OsString> {
 /// Returns true if an argument is `-`: standard input or output.
 fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
+}
+
+/// Parses the name of a machine.
+fn label(text: &str) -> Result<Label, &'static str> {
+    Label::new(text).ok_or("expected 1 to 255 bytes without control characters")
 }
 
 /// Parses a number of threads.

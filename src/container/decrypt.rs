@@ -49,7 +49,7 @@ pub fn of_damaged_file<'r>(file: FileInput<'r>, keys: &DecryptionKeys, name: &st
 
 /// Opens a stream that is encrypted in this way. Each byte that it gives is authenticated.
 ///
-/// What Patchwork encrypted is first copied to an unnamed file, still encrypted: nothing of it is genuine before its end
+/// A file that Patchwork encrypted is first copied to an unnamed file, still encrypted: nothing of it is genuine before its end
 /// was read.
 pub fn of_stream<'r>(
     mut stream: impl Read + Send + 'r,

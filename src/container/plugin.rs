@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Talks to the user for plugins of age.
 ///
-/// What the plugins say is not to be trusted with a terminal: escape it before it is printed.
+/// Escape the messages of plugins before they are printed: they can hold control sequences.
 pub trait PluginPrompt: Send + Sync {
     /// Shows a message, such as the request to touch a token.
     fn show(&self, message: &str);
@@ -29,7 +29,7 @@ pub trait PluginPrompt: Send + Sync {
     fn secret(&self, message: &str) -> Option<Passphrase>;
 }
 
-/// Who talks to the user for plugins, if anybody does.
+/// The prompt through which plugins talk to the user, if there is one.
 #[derive(Clone, Default)]
 pub struct Prompt(pub Option<Arc<dyn PluginPrompt>>);
 

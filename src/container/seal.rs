@@ -8,7 +8,7 @@ use crate::error::Result;
 #[cfg(feature = "seal")]
 use crate::error::{Error, IoAction};
 
-/// What encrypts. Without the feature `seal` there is nothing that could.
+/// The sealer without the feature `seal`: there is none.
 #[cfg(not(feature = "seal"))]
 #[derive(Debug, Clone)]
 pub struct NoSealer(std::convert::Infallible);

@@ -1,4 +1,4 @@
-//! What rules propose in one text, and which of it remains.
+//! The finds that rules propose in one text, and the choice among them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

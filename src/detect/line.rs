@@ -8,7 +8,7 @@ use super::detector::Detector;
 use super::strings::{RawStep, Strings};
 use crate::query::{KeyPath, PathStep};
 
-/// Where in a line something was found.
+/// The place of a find in a line.
 #[derive(Debug)]
 pub enum LinePlace<'l, 's> {
     /// In a string of a row.

@@ -13,7 +13,7 @@ use super::secrets::{assignment, authorization, json_web_token, name_around, pri
 use super::token::{TOKEN_FORMATS, TokenFormat, telegram_token, terraform_token};
 use super::url::scheme_end;
 
-/// What a mark leads to.
+/// The rules that look at a mark.
 #[derive(Debug, Clone, Copy)]
 enum Mark {
     /// The prefix of a token.

@@ -10,7 +10,7 @@ pub const KEYED_DIGITS: usize = 16;
 /// The most digits of the number in a name.
 const MAX_NUMBER_DIGITS: usize = 8;
 
-/// What a private key is replaced by.
+/// The replacement of a private key.
 pub const PRIVATE_KEY_REMOVED: &str = "[private key removed]";
 
 /// Returns true if a text is a name that a redaction puts in place of a value, such as `user-1` or

@@ -7,7 +7,7 @@ use strum::{EnumCount, IntoStaticStr, VariantArray};
 /// can be repeated only with the same rules.
 pub const RULES_VERSION: u64 = 1;
 
-/// Whether a text gives access to something, or says who somebody is.
+/// The harm that a text can do: it gives access to something, or says who somebody is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr, VariantArray)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

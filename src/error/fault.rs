@@ -564,7 +564,7 @@ impl fmt::Display for Encryption {
     }
 }
 
-/// What a text is that is not the key of age that was expected.
+/// The kind of a text that is not the key of age that was expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyText {

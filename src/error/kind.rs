@@ -214,14 +214,14 @@ pub enum ErrorKind {
     InvalidIdentity {
         /// The line, counted from 1; 0 for the whole file.
         line: u64,
-        /// What is there instead.
+        /// The kind of text that is there instead.
         found: KeyText,
     },
     /// A text is not an age recipient.
     InvalidRecipient {
         /// The line in a file of recipients, counted from 1.
         line: Option<u64>,
-        /// What is there instead.
+        /// The kind of text that is there instead.
         found: KeyText,
     },
     /// A program that holds a key of age, or finds it on a token, is not installed.
@@ -233,7 +233,7 @@ pub enum ErrorKind {
     AgePluginFailed {
         /// The name of the program.
         program: String,
-        /// What it said.
+        /// Its message.
         message: String,
     },
     /// The recipients cannot be used for one file.

@@ -22,7 +22,7 @@ const ORIGIN: &str = "patchwork-traces/";
 /// The maximum length of a checkpoint with its signatures, and of a proof, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// What a history consisted of at one time: its segments up to a number, by the head of their tree.
+/// The content of a history at one time: its segments up to a number, by the head of their tree.
 ///
 /// Displayed and parsed as the text of the file `checkpoint`. What follows a blank line, such as the signatures of a
 /// signed note, is ignored.

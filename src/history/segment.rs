@@ -31,7 +31,7 @@ pub struct SegmentHead {
 /// The ways to read segments that are encrypted.
 #[derive(Clone, Default)]
 pub struct SegmentAccess<'n> {
-    /// What decrypts them.
+    /// The keys that decrypt them.
     pub keys: Arc<DecryptionKeys>,
     /// The first lines of segments that somebody has noted.
     pub noted: Option<&'n dyn NotedHeads>,
@@ -119,7 +119,7 @@ pub struct Segment {
     pub files: Vec<SegmentFile>,
     /// The name of its file.
     pub(crate) name: SegmentName,
-    /// What decrypts it.
+    /// The keys that decrypt it.
     pub(crate) keys: Arc<DecryptionKeys>,
 }
 

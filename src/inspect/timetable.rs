@@ -110,7 +110,7 @@ impl Timetable {
     }
 }
 
-/// What a timetable needs to know of a log.
+/// The properties of a log that a timetable needs.
 struct TimedLog<'l> {
     source: &'l SourceName,
     rows: u64,

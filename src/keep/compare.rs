@@ -16,7 +16,7 @@ use crate::format::row::classify;
 #[derive(Clone)]
 pub enum KnownPart {
     Text(LogPart),
-    /// What was noted of them.
+    /// Their notes.
     Noted(NotedLines),
 }
 

@@ -1,4 +1,4 @@
-//! What a run reads in the text of a line.
+//! The text of a line as rotation leaves it, and its `id`.
 
 use std::borrow::Cow;
 

@@ -49,7 +49,7 @@ pub struct KeepOptions {
     pub label: Option<Label>,
     /// The identity of a new history. `None` draws it at random.
     pub new_id: Option<HistoryId>,
-    /// What decrypts segments on which this machine has no note.
+    /// The keys that decrypt segments on which this machine has no note.
     pub keys: DecryptionKeys,
     /// For [`keep_bundles`], the Patchwork directory of this machine. The notes on encrypted segments, without which a run
     /// must decrypt them, are beside the logs in it. Without it, there are no notes.

@@ -18,7 +18,7 @@ const MAX_RACE_MS: i64 = 60_000;
 /// The number of distinct lines without a timestamp that tell as much as one with a timestamp.
 const MIN_DISTINCT: usize = 20;
 
-/// What is known of a line.
+/// The state of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineState {
     /// Earlier segments have it.

@@ -64,7 +64,7 @@ pub struct LogSequence<'s> {
     pub live: CurrentLog,
     /// The number of rows that earlier segments have.
     pub rows_before: u64,
-    /// What the history has recorded. `None` for a new history.
+    /// The lines that the history has recorded. `None` for a new history.
     pub recorded: Option<RecordedLogs<'s>>,
     /// True if writers rotate the newest log without holding their lock.
     pub rotates_unlocked: bool,
@@ -72,7 +72,7 @@ pub struct LogSequence<'s> {
     pub progress: &'s dyn Progress,
 }
 
-/// What a segment holds of a log.
+/// The part of a log that a segment holds.
 pub struct LogChange {
     pub id: LogId,
     pub times: &'static [TimeKey],
@@ -93,7 +93,7 @@ struct Break {
     missing_ids: Vec<(u64, u64)>,
 }
 
-/// What was found so far.
+/// The findings so far.
 #[derive(Default)]
 struct Found {
     /// New lines of files that are not at the path any more.

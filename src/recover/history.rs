@@ -30,7 +30,7 @@ pub struct DamagedSegment {
     pub number: u64,
     /// Its path.
     pub path: PathBuf,
-    /// What was recovered of it, or the reason why nothing was.
+    /// The result of recovering it, or the reason why nothing was recovered.
     pub recovered: Result<RecoverReport>,
 }
 

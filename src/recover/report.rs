@@ -95,7 +95,7 @@ pub struct RecoverReport {
     pub history: Option<HistoryPosition>,
     /// The conditions on the rows of a filtered bundle. The recovered bundle has them, too.
     pub filter: Option<FilterRecord>,
-    /// How the damaged bundle was redacted, if it was. The recovered bundle says the same.
+    /// The record of the redaction of the damaged bundle. The recovered bundle has it, too.
     pub redaction: Option<Redaction>,
     /// The digest of the recovered bundle. [`recover`](super::recover) always sets it.
     pub digest: Option<BundleDigest>,

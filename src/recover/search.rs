@@ -228,7 +228,6 @@ fn search(
 ) -> Result<Option<SearchResult>> {
     let (mut scan, usable) = open(input, evidence, start)?;
     let UsableManifest { manifest, state, version, is_contradicted } = usable;
-    let has_hash = |manifest: &Manifest| manifest.files.iter().any(|file| file.integrity().is_some());
     if evidence == Evidence::Hashes && !manifest.as_ref().is_some_and(has_hash) {
         return Ok(None);
     }
@@ -238,10 +237,7 @@ fn search(
     let context = ScanContext::new(manifest.as_ref(), &chunk_refs, evidence != Evidence::Hashes);
     let context = context.with_holes(input.holes().cloned());
     let (started_whole, kind) = (!scan.has_fault(), scan.content);
-    let first_row = match &scan.first_line {
-        FirstLine::Line { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
-        _ => Vec::new(),
-    };
+    let first_row = first_row(&scan.first_line, manifest.as_ref());
     let text = TextDigest::of_first_line(&scan.first_line);
     let has_line = matches!(scan.first_line, FirstLine::Line { .. }) && kind == StreamKind::Gzip;
     let parts = scan.parts(manifest.as_ref(), &chunk_refs, &context.buffers);
@@ -281,6 +277,18 @@ fn search(
             is_contradicted: manifest.is_some() && (is_contradicted || rows.contradicts_manifest),
         }))
     })
+}
+
+fn has_hash(manifest: &Manifest) -> bool {
+    manifest.files.iter().any(|file| file.integrity().is_some())
+}
+
+/// Returns the first line, if it may be a row.
+fn first_row(line: &FirstLine, manifest: Option<&Manifest>) -> Vec<u8> {
+    match line {
+        FirstLine::Line { line, .. } if manifest.is_none() => [line.as_slice(), b"\n"].concat(),
+        _ => Vec::new(),
+    }
 }
 
 /// Packs the logs one after another.

@@ -25,7 +25,7 @@ use crate::util::line_reader::{LineError, LineReader};
 /// The logs of an input in temporary files, and what is needed to redact them.
 pub struct RedactedLogs {
     logs: LogSet,
-    /// What each log is called after the redaction, in the order of the set.
+    /// The identity of each log after the redaction, in the order of the set.
     ids: Vec<LogId>,
     pub redactor: LineRedactor,
     pub label: Option<Label>,

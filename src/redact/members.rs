@@ -8,10 +8,10 @@ use crate::query::{KeyPath, PathStep};
 /// The keys of a row's top level that `keep only` always keeps: they give a row its time and tell rows apart.
 pub const ALWAYS_KEPT: [&str; 5] = ["createdAt", "timestamp", "taskId", "id", "seq"];
 
-/// What an unparsed line becomes if members are removed: which of them it has is not known.
+/// The replacement of an unparsed line if members are removed: nobody knows which of them it has.
 pub const LINE_REMOVED: &[u8] = b"[line removed]";
 
-/// What is left of a value if no member of it is kept.
+/// The replacement of a value of which no member is kept.
 const NOTHING: &[u8] = b"null";
 
 /// The members to remove.

@@ -151,7 +151,7 @@ pub struct RedactReport {
     pub bundle_bytes: u64,
     /// The input.
     pub input: InputSummary,
-    /// What was done, as the manifest records it.
+    /// The record of the redaction in the manifest.
     pub redaction: Redaction,
 }
 

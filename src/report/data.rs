@@ -41,7 +41,7 @@ impl From<Verdict> for ReportVerdict {
     }
 }
 
-/// What verification found and the page shows.
+/// The findings of the verification that the page shows.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportData {
@@ -52,7 +52,7 @@ pub struct ReportData {
     pub is_good: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<BundleDigest>,
-    /// What the verdict proves.
+    /// A sentence on what the verdict proves.
     statement: String,
     pub rows: u64,
     #[serde(flatten)]

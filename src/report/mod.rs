@@ -98,7 +98,7 @@ pub struct Report {
     pub rows: u64,
     /// The size of the embedded bundle in bytes. `None` if no rows are embedded.
     pub embedded_bytes: Option<u64>,
-    /// Why no rows are embedded, if they were wanted.
+    /// The reason why no rows are embedded, if they were wanted.
     pub not_embedded: Option<String>,
     /// The size of the report in bytes.
     pub report_bytes: u64,

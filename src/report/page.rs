@@ -11,7 +11,7 @@ use crate::error::{Error, IoAction, Result};
 /// The page, built by `page/build.mjs`.
 const PAGE: &str = include_str!("page.html");
 
-/// Where the data goes in the page.
+/// The place of the data in the page.
 const REPORT_MARK: &str = "@REPORT@";
 const BUNDLE_MARK: &str = "@BUNDLE@";
 

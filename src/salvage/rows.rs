@@ -33,7 +33,7 @@ pub(crate) struct ScanContext<'m> {
     pub(crate) strict: bool,
     /// A fast path for the rows of each file in chunks, if one applies.
     plain: Vec<Option<PlainRows>>,
-    /// Where the input is made up.
+    /// The parts of the input that are made up.
     holes: Option<Arc<Holes>>,
 }
 

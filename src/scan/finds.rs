@@ -18,7 +18,7 @@ const MAX_PART_GROUPS: usize = 2_000;
 /// The most lines that one part of a bundle hands over for a group.
 const MAX_PART_LINES: usize = 1_000;
 
-/// What finds of a part of a bundle have in common.
+/// The common properties of finds in a part of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct PartKey {
     rule: RuleId,
@@ -89,7 +89,7 @@ impl BundleFinds {
     }
 }
 
-/// What finds have in common.
+/// The common properties of finds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct FindGroupKey {
     kind: crate::detect::FindKind,

@@ -104,7 +104,7 @@ impl ScanReport {
 pub struct RuleCount {
     /// The name of the rule.
     pub rule: String,
-    /// What the rule finds.
+    /// The description of the rule.
     pub kind: FindKind,
     /// The number of finds.
     pub count: u64,

@@ -13,7 +13,7 @@ use crate::format::{FileName, SourceName};
 pub struct ScanGroup {
     /// The name of the rule.
     pub rule: String,
-    /// What the rule finds.
+    /// The description of the rule.
     pub kind: FindKind,
     /// The source of the log; null for the manifest.
     pub source: Option<SourceName>,

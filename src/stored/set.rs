@@ -115,7 +115,7 @@ pub struct LogSetBuilder {
     groups: BTreeMap<GroupKey, Vec<Piece>>,
 }
 
-/// What one bundle has of a log.
+/// The part of a log that one bundle has.
 #[derive(Debug)]
 struct Piece {
     /// The index of the log in its group.

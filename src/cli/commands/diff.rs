@@ -16,12 +16,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::commands::export::DirArgs;
-use crate::cli::commands::merge::input_notes;
 use crate::cli::complete;
 use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
-use crate::cli::input::open_all;
+use crate::cli::input::{input_notes, open_all};
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, counted, listed, logs, rows, safe};
 use crate::cli::terminal::exit::Exit;

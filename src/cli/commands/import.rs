@@ -15,12 +15,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::commands::export::DirArgs;
-use crate::cli::commands::merge::input_notes;
 use crate::cli::complete;
 use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::CommandResult;
 use crate::cli::help;
-use crate::cli::input::{open, open_all};
+use crate::cli::input::{input_notes, open, open_all};
 use crate::cli::render::rotation::{self, NextWrites};
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, counted, listed, logs, safe, size};

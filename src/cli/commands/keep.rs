@@ -22,7 +22,6 @@ use crate::cli::encryption::{KeyArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::input::open;
-use crate::cli::is_dash;
 use crate::cli::render::duration::duration;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, counted, safe, size};
@@ -35,6 +34,7 @@ use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::threads;
 use crate::cli::time;
+use crate::cli::{is_dash, label};
 
 /// Add the new rows of the logs to a history
 ///
@@ -180,10 +180,6 @@ fn history_dir() -> impl TypedValueParser<Value = PathBuf> {
         true => Err("expected a directory, such as ./-"),
         false => Ok(dir),
     })
-}
-
-fn label(text: &str) -> Result<Label, &'static str> {
-    Label::new(text).ok_or("expected 1 to 255 bytes without control characters")
 }
 
 impl KeepArgs {

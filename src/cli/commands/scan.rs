@@ -11,12 +11,11 @@ use patchwork_traces::scan::{RuleCount, ScanGroup, ScanOptions, ScanReport, scan
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::commands::merge::input_notes;
 use crate::cli::complete;
 use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::CommandResult;
 use crate::cli::help;
-use crate::cli::input::open_all_seekable;
+use crate::cli::input::{input_notes, open_all_seekable};
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{count, counted, listed, safe};
 use crate::cli::terminal::exit::Exit;

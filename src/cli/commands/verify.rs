@@ -198,66 +198,103 @@ pub fn run(args: &VerifyArgs, output: Output) -> CommandResult {
     let signers = args.signers.read(&args.bundle)?;
     let keys = args.keys.keys(output)?;
     let for_histories = for_histories.keys(keys.clone());
-    let mut exit = Exit::Done;
-    let (mut bundles, mut histories) = (Vec::new(), Vec::new());
+    let mut verdicts = Verdicts { args, output, exit: Exit::Done, bundles: Vec::new(), histories: Vec::new() };
     for path in &args.bundle {
-        let listing = FindingList::new(args.all);
         #[cfg(feature = "seal")]
         let (for_bundles, for_histories) = match signers.apply(path, &for_bundles, &for_histories) {
             Ok(options) => options,
             // The remaining bundles are still checked.
             Err(error) => {
-                exit = exit.worse_of(match (is_history(path), output.json) {
-                    (true, true) => {
-                        let (verified, exit) =
-                            history::verified_json(path, Err(error), &for_histories, false, Vec::new(), &listing);
-                        histories.push(verified);
-                        exit
-                    }
-                    (false, true) => {
-                        let (verified, exit) = verified_json(path, Err(error), Vec::new(), &listing);
-                        bundles.push(verified);
-                        exit
-                    }
-                    (_, false) => Failure::from(error).report(false),
-                });
+                verdicts.add_unreadable_signature(path, error, &for_histories);
                 continue;
             }
         };
-        let one_exit = match (is_history(path), output.json) {
-            (true, true) => {
-                let (verified, exit) =
-                    history::as_json(path, &for_histories, args.history.require_complete, output, listing)?;
-                histories.push(verified);
-                exit
-            }
-            (true, false) => history::as_text(path, &for_histories, args.history.require_complete, output, listing)?,
-            (false, true) => {
-                let (verified, exit) = verify_as_json((path, &keys), &for_bundles, output, listing)?;
-                bundles.push(verified);
-                exit
-            }
-            (false, false) => verify_as_text((path, &keys), &for_bundles, output, listing)?,
-        };
-        exit = exit.worse_of(one_exit);
-    }
-    if exit == Exit::Done
-        && let Some(path) = args.bundle.first()
-        && let Some(check) = args.original.compare(path, &keys, output)?
-    {
-        exit = original::exit_of(&check);
-        if let Some(bundle) = bundles.last_mut() {
-            bundle.good = exit == Exit::Done;
-            bundle.redaction = Some(check);
-        } else if !(output.quiet && exit == Exit::Done) {
-            output::print_report(&original::text(&check))?;
+        match is_history(path) {
+            true => verdicts.add_history(path, &for_histories)?,
+            false => verdicts.add_bundle(path, &keys, &for_bundles)?,
         }
     }
-    if output.json {
-        let good = exit == Exit::Done;
-        output::print_report(&output::json_text(&VerifyJson { good, bundles, histories })?)?;
+    verdicts.compare_with_original(&keys)?;
+    verdicts.finish()
+}
+
+/// The verdicts on the bundles and histories so far.
+struct Verdicts<'a> {
+    args: &'a VerifyArgs,
+    output: Output,
+    exit: Exit,
+    bundles: Vec<VerifiedJson>,
+    histories: Vec<history::VerifiedHistoryJson>,
+}
+
+impl Verdicts<'_> {
+    fn add_bundle(&mut self, path: &Path, keys: &DecryptionKeys, options: &VerifyOptions) -> Result<(), Failure> {
+        let (listing, output) = (FindingList::new(self.args.all), self.output);
+        let exit = if output.json {
+            let (verified, exit) = verify_as_json((path, keys), options, output, listing)?;
+            self.bundles.push(verified);
+            exit
+        } else {
+            verify_as_text((path, keys), options, output, listing)?
+        };
+        self.exit = self.exit.worse_of(exit);
+        Ok(())
     }
-    Ok(exit)
+
+    fn add_history(&mut self, path: &Path, options: &HistoryVerifyOptions) -> Result<(), Failure> {
+        let (listing, output) = (FindingList::new(self.args.all), self.output);
+        let needs_complete = self.args.history.require_complete;
+        let exit = if output.json {
+            let (verified, exit) = history::as_json(path, options, needs_complete, output, listing)?;
+            self.histories.push(verified);
+            exit
+        } else {
+            history::as_text(path, options, needs_complete, output, listing)?
+        };
+        self.exit = self.exit.worse_of(exit);
+        Ok(())
+    }
+
+    #[cfg(feature = "seal")]
+    fn add_unreadable_signature(&mut self, path: &Path, error: Error, options: &HistoryVerifyOptions) {
+        let listing = FindingList::new(self.args.all);
+        let exit = if !self.output.json {
+            Failure::from(error).report(false)
+        } else if is_history(path) {
+            let (verified, exit) = history::verified_json(path, Err(error), options, false, Vec::new(), &listing);
+            self.histories.push(verified);
+            exit
+        } else {
+            let (verified, exit) = verified_json(path, Err(error), Vec::new(), &listing);
+            self.bundles.push(verified);
+            exit
+        };
+        self.exit = self.exit.worse_of(exit);
+    }
+
+    /// Compares a sound bundle with the original that it is a redaction of, if one was named.
+    fn compare_with_original(&mut self, keys: &DecryptionKeys) -> Result<(), Failure> {
+        let Some(path) = self.args.bundle.first().filter(|_| self.exit == Exit::Done) else { return Ok(()) };
+        let Some(check) = self.args.original.compare(path, keys, self.output)? else { return Ok(()) };
+        self.exit = original::exit_of(&check);
+        let is_good = self.exit == Exit::Done;
+        if let Some(bundle) = self.bundles.last_mut() {
+            bundle.good = is_good;
+            bundle.redaction = Some(check);
+        } else if !(self.output.quiet && is_good) {
+            output::print_report(&original::text(&check))?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> CommandResult {
+        let Self { exit, bundles, histories, output, .. } = self;
+        if output.json {
+            let good = exit == Exit::Done;
+            output::print_report(&output::json_text(&VerifyJson { good, bundles, histories })?)?;
+        }
+        Ok(exit)
+    }
 }
 
 /// Returns the options for bundles and for histories, after checking that each option has an argument that it is for.

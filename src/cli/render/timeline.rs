@@ -40,7 +40,7 @@ const UNICODE: ChartGlyphs =
     };
 const ASCII: ChartGlyphs = ChartGlyphs { bars: &['.', ':', '#'], corner: '+', line: '-', tick: '+', gap: '^' };
 
-/// What a chart shows.
+/// The content of a chart.
 pub struct ChartContent<'c> {
     pub sources: Vec<&'c SourceName>,
     pub total_rows: u64,

@@ -96,7 +96,7 @@ pub struct Manifest {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "FilterRecord"))]
     pub filter: Option<FilterRecord>,
-    /// How the bundle was redacted, from 1.2 on.
+    /// The record of the redaction, from 1.2 on.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Redaction"))]
     pub redaction: Option<Redaction>,

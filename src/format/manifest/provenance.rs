@@ -25,7 +25,7 @@ pub struct Provenance {
     pub derived_from: Option<DerivedFrom>,
     /// The conditions on the rows that the bundle holds, if it holds only some of those of its logs.
     pub filter: Option<FilterRecord>,
-    /// How the bundle was redacted.
+    /// The record of the redaction.
     pub redaction: Option<Redaction>,
     /// The place of the bundle in a history.
     pub history: Option<HistoryPosition>,

@@ -94,7 +94,7 @@ pub struct HistoryVerifyOptions {
     /// The check of the signature of the checkpoint.
     #[cfg(feature = "seal")]
     pub signature: Option<SignatureCheck>,
-    /// What decrypts encrypted segments.
+    /// The keys that decrypt encrypted segments.
     pub keys: DecryptionKeys,
     /// The number of segments that are verified at once.
     pub threads: NonZeroUsize,

@@ -69,7 +69,7 @@ struct DamagedSegmentJson {
     error: Option<ErrorDetail>,
     /// The usability of its manifest.
     manifest: Option<ManifestState>,
-    /// What was recovered of its logs.
+    /// The recovered logs.
     files: Vec<FileRecovery>,
 }
 

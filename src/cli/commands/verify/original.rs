@@ -8,7 +8,7 @@ use patchwork_traces::redact::{CompareOptions, RedactionCheck, RedactionDifferen
 
 use super::is_history;
 use crate::cli::failure::Failure;
-use crate::cli::input::{open, open_all_seekable};
+use crate::cli::input::{open, open_seekable};
 use crate::cli::is_dash;
 use crate::cli::render::text::{counted, safe};
 use crate::cli::terminal::exit::Exit;
@@ -55,10 +55,9 @@ impl OriginalArgs {
         let Some(original) = &self.original else { return Ok(None) };
         let key = self.key_file.as_deref().map(RedactionKey::read).transpose()?;
         let redacted = open(path, keys)?;
-        let originals = open_all_seekable(std::slice::from_ref(original), keys)?;
-        let [original] = originals.as_slice() else { return Ok(None) };
+        let original = open_seekable(original, keys)?;
         let options = CompareOptions::default().key(key);
-        Ok(Some(check_redaction(&redacted, original, &options, &Bar::new(output))?))
+        Ok(Some(check_redaction(&redacted, &original, &options, &Bar::new(output))?))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Opens the bundles that arguments name.
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use patchwork_traces::bundle::{Access, Bundle};
@@ -14,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::is_dash;
 use crate::cli::render::text::safe;
 use crate::cli::terminal::output::STDIN;
-use crate::cli::terminal::stdin::stdin;
+use crate::cli::terminal::stdin::{is_stdin, stdin};
 
 /// Opens the file at `path`, or standard input for `-`, and decrypts it with `keys`. Returns the name that errors use, too.
 pub fn open_input(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<(Input<'static>, String)> {
@@ -77,11 +76,9 @@ pub fn open_seekable(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Re
     if !is_dash(path) && !is_stream {
         return open_traces(path, keys);
     }
-    let (mut input, name) = open_input(path, keys)?;
-    let read = |error| Error::io_named(IoAction::Read, &name, error);
-    let mut copy = tempfile::tempfile().map_err(|error| Error::io(IoAction::Create, std::env::temp_dir(), error))?;
-    io::copy(&mut input, &mut copy).map_err(read)?;
-    Bundle::from_seekable(copy, &name).map(TraceInput::from_bundle)
+    let (input, name) = open_input(path, keys)?;
+    let file = input.into_file(std::env::temp_dir(), &name)?;
+    Bundle::from_seekable(file, &name).map(TraceInput::from_bundle)
 }
 
 /// Opens the bundles and histories at `paths` like [`open_all`], but copies those that cannot be read again, such as
@@ -124,4 +121,30 @@ pub fn input_notes(inputs: &[InputSummary]) -> Vec<String> {
         }
     }
     notes
+}
+
+/// Refuses to replace an input, or to write into a history that is one, even with --force: it may be the only copy.
+pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
+    if is_dash(output) {
+        return Ok(());
+    }
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    // The directory of the output, or the nearest one above it that exists.
+    let mut dirs = output.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    let (target, dir) = (real(output), dirs.find_map(real));
+    for input in inputs {
+        let (name, real_input) = (safe(&input.display().to_string()), real(input));
+        let problem = match (is_dash(input), real_input) {
+            (true, _) if is_stdin(output) => "-o names the file that standard input reads".to_owned(),
+            (false, Some(input)) if Some(&input) == target.as_ref() => format!("-o names {name}, which is read"),
+            (false, Some(input))
+                if input.is_dir() && [&target, &dir].into_iter().flatten().any(|path| path.starts_with(&input)) =>
+            {
+                format!("-o names a file in the directory {name}, which is read as a history")
+            }
+            _ => continue,
+        };
+        return Err(Failure::usage(&problem, "choose another file with -o: what is read may be the only copy"));
+    }
+    Ok(())
 }

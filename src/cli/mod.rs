@@ -236,6 +236,11 @@ fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
+/// Returns true if an argument is a directory, which can only be a history.
+fn is_history(path: &Path) -> bool {
+    !is_dash(path) && path.is_dir()
+}
+
 /// Parses the name of a machine.
 fn label(text: &str) -> Result<Label, &'static str> {
     Label::new(text).ok_or("expected 1 to 255 bytes without control characters")

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::cli::commands::export::{TargetArgs, level};
 use crate::cli::encryption::{KeyArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
-use crate::cli::input::check_presence;
+use crate::cli::input::{check_presence, refuse_target_in_inputs};
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, safe, size};
@@ -24,7 +24,6 @@ use crate::cli::render::text::{DIGEST_NOTE, count, safe, size};
 use crate::cli::signing::{self, BundleSigning, SignOption};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{Output, STDOUT};
-use crate::cli::terminal::stdin::is_stdin;
 use crate::cli::terminal::term;
 use crate::cli::threads;
 
@@ -139,7 +138,7 @@ impl NewBundleArgs {
             }
             check_stdout_keeps("the bundle", example)?;
         }
-        refuse_input_as_target(path, inputs)?;
+        refuse_target_in_inputs(path, inputs)?;
         let target = match is_dash(path) {
             true => None,
             false => Some(OutputTarget::resolve(path, self.target.into())?),
@@ -160,21 +159,6 @@ impl NewBundleArgs {
     /// Returns what encrypts the new bundle, if anything does. May ask for a passphrase, so the inputs are opened first.
     pub fn sealer(&self, keys: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
         self.seal.sealer_beside(self.keys.passphrase(), keys)
-    }
-}
-
-/// Refuses to replace an input, even with --force: the others would be lost with a mistyped command.
-fn refuse_input_as_target(output: &Path, bundles: &[PathBuf]) -> Result<(), Failure> {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let target = real(output).filter(|_| !is_dash(output));
-    let is_target = |bundle: &PathBuf| match is_dash(bundle) {
-        true => is_stdin(output),
-        false => target.is_some() && real(bundle) == target,
-    };
-    match !is_dash(output) && bundles.iter().any(is_target) {
-        true if bundles.len() == 1 => Err(Failure::usage("-o names the bundle itself", "choose another file with -o")),
-        true => Err(Failure::usage("-o names one of the bundles to merge", "choose another file with -o")),
-        false => Ok(()),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct RowFilterArgs {
 
     /// Only rows like body.decision=deny (repeatable)
     ///
-    /// A condition is PATH=VALUE, or with !=, <, <=, >, >=, ~REGEX or !~REGEX; PATH alone: the row has it; !PATH: it has not. Paths are as
+    /// A condition is PATH=VALUE, or with !=, <, <=, >, >=, ~REGEX or !~REGEX; PATH alone: the row has it; !PATH: the row lacks it. Paths are as
     /// in jq without the first dot: body.decision, steps[0].status, steps[].status (any of them), "odd key".x. A value that
     /// is not there is null. Numbers compare exactly (1e3 = 1000), and only with numbers. VALUE is text, in JSON's
     /// quotation marks or without. 5, true and null also equal "5", "true" and "null".
@@ -51,7 +51,8 @@ pub struct RowFilterArgs {
 
     /// Only the last row of each taskId
     ///
-    /// Rows without one are selected, too. Each source has its own taskIds. Rows are selected by source, file and time before, and by other options after this.
+    /// Rows without one are selected, too. Each source has its own taskIds. --source, --file, --since and
+    /// --until apply first, all other options after it.
     #[arg(long)]
     latest: bool,
 

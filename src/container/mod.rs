@@ -156,6 +156,23 @@ impl<'r> Input<'r> {
         opened.map_err(|error: Error| error.in_subject(name))
     }
 
+    /// Returns a file that can be read again. A stream, which errors call `name`, is copied to an unnamed file in `dir`.
+    ///
+    /// # Errors
+    /// If the stream cannot be read, or the file cannot be written.
+    pub fn into_file(self, dir: impl AsRef<Path>, name: &str) -> Result<FileInput<'r>> {
+        let stream = match self {
+            Self::File(file) => return Ok(file),
+            Self::Stream(stream) => stream,
+        };
+        let copied = spool::spool(stream, &[], dir.as_ref()).and_then(FileInput::new);
+        copied.map_err(|error| match error.downcast::<Error>() {
+            Ok(error) if error.position().subject.is_some() => error,
+            Ok(error) => error.in_subject(name),
+            Err(error) => Error::io_named(IoAction::Read, name, error),
+        })
+    }
+
     /// Takes a stream. Errors refer to it as `name`.
     ///
     /// # Errors

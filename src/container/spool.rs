@@ -1,7 +1,9 @@
 //! Reads any part of an input again, from where damage was found on.
 
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::path::Path;
 
 use super::{FileInput, Input};
 use crate::error::{Error, IoAction};
@@ -11,6 +13,21 @@ const WINDOW_BYTES: usize = 256 << 10;
 
 /// The number of bytes that are spooled at a time.
 const SPOOLED_BYTES: u64 = 256 << 10;
+
+/// Copies `unread`, and then a stream, to an unnamed file in `dir`. Errors of the file name the directory; those of the
+/// stream are as they are.
+pub(super) fn spool(mut stream: impl Read, unread: &[u8], dir: &Path) -> io::Result<File> {
+    let failed = |action| move |error| io::Error::from(Error::io(action, dir, error));
+    let mut spool = tempfile::tempfile_in(dir).map_err(failed(IoAction::Create))?;
+    let mut piece = unread.to_vec();
+    loop {
+        spool.write_all(&piece).map_err(failed(IoAction::Write))?;
+        piece.clear();
+        if stream.by_ref().take(SPOOLED_BYTES).read_to_end(&mut piece)? == 0 {
+            return Ok(spool);
+        }
+    }
+}
 
 /// An input of which every byte from some offset on can be read in any order.
 pub struct Reread<'r> {
@@ -29,19 +46,10 @@ impl<'r> Reread<'r> {
     /// # Errors
     /// If a stream cannot be read or spooled.
     pub fn new(input: Input<'r>, unread: &[u8], offset: u64) -> io::Result<Self> {
-        let mut stream = match input {
-            Input::File(file) => return Ok(Self::of(file, 0)),
-            Input::Stream(stream) => stream,
-        };
-        let dir = &std::env::temp_dir();
-        let failed = |action| move |error| io::Error::from(Error::io(action, dir, error));
-        let mut spool = tempfile::tempfile().map_err(failed(IoAction::Create))?;
-        let mut piece = unread.to_vec();
-        loop {
-            spool.write_all(&piece).map_err(failed(IoAction::Write))?;
-            piece.clear();
-            if stream.by_ref().take(SPOOLED_BYTES).read_to_end(&mut piece)? == 0 {
-                return Ok(Self::of(FileInput::new(spool)?, offset));
+        match input {
+            Input::File(file) => Ok(Self::of(file, 0)),
+            Input::Stream(stream) => {
+                Ok(Self::of(FileInput::new(spool(stream, unread, &std::env::temp_dir())?)?, offset))
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-use super::FindCandidates;
 use super::boundary::starts_word;
+use super::candidates::FindCandidates;
 use super::hosts::{is_public_host, is_reserved_name};
 use super::names::is_common_account;
 use super::placeholder::is_replacement;

@@ -51,7 +51,8 @@ impl DetectOptions {
 /// let text = "fetch https://mara:hunter2@db.corp.internal/x";
 /// let finds = detector.find(text);
 /// let found: Vec<_> = finds.iter().map(|find| (detector.name(find.rule), &text[find.span.clone()])).collect();
-/// assert_eq!(found, [("connection-password", "hunter2"), ("host-name", "db.corp.internal")]);
+/// let expected = [("user-name", "mara"), ("connection-password", "hunter2"), ("host-name", "db.corp.internal")];
+/// assert_eq!(found, expected);
 /// # Ok(())
 /// # }
 /// ```

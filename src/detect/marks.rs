@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
-use super::FindCandidates;
 use super::address::at_sign;
 use super::boundary::is_after_escape;
+use super::candidates::FindCandidates;
 use super::names::{home_directory, known_name};
-use super::rules::{SECRET_WORDS, names_a_secret};
+use super::rules::{PERSON_KEYS, SECRET_WORDS, names_a_secret};
 use super::secrets::{assignment, authorization, json_web_token, name_around, private_key};
 use super::token::{TOKEN_FORMATS, TokenFormat, telegram_token, terraform_token};
 use super::url::scheme_end;
@@ -49,14 +49,6 @@ const OTHER_MARKS: &[(&str, Mark)] = &[
     (".atlasv1.", Mark::Terraform),
     ("bearer ", Mark::Authorization),
     ("basic ", Mark::Authorization),
-    ("username", Mark::PersonWord),
-    ("user_name", Mark::PersonWord),
-    ("hostname", Mark::PersonWord),
-    ("host_name", Mark::PersonWord),
-    ("machinename", Mark::PersonWord),
-    ("machine_name", Mark::PersonWord),
-    ("computername", Mark::PersonWord),
-    ("osuser", Mark::PersonWord),
     (r"\u00", Mark::Escape),
     (r"\/", Mark::Escape),
 ];
@@ -88,7 +80,8 @@ impl Marks {
         let tokens = TOKEN_FORMATS.iter().map(|format| (format.prefix.to_owned(), Mark::Token(format)));
         let others = OTHER_MARKS.iter().map(|(text, mark)| ((*text).to_owned(), *mark));
         let words = SECRET_WORDS.iter().map(|word| ((*word).to_owned(), Mark::SecretWord));
-        let (mut texts, mut marks): (Vec<_>, Vec<_>) = tokens.chain(others).chain(words).unzip();
+        let people = PERSON_KEYS.iter().map(|(key, _)| ((*key).to_owned(), Mark::PersonWord));
+        let (mut texts, mut marks): (Vec<_>, Vec<_>) = tokens.chain(others).chain(words).chain(people).unzip();
         for name in names {
             if !name.is_ascii() {
                 // An escape can hide it.

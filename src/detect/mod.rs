@@ -28,5 +28,3 @@ pub(crate) use names::{MAX_KNOWN_NAMES, NameCollector};
 pub(crate) use placeholder::{KEYED_DIGITS, PRIVATE_KEY_REMOVED};
 pub use rules::{BuiltInRule, FindKind, NameStem, RULES_VERSION};
 pub(crate) use strings::{JsonText, Strings};
-
-use candidates::FindCandidates;

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 
-use super::FindCandidates;
 use super::boundary::{is_after_escape, is_whole_word};
+use super::candidates::FindCandidates;
 use super::decoded::Decoded;
 use super::placeholder::is_replacement;
 use super::rules::BuiltInRule;

@@ -253,14 +253,19 @@ pub fn names_a_secret(name: &str) -> bool {
     SECRET_ENDINGS.iter().any(|ending| plain.ends_with(ending)) && !NO_SECRETS.iter().any(|name| plain.ends_with(name))
 }
 
+/// The JSON keys of names of users and hosts, and the rules for their values.
+pub const PERSON_KEYS: &[(&str, BuiltInRule)] = &[
+    ("username", BuiltInRule::UserName),
+    ("user_name", BuiltInRule::UserName),
+    ("osuser", BuiltInRule::UserName),
+    ("hostname", BuiltInRule::HostName),
+    ("host_name", BuiltInRule::HostName),
+    ("machinename", BuiltInRule::HostName),
+    ("machine_name", BuiltInRule::HostName),
+    ("computername", BuiltInRule::HostName),
+];
+
 /// Returns the rule for values of a JSON key that names a user or a host.
 pub fn names_a_person(name: &str) -> Option<BuiltInRule> {
-    if name.len() > 16 {
-        return None;
-    }
-    match name.to_ascii_lowercase().as_str() {
-        "username" | "user_name" | "osuser" => Some(BuiltInRule::UserName),
-        "hostname" | "host_name" | "machinename" | "machine_name" | "computername" => Some(BuiltInRule::HostName),
-        _ => None,
-    }
+    PERSON_KEYS.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, rule)| *rule)
 }

@@ -5,9 +5,9 @@ use std::ops::Range;
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use serde::de::IgnoredAny;
 
-use super::FindCandidates;
 use super::address::is_in_authority;
 use super::boundary::{is_after_escape, starts_word};
+use super::candidates::FindCandidates;
 use super::placeholder::{can_be_secret, is_replacement};
 use super::rules::{BuiltInRule, names_a_secret};
 
@@ -103,7 +103,7 @@ fn is_irregular(text: &str) -> bool {
         || capitals >= 3 && text.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
-/// Looks for a secret key beside the access key ID at `id`: 40 characters of base64.
+/// Looks for the secret key that belongs to an access key ID of AWS in the same text: 40 characters of base64.
 pub fn aws_secret(text: &str, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');

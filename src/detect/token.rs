@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::FindCandidates;
 use super::boundary::starts_word;
+use super::candidates::FindCandidates;
 use super::rules::BuiltInRule;
 use Alphabet::{Alnum, Base64, Dashed, Dotted, Hex, Padded, Path, Upper, Url, UrlPath, Word};
 use BuiltInRule as R;

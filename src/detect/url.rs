@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::ops::Range;
 
-use super::FindCandidates;
 use super::address::host_after;
 use super::boundary::is_after_escape;
+use super::candidates::FindCandidates;
 use super::hosts::is_public_host;
 use super::names::is_common_account;
 use super::placeholder::{can_be_secret, is_replacement};

@@ -195,6 +195,12 @@ impl From<ErrorKind> for Error {
     }
 }
 
+impl From<RedactionFault> for Error {
+    fn from(fault: RedactionFault) -> Self {
+        ErrorKind::Redaction(fault).into()
+    }
+}
+
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)

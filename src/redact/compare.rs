@@ -97,7 +97,8 @@ pub enum RedactionDifference {
 }
 
 /// Redacts `original` as the manifest of the bundle `redacted` says, and compares the result with that bundle, byte for
-/// byte. Whoever has both can so tell that nothing but what the rules find was changed or removed.
+/// byte. This shows anyone who has both that nothing but what the rules find was
+/// changed or removed.
 ///
 /// # Errors
 /// If one of the two is damaged or is not what it must be, another key or other rules were used, or a temporary file cannot

@@ -12,7 +12,7 @@ use super::names::Names;
 use crate::detect::{Detector, NameCollector};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, IoAction, RedactionFault, Result};
-use crate::format::limits::MAX_LOG_LINE_BYTES;
+use crate::format::limits::{MAX_LOG_LINE_BYTES, MAX_NAME_BYTES};
 use crate::format::{FileName, Label, LogId, SourceName, TimeKey, Timestamp};
 use crate::input::{InputPart, TraceInput};
 use crate::logs::{catalogue_order, known, times_of};
@@ -59,7 +59,7 @@ impl RedactedLogs {
         let label = label.map(|label| redactor.text(label.as_str())).transpose()?;
         let ids = new_ids(&logs, &mut redactor)?;
         // A name can be longer than the text that it replaces.
-        let label = label.and_then(|label| Label::new(shortened(label)));
+        let label = label.and_then(|label| Label::new(shortened(label, MAX_NAME_BYTES)));
         Ok(Self { logs, ids, redactor, label, exported_at, digests: input.digests().collect() })
     }
 
@@ -127,13 +127,16 @@ fn names_and_label(
     Ok((names, label))
 }
 
-/// Returns a label that is short enough.
-fn shortened(mut label: String) -> String {
-    while label.len() > crate::format::limits::MAX_NAME_BYTES {
-        label.pop();
+/// Returns a text of at most `max` bytes, without its end if it is longer.
+fn shortened(mut text: String, max: usize) -> String {
+    while text.len() > max {
+        text.pop();
     }
-    label
+    text
 }
+
+/// The room for a number at the end of the name of a log.
+const NUMBER_BYTES: usize = 24;
 
 /// Returns the redacted identity of each log. Names stay valid, and different.
 fn new_ids(logs: &LogSet, redactor: &mut LineRedactor) -> Result<Vec<LogId>> {
@@ -155,13 +158,15 @@ fn new_ids(logs: &LogSet, redactor: &mut LineRedactor) -> Result<Vec<LogId>> {
             continue;
         }
         let stem = name.strip_suffix(".jsonl").unwrap_or(&name).to_owned();
-        let suffix = &name[stem.len()..];
-        let (mut candidate, mut number) = (name.clone(), 1);
+        let suffix = name[stem.len()..].to_owned();
+        // A name takes the place of a shorter text, and a number may follow.
+        let stem = shortened(stem, MAX_NAME_BYTES - suffix.len() - NUMBER_BYTES);
+        let (mut candidate, mut number) = (format!("{stem}{suffix}"), 1);
         while known(&source).is_none() && !taken.insert((id.base.to_string(), candidate.clone())) {
             number += 1;
             candidate = format!("{stem} ({number}){suffix}");
         }
-        let source = SourceName::new(&source).map_err(|_| ErrorKind::OutputNotIntact)?;
+        let source = SourceName::new(&shortened(source, MAX_NAME_BYTES)).map_err(|_| ErrorKind::OutputNotIntact)?;
         let name = FileName::new(&candidate).map_err(|_| ErrorKind::OutputNotIntact)?;
         ids.push(LogId { source, name, base: id.base });
     }

@@ -128,7 +128,6 @@ impl RedactOptions {
             rules: RULES_VERSION,
             only: self.detect.only.clone(),
             skip: self.detect.skip.clone(),
-            rules_file: None,
             key_id: self.key.as_ref().map(RedactionKey::id),
             sources: self.sources.clone(),
             drop: texts(&self.drop),
@@ -241,7 +240,7 @@ impl RedactedBundle {
             history: None,
         };
         let (file, written) = write_verified(packed, &write, provenance, name, progress)?;
-        expect_nothing_found(&file, name, logs.redactor.detector(), progress)?;
+        expect_nothing_found(&file, name, logs.redactor.detector(), options.threads, progress)?;
         Ok(Self { file, written, write, redaction })
     }
 
@@ -275,7 +274,13 @@ fn pack(logs: &mut RedactedLogs, options: &WriteOptions, progress: &dyn Progress
 ///
 /// # Errors
 /// [`RedactionFault::StillFound`].
-fn expect_nothing_found(file: &File, name: &str, detector: &Detector, progress: &dyn Progress) -> Result<()> {
+fn expect_nothing_found(
+    file: &File,
+    name: &str,
+    detector: &Detector,
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<()> {
     let bundle = Bundle::from_seekable(file, name)?;
     let found =
         |rule| Error::from(RedactionFault::StillFound { rule: detector.name(rule).to_owned() }).in_subject(name);
@@ -297,7 +302,7 @@ fn expect_nothing_found(file: &File, name: &str, detector: &Detector, progress: 
         Some((rule, file, line)) => Err(found(rule).in_file(manifest.files[file].relative_path.as_str()).at_line(line)),
         None => Ok(()),
     };
-    let checked = crate::scan::each_line(bundle, files, available_cores(), look, &mut take, progress);
+    let checked = crate::scan::each_line(bundle, files, threads, look, &mut take, progress);
     progress.finish();
     checked
 }
@@ -307,4 +312,40 @@ fn redacted_filter(input: &TraceInput<'_>, redactor: &mut line::LineRedactor) ->
     let conditions = input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
     let redacted: Result<Vec<_>> = conditions.map(|condition| redactor.text(condition)).collect();
     Ok(FilterRecord::new(redacted?))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::detect::DetectOptions;
+    use crate::format::{Base, FileName, LogId, SourceName};
+    use crate::progress::NoProgress;
+
+    /// Checks that a bundle with these lines of a log is refused, at this line.
+    fn is_refused_at(log: &[u8], line: u64) {
+        let (source, name) = (SourceName::new("runs").unwrap(), FileName::new("runs.jsonl").unwrap());
+        let id = LogId { source, name, base: Base::Patchwork };
+        let options = WriteOptions::new("tests", crate::format::Timestamp::from_millis(0).unwrap());
+        let packed = std::thread::scope(|scope| {
+            let mut writer = BundleWriter::start(scope, &options);
+            writer.add_log(&id, &[], log, "runs.jsonl", &NoProgress).unwrap();
+            writer.finish().unwrap()
+        });
+        let mut file = tempfile::tempfile().unwrap();
+        packed.write(&options, Provenance::default(), &mut file).unwrap();
+        file.flush().unwrap();
+        let detector = Detector::new(&DetectOptions::default()).unwrap();
+        let error = expect_nothing_found(&file, "new", &detector, NonZeroUsize::MIN, &NoProgress).unwrap_err();
+        assert!(matches!(error.kind(), crate::ErrorKind::Redaction(RedactionFault::StillFound { .. })), "{error}");
+        assert_eq!(error.position().line, Some(line), "{error}");
+    }
+
+    #[test]
+    fn a_find_that_remains_keeps_the_bundle_from_being_written() {
+        is_refused_at(b"{\"a\":1}\n{\"m\":\"jane@corp.io\"}\n", 2);
+        is_refused_at(b"{\"a\":1}\n{\"a\":2}\ntorn jane@corp.io\n", 3);
+    }
 }

@@ -10,10 +10,10 @@ mod page;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::bundle::Bundle;
-use crate::container::{FileInput, Input};
+use crate::container::Input;
 use crate::error::{Error, IoAction, Result};
 use crate::format::Timestamp;
 use crate::history::History;
@@ -24,7 +24,9 @@ use crate::progress::{Progress, Stage};
 use crate::util::atomic_file::{AtomicFile, OutputTarget};
 use crate::util::cancel::CancellableIo;
 use crate::util::ordered_pool::available_cores;
-use crate::verify::{HistoryVerifyOptions, VerifyOptions, verify_history, verify_seekable};
+use crate::verify::{
+    HistoryFindingKind, HistoryVerifyOptions, RowsToRead, VerifyOptions, verify_history, verify_seekable,
+};
 pub use data::ReportVerdict;
 use data::{FoundList, ReportData};
 
@@ -135,7 +137,11 @@ pub fn report_bundle(
     target: &OutputTarget,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    let file = seekable(input, name, &target.work_dir(), progress)?;
+    let input = match input {
+        Input::Stream(stream) => Input::Stream(Box::new(CancellableIo::new(stream, progress))),
+        file @ Input::File(_) => file,
+    };
+    let file = input.into_file(target.work_dir(), name)?;
     let mut found = FoundList::default();
     progress.stage(Stage::Checking);
     let verified = verify_seekable(file.at_start(), name, &options.verify, progress, &mut |finding| {
@@ -169,8 +175,10 @@ pub fn report_history(
     let mut found = FoundList::default();
     let mut gaps = Vec::new();
     progress.stage(Stage::Checking);
-    let verified = verify_history(dir, &options.verify_history, progress, &mut |finding| match finding.kind.code() {
-        "gap" if gaps.len() < data::MAX_LISTED => gaps.push(finding.to_string()),
+    // The report says that rows are as they were, so all of them are read.
+    let verify = options.verify_history.clone().rows(RowsToRead::All);
+    let verified = verify_history(dir, &verify, progress, &mut |finding| match finding.kind {
+        HistoryFindingKind::Gap { .. } if gaps.len() < data::MAX_LISTED => gaps.push(finding.to_string()),
         _ => found.add(finding.severity(), || finding.to_string()),
     });
     progress.finish();
@@ -230,19 +238,6 @@ fn too_large(embedding: Embedding, bytes: u64) -> Option<String> {
         )),
         Embedding::None => Some("The rows are not in this report. Open the bundle here to see them.".to_owned()),
     }
-}
-
-/// Returns a bundle as a file that can be read again, copying it to an unnamed file in `work_dir` if it is a stream.
-fn seekable<'r>(input: Input<'r>, name: &str, work_dir: &Path, progress: &dyn Progress) -> Result<FileInput<'r>> {
-    let stream = match input {
-        Input::File(file) => return Ok(file),
-        Input::Stream(stream) => stream,
-    };
-    let failed = |error| Error::io(IoAction::Create, PathBuf::from(work_dir), error);
-    let mut copy = tempfile::tempfile_in(work_dir).map_err(failed)?;
-    let read = |error| Error::io_named(IoAction::Read, name, error);
-    std::io::copy(&mut CancellableIo::new(stream, progress), &mut copy).map_err(read)?;
-    FileInput::new(copy).map_err(read)
 }
 
 /// Writes the page with its data.

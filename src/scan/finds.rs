@@ -15,9 +15,6 @@ const MAX_GROUPS: usize = 10_000;
 /// The most groups that one part of a bundle hands over.
 const MAX_PART_GROUPS: usize = 2_000;
 
-/// The most lines that one part of a bundle hands over for a group.
-const MAX_PART_LINES: usize = 1_000;
-
 /// The common properties of finds in a part of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct PartKey {
@@ -32,10 +29,8 @@ struct PartKey {
 #[derive(Debug, Default)]
 struct PartGroup {
     finds: u64,
-    lines: u64,
-    /// The first lines, and the last one.
-    first: Vec<u64>,
-    last: Option<u64>,
+    /// The lines, in order.
+    places: Vec<u64>,
 }
 
 /// The finds of a part of a bundle.
@@ -79,12 +74,8 @@ impl BundleFinds {
         }
         let group = self.groups.entry(key).or_default();
         group.finds += 1;
-        if let Some(line) = line.filter(|line| group.last != Some(*line)) {
-            group.last = Some(line);
-            group.lines += 1;
-            if group.first.len() < MAX_PART_LINES {
-                group.first.push(line);
-            }
+        if let Some(line) = line.filter(|line| group.places.last() != Some(line)) {
+            group.places.push(line);
         }
     }
 }
@@ -118,7 +109,7 @@ impl Groups {
     pub fn add(&mut self, bundle: &str, manifest: &Manifest, detector: &Detector, found: BundleFinds) {
         let mut groups: Vec<_> = found.groups.into_iter().collect();
         groups.sort_by(|(a, _), (b, _)| a.cmp(b));
-        for (PartKey { rule, file, path, in_key }, PartGroup { finds: count, lines, first, .. }) in groups {
+        for (PartKey { rule, file, path, in_key }, PartGroup { finds: count, places: lines }) in groups {
             self.count(rule, detector, count);
             let file = file.map(|file| &manifest.files[file]);
             let log = file.map(|file| (file.source.to_string(), file.relative_path.to_string()));
@@ -139,9 +130,9 @@ impl Groups {
                 places: Vec::new(),
             });
             group.count += count;
-            group.lines += lines;
+            group.lines += lines.len() as u64;
             let place = |line| ScanPlace { bundle: bundle.to_owned(), line };
-            let places = first.into_iter().map(Some).chain(file.is_none().then_some(None));
+            let places = lines.into_iter().map(Some).chain(file.is_none().then_some(None));
             let free = self.max_places.saturating_sub(group.places.len());
             group.places.extend(places.take(free).map(place));
         }

@@ -12,7 +12,7 @@ use std::num::NonZeroUsize;
 use serde::Serialize;
 
 use crate::detect::{DetectOptions, Detector, FindKind, MAX_KNOWN_NAMES, NameCollector};
-use crate::error::{Error, ErrorKind, RedactionFault, Result};
+use crate::error::{ErrorKind, RedactionFault, Result};
 use crate::format::{FilterRecord, Manifest};
 use crate::input::{InputSummary, TraceInput};
 use crate::merge::check_sources;
@@ -224,10 +224,4 @@ pub(crate) fn manifest_texts(manifest: &Manifest) -> impl Iterator<Item = (Strin
         })
     });
     of_bundle.into_iter().flatten().chain(of_files).chain(conditions).chain(paths)
-}
-
-impl From<RedactionFault> for Error {
-    fn from(fault: RedactionFault) -> Self {
-        ErrorKind::Redaction(fault).into()
-    }
 }

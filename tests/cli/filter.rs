@@ -84,3 +84,21 @@ fn what_is_made_of_a_filtered_bundle_does_not_overwrite_whole_logs() {
     let both = run(home.path(), &["inspect", "j.gz", "--json"]).text();
     assert!(both.contains("--where status=error") && both.contains("--where taskId=a"), "{both}");
 }
+
+#[test]
+fn no_command_writes_into_a_history_that_it_reads() {
+    let home = home();
+    assert_eq!(run(home.path(), &["keep", "h", "--quiet"]).code, 0);
+    let checkpoint = fs::read(home.path().join("h/checkpoint")).unwrap();
+    for command in ["filter --source runs", "redact", "merge", "recover", "report"] {
+        for output in ["h/checkpoint", "h/segments/new", "h/new/deep/x"] {
+            let mut arguments: Vec<_> = command.split(' ').collect();
+            arguments.extend(["h", "-f", "--create-dirs", "-o", output]);
+            let refused = run(home.path(), &arguments);
+            assert_eq!(refused.code, 2, "{arguments:?}: {}", refused.stderr);
+            assert!(refused.stderr.contains("in the directory h, which is read"), "{}", refused.stderr);
+        }
+    }
+    assert_eq!(fs::read(home.path().join("h/checkpoint")).unwrap(), checkpoint);
+    assert!(!home.path().join("h/new").exists() && !home.path().join("h/segments/new").exists());
+}

@@ -67,7 +67,7 @@ fn bad_input_writes_nothing() {
         (&["redact", "a.gz", "-o", "b.gz", "--drop", "."], 1, "cannot be removed"),
         (&["redact", "a.gz", "-o", "b.gz", "--only", "nothing"], 1, "no rule or kind named \"nothing\""),
         (&["redact", "a.gz", "-o", "b.gz", "--source", "runz"], 1, "did you mean \"runs\"?"),
-        (&["redact", "a.gz", "-o", "a.gz", "-f"], 2, "-o names the bundle itself"),
+        (&["redact", "a.gz", "-o", "a.gz", "-f"], 2, "-o names a.gz, which is read"),
         (&["redact", "missing.gz", "-o", "b.gz"], 1, "missing.gz"),
         (&["redact", "short", "-o", "b.gz"], 1, "short"),
         (&["verify", "a.gz", "--original", "a.gz"], 1, "was not made by `redact`"),

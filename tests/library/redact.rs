@@ -349,3 +349,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_log_whose_redacted_name_is_too_long_gets_a_shorter_one() {
+    let name = format!("{} a@b.co.jsonl", "x".repeat(230));
+    let home = Home::new().with("runs.jsonl", "{\"createdAt\":1}\n").with(&name, "{\"n\":1}\n");
+    let found = discover(&home.dirs(), &DiscoverOptions::default().include_other(true)).unwrap();
+    let mut original = Vec::new();
+    export(&found, &options(), &mut original, "memory", &NoProgress).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), [7; 32]).unwrap();
+    let key = RedactionKey::read(file.path()).unwrap();
+    let logs = logs_of(&redacted(&original, &redact_options().key(Some(key))));
+    assert_eq!(logs.len(), 2);
+    assert!(logs.keys().any(|name| name.starts_with("xxx") && name.ends_with(".jsonl")), "{logs:?}");
+}

@@ -125,6 +125,10 @@ fn the_longest_find_wins_and_nothing_is_left_uncovered() {
     let text = "postgres://mara:hunter2@10.1.2.3:5432/prod";
     let expected = [("user-name", "mara"), ("connection-password", "hunter2"), ("ip-address", "10.1.2.3")];
     assert_eq!(finds(text), expected.map(|(rule, text)| (rule.to_owned(), text.to_owned())));
+    // The key takes the longer part; of the address, the rest remains.
+    let text = "-----BEGIN EC PRIVATE KEY-----\nAAAA\njane@corp.io";
+    let rules: Vec<_> = finds(text).into_iter().map(|(rule, _)| rule).collect();
+    assert_eq!(rules, ["private-key", "email-address"]);
     let detector = Detector::new(&DetectOptions::default()).unwrap();
     let value = "see jane@corp.io";
     let found = detector.find_value("clientSecret", value);
@@ -204,4 +208,18 @@ fn ordinary_logs_have_at_most_one_false_hit_in_ten_thousand_rows() {
     assert!(report.lines > 20_000, "{}", report.lines);
     let hits: u64 = report.rules.iter().map(|rule| rule.count).sum();
     assert!(hits <= report.lines / 10_000, "{:?}", report.groups);
+}
+
+#[test]
+fn every_line_of_a_find_is_listed_and_every_find_counted() {
+    let rows: String = (0..3000).map(|n| format!("{{\"m\":\"jane{n}@corp.io\"}}\n")).collect();
+    let report = scanned(&bundle(&Home::new().with("runs.jsonl", rows)));
+    let lines: Vec<_> = report.groups[0].places.iter().map(|place| place.line.unwrap()).collect();
+    assert_eq!(lines, (1..=3000).collect::<Vec<_>>());
+    assert_eq!((report.groups[0].count, report.groups[0].lines), (3000, 3000));
+    let rows: String = (0..3000).map(|n| format!("{{\"m{n}\":\"jane@corp.io\"}}\n")).collect();
+    let report = scanned(&bundle(&Home::new().with("runs.jsonl", rows)));
+    let in_groups: u64 = report.groups.iter().map(|group| group.count).sum();
+    assert!(report.ungrouped > 0 && in_groups + report.ungrouped == 3000, "{in_groups} and {}", report.ungrouped);
+    assert_eq!(report.rules[0].count, 3000);
 }

@@ -1,6 +1,6 @@
 //! `patchwork-traces prove`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use patchwork_traces::digest::BundleDigest;
@@ -13,8 +13,9 @@ use serde::Serialize;
 
 use crate::cli::commands::export::TargetArgs;
 use crate::cli::encryption::KeyArgs;
-use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, check_stdout_keeps};
 use crate::cli::help;
+use crate::cli::input::refuse_target_in_inputs;
 use crate::cli::is_dash;
 use crate::cli::render::text::{counted, safe};
 use crate::cli::terminal::exit::Exit;
@@ -76,7 +77,7 @@ pub fn run(args: &ProveArgs, output: Output) -> CommandResult {
         true => check_stdout_keeps("the proof", "-o - > segment.proof").map(|()| None)?,
         false => Some(OutputTarget::resolve(&args.output, args.target.into())?),
     };
-    refuse_target_in_history(args)?;
+    refuse_target_in_inputs(&args.output, std::slice::from_ref(&args.dir))?;
     let at = args.at.as_ref().map(Checkpoint::read).transpose()?;
     let history = History::open_with_keys(&args.dir, &args.keys.keys(output)?)?;
     let checkpoint = at.unwrap_or_else(|| history.checkpoint());
@@ -96,20 +97,6 @@ pub fn run(args: &ProveArgs, output: Output) -> CommandResult {
         false => output.report_done(text, &report)?,
     }
     Ok(Exit::Done)
-}
-
-/// Refuses to write into the history, whose checkpoint and segments `--force` would replace.
-fn refuse_target_in_history(args: &ProveArgs) -> Result<(), Failure> {
-    let parent = args.output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let is_inside = real(parent).zip(real(&args.dir)).is_some_and(|(parent, dir)| parent.starts_with(dir));
-    match is_inside && !is_dash(&args.output) {
-        true => Err(Failure::usage(
-            "-o names a file in the directory of the history, which has only segments and the checkpoint",
-            "choose a file elsewhere with -o",
-        )),
-        false => Ok(()),
-    }
 }
 
 fn report(args: &ProveArgs, history: &History, proof: &SegmentProof) -> Option<ProveJson> {

@@ -16,7 +16,7 @@ use crate::cli::commands::export::TargetArgs;
 use crate::cli::encryption::{KeyArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
-use crate::cli::input::{check_presence, open_input};
+use crate::cli::input::{check_presence, open_input, refuse_target_in_inputs};
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, rows, safe};
@@ -25,7 +25,6 @@ use crate::cli::signing::{self, SignOption};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::Output;
 use crate::cli::terminal::progress::Bar;
-use crate::cli::terminal::stdin::is_stdin;
 use crate::cli::terminal::term::{self, STRONG, paint};
 use crate::cli::time;
 
@@ -90,8 +89,9 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
         return Err(Failure::usage("recover cannot write to standard output", hint));
     }
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
-    refuse_input_as_target(args)?;
-    check_presence(std::slice::from_ref(&args.bundle))?;
+    let bundle = std::slice::from_ref(&args.bundle);
+    refuse_target_in_inputs(&args.output, bundle)?;
+    check_presence(bundle)?;
     let keys = args.keys.keys(output)?;
     #[cfg(feature = "seal")]
     let signing = args.sign.for_bundle(&args.output, Some(&target), args.target.into(), output)?;
@@ -125,27 +125,6 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     #[cfg(feature = "seal")]
     signing::finish(signed, output)?;
     Ok(if report.lost_something() { Exit::Incomplete } else { Exit::Done })
-}
-
-/// Refuses to replace the damaged bundle, even with --force, as it may be the only copy.
-fn refuse_input_as_target(args: &RecoverArgs) -> Result<(), Failure> {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let parent = args.output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let is_input = match is_dash(&args.bundle) {
-        true => is_stdin(&args.output),
-        // A history has only segments and the checkpoint.
-        false if args.bundle.is_dir() => {
-            real(parent).zip(real(&args.bundle)).is_some_and(|(parent, dir)| parent.starts_with(dir))
-        }
-        false => real(&args.output).is_some_and(|target| real(&args.bundle) == Some(target)),
-    };
-    match is_input {
-        true => Err(Failure::usage(
-            "-o names the damaged bundle itself, or a file in its history, which may be the only copy",
-            "choose another file with -o",
-        )),
-        false => Ok(()),
-    }
 }
 
 fn as_text(report: &RecoverReport, path: &Path) -> String {

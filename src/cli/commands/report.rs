@@ -1,6 +1,6 @@
 //! `patchwork-traces report`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use patchwork_traces::OutputTarget;
@@ -17,14 +17,14 @@ use crate::cli::commands::verify::signature::SignersArgs;
 use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
-use crate::cli::input::{check_presence, open_input};
-use crate::cli::is_dash;
+use crate::cli::input::{check_presence, open_input, refuse_target_in_inputs};
 use crate::cli::render::text::{rows, safe};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::Output;
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::term::{STRONG, paint};
 use crate::cli::time;
+use crate::cli::{is_dash, is_history};
 
 /// Write a report that opens in any browser
 ///
@@ -92,7 +92,7 @@ pub fn run(args: &ReportArgs, output: Output) -> CommandResult {
     if is_dash(&args.output) {
         return Err(Failure::usage("a report is a file that a browser opens", "name a file, such as -o report.html"));
     }
-    refuse_target_in_history(args)?;
+    refuse_target_in_inputs(&args.output, std::slice::from_ref(&args.bundle))?;
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
     check_presence(std::slice::from_ref(&args.bundle))?;
     let options = options(args, output)?;
@@ -135,24 +135,6 @@ fn options(args: &ReportArgs, output: Output) -> Result<ReportOptions, Failure> 
     let for_histories = for_histories.keys(args.keys.keys(output)?);
     let options = ReportOptions::new(crate::cli::generator(), time::now()?);
     Ok(options.embedding(embedding).verify(for_bundles, for_histories))
-}
-
-/// Returns true for a directory, which can only be a history.
-fn is_history(path: &Path) -> bool {
-    !is_dash(path) && path.is_dir()
-}
-
-/// Refuses to write into the history, which has only segments and the checkpoint.
-fn refuse_target_in_history(args: &ReportArgs) -> Result<(), Failure> {
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    let parent = args.output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let is_same = !is_dash(&args.bundle) && real(&args.output).is_some_and(|path| real(&args.bundle) == Some(path));
-    let is_inside = is_history(&args.bundle)
-        && real(parent).zip(real(&args.bundle)).is_some_and(|(parent, dir)| parent.starts_with(dir));
-    match is_same || is_inside {
-        true => Err(Failure::usage("-o names the bundle, or a file in the history", "choose another file with -o")),
-        false => Ok(()),
-    }
 }
 
 fn note(args: &ReportArgs) -> String {

@@ -32,7 +32,6 @@ use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::hint::for_history;
 use crate::cli::input::open_input;
-use crate::cli::is_dash;
 use crate::cli::render::findings::{FindingGroup, FindingList};
 use crate::cli::render::text::{DIGEST_NOTE, counted, labelled, logs, rows, safe};
 use crate::cli::terminal::error_report::ErrorDetail;
@@ -42,6 +41,7 @@ use crate::cli::terminal::output::{self, Output, STDIN};
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::term::{BAD, GOOD, HINT, STRONG, WARN, paint, wrap_width};
 use crate::cli::threads;
+use crate::cli::{is_dash, is_history};
 
 #[cfg(feature = "seal")]
 pub use history::CheckpointJson;
@@ -350,11 +350,6 @@ fn check_arguments(args: &VerifyArgs) -> Result<(), Failure> {
         }
         None => Ok(()),
     }
-}
-
-/// Returns true for a directory, which can only be a history.
-fn is_history(path: &Path) -> bool {
-    !is_dash(path) && path.is_dir()
 }
 
 /// Parses a part such as `1/7`.

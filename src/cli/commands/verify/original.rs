@@ -6,10 +6,10 @@ use clap::{Args, ValueHint};
 use patchwork_traces::container::DecryptionKeys;
 use patchwork_traces::redact::{CompareOptions, RedactionCheck, RedactionDifference, RedactionKey, check_redaction};
 
-use super::is_history;
 use crate::cli::failure::Failure;
 use crate::cli::input::{open, open_seekable};
 use crate::cli::is_dash;
+use crate::cli::is_history;
 use crate::cli::render::text::{counted, safe};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::Output;

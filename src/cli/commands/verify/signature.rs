@@ -11,8 +11,8 @@ use patchwork_traces::verify::{HistoryVerifyOptions, VerifyOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::is_history;
 use crate::cli::failure::Failure;
+use crate::cli::is_history;
 use crate::cli::render::text::safe;
 use crate::cli::{is_dash, time};
 

@@ -166,7 +166,7 @@ fn new_ids(logs: &LogSet, redactor: &mut LineRedactor) -> Result<Vec<LogId>> {
             number += 1;
             candidate = format!("{stem} ({number}){suffix}");
         }
-        let source = SourceName::new(&shortened(source, MAX_NAME_BYTES)).map_err(|_| ErrorKind::OutputNotIntact)?;
+        let source = SourceName::new(shortened(source, MAX_NAME_BYTES)).map_err(|_| ErrorKind::OutputNotIntact)?;
         let name = FileName::new(&candidate).map_err(|_| ErrorKind::OutputNotIntact)?;
         ids.push(LogId { source, name, base: id.base });
     }

@@ -156,6 +156,17 @@ impl<'m> PageMaker<'m> {
         }
     }
 
+    /// Calls `look` with the selected rows of a chunk.
+    pub fn each_selected(&self, logs: &BundleLogs, mut chunk: ChunkRows, mut look: impl FnMut(&Row<'_>)) -> Result<()> {
+        let mut search = self.needle.as_ref().map(LineSearch::new);
+        while let Some(row) = chunk.next_match(logs, &mut search)? {
+            if self.selects(&row) {
+                look(&row);
+            }
+        }
+        Ok(())
+    }
+
     /// Adds a row to a page, if it is selected.
     pub fn push(&self, page: &mut Page, row: &Row<'_>, manifest: &Manifest) {
         if !self.selects(row) {

@@ -5,6 +5,7 @@ use super::plan::CatPlan;
 use super::several::{parts_of, walk_part};
 use super::walk::RowWalk;
 use super::{CatOptions, RowFormat};
+use crate::bundle::Row;
 use crate::error::Result;
 use crate::format::LogId;
 use crate::input::TraceInput;
@@ -54,6 +55,31 @@ impl<'s, 'r> SelectedRows<'s, 'r> {
                 progress.advance(page.read);
                 page.lines_of_files().try_for_each(|(file, lines)| take(log_of(file), lines))?;
                 page.end.map(ControlFlow::Continue)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Calls `look` with each selected row, from several threads, each with what `new` makes for some rows, and passes that
+    /// to `take` in the order of the rows. Does not find the latest rows.
+    ///
+    /// # Errors
+    /// As [`cat_all`](super::cat_all), and the error of `take`.
+    pub(crate) fn collect<A: Send>(
+        &self,
+        new: impl Fn() -> A + Sync,
+        look: impl Fn(&mut A, &Row<'_>) + Sync,
+        take: &mut dyn FnMut(A) -> Result<()>,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let cancellation = progress.cancellation();
+        let parts = parts_of(&self.plan).map(|pieces| walk_part(self.inputs, &self.plan, &pieces)).collect();
+        let walk = RowWalk { parts, options: &self.options, cancellation: cancellation.clone() };
+        for (at, part) in walk.parts.iter().enumerate() {
+            walk.each_batch((at, part.open()?), &new, &look, &mut |collected, bytes| {
+                cancellation.check()?;
+                progress.advance(bytes);
+                take(collected)
             })?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use super::CatOptions;
 use super::format::RowRenderer;
 use super::latest::{KeyReader, LastPlaces, LatestRows};
 use super::page::{Page, PageContent, PageMaker};
-use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Selection, chunk_refs, each_chunk};
+use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Row, Selection, chunk_refs, each_chunk};
 use crate::error::{Error, Result};
 use crate::format::TimeRange;
 use crate::format::envelope::EnvelopeWriter;
@@ -84,6 +84,44 @@ impl<'r> RowWalk<'_, 'r> {
             each_page_of_lines(&bundle, &selection, &maker, take)
         };
         access.map_err(|error| error.in_subject(&name))
+    }
+
+    /// Calls `look` with each selected row of a part, from several threads, and passes what it has collected to `take`, in
+    /// order, with the number of bytes read.
+    pub fn each_batch<A: Send>(
+        &self,
+        (at, bundle): (usize, Bundle<'r>),
+        new: &(impl Fn() -> A + Sync),
+        look: &(impl Fn(&mut A, &Row<'_>) + Sync),
+        take: &mut dyn FnMut(A, u64) -> Result<()>,
+    ) -> Result<()> {
+        let (part, name) = (&self.parts[at], bundle.name().to_owned());
+        let renderer = RowRenderer::new(&self.options.format, None);
+        let maker = PageMaker::new(self.options, renderer, PageContent::Count, None, 0).searching();
+        let selection = Selection::default().files(part.files.clone()).range(self.options.range);
+        let read = if bundle.manifest().has_chunk_table() {
+            let of_chunk = |logs: &BundleLogs, chunk: ChunkRows| {
+                let (mut collected, bytes) = (new(), chunk.bytes() as u64);
+                maker.each_selected(logs, chunk, |row| look(&mut collected, row)).map(|()| (collected, bytes))
+            };
+            let mut take = |made: Result<(A, u64)>| {
+                made.and_then(|(collected, bytes)| take(collected, bytes)).map(ControlFlow::Continue)
+            };
+            let threads = self.options.threads;
+            each_chunk(bundle, &selection, ChunkOrder::OfBundle, threads, of_chunk, &mut take).map(drop)
+        } else {
+            each_batch_of_lines(
+                &bundle,
+                &selection,
+                (new, &|collected, row| {
+                    if maker.selects(row) {
+                        look(collected, row);
+                    }
+                }),
+                take,
+            )
+        };
+        read.map_err(|error| error.in_subject(&name))
     }
 
     /// Finds the last row of each key, if only these are printed.
@@ -193,4 +231,29 @@ fn each_page_of_lines(
             return Ok(rows.access());
         }
     }
+}
+
+/// Calls `look` with each row of a bundle without a chunk table, and passes what it has collected of some rows to `take`.
+fn each_batch_of_lines<A>(
+    bundle: &Bundle<'_>,
+    selection: &Selection,
+    (new, look): (&impl Fn() -> A, &impl Fn(&mut A, &Row<'_>)),
+    take: &mut dyn FnMut(A, u64) -> Result<()>,
+) -> Result<()> {
+    let mut rows = bundle.rows(selection)?;
+    let mut is_over = false;
+    while !is_over {
+        let (mut collected, mut bytes) = (new(), 0);
+        while bytes < PAGE_BYTES as u64 && !is_over {
+            match rows.next_row()? {
+                Some(row) => {
+                    bytes += row.line.len() as u64 + 1;
+                    look(&mut collected, &row);
+                }
+                None => is_over = true,
+            }
+        }
+        take(collected, bytes)?;
+    }
+    Ok(())
 }

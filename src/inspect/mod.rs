@@ -1,6 +1,9 @@
-//! Describes a bundle's contents from its manifest alone, and a history's from those of its segments.
+//! Describes a bundle's contents from its manifest alone, and a history's from those of its segments. [`list_keys`] reads the
+//! rows, too.
 
 mod history;
+mod key_trie;
+mod keys;
 mod timetable;
 
 use std::sync::Arc;
@@ -10,6 +13,7 @@ use crate::digest::BundleDigest;
 use crate::format::{Manifest, ManifestFile};
 
 pub use history::{GapInHistory, HistoryInspection, NewRowsRate, SourceTotals};
+pub use keys::{KeysOptions, KeysReport, ListedPath, SourceKeys, ValueTypes, list_keys};
 pub use timetable::{SourceTimetable, Timetable};
 
 /// A bundle's description of itself. Only the manifest was read; `verify` checks that the rows match it.

@@ -15,4 +15,4 @@ pub use filter::RowFilter;
 pub(crate) use needle::{LineSearch, Needle, count_lines};
 pub use path::{KeyPath, KeyPathError, KeyPathFault, PathStep};
 pub use pattern::PatternError;
-pub(crate) use scan_json::{each_value, string_content};
+pub(crate) use scan_json::{Elements, Members, each_value, string_content, unescaped};

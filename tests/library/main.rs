@@ -28,6 +28,7 @@ mod history_verify;
 mod import;
 mod import_merge;
 mod import_several;
+mod inspect_keys;
 mod json_edge_cases;
 mod keep;
 #[cfg(feature = "seal")]

@@ -223,6 +223,7 @@ pub const INSPECT: HelpText = HelpText {
         ("Show a bundle's contents and a chart of its rows over time", "patchwork-traces inspect traces.jsonl.gz"),
         ("Show a history at a glance, with its gaps and the next run", "patchwork-traces inspect trace-history"),
         ("List the bundles of a directory, one line each", "patchwork-traces inspect backups/*.jsonl.gz"),
+        ("List what `cat --where` can ask for", "patchwork-traces inspect b.jsonl.gz --keys --source activity"),
         ("Count the rows of each log", "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'"),
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],

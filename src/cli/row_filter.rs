@@ -93,6 +93,11 @@ fn key(text: &str) -> Result<KeyPath, String> {
 }
 
 impl TimeArgs {
+    /// Returns true if there is one.
+    pub fn are_given(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
+
     /// Returns the time range.
     pub fn range(&self) -> Result<TimeRange, Failure> {
         let is_relative = [self.since, self.until].iter().flatten().any(Moment::is_relative);

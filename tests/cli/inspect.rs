@@ -213,3 +213,49 @@ fn several_bundles_have_one_line_each() {
     }
     insta::assert_snapshot!(shown);
 }
+
+#[test]
+fn keys_are_listed_for_cat_where() {
+    let rows = [
+        r#"{"createdAt":1777716000000,"taskId":"a","steps":[{"status":"ok"},{"status":"error"}],"odd key":1.50}"#,
+        r#"{"createdAt":1777716060000,"taskId":"\u001b[31mred","steps":[],"note":null}"#,
+        r#"{"createdAt":1777802400000,"taskId":7,"text":"a text that is longer than the examples that the list shows"}"#,
+    ];
+    let activity = "{\"timestamp\":\"2026-05-02T10:00:00Z\",\"metadata\":{\"decision\":\"deny\"}}\n";
+    let home = Home::new().with("runs.jsonl", rows.join("\n") + "\ntorn\n").with_activity("activity.jsonl", activity);
+    let home = home_with_bundle(home);
+    let mut shown = String::new();
+    for arguments in [
+        &["--keys"][..],
+        &["--keys", "--source", "activity", "--no-examples"],
+        &["--keys", "--source", "runs", "--since", "2026-05-03", "--json"],
+        &["--keys", "--since", "2026-06"],
+        &["--keys", "--source", "nothing"],
+        &["--since", "2026-06"],
+        &["--source", "runs"],
+    ] {
+        let printed = run(home.path(), &[&["inspect", "b.gz"], arguments].concat());
+        shown += &format!("$ inspect b.gz {}  ({})\n", arguments.join(" "), printed.code);
+        shown += &format!("{}{}\n", printed.text(), printed.stderr);
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn keys_are_listed_of_histories_pipes_and_recompressed_bundles() {
+    let home = home_with_bundle(Home::new().with("runs.jsonl", "{\"a\":1}\n"));
+    assert_eq!(run(home.path(), &["keep", "history"]).code, 0);
+    fs::write(home.dirs().patchwork.join("runs.jsonl"), "{\"a\":1}\n{\"a\":2,\"b\":1}\n").unwrap();
+    assert_eq!(run(home.path(), &["keep", "history"]).code, 0);
+    let history = run(home.path(), &["inspect", "--keys", "history", "--no-examples"]);
+    assert_eq!(history.text(), "runs: 2 rows\nPATH  ROWS  TYPES\na        2  number\nb        1  number\n");
+    let text = crate::common::text_of(&fs::read(home.path().join("b.gz")).unwrap());
+    let expected = "runs: 1 row\nPATH  ROWS  TYPES   EXAMPLES\na        1  number  1\n";
+    for input in [fs::read(home.path().join("b.gz")).unwrap(), text] {
+        let printed = run_with(home.path(), &["inspect", "--keys", "-"], &input);
+        assert_eq!((printed.text().as_str(), printed.stderr.as_str()), (expected, ""));
+    }
+    let legacy = fs::read(fixture("legacy").join("plain.v1.0.jsonl.gz")).unwrap();
+    let legacy = run_with(home.path(), &["inspect", "--keys", "-"], &legacy);
+    assert!(legacy.text().starts_with("runs: "), "{}", legacy.text());
+}

@@ -14,6 +14,7 @@ const DOCUMENTED: &[&str] = &[
     "verify",
     "inspect",
     "inspect-several",
+    "inspect-keys",
     "cat",
     "recover",
     "merge",
@@ -95,6 +96,8 @@ fn every_json_output_matches_its_schema() {
     let several = run(home.path(), &["inspect", "--json", "b.gz", legacy.to_str().unwrap(), "nothing.gz"]);
     expect_valid("inspect-several", &several.json());
     assert_eq!(several.code, 1);
+    let keys = run(home.path(), &["inspect", "--keys", "--json", "b.gz", legacy.to_str().unwrap()]);
+    expect_valid("inspect-keys", &keys.json());
     let summary = run(home.path(), &["cat", "--json", "b.gz"]).stderr;
     expect_valid("cat", &serde_json::from_str(&summary).unwrap());
     let overwrite = ["import", "b.gz", "--json", "--mode", "overwrite"];

@@ -1,6 +1,7 @@
 //! `patchwork-traces inspect`.
 
 pub mod history;
+pub mod keys;
 pub mod several;
 
 use std::path::PathBuf;
@@ -27,7 +28,9 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{self, Output};
 use crate::cli::terminal::term::{self, STRONG, paint};
 
-/// Show what bundles or histories contain, from manifests alone
+/// Show what bundles or histories contain
+///
+/// Reads only manifests, except with --keys.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::INSPECT))]
 pub struct InspectArgs {
@@ -36,6 +39,9 @@ pub struct InspectArgs {
     /// Several are shown in a table, one line each.
     #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
     bundles: Vec<PathBuf>,
+
+    #[command(flatten)]
+    row_keys: keys::KeysArgs,
 
     #[command(flatten)]
     keys: KeyArgs,
@@ -86,6 +92,10 @@ struct InspectedFileJson {
 
 /// Runs the command.
 pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
+    args.row_keys.check()?;
+    if args.row_keys.is_given {
+        return keys::run(&args.row_keys, &args.bundles, &args.keys.keys(output)?, output);
+    }
     let [path] = args.bundles.as_slice() else { return several::run(&args.bundles, &args.keys.keys(output)?, output) };
     if !is_dash(path) && path.is_dir() {
         return history::run(path, &args.keys.keys(output)?, output);

@@ -56,6 +56,8 @@ enum SchemaOf {
     Sign,
     /// Output of `inspect --json`
     Inspect,
+    /// Output of `inspect --keys --json`
+    InspectKeys,
     /// Output of `inspect --json` for a history
     InspectHistory,
     /// Output of `inspect --json` with several bundles
@@ -94,6 +96,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         #[cfg(feature = "seal")]
         SchemaOf::Sign => schema_of::<crate::cli::commands::sign::SignJson>(),
         SchemaOf::Inspect => schema_of::<crate::cli::commands::inspect::InspectJson>(),
+        SchemaOf::InspectKeys => schema_of::<crate::cli::commands::inspect::keys::InspectKeysJson>(),
         SchemaOf::InspectHistory => schema_of::<crate::cli::commands::inspect::history::InspectHistoryJson>(),
         SchemaOf::InspectSeveral => schema_of::<crate::cli::commands::inspect::several::InspectSeveralJson>(),
         SchemaOf::Cat => schema_of::<crate::cli::commands::cat::CatJson>(),

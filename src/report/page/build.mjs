@@ -15,7 +15,7 @@ if (process.argv.includes("--tests")) {
   await build({
     ...options,
     absWorkingDir: here(".").pathname,
-    entryPoints: ["test/unit.test.ts", "test/browser.test.ts"],
+    entryPoints: ["test/unit.test.ts", "test/browser.test.ts", "test/bench.ts"],
     outdir: "out",
     outExtension: { ".js": ".mjs" },
     platform: "node",
@@ -48,7 +48,8 @@ async function makePage() {
   const [script, style, html] = await Promise.all([output("main.ts"), output("style.css"), readFile(here("index.html"), "utf8")]);
   if (/<\/(script|style)|<!--/i.test(script + style)) throw new Error("the script or the style would end its own element");
   const hash = (text) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
-  const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; base-uri 'none'; form-action 'none'`;
+  // A worker is made of the script itself, and inherits the policy.
+  const policy = `default-src 'none'; script-src ${hash(script)}; style-src ${hash(style)}; worker-src blob:; base-uri 'none'; form-action 'none'`;
   const parts = { CSP: policy, STYLE: style, SCRIPT: script };
   return html.replace(/@(CSP|STYLE|SCRIPT)@/g, (_, name) => parts[name]);
 }

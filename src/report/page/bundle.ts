@@ -1,6 +1,8 @@
 /** Opens a bundle: by its chunk index where that holds, otherwise by reading it from the start. */
 
-import { combineCrc32, crc32, inflateExactly, join, sha256 } from "./bytes.ts";
+import { combineCrc32, crc32, join, sha256 } from "./bytes.ts";
+import { type Chunk, MAX_CHUNK_BYTES } from "./chunks.ts";
+import { discard, inflateTexts, TextBuffer } from "./inflate.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { findMembers, MemberReader, TooManyMembers } from "./members.ts";
 import { Pace } from "./pace.ts";
@@ -10,26 +12,6 @@ export class BundleError extends Error {}
 
 /** A reason why this page can't read a file that may be sound. */
 export class LimitError extends BundleError {}
-
-/** A chunk that isn't where the index says, or isn't what the manifest says. */
-export class ChunkError extends Error {}
-
-/** A chunk that is too long for a page. */
-export class TooLongError extends ChunkError {}
-
-/** Some consecutive rows of one log. */
-export interface Chunk {
-  file: number;
-  firstRow: number;
-  rows: number;
-  bytes: number;
-  /** Where the chunk lies, compressed or in plain. */
-  at: Blob;
-  /** The checksum of its lines, where they are compressed. */
-  crc32?: number;
-  /** True once the checksum was found right. */
-  isChecked?: boolean;
-}
 
 /** An open bundle. */
 export interface Bundle {
@@ -46,15 +28,12 @@ export interface Bundle {
   limit?: string;
 }
 
-/** Chunks longer than this aren't read: a page has little memory. */
-export const MAX_CHUNK_BYTES = 64 << 20;
 /** A page holds some twenty bytes for each row. */
 const MAX_ROWS = 20_000_000;
 const MAX_MANIFEST_BYTES = 128 << 20;
 const MAX_TEXT_BYTES = 4 * 2 ** 30;
 const BLOCK_BYTES = 1 << 20;
 const TAIL_BYTES = 10;
-const LAST_BLOCK = new Uint8Array([3, 0]);
 const LINE_FEED = 10;
 
 /** Receives how much of a file was read, from 0 to 1. */
@@ -126,12 +105,12 @@ function refuseOthers(head: Uint8Array, isGzip: boolean) {
   const start = String.fromCharCode(...head);
   if (start.startsWith("age-encryption.org/") || start.startsWith("-----BEGIN AGE ENCRYPTED")) {
     throw new BundleError(
-      "This bundle is encrypted with age. Decrypt it first: patchwork-traces merge FILE -i KEY -o PLAIN.jsonl.gz. Then open the result here.",
+      "This bundle is encrypted with age. Decrypt it first, and open the result here: age -d -i KEY -o PLAIN.jsonl.gz FILE. Or make a report that has its rows: patchwork-traces report FILE -i KEY --embed -o report.html.",
     );
   }
   if (start.startsWith("PWTRACE")) {
     throw new BundleError(
-      "This bundle is encrypted with a passphrase by Patchwork. Decrypt it first: patchwork-traces merge FILE -o PLAIN.jsonl.gz asks for the passphrase. Then open the result here.",
+      "This bundle is encrypted with a passphrase by Patchwork. Make a report that has its rows: patchwork-traces report FILE --embed -o report.html asks for the passphrase.",
     );
   }
   if (!isGzip && head[0] !== 0x7b) {
@@ -139,7 +118,7 @@ function refuseOthers(head: Uint8Array, isGzip: boolean) {
   }
 }
 
-type TextReader = Pick<ReadableStreamDefaultReader<Uint8Array>, "read" | "cancel">;
+type TextReader = Pick<ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>, "read" | "cancel">;
 
 /** Returns a reader of the text of a bundle. */
 function textOf({ blob, isGzip, members }: BundleText, progress: Progress): TextReader {
@@ -156,7 +135,7 @@ function textOf({ blob, isGzip, members }: BundleText, progress: Progress): Text
   return (isGzip ? bytes.pipeThrough(new DecompressionStream("gzip")) : bytes).getReader();
 }
 
-async function readPart(reader: TextReader): Promise<Uint8Array | undefined> {
+async function readPart(reader: TextReader): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
     const { done, value } = await reader.read();
     return done ? undefined : value;
@@ -201,9 +180,9 @@ async function indexedChunks(blob: Blob, head: Uint8Array, line: Uint8Array<Arra
   const start = blob.size - TAIL_BYTES - compressed;
   if (start < TAIL_BYTES || text % 2 ** 32 !== tail.getUint32(6, true)) return undefined;
   const lineText = join([line, new Uint8Array([LINE_FEED])]);
-  const found = await inflateExactly(closed(blob.slice(TAIL_BYTES, start)), lineText.length);
   const checksum = crc32(lineText);
-  if (found === undefined || crc32(found) !== checksum) return undefined;
+  const isThere = await inflateTexts(blob.slice(TAIL_BYTES, start), [lineText.length], new TextBuffer(), (_, found) => crc32(found) === checksum);
+  if (!isThere) return undefined;
   const whole = entries.reduce((crc, chunk) => combineCrc32(crc, chunk.crc32, chunk.bytes), checksum);
   if (whole !== tail.getUint32(2, true)) return undefined;
   let at = start;
@@ -215,34 +194,6 @@ async function indexedChunks(blob: Blob, head: Uint8Array, line: Uint8Array<Arra
     firstRow += rows;
     return chunk;
   });
-}
-
-/** Returns a part of the deflate data as data of its own. */
-function closed(part: Blob): Blob {
-  return new Blob([part, LAST_BLOCK]);
-}
-
-/** A buffer for one chunk after the other, so that reading all of them leaves no garbage. */
-export class ChunkBuffer {
-  private bytes = new Uint8Array(0);
-
-  /** Returns at least `length` bytes. */
-  take(length: number): Uint8Array<ArrayBuffer> {
-    if (this.bytes.length < length) this.bytes = new Uint8Array(length + (length >> 2));
-    return this.bytes;
-  }
-}
-
-/** Reads the lines of a chunk, checked, into a buffer if there is one. */
-export async function readChunk(chunk: Chunk, buffer?: ChunkBuffer): Promise<Uint8Array> {
-  if (chunk.bytes > MAX_CHUNK_BYTES) throw new TooLongError("the rows are too long for this page; use patchwork-traces cat");
-  if (chunk.crc32 === undefined) return new Uint8Array(await chunk.at.arrayBuffer());
-  const bytes = await inflateExactly(closed(chunk.at), chunk.bytes, buffer?.take(chunk.bytes));
-  if (bytes === undefined || (chunk.isChecked !== true && crc32(bytes) !== chunk.crc32)) {
-    throw new ChunkError("a chunk does not match its checksum");
-  }
-  chunk.isChecked = true;
-  return bytes;
 }
 
 /** Reads the rows of a text, and keeps them as chunks outside of the page's own memory. */
@@ -259,6 +210,7 @@ async function readAll(reader: TextReader, skip: number, manifest: Manifest) {
       const rest = Math.min(skip, part.length);
       skip -= rest;
       collector.add(part.subarray(rest));
+      discard(part);
       await pace.rest();
     }
   } catch (error) {

@@ -1,4 +1,4 @@
-/** Bytes: checksums, base64, digests, and inflating with a limit. */
+/** Bytes: checksums, base64 and digests. */
 
 const CRC_TABLES = crcTables();
 
@@ -84,27 +84,4 @@ export function join(parts: Uint8Array[], length = parts.reduce((sum, part) => s
     at += part.length;
   }
   return joined;
-}
-
-/** Inflates `blob` as raw deflate to exactly `length` bytes of `bytes`. Returns undefined if it gives anything else. */
-export async function inflateExactly(
-  blob: Blob,
-  length: number,
-  bytes = new Uint8Array(length),
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const reader = blob.stream().pipeThrough(new DecompressionStream("deflate-raw")).getReader();
-  let at = 0;
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return at === length ? bytes.subarray(0, length) : undefined;
-      if (at + value.length > length) return undefined;
-      bytes.set(value, at);
-      at += value.length;
-    }
-  } catch {
-    return undefined;
-  } finally {
-    reader.cancel().catch(() => undefined);
-  }
 }

@@ -1,17 +1,20 @@
-/** The pane that shows one row, or one run with its steps and rows. */
+/** The pane that shows one row, one run with its steps and rows, or the lines of a log that are not rows. */
 
+import { fromBase64 } from "./bytes.ts";
 import { byId, type Child, el, stateMark } from "./dom.ts";
 import { duration, number, time, tone } from "./format.ts";
 import { decode, layOut } from "./json.ts";
+import type { LogFile } from "./manifest.ts";
 import type { Model } from "./model.ts";
 import type { LogCheck } from "./restore.ts";
 import { type ExactLine, Facts, isEntryOfLine, readOriginal, type RowText } from "./row.ts";
 import { MAX_STEPS, type Step, stepsOf } from "./runs.ts";
-import { parts, visible } from "./visible.ts";
+import { head, parts, visible } from "./visible.ts";
 import { about } from "./about.ts";
 
 const PART_CHARACTERS = 60_000;
 const MAX_RUN_ROWS = 200;
+const MAX_UNPARSED = 100;
 
 /** What the pane needs of the page. */
 export interface DetailContext {
@@ -85,8 +88,29 @@ export async function showRun(context: DetailContext, run: number): Promise<void
   open(title, list, waterfall(stepsOf(texts)), heading(`Rows (${number(count)})`), el("ul", { class: "links" }, ...links), more);
 }
 
+/** Shows the lines of a log that are not rows. */
+export function showUnparsed(log: LogFile) {
+  const list = el("div", {});
+  let at = 0;
+  const next = () => {
+    for (const { line, lines, ...content } of log.unparsed.slice(at, at + MAX_UNPARSED)) {
+      const title = lines === 1 ? `Line ${number(line)}` : `Lines ${number(line)} to ${number(line + lines - 1)}`;
+      const exact = content.text === undefined ? { bytes: fromBase64(content.bytes ?? "") ?? new Uint8Array(0) } : { text: content.text };
+      const shown = exactText(exact, asText(exact), title).filter((child) => child !== undefined);
+      list.append(heading(title), ...shown);
+    }
+    at += MAX_UNPARSED;
+    return at < log.unparsed.length;
+  };
+  const intro = el("p", {}, "These lines of the log are not JSON, so they are not rows. The bundle keeps them, and import restores them.");
+  const count = definitions([["Log", `${visible(log.name)} (${log.base})`], ["Unparsed lines", number(log.unparsedLines)]]);
+  open("Unparsed lines", count, intro, list, ...growing(next));
+}
+
 function open(title: string, ...children: Child[]) {
   const pane = byId("detail");
+  // A link in the pane opens another row in it, but the pane still came from where it was opened first.
+  if (!pane.contains(document.activeElement)) opener = document.activeElement;
   byId("detail-title").textContent = visible(title);
   byId("detail-body").replaceChildren(...children.filter((child) => child !== undefined));
   byId("detail-body").scrollTop = 0;
@@ -94,10 +118,20 @@ function open(title: string, ...children: Child[]) {
   document.body.classList.add("has-detail");
 }
 
-/** Closes the pane. */
+/** What had the focus when the pane was opened. */
+let opener: Element | null = null;
+
+/** Closes the pane. The focus goes back to where it was. */
 export function closeDetail() {
-  byId("detail").hidden = true;
+  const pane = byId("detail");
+  const hadFocus = pane.contains(document.activeElement) || document.activeElement === document.body;
+  const isOpen = !pane.hidden;
+  pane.hidden = true;
   document.body.classList.remove("has-detail");
+  if (!isOpen || !hadFocus) return;
+  // What opened it may have been drawn anew.
+  const again = opener?.isConnected === false && opener.id !== "" ? document.getElementById(opener.id) : opener;
+  if (again instanceof HTMLElement) again.focus();
 }
 
 function definitions(entries: [string, Child][]): HTMLElement {
@@ -182,8 +216,8 @@ function json(text: RowText): HTMLElement[] {
     return true;
   };
   const append = (kind: string, value: string): number => {
-    const now = value.slice(0, PART_CHARACTERS);
-    [rest.text, rest.kind] = [value.slice(PART_CHARACTERS), kind];
+    const now = head(value, PART_CHARACTERS);
+    [rest.text, rest.kind] = [value.slice(now.length), kind];
     if (kind === "space" || kind === "mark") pre.append(now);
     else {
       const span = el("span", { class: `token-${kind}` });
@@ -210,24 +244,33 @@ function marked(text: string): (Node | string)[] {
   return [...parts(text)].map((part) => (part.isHidden ? el("span", { class: "control" }, part.text) : part.text));
 }
 
-function exactView(exact: ExactLine): HTMLElement[] {
-  const full = "text" in exact ? exact.text : bytesAsText(exact.bytes);
-  const note = "text" in exact ? undefined : el("p", { class: "muted" }, "The line is not valid UTF-8. Bytes that are not text are shown as \\xNN.");
-  const pre = el("pre", { class: "exact", tabindex: "0", "aria-label": "Exact line of the log" });
-  let at = 0;
-  const next = () => {
-    pre.append(...marked(full.slice(at, at + PART_CHARACTERS)));
-    at += PART_CHARACTERS;
-    return at < full.length;
-  };
+function exactView(exact: ExactLine): Child[] {
+  const full = asText(exact);
   const copy = button("Copy", () => {
     navigator.clipboard.writeText(full).then(
       () => (copy.textContent = "Copied"),
       () => (copy.textContent = "Copying failed"),
     );
   });
-  const head = el("div", { class: "heading-row" }, heading("Exact line"), copy);
-  return [head, ...(note === undefined ? [] : [note]), pre, ...growing(next)];
+  return [el("div", { class: "heading-row" }, heading("Exact line"), copy), ...exactText(exact, full, "Exact line of the log")];
+}
+
+/** Returns the exact text of lines, with what is not text marked. */
+function exactText(exact: ExactLine, full: string, label: string): Child[] {
+  const note = "text" in exact ? undefined : el("p", { class: "muted" }, "This is not valid UTF-8. Bytes that are not text are shown as \\xNN.");
+  const pre = el("pre", { class: "exact", tabindex: "0", "aria-label": label });
+  let at = 0;
+  const next = () => {
+    const part = head(full.slice(at), PART_CHARACTERS);
+    pre.append(...marked(part));
+    at += part.length;
+    return at < full.length;
+  };
+  return [note, pre, ...growing(next)];
+}
+
+function asText(exact: ExactLine): string {
+  return "text" in exact ? exact.text : bytesAsText(exact.bytes);
 }
 
 /** Returns bytes as text, with `\xNN` for each that is not part of valid UTF-8. */

@@ -1,7 +1,7 @@
 /** Makes elements. Text is set as text only: nothing from a bundle is ever read as markup. */
 
 import { number, type Tone } from "./format.ts";
-import { visible } from "./visible.ts";
+import { head, visible } from "./visible.ts";
 
 /** What an element can contain. */
 export type Child = Node | string | undefined;
@@ -56,7 +56,7 @@ export function select(label: string, options: [string, string][], onChange: (va
 export function setOptions(input: HTMLSelectElement, values: string[]) {
   const kept = input.value;
   const [first] = input.options;
-  const options = values.map((value) => el("option", { value }, visible(value.length > 60 ? `${value.slice(0, 60)}…` : value)));
+  const options = values.map((value) => el("option", { value }, visible(value.length > 60 ? `${head(value, 60)}…` : value)));
   input.replaceChildren(first, ...options);
   input.value = values.includes(kept) ? kept : "";
 }

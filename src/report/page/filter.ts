@@ -1,11 +1,12 @@
 /** Finds rows: by log, time, state and tool from the index, by text in the chunks. */
 
-import { ChunkBuffer, ChunkError } from "./bundle.ts";
+import { type Chunk, ChunkError, groups } from "./chunks.ts";
 import { rowColumn, sortByKey } from "./growable.ts";
-import { decode } from "./json.ts";
-import type { LoadedChunk, Model } from "./model.ts";
+import { TextBuffer } from "./inflate.ts";
+import type { Model } from "./model.ts";
 import type { Pace } from "./pace.ts";
-import { readEnvelope } from "./row.ts";
+import { TextSearch } from "./search.ts";
+import { giveUpWorkers, type SearchWorkers, withWorkers, WorkerError } from "./workers.ts";
 
 /** The orders in which rows can be listed. */
 export type Order = "log" | "oldest" | "newest" | "longest";
@@ -29,34 +30,95 @@ export function needsIndex(filter: Filter): boolean {
   return filter.state !== "" || filter.tool !== "" || filter.from !== -Infinity || filter.until !== Infinity || filter.order !== "log";
 }
 
-/** Returns the rows that pass, in the order wanted. Calls `report` with those found so far and the part searched. */
-export async function findRows(
-  model: Model,
-  filter: Filter,
-  pace: Pace,
-  report: (rows: Uint32Array<ArrayBuffer>, part: number) => void,
-): Promise<Uint32Array<ArrayBuffer>> {
-  const found = rowColumn();
-  const test = rowTest(model, filter);
-  const pattern = filter.text === "" ? undefined : new RegExp(filter.text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), "gi");
-  const { chunks } = model.bundle;
-  const buffer = new ChunkBuffer();
-  for (let number = 0; number < chunks.length; number++) {
-    const chunk = chunks[number];
-    if (filter.source !== "" && model.files[chunk.file].source !== filter.source) continue;
-    if (pattern === undefined) {
-      for (let row = chunk.firstRow; row < chunk.firstRow + chunk.rows; row++) if (test(row)) found.push(row);
-    } else if (hasCandidate(chunk.firstRow, chunk.rows, test)) {
-      const before = found.length;
-      await searchChunk(model, [number, buffer], pattern, pace, (row) => test(row) && found.push(row));
-      if (found.length > before) report(found.values(), (number + 1) / chunks.length);
-    }
-    if (number % 16 === 0) report(found.values(), (number + 1) / chunks.length);
-    await pace.rest();
-  }
-  const rows = found.values().slice();
+/** Receives the rows found so far, in the order of the logs, and the part of all that was searched. */
+type Report = (rows: Uint32Array<ArrayBuffer>, part: number) => void;
+
+/** Returns the rows that pass, in the order wanted. Calls `report` with those found so far. */
+export async function findRows(model: Model, filter: Filter, pace: Pace, report: Report): Promise<Uint32Array<ArrayBuffer>> {
+  const rows = filter.text === "" ? await rowsOfIndex(model, filter, pace) : await rowsWithText(model, filter, pace, report);
   if (filter.order === "log") return rows;
   return sortByKey(rows, filter.order === "longest" ? model.durations : model.times, filter.order !== "oldest");
+}
+
+async function rowsOfIndex(model: Model, filter: Filter, pace: Pace): Promise<Uint32Array<ArrayBuffer>> {
+  const found = rowColumn();
+  const test = rowTest(model, filter);
+  for (const chunk of model.bundle.chunks) {
+    if (!isOfSource(model, filter, chunk)) continue;
+    for (let row = chunk.firstRow; row < chunk.firstRow + chunk.rows; row++) if (test(row)) found.push(row);
+    await pace.rest();
+  }
+  return found.values().slice();
+}
+
+async function rowsWithText(model: Model, filter: Filter, pace: Pace, report: Report): Promise<Uint32Array<ArrayBuffer>> {
+  const test = rowTest(model, filter);
+  const numbers = [...model.bundle.chunks.keys()].filter((number) => {
+    const chunk = model.bundle.chunks[number];
+    return isOfSource(model, filter, chunk) && hasCandidate(chunk.firstRow, chunk.rows, test);
+  });
+  const found = rowColumn();
+  const take = (rows: Iterable<number>, done: number) => {
+    const before = found.length;
+    for (const row of rows) if (test(row)) found.push(row);
+    if (found.length > before || done % 16 === 0) report(found.values(), done / numbers.length);
+    return pace.rest();
+  };
+  try {
+    const chunks = numbers.map((number) => model.bundle.chunks[number]);
+    const search = (workers?: SearchWorkers) =>
+      workers === undefined ? searchHere(model, numbers, filter.text, take) : searchInWorkers(workers, chunks, filter.text, take);
+    // What is in memory is found at once.
+    await (model.isSmall ? search() : withWorkers(search));
+    return found.values().slice();
+  } catch (error) {
+    if (!(error instanceof WorkerError)) throw error;
+    giveUpWorkers();
+    return rowsWithText(model, filter, pace, report);
+  }
+}
+
+/** Receives the rows found in some chunks, and how many chunks are done. */
+type Taker = (rows: Iterable<number>, done: number) => Promise<void>;
+
+/** Searches chunks in workers. */
+async function searchInWorkers(workers: SearchWorkers, all: Chunk[], text: string, take: Taker) {
+  const asked: { count: number; rows: Promise<Uint32Array<ArrayBuffer>> }[] = [];
+  let done = 0;
+  const takeFirst = async () => {
+    const first = asked.shift();
+    if (first !== undefined) await take(await first.rows, (done += first.count));
+  };
+  for (const chunks of groups(all)) {
+    const rows = workers.search(chunks, text);
+    // It may fail while an earlier one is waited for.
+    rows.catch(() => undefined);
+    asked.push({ count: chunks.length, rows });
+    if (asked.length >= workers.capacity) await takeFirst();
+  }
+  while (asked.length > 0) await takeFirst();
+}
+
+/** Searches chunks in the page itself. */
+async function searchHere(model: Model, numbers: number[], text: string, take: Taker) {
+  const search = new TextSearch(text);
+  const buffer = new TextBuffer();
+  let done = 0;
+  for (const number of numbers) await take(await rowsOfChunk(model, number, search, buffer), ++done);
+}
+
+async function rowsOfChunk(model: Model, number: number, search: TextSearch, buffer: TextBuffer): Promise<number[]> {
+  try {
+    const { chunk, bytes } = await model.scan(number, buffer);
+    return search.rowsOf(chunk, bytes).map((row) => chunk.firstRow + row);
+  } catch (error) {
+    if (error instanceof ChunkError) return [];
+    throw error;
+  }
+}
+
+function isOfSource(model: Model, filter: Filter, chunk: Chunk): boolean {
+  return filter.source === "" || model.files[chunk.file].source === filter.source;
 }
 
 function hasCandidate(first: number, rows: number, test: (row: number) => boolean): boolean {
@@ -73,40 +135,4 @@ function rowTest(model: Model, filter: Filter): (row: number) => boolean {
     (state === undefined || model.states[row] === state) &&
     (tool === undefined || model.tools[row] === tool) &&
     (isAnyTime || (model.times[row] >= filter.from && model.times[row] <= filter.until));
-}
-
-type Found = (row: number) => void;
-
-async function searchChunk(model: Model, [number, buffer]: [number, ChunkBuffer], pattern: RegExp, pace: Pace, found: Found) {
-  let loaded: LoadedChunk;
-  try {
-    loaded = await model.scan(number, buffer);
-  } catch (error) {
-    if (error instanceof ChunkError) return;
-    throw error;
-  }
-  const { chunk, bytes, lines } = loaded;
-  const text = decode(bytes, 0, bytes.length);
-  let index = 0;
-  let lineEnd = text.indexOf("\n");
-  pattern.lastIndex = 0;
-  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-    while (lineEnd !== -1 && lineEnd < match.index) {
-      lineEnd = text.indexOf("\n", lineEnd + 1);
-      index++;
-    }
-    if (isInEntry(bytes, lines[index], lines[index + 1] - 1, pattern)) found(chunk.firstRow + index);
-    // One match a row is enough.
-    if (lineEnd === -1) break;
-    pattern.lastIndex = lineEnd + 1;
-    if (index % 64 === 0) await pace.rest();
-  }
-}
-
-/** Returns true if the entry matches, not only what the bundle puts around it. */
-function isInEntry(bytes: Uint8Array, at: number, end: number, pattern: RegExp): boolean {
-  const envelope = readEnvelope(bytes, at, end);
-  if (envelope === undefined) return false;
-  pattern.lastIndex = 0;
-  return pattern.test(decode(bytes, envelope.entryAt, envelope.entryEnd));
 }

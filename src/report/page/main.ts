@@ -1,7 +1,8 @@
 /** Starts the page: shows what the program embedded, and opens bundles that are dropped on it. */
 
 import { fromBase64 } from "./bytes.ts";
-import { type Bundle, BundleError, ChunkError, LimitError, openBundle, reopenFromStart } from "./bundle.ts";
+import { type Bundle, BundleError, LimitError, openBundle, reopenFromStart } from "./bundle.ts";
+import { ChunkError } from "./chunks.ts";
 import { closeDetail } from "./detail.ts";
 import { announce, byId, el } from "./dom.ts";
 import { size } from "./format.ts";
@@ -12,6 +13,7 @@ import { dataBlock, expectedDigest, readReport, type ReportData, ReportError } f
 import { Session } from "./session.ts";
 import { type Shown, summary, verdictMark } from "./summary.ts";
 import { visible } from "./visible.ts";
+import { isWorker, serveSearches } from "./workers.ts";
 
 let session: Session | undefined;
 let report: ReportData | undefined;
@@ -143,4 +145,5 @@ function start() {
   showReport({ report, failure: { text, isLimit: false } });
 }
 
-start();
+if (isWorker()) serveSearches();
+else start();

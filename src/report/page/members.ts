@@ -1,6 +1,7 @@
 /** Finds the members of a gzip file, and zeros after the last one: what browsers inflate is one member and nothing else. */
 
 import { combineCrc32, crc32 } from "./bytes.ts";
+import { discard } from "./inflate.ts";
 import type { Pace } from "./pace.ts";
 
 /** A reason why the members can't be told apart here. */
@@ -107,6 +108,7 @@ async function measure(data: Blob, budget: { left: number }, pace: Pace): Promis
       crc = combineCrc32(crc, crc32(part.value), part.value.length);
       length += part.value.length;
       budget.left -= part.value.length;
+      discard(part.value);
       if (budget.left < 0) throw new TooManyMembers();
       await pace.rest();
     }
@@ -117,12 +119,12 @@ async function measure(data: Blob, budget: { left: number }, pace: Pace): Promis
 
 /** Reads the text of members, one after the other. */
 export class MemberReader {
-  private reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  private reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>> | undefined;
   private next = 0;
 
   constructor(private readonly members: Blob[]) {}
 
-  async read(): Promise<ReadableStreamReadResult<Uint8Array>> {
+  async read(): Promise<ReadableStreamReadResult<Uint8Array<ArrayBuffer>>> {
     for (;;) {
       if (this.reader === undefined) {
         if (this.next === this.members.length) return { done: true, value: undefined };

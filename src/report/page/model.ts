@@ -1,21 +1,16 @@
 /** The rows of an open bundle. Holds a few numbers for each row; the text stays compressed until it is shown. */
 
-import { type Bundle, type Chunk, ChunkBuffer, ChunkError, readChunk, TooLongError } from "./bundle.ts";
+import type { Bundle } from "./bundle.ts";
+import { type Chunk, ChunkError, groups, isRight, linesIn, linesOf, type LoadedChunk, readChunk, readTogether, TooLongError } from "./chunks.ts";
 import { Decisions } from "./decisions.ts";
 import { Dictionary } from "./growable.ts";
+import { TextBuffer } from "./inflate.ts";
 import type { LogFile } from "./manifest.ts";
 import { Pace } from "./pace.ts";
 import { Facts, readEnvelope, readFacts, type RowText, stateOf, toolOf } from "./row.ts";
 import { Runs } from "./runs.ts";
 
 const CACHE_BYTES = 32 << 20;
-
-/** An inflated chunk and the offsets of its lines. */
-export interface LoadedChunk {
-  chunk: Chunk;
-  bytes: Uint8Array;
-  lines: Uint32Array<ArrayBuffer>;
-}
 
 /** The rows of a bundle. */
 export class Model {
@@ -37,7 +32,8 @@ export class Model {
   tooLong = 0;
   /** True if a chunk isn't where the index says. */
   isMisplaced = false;
-  private readonly isSmall: boolean;
+  /** True if all chunks stay in memory once they are read. */
+  readonly isSmall: boolean;
   private readonly firstRows: Uint32Array<ArrayBuffer>;
   private readonly cache = new Map<number, LoadedChunk>();
   private readonly loading = new Map<number, Promise<LoadedChunk>>();
@@ -105,7 +101,7 @@ export class Model {
   }
 
   /** Returns a chunk's text for as long as nothing else is read into `buffer`. Small bundles are kept instead. */
-  async scan(number: number, buffer: ChunkBuffer): Promise<LoadedChunk> {
+  async scan(number: number, buffer: TextBuffer): Promise<LoadedChunk> {
     if (this.isSmall) return this.load(number);
     const cached = this.cache.get(number);
     if (cached !== undefined) return cached;
@@ -140,21 +136,45 @@ export class Model {
 
   /** Indexes all rows, in order. Calls `report` after each chunk. Waits while a search runs. */
   async index(report: () => void): Promise<void> {
-    const buffer = new ChunkBuffer();
-    for (let number = 0; number < this.bundle.chunks.length; number++) {
-      while (this.searches > 0) await new Promise((resolve) => setTimeout(resolve, 30));
-      const chunk = this.bundle.chunks[number];
-      try {
-        await this.indexChunk(await this.scan(number, buffer));
-      } catch (error) {
-        if (!(error instanceof ChunkError)) throw error;
-        if (error instanceof TooLongError) this.tooLong += chunk.rows;
-        else this.unreadable += chunk.rows;
-        this.isMisplaced ||= chunk.crc32 !== undefined && !(error instanceof TooLongError);
-      }
+    const buffer = new TextBuffer();
+    const done = (chunk: Chunk) => {
       this.indexed = chunk.firstRow + chunk.rows;
       report();
-      await this.pace.rest();
+      return this.pace.rest();
+    };
+    let number = 0;
+    for (const group of groups(this.bundle.chunks)) {
+      while (this.searches > 0) await new Promise((resolve) => setTimeout(resolve, 30));
+      const end = number + group.length;
+      if (!this.isSmall) number += await this.indexTogether(group, buffer, done);
+      for (; number < end; number++) {
+        await this.indexAlone(number, buffer);
+        await done(this.bundle.chunks[number]);
+      }
+    }
+  }
+
+  /** Indexes chunks in one go, and returns how many: the next one isn't as it should be. */
+  private indexTogether(group: Chunk[], buffer: TextBuffer, done: (chunk: Chunk) => Promise<void>): Promise<number> {
+    return readTogether(group, buffer, async (chunk, bytes) => {
+      const loaded = isRight(chunk, bytes) ? linesIn(chunk, bytes) : undefined;
+      if (loaded === undefined) return false;
+      await this.indexChunk(loaded);
+      await done(chunk);
+      return true;
+    });
+  }
+
+  /** Indexes one chunk, or counts its rows as unreadable. */
+  private async indexAlone(number: number, buffer: TextBuffer) {
+    const chunk = this.bundle.chunks[number];
+    try {
+      await this.indexChunk(await this.scan(number, buffer));
+    } catch (error) {
+      if (!(error instanceof ChunkError)) throw error;
+      if (error instanceof TooLongError) this.tooLong += chunk.rows;
+      else this.unreadable += chunk.rows;
+      this.isMisplaced ||= chunk.crc32 !== undefined && !(error instanceof TooLongError);
     }
   }
 
@@ -193,20 +213,6 @@ export class Model {
     if (source === "runs" || source === "run_steps") this.runs.add(row, source, facts, bytes, this.times[row], this.states[row]);
     else this.decisions.add(row, source, facts);
   }
-}
-
-/** Finds the lines of a chunk. */
-function linesOf(chunk: Chunk, bytes: Uint8Array): LoadedChunk {
-  const lines = new Uint32Array(chunk.rows + 1);
-  let count = 0;
-  for (let at = 0; at < bytes.length; ) {
-    const end = bytes.indexOf(10, at);
-    at = end === -1 ? bytes.length + 1 : end + 1;
-    if (++count > chunk.rows) break;
-    lines[count] = at;
-  }
-  if (count !== chunk.rows) throw new ChunkError("a chunk does not hold as many rows as the manifest says");
-  return { chunk, bytes, lines };
 }
 
 function textIn({ chunk, bytes, lines }: LoadedChunk, row: number): RowText | undefined {

@@ -1,7 +1,7 @@
 /** Puts a log together again, and compares it with the SHA-256 in the manifest. */
 
 import { fromBase64, sha256 } from "./bytes.ts";
-import { ChunkError, TooLongError } from "./bundle.ts";
+import { ChunkError, TooLongError } from "./chunks.ts";
 import type { Model } from "./model.ts";
 import type { Pace } from "./pace.ts";
 import { isEntryOfLine, readEnvelope, readOriginal } from "./row.ts";

@@ -17,6 +17,8 @@ import { visible } from "./visible.ts";
 /** Bundles with more than this are hashed only when asked. */
 const MAX_CHECKED_AT_ONCE = 2 * MAX_CHECKED_BYTES;
 const UPDATE_MS = 250;
+/** Updates take at most a tenth of the time. */
+const UPDATE_SHARE = 10;
 
 /** An open bundle on the page. */
 export class Session {
@@ -26,6 +28,7 @@ export class Session {
   private readonly print = () => byId("printed").replaceChildren(...printed(this.model));
   private timeline: Timeline;
   private updated = 0;
+  private updateAfter = UPDATE_MS;
   private isChecking = false;
 
   constructor(
@@ -46,7 +49,7 @@ export class Session {
     const activity = new ActivityView(model);
     const rows = new RowsView(model, open.showRow);
     this.views = [runs, decisions, activity, rows];
-    new Tabs({ runs: runs.element, decisions: decisions.element, activity: activity.element, rows: rows.element });
+    new Tabs({ runs: runs.element, decisions: decisions.element, activity: activity.element, rows: rows.element }, () => this.updateViews());
     const name = report?.input.name ?? model.bundle.name;
     byId("name").textContent = visible(name);
     document.title = `${visible(name)} – patchwork-traces report`;
@@ -78,7 +81,7 @@ export class Session {
   private async run() {
     try {
       await this.model.index(() => {
-        if (performance.now() - this.updated > UPDATE_MS) this.update();
+        if (performance.now() - this.updated > this.updateAfter) this.update();
       });
       if (this.model.isMisplaced) void this.reopen();
       if (this.timeline.isEmpty) this.timeline = this.makeTimeline();
@@ -100,12 +103,18 @@ export class Session {
   }
 
   private update() {
-    this.updated = performance.now();
-    for (const view of this.views) view.update();
+    const start = performance.now();
+    this.updateViews();
     this.timeline.draw();
     this.updateSummary();
     const { indexed, rows } = this.model;
+    this.updateAfter = Math.max(UPDATE_MS, UPDATE_SHARE * (performance.now() - start));
     byId("progress").textContent = this.model.isIndexed ? "" : `reading rows: ${number(Math.floor((indexed / Math.max(1, rows)) * 100))} %`;
+  }
+
+  /** Updates the view that is shown. The others are updated when they are. */
+  private updateViews() {
+    for (const view of this.views) if (view.element.closest("[hidden]") === null) view.update();
   }
 
   private updateSummary() {

@@ -8,7 +8,10 @@ const NAMES: Record<string, string> = { summary: "Summary", runs: "Runs", decisi
 export class Tabs {
   private readonly tabs = new Map<string, HTMLElement>();
 
-  constructor(contents: Record<string, HTMLElement>) {
+  constructor(
+    contents: Record<string, HTMLElement>,
+    private readonly onShow: () => void,
+  ) {
     for (const [id, name] of Object.entries(NAMES)) {
       const panel = byId(`panel-${id}`);
       if (Object.hasOwn(contents, id)) panel.replaceChildren(contents[id]);
@@ -30,6 +33,7 @@ export class Tabs {
       tab.tabIndex = isShown ? 0 : -1;
       byId(`panel-${id}`).hidden = !isShown;
     }
+    this.onShow();
   }
 
   private onKey(event: KeyboardEvent) {

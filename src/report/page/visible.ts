@@ -25,3 +25,9 @@ export function* parts(text: string): Generator<{ text: string; isHidden: boolea
   }
   if (at < text.length) yield { text: text.slice(at), isHidden: false };
 }
+
+/** Returns the first `length` characters of a text, or one less where a pair of surrogates would be cut. */
+export function head(text: string, length: number): string {
+  const isCut = length < text.length && /[\ud800-\udbff]/.test(text[length - 1]) && /[\udc00-\udfff]/.test(text[length]);
+  return text.slice(0, isCut ? length - 1 : length);
+}

@@ -14,7 +14,7 @@ export interface TestLog {
 
 interface TestFile {
   json: Record<string, unknown>;
-  rows: string;
+  rows: string[];
 }
 
 function makeFile({ source, name, lines }: TestLog): TestFile {
@@ -35,27 +35,32 @@ function makeFile({ source, name, lines }: TestLog): TestFile {
     sha256: createHash("sha256").update(log).digest("hex"), lineEnding: "lf", finalNewline: true,
     ...(unparsed.length > 0 ? { unparsed } : {}),
   };
-  return { json, rows: rows.join("") };
+  return { json, rows };
 }
 
 /** Returns the text of a bundle, and the parts that its container holds. */
-function makeParts(logs: TestLog[]) {
+function makeParts(logs: TestLog[], rowsPerChunk = Infinity) {
   const files = logs.map(makeFile);
   const flush = (text: Buffer) => deflateRawSync(text, { finishFlush: constants.Z_FULL_FLUSH });
-  const chunks = files.map(({ rows }) => flush(Buffer.from(rows)));
-  const entries = files.map(({ json, rows }, i) =>
-    rows === "" ? json : {
-      ...json,
-      chunks: [{ compressed: chunks[i].length, bytes: Buffer.byteLength(rows), rows: json.count, crc32: crc32(Buffer.from(rows)).toString(16).padStart(8, "0") }],
-    },
-  );
+  const chunks: Buffer[] = [];
+  const entries = files.map(({ json, rows }) => {
+    const list = [];
+    for (let at = 0; at < rows.length; at += rowsPerChunk) {
+      const part = rows.slice(at, at + rowsPerChunk);
+      const text = Buffer.from(part.join(""));
+      const compressed = flush(text);
+      chunks.push(compressed);
+      list.push({ compressed: compressed.length, bytes: text.length, rows: part.length, crc32: crc32(text).toString(16).padStart(8, "0") });
+    }
+    return list.length === 0 ? json : { ...json, chunks: list };
+  });
   const total = files.reduce((sum, { json }) => sum + Number(json.count), 0);
   const manifest = {
     type: "manifest", version: 1, minor: 1, generator: "test", exportedAt: "2026-05-02T10:00:00.000Z",
     sources: [...new Set(logs.map(({ source }) => source))].sort(), files: entries, totalCount: total,
   };
   const line = Buffer.from(`${JSON.stringify(manifest)}\n`);
-  return { line, chunks: chunks.filter((_, i) => files[i].rows !== ""), flush, text: Buffer.concat([line, ...files.map(({ rows }) => Buffer.from(rows))]) };
+  return { line, chunks, flush, text: Buffer.concat([line, ...files.map(({ rows }) => Buffer.from(rows.join("")))]) };
 }
 
 /** Returns the digest of a bundle of the logs. */
@@ -64,8 +69,8 @@ export function digestOf(logs: TestLog[]): string {
 }
 
 /** Returns a bundle with a chunk index. */
-export function makeBundle(logs: TestLog[]): Buffer {
-  const { line, chunks, flush, text } = makeParts(logs);
+export function makeBundle(logs: TestLog[], rowsPerChunk?: number): Buffer {
+  const { line, chunks, flush, text } = makeParts(logs, rowsPerChunk);
   const tail = Buffer.alloc(8);
   tail.writeUInt32LE(crc32(text), 0);
   tail.writeUInt32LE(text.length % 2 ** 32, 4);

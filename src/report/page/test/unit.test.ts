@@ -10,6 +10,7 @@ import { entryOf } from "../entry.ts";
 import { ALL_ROWS, findRows } from "../filter.ts";
 import { duration, size, time } from "../format.ts";
 import { sortByKey } from "../growable.ts";
+import { TextBuffer } from "../inflate.ts";
 import { decode, layOut, stringAt, visitMembers, skipValue } from "../json.ts";
 import { ManifestError, parseManifest } from "../manifest.ts";
 import { findMembers, MemberReader } from "../members.ts";
@@ -17,9 +18,10 @@ import { Model } from "../model.ts";
 import { closePace, Pace } from "../pace.ts";
 import { checkLog } from "../restore.ts";
 import { Facts } from "../row.ts";
+import { searchChunks, TextSearch } from "../search.ts";
 import { stepsOf } from "../runs.ts";
 import { parseTime } from "../times.ts";
-import { visible } from "../visible.ts";
+import { head, visible } from "../visible.ts";
 import { LOGS, makeBundle, makeRecompressed } from "./bundles.ts";
 
 after(closePace);
@@ -212,6 +214,40 @@ test("rows are found by text, source, state, tool, time and order", async () => 
   assert.deepEqual((await find({ order: "oldest" })).slice(0, 3), [0, 2, 5]);
 });
 
+test("a text is found in the bytes of rows as a person expects, wherever it is", async () => {
+  const random = randomNumbers(17);
+  const words = ["a", "B", "ab", "ABA", "ba", "Ä", "ß", "\u212a", "ſ", "k", "s", "東", "x\\n", "entry", "source"];
+  const word = () => words[random(words.length)];
+  for (let round = 0; round < 300; round++) {
+    const lines = Array.from({ length: 1 + random(20) }, () => JSON.stringify({ [word()]: Array.from({ length: random(6) }, word).join("") }));
+    const chunks = [...(await open(makeBundle([{ source: "runs", name: "r.jsonl", lines }], 1 + random(5)))).chunks];
+    const text = Array.from({ length: 1 + random(3) }, word).join("");
+    const expected = lines.flatMap((line, row) => (new RegExp(text.replace(/\\/g, "\\\\"), "i").test(line) ? [row] : []));
+    const found = await searchChunks(chunks, new TextSearch(text), new TextBuffer());
+    assert.deepEqual([...found], expected, JSON.stringify({ text, lines }));
+  }
+});
+
+test("a search finds no rows in a chunk that differs from its checksum, and all in the others", async () => {
+  const lines = Array.from({ length: 60 }, (_, i) => `{"x":"needle ${i}"}`);
+  const { chunks } = await open(makeBundle([{ source: "runs", name: "runs.jsonl", lines }], 10));
+  const search = async () => [...(await searchChunks(chunks, new TextSearch("Needle"), new TextBuffer()))];
+  assert.equal((await search()).length, 60);
+  for (const chunk of chunks) chunk.isChecked = false;
+  chunks[2].crc32 = (chunks[2].crc32 ?? 0) ^ 1;
+  assert.deepEqual(await search(), Array.from({ length: 60 }, (_, i) => i).filter((row) => row < 20 || row >= 30));
+  // A chunk that is shorter than the manifest says must not move the rows of the next one.
+  chunks[3].bytes += 1;
+  assert.deepEqual(await search(), Array.from({ length: 60 }, (_, i) => i).filter((row) => row < 20 || row >= 40));
+});
+
+test("a cut never parts a pair of surrogates", () => {
+  const text = "a🚀b🚀";
+  for (let length = 0; length <= text.length + 1; length++) assert.doesNotMatch(head(text, length), /[\ud800-\udfff]/u, String(length));
+  assert.deepEqual([0, 1, 2, 3, 4, 9].map((length) => head(text, length)), ["", "a", "a", "a🚀", "a🚀b", text]);
+  assert.equal(head("\ud800\ud800", 1), "\ud800");
+});
+
 test("entries are those that a writer makes, and a row with another entry is not proven", async () => {
   const vectors = JSON.parse(readFileSync(new URL("../../../../fixtures/conformance/vectors/entries.json", import.meta.url), "utf8")) as { entry: string | null; lineBase64: string }[];
   for (const { entry, lineBase64 } of vectors) {
@@ -241,8 +277,8 @@ test("sealed bundles and other files are refused with what to do", async () => {
     assert.ok(error instanceof BundleError, String(error));
     return error.message;
   };
-  assert.match(await refusal("age-encryption.org/v1\n"), /merge FILE -i KEY/);
-  assert.match(await refusal("PWTRACE1\x00"), /passphrase/);
+  assert.match(await refusal("age-encryption.org/v1\n"), /age -d -i KEY -o PLAIN\.jsonl\.gz FILE.*report FILE -i KEY --embed/);
+  assert.match(await refusal("PWTRACE1\x00"), /report FILE --embed .* asks for the passphrase/);
   assert.match(await refusal("hello"), /not a trace bundle/);
   assert.match(await refusal("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00"), /does not begin with a manifest/);
   assert.match(await refusal("\x1f\x8b\x08\x00"), /does not inflate/);

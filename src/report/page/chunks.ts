@@ -1,0 +1,110 @@
+/** Chunks: some consecutive rows of one log, read one by one or many in one go, and checked. */
+
+import { crc32 } from "./bytes.ts";
+import { inflateTexts, TextBuffer } from "./inflate.ts";
+
+/** A chunk that isn't where the index says, or isn't what the manifest says. */
+export class ChunkError extends Error {}
+
+/** A chunk that is too long for a page. */
+export class TooLongError extends ChunkError {}
+
+/** Some consecutive rows of one log. */
+export interface Chunk {
+  file: number;
+  firstRow: number;
+  rows: number;
+  bytes: number;
+  /** Where the chunk lies, compressed or in plain. */
+  at: Blob;
+  /** The checksum of its lines, where they are compressed. */
+  crc32?: number;
+  /** True once the checksum was found right. */
+  isChecked?: boolean;
+}
+
+/** An inflated chunk and the offsets of its lines. */
+export interface LoadedChunk {
+  chunk: Chunk;
+  bytes: Uint8Array;
+  lines: Uint32Array<ArrayBuffer>;
+}
+
+/** Chunks longer than this aren't read: a page has little memory. */
+export const MAX_CHUNK_BYTES = 64 << 20;
+const GROUP_BYTES = 8 << 20;
+
+/** Reads the lines of a chunk, checked, into a buffer if there is one. */
+export async function readChunk(chunk: Chunk, buffer = new TextBuffer()): Promise<Uint8Array> {
+  if (chunk.bytes > MAX_CHUNK_BYTES) throw new TooLongError("the rows are too long for this page; use patchwork-traces cat");
+  if (chunk.crc32 === undefined) return new Uint8Array(await chunk.at.arrayBuffer());
+  let lines: Uint8Array | undefined;
+  const isWhole = await inflateTexts(chunk.at, [chunk.bytes], buffer, (_, bytes) => (lines = bytes) !== undefined);
+  if (lines === undefined || !isWhole || !isRight(chunk, lines)) throw new ChunkError("a chunk does not match its checksum");
+  return lines;
+}
+
+/** Returns true if the lines of a chunk have its checksum. */
+export function isRight(chunk: Chunk, lines: Uint8Array): boolean {
+  if (chunk.crc32 === undefined || chunk.isChecked === true) return true;
+  chunk.isChecked = crc32(lines) === chunk.crc32;
+  return chunk.isChecked;
+}
+
+/**
+ * Reads the chunks of a group in one go, which takes less time and memory than reading each. Calls `visit` with each; its lines are not
+ * checked yet. Returns the number of chunks that it read: where that ends, a chunk can't be read so, or `visit` returned false.
+ */
+export async function readTogether(chunks: Chunk[], buffer: TextBuffer, visit: (chunk: Chunk, lines: Uint8Array) => boolean | Promise<boolean>): Promise<number> {
+  let read = 0;
+  if (!chunks.every(isGrouped)) return 0;
+  const data = new Blob(chunks.map(({ at }) => at));
+  const take = async (index: number, bytes: Uint8Array) => {
+    if (!(await visit(chunks[index], bytes))) return false;
+    read++;
+    return true;
+  };
+  await inflateTexts(data, chunks.map(({ bytes }) => bytes), buffer, take);
+  return read;
+}
+
+/** Groups chunks that are read in one go: consecutive ones, of a few megabytes. */
+export function* groups(chunks: Chunk[]): Generator<Chunk[]> {
+  let group: Chunk[] = [];
+  let bytes = 0;
+  for (const chunk of chunks) {
+    const last = group.at(-1);
+    const isNext = last === undefined || (last.firstRow + last.rows === chunk.firstRow && isGrouped(last) && isGrouped(chunk));
+    if (!isNext || (last !== undefined && bytes + chunk.bytes > GROUP_BYTES)) {
+      yield group;
+      [group, bytes] = [[], 0];
+    }
+    group.push(chunk);
+    bytes += chunk.bytes;
+  }
+  if (group.length > 0) yield group;
+}
+
+function isGrouped(chunk: Chunk): boolean {
+  return chunk.crc32 !== undefined && chunk.bytes <= MAX_CHUNK_BYTES;
+}
+
+/** Finds the lines of a chunk. */
+export function linesOf(chunk: Chunk, bytes: Uint8Array): LoadedChunk {
+  const loaded = linesIn(chunk, bytes);
+  if (loaded === undefined) throw new ChunkError("a chunk does not hold as many rows as the manifest says");
+  return loaded;
+}
+
+/** Finds the lines of a chunk. Returns undefined if they are not as many as the manifest says. */
+export function linesIn(chunk: Chunk, bytes: Uint8Array): LoadedChunk | undefined {
+  const lines = new Uint32Array(chunk.rows + 1);
+  let count = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const end = bytes.indexOf(10, at);
+    at = end === -1 ? bytes.length + 1 : end + 1;
+    if (++count > chunk.rows) break;
+    lines[count] = at;
+  }
+  return count === chunk.rows ? { chunk, bytes, lines } : undefined;
+}

@@ -1,0 +1,163 @@
+/** Searches beside the page, on several cores: in workers that are made of the script of the page itself. */
+
+import type { Chunk } from "./chunks.ts";
+import { TextBuffer } from "./inflate.ts";
+import { searchChunks, TextSearch } from "./search.ts";
+
+const MAX_WORKERS = 4;
+/** How much each worker is asked in advance, so that it never waits for the page. */
+const JOBS_PER_WORKER = 2;
+const START_MS = 3000;
+/** Workers that have nothing to do for so long are ended, which frees what they left. */
+const IDLE_MS = 3000;
+const SCRIPT = isWorker() ? undefined : globalThis.document?.currentScript?.textContent;
+
+/** Returns true if this script runs in a worker. */
+export function isWorker(): boolean {
+  return typeof document === "undefined" && typeof importScripts === "function";
+}
+
+declare function importScripts(...urls: string[]): void;
+
+interface Job {
+  id: number;
+  chunks: Chunk[];
+  text: string;
+}
+
+/** What a worker answers: the rows found, or nothing when it starts. */
+type Answer = { id: number; rows: Uint32Array<ArrayBuffer> } | { id: number; failure: string } | { isReady: true };
+
+/** Answers the page. */
+export function serveSearches() {
+  const buffers: TextBuffer[] = [];
+  const answer = (message: Answer) => postMessage(message);
+  onmessage = async ({ data }: MessageEvent<Job>) => {
+    const buffer = buffers.pop() ?? new TextBuffer();
+    try {
+      answer({ id: data.id, rows: await searchChunks(data.chunks, new TextSearch(data.text), buffer) });
+    } catch (error) {
+      answer({ id: data.id, failure: String(error) });
+    }
+    buffers.push(buffer);
+  };
+  answer({ isReady: true });
+}
+
+/** A worker can't be used. */
+export class WorkerError extends Error {}
+
+interface Pending {
+  resolve: (rows: Uint32Array<ArrayBuffer>) => void;
+  reject: (error: WorkerError) => void;
+}
+
+/** A worker, as the page sees it. */
+class SearchWorker {
+  readonly pending = new Map<number, Pending>();
+  readonly isReady: Promise<boolean>;
+  private readonly worker: Worker;
+  private jobs = 0;
+
+  constructor(url: string) {
+    this.worker = new Worker(url);
+    this.isReady = new Promise((resolve) => {
+      const fail = (reason: string) => {
+        resolve(false);
+        this.worker.terminate();
+        for (const { reject } of this.pending.values()) reject(new WorkerError(reason));
+        this.pending.clear();
+      };
+      setTimeout(() => resolve(false), START_MS);
+      this.worker.onerror = (event) => {
+        event.preventDefault();
+        fail(event.message);
+      };
+      this.worker.onmessage = ({ data }: MessageEvent<Answer>) => {
+        if ("isReady" in data) return resolve(true);
+        const job = this.pending.get(data.id);
+        this.pending.delete(data.id);
+        if ("rows" in data) job?.resolve(data.rows);
+        else job?.reject(new WorkerError(data.failure));
+      };
+    });
+  }
+
+  end() {
+    this.worker.terminate();
+  }
+
+  search(chunks: Chunk[], text: string): Promise<Uint32Array<ArrayBuffer>> {
+    const id = this.jobs++;
+    return new Promise((resolve, reject) => {
+      this.pending.set(id, { resolve, reject });
+      this.worker.postMessage({ id, chunks, text } satisfies Job);
+    });
+  }
+}
+
+/** Some workers. */
+export class SearchWorkers {
+  private constructor(private readonly workers: SearchWorker[]) {}
+
+  /** How many jobs keep all workers busy. */
+  get capacity(): number {
+    return this.workers.length * JOBS_PER_WORKER;
+  }
+
+  /** Starts workers. Returns undefined where the browser allows none. */
+  static async start(): Promise<SearchWorkers | undefined> {
+    if (SCRIPT === undefined || SCRIPT === null || typeof Worker === "undefined") return undefined;
+    const count = Math.max(1, Math.min(MAX_WORKERS, navigator.hardwareConcurrency || 1));
+    const url = URL.createObjectURL(new Blob([SCRIPT], { type: "text/javascript" }));
+    try {
+      const workers = Array.from({ length: count }, () => new SearchWorker(url));
+      const ready = await Promise.all(workers.map((worker) => worker.isReady));
+      return ready.includes(false) ? undefined : new SearchWorkers(workers);
+    } catch {
+      return undefined;
+    } finally {
+      URL.revokeObjectURL(url);
+    }
+  }
+
+  /** Returns the rows of consecutive chunks whose entry has the text. */
+  search(chunks: Chunk[], text: string): Promise<Uint32Array<ArrayBuffer>> {
+    const [idlest] = [...this.workers].sort((a, b) => a.pending.size - b.pending.size);
+    return idlest.search(chunks, text);
+  }
+
+  /** Ends the workers. */
+  end() {
+    for (const worker of this.workers) worker.end();
+  }
+}
+
+let started: Promise<SearchWorkers | undefined> | undefined;
+let users = 0;
+let idle: ReturnType<typeof setTimeout> | undefined;
+
+/** Calls `act` with workers, or with nothing if there can't be any. */
+export async function withWorkers<T>(act: (workers: SearchWorkers | undefined) => Promise<T>): Promise<T> {
+  clearTimeout(idle);
+  users++;
+  try {
+    started ??= SearchWorkers.start();
+    return await act(await started);
+  } finally {
+    if (--users === 0) idle = setTimeout(() => void endWorkers(), IDLE_MS);
+  }
+}
+
+async function endWorkers() {
+  const workers = await started;
+  // Where there are none, none are tried again.
+  if (users > 0 || workers === undefined) return;
+  started = undefined;
+  workers.end();
+}
+
+/** Does without workers from now on, because one failed. */
+export function giveUpWorkers() {
+  started = Promise.resolve(undefined);
+}

@@ -153,7 +153,7 @@ pub fn report_bundle(
     let manifest = Bundle::from_seekable(file.at_start(), name).map(|bundle| bundle.manifest().clone()).ok();
     let mut data = ReportData::of_bundle(name, options, &verified, manifest.as_deref(), found);
     let bytes = file.length();
-    data.not_embedded = too_large(options.embedding, bytes);
+    data.not_embedded = too_large(options.embedding, bytes, OF_BUNDLE);
     let is_embedded = data.not_embedded.is_none();
     if is_embedded {
         data.embed(name, verified.digest, None);
@@ -210,7 +210,7 @@ fn merged(
     let history = History::open_with_keys(dir, &options.verify_history.keys)?;
     let bytes = HistoryInspection::new(&history).bundle_bytes;
     // Merged, they are hardly larger.
-    if let Some(reason) = too_large(options.embedding, bytes) {
+    if let Some(reason) = too_large(options.embedding, bytes, OF_HISTORY) {
         data.not_embedded = Some(reason);
         return Ok(None);
     }
@@ -227,16 +227,26 @@ fn merged(
     Ok(Some((file, merged.bundle_bytes)))
 }
 
-/// Returns the reason if a bundle of this length is not to be embedded.
-fn too_large(embedding: Embedding, bytes: u64) -> Option<String> {
+/// What a report says of the input whose rows it lacks: what it is, and how to see the rows.
+type LeftOut = (&'static str, &'static str);
+
+const OF_BUNDLE: LeftOut = ("bundle", "Open the bundle here to see them.");
+const OF_HISTORY: LeftOut = (
+    "history",
+    "A page opens bundles only: make the report again with --embed, or make one bundle of the history with \
+     \"patchwork-traces merge\" and open that here.",
+);
+
+/// Returns the reason if rows of this compressed length are not to be embedded.
+fn too_large(embedding: Embedding, bytes: u64, (kind, advice): LeftOut) -> Option<String> {
     match embedding {
         Embedding::All => None,
         Embedding::UpTo(limit) if bytes <= limit => None,
         Embedding::UpTo(limit) => Some(format!(
-            "The bundle has {bytes} bytes, more than the {limit} that a report embeds, so its rows are not in this page. \
-             Open the bundle here to see them."
+            "The {kind} has {bytes} bytes, more than the {limit} that a report embeds, so its rows are not in this page. \
+             {advice}"
         )),
-        Embedding::None => Some("The rows are not in this report. Open the bundle here to see them.".to_owned()),
+        Embedding::None => Some(format!("The rows are not in this report. {advice}")),
     }
 }
 

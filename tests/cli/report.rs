@@ -130,6 +130,15 @@ fn a_history_gives_one_bundle_of_all_rows_and_its_gaps() {
     let merged = run(home.path(), &["verify", "embedded.gz", "--json"]).json();
     assert_eq!(merged["bundles"][0]["digest"], found["embedded"]["digest"]);
     assert_eq!((&merged["bundles"][0]["rows"], &found["files"][0]["rows"]), (&2.into(), &2.into()));
+    for (limit, reason) in [(&["--max-embed", "100"][..], "more than the 100"), (&["--no-embed"], "not in this report")]
+    {
+        let arguments = [&["report", "h", "-fo", "r.html"], limit].concat();
+        assert_eq!(run(home.path(), &arguments).code, 0);
+        let found = parts(&home.path().join("r.html")).0;
+        let text = found["notEmbedded"].as_str().unwrap();
+        assert!(text.contains(reason) && text.contains("make one bundle of the history"), "{text}");
+        assert!(!text.contains("Open the bundle here"), "{text}");
+    }
     fs::remove_file(home.path().join("h/checkpoint")).unwrap();
     let segments: Vec<_> =
         fs::read_dir(home.path().join("h/segments/2026")).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -1,6 +1,7 @@
 /** Calls by tool: how often, how many failed, how long they took. */
 
 import type { Model } from "./model.ts";
+import { isIn, type Range } from "./range.ts";
 
 /** The calls of one tool. */
 export interface ToolUse {
@@ -13,38 +14,42 @@ export interface ToolUse {
   longest: number;
 }
 
-/** Sums up the activity rows from `from` until `until`. */
-export function toolUses(model: Model, from: number, until: number): ToolUse[] {
-  const durations = new Map<number, number[]>();
-  const counts = new Map<number, { calls: number; errors: number }>();
-  const error = new Set(["error", "failed"].map((state) => model.stateNames.find(state)));
-  for (const chunk of model.bundle.chunks) {
-    if (model.files[chunk.file].source !== "activity") continue;
-    const end = Math.min(chunk.firstRow + chunk.rows, model.indexed);
-    for (let row = chunk.firstRow; row < end; row++) {
-      const time = model.times[row];
-      const tool = model.tools[row];
-      if (tool === 0 || (isLimited(from, until) && !(time >= from && time <= until))) continue;
-      const count = counts.get(tool) ?? { calls: 0, errors: 0 };
-      count.calls++;
-      if (error.has(model.states[row])) count.errors++;
-      counts.set(tool, count);
-      const duration = model.durations[row];
-      if (Number.isNaN(duration)) continue;
-      const list = durations.get(tool);
-      if (list === undefined) durations.set(tool, [duration]);
-      else list.push(duration);
-    }
+/** Sums up the activity rows in a range. */
+export function toolUses(model: Model, range: Range): ToolUse[] {
+  const calls = new Map<number, { calls: number; errors: number; timed: number; durations: Float64Array }>();
+  const errors = new Set(["error", "failed"].map((state) => model.stateNames.find(state)));
+  for (const row of activityRows(model, range)) {
+    const tool = model.tools[row];
+    const sum = calls.get(tool) ?? { calls: 0, errors: 0, timed: 0, durations: new Float64Array(0) };
+    sum.calls++;
+    if (errors.has(model.states[row])) sum.errors++;
+    if (!Number.isNaN(model.durations[row])) sum.timed++;
+    calls.set(tool, sum);
   }
-  const uses = [...counts].map(([tool, count]) => {
-    const sorted = Float64Array.from(durations.get(tool) ?? []).sort();
-    const at = (part: number) => (sorted.length === 0 ? NaN : sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]);
-    return { tool: model.toolNames.name(tool), ...count, median: at(0.5), p95: at(0.95), longest: at(1) };
-  });
+  // All durations in memory once, in arrays of their very size: there can be millions.
+  for (const sum of calls.values()) sum.durations = new Float64Array(sum.timed);
+  for (const row of activityRows(model, range)) {
+    const sum = calls.get(model.tools[row]);
+    if (sum !== undefined && !Number.isNaN(model.durations[row])) sum.durations[--sum.timed] = model.durations[row];
+  }
+  const uses = [...calls].map(([tool, { calls, errors, durations }]) => ({ tool: model.toolNames.name(tool), calls, errors, ...spread(durations) }));
   return uses.sort((a, b) => b.calls - a.calls);
 }
 
-/** Returns true if a range leaves anything out. */
-export function isLimited(from: number, until: number): boolean {
-  return from !== -Infinity || until !== Infinity;
+/** Yields the rows of activity that name a tool. */
+function* activityRows(model: Model, range: Range): Generator<number> {
+  for (const chunk of model.bundle.chunks) {
+    if (model.files[chunk.file].source !== "activity") continue;
+    const end = Math.min(chunk.firstRow + chunk.rows, model.indexed);
+    for (let row = chunk.firstRow; row < end; row++) if (model.tools[row] !== 0 && isIn(range, model.times[row])) yield row;
+  }
+}
+
+/** Returns the median, the least duration that 95 of 100 don't exceed, and the longest. Sorts `durations`. */
+export function spread(durations: Float64Array): Pick<ToolUse, "median" | "p95" | "longest"> {
+  const { length } = durations.sort();
+  if (length === 0) return { median: NaN, p95: NaN, longest: NaN };
+  const middle = (length - 1) / 2;
+  const median = (durations[Math.floor(middle)] + durations[Math.ceil(middle)]) / 2;
+  return { median, p95: durations[Math.ceil((length * 95) / 100) - 1], longest: durations[length - 1] };
 }

@@ -1,13 +1,13 @@
 /** The pane that shows one row, one run with its steps and rows, or the lines of a log that are not rows. */
 
-import { fromBase64 } from "./bytes.ts";
-import { byId, type Child, el, stateMark } from "./dom.ts";
+import { button, byId, type Child, el, link, stateMark } from "./dom.ts";
+import { type ExactLine, exactOf, textOf } from "./exact.ts";
 import { duration, number, time, tone } from "./format.ts";
 import { decode, layOut } from "./json.ts";
 import type { LogFile } from "./manifest.ts";
 import type { Model } from "./model.ts";
 import type { LogCheck } from "./restore.ts";
-import { type ExactLine, Facts, isEntryOfLine, readOriginal, type RowText } from "./row.ts";
+import { Facts, isEntryOfLine, readOriginal, type RowText } from "./row.ts";
 import { MAX_STEPS, type Step, stepsOf } from "./runs.ts";
 import { head, parts, visible } from "./visible.ts";
 import { about } from "./about.ts";
@@ -48,7 +48,7 @@ export async function showRow(context: DetailContext, row: number): Promise<void
   ]);
   const taskId = facts.place("taskId");
   const run = log.source === "runs" || log.source === "run_steps" ? model.runs.find(taskId && text.bytes.subarray(...taskId)) : undefined;
-  const runLink = run === undefined ? undefined : button("Show the run", () => context.showRun(run));
+  const runLink = run === undefined ? undefined : link("Show the run", () => context.showRun(run));
   const exact = exactLine(text);
   open(about(log.source, facts) || `Row ${number(row + 1)}`, list, runLink, waterfall(stepsOf([text])), ...json(text), ...exactView(exact));
 }
@@ -79,8 +79,8 @@ export async function showRun(context: DetailContext, run: number): Promise<void
   ]);
   const links = rows.map((row) => {
     const what = [time(model.times[row]), model.stateNames.name(model.states[row])].filter((part) => part !== "").join("  ");
-    const link = button(`${model.fileOf(row).name}, line ${number(model.lineOf(row))}`, () => context.showRow(row));
-    return el("li", {}, link, el("span", { class: "muted" }, visible(what)));
+    const opened = link(`${model.fileOf(row).name}, line ${number(model.lineOf(row))}`, () => context.showRow(row));
+    return el("li", {}, opened, el("span", { class: "muted" }, visible(what)));
   });
   const count = runs.rowCounts.get(run);
   const more = count > rows.length ? el("p", { class: "muted" }, `${number(count - rows.length)} more rows aren't listed.`) : undefined;
@@ -93,10 +93,11 @@ export function showUnparsed(log: LogFile) {
   const list = el("div", {});
   let at = 0;
   const next = () => {
-    for (const { line, lines, ...content } of log.unparsed.slice(at, at + MAX_UNPARSED)) {
+    for (const unparsed of log.unparsed.slice(at, at + MAX_UNPARSED)) {
+      const { line, lines } = unparsed;
       const title = lines === 1 ? `Line ${number(line)}` : `Lines ${number(line)} to ${number(line + lines - 1)}`;
-      const exact = content.text === undefined ? { bytes: fromBase64(content.bytes ?? "") ?? new Uint8Array(0) } : { text: content.text };
-      const shown = exactText(exact, asText(exact), title).filter((child) => child !== undefined);
+      const exact = exactOf(unparsed);
+      const shown = exactText(exact, textOf(exact), title).filter((child) => child !== undefined);
       list.append(heading(title), ...shown);
     }
     at += MAX_UNPARSED;
@@ -148,12 +149,6 @@ function prose(text: string): HTMLElement {
 
 function heading(text: string): HTMLElement {
   return el("h3", {}, text);
-}
-
-function button(label: string, act: () => void): HTMLElement {
-  const made = el("button", { type: "button", class: "link" }, visible(label));
-  made.addEventListener("click", act);
-  return made;
 }
 
 function proof(check: LogCheck | undefined, hasChecksum: boolean): string {
@@ -232,10 +227,7 @@ function json(text: RowText): HTMLElement[] {
 /** Calls `next`, and again for each click on the button, until it returns false. */
 function growing(next: () => boolean): HTMLElement[] {
   if (!next()) return [];
-  const more = el("button", { type: "button", class: "more" }, "Show more");
-  more.addEventListener("click", () => {
-    if (!next()) more.remove();
-  });
+  const more = button("Show more", () => next() || more.remove(), { class: "more" });
   return [more];
 }
 
@@ -245,8 +237,8 @@ function marked(text: string): (Node | string)[] {
 }
 
 function exactView(exact: ExactLine): Child[] {
-  const full = asText(exact);
-  const copy = button("Copy", () => {
+  const full = textOf(exact);
+  const copy = link("Copy", () => {
     navigator.clipboard.writeText(full).then(
       () => (copy.textContent = "Copied"),
       () => (copy.textContent = "Copying failed"),
@@ -267,18 +259,4 @@ function exactText(exact: ExactLine, full: string, label: string): Child[] {
     return at < full.length;
   };
   return [note, pre, ...growing(next)];
-}
-
-function asText(exact: ExactLine): string {
-  return "text" in exact ? exact.text : bytesAsText(exact.bytes);
-}
-
-/** Returns bytes as text, with `\xNN` for each that is not part of valid UTF-8. */
-function bytesAsText(bytes: Uint8Array<ArrayBuffer>): string {
-  const fatal = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  try {
-    return fatal.decode(bytes);
-  } catch {
-    return Array.from(bytes, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`)).join("");
-  }
 }

@@ -33,16 +33,33 @@ export function stateMark(state: string, tone: Tone): HTMLElement {
 /** A column of a plain table. */
 export interface PlainColumn {
   title: string;
-  kind?: "number" | "mono" | "hash";
+  kind?: "number" | "prose" | "hash";
+}
+
+/** Returns a hash, which is cut short where there is no room. A click selects all of it; paper shows all of it. */
+function hashCode(hash: string): HTMLElement {
+  return el("code", { title: hash }, hash);
 }
 
 /** Returns a table with a caption for screen readers. */
 export function plainTable(caption: string, columns: PlainColumn[], rows: Child[][]): HTMLElement {
   const head = columns.map(({ title, kind }) => el("th", { scope: "col", class: kind ?? "" }, title));
-  const body = rows.map((cells) => el("tr", {}, ...cells.map((cell, i) => el("td", { class: columns[i].kind ?? "" }, cell))));
+  const body = rows.map((cells) => el("tr", {}, ...cells.map((cell, i) => el("td", { class: columns[i].kind ?? "" }, columns[i].kind === "hash" && typeof cell === "string" ? hashCode(cell) : cell))));
   const caption_ = el("caption", { class: "hidden" }, caption);
   const table = el("table", {}, caption_, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body));
   return el("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": caption }, table);
+}
+
+/** Returns a button. */
+export function button(label: string, act: () => void, attributes: Record<string, string> = {}): HTMLButtonElement {
+  const made = el("button", { type: "button", ...attributes }, label);
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** Returns a button that looks like a link. */
+export function link(label: string, act: () => void, attributes: Record<string, string> = {}): HTMLButtonElement {
+  return button(label, act, { class: "link", ...attributes });
 }
 
 /** Returns a labelled select. */

@@ -1,6 +1,6 @@
 /** Makes the entry of a line, as FORMAT.md says ("Entry"). */
 
-import type { ExactLine } from "./row.ts";
+import type { ExactLine } from "./exact.ts";
 
 const ESCAPES = /\\(?:u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|u[Dd][89A-Fa-f][0-9A-Fa-f]{2}|[^])/g;
 const HALF_LENGTH = "\\ud800".length;

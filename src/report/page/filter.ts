@@ -5,6 +5,7 @@ import { rowColumn, sortByKey } from "./growable.ts";
 import { TextBuffer } from "./inflate.ts";
 import type { Model } from "./model.ts";
 import type { Pace } from "./pace.ts";
+import { ALL_TIME, isIn, isLimited, type Range } from "./range.ts";
 import { TextSearch } from "./search.ts";
 import { giveUpWorkers, type SearchWorkers, withWorkers, WorkerError } from "./workers.ts";
 
@@ -17,17 +18,16 @@ export interface Filter {
   source: string;
   state: string;
   tool: string;
-  from: number;
-  until: number;
+  range: Range;
   order: Order;
 }
 
 /** The filter that every row passes. */
-export const ALL_ROWS: Filter = { text: "", source: "", state: "", tool: "", from: -Infinity, until: Infinity, order: "log" };
+export const ALL_ROWS: Filter = { text: "", source: "", state: "", tool: "", range: ALL_TIME, order: "log" };
 
 /** Returns true if the filter needs to know more of rows than the manifest says. */
 export function needsIndex(filter: Filter): boolean {
-  return filter.state !== "" || filter.tool !== "" || filter.from !== -Infinity || filter.until !== Infinity || filter.order !== "log";
+  return filter.state !== "" || filter.tool !== "" || isLimited(filter.range) || filter.order !== "log";
 }
 
 /** Receives the rows found so far, in the order of the logs, and the part of all that was searched. */
@@ -130,9 +130,8 @@ function rowTest(model: Model, filter: Filter): (row: number) => boolean {
   if (!needsIndex(filter)) return () => true;
   const state = filter.state === "" ? undefined : model.stateNames.find(filter.state);
   const tool = filter.tool === "" ? undefined : model.toolNames.find(filter.tool);
-  const isAnyTime = filter.from === -Infinity && filter.until === Infinity;
   return (row) =>
     (state === undefined || model.states[row] === state) &&
     (tool === undefined || model.tools[row] === tool) &&
-    (isAnyTime || (model.times[row] >= filter.from && model.times[row] <= filter.until));
+    isIn(filter.range, model.times[row]);
 }

@@ -1,26 +1,45 @@
-/** What is printed beside the summary: runs, decisions and activity as plain tables. */
+/** What is printed beside the summary: unparsed lines, runs, decisions and activity as plain tables. */
 
 import { decided } from "./about.ts";
 import { toolUses } from "./activity.ts";
 import { type Child, el, plainTable } from "./dom.ts";
+import { exactOf, textOf } from "./exact.ts";
 import { duration, number, second } from "./format.ts";
 import { sortByKey } from "./growable.ts";
+import type { UnparsedLines } from "./manifest.ts";
 import type { Model } from "./model.ts";
+import { ALL_TIME } from "./range.ts";
 import { Facts } from "./row.ts";
-import { visible } from "./visible.ts";
+import { head, visible } from "./visible.ts";
 
 const MAX_PRINTED = 100;
+const MAX_PRINTED_TEXT = 500;
 
 /** Returns the printed part of a model. */
 export function printed(model: Model): HTMLElement[] {
-  return [...runs(model), ...decisions(model), ...activity(model)];
+  return [...unparsed(model), ...runs(model), ...decisions(model), ...activity(model)];
 }
 
-function section(title: string, total: number, table: HTMLElement): HTMLElement[] {
+function section(title: string, total: number, table: HTMLElement, others = "older ones"): HTMLElement[] {
   if (total === 0) return [];
   const rest = total - MAX_PRINTED;
-  const note = rest > 0 ? [el("p", { class: "muted" }, `The ${number(rest)} older ones aren't printed.`)] : [];
+  const note = rest > 0 ? [el("p", { class: "muted" }, `The ${number(rest)} ${others} aren't printed.`)] : [];
   return [el("h2", {}, `${title} (${number(total)})`), table, ...note];
+}
+
+function unparsed({ files }: Model): HTMLElement[] {
+  const all = files.flatMap((file) => file.unparsed.map((lines) => ({ file, lines })));
+  const cells = all.slice(0, MAX_PRINTED).map(({ file, lines }): Child[] => {
+    const text = textOf(exactOf(lines));
+    const start = head(text, MAX_PRINTED_TEXT);
+    return [visible(file.name), linesOf(lines), visible(start.length < text.length ? `${start}…` : start)];
+  });
+  const columns = [{ title: "Log" }, { title: "Line", kind: "number" as const }, { title: "Text", kind: "prose" as const }];
+  return section("Unparsed lines", all.length, plainTable("Unparsed lines", columns, cells), "others");
+}
+
+function linesOf({ line, lines }: UnparsedLines): string {
+  return lines === 1 ? number(line) : `${number(line)}–${number(line + lines - 1)}`;
 }
 
 function runs({ runs, stateNames }: Model): HTMLElement[] {
@@ -52,7 +71,7 @@ function decisions(model: Model): HTMLElement[] {
 }
 
 function activity(model: Model): HTMLElement[] {
-  const uses = toolUses(model, -Infinity, Infinity);
+  const uses = toolUses(model, ALL_TIME);
   const cells = uses.map((use): Child[] => [visible(use.tool), number(use.calls), number(use.errors), duration(use.median), duration(use.longest)]);
   const columns = [
     { title: "Tool or event" }, { title: "Calls", kind: "number" as const }, { title: "Errors", kind: "number" as const },

@@ -2,6 +2,7 @@
 
 import { fromBase64 } from "./bytes.ts";
 import { entryOf } from "./entry.ts";
+import type { ExactLine } from "./exact.ts";
 import { decode, KeySet, skipSpace, skipValue, stringAt, visitMembers } from "./json.ts";
 import { daysOf, inRange, parseTime } from "./times.ts";
 
@@ -32,9 +33,6 @@ export function readEnvelope(bytes: Uint8Array, at: number, end: number): Envelo
 export interface RowText extends Envelope {
   bytes: Uint8Array;
 }
-
-/** The exact line of a row: its text, or its bytes if they are not text. */
-export type ExactLine = { text: string } | { bytes: Uint8Array<ArrayBuffer> };
 
 /** Returns the exact line that an `original` at `at` holds. */
 export function readOriginal(bytes: Uint8Array, at: number, end: number): ExactLine | undefined {

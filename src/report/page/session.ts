@@ -1,16 +1,17 @@
 /** What the page shows of one bundle: the tabs, the time line, and what they have in common. */
 
-import { closeDetail, type DetailContext, showRow, showRun } from "./detail.ts";
+import { closeDetail, type DetailContext, showRow, showRun, showUnparsed } from "./detail.ts";
 import { byId } from "./dom.ts";
 import { number } from "./format.ts";
 import type { Model } from "./model.ts";
 import { Cancelled, Pace } from "./pace.ts";
 import { printed } from "./printed.ts";
+import { ALL_TIME, type Range } from "./range.ts";
 import type { ReportData } from "./report-data.ts";
 import { checkLog, type LogCheck, MAX_CHECKED_BYTES } from "./restore.ts";
 import { summary, verdictMark } from "./summary.ts";
 import { Tabs } from "./tabs.ts";
-import { type Range, Timeline } from "./timeline.ts";
+import { Timeline } from "./timeline.ts";
 import { ActivityView, DecisionsView, RowsView, RunsView, type View } from "./views.ts";
 import { visible } from "./visible.ts";
 
@@ -25,7 +26,11 @@ export class Session {
   private readonly checks = new Map<number, LogCheck>();
   private readonly pace = new Pace();
   private readonly views: View[];
-  private readonly print = () => byId("printed").replaceChildren(...printed(this.model));
+  private readonly print = () => {
+    byId("printed").replaceChildren(...printed(this.model));
+    this.timeline.setPrinting(true);
+  };
+  private readonly endPrint = () => this.timeline.setPrinting(false);
   private timeline: Timeline;
   private updated = 0;
   private updateAfter = UPDATE_MS;
@@ -47,7 +52,7 @@ export class Session {
     const runs = new RunsView(model, open.showRun);
     const decisions = new DecisionsView(model, open.showRow);
     const activity = new ActivityView(model);
-    const rows = new RowsView(model, open.showRow);
+    const rows = new RowsView(model, open.showRow, () => this.select(ALL_TIME));
     this.views = [runs, decisions, activity, rows];
     new Tabs({ runs: runs.element, decisions: decisions.element, activity: activity.element, rows: rows.element }, () => this.updateViews());
     const name = report?.input.name ?? model.bundle.name;
@@ -56,6 +61,7 @@ export class Session {
     document.body.classList.remove("is-empty");
     this.timeline = this.makeTimeline();
     addEventListener("beforeprint", this.print);
+    addEventListener("afterprint", this.endPrint);
     this.update();
     void this.run();
   }
@@ -65,6 +71,7 @@ export class Session {
     this.pace.cancel();
     this.model.close();
     removeEventListener("beforeprint", this.print);
+    removeEventListener("afterprint", this.endPrint);
   }
 
   private makeTimeline(): Timeline {
@@ -122,7 +129,7 @@ export class Session {
     const { model, report, checks } = this;
     const isOffered = model.isIndexed && checks.size === 0 && model.files.length > 0 && !this.isChecking;
     const checkAll = isOffered ? () => void this.checkAll() : undefined;
-    byId("panel-summary").replaceChildren(summary({ report, model, checks, checkAll, remark: this.remark }));
+    byId("panel-summary").replaceChildren(summary({ report, model, checks, checkAll, showUnparsed, remark: this.remark }));
     byId("verdict").replaceChildren(verdictMark({ report, model, checks }));
   }
 }

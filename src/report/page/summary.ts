@@ -1,7 +1,8 @@
 /** The header to audit by: what the bundle is, what verify said, and what the page checked itself. */
 
-import { type Child, el, plainTable, stateMark } from "./dom.ts";
+import { button, type Child, el, link, plainTable, stateMark } from "./dom.ts";
 import { counted, minute, number, size, type Tone } from "./format.ts";
+import type { LogFile } from "./manifest.ts";
 import type { Model } from "./model.ts";
 import { expectedDigest, type ReportData } from "./report-data.ts";
 import type { LogCheck } from "./restore.ts";
@@ -25,7 +26,7 @@ function isOther(report: ReportData | undefined, model: Model | undefined): bool
 }
 
 /** How what the page holds relates to what the report says. */
-type Standing = "agrees" | "contradicts" | "unread" | "reading";
+type Standing = "agrees" | "contradicts" | "unread" | "unchecked" | "reading";
 
 function standing({ report, model, checks, failure, isReading }: Shown): Standing {
   if (isReading === true) return "reading";
@@ -36,7 +37,13 @@ function standing({ report, model, checks, failure, isReading }: Shown): Standin
   if (model === undefined) return "agrees";
   const isWrong = [...(checks?.values() ?? [])].some((check) => check === "differs" || check === "unreadable");
   if (isWrong || model.bundle.problems.length > 0 || model.unreadable > 0) return "contradicts";
-  return model.bundle.limit !== undefined || model.tooLong > 0 ? "unread" : "agrees";
+  if (model.bundle.limit !== undefined || model.tooLong > 0) return "unread";
+  return report !== undefined && hasUnchecked(model, checks) ? "unchecked" : "agrees";
+}
+
+/** Returns true if the page has not hashed every log that has a hash. The digest matches, but rows can differ from what it is of. */
+function hasUnchecked(model: Model, checks = NO_CHECKS): boolean {
+  return model.bundle.manifest.minor > 0 && model.files.some(({ sha256 }, i) => sha256 !== undefined && checks.get(i) !== "matches");
 }
 
 /** Returns a verdict in words, with its tone. */
@@ -51,7 +58,13 @@ export function verdictMark(shown: Shown): HTMLElement {
   if (report === undefined) return stateMark("not verified by the program", "warn");
   const [text, tone] = Object.hasOwn(VERDICTS, report.verdict) ? VERDICTS[report.verdict] : [report.verdict, "warn" as Tone];
   if (found === "unread" && tone !== "bad") return stateMark(model === undefined ? "can't be read here" : "can't be read here in full", "warn");
-  return report.isGood || tone === "bad" ? stateMark(text, tone) : stateMark(text === "intact" ? "not as expected" : text, "warn");
+  if (!report.isGood && tone !== "bad") return stateMark(text === "intact" ? "not as expected" : text, "warn");
+  return found === "unchecked" && tone !== "bad" ? stateMark(`${text} when verified; ${uncheckedText(shown)}`, "plain") : stateMark(text, tone);
+}
+
+/** Returns why the page does not know more than the report says. */
+function uncheckedText({ checks = NO_CHECKS }: Shown): string {
+  return [...checks.values()].includes("too long") ? "not checked here in full" : "not checked here yet";
 }
 
 /** What the page shows, and what it found out. */
@@ -70,6 +83,8 @@ export interface Shown {
 /** What the summary shows. */
 export interface SummaryContent extends Shown {
   checkAll?: () => void;
+  /** Shows the lines of a log that are not rows. */
+  showUnparsed?: (file: LogFile) => void;
 }
 
 const UNTOLD = "The program can read them: run “patchwork-traces verify” on the bundle for its verdict.";
@@ -83,6 +98,8 @@ function statement(shown: Shown): string {
     case "unread":
       if (shown.report === undefined) break;
       return `This page can't read all rows, so it can't tell whether they are those that the program verified. ${UNTOLD}`;
+    case "unchecked":
+      return `When the program made this report, it found: “${shown.report?.statement ?? ""}” Whether the rows in this page are the same ones is ${uncheckedText(shown)}.`;
     case "reading":
       return "This page is reading the rows.";
     default:
@@ -123,7 +140,7 @@ function facts(shown: SummaryContent): Child[] {
   return [
     el("p", { class: "statement" }, statement(shown)),
     el("dl", { class: "facts" }, ...entries.flatMap(([term, value]) => [el("dt", {}, term), el("dd", {}, value)])),
-    checkAll === undefined ? undefined : action("Check the hashes of all logs", checkAll),
+    checkAll === undefined ? undefined : button("Check the hashes of all logs", checkAll),
     ...notes(shown),
   ];
 }
@@ -146,13 +163,7 @@ function pageChecks(model: Model, checks: ReadonlyMap<number, LogCheck>, report:
   return digest + (wrong === 0 ? logs : `${logs}, ${wrong} do NOT`);
 }
 
-function action(label: string, act: () => void): HTMLElement {
-  const made = el("button", { type: "button" }, label);
-  made.addEventListener("click", act);
-  return made;
-}
-
-function logs({ report, model, checks = NO_CHECKS, failure }: SummaryContent): Child[] {
+function logs({ report, model, checks = NO_CHECKS, failure, showUnparsed }: SummaryContent): Child[] {
   const columns = [
     { title: "Log" }, { title: "Source" }, { title: "Rows", kind: "number" as const }, { title: "Unparsed lines", kind: "number" as const },
     { title: "Size", kind: "number" as const }, { title: "First row (UTC)" }, { title: "Last row (UTC)" },
@@ -165,12 +176,19 @@ function logs({ report, model, checks = NO_CHECKS, failure }: SummaryContent): C
         file.isVerified === undefined ? "none" : formerMark(file.isVerified, failure === undefined), file.sha256 ?? "",
       ])
     : model.files.map((file, i): Child[] => [
-        visible(file.name), visible(file.source), number(file.rows), number(file.unparsedLines), size(file.bytes),
+        visible(file.name), visible(file.source), number(file.rows), unparsed(file, i, showUnparsed), size(file.bytes),
         minute(file.firstTime ?? NaN), minute(file.lastTime ?? NaN), checkMark(checks.get(i)), file.sha256 ?? "",
       ]);
   const most = 500;
   const more = rows.length > most ? el("p", { class: "muted" }, `${number(rows.length - most)} more logs aren't listed.`) : undefined;
   return [el("h2", {}, `Logs (${number(rows.length)})`), plainTable("Logs", columns, rows.slice(0, most)), more];
+}
+
+/** Returns how many lines of a log are not rows, and opens them. */
+function unparsed(file: LogFile, index: number, show: SummaryContent["showUnparsed"]): Child {
+  const count = number(file.unparsedLines);
+  if (file.unparsedLines === 0 || show === undefined) return count;
+  return link(count, () => show(file), { id: `unparsed-${index}`, "aria-label": `Show ${count} unparsed lines of ${visible(file.name)}` });
 }
 
 /** Returns what the program found of a log that the page doesn't have. */

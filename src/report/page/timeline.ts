@@ -1,21 +1,15 @@
 /** The time line: how many rows of each source there are over time. Zooms, and selects a range. */
 
-import { el } from "./dom.ts";
+import { button, el } from "./dom.ts";
 import { minute, number } from "./format.ts";
 import type { Model } from "./model.ts";
-
-/** A selected range of time, in milliseconds. */
-export interface Range {
-  from: number;
-  until: number;
-}
-
-/** The range that leaves nothing out. */
-export const ALL_TIME: Range = { from: -Infinity, until: Infinity };
+import { ALL_TIME, isLimited, type Range } from "./range.ts";
 
 const HEIGHT = 84;
 const AXIS = 20;
 const BAR = 4;
+/** The width between the margins of A4 and of Letter, in CSS pixels. */
+const PRINT_WIDTH = 680;
 const STEPS = [1, 2, 5, 10, 15, 30].flatMap((n) => [n * 1000, n * 60_000]).concat(
   [1, 2, 3, 6, 12].map((n) => n * 3_600_000), [1, 2, 7, 14, 30, 91, 182, 365, 730, 1825, 3650, 36500].map((n) => n * 86_400_000),
 ).sort((a, b) => a - b);
@@ -26,7 +20,7 @@ export class Timeline {
   private readonly canvas = el("canvas", { class: "bars", role: "img" });
   private readonly legend = el("ul", { class: "legend" });
   private readonly chosen = el("span", { class: "chosen" });
-  private readonly clear = el("button", { type: "button", class: "quiet" }, "Clear range");
+  private readonly clear = button("Clear range", () => this.onSelect(ALL_TIME), { class: "quiet" });
   private readonly full: Range;
   private view: Range;
   private selection: Range = ALL_TIME;
@@ -41,17 +35,12 @@ export class Timeline {
     this.sources = [...new Set(model.files.filter((file) => file.rows > 0).map((file) => file.source))];
     this.full = fullRange(model);
     this.view = { ...this.full };
-    const button = (label: string, title: string, act: () => void) => {
-      const made = el("button", { type: "button", class: "quiet", "aria-label": title, title }, label);
-      made.addEventListener("click", act);
-      return made;
-    };
+    const quiet = (label: string, title: string, act: () => void) => button(label, act, { class: "quiet", "aria-label": title, title });
     const buttons = [
-      button("−", "Zoom out", () => this.zoom(2)),
-      button("+", "Zoom in", () => this.zoom(0.5)),
-      button("All", "Show all time", () => this.show(this.full)),
+      quiet("−", "Zoom out", () => this.zoom(2)),
+      quiet("+", "Zoom in", () => this.zoom(0.5)),
+      quiet("All", "Show all time", () => this.show(this.full)),
     ];
-    this.clear.addEventListener("click", () => this.onSelect(ALL_TIME));
     const bar = el("div", { class: "timeline-bar" }, this.legend, this.chosen, this.clear, el("span", { class: "buttons" }, ...buttons));
     const frame = el("div", { class: "timeline-frame", tabindex: "0", role: "group" }, this.canvas);
     frame.setAttribute("aria-label", "Time line. Left and right move it, plus and minus zoom, Enter selects what is in view, Escape clears.");
@@ -71,12 +60,18 @@ export class Timeline {
   /** Shows a range as selected. */
   select(range: Range) {
     this.selection = range;
-    const isAll = range.from === -Infinity && range.until === Infinity;
+    const isAll = !isLimited(range);
     this.clear.hidden = isAll;
     const from = range.from === -Infinity ? "the beginning" : minute(range.from);
     const until = range.until === Infinity ? "the end" : minute(range.until);
     this.chosen.textContent = isAll ? "" : `${from} to ${until} UTC`;
     this.draw();
+  }
+
+  /** Draws at the width and in the colours of paper, or of the screen again. */
+  setPrinting(isPrinting: boolean) {
+    document.documentElement.classList.toggle("printing", isPrinting);
+    if (!this.isEmpty) this.paint(isPrinting ? PRINT_WIDTH : undefined);
   }
 
   /** Draws again at the next frame, for instance because more rows are indexed. */
@@ -157,11 +152,10 @@ export class Timeline {
     event.preventDefault();
   }
 
-  private paint() {
-    const width = this.canvas.parentElement?.clientWidth ?? 0;
+  private paint(width = this.canvas.parentElement?.clientWidth ?? 0) {
     const context = this.canvas.getContext("2d");
     if (width < 10 || context === null) return;
-    const ratio = devicePixelRatio || 1;
+    const ratio = Math.max(devicePixelRatio || 1, width === PRINT_WIDTH ? 2 : 1);
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${HEIGHT + AXIS}px`;
     [this.canvas.width, this.canvas.height] = [Math.round(width * ratio), Math.round((HEIGHT + AXIS) * ratio)];
@@ -239,7 +233,7 @@ export class Timeline {
 
   private paintSelection(context: CanvasRenderingContext2D, width: number, colour: string) {
     const { from, until } = this.selection;
-    if (from === -Infinity && until === Infinity) return;
+    if (!isLimited(this.selection)) return;
     const x = (time: number) => Math.max(0, Math.min(width, ((time - this.view.from) / (this.view.until - this.view.from)) * width));
     context.fillStyle = colour;
     context.fillRect(x(from), 0, Math.max(1, x(until) - x(from)), HEIGHT);

@@ -1,18 +1,18 @@
 /** The lists: runs, decisions, activity by tool, rows. Each follows the range that the time line selects. */
 
 import { about, decided } from "./about.ts";
-import { isLimited, toolUses } from "./activity.ts";
-import { announce, el, ofTotal, plainTable, select, setOptions } from "./dom.ts";
+import { toolUses } from "./activity.ts";
+import { announce, button, el, ofTotal, plainTable, select, setOptions } from "./dom.ts";
 import { ALL_ROWS, type Filter, findRows, needsIndex, type Order } from "./filter.ts";
 import { duration, number, second } from "./format.ts";
 import { sortByKey } from "./growable.ts";
 import type { Model } from "./model.ts";
 import { Cancelled, Pace } from "./pace.ts";
+import { ALL_TIME, isIn, type Range } from "./range.ts";
 import { Facts } from "./row.ts";
 import { excerpt } from "./runs.ts";
 import { VirtualTable } from "./table.ts";
 import { visible } from "./visible.ts";
-import type { Range } from "./timeline.ts";
 
 /** A list of the page. */
 export interface View {
@@ -75,6 +75,7 @@ export class RowsView implements View {
   constructor(
     private readonly model: Model,
     open: (row: number) => void,
+    clearRange: () => void,
   ) {
     const sources = [...new Set(model.files.map((file) => file.source))];
     this.search = searchField("Search the text of rows", "Search the text of rows", (text) => this.change({ text }));
@@ -84,14 +85,15 @@ export class RowsView implements View {
     this.tools = select("Tool", [["", "All tools"]], (value) => this.change({ tool: value }));
     const orders: [Order, string][] = [["log", "As in the logs"], ["oldest", "Oldest first"], ["newest", "Newest first"], ["longest", "Longest duration first"]];
     const order = select("Order", orders, (value) => this.change({ order: orders.find(([known]) => known === value)?.[0] ?? "log" }));
-    const clear = el("button", { type: "button", class: "quiet" }, "Clear filters");
-    clear.addEventListener("click", () => {
+    const clear = () => {
       for (const { input } of [source, this.states, this.tools]) input.value = "";
       this.search.value = "";
-      this.change({ text: "", source: "", state: "", tool: "" });
-    });
+      this.filter = { ...this.filter, text: "", source: "", state: "", tool: "" };
+      // The range is a filter, too. Clearing it applies the others.
+      clearRange();
+    };
     const fields = [source, this.states, this.tools, order].map(({ field }) => field);
-    const bar = el("div", { class: "filters", role: "search" }, this.search, ...fields, clear, this.count);
+    const bar = el("div", { class: "filters", role: "search" }, this.search, ...fields, button("Clear filters", clear, { class: "quiet" }), this.count);
     this.table = new VirtualTable({
       label: "Rows",
       columns: [
@@ -120,8 +122,8 @@ export class RowsView implements View {
     if (model.isIndexed && this.isStale) this.apply();
   }
 
-  setRange({ from, until }: Range) {
-    this.change({ from, until });
+  setRange(range: Range) {
+    this.change({ range });
   }
 
   private change(part: Partial<Filter>) {
@@ -189,7 +191,7 @@ export class RowsView implements View {
 export class RunsView implements View {
   readonly element: HTMLElement;
   private shown = new Uint32Array(0);
-  private range: Range = { from: -Infinity, until: Infinity };
+  private range = ALL_TIME;
   private text = "";
   private state = "";
   private order: Order = "newest";
@@ -246,13 +248,11 @@ export class RunsView implements View {
     const recipes = new Set(runs.recipeNames.sorted().filter((code) => runs.recipeNames.name(code).toLowerCase().includes(wanted)));
     const exact = runs.find(new TextEncoder().encode(JSON.stringify(this.text.trim())));
     const state = this.state === "" ? undefined : stateNames.find(this.state);
-    const isAnyTime = !isLimited(this.range.from, this.range.until);
     const found: number[] = [];
     for (let run = 0; run < runs.count; run++) {
       if (wanted !== "" && run !== exact && !recipes.has(runs.recipes.get(run))) continue;
       if (state !== undefined && runs.states.get(run) !== state) continue;
-      const start = runs.starts.get(run);
-      if (isAnyTime || (start >= this.range.from && start <= this.range.until)) found.push(run);
+      if (isIn(this.range, runs.starts.get(run))) found.push(run);
     }
     const key = this.order === "longest" ? runs.durations.values() : runs.starts.values();
     this.shown = sortByKey(Uint32Array.from(found), key, this.order !== "oldest");
@@ -277,7 +277,7 @@ export class RunsView implements View {
 export class DecisionsView implements View {
   readonly element: HTMLElement;
   private shown = new Uint32Array(0);
-  private range: Range = { from: -Infinity, until: Infinity };
+  private range = ALL_TIME;
   private readonly table: VirtualTable;
   private readonly count = el("output", { class: "count" });
   private readonly loader: Loader;
@@ -305,9 +305,8 @@ export class DecisionsView implements View {
 
   update() {
     const rows = this.model.decisions.rows.values();
-    const { from, until } = this.range;
     const times = this.model.times;
-    const inRange = isLimited(from, until) ? rows.filter((row) => times[row] >= from && times[row] <= until) : rows.slice();
+    const inRange = rows.filter((row) => isIn(this.range, times[row]));
     this.shown = sortByKey(inRange, times, true);
     this.count.textContent = ofTotal(inRange.length, rows.length, "decisions and approvals");
     this.table.setCount(inRange.length, false);
@@ -334,12 +333,12 @@ export class DecisionsView implements View {
 /** Calls by tool. */
 export class ActivityView implements View {
   readonly element = el("div", { class: "view scrolls" });
-  private range: Range = { from: -Infinity, until: Infinity };
+  private range = ALL_TIME;
 
   constructor(private readonly model: Model) {}
 
   update() {
-    const uses = toolUses(this.model, this.range.from, this.range.until);
+    const uses = toolUses(this.model, this.range);
     if (uses.length === 0) {
       this.element.replaceChildren(el("p", { class: "empty" }, "No activity."));
       return;

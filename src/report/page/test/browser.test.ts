@@ -6,16 +6,18 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, firefox, type Page } from "playwright-core";
 import { digestOf, LOGS, makeBundle, makePage, makeRecompressed, type TestLog } from "./bundles.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "report-page-"));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const { FIREFOX } = process.env;
 let browser: Browser;
 
 before(async () => {
-  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  browser = await chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ["--no-sandbox"] : [] });
+  // Firefox as distributions have it, which speaks WebDriver BiDi.
+  if (FIREFOX !== undefined) browser = await firefox.launch({ channel: "moz-firefox", executablePath: FIREFOX });
+  else browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: process.getuid?.() === 0 ? ["--no-sandbox"] : [] });
 });
 after(async () => {
   await browser.close();
@@ -129,7 +131,7 @@ test("shows decisions with their outcome, and activity by tool", async () => {
     assert.ok(decisions.some((row) => /#7\s+rows doubled · compare by hash\s+held/.test(row)), decisions.join("\n"));
     assert.ok(decisions.some((row) => /gitPush\s+deny/.test(row)), decisions.join("\n"));
     await tab(page, "Activity");
-    assert.match(await page.locator("#panel-activity").innerText(), /Bash\s+2\s+1 \(50\.0 %\)\s+300 ms/);
+    assert.match(await page.locator("#panel-activity").innerText(), /Bash\s+2\s+1 \(50\.0 %\)\s+200 ms/);
   });
 });
 
@@ -202,6 +204,126 @@ test("prints to PDF: the summary, runs, decisions and activity", async () => {
     const text = await page.locator("main").innerText();
     for (const part of ["Every log matches", "SHA-256", "Runs (2)", "Decisions and approvals (2)", "Activity by tool"]) assert.ok(text.includes(part), part);
     assert.ok(await page.getByRole("button", { name: "Open a bundle…" }).first().isHidden());
+  });
+});
+
+test("on paper, the time line is as wide as the page, hashes are whole, and unparsed lines have their text", async () => {
+  await withPage({ bundle: makeBundle(LOGS), report: { ...REPORT, digest: digestOf(LOGS) }, scheme: "dark" }, async (page) => {
+    await checked(page);
+    const look = () => page.evaluate(() => {
+      const bars = document.querySelector<HTMLCanvasElement>(".bars");
+      const hash = document.querySelector<HTMLElement>("td.hash code");
+      const room = document.querySelector(".timeline-frame")?.getBoundingClientRect().width ?? 0;
+      return {
+        bars: bars?.getBoundingClientRect().width ?? 0, room, ink: getComputedStyle(document.documentElement).getPropertyValue("--ink").trim(),
+        isHashWhole: hash !== null && hash.scrollWidth <= Math.max(hash.clientWidth, hash.offsetWidth) + 1,
+      };
+    });
+    const screen = await look();
+    assert.ok(screen.bars > 1000 && !screen.isHashWhole, JSON.stringify(screen));
+    await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+    await page.emulateMedia({ media: "print" });
+    await page.setViewportSize({ width: 720, height: 900 });
+    const paper = await look();
+    assert.ok(paper.bars > 300 && paper.bars <= paper.room && paper.isHashWhole, JSON.stringify(paper));
+    assert.match(paper.ink, /^#0(00)+$/);
+    assert.match(await page.locator("#printed").innerText(), /Unparsed lines \(1\)[^]*runs\.jsonl\s+2\s+\{"seq":1,"taskId":"t1","cre/);
+    await page.emulateMedia({ media: "screen" });
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+    assert.equal((await look()).bars, screen.bars);
+  });
+});
+
+test("at 1280 pixels the table of logs fits, and a hash is copied whole", async () => {
+  await withLogs(LOGS, async (page) => {
+    await checked(page);
+    const { room, content, hash } = await page.evaluate(() => {
+      const box = document.querySelector("#panel-summary .table-box");
+      const code = document.querySelector("td.hash code");
+      if (code !== null) getSelection()?.selectAllChildren(code);
+      return { room: box?.clientWidth ?? 0, content: box?.scrollWidth ?? 0, hash: getSelection()?.toString() };
+    });
+    assert.ok(content <= room, `${content} in ${room}`);
+    assert.match(hash ?? "", /^[0-9a-f]{64}$/);
+  });
+});
+
+test("the lines of a log that are not rows can be read, and the focus comes back", async () => {
+  const [runs, ...others] = LOGS;
+  const logs = [{ ...runs, lines: [...runs.lines, "torn \u202e<b>"] }, ...others];
+  await withLogs(logs, async (page) => {
+    await checked(page);
+    await page.getByRole("button", { name: "Show 2 unparsed lines of runs.jsonl" }).focus();
+    await page.keyboard.press("Enter");
+    const detail = page.locator("#detail");
+    await detail.getByText("Line 5").waitFor();
+    assert.match(await detail.innerText(), /Line 2\s+\{"seq":1,"taskId":"t1","cre\s+Line 5\s+torn U\+202E<b>/);
+    await detail.getByRole("button", { name: "Close the pane" }).focus();
+    await page.keyboard.press("Enter");
+    assert.match((await page.evaluate(() => document.activeElement?.getAttribute("aria-label"))) ?? "", /^Show 2 unparsed/);
+  });
+});
+
+test("when the pane closes, the focus goes back to the table and the row that it came from", async () => {
+  await withLogs(LOGS, async (page) => {
+    await checked(page);
+    await tab(page, "Runs");
+    await page.locator("#panel-runs .grid").focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    const link = page.locator("#detail").getByRole("button", { name: "runs.jsonl, line 4" });
+    await link.focus();
+    await page.keyboard.press("Enter");
+    await page.getByText("Exact line").waitFor();
+    await page.locator("#detail-close").focus();
+    await page.keyboard.press("Enter");
+    const focus = await page.evaluate(() => [document.activeElement?.getAttribute("aria-label"), document.querySelector("#panel-runs .grid-row.active")?.getAttribute("aria-rowindex")]);
+    assert.deepEqual(focus, ["Runs", "3"]);
+  });
+});
+
+test("a long text is shown in parts that part no character", async () => {
+  const text = `x${"🚀".repeat(70_000)}`;
+  await withLogs([{ source: "runs", name: "runs.jsonl", lines: [JSON.stringify({ createdAt: 1777716000000, text })] }], async (page) => {
+    await checked(page);
+    await tab(page, "Rows");
+    await page.locator("#panel-rows .layer .grid-row").first().click();
+    await page.locator("#detail .exact").waitFor();
+    for (let more = page.getByRole("button", { name: "Show more" }); (await more.count()) > 0; ) await more.first().click();
+    const shown = await page.evaluate(() => [".json", ".exact"].map((name) => document.querySelector(`#detail ${name}`)?.textContent ?? ""));
+    for (const part of shown) assert.ok(part.includes(text), part.slice(59_900, 60_100));
+    assert.equal(await page.locator("#detail .control").count(), 0);
+  });
+});
+
+test("Clear filters clears the range of time, too", async () => {
+  await withLogs(LOGS, async (page) => {
+    await checked(page);
+    await tab(page, "Rows");
+    await page.locator(".timeline-frame").focus();
+    for (const key of ["+", "+", "Enter"]) await page.keyboard.press(key);
+    await page.locator("#panel-rows .count", { hasText: " of 8 rows" }).waitFor();
+    await page.getByRole("button", { name: "Clear filters" }).click();
+    await page.locator("#panel-rows .count", { hasText: /^8 rows$/ }).waitFor();
+    assert.ok(await page.getByRole("button", { name: "Clear range" }).isHidden());
+  });
+});
+
+test("logs that the page can't hash are never called intact, only what the program said", async () => {
+  const long = "x".repeat(1 << 20);
+  const logs = ["a", "b"].map((source) => ({ source, name: `${source}.jsonl`, lines: Array.from({ length: 70 }, (_, i) => `"${source}${i}${long}"`) }));
+  const digest = digestOf(logs);
+  const report = { ...REPORT, verdict: "intactRecompressed", digest, embedded: { name: "b.jsonl.gz", digest } };
+  const text = gunzipSync(makeRecompressed(logs));
+  const changed = Buffer.from(text.toString("latin1").replace('"a0x', '"a1x'), "latin1");
+  await withPage({ bundle: gzipSync(changed), report }, async (page) => {
+    const check = page.getByRole("button", { name: "Check the hashes of all logs" });
+    await check.waitFor({ timeout: 60_000 });
+    assert.match(await page.locator("#verdict").innerText(), /when verified; not checked here yet$/);
+    await check.click();
+    await page.locator("#verdict", { hasText: "when verified; not checked here in full" }).waitFor();
+    assert.match(await page.locator("#panel-summary").innerText(), /it found: “Every log matches its SHA-256\.” Whether the rows in this page are the same ones is not checked here in full\./);
   });
 });
 

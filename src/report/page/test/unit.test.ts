@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { after, test } from "node:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { toolUses } from "../activity.ts";
+import { spread, toolUses } from "../activity.ts";
 import { combineCrc32, crc32 } from "../bytes.ts";
 import { BundleError, openBundle, reopenFromStart } from "../bundle.ts";
 import { entryOf } from "../entry.ts";
@@ -16,6 +16,7 @@ import { ManifestError, parseManifest } from "../manifest.ts";
 import { findMembers, MemberReader } from "../members.ts";
 import { Model } from "../model.ts";
 import { closePace, Pace } from "../pace.ts";
+import { ALL_TIME } from "../range.ts";
 import { checkLog } from "../restore.ts";
 import { Facts } from "../row.ts";
 import { searchChunks, TextSearch } from "../search.ts";
@@ -195,7 +196,7 @@ for (const [kind, make] of [["indexed", makeBundle], ["recompressed", makeRecomp
     const decision = await model.text(3);
     assert.ok(decision);
     assert.equal(model.decisions.outcomeOf("decision_traces", new Facts(decision.bytes, decision.entryAt, decision.entryEnd)), "held");
-    assert.deepEqual(toolUses(model, -Infinity, Infinity)[0], { tool: "Bash", calls: 2, errors: 1, median: 300, p95: 300, longest: 300 });
+    assert.deepEqual(toolUses(model, ALL_TIME)[0], { tool: "Bash", calls: 2, errors: 1, median: 200, p95: 300, longest: 300 });
     for (const file of model.files.keys()) assert.equal(await checkLog(model, file, new Pace()), "matches");
   });
 }
@@ -209,7 +210,7 @@ test("rows are found by text, source, state, tool, time and order", async () => 
   assert.deepEqual(await find({ text: "bash", state: "error" }), [6]);
   assert.deepEqual(await find({ source: "activity" }), [5, 6, 7]);
   assert.deepEqual(await find({ tool: "Bash" }), [5, 6]);
-  assert.deepEqual(await find({ from: 1777716060000, until: 1777716070000 }), [3, 4]);
+  assert.deepEqual(await find({ range: { from: 1777716060000, until: 1777716070000 } }), [3, 4]);
   assert.deepEqual(await find({ order: "longest", source: "runs" }), [1, 2, 0]);
   assert.deepEqual((await find({ order: "oldest" })).slice(0, 3), [0, 2, 5]);
 });
@@ -319,9 +320,39 @@ test("chunks with sizes that deflate can't have are refused", () => {
   for (const [bytes, rows] of [[1_033_025, 1], [3e14, 1e13], [100, 5]]) assert.throws(() => parseManifest(manifest(bytes, rows)), ManifestError);
 });
 
+test("median, 95th percentile and longest are those of the sorted durations", async () => {
+  const random = randomNumbers(19);
+  for (let round = 0; round < 500; round++) {
+    const durations = Array.from({ length: 1 + random(120) }, () => random(50) * 10 ** random(4));
+    const sorted = [...durations].sort((a, b) => a - b);
+    const { median, p95, longest } = spread(Float64Array.from(durations));
+    const below = (limit: number) => durations.filter((duration) => duration < limit).length;
+    const upTo = (limit: number) => durations.filter((duration) => duration <= limit).length;
+    assert.equal(longest, sorted.at(-1));
+    assert.ok(below(median) * 2 <= durations.length && upTo(median) * 2 >= durations.length, `${median} of ${sorted.join()}`);
+    if (durations.length % 2 === 1) assert.equal(median, sorted[(sorted.length - 1) / 2]);
+    assert.ok(durations.includes(p95) && upTo(p95) >= durations.length * 0.95 && below(p95) < durations.length * 0.95, `${p95} of ${sorted.join()}`);
+  }
+  assert.deepEqual(spread(Float64Array.of(100, 300)), { median: 200, p95: 300, longest: 300 });
+  assert.deepEqual(spread(new Float64Array(0)), { median: NaN, p95: NaN, longest: NaN });
+});
+
+test("activity is summed up by tool and range, and rows without a duration count as calls", async () => {
+  const random = randomNumbers(23);
+  const calls = Array.from({ length: 400 }, () => ({ tool: ["Bash", "Read", "Edit"][random(3)], status: ["success", "error"][random(2)], durationMs: random(4) === 0 ? undefined : random(999) }));
+  const lines = calls.map((call, i) => JSON.stringify({ timestamp: new Date(1777716000000 + i * 1000).toISOString(), ...call }));
+  const model = await indexed(makeBundle([{ source: "activity", name: "activity-1.jsonl", lines }]));
+  const range = { from: 1777716000000 + 50_000, until: 1777716000000 + 349_000 };
+  const expected = ["Bash", "Read", "Edit"].map((tool) => {
+    const own = calls.slice(50, 350).filter((call) => call.tool === tool);
+    return { tool, calls: own.length, errors: own.filter(({ status }) => status === "error").length, ...spread(Float64Array.from(own.flatMap(({ durationMs }) => durationMs ?? []))) };
+  });
+  assert.deepEqual(toolUses(model, range), expected.sort((a, b) => b.calls - a.calls));
+});
+
 test("summing up activity adds no state that no row has", async () => {
   const model = await indexed(makeBundle([{ source: "activity", name: "activity-1.jsonl", lines: ['{"timestamp":"2026-05-02T10:00:01.000Z","tool":"Bash","status":"success"}'] }]));
-  assert.equal(toolUses(model, -Infinity, Infinity)[0].errors, 0);
+  assert.equal(toolUses(model, ALL_TIME)[0].errors, 0);
   assert.deepEqual([...(await findRows(model, { ...ALL_ROWS, state: "failed" }, new Pace(), () => undefined))], []);
   assert.deepEqual(model.stateNames.sorted().map((code) => model.stateNames.name(code)), ["success"]);
 });

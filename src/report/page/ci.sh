@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Builds the page of `report` from its sources, compares it with the committed one, and tests it in Chromium.
+# Builds the page of `report` from its sources, compares it with the committed one, and tests it in Chromium and Firefox.
 #
-# Usage: src/report/page/ci.sh [CHROMIUM]
+# Usage: src/report/page/ci.sh [CHROMIUM [FIREFOX]]
 #
-# Installs the packages that package-lock.json names. Where Node's packages or Chromium cannot be had, says so and succeeds.
+# Installs the packages that package-lock.json names. Where Node's packages or a browser cannot be had, says so and succeeds.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -14,5 +14,11 @@ npm ci --silent --no-audit --no-fund || not_tried "the page of reports: its pack
 npm run --silent check
 npm run --silent unit
 chromium=${1:-$(command -v chromium || command -v chromium-browser || true)}
-[ -n "$chromium" ] || not_tried "the page of reports in a browser: chromium is missing"
-CHROMIUM=$chromium npm run --silent browser
+if [ -n "$chromium" ]; then
+  CHROMIUM=$chromium npm run --silent browser
+else
+  echo "NOT TRIED: the page of reports in Chromium, which is missing" >&2
+fi
+firefox=${2:-$(command -v firefox-esr || command -v firefox || true)}
+[ -n "$firefox" ] || not_tried "the page of reports in Firefox, which is missing"
+FIREFOX=$firefox npm run --silent browser

@@ -186,6 +186,11 @@ impl<'r> TraceInput<'r> {
         }
     }
 
+    /// Returns the user's name for the machine: that of the last part that has one.
+    pub(crate) fn label(&self) -> Option<&Label> {
+        self.parts().iter().rev().find_map(|part| part.label.as_ref())
+    }
+
     /// Returns true if it has only some rows of its logs.
     pub(crate) fn is_filtered(&self) -> bool {
         self.parts.iter().any(|part| part.filter.is_some())

@@ -16,7 +16,7 @@ mod run_order;
 mod side_reader;
 mod steps;
 
-pub use fingerprint_lines::{each_line, read_log};
+pub use fingerprint_lines::{each_line, next_line, read_log};
 pub use index::{Fingerprint, FingerprintKey, Fingerprinter, KnownLine, LineKeying, Side};
 pub use lcs::{Alignment, LineMatch, align};
 pub use line_shape::LineShape;

@@ -395,6 +395,7 @@ pub const SCAN: HelpText = HelpText {
         ("Check a bundle before you hand it on", "patchwork-traces scan traces.jsonl.gz"),
         ("Look for secrets only, in a whole history", "patchwork-traces scan trace-history --only secret"),
         ("Leave names of hosts out", "patchwork-traces scan traces.jsonl.gz --skip host-name --skip ip-address"),
+        ("Also use the rules of gitleaks", "patchwork-traces scan traces.jsonl.gz --rules gitleaks.toml"),
         (
             "Print the rows with finds of a rule",
             "patchwork-traces scan --all --json traces.jsonl.gz | jq '.finds[] | select(.rule == \"jwt\")'",
@@ -409,14 +410,36 @@ pub const SCAN: HelpText = HelpText {
                 (
                     "secret",
                     "tokens of some 50 services by their prefix and length, and checksum where they have one; \
-                     private-key; jwt; connection-password (scheme://user:password@host); authorization-header; \
-                     named-secret (values of JSON keys such as password or apiKey) and assigned-secret (in a text)",
+                     private-key; jwt; connection-password (scheme://user:password@host, Server=...;Password=...); \
+                     authorization-header; named-secret (values of JSON keys such as password or apiKey, also in arrays) \
+                     and assigned-secret (in a text, as in API_KEY=..., curl -u user:..., Cookie: ...)",
                 ),
                 (
                     "personal",
                     "email-address; home-directory (the user in such a path) and user-name (the same name elsewhere); \
                      host-name (in URLs and after user@, without well-known public hosts); ip-address (without \
                      loopback and documentation)",
+                ),
+            ],
+        ),
+        (
+            "Files of rules (--rules)",
+            &[
+                (
+                    "Read",
+                    "TOML as for gitleaks: [[rules]] with id, regex, secretGroup, entropy, keywords and allowlists; \
+                     [[allowlists]] with regexes, regexTarget, stopwords, condition and targetRules. The rules search each \
+                     string, and each value with its key, as \"key\": \"value\"",
+                ),
+                (
+                    "Allow something",
+                    "an allowlist without targetRules is for the rules of the file; one whose targetRules name built-in rules, \
+                     or `secret` or `personal`, keeps these from finding what it matches",
+                ),
+                (
+                    "Refused",
+                    "keys that are not known, extend, required and skipReport; the error names rule and line. Paths and \
+                     commits have no meaning for logs, and comments such as gitleaks:allow no effect",
                 ),
             ],
         ),
@@ -469,6 +492,7 @@ pub const REDACT: HelpText = HelpText {
                 ("unknown formats", "secrets that have no prefix, and are under keys that do not say so"),
                 ("parts", "secrets that two rows share, or that a writer has cut off"),
                 ("encodings", "what is in base64, compressed or encrypted inside a string"),
+                ("allowed", "what an allowlist of --rules names"),
                 ("numbers", "only strings and keys are replaced; --drop removes members of any type"),
                 ("measures", "times, sizes and numbers of rows stay"),
             ],

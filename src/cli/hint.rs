@@ -217,6 +217,9 @@ fn for_signature(fault: &SignatureFault) -> &'static str {
 fn for_redaction(fault: &RedactionFault) -> &'static str {
     match fault {
         RedactionFault::UnknownRule { .. } => "`patchwork-traces scan --help` lists the rules",
+        RedactionFault::RuleNotUnderstood { .. } => {
+            "correct the line; `patchwork-traces scan --help` says what a file of rules can have"
+        }
         RedactionFault::TooManyUsers { .. } => "add `--skip home-directory --skip user-name`, or name fewer sources",
         RedactionFault::TooManyValues { .. } => "name fewer sources, or leave out a rule with --skip",
         RedactionFault::KeyFileExposed => "run `chmod 600` on it",
@@ -228,12 +231,16 @@ fn for_redaction(fault: &RedactionFault) -> &'static str {
             "`patchwork-traces inspect` shows the digests of the bundles that it was made from"
         }
         RedactionFault::OtherRules { .. } => "use the program that made it",
+        RedactionFault::RulesNeeded => "add --rules with that file",
+        RedactionFault::OtherRuleFile => "pass the file that it was made with; `inspect --json` shows its SHA-256",
+        RedactionFault::NoRulesUsed => "omit --rules",
         RedactionFault::KeyNeeded => "add --key-file with that key",
         RedactionFault::OtherKey => "pass the key that it was made with",
         RedactionFault::NoKeyUsed => "omit --key-file",
         RedactionFault::OverLogs => {
             "import the original, or name empty directories with --patchwork-dir and --activity-dir"
         }
+        RedactionFault::IntoHistory => "keep its original; `patchwork-traces redact` also takes a history",
         RedactionFault::AmongOthers => "leave it out, or redact the others with the same options first",
         _ => "please report this; leave the log out with --source, or the rule with --skip",
     }

@@ -1,6 +1,7 @@
 //! A set of rules that is ready to search texts.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use strum::{EnumCount as _, VariantArray as _};
 
@@ -8,8 +9,9 @@ use super::address::{dots_and_colons, may_have_address};
 use super::candidates::{Find, FindCandidates, RuleId};
 use super::marks::Marks;
 use super::placeholder::can_be_secret;
-use super::rules::{BuiltInRule, FindKind, NameStem, names_a_person, names_a_secret};
-use super::secrets::aws_secret;
+use super::rule_file::{Allowlist, RuleFile, RuleMatch};
+use super::rules::{BuiltInRule, FindKind, NameStem, SecretName, names_a_person, secret_name};
+use super::secrets::{aws_secret, is_token_like};
 use crate::error::{ErrorKind, RedactionFault, Result};
 
 /// The choice of rules for a scan or a redaction.
@@ -21,6 +23,8 @@ pub struct DetectOptions {
     pub only: Vec<String>,
     /// The names of the rules and kinds not to use.
     pub skip: Vec<String>,
+    /// Rules that are used beside the built-in ones.
+    pub rules: Option<RuleFile>,
 }
 
 impl DetectOptions {
@@ -38,6 +42,11 @@ impl DetectOptions {
     /// Leaves these rules and kinds out.
     pub fn skip(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { skip: names.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Also uses the rules of a file. A rule with the name of a built-in one adds to that.
+    pub fn rules(self, rules: impl Into<Option<RuleFile>>) -> Self {
+        Self { rules: rules.into(), ..self }
     }
 }
 
@@ -59,8 +68,48 @@ impl DetectOptions {
 #[derive(Debug)]
 pub struct Detector {
     marks: Marks,
+    /// The rules of a file.
+    file: Option<FileRules>,
     /// True for each rule that is used.
     enabled: Vec<bool>,
+}
+
+/// The rules of a file, as rules of a detector.
+#[derive(Debug)]
+struct FileRules {
+    file: RuleFile,
+    /// The rule of the detector that each is.
+    ids: Vec<RuleId>,
+    /// The names of those that are not built-in.
+    names: Vec<String>,
+    /// The allowlists of each built-in rule.
+    allowlists: Vec<Vec<Arc<Allowlist>>>,
+}
+
+impl FileRules {
+    fn new(file: RuleFile) -> Self {
+        let (mut ids, mut names) = (Vec::new(), Vec::new());
+        for name in file.names() {
+            let built_in = BuiltInRule::VARIANTS.iter().find(|rule| rule.name() == name);
+            ids.push(built_in.map_or(RuleId(BuiltInRule::COUNT + names.len()), |rule| RuleId::from(*rule)));
+            if built_in.is_none() {
+                names.push(name.to_owned());
+            }
+        }
+        let of_rule = |rule: &BuiltInRule| {
+            let is_of_rule = |name: &str| name == rule.name() || name == rule.kind().name();
+            let lists = file.allowlists_of_others().iter().filter(|(name, _)| is_of_rule(name));
+            lists.map(|(_, list)| Arc::clone(list)).collect()
+        };
+        let allowlists = BuiltInRule::VARIANTS.iter().map(of_rule).collect();
+        Self { file, ids, names, allowlists }
+    }
+
+    /// Returns true if a find of a built-in rule is harmless.
+    fn allows(&self, text: &str, found: &Find) -> bool {
+        let found_there = RuleMatch { text, matched: found.span.clone(), secret: found.span.clone() };
+        self.allowlists.get(found.rule.0).is_some_and(|lists| lists.iter().any(|list| list.allows(&found_there)))
+    }
 }
 
 impl Detector {
@@ -77,7 +126,9 @@ impl Detector {
         let marks = Marks::new(names.iter().map(String::as_str));
         let marks =
             marks.map_err(|_| ErrorKind::Redaction(RedactionFault::TooManyUsers { limit: super::MAX_KNOWN_NAMES }))?;
-        let detector = Self { marks, enabled: vec![true; BuiltInRule::COUNT] };
+        let file = options.rules.clone().map(FileRules::new);
+        let rules = BuiltInRule::COUNT + file.as_ref().map_or(0, |file| file.names.len());
+        let detector = Self { marks, file, enabled: vec![true; rules] };
         let (only, skip) = (detector.selected(&options.only)?, detector.selected(&options.skip)?);
         let enabled = only.iter().zip(&skip).map(|(only, skip)| (options.only.is_empty() || *only) && !skip).collect();
         Ok(Self { enabled, ..detector })
@@ -103,15 +154,13 @@ impl Detector {
         Ok(selected)
     }
 
-    /// Returns the rules, in the order of their strength.
-    pub fn rules(&self) -> impl Iterator<Item = RuleId> + use<> {
-        (0..self.enabled.len()).map(RuleId)
-    }
-
     /// Returns the name of a rule.
     #[must_use]
     pub fn name(&self, rule: RuleId) -> &str {
-        BuiltInRule::VARIANTS.get(rule.0).map_or("", |rule| rule.name())
+        match BuiltInRule::VARIANTS.get(rule.0) {
+            Some(rule) => rule.name(),
+            None => self.file.as_ref().map_or("", |file| file.names[rule.0 - BuiltInRule::COUNT].as_str()),
+        }
     }
 
     /// Returns what a rule finds.
@@ -129,41 +178,75 @@ impl Detector {
     /// Finds everything in a text, in order and without overlaps.
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<Find> {
-        let mut found = FindCandidates::default();
-        self.look(text, &mut found);
-        found.resolve()
+        self.search(None, text)
     }
 
     /// Finds everything in the text of a JSON string that is the value of `key`.
     #[must_use]
     pub fn find_value(&self, key: &str, text: &str) -> Vec<Find> {
+        self.search(Some(&StringKey { text: key, is_in_secret: false }), text)
+    }
+
+    /// Finds everything in a text, which may be the value of a key.
+    pub(super) fn search(&self, key: Option<&StringKey<'_>>, text: &str) -> Vec<Find> {
         let mut found = FindCandidates::default();
-        self.look(text, &mut found);
-        let of_key = names_a_secret(key).then_some(BuiltInRule::NamedSecret).or_else(|| names_a_person(key));
-        if let Some(rule) = of_key.filter(|rule| self.enabled[*rule as usize])
-            && can_be_secret(text)
-            && (rule == BuiltInRule::NamedSecret || is_name_of_one(rule, text))
-        {
-            found.push(rule, 0..text.len());
+        self.marks.look(text, &mut found);
+        if found.has_aws_id {
+            aws_secret(text, &mut found);
+        }
+        dots_and_colons(text, &mut found);
+        if let Some(key) = key {
+            named(key, text, &mut found);
+        }
+        found.retain(|find| {
+            self.enabled[find.rule.0] && !self.file.as_ref().is_some_and(|file| file.allows(text, find))
+        });
+        if let Some(FileRules { file, ids, .. }) = &self.file {
+            file.look(key.map(|key| key.text), text, |rule, span| {
+                if self.enabled[ids[rule].0] {
+                    found.push(ids[rule], span);
+                }
+            });
         }
         found.resolve()
     }
 
-    /// Proposes what the rules find in a text.
-    pub(super) fn look(&self, text: &str, found: &mut FindCandidates) {
-        self.marks.look(text, found);
-        if found.has_aws_id {
-            aws_secret(text, found);
-            found.has_aws_id = false;
-        }
-        dots_and_colons(text, found);
-        found.retain(|find| self.enabled[find.rule.0]);
-    }
-
     /// Returns false if nothing will be found in the strings of a row, given as its raw bytes.
     pub(super) fn may_match(&self, raw: &[u8]) -> bool {
-        self.marks.may_match(raw) || may_have_address(raw)
+        self.marks.may_match(raw)
+            || may_have_address(raw)
+            || self.file.as_ref().is_some_and(|FileRules { file, .. }| file.may_hit(raw))
     }
+}
+
+/// The key whose value a string is, or an element of it.
+#[derive(Debug, Clone, Copy)]
+pub struct StringKey<'k> {
+    /// The key, after its escapes.
+    pub text: &'k str,
+    /// True if a key around it names secrets.
+    pub is_in_secret: bool,
+}
+
+/// Proposes a value that its key says to be a secret or personal.
+fn named(key: &StringKey<'_>, text: &str, found: &mut FindCandidates) {
+    let rule = match (secret_name(key.text), names_a_person(key.text)) {
+        (Some(SecretName::One), _) => BuiltInRule::NamedSecret,
+        (Some(SecretName::Several), _) if is_likely_secret(text) => BuiltInRule::NamedSecret,
+        (_, Some(rule)) if is_name_of_one(rule, text) => rule,
+        _ if key.is_in_secret && is_likely_secret(text) => BuiltInRule::NamedSecret,
+        _ => return,
+    };
+    if can_be_secret(text) {
+        found.push(rule, 0..text.len());
+    }
+}
+
+/// Returns true if a string that is somewhere inside of a secret looks like one: not like words, a time, a path or a URL.
+fn is_likely_secret(text: &str) -> bool {
+    let is_time = text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok();
+    let is_place = text.starts_with(['/', '.', '~']) || text.contains("://");
+    is_token_like(text) && !text.contains(char::is_whitespace) && !is_place && !is_time
 }
 
 /// Returns true if a value can be the name of a user or a host, and one that says something.

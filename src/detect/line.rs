@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::candidates::{Find, FindCandidates, RuleId};
 use super::decoded::Decoded;
-use super::detector::Detector;
+use super::detector::{Detector, StringKey};
+use super::rules::secret_name;
 use super::strings::{RawStep, Strings};
 use crate::query::{KeyPath, PathStep};
 
@@ -49,11 +50,15 @@ fn in_row(detector: &Detector, line: &[u8], mut take: impl FnMut(LinePlace<'_, '
     if !detector.may_match(line) {
         return;
     }
-    let mut strings = Strings::new(line);
+    let (mut strings, mut outer) = (Strings::new(line), OuterKeys::default());
     while let Some(string) = strings.next_string() {
         let decoded = Decoded::new(&line[string.raw.clone()]);
-        let finds = match strings.key().filter(|_| !string.is_key) {
-            Some(key) => detector.find_value(Decoded::new(&line[key]).text(), decoded.text()),
+        let finds = match strings.keys().next().filter(|_| !string.is_key) {
+            Some(key) => {
+                let (text, is_in_secret) = (Decoded::new(&line[key]), outer.name_secrets(&strings, line));
+                let key = StringKey { text: text.text(), is_in_secret };
+                detector.search(Some(&key), decoded.text())
+            }
             None => detector.find(decoded.text()),
         };
         for Find { span, rule } in finds {
@@ -62,6 +67,26 @@ fn in_row(detector: &Detector, line: &[u8], mut take: impl FnMut(LinePlace<'_, '
             let found = FoundInLine { raw, rule, value: &decoded.text()[span], is_in_key: string.is_key };
             take(LinePlace::Row(&strings), found);
         }
+    }
+}
+
+/// Tells strings inside the value of a key that names secrets. Most strings have the same outer keys as the one before.
+#[derive(Default)]
+struct OuterKeys {
+    /// The outer keys of the last string, the nearest first.
+    keys: Vec<Range<usize>>,
+    name_secrets: bool,
+}
+
+impl OuterKeys {
+    /// Returns true if a key around the nearest one names secrets.
+    fn name_secrets(&mut self, strings: &Strings<'_>, line: &[u8]) -> bool {
+        if !strings.keys().skip(1).eq(self.keys.iter().cloned()) {
+            self.keys = strings.keys().skip(1).collect();
+            let is_secret = |key: &Range<usize>| secret_name(Decoded::new(&line[key.clone()]).text()).is_some();
+            self.name_secrets = self.keys.iter().any(is_secret);
+        }
+        self.name_secrets
     }
 }
 

@@ -7,8 +7,10 @@ use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 use super::address::at_sign;
 use super::boundary::is_after_escape;
 use super::candidates::FindCandidates;
+use super::connection::is_connection_key;
+use super::curl::curl;
 use super::names::{home_directory, known_name};
-use super::rules::{PERSON_KEYS, SECRET_WORDS, names_a_secret};
+use super::rules::{PERSON_KEYS, SECRET_WORDS, secret_name};
 use super::secrets::{assignment, authorization, json_web_token, name_around, private_key};
 use super::token::{TOKEN_FORMATS, TokenFormat, telegram_token, terraform_token};
 use super::url::scheme_end;
@@ -26,6 +28,7 @@ enum Mark {
     Telegram,
     Terraform,
     Authorization,
+    Curl,
     /// A word of the name of a secret.
     SecretWord,
     /// The name of a user, which is known from a home directory.
@@ -49,6 +52,9 @@ const OTHER_MARKS: &[(&str, Mark)] = &[
     (".atlasv1.", Mark::Terraform),
     ("bearer ", Mark::Authorization),
     ("basic ", Mark::Authorization),
+    ("pwd", Mark::SecretWord),
+    ("accountkey", Mark::SecretWord),
+    ("curl ", Mark::Curl),
     (r"\u00", Mark::Escape),
     (r"\/", Mark::Escape),
 ];
@@ -118,6 +124,7 @@ impl Marks {
                 Mark::Telegram => telegram_token(text, &place, found),
                 Mark::Terraform => terraform_token(text, &place, found),
                 Mark::Authorization => authorization(text, &place, found),
+                Mark::Curl => curl(text, &place, found),
                 Mark::SecretWord => assignment(text, &place, found),
                 Mark::KnownName => known_name(text, &place, found),
                 Mark::PersonWord | Mark::Escape => {}
@@ -141,13 +148,16 @@ impl Marks {
                     let is_separator = |byte| matches!(byte, b'/' | b'\\');
                     before.is_some_and(is_separator) && after.is_some_and(is_separator)
                 }
-                Mark::SecretWord => names_a_secret(&String::from_utf8_lossy(&raw[name_around(raw, &place)])),
+                Mark::SecretWord => {
+                    let name = String::from_utf8_lossy(&raw[name_around(raw, &place)]);
+                    secret_name(&name).is_some() || is_connection_key(&name)
+                }
                 Mark::KnownName => {
                     let is_word = |byte: u8| byte.is_ascii_alphanumeric();
                     (!before.is_some_and(is_word) || is_after_escape(&raw[..place.start]))
                         && !after.is_some_and(is_word)
                 }
-                Mark::JsonWebToken => is_word_start(raw, &place),
+                Mark::JsonWebToken | Mark::Curl => is_word_start(raw, &place),
                 Mark::Telegram => before.is_some_and(|byte| byte.is_ascii_digit()),
                 _ => true,
             }

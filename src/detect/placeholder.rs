@@ -1,5 +1,7 @@
 //! Texts that stand for a value and are none: the names that a redaction puts in, and variables.
 
+use std::ops::Range;
+
 use strum::VariantArray;
 
 use super::rules::NameStem;
@@ -20,6 +22,47 @@ pub fn is_replacement(text: &str) -> bool {
     let is_number = (1..=MAX_NUMBER_DIGITS).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
     let is_keyed = number.len() == KEYED_DIGITS && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     (is_number || is_keyed) && NameStem::VARIANTS.iter().any(|known| known.as_str() == stem)
+}
+
+/// Returns the length of the number or digest at the beginning of a text, if it can be that of a name, whatever follows.
+fn number_length(text: &[u8]) -> Option<usize> {
+    let count = |is_part: fn(&u8) -> bool| text.iter().take(KEYED_DIGITS).take_while(|byte| is_part(byte)).count();
+    let (digits, hex) = (count(u8::is_ascii_digit), count(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+    match (digits, hex) {
+        (_, KEYED_DIGITS) => Some(KEYED_DIGITS),
+        (0, _) => None,
+        _ => Some(digits.min(MAX_NUMBER_DIGITS)),
+    }
+}
+
+/// Returns the places of the names in a text that a redaction can have put there, whatever is around them.
+pub fn names_in(text: &[u8]) -> impl Iterator<Item = (NameStem, Range<usize>)> {
+    memchr::memchr_iter(b'-', text).filter_map(|hyphen| {
+        let stem = NameStem::VARIANTS.iter().find(|stem| {
+            let word = hyphen.checked_sub(stem.as_str().len()).and_then(|start| text.get(start..hyphen));
+            word.is_some_and(|word| word.eq_ignore_ascii_case(stem.as_str().as_bytes()))
+        })?;
+        let number = number_length(&text[hyphen + 1..])?;
+        Some((*stem, hyphen - stem.as_str().len()..hyphen + 1 + number))
+    })
+}
+
+/// Returns the place of a find, widened so that no name of a redaction is only partly in it; `None` if it is nothing but a
+/// part of such a name. So whatever a rule finds, redacting again and again comes to an end.
+pub fn without_names(text: &str, mut span: Range<usize>) -> Option<Range<usize>> {
+    let around = NameStem::VARIANTS.iter().map(|stem| stem.as_str().len()).max().unwrap_or(0) + 1 + KEYED_DIGITS;
+    let least = span.start.saturating_sub(around);
+    let nearby = &text.as_bytes()[least..text.len().min(span.end + around)];
+    for (_, name) in names_in(nearby) {
+        let name = least + name.start..least + name.end;
+        if name.start <= span.start && span.end <= name.end {
+            return None;
+        }
+        if name.start < span.end && span.start < name.end {
+            span = span.start.min(name.start)..span.end.max(name.end);
+        }
+    }
+    Some(span)
 }
 
 /// Returns true if the value of something that is called a secret can be one.
@@ -52,4 +95,23 @@ pub fn can_be_secret(value: &str) -> bool {
         || is_in("{{", "}}")
         || value.chars().all(|c| c == first) && !first.is_alphanumeric()
         || value.chars().all(|c| matches!(c, 'x' | 'X' | '*' | '•' | '.' | '…')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_neither_found_nor_cut() {
+        let text = "xuser-12, secret-0123456789abcdefg";
+        let names: Vec<_> = names_in(text.as_bytes()).collect();
+        assert_eq!(names, [(NameStem::User, 1..8), (NameStem::Secret, 10..33)]);
+        assert_eq!(without_names(text, 3..7), None);
+        assert_eq!(without_names(text, 1..8), None);
+        assert_eq!(without_names(text, 0..5), Some(0..8));
+        assert_eq!(without_names(text, 7..12), Some(1..33));
+        assert_eq!(without_names(text, 8..10), Some(8..10));
+        assert_eq!(names_in(b"ip-x host- zip -1").count(), 0);
+        assert_eq!(names_in(b"ip-123456789").next(), Some((NameStem::Ip, 0..11)));
+    }
 }

@@ -5,7 +5,7 @@ use strum::{EnumCount, IntoStaticStr, VariantArray};
 
 /// The version of the built-in rules. It grows with every change that makes them find something else, because a redaction
 /// can be repeated only with the same rules.
-pub const RULES_VERSION: u64 = 1;
+pub const RULES_VERSION: u64 = 2;
 
 /// The harm that a text can do: it gives access to something, or says who somebody is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr, VariantArray)]
@@ -57,7 +57,7 @@ impl NameStem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumCount, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "the names say it, and `description` says more")]
+#[allow(missing_docs, reason = "the names say it")]
 pub enum BuiltInRule {
     // In the order of strength: of two rules with the same text, the first one wins.
     PrivateKey,
@@ -150,28 +150,6 @@ impl BuiltInRule {
             _ => NameStem::Secret,
         }
     }
-
-    /// Returns a description for people.
-    #[must_use]
-    pub fn description(self) -> &'static str {
-        match self {
-            Self::PrivateKey => "private keys in PEM, OpenSSH and OpenPGP form",
-            Self::Jwt => "JSON Web Tokens",
-            Self::ConnectionPassword => "passwords in URLs, such as scheme://user:password@host",
-            Self::AuthorizationHeader => "credentials after Bearer or Basic",
-            Self::NamedSecret => "values of JSON keys such as password, clientSecret, apiKey",
-            Self::AssignedSecret => "values after such names in a text, as in API_KEY=… or --token …",
-            Self::EmailAddress => "e-mail addresses",
-            Self::HomeDirectory => "names of users in the paths of home directories",
-            Self::UserName => "the names of these users elsewhere, as a whole word, and values of the key username",
-            Self::HostName => "names of hosts in URLs, after user@, and values of the key hostname",
-            Self::IpAddress => "IPv4 and IPv6 addresses",
-            Self::AwsSecretKey => "AWS secret keys beside an access key ID",
-            Self::GithubToken => "GitHub tokens (ghp_, gho_, ghu_, ghs_, ghr_ with their checksum; github_pat_)",
-            Self::NpmToken => "npm tokens (npm_ with their checksum)",
-            _ => "",
-        }
-    }
 }
 
 /// The ends of the names of JSON keys, without `_` and `-` and in lower case, which say that the value is a secret.
@@ -251,6 +229,24 @@ pub fn names_a_secret(name: &str) -> bool {
     }
     let plain: String = lower.chars().filter(|c| !matches!(c, '_' | '-')).collect();
     SECRET_ENDINGS.iter().any(|ending| plain.ends_with(ending)) && !NO_SECRETS.iter().any(|name| plain.ends_with(name))
+}
+
+/// What a JSON key says about the strings in its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretName {
+    /// Those that look like a secret are one: the key is a plural, as in `tokens`.
+    Several,
+    /// The value, or each element of it, is a secret.
+    One,
+}
+
+/// Returns what a JSON key says about its value, if it names secrets.
+pub fn secret_name(name: &str) -> Option<SecretName> {
+    if names_a_secret(name) {
+        return Some(SecretName::One);
+    }
+    let singular = name.strip_suffix(['s', 'S'])?;
+    names_a_secret(singular).then_some(SecretName::Several)
 }
 
 /// The JSON keys of names of users and hosts, and the rules for their values.

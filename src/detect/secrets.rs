@@ -8,6 +8,8 @@ use serde::de::IgnoredAny;
 use super::address::is_in_authority;
 use super::boundary::{is_after_escape, starts_word};
 use super::candidates::FindCandidates;
+use super::connection::connection_password;
+use super::cookies::cookies;
 use super::placeholder::{can_be_secret, is_replacement};
 use super::rules::{BuiltInRule, names_a_secret};
 
@@ -103,6 +105,11 @@ fn is_irregular(text: &str) -> bool {
         || capitals >= 3 && text.bytes().any(|byte| byte.is_ascii_lowercase())
 }
 
+/// Returns true if a value without a format looks like a secret: long enough, and not a word.
+pub fn is_token_like(value: &str) -> bool {
+    value.len() >= MIN_LOOSE_BYTES && is_irregular(value)
+}
+
 /// Looks for the secret key that belongs to an access key ID of AWS in the same text: 40 characters of base64.
 pub fn aws_secret(text: &str, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
@@ -131,11 +138,16 @@ pub fn aws_secret(text: &str, found: &mut FindCandidates) {
 pub fn assignment(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let name = name_around(bytes, word);
+    if let Some(value) = connection_password(text, &name) {
+        return found.push(BuiltInRule::ConnectionPassword, value);
+    }
     if !names_a_secret(&text[name.clone()]) {
         return;
     }
-    if let Some(value) = assigned(text, &name) {
-        found.push(BuiltInRule::AssignedSecret, value);
+    let Some(assignment) = Assignment::after(text, &name) else { return };
+    let is_header = text[name].to_ascii_lowercase().ends_with("cookie") && !assignment.is_entry;
+    if !(is_header && cookies(text, assignment.value.start, found)) && assignment.is_secret(text) {
+        found.push(BuiltInRule::AssignedSecret, assignment.value);
     }
 }
 
@@ -148,37 +160,53 @@ pub fn name_around(bytes: &[u8], word: &Range<usize>) -> Range<usize> {
     word.start - before..word.end + after
 }
 
-/// Returns the place of the value that is assigned to a name.
-fn assigned(text: &str, name: &Range<usize>) -> Option<Range<usize>> {
-    let bytes = text.as_bytes();
-    let (name_quote, at) = quote_at(bytes, name.end);
-    let spaces = |at: usize| at + bytes[at..].iter().take(8).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    let at = spaces(at);
-    let is_option = text[..name.start].ends_with("--") || text[name.clone()].starts_with("--");
-    let (sign, mut at) = match bytes.get(at)? {
-        sign @ (b'=' | b':') => (*sign, spaces(at + 1)),
-        _ if is_option && at > name.end => (b' ', at),
-        _ => return None,
-    };
-    // `:=` and `=>`
-    if matches!(bytes.get(at), Some(b'=' | b'>')) {
-        at = spaces(at + 1);
+/// The value that a text gives to a name.
+struct Assignment {
+    value: Range<usize>,
+    /// True for an entry of a JSON text, or the like: name and value are in quotation marks.
+    is_entry: bool,
+    /// True for an option of a command, or a variable in capital letters.
+    is_setting: bool,
+}
+
+impl Assignment {
+    fn after(text: &str, name: &Range<usize>) -> Option<Self> {
+        let bytes = text.as_bytes();
+        let (name_quote, at) = quote_at(bytes, name.end);
+        let spaces =
+            |at: usize| at + bytes[at..].iter().take(8).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let at = spaces(at);
+        let is_option = text[..name.start].ends_with("--") || text[name.clone()].starts_with("--");
+        let (sign, mut at) = match bytes.get(at)? {
+            sign @ (b'=' | b':') => (*sign, spaces(at + 1)),
+            _ if is_option && at > name.end => (b' ', at),
+            _ => return None,
+        };
+        // `:=` and `=>`
+        if matches!(bytes.get(at), Some(b'=' | b'>')) {
+            at = spaces(at + 1);
+        }
+        // In a URL, the password follows the name of a user.
+        if sign == b':' && is_in_authority(bytes, name.start) {
+            return None;
+        }
+        let (value_quote, start) = quote_at(bytes, at);
+        let end = start + value_length(&text[start..], value_quote.as_ref().map(|quote| &bytes[quote.clone()]));
+        let is_entry = name_quote.is_some() && value_quote.is_some();
+        let is_setting = is_option || sign == b'=' && bytes[name.clone()].iter().all(|byte| !byte.is_ascii_lowercase());
+        Some(Self { value: start..end, is_entry, is_setting })
     }
-    // In a URL, the password follows the name of a user.
-    if sign == b':' && is_in_authority(bytes, name.start) {
-        return None;
+
+    /// Returns true if the value can be a secret.
+    fn is_secret(&self, text: &str) -> bool {
+        let value = &text[self.value.clone()];
+        let is_value = match (self.is_entry, self.is_setting) {
+            (true, _) => true,
+            (_, true) => value.len() >= 4 && !value.starts_with('-') && !has_code(value),
+            _ => is_token_like(value) && !has_code(value),
+        };
+        is_value && can_be_secret(value)
     }
-    let (value_quote, start) = quote_at(bytes, at);
-    let end = start + value_length(&text[start..], value_quote.as_ref().map(|quote| &bytes[quote.clone()]));
-    let value = &text[start..end];
-    let is_entry = name_quote.is_some() && value_quote.is_some();
-    let is_setting = is_option || sign == b'=' && bytes[name.clone()].iter().all(|byte| !byte.is_ascii_lowercase());
-    let is_value = match (is_entry, is_setting) {
-        (true, _) => true,
-        (_, true) => value.len() >= 4 && !value.starts_with('-') && !has_code(value),
-        _ => value.len() >= MIN_LOOSE_BYTES && is_irregular(value) && !has_code(value),
-    };
-    (is_value && can_be_secret(value)).then_some(start..end)
 }
 
 /// Returns the quotation mark at `at`, with the backslashes before it, and the offset after it.
@@ -211,6 +239,6 @@ fn value_length(text: &str, quote: Option<&[u8]>) -> usize {
 }
 
 /// Returns true for expressions of a program, such as `os.environ["X"]` and `getToken()`.
-fn has_code(value: &str) -> bool {
+pub fn has_code(value: &str) -> bool {
     value.contains(['(', '$', '{', '[']) || value.starts_with("process.env") || value.starts_with("os.environ")
 }

@@ -42,12 +42,13 @@ impl<'t> Strings<'t> {
         Self { json, at: 0, levels: Vec::new() }
     }
 
-    /// Returns the raw bytes of the key whose value is a string that was just returned, unless it is in an array.
-    pub fn key(&self) -> Option<Range<usize>> {
-        match self.levels.last() {
-            Some(NestingLevel::Object { key, .. }) => Some(key.clone()),
-            _ => None,
-        }
+    /// Returns the raw bytes of the keys whose values the string that was just returned is in, the nearest first. Of a key,
+    /// the first one is itself.
+    pub fn keys(&self) -> impl Iterator<Item = Range<usize>> {
+        self.levels.iter().rev().filter_map(|level| match level {
+            NestingLevel::Object { key, .. } => Some(key.clone()),
+            NestingLevel::Array => None,
+        })
     }
 
     /// Returns the way to the string that was just returned.

@@ -211,6 +211,11 @@ pub const TOKEN_FORMATS: &[TokenFormat] = &[
     format(R::AgeSecretKey, "AGE-SECRET-KEY-PQ-1", Upper, (58, 128)),
 ];
 
+/// Returns the prefixes of the tokens that a rule finds, such as `ghp_`. Other rules have none.
+pub fn token_prefixes(rule: BuiltInRule) -> impl Iterator<Item = &'static str> {
+    TOKEN_FORMATS.iter().filter(move |format| format.rule == rule).map(|format| format.prefix)
+}
+
 /// Looks at `:AA` in a token of a Telegram bot: the number of the bot is before it, 33 characters are after it.
 pub fn telegram_token(text: &str, mark: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();

@@ -70,7 +70,7 @@ fn password(text: &str, user_info: Range<usize>, found: &mut FindCandidates) {
 }
 
 /// Takes the name of a user, unless it is that of a role or a secret.
-fn user(text: &str, span: Range<usize>, found: &mut FindCandidates) {
+pub fn user(text: &str, span: Range<usize>, found: &mut FindCandidates) {
     let user = &text[span.clone()];
     let is_plain =
         user.chars().count() <= 32 && user.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));

@@ -13,6 +13,13 @@ pub enum RedactionFault {
         /// The names that there are.
         known: Vec<String>,
     },
+    /// A file of rules, or a rule in it, is malformed or needs something that is not supported.
+    RuleNotUnderstood {
+        /// The rule or allowlist; `None` for the file.
+        place: Option<String>,
+        /// The reason.
+        reason: String,
+    },
     /// The logs name too many users.
     TooManyUsers {
         /// The greatest number.
@@ -59,6 +66,12 @@ pub enum RedactionFault {
         /// The version of the rules of this library.
         known: u64,
     },
+    /// A redaction was done with a file of rules, which is needed.
+    RulesNeeded,
+    /// A redaction was done with another file of rules.
+    OtherRuleFile,
+    /// A redaction was done without a file of rules.
+    NoRulesUsed,
     /// The names of a redaction were made with a key, which is needed.
     KeyNeeded,
     /// The names of a redaction were made with another key.
@@ -67,6 +80,8 @@ pub enum RedactionFault {
     NoKeyUsed,
     /// A redacted bundle would be merged with logs that this machine has.
     OverLogs,
+    /// A redacted bundle would become a part of a history.
+    IntoHistory,
     /// A redacted bundle would be merged with bundles that are not redacted.
     AmongOthers,
 }
@@ -75,6 +90,8 @@ impl fmt::Display for RedactionFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownRule { name, .. } => write!(f, "no rule or kind named {name:?}"),
+            Self::RuleNotUnderstood { place: Some(place), reason } => write!(f, "{place}: {reason}"),
+            Self::RuleNotUnderstood { place: None, reason } => f.write_str(reason),
             Self::TooManyUsers { limit } => {
                 write!(f, "the paths of home directories name more than {limit} users")
             }
@@ -104,12 +121,16 @@ impl RedactionFault {
                     "{generator} made this bundle with version {found} of the rules; this program has version {known}"
                 )
             }
+            Self::RulesNeeded => f.write_str("this bundle was made with a file of rules"),
+            Self::OtherRuleFile => f.write_str("this bundle was made with another file of rules"),
+            Self::NoRulesUsed => f.write_str("this bundle was made without a file of rules"),
             Self::KeyNeeded => f.write_str("the names in this bundle were made with a key"),
             Self::OtherKey => f.write_str("the names in this bundle were made with another key"),
             Self::NoKeyUsed => f.write_str("the names in this bundle are numbered, and were not made with a key"),
             Self::OverLogs => {
                 f.write_str("this bundle is redacted: its rows would be added to this log as changed copies of rows")
             }
+            Self::IntoHistory => f.write_str("this bundle is redacted, and a history holds rows as they were logged"),
             Self::AmongOthers => f.write_str(
                 "this bundle is redacted and others are not: it can have changed copies of rows that they have",
             ),

@@ -196,10 +196,7 @@ fn select(input: &TraceInput<'_>, options: &FilterOptions, dir: &Path, progress:
 }
 
 fn provenance(input: &TraceInput<'_>, options: &FilterOptions) -> Provenance {
-    let label = match (&options.label, input.parts().last()) {
-        (None, Some(part)) => part.label.clone(),
-        (label, _) => label.clone(),
-    };
+    let label = options.label.as_ref().or(input.label()).cloned();
     // The rows of a filtered bundle also meet the conditions of that one.
     let earlier = input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
     let own = options.conditions.iter().filter(|_| !options.keeps_whole_logs());

@@ -126,7 +126,7 @@ fn is_rfc3339(text: &[u8]) -> bool {
     let zone = if decimals == 0 { rest } else { &rest[1 + decimals..] };
     let is_zone = match zone {
         [b'Z' | b'z'] => true,
-        [b'+' | b'-', offset @ ..] => has_form(offset, b"00:00") && offset < b"24",
+        [b'+' | b'-', offset @ ..] => has_form(offset, b"00:00") && offset < &b"24"[..],
         _ => false,
     };
     has_form(seconds, b"0000-00-00T00:00:00") && decimals <= 9 && is_zone

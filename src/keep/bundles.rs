@@ -14,7 +14,7 @@ use super::temporary_log::TemporaryLog;
 use super::{KeepOptions, KeepReport};
 use crate::align::Fingerprinter;
 use crate::bundle::Bundle;
-use crate::error::{Error, ErrorKind, HistoryFault, IoAction, Result};
+use crate::error::{Error, ErrorKind, HistoryFault, IoAction, RedactionFault, Result};
 use crate::format::{Derivation, DerivedFrom, LogId, ManifestFile};
 use crate::logs::{GroupKey, Source, known, times_of};
 use crate::progress::Progress;
@@ -24,7 +24,7 @@ use crate::restore::{LogSink, LogWriter, restore};
 /// order. Creates the history if there is none. Rows that bundles share are kept once.
 ///
 /// # Errors
-/// If a bundle is damaged, is a segment of a history, or was exported before the last segment; otherwise as
+/// If a bundle is damaged, redacted or a segment of a history, or was exported before the last segment; otherwise as
 /// [`keep`](super::keep). All bundles are checked before the first segment is written, except one from a stream.
 /// [`ErrorKind::PartiallyKept`] if segments of earlier bundles were added.
 pub fn keep_bundles(
@@ -53,6 +53,9 @@ pub fn keep_bundles(
 fn check(bundles: &[Bundle<'_>], open: &OpenHistory, options: &KeepOptions, progress: &dyn Progress) -> Result<()> {
     let last = open.history.as_ref().and_then(|history| history.segments().last());
     for bundle in bundles {
+        if bundle.manifest().redaction.is_some() {
+            return Err(Error::from(RedactionFault::IntoHistory).in_subject(bundle.name()));
+        }
         let fault = match (&bundle.manifest().history, last) {
             (Some(_), _) => HistoryFault::SegmentGiven,
             (None, Some(last)) if bundle.manifest().exported_at < last.exported_at => {

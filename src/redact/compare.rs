@@ -8,17 +8,18 @@ use serde::Serialize;
 use super::key::RedactionKey;
 use super::logs::{RedactedLog, RedactedLogs};
 use super::{RedactOptions, check_paths, redacted_filter};
+use crate::align::next_line;
 use crate::bundle::Bundle;
-use crate::detect::{DetectOptions, RULES_VERSION};
+use crate::detect::{DetectOptions, RULES_VERSION, RuleFile};
 use crate::digest::BundleDigest;
-use crate::error::{Error, ErrorKind, IoAction, RedactionFault, Result};
+use crate::error::{Error, RedactionFault, Result};
 use crate::format::limits::MAX_LOG_LINE_BYTES;
 use crate::format::{Derivation, LogId, Manifest, ManifestFile, Redaction};
 use crate::input::TraceInput;
 use crate::progress::Progress;
 use crate::query::KeyPath;
 use crate::stored::{ContentReader, restore_logs};
-use crate::util::line_reader::{LineError, LineReader};
+use crate::util::line_reader::LineReader;
 use crate::util::ordered_pool::available_cores;
 
 /// Options for [`check_redaction`].
@@ -28,16 +29,18 @@ use crate::util::ordered_pool::available_cores;
 pub struct CompareOptions {
     /// The key that the names were made with.
     pub key: Option<RedactionKey>,
+    /// The file of rules that was used.
+    pub rules: Option<RuleFile>,
     /// The number of threads that inflate.
     pub threads: NonZeroUsize,
     /// The directory for temporary files. The logs of both are there while they are compared.
     pub work_dir: PathBuf,
 }
 
-/// Compares without a key on all cores, with temporary files in the system's directory.
+/// Compares without a key and a file of rules on all cores, with temporary files in the system's directory.
 impl Default for CompareOptions {
     fn default() -> Self {
-        Self { key: None, threads: available_cores(), work_dir: std::env::temp_dir() }
+        Self { key: None, rules: None, threads: available_cores(), work_dir: std::env::temp_dir() }
     }
 }
 
@@ -45,6 +48,11 @@ impl CompareOptions {
     /// Sets the key that the names were made with.
     pub fn key(self, key: impl Into<Option<RedactionKey>>) -> Self {
         Self { key: key.into(), ..self }
+    }
+
+    /// Sets the file of rules that was used.
+    pub fn rules(self, rules: impl Into<Option<RuleFile>>) -> Self {
+        Self { rules: rules.into(), ..self }
     }
 
     /// Sets the number of threads.
@@ -110,8 +118,7 @@ pub fn check_redaction(
     progress: &dyn Progress,
 ) -> Result<RedactionCheck> {
     let manifest = std::sync::Arc::clone(redacted.manifest());
-    let recorded =
-        recorded(&manifest, original, options.key.as_ref()).map_err(|error| error.in_subject(redacted.name()))?.clone();
+    let recorded = recorded(&manifest, original, options).map_err(|error| error.in_subject(redacted.name()))?.clone();
     let repeated = repeat_options(&recorded, options);
     let repeated = repeated.map_err(|error: Error| error.in_subject(redacted.name()))?;
     check_paths(&repeated)?;
@@ -132,11 +139,7 @@ pub fn check_redaction(
 }
 
 /// Returns the redaction that a manifest records, if it is one of this original by the same key and rules.
-fn recorded<'m>(
-    manifest: &'m Manifest,
-    original: &TraceInput<'_>,
-    key: Option<&RedactionKey>,
-) -> Result<&'m Redaction> {
+fn recorded<'m>(manifest: &'m Manifest, original: &TraceInput<'_>, options: &CompareOptions) -> Result<&'m Redaction> {
     let derived_from = manifest.derived_from.as_ref().filter(|from| from.how == Derivation::Redacted);
     let (Some(redaction), Some(derived_from)) = (&manifest.redaction, derived_from) else {
         return Err(RedactionFault::NotRedacted.into());
@@ -148,12 +151,23 @@ fn recorded<'m>(
         let generator = manifest.generator.clone().unwrap_or_default();
         return Err(RedactionFault::OtherRules { generator, found: redaction.rules, known: RULES_VERSION }.into());
     }
-    match (redaction.key_id, key.map(RedactionKey::id)) {
-        (None, None) => Ok(redaction),
-        (Some(used), Some(given)) if used == given => Ok(redaction),
-        (Some(_), None) => Err(RedactionFault::KeyNeeded.into()),
-        (None, Some(_)) => Err(RedactionFault::NoKeyUsed.into()),
-        (Some(_), Some(_)) => Err(RedactionFault::OtherKey.into()),
+    let of_rules = [RedactionFault::RulesNeeded, RedactionFault::NoRulesUsed, RedactionFault::OtherRuleFile];
+    expect_same(redaction.rules_file, options.rules.as_ref().map(RuleFile::digest), of_rules)?;
+    let of_key = [RedactionFault::KeyNeeded, RedactionFault::NoKeyUsed, RedactionFault::OtherKey];
+    expect_same(redaction.key_id, options.key.as_ref().map(RedactionKey::id), of_key)?;
+    Ok(redaction)
+}
+
+/// Returns the first fault if something that was used is not given, the second if something is given that was not used, and
+/// the third if something else is given.
+fn expect_same<T: PartialEq>(used: Option<T>, given: Option<T>, faults: [RedactionFault; 3]) -> Result<()> {
+    let [not_given, not_used, other] = faults;
+    match (used, given) {
+        (None, None) => Ok(()),
+        (Some(used), Some(given)) if used == given => Ok(()),
+        (Some(_), None) => Err(not_given.into()),
+        (None, Some(_)) => Err(not_used.into()),
+        (Some(_), Some(_)) => Err(other.into()),
     }
 }
 
@@ -164,8 +178,9 @@ fn repeat_options(recorded: &Redaction, options: &CompareOptions) -> Result<Reda
             |text: &String| text.parse::<KeyPath>().map_err(|_| RedactionFault::InvalidPath { path: text.clone() });
         Ok(texts.iter().map(parse).collect::<std::result::Result<_, _>>()?)
     };
+    let detect = DetectOptions::default().only(&recorded.only).skip(&recorded.skip).rules(options.rules.clone());
     let repeated = RedactOptions::new("").sources(&recorded.sources).key(options.key.clone()).threads(options.threads);
-    let repeated = repeated.detect(DetectOptions::default().only(&recorded.only).skip(&recorded.skip));
+    let repeated = repeated.detect(detect);
     Ok(repeated.drop(paths(&recorded.drop)?).keep_only(paths(&recorded.keep_only)?))
 }
 
@@ -217,11 +232,7 @@ fn differing_line(log: &mut RedactedLog<'_>, stored: ContentReader<'_>) -> Resul
     loop {
         number += 1;
         let expected = log.next_line()?;
-        let found = match lines.next_line() {
-            Ok(found) => found,
-            Err(LineError::Read(error)) => return Err(Error::io_unnamed(IoAction::Read, error)),
-            Err(LineError::TooLong) => return Err(ErrorKind::LineTooLong { limit: MAX_LOG_LINE_BYTES }.into()),
-        };
+        let found = next_line(&mut lines, number)?;
         let is_same = match (expected, found) {
             (None, None) => return Ok(None),
             (Some(expected), Some(found)) => {

@@ -6,10 +6,15 @@ use std::ops::Range;
 
 use super::members::{LINE_REMOVED, MemberRules};
 use super::names::Names;
-use crate::detect::{BuiltInRule, Decoded, Detector, FoundInLine, PRIVATE_KEY_REMOVED, RuleId, Strings, in_line};
+use crate::detect::{
+    BuiltInRule, Decoded, Detector, FoundInLine, NameStem, PRIVATE_KEY_REMOVED, RuleId, Strings, in_line,
+};
 use crate::error::{RedactionFault, Result};
 use crate::format::TimeKey;
 use crate::format::row::classify;
+
+/// The most times that a line is searched and redacted again. The last time, whole strings are replaced.
+const MAX_PASSES: usize = 8;
 
 /// Replaces what a detector finds, and removes members.
 #[derive(Debug)]
@@ -44,14 +49,22 @@ impl LineRedactor {
     /// # Errors
     /// As [`line`](Self::line).
     pub fn text(&mut self, text: &str) -> Result<String> {
-        let (mut redacted, mut at) = (String::new(), 0);
-        for find in self.detector.find(text) {
-            redacted.push_str(&text[at..find.span.start]);
-            redacted.push_str(&self.name(find.rule, &text[find.span.clone()])?);
-            at = find.span.end;
+        let mut redacted = text.to_owned();
+        for _ in 0..MAX_PASSES {
+            let finds = self.detector.find(&redacted);
+            if finds.is_empty() {
+                return Ok(redacted);
+            }
+            let (mut next, mut at) = (String::new(), 0);
+            for find in finds {
+                next.push_str(&redacted[at..find.span.start]);
+                next.push_str(&self.name(find.rule, &redacted[find.span.clone()])?);
+                at = find.span.end;
+            }
+            next.push_str(&redacted[at..]);
+            redacted = next;
         }
-        redacted.push_str(&text[at..]);
-        Ok(redacted)
+        self.names.name(NameStem::Secret, &redacted)
     }
 
     /// Redacts a line, given without its line feed. `times` are the keys that hold a row's time.
@@ -60,11 +73,14 @@ impl LineRedactor {
     /// If there are too many values, their names collide, or a row would not be a row any more.
     pub fn line<'l>(&mut self, line: &'l [u8], times: &[TimeKey]) -> Result<Cow<'l, [u8]>> {
         let is_row = classify(line, times).is_some();
-        let kept = self.without_members(line, is_row);
-        let redacted = match self.replace(&kept, is_row)? {
-            Some(redacted) => Cow::Owned(redacted),
-            None => kept,
-        };
+        let mut redacted = self.without_members(line, is_row);
+        // A name can make a find of what is around it.
+        for pass in 1..=MAX_PASSES {
+            match self.replace(&redacted, is_row, pass == MAX_PASSES)? {
+                Some(again) => redacted = Cow::Owned(again),
+                None => break,
+            }
+        }
         if redacted != line {
             self.lines += 1;
             if classify(&redacted, times).is_some() != is_row {
@@ -82,19 +98,26 @@ impl LineRedactor {
         match is_row {
             true => self.members.remove_from(line).map_or(line.into(), Cow::Owned),
             false if is_blank => line.into(),
-            false if line.ends_with(b"\r") => [LINE_REMOVED, b"\r"].concat().into(),
-            false => LINE_REMOVED.into(),
+            false => removed_line(line).into(),
         }
     }
 
-    /// Returns a line with names in place of what was found, or `None` if nothing was.
-    fn replace(&mut self, line: &[u8], is_row: bool) -> Result<Option<Vec<u8>>> {
+    /// Returns a line with names in place of what was found, or `None` if nothing was. `is_whole` replaces all of the
+    /// strings with finds, or of an unparsed line.
+    fn replace(&mut self, line: &[u8], is_row: bool, is_whole: bool) -> Result<Option<Vec<u8>>> {
         let mut finds = Vec::new();
         in_line(&self.detector, line, is_row, |_, FoundInLine { raw, rule, value, is_in_key }| {
             finds.push((raw, rule, value.to_owned(), is_in_key));
         });
         if finds.is_empty() {
             return Ok(None);
+        }
+        if is_whole && !is_row {
+            self.replaced += 1;
+            return Ok(Some(removed_line(line)));
+        }
+        if is_whole {
+            finds = whole_strings(line, &finds);
         }
         let mut replacements = Vec::with_capacity(finds.len());
         for (raw, rule, value, is_in_key) in finds {
@@ -120,6 +143,27 @@ impl LineRedactor {
             false => self.names.name(self.detector.stem(rule), value),
         }
     }
+}
+
+/// Returns the replacement of an unparsed line.
+fn removed_line(line: &[u8]) -> Vec<u8> {
+    let ending: &[u8] = if line.ends_with(b"\r") { b"\r" } else { b"" };
+    [LINE_REMOVED, ending].concat()
+}
+
+/// A find in a line: its bytes, its rule, its text without escapes, and whether it is in a key.
+type RawFind = (Range<usize>, RuleId, String, bool);
+
+/// Returns the strings of a row that have finds.
+fn whole_strings(line: &[u8], finds: &[RawFind]) -> Vec<RawFind> {
+    let (mut strings, mut whole) = (Strings::new(line), Vec::new());
+    while let Some(string) = strings.next_string() {
+        if finds.iter().any(|(raw, ..)| string.raw.start <= raw.start && raw.end <= string.raw.end) {
+            let text = Decoded::new(&line[string.raw.clone()]).text().to_owned();
+            whole.push((string.raw, RuleId::from(BuiltInRule::NamedSecret), text, string.is_key));
+        }
+    }
+    whole
 }
 
 /// Ensures that keys of a row that differ still do: a new key that another key has, or gets, is numbered.

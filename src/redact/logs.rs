@@ -8,10 +8,11 @@ use std::path::Path;
 use super::RedactOptions;
 use super::line::LineRedactor;
 use super::members::MemberRules;
-use super::names::Names;
+use super::names::{Names, UsedNumbers};
+use crate::align::{each_line, next_line};
 use crate::detect::{Detector, NameCollector};
 use crate::digest::BundleDigest;
-use crate::error::{Error, ErrorKind, IoAction, RedactionFault, Result};
+use crate::error::{Error, ErrorKind, RedactionFault, Result};
 use crate::format::limits::{MAX_LOG_LINE_BYTES, MAX_NAME_BYTES};
 use crate::format::{FileName, Label, LogId, SourceName, TimeKey, Timestamp};
 use crate::input::{InputPart, TraceInput};
@@ -20,7 +21,7 @@ use crate::progress::{Progress, Stage};
 use crate::scan::{check_users, manifest_texts};
 use crate::stored::{ContentReader, LogSet, restore_logs};
 use crate::util::cancel::CancellableIo;
-use crate::util::line_reader::{LineError, LineReader};
+use crate::util::line_reader::LineReader;
 
 /// The logs of an input in temporary files, and what is needed to redact them.
 pub struct RedactedLogs {
@@ -52,11 +53,11 @@ impl RedactedLogs {
         progress.finish();
         let logs = logs?;
         logs.check_places()?;
-        let (names, label) = names_and_label(input, &logs, progress)?;
-        let detector = Detector::with_names(&options.detect, &names)?;
+        let survey = TextSurvey::of(input, &logs, progress)?;
+        let detector = Detector::with_names(&options.detect, &survey.users)?;
         let members = MemberRules::new(options.drop.clone(), options.keep_only.clone());
-        let mut redactor = LineRedactor::new(detector, Names::new(options.key.clone()), members);
-        let label = label.map(|label| redactor.text(label.as_str())).transpose()?;
+        let mut redactor = LineRedactor::new(detector, Names::new(options.key.clone(), survey.numbers), members);
+        let label = input.label().map(|label| redactor.text(label.as_str())).transpose()?;
         let ids = new_ids(&logs, &mut redactor)?;
         // A name can be longer than the text that it replaces.
         let label = label.and_then(|label| Label::new(shortened(label, MAX_NAME_BYTES)));
@@ -96,35 +97,36 @@ fn rank(id: &LogId) -> impl Ord + '_ {
     catalogue_order(id.source.as_str(), id.name.as_str())
 }
 
-/// Returns the names of users in the logs and manifests, and the last label.
-fn names_and_label(
-    input: &TraceInput<'_>,
-    logs: &LogSet,
-    progress: &dyn Progress,
-) -> Result<(BTreeSet<String>, Option<Label>)> {
-    let collector = NameCollector::new()?;
-    let (mut names, mut label) = (BTreeSet::new(), None);
-    for part in input.parts() {
-        let bundle = part.open()?;
-        for (_, text) in manifest_texts(bundle.manifest()) {
-            collector.collect(text.as_bytes(), &mut names);
-        }
-        label = bundle.manifest().label.clone().or(label);
-    }
-    for (_, log) in logs.logs() {
-        let mut lines = LineReader::new(CancellableIo::new(log.reader(), progress), MAX_LOG_LINE_BYTES);
-        let mut number = 0;
-        loop {
-            number += 1;
-            match lines.next_line() {
-                Ok(Some(line)) => collector.collect(line.bytes, &mut names),
-                Ok(None) => break,
-                Err(error) => return Err(line_error(error, number).in_file(log.id.name.as_str())),
+/// What the texts of an input have, before anything in them is replaced.
+struct TextSurvey {
+    /// The names of users in the paths of home directories, in lower case.
+    users: BTreeSet<String>,
+    numbers: UsedNumbers,
+    collector: NameCollector,
+}
+
+impl TextSurvey {
+    fn of(input: &TraceInput<'_>, logs: &LogSet, progress: &dyn Progress) -> Result<Self> {
+        let (users, numbers) = (BTreeSet::new(), UsedNumbers::default());
+        let mut survey = Self { users, numbers, collector: NameCollector::new()? };
+        for part in input.parts() {
+            let bundle = part.open()?;
+            for (_, text) in manifest_texts(bundle.manifest()) {
+                survey.add(text.as_bytes())?;
             }
-            check_users(&names)?;
         }
+        for (_, log) in logs.logs() {
+            let reader = CancellableIo::new(log.reader(), progress);
+            each_line(reader, |line| survey.add(line.bytes)).map_err(|error| error.in_file(log.id.name.as_str()))?;
+        }
+        Ok(survey)
     }
-    Ok((names, label))
+
+    fn add(&mut self, text: &[u8]) -> Result<()> {
+        self.collector.collect(text, &mut self.users);
+        check_users(&self.users)?;
+        self.numbers.collect(text)
+    }
 }
 
 /// Returns a text of at most `max` bytes, without its end if it is longer.
@@ -173,13 +175,6 @@ fn new_ids(logs: &LogSet, redactor: &mut LineRedactor) -> Result<Vec<LogId>> {
     Ok(ids)
 }
 
-fn line_error(error: LineError, line: u64) -> Error {
-    match error {
-        LineError::Read(error) => Error::io_unnamed(IoAction::Read, error),
-        LineError::TooLong => Error::from(ErrorKind::LineTooLong { limit: MAX_LOG_LINE_BYTES }).at_line(line),
-    }
-}
-
 /// A reader of a log that redacts it line by line.
 pub struct RedactedLog<'l> {
     lines: LineReader<CancellableIo<'l, ContentReader<'l>>>,
@@ -198,12 +193,8 @@ impl RedactedLog<'_> {
     /// Reads the next line, with its line feed. Returns `None` after the last one.
     pub fn next_line(&mut self) -> Result<Option<&[u8]>> {
         self.number += 1;
-        let line = match self.lines.next_line() {
-            Ok(Some(line)) => line,
-            Ok(None) => return Ok(None),
-            Err(error) => return Err(line_error(error, self.number)),
-        };
         let number = self.number;
+        let Some(line) = next_line(&mut self.lines, number)? else { return Ok(None) };
         let redacted = self.redactor.line(line.bytes, self.times).map_err(|error| error.at_line(number))?;
         self.ready.clear();
         self.ready.extend_from_slice(&redacted);

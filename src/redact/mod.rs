@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use crate::bundle::Bundle;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions, WrittenBundle};
 use crate::container::Sealer;
-use crate::detect::{DetectOptions, Detector, RULES_VERSION, in_line};
+use crate::detect::{DetectOptions, Detector, RULES_VERSION, RuleFile, in_line};
 use crate::digest::BundleDigest;
 use crate::error::{Error, RedactionFault, Result};
 use crate::export::Level;
@@ -128,6 +128,7 @@ impl RedactOptions {
             rules: RULES_VERSION,
             only: self.detect.only.clone(),
             skip: self.detect.skip.clone(),
+            rules_file: self.detect.rules.as_ref().map(RuleFile::digest),
             key_id: self.key.as_ref().map(RedactionKey::id),
             sources: self.sources.clone(),
             drop: texts(&self.drop),

@@ -1,17 +1,57 @@
 //! The names that replace values: equal values get equal names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use strum::EnumCount as _;
 
 use super::key::RedactionKey;
-use crate::detect::{KEYED_DIGITS, NameStem};
+use crate::detect::{Decoded, KEYED_DIGITS, NameStem, names_in};
 use crate::error::{RedactionFault, Result};
 
 /// The most different values of a redaction. Each takes about 50 bytes of memory.
 pub const MAX_VALUES: usize = 2_000_000;
+
+/// The numbers of the names that the texts of an input have already, after an earlier redaction or by chance. A new name
+/// must be none of these, or it would stand for two things.
+#[derive(Debug, Default)]
+pub struct UsedNumbers([HashSet<u64>; NameStem::COUNT]);
+
+impl UsedNumbers {
+    /// Adds the numbers in a line, or in another text that can have escapes.
+    ///
+    /// # Errors
+    /// [`RedactionFault::TooManyValues`].
+    pub fn collect(&mut self, line: &[u8]) -> Result<()> {
+        self.collect_from(line);
+        if memchr::memmem::find(line, br"\u00").is_some() {
+            self.collect_from(Decoded::new(line).text().as_bytes());
+        }
+        match self.0.iter().map(HashSet::len).sum::<usize>() > MAX_VALUES {
+            true => Err(RedactionFault::TooManyValues { limit: MAX_VALUES }.into()),
+            false => Ok(()),
+        }
+    }
+
+    fn collect_from(&mut self, text: &[u8]) {
+        for (stem, name) in names_in(text) {
+            let number = &text[name.start + stem.as_str().len() + 1..name.end];
+            if let Some(number) = std::str::from_utf8(number).ok().and_then(|number| number.parse().ok()) {
+                self.0[stem as usize].insert(number);
+            }
+        }
+    }
+
+    /// Returns the first number from `least` on that is not used.
+    fn next(&self, stem: NameStem, least: u64) -> u64 {
+        let mut number = least;
+        while self.0[stem as usize].contains(&number) {
+            number += 1;
+        }
+        number
+    }
+}
 
 /// Gives names to values: by a key, or by number in the order of their first appearance.
 #[derive(Debug)]
@@ -20,11 +60,13 @@ pub struct Names {
     /// The number of each value, by a digest of its kind and itself; or, with a key, by its name, a digest.
     known: HashMap<[u8; 16], u64>,
     next: [u64; NameStem::COUNT],
+    used: UsedNumbers,
 }
 
 impl Names {
-    pub fn new(key: Option<RedactionKey>) -> Self {
-        Self { key, known: HashMap::new(), next: [1; NameStem::COUNT] }
+    /// Numbers values if there is no key, without the numbers that are used.
+    pub fn new(key: Option<RedactionKey>, used: UsedNumbers) -> Self {
+        Self { key, known: HashMap::new(), next: [1; NameStem::COUNT], used }
     }
 
     /// Returns the name of a value.
@@ -69,8 +111,8 @@ impl Names {
             return Ok(format!("{}-{number}", stem.as_str()));
         }
         self.check_room()?;
-        let number = self.next[stem as usize];
-        self.next[stem as usize] += 1;
+        let number = self.used.next(stem, self.next[stem as usize]);
+        self.next[stem as usize] = number + 1;
         self.known.insert(key, number);
         Ok(format!("{}-{number}", stem.as_str()))
     }
@@ -90,7 +132,7 @@ mod tests {
 
     #[test]
     fn values_are_numbered_by_kind_and_in_any_case() {
-        let mut names = Names::new(None);
+        let mut names = Names::new(None, UsedNumbers::default());
         let mut name = |stem, value| names.name(stem, value).unwrap();
         assert_eq!(name(NameStem::User, "mara"), "user-1");
         assert_eq!(name(NameStem::User, "jo"), "user-2");
@@ -100,9 +142,22 @@ mod tests {
     }
 
     #[test]
+    fn names_that_the_text_has_are_not_given_again() {
+        let mut used = UsedNumbers::default();
+        used.collect(b"xuser-1 User-02 user-4, secret-1,").unwrap();
+        used.collect(br#"{"a":"\u0075ser\u002d5"}"#).unwrap();
+        let mut names = Names::new(None, used);
+        let mut name = |stem, value| names.name(stem, value).unwrap();
+        assert_eq!(name(NameStem::User, "a"), "user-3");
+        assert_eq!(name(NameStem::User, "b"), "user-6");
+        assert_eq!(name(NameStem::Secret, "a"), "secret-2");
+        assert_eq!(name(NameStem::Host, "a"), "host-1");
+    }
+
+    #[test]
     fn keyed_names_are_the_beginning_of_an_hmac() {
         let key = RedactionKey::new(&[7; 32]).unwrap();
-        let mut names = Names::new(Some(key.clone()));
+        let mut names = Names::new(Some(key.clone()), UsedNumbers::default());
         let digest = HEXLOWER.encode(&key.digest("user", "mara"));
         assert_eq!(digest, HMAC_OF_MARA);
         assert_eq!(names.name(NameStem::User, "mara").unwrap(), format!("user-{}", &HMAC_OF_MARA[..16]));
@@ -114,7 +169,7 @@ mod tests {
 
     #[test]
     fn equal_names_of_different_values_are_an_error() {
-        let mut names = Names::new(Some(RedactionKey::new(&[7; 32]).unwrap()));
+        let mut names = Names::new(Some(RedactionKey::new(&[7; 32]).unwrap()), UsedNumbers::default());
         let mut digest = [1; 32];
         names.keyed_name(NameStem::User, &digest).unwrap();
         names.keyed_name(NameStem::User, &digest).unwrap();

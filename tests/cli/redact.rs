@@ -58,6 +58,47 @@ fn a_redacted_bundle_is_clean_and_can_be_checked() {
 }
 
 #[test]
+fn a_file_of_rules_is_used_and_asked_for_again() {
+    let home = home();
+    let rules = "[[rules]]\nid = 'number'\nregex = 'createdAt.*'\n\n[[rules]]\nid = 'source'\npath = 'src'\n\
+                 regex = '/(sr[a-z])'\nkeywords = ['/SR']\n\n[[rules]]\nid = 'p12'\npath = 'p12$'\n";
+    fs::write(home.path().join("rules.toml"), rules).unwrap();
+    fs::write(home.path().join("other.toml"), "title = 'empty'\n").unwrap();
+    let scanned = run(home.path(), &["scan", "a.gz", "--rules", "rules.toml", "--only", "source"]);
+    let redacted = run(home.path(), &["redact", "a.gz", "-o", "b.gz", "--rules", "rules.toml", "--only", "source"]);
+    assert_eq!((scanned.code, redacted.code), (3, 0), "{}{}", scanned.stderr, redacted.stderr);
+    insta::assert_snapshot!(format!("{}{}", scanned.text(), scanned.stderr));
+    let row = run(home.path(), &["cat", "b.gz", "--head", "1"]);
+    assert!(row.text().contains("/home/marlowe/secret-1"), "{}", row.text());
+    let check = |rules: &[&str]| run(home.path(), &[&["verify", "b.gz", "--original", "a.gz"], rules].concat());
+    assert_eq!(check(&["--rules", "rules.toml"]).code, 0);
+    for (rules, message) in [
+        (&[][..], "was made with a file of rules"),
+        (&["--rules", "other.toml"], "was made with another file of rules"),
+    ] {
+        let failed = check(rules);
+        assert!(failed.code == 1 && failed.stderr.contains(message), "{}", failed.stderr);
+    }
+    fs::write(home.path().join("bad.toml"), format!("{rules}keyword = 'x'\n")).unwrap();
+    let refused = run(home.path(), &["redact", "a.gz", "-o", "c.gz", "--rules", "bad.toml"]);
+    assert!(refused.code == 1 && !home.path().join("c.gz").exists());
+    let message = "bad.toml: line 14: rule p12: the key `keyword` is not known";
+    assert!(refused.stderr.contains(message), "{}", refused.stderr);
+    let missing = run(home.path(), &["scan", "a.gz", "--rules", "missing.toml"]);
+    assert!(missing.code == 1 && missing.stderr.contains("missing.toml"), "{}", missing.stderr);
+}
+
+#[test]
+fn a_history_takes_no_redacted_bundle() {
+    let home = home();
+    assert_eq!(run(home.path(), &["redact", "a.gz", "-o", "b.gz"]).code, 0);
+    let refused = run(home.path(), &["keep", "history", "--from", "b.gz"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("b.gz: this bundle is redacted"), "{}", refused.stderr);
+    assert!(!home.path().join("history").exists());
+}
+
+#[test]
 fn bad_input_writes_nothing() {
     let home = home();
     fs::write(home.path().join("short"), [7; 31]).unwrap();

@@ -201,6 +201,11 @@ fn signature_faults() -> Vec<ErrorKind> {
 fn redaction_faults() -> Vec<ErrorKind> {
     let faults = [
         RedactionFault::UnknownRule { name: "github".to_owned(), known: vec!["secret".to_owned(), "jwt".to_owned()] },
+        RedactionFault::RuleNotUnderstood {
+            place: Some("rule badge".to_owned()),
+            reason: "the key `regx` is not known".to_owned(),
+        },
+        RedactionFault::RuleNotUnderstood { place: None, reason: "the file is not UTF-8".to_owned() },
         RedactionFault::TooManyUsers { limit: 10_000 },
         RedactionFault::TooManyValues { limit: 2_000_000 },
         RedactionFault::KeyFileExposed,
@@ -214,10 +219,14 @@ fn redaction_faults() -> Vec<ErrorKind> {
         RedactionFault::NotRedacted,
         RedactionFault::OtherOriginal,
         RedactionFault::OtherRules { generator: "patchwork-traces 0.9.0".to_owned(), found: 2, known: 1 },
+        RedactionFault::RulesNeeded,
+        RedactionFault::OtherRuleFile,
+        RedactionFault::NoRulesUsed,
         RedactionFault::KeyNeeded,
         RedactionFault::OtherKey,
         RedactionFault::NoKeyUsed,
         RedactionFault::OverLogs,
+        RedactionFault::IntoHistory,
         RedactionFault::AmongOthers,
     ];
     faults.into_iter().map(ErrorKind::Redaction).collect()

@@ -48,6 +48,8 @@ mod redact;
 mod restore;
 mod rotation;
 mod row_filters;
+#[cfg(feature = "rules")]
+mod rule_files;
 mod scan;
 mod schema;
 #[cfg(feature = "seal")]

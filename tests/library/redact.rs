@@ -183,9 +183,26 @@ fn keyed_names_are_the_same_in_every_bundle() {
 }
 
 #[test]
+fn names_that_are_there_already_are_not_given_to_something_else() {
+    let log = "{\"m\":\"jane@corp.io user-7\",\"password\":\"p\"}\n{\"m\":\"10.1.2.3 Email\\u002d2 bob@corp.io\"}\n";
+    let once = bundle(&Home::new().with("runs.jsonl", log));
+    let emails = redacted(&once, &redact_options().detect(DetectOptions::default().only(["email-address"])));
+    let first = "{\"m\":\"email-1 user-7\",\"password\":\"p\"}\n{\"m\":\"10.1.2.3 Email\\u002d2 email-3\"}\n";
+    assert_eq!(String::from_utf8_lossy(&logs_of(&emails)["runs.jsonl"]), first);
+    // A second redaction, by other rules, of a bundle with new rows.
+    let again = format!("{first}{{\"m\":\"ann@corp.io\"}}\n");
+    let expected = "{\"m\":\"email-1 user-7\",\"password\":\"secret-1\"}\n{\"m\":\"ip-1 Email\\u002d2 email-3\"}\n{\"m\":\"email-4\"}\n";
+    assert_eq!(redacted_log(&again, &redact_options()), expected);
+}
+
+#[test]
 fn keys_that_differ_still_do() {
-    let log = "{\"email-1\":1,\"jane@corp.io\":2,\"bob@corp.io\":{\"jane@corp.io\":3},\"email-1 (2)\":4}\n";
-    let expected = "{\"email-1\":1,\"email-1 (3)\":2,\"email-2\":{\"email-1 (3)\":3},\"email-1 (2)\":4}\n";
+    let log = "{\"email-1\":1,\"jane@corp.io\":2,\"bob@corp.io\":{\"jane@corp.io\":3},\"email-2 (2)\":4}\n";
+    let expected = "{\"email-1\":1,\"email-3\":2,\"email-4\":{\"email-3\":3},\"email-2 (2)\":4}\n";
+    assert_eq!(redacted_log(log, &redact_options()), expected);
+    // Names are the same in any case, but keys are not.
+    let log = "{\"jane@corp.io\":1,\"Jane@corp.io\":2,\"email-1 (2)\":{\"jane@Corp.io\":3}}\n";
+    let expected = "{\"email-2\":1,\"email-2 (2)\":2,\"email-1 (2)\":{\"email-2 (3)\":3}}\n";
     assert_eq!(redacted_log(log, &redact_options()), expected);
 }
 
@@ -196,7 +213,7 @@ fn types_stay_and_a_private_key_becomes_a_fixed_text() {
         "{\"k\":\"x -----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY----- y\"}\n",
     );
     let expected = concat!(
-        "{\"password\":123,\"token\":null,\"secret\":[\"a\"],\"apiKey\":\"\"}\n",
+        "{\"password\":123,\"token\":null,\"secret\":[\"secret-1\"],\"apiKey\":\"\"}\n",
         "{\"k\":\"x [private key removed] y\"}\n",
     );
     assert_eq!(redacted_log(log, &redact_options()), expected);

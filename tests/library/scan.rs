@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::common::planted::{Planted, USER, places, planted};
 use crate::common::{Home, bundle, indexed, options};
-use patchwork_traces::detect::{BuiltInRule, DetectOptions, Detector, FindKind};
+use patchwork_traces::detect::{BuiltInRule, DetectOptions, Detector, FindKind, token_prefixes};
 use patchwork_traces::error::RedactionFault;
 use patchwork_traces::export::export;
 use patchwork_traces::input::TraceInput;
@@ -83,6 +83,12 @@ fn values_are_found_by_their_keys() {
         (r#"{"X-API-Key":"abc"}"#, true),
         (r#"{"refresh_token":"abc"}"#, true),
         (r#"{"pass\u0077ord":"abc"}"#, true),
+        (r#"{"password":["a","b"]}"#, true),
+        (r#"{"a":[{"secret":[[["p"]]]}]}"#, true),
+        (r#"{"tokens":{"x":["a1b2c3d4"]}}"#, true),
+        (r#"{"tokens":["a1b2c3d4"],"secrets":"plain words"}"#, true),
+        (r#"{"tokens":["Hello","world",12345678],"secrets":{"count":"12"}}"#, false),
+        (r#"{"credentials":{"kind":"service_account","until":"2026-05-02T10:00:00Z","file":"/x/y1z2w3"}}"#, false),
         (r#"{"tokens":"123"}"#, false),
         (r#"{"token":123,"tokenCount":"5","nextPageToken":"abc"}"#, false),
         (r#"{"password":"","secret":"***","token":"${TOKEN}","apiKey":"<key>","secretKey":"secret-12"}"#, false),
@@ -93,6 +99,42 @@ fn values_are_found_by_their_keys() {
         let found: Vec<_> = report.rules.iter().map(|rule| rule.rule.as_str()).collect();
         assert_eq!(found, if is_secret { vec!["named-secret"] } else { vec![] }, "{row}");
     }
+}
+
+#[test]
+fn passwords_of_connections_commands_and_cookies_are_found_however_short() {
+    for (text, expected) in [
+        ("Server=db;User Id=sa;Password=hunter2;Encrypt=yes", &["hunter2"][..]),
+        ("Data Source=db; Password = 'my pass' ; User ID=sa", &["my pass"]),
+        ("x(\"Server=db;PWD=abc\")", &["abc"]),
+        ("host=db user=svc password=abc", &["abc"]),
+        ("?user=svc&password=abc&x=1", &["abc"]),
+        ("AccountName=a;AccountKey=abc==;EndpointSuffix=x", &["abc=="]),
+        ("curl -u svc:abc https://example.com", &["abc"]),
+        ("curl -s \\\n  --proxy-user \"svc:a b\" -U 'svc:c' https://example.com", &["a b", "c"]),
+        ("Cookie: theme=dark; a=x1y2z3w4; b=\u{e9}; c=X1Y2Z3W4=", &["x1y2z3w4", "X1Y2Z3W4="]),
+        ("Set-Cookie: a=x1y2z3w4; Path=/x1y2z3w4; Expires=Wed, 21 Oct 2026 07:28:00 GMT", &["x1y2z3w4"]),
+        ("PWD=/work/x; OLDPWD=/tmp; server=1; pwd=$(pwd); password=$P;", &[]),
+        ("let password = input; save(password); const user = me;", &[]),
+        ("docker run -u 1000:1000 x; sort -u a:b; curl -o u:b https://example.com -H a:b; id -u c:d", &[]),
+        ("curl -u \"$NAME:$PASSWORD\" -u svc: https://example.com", &[]),
+        ("cookie: yes please; the cookie = theme; Cookie: a=b", &[]),
+    ] {
+        let found: Vec<_> = finds(text).into_iter().map(|(_, text)| text).filter(|found| found != "svc").collect();
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn every_prefix_of_a_token_is_planted() {
+    let planted = planted(1);
+    for rule in BuiltInRule::VARIANTS {
+        for prefix in token_prefixes(*rule) {
+            let is_planted = planted.iter().any(|one| one.rule == rule.name() && one.secret.starts_with(prefix));
+            assert!(is_planted, "{prefix} of {}", rule.name());
+        }
+    }
+    assert_eq!(token_prefixes(BuiltInRule::Jwt).count(), 0);
 }
 
 #[test]

@@ -445,6 +445,7 @@ REDACTION = object_of([
     ("rules", 2, True, count),
     ("only", 2, False, array_of(string, MAX_REDACTION_ITEMS)),
     ("skip", 2, False, array_of(string, MAX_REDACTION_ITEMS)),
+    ("rulesFile", 2, False, digest),
     ("keyId", 2, False, pattern("R-6", "[0-9a-f]{16}")),
     ("sources", 2, False, array_of(string, MAX_REDACTION_ITEMS)),
     ("drop", 2, False, array_of(string, MAX_REDACTION_ITEMS)),

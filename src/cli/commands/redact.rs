@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
+use patchwork_traces::detect::DetectOptions;
 use patchwork_traces::format::Redaction;
 use patchwork_traces::input::InputSummary;
 use patchwork_traces::query::KeyPath;
@@ -12,7 +13,7 @@ use patchwork_traces::redact::{RedactOptions, RedactReport, RedactionKey, redact
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::commands::scan::RuleArgs;
+use crate::cli::commands::scan::{RuleArgs, rule_notes};
 use crate::cli::complete;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
@@ -61,7 +62,8 @@ pub struct RedactArgs {
     rules: RuleArgs,
 
     /// Take only this source (repeatable)
-    #[arg(long, value_name = "SOURCE", add = ArgValueCompleter::new(complete::SourceCompleter))]
+    #[arg(long, value_name = "SOURCE", hide_short_help = true)]
+    #[arg(add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,
 
     #[command(flatten)]
@@ -102,7 +104,7 @@ impl RedactArgs {
         let keep_only: Vec<_> = self.keep_only.iter().flat_map(|PathList(paths)| paths.iter().cloned()).collect();
         let mut options =
             RedactOptions::new(crate::cli::generator()).sources(&self.source).level(self.new.level).key(key);
-        options = options.detect(self.rules.options()).drop(self.drop.clone()).keep_only(keep_only);
+        options = options.detect(self.rules.options()?).drop(self.drop.clone()).keep_only(keep_only);
         options.threads = self.new.threads.unwrap_or(options.threads);
         Ok(options)
     }
@@ -120,7 +122,7 @@ pub fn run(args: &RedactArgs, output: Output) -> CommandResult {
         None => redact(&input, &options, (stdout().lock(), STDOUT), std::env::temp_dir(), &bar)?,
     };
     let bundle = NewBundle { manifest: &report.manifest, digest: report.digest, bytes: report.bundle_bytes };
-    let notes = notes(&report, args);
+    let notes = notes(&report, &options.detect);
     let json = |bundle| RedactJson { bundle, input: &report.input, redaction: &report.redaction, notes: &notes };
     to.report(&bundle, |path| headline(&report, path), json, &notes, output)
 }
@@ -138,12 +140,12 @@ fn headline(report: &RedactReport, path: &str) -> String {
     )
 }
 
-fn notes(report: &RedactReport, args: &RedactArgs) -> Vec<String> {
-    let mut notes = input_notes(std::slice::from_ref(&report.input));
+fn notes(report: &RedactReport, detect: &DetectOptions) -> Vec<String> {
+    let mut notes = [input_notes(std::slice::from_ref(&report.input)), rule_notes(detect)].concat();
     notes.push(
         "`redact --help` lists what no redaction can find; look through the rows before you share them".to_owned(),
     );
-    if !args.rules.options().is_everything() {
+    if !detect.is_everything() {
         notes.push("only some rules were used; what the others would find is still there".to_owned());
     }
     notes

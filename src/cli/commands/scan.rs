@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use clap_complete::engine::ArgValueCompleter;
-use patchwork_traces::detect::{DetectOptions, FindKind};
+use patchwork_traces::detect::{DetectOptions, FindKind, RuleFile, UnusedParts};
 use patchwork_traces::input::InputSummary;
 use patchwork_traces::scan::{RuleCount, ScanGroup, ScanOptions, ScanReport, scan};
 use schemars::JsonSchema;
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::complete;
 use crate::cli::encryption::KeyArgs;
-use crate::cli::failure::CommandResult;
+use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::input::{input_notes, open_all_seekable};
 use crate::cli::render::table::{Column, table};
@@ -69,13 +69,41 @@ pub struct RuleArgs {
     /// Leave out this rule or kind of rules (repeatable)
     #[arg(long, value_name = "RULE", add = ArgValueCompleter::new(complete::RuleCompleter))]
     skip: Vec<String>,
+
+    /// File of further rules, as gitleaks has them (TOML)
+    ///
+    /// Its rules are used beside the built-in ones.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    rules: Option<PathBuf>,
 }
 
 impl RuleArgs {
     /// Returns the choice of rules.
-    pub fn options(&self) -> DetectOptions {
-        DetectOptions::default().only(&self.only).skip(&self.skip)
+    ///
+    /// # Errors
+    /// If the file of rules cannot be read or is malformed.
+    pub fn options(&self) -> Result<DetectOptions, Failure> {
+        let rules = self.rules.as_deref().map(RuleFile::read).transpose()?;
+        Ok(DetectOptions::default().only(&self.only).skip(&self.skip).rules(rules))
     }
+}
+
+/// Returns the notes on the parts of a file of rules that have no meaning for logs.
+pub fn rule_notes(options: &DetectOptions) -> Vec<String> {
+    let Some(rules) = &options.rules else { return Vec::new() };
+    let UnusedParts { paths_of_rules, rules_of_paths, allowlists, .. } = rules.unused();
+    let rules = |count: usize| counted(count as u64, "rule", "rules");
+    let mut notes = Vec::new();
+    if rules_of_paths > 0 {
+        notes.push(format!("not used, for lack of an expression for texts: {} of the file", rules(rules_of_paths)));
+    }
+    if paths_of_rules > 0 {
+        notes.push(format!("used on every text, whatever the path: {} of the file", rules(paths_of_rules)));
+    }
+    if allowlists > 0 {
+        notes.push("paths and commits in allowlists are ignored, as rows have none".to_owned());
+    }
+    notes
 }
 
 /// The result of `scan --json`.
@@ -104,14 +132,14 @@ pub struct ScanJson<'a> {
 
 /// Runs the command.
 pub fn run(args: &ScanArgs, output: Output) -> CommandResult {
-    let mut options = ScanOptions::default().sources(&args.source).detect(args.rules.options());
+    let mut options = ScanOptions::default().sources(&args.source).detect(args.rules.options()?);
     options.threads = args.threads.unwrap_or(options.threads);
     if args.all {
         options.places = usize::MAX;
     }
     let inputs = open_all_seekable(&args.bundles, &args.keys.keys(output)?)?;
     let report = scan(&inputs, &options, &Bar::new(output))?;
-    let notes = input_notes(&report.inputs);
+    let notes = [input_notes(&report.inputs), rule_notes(&options.detect)].concat();
     let json = ScanJson {
         clean: report.is_clean(),
         lines: report.lines,

@@ -29,7 +29,7 @@ fn expected(key: &str, in_list: bool) -> &'static str {
         "sources" if in_list => "a plain name, without a path",
         "relativePath" => "a plain file name, without a path",
         "base" => "\"patchwork\" or \"activity\"",
-        "sha256" | "previous" => "64 hexadecimal digits",
+        "sha256" | "previous" | "rulesFile" => "64 hexadecimal digits",
         "crc32" => "8 hexadecimal digits",
         "lineEnding" => "\"lf\" or \"crlf\"",
         "finalNewline" => "true or false",

@@ -9,6 +9,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::digest::Sha256Digest;
 use crate::format::bounded::{at_most, count, present};
 #[cfg(feature = "schema")]
 use crate::format::limits::MAX_COUNT;
@@ -31,6 +32,10 @@ pub struct Redaction {
     #[serde(default, deserialize_with = "items", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(length(max = MAX_REDACTION_ITEMS)))]
     pub skip: Vec<String>,
+    /// The digest of the file of rules that was used in addition. Absent if none was.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Sha256Digest"))]
+    pub rules_file: Option<Sha256Digest>,
     /// The identity of the key that the names were made with. Absent if they are numbered.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "RedactionKeyId"))]

@@ -480,6 +480,8 @@ fn redaction_cases() -> Vec<(&'static str, Vec<u8>)> {
         ("redaction_path_no_string", with("/redaction/keepOnly", json!([1]))),
         ("redaction_key_of_15_digits", with("/redaction/keyId", json!("0".repeat(15)))),
         ("redaction_key_in_upper_case", with("/redaction/keyId", json!("A".repeat(16)))),
+        ("redaction_rules_file_no_digest", with("/redaction/rulesFile", json!("ab"))),
+        ("redaction_rules_file_null", with("/redaction/rulesFile", json!(null))),
         ("redaction_count_null", with("/redaction/replaced", json!(null))),
         ("redaction_count_negative", with("/redaction/lines", json!(-1))),
     ]

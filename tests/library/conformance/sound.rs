@@ -295,7 +295,7 @@ pub fn with_redaction(builder: &mut BundleBuilder) {
     builder.manifest["minor"] = json!(2);
     builder.manifest["derivedFrom"] = json!({ "how": "redacted", "bundles": ["ab".repeat(32)] });
     builder.manifest["redaction"] = json!({
-        "rules": 1, "only": ["secret"], "skip": ["jwt"], "keyId": "0123456789abcdef",
+        "rules": 1, "only": ["secret"], "skip": ["jwt"], "rulesFile": "cd".repeat(32), "keyId": "0123456789abcdef",
         "sources": ["runs"], "drop": vec!["a.b"; 1000], "keepOnly": ["\"c d\"[0]"], "replaced": 3, "lines": 2,
     });
 }

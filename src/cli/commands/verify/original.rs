@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
 use patchwork_traces::container::DecryptionKeys;
+use patchwork_traces::detect::RuleFile;
 use patchwork_traces::redact::{CompareOptions, RedactionCheck, RedactionDifference, RedactionKey, check_redaction};
 
 use crate::cli::failure::Failure;
@@ -28,6 +29,10 @@ pub struct OriginalArgs {
     /// Key that the names in the redacted bundle were made with
     #[arg(long, value_name = "FILE", requires = "original", hide_short_help = true, value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
+
+    /// File of rules that the redacted bundle was made with
+    #[arg(long, value_name = "FILE", requires = "original", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    rules: Option<PathBuf>,
 }
 
 impl OriginalArgs {
@@ -54,9 +59,10 @@ impl OriginalArgs {
     ) -> Result<Option<RedactionCheck>, Failure> {
         let Some(original) = &self.original else { return Ok(None) };
         let key = self.key_file.as_deref().map(RedactionKey::read).transpose()?;
+        let rules = self.rules.as_deref().map(RuleFile::read).transpose()?;
         let redacted = open(path, keys)?;
         let original = open_seekable(original, keys)?;
-        let options = CompareOptions::default().key(key);
+        let options = CompareOptions::default().key(key).rules(rules);
         Ok(Some(check_redaction(&redacted, &original, &options, &Bar::new(output))?))
     }
 }

@@ -1,0 +1,95 @@
+//! Passwords in connection strings: `Server=db;User Id=sa;Password=…`, `host=db password=…`, `?user=a&password=…`.
+
+use std::ops::Range;
+
+use super::placeholder::can_be_secret;
+use super::rules::names_a_secret;
+
+/// The keys, without spaces and in lower case, of which a connection string has one beside its password.
+const OTHER_KEYS: &str = "\
+    accountname addr address clientid database datasource dbname defaultendpointsprotocol driver dsn encrypt endpoint \
+    endpointsuffix entitypath host hostaddr hostname initialcatalog integratedsecurity networkaddress persistsecurityinfo \
+    port protocol provider server servername sharedaccesskeyname sslmode uid user userid username";
+
+/// The bytes around a password in which the other keys are looked for.
+const MAX_CONTEXT_BYTES: usize = 512;
+
+/// The longest password.
+const MAX_PASSWORD_BYTES: usize = 256;
+
+/// Returns true for keys of passwords that mean nothing elsewhere.
+pub fn is_connection_key(name: &str) -> bool {
+    name.eq_ignore_ascii_case("pwd") || name.eq_ignore_ascii_case("accountkey")
+}
+
+/// Returns the place of the password, if `name` is its key in a connection string.
+pub fn connection_password(text: &str, name: &Range<usize>) -> Option<Range<usize>> {
+    let bytes = text.as_bytes();
+    if !is_connection_key(&text[name.clone()]) && !names_a_secret(&text[name.clone()]) {
+        return None;
+    }
+    let spaces = |at: usize| at + bytes[at..].iter().take(4).take_while(|byte| **byte == b' ').count();
+    let sign = spaces(name.end);
+    if bytes.get(sign) != Some(&b'=') || matches!(bytes.get(sign + 1), Some(b'=' | b'>')) {
+        return None;
+    }
+    let before = bytes[..name.start].iter().rev().find(|byte| **byte != b' ');
+    let separator = match before {
+        Some(b'?' | b'&') => b'&',
+        _ if has_other_key(text, name, b';') => b';',
+        _ if has_other_key(text, name, b' ') => b' ',
+        _ => return None,
+    };
+    let start = if separator == b' ' { sign + 1 } else { spaces(sign + 1) };
+    let value = value(text, start, separator);
+    let first = text[value.clone()].chars().next()?;
+    // A variable, or the working directory of a shell.
+    let is_other = matches!(first, '$' | '%' | '/' | '.' | '~' | '\\' | '(' | '*');
+    (!is_other && can_be_secret(&text[value.clone()])).then_some(value)
+}
+
+/// Returns the place of a value, without its quotation marks.
+fn value(text: &str, start: usize, separator: u8) -> Range<usize> {
+    let bytes = &text.as_bytes()[..text.len().min(start + MAX_PASSWORD_BYTES)];
+    let closing = match bytes.get(start) {
+        Some(b'{') => Some(b'}'),
+        Some(quote @ (b'"' | b'\'')) => Some(*quote),
+        _ => None,
+    };
+    let closed = closing.and_then(|closing| memchr::memchr(closing, &bytes[start + 1..]));
+    if let Some(length) = closed.filter(|length| *length > 0) {
+        return start + 1..start + 1 + length;
+    }
+    let ends = |byte: &u8| *byte == separator || byte.is_ascii_whitespace() || b"\"'`<>".contains(byte) || *byte < b' ';
+    let length = bytes[start..].iter().position(ends).unwrap_or(bytes.len() - start);
+    let mut end = start + length;
+    // An escape of a string inside a string ends it, too.
+    if let Some(escape) = text.get(start..end).and_then(|value| value.find('\\')) {
+        end = start + escape;
+    }
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    start..end
+}
+
+/// Returns true if a part before or after `name`, between separators, has one of the keys of connection strings.
+fn has_other_key(text: &str, name: &Range<usize>, separator: u8) -> bool {
+    let bytes = text.as_bytes();
+    let ends = |byte: &u8| b"\"`\n\r".contains(byte);
+    let least = name.start.saturating_sub(MAX_CONTEXT_BYTES);
+    let start = bytes[least..name.start].iter().rposition(ends).map_or(least, |at| least + at + 1);
+    let most = bytes.len().min(name.end + MAX_CONTEXT_BYTES);
+    let end = bytes[name.end..most].iter().position(ends).map_or(most, |at| name.end + at);
+    let is_key = |part: &[u8]| {
+        let Some(sign) = memchr::memchr(b'=', part) else { return false };
+        let key: Vec<u8> = part[..sign].iter().filter(|byte| **byte != b' ').map(u8::to_ascii_lowercase).collect();
+        // The first key of a connection string can follow other text.
+        let key = key.rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
+        !key.is_empty() && OTHER_KEYS.split(' ').any(|known| known.as_bytes() == key)
+    };
+    // The parts around the one with the password.
+    let before = bytes[start..name.start].split(|byte| *byte == separator).rev().skip(1);
+    let after = bytes[name.end..end].split(|byte| *byte == separator).skip(1);
+    before.chain(after).any(is_key)
+}

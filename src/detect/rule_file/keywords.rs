@@ -1,0 +1,103 @@
+//! The words without which a rule finds nothing, and the automaton that finds them.
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, BuildError, MatchKind};
+
+/// Finds the rules whose keywords a text has, in one pass.
+#[derive(Debug)]
+pub struct Keywords {
+    automaton: AhoCorasick,
+    /// For each pattern of the automaton: the rules that it leads to. None for an escape that can hide a word.
+    rules: Vec<Vec<usize>>,
+    /// The rules without keywords.
+    always: Vec<usize>,
+}
+
+/// The rules that may find something in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleHits(Vec<u64>);
+
+impl RuleHits {
+    fn add(&mut self, rule: usize) {
+        self.0[rule / 64] |= 1 << (rule % 64);
+    }
+
+    /// Returns true if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|bits| *bits == 0)
+    }
+
+    /// Returns the indices of the rules, in order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().enumerate().flat_map(|(at, bits)| {
+            let mut bits = *bits;
+            std::iter::from_fn(move || {
+                let next = (bits != 0).then(|| at * 64 + bits.trailing_zeros() as usize);
+                bits &= bits.wrapping_sub(1);
+                next
+            })
+        })
+    }
+}
+
+impl Keywords {
+    /// Builds the automaton from the keywords of each rule.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub fn new<'k>(of_rules: impl Iterator<Item = &'k [String]>) -> Result<Self, BuildError> {
+        let (mut patterns, mut rules, mut always) = (Vec::<String>::new(), Vec::<Vec<usize>>::new(), Vec::new());
+        for (rule, keywords) in of_rules.enumerate() {
+            if keywords.iter().all(String::is_empty) {
+                always.push(rule);
+            }
+            for keyword in keywords.iter().map(|keyword| keyword.to_lowercase()).filter(|keyword| !keyword.is_empty()) {
+                let at = patterns.iter().position(|known| *known == keyword).unwrap_or(patterns.len());
+                if at == patterns.len() {
+                    patterns.push(keyword);
+                    rules.push(Vec::new());
+                }
+                rules[at].push(rule);
+            }
+        }
+        // In the raw bytes of a row, a backslash is before a character that is written in another way.
+        for escape in hiding_escapes(&patterns) {
+            patterns.push(escape.to_owned());
+            rules.push(Vec::new());
+        }
+        let kind = if patterns.len() < 2000 { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
+        let mut builder = AhoCorasickBuilder::new();
+        builder.match_kind(MatchKind::Standard).ascii_case_insensitive(true).kind(Some(kind));
+        Ok(Self { automaton: builder.build(&patterns)?, rules, always })
+    }
+
+    /// Returns true if a row, given as its raw bytes, may have a string that a rule must look at.
+    pub fn may_hit(&self, raw: &[u8]) -> bool {
+        !self.always.is_empty() || self.automaton.is_match(raw)
+    }
+
+    /// Returns the rules that must look at a text, or at the value of a key.
+    pub fn hits(&self, key: Option<&str>, text: &str) -> RuleHits {
+        let rules = self.always.iter().chain(self.rules.iter().flatten()).max().map_or(0, |most| most + 1);
+        let mut hits = RuleHits(vec![0; rules.div_ceil(64)]);
+        self.always.iter().for_each(|rule| hits.add(*rule));
+        for text in key.into_iter().chain([text]) {
+            for hit in self.automaton.find_overlapping_iter(text) {
+                self.rules[hit.pattern().as_usize()].iter().for_each(|rule| hits.add(*rule));
+            }
+        }
+        hits
+    }
+}
+
+/// Returns the beginnings of escapes that can stand for a character of a keyword.
+fn hiding_escapes(keywords: &[String]) -> Vec<&'static str> {
+    let is_any = |test: fn(char) -> bool| keywords.iter().any(|keyword| keyword.contains(test));
+    let mut escapes = vec![if is_any(|c| !c.is_ascii()) { r"\u" } else { r"\u00" }];
+    if is_any(|c| c == '/') {
+        escapes.push(r"\/");
+    }
+    if is_any(|c| c.is_ascii_control() || matches!(c, '"' | '\\')) {
+        escapes.push(r"\");
+    }
+    escapes
+}

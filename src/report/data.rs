@@ -1,4 +1,5 @@
-//! The data of a report, as the page reads it (`page/report-data.ts`).
+//! The data of a report, as the page reads it (`page/report-data.ts`). `page/test/reports/` has examples: this program writes
+//! them, and the tests of the page read them.
 
 use serde::Serialize;
 

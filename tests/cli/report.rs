@@ -201,6 +201,69 @@ fn bad_input_leaves_nothing_behind() {
     assert_eq!(verified.code, 0, "{}", verified.text());
 }
 
+/// What the page's own tests read (`page/test/contract.test.ts`) is what the program writes.
+#[cfg(feature = "seal")]
+#[test]
+fn the_page_is_tested_with_the_data_that_the_program_writes() {
+    let home = home();
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/keys");
+    let public = fs::read_to_string(keys.join("ed25519.pub")).unwrap();
+    fs::copy(keys.join("ed25519"), home.path().join("key")).unwrap();
+    fs::write(home.path().join("signers"), format!("me@example.org {public}")).unwrap();
+    expect_page_data(&home, "bundle", &["b.jsonl.gz"]);
+    run(home.path(), &["sign", "b.jsonl.gz", "--key", "key"]);
+    expect_page_data(&home, "signed", &["b.jsonl.gz", "--signers", "signers", "--no-embed"]);
+    let bundle = fs::read(home.path().join("b.jsonl.gz")).unwrap();
+    fs::write(home.path().join("cut.gz"), &bundle[..bundle.len() - 60]).unwrap();
+    expect_page_data(&home, "damaged", &["cut.gz"]);
+    run(home.path(), &["keep", "h"]);
+    let log = home.dirs().activity.join("activity-1.jsonl");
+    fs::write(&log, "{\"id\":5,\"timestamp\":\"2026-05-02T10:05:00Z\"}\n").unwrap();
+    run(home.path(), &["keep", "h"]);
+    expect_page_data(&home, "history", &["h"]);
+}
+
+/// Compares the data of a report with `page/test/reports/<name>.json`. What each build or run changes is masked.
+#[cfg(feature = "seal")]
+fn expect_page_data(home: &Home, name: &str, arguments: &[&str]) {
+    let done = run(home.path(), &[&["report", "-fo", "r.html"], arguments].concat());
+    assert!([0, 3].contains(&done.code), "{}", done.stderr);
+    let mut data = parts(&home.path().join("r.html")).0;
+    data["program"] = "patchwork-traces 0.0.0".into();
+    mask(&mut data);
+    let current = format!("{data:#}\n");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/page/test/reports").join(format!("{name}.json"));
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &current).unwrap();
+    }
+    let known = fs::read_to_string(&path).unwrap_or_default();
+    let hint = "run: UPDATE_SCHEMAS=1 cargo test --test cli report, then src/report/page/ci.sh";
+    assert!(known == current, "{} is stale; {hint}\n{current}", path.display());
+}
+
+/// Replaces digests, the identifiers of histories and positions in compressed files: what other versions write differs in them.
+#[cfg(feature = "seal")]
+fn mask(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let words = text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric());
+            let mut is_position = false;
+            *text = words.map(|word| masked(word, std::mem::replace(&mut is_position, word == "byte "))).collect();
+        }
+        Value::Array(values) => values.iter_mut().for_each(mask),
+        Value::Object(members) => members.values_mut().for_each(mask),
+        _ => {}
+    }
+}
+
+#[cfg(feature = "seal")]
+fn masked(word: &str, is_position: bool) -> String {
+    let (letters, end) = word.split_at(word.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric()).len());
+    let is_hash = letters.len() >= 16 && letters.bytes().all(|byte| byte.is_ascii_hexdigit());
+    format!("{}{end}", if is_hash || is_position { "0".repeat(letters.len()) } else { letters.to_owned() })
+}
+
 /// The committed page is what its sources give. Needs Node, and the packages that `npm ci` installs.
 #[test]
 fn the_page_is_built_from_its_sources() {

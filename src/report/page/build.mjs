@@ -15,7 +15,7 @@ if (process.argv.includes("--tests")) {
   await build({
     ...options,
     absWorkingDir: here(".").pathname,
-    entryPoints: ["test/unit.test.ts", "test/browser.test.ts", "test/bench.ts"],
+    entryPoints: ["test/unit.test.ts", "test/contract.test.ts", "test/browser.test.ts", "test/webkit.test.ts", "test/bench.ts"],
     outdir: "out",
     outExtension: { ".js": ".mjs" },
     platform: "node",

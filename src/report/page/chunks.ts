@@ -1,7 +1,7 @@
 /** Chunks: some consecutive rows of one log, read one by one or many in one go, and checked. */
 
 import { crc32 } from "./bytes.ts";
-import { inflateTexts, TextBuffer } from "./inflate.ts";
+import { type Deflated, inflateTexts, readAll, TextBuffer } from "./inflate.ts";
 
 /** A chunk that isn't where the index says, or isn't what the manifest says. */
 export class ChunkError extends Error {}
@@ -15,8 +15,8 @@ export interface Chunk {
   firstRow: number;
   rows: number;
   bytes: number;
-  /** Where the chunk lies, compressed or in plain. */
-  at: Blob;
+  /** The chunk, compressed or in plain, in the file or in memory. */
+  at: Blob | Uint8Array<ArrayBuffer>;
   /** The checksum of its lines, where they are compressed. */
   crc32?: number;
   /** True once the checksum was found right. */
@@ -37,9 +37,9 @@ const GROUP_BYTES = 8 << 20;
 /** Reads the lines of a chunk, checked, into a buffer if there is one. */
 export async function readChunk(chunk: Chunk, buffer = new TextBuffer()): Promise<Uint8Array> {
   if (chunk.bytes > MAX_CHUNK_BYTES) throw new TooLongError("the rows are too long for this page; use patchwork-traces cat");
-  if (chunk.crc32 === undefined) return new Uint8Array(await chunk.at.arrayBuffer());
+  if (chunk.crc32 === undefined) return chunk.at instanceof Blob ? readAll(chunk.at) : chunk.at;
   let lines: Uint8Array | undefined;
-  const isWhole = await inflateTexts(chunk.at, [chunk.bytes], buffer, (_, bytes) => (lines = bytes) !== undefined);
+  const isWhole = await inflateTexts(deflated([chunk]), [chunk.bytes], buffer, (_, bytes) => (lines = bytes) !== undefined);
   if (lines === undefined || !isWhole || !isRight(chunk, lines)) throw new ChunkError("a chunk does not match its checksum");
   return lines;
 }
@@ -58,14 +58,34 @@ export function isRight(chunk: Chunk, lines: Uint8Array): boolean {
 export async function readTogether(chunks: Chunk[], buffer: TextBuffer, visit: (chunk: Chunk, lines: Uint8Array) => boolean | Promise<boolean>): Promise<number> {
   let read = 0;
   if (!chunks.every(isGrouped)) return 0;
-  const data = new Blob(chunks.map(({ at }) => at));
   const take = async (index: number, bytes: Uint8Array) => {
     if (!(await visit(chunks[index], bytes))) return false;
     read++;
     return true;
   };
-  await inflateTexts(data, chunks.map(({ bytes }) => bytes), buffer, take);
+  await inflateTexts(deflated(chunks), chunks.map(({ bytes }) => bytes), buffer, take);
   return read;
+}
+
+/** Returns the deflate blocks of chunks, all of which are in the file or in memory. */
+function deflated(chunks: Chunk[]): Deflated {
+  const parts = chunks.map(({ at }) => at);
+  const [only] = parts;
+  if (parts.length === 1 && only instanceof Blob) return only;
+  const inMemory = parts.filter((part) => part instanceof Uint8Array);
+  return inMemory.length === parts.length ? inMemory : new Blob(parts);
+}
+
+/** Reads chunks into memory as they are in the file, for a worker: not every browser lets a worker read files. */
+export async function copyChunks(chunks: Chunk[]): Promise<Chunk[]> {
+  const bytes = await readAll(new Blob(chunks.map(({ at }) => at)));
+  let start = 0;
+  return chunks.map((chunk) => ({ ...chunk, at: bytes.subarray(start, (start += sizeOf(chunk))) }));
+}
+
+/** Returns the length of a chunk as it is in the file. */
+export function sizeOf({ at }: Chunk): number {
+  return at instanceof Blob ? at.size : at.length;
 }
 
 /** Groups chunks that are read in one go: consecutive ones, of a few megabytes. */

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the page of `report` from its sources, compares it with the committed one, and tests it in Chromium and Firefox.
+# Builds the page of `report` from its sources, compares it with the committed one, and tests it in Chromium, Firefox
+# and WebKit.
 #
 # Usage: src/report/page/ci.sh [CHROMIUM [FIREFOX]]
 #
@@ -20,5 +21,10 @@ else
   echo "NOT TRIED: the page of reports in Chromium, which is missing" >&2
 fi
 firefox=${2:-$(command -v firefox-esr || command -v firefox || true)}
-[ -n "$firefox" ] || not_tried "the page of reports in Firefox, which is missing"
-FIREFOX=$firefox npm run --silent browser
+if [ -n "$firefox" ]; then
+  FIREFOX=$firefox npm run --silent browser
+else
+  echo "NOT TRIED: the page of reports in Firefox, which is missing" >&2
+fi
+command -v WebKitWebDriver >/dev/null && command -v Xvfb >/dev/null || not_tried "the page of reports in WebKit: WebKitWebDriver or Xvfb is missing"
+npm run --silent webkit

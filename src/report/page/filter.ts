@@ -1,12 +1,12 @@
 /** Finds rows: by log, time, state and tool from the index, by text in the chunks. */
 
-import { type Chunk, ChunkError, groups } from "./chunks.ts";
+import { type Chunk, ChunkError, groups, MAX_CHUNK_BYTES, sizeOf } from "./chunks.ts";
 import { rowColumn, sortByKey } from "./growable.ts";
 import { TextBuffer } from "./inflate.ts";
 import type { Model } from "./model.ts";
 import type { Pace } from "./pace.ts";
 import { ALL_TIME, isIn, isLimited, type Range } from "./range.ts";
-import { TextSearch } from "./search.ts";
+import { searchChunks, TextSearch } from "./search.ts";
 import { giveUpWorkers, type SearchWorkers, withWorkers, WorkerError } from "./workers.ts";
 
 /** The orders in which rows can be listed. */
@@ -90,7 +90,8 @@ async function searchInWorkers(workers: SearchWorkers, all: Chunk[], text: strin
     if (first !== undefined) await take(await first.rows, (done += first.count));
   };
   for (const chunks of groups(all)) {
-    const rows = workers.search(chunks, text);
+    const isLarge = chunks.some((chunk) => chunk.bytes > MAX_CHUNK_BYTES || sizeOf(chunk) > MAX_CHUNK_BYTES);
+    const rows = isLarge ? searchChunks(chunks, new TextSearch(text), new TextBuffer()) : workers.search(chunks, text);
     // It may fail while an earlier one is waited for.
     rows.catch(() => undefined);
     asked.push({ count: chunks.length, rows });

@@ -16,41 +16,67 @@ export function discard(bytes: Uint8Array<ArrayBuffer>) {
 /** Receives a part of a text. Returns false if no more is wanted. The part is freed after that. */
 type PartVisitor = (part: Uint8Array) => boolean | Promise<boolean>;
 
+/** Data that can't be read: a file that was moved or changed since it was opened. */
+export class UnreadableError extends Error {}
+
+/** Deflate blocks: of a file, or parts in memory. */
+export type Deflated = Blob | Uint8Array<ArrayBuffer>[];
+
 /** Inflates deflate blocks of which none is the last. Returns true if they inflate to their end, and every part was wanted. */
-async function inflate(data: Blob, take: PartVisitor): Promise<boolean> {
+async function inflate(data: Deflated, take: PartVisitor): Promise<boolean> {
   const stream = new DecompressionStream("deflate-raw");
   const reader = stream.readable.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   const written = write(data, stream.writable.getWriter());
+  written.catch(() => undefined);
   try {
     for (;;) {
       const { done, value } = await reader.read().catch(() => ({ done: true, value: null }));
-      if (value === null) return false;
+      if (value === null) {
+        await written;
+        return false;
+      }
       if (done || value === undefined) break;
       const isWanted = await take(value);
       discard(value);
       if (!isWanted) return false;
     }
-    discard(await written);
+    const last = await written;
+    if (data instanceof Blob) discard(last);
     return true;
   } finally {
     reader.cancel().catch(() => undefined);
   }
 }
 
-/** Writes data into a decompressor, and returns the last piece of it. If writing fails, so does reading. */
-async function write(data: Blob, writer: WritableStreamDefaultWriter<BufferSource>): Promise<Uint8Array<ArrayBuffer>> {
+/** Writes data into a decompressor, and returns the last piece of it. If it can't be inflated, reading from the decompressor fails. */
+async function write(data: Deflated, writer: WritableStreamDefaultWriter<BufferSource>): Promise<Uint8Array<ArrayBuffer>> {
   let bytes = new Uint8Array(0);
   try {
-    for (let start = 0; start < data.size; start += READ_BYTES) {
-      bytes = new Uint8Array(await data.slice(start, start + READ_BYTES).arrayBuffer());
+    for await (bytes of data instanceof Blob ? blocks(data) : data) {
       for (let at = 0; at < bytes.length; at += PIECE_BYTES) await writer.write(bytes.subarray(at, at + PIECE_BYTES));
     }
     await writer.write(LAST_BLOCK);
     await writer.close();
   } catch (error) {
     writer.abort(error).catch(() => undefined);
+    if (error instanceof UnreadableError) throw error;
   }
   return bytes;
+}
+
+/** Reads a file block by block. */
+async function* blocks(data: Blob): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for (let start = 0; start < data.size; start += READ_BYTES) yield await readAll(data.slice(start, start + READ_BYTES));
+}
+
+/** Reads all of a blob. */
+export async function readAll(data: Blob): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await data.arrayBuffer());
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new UnreadableError(`the file can't be read any more; was it moved or changed? Open it again (${detail.replace(/\.$/, "")})`);
+  }
 }
 
 /** A buffer for one text after the other, so that reading all of them leaves no garbage. */
@@ -70,7 +96,7 @@ export class TextBuffer {
  * bytes of each until it returns false. Returns true if there were exactly these texts.
  */
 export async function inflateTexts(
-  data: Blob,
+  data: Deflated,
   lengths: number[],
   buffer: TextBuffer,
   visit: (index: number, bytes: Uint8Array<ArrayBuffer>) => boolean | Promise<boolean>,

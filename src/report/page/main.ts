@@ -6,6 +6,7 @@ import { ChunkError } from "./chunks.ts";
 import { closeDetail } from "./detail.ts";
 import { announce, byId, el } from "./dom.ts";
 import { size } from "./format.ts";
+import { UnreadableError } from "./inflate.ts";
 import { ManifestError } from "./manifest.ts";
 import { Model } from "./model.ts";
 import { Cancelled } from "./pace.ts";
@@ -72,7 +73,7 @@ function showReport(shown: Shown) {
 }
 
 function problemText(error: unknown): string {
-  const isExpected = error instanceof BundleError || error instanceof ManifestError || error instanceof ChunkError;
+  const isExpected = [BundleError, ManifestError, ChunkError, UnreadableError].some((kind) => error instanceof kind);
   const detail = error instanceof Error ? error.message : String(error);
   return error instanceof ManifestError ? `This file can't be shown: ${detail}.` : isExpected ? detail : `This file can't be read: ${detail}`;
 }

@@ -1,4 +1,6 @@
-/** What the program wrote into the page about the bundle. The schema of `report` in src/report/ has the same keys. */
+/** What the program wrote into the page about the bundle (src/report/data.rs). test/reports/ has examples that it wrote. */
+
+import type { Tone } from "./format.ts";
 
 /** The report of the program. */
 export interface ReportData {
@@ -39,6 +41,15 @@ export interface ReportHistory {
   gaps: string[];
 }
 
+/** The verdicts in words, with their tones. */
+export const VERDICTS: Record<string, [string, Tone]> = {
+  intact: ["intact", "good"],
+  intactRecompressed: ["intact, recompressed by another program", "good"],
+  intactWithoutHashes: ["no hashes: content not verified", "warn"],
+  damaged: ["damaged", "bad"],
+  inconsistent: ["inconsistent", "bad"],
+};
+
 /** Returns the content of a data block of the page, or undefined if it is empty. */
 export function dataBlock(id: string): string | undefined {
   const text = document.getElementById(id)?.textContent?.trim();
@@ -64,6 +75,7 @@ export function parseReport(text: string): ReportData {
   }
   const isReport =
     typeof report?.verdict === "string" && typeof report.statement === "string" && typeof report.program === "string" && typeof report.madeAt === "string" &&
+    typeof report.isGood === "boolean" && typeof report.rows === "number" && typeof report.moreFindings === "number" &&
     typeof report.input?.name === "string" && Array.isArray(report.findings) && Array.isArray(report.files);
   if (!isReport) throw new ReportError("it lacks what a report has");
   return report as ReportData;

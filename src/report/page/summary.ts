@@ -4,18 +4,11 @@ import { button, type Child, el, link, plainTable, stateMark } from "./dom.ts";
 import { counted, minute, number, size, type Tone } from "./format.ts";
 import type { LogFile } from "./manifest.ts";
 import type { Model } from "./model.ts";
-import { expectedDigest, type ReportData } from "./report-data.ts";
+import { expectedDigest, type ReportData, VERDICTS } from "./report-data.ts";
 import type { LogCheck } from "./restore.ts";
 import { visible } from "./visible.ts";
 
 const NO_CHECKS: ReadonlyMap<number, LogCheck> = new Map();
-const VERDICTS: Record<string, [string, Tone]> = {
-  intact: ["intact", "good"],
-  intactRecompressed: ["intact, recompressed by another program", "good"],
-  intactWithoutHashes: ["no hashes: content not verified", "warn"],
-  damaged: ["damaged", "bad"],
-  inconsistent: ["inconsistent", "bad"],
-};
 
 /** Returns true if the page shows other rows than the report is about. */
 function isOther(report: ReportData | undefined, model: Model | undefined): boolean {

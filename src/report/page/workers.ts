@@ -1,7 +1,7 @@
 /** Searches beside the page, on several cores: in workers that are made of the script of the page itself. */
 
-import type { Chunk } from "./chunks.ts";
-import { TextBuffer } from "./inflate.ts";
+import { type Chunk, copyChunks } from "./chunks.ts";
+import { discard, TextBuffer } from "./inflate.ts";
 import { searchChunks, TextSearch } from "./search.ts";
 
 const MAX_WORKERS = 4;
@@ -40,6 +40,8 @@ export function serveSearches() {
       answer({ id: data.id, failure: String(error) });
     }
     buffers.push(buffer);
+    const [{ at }] = data.chunks;
+    if (at instanceof Uint8Array) discard(new Uint8Array(at.buffer));
   };
   answer({ isReady: true });
 }
@@ -91,7 +93,8 @@ class SearchWorker {
     const id = this.jobs++;
     return new Promise((resolve, reject) => {
       this.pending.set(id, { resolve, reject });
-      this.worker.postMessage({ id, chunks, text } satisfies Job);
+      const [{ at }] = chunks;
+      this.worker.postMessage({ id, chunks, text } satisfies Job, at instanceof Blob ? [] : [at.buffer]);
     });
   }
 }
@@ -121,10 +124,11 @@ export class SearchWorkers {
     }
   }
 
-  /** Returns the rows of consecutive chunks whose entry has the text. */
-  search(chunks: Chunk[], text: string): Promise<Uint32Array<ArrayBuffer>> {
+  /** Returns the rows of a group of chunks whose entry has the text. */
+  async search(chunks: Chunk[], text: string): Promise<Uint32Array<ArrayBuffer>> {
+    const copies = await copyChunks(chunks);
     const [idlest] = [...this.workers].sort((a, b) => a.pending.size - b.pending.size);
-    return idlest.search(chunks, text);
+    return idlest.search(copies, text);
   }
 
   /** Ends the workers. */
@@ -159,5 +163,6 @@ async function endWorkers() {
 
 /** Does without workers from now on, because one failed. */
 export function giveUpWorkers() {
+  void started?.then((workers) => workers?.end());
   started = Promise.resolve(undefined);
 }

@@ -6,11 +6,12 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { spread, toolUses } from "../activity.ts";
 import { combineCrc32, crc32 } from "../bytes.ts";
 import { BundleError, openBundle, reopenFromStart } from "../bundle.ts";
+import { readChunk } from "../chunks.ts";
 import { entryOf } from "../entry.ts";
 import { ALL_ROWS, findRows } from "../filter.ts";
 import { duration, size, time } from "../format.ts";
 import { sortByKey } from "../growable.ts";
-import { TextBuffer } from "../inflate.ts";
+import { TextBuffer, UnreadableError } from "../inflate.ts";
 import { decode, layOut, stringAt, visitMembers, skipValue } from "../json.ts";
 import { ManifestError, parseManifest } from "../manifest.ts";
 import { findMembers, MemberReader } from "../members.ts";
@@ -240,6 +241,13 @@ test("a search finds no rows in a chunk that differs from its checksum, and all 
   // A chunk that is shorter than the manifest says must not move the rows of the next one.
   chunks[3].bytes += 1;
   assert.deepEqual(await search(), Array.from({ length: 60 }, (_, i) => i).filter((row) => row < 20 || row >= 40));
+});
+
+test("a file that can't be read any more is no reason to call rows missing or damaged", async () => {
+  const { chunks } = await open(makeBundle([{ source: "runs", name: "runs.jsonl", lines: ['{"x":"needle"}', '{"x":"needle"}'] }], 1));
+  for (const chunk of chunks) Object.assign(chunk.at, { slice: () => ({ arrayBuffer: () => Promise.reject(new Error("moved")) }) });
+  await assert.rejects(readChunk(chunks[0]), UnreadableError);
+  await assert.rejects(searchChunks([chunks[0]], new TextSearch("needle"), new TextBuffer()), UnreadableError);
 });
 
 test("a cut never parts a pair of surrogates", () => {

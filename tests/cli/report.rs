@@ -226,13 +226,18 @@ fn the_page_is_tested_with_the_data_that_the_program_writes() {
 /// Compares the data of a report with `page/test/reports/<name>.json`. What each build or run changes is masked.
 #[cfg(feature = "seal")]
 fn expect_page_data(home: &Home, name: &str, arguments: &[&str]) {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/page/test");
+    if !tests.is_dir() {
+        eprintln!("skipped: a package does not have the sources of the page");
+        return;
+    }
     let done = run(home.path(), &[&["report", "-fo", "r.html"], arguments].concat());
     assert!([0, 3].contains(&done.code), "{}", done.stderr);
     let mut data = parts(&home.path().join("r.html")).0;
     data["program"] = "patchwork-traces 0.0.0".into();
     mask(&mut data);
     let current = format!("{data:#}\n");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/report/page/test/reports").join(format!("{name}.json"));
+    let path = tests.join("reports").join(format!("{name}.json"));
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &current).unwrap();
@@ -261,7 +266,11 @@ fn mask(value: &mut Value) {
 fn masked(word: &str, is_position: bool) -> String {
     let (letters, end) = word.split_at(word.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric()).len());
     let is_hash = letters.len() >= 16 && letters.bytes().all(|byte| byte.is_ascii_hexdigit());
-    format!("{}{end}", if is_hash || is_position { "0".repeat(letters.len()) } else { letters.to_owned() })
+    match (is_position, is_hash) {
+        (true, _) => format!("0{end}"),
+        (_, true) => format!("{}{end}", "0".repeat(letters.len())),
+        _ => word.to_owned(),
+    }
 }
 
 /// The committed page is what its sources give. Needs Node, and the packages that `npm ci` installs.

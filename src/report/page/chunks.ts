@@ -32,7 +32,7 @@ export interface LoadedChunk {
 
 /** Chunks longer than this aren't read: a page has little memory. */
 export const MAX_CHUNK_BYTES = 64 << 20;
-const GROUP_BYTES = 8 << 20;
+const GROUP_BYTES = 4 << 20;
 
 /** Reads the lines of a chunk, checked, into a buffer if there is one. */
 export async function readChunk(chunk: Chunk, buffer = new TextBuffer()): Promise<Uint8Array> {

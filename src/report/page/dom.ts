@@ -47,7 +47,7 @@ export function plainTable(caption: string, columns: PlainColumn[], rows: Child[
   const body = rows.map((cells) => el("tr", {}, ...cells.map((cell, i) => el("td", { class: columns[i].kind ?? "" }, columns[i].kind === "hash" && typeof cell === "string" ? hashCode(cell) : cell))));
   const caption_ = el("caption", { class: "hidden" }, caption);
   const table = el("table", {}, caption_, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...body));
-  return el("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": caption }, table);
+  return el("div", { class: `table-box ${caption.toLowerCase().replaceAll(" ", "-")}`, tabindex: "0", role: "region", "aria-label": caption }, table);
 }
 
 /** Returns a button. */

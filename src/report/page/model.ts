@@ -10,7 +10,10 @@ import { Pace } from "./pace.ts";
 import { Facts, readEnvelope, readFacts, type RowText, stateOf, toolOf } from "./row.ts";
 import { Runs } from "./runs.ts";
 
-const CACHE_BYTES = 32 << 20;
+/** Bundles with less text than this stay in memory. */
+const SMALL_BYTES = 32 << 20;
+/** How much text of a larger bundle stays in memory. */
+const CACHE_BYTES = 12 << 20;
 
 /** The rows of a bundle. */
 export class Model {
@@ -49,7 +52,7 @@ export class Model {
     this.states = new Uint8Array(this.rows);
     this.tools = new Uint16Array(this.rows);
     this.runs = new Runs(this.rows);
-    this.isSmall = bundle.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0) <= CACHE_BYTES;
+    this.isSmall = bundle.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0) <= SMALL_BYTES;
     this.firstRows = Uint32Array.from(bundle.chunks, (chunk) => chunk.firstRow);
   }
 
@@ -116,7 +119,7 @@ export class Model {
     this.cache.set(number, loaded);
     this.cachedBytes += bytes.length;
     for (const [old, entry] of this.cache) {
-      if (this.cachedBytes <= CACHE_BYTES || old === number) break;
+      if (this.cachedBytes <= (this.isSmall ? SMALL_BYTES : CACHE_BYTES) || old === number) break;
       this.cache.delete(old);
       this.cachedBytes -= entry.bytes.length;
     }

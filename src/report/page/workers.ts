@@ -9,7 +9,7 @@ const MAX_WORKERS = 4;
 const JOBS_PER_WORKER = 2;
 const START_MS = 3000;
 /** Workers that have nothing to do for so long are ended, which frees what they left. */
-const IDLE_MS = 3000;
+const IDLE_MS = 1000;
 const SCRIPT = isWorker() ? undefined : globalThis.document?.currentScript?.textContent;
 
 /** Returns true if this script runs in a worker. */

@@ -219,6 +219,7 @@ test("on paper, the time line is as wide as the page, hashes are whole, and unpa
       const room = document.querySelector(".timeline-frame")?.getBoundingClientRect().width ?? 0;
       return {
         bars: bars?.getBoundingClientRect().width ?? 0, room, ink: getComputedStyle(document.documentElement).getPropertyValue("--ink").trim(),
+        cut: [...document.querySelectorAll<HTMLElement>("td, th")].filter((cell) => cell.offsetWidth > 0 && cell.getBoundingClientRect().right > document.documentElement.clientWidth).length,
         isHashWhole: hash !== null && hash.scrollWidth <= Math.max(hash.clientWidth, hash.offsetWidth) + 1,
       };
     });
@@ -226,9 +227,10 @@ test("on paper, the time line is as wide as the page, hashes are whole, and unpa
     assert.ok(screen.bars > 1000 && !screen.isHashWhole, JSON.stringify(screen));
     await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
     await page.emulateMedia({ media: "print" });
-    await page.setViewportSize({ width: 720, height: 900 });
+    await page.setViewportSize({ width: 680, height: 900 });
     const paper = await look();
     assert.ok(paper.bars > 300 && paper.bars <= paper.room && paper.isHashWhole, JSON.stringify(paper));
+    assert.equal(paper.cut, 0, "columns are cut off");
     assert.match(paper.ink, /^#0(00)+$/);
     assert.match(await page.locator("#printed").innerText(), /Unparsed lines \(1\)[^]*runs\.jsonl\s+2\s+\{"seq":1,"taskId":"t1","cre/);
     await page.emulateMedia({ media: "screen" });

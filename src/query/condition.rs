@@ -48,20 +48,12 @@ pub struct Condition {
 enum ValueTest {
     Has,
     HasNot,
+    Equals(Operand),
+    EqualsNot(Operand),
     /// True if the comparison of a value with the operand has one of these results.
-    Compare(Operator, Operand),
+    Compares(&'static [Ordering], Operand),
     Matches(Regex),
     MatchesNot(Regex),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 /// The value that a condition compares with.
@@ -98,11 +90,8 @@ impl Condition {
     /// The text must be valid JSON, as that of a row of a bundle is.
     #[must_use]
     pub fn matches(&self, row: &str) -> bool {
-        let holds = |value: Option<&str>| self.test.holds(value);
-        match self.test {
-            ValueTest::HasNot => !each_value(row, self.path.steps(), &mut |value| value.is_some()),
-            _ => each_value(row, self.path.steps(), &mut |value| holds(value)),
-        }
+        let found = each_value(row, self.path.steps(), &mut |value| self.test.holds(value));
+        found != matches!(self.test, ValueTest::HasNot)
     }
 
     /// Returns the path.
@@ -114,7 +103,7 @@ impl Condition {
     /// Returns a string that a row must have as a value, if the condition says so.
     pub(super) fn required_string(&self) -> Option<&str> {
         match &self.test {
-            ValueTest::Compare(Operator::Equal, Operand::String(text)) => Some(text),
+            ValueTest::Equals(Operand::String(text)) => Some(text),
             _ => None,
         }
     }
@@ -123,37 +112,26 @@ impl Condition {
     pub(super) fn requires_path(&self) -> bool {
         match &self.test {
             ValueTest::Has | ValueTest::Matches(_) => true,
-            ValueTest::HasNot | ValueTest::MatchesNot(_) | ValueTest::Compare(Operator::NotEqual, _) => false,
-            ValueTest::Compare(_, operand) => !matches!(operand, Operand::Literal(text) if text == "null"),
+            ValueTest::HasNot | ValueTest::MatchesNot(_) | ValueTest::EqualsNot(_) => false,
+            ValueTest::Equals(operand) | ValueTest::Compares(_, operand) => {
+                !matches!(operand, Operand::Literal(text) if text == "null")
+            }
         }
     }
 }
 
 impl ValueTest {
-    /// Returns true if a value, given by its JSON text, passes.
+    /// Returns true if a value, given by its JSON text, passes. That of [`HasNot`](Self::HasNot) decides against the row.
     fn holds(&self, value: Option<&str>) -> bool {
         match self {
             Self::Has | Self::HasNot => value.is_some(),
-            Self::Compare(Operator::Equal, operand) => operand.equals(value),
-            Self::Compare(Operator::NotEqual, operand) => !operand.equals(value),
-            Self::Compare(operator, operand) => {
-                value.and_then(|value| operand.compared_to(value)).is_some_and(|ordering| operator.accepts(ordering))
+            Self::Equals(operand) => operand.equals(value),
+            Self::EqualsNot(operand) => !operand.equals(value),
+            Self::Compares(results, operand) => {
+                value.and_then(|value| operand.compared_to(value)).is_some_and(|result| results.contains(&result))
             }
             Self::Matches(pattern) => is_match(pattern, value),
             Self::MatchesNot(pattern) => !is_match(pattern, value),
-        }
-    }
-}
-
-impl Operator {
-    fn accepts(self, ordering: Ordering) -> bool {
-        match self {
-            Self::Equal => ordering.is_eq(),
-            Self::NotEqual => ordering.is_ne(),
-            Self::Less => ordering.is_lt(),
-            Self::LessOrEqual => ordering.is_le(),
-            Self::Greater => ordering.is_gt(),
-            Self::GreaterOrEqual => ordering.is_ge(),
         }
     }
 }
@@ -224,28 +202,26 @@ impl FromStr for Condition {
 
 /// Parses an operator and what follows it.
 fn value_test(text: &str, operator_at: usize) -> Result<ValueTest, ConditionError> {
-    const OPERATORS: [(&str, Option<Operator>); 9] = [
-        ("!=", Some(Operator::NotEqual)),
-        ("!~", None),
-        ("<=", Some(Operator::LessOrEqual)),
-        (">=", Some(Operator::GreaterOrEqual)),
-        ("==", Some(Operator::Equal)),
-        ("=", Some(Operator::Equal)),
-        ("<", Some(Operator::Less)),
-        (">", Some(Operator::Greater)),
-        ("~", None),
-    ];
+    use Ordering::{Equal, Greater, Less};
+    // Those that begin with another one come before it.
+    const OPERATORS: [&str; 9] = ["!=", "!~", "<=", ">=", "==", "=", "<", ">", "~"];
     let rest = &text[operator_at..];
-    let found = OPERATORS.iter().find(|(operator, _)| rest.starts_with(operator));
-    let Some((operator, comparison)) = found else { return Err(ConditionError::Operator { byte: operator_at }) };
+    let found = OPERATORS.into_iter().find(|operator| rest.starts_with(operator));
+    let operator = found.ok_or(ConditionError::Operator { byte: operator_at })?;
     let value = rest[operator.len()..].trim();
     let byte = operator_at + rest.len() - rest[operator.len()..].trim_start().len();
-    if let Some(operator) = comparison {
-        let operand = Operand::parse(value).ok_or(ConditionError::NestedValue { byte })?;
-        return Ok(ValueTest::Compare(*operator, operand));
-    }
-    let pattern = compile(value).map_err(ConditionError::Pattern)?;
-    Ok(if *operator == "~" { ValueTest::Matches(pattern) } else { ValueTest::MatchesNot(pattern) })
+    let operand = || Operand::parse(value).ok_or(ConditionError::NestedValue { byte });
+    let pattern = || compile(value).map_err(ConditionError::Pattern);
+    Ok(match operator {
+        "~" => ValueTest::Matches(pattern()?),
+        "!~" => ValueTest::MatchesNot(pattern()?),
+        "!=" => ValueTest::EqualsNot(operand()?),
+        "<" => ValueTest::Compares(&[Less], operand()?),
+        "<=" => ValueTest::Compares(&[Less, Equal], operand()?),
+        ">" => ValueTest::Compares(&[Greater], operand()?),
+        ">=" => ValueTest::Compares(&[Greater, Equal], operand()?),
+        _ => ValueTest::Equals(operand()?),
+    })
 }
 
 impl From<KeyPathError> for ConditionError {

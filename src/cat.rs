@@ -5,9 +5,11 @@ mod cells;
 mod format;
 mod latest;
 mod log;
+mod mapped;
 mod page;
 mod plan;
 mod pretty;
+mod printer;
 mod select;
 mod several;
 mod walk;
@@ -15,20 +17,21 @@ mod window;
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::bundle::{Access, Bundle, select_files};
 use crate::error::{Error, IoAction, Result};
-use crate::format::{Manifest, TimeRange};
-use crate::progress::{Cancellation, Progress};
-use crate::query::{KeyPath, RowFilter};
+use crate::format::{LogId, Manifest, TimeRange};
+use crate::progress::Progress;
+use crate::query::{KeyPath, RowFilter, RowMapper};
 use crate::util::ordered_pool::available_cores;
 pub use by_time::cat_by_time;
 pub use cells::{CellSeparator, TableFormat};
 pub use format::RowFormat;
 pub use log::{PrintLogOptions, PrintLogReport, print_input_log, print_log};
-use page::{Page, PageContent};
+pub use mapped::{FailedRow, FailedRows};
+use page::PageContent;
+use printer::{PrintedPart, Printer};
 pub(crate) use select::SelectedRows;
 pub use several::{CatAllReport, PrintedLog, cat_all};
 use walk::{PartBundle, RowWalk, WalkPart, WalkStart};
@@ -62,6 +65,8 @@ pub struct CatOptions {
     pub count_only: bool,
     /// The form of the rows.
     pub format: RowFormat,
+    /// Makes the lines that are printed in place of the rows, if set. The form of the rows has no effect.
+    pub(crate) mapper: Option<Arc<dyn RowMapper>>,
     /// The number of threads that inflate, check and filter chunks.
     pub threads: NonZeroUsize,
 }
@@ -79,6 +84,7 @@ impl Default for CatOptions {
             tail: None,
             count_only: false,
             format: RowFormat::default(),
+            mapper: None,
             threads: available_cores(),
         }
     }
@@ -130,9 +136,34 @@ impl CatOptions {
         Self { format, ..self }
     }
 
+    /// Sets the filter in the language of jq that makes the lines that are printed in place of the rows. What is said of rows
+    /// that are counted, or of the first or last ones, then applies to these lines.
+    #[cfg(feature = "jq")]
+    pub fn jq(self, filter: impl Into<Option<crate::query::JqFilter>>) -> Self {
+        Self { mapper: filter.into().map(|filter| Arc::new(filter) as Arc<dyn RowMapper>), ..self }
+    }
+
     /// Sets the number of threads.
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Self { threads, ..self }
+    }
+
+    /// Returns true if the rows are read twice, so that an input must not be a stream.
+    #[must_use]
+    pub fn reads_twice(&self) -> bool {
+        self.latest.is_some() || self.tail.is_some()
+    }
+
+    /// Returns true if rows of this log are printed.
+    #[must_use]
+    pub fn selects_log(&self, log: &LogId) -> bool {
+        let is_one_of = |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+        is_one_of(&self.sources, log.source.as_str()) && is_one_of(&self.files, log.name.as_str())
+    }
+
+    /// Returns true if all rows of the sources and files are printed, each once.
+    fn selects_all(&self) -> bool {
+        self.filter.is_empty() && self.range == TimeRange::default() && self.mapper.is_none()
     }
 
     /// Returns the columns of a table for which `filled` is not true.
@@ -165,6 +196,8 @@ pub struct CatReport {
     pub skipped_lines: Vec<u64>,
     /// The columns of a table in which no printed row has a value, unless no row was printed.
     pub empty_columns: Vec<KeyPath>,
+    /// The rows for which a filter of jq failed.
+    pub failed: FailedRows,
     /// The way in which the rows were accessed.
     pub access: Access,
 }
@@ -209,6 +242,7 @@ pub fn cat(
         rows: vec![0; manifest.files.len()],
         skipped_lines,
         empty_columns: Vec::new(),
+        failed: FailedRows::default(),
         access: bundle.access(),
     };
     let part = WalkPart { bundle: PartBundle::Open(bundle), files, renamed: None };
@@ -218,70 +252,9 @@ pub fn cat(
         (report.rows, report.access) = (rows, access);
     });
     progress.finish();
-    report.empty_columns = options.empty_columns(&printer.filled);
+    (report.empty_columns, report.failed) = (options.empty_columns(&printer.filled), printer.failed);
     let flushed = out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error));
     walked.and(flushed).map(|()| report)
-}
-
-/// Writes pages of rows.
-struct Printer<'p> {
-    out: &'p mut dyn Write,
-    out_name: &'p str,
-    progress: &'p dyn Progress,
-    cancellation: Cancellation,
-    window: Window,
-    /// The columns of a table in which a row has a value.
-    filled: Vec<bool>,
-}
-
-impl<'p> Printer<'p> {
-    fn new(out: &'p mut dyn Write, out_name: &'p str, progress: &'p dyn Progress) -> Self {
-        let (cancellation, window) = (progress.cancellation(), Window::default());
-        Self { out, out_name, progress, cancellation, window, filled: Vec::new() }
-    }
-
-    /// Writes the line before the rows, if their form has one.
-    fn begin(&mut self, options: &CatOptions) -> Result<()> {
-        let RowFormat::Table(table) = &options.format else { return Ok(()) };
-        let mut header = Vec::new();
-        if !options.count_only {
-            table.write_header(&mut header);
-        }
-        self.write(&header)
-    }
-
-    /// Prints a page, and adds the number of its rows to `rows`. Rows before damage are intact (before a truncation, the
-    /// complete ones are), so they are printed before it is reported.
-    fn print(&mut self, mut page: Page, rows: &mut [u64]) -> Result<ControlFlow<()>> {
-        self.cancellation.check()?;
-        self.progress.advance(page.read);
-        self.window.cut(&mut page);
-        let printed = self.write(page.text());
-        self.fill(&page.filled);
-        // Report known damage even if its rows can no longer be printed.
-        page.end.and(printed)?;
-        page.rows.into_iter().for_each(|(file, count)| rows[file] += count);
-        Ok(if self.window.is_over() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    }
-
-    /// Prints text, and clears it.
-    fn print_text(&mut self, text: &mut Vec<u8>) -> Result<()> {
-        self.cancellation.check()?;
-        self.progress.advance(text.len() as u64);
-        let written = self.write(text);
-        text.clear();
-        written
-    }
-
-    /// Notes the columns in which a row has a value.
-    fn fill(&mut self, filled: &[bool]) {
-        self.filled.resize(self.filled.len().max(filled.len()), false);
-        self.filled.iter_mut().zip(filled).for_each(|(all, of_page)| *all |= of_page);
-    }
-
-    fn write(&mut self, text: &[u8]) -> Result<()> {
-        self.out.write_all(text).map_err(|error| Error::io_named(IoAction::Write, self.out_name, error))
-    }
 }
 
 /// Receives the index of a part that was read, the number of rows printed from each file of its manifest, its name, and how
@@ -301,10 +274,15 @@ fn print_walk(walk: &RowWalk<'_, '_>, printer: &mut Printer<'_>, note: NotePart<
             break;
         }
         let bundle = part.open()?;
-        let (name, mut rows) = (bundle.name().to_owned(), vec![0; bundle.manifest().files.len()]);
-        let mut print = |page| printer.print(page, &mut rows);
+        let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
+        let mut rows = vec![0; manifest.files.len()];
+        let from = PrintedPart { name: &name, manifest: &manifest, options: walk.options };
+        let mut print = |page| printer.print(page, from, &mut rows);
         let chunks = start.chunks_of(at);
-        let access = walk.each_page((at, bundle), (content, latest.as_ref()), chunks, &mut print)?;
+        let walked = walk.each_page((at, bundle), (content, latest.as_ref()), chunks, &mut print);
+        // The lines before damage are printed, too.
+        let written = printer.write_pending();
+        let access = walked.and_then(|access| written.map(|()| access))?;
         note(at, rows, &name, access);
     }
     Ok(())

@@ -6,8 +6,8 @@
 //! [`verify`], [`recover`]) build on these modules. They return typed values; none of them prints.
 //!
 //! The feature `schema` adds JSON Schemas of the format and of the reports. The feature `seal` adds encryption
-//! ([`container`]) and signatures. The feature `report` adds reports as HTML pages. The feature `cli` adds
-//! the program and `schema`. `cli`, `report` and `seal` are on by default.
+//! ([`container`]) and signatures. The feature `report` adds reports as HTML pages. The feature `jq` adds filters in the
+//! language of jq. The feature `cli` adds the program and `schema`. All but `schema` are on by default.
 //!
 //! FORMAT.md specifies the file. The documentation of an item that implements a part of it names the section.
 //!

@@ -5,18 +5,20 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::io::Write;
 use std::sync::Arc;
 
+use super::CatOptions;
 use super::format::RowRenderer;
 use super::latest::{KeyReader, LastPlaces, LatestRows, RowPlace};
+use super::mapped::UnmappedRow;
 use super::page::{PageContent, PageMaker};
 use super::plan::{CatPlan, PlannedPiece};
+use super::printer::{PrintedPart, Printer};
 use super::several::{CatAllReport, renamed_envelope};
 use super::walk::WalkStart;
-use super::{CatOptions, Printer};
 use crate::align::Fingerprint;
 use crate::bundle::{Bundle, Rows, Selection};
 use crate::error::{Error, IoAction, Result};
-use crate::format::Timestamp;
 use crate::format::envelope::EnvelopeWriter;
+use crate::format::{Manifest, Timestamp};
 use crate::input::TraceInput;
 use crate::progress::Progress;
 
@@ -25,7 +27,8 @@ const PAGE_BYTES: usize = 256 << 10;
 
 /// Prints the rows of all inputs to `out` in the order of their timestamps. Write errors name `out_name`.
 ///
-/// The rows of a log stay in their order. A row without a timestamp stays after the row before it. Rows with the same
+/// The rows of a log stay in their order. A row without a timestamp stays where the row before it in the log is, printed or
+/// not. Rows with the same
 /// timestamp are in the order of the inputs, then of the logs. Takes the memory of one chunk for each log whose rows
 /// overlap in time. A bundle must not be a stream, unless it has one log and is read once.
 ///
@@ -45,7 +48,7 @@ pub fn cat_by_time(
     let merge = TimeMerge { inputs, options, plan: &plan };
     let merged = merge.print(&mut printer, &mut report);
     progress.finish();
-    report.empty_columns = options.empty_columns(&printer.filled);
+    (report.empty_columns, report.failed) = (options.empty_columns(&printer.filled), printer.failed);
     let flushed = out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error));
     merged.and(flushed).map(|()| report)
 }
@@ -56,12 +59,15 @@ struct TimedRows<'p, 'r> {
     open: Option<OpenPiece<'p, 'r>>,
     /// The next row, once it was read.
     next: Option<TimedRow>,
+    /// The time of the last row that was read, selected or not, or of the last one before it that has a time.
+    last_time: Option<i64>,
 }
 
 struct OpenPiece<'p, 'r> {
     rows: Rows<'r>,
     piece: &'p PlannedPiece,
-    /// The number of its bundle.
+    /// The name and the number of its bundle.
+    name: Arc<str>,
     part: u32,
     renamed: Option<EnvelopeWriter>,
 }
@@ -69,13 +75,24 @@ struct OpenPiece<'p, 'r> {
 /// A selected row.
 #[derive(Debug)]
 struct TimedRow {
+    /// Its time, or that of the last row before it that has one.
     time: Option<i64>,
     text: Vec<u8>,
+    /// The row, if a program makes its text when it is printed.
+    unmapped: Option<UnprintedRow>,
     /// The columns of a table in which it has a value.
     filled: Vec<bool>,
     /// The index of its log in the plan.
     log: usize,
     key: Option<(Fingerprint, RowPlace)>,
+}
+
+/// A row of which a program makes lines, and where it is from.
+#[derive(Debug)]
+struct UnprintedRow {
+    row: UnmappedRow,
+    name: Arc<str>,
+    manifest: Arc<Manifest>,
 }
 
 /// Merges the rows of all streams by their times, as often as needed.
@@ -107,8 +124,11 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         let mut start = WalkStart::default();
         if let Some(wanted) = self.options.tail {
             let mut rows: u64 = 0;
-            self.each_row((PageContent::Count, latest.as_ref()), &mut unread, &mut |_| {
-                rows += 1;
+            self.each_row((PageContent::Count, latest.as_ref()), &mut unread, &mut |row| {
+                rows += match self.options.mapper.as_deref().zip(row.unmapped) {
+                    Some((mapper, unprinted)) => unprinted.row.count(mapper),
+                    None => 1,
+                };
                 cancellation.check().map(|()| true)
             })?;
             start.skipped = rows.saturating_sub(wanted);
@@ -118,7 +138,10 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         printer.begin(self.options)?;
         let (mut page, mut rows) = (Vec::new(), vec![0; self.plan.logs.len()]);
         let merged = self.each_row((content, latest.as_ref()), report, &mut |row| {
-            if printer.window.admit() {
+            if let Some(UnprintedRow { row: unmapped, name, manifest }) = &row.unmapped {
+                let from = PrintedPart { name, manifest, options: self.options };
+                printer.print_mapped(unmapped, from, &mut rows[row.log])?;
+            } else if printer.window.admit() {
                 rows[row.log] += 1;
                 page.extend_from_slice(&row.text);
                 printer.fill(&row.filled);
@@ -130,7 +153,7 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         });
         report.logs.iter_mut().zip(rows).for_each(|(log, rows)| log.rows = rows);
         // The rows before an error are intact.
-        merged.and(printer.print_text(&mut page))
+        merged.and(printer.print_text(&mut page)).and(printer.write_pending())
     }
 
     /// Passes the selected rows to `take`, in the order of their times, until it returns false. A stream waits, unopened,
@@ -142,8 +165,9 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         take: &mut dyn FnMut(TimedRow) -> Result<bool>,
     ) -> Result<()> {
         let streams = self.plan.streams.iter();
-        let mut streams: Vec<_> =
-            streams.map(|pieces| TimedRows { pieces: pieces.iter().collect(), open: None, next: None }).collect();
+        let mut streams: Vec<_> = streams
+            .map(|pieces| TimedRows { pieces: pieces.iter().collect(), open: None, next: None, last_time: None })
+            .collect();
         let mut waiting = BinaryHeap::new();
         for (at, stream) in streams.iter().enumerate() {
             if let Some(piece) = stream.pieces.front() {
@@ -157,7 +181,7 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
             {
                 return Ok(());
             }
-            // Rows without a timestamp stay after the row before them, or before the first one.
+            // Rows before the first timestamp come first.
             while let Some(row) = self.advance(stream, read, report)? {
                 if let Some(time) = row.time {
                     stream.next = Some(row);
@@ -191,7 +215,7 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
                 rows.open = Some(self.open(piece, report)?);
             }
             let Some(open) = &mut rows.open else { return Ok(None) };
-            match open.next_row(self.options, content, latest)? {
+            match open.next_row(self.options, content, latest, &mut rows.last_time)? {
                 Some(row) => return Ok(Some(row)),
                 None => rows.open = None,
             }
@@ -204,11 +228,12 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         let selection = Selection::default().files(vec![piece.file]).range(self.options.range);
         let rows = bundle.rows(&selection)?;
         report.note(bundle.name(), rows.access());
+        let name = bundle.name().into();
         let renamed = piece.renamed.as_ref().map(|name| renamed_envelope(&self.plan.logs[piece.log].0, name));
         // The bundles of an input have the numbers before those of the next one.
         let before: usize = self.inputs[..input].iter().map(|input| input.parts().len()).sum();
         let number = u32::try_from(before + part).unwrap_or(u32::MAX);
-        Ok(OpenPiece { rows, piece, part: number, renamed })
+        Ok(OpenPiece { rows, piece, name, part: number, renamed })
     }
 }
 
@@ -219,15 +244,24 @@ impl OpenPiece<'_, '_> {
         options: &CatOptions,
         content: PageContent<'_>,
         latest: Option<&LatestRows<'_>>,
+        last_time: &mut Option<i64>,
     ) -> Result<Option<TimedRow>> {
         let renderer = RowRenderer::new(&options.format, self.renamed.as_ref());
         let maker = PageMaker::new(options, renderer, content, latest, self.part);
         let manifest = Arc::clone(self.rows.manifest());
         while let Some(row) = self.rows.next_row()? {
+            *last_time = row.time().map(Timestamp::as_millis).or(*last_time);
             if maker.selects(&row) {
-                let (time, log) = (row.time().map(Timestamp::as_millis), self.piece.log);
-                let (text, filled, key) = maker.read(&row, &manifest);
-                return Ok(Some(TimedRow { time, text, filled, log, key }));
+                let unmapped = maker.mapper().map(|_| UnprintedRow {
+                    row: UnmappedRow::new(&row, &manifest),
+                    name: Arc::clone(&self.name),
+                    manifest: Arc::clone(&manifest),
+                });
+                let (text, filled, key) = match unmapped {
+                    Some(_) => Default::default(),
+                    None => maker.read(&row, &manifest),
+                };
+                return Ok(Some(TimedRow { time: *last_time, text, unmapped, filled, log: self.piece.log, key }));
             }
         }
         Ok(None)

@@ -41,11 +41,10 @@ impl<'f> RowRenderer<'f> {
 
     /// Returns the text of a row and its ending, if the row holds the text.
     pub fn in_row<'r>(&self, row: &'r Row<'_>, manifest: &Manifest) -> Option<(&'r [u8], &'static [u8])> {
-        match self.format {
-            RowFormat::Raw => Some(printed_row(&manifest.files[row.file], &row.envelope, row.number)),
-            RowFormat::Envelope if self.renamed.is_none() => Some((row.line, b"\n")),
-            _ => None,
-        }
+        self.is_in_row().then(|| match self.format {
+            RowFormat::Raw => printed_row(&manifest.files[row.file], &row.envelope, row.number),
+            _ => (row.line, &b"\n"[..]),
+        })
     }
 
     /// Returns true if [`in_row`](Self::in_row) returns the text of every row.

@@ -1,11 +1,12 @@
 //! Finds the last row of each key, such as the last one about a run.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::align::{Fingerprint, Fingerprinter};
 use crate::bundle::Row;
-use crate::error::Result;
-use crate::query::{KeyPath, each_value, string_content};
+use crate::error::{ErrorKind, Result};
+use crate::query::{DecimalNumber, KeyPath, PathStep, each_value, string_content};
 
 /// The place of a row in what is printed: the index of the part, that of the file in it, and the number of the row.
 pub type RowPlace = (u32, u32, u64);
@@ -18,19 +19,30 @@ pub struct KeyReader<'k> {
 }
 
 impl<'k> KeyReader<'k> {
+    /// Reads the value at a path of each row.
+    ///
+    /// # Errors
+    /// [`ErrorKind::KeyOfSeveralValues`] if the path has `[]`, or if there is no randomness.
     pub fn new(path: &'k KeyPath) -> Result<Self> {
+        if path.steps().contains(&PathStep::Each) {
+            return Err(ErrorKind::KeyOfSeveralValues { path: path.to_string() }.into());
+        }
         Ok(Self { path, fingerprinter: Fingerprinter::random()? })
     }
 
-    /// Returns the fingerprint of a row's source and key, if it has a key.
+    /// Returns the fingerprint of a row's source and key, if it has a key. Numbers are equal if their values are.
     pub fn key(&self, row: &Row<'_>) -> Option<Fingerprint> {
         let mut key = None;
         each_value(row.envelope.entry(), self.path.steps(), &mut |value| {
             key = value.filter(|value| *value != "null");
             key.is_some()
         });
-        let content = key.map(|key| if key.starts_with('"') { string_content(key) } else { key.into() })?;
-        let kind = if key.is_some_and(|key| key.starts_with('"')) { "\"" } else { "" };
+        let key = key?;
+        let (content, kind) = match DecimalNumber::parse(key.as_bytes()) {
+            Some(number) => (number.canonical().map_or(key.into(), Cow::Owned), ""),
+            None if key.starts_with('"') => (string_content(key), "\""),
+            None => (key.into(), ""),
+        };
         Some(self.fingerprinter.of([&*row.envelope.source, "\0", &*content, kind, "."].concat().as_bytes()))
     }
 }

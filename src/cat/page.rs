@@ -1,16 +1,30 @@
 //! Rows that are selected, formatted and printed together.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use super::CatOptions;
 use super::format::RowRenderer;
 use super::latest::{KeyReader, LatestRows, RowPlace};
+use super::mapped::{PageFailure, UnmappedRow, map_row};
 use crate::align::Fingerprint;
 use crate::buffers::Buffer;
 use crate::bundle::{BundleLogs, ChunkRows, Row};
 use crate::error::Result;
 use crate::format::{Manifest, TimeRange};
-use crate::query::{LineSearch, Needle};
+use crate::query::{LineSearch, Needle, RowMapper};
+
+/// The most text of a page that a program makes.
+const MAX_MAPPED_BYTES: usize = 1 << 20;
+
+/// The most lines that a program makes of one row for a page.
+const MAX_MAPPED_LINES: u64 = 1 << 20;
+
+/// A program that makes lines of rows, and what becomes of these.
+#[derive(Debug, Clone, Copy)]
+struct MappedLines<'m> {
+    mapper: &'m dyn RowMapper,
+    content: PageContent<'m>,
+}
 
 /// Rows that are printed together.
 pub struct Page {
@@ -25,6 +39,10 @@ pub struct Page {
     pub filled: Vec<bool>,
     /// The keys of the rows, and the places of these, if only they are read.
     pub keys: Vec<(Fingerprint, RowPlace)>,
+    /// The rows after those of the text, if a program makes too many lines for one page. They precede the damage.
+    pub rest: Vec<UnmappedRow>,
+    /// The rows for which a program failed.
+    pub failures: Vec<PageFailure>,
     /// The number of envelope bytes read for this page.
     pub read: u64,
     /// The damage that follows the page, if any.
@@ -34,7 +52,8 @@ pub struct Page {
 impl Default for Page {
     fn default() -> Self {
         let (text, printed, rows, ends) = (Buffer::default(), 0..0, Vec::new(), Vec::new());
-        Self { text, printed, rows, ends, filled: Vec::new(), keys: Vec::new(), read: 0, end: Ok(()) }
+        let (filled, keys, rest, failures) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { text, printed, rows, ends, filled, keys, rest, failures, read: 0, end: Ok(()) }
     }
 }
 
@@ -73,11 +92,41 @@ impl Page {
         self.rows = kept;
     }
 
-    fn count(&mut self, file: usize) {
+    fn count(&mut self, file: usize, lines: u64) {
         match self.rows.last_mut().filter(|(last, _)| *last == file) {
-            Some((_, rows)) => *rows += 1,
-            None => self.rows.push((file, 1)),
+            Some((_, rows)) => *rows += lines,
+            None => self.rows.push((file, lines)),
         }
+    }
+
+    /// Adds the lines that a program makes of a row. Returns false, and adds nothing, if these are too many for one page.
+    fn add_mapped(&mut self, lines: MappedLines<'_>, row: &Row<'_>, manifest: &Manifest) -> bool {
+        let (start, ends, mut count, mut is_full) = (self.text.len(), self.ends.len(), 0, false);
+        let (text, all_ends) = (&mut self.text, &mut self.ends);
+        let mapped = map_row(lines.mapper, row, manifest, &mut |line, ending| {
+            count += 1;
+            if let PageContent::Text { has_ends } = lines.content {
+                text.extend_from_slice(line);
+                text.extend_from_slice(ending);
+                if has_ends {
+                    all_ends.push(text.len());
+                }
+            }
+            is_full = text.len() > MAX_MAPPED_BYTES || count > MAX_MAPPED_LINES;
+            if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if is_full {
+            self.text.truncate(start);
+            self.ends.truncate(ends);
+            return false;
+        }
+        self.printed.end = self.text.len();
+        self.count(row.file, count);
+        if let Err(mut failure) = mapped {
+            failure.at = self.rows.iter().map(|(_, rows)| rows).sum();
+            self.failures.push(failure);
+        }
+        true
     }
 }
 
@@ -119,6 +168,14 @@ impl<'m> PageMaker<'m> {
         Self { needle, ..self }
     }
 
+    /// Returns the program that makes lines of the selected rows, if any does.
+    pub fn mapper(&self) -> Option<&'m dyn RowMapper> {
+        match self.content {
+            PageContent::Keys(_) => None,
+            PageContent::Text { .. } | PageContent::Count => self.options.mapper.as_deref(),
+        }
+    }
+
     /// Returns true if a row is selected.
     pub fn selects(&self, row: &Row<'_>) -> bool {
         let is_in_range = || self.options.range == TimeRange::default() || self.options.range.contains(row.time());
@@ -133,7 +190,7 @@ impl<'m> PageMaker<'m> {
     /// Makes a page of a chunk. Text that needs no formatting stays in the chunk's memory.
     pub fn of_chunk(&self, logs: &BundleLogs, mut chunk: ChunkRows) -> Page {
         let mut page = Page { read: chunk.bytes() as u64, ..Page::default() };
-        if matches!(self.content, PageContent::Text { .. }) && self.renderer.is_in_row() {
+        if matches!(self.content, PageContent::Text { .. }) && self.renderer.is_in_row() && self.mapper().is_none() {
             let mut end = 0;
             let (text, damage) = chunk.into_lines(logs, self.needle.as_ref(), |row| {
                 let (line, ending) = self.selects(row).then(|| self.renderer.in_row(row, &logs.manifest))??;
@@ -172,9 +229,16 @@ impl<'m> PageMaker<'m> {
         if !self.selects(row) {
             return;
         }
+        if let Some(mapper) = self.mapper() {
+            let lines = MappedLines { mapper, content: self.content };
+            if !page.rest.is_empty() || !page.add_mapped(lines, row, manifest) {
+                page.rest.push(UnmappedRow::new(row, manifest));
+            }
+            return;
+        }
         match self.content {
             PageContent::Keys(keys) => page.keys.extend(keys.key(row).map(|key| (key, self.place(row)))),
-            PageContent::Count => page.count(row.file),
+            PageContent::Count => page.count(row.file, 1),
             PageContent::Text { .. } => {
                 self.renderer.render(row, manifest, &mut page.text, &mut page.filled);
                 page.printed.end = page.text.len();
@@ -204,7 +268,7 @@ impl<'m> PageMaker<'m> {
 
     /// Counts a row of a page that ends at `end` in its text.
     fn note(&self, page: &mut Page, file: usize, end: usize) {
-        page.count(file);
+        page.count(file, 1);
         if matches!(self.content, PageContent::Text { has_ends: true }) {
             page.ends.push(end);
         }

@@ -49,13 +49,8 @@ impl CatPlan {
         let all = || sequences.iter().flatten();
         let of_histories = inputs.iter().filter_map(TraceInput::history).flat_map(History::logs);
         check(inputs, options, all().map(|candidate| &candidate.id).chain(of_histories.map(|log| &log.id)))?;
-        let is_selected = |id: &LogId| {
-            let is_one_of =
-                |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-            is_one_of(&options.sources, id.source.as_str()) && is_one_of(&options.files, id.name.as_str())
-        };
         let mut logs = BTreeMap::new();
-        for candidate in all().filter(|candidate| is_selected(&candidate.id)) {
+        for candidate in all().filter(|candidate| options.selects_log(&candidate.id)) {
             let (_, unparsed_lines) = logs.entry(GroupKey::of(&candidate.id)).or_insert((candidate.id.clone(), 0));
             *unparsed_lines += file_of(inputs, candidate).unparsed_lines;
         }

@@ -25,7 +25,7 @@ impl<'s, 'r> SelectedRows<'s, 'r> {
     /// # Errors
     /// As [`cat_all`](super::cat_all).
     pub(crate) fn new(inputs: &'s [TraceInput<'r>], options: &CatOptions) -> Result<Self> {
-        let options = CatOptions { format: RowFormat::Raw, head: None, tail: None, ..options.clone() };
+        let options = CatOptions { format: RowFormat::Raw, mapper: None, head: None, tail: None, ..options.clone() };
         Ok(Self { plan: CatPlan::new(inputs, &options)?, inputs, options })
     }
 

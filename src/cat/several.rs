@@ -2,9 +2,11 @@
 
 use std::io::Write;
 
+use super::mapped::FailedRows;
 use super::plan::{CatPlan, PlannedPiece};
+use super::printer::Printer;
 use super::walk::{PartBundle, RowWalk, WalkPart};
-use super::{CatOptions, Printer, print_walk};
+use super::{CatOptions, print_walk};
 use crate::bundle::Access;
 use crate::error::{Error, IoAction, Result};
 use crate::format::envelope::EnvelopeWriter;
@@ -26,6 +28,8 @@ pub struct CatAllReport {
     pub mismatched: Vec<String>,
     /// The columns of a table in which no printed row has a value, unless no row was printed.
     pub empty_columns: Vec<KeyPath>,
+    /// The rows for which a filter of jq failed.
+    pub failed: FailedRows,
 }
 
 /// A log of which rows were printed.
@@ -45,7 +49,8 @@ impl CatAllReport {
         let logs = plan.logs.iter();
         let logs =
             logs.map(|(id, skipped_lines)| PrintedLog { id: id.clone(), rows: 0, skipped_lines: *skipped_lines });
-        Self { logs: logs.collect(), is_indexed: true, mismatched: Vec::new(), empty_columns: Vec::new() }
+        let (mismatched, empty_columns, failed) = (Vec::new(), Vec::new(), FailedRows::default());
+        Self { logs: logs.collect(), is_indexed: true, mismatched, empty_columns, failed }
     }
 
     /// Notes the way in which a bundle was read.
@@ -87,7 +92,7 @@ pub fn cat_all(
         report.note(name, access);
     });
     progress.finish();
-    report.empty_columns = options.empty_columns(&printer.filled);
+    (report.empty_columns, report.failed) = (options.empty_columns(&printer.filled), printer.failed);
     let flushed = out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error));
     walked.and(flushed).map(|()| report)
 }

@@ -9,7 +9,6 @@ use super::latest::{KeyReader, LastPlaces, LatestRows};
 use super::page::{Page, PageContent, PageMaker};
 use crate::bundle::{Access, Bundle, BundleLogs, ChunkOrder, ChunkRows, Row, Selection, chunk_refs, each_chunk};
 use crate::error::{Error, Result};
-use crate::format::TimeRange;
 use crate::format::envelope::EnvelopeWriter;
 use crate::input::InputPart;
 use crate::progress::Cancellation;
@@ -166,7 +165,7 @@ impl<'r> RowWalk<'_, 'r> {
         let (range, files) = (self.options.range, &self.parts[at].files);
         let mut chunks = chunk_refs(bundle.manifest());
         chunks.retain(|chunk| files.contains(&chunk.file) && range.overlaps(chunk.times[0], chunk.times[1]));
-        let is_unfiltered = self.options.filter.is_empty() && range == TimeRange::default() && latest.is_none();
+        let is_unfiltered = self.options.selects_all() && latest.is_none();
         let (mut counted, mut end, mut step) = (0, chunks.len(), FIRST_CHUNKS);
         while end > 0 && counted < wanted {
             if is_unfiltered {
@@ -192,6 +191,9 @@ impl<'r> RowWalk<'_, 'r> {
         self.each_page(bundle, (PageContent::Count, latest), chunks, &mut |page| {
             self.cancellation.check()?;
             counted += page.rows.iter().map(|(_, rows)| rows).sum::<u64>();
+            if let Some(mapper) = self.options.mapper.as_deref() {
+                counted += page.rest.iter().map(|row| row.count(mapper)).sum::<u64>();
+            }
             page.end.map(ControlFlow::Continue)
         })?;
         Ok(counted)

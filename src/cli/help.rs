@@ -246,13 +246,22 @@ pub const CAT: HelpText = HelpText {
             "patchwork-traces cat b.gz --since 7d --where metadata.decision=deny",
         ),
         ("Print the 20 last rows that mention a file", "patchwork-traces cat b.gz --grep src/main.rs --tail 20"),
+        #[cfg(feature = "jq")]
+        (
+            "Print parts of rows, or anything else that jq can make of them",
+            "patchwork-traces cat b.gz --jq 'select(.status == \"error\") | {taskId}'",
+        ),
         ("Make a table for a spreadsheet", "patchwork-traces cat b.gz --format csv --columns taskId,status > runs.csv"),
         ("Print the rows of two machines in the order of time", "patchwork-traces cat a.gz b.gz --by-time --envelope"),
         ("Print the last day of a history", "patchwork-traces cat trace-history --since 1d"),
         ("Print each row with its source and file", "patchwork-traces cat traces.jsonl.gz --envelope"),
         ("Restore one log, byte for byte", "patchwork-traces cat b.jsonl.gz --file runs.jsonl --exact > runs.jsonl"),
     ],
-    exit_status: OF_PRINTING,
+    exit_status: &[
+        ("0", "success, even if the program that reads the output exits early"),
+        ("1", "failure; the rows before it were printed"),
+        ("3", "done, but no row has a value for one of --columns, or the filter of --jq failed for some rows"),
+    ],
     environment: &[SOURCE_DATE_EPOCH, PASSPHRASE],
     sections: &[],
 };

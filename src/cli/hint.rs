@@ -89,6 +89,7 @@ fn for_logs(kind: &ErrorKind) -> Option<&'static str> {
             "move old logs elsewhere before you export; no exporter writes a bundle with more"
         }
         ErrorKind::NoRowsMatch => "try the conditions with `cat`; `filter --allow-empty` writes a bundle without rows",
+        ErrorKind::KeyOfSeveralValues { .. } => "name one element, such as [0], in place of []",
         ErrorKind::OtherSource { .. } => "add --include-other to bundle it",
         ErrorKind::UnknownSource { .. } | ErrorKind::UnknownFile { .. } => "check the spelling",
         _ => return None,

@@ -7,6 +7,7 @@ mod failure;
 mod help;
 mod hint;
 mod input;
+mod key_paths;
 mod new_bundle;
 #[cfg(feature = "seal")]
 mod plugin_prompt;

@@ -30,6 +30,9 @@ impl fmt::Display for ErrorKind {
             Self::TooManyLogs { limit } => {
                 write!(f, "too many logs: a bundle has at most {}", grouped(*limit as u64))
             }
+            Self::KeyOfSeveralValues { path } => {
+                write!(f, "the path {path:?} leads to several values of a row, so there is no last row of each")
+            }
             Self::UnknownSource { name, known } => write!(f, "no source named {name:?}; {}", available(known)),
             Self::OtherSource { name } => {
                 write!(f, "Patchwork's own importer does not know the source {name:?}, so it is not bundled by default")

@@ -178,6 +178,11 @@ pub enum ErrorKind {
     /// No row matches a filter, so there is nothing to write.
     #[strum(message = "no rows match")]
     NoRowsMatch,
+    /// The rows with the last value of a path are asked for, but the path leads to several values of a row.
+    KeyOfSeveralValues {
+        /// The path.
+        path: String,
+    },
     /// Logs are to be replaced by a filtered bundle, which has only some of their rows.
     #[strum(message = "cannot replace logs by a filtered bundle: it has only some of their rows")]
     OnlySomeRows,

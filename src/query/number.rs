@@ -41,6 +41,20 @@ impl<'t> DecimalNumber<'t> {
         Some(Self { is_negative, digits: [whole, significant], point, exponent_is_negative, exponent })
     }
 
+    /// Returns a text that equal numbers have in common, and no others. `None` if the exponent has more than 30 digits.
+    pub fn canonical(&self) -> Option<String> {
+        if self.is_zero() {
+            return Some("0".to_owned());
+        }
+        let exponent = without_zeros(self.exponent);
+        let exponent = (exponent.len() <= 30)
+            .then(|| exponent.iter().fold(0, |value, digit| 10 * value + i128::from(digit - b'0')))?;
+        let point = self.point + if self.exponent_is_negative { -exponent } else { exponent };
+        let mut digits: String = self.significant().map(char::from).collect();
+        digits.truncate(digits.trim_end_matches('0').len());
+        Some(format!("{}0.{digits}e{point}", if self.is_negative { "-" } else { "" }))
+    }
+
     fn is_zero(&self) -> bool {
         self.digits[0].is_empty() && self.digits[1].is_empty()
     }
@@ -212,6 +226,8 @@ mod tests {
         #[test]
         fn any_two_numbers_compare_as_integers_do((a, a_value) in number(), (b, b_value) in number()) {
             prop_assert_eq!(compare(&a, &b), a_value.cmp(&b_value), "{} and {}", a, b);
+            let canonical = |text: &str| DecimalNumber::parse(text.as_bytes()).unwrap().canonical().unwrap();
+            prop_assert_eq!(canonical(&a) == canonical(&b), a_value == b_value, "{} and {}", a, b);
         }
 
         #[test]
@@ -221,6 +237,8 @@ mod tests {
             let point = if mantissa.contains('.') { "" } else { "." };
             let longer = format!("{mantissa}{point}0{}E{exponent:+}", "0".repeat(zeros));
             prop_assert_eq!(compare(&text, &longer), Ordering::Equal, "{} and {}", text, longer);
+            let canonical = |text: &str| DecimalNumber::parse(text.as_bytes()).unwrap().canonical().unwrap();
+            prop_assert_eq!(canonical(&text), canonical(&longer));
         }
 
         #[test]

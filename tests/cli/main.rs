@@ -26,6 +26,8 @@ mod history_verify;
 mod import;
 mod inspect;
 mod interrupt;
+#[cfg(feature = "jq")]
+mod jq;
 mod json_output;
 #[cfg(unix)]
 mod keep;

@@ -109,6 +109,7 @@ fn with_data() -> Vec<ErrorKind> {
         ErrorKind::OnlyASegment,
         ErrorKind::OnlySomeRows,
         ErrorKind::NoRowsMatch,
+        ErrorKind::KeyOfSeveralValues { path: "steps[].id".to_owned() },
         ErrorKind::SameTarget { other: "activity-1.jsonl".to_owned() },
         ErrorKind::CannotReplace { obstacle: Obstacle::Immutable },
         ErrorKind::CannotReplace { obstacle: Obstacle::AppendOnly },

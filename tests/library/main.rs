@@ -29,6 +29,8 @@ mod import;
 mod import_merge;
 mod import_several;
 mod inspect_keys;
+#[cfg(feature = "jq")]
+mod jq;
 mod json_edge_cases;
 mod keep;
 #[cfg(feature = "seal")]

@@ -319,3 +319,42 @@ proptest! {
         prop_assert_eq!(parsed.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
 }
+
+#[test]
+fn the_latest_rows_have_keys_that_are_equal_as_numbers() {
+    let rows = [
+        r#"{"k":5,"n":1}"#,
+        r#"{"k":5.0,"n":2}"#,
+        r#"{"k":"5","n":3}"#,
+        r#"{"k":50e-1,"n":4}"#,
+        r#"{"k":-0,"n":5}"#,
+        r#"{"k":0.0,"n":6}"#,
+    ];
+    let bundle = bundle(&Home::new().with("runs.jsonl", rows.join("\n") + "\n"));
+    let path = |text: &str| text.parse::<KeyPath>().unwrap();
+    assert_eq!(
+        printed(indexed(&bundle).unwrap(), &CatOptions::default().latest(path("k"))),
+        [rows[2], rows[3], rows[5]]
+    );
+    let mut nothing = Vec::new();
+    let several = CatOptions::default().latest(path("steps[].k"));
+    let error = cat(indexed(&bundle).unwrap(), &several, &mut nothing, "memory", &NoProgress).unwrap_err();
+    assert!(matches!(error.kind(), patchwork_traces::ErrorKind::KeyOfSeveralValues { .. }), "{error}");
+}
+
+#[test]
+fn a_row_without_a_time_stays_after_the_row_before_it_in_the_log() {
+    let runs = [r#"{"createdAt":1777716000000,"a":1}"#, r#"{"createdAt":1777716009000,"b":1}"#, r#"{"a":2}"#];
+    let decisions = [r#"{"createdAt":1777716005000,"a":3}"#, r#"{"createdAt":1777716010000,"a":4}"#];
+    let home =
+        Home::new().with("runs.jsonl", runs.join("\n") + "\n").with("decision_traces.jsonl", decisions.join("\n"));
+    let bundle = bundle(&home);
+    let mut lines = Vec::new();
+    let options = CatOptions::default().filter(RowFilter::default().condition("a".parse().unwrap()));
+    let inputs = [TraceInput::from_bundle(indexed(&bundle).unwrap())];
+    cat_by_time(&inputs, &options, &mut lines, "memory", &NoProgress).unwrap();
+    assert_eq!(
+        String::from_utf8(lines).unwrap().lines().collect::<Vec<_>>(),
+        [runs[0], decisions[0], runs[2], decisions[1]]
+    );
+}

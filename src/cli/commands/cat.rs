@@ -7,14 +7,16 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum, ValueHint};
 use patchwork_traces::bundle::{Access, select_files};
 use patchwork_traces::cat::{
-    CatOptions, CatReport, CellSeparator, PrintLogOptions, PrintLogReport, RowFormat, TableFormat, cat, cat_all,
-    cat_by_time, print_input_log, print_log,
+    CatOptions, CatReport, CellSeparator, FailedRow, FailedRows, PrintLogOptions, PrintLogReport, RowFormat,
+    TableFormat, cat, cat_all, cat_by_time, print_input_log, print_log,
 };
 use patchwork_traces::digest::Integrity;
 use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName};
 use patchwork_traces::input::InputSummary;
 use patchwork_traces::input::TraceInput;
-use patchwork_traces::query::{KeyPath, KeyPathError};
+use patchwork_traces::query::KeyPath;
+#[cfg(feature = "jq")]
+use patchwork_traces::query::{JqFilter, StringForm};
 use patchwork_traces::{Bundle, History};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -23,6 +25,7 @@ use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
 use crate::cli::input::{access_note, open, open_all, open_all_seekable};
+use crate::cli::key_paths::KeyPathList;
 use crate::cli::render::text::{counted, listed, logs, safe};
 use crate::cli::row_filter::{RowFilterArgs, shown};
 use crate::cli::terminal::exit::Exit;
@@ -62,7 +65,7 @@ pub struct CatArgs {
     /// Print the rows in the order of their times
     ///
     /// Those of all bundles and logs. A row without a timestamp stays after the row before it. Takes memory for each log whose rows overlap in time.
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     by_time: bool,
 
     /// Form of the rows: raw, pretty, csv, tsv or envelope
@@ -75,12 +78,27 @@ pub struct CatArgs {
     format: Option<FormatName>,
 
     /// Columns of csv and tsv: paths separated by commas
-    #[arg(long, value_name = "PATH,...", hide_short_help = true, value_parser = columns)]
-    columns: Option<Columns>,
+    #[arg(long, value_name = "PATH,...", hide_short_help = true)]
+    columns: Option<KeyPathList>,
 
     /// The same as --format envelope
     #[arg(long, conflicts_with_all = ["format", "columns"], hide_short_help = true)]
     envelope: bool,
+
+    /// Print what a filter of jq makes of each row
+    ///
+    /// Each value is a line of JSON. The row itself and values of it keep their exact text, numbers included. Options that
+    /// select rows apply first; --head, --tail and --count apply to the values. If the filter fails for a row, the error
+    /// names its line, the other rows follow, and the exit code is 3. A filter can't read files, the environment or other
+    /// rows: there is no env, input, debug, halt or module.
+    #[cfg(feature = "jq")]
+    #[arg(long, value_name = "FILTER", conflicts_with_all = ["format", "columns", "envelope"])]
+    jq: Option<JqFilter>,
+
+    /// With --jq: print strings without quotation marks and escapes
+    #[cfg(feature = "jq")]
+    #[arg(long, requires = "jq", hide_short_help = true)]
+    raw_output: bool,
 
     /// Print one log byte for byte, unparsed lines included
     ///
@@ -89,6 +107,7 @@ pub struct CatArgs {
         "since", "until", "conditions", "grep", "grep_regex", "invert", "latest", "head", "tail", "count", "format",
         "columns", "envelope", "by_time",
     ])]
+    #[cfg_attr(feature = "jq", arg(conflicts_with = "jq"))]
     exact: bool,
 
     /// Number of threads [default: one per core]
@@ -109,14 +128,6 @@ enum FormatName {
     Envelope,
 }
 
-/// The columns of a table.
-#[derive(Debug, Clone)]
-struct Columns(Vec<KeyPath>);
-
-fn columns(text: &str) -> Result<Columns, KeyPathError> {
-    KeyPath::parse_list(text).map(Columns)
-}
-
 /// The summary of `cat --json`.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -134,6 +145,10 @@ pub struct CatJson {
     exact: Option<Integrity>,
     /// The columns of a table in which no printed row has a value.
     empty_columns: Vec<String>,
+    /// The number of rows for which the filter of `--jq` failed.
+    failed_rows: u64,
+    /// The first of these rows.
+    failures: Vec<FailedRow>,
     /// Notes for people.
     notes: Vec<String>,
 }
@@ -154,9 +169,22 @@ impl CatArgs {
     fn options(&self) -> Result<CatOptions, Failure> {
         let options = CatOptions::default().sources(&self.filter.source).files(&self.filter.file);
         let options = options.range(self.filter.range()?).filter(self.filter.filter()?).latest(self.filter.latest());
+        #[cfg(feature = "jq")]
+        let options = options.jq(self.jq_filter());
         let mut options = options.head(self.head).tail(self.tail).count_only(self.count).format(self.row_format()?);
         options.threads = self.threads.unwrap_or(options.threads);
         Ok(options)
+    }
+
+    /// Returns the filter of jq.
+    #[cfg(feature = "jq")]
+    fn jq_filter(&self) -> Option<JqFilter> {
+        let strings = match (self.raw_output, stdout().is_terminal()) {
+            (false, _) => StringForm::Json,
+            (true, false) => StringForm::Raw,
+            (true, true) => StringForm::Visible,
+        };
+        self.jq.clone().map(|filter| filter.strings(strings))
     }
 
     /// Returns the form of the rows.
@@ -176,7 +204,7 @@ impl CatArgs {
             FormatName::Envelope => return Ok(RowFormat::Envelope),
             FormatName::Pretty => return Ok(RowFormat::Pretty { is_coloured: has_color_on_stdout() }),
         };
-        let Some(Columns(columns)) = &self.columns else {
+        let Some(KeyPathList(columns)) = &self.columns else {
             return Err(Failure::usage(
                 "a table needs --columns",
                 "name the columns, such as --columns createdAt,status",
@@ -190,12 +218,11 @@ impl CatArgs {
 pub fn run(args: &CatArgs, output: Output) -> CommandResult {
     let options = args.options()?;
     check_stdout_keeps("the rows", "cat BUNDLE > rows.jsonl")?;
-    let reads_twice = options.latest.is_some() || options.tail.is_some();
     let summary = match args.bundles.as_slice() {
-        [bundle] if !bundle.is_dir() && !args.by_time && !reads_twice => {
+        [bundle] if !bundle.is_dir() && !args.by_time && !options.reads_twice() => {
             print_bundle(open(bundle, &args.keys.keys(output)?)?, args, &options, output)?
         }
-        _ if args.exact => print_exact_of_history(args, output)?,
+        _ if args.exact => print_exact_of_history(args, &options, output)?,
         _ => print_inputs(args, &options, output)?,
     };
     if args.count {
@@ -205,7 +232,8 @@ pub fn run(args: &CatArgs, output: Output) -> CommandResult {
     if output.json {
         output::print_to_stderr(&output::json_text(&summary)?);
     }
-    Ok(if summary.empty_columns.is_empty() { Exit::Done } else { Exit::Incomplete })
+    let is_done = summary.empty_columns.is_empty() && summary.failed_rows == 0;
+    Ok(if is_done { Exit::Done } else { Exit::Incomplete })
 }
 
 /// Returns a note about columns without values.
@@ -213,8 +241,27 @@ fn empty_columns_note(columns: &[KeyPath]) -> Option<String> {
     let names: Vec<_> = columns.iter().map(|column| safe(&column.to_string())).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let has = if names.len() == 1 { "no row has a value for the column" } else { "no row has values for the columns" };
-    (!names.is_empty())
-        .then(|| format!("{has} {}; `cat --format pretty -n 1` shows the paths of a row", listed(&names)))
+    (!names.is_empty()).then(|| format!("{has} {}; `inspect --keys` lists the paths of the rows", listed(&names)))
+}
+
+/// Returns notes about rows for which the filter of `--jq` failed.
+fn failed_notes(failed: &FailedRows) -> Vec<String> {
+    let describe = |row: &FailedRow| {
+        let (bundle, file, reason) = (safe(&row.bundle), safe(row.file.as_str()), safe(&shortened(&row.reason)));
+        format!("{bundle}: the filter failed on line {} of {file}: {reason}", row.line)
+    };
+    let more = failed.count - failed.first.len() as u64;
+    let more = (more > 0).then(|| format!("the filter failed for {}", counted(more, "more row", "more rows")));
+    failed.first.iter().map(describe).chain(more).collect()
+}
+
+/// Shortens a reason, which can hold a whole row.
+fn shortened(reason: &str) -> String {
+    const LONGEST: usize = 200;
+    match reason.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    }
 }
 
 fn print_bundle(bundle: Bundle<'_>, args: &CatArgs, options: &CatOptions, output: Output) -> Result<CatJson, Failure> {
@@ -231,7 +278,7 @@ fn print_bundle(bundle: Bundle<'_>, args: &CatArgs, options: &CatOptions, output
 /// Prints the rows of several inputs, or of a history.
 fn print_inputs(args: &CatArgs, options: &CatOptions, output: Output) -> Result<CatJson, Failure> {
     let keys = args.keys.keys(output)?;
-    let is_reread = args.by_time || options.latest.is_some() || options.tail.is_some();
+    let is_reread = args.by_time || options.reads_twice();
     let inputs = if is_reread { open_all_seekable(&args.bundles, &keys)? } else { open_all(&args.bundles, &keys)? };
     let bar = Bar::alongside_output(output);
     let report = match args.by_time {
@@ -263,22 +310,25 @@ fn print_inputs(args: &CatArgs, options: &CatOptions, output: Output) -> Result<
         files: files.collect(),
         exact: None,
         empty_columns: report.empty_columns.iter().map(ToString::to_string).collect(),
-        notes: mismatched.chain(no_match).chain(empty_columns_note(&report.empty_columns)).chain(skipped).collect(),
+        notes: mismatched
+            .chain(no_match)
+            .chain(failed_notes(&report.failed))
+            .chain(empty_columns_note(&report.empty_columns))
+            .chain(skipped)
+            .collect(),
+        failed_rows: report.failed.count,
+        failures: report.failed.first,
     })
 }
 
 /// Prints a log of a history byte for byte.
-fn print_exact_of_history(args: &CatArgs, output: Output) -> Result<CatJson, Failure> {
+fn print_exact_of_history(args: &CatArgs, selection: &CatOptions, output: Output) -> Result<CatJson, Failure> {
     let inputs = open_all(&args.bundles, &args.keys.keys(output)?)?;
     let [input] = inputs.as_slice() else {
         return Err(Failure::usage("--exact prints one log, but several bundles were named", "name one bundle"));
     };
     let logs = input.history().map(History::logs).unwrap_or_default();
-    let is_one_of = |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
-    let selected = logs.iter().filter(|log| {
-        is_one_of(&args.filter.source, log.id.source.as_str()) && is_one_of(&args.filter.file, log.id.name.as_str())
-    });
-    let selected: Vec<_> = selected.collect();
+    let selected: Vec<_> = logs.iter().filter(|log| selection.selects_log(&log.id)).collect();
     let [log] = selected.as_slice() else {
         let choices = if selected.is_empty() { logs.iter().collect() } else { selected.clone() };
         let names: Vec<_> = choices.iter().map(|log| log.id.name.as_str()).collect();
@@ -302,6 +352,8 @@ fn print_exact_of_history(args: &CatArgs, output: Output) -> Result<CatJson, Fai
         files: vec![file],
         exact: Some(report.printed),
         empty_columns: Vec::new(),
+        failed_rows: 0,
+        failures: Vec::new(),
         notes: Vec::new(),
     })
 }
@@ -335,7 +387,9 @@ fn print_rows(
         files: files.collect(),
         exact: None,
         empty_columns: report.empty_columns.iter().map(ToString::to_string).collect(),
-        notes: notes.into_iter().flatten().collect(),
+        notes: notes.into_iter().flatten().chain(failed_notes(&report.failed)).collect(),
+        failed_rows: report.failed.count,
+        failures: report.failed.first,
     })
 }
 
@@ -365,6 +419,8 @@ fn print_exact(
         files: files.collect(),
         exact: Some(printed),
         empty_columns: Vec::new(),
+        failed_rows: 0,
+        failures: Vec::new(),
         notes: access_note(access).into_iter().collect(),
     })
 }

@@ -18,6 +18,7 @@ use crate::cli::complete;
 use crate::cli::failure::{CommandResult, Failure};
 use crate::cli::help;
 use crate::cli::input::{input_notes, open_seekable};
+use crate::cli::key_paths::KeyPathList;
 use crate::cli::new_bundle::{NewBundle, NewBundleArgs, NewBundleJson};
 use crate::cli::render::text::{counted, logs, rows, size};
 use crate::cli::terminal::output::{Output, STDOUT};
@@ -55,8 +56,8 @@ pub struct RedactArgs {
     ///
     /// The keys that give a row its time and tell rows apart stay: createdAt, timestamp, taskId, id, seq. Lines that are not
     /// rows are emptied, also by --drop.
-    #[arg(long, value_name = "PATH,...", value_parser = key_paths)]
-    keep_only: Vec<PathList>,
+    #[arg(long, value_name = "PATH,...")]
+    keep_only: Vec<KeyPathList>,
 
     #[command(flatten)]
     rules: RuleArgs,
@@ -73,14 +74,6 @@ pub struct RedactArgs {
 /// Parses the path of a member.
 fn key_path(text: &str) -> Result<KeyPath, String> {
     text.parse::<KeyPath>().map_err(|error| error.to_string())
-}
-
-/// Paths of members, separated by commas.
-#[derive(Debug, Clone)]
-struct PathList(Vec<KeyPath>);
-
-fn key_paths(text: &str) -> Result<PathList, String> {
-    KeyPath::parse_list(text).map(PathList).map_err(|error| error.to_string())
 }
 
 /// The result of `redact --json`.
@@ -101,7 +94,7 @@ pub struct RedactJson<'a> {
 impl RedactArgs {
     fn options(&self) -> Result<RedactOptions, Failure> {
         let key = self.key_file.as_deref().map(RedactionKey::read).transpose()?;
-        let keep_only: Vec<_> = self.keep_only.iter().flat_map(|PathList(paths)| paths.iter().cloned()).collect();
+        let keep_only: Vec<_> = self.keep_only.iter().flat_map(|KeyPathList(paths)| paths.iter().cloned()).collect();
         let mut options =
             RedactOptions::new(crate::cli::generator()).sources(&self.source).level(self.new.level).key(key);
         options = options.detect(self.rules.options()?).drop(self.drop.clone()).keep_only(keep_only);

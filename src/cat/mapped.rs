@@ -1,0 +1,117 @@
+//! Rows of which a program makes lines, and the report of those for which it fails.
+
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use crate::bundle::Row;
+use crate::format::log_decoder::printed_row;
+use crate::format::{FileName, Manifest, ManifestFile};
+use crate::query::{MappedRow, RowMapper, TakeLine};
+
+/// The most failures that are described.
+const MAX_DESCRIBED: usize = 5;
+
+/// A selected row of which no lines were made yet.
+#[derive(Debug)]
+pub struct UnmappedRow {
+    /// The index of its log in the manifest's `files`.
+    pub file: usize,
+    /// The number of the row within its log.
+    number: u64,
+    json: String,
+    line: Vec<u8>,
+    ending: &'static [u8],
+}
+
+/// The rows for which a program failed, such as a filter of jq. The lines that it made before it failed were printed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailedRows {
+    /// Their number.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<FailedRow>,
+}
+
+/// A row for which a program failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct FailedRow {
+    /// The name of the bundle, or of the segment of a history.
+    pub bundle: String,
+    /// The name of the log.
+    pub file: FileName,
+    /// The line of the log, as that bundle holds it, from 1.
+    pub line: u64,
+    /// The reason, for people.
+    pub reason: String,
+}
+
+/// A failure on a page.
+#[derive(Debug)]
+pub struct PageFailure {
+    /// The number of lines on the page before it.
+    pub at: u64,
+    /// The index of the log in the manifest's `files`.
+    file: usize,
+    number: u64,
+    reason: String,
+}
+
+impl UnmappedRow {
+    pub fn new(row: &Row<'_>, manifest: &Manifest) -> Self {
+        let (line, ending) = printed_row(&manifest.files[row.file], &row.envelope, row.number);
+        let (json, line) = (row.envelope.entry().to_owned(), line.to_owned());
+        Self { file: row.file, number: row.number, json, line, ending }
+    }
+
+    /// Passes the lines of the row, each with its ending, to `take`, until it breaks.
+    pub fn map(&self, mapper: &dyn RowMapper, take: TakeLine<'_>) -> Result<(), PageFailure> {
+        let row = MappedRow { json: &self.json, line: (&self.line, self.ending) };
+        mapper.map(&row, take).map_err(|reason| PageFailure { at: 0, file: self.file, number: self.number, reason })
+    }
+
+    /// Returns the number of its lines.
+    pub fn count(&self, mapper: &dyn RowMapper) -> u64 {
+        let mut lines = 0;
+        // A failure is reported when the lines are printed.
+        let _ = self.map(mapper, &mut |_, _| {
+            lines += 1;
+            ControlFlow::Continue(())
+        });
+        lines
+    }
+}
+
+/// Passes the lines of a row, each with its ending, to `take`, until it breaks.
+pub fn map_row(
+    mapper: &dyn RowMapper,
+    row: &Row<'_>,
+    manifest: &Manifest,
+    take: TakeLine<'_>,
+) -> Result<(), PageFailure> {
+    let line = printed_row(&manifest.files[row.file], &row.envelope, row.number);
+    let done = mapper.map(&MappedRow { json: row.envelope.entry(), line }, take);
+    done.map_err(|reason| PageFailure { at: 0, file: row.file, number: row.number, reason })
+}
+
+impl FailedRows {
+    /// Adds failures in the rows of a bundle.
+    pub(super) fn add(&mut self, bundle: &str, manifest: &Manifest, failures: impl IntoIterator<Item = PageFailure>) {
+        for PageFailure { file, number, reason, .. } in failures {
+            self.count += 1;
+            if self.first.len() < MAX_DESCRIBED {
+                let log = &manifest.files[file];
+                let (file, line) = (log.relative_path.clone(), line_of(log, number));
+                self.first.push(FailedRow { bundle: bundle.to_owned(), file, line, reason });
+            }
+        }
+    }
+}
+
+/// Returns the number of the line that is a row.
+fn line_of(log: &ManifestFile, row: u64) -> u64 {
+    log.unparsed.iter().fold(row, |line, item| if item.line <= line { line + item.lines() } else { line })
+}

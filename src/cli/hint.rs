@@ -232,8 +232,8 @@ fn for_redaction(fault: &RedactionFault) -> &'static str {
             "`patchwork-traces inspect` shows the digests of the bundles that it was made from"
         }
         RedactionFault::OtherRules { .. } => "use the program that made it",
-        RedactionFault::RulesNeeded => "add --rules with that file",
-        RedactionFault::OtherRuleFile => "pass the file that it was made with; `inspect --json` shows its SHA-256",
+        RedactionFault::RulesNeeded { .. } => "add --rules with that file",
+        RedactionFault::OtherRuleFile { .. } => "pass the file that it was made with; `sha256sum` tells files apart",
         RedactionFault::NoRulesUsed => "omit --rules",
         RedactionFault::KeyNeeded => "add --key-file with that key",
         RedactionFault::OtherKey => "pass the key that it was made with",

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::digest::Sha256Digest;
+
 /// The reason why texts cannot be searched for secrets, or a bundle cannot be redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -67,9 +69,17 @@ pub enum RedactionFault {
         known: u64,
     },
     /// A redaction was done with a file of rules, which is needed.
-    RulesNeeded,
+    RulesNeeded {
+        /// The SHA-256 of the file.
+        used: Sha256Digest,
+    },
     /// A redaction was done with another file of rules.
-    OtherRuleFile,
+    OtherRuleFile {
+        /// The SHA-256 of the file that was used.
+        used: Sha256Digest,
+        /// The SHA-256 of the file that was given.
+        given: Sha256Digest,
+    },
     /// A redaction was done without a file of rules.
     NoRulesUsed,
     /// The names of a redaction were made with a key, which is needed.
@@ -121,8 +131,12 @@ impl RedactionFault {
                     "{generator} made this bundle with version {found} of the rules; this program has version {known}"
                 )
             }
-            Self::RulesNeeded => f.write_str("this bundle was made with a file of rules"),
-            Self::OtherRuleFile => f.write_str("this bundle was made with another file of rules"),
+            Self::RulesNeeded { used } => {
+                write!(f, "this bundle was made with a file of rules, which has the SHA-256 {used}")
+            }
+            Self::OtherRuleFile { used, given } => {
+                write!(f, "this bundle was made with another file of rules (its SHA-256 is {used}, not {given})")
+            }
             Self::NoRulesUsed => f.write_str("this bundle was made without a file of rules"),
             Self::KeyNeeded => f.write_str("the names in this bundle were made with a key"),
             Self::OtherKey => f.write_str("the names in this bundle were made with another key"),

@@ -19,7 +19,7 @@ use crate::input::{InputPart, InputSummary, TraceInput};
 use crate::merge::pack;
 use crate::progress::{Progress, Stage};
 use crate::publish::{publish, publish_to};
-use crate::stored::{LogSet, RowCollector, restore_logs};
+use crate::stored::{LogSet, RowCollector, restore_files};
 use crate::util::atomic_file::OutputTarget;
 use crate::util::ordered_pool::available_cores;
 
@@ -182,10 +182,7 @@ fn select(input: &TraceInput<'_>, options: &FilterOptions, dir: &Path, progress:
     progress.start(None);
     let logs = if options.keeps_whole_logs() {
         let bundles = input.parts().iter().map(InputPart::open);
-        restore_logs(bundles, &rows.sources, dir, options.threads, progress).map(|mut logs| {
-            logs.keep_files(&rows.files);
-            logs
-        })
+        restore_files(bundles, (&rows.sources, &rows.files), dir, options.threads, progress)
     } else {
         let mut collector = RowCollector::new(selected.logs().cloned(), dir, progress)?;
         let collected = selected.each(progress, &mut |log, lines| collector.push(log, lines));

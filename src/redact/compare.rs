@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::key::RedactionKey;
 use super::logs::{RedactedLog, RedactedLogs};
-use super::{RedactOptions, check_paths, redacted_filter};
+use super::options::RedactOptions;
 use crate::align::next_line;
 use crate::bundle::Bundle;
 use crate::detect::{DetectOptions, RULES_VERSION, RuleFile};
@@ -121,13 +121,13 @@ pub fn check_redaction(
     let recorded = recorded(&manifest, original, options).map_err(|error| error.in_subject(redacted.name()))?.clone();
     let repeated = repeat_options(&recorded, options);
     let repeated = repeated.map_err(|error: Error| error.in_subject(redacted.name()))?;
-    check_paths(&repeated)?;
+    repeated.check()?;
     let mut logs = RedactedLogs::new(original, &repeated, &options.work_dir, options.threads, progress)
         .map_err(|error| error.in_subject(original.name()))?;
     let input = TraceInput::from_bundle(redacted.clone());
     let difference = first_difference(&mut logs, &input, &manifest, options, progress)?;
     let counts = (logs.redactor.replaced, logs.redactor.lines);
-    let filter = redacted_filter(original, &mut logs.redactor)?;
+    let filter = logs.filter(original)?;
     let difference = difference
         .or_else(|| (filter != manifest.filter).then(|| RedactionDifference::Manifest { key: "filter".to_owned() }));
     let difference = difference.or_else(|| {
@@ -151,23 +151,20 @@ fn recorded<'m>(manifest: &'m Manifest, original: &TraceInput<'_>, options: &Com
         let generator = manifest.generator.clone().unwrap_or_default();
         return Err(RedactionFault::OtherRules { generator, found: redaction.rules, known: RULES_VERSION }.into());
     }
-    let of_rules = [RedactionFault::RulesNeeded, RedactionFault::NoRulesUsed, RedactionFault::OtherRuleFile];
-    expect_same(redaction.rules_file, options.rules.as_ref().map(RuleFile::digest), of_rules)?;
-    let of_key = [RedactionFault::KeyNeeded, RedactionFault::NoKeyUsed, RedactionFault::OtherKey];
-    expect_same(redaction.key_id, options.key.as_ref().map(RedactionKey::id), of_key)?;
-    Ok(redaction)
-}
-
-/// Returns the first fault if something that was used is not given, the second if something is given that was not used, and
-/// the third if something else is given.
-fn expect_same<T: PartialEq>(used: Option<T>, given: Option<T>, faults: [RedactionFault; 3]) -> Result<()> {
-    let [not_given, not_used, other] = faults;
-    match (used, given) {
-        (None, None) => Ok(()),
-        (Some(used), Some(given)) if used == given => Ok(()),
-        (Some(_), None) => Err(not_given.into()),
-        (None, Some(_)) => Err(not_used.into()),
-        (Some(_), Some(_)) => Err(other.into()),
+    match (redaction.rules_file, options.rules.as_ref().map(RuleFile::digest)) {
+        (Some(used), None) => return Err(RedactionFault::RulesNeeded { used }.into()),
+        (None, Some(_)) => return Err(RedactionFault::NoRulesUsed.into()),
+        (Some(used), Some(given)) if used != given => {
+            return Err(RedactionFault::OtherRuleFile { used, given }.into());
+        }
+        _ => {}
+    }
+    match (redaction.key_id, options.key.as_ref().map(RedactionKey::id)) {
+        (None, None) => Ok(redaction),
+        (Some(used), Some(given)) if used == given => Ok(redaction),
+        (Some(_), None) => Err(RedactionFault::KeyNeeded.into()),
+        (None, Some(_)) => Err(RedactionFault::NoKeyUsed.into()),
+        (Some(_), Some(_)) => Err(RedactionFault::OtherKey.into()),
     }
 }
 

@@ -5,16 +5,16 @@ use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use super::RedactOptions;
 use super::line::LineRedactor;
 use super::members::MemberRules;
 use super::names::{Names, UsedNumbers};
+use super::options::RedactOptions;
 use crate::align::{each_line, next_line};
 use crate::detect::{Detector, NameCollector};
 use crate::digest::BundleDigest;
-use crate::error::{Error, ErrorKind, RedactionFault, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::limits::{MAX_LOG_LINE_BYTES, MAX_NAME_BYTES};
-use crate::format::{FileName, Label, LogId, SourceName, TimeKey, Timestamp};
+use crate::format::{FileName, FilterRecord, Label, LogId, SourceName, TimeKey, Timestamp};
 use crate::input::{InputPart, TraceInput};
 use crate::logs::{catalogue_order, known, times_of};
 use crate::progress::{Progress, Stage};
@@ -67,6 +67,14 @@ impl RedactedLogs {
     /// Returns the total length of the logs before the redaction.
     pub fn bytes(&self) -> u64 {
         self.logs.logs().map(|(_, log)| log.content.bytes()).sum()
+    }
+
+    /// Returns the redacted conditions of a filtered input.
+    pub fn filter(&mut self, input: &TraceInput<'_>) -> Result<Option<FilterRecord>> {
+        let conditions =
+            input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
+        let redacted: Result<Vec<_>> = conditions.map(|condition| self.redactor.text(condition)).collect();
+        Ok(FilterRecord::new(redacted?))
     }
 
     /// Calls `take` with each log, in the order of a bundle. The reader gives it redacted.
@@ -222,13 +230,5 @@ impl Read for RedactedLog<'_> {
         out[..read].copy_from_slice(&self.ready[self.at..self.at + read]);
         self.at += read;
         Ok(read)
-    }
-}
-
-/// Returns an error if the path of a member to remove names the row itself.
-pub fn check_paths(options: &RedactOptions) -> Result<()> {
-    match options.drop.iter().any(|path| path.steps().is_empty()) {
-        true => Err(RedactionFault::WholeRow.into()),
-        false => Ok(()),
     }
 }

@@ -11,6 +11,7 @@ mod line;
 mod logs;
 mod members;
 mod names;
+mod options;
 
 use std::fs::File;
 use std::io::Write;
@@ -19,125 +20,22 @@ use std::path::PathBuf;
 
 use crate::bundle::Bundle;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions, WrittenBundle};
-use crate::container::Sealer;
-use crate::detect::{DetectOptions, Detector, RULES_VERSION, RuleFile, in_line};
+use crate::detect::{Detector, in_line};
 use crate::digest::BundleDigest;
 use crate::error::{Error, RedactionFault, Result};
-use crate::export::Level;
-use crate::format::{Derivation, DerivedFrom, FilterRecord, Manifest, Provenance, Redaction};
+use crate::format::{Derivation, DerivedFrom, Manifest, Provenance, Redaction};
 use crate::input::{InputSummary, TraceInput};
 use crate::logs::times_of;
 use crate::merge::check_sources;
 use crate::progress::{Progress, Stage};
 use crate::publish::{copy_verified, publish_verified, write_verified};
-use crate::query::KeyPath;
 use crate::scan::manifest_texts;
 use crate::util::atomic_file::OutputTarget;
-use crate::util::ordered_pool::available_cores;
 pub use compare::{CompareOptions, RedactionCheck, RedactionDifference, check_redaction};
 pub use key::RedactionKey;
-use logs::{RedactedLogs, check_paths};
+use logs::RedactedLogs;
 pub use members::ALWAYS_KEPT;
-
-/// Options for a redaction. The same input and options give the same bytes, unless encrypted, regardless of the number of
-/// threads.
-#[derive(Debug, Clone)]
-#[must_use]
-#[non_exhaustive]
-pub struct RedactOptions {
-    /// The program and version for the manifest.
-    pub generator: String,
-    /// The sources to take; empty means all.
-    pub sources: Vec<String>,
-    /// The rules.
-    pub detect: DetectOptions,
-    /// The key that makes the names. Without one, they are numbered.
-    pub key: Option<RedactionKey>,
-    /// The members of rows to remove.
-    pub drop: Vec<KeyPath>,
-    /// If not empty, all members of rows but these are removed. [`ALWAYS_KEPT`] lists the keys that stay in any case.
-    pub keep_only: Vec<KeyPath>,
-    /// The compression level.
-    pub level: Level,
-    /// The number of threads that inflate and compress.
-    pub threads: NonZeroUsize,
-    /// Encrypts the bundle, if set.
-    pub sealer: Option<Sealer>,
-}
-
-impl RedactOptions {
-    /// Redacts all sources by all rules with numbered names, with the default level and all cores.
-    pub fn new(generator: impl Into<String>) -> Self {
-        Self {
-            generator: generator.into(),
-            sources: Vec::new(),
-            detect: DetectOptions::default(),
-            key: None,
-            drop: Vec::new(),
-            keep_only: Vec::new(),
-            level: Level::default(),
-            threads: available_cores(),
-            sealer: None,
-        }
-    }
-
-    /// Limits the new bundle to these sources.
-    pub fn sources(self, sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        Self { sources: sources.into_iter().map(Into::into).collect(), ..self }
-    }
-
-    /// Chooses the rules.
-    pub fn detect(self, detect: DetectOptions) -> Self {
-        Self { detect, ..self }
-    }
-
-    /// Sets the key that makes the names.
-    pub fn key(self, key: impl Into<Option<RedactionKey>>) -> Self {
-        Self { key: key.into(), ..self }
-    }
-
-    /// Removes these members of rows.
-    pub fn drop(self, paths: impl IntoIterator<Item = KeyPath>) -> Self {
-        Self { drop: paths.into_iter().collect(), ..self }
-    }
-
-    /// Removes all members of rows but these.
-    pub fn keep_only(self, paths: impl IntoIterator<Item = KeyPath>) -> Self {
-        Self { keep_only: paths.into_iter().collect(), ..self }
-    }
-
-    /// Sets the compression level.
-    pub fn level(self, level: Level) -> Self {
-        Self { level, ..self }
-    }
-
-    /// Sets the number of threads.
-    pub fn threads(self, threads: NonZeroUsize) -> Self {
-        Self { threads, ..self }
-    }
-
-    /// Sets what encrypts the bundle, if anything.
-    pub fn sealer(self, sealer: impl Into<Option<Sealer>>) -> Self {
-        Self { sealer: sealer.into(), ..self }
-    }
-
-    /// Returns the options as the manifest records them.
-    fn record(&self) -> Redaction {
-        let texts = |paths: &[KeyPath]| paths.iter().map(ToString::to_string).collect();
-        Redaction {
-            rules: RULES_VERSION,
-            only: self.detect.only.clone(),
-            skip: self.detect.skip.clone(),
-            rules_file: self.detect.rules.as_ref().map(RuleFile::digest),
-            key_id: self.key.as_ref().map(RedactionKey::id),
-            sources: self.sources.clone(),
-            drop: texts(&self.drop),
-            keep_only: texts(&self.keep_only),
-            replaced: 0,
-            lines: 0,
-        }
-    }
-}
+pub use options::RedactOptions;
 
 /// The result of a redaction.
 #[derive(Debug, Clone)]
@@ -224,7 +122,7 @@ impl RedactedBundle {
         name: &str,
         progress: &dyn Progress,
     ) -> Result<Self> {
-        check_paths(options)?;
+        options.check()?;
         check_sources(std::slice::from_ref(input), &options.sources)?;
         let mut logs = RedactedLogs::new(input, options, &work_dir, options.threads, progress)?;
         let write = WriteOptions::new(options.generator.clone(), logs.exported_at).level(options.level);
@@ -236,7 +134,7 @@ impl RedactedBundle {
         let provenance = Provenance {
             label: logs.label.clone(),
             derived_from: Some(derived_from),
-            filter: redacted_filter(input, &mut logs.redactor)?,
+            filter: logs.filter(input)?,
             redaction: Some(redaction.clone()),
             history: None,
         };
@@ -306,13 +204,6 @@ fn expect_nothing_found(
     let checked = crate::scan::each_line(bundle, files, threads, look, &mut take, progress);
     progress.finish();
     checked
-}
-
-/// Returns the redacted conditions of a filtered original.
-fn redacted_filter(input: &TraceInput<'_>, redactor: &mut line::LineRedactor) -> Result<Option<FilterRecord>> {
-    let conditions = input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
-    let redacted: Result<Vec<_>> = conditions.map(|condition| redactor.text(condition)).collect();
-    Ok(FilterRecord::new(redacted?))
 }
 
 #[cfg(test)]

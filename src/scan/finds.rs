@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::lines::ScannedLine;
-use super::places::{ScanGroup, ScanPlace};
-use super::{RuleCount, ScanReport};
+use super::report::{RuleCount, ScanGroup, ScanPlace, ScanReport};
 use crate::detect::{Detector, LinePlace, RuleId, StringPath, in_line};
 use crate::format::Manifest;
 use crate::input::InputSummary;

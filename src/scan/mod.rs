@@ -4,24 +4,22 @@
 
 mod finds;
 mod lines;
-mod places;
+mod report;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
-use serde::Serialize;
-
-use crate::detect::{DetectOptions, Detector, FindKind, MAX_KNOWN_NAMES, NameCollector};
+use crate::detect::{DetectOptions, Detector, MAX_KNOWN_NAMES, NameCollector};
 use crate::error::{ErrorKind, RedactionFault, Result};
 use crate::format::{FilterRecord, Manifest};
-use crate::input::{InputSummary, TraceInput};
+use crate::input::TraceInput;
 use crate::merge::check_sources;
 use crate::progress::Progress;
 use crate::util::ordered_pool::available_cores;
 use finds::{BundleFinds, Groups};
 use lines::wanted_files;
 pub(crate) use lines::{ScannedLine, each_line};
-pub use places::{ScanGroup, ScanPlace};
+pub use report::{RuleCount, ScanGroup, ScanPlace, ScanReport};
 
 /// Options for [`scan`].
 #[derive(Debug, Clone)]
@@ -65,49 +63,6 @@ impl ScanOptions {
     pub fn threads(self, threads: NonZeroUsize) -> Self {
         Self { threads, ..self }
     }
-}
-
-/// The result of [`scan`].
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct ScanReport {
-    /// The inputs.
-    pub inputs: Vec<InputSummary>,
-    /// The number of lines that were searched.
-    pub lines: u64,
-    /// The number of finds by each rule that found something: secrets first, then by the strength of the rule.
-    pub rules: Vec<RuleCount>,
-    /// The finds, by rule, log and path: secrets first, then by the strength of the rule.
-    pub groups: Vec<ScanGroup>,
-    /// The number of finds that are in none of the groups, because there would be too many.
-    pub ungrouped: u64,
-}
-
-impl ScanReport {
-    /// Returns true if nothing was found.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.rules.is_empty()
-    }
-
-    /// Returns the number of finds of a kind.
-    #[must_use]
-    pub fn count(&self, kind: FindKind) -> u64 {
-        self.rules.iter().filter(|rule| rule.kind == kind).map(|rule| rule.count).sum()
-    }
-}
-
-/// The number of finds by a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[non_exhaustive]
-pub struct RuleCount {
-    /// The name of the rule.
-    pub rule: String,
-    /// The description of the rule.
-    pub kind: FindKind,
-    /// The number of finds.
-    pub count: u64,
 }
 
 /// Scans inputs: every string and key of every row, after escapes; unparsed lines; and the texts of the manifests.

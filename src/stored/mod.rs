@@ -17,5 +17,5 @@ pub use combine::combine;
 pub use compare::{CompareContext, Compared, compare};
 pub use content::ContentReader;
 pub use local::copy_logs;
-pub use restore::restore_logs;
+pub use restore::{restore_files, restore_logs};
 pub use set::{LogSet, StoredGroup, disagreement};

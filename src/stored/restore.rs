@@ -9,19 +9,34 @@ use super::set::{LogSet, LogSetBuilder, StoredLog};
 use crate::bundle::Bundle;
 use crate::error::Result;
 use crate::format::{FollowsState, LogId, Manifest, ManifestFile};
+use crate::logs::GroupKey;
 use crate::progress::Progress;
 use crate::restore::{LogSink, restore};
 
 /// Restores the logs of the sources `sources` (of all, if empty) from `bundles`, whose rows follow each other. Temporary
 /// files are in `dir`.
 ///
+/// # Errors
+/// As [`restore_files`].
+pub fn restore_logs<'r>(
+    bundles: impl Iterator<Item = Result<Bundle<'r>>>,
+    sources: &[String],
+    dir: &Path,
+    threads: NonZeroUsize,
+    progress: &dyn Progress,
+) -> Result<LogSet> {
+    restore_files(bundles, (sources, &[]), dir, threads, progress)
+}
+
+/// Restores the logs of some sources that have one of the names `files` (of all, if empty).
+///
 /// A log that a segment lists as absent is left out.
 ///
 /// # Errors
 /// If a bundle is damaged, or a temporary file cannot be written.
-pub fn restore_logs<'r>(
+pub fn restore_files<'r>(
     bundles: impl Iterator<Item = Result<Bundle<'r>>>,
-    sources: &[String],
+    (sources, files): (&[String], &[String]),
     dir: &Path,
     threads: NonZeroUsize,
     progress: &dyn Progress,
@@ -30,19 +45,27 @@ pub fn restore_logs<'r>(
     let mut builder = LogSetBuilder::default();
     for bundle in bundles {
         let bundle = bundle?;
-        let wanted = wanted(bundle.manifest(), sources);
+        let wanted = wanted(bundle.manifest(), sources, files);
         let mut sink = ScratchSink { begin: || ContentWriter::new(&scratch, progress), logs: Vec::new() };
         restore(bundle, Some(wanted), threads, &mut sink)?;
         builder.push(sink.logs);
     }
-    builder.finish(&scratch)
+    let mut set = builder.finish(&scratch)?;
+    set.keep_files(files);
+    Ok(set)
 }
 
-/// Returns the indices of the files to restore.
-fn wanted(manifest: &Manifest, sources: &[String]) -> Vec<usize> {
+/// Returns the indices of the files to restore. Rotation moves rows between the logs of a group, so all of these are needed.
+fn wanted(manifest: &Manifest, sources: &[String], names: &[String]) -> Vec<usize> {
+    let has_name = |file: &ManifestFile| {
+        let (group, _) = GroupKey::of(&LogId::of(file));
+        let mut logs = (0..group.logs()).filter_map(|at| group.name_of(at));
+        names.is_empty() || logs.any(|log| names.iter().any(|name| name == log))
+    };
     let is_wanted = |file: &ManifestFile| {
         let is_absent = file.follows.as_ref().is_some_and(|follows| follows.state == FollowsState::Absent);
-        !is_absent && (sources.is_empty() || sources.iter().any(|source| source == file.source.as_str()))
+        let is_of_source = sources.is_empty() || sources.iter().any(|source| source == file.source.as_str());
+        !is_absent && is_of_source && has_name(file)
     };
     let files = manifest.files.iter().enumerate().filter(|(_, file)| is_wanted(file));
     files.map(|(index, _)| index).collect()

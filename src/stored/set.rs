@@ -80,7 +80,7 @@ impl LogSet {
     }
 
     /// Drops the logs that have none of these names, unless there are no names.
-    pub fn keep_files(&mut self, names: &[String]) {
+    pub(super) fn keep_files(&mut self, names: &[String]) {
         let is_kept = |log: &StoredLog| names.is_empty() || names.iter().any(|name| name == log.id.name.as_str());
         for group in self.groups.values_mut() {
             group.logs.iter_mut().for_each(|log| _ = log.take_if(|log| !is_kept(log)));

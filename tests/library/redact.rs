@@ -332,8 +332,45 @@ fn planted_lines() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Texts in which finds touch each other and the names of an earlier redaction.
+fn glued_text() -> impl Strategy<Value = String> {
+    const PARTS: &str = "\
+        user@ @corp.io jane :// https:// : @ / /home/ C:\\Users\\ marlowe password= PWD= Server=db ; & ? = curl~-u Bearer~ Basic~ \
+        10.1.2.3 fe80::1 2a01:4f8:c0c:9e5b::1 AKIA2AAAAAAAAAAAAAA4 . - -- \" ' \\ ~ user-1 secret-2 host-3 \
+        secret-0123456789abcdef [private~key~removed] a1B2c3D4e5 7 x é Cookie: Cookie:~a= -----BEGIN~PRIVATE~KEY----- eyJ \
+        c3ZjOmh1bnRlcjI= ssh~ token sk-ant-";
+    let parts: Vec<_> = PARTS.split(' ').map(|part| part.replace('~', " ")).collect();
+    prop::collection::vec(prop::sample::select(parts), 1..12).prop_map(|parts| parts.concat())
+}
+
+/// Lines with such texts as values of various keys, as keys, and in torn rows.
+fn glued_log() -> impl Strategy<Value = Vec<u8>> {
+    let key = prop::sample::select(vec!["m", "password", "tokens", "username", "hostname", "cookie"]);
+    let line = (key, glued_text(), glued_text(), 0..4).prop_map(|(key, text, other, shape)| match shape {
+        0 => serde_json::json!({ key: text, "x": [other] }).to_string(),
+        1 => serde_json::json!({ key: { text: [other] } }).to_string(),
+        2 => serde_json::json!({ key: text, "x": other }).to_string().split_off(2),
+        _ => text,
+    });
+    prop::collection::vec(line, 1..5)
+        .prop_map(|lines| (lines.join("\n") + "\n{\"cwd\":\"/home/marlowe\"}\n").into_bytes())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn finds_that_touch_each_other_never_stop_a_redaction(log in glued_log(), is_keyed: bool) {
+        let original = bundle(&Home::new().with("runs.jsonl", &log));
+        let key = is_keyed.then(|| RedactionKey::new(&[2; 40]).unwrap());
+        let options = redact_options().key(key.clone());
+        let once = match try_redact(&original, &options) {
+            Ok((once, _)) => once,
+            Err(error) => return Err(TestCaseError::fail(error.to_string())),
+        };
+        prop_assert!(is_sound(&once) && is_clean(&once), "{}", String::from_utf8_lossy(&logs_of(&once)["runs.jsonl"]));
+        prop_assert_eq!(check(&once, &original, key).unwrap(), None);
+    }
 
     #[test]
     fn a_redaction_can_be_repeated_and_is_clean(log in planted_lines(), is_keyed: bool) {

@@ -223,8 +223,9 @@ fn a_redaction_by_a_file_of_rules_can_be_checked_with_that_file_only() {
         ErrorKind::Redaction(fault) => fault.clone(),
         other => panic!("{other}"),
     };
-    assert_eq!(fault(&by_rules, None), RedactionFault::RulesNeeded);
-    assert_eq!(fault(&by_rules, Some(rule_file("title = 'x'"))), RedactionFault::OtherRuleFile);
+    let (used, given) = (rule_file(RULES).digest(), rule_file("title = 'x'").digest());
+    assert_eq!(fault(&by_rules, None), RedactionFault::RulesNeeded { used });
+    assert_eq!(fault(&by_rules, Some(rule_file("title = 'x'"))), RedactionFault::OtherRuleFile { used, given });
     assert_eq!(fault(&without, Some(rule_file(RULES))), RedactionFault::NoRulesUsed);
 }
 

@@ -92,16 +92,13 @@ impl RuleArgs {
 pub fn rule_notes(options: &DetectOptions) -> Vec<String> {
     let Some(rules) = &options.rules else { return Vec::new() };
     let UnusedParts { paths_of_rules, rules_of_paths, allowlists, .. } = rules.unused();
-    let rules = |count: usize| counted(count as u64, "rule", "rules");
-    let mut notes = Vec::new();
-    if rules_of_paths > 0 {
-        notes.push(format!("not used, for lack of an expression for texts: {} of the file", rules(rules_of_paths)));
-    }
-    if paths_of_rules > 0 {
-        notes.push(format!("used on every text, whatever the path: {} of the file", rules(paths_of_rules)));
-    }
+    let rules = |count: usize, one: &str, several: &str| (count > 0).then(|| counted(count as u64, one, several));
+    let only_path =
+        rules(rules_of_paths, "rule has only a path and is not used", "rules have only a path and are not used");
+    let path = rules(paths_of_rules, "rule is used whatever its path", "rules are used whatever their path");
+    let mut notes: Vec<_> = only_path.into_iter().chain(path).collect();
     if allowlists > 0 {
-        notes.push("paths and commits in allowlists are ignored, as rows have none".to_owned());
+        notes.push("paths and commits in allowlists are ignored: rows have none".to_owned());
     }
     notes
 }

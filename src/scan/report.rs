@@ -4,6 +4,50 @@ use serde::Serialize;
 
 use crate::detect::FindKind;
 use crate::format::{FileName, SourceName};
+use crate::input::InputSummary;
+
+/// The result of [`scan`](super::scan).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ScanReport {
+    /// The inputs.
+    pub inputs: Vec<InputSummary>,
+    /// The number of lines that were searched.
+    pub lines: u64,
+    /// The number of finds by each rule that found something: secrets first, then by the strength of the rule.
+    pub rules: Vec<RuleCount>,
+    /// The finds, by rule, log and path: secrets first, then by the strength of the rule.
+    pub groups: Vec<ScanGroup>,
+    /// The number of finds that are in none of the groups, because there would be too many.
+    pub ungrouped: u64,
+}
+
+impl ScanReport {
+    /// Returns true if nothing was found.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Returns the number of finds of a kind.
+    #[must_use]
+    pub fn count(&self, kind: FindKind) -> u64 {
+        self.rules.iter().filter(|rule| rule.kind == kind).map(|rule| rule.count).sum()
+    }
+}
+
+/// The number of finds by a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct RuleCount {
+    /// The name of the rule.
+    pub rule: String,
+    /// The description of the rule.
+    pub kind: FindKind,
+    /// The number of finds.
+    pub count: u64,
+}
 
 /// Finds by one rule in one log, with the same path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -82,21 +82,22 @@ pub fn home_name(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
         return None;
     }
     let start = word.end + after;
-    let name = name_at(text, start, is_windows);
+    let name = name_at(text, start, is_windows.then_some(&text[word.end..start]));
     let is_nobody = name.is_empty() || is_common_account(name) || is_replacement(name);
     (!is_nobody).then(|| start..start + name.len())
 }
 
-/// Returns the name that begins at `at`. On Windows it can have spaces if a separator follows.
-fn name_at(text: &str, at: usize, is_windows: bool) -> &str {
+/// Returns the name that begins at `at`. On Windows it can have spaces if the same separator follows as before it. (A single
+/// backslash after two can be an escape.)
+fn name_at<'t>(text: &'t str, at: usize, of_windows: Option<&str>) -> &'t str {
     let rest = &text[at..];
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '~' | '@');
     let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
     let name = &rest[..end];
-    if is_windows && rest[end..].starts_with(' ') {
+    if let Some(separator) = of_windows.filter(|_| end > 0 && rest[end..].starts_with(' ')) {
         let longer = rest.find(|c| !is_name(c) && c != ' ').unwrap_or(rest.len());
-        if rest[longer..].starts_with(['\\', '/']) {
-            return &rest[..longer];
+        if rest[longer..].starts_with(separator) {
+            return rest[..longer].trim_end_matches(' ');
         }
     }
     let name = name.trim_end_matches('.');

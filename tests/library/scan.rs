@@ -149,6 +149,7 @@ fn what_only_looks_like_a_find_is_not_one() {
         "std::fmt::Display, a::b, 10:20:30, 2026-05-02T10:00:00.123Z, aa:bb:cc",
         "/home/me/code, /home/user/x, /home/runner/work, C:\\Users\\Public\\x, https://x.example/home/page",
         "src/home/index.ts and ./home/nora",
+        "C:\\Users\\ ip-1\\x and C:\\\\Users\\\\user-1 \\\\x",
         "token = getToken(); const secret = process.env.SECRET_1; password: string",
         "the secret: nobody knows; tokens: 12345678, Bearer authentication, basic knowledge",
         "/home/user-1/x postgres://user-2:secret-3@host-4/db email-5 ip-6 secret-0123456789abcdef",

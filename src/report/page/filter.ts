@@ -6,7 +6,7 @@ import { TextBuffer } from "./inflate.ts";
 import type { Model } from "./model.ts";
 import type { Pace } from "./pace.ts";
 import { ALL_TIME, isIn, isLimited, type Range } from "./range.ts";
-import { searchChunks, TextSearch } from "./search.ts";
+import { type Found, searchChunks, TextSearch } from "./search.ts";
 import { giveUpWorkers, type SearchWorkers, withWorkers, WorkerError } from "./workers.ts";
 
 /** The orders in which rows can be listed. */
@@ -30,8 +30,8 @@ export function needsIndex(filter: Filter): boolean {
   return filter.state !== "" || filter.tool !== "" || isLimited(filter.range) || filter.order !== "log";
 }
 
-/** Receives the rows found so far, in the order of the logs, and the part of all that was searched. */
-type Report = (rows: Uint32Array<ArrayBuffer>, part: number) => void;
+/** Receives what was found so far, in the order of the logs, and the part of all that was searched: in the end, 1. */
+type Report = (found: Found, part: number) => void;
 
 /** Returns the rows that pass, in the order wanted. Calls `report` with those found so far. */
 export async function findRows(model: Model, filter: Filter, pace: Pace, report: Report): Promise<Uint32Array<ArrayBuffer>> {
@@ -58,10 +58,12 @@ async function rowsWithText(model: Model, filter: Filter, pace: Pace, report: Re
     return isOfSource(model, filter, chunk) && hasCandidate(chunk.firstRow, chunk.rows, test);
   });
   const found = rowColumn();
-  const take = (rows: Iterable<number>, done: number) => {
+  let unread = 0;
+  const take = (part: Found, done: number) => {
     const before = found.length;
-    for (const row of rows) if (test(row)) found.push(row);
-    if (found.length > before || done % 16 === 0) report(found.values(), done / numbers.length);
+    for (const row of part.rows) if (test(row)) found.push(row);
+    unread += part.unread;
+    if (found.length > before || done % 16 === 0 || done === numbers.length) report({ rows: found.values(), unread }, done / numbers.length);
     return pace.rest();
   };
   try {
@@ -78,23 +80,23 @@ async function rowsWithText(model: Model, filter: Filter, pace: Pace, report: Re
   }
 }
 
-/** Receives the rows found in some chunks, and how many chunks are done. */
-type Taker = (rows: Iterable<number>, done: number) => Promise<void>;
+/** Receives what was found in some chunks, and how many chunks are done. */
+type Taker = (found: Found, done: number) => Promise<void>;
 
 /** Searches chunks in workers. */
 async function searchInWorkers(workers: SearchWorkers, all: Chunk[], text: string, take: Taker) {
-  const asked: { count: number; rows: Promise<Uint32Array<ArrayBuffer>> }[] = [];
+  const asked: { count: number; found: Promise<Found> }[] = [];
   let done = 0;
   const takeFirst = async () => {
     const first = asked.shift();
-    if (first !== undefined) await take(await first.rows, (done += first.count));
+    if (first !== undefined) await take(await first.found, (done += first.count));
   };
   for (const chunks of groups(all)) {
     const isLarge = chunks.some((chunk) => chunk.bytes > MAX_CHUNK_BYTES || sizeOf(chunk) > MAX_CHUNK_BYTES);
-    const rows = isLarge ? searchChunks(chunks, new TextSearch(text), new TextBuffer()) : workers.search(chunks, text);
+    const found = isLarge ? searchChunks(chunks, new TextSearch(text), new TextBuffer()) : workers.search(chunks, text);
     // It may fail while an earlier one is waited for.
-    rows.catch(() => undefined);
-    asked.push({ count: chunks.length, rows });
+    found.catch(() => undefined);
+    asked.push({ count: chunks.length, found });
     if (asked.length >= workers.capacity) await takeFirst();
   }
   while (asked.length > 0) await takeFirst();
@@ -108,12 +110,12 @@ async function searchHere(model: Model, numbers: number[], text: string, take: T
   for (const number of numbers) await take(await rowsOfChunk(model, number, search, buffer), ++done);
 }
 
-async function rowsOfChunk(model: Model, number: number, search: TextSearch, buffer: TextBuffer): Promise<number[]> {
+async function rowsOfChunk(model: Model, number: number, search: TextSearch, buffer: TextBuffer): Promise<Found> {
   try {
     const { chunk, bytes } = await model.scan(number, buffer);
-    return search.rowsOf(chunk, bytes).map((row) => chunk.firstRow + row);
+    return { rows: Uint32Array.from(search.rowsOf(chunk, bytes), (row) => chunk.firstRow + row), unread: 0 };
   } catch (error) {
-    if (error instanceof ChunkError) return [];
+    if (error instanceof ChunkError) return { rows: new Uint32Array(0), unread: model.bundle.chunks[number].rows };
     throw error;
   }
 }

@@ -114,8 +114,9 @@ function listen() {
   });
   // What is unexpected is shown, too: a page that stops without a word looks as if it had no rows.
   window.addEventListener("unhandledrejection", (event) => {
-    if (event.reason instanceof Cancelled) event.preventDefault();
-    else showProblem("This page", event.reason);
+    const isExpected = event.reason instanceof Cancelled || event.reason instanceof UnreadableError;
+    if (isExpected) event.preventDefault();
+    if (!(event.reason instanceof Cancelled)) showProblem("This page", event.reason);
   });
 }
 

@@ -95,8 +95,15 @@ function skipsOf(text: Uint8Array): Uint8Array {
   return skips;
 }
 
-/** Returns the rows of consecutive chunks whose entry has the text. Chunks that can't be read have none. */
-export async function searchChunks(chunks: Chunk[], search: TextSearch, buffer: TextBuffer): Promise<Uint32Array<ArrayBuffer>> {
+/** What a search found. */
+export interface Found {
+  rows: Uint32Array<ArrayBuffer>;
+  /** How many rows are in chunks that can't be read. */
+  unread: number;
+}
+
+/** Finds the rows of consecutive chunks whose entry has the text. */
+export async function searchChunks(chunks: Chunk[], search: TextSearch, buffer: TextBuffer): Promise<Found> {
   const found = rowColumn();
   const add = (chunk: Chunk, bytes: Uint8Array) => {
     const rows = search.rowsOf(chunk, bytes);
@@ -105,11 +112,12 @@ export async function searchChunks(chunks: Chunk[], search: TextSearch, buffer: 
     for (const row of rows) found.push(chunk.firstRow + row);
   };
   let next = await readTogether(chunks, buffer, (chunk, bytes) => isDone(() => add(chunk, bytes)));
+  let unread = 0;
   for (; next < chunks.length; next++) {
     const bytes = await readChunk(chunks[next], buffer).catch(ofChunk);
-    if (bytes !== undefined) isDone(() => add(chunks[next], bytes));
+    if (bytes === undefined || !isDone(() => add(chunks[next], bytes))) unread += chunks[next].rows;
   }
-  return found.values().slice();
+  return { rows: found.values().slice(), unread };
 }
 
 /** Returns true if `act` finds nothing wrong with a chunk. */

@@ -11,6 +11,7 @@ import { Cancelled, Pace } from "./pace.ts";
 import { ALL_TIME, isIn, type Range } from "./range.ts";
 import { Facts } from "./row.ts";
 import { excerpt } from "./runs.ts";
+import type { Found } from "./search.ts";
 import { VirtualTable } from "./table.ts";
 import { visible } from "./visible.ts";
 
@@ -154,14 +155,20 @@ export class RowsView implements View {
     const pace = new Pace();
     this.pace = pace;
     let isFirst = true;
+    let missing = "";
     const show = (rows: Uint32Array<ArrayBuffer>, part: number) => {
       this.show(rows, rows.length, isFirst);
       isFirst = false;
       const count = ofTotal(rows.length, this.model.rows, "rows");
-      this.count.textContent = part < 1 ? `${count} so far (${Math.floor(part * 100)} %)` : count;
+      this.count.textContent = (part < 1 ? `${count} so far (${Math.floor(part * 100)} %)` : count) + missing;
+    };
+    const report = ({ rows, unread }: Found, part: number) => {
+      // What can't be read can't be searched, which must not look as if nothing were there.
+      if (unread > 0) missing = `; ${number(unread)} can't be read`;
+      show(rows, part);
     };
     try {
-      const rows = await this.model.whileIndexWaits(() => findRows(this.model, filter, pace, show));
+      const rows = await this.model.whileIndexWaits(() => findRows(this.model, filter, pace, report));
       show(rows, 1);
       announce(this.count.textContent);
     } catch (error) {

@@ -2,7 +2,7 @@
 
 import { type Chunk, copyChunks } from "./chunks.ts";
 import { discard, TextBuffer } from "./inflate.ts";
-import { searchChunks, TextSearch } from "./search.ts";
+import { type Found, searchChunks, TextSearch } from "./search.ts";
 
 const MAX_WORKERS = 4;
 /** How much each worker is asked in advance, so that it never waits for the page. */
@@ -25,8 +25,8 @@ interface Job {
   text: string;
 }
 
-/** What a worker answers: the rows found, or nothing when it starts. */
-type Answer = { id: number; rows: Uint32Array<ArrayBuffer> } | { id: number; failure: string } | { isReady: true };
+/** What a worker answers: what it found, or that it started. */
+type Answer = { id: number; found: Found } | { id: number; failure: string } | { isReady: true };
 
 /** Answers the page. */
 export function serveSearches() {
@@ -35,7 +35,7 @@ export function serveSearches() {
   onmessage = async ({ data }: MessageEvent<Job>) => {
     const buffer = buffers.pop() ?? new TextBuffer();
     try {
-      answer({ id: data.id, rows: await searchChunks(data.chunks, new TextSearch(data.text), buffer) });
+      answer({ id: data.id, found: await searchChunks(data.chunks, new TextSearch(data.text), buffer) });
     } catch (error) {
       answer({ id: data.id, failure: String(error) });
     }
@@ -50,7 +50,7 @@ export function serveSearches() {
 export class WorkerError extends Error {}
 
 interface Pending {
-  resolve: (rows: Uint32Array<ArrayBuffer>) => void;
+  resolve: (found: Found) => void;
   reject: (error: WorkerError) => void;
 }
 
@@ -79,7 +79,7 @@ class SearchWorker {
         if ("isReady" in data) return resolve(true);
         const job = this.pending.get(data.id);
         this.pending.delete(data.id);
-        if ("rows" in data) job?.resolve(data.rows);
+        if ("found" in data) job?.resolve(data.found);
         else job?.reject(new WorkerError(data.failure));
       };
     });
@@ -89,7 +89,7 @@ class SearchWorker {
     this.worker.terminate();
   }
 
-  search(chunks: Chunk[], text: string): Promise<Uint32Array<ArrayBuffer>> {
+  search(chunks: Chunk[], text: string): Promise<Found> {
     const id = this.jobs++;
     return new Promise((resolve, reject) => {
       this.pending.set(id, { resolve, reject });
@@ -124,8 +124,8 @@ export class SearchWorkers {
     }
   }
 
-  /** Returns the rows of a group of chunks whose entry has the text. */
-  async search(chunks: Chunk[], text: string): Promise<Uint32Array<ArrayBuffer>> {
+  /** Finds the rows of a group of chunks whose entry has the text. */
+  async search(chunks: Chunk[], text: string): Promise<Found> {
     const copies = await copyChunks(chunks);
     const [idlest] = [...this.workers].sort((a, b) => a.pending.size - b.pending.size);
     return idlest.search(copies, text);

@@ -7,6 +7,7 @@ mod common;
 #[cfg(feature = "seal")]
 mod encrypted_exports;
 mod every_byte;
+mod finding_rows;
 mod histories;
 mod peak_memory;
 

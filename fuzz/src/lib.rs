@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod merge_logs;
 pub mod open_bundle;
 pub mod pwtrace;
+pub mod redact_rows;
 mod reference;
 pub mod round_trip;
 pub mod row;
@@ -20,7 +21,7 @@ pub mod signature;
 pub type Check = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Check); 10] = [
+pub const TARGETS: [(&str, Check); 11] = [
     ("audit_bundle", audit_bundle::check),
     ("gzip_stream", gzip_stream::check),
     ("import_bundle", import_bundle::check),
@@ -28,6 +29,7 @@ pub const TARGETS: [(&str, Check); 10] = [
     ("merge_logs", merge_logs::check),
     ("open_bundle", open_bundle::check),
     ("pwtrace", pwtrace::check),
+    ("redact_rows", redact_rows::check),
     ("round_trip", round_trip::check),
     ("row", row::check),
     ("signature", signature::check),

@@ -92,6 +92,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "gzip_stream" => gzip_stream(),
         "merge_logs" => merge_logs(),
         "pwtrace" => pwtrace(),
+        "redact_rows" => redact_rows(),
         "signature" => signature(),
         "audit_bundle" | "import_bundle" | "open_bundle" => files_of_bundles(),
         _ => Vec::new(),
@@ -173,6 +174,31 @@ fn signature() -> Vec<Vec<u8>> {
     ];
     let lists = ending(".pub").flat_map(|key| options.map(|options| options.to_owned() + &key));
     ending(".sig").flat_map(changed).chain(lists).map(String::into_bytes).collect()
+}
+
+/// Returns logs with secrets in keys, values, escapes and torn rows, some with paths to remove or keep.
+fn redact_rows() -> Vec<Vec<u8>> {
+    const PATHS: [&str; 5] = ["", "a", "a.b,c[]", "\"odd key\"", "steps[].text,createdAt"];
+    let secrets = [
+        r#"{"createdAt":1,"a":{"b":"sam@corp.example","c":1.0},"steps":[{"text":"/home/sam/x"},{"text":7}]}"#,
+        r#"{"sam\u0040corp.example":"\/home\/sam\/","password":"hunter2","a":{"password":12345,"b":[1e3,"x"]}}"#,
+        r#"{"url":"https://sam:pa%20ss@db.corp.example:5432/x?y=1","c":["10.0.0.1","fe80::1%eth0"]}"#,
+        "torn {\"a\":\"sam@corp.example and /Users/sam/\\",
+        r#"{"odd key":"ghp_0123456789abcdefghijklmnopqrstuvwxyzABCD","a":"\ud800sam@corp.example\udc00"}"#,
+        "[\"-----BEGIN PRIVATE KEY-----\\nMIIabc\\n-----END PRIVATE KEY-----\",{}]",
+    ];
+    let lines = secrets.iter().map(|line| line.as_bytes().to_vec()).chain(EDGE_CASES.map(<[u8]>::to_vec));
+    let lines: Vec<_> = lines.collect();
+    let all = lines.join(&b'\n');
+    let logs = lines.into_iter().chain([all]).chain(logs().into_iter().map(|mut log| {
+        log.truncate(1500);
+        log
+    }));
+    let inputs = logs.zip((0u8..).cycle()).map(|(log, number)| {
+        let paths = PATHS[usize::from(number) % PATHS.len()].as_bytes();
+        [&[number.wrapping_mul(37)], paths, &[0x1e], &log[..]].concat()
+    });
+    inputs.collect()
 }
 
 /// Returns both sides of merges: four logs for each side, first in the short form, then verbatim.

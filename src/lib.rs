@@ -77,6 +77,7 @@ mod salvage;
 pub mod scan;
 #[cfg(feature = "seal")]
 pub mod signature;
+pub mod status;
 mod stored;
 mod util;
 pub mod verify;

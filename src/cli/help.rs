@@ -232,6 +232,33 @@ pub const INSPECT: HelpText = HelpText {
     sections: &[],
 };
 
+pub const STATUS: HelpText = HelpText {
+    examples: &[
+        ("Show the logs of this machine", "patchwork-traces"),
+        ("Show the logs in another directory", "patchwork-traces status --patchwork-dir /mnt/old/.patchwork"),
+        (
+            "List the logs that rotation shortens next",
+            "patchwork-traces status --json | jq '.logs[] | {file, nextRotation}'",
+        ),
+    ],
+    exit_status: &[
+        ("0", "success, even if the program that reads the output exits early"),
+        ("1", "failure"),
+        ("3", "a log could not be read; the others are listed"),
+    ],
+    environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR],
+    sections: &[(
+        "Columns of the table",
+        &[
+            ("REMOVED", "rows that the log has lost, as the numbers of its rows tell; - if they are not numbered"),
+            (
+                "REMOVED NEXT",
+                "lines that the next rotation removes from the log or moves to runs.jsonl.1, and the bytes that can still be written before; an estimate, unless it is due",
+            ),
+        ],
+    )],
+};
+
 pub const CAT: HelpText = HelpText {
     examples: &[
         ("Print all rows of a source", "patchwork-traces cat traces.jsonl.gz --source decision_traces"),

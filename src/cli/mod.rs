@@ -38,7 +38,7 @@ use commands::report;
 use commands::sign;
 use commands::{
     cat, completions, demo, diff, export, filter, follow, import, inspect, keep, man, merge, prove, recover, redact,
-    scan, schema, verify,
+    scan, schema, status, verify,
 };
 use failure::CommandResult;
 use new_bundle::{interrupted_message, killed_message};
@@ -50,7 +50,7 @@ use terminal::term::ColorWhen;
 
 /// Bundle, restore, verify and search the trace logs of Patchwork OS
 #[derive(Debug, Parser)]
-#[command(name = "patchwork-traces", version, arg_required_else_help = true, max_term_width = 80, styles = help::STYLES)]
+#[command(name = "patchwork-traces", version, max_term_width = 80, styles = help::STYLES)]
 #[command(subcommand_help_heading = "Commands", after_long_help = help::long(&help::PROGRAM))]
 pub struct Cli {
     /// Print JSON instead of text, also for errors
@@ -67,7 +67,7 @@ pub struct Cli {
     color: ColorWhen,
 
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,6 +89,7 @@ enum Command {
     Prove(prove::ProveArgs),
     #[cfg(feature = "seal")]
     Sign(sign::SignArgs),
+    Status(status::StatusArgs),
     /// Take a tour of the commands on built-in sample logs
     #[command(after_long_help = help::long(&help::DEMO))]
     Demo,
@@ -117,10 +118,11 @@ pub fn run() -> Exit {
 impl Cli {
     fn run(self) -> CommandResult {
         let output = Output { json: self.json, quiet: self.quiet };
-        if let Some(state) = self.command.interrupt_state() {
+        let Some(command) = self.command else { return status::run_without_command(output) };
+        if let Some(state) = command.interrupt_state() {
             interrupt::watch(InterruptState { json: self.json, ..state });
         }
-        match self.command {
+        match command {
             Command::Export(args) => export::run(&args, output),
             Command::Import(args) => import::run(args, output),
             Command::Verify(args) => verify::run(&args, output),
@@ -139,6 +141,7 @@ impl Cli {
             Command::Cat(args) => cat::run(&args, output),
             #[cfg(feature = "report")]
             Command::Report(args) => report::run(&args, output),
+            Command::Status(args) => status::run(&args, output),
             Command::Schema(args) => schema::run(&args),
             Command::Demo => demo::run(output),
             Command::Completions(args) => completions::run(&args, output),
@@ -193,6 +196,7 @@ impl Command {
                 "interrupted: nothing was signed",
                 "interrupted: nothing was signed, but a temporary file may remain",
             ),
+            Self::Status(_) => (true, "interrupted: the logs are unchanged", ""),
             Self::Prove(_) => (true, "interrupted: the history is unchanged", ""),
             Self::Demo => (
                 false,

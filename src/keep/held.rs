@@ -70,6 +70,12 @@ pub enum Hold {
     Refused(Error),
 }
 
+/// Returns the directories of the links of all histories to the logs in `logs`.
+pub fn links_of_histories(logs: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(logs.join(DIR)).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
 impl HeldLinks {
     /// Names the directory of the links of a history to the logs in `logs`. The next segment has the number `segment`.
     pub fn new(logs: &Path, id: HistoryId, segment: u64) -> Self {
@@ -83,8 +89,8 @@ impl HeldLinks {
 
     /// Returns true if another history keeps links beside these logs.
     pub fn has_others(&self) -> bool {
-        let entries = self.dir.parent().and_then(|all| fs::read_dir(all).ok());
-        entries.is_some_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| entry.path() != self.dir)))
+        let logs = self.dir.parent().and_then(Path::parent);
+        logs.is_some_and(|logs| links_of_histories(logs).iter().any(|dir| *dir != self.dir))
     }
 
     /// Opens the links to the log `name`, oldest first.

@@ -9,6 +9,7 @@ use fs_err as fs;
 
 use super::append::OpenHistory;
 use super::held::{HeldLink, HeldLinks, Hold, NotHeld, make_links_dir};
+use super::last_run::LastRun;
 use super::log_snapshot::LogSnapshot;
 use super::recorded::RecordedLogs;
 use super::seen::SeenLogs;
@@ -58,7 +59,7 @@ pub fn keep(discovery: &Discovery, dir: &Path, options: &KeepOptions, progress: 
     for (links, held) in released {
         links.release(held);
     }
-    remember(&read, &report);
+    remember(&read, dir, &report);
     let has_links_of_others = |dir: &Path| HeldLinks::new(dir, open.id, open.next()).has_others();
     let dirs = &discovery.dirs;
     let is_one_of_several =
@@ -105,8 +106,9 @@ struct ReadFile {
     opened: Metadata,
 }
 
-/// Remembers the files of the logs for the next run.
-fn remember(read: &[ReadFile], report: &KeepReport) {
+/// Remembers the run, with the history in `dir`, and the files of the logs for the next run.
+fn remember(read: &[ReadFile], dir: &Path, report: &KeepReport) {
+    let run = LastRun::of(dir, report);
     let mut seen = BTreeMap::<&Path, SeenLogs>::new();
     for file in read {
         let whole = report.logs.iter().find(|log| log.id == file.id).and_then(|log| log.follows.log);
@@ -116,7 +118,7 @@ fn remember(read: &[ReadFile], report: &KeepReport) {
         let now = fs::metadata(&file.path).ok().filter(is_as_read);
         if let Some(whole) = whole {
             let content = Integrity { bytes: whole.bytes, sha256: whole.sha256 };
-            let logs = seen.entry(&file.links).or_default();
+            let logs = seen.entry(&file.links).or_insert_with(|| SeenLogs::of(run.clone()));
             logs.remember(
                 file.id.name.as_str(),
                 &now.unwrap_or_else(|| file.opened.clone()),

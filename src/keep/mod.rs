@@ -11,6 +11,7 @@ mod append;
 mod bundles;
 mod compare;
 mod held;
+mod last_run;
 mod line_text;
 mod log_snapshot;
 mod machine;
@@ -34,6 +35,7 @@ use crate::progress::Progress;
 pub use crate::bundle::writer::WriteOptions;
 pub use bundles::keep_bundles;
 pub use held::NotHeld;
+pub use last_run::{LastRun, last_runs};
 pub use pace::Pace;
 
 /// The options of a run.

@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use super::last_run::LastRun;
 use crate::digest::Integrity;
 use crate::format::WholeLog;
 use crate::util::atomic_file::{AtomicFile, TargetOptions};
@@ -21,9 +22,13 @@ use crate::util::file_identity::FileState;
 /// timestamp.
 const MIN_AGE: Duration = Duration::from_secs(2);
 
-/// The files that a run has read, by the names of their logs.
+/// A run, and the files that it has read.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct SeenLogs(BTreeMap<String, SeenFile>);
+pub struct SeenLogs {
+    run: Option<LastRun>,
+    /// The files, by the names of their logs.
+    files: BTreeMap<String, SeenFile>,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct SeenFile {
@@ -36,6 +41,16 @@ struct SeenFile {
 }
 
 impl SeenLogs {
+    /// Begins the memory of a run.
+    pub fn of(run: Option<LastRun>) -> Self {
+        Self { run, files: BTreeMap::new() }
+    }
+
+    /// Returns the run.
+    pub fn last_run(self) -> Option<LastRun> {
+        self.run
+    }
+
     /// Reads what the last run remembered in `dir`. Nothing, if that cannot be read.
     pub fn read(dir: &Path) -> Self {
         let text = fs::read(path_in(dir)).unwrap_or_default();
@@ -44,7 +59,7 @@ impl SeenLogs {
 
     /// Returns true if the file of a log is as it was when the last run read `latest` in it.
     pub fn is_unchanged(&self, name: &str, file: &Metadata, latest: Option<&WholeLog>) -> bool {
-        let seen = self.0.get(name).zip(latest);
+        let seen = self.files.get(name).zip(latest);
         seen.is_some_and(|(seen, latest)| {
             let is_same_content = seen.bytes == latest.bytes && seen.sha256 == latest.sha256.to_string();
             let is_certain = is_same_content && seen.is_settled && file.len() == seen.bytes;
@@ -55,7 +70,7 @@ impl SeenLogs {
     /// Returns true if the last run read this file, to which rows may have been appended since.
     pub fn is_same_file(&self, name: &str, file: &Metadata) -> bool {
         let now = FileState::of(file);
-        self.0.get(name).zip(now).is_some_and(|(seen, now)| seen.state.is_same_file(&now))
+        self.files.get(name).zip(now).is_some_and(|(seen, now)| seen.state.is_same_file(&now))
     }
 
     /// Remembers the file of a log, in which `read` was found.
@@ -64,7 +79,7 @@ impl SeenLogs {
         let is_settled = age.is_some_and(|age| age >= MIN_AGE) && file.len() == read.bytes;
         if let Some(state) = FileState::of(file) {
             let sha256 = read.sha256.to_string();
-            self.0.insert(name.to_owned(), SeenFile { state, is_settled, bytes: read.bytes, sha256 });
+            self.files.insert(name.to_owned(), SeenFile { state, is_settled, bytes: read.bytes, sha256 });
         }
     }
 

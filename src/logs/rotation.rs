@@ -284,12 +284,30 @@ impl Rotation {
     }
 }
 
+/// An estimate of the next rotation of a log that loses lines, if its lines stay as long as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct NextRotation {
+    /// The number of bytes that can still be written before it. 0 if the next write rotates the log.
+    pub after_bytes: u64,
+    /// The number of lines that the log loses. Exact if the next write rotates it.
+    pub trimmed: u64,
+    /// The archive to which these lines are moved, if they are.
+    pub moved_to: Option<&'static str>,
+    /// The number of lines that are in neither log afterwards. Exact if the next write rotates the log.
+    pub deleted: u64,
+}
+
 /// The sizes of a log's lines that a forecast of rotation needs: those of the newest lines, and the number of
 /// older ones. Takes a few bytes for each of the newest 10,000 lines, or for each line of the newest 9 MiB.
 #[derive(Debug, Clone, Default)]
 pub struct LineSizes {
     /// The number of all non-blank lines.
     lines: LineCount,
+    /// The UTF-16 code units of all non-blank lines, line feeds included.
+    units: u64,
     blank: u64,
     newest: VecDeque<PackedSize>,
     /// The sum of [`PackedSize::capped`].
@@ -339,6 +357,7 @@ impl LineSizes {
             return;
         }
         self.lines.add(is_row);
+        self.units += size.units + 1;
         self.hold(PackedSize::new(size, is_row));
         self.forget();
     }
@@ -346,6 +365,7 @@ impl LineSizes {
     /// Appends all lines of another log.
     pub fn append(&mut self, next: &Self) {
         self.lines += next.lines;
+        self.units += next.units;
         self.blank += next.blank;
         next.newest.iter().for_each(|line| self.hold(*line));
         self.forget();
@@ -409,6 +429,41 @@ impl LineSizes {
         }
         let is_harmless = rotation.trimmed.all() + rotation.blank == 0 && !rotation.replaces_invalid_utf8;
         (!is_harmless).then_some(rotation)
+    }
+
+    /// Estimates the next rotation that takes lines from a log of these lines and `bytes` bytes. Returns `None` for a log
+    /// without lines.
+    ///
+    /// `archive` is as for [`forecast`](Self::forecast).
+    #[must_use]
+    pub fn next_rotation(
+        &self,
+        kind: RotationKind,
+        bytes: u64,
+        archive: Option<(&'static str, &Self)>,
+    ) -> Option<NextRotation> {
+        if let Some(now) = self.forecast(kind, bytes, archive).filter(|now| now.trimmed.all() > 0) {
+            let (trimmed, deleted) = (now.trimmed.all(), now.deleted().all());
+            return Some(NextRotation { after_bytes: 0, trimmed, moved_to: now.moved_to, deleted });
+        }
+        // The size at which the writers find too many bytes, and too many units or lines.
+        let lines = self.lines.all();
+        let scaled = |limit: u64, of: u64| bytes.checked_mul(limit)?.checked_div(of).filter(|_| bytes > 0);
+        let too_much = scaled(MAX_LOG_UNITS, self.units)?.min(scaled(MAX_LOG_LINES, lines)?).max(MAX_LOG_BYTES);
+        let fitting = lines.saturating_mul(MAX_LOG_UNITS) / self.units;
+        let lines = lines.saturating_mul(too_much) / bytes + 1;
+        let trimmed = lines - halved(lines.min(MAX_LOG_LINES), fitting);
+        let archive = archive.filter(|_| kind == RotationKind::Archives);
+        let deleted = match archive {
+            Some((_, archive)) => {
+                let lines = archive.lines.all() + trimmed;
+                let units = archive.units + trimmed.saturating_mul(self.units) / self.lines.all().max(1);
+                lines - halved(lines, lines.saturating_mul(MAX_ARCHIVE_UNITS) / units.max(1))
+            }
+            None => trimmed,
+        };
+        let after_bytes = too_much.saturating_sub(bytes);
+        Some(NextRotation { after_bytes, trimmed, moved_to: archive.map(|(name, _)| name), deleted })
     }
 }
 

@@ -187,7 +187,6 @@ fn every_usage_error_says_what_is_wrong_and_what_to_do() {
         "man dog",
         "man vrify",
         "inspect b.gz --color sometimes",
-        "--json",
         "cat b.gz --source run",
         "cat b.gz --file run.jsonl",
         "cat b.gz --source metrics",

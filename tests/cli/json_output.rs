@@ -30,6 +30,7 @@ const DOCUMENTED: &[&str] = &[
     "keep",
     "inspect-history",
     "recover-history",
+    "status",
     "demo",
     "completions",
     "man",
@@ -146,14 +147,17 @@ fn every_json_output_matches_its_schema() {
     }
     let failed = run(home.path(), &["inspect", "--json", "nothing.gz"]).stderr;
     expect_valid("error", &serde_json::from_str(&failed).unwrap());
-    for refused in
-        [&["cat", "b.gz", "--sorce", "x", "--json"][..], &["--json"], &["cat", "b.gz", "--source", "x", "--json"]]
-    {
+    for refused in [
+        &["cat", "b.gz", "--sorce", "x", "--json"][..],
+        &["--jsom", "--json"],
+        &["cat", "b.gz", "--source", "x", "--json"],
+    ] {
         let refused = run(home.path(), refused);
         assert!(refused.code == 1 || refused.code == 2);
         expect_valid("error", &serde_json::from_str(&refused.stderr).unwrap());
     }
     expect_valid("man", &run(home.path(), &["man", "--json"]).json());
     expect_valid("completions", &run(home.path(), &["completions", "bash", "--json"]).json());
+    expect_valid("status", &run(home.path(), &["--json"]).json());
     expect_valid("demo", &run(home.path(), &["demo", "--json"]).json());
 }

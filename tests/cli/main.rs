@@ -43,4 +43,5 @@ mod relative_times;
 mod report;
 #[cfg(feature = "seal")]
 mod sign;
+mod status;
 mod verify;

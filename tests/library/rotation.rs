@@ -268,3 +268,47 @@ fn long_log_takes_bounded_memory() {
     assert_eq!(archived.dropped(), 70);
     assert_eq!(archived.into_bytes().len(), 10 * ((1 << 19) + 1));
 }
+
+/// Finds the length at which a writer takes lines from a log of lines of the same length, and holds the estimate against it.
+fn expect_next_rotation(kind: RotationKind, line: &str, before: usize, archived: usize) {
+    let sizes_of = |lines: usize| {
+        let mut sizes = LineSizes::default();
+        (0..lines).for_each(|_| sizes.push(LineSize::of(line.as_bytes()), true));
+        sizes
+    };
+    let bytes = |lines: usize| (lines * (line.len() + 1)) as u64;
+    let archive = sizes_of(archived);
+    let archive = Some(("archive", &archive));
+    let next = sizes_of(before).next_rotation(kind, bytes(before), archive).unwrap();
+    let takes_lines = |lines: usize| {
+        let now = sizes_of(lines).forecast(kind, bytes(lines), archive);
+        now.is_some_and(|now| now.trimmed.all() > 0)
+    };
+    let (mut short, mut at) = (before - 1, 1 << 18);
+    while at - short > 1 {
+        let middle = usize::midpoint(short, at);
+        *if takes_lines(middle) { &mut at } else { &mut short } = middle;
+    }
+    let now = sizes_of(at).forecast(kind, bytes(at), archive).unwrap();
+    let (after, allowed) = (bytes(at) - bytes(before), 2 * (line.len() as u64 + 1));
+    assert!(next.after_bytes.abs_diff(after) <= allowed, "{next:?}: {after}");
+    assert!(next.trimmed.abs_diff(now.trimmed.all()) <= 2, "{next:?}: {now:?}");
+    assert!(next.deleted.abs_diff(now.deleted().all()) <= 4, "{next:?}: {now:?}");
+    assert_eq!(next.moved_to, now.moved_to);
+}
+
+#[test]
+fn the_next_rotation_is_estimated() {
+    let (ascii, short, wide) =
+        (format!("{{\"a\":\"{}\"}}", "x".repeat(300)), "{\"a\":1}", "{\"a\":\"ééééééééééééééé\"}");
+    for kind in KINDS {
+        for line in [&ascii, short, wide] {
+            let full = (1 << 20) / (line.len() + 1);
+            for before in [1, 100, full / 2, full - 1, full + 1, 12_000.min(full * 2)] {
+                expect_next_rotation(kind, line, before, 0);
+                expect_next_rotation(kind, line, before, full * 15 / 2);
+            }
+        }
+    }
+    assert_eq!(LineSizes::default().next_rotation(RotationKind::Deletes, 0, None), None);
+}

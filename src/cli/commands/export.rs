@@ -104,7 +104,7 @@ impl From<TargetArgs> for TargetOptions {
 }
 
 /// The directories of the logs.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct DirArgs {
     /// Patchwork's directory [default: `$PATCHWORK_HOME` or ~/.patchwork]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]

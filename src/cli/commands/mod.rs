@@ -21,4 +21,5 @@ pub mod scan;
 pub mod schema;
 #[cfg(feature = "seal")]
 pub mod sign;
+pub mod status;
 pub mod verify;

@@ -64,6 +64,8 @@ enum SchemaOf {
     InspectSeveral,
     /// Summary of `cat --json`
     Cat,
+    /// Output of `status --json`
+    Status,
     /// Output of `demo --json`
     Demo,
     /// Output of `completions --json`
@@ -102,6 +104,7 @@ pub fn run(args: &SchemaArgs) -> CommandResult {
         SchemaOf::Cat => schema_of::<crate::cli::commands::cat::CatJson>(),
         SchemaOf::Completions | SchemaOf::Man => schema_of::<crate::cli::commands::completions::TextJson>(),
         SchemaOf::Error => schema_of::<crate::cli::terminal::error_report::ErrorJson>(),
+        SchemaOf::Status => schema_of::<crate::cli::commands::status::StatusJson>(),
         SchemaOf::Demo => schema_of::<crate::cli::commands::demo::DemoJson>(),
     })?;
     Ok(Exit::Done)

@@ -1,0 +1,61 @@
+//! Remembers the last run for each history that has the logs of this machine.
+
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use serde::{Deserialize, Serialize};
+
+use super::KeepReport;
+use super::held::links_of_histories;
+use super::seen::SeenLogs;
+use crate::format::{FileName, Timestamp};
+use crate::logs::Dirs;
+
+/// The last run of [`keep()`](super::keep()) for a history, as it is remembered beside the logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct LastRun {
+    /// The directory of the history at that time.
+    pub history: PathBuf,
+    /// The number of its segments.
+    pub segments: u64,
+    /// The time of the run.
+    pub time: Timestamp,
+    /// The time after the run, in seconds, at which rows can be lost. `None` if it was not known.
+    pub lost_after_seconds: Option<u64>,
+    /// The log that loses rows first.
+    pub lost_from: Option<FileName>,
+}
+
+impl LastRun {
+    /// Describes a run for the history in `dir`. Returns `None` if the path is not text, so that it cannot be remembered.
+    pub(super) fn of(dir: &Path, report: &KeepReport) -> Option<Self> {
+        let history = fs::canonicalize(dir).ok()?;
+        history.to_str()?;
+        Some(Self {
+            history,
+            segments: report.segment + 1,
+            time: report.exported_at,
+            lost_after_seconds: report.pace.as_ref().map(|pace| pace.lost_after.as_secs()),
+            lost_from: report.pace.as_ref().map(|pace| pace.log.name.clone()),
+        })
+    }
+}
+
+/// Returns the last run for each history that has logs from these directories, newest first. Runs are not listed that were
+/// never finished, or whose memory cannot be read.
+#[must_use]
+pub fn last_runs(dirs: &Dirs) -> Vec<LastRun> {
+    let links = [&dirs.patchwork, &dirs.activity].into_iter().flat_map(|dir| links_of_histories(dir));
+    let mut runs: Vec<_> = links.filter_map(|links| SeenLogs::read(&links).last_run()).collect();
+    runs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.history.cmp(&b.history)));
+    let mut listed: Vec<LastRun> = Vec::new();
+    for run in runs {
+        if listed.iter().all(|listed| listed.history != run.history) {
+            listed.push(run);
+        }
+    }
+    listed
+}

@@ -35,7 +35,7 @@ with_registry npm install --silent patchwork-traces
 program=$(node --input-type=module --eval 'import { program } from "patchwork-traces"; console.log(program())')
 mkdir logs && cp "$here"/../../fixtures/sample-logs/patchwork/runs.jsonl logs/
 npx patchwork-traces export --patchwork-dir logs --activity-dir logs -o b.jsonl.gz >/dev/null
-"$program" export --patchwork-dir logs --activity-dir logs -o - | npx patchwork-traces verify - >/dev/null || fail "a pipe"
+"$program" export --patchwork-dir logs --activity-dir logs -o - --quiet | npx patchwork-traces verify - >/dev/null || fail "a pipe"
 cat >use.mjs <<'END'
 import assert from "node:assert/strict";
 import { run } from "patchwork-traces";
@@ -49,7 +49,7 @@ await assert.rejects(run(["verify"]), { exitCode: 2 });
 END
 head --bytes=-40 b.jsonl.gz >cut.jsonl.gz
 node use.mjs
-cat >use.ts <<'END'
+cat >use.mts <<'END'
 import { run, type Outputs } from "patchwork-traces";
 
 const verified: Outputs["verify"] = await run(["verify", "b.jsonl.gz"]);
@@ -57,16 +57,15 @@ const rows: number = verified.bundles[0].rows;
 // @ts-expect-error: there is no such key
 console.log(rows, verified.nothing);
 END
-"$here/node_modules/.bin/tsc" --noEmit --strict --target es2022 --module nodenext --types "" use.ts || fail "the types"
+"$here/node_modules/.bin/tsc" --noEmit --strict --target es2022 --module nodenext --typeRoots "$here/node_modules/@types" --types node use.mts || fail "the types"
 
 step "exit codes, signals and Ctrl-C"
 code() { "$@" >/dev/null 2>&1 && echo 0 || echo $?; }
 [ "$(code npx patchwork-traces verify missing.gz)" = 1 ] || fail "exit code 1"
 [ "$(code npx patchwork-traces verify cut.jsonl.gz)" = 3 ] || fail "exit code 3"
 [ "$(code npx patchwork-traces --no-such-option)" = 2 ] || fail "exit code 2"
-mkfifo pipe
 for signal in INT TERM; do
-    node node_modules/patchwork-traces/bin/patchwork-traces.js verify - <pipe >/dev/null 2>"$signal.err" </dev/zero &
+    node node_modules/patchwork-traces/bin/patchwork-traces.js verify - < <(sleep 20) >/dev/null 2>"$signal.err" &
     pid=$!
     sleep 1
     kill "-$signal" "$pid"

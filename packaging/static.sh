@@ -14,7 +14,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 triple=${1:-$host}
 # Its own directory: other flags for the same target would compile everything again.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-target}/static
-export RUSTFLAGS="-C target-feature=+crt-static"
+export RUSTFLAGS="-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\""
 std=()
 if ! ls "$(rustc --print target-libdir --target "$triple")"/libstd-*.rlib >/dev/null 2>&1; then
     [ -d "$(rustc --print sysroot)/lib/rustlib/src/rust/library/std" ] || {

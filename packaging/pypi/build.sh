@@ -24,7 +24,7 @@ if [ "$triple" = "$host" ]; then
 fi
 cp LICENSE "$(dirname "$program")/NOTICES" "$data/doc/patchwork-traces/"
 # The same flags and directory as in static.sh, so that nothing is compiled again.
-export RUSTFLAGS="-C target-feature=+crt-static" CARGO_TARGET_DIR
+export RUSTFLAGS="-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\"" CARGO_TARGET_DIR
 CARGO_TARGET_DIR=$(realpath "${CARGO_TARGET_DIR:-target}")/static
 out=$PWD/packaging/out/pypi
 rm -rf "$out"

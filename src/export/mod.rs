@@ -1,6 +1,5 @@
 //! Bundles logs: reads each once, and writes the bundle to a file or any [`Write`].
 
-use std::fs::Metadata;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ use crate::logs::Discovery;
 use crate::progress::{Progress, Stage};
 use crate::util::atomic_file::{AtomicFile, OutputTarget};
 use crate::util::cancel::CancellableIo;
-use crate::util::file_identity::is_same_file;
+use crate::util::file_identity::lead_to_same_file;
 
 /// Options for an export. The same logs and options give the same bytes, unless encrypted, regardless of the number of
 /// threads.
@@ -155,8 +154,7 @@ pub fn export_to_file(
 fn refuse_log(discovery: &Discovery, target: &Path) -> Result<()> {
     let skipped = discovery.skipped.iter().map(|log| log.path.as_path());
     let mut logs = discovery.logs().map(|log| log.path.as_path()).chain(skipped);
-    let is_target = |target: &Metadata, log: &Path| fs::metadata(log).is_ok_and(|log| is_same_file(target, &log));
-    match fs::metadata(target).is_ok_and(|target| logs.any(|log| is_target(&target, log))) {
+    match logs.any(|log| lead_to_same_file(target, log)) {
         true => Err(Error::from(ErrorKind::TargetIsLog).in_subject(&target.display().to_string())),
         false => Ok(()),
     }

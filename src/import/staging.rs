@@ -50,7 +50,8 @@ pub struct StagingDir {
     path: PathBuf,
     /// The same directory, pinned, if it lies where another user could exchange it.
     pin: Option<PinnedDir>,
-    _live: fs::File,
+    /// The locked file, open.
+    live: Option<fs::File>,
     /// True if its files must stay where they are.
     is_kept: Cell<bool>,
 }
@@ -132,6 +133,10 @@ impl Drop for StagingDir {
         if self.is_kept.get() {
             return;
         }
+        // Windows removes no directory with a file that is open.
+        if cfg!(windows) {
+            self.live = None;
+        }
         // A second attempt may remove what the first could not.
         let _ = remove(self.path(), &self.path).or_else(|_| remove(self.path(), &self.path));
     }
@@ -152,7 +157,7 @@ impl StagingDir {
                 Ok(live.map(|live| (pin, live)))
             });
             match in_use {
-                Ok(Some((pin, live))) => return Ok(Self { path, pin, _live: live, is_kept: Cell::new(false) }),
+                Ok(Some((pin, live))) => return Ok(Self { path, pin, live: Some(live), is_kept: Cell::new(false) }),
                 // Another import removed the directory before it was marked as live.
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

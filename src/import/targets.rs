@@ -17,7 +17,7 @@ use crate::format::LogId;
 use crate::format::{FileName, Manifest};
 use crate::logs::rotation::RotationKind;
 use crate::logs::{CATALOGUE, Dirs, Files, LogFile, Source, check_log, known, times_of};
-use crate::util::file_identity::is_same_file;
+use crate::util::file_identity::lead_to_same_file;
 use crate::util::regular_file;
 
 /// A file that an import considers.
@@ -212,12 +212,10 @@ fn refuse_same_targets(groups: &[TargetGroup]) -> Result<()> {
 /// case does not matter. The lock of that log's writers would not be taken.
 fn refuse_known_logs(groups: &[TargetGroup], dirs: &Dirs) -> Result<()> {
     for target in groups.iter().filter(|group| group.source.is_none()).flat_map(|group| &group.targets) {
-        let Ok(existing) = fs::metadata(&target.log.path) else { continue };
+        let path = &target.log.path;
         for Source { files, base, .. } in CATALOGUE {
             let Files::Named(names) = files else { continue };
-            let is_there = |name: &&&str| {
-                fs::metadata(dirs.of(*base).join(name)).is_ok_and(|known| is_same_file(&known, &existing))
-            };
+            let is_there = |name: &&&str| lead_to_same_file(&dirs.of(*base).join(name), path);
             if let Some(name) = names.iter().find(is_there) {
                 let kind = ErrorKind::SameTarget { other: (*name).to_owned() };
                 return Err(Error::from(kind).in_subject(&target.subject()));

@@ -17,6 +17,8 @@ pub fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino()) && a.created().ok() == b.created().ok()
 }
 
+/// Other systems compare the creation time, which two files have in common that were created at the same moment: this can only
+/// tell that a path has another file now.
 #[cfg(not(unix))]
 pub fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
     a.created().ok() == b.created().ok()
@@ -84,16 +86,42 @@ fn status_changed(_: &Metadata) -> (i64, i64) {
     (0, 0)
 }
 
-/// Returns true if `file`, which is open, is the one at `path`. Does not follow a symlink.
+/// Returns true if `file`, which is open, is the one at `path`. On Unix, a symlink is not followed.
+#[cfg(unix)]
 pub fn is_at(file: &fs::File, path: &Path) -> bool {
     is_same(file.metadata(), fs::symlink_metadata(path))
 }
 
-/// Returns true if two paths lead to the same file. Does not follow symlinks.
+#[cfg(not(unix))]
+pub fn is_at(file: &fs::File, path: &Path) -> bool {
+    use same_file::Handle;
+    let open = file.file().try_clone().and_then(Handle::from_file);
+    matches!((open, Handle::from_path(path)), (Ok(open), Ok(there)) if open == there)
+}
+
+/// Returns true if two paths name the same file. On Unix, symlinks are not followed.
+#[cfg(unix)]
 pub fn is_link_of(one: &Path, other: &Path) -> bool {
     is_same(fs::symlink_metadata(one), fs::symlink_metadata(other))
 }
 
+#[cfg(not(unix))]
+pub fn is_link_of(one: &Path, other: &Path) -> bool {
+    same_file::is_same_file(one, other).unwrap_or(false)
+}
+
+/// Returns true if two paths lead to the same file, by symlinks or hard links.
+#[cfg(unix)]
+pub fn lead_to_same_file(one: &Path, other: &Path) -> bool {
+    is_same(fs::metadata(one), fs::metadata(other))
+}
+
+#[cfg(not(unix))]
+pub fn lead_to_same_file(one: &Path, other: &Path) -> bool {
+    is_link_of(one, other)
+}
+
+#[cfg(unix)]
 fn is_same(a: std::io::Result<Metadata>, b: std::io::Result<Metadata>) -> bool {
     matches!((a, b), (Ok(a), Ok(b)) if is_same_file(&a, &b))
 }

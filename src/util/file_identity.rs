@@ -87,41 +87,48 @@ fn status_changed(_: &Metadata) -> (i64, i64) {
 }
 
 /// Returns true if `file`, which is open, is the one at `path`. On Unix, a symlink is not followed.
-#[cfg(unix)]
 pub fn is_at(file: &fs::File, path: &Path) -> bool {
-    is_same(file.metadata(), fs::symlink_metadata(path))
-}
-
-#[cfg(not(unix))]
-pub fn is_at(file: &fs::File, path: &Path) -> bool {
-    use same_file::Handle;
-    let open = file.file().try_clone().and_then(Handle::from_file);
-    matches!((open, Handle::from_path(path)), (Ok(open), Ok(there)) if open == there)
+    #[cfg(windows)]
+    return is_one_file(identity(file.file()), identity_at(path));
+    #[cfg(not(windows))]
+    return is_same(file.metadata(), fs::symlink_metadata(path));
 }
 
 /// Returns true if two paths name the same file. On Unix, symlinks are not followed.
-#[cfg(unix)]
 pub fn is_link_of(one: &Path, other: &Path) -> bool {
-    is_same(fs::symlink_metadata(one), fs::symlink_metadata(other))
-}
-
-#[cfg(not(unix))]
-pub fn is_link_of(one: &Path, other: &Path) -> bool {
-    same_file::is_same_file(one, other).unwrap_or(false)
+    #[cfg(windows)]
+    return is_one_file(identity_at(one), identity_at(other));
+    #[cfg(not(windows))]
+    return is_same(fs::symlink_metadata(one), fs::symlink_metadata(other));
 }
 
 /// Returns true if two paths lead to the same file, by symlinks or hard links.
-#[cfg(unix)]
 pub fn lead_to_same_file(one: &Path, other: &Path) -> bool {
-    is_same(fs::metadata(one), fs::metadata(other))
+    #[cfg(windows)]
+    return is_link_of(one, other);
+    #[cfg(not(windows))]
+    return is_same(fs::metadata(one), fs::metadata(other));
 }
 
-#[cfg(not(unix))]
-pub fn lead_to_same_file(one: &Path, other: &Path) -> bool {
-    is_link_of(one, other)
-}
-
-#[cfg(unix)]
+#[cfg(not(windows))]
 fn is_same(a: std::io::Result<Metadata>, b: std::io::Result<Metadata>) -> bool {
     matches!((a, b), (Ok(a), Ok(b)) if is_same_file(&a, &b))
+}
+
+/// Returns the index of an open file on its volume, and the time of its creation. Files on two volumes do not have both in
+/// common; and Wine does not tell the volume of a file that was renamed while it was open.
+#[cfg(windows)]
+fn identity(file: &std::fs::File) -> Option<(u64, Option<u64>)> {
+    let information = winapi_util::file::information(file).ok()?;
+    Some((information.file_index(), information.creation_time()))
+}
+
+#[cfg(windows)]
+fn identity_at(path: &Path) -> Option<(u64, Option<u64>)> {
+    identity(&std::fs::File::open(path).ok()?)
+}
+
+#[cfg(windows)]
+fn is_one_file<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
+    one.is_some() && one == other
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::bundle::Row;
 use crate::format::log_decoder::printed_row;
 use crate::format::{FileName, Manifest, ManifestFile};
-use crate::query::{MappedRow, RowMapper, TakeLine};
+use crate::query::{EmitLine, MappedRow, RowMapper};
 
 /// The most failures that are described.
 const MAX_DESCRIBED: usize = 5;
@@ -68,7 +68,7 @@ impl UnmappedRow {
     }
 
     /// Passes the lines of the row, each with its ending, to `take`, until it breaks.
-    pub fn map(&self, mapper: &dyn RowMapper, take: TakeLine<'_>) -> Result<(), PageFailure> {
+    pub fn map(&self, mapper: &dyn RowMapper, take: EmitLine<'_>) -> Result<(), PageFailure> {
         let row = MappedRow { json: &self.json, line: (&self.line, self.ending) };
         mapper.map(&row, take).map_err(|reason| PageFailure { at: 0, file: self.file, number: self.number, reason })
     }
@@ -90,7 +90,7 @@ pub fn map_row(
     mapper: &dyn RowMapper,
     row: &Row<'_>,
     manifest: &Manifest,
-    take: TakeLine<'_>,
+    take: EmitLine<'_>,
 ) -> Result<(), PageFailure> {
     let line = printed_row(&manifest.files[row.file], &row.envelope, row.number);
     let done = mapper.map(&MappedRow { json: row.envelope.entry(), line }, take);

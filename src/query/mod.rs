@@ -21,5 +21,5 @@ pub(crate) use needle::{LineSearch, Needle, count_lines};
 pub(crate) use number::DecimalNumber;
 pub use path::{KeyPath, KeyPathError, KeyPathFault, PathStep};
 pub use pattern::PatternError;
-pub(crate) use row_mapper::{MappedRow, RowMapper, TakeLine};
+pub(crate) use row_mapper::{EmitLine, MappedRow, RowMapper};
 pub(crate) use scan_json::{Elements, Members, each_value, string_content, unescaped};

@@ -14,7 +14,7 @@ pub struct MappedRow<'r> {
 }
 
 /// Receives the lines of a row, each with its ending, until it breaks.
-pub type TakeLine<'t> = &'t mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+pub type EmitLine<'t> = &'t mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// Makes any number of lines of each row. Threads share it.
 pub trait RowMapper: Debug + Send + Sync {
@@ -22,5 +22,5 @@ pub trait RowMapper: Debug + Send + Sync {
     ///
     /// # Errors
     /// Returns the reason why the row gives no further lines, for people.
-    fn map(&self, row: &MappedRow<'_>, take: TakeLine<'_>) -> Result<(), String>;
+    fn map(&self, row: &MappedRow<'_>, take: EmitLine<'_>) -> Result<(), String>;
 }

@@ -14,7 +14,7 @@ use jaq_core::data::JustLut;
 use jaq_core::{Ctx, Filter, Vars};
 use jaq_json::Val;
 
-use super::row_mapper::{MappedRow, RowMapper, TakeLine};
+use super::row_mapper::{EmitLine, MappedRow, RowMapper};
 pub use compile::JqError;
 use exact_value::ExactValue;
 use write::{write_line, write_raw};
@@ -78,7 +78,7 @@ impl JqFilter {
 }
 
 impl RowMapper for JqFilter {
-    fn map(&self, row: &MappedRow<'_>, take: TakeLine<'_>) -> Result<(), String> {
+    fn map(&self, row: &MappedRow<'_>, take: EmitLine<'_>) -> Result<(), String> {
         let input = ExactValue::parse(row.json);
         let context = Ctx::<JustLut<Val>>::new(&self.filter.lut, Vars::new([]));
         let mut line = Vec::new();

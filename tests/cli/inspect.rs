@@ -116,7 +116,7 @@ fn help_and_usage_errors_have_their_exit_codes() {
     let help = run(home.path(), &["--help"]);
     assert_eq!((help.code, help.stderr.as_str()), (0, ""));
     insta::assert_snapshot!(help.text());
-    for arguments in [&["export", "--level", "x"][..], &["inspect"], &["frobnicate"], &["cat", "b", "--nope"], &[]] {
+    for arguments in [&["export", "--level", "x"][..], &["inspect"], &["frobnicate"], &["cat", "b", "--nope"]] {
         let refused = run(home.path(), arguments);
         assert_eq!((refused.code, refused.stdout.len()), (2, 0), "{arguments:?}");
     }

@@ -106,6 +106,9 @@ impl<'p> Printer<'p> {
 
     /// Writes the lines that a program made.
     pub fn write_pending(&mut self) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
         let mut pending = std::mem::take(&mut self.pending);
         let written = self.cancellation.check().and_then(|()| self.write(&pending));
         pending.clear();

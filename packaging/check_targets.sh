@@ -11,7 +11,8 @@ cd "$(dirname "$0")/.."
 
 checked=0
 unchecked=()
-for triple in x86_64-pc-windows-msvc aarch64-apple-darwin x86_64-unknown-linux-musl; do
+for triple in x86_64-pc-windows-msvc x86_64-pc-windows-gnu aarch64-apple-darwin x86_64-apple-darwin \
+    aarch64-unknown-linux-gnu x86_64-unknown-linux-musl; do
     if ls "$(rustc --print target-libdir --target "$triple")"/libstd-*.rlib >/dev/null 2>&1; then
         echo "checking for $triple"
         cargo check --locked --quiet --target "$triple"

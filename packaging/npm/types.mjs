@@ -10,9 +10,6 @@ const [schemas, out] = process.argv.slice(2);
 /** Schemas of other things than the one object that a command prints. */
 const OTHERS = new Set(["cat", "error", "manifest", "row"]);
 
-/** The ends of names of schemas for other inputs of the same command. */
-const VARIANTS = /-(history|several)$/;
-
 function namespace(name) {
   return name.replace(/(?:^|-)(.)/g, (_, letter) => letter.toUpperCase());
 }
@@ -27,7 +24,8 @@ for (const name of names) {
   const text = await compile({ ...schema, title: "Output" }, "Output", options);
   // Types of the same name are in several schemas.
   types.push(`export namespace ${namespace(name)} {\n${text.trimEnd().replace(/^(?=.)/gm, "  ")}\n}\n`);
-  const command = name.replace(VARIANTS, "");
+  // Other outputs of a command are named `inspect-history`.
+  const [command] = name.split("-");
   outputs.set(command, [...(outputs.get(command) ?? []), `${namespace(name)}.Output`]);
 }
 const entries = [...outputs].map(([command, types]) => `  ${command}: ${types.join(" | ")};`);

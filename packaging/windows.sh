@@ -68,7 +68,7 @@ expected = {name: case["verdict"] for name, case in expected.items() if "verdict
 assert len(expected) > 300, len(expected)
 command = ["wine", "./patchwork-traces.exe", "verify", "--json", *(f"suite/{name}" for name in expected)]
 reports = json.loads(subprocess.run(command, stdout=subprocess.PIPE).stdout)["bundles"]
-found = {report["bundle"].replace("\\", "/").rpartition("/")[2]: report["verdict"] or "unreadable" for report in reports}
+found = {report["bundle"].replace("\\", "/").rpartition("/")[2]: report["verdict"] or "refused" for report in reports}
 wrong = [f"{name}: {found.get(name)} instead of {verdict}" for name, verdict in expected.items() if found.get(name) != verdict]
 print(f"{len(expected)} bundles, {len(wrong)} with another verdict", *wrong, sep="\n", file=sys.stderr)
 sys.exit(bool(wrong))

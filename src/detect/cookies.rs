@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::candidates::FindCandidates;
 use super::placeholder::can_be_secret;
 use super::rules::BuiltInRule;
-use super::secrets::{has_code, is_token_like};
+use super::value_shape::{has_code, is_token_like};
 
 /// The attributes of a cookie in `Set-Cookie`.
 const ATTRIBUTES: &str = "domain expires httponly max-age partitioned path priority samesite secure";

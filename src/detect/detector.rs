@@ -11,7 +11,8 @@ use super::marks::Marks;
 use super::placeholder::can_be_secret;
 use super::rule_file::{Allowlist, RuleFile, RuleMatch};
 use super::rules::{BuiltInRule, FindKind, NameStem, SecretName, names_a_person, secret_name};
-use super::secrets::{aws_secret, is_token_like};
+use super::secrets::aws_secret;
+use super::value_shape::is_token_like;
 use crate::error::{ErrorKind, RedactionFault, Result};
 
 /// The choice of rules for a scan or a redaction.

@@ -23,6 +23,7 @@ mod secrets;
 mod strings;
 mod token;
 mod url;
+mod value_shape;
 
 pub use candidates::{Find, RuleId};
 pub(crate) use decoded::Decoded;

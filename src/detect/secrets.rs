@@ -12,12 +12,10 @@ use super::connection::connection_password;
 use super::cookies::cookies;
 use super::placeholder::{can_be_secret, is_replacement};
 use super::rules::{BuiltInRule, names_a_secret};
+use super::value_shape::{has_code, is_irregular, is_token_like};
 
 /// The longest name that is looked at.
 const MAX_NAME_BYTES: usize = 64;
-
-/// The least length of a value without quotation marks in running text.
-const MIN_LOOSE_BYTES: usize = 8;
 
 /// The length of a secret key of AWS.
 const AWS_SECRET_BYTES: usize = 40;
@@ -96,18 +94,6 @@ pub fn authorization(text: &str, scheme: &Range<usize>, found: &mut FindCandidat
 fn is_user_and_password(credential: &str) -> bool {
     let decoded = BASE64_NOPAD.decode(credential.trim_end_matches('=').as_bytes()).unwrap_or_default();
     std::str::from_utf8(&decoded).is_ok_and(|text| text.contains(':') && !text.chars().any(char::is_control))
-}
-
-/// Returns true if a text does not look like words: it has digits, or capital letters within.
-fn is_irregular(text: &str) -> bool {
-    let capitals = text.bytes().skip(1).filter(u8::is_ascii_uppercase).count();
-    text.bytes().any(|byte| byte.is_ascii_digit())
-        || capitals >= 3 && text.bytes().any(|byte| byte.is_ascii_lowercase())
-}
-
-/// Returns true if a value without a format looks like a secret: long enough, and not a word.
-pub fn is_token_like(value: &str) -> bool {
-    value.len() >= MIN_LOOSE_BYTES && is_irregular(value)
 }
 
 /// Looks for the secret key that belongs to an access key ID of AWS in the same text: 40 characters of base64.
@@ -236,9 +222,4 @@ fn value_length(text: &str, quote: Option<&[u8]>) -> usize {
         // The text was cut off.
         None => text.find('\n').unwrap_or(text.len()),
     }
-}
-
-/// Returns true for expressions of a program, such as `os.environ["X"]` and `getToken()`.
-pub fn has_code(value: &str) -> bool {
-    value.contains(['(', '$', '{', '[']) || value.starts_with("process.env") || value.starts_with("os.environ")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::keys::ValueTypes;
+use super::value_types::ValueTypes;
 use crate::query::{Elements, KeyPath, Members, PathStep, string_content};
 
 /// The most paths that are counted.

@@ -5,6 +5,7 @@ mod history;
 mod key_trie;
 mod keys;
 mod timetable;
+mod value_types;
 
 use std::sync::Arc;
 
@@ -13,8 +14,9 @@ use crate::digest::BundleDigest;
 use crate::format::{Manifest, ManifestFile};
 
 pub use history::{GapInHistory, HistoryInspection, NewRowsRate, SourceTotals};
-pub use keys::{KeysOptions, KeysReport, ListedPath, SourceKeys, ValueTypes, list_keys};
+pub use keys::{KeysOptions, KeysReport, ListedPath, SourceKeys, list_keys};
 pub use timetable::{SourceTimetable, Timetable};
+pub use value_types::ValueTypes;
 
 /// A bundle's description of itself. Only the manifest was read; `verify` checks that the rows match it.
 ///

@@ -6,10 +6,7 @@ use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
 use super::KeepReport;
-use super::held::links_of_histories;
-use super::seen::SeenLogs;
 use crate::format::{FileName, Timestamp};
-use crate::logs::Dirs;
 
 /// The last run of [`keep()`](super::keep()) for a history, as it is remembered beside the logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,20 +39,4 @@ impl LastRun {
             lost_from: report.pace.as_ref().map(|pace| pace.log.name.clone()),
         })
     }
-}
-
-/// Returns the last run for each history that has logs from these directories, newest first. Runs are not listed that were
-/// never finished, or whose memory cannot be read.
-#[must_use]
-pub fn last_runs(dirs: &Dirs) -> Vec<LastRun> {
-    let links = [&dirs.patchwork, &dirs.activity].into_iter().flat_map(|dir| links_of_histories(dir));
-    let mut runs: Vec<_> = links.filter_map(|links| SeenLogs::read(&links).last_run()).collect();
-    runs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.history.cmp(&b.history)));
-    let mut listed: Vec<LastRun> = Vec::new();
-    for run in runs {
-        if listed.iter().all(|listed| listed.history != run.history) {
-            listed.push(run);
-        }
-    }
-    listed
 }

@@ -35,8 +35,9 @@ use crate::progress::Progress;
 pub use crate::bundle::writer::WriteOptions;
 pub use bundles::keep_bundles;
 pub use held::NotHeld;
-pub use last_run::{LastRun, last_runs};
+pub use last_run::LastRun;
 pub use pace::Pace;
+pub use seen::last_runs;
 
 /// The options of a run.
 #[derive(Debug, Clone)]

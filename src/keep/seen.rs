@@ -12,9 +12,11 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
+use super::held::links_of_histories;
 use super::last_run::LastRun;
 use crate::digest::Integrity;
 use crate::format::WholeLog;
+use crate::logs::Dirs;
 use crate::util::atomic_file::{AtomicFile, TargetOptions};
 use crate::util::file_identity::FileState;
 
@@ -92,6 +94,22 @@ impl SeenLogs {
         });
         drop(written);
     }
+}
+
+/// Returns the last run for each history that has logs from these directories, newest first. Runs are not listed that were
+/// never finished, or whose memory cannot be read.
+#[must_use]
+pub fn last_runs(dirs: &Dirs) -> Vec<LastRun> {
+    let links = [&dirs.patchwork, &dirs.activity].into_iter().flat_map(|dir| links_of_histories(dir));
+    let mut runs: Vec<_> = links.filter_map(|links| SeenLogs::read(&links).last_run()).collect();
+    runs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.history.cmp(&b.history)));
+    let mut listed: Vec<LastRun> = Vec::new();
+    for run in runs {
+        if listed.iter().all(|listed| listed.history != run.history) {
+            listed.push(run);
+        }
+    }
+    listed
 }
 
 fn path_in(dir: &Path) -> PathBuf {

@@ -1,0 +1,21 @@
+//! Tells secrets from other values by their shape alone.
+
+/// The least length of a value without quotation marks in running text.
+const MIN_LOOSE_BYTES: usize = 8;
+
+/// Returns true if a text does not look like words: it has digits, or capital letters within.
+pub fn is_irregular(text: &str) -> bool {
+    let capitals = text.bytes().skip(1).filter(u8::is_ascii_uppercase).count();
+    text.bytes().any(|byte| byte.is_ascii_digit())
+        || capitals >= 3 && text.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
+/// Returns true if a value without a format looks like a secret: long enough, and not a word.
+pub fn is_token_like(value: &str) -> bool {
+    value.len() >= MIN_LOOSE_BYTES && is_irregular(value)
+}
+
+/// Returns true for expressions of a program, such as `os.environ["X"]` and `getToken()`.
+pub fn has_code(value: &str) -> bool {
+    value.contains(['(', '$', '{', '[']) || value.starts_with("process.env") || value.starts_with("os.environ")
+}

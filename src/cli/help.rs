@@ -54,10 +54,14 @@ const PASSPHRASE: Term = ("PATCHWORK_TRACES_PASSPHRASE", "passphrase of encrypte
 const TMPDIR: Term = ("TMPDIR", "directory for temporary files [default: /tmp]");
 
 const DONE: Term = ("0", "success");
+const PRINTED: Term = ("0", "success, even if the program that reads the output exits early");
+const WRITTEN_BUT: Term = (
+    "3",
+    "the bundle was written, but not signed, its directory could not be synced, or the report could not be printed",
+);
 
 /// The exit codes of a command that prints a text.
-const OF_PRINTING: &[Term] =
-    &[("0", "success, even if the program that reads the output exits early"), ("1", "failure")];
+const OF_PRINTING: &[Term] = &[PRINTED, ("1", "failure")];
 
 pub const PROGRAM: HelpText = HelpText {
     examples: &[
@@ -72,7 +76,7 @@ pub const PROGRAM: HelpText = HelpText {
         ),
     ],
     exit_status: &[
-        ("0", "success, even if the program that reads the output exits early"),
+        PRINTED,
         ("1", "failure; nothing was changed"),
         (
             "3",
@@ -103,11 +107,7 @@ pub const EXPORT: HelpText = HelpText {
     exit_status: &[
         ("0", "the bundle was written"),
         ("1", "failure; no bundle was written, and no log was changed"),
-        (
-            "3",
-            "the bundle was written, but not signed, its directory could not be synced, or the report could not be \
-             printed",
-        ),
+        WRITTEN_BUT,
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR, PASSPHRASE],
     sections: &[],
@@ -241,11 +241,7 @@ pub const STATUS: HelpText = HelpText {
             "patchwork-traces status --json | jq '.logs[] | {file, nextRotation}'",
         ),
     ],
-    exit_status: &[
-        ("0", "success, even if the program that reads the output exits early"),
-        ("1", "failure"),
-        ("3", "a log could not be read; the others are listed"),
-    ],
+    exit_status: &[PRINTED, ("1", "failure"), ("3", "a log could not be read; the others are listed")],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, TMPDIR],
     sections: &[(
         "Columns of the table",
@@ -285,7 +281,7 @@ pub const CAT: HelpText = HelpText {
         ("Restore one log, byte for byte", "patchwork-traces cat b.jsonl.gz --file runs.jsonl --exact > runs.jsonl"),
     ],
     exit_status: &[
-        ("0", "success, even if the program that reads the output exits early"),
+        PRINTED,
         ("1", "failure; the rows before it were printed"),
         ("3", "done, but no row has a value for one of --columns, or the filter of --jq failed for some rows"),
     ],
@@ -331,11 +327,7 @@ pub const MERGE: HelpText = HelpText {
     exit_status: &[
         ("0", "the new bundle was written"),
         ("1", "failure; no bundle was written, and the inputs are unchanged"),
-        (
-            "3",
-            "the bundle was written, but not signed, its directory could not be synced, or the report could not be \
-             printed",
-        ),
+        WRITTEN_BUT,
     ],
     environment: &[TMPDIR, PASSPHRASE],
     sections: &[],
@@ -356,11 +348,7 @@ pub const FILTER: HelpText = HelpText {
     exit_status: &[
         ("0", "the new bundle was written"),
         ("1", "failure, or no row matches; no bundle was written, and the input is unchanged"),
-        (
-            "3",
-            "the bundle was written, but not signed, its directory could not be synced, or the report could not be \
-             printed",
-        ),
+        WRITTEN_BUT,
     ],
     environment: &[SOURCE_DATE_EPOCH, TMPDIR, PASSPHRASE],
     sections: &[],

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use patchwork_traces::bundle::{Access, Bundle};
 use patchwork_traces::container::{DecryptionKeys, Input};
 use patchwork_traces::error::IoAction;
+use patchwork_traces::history::is_history;
 use patchwork_traces::input::{InputSummary, TraceInput};
 use patchwork_traces::{Error, ErrorKind, History};
 
@@ -128,17 +129,15 @@ pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), 
     if is_dash(output) {
         return Ok(());
     }
-    let real = |path: &Path| std::fs::canonicalize(path).ok();
-    // The directory of the output, or the nearest one above it that exists.
-    let mut dirs = output.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
-    let (target, dir) = (real(output), dirs.find_map(real));
+    let target = real(output);
+    let places = [target.clone(), real_dir(output)];
     for input in inputs {
         let (name, real_input) = (safe(&input.display().to_string()), real(input));
         let problem = match (is_dash(input), real_input) {
             (true, _) if is_stdin(output) => "-o names the file that standard input reads".to_owned(),
             (false, Some(input)) if Some(&input) == target.as_ref() => format!("-o names {name}, which is read"),
             (false, Some(input))
-                if input.is_dir() && [&target, &dir].into_iter().flatten().any(|path| path.starts_with(&input)) =>
+                if input.is_dir() && places.iter().flatten().any(|place| place.starts_with(&input)) =>
             {
                 format!("-o names a file in the directory {name}, which is read as a history")
             }
@@ -147,4 +146,26 @@ pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), 
         return Err(Failure::usage(&problem, "choose another file with -o: what is read may be the only copy"));
     }
     Ok(())
+}
+
+/// Refuses to write into any history, even with --force: it has only what `keep` and `sign` write.
+pub fn refuse_target_in_history(output: &Path) -> Result<(), Failure> {
+    let dir = real_dir(output);
+    match dir.iter().flat_map(|dir| dir.ancestors()).find(|dir| is_history(dir)) {
+        Some(history) => {
+            let problem = format!("-o names a file in the history {}", safe(&history.display().to_string()));
+            Err(Failure::usage(&problem, "choose a file elsewhere, or add the rows to the history with `keep`"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn real(path: &Path) -> Option<PathBuf> {
+    std::fs::canonicalize(path).ok()
+}
+
+/// Returns the directory of a file to be written, or the nearest one above it that exists.
+fn real_dir(output: &Path) -> Option<PathBuf> {
+    let mut dirs = output.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
+    dirs.find_map(real)
 }

@@ -86,7 +86,7 @@ fn what_is_made_of_a_filtered_bundle_does_not_overwrite_whole_logs() {
 }
 
 #[test]
-fn no_command_writes_into_a_history_that_it_reads() {
+fn no_command_writes_into_a_history() {
     let home = home();
     assert_eq!(run(home.path(), &["keep", "h", "--quiet"]).code, 0);
     let checkpoint = fs::read(home.path().join("h/checkpoint")).unwrap();
@@ -99,6 +99,12 @@ fn no_command_writes_into_a_history_that_it_reads() {
             assert!(refused.stderr.contains("in the directory h, which is read"), "{}", refused.stderr);
         }
     }
+    for output in ["h/checkpoint", "h/segments/new", "h/new.gz"] {
+        let refused = run(home.path(), &["export", "-f", "-o", output]);
+        assert_eq!(refused.code, 2, "{output}: {}", refused.stderr);
+        assert!(refused.stderr.contains("-o names a file in the history"), "{}", refused.stderr);
+    }
     assert_eq!(fs::read(home.path().join("h/checkpoint")).unwrap(), checkpoint);
+    assert!(!home.path().join("h/new.gz").exists());
     assert!(!home.path().join("h/new").exists() && !home.path().join("h/segments/new").exists());
 }

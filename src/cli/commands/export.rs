@@ -20,6 +20,7 @@ use crate::cli::complete;
 use crate::cli::encryption::{PassphraseArgs, SealArgs};
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
+use crate::cli::input::refuse_target_in_history;
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, logs, rows, safe, size};
@@ -261,6 +262,7 @@ fn check_stdout() -> Result<(), Failure> {
 
 /// Returns the output target. A missing Patchwork directory is not created.
 fn target(args: &ExportArgs, path: &Path) -> Result<OutputTarget, Failure> {
+    refuse_target_in_history(path)?;
     OutputTarget::resolve(path, args.target.into()).map_err(|error| match error.kind() {
         ErrorKind::NoTargetDirectory { .. } if args.output.is_none() => {
             let dir = error.position().subject.clone().unwrap_or_default();

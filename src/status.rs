@@ -9,7 +9,7 @@ use crate::format::row::classify_and_find;
 use crate::format::{LogId, Timestamp};
 use crate::keep::{LastRun, last_runs};
 use crate::logs::rotation::{LineSizes, NextRotation};
-use crate::logs::{Discovery, LogFile, LogGroup, OpenLog, Source, known};
+use crate::logs::{Discovery, LogFile, LogGroup, OpenLog, Source, has_numbered_rows, known};
 use crate::progress::{Progress, Stage};
 use crate::util::line_reader::LineCount;
 
@@ -71,18 +71,17 @@ fn of_group(group: &LogGroup, progress: &dyn Progress) -> Result<Vec<LogStatus>>
     for log in group.open_in(std::env::temp_dir(), progress)? {
         read.push(ReadLog::read(log, progress)?);
     }
+    let empty = LineSizes::default();
     let archive = |source: &Source, name: &str| {
         let name = source.archive_of(name)?;
         let archive = read.iter().find(|log| log.status.id.name.as_str() == name);
-        Some((name, archive.map_or(LineSizes::default(), |log| log.sizes.clone())))
+        Some((name, archive.map_or(&empty, |log| &log.sizes)))
     };
     let statuses = read.iter().map(|log| {
         let id = &log.status.id;
         let source = known(id.source.as_str()).filter(|source| !source.is_archive(id.name.as_str()));
         let next_rotation = source.and_then(|source| {
-            let archive = archive(source, id.name.as_str());
-            let archive = archive.as_ref().map(|(name, sizes)| (*name, sizes));
-            log.sizes.next_rotation(source.rotation, log.status.bytes, archive)
+            log.sizes.next_rotation(source.rotation, log.status.bytes, archive(source, id.name.as_str()))
         });
         LogStatus { next_rotation, ..log.status.clone() }
     });
@@ -107,13 +106,14 @@ impl ReadLog {
             progress.advance(line.bytes.len() as u64 + 1);
             let mut id = None;
             let row = classify_and_find(line.bytes, times, &["id"], &mut |_, value| id = value.parse::<u64>().ok());
+            // A torn row can have lost digits.
+            id = id.filter(|_| row.is_some());
             read.push(LineShape::of(line, row.is_some()), row.and_then(|row| row.time.timestamp));
             lowest_id = [lowest_id, id].into_iter().flatten().min();
             Ok(())
         });
         lines.map_err(|error| error.in_subject(&subject))?;
-        // Only the rows of activity logs are numbered without gaps, from 1.
-        let is_numbered = read.status.id.source.as_str() == "activity";
+        let is_numbered = has_numbered_rows(read.status.id.source.as_str());
         read.status.removed = lowest_id.filter(|_| is_numbered).map(|id| id.saturating_sub(1));
         Ok(read)
     }

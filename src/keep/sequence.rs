@@ -12,8 +12,8 @@ use crate::digest::{Integrity, Sha256Digest};
 use crate::error::Result;
 use crate::format::row::classify;
 use crate::format::{Follows, FollowsState, HistoryGap, LogId, TimeKey, Timestamp, WholeLog};
-use crate::logs::known;
 use crate::logs::rotation::{MAX_LOG_BYTES, RotationKind};
+use crate::logs::{has_numbered_rows, known};
 use crate::progress::Progress;
 
 /// The longest log, in bytes, that can have grown from nothing without a rotation that nobody saw.
@@ -390,7 +390,7 @@ impl LogSequence<'_> {
 
     /// Returns the `id`s between the last known row and the first new one of an activity log.
     fn missing_ids(&self, known: &KnownLines, now: &[LogPart], compared: &LineComparison) -> Result<Vec<(u64, u64)>> {
-        if self.live.id.source.as_str() != "activity" {
+        if !has_numbered_rows(self.live.id.source.as_str()) {
             return Ok(Vec::new());
         }
         let mut last = None;

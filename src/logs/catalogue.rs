@@ -134,6 +134,11 @@ impl Source {
     }
 }
 
+/// Returns true if the `id`s of a source's rows number them without gaps, from 1.
+pub(crate) fn has_numbered_rows(source: &str) -> bool {
+    source == "activity"
+}
+
 /// Checks that [`discover()`](super::discover()) could have found a log of this source, name and directory. Manifests are checked
 /// with this before anything is written to the places that they name.
 ///

@@ -50,7 +50,9 @@ fn without_a_command_the_state_of_the_machine_is_shown() {
 
 #[test]
 fn status_json_has_the_same() {
-    let home = Home::new().with("runs.jsonl", rows(10, 100)).with_activity("activity.jsonl", activity(4..9));
+    let home = Home::new()
+        .with("runs.jsonl", rows(10, 100))
+        .with_activity("activity.jsonl", activity(4..9) + "{\"id\":1,\"timest\n");
     assert_eq!(run(home.path(), &["keep", "h", "--quiet"]).code, 0);
     let status = run(home.path(), &["--json"]);
     assert_eq!(status.code, 0);
@@ -64,6 +66,10 @@ fn status_json_has_the_same() {
     assert_eq!(json["lastRuns"][0]["history"], history.to_str().unwrap());
     assert!(json["next"][0]["command"].as_str().unwrap().starts_with("patchwork-traces keep "), "{json}");
     assert_eq!(run(home.path(), &["status", "--json"]).stdout, status.stdout);
+    let elsewhere =
+        run(home.path(), &["status", "--patchwork-dir", "h", "--activity-dir", ".claude/ide", "--json"]).json();
+    let next = elsewhere["next"][0]["command"].as_str().unwrap();
+    assert!(next.ends_with(" --patchwork-dir h --activity-dir .claude/ide"), "{next}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use crate::cli::help;
 use crate::cli::input::refuse_target_in_history;
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
-use crate::cli::render::text::{DIGEST_NOTE, count, logs, rows, safe, size};
+use crate::cli::render::text::{DIGEST_NOTE, count, logs, rows, safe, shell_word, size};
 use crate::cli::row_filter::TimeArgs;
 #[cfg(feature = "seal")]
 use crate::cli::signing::{self, SignOption};
@@ -117,6 +117,14 @@ pub struct DirArgs {
 }
 
 impl DirArgs {
+    /// Returns the same options for another command line, each after a space.
+    pub fn repeated(&self) -> String {
+        let options = [("--patchwork-dir", &self.patchwork_dir), ("--activity-dir", &self.activity_dir)];
+        let given =
+            options.iter().filter_map(|(option, dir)| Some(format!(" {option} {}", shell_word(dir.as_deref()?))));
+        given.collect()
+    }
+
     /// Returns the directories that these arguments and the environment name, existing or not.
     pub fn resolve(&self) -> patchwork_traces::Result<Dirs> {
         Ok(self.resolve_with_names()?.dirs)

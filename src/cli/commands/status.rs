@@ -1,6 +1,5 @@
 //! `patchwork-traces status`, which also runs without a command.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -18,7 +17,7 @@ use crate::cli::failure::CommandResult;
 use crate::cli::help;
 use crate::cli::render::duration::duration;
 use crate::cli::render::table::{Column, table};
-use crate::cli::render::text::{count, counted, labelled, logs, safe, size};
+use crate::cli::render::text::{count, counted, labelled, logs, safe, shell_word, size};
 use crate::cli::render::zone;
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{self, Output};
@@ -33,7 +32,7 @@ const SUGGESTED_HISTORY: &str = "~/trace-history";
 ///
 /// Lists each log with its rows, with what rotation has removed, and with what it will remove next, and the last run of
 /// `keep`. The program does the same without a command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_long_help = help::long(&help::STATUS))]
 pub struct StatusArgs {
     /// Also list other *.jsonl logs in the Patchwork directory
@@ -95,7 +94,7 @@ struct NextCommand {
 
 /// Runs the command that stands for none.
 pub fn run_without_command(output: Output) -> CommandResult {
-    run(&StatusArgs { include_other: false, dirs: DirArgs::default() }, output)
+    run(&StatusArgs::default(), output)
 }
 
 /// Runs the command.
@@ -105,7 +104,7 @@ pub fn run(args: &StatusArgs, output: Output) -> CommandResult {
     let wanted = DiscoverOptions::default().include_other(args.include_other).allow_empty(true);
     let discovery = discover(&dirs, &wanted)?;
     let report = status(&discovery, &bar)?;
-    let json = as_json(&discovery, &report);
+    let json = as_json(&discovery, &report, args);
     if output.json {
         output::print(&output::json_text(&json)?)?;
     } else {
@@ -118,7 +117,7 @@ pub fn run(args: &StatusArgs, output: Output) -> CommandResult {
     Ok(if unreadable.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
-fn as_json(discovery: &Discovery, report: &StatusReport) -> StatusJson {
+fn as_json(discovery: &Discovery, report: &StatusReport, args: &StatusArgs) -> StatusJson {
     let other = |reason: SkipReason| matches!(reason, SkipReason::Other);
     StatusJson {
         patchwork_dir: discovery.dirs.patchwork.display().to_string(),
@@ -127,7 +126,7 @@ fn as_json(discovery: &Discovery, report: &StatusReport) -> StatusJson {
         other_logs: discovery.skipped.iter().filter(|log| other(log.reason)).count(),
         unreadable: report.unreadable.iter().map(ToString::to_string).collect(),
         last_runs: report.last_runs.clone(),
-        next: next_commands(report),
+        next: next_commands(report, &args.dirs.repeated()),
     }
 }
 
@@ -146,42 +145,32 @@ fn log_json(log: &LogStatus) -> LogJson {
     }
 }
 
-/// Returns the commands that make sense on this machine.
-fn next_commands(report: &StatusReport) -> Vec<NextCommand> {
+/// Returns the commands that make sense on this machine. `dirs` are the options that name the directories.
+fn next_commands(report: &StatusReport, dirs: &str) -> Vec<NextCommand> {
     let next = |command: String, purpose| NextCommand { command, purpose };
     let program = env!("CARGO_PKG_NAME");
     if report.logs.is_empty() && report.unreadable.is_empty() {
         return vec![
             next(format!("{program} demo"), "try all commands on sample logs"),
-            next(format!("{program} import BUNDLE"), "restore the logs of another machine here"),
+            next(format!("{program} import BUNDLE{dirs}"), "restore the logs of another machine here"),
         ];
     }
     let mut commands = Vec::new();
     match report.last_runs.iter().find(|run| run.history.is_dir()) {
         Some(run) => {
-            let history = quoted(&run.history);
-            commands.push(next(format!("{program} keep {history}"), "add the new rows to the history"));
+            let history = shell_word(&run.history);
+            commands.push(next(format!("{program} keep {history}{dirs}"), "add the new rows to the history"));
             commands.push(next(format!("{program} verify {history}"), "check the history for damage"));
         }
         None => {
             commands.push(next(
-                format!("{program} keep {SUGGESTED_HISTORY}"),
+                format!("{program} keep {SUGGESTED_HISTORY}{dirs}"),
                 "keep all rows from now on, although Patchwork removes old ones",
             ));
         }
     }
-    commands.push(next(format!("{program} export -o traces.jsonl.gz"), "bundle the logs into one file"));
+    commands.push(next(format!("{program} export -o traces.jsonl.gz{dirs}"), "bundle the logs into one file"));
     commands
-}
-
-/// Returns a path as an argument of a shell.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@,".contains(c);
-    match text.chars().all(is_plain) {
-        true => text,
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
 }
 
 fn as_text(json: &StatusJson, report: &StatusReport, now: Timestamp) -> String {
@@ -192,7 +181,7 @@ fn as_text(json: &StatusJson, report: &StatusReport, now: Timestamp) -> String {
     };
     if json.other_logs > 0 {
         let number = counted(json.other_logs as u64, "other log is", "other logs are");
-        text += &format!("{number} not listed: see --include-other\n");
+        text += &format!("{number} not listed: see `status --include-other`\n");
     }
     if report.logs.iter().any(|log| log.next_rotation.is_some()) {
         text += "\n";

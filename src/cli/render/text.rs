@@ -1,5 +1,7 @@
 //! Formats numbers, sizes and untrusted text.
 
+use std::path::Path;
+
 use anstyle::Style;
 use indicatif::HumanCount;
 use patchwork_traces::error::visible;
@@ -83,6 +85,16 @@ pub fn labelled(style: Style, label: &str, text: &str, width: Option<usize>) -> 
 /// Escapes the control characters of text from a bundle or a path, so that it is safe to print.
 pub fn safe(text: &str) -> String {
     visible(text).into_owned()
+}
+
+/// Returns a path as a word of a shell's command line.
+pub fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@,".contains(c);
+    match text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
 }
 
 #[cfg(test)]

@@ -189,7 +189,7 @@ async function indexedChunks(blob: Blob, head: Uint8Array, line: Uint8Array<Arra
   let firstRow = 0;
   return entries.map((entry): Chunk => {
     const { file, rows, bytes } = entry;
-    const chunk = { file, firstRow, rows, bytes, crc32: entry.crc32, at: blob.slice(at, at + entry.compressed) };
+    const chunk = { file, firstRow, rows, bytes, crc32: entry.crc32, at: { blob, start: at, end: at + entry.compressed } };
     at += entry.compressed;
     firstRow += rows;
     return chunk;
@@ -290,7 +290,8 @@ class Collector {
     if (this.rows === 0) return;
     this.rowsExpected();
     if (this.file < this.manifest.files.length) {
-      const at = new Blob([join(this.parts, this.bytes)]);
+      const blob = new Blob([join(this.parts, this.bytes)]);
+      const at = { blob, start: 0, end: blob.size };
       this.chunks.push({ file: this.file, firstRow: this.firstRow, rows: this.rows, bytes: this.bytes, at });
       this.firstRow += this.rows;
       this.rowsOfFile += this.rows;

@@ -9,6 +9,15 @@ export class ChunkError extends Error {}
 /** A chunk that is too long for a page. */
 export class TooLongError extends ChunkError {}
 
+/** A part of a file. */
+export interface FilePart {
+  blob: Blob;
+  /** The offset of its first byte. */
+  start: number;
+  /** The offset after its last byte. */
+  end: number;
+}
+
 /** Some consecutive rows of one log. */
 export interface Chunk {
   file: number;
@@ -16,7 +25,7 @@ export interface Chunk {
   rows: number;
   bytes: number;
   /** The chunk, compressed or in plain, in the file or in memory. */
-  at: Blob | Uint8Array<ArrayBuffer>;
+  at: FilePart | Uint8Array<ArrayBuffer>;
   /** The checksum of its lines, where they are compressed. */
   crc32?: number;
   /** True once the checksum was found right. */
@@ -32,12 +41,12 @@ export interface LoadedChunk {
 
 /** Chunks longer than this aren't read: a page has little memory. */
 export const MAX_CHUNK_BYTES = 64 << 20;
-const GROUP_BYTES = 4 << 20;
+const GROUP_BYTES = 8 << 20;
 
 /** Reads the lines of a chunk, checked, into a buffer if there is one. */
 export async function readChunk(chunk: Chunk, buffer = new TextBuffer()): Promise<Uint8Array> {
   if (chunk.bytes > MAX_CHUNK_BYTES) throw new TooLongError("the rows are too long for this page; use patchwork-traces cat");
-  if (chunk.crc32 === undefined) return chunk.at instanceof Blob ? readAll(chunk.at) : chunk.at;
+  if (chunk.crc32 === undefined) return chunk.at instanceof Uint8Array ? chunk.at : readAll(fileSlice([chunk.at]));
   let lines: Uint8Array | undefined;
   const isWhole = await inflateTexts(deflated([chunk]), [chunk.bytes], buffer, (_, bytes) => (lines = bytes) !== undefined);
   if (lines === undefined || !isWhole || !isRight(chunk, lines)) throw new ChunkError("a chunk does not match its checksum");
@@ -67,34 +76,40 @@ export async function readTogether(chunks: Chunk[], buffer: TextBuffer, visit: (
   return read;
 }
 
-/** Returns the deflate blocks of chunks, all of which are in the file or in memory. */
+/** Returns the deflate blocks of chunks that follow one another, in the file or in memory. */
 function deflated(chunks: Chunk[]): Deflated {
-  const parts = chunks.map(({ at }) => at);
-  const [only] = parts;
-  if (parts.length === 1 && only instanceof Blob) return only;
-  const inMemory = parts.filter((part) => part instanceof Uint8Array);
-  return inMemory.length === parts.length ? inMemory : new Blob(parts);
+  const inMemory = chunks.map(({ at }) => at).filter((at) => at instanceof Uint8Array);
+  return inMemory.length === chunks.length ? inMemory : fileSlice(inFile(chunks));
 }
 
-/** Reads chunks into memory as they are in the file, for a worker: not every browser lets a worker read files. */
+function inFile(chunks: Chunk[]): FilePart[] {
+  return chunks.map(({ at }) => at).filter((at): at is FilePart => !(at instanceof Uint8Array));
+}
+
+/** Returns parts of a file that follow one another as one: reading a blob of many parts takes four times as long. */
+function fileSlice(parts: FilePart[]): Blob {
+  return parts[0].blob.slice(parts[0].start, parts[parts.length - 1].end);
+}
+
+/** Reads chunks of a group into memory as they are in the file, for a worker: not every browser lets a worker read files. */
 export async function copyChunks(chunks: Chunk[]): Promise<Chunk[]> {
-  const bytes = await readAll(new Blob(chunks.map(({ at }) => at)));
+  const bytes = await readAll(fileSlice(inFile(chunks)));
   let start = 0;
   return chunks.map((chunk) => ({ ...chunk, at: bytes.subarray(start, (start += sizeOf(chunk))) }));
 }
 
 /** Returns the length of a chunk as it is in the file. */
 export function sizeOf({ at }: Chunk): number {
-  return at instanceof Blob ? at.size : at.length;
+  return at instanceof Uint8Array ? at.length : at.end - at.start;
 }
 
-/** Groups chunks that are read in one go: consecutive ones, of a few megabytes. */
+/** Groups chunks that are read in one go: those that follow one another in the file, up to a few megabytes. */
 export function* groups(chunks: Chunk[]): Generator<Chunk[]> {
   let group: Chunk[] = [];
   let bytes = 0;
   for (const chunk of chunks) {
     const last = group.at(-1);
-    const isNext = last === undefined || (last.firstRow + last.rows === chunk.firstRow && isGrouped(last) && isGrouped(chunk));
+    const isNext = last === undefined || (isBefore(last, chunk) && isGrouped(last) && isGrouped(chunk));
     if (!isNext || (last !== undefined && bytes + chunk.bytes > GROUP_BYTES)) {
       yield group;
       [group, bytes] = [[], 0];
@@ -103,6 +118,10 @@ export function* groups(chunks: Chunk[]): Generator<Chunk[]> {
     bytes += chunk.bytes;
   }
   if (group.length > 0) yield group;
+}
+
+function isBefore({ at: first }: Chunk, { at: second }: Chunk): boolean {
+  return !(first instanceof Uint8Array) && !(second instanceof Uint8Array) && first.blob === second.blob && first.end === second.start;
 }
 
 function isGrouped(chunk: Chunk): boolean {

@@ -14,6 +14,7 @@ import { excerpt } from "./runs.ts";
 import type { Found } from "./search.ts";
 import { VirtualTable } from "./table.ts";
 import { visible } from "./visible.ts";
+import { prepareWorkers } from "./workers.ts";
 
 /** A list of the page. */
 export interface View {
@@ -55,7 +56,7 @@ function searchField(label: string, placeholder: string, onInput: (text: string)
   let timer: ReturnType<typeof setTimeout> | undefined;
   input.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => onInput(input.value), 150);
+    timer = setTimeout(() => onInput(input.value), 100);
   });
   return input;
 }
@@ -80,6 +81,7 @@ export class RowsView implements View {
   ) {
     const sources = [...new Set(model.files.map((file) => file.source))];
     this.search = searchField("Search the text of rows", "Search the text of rows", (text) => this.change({ text }));
+    this.search.addEventListener("input", () => model.isSmall || prepareWorkers());
     const source = select("Source", [["", "All sources"]], (value) => this.change({ source: value }));
     setOptions(source.input, sources);
     this.states = select("State", [["", "All states"]], (value) => this.change({ state: value }));

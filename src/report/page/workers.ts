@@ -94,7 +94,7 @@ class SearchWorker {
     return new Promise((resolve, reject) => {
       this.pending.set(id, { resolve, reject });
       const [{ at }] = chunks;
-      this.worker.postMessage({ id, chunks, text } satisfies Job, at instanceof Blob ? [] : [at.buffer]);
+      this.worker.postMessage({ id, chunks, text } satisfies Job, at instanceof Uint8Array ? [at.buffer] : []);
     });
   }
 }
@@ -151,6 +151,11 @@ export async function withWorkers<T>(act: (workers: SearchWorkers | undefined) =
   } finally {
     if (--users === 0) idle = setTimeout(() => void endWorkers(), IDLE_MS);
   }
+}
+
+/** Starts workers for a search that is likely to come. */
+export function prepareWorkers() {
+  void withWorkers(async () => undefined);
 }
 
 async function endWorkers() {

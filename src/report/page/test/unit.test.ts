@@ -249,7 +249,11 @@ test("a search finds no rows in a chunk that differs from its checksum, and all 
 
 test("a file that can't be read any more is no reason to call rows missing or damaged", async () => {
   const { chunks } = await open(makeBundle([{ source: "runs", name: "runs.jsonl", lines: ['{"x":"needle"}', '{"x":"needle"}'] }], 1));
-  for (const chunk of chunks) Object.assign(chunk.at, { slice: () => ({ arrayBuffer: () => Promise.reject(new Error("moved")) }) });
+  const moved = () => Promise.reject(new Error("moved"));
+  for (const chunk of chunks) {
+    const slice = () => Object.assign(new Blob(["rows"]), { arrayBuffer: moved, slice });
+    chunk.at = { blob: slice(), start: 0, end: 4 };
+  }
   await assert.rejects(readChunk(chunks[0]), UnreadableError);
   await assert.rejects(searchChunks([chunks[0]], new TextSearch("needle"), new TextBuffer()), UnreadableError);
 });

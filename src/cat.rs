@@ -2,6 +2,7 @@
 
 mod by_time;
 mod cells;
+mod conditions;
 mod format;
 mod latest;
 mod log;
@@ -19,9 +20,10 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::bundle::{Access, Bundle, select_files};
-use crate::error::{Error, IoAction, Result};
-use crate::format::{LogId, Manifest, TimeRange};
+use crate::bundle::{Access, Bundle};
+use crate::error::Result;
+use crate::format::{LogId, TimeRange};
+use crate::input::TraceInput;
 use crate::progress::Progress;
 use crate::query::{KeyPath, RowFilter, RowMapper};
 use crate::util::ordered_pool::available_cores;
@@ -33,8 +35,8 @@ pub use mapped::{FailedRow, FailedRows};
 use page::PageContent;
 use printer::{PrintedPart, Printer};
 pub(crate) use select::SelectedRows;
-pub use several::{CatAllReport, PrintedLog, cat_all};
-use walk::{PartBundle, RowWalk, WalkPart, WalkStart};
+pub use several::{CatReport, PrintedLog, cat_all, selected_logs};
+use walk::{RowWalk, WalkStart};
 use window::Window;
 
 /// Options for [`cat`].
@@ -185,25 +187,7 @@ impl CatOptions {
     }
 }
 
-/// The result of [`cat`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CatReport {
-    /// The number of rows printed from each of the manifest's files.
-    pub rows: Vec<u64>,
-    /// The number of lines in each selected file that were not printed because they are not rows; 0 for other
-    /// files. [`print_log`] prints them.
-    pub skipped_lines: Vec<u64>,
-    /// The columns of a table in which no printed row has a value, unless no row was printed.
-    pub empty_columns: Vec<KeyPath>,
-    /// The rows for which a filter of jq failed.
-    pub failed: FailedRows,
-    /// The way in which the rows were accessed.
-    pub access: Access,
-}
-
-/// Prints rows to `out`, each followed by a line feed. Write errors name `out_name`. Several threads inflate and
-/// check chunks; the rows are still printed in order.
+/// Prints rows of a bundle to `out`, as [`cat_all`] those of several inputs.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -221,40 +205,15 @@ pub struct CatReport {
 /// ```
 ///
 /// # Errors
-/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile), before
-/// anything is printed. If the bundle is damaged, the rows before the damage are printed before the error is
-/// returned. If `out` fails, earlier rows may have been written.
+/// As [`cat_all`].
 pub fn cat(
     bundle: Bundle<'_>,
     options: &CatOptions,
-    mut out: impl Write,
+    out: impl Write,
     out_name: &str,
     progress: &dyn Progress,
 ) -> Result<CatReport> {
-    let (name, manifest) = (bundle.name().to_owned(), Arc::clone(bundle.manifest()));
-    let files = select_files(&manifest, &options.sources, &options.files).map_err(|error| error.in_subject(&name))?;
-    progress.start(bytes_to_read(&manifest, &files, options.range));
-    let mut skipped_lines = vec![0; manifest.files.len()];
-    for &file in &files {
-        skipped_lines[file] = manifest.files[file].unparsed_lines();
-    }
-    let mut report = CatReport {
-        rows: vec![0; manifest.files.len()],
-        skipped_lines,
-        empty_columns: Vec::new(),
-        failed: FailedRows::default(),
-        access: bundle.access(),
-    };
-    let part = WalkPart { bundle: PartBundle::Open(bundle), files, renamed: None };
-    let walk = RowWalk { parts: vec![part], options, cancellation: progress.cancellation() };
-    let mut printer = Printer::new(&mut out, out_name, progress);
-    let walked = print_walk(&walk, &mut printer, &mut |_, rows, _, access| {
-        (report.rows, report.access) = (rows, access);
-    });
-    progress.finish();
-    (report.empty_columns, report.failed) = (options.empty_columns(&printer.filled), printer.failed);
-    let flushed = out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error));
-    walked.and(flushed).map(|()| report)
+    cat_all(&[TraceInput::from_bundle(bundle)], options, out, out_name, progress)
 }
 
 /// Receives the index of a part that was read, the number of rows printed from each file of its manifest, its name, and how
@@ -286,11 +245,4 @@ fn print_walk(walk: &RowWalk<'_, '_>, printer: &mut Printer<'_>, note: NotePart<
         note(at, rows, &name, access);
     }
     Ok(())
-}
-
-/// Returns the number of bytes of the bundle's text that must be read, if it has a chunk table.
-fn bytes_to_read(manifest: &Manifest, files: &[usize], range: TimeRange) -> Option<u64> {
-    let chunks = files.iter().flat_map(|file| &manifest.files[*file].chunks);
-    let wanted = chunks.filter(|chunk| range.overlaps(chunk.first_time, chunk.last_time));
-    manifest.has_chunk_table().then(|| wanted.map(|chunk| chunk.bytes).sum())
 }

@@ -278,6 +278,14 @@ impl<'r> InputPart<'r> {
         }
     }
 
+    /// Returns the manifest, if the bundle is open.
+    pub fn manifest(&self) -> Option<&Manifest> {
+        match &self.origin {
+            PartOrigin::Open(bundle) => Some(bundle.manifest()),
+            PartOrigin::Closed(_) | PartOrigin::Segment(..) => None,
+        }
+    }
+
     /// Opens the bundle. That of a stream can be read only once.
     ///
     /// # Errors

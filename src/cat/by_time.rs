@@ -12,7 +12,7 @@ use super::mapped::UnmappedRow;
 use super::page::{PageContent, PageMaker};
 use super::plan::{CatPlan, PlannedPiece};
 use super::printer::{PrintedPart, Printer};
-use super::several::{CatAllReport, renamed_envelope};
+use super::several::{CatReport, renamed_envelope};
 use super::walk::WalkStart;
 use crate::align::Fingerprint;
 use crate::bundle::{Bundle, Rows, Selection};
@@ -33,16 +33,16 @@ const PAGE_BYTES: usize = 256 << 10;
 /// overlap in time. A bundle must not be a stream, unless it has one log and is read once.
 ///
 /// # Errors
-/// As [`cat`](super::cat).
+/// As [`cat_all`](super::cat_all).
 pub fn cat_by_time(
     inputs: &[TraceInput<'_>],
     options: &CatOptions,
     mut out: impl Write,
     out_name: &str,
     progress: &dyn Progress,
-) -> Result<CatAllReport> {
+) -> Result<CatReport> {
     let plan = CatPlan::new(inputs, options)?;
-    let mut report = CatAllReport::new(&plan);
+    let mut report = CatReport::new(&plan);
     progress.start(None);
     let mut printer = Printer::new(&mut out, out_name, progress);
     let merge = TimeMerge { inputs, options, plan: &plan };
@@ -106,9 +106,9 @@ struct TimeMerge<'m, 'r> {
 type MergedRows<'k> = (PageContent<'k>, Option<&'k LatestRows<'k>>);
 
 impl<'m, 'r> TimeMerge<'m, 'r> {
-    fn print(&self, printer: &mut Printer<'_>, report: &mut CatAllReport) -> Result<()> {
+    fn print(&self, printer: &mut Printer<'_>, report: &mut CatReport) -> Result<()> {
         let cancellation = printer.cancellation.clone();
-        let mut unread = CatAllReport::new(self.plan);
+        let mut unread = CatReport::new(self.plan);
         let keys = self.options.latest.as_ref().map(KeyReader::new).transpose()?;
         let latest = match keys {
             None => None,
@@ -161,7 +161,7 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
     fn each_row(
         &self,
         read: MergedRows<'_>,
-        report: &mut CatAllReport,
+        report: &mut CatReport,
         take: &mut dyn FnMut(TimedRow) -> Result<bool>,
     ) -> Result<()> {
         let streams = self.plan.streams.iter();
@@ -207,7 +207,7 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         &self,
         rows: &mut TimedRows<'m, 'r>,
         (content, latest): MergedRows<'_>,
-        report: &mut CatAllReport,
+        report: &mut CatReport,
     ) -> Result<Option<TimedRow>> {
         loop {
             if rows.open.is_none() {
@@ -222,7 +222,7 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         }
     }
 
-    fn open(&self, piece: &'m PlannedPiece, report: &mut CatAllReport) -> Result<OpenPiece<'m, 'r>> {
+    fn open(&self, piece: &'m PlannedPiece, report: &mut CatReport) -> Result<OpenPiece<'m, 'r>> {
         let (input, part) = piece.bundle;
         let bundle: Bundle<'r> = self.inputs[input].parts()[part].open()?;
         let selection = Selection::default().files(vec![piece.file]).range(self.options.range);

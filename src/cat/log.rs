@@ -48,6 +48,8 @@ impl PrintLogOptions {
 pub struct PrintLogReport {
     /// The length and SHA-256 of the log, as in the manifest.
     pub printed: Integrity,
+    /// The number of its rows.
+    pub rows: u64,
     /// The way in which the rows were accessed.
     pub access: Access,
 }
@@ -102,7 +104,7 @@ pub fn print_log(
     progress.finish();
     let access = access?;
     out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error))?;
-    Ok(PrintLogReport { printed, access })
+    Ok(PrintLogReport { printed, rows: manifest.files[file].count, access })
 }
 
 /// Prints one log of a bundle or a history to `out` byte for byte, including lines that are not rows. That of a history is
@@ -122,21 +124,22 @@ pub fn print_input_log(
         let [bundle] = input.parts() else { return Err(ErrorKind::EmptyInput.into()) };
         return print_log(bundle.open()?, options, out, out_name, progress);
     };
-    progress
-        .start(Some(history.logs().iter().filter(|log| log.id.source == options.source).map(|log| log.bytes).sum()));
+    let unknown = || {
+        let known = history.logs().iter().map(|log| log.id.name.to_string()).collect();
+        Error::from(ErrorKind::UnknownFile { name: options.file.to_string(), known }).in_subject(input.name())
+    };
+    let of_source = || history.logs().iter().filter(|log| log.id.source == options.source);
+    let rows = of_source().find(|log| log.id.name == options.file).ok_or_else(unknown)?.rows;
+    progress.start(Some(of_source().map(|log| log.bytes).sum()));
     let (bundles, source) = (input.parts().iter().map(InputPart::open), [options.source.to_string()]);
     let restored = restore_logs(bundles, &source, work_dir.as_ref(), options.threads, progress);
     progress.finish();
     let restored = restored?;
-    let Some((_, log)) = restored.logs().find(|(_, log)| log.id.name == options.file) else {
-        let known = history.logs().iter().map(|log| log.id.name.to_string()).collect();
-        let kind = ErrorKind::UnknownFile { name: options.file.to_string(), known };
-        return Err(Error::from(kind).in_subject(input.name()));
-    };
+    let (_, log) = restored.logs().find(|(_, log)| log.id.name == options.file).ok_or_else(unknown)?;
     let mut reader = HashingReader::new(CancellableIo::new(log.reader(), progress));
     let copied = std::io::copy(&mut reader, &mut out).and_then(|_| out.flush());
     copied.map_err(|error| Error::io_named(IoAction::Write, out_name, error))?;
-    Ok(PrintLogReport { printed: reader.finish(), access: Access::Indexed })
+    Ok(PrintLogReport { printed: reader.finish(), rows, access: Access::Indexed })
 }
 
 fn find(manifest: &Manifest, options: &PrintLogOptions) -> Result<usize> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::CatOptions;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::{FileName, LogId, TimeRange};
+use crate::format::{FileName, LogId, TimeRange, TimeSpan};
 use crate::history::History;
 use crate::input::{PartFile, TraceInput};
 use crate::logs::GroupKey;
@@ -26,6 +26,8 @@ pub struct PlannedPiece {
 pub struct CatPlan {
     /// The logs of all inputs that are selected, in catalogue order, and the number of their lines that are not rows.
     pub logs: Vec<(LogId, u64)>,
+    /// The times of the first and the last row of these logs.
+    pub span: TimeSpan,
     /// The selected rows: input by input, log by log.
     pub streams: Vec<Vec<PlannedPiece>>,
 }
@@ -49,8 +51,9 @@ impl CatPlan {
         let all = || sequences.iter().flatten();
         let of_histories = inputs.iter().filter_map(TraceInput::history).flat_map(History::logs);
         check(inputs, options, all().map(|candidate| &candidate.id).chain(of_histories.map(|log| &log.id)))?;
-        let mut logs = BTreeMap::new();
+        let (mut logs, mut span) = (BTreeMap::new(), TimeSpan::default());
         for candidate in all().filter(|candidate| options.selects_log(&candidate.id)) {
+            span = span.union(file_of(inputs, candidate).span);
             let (_, unparsed_lines) = logs.entry(GroupKey::of(&candidate.id)).or_insert((candidate.id.clone(), 0));
             *unparsed_lines += file_of(inputs, candidate).unparsed_lines;
         }
@@ -74,7 +77,7 @@ impl CatPlan {
             })
         };
         let streams = sequences.iter().map(|sequence| sequence.iter().filter_map(piece).collect());
-        Ok(Self { streams: streams.collect(), logs: logs.into_values().collect() })
+        Ok(Self { streams: streams.collect(), logs: logs.into_values().collect(), span })
     }
 }
 

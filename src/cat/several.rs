@@ -5,22 +5,24 @@ use std::io::Write;
 use super::mapped::FailedRows;
 use super::plan::{CatPlan, PlannedPiece};
 use super::printer::Printer;
-use super::walk::{PartBundle, RowWalk, WalkPart};
+use super::walk::{RowWalk, WalkPart};
 use super::{CatOptions, print_walk};
 use crate::bundle::Access;
 use crate::error::{Error, IoAction, Result};
 use crate::format::envelope::EnvelopeWriter;
-use crate::format::{FileName, LogId};
+use crate::format::{FileName, LogId, TimeSpan};
 use crate::input::TraceInput;
 use crate::progress::Progress;
 use crate::query::KeyPath;
 
-/// The result of [`cat_all`] and [`cat_by_time`](super::cat_by_time).
+/// The result of [`cat_all`], [`cat`](super::cat) and [`cat_by_time`](super::cat_by_time).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub struct CatAllReport {
+pub struct CatReport {
     /// The selected logs of all inputs, in catalogue order.
     pub logs: Vec<PrintedLog>,
+    /// The times of the first and the last row of these logs, as far as the manifests say them.
+    pub span: TimeSpan,
     /// True if only the selected chunks of every bundle were read.
     pub is_indexed: bool,
     /// The names of bundles whose chunk table does not match, because another program recompressed them or they are
@@ -44,13 +46,19 @@ pub struct PrintedLog {
     pub skipped_lines: u64,
 }
 
-impl CatAllReport {
+impl CatReport {
     pub(super) fn new(plan: &CatPlan) -> Self {
         let logs = plan.logs.iter();
         let logs =
             logs.map(|(id, skipped_lines)| PrintedLog { id: id.clone(), rows: 0, skipped_lines: *skipped_lines });
         let (mismatched, empty_columns, failed) = (Vec::new(), Vec::new(), FailedRows::default());
-        Self { logs: logs.collect(), is_indexed: true, mismatched, empty_columns, failed }
+        Self { logs: logs.collect(), span: plan.span, is_indexed: true, mismatched, empty_columns, failed }
+    }
+
+    /// Returns the number of rows printed.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.logs.iter().map(|log| log.rows).sum()
     }
 
     /// Notes the way in which a bundle was read.
@@ -62,30 +70,30 @@ impl CatAllReport {
     }
 }
 
-/// Prints the rows of all inputs to `out`, input by input. The rows of a history are printed as those of one bundle that
-/// has them all: log by log. Of a history, only the segments that can have selected rows are opened. Write errors name
-/// `out_name`.
-///
-/// A source or file must be in one of the inputs.
+/// Prints the rows of all inputs to `out`, each followed by a line feed, input by input. The rows of a history are printed
+/// as those of one bundle that has them all: log by log. Of a history, only the segments that can have selected rows are
+/// opened. Several threads inflate and check chunks; the rows are still printed in order. Write errors name `out_name`.
 ///
 /// # Errors
-/// As [`cat`](super::cat).
+/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no input has
+/// it, before anything is printed. If an input is damaged, the rows before the damage are printed before the error is
+/// returned. If `out` fails, earlier rows may have been written.
 pub fn cat_all(
     inputs: &[TraceInput<'_>],
     options: &CatOptions,
     mut out: impl Write,
     out_name: &str,
     progress: &dyn Progress,
-) -> Result<CatAllReport> {
+) -> Result<CatReport> {
     let plan = CatPlan::new(inputs, options)?;
-    let mut report = CatAllReport::new(&plan);
-    progress.start(None);
+    let mut report = CatReport::new(&plan);
     let parts: Vec<_> = parts_of(&plan).collect();
     let walk = RowWalk {
         parts: parts.iter().map(|pieces| walk_part(inputs, &plan, pieces)).collect(),
         options,
         cancellation: progress.cancellation(),
     };
+    progress.start(walk.bytes_to_read());
     let mut printer = Printer::new(&mut out, out_name, progress);
     let walked = print_walk(&walk, &mut printer, &mut |at, rows, name, access| {
         parts[at].iter().for_each(|piece| report.logs[piece.log].rows += rows[piece.file]);
@@ -95,6 +103,15 @@ pub fn cat_all(
     (report.empty_columns, report.failed) = (options.empty_columns(&printer.filled), printer.failed);
     let flushed = out.flush().map_err(|error| Error::io_named(IoAction::Write, out_name, error));
     walked.and(flushed).map(|()| report)
+}
+
+/// Returns the logs of which rows are printed, in catalogue order.
+///
+/// # Errors
+/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no input has
+/// it.
+pub fn selected_logs(inputs: &[TraceInput<'_>], options: &CatOptions) -> Result<Vec<LogId>> {
+    CatPlan::new(inputs, options).map(|plan| plan.logs.into_iter().map(|(log, _)| log).collect())
 }
 
 /// Returns the pieces that are read together: neighbours of one bundle whose logs have the names of their files.
@@ -121,7 +138,7 @@ pub(super) fn walk_part<'w, 'r>(
     let (input, part) = pieces[0].bundle;
     let renamed = pieces[0].renamed.as_ref().map(|name| renamed_envelope(&plan.logs[pieces[0].log].0, name));
     let files = pieces.iter().map(|piece| piece.file).collect();
-    WalkPart { bundle: PartBundle::Closed(&inputs[input].parts()[part]), files, renamed }
+    WalkPart { bundle: &inputs[input].parts()[part], files, renamed }
 }
 
 /// Returns a writer of the envelopes of a log that has another name than the file of its rows.

@@ -15,17 +15,11 @@ use crate::progress::Cancellation;
 
 /// Some files of a bundle, whose rows are printed in order.
 pub struct WalkPart<'w, 'r> {
-    pub bundle: PartBundle<'w, 'r>,
+    pub bundle: &'w InputPart<'r>,
     /// The indices of the files in the manifest.
     pub files: Vec<usize>,
     /// Writes the envelopes of a log that has another name than the file of its rows.
     pub renamed: Option<EnvelopeWriter>,
-}
-
-/// A bundle that is open, or is opened when its rows are read.
-pub enum PartBundle<'w, 'r> {
-    Open(Bundle<'r>),
-    Closed(&'w InputPart<'r>),
 }
 
 /// The pages to print, in order.
@@ -54,14 +48,22 @@ const MAX_CHUNKS: usize = 256;
 
 impl<'r> WalkPart<'_, 'r> {
     pub fn open(&self) -> Result<Bundle<'r>> {
-        match &self.bundle {
-            PartBundle::Open(bundle) => Ok(bundle.clone()),
-            PartBundle::Closed(part) => part.open(),
-        }
+        self.bundle.open()
     }
 }
 
 impl<'r> RowWalk<'_, 'r> {
+    /// Returns the number of bytes of text that must be read, if all bundles are open and have a chunk table.
+    pub fn bytes_to_read(&self) -> Option<u64> {
+        let of_part = |part: &WalkPart<'_, '_>| {
+            let manifest = part.bundle.manifest()?;
+            let chunks = part.files.iter().flat_map(|file| &manifest.files[*file].chunks);
+            let wanted = chunks.filter(|chunk| self.options.range.overlaps(chunk.first_time, chunk.last_time));
+            manifest.has_chunk_table().then(|| wanted.map(|chunk| chunk.bytes).sum::<u64>())
+        };
+        self.parts.iter().map(of_part).sum()
+    }
+
     /// Makes pages of all rows of a part from `start` on, and passes them to `take` until it breaks.
     pub fn each_page(
         &self,

@@ -153,44 +153,6 @@ impl RowFilterArgs {
         let key = || self.key.clone().unwrap_or_else(|| KeyPath::from_steps(vec![PathStep::Key("taskId".to_owned())]));
         self.latest.then(key)
     }
-
-    /// Returns the options that select rows by their content, as they were given.
-    fn shown_conditions(&self) -> Vec<String> {
-        let conditions = self.conditions.iter().map(|condition| format!("--where {}", quoted(&condition.to_string())));
-        let texts = self.grep.iter().map(|text| format!("--grep {}", quoted(text)));
-        let patterns = self.grep_regex.iter().map(|text| format!("--grep-regex {}", quoted(text)));
-        let invert = self.invert.then(|| "--invert".to_owned());
-        let latest = self.latest.then(|| "--latest".to_owned());
-        let key = self.key.as_ref().map(|key| format!("--key {}", quoted(&key.to_string())));
-        conditions.chain(texts).chain(patterns).chain(invert).chain(latest).chain(key).collect()
-    }
-
-    /// Returns the options that select rows, for a manifest. Times are in UTC.
-    pub fn recorded(&self, range: TimeRange) -> Vec<String> {
-        let sources = self.source.iter().map(|name| format!("--source {}", quoted(name)));
-        let files = self.file.iter().map(|name| format!("--file {}", quoted(name)));
-        let since = range.since.map(|time| format!("--since {time}"));
-        let until = range.until.map(|time| format!("--until {time}"));
-        sources.chain(files).chain(since).chain(until).chain(self.shown_conditions()).collect()
-    }
-
-    /// Returns the options that select rows, with exact times.
-    pub fn shown(&self, range: TimeRange) -> Vec<String> {
-        let sources = self.source.iter().map(|name| format!("--source {name}"));
-        let files = self.file.iter().map(|name| format!("--file {name}"));
-        let since = range.since.map(|time| format!("--since {}", shown(time)));
-        let until = range.until.map(|time| format!("--until {}", shown(time)));
-        sources.chain(files).chain(since).chain(until).chain(self.shown_conditions()).collect()
-    }
-}
-
-/// Puts an argument in quotation marks, if a shell would split or change it.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-.,:/=@%+".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
 }
 
 /// Returns a time for people.

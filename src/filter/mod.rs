@@ -33,8 +33,6 @@ pub struct FilterOptions {
     pub generator: String,
     /// The rows to keep. The options about the output have no effect.
     pub rows: CatOptions,
-    /// The conditions on the rows, for the manifest.
-    pub conditions: Vec<String>,
     /// The user's name for the machine, for the manifest. By default, that of the input.
     pub label: Option<Label>,
     /// True to write a bundle even if no row matches.
@@ -48,10 +46,10 @@ pub struct FilterOptions {
 }
 
 impl FilterOptions {
-    /// Keeps these rows, with the default level and all cores. `conditions` says which rows, for people.
-    pub fn new(generator: impl Into<String>, rows: CatOptions, conditions: Vec<String>) -> Self {
+    /// Keeps these rows, with the default level and all cores.
+    pub fn new(generator: impl Into<String>, rows: CatOptions) -> Self {
         let (generator, level, threads) = (generator.into(), Level::default(), available_cores());
-        Self { generator, rows, conditions, label: None, allow_empty: false, level, threads, sealer: None }
+        Self { generator, rows, label: None, allow_empty: false, level, threads, sealer: None }
     }
 
     /// Sets the user's name for the machine.
@@ -115,10 +113,10 @@ pub struct FilterReport {
 /// # let (path, dir) = ("fixtures/conformance/intact.jsonl.gz", tempfile::tempdir()?);
 /// let input = TraceInput::open(path)?;
 /// let rows = CatOptions::default().filter(RowFilter::default().condition("tool=read".parse()?));
-/// let options = FilterOptions::new("example 1", rows, vec!["tool=read".to_owned()]);
+/// let options = FilterOptions::new("example 1", rows);
 /// let target = OutputTarget::resolve(dir.path().join("read.jsonl.gz"), TargetOptions::default())?;
 /// let report = filter_to_file(&input, &options, &target, &NoProgress)?;
-/// assert_eq!(report.manifest.sources[0].as_str(), "activity");
+/// assert_eq!(report.manifest.filter.unwrap().conditions(), ["--where tool=read"]);
 /// # Ok(())
 /// # }
 /// ```
@@ -196,8 +194,9 @@ fn provenance(input: &TraceInput<'_>, options: &FilterOptions) -> Provenance {
     let label = options.label.as_ref().or(input.label()).cloned();
     // The rows of a filtered bundle also meet the conditions of that one.
     let earlier = input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
-    let own = options.conditions.iter().filter(|_| !options.keeps_whole_logs());
-    let filter = FilterRecord::new(earlier.chain(own).cloned().collect());
+    let is_partial = !options.keeps_whole_logs();
+    let own = if is_partial { options.rows.conditions(|time| time.to_string()) } else { Vec::new() };
+    let filter = FilterRecord::new(earlier.cloned().chain(own).collect());
     let derived_from = DerivedFrom { how: Derivation::Filtered, bundles: input.digests().collect() };
     // What was made of a redacted bundle holds changed rows, too.
     let redaction = input.parts().iter().find_map(|part| part.redaction.clone());

@@ -125,6 +125,12 @@ impl TimeSpan {
         self.first = Some(self.first.map_or(time, |first| first.min(time)));
         self.last = Some(self.last.map_or(time, |last| last.max(time)));
     }
+
+    /// Returns the span of the rows of both.
+    pub(crate) fn union(mut self, other: Self) -> Self {
+        [other.first, other.last].into_iter().flatten().for_each(|time| self.add(time));
+        self
+    }
 }
 
 /// An accumulator of row timestamps. The result does not depend on the order of the rows or on how they are grouped.

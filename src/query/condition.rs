@@ -100,6 +100,11 @@ impl Condition {
         &self.path
     }
 
+    /// Returns the text that it was read from.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Returns a string that a row must have as a value, if the condition says so.
     pub(super) fn required_string(&self) -> Option<&str> {
         match &self.test {

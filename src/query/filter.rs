@@ -62,6 +62,16 @@ impl RowFilter {
         Self { is_inverted, ..self }
     }
 
+    /// Returns the options of the command line that make this filter, and their values.
+    pub(crate) fn options(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
+        let conditions = self.conditions.iter().map(|condition| ("--where", Some(condition.text())));
+        let texts = self.texts.iter().map(|text| match text {
+            TextTest::Literal(text, _) => ("--grep", Some(text.as_str())),
+            TextTest::Pattern(pattern) => ("--grep-regex", Some(pattern.as_str())),
+        });
+        conditions.chain(texts).chain(self.is_inverted.then_some(("--invert", None)))
+    }
+
     /// Returns true if every row matches.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -109,7 +109,7 @@ fn all_rows_of_a_long_log_are_filtered_in_order() {
     let lines = |options: CatOptions| {
         let mut out = Vec::new();
         let report = cat(indexed(&bytes).unwrap(), &options.jq(filter.clone()), &mut out, "memory", &NoProgress);
-        let rows: u64 = report.unwrap().rows.iter().sum();
+        let rows: u64 = report.unwrap().rows();
         let lines = String::from_utf8(out).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(lines.len() as u64, rows);
         lines

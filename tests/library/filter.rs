@@ -33,8 +33,7 @@ impl Clock for FrozenClock {
 
 fn filtered(input: &TraceInput<'_>, rows: CatOptions) -> Result<(Vec<u8>, FilterReport), Error> {
     let dir = tempfile::tempdir().unwrap();
-    let options =
-        FilterOptions::new("tests", rows, vec!["--where x".to_owned()]).threads(NonZeroUsize::new(2).unwrap());
+    let options = FilterOptions::new("tests", rows).threads(NonZeroUsize::new(2).unwrap());
     let mut out = Vec::new();
     let report = filter(input, &options, (&mut out, "memory"), dir.path(), &NoProgress)?;
     Ok((out, report))
@@ -90,7 +89,7 @@ fn the_new_bundle_has_the_rows_that_match_exactly_as_in_their_logs() {
         (derived_from.how, &derived_from.bundles[..]),
         (Derivation::Filtered, &[indexed(&original).unwrap().digest()][..])
     );
-    assert_eq!(manifest.filter.as_ref().map(FilterRecord::conditions), Some(&["--where x".to_owned()][..]));
+    assert_eq!(manifest.filter.as_ref().map(FilterRecord::conditions), Some(&["--where keep=1".to_owned()][..]));
     assert_eq!((manifest.version(), manifest.exported_at.as_millis()), ((1, 2), EXPORTED_AT));
 }
 
@@ -118,7 +117,7 @@ fn nothing_is_written_if_no_row_matches_or_a_name_is_unknown() {
     damaged[at] ^= 1;
     assert!(of_bundle(&damaged, rows("keep")).is_err());
     let dir = tempfile::tempdir().unwrap();
-    let options = FilterOptions::new("tests", rows("nothing"), vec!["none".to_owned()]).allow_empty(true);
+    let options = FilterOptions::new("tests", rows("nothing")).allow_empty(true);
     let options = options.label(Label::new("laptop"));
     let (input, mut out) = (TraceInput::from_bundle(indexed(&bundle).unwrap()), Vec::new());
     let report = filter(&input, &options, (&mut out, "memory"), dir.path(), &NoProgress).unwrap();
@@ -159,7 +158,7 @@ fn importing_a_filtered_bundle_changes_nothing_on_its_machine_and_never_replaces
         import(sequential(&new).unwrap(), &home.dirs(), &ImportOptions::default().mode(mode), &FrozenClock, &NoProgress)
     };
     let report = into(Mode::Merge).unwrap();
-    assert_eq!(report.inputs[0].filter, ["--where x"]);
+    assert_eq!(report.inputs[0].filter, ["--where keep=1"]);
     assert_eq!(logs_of(&home), before);
     assert!(matches!(into(Mode::Overwrite).unwrap_err().kind(), ErrorKind::OnlySomeRows));
     assert_eq!(logs_of(&home), before);

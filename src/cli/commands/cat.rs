@@ -5,28 +5,27 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
-use patchwork_traces::bundle::{Access, select_files};
+use patchwork_traces::bundle::Access;
 use patchwork_traces::cat::{
-    CatOptions, CatReport, CellSeparator, FailedRow, FailedRows, PrintLogOptions, PrintLogReport, RowFormat,
-    TableFormat, cat, cat_all, cat_by_time, print_input_log, print_log,
+    CatOptions, CatReport, CellSeparator, FailedRow, FailedRows, PrintLogOptions, PrintedLog, RowFormat, TableFormat,
+    cat_all, cat_by_time, print_input_log, selected_logs,
 };
 use patchwork_traces::digest::Integrity;
-use patchwork_traces::format::{FileName, Manifest, ManifestFile, SourceName};
+use patchwork_traces::format::{FileName, LogId, SourceName};
 use patchwork_traces::input::InputSummary;
 use patchwork_traces::input::TraceInput;
 use patchwork_traces::query::KeyPath;
 #[cfg(feature = "jq")]
 use patchwork_traces::query::{JqFilter, StringForm};
-use patchwork_traces::{Bundle, History};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::encryption::KeyArgs;
 use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
 use crate::cli::help;
-use crate::cli::input::{access_note, open, open_all, open_all_seekable};
+use crate::cli::input::{access_note, open_all, open_all_seekable};
 use crate::cli::key_paths::KeyPathList;
-use crate::cli::render::text::{counted, listed, logs, safe};
+use crate::cli::render::text::{counted, listed, logs as count_of_logs, safe};
 use crate::cli::row_filter::{RowFilterArgs, shown};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::output::{self, Output, STDOUT};
@@ -139,7 +138,7 @@ pub struct CatJson {
     indexed: bool,
     /// The bundles and histories, in the order in which they were named.
     inputs: Vec<InputSummary>,
-    /// The number of rows printed for each file of all inputs.
+    /// The number of rows printed for each selected file of all inputs.
     files: Vec<CatFileJson>,
     /// The log that `--exact` printed; null without it.
     exact: Option<Integrity>,
@@ -162,6 +161,12 @@ struct CatFileJson {
     rows: u64,
     /// Lines of a selected file that were not printed because they are not rows. `--exact` prints them.
     skipped_lines: u64,
+}
+
+impl From<PrintedLog> for CatFileJson {
+    fn from(log: PrintedLog) -> Self {
+        Self { source: log.id.source, file: log.id.name, rows: log.rows, skipped_lines: log.skipped_lines }
+    }
 }
 
 impl CatArgs {
@@ -218,13 +223,7 @@ impl CatArgs {
 pub fn run(args: &CatArgs, output: Output) -> CommandResult {
     let options = args.options()?;
     check_stdout_keeps("the rows", "cat BUNDLE > rows.jsonl")?;
-    let summary = match args.bundles.as_slice() {
-        [bundle] if !bundle.is_dir() && !args.by_time && !options.reads_twice() => {
-            print_bundle(open(bundle, &args.keys.keys(output)?)?, args, &options, output)?
-        }
-        _ if args.exact => print_exact_of_history(args, &options, output)?,
-        _ => print_inputs(args, &options, output)?,
-    };
+    let summary = if args.exact { print_exact(args, &options, output)? } else { print_rows(args, &options, output)? };
     if args.count {
         output::print(&format!("{}\n", summary.rows))?;
     }
@@ -264,19 +263,8 @@ fn shortened(reason: &str) -> String {
     }
 }
 
-fn print_bundle(bundle: Bundle<'_>, args: &CatArgs, options: &CatOptions, output: Output) -> Result<CatJson, Failure> {
-    let (manifest, input) = (bundle.manifest().clone(), TraceInput::from_bundle(bundle.clone()).summary());
-    let selected =
-        select_files(&manifest, &options.sources, &options.files).map_err(|error| error.in_subject(bundle.name()))?;
-    let summary = match args.exact {
-        true => print_exact(bundle, args, &manifest, &selected, output)?,
-        false => print_rows(bundle, args, options, &manifest, &selected, output)?,
-    };
-    Ok(CatJson { inputs: vec![input], ..summary })
-}
-
-/// Prints the rows of several inputs, or of a history.
-fn print_inputs(args: &CatArgs, options: &CatOptions, output: Output) -> Result<CatJson, Failure> {
+/// Prints rows.
+fn print_rows(args: &CatArgs, options: &CatOptions, output: Output) -> Result<CatJson, Failure> {
     let keys = args.keys.keys(output)?;
     let is_reread = args.by_time || options.reads_twice();
     let inputs = if is_reread { open_all_seekable(&args.bundles, &keys)? } else { open_all(&args.bundles, &keys)? };
@@ -285,217 +273,104 @@ fn print_inputs(args: &CatArgs, options: &CatOptions, output: Output) -> Result<
         true => cat_by_time(&inputs, options, stdout().lock(), STDOUT, &bar)?,
         false => cat_all(&inputs, options, stdout().lock(), STDOUT, &bar)?,
     };
-    let printed = report.logs.iter().map(|log| log.rows).sum();
-    let filters = args.filter.shown(options.range);
-    let no_match = (printed == 0 && !filters.is_empty()).then(|| format!("no rows match {}", filters.join(", ")));
-    let skipped: u64 = report.logs.iter().map(|log| log.skipped_lines).sum();
-    let skipped = (skipped > 0).then(|| {
-        let not_rows = if skipped == 1 { "that is not a row" } else { "that are not rows" };
-        format!("skipped {} {not_rows}; --exact prints a whole log, byte for byte", counted(skipped, "line", "lines"))
-    });
     let mismatched = report
         .mismatched
         .iter()
         .filter_map(|name| access_note(Access::TableMismatch).map(|note| format!("{}: {note}", safe(name))));
-    let files = report.logs.iter().map(|log| CatFileJson {
-        source: log.id.source.clone(),
-        file: log.id.name.clone(),
-        rows: log.rows,
-        skipped_lines: log.skipped_lines,
-    });
+    let notes = mismatched
+        .chain(no_match_note(&report, options))
+        .chain(failed_notes(&report.failed))
+        .chain(empty_columns_note(&report.empty_columns))
+        .chain(skipped_note(&report.logs));
     Ok(CatJson {
-        rows: printed,
+        rows: report.rows(),
         indexed: report.is_indexed,
         inputs: inputs.iter().map(TraceInput::summary).collect(),
-        files: files.collect(),
         exact: None,
         empty_columns: report.empty_columns.iter().map(ToString::to_string).collect(),
-        notes: mismatched
-            .chain(no_match)
-            .chain(failed_notes(&report.failed))
-            .chain(empty_columns_note(&report.empty_columns))
-            .chain(skipped)
-            .collect(),
+        notes: notes.collect(),
         failed_rows: report.failed.count,
         failures: report.failed.first,
+        files: report.logs.into_iter().map(CatFileJson::from).collect(),
     })
 }
 
-/// Prints a log of a history byte for byte.
-fn print_exact_of_history(args: &CatArgs, selection: &CatOptions, output: Output) -> Result<CatJson, Failure> {
+/// Prints a log byte for byte.
+fn print_exact(args: &CatArgs, selection: &CatOptions, output: Output) -> Result<CatJson, Failure> {
     let inputs = open_all(&args.bundles, &args.keys.keys(output)?)?;
     let [input] = inputs.as_slice() else {
         return Err(Failure::usage("--exact prints one log, but several bundles were named", "name one bundle"));
     };
-    let logs = input.history().map(History::logs).unwrap_or_default();
-    let selected: Vec<_> = logs.iter().filter(|log| selection.selects_log(&log.id)).collect();
-    let [log] = selected.as_slice() else {
-        let choices = if selected.is_empty() { logs.iter().collect() } else { selected.clone() };
-        let names: Vec<_> = choices.iter().map(|log| log.id.name.as_str()).collect();
-        let hint = format!("choose one with --file, of {}", listed(&names));
-        let message = format!(
-            "--exact prints one log, but the arguments select {}",
-            counted(selected.len() as u64, "log", "logs")
-        );
-        return Err(Failure::usage(&message, &hint));
-    };
-    let mut options = PrintLogOptions::new(log.id.source.clone(), log.id.name.clone());
+    let selected = selected_logs(&inputs, selection)?;
+    let [log] = &selected[..] else { return Err(not_one_log(&selected)) };
+    let mut options = PrintLogOptions::new(log.source.clone(), log.name.clone());
     options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::alongside_output(output);
     let report = print_input_log(input, &options, std::env::temp_dir(), (stdout(), STDOUT), &bar)?;
-    let file =
-        CatFileJson { source: log.id.source.clone(), file: log.id.name.clone(), rows: log.rows, skipped_lines: 0 };
+    let (source, file) = (log.source.clone(), log.name.clone());
     Ok(CatJson {
-        rows: log.rows,
-        indexed: true,
+        rows: report.rows,
+        indexed: report.access == Access::Indexed,
         inputs: vec![input.summary()],
-        files: vec![file],
+        files: vec![CatFileJson { source, file, rows: report.rows, skipped_lines: 0 }],
         exact: Some(report.printed),
         empty_columns: Vec::new(),
         failed_rows: 0,
         failures: Vec::new(),
-        notes: Vec::new(),
-    })
-}
-
-fn print_rows(
-    bundle: Bundle<'_>,
-    args: &CatArgs,
-    options: &CatOptions,
-    manifest: &Manifest,
-    selected: &[usize],
-    output: Output,
-) -> Result<CatJson, Failure> {
-    let report = cat(bundle, options, stdout().lock(), STDOUT, &Bar::alongside_output(output))?;
-    let notes = [
-        access_note(report.access),
-        no_match_note(manifest, selected, &args.filter.shown(options.range), &report),
-        empty_columns_note(&report.empty_columns),
-        skipped_note(manifest, &report.skipped_lines),
-    ];
-    let files = manifest.files.iter().zip(report.rows.iter().zip(&report.skipped_lines));
-    let files = files.map(|(file, (&rows, &skipped_lines))| CatFileJson {
-        source: file.source.clone(),
-        file: file.relative_path.clone(),
-        rows,
-        skipped_lines,
-    });
-    Ok(CatJson {
-        rows: report.rows.iter().sum(),
-        indexed: report.access == Access::Indexed,
-        inputs: Vec::new(),
-        files: files.collect(),
-        exact: None,
-        empty_columns: report.empty_columns.iter().map(ToString::to_string).collect(),
-        notes: notes.into_iter().flatten().chain(failed_notes(&report.failed)).collect(),
-        failed_rows: report.failed.count,
-        failures: report.failed.first,
-    })
-}
-
-fn print_exact(
-    bundle: Bundle<'_>,
-    args: &CatArgs,
-    manifest: &Manifest,
-    selected: &[usize],
-    output: Output,
-) -> Result<CatJson, Failure> {
-    let &[selected] = selected else { return Err(not_one_log(manifest, selected)) };
-    let file = &manifest.files[selected];
-    let mut options = PrintLogOptions::new(file.source.clone(), file.relative_path.clone());
-    options.threads = args.threads.unwrap_or(options.threads);
-    let report = print_log(bundle, &options, stdout(), STDOUT, &Bar::alongside_output(output))?;
-    let PrintLogReport { printed, access, .. } = report;
-    let files = manifest.files.iter().enumerate().map(|(index, file)| CatFileJson {
-        source: file.source.clone(),
-        file: file.relative_path.clone(),
-        rows: if index == selected { file.count } else { 0 },
-        skipped_lines: 0,
-    });
-    Ok(CatJson {
-        rows: file.count,
-        indexed: access == Access::Indexed,
-        inputs: Vec::new(),
-        files: files.collect(),
-        exact: Some(printed),
-        empty_columns: Vec::new(),
-        failed_rows: 0,
-        failures: Vec::new(),
-        notes: access_note(access).into_iter().collect(),
+        notes: access_note(report.access).into_iter().collect(),
     })
 }
 
 /// Returns the error of `--exact` if the arguments select no log, or several.
-fn not_one_log(manifest: &Manifest, selected: &[usize]) -> Failure {
-    let files = || selected.iter().map(|&file| &manifest.files[file]);
-    let Some(first) = files().next() else {
-        return Failure::usage("--exact prints one log, but this bundle has none", "omit --exact");
-    };
-    if files().all(|file| file.relative_path == first.relative_path) {
-        let sources: Vec<_> = files().map(|file| format!("--source {}", file.source)).collect();
-        let message = format!("--exact prints one log, but {} logs are named {}", selected.len(), first.relative_path);
-        return Failure::Usage(message, format!("add {}", sources.join(" or ")));
+fn not_one_log(selected: &[LogId]) -> Failure {
+    if selected.is_empty() {
+        return Failure::usage("--exact prints one log, but the arguments select none", "`inspect` lists the logs");
     }
-    let mut names: Vec<_> = files().map(|file| file.relative_path.as_str()).collect();
-    names.dedup();
-    let message = format!("--exact prints one log, but {} are selected", selected.len());
-    Failure::Usage(message, format!("select one with --file: {}", names.join(", ")))
+    let selecting = |log: &LogId| format!("--source {} --file {}", log.source, log.name);
+    let choices: Vec<_> = selected.iter().map(selecting).collect();
+    let message = format!("--exact prints one log, but the arguments select {}", selected.len());
+    Failure::Usage(message, format!("select one: {}", choices.join(", or ")))
 }
 
 /// Returns a note if the filters match no row, with the time range of the selected logs.
-fn no_match_note(manifest: &Manifest, selected: &[usize], filters: &[String], report: &CatReport) -> Option<String> {
-    if filters.is_empty() || report.rows.iter().any(|rows| *rows > 0) {
+fn no_match_note(report: &CatReport, options: &CatOptions) -> Option<String> {
+    let filters = options.conditions(shown);
+    if filters.is_empty() || report.rows() > 0 {
         return None;
     }
-    let files = || selected.iter().map(|&file| &manifest.files[file]);
-    let first = files().filter_map(|file| file.first_time).min();
-    let last = files().filter_map(|file| file.last_time).max();
-    let span = match first.zip(last) {
-        _ if files().all(|file| file.count == 0) => "; the selected logs have no rows".to_owned(),
-        Some((first, last)) => {
-            format!("; the selected logs have rows from {} to {}", shown(first), shown(last))
-        }
-        None => "; the manifest has no timestamps for the selected logs".to_owned(),
-    };
-    Some(format!("no rows match {}{span}", filters.join(", ")))
+    let span = report
+        .span
+        .first
+        .zip(report.span.last)
+        .map(|(first, last)| format!("; the selected logs have rows from {} to {}", shown(first), shown(last)));
+    Some(format!("no rows match {}{}", filters.join(", "), span.unwrap_or_default()))
 }
 
 /// The maximum number of logs that a note lists.
 const MAX_LISTED_LOGS: usize = 5;
 
 /// Returns a note about lines that were skipped because they are not rows, and about how to print them.
-fn skipped_note(manifest: &Manifest, skipped_lines: &[u64]) -> Option<String> {
-    let skipped = manifest.files.iter().zip(skipped_lines).filter(|(_, lines)| **lines > 0);
-    let skipped: Vec<(&ManifestFile, u64)> = skipped.map(|(file, lines)| (file, *lines)).collect();
-    let all = skipped.iter().fold(0, |sum: u64, (_, lines)| sum.saturating_add(*lines));
+fn skipped_note(logs: &[PrintedLog]) -> Option<String> {
+    let skipped: Vec<_> = logs.iter().filter(|log| log.skipped_lines > 0).collect();
+    let all = skipped.iter().fold(0, |sum: u64, log| sum.saturating_add(log.skipped_lines));
     let not_rows = if all == 1 { "that is not a row" } else { "that are not rows" };
     let lines = counted(all, "line", "lines");
     match skipped[..] {
         [] => None,
-        [(file, _)] => Some(format!(
-            "skipped {lines} {not_rows} in {}; use `{} --exact` to print the whole log, byte for byte",
-            file.relative_path,
-            selecting_arguments(manifest, file)
+        [PrintedLog { id, .. }] => Some(format!(
+            "skipped {lines} {not_rows} in {}; use `--source {} --file {} --exact` to print the whole log, byte for byte",
+            id.name, id.source, id.name
         )),
         _ => {
             let names = skipped.iter().take(MAX_LISTED_LOGS);
-            let mut names: Vec<_> = names.map(|(file, lines)| format!("{}: {lines}", file.relative_path)).collect();
+            let mut names: Vec<_> = names.map(|log| format!("{}: {}", log.id.name, log.skipped_lines)).collect();
             if skipped.len() > MAX_LISTED_LOGS {
                 names.push(format!("{} more", skipped.len() - MAX_LISTED_LOGS));
             }
-            let (logs, names) = (logs(skipped.len()), names.join(", "));
+            let (logs, names) = (count_of_logs(skipped.len()), names.join(", "));
             Some(format!(
                 "skipped {lines} {not_rows} in {logs} ({names}); use `--file FILE --exact` to print a whole log, byte for byte"
             ))
         }
-    }
-}
-
-/// Returns the arguments that select exactly this log.
-fn selecting_arguments(manifest: &Manifest, file: &ManifestFile) -> String {
-    let name = &file.relative_path;
-    match manifest.files.iter().filter(|other| other.relative_path == *name).count() {
-        1 => format!("--file {name}"),
-        _ => format!("--source {} --file {name}", file.source),
     }
 }

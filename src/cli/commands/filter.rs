@@ -74,12 +74,11 @@ impl FilterArgs {
         let range = self.rows.range()?;
         let rows = CatOptions::default().sources(&self.rows.source).files(&self.rows.file).range(range);
         let rows = rows.filter(self.rows.filter()?).latest(self.rows.latest());
-        let conditions = self.rows.recorded(range);
-        if conditions.is_empty() {
+        if rows.conditions(|time| time.to_string()).is_empty() {
             let hint = "add --source, --since, --where or another option of `patchwork-traces filter --help`";
             return Err(Failure::usage("nothing says which rows to keep", hint));
         }
-        let options = FilterOptions::new(crate::cli::generator(), rows, conditions).label(self.label.clone());
+        let options = FilterOptions::new(crate::cli::generator(), rows).label(self.label.clone());
         let mut options = options.allow_empty(self.allow_empty).level(self.new.level);
         options.threads = self.new.threads.unwrap_or(options.threads);
         Ok(options)

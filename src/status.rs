@@ -1,15 +1,16 @@
 //! Tells the state of this machine's logs: their rows, what rotation has removed and will remove, and the histories that keep
 //! them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::align::{LineShape, each_line};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::row::classify_and_find;
 use crate::format::{LogId, Timestamp};
-use crate::keep::{LastRun, last_runs};
+use crate::keep::{LastRuns, last_runs};
 use crate::logs::rotation::{LineSizes, NextRotation};
-use crate::logs::{Discovery, LogFile, LogGroup, OpenLog, Source, has_numbered_rows, known};
+use crate::logs::{Discovery, LogFile, LogGroup, OpenLog, has_numbered_rows, known};
 use crate::progress::{Progress, Stage};
 use crate::util::line_reader::LineCount;
 
@@ -21,8 +22,8 @@ pub struct StatusReport {
     pub logs: Vec<LogStatus>,
     /// The error of each log that could not be read.
     pub unreadable: Vec<Error>,
-    /// The last run of `keep` for each history that has the logs, newest first.
-    pub last_runs: Vec<LastRun>,
+    /// The last run of `keep` for each history that has the logs.
+    pub last_runs: LastRuns,
 }
 
 /// The state of one log.
@@ -43,7 +44,8 @@ pub struct LogStatus {
     pub last: Option<Timestamp>,
     /// The number of rows that the log has lost. `None` if its rows do not tell.
     pub removed: Option<u64>,
-    /// The next rotation that takes lines from it. `None` if it is not rotated, or has no lines.
+    /// The next rotation that takes lines from it. `None` if it has no lines, or none is known: it is not rotated, or the
+    /// logs between which rotation moves lines could not be read together.
     pub next_rotation: Option<NextRotation>,
 }
 
@@ -51,19 +53,46 @@ pub struct LogStatus {
 ///
 /// # Errors
 /// Only if the operation is cancelled: a log that cannot be read is listed.
-pub fn status(discovery: &Discovery, progress: &dyn Progress) -> Result<StatusReport> {
-    let mut report = StatusReport { logs: Vec::new(), unreadable: Vec::new(), last_runs: last_runs(&discovery.dirs) };
+pub fn status(discovery: Discovery, progress: &dyn Progress) -> Result<StatusReport> {
+    let last_runs = last_runs(&discovery.dirs);
     progress.stage(Stage::Reading);
     progress.start(Some(discovery.logs().map(|log| log.bytes).sum()));
+    let (mut logs, mut unreadable) = (Vec::new(), discovery.unreadable);
     for group in &discovery.groups {
         match of_group(group, progress) {
-            Ok(logs) => report.logs.extend(logs),
-            Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
-            Err(error) => report.unreadable.push(error),
+            Ok(read) => logs.extend(read),
+            Err(error) => {
+                let (read, errors) = each_alone(group, progress);
+                logs.extend(read);
+                let errors = if errors.is_empty() { vec![error] } else { errors };
+                for error in errors {
+                    unreadable.push(uncancelled(error)?);
+                }
+            }
         }
     }
     progress.finish();
-    Ok(report)
+    Ok(StatusReport { logs, unreadable, last_runs })
+}
+
+/// Reads the logs of a group that can't be read together, so that one which can't be read does not hide the others.
+fn each_alone(group: &LogGroup, progress: &dyn Progress) -> (Vec<LogStatus>, Vec<Error>) {
+    let (mut logs, mut errors) = (Vec::new(), Vec::new());
+    for log in &group.logs {
+        match of_group(&LogGroup::single(log.clone()), progress) {
+            Ok(read) => logs.extend(read.into_iter().map(|log| LogStatus { next_rotation: None, ..log })),
+            Err(error) => errors.push(error),
+        }
+    }
+    (logs, errors)
+}
+
+/// Returns the error, unless it ends the operation.
+fn uncancelled(error: Error) -> Result<Error> {
+    match error.kind() {
+        ErrorKind::Cancelled => Err(error),
+        _ => Ok(error),
+    }
 }
 
 fn of_group(group: &LogGroup, progress: &dyn Progress) -> Result<Vec<LogStatus>> {
@@ -72,20 +101,23 @@ fn of_group(group: &LogGroup, progress: &dyn Progress) -> Result<Vec<LogStatus>>
         read.push(ReadLog::read(log, progress)?);
     }
     let empty = LineSizes::default();
-    let archive = |source: &Source, name: &str| {
-        let name = source.archive_of(name)?;
-        let archive = read.iter().find(|log| log.status.id.name.as_str() == name);
-        Some((name, archive.map_or(&empty, |log| &log.sizes)))
-    };
-    let statuses = read.iter().map(|log| {
-        let id = &log.status.id;
-        let source = known(id.source.as_str()).filter(|source| !source.is_archive(id.name.as_str()));
-        let next_rotation = source.and_then(|source| {
-            log.sizes.next_rotation(source.rotation, log.status.bytes, archive(source, id.name.as_str()))
+    let mut rotations = BTreeMap::new();
+    for log in &read {
+        let (name, source) = (log.name(), known(log.status.id.source.as_str()));
+        let Some(source) = source.filter(|source| !source.is_archive(name)) else { continue };
+        let archive = source.archive_of(name).map(|archive| {
+            let sizes = read.iter().find(|log| log.name() == archive).map_or(&empty, |log| &log.sizes);
+            (archive, sizes)
         });
-        LogStatus { next_rotation, ..log.status.clone() }
-    });
-    Ok(statuses.collect())
+        if let Some(next) = log.sizes.next_rotation(source.rotation, log.status.bytes, archive) {
+            rotations.insert(name.to_owned(), next);
+            // The archive loses its oldest lines to make room.
+            let of_archive = NextRotation { trimmed: next.deleted, moved_to: None, ..next };
+            rotations.extend(archive.filter(|_| next.deleted > 0).map(|(name, _)| (name.to_owned(), of_archive)));
+        }
+    }
+    let status = |log: ReadLog| LogStatus { next_rotation: rotations.remove(log.name()), ..log.status };
+    Ok(read.into_iter().map(status).collect())
 }
 
 /// A log that was read.
@@ -95,6 +127,10 @@ struct ReadLog {
 }
 
 impl ReadLog {
+    fn name(&self) -> &str {
+        self.status.id.name.as_str()
+    }
+
     fn read(log: OpenLog, progress: &dyn Progress) -> Result<Self> {
         let (LogFile { id, path, times, .. }, bytes) = (log.log.clone(), log.opened().len());
         let cancellation = progress.cancellation();

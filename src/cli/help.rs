@@ -249,7 +249,7 @@ pub const STATUS: HelpText = HelpText {
             ("REMOVED", "rows that the log has lost, as the numbers of its rows tell; - if they are not numbered"),
             (
                 "REMOVED NEXT",
-                "lines that the next rotation removes from the log or moves to runs.jsonl.1, and the bytes that can still be written before; an estimate, unless it is due",
+                "lines that the next rotation deletes or moves to runs.jsonl.1, and the bytes that can still be written before; an estimate, unless the next write does it",
             ),
         ],
     )],

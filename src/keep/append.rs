@@ -201,6 +201,7 @@ impl OpenHistory {
             path,
             digest,
             bundle_bytes,
+            is_encrypted: is_sealed,
             exported_at,
             logs,
             not_held: Vec::new(),

@@ -70,10 +70,15 @@ pub enum Hold {
     Refused(Error),
 }
 
-/// Returns the directories of the links of all histories to the logs in `logs`.
-pub fn links_of_histories(logs: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(logs.join(DIR)).into_iter().flatten();
-    entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+/// Returns the directories of the links of all histories to the logs in `logs`. An error is the directory that can't be
+/// listed.
+pub fn links_of_histories(logs: &Path) -> std::result::Result<Vec<PathBuf>, PathBuf> {
+    let dir = logs.join(DIR);
+    match fs::read_dir(&dir) {
+        Ok(entries) => Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(_) => Err(dir),
+    }
 }
 
 impl HeldLinks {
@@ -90,7 +95,7 @@ impl HeldLinks {
     /// Returns true if another history keeps links beside these logs.
     pub fn has_others(&self) -> bool {
         let logs = self.dir.parent().and_then(Path::parent);
-        logs.is_some_and(|logs| links_of_histories(logs).iter().any(|dir| *dir != self.dir))
+        logs.is_some_and(|logs| links_of_histories(logs).unwrap_or_default().iter().any(|dir| *dir != self.dir))
     }
 
     /// Opens the links to the log `name`, oldest first.

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::KeepReport;
 use crate::format::{FileName, Timestamp};
+use crate::logs::known;
 
-/// The last run of [`keep()`](super::keep()) for a history, as it is remembered beside the logs.
+/// The last run of `keep` for a history, as it is remembered beside the logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -20,7 +21,13 @@ pub struct LastRun {
     pub segments: u64,
     /// The time of the run.
     pub time: Timestamp,
-    /// The time after the run, in seconds, at which rows can be lost. `None` if it was not known.
+    /// True if the segment that it wrote is encrypted.
+    #[serde(default, rename = "encrypted")]
+    pub is_encrypted: bool,
+    /// True if it kept logs that are not in the catalogue.
+    #[serde(default, rename = "otherLogs")]
+    pub has_other_logs: bool,
+    /// The time after the run, in seconds, at which rows can be lost; null if it was not known.
     pub lost_after_seconds: Option<u64>,
     /// The log that loses rows first.
     pub lost_from: Option<FileName>,
@@ -35,6 +42,8 @@ impl LastRun {
             history,
             segments: report.segment + 1,
             time: report.exported_at,
+            is_encrypted: report.is_encrypted,
+            has_other_logs: report.logs.iter().any(|log| known(log.id.source.as_str()).is_none()),
             lost_after_seconds: report.pace.as_ref().map(|pace| pace.lost_after.as_secs()),
             lost_from: report.pace.as_ref().map(|pace| pace.log.name.clone()),
         })

@@ -37,7 +37,7 @@ pub use bundles::keep_bundles;
 pub use held::NotHeld;
 pub use last_run::LastRun;
 pub use pace::Pace;
-pub use seen::last_runs;
+pub use seen::{LastRuns, last_runs};
 
 /// The options of a run.
 #[derive(Debug, Clone)]
@@ -106,6 +106,8 @@ pub struct KeepReport {
     pub digest: BundleDigest,
     /// The size of the segment's file in bytes.
     pub bundle_bytes: u64,
+    /// True if the segment is encrypted.
+    pub is_encrypted: bool,
     /// The time of the segment.
     pub exported_at: Timestamp,
     /// The logs of the segment, in its order.

@@ -3,9 +3,9 @@
 //! The memory is a file beside the links. It only counts for a log if the history says the same about it; without it, logs
 //! are read as always.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -55,8 +55,12 @@ impl SeenLogs {
 
     /// Reads what the last run remembered in `dir`. Nothing, if that cannot be read.
     pub fn read(dir: &Path) -> Self {
-        let text = fs::read(path_in(dir)).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+        Self::load(dir).unwrap_or_default()
+    }
+
+    /// Reads what the last run remembered in `dir`.
+    fn load(dir: &Path) -> io::Result<Self> {
+        Ok(serde_json::from_slice(&fs::read(path_in(dir))?)?)
     }
 
     /// Returns true if the file of a log is as it was when the last run read `latest` in it.
@@ -96,20 +100,42 @@ impl SeenLogs {
     }
 }
 
-/// Returns the last run for each history that has logs from these directories, newest first. Runs are not listed that were
-/// never finished, or whose memory cannot be read.
+/// The last runs for the histories that have logs of a machine.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct LastRuns {
+    /// The last finished run for each history, newest first.
+    pub runs: Vec<LastRun>,
+    /// The directories and files beside the logs that don't tell a run although there was one: they can't be read, or the path of the
+    /// history is not text.
+    pub unknown: Vec<PathBuf>,
+}
+
+/// Returns the last run for each history that has logs from these directories.
 #[must_use]
-pub fn last_runs(dirs: &Dirs) -> Vec<LastRun> {
-    let links = [&dirs.patchwork, &dirs.activity].into_iter().flat_map(|dir| links_of_histories(dir));
-    let mut runs: Vec<_> = links.filter_map(|links| SeenLogs::read(&links).last_run()).collect();
-    runs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.history.cmp(&b.history)));
-    let mut listed: Vec<LastRun> = Vec::new();
-    for run in runs {
-        if listed.iter().all(|listed| listed.history != run.history) {
-            listed.push(run);
+pub fn last_runs(dirs: &Dirs) -> LastRuns {
+    let mut last = LastRuns::default();
+    for logs in [&dirs.patchwork, &dirs.activity] {
+        let links = match links_of_histories(logs) {
+            Ok(links) => links,
+            Err(dir) => {
+                last.unknown.push(dir);
+                continue;
+            }
+        };
+        for dir in links {
+            match SeenLogs::load(&dir).map(SeenLogs::last_run) {
+                Ok(Some(run)) => last.runs.push(run),
+                // No run was finished.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(None) | Err(_) => last.unknown.push(path_in(&dir)),
+            }
         }
     }
-    listed
+    last.runs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.history.cmp(&b.history)));
+    let mut listed = BTreeSet::new();
+    last.runs.retain(|run| listed.insert(run.history.clone()));
+    last
 }
 
 fn path_in(dir: &Path) -> PathBuf {

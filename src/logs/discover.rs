@@ -25,6 +25,8 @@ pub struct DiscoverOptions {
     pub include_other: bool,
     /// True to accept a machine without any logs, or without logs of a requested source.
     pub allow_empty: bool,
+    /// True to list what can't be a log, or can't be looked at, in [`Discovery::unreadable`] in place of an error.
+    pub skip_unreadable: bool,
 }
 
 impl DiscoverOptions {
@@ -41,6 +43,11 @@ impl DiscoverOptions {
     /// Chooses whether to accept a machine without any logs, or without logs of a requested source.
     pub fn allow_empty(self, allow_empty: bool) -> Self {
         Self { allow_empty, ..self }
+    }
+
+    /// Chooses whether to list what can't be a log, or can't be looked at, in place of an error.
+    pub fn skip_unreadable(self, skip_unreadable: bool) -> Self {
+        Self { skip_unreadable, ..self }
     }
 
     fn wants(&self, source: &str) -> bool {
@@ -100,7 +107,7 @@ pub struct SkippedLog {
 }
 
 /// The logs that were found on a machine.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Discovery {
     /// The directories that were searched.
@@ -111,6 +118,8 @@ pub struct Discovery {
     pub skipped: Vec<SkippedLog>,
     /// The directories that do not exist.
     pub missing_dirs: Vec<PathBuf>,
+    /// The errors of what can't be a log, or can't be looked at, if these are to be listed.
+    pub unreadable: Vec<Error>,
 }
 
 impl Discovery {
@@ -126,13 +135,21 @@ impl Discovery {
 ///
 /// # Errors
 /// If a directory cannot be listed, something other than a file has the name of a known log, the name of a log is
-/// not allowed in a bundle, or a requested source is neither known nor present. [`ErrorKind::NoLogs`] if there are
-/// no logs at all, or none of a requested source, unless that is allowed.
+/// not allowed in a bundle, unless these are to be listed, or if a requested source is neither known nor present.
+/// [`ErrorKind::NoLogs`] if there are no logs at all, or none of a requested source, unless that is allowed.
 pub fn discover(dirs: &Dirs, wanted: &DiscoverOptions) -> Result<Discovery> {
     let mut groups = Vec::new();
     let mut skipped = Vec::new();
+    let mut unreadable = Vec::new();
+    let mut note = |error| match wanted.skip_unreadable {
+        true => {
+            unreadable.push(error);
+            Ok(())
+        }
+        false => Err(error),
+    };
     for source in CATALOGUE {
-        let found = known_groups(source, dirs.of(source.base))?;
+        let found = known_groups(source, dirs.of(source.base), &mut note)?;
         if wanted.wants(source.name) {
             groups.extend(found);
         } else if source.base == Base::Patchwork {
@@ -149,9 +166,8 @@ pub fn discover(dirs: &Dirs, wanted: &DiscoverOptions) -> Result<Discovery> {
     for (name, path) in others {
         let source = other_source(&name).unwrap_or(&name);
         if wanted.include_other && wanted.wants(source) {
-            if let Some(bytes) = log_length(&path)? {
-                groups.push(LogGroup::single(log(source, &name, Base::Patchwork, path, bytes)?));
-            }
+            let found = find_log((source, &name, Base::Patchwork), path, &mut note)?;
+            groups.extend(found.map(LogGroup::single));
         } else if let Ok(Some(bytes)) = log_length(&path) {
             // A directory or a dangling symlink with such a name is not a log.
             let reason = if wanted.include_other { SkipReason::NotSelected } else { SkipReason::Other };
@@ -161,23 +177,24 @@ pub fn discover(dirs: &Dirs, wanted: &DiscoverOptions) -> Result<Discovery> {
     check_not_empty(dirs, wanted, &groups)?;
     let all = BTreeSet::from([&dirs.patchwork, &dirs.activity]);
     let missing_dirs = all.into_iter().filter(|dir| !dir.exists()).cloned().collect();
-    Ok(Discovery { dirs: dirs.clone(), groups, skipped, missing_dirs })
+    Ok(Discovery { dirs: dirs.clone(), groups, skipped, missing_dirs, unreadable })
 }
 
+/// Receives the error of a log. Returns it if it ends the search.
+type NoteError<'n> = &'n mut dyn FnMut(Error) -> Result<()>;
+
 impl LogGroup {
-    fn single(log: LogFile) -> Self {
+    /// Makes a group of one log, even if rotation moves rows between it and another one.
+    pub(crate) fn single(log: LogFile) -> Self {
         Self { logs: vec![log], named: None }
     }
 
     /// Returns the existing logs of a source with fixed names.
-    pub(super) fn named(source: &'static Source, dir: &Path) -> Result<Self> {
+    pub(super) fn named(source: &'static Source, dir: &Path, note: NoteError<'_>) -> Result<Self> {
         let Files::Named(names) = source.files else { return Ok(Self { logs: Vec::new(), named: None }) };
         let mut logs = Vec::new();
         for name in names {
-            let path = dir.join(name);
-            if let Some(bytes) = log_length(&path)? {
-                logs.push(log(source.name, name, source.base, path, bytes)?);
-            }
+            logs.extend(find_log((source.name, name, source.base), dir.join(name), note)?);
         }
         Ok(Self { logs, named: Some((source, dir.to_owned())) })
     }
@@ -191,24 +208,29 @@ impl LogGroup {
     /// Discovers the same group again. Returns `None` for a single log, which needs no second look.
     pub(super) fn rediscover(&self) -> Result<Option<Self>> {
         match &self.named {
-            Some((source, dir)) => Self::named(source, dir).map(Some),
+            Some((source, dir)) => Self::named(source, dir, &mut Err).map(Some),
             None => Ok(None),
         }
     }
 }
 
-fn known_groups(source: &'static Source, dir: &Path) -> Result<Vec<LogGroup>> {
+fn known_groups(source: &'static Source, dir: &Path, note: NoteError<'_>) -> Result<Vec<LogGroup>> {
     let Files::Matching(accepts) = source.files else {
-        let group = LogGroup::named(source, dir)?;
+        let group = LogGroup::named(source, dir, note)?;
         return Ok(if group.logs.is_empty() { Vec::new() } else { vec![group] });
     };
     let mut groups = Vec::new();
     for (name, path) in paths_in(dir)?.into_iter().filter(|(name, _)| accepts(name)) {
-        if let Some(bytes) = log_length(&path)? {
-            groups.push(LogGroup::single(log(source.name, &name, source.base, path, bytes)?));
-        }
+        let found = find_log((source.name, &name, source.base), path, note)?;
+        groups.extend(found.map(LogGroup::single));
     }
     Ok(groups)
+}
+
+/// Returns the log at `path`, if there is one.
+fn find_log((source, name, base): (&str, &str, Base), path: PathBuf, note: NoteError<'_>) -> Result<Option<LogFile>> {
+    let found = log_length(&path).and_then(|bytes| bytes.map(|bytes| log(source, name, base, path, bytes)).transpose());
+    found.or_else(|error| note(error).map(|()| None))
 }
 
 fn log(source: &str, name: &str, base: Base, path: PathBuf, bytes: u64) -> Result<LogFile> {

@@ -290,13 +290,13 @@ impl Rotation {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct NextRotation {
-    /// The number of bytes that can still be written before it. 0 if the next write rotates the log.
+    /// The number of bytes that can still be written before it. 0 only if the next write takes the lines.
     pub after_bytes: u64,
-    /// The number of lines that the log loses. Exact if the next write rotates it.
+    /// The number of lines that the log loses. Exact if the next write takes them.
     pub trimmed: u64,
     /// The archive to which these lines are moved, if they are.
     pub moved_to: Option<&'static str>,
-    /// The number of lines that are in neither log afterwards. Exact if the next write rotates the log.
+    /// The number of lines that are in neither log afterwards. Exact if the next write takes the lines.
     pub deleted: u64,
 }
 
@@ -309,6 +309,8 @@ pub struct LineSizes {
     /// The UTF-16 code units of all non-blank lines, line feeds included.
     units: u64,
     blank: u64,
+    /// The UTF-16 code units of all blank lines, line feeds included.
+    blank_units: u64,
     newest: VecDeque<PackedSize>,
     /// The sum of [`PackedSize::capped`].
     held: u64,
@@ -354,6 +356,7 @@ impl LineSizes {
     pub fn push(&mut self, size: LineSize, is_row: bool) {
         if size.is_blank {
             self.blank += 1;
+            self.blank_units += size.units + 1;
             return;
         }
         self.lines.add(is_row);
@@ -367,6 +370,7 @@ impl LineSizes {
         self.lines += next.lines;
         self.units += next.units;
         self.blank += next.blank;
+        self.blank_units += next.blank_units;
         next.newest.iter().for_each(|line| self.hold(*line));
         self.forget();
     }
@@ -446,13 +450,16 @@ impl LineSizes {
             let (trimmed, deleted) = (now.trimmed.all(), now.deleted().all());
             return Some(NextRotation { after_bytes: 0, trimmed, moved_to: now.moved_to, deleted });
         }
+        // If the log is long, the next write rewrites it without its blank lines.
+        let bytes = if bytes > MAX_LOG_BYTES { bytes.saturating_sub(self.blank_units) } else { bytes };
         // The size at which the writers find too many bytes, and too many units or lines.
         let lines = self.lines.all();
-        let scaled = |limit: u64, of: u64| bytes.checked_mul(limit)?.checked_div(of).filter(|_| bytes > 0);
-        let too_much = scaled(MAX_LOG_UNITS, self.units)?.min(scaled(MAX_LOG_LINES, lines)?).max(MAX_LOG_BYTES);
+        let scaled = |limit: u64, of: u64| bytes.checked_mul(limit + 1)?.checked_div(of).filter(|_| bytes > 0);
+        let too_much = scaled(MAX_LOG_UNITS, self.units)?.min(scaled(MAX_LOG_LINES, lines)?);
+        let too_much = too_much.max(MAX_LOG_BYTES + 1).max(bytes + 1);
         let fitting = lines.saturating_mul(MAX_LOG_UNITS) / self.units;
         let lines = lines.saturating_mul(too_much) / bytes + 1;
-        let trimmed = lines - halved(lines.min(MAX_LOG_LINES), fitting);
+        let trimmed = (lines - halved(lines.min(MAX_LOG_LINES), fitting)).max(1);
         let archive = archive.filter(|_| kind == RotationKind::Archives);
         let deleted = match archive {
             Some((_, archive)) => {
@@ -462,8 +469,7 @@ impl LineSizes {
             }
             None => trimmed,
         };
-        let after_bytes = too_much.saturating_sub(bytes);
-        Some(NextRotation { after_bytes, trimmed, moved_to: archive.map(|(name, _)| name), deleted })
+        Some(NextRotation { after_bytes: too_much - bytes, trimmed, moved_to: archive.map(|(name, _)| name), deleted })
     }
 }
 

@@ -98,3 +98,105 @@ fn a_log_that_cannot_be_read_does_not_hide_the_others() {
     assert!(status.text().contains("runs.jsonl") && status.text().contains("commit_issue_links.jsonl"));
     assert!(status.stderr.contains("decision_traces.jsonl: line 1: this line exceeds"), "{}", status.stderr);
 }
+
+#[test]
+fn the_archive_shows_the_rows_that_rotation_deletes() {
+    let row = format!("{{\"createdAt\":1777000000000,\"text\":\"{}\"}}\n", "x".repeat(400));
+    let home = Home::new()
+        .with("runs.jsonl", row.repeat((1 << 20) / row.len() + 1))
+        .with("runs.jsonl.1", row.repeat((8 << 20) / row.len() - 100));
+    let json = run(home.path(), &["--json"]).json();
+    let next = |file: &str| {
+        let logs = json["logs"].as_array().unwrap();
+        logs.iter().find(|log| log["file"] == file).unwrap()["nextRotation"].clone()
+    };
+    assert_eq!(next("runs.jsonl.1")["trimmed"], next("runs.jsonl")["deleted"]);
+    assert!(next("runs.jsonl.1")["trimmed"].as_u64().unwrap() > 5000, "{json}");
+    assert_eq!(next("runs.jsonl.1")["afterBytes"], 0);
+}
+
+#[test]
+fn the_next_commands_keep_what_the_last_run_kept() {
+    let home = Home::new().with("runs.jsonl", rows(3, 10)).with("outcome-log.jsonl", "{}\n");
+    let next = |arguments: &[&str]| -> Vec<String> {
+        let json = run(home.path(), &[arguments, &["--json"]].concat()).json();
+        json["next"].as_array().unwrap().iter().map(|next| next["command"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(next(&["status", "--include-other"])[0].ends_with(" ~/trace-history --include-other"));
+    let recipient = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z";
+    assert_eq!(run(home.path(), &["keep", "secret", "--recipient", recipient, "--include-other", "-q"]).code, 0);
+    let commands = next(&[]);
+    assert!(commands[0].ends_with("secret --include-other --recipient RECIPIENT"), "{commands:?}");
+    assert!(commands[1].ends_with("secret --identity KEY_FILE"), "{commands:?}");
+}
+
+#[test]
+fn a_history_that_is_not_there_is_not_vouched_for() {
+    let home = Home::new().with("runs.jsonl", rows(3, 10));
+    assert_eq!(run(home.path(), &["keep", "mnt", "-q"]).code, 0);
+    let [mnt, disk] = ["mnt", "disk"].map(|name| home.path().join(name));
+    fs::rename(&mnt, disk).unwrap();
+    fs::create_dir(&mnt).unwrap();
+    let status = run(home.path(), &[]);
+    assert!(status.text().contains("no history is in it now"), "{}", status.text());
+    assert!(!status.text().contains("patchwork-traces keep"), "{}", status.text());
+    assert_eq!(run(home.path(), &["--json"]).json()["lastRuns"][0]["place"], "otherDirectory");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_looked_at_is_unknown_and_not_missing() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let home = Home::new().with("runs.jsonl", rows(3, 10));
+    let odd = std::ffi::OsStr::from_bytes(b"h\xff");
+    let kept = command(home.path(), &["keep", "-q"]).arg(odd).output().unwrap();
+    assert!(kept.status.success(), "{kept:?}");
+    let status = run(home.path(), &[]);
+    assert!(status.text().contains("history   unknown:"), "{}", status.text());
+    assert!(!status.text().contains("patchwork-traces keep"), "{}", status.text());
+}
+
+#[cfg(unix)]
+#[test]
+fn odd_entries_with_the_names_of_logs_do_not_hide_the_logs() {
+    let home = Home::new().with("runs.jsonl", rows(3, 10)).with_activity("activity-1.jsonl", activity(1..3));
+    let (patchwork, activity) = (home.dirs().patchwork.clone(), home.dirs().activity.clone());
+    fs::create_dir(patchwork.join("runs.jsonl.1")).unwrap();
+    fs::create_dir(patchwork.join("decision_traces.jsonl")).unwrap();
+    std::os::unix::fs::symlink("nowhere", activity.join("activity-5.jsonl")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(activity.join("activity-6.jsonl")).status().unwrap().success());
+    fs::write(patchwork.join("odd\u{202e}.jsonl"), "{}\n").unwrap();
+    let status = run(home.path(), &["status", "--include-other"]);
+    assert_eq!(status.code, 3, "{}", status.stderr);
+    assert!(status.text().contains("runs.jsonl ") && status.text().contains("activity-1.jsonl"), "{}", status.text());
+    for name in ["runs.jsonl.1", "decision_traces.jsonl", "activity-5.jsonl", "activity-6.jsonl"] {
+        assert!(status.stderr.contains(name), "{name}: {}", status.stderr);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn commands_can_be_pasted_whatever_the_paths_are() {
+    let home = Home::new().with("runs.jsonl", rows(3, 10));
+    assert_eq!(run(home.path(), &["keep", "a\nb 'c\u{202e}", "-q"]).code, 0);
+    let json = run(home.path(), &["--json", "status", "--patchwork-dir=.patchwork"]).json();
+    let command = json["next"][0]["command"].as_str().unwrap().replacen("patchwork-traces keep", "printf %s", 1);
+    let printed = std::process::Command::new("bash").args(["-c", &command]).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    assert!(printed.contains("/a\nb 'c\u{202e}--patchwork-dir"), "{command} {printed:?}");
+    fs::create_dir(home.path().join("-x")).unwrap();
+    fs::write(home.path().join("-x/runs.jsonl"), rows(3, 10)).unwrap();
+    let json = run(home.path(), &["status", "--patchwork-dir=-x", "--json"]).json();
+    assert!(json["next"][0]["command"].as_str().unwrap().ends_with(" --patchwork-dir=-x"), "{json}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_exit_code_outlives_a_closed_pipe() {
+    let home = Home::new().with("runs.jsonl", rows(3, 10));
+    fs::create_dir(home.dirs().patchwork.join("decision_traces.jsonl")).unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(command(home.path(), &["status"]).stdout(writer).output().unwrap().status.code(), Some(3));
+}

@@ -312,3 +312,43 @@ fn the_next_rotation_is_estimated() {
     }
     assert_eq!(LineSizes::default().next_rotation(RotationKind::Deletes, 0, None), None);
 }
+
+#[test]
+fn a_rotation_is_due_only_if_the_next_write_takes_lines() {
+    let wide = format!("{{\"a\":\"{}\"}}", "漢".repeat(60));
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(1_100_000));
+    let cases: [(&str, usize); 3] = [(&"x".repeat(63), 1 << 14), (&wide, 10_000), (&long, 1)];
+    for (line, lines) in cases {
+        let log = format!("{line}\n").repeat(lines);
+        let sizes = sizes_of(&log);
+        let kind = RotationKind::KeepsNewest;
+        assert_eq!(lost_lines(kind, &log), 0, "{}", line.len());
+        let next = sizes.next_rotation(kind, log.len() as u64, None).unwrap();
+        assert!(next.after_bytes > 0 && next.trimmed > 0, "{next:?}");
+        let later = format!("{log}{line}\n");
+        let (due, lost) =
+            (sizes_of(&later).next_rotation(kind, later.len() as u64, None).unwrap(), lost_lines(kind, &later));
+        assert_eq!((due.after_bytes, due.trimmed), (0, lost), "{}", line.len());
+        assert!(lost > 0 && next.trimmed.abs_diff(lost) <= 2, "{next:?}: {lost}");
+    }
+}
+
+#[test]
+fn blank_lines_that_the_next_write_drops_leave_room() {
+    let rows = "{\"id\":5000}\n".repeat(5000);
+    let log = rows.clone() + &"\n".repeat(1_000_000);
+    let next = sizes_of(&log).next_rotation(RotationKind::Deletes, log.len() as u64, None).unwrap();
+    let after = sizes_of(&rows).next_rotation(RotationKind::Deletes, rows.len() as u64, None).unwrap();
+    assert_eq!(next, after);
+    assert!(next.after_bytes > 900_000, "{next:?}");
+}
+
+fn sizes_of(log: &str) -> LineSizes {
+    let mut sizes = LineSizes::default();
+    log.lines().for_each(|line| sizes.push(LineSize::of(line.as_bytes()), true));
+    sizes
+}
+
+fn lost_lines(kind: RotationKind, log: &str) -> u64 {
+    rotate(kind, log.as_bytes(), b"").map_or(0, |rotated| rotated.dropped.len() as u64)
+}

@@ -120,8 +120,12 @@ impl DirArgs {
     /// Returns the same options for another command line, each after a space.
     pub fn repeated(&self) -> String {
         let options = [("--patchwork-dir", &self.patchwork_dir), ("--activity-dir", &self.activity_dir)];
-        let given =
-            options.iter().filter_map(|(option, dir)| Some(format!(" {option} {}", shell_word(dir.as_deref()?))));
+        let given = options.iter().filter_map(|(option, dir)| {
+            let dir = shell_word(dir.as_deref()?);
+            // Otherwise, what begins with a hyphen is an option.
+            let separator = if dir.trim_start_matches(['\'', '$']).starts_with('-') { '=' } else { ' ' };
+            Some(format!(" {option}{separator}{dir}"))
+        });
         given.collect()
     }
 

@@ -1,13 +1,16 @@
 //! `patchwork-traces status`, which also runs without a command.
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::tz::TimeZone;
 use patchwork_traces::format::{FileName, SourceName, Timestamp};
+use patchwork_traces::history::is_history;
 use patchwork_traces::keep::LastRun;
 use patchwork_traces::logs::rotation::NextRotation;
-use patchwork_traces::logs::{DiscoverOptions, Discovery, SkipReason, discover};
+use patchwork_traces::logs::{Dirs, DiscoverOptions, SkipReason, SkippedLog, discover};
 use patchwork_traces::status::{LogStatus, StatusReport, status};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -59,7 +62,9 @@ pub struct StatusJson {
     /// The errors of logs that could not be read.
     unreadable: Vec<String>,
     /// The last run of `keep` for each history that has the logs, newest first.
-    last_runs: Vec<LastRun>,
+    last_runs: Vec<LastRunJson>,
+    /// The paths beside the logs that can't be read, or don't tell where a history is, so that there may be others.
+    unknown_histories: Vec<String>,
     /// The commands that make sense next, the best one first.
     next: Vec<NextCommand>,
 }
@@ -85,6 +90,51 @@ struct LogJson {
     next_rotation: Option<NextRotation>,
 }
 
+/// The last run of `keep` for a history.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct LastRunJson {
+    #[serde(flatten)]
+    run: LastRun,
+    /// What is at the path of the history now.
+    place: HistoryPlace,
+}
+
+/// What is at the path of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+enum HistoryPlace {
+    /// A history.
+    History,
+    /// A directory without a history, such as that of a disk which is not mounted.
+    OtherDirectory,
+    /// Nothing.
+    Nothing,
+    /// It can't be looked at.
+    Unknown,
+}
+
+impl HistoryPlace {
+    fn of(dir: &Path) -> Self {
+        match std::fs::read_dir(dir) {
+            _ if is_history(dir) => Self::History,
+            Ok(_) => Self::OtherDirectory,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Self::Nothing,
+            Err(_) => Self::Unknown,
+        }
+    }
+
+    /// Returns what a person must know.
+    fn warning(self) -> Option<&'static str> {
+        match self {
+            Self::History => None,
+            Self::OtherDirectory => Some("the directory is there, but no history is in it now: is its disk mounted?"),
+            Self::Nothing => Some("the directory is not there now"),
+            Self::Unknown => Some("the directory can't be looked at"),
+        }
+    }
+}
+
 /// A command and its purpose.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 struct NextCommand {
@@ -101,32 +151,33 @@ pub fn run_without_command(output: Output) -> CommandResult {
 pub fn run(args: &StatusArgs, output: Output) -> CommandResult {
     let (bar, now) = (Bar::new(output), time::now()?);
     let dirs = args.dirs.resolve_existing()?;
-    let wanted = DiscoverOptions::default().include_other(args.include_other).allow_empty(true);
+    let wanted = DiscoverOptions::default().include_other(args.include_other).allow_empty(true).skip_unreadable(true);
     let discovery = discover(&dirs, &wanted)?;
-    let report = status(&discovery, &bar)?;
-    let json = as_json(&discovery, &report, args);
-    if output.json {
-        output::print(&output::json_text(&json)?)?;
-    } else {
-        output::print(&as_text(&json, &report, now))?;
+    let is_other = |log: &&SkippedLog| matches!(log.reason, SkipReason::Other);
+    let other_logs = discovery.skipped.iter().filter(is_other).count();
+    let report = status(discovery, &bar)?;
+    let json = as_json((&dirs, other_logs), &report, args);
+    let is_done = report.unreadable.is_empty();
+    let text = if output.json { output::json_text(&json)? } else { as_text(&json, &report, now) };
+    output::print_report(&text)?;
+    for problem in &report.unreadable {
+        output.warning(&problem.to_string());
     }
-    let unreadable: Vec<_> = report.unreadable.iter().map(ToString::to_string).collect();
-    for problem in &unreadable {
-        output.warning(problem);
-    }
-    Ok(if unreadable.is_empty() { Exit::Done } else { Exit::Incomplete })
+    Ok(if is_done { Exit::Done } else { Exit::Incomplete })
 }
 
-fn as_json(discovery: &Discovery, report: &StatusReport, args: &StatusArgs) -> StatusJson {
-    let other = |reason: SkipReason| matches!(reason, SkipReason::Other);
+fn as_json((dirs, other_logs): (&Dirs, usize), report: &StatusReport, args: &StatusArgs) -> StatusJson {
+    let last_run = |run: &LastRun| LastRunJson { run: run.clone(), place: HistoryPlace::of(&run.history) };
+    let last_runs: Vec<_> = report.last_runs.runs.iter().map(last_run).collect();
     StatusJson {
-        patchwork_dir: discovery.dirs.patchwork.display().to_string(),
-        activity_dir: discovery.dirs.activity.display().to_string(),
+        patchwork_dir: dirs.patchwork.display().to_string(),
+        activity_dir: dirs.activity.display().to_string(),
         logs: report.logs.iter().map(log_json).collect(),
-        other_logs: discovery.skipped.iter().filter(|log| other(log.reason)).count(),
+        other_logs,
         unreadable: report.unreadable.iter().map(ToString::to_string).collect(),
-        last_runs: report.last_runs.clone(),
-        next: next_commands(report, &args.dirs.repeated()),
+        next: next_commands(report, &last_runs, args),
+        last_runs,
+        unknown_histories: report.last_runs.unknown.iter().map(|path| path.display().to_string()).collect(),
     }
 }
 
@@ -145,10 +196,10 @@ fn log_json(log: &LogStatus) -> LogJson {
     }
 }
 
-/// Returns the commands that make sense on this machine. `dirs` are the options that name the directories.
-fn next_commands(report: &StatusReport, dirs: &str) -> Vec<NextCommand> {
+/// Returns the commands that make sense on this machine.
+fn next_commands(report: &StatusReport, last_runs: &[LastRunJson], args: &StatusArgs) -> Vec<NextCommand> {
     let next = |command: String, purpose| NextCommand { command, purpose };
-    let program = env!("CARGO_PKG_NAME");
+    let (program, dirs) = (env!("CARGO_PKG_NAME"), args.dirs.repeated());
     if report.logs.is_empty() && report.unreadable.is_empty() {
         return vec![
             next(format!("{program} demo"), "try all commands on sample logs"),
@@ -156,20 +207,22 @@ fn next_commands(report: &StatusReport, dirs: &str) -> Vec<NextCommand> {
         ];
     }
     let mut commands = Vec::new();
-    match report.last_runs.iter().find(|run| run.history.is_dir()) {
-        Some(run) => {
-            let history = shell_word(&run.history);
-            commands.push(next(format!("{program} keep {history}{dirs}"), "add the new rows to the history"));
-            commands.push(next(format!("{program} verify {history}"), "check the history for damage"));
-        }
-        None => {
-            commands.push(next(
-                format!("{program} keep {SUGGESTED_HISTORY}{dirs}"),
-                "keep all rows from now on, although Patchwork removes old ones",
-            ));
-        }
+    let other_logs = |is_kept| if is_kept { " --include-other" } else { "" };
+    if let Some(LastRunJson { run, .. }) = last_runs.iter().find(|run| run.place == HistoryPlace::History) {
+        let (history, other) = (shell_word(&run.history), other_logs(run.has_other_logs || args.include_other));
+        let (recipient, identity) =
+            if run.is_encrypted { (" --recipient RECIPIENT", " --identity KEY_FILE") } else { ("", "") };
+        let keep = format!("{program} keep {history}{other}{recipient}{dirs}");
+        commands.push(next(keep, "add the new rows to the history"));
+        commands.push(next(format!("{program} verify {history}{identity}"), "check the history for damage"));
+    } else if last_runs.is_empty() && report.last_runs.unknown.is_empty() {
+        commands.push(next(
+            format!("{program} keep {SUGGESTED_HISTORY}{}{dirs}", other_logs(args.include_other)),
+            "keep all rows from now on, although Patchwork removes old ones",
+        ));
     }
-    commands.push(next(format!("{program} export -o traces.jsonl.gz{dirs}"), "bundle the logs into one file"));
+    let other = other_logs(args.include_other);
+    commands.push(next(format!("{program} export -o traces.jsonl.gz{other}{dirs}"), "bundle the logs into one file"));
     commands
 }
 
@@ -187,8 +240,8 @@ fn as_text(json: &StatusJson, report: &StatusReport, now: Timestamp) -> String {
         text += "\n";
         text += &paragraph("rotation", ROTATION);
     }
-    if !report.logs.is_empty() || !report.last_runs.is_empty() {
-        text += &history_text(&report.last_runs, now, &here);
+    if !report.logs.is_empty() || !json.last_runs.is_empty() || !json.unknown_histories.is_empty() {
+        text += &history_text(json, now, &here);
     }
     text += &next_text(&json.next);
     text
@@ -229,31 +282,37 @@ fn next_rotation_text(next: &NextRotation) -> String {
     }
 }
 
-fn history_text(runs: &[LastRun], now: Timestamp, here: &TimeZone) -> String {
-    if runs.is_empty() {
+fn history_text(json: &StatusJson, now: Timestamp, here: &TimeZone) -> String {
+    if json.last_runs.is_empty() && json.unknown_histories.is_empty() {
         return paragraph("history", "none: nothing keeps the rows that rotation removes");
     }
-    let describe = |run: &LastRun| {
-        let age = now.as_millis().saturating_sub(run.time.as_millis());
-        let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
-        let mut text = format!(
-            "{}: {}, last run {} ago ({})",
-            safe(&run.history.display().to_string()),
-            counted(run.segments, "segment", "segments"),
-            duration(age),
-            zone::moment(run.time, here),
-        );
-        if !run.history.is_dir() {
-            text += &format!("; {}", paint(WARN, "the directory is not there now"));
-        } else if let Some(lost_after) = run.lost_after_seconds.map(Duration::from_secs) {
-            text += &match age >= lost_after {
-                true => format!("; {}", paint(WARN, "a run is overdue: rows may be lost already")),
-                false => format!("; run it again within {}", duration(lost_after.saturating_sub(age))),
-            };
+    let unknown = json.unknown_histories.iter().map(|path| {
+        let problem = format!("unknown: {} does not tell where it is, or can't be read", safe(path));
+        paragraph("history", &paint(WARN, &problem))
+    });
+    let known = json.last_runs.iter().map(|run| paragraph("history", &last_run_text(run, now, here)));
+    known.chain(unknown).collect()
+}
+
+fn last_run_text(LastRunJson { run, place }: &LastRunJson, now: Timestamp, here: &TimeZone) -> String {
+    let age = now.as_millis().saturating_sub(run.time.as_millis());
+    let age = Duration::from_millis(u64::try_from(age).unwrap_or(0));
+    let text = format!(
+        "{}: {}, last run {} ago ({})",
+        safe(&run.history.display().to_string()),
+        counted(run.segments, "segment", "segments"),
+        duration(age),
+        zone::moment(run.time, here),
+    );
+    let lost_after = run.lost_after_seconds.map(Duration::from_secs);
+    match (place.warning(), lost_after) {
+        (Some(warning), _) => format!("{text}; {}", paint(WARN, warning)),
+        (None, Some(lost_after)) if age >= lost_after => {
+            format!("{text}; {}", paint(WARN, "a run is overdue: rows may be lost already"))
         }
-        paragraph("history", &text)
-    };
-    runs.iter().map(describe).collect()
+        (None, Some(lost_after)) => format!("{text}; run it again within {}", duration(lost_after.saturating_sub(age))),
+        (None, None) => text,
+    }
 }
 
 fn next_text(commands: &[NextCommand]) -> String {

@@ -87,11 +87,19 @@ pub fn safe(text: &str) -> String {
     visible(text).into_owned()
 }
 
-/// Returns a path as a word of a shell's command line.
+/// Returns a path as a word of the command line of a shell such as bash or zsh. It has only visible characters.
 pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@,".contains(c);
-    match text.chars().all(is_plain) {
+    if safe(&text) != text {
+        let escaped = |c: char| match c {
+            '\'' | '\\' => format!("\\{c}"),
+            c if safe(c.encode_utf8(&mut [0; 4])).chars().eq([c]) => c.to_string(),
+            c => format!("\\U{:08x}", u32::from(c)),
+        };
+        return format!("$'{}'", text.chars().map(escaped).collect::<String>());
+    }
+    match !text.is_empty() && text.chars().all(is_plain) {
         true => text,
         false => format!("'{}'", text.replace('\'', "'\\''")),
     }

@@ -7,6 +7,8 @@
 # PROGRAM is for TARGET, such as x86_64-unknown-linux-gnu. Its pages are printed by PROGRAM itself, or by the program that
 # the environment variable PAGES_FROM names, if PROGRAM does not run here.
 set -euo pipefail
+# The files are for all users.
+umask 022
 program=$(realpath "$1") triple=$2 notices=$(realpath "$3")
 cd "$(dirname "$0")/.."
 

@@ -7,6 +7,8 @@
 #   docker run --rm -v ~/.patchwork:/home/.patchwork:ro -v ~/.claude:/home/.claude:ro -v "$PWD:/work" --user "$(id -u):$(id -g)" \
 #       patchwork-traces export -o traces.jsonl.gz
 set -euo pipefail
+# The files are for all users.
+umask 022
 program=$(realpath "$1") notices=$(realpath "$2")
 cd "$(dirname "$0")/.."
 

@@ -3,6 +3,8 @@
 #
 # Usage: packaging/deb.sh
 set -euo pipefail
+# The files are for all users.
+umask 022
 cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}

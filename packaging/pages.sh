@@ -3,6 +3,8 @@
 #
 # Usage: packaging/pages.sh PROGRAM DIRECTORY
 set -euo pipefail
+# The files are for all users.
+umask 022
 
 program=$(realpath "$1")
 mkdir -p "$2/man" "$2/completions"

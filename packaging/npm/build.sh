@@ -7,6 +7,8 @@
 # PLATFORM is linux-x64 or linux-arm64, PROGRAM a static program for it, which packaging/static.sh makes, with NOTICES beside
 # it. The first PROGRAM runs on this machine and prints the manual pages. Needs Node.js and npm.
 set -euo pipefail
+# The files are for all users.
+umask 022
 [ $# -gt 0 ] || {
     echo "usage: packaging/npm/build.sh PLATFORM=PROGRAM..." >&2
     exit 2
@@ -30,6 +32,15 @@ manifest() {
 optional=
 for program in "${programs[@]}"; do
     platform=${program%%=*} path=${program#*=} name=@patchwork-traces/${program%%=*}
+    case $platform in
+    linux-x64) machine=X86-64 ;;
+    linux-arm64) machine=AArch64 ;;
+    *) machine=unknown ;;
+    esac
+    readelf --file-header "$path" | grep -q "Machine: .*$machine" || {
+        echo "$path is not a program for $platform" >&2
+        exit 1
+    }
     dir=$out/$platform
     mkdir -p "$dir/bin"
     install -m 755 "$path" "$dir/bin/patchwork-traces"

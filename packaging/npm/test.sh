@@ -46,6 +46,9 @@ const damaged = await run(["verify", "cut.jsonl.gz"]);
 assert.equal(damaged.good, false);
 await assert.rejects(run(["inspect", "missing.gz"]), (error) => error.exitCode === 1 && /missing\.gz/.test(error.message));
 await assert.rejects(run(["verify"]), { exitCode: 2 });
+await assert.rejects(run(["--version"]), { exitCode: 0, message: /JSON/ });
+await assert.rejects(run(["verify", "-"]), { exitCode: 1 });
+assert.equal((await run(["verify", "--", "b.jsonl.gz"])).good, true);
 END
 head --bytes=-40 b.jsonl.gz >cut.jsonl.gz
 node use.mjs

@@ -51,7 +51,7 @@ export interface RunError extends Error {
 /**
  * Runs a command with --json and returns the object that it prints.
  *
- * Rejects with a {@link RunError} if the command fails. With exit code 3, the command is done, but its result needs a person.
+ * Rejects with a {@link RunError} if the command fails, or prints anything else than one JSON object. With exit code 3, the command is done, but its result needs a person.
  */
 export function run<C extends keyof Outputs>(
   args: readonly [C, ...string[]],

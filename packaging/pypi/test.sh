@@ -45,6 +45,12 @@ for python; do
     environment/bin/python -m patchwork_traces verify cut.jsonl.gz >/dev/null 2>&1 && exit 1 || [ $? = 3 ]
     "$python" -m pip install --quiet --no-index --target target "$wheel"
     PYTHONPATH=target "$python" use.py
+    # An environment that sees the package of another one, as uv makes them.
+    "$python" -m venv --without-pip layered
+    environment/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+        >"$(layered/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/other.pth"
+    layered/bin/python use.py
+    rm -rf layered
 done
 if command -v uvx >/dev/null; then
     uvx --offline --from "$wheel" patchwork-traces --version

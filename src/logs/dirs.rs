@@ -73,7 +73,7 @@ impl Dirs {
     /// # Errors
     /// As [`resolve`](Self::resolve).
     pub fn from_env() -> Result<Self> {
-        Ok(Self::resolve(None, None, |name| std::env::var_os(name), std::env::home_dir())?.dirs)
+        Ok(Self::resolve(None, None, |name| std::env::var_os(name), home_dir())?.dirs)
     }
 
     /// Returns the directory of one kind.
@@ -83,6 +83,15 @@ impl Dirs {
             Base::Patchwork => &self.patchwork,
             Base::Activity => &self.activity,
         }
+    }
+}
+
+/// Returns the home directory of this user.
+pub fn home_dir() -> Option<PathBuf> {
+    // The GNU library can't ask the system's name services in a static program.
+    match cfg!(all(unix, target_feature = "crt-static")) {
+        true => std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from),
+        false => std::env::home_dir(),
     }
 }
 

@@ -15,7 +15,7 @@ mod writer_lock;
 pub use catalogue::{CATALOGUE, Files, RunKeys, Source, known};
 pub(crate) use catalogue::{catalogue_order, check_log, has_numbered_rows, is_reserved_for_logs, may_exist, times_of};
 pub(crate) use dirs::refused;
-pub use dirs::{Dirs, NamedDir, ResolvedDirs};
+pub use dirs::{Dirs, NamedDir, ResolvedDirs, home_dir};
 pub use discover::{DiscoverOptions, Discovery, LogFile, LogGroup, SkipReason, SkippedLog, discover};
 pub(crate) use group_key::GroupKey;
 pub use open::OpenLog;

@@ -5,10 +5,17 @@ export { program };
 
 export function run(args, options) {
   return new Promise((resolve, reject) => {
-    execFile(program(), [...args, "--json"], { maxBuffer: Infinity, ...options }, (error, stdout, stderr) => {
+    const child = execFile(program(), ["--json", ...args], { maxBuffer: Infinity, ...options }, (error, stdout, stderr) => {
+      const fail = (message) => reject(Object.assign(new Error(message), { exitCode: error?.code ?? 0, stdout, stderr }));
       // 3: done, but the result needs a person, and says why.
-      if (error === null || error.code === 3) return resolve(JSON.parse(stdout));
-      reject(Object.assign(new Error(stderr.trim() || error.message), { exitCode: error.code, stdout, stderr }));
+      if (error !== null && error.code !== 3) return fail(stderr.trim() || error.message);
+      try {
+        resolve(JSON.parse(stdout));
+      } catch {
+        fail("the command did not print one JSON object");
+      }
     });
+    // Nobody could write to it.
+    child.stdin?.end();
   });
 }

@@ -44,10 +44,26 @@ pub fn run(args: &CompletionsArgs, output: Output) -> CommandResult {
     match Shells::builtins().completer(&args.shell.to_string()).filter(|_| !args.is_static) {
         Some(shell) => {
             shell.write_registration(complete::VARIABLE, name, name, name, &mut script).map_err(Failure::Stdout)?;
+            script = adapted(args.shell, &String::from_utf8_lossy(&script)).into_bytes();
         }
         None => clap_complete::generate(args.shell, &mut Cli::command(), name, &mut script),
     }
     print_text(&script, output)
+}
+
+/// Adapts a script to where packages install it, and to names with spaces.
+fn adapted(shell: Shell, script: &str) -> String {
+    match shell {
+        // Readline then quotes what is the name of a file.
+        Shell::Bash => script.replace("complete -o nospace", "complete -o filenames -o nospace"),
+        // In a directory of `fpath`, the script is the function that completes.
+        Shell::Zsh => script.replace(
+            "\ncompdef _clap_dynamic_completer_patchwork_traces patchwork-traces",
+            "\nif [[ \"${funcstack[1]}\" == _patchwork-traces ]]; then\n    _clap_dynamic_completer_patchwork_traces \"$@\"\nelse\n    \
+             compdef _clap_dynamic_completer_patchwork_traces patchwork-traces\nfi",
+        ),
+        _ => script.to_owned(),
+    }
 }
 
 /// Prints a script or a page unchanged.

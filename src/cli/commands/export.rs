@@ -11,7 +11,9 @@ use patchwork_traces::error::{Error, ErrorKind};
 use patchwork_traces::export::Level;
 use patchwork_traces::export::{ExportOptions, ExportReport, export, export_to_file};
 use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
-use patchwork_traces::logs::{Dirs, DiscoverOptions, Discovery, ResolvedDirs, SkipReason, SkippedLog, discover, known};
+use patchwork_traces::logs::{
+    Dirs, DiscoverOptions, Discovery, ResolvedDirs, SkipReason, SkippedLog, discover, home_dir, known,
+};
 use patchwork_traces::{OutputTarget, TargetOptions};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -143,7 +145,7 @@ impl DirArgs {
 
     fn resolve_with_names(&self) -> patchwork_traces::Result<ResolvedDirs> {
         let variable = |name: &str| std::env::var_os(name);
-        Dirs::resolve(self.patchwork_dir.clone(), self.activity_dir.clone(), variable, std::env::home_dir())
+        Dirs::resolve(self.patchwork_dir.clone(), self.activity_dir.clone(), variable, home_dir())
     }
 }
 

@@ -23,7 +23,8 @@ cargo build --locked --release --bin patchwork-traces --target $triple "${std[@]
 program=$PWD/${CARGO_TARGET_DIR:-target}/$triple/release/patchwork-traces.exe
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Wine's server still writes for a moment.
+trap 'wineserver --kill || :; wineserver --wait || :; rm -rf "$work"' EXIT
 root=$PWD
 cd "$work"
 export WINEPREFIX=${WINEPREFIX:-$work/wine} WINEDEBUG=-all

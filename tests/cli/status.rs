@@ -131,6 +131,17 @@ fn the_next_commands_keep_what_the_last_run_kept() {
 }
 
 #[test]
+fn logs_that_are_gone_can_be_restored_from_the_history() {
+    let home = Home::new().with("runs.jsonl", rows(3, 10)).with_activity("activity-1.jsonl", activity(1..3));
+    assert_eq!(run(home.path(), &["keep", "h", "-q"]).code, 0);
+    fs::remove_dir_all(&home.dirs().patchwork).unwrap();
+    fs::remove_file(home.dirs().activity.join("activity-1.jsonl")).unwrap();
+    let json = run(home.path(), &["--json"]).json();
+    let command = json["next"][1]["command"].as_str().unwrap();
+    assert!(command.starts_with("patchwork-traces import /") && command.ends_with("/h"), "{command}");
+}
+
+#[test]
 fn a_history_that_is_not_there_is_not_vouched_for() {
     let home = Home::new().with("runs.jsonl", rows(3, 10));
     assert_eq!(run(home.path(), &["keep", "mnt", "-q"]).code, 0);

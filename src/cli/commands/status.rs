@@ -200,18 +200,22 @@ fn log_json(log: &LogStatus) -> LogJson {
 fn next_commands(report: &StatusReport, last_runs: &[LastRunJson], args: &StatusArgs) -> Vec<NextCommand> {
     let next = |command: String, purpose| NextCommand { command, purpose };
     let (program, dirs) = (env!("CARGO_PKG_NAME"), args.dirs.repeated());
+    let known = last_runs.iter().find(|run| run.place == HistoryPlace::History).map(|LastRunJson { run, .. }| run);
+    let identity = if known.is_some_and(|run| run.is_encrypted) { " --identity KEY_FILE" } else { "" };
     if report.logs.is_empty() && report.unreadable.is_empty() {
-        return vec![
-            next(format!("{program} demo"), "try all commands on sample logs"),
-            next(format!("{program} import BUNDLE{dirs}"), "restore the logs of another machine here"),
-        ];
+        let import = match known {
+            Some(run) => format!("{program} import {}{identity}{dirs}", shell_word(&run.history)),
+            None => format!("{program} import BUNDLE{dirs}"),
+        };
+        let purpose =
+            if known.is_some() { "restore the logs here" } else { "restore the logs of another machine here" };
+        return vec![next(format!("{program} demo"), "try all commands on sample logs"), next(import, purpose)];
     }
     let mut commands = Vec::new();
     let other_logs = |is_kept| if is_kept { " --include-other" } else { "" };
-    if let Some(LastRunJson { run, .. }) = last_runs.iter().find(|run| run.place == HistoryPlace::History) {
+    if let Some(run) = known {
         let (history, other) = (shell_word(&run.history), other_logs(run.has_other_logs || args.include_other));
-        let (recipient, identity) =
-            if run.is_encrypted { (" --recipient RECIPIENT", " --identity KEY_FILE") } else { ("", "") };
+        let recipient = if run.is_encrypted { " --recipient RECIPIENT" } else { "" };
         let keep = format!("{program} keep {history}{other}{recipient}{dirs}");
         commands.push(next(keep, "add the new rows to the history"));
         commands.push(next(format!("{program} verify {history}{identity}"), "check the history for damage"));

@@ -316,8 +316,8 @@ fn the_next_rotation_is_estimated() {
 #[test]
 fn a_rotation_is_due_only_if_the_next_write_takes_lines() {
     let wide = format!("{{\"a\":\"{}\"}}", "漢".repeat(60));
-    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(1_100_000));
-    let cases: [(&str, usize); 3] = [(&"x".repeat(63), 1 << 14), (&wide, 10_000), (&long, 1)];
+    let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(1_100_000));
+    let cases: [(&str, usize); 3] = [(&"x".repeat(63), 1 << 14), (&wide, 10_000), (&huge, 1)];
     for (line, lines) in cases {
         let log = format!("{line}\n").repeat(lines);
         let sizes = sizes_of(&log);

@@ -29,6 +29,7 @@ use crate::query::{KeyPath, RowFilter, RowMapper};
 use crate::util::ordered_pool::available_cores;
 pub use by_time::cat_by_time;
 pub use cells::{CellSeparator, TableFormat};
+pub(crate) use conditions::quoted_argument;
 pub use format::RowFormat;
 pub use log::{PrintLogOptions, PrintLogReport, print_input_log, print_log};
 pub use mapped::{FailedRow, FailedRows};

@@ -208,6 +208,16 @@ impl<'r> Bundle<'r> {
         }
     }
 
+    /// Returns true if the gzip file has texts that are not in the bundle's text: a name, a comment or an extra field in its
+    /// header, or a second member. A stream cannot be read again.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(crate) fn has_texts_around(&self) -> Result<bool> {
+        let (BundleInput::Indexed(file, _) | BundleInput::File(file)) = &self.input else { return Ok(false) };
+        opened::has_texts_around(file).map_err(|error| Error::io_named(IoAction::Read, &self.name, error))
+    }
+
     /// Returns the bundle digest, computed from the manifest line exactly as it was read.
     #[must_use]
     pub fn digest(&self) -> BundleDigest {

@@ -8,7 +8,7 @@ use crate::digest::{BundleDigest, Crc32};
 use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::format::Manifest;
 use crate::format::limits::MAX_MANIFEST_BYTES;
-use crate::gzip::{BlockIndex, SequentialReader, StreamKind};
+use crate::gzip::{Anomaly, BlockIndex, SequentialReader, StreamKind, has_texts};
 use crate::util::line_reader::{LineError, LineReader};
 
 /// The decompressed text after the manifest line.
@@ -107,6 +107,21 @@ pub fn read_line(input: impl Read + Send) -> Result<Vec<u8>> {
         Err(LineError::Read(error)) => Err(Error::io_unnamed(IoAction::Read, error)),
         Err(LineError::TooLong) => Err(ErrorKind::ManifestTooLong { limit: MAX_MANIFEST_BYTES }.into()),
     }
+}
+
+/// Returns true if a header of a gzip file holds a text, or if it has several members.
+pub fn has_texts_around(file: &FileInput<'_>) -> io::Result<bool> {
+    let mut stream = SequentialReader::tolerant(file.at_start());
+    if stream.content()? != Some(StreamKind::Gzip) {
+        return Ok(false);
+    }
+    let mut start = [0; 4];
+    file.at_start().read_exact(&mut start)?;
+    if has_texts(start) {
+        return Ok(true);
+    }
+    io::copy(&mut stream, &mut io::sink())?;
+    Ok(stream.take_anomalies().iter().any(|(anomaly, _)| *anomaly == Anomaly::FurtherMember))
 }
 
 /// Reads the manifest of a bundle. Returns it with the bundle digest.

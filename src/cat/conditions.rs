@@ -9,17 +9,17 @@ impl CatOptions {
     /// times.
     #[must_use]
     pub fn conditions(&self, show: impl Fn(Timestamp) -> String) -> Vec<String> {
-        let sources = self.sources.iter().map(|name| format!("--source {}", quoted(name)));
-        let files = self.files.iter().map(|name| format!("--file {}", quoted(name)));
+        let sources = self.sources.iter().map(|name| format!("--source {}", quoted_argument(name)));
+        let files = self.files.iter().map(|name| format!("--file {}", quoted_argument(name)));
         let since = self.range.since.map(|time| format!("--since {}", show(time)));
         let until = self.range.until.map(|time| format!("--until {}", show(time)));
         let filter = self.filter.options().map(|(option, value)| match value {
-            Some(value) => format!("{option} {}", quoted(value)),
+            Some(value) => format!("{option} {}", quoted_argument(value)),
             None => option.to_owned(),
         });
         let latest = self.latest.as_ref().map(|_| "--latest".to_owned());
         let key = self.latest.as_ref().filter(|key| !is_task_id(key));
-        let key = key.map(|key| format!("--key {}", quoted(&key.to_string())));
+        let key = key.map(|key| format!("--key {}", quoted_argument(&key.to_string())));
         sources.chain(files).chain(since).chain(until).chain(filter).chain(latest).chain(key).collect()
     }
 }
@@ -29,8 +29,8 @@ fn is_task_id(key: &KeyPath) -> bool {
 }
 
 /// Puts an argument in quotation marks, if a shell would split or change it.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "_-.,:/=@%+".contains(c);
+pub(crate) fn quoted_argument(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-.,:/=@%+…".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', r"'\''")),

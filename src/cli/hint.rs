@@ -224,13 +224,18 @@ fn for_redaction(fault: &RedactionFault) -> &'static str {
         RedactionFault::TooManyUsers { .. } => "add `--skip home-directory --skip user-name`, or name fewer sources",
         RedactionFault::TooManyValues { .. } => "name fewer sources, or leave out a rule with --skip",
         RedactionFault::KeyFileExposed => "run `chmod 600` on it",
-        RedactionFault::KeyFileLength { .. } => "`head -c 32 /dev/urandom > KEY` makes one",
+        RedactionFault::KeyFileLength { .. } | RedactionFault::KeyFileZero => {
+            "`head -c 32 /dev/urandom > KEY` makes one"
+        }
         RedactionFault::NamesCollide => "use another key",
+        RedactionFault::FoundInOption { option: "--source", .. } => {
+            "choose the source with `patchwork-traces filter`, and redact the result"
+        }
+        RedactionFault::FoundInOption { .. } => "name the object around the member, or leave the rule out with --skip",
+        RedactionFault::NoSuchMember { .. } => "`patchwork-traces inspect --keys` lists the members that rows have",
+        RedactionFault::NoRules => "leave out --skip, or name other rules",
         RedactionFault::WholeRow => "name a member of the rows, such as `body.text`",
         RedactionFault::NotRedacted => "name a bundle that `patchwork-traces redact` made",
-        RedactionFault::OtherOriginal => {
-            "`patchwork-traces inspect` shows the digests of the bundles that it was made from"
-        }
         RedactionFault::OtherRules { .. } => "use the program that made it",
         RedactionFault::RulesNeeded { .. } => "add --rules with that file",
         RedactionFault::OtherRuleFile { .. } => "pass the file that it was made with; `sha256sum` tells files apart",
@@ -242,6 +247,9 @@ fn for_redaction(fault: &RedactionFault) -> &'static str {
             "import the original, or name empty directories with --patchwork-dir and --activity-dir"
         }
         RedactionFault::IntoHistory => "keep its original; `patchwork-traces redact` also takes a history",
+        RedactionFault::RedactedApart { .. } => {
+            "merge the originals and redact the result, or redact each with the same --key-file and options"
+        }
         RedactionFault::AmongOthers => "leave it out, or redact the others with the same options first",
         _ => "please report this; leave the log out with --source, or the rule with --skip",
     }

@@ -7,7 +7,6 @@ use super::boundary::starts_word;
 use super::candidates::FindCandidates;
 use super::hosts::{is_public_host, is_reserved_name};
 use super::names::is_common_account;
-use super::placeholder::is_replacement;
 use super::rules::BuiltInRule;
 
 /// The longest part of an address before the `@` sign.
@@ -42,10 +41,10 @@ pub fn at_sign(text: &str, at: &Range<usize>, found: &mut FindCandidates) {
     let local = text[start..at.start].trim_start_matches(['.', '-', '%', '+']);
     let start = at.start - local.len();
     let host = &text[domain.clone()];
-    if local.is_empty() || host.is_empty() || is_in_authority(bytes, start) || is_replacement(host) {
+    if local.is_empty() || host.is_empty() || is_in_authority(bytes, start) {
         return;
     }
-    let is_person = !NO_PERSON.iter().any(|name| name.eq_ignore_ascii_case(local)) && !is_replacement(local);
+    let is_person = !NO_PERSON.iter().any(|name| name.eq_ignore_ascii_case(local));
     // An address can be the name of a file.
     let address = without_file_ending(host);
     if is_person && has_top_level_domain(address) && !is_reserved_name(address) {
@@ -96,7 +95,8 @@ fn without_file_ending(mut host: &str) -> &str {
     host
 }
 
-fn has_file_ending(host: &str) -> bool {
+/// Returns true if a name ends like that of a file, as `index.html` does.
+pub fn has_file_ending(host: &str) -> bool {
     host.rsplit_once('.').is_some_and(|(_, end)| FILE_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(end)))
 }
 

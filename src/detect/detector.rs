@@ -1,6 +1,7 @@
 //! A set of rules that is ready to search texts.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use strum::{EnumCount as _, VariantArray as _};
@@ -8,7 +9,7 @@ use strum::{EnumCount as _, VariantArray as _};
 use super::address::{dots_and_colons, may_have_address};
 use super::candidates::{Find, FindCandidates, RuleId};
 use super::marks::Marks;
-use super::placeholder::can_be_secret;
+use super::placeholder::{can_be_secret, without_names};
 use super::rule_file::{Allowlist, RuleFile, RuleMatch};
 use super::rules::{BuiltInRule, FindKind, NameStem, SecretName, names_a_person, secret_name};
 use super::secrets::aws_secret;
@@ -66,13 +67,15 @@ impl DetectOptions {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Detector {
-    marks: Marks,
+    marks: Arc<Marks>,
     /// The rules of a file.
-    file: Option<FileRules>,
+    file: Option<Arc<FileRules>>,
     /// True for each rule that is used.
     enabled: Vec<bool>,
+    /// True if the texts were redacted, so that names such as `user-1` stand for values.
+    exempts_names: bool,
 }
 
 /// The rules of a file, as rules of a detector.
@@ -117,7 +120,8 @@ impl Detector {
     /// Prepares the chosen rules.
     ///
     /// # Errors
-    /// [`RedactionFault::UnknownRule`] if a name is neither a rule nor a kind.
+    /// [`RedactionFault::UnknownRule`] if a name is neither a rule nor a kind, and [`RedactionFault::NoRules`] if no rule is
+    /// left.
     pub fn new(options: &DetectOptions) -> Result<Self> {
         Self::with_names(options, &BTreeSet::new())
     }
@@ -127,12 +131,22 @@ impl Detector {
         let marks = Marks::new(names.iter().map(String::as_str));
         let marks =
             marks.map_err(|_| ErrorKind::Redaction(RedactionFault::TooManyUsers { limit: super::MAX_KNOWN_NAMES }))?;
-        let file = options.rules.clone().map(FileRules::new);
+        let file = options.rules.clone().map(|rules| Arc::new(FileRules::new(rules)));
         let rules = BuiltInRule::COUNT + file.as_ref().map_or(0, |file| file.names.len());
-        let detector = Self { marks, file, enabled: vec![true; rules] };
+        let detector = Self { marks: Arc::new(marks), file, enabled: vec![true; rules], exempts_names: false };
         let (only, skip) = (detector.selected(&options.only)?, detector.selected(&options.skip)?);
-        let enabled = only.iter().zip(&skip).map(|(only, skip)| (options.only.is_empty() || *only) && !skip).collect();
-        Ok(Self { enabled, ..detector })
+        let enabled = only.iter().zip(&skip).map(|(only, skip)| (options.only.is_empty() || *only) && !skip);
+        let enabled: Vec<_> = enabled.collect();
+        match enabled.contains(&true) {
+            true => Ok(Self { enabled, ..detector }),
+            false => Err(ErrorKind::Redaction(RedactionFault::NoRules).into()),
+        }
+    }
+
+    /// Returns a detector for texts that were redacted: it does not find the names that a redaction puts in place of values.
+    /// In other texts, such a name is a value like any other.
+    pub(crate) fn for_redacted(&self) -> Self {
+        Self { exempts_names: true, ..self.clone() }
     }
 
     /// Returns true for each rule that one of the names selects.
@@ -200,11 +214,13 @@ impl Detector {
             named(key, text, &mut found);
         }
         found.retain(|find| {
-            self.enabled[find.rule.0] && !self.file.as_ref().is_some_and(|file| file.allows(text, find))
+            self.enabled[find.rule.0]
+                && !self.file.as_ref().is_some_and(|file| file.allows(text, find))
+                && self.without_names(text, trimmed(text, &find.span)).is_some()
         });
-        if let Some(FileRules { file, ids, .. }) = &self.file {
+        if let Some(FileRules { file, ids, .. }) = self.file.as_deref() {
             file.look(key.map(|key| key.text), text, |rule, span| {
-                if self.enabled[ids[rule].0] {
+                if let Some(span) = self.without_names(text, span).filter(|_| self.enabled[ids[rule].0]) {
                     found.push(ids[rule], span);
                 }
             });
@@ -212,12 +228,24 @@ impl Detector {
         found.resolve()
     }
 
+    /// Returns the place of a find, as [`without_names`] does for texts that were redacted.
+    fn without_names(&self, text: &str, span: Range<usize>) -> Option<Range<usize>> {
+        if self.exempts_names { without_names(text, span) } else { Some(span) }
+    }
+
     /// Returns false if nothing will be found in the strings of a row, given as its raw bytes.
     pub(super) fn may_match(&self, raw: &[u8]) -> bool {
         self.marks.may_match(raw)
             || may_have_address(raw)
-            || self.file.as_ref().is_some_and(|FileRules { file, .. }| file.may_hit(raw))
+            || self.file.as_ref().is_some_and(|rules| rules.file.may_hit(raw))
     }
+}
+
+/// Returns a place without the white space at its ends.
+fn trimmed(text: &str, span: &Range<usize>) -> Range<usize> {
+    let found = &text[span.clone()];
+    let start = span.start + (found.len() - found.trim_start().len());
+    start..start + found.trim().len()
 }
 
 /// The key whose value a string is, or an element of it.

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 
+use super::address::has_file_ending;
 use super::boundary::{is_after_escape, is_whole_word};
 use super::candidates::FindCandidates;
 use super::decoded::Decoded;
-use super::placeholder::is_replacement;
 use super::rules::BuiltInRule;
 use crate::error::{ErrorKind, RedactionFault, Result};
 
@@ -37,6 +37,18 @@ const PARTS_OF_LOGS: &str = "\
     entry error event failed false file files interrupted jsonl key kind manifest message metadata null original output \
     path recipe ref requestedat result running runs seq source startedat status steps taskid text time timestamp toolname \
     tools traces trigger true type undefined updatedat value version workspace";
+
+/// Words that follow `/home/` and `/Users/` in the routes of web sites and in containers. Such a word is replaced there only.
+const ROUTES: &str = "\
+    about account accounts add all api archive assets auth billing bin cart checkout config contact create dashboard data \
+    delete details dist docs edit explore favorites feed find get help history id images import export inbox index info \
+    init lib list login logout main me media messages new news notifications orders overview page pages password posts \
+    preferences privacy products profile profiles register remove reset roles route routes save search security settings \
+    show signin signout signup src start static stats styles support tasks terms update upload validate verify view views \
+    welcome";
+
+/// The methods of HTTP that precede the target of a request.
+const METHODS: [&str; 7] = ["GET", "PUT", "POST", "HEAD", "PATCH", "DELETE", "OPTIONS"];
 
 /// The longest name of a user.
 const MAX_NAME_CHARS: usize = 64;
@@ -83,8 +95,40 @@ pub fn home_name(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
     }
     let start = word.end + after;
     let name = name_at(text, start, is_windows.then_some(&text[word.end..start]));
-    let is_nobody = name.is_empty() || is_common_account(name) || is_replacement(name);
+    let is_nobody = name.is_empty() || is_common_account(name);
     (!is_nobody).then(|| start..start + name.len())
+}
+
+/// Returns true if a path, with the word at `word` and a name, can be a route of a web site instead of a home directory.
+/// The name is then not looked for elsewhere.
+fn may_be_route(text: &str, word: &Range<usize>, name: &Range<usize>) -> bool {
+    let bytes = text.as_bytes();
+    ROUTES.split(' ').any(|route| route.eq_ignore_ascii_case(&text[name.clone()]))
+        || has_file_ending(&text[name.clone()])
+        || is_request_target(bytes, word.start)
+        || has_query(&bytes[name.end..])
+}
+
+/// Returns true if the path with the word at `word` is the target of an HTTP request, as in `GET /api/Users/x`.
+fn is_request_target(bytes: &[u8], word: usize) -> bool {
+    let is_target = |byte: &&u8| byte.is_ascii_alphanumeric() || b"/._-{}:".contains(byte);
+    let length = bytes[word.saturating_sub(200)..word].iter().rev().take_while(is_target).count();
+    let before = &bytes[..word - length];
+    let gap = before.iter().rev().take(8).take_while(|byte| b" \"'`\\".contains(byte)).count();
+    let before = &before[..before.len() - gap];
+    let is_after = |method: &&str| {
+        let rest = before.strip_suffix(method.as_bytes());
+        rest.is_some_and(|rest| !rest.last().is_some_and(u8::is_ascii_alphanumeric))
+    };
+    gap > 0 && METHODS.iter().any(is_after)
+}
+
+/// Returns true if a text begins with the query of a URL, as in `?tab=1`.
+fn has_query(text: &[u8]) -> bool {
+    let is_key = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    let Some(query) = text.strip_prefix(b"?") else { return false };
+    let key = query.iter().take(64).take_while(is_key).count();
+    key > 0 && query.get(key) == Some(&b'=')
 }
 
 /// Returns the name that begins at `at`. On Windows it can have spaces if the same separator follows as before it. (A single
@@ -177,9 +221,9 @@ impl NameCollector {
         }
         for view in [Decoded::plain(line), Decoded::new(line)] {
             for hit in self.words.find_iter(view.text()) {
-                if let Some(name) = home_name(view.text(), &hit.range()) {
-                    let name = &view.text()[name];
-                    if is_distinctive(name) {
+                if let Some(place) = home_name(view.text(), &hit.range()) {
+                    let name = &view.text()[place.clone()];
+                    if is_distinctive(name) && !may_be_route(view.text(), &hit.range(), &place) {
                         names.insert(name.to_lowercase());
                     }
                 }

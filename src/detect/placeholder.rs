@@ -15,15 +15,6 @@ const MAX_NUMBER_DIGITS: usize = 8;
 /// The replacement of a private key.
 pub const PRIVATE_KEY_REMOVED: &str = "[private key removed]";
 
-/// Returns true if a text is a name that a redaction puts in place of a value, such as `user-1` or
-/// `email-3f9a51c7d2e08b64`.
-pub fn is_replacement(text: &str) -> bool {
-    let Some((stem, number)) = text.rsplit_once('-') else { return text == PRIVATE_KEY_REMOVED };
-    let is_number = (1..=MAX_NUMBER_DIGITS).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    let is_keyed = number.len() == KEYED_DIGITS && number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (is_number || is_keyed) && NameStem::VARIANTS.iter().any(|known| known.as_str() == stem)
-}
-
 /// Returns the length of the number or digest at the beginning of a text, if it can be that of a name, whatever follows.
 fn number_length(text: &[u8]) -> Option<usize> {
     let count = |is_part: fn(&u8) -> bool| text.iter().take(KEYED_DIGITS).take_while(|byte| is_part(byte)).count();
@@ -89,7 +80,6 @@ pub fn can_be_secret(value: &str) -> bool {
     );
     !(is_reference
         || is_word
-        || is_replacement(value)
         || is_in("[", "]")
         || is_in("<", ">")
         || is_in("{{", "}}")

@@ -10,7 +10,7 @@ use super::boundary::{is_after_escape, starts_word};
 use super::candidates::FindCandidates;
 use super::connection::connection_password;
 use super::cookies::cookies;
-use super::placeholder::{can_be_secret, is_replacement};
+use super::placeholder::can_be_secret;
 use super::rules::{BuiltInRule, names_a_secret};
 use super::value_shape::{has_code, is_irregular, is_token_like};
 
@@ -83,7 +83,7 @@ pub fn authorization(text: &str, scheme: &Range<usize>, found: &mut FindCandidat
     let credential = text[start..start + length].trim_end_matches(['.', '-']);
     let is_credential = match is_basic {
         true => is_user_and_password(credential),
-        false => credential.len() >= 16 && is_irregular(credential) && !is_replacement(credential),
+        false => credential.len() >= 16 && is_irregular(credential),
     };
     if is_credential {
         found.push(BuiltInRule::AuthorizationHeader, start..start + credential.len());

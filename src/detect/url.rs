@@ -8,7 +8,7 @@ use super::boundary::is_after_escape;
 use super::candidates::FindCandidates;
 use super::hosts::is_public_host;
 use super::names::is_common_account;
-use super::placeholder::{can_be_secret, is_replacement};
+use super::placeholder::can_be_secret;
 use super::rules::BuiltInRule;
 
 /// The longest part of a URL before its path.
@@ -74,7 +74,7 @@ pub fn user(text: &str, span: Range<usize>, found: &mut FindCandidates) {
     let user = &text[span.clone()];
     let is_plain =
         user.chars().count() <= 32 && user.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
-    let is_name = is_plain && user.chars().any(char::is_alphabetic) && !is_replacement(user);
+    let is_name = is_plain && user.chars().any(char::is_alphabetic);
     if is_name && !is_common_account(user) {
         found.push(BuiltInRule::UserName, span);
     }
@@ -88,7 +88,7 @@ fn host(text: &str, start: usize, found: &mut FindCandidates) {
         && host.chars().any(char::is_alphabetic)
         && !matches!(text.as_bytes().get(span.end), Some(b'$' | b'{' | b'*' | b'_' | b'@' | b'('))
         && !text[span.end..].starts_with("...");
-    if is_name && host.parse::<IpAddr>().is_err() && !is_replacement(host) && !is_public_host(host) {
+    if is_name && host.parse::<IpAddr>().is_err() && !is_public_host(host) {
         found.push(BuiltInRule::HostName, span);
     }
 }

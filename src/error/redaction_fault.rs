@@ -32,8 +32,10 @@ pub enum RedactionFault {
         /// The greatest number.
         limit: usize,
     },
-    /// A key file can be read by other users.
+    /// A key file can be read by other users, or changed.
     KeyFileExposed,
+    /// A key has only zero bytes.
+    KeyFileZero,
     /// A key file has too few bytes, or too many.
     KeyFileLength {
         /// The number of its bytes, up to one more than the limit.
@@ -46,6 +48,20 @@ pub enum RedactionFault {
         /// The rule.
         rule: String,
     },
+    /// A rule finds something in an option that the manifest would show.
+    FoundInOption {
+        /// The option.
+        option: &'static str,
+        /// The rule.
+        rule: String,
+    },
+    /// No row has a member that is to be removed or kept.
+    NoSuchMember {
+        /// Its path.
+        path: String,
+    },
+    /// All rules are left out.
+    NoRules,
     /// A row would no longer be a row, or a line that is no row would become one.
     LineChanged,
     /// The path of a member to remove names the row itself.
@@ -57,8 +73,6 @@ pub enum RedactionFault {
     },
     /// A bundle is not the redaction of another one.
     NotRedacted,
-    /// A bundle is the redaction of another original.
-    OtherOriginal,
     /// A redaction was done with another version of the rules.
     OtherRules {
         /// The program that did it.
@@ -94,6 +108,11 @@ pub enum RedactionFault {
     IntoHistory,
     /// A redacted bundle would be merged with bundles that are not redacted.
     AmongOthers,
+    /// A redacted bundle would be merged with one that was redacted in another way: a name can stand for two values.
+    RedactedApart {
+        /// The name of the other one.
+        other: String,
+    },
 }
 
 impl fmt::Display for RedactionFault {
@@ -106,12 +125,18 @@ impl fmt::Display for RedactionFault {
                 write!(f, "the paths of home directories name more than {limit} users")
             }
             Self::TooManyValues { limit } => write!(f, "more than {limit} different values would be replaced"),
-            Self::KeyFileExposed => f.write_str("this key file can be read by other users"),
+            Self::KeyFileExposed => f.write_str("this key file can be read by other users, or changed"),
+            Self::KeyFileZero => f.write_str("this key file has only zeros"),
             Self::KeyFileLength { bytes } => {
                 write!(f, "a key file has 32 to 65,536 bytes, and this one has {}", Bytes(*bytes))
             }
             Self::NamesCollide => f.write_str("two different values would get the same name under this key"),
             Self::StillFound { rule } => write!(f, "after the redaction, the rule {rule} still finds something"),
+            Self::FoundInOption { option, rule } => {
+                write!(f, "the rule {rule} finds something in {option}, which the manifest would show")
+            }
+            Self::NoSuchMember { path } => write!(f, "no row has the member {path}"),
+            Self::NoRules => f.write_str("no rule is left to search with"),
             Self::LineChanged => f.write_str("the redaction would make something else of this line"),
             other => other.fmt_check(f),
         }
@@ -124,7 +149,6 @@ impl RedactionFault {
         match self {
             Self::InvalidPath { path } => write!(f, "the manifest records an invalid path, {path:?}"),
             Self::NotRedacted => f.write_str("this bundle was not made by `redact`, so it has no original"),
-            Self::OtherOriginal => f.write_str("this bundle was made from another original"),
             Self::OtherRules { generator, found, known } => {
                 write!(
                     f,
@@ -147,6 +171,10 @@ impl RedactionFault {
             Self::IntoHistory => f.write_str("this bundle is redacted, and a history holds rows as they were logged"),
             Self::AmongOthers => f.write_str(
                 "this bundle is redacted and others are not: it can have changed copies of rows that they have",
+            ),
+            Self::RedactedApart { other } => write!(
+                f,
+                "this bundle was redacted apart from {other}: one name can stand for two values, and rows can be in both"
             ),
             Self::WholeRow => f.write_str("the path names the whole row, which cannot be removed"),
             _ => Ok(()),

@@ -30,6 +30,11 @@ mod flag {
     pub const RESERVED: u8 = 0b1110_0000;
 }
 
+/// Returns true if the header that begins with these bytes has an extra field, a name or a comment.
+pub fn has_texts(start: [u8; 4]) -> bool {
+    start[3] & (flag::EXTRA | flag::NAME | flag::COMMENT) != 0
+}
+
 /// The reason why a header could not be read.
 pub enum HeaderFault {
     Read(io::Error),

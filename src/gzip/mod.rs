@@ -14,7 +14,7 @@ mod writer;
 
 pub(crate) use indexed::{Block, BlockIndex, DeflatedBlock};
 pub(crate) use inflate::{BlockEnd, Fingerprints, find_block, inflate_into};
-pub(crate) use member::TAIL_BYTES;
+pub(crate) use member::{TAIL_BYTES, has_texts};
 pub(crate) use sequential::Anomaly;
 pub use sequential::{SequentialReader, StreamKind};
 pub(crate) use source::{FLUSH_MARK, PeekReader, READ_BYTES};

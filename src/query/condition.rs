@@ -40,6 +40,7 @@ use super::scan_json::{each_value, is_string, string_content};
 #[derive(Debug, Clone)]
 pub struct Condition {
     path: KeyPath,
+    operator: Option<&'static str>,
     test: ValueTest,
     text: String,
 }
@@ -98,6 +99,16 @@ impl Condition {
     #[must_use]
     pub fn path(&self) -> &KeyPath {
         &self.path
+    }
+
+    /// Returns the operator between the path and the value, if it has one.
+    pub(crate) fn operator(&self) -> Option<&'static str> {
+        self.operator
+    }
+
+    /// Returns true if a row that meets the condition has its operand, or a number that the operand is compared with.
+    pub(crate) fn is_met_by_operand(&self) -> bool {
+        matches!(self.test, ValueTest::Equals(_) | ValueTest::Compares(_, Operand::Literal(_)))
     }
 
     /// Returns the text that it was read from.
@@ -195,18 +206,18 @@ impl FromStr for Condition {
         let (path, length) = KeyPath::parse_prefix(&text[path_at..]).map_err(|error| error.moved_by(path_at))?;
         let operator_at = text.len() - text[path_at + length..].trim_start().len();
         let rest = &text[operator_at..];
-        let condition = match (rest.is_empty(), is_absence) {
-            (true, true) => ValueTest::HasNot,
-            (true, false) => ValueTest::Has,
+        let (operator, condition) = match (rest.is_empty(), is_absence) {
+            (true, true) => (None, ValueTest::HasNot),
+            (true, false) => (None, ValueTest::Has),
             (false, true) => return Err(ConditionError::Operator { byte: operator_at }),
-            (false, false) => value_test(text, operator_at)?,
+            (false, false) => value_test(text, operator_at).map(|(operator, condition)| (Some(operator), condition))?,
         };
-        Ok(Self { path, test: condition, text: text.to_owned() })
+        Ok(Self { path, operator, test: condition, text: text.to_owned() })
     }
 }
 
 /// Parses an operator and what follows it.
-fn value_test(text: &str, operator_at: usize) -> Result<ValueTest, ConditionError> {
+fn value_test(text: &str, operator_at: usize) -> Result<(&'static str, ValueTest), ConditionError> {
     use Ordering::{Equal, Greater, Less};
     // Those that begin with another one come before it.
     const OPERATORS: [&str; 9] = ["!=", "!~", "<=", ">=", "==", "=", "<", ">", "~"];
@@ -217,7 +228,7 @@ fn value_test(text: &str, operator_at: usize) -> Result<ValueTest, ConditionErro
     let byte = operator_at + rest.len() - rest[operator.len()..].trim_start().len();
     let operand = || Operand::parse(value).ok_or(ConditionError::NestedValue { byte });
     let pattern = || compile(value).map_err(ConditionError::Pattern);
-    Ok(match operator {
+    let condition = match operator {
         "~" => ValueTest::Matches(pattern()?),
         "!~" => ValueTest::MatchesNot(pattern()?),
         "!=" => ValueTest::EqualsNot(operand()?),
@@ -226,7 +237,8 @@ fn value_test(text: &str, operator_at: usize) -> Result<ValueTest, ConditionErro
         ">" => ValueTest::Compares(&[Greater], operand()?),
         ">=" => ValueTest::Compares(&[Greater, Equal], operand()?),
         _ => ValueTest::Equals(operand()?),
-    })
+    };
+    Ok((operator, condition))
 }
 
 impl From<KeyPathError> for ConditionError {

@@ -1,25 +1,25 @@
 //! Does a redaction again and compares the result with the redacted bundle.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::key::RedactionKey;
-use super::logs::{RedactedLog, RedactedLogs};
 use super::options::RedactOptions;
-use crate::align::next_line;
-use crate::bundle::Bundle;
+use super::packed::PackedRedaction;
+use crate::bundle::{Bundle, Row};
 use crate::detect::{DetectOptions, RULES_VERSION, RuleFile};
 use crate::digest::BundleDigest;
-use crate::error::{Error, RedactionFault, Result};
-use crate::format::limits::MAX_LOG_LINE_BYTES;
+use crate::error::{Error, ErrorKind, RedactionFault, Result};
+use crate::export::Level;
 use crate::format::{Derivation, LogId, Manifest, ManifestFile, Redaction};
 use crate::input::TraceInput;
 use crate::progress::Progress;
+use crate::publish::write_temporary;
 use crate::query::KeyPath;
-use crate::stored::{ContentReader, restore_logs};
-use crate::util::line_reader::LineReader;
+use crate::scan::{LineNumbers, is_own_generator, unparsed_lines};
 use crate::util::ordered_pool::available_cores;
 
 /// Options for [`check_redaction`].
@@ -88,25 +88,29 @@ pub struct RedactionCheck {
 #[serde(tag = "what", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum RedactionDifference {
-    /// A key of the manifest has another value.
+    /// It was made from another original.
+    Original,
+    /// A key of the manifest has another value, is missing, or is not one that a redaction writes.
     Manifest {
         /// The key.
         key: String,
     },
     /// The redacted bundle has other logs.
     Logs,
-    /// A line of a log differs, or only one of the two has it.
+    /// A line of a log differs, or only one of the two has it. It may be that its row has keys beside the entry.
     Line {
         /// The log in the redacted bundle.
         file: String,
         /// The number of the line, from 1.
         line: u64,
     },
+    /// The gzip file has a name, a comment, an extra field or a second member.
+    Container,
 }
 
-/// Redacts `original` as the manifest of the bundle `redacted` says, and compares the result with that bundle, byte for
-/// byte. This shows anyone who has both that nothing but what the rules find was
-/// changed or removed.
+/// Redacts `original` as the manifest of the bundle `redacted` says, and compares the result with that bundle: the manifest
+/// and every row of it, byte for byte, and what its gzip header holds. This shows anyone who has both that nothing but
+/// what the rules find was changed or removed. Only the name of the program in the manifest is not compared but searched.
 ///
 /// # Errors
 /// If one of the two is damaged or is not what it must be, another key or other rules were used, or a temporary file cannot
@@ -118,35 +122,64 @@ pub fn check_redaction(
     progress: &dyn Progress,
 ) -> Result<RedactionCheck> {
     let manifest = std::sync::Arc::clone(redacted.manifest());
-    let recorded = recorded(&manifest, original, options).map_err(|error| error.in_subject(redacted.name()))?.clone();
-    let repeated = repeat_options(&recorded, options);
-    let repeated = repeated.map_err(|error: Error| error.in_subject(redacted.name()))?;
-    repeated.check()?;
-    let mut logs = RedactedLogs::new(original, &repeated, &options.work_dir, options.threads, progress)
-        .map_err(|error| error.in_subject(original.name()))?;
-    let input = TraceInput::from_bundle(redacted.clone());
-    let difference = first_difference(&mut logs, &input, &manifest, options, progress)?;
-    let counts = (logs.redactor.replaced, logs.redactor.lines);
-    let filter = logs.filter(original)?;
-    let difference = difference
-        .or_else(|| (filter != manifest.filter).then(|| RedactionDifference::Manifest { key: "filter".to_owned() }));
-    let difference = difference.or_else(|| {
-        let is_same = counts == (recorded.replaced, recorded.lines);
-        (!is_same).then(|| RedactionDifference::Manifest { key: "redaction".to_owned() })
-    });
-    let bundles = original.digests().collect();
-    Ok(RedactionCheck { original: original.name().to_owned(), bundles, redaction: recorded, difference })
+    let in_redacted = |error: Error| error.in_subject(redacted.name());
+    let (redaction, bundles) = recorded(&manifest).map_err(in_redacted)?;
+    let difference = match bundles.iter().copied().eq(original.digests()) {
+        true => {
+            check_means(&manifest, redaction, options).map_err(in_redacted)?;
+            let generator = manifest.generator.clone().unwrap_or_default();
+            let repeated = repeat_options(redaction, generator, options).map_err(in_redacted)?;
+            difference(redacted, original, &repeated, &options.work_dir, progress)?
+        }
+        false => Some(RedactionDifference::Original),
+    };
+    let (original, bundles) = (original.name().to_owned(), original.digests().collect());
+    Ok(RedactionCheck { original, bundles, redaction: redaction.clone(), difference })
 }
 
-/// Returns the redaction that a manifest records, if it is one of this original by the same key and rules.
-fn recorded<'m>(manifest: &'m Manifest, original: &TraceInput<'_>, options: &CompareOptions) -> Result<&'m Redaction> {
-    let derived_from = manifest.derived_from.as_ref().filter(|from| from.how == Derivation::Redacted);
-    let (Some(redaction), Some(derived_from)) = (&manifest.redaction, derived_from) else {
-        return Err(RedactionFault::NotRedacted.into());
+/// Redacts the original again, and returns the first difference.
+fn difference(
+    redacted: &Bundle<'_>,
+    original: &TraceInput<'_>,
+    options: &RedactOptions,
+    work_dir: &Path,
+    progress: &dyn Progress,
+) -> Result<Option<RedactionDifference>> {
+    let of_manifest = |key: &str| Ok(Some(RedactionDifference::Manifest { key: key.to_owned() }));
+    options.check()?;
+    let packed = match PackedRedaction::new(original, options, work_dir.to_owned(), progress) {
+        Ok(packed) => packed,
+        Err(error) => match error.kind() {
+            // `redact` writes no such record.
+            ErrorKind::Redaction(RedactionFault::FoundInOption { .. } | RedactionFault::NoSuchMember { .. }) => {
+                return of_manifest("redaction");
+            }
+            ErrorKind::UnknownSource { .. } => return of_manifest("redaction"),
+            _ => return Err(error.in_subject(original.name())),
+        },
     };
-    if !derived_from.bundles.iter().copied().eq(original.digests()) {
-        return Err(RedactionFault::OtherOriginal.into());
+    let PackedRedaction { packed, write, provenance, detector, .. } = packed;
+    let (file, _) = write_temporary(packed, &write, provenance, progress)?;
+    let expected = Bundle::from_seekable(file, "the repeated redaction")?;
+    if !is_own_generator(&options.generator) && !detector.find(&options.generator).is_empty() {
+        return of_manifest("generator");
     }
+    if let Some(difference) = first_difference(redacted, &expected)? {
+        return Ok(Some(difference));
+    }
+    Ok(redacted.has_texts_around()?.then_some(RedactionDifference::Container))
+}
+
+/// Returns the redaction that a manifest records, and the digests of the original.
+fn recorded(manifest: &Manifest) -> Result<(&Redaction, &[BundleDigest])> {
+    let derived_from = manifest.derived_from.as_ref().filter(|from| from.how == Derivation::Redacted);
+    let recorded = manifest.redaction.as_ref().zip(derived_from);
+    let recorded = recorded.map(|(redaction, derived_from)| (redaction, derived_from.bundles.as_slice()));
+    recorded.ok_or_else(|| RedactionFault::NotRedacted.into())
+}
+
+/// Returns an error if the redaction cannot be done again with these rules and this key.
+fn check_means(manifest: &Manifest, redaction: &Redaction, options: &CompareOptions) -> Result<()> {
     if redaction.rules != RULES_VERSION {
         let generator = manifest.generator.clone().unwrap_or_default();
         return Err(RedactionFault::OtherRules { generator, found: redaction.rules, known: RULES_VERSION }.into());
@@ -160,8 +193,8 @@ fn recorded<'m>(manifest: &'m Manifest, original: &TraceInput<'_>, options: &Com
         _ => {}
     }
     match (redaction.key_id, options.key.as_ref().map(RedactionKey::id)) {
-        (None, None) => Ok(redaction),
-        (Some(used), Some(given)) if used == given => Ok(redaction),
+        (None, None) => Ok(()),
+        (Some(used), Some(given)) if used == given => Ok(()),
         (Some(_), None) => Err(RedactionFault::KeyNeeded.into()),
         (None, Some(_)) => Err(RedactionFault::NoKeyUsed.into()),
         (Some(_), Some(_)) => Err(RedactionFault::OtherKey.into()),
@@ -169,77 +202,82 @@ fn recorded<'m>(manifest: &'m Manifest, original: &TraceInput<'_>, options: &Com
 }
 
 /// Returns the options with which the redaction is done again.
-fn repeat_options(recorded: &Redaction, options: &CompareOptions) -> Result<RedactOptions> {
+fn repeat_options(recorded: &Redaction, generator: String, options: &CompareOptions) -> Result<RedactOptions> {
     let paths = |texts: &[String]| -> Result<Vec<KeyPath>> {
         let parse =
             |text: &String| text.parse::<KeyPath>().map_err(|_| RedactionFault::InvalidPath { path: text.clone() });
         Ok(texts.iter().map(parse).collect::<std::result::Result<_, _>>()?)
     };
     let detect = DetectOptions::default().only(&recorded.only).skip(&recorded.skip).rules(options.rules.clone());
-    let repeated = RedactOptions::new("").sources(&recorded.sources).key(options.key.clone()).threads(options.threads);
-    let repeated = repeated.detect(detect);
+    let repeated = RedactOptions::new(generator).sources(&recorded.sources).key(options.key.clone());
+    let repeated = repeated.threads(options.threads).detect(detect).level(Level::new(1).unwrap_or_default());
     Ok(repeated.drop(paths(&recorded.drop)?).keep_only(paths(&recorded.keep_only)?))
 }
 
-fn first_difference(
-    logs: &mut RedactedLogs,
-    input: &TraceInput<'_>,
-    manifest: &Manifest,
-    options: &CompareOptions,
-    progress: &dyn Progress,
-) -> Result<Option<RedactionDifference>> {
-    if logs.label != manifest.label {
-        return Ok(Some(RedactionDifference::Manifest { key: "label".to_owned() }));
+fn first_difference(redacted: &Bundle<'_>, expected: &Bundle<'_>) -> Result<Option<RedactionDifference>> {
+    let (found, wanted) = (redacted.manifest(), expected.manifest());
+    let ids = |manifest: &Manifest| manifest.files.iter().map(LogId::of).collect::<Vec<_>>();
+    if ids(found) != ids(wanted) {
+        return Ok(Some(RedactionDifference::Logs));
     }
-    if logs.exported_at != manifest.exported_at {
-        return Ok(Some(RedactionDifference::Manifest { key: "exportedAt".to_owned() }));
+    let of_files = found.files.iter().zip(&wanted.files).enumerate();
+    let outside_rows = of_files.filter_map(|(index, (found, wanted))| Some((index, differing_line(found, wanted)?)));
+    let line = differing_row(redacted, expected)?.into_iter().chain(outside_rows).min();
+    if let Some((file, line)) = line {
+        let file = found.files[file].relative_path.to_string();
+        return Ok(Some(RedactionDifference::Line { file, line }));
     }
-    progress.start(Some(input.log_bytes()));
-    let bundles = input.parts().iter().map(crate::input::InputPart::open);
-    let restored = restore_logs(bundles, &[], &options.work_dir, options.threads, progress);
-    progress.finish();
-    let restored = restored.map_err(|error| error.in_subject(input.name()))?;
-    let mut files = manifest.files.iter();
-    let mut difference = None;
-    logs.each_log(progress, |id, log| {
-        if difference.is_some() {
-            return Ok(());
+    // Another program, or another level, can have compressed the rows.
+    let mut wanted = Manifest::clone(wanted);
+    for (wanted, found) in wanted.files.iter_mut().zip(&found.files) {
+        for (wanted, found) in wanted.chunks.iter_mut().zip(&found.chunks) {
+            wanted.compressed = found.compressed;
         }
-        let stored = restored.logs().map(|(_, log)| log).find(|log| log.id == *id);
-        difference = match (files.next(), stored) {
-            (Some(file), Some(stored)) if is_log(file, id) => {
-                let line = differing_line(log, stored.reader()).map_err(|error| error.in_file(id.name.as_str()))?;
-                line.map(|line| RedactionDifference::Line { file: id.name.to_string(), line })
-            }
-            _ => Some(RedactionDifference::Logs),
-        };
-        Ok(())
-    })?;
-    Ok(difference.or_else(|| files.next().map(|_| RedactionDifference::Logs)))
+    }
+    match BundleDigest::of_manifest_line(&wanted.encode()?) == redacted.digest() {
+        true => Ok(None),
+        false => Ok(Some(RedactionDifference::Manifest { key: differing_key(&redacted.manifest_line()?, &wanted)? })),
+    }
 }
 
-fn is_log(file: &ManifestFile, id: &LogId) -> bool {
-    LogId::of(file) == *id
-}
-
-/// Returns the number of the first line that differs, line feeds included.
-fn differing_line(log: &mut RedactedLog<'_>, stored: ContentReader<'_>) -> Result<Option<u64>> {
-    let mut lines = LineReader::new(stored, MAX_LOG_LINE_BYTES);
-    let mut number = 0;
+/// Returns the file and the number of the first row whose line in the bundle differs.
+fn differing_row(redacted: &Bundle<'_>, expected: &Bundle<'_>) -> Result<Option<(usize, u64)>> {
+    let (mut found, mut wanted) = (redacted.all_rows()?, expected.all_rows()?);
+    let line_of = |bundle: &Bundle<'_>, row: &Row<'_>| {
+        (row.file, LineNumbers::new(&bundle.manifest().files[row.file]).of_row(row.number))
+    };
     loop {
-        number += 1;
-        let expected = log.next_line()?;
-        let found = next_line(&mut lines, number)?;
-        let is_same = match (expected, found) {
+        let (found, wanted) = (found.next_row()?, wanted.next_row()?);
+        let is_same = match (&found, &wanted) {
+            (Some(found), Some(wanted)) => (found.file, found.line) == (wanted.file, wanted.line),
             (None, None) => return Ok(None),
-            (Some(expected), Some(found)) => {
-                expected.strip_suffix(b"\n").unwrap_or(expected) == found.bytes
-                    && expected.ends_with(b"\n") == found.terminated
-            }
             _ => false,
         };
         if !is_same {
-            return Ok(Some(number));
+            let found = found.as_ref().map(|row| line_of(redacted, row));
+            return Ok(found.into_iter().chain(wanted.as_ref().map(|row| line_of(expected, row))).min());
         }
     }
+}
+
+/// Returns the number of the first line of a log in which something else than a row differs.
+fn differing_line(found: &ManifestFile, wanted: &ManifestFile) -> Option<u64> {
+    let of_found: Vec<_> = found.unparsed.iter().flat_map(unparsed_lines).collect();
+    let of_wanted: Vec<_> = wanted.unparsed.iter().flat_map(unparsed_lines).collect();
+    let longest = of_found.len().max(of_wanted.len());
+    let at = (0..longest).find(|at| of_found.get(*at) != of_wanted.get(*at));
+    let unparsed = at.and_then(|at| of_found.get(at).into_iter().chain(of_wanted.get(at)).map(|(line, _)| *line).min());
+    let ending = |file: &ManifestFile| file.record().map(|record| (record.line_ending, record.final_newline));
+    unparsed.or_else(|| (ending(found) != ending(wanted)).then(|| wanted.count + wanted.unparsed_lines()))
+}
+
+/// Returns the first key in which a manifest line differs from `wanted`. It may be one that `wanted` does not have.
+fn differing_key(line: &[u8], wanted: &Manifest) -> Result<String> {
+    type Members = BTreeMap<String, serde_json::Value>;
+    let (found, wanted) =
+        (serde_json::from_slice::<Members>(line), serde_json::from_slice::<Members>(&wanted.encode()?));
+    let (found, wanted) = (found.unwrap_or_default(), wanted.unwrap_or_default());
+    let key = found.keys().chain(wanted.keys()).find(|key| found.get(*key) != wanted.get(*key));
+    // Only the form of the line differs.
+    Ok(key.map_or("type", String::as_str).to_owned())
 }

@@ -29,9 +29,12 @@ impl RedactionKey {
     /// Takes a key. Any 32 bytes or more will do, if they are random.
     ///
     /// # Errors
-    /// [`RedactionFault::KeyFileLength`].
+    /// [`RedactionFault::KeyFileLength`], [`RedactionFault::KeyFileZero`].
     pub fn new(bytes: &[u8]) -> Result<Self> {
         let length = bytes.len() as u64;
+        if KEY_BYTES.contains(&length) && bytes.iter().all(|byte| *byte == 0) {
+            return Err(RedactionFault::KeyFileZero.into());
+        }
         let key = Hmac::new_from_slice(bytes).ok().filter(|_| KEY_BYTES.contains(&length));
         key.map(Self).ok_or_else(|| RedactionFault::KeyFileLength { bytes: length }.into())
     }
@@ -39,7 +42,7 @@ impl RedactionKey {
     /// Reads the key from a file, all of whose bytes are the key.
     ///
     /// # Errors
-    /// If the file cannot be read, other users can read it, or its length is not that of a key.
+    /// If the file cannot be read, other users can read or change it, or its length is not that of a key.
     pub fn read(path: &Path) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Read, path, error);
         let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
@@ -69,11 +72,11 @@ impl RedactionKey {
     }
 }
 
-/// Checks that nobody but the owner can read a file.
+/// Checks that nobody but the owner can read or change a file.
 #[cfg(unix)]
 fn check_private(metadata: &std::fs::Metadata) -> Result<()> {
     use std::os::unix::fs::MetadataExt as _;
-    match metadata.is_file() && metadata.mode() & 0o044 != 0 {
+    match metadata.is_file() && metadata.mode() & 0o066 != 0 {
         true => Err(RedactionFault::KeyFileExposed.into()),
         false => Ok(()),
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use super::conditions::RecordedConditions;
 use super::members::{LINE_REMOVED, MemberRules};
 use super::names::Names;
 use crate::detect::{
@@ -19,9 +20,14 @@ const MAX_PASSES: usize = 8;
 /// Replaces what a detector finds, and removes members.
 #[derive(Debug)]
 pub struct LineRedactor {
+    /// Searches the texts of the input.
     detector: Detector,
+    /// Searches texts in which something was replaced.
+    of_redacted: Detector,
     names: Names,
-    members: MemberRules,
+    pub members: MemberRules,
+    /// The conditions that the rows of a filtered input meet.
+    pub conditions: RecordedConditions,
     /// The number of texts that were replaced.
     pub replaced: u64,
     /// The number of lines that were changed.
@@ -37,11 +43,14 @@ struct FindReplacement {
 
 impl LineRedactor {
     pub fn new(detector: Detector, names: Names, members: MemberRules) -> Self {
-        Self { detector, names, members, replaced: 0, lines: 0 }
+        let of_redacted = detector.for_redacted();
+        let conditions = RecordedConditions::default();
+        Self { detector, of_redacted, names, members, conditions, replaced: 0, lines: 0 }
     }
 
-    pub fn detector(&self) -> &Detector {
-        &self.detector
+    /// Returns the detector for the first or a later pass over a text.
+    pub fn detector(&self, pass: usize) -> &Detector {
+        if pass == 1 { &self.detector } else { &self.of_redacted }
     }
 
     /// Redacts a text that is not a line: a label or a name.
@@ -50,8 +59,8 @@ impl LineRedactor {
     /// As [`line`](Self::line).
     pub fn text(&mut self, text: &str) -> Result<String> {
         let mut redacted = text.to_owned();
-        for _ in 0..MAX_PASSES {
-            let finds = self.detector.find(&redacted);
+        for pass in 1..=MAX_PASSES {
+            let finds = self.detector(pass).find(&redacted);
             if finds.is_empty() {
                 return Ok(redacted);
             }
@@ -73,10 +82,13 @@ impl LineRedactor {
     /// If there are too many values, their names collide, or a row would not be a row any more.
     pub fn line<'l>(&mut self, line: &'l [u8], times: &[TimeKey]) -> Result<Cow<'l, [u8]>> {
         let is_row = classify(line, times).is_some();
+        if is_row && !self.members.is_empty() {
+            self.members.see(&String::from_utf8_lossy(line));
+        }
         let mut redacted = self.without_members(line, is_row);
         // A name can make a find of what is around it.
         for pass in 1..=MAX_PASSES {
-            match self.replace(&redacted, is_row, pass == MAX_PASSES)? {
+            match self.replace(&redacted, is_row, pass)? {
                 Some(again) => redacted = Cow::Owned(again),
                 None => break,
             }
@@ -86,6 +98,9 @@ impl LineRedactor {
             if classify(&redacted, times).is_some() != is_row {
                 return Err(RedactionFault::LineChanged.into());
             }
+        }
+        if is_row && !self.conditions.is_empty() {
+            self.conditions.see(&String::from_utf8_lossy(&redacted));
         }
         Ok(redacted)
     }
@@ -102,11 +117,11 @@ impl LineRedactor {
         }
     }
 
-    /// Returns a line with names in place of what was found, or `None` if nothing was. `is_whole` replaces all of the
+    /// Returns a line with names in place of what was found, or `None` if nothing was. The last pass replaces all of the
     /// strings with finds, or of an unparsed line.
-    fn replace(&mut self, line: &[u8], is_row: bool, is_whole: bool) -> Result<Option<Vec<u8>>> {
-        let mut finds = Vec::new();
-        in_line(&self.detector, line, is_row, |_, FoundInLine { raw, rule, value, is_in_key }| {
+    fn replace(&mut self, line: &[u8], is_row: bool, pass: usize) -> Result<Option<Vec<u8>>> {
+        let (mut finds, is_whole) = (Vec::new(), pass == MAX_PASSES);
+        in_line(self.detector(pass), line, is_row, |_, FoundInLine { raw, rule, value, is_in_key }| {
             finds.push((raw, rule, value.to_owned(), is_in_key));
         });
         if finds.is_empty() {

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use super::conditions::RecordedConditions;
 use super::line::LineRedactor;
 use super::members::MemberRules;
 use super::names::{Names, UsedNumbers};
@@ -56,9 +57,15 @@ impl RedactedLogs {
         let survey = TextSurvey::of(input, &logs, progress)?;
         let detector = Detector::with_names(&options.detect, &survey.users)?;
         let members = MemberRules::new(options.drop.clone(), options.keep_only.clone());
-        let mut redactor = LineRedactor::new(detector, Names::new(options.key.clone(), survey.numbers), members);
+        let detector = if input.is_redacted() { detector.for_redacted() } else { detector };
+        let names = Names::new(options.key.clone(), survey.numbers);
+        let mut redactor = LineRedactor::new(detector, names, members);
         let label = input.label().map(|label| redactor.text(label.as_str())).transpose()?;
         let ids = new_ids(&logs, &mut redactor)?;
+        let filters = input.parts().iter().filter_map(|part| part.filter.as_ref());
+        let conditions: Result<_> =
+            filters.flat_map(FilterRecord::conditions).map(|text| redactor.text(text)).collect();
+        redactor.conditions = RecordedConditions::new(conditions?);
         // A name can be longer than the text that it replaces.
         let label = label.and_then(|label| Label::new(shortened(label, MAX_NAME_BYTES)));
         Ok(Self { logs, ids, redactor, label, exported_at, digests: input.digests().collect() })
@@ -67,14 +74,6 @@ impl RedactedLogs {
     /// Returns the total length of the logs before the redaction.
     pub fn bytes(&self) -> u64 {
         self.logs.logs().map(|(_, log)| log.content.bytes()).sum()
-    }
-
-    /// Returns the redacted conditions of a filtered input.
-    pub fn filter(&mut self, input: &TraceInput<'_>) -> Result<Option<FilterRecord>> {
-        let conditions =
-            input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
-        let redacted: Result<Vec<_>> = conditions.map(|condition| self.redactor.text(condition)).collect();
-        Ok(FilterRecord::new(redacted?))
     }
 
     /// Calls `take` with each log, in the order of a bundle. The reader gives it redacted.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::detect::JsonText;
-use crate::query::{KeyPath, PathStep};
+use crate::query::{KeyPath, PathStep, each_value};
 
 /// The keys of a row's top level that `keep only` always keeps: they give a row its time and tell rows apart.
 pub const ALWAYS_KEPT: [&str; 5] = ["createdAt", "timestamp", "taskId", "id", "seq"];
@@ -19,6 +19,9 @@ const NOTHING: &[u8] = b"null";
 pub struct MemberRules {
     drop: Vec<KeyPath>,
     keep_only: Vec<KeyPath>,
+    /// The paths that no row had so far.
+    unseen: Vec<KeyPath>,
+    has_rows: bool,
 }
 
 /// The fate of a value.
@@ -39,7 +42,19 @@ enum Step {
 
 impl MemberRules {
     pub fn new(drop: Vec<KeyPath>, keep_only: Vec<KeyPath>) -> Self {
-        Self { drop, keep_only }
+        let unseen = drop.iter().chain(&keep_only).cloned().collect();
+        Self { drop, keep_only, unseen, has_rows: false }
+    }
+
+    /// Takes a row into account, given by its JSON text.
+    pub fn see(&mut self, row: &str) {
+        self.has_rows = true;
+        self.unseen.retain(|path| !each_value(row, path.steps(), &mut |value| value.is_some()));
+    }
+
+    /// Returns a path that none of the rows has, if there are rows.
+    pub fn unseen(&self) -> Option<&KeyPath> {
+        self.unseen.first().filter(|_| self.has_rows)
     }
 
     /// Returns true if no member is removed.

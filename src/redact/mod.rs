@@ -6,12 +6,14 @@
 //! the number of lines. The new bundle is verified and scanned before it is published.
 
 mod compare;
+mod conditions;
 mod key;
 mod line;
 mod logs;
 mod members;
 mod names;
 mod options;
+mod packed;
 
 use std::fs::File;
 use std::io::Write;
@@ -19,13 +21,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use crate::bundle::Bundle;
-use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions, WrittenBundle};
+use crate::bundle::writer::{WriteOptions, WrittenBundle};
 use crate::detect::{Detector, in_line};
 use crate::digest::BundleDigest;
 use crate::error::{Error, RedactionFault, Result};
-use crate::format::{Derivation, DerivedFrom, Manifest, Provenance, Redaction};
+use crate::format::{Manifest, Redaction};
 use crate::input::{InputSummary, TraceInput};
-use crate::logs::times_of;
 use crate::merge::check_sources;
 use crate::progress::{Progress, Stage};
 use crate::publish::{copy_verified, publish_verified, write_verified};
@@ -33,9 +34,9 @@ use crate::scan::manifest_texts;
 use crate::util::atomic_file::OutputTarget;
 pub use compare::{CompareOptions, RedactionCheck, RedactionDifference, check_redaction};
 pub use key::RedactionKey;
-use logs::RedactedLogs;
 pub use members::ALWAYS_KEPT;
 pub use options::RedactOptions;
+use packed::PackedRedaction;
 
 /// The result of a redaction.
 #[derive(Debug, Clone)]
@@ -124,22 +125,10 @@ impl RedactedBundle {
     ) -> Result<Self> {
         options.check()?;
         check_sources(std::slice::from_ref(input), &options.sources)?;
-        let mut logs = RedactedLogs::new(input, options, &work_dir, options.threads, progress)?;
-        let write = WriteOptions::new(options.generator.clone(), logs.exported_at).level(options.level);
-        let write = write.threads(options.threads).work_dir(work_dir).sealer(options.sealer.clone());
-        let packed = pack(&mut logs, &write, progress).map_err(|error| error.in_subject(input.name()))?;
-        let (replaced, lines) = (logs.redactor.replaced, logs.redactor.lines);
-        let redaction = Redaction { replaced, lines, ..options.record() };
-        let derived_from = DerivedFrom { how: Derivation::Redacted, bundles: logs.digests.clone() };
-        let provenance = Provenance {
-            label: logs.label.clone(),
-            derived_from: Some(derived_from),
-            filter: logs.filter(input)?,
-            redaction: Some(redaction.clone()),
-            history: None,
-        };
+        let PackedRedaction { packed, write, provenance, redaction, detector } =
+            PackedRedaction::new(input, options, work_dir, progress)?;
         let (file, written) = write_verified(packed, &write, provenance, name, progress)?;
-        expect_nothing_found(&file, name, logs.redactor.detector(), options.threads, progress)?;
+        expect_nothing_found(&file, name, &detector, options.threads, progress)?;
         Ok(Self { file, written, write, redaction })
     }
 
@@ -154,22 +143,8 @@ impl RedactedBundle {
     }
 }
 
-/// Redacts and compresses logs.
-fn pack(logs: &mut RedactedLogs, options: &WriteOptions, progress: &dyn Progress) -> Result<SpooledBundle> {
-    progress.stage(Stage::Writing);
-    progress.start(Some(logs.bytes()));
-    let packed = std::thread::scope(|scope| {
-        let mut writer = BundleWriter::start(scope, options);
-        logs.each_log(progress, |id, reader| {
-            writer.add_log(id, times_of(id.source.as_str()), reader, id.name.as_str(), progress)
-        })?;
-        writer.finish()
-    });
-    progress.finish();
-    packed
-}
-
-/// Searches a new bundle by the rules that it was redacted with.
+/// Searches a new bundle by the rules that it was redacted with. The name of the program that writes it is not searched, and
+/// the options were before.
 ///
 /// # Errors
 /// [`RedactionFault::StillFound`].
@@ -184,7 +159,8 @@ fn expect_nothing_found(
     let found =
         |rule| Error::from(RedactionFault::StillFound { rule: detector.name(rule).to_owned() }).in_subject(name);
     let manifest = std::sync::Arc::clone(bundle.manifest());
-    for (_, text) in manifest_texts(&manifest) {
+    let is_searched = |path: &str| path != "generator" && !path.starts_with("redaction.");
+    for (_, text) in manifest_texts(&manifest).filter(|(path, _)| is_searched(path)) {
         if let Some(find) = detector.find(text).first() {
             return Err(found(find.rule));
         }
@@ -212,8 +188,9 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+    use crate::bundle::writer::BundleWriter;
     use crate::detect::DetectOptions;
-    use crate::format::{Base, FileName, LogId, SourceName};
+    use crate::format::{Base, FileName, LogId, Provenance, SourceName};
     use crate::progress::NoProgress;
 
     /// Checks that a bundle with these lines of a log is refused, at this line.

@@ -92,18 +92,18 @@ pub fn each_line<A: Default + Send>(
 }
 
 /// Returns the lines of an item of `unparsed`, with their numbers.
-fn unparsed_lines(unparsed: &Unparsed) -> impl Iterator<Item = (u64, &[u8])> {
+pub fn unparsed_lines(unparsed: &Unparsed) -> impl Iterator<Item = (u64, &[u8])> {
     (unparsed.line..).zip(unparsed.content.as_bytes().split(|byte| *byte == b'\n'))
 }
 
 /// Converts the numbers of rows to those of lines.
-struct LineNumbers {
+pub struct LineNumbers {
     /// For each item of `unparsed`: the number of rows before it, and of unparsed lines up to its end.
     unparsed: Vec<(u64, u64)>,
 }
 
 impl LineNumbers {
-    fn new(file: &ManifestFile) -> Self {
+    pub fn new(file: &ManifestFile) -> Self {
         let mut lines = 0;
         let unparsed = file.unparsed.iter().map(|item| {
             let rows_before = item.line.saturating_sub(1 + lines);
@@ -113,7 +113,7 @@ impl LineNumbers {
         Self { unparsed: unparsed.collect() }
     }
 
-    fn of_row(&self, row: u64) -> u64 {
+    pub fn of_row(&self, row: u64) -> u64 {
         let before = self.unparsed.partition_point(|(rows_before, _)| *rows_before < row);
         row + before.checked_sub(1).map_or(0, |last| self.unparsed[last].1)
     }

@@ -18,7 +18,7 @@ use crate::progress::Progress;
 use crate::util::ordered_pool::available_cores;
 use finds::{BundleFinds, Groups};
 use lines::wanted_files;
-pub(crate) use lines::{ScannedLine, each_line};
+pub(crate) use lines::{LineNumbers, ScannedLine, each_line, unparsed_lines};
 pub use report::{RuleCount, ScanGroup, ScanPlace, ScanReport};
 
 /// Options for [`scan`].
@@ -137,9 +137,11 @@ fn search(
 ) -> Result<ScanReport> {
     let mut groups = Groups::new(options.places);
     let mut lines = 0;
+    let for_redacted = detector.for_redacted();
     for part in inputs.iter().flat_map(TraceInput::parts) {
         let bundle = part.open()?;
         let (name, manifest) = (bundle.name().to_owned(), std::sync::Arc::clone(bundle.manifest()));
+        let detector = if part.is_redacted { &for_redacted } else { detector };
         let files = wanted_files(&manifest, &options.sources);
         let mut of_bundle = BundleFinds::default();
         for (path, text) in manifest_texts(&manifest) {
@@ -158,10 +160,21 @@ fn search(
     Ok(groups.into_report(inputs.iter().map(TraceInput::summary).collect(), lines))
 }
 
-/// Returns the texts of a manifest that were not made from the logs' content or by rule, each with its place.
+/// The name of this program at the beginning of a manifest's `generator`.
+const OWN_GENERATOR: &str = "patchwork-traces ";
+
+/// Returns true if a `generator` is the name and version of this program, in which there is nothing to find.
+pub(crate) fn is_own_generator(text: &str) -> bool {
+    let is_version = |version: &str| !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    text.strip_prefix(OWN_GENERATOR).is_some_and(is_version)
+}
+
+/// Returns the texts of a manifest that were not made from the logs' content or by rule, each with its place. The name of
+/// this program is not one of them.
 pub(crate) fn manifest_texts(manifest: &Manifest) -> impl Iterator<Item = (String, &str)> {
+    let generator = manifest.generator.as_deref().filter(|text| !is_own_generator(text));
     let of_bundle = [
-        manifest.generator.as_deref().map(|text| ("generator".to_owned(), text)),
+        generator.map(|text| ("generator".to_owned(), text)),
         manifest.label.as_ref().map(|label| ("label".to_owned(), label.as_str())),
     ];
     let of_files = manifest.files.iter().enumerate().flat_map(|(index, file)| {

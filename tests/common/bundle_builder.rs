@@ -26,7 +26,12 @@ pub struct BundleBuilder {
 impl BundleBuilder {
     /// Bundles a home, and cuts its rows into chunks of a few rows each.
     pub fn new(home: &Home, rows_per_chunk: usize) -> Self {
-        let text = String::from_utf8(text_of(&bundle(home))).unwrap();
+        Self::of(&bundle(home), rows_per_chunk)
+    }
+
+    /// Takes a bundle apart, and cuts its rows into chunks of a few rows each.
+    pub fn of(bundle: &[u8], rows_per_chunk: usize) -> Self {
+        let text = String::from_utf8(text_of(bundle)).unwrap();
         let mut lines = text.split_inclusive('\n');
         let manifest: Value = serde_json::from_str(lines.next().unwrap()).unwrap();
         let mut chunks = Vec::new();

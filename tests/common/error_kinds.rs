@@ -210,15 +210,18 @@ fn redaction_faults() -> Vec<ErrorKind> {
         RedactionFault::TooManyUsers { limit: 10_000 },
         RedactionFault::TooManyValues { limit: 2_000_000 },
         RedactionFault::KeyFileExposed,
+        RedactionFault::KeyFileZero,
         RedactionFault::KeyFileLength { bytes: 7 },
         RedactionFault::KeyFileLength { bytes: 65_537 },
         RedactionFault::NamesCollide,
         RedactionFault::StillFound { rule: "jwt".to_owned() },
+        RedactionFault::FoundInOption { option: "--drop", rule: "jwt".to_owned() },
+        RedactionFault::NoSuchMember { path: "body.tex".to_owned() },
+        RedactionFault::NoRules,
         RedactionFault::LineChanged,
         RedactionFault::WholeRow,
         RedactionFault::InvalidPath { path: "a[".to_owned() },
         RedactionFault::NotRedacted,
-        RedactionFault::OtherOriginal,
         RedactionFault::OtherRules { generator: "patchwork-traces 0.9.0".to_owned(), found: 2, known: 1 },
         RedactionFault::RulesNeeded { used: [0x1a; 32].into() },
         RedactionFault::OtherRuleFile { used: [0x1a; 32].into(), given: [0x0b; 32].into() },
@@ -229,6 +232,7 @@ fn redaction_faults() -> Vec<ErrorKind> {
         RedactionFault::OverLogs,
         RedactionFault::IntoHistory,
         RedactionFault::AmongOthers,
+        RedactionFault::RedactedApart { other: "shared.jsonl.gz".to_owned() },
     ];
     faults.into_iter().map(ErrorKind::Redaction).collect()
 }

@@ -251,8 +251,9 @@ fn members_can_be_removed() {
 
 #[test]
 fn the_manifest_says_what_was_done() {
-    let original =
-        bundle(&Home::new().with("runs.jsonl", "{\"createdAt\":1777716000000,\"m\":\"jane@corp.io\"}\n{}\n"));
+    let original = bundle(
+        &Home::new().with("runs.jsonl", "{\"createdAt\":1777716000000,\"m\":\"jane@corp.io\",\"x\":{\"y\":1}}\n{}\n"),
+    );
     let options = redact_options().detect(DetectOptions::default().skip(["ip-address"])).drop(paths(&["x.y"]));
     let (redacted, report) = try_redact(&original, &options).unwrap();
     let bundle = indexed(&redacted).unwrap();
@@ -284,7 +285,7 @@ fn a_bundle_that_is_not_the_redaction_of_its_original_is_found_out() {
         ErrorKind::Redaction(fault) => fault.clone(),
         other => panic!("{other}"),
     };
-    assert_eq!(fault(&numbered, &other, None), RedactionFault::OtherOriginal);
+    assert_eq!(check(&numbered, &other, None).unwrap(), Some(RedactionDifference::Original));
     assert_eq!(fault(&original, &original, None), RedactionFault::NotRedacted);
     assert_eq!(fault(&numbered, &original, Some(key())), RedactionFault::NoKeyUsed);
     assert_eq!(fault(&keyed, &original, None), RedactionFault::KeyNeeded);
@@ -313,8 +314,141 @@ fn forged(bundle: &[u8], log: &str) -> Vec<u8> {
     builder.write()
 }
 
+/// Returns a bundle with another text in its manifest line.
+fn with_manifest_text(bundle: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let mut builder = crate::common::bundle_builder::BundleBuilder::of(bundle, 1000);
+    let line = String::from_utf8(indexed(bundle).unwrap().manifest_line().unwrap()).unwrap();
+    assert!(line.contains(from), "{from} in {line}");
+    builder.manifest_line = Some(line.replacen(from, to, 1));
+    builder.write()
+}
+
+#[test]
+fn a_redacted_bundle_with_anything_else_in_it_is_found_out() {
+    let original = bundle(&Home::new().with("runs.jsonl", "{\"createdAt\":1,\"m\":\"jane@corp.io\"}\ntorn\n"));
+    let redacted = redacted(&original, &redact_options());
+    let unchanged = with_manifest_text(&redacted, "{", "{");
+    assert_eq!(check(&unchanged, &original, None).unwrap(), None);
+    for (from, to, key) in [
+        ("\"generator\":\"tests\"", "\"generator\":\"evil jane@corpx.io 1.0\"", "generator"),
+        ("{", "{\"x-note\":\"jane\",", "x-note"),
+        ("\"files\":[{", "\"files\":[{\"x-note\":\"jane\",", "files"),
+        ("\"redaction\":{", "\"redaction\":{\"x-note\":\"jane\",", "redaction"),
+        ("\"redaction\":{", "\"redaction\":{\"sources\":[\"jane@corpx.io\"],", "redaction"),
+        ("\"redaction\":{", "\"redaction\":{\"drop\":[\"jane\"],", "redaction"),
+        ("\"lines\":1", "\"lines\":2", "redaction"),
+        ("{", "{\"label\":\"jane\",", "label"),
+        ("{", "{ ", "type"),
+    ] {
+        let forged = with_manifest_text(&redacted, from, to);
+        let expected = RedactionDifference::Manifest { key: key.to_owned() };
+        assert_eq!(check(&forged, &original, None).unwrap(), Some(expected), "{to}");
+    }
+    let mut with_key = crate::common::bundle_builder::BundleBuilder::of(&redacted, 1000);
+    with_key.chunks[0].1 = with_key.chunks[0].1.replacen('{', "{\"x-note\":\"jane@corpx.io\",", 1);
+    with_key.update_chunk_table();
+    let line = RedactionDifference::Line { file: "runs.jsonl".to_owned(), line: 1 };
+    assert_eq!(check(&with_key.write(), &original, None).unwrap(), Some(line));
+    for header in [flate2::GzBuilder::new().comment("jane"), flate2::GzBuilder::new().filename("jane.jsonl")] {
+        let mut gzip = header.write(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut gzip, &text_of(&redacted)).unwrap();
+        let named = gzip.finish().unwrap();
+        assert_eq!(check(&named, &original, None).unwrap(), Some(RedactionDifference::Container));
+    }
+    let recompressed = crate::common::bundle_builder::gzip(&text_of(&redacted));
+    assert_eq!(check(&recompressed, &original, None).unwrap(), None);
+    let more = [recompressed, crate::common::bundle_builder::gzip(b"")].concat();
+    assert_eq!(check(&more, &original, None).unwrap(), Some(RedactionDifference::Container));
+}
+
+#[test]
+fn values_that_look_like_names_are_values_until_they_were_redacted() {
+    let log = concat!(
+        "{\"password\":\"secret-2024\",\"api_key\":\"user-1234567890abcdef\",\"m\":\"Bearer secret-0123456789abcdef\"}\n",
+        "{\"m\":\"https://host-55555/ postgres://u:user-77777@host-1/ user-42424@icorp.io\",\"cwd\":\"/home/user-31/x\"}\n",
+    );
+    let original = bundle(&Home::new().with("runs.jsonl", log));
+    assert!(!is_clean(&original));
+    let once = redacted(&original, &redact_options());
+    let text = String::from_utf8(text_of(&once)).unwrap();
+    for value in ["2024", "1234567890", "0123456789", "55555", "77777", "42424", "icorp", "user-31"] {
+        assert!(!text.contains(value), "{value}: {text}");
+    }
+    assert!(is_sound(&once) && is_clean(&once));
+    assert_eq!(check(&once, &original, None).unwrap(), None);
+    let log = concat!(
+        "{\"a\":\"/home/user-1/x postgres://user-2:secret-3@host-4/db email-5 ip-6 secret-0123456789abcdef\"}\n",
+        "{\"a\":\"C:\\\\Users\\\\ ip-1\\\\x and C:\\\\Users\\\\user-1 \\\\x\",\"password\":\"secret-12\"}\n",
+    );
+    assert!(is_clean(&forged(&once, log)));
+}
+
+#[test]
+fn routes_of_web_sites_are_no_names_of_users() {
+    let log = concat!(
+        "{\"m\":\"GET /home/billing 200, POST /api/Users/renew, \\\"PUT\\\" \\\"/home/plans/x\\\", COPY . /home/src/app\"}\n",
+        "{\"m\":\"/home/dashboard and /home/index.html and /home/tabs?tab=1\"}\n",
+        "{\"billing\":{\"dashboard\":\"edit src/index.html\"},\"renew\":\"plans\",\"create\":[\"tabs\"]}\n",
+    );
+    let redacted = redacted_log(log, &redact_options());
+    assert_eq!(redacted.lines().nth(2), log.lines().nth(2));
+    let log = "{\"m\":\"GET it from /home/marlowe/x?\"}\n{\"marlowe\":\"marlowe\"}\n";
+    assert!(!redacted_log(log, &redact_options()).contains("marlowe"));
+}
+
+#[test]
+fn options_that_name_nothing_or_show_something_are_refused() {
+    let log = "{\"createdAt\":1,\"a\":{\"b\":1},\"jane@corp.io\":1}\n{\"c\":[{\"d\":null}]}\ntorn\n";
+    let original = bundle(&Home::new().with("runs.jsonl", log));
+    let fault = |options: RedactOptions| match try_redact(&original, &options).unwrap_err().kind() {
+        ErrorKind::Redaction(fault) => fault.clone(),
+        other => panic!("{other}"),
+    };
+    let unknown = |path: &str| RedactionFault::NoSuchMember { path: path.to_owned() };
+    assert_eq!(fault(redact_options().drop(paths(&["a.b", "a.x"]))), unknown("a.x"));
+    assert_eq!(fault(redact_options().drop(paths(&["a"])).keep_only(paths(&["c[1]"]))), unknown("c[1]"));
+    let shown = |option| RedactionFault::FoundInOption { option, rule: "email-address".to_owned() };
+    assert_eq!(fault(redact_options().drop(paths(&["\"jane@corp.io\""]))), shown("--drop"));
+    assert_eq!(fault(redact_options().keep_only(paths(&["\"jane@corp.io\""]))), shown("--keep-only"));
+    assert!(try_redact(&original, &redact_options().drop(paths(&["a", "a.b", "c[].d", "c[-1]"]))).is_ok());
+    let empty = bundle(&Home::new().with("runs.jsonl", ""));
+    assert!(try_redact(&empty, &redact_options().drop(paths(&["a"]))).is_ok());
+    let none = redact_options().detect(DetectOptions::default().only(["secret"]).skip(["secret"]));
+    assert_eq!(fault(none), RedactionFault::NoRules);
+}
+
+#[test]
+fn redacted_bundles_are_merged_if_a_name_stands_for_one_value() {
+    let log = |name: &str| format!("{{\"createdAt\":1,\"w\":\"/home/{name}/x\"}}\n");
+    let one = bundle(&Home::new().with("runs.jsonl", log("alicia")));
+    let other = bundle(&Home::new().with("runs.jsonl", log("bobbie")));
+    let merged = |bundles: &[&[u8]]| {
+        let inputs = bundles.iter().map(|bundle| TraceInput::from_bundle(indexed(bundle).unwrap())).collect();
+        let (mut out, options) = (Vec::new(), MergeOptions::new("tests"));
+        let report = merge(inputs, &options, (&mut out, "memory"), std::env::temp_dir(), &NoProgress);
+        report.map(|report| (out, report.manifest.redaction.unwrap()))
+    };
+    let is_refused = |bundles: &[&[u8]]| {
+        let error = merged(bundles).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Redaction(RedactionFault::RedactedApart { .. })), "{error}");
+    };
+    let keyed = |bytes: u8| redact_options().key(RedactionKey::new(&[bytes; 32]).unwrap());
+    let numbered = redacted(&one, &redact_options());
+    is_refused(&[&numbered, &redacted(&other, &redact_options())]);
+    is_refused(&[&numbered, &redacted(&one, &keyed(1))]);
+    is_refused(&[&redacted(&one, &keyed(1)), &redacted(&other, &keyed(2))]);
+    is_refused(&[&redacted(&one, &keyed(1)), &redacted(&other, &keyed(1).drop(paths(&["w"])))]);
+    let (both, redaction) = merged(&[&redacted(&one, &keyed(1)), &redacted(&other, &keyed(1))]).unwrap();
+    assert_eq!(logs_of(&both)["runs.jsonl"].split(|byte| *byte == b'\n').count(), 3);
+    assert_eq!((redaction.key_id, redaction.replaced), (Some(RedactionKey::new(&[1; 32]).unwrap().id()), 2));
+    assert!(is_clean(&both));
+    assert_eq!(merged(&[&numbered, &numbered]).unwrap().1.replaced, 1);
+}
+
 #[test]
 fn too_short_keys_are_refused() {
+    let zeros = RedactionKey::new(&[0; 64]).unwrap_err();
+    assert!(matches!(zeros.kind(), ErrorKind::Redaction(RedactionFault::KeyFileZero)));
     let fault = RedactionKey::new(&[0; 31]).unwrap_err();
     assert!(matches!(fault.kind(), ErrorKind::Redaction(RedactionFault::KeyFileLength { bytes: 31 })));
     assert!(RedactionKey::new(&vec![0; 65_537]).is_err());

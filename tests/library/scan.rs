@@ -91,7 +91,8 @@ fn values_are_found_by_their_keys() {
         (r#"{"credentials":{"kind":"service_account","until":"2026-05-02T10:00:00Z","file":"/x/y1z2w3"}}"#, false),
         (r#"{"tokens":"123"}"#, false),
         (r#"{"token":123,"tokenCount":"5","nextPageToken":"abc"}"#, false),
-        (r#"{"password":"","secret":"***","token":"${TOKEN}","apiKey":"<key>","secretKey":"secret-12"}"#, false),
+        (r#"{"password":"","secret":"***","token":"${TOKEN}","apiKey":"<key>"}"#, false),
+        (r#"{"secretKey":"secret-12"}"#, true),
         (r#"{"passwordPolicy":"long","tokenizer":"bpe","keyboard":"us"}"#, false),
     ];
     for (row, is_secret) in rows {
@@ -149,10 +150,8 @@ fn what_only_looks_like_a_find_is_not_one() {
         "std::fmt::Display, a::b, 10:20:30, 2026-05-02T10:00:00.123Z, aa:bb:cc",
         "/home/me/code, /home/user/x, /home/runner/work, C:\\Users\\Public\\x, https://x.example/home/page",
         "src/home/index.ts and ./home/nora",
-        "C:\\Users\\ ip-1\\x and C:\\\\Users\\\\user-1 \\\\x",
         "token = getToken(); const secret = process.env.SECRET_1; password: string",
         "the secret: nobody knows; tokens: 12345678, Bearer authentication, basic knowledge",
-        "/home/user-1/x postgres://user-2:secret-3@host-4/db email-5 ip-6 secret-0123456789abcdef",
         "task-ant-12, risk-proj-abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
         "eyJhbGciOiJub25lIn0.not.json and e.g.this.is",
     ] {

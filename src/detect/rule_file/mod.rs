@@ -18,7 +18,6 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::placeholder::without_names;
 use crate::digest::Sha256Digest;
 pub use allowlist::{Allowlist, RuleMatch};
 use keywords::Keywords;
@@ -107,11 +106,7 @@ impl RuleFile {
         let with_key = opening.as_ref().map(|opening| format!("{opening}{text}\""));
         for index in hits.iter() {
             let rule = &self.0.rules[index];
-            let mut take = |found: Range<usize>| {
-                if let Some(found) = without_names(text, found) {
-                    take(index, found);
-                }
-            };
+            let mut take = |found: Range<usize>| take(index, found);
             if let (Some(opening), Some(with_key)) = (&opening, &with_key) {
                 rule.look(with_key, &self.0.allowlists, |found| {
                     let place = |at: usize| at.saturating_sub(opening.len()).min(text.len());

@@ -1,0 +1,89 @@
+//! The conditions of a filtered input, without the operands that the redacted rows do not show.
+
+use crate::cat::quoted_argument;
+use crate::format::FilterRecord;
+use crate::query::{Condition, RowFilter};
+
+/// The replacement of an operand, or of a condition in the words of another program.
+const HIDDEN: &str = "…";
+
+/// The conditions of a filtered input. They say what its rows have, also where the redaction replaces or removes that. So
+/// the operand of a condition, in which finds were replaced, stays only if every redacted row shows it.
+#[derive(Debug, Default)]
+pub struct RecordedConditions {
+    conditions: Vec<RecordedCondition>,
+    /// True if no row was seen, or the conditions are those of the rows that are not there.
+    say_nothing: bool,
+}
+
+#[derive(Debug)]
+struct RecordedCondition {
+    text: String,
+    /// The text without the operand; `None` if it has none.
+    without_operand: Option<String>,
+    /// Selects the rows that show the operand; `None` if some of them do not although they meet the condition.
+    shown_by: Option<RowFilter>,
+}
+
+impl RecordedConditions {
+    /// Reads conditions, in which something may have been replaced.
+    pub fn new(texts: Vec<String>) -> Self {
+        Self { conditions: texts.into_iter().map(RecordedCondition::new).collect(), say_nothing: true }
+    }
+
+    /// Returns true if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.conditions.is_empty()
+    }
+
+    /// Takes a redacted row into account, given by its JSON text.
+    pub fn see(&mut self, row: &str) {
+        self.say_nothing = self.conditions.iter().any(|condition| condition.text == "--invert");
+        for condition in &mut self.conditions {
+            condition.shown_by = condition.shown_by.take().filter(|filter| filter.matches(row));
+        }
+    }
+
+    /// Returns the conditions, without the operands that the rows do not show.
+    pub fn record(&self) -> Option<FilterRecord> {
+        let texts = self.conditions.iter().map(|condition| match &condition.without_operand {
+            Some(hidden) if self.say_nothing || condition.shown_by.is_none() => hidden.clone(),
+            _ => condition.text.clone(),
+        });
+        FilterRecord::new(texts.collect())
+    }
+}
+
+impl RecordedCondition {
+    fn new(text: String) -> Self {
+        let (option, argument) = text.split_once(' ').unwrap_or((&text, ""));
+        let hidden = |shown_by| (Some(format!("{option} {HIDDEN}")), shown_by);
+        let (without_operand, shown_by) = match (option, unquoted(argument)) {
+            ("--invert" | "--latest", Some(argument)) if argument.is_empty() => (None, None),
+            ("--source" | "--file" | "--since" | "--until" | "--key", Some(_)) => (None, None),
+            ("--where", Some(argument)) => match argument.parse::<Condition>() {
+                Ok(condition) => of_value(condition),
+                Err(_) => hidden(None),
+            },
+            ("--grep", Some(argument)) => hidden(Some(RowFilter::default().text(&argument))),
+            ("--grep-regex", _) => hidden(None),
+            _ => (Some(HIDDEN.to_owned()), None),
+        };
+        Self { text, without_operand, shown_by }
+    }
+}
+
+fn of_value(condition: Condition) -> (Option<String>, Option<RowFilter>) {
+    let Some(operator) = condition.operator() else { return (None, None) };
+    let without_operand = quoted_argument(&format!("{}{operator}{HIDDEN}", condition.path()));
+    let is_shown = condition.is_met_by_operand();
+    (Some(format!("--where {without_operand}")), is_shown.then(|| RowFilter::default().condition(condition)))
+}
+
+/// Returns an argument without the quotation marks of a shell, or `None` if they do not fit.
+fn unquoted(argument: &str) -> Option<String> {
+    match argument.strip_prefix('\'') {
+        Some(quoted) => Some(quoted.strip_suffix('\'')?.replace(r"'\''", "'")),
+        None => Some(argument.to_owned()),
+    }
+}

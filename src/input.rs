@@ -9,7 +9,9 @@ use crate::bundle::Bundle;
 use crate::container::{DecryptionKeys, Input};
 use crate::digest::BundleDigest;
 use crate::error::{Error, ErrorKind, HistoryFault, Result};
-use crate::format::{FilterRecord, HistoryId, HistoryPosition, Label, LogId, Manifest, Redaction, TimeSpan, Timestamp};
+use crate::format::{
+    DerivedFrom, FilterRecord, HistoryId, HistoryPosition, Label, LogId, Manifest, Redaction, TimeSpan, Timestamp,
+};
 use crate::history::{History, Segment};
 
 /// A bundle, or a history, which is a directory of bundles. Its manifests were read, its rows were not.
@@ -34,6 +36,8 @@ pub(crate) struct InputPart<'r> {
     pub filter: Option<FilterRecord>,
     /// The record of the redaction, if the bundle is redacted.
     pub redaction: Option<Redaction>,
+    /// The bundles that the bundle was made of.
+    pub derived_from: Option<DerivedFrom>,
     /// The place in a history that the bundle is a segment of.
     pub position: Option<HistoryPosition>,
     /// True if the bundle has only the rows of its logs, as in format 1.0.
@@ -244,6 +248,7 @@ impl<'r> InputPart<'r> {
             label: manifest.label.clone(),
             filter: manifest.filter.clone(),
             redaction: manifest.redaction.clone(),
+            derived_from: manifest.derived_from.clone(),
             position: manifest.history.clone(),
             rows_only: manifest.version().1 == 0,
             is_redacted: manifest.is_redacted(),
@@ -270,6 +275,7 @@ impl<'r> InputPart<'r> {
             label: None,
             filter: None,
             redaction: None,
+            derived_from: None,
             position: Some(HistoryPosition { id: history.id(), segment: segment.number, previous: None }),
             rows_only: false,
             is_redacted: false,

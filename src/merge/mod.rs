@@ -10,6 +10,7 @@
 //! inputs are compared in about 30 bytes of memory each.
 
 mod order;
+mod redacted;
 
 use std::collections::{BTreeSet, HashSet};
 use std::io::Write;
@@ -20,9 +21,9 @@ use crate::align::Fingerprinter;
 use crate::bundle::writer::{BundleWriter, SpooledBundle, WriteOptions, WrittenBundle};
 use crate::container::Sealer;
 use crate::digest::BundleDigest;
-use crate::error::{Error, ErrorKind, RedactionFault, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::export::Level;
-use crate::format::{Derivation, DerivedFrom, FilterRecord, Label, Manifest, Provenance, Redaction};
+use crate::format::{Derivation, DerivedFrom, FilterRecord, Label, Manifest, Provenance};
 use crate::input::{InputPart, InputSummary, TraceInput};
 use crate::logs::times_of;
 use crate::progress::{Progress, Stage};
@@ -32,6 +33,7 @@ use crate::util::atomic_file::OutputTarget;
 use crate::util::cancel::CancellableIo;
 use crate::util::ordered_pool::available_cores;
 use order::{BundleSequence, in_order};
+use redacted::{check_redacted, merged_redaction};
 
 /// Options for a merge. The same inputs and options give the same bytes, unless encrypted, regardless of the number of
 /// threads and of the order of the inputs.
@@ -129,8 +131,8 @@ impl MergeReport {
 /// ```
 ///
 /// # Errors
-/// If there is no input, an input is damaged or has none of the wanted sources, a log has too many lines, or the target
-/// or a temporary file cannot be written. Nothing is published in these cases.
+/// If there is no input, an input is damaged or has none of the wanted sources, a log has too many lines, redacted inputs do
+/// not belong together, or the target or a temporary file cannot be written. Nothing is published in these cases.
 pub fn merge_to_file(
     inputs: Vec<TraceInput<'_>>,
     options: &MergeOptions,
@@ -275,17 +277,6 @@ pub(crate) fn pack(logs: &LogSet, options: &WriteOptions, progress: &dyn Progres
     packed
 }
 
-/// Returns an error if some inputs are redacted and others are not: rows of the one can be changed copies of rows of the
-/// other, and would stand beside them.
-fn check_redacted(inputs: &[TraceInput<'_>]) -> Result<()> {
-    match inputs.iter().find(|input| input.is_redacted()) {
-        Some(redacted) if !inputs.iter().all(TraceInput::is_redacted) => {
-            Err(Error::from(RedactionFault::AmongOthers).in_subject(redacted.name()))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Returns the conditions of the inputs if each has only some rows of its logs.
 fn merged_filter(inputs: &[TraceInput<'_>]) -> Option<FilterRecord> {
     let records: Option<Vec<_>> = inputs.iter().flat_map(TraceInput::parts).map(|part| part.filter.as_ref()).collect();
@@ -296,9 +287,4 @@ fn merged_filter(inputs: &[TraceInput<'_>]) -> Option<FilterRecord> {
         }
     }
     FilterRecord::new(conditions)
-}
-
-/// Returns how the first redacted input was redacted.
-fn merged_redaction(inputs: &[TraceInput<'_>]) -> Option<Redaction> {
-    inputs.iter().flat_map(TraceInput::parts).find_map(|part| part.redaction.clone())
 }

@@ -497,7 +497,11 @@ pub const REDACT: HelpText = HelpText {
     ],
     exit_status: &[
         ("0", "the new bundle was written"),
-        ("1", "failure, also if something would still be found in the new bundle; nothing was written"),
+        (
+            "1",
+            "failure, also if something would still be found in the new bundle, or no row has a member to remove or keep; \
+             nothing was written",
+        ),
         ("3", "the bundle was written, but not signed, or the report could not be printed"),
     ],
     environment: &[PASSPHRASE, TMPDIR],

@@ -380,6 +380,8 @@ impl<'a> Audit<'a> {
             digest: checked.digest,
             version,
             filter: self.manifest.and_then(|manifest| manifest.filter.clone()),
+            derived_from: self.manifest.and_then(|manifest| manifest.derived_from.clone()),
+            redaction: self.manifest.and_then(|manifest| manifest.redaction.clone()),
             is_expected: options.expect.map(|expected| checked.digest == Some(expected)),
             is_proven: options.proof.as_ref().map(|_| proven(checked, options).is_some_and(|proven| proven.is_ok())),
             #[cfg(feature = "seal")]

@@ -22,7 +22,7 @@ use crate::bundle::chunk_refs;
 use crate::container::{DecryptionKeys, FileInput, Input};
 use crate::digest::{BundleDigest, Integrity};
 use crate::error::{Error, IoAction, Result};
-use crate::format::{Base, FileName, FilterRecord, SourceName};
+use crate::format::{Base, DerivedFrom, FileName, FilterRecord, Redaction, SourceName};
 use crate::history::{Checkpoint, SegmentProof};
 use crate::progress::Progress;
 #[cfg(feature = "seal")]
@@ -182,6 +182,10 @@ pub struct VerifyReport {
     pub version: Option<(u64, u64)>,
     /// The conditions on the rows of a filtered bundle.
     pub filter: Option<FilterRecord>,
+    /// The bundles that the bundle was made of.
+    pub derived_from: Option<DerivedFrom>,
+    /// The record of the redaction, if the bundle is redacted.
+    pub redaction: Option<Redaction>,
     /// True if the digest is the expected one. `None` if no digest was expected.
     pub is_expected: Option<bool>,
     /// True if the bundle is the segment of the history that a proof is for. `None` if no proof was given.

@@ -137,6 +137,8 @@ fn a_key_file_must_be_private() {
     let exposed = run(home.path(), &["redact", "a.gz", "-o", "b.gz", "--key-file", "key"]);
     assert_eq!(exposed.code, 1);
     assert!(exposed.stderr.contains("can be read by other users") && exposed.stderr.contains("chmod 600"));
+    mode(0o622);
+    assert_eq!(run(home.path(), &["redact", "a.gz", "-o", "b.gz", "--key-file", "key"]).code, 1);
     mode(0o600);
     assert_eq!(run(home.path(), &["redact", "a.gz", "-o", "b.gz", "--key-file", "key"]).code, 0);
     let without = run(home.path(), &["verify", "b.gz", "--original", "a.gz"]);
@@ -193,6 +195,84 @@ fn conditions_of_a_filtered_bundle_are_redacted_and_compared() {
     assert_eq!(run(home.path(), &["verify", "c.gz", "--original", "b.gz"]).code, 0);
     let refused = run(home.path(), &["redact", "a.gz", "--drop", "k.\"marlowe@corp.io\"", "-o", "d.gz"]);
     assert!(refused.code == 1 && !home.path().join("d.gz").exists(), "{}", refused.stderr);
+}
+
+#[test]
+fn conditions_show_nothing_that_the_rows_lost() {
+    let home = Home::new();
+    let rows = "{\"createdAt\":1777716000000,\"password\":\"hunter2\",\"u\":\"jane@corpx\",\"n\":7,\"t\":\"it's\"}\n";
+    fs::write(home.path().join("a.gz"), bundle(&Home::new().with("runs.jsonl", rows))).unwrap();
+    for (arguments, recorded) in [
+        (&["--where", "password=hunter2"][..], "--where password=…"),
+        (&["--where", "password~^hunter"], "--where 'password~…'"),
+        (&["--where", "u~jane@corp"], "--where 'u~…'"),
+        (&["--where", "u=jane@corpx"], "--where u=jane@corpx"),
+        (&["--where", "t=it's"], "--where 't=it'\\''s'"),
+        (&["--where", "password!=hunter3"], "--where 'password!=…'"),
+        (&["--where", "n>6"], "--where 'n>6'"),
+        (&["--where", "!x"], "--where '!x'"),
+        (&["--grep", "hunter2"], "--grep …"),
+        (&["--grep", "corpx"], "--grep corpx"),
+        (&["--grep", "hunter3", "--invert"], "--grep … --invert"),
+        (&["--grep-regex", "h.nter2"], "--grep-regex …"),
+        (&["--latest", "--key", "n", "--since", "2020"], "--since 2020-01-01T00:00:00.000Z --latest --key n"),
+    ] {
+        let filter = [&["filter", "a.gz", "-o", "b.gz", "-f"], arguments].concat();
+        assert_eq!(run(home.path(), &filter).code, 0, "{arguments:?}");
+        assert_eq!(run(home.path(), &["redact", "b.gz", "-o", "c.gz", "-f"]).code, 0, "{arguments:?}");
+        let verified = run(home.path(), &["verify", "c.gz", "--original", "b.gz", "--json"]);
+        assert_eq!(verified.code, 0, "{arguments:?}");
+        let filter: Vec<_> = verified.json()["bundles"][0]["filter"].as_array().unwrap().clone();
+        let filter: Vec<_> = filter.iter().map(|condition| condition.as_str().unwrap()).collect();
+        assert_eq!(filter.join(" "), recorded);
+    }
+    // A member that is dropped is not named by its value either.
+    assert_eq!(run(home.path(), &["filter", "a.gz", "-o", "d.gz", "--where", "u=jane@corpx"]).code, 0);
+    assert_eq!(run(home.path(), &["redact", "d.gz", "-o", "e.gz", "--drop", "u"]).code, 0);
+    assert!(!run(home.path(), &["inspect", "e.gz", "--json"]).text().contains("corpx"));
+}
+
+#[test]
+fn a_redacted_bundle_says_that_it_is_one() {
+    let home = home();
+    let other = Home::new().with("runs.jsonl", "{\"createdAt\":1777716000000}\n");
+    fs::write(home.path().join("other.gz"), bundle(&other)).unwrap();
+    let redact = ["redact", "a.gz", "-o", "b.gz", "--skip", "jwt", "--drop", "n"];
+    assert_eq!(run(home.path(), &redact).code, 0);
+    let shown = |arguments: &[&str]| {
+        let shown = run(home.path(), arguments);
+        format!("({})\n{}{}", shown.code, shown.text(), shown.stderr)
+    };
+    let text = shown(&["inspect", "b.gz"]) + &shown(&["verify", "b.gz", "--original", "other.gz"]);
+    insta::with_settings!({ filters => vec![(r"[0-9a-f]{64}", "DIGEST"), (r"[0-9.,]+ (B|kB)", "SIZE")] }, {
+        insta::assert_snapshot!(text);
+    });
+    let inspected = run(home.path(), &["inspect", "b.gz", "--json"]).json();
+    let verified = run(home.path(), &["verify", "b.gz", "--json"]).json();
+    assert_eq!(inspected["redaction"], verified["bundles"][0]["redactionRecord"]);
+    assert_eq!(inspected["redaction"]["skip"][0], "jwt");
+    for json in [&inspected["derivedFrom"], &verified["bundles"][0]["derivedFrom"]] {
+        assert_eq!(json["bundles"][0], run(home.path(), &["inspect", "a.gz", "--json"]).json()["digest"]);
+    }
+    let imported = run(home.path(), &["import", "b.gz"]);
+    assert!(imported.stderr.contains("changed copies of rows"), "{}", imported.stderr);
+}
+
+#[test]
+fn rules_that_match_names_of_this_program_stop_no_redaction() {
+    let home = home();
+    let rules = "[[rules]]\nid = 'own'\nregex = 'patchwork|[0-9]+\\.[0-9]+\\.[0-9]+'\n\n[[rules]]\nid = 'host'\nregex = 'host-[0-9]{4}'\n";
+    fs::write(home.path().join("rules.toml"), rules).unwrap();
+    let log = "{\"createdAt\":1777716000000,\"a\":\"host-1234 and patchwork 1.2.3\"}\n";
+    fs::write(home.path().join("a.gz"), bundle(&Home::new().with("runs.jsonl", log))).unwrap();
+    let redact = ["redact", "a.gz", "-o", "b.gz", "--rules", "rules.toml"];
+    let redacted = run(home.path(), &redact);
+    assert_eq!(redacted.code, 0, "{}", redacted.stderr);
+    let rows = run(home.path(), &["cat", "b.gz"]).text();
+    assert!(rows.contains("\"a\":\"secret-1 and secret-2 secret-3\""), "{rows}");
+    assert_eq!(run(home.path(), &["scan", "b.gz", "--rules", "rules.toml"]).code, 0);
+    let refused = run(home.path(), &[&redact[..3], &["c.gz", "--drop", "patchwork"], &redact[4..]].concat());
+    assert!(refused.code == 1 && refused.stderr.contains("finds something in --drop"), "{}", refused.stderr);
 }
 
 #[test]

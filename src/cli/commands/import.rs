@@ -213,6 +213,13 @@ fn notes(report: &ImportReport, dry_run: bool) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let is_written = report.plan.files.iter().any(|file| file.change != Change::Nothing);
+    if report.inputs.iter().any(|input| input.is_redacted) && is_written {
+        notes.push(
+            "a redacted bundle has changed copies of rows: if you import its original later, both will be there"
+                .to_owned(),
+        );
+    }
     let left = report.cleaned_up.iter();
     notes.extend(left.map(|path| format!("cleaned up after an interrupted import: {}", path.display())));
     let needs_restart = |file: &&FilePlan| {

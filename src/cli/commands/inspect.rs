@@ -10,7 +10,7 @@ use clap::{Args, ValueHint};
 use jiff::tz::TimeZone;
 use patchwork_traces::bundle::Access;
 use patchwork_traces::digest::{BundleDigest, Sha256Digest};
-use patchwork_traces::format::{Base, FileName, ManifestFile, SourceName, Timestamp};
+use patchwork_traces::format::{Base, DerivedFrom, FileName, ManifestFile, Redaction, SourceName, Timestamp};
 use patchwork_traces::inspect::{Inspection, Timetable, compressed_bytes, unparsed_ranges};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -20,6 +20,7 @@ use crate::cli::failure::CommandResult;
 use crate::cli::help;
 use crate::cli::input::{access_note, open};
 use crate::cli::is_dash;
+use crate::cli::render::provenance::provenance;
 use crate::cli::render::table::{Column, table};
 use crate::cli::render::text::{DIGEST_NOTE, count, counted, logs, ratio, rows, safe, size};
 use crate::cli::render::timeline;
@@ -66,6 +67,10 @@ pub struct InspectJson<'a> {
     /// True if single chunks can be read on their own; null for standard input.
     indexed: Option<bool>,
     files: Vec<InspectedFileJson>,
+    /// The bundles that the bundle was made of; null if it is an export.
+    derived_from: Option<&'a DerivedFrom>,
+    /// The options of the redaction, and how much it replaced; null if the bundle is not redacted.
+    redaction: Option<&'a Redaction>,
     /// The rows over time; null if no row has a timestamp, and for format 1.0.
     timeline: Option<&'a Timetable>,
     /// Notes for people.
@@ -144,8 +149,9 @@ fn head(name: &str, inspection: &Inspection, zone: &TimeZone) -> String {
     let (rows, logs) = (rows(manifest.total_count), logs(manifest.files.len()));
     let contents = format!("{rows} from {logs}, {}{in_bundle}", size(inspection.log_bytes()));
     let exported = zone::moment(manifest.exported_at, zone);
+    let origin = provenance(manifest.derived_from.as_ref(), manifest.redaction.as_ref(), 8);
     format!(
-        "{}\n  format    {major}.{minor}, written by {written_by}\n  exported  {exported}\n  contains  {contents}\n  digest    {}\n            {DIGEST_NOTE}\n",
+        "{}\n  format    {major}.{minor}, written by {written_by}\n  exported  {exported}\n  contains  {contents}\n  digest    {}\n            {DIGEST_NOTE}\n{origin}",
         paint(STRONG, &safe(name)),
         inspection.digest
     )
@@ -231,6 +237,8 @@ fn as_json<'a>(inspection: &'a Inspection, notes: &'a [String]) -> InspectJson<'
         minor,
         generator: manifest.generator.clone(),
         exported_at: manifest.exported_at,
+        derived_from: manifest.derived_from.as_ref(),
+        redaction: manifest.redaction.as_ref(),
         bundle_bytes: inspection.bundle_bytes,
         total_rows: manifest.total_count,
         total_bytes: inspection.log_bytes(),

@@ -14,7 +14,7 @@ use clap::{Args, ValueHint};
 use data_encoding::HEXLOWER;
 use patchwork_traces::container::DecryptionKeys;
 use patchwork_traces::digest::BundleDigest;
-use patchwork_traces::format::FilterRecord;
+use patchwork_traces::format::{DerivedFrom, FilterRecord, Redaction};
 use patchwork_traces::history::{Checkpoint, SegmentProof};
 use patchwork_traces::progress::Progress;
 use patchwork_traces::redact::RedactionCheck;
@@ -33,6 +33,7 @@ use crate::cli::help;
 use crate::cli::hint::for_history;
 use crate::cli::input::open_input;
 use crate::cli::render::findings::{FindingGroup, FindingList};
+use crate::cli::render::provenance::provenance;
 use crate::cli::render::text::{DIGEST_NOTE, counted, labelled, logs, rows, safe};
 use crate::cli::terminal::error_report::ErrorDetail;
 use crate::cli::terminal::exit::Exit;
@@ -151,6 +152,10 @@ struct VerifiedJson {
     minor: Option<u64>,
     /// The conditions on the rows of a filtered bundle; empty if it has all rows of its logs.
     filter: Vec<String>,
+    /// The bundles that the bundle was made of; null if it is an export.
+    derived_from: Option<DerivedFrom>,
+    /// The options of the redaction, and what it replaced, as the manifest records them; null if the bundle is not redacted.
+    redaction_record: Option<Redaction>,
     /// True if `--proof` shows that the bundle is a segment of the history of `--since`; null without.
     proven: Option<bool>,
     /// The signature in `<bundle>.sig`; null if it is missing, unless `--signers` requires it.
@@ -497,7 +502,8 @@ fn report_text(path: &Path, report: &VerifyReport, options: &VerifyOptions, hint
         ),
         false => hint.map(|hint| format!("  next    {hint}\n")).unwrap_or_default(),
     };
-    let digest = digest + &filter_text(report) + &proof_text(report, options);
+    let origin = provenance(report.derived_from.as_ref(), report.redaction.as_ref(), 6);
+    let digest = digest + &filter_text(report) + &origin + &proof_text(report, options);
     #[cfg(feature = "seal")]
     let digest = digest + &signature::line(path, report.signature.as_ref());
     format!("{}: {}{rest}\n{digest}{next}", paint(STRONG, &name), paint(style, verdict))
@@ -580,6 +586,8 @@ fn verified_json(
         version: version.map(|(major, _)| major),
         minor: version.map(|(_, minor)| minor),
         filter,
+        derived_from: report.as_ref().and_then(|report| report.derived_from.clone()),
+        redaction_record: report.as_ref().and_then(|report| report.redaction.clone()),
         proven: report.as_ref().and_then(|report| report.is_proven),
         redaction: None,
         #[cfg(feature = "seal")]

@@ -3,6 +3,7 @@
 pub mod axis;
 pub mod duration;
 pub mod findings;
+pub mod provenance;
 pub mod rotation;
 pub mod table;
 pub mod text;

@@ -89,7 +89,9 @@ pub fn text(check: &RedactionCheck) -> String {
         );
     };
     let place = match difference {
-        RedactionDifference::Manifest { key } => format!("the manifest has another `{key}`"),
+        RedactionDifference::Original => "it was made from another original".to_owned(),
+        RedactionDifference::Container => "the gzip file holds more than the bundle".to_owned(),
+        RedactionDifference::Manifest { key } => format!("`{}` of the manifest differs", safe(key)),
         RedactionDifference::Line { file, line } => format!("line {line} of {}", safe(file)),
         _ => "it has other logs".to_owned(),
     };

@@ -78,6 +78,8 @@ pub struct RedactionCheck {
     pub bundles: Vec<BundleDigest>,
     /// The options of the redaction, and what it replaced, as the manifest records them.
     pub redaction: Redaction,
+    /// The program that the manifest names. It is searched like the rows, but not compared.
+    pub generator: Option<String>,
     /// The first difference; null if only the redaction distinguishes the two.
     pub difference: Option<RedactionDifference>,
 }
@@ -134,7 +136,8 @@ pub fn check_redaction(
         false => Some(RedactionDifference::Original),
     };
     let (original, bundles) = (original.name().to_owned(), original.digests().collect());
-    Ok(RedactionCheck { original, bundles, redaction: redaction.clone(), difference })
+    let (redaction, generator) = (redaction.clone(), manifest.generator.clone());
+    Ok(RedactionCheck { original, bundles, redaction, generator, difference })
 }
 
 /// Redacts the original again, and returns the first difference.

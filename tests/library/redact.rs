@@ -8,15 +8,17 @@ use crate::common::planted::planted;
 use crate::common::{Home, bundle, indexed, options, restore_all, text_of};
 use crate::scan::planted_log;
 use data_encoding::BASE64;
+use patchwork_traces::cat::CatOptions;
 use patchwork_traces::detect::DetectOptions;
 use patchwork_traces::error::RedactionFault;
 use patchwork_traces::export::{Level, export};
+use patchwork_traces::filter::{FilterOptions, filter as filter_rows};
 use patchwork_traces::format::{Derivation, Label};
 use patchwork_traces::input::TraceInput;
 use patchwork_traces::logs::{DiscoverOptions, discover};
 use patchwork_traces::merge::{MergeOptions, merge};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::query::KeyPath;
+use patchwork_traces::query::{KeyPath, RowFilter};
 use patchwork_traces::redact::{
     CompareOptions, RedactOptions, RedactReport, RedactionDifference, RedactionKey, check_redaction, redact,
 };
@@ -490,6 +492,11 @@ fn glued_log() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|lines| (lines.join("\n") + "\n{\"cwd\":\"/home/marlowe\"}\n").into_bytes())
 }
 
+/// Values of which some are found, some are not, and some are parts of others.
+fn condition_value() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["hunter2", "unter", "jane@corp.io", "jane@corpx", "corpx", "10.1.2.3", "plain"])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -521,6 +528,36 @@ proptest! {
         let (before, after) = (logs_of(&original), logs_of(&once));
         let lines = |logs: &BTreeMap<String, Vec<u8>>| logs["runs.jsonl"].split(|byte| *byte == b'\n').count();
         prop_assert_eq!(lines(&before), lines(&after));
+    }
+
+    #[test]
+    fn conditions_show_only_what_every_row_shows(
+        rows in prop::collection::vec((condition_value(), condition_value()), 1..4),
+        value in condition_value(),
+        form in 0..4,
+        is_inverted: bool,
+        drops: bool,
+    ) {
+        let log: String = rows.iter().map(|(a, b)| serde_json::json!({ "password": a, "u": b }).to_string() + "\n").collect();
+        let filter = RowFilter::default().inverted(is_inverted);
+        let filter = match form {
+            0 => filter.condition(format!("password={value}").parse().unwrap()),
+            1 => filter.condition(format!("u={value}").parse().unwrap()),
+            2 => filter.condition(format!("u!~{value}").parse().unwrap()),
+            _ => filter.text(value),
+        };
+        let filter = FilterOptions::new("tests", CatOptions::default().filter(filter)).allow_empty(true);
+        let input = bundle(&Home::new().with("runs.jsonl", &log));
+        let (input, mut original) = (TraceInput::from_bundle(indexed(&input).unwrap()), Vec::new());
+        filter_rows(&input, &filter, (&mut original, "memory"), std::env::temp_dir(), &NoProgress).unwrap();
+        let has_rows = indexed(&original).unwrap().manifest().total_count > 0;
+        let options = redact_options().drop(if drops && has_rows { paths(&["u"]) } else { Vec::new() });
+        let redacted = redacted(&original, &options);
+        let conditions = indexed(&redacted).unwrap().manifest().filter.clone().unwrap();
+        let text = String::from_utf8(text_of(&redacted)).unwrap();
+        let is_in_rows = has_rows && text.lines().skip(1).all(|row| row.contains(value));
+        prop_assert!(is_in_rows || !conditions.conditions().join(" ").contains(value), "{:?} {}", conditions, text);
+        prop_assert_eq!(check(&redacted, &original, None).unwrap(), None);
     }
 
     #[test]

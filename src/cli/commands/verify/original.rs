@@ -81,8 +81,11 @@ pub fn text(check: &RedactionCheck) -> String {
             true => "",
             false => ", and the members that the manifest names were removed",
         };
+        let generator = check.generator.as_ref().filter(|generator| **generator != crate::cli::generator());
+        let generator = generator.map(|text| format!("; not compared: the program's name, {}", safe(text)));
+        let generator = generator.unwrap_or_default();
         return format!(
-            "  original  {} from {original}: {} replaced in {}{members}\n",
+            "  original  {} from {original}: {} replaced in {}{members}{generator}\n",
             paint(GOOD, "only this differs"),
             counted(replaced, "text was", "texts were"),
             counted(lines, "line", "lines"),

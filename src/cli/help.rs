@@ -440,9 +440,10 @@ pub const SCAN: HelpText = HelpText {
                 ),
                 (
                     "personal",
-                    "email-address; home-directory (the user in such a path) and user-name (the same name elsewhere); \
-                     host-name (in URLs and after user@, without well-known public hosts); ip-address (without \
-                     loopback and documentation)",
+                    "email-address; home-directory (the user in such a path) and user-name (the same name elsewhere; if it \
+                     is also a word or has 2 letters, only as the value of a key such as author); host-name \
+                     (in URLs and after user@, without well-known public hosts); ip-address (without loopback and \
+                     documentation)",
                 ),
             ],
         ),

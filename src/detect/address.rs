@@ -3,17 +3,22 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-use super::boundary::starts_word;
+use super::boundary::{after_escape, is_after_escape, starts_word};
 use super::candidates::FindCandidates;
 use super::hosts::{is_public_host, is_reserved_name};
 use super::names::is_common_account;
 use super::rules::BuiltInRule;
+use super::written::{first_char, percent_byte};
 
 /// The longest part of an address before the `@` sign.
 const MAX_LOCAL_BYTES: usize = 64;
 
 /// The longest name of a host.
 const MAX_HOST_BYTES: usize = 253;
+
+/// The least and the greatest length of the number of a bot in a token of Discord.
+const MIN_DISCORD_ID: usize = 23;
+const MAX_DISCORD_ID: usize = 28;
 
 /// The parts before the `@` sign that name nobody.
 const NO_PERSON: [&str; 9] =
@@ -25,23 +30,26 @@ const FILE_ENDINGS: [&str; 24] = [
     "scss", "html", "txt", "yml", "yaml", "toml", "lock", "tgz",
 ];
 
+/// Returns true for bytes of the part of an address before the `@` sign.
+pub fn is_local(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte) || !byte.is_ascii()
+}
+
+/// Returns true for bytes of the name of a host.
+pub fn is_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b".-".contains(&byte) || !byte.is_ascii()
+}
+
 /// Looks at an `@` sign.
 pub fn at_sign(text: &str, at: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
-    let least = at.start.saturating_sub(MAX_LOCAL_BYTES);
-    let is_local = |byte: &u8| byte.is_ascii_alphanumeric() || b"._%+-".contains(byte) || !byte.is_ascii();
-    let mut start = at.start - bytes[least..at.start].iter().rev().take_while(|byte| is_local(byte)).count();
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    if start > 0 && bytes[start - 1] == b'\\' && matches!(bytes[start], b'n' | b'r' | b't') {
-        start += 1;
-    }
+    let start = local_start(text, at.start);
     let domain = host_after(text, at.end);
     let local = text[start..at.start].trim_start_matches(['.', '-', '%', '+']);
     let start = at.start - local.len();
     let host = &text[domain.clone()];
-    if local.is_empty() || host.is_empty() || is_in_authority(bytes, start) {
+    let is_end_of_user = bytes[at.start] == b'@' && is_in_authority(bytes, start) && !has_at_sign(bytes, at.end);
+    if local.is_empty() || host.is_empty() || is_end_of_user {
         return;
     }
     let is_person = !NO_PERSON.iter().any(|name| name.eq_ignore_ascii_case(local));
@@ -67,6 +75,46 @@ pub fn at_sign(text: &str, at: &Range<usize>, found: &mut FindCandidates) {
     }
 }
 
+/// Returns the beginning of the part of an address that ends at `end`. Letters of it can be written as escapes; other escapes
+/// are before it.
+fn local_start(text: &str, end: usize) -> usize {
+    let bytes = text.as_bytes();
+    let least = end.saturating_sub(MAX_LOCAL_BYTES);
+    let mut start = end;
+    loop {
+        start -= bytes[least..start].iter().rev().take_while(|byte| is_local(**byte)).count();
+        let escape = start
+            .checked_sub(1)
+            .filter(|slash| *slash >= least && bytes[*slash] == b'\\' && text[start..].starts_with('u'));
+        match escape.and_then(|slash| first_char(&text[slash..])) {
+            Some((c, _)) if c.is_alphanumeric() => start = start.saturating_sub(1),
+            _ => break,
+        }
+        start -= bytes[least.min(start)..start].iter().rev().take_while(|byte| **byte == b'\\').count();
+    }
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    let is_other_escape = |at: &usize| {
+        let letter = at.checked_sub(3).and_then(|escape| percent_byte(&bytes[escape..]));
+        is_after_escape(&bytes[..*at]) && !letter.is_some_and(is_local) && !is_letter_escape(text, *at)
+    };
+    (start..end).rev().find(is_other_escape).unwrap_or(start)
+}
+
+/// Returns true if the escape that ends at `end` is `\u` and stands for a letter.
+fn is_letter_escape(text: &str, end: usize) -> bool {
+    let escape = end.checked_sub(6).filter(|at| text.is_char_boundary(*at));
+    escape.and_then(|at| first_char(&text[at..])).is_some_and(|(c, bytes)| bytes == 6 && c.is_alphanumeric())
+}
+
+/// Returns true if another `@` sign follows in the part of a URL before its path.
+fn has_at_sign(bytes: &[u8], from: usize) -> bool {
+    let rest = &bytes[from..bytes.len().min(from + 256)];
+    let end = rest.iter().position(|byte| byte.is_ascii_whitespace() || b"\"'<>/?#".contains(byte));
+    rest[..end.unwrap_or(rest.len())].contains(&b'@')
+}
+
 /// Returns the place of the host name that begins at `at`; it is empty if there is none.
 pub fn host_after(text: &str, at: usize) -> Range<usize> {
     let is_host = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '.');
@@ -79,7 +127,16 @@ pub fn host_after(text: &str, at: usize) -> Range<usize> {
 pub fn is_in_authority(bytes: &[u8], at: usize) -> bool {
     let before = &bytes[at.saturating_sub(256)..at];
     let part = before.iter().rposition(|byte| byte.is_ascii_whitespace() || b"\"'<>/".contains(byte));
-    part.is_some_and(|part| before[..=part].ends_with(b"//") || before[..=part].ends_with(br"/\/"))
+    let Some(part) = part.map(|part| part + 1) else { return false };
+    let follows_scheme = before[..part].ends_with(b"://") || before[..part].ends_with(br":\/\/");
+    let inside = &before[part..];
+    // A query can follow the host at once. It can also be a part of a password.
+    let query = inside.iter().position(|byte| matches!(byte, b'?' | b'#'));
+    let is_in_query = query.is_some_and(|query| {
+        let colon = memchr::memchr(b':', &inside[..query]);
+        colon.is_none_or(|colon| inside[colon + 1..query].iter().all(u8::is_ascii_digit))
+    });
+    follows_scheme && !is_in_query
 }
 
 fn has_top_level_domain(host: &str) -> bool {
@@ -111,9 +168,9 @@ pub fn dots_and_colons(text: &str, found: &mut FindCandidates) {
 }
 
 /// Returns true if a text may have what [`dots_and_colons`] finds.
-pub fn may_have_address(text: &[u8]) -> bool {
+pub fn may_have_address(text: &str) -> bool {
     let mut is_found = false;
-    each_address(text, |_, _| {
+    each_address(text.as_bytes(), |_, _| {
         is_found = true;
         false
     });
@@ -155,19 +212,22 @@ fn each_address(text: &[u8], mut take: impl FnMut(BuiltInRule, Range<usize>) -> 
 
 fn discord_token(text: &[u8], at: usize) -> Option<(BuiltInRule, Range<usize>)> {
     let is_url = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let id = text[at.saturating_sub(30)..at].iter().rev().take_while(is_url).count();
+    let id = text[at.saturating_sub(MAX_DISCORD_ID)..at].iter().rev().take_while(is_url).count();
     let key = text[at + 8..].iter().take(40).take_while(is_url).count();
     let stamp = text[at + 1..at + 7].iter().take_while(is_url).count();
-    let start = at - id;
-    let is_token =
-        (23..=28).contains(&id) && stamp == 6 && (27..=38).contains(&key) && matches!(text[start], b'M'..=b'O');
-    is_token.then(|| (BuiltInRule::DiscordToken, start..at + 8 + key))
+    if stamp != 6 || !(27..=38).contains(&key) {
+        return None;
+    }
+    // Letters of an escape can stand directly before the token.
+    let mut starts = (at - id..(at + 1).saturating_sub(MIN_DISCORD_ID)).filter(|start| starts_word(text, *start));
+    let start = starts.find(|start| matches!(text[*start], b'M'..=b'O'))?;
+    Some((BuiltInRule::DiscordToken, start..at + 8 + key))
 }
 
 /// Returns the IPv4 address whose first dot is at `dot`.
 fn ipv4(text: &[u8], dot: usize) -> Option<(BuiltInRule, Range<usize>)> {
-    let digits = text[dot.saturating_sub(4)..dot].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let start = dot - digits;
+    let digits = text[dot.saturating_sub(8)..dot].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let start = after_escape(text, dot - digits, dot);
     let is_run = |byte: &&u8| byte.is_ascii_digit() || **byte == b'.';
     let length = text[start..].iter().take(17).take_while(is_run).count();
     let run = &text[start..start + length];
@@ -209,10 +269,7 @@ fn ipv6_run(text: &[u8], at: usize) -> Range<usize> {
     let is_part = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let before = text[at.saturating_sub(48)..at].iter().rev().take_while(is_part).count();
     let after = text[at..].iter().take(48).take_while(is_part).count();
-    let start = at - before;
-    // The letter of an escape can stand directly before the address.
-    let is_escaped = matches!(text[..start].last(), Some(b'\\')) && matches!(text[start], b'b' | b'f');
-    start + usize::from(is_escaped)..at + after
+    after_escape(text, at - before, at)..at + after
 }
 
 fn ipv6(text: &[u8], run: Range<usize>) -> Option<(BuiltInRule, Range<usize>)> {

@@ -8,6 +8,12 @@ pub fn starts_word(text: &[u8], at: usize) -> bool {
     }
 }
 
+/// Returns the beginning of a word in a run of letters and digits from `start` to `end`: after an escape that reaches into
+/// the run, if there is one.
+pub fn after_escape(text: &[u8], start: usize, end: usize) -> usize {
+    (start..end.min(start + 6)).rev().find(|at| is_after_escape(&text[..*at])).unwrap_or(start)
+}
+
 /// Returns true if a text ends with an escape of a string inside a string (`\n`, `\u0022`), of a URL (`%22`), or of a
 /// terminal (`ESC [ 3 1 m`).
 pub fn is_after_escape(before: &[u8]) -> bool {

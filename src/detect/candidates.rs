@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::rules::BuiltInRule;
+use super::run_ends::RunEnds;
 
 /// A rule of a detector, by its number: first the built-in rules, then those of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +31,9 @@ pub struct FindCandidates {
     found: Vec<Find>,
     /// True if a rule wants the whole text to be looked at for secret keys of AWS.
     pub(super) has_aws_id: bool,
+    pub(super) ends: RunEnds,
+    /// The offset up to which cookies were looked at.
+    pub(super) cookies_end: usize,
 }
 
 impl FindCandidates {
@@ -37,6 +41,11 @@ impl FindCandidates {
         if !span.is_empty() {
             self.found.push(Find { span, rule: rule.into() });
         }
+    }
+
+    /// Returns true if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
     }
 
     /// Keeps only some finds.

@@ -6,10 +6,46 @@ use super::placeholder::can_be_secret;
 use super::rules::names_a_secret;
 
 /// The keys, without spaces and in lower case, of which a connection string has one beside its password.
-const OTHER_KEYS: &str = "\
-    accountname addr address clientid database datasource dbname defaultendpointsprotocol driver dsn encrypt endpoint \
-    endpointsuffix entitypath host hostaddr hostname initialcatalog integratedsecurity networkaddress persistsecurityinfo \
-    port protocol provider server servername sharedaccesskeyname sslmode uid user userid username";
+const OTHER_KEYS: [&[u8]; 32] = [
+    b"accountname",
+    b"addr",
+    b"address",
+    b"clientid",
+    b"database",
+    b"datasource",
+    b"dbname",
+    b"defaultendpointsprotocol",
+    b"driver",
+    b"dsn",
+    b"encrypt",
+    b"endpoint",
+    b"endpointsuffix",
+    b"entitypath",
+    b"host",
+    b"hostaddr",
+    b"hostname",
+    b"initialcatalog",
+    b"integratedsecurity",
+    b"networkaddress",
+    b"persistsecurityinfo",
+    b"port",
+    b"protocol",
+    b"provider",
+    b"server",
+    b"servername",
+    b"sharedaccesskeyname",
+    b"sslmode",
+    b"uid",
+    b"user",
+    b"userid",
+    b"username",
+];
+
+/// The longest of them.
+const MAX_KEY_BYTES: usize = 24;
+
+/// The most parts before or after a password that are looked at.
+const MAX_PARTS: usize = 32;
 
 /// The bytes around a password in which the other keys are looked for.
 const MAX_CONTEXT_BYTES: usize = 512;
@@ -19,7 +55,7 @@ const MAX_PASSWORD_BYTES: usize = 256;
 
 /// Returns true for keys of passwords that mean nothing elsewhere.
 pub fn is_connection_key(name: &str) -> bool {
-    name.eq_ignore_ascii_case("pwd") || name.eq_ignore_ascii_case("accountkey")
+    ["pwd", "pass", "accountkey"].iter().any(|key| key.eq_ignore_ascii_case(name))
 }
 
 /// Returns the place of the password, if `name` is its key in a connection string.
@@ -33,7 +69,8 @@ pub fn connection_password(text: &str, name: &Range<usize>) -> Option<Range<usiz
     if bytes.get(sign) != Some(&b'=') || matches!(bytes.get(sign + 1), Some(b'=' | b'>')) {
         return None;
     }
-    let before = bytes[..name.start].iter().rev().find(|byte| **byte != b' ');
+    let nearby = &bytes[name.start.saturating_sub(MAX_CONTEXT_BYTES)..name.start];
+    let before = nearby.iter().rev().find(|byte| **byte != b' ');
     let separator = match before {
         Some(b'?' | b'&') => b'&',
         _ if has_other_key(text, name, b';') => b';',
@@ -44,7 +81,7 @@ pub fn connection_password(text: &str, name: &Range<usize>) -> Option<Range<usiz
     let value = value(text, start, separator);
     let first = text[value.clone()].chars().next()?;
     // A variable, or the working directory of a shell.
-    let is_other = matches!(first, '$' | '%' | '/' | '.' | '~' | '\\' | '(' | '*');
+    let is_other = matches!(first, '%' | '/' | '.' | '~' | '\\' | '(');
     (!is_other && can_be_secret(&text[value.clone()])).then_some(value)
 }
 
@@ -83,13 +120,18 @@ fn has_other_key(text: &str, name: &Range<usize>, separator: u8) -> bool {
     let end = bytes[name.end..most].iter().position(ends).map_or(most, |at| name.end + at);
     let is_key = |part: &[u8]| {
         let Some(sign) = memchr::memchr(b'=', part) else { return false };
-        let key: Vec<u8> = part[..sign].iter().filter(|byte| **byte != b' ').map(u8::to_ascii_lowercase).collect();
         // The first key of a connection string can follow other text.
-        let key = key.rsplit(|byte| !byte.is_ascii_alphanumeric()).next().unwrap_or_default();
-        !key.is_empty() && OTHER_KEYS.split(' ').any(|known| known.as_bytes() == key)
+        let letters =
+            part[..sign].iter().rev().filter(|byte| **byte != b' ').take_while(|byte| byte.is_ascii_alphanumeric());
+        let (mut key, mut start) = ([0; MAX_KEY_BYTES], MAX_KEY_BYTES);
+        for letter in letters {
+            let Some(before) = start.checked_sub(1) else { return false };
+            (key[before], start) = (letter.to_ascii_lowercase(), before);
+        }
+        OTHER_KEYS.contains(&&key[start..])
     };
     // The parts around the one with the password.
-    let before = bytes[start..name.start].split(|byte| *byte == separator).rev().skip(1);
-    let after = bytes[name.end..end].split(|byte| *byte == separator).skip(1);
+    let before = bytes[start..name.start].rsplit(|byte| *byte == separator).skip(1).take(MAX_PARTS);
+    let after = bytes[name.end..end].split(|byte| *byte == separator).skip(1).take(MAX_PARTS);
     before.chain(after).any(is_key)
 }

@@ -1,10 +1,9 @@
 //! The values of cookies in the headers `Cookie` and `Set-Cookie`.
 
-use std::ops::Range;
-
 use super::candidates::FindCandidates;
 use super::placeholder::can_be_secret;
 use super::rules::BuiltInRule;
+use super::run_ends::RunKind;
 use super::value_shape::{has_code, is_token_like};
 
 /// The attributes of a cookie in `Set-Cookie`.
@@ -13,46 +12,57 @@ const ATTRIBUTES: &str = "domain expires httponly max-age partitioned path prior
 /// The most cookies of a header that are looked at.
 const MAX_COOKIES: usize = 200;
 
+/// The longest name of a cookie.
+const MAX_NAME_BYTES: usize = 256;
+
 /// Looks at a header whose content begins at `start`. Returns false if it has no cookies.
 pub fn cookies(text: &str, start: usize, found: &mut FindCandidates) -> bool {
-    let header = &text[start..];
-    let ends = |c: char| c.is_control() || "\"'`\\".contains(c);
-    let header = &header[..header.find(ends).unwrap_or(header.len())];
+    if start < found.cookies_end {
+        return true;
+    }
+    let header = &text[..found.ends.end(RunKind::Header, text, start)];
     let (mut at, mut has_cookies) = (start, false);
-    for part in header.split(';').take(MAX_COOKIES) {
-        let place = at..at + part.len();
-        at = place.end + 1;
-        match cookie(text, &place) {
-            Some(value) => {
-                has_cookies = true;
-                let cookie = &text[value.clone()];
-                if can_be_secret(cookie) && is_token_like(cookie) && !has_code(cookie) {
-                    found.push(BuiltInRule::AssignedSecret, value);
-                }
+    for _ in 0..MAX_COOKIES {
+        let Some(part) = header.get(at..).and_then(Part::first) else { break };
+        let end = found.ends.end(RunKind::HeaderPart, text, at);
+        if let Part::Cookie { value } = part {
+            let value = header[at + value..end].trim_start();
+            let start = end - value.len();
+            let cookie = value.split(char::is_whitespace).next().unwrap_or_default();
+            has_cookies = true;
+            if can_be_secret(cookie) && is_token_like(cookie) && !has_code(cookie) {
+                found.push(BuiltInRule::AssignedSecret, start..start + cookie.len());
             }
-            None if !is_attribute(part) => break,
-            None => {}
         }
+        at = end + 1;
+        found.cookies_end = end;
     }
     has_cookies
 }
 
-/// Returns the place of the value of `name=value`, without quotation marks.
-fn cookie(text: &str, place: &Range<usize>) -> Option<Range<usize>> {
-    let part = &text[place.clone()];
-    let (name, value) = part.split_once('=')?;
-    let is_name =
-        !name.trim().is_empty() && name.trim().chars().all(|c| c.is_ascii_graphic() && !"(){}<>@,:/[]?".contains(c));
-    if !is_name || is_attribute(part) {
-        return None;
-    }
-    let value = value.trim_start();
-    let start = place.end - value.len();
-    let length = value.find(char::is_whitespace).unwrap_or(value.len());
-    Some(start..start + length)
+/// A part of a header, between semicolons.
+enum Part {
+    /// A cookie, with the offset after the sign.
+    Cookie {
+        value: usize,
+    },
+    Attribute,
 }
 
-fn is_attribute(part: &str) -> bool {
-    let name = part.split('=').next().unwrap_or_default().trim();
+impl Part {
+    /// Returns the part at the beginning of a header, unless it is neither a cookie nor an attribute.
+    fn first(header: &str) -> Option<Self> {
+        let nearby = &header.as_bytes()[..header.len().min(MAX_NAME_BYTES)];
+        let end = nearby.iter().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(nearby.len());
+        let name = header.get(..end)?.trim();
+        if is_attribute(name) {
+            return Some(Self::Attribute);
+        }
+        let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic() && !"(){}<>@,:/[]?".contains(c));
+        (is_name && nearby.get(end) == Some(&b'=')).then_some(Self::Cookie { value: end + 1 })
+    }
+}
+
+fn is_attribute(name: &str) -> bool {
     ATTRIBUTES.split(' ').any(|attribute| attribute.eq_ignore_ascii_case(name))
 }

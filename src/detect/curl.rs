@@ -1,9 +1,10 @@
-//! Names and passwords in the arguments of `curl`: `-u name:password`, `--user`, and those for a proxy.
+//! Names, passwords and cookies in the arguments of `curl`: `-u name:password`, `--user`, those for a proxy, and `-b`.
 
 use std::ops::Range;
 
 use super::boundary::starts_word;
 use super::candidates::FindCandidates;
+use super::cookies::cookies;
 use super::placeholder::can_be_secret;
 use super::rules::BuiltInRule;
 use super::url::user;
@@ -14,35 +15,57 @@ const MAX_COMMAND_BYTES: usize = 4096;
 /// The options of one letter that take no value.
 const FLAGS: &str = "#0123456789BGILMNORSVZafgijklnpqsv";
 
-/// Looks at `curl `, in any case.
+/// Looks at `curl`, in any case.
 pub fn curl(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
-    if !starts_word(text.as_bytes(), word.start) {
+    let bytes = text.as_bytes();
+    if !starts_word(bytes, word.start) {
         return;
     }
-    let mut arguments = Arguments { text, at: word.end, end: text.len().min(word.end + MAX_COMMAND_BYTES) };
+    let is_exe = bytes.get(word.end..word.end + 4).is_some_and(|ending| ending.eq_ignore_ascii_case(b".exe"));
+    let at = if is_exe { word.end + 4 } else { word.end };
+    // A quotation mark after the path of the program.
+    let slashes = bytes[at..].iter().take(8).take_while(|byte| **byte == b'\\').count();
+    let at = if matches!(bytes.get(at + slashes), Some(b'"' | b'\'')) { at + slashes + 1 } else { at };
+    let mut arguments = Arguments { text, at, end: text.len().min(word.end + MAX_COMMAND_BYTES) };
+    if !arguments.skip_spaces() {
+        return;
+    }
     while let Some(argument) = arguments.next_argument() {
-        let credentials = match &text[argument.clone()] {
-            "--user" | "--proxy-user" => arguments.next_argument(),
-            long if long.starts_with("--user=") || long.starts_with("--proxy-user=") => {
-                Some(argument.start + long.find('=').map_or(0, |sign| sign + 1)..argument.end)
-            }
-            short => match short_option(short) {
-                Some(after) if after == short.len() => arguments.next_argument(),
-                Some(after) => Some(argument.start + after..argument.end),
-                None => None,
+        let written = &text[argument.clone()];
+        // The next command has its own mark.
+        if written.ends_with("curl") {
+            return;
+        }
+        let value = |after: usize| argument.start + after..argument.end;
+        let (option, value) = match written.strip_prefix("--") {
+            Some(long) => match long.split_once('=') {
+                Some((name, _)) => (name, Some(value(2 + name.len() + 1))),
+                None => (long, None),
+            },
+            None => match short_option(written) {
+                Some((option, after)) => (option, (after < written.len()).then(|| value(after))),
+                None => continue,
             },
         };
-        if let Some(credentials) = credentials {
-            name_and_password(text, &credentials, found);
+        let is_cookie = matches!(option, "b" | "cookie");
+        if !is_cookie && !matches!(option, "u" | "U" | "user" | "proxy-user") {
+            continue;
+        }
+        let Some(value) = value.or_else(|| arguments.next_argument()) else { return };
+        match is_cookie {
+            true => _ = cookies(text, value.start, found),
+            false => name_and_password(text, &value, found),
         }
     }
 }
 
-/// Returns the offset after the letter `u` or `U` in options of one letter, which can be written together: `-sSu`.
-fn short_option(argument: &str) -> Option<usize> {
-    let letters = argument.strip_prefix('-').filter(|letters| !letters.starts_with('-'))?;
+/// Returns the letter of the option with a value among options of one letter, which can be written together: `-sSu`. With it
+/// comes the offset after it.
+fn short_option(argument: &str) -> Option<(&str, usize)> {
+    let letters = argument.strip_prefix('-')?;
     let option = letters.find(|letter: char| !FLAGS.contains(letter))?;
-    matches!(letters.as_bytes()[option], b'u' | b'U').then_some(option + 2)
+    let letter = letters[option..].chars().next()?;
+    Some((&letters[option..option + letter.len_utf8()], 1 + option + letter.len_utf8()))
 }
 
 fn name_and_password(text: &str, place: &Range<usize>, found: &mut FindCandidates) {
@@ -63,14 +86,30 @@ struct Arguments<'t> {
 }
 
 impl Arguments<'_> {
+    /// Skips spaces, tabs, and ends of lines after a backslash, also as escapes of a string inside a string. Returns false if
+    /// there are none.
+    fn skip_spaces(&mut self) -> bool {
+        let bytes = &self.text.as_bytes()[..self.end];
+        let start = self.at;
+        while let Some(rest) = bytes.get(self.at..) {
+            self.at += match rest {
+                [b' ' | b'\t', ..] => 1,
+                [b'\\', b't', ..] => 2,
+                [b'\\', b'\n' | b'\r', ..] => {
+                    2 + rest[2..].iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+                }
+                [b'\\', b'\\', b'\\', b'r', b'\\', b'n', ..] => 6,
+                [b'\\', b'\\', b'\\', b'n' | b'r', ..] => 4,
+                _ => break,
+            };
+        }
+        self.at > start
+    }
+
     /// Returns the place of the next argument, without quotation marks.
     fn next_argument(&mut self) -> Option<Range<usize>> {
+        self.skip_spaces();
         let bytes = &self.text.as_bytes()[..self.end];
-        self.at += bytes.get(self.at..)?.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        // A backslash at the end of a line continues it.
-        while bytes.get(self.at) == Some(&b'\\') && matches!(bytes.get(self.at + 1), Some(b'\n' | b'\r')) {
-            self.at += 2 + bytes[self.at + 2..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-        }
         let (start, quote) = match bytes.get(self.at)? {
             quote @ (b'"' | b'\'') => (self.at + 1, Some(*quote)),
             b'\\' => match bytes.get(self.at + 1) {

@@ -9,11 +9,12 @@ use strum::{EnumCount as _, VariantArray as _};
 use super::address::{dots_and_colons, may_have_address};
 use super::candidates::{Find, FindCandidates, RuleId};
 use super::marks::Marks;
+use super::names::is_distinctive;
 use super::placeholder::{can_be_secret, without_names};
 use super::rule_file::{Allowlist, RuleFile, RuleMatch};
-use super::rules::{BuiltInRule, FindKind, NameStem, SecretName, names_a_person, secret_name};
+use super::rules::{BuiltInRule, FindKind, NameStem, SecretName, can_name_a_person, names_a_person, secret_name};
 use super::secrets::aws_secret;
-use super::value_shape::is_token_like;
+use super::value_shape::{is_password_like, is_time_or_place, is_token_like};
 use crate::error::{ErrorKind, RedactionFault, Result};
 
 /// The choice of rules for a scan or a redaction.
@@ -70,6 +71,8 @@ impl DetectOptions {
 #[derive(Debug, Clone)]
 pub struct Detector {
     marks: Arc<Marks>,
+    /// The names of users that are also words.
+    words: BTreeSet<String>,
     /// The rules of a file.
     file: Option<Arc<FileRules>>,
     /// True for each rule that is used.
@@ -126,14 +129,18 @@ impl Detector {
         Self::with_names(options, &BTreeSet::new())
     }
 
-    /// Prepares the chosen rules and looks for the names of users, which are known from home directories, everywhere.
+    /// Prepares the chosen rules and looks for the names of users, which are known from home directories and in lower case,
+    /// everywhere. Those that are also words are looked for in values that name a person.
     pub(crate) fn with_names(options: &DetectOptions, names: &BTreeSet<String>) -> Result<Self> {
-        let marks = Marks::new(names.iter().map(String::as_str));
+        let (names, words): (Vec<_>, Vec<_>) = names.iter().map(String::as_str).partition(|name| is_distinctive(name));
+        let marks = Marks::new(&names, &words);
         let marks =
             marks.map_err(|_| ErrorKind::Redaction(RedactionFault::TooManyUsers { limit: super::MAX_KNOWN_NAMES }))?;
         let file = options.rules.clone().map(|rules| Arc::new(FileRules::new(rules)));
         let rules = BuiltInRule::COUNT + file.as_ref().map_or(0, |file| file.names.len());
-        let detector = Self { marks: Arc::new(marks), file, enabled: vec![true; rules], exempts_names: false };
+        let words = words.into_iter().map(str::to_owned).collect();
+        let (marks, enabled) = (Arc::new(marks), vec![true; rules]);
+        let detector = Self { marks, words, file, enabled, exempts_names: false };
         let (only, skip) = (detector.selected(&options.only)?, detector.selected(&options.skip)?);
         let enabled = only.iter().zip(&skip).map(|(only, skip)| (options.only.is_empty() || *only) && !skip);
         let enabled: Vec<_> = enabled.collect();
@@ -212,12 +219,11 @@ impl Detector {
         dots_and_colons(text, &mut found);
         if let Some(key) = key {
             named(key, text, &mut found);
+            if can_name_a_person(key.text) && self.words.contains(&text.to_lowercase()) {
+                found.push(BuiltInRule::UserName, 0..text.len());
+            }
         }
-        found.retain(|find| {
-            self.enabled[find.rule.0]
-                && !self.file.as_ref().is_some_and(|file| file.allows(text, find))
-                && self.without_names(text, trimmed(text, &find.span)).is_some()
-        });
+        self.keep_wanted(text, &mut found);
         if let Some(FileRules { file, ids, .. }) = self.file.as_deref() {
             file.look(key.map(|key| key.text), text, |rule, span| {
                 if let Some(span) = self.without_names(text, span).filter(|_| self.enabled[ids[rule].0]) {
@@ -228,16 +234,34 @@ impl Detector {
         found.resolve()
     }
 
+    /// Finds what marks lead to in the strings of an array, which were joined to one text.
+    pub(super) fn search_joined(&self, text: &str) -> Vec<Find> {
+        let mut found = FindCandidates::default();
+        self.marks.look(text, &mut found);
+        self.keep_wanted(text, &mut found);
+        found.resolve()
+    }
+
+    /// Keeps the finds of rules that are used, unless they are known to be harmless.
+    fn keep_wanted(&self, text: &str, found: &mut FindCandidates) {
+        found.retain(|find| {
+            self.enabled[find.rule.0]
+                && !self.file.as_ref().is_some_and(|file| file.allows(text, find))
+                && self.without_names(text, trimmed(text, &find.span)).is_some()
+        });
+    }
+
     /// Returns the place of a find, as [`without_names`] does for texts that were redacted.
     fn without_names(&self, text: &str, span: Range<usize>) -> Option<Range<usize>> {
         if self.exempts_names { without_names(text, span) } else { Some(span) }
     }
 
-    /// Returns false if nothing will be found in the strings of a row, given as its raw bytes.
-    pub(super) fn may_match(&self, raw: &[u8]) -> bool {
-        self.marks.may_match(raw)
-            || may_have_address(raw)
-            || self.file.as_ref().is_some_and(|rules| rules.file.may_hit(raw))
+    /// Returns false if nothing will be found in the strings of a row. It is given without its escapes, so it has the text
+    /// of each string, between quotation marks.
+    pub(super) fn may_match(&self, row: &str) -> bool {
+        self.marks.may_match(row)
+            || may_have_address(row)
+            || self.file.as_ref().is_some_and(|rules| rules.file.may_hit(row))
     }
 }
 
@@ -262,6 +286,7 @@ fn named(key: &StringKey<'_>, text: &str, found: &mut FindCandidates) {
     let rule = match (secret_name(key.text), names_a_person(key.text)) {
         (Some(SecretName::One), _) => BuiltInRule::NamedSecret,
         (Some(SecretName::Several), _) if is_likely_secret(text) => BuiltInRule::NamedSecret,
+        (Some(SecretName::Short), _) if is_password_like(text) => BuiltInRule::NamedSecret,
         (_, Some(rule)) if is_name_of_one(rule, text) => rule,
         _ if key.is_in_secret && is_likely_secret(text) => BuiltInRule::NamedSecret,
         _ => return,
@@ -273,9 +298,7 @@ fn named(key: &StringKey<'_>, text: &str, found: &mut FindCandidates) {
 
 /// Returns true if a string that is somewhere inside of a secret looks like one: not like words, a time, a path or a URL.
 fn is_likely_secret(text: &str) -> bool {
-    let is_time = text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok();
-    let is_place = text.starts_with(['/', '.', '~']) || text.contains("://");
-    is_token_like(text) && !text.contains(char::is_whitespace) && !is_place && !is_time
+    is_token_like(text) && !text.contains(char::is_whitespace) && !is_time_or_place(text)
 }
 
 /// Returns true if a value can be the name of a user or a host, and one that says something.
@@ -286,4 +309,23 @@ fn is_name_of_one(rule: BuiltInRule, text: &str) -> bool {
         _ => super::hosts::is_public_host(text),
     };
     is_plain && !is_common
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_is_measured_again_for_each_mark() {
+        let detector = Detector::new(&DetectOptions::default()).unwrap();
+        for part in
+            ["token=", "eyJ-", "eyJ.", "cookie: a", "cookie: a=b ", "cookie=1;", ";pwd=", "token='", "curl -b a=b "]
+        {
+            let text = part.repeat(100_000 / part.len());
+            let mut found = FindCandidates::default();
+            detector.marks.look(&text, &mut found);
+            assert!(found.ends.steps <= 4 * text.len(), "{part}: {}", found.ends.steps);
+        }
+    }
 }

@@ -1,11 +1,13 @@
 //! The finds in a line of a log: in the strings of a row, or in the text of an unparsed line.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use super::array::ArrayFinds;
 use super::candidates::{Find, FindCandidates, RuleId};
 use super::decoded::Decoded;
 use super::detector::{Detector, StringKey};
-use super::rules::secret_name;
+use super::rules::{SecretName, secret_name};
 use super::strings::{RawStep, Strings};
 use crate::query::{KeyPath, PathStep};
 
@@ -47,25 +49,49 @@ pub fn in_line(
 }
 
 fn in_row(detector: &Detector, line: &[u8], mut take: impl FnMut(LinePlace<'_, '_>, FoundInLine<'_>)) {
-    if !detector.may_match(line) {
+    if !detector.may_match(Decoded::new(line).text()) {
         return;
     }
     let (mut strings, mut outer) = (Strings::new(line), OuterKeys::default());
+    let (mut pair, mut arrays) = (NamedPair::default(), ArrayFinds::default());
     while let Some(string) = strings.next_string() {
         let decoded = Decoded::new(&line[string.raw.clone()]);
         let finds = match strings.keys().next().filter(|_| !string.is_key) {
             Some(key) => {
-                let (text, is_in_secret) = (Decoded::new(&line[key]), outer.name_secrets(&strings, line));
-                let key = StringKey { text: text.text(), is_in_secret };
-                detector.search(Some(&key), decoded.text())
+                let (key, is_in_secret) = (Decoded::new(&line[key]), outer.name_secrets(&strings, line));
+                let text = pair.key_of(&strings, key.text(), decoded.text());
+                detector.search(Some(&StringKey { text: &text, is_in_secret }), decoded.text())
             }
             None => detector.find(decoded.text()),
         };
+        let finds = arrays.add_to(finds, detector, line, &strings, &string);
         for Find { span, rule } in finds {
             let raw = decoded.raw(&span);
             let raw = string.raw.start + raw.start..string.raw.start + raw.end;
             let found = FoundInLine { raw, rule, value: &decoded.text()[span], is_in_key: string.is_key };
             take(LinePlace::Row(&strings), found);
+        }
+    }
+}
+
+/// The name in an object that has a name and a value as members: `{"name":"DB_PASSWORD","value":"…"}`.
+#[derive(Default)]
+struct NamedPair {
+    /// The offset of the object, and the name, if it is that of a secret.
+    name: Option<(usize, String)>,
+}
+
+impl NamedPair {
+    /// Returns the key that says what a value is: the name, if it came before. Takes the value if it is such a name.
+    fn key_of<'k>(&mut self, strings: &Strings<'_>, key: &'k str, value: &str) -> Cow<'k, str> {
+        let is_one_of = |known: &str| known.split(' ').any(|known| known.eq_ignore_ascii_case(key));
+        let Some(object) = strings.object() else { return key.into() };
+        if is_one_of("header key name param parameter var variable") && secret_name(value).is_some() {
+            self.name = Some((object, value.to_owned()));
+        }
+        match &self.name {
+            Some((of, name)) if *of == object && is_one_of("content data default val value") => name.clone().into(),
+            _ => key.into(),
         }
     }
 }
@@ -83,7 +109,10 @@ impl OuterKeys {
     fn name_secrets(&mut self, strings: &Strings<'_>, line: &[u8]) -> bool {
         if !strings.keys().skip(1).eq(self.keys.iter().cloned()) {
             self.keys = strings.keys().skip(1).collect();
-            let is_secret = |key: &Range<usize>| secret_name(Decoded::new(&line[key.clone()]).text()).is_some();
+            let is_secret = |key: &Range<usize>| {
+                let name = secret_name(Decoded::new(&line[key.clone()]).text());
+                name.is_some_and(|name| name != SecretName::Short)
+            };
             self.name_secrets = self.keys.iter().any(is_secret);
         }
         self.name_secrets

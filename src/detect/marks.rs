@@ -1,15 +1,13 @@
 //! The marks of the built-in rules, and the automaton that finds them.
 
-use std::ops::Range;
-
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
-use super::address::at_sign;
-use super::boundary::is_after_escape;
+use super::address::{at_sign, is_host, is_local};
+use super::boundary::starts_word;
 use super::candidates::FindCandidates;
 use super::connection::is_connection_key;
 use super::curl::curl;
-use super::names::{home_directory, known_name};
+use super::names::{home_directory, is_in_path, known_name};
 use super::rules::{PERSON_KEYS, SECRET_WORDS, secret_name};
 use super::secrets::{assignment, authorization, json_web_token, name_around, private_key};
 use super::token::{TOKEN_FORMATS, TokenFormat, telegram_token, terraform_token};
@@ -33,15 +31,17 @@ enum Mark {
     SecretWord,
     /// The name of a user, which is known from a home directory.
     KnownName,
+    /// The name of a user that is also a word. It must be a whole value.
+    NameAsWord,
     /// A word that only the keys of a row are searched for.
     PersonWord,
-    /// An escape that can hide a mark.
-    Escape,
 }
 
 /// The marks that are not prefixes of tokens.
 const OTHER_MARKS: &[(&str, Mark)] = &[
     ("@", Mark::AtSign),
+    ("%40", Mark::AtSign),
+    (r"\u0040", Mark::AtSign),
     ("://", Mark::SchemeEnd),
     (r":\/\/", Mark::SchemeEnd),
     ("home", Mark::Home),
@@ -50,13 +50,11 @@ const OTHER_MARKS: &[(&str, Mark)] = &[
     ("eyj", Mark::JsonWebToken),
     (":aa", Mark::Telegram),
     (".atlasv1.", Mark::Terraform),
-    ("bearer ", Mark::Authorization),
-    ("basic ", Mark::Authorization),
+    ("bearer", Mark::Authorization),
+    ("basic", Mark::Authorization),
     ("pwd", Mark::SecretWord),
     ("accountkey", Mark::SecretWord),
-    ("curl ", Mark::Curl),
-    (r"\u00", Mark::Escape),
-    (r"\/", Mark::Escape),
+    ("curl", Mark::Curl),
 ];
 
 /// Returns a name, given in lower case, as it is usually written. Marks are found in any case as far as they are ASCII.
@@ -78,25 +76,21 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Builds the automaton for the marks of the built-in rules, and for names of users.
+    /// Builds the automaton for the marks of the built-in rules, for names of users, and for those that are also words.
     ///
     /// # Errors
     /// If the names are too many or too long.
-    pub fn new<'n>(names: impl Iterator<Item = &'n str>) -> Result<Self, aho_corasick::BuildError> {
+    pub fn new(names: &[&str], words: &[&str]) -> Result<Self, aho_corasick::BuildError> {
         let tokens = TOKEN_FORMATS.iter().map(|format| (format.prefix.to_owned(), Mark::Token(format)));
         let others = OTHER_MARKS.iter().map(|(text, mark)| ((*text).to_owned(), *mark));
-        let words = SECRET_WORDS.iter().map(|word| ((*word).to_owned(), Mark::SecretWord));
+        let secrets = SECRET_WORDS.iter().map(|word| ((*word).to_owned(), Mark::SecretWord));
         let people = PERSON_KEYS.iter().map(|(key, _)| ((*key).to_owned(), Mark::PersonWord));
-        let (mut texts, mut marks): (Vec<_>, Vec<_>) = tokens.chain(others).chain(words).chain(people).unzip();
-        for name in names {
-            if !name.is_ascii() {
-                // An escape can hide it.
-                texts.push(r"\u".to_owned());
-                marks.push(Mark::Escape);
-            }
+        let (mut texts, mut marks): (Vec<_>, Vec<_>) = tokens.chain(others).chain(secrets).chain(people).unzip();
+        let names = names.iter().map(|name| (name, Mark::KnownName));
+        for (name, mark) in names.chain(words.iter().map(|word| (word, Mark::NameAsWord))) {
             for spelling in spellings(name) {
                 texts.push(spelling);
-                marks.push(Mark::KnownName);
+                marks.push(mark);
             }
         }
         let kind = if texts.len() < 1000 { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
@@ -127,44 +121,36 @@ impl Marks {
                 Mark::Curl => curl(text, &place, found),
                 Mark::SecretWord => assignment(text, &place, found),
                 Mark::KnownName => known_name(text, &place, found),
-                Mark::PersonWord | Mark::Escape => {}
+                Mark::PersonWord | Mark::NameAsWord => {}
             }
         }
     }
 
-    /// Returns false if no string of a row, given as its raw bytes, has anything that a mark leads to.
-    pub fn may_match(&self, raw: &[u8]) -> bool {
-        self.automaton.find_overlapping_iter(raw).any(|hit| {
+    /// Returns false if no string of a row, given without its escapes, has anything that a mark leads to. What is required
+    /// beside a mark is what its rule requires, and the same for a string as for the row: quotation marks are around it.
+    pub fn may_match(&self, row: &str) -> bool {
+        let bytes = row.as_bytes();
+        self.automaton.find_overlapping_iter(row).any(|hit| {
             let place = hit.start()..hit.end();
-            let (before, after) = (place.start.checked_sub(1).map(|before| raw[before]), raw.get(place.end).copied());
+            let (before, after) = (&bytes[..place.start], &bytes[place.end..]);
             match self.marks[hit.pattern().as_usize()] {
-                Mark::Token(format) => format.find(raw, place.start).is_some(),
+                Mark::Token(format) => format.find(bytes, place.start).is_some(),
                 Mark::AtSign => {
-                    before.is_some_and(|byte| {
-                        byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte) || !byte.is_ascii()
-                    }) && after.is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii())
+                    before.last().copied().is_some_and(is_local) && after.first().copied().is_some_and(is_host)
                 }
-                Mark::Home => {
-                    let is_separator = |byte| matches!(byte, b'/' | b'\\');
-                    before.is_some_and(is_separator) && after.is_some_and(is_separator)
-                }
+                Mark::Home => is_in_path(before, after),
                 Mark::SecretWord => {
-                    let name = String::from_utf8_lossy(&raw[name_around(raw, &place)]);
-                    secret_name(&name).is_some() || is_connection_key(&name)
+                    let name = &row[name_around(bytes, &place)];
+                    secret_name(name).is_some() || is_connection_key(name)
                 }
                 Mark::KnownName => {
-                    let is_word = |byte: u8| byte.is_ascii_alphanumeric();
-                    (!before.is_some_and(is_word) || is_after_escape(&raw[..place.start]))
-                        && !after.is_some_and(is_word)
+                    starts_word(bytes, place.start) && !after.first().is_some_and(u8::is_ascii_alphanumeric)
                 }
-                Mark::JsonWebToken | Mark::Curl => is_word_start(raw, &place),
-                Mark::Telegram => before.is_some_and(|byte| byte.is_ascii_digit()),
+                Mark::JsonWebToken | Mark::Curl | Mark::Authorization => starts_word(bytes, place.start),
+                Mark::NameAsWord => before.last() == Some(&b'"') && after.first() == Some(&b'"'),
+                Mark::Telegram => before.last().is_some_and(u8::is_ascii_digit),
                 _ => true,
             }
         })
     }
-}
-
-fn is_word_start(raw: &[u8], place: &Range<usize>) -> bool {
-    super::boundary::starts_word(raw, place.start)
 }

@@ -1,10 +1,11 @@
 //! Finds secrets and personal data in texts.
 //!
 //! Each rule has marks: short texts without which it finds nothing, such as `ghp_` or `://`. One pass over a text finds
-//! all marks; the rule then looks at what is around its mark. A row without any mark is done after one pass over its raw
-//! bytes.
+//! all marks; the rule then looks at what is around its mark. A row without any mark is done after one pass over its text
+//! without escapes.
 
 mod address;
+mod array;
 mod boundary;
 mod candidates;
 mod connection;
@@ -19,11 +20,13 @@ mod names;
 mod placeholder;
 mod rule_file;
 mod rules;
+mod run_ends;
 mod secrets;
 mod strings;
 mod token;
 mod url;
 mod value_shape;
+mod written;
 
 pub use candidates::{Find, RuleId};
 pub(crate) use decoded::Decoded;

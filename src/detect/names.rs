@@ -10,6 +10,7 @@ use super::boundary::{is_after_escape, is_whole_word};
 use super::candidates::FindCandidates;
 use super::decoded::Decoded;
 use super::rules::BuiltInRule;
+use super::written::{first_char, percent_byte, plain, run_length, without_percent};
 use crate::error::{ErrorKind, RedactionFault, Result};
 
 /// Names of accounts that many machines have. They name nobody.
@@ -72,6 +73,16 @@ pub fn is_distinctive(name: &str) -> bool {
         && WORDS.split(' ').chain(PARTS_OF_LOGS.split(' ')).all(|word| word != lower)
 }
 
+/// The schemes of URLs whose paths are those of a machine.
+const PATH_SCHEMES: &str = "\
+    cursor file git+ssh nfs rsync scp sftp smb ssh ssh+git svn+ssh vscode vscode-file vscode-insiders vscode-remote windsurf";
+
+/// The longest part of a path that is looked at.
+const MAX_PATH_BYTES: usize = 200;
+
+/// The most words of a name.
+const MAX_NAME_WORDS: usize = 3;
+
 /// Looks at `home` or `Users`, after which the name of a user may follow.
 pub fn home_directory(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     if let Some(name) = home_name(text, word) {
@@ -79,23 +90,56 @@ pub fn home_directory(text: &str, word: &Range<usize>, found: &mut FindCandidate
     }
 }
 
+/// Returns the length of the separators of a path at the beginning of a text: `/`, `\\`, `\/` or `%2F`.
+fn separators(text: &str) -> usize {
+    let (mut length, mut is_slash) = (0, false);
+    for _ in 0..4 {
+        let rest = &text.as_bytes()[length..];
+        let byte = percent_byte(rest).or(rest.first().copied());
+        // After a slash, a backslash begins the escape of a letter.
+        let is_separator = byte == Some(b'/') || byte == Some(b'\\') && (!is_slash || rest.get(1) == Some(&b'/'));
+        if !is_separator {
+            break;
+        }
+        is_slash |= byte == Some(b'/');
+        length += if rest[0] == b'%' { 3 } else { 1 };
+    }
+    length
+}
+
+/// Returns true if separators of a path are before and after a word.
+pub fn is_in_path(before: &[u8], after: &[u8]) -> bool {
+    let is_separator = |byte: u8| matches!(byte, b'/' | b'\\');
+    let last = before.len().checked_sub(3).and_then(|at| percent_byte(&before[at..])).or(before.last().copied());
+    let first = percent_byte(after).or(after.first().copied());
+    last.is_some_and(is_separator) && first.is_some_and(is_separator)
+}
+
 /// Returns the place of the user's name in the path of a home directory.
 pub fn home_name(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
-    let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
-    let before = word.start.checked_sub(1).map(|before| bytes[before]).filter(is_separator)?;
-    let after = bytes[word.end..].iter().take(4).take_while(|byte| is_separator(byte)).count();
-    let is_windows = before == b'\\' && bytes[word.end..].first() == Some(&b'\\') || is_drive(bytes, word.start);
-    let is_spelt_so = match &text[word.clone()] {
-        "home" | "Users" => true,
-        _ => is_windows,
-    };
-    if after == 0 || !is_spelt_so || !is_absolute(bytes, word.start - 1) {
+    if !is_in_path(&bytes[..word.start], &bytes[word.end..]) {
         return None;
     }
-    let start = word.end + after;
-    let name = name_at(text, start, is_windows.then_some(&text[word.end..start]));
-    let is_nobody = name.is_empty() || is_common_account(name);
+    let mut least = word.start.saturating_sub(MAX_PATH_BYTES);
+    while !text.is_char_boundary(least) {
+        least += 1;
+    }
+    let path = without_percent(&text[least..word.start]);
+    let start = word.end + separators(&text[word.end..]);
+    let drive = before_drive(&path);
+    let is_windows = drive.is_some() || path.ends_with('\\') && text[word.end..].starts_with('\\');
+    let is_spelt_so = is_windows || matches!(&text[word.clone()], "home" | "Users");
+    if start == word.end || !is_spelt_so || !is_absolute(&path) {
+        return None;
+    }
+    let spaces = is_windows.then(|| NameWithSpaces {
+        separator: &text[word.end..start],
+        // Between quotation marks and the like, everything is the path.
+        is_delimited: drive.is_some_and(|before| !before.ends_with([' ', '\t'])),
+    });
+    let name = name_at(&text[start..], spaces.as_ref());
+    let is_nobody = name.is_empty() || is_common_account(&plain(name));
     (!is_nobody).then(|| start..start + name.len())
 }
 
@@ -131,17 +175,33 @@ fn has_query(text: &[u8]) -> bool {
     key > 0 && query.get(key) == Some(&b'=')
 }
 
-/// Returns the name that begins at `at`. On Windows it can have spaces if the same separator follows as before it. (A single
-/// backslash after two can be an escape.)
-fn name_at<'t>(text: &'t str, at: usize, of_windows: Option<&str>) -> &'t str {
-    let rest = &text[at..];
+/// The place of a name that can have spaces, as on Windows.
+struct NameWithSpaces<'t> {
+    /// The separator before the name.
+    separator: &'t str,
+    /// True if the path ends where its surroundings do.
+    is_delimited: bool,
+}
+
+impl NameWithSpaces<'_> {
+    /// Returns true if this text can follow the name. (A single backslash after two can be an escape.)
+    fn can_end_before(&self, rest: &str) -> bool {
+        let is_end = |c: char| "\n\r\"'`;,|>".contains(c);
+        let is_escape = [r#"\""#, r"\n", r"\r"].iter().any(|escape| rest.starts_with(escape));
+        rest.starts_with(self.separator)
+            || self.is_delimited && (rest.is_empty() || rest.starts_with(is_end) || is_escape)
+    }
+}
+
+/// Returns the name at the beginning of a text.
+fn name_at<'t>(text: &'t str, spaces: Option<&NameWithSpaces<'_>>) -> &'t str {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '~' | '@');
-    let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
-    let name = &rest[..end];
-    if let Some(separator) = of_windows.filter(|_| end > 0 && rest[end..].starts_with(' ')) {
-        let longer = rest.find(|c| !is_name(c) && c != ' ').unwrap_or(rest.len());
-        if rest[longer..].starts_with(separator) {
-            return rest[..longer].trim_end_matches(' ');
+    let name = &text[..run_length(text, is_name)];
+    if let Some(spaces) = spaces.filter(|_| first_char(&text[name.len()..]).is_some_and(|(c, _)| c == ' ')) {
+        let longer = &text[..run_length(text, |c| is_name(c) || c == ' ')];
+        let words = plain(longer).split_whitespace().count();
+        if !name.is_empty() && words <= MAX_NAME_WORDS && spaces.can_end_before(&text[longer.len()..]) {
+            return longer.trim_end_matches(' ');
         }
     }
     let name = name.trim_end_matches('.');
@@ -149,35 +209,48 @@ fn name_at<'t>(text: &'t str, at: usize, of_windows: Option<&str>) -> &'t str {
     if is_usable && name.chars().any(char::is_alphanumeric) { name } else { "" }
 }
 
-/// Returns true if the separator before the word follows the letter of a drive: `C:\Users`, `/mnt/c/Users`.
-fn is_drive(bytes: &[u8], word: usize) -> bool {
-    let path = &bytes[..word];
-    let path = path.strip_suffix(br"\\").or_else(|| path.strip_suffix(b"\\")).or_else(|| path.strip_suffix(b"/"));
-    match path {
-        Some([.., drive, b':'] | [.., b'/', drive]) => drive.is_ascii_alphabetic(),
-        _ => false,
+/// Returns what is before the drive if the separator at the end follows the letter of one: `C:\`, `/mnt/c/`.
+fn before_drive(path: &str) -> Option<&str> {
+    let path = path.strip_suffix(r"\\").or_else(|| path.strip_suffix('\\')).or_else(|| path.strip_suffix('/'))?;
+    let is_letter = |c: char| c.is_ascii_alphabetic();
+    match path.strip_suffix(':') {
+        Some(drive) => drive.strip_suffix(is_letter),
+        None => path.strip_suffix(is_letter).filter(|before| before.ends_with('/')),
     }
 }
 
-/// Returns true if the path with the separator `at` begins at the root of a file system.
-fn is_absolute(bytes: &[u8], at: usize) -> bool {
-    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || b"/\\._-".contains(byte) || !byte.is_ascii();
-    let length = bytes[at.saturating_sub(200)..at].iter().rev().take_while(is_part).count();
-    let path = &bytes[at - length..=at];
-    let before = (at - length).checked_sub(1).map(|before| bytes[before]);
-    match path {
+/// Returns true if a path, up to a separator and without escapes of URLs, begins at the root of a file system. Other text can
+/// be before it.
+fn is_absolute(text: &str) -> bool {
+    // Letters of scripts without cases are rather those of a sentence.
+    let is_cased = |c: char| c.is_lowercase() || c.is_uppercase();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "/\\._-".contains(c) || !c.is_ascii() && is_cased(c);
+    let before = text.trim_end_matches(is_part);
+    let path = &text[before.len()..];
+    let is_in_url = before.ends_with(':');
+    match path.as_bytes() {
         // `https://host/home/x` is not a path of this machine, but `file:///home/x` is.
-        [b'/', b'/', rest @ ..] if before == Some(b':') => rest.first() == Some(&b'/'),
-        [b'\\', b'/', ..] if before == Some(b':') => path.starts_with(br"\/\/\/"),
-        [b'/' | b'\\', ..] => before != Some(b'~'),
+        [b'/', b'/', rest @ ..] if is_in_url && rest.first() != Some(&b'/') => is_in_machine_url(text),
+        [b'\\', b'/', ..] if is_in_url && !path.starts_with(r"\/\/\/") => is_in_machine_url(text),
+        [b'/' | b'\\', ..] => !before.ends_with('~') || is_in_machine_url(text),
         // `-I/home/x`
         [b'-', _, b'/', ..] => true,
-        // `\n/home/x`, `%3D/home/x`
-        _ => path
-            .iter()
-            .position(|byte| *byte == b'/')
-            .is_some_and(|slash| is_after_escape(&bytes[..at - length + slash])),
+        // `\n/home/x`
+        _ => {
+            let slash = path.find('/').map(|slash| before.len() + slash);
+            slash.is_some_and(|slash| is_after_escape(&text.as_bytes()[..slash])) || is_in_machine_url(text)
+        }
     }
+}
+
+/// Returns true if a text ends in a URL whose path is one of a machine, such as `ssh://host/`.
+fn is_in_machine_url(text: &str) -> bool {
+    let is_apart = |c: char| c.is_whitespace() || "\"'`<>".contains(c);
+    let url = text.rsplit(is_apart).next().unwrap_or_default();
+    let Some((before, _)) = url.rsplit_once("://").or_else(|| url.rsplit_once(r":\/\/")) else { return false };
+    let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    let scheme = &before[before.trim_end_matches(is_scheme).len()..];
+    PATH_SCHEMES.split(' ').any(|known| known.eq_ignore_ascii_case(scheme))
 }
 
 /// Looks at a place where the name of a user stands.
@@ -210,10 +283,11 @@ impl NameCollector {
         })
     }
 
-    /// Adds the names of users in a line, or in another text that can have escapes, to `names`, in lower case.
+    /// Adds the names of users in a line, or in another text that can have escapes, to `names`, in lower case. Of a name
+    /// with spaces, the first word is one, too.
     pub fn collect(&self, line: &[u8], names: &mut BTreeSet<String>) {
         let is_path = |hit: aho_corasick::Match| {
-            let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\');
+            let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\' | b'%');
             line[hit.start()] == b'\\' || line.get(hit.end()).is_some_and(is_separator)
         };
         if !self.words.find_iter(line).any(is_path) {
@@ -221,11 +295,12 @@ impl NameCollector {
         }
         for view in [Decoded::plain(line), Decoded::new(line)] {
             for hit in self.words.find_iter(view.text()) {
-                if let Some(place) = home_name(view.text(), &hit.range()) {
-                    let name = &view.text()[place.clone()];
-                    if is_distinctive(name) && !may_be_route(view.text(), &hit.range(), &place) {
-                        names.insert(name.to_lowercase());
-                    }
+                let place = home_name(view.text(), &hit.range());
+                if let Some(place) = place.filter(|place| !may_be_route(view.text(), &hit.range(), place)) {
+                    let written = view.text()[place].to_lowercase();
+                    let name = plain(&written).to_lowercase();
+                    names.extend(name.split(' ').next().map(str::to_owned));
+                    names.extend([name, written]);
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use strum::VariantArray;
 
 use super::rules::NameStem;
+use super::value_shape::is_irregular;
 
 /// The hexadecimal digits of a name that was made with a key.
 pub const KEYED_DIGITS: usize = 16;
@@ -56,30 +57,42 @@ pub fn without_names(text: &str, mut span: Range<usize>) -> Option<Range<usize>>
     Some(span)
 }
 
+/// Words that stand in place of a secret: types, modes, and nothing.
+const NO_SECRETS: &str = "\
+    any basic bearer boolean disabled empty enabled false hidden include integer nil no none null number omit optional \
+    redacted removed required same-origin str string true undefined unknown yes";
+
+/// The longest beginning of a secret that gives nothing away.
+const MAX_CUT_BYTES: usize = 8;
+
+/// Returns true for references to a variable: `$NAME`, `${name}`, `%NAME%`, `env:NAME`.
+fn is_reference(value: &str) -> bool {
+    let Some(rest) = value.strip_prefix('$') else {
+        return value.starts_with('%') && value.ends_with('%') || value.starts_with("env:");
+    };
+    let length = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+    let (name, after) = rest.split_at(length);
+    let has = |test: fn(&u8) -> bool| name.as_bytes().iter().any(test);
+    match name.is_empty() {
+        true => after.len() <= 1 || after.starts_with(['{', '(', '[']),
+        // A password can begin with a dollar sign.
+        false if has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit) => false,
+        false => after.starts_with(['/', '\\', '.', ':', '$', '}', ' ']) || !is_irregular(after),
+    }
+}
+
 /// Returns true if the value of something that is called a secret can be one.
 pub fn can_be_secret(value: &str) -> bool {
     let value = value.trim();
     let is_in = |open: &str, close: &str| value.starts_with(open) && value.ends_with(close);
     let Some(first) = value.chars().next() else { return false };
-    let is_reference =
-        value.starts_with('$') || value.starts_with('%') && value.ends_with('%') || value.starts_with("env:");
-    let is_word = matches!(
-        value.to_ascii_lowercase().as_str(),
-        "null"
-            | "none"
-            | "nil"
-            | "undefined"
-            | "true"
-            | "false"
-            | "yes"
-            | "no"
-            | "redacted"
-            | "removed"
-            | "hidden"
-            | "empty"
-    );
-    !(is_reference
+    let is_word = NO_SECRETS.split(' ').any(|word| word.eq_ignore_ascii_case(value));
+    // `sk-...`
+    let start = value.trim_end_matches(['.', '…']);
+    let is_cut = start.len() < value.len() && start.len() <= MAX_CUT_BYTES && !is_irregular(start);
+    !(is_reference(value)
         || is_word
+        || is_cut
         || is_in("[", "]")
         || is_in("<", ">")
         || is_in("{{", "}}")

@@ -194,8 +194,7 @@ const NO_SECRETS: [&str; 16] = [
 
 /// The words of which the name of a secret has one.
 pub const SECRET_WORDS: &[&str] = &[
-    "passw",
-    "passphrase",
+    "pass",
     "secret",
     "token",
     "apikey",
@@ -221,9 +220,25 @@ pub const SECRET_WORDS: &[&str] = &[
     "cookie",
 ];
 
+/// The longest name that is looked at.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Returns the last identifier of a JSON key: `password` of `my password:`. So a key is judged by what is around one of its
+/// words, as a name in a text is.
+fn last_name(key: &str) -> &str {
+    let key = key.trim_end_matches(|c| !is_name_char(c));
+    let least = key.len().saturating_sub(MAX_NAME_BYTES);
+    let start = key.rfind(|c| !is_name_char(c)).map_or(0, |at| at + key[at..].chars().next().map_or(1, char::len_utf8));
+    &key[start.max(least)..]
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
+}
+
 /// Returns true if a JSON key, or the name before an assignment, says that the value is a secret.
 pub fn names_a_secret(name: &str) -> bool {
-    let lower = name.to_lowercase();
+    let lower = last_name(name).to_ascii_lowercase();
     if !SECRET_WORDS.iter().any(|word| lower.contains(word)) {
         return false;
     }
@@ -234,6 +249,8 @@ pub fn names_a_secret(name: &str) -> bool {
 /// What a JSON key says about the strings in its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretName {
+    /// Those that look like a password are one: the key is `pwd` or `pass`, which can also mean a directory or a result.
+    Short,
     /// Those that look like a secret are one: the key is a plural, as in `tokens`.
     Several,
     /// The value, or each element of it, is a secret.
@@ -245,8 +262,36 @@ pub fn secret_name(name: &str) -> Option<SecretName> {
     if names_a_secret(name) {
         return Some(SecretName::One);
     }
-    let singular = name.strip_suffix(['s', 'S'])?;
+    if is_short_password(name) {
+        return Some(SecretName::Short);
+    }
+    let singular = last_name(name).strip_suffix(['s', 'S'])?;
     names_a_secret(singular).then_some(SecretName::Several)
+}
+
+/// Returns true if the last word of a name is `pwd` or `pass`.
+pub fn is_short_password(name: &str) -> bool {
+    let name = last_name(name);
+    let Some(word) = name.len().checked_sub(4) else { return name.eq_ignore_ascii_case("pwd") };
+    let (before, word) = match name[word..].eq_ignore_ascii_case("pass") {
+        true => name.split_at(word),
+        false => name.split_at(word + 1),
+    };
+    let is_word = word.eq_ignore_ascii_case("pwd") || word.eq_ignore_ascii_case("pass");
+    let is_hump = before.ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && word.starts_with('P');
+    is_word && (before.is_empty() || before.ends_with(['_', '-']) || is_hump)
+}
+
+/// The JSON keys whose value can be the name of a person, without `_` and `-` and in lower case.
+const PERSON_VALUES: &str = "\
+    account actor approvedby approver assigned assignedto assignee author by committedby committer createdby creator from \
+    login maintainer member name owner person requestedby requester reviewedby reviewer to triggeredby updatedby \
+    uploader user who";
+
+/// Returns true if the value of a JSON key can be the name of a person.
+pub fn can_name_a_person(key: &str) -> bool {
+    let plain: String = key.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect();
+    PERSON_VALUES.split(' ').any(|known| known == plain)
 }
 
 /// The JSON keys of names of users and hosts, and the rules for their values.

@@ -6,16 +6,17 @@ use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use serde::de::IgnoredAny;
 
 use super::address::is_in_authority;
-use super::boundary::{is_after_escape, starts_word};
+use super::boundary::{after_escape, is_after_escape, starts_word};
 use super::candidates::FindCandidates;
 use super::connection::connection_password;
 use super::cookies::cookies;
 use super::placeholder::can_be_secret;
-use super::rules::{BuiltInRule, names_a_secret};
-use super::value_shape::{has_code, is_irregular, is_token_like};
+use super::rules::{BuiltInRule, MAX_NAME_BYTES, is_short_password, names_a_secret};
+use super::run_ends::{RunEnds, RunKind};
+use super::value_shape::{has_code, is_irregular, is_password_like, is_token_like};
 
-/// The longest name that is looked at.
-const MAX_NAME_BYTES: usize = 64;
+/// The part of a long value by which it is judged.
+const MAX_JUDGED_BYTES: usize = 256;
 
 /// The length of a secret key of AWS.
 const AWS_SECRET_BYTES: usize = 40;
@@ -23,7 +24,8 @@ const AWS_SECRET_BYTES: usize = 40;
 /// Looks at `-----BEGIN `. A block without an end reaches as far as its lines go on.
 pub fn private_key(text: &str, begin: &Range<usize>, found: &mut FindCandidates) {
     let rest = &text[begin.end..];
-    let Some(dashes) = rest.find("-----").filter(|dashes| *dashes <= MAX_NAME_BYTES) else { return };
+    let nearby = &rest.as_bytes()[..rest.len().min(MAX_NAME_BYTES + 5)];
+    let Some(dashes) = nearby.windows(5).position(|window| window == b"-----") else { return };
     let label = &rest[..dashes];
     if !label.ends_with("PRIVATE KEY") && !label.ends_with("PRIVATE KEY BLOCK") {
         return;
@@ -38,38 +40,63 @@ pub fn private_key(text: &str, begin: &Range<usize>, found: &mut FindCandidates)
     found.push(BuiltInRule::PrivateKey, begin.start..end);
 }
 
+/// The longest text before a line of a key: `> `, `  12→`, `" +\n  "`.
+const MAX_LINE_PREFIX: usize = 16;
+
+/// The shortest line of a key after such a text.
+const MIN_LINE_BYTES: usize = 16;
+
 /// Returns the length of the lines of a key that has no end: base64, headers, and escapes of line feeds.
 fn lines_of_key(text: &str) -> usize {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "+/=\\:,-_.".contains(c);
-    text.find(|c| !is_part(c)).unwrap_or(text.len())
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let is_line = |line: &[u8]| line.get(..MIN_LINE_BYTES).is_some_and(|line| line.iter().all(is_base64));
+    let mut end = 0;
+    loop {
+        end += text[end..].find(|c| !is_part(c)).unwrap_or(text.len() - end);
+        let Some(prefix) =
+            (1..=MAX_LINE_PREFIX).find(|prefix| text.as_bytes().get(end + prefix..).is_some_and(is_line))
+        else {
+            return end;
+        };
+        end += prefix;
+    }
 }
 
-/// Looks at `eyJ`, the beginning of a JSON object in base64.
+/// The longest header of a token.
+const MAX_HEADER_BYTES: usize = 16 << 10;
+
+/// Looks at `eyJ`, the beginning of a JSON object in base64. A signed token has three parts, an encrypted one five.
 pub fn json_web_token(text: &str, begin: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     if !starts_word(bytes, begin.start) {
         return;
     }
-    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let part = |start: usize| start..start + bytes[start..].iter().take_while(is_part).count();
-    let header = part(begin.start);
-    if bytes.get(header.end) != Some(&b'.') {
-        return;
+    let (mut parts, mut at) = (Vec::with_capacity(5), begin.start);
+    while parts.len() < 5 {
+        let end = found.ends.end(RunKind::Base64Url, text, at);
+        parts.push(at..end);
+        if bytes.get(end) != Some(&b'.') {
+            break;
+        }
+        at = end + 1;
     }
-    let payload = part(header.end + 1);
-    if bytes.get(payload.end) != Some(&b'.') {
-        return;
-    }
-    let is_object = |part: &Range<usize>| {
+    let json = |part: &Range<usize>| {
         let json = BASE64URL_NOPAD.decode(&bytes[part.clone()]).unwrap_or_default();
-        json.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(&json).is_ok()
+        let is_object = json.starts_with(b"{") && serde_json::from_slice::<IgnoredAny>(&json).is_ok();
+        is_object.then_some(json)
     };
-    if is_object(&header) && is_object(&payload) {
-        found.push(BuiltInRule::Jwt, begin.start..part(payload.end + 1).end);
+    let [header, payload, signature, ..] = &parts[..] else { return };
+    let Some(names) = Some(header).filter(|header| header.len() <= MAX_HEADER_BYTES).and_then(json) else { return };
+    let is_encrypted = memchr::memmem::find(&names, b"\"enc\"").is_some();
+    match parts.get(4) {
+        Some(last) if is_encrypted => found.push(BuiltInRule::Jwt, begin.start..last.end),
+        _ if json(payload).is_some() => found.push(BuiltInRule::Jwt, begin.start..signature.end),
+        _ => {}
     }
 }
 
-/// Looks at `bearer ` and `basic `, in any case.
+/// Looks at `bearer` and `basic`, in any case.
 pub fn authorization(text: &str, scheme: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     if !starts_word(bytes, scheme.start) {
@@ -78,7 +105,10 @@ pub fn authorization(text: &str, scheme: &Range<usize>, found: &mut FindCandidat
     let is_basic = matches!(bytes[scheme.start + 1], b'a' | b'A');
     let punctuation = if is_basic { &b"+/="[..] } else { b"._~+/=-" };
     let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || punctuation.contains(byte);
-    let start = scheme.end + bytes[scheme.end..].iter().take_while(|byte| **byte == b' ').count();
+    let start = scheme.end + bytes[scheme.end..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    if start == scheme.end {
+        return;
+    }
     let length = bytes[start..].iter().take_while(is_part).count();
     let credential = text[start..start + length].trim_end_matches(['.', '-']);
     let is_credential = match is_basic {
@@ -127,13 +157,33 @@ pub fn assignment(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     if let Some(value) = connection_password(text, &name) {
         return found.push(BuiltInRule::ConnectionPassword, value);
     }
-    if !names_a_secret(&text[name.clone()]) {
+    let is_short = is_short_password(&text[name.clone()]);
+    if !is_short && !names_a_secret(&text[name.clone()]) {
         return;
     }
-    let Some(assignment) = Assignment::after(text, &name) else { return };
-    let is_header = text[name].to_ascii_lowercase().ends_with("cookie") && !assignment.is_entry;
-    if !(is_header && cookies(text, assignment.value.start, found)) && assignment.is_secret(text) {
+    let Some(assignment) = Assignment::after(text, &name, &mut found.ends) else { return };
+    let lower = text[name].to_ascii_lowercase();
+    if lower.ends_with("cookie") && !assignment.is_entry && cookies(text, assignment.value.start, found) {
+        return;
+    }
+    if lower.ends_with("authorization") && !assignment.is_entry {
+        credential(text, &assignment.value, found);
+    }
+    if if is_short { assignment.is_password(text) } else { assignment.is_secret(text) } {
         found.push(BuiltInRule::AssignedSecret, assignment.value);
+    }
+}
+
+/// Looks at the value of the header `Authorization`, whose first word, which ends the value, is that of a scheme.
+fn credential(text: &str, scheme: &Range<usize>, found: &mut FindCandidates) {
+    let is_scheme = text[scheme.clone()].bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+    if is_scheme && text[scheme.end..].starts_with(' ') {
+        let start = scheme.end + 1;
+        let credential = start..found.ends.end(RunKind::Value, text, start);
+        let judged = beginning(&text[credential.clone()]);
+        if is_token_like(judged) && can_be_secret(judged) && !has_code(judged) {
+            found.push(BuiltInRule::AuthorizationHeader, credential);
+        }
     }
 }
 
@@ -143,7 +193,7 @@ pub fn name_around(bytes: &[u8], word: &Range<usize>) -> Range<usize> {
     let least = word.start.saturating_sub(MAX_NAME_BYTES);
     let before = bytes[least..word.start].iter().rev().take_while(is_part).count();
     let after = bytes[word.end..].iter().take(MAX_NAME_BYTES).take_while(is_part).count();
-    word.start - before..word.end + after
+    after_escape(bytes, word.start - before, word.start + 1)..word.end + after
 }
 
 /// The value that a text gives to a name.
@@ -153,10 +203,12 @@ struct Assignment {
     is_entry: bool,
     /// True for an option of a command, or a variable in capital letters.
     is_setting: bool,
+    /// True if an equals sign is between the name and the value.
+    has_equals_sign: bool,
 }
 
 impl Assignment {
-    fn after(text: &str, name: &Range<usize>) -> Option<Self> {
+    fn after(text: &str, name: &Range<usize>, ends: &mut RunEnds) -> Option<Self> {
         let bytes = text.as_bytes();
         let (name_quote, at) = quote_at(bytes, name.end);
         let spaces =
@@ -177,15 +229,18 @@ impl Assignment {
             return None;
         }
         let (value_quote, start) = quote_at(bytes, at);
-        let end = start + value_length(&text[start..], value_quote.as_ref().map(|quote| &bytes[quote.clone()]));
+        let end = match &value_quote {
+            Some(quote) => start + quoted_length(&text[start..], &bytes[quote.clone()]),
+            None => ends.end(RunKind::Value, text, start),
+        };
         let is_entry = name_quote.is_some() && value_quote.is_some();
         let is_setting = is_option || sign == b'=' && bytes[name.clone()].iter().all(|byte| !byte.is_ascii_lowercase());
-        Some(Self { value: start..end, is_entry, is_setting })
+        Some(Self { value: start..end, is_entry, is_setting, has_equals_sign: sign == b'=' })
     }
 
     /// Returns true if the value can be a secret.
     fn is_secret(&self, text: &str) -> bool {
-        let value = &text[self.value.clone()];
+        let value = beginning(&text[self.value.clone()]);
         let is_value = match (self.is_entry, self.is_setting) {
             (true, _) => true,
             (_, true) => value.len() >= 4 && !value.starts_with('-') && !has_code(value),
@@ -193,6 +248,22 @@ impl Assignment {
         };
         is_value && can_be_secret(value)
     }
+
+    /// Returns true if the value can be a password, though its name can mean something else.
+    fn is_password(&self, text: &str) -> bool {
+        let value = beginning(&text[self.value.clone()]);
+        let is_assigned = self.is_entry || self.is_setting || self.has_equals_sign;
+        is_assigned && is_password_like(value) && !value.starts_with('-') && !has_code(value) && can_be_secret(value)
+    }
+}
+
+/// Returns the beginning of a value, by which it is judged.
+fn beginning(value: &str) -> &str {
+    let mut end = value.len().min(MAX_JUDGED_BYTES);
+    while !value.is_char_boundary(end) {
+        end -= 1;
+    }
+    &value[..end]
 }
 
 /// Returns the quotation mark at `at`, with the backslashes before it, and the offset after it.
@@ -204,12 +275,8 @@ fn quote_at(bytes: &[u8], at: usize) -> (Option<Range<usize>>, usize) {
     }
 }
 
-/// Returns the length of a value that ends with `quote`, or, without one, where white space or punctuation follows.
-fn value_length(text: &str, quote: Option<&[u8]>) -> usize {
-    let Some(quote) = quote else {
-        let ends = |c: char| c.is_whitespace() || c.is_control() || "\"'`,;&|)}]<>\\".contains(c);
-        return text.find(ends).unwrap_or(text.len());
-    };
+/// Returns the length of a value that ends with `quote`.
+fn quoted_length(text: &str, quote: &[u8]) -> usize {
     let slashes = quote.len() - 1;
     let mark = quote[slashes];
     let bytes = text.as_bytes();

@@ -14,10 +14,10 @@ pub struct JsonString {
 /// A container that the walk is in.
 #[derive(Debug, Clone)]
 enum NestingLevel {
-    /// An object, with the raw bytes of the last key.
-    Object { key: Range<usize>, expects_key: bool },
-    /// An array.
-    Array,
+    /// An object, with its offset and the raw bytes of the last key.
+    Object { start: usize, key: Range<usize>, expects_key: bool },
+    /// An array, with its offset.
+    Array { start: usize },
 }
 
 /// A step on the way to a string.
@@ -30,7 +30,7 @@ pub enum RawStep {
 }
 
 /// Walks through the strings of a JSON text, which is known to be JSON.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Strings<'t> {
     json: &'t [u8],
     at: usize,
@@ -47,7 +47,7 @@ impl<'t> Strings<'t> {
     pub fn keys(&self) -> impl Iterator<Item = Range<usize>> {
         self.levels.iter().rev().filter_map(|level| match level {
             NestingLevel::Object { key, .. } => Some(key.clone()),
-            NestingLevel::Array => None,
+            NestingLevel::Array { .. } => None,
         })
     }
 
@@ -55,8 +55,24 @@ impl<'t> Strings<'t> {
     pub fn path(&self) -> impl Iterator<Item = RawStep> {
         self.levels.iter().map(|level| match level {
             NestingLevel::Object { key, .. } => RawStep::Key(key.clone()),
-            NestingLevel::Array => RawStep::Element,
+            NestingLevel::Array { .. } => RawStep::Element,
         })
+    }
+
+    /// Returns the offset of the array that the string is an element of.
+    pub fn array(&self) -> Option<usize> {
+        match self.levels.last()? {
+            NestingLevel::Array { start } => Some(*start),
+            NestingLevel::Object { .. } => None,
+        }
+    }
+
+    /// Returns the offset of the object that the string is a key or a value of.
+    pub fn object(&self) -> Option<usize> {
+        match self.levels.last()? {
+            NestingLevel::Object { start, .. } => Some(*start),
+            NestingLevel::Array { .. } => None,
+        }
     }
 
     /// Returns the number of the containers that the string is in.
@@ -70,8 +86,8 @@ impl<'t> Strings<'t> {
             self.at += 1;
             match byte {
                 b'"' => return Some(self.string()),
-                b'{' => self.levels.push(NestingLevel::Object { key: 0..0, expects_key: true }),
-                b'[' => self.levels.push(NestingLevel::Array),
+                b'{' => self.levels.push(NestingLevel::Object { start: self.at, key: 0..0, expects_key: true }),
+                b'[' => self.levels.push(NestingLevel::Array { start: self.at }),
                 b'}' | b']' => _ = self.levels.pop(),
                 b',' => {
                     if let Some(NestingLevel::Object { expects_key, .. }) = self.levels.last_mut() {
@@ -90,7 +106,7 @@ impl<'t> Strings<'t> {
         self.at = (end + 1).min(self.json.len());
         let raw = start..end;
         match self.levels.last_mut() {
-            Some(NestingLevel::Object { key, expects_key: expects_key @ true }) => {
+            Some(NestingLevel::Object { key, expects_key: expects_key @ true, .. }) => {
                 (*key, *expects_key) = (raw.clone(), false);
                 JsonString { raw, is_key: true }
             }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::boundary::starts_word;
+use super::boundary::{after_escape, starts_word};
 use super::candidates::FindCandidates;
 use super::rules::BuiltInRule;
 use Alphabet::{Alnum, Base64, Dashed, Dotted, Hex, Padded, Path, Upper, Url, UrlPath, Word};
@@ -219,9 +219,10 @@ pub fn token_prefixes(rule: BuiltInRule) -> impl Iterator<Item = &'static str> {
 /// Looks at `:AA` in a token of a Telegram bot: the number of the bot is before it, 33 characters are after it.
 pub fn telegram_token(text: &str, mark: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
-    let digits = bytes[..mark.start].iter().rev().take(11).take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = bytes[..mark.start].iter().rev().take(16).take_while(|byte| byte.is_ascii_digit()).count();
     let key = bytes[mark.end..].iter().take(34).take_while(|byte| Url.has(**byte)).count();
-    let start = mark.start - digits;
+    let start = after_escape(bytes, mark.start - digits, mark.start);
+    let digits = mark.start - start;
     if (8..=10).contains(&digits) && key == 33 && &bytes[mark.clone()] == b":AA" && starts_word(bytes, start) {
         found.push(R::TelegramBotToken, start..mark.end + key);
     }
@@ -230,11 +231,11 @@ pub fn telegram_token(text: &str, mark: &Range<usize>, found: &mut FindCandidate
 /// Looks at `.atlasv1.` in a token of Terraform: 14 characters are before it, 60 or more after it.
 pub fn terraform_token(text: &str, mark: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
-    let id = bytes[..mark.start].iter().rev().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let id = bytes[..mark.start].iter().rev().take(14).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let key = bytes[mark.end..].iter().take(80).take_while(|byte| Url.has(**byte)).count();
-    // The letter of an escape can stand directly before the token.
-    if (14..=15).contains(&id) && key >= 60 {
-        found.push(R::TerraformToken, mark.start - 14..mark.end + key);
+    let start = mark.start - id;
+    if id == 14 && key >= 60 && starts_word(bytes, start) {
+        found.push(R::TerraformToken, start..mark.end + key);
     }
 }
 

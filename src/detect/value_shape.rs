@@ -19,3 +19,19 @@ pub fn is_token_like(value: &str) -> bool {
 pub fn has_code(value: &str) -> bool {
     value.contains(['(', '$', '{', '[']) || value.starts_with("process.env") || value.starts_with("os.environ")
 }
+
+/// Returns true for times, paths and URLs.
+pub fn is_time_or_place(text: &str) -> bool {
+    let is_time = text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::DateTime>().is_ok();
+    is_time || text.starts_with(['/', '.', '~', '\\']) || [r":\", ":/"].iter().any(|place| text.contains(place))
+}
+
+/// Returns true if the value of a name that is not always that of a password looks like one.
+pub fn is_password_like(value: &str) -> bool {
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit() || b".,+-/%".contains(&byte));
+    value.len() >= 4
+        && is_irregular(value)
+        && !is_number
+        && !value.contains(char::is_whitespace)
+        && !is_time_or_place(value)
+}

@@ -14,6 +14,7 @@ mod bundle;
 mod cancel;
 mod cat_several;
 mod conformance;
+mod detect;
 mod diff;
 #[cfg(feature = "seal")]
 mod encrypted_exports;

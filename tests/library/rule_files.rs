@@ -266,3 +266,26 @@ proptest! {
         prop_assert_eq!(check.difference, None);
     }
 }
+
+#[test]
+fn keywords_are_found_in_any_case_of_any_script() {
+    let text = "ÜBER-12345 and über-12345 and \u{130}D-12345";
+    for (keyword, regex, expected) in
+        [("ÜBER", "(?i)über-[0-9]+", 2), ("über", "ÜBER-[0-9]+", 1), ("id-", "D-[0-9]+", 1)]
+    {
+        let rules = format!("[[rules]]\nid = \"own\"\nregex = \'\'\'{regex}\'\'\'\nkeywords = [\"{keyword}\"]\n");
+        let options = DetectOptions::default().rules(rule_file(&rules));
+        assert_eq!(Detector::new(&options).unwrap().find(text).len(), expected, "{keyword}");
+        let row = serde_json::json!({ "x": text }).to_string();
+        let escaped: String = row
+            .chars()
+            .map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) })
+            .collect();
+        for row in [row, escaped] {
+            let bundle = bundle(&Home::new().with("runs.jsonl", format!("{row}\n")));
+            let input = TraceInput::from_bundle(indexed(&bundle).unwrap());
+            let report = scan(&[input], &ScanOptions::default().detect(options.clone()), &NoProgress).unwrap();
+            assert_eq!(report.rules.iter().map(|rule| rule.count).sum::<u64>(), expected as u64, "{keyword}: {row}");
+        }
+    }
+}

@@ -1,12 +1,14 @@
 //! The words without which a rule finds nothing, and the automaton that finds them.
 
+use std::borrow::Cow;
+
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, BuildError, MatchKind};
 
 /// Finds the rules whose keywords a text has, in one pass.
 #[derive(Debug)]
 pub struct Keywords {
     automaton: AhoCorasick,
-    /// For each pattern of the automaton: the rules that it leads to. None for an escape that can hide a word.
+    /// For each pattern of the automaton: the rules that it leads to.
     rules: Vec<Vec<usize>>,
     /// The rules without keywords.
     always: Vec<usize>,
@@ -50,7 +52,9 @@ impl Keywords {
             if keywords.iter().all(String::is_empty) {
                 always.push(rule);
             }
-            for keyword in keywords.iter().map(|keyword| keyword.to_lowercase()).filter(|keyword| !keyword.is_empty()) {
+            for keyword in
+                keywords.iter().map(|keyword| lower(keyword).into_owned()).filter(|keyword| !keyword.is_empty())
+            {
                 let at = patterns.iter().position(|known| *known == keyword).unwrap_or(patterns.len());
                 if at == patterns.len() {
                     patterns.push(keyword);
@@ -59,20 +63,15 @@ impl Keywords {
                 rules[at].push(rule);
             }
         }
-        // In the raw bytes of a row, a backslash is before a character that is written in another way.
-        for escape in hiding_escapes(&patterns) {
-            patterns.push(escape.to_owned());
-            rules.push(Vec::new());
-        }
         let kind = if patterns.len() < 2000 { AhoCorasickKind::DFA } else { AhoCorasickKind::ContiguousNFA };
         let mut builder = AhoCorasickBuilder::new();
         builder.match_kind(MatchKind::Standard).ascii_case_insensitive(true).kind(Some(kind));
         Ok(Self { automaton: builder.build(&patterns)?, rules, always })
     }
 
-    /// Returns true if a row, given as its raw bytes, may have a string that a rule must look at.
-    pub fn may_hit(&self, raw: &[u8]) -> bool {
-        !self.always.is_empty() || self.automaton.is_match(raw)
+    /// Returns true if a row, given without its escapes, may have a string that a rule must look at.
+    pub fn may_hit(&self, row: &str) -> bool {
+        !self.always.is_empty() || self.automaton.is_match(&*lower(row))
     }
 
     /// Returns the rules that must look at a text, or at the value of a key.
@@ -81,7 +80,7 @@ impl Keywords {
         let mut hits = RuleHits(vec![0; rules.div_ceil(64)]);
         self.always.iter().for_each(|rule| hits.add(*rule));
         for text in key.into_iter().chain([text]) {
-            for hit in self.automaton.find_overlapping_iter(text) {
+            for hit in self.automaton.find_overlapping_iter(&*lower(text)) {
                 self.rules[hit.pattern().as_usize()].iter().for_each(|rule| hits.add(*rule));
             }
         }
@@ -89,15 +88,11 @@ impl Keywords {
     }
 }
 
-/// Returns the beginnings of escapes that can stand for a character of a keyword.
-fn hiding_escapes(keywords: &[String]) -> Vec<&'static str> {
-    let is_any = |test: fn(char) -> bool| keywords.iter().any(|keyword| keyword.contains(test));
-    let mut escapes = vec![if is_any(|c| !c.is_ascii()) { r"\u" } else { r"\u00" }];
-    if is_any(|c| c == '/') {
-        escapes.push(r"\/");
+/// Returns a text with its letters in lower case. Of ASCII, the automaton knows both cases.
+fn lower(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() {
+        true => text.into(),
+        // As Go does, one character for one.
+        false => text.chars().filter_map(|c| c.to_lowercase().next()).collect(),
     }
-    if is_any(|c| c.is_ascii_control() || matches!(c, '"' | '\\')) {
-        escapes.push(r"\");
-    }
-    escapes
 }

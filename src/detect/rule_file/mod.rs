@@ -90,9 +90,9 @@ impl RuleFile {
         &self.0.of_others
     }
 
-    /// Returns true if a row, given as its raw bytes, may have a string that a rule must look at.
-    pub(super) fn may_hit(&self, raw: &[u8]) -> bool {
-        self.0.keywords.may_hit(raw)
+    /// Returns true if a row, given without its escapes, may have a string that a rule must look at.
+    pub(super) fn may_hit(&self, row: &str) -> bool {
+        self.0.keywords.may_hit(row)
     }
 
     /// Passes what the rules find in a text to `take`, with the index of the rule. If it is the value of a key, the two are

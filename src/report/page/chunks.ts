@@ -30,6 +30,8 @@ export interface Chunk {
   crc32?: number;
   /** True once the checksum was found right. */
   isChecked?: boolean;
+  /** True once the chunk was found not to be what the manifest says, or is too long. */
+  isUnreadable?: boolean;
 }
 
 /** An inflated chunk and the offsets of its lines. */
@@ -125,7 +127,7 @@ function isBefore({ at: first }: Chunk, { at: second }: Chunk): boolean {
 }
 
 function isGrouped(chunk: Chunk): boolean {
-  return chunk.crc32 !== undefined && chunk.bytes <= MAX_CHUNK_BYTES;
+  return chunk.crc32 !== undefined && chunk.bytes <= MAX_CHUNK_BYTES && chunk.isUnreadable !== true;
 }
 
 /** Finds the lines of a chunk. */

@@ -35,19 +35,22 @@ type Report = (found: Found, part: number) => void;
 
 /** Returns the rows that pass, in the order wanted. Calls `report` with those found so far. */
 export async function findRows(model: Model, filter: Filter, pace: Pace, report: Report): Promise<Uint32Array<ArrayBuffer>> {
-  const rows = filter.text === "" ? await rowsOfIndex(model, filter, pace) : await rowsWithText(model, filter, pace, report);
+  const rows = filter.text === "" ? await rowsOfIndex(model, filter, pace, report) : await rowsWithText(model, filter, pace, report);
   if (filter.order === "log") return rows;
   return sortByKey(rows, filter.order === "longest" ? model.durations : model.times, filter.order !== "oldest");
 }
 
-async function rowsOfIndex(model: Model, filter: Filter, pace: Pace): Promise<Uint32Array<ArrayBuffer>> {
+async function rowsOfIndex(model: Model, filter: Filter, pace: Pace, report: Report): Promise<Uint32Array<ArrayBuffer>> {
   const found = rowColumn();
   const test = rowTest(model, filter);
+  let unread = 0;
   for (const chunk of model.bundle.chunks) {
     if (!isOfSource(model, filter, chunk)) continue;
+    if (chunk.isUnreadable === true) unread += chunk.rows;
     for (let row = chunk.firstRow; row < chunk.firstRow + chunk.rows; row++) if (test(row)) found.push(row);
     await pace.rest();
   }
+  report({ rows: found.values(), unread }, 1);
   return found.values().slice();
 }
 
@@ -55,7 +58,7 @@ async function rowsWithText(model: Model, filter: Filter, pace: Pace, report: Re
   const test = rowTest(model, filter);
   const numbers = [...model.bundle.chunks.keys()].filter((number) => {
     const chunk = model.bundle.chunks[number];
-    return isOfSource(model, filter, chunk) && hasCandidate(chunk.firstRow, chunk.rows, test);
+    return isOfSource(model, filter, chunk) && (chunk.isUnreadable === true || hasCandidate(chunk.firstRow, chunk.rows, test));
   });
   const found = rowColumn();
   let unread = 0;

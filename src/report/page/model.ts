@@ -175,6 +175,7 @@ export class Model {
       await this.indexChunk(await this.scan(number, buffer));
     } catch (error) {
       if (!(error instanceof ChunkError)) throw error;
+      chunk.isUnreadable = true;
       if (error instanceof TooLongError) this.tooLong += chunk.rows;
       else this.unreadable += chunk.rows;
       this.isMisplaced ||= chunk.crc32 !== undefined && !(error instanceof TooLongError);

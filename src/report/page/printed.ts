@@ -15,9 +15,12 @@ import { head, visible } from "./visible.ts";
 const MAX_PRINTED = 100;
 const MAX_PRINTED_TEXT = 500;
 
-/** Returns the printed part of a model. */
-export function printed(model: Model): HTMLElement[] {
-  return [...unparsed(model), ...runs(model), ...decisions(model), ...activity(model)];
+/** Returns the printed part of a model. `decisionCells` are of its newest decisions. */
+export function printed(model: Model, decisionCells: Child[][]): HTMLElement[] {
+  const part = Math.floor((model.indexed / Math.max(1, model.rows)) * 100);
+  const warning = `Only ${part} % of the rows were read when this was printed, so the tables of runs, decisions and activity are incomplete.`;
+  const note = model.isIndexed ? [] : [el("p", { class: "warning" }, warning)];
+  return [...note, ...unparsed(model), ...runs(model), ...decisions(model, decisionCells), ...activity(model)];
 }
 
 function section(title: string, total: number, table: HTMLElement, others = "older ones"): HTMLElement[] {
@@ -56,18 +59,24 @@ function runs({ runs, stateNames }: Model): HTMLElement[] {
   return section("Runs", runs.count, plainTable("Runs", columns, cells));
 }
 
-function decisions(model: Model): HTMLElement[] {
-  const rows = model.decisions.rows.values();
-  const newest = sortByKey(rows.slice(), model.times, true).subarray(0, MAX_PRINTED);
-  const cells = Array.from(newest, (row): Child[] => {
-    const text = model.peek(row);
+/** Reads the newest decisions, which may not be in memory when the page is printed. */
+export async function readDecisions(model: Model): Promise<Child[][]> {
+  const newest = sortByKey(model.decisions.rows.values().slice(), model.times, true).subarray(0, MAX_PRINTED);
+  const cells: Child[][] = [];
+  for (const row of newest) {
+    const text = await model.text(row).catch(() => undefined);
     const { source } = model.fileOf(row);
-    if (text === undefined) return [second(model.times[row]), source, "(not in memory)", ""];
-    const facts = new Facts(text.bytes, text.entryAt, text.entryEnd);
-    return [second(model.times[row]), visible(source), visible(decided(source, facts)), visible(model.decisions.outcomeOf(source, facts))];
-  });
+    const facts = text && new Facts(text.bytes, text.entryAt, text.entryEnd);
+    const [decision, outcome] = facts === undefined ? ["(can't be read)", ""] : [decided(source, facts), model.decisions.outcomeOf(source, facts)];
+    cells.push([second(model.times[row]), visible(source), visible(decision), visible(outcome)]);
+  }
+  return cells;
+}
+
+function decisions(model: Model, cells: Child[][]): HTMLElement[] {
+  if (cells.length === 0) return [];
   const columns = [{ title: "Time (UTC)" }, { title: "Source" }, { title: "Decision" }, { title: "Outcome" }];
-  return section("Decisions and approvals", rows.length, plainTable("Decisions and approvals", columns, cells));
+  return section("Decisions and approvals", model.decisions.rows.length, plainTable("Decisions and approvals", columns, cells));
 }
 
 function activity(model: Model): HTMLElement[] {

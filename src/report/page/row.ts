@@ -3,7 +3,7 @@
 import { fromBase64 } from "./bytes.ts";
 import { entryOf } from "./entry.ts";
 import type { ExactLine } from "./exact.ts";
-import { decode, KeySet, skipSpace, skipValue, stringAt, visitMembers } from "./json.ts";
+import { decode, KeySet, skipSpace, skipValue, stringAt, unescape, visitMembers } from "./json.ts";
 import { daysOf, inRange, parseTime } from "./times.ts";
 
 const ENVELOPE_KEYS = new KeySet(["entry", "original", "text", "bytes"]);
@@ -63,6 +63,9 @@ const FACT_NAMES = [
   "startedAt", "status", "step", "stepResults", "subject", "summary", "taskId", "timestamp", "tool", "toolName", "trigger",
 ] as const;
 const FACT_KEYS = new KeySet(FACT_NAMES);
+/** The first byte of `null`. */
+export const NULL = 0x6e;
+const MAX_STATE_BYTES = 200;
 
 /** Strings that were decoded lately: states, tools and recipes are the same in thousands of rows. */
 class StringCache {
@@ -118,15 +121,15 @@ export class Facts {
     return this.starts[index] === -1 ? undefined : [this.starts[index], this.ends[index]];
   }
 
-  /** Returns a string, cut to `max` bytes. */
+  /** Returns a string, or the text of another value but null, cut to `max` bytes. */
   text(key: FactKey, max = 400): string | undefined {
     const index = FACT_KEYS.indexOf(key);
     const [at, end] = [this.starts[index], this.ends[index]];
-    if (at === -1) return undefined;
+    if (at === -1 || this.bytes[at] === NULL) return undefined;
     if (end - at <= max) return STRINGS.get(this.bytes, at, end);
     if (this.bytes[at] !== 0x22) return decode(this.bytes, at, at + max) + "…";
     const cut = decode(this.bytes, at + 1, at + max).replace(/\\[^\\]{0,5}$|\uFFFD+$/, "");
-    return `${cut}…`;
+    return `${unescape(cut)}…`;
   }
 
   /** Returns a number. */
@@ -222,9 +225,9 @@ function usualDateAt(bytes: Uint8Array, at: number): number {
 
 /** Returns what became of what a row records. */
 export function stateOf(source: string, facts: Facts): string | undefined {
-  if (source === "runs" && facts.isTrue("hadStepErrors") && facts.text("status", 40) === "done") return "done with errors";
-  const state = facts.text("status", 40) ?? facts.text("outcome", 40) ?? facts.text("decision", 40);
-  return state ?? (isApproval(facts) ? facts.inner("metadata")?.text("decision", 40) : undefined);
+  if (source === "runs" && facts.isTrue("hadStepErrors") && facts.text("status", MAX_STATE_BYTES) === "done") return "done with errors";
+  const state = facts.text("status", MAX_STATE_BYTES) ?? facts.text("outcome", MAX_STATE_BYTES) ?? facts.text("decision", MAX_STATE_BYTES);
+  return state ?? (isApproval(facts) ? facts.inner("metadata")?.text("decision", MAX_STATE_BYTES) : undefined);
 }
 
 /** Returns true for a row of activity that records an approval. */

@@ -3,7 +3,7 @@
 import { Column, Dictionary, rowColumn } from "./growable.ts";
 import { HashTable } from "./hash-table.ts";
 import { decode, visitElements } from "./json.ts";
-import { Facts, type RowText } from "./row.ts";
+import { Facts, NULL, type RowText } from "./row.ts";
 
 /** All runs of a bundle, in the order in which they were first seen. */
 export class Runs {
@@ -33,7 +33,7 @@ export class Runs {
   /** Adds a row. Rows come in the order of their logs. */
   add(row: number, source: string, facts: Facts, bytes: Uint8Array, time: number, state: number) {
     const place = facts.place("taskId");
-    if (place === undefined) return;
+    if (place === undefined || bytes[place[0]] === NULL) return;
     const run = this.byId.find(bytes, ...place, this.count);
     if (run === this.count) {
       for (const column of [this.first, this.last, this.tails]) column.push(row);

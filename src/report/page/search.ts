@@ -3,27 +3,63 @@
 import { type Chunk, ChunkError, isRight, linesOf, type LoadedChunk, readChunk, readTogether } from "./chunks.ts";
 import { rowColumn } from "./growable.ts";
 import type { TextBuffer } from "./inflate.ts";
-import { decode } from "./json.ts";
+import { decode, unescape } from "./json.ts";
 import { readEnvelope } from "./row.ts";
 
-/** Finds a text in upper or lower case. */
+const BACKSLASH = 0x5c;
+
+/** Finds a text in upper or lower case: in the JSON text of entries, and in that text without escapes. */
 export class TextSearch {
   /** How far the text can move on where its last character meets a byte. */
   private readonly skips: Uint8Array | undefined;
   /** The text in lower case. */
   private readonly text: Uint8Array;
   private readonly pattern: RegExp;
+  /** True if escapes other than `\uXXXX` can stand for a part of the text. */
+  private readonly hasEscapes: boolean;
 
   constructor(text: string) {
     this.text = new TextEncoder().encode(text.toLowerCase());
-    this.pattern = new RegExp(text.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&"), "gi");
+    const isAscii = /^[\0-\x7f]+$/.test(text);
+    // With `u`, pairs of surrogates have two cases, too, and some other letters are equal to an s or a k.
+    this.pattern = new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), isAscii ? "gi" : "giu");
+    this.hasEscapes = /["\\/\b\f\n\r\t]/.test(text);
     // Letters of other scripts have upper case of other lengths, so these are searched for in characters.
-    if (/^[\0-\x7f]+$/.test(text)) this.skips = skipsOf(this.text);
+    if (isAscii) this.skips = skipsOf(this.text);
   }
 
   /** Returns the rows of a chunk whose entry has the text, counted from its first. */
   rowsOf(chunk: Chunk, bytes: Uint8Array): number[] {
-    return this.skips === undefined ? this.rowsByCharacters(chunk, bytes) : this.rowsByBytes(chunk, bytes, this.skips);
+    const rows = this.skips === undefined ? this.rowsByCharacters(chunk, bytes) : this.rowsByBytes(chunk, bytes, this.skips);
+    const more = this.rowsWithoutEscapes(chunk, bytes, new Set(rows));
+    return more.length === 0 ? rows : [...rows, ...more].sort((a, b) => a - b);
+  }
+
+  /** Returns the rows that have the text only without escapes. */
+  private rowsWithoutEscapes(chunk: Chunk, bytes: Uint8Array, found: Set<number>): number[] {
+    const rows: number[] = [];
+    let loaded: LoadedChunk | undefined;
+    let row = 0;
+    for (let at = this.nextEscape(bytes, 0); at !== -1; ) {
+      loaded ??= linesOf(chunk, bytes);
+      while (loaded.lines[row + 1] <= at) row++;
+      const envelope = found.has(row) ? undefined : readEnvelope(bytes, loaded.lines[row], loaded.lines[row + 1] - 1);
+      if (envelope !== undefined && this.isIn(unescape(decode(bytes, envelope.entryAt, envelope.entryEnd)))) rows.push(row);
+      at = this.nextEscape(bytes, loaded.lines[row + 1]);
+    }
+    return rows;
+  }
+
+  /** Returns where the next escape is that can stand for a part of the text, or -1. */
+  private nextEscape(bytes: Uint8Array, from: number): number {
+    let at = bytes.indexOf(BACKSLASH, from);
+    while (!this.hasEscapes && at !== -1 && bytes[at + 1] !== 0x75) at = bytes.indexOf(BACKSLASH, at + 2);
+    return at;
+  }
+
+  private isIn(text: string): boolean {
+    this.pattern.lastIndex = 0;
+    return this.pattern.test(text);
   }
 
   private rowsByBytes(chunk: Chunk, bytes: Uint8Array, skips: Uint8Array): number[] {
@@ -71,8 +107,7 @@ export class TextSearch {
       loaded ??= linesOf(chunk, bytes);
       for (; lineEnd !== -1 && lineEnd < match.index; row++) lineEnd = text.indexOf("\n", lineEnd + 1);
       const envelope = readEnvelope(bytes, loaded.lines[row], loaded.lines[row + 1] - 1);
-      pattern.lastIndex = 0;
-      if (envelope !== undefined && pattern.test(decode(bytes, envelope.entryAt, envelope.entryEnd))) rows.push(row);
+      if (envelope !== undefined && this.isIn(decode(bytes, envelope.entryAt, envelope.entryEnd))) rows.push(row);
       if (lineEnd === -1) break;
       pattern.lastIndex = lineEnd + 1;
     }
@@ -114,7 +149,7 @@ export async function searchChunks(chunks: Chunk[], search: TextSearch, buffer: 
   let next = await readTogether(chunks, buffer, (chunk, bytes) => isDone(() => add(chunk, bytes)));
   let unread = 0;
   for (; next < chunks.length; next++) {
-    const bytes = await readChunk(chunks[next], buffer).catch(ofChunk);
+    const bytes = chunks[next].isUnreadable === true ? undefined : await readChunk(chunks[next], buffer).catch(ofChunk);
     if (bytes === undefined || !isDone(() => add(chunks[next], bytes))) unread += chunks[next].rows;
   }
   return { rows: found.values().slice(), unread };

@@ -1,11 +1,11 @@
 /** What the page shows of one bundle: the tabs, the time line, and what they have in common. */
 
 import { closeDetail, type DetailContext, showRow, showRun, showUnparsed } from "./detail.ts";
-import { byId } from "./dom.ts";
+import { byId, type Child } from "./dom.ts";
 import { number } from "./format.ts";
 import type { Model } from "./model.ts";
 import { Cancelled, Pace } from "./pace.ts";
-import { printed } from "./printed.ts";
+import { printed, readDecisions } from "./printed.ts";
 import { ALL_TIME, type Range } from "./range.ts";
 import type { ReportData } from "./report-data.ts";
 import { checkLog, type LogCheck, MAX_CHECKED_BYTES } from "./restore.ts";
@@ -27,7 +27,7 @@ export class Session {
   private readonly pace = new Pace();
   private readonly views: View[];
   private readonly print = () => {
-    byId("printed").replaceChildren(...printed(this.model));
+    byId("printed").replaceChildren(...printed(this.model, this.decisionCells));
     this.timeline.setPrinting(true);
   };
   private readonly endPrint = () => this.timeline.setPrinting(false);
@@ -35,6 +35,7 @@ export class Session {
   private updated = 0;
   private updateAfter = UPDATE_MS;
   private isChecking = false;
+  private decisionCells: Child[][] = [];
 
   constructor(
     private readonly model: Model,
@@ -93,6 +94,7 @@ export class Session {
       if (this.model.isMisplaced) void this.reopen();
       if (this.timeline.isEmpty) this.timeline = this.makeTimeline();
       this.update();
+      this.decisionCells = await readDecisions(this.model);
       const bytes = this.model.files.reduce((sum, file) => sum + file.bytes, 0);
       if (bytes <= MAX_CHECKED_AT_ONCE) await this.checkAll();
     } catch (error) {

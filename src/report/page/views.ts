@@ -9,7 +9,7 @@ import { sortByKey } from "./growable.ts";
 import type { Model } from "./model.ts";
 import { Cancelled, Pace } from "./pace.ts";
 import { ALL_TIME, isIn, type Range } from "./range.ts";
-import { Facts } from "./row.ts";
+import { Facts, type RowText, stateOf } from "./row.ts";
 import { excerpt } from "./runs.ts";
 import type { Found } from "./search.ts";
 import { VirtualTable } from "./table.ts";
@@ -25,27 +25,51 @@ export interface View {
   setRange: (range: Range) => void;
 }
 
-/** Loads the chunks of rows that are not loaded, one at a time, and draws the table again. */
-class Loader {
+/** Rows of cells that are kept, so that those in view stay although their chunks are no longer in memory. */
+const MAX_KEPT_CELLS = 2000;
+
+/** The cells of rows. Loads the chunks of rows that are not loaded, one at a time, and draws the table again. */
+class RowCells {
+  private readonly kept = new Map<number, string[]>();
   private wanted = -1;
   private isLoading = false;
 
   constructor(
     private readonly model: Model,
+    private readonly compute: (row: number, text: RowText) => string[],
     private readonly done: () => void,
   ) {}
 
-  want(row: number) {
+  /** Returns the cells, or loads them. */
+  get(row: number): string[] | undefined {
+    const kept = this.kept.get(row);
+    if (kept !== undefined) return kept;
+    const text = this.model.peek(row);
+    if (text !== undefined) return this.keep(row, text);
     this.wanted = row;
-    if (!this.isLoading) void this.run();
+    if (!this.isLoading) void this.load();
+    return undefined;
   }
 
-  private async run() {
+  private keep(row: number, text: RowText): string[] {
+    const cells = this.compute(row, text);
+    this.kept.set(row, cells);
+    for (const [oldest] of this.kept) {
+      if (this.kept.size <= MAX_KEPT_CELLS) break;
+      this.kept.delete(oldest);
+    }
+    return cells;
+  }
+
+  private async load() {
     this.isLoading = true;
     while (this.wanted !== -1) {
       const row = this.wanted;
       this.wanted = -1;
-      await this.model.text(row).then(this.done, () => undefined);
+      const text = await this.model.text(row).catch(() => undefined);
+      if (text === undefined) continue;
+      this.keep(row, text);
+      this.done();
     }
     this.isLoading = false;
   }
@@ -106,16 +130,16 @@ export class RowsView implements View {
         { title: "About", kind: "about" },
         { title: "Text", kind: "text" },
       ],
-      cells: (index) => this.cells(this.rowAt(index)),
+      cells: (index) => this.cellsAt(this.rowAt(index)),
       open: (index) => open(this.rowAt(index)),
       empty: "No rows match.",
     });
     this.element = el("div", { class: "view" }, bar, this.table.element);
-    this.loader = new Loader(model, () => this.table.refresh());
+    this.cells = new RowCells(model, (row, text) => this.cellsOf(row, text), () => this.table.refresh());
     this.apply();
   }
 
-  private readonly loader: Loader;
+  private readonly cells: RowCells;
 
   update() {
     const { model } = this;
@@ -174,7 +198,11 @@ export class RowsView implements View {
       show(rows, 1);
       announce(this.count.textContent);
     } catch (error) {
-      if (!(error instanceof Cancelled)) throw error;
+      if (error instanceof Cancelled) return;
+      // The rows of an earlier search are no answer to this one.
+      this.show(new Uint32Array(0), 0, true);
+      this.count.textContent = "not searched";
+      throw error;
     }
   }
 
@@ -183,16 +211,17 @@ export class RowsView implements View {
     this.table.setCount(count, toTop);
   }
 
-  private cells(row: number): string[] | undefined {
-    const text = this.model.peek(row);
-    if (text === undefined) {
-      this.loader.want(row);
-      return undefined;
-    }
+  private cellsAt(row: number): string[] | undefined {
+    const cells = this.cells.get(row);
+    if (cells === undefined || row >= this.model.indexed) return cells;
+    const [time, source, , about, text] = cells;
+    return [time, source, this.model.stateNames.name(this.model.states[row]), about, text];
+  }
+
+  private cellsOf(row: number, text: RowText): string[] {
     const { source } = this.model.fileOf(row);
     const facts = new Facts(text.bytes, text.entryAt, text.entryEnd);
-    const state = row < this.model.indexed ? this.model.stateNames.name(this.model.states[row]) : (facts.text("status", 40) ?? "");
-    return [second(facts.time(source)), source, state, about(source, facts), excerpt(text, 300)];
+    return [second(facts.time(source)), source, stateOf(source, facts) ?? "", about(source, facts), excerpt(text, 300)];
   }
 }
 
@@ -289,7 +318,7 @@ export class DecisionsView implements View {
   private range = ALL_TIME;
   private readonly table: VirtualTable;
   private readonly count = el("output", { class: "count" });
-  private readonly loader: Loader;
+  private readonly cells: RowCells;
 
   constructor(
     private readonly model: Model,
@@ -304,12 +333,12 @@ export class DecisionsView implements View {
         { title: "Decision", kind: "text" },
         { title: "Outcome", kind: "short", isState: true },
       ],
-      cells: (index) => this.cells(this.shown[index]),
+      cells: (index) => this.cells.get(this.shown[index]),
       open: (index) => open(this.shown[index]),
       empty: "No decisions or approvals.",
     });
     this.element = el("div", { class: "view" }, el("div", { class: "filters" }, this.count), this.table.element);
-    this.loader = new Loader(model, () => this.table.refresh());
+    this.cells = new RowCells(model, (row, text) => this.cellsOf(row, text), () => this.table.refresh());
   }
 
   update() {
@@ -326,12 +355,7 @@ export class DecisionsView implements View {
     this.update();
   }
 
-  private cells(row: number): string[] | undefined {
-    const text = this.model.peek(row);
-    if (text === undefined) {
-      this.loader.want(row);
-      return undefined;
-    }
+  private cellsOf(row: number, text: RowText): string[] {
     const { source } = this.model.fileOf(row);
     const facts = new Facts(text.bytes, text.entryAt, text.entryEnd);
     const outcome = this.model.decisions.outcomeOf(source, facts);

@@ -12,14 +12,14 @@ import { ALL_ROWS, findRows } from "../filter.ts";
 import { duration, size, time } from "../format.ts";
 import { sortByKey } from "../growable.ts";
 import { TextBuffer, UnreadableError } from "../inflate.ts";
-import { decode, layOut, stringAt, visitMembers, skipValue } from "../json.ts";
+import { decode, layOut, stringAt, visitMembers, skipValue, unescape } from "../json.ts";
 import { ManifestError, parseManifest } from "../manifest.ts";
 import { findMembers, MemberReader } from "../members.ts";
 import { Model } from "../model.ts";
 import { closePace, Pace } from "../pace.ts";
 import { ALL_TIME } from "../range.ts";
 import { checkLog } from "../restore.ts";
-import { Facts } from "../row.ts";
+import { Facts, stateOf } from "../row.ts";
 import { searchChunks, TextSearch } from "../search.ts";
 import { stepsOf } from "../runs.ts";
 import { parseTime } from "../times.ts";
@@ -218,13 +218,16 @@ test("rows are found by text, source, state, tool, time and order", async () => 
 
 test("a text is found in the bytes of rows as a person expects, wherever it is", async () => {
   const random = randomNumbers(17);
-  const words = ["a", "B", "ab", "ABA", "ba", "Ä", "ß", "\u212a", "ſ", "k", "s", "東", "x\\n", "entry", "source"];
+  const words = ["a", "B", "ab", "ABA", "ba", "Ä", "ß", "\u212a", "ſ", "k", "s", "東", "x\\n", "\n", "\"", "\t", "\u{10428}", "\u{10400}", "entry", "source"];
   const word = () => words[random(words.length)];
   for (let round = 0; round < 300; round++) {
-    const lines = Array.from({ length: 1 + random(20) }, () => JSON.stringify({ [word()]: Array.from({ length: random(6) }, word).join("") }));
+    const escaped = (line: string) => line.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+    const json = () => JSON.stringify({ [word()]: Array.from({ length: random(6) }, word).join("") });
+    const lines = Array.from({ length: 1 + random(20) }, () => (random(3) === 0 ? escaped(json()) : json()));
     const chunks = [...(await open(makeBundle([{ source: "runs", name: "r.jsonl", lines }], 1 + random(5)))).chunks];
     const text = Array.from({ length: 1 + random(3) }, word).join("");
-    const expected = lines.flatMap((line, row) => (new RegExp(text.replace(/\\/g, "\\\\"), "i").test(line) ? [row] : []));
+    const pattern = new RegExp(text.replace(/\\/g, "\\\\"), /^[\0-\x7f]+$/.test(text) ? "i" : "iu");
+    const expected = lines.flatMap((line, row) => (pattern.test(line) || pattern.test(unescape(line)) ? [row] : []));
     const found = await searchChunks(chunks, new TextSearch(text), new TextBuffer());
     assert.deepEqual([[...found.rows], found.unread], [expected, 0], JSON.stringify({ text, lines }));
   }
@@ -239,6 +242,9 @@ test("a search finds no rows in a chunk that differs from its checksum, and all 
     return [...rows];
   };
   assert.equal((await search()).length, 60);
+  chunks[4].isUnreadable = true;
+  assert.equal((await search()).length, 50);
+  chunks[4].isUnreadable = false;
   for (const chunk of chunks) chunk.isChecked = false;
   chunks[2].crc32 = (chunks[2].crc32 ?? 0) ^ 1;
   assert.deepEqual(await search(), Array.from({ length: 60 }, (_, i) => i).filter((row) => row < 20 || row >= 30));
@@ -403,4 +409,15 @@ test("every sound bundle of the conformance suite is shown, and no log is called
       assert.ok(!isSound, `${name}: ${error.message}`);
     }
   }
+});
+
+test("null is no value, and a cut text has no escapes", () => {
+  const facts = (entry: string) => {
+    const bytes = new TextEncoder().encode(entry);
+    return new Facts(bytes, 0, bytes.length);
+  };
+  assert.equal(facts('{"status":null}').text("status"), undefined);
+  assert.equal(facts('{"status":"null"}').text("status"), "null");
+  assert.equal(facts(`{"outputTail":"a \\"b\\"\\n${"x".repeat(50)}"}`).text("outputTail", 20)?.slice(0, 7), 'a "b"\nx');
+  assert.equal(stateOf("runs", facts(`{"status":"${"x".repeat(60)} A"}`)), `${"x".repeat(60)} A`);
 });

@@ -92,7 +92,11 @@ export class Session {
         if (performance.now() - this.updated > this.updateAfter) this.update();
       });
       if (this.model.isMisplaced) void this.reopen();
-      if (this.timeline.isEmpty) this.timeline = this.makeTimeline();
+      if (this.timeline.isTooShort) {
+        const { selection } = this.timeline;
+        this.timeline = this.makeTimeline();
+        this.timeline.select(selection);
+      }
       this.update();
       this.decisionCells = await readDecisions(this.model);
       const bytes = this.model.files.reduce((sum, file) => sum + file.bytes, 0);

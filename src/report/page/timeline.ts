@@ -23,7 +23,7 @@ export class Timeline {
   private readonly clear = button("Clear range", () => this.onSelect(ALL_TIME), { class: "quiet" });
   private readonly full: Range;
   private view: Range;
-  private selection: Range = ALL_TIME;
+  selection: Range = ALL_TIME;
   private readonly sources: string[];
   private dragFrom: number | undefined;
   private isQueued = false;
@@ -50,6 +50,12 @@ export class Timeline {
     this.listen(frame);
     new ResizeObserver(() => this.draw()).observe(frame);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+  }
+
+  /** Returns true if rows were found before or after the times that are shown. */
+  get isTooShort(): boolean {
+    const { from, until } = fullRange(this.model);
+    return from < this.full.from || until > this.full.until || this.isEmpty;
   }
 
   /** Returns true if no row has a time. */
@@ -258,6 +264,7 @@ function fullRange(model: Model): Range {
     add(file.firstTime);
     add(file.lastTime);
   }
-  if (from === Infinity && model.isIndexed) for (const time of model.times) add(time);
+  // Rows can have times that the manifest does not tell.
+  if (model.isIndexed) for (const time of model.times) add(time);
   return until === from ? { from: from - 1000, until: until + 1000 } : { from, until };
 }

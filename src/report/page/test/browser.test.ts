@@ -203,6 +203,23 @@ test("a range of the time line limits every list, and can be cleared", async () 
   });
 });
 
+test("the time line has all rows, also those whose times the manifest does not tell", async () => {
+  const lines = (start: number) => Array.from({ length: 50 }, (_, i) => `{"createdAt":${start + i * 60_000}}`);
+  const [day, start] = [86_400_000, 1_777_716_000_000];
+  const bundle = makeBundle([{ source: "runs", name: "runs.jsonl", lines: lines(start) }, { source: "approval_log", name: "approval_log.jsonl", lines: lines(start + 3 * day) }], 10);
+  const span = '"firstTime":"2026-05-02T10:00:00.000Z","lastTime":"2026-05-02T10:49:00.000Z"';
+  const text = gunzipSync(bundle).toString().replace('"relativePath":"runs.jsonl"', `"relativePath":"runs.jsonl",${span}`);
+  assert.ok(text.includes(span));
+  await withPage({}, async (page) => {
+    await drop(page, "times.jsonl.gz", gzipSync(text));
+    await page.waitForFunction(() => document.querySelector("#progress")?.textContent === "");
+    await tab(page, "Rows");
+    await page.locator(".timeline-frame").focus();
+    await page.keyboard.press("Enter");
+    await page.locator("#panel-rows .count", { hasText: /^100 rows$/ }).waitFor();
+  });
+});
+
 test("works with the keyboard alone", async () => {
   await withLogs(LOGS, async (page) => {
     await page.locator("#tab-summary").focus();

@@ -30,7 +30,8 @@ export interface Bundle {
 
 /** A page holds some twenty bytes for each row. */
 const MAX_ROWS = 20_000_000;
-const MAX_MANIFEST_BYTES = 128 << 20;
+/** Parsing a longer one can take a page more than five seconds, and gigabytes of memory. */
+const MAX_MANIFEST_BYTES = 24 << 20;
 const MAX_TEXT_BYTES = 4 * 2 ** 30;
 const BLOCK_BYTES = 1 << 20;
 const TAIL_BYTES = 10;
@@ -159,7 +160,7 @@ async function readManifestLine(reader: TextReader): Promise<Uint8Array<ArrayBuf
       const end = part.indexOf(LINE_FEED);
       parts.push(end === -1 ? part : part.subarray(0, end));
       length += parts[parts.length - 1].length;
-      if (length > MAX_MANIFEST_BYTES) throw new BundleError("This file is not a trace bundle: its first line is too long.");
+      if (length > MAX_MANIFEST_BYTES) throw new BundleError("The manifest of this bundle is too long for this page, or the file is no bundle: see patchwork-traces inspect.");
       if (end !== -1) return join(parts, length);
     }
   } finally {

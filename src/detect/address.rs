@@ -168,9 +168,9 @@ pub fn dots_and_colons(text: &str, found: &mut FindCandidates) {
 }
 
 /// Returns true if a text may have what [`dots_and_colons`] finds.
-pub fn may_have_address(text: &str) -> bool {
+pub fn may_have_address(text: &[u8]) -> bool {
     let mut is_found = false;
-    each_address(text.as_bytes(), |_, _| {
+    each_address(text, |_, _| {
         is_found = true;
         false
     });

@@ -258,7 +258,7 @@ impl Detector {
 
     /// Returns false if nothing will be found in the strings of a row. It is given without its escapes, so it has the text
     /// of each string, between quotation marks.
-    pub(super) fn may_match(&self, row: &str) -> bool {
+    pub(super) fn may_match(&self, row: &[u8]) -> bool {
         self.marks.may_match(row)
             || may_have_address(row)
             || self.file.as_ref().is_some_and(|rules| rules.file.may_hit(row))

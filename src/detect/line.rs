@@ -49,7 +49,9 @@ pub fn in_line(
 }
 
 fn in_row(detector: &Detector, line: &[u8], mut take: impl FnMut(LinePlace<'_, '_>, FoundInLine<'_>)) {
-    if !detector.may_match(Decoded::new(line).text()) {
+    // Without escapes, a row is its own text.
+    let unescaped = line.contains(&b'\\').then(|| Decoded::new(line));
+    if !detector.may_match(unescaped.as_ref().map_or(line, |row| row.text().as_bytes())) {
         return;
     }
     let (mut strings, mut outer) = (Strings::new(line), OuterKeys::default());

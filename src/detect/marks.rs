@@ -128,25 +128,24 @@ impl Marks {
 
     /// Returns false if no string of a row, given without its escapes, has anything that a mark leads to. What is required
     /// beside a mark is what its rule requires, and the same for a string as for the row: quotation marks are around it.
-    pub fn may_match(&self, row: &str) -> bool {
-        let bytes = row.as_bytes();
+    pub fn may_match(&self, row: &[u8]) -> bool {
         self.automaton.find_overlapping_iter(row).any(|hit| {
             let place = hit.start()..hit.end();
-            let (before, after) = (&bytes[..place.start], &bytes[place.end..]);
+            let (before, after) = (&row[..place.start], &row[place.end..]);
             match self.marks[hit.pattern().as_usize()] {
-                Mark::Token(format) => format.find(bytes, place.start).is_some(),
+                Mark::Token(format) => format.find(row, place.start).is_some(),
                 Mark::AtSign => {
                     before.last().copied().is_some_and(is_local) && after.first().copied().is_some_and(is_host)
                 }
                 Mark::Home => is_in_path(before, after),
                 Mark::SecretWord => {
-                    let name = &row[name_around(bytes, &place)];
-                    secret_name(name).is_some() || is_connection_key(name)
+                    let name = String::from_utf8_lossy(&row[name_around(row, &place)]);
+                    secret_name(&name).is_some() || is_connection_key(&name)
                 }
                 Mark::KnownName => {
-                    starts_word(bytes, place.start) && !after.first().is_some_and(u8::is_ascii_alphanumeric)
+                    starts_word(row, place.start) && !after.first().is_some_and(u8::is_ascii_alphanumeric)
                 }
-                Mark::JsonWebToken | Mark::Curl | Mark::Authorization => starts_word(bytes, place.start),
+                Mark::JsonWebToken | Mark::Curl | Mark::Authorization => starts_word(row, place.start),
                 Mark::NameAsWord => before.last() == Some(&b'"') && after.first() == Some(&b'"'),
                 Mark::Telegram => before.last().is_some_and(u8::is_ascii_digit),
                 _ => true,

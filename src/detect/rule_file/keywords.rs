@@ -70,8 +70,8 @@ impl Keywords {
     }
 
     /// Returns true if a row, given without its escapes, may have a string that a rule must look at.
-    pub fn may_hit(&self, row: &str) -> bool {
-        !self.always.is_empty() || self.automaton.is_match(&*lower(row))
+    pub fn may_hit(&self, row: &[u8]) -> bool {
+        !self.always.is_empty() || self.automaton.is_match(&*lower(&String::from_utf8_lossy(row)))
     }
 
     /// Returns the rules that must look at a text, or at the value of a key.

@@ -91,7 +91,7 @@ impl RuleFile {
     }
 
     /// Returns true if a row, given without its escapes, may have a string that a rule must look at.
-    pub(super) fn may_hit(&self, row: &str) -> bool {
+    pub(super) fn may_hit(&self, row: &[u8]) -> bool {
         self.0.keywords.may_hit(row)
     }
 

@@ -12,12 +12,15 @@ const MAX_INTEGER_BYTES: usize = 1000;
 
 /// A value, and the JSON texts of its arrays, of its objects and of its strings that have escapes.
 ///
-/// An array, object or string that a filter passes on is the same one in memory, and one that it makes is another one. The
-/// value keeps its parts, so no address is used twice.
+/// An array, object or string that a filter passes on is the same one in memory, and one that it makes is another one.
 pub struct ExactValue<'j> {
     value: Val,
-    texts: HashMap<(usize, usize), &'j str>,
+    texts: Texts<'j>,
 }
+
+/// The texts of values by the addresses of these. Each value is kept next to its text, even if it is no longer a part of the
+/// row because its key is a duplicate, so no other value can get its address.
+type Texts<'j> = HashMap<(usize, usize), (Val, &'j str)>;
 
 impl<'j> ExactValue<'j> {
     /// Reads a JSON text, which must be valid and nested at most as deep as a row.
@@ -45,7 +48,7 @@ impl<'j> ExactValue<'j> {
 
     /// Returns the text of an array, an object or a string with escapes, if it is a part of the value.
     pub fn text(&self, value: &Val) -> Option<&'j str> {
-        self.texts.get(&address(value)?).copied()
+        self.texts.get(&address(value)?).map(|(_, text)| *text)
     }
 }
 
@@ -59,7 +62,7 @@ fn address(value: &Val) -> Option<(usize, usize)> {
     }
 }
 
-fn read<'j>(json: &'j str, texts: &mut HashMap<(usize, usize), &'j str>) -> Val {
+fn read<'j>(json: &'j str, texts: &mut Texts<'j>) -> Val {
     let value = match json.as_bytes().first() {
         Some(b'"') => {
             let value = Val::utf8_str(string_content(json).into_owned());
@@ -84,7 +87,7 @@ fn read<'j>(json: &'j str, texts: &mut HashMap<(usize, usize), &'j str>) -> Val 
         Some(_) => return Val::Num(number(json)),
     };
     if let Some(address) = address(&value) {
-        texts.insert(address, json);
+        texts.insert(address, (value.clone(), json));
     }
     value
 }

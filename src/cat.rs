@@ -178,7 +178,8 @@ impl CatOptions {
 
     /// Returns what is made of the rows that are printed, and which of them are, from `start` on.
     fn printed(&self, start: WalkStart) -> (PageContent<'static>, Window) {
-        let left = [self.head, self.tail].into_iter().flatten().min();
+        // All rows after the first of the last ones are read, because those that give no lines may fail.
+        let left = if self.tail == Some(0) { self.tail } else { self.head };
         let window = Window::new(start.skipped, left);
         let content = match self.count_only {
             true => PageContent::Count,

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::bundle::Row;
 use crate::format::log_decoder::printed_row;
@@ -63,7 +64,7 @@ pub struct PageFailure {
 impl UnmappedRow {
     pub fn new(row: &Row<'_>, manifest: &Manifest) -> Self {
         let (line, ending) = printed_row(&manifest.files[row.file], &row.envelope, row.number);
-        let (json, line) = (row.envelope.entry().to_owned(), line.to_owned());
+        let (json, line) = (json_text(line, row.envelope.entry()).to_owned(), line.to_owned());
         Self { file: row.file, number: row.number, json, line, ending }
     }
 
@@ -93,8 +94,17 @@ pub fn map_row(
     take: EmitLine<'_>,
 ) -> Result<(), PageFailure> {
     let line = printed_row(&manifest.files[row.file], &row.envelope, row.number);
-    let done = mapper.map(&MappedRow { json: row.envelope.entry(), line }, take);
+    let done = mapper.map(&MappedRow { json: json_text(line.0, row.envelope.entry()), line }, take);
     done.map_err(|reason| PageFailure { at: 0, file: row.file, number: row.number, reason })
+}
+
+/// Returns the JSON text of a row: the line of its log, or its entry in the bundle if the line is not UTF-8.
+fn json_text<'r>(line: &'r [u8], entry: &'r str) -> &'r str {
+    if line.trim_ascii() == entry.as_bytes() {
+        return entry;
+    }
+    let line = str::from_utf8(line).ok();
+    line.filter(|line| serde_json::from_str::<&RawValue>(line).is_ok()).unwrap_or(entry)
 }
 
 impl FailedRows {

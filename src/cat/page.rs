@@ -24,6 +24,8 @@ const MAX_MAPPED_LINES: u64 = 1 << 20;
 struct MappedLines<'m> {
     mapper: &'m dyn RowMapper,
     content: PageContent<'m>,
+    /// The number of lines after which no page needs further ones.
+    wanted: Option<u64>,
 }
 
 /// Rows that are printed together.
@@ -99,8 +101,13 @@ impl Page {
         }
     }
 
-    /// Adds the lines that a program makes of a row. Returns false, and adds nothing, if these are too many for one page.
+    /// Adds the lines that a program makes of a row, at most as many as are wanted. Returns false, and adds nothing, if
+    /// these are too many for one page.
     fn add_mapped(&mut self, lines: MappedLines<'_>, row: &Row<'_>, manifest: &Manifest) -> bool {
+        let lines_before: u64 = self.rows.iter().map(|(_, rows)| rows).sum();
+        if lines.wanted.is_some_and(|wanted| lines_before >= wanted) {
+            return true;
+        }
         let (start, ends, mut count, mut is_full) = (self.text.len(), self.ends.len(), 0, false);
         let (text, all_ends) = (&mut self.text, &mut self.ends);
         let mapped = map_row(lines.mapper, row, manifest, &mut |line, ending| {
@@ -113,7 +120,8 @@ impl Page {
                 }
             }
             is_full = text.len() > MAX_MAPPED_BYTES || count > MAX_MAPPED_LINES;
-            if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let is_last = lines.wanted.is_some_and(|wanted| lines_before + count >= wanted);
+            if is_full || is_last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if is_full {
             self.text.truncate(start);
@@ -123,7 +131,7 @@ impl Page {
         self.printed.end = self.text.len();
         self.count(row.file, count);
         if let Err(mut failure) = mapped {
-            failure.at = self.rows.iter().map(|(_, rows)| rows).sum();
+            failure.at = lines_before + count;
             self.failures.push(failure);
         }
         true
@@ -230,7 +238,8 @@ impl<'m> PageMaker<'m> {
             return;
         }
         if let Some(mapper) = self.mapper() {
-            let lines = MappedLines { mapper, content: self.content };
+            let wanted = self.options.head.filter(|_| self.options.tail.is_none());
+            let lines = MappedLines { mapper, content: self.content, wanted };
             if !page.rest.is_empty() || !page.add_mapped(lines, row, manifest) {
                 page.rest.push(UnmappedRow::new(row, manifest));
             }

@@ -39,7 +39,6 @@ impl Window {
         let rows = page.rows.iter().map(|(_, rows)| rows).sum();
         let (from, to) = self.admit_some(rows);
         page.keep(from, to);
-        page.failures.retain(|failure| failure.at >= from);
         if to < rows || self.is_over() {
             // What follows is not read, so nothing is said about it.
             page.end = Ok(());

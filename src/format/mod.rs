@@ -31,6 +31,8 @@ pub use manifest::{
     LineEnding, Manifest, ManifestFile, Provenance, Record, Redaction, RedactionKeyId, WholeLog,
 };
 pub use name::{Base, FileName, SourceName};
+#[cfg(feature = "jq")]
+pub(crate) use text::nests_too_deep;
 pub use timeline::{TimeSpan, Timeline};
 pub use timestamp::{RowTime, TimeKey, TimeRange, Timestamp};
 pub use unparsed::Unparsed;

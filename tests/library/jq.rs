@@ -3,7 +3,8 @@
 use crate::common::adversarial_lines::adversarial_log;
 use crate::common::{Home, bundle, indexed, sequential};
 use patchwork_traces::Bundle;
-use patchwork_traces::cat::{CatOptions, cat};
+use patchwork_traces::cat::{CatOptions, cat, cat_by_time};
+use patchwork_traces::input::TraceInput;
 use patchwork_traces::progress::NoProgress;
 use patchwork_traces::query::{JqFilter, StringForm};
 use proptest::prelude::*;
@@ -82,4 +83,156 @@ proptest! {
             prop_assert!(text.is_char_boundary(byte), "{}", error);
         }
     }
+}
+
+/// Rows with keys that occur up to 12 times.
+fn rows_with_duplicates() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![Just("1".to_owned()), Just("\"\\u0041\"".to_owned()), Just("[]".to_owned())];
+    let value = leaf.prop_recursive(3, 30, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 1..4).prop_map(|values| format!("[{}]", values.join(", "))),
+            proptest::collection::vec(("[ab]", inner), 1..4).prop_map(|members| object(&members)),
+        ]
+    });
+    proptest::collection::vec(("[ab]", value), 1..12).prop_map(|members| object(&members))
+}
+
+fn object(members: &[(String, String)]) -> String {
+    let members: Vec<_> = members.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
+    format!("{{{}}}", members.join(", "))
+}
+
+/// Returns the values that some filters give for an object.
+fn expected_of(row: &serde_json::Value) -> Vec<(&'static str, serde_json::Value)> {
+    use serde_json::json;
+    let of_a = row.get("a").cloned().unwrap_or_default();
+    let mut without_a = row.clone();
+    without_a.as_object_mut().unwrap().remove("a");
+    let mut red = row.clone();
+    red["a"] = json!("red");
+    let wrapped = row.as_object().unwrap().iter().map(|(key, value)| (key.clone(), json!([value])));
+    vec![
+        (".a", of_a.clone()),
+        ("{a}", json!({ "a": of_a })),
+        ("[.a]", json!([of_a])),
+        ("[{a}, {x: 1}, [1]]", json!([{ "a": of_a }, { "x": 1 }, [1]])),
+        ("del(.a)", without_a),
+        (".a = \"red\"", red),
+        ("map_values([.])", wrapped.collect()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_row_with_duplicate_keys_gives_its_last_values(row in rows_with_duplicates()) {
+        // serde_json keeps the last one, too.
+        for (filter, expected) in expected_of(&serde_json::from_str(&row).unwrap()) {
+            let found = outputs(filter, &row);
+            let values: Vec<serde_json::Value> = found.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+            prop_assert_eq!(&values, &[expected], "{} of {} is {:?}", filter, row, found);
+        }
+    }
+}
+
+#[test]
+fn recursion_is_as_deep_as_a_large_stack() {
+    let sum = "def sum: if . == 0 then 0 else . + (. - 1 | sum) end; sum";
+    assert_eq!(outputs(sum, "100000"), ["5000050000"]);
+    assert_eq!(outputs("def f: if . < 200000 then . + 1 | f else . end; f", "0"), ["200000"]);
+    assert_eq!(outputs("reduce range(50000) as $i (null; [.]) | tojson | length", "0"), ["100004"]);
+}
+
+#[test]
+fn endless_recursion_fails_after_the_lines_before_it() {
+    for filter in [
+        "1, (def f: 1 + f; f)",
+        "1, (def f: try f catch .; f)",
+        "1, (def f: [f]; f)",
+        "1, (def f: .a | f | .b; null | f)",
+    ] {
+        let filter: JqFilter = filter.parse().unwrap();
+        assert_eq!(filter.outputs("null"), Err("the filter recurses too deeply".to_owned()), "{filter}");
+    }
+    let filter = ".n, (select(.n == 2) | def f: 1 + f; f)";
+    assert_eq!(printed_of_three(filter, CatOptions::default()), ("1\n2\n3\n".to_owned(), vec![2]));
+}
+
+/// Prints rows with the numbers 1 to 3. Returns the text and the lines of the rows for which the filter failed.
+fn printed_of_three(filter: &str, options: CatOptions) -> (String, Vec<u64>) {
+    let home = Home::new().with("runs.jsonl", "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
+    let (options, bundle) = (options.jq(filter.parse::<JqFilter>().unwrap()), bundle(&home));
+    let (mut text, mut by_time) = (Vec::new(), Vec::new());
+    let report = cat(indexed(&bundle).unwrap(), &options, &mut text, "memory", &NoProgress).unwrap();
+    let inputs = [TraceInput::from_bundle(indexed(&bundle).unwrap())];
+    let timed = cat_by_time(&inputs, &options, &mut by_time, "memory", &NoProgress).unwrap();
+    assert_eq!((&text, &report.failed), (&by_time, &timed.failed), "{filter}");
+    (String::from_utf8(text).unwrap(), report.failed.first.iter().map(|row| row.line).collect())
+}
+
+#[test]
+fn rows_that_fail_at_the_end_are_reported_with_the_last_lines() {
+    let filter = "if .n == 3 then error(\"x\") else .n end";
+    for (tail, expected) in [(1, "2\n"), (2, "1\n2\n"), (3, "1\n2\n")] {
+        assert_eq!(printed_of_three(filter, CatOptions::default().tail(tail)), (expected.to_owned(), vec![3]));
+    }
+    assert_eq!(printed_of_three(filter, CatOptions::default().head(2)), ("1\n2\n".to_owned(), vec![]));
+}
+
+#[test]
+fn the_last_line_that_is_printed_ends_an_endless_filter() {
+    for filter in
+        [".n, (def f: f; f)", "select(.n == 1) | range(infinite)", ".n, (range(10000) | empty), (def f: f; f)"]
+    {
+        let (text, failed) = printed_of_three(filter, CatOptions::default().head(1));
+        assert_eq!((text.lines().count(), failed), (1, vec![]), "{filter}");
+    }
+    let after_many_steps = ".n, (range(10000) | select(. == 9999)), (def f: f; f)";
+    assert_eq!(printed_of_three(after_many_steps, CatOptions::default().head(2)).0, "1\n9999\n");
+}
+
+#[test]
+fn functions_that_differ_in_jaq_give_what_those_of_jq_give() {
+    for (filter, expected) in [
+        ("[1,2,3,4] | del(.[0,1])", "[3,4]"),
+        ("[1,2,3,4] | delpaths([[0], [1], [0]])", "[3,4]"),
+        ("[1,2,3,4] | del(.[-1], .[1:3])", "[1]"),
+        ("[1,2,3,4] | del(.[9], .[-9])", "[1,2,3,4]"),
+        ("{a: [1, {b: 2, c: 3}]} | del(.a[1].b, .a[0], .x.y)", r#"{"a":[{"c":3}]}"#),
+        ("{a: 1, b: 2, c: 3} | del(.a)", r#"{"b":2,"c":3}"#),
+        ("null | del(.a)", "null"),
+        ("1 | try del(.a) catch \"bad\"", "\"bad\""),
+        ("\"Größe\" | [scan(\"\\\\w+\")]", "[\"Größe\"]"),
+        ("\"É\" | test(\"é\"; \"i\")", "true"),
+        ("\"ab\" | [test(\"B\"; null), test(\"\\\\p{L}\")]", "[false,true]"),
+        ("\"ÄÖ\" | match(\"Ö\").offset", "1"),
+        ("\"test\" | [scan(\"(t)(x)?\")]", r#"[["t",null],["t",null]]"#),
+        (
+            "\"äb\" | [match(\"(b)|(c)\").captures[] | [.offset, .length, .string, .name]]",
+            r#"[[1,1,"b",null],[-1,0,null,null]]"#,
+        ),
+        ("\"ab\" | capture(\"(?<x>a)(?<y>z)?\")", r#"{"x":"a","y":null}"#),
+        ("\"abc\" | sub(\"(?<x>b)\"; \"<\\(.x)>\")", "\"a<b>c\""),
+        ("\"aXbX\" | [splits(\"x\"; \"i\")]", r#"["a","b",""]"#),
+        ("[\"12abc\" | tonumber?]", "[]"),
+        ("[\"{} x\" | fromjson?]", "[]"),
+        ("\"[1.50,12345678901234567890]\" | fromjson", "[1.50,12345678901234567890]"),
+        ("\" 12 \" | tonumber", "12"),
+        ("\"[\" * 200000 | try fromjson catch \"bad\"", "\"bad\""),
+        ("(\"[\" * 200 + \"]\" * 200) | try fromjson catch .", "\"the JSON text is nested too deeply\""),
+        ("[\"a\", null, true, 1.5] | join(\"-\")", "\"a--true-1.5\""),
+        ("[] | join(\",\")", "\"\""),
+        ("[{name: \"a\", value: 1}, {key: false}, {k: \"b\", v: 2}] | from_entries", r#"{"a":1,"false":null,"b":2}"#),
+        ("[nan] | tojson", "\"[null]\""),
+    ] {
+        assert_eq!(outputs(filter, "null"), [expected], "{filter}");
+    }
+}
+
+#[test]
+fn values_of_rows_keep_the_characters_of_the_log() {
+    let log = "{\"a\":\"x\\ud800y\",\"u\":\"l\u{2028}s\"}\n";
+    let bundle = bundle(&Home::new().with("runs.jsonl", log));
+    let options = CatOptions::default().jq(".a, .u, {u}".parse::<JqFilter>().unwrap());
+    let expected = "\"x\\ud800y\"\n\"l\u{2028}s\"\n{\"u\":\"l\u{2028}s\"}\n";
+    assert_eq!(String::from_utf8(printed(indexed(&bundle).unwrap(), &options)).unwrap(), expected);
 }

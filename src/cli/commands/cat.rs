@@ -63,7 +63,8 @@ pub struct CatArgs {
 
     /// Print the rows in the order of their times
     ///
-    /// Those of all bundles and logs. A row without a timestamp stays after the row before it. Takes memory for each log whose rows overlap in time.
+    /// Those of all bundles and logs. A row without a timestamp stays after the row before it; the first rows of a log,
+    /// before any timestamp, come at its earliest time. Takes memory for each log whose rows overlap in time.
     #[arg(long, hide_short_help = true)]
     by_time: bool,
 
@@ -86,10 +87,15 @@ pub struct CatArgs {
 
     /// Print what a filter of jq makes of each row
     ///
-    /// Each value is a line of JSON. The row itself and values of it keep their exact text, numbers included. Options that
-    /// select rows apply first; --head, --tail and --count apply to the values. If the filter fails for a row, the error
-    /// names its line, the other rows follow, and the exit code is 3. A filter can't read files, the environment or other
-    /// rows: there is no env, input, debug, halt or module.
+    /// Each value is a line of JSON. The row itself and values of it keep their exact text, numbers included, unless the
+    /// row is not UTF-8. Options that select rows apply first; --head, --tail and --count apply to the values. If the filter
+    /// fails for a row or recurses too deeply, the error names its line, the other rows follow, and the exit code is 3. A
+    /// filter can't read files, the environment or other rows: there is no env, input, debug, halt or module.
+    ///
+    /// Filters run in jaq, which differs from jq: (1,2) + (10,20) gives its values in another order, 1/0 is infinite,
+    /// {} | .[0] is null, .x.y = 1 fails if there is no x, reduce keeps all values of its last part, and patterns have no
+    /// look-around and no back references. There is no tostream, fromstream, ?//, @base32 or builtins, and no escape of a
+    /// surrogate pair.
     #[cfg(feature = "jq")]
     #[arg(long, value_name = "FILTER", conflicts_with_all = ["format", "columns", "envelope"])]
     jq: Option<JqFilter>,

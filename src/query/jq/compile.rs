@@ -5,17 +5,20 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use jaq_core::compile::Undefined;
-use jaq_core::data::JustLut;
 use jaq_core::load::{Arena, Error as LoadError, File, Loader, import, lex, parse};
 use jaq_core::{Compiler, Filter};
-use jaq_json::Val;
 
+use super::bounds::BoundedFilter;
+use super::functions::functions;
 use super::{JqFilter, StringForm};
 use crate::error::visible;
 
 /// The functions of the standard library that a filter does not get: those that read the environment, that write to standard
 /// error, and that end the program.
 const LEFT_OUT: [&str; 7] = ["env", "debug", "debug_empty", "stderr", "stderr_empty", "halt", "halt_error"];
+
+/// The definitions of jaq that a filter gets as functions instead.
+const REPLACED: [&str; 1] = ["delpaths"];
 
 /// The error of a text that is not a [`JqFilter`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,11 +39,12 @@ impl FromStr for JqFilter {
     }
 }
 
-fn compile(code: &str) -> Result<Filter<JustLut<Val>>, JqError> {
+fn compile(code: &str) -> Result<Filter<BoundedFilter>, JqError> {
     let is_left_out = |name: &str| LEFT_OUT.contains(&name);
     let ours = jaq_core::load::parse(include_str!("defs.jq"), |parser| parser.defs()).unwrap_or_default();
-    let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(ours);
-    let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let theirs = jaq_core::defs().filter(|def| !REPLACED.contains(&def.name));
+    let defs = theirs.chain(jaq_std::defs()).chain(jaq_json::defs()).chain(ours);
+    let funs = functions().chain(jaq_core::funs()).chain(jaq_std::funs()).chain(jaq_json::funs());
     let arena = Arena::default();
     let loader = Loader::new(defs.filter(|def| !is_left_out(def.name)));
     let modules = loader.load(&arena, File { code, path: () });

@@ -2,27 +2,46 @@
 //!
 //! A filter can't read files, the environment or other rows.
 
+mod bounds;
 mod compile;
 mod exact_value;
+mod functions;
+mod patterns;
 mod write;
 
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use jaq_core::data::JustLut;
+use crossbeam_channel::bounded;
 use jaq_core::{Ctx, Filter, Vars};
 use jaq_json::Val;
 
 use super::row_mapper::{EmitLine, MappedRow, RowMapper};
+use bounds::{BoundedFilter, BoundedLut, Bounds, Stop, catch_stop};
 pub use compile::JqError;
 use exact_value::ExactValue;
 use write::{write_line, write_raw};
+
+/// The stack and the steps with which every row is tried on the thread that read it.
+const QUICK_STACK_BYTES: usize = 256 << 10;
+const QUICK_STEPS: u64 = 4096;
+
+/// The stack of a thread for a row that takes more. A filter is stopped at three quarters of it, because functions of jaq
+/// that are no steps recurse, too.
+const DEEP_STACK_BYTES: usize = 512 << 20;
+
+/// The most lines that such a thread makes before they are taken.
+const MAX_LINES_AHEAD: usize = 64;
 
 /// A filter in the language of jq. It gives any number of values for a row, each as a line of JSON.
 ///
 /// The row itself and values of it keep their texts: numbers are not rounded, and the keys of an object stay as they are. A
 /// value that the filter makes is written by jaq's rules, without white space.
+///
+/// It runs in jaq, whose language differs from that of jq in details. Recursion that takes too much stack is an error.
 ///
 /// The functions `env`, `input`, `inputs`, `debug`, `stderr`, `halt` and `halt_error` do not exist, and neither do modules
 /// and `$ENV`.
@@ -38,7 +57,7 @@ use write::{write_line, write_raw};
 #[derive(Clone)]
 pub struct JqFilter {
     text: String,
-    filter: Arc<Filter<JustLut<Val>>>,
+    filter: Arc<Filter<BoundedFilter>>,
     strings: StringForm,
 }
 
@@ -78,36 +97,91 @@ impl JqFilter {
 }
 
 impl RowMapper for JqFilter {
+    /// Most rows take few steps. The others start again on a thread with a large stack, where jaq may recurse deeply.
     fn map(&self, row: &MappedRow<'_>, take: EmitLine<'_>) -> Result<(), String> {
-        let input = ExactValue::parse(row.json);
-        let context = Ctx::<JustLut<Val>>::new(&self.filter.lut, Vars::new([]));
-        let mut line = Vec::new();
-        for output in self.filter.id.run((context, input.value().clone())) {
-            let output = match output.map_err(jaq_core::Exn::get_err) {
-                Ok(output) => output,
-                Err(Ok(error)) => return Err(error.to_string()),
-                Err(Err(_)) => return Err("the filter ended early".to_owned()),
+        let cancelled = AtomicBool::new(false);
+        let bounds = Bounds::new(QUICK_STACK_BYTES, QUICK_STEPS, &cancelled);
+        let mut lines = 0_u64;
+        let run = self.run(row, &bounds, &mut |line, ending| {
+            lines += 1;
+            take(line, ending)
+        });
+        run.unwrap_or_else(|_| self.map_deeply(row, lines, take))
+    }
+}
+
+impl JqFilter {
+    /// Passes the lines of a row, except for the first `skipped` ones, to `take`, until it breaks.
+    fn map_deeply(&self, row: &MappedRow<'_>, mut skipped: u64, take: EmitLine<'_>) -> Result<(), String> {
+        let is_over = AtomicBool::new(false);
+        let (sender, lines) = bounded::<(Vec<u8>, usize)>(MAX_LINES_AHEAD);
+        let run = || {
+            let bounds = Bounds::new(DEEP_STACK_BYTES / 4 * 3, u64::MAX, &is_over);
+            let run = self.run(row, &bounds, &mut |line, ending| {
+                if skipped > 0 {
+                    skipped -= 1;
+                    return ControlFlow::Continue(());
+                }
+                let sent = sender.send(([line, ending].concat(), line.len()));
+                if sent.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            drop(sender);
+            run.unwrap_or_else(|stop| match stop {
+                Stop::Exhausted => Err("the filter recurses too deeply".to_owned()),
+                Stop::Cancelled => Ok(()),
+            })
+        };
+        thread::scope(|scope| {
+            let Ok(thread) = thread::Builder::new().stack_size(DEEP_STACK_BYTES).spawn_scoped(scope, run) else {
+                return Err("the filter recurses deeply, for which there is not enough memory".to_owned());
             };
-            line.clear();
-            let ending = match (&output, self.strings) {
-                (Val::TStr(text), StringForm::Raw | StringForm::Visible) => {
-                    write_raw(text, self.strings == StringForm::Visible, &mut line);
-                    b"\n"
+            for (line, length) in &lines {
+                let (line, ending) = line.split_at(length);
+                if take(line, ending).is_break() {
+                    is_over.store(true, Ordering::Relaxed);
+                    break;
                 }
-                _ if input.is_whole(&output) => {
-                    line.extend_from_slice(row.line.0);
-                    row.line.1
-                }
-                _ => {
-                    write_line(&output, &input, &mut line);
-                    b"\n"
-                }
-            };
-            if take(&line, ending).is_break() {
-                break;
             }
+            drop(lines);
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Passes the lines of a row to `take`, until it breaks, unless the filter is stopped.
+    fn run(&self, row: &MappedRow<'_>, bounds: &Bounds<'_>, take: EmitLine<'_>) -> Result<Result<(), String>, Stop> {
+        let input = ExactValue::parse(row.json);
+        let mut line = Vec::new();
+        catch_stop(|| {
+            let lut = BoundedLut { lut: &self.filter.lut, bounds };
+            let context = Ctx::<BoundedFilter>::new(lut, Vars::new([]));
+            for output in self.filter.id.run((context, input.value().clone())) {
+                let output = output.map_err(|error| match error.get_err() {
+                    Ok(error) => error.to_string(),
+                    Err(_) => "the filter ended early".to_owned(),
+                })?;
+                line.clear();
+                let ending = self.write(&output, &input, row, &mut line);
+                if take(&line, ending).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Appends a value that the filter gave for a row, and returns its ending.
+    fn write<'r>(&self, output: &Val, input: &ExactValue<'_>, row: &MappedRow<'r>, line: &mut Vec<u8>) -> &'r [u8] {
+        match (output, self.strings) {
+            (Val::TStr(text), StringForm::Raw | StringForm::Visible) => {
+                write_raw(text, self.strings == StringForm::Visible, line);
+            }
+            _ if input.is_whole(output) => {
+                line.extend_from_slice(row.line.0);
+                return row.line.1;
+            }
+            _ => write_line(output, input, line),
         }
-        Ok(())
+        b"\n"
     }
 }
 

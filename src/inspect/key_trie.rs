@@ -78,7 +78,7 @@ impl KeyTrie {
     /// Counts the paths of a row of a source, given by its JSON text, which must be valid.
     pub fn add(&mut self, source: &str, row: &str) {
         let Some(root) = self.source(source) else {
-            self.unlisted += 1;
+            self.unlisted += count_values(row.trim_matches([' ', '\t', '\n', '\r']));
             return;
         };
         self.row += 1;
@@ -190,7 +190,7 @@ impl KeyTrie {
         {
             match self.element(node, steps) {
                 Some(element) => values.for_each(|value| self.visit(element, value, steps + 1, members)),
-                None => self.unlisted += values.count() as u64,
+                None => self.unlisted += values.map(count_values).sum::<u64>(),
             }
         }
     }
@@ -206,7 +206,7 @@ impl KeyTrie {
         self.object += 1;
         for (key, value) in values {
             let Some(member) = self.member(node, &string_content(key), steps) else {
-                self.unlisted += 1;
+                self.unlisted += count_values(value);
                 continue;
             };
             let found = &mut self.nodes[member];
@@ -251,6 +251,12 @@ impl PathCounts {
             }
         }
     }
+}
+
+/// Returns the number of values in a JSON text, with itself.
+fn count_values(json: &str) -> u64 {
+    let members = Members::of(json).into_iter().flatten().map(|(_, value)| value);
+    1 + members.chain(Elements::of(json).into_iter().flatten()).map(count_values).sum::<u64>()
 }
 
 /// Returns the beginning of the JSON text of a string, number or boolean. It does not end in an escape.

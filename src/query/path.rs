@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::visible;
+use crate::error::{is_invisible, visible};
 
 /// A path to values in a row, as in jq but without the first dot.
 ///
@@ -132,12 +132,19 @@ impl fmt::Display for KeyPath {
     }
 }
 
-/// Returns a key as it stands in a path: bare or quoted.
+/// Returns a key as it stands in a path: bare or quoted, with escapes for invisible characters.
 fn key_text(key: &str) -> Cow<'_, str> {
-    match !key.is_empty() && key.chars().all(is_bare) {
-        true => key.into(),
-        false => serde_json::Value::from(key).to_string().into(),
+    if !key.is_empty() && key.chars().all(|c| is_bare(c) && !is_invisible(c)) {
+        return key.into();
     }
+    let mut text = String::new();
+    for c in serde_json::Value::from(key).to_string().chars() {
+        match is_invisible(c) {
+            true => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| text += &format!("\\u{unit:04x}")),
+            false => text.push(c),
+        }
+    }
+    text.into()
 }
 
 /// Returns true if a key with this character needs no quotation marks.

@@ -129,11 +129,33 @@ fn a_list_has_at_most_ten_thousand_paths_with_exact_counts() {
 }
 
 #[test]
+fn all_values_that_are_not_listed_are_counted() {
+    let rows: String = (0..12_000).map(|row| format!("{{\"k{row}\":{{\"x\":1,\"y\":[1,2]}}}}\n")).collect();
+    let bundle = bundle(&Home::new().with("runs.jsonl", rows));
+    let report = keys(indexed(&bundle).unwrap(), &KeysOptions::default());
+    let listed = report.sources[0].paths.iter().map(|path| path.types.total()).sum::<u64>();
+    assert_eq!(listed + report.unlisted, 12_000 * 5);
+}
+
+#[test]
+fn paths_of_invisible_characters_are_found_by_conditions() {
+    let row = r#"{"c\u2028d":1,"k\u0085":6,"h\u200bi":4,"\ufeffq":1,"\ud83d\ude00":1,"\udb40\udc41":{"\n":1}}"#;
+    let report = listed(&[row]);
+    for listed in &report.sources[0].paths {
+        let path = listed.path.to_string();
+        assert!(path.is_ascii() || path == "\"😀\"" || path == "😀", "{path}");
+        assert!(path.parse::<patchwork_traces::query::Condition>().unwrap().matches(row), "{path}");
+    }
+    assert_eq!(report.sources[0].paths.len(), 7);
+}
+
+#[test]
 fn deep_values_and_long_keys_are_not_listed_but_counted() {
     let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
     let report = listed(&[&format!("{{\"deep\":{deep},\"{}\":1}}", "k".repeat(513))]);
     let paths = &report.sources[0].paths;
-    assert_eq!((paths.len(), report.unlisted), (64, 2));
+    // 37 of the 101 values of `deep`, and that of the long key.
+    assert_eq!((paths.len(), report.unlisted), (64, 38));
     assert!(paths.iter().all(|listed| listed.path.steps().len() <= 64));
 }
 

@@ -29,19 +29,20 @@ pub struct RowFilterArgs {
     /// A condition is PATH=VALUE, or with !=, <, <=, >, >=, ~REGEX or !~REGEX; PATH alone: the row has it; !PATH: the row lacks it. Paths are as
     /// in jq without the first dot: body.decision, steps[0].status, steps[].status (any of them), "odd key".x. A value that
     /// is not there is null. Numbers compare exactly (1e3 = 1000), and only with numbers. VALUE is text, in JSON's
-    /// quotation marks or without. 5, true and null also equal "5", "true" and "null".
+    /// quotation marks or without; white space around it is ignored. 5, true and null also equal "5", "true" and "null".
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<Condition>,
 
     /// Only rows with this text (repeatable)
     ///
-    /// The row's JSON text is searched, and that text without escapes.
+    /// The row's JSON text is searched as the bundle holds it (see --format envelope), and that text without escapes.
     #[arg(long, value_name = "TEXT")]
     grep: Vec<String>,
 
     /// Only rows in which a regular expression matches (repeatable)
     ///
-    /// The row's JSON text is searched, and that text without escapes. (?i) at the start ignores case.
+    /// The row's JSON text is searched as the bundle holds it (see --format envelope), and that text without escapes. (?i)
+    /// at the start ignores case.
     #[arg(long, value_name = "REGEX", value_parser = pattern, hide_short_help = true)]
     grep_regex: Vec<String>,
 
@@ -51,8 +52,9 @@ pub struct RowFilterArgs {
 
     /// Only the last row of each taskId
     ///
-    /// Rows without one are selected, too. Each source has its own taskIds. --source, --file, --since and
-    /// --until apply first, all other options after it.
+    /// Rows without one are selected, too. Each source has its own taskIds. Of several bundles, the one that is named last
+    /// has the last rows, unless --by-time is given. --source, --file, --since and --until apply first, all other options
+    /// after it.
     #[arg(long)]
     latest: bool,
 

@@ -43,7 +43,8 @@ fn describe(error: &Error) -> (String, String) {
             (format!("unknown command '{name}'"), meant.unwrap_or(help))
         }
         ErrorKind::UnknownArgument if argument.starts_with('-') => {
-            let hint = meant_by(error, ContextKind::SuggestedArg).unwrap_or(help);
+            let hint = value_hint(&argument, &arguments()).or_else(|| meant_by(error, ContextKind::SuggestedArg));
+            let hint = hint.unwrap_or(help);
             (format!("unknown option '{option}'"), hint)
         }
         ErrorKind::UnknownArgument => {
@@ -105,6 +106,19 @@ fn output_hint(surplus: &str, arguments: &[String]) -> Option<String> {
     let has_output = command.get_arguments().any(|argument| argument.get_id() == "output");
     let is_given = arguments.iter().any(|text| text.starts_with("--output") || text.starts_with("-o"));
     (has_output && !is_given).then(|| format!("did you mean `-o {surplus}`?"))
+}
+
+/// Suggests `--grep=-x` for an unknown option that follows one with a value.
+fn value_hint(unknown: &str, arguments: &[String]) -> Option<String> {
+    let program = Cli::command();
+    let command = program.find_subcommand(named_command(&program, arguments)?)?;
+    let takes_value = |option: &str| {
+        let mut options = command.get_arguments().filter(|argument| argument.get_action().takes_values());
+        options.any(|argument| argument.get_long().is_some() && argument.get_long() == option.strip_prefix("--"))
+    };
+    let is_value = |pair: &&[String]| takes_value(&pair[0]) && pair[1].starts_with(unknown);
+    let [option, value] = arguments.windows(2).find(is_value)? else { return None };
+    Some(format!("if that is the value of {option}, write {option}='{value}'"))
 }
 
 /// Removes the placeholder of an option: `--since` for `--since <TIME>`. A positional argument stays as it is.
@@ -172,7 +186,7 @@ fn first_line(error: &Error) -> String {
 mod tests {
     use clap::CommandFactory;
 
-    use super::{Cli, option_name, output_hint, synonym};
+    use super::{Cli, option_name, output_hint, synonym, value_hint};
 
     #[test]
     fn synonyms_name_existing_commands() {
@@ -191,6 +205,18 @@ mod tests {
             assert!(Cli::command().find_subcommand(command).is_some(), "{command}");
         }
         assert_eq!(synonym("frobnicate"), None);
+    }
+
+    #[test]
+    fn an_unknown_option_after_one_with_a_value_may_be_that_value() {
+        let hint = |line: &str, unknown: &str| {
+            let arguments: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            value_hint(unknown, &arguments)
+        };
+        let expected = "if that is the value of --grep, write --grep='-rf'".to_owned();
+        assert_eq!(hint("cat b.gz --grep -rf", "-r"), Some(expected));
+        assert_eq!(hint("cat b.gz --latest -rf", "-r"), None);
+        assert_eq!(hint("cat b.gz -rf", "-r"), None);
     }
 
     #[test]

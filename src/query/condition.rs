@@ -26,8 +26,9 @@ use super::scan_json::{each_value, is_string, string_content};
 /// escapes, by their code points. A number does not compare with a string.
 ///
 /// VALUE is text. If that is a JSON number, `true`, `false` or `null`, it stands for that value, and `=` and `!=` also take
-/// it for the string with these characters. Text in quotation marks is a JSON string, and only that. Patterns are searched
-/// in strings, and in the texts of numbers, `true` and `false`. White space around the operator is ignored.
+/// it for the string with these characters. Text in quotation marks is a JSON string, and only that; what begins with `=`,
+/// `<`, `>` or `~` right after the operator needs them. Patterns are searched in strings, and in the texts of numbers,
+/// `true` and `false`. White space around the operator and at the end is ignored.
 ///
 /// ```
 /// use patchwork_traces::query::Condition;
@@ -73,6 +74,16 @@ pub enum ConditionError {
     Path(KeyPathError),
     /// Something else than an operator follows the path.
     Operator {
+        /// Its byte in the text, from 0.
+        byte: usize,
+    },
+    /// Something follows the path of `!PATH`.
+    Absence {
+        /// Its byte in the text, from 0.
+        byte: usize,
+    },
+    /// The value begins with a quotation mark, but is not a JSON string, or with a character of an operator.
+    QuotedValue {
         /// Its byte in the text, from 0.
         byte: usize,
     },
@@ -153,14 +164,15 @@ impl ValueTest {
 }
 
 impl Operand {
-    /// Reads VALUE. Returns `None` if it is an array or object.
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads VALUE, which is at this byte of a condition.
+    fn parse(text: &str, byte: usize) -> Result<Self, ConditionError> {
         let is_json = serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
         match text.as_bytes().first() {
-            Some(b'[' | b'{') if is_json => None,
-            Some(b'"') if is_json => Some(Self::String(string_content(text).into_owned())),
-            _ if is_json => Some(Self::Literal(text.to_owned())),
-            _ => Some(Self::String(text.to_owned())),
+            Some(b'[' | b'{') if is_json => Err(ConditionError::NestedValue { byte }),
+            Some(b'"') if is_json => Ok(Self::String(string_content(text).into_owned())),
+            Some(b'"') => Err(ConditionError::QuotedValue { byte }),
+            _ if is_json => Ok(Self::Literal(text.to_owned())),
+            _ => Ok(Self::String(text.to_owned())),
         }
     }
 
@@ -209,7 +221,7 @@ impl FromStr for Condition {
         let (operator, condition) = match (rest.is_empty(), is_absence) {
             (true, true) => (None, ValueTest::HasNot),
             (true, false) => (None, ValueTest::Has),
-            (false, true) => return Err(ConditionError::Operator { byte: operator_at }),
+            (false, true) => return Err(ConditionError::Absence { byte: operator_at }),
             (false, false) => value_test(text, operator_at).map(|(operator, condition)| (Some(operator), condition))?,
         };
         Ok(Self { path, operator, test: condition, text: text.to_owned() })
@@ -224,9 +236,12 @@ fn value_test(text: &str, operator_at: usize) -> Result<(&'static str, ValueTest
     let rest = &text[operator_at..];
     let found = OPERATORS.into_iter().find(|operator| rest.starts_with(operator));
     let operator = found.ok_or(ConditionError::Operator { byte: operator_at })?;
-    let value = rest[operator.len()..].trim();
-    let byte = operator_at + rest.len() - rest[operator.len()..].trim_start().len();
-    let operand = || Operand::parse(value).ok_or(ConditionError::NestedValue { byte });
+    let rest = &rest[operator.len()..];
+    let (value, byte) = (rest.trim(), text.len() - rest.trim_start().len());
+    let operand = || match rest.starts_with(['=', '<', '>', '~']) {
+        true => Err(ConditionError::QuotedValue { byte }),
+        false => Operand::parse(value, byte),
+    };
     let pattern = || compile(value).map_err(ConditionError::Pattern);
     let condition = match operator {
         "~" => ValueTest::Matches(pattern()?),
@@ -262,6 +277,15 @@ impl fmt::Display for ConditionError {
                 write!(
                     f,
                     "expected one of = != < <= > >= ~ !~ at byte {byte}; a key with other characters needs quotation marks"
+                )
+            }
+            Self::Absence { byte } => {
+                write!(f, "expected the end after !PATH at byte {byte}; a value that is not equal is PATH!=VALUE")
+            }
+            Self::QuotedValue { byte } => {
+                write!(
+                    f,
+                    "expected a value at byte {byte}; one with this beginning must be a JSON string in quotation marks"
                 )
             }
             Self::NestedValue { byte } => {

@@ -118,10 +118,26 @@ fn the_last_of_equal_keys_counts() {
 }
 
 #[test]
+fn white_space_at_the_end_of_a_value_needs_quotation_marks() {
+    for (condition, matching, other) in [
+        ("m = \"hello \" ", r#"{"m":"hello "}"#, r#"{"m":"hello"}"#),
+        ("m = hello ", r#"{"m":"hello"}"#, r#"{"m":"hello "}"#),
+        ("m~hello[ ] ", r#"{"m":"hello "}"#, r#"{"m":"hello"}"#),
+        ("m = \"=1\"", r#"{"m":"=1"}"#, r#"{"m":"1"}"#),
+    ] {
+        assert!(matches(condition, matching), "{condition}");
+        assert!(!matches(condition, other), "{condition}");
+    }
+}
+
+#[test]
 fn errors_of_conditions_point_at_the_place() {
     let error = |text: &str| text.parse::<Condition>().unwrap_err();
     assert_eq!(error("a b"), ConditionError::Operator { byte: 2 });
-    assert_eq!(error("!a=1"), ConditionError::Operator { byte: 2 });
+    assert_eq!(error("!a=1"), ConditionError::Absence { byte: 2 });
+    for (text, byte) in [("a=\"C:\\Users\"", 2), ("a != \"x", 5), ("a=>1", 2), ("a=~x", 2), ("a===1", 3), ("a<>1", 2)] {
+        assert_eq!(error(text), ConditionError::QuotedValue { byte }, "{text}");
+    }
     assert_eq!(error("a={\"b\":1}"), ConditionError::NestedValue { byte: 2 });
     assert_eq!(error("a= [1]"), ConditionError::NestedValue { byte: 3 });
     assert!(matches!(error("a..b=1"), ConditionError::Path(error) if error.byte == 2));

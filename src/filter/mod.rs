@@ -192,11 +192,16 @@ fn select(input: &TraceInput<'_>, options: &FilterOptions, dir: &Path, progress:
 
 fn provenance(input: &TraceInput<'_>, options: &FilterOptions) -> Provenance {
     let label = options.label.as_ref().or(input.label()).cloned();
-    // The rows of a filtered bundle also meet the conditions of that one.
+    // The rows of a filtered bundle were selected before.
     let earlier = input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
     let is_partial = !options.keeps_whole_logs();
     let own = if is_partial { options.rows.conditions(|time| time.to_string()) } else { Vec::new() };
-    let filter = FilterRecord::new(earlier.cloned().chain(own).collect());
+    let mut conditions: Vec<_> = earlier.cloned().collect();
+    if !conditions.is_empty() && !own.is_empty() {
+        conditions.push(FilterRecord::THEN.to_owned());
+    }
+    conditions.extend(own);
+    let filter = FilterRecord::new(conditions);
     let derived_from = DerivedFrom { how: Derivation::Filtered, bundles: input.digests().collect() };
     // What was made of a redacted bundle holds changed rows, too.
     let redaction = input.parts().iter().find_map(|part| part.redaction.clone());

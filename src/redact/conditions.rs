@@ -59,7 +59,7 @@ impl RecordedCondition {
         let (option, argument) = text.split_once(' ').unwrap_or((&text, ""));
         let hidden = |shown_by| (Some(format!("{option} {HIDDEN}")), shown_by);
         let (without_operand, shown_by) = match (option, unquoted(argument)) {
-            ("--invert" | "--latest", Some(argument)) if argument.is_empty() => (None, None),
+            ("--invert" | "--latest" | FilterRecord::THEN, Some(argument)) if argument.is_empty() => (None, None),
             ("--source" | "--file" | "--since" | "--until" | "--key", Some(_)) => (None, None),
             ("--where", Some(argument)) => match argument.parse::<Condition>() {
                 Ok(condition) => of_value(condition),

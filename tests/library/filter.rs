@@ -17,7 +17,7 @@ use patchwork_traces::import::{Clock, ImportOptions, Mode, import};
 use patchwork_traces::input::TraceInput;
 use patchwork_traces::logs::{DiscoverOptions, discover};
 use patchwork_traces::progress::NoProgress;
-use patchwork_traces::query::RowFilter;
+use patchwork_traces::query::{Condition, KeyPath, RowFilter};
 use patchwork_traces::{Error, ErrorKind};
 use proptest::prelude::*;
 
@@ -162,6 +162,32 @@ fn importing_a_filtered_bundle_changes_nothing_on_its_machine_and_never_replaces
     assert_eq!(logs_of(&home), before);
     assert!(matches!(into(Mode::Overwrite).unwrap_err().kind(), ErrorKind::OnlySomeRows));
     assert_eq!(logs_of(&home), before);
+}
+
+#[test]
+fn a_further_selection_is_told_apart() {
+    let log = "{\"taskId\":1,\"keep\":1}\n{\"taskId\":1}\n{\"taskId\":2,\"keep\":1}\n";
+    let original = bundle(&Home::new().with("runs.jsonl", log));
+    let latest: KeyPath = "taskId".parse().unwrap();
+    let record = |report: FilterReport| report.manifest.filter.unwrap().conditions().to_vec();
+    let (_, at_once) = of_bundle(&original, rows("keep").latest(latest.clone())).unwrap();
+    let (kept, _) = of_bundle(&original, rows("keep")).unwrap();
+    let (_, one_by_one) = of_bundle(&kept, CatOptions::default().latest(latest)).unwrap();
+    assert_eq!((at_once.manifest.total_count, one_by_one.manifest.total_count), (1, 2));
+    assert_eq!(record(at_once), ["--where keep", "--latest"]);
+    assert_eq!(record(one_by_one), ["--where keep", "then", "--latest"]);
+    let (chosen, _) = of_bundle(&kept, CatOptions::default().sources(["runs"])).unwrap();
+    assert_eq!(indexed(&chosen).unwrap().manifest().filter.as_ref().unwrap().conditions(), ["--where keep"]);
+}
+
+#[test]
+fn no_number_of_conditions_makes_a_filtered_bundle_look_whole() {
+    let original = bundle(&home());
+    let condition = "!keep".parse::<Condition>().unwrap();
+    let filter = (0..100_001).fold(RowFilter::default(), |filter, _| filter.condition(condition.clone()));
+    let (_, report) = of_bundle(&original, CatOptions::default().filter(filter)).unwrap();
+    let record = report.manifest.filter.unwrap();
+    assert_eq!((record.conditions().len(), record.conditions()[99_999].as_str()), (100_000, "…"));
 }
 
 #[test]

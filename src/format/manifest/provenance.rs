@@ -38,10 +38,19 @@ pub struct Provenance {
 pub struct FilterRecord(#[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_FILES)))] Vec<String>);
 
 impl FilterRecord {
-    /// Records conditions. Returns `None` if there are none, or more than a manifest may have.
+    /// The condition between those of one selection and those of the next, which selects among the rows that are left.
+    pub const THEN: &str = "then";
+
+    /// Records conditions. Returns `None` if there are none. One `…` stands for the last ones if there are more than a
+    /// manifest may have.
     #[must_use]
     pub fn new(conditions: Vec<String>) -> Option<Self> {
-        (1..=MAX_FILES).contains(&conditions.len()).then_some(Self(conditions))
+        let mut recorded = conditions;
+        if recorded.len() > MAX_FILES {
+            recorded.truncate(MAX_FILES - 1);
+            recorded.push("…".to_owned());
+        }
+        (!recorded.is_empty()).then_some(Self(recorded))
     }
 
     /// Returns the conditions, such as `--where status=error`.

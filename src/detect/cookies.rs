@@ -23,9 +23,9 @@ pub fn cookies(text: &str, start: usize, found: &mut FindCandidates) -> bool {
     let header = &text[..found.ends.end(RunKind::Header, text, start)];
     let (mut at, mut has_cookies) = (start, false);
     for _ in 0..MAX_COOKIES {
-        let Some(part) = header.get(at..).and_then(Part::first) else { break };
+        let Some(part) = header.get(at..).and_then(CookiePart::first) else { break };
         let end = found.ends.end(RunKind::HeaderPart, text, at);
-        if let Part::Cookie { value } = part {
+        if let CookiePart::Cookie { value } = part {
             let value = header[at + value..end].trim_start();
             let start = end - value.len();
             let cookie = value.split(char::is_whitespace).next().unwrap_or_default();
@@ -41,7 +41,7 @@ pub fn cookies(text: &str, start: usize, found: &mut FindCandidates) -> bool {
 }
 
 /// A part of a header, between semicolons.
-enum Part {
+enum CookiePart {
     /// A cookie, with the offset after the sign.
     Cookie {
         value: usize,
@@ -49,7 +49,7 @@ enum Part {
     Attribute,
 }
 
-impl Part {
+impl CookiePart {
     /// Returns the part at the beginning of a header, unless it is neither a cookie nor an attribute.
     fn first(header: &str) -> Option<Self> {
         let nearby = &header.as_bytes()[..header.len().min(MAX_NAME_BYTES)];

@@ -50,6 +50,9 @@ fn every_section_named_in_the_code_exists() {
                 directories.push(path);
                 continue;
             }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
             let code = std::fs::read_to_string(&path).unwrap();
             // Where a line of comment ends within the reference, the next one goes on with it.
             let code = code.replace("\n//! ", " ").replace("\n/// ", " ").replace("\n    /// ", " ");

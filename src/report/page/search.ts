@@ -8,78 +8,20 @@ import { readEnvelope } from "./row.ts";
 
 const BACKSLASH = 0x5c;
 
-/** Finds a text in upper or lower case: in the JSON text of entries, and in that text without escapes. */
-export class TextSearch {
-  /** How far the text can move on where its last character meets a byte. */
-  private readonly skips: Uint8Array | undefined;
-  /** The text in lower case. */
+/** Finds an ASCII text in upper or lower case in bytes, by Horspool's algorithm. */
+class ByteSearch {
   private readonly text: Uint8Array;
-  private readonly pattern: RegExp;
-  /** True if escapes other than `\uXXXX` can stand for a part of the text. */
-  private readonly hasEscapes: boolean;
+  /** How far the text can move on where its last character meets a byte. */
+  private readonly skips: Uint8Array;
 
   constructor(text: string) {
     this.text = new TextEncoder().encode(text.toLowerCase());
-    const isAscii = /^[\0-\x7f]+$/.test(text);
-    // With `u`, pairs of surrogates have two cases, too, and some other letters are equal to an s or a k.
-    this.pattern = new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), isAscii ? "gi" : "giu");
-    this.hasEscapes = /["\\/\b\f\n\r\t]/.test(text);
-    // Letters of other scripts have upper case of other lengths, so these are searched for in characters.
-    if (isAscii) this.skips = skipsOf(this.text);
+    this.skips = skipsOf(this.text);
   }
 
-  /** Returns the rows of a chunk whose entry has the text, counted from its first. */
-  rowsOf(chunk: Chunk, bytes: Uint8Array): number[] {
-    const rows = this.skips === undefined ? this.rowsByCharacters(chunk, bytes) : this.rowsByBytes(chunk, bytes, this.skips);
-    const more = this.rowsWithoutEscapes(chunk, bytes, new Set(rows));
-    return more.length === 0 ? rows : [...rows, ...more].sort((a, b) => a - b);
-  }
-
-  /** Returns the rows that have the text only without escapes. */
-  private rowsWithoutEscapes(chunk: Chunk, bytes: Uint8Array, found: Set<number>): number[] {
-    const rows: number[] = [];
-    let loaded: LoadedChunk | undefined;
-    let row = 0;
-    for (let at = this.nextEscape(bytes, 0); at !== -1; ) {
-      loaded ??= linesOf(chunk, bytes);
-      while (loaded.lines[row + 1] <= at) row++;
-      const envelope = found.has(row) ? undefined : readEnvelope(bytes, loaded.lines[row], loaded.lines[row + 1] - 1);
-      if (envelope !== undefined && this.isIn(unescape(decode(bytes, envelope.entryAt, envelope.entryEnd)))) rows.push(row);
-      at = this.nextEscape(bytes, loaded.lines[row + 1]);
-    }
-    return rows;
-  }
-
-  /** Returns where the next escape is that can stand for a part of the text, or -1. */
-  private nextEscape(bytes: Uint8Array, from: number): number {
-    let at = bytes.indexOf(BACKSLASH, from);
-    while (!this.hasEscapes && at !== -1 && bytes[at + 1] !== 0x75) at = bytes.indexOf(BACKSLASH, at + 2);
-    return at;
-  }
-
-  private isIn(text: string): boolean {
-    this.pattern.lastIndex = 0;
-    return this.pattern.test(text);
-  }
-
-  private rowsByBytes(chunk: Chunk, bytes: Uint8Array, skips: Uint8Array): number[] {
-    const rows: number[] = [];
-    let loaded: LoadedChunk | undefined;
-    let row = 0;
-    for (let at = this.next(bytes, 0, bytes.length, skips); at !== -1; ) {
-      loaded ??= linesOf(chunk, bytes);
-      while (loaded.lines[row + 1] <= at) row++;
-      const envelope = readEnvelope(bytes, loaded.lines[row], loaded.lines[row + 1] - 1);
-      // What the bundle puts around an entry is no match.
-      if (envelope !== undefined && this.next(bytes, Math.max(at, envelope.entryAt), envelope.entryEnd, skips) !== -1) rows.push(row);
-      at = this.next(bytes, loaded.lines[row + 1], bytes.length, skips);
-    }
-    return rows;
-  }
-
-  /** Returns where the text is next, as Horspool's algorithm finds it, or -1. */
-  private next(bytes: Uint8Array, from: number, end: number, skips: Uint8Array): number {
-    const { text } = this;
+  /** Returns where the text is next, or -1. */
+  next(bytes: Uint8Array, from: number, end = bytes.length): number {
+    const { text, skips } = this;
     const last = text.length - 1;
     for (let at = from + last; at < end; ) {
       const skip = skips[bytes[at]];
@@ -93,6 +35,75 @@ export class TextSearch {
       at++;
     }
     return -1;
+  }
+}
+
+/** Finds a text in upper or lower case: in the JSON text of entries, and in that text without escapes. */
+export class TextSearch {
+  private readonly pattern: RegExp;
+  private readonly inBytes: ByteSearch | undefined;
+  /** True if escapes other than `\uXXXX` can stand for a part of the text. */
+  private readonly hasEscapes: boolean;
+  /** A part of the text that only `\uXXXX` can stand for. */
+  private readonly plainPart: ByteSearch | undefined;
+
+  constructor(text: string) {
+    const isAscii = /^[\0-\x7f]+$/.test(text);
+    // With `u`, pairs of surrogates have two cases, too, and some other letters are equal to an s or a k.
+    this.pattern = new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), isAscii ? "gi" : "giu");
+    this.hasEscapes = /["\\/\b\f\n\r\t]/.test(text);
+    // Letters of other scripts have upper case of other lengths, so these are searched for in characters.
+    if (!isAscii) return;
+    this.inBytes = new ByteSearch(text);
+    const parts = text.split(/["\\/\0-\x1f\x7f]/).sort((a, b) => b.length - a.length);
+    if (parts[0] !== "") this.plainPart = new ByteSearch(parts[0]);
+  }
+
+  /** Returns the rows of a chunk whose entry has the text, counted from its first. */
+  rowsOf(chunk: Chunk, bytes: Uint8Array): number[] {
+    const rows = this.inBytes === undefined ? this.rowsByCharacters(chunk, bytes) : this.rowsByBytes(chunk, bytes, this.inBytes);
+    if (!bytes.includes(BACKSLASH)) return rows;
+    const found = new Set(rows);
+    this.addWithoutEscapes(chunk, bytes, found, (from) => nextUnicodeEscape(bytes, from));
+    if (this.hasEscapes) {
+      const { plainPart } = this;
+      this.addWithoutEscapes(chunk, bytes, found, (from) => (plainPart === undefined ? bytes.indexOf(BACKSLASH, from) : plainPart.next(bytes, from)));
+    }
+    return found.size === rows.length ? rows : [...found].sort((a, b) => a - b);
+  }
+
+  /** Adds the rows that have the text without escapes. `next` returns where a row is next that may, or -1. */
+  private addWithoutEscapes(chunk: Chunk, bytes: Uint8Array, found: Set<number>, next: (from: number) => number) {
+    let loaded: LoadedChunk | undefined;
+    let row = 0;
+    for (let at = next(0); at !== -1; at = next(loaded.lines[row + 1])) {
+      loaded ??= linesOf(chunk, bytes);
+      while (loaded.lines[row + 1] <= at) row++;
+      const envelope = found.has(row) ? undefined : readEnvelope(bytes, loaded.lines[row], loaded.lines[row + 1] - 1);
+      if (envelope === undefined) continue;
+      const text = decode(bytes, envelope.entryAt, envelope.entryEnd);
+      if (text.includes("\\") && this.isIn(unescape(text))) found.add(row);
+    }
+  }
+
+  private isIn(text: string): boolean {
+    this.pattern.lastIndex = 0;
+    return this.pattern.test(text);
+  }
+
+  private rowsByBytes(chunk: Chunk, bytes: Uint8Array, search: ByteSearch): number[] {
+    const rows: number[] = [];
+    let loaded: LoadedChunk | undefined;
+    let row = 0;
+    for (let at = search.next(bytes, 0); at !== -1; ) {
+      loaded ??= linesOf(chunk, bytes);
+      while (loaded.lines[row + 1] <= at) row++;
+      const envelope = readEnvelope(bytes, loaded.lines[row], loaded.lines[row + 1] - 1);
+      // What the bundle puts around an entry is no match.
+      if (envelope !== undefined && search.next(bytes, Math.max(at, envelope.entryAt), envelope.entryEnd) !== -1) rows.push(row);
+      at = search.next(bytes, loaded.lines[row + 1]);
+    }
+    return rows;
   }
 
   private rowsByCharacters(chunk: Chunk, bytes: Uint8Array): number[] {
@@ -113,6 +124,13 @@ export class TextSearch {
     }
     return rows;
   }
+}
+
+/** Returns where the next `\uXXXX` is, or -1. */
+function nextUnicodeEscape(bytes: Uint8Array, from: number): number {
+  let at = bytes.indexOf(BACKSLASH, from);
+  while (at !== -1 && bytes[at + 1] !== 0x75) at = bytes.indexOf(BACKSLASH, at + 2);
+  return at;
 }
 
 function lower(byte: number): number {

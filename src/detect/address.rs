@@ -8,6 +8,7 @@ use super::candidates::FindCandidates;
 use super::hosts::{is_public_host, is_reserved_name};
 use super::names::is_common_account;
 use super::rules::BuiltInRule;
+use super::value_shape::has_file_ending;
 use super::written::{first_char, percent_byte};
 
 /// The longest part of an address before the `@` sign.
@@ -23,12 +24,6 @@ const MAX_DISCORD_ID: usize = 28;
 /// The parts before the `@` sign that name nobody.
 const NO_PERSON: [&str; 9] =
     ["git", "hg", "svn", "noreply", "no-reply", "donotreply", "do-not-reply", "notifications", "mailer-daemon"];
-
-/// Endings of file names that look like the top-level domain of an address, as in `icon@2x.png`.
-const FILE_ENDINGS: [&str; 24] = [
-    "png", "jpg", "jpeg", "gif", "svg", "webp", "js", "mjs", "cjs", "ts", "mts", "tsx", "jsx", "json", "jsonl", "css",
-    "scss", "html", "txt", "yml", "yaml", "toml", "lock", "tgz",
-];
 
 /// Returns true for bytes of the part of an address before the `@` sign.
 pub fn is_local(byte: u8) -> bool {
@@ -150,11 +145,6 @@ fn without_file_ending(mut host: &str) -> &str {
         host = host.rsplit_once('.').map_or("", |(rest, _)| rest);
     }
     host
-}
-
-/// Returns true if a name ends like that of a file, as `index.html` does.
-pub fn has_file_ending(host: &str) -> bool {
-    host.rsplit_once('.').is_some_and(|(_, end)| FILE_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(end)))
 }
 
 /// Looks for IP addresses, and for tokens of Discord, which have no prefix but two dots at fixed distances.

@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder};
 
-use super::address::has_file_ending;
 use super::boundary::{is_after_escape, is_whole_word};
 use super::candidates::FindCandidates;
 use super::decoded::Decoded;
 use super::rules::BuiltInRule;
+use super::value_shape::has_file_ending;
 use super::written::{first_char, percent_byte, plain, run_length, without_percent};
 use crate::error::{ErrorKind, RedactionFault, Result};
 

@@ -1,5 +1,11 @@
 //! Tells secrets from other values by their shape alone.
 
+/// Endings of file names that look like the top-level domain of an address, as in `icon@2x.png`.
+const FILE_ENDINGS: [&str; 24] = [
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "js", "mjs", "cjs", "ts", "mts", "tsx", "jsx", "json", "jsonl", "css",
+    "scss", "html", "txt", "yml", "yaml", "toml", "lock", "tgz",
+];
+
 /// The least length of a value without quotation marks in running text.
 const MIN_LOOSE_BYTES: usize = 8;
 
@@ -34,4 +40,9 @@ pub fn is_password_like(value: &str) -> bool {
         && !is_number
         && !value.contains(char::is_whitespace)
         && !is_time_or_place(value)
+}
+
+/// Returns true if a name ends like that of a file, as `index.html` does.
+pub fn has_file_ending(host: &str) -> bool {
+    host.rsplit_once('.').is_some_and(|(_, end)| FILE_ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(end)))
 }

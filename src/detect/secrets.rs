@@ -169,7 +169,8 @@ pub fn assignment(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     if lower.ends_with("authorization") && !assignment.is_entry {
         credential(text, &assignment.value, found);
     }
-    if if is_short { assignment.is_password(text) } else { assignment.is_secret(text) } {
+    let is_secret = if is_short { assignment.is_password(text) } else { assignment.is_secret(text) };
+    if is_secret {
         found.push(BuiltInRule::AssignedSecret, assignment.value);
     }
 }

@@ -116,8 +116,10 @@ enum HistoryPlace {
 
 impl HistoryPlace {
     fn of(dir: &Path) -> Self {
+        if is_history(dir) {
+            return Self::History;
+        }
         match std::fs::read_dir(dir) {
-            _ if is_history(dir) => Self::History,
             Ok(_) => Self::OtherDirectory,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Self::Nothing,
             Err(_) => Self::Unknown,

@@ -1,14 +1,47 @@
 //! Regular expressions in filters. Those of jaq know only ASCII.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
 use jaq_core::{Cv, Error};
 use jaq_json::{Map, Rc, Val};
 use regex::{Captures, Regex, RegexBuilder};
 
 use super::bounds::BoundedFilter;
 
+/// The number of patterns that a thread keeps.
+const MAX_KEPT: usize = 16;
+
+thread_local! {
+    /// The patterns that were compiled last, with their texts and flags: a filter uses the same ones for every row.
+    static KEPT: RefCell<VecDeque<(String, String, Rc<Regex>)>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// Compiles a pattern, or returns it from those that are kept.
+fn compiled(pattern: String, flags: &str) -> Result<Rc<Regex>, Error<Val>> {
+    KEPT.with_borrow_mut(|kept| {
+        let known = kept.iter().find(|(text, with, _)| *text == pattern && with == flags);
+        if let Some((_, _, regex)) = known {
+            return Ok(Rc::clone(regex));
+        }
+        let has = |flag| flags.contains(flag);
+        let built = RegexBuilder::new(&pattern)
+            .case_insensitive(has('i'))
+            .multi_line(has('m') || has('p'))
+            .dot_matches_new_line(has('s') || has('p'))
+            .swap_greed(has('l'))
+            .ignore_whitespace(has('x'))
+            .build();
+        let regex = Rc::new(built.map_err(|error| Error::str(format_args!("invalid regular expression: {error}")))?);
+        kept.truncate(MAX_KEPT - 1);
+        kept.push_front((pattern, flags.to_owned(), Rc::clone(&regex)));
+        Ok(regex)
+    })
+}
+
 /// A pattern, and the flags that are not a part of it.
 struct Search {
-    pattern: Regex,
+    pattern: Rc<Regex>,
     is_global: bool,
     skips_empty: bool,
 }
@@ -44,15 +77,8 @@ impl Search {
         if let Some(unknown) = flags.chars().find(|flag| !"gnimslxp".contains(*flag)) {
             return Err(Error::str(format_args!("unknown flag {unknown} of a regular expression")));
         }
+        let pattern = compiled(pattern, &flags)?;
         let has = |flag| flags.contains(flag);
-        let built = RegexBuilder::new(&pattern)
-            .case_insensitive(has('i'))
-            .multi_line(has('m') || has('p'))
-            .dot_matches_new_line(has('s') || has('p'))
-            .swap_greed(has('l'))
-            .ignore_whitespace(has('x'))
-            .build();
-        let pattern = built.map_err(|error| Error::str(format_args!("invalid regular expression: {error}")))?;
         Ok((Self { pattern, is_global: has('g'), skips_empty: has('n') }, string(&input)?))
     }
 

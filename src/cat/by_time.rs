@@ -43,6 +43,7 @@ pub fn cat_by_time(
 ) -> Result<CatReport> {
     let plan = CatPlan::new(inputs, options)?;
     let mut report = CatReport::new(&plan);
+    report.note_all(&CatPlan::check_empty(inputs, options)?);
     progress.start(None);
     let mut printer = Printer::new(&mut out, out_name, progress);
     let merge = TimeMerge { inputs, options, plan: &plan };

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::CatOptions;
+use crate::bundle::{Access, Selection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::{FileName, LogId, TimeRange, TimeSpan};
 use crate::history::History;
-use crate::input::{PartFile, TraceInput};
+use crate::input::{InputPart, PartFile, TraceInput};
 use crate::logs::GroupKey;
 
 /// The rows that one bundle has of a log.
@@ -78,6 +79,28 @@ impl CatPlan {
         };
         let streams = sequences.iter().map(|sequence| sequence.iter().filter_map(piece).collect());
         Ok(Self { streams: streams.collect(), logs: logs.into_values().collect(), span })
+    }
+
+    /// Reads the selected bundles that list no selected rows to their ends, so that damage and rows that are not listed are
+    /// noticed in them, too. Returns how each was read. A segment of a history is not read.
+    ///
+    /// # Errors
+    /// Those of reading the rows.
+    pub fn check_empty(inputs: &[TraceInput<'_>], options: &CatOptions) -> Result<Vec<(String, Access)>> {
+        let bundles = inputs.iter().filter(|input| input.history().is_none()).flat_map(TraceInput::parts);
+        let read = |part: &InputPart<'_>| {
+            let files = part.files.iter().enumerate().filter(|(_, file)| options.selects_log(&file.id));
+            let (selected, rows): (Vec<_>, Vec<_>) = files.map(|(index, file)| (index, file.rows)).unzip();
+            let is_other = selected.is_empty() && !part.files.is_empty();
+            if is_other || rows.iter().any(|rows| *rows > 0) {
+                return Ok(None);
+            }
+            let bundle = part.open()?;
+            let mut rows = bundle.rows(&Selection::default().files(selected))?;
+            while rows.next_row()?.is_some() {}
+            Ok(Some((bundle.name().to_owned(), rows.access())))
+        };
+        bundles.map(read).filter_map(Result::transpose).collect()
     }
 }
 

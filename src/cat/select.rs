@@ -26,7 +26,9 @@ impl<'s, 'r> SelectedRows<'s, 'r> {
     /// As [`cat_all`](super::cat_all).
     pub(crate) fn new(inputs: &'s [TraceInput<'r>], options: &CatOptions) -> Result<Self> {
         let options = CatOptions { format: RowFormat::Raw, mapper: None, head: None, tail: None, ..options.clone() };
-        Ok(Self { plan: CatPlan::new(inputs, &options)?, inputs, options })
+        let plan = CatPlan::new(inputs, &options)?;
+        CatPlan::check_empty(inputs, &options)?;
+        Ok(Self { inputs, plan, options })
     }
 
     /// Returns the logs that may have selected rows, in catalogue order.

@@ -61,6 +61,13 @@ impl CatReport {
         self.logs.iter().map(|log| log.rows).sum()
     }
 
+    /// Notes the ways in which bundles were read.
+    pub(super) fn note_all(&mut self, bundles: &[(String, Access)]) {
+        for (name, access) in bundles {
+            self.note(name, *access);
+        }
+    }
+
     /// Notes the way in which a bundle was read.
     pub(super) fn note(&mut self, name: &str, access: Access) {
         self.is_indexed &= access == Access::Indexed;
@@ -87,6 +94,7 @@ pub fn cat_all(
 ) -> Result<CatReport> {
     let plan = CatPlan::new(inputs, options)?;
     let mut report = CatReport::new(&plan);
+    report.note_all(&CatPlan::check_empty(inputs, options)?);
     let parts: Vec<_> = parts_of(&plan).collect();
     let walk = RowWalk {
         parts: parts.iter().map(|pieces| walk_part(inputs, &plan, pieces)).collect(),

@@ -3,9 +3,12 @@
 use std::fs;
 use std::path::Path;
 
+use crate::common::bundle_builder::gzip;
 use crate::common::segments::{Segments, logs_of_tricky_history, tricky_history};
-use crate::common::{Home, bundle, indexed};
-use patchwork_traces::cat::{CatOptions, PrintLogOptions, RowFormat, cat, cat_all, cat_by_time, print_input_log};
+use crate::common::{Home, bundle, indexed, text_of};
+use patchwork_traces::cat::{
+    CatOptions, CatReport, PrintLogOptions, RowFormat, cat, cat_all, cat_by_time, print_input_log,
+};
 use patchwork_traces::format::{FileName, SourceName, TimeRange, Timestamp};
 use patchwork_traces::input::TraceInput;
 use patchwork_traces::progress::NoProgress;
@@ -43,6 +46,29 @@ fn home_of_tricky_history() -> Home {
         true => home.with_activity(&name, log),
         false => home.with(&name, log),
     })
+}
+
+#[test]
+fn rows_of_a_bundle_that_lists_none_are_an_error() {
+    const TOO_MUCH: &str = "bundle: the bundle has more content than its manifest declares";
+    let empty = bundle(&Home::new().with("runs.jsonl", ""));
+    let rows = text_of(&bundle(&Home::new().with("runs.jsonl", "{\"seq\":1}\n")));
+    let (_, row) = rows.split_at(rows.iter().position(|byte| *byte == b'\n').unwrap() + 1);
+    let bundle = |row: &[u8]| [&empty[..], &gzip(row)].concat();
+    for options in
+        [CatOptions::default(), CatOptions::default().sources(["runs"]).head(1), CatOptions::default().tail(1)]
+    {
+        for (row, expected) in [(row, TOO_MUCH), (b"no JSON\n", TOO_MUCH), (b"", "")] {
+            let input = bundle(row);
+            let inputs = || [TraceInput::from_bundle(indexed(&input).unwrap())];
+            let message =
+                |printed: Result<CatReport, Error>| printed.err().map_or(String::new(), |error| error.to_string());
+            let mut out = Vec::new();
+            let in_order = message(cat_all(&inputs(), &options, &mut out, "out", &NoProgress));
+            let by_time = message(cat_by_time(&inputs(), &options, &mut out, "out", &NoProgress));
+            assert_eq!((in_order.as_str(), by_time.as_str(), out.len()), (expected, expected, 0));
+        }
+    }
 }
 
 #[test]

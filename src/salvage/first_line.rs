@@ -13,21 +13,21 @@ use crate::gzip::{Anomaly, Fingerprints, SequentialReader, StreamKind};
 const MAX_EXAMINED: usize = 4;
 
 /// A bundle whose first line has been searched for.
-pub(crate) struct Scan<'r> {
+pub struct Scan<'r> {
     pub(super) stream: SequentialReader<Input<'r>>,
-    pub(crate) content: StreamKind,
-    pub(crate) first_line: FirstLine,
+    pub content: StreamKind,
+    pub first_line: FirstLine,
     /// Text after the first line that has already been read.
     pub(super) after_first_line: Vec<u8>,
     /// The anomalies found so far, each with its byte offset.
-    pub(crate) anomalies: Vec<(Anomaly, u64)>,
+    pub anomalies: Vec<(Anomaly, u64)>,
     /// True if the unread input starts at a flush point.
     at_flush_point: bool,
 }
 
 /// The content at the manifest's position.
 #[derive(Debug)]
-pub(crate) enum FirstLine {
+pub enum FirstLine {
     /// A line, without its line feed.
     Line { line: Vec<u8>, terminated: bool },
     /// Unreadable data: it is damaged or truncated there.
@@ -41,7 +41,7 @@ impl<'r> Scan<'r> {
     ///
     /// # Errors
     /// If the input is empty or cannot be read, or if the first line is longer than any manifest.
-    pub(crate) fn open(input: Input<'r>) -> Result<Self> {
+    pub fn open(input: Input<'r>) -> Result<Self> {
         Self::read(SequentialReader::tolerant(input))
     }
 
@@ -49,14 +49,14 @@ impl<'r> Scan<'r> {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub(crate) fn open_headless(input: Input<'r>) -> Result<Self> {
+    pub fn open_headless(input: Input<'r>) -> Result<Self> {
         let mut stream = SequentialReader::tolerant(input);
         stream.assume_gzip();
         Self::read(stream)
     }
 
     /// Skips the search for a first line and looks for blocks from the first byte on.
-    pub(crate) fn of_blocks_alone(input: Input<'r>) -> Self {
+    pub fn of_blocks_alone(input: Input<'r>) -> Self {
         Self {
             stream: SequentialReader::tolerant(input),
             content: StreamKind::Gzip,
@@ -98,7 +98,7 @@ impl<'r> Scan<'r> {
     }
 
     /// Returns true if damage was found so far.
-    pub(crate) fn has_fault(&self) -> bool {
+    pub fn has_fault(&self) -> bool {
         self.anomalies.iter().any(|(anomaly, _)| matches!(anomaly, Anomaly::Fault(_)))
     }
 
@@ -108,7 +108,7 @@ impl<'r> Scan<'r> {
     ///
     /// # Errors
     /// If reading the input fails.
-    pub(crate) fn detect_blocks(&mut self, chunk_refs: &[ChunkRef]) -> Result<()> {
+    pub fn detect_blocks(&mut self, chunk_refs: &[ChunkRef]) -> Result<()> {
         if self.at_flush_point && self.after_first_line.is_empty() {
             let text =
                 self.text_of_first_chunks(chunk_refs).map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
@@ -136,7 +136,7 @@ impl<'r> Scan<'r> {
 
     /// Returns true if the rest can be cut into blocks: it starts at a flush point, or at damage where one should
     /// be.
-    pub(crate) fn has_blocks(&self) -> bool {
+    pub fn has_blocks(&self) -> bool {
         self.content == StreamKind::Gzip
             && self.after_first_line.is_empty()
             && (self.at_flush_point || self.stream.is_broken())

@@ -16,32 +16,32 @@ use crate::gzip::{BlockEnd, inflate_into};
 
 /// The log to which rows belong.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct RowFile {
-    pub(crate) source: String,
-    pub(crate) name: String,
+pub struct RowFile {
+    pub source: String,
+    pub name: String,
     /// The log's index in the manifest's `files`.
-    pub(crate) index: Option<usize>,
+    pub index: Option<usize>,
 }
 
 /// Rows of one log on consecutive lines.
-pub(crate) struct RowRun {
-    pub(crate) file: Arc<RowFile>,
+pub struct RowRun {
+    pub file: Arc<RowFile>,
     /// The run's first line within the part, from 0.
-    pub(crate) first_line: u64,
-    pub(crate) rows: RowLines,
-    pub(crate) times: RowTimes,
+    pub first_line: u64,
+    pub rows: RowLines,
+    pub times: RowTimes,
 }
 
 /// A problem with one line.
-pub(crate) struct Problem {
+pub struct Problem {
     /// The line within the part, from 0.
-    pub(crate) line: u64,
+    pub line: u64,
     /// The line's offset in the part's text.
-    pub(crate) at: u64,
-    pub(crate) fault: LineFault,
+    pub at: u64,
+    pub fault: LineFault,
 }
 
-pub(crate) enum LineFault {
+pub enum LineFault {
     /// The line is not a row.
     NoRow(RowFault),
     /// The line is a row, and part of a run unless strict reading dropped it.
@@ -50,38 +50,38 @@ pub(crate) enum LineFault {
 
 /// The lines of a part.
 #[allow(clippy::struct_excessive_bools, reason = "they are independent facts")]
-pub(crate) struct PartLines {
-    pub(crate) chunk: Option<usize>,
+pub struct PartLines {
+    pub chunk: Option<usize>,
     /// The part's offset in the file, if known.
-    pub(crate) offset: Option<u64>,
+    pub offset: Option<u64>,
     /// The length of the part in the file; 0 if it is not a block.
-    pub(crate) compressed: u64,
-    pub(crate) is_block: bool,
-    pub(crate) is_at_end: bool,
-    pub(crate) is_guess: bool,
+    pub compressed: u64,
+    pub is_block: bool,
+    pub is_at_end: bool,
+    pub is_guess: bool,
     /// The way in which the text ends.
-    pub(crate) end: BlockEnd,
-    pub(crate) bytes: u64,
-    pub(crate) crc32: Crc32,
+    pub end: BlockEnd,
+    pub bytes: u64,
+    pub crc32: Crc32,
     /// The number of lines read so far, including one without a line feed.
-    pub(crate) count: u64,
+    pub count: u64,
     /// The number of lines that were taken earlier.
-    pub(crate) taken_before: u64,
+    pub taken_before: u64,
     /// The timestamps of rows that were taken earlier.
-    pub(crate) times_before: RowTimes,
-    pub(crate) ends_with_line_feed: bool,
+    pub times_before: RowTimes,
+    pub ends_with_line_feed: bool,
     /// True if the table's checksum and length match the text.
-    pub(crate) is_verified: bool,
+    pub is_verified: bool,
     /// True if nothing after the first problem can be trusted.
     pub(super) stops_at_damage: bool,
-    pub(crate) runs: Vec<RowRun>,
-    pub(crate) problems: Vec<Problem>,
+    pub runs: Vec<RowRun>,
+    pub problems: Vec<Problem>,
     /// The part's remaining lines, if there are too many runs or problems to keep at once.
-    pub(crate) rest: Option<Box<RemainingLines>>,
+    pub rest: Option<Box<RemainingLines>>,
 }
 
 /// A part after reading.
-pub(crate) enum ReadPart {
+pub enum ReadPart {
     /// Its lines, in order. If it is damaged, those of a block that begins within it come after the first.
     Lines(Vec<PartLines>),
     /// A part without rows, unchanged.
@@ -95,11 +95,11 @@ impl PartLines {
 }
 
 /// The number of rows that each log still has in a part, while its runs are passed in order.
-pub(crate) struct RowsLeft<K>(HashMap<K, u64>);
+pub struct RowsLeft<K>(HashMap<K, u64>);
 
 impl<K: Hash + Eq> RowsLeft<K> {
     /// Counts the rows of runs by `key`, which identifies their log.
-    pub(crate) fn of<'r>(runs: impl Iterator<Item = &'r RowRun>, key: impl Fn(&'r RowRun) -> K) -> Self {
+    pub fn of<'r>(runs: impl Iterator<Item = &'r RowRun>, key: impl Fn(&'r RowRun) -> K) -> Self {
         let mut left = HashMap::new();
         runs.for_each(|run| *left.entry(key(run)).or_default() += run.rows.len());
         Self(left)
@@ -107,7 +107,7 @@ impl<K: Hash + Eq> RowsLeft<K> {
 
     /// Passes the next run, which is of `log`. Returns true if it interrupts the open log: that one continues after it
     /// with at least as many rows as `log` has from here on.
-    pub(crate) fn is_interrupted_by(&mut self, run: &RowRun, log: &K, open: Option<&K>) -> bool {
+    pub fn is_interrupted_by(&mut self, run: &RowRun, log: &K, open: Option<&K>) -> bool {
         let of_open = open.filter(|open| *open != log).and_then(|open| self.0.get(open)).copied().unwrap_or(0);
         let left = self.0.get_mut(log);
         let of_log = left.map_or(0, |left| std::mem::replace(left, left.saturating_sub(run.rows.len())));
@@ -119,7 +119,7 @@ impl<K: Hash + Eq> RowsLeft<K> {
 const MAX_KEPT: usize = 4096;
 
 /// Lines of a part that have not been read yet.
-pub(crate) struct RemainingLines {
+pub struct RemainingLines {
     /// The part's metadata including earlier lines, without their runs and problems.
     pub(super) part: PartLines,
     pub(super) text: UnreadText,

@@ -7,7 +7,7 @@ use crate::gzip::{Anomaly, Tail};
 
 /// A part of a bundle, in stream order.
 #[derive(Debug)]
-pub(crate) enum Part {
+pub enum Part {
     /// Compressed data between two flush points, or between the offsets where they should be.
     Block {
         /// The chunk of the table that this block is.
@@ -42,7 +42,7 @@ pub(crate) enum Part {
 
 impl Part {
     /// Returns the approximate number of input bytes in this part.
-    pub(crate) fn length(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         match self {
             Self::Block { data, .. } => data.len() as u64,
             Self::Text { offset: Some(_), text, .. } => text.len() as u64,
@@ -51,7 +51,7 @@ impl Part {
     }
 
     /// Returns the approximate memory needed to read this part.
-    pub(crate) fn weight(&self, chunk_refs: &[ChunkRef]) -> usize {
+    pub fn weight(&self, chunk_refs: &[ChunkRef]) -> usize {
         match self {
             Self::Block { chunk, data, .. } => {
                 let declared = chunk.map_or(0, |chunk| chunk_refs[chunk].bytes);

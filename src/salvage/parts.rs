@@ -24,7 +24,7 @@ enum PartSource<'r> {
 }
 
 /// Iterates over the parts.
-pub(crate) struct Parts<'r> {
+pub struct Parts<'r> {
     source: PartSource<'r>,
     /// The maximum line length in bytes.
     longest_line: u64,
@@ -36,12 +36,7 @@ impl<'r> Scan<'r> {
     /// Returns the parts after the first line. `manifest` is the manifest of that line, if readable, and
     /// `chunk_refs` is its chunk table. Without a manifest, blocks are found by their flush points. With a manifest
     /// that has no chunk table, the rest is read as text.
-    pub(crate) fn parts(
-        mut self,
-        manifest: Option<&Manifest>,
-        chunk_refs: &[ChunkRef],
-        buffers: &Arc<Buffers>,
-    ) -> Parts<'r> {
+    pub fn parts(mut self, manifest: Option<&Manifest>, chunk_refs: &[ChunkRef], buffers: &Arc<Buffers>) -> Parts<'r> {
         let longest_line = manifest.map_or(MAX_ENVELOPE_BYTES, Manifest::max_envelope_bytes);
         let table = manifest.is_none_or(Manifest::has_chunk_table).then(|| chunk_refs.to_vec());
         let is_guessing = !matches!(self.first_line, FirstLine::Line { .. });
@@ -65,7 +60,7 @@ fn take_anomalies(stream: &mut SequentialReader<Input<'_>>, parts: &mut VecDeque
 
 impl<'r> Parts<'r> {
     /// Returns true if the rest is read as text. The stream reader then checks the end of its member itself.
-    pub(crate) fn are_text(&self) -> bool {
+    pub fn are_text(&self) -> bool {
         matches!(self.source, PartSource::Text(_))
     }
 
@@ -73,7 +68,7 @@ impl<'r> Parts<'r> {
     ///
     /// # Errors
     /// If reading the input fails.
-    pub(crate) fn next_part(&mut self) -> io::Result<Option<Part>> {
+    pub fn next_part(&mut self) -> io::Result<Option<Part>> {
         while self.ready.is_empty() {
             self.source = match std::mem::replace(&mut self.source, PartSource::End) {
                 PartSource::Blocks(blocks) => self.next_block(blocks)?,

@@ -22,15 +22,15 @@ use crate::gzip::{BlockEnd, inflate_into};
 use crate::logs::{may_exist, times_of};
 
 /// The facts known about a bundle before its rows are read.
-pub(crate) struct ScanContext<'m> {
+pub struct ScanContext<'m> {
     /// The manifest, if usable, and an index from rows to its files.
-    pub(crate) manifest: Option<(&'m Manifest, FileIndex)>,
-    pub(crate) chunk_refs: &'m [ChunkRef],
+    pub manifest: Option<(&'m Manifest, FileIndex)>,
+    pub chunk_refs: &'m [ChunkRef],
     lookup: ChunkLookup,
     /// A pool of memory for parts and rows.
-    pub(crate) buffers: Arc<Buffers>,
+    pub buffers: Arc<Buffers>,
     /// True if only trustworthy rows are accepted; see [`PartLines::is_verified`].
-    pub(crate) strict: bool,
+    pub strict: bool,
     /// A fast path for the rows of each file in chunks, if one applies.
     plain: Vec<Option<PlainRows>>,
     /// The parts of the input that are made up.
@@ -46,7 +46,7 @@ struct PlainRows {
 }
 
 impl<'m> ScanContext<'m> {
-    pub(crate) fn new(manifest: Option<&'m Manifest>, chunk_refs: &'m [ChunkRef], strict: bool) -> Self {
+    pub fn new(manifest: Option<&'m Manifest>, chunk_refs: &'m [ChunkRef], strict: bool) -> Self {
         let manifest = manifest.map(|manifest| (manifest, FileIndex::new(manifest)));
         let plain = manifest.iter().flat_map(|(manifest, index)| {
             let files = manifest.files.iter().enumerate();
@@ -57,7 +57,7 @@ impl<'m> ScanContext<'m> {
     }
 
     /// Ends blocks where the input is made up.
-    pub(crate) fn with_holes(self, holes: Option<Arc<Holes>>) -> Self {
+    pub fn with_holes(self, holes: Option<Arc<Holes>>) -> Self {
         Self { holes, ..self }
     }
 }
@@ -83,7 +83,7 @@ impl PlainRows {
 
 impl ScanContext<'_> {
     /// Returns a reader of parts for one thread. It reuses its memory.
-    pub(crate) fn reader(&self) -> impl FnMut(Part) -> ReadPart + Send {
+    pub fn reader(&self) -> impl FnMut(Part) -> ReadPart + Send {
         let mut memory = Vec::new();
         move |part| {
             let read = self.read(part, &mut memory);
@@ -93,7 +93,7 @@ impl ScanContext<'_> {
     }
 
     /// Reads the next lines of a part.
-    pub(crate) fn read_on(&self, rest: RemainingLines) -> PartLines {
+    pub fn read_on(&self, rest: RemainingLines) -> PartLines {
         let RemainingLines { part: mut lines, text, at } = rest;
         let text = text.into_text();
         let at = self.read_lines(&text, at, &mut lines);

@@ -62,7 +62,6 @@ pub mod import;
 pub mod input;
 pub mod inspect;
 pub mod keep;
-mod log_tasks;
 pub mod logs;
 pub mod merge;
 pub mod progress;

@@ -267,11 +267,12 @@ impl Question {
             let row: Value = serde_json::from_str(row).unwrap();
             row.get("taskId").filter(|key| !key.is_null()).cloned()
         };
-        // Numbers are keys by their text.
+        // Numbers are keys by their value, arrays and objects by their text.
         let text_of_key = |row: &str| {
             let row: HashMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(row).unwrap();
             let raw = row["taskId"].get().to_owned();
-            serde_json::from_str::<String>(&raw).map_or(raw, |text| format!("\"{text}"))
+            let number = raw.parse::<f64>().ok().map(|number| (number + 0.0).to_string());
+            number.unwrap_or_else(|| serde_json::from_str::<String>(&raw).map_or(raw, |text| format!("\"{text}")))
         };
         for (at, row) in rows.iter().enumerate().filter(|(_, row)| key(row).is_some()) {
             last.insert(text_of_key(row), at);

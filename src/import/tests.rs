@@ -491,13 +491,13 @@ fn the_log_staged_again_is_the_bundles_and_not_its_rotation() {
         import_of(&bundle_of(&there), &dirs, Mode::Merge, &clock, |_| {}, || {}, || {}).unwrap();
         let after = fs::read(&log).unwrap();
         let text = String::from_utf8_lossy(&after);
-        let mut found = [0; 9000];
+        let mut found = vec![0; 9000];
         for (mark, _) in text.match_indices("{\"n\":1") {
             let at: usize = text[mark + 6..mark + 12].parse().unwrap();
             assert!(text[mark..].starts_with(row(at as u64).trim_end()), "row {at}");
             found[at] += 1;
         }
-        assert_eq!(found, [1; 9000]);
+        assert_eq!(found, vec![1; 9000]);
         assert!(text.lines().filter(|line| line.starts_with('{')).all(|line| line.ends_with('}')));
     }
 }

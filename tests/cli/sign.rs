@@ -268,7 +268,7 @@ fn a_key_of_an_agent_signs() {
 fn typed_at_the_prompt(dir: &Path, typed: &str) -> Option<String> {
     use std::io::{Read, Write};
 
-    let script = "\"$PROGRAM\" sign b.gz --key encrypted; echo \"code $?\"; stty -a | grep -o '[ -]echo '";
+    let script = "trap : INT; \"$PROGRAM\" sign b.gz --key encrypted; echo \"code $?\"; stty -a | grep -o '[ -]echo '";
     let mut terminal = Command::new("script");
     terminal.args(["--quiet", "--return", "--command", script, "/dev/null"]).current_dir(dir).env("SHELL", "/bin/sh");
     terminal.env("PROGRAM", env!("CARGO_BIN_EXE_patchwork-traces"));

@@ -1,13 +1,11 @@
 //! Encrypted bundles on the command line.
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use patchwork_traces::container::{Passphrase, Sealer};
-
 use crate::common::Home;
+use crate::common::age_keys;
 use crate::common::keys::{key_in, public_key};
 use crate::common::program::{Run, command, run, run_with};
 use crate::common::skip_note::skip_without;
@@ -30,22 +28,19 @@ fn home() -> Home {
     home
 }
 
+/// Writes passphrase.age, the bundle encrypted with the passphrase.
 fn with_passphrase(home: &Home) {
-    let made = run(home.path(), &["export", "-p", "--passphrase-file", "pass.txt", "-o", "passphrase.age"]);
+    let made = run(home.path(), &["export", "--quiet", "-o", "-"]);
     assert_eq!((made.code, made.stderr.as_str()), (0, ""));
+    fs::write(home.path().join("passphrase.age"), age_keys::lock("correct horse", &made.stdout)).unwrap();
 }
 
 /// Encrypts the identity as locked.age, with the passphrase.
 fn lock(home: &Home) {
-    let sealer = Sealer::to_passphrase(Passphrase::new("correct horse".to_owned()));
-    let mut out = sealer.seal(Vec::new()).unwrap();
-    out.write_all(IDENTITY.as_bytes()).unwrap();
-    fs::write(home.path().join("locked.age"), out.finish().unwrap()).unwrap();
-    #[cfg(unix)]
-    fs::set_permissions(home.path().join("locked.age"), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    write_secret(&home.path().join("locked.age"), age_keys::lock("correct horse", IDENTITY.as_bytes()));
 }
 
-fn write_secret(path: &Path, text: &str) {
+fn write_secret(path: &Path, text: impl AsRef<[u8]>) {
     fs::write(path, text).unwrap();
     #[cfg(unix)]
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();

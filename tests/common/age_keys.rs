@@ -15,6 +15,13 @@ pub fn keys(identities: &[&str]) -> DecryptionKeys {
     DecryptionKeys::default().identity_file(file.path()).unwrap()
 }
 
+/// Encrypts with a passphrase as other programs of age do, with a work factor at which tests need not wait.
+pub fn lock(passphrase: &str, content: &[u8]) -> Vec<u8> {
+    let mut recipient = age::scrypt::Recipient::new(passphrase.to_owned().into());
+    recipient.set_work_factor(10);
+    age::encrypt(&recipient, content).unwrap()
+}
+
 /// Returns what encrypts to these recipients.
 pub fn sealer(recipients: &[&str]) -> Sealer {
     Sealer::to_recipients(recipients.iter().map(|key| key.parse::<Recipient>().unwrap()).collect()).unwrap()

@@ -14,7 +14,7 @@ use patchwork_traces::verify::{VerifyOptions, verify, verify_seekable};
 use patchwork_traces::{Bundle, Error, ErrorKind, OutputTarget, TargetOptions};
 use proptest::prelude::*;
 
-use crate::common::age_keys::{IDENTITY, OTHER_IDENTITY, OTHER_RECIPIENT, RECIPIENT, keys, sealer};
+use crate::common::age_keys::{IDENTITY, OTHER_IDENTITY, OTHER_RECIPIENT, RECIPIENT, keys, lock, sealer};
 use crate::common::random::Random;
 use crate::common::{Home, bundle, options, restore_all};
 
@@ -204,7 +204,7 @@ fn recover_finds_the_rows_of_every_intact_piece() {
 fn recover_asks_for_a_passphrase_once_whatever_is_damaged() {
     let (log, pieces) = (long_log(250_000), 2);
     let content = bundle(&Home::new().with("runs.jsonl", log.clone()));
-    let mut sealed = seal(&Sealer::to_passphrase(Passphrase::new("right".to_owned())), &content);
+    let mut sealed = lock("right", &content);
     for piece in 0..pieces {
         sealed[(10 * piece + 1) * PIECE] ^= 1;
     }
@@ -290,7 +290,7 @@ fn typed(passphrases: &[&str]) -> (DecryptionKeys, Arc<Mutex<Vec<(String, u32)>>
 #[test]
 fn a_wrong_passphrase_is_asked_for_again_also_for_a_stream() {
     let content = small_bundle();
-    let by_age = seal(&Sealer::to_passphrase(Passphrase::new("right".to_owned())), &content);
+    let by_age = lock("right", &content);
     let by_patchwork = include_bytes!("../../fixtures/sealed/three_rows.jsonl.gz.enc");
     let plain = include_bytes!("../../fixtures/sealed/three_rows.jsonl.gz");
     for (sealed, right, content) in
@@ -319,7 +319,7 @@ fn an_encrypted_file_of_identities_is_opened_once_and_only_if_it_is_needed() {
     let content = small_bundle();
     let sealed = seal(&sealer(&[RECIPIENT]), &content);
     let identities = format!("# created: today\r\n{OTHER_IDENTITY}\r\n{IDENTITY}\r\n");
-    let locked = seal(&Sealer::to_passphrase(Passphrase::new("right".to_owned())), identities.as_bytes());
+    let locked = lock("right", identities.as_bytes());
     for locked in [&locked[..], &armored(&locked)] {
         let (keys, requests) = typed(&["wrong", "right"]);
         let (keys, identity_file) = with_identities(keys, locked).unwrap();
@@ -347,11 +347,10 @@ fn an_encrypted_file_of_identities_is_opened_once_and_only_if_it_is_needed() {
 fn a_damaged_encrypted_file_of_identities_opens_nothing() {
     let sealed = seal(&sealer(&[RECIPIENT]), &small_bundle());
     let right = || DecryptionKeys::default().passphrase(Passphrase::new("right".to_owned()));
-    let lock = |text: &str| seal(&Sealer::to_passphrase(Passphrase::new("right".to_owned())), text.as_bytes());
-    let locked = lock(IDENTITY);
+    let locked = lock("right", IDENTITY.as_bytes());
     let cut = &locked[..locked.len() - 1];
     let wrong = DecryptionKeys::default().passphrase(Passphrase::new("wrong".to_owned()));
-    let bundle = lock("not an identity");
+    let bundle = lock("right", b"not an identity");
     let to_keys = with_identities(right(), &sealed).err().unwrap();
     assert!(
         matches!(to_keys.kind(), ErrorKind::InvalidIdentity { line: 0, found: KeyText::EncryptedOtherwise }),

@@ -48,6 +48,11 @@ impl<'t> Decoded<'t> {
     }
 }
 
+/// Returns true if a text has an escape such as `\u0041`.
+pub fn has_unicode_escape(text: &[u8]) -> bool {
+    memchr::memmem::find_iter(text, "\\u").any(|at| code_unit(text, at).is_some())
+}
+
 #[derive(Default)]
 struct Decoder {
     text: String,

@@ -8,6 +8,7 @@ use strum::{EnumCount as _, VariantArray as _};
 
 use super::address::{dots_and_colons, may_have_address};
 use super::candidates::{Find, FindCandidates, RuleId};
+use super::decoded::{Decoded, has_unicode_escape};
 use super::marks::Marks;
 use super::names::is_distinctive;
 use super::placeholder::{can_be_secret, without_names};
@@ -16,6 +17,9 @@ use super::rules::{BuiltInRule, FindKind, NameStem, SecretName, can_name_a_perso
 use super::secrets::aws_secret;
 use super::value_shape::{is_password_like, is_time_or_place, is_token_like};
 use crate::error::{ErrorKind, RedactionFault, Result};
+
+/// The number of texts within each other, such as JSON in a string of JSON in a string, whose escapes are read.
+const MAX_NESTED_TEXTS: usize = 4;
 
 /// The choice of rules for a scan or a redaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -209,8 +213,25 @@ impl Detector {
         self.search(Some(&StringKey { text: key, is_in_secret: false }), text)
     }
 
-    /// Finds everything in a text, which may be the value of a key.
+    /// Finds everything in a text, which may be the value of a key. JSON inside the text may have escapes of its own, so that
+    /// the text is also searched without them.
     pub(super) fn search(&self, key: Option<&StringKey<'_>>, text: &str) -> Vec<Find> {
+        self.search_nested(key, text, 0)
+    }
+
+    fn search_nested(&self, key: Option<&StringKey<'_>>, text: &str, level: usize) -> Vec<Find> {
+        let mut found = self.candidates(key, text);
+        if level < MAX_NESTED_TEXTS && has_unicode_escape(text.as_bytes()) {
+            let inner = Decoded::new(text.as_bytes());
+            for find in self.search_nested(key, inner.text(), level + 1) {
+                found.push(find.rule, inner.raw(&find.span));
+            }
+        }
+        found.resolve()
+    }
+
+    /// Finds everything in a text as it is.
+    fn candidates(&self, key: Option<&StringKey<'_>>, text: &str) -> FindCandidates {
         let mut found = FindCandidates::default();
         self.marks.look(text, &mut found);
         if found.has_aws_id {
@@ -231,7 +252,7 @@ impl Detector {
                 }
             });
         }
-        found.resolve()
+        found
     }
 
     /// Finds what marks lead to in the strings of an array, which were joined to one text.
@@ -259,7 +280,8 @@ impl Detector {
     /// Returns false if nothing will be found in the strings of a row. It is given without its escapes, so it has the text
     /// of each string, between quotation marks.
     pub(super) fn may_match(&self, row: &[u8]) -> bool {
-        self.marks.may_match(row)
+        has_unicode_escape(row)
+            || self.marks.may_match(row)
             || may_have_address(row)
             || self.file.as_ref().is_some_and(|rules| rules.file.may_hit(row))
     }

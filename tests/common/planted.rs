@@ -294,6 +294,13 @@ pub fn places() -> Vec<(&'static str, Place)> {
         ("some escapes", |text| format!(r#"{{"x":"{}"}}"#, escaped(text, 3)).into()),
         ("escaped slashes", |text| format!(r#"{{"x":{}}}"#, json(text).replace('/', r"\/")).into()),
         ("string in a string", |text| format!(r#"{{"x":{}}}"#, json(&format!(r#"{{"n":{}}}"#, json(text)))).into()),
+        ("escapes of a string in a string", |text| {
+            format!(r#"{{"x":{}}}"#, json(&format!(r#"{{"n":"{}"}}"#, escaped(text, 1)))).into()
+        }),
+        ("some escapes of a string in strings", |text| {
+            let inner = json(&format!(r#"{{"n":"{}"}}"#, escaped(text, 3)));
+            format!(r#"{{"x":{}}}"#, json(&format!(r#"{{"m":{inner}}}"#))).into()
+        }),
         ("line of a string in a string", |text| {
             format!(r#"{{"x":{}}}"#, json(&format!(r#"{{"n":{}}}"#, json(&format!("a\n{text}\nb"))))).into()
         }),

@@ -53,6 +53,18 @@ fn what_follows_an_escape_is_found() {
     are_gone(&[(r#"{"m":"ivan1@\u043f\u043e\u0447\u0442\u0430.\u0440\u0444"}"#, &["ivan1", "043f"])]);
 }
 
+#[test]
+fn escapes_of_json_in_a_string_are_read() {
+    are_gone(&[
+        (r#"{"v":"{\"k\":\"\\u0041KIAMCCQQPNO2QJUDUHZ\",\"x\":1}"}"#, &["KIAMCCQQPNO2QJUDUHZ"]),
+        (r#"{"v":"AKIA\\u004dCCQQPNO2QJUDUHZ"}"#, &["CCQQPNO2QJUDUHZ"]),
+        (r#"{"v":"{\"pass\\u0077ord\":\"Zk39dk2kd9s\"}"}"#, &["Zk39dk2kd9s"]),
+        (r#"{"v":"\\u006a\\u006f\\u0065\\u0040acmezz.com"}"#, &["u006a", "acmezz"]),
+        (r#"{"v":"id AKIAPTGZQJFEBZSDOXRL."}"#, &["AKIAPTGZQJFEBZSDOXRL"]),
+    ]);
+    are_clean(&[r#"{"v":"\\u2192 and C:\\udead, \\u005cu005cu005cu005cu005cu005cu005cu0041"}"#]);
+}
+
 /// Returns a text as a JSON string, with some characters as escapes.
 fn escaped(text: &str, forms: &[u8]) -> String {
     let mut escaped = String::from('"');

@@ -275,7 +275,7 @@ pub const CAT: HelpText = HelpText {
             "patchwork-traces cat b.gz --jq 'select(.status == \"error\") | {taskId}'",
         ),
         ("Make a table for a spreadsheet", "patchwork-traces cat b.gz --format csv --columns taskId,status > runs.csv"),
-        ("Print the rows of two machines in the order of time", "patchwork-traces cat a.gz b.gz --by-time --envelope"),
+        ("Merge the rows of two machines by time", "patchwork-traces cat a.gz b.gz --by-time --envelope"),
         ("Print the last day of a history", "patchwork-traces cat trace-history --since 1d"),
         ("Print each row with its source and file", "patchwork-traces cat traces.jsonl.gz --envelope"),
         ("Restore one log, byte for byte", "patchwork-traces cat b.jsonl.gz --file runs.jsonl --exact > runs.jsonl"),
@@ -472,8 +472,8 @@ pub const SCAN: HelpText = HelpText {
             "Limits",
             &[(
                 "Not found",
-                "names in prose; secrets of formats without a prefix under keys with other names; secrets that are cut in \
-                 two by rows, or encoded in base64 or compressed",
+                "names in prose; secrets of formats without a prefix under keys with other names; secrets that are numbers, \
+                 cut in two by rows, encoded in base64 or compressed",
             )],
         ),
     ],

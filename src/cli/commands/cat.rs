@@ -61,10 +61,10 @@ pub struct CatArgs {
     #[arg(long, conflicts_with_all = ["format", "columns", "envelope"], hide_short_help = true)]
     count: bool,
 
-    /// Print the rows in the order of their times
+    /// Merge the rows of all bundles and logs by their times
     ///
-    /// Those of all bundles and logs. A row without a timestamp stays after the row before it; the first rows of a log,
-    /// before any timestamp, come at its earliest time. Takes memory for each log whose rows overlap in time.
+    /// Each log keeps its own order, even where its times do not ascend. A row without a timestamp stays after the row
+    /// before it; the first rows of a log, before any timestamp, come at its earliest time. Takes memory for each log whose rows overlap in time.
     #[arg(long, hide_short_help = true)]
     by_time: bool,
 

@@ -105,15 +105,15 @@ where
 
     /// Starts and completes a log without rows.
     fn run_empty(&mut self, file: usize) -> Result<()> {
-        let done = self.restorer(file)?.finish()?;
+        let done = self.begin_thread(file)?.finish()?;
         self.end(file, done)
     }
 
-    fn restorer(&mut self, file: usize) -> Result<LogRestorer<'env, S::Writer>> {
+    fn begin_thread(&mut self, file: usize) -> Result<LogThread<'env, S::Writer>> {
         let index = file;
         let file = &self.manifest.files[index];
         let writer = self.sink.begin(index, file)?;
-        Ok(LogRestorer { file, log: LogAssembler::new(Some(file)), writer })
+        Ok(LogThread { file, log: LogAssembler::new(Some(file)), writer })
     }
 
     fn end(&mut self, file: usize, done: WriterResult<S>) -> Result<()> {
@@ -121,9 +121,9 @@ where
     }
 
     fn begin(&mut self, file: usize) -> Result<RunningLog<'scope, S>> {
-        let restorer = self.restorer(file)?;
+        let restoring = self.begin_thread(file)?;
         let (batches, queue) = bounded(MAX_WAITING);
-        let spawned = thread::Builder::new().spawn_scoped(self.scope, move || restorer.run(&queue));
+        let spawned = thread::Builder::new().spawn_scoped(self.scope, move || restoring.run(&queue));
         let thread = spawned.map_err(|error| Error::io_unnamed(IoAction::Write, error))?;
         Ok(RunningLog { file, batches, thread })
     }
@@ -160,14 +160,14 @@ where
     }
 }
 
-/// Restores one log, on its thread.
-struct LogRestorer<'m, W> {
+/// Restores one log, on a thread of its own.
+struct LogThread<'m, W> {
     file: &'m ManifestFile,
     log: LogAssembler<'m>,
     writer: W,
 }
 
-impl<W: LogWriter> LogRestorer<'_, W> {
+impl<W: LogWriter> LogThread<'_, W> {
     /// Restores rows until the end marker arrives. Returns `None` if the queue closes before, because the operation
     /// failed.
     fn run(mut self, batches: &Receiver<Option<RowLines>>) -> Result<Option<W::Done>> {

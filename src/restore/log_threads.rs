@@ -105,12 +105,12 @@ where
 
     /// Starts and completes a log without rows.
     fn run_empty(&mut self, file: usize) -> Result<()> {
-        let done = self.begin_thread(file)?.finish()?;
+        let done = self.log_thread(file)?.finish()?;
         self.end(file, done)
     }
 
-    fn begin_thread(&mut self, file: usize) -> Result<LogThread<'env, S::Writer>> {
-        let index = file;
+    /// Begins a log at the sink.
+    fn log_thread(&mut self, index: usize) -> Result<LogThread<'env, S::Writer>> {
         let file = &self.manifest.files[index];
         let writer = self.sink.begin(index, file)?;
         Ok(LogThread { file, log: LogAssembler::new(Some(file)), writer })
@@ -121,9 +121,9 @@ where
     }
 
     fn begin(&mut self, file: usize) -> Result<RunningLog<'scope, S>> {
-        let restoring = self.begin_thread(file)?;
+        let thread_of_log = self.log_thread(file)?;
         let (batches, queue) = bounded(MAX_WAITING);
-        let spawned = thread::Builder::new().spawn_scoped(self.scope, move || restoring.run(&queue));
+        let spawned = thread::Builder::new().spawn_scoped(self.scope, move || thread_of_log.run(&queue));
         let thread = spawned.map_err(|error| Error::io_unnamed(IoAction::Write, error))?;
         Ok(RunningLog { file, batches, thread })
     }

@@ -113,7 +113,7 @@ pub fn input_notes(inputs: &[InputSummary]) -> Vec<String> {
     }
     for input in inputs.iter().filter(|input| !input.filter.is_empty() && !input.is_duplicate) {
         let conditions = safe(&input.filter.join(" "));
-        notes.push(format!("{} was filtered: it has only rows of {conditions}", safe(&input.name)));
+        notes.push(format!("{} was filtered: it has only the rows selected by {conditions}", safe(&input.name)));
     }
     let redacted: Vec<_> = inputs.iter().filter(|input| input.is_redacted && !input.is_duplicate).collect();
     if inputs.len() > redacted.len() {

@@ -53,7 +53,7 @@ pub struct CatArgs {
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "tail")]
     head: Option<u64>,
 
-    /// Print the last rows, at most this number
+    /// Print only this number of rows, from the end
     #[arg(long, value_name = "N")]
     tail: Option<u64>,
 
@@ -61,19 +61,21 @@ pub struct CatArgs {
     #[arg(long, conflicts_with_all = ["format", "columns", "envelope"], hide_short_help = true)]
     count: bool,
 
-    /// Merge the rows of all bundles and logs by their times
+    /// Merge the rows of all bundles and logs by timestamp
     ///
-    /// Each log keeps its own order, even where its times do not ascend. A row without a timestamp stays after the row
-    /// before it; the first rows of a log, before any timestamp, come at its earliest time. Takes memory for each log whose rows overlap in time.
+    /// Each log keeps its own order, even where its times do not ascend. A row without a timestamp
+    /// stays after the row before it. Rows before the first timestamp of a log are printed at its
+    /// earliest time. Takes memory for each log whose rows overlap in time.
     #[arg(long, hide_short_help = true)]
     by_time: bool,
 
     /// Form of the rows: raw, pretty, csv, tsv or envelope
     ///
-    /// raw: exactly as in the log. pretty: JSON on several lines, coloured on a terminal. csv: for spreadsheets; a string
-    /// that could be taken for a formula begins with an apostrophe. tsv: for programs; \t, \n, \r and \\ stand for these
-    /// characters. In both, lists are JSON, and null is an empty cell. envelope: the line of the bundle, with the row's
-    /// source and file.
+    /// raw: exactly as in the log. pretty: JSON on several lines, coloured on a terminal. csv: for
+    /// spreadsheets; strings that could be taken for formulas are prefixed with an apostrophe. tsv:
+    /// for programs; tabs, line breaks and backslashes are escaped as \t, \n, \r and \\. In both,
+    /// lists are JSON, and null is an empty cell. envelope: the line of the bundle, which adds the
+    /// row's source and file.
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<FormatName>,
 
@@ -85,17 +87,19 @@ pub struct CatArgs {
     #[arg(long, conflicts_with_all = ["format", "columns"], hide_short_help = true)]
     envelope: bool,
 
-    /// Print what a filter of jq makes of each row
+    /// Print the output of a jq filter for each row
     ///
-    /// Each value is a line of JSON. The row itself and values of it keep their exact text, numbers included, unless the
-    /// row is not UTF-8. Options that select rows apply first; --head, --tail and --count apply to the values. If the filter
-    /// fails for a row or recurses too deeply, the error names its line, the other rows follow, and the exit code is 3. A
-    /// filter can't read files, the environment or other rows: there is no env, input, debug, halt or module.
+    /// Each output value is a line of JSON. The row itself and values taken from it keep their exact
+    /// text, numbers included, unless the row is not UTF-8. Options that select rows apply first;
+    /// --head, --tail and --count apply to the output values. If the filter fails for a row or
+    /// recurses too deeply, the error names its line, the other rows follow, and the exit code is 3.
+    /// A filter can't read files, the environment or other rows: there is no env, input, debug, halt
+    /// or module.
     ///
-    /// Filters run in jaq, which differs from jq: (1,2) + (10,20) gives its values in another order, 1/0 is infinite,
-    /// {} | .[0] is null, .x.y = 1 fails if there is no x, reduce keeps all values of its last part, and patterns have no
-    /// look-around and no back references. There is no tostream, fromstream, ?//, @base32 or builtins, and no escape of a
-    /// surrogate pair.
+    /// Filters run in jaq, which differs from jq: (1,2) + (10,20) gives its values in another order,
+    /// 1/0 is infinite, {} | .[0] is null, .x.y = 1 fails if there is no x, reduce keeps all values
+    /// of its last part, and regular expressions have no look-around and no backreferences. There is
+    /// no tostream, fromstream, ?//, @base32 or builtins, and no escape for surrogate pairs.
     #[cfg(feature = "jq")]
     #[arg(long, value_name = "FILTER", conflicts_with_all = ["format", "columns", "envelope"])]
     jq: Option<JqFilter>,
@@ -123,7 +127,7 @@ pub struct CatArgs {
     keys: KeyArgs,
 }
 
-/// A form of rows.
+/// The value of `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FormatName {
     Raw,
@@ -152,7 +156,7 @@ pub struct CatJson {
     empty_columns: Vec<String>,
     /// The number of rows for which the filter of `--jq` failed.
     failed_rows: u64,
-    /// The first of these rows.
+    /// The first rows for which it failed.
     failures: Vec<FailedRow>,
     /// Notes for people.
     notes: Vec<String>,
@@ -176,7 +180,7 @@ impl From<PrintedLog> for CatFileJson {
 }
 
 impl CatArgs {
-    /// Returns the options of the library.
+    /// Returns the library's options for these arguments.
     fn options(&self) -> Result<CatOptions, Failure> {
         let options = CatOptions::default().sources(&self.filter.source).files(&self.filter.file);
         let options = options.range(self.filter.range()?).filter(self.filter.filter()?).latest(self.filter.latest());
@@ -187,7 +191,7 @@ impl CatArgs {
         Ok(options)
     }
 
-    /// Returns the filter of jq.
+    /// Returns the jq filter.
     #[cfg(feature = "jq")]
     fn jq_filter(&self) -> Option<JqFilter> {
         let strings = match (self.raw_output, stdout().is_terminal()) {
@@ -198,7 +202,7 @@ impl CatArgs {
         self.jq.clone().map(|filter| filter.strings(strings))
     }
 
-    /// Returns the form of the rows.
+    /// Returns the format of the rows.
     fn row_format(&self) -> Result<RowFormat, Failure> {
         let format = match self.format {
             Some(format) => format,
@@ -260,10 +264,10 @@ fn failed_notes(failed: &FailedRows) -> Vec<String> {
     failed.first.iter().map(describe).chain(more).collect()
 }
 
-/// Shortens a reason, which can hold a whole row.
+/// Shortens a reason, which can contain a whole row.
 fn shortened(reason: &str) -> String {
-    const LONGEST: usize = 200;
-    match reason.char_indices().nth(LONGEST) {
+    const MAX_CHARS: usize = 200;
+    match reason.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &reason[..end]),
         None => reason.to_owned(),
     }
@@ -355,7 +359,7 @@ fn no_match_note(report: &CatReport, options: &CatOptions) -> Option<String> {
 /// The maximum number of logs that a note lists.
 const MAX_LISTED_LOGS: usize = 5;
 
-/// Returns a note about lines that were skipped because they are not rows, and about how to print them.
+/// Returns a note about skipped lines that are not rows, and how to print them.
 fn skipped_note(logs: &[PrintedLog]) -> Option<String> {
     let skipped: Vec<_> = logs.iter().filter(|log| log.skipped_lines > 0).collect();
     let all = skipped.iter().fold(0, |sum: u64, log| sum.saturating_add(log.skipped_lines));

@@ -102,7 +102,7 @@ pub fn run(output: Output) -> CommandResult {
         if !output.json {
             output::print(&step_text(&step))?;
         }
-        // Damage, which the tour shows too, is exit code 3.
+        // The tour also shows a damaged bundle, for which the exit code is 3.
         let has_failed = !matches!(step.exit_code, Some(0 | 3));
         steps.push(step);
         if has_failed {
@@ -155,7 +155,7 @@ fn step_text(step: &StepJson) -> String {
     let about = paint(DIM, &format!("# {}", step.about));
     let mut text = format!("{about}\n{} {}\n", paint(HINT, "$"), step.command);
     for line in step.stdout.lines().chain(step.stderr.lines()) {
-        // Only rows are too long for the screen.
+        // Only rows can be wider than the screen.
         text += &if line.starts_with('{') { cut(line) } else { line.to_owned() };
         text.push('\n');
     }

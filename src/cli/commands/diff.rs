@@ -31,8 +31,9 @@ use crate::cli::threads;
 
 /// Compare the rows of two bundles, or of a bundle and this machine
 ///
-/// Counts, for each log, the rows that only one side has, and the rows that both have in a different order. Exits with 3 if
-/// any row differs. Line endings don't count, nor does the file that a row is in, if rotation moved it.
+/// Counts, for each log, the rows that only one side has, and the rows that both have in a different
+/// order. Exits with 3 if any row differs. Ignores line endings, and which file a row is in if
+/// rotation moved it.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::DIFF))]
 pub struct DiffArgs {
@@ -48,7 +49,7 @@ pub struct DiffArgs {
     #[arg(long)]
     here: bool,
 
-    /// Print the rows that differ: `-` only in A, `+` only in B, `~` moved to here in B
+    /// Print the rows that differ: `-` only in A, `+` only in B, `~` reordered in B
     ///
     /// Rows go to standard output, and the summary to standard error.
     #[arg(long)]
@@ -79,7 +80,7 @@ pub struct DiffJson<'a> {
     a: &'a InputSummary,
     /// The second input; null for the logs of this machine.
     b: Option<&'a InputSummary>,
-    /// The logs that one of the two has.
+    /// The logs that at least one side has.
     files: &'a [FileDiff],
     /// Notes for people.
     notes: &'a [String],
@@ -110,7 +111,7 @@ pub fn run(args: &DiffArgs, output: Output) -> CommandResult {
     let bar = if args.rows { Bar::alongside_output(output) } else { Bar::new(output) };
     let report = diff(&a, &b, &options, &bar, if args.rows { Some(&mut print) } else { None });
     let report = match report.and_then(|report| printer.finish().map(|()| report)) {
-        // The reader of the rows has seen enough, and rows are only printed if something differs.
+        // The reader closed the pipe. Rows are printed only if the sides differ.
         Err(error) if is_closed_pipe(&error) => return Ok(Exit::Incomplete),
         report => report?,
     };

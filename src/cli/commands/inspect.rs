@@ -64,7 +64,7 @@ pub struct InspectJson<'a> {
     bundle_bytes: Option<u64>,
     total_rows: u64,
     total_bytes: u64,
-    /// True if single chunks can be read on their own; null for standard input.
+    /// True if chunks can be read individually; null for standard input.
     indexed: Option<bool>,
     files: Vec<InspectedFileJson>,
     /// The bundles that the bundle was made of; null if it is an export.
@@ -108,7 +108,8 @@ pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
     let bundle = open(path, &args.keys.keys(output)?)?;
     let inspection = Inspection::new(&bundle);
     let filtered = inspection.manifest.filter.as_ref();
-    let filtered = filtered.map(|filter| format!("filtered: it has only rows of {}", filter.conditions().join(" ")));
+    let filtered =
+        filtered.map(|filter| format!("filtered: it has only the rows selected by {}", filter.conditions().join(" ")));
     let notes: Vec<_> = access_note(inspection.access).into_iter().chain(filtered).collect();
     output::print_report(&match output.json {
         true => output::json_text(&as_json(&inspection, &notes))?,

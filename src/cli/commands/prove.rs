@@ -36,7 +36,7 @@ pub struct ProveArgs {
     #[arg(long, value_name = "N")]
     segment: u64,
 
-    /// Older checkpoint that the proof is for [default: the current one]
+    /// Older checkpoint to write the proof for [default: the current one]
     #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::FilePath)]
     at: Option<PathBuf>,
 
@@ -66,7 +66,7 @@ pub struct ProveJson {
     bundle: PathBuf,
     /// The digest of the segment.
     digest: BundleDigest,
-    /// The number of segments of the checkpoint that the proof is for.
+    /// The number of segments in the checkpoint of the proof.
     size: u64,
 }
 

@@ -30,8 +30,8 @@ use crate::cli::time;
 
 /// Save the intact rows of a damaged bundle or history
 ///
-/// Writes a new, valid bundle, and puts all segments of a history into one. The input is not changed. Lists the missing
-/// rows, and exits with 3 if rows are missing or may be missing.
+/// Writes a new, valid bundle; the segments of a history are combined into one. The input is not
+/// changed. Lists the missing rows, and exits with 3 if rows are missing or may be missing.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::RECOVER))]
 pub struct RecoverArgs {
@@ -76,7 +76,7 @@ pub struct RecoverJson<'a> {
     /// The usability of the damaged bundle's manifest.
     manifest: ManifestState,
     files: &'a [FileRecovery],
-    /// Lines that look like rows, but do not belong at their position in this bundle.
+    /// The number of lines that look like rows, but do not belong at their position in this bundle.
     ignored: u64,
     /// Notes for people.
     notes: &'a [String],
@@ -85,7 +85,7 @@ pub struct RecoverJson<'a> {
 /// Runs the command.
 pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     if is_dash(&args.output) {
-        let hint = "name a file with -o, as recover reads its output back to check it";
+        let hint = "name a file with -o, because recover reads its output back to check it";
         return Err(Failure::usage("recover cannot write to standard output", hint));
     }
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
@@ -224,7 +224,7 @@ fn notes(report: &RecoverReport) -> Vec<String> {
         ManifestState::Contradicted => {
             Some("the manifest does not match all rows; it was used only for the logs whose SHA-256 matches")
         }
-        // `Lost`, the state of which least is known.
+        // `Lost`. Any state added later is reported like it.
         _ => {
             Some("the manifest is lost, so unparsed lines cannot be restored and the number of missing rows is unknown")
         }
@@ -236,7 +236,7 @@ fn notes(report: &RecoverReport) -> Vec<String> {
         notes.push(format!("{} {are} valid JSON but could not be verified", rows(unverified)));
     }
     if report.history.is_some() {
-        notes.push("the new bundle is not a segment of the history, as its rows may be others".to_owned());
+        notes.push("the new bundle is not a segment of the history, because its rows may differ".to_owned());
     }
     if report.ignored > 0 {
         let one = "line was ignored: it looks like a row, but does not belong at its position in this bundle";

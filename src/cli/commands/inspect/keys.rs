@@ -30,8 +30,8 @@ use crate::cli::threads;
 pub struct KeysArgs {
     /// List the paths of the rows, with types and examples
     ///
-    /// Reads the rows. A path is written as `cat --where` takes it, and the number of its rows is what `cat --count --where PATH` prints.
-    /// Examples can be secrets.
+    /// Reads the rows. Paths use the syntax of `cat --where`, and `cat --count --where PATH` prints the
+    /// same number of rows. Examples can contain secrets.
     #[arg(id = "list_keys", long = "keys")]
     pub is_given: bool,
 
@@ -48,7 +48,7 @@ pub struct KeysArgs {
     #[command(flatten)]
     times: TimeArgs,
 
-    /// With --keys: show no values of rows
+    /// With --keys: omit the examples
     #[arg(long, requires = "list_keys", hide_short_help = true)]
     no_examples: bool,
 
@@ -116,7 +116,7 @@ fn notes(report: &KeysReport, range: TimeRange) -> Vec<String> {
     if report.unlisted > 0 {
         let values = counted(report.unlisted, "value is at a path that is", "values are at paths that are");
         notes.push(format!(
-            "{values} not listed: there are at most 10,000 paths, of 64 steps and keys of 512 bytes; choose rows with --source, --file, --since or --until"
+            "{values} not listed: the limits are 10,000 paths, 64 steps per path and 512 bytes per key; select fewer rows with --source, --file, --since or --until"
         ));
     }
     notes
@@ -134,8 +134,10 @@ fn as_text(sources: &[SourceKeys]) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
-/// The least width of a column of examples, and the width that columns add to their cells.
+/// The minimum width of the column of examples.
 const MIN_EXAMPLES_WIDTH: usize = 16;
+
+/// The width of the gap between columns, and of the separator between examples.
 const GAP: usize = 2;
 
 fn paths_table(paths: &[ListedPath], width: usize) -> String {
@@ -162,7 +164,7 @@ fn paths_table(paths: &[ListedPath], width: usize) -> String {
     }
 }
 
-/// Returns the types of the values, with their numbers if there are several types.
+/// Returns the types of the values, with counts if there are several types.
 fn types_of(listed: &ListedPath) -> String {
     let named: Vec<_> = listed.types.named().into_iter().filter(|(_, count)| *count > 0).collect();
     match named.as_slice() {
@@ -171,7 +173,7 @@ fn types_of(listed: &ListedPath) -> String {
     }
 }
 
-/// Returns the examples that fit into `width`: the first one, cut if necessary, and whole others.
+/// Returns the first example, truncated to `width` if necessary, and the others that fit whole.
 fn fitted(examples: &[String], width: usize) -> String {
     let mut text = String::new();
     for example in examples.iter().map(|example| safe(example)) {

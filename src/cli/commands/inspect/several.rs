@@ -30,7 +30,7 @@ use crate::cli::terminal::term;
 pub struct InspectSeveralJson {
     /// The bundles and histories, in the order in which they were named.
     bundles: Vec<InspectedBundleJson>,
-    /// Those that could not be read.
+    /// The errors of inputs that could not be read.
     errors: Vec<ErrorDetail>,
 }
 

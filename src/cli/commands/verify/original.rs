@@ -22,15 +22,16 @@ use crate::cli::terminal::term::{BAD, GOOD, paint};
 pub struct OriginalArgs {
     /// Bundle or history that the bundle is a redaction of
     ///
-    /// Redacts it again and compares: shows that nothing but secrets and personal data was changed or removed.
+    /// Redacts the original again and compares the results. Shows that nothing but secrets and
+    /// personal data was changed or removed.
     #[arg(long, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
     original: Option<PathBuf>,
 
-    /// Key that the names in the redacted bundle were made with
+    /// Key file that was used for the redaction
     #[arg(long, value_name = "FILE", requires = "original", hide_short_help = true, value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
 
-    /// File of rules that the redacted bundle was made with
+    /// Rule file that was used for the redaction
     #[arg(long, value_name = "FILE", requires = "original", hide_short_help = true, value_hint = ValueHint::FilePath)]
     rules: Option<PathBuf>,
 }
@@ -42,7 +43,7 @@ impl OriginalArgs {
             (None, _) => Ok(()),
             (Some(_), [bundle]) if !is_dash(bundle) && !is_history(bundle) => Ok(()),
             (Some(_), [_]) => {
-                Err(Failure::usage("--original is for the file of a redacted bundle", "save it to a file"))
+                Err(Failure::usage("--original compares a redacted bundle in a file", "name the file of a bundle"))
             }
             (Some(_), _) => {
                 Err(Failure::usage("--original is for one bundle, but several were named", "verify it on its own"))
@@ -72,7 +73,7 @@ pub fn exit_of(check: &RedactionCheck) -> Exit {
     if check.difference.is_none() { Exit::Done } else { Exit::Incomplete }
 }
 
-/// Returns the lines on a comparison.
+/// Returns the line about a comparison.
 pub fn text(check: &RedactionCheck) -> String {
     let original = safe(&check.original);
     let Some(difference) = &check.difference else {

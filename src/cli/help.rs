@@ -57,7 +57,8 @@ const DONE: Term = ("0", "success");
 const PRINTED: Term = ("0", "success, even if the program that reads the output exits early");
 const WRITTEN_BUT: Term = (
     "3",
-    "the bundle was written, but not signed, its directory could not be synced, or the report could not be printed",
+    "the bundle was written, but could not be signed, its directory could not be synced, or the report could not be \
+     printed",
 );
 
 /// The exit codes of a command that prints a text.
@@ -126,11 +127,11 @@ pub const KEEP: HelpText = HelpText {
     ],
     exit_status: &[
         ("0", "a segment was added, without a gap before it"),
-        ("1", "failure; no segment was added, and the history is as it was"),
+        ("1", "failure; no segment was added, and the history is unchanged"),
         (
             "3",
-            "a segment was added, but rows may be missing before it, a log was altered, it was not signed, or the report \
-             could not be printed",
+            "a segment was added, but rows may be missing before it, a log was altered, the history could not be signed, \
+             or the report could not be printed",
         ),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, PASSPHRASE],
@@ -203,8 +204,8 @@ pub const VERIFY: HelpText = HelpText {
         ("1", "a bundle or history could not be read (the others were checked), or the result could not be printed"),
         (
             "3",
-            "a bundle or history is damaged or is not the expected one or the redaction of its original, or lacks hashes, rows or a signature although \
-             they were required",
+            "a bundle or history is damaged, is not the expected one, is not the redaction of its original, or lacks \
+             required hashes, rows or a signature",
         ),
     ],
     environment: &[PASSPHRASE],
@@ -223,7 +224,7 @@ pub const INSPECT: HelpText = HelpText {
         ("Show a bundle's contents and a chart of its rows over time", "patchwork-traces inspect traces.jsonl.gz"),
         ("Show a history at a glance, with its gaps and the next run", "patchwork-traces inspect trace-history"),
         ("List the bundles of a directory, one line each", "patchwork-traces inspect backups/*.jsonl.gz"),
-        ("List what `cat --where` can ask for", "patchwork-traces inspect b.jsonl.gz --keys --source activity"),
+        ("List the paths for `cat --where`", "patchwork-traces inspect b.jsonl.gz --keys --source activity"),
         ("Count the rows of each log", "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'"),
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],
@@ -246,10 +247,11 @@ pub const STATUS: HelpText = HelpText {
     sections: &[(
         "Columns of the table",
         &[
-            ("REMOVED", "rows that the log has lost, as the numbers of its rows tell; - if they are not numbered"),
+            ("REMOVED", "rows that the log has lost, according to its row numbers; - if its rows are not numbered"),
             (
                 "REMOVED NEXT",
-                "lines that the next rotation deletes or moves to runs.jsonl.1, and the bytes that can still be written before; an estimate, unless the next write does it",
+                "lines that the next rotation deletes or moves to runs.jsonl.1, and the bytes that can be written before \
+                 it; an estimate, unless the next write rotates the log",
             ),
         ],
     )],
@@ -261,17 +263,17 @@ pub const CAT: HelpText = HelpText {
         ("Print the last week of a log", "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --since 7d"),
         ("Print one day, in local time", "patchwork-traces cat traces.jsonl.gz --since yesterday --until yesterday"),
         (
-            "Print the runs that were not finished: the last row of each run decides",
+            "Print the unfinished runs: those whose last row says so",
             "patchwork-traces cat b.gz --source runs --latest --where status=running",
         ),
         (
-            "Print what was denied in the last week",
+            "Print the decisions of the last week that denied something",
             "patchwork-traces cat b.gz --since 7d --where metadata.decision=deny",
         ),
-        ("Print the 20 last rows that mention a file", "patchwork-traces cat b.gz --grep src/main.rs --tail 20"),
+        ("Print the last 20 rows that mention a file", "patchwork-traces cat b.gz --grep src/main.rs --tail 20"),
         #[cfg(feature = "jq")]
         (
-            "Print parts of rows, or anything else that jq can make of them",
+            "Print parts of rows, or any other output of a jq filter",
             "patchwork-traces cat b.gz --jq 'select(.status == \"error\") | {taskId}'",
         ),
         ("Make a table for a spreadsheet", "patchwork-traces cat b.gz --format csv --columns taskId,status > runs.csv"),
@@ -282,7 +284,7 @@ pub const CAT: HelpText = HelpText {
     ],
     exit_status: &[
         PRINTED,
-        ("1", "failure; the rows before it were printed"),
+        ("1", "failure; some rows may have been printed"),
         ("3", "done, but no row has a value for one of --columns, or the filter of --jq failed for some rows"),
     ],
     environment: &[SOURCE_DATE_EPOCH, PASSPHRASE],
@@ -293,7 +295,7 @@ pub const RECOVER: HelpText = HelpText {
     examples: &[
         ("Save the intact rows of a damaged bundle", "patchwork-traces recover damaged.jsonl.gz -o recovered.jsonl.gz"),
         ("Then import them", "patchwork-traces import recovered.jsonl.gz"),
-        ("Make one bundle of what is left of a history", "patchwork-traces recover trace-history -o left.jsonl.gz"),
+        ("Make one bundle from what is left of a history", "patchwork-traces recover trace-history -o left.jsonl.gz"),
     ],
     exit_status: &[
         ("0", "the new bundle was written, and no row is missing"),
@@ -336,10 +338,10 @@ pub const MERGE: HelpText = HelpText {
 pub const FILTER: HelpText = HelpText {
     examples: &[
         (
-            "Hand on only the rows of one week",
+            "Share only the rows of one week",
             "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o week.gz",
         ),
-        ("Hand on only some logs, byte for byte", "patchwork-traces filter b.gz --source runs -o runs.jsonl.gz"),
+        ("Share only some logs, byte for byte", "patchwork-traces filter b.gz --source runs -o runs.jsonl.gz"),
         (
             "Keep the failed runs of a history",
             "patchwork-traces filter trace-history --latest --where status=error -o failed.gz",
@@ -373,8 +375,8 @@ pub const DIFF: HelpText = HelpText {
     sections: &[(
         "Columns of the table",
         &[
-            ("ONLY IN A", "rows that only the first one has, or has more often"),
-            ("ONLY IN B", "rows that only the second one has, or has more often"),
+            ("ONLY IN A", "rows that only the first one has, and surplus copies that it has"),
+            ("ONLY IN B", "rows that only the second one has, and surplus copies that it has"),
             ("OTHER ORDER", "rows that both have, in a different order"),
             ("SAME", "rows that both have in the same order"),
         ],
@@ -384,10 +386,10 @@ pub const DIFF: HelpText = HelpText {
 #[cfg(feature = "report")]
 pub const REPORT: HelpText = HelpText {
     examples: &[
-        ("Look at a bundle", "patchwork-traces report traces.jsonl.gz -o report.html"),
-        ("Look at all that a history has", "patchwork-traces report trace-history -o report.html"),
+        ("Show a bundle in a browser", "patchwork-traces report traces.jsonl.gz -o report.html"),
+        ("Show a whole history", "patchwork-traces report trace-history -o report.html"),
         (
-            "Hand an auditor a report on a signed bundle, without its rows",
+            "Give an auditor a report on a signed bundle, without its rows",
             "patchwork-traces report traces.jsonl.gz --signers allowed_signers --no-embed -o report.html",
         ),
         (
@@ -400,15 +402,15 @@ pub const REPORT: HelpText = HelpText {
         ("1", "failure; no report was written"),
         (
             "3",
-            "the report was written, but the bundle is damaged, not signed as required, or the history is not sound; or \
-             the report's directory could not be synced, or this program's output could not be printed",
+            "the report was written, but the bundle or history is not sound or not signed as required, the report's \
+             directory could not be synced, or this program's output could not be printed",
         ),
     ],
     environment: &[SOURCE_DATE_EPOCH, TMPDIR, PASSPHRASE],
     sections: &[(
         "Privacy",
         &[
-            ("rows", "are in plain text in the report, also those of an encrypted bundle; its mode is 0600"),
+            ("rows", "are in plain text in the report, even those of an encrypted bundle; the report's mode is 0600"),
             ("network", "is never used: the Content-Security-Policy of the page forbids every request"),
         ],
     )],
@@ -416,12 +418,15 @@ pub const REPORT: HelpText = HelpText {
 
 pub const SCAN: HelpText = HelpText {
     examples: &[
-        ("Check a bundle before you hand it on", "patchwork-traces scan traces.jsonl.gz"),
-        ("Look for secrets only, in a whole history", "patchwork-traces scan trace-history --only secret"),
-        ("Leave names of hosts out", "patchwork-traces scan traces.jsonl.gz --skip host-name --skip ip-address"),
+        ("Check a bundle before you share it", "patchwork-traces scan traces.jsonl.gz"),
+        ("Find only secrets, in a whole history", "patchwork-traces scan trace-history --only secret"),
+        (
+            "Ignore host names and IP addresses",
+            "patchwork-traces scan traces.jsonl.gz --skip host-name --skip ip-address",
+        ),
         ("Also use the rules of gitleaks", "patchwork-traces scan traces.jsonl.gz --rules gitleaks.toml"),
         (
-            "Print the rows with finds of a rule",
+            "Print the finds of one rule",
             "patchwork-traces scan --all --json traces.jsonl.gz | jq '.finds[] | select(.rule == \"jwt\")'",
         ),
     ],
@@ -448,23 +453,23 @@ pub const SCAN: HelpText = HelpText {
             ],
         ),
         (
-            "Files of rules (--rules)",
+            "Rule files (--rules)",
             &[
                 (
-                    "Read",
+                    "Format",
                     "TOML as for gitleaks: [[rules]] with id, regex, secretGroup, entropy, keywords and allowlists; \
                      [[allowlists]] with regexes, regexTarget, stopwords, condition and targetRules. The rules search each \
                      string, and each value with its key, as \"key\": \"value\"",
                 ),
                 (
-                    "Allow something",
-                    "an allowlist without targetRules is for the rules of the file; one whose targetRules name built-in rules, \
-                     or `secret` or `personal`, keeps these from finding what it matches",
+                    "Allowlists",
+                    "an allowlist without targetRules applies to the rules of the file; one whose targetRules name built-in \
+                     rules, or `secret` or `personal`, applies to these",
                 ),
                 (
                     "Refused",
-                    "keys that are not known, extend, required and skipReport; the error names rule and line. Paths and \
-                     commits have no meaning for logs, and comments such as gitleaks:allow no effect",
+                    "unknown keys, extend, required and skipReport; the error names the rule and the line. Paths, commits \
+                     and comments such as gitleaks:allow have no effect",
                 ),
             ],
         ),
@@ -472,8 +477,8 @@ pub const SCAN: HelpText = HelpText {
             "Limits",
             &[(
                 "Not found",
-                "names in prose; secrets of formats without a prefix under keys with other names; secrets that are numbers, \
-                 cut in two by rows, encoded in base64 or compressed",
+                "names in prose; secrets without a known prefix under keys with other names; secrets that are numbers, \
+                 split across rows, encoded in base64 or compressed",
             )],
         ),
     ],
@@ -483,7 +488,7 @@ pub const REDACT: HelpText = HelpText {
     examples: &[
         ("Make a bundle that can be shared", "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz"),
         (
-            "Make another, in which the same users and hosts have the same names",
+            "Make several in which the same users and hosts have the same names",
             "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --key-file names.key",
         ),
         (
@@ -500,8 +505,8 @@ pub const REDACT: HelpText = HelpText {
         ("0", "the new bundle was written"),
         (
             "1",
-            "failure, also if something would still be found in the new bundle, or no row has a member to remove or keep; \
-             nothing was written",
+            "failure; nothing was written. Also if scan would find something in the new bundle, or no row has a member to \
+             remove or keep",
         ),
         ("3", "the bundle was written, but not signed, or the report could not be printed"),
     ],
@@ -515,15 +520,15 @@ pub const REDACT: HelpText = HelpText {
             )],
         ),
         (
-            "What a redaction cannot promise",
+            "Not removed",
             &[
-                ("names in prose", "people, companies and projects that only the text names"),
-                ("unknown formats", "secrets that have no prefix, and are under keys that do not say so"),
-                ("parts", "secrets that two rows share, or that a writer has cut off"),
-                ("encodings", "what is in base64, compressed or encrypted inside a string"),
-                ("allowed", "what an allowlist of --rules names"),
+                ("names in prose", "people, companies and projects that are mentioned only in prose"),
+                ("unknown formats", "secrets without a known prefix, under keys that do not name a secret"),
+                ("parts", "secrets that are split across rows, or that a writer has truncated"),
+                ("encodings", "text that is encoded in base64, compressed or encrypted inside a string"),
+                ("allowed", "text that an allowlist of --rules matches"),
                 ("numbers", "only strings and keys are replaced; --drop removes members of any type"),
-                ("measures", "times, sizes and numbers of rows stay"),
+                ("measures", "times, sizes and numbers of rows"),
             ],
         ),
     ],
@@ -533,7 +538,7 @@ pub const PROVE: HelpText = HelpText {
     examples: &[
         ("Prove that segment 12 is in a history", "patchwork-traces prove trace-history --segment 12 -o 12.proof"),
         (
-            "Verify it where only the segment and a checkpoint are",
+            "Verify it with only the segment and a checkpoint",
             "patchwork-traces verify 000000012-1f2c9ab0d4e5f607.jsonl.gz --proof 12.proof --since checkpoint",
         ),
         (
@@ -600,7 +605,7 @@ pub const COMPLETIONS: HelpText = HelpText {
 pub const MAN: HelpText = HelpText {
     examples: &[
         ("Read a page", "patchwork-traces man cat | man -l -"),
-        ("Install one", "patchwork-traces man > ~/.local/share/man/man1/patchwork-traces.1"),
+        ("Install a page", "patchwork-traces man > ~/.local/share/man/man1/patchwork-traces.1"),
     ],
     exit_status: OF_PRINTING,
     environment: &[],
@@ -635,10 +640,10 @@ pub fn long(help: &HelpText) -> String {
     text.trim_end().to_owned()
 }
 
-/// The widest column of terms. A longer term has a line of its own.
+/// The maximum width of the column of terms. A longer term has its own line.
 const MAX_TERM_WIDTH: usize = 17;
 
-/// Formats terms as two columns, wrapped to 80.
+/// Formats terms and descriptions in two columns, wrapped at 80 characters.
 fn term_list(terms: &[Term]) -> String {
     let widths = terms.iter().map(|(term, _)| term.len()).filter(|width| *width <= MAX_TERM_WIDTH);
     let width = widths.max().unwrap_or_default();

@@ -132,9 +132,9 @@ fn as_text(name: &str, inspection: &Inspection) -> String {
         text += "\n";
         text += &unparsed;
     }
-    if let Some(picture) = timeline::picture(manifest, width, &zone) {
+    if let Some(chart) = timeline::bundle_chart(manifest, width, &zone) {
         text += "\n";
-        text += &picture;
+        text += &chart;
     }
     if inspection.is_1_0() {
         text += "\nFormat 1.0 records no hashes, timestamps or compressed sizes, and omits lines that are not rows.\n";

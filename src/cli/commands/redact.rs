@@ -124,7 +124,7 @@ pub fn run(args: &RedactArgs, output: Output) -> CommandResult {
 fn headline(report: &RedactReport, path: &str) -> String {
     let manifest = &report.manifest;
     format!(
-        "{} {} in {}; wrote {path}: {} from {}, {}\n",
+        "{} {} in {}; wrote to {path}: {} from {}, {}\n",
         paint(STRONG, "replaced"),
         counted(report.redaction.replaced, "text", "texts"),
         counted(report.redaction.lines, "line", "lines"),

@@ -404,7 +404,10 @@ fn verify_as_text(
     let mut hint = None;
     let report = check((path, keys), options, output, &mut |finding| {
         hint = hint.or(proof_or_signature_hint(&finding));
-        if printed.is_ok() && is_shown(finding.severity()) && listing.lists(finding.severity(), finding.kind.code()) {
+        if printed.is_ok()
+            && is_shown(finding.severity())
+            && listing.should_list(finding.severity(), finding.kind.code())
+        {
             printed = output::print_report(&finding_text(finding.severity(), &finding.to_string()));
         }
     });
@@ -558,7 +561,7 @@ fn verify_as_json(
 ) -> Result<(VerifiedJson, Exit), Failure> {
     let mut findings = Vec::new();
     let checked = check((path, keys), options, output, &mut |finding| {
-        if listing.lists(finding.severity(), finding.kind.code()) {
+        if listing.should_list(finding.severity(), finding.kind.code()) {
             findings.push(finding_json(&finding));
         }
     })?;

@@ -1,4 +1,5 @@
-//! Limits the listed findings of `verify` to the first ones of each kind, as a bundle can have millions.
+//! Limits the listed findings of `verify` to the first ones of each kind, because a bundle can have
+//! millions.
 
 use patchwork_traces::verify::Severity;
 use schemars::JsonSchema;
@@ -32,7 +33,7 @@ impl FindingList {
     }
 
     /// Counts a finding of this kind, and returns true if it is to be listed.
-    pub fn lists(&mut self, severity: Severity, code: &'static str) -> bool {
+    pub fn should_list(&mut self, severity: Severity, code: &'static str) -> bool {
         let index = self.kinds.iter().position(|kind| kind.code == code && kind.severity == severity);
         let index = index.unwrap_or_else(|| {
             self.kinds.push(FindingGroup { severity, code, count: 0 });
@@ -42,7 +43,7 @@ impl FindingList {
         self.kinds[index].count <= self.limit
     }
 
-    /// Returns the findings that are not listed.
+    /// Returns the numbers of findings that are not listed, by kind.
     pub fn not_listed(&self) -> impl Iterator<Item = FindingGroup> {
         let more = self.kinds.iter().filter(|kind| kind.count > self.limit);
         more.map(|kind| FindingGroup { count: kind.count - self.limit, ..*kind })

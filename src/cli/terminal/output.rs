@@ -128,7 +128,7 @@ pub fn json_text(value: &impl Serialize) -> Result<String, PrintError> {
     Ok(escape_json(&text) + "\n")
 }
 
-/// Returns the JSON that `--json` prints as one of several objects, each on a line.
+/// Returns the JSON that `--json` prints on one line, as one of several objects.
 pub fn json_line(value: &impl Serialize) -> Result<String, PrintError> {
     let text = serde_json::to_string(value).map_err(|error| PrintError::Result(io::Error::from(error)))?;
     Ok(escape_json(&text) + "\n")

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// If there is no terminal, or it is closed. [`ErrorKind::Cancelled`], inside the [`io::Error`], after an interrupt.
 pub fn ask(prompt: &str) -> io::Result<Passphrase> {
     let terminal = Terminal::open()?;
-    // Before the prompt is there, so that a quick answer isn't shown either.
+    // Hides the input before the prompt appears, so that a quick answer isn't shown either.
     terminal.hide_input()?;
     let prompt = prompt.to_owned();
     wait_for(&terminal, move || rpassword::prompt_password(prompt).map(Passphrase::new))
@@ -46,7 +46,8 @@ pub fn ask_shown(prompt: &str) -> io::Result<String> {
     })
 }
 
-/// Returns what `read` reads from the terminal. It doesn't end at a signal from elsewhere, so it has a thread of its own.
+/// Returns the result of `read`, which reads from the terminal. Runs it in a separate thread, because
+/// a signal from elsewhere doesn't end it.
 fn wait_for<T: Send + 'static>(
     terminal: &Terminal,
     read: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -58,7 +59,7 @@ fn wait_for<T: Send + 'static>(
     let cancelled = || Err(Error::from(ErrorKind::Cancelled).into());
     loop {
         match answer.recv_timeout(PAUSE) {
-            // Ctrl-C: the signal that it stands for may arrive a moment later.
+            // Ctrl-C was typed; its signal may arrive a moment later.
             Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
                 terminal.show_input();
                 return cancelled();
@@ -91,7 +92,8 @@ fn terminal_streams() -> io::Result<(File, File)> {
 #[cfg(unix)]
 const TERMINAL: &str = "/dev/tty";
 
-/// The terminal with the settings that it had. On Windows, those of the console end with the program.
+/// The terminal and its original settings. On Windows, the settings of the console end with the
+/// program.
 struct Terminal {
     #[cfg(unix)]
     file: File,

@@ -113,7 +113,7 @@ pub fn as_text(
     let is_shown = |severity| !(output.quiet && severity == Severity::Info);
     let report = check(dir, options, output, &mut |finding| {
         let severity = finding.severity();
-        if printed.is_ok() && is_shown(severity) && listing.lists(severity, finding.kind.code()) {
+        if printed.is_ok() && is_shown(severity) && listing.should_list(severity, finding.kind.code()) {
             hints.extend(hint_of(&finding).filter(|hint| !hints.contains(hint)));
             printed = output::print_report(&finding_text(severity, &finding.to_string()));
         }
@@ -144,7 +144,7 @@ pub fn as_json(
 ) -> Result<(VerifiedHistoryJson, Exit), Failure> {
     let mut findings = Vec::new();
     let checked = check(dir, options, output, &mut |finding| {
-        if listing.lists(finding.severity(), finding.kind.code()) {
+        if listing.should_list(finding.severity(), finding.kind.code()) {
             findings.push(finding_json(&finding));
         }
     })?;

@@ -71,7 +71,7 @@ pub struct RuleArgs {
     #[arg(long, value_name = "RULE", add = ArgValueCompleter::new(complete::RuleCompleter))]
     skip: Vec<String>,
 
-    /// File of additional rules, in the TOML format of gitleaks
+    /// Additional rules, in the TOML format of gitleaks
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     rules: Option<PathBuf>,
 }

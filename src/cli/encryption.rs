@@ -20,7 +20,7 @@ use crate::cli::plugin_prompt::TerminalPluginPrompt;
 #[cfg(feature = "seal")]
 use crate::cli::render::text::safe;
 #[cfg(feature = "seal")]
-use crate::cli::secrets::exposed;
+use crate::cli::secrets::warning_if_exposed;
 use crate::cli::terminal::output::Output;
 #[cfg(feature = "seal")]
 use crate::cli::terminal::passphrase;
@@ -96,7 +96,7 @@ impl KeyArgs {
     #[cfg(feature = "seal")]
     pub fn keys(&self, output: Output) -> Result<DecryptionKeys, Failure> {
         let secrets = self.identity.iter().chain(&self.passphrase.passphrase_file);
-        secrets.filter_map(|path| exposed(path)).for_each(|warning| output.warning(&warning));
+        secrets.filter_map(|path| warning_if_exposed(path)).for_each(|warning| output.warning(&warning));
         let keys = self.identity.iter().try_fold(DecryptionKeys::default(), DecryptionKeys::identity_file)?;
         let (given, asked) = (self.passphrase.given()?, AskedPassphrase::default());
         let keys = keys.plugin_prompt(Arc::new(TerminalPluginPrompt));
@@ -238,15 +238,15 @@ impl SealArgs {
     /// # Errors
     /// As [`sealer`](Self::sealer), and if a passphrase is given that would not encrypt the output.
     #[cfg(feature = "seal")]
-    pub fn only_sealer(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
-        self.refuse_unused(from)?;
+    pub fn sealer_without_inputs(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
+        self.refuse_unused_passphrase(from)?;
         self.sealer(from)
     }
 
     /// Returns an error if a passphrase is given that would not encrypt the output. For commands that
     /// have nothing to decrypt.
     #[cfg(feature = "seal")]
-    pub fn refuse_unused(&self, from: &PassphraseArgs) -> Result<(), Failure> {
+    pub fn refuse_unused_passphrase(&self, from: &PassphraseArgs) -> Result<(), Failure> {
         match !self.passphrase && from.is_named() {
             true => Err(Failure::usage("a passphrase is given, but nothing uses it", "add -p to encrypt with it")),
             false => Ok(()),
@@ -256,7 +256,7 @@ impl SealArgs {
     /// Does nothing.
     #[cfg(not(feature = "seal"))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature `seal` both are needed")]
-    pub fn refuse_unused(&self, _: &PassphraseArgs) -> Result<(), Failure> {
+    pub fn refuse_unused_passphrase(&self, _: &PassphraseArgs) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -265,7 +265,7 @@ impl SealArgs {
     /// # Errors
     /// As [`sealer`](Self::sealer), and if one passphrase would open an identity and encrypt the output.
     #[cfg(feature = "seal")]
-    pub fn sealer_beside(&self, from: &PassphraseArgs, keys: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
+    pub fn sealer_with_keys(&self, from: &PassphraseArgs, keys: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
         if self.passphrase && keys.has_locked_identities() && from.given()?.is_some() {
             let message = "one passphrase is given, but -i and -p each need their own";
             let hint = "run the command on a terminal without it to be asked for both, or encrypt with -r";
@@ -276,7 +276,7 @@ impl SealArgs {
 
     /// Returns `None`.
     #[cfg(not(feature = "seal"))]
-    pub fn sealer_beside(&self, from: &PassphraseArgs, _: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
+    pub fn sealer_with_keys(&self, from: &PassphraseArgs, _: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
         self.sealer(from)
     }
 
@@ -295,7 +295,7 @@ impl SealArgs {
 
     /// Returns `None`.
     #[cfg(not(feature = "seal"))]
-    pub fn only_sealer(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
+    pub fn sealer_without_inputs(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
         self.sealer(from)
     }
 

@@ -8,7 +8,7 @@ use patchwork_traces::{Error, ErrorKind};
 use crate::cli::terminal::error_report::{ErrorDetail, USAGE, report_interrupt};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt;
-use crate::cli::terminal::output::{PrintError, STDOUT, stdout_loses_all};
+use crate::cli::terminal::output::{PrintError, STDOUT, is_stdout_discarded};
 
 /// The result of a command.
 pub type CommandResult = Result<Exit, Failure>;
@@ -79,8 +79,8 @@ impl Failure {
 
 /// Returns an error if standard output would silently discard `what`, such as `the bundle`.
 /// `example` shows how to redirect it.
-pub fn check_stdout_keeps(what: &str, example: &str) -> Result<(), Failure> {
-    if !stdout_loses_all() {
+pub fn check_stdout_is_kept(what: &str, example: &str) -> Result<(), Failure> {
+    if !is_stdout_discarded() {
         return Ok(());
     }
     let message = format!("{what} would be lost: standard output is closed or discards everything");

@@ -62,7 +62,7 @@ const WRITTEN_BUT: Term = (
 );
 
 /// The exit codes of a command that prints a text.
-const OF_PRINTING: &[Term] = &[PRINTED, ("1", "failure")];
+const PRINT_EXIT_STATUS: &[Term] = &[PRINTED, ("1", "failure")];
 
 pub const PROGRAM: HelpText = HelpText {
     examples: &[
@@ -228,7 +228,7 @@ pub const INSPECT: HelpText = HelpText {
         ("Count the rows of each log", "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'"),
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],
-    exit_status: OF_PRINTING,
+    exit_status: PRINT_EXIT_STATUS,
     environment: &[PASSPHRASE],
     sections: &[],
 };
@@ -584,7 +584,7 @@ pub const SCHEMA: HelpText = HelpText {
         ("Print the schema of the first line of a bundle", "patchwork-traces schema manifest"),
         ("Print the schema of a command's --json output", "patchwork-traces schema export"),
     ],
-    exit_status: OF_PRINTING,
+    exit_status: PRINT_EXIT_STATUS,
     environment: &[],
     sections: &[],
 };
@@ -597,7 +597,7 @@ pub const COMPLETIONS: HelpText = HelpText {
         ("elvish, in rc.elv", "eval (patchwork-traces completions elvish | slurp)"),
         ("PowerShell, in $PROFILE", "patchwork-traces completions powershell | Out-String | Invoke-Expression"),
     ],
-    exit_status: OF_PRINTING,
+    exit_status: PRINT_EXIT_STATUS,
     environment: &[],
     sections: &[],
 };
@@ -607,7 +607,7 @@ pub const MAN: HelpText = HelpText {
         ("Read a page", "patchwork-traces man cat | man -l -"),
         ("Install a page", "patchwork-traces man > ~/.local/share/man/man1/patchwork-traces.1"),
     ],
-    exit_status: OF_PRINTING,
+    exit_status: PRINT_EXIT_STATUS,
     environment: &[],
     sections: &[],
 };

@@ -131,11 +131,11 @@ pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), 
     if is_dash(output) {
         return Ok(());
     }
-    let target = real(output);
-    let places = [target.clone(), real_dir(output)];
+    let target = canonical(output);
+    let places = [target.clone(), existing_dir(output)];
     for input in inputs {
-        let (name, real_input) = (safe(&input.display().to_string()), real(input));
-        let problem = match (is_dash(input), real_input) {
+        let (name, canonical_input) = (safe(&input.display().to_string()), canonical(input));
+        let problem = match (is_dash(input), canonical_input) {
             (true, _) if is_stdin(output) => "-o names the file that standard input reads".to_owned(),
             (false, Some(input)) if Some(&input) == target.as_ref() => format!("-o names {name}, which is read"),
             (false, Some(input))
@@ -152,7 +152,7 @@ pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), 
 
 /// Refuses to write into any history, even with --force: only `keep` and `sign` write there.
 pub fn refuse_target_in_history(output: &Path) -> Result<(), Failure> {
-    let dir = real_dir(output);
+    let dir = existing_dir(output);
     match dir.iter().flat_map(|dir| dir.ancestors()).find(|dir| is_history(dir)) {
         Some(history) => {
             let problem = format!("-o names a file in the history {}", safe(&history.display().to_string()));
@@ -162,12 +162,12 @@ pub fn refuse_target_in_history(output: &Path) -> Result<(), Failure> {
     }
 }
 
-fn real(path: &Path) -> Option<PathBuf> {
+fn canonical(path: &Path) -> Option<PathBuf> {
     std::fs::canonicalize(path).ok()
 }
 
 /// Returns the directory of a file to be written, or the nearest one above it that exists.
-fn real_dir(output: &Path) -> Option<PathBuf> {
+fn existing_dir(output: &Path) -> Option<PathBuf> {
     let mut dirs = output.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
-    dirs.find_map(real)
+    dirs.find_map(canonical)
 }

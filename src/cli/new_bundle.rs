@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::cli::commands::export::{TargetArgs, level};
 use crate::cli::encryption::{KeyArgs, SealArgs};
-use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_is_kept};
 use crate::cli::input::{check_presence, refuse_target_in_inputs};
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
@@ -136,7 +136,7 @@ impl NewBundleArgs {
             if stdout().is_terminal() {
                 return Err(ErrorKind::TargetIsTerminal.into());
             }
-            check_stdout_keeps("the bundle", example)?;
+            check_stdout_is_kept("the bundle", example)?;
         }
         refuse_target_in_inputs(path, inputs)?;
         let target = match is_dash(path) {
@@ -159,7 +159,7 @@ impl NewBundleArgs {
     /// Returns the sealer for the new bundle, if it is to be encrypted. May ask for a passphrase, so
     /// the inputs are opened first.
     pub fn sealer(&self, keys: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
-        self.seal.sealer_beside(self.keys.passphrase(), keys)
+        self.seal.sealer_with_keys(self.keys.passphrase(), keys)
     }
 }
 

@@ -162,5 +162,5 @@ impl RowFilterArgs {
 
 /// Formats a time for people.
 pub fn shown(time: Timestamp) -> String {
-    zone::precise_moment(time, &zone::here())
+    zone::precise_moment(time, &zone::local())
 }

@@ -14,7 +14,7 @@ use patchwork_traces::{Error, ErrorKind, OutputTarget, TargetOptions};
 
 use crate::cli::failure::Failure;
 use crate::cli::render::text::safe;
-use crate::cli::secrets::exposed_text;
+use crate::cli::secrets::exposed_warning;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::output::{Output, print_message};
 use crate::cli::terminal::passphrase;
@@ -35,7 +35,7 @@ impl Signer {
         let mut terminal = TerminalPrompt;
         let key = SigningKey::read(path, &mut terminal)?;
         if key.is_exposed() {
-            output.warning(&exposed_text(path));
+            output.warning(&exposed_warning(path));
         }
         Ok(Self { key, terminal })
     }

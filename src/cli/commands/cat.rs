@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::encryption::KeyArgs;
-use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_is_kept};
 use crate::cli::help;
 use crate::cli::input::{access_note, open_all, open_all_seekable};
 use crate::cli::key_paths::KeyPathList;
@@ -232,7 +232,7 @@ impl CatArgs {
 /// Runs the command.
 pub fn run(args: &CatArgs, output: Output) -> CommandResult {
     let options = args.options()?;
-    check_stdout_keeps("the rows", "cat BUNDLE > rows.jsonl")?;
+    check_stdout_is_kept("the rows", "cat BUNDLE > rows.jsonl")?;
     let summary = if args.exact { print_exact(args, &options, output)? } else { print_rows(args, &options, output)? };
     if args.count {
         output::print(&format!("{}\n", summary.rows))?;

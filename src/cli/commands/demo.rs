@@ -156,7 +156,7 @@ fn step_text(step: &StepJson) -> String {
     let mut text = format!("{about}\n{} {}\n", paint(HINT, "$"), step.command);
     for line in step.stdout.lines().chain(step.stderr.lines()) {
         // Only rows can be wider than the screen.
-        text += &if line.starts_with('{') { cut(line) } else { line.to_owned() };
+        text += &if line.starts_with('{') { truncate(line) } else { line.to_owned() };
         text.push('\n');
     }
     if let Some(code) = step.exit_code.filter(|code| *code != 0) {
@@ -166,7 +166,7 @@ fn step_text(step: &StepJson) -> String {
 }
 
 /// Truncates a row to the width of the terminal.
-fn cut(row: &str) -> String {
+fn truncate(row: &str) -> String {
     const END: &str = " ...";
     let mut shown = String::new();
     for character in row.chars() {

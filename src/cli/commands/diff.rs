@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::cli::commands::export::DirArgs;
 use crate::cli::complete;
 use crate::cli::encryption::KeyArgs;
-use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_is_kept};
 use crate::cli::help;
 use crate::cli::input::{input_notes, open_all};
 use crate::cli::render::table::{Column, table};
@@ -89,7 +89,7 @@ pub struct DiffJson<'a> {
 /// Runs the command.
 pub fn run(args: &DiffArgs, output: Output) -> CommandResult {
     if args.rows {
-        check_stdout_keeps("the rows", "diff A B --rows > rows")?;
+        check_stdout_is_kept("the rows", "diff A B --rows > rows")?;
     }
     let mut options = DiffOptions::default().sources(&args.source);
     options.threads = args.threads.unwrap_or(options.threads);
@@ -177,7 +177,7 @@ fn as_text(report: &DiffReport) -> String {
     let name_of_b = report.b.as_ref().map_or_else(|| "this machine".to_owned(), |b| safe(&b.name));
     let in_b = if report.b.is_some() { "in" } else { "on" };
     if report.is_equal() {
-        let same = in_words(total(|file| file.same));
+        let same = line_count_text(total(|file| file.same));
         return format!(
             "{}: {} and {name_of_b} have the same {same} in {}\n",
             paint(STRONG, "equal"),
@@ -191,12 +191,12 @@ fn as_text(report: &DiffReport) -> String {
         (total(|file| file.reordered), "in another order".to_owned()),
     ];
     let parts = parts.iter().filter(|(lines, _)| lines.all() > 0);
-    let parts: Vec<_> = parts.map(|(lines, place)| format!("{} {place}", in_words(*lines))).collect();
+    let parts: Vec<_> = parts.map(|(lines, place)| format!("{} {place}", line_count_text(*lines))).collect();
     format!("{}: {}\n\n{}", paint(STRONG, "different"), listed(&parts), files_table(&report.files))
 }
 
 /// Returns `5 rows`, or `5 rows and 1 other line`.
-fn in_words(lines: LineCount) -> String {
+fn line_count_text(lines: LineCount) -> String {
     let other = counted(lines.unparsed, "other line", "other lines");
     match (lines.rows, lines.unparsed) {
         (_, 0) => rows(lines.rows),

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::cli::complete;
 use crate::cli::encryption::{PassphraseArgs, SealArgs};
-use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_is_kept};
 use crate::cli::help;
 use crate::cli::input::refuse_target_in_history;
 use crate::cli::is_dash;
@@ -243,7 +243,7 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     let mut options = ExportOptions::new(crate::cli::generator(), exported_at)
         .level(args.level)
         .range(args.times.range()?)
-        .sealer(args.seal.only_sealer(&args.passphrase)?);
+        .sealer(args.seal.sealer_without_inputs(&args.passphrase)?);
     options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::new(output);
     let report = match &target {
@@ -271,7 +271,7 @@ fn check_stdout() -> Result<(), Failure> {
     if stdout().is_terminal() {
         return Err(ErrorKind::TargetIsTerminal.into());
     }
-    check_stdout_keeps("the bundle", "-o - > traces.jsonl.gz")
+    check_stdout_is_kept("the bundle", "-o - > traces.jsonl.gz")
 }
 
 /// Returns the output target. A missing Patchwork directory is not created.

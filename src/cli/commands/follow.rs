@@ -16,7 +16,7 @@ use crate::cli::terminal::interrupt;
 use crate::cli::terminal::output::Output;
 
 /// The pause between two checks of the logs.
-const POLL: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest time between two segments.
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
@@ -43,7 +43,7 @@ pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
     // An error in the first run, such as a wrong argument, prevents the service from starting.
     service.add_segment()?;
     while !interrupt::cancellation().is_cancelled() {
-        thread::sleep(POLL);
+        thread::sleep(POLL_INTERVAL);
         if service.is_due() {
             service.add_segment().unwrap_or_else(|failure| service.note_failure(failure));
         }

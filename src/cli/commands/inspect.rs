@@ -121,7 +121,7 @@ pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
 
 fn as_text(name: &str, inspection: &Inspection) -> String {
     let manifest = &inspection.manifest;
-    let (width, zone) = (term::width(), zone::here());
+    let (width, zone) = (term::width(), zone::local());
     let mut text = head(name, inspection, &zone);
     if !manifest.files.is_empty() {
         text += "\n";

@@ -38,9 +38,9 @@ use crate::cli::{is_dash, label};
 
 /// Add the new rows of the logs to a history
 ///
-/// Patchwork removes the oldest rows of its logs. A history keeps them, in a directory of bundles that are never rewritten.
-/// Each run adds one bundle, called a segment, with the rows that are new since the last run, and reports a gap if rows may
-/// have been lost in between.
+/// Patchwork removes the oldest rows of its logs. A history keeps them, in a directory of bundles that
+/// are never rewritten. Each run adds one bundle, called a segment, with the rows that are new since
+/// the last run, and reports a gap if rows may have been lost in between.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::KEEP))]
 pub struct KeepArgs {
@@ -227,10 +227,10 @@ impl KeepArgs {
     /// Also if a passphrase is given for a new history without encryption, which would not use it.
     pub fn options(&self, output: Output) -> Result<KeepOptions, Failure> {
         if !is_history(&self.dir) && self.from.is_empty() {
-            self.seal.refuse_unused(self.keys.passphrase())?;
+            self.seal.refuse_unused_passphrase(self.keys.passphrase())?;
         }
         let keys = self.keys.keys(output)?;
-        let sealer = self.seal.sealer_beside(self.keys.passphrase(), &keys)?;
+        let sealer = self.seal.sealer_with_keys(self.keys.passphrase(), &keys)?;
         let mut write = WriteOptions::new(crate::cli::generator(), time::now()?).level(self.level).sealer(sealer);
         write.threads = self.threads.unwrap_or(write.threads);
         let options = KeepOptions::new(write).hold(!self.no_hold).label(self.label.clone());
@@ -288,7 +288,7 @@ pub fn report_line(report: &KeepReport, output: Output) -> CommandResult {
         let json = KeepJson { segments: vec![segment_json(report)], pace: None, notes };
         output::print(&output::json_line(&json)?)?;
     } else if !output.quiet {
-        let moment = zone::precise_moment(report.exported_at, &zone::here());
+        let moment = zone::precise_moment(report.exported_at, &zone::local());
         output::print(&format!("{moment}: {} in segment {}\n", new_rows(report.rows()), report.segment))?;
         output.notes(&notes);
     }
@@ -396,7 +396,7 @@ fn warnings(report: &KeepReport) -> Vec<String> {
 
 /// Returns a warning if the log has a gap or was altered.
 pub fn warning(follows: &Follows, file: &str) -> Option<String> {
-    let moment = |time: Timestamp| zone::precise_moment(time, &zone::here());
+    let moment = |time: Timestamp| zone::precise_moment(time, &zone::local());
     match (follows.state, &follows.gap) {
         (FollowsState::Gap, Some(gap)) if gap.after_row == 0 => Some(format!(
             "rows may be missing: {} is new, but so long that rows may have been removed from it already; run keep more \

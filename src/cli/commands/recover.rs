@@ -96,7 +96,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     #[cfg(feature = "seal")]
     let signing = args.sign.for_bundle(&args.output, Some(&target), args.target.into(), output)?;
     let options = || -> Result<_, Failure> {
-        let sealer = args.seal.sealer_beside(args.keys.passphrase(), &keys)?;
+        let sealer = args.seal.sealer_with_keys(args.keys.passphrase(), &keys)?;
         Ok(RecoverOptions::new(crate::cli::generator(), time::now()?).sealer(sealer))
     };
     if !is_dash(&args.bundle) && args.bundle.is_dir() {

@@ -234,7 +234,7 @@ fn next_commands(report: &StatusReport, last_runs: &[LastRunJson], args: &Status
 }
 
 fn as_text(json: &StatusJson, report: &StatusReport, now: Timestamp) -> String {
-    let here = zone::here();
+    let here = zone::local();
     let mut text = match report.logs.is_empty() {
         true => format!("no Patchwork logs in {} and {}\n", safe(&json.patchwork_dir), safe(&json.activity_dir)),
         false => log_table(&report.logs, &here),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The maximum number of listed findings of each kind, unless all are requested.
-pub const MAX_OF_A_KIND: u64 = 100;
+pub const MAX_PER_KIND: u64 = 100;
 
 /// Findings of one kind.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -29,7 +29,7 @@ pub struct FindingList {
 impl FindingList {
     /// Creates a list of all findings, or of the first ones of each kind.
     pub fn new(all: bool) -> Self {
-        Self { limit: if all { u64::MAX } else { MAX_OF_A_KIND }, kinds: Vec::new() }
+        Self { limit: if all { u64::MAX } else { MAX_PER_KIND }, kinds: Vec::new() }
     }
 
     /// Counts a finding of this kind, and returns true if it is to be listed.

@@ -28,7 +28,7 @@ pub struct InterruptState {
 }
 
 /// The time after which the user is told how to stop immediately.
-const PATIENCE: Duration = Duration::from_secs(1);
+const NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 static STATE: OnceLock<InterruptState> = OnceLock::new();
 static CANCELLATION: OnceLock<Cancellation> = OnceLock::new();
@@ -93,7 +93,7 @@ fn on_signal() {
     }
     cancellation().cancel();
     let _ = thread::Builder::new().spawn(move || {
-        thread::sleep(PATIENCE);
+        thread::sleep(NOTICE_DELAY);
         if !state.json {
             print_message(HINT, "note:", "stopping... press Ctrl-C again to stop immediately");
         }

@@ -13,7 +13,7 @@ use crate::cli::terminal::interrupt;
 use crate::cli::terminal::screen;
 
 /// The interval between checks for an interrupt.
-const PAUSE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Asks for a passphrase on the terminal, which doesn't show what is typed. Standard input stays free for a bundle.
 ///
@@ -58,7 +58,7 @@ fn wait_for<T: Send + 'static>(
     })?;
     let cancelled = || Err(Error::from(ErrorKind::Cancelled).into());
     loop {
-        match answer.recv_timeout(PAUSE) {
+        match answer.recv_timeout(POLL_INTERVAL) {
             // Ctrl-C was typed; its signal may arrive a moment later.
             Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
                 terminal.show_input();

@@ -16,10 +16,10 @@ use crate::cli::terminal::screen::{self, locked};
 use crate::cli::terminal::term::{self, has_color_on_stderr, has_unicode};
 
 /// The delay before the bar appears.
-const PATIENCE: Duration = Duration::from_millis(500);
+const SHOW_DELAY: Duration = Duration::from_millis(500);
 
 /// The number of bytes after which the bar is updated. Rows are too small and too many for an update each.
-const STEP: u64 = 256 << 10;
+const UPDATE_BYTES: u64 = 256 << 10;
 
 /// A progress bar that counts bytes, and also passes on interrupts to the operation.
 pub struct Bar {
@@ -48,7 +48,7 @@ impl Bar {
             return;
         }
         *locked(&self.drawing) = Some(bar.clone());
-        screen::show_after(PATIENCE.saturating_sub(self.began.elapsed()), bar);
+        screen::show_after(SHOW_DELAY.saturating_sub(self.began.elapsed()), bar);
     }
 
     fn with_enabled(is_enabled: bool) -> Self {
@@ -81,7 +81,7 @@ impl Progress for Bar {
     }
 
     fn advance(&self, bytes: u64) {
-        if self.is_enabled && self.pending.fetch_add(bytes, Ordering::Relaxed) + bytes >= STEP {
+        if self.is_enabled && self.pending.fetch_add(bytes, Ordering::Relaxed) + bytes >= UPDATE_BYTES {
             let bytes = self.pending.swap(0, Ordering::Relaxed);
             if let Some(bar) = &*locked(&self.drawing) {
                 bar.inc(bytes);

@@ -128,7 +128,7 @@ pub fn run(dir: &Path, keys: &DecryptionKeys, output: Output) -> CommandResult {
 }
 
 fn as_text(history: &History, inspection: &HistoryInspection, age: i64) -> String {
-    let (width, zone) = (term::width(), zone::here());
+    let (width, zone) = (term::width(), zone::local());
     let mut text = head(history, inspection, age, &zone);
     if !history.logs().is_empty() {
         text += "\n";

@@ -150,7 +150,7 @@ fn paths_table(paths: &[ListedPath], width: usize) -> String {
     let without_types = width.saturating_sub(widest("PATH", &names) + widest("ROWS", &numbers));
     let with_types = without_types.saturating_sub(widest("TYPES", &types));
     let left = if with_types >= MIN_EXAMPLES_WIDTH { with_types } else { without_types };
-    let examples = paths.iter().map(|listed| fitted(&listed.examples, left));
+    let examples = paths.iter().map(|listed| fit_examples(&listed.examples, left));
     let columns = [
         Column::words("PATH", names.clone()),
         Column::numbers("ROWS", numbers.clone()),
@@ -174,11 +174,11 @@ fn types_of(listed: &ListedPath) -> String {
 }
 
 /// Returns the first example, truncated to `width` if necessary, and the others that fit whole.
-fn fitted(examples: &[String], width: usize) -> String {
+fn fit_examples(examples: &[String], width: usize) -> String {
     let mut text = String::new();
     for example in examples.iter().map(|example| safe(example)) {
         if text.is_empty() {
-            text = cut(&example, width);
+            text = truncate(&example, width);
         } else if text.width() + GAP + example.width() <= width {
             text += ", ";
             text += &example;
@@ -187,7 +187,7 @@ fn fitted(examples: &[String], width: usize) -> String {
     text
 }
 
-fn cut(text: &str, width: usize) -> String {
+fn truncate(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

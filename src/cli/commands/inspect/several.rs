@@ -137,7 +137,7 @@ fn of_history(history: &History) -> InspectedBundleJson {
 const DIGEST_DIGITS: usize = 16;
 
 fn as_text(bundles: &[InspectedBundleJson]) -> String {
-    let zone = zone::here();
+    let zone = zone::local();
     let span = |bundle: &InspectedBundleJson, of: fn(Option<Timestamp>, &TimeZone) -> String| {
         bundle.first_time.map_or_else(
             || "-".to_owned(),

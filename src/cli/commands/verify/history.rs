@@ -229,7 +229,7 @@ fn hint_of(finding: &HistoryFinding) -> Option<&'static str> {
 
 fn report_text(dir: &Path, report: &HistoryReport, options: &HistoryVerifyOptions, hints: &[&'static str]) -> String {
     let segments = counted(report.segments, "segment", "segments");
-    let zone = zone::here();
+    let zone = zone::local();
     let written = report
         .written
         .map(|(first, last)| format!(", written {} to {}", zone::moment(first, &zone), zone::moment(last, &zone)));

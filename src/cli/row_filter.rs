@@ -78,9 +78,9 @@ pub struct TimeArgs {
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,
 
-    /// Only rows until a time; a day counts as a whole
+    /// Only rows until a time, inclusive
     ///
-    /// So does a week, month or year.
+    /// A day, week, month or year is included as a whole.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
 }

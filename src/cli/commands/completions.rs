@@ -40,7 +40,7 @@ pub struct TextJson {
 pub fn run(args: &CompletionsArgs, output: Output) -> CommandResult {
     let name = env!("CARGO_PKG_NAME");
     let mut script = Vec::new();
-    // Both crates support the same shells.
+    // Both lists have the same shells, so only `--static` leads to `None`.
     match Shells::builtins().completer(&args.shell.to_string()).filter(|_| !args.is_static) {
         Some(shell) => {
             shell.write_registration(complete::VARIABLE, name, name, name, &mut script).map_err(Failure::Stdout)?;

@@ -405,12 +405,13 @@ pub fn warning(follows: &Follows, file: &str) -> Option<String> {
         )),
         (FollowsState::Gap, Some(gap)) => {
             let after = gap.after_time.map(|time| format!(" ({})", moment(time))).unwrap_or_default();
-            let before = gap.before_time.map(|time| format!(", before {}", moment(time))).unwrap_or_default();
+            let before =
+                gap.before_time.map(|time| format!("; the new rows begin at {}", moment(time))).unwrap_or_default();
             let ids: u64 = gap.missing_ids.iter().map(|(first, last)| last - first + 1).sum();
             let ids = if ids > 0 { format!("; {} missing", counted(ids, "row is", "rows are")) } else { String::new() };
             Some(format!(
-                "rows may be missing: {} no longer has the last row that the history has, row {}{after}{before}{ids}; run \
-                 keep more often, or use --follow",
+                "rows may be missing: {} no longer has row {}{after}, the last one in the history{before}{ids}; run keep \
+                 more often, or use --follow",
                 safe(file),
                 count(gap.after_row),
             ))

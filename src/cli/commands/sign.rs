@@ -36,7 +36,8 @@ pub struct SignArgs {
 
     /// OpenSSH key to sign with
     ///
-    /// A private key, or the .pub file of a key that ssh-agent or a hardware token holds. `ssh-keygen` then signs.
+    /// A private key, or the .pub file of a key that ssh-agent or a hardware token holds. With a .pub
+    /// file, `ssh-keygen` signs.
     #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
     key: PathBuf,
 

@@ -33,8 +33,8 @@ const SUGGESTED_HISTORY: &str = "~/trace-history";
 
 /// Show the logs of this machine, and what to do next
 ///
-/// Lists each log with its rows, the rows that rotation removed, and those that it will remove next,
-/// and the last run of `keep`. Without a command, the program does the same.
+/// Lists each log with its rows, and the rows that rotation has removed and will remove next. Also
+/// shows the last run of `keep`. Without a command, the program does the same.
 #[derive(Debug, Default, Args)]
 #[command(after_long_help = help::long(&help::STATUS))]
 pub struct StatusArgs {

@@ -110,19 +110,19 @@ impl Terminal {
         Ok(Self { file, settings })
     }
 
-    /// Stops showing what is typed.
+    /// Stops showing input.
     fn hide_input(&self) -> io::Result<()> {
         let mut hidden = self.settings.clone();
         hidden.local_modes.remove(rustix::termios::LocalModes::ECHO);
         Ok(rustix::termios::tcsetattr(&self.file, rustix::termios::OptionalActions::Now, &hidden)?)
     }
 
-    /// Shows again what is typed.
+    /// Shows input again.
     fn show_input(&self) {
         let _ = rustix::termios::tcsetattr(&self.file, rustix::termios::OptionalActions::Now, &self.settings);
     }
 
-    /// Shows again what is typed, and ends the line of the prompt.
+    /// Shows input again, and ends the line of the prompt.
     fn restore(&self) {
         self.show_input();
         let _ = (&self.file).write_all(b"\n");

@@ -105,7 +105,7 @@ enum NotChecked {
 
 const NOT_CHECKED: &str = "signature present, not checked (use --signers FILE)";
 
-/// Returns true if there is a signature beside the bundle, or in the history, at `path`.
+/// Returns true if the bundle or history at `path` has a signature.
 fn is_present(path: &Path) -> bool {
     !is_dash(path) && path_of_signature(path).is_file()
 }

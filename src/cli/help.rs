@@ -263,7 +263,7 @@ pub const CAT: HelpText = HelpText {
         ("Print the last week of a log", "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --since 7d"),
         ("Print one day, in local time", "patchwork-traces cat traces.jsonl.gz --since yesterday --until yesterday"),
         (
-            "Print the unfinished runs: those whose last row says so",
+            "Print the unfinished runs: those whose last row is still running",
             "patchwork-traces cat b.gz --source runs --latest --where status=running",
         ),
         (

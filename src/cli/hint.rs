@@ -285,7 +285,7 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         }
         ErrorKind::AgePluginMissing { .. } => "install this age plugin, or add its directory to PATH",
         ErrorKind::AgePluginFailed { .. } => {
-            "check that the token is plugged in, and run the command again; set AGEDEBUG=plugin to see its messages"
+            "check that the token is plugged in, and run the command again; set AGEDEBUG=plugin to see the plugin's messages"
         }
         ErrorKind::RecipientsDiffer => "age cannot mix post-quantum keys with others; write two files",
         ErrorKind::InvalidPassphrase => "write it into the file, or name another one",

@@ -49,7 +49,7 @@ pub struct RedactArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
 
-    /// Remove this member, such as body.text, from every row
+    /// Remove this member of rows, such as body.text
     #[arg(long, value_name = "PATH", value_parser = key_path)]
     drop: Vec<KeyPath>,
 

@@ -43,7 +43,7 @@ impl OriginalArgs {
             (None, _) => Ok(()),
             (Some(_), [bundle]) if !is_dash(bundle) && !is_history(bundle) => Ok(()),
             (Some(_), [_]) => {
-                Err(Failure::usage("--original compares a redacted bundle in a file", "name the file of a bundle"))
+                Err(Failure::usage("--original compares a redacted bundle in a file", "name the file of the redacted bundle"))
             }
             (Some(_), _) => {
                 Err(Failure::usage("--original is for one bundle, but several were named", "verify it on its own"))

@@ -42,9 +42,10 @@ impl OriginalArgs {
         match (&self.original, bundles) {
             (None, _) => Ok(()),
             (Some(_), [bundle]) if !is_dash(bundle) && !is_history(bundle) => Ok(()),
-            (Some(_), [_]) => {
-                Err(Failure::usage("--original compares a redacted bundle in a file", "name the file of the redacted bundle"))
-            }
+            (Some(_), [_]) => Err(Failure::usage(
+                "--original compares a redacted bundle in a file",
+                "name the file of the redacted bundle",
+            )),
             (Some(_), _) => {
                 Err(Failure::usage("--original is for one bundle, but several were named", "verify it on its own"))
             }

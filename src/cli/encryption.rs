@@ -32,10 +32,11 @@ const VARIABLE: &str = "PATCHWORK_TRACES_PASSPHRASE";
 /// The options that open encrypted bundles.
 #[derive(Debug, Args)]
 pub struct KeyArgs {
-    /// File of keys of age, for encrypted bundles
+    /// File of age keys, for encrypted bundles
     ///
-    /// The file has identities, as `age-keygen` writes them. If it is encrypted with a passphrase, as by `age -p`, the
-    /// options for passphrases or the terminal give it. Can be repeated.
+    /// The file has identities, as `age-keygen` writes them. If the file is encrypted with a
+    /// passphrase, as by `age -p`, the passphrase comes from the options below or the terminal. Can
+    /// be repeated.
     #[cfg(feature = "seal")]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 800)]
     identity: Vec<PathBuf>,
@@ -67,23 +68,23 @@ pub struct PassphraseArgs {
 /// The options that encrypt what is written.
 #[derive(Debug, Args)]
 pub struct SealArgs {
-    /// Encrypt to this public key of age
+    /// Encrypt to this age public key
     ///
-    /// It begins with age1, and is called a recipient. Keys of plugins, such as age1yubikey1..., need the plugin on PATH. Can
-    /// be repeated.
+    /// Such a key, also called a recipient, begins with age1. Keys of plugins, such as
+    /// age1yubikey1..., need the plugin on PATH. Can be repeated.
     #[cfg(feature = "seal")]
     #[arg(short, long, value_name = "KEY", conflicts_with = "passphrase", display_order = 803)]
     recipient: Vec<String>,
 
-    /// Encrypt to each public key of age in this file (repeatable)
+    /// Encrypt to each age public key in this file (repeatable)
     #[cfg(feature = "seal")]
     #[arg(short = 'R', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with = "passphrase", hide_short_help = true, display_order = 804)]
     recipients_file: Vec<PathBuf>,
 
-    /// Encrypt with a passphrase, by age
+    /// Encrypt with a passphrase, using age
     ///
-    /// To open such a file takes about a second, so -r suits a history with many segments better.
+    /// Opening such a file takes about a second, so prefer -r for a history with many segments.
     #[cfg(feature = "seal")]
     #[arg(short, long, hide_short_help = true, display_order = 805)]
     passphrase: bool,

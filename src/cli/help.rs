@@ -57,7 +57,8 @@ const DONE: Term = ("0", "success");
 const PRINTED: Term = ("0", "success, even if the program that reads the output exits early");
 const WRITTEN_BUT: Term = (
     "3",
-    "the bundle was written, but not signed, its directory could not be synced, or the report could not be printed",
+    "the bundle was written, but it was not signed, its directory could not be synced, or the report could not be \
+     printed",
 );
 
 /// The exit codes of a command that prints a text.
@@ -126,11 +127,11 @@ pub const KEEP: HelpText = HelpText {
     ],
     exit_status: &[
         ("0", "a segment was added, without a gap before it"),
-        ("1", "failure; no segment was added, and the history is as it was"),
+        ("1", "failure; no segment was added, and the history is unchanged"),
         (
             "3",
-            "a segment was added, but rows may be missing before it, a log was altered, it was not signed, or the report \
-             could not be printed",
+            "a segment was added, but rows may be missing before it, a log was altered, the history was not signed, or the \
+             report could not be printed",
         ),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, PASSPHRASE],
@@ -165,7 +166,7 @@ pub const IMPORT: HelpText = HelpText {
         (
             "3",
             "only some logs were changed, a directory could not be synced, or the report could not be printed; the \
-             message tells which, and what to do",
+             message says which, and what to do",
         ),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, TMPDIR, PASSPHRASE],
@@ -203,8 +204,8 @@ pub const VERIFY: HelpText = HelpText {
         ("1", "a bundle or history could not be read (the others were checked), or the result could not be printed"),
         (
             "3",
-            "a bundle or history is damaged or is not the expected one or the redaction of its original, or lacks hashes, rows or a signature although \
-             they were required",
+            "a bundle or history is damaged, is not the expected one, is not a redaction of its original, or lacks required \
+             hashes, rows or signatures",
         ),
     ],
     environment: &[PASSPHRASE],
@@ -223,7 +224,7 @@ pub const INSPECT: HelpText = HelpText {
         ("Show a bundle's contents and a chart of its rows over time", "patchwork-traces inspect traces.jsonl.gz"),
         ("Show a history at a glance, with its gaps and the next run", "patchwork-traces inspect trace-history"),
         ("List the bundles of a directory, one line each", "patchwork-traces inspect backups/*.jsonl.gz"),
-        ("List what `cat --where` can ask for", "patchwork-traces inspect b.jsonl.gz --keys --source activity"),
+        ("List the paths for `cat --where`", "patchwork-traces inspect b.jsonl.gz --keys --source activity"),
         ("Count the rows of each log", "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'"),
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],
@@ -246,10 +247,14 @@ pub const STATUS: HelpText = HelpText {
     sections: &[(
         "Columns of the table",
         &[
-            ("REMOVED", "rows that the log has lost, as the numbers of its rows tell; - if they are not numbered"),
+            (
+                "REMOVED",
+                "rows that the log has lost, computed from the numbers of its rows; - if its rows are not numbered",
+            ),
             (
                 "REMOVED NEXT",
-                "lines that the next rotation deletes or moves to runs.jsonl.1, and the bytes that can still be written before; an estimate, unless the next write does it",
+                "lines that the next rotation deletes or moves to runs.jsonl.1, and the bytes that can be written before it; \
+                 an estimate, unless the next write rotates the log",
             ),
         ],
     )],
@@ -261,17 +266,17 @@ pub const CAT: HelpText = HelpText {
         ("Print the last week of a log", "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --since 7d"),
         ("Print one day, in local time", "patchwork-traces cat traces.jsonl.gz --since yesterday --until yesterday"),
         (
-            "Print the runs that were not finished: the last row of each run decides",
+            "Print unfinished runs: those whose last row says `running`",
             "patchwork-traces cat b.gz --source runs --latest --where status=running",
         ),
         (
             "Print what was denied in the last week",
             "patchwork-traces cat b.gz --since 7d --where metadata.decision=deny",
         ),
-        ("Print the 20 last rows that mention a file", "patchwork-traces cat b.gz --grep src/main.rs --tail 20"),
+        ("Print the last 20 rows that mention a file", "patchwork-traces cat b.gz --grep src/main.rs --tail 20"),
         #[cfg(feature = "jq")]
         (
-            "Print parts of rows, or anything else that jq can make of them",
+            "Print parts of rows with a jq filter",
             "patchwork-traces cat b.gz --jq 'select(.status == \"error\") | {taskId}'",
         ),
         ("Make a table for a spreadsheet", "patchwork-traces cat b.gz --format csv --columns taskId,status > runs.csv"),
@@ -336,13 +341,13 @@ pub const MERGE: HelpText = HelpText {
 pub const FILTER: HelpText = HelpText {
     examples: &[
         (
-            "Hand on only the rows of one week",
-            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o week.gz",
+            "Share only the rows of last week",
+            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o new.gz",
         ),
-        ("Hand on only some logs, byte for byte", "patchwork-traces filter b.gz --source runs -o runs.jsonl.gz"),
+        ("Share only some logs, byte for byte", "patchwork-traces filter b.gz --source runs -o runs.jsonl.gz"),
         (
             "Keep the failed runs of a history",
-            "patchwork-traces filter trace-history --latest --where status=error -o failed.gz",
+            "patchwork-traces filter trace-history --latest --where status=error -o new.gz",
         ),
     ],
     exit_status: &[
@@ -384,11 +389,11 @@ pub const DIFF: HelpText = HelpText {
 #[cfg(feature = "report")]
 pub const REPORT: HelpText = HelpText {
     examples: &[
-        ("Look at a bundle", "patchwork-traces report traces.jsonl.gz -o report.html"),
-        ("Look at all that a history has", "patchwork-traces report trace-history -o report.html"),
+        ("Report on a bundle", "patchwork-traces report traces.jsonl.gz -o report.html"),
+        ("Report on a whole history", "patchwork-traces report trace-history -o report.html"),
         (
-            "Hand an auditor a report on a signed bundle, without its rows",
-            "patchwork-traces report traces.jsonl.gz --signers allowed_signers --no-embed -o report.html",
+            "Give an auditor a report on a signed bundle, without its rows",
+            "patchwork-traces report b.gz --signers allowed_signers --no-embed -o b.html",
         ),
         (
             "Report on the logs of this machine",
@@ -408,7 +413,7 @@ pub const REPORT: HelpText = HelpText {
     sections: &[(
         "Privacy",
         &[
-            ("rows", "are in plain text in the report, also those of an encrypted bundle; its mode is 0600"),
+            ("rows", "are in plain text in the report, even if the bundle is encrypted; the report has mode 0600"),
             ("network", "is never used: the Content-Security-Policy of the page forbids every request"),
         ],
     )],
@@ -416,13 +421,16 @@ pub const REPORT: HelpText = HelpText {
 
 pub const SCAN: HelpText = HelpText {
     examples: &[
-        ("Check a bundle before you hand it on", "patchwork-traces scan traces.jsonl.gz"),
+        ("Check a bundle before you share it", "patchwork-traces scan traces.jsonl.gz"),
         ("Look for secrets only, in a whole history", "patchwork-traces scan trace-history --only secret"),
-        ("Leave names of hosts out", "patchwork-traces scan traces.jsonl.gz --skip host-name --skip ip-address"),
+        (
+            "Ignore host names and IP addresses",
+            "patchwork-traces scan traces.jsonl.gz --skip host-name --skip ip-address",
+        ),
         ("Also use the rules of gitleaks", "patchwork-traces scan traces.jsonl.gz --rules gitleaks.toml"),
         (
-            "Print the rows with finds of a rule",
-            "patchwork-traces scan --all --json traces.jsonl.gz | jq '.finds[] | select(.rule == \"jwt\")'",
+            "List what one rule found",
+            "patchwork-traces scan b.gz --all --json | jq '.finds[] | select(.rule == \"jwt\")'",
         ),
     ],
     exit_status: &[("0", "nothing was found"), ("1", "failure; no verdict"), ("3", "something was found")],
@@ -458,13 +466,13 @@ pub const SCAN: HelpText = HelpText {
                 ),
                 (
                     "Allow something",
-                    "an allowlist without targetRules is for the rules of the file; one whose targetRules name built-in rules, \
-                     or `secret` or `personal`, keeps these from finding what it matches",
+                    "an allowlist without targetRules applies to the rules of the file; one whose targetRules name built-in \
+                     rules, or `secret` or `personal`, exempts what it matches from those rules",
                 ),
                 (
                     "Refused",
-                    "keys that are not known, extend, required and skipReport; the error names rule and line. Paths and \
-                     commits have no meaning for logs, and comments such as gitleaks:allow no effect",
+                    "unknown keys, extend, required and skipReport; the error names the rule and the line. Paths and commits \
+                     have no meaning for logs, and comments such as gitleaks:allow have no effect",
                 ),
             ],
         ),
@@ -472,8 +480,8 @@ pub const SCAN: HelpText = HelpText {
             "Limits",
             &[(
                 "Not found",
-                "names in prose; secrets of formats without a prefix under keys with other names; secrets that are numbers, \
-                 cut in two by rows, encoded in base64 or compressed",
+                "names in prose; secrets without a known prefix under keys that the rules don't know; secrets that are \
+                 numbers, split across rows, encoded in base64 or compressed",
             )],
         ),
     ],
@@ -483,25 +491,25 @@ pub const REDACT: HelpText = HelpText {
     examples: &[
         ("Make a bundle that can be shared", "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz"),
         (
-            "Make another, in which the same users and hosts have the same names",
-            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --key-file names.key",
+            "Give the same users and hosts the same names in every bundle",
+            "patchwork-traces redact b.gz -o shared.gz --key-file names.key",
         ),
         (
             "Share when something ran and how it ended, and nothing else",
-            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --keep-only recipeName,status,doneAt",
+            "patchwork-traces redact b.gz -o shared.gz --keep-only recipeName,status,doneAt",
         ),
         (
             "Remove a member of every row",
             "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --drop outputTail",
         ),
-        ("Show that only this was changed", "patchwork-traces verify shared.jsonl.gz --original traces.jsonl.gz"),
+        ("Show that nothing else was changed", "patchwork-traces verify shared.jsonl.gz --original traces.jsonl.gz"),
     ],
     exit_status: &[
         ("0", "the new bundle was written"),
         (
             "1",
-            "failure, also if something would still be found in the new bundle, or no row has a member to remove or keep; \
-             nothing was written",
+            "failure, also if the new bundle still has something that scan finds, or no row has a member to remove or \
+             keep; nothing was written",
         ),
         ("3", "the bundle was written, but not signed, or the report could not be printed"),
     ],
@@ -511,19 +519,19 @@ pub const REDACT: HelpText = HelpText {
             "Rules",
             &[(
                 "",
-                "as for scan; `patchwork-traces scan --help` lists them. A private key becomes `[private key removed]`",
+                "those of scan; `patchwork-traces scan --help` lists them. A private key becomes `[private key removed]`",
             )],
         ),
         (
             "What a redaction cannot promise",
             &[
-                ("names in prose", "people, companies and projects that only the text names"),
-                ("unknown formats", "secrets that have no prefix, and are under keys that do not say so"),
-                ("parts", "secrets that two rows share, or that a writer has cut off"),
-                ("encodings", "what is in base64, compressed or encrypted inside a string"),
-                ("allowed", "what an allowlist of --rules names"),
+                ("names in prose", "people, companies and projects that prose mentions"),
+                ("unknown formats", "secrets without a known prefix, under keys that the rules don't know"),
+                ("parts", "secrets that are split across rows, or that a writer has cut off"),
+                ("encodings", "text that is in base64, compressed or encrypted inside a string"),
+                ("allowed", "text that an allowlist of --rules exempts"),
                 ("numbers", "only strings and keys are replaced; --drop removes members of any type"),
-                ("measures", "times, sizes and numbers of rows stay"),
+                ("measures", "times, sizes and numbers of rows are kept"),
             ],
         ),
     ],
@@ -533,12 +541,12 @@ pub const PROVE: HelpText = HelpText {
     examples: &[
         ("Prove that segment 12 is in a history", "patchwork-traces prove trace-history --segment 12 -o 12.proof"),
         (
-            "Verify it where only the segment and a checkpoint are",
-            "patchwork-traces verify 000000012-1f2c9ab0d4e5f607.jsonl.gz --proof 12.proof --since checkpoint",
+            "Verify it with only the segment and a checkpoint",
+            "patchwork-traces verify 000000012-*.gz --proof 12.proof --since checkpoint",
         ),
         (
             "Prove it for an older checkpoint",
-            "patchwork-traces prove trace-history --segment 12 --at checkpoint.2026 -o 12.proof",
+            "patchwork-traces prove trace-history --segment 12 --at kept-in-may -o 12.proof",
         ),
     ],
     exit_status: &[
@@ -665,6 +673,8 @@ pub fn of(command: Option<&str>) -> &'static HelpText {
         Some("cat") => &CAT,
         Some("recover") => &RECOVER,
         Some("merge") => &MERGE,
+        Some("keep") => &KEEP,
+        Some("status") => &STATUS,
         Some("filter") => &FILTER,
         Some("diff") => &DIFF,
         #[cfg(feature = "report")]

@@ -26,23 +26,26 @@ pub struct RowFilterArgs {
 
     /// Only rows like body.decision=deny (repeatable)
     ///
-    /// A condition is PATH=VALUE, or with !=, <, <=, >, >=, ~REGEX or !~REGEX; PATH alone: the row has it; !PATH: the row lacks it. Paths are as
-    /// in jq without the first dot: body.decision, steps[0].status, steps[].status (any of them), "odd key".x. A value that
-    /// is not there is null. Numbers compare exactly (1e3 = 1000), and only with numbers. VALUE is text, in JSON's
-    /// quotation marks or without; white space around it is ignored. 5, true and null also equal "5", "true" and "null".
+    /// A condition is PATH=VALUE, or has !=, <, <=, >, >=, ~REGEX or !~REGEX instead. PATH alone
+    /// selects rows that have the path, !PATH rows that lack it. Paths are as in jq, without the
+    /// first dot: body.decision, steps[0].status, steps[].status (any of them), "odd key".x. A
+    /// missing value is null. Numbers compare exactly (1e3 = 1000), and only with numbers. VALUE is
+    /// text, in JSON's quotation marks or without; white space around it is ignored. 5, true and
+    /// null also equal "5", "true" and "null".
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<Condition>,
 
-    /// Only rows with this text (repeatable)
+    /// Only rows that contain this text (repeatable)
     ///
-    /// The row's JSON text is searched as the bundle holds it (see --format envelope), and that text without escapes.
+    /// Searches the row's JSON text as it is in the bundle (see --format envelope), and with its
+    /// escapes decoded.
     #[arg(long, value_name = "TEXT")]
     grep: Vec<String>,
 
     /// Only rows in which a regular expression matches (repeatable)
     ///
-    /// The row's JSON text is searched as the bundle holds it (see --format envelope), and that text without escapes. (?i)
-    /// at the start ignores case.
+    /// Searches the row's JSON text as it is in the bundle (see --format envelope), and with its
+    /// escapes decoded. (?i) at the start ignores case.
     #[arg(long, value_name = "REGEX", value_parser = pattern, hide_short_help = true)]
     grep_regex: Vec<String>,
 
@@ -52,9 +55,9 @@ pub struct RowFilterArgs {
 
     /// Only the last row of each taskId
     ///
-    /// Rows without one are selected, too. Each source has its own taskIds. Of several bundles, the one that is named last
-    /// has the last rows, unless --by-time is given. --source, --file, --since and --until apply first, all other options
-    /// after it.
+    /// Rows without one are selected, too. Each source has its own taskIds. With several bundles,
+    /// the rows of later arguments count as later, unless --by-time is given. --source, --file,
+    /// --since and --until apply before --latest, all other options after it.
     #[arg(long)]
     latest: bool,
 
@@ -69,9 +72,9 @@ pub struct RowFilterArgs {
 pub struct TimeArgs {
     /// Only rows since a time: yesterday, 7d, 2026-05-02
     ///
-    /// Also accepted: "2026-05-02 10:00", 2026-05, today, "last week" (which begins on Monday), "this month", and an age
-    /// such as 1h30m. Times are local unless
-    /// they carry an offset, as 2026-05-02T10:00:00Z does. Rows without a timestamp are skipped.
+    /// Also accepted: "2026-05-02 10:00", 2026-05, today, "last week" (which begins on Monday),
+    /// "this month", and an age such as 1h30m. Times are local unless they carry an offset, as
+    /// 2026-05-02T10:00:00Z does. Rows without a timestamp are skipped.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,
 

@@ -63,17 +63,18 @@ pub struct CatArgs {
 
     /// Merge the rows of all bundles and logs by their times
     ///
-    /// Each log keeps its own order, even where its times do not ascend. A row without a timestamp stays after the row
-    /// before it; the first rows of a log, before any timestamp, come at its earliest time. Takes memory for each log whose rows overlap in time.
+    /// Each log keeps its own order, even where its times do not ascend. A row without a timestamp
+    /// stays after the row before it; the first rows of a log, before any timestamp, are placed at
+    /// its earliest time. Takes memory for each log whose rows overlap in time.
     #[arg(long, hide_short_help = true)]
     by_time: bool,
 
-    /// Form of the rows: raw, pretty, csv, tsv or envelope
+    /// Output format: raw, pretty, csv, tsv or envelope
     ///
-    /// raw: exactly as in the log. pretty: JSON on several lines, coloured on a terminal. csv: for spreadsheets; a string
-    /// that could be taken for a formula begins with an apostrophe. tsv: for programs; \t, \n, \r and \\ stand for these
-    /// characters. In both, lists are JSON, and null is an empty cell. envelope: the line of the bundle, with the row's
-    /// source and file.
+    /// raw: exactly as in the log. pretty: JSON on several lines, coloured on a terminal. csv: for
+    /// spreadsheets; an apostrophe is put before a string that could be read as a formula. tsv: for
+    /// programs; \t, \n, \r and \\ stand for these characters. In both, lists are JSON, and null is
+    /// an empty cell. envelope: the line of the bundle, with the row's source and file.
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<FormatName>,
 
@@ -85,17 +86,20 @@ pub struct CatArgs {
     #[arg(long, conflicts_with_all = ["format", "columns"], hide_short_help = true)]
     envelope: bool,
 
-    /// Print what a filter of jq makes of each row
+    /// Print the output of a jq filter for each row
     ///
-    /// Each value is a line of JSON. The row itself and values of it keep their exact text, numbers included, unless the
-    /// row is not UTF-8. Options that select rows apply first; --head, --tail and --count apply to the values. If the filter
-    /// fails for a row or recurses too deeply, the error names its line, the other rows follow, and the exit code is 3. A
-    /// filter can't read files, the environment or other rows: there is no env, input, debug, halt or module.
+    /// Each output value is a line of JSON. Values that the filter passes on keep their exact text,
+    /// numbers included, unless the row is not UTF-8. Options that select rows apply first; --head,
+    /// --tail and --count apply to the values. If the filter fails for a row or recurses too
+    /// deeply, an error names the row's line, the other rows follow, and the exit code is 3. A
+    /// filter can't read files, the environment or other rows: there is no env, input, debug, halt
+    /// or module.
     ///
-    /// Filters run in jaq, which differs from jq: (1,2) + (10,20) gives its values in another order, 1/0 is infinite,
-    /// {} | .[0] is null, .x.y = 1 fails if there is no x, reduce keeps all values of its last part, and patterns have no
-    /// look-around and no back references. There is no tostream, fromstream, ?//, @base32 or builtins, and no escape of a
-    /// surrogate pair.
+    /// Filters run in jaq, which differs from jq: (1,2) + (10,20) gives its values in another
+    /// order, 1/0 is infinite, {} | .[0] is null, .x.y = 1 fails if there is no x, reduce keeps all
+    /// values of its last part, and regular expressions have no look-around and no back-references.
+    /// There is no tostream, fromstream, ?//, @base32 or builtins, and no escape of a surrogate
+    /// pair.
     #[cfg(feature = "jq")]
     #[arg(long, value_name = "FILTER", conflicts_with_all = ["format", "columns", "envelope"])]
     jq: Option<JqFilter>,

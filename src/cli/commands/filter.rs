@@ -24,9 +24,9 @@ use crate::cli::terminal::term::{STRONG, paint};
 
 /// Write a bundle of some rows of a bundle or history
 ///
-/// If only sources or files are chosen, their logs stay byte for byte. Otherwise the new bundle has the rows that match, each
-/// exactly as in its log, but not the lines that are not rows. The new bundle says what it was made of, and is verified
-/// before it appears.
+/// With only --source or --file, whole logs are kept byte for byte. Otherwise, the new bundle has
+/// the matching rows, each exactly as in its log, but no unparsed lines. The new bundle records
+/// what it was made from, and is verified before it appears.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::FILTER))]
 pub struct FilterArgs {

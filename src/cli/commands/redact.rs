@@ -27,9 +27,9 @@ use crate::cli::terminal::term::{STRONG, paint};
 
 /// Replace secrets and personal data in a bundle, to share it
 ///
-/// Writes a new bundle in which everything that scan finds is replaced: equal values get equal names, such as `user-1` and
-/// `secret-2`. All else stays byte for byte. The new bundle is scanned before it appears. `verify NEW --original OLD` shows
-/// that nothing else was changed.
+/// Writes a new bundle in which everything that scan finds is replaced: equal values get equal
+/// names, such as `user-1` and `secret-2`. Everything else is kept byte for byte. The new bundle is
+/// scanned before it appears. `verify NEW --original OLD` shows that nothing else was changed.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::REDACT))]
 pub struct RedactArgs {
@@ -43,8 +43,9 @@ pub struct RedactArgs {
 
     /// Make names with this secret key
     ///
-    /// Equal values then get equal names in every bundle. Without it, names are numbered in the order of their first appearance. Any file of 32 bytes or more will do, if they
-    /// are random and nobody else can read it. Whoever has the key can find out by trial what a name stands for.
+    /// Equal values then get equal names in every bundle. Without a key, names are numbered in the
+    /// order of their first appearance. Any file of at least 32 random bytes will do, if nobody
+    /// else can read it. Anyone who has the key can find out by trial what a name stands for.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
 
@@ -54,15 +55,15 @@ pub struct RedactArgs {
 
     /// Remove all members of rows but these
     ///
-    /// The keys that give a row its time and tell rows apart stay: createdAt, timestamp, taskId, id, seq. Lines that are not
-    /// rows are emptied, also by --drop.
+    /// Keys that date or identify rows are kept: createdAt, timestamp, taskId, id, seq. Unparsed
+    /// lines are emptied, also by --drop.
     #[arg(long, value_name = "PATH,...")]
     keep_only: Vec<KeyPathList>,
 
     #[command(flatten)]
     rules: RuleArgs,
 
-    /// Take only this source (repeatable)
+    /// Include only this source (repeatable)
     #[arg(long, value_name = "SOURCE", hide_short_help = true)]
     #[arg(add = ArgValueCompleter::new(complete::SourceCompleter))]
     source: Vec<String>,

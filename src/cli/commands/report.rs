@@ -28,9 +28,10 @@ use crate::cli::{is_dash, is_history};
 
 /// Write a report that opens in any browser
 ///
-/// One HTML file, which needs no network: the verdict of `verify`, the digest and the logs to audit by, a time line, runs,
-/// decisions, activity by tool, and a table of all rows with search and filters. The rows are in it if the bundle has at
-/// most 20 MB. Without them, it opens the bundle that is dropped on it. It prints well, too.
+/// Writes one HTML file, which needs no network: the verdict of `verify`, the digest and the logs,
+/// a timeline, runs, decisions, activity by tool, and a table of all rows with search and filters.
+/// The file includes the rows if the bundle has at most 20 MB. Otherwise, drop the bundle on the
+/// page to see them. The page prints well, too.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::REPORT))]
 pub struct ReportArgs {
@@ -50,7 +51,7 @@ pub struct ReportArgs {
     #[arg(long, conflicts_with = "max_embed")]
     no_embed: bool,
 
-    /// Largest bundle whose rows the report has [default: 20MB]
+    /// Largest bundle whose rows the report includes [default: 20MB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_embed: Option<u64>,
 

@@ -29,8 +29,9 @@ const MAX_SHOWN: usize = 100;
 
 /// Find secrets and personal data in bundles and histories
 ///
-/// Searches every string and key of every row, after escapes, the unparsed lines, and the texts of the manifest. Says what
-/// was found where and how often, but never the text itself. Exits with 3 if anything was found.
+/// Searches every string and key of every row, with escapes decoded, the unparsed lines, and the
+/// texts of the manifest. Reports what was found, where and how often, but never the text itself.
+/// Exits with 3 if anything was found.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::SCAN))]
 pub struct ScanArgs {
@@ -70,9 +71,9 @@ pub struct RuleArgs {
     #[arg(long, value_name = "RULE", add = ArgValueCompleter::new(complete::RuleCompleter))]
     skip: Vec<String>,
 
-    /// File of further rules, as gitleaks has them (TOML)
+    /// File of further rules (TOML, as for gitleaks)
     ///
-    /// Its rules are used beside the built-in ones.
+    /// Its rules are used in addition to the built-in ones.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     rules: Option<PathBuf>,
 }

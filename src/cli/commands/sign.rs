@@ -41,7 +41,7 @@ pub struct SignArgs {
 
     /// Replace the signature of the bundle if it has one
     ///
-    /// The signature of a history is always replaced, as a history grows.
+    /// The signature of a history is always replaced, because a history grows.
     #[arg(short, long)]
     force: bool,
 

@@ -33,8 +33,8 @@ const SUGGESTED_HISTORY: &str = "~/trace-history";
 
 /// Show the logs of this machine, and what to do next
 ///
-/// Lists each log with its rows, with what rotation has removed, and with what it will remove next, and the last run of
-/// `keep`. The program does the same without a command.
+/// Lists each log with its rows, what rotation has removed from it, and what rotation will remove
+/// next. Also shows the last run of `keep`. Without a command, the program does the same.
 #[derive(Debug, Default, Args)]
 #[command(after_long_help = help::long(&help::STATUS))]
 pub struct StatusArgs {

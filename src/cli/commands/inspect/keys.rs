@@ -30,8 +30,8 @@ use crate::cli::threads;
 pub struct KeysArgs {
     /// List the paths of the rows, with types and examples
     ///
-    /// Reads the rows. A path is written as `cat --where` takes it, and the number of its rows is what `cat --count --where PATH` prints.
-    /// Examples can be secrets.
+    /// Reads the rows. A path is written as `cat --where` takes it, and the number of its rows is
+    /// what `cat --count --where PATH` prints. Examples can contain secrets.
     #[arg(id = "list_keys", long = "keys")]
     pub is_given: bool,
 

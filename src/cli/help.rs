@@ -430,7 +430,7 @@ pub const SCAN: HelpText = HelpText {
         ("Also use the rules of gitleaks", "patchwork-traces scan traces.jsonl.gz --rules gitleaks.toml"),
         (
             "List what one rule found",
-            "patchwork-traces scan b.gz --all --json | jq '.finds[] | select(.rule == \"jwt\")'",
+            "patchwork-traces scan b.gz --all --json | jq '.finds[] | select(.rule==\"jwt\")'",
         ),
     ],
     exit_status: &[("0", "nothing was found"), ("1", "failure; no verdict"), ("3", "something was found")],

@@ -245,7 +245,7 @@ impl SealArgs {
     #[cfg(feature = "seal")]
     pub fn refuse_unused(&self, from: &PassphraseArgs) -> Result<(), Failure> {
         match !self.passphrase && from.is_named() {
-            true => Err(Failure::usage("a passphrase is given, but not to be used", "add -p to encrypt with it")),
+            true => Err(Failure::usage("a passphrase was given, but nothing uses it", "add -p to encrypt with it")),
             false => Ok(()),
         }
     }
@@ -264,8 +264,8 @@ impl SealArgs {
     #[cfg(feature = "seal")]
     pub fn sealer_beside(&self, from: &PassphraseArgs, keys: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
         if self.passphrase && keys.has_locked_identities() && from.given()?.is_some() {
-            let message = "one passphrase is given, but the file of -i and the output of -p need one each";
-            let hint = "run the command on a terminal without it, which asks for both, or encrypt with -r";
+            let message = "one passphrase was given, but the file of -i and the output of -p each need one";
+            let hint = "omit it and run the command in a terminal, which asks for both, or encrypt with -r";
             return Err(Failure::usage(message, hint));
         }
         self.sealer(from)
@@ -329,7 +329,7 @@ impl SealArgs {
 /// Asks for a new passphrase, twice.
 #[cfg(feature = "seal")]
 fn new_passphrase() -> Result<Passphrase, Failure> {
-    let hint = "run the command on a terminal, or use --passphrase-file";
+    let hint = "run the command in a terminal, or use --passphrase-file";
     let no_terminal = || Failure::usage("there is no terminal to ask for the passphrase", hint);
     let asked = |prompt| {
         passphrase::ask(prompt).map_err(|error| error.downcast::<Error>().map_or_else(|_| no_terminal(), Failure::from))

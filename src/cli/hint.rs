@@ -58,7 +58,7 @@ fn for_output(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::TargetIsLog => "choose another file with -o",
         ErrorKind::TargetIsTerminal => "redirect it to a file or a program, as in `-o - > traces.jsonl.gz`",
         ErrorKind::OutputNotIntact => "it was not kept; check the disk, and write to another one",
-        ErrorKind::ReportLost { .. } => "you need not run the command again",
+        ErrorKind::ReportLost { .. } => "you don't need to run the command again",
         ErrorKind::DirectorySyncFailed { .. } => "check the disk, and make another copy of the file",
         _ => return None,
     })
@@ -100,17 +100,18 @@ fn for_logs(kind: &ErrorKind) -> Option<&'static str> {
 fn for_import(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::CannotReplace { obstacle: Obstacle::MountPoint } => {
-            "mount the directory instead of the single file, or use --source to import other sources only"
+            "mount the directory instead of the single file, or use --source to import only other sources"
         }
         ErrorKind::CannotReplace { .. } => {
-            "remove the attribute with `chattr -i -a`, or use --source to import other sources only"
+            "remove the attribute with `chattr -i -a`, or use --source to import only other sources"
         }
         ErrorKind::CannotPreserveOwner => "run the import as the owner of the log, or as root",
         ErrorKind::ForeignSource { .. } => {
-            "update patchwork-traces, which may know it by now, or use --source to import other sources only"
+            "update patchwork-traces: a newer version may know this source; or use --source to import only other \
+             sources"
         }
         ErrorKind::NotOfSource { .. } => {
-            "no exporter writes this; use another copy of the bundle, or use --source to import other sources only"
+            "no exporter writes this; use another copy of the bundle, or use --source to import only other sources"
         }
         ErrorKind::InputsDisagree { .. } => "use --source to leave one of the two logs out",
         ErrorKind::OnlySomeRows => "use --mode merge to add its rows",
@@ -141,8 +142,9 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
             "restore the missing files from a backup; `patchwork-traces recover` makes one bundle of the rest"
         }
         HistoryFault::Duplicate { .. } => {
-            "remove one of them if both are the same; otherwise two copies of the history were continued separately: give \
-             each a directory of its own, with the segments before it; `patchwork-traces merge` makes one bundle of both"
+            "remove one of them if both are the same; otherwise, two copies of the history were continued separately: \
+             move each to its own directory, with the segments before it; `patchwork-traces merge` makes one bundle of \
+             both"
         }
         HistoryFault::Renamed { .. } => "rename it, or restore it from a backup",
         HistoryFault::OtherHistory { .. } | HistoryFault::NotASegment => {
@@ -156,11 +158,11 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
             "restore it from a backup; `patchwork-traces recover` makes one bundle of what is left of the history"
         }
         HistoryFault::NoNote => {
-            "run `patchwork-traces keep` once with --identity, or the passphrase, and as before; it then makes the notes that \
-             are missing, so that later runs need no key"
+            "run `patchwork-traces keep` once with the same arguments and --identity or the passphrase; it writes the \
+             missing notes, so later runs need no key"
         }
         HistoryFault::Changed => {
-            "segments are never rewritten: find out which program did it, and run the command again"
+            "this program never rewrites segments: find out which program changed it, and run the command again"
         }
         HistoryFault::InUse => "wait until it ends, and run the command again",
         HistoryFault::SegmentGiven => "pass bundles that `patchwork-traces export` or `merge` wrote",
@@ -177,9 +179,10 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
         HistoryFault::NotAProof => "pass a file that `patchwork-traces prove` wrote",
         HistoryFault::OtherProof { .. } => "pass the proof and the checkpoint of the same history",
         HistoryFault::OtherProofSize { .. } => {
-            "run `patchwork-traces prove` with --at and this checkpoint, or pass the checkpoint of that size"
+            "run `patchwork-traces prove` with --at and this checkpoint, or pass the checkpoint that the proof was \
+             made for"
         }
-        HistoryFault::OtherProofSegment { .. } => "pass the proof of this segment, or the bundle of that one",
+        HistoryFault::OtherProofSegment { .. } => "pass the proof of this segment, or the bundle that the proof is for",
         HistoryFault::ProofMismatch { .. } => {
             "the proof was altered, or this bundle was never in that history: run `patchwork-traces prove` again where \
              the history is"
@@ -219,7 +222,7 @@ fn for_redaction(fault: &RedactionFault) -> &'static str {
     match fault {
         RedactionFault::UnknownRule { .. } => "`patchwork-traces scan --help` lists the rules",
         RedactionFault::RuleNotUnderstood { .. } => {
-            "correct the line; `patchwork-traces scan --help` says what a file of rules can have"
+            "correct the line; `patchwork-traces scan --help` lists what a file of rules can contain"
         }
         RedactionFault::TooManyUsers { .. } => "add `--skip home-directory --skip user-name`, or name fewer sources",
         RedactionFault::TooManyValues { .. } => "name fewer sources, or leave out a rule with --skip",
@@ -266,11 +269,11 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
             "check that this is the right file, or use another copy of the bundle"
         }
         ErrorKind::NothingToRecover => "check that this is the right file; another copy of the bundle may have more",
-        ErrorKind::Encrypted(Encryption::AgeKey) => "name the file of the identity with -i",
+        ErrorKind::Encrypted(Encryption::AgeKey) => "pass the file of the identity with -i",
         ErrorKind::Encrypted(_) => {
-            "run the command on a terminal, which asks for the passphrase, or use --passphrase-file"
+            "run the command in a terminal, which asks for the passphrase, or use --passphrase-file"
         }
-        ErrorKind::NoMatchingKey => "name the file of another identity with -i",
+        ErrorKind::NoMatchingKey => "pass the file of another identity with -i",
         ErrorKind::DecryptionTooCostly { .. } => "decrypt it with `age -d` if you trust who wrote it",
         ErrorKind::CiphertextDamaged => {
             "use another copy; `patchwork-traces recover FILE -o NEW` saves the rows whose pieces of 64 KiB are intact"
@@ -283,12 +286,12 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         ErrorKind::NestedEncryption { .. } => {
             "decrypt the outer layer, as with `age -d`, and run the command on the result"
         }
-        ErrorKind::AgePluginMissing { .. } => "install this plugin of age, or add its directory to PATH",
+        ErrorKind::AgePluginMissing { .. } => "install this age plugin, or add its directory to PATH",
         ErrorKind::AgePluginFailed { .. } => {
             "check that the token is plugged in, and run the command again; with AGEDEBUG=plugin it shows what the plugin says"
         }
-        ErrorKind::RecipientsDiffer => "age mixes post-quantum keys with no others; write two files",
-        ErrorKind::InvalidPassphrase => "write it into the file, or name another one",
+        ErrorKind::RecipientsDiffer => "age cannot mix post-quantum keys with other keys; write two files",
+        ErrorKind::InvalidPassphrase => "write it into the file, or pass another file",
         ErrorKind::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",
         ErrorKind::UnsupportedVersion { .. } => "update patchwork-traces: a newer version probably wrote this bundle",
         ErrorKind::DecryptionFailed => {
@@ -298,7 +301,9 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         ErrorKind::PwtraceVersion { .. } => {
             "update patchwork-traces: a newer version of Patchwork probably wrote this file"
         }
-        ErrorKind::PwtraceTooLong { .. } => "check that this is the right file; Patchwork writes none of that size",
+        ErrorKind::PwtraceTooLong { .. } => {
+            "check that this is the right file; Patchwork writes no exports of that size"
+        }
         ErrorKind::NotByteForByte => "omit --exact to print its rows",
         ErrorKind::EntryType { .. } => {
             "print the row with `patchwork-traces cat`, and adapt the type: a log can hold any JSON"
@@ -314,10 +319,8 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
 /// Returns the advice for a text that should be an identity of age.
 fn for_identity(found: KeyText) -> &'static str {
     match found {
-        KeyText::Recipient => "name the file of the secret key; `age-keygen -o FILE` writes both",
-        KeyText::Ssh => {
-            "age's own keys are needed: `age-keygen -o key.txt` makes one; or decrypt the bundle with `age -d`"
-        }
+        KeyText::Recipient => "pass the file of the secret key; `age-keygen -o FILE` writes both",
+        KeyText::Ssh => "an age key is needed: `age-keygen -o key.txt` makes one; or decrypt the bundle with `age -d`",
         KeyText::EncryptedOtherwise => "decrypt it first, with the program that encrypted it",
         KeyText::Utf16 => SAVE_AS_UTF8,
         KeyText::PostQuantum => "decrypt the bundle with `age -d`",
@@ -334,7 +337,7 @@ fn for_recipient(found: KeyText) -> &'static str {
              other users"
         }
         KeyText::Ssh => {
-            "age's own keys are needed: `age-keygen -o key.txt` makes one, and `age-keygen -y key.txt` prints it"
+            "an age key is needed: `age-keygen -o key.txt` makes one, and `age-keygen -y key.txt` prints it"
         }
         KeyText::Utf16 => SAVE_AS_UTF8,
         KeyText::PostQuantum => {

@@ -113,7 +113,7 @@ pub fn input_notes(inputs: &[InputSummary]) -> Vec<String> {
     }
     for input in inputs.iter().filter(|input| !input.filter.is_empty() && !input.is_duplicate) {
         let conditions = safe(&input.filter.join(" "));
-        notes.push(format!("{} was filtered: it has only rows of {conditions}", safe(&input.name)));
+        notes.push(format!("{} was filtered: it has only rows that match {conditions}", safe(&input.name)));
     }
     let redacted: Vec<_> = inputs.iter().filter(|input| input.is_redacted && !input.is_duplicate).collect();
     if inputs.len() > redacted.len() {
@@ -143,7 +143,7 @@ pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), 
             }
             _ => continue,
         };
-        return Err(Failure::usage(&problem, "choose another file with -o: what is read may be the only copy"));
+        return Err(Failure::usage(&problem, "choose another file with -o: the input may be the only copy"));
     }
     Ok(())
 }

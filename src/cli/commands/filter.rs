@@ -76,7 +76,7 @@ impl FilterArgs {
         let rows = rows.filter(self.rows.filter()?).latest(self.rows.latest());
         if rows.conditions(|time| time.to_string()).is_empty() {
             let hint = "add --source, --since, --where or another option of `patchwork-traces filter --help`";
-            return Err(Failure::usage("nothing says which rows to keep", hint));
+            return Err(Failure::usage("no option says which rows to keep", hint));
         }
         let options = FilterOptions::new(crate::cli::generator(), rows).label(self.label.clone());
         let mut options = options.allow_empty(self.allow_empty).level(self.new.level);

@@ -108,7 +108,8 @@ pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
     let bundle = open(path, &args.keys.keys(output)?)?;
     let inspection = Inspection::new(&bundle);
     let filtered = inspection.manifest.filter.as_ref();
-    let filtered = filtered.map(|filter| format!("filtered: it has only rows of {}", filter.conditions().join(" ")));
+    let filtered =
+        filtered.map(|filter| format!("filtered: it has only rows that match {}", filter.conditions().join(" ")));
     let notes: Vec<_> = access_note(inspection.access).into_iter().chain(filtered).collect();
     output::print_report(&match output.json {
         true => output::json_text(&as_json(&inspection, &notes))?,

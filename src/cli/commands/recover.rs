@@ -85,7 +85,7 @@ pub struct RecoverJson<'a> {
 /// Runs the command.
 pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     if is_dash(&args.output) {
-        let hint = "name a file with -o, as recover reads its output back to check it";
+        let hint = "name a file with -o, because recover reads its output back to check it";
         return Err(Failure::usage("recover cannot write to standard output", hint));
     }
     let target = OutputTarget::resolve(&args.output, args.target.into())?;

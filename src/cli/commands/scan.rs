@@ -95,8 +95,8 @@ pub fn rule_notes(options: &DetectOptions) -> Vec<String> {
     let UnusedParts { paths_of_rules, rules_of_paths, allowlists, .. } = rules.unused();
     let rules = |count: usize, one: &str, several: &str| (count > 0).then(|| counted(count as u64, one, several));
     let only_path =
-        rules(rules_of_paths, "rule has only a path and is not used", "rules have only a path and are not used");
-    let path = rules(paths_of_rules, "rule is used whatever its path", "rules are used whatever their path");
+        rules(rules_of_paths, "rule matches only paths and is not used", "rules match only paths and are not used");
+    let path = rules(paths_of_rules, "rule is used without its path", "rules are used without their paths");
     let mut notes: Vec<_> = only_path.into_iter().chain(path).collect();
     if allowlists > 0 {
         notes.push("paths and commits in allowlists are ignored: rows have none".to_owned());

@@ -131,7 +131,7 @@ impl HistoryPlace {
         match self {
             Self::History => None,
             Self::OtherDirectory => Some("the directory is there, but no history is in it now: is its disk mounted?"),
-            Self::Nothing => Some("the directory is not there now"),
+            Self::Nothing => Some("the directory is missing now"),
             Self::Unknown => Some("the directory can't be looked at"),
         }
     }
@@ -235,7 +235,7 @@ fn next_commands(report: &StatusReport, last_runs: &[LastRunJson], args: &Status
 fn as_text(json: &StatusJson, report: &StatusReport, now: Timestamp) -> String {
     let here = zone::here();
     let mut text = match report.logs.is_empty() {
-        true => format!("no logs of Patchwork in {} and {}\n", safe(&json.patchwork_dir), safe(&json.activity_dir)),
+        true => format!("no Patchwork logs in {} and {}\n", safe(&json.patchwork_dir), safe(&json.activity_dir)),
         false => log_table(&report.logs, &here),
     };
     if json.other_logs > 0 {

@@ -486,8 +486,9 @@ fn proof_text(report: &VerifyReport, options: &VerifyOptions) -> String {
 
 /// Returns the line about the rows that a filtered bundle has.
 fn filter_text(report: &VerifyReport) -> String {
-    let line =
-        |filter: &FilterRecord| format!("  filter  it has only rows of {}\n", safe(&filter.conditions().join(" ")));
+    let line = |filter: &FilterRecord| {
+        format!("  filter  it has only rows that match {}\n", safe(&filter.conditions().join(" ")))
+    };
     report.filter.as_ref().map(line).unwrap_or_default()
 }
 

@@ -338,7 +338,7 @@ fn new_passphrase() -> Result<Passphrase, Failure> {
     if first.is_empty() {
         return Err(Failure::usage("the passphrase is empty", "run the command again"));
     }
-    match first == asked("The same again: ")? {
+    match first == asked("Repeat the passphrase: ")? {
         true => Ok(first),
         false => Err(Failure::usage("the passphrases differ", "run the command again")),
     }

@@ -40,7 +40,7 @@ fn for_kind(kind: &ErrorKind) -> String {
         ErrorKind::PartiallyKept { cause, .. } => {
             format!("{}; then add the remaining bundles", for_error(cause))
         }
-        ErrorKind::NotSigned { .. } => "remove the cause, and sign with `patchwork-traces sign`".to_owned(),
+        ErrorKind::NotSigned { .. } => "fix the cause, then sign with `patchwork-traces sign`".to_owned(),
         kind => {
             let hint = for_output(kind).or_else(|| for_logs(kind)).or_else(|| for_import(kind));
             hint.unwrap_or_else(|| for_bundle(kind)).to_owned()

@@ -135,7 +135,7 @@ pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), 
         let (name, real_input) = (safe(&input.display().to_string()), real(input));
         let problem = match (is_dash(input), real_input) {
             (true, _) if is_stdin(output) => "-o names the file that standard input reads".to_owned(),
-            (false, Some(input)) if Some(&input) == target.as_ref() => format!("-o names {name}, which is read"),
+            (false, Some(input)) if Some(&input) == target.as_ref() => format!("-o names {name}, which is an input"),
             (false, Some(input))
                 if input.is_dir() && places.iter().flatten().any(|place| place.starts_with(&input)) =>
             {

@@ -109,8 +109,8 @@ struct NewLogJson {
 /// Returns the message after an orderly stop of a command that writes a new bundle to `path`.
 pub fn interrupted_message(path: &Path) -> &'static str {
     match is_dash(path) {
-        true => "interrupted: the output is incomplete and must not be kept; what was read is unchanged",
-        false => "interrupted: no bundle was written, and no temporary files remain; what was read is unchanged",
+        true => "interrupted: the output is incomplete and must not be kept; the inputs are unchanged",
+        false => "interrupted: no bundle was written, and no temporary files remain; the inputs are unchanged",
     }
 }
 
@@ -118,7 +118,7 @@ pub fn interrupted_message(path: &Path) -> &'static str {
 pub fn killed_message(path: &Path) -> &'static str {
     match is_dash(path) {
         true => interrupted_message(path),
-        false => "interrupted: no bundle was written, but a temporary file may remain; what was read is unchanged",
+        false => "interrupted: no bundle was written, but a temporary file may remain; the inputs are unchanged",
     }
 }
 

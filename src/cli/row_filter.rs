@@ -109,7 +109,7 @@ impl TimeArgs {
         let now = is_relative.then(time::now).transpose()?;
         let bounds = |moment: Option<Moment>, option| {
             let no_such_time = || {
-                let message = format!("the calendar of this time zone has no such time as that of {option}");
+                let message = format!("the time of {option} does not exist in this time zone");
                 Failure::usage(&message, "give another time, between the years 1 and 9998")
             };
             moment.map(|moment| moment.bounds(now).ok_or_else(no_such_time)).transpose()

@@ -133,11 +133,11 @@ impl fmt::Display for RedactionFault {
             Self::NamesCollide => f.write_str("two different values would get the same name under this key"),
             Self::StillFound { rule } => write!(f, "after the redaction, the rule {rule} still finds something"),
             Self::FoundInOption { option, rule } => {
-                write!(f, "the rule {rule} finds something in {option}, which the manifest would show")
+                write!(f, "the rule {rule} finds something in {option}, and the manifest would show it")
             }
             Self::NoSuchMember { path } => write!(f, "no row has the member {path}"),
             Self::NoRules => f.write_str("no rule is left to search with"),
-            Self::LineChanged => f.write_str("the redaction would make something else of this line"),
+            Self::LineChanged => f.write_str("the redaction would turn a row into an unparsed line, or the reverse"),
             other => other.fmt_check(f),
         }
     }

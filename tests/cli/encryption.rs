@@ -221,7 +221,7 @@ fn an_identity_and_the_output_have_passphrases_of_their_own_on_a_terminal() {
     let typed = [
         ("Passphrase of locked.age: ", "correct horse"),
         ("New passphrase: ", "battery staple"),
-        ("The same again: ", "battery staple"),
+        ("Repeat the passphrase: ", "battery staple"),
     ];
     let Some(shown) = typed_on_terminal(&home, "merge key.age -i locked.age -p -o new.age", &[], &typed) else {
         return;

@@ -216,7 +216,7 @@ fn notes(report: &ImportReport, dry_run: bool) -> Vec<String> {
     let is_written = report.plan.files.iter().any(|file| file.change != Change::Nothing);
     if report.inputs.iter().any(|input| input.is_redacted) && is_written {
         notes.push(
-            "a redacted bundle has changed copies of rows: if you import its original later, both will be there"
+            "a redacted bundle has changed copies of rows: if you import the original later, the logs will have both"
                 .to_owned(),
         );
     }

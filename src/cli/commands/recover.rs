@@ -236,7 +236,7 @@ fn notes(report: &RecoverReport) -> Vec<String> {
         notes.push(format!("{} {are} valid JSON but could not be verified", rows(unverified)));
     }
     if report.history.is_some() {
-        notes.push("the new bundle is not a segment of the history, as its rows may be others".to_owned());
+        notes.push("the new bundle is not a segment of the history, because its rows may differ".to_owned());
     }
     if report.ignored > 0 {
         let one = "line was ignored: it looks like a row, but does not belong at its position in this bundle";

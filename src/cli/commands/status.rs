@@ -130,9 +130,9 @@ impl HistoryPlace {
     fn warning(self) -> Option<&'static str> {
         match self {
             Self::History => None,
-            Self::OtherDirectory => Some("the directory is there, but no history is in it now: is its disk mounted?"),
+            Self::OtherDirectory => Some("the directory has no history now: is its disk mounted?"),
             Self::Nothing => Some("the directory is missing now"),
-            Self::Unknown => Some("the directory can't be looked at"),
+            Self::Unknown => Some("the directory can't be read"),
         }
     }
 }
@@ -293,7 +293,7 @@ fn history_text(json: &StatusJson, now: Timestamp, here: &TimeZone) -> String {
         return paragraph("history", "none: nothing keeps the rows that rotation removes");
     }
     let unknown = json.unknown_histories.iter().map(|path| {
-        let problem = format!("unknown: {} does not tell where it is, or can't be read", safe(path));
+        let problem = format!("unknown: {} does not say where it is, or can't be read", safe(path));
         paragraph("history", &paint(WARN, &problem))
     });
     let known = json.last_runs.iter().map(|run| paragraph("history", &last_run_text(run, now, here)));

@@ -116,7 +116,8 @@ fn notes(report: &KeysReport, range: TimeRange) -> Vec<String> {
     if report.unlisted > 0 {
         let values = counted(report.unlisted, "value is at a path that is", "values are at paths that are");
         notes.push(format!(
-            "{values} not listed: there are at most 10,000 paths, of 64 steps and keys of 512 bytes; choose rows with --source, --file, --since or --until"
+            "{values} not listed: there are at most 10,000 paths, of 64 steps and keys of 512 bytes; select rows with \
+             --source, --file, --since or --until"
         ));
     }
     notes

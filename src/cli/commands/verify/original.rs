@@ -41,9 +41,7 @@ impl OriginalArgs {
         match (&self.original, bundles) {
             (None, _) => Ok(()),
             (Some(_), [bundle]) if !is_dash(bundle) && !is_history(bundle) => Ok(()),
-            (Some(_), [_]) => {
-                Err(Failure::usage("--original is for the file of a redacted bundle", "save it to a file"))
-            }
+            (Some(_), [_]) => Err(Failure::usage("--original needs a redacted bundle in a file", "save it to a file")),
             (Some(_), _) => {
                 Err(Failure::usage("--original is for one bundle, but several were named", "verify it on its own"))
             }

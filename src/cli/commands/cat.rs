@@ -49,11 +49,11 @@ pub struct CatArgs {
     #[command(flatten)]
     filter: RowFilterArgs,
 
-    /// Print at most this number of rows
+    /// Print only the first N rows
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "tail")]
     head: Option<u64>,
 
-    /// Print the last rows, at most this number
+    /// Print only the last N rows
     #[arg(long, value_name = "N")]
     tail: Option<u64>,
 

@@ -48,7 +48,7 @@ pub struct DiffArgs {
     #[arg(long)]
     here: bool,
 
-    /// Print the rows that differ: `-` only in A, `+` only in B, `~` moved to here in B
+    /// Print the rows that differ: `-` only in A, `+` only in B, `~` in another order
     ///
     /// Rows go to standard output, and the summary to standard error.
     #[arg(long)]

@@ -20,17 +20,17 @@ use crate::cli::terminal::term::{BAD, GOOD, paint};
 /// The options for redacted bundles.
 #[derive(Debug, Args)]
 pub struct OriginalArgs {
-    /// Bundle or history that the bundle is a redaction of
+    /// Original of a redacted bundle: a bundle or history
     ///
     /// Redacts it again and compares: shows that nothing but secrets and personal data was changed or removed.
     #[arg(long, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
     original: Option<PathBuf>,
 
-    /// Key that the names in the redacted bundle were made with
+    /// Key file that the redaction used
     #[arg(long, value_name = "FILE", requires = "original", hide_short_help = true, value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
 
-    /// File of rules that the redacted bundle was made with
+    /// File of rules that the redaction used
     #[arg(long, value_name = "FILE", requires = "original", hide_short_help = true, value_hint = ValueHint::FilePath)]
     rules: Option<PathBuf>,
 }

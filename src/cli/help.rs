@@ -456,21 +456,21 @@ pub const SCAN: HelpText = HelpText {
             ],
         ),
         (
-            "Files of rules (--rules)",
+            "Rule files",
             &[
                 (
-                    "Read",
+                    "read",
                     "TOML as for gitleaks: [[rules]] with id, regex, secretGroup, entropy, keywords and allowlists; \
                      [[allowlists]] with regexes, regexTarget, stopwords, condition and targetRules. The rules search each \
                      string, and each value with its key, as \"key\": \"value\"",
                 ),
                 (
-                    "Allow something",
+                    "allowlists",
                     "an allowlist without targetRules applies to the rules of the file; one whose targetRules name built-in \
                      rules, or `secret` or `personal`, exempts what it matches from those rules",
                 ),
                 (
-                    "Refused",
+                    "refused",
                     "unknown keys, extend, required and skipReport; the error names the rule and the line. Paths and commits \
                      have no meaning for logs, and comments such as gitleaks:allow have no effect",
                 ),
@@ -479,7 +479,7 @@ pub const SCAN: HelpText = HelpText {
         (
             "Limits",
             &[(
-                "Not found",
+                "not found",
                 "names in prose; secrets without a known prefix under keys that the rules don't know; secrets that are \
                  numbers, split across rows, encoded in base64 or compressed",
             )],
@@ -517,21 +517,21 @@ pub const REDACT: HelpText = HelpText {
     sections: &[
         (
             "Rules",
-            &[(
-                "",
-                "those of scan; `patchwork-traces scan --help` lists them. A private key becomes `[private key removed]`",
-            )],
+            &[
+                ("used", "those of scan; `patchwork-traces scan --help` lists them"),
+                ("private keys", "are replaced by `[private key removed]`"),
+            ],
         ),
         (
-            "What a redaction cannot promise",
+            "What redact does not remove",
             &[
                 ("names in prose", "people, companies and projects that prose mentions"),
                 ("unknown formats", "secrets without a known prefix, under keys that the rules don't know"),
-                ("parts", "secrets that are split across rows, or that a writer has cut off"),
+                ("split secrets", "secrets that are split across rows, or that a writer has cut off"),
                 ("encodings", "text that is in base64, compressed or encrypted inside a string"),
                 ("allowed", "text that an allowlist of --rules exempts"),
                 ("numbers", "only strings and keys are replaced; --drop removes members of any type"),
-                ("measures", "times, sizes and numbers of rows are kept"),
+                ("metadata", "times, sizes and numbers of rows are kept"),
             ],
         ),
     ],

@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
-use textwrap::Options;
+use textwrap::{Options, WordSplitter};
 
 /// The colours of help.
 pub const STYLES: Styles = Styles::styled()
@@ -652,9 +652,11 @@ fn term_list(terms: &[Term]) -> String {
     let width = widths.max().unwrap_or_default();
     let hanging = " ".repeat(width + 4);
     let mut list = String::new();
+    // Names such as `user-name` stay whole, so that they can be copied.
+    let options = Options::new(80).word_splitter(WordSplitter::NoHyphenation);
+    let options = options.initial_indent(&hanging).subsequent_indent(&hanging);
     for (term, description) in terms {
-        let wrapped =
-            textwrap::fill(description, Options::new(80).initial_indent(&hanging).subsequent_indent(&hanging));
+        let wrapped = textwrap::fill(description, &options);
         match term.len() <= width {
             true => list += &format!("  {term:width$}  {}\n", wrapped.trim_start()),
             false => list += &format!("  {term}\n{wrapped}\n"),

@@ -196,7 +196,7 @@ pub const VERIFY: HelpText = HelpText {
         ),
         #[cfg(feature = "seal")]
         ("Check who signed a bundle", "patchwork-traces verify traces.jsonl.gz --signers allowed_signers"),
-        ("Show that only secrets were removed from a bundle", "patchwork-traces verify shared.gz --original traces.gz"),
+        ("Show that only secrets were replaced in a bundle", "patchwork-traces verify shared.gz --original traces.gz"),
         ("Check a seventh of a history every day", "patchwork-traces verify trace-history --part $(date +%u)/7"),
     ],
     exit_status: &[

@@ -269,11 +269,11 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
             "check that this is the right file, or use another copy of the bundle"
         }
         ErrorKind::NothingToRecover => "check that this is the right file; another copy of the bundle may have more",
-        ErrorKind::Encrypted(Encryption::AgeKey) => "pass the file of the identity with -i",
+        ErrorKind::Encrypted(Encryption::AgeKey) => "pass the identity file with -i",
         ErrorKind::Encrypted(_) => {
             "run the command in a terminal, which asks for the passphrase, or use --passphrase-file"
         }
-        ErrorKind::NoMatchingKey => "pass the file of another identity with -i",
+        ErrorKind::NoMatchingKey => "pass another identity file with -i",
         ErrorKind::DecryptionTooCostly { .. } => "decrypt it with `age -d` if you trust who wrote it",
         ErrorKind::CiphertextDamaged => {
             "use another copy; `patchwork-traces recover FILE -o NEW` saves the rows whose pieces of 64 KiB are intact"
@@ -319,7 +319,7 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
 /// Returns the advice for a text that should be an identity of age.
 fn for_identity(found: KeyText) -> &'static str {
     match found {
-        KeyText::Recipient => "pass the file of the secret key; `age-keygen -o FILE` writes both",
+        KeyText::Recipient => "pass the file with the secret key; `age-keygen -o FILE` writes both",
         KeyText::Ssh => "an age key is needed: `age-keygen -o key.txt` makes one; or decrypt the bundle with `age -d`",
         KeyText::EncryptedOtherwise => "decrypt it first, with the program that encrypted it",
         KeyText::Utf16 => SAVE_AS_UTF8,

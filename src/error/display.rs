@@ -144,7 +144,7 @@ impl ErrorKind {
             Self::PartiallyKept { added, all, cause } => {
                 write!(f, "added {added} of {all} bundles, then stopped: {cause}")
             }
-            Self::NotSigned { cause } => write!(f, "the bundle was written, but not signed: {cause}"),
+            Self::NotSigned { cause } => write!(f, "the result was written, but not signed: {cause}"),
             Self::ReportLost { source } => {
                 write!(f, "the work is done, but its report could not be written: {}", system_words(source))
             }

@@ -2,8 +2,8 @@
 //!
 //! A machine's JSON Lines logs become one gzip file, the **bundle**, which any gzip and JSON tool can read.
 //! [`logs`] finds and opens the logs, [`mod@format`] defines the rows and the manifest, and [`bundle`] opens the
-//! result. The operations ([`export`], [`import`], [`restore`], [`inspect`], [`cat`],
-//! [`verify`], [`recover`]) build on these modules. They return typed values; none of them prints.
+//! result. The operations, such as [`export`], [`import`], [`inspect`], [`cat`], [`verify`] and
+//! [`recover`], build on these modules. They return typed values; none of them prints.
 //!
 //! The feature `schema` adds JSON Schemas of the format and of the reports. The feature `seal` adds encryption
 //! ([`container`]) and signatures. The feature `report` adds reports as HTML pages. The feature `jq` adds filters in the

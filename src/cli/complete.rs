@@ -71,7 +71,7 @@ fn named_bundle() -> Option<Bundle<'static>> {
     files.into_iter().find_map(|path| Bundle::open(path).ok())
 }
 
-/// Returns the names of the kinds and of the built-in rules.
+/// Returns the names of the kinds of rules and of the built-in rules.
 fn rule_names() -> impl Iterator<Item = &'static str> {
     FindKind::VARIANTS.iter().map(|kind| kind.name()).chain(BuiltInRule::VARIANTS.iter().map(|rule| rule.name()))
 }

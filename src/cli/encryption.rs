@@ -1,4 +1,4 @@
-//! The options for encrypted bundles: what opens the inputs, and what encrypts the output.
+//! The options that decrypt the inputs and encrypt the output.
 
 #[cfg(feature = "seal")]
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::cli::plugin_prompt::TerminalPluginPrompt;
 #[cfg(feature = "seal")]
 use crate::cli::render::text::safe;
 #[cfg(feature = "seal")]
-use crate::cli::secrets::exposed;
+use crate::cli::secrets::warning_if_exposed;
 use crate::cli::terminal::output::Output;
 #[cfg(feature = "seal")]
 use crate::cli::terminal::passphrase;
@@ -32,11 +32,11 @@ const VARIABLE: &str = "PATCHWORK_TRACES_PASSPHRASE";
 /// The options that open encrypted bundles.
 #[derive(Debug, Args)]
 pub struct KeyArgs {
-    /// File of age keys, for encrypted bundles
+    /// File of age identities, for encrypted bundles
     ///
-    /// The file has identities, as `age-keygen` writes them. If the file is encrypted with a
-    /// passphrase, as by `age -p`, the passphrase comes from the options below or the terminal. Can
-    /// be repeated.
+    /// The file has identities (secret keys), as `age-keygen` writes them. If the file is encrypted
+    /// with a passphrase, as by `age -p`, give the passphrase by an option or on the terminal. Can be
+    /// repeated.
     #[cfg(feature = "seal")]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 800)]
     identity: Vec<PathBuf>,
@@ -59,24 +59,24 @@ pub struct PassphraseArgs {
     #[arg(long, value_name = "N", conflicts_with = "passphrase_file", hide_short_help = true, display_order = 802)]
     passphrase_fd: Option<u16>,
 
-    /// The passphrase, once it was read.
+    /// The passphrase, once it has been read.
     #[cfg(feature = "seal")]
     #[arg(skip)]
     already_read: OnceLock<Passphrase>,
 }
 
-/// The options that encrypt what is written.
+/// The options that encrypt the output.
 #[derive(Debug, Args)]
 pub struct SealArgs {
-    /// Encrypt to this age public key
+    /// Encrypt to this age recipient (public key)
     ///
-    /// Such a key, also called a recipient, begins with age1. Keys of plugins, such as
-    /// age1yubikey1..., need the plugin on PATH. Can be repeated.
+    /// Recipients begin with age1. Those of plugins, such as age1yubikey1..., need the plugin on PATH.
+    /// Can be repeated.
     #[cfg(feature = "seal")]
     #[arg(short, long, value_name = "KEY", conflicts_with = "passphrase", display_order = 803)]
     recipient: Vec<String>,
 
-    /// Encrypt to each age public key in this file (repeatable)
+    /// Encrypt to each age recipient in this file (repeatable)
     #[cfg(feature = "seal")]
     #[arg(short = 'R', long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     #[arg(conflicts_with = "passphrase", hide_short_help = true, display_order = 804)]
@@ -84,19 +84,19 @@ pub struct SealArgs {
 
     /// Encrypt with a passphrase, using age
     ///
-    /// Opening such a file takes about a second, so prefer -r for a history with many segments.
+    /// Opening such a file takes about a second, so -r suits a history with many segments better.
     #[cfg(feature = "seal")]
     #[arg(short, long, hide_short_help = true, display_order = 805)]
     passphrase: bool,
 }
 
 impl KeyArgs {
-    /// Returns the keys that these options name. A passphrase is asked for when a bundle needs it, and up to
-    /// three times if it is wrong; one that was right is tried for the next file, too.
+    /// Returns the keys that these options name. They ask for a passphrase when a bundle needs one, up
+    /// to three times, and try a correct one on the next file, too.
     #[cfg(feature = "seal")]
     pub fn keys(&self, output: Output) -> Result<DecryptionKeys, Failure> {
         let secrets = self.identity.iter().chain(&self.passphrase.passphrase_file);
-        secrets.filter_map(|path| exposed(path)).for_each(|warning| output.warning(&warning));
+        secrets.filter_map(|path| warning_if_exposed(path)).for_each(|warning| output.warning(&warning));
         let keys = self.identity.iter().try_fold(DecryptionKeys::default(), DecryptionKeys::identity_file)?;
         let (given, asked) = (self.passphrase.given()?, AskedPassphrase::default());
         let keys = keys.plugin_prompt(Arc::new(TerminalPluginPrompt));
@@ -131,7 +131,8 @@ impl PassphraseArgs {
         self.passphrase_file.is_some() || by_descriptor
     }
 
-    /// Returns the passphrase that the options or the environment give. It is read once, as a pipe can be.
+    /// Returns the passphrase from the options or the environment. Reads it only once, because a pipe
+    /// cannot be read again.
     fn given(&self) -> patchwork_traces::Result<Option<Passphrase>> {
         if let Some(passphrase) = self.already_read.get() {
             return Ok(Some(passphrase.clone()));
@@ -146,7 +147,7 @@ impl PassphraseArgs {
         }
         #[cfg(unix)]
         match self.passphrase_fd {
-            // What follows the line can be a bundle.
+            // A bundle can follow the line.
             Some(0) => {
                 let passphrase = Passphrase::read(std::io::stdin().lock());
                 return passphrase.map(Some).map_err(|error| error.in_subject(crate::cli::terminal::output::STDIN));
@@ -171,7 +172,7 @@ fn read(path: &Path) -> patchwork_traces::Result<Passphrase> {
     Passphrase::read(file).map_err(|error| error.in_subject(&path.display().to_string()))
 }
 
-/// The number of times that the passphrase of a file can be typed.
+/// The maximum number of attempts to type the passphrase of a file.
 #[cfg(feature = "seal")]
 const MAX_ATTEMPTS: u32 = 3;
 
@@ -183,13 +184,14 @@ struct AskedPassphrase(Mutex<Option<TypedPassphrase>>);
 #[cfg(feature = "seal")]
 struct TypedPassphrase {
     passphrase: Passphrase,
-    /// The number of times that it was asked for, for the file that it was typed for.
+    /// The number of times that a passphrase was asked for, for the file that this one was typed for.
     asked: u32,
 }
 
 #[cfg(feature = "seal")]
 impl AskedPassphrase {
-    /// Returns the passphrase that was typed for another file, the first time; else asks.
+    /// Returns the passphrase typed for an earlier file if this file has rejected none yet; otherwise
+    /// asks.
     fn get(&self, request: &PassphraseRequest<'_>) -> patchwork_traces::Result<Passphrase> {
         let mut typed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let asked = match (request.rejected, typed.as_mut()) {
@@ -200,7 +202,7 @@ impl AskedPassphrase {
             (0, None) => 0,
             (_, before) => before.map_or(0, |typed| typed.asked),
         };
-        // Without a passphrase, the next file is asked for one.
+        // Forgets the rejected passphrase, so that the next file asks for its own.
         *typed = None;
         if asked == MAX_ATTEMPTS {
             return Err(ErrorKind::DecryptionFailed.into());
@@ -211,13 +213,14 @@ impl AskedPassphrase {
     }
 }
 
-/// Asks for the passphrase of a file on the terminal. Without one, returns the error that the file needs a passphrase.
+/// Asks for the passphrase of a file on the terminal. If there is no terminal, returns the error that
+/// the file needs a passphrase.
 #[cfg(feature = "seal")]
 fn ask(request: &PassphraseRequest<'_>) -> patchwork_traces::Result<Passphrase> {
     let name = safe(request.name);
     let prompt = match request.rejected {
         0 => format!("Passphrase of {name}: "),
-        // Which of both it is cannot be told.
+        // Patchwork's encryption cannot tell the two cases apart.
         _ if request.encryption == Encryption::Patchwork => {
             format!("Wrong passphrase, or the file was changed. Passphrase of {name}: ")
         }
@@ -230,22 +233,22 @@ fn ask(request: &PassphraseRequest<'_>) -> patchwork_traces::Result<Passphrase> 
 }
 
 impl SealArgs {
-    /// Returns what encrypts the output of a command that reads no bundle.
+    /// Returns the sealer for the output of a command that reads no bundle.
     ///
     /// # Errors
-    /// As [`sealer`](Self::sealer), and if there is a passphrase that is used for nothing: the output would not be encrypted.
+    /// As [`sealer`](Self::sealer), and if a passphrase is given that would not encrypt the output.
     #[cfg(feature = "seal")]
-    pub fn only_sealer(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
-        self.refuse_unused(from)?;
+    pub fn sealer_without_inputs(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
+        self.refuse_unused_passphrase(from)?;
         self.sealer(from)
     }
 
-    /// Returns an error if there is a passphrase that would be used for nothing, as there is nothing to decrypt: the output
-    /// would not be encrypted.
+    /// Returns an error if a passphrase is given that would not encrypt the output. For commands that
+    /// have nothing to decrypt.
     #[cfg(feature = "seal")]
-    pub fn refuse_unused(&self, from: &PassphraseArgs) -> Result<(), Failure> {
+    pub fn refuse_unused_passphrase(&self, from: &PassphraseArgs) -> Result<(), Failure> {
         match !self.passphrase && from.is_named() {
-            true => Err(Failure::usage("a passphrase was given, but nothing uses it", "add -p to encrypt with it")),
+            true => Err(Failure::usage("a passphrase is given, but nothing uses it", "add -p to encrypt with it")),
             false => Ok(()),
         }
     }
@@ -253,27 +256,27 @@ impl SealArgs {
     /// Does nothing.
     #[cfg(not(feature = "seal"))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature `seal` both are needed")]
-    pub fn refuse_unused(&self, _: &PassphraseArgs) -> Result<(), Failure> {
+    pub fn refuse_unused_passphrase(&self, _: &PassphraseArgs) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// Returns what encrypts the output of a command that reads bundles with `keys`.
+    /// Returns the sealer for the output of a command that reads bundles with `keys`.
     ///
     /// # Errors
     /// As [`sealer`](Self::sealer), and if one passphrase would open an identity and encrypt the output.
     #[cfg(feature = "seal")]
-    pub fn sealer_beside(&self, from: &PassphraseArgs, keys: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
+    pub fn sealer_with_keys(&self, from: &PassphraseArgs, keys: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
         if self.passphrase && keys.has_locked_identities() && from.given()?.is_some() {
-            let message = "one passphrase was given, but the file of -i and the output of -p each need one";
-            let hint = "omit it and run the command in a terminal, which asks for both, or encrypt with -r";
+            let message = "one passphrase is given, but -i and -p each need their own";
+            let hint = "run the command on a terminal without it to be asked for both, or encrypt with -r";
             return Err(Failure::usage(message, hint));
         }
         self.sealer(from)
     }
 
-    /// Returns nothing.
+    /// Returns `None`.
     #[cfg(not(feature = "seal"))]
-    pub fn sealer_beside(&self, from: &PassphraseArgs, _: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
+    pub fn sealer_with_keys(&self, from: &PassphraseArgs, _: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
         self.sealer(from)
     }
 
@@ -290,13 +293,13 @@ impl SealArgs {
         false
     }
 
-    /// Returns nothing.
+    /// Returns `None`.
     #[cfg(not(feature = "seal"))]
-    pub fn only_sealer(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
+    pub fn sealer_without_inputs(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
         self.sealer(from)
     }
 
-    /// Returns what encrypts the output, if anything does.
+    /// Returns the sealer for the output, or `None` if the output is not to be encrypted.
     #[cfg(feature = "seal")]
     pub fn sealer(&self, from: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {
         if self.passphrase {
@@ -318,7 +321,7 @@ impl SealArgs {
         }
     }
 
-    /// Returns nothing.
+    /// Returns `None`.
     #[cfg(not(feature = "seal"))]
     #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "with the feature `seal` both are needed")]
     pub fn sealer(&self, _: &PassphraseArgs) -> Result<Option<Sealer>, Failure> {

@@ -8,7 +8,7 @@ use patchwork_traces::{Error, ErrorKind};
 use crate::cli::terminal::error_report::{ErrorDetail, USAGE, report_interrupt};
 use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt;
-use crate::cli::terminal::output::{PrintError, STDOUT, stdout_loses_all};
+use crate::cli::terminal::output::{PrintError, STDOUT, is_stdout_discarded};
 
 /// The result of a command.
 pub type CommandResult = Result<Exit, Failure>;
@@ -18,7 +18,7 @@ pub type CommandResult = Result<Exit, Failure>;
 pub enum Failure {
     /// An operation failed.
     Error(Error),
-    /// The command line requests something impossible: a message and a hint.
+    /// The command line is invalid: a message and a hint.
     Usage(String, String),
     /// Writing to standard output failed.
     Stdout(io::Error),
@@ -77,9 +77,10 @@ impl Failure {
     }
 }
 
-/// Returns an error if standard output would silently discard `what`, such as `the bundle`. `example` redirects it.
-pub fn check_stdout_keeps(what: &str, example: &str) -> Result<(), Failure> {
-    if !stdout_loses_all() {
+/// Returns an error if standard output would silently discard `what`, such as `the bundle`.
+/// `example` shows how to redirect it.
+pub fn check_stdout_is_kept(what: &str, example: &str) -> Result<(), Failure> {
+    if !is_stdout_discarded() {
         return Ok(());
     }
     let message = format!("{what} would be lost: standard output is closed or discards everything");
@@ -99,8 +100,8 @@ fn exit_of(kind: &ErrorKind) -> Exit {
     }
 }
 
-/// Returns true if the program that reads standard output has ended, which is not an error: it has read all that it
-/// wanted. A closed named pipe is an error, as its reader did not start this program.
+/// Returns true if the program that reads standard output has ended. That is not an error, because it
+/// has read all that it wanted. A closed named pipe is an error.
 fn is_closed_pipe(error: &Error) -> bool {
     let is_of_stdout = error.position().subject.as_deref() == Some(STDOUT);
     is_of_stdout && matches!(error.kind(), ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)

@@ -57,12 +57,12 @@ const DONE: Term = ("0", "success");
 const PRINTED: Term = ("0", "success, even if the program that reads the output exits early");
 const WRITTEN_BUT: Term = (
     "3",
-    "the bundle was written, but it was not signed, its directory could not be synced, or the report could not be \
+    "the bundle was written, but could not be signed, its directory could not be synced, or the report could not be \
      printed",
 );
 
 /// The exit codes of a command that prints a text.
-const OF_PRINTING: &[Term] = &[PRINTED, ("1", "failure")];
+const PRINT_EXIT_STATUS: &[Term] = &[PRINTED, ("1", "failure")];
 
 pub const PROGRAM: HelpText = HelpText {
     examples: &[
@@ -130,8 +130,8 @@ pub const KEEP: HelpText = HelpText {
         ("1", "failure; no segment was added, and the history is unchanged"),
         (
             "3",
-            "a segment was added, but rows may be missing before it, a log was altered, the history was not signed, or the \
-             report could not be printed",
+            "a segment was added, but rows may be missing before it, a log was altered, the history could not be signed, \
+             or the report could not be printed",
         ),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, SOURCE_DATE_EPOCH, PASSPHRASE],
@@ -204,8 +204,8 @@ pub const VERIFY: HelpText = HelpText {
         ("1", "a bundle or history could not be read (the others were checked), or the result could not be printed"),
         (
             "3",
-            "a bundle or history is damaged, is not the expected one, is not a redaction of its original, or lacks required \
-             hashes, rows or signatures",
+            "a bundle or history is damaged, is not the expected one, is not the redaction of its original, or lacks \
+             required hashes, rows or a signature",
         ),
     ],
     environment: &[PASSPHRASE],
@@ -228,7 +228,7 @@ pub const INSPECT: HelpText = HelpText {
         ("Count the rows of each log", "patchwork-traces inspect b.jsonl.gz --json | jq '.files[] | {file, rows}'"),
         ("Show times in another time zone", "TZ=America/New_York patchwork-traces inspect traces.jsonl.gz"),
     ],
-    exit_status: OF_PRINTING,
+    exit_status: PRINT_EXIT_STATUS,
     environment: &[PASSPHRASE],
     sections: &[],
 };
@@ -247,14 +247,11 @@ pub const STATUS: HelpText = HelpText {
     sections: &[(
         "Columns of the table",
         &[
-            (
-                "REMOVED",
-                "rows that the log has lost, computed from the numbers of its rows; - if its rows are not numbered",
-            ),
+            ("REMOVED", "rows that the log has lost, according to its row numbers; - if its rows are not numbered"),
             (
                 "REMOVED NEXT",
-                "lines that the next rotation deletes or moves to runs.jsonl.1, and the bytes that can be written before it; \
-                 an estimate, unless the next write rotates the log",
+                "lines that the next rotation deletes or moves to runs.jsonl.1, and the bytes that can be written before \
+                 it; an estimate, unless the next write rotates the log",
             ),
         ],
     )],
@@ -266,17 +263,17 @@ pub const CAT: HelpText = HelpText {
         ("Print the last week of a log", "patchwork-traces cat traces.jsonl.gz --file runs.jsonl --since 7d"),
         ("Print one day, in local time", "patchwork-traces cat traces.jsonl.gz --since yesterday --until yesterday"),
         (
-            "Print unfinished runs: those whose last row says `running`",
+            "Print the unfinished runs: those whose last row is still running",
             "patchwork-traces cat b.gz --source runs --latest --where status=running",
         ),
         (
-            "Print what was denied in the last week",
+            "Print the decisions of the last week that denied something",
             "patchwork-traces cat b.gz --since 7d --where metadata.decision=deny",
         ),
         ("Print the last 20 rows that mention a file", "patchwork-traces cat b.gz --grep src/main.rs --tail 20"),
         #[cfg(feature = "jq")]
         (
-            "Print parts of rows with a jq filter",
+            "Print parts of rows, or any other output of a jq filter",
             "patchwork-traces cat b.gz --jq 'select(.status == \"error\") | {taskId}'",
         ),
         ("Make a table for a spreadsheet", "patchwork-traces cat b.gz --format csv --columns taskId,status > runs.csv"),
@@ -287,7 +284,7 @@ pub const CAT: HelpText = HelpText {
     ],
     exit_status: &[
         PRINTED,
-        ("1", "failure; the rows before it were printed"),
+        ("1", "failure; some rows may have been printed"),
         ("3", "done, but no row has a value for one of --columns, or the filter of --jq failed for some rows"),
     ],
     environment: &[SOURCE_DATE_EPOCH, PASSPHRASE],
@@ -298,7 +295,7 @@ pub const RECOVER: HelpText = HelpText {
     examples: &[
         ("Save the intact rows of a damaged bundle", "patchwork-traces recover damaged.jsonl.gz -o recovered.jsonl.gz"),
         ("Then import them", "patchwork-traces import recovered.jsonl.gz"),
-        ("Make one bundle of what is left of a history", "patchwork-traces recover trace-history -o left.jsonl.gz"),
+        ("Make one bundle from what is left of a history", "patchwork-traces recover trace-history -o left.jsonl.gz"),
     ],
     exit_status: &[
         ("0", "the new bundle was written, and no row is missing"),
@@ -341,8 +338,8 @@ pub const MERGE: HelpText = HelpText {
 pub const FILTER: HelpText = HelpText {
     examples: &[
         (
-            "Share only the rows of last week",
-            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o new.gz",
+            "Share only the rows of one week",
+            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o week.gz",
         ),
         ("Share only some logs, byte for byte", "patchwork-traces filter b.gz --source runs -o runs.jsonl.gz"),
         (
@@ -378,8 +375,8 @@ pub const DIFF: HelpText = HelpText {
     sections: &[(
         "Columns of the table",
         &[
-            ("ONLY IN A", "rows that only the first one has, or has more often"),
-            ("ONLY IN B", "rows that only the second one has, or has more often"),
+            ("ONLY IN A", "rows that only the first one has, and surplus copies that it has"),
+            ("ONLY IN B", "rows that only the second one has, and surplus copies that it has"),
             ("OTHER ORDER", "rows that both have, in a different order"),
             ("SAME", "rows that both have in the same order"),
         ],
@@ -389,11 +386,11 @@ pub const DIFF: HelpText = HelpText {
 #[cfg(feature = "report")]
 pub const REPORT: HelpText = HelpText {
     examples: &[
-        ("Report on a bundle", "patchwork-traces report traces.jsonl.gz -o report.html"),
-        ("Report on a whole history", "patchwork-traces report trace-history -o report.html"),
+        ("Show a bundle in a browser", "patchwork-traces report traces.jsonl.gz -o report.html"),
+        ("Show a whole history", "patchwork-traces report trace-history -o report.html"),
         (
             "Give an auditor a report on a signed bundle, without its rows",
-            "patchwork-traces report b.gz --signers allowed_signers --no-embed -o b.html",
+            "patchwork-traces report traces.jsonl.gz --signers allowed_signers --no-embed -o report.html",
         ),
         (
             "Report on the logs of this machine",
@@ -405,15 +402,15 @@ pub const REPORT: HelpText = HelpText {
         ("1", "failure; no report was written"),
         (
             "3",
-            "the report was written, but the bundle is damaged, not signed as required, or the history is not sound; or \
-             the report's directory could not be synced, or this program's output could not be printed",
+            "the report was written, but the bundle or history is not sound or not signed as required, the report's \
+             directory could not be synced, or this program's output could not be printed",
         ),
     ],
     environment: &[SOURCE_DATE_EPOCH, TMPDIR, PASSPHRASE],
     sections: &[(
         "Privacy",
         &[
-            ("rows", "are in plain text in the report, even if the bundle is encrypted; the report has mode 0600"),
+            ("rows", "are in plain text in the report, even those of an encrypted bundle; the report's mode is 0600"),
             ("network", "is never used: the Content-Security-Policy of the page forbids every request"),
         ],
     )],
@@ -422,15 +419,15 @@ pub const REPORT: HelpText = HelpText {
 pub const SCAN: HelpText = HelpText {
     examples: &[
         ("Check a bundle before you share it", "patchwork-traces scan traces.jsonl.gz"),
-        ("Look for secrets only, in a whole history", "patchwork-traces scan trace-history --only secret"),
+        ("Find only secrets, in a whole history", "patchwork-traces scan trace-history --only secret"),
         (
             "Ignore host names and IP addresses",
             "patchwork-traces scan traces.jsonl.gz --skip host-name --skip ip-address",
         ),
         ("Also use the rules of gitleaks", "patchwork-traces scan traces.jsonl.gz --rules gitleaks.toml"),
         (
-            "List what one rule found",
-            "patchwork-traces scan b.gz --all --json | jq '.finds[] | select(.rule==\"jwt\")'",
+            "Print the finds of one rule",
+            "patchwork-traces scan --all --json traces.jsonl.gz | jq '.finds[] | select(.rule == \"jwt\")'",
         ),
     ],
     exit_status: &[("0", "nothing was found"), ("1", "failure; no verdict"), ("3", "something was found")],
@@ -456,32 +453,32 @@ pub const SCAN: HelpText = HelpText {
             ],
         ),
         (
-            "Rule files",
+            "Rule files (--rules)",
             &[
                 (
-                    "read",
+                    "Format",
                     "TOML as for gitleaks: [[rules]] with id, regex, secretGroup, entropy, keywords and allowlists; \
                      [[allowlists]] with regexes, regexTarget, stopwords, condition and targetRules. The rules search each \
                      string, and each value with its key, as \"key\": \"value\"",
                 ),
                 (
-                    "allowlists",
+                    "Allowlists",
                     "an allowlist without targetRules applies to the rules of the file; one whose targetRules name built-in \
-                     rules, or `secret` or `personal`, exempts what it matches from those rules",
+                     rules, or `secret` or `personal`, applies to these",
                 ),
                 (
-                    "refused",
-                    "unknown keys, extend, required and skipReport; the error names the rule and the line. Paths and commits \
-                     have no meaning for logs, and comments such as gitleaks:allow have no effect",
+                    "Refused",
+                    "unknown keys, extend, required and skipReport; the error names the rule and the line. Paths, commits \
+                     and comments such as gitleaks:allow have no effect",
                 ),
             ],
         ),
         (
             "Limits",
             &[(
-                "not found",
-                "names in prose; secrets without a known prefix under keys that the rules don't know; secrets that are \
-                 numbers, split across rows, encoded in base64 or compressed",
+                "Not found",
+                "names in prose; secrets without a known prefix under keys with other names; secrets that are numbers, \
+                 split across rows, encoded in base64 or compressed",
             )],
         ),
     ],
@@ -491,8 +488,8 @@ pub const REDACT: HelpText = HelpText {
     examples: &[
         ("Make a bundle that can be shared", "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz"),
         (
-            "Give the same users and hosts the same names in every bundle",
-            "patchwork-traces redact b.gz -o shared.gz --key-file names.key",
+            "Make several in which the same users and hosts have the same names",
+            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --key-file names.key",
         ),
         (
             "Share when something ran and how it ended, and nothing else",
@@ -508,8 +505,8 @@ pub const REDACT: HelpText = HelpText {
         ("0", "the new bundle was written"),
         (
             "1",
-            "failure, also if the new bundle still has something that scan finds, or no row has a member to remove or \
-             keep; nothing was written",
+            "failure; nothing was written. Also if scan would find something in the new bundle, or no row has a member to \
+             remove or keep",
         ),
         ("3", "the bundle was written, but not signed, or the report could not be printed"),
     ],
@@ -523,15 +520,15 @@ pub const REDACT: HelpText = HelpText {
             ],
         ),
         (
-            "What redact does not remove",
+            "Not removed",
             &[
-                ("names in prose", "people, companies and projects that prose mentions"),
-                ("unknown formats", "secrets without a known prefix, under keys that the rules don't know"),
-                ("split secrets", "secrets that are split across rows, or that a writer has cut off"),
-                ("encodings", "text that is in base64, compressed or encrypted inside a string"),
-                ("allowed", "text that an allowlist of --rules exempts"),
+                ("names in prose", "people, companies and projects that are mentioned only in prose"),
+                ("unknown formats", "secrets without a known prefix, under keys that do not name a secret"),
+                ("parts", "secrets that are split across rows, or that a writer has truncated"),
+                ("encodings", "text that is encoded in base64, compressed or encrypted inside a string"),
+                ("allowed", "text that an allowlist of --rules matches"),
                 ("numbers", "only strings and keys are replaced; --drop removes members of any type"),
-                ("metadata", "times, sizes and numbers of rows are kept"),
+                ("measures", "times, sizes and numbers of rows"),
             ],
         ),
     ],
@@ -542,7 +539,7 @@ pub const PROVE: HelpText = HelpText {
         ("Prove that segment 12 is in a history", "patchwork-traces prove trace-history --segment 12 -o 12.proof"),
         (
             "Verify it with only the segment and a checkpoint",
-            "patchwork-traces verify 000000012-*.gz --proof 12.proof --since checkpoint",
+            "patchwork-traces verify 000000012-1f2c9ab0d4e5f607.jsonl.gz --proof 12.proof --since checkpoint",
         ),
         (
             "Prove it for an older checkpoint",
@@ -587,7 +584,7 @@ pub const SCHEMA: HelpText = HelpText {
         ("Print the schema of the first line of a bundle", "patchwork-traces schema manifest"),
         ("Print the schema of a command's --json output", "patchwork-traces schema export"),
     ],
-    exit_status: OF_PRINTING,
+    exit_status: PRINT_EXIT_STATUS,
     environment: &[],
     sections: &[],
 };
@@ -600,7 +597,7 @@ pub const COMPLETIONS: HelpText = HelpText {
         ("elvish, in rc.elv", "eval (patchwork-traces completions elvish | slurp)"),
         ("PowerShell, in $PROFILE", "patchwork-traces completions powershell | Out-String | Invoke-Expression"),
     ],
-    exit_status: OF_PRINTING,
+    exit_status: PRINT_EXIT_STATUS,
     environment: &[],
     sections: &[],
 };
@@ -608,9 +605,9 @@ pub const COMPLETIONS: HelpText = HelpText {
 pub const MAN: HelpText = HelpText {
     examples: &[
         ("Read a page", "patchwork-traces man cat | man -l -"),
-        ("Install one", "patchwork-traces man > ~/.local/share/man/man1/patchwork-traces.1"),
+        ("Install a page", "patchwork-traces man > ~/.local/share/man/man1/patchwork-traces.1"),
     ],
-    exit_status: OF_PRINTING,
+    exit_status: PRINT_EXIT_STATUS,
     environment: &[],
     sections: &[],
 };
@@ -643,10 +640,10 @@ pub fn long(help: &HelpText) -> String {
     text.trim_end().to_owned()
 }
 
-/// The widest column of terms. A longer term has a line of its own.
+/// The maximum width of the column of terms. A longer term has its own line.
 const MAX_TERM_WIDTH: usize = 17;
 
-/// Formats terms as two columns, wrapped to 80.
+/// Formats terms and descriptions in two columns, wrapped at 80 characters.
 fn term_list(terms: &[Term]) -> String {
     let widths = terms.iter().map(|(term, _)| term.len()).filter(|width| *width <= MAX_TERM_WIDTH);
     let width = widths.max().unwrap_or_default();

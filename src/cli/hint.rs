@@ -131,7 +131,7 @@ fn for_import(kind: &ErrorKind) -> Option<&'static str> {
     })
 }
 
-/// Returns the advice for a history with a fault, or one that does not fit a checkpoint or a proof.
+/// Returns the advice for a history that has a fault, or does not match a checkpoint or a proof.
 pub fn for_history(fault: &HistoryFault) -> &'static str {
     match fault {
         HistoryFault::NotAHistory => {
@@ -139,30 +139,29 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
         }
         HistoryFault::NoSegments => "check the path; `patchwork-traces keep` starts a history",
         HistoryFault::Missing { .. } | HistoryFault::CutOff { .. } => {
-            "restore the missing files from a backup; `patchwork-traces recover` makes one bundle of the rest"
+            "restore the missing files from a backup; `patchwork-traces recover` makes one bundle from the rest"
         }
         HistoryFault::Duplicate { .. } => {
-            "remove one of them if both are the same; otherwise, two copies of the history were continued separately: \
-             move each to its own directory, with the segments before it; `patchwork-traces merge` makes one bundle of \
-             both"
+            "remove one of them if both are the same; otherwise two copies of the history were continued separately: give \
+             each its own directory, with the segments before it; `patchwork-traces merge` makes one bundle of both"
         }
         HistoryFault::Renamed { .. } => "rename it, or restore it from a backup",
         HistoryFault::OtherHistory { .. } | HistoryFault::NotASegment => {
             "move it elsewhere; `patchwork-traces merge` makes one bundle of several"
         }
         HistoryFault::OtherPrevious { .. } | HistoryFault::RowsBefore { .. } => {
-            "the history was changed, or put together from two copies: take it from a backup, or run \
+            "the history was changed, or put together from two copies: restore it from a backup, or run \
              `patchwork-traces verify` to list every problem"
         }
         HistoryFault::NotABundle => {
-            "restore it from a backup; `patchwork-traces recover` makes one bundle of what is left of the history"
+            "restore it from a backup; `patchwork-traces recover` makes one bundle from the rest of the history"
         }
         HistoryFault::NoNote => {
-            "run `patchwork-traces keep` once with the same arguments and --identity or the passphrase; it writes the \
-             missing notes, so later runs need no key"
+            "run `patchwork-traces keep` as before, but once with --identity or the passphrase: it writes the missing notes, \
+             so that later runs need no key"
         }
         HistoryFault::Changed => {
-            "this program never rewrites segments: find out which program changed it, and run the command again"
+            "segments are never rewritten: find the program that changed this one, and run the command again"
         }
         HistoryFault::InUse => "wait until it ends, and run the command again",
         HistoryFault::SegmentGiven => "pass bundles that `patchwork-traces export` or `merge` wrote",
@@ -222,7 +221,7 @@ fn for_redaction(fault: &RedactionFault) -> &'static str {
     match fault {
         RedactionFault::UnknownRule { .. } => "`patchwork-traces scan --help` lists the rules",
         RedactionFault::RuleNotUnderstood { .. } => {
-            "correct the line; `patchwork-traces scan --help` lists what a file of rules can contain"
+            "correct the line; `patchwork-traces scan --help` describes rule files"
         }
         RedactionFault::TooManyUsers { .. } => "add `--skip home-directory --skip user-name`, or name fewer sources",
         RedactionFault::TooManyValues { .. } => "name fewer sources, or leave out a rule with --skip",
@@ -276,7 +275,7 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         ErrorKind::NoMatchingKey => "pass another identity file with -i",
         ErrorKind::DecryptionTooCostly { .. } => "decrypt it with `age -d` if you trust who wrote it",
         ErrorKind::CiphertextDamaged => {
-            "use another copy; `patchwork-traces recover FILE -o NEW` saves the rows whose pieces of 64 KiB are intact"
+            "use another copy; `patchwork-traces recover FILE -o NEW` saves the rows in intact pieces of 64 KiB"
         }
         ErrorKind::InvalidIdentity { found, .. } => for_identity(*found),
         ErrorKind::InvalidRecipient { found, .. } => for_recipient(*found),
@@ -288,10 +287,10 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         }
         ErrorKind::AgePluginMissing { .. } => "install this age plugin, or add its directory to PATH",
         ErrorKind::AgePluginFailed { .. } => {
-            "check that the token is plugged in, and run the command again; with AGEDEBUG=plugin it shows what the plugin says"
+            "check that the token is plugged in, and run the command again; set AGEDEBUG=plugin to see the plugin's messages"
         }
-        ErrorKind::RecipientsDiffer => "age cannot mix post-quantum keys with other keys; write two files",
-        ErrorKind::InvalidPassphrase => "write it into the file, or pass another file",
+        ErrorKind::RecipientsDiffer => "age cannot mix post-quantum keys with others; write two files",
+        ErrorKind::InvalidPassphrase => "write it into the file, or name another one",
         ErrorKind::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",
         ErrorKind::UnsupportedVersion { .. } => "update patchwork-traces: a newer version probably wrote this bundle",
         ErrorKind::DecryptionFailed => {
@@ -316,7 +315,7 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
     }
 }
 
-/// Returns the advice for a text that should be an identity of age.
+/// Returns the advice for a text that should be an age identity.
 fn for_identity(found: KeyText) -> &'static str {
     match found {
         KeyText::Recipient => "pass the file with the secret key; `age-keygen -o FILE` writes both",
@@ -329,7 +328,7 @@ fn for_identity(found: KeyText) -> &'static str {
     }
 }
 
-/// Returns the advice for a text that should be a recipient of age.
+/// Returns the advice for a text that should be an age recipient.
 fn for_recipient(found: KeyText) -> &'static str {
     match found {
         KeyText::Identity => {
@@ -340,9 +339,7 @@ fn for_recipient(found: KeyText) -> &'static str {
             "an age key is needed: `age-keygen -o key.txt` makes one, and `age-keygen -y key.txt` prints it"
         }
         KeyText::Utf16 => SAVE_AS_UTF8,
-        KeyText::PostQuantum => {
-            "`age-keygen -o key.txt` makes a key of the usual kind, and `age-keygen -y key.txt` prints it"
-        }
+        KeyText::PostQuantum => "`age-keygen -o key.txt` makes a standard key, and `age-keygen -y key.txt` prints it",
         KeyText::Recipient => "copy it again, or print it with `age-keygen -y`",
         _ => "it begins with age1, and `age-keygen -y` prints it",
     }
@@ -384,10 +381,10 @@ fn for_system_error(error: &io::Error) -> &'static str {
 
 /// Returns true if this process, or the system, has too many open files.
 fn is_out_of_descriptors(error: &io::Error) -> bool {
-    // An error that names the path wraps the system's.
+    // An error that names the path wraps the system's error.
     let inner = error.get_ref().and_then(|outer| outer.source()).and_then(|inner| inner.downcast_ref());
     let error: &io::Error = inner.unwrap_or(error);
-    // EMFILE and ENFILE, which have these numbers on every Unix.
+    // ENFILE and EMFILE, which have these numbers on every Unix.
     cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24))
 }
 
@@ -415,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partial_import_is_finished_after_its_cause_is_removed() {
+    fn the_hint_for_a_partial_import_begins_with_the_cause() {
         let hint_if = |is_repeatable, cause: ErrorKind| {
             let cause = cause.into();
             for_error(&ErrorKind::PartiallyCommitted { placed: Vec::new(), all: 3, is_repeatable, cause }.into())

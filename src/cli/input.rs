@@ -16,7 +16,8 @@ use crate::cli::render::text::safe;
 use crate::cli::terminal::output::STDIN;
 use crate::cli::terminal::stdin::{is_stdin, stdin};
 
-/// Opens the file at `path`, or standard input for `-`, and decrypts it with `keys`. Returns the name that errors use, too.
+/// Opens the file at `path`, or standard input for `-`, and decrypts it with `keys`. Also returns its
+/// name for error messages.
 pub fn open_input(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<(Input<'static>, String)> {
     match is_dash(path) {
         true => Ok((Input::from_stream(stdin()?, keys, STDIN)?, STDIN.to_owned())),
@@ -24,7 +25,7 @@ pub fn open_input(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Resul
     }
 }
 
-/// Returns an error if one of the files cannot be opened, before a passphrase for another one is asked for.
+/// Returns an error if one of the files cannot be opened. Called before any passphrase is asked for.
 pub fn check_presence(paths: &[PathBuf]) -> patchwork_traces::Result<()> {
     for path in paths.iter().filter(|path| !is_dash(path)) {
         let failed = |error| Error::io(IoAction::Open, path, error);
@@ -42,7 +43,8 @@ pub fn open(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<Bund
     Bundle::from_input(input, &name)
 }
 
-/// Opens the bundle or history at `path`. An encrypted bundle stays open, as opening it takes a second.
+/// Opens the bundle or history at `path`. An encrypted bundle stays open, because opening it again
+/// can take a second.
 fn open_traces(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<TraceInput<'static>> {
     // A pipe can be opened only once.
     if path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
@@ -57,7 +59,7 @@ fn open_traces(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<T
     }
 }
 
-/// Opens the bundles and histories at `paths`, of which one may be `-` for standard input.
+/// Opens the bundles and histories at `paths`. One of them may be `-`, for standard input.
 pub fn open_all(paths: &[PathBuf], keys: &DecryptionKeys) -> Result<Vec<TraceInput<'static>>, Failure> {
     if paths.iter().filter(|path| is_dash(path)).count() > 1 {
         return Err(Failure::usage("standard input can be read only once", "name `-` once"));
@@ -70,8 +72,8 @@ pub fn open_all(paths: &[PathBuf], keys: &DecryptionKeys) -> Result<Vec<TraceInp
     Ok(paths.iter().map(open).collect::<Result<_, _>>()?)
 }
 
-/// Opens the bundle or history at `path`. One that cannot be read again, such as standard input, is copied to an unnamed
-/// temporary file.
+/// Opens the bundle or history at `path`. Copies an input that cannot be read again, such as standard
+/// input, to an unnamed temporary file.
 pub fn open_seekable(path: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<TraceInput<'static>> {
     let is_stream = path.metadata().is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir());
     if !is_dash(path) && !is_stream {
@@ -99,7 +101,7 @@ pub fn access_note(access: Access) -> Option<String> {
     (access == Access::TableMismatch).then(|| note.to_owned())
 }
 
-/// Returns notes on the inputs of any operation that merges them.
+/// Returns notes about the inputs of a command.
 pub fn input_notes(inputs: &[InputSummary]) -> Vec<String> {
     let mut notes = Vec::new();
     for input in inputs.iter().filter(|input| input.is_duplicate) {
@@ -113,7 +115,7 @@ pub fn input_notes(inputs: &[InputSummary]) -> Vec<String> {
     }
     for input in inputs.iter().filter(|input| !input.filter.is_empty() && !input.is_duplicate) {
         let conditions = safe(&input.filter.join(" "));
-        notes.push(format!("{} was filtered: it has only rows that match {conditions}", safe(&input.name)));
+        notes.push(format!("{} was filtered: it has only the rows selected by {conditions}", safe(&input.name)));
     }
     let redacted: Vec<_> = inputs.iter().filter(|input| input.is_redacted && !input.is_duplicate).collect();
     if inputs.len() > redacted.len() {
@@ -129,11 +131,11 @@ pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), 
     if is_dash(output) {
         return Ok(());
     }
-    let target = real(output);
-    let places = [target.clone(), real_dir(output)];
+    let target = canonical(output);
+    let places = [target.clone(), existing_dir(output)];
     for input in inputs {
-        let (name, real_input) = (safe(&input.display().to_string()), real(input));
-        let problem = match (is_dash(input), real_input) {
+        let (name, canonical_input) = (safe(&input.display().to_string()), canonical(input));
+        let problem = match (is_dash(input), canonical_input) {
             (true, _) if is_stdin(output) => "-o names the file that standard input reads".to_owned(),
             (false, Some(input)) if Some(&input) == target.as_ref() => format!("-o names {name}, which is an input"),
             (false, Some(input))
@@ -148,9 +150,9 @@ pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), 
     Ok(())
 }
 
-/// Refuses to write into any history, even with --force: it has only what `keep` and `sign` write.
+/// Refuses to write into any history, even with --force: only `keep` and `sign` write there.
 pub fn refuse_target_in_history(output: &Path) -> Result<(), Failure> {
-    let dir = real_dir(output);
+    let dir = existing_dir(output);
     match dir.iter().flat_map(|dir| dir.ancestors()).find(|dir| is_history(dir)) {
         Some(history) => {
             let problem = format!("-o names a file in the history {}", safe(&history.display().to_string()));
@@ -160,12 +162,12 @@ pub fn refuse_target_in_history(output: &Path) -> Result<(), Failure> {
     }
 }
 
-fn real(path: &Path) -> Option<PathBuf> {
+fn canonical(path: &Path) -> Option<PathBuf> {
     std::fs::canonicalize(path).ok()
 }
 
 /// Returns the directory of a file to be written, or the nearest one above it that exists.
-fn real_dir(output: &Path) -> Option<PathBuf> {
+fn existing_dir(output: &Path) -> Option<PathBuf> {
     let mut dirs = output.ancestors().skip(1).map(|dir| if dir.as_os_str().is_empty() { Path::new(".") } else { dir });
-    dirs.find_map(real)
+    dirs.find_map(canonical)
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use patchwork_traces::query::{KeyPath, KeyPathError};
 
-/// Paths that are separated by commas.
+/// A comma-separated list of paths.
 #[derive(Debug, Clone)]
 pub struct KeyPathList(pub Vec<KeyPath>);
 

@@ -1,4 +1,4 @@
-//! The bundle that `merge`, `filter` and `redact` make of others: its options, where it goes, and the report on it.
+//! The new bundle that `merge`, `filter` and `redact` write: its options, destination and report.
 
 use std::io::{IsTerminal, stdout};
 use std::num::NonZeroUsize;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::cli::commands::export::{TargetArgs, level};
 use crate::cli::encryption::{KeyArgs, SealArgs};
-use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_is_kept};
 use crate::cli::input::{check_presence, refuse_target_in_inputs};
 use crate::cli::is_dash;
 use crate::cli::render::table::{Column, table};
@@ -27,7 +27,7 @@ use crate::cli::terminal::output::{Output, STDOUT};
 use crate::cli::terminal::term;
 use crate::cli::threads;
 
-/// The options for writing the new bundle and for reading the others.
+/// The options for reading the inputs and writing the new bundle.
 #[derive(Debug, Args)]
 pub struct NewBundleArgs {
     /// Compression level, from 0 (none) to 9 (slowest)
@@ -52,12 +52,12 @@ pub struct NewBundleArgs {
     sign: SignOption,
 }
 
-/// The place of the new bundle, once it was checked.
+/// The destination of the new bundle, which was checked.
 pub struct Destination {
     path: PathBuf,
     /// The file. `None` for standard output.
     pub target: Option<OutputTarget>,
-    /// The keys that open the other bundles.
+    /// The keys that decrypt the inputs.
     pub keys: DecryptionKeys,
     #[cfg(feature = "seal")]
     signing: BundleSigning,
@@ -123,8 +123,8 @@ pub fn killed_message(path: &Path) -> &'static str {
 }
 
 impl NewBundleArgs {
-    /// Checks that a bundle can be made of `inputs` at `path`, before anything is read. `example` shows how standard output
-    /// is kept.
+    /// Checks that a bundle can be made from `inputs` and written to `path`, before anything is read.
+    /// `example` shows how to redirect standard output.
     pub fn destination(
         &self,
         path: &Path,
@@ -136,7 +136,7 @@ impl NewBundleArgs {
             if stdout().is_terminal() {
                 return Err(ErrorKind::TargetIsTerminal.into());
             }
-            check_stdout_keeps("the bundle", example)?;
+            check_stdout_is_kept("the bundle", example)?;
         }
         refuse_target_in_inputs(path, inputs)?;
         let target = match is_dash(path) {
@@ -156,15 +156,16 @@ impl NewBundleArgs {
         })
     }
 
-    /// Returns what encrypts the new bundle, if anything does. May ask for a passphrase, so the inputs are opened first.
+    /// Returns the sealer for the new bundle, if it is to be encrypted. May ask for a passphrase, so
+    /// the inputs are opened first.
     pub fn sealer(&self, keys: &DecryptionKeys) -> Result<Option<Sealer>, Failure> {
-        self.seal.sealer_beside(self.keys.passphrase(), keys)
+        self.seal.sealer_with_keys(self.keys.passphrase(), keys)
     }
 }
 
 impl Destination {
-    /// Signs the new bundle, if that was asked for, and reports on it. `headline` is a sentence that ends where the name of
-    /// the bundle goes, and what follows it.
+    /// Signs the new bundle if requested, and prints the report. `headline` returns the first line for
+    /// the displayed name of the bundle.
     pub fn report<J: Serialize>(
         self,
         bundle: &NewBundle<'_>,

@@ -1,4 +1,4 @@
-//! Lets plugins of age talk to the user on the terminal.
+//! Lets age plugins talk to the user on the terminal.
 
 use patchwork_traces::container::{Passphrase, PluginPrompt};
 

@@ -26,26 +26,26 @@ pub struct RowFilterArgs {
 
     /// Only rows like body.decision=deny (repeatable)
     ///
-    /// A condition is PATH=VALUE, or has !=, <, <=, >, >=, ~REGEX or !~REGEX instead. PATH alone
-    /// selects rows that have the path, !PATH rows that lack it. Paths are as in jq, without the
-    /// first dot: body.decision, steps[0].status, steps[].status (any of them), "odd key".x. A
-    /// missing value is null. Numbers compare exactly (1e3 = 1000), and only with numbers. VALUE is
-    /// text, in JSON's quotation marks or without; white space around it is ignored. 5, true and
-    /// null also equal "5", "true" and "null".
+    /// A condition is PATH=VALUE, or the same with !=, <, <=, > or >=; PATH~REGEX or PATH!~REGEX; PATH
+    /// alone, if the row has it; or !PATH, if the row lacks it. Paths are as in jq without the first
+    /// dot: body.decision, steps[0].status, steps[].status (any of them), "odd key".x. A missing value
+    /// is null. Numbers compare exactly (1e3 = 1000), and only with numbers. VALUE is text, with or
+    /// without JSON's quotation marks; white space around it is ignored. 5, true and null also equal
+    /// "5", "true" and "null".
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<Condition>,
 
     /// Only rows that contain this text (repeatable)
     ///
-    /// Searches the row's JSON text as it is in the bundle (see --format envelope), and with its
-    /// escapes decoded.
+    /// Searches the row's JSON text as the bundle holds it (see --format envelope), and the same text
+    /// with its escapes decoded.
     #[arg(long, value_name = "TEXT")]
     grep: Vec<String>,
 
     /// Only rows in which a regular expression matches (repeatable)
     ///
-    /// Searches the row's JSON text as it is in the bundle (see --format envelope), and with its
-    /// escapes decoded. (?i) at the start ignores case.
+    /// Searches the row's JSON text as the bundle holds it (see --format envelope), and the same text
+    /// with its escapes decoded. (?i) at the start ignores case.
     #[arg(long, value_name = "REGEX", value_parser = pattern, hide_short_help = true)]
     grep_regex: Vec<String>,
 
@@ -55,9 +55,9 @@ pub struct RowFilterArgs {
 
     /// Only the last row of each taskId
     ///
-    /// Rows without one are selected, too. Each source has its own taskIds. With several bundles,
-    /// the rows of later arguments count as later, unless --by-time is given. --source, --file,
-    /// --since and --until apply before --latest, all other options after it.
+    /// Rows without a taskId are selected, too. Each source has its own taskIds. If several bundles are
+    /// named, rows of a later one count as later, unless --by-time is given. --source, --file, --since
+    /// and --until apply before --latest, all other options after it.
     #[arg(long)]
     latest: bool,
 
@@ -72,15 +72,15 @@ pub struct RowFilterArgs {
 pub struct TimeArgs {
     /// Only rows since a time: yesterday, 7d, 2026-05-02
     ///
-    /// Also accepted: "2026-05-02 10:00", 2026-05, today, "last week" (which begins on Monday),
-    /// "this month", and an age such as 1h30m. Times are local unless they carry an offset, as
+    /// Also accepted: "2026-05-02 10:00", 2026-05, today, "last week" (which begins on Monday), "this
+    /// month", and an age such as 1h30m. Times are local unless they carry an offset, as
     /// 2026-05-02T10:00:00Z does. Rows without a timestamp are skipped.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     since: Option<Moment>,
 
-    /// Only rows until a time; a day counts as a whole
+    /// Only rows until a time, inclusive
     ///
-    /// So does a week, month or year.
+    /// A day, week, month or year is included as a whole.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
 }
@@ -98,7 +98,7 @@ fn key(text: &str) -> Result<KeyPath, String> {
 }
 
 impl TimeArgs {
-    /// Returns true if there is one.
+    /// Returns true if --since or --until is given.
     pub fn are_given(&self) -> bool {
         self.since.is_some() || self.until.is_some()
     }
@@ -153,14 +153,14 @@ impl RowFilterArgs {
         Ok(filter)
     }
 
-    /// Returns the path of which only the last row of each value is selected.
+    /// Returns the path whose last row for each value is selected, if --latest is given.
     pub fn latest(&self) -> Option<KeyPath> {
         let key = || self.key.clone().unwrap_or_else(|| KeyPath::from_steps(vec![PathStep::Key("taskId".to_owned())]));
         self.latest.then(key)
     }
 }
 
-/// Returns a time for people.
+/// Formats a time for people.
 pub fn shown(time: Timestamp) -> String {
-    zone::precise_moment(time, &zone::here())
+    zone::precise_moment(time, &zone::local())
 }

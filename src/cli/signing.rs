@@ -14,13 +14,13 @@ use patchwork_traces::{Error, ErrorKind, OutputTarget, TargetOptions};
 
 use crate::cli::failure::Failure;
 use crate::cli::render::text::safe;
-use crate::cli::secrets::exposed_text;
+use crate::cli::secrets::exposed_warning;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::output::{Output, print_message};
 use crate::cli::terminal::passphrase;
 use crate::cli::terminal::term::HINT;
 
-/// A key that signs, and the terminal.
+/// A signing key, and the terminal on which it asks for its passphrase.
 pub struct Signer {
     key: SigningKey,
     terminal: TerminalPrompt,
@@ -35,7 +35,7 @@ impl Signer {
         let mut terminal = TerminalPrompt;
         let key = SigningKey::read(path, &mut terminal)?;
         if key.is_exposed() {
-            output.warning(&exposed_text(path));
+            output.warning(&exposed_warning(path));
         }
         Ok(Self { key, terminal })
     }
@@ -46,7 +46,8 @@ impl Signer {
     /// As [`SigningKey::sign`]. [`ErrorKind::Cancelled`] after an interrupt.
     pub fn sign(&mut self, message: &[u8]) -> patchwork_traces::Result<Signature> {
         let signature = self.key.sign(message, &mut self.terminal);
-        // An interrupt also ends `ssh-keygen`. A service that signs for the last time has been interrupted, too.
+        // An interrupt also ends `ssh-keygen`. A success counts even after an interrupt, when a service
+        // signs for the last time.
         if signature.is_err() {
             interrupt::check()?;
         }
@@ -54,7 +55,7 @@ impl Signer {
     }
 }
 
-/// Asks and tells on the terminal.
+/// Asks for passphrases and shows notices on the terminal.
 struct TerminalPrompt;
 
 impl KeyPrompt for TerminalPrompt {
@@ -64,7 +65,7 @@ impl KeyPrompt for TerminalPrompt {
             io::ErrorKind::NotFound => {
                 Error::from(ErrorKind::Signature(SignatureFault::PassphraseNeeded)).in_subject(&path)
             }
-            // An error of the library, such as the cancellation, is handed on as it is.
+            // An error of the library, such as a cancellation, is passed on unchanged.
             _ => match error.downcast::<Error>() {
                 Ok(error) => error,
                 Err(error) => Error::io_named(IoAction::Read, "the terminal", error),
@@ -77,7 +78,7 @@ impl KeyPrompt for TerminalPrompt {
     }
 }
 
-/// The option that signs what a command writes.
+/// The option that signs the output of a command.
 #[derive(Debug, Args)]
 pub struct SignOption {
     /// Sign the result with this OpenSSH key, as `sign` does
@@ -87,13 +88,13 @@ pub struct SignOption {
     key: Option<PathBuf>,
 }
 
-/// The result of signing what was written: the path of the signature, if it was asked for.
+/// The result of signing the output: the path of the signature, if one was requested.
 pub type SignedPath = patchwork_traces::Result<Option<PathBuf>>;
 
-/// The signature of a bundle that a command is about to write, if it was asked for.
+/// The requested signature, if any, of a bundle that a command is about to write.
 pub struct BundleSigning(Option<(Signer, OutputTarget, PathBuf)>);
 
-/// The signature of a history that a command is about to extend, if it was asked for.
+/// The requested signature, if any, of a history that a command is about to extend.
 pub struct HistorySigning(Option<Signer>);
 
 impl SignOption {
@@ -158,7 +159,7 @@ pub fn history_signature_target(dir: &Path) -> patchwork_traces::Result<OutputTa
 }
 
 impl BundleSigning {
-    /// Signs the bundle with this manifest, which was written.
+    /// Signs the bundle that was written with this manifest.
     ///
     /// # Errors
     /// [`ErrorKind::NotSigned`].
@@ -205,7 +206,7 @@ pub fn shown(signed: &SignedPath) -> Option<String> {
     signed.as_ref().ok()?.as_ref().map(|path| path.display().to_string())
 }
 
-/// Tells where the signature is, or returns the reason why there is none.
+/// Prints the path of the signature, or returns the reason why there is none.
 ///
 /// # Errors
 /// [`ErrorKind::NotSigned`].

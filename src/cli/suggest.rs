@@ -3,24 +3,24 @@
 use std::path::Path;
 
 /// The minimum similarity of two names, from 0 to 1.
-const ALIKE: f64 = 0.75;
+const MIN_SIMILARITY: f64 = 0.75;
 
-/// The minimum similarity of two file names, which often end alike.
-const ALIKE_FILES: f64 = 0.88;
+/// The minimum similarity of two file names, which often have the same extension.
+const MIN_FILE_SIMILARITY: f64 = 0.88;
 
 /// Returns the one of `known` that is most similar to `name`, if any is similar enough.
 pub fn closest<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    closest_by(ALIKE, name, known)
+    closest_by(MIN_SIMILARITY, name, known)
 }
 
-fn closest_by<'k>(alike: f64, name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let likeness = |candidate: &str| {
+fn closest_by<'k>(min_similarity: f64, name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let similarity = |candidate: &str| {
         let (name, candidate) = (name.to_lowercase(), candidate.to_lowercase());
         // A prefix counts as the whole name.
         if name.len() >= 3 && candidate.starts_with(&name) { 1.0 } else { strsim::jaro(&name, &candidate) }
     };
-    let rated = known.into_iter().map(|candidate| (likeness(candidate), candidate));
-    let best = rated.filter(|(likeness, _)| *likeness >= alike).max_by(|a, b| a.0.total_cmp(&b.0));
+    let rated = known.into_iter().map(|candidate| (similarity(candidate), candidate));
+    let best = rated.filter(|(similarity, _)| *similarity >= min_similarity).max_by(|a, b| a.0.total_cmp(&b.0));
     best.map(|(_, candidate)| candidate)
 }
 
@@ -31,7 +31,7 @@ pub fn closest_file(path: &Path) -> Option<String> {
     let entries = std::fs::read_dir(dir.unwrap_or(Path::new("."))).ok()?;
     let mut names: Vec<_> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
-    let best = closest_by(ALIKE_FILES, name, names.iter().map(String::as_str))?;
+    let best = closest_by(MIN_FILE_SIMILARITY, name, names.iter().map(String::as_str))?;
     Some(dir.map_or_else(|| best.to_owned(), |dir| dir.join(best).display().to_string()))
 }
 

@@ -57,7 +57,7 @@ impl Moment {
     /// Returns the first and the last millisecond of this time. Relative times need `now`. Returns `None` if the
     /// calendar of the local time zone has no such time.
     pub fn bounds(self, now: Option<Timestamp>) -> Option<RangeInclusive<Timestamp>> {
-        let now = || zone::zoned(now?, &zone::here());
+        let now = || zone::zoned(now?, &zone::local());
         let bounds = match self {
             Self::Point(time) => time..=time,
             Self::Calendar(unit, date) => unit.bounds(date)?,
@@ -105,7 +105,7 @@ impl CalendarUnit {
 
 /// Returns the first moment of a day in the local time zone.
 fn start_of_day(date: Date) -> Option<ZonedDateTime> {
-    date.to_zoned_datetime(zone::here()).ok()?.start_of_day().ok()
+    date.to_zoned_datetime(zone::local()).ok()?.start_of_day().ok()
 }
 
 fn timestamp(time: &ZonedDateTime) -> Option<Timestamp> {
@@ -147,7 +147,7 @@ fn relative(text: &str) -> Option<Moment> {
 
 fn time_of_day(text: &str) -> Option<Moment> {
     let time: DateTime = text.parse().ok()?;
-    timestamp(&time.to_zoned_datetime(zone::here()).ok()?).map(Moment::Point)
+    timestamp(&time.to_zoned_datetime(zone::local()).ok()?).map(Moment::Point)
 }
 
 /// Parses an age such as `7d`, `1h30m`, `2 weeks` or `3 days ago`.

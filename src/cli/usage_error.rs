@@ -81,7 +81,7 @@ fn conflict(error: &Error, argument: &str) -> String {
     }
 }
 
-/// Returns the command that another program's name for it means, if any.
+/// Returns the command that has this name in other programs, if any.
 pub fn synonym(name: &str) -> Option<&'static str> {
     Some(match name.to_ascii_lowercase().as_str() {
         "restore" | "unpack" | "extract" => "import",
@@ -121,7 +121,8 @@ fn value_hint(unknown: &str, arguments: &[String]) -> Option<String> {
     Some(format!("if that is the value of {option}, write {option}='{value}'"))
 }
 
-/// Removes the placeholder of an option: `--since` for `--since <TIME>`. A positional argument stays as it is.
+/// Removes the placeholder of an option: `--since` for `--since <TIME>`. Leaves a positional argument
+/// unchanged.
 fn option_name(argument: &str) -> &str {
     match argument.starts_with('-') {
         true => argument.split([' ', '=']).next().unwrap_or(argument),

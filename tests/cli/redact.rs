@@ -112,7 +112,7 @@ fn bad_input_writes_nothing() {
         (&["redact", "missing.gz", "-o", "b.gz"], 1, "missing.gz"),
         (&["redact", "short", "-o", "b.gz"], 1, "short"),
         (&["verify", "a.gz", "--original", "a.gz"], 1, "was not made by `redact`"),
-        (&["verify", "-", "--original", "a.gz"], 2, "--original needs a redacted bundle"),
+        (&["verify", "-", "--original", "a.gz"], 2, "--original compares a redacted bundle in a file"),
         (&["verify", "a.gz", "a.gz", "--original", "a.gz"], 2, "--original is for one bundle"),
         (&["verify", "a.gz", "--key-file", "short"], 2, "--original"),
         (&["anonymize", "a.gz"], 2, "that command is called 'redact' here"),

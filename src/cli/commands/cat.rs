@@ -21,7 +21,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::encryption::KeyArgs;
-use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_is_kept};
 use crate::cli::help;
 use crate::cli::input::{access_note, open_all, open_all_seekable};
 use crate::cli::key_paths::KeyPathList;
@@ -61,20 +61,21 @@ pub struct CatArgs {
     #[arg(long, conflicts_with_all = ["format", "columns", "envelope"], hide_short_help = true)]
     count: bool,
 
-    /// Merge the rows of all bundles and logs by their times
+    /// Merge the rows of all bundles and logs by timestamp
     ///
     /// Each log keeps its own order, even where its times do not ascend. A row without a timestamp
-    /// stays after the row before it; the first rows of a log, before any timestamp, are placed at
-    /// its earliest time. Takes memory for each log whose rows overlap in time.
+    /// stays after the row before it. Rows before the first timestamp of a log are printed at its
+    /// earliest time. Takes memory for each log whose rows overlap in time.
     #[arg(long, hide_short_help = true)]
     by_time: bool,
 
     /// Output format: raw, pretty, csv, tsv or envelope
     ///
     /// raw: exactly as in the log. pretty: JSON on several lines, coloured on a terminal. csv: for
-    /// spreadsheets; an apostrophe is put before a string that could be read as a formula. tsv: for
-    /// programs; \t, \n, \r and \\ stand for these characters. In both, lists are JSON, and null is
-    /// an empty cell. envelope: the line of the bundle, with the row's source and file.
+    /// spreadsheets; strings that could be taken for formulas are prefixed with an apostrophe. tsv:
+    /// for programs; tabs, line breaks and backslashes are escaped as \t, \n, \r and \\. In both,
+    /// lists are JSON, and null is an empty cell. envelope: the line of the bundle, which adds the
+    /// row's source and file.
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<FormatName>,
 
@@ -88,18 +89,17 @@ pub struct CatArgs {
 
     /// Print the output of a jq filter for each row
     ///
-    /// Each output value is a line of JSON. Values that the filter passes on keep their exact text,
-    /// numbers included, unless the row is not UTF-8. Options that select rows apply first; --head,
-    /// --tail and --count apply to the values. If the filter fails for a row or recurses too
-    /// deeply, an error names the row's line, the other rows follow, and the exit code is 3. A
-    /// filter can't read files, the environment or other rows: there is no env, input, debug, halt
+    /// Each output value is a line of JSON. The row itself and values taken from it keep their exact
+    /// text, numbers included, unless the row is not UTF-8. Options that select rows apply first;
+    /// --head, --tail and --count apply to the output values. If the filter fails for a row or
+    /// recurses too deeply, the error names its line, the other rows follow, and the exit code is 3.
+    /// A filter can't read files, the environment or other rows: there is no env, input, debug, halt
     /// or module.
     ///
-    /// Filters run in jaq, which differs from jq: (1,2) + (10,20) gives its values in another
-    /// order, 1/0 is infinite, {} | .[0] is null, .x.y = 1 fails if there is no x, reduce keeps all
-    /// values of its last part, and regular expressions have no look-around and no back-references.
-    /// There is no tostream, fromstream, ?//, @base32 or builtins, and no escape of a surrogate
-    /// pair.
+    /// Filters run in jaq, which differs from jq: (1,2) + (10,20) gives its values in another order,
+    /// 1/0 is infinite, {} | .[0] is null, .x.y = 1 fails if there is no x, reduce keeps all values
+    /// of its last part, and regular expressions have no look-around and no backreferences. There is
+    /// no tostream, fromstream, ?//, @base32 or builtins, and no escape for surrogate pairs.
     #[cfg(feature = "jq")]
     #[arg(long, value_name = "FILTER", conflicts_with_all = ["format", "columns", "envelope"])]
     jq: Option<JqFilter>,
@@ -127,7 +127,7 @@ pub struct CatArgs {
     keys: KeyArgs,
 }
 
-/// A form of rows.
+/// The value of `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FormatName {
     Raw,
@@ -156,7 +156,7 @@ pub struct CatJson {
     empty_columns: Vec<String>,
     /// The number of rows for which the filter of `--jq` failed.
     failed_rows: u64,
-    /// The first of these rows.
+    /// The first rows for which it failed.
     failures: Vec<FailedRow>,
     /// Notes for people.
     notes: Vec<String>,
@@ -180,7 +180,7 @@ impl From<PrintedLog> for CatFileJson {
 }
 
 impl CatArgs {
-    /// Returns the options of the library.
+    /// Returns the library's options for these arguments.
     fn options(&self) -> Result<CatOptions, Failure> {
         let options = CatOptions::default().sources(&self.filter.source).files(&self.filter.file);
         let options = options.range(self.filter.range()?).filter(self.filter.filter()?).latest(self.filter.latest());
@@ -191,7 +191,7 @@ impl CatArgs {
         Ok(options)
     }
 
-    /// Returns the filter of jq.
+    /// Returns the jq filter.
     #[cfg(feature = "jq")]
     fn jq_filter(&self) -> Option<JqFilter> {
         let strings = match (self.raw_output, stdout().is_terminal()) {
@@ -202,7 +202,7 @@ impl CatArgs {
         self.jq.clone().map(|filter| filter.strings(strings))
     }
 
-    /// Returns the form of the rows.
+    /// Returns the format of the rows.
     fn row_format(&self) -> Result<RowFormat, Failure> {
         let format = match self.format {
             Some(format) => format,
@@ -232,7 +232,7 @@ impl CatArgs {
 /// Runs the command.
 pub fn run(args: &CatArgs, output: Output) -> CommandResult {
     let options = args.options()?;
-    check_stdout_keeps("the rows", "cat BUNDLE > rows.jsonl")?;
+    check_stdout_is_kept("the rows", "cat BUNDLE > rows.jsonl")?;
     let summary = if args.exact { print_exact(args, &options, output)? } else { print_rows(args, &options, output)? };
     if args.count {
         output::print(&format!("{}\n", summary.rows))?;
@@ -264,10 +264,10 @@ fn failed_notes(failed: &FailedRows) -> Vec<String> {
     failed.first.iter().map(describe).chain(more).collect()
 }
 
-/// Shortens a reason, which can hold a whole row.
+/// Shortens a reason, which can contain a whole row.
 fn shortened(reason: &str) -> String {
-    const LONGEST: usize = 200;
-    match reason.char_indices().nth(LONGEST) {
+    const MAX_CHARS: usize = 200;
+    match reason.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{}…", &reason[..end]),
         None => reason.to_owned(),
     }
@@ -359,7 +359,7 @@ fn no_match_note(report: &CatReport, options: &CatOptions) -> Option<String> {
 /// The maximum number of logs that a note lists.
 const MAX_LISTED_LOGS: usize = 5;
 
-/// Returns a note about lines that were skipped because they are not rows, and about how to print them.
+/// Returns a note about skipped lines that are not rows, and how to print them.
 fn skipped_note(logs: &[PrintedLog]) -> Option<String> {
     let skipped: Vec<_> = logs.iter().filter(|log| log.skipped_lines > 0).collect();
     let all = skipped.iter().fold(0, |sum: u64, log| sum.saturating_add(log.skipped_lines));

@@ -40,7 +40,7 @@ pub struct TextJson {
 pub fn run(args: &CompletionsArgs, output: Output) -> CommandResult {
     let name = env!("CARGO_PKG_NAME");
     let mut script = Vec::new();
-    // Both lists contain the same shells.
+    // Both lists have the same shells, so only `--static` leads to `None`.
     match Shells::builtins().completer(&args.shell.to_string()).filter(|_| !args.is_static) {
         Some(shell) => {
             shell.write_registration(complete::VARIABLE, name, name, name, &mut script).map_err(Failure::Stdout)?;
@@ -51,12 +51,12 @@ pub fn run(args: &CompletionsArgs, output: Output) -> CommandResult {
     print_text(&script, output)
 }
 
-/// Adapts a script to where packages install it, and to names with spaces.
+/// Adapts a script to package installation and to file names with spaces.
 fn adapted(shell: Shell, script: &str) -> String {
     match shell {
-        // Readline then quotes what is the name of a file.
+        // Makes Readline quote completions that are file names.
         Shell::Bash => script.replace("complete -o nospace", "complete -o filenames -o nospace"),
-        // In a directory of `fpath`, the script is the function that completes.
+        // When zsh loads the script from `fpath`, the script itself is the completion function.
         Shell::Zsh => script.replace(
             "\ncompdef _clap_dynamic_completer_patchwork_traces patchwork-traces",
             "\nif [[ \"${funcstack[1]}\" == _patchwork-traces ]]; then\n    _clap_dynamic_completer_patchwork_traces \"$@\"\nelse\n    \

@@ -102,7 +102,7 @@ pub fn run(output: Output) -> CommandResult {
         if !output.json {
             output::print(&step_text(&step))?;
         }
-        // Damage, which the tour shows too, is exit code 3.
+        // The tour also shows a damaged bundle, for which the exit code is 3.
         let has_failed = !matches!(step.exit_code, Some(0 | 3));
         steps.push(step);
         if has_failed {
@@ -155,8 +155,8 @@ fn step_text(step: &StepJson) -> String {
     let about = paint(DIM, &format!("# {}", step.about));
     let mut text = format!("{about}\n{} {}\n", paint(HINT, "$"), step.command);
     for line in step.stdout.lines().chain(step.stderr.lines()) {
-        // Only rows are too long for the screen.
-        text += &if line.starts_with('{') { cut(line) } else { line.to_owned() };
+        // Only rows can be wider than the screen.
+        text += &if line.starts_with('{') { truncate(line) } else { line.to_owned() };
         text.push('\n');
     }
     if let Some(code) = step.exit_code.filter(|code| *code != 0) {
@@ -166,7 +166,7 @@ fn step_text(step: &StepJson) -> String {
 }
 
 /// Truncates a row to the width of the terminal.
-fn cut(row: &str) -> String {
+fn truncate(row: &str) -> String {
     const END: &str = " ...";
     let mut shown = String::new();
     for character in row.chars() {

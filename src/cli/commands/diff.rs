@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::cli::commands::export::DirArgs;
 use crate::cli::complete;
 use crate::cli::encryption::KeyArgs;
-use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_is_kept};
 use crate::cli::help;
 use crate::cli::input::{input_notes, open_all};
 use crate::cli::render::table::{Column, table};
@@ -31,8 +31,9 @@ use crate::cli::threads;
 
 /// Compare the rows of two bundles, or of a bundle and this machine
 ///
-/// Counts, for each log, the rows that only one side has, and the rows that both have in a different order. Exits with 3 if
-/// any row differs. Line endings don't count, nor does the file that a row is in, if rotation moved it.
+/// Counts, for each log, the rows that only one side has, and the rows that both have in a different
+/// order. Exits with 3 if any row differs. Ignores line endings, and which file a row is in if
+/// rotation moved it.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::DIFF))]
 pub struct DiffArgs {
@@ -48,7 +49,7 @@ pub struct DiffArgs {
     #[arg(long)]
     here: bool,
 
-    /// Print the rows that differ: `-` only in A, `+` only in B, `~` in another order
+    /// Print the rows that differ: `-` only in A, `+` only in B, `~` reordered in B
     ///
     /// Rows go to standard output, and the summary to standard error.
     #[arg(long)]
@@ -79,7 +80,7 @@ pub struct DiffJson<'a> {
     a: &'a InputSummary,
     /// The second input; null for the logs of this machine.
     b: Option<&'a InputSummary>,
-    /// The logs that one of the two has.
+    /// The logs that at least one side has.
     files: &'a [FileDiff],
     /// Notes for people.
     notes: &'a [String],
@@ -88,7 +89,7 @@ pub struct DiffJson<'a> {
 /// Runs the command.
 pub fn run(args: &DiffArgs, output: Output) -> CommandResult {
     if args.rows {
-        check_stdout_keeps("the rows", "diff A B --rows > rows")?;
+        check_stdout_is_kept("the rows", "diff A B --rows > rows")?;
     }
     let mut options = DiffOptions::default().sources(&args.source);
     options.threads = args.threads.unwrap_or(options.threads);
@@ -110,7 +111,7 @@ pub fn run(args: &DiffArgs, output: Output) -> CommandResult {
     let bar = if args.rows { Bar::alongside_output(output) } else { Bar::new(output) };
     let report = diff(&a, &b, &options, &bar, if args.rows { Some(&mut print) } else { None });
     let report = match report.and_then(|report| printer.finish().map(|()| report)) {
-        // The reader of the rows has seen enough, and rows are only printed if something differs.
+        // The reader closed the pipe. Rows are printed only if the sides differ.
         Err(error) if is_closed_pipe(&error) => return Ok(Exit::Incomplete),
         report => report?,
     };
@@ -176,7 +177,7 @@ fn as_text(report: &DiffReport) -> String {
     let name_of_b = report.b.as_ref().map_or_else(|| "this machine".to_owned(), |b| safe(&b.name));
     let in_b = if report.b.is_some() { "in" } else { "on" };
     if report.is_equal() {
-        let same = in_words(total(|file| file.same));
+        let same = line_count_text(total(|file| file.same));
         return format!(
             "{}: {} and {name_of_b} have the same {same} in {}\n",
             paint(STRONG, "equal"),
@@ -190,12 +191,12 @@ fn as_text(report: &DiffReport) -> String {
         (total(|file| file.reordered), "in another order".to_owned()),
     ];
     let parts = parts.iter().filter(|(lines, _)| lines.all() > 0);
-    let parts: Vec<_> = parts.map(|(lines, place)| format!("{} {place}", in_words(*lines))).collect();
+    let parts: Vec<_> = parts.map(|(lines, place)| format!("{} {place}", line_count_text(*lines))).collect();
     format!("{}: {}\n\n{}", paint(STRONG, "different"), listed(&parts), files_table(&report.files))
 }
 
 /// Returns `5 rows`, or `5 rows and 1 other line`.
-fn in_words(lines: LineCount) -> String {
+fn line_count_text(lines: LineCount) -> String {
     let other = counted(lines.unparsed, "other line", "other lines");
     match (lines.rows, lines.unparsed) {
         (_, 0) => rows(lines.rows),

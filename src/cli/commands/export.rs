@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::cli::complete;
 use crate::cli::encryption::{PassphraseArgs, SealArgs};
-use crate::cli::failure::{CommandResult, Failure, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, Failure, check_stdout_is_kept};
 use crate::cli::help;
 use crate::cli::input::refuse_target_in_history;
 use crate::cli::is_dash;
@@ -119,12 +119,12 @@ pub struct DirArgs {
 }
 
 impl DirArgs {
-    /// Returns the same options for another command line, each after a space.
+    /// Returns these options as text for a suggested command, each preceded by a space.
     pub fn repeated(&self) -> String {
         let options = [("--patchwork-dir", &self.patchwork_dir), ("--activity-dir", &self.activity_dir)];
         let given = options.iter().filter_map(|(option, dir)| {
             let dir = shell_word(dir.as_deref()?);
-            // Otherwise, what begins with a hyphen is an option.
+            // After a space, a value that begins with a hyphen would be parsed as an option.
             let separator = if dir.trim_start_matches(['\'', '$']).starts_with('-') { '=' } else { ' ' };
             Some(format!(" {option}{separator}{dir}"))
         });
@@ -136,7 +136,7 @@ impl DirArgs {
         Ok(self.resolve_with_names()?.dirs)
     }
 
-    /// Returns the same directories, after checking that those named explicitly exist.
+    /// Returns the same directories as `resolve`, after checking that those named explicitly exist.
     pub fn resolve_existing(&self) -> patchwork_traces::Result<Dirs> {
         let resolved = self.resolve_with_names()?;
         resolved.check_named()?;
@@ -184,7 +184,7 @@ struct ExportedFileJson {
     source: SourceName,
     file: FileName,
     base: Base,
-    /// The path that it was read from.
+    /// The path of the log.
     path: String,
     rows: u64,
     bytes: u64,
@@ -233,8 +233,8 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     }
     let dirs = args.dirs.resolve_existing()?;
     let exported_at = time::now()?;
-    let wanted = DiscoverOptions::default().sources(&args.source).include_other(args.include_other);
-    let discovery = discover(&dirs, &wanted.allow_empty(args.allow_empty))?;
+    let selected = DiscoverOptions::default().sources(&args.source).include_other(args.include_other);
+    let discovery = discover(&dirs, &selected.allow_empty(args.allow_empty))?;
     let default_path = || dirs.patchwork.join(default_name(exported_at, args.seal.is_given()));
     let path = args.output.clone().unwrap_or_else(default_path);
     let target = if args.to_stdout() { None } else { Some(target(args, &path)?) };
@@ -243,7 +243,7 @@ pub fn run(args: &ExportArgs, output: Output) -> CommandResult {
     let mut options = ExportOptions::new(crate::cli::generator(), exported_at)
         .level(args.level)
         .range(args.times.range()?)
-        .sealer(args.seal.only_sealer(&args.passphrase)?);
+        .sealer(args.seal.sealer_without_inputs(&args.passphrase)?);
     options.threads = args.threads.unwrap_or(options.threads);
     let bar = Bar::new(output);
     let report = match &target {
@@ -271,7 +271,7 @@ fn check_stdout() -> Result<(), Failure> {
     if stdout().is_terminal() {
         return Err(ErrorKind::TargetIsTerminal.into());
     }
-    check_stdout_keeps("the bundle", "-o - > traces.jsonl.gz")
+    check_stdout_is_kept("the bundle", "-o - > traces.jsonl.gz")
 }
 
 /// Returns the output target. A missing Patchwork directory is not created.

@@ -22,11 +22,11 @@ use crate::cli::terminal::output::{Output, STDOUT};
 use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::term::{STRONG, paint};
 
-/// Write a bundle of some rows of a bundle or history
+/// Write selected rows of a bundle or history to a new bundle
 ///
-/// With only --source or --file, whole logs are kept byte for byte. Otherwise, the new bundle has
-/// the matching rows, each exactly as in its log, but no unparsed lines. The new bundle records
-/// what it was made from, and is verified before it appears.
+/// If only sources or files are selected, their logs are kept byte for byte. Otherwise, the new
+/// bundle has the matching rows, each exactly as in its log, without the lines that are not rows.
+/// The new bundle records the bundles that it was made from, and is verified before it appears.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::FILTER))]
 pub struct FilterArgs {
@@ -45,7 +45,7 @@ pub struct FilterArgs {
     #[arg(long, hide_short_help = true)]
     allow_empty: bool,
 
-    /// Name of the machine, recorded in the new bundle [default: that of the bundle]
+    /// Name of the machine, recorded in the new bundle [default: the bundle's label]
     #[arg(long, value_name = "NAME", value_parser = label, hide_short_help = true)]
     label: Option<Label>,
 
@@ -60,7 +60,7 @@ pub struct FilterArgs {
 pub struct FilterJson<'a> {
     #[serde(flatten)]
     bundle: NewBundleJson,
-    /// The conditions in its manifest; empty if it has all rows of its logs.
+    /// The conditions in the manifest of the new bundle; empty if it has all rows of its logs.
     filter: &'a [String],
     /// The input.
     input: &'a InputSummary,
@@ -69,14 +69,14 @@ pub struct FilterJson<'a> {
 }
 
 impl FilterArgs {
-    /// Returns the options of the library.
+    /// Returns the library's options for these arguments.
     fn options(&self) -> Result<FilterOptions, Failure> {
         let range = self.rows.range()?;
         let rows = CatOptions::default().sources(&self.rows.source).files(&self.rows.file).range(range);
         let rows = rows.filter(self.rows.filter()?).latest(self.rows.latest());
         if rows.conditions(|time| time.to_string()).is_empty() {
             let hint = "add --source, --since, --where or another option of `patchwork-traces filter --help`";
-            return Err(Failure::usage("no option says which rows to keep", hint));
+            return Err(Failure::usage("no option selects the rows to keep", hint));
         }
         let options = FilterOptions::new(crate::cli::generator(), rows).label(self.label.clone());
         let mut options = options.allow_empty(self.allow_empty).level(self.new.level);

@@ -15,19 +15,20 @@ use crate::cli::terminal::exit::Exit;
 use crate::cli::terminal::interrupt;
 use crate::cli::terminal::output::Output;
 
-/// The pause between two looks at the logs.
-const POLL: Duration = Duration::from_secs(1);
+/// The pause between two checks of the logs.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest time between two segments.
 const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// The shortest time between two segments, also after a run that failed.
+/// The shortest time between two runs, including failed ones.
 const MIN_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The growth of a log, in bytes, at which a segment is added: a quarter of what rotation surely keeps.
-const ENOUGH_BYTES: u64 = 112 << 10;
+/// The growth of a log, in bytes, at which a segment is added: a quarter of the bytes that rotation
+/// always keeps.
+const MIN_GROWTH: u64 = 112 << 10;
 
-/// Runs until a termination request, and then once more.
+/// Adds segments until termination is requested, and then a last one.
 pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
     let mut service = Service {
         args,
@@ -39,10 +40,10 @@ pub fn run(args: &KeepArgs, output: Output) -> CommandResult {
         #[cfg(feature = "seal")]
         signing: args.signing(output)?,
     };
-    // A mistake in the arguments ends the service before it starts.
+    // An error in the first run, such as a wrong argument, prevents the service from starting.
     service.add_segment()?;
     while !interrupt::cancellation().is_cancelled() {
-        thread::sleep(POLL);
+        thread::sleep(POLL_INTERVAL);
         if service.is_due() {
             service.add_segment().unwrap_or_else(|failure| service.note_failure(failure));
         }
@@ -66,7 +67,7 @@ struct Service<'a> {
 impl Service<'_> {
     fn add_segment(&mut self) -> Result<(), Failure> {
         self.last_run = Instant::now();
-        // Logs that grow during the run are looked at again.
+        // Reads the lengths before the run, so that growth during the run counts towards the next one.
         self.lengths = self.args.log_lengths()?;
         let report: KeepReport = self.args.run_once(&self.options, &NoProgress)?;
         if report_line(&report, self.output)? == Exit::Incomplete {
@@ -77,22 +78,22 @@ impl Service<'_> {
         Ok(())
     }
 
-    /// Reports a run that failed. The service goes on, as the reason may pass.
+    /// Reports a run that failed. The service continues, because the cause may be temporary.
     fn note_failure(&mut self, failure: Failure) {
         failure.report(self.output.json);
         self.exit = Exit::Incomplete;
     }
 
-    /// Returns true if enough is new, a log became shorter, or the last run is long ago.
+    /// Returns true if a log is new, grew by `MIN_GROWTH` or shrank, or if `MAX_INTERVAL` has passed.
     fn is_due(&self) -> bool {
         let since = self.last_run.elapsed();
         if since < MIN_INTERVAL {
             return false;
         }
-        let has_grown = |(path, now): &(PathBuf, u64)| {
+        let has_changed = |(path, now): &(PathBuf, u64)| {
             let before = self.lengths.iter().find(|(known, _)| known == path).map(|(_, length)| *length);
-            before.is_none_or(|before| *now < before || now - before >= ENOUGH_BYTES)
+            before.is_none_or(|before| *now < before || now - before >= MIN_GROWTH)
         };
-        since >= MAX_INTERVAL || self.args.log_lengths().is_ok_and(|logs| logs.iter().any(has_grown))
+        since >= MAX_INTERVAL || self.args.log_lengths().is_ok_and(|logs| logs.iter().any(has_changed))
     }
 }

@@ -31,8 +31,8 @@ use crate::cli::threads;
 
 /// Restore the logs of bundles or histories on this machine
 ///
-/// Every log that differs is restored, verified and merged in a temporary file before the first one is replaced. Until then, nothing
-/// is changed.
+/// Every log that differs is restored, verified and merged in a temporary file before the first one
+/// is replaced. Until then, nothing is changed.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::IMPORT))]
 pub struct ImportArgs {
@@ -42,7 +42,7 @@ pub struct ImportArgs {
     #[arg(required = true, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
     bundles: Vec<PathBuf>,
 
-    /// What to do with existing logs
+    /// Choose how to treat existing logs
     #[arg(long, value_enum, default_value_t = ModeArg::Merge)]
     mode: ModeArg,
 
@@ -104,7 +104,8 @@ pub struct ImportJson<'a> {
     files: &'a [FilePlan],
     /// The leftovers of an interrupted import that this one removed.
     cleaned_up: Vec<String>,
-    /// The change that Patchwork's next writes make to all logs together; null if they delete, move and change nothing.
+    /// The total effect of Patchwork's next writes on all logs; null if they delete, move and change
+    /// nothing.
     next_writes: Option<NextWrites>,
     /// The same, as text for people.
     warning: Option<&'a str>,
@@ -163,7 +164,7 @@ fn files_table(files: &[FilePlan], dry_run: bool) -> String {
     table(&columns, &[&[0, 1, 2, 3, 4, 5, 6], &[0, 2, 3, 4, 5, 6], &[0, 2, 3, 4, 5], &[0, 2, 3]], term::width())
 }
 
-/// Returns the inputs in words, or nothing for a single bundle.
+/// Returns text such as ` from 2 bundles`, or an empty string for a single bundle.
 fn origin(inputs: &[InputSummary]) -> String {
     let segments = |input: &InputSummary| counted(input.bundles as u64, "segment", "segments");
     if let [InputSummary { history: None, .. }] = inputs {
@@ -216,7 +217,7 @@ fn notes(report: &ImportReport, dry_run: bool) -> Vec<String> {
     let is_written = report.plan.files.iter().any(|file| file.change != Change::Nothing);
     if report.inputs.iter().any(|input| input.is_redacted) && is_written {
         notes.push(
-            "a redacted bundle has changed copies of rows: if you import the original later, the logs will have both"
+            "a redacted bundle has changed copies of rows: if you import its original later, the logs will have both"
                 .to_owned(),
         );
     }

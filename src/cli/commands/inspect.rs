@@ -64,7 +64,7 @@ pub struct InspectJson<'a> {
     bundle_bytes: Option<u64>,
     total_rows: u64,
     total_bytes: u64,
-    /// True if single chunks can be read on their own; null for standard input.
+    /// True if chunks can be read individually; null for standard input.
     indexed: Option<bool>,
     files: Vec<InspectedFileJson>,
     /// The bundles that the bundle was made of; null if it is an export.
@@ -109,7 +109,7 @@ pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
     let inspection = Inspection::new(&bundle);
     let filtered = inspection.manifest.filter.as_ref();
     let filtered =
-        filtered.map(|filter| format!("filtered: it has only rows that match {}", filter.conditions().join(" ")));
+        filtered.map(|filter| format!("filtered: it has only the rows selected by {}", filter.conditions().join(" ")));
     let notes: Vec<_> = access_note(inspection.access).into_iter().chain(filtered).collect();
     output::print_report(&match output.json {
         true => output::json_text(&as_json(&inspection, &notes))?,
@@ -121,7 +121,7 @@ pub fn run(args: &InspectArgs, output: Output) -> CommandResult {
 
 fn as_text(name: &str, inspection: &Inspection) -> String {
     let manifest = &inspection.manifest;
-    let (width, zone) = (term::width(), zone::here());
+    let (width, zone) = (term::width(), zone::local());
     let mut text = head(name, inspection, &zone);
     if !manifest.files.is_empty() {
         text += "\n";
@@ -132,9 +132,9 @@ fn as_text(name: &str, inspection: &Inspection) -> String {
         text += "\n";
         text += &unparsed;
     }
-    if let Some(picture) = timeline::picture(manifest, width, &zone) {
+    if let Some(chart) = timeline::bundle_chart(manifest, width, &zone) {
         text += "\n";
-        text += &picture;
+        text += &chart;
     }
     if inspection.is_1_0() {
         text += "\nFormat 1.0 records no hashes, timestamps or compressed sizes, and omits lines that are not rows.\n";

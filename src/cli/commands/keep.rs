@@ -38,9 +38,9 @@ use crate::cli::{is_dash, label};
 
 /// Add the new rows of the logs to a history
 ///
-/// Patchwork removes the oldest rows of its logs. A history keeps them, in a directory of bundles that are never rewritten.
-/// Each run adds one bundle, called a segment, with the rows that are new since the last run, and reports a gap if rows may
-/// have been lost in between.
+/// Patchwork removes the oldest rows of its logs. A history keeps them, in a directory of bundles that
+/// are never rewritten. Each run adds one bundle, called a segment, with the rows that are new since
+/// the last run, and reports a gap if rows may have been lost in between.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::KEEP))]
 pub struct KeepArgs {
@@ -59,10 +59,10 @@ pub struct KeepArgs {
     #[arg(long)]
     follow: bool,
 
-    /// Do not hold the logs by hard links between runs
+    /// Do not hold the logs with hard links between runs
     ///
-    /// When Patchwork replaces a log, its link in `.patchwork-traces`, next to the log, keeps the old file until the next
-    /// run has read it. Without links, rows are lost sooner.
+    /// When Patchwork replaces a log, its link in `.patchwork-traces`, next to the log, keeps the old
+    /// file until the next run has read it. Without links, rows are lost sooner.
     #[arg(long)]
     no_hold: bool,
 
@@ -100,14 +100,14 @@ pub struct KeepArgs {
     sign: SignOption,
 }
 
-/// The result of `keep --json`: one object for each segment, one on a line with `--follow`.
+/// The result of `keep --json`. `--follow` prints one for each segment, on one line.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(title = "Result of patchwork-traces keep --json")]
 pub struct KeepJson {
     /// The segments that were added, in order: one, or one for each bundle of `--from`.
     segments: Vec<SegmentJson>,
-    /// The rate at which rows come. Null if it is not known yet.
+    /// The rate of new rows; null if it is not known yet.
     pace: Option<PaceJson>,
     /// Notes for people.
     notes: Vec<String>,
@@ -151,7 +151,7 @@ struct KeptLogJson {
     follows: Follows,
 }
 
-/// The rate at which rows come, for the log that loses rows first.
+/// The rate of new rows, for the log that loses rows first.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PaceJson {
@@ -188,7 +188,7 @@ impl KeepArgs {
         self.follow
     }
 
-    /// Adds one segment with what is new on this machine. `options` are those of all runs.
+    /// Adds one segment with the new rows of this machine. `options` apply to every run.
     pub fn run_once(&self, options: &KeepOptions, progress: &dyn Progress) -> Result<KeepReport, Failure> {
         let mut options = options.clone();
         options.write.exported_at = time::now()?;
@@ -215,25 +215,26 @@ impl KeepArgs {
 
     fn discover(&self) -> Result<Discovery, Failure> {
         let dirs = self.dirs.resolve_existing()?;
-        let wanted = DiscoverOptions::default().sources(&self.source).include_other(self.include_other);
-        // Logs that the history knows may be absent now.
-        Ok(discover(&dirs, &wanted.allow_empty(is_history(&self.dir)))?)
+        let selected = DiscoverOptions::default().sources(&self.source).include_other(self.include_other);
+        // The logs of an existing history may be absent now.
+        Ok(discover(&dirs, &selected.allow_empty(is_history(&self.dir)))?)
     }
 
-    /// Returns the options of all runs. Asks for a new passphrase, if segments are to be encrypted with one.
+    /// Returns the options for every run. Asks for a new passphrase if segments are to be encrypted
+    /// with one.
     ///
     /// # Errors
-    /// Also if a passphrase is given that is used for nothing: a new history would not be encrypted.
+    /// Also if a passphrase is given for a new history without encryption, which would not use it.
     pub fn options(&self, output: Output) -> Result<KeepOptions, Failure> {
         if !is_history(&self.dir) && self.from.is_empty() {
-            self.seal.refuse_unused(self.keys.passphrase())?;
+            self.seal.refuse_unused_passphrase(self.keys.passphrase())?;
         }
         let keys = self.keys.keys(output)?;
-        let sealer = self.seal.sealer_beside(self.keys.passphrase(), &keys)?;
+        let sealer = self.seal.sealer_with_keys(self.keys.passphrase(), &keys)?;
         let mut write = WriteOptions::new(crate::cli::generator(), time::now()?).level(self.level).sealer(sealer);
         write.threads = self.threads.unwrap_or(write.threads);
         let options = KeepOptions::new(write).hold(!self.no_hold).label(self.label.clone());
-        // The notes on encrypted segments are beside the logs also if a segment comes from a bundle.
+        // Notes on encrypted segments are kept next to the logs, even if a segment comes from a bundle.
         let patchwork_dir = self.dirs.resolve().ok().map(|dirs| dirs.patchwork).filter(|dir| dir.is_dir());
         Ok(options.keys(keys).notes_beside(patchwork_dir))
     }
@@ -287,7 +288,7 @@ pub fn report_line(report: &KeepReport, output: Output) -> CommandResult {
         let json = KeepJson { segments: vec![segment_json(report)], pace: None, notes };
         output::print(&output::json_line(&json)?)?;
     } else if !output.quiet {
-        let moment = zone::precise_moment(report.exported_at, &zone::here());
+        let moment = zone::precise_moment(report.exported_at, &zone::local());
         output::print(&format!("{moment}: {} in segment {}\n", new_rows(report.rows()), report.segment))?;
         output.notes(&notes);
     }
@@ -339,7 +340,7 @@ fn new_rows(number: u64) -> String {
     counted(number, "new row", "new rows")
 }
 
-/// Returns the word for a state, as people read it.
+/// Returns the displayed word for a state.
 pub fn state(state: FollowsState) -> &'static str {
     match state {
         FollowsState::First => "first",
@@ -351,7 +352,7 @@ pub fn state(state: FollowsState) -> &'static str {
     }
 }
 
-/// Returns the sentence on how soon the next run must follow.
+/// Returns the line about when the next run is due.
 pub fn pace_text(pace: &Pace) -> String {
     format!(
         "next run: at this rate, rows of {} can be lost after {} without a run; run at least every {}\n",
@@ -376,7 +377,7 @@ fn notes(report: &KeepReport) -> Vec<String> {
     not_held.chain(several).collect()
 }
 
-/// Returns what a person must look at.
+/// Returns the warnings about a segment.
 fn warnings(report: &KeepReport) -> Vec<String> {
     let not_noted = report.not_noted.iter().map(|error| {
         format!(
@@ -393,9 +394,9 @@ fn warnings(report: &KeepReport) -> Vec<String> {
     logs.chain(not_noted).chain(plain).collect()
 }
 
-/// Returns the warning about a log whose rows do not simply continue.
+/// Returns a warning if the log has a gap or was altered.
 pub fn warning(follows: &Follows, file: &str) -> Option<String> {
-    let moment = |time: Timestamp| zone::precise_moment(time, &zone::here());
+    let moment = |time: Timestamp| zone::precise_moment(time, &zone::local());
     match (follows.state, &follows.gap) {
         (FollowsState::Gap, Some(gap)) if gap.after_row == 0 => Some(format!(
             "rows may be missing: {} is new, but so long that rows may have been removed from it already; run keep more \
@@ -404,12 +405,13 @@ pub fn warning(follows: &Follows, file: &str) -> Option<String> {
         )),
         (FollowsState::Gap, Some(gap)) => {
             let after = gap.after_time.map(|time| format!(" ({})", moment(time))).unwrap_or_default();
-            let before = gap.before_time.map(|time| format!(", before {}", moment(time))).unwrap_or_default();
+            let before =
+                gap.before_time.map(|time| format!("; the new rows begin at {}", moment(time))).unwrap_or_default();
             let ids: u64 = gap.missing_ids.iter().map(|(first, last)| last - first + 1).sum();
             let ids = if ids > 0 { format!("; {} missing", counted(ids, "row is", "rows are")) } else { String::new() };
             Some(format!(
-                "rows may be missing: {} no longer has the last row that the history has, row {}{after}{before}{ids}; run \
-                 keep more often, or use --follow",
+                "rows may be missing: {} no longer has row {}{after}, the last one in the history{before}{ids}; run keep \
+                 more often, or use --follow",
                 safe(file),
                 count(gap.after_row),
             ))

@@ -53,7 +53,7 @@ fn page(command: Command, help: &HelpText) -> std::io::Result<Vec<u8>> {
     let man = Man::new(for_manual(command)).date(" ").source(source).manual("Traces");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
-    // Words are not broken, and lines are not justified.
+    // Disables hyphenation and justification.
     Roff::new().control("nh", []).control("ad", ["l"]).to_writer(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
@@ -81,8 +81,8 @@ fn page(command: Command, help: &HelpText) -> std::io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Prepares a command for its manual page: every option has its text, headings are capitals, and the synopsis is the
-/// usage of `--help`.
+/// Prepares a command for its manual page: shows all options, capitalises headings, and uses the
+/// usage line of `--help` as the synopsis.
 fn for_manual(mut command: Command) -> Command {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage: ").to_owned();

@@ -24,8 +24,9 @@ use crate::cli::terminal::term::{STRONG, paint};
 
 /// Merge bundles or histories into one bundle
 ///
-/// Rows that several bundles have are kept once, as import does: a row is in the new bundle as often as in the bundle that
-/// has it most often. The order of the arguments does not matter. The new bundle is verified before it appears.
+/// Rows that several bundles have are kept once, as with import. If a row occurs more than once in a
+/// bundle, the new bundle has as many copies as the bundle with the most. The order of the arguments
+/// does not matter. The new bundle is verified before it appears.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::MERGE))]
 pub struct MergeArgs {

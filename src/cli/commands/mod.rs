@@ -1,4 +1,4 @@
-//! The commands, one file each: arguments, output as text and as JSON, notes.
+//! The commands, one file each, with their arguments, text and JSON output, and notes.
 
 pub mod cat;
 pub mod completions;

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::cli::commands::export::TargetArgs;
 use crate::cli::encryption::KeyArgs;
-use crate::cli::failure::{CommandResult, check_stdout_keeps};
+use crate::cli::failure::{CommandResult, check_stdout_is_kept};
 use crate::cli::help;
 use crate::cli::input::refuse_target_in_inputs;
 use crate::cli::is_dash;
@@ -36,7 +36,7 @@ pub struct ProveArgs {
     #[arg(long, value_name = "N")]
     segment: u64,
 
-    /// Older checkpoint that the proof is for [default: the current one]
+    /// Older checkpoint to write the proof for [default: the current one]
     #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::FilePath)]
     at: Option<PathBuf>,
 
@@ -66,7 +66,7 @@ pub struct ProveJson {
     bundle: PathBuf,
     /// The digest of the segment.
     digest: BundleDigest,
-    /// The number of segments of the checkpoint that the proof is for.
+    /// The number of segments in the checkpoint of the proof.
     size: u64,
 }
 
@@ -74,7 +74,7 @@ pub struct ProveJson {
 pub fn run(args: &ProveArgs, output: Output) -> CommandResult {
     let to_stdout = is_dash(&args.output);
     let target = match to_stdout {
-        true => check_stdout_keeps("the proof", "-o - > segment.proof").map(|()| None)?,
+        true => check_stdout_is_kept("the proof", "-o - > segment.proof").map(|()| None)?,
         false => Some(OutputTarget::resolve(&args.output, args.target.into())?),
     };
     refuse_target_in_inputs(&args.output, std::slice::from_ref(&args.dir))?;

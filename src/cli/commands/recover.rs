@@ -30,8 +30,8 @@ use crate::cli::time;
 
 /// Save the intact rows of a damaged bundle or history
 ///
-/// Writes a new, valid bundle, and puts all segments of a history into one. The input is not changed. Lists the missing
-/// rows, and exits with 3 if rows are missing or may be missing.
+/// Writes a new, valid bundle; the segments of a history are combined into one. The input is not
+/// changed. Lists the missing rows, and exits with 3 if rows are missing or may be missing.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::RECOVER))]
 pub struct RecoverArgs {
@@ -76,7 +76,7 @@ pub struct RecoverJson<'a> {
     /// The usability of the damaged bundle's manifest.
     manifest: ManifestState,
     files: &'a [FileRecovery],
-    /// Lines that look like rows, but do not belong at their position in this bundle.
+    /// The number of lines that look like rows, but do not belong at their position in this bundle.
     ignored: u64,
     /// Notes for people.
     notes: &'a [String],
@@ -96,7 +96,7 @@ pub fn run(args: &RecoverArgs, output: Output) -> CommandResult {
     #[cfg(feature = "seal")]
     let signing = args.sign.for_bundle(&args.output, Some(&target), args.target.into(), output)?;
     let options = || -> Result<_, Failure> {
-        let sealer = args.seal.sealer_beside(args.keys.passphrase(), &keys)?;
+        let sealer = args.seal.sealer_with_keys(args.keys.passphrase(), &keys)?;
         Ok(RecoverOptions::new(crate::cli::generator(), time::now()?).sealer(sealer))
     };
     if !is_dash(&args.bundle) && args.bundle.is_dir() {
@@ -224,7 +224,7 @@ fn notes(report: &RecoverReport) -> Vec<String> {
         ManifestState::Contradicted => {
             Some("the manifest does not match all rows; it was used only for the logs whose SHA-256 matches")
         }
-        // `Lost`, the state of which least is known.
+        // `Lost`. Any state added later is reported like it.
         _ => {
             Some("the manifest is lost, so unparsed lines cannot be restored and the number of missing rows is unknown")
         }

@@ -27,9 +27,9 @@ use crate::cli::terminal::term::{STRONG, paint};
 
 /// Replace secrets and personal data in a bundle, to share it
 ///
-/// Writes a new bundle in which everything that scan finds is replaced: equal values get equal
-/// names, such as `user-1` and `secret-2`. Everything else is kept byte for byte. The new bundle is
-/// scanned before it appears. `verify NEW --original OLD` shows that nothing else was changed.
+/// Writes a new bundle in which everything that scan finds is replaced: equal values get equal names,
+/// such as `user-1` and `secret-2`. Everything else is kept byte for byte. The new bundle is scanned
+/// before it appears. `verify NEW --original OLD` shows that nothing else was changed.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::REDACT))]
 pub struct RedactArgs {
@@ -41,11 +41,11 @@ pub struct RedactArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 
-    /// Make names with this secret key
+    /// Derive names from this secret key
     ///
     /// Equal values then get equal names in every bundle. Without a key, names are numbered in the
-    /// order of their first appearance. Any file of at least 32 random bytes will do, if nobody
-    /// else can read it. Anyone who has the key can find out by trial what a name stands for.
+    /// order of their first appearance. Use a file of at least 32 random bytes that no one else can
+    /// read. Anyone who has the key can find the value behind a name by trying values.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
 
@@ -53,10 +53,10 @@ pub struct RedactArgs {
     #[arg(long, value_name = "PATH", value_parser = key_path)]
     drop: Vec<KeyPath>,
 
-    /// Remove all members of rows but these
+    /// Remove all members of rows except these
     ///
-    /// Keys that date or identify rows are kept: createdAt, timestamp, taskId, id, seq. Unparsed
-    /// lines are emptied, also by --drop.
+    /// Always keeps the keys that give a row its time and identity: createdAt, timestamp, taskId, id
+    /// and seq. Lines that are not rows are emptied, also with --drop.
     #[arg(long, value_name = "PATH,...")]
     keep_only: Vec<KeyPathList>,
 
@@ -124,7 +124,7 @@ pub fn run(args: &RedactArgs, output: Output) -> CommandResult {
 fn headline(report: &RedactReport, path: &str) -> String {
     let manifest = &report.manifest;
     format!(
-        "{} {} in {} into {path}: {} from {}, {}\n",
+        "{} {} in {}; wrote to {path}: {} from {}, {}\n",
         paint(STRONG, "replaced"),
         counted(report.redaction.replaced, "text", "texts"),
         counted(report.redaction.lines, "line", "lines"),
@@ -140,7 +140,7 @@ fn notes(report: &RedactReport, detect: &DetectOptions) -> Vec<String> {
         "`redact --help` lists what no redaction can find; look through the rows before you share them".to_owned(),
     );
     if !detect.is_everything() {
-        notes.push("only some rules were used; what the others would find is still there".to_owned());
+        notes.push("only some rules were used; the finds of the other rules were not replaced".to_owned());
     }
     notes
 }

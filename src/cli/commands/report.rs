@@ -28,14 +28,14 @@ use crate::cli::{is_dash, is_history};
 
 /// Write a report that opens in any browser
 ///
-/// Writes one HTML file, which needs no network: the verdict of `verify`, the digest and the logs,
-/// a timeline, runs, decisions, activity by tool, and a table of all rows with search and filters.
-/// The file includes the rows if the bundle has at most 20 MB. Otherwise, drop the bundle on the
-/// page to see them. The page prints well, too.
+/// Writes one HTML file that needs no network. It shows the verdict of `verify`, the digest and the
+/// logs for an audit, a timeline, runs, decisions, activity by tool, and a table of all rows with
+/// search and filters. It includes the rows if the bundle has at most 20 MB; otherwise, drop the
+/// bundle on the page to see them. It prints well, too.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::REPORT))]
 pub struct ReportArgs {
-    /// Bundle or directory of a history; `-` is standard input
+    /// Bundle or history directory; `-` is standard input
     #[arg(value_hint = ValueHint::AnyPath)]
     bundle: PathBuf,
 
@@ -43,15 +43,15 @@ pub struct ReportArgs {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: PathBuf,
 
-    /// Put the rows into the report, however many there are
+    /// Include the rows, whatever the size of the bundle
     #[arg(long, conflicts_with_all = ["no_embed", "max_embed"])]
     embed: bool,
 
-    /// Leave the rows out
+    /// Omit the rows
     #[arg(long, conflicts_with = "max_embed")]
     no_embed: bool,
 
-    /// Largest bundle whose rows the report includes [default: 20MB]
+    /// Include the rows of bundles up to this size [default: 20MB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_embed: Option<u64>,
 
@@ -75,14 +75,14 @@ pub struct ReportJson {
     report: PathBuf,
     /// The size of the report in bytes.
     report_bytes: u64,
-    /// The bundle, or the directory of the history, that it shows.
+    /// The path of the bundle, or of the history directory, that the report shows.
     bundle: PathBuf,
     verdict: ReportVerdict,
     /// True if verification found no error, and the signature is valid if one was required.
     good: bool,
     /// The number of rows.
     rows: u64,
-    /// The size of the bundle in the report in bytes; null if the rows are not in it.
+    /// The size in bytes of the bundle embedded in the report; null if the rows are not in it.
     embedded_bytes: Option<u64>,
     /// Notes for people.
     notes: Vec<String>,
@@ -91,7 +91,7 @@ pub struct ReportJson {
 /// Runs the command.
 pub fn run(args: &ReportArgs, output: Output) -> CommandResult {
     if is_dash(&args.output) {
-        return Err(Failure::usage("a report is a file that a browser opens", "name a file, such as -o report.html"));
+        return Err(Failure::usage("report cannot write to standard output", "name a file, such as -o report.html"));
     }
     refuse_target_in_inputs(&args.output, std::slice::from_ref(&args.bundle))?;
     let target = OutputTarget::resolve(&args.output, args.target.into())?;
@@ -140,7 +140,7 @@ fn options(args: &ReportArgs, output: Output) -> Result<ReportOptions, Failure> 
 
 fn note(args: &ReportArgs) -> String {
     let bundle = match is_history(&args.bundle) {
-        true => "a bundle that `merge` makes of the history",
+        true => "a bundle that `merge` makes from the history",
         false => "the bundle",
     };
     format!("the rows are not in the report: drop {bundle} on the page to see them, or use --embed")

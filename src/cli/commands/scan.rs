@@ -29,7 +29,7 @@ const MAX_SHOWN: usize = 100;
 
 /// Find secrets and personal data in bundles and histories
 ///
-/// Searches every string and key of every row, with escapes decoded, the unparsed lines, and the
+/// Searches every string and key of every row with its escapes decoded, the unparsed lines, and the
 /// texts of the manifest. Reports what was found, where and how often, but never the text itself.
 /// Exits with 3 if anything was found.
 #[derive(Debug, Args)]
@@ -58,7 +58,7 @@ pub struct ScanArgs {
     keys: KeyArgs,
 }
 
-/// The options that choose rules.
+/// The options that select rules.
 #[derive(Debug, Args)]
 pub struct RuleArgs {
     /// Use only this rule or kind of rules (repeatable)
@@ -67,36 +67,35 @@ pub struct RuleArgs {
     #[arg(long, value_name = "RULE", add = ArgValueCompleter::new(complete::RuleCompleter))]
     only: Vec<String>,
 
-    /// Leave out this rule or kind of rules (repeatable)
+    /// Skip this rule or kind of rules (repeatable)
     #[arg(long, value_name = "RULE", add = ArgValueCompleter::new(complete::RuleCompleter))]
     skip: Vec<String>,
 
-    /// File of further rules (TOML, as for gitleaks)
-    ///
-    /// Its rules are used in addition to the built-in ones.
+    /// Additional rules, in the TOML format of gitleaks
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     rules: Option<PathBuf>,
 }
 
 impl RuleArgs {
-    /// Returns the choice of rules.
+    /// Returns the selection of rules.
     ///
     /// # Errors
-    /// If the file of rules cannot be read or is malformed.
+    /// If the rule file cannot be read or is malformed.
     pub fn options(&self) -> Result<DetectOptions, Failure> {
         let rules = self.rules.as_deref().map(RuleFile::read).transpose()?;
         Ok(DetectOptions::default().only(&self.only).skip(&self.skip).rules(rules))
     }
 }
 
-/// Returns the notes on the parts of a file of rules that have no meaning for logs.
+/// Returns notes about the parts of a rule file that do not apply to logs.
 pub fn rule_notes(options: &DetectOptions) -> Vec<String> {
     let Some(rules) = &options.rules else { return Vec::new() };
     let UnusedParts { paths_of_rules, rules_of_paths, allowlists, .. } = rules.unused();
     let rules = |count: usize, one: &str, several: &str| (count > 0).then(|| counted(count as u64, one, several));
     let only_path =
-        rules(rules_of_paths, "rule matches only paths and is not used", "rules match only paths and are not used");
-    let path = rules(paths_of_rules, "rule is used without its path", "rules are used without their paths");
+        rules(rules_of_paths, "rule has only a path and is not used", "rules have only a path and are not used");
+    let path =
+        rules(paths_of_rules, "rule is used, but its path is ignored", "rules are used, but their paths are ignored");
     let mut notes: Vec<_> = only_path.into_iter().chain(path).collect();
     if allowlists > 0 {
         notes.push("paths and commits in allowlists are ignored: rows have none".to_owned());
@@ -194,7 +193,7 @@ fn path_of(group: &ScanGroup) -> String {
     }
 }
 
-/// Lists the first lines. Those of a segment come with its number.
+/// Lists the first lines, each with the number of its segment if they are from several bundles.
 fn lines_of(group: &ScanGroup) -> String {
     let lines = group.places.iter().filter_map(|place| Some((place, place.line?)));
     let lines: Vec<_> = lines

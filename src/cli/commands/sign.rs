@@ -24,18 +24,20 @@ use crate::cli::{help, input, is_dash};
 
 /// Sign a bundle or a history with an OpenSSH key
 ///
-/// Signs the manifest line of a bundle, or the checkpoint of a history, and writes the signature to a file beside it. The
-/// signature shows who vouched for the content, not that the content is true. `verify --signers` checks it.
+/// Signs the manifest line of a bundle, or the checkpoint of a history, and writes the signature to a
+/// file next to it. The signature shows who vouched for the content, not that the content is true.
+/// `verify --signers` checks it.
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::SIGN))]
 pub struct SignArgs {
-    /// Bundle, or directory of a history
+    /// Bundle or history directory
     #[arg(value_hint = ValueHint::AnyPath)]
     bundle: PathBuf,
 
     /// OpenSSH key to sign with
     ///
-    /// A private key, or the .pub file of a key that ssh-agent or a hardware token holds. `ssh-keygen` then signs.
+    /// A private key, or the .pub file of a key that ssh-agent or a hardware token holds. With a .pub
+    /// file, `ssh-keygen` signs.
     #[arg(long, value_name = "KEY", value_hint = ValueHint::FilePath)]
     key: PathBuf,
 
@@ -96,7 +98,7 @@ fn sign_history(dir: &Path, args: &SignArgs, output: Output) -> Result<SignJson,
     Ok(report(history_signature_path(dir), dir, &signature, None, Some(checkpoint)))
 }
 
-/// Returns the checkpoint of a history, after checking that it is of all segments.
+/// Returns the checkpoint of a history, after checking that it covers all segments.
 fn signable_checkpoint(dir: &Path, keys: &DecryptionKeys) -> patchwork_traces::Result<Checkpoint> {
     let history = History::open_with_keys(dir, keys)?;
     let written = history.written_checkpoint()?;

@@ -33,8 +33,8 @@ const SUGGESTED_HISTORY: &str = "~/trace-history";
 
 /// Show the logs of this machine, and what to do next
 ///
-/// Lists each log with its rows, what rotation has removed from it, and what rotation will remove
-/// next. Also shows the last run of `keep`. Without a command, the program does the same.
+/// Lists each log with its rows, and the rows that rotation has removed and will remove next. Also
+/// shows the last run of `keep`. Without a command, the program does the same.
 #[derive(Debug, Default, Args)]
 #[command(after_long_help = help::long(&help::STATUS))]
 pub struct StatusArgs {
@@ -63,9 +63,10 @@ pub struct StatusJson {
     unreadable: Vec<String>,
     /// The last run of `keep` for each history that has the logs, newest first.
     last_runs: Vec<LastRunJson>,
-    /// The paths beside the logs that can't be read, or don't tell where a history is, so that there may be others.
+    /// The paths next to the logs that can't be read, or don't name a history. Other histories may
+    /// exist.
     unknown_histories: Vec<String>,
-    /// The commands that make sense next, the best one first.
+    /// The suggested commands, most useful first.
     next: Vec<NextCommand>,
 }
 
@@ -84,9 +85,9 @@ struct LogJson {
     first: Option<Timestamp>,
     /// The latest time of a row.
     last: Option<Timestamp>,
-    /// The number of rows that the log has lost; null if its rows do not tell.
+    /// The number of rows that the log has lost; null if its rows do not show it.
     removed: Option<u64>,
-    /// The next rotation that takes lines from it; null if it is not rotated, or is empty.
+    /// The next rotation that removes lines; null if the log is not rotated, or is empty.
     next_rotation: Option<NextRotation>,
 }
 
@@ -96,21 +97,21 @@ struct LogJson {
 struct LastRunJson {
     #[serde(flatten)]
     run: LastRun,
-    /// What is at the path of the history now.
+    /// The current content of the history's path.
     place: HistoryPlace,
 }
 
-/// What is at the path of a history.
+/// The content of a history's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 enum HistoryPlace {
     /// A history.
     History,
-    /// A directory without a history, such as that of a disk which is not mounted.
+    /// A directory without a history, such as the mount point of an unmounted disk.
     OtherDirectory,
     /// Nothing.
     Nothing,
-    /// It can't be looked at.
+    /// Unknown, because the path can't be read.
     Unknown,
 }
 
@@ -126,12 +127,12 @@ impl HistoryPlace {
         }
     }
 
-    /// Returns what a person must know.
+    /// Returns a warning if the path has no history.
     fn warning(self) -> Option<&'static str> {
         match self {
             Self::History => None,
-            Self::OtherDirectory => Some("the directory has no history now: is its disk mounted?"),
-            Self::Nothing => Some("the directory is missing now"),
+            Self::OtherDirectory => Some("the directory contains no history now: is its disk mounted?"),
+            Self::Nothing => Some("the directory no longer exists"),
             Self::Unknown => Some("the directory can't be read"),
         }
     }
@@ -144,7 +145,7 @@ struct NextCommand {
     purpose: &'static str,
 }
 
-/// Runs the command that stands for none.
+/// Runs `status`, for a command line without a command.
 pub fn run_without_command(output: Output) -> CommandResult {
     run(&StatusArgs::default(), output)
 }
@@ -153,8 +154,8 @@ pub fn run_without_command(output: Output) -> CommandResult {
 pub fn run(args: &StatusArgs, output: Output) -> CommandResult {
     let (bar, now) = (Bar::new(output), time::now()?);
     let dirs = args.dirs.resolve_existing()?;
-    let wanted = DiscoverOptions::default().include_other(args.include_other).allow_empty(true).skip_unreadable(true);
-    let discovery = discover(&dirs, &wanted)?;
+    let options = DiscoverOptions::default().include_other(args.include_other).allow_empty(true).skip_unreadable(true);
+    let discovery = discover(&dirs, &options)?;
     let is_other = |log: &&SkippedLog| matches!(log.reason, SkipReason::Other);
     let other_logs = discovery.skipped.iter().filter(is_other).count();
     let report = status(discovery, &bar)?;
@@ -198,7 +199,7 @@ fn log_json(log: &LogStatus) -> LogJson {
     }
 }
 
-/// Returns the commands that make sense on this machine.
+/// Returns the suggested commands.
 fn next_commands(report: &StatusReport, last_runs: &[LastRunJson], args: &StatusArgs) -> Vec<NextCommand> {
     let next = |command: String, purpose| NextCommand { command, purpose };
     let (program, dirs) = (env!("CARGO_PKG_NAME"), args.dirs.repeated());
@@ -233,7 +234,7 @@ fn next_commands(report: &StatusReport, last_runs: &[LastRunJson], args: &Status
 }
 
 fn as_text(json: &StatusJson, report: &StatusReport, now: Timestamp) -> String {
-    let here = zone::here();
+    let here = zone::local();
     let mut text = match report.logs.is_empty() {
         true => format!("no Patchwork logs in {} and {}\n", safe(&json.patchwork_dir), safe(&json.activity_dir)),
         false => log_table(&report.logs, &here),
@@ -293,7 +294,7 @@ fn history_text(json: &StatusJson, now: Timestamp, here: &TimeZone) -> String {
         return paragraph("history", "none: nothing keeps the rows that rotation removes");
     }
     let unknown = json.unknown_histories.iter().map(|path| {
-        let problem = format!("unknown: {} does not say where it is, or can't be read", safe(path));
+        let problem = format!("unknown: {} does not name it, or can't be read", safe(path));
         paragraph("history", &paint(WARN, &problem))
     });
     let known = json.last_runs.iter().map(|run| paragraph("history", &last_run_text(run, now, here)));

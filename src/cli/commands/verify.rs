@@ -71,8 +71,8 @@ pub struct VerifyArgs {
 
     /// Checkpoint that the history must extend
     ///
-    /// An older copy of the history's `checkpoint` file shows that segments were only ever appended. With --proof, the
-    /// checkpoint of the history that the bundle must belong to.
+    /// Give an older copy of the history's `checkpoint` file to check that segments were only appended
+    /// since. With --proof, give a checkpoint of the history that the bundle must belong to.
     #[arg(long, value_name = "CHECKPOINT", value_hint = ValueHint::FilePath)]
     since: Option<PathBuf>,
 
@@ -154,14 +154,16 @@ struct VerifiedJson {
     filter: Vec<String>,
     /// The bundles that the bundle was made of; null if it is an export.
     derived_from: Option<DerivedFrom>,
-    /// The options of the redaction, and what it replaced, as the manifest records them; null if the bundle is not redacted.
+    /// The options of the redaction, and how much it replaced, as in the manifest; null if the bundle
+    /// is not redacted.
     redaction_record: Option<Redaction>,
-    /// True if `--proof` shows that the bundle is a segment of the history of `--since`; null without.
+    /// True if `--proof` shows that the bundle is a segment of the history of `--since`; null without
+    /// `--proof`.
     proven: Option<bool>,
     /// The signature in `<bundle>.sig`; null if it is missing, unless `--signers` requires it.
     #[cfg(feature = "seal")]
     signature: Option<signature::SignatureJson>,
-    /// The comparison with --original; null without.
+    /// The comparison with the bundle of `--original`; null without it.
     redaction: Option<RedactionCheck>,
     /// Rows that could be read.
     rows: u64,
@@ -277,7 +279,7 @@ impl Verdicts<'_> {
         self.exit = self.exit.worse_of(exit);
     }
 
-    /// Compares a sound bundle with the original that it is a redaction of, if one was named.
+    /// Compares the bundle with `--original`, if that was given and the bundle passed all other checks.
     fn compare_with_original(&mut self, keys: &DecryptionKeys) -> Result<(), Failure> {
         let Some(path) = self.args.bundle.first().filter(|_| self.exit == Exit::Done) else { return Ok(()) };
         let Some(check) = self.args.original.compare(path, keys, self.output)? else { return Ok(()) };
@@ -302,7 +304,7 @@ impl Verdicts<'_> {
     }
 }
 
-/// Returns the options for bundles and for histories, after checking that each option has an argument that it is for.
+/// Returns the options for bundles and for histories, after checking that each applies to an argument.
 fn options(args: &VerifyArgs) -> Result<(VerifyOptions, HistoryVerifyOptions), Failure> {
     check_arguments(args)?;
     args.original.check(&args.bundle)?;
@@ -371,7 +373,7 @@ fn check(
     found: &mut dyn FnMut(Finding),
 ) -> Result<patchwork_traces::Result<VerifyReport>, Failure> {
     let bar = Bar::new(output);
-    // The bar shows that a pipe is slow to begin.
+    // A pipe can be slow to deliver its first byte.
     bar.start(None);
     let checked = open_input(path, keys).and_then(|(input, name)| verify_input(input, &name, options, &bar, found));
     bar.finish();
@@ -383,7 +385,7 @@ fn exit_of(report: &VerifyReport) -> Exit {
     if report.is_good() { Exit::Done } else { Exit::Incomplete }
 }
 
-/// Returns the exit code after an error: damage that nothing behind it can be read for is a verdict.
+/// Returns the exit code for an error. Damage to encrypted data is a verdict, not a failure.
 fn exit_of_error(error: &Error) -> Exit {
     match error.kind() {
         ErrorKind::CiphertextDamaged | ErrorKind::PwtraceTruncated { .. } => Exit::Incomplete,
@@ -401,8 +403,11 @@ fn verify_as_text(
     let is_shown = |severity| !(output.quiet && severity == Severity::Info);
     let mut hint = None;
     let report = check((path, keys), options, output, &mut |finding| {
-        hint = hint.or(request_hint(&finding));
-        if printed.is_ok() && is_shown(finding.severity()) && listing.lists(finding.severity(), finding.kind.code()) {
+        hint = hint.or(proof_or_signature_hint(&finding));
+        if printed.is_ok()
+            && is_shown(finding.severity())
+            && listing.should_list(finding.severity(), finding.kind.code())
+        {
             printed = output::print_report(&finding_text(finding.severity(), &finding.to_string()));
         }
     });
@@ -463,8 +468,8 @@ fn more_text(more: FindingGroup) -> String {
     format!("{findings} with the code `{}` (use --all to list them)", more.code)
 }
 
-/// Returns the advice for a proof or a signature that does not fit.
-fn request_hint(finding: &Finding) -> Option<&'static str> {
+/// Returns advice about a proof or signature that is not valid.
+fn proof_or_signature_hint(finding: &Finding) -> Option<&'static str> {
     match &finding.kind {
         FindingKind::Proof(fault) => Some(for_history(fault)),
         #[cfg(feature = "seal")]
@@ -473,7 +478,7 @@ fn request_hint(finding: &Finding) -> Option<&'static str> {
     }
 }
 
-/// Returns the line on the proof.
+/// Returns the line about the proof.
 fn proof_text(report: &VerifyReport, options: &VerifyOptions) -> String {
     match (&options.proof, report.is_proven) {
         (Some((proof, checkpoint)), Some(true)) => {
@@ -484,10 +489,10 @@ fn proof_text(report: &VerifyReport, options: &VerifyOptions) -> String {
     }
 }
 
-/// Returns the line about the rows that a filtered bundle has.
+/// Returns the line about the conditions of a filtered bundle.
 fn filter_text(report: &VerifyReport) -> String {
     let line = |filter: &FilterRecord| {
-        format!("  filter  it has only rows that match {}\n", safe(&filter.conditions().join(" ")))
+        format!("  filter  it has only the rows selected by {}\n", safe(&filter.conditions().join(" ")))
     };
     report.filter.as_ref().map(line).unwrap_or_default()
 }
@@ -556,7 +561,7 @@ fn verify_as_json(
 ) -> Result<(VerifiedJson, Exit), Failure> {
     let mut findings = Vec::new();
     let checked = check((path, keys), options, output, &mut |finding| {
-        if listing.lists(finding.severity(), finding.kind.code()) {
+        if listing.should_list(finding.severity(), finding.kind.code()) {
             findings.push(finding_json(&finding));
         }
     })?;

@@ -46,13 +46,13 @@ pub struct Tick {
     pub label: String,
 }
 
-/// Returns the ticks for `columns` columns of `step_ms` milliseconds, each drawn `wide` characters wide.
-pub fn ticks(start: Timestamp, step_ms: u64, columns: usize, wide: usize, zone: &TimeZone) -> Vec<Tick> {
+/// Returns the ticks for `columns` columns of `step_ms` milliseconds, each drawn `column_width` characters wide.
+pub fn ticks(start: Timestamp, step_ms: u64, columns: usize, column_width: usize, zone: &TimeZone) -> Vec<Tick> {
     let step_ms = step_ms.cast_signed();
     let ends: Vec<_> = (0..=columns).map_while(|column| local(start, step_ms, column, zone)).collect();
-    let units = UNITS.into_iter().filter(|unit| unit.least_seconds() * 1000 >= step_ms);
+    let units = UNITS.into_iter().filter(|unit| unit.min_seconds() * 1000 >= step_ms);
     let candidates = units.map(|unit| unit.ticks(&ends));
-    candidates.into_iter().find(|ticks| is_readable(ticks, wide)).unwrap_or_default()
+    candidates.into_iter().find(|ticks| is_readable(ticks, column_width)).unwrap_or_default()
 }
 
 /// Returns the last moment before a column, in local time.
@@ -61,13 +61,13 @@ fn local(start: Timestamp, step_ms: i64, column: usize, zone: &TimeZone) -> Opti
     Some(zoned(Timestamp::from_millis(millis)?, zone)?.datetime())
 }
 
-fn is_readable(ticks: &[Tick], wide: usize) -> bool {
-    let is_apart = |pair: &[Tick]| pair[0].label.len() < (pair[1].column - pair[0].column) * wide;
+fn is_readable(ticks: &[Tick], column_width: usize) -> bool {
+    let is_apart = |pair: &[Tick]| pair[0].label.len() < (pair[1].column - pair[0].column) * column_width;
     ticks.windows(2).all(is_apart)
 }
 
 impl Unit {
-    fn least_seconds(self) -> i64 {
+    fn min_seconds(self) -> i64 {
         match self {
             Self::Seconds(seconds) => seconds,
             Self::Week => 7 * DAY,
@@ -134,10 +134,10 @@ fn seconds_of(time: DateTime) -> i64 {
 mod tests {
     use super::*;
 
-    fn shown(start: &str, step_seconds: i64, columns: usize, wide: usize, zone: &str) -> String {
+    fn shown(start: &str, step_seconds: i64, columns: usize, column_width: usize, zone: &str) -> String {
         let (start, zone) = (start.parse().unwrap(), TimeZone::get(zone).unwrap());
         let step_ms = u64::try_from(step_seconds * 1000).unwrap();
-        let ticks = ticks(start, step_ms, columns, wide, &zone);
+        let ticks = ticks(start, step_ms, columns, column_width, &zone);
         ticks.iter().map(|tick| format!("{}:{}", tick.column, tick.label)).collect::<Vec<_>>().join(" ")
     }
 

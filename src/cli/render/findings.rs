@@ -1,11 +1,12 @@
-//! Limits the listed findings of `verify` to the first ones of each kind, as a bundle can have millions.
+//! Limits the listed findings of `verify` to the first ones of each kind, because a bundle can have
+//! millions.
 
 use patchwork_traces::verify::Severity;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The maximum number of listed findings of each kind, unless all are requested.
-pub const MAX_OF_A_KIND: u64 = 100;
+pub const MAX_PER_KIND: u64 = 100;
 
 /// Findings of one kind.
 #[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
@@ -28,11 +29,11 @@ pub struct FindingList {
 impl FindingList {
     /// Creates a list of all findings, or of the first ones of each kind.
     pub fn new(all: bool) -> Self {
-        Self { limit: if all { u64::MAX } else { MAX_OF_A_KIND }, kinds: Vec::new() }
+        Self { limit: if all { u64::MAX } else { MAX_PER_KIND }, kinds: Vec::new() }
     }
 
     /// Counts a finding of this kind, and returns true if it is to be listed.
-    pub fn lists(&mut self, severity: Severity, code: &'static str) -> bool {
+    pub fn should_list(&mut self, severity: Severity, code: &'static str) -> bool {
         let index = self.kinds.iter().position(|kind| kind.code == code && kind.severity == severity);
         let index = index.unwrap_or_else(|| {
             self.kinds.push(FindingGroup { severity, code, count: 0 });
@@ -42,7 +43,7 @@ impl FindingList {
         self.kinds[index].count <= self.limit
     }
 
-    /// Returns the findings that are not listed.
+    /// Returns the numbers of findings that are not listed, by kind.
     pub fn not_listed(&self) -> impl Iterator<Item = FindingGroup> {
         let more = self.kinds.iter().filter(|kind| kind.count > self.limit);
         more.map(|kind| FindingGroup { count: kind.count - self.limit, ..*kind })

@@ -1,10 +1,10 @@
-//! Says what a bundle was made from, and how it was redacted.
+//! Describes the bundles that a bundle was made from, and its redaction.
 
 use patchwork_traces::format::{Derivation, DerivedFrom, Redaction};
 
 use crate::cli::render::text::{counted, safe};
 
-/// Returns the lines on what a bundle was made from, and on how it was redacted, with labels of a width.
+/// Returns the lines about a bundle's origin and redaction, with labels padded to `width`.
 pub fn provenance(from: Option<&DerivedFrom>, redaction: Option<&Redaction>, width: usize) -> String {
     let line = |label: &str, text: String| format!("  {label:<width$}  {text}\n");
     let from = from.map(|from| line("from", derived_text(from)));

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cli::render::text::{counted, listed, rows};
 
-/// The change that Patchwork's next writes make to all logs together.
+/// The total effect of Patchwork's next writes on all logs.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NextWrites {

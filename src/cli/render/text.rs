@@ -65,8 +65,9 @@ pub fn listed<T: AsRef<str>>(things: &[T]) -> String {
     }
 }
 
-/// Returns `label: text` on lines of at most `width` columns, without an end of line. Continued lines are aligned with
-/// the text. A longer word has a line of its own. Without a width, everything is on one line.
+/// Returns `label: text` on lines of at most `width` columns, without a final line feed. Continued
+/// lines are aligned with the text. A longer word has its own line. Without a width, everything is on
+/// one line.
 pub fn labelled(style: Style, label: &str, text: &str, width: Option<usize>) -> String {
     let Some(width) = width else { return format!("{} {text}", paint(style, label)) };
     let hanging = " ".repeat(label.width() + 1);
@@ -87,7 +88,7 @@ pub fn safe(text: &str) -> String {
     visible(text).into_owned()
 }
 
-/// Returns a path as a word of the command line of a shell such as bash or zsh. It has only visible characters.
+/// Quotes a path as one word for a shell such as bash or zsh, with only visible characters.
 pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@,".contains(c);

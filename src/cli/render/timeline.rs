@@ -14,7 +14,7 @@ use anstyle::{AnsiColor, Style};
 /// The height of the bars of all sources together, in lines.
 const HEIGHT: usize = 5;
 
-/// The maximum width of the bars, beyond which a chart is hard to take in.
+/// The maximum width of the bars. A wider chart is hard to read.
 const MAX_COLUMNS: usize = 200;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -51,7 +51,7 @@ pub struct ChartContent<'c> {
 }
 
 /// Draws a chart of the rows of a bundle over time that fits into `width`. Returns `None` if no row has a timestamp.
-pub fn picture(manifest: &Manifest, width: usize, zone: &TimeZone) -> Option<String> {
+pub fn bundle_chart(manifest: &Manifest, width: usize, zone: &TimeZone) -> Option<String> {
     let content = ChartContent {
         sources: manifest.sources.iter().collect(),
         total_rows: manifest.total_count,
@@ -63,23 +63,23 @@ pub fn picture(manifest: &Manifest, width: usize, zone: &TimeZone) -> Option<Str
 
 /// Draws a chart that fits into `width`. Returns `None` if no row has a timestamp.
 pub fn chart(content: ChartContent<'_>, width: usize, zone: &TimeZone) -> Option<String> {
-    let mut names = content.sources.iter().map(|source| safe(source.as_str()).width()).max().unwrap_or_default();
+    let mut label_width = content.sources.iter().map(|source| safe(source.as_str()).width()).max().unwrap_or_default();
     let total = count(content.total_rows).len();
-    // The label of the peak names the step, which depends on the room that the labels leave.
+    // The label of the peak names the step, which depends on the width that the labels leave.
     let (timetable, max_columns) = loop {
-        let max_columns = width.saturating_sub(names + total + 2).clamp(10, MAX_COLUMNS);
+        let max_columns = width.saturating_sub(label_width + total + 2).clamp(10, MAX_COLUMNS);
         let timetable = (content.timetable)(max_columns)?;
         let label = peak_label(peak(&timetable), timetable.step_ms).width();
-        if label <= names {
+        if label <= label_width {
             break (timetable, max_columns);
         }
-        names = label;
+        label_width = label;
     };
     // Steps of days and longer begin at midnight UTC.
     let zone = if timetable.step_ms < DAY_MS { zone.clone() } else { TimeZone::UTC };
-    let wide = (max_columns / timetable.columns.max(1)).clamp(1, 8);
-    let pen = if has_unicode() { UNICODE } else { ASCII };
-    Some(Chart { timetable, zone, names, wide, pen, gaps: content.gaps }.draw())
+    let column_width = (max_columns / timetable.columns.max(1)).clamp(1, 8);
+    let glyphs = if has_unicode() { UNICODE } else { ASCII };
+    Some(Chart { timetable, zone, label_width, column_width, glyphs, gaps: content.gaps }.draw())
 }
 
 /// Returns the highest number of rows in one column.
@@ -102,10 +102,10 @@ struct Chart {
     timetable: Timetable,
     zone: TimeZone,
     /// The width of the labels to the left of the bars.
-    names: usize,
+    label_width: usize,
     /// The width of a column in characters.
-    wide: usize,
-    pen: ChartGlyphs,
+    column_width: usize,
+    glyphs: ChartGlyphs,
     gaps: Vec<(Timestamp, Timestamp)>,
 }
 
@@ -113,7 +113,7 @@ impl Chart {
     fn draw(&self) -> String {
         let sources = &self.timetable.sources;
         let mut text = self.heading() + "\n";
-        text += &self.high_bars();
+        text += &self.total_bars();
         if sources.len() > 1 {
             for (index, source) in sources.iter().enumerate() {
                 text += &self.source(source, COLORS[index % COLORS.len()].on_default());
@@ -138,7 +138,7 @@ impl Chart {
     }
 
     /// Draws the bars of all sources together.
-    fn high_bars(&self) -> String {
+    fn total_bars(&self) -> String {
         let sources = &self.timetable.sources;
         let (columns, peak) = (totals(&self.timetable), peak(&self.timetable));
         let name = if let [only] = &sources[..] { safe(only.source.as_str()) } else { "all".to_owned() };
@@ -150,7 +150,7 @@ impl Chart {
                 _ => String::new(),
             };
             let total = if line == 0 { count(sources.iter().map(all_rows).sum()) } else { String::new() };
-            let padding = " ".repeat(self.names.saturating_sub(label.width()));
+            let padding = " ".repeat(self.label_width.saturating_sub(label.width()));
             let label =
                 if line == 0 { format!("{label}{padding}") } else { format!("{padding}{}", paint(DIM, &label)) };
             format!("{label} {bars} {total}").trim_end().to_owned() + "\n"
@@ -163,17 +163,17 @@ impl Chart {
         let peak = source.rows.iter().max().copied().unwrap_or_default();
         let bars: String = source.rows.iter().map(|rows| self.bar(*rows, peak, 1, 0)).collect();
         let name = safe(source.source.as_str());
-        let padding = " ".repeat(self.names.saturating_sub(name.width()));
+        let padding = " ".repeat(self.label_width.saturating_sub(name.width()));
         format!("{name}{padding} {} {}\n", paint(color, &bars), count(all_rows(source)))
     }
 
     /// Draws one line of the bar of a column. A column with any row has a visible bar.
     fn bar(&self, rows: u64, peak: u64, height: usize, line: usize) -> String {
-        let bars = self.pen.bars;
+        let bars = self.glyphs.bars;
         let level = (u128::from(rows) * (height * bars.len()) as u128).div_ceil(u128::from(peak.max(1)));
         let level = usize::try_from(level).unwrap_or(usize::MAX).saturating_sub(line * bars.len()).min(bars.len());
         let bar = level.checked_sub(1).map_or(' ', |index| bars[index]);
-        std::iter::repeat_n(bar, self.wide).collect()
+        std::iter::repeat_n(bar, self.column_width).collect()
     }
 
     /// Marks the columns in which rows may be missing. Returns an empty string if there are none.
@@ -184,31 +184,31 @@ impl Chart {
             let index = i64::try_from(index).unwrap_or(i64::MAX);
             self.gaps.iter().any(|(after, before)| (column(*after)..=column(*before)).contains(&index))
         };
-        let marks = (0..columns).map(|index| if is_gap(index) { self.pen.gap } else { ' ' });
-        let marks: String = marks.flat_map(|mark| std::iter::repeat_n(mark, self.wide)).collect();
+        let marks = (0..columns).map(|index| if is_gap(index) { self.glyphs.gap } else { ' ' });
+        let marks: String = marks.flat_map(|mark| std::iter::repeat_n(mark, self.column_width)).collect();
         if marks.trim().is_empty() {
             return String::new();
         }
-        format!("{:names$} {}\n", "gaps", paint(WARN, marks.trim_end()), names = self.names)
+        format!("{:label_width$} {}\n", "gaps", paint(WARN, marks.trim_end()), label_width = self.label_width)
     }
 
     fn axis(&self) -> String {
         let Timetable { start, step_ms, columns, .. } = self.timetable;
-        let ticks = ticks(start, step_ms, columns, self.wide, &self.zone);
-        let mut line = vec![self.pen.line; columns * self.wide];
-        line.first_mut().into_iter().for_each(|first| *first = self.pen.corner);
-        let mut labels = " ".repeat(self.names + 1);
+        let ticks = ticks(start, step_ms, columns, self.column_width, &self.zone);
+        let mut line = vec![self.glyphs.line; columns * self.column_width];
+        line.first_mut().into_iter().for_each(|first| *first = self.glyphs.corner);
+        let mut labels = " ".repeat(self.label_width + 1);
         for Tick { column, label } in &ticks {
-            let at = column * self.wide;
+            let at = column * self.column_width;
             if at > 0 {
-                line[at] = self.pen.tick;
+                line[at] = self.glyphs.tick;
             }
-            labels += &" ".repeat((self.names + 1 + at).saturating_sub(labels.len()));
+            labels += &" ".repeat((self.label_width + 1 + at).saturating_sub(labels.len()));
             labels += label;
         }
         let line: String = line.into_iter().collect();
         let labels = labels.trim_end();
-        let text = format!("{}{line}\n{labels}", " ".repeat(self.names + 1));
+        let text = format!("{}{line}\n{labels}", " ".repeat(self.label_width + 1));
         paint(DIM, text.trim_end()) + "\n"
     }
 

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use patchwork_traces::format::Timestamp;
 
 /// Returns the time zone from `TZ`, or else from the system, or else UTC.
-pub fn here() -> TimeZone {
+pub fn local() -> TimeZone {
     TimeZone::try_system().unwrap_or(TimeZone::UTC)
 }
 

@@ -62,7 +62,7 @@ impl ErrorDetail {
     /// Prints the error on standard error.
     pub fn print(self, json: bool) {
         if json {
-            // Serialisation cannot fail; if it did, the exit code would still tell.
+            // Serialisation cannot fail; if it did, the exit code would still report the failure.
             let text = serde_json::to_string(&ErrorJson { error: self }).unwrap_or_default();
             return print_to_stderr(&(escape_json(&text) + "\n"));
         }

@@ -28,7 +28,7 @@ pub struct InterruptState {
 }
 
 /// The time after which the user is told how to stop immediately.
-const PATIENCE: Duration = Duration::from_secs(1);
+const NOTICE_DELAY: Duration = Duration::from_secs(1);
 
 static STATE: OnceLock<InterruptState> = OnceLock::new();
 static CANCELLATION: OnceLock<Cancellation> = OnceLock::new();
@@ -54,8 +54,8 @@ pub fn watch(state: InterruptState) {
 #[cfg(unix)]
 fn install() {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    // Signals that the parent process ignores, as `nohup` does, stay ignored. Only Linux reports them. Elsewhere a hangup
-    // is left alone, as it must not end a program that was meant to outlive its terminal.
+    // Signals that the parent process ignores, as `nohup` does, stay ignored. Only Linux reports them.
+    // Elsewhere, SIGHUP is not handled, because a handler would end a program that runs under `nohup`.
     let ignored = if cfg!(target_os = "linux") { ignored_signals() } else { 1 << (SIGHUP - 1) };
     let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
     // The program works without signal handlers.
@@ -93,7 +93,7 @@ fn on_signal() {
     }
     cancellation().cancel();
     let _ = thread::Builder::new().spawn(move || {
-        thread::sleep(PATIENCE);
+        thread::sleep(NOTICE_DELAY);
         if !state.json {
             print_message(HINT, "note:", "stopping... press Ctrl-C again to stop immediately");
         }

@@ -96,7 +96,7 @@ pub fn print_report(text: &str) -> Result<(), PrintError> {
 /// Returns true if standard output silently discards everything because it was closed when the program started: the
 /// runtime then opens the null device for reading and writing. A deliberate `> /dev/null` opens it for writing only.
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-pub fn stdout_loses_all() -> bool {
+pub fn is_stdout_discarded() -> bool {
     use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
 
     let stdout = io::stdout();
@@ -107,7 +107,7 @@ pub fn stdout_loses_all() -> bool {
 
 /// Always returns false: this platform cannot detect it.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-pub fn stdout_loses_all() -> bool {
+pub fn is_stdout_discarded() -> bool {
     false
 }
 
@@ -128,7 +128,7 @@ pub fn json_text(value: &impl Serialize) -> Result<String, PrintError> {
     Ok(escape_json(&text) + "\n")
 }
 
-/// Returns the JSON that `--json` prints as one of several objects, each on a line.
+/// Returns the JSON that `--json` prints on one line, as one of several objects.
 pub fn json_line(value: &impl Serialize) -> Result<String, PrintError> {
     let text = serde_json::to_string(value).map_err(|error| PrintError::Result(io::Error::from(error)))?;
     Ok(escape_json(&text) + "\n")

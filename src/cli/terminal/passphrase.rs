@@ -13,7 +13,7 @@ use crate::cli::terminal::interrupt;
 use crate::cli::terminal::screen;
 
 /// The interval between checks for an interrupt.
-const PAUSE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Asks for a passphrase on the terminal, which doesn't show what is typed. Standard input stays free for a bundle.
 ///
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// If there is no terminal, or it is closed. [`ErrorKind::Cancelled`], inside the [`io::Error`], after an interrupt.
 pub fn ask(prompt: &str) -> io::Result<Passphrase> {
     let terminal = Terminal::open()?;
-    // Before the prompt is there, so that a quick answer isn't shown either.
+    // Hides the input before the prompt appears, so that a quick answer isn't shown either.
     terminal.hide_input()?;
     let prompt = prompt.to_owned();
     wait_for(&terminal, move || rpassword::prompt_password(prompt).map(Passphrase::new))
@@ -46,7 +46,8 @@ pub fn ask_shown(prompt: &str) -> io::Result<String> {
     })
 }
 
-/// Returns what `read` reads from the terminal. It doesn't end at a signal from elsewhere, so it has a thread of its own.
+/// Returns the result of `read`, which reads from the terminal. Runs it in a separate thread, because
+/// a signal from elsewhere doesn't end it.
 fn wait_for<T: Send + 'static>(
     terminal: &Terminal,
     read: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -57,8 +58,8 @@ fn wait_for<T: Send + 'static>(
     })?;
     let cancelled = || Err(Error::from(ErrorKind::Cancelled).into());
     loop {
-        match answer.recv_timeout(PAUSE) {
-            // Ctrl-C: the signal that it stands for may arrive a moment later.
+        match answer.recv_timeout(POLL_INTERVAL) {
+            // Ctrl-C was typed; its signal may arrive a moment later.
             Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {
                 terminal.show_input();
                 return cancelled();
@@ -91,7 +92,8 @@ fn terminal_streams() -> io::Result<(File, File)> {
 #[cfg(unix)]
 const TERMINAL: &str = "/dev/tty";
 
-/// The terminal with the settings that it had. On Windows, those of the console end with the program.
+/// The terminal and its original settings. On Windows, the settings of the console end with the
+/// program.
 struct Terminal {
     #[cfg(unix)]
     file: File,
@@ -108,19 +110,19 @@ impl Terminal {
         Ok(Self { file, settings })
     }
 
-    /// Stops showing what is typed.
+    /// Stops showing input.
     fn hide_input(&self) -> io::Result<()> {
         let mut hidden = self.settings.clone();
         hidden.local_modes.remove(rustix::termios::LocalModes::ECHO);
         Ok(rustix::termios::tcsetattr(&self.file, rustix::termios::OptionalActions::Now, &hidden)?)
     }
 
-    /// Shows again what is typed.
+    /// Shows input again.
     fn show_input(&self) {
         let _ = rustix::termios::tcsetattr(&self.file, rustix::termios::OptionalActions::Now, &self.settings);
     }
 
-    /// Shows again what is typed, and ends the line of the prompt.
+    /// Shows input again, and ends the line of the prompt.
     fn restore(&self) {
         self.show_input();
         let _ = (&self.file).write_all(b"\n");

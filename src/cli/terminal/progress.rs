@@ -16,14 +16,14 @@ use crate::cli::terminal::screen::{self, locked};
 use crate::cli::terminal::term::{self, has_color_on_stderr, has_unicode};
 
 /// The delay before the bar appears.
-const PATIENCE: Duration = Duration::from_millis(500);
+const SHOW_DELAY: Duration = Duration::from_millis(500);
 
 /// The number of bytes after which the bar is updated. Rows are too small and too many for an update each.
-const STEP: u64 = 256 << 10;
+const UPDATE_BYTES: u64 = 256 << 10;
 
 /// A progress bar that counts bytes, and also passes on interrupts to the operation.
 pub struct Bar {
-    is_wanted: bool,
+    is_enabled: bool,
     began: Instant,
     stage: Mutex<Stage>,
     drawing: Mutex<Option<ProgressBar>>,
@@ -34,26 +34,26 @@ pub struct Bar {
 impl Bar {
     /// Creates the bar of a command.
     pub fn new(output: Output) -> Self {
-        Self::when(can_draw(output))
+        Self::with_enabled(can_draw(output))
     }
 
     /// Creates the bar of a command that writes its result to standard output as it runs.
     pub fn alongside_output(output: Output) -> Self {
-        Self::when(can_draw(output) && !stdout().is_terminal())
+        Self::with_enabled(can_draw(output) && !stdout().is_terminal())
     }
 
     /// Shows a bar on the screen, unless it is finished within half a second.
     fn draw(&self, bar: ProgressBar) {
-        if !self.is_wanted {
+        if !self.is_enabled {
             return;
         }
         *locked(&self.drawing) = Some(bar.clone());
-        screen::show_after(PATIENCE.saturating_sub(self.began.elapsed()), bar);
+        screen::show_after(SHOW_DELAY.saturating_sub(self.began.elapsed()), bar);
     }
 
-    fn when(is_wanted: bool) -> Self {
+    fn with_enabled(is_enabled: bool) -> Self {
         let (stage, drawing) = (Mutex::new(Stage::Reading), Mutex::new(None));
-        Self { is_wanted, began: Instant::now(), stage, drawing, pending: AtomicU64::new(0) }
+        Self { is_enabled, began: Instant::now(), stage, drawing, pending: AtomicU64::new(0) }
     }
 }
 
@@ -71,7 +71,7 @@ impl Progress for Bar {
 
     fn start(&self, total_bytes: Option<u64>) {
         self.finish();
-        if !self.is_wanted {
+        if !self.is_enabled {
             return;
         }
         let bar = ProgressBar::with_draw_target(total_bytes, ProgressDrawTarget::hidden());
@@ -81,7 +81,7 @@ impl Progress for Bar {
     }
 
     fn advance(&self, bytes: u64) {
-        if self.is_wanted && self.pending.fetch_add(bytes, Ordering::Relaxed) + bytes >= STEP {
+        if self.is_enabled && self.pending.fetch_add(bytes, Ordering::Relaxed) + bytes >= UPDATE_BYTES {
             let bytes = self.pending.swap(0, Ordering::Relaxed);
             if let Some(bar) = &*locked(&self.drawing) {
                 bar.inc(bytes);

@@ -19,7 +19,7 @@ use crate::cli::terminal::output::STDIN;
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// The interval between checks for an interrupt.
-const PAUSE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Standard input, read by a separate thread.
 pub struct Stdin {
@@ -53,7 +53,7 @@ pub fn stdin() -> patchwork_traces::Result<Stdin> {
 impl Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.block.position() == self.block.get_ref().len() as u64 {
-            match self.blocks.recv_timeout(PAUSE) {
+            match self.blocks.recv_timeout(POLL_INTERVAL) {
                 Ok(block) => self.block = Cursor::new(block?),
                 Err(RecvTimeoutError::Disconnected) => return Ok(0),
                 Err(RecvTimeoutError::Timeout) if self.cancellation.is_cancelled() => {

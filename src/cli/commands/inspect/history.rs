@@ -47,7 +47,7 @@ pub struct InspectHistoryJson<'a> {
     total_bytes: u64,
     /// The size of all segments in bytes.
     bundle_bytes: u64,
-    /// The head of the tree of the digests of all segments, in base64, as in the checkpoint.
+    /// The root hash of the tree of all segments' digests, in base64, as in the checkpoint.
     tree_head: String,
     /// The new rows of the last week of the history; null for a single segment.
     rate: Option<RateJson>,
@@ -64,13 +64,13 @@ pub struct InspectHistoryJson<'a> {
     timeline: Option<&'a Timetable>,
 }
 
-/// The new rows of some time.
+/// The new rows of a period.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct RateJson {
     rows: u64,
     bytes: u64,
-    /// The length of that time in seconds.
+    /// The length of the period in seconds.
     seconds: f64,
 }
 
@@ -128,7 +128,7 @@ pub fn run(dir: &Path, keys: &DecryptionKeys, output: Output) -> CommandResult {
 }
 
 fn as_text(history: &History, inspection: &HistoryInspection, age: i64) -> String {
-    let (width, zone) = (term::width(), zone::here());
+    let (width, zone) = (term::width(), zone::local());
     let mut text = head(history, inspection, age, &zone);
     if !history.logs().is_empty() {
         text += "\n";
@@ -152,7 +152,7 @@ fn as_text(history: &History, inspection: &HistoryInspection, age: i64) -> Strin
     text
 }
 
-/// Returns the times between which a gap is, as far as they are known.
+/// Returns the known times on either side of a gap.
 fn times_of(gap: &HistoryGap) -> Option<(Timestamp, Timestamp)> {
     let after = gap.after_time.or(gap.before_time)?;
     let before = gap.before_time.unwrap_or(after);
@@ -198,7 +198,7 @@ fn age_text(millis: i64) -> String {
     }
 }
 
-/// Returns new rows per day, or per hour if they are of less than a day.
+/// Returns the rate per day, or per hour if it was measured over less than a day.
 fn rate_text(rate: NewRowsRate) -> String {
     let (unit, seconds) = if rate.time.as_secs() < 24 * 3600 { ("hour", 3600) } else { ("day", 24 * 3600) };
     let per = |amount: u64| {

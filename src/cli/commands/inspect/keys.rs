@@ -30,8 +30,8 @@ use crate::cli::threads;
 pub struct KeysArgs {
     /// List the paths of the rows, with types and examples
     ///
-    /// Reads the rows. A path is written as `cat --where` takes it, and the number of its rows is
-    /// what `cat --count --where PATH` prints. Examples can contain secrets.
+    /// Reads the rows. Paths use the syntax of `cat --where`, and `cat --count --where PATH` prints the
+    /// same number of rows. Examples can contain secrets.
     #[arg(id = "list_keys", long = "keys")]
     pub is_given: bool,
 
@@ -48,7 +48,7 @@ pub struct KeysArgs {
     #[command(flatten)]
     times: TimeArgs,
 
-    /// With --keys: show no values of rows
+    /// With --keys: omit the examples
     #[arg(long, requires = "list_keys", hide_short_help = true)]
     no_examples: bool,
 
@@ -116,8 +116,7 @@ fn notes(report: &KeysReport, range: TimeRange) -> Vec<String> {
     if report.unlisted > 0 {
         let values = counted(report.unlisted, "value is at a path that is", "values are at paths that are");
         notes.push(format!(
-            "{values} not listed: there are at most 10,000 paths, of 64 steps and keys of 512 bytes; select rows with \
-             --source, --file, --since or --until"
+            "{values} not listed: the limits are 10,000 paths, 64 steps per path and 512 bytes per key; select fewer rows with --source, --file, --since or --until"
         ));
     }
     notes
@@ -135,8 +134,10 @@ fn as_text(sources: &[SourceKeys]) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
-/// The least width of a column of examples, and the width that columns add to their cells.
+/// The minimum width of the column of examples.
 const MIN_EXAMPLES_WIDTH: usize = 16;
+
+/// The width of the gap between columns, and of the separator between examples.
 const GAP: usize = 2;
 
 fn paths_table(paths: &[ListedPath], width: usize) -> String {
@@ -149,7 +150,7 @@ fn paths_table(paths: &[ListedPath], width: usize) -> String {
     let without_types = width.saturating_sub(widest("PATH", &names) + widest("ROWS", &numbers));
     let with_types = without_types.saturating_sub(widest("TYPES", &types));
     let left = if with_types >= MIN_EXAMPLES_WIDTH { with_types } else { without_types };
-    let examples = paths.iter().map(|listed| fitted(&listed.examples, left));
+    let examples = paths.iter().map(|listed| fit_examples(&listed.examples, left));
     let columns = [
         Column::words("PATH", names.clone()),
         Column::numbers("ROWS", numbers.clone()),
@@ -163,7 +164,7 @@ fn paths_table(paths: &[ListedPath], width: usize) -> String {
     }
 }
 
-/// Returns the types of the values, with their numbers if there are several types.
+/// Returns the types of the values, with counts if there are several types.
 fn types_of(listed: &ListedPath) -> String {
     let named: Vec<_> = listed.types.named().into_iter().filter(|(_, count)| *count > 0).collect();
     match named.as_slice() {
@@ -172,12 +173,12 @@ fn types_of(listed: &ListedPath) -> String {
     }
 }
 
-/// Returns the examples that fit into `width`: the first one, cut if necessary, and whole others.
-fn fitted(examples: &[String], width: usize) -> String {
+/// Returns the first example, truncated to `width` if necessary, and the others that fit whole.
+fn fit_examples(examples: &[String], width: usize) -> String {
     let mut text = String::new();
     for example in examples.iter().map(|example| safe(example)) {
         if text.is_empty() {
-            text = cut(&example, width);
+            text = truncate(&example, width);
         } else if text.width() + GAP + example.width() <= width {
             text += ", ";
             text += &example;
@@ -186,7 +187,7 @@ fn fitted(examples: &[String], width: usize) -> String {
     text
 }
 
-fn cut(text: &str, width: usize) -> String {
+fn truncate(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

@@ -30,7 +30,7 @@ use crate::cli::terminal::term;
 pub struct InspectSeveralJson {
     /// The bundles and histories, in the order in which they were named.
     bundles: Vec<InspectedBundleJson>,
-    /// Those that could not be read.
+    /// The errors of inputs that could not be read.
     errors: Vec<ErrorDetail>,
 }
 
@@ -137,7 +137,7 @@ fn of_history(history: &History) -> InspectedBundleJson {
 const DIGEST_DIGITS: usize = 16;
 
 fn as_text(bundles: &[InspectedBundleJson]) -> String {
-    let zone = zone::here();
+    let zone = zone::local();
     let span = |bundle: &InspectedBundleJson, of: fn(Option<Timestamp>, &TimeZone) -> String| {
         bundle.first_time.map_or_else(
             || "-".to_owned(),

@@ -65,7 +65,7 @@ struct RecoveredLogJson {
 struct DamagedSegmentJson {
     segment: u64,
     path: PathBuf,
-    /// The reason why nothing was recovered of it; null if something was.
+    /// The reason why nothing was recovered from it; null if something was.
     error: Option<ErrorDetail>,
     /// The usability of its manifest.
     manifest: Option<ManifestState>,

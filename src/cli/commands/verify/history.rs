@@ -31,7 +31,8 @@ use crate::cli::terminal::term::{BAD, GOOD, STRONG, WARN, paint, wrap_width};
 #[serde(rename_all = "camelCase")]
 pub struct VerifiedHistoryJson {
     history: PathBuf,
-    /// True if nothing contradicts that the history is intact and consistent and, if that was required, complete.
+    /// True if no check failed: the history has no known damage, is consistent, and meets the
+    /// requirements of the command line.
     good: bool,
     /// The error, if the history or its signature could not be read at all.
     error: Option<ErrorDetail>,
@@ -56,7 +57,7 @@ pub struct VerifiedHistoryJson {
     gaps: u64,
     /// The checkpoint of the history; null if there is none, or it is unreadable.
     checkpoint: Option<CheckpointJson>,
-    /// The checkpoint of `--since`; null without.
+    /// The checkpoint of `--since`; null without it.
     since: Option<CheckpointJson>,
     /// The signature in `checkpoint.sig`; null if it is missing, unless `--signers` requires it.
     #[cfg(feature = "seal")]
@@ -76,14 +77,14 @@ pub struct CheckpointJson {
     id: HistoryId,
     /// The number of segments.
     pub size: u64,
-    /// The head of the tree of their digests, in base64.
+    /// The root hash of the tree of their digests, in base64.
     root: String,
 }
 
 /// A finding in a history.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistoryFindingJson {
-    /// The verdicts that are false because of it.
+    /// The verdicts that it makes false.
     contradicts: &'static [HistoryVerdict],
     severity: Severity,
     /// The stable code, for programs.
@@ -112,7 +113,7 @@ pub fn as_text(
     let is_shown = |severity| !(output.quiet && severity == Severity::Info);
     let report = check(dir, options, output, &mut |finding| {
         let severity = finding.severity();
-        if printed.is_ok() && is_shown(severity) && listing.lists(severity, finding.kind.code()) {
+        if printed.is_ok() && is_shown(severity) && listing.should_list(severity, finding.kind.code()) {
             hints.extend(hint_of(&finding).filter(|hint| !hints.contains(hint)));
             printed = output::print_report(&finding_text(severity, &finding.to_string()));
         }
@@ -143,7 +144,7 @@ pub fn as_json(
 ) -> Result<(VerifiedHistoryJson, Exit), Failure> {
     let mut findings = Vec::new();
     let checked = check(dir, options, output, &mut |finding| {
-        if listing.lists(finding.severity(), finding.kind.code()) {
+        if listing.should_list(finding.severity(), finding.kind.code()) {
             findings.push(finding_json(&finding));
         }
     })?;
@@ -216,9 +217,9 @@ fn hint_of(finding: &HistoryFinding) -> Option<&'static str> {
         }
         HistoryFindingKind::Segment(finding) if finding.severity() != Severity::Error => None,
         HistoryFindingKind::Segment(_) | HistoryFindingKind::Unreadable(_) | HistoryFindingKind::UnreadableHead(_) => {
-            Some("take damaged segments from a backup, or run `patchwork-traces recover` to save the intact rows")
+            Some("restore damaged segments from a backup, or run `patchwork-traces recover` to save the intact rows")
         }
-        HistoryFindingKind::UnreadableCheckpoint(_) => Some("take the file `checkpoint` from a backup"),
+        HistoryFindingKind::UnreadableCheckpoint(_) => Some("restore the file `checkpoint` from a backup"),
         HistoryFindingKind::Foreign => Some("move foreign files out of the directory `segments`"),
         #[cfg(feature = "seal")]
         HistoryFindingKind::Signature(verdict) => super::signature::hint(verdict),
@@ -228,7 +229,7 @@ fn hint_of(finding: &HistoryFinding) -> Option<&'static str> {
 
 fn report_text(dir: &Path, report: &HistoryReport, options: &HistoryVerifyOptions, hints: &[&'static str]) -> String {
     let segments = counted(report.segments, "segment", "segments");
-    let zone = zone::here();
+    let zone = zone::local();
     let written = report
         .written
         .map(|(first, last)| format!(", written {} to {}", zone::moment(first, &zone), zone::moment(last, &zone)));
@@ -258,7 +259,7 @@ fn report_text(dir: &Path, report: &HistoryReport, options: &HistoryVerifyOption
     text
 }
 
-/// Returns `word text`, wrapped so that it can stand beside a label.
+/// Returns `word text`, wrapped and indented to follow a label.
 fn indented(style: anstyle::Style, word: &str, text: &str) -> String {
     let width = wrap_width(&std::io::stdout()).map(|width| width.saturating_sub(14).max(20));
     labelled(style, word, text, width).replace('\n', &format!("\n{}", " ".repeat(14)))

@@ -22,15 +22,16 @@ use crate::cli::terminal::term::{BAD, GOOD, paint};
 pub struct OriginalArgs {
     /// Original of a redacted bundle: a bundle or history
     ///
-    /// Redacts it again and compares: shows that nothing but secrets and personal data was changed or removed.
+    /// Redacts the original again and compares the results. Shows that nothing but secrets and
+    /// personal data was changed or removed.
     #[arg(long, value_name = "BUNDLE", value_hint = ValueHint::AnyPath)]
     original: Option<PathBuf>,
 
-    /// Key file that the redaction used
+    /// Key file that was used for the redaction
     #[arg(long, value_name = "FILE", requires = "original", hide_short_help = true, value_hint = ValueHint::FilePath)]
     key_file: Option<PathBuf>,
 
-    /// File of rules that the redaction used
+    /// Rule file that was used for the redaction
     #[arg(long, value_name = "FILE", requires = "original", hide_short_help = true, value_hint = ValueHint::FilePath)]
     rules: Option<PathBuf>,
 }
@@ -41,7 +42,10 @@ impl OriginalArgs {
         match (&self.original, bundles) {
             (None, _) => Ok(()),
             (Some(_), [bundle]) if !is_dash(bundle) && !is_history(bundle) => Ok(()),
-            (Some(_), [_]) => Err(Failure::usage("--original needs a redacted bundle in a file", "save it to a file")),
+            (Some(_), [_]) => Err(Failure::usage(
+                "--original compares a redacted bundle in a file",
+                "name the file of the redacted bundle",
+            )),
             (Some(_), _) => {
                 Err(Failure::usage("--original is for one bundle, but several were named", "verify it on its own"))
             }
@@ -70,7 +74,7 @@ pub fn exit_of(check: &RedactionCheck) -> Exit {
     if check.difference.is_none() { Exit::Done } else { Exit::Incomplete }
 }
 
-/// Returns the lines on a comparison.
+/// Returns the line about a comparison.
 pub fn text(check: &RedactionCheck) -> String {
     let original = safe(&check.original);
     let Some(difference) = &check.difference else {

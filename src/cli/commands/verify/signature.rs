@@ -1,4 +1,4 @@
-//! The signatures that `verify` checks, or mentions.
+//! The signatures that `verify` checks or mentions.
 
 use std::path::{Path, PathBuf};
 
@@ -21,9 +21,10 @@ use crate::cli::{is_dash, time};
 pub struct SignersArgs {
     /// Require a signature by one of these signers
     ///
-    /// A list as ssh-keygen reads it: each line has a name and a public key, as in `me@example.org ssh-ed25519 AAAA...`.
-    /// The signature is `<bundle>.sig`, or `checkpoint.sig` in the directory of a history. Implies --require-hashes: nothing
-    /// else ties the rows to what was signed.
+    /// A file in the allowed signers format of ssh-keygen: each line has a name and a public key, as in
+    /// `me@example.org ssh-ed25519 AAAA...`. The signature is `<bundle>.sig`, or `checkpoint.sig` in
+    /// the directory of a history. Implies --require-hashes, because only hashes tie the rows to the
+    /// signature.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     signers: Option<PathBuf>,
 
@@ -39,7 +40,7 @@ pub struct Signers {
 }
 
 impl SignersArgs {
-    /// Reads the list of signers, after checking that each of `paths` has a place for a signature.
+    /// Reads the list of signers, after checking that none of `paths` is standard input.
     pub fn read(&self, paths: &[PathBuf]) -> Result<Signers, Failure> {
         if self.signers.is_some() && paths.iter().any(|path| is_dash(path)) {
             let message = "--signers is for files: standard input has no signature beside it";
@@ -54,7 +55,7 @@ impl SignersArgs {
 }
 
 impl Signers {
-    /// Returns the options with the check of the signature of the bundle or history at `path`.
+    /// Adds the check of the signature of the bundle or history at `path` to the options.
     pub fn apply(
         &self,
         path: &Path,
@@ -104,12 +105,12 @@ enum NotChecked {
 
 const NOT_CHECKED: &str = "signature present, not checked (use --signers FILE)";
 
-/// Returns true if there is a signature beside the bundle, or in the history, at `path`.
+/// Returns true if the bundle or history at `path` has a signature.
 fn is_present(path: &Path) -> bool {
     !is_dash(path) && path_of_signature(path).is_file()
 }
 
-/// Returns the signature as JSON: the verdict, or the fact that there is one.
+/// Returns the signature as JSON, with its verdict or as not checked.
 pub fn as_json(path: &Path, verdict: Option<&SignatureVerdict>) -> Option<SignatureJson> {
     let (message, status) = match verdict {
         Some(verdict) => (verdict.to_string(), SignatureStatus::Checked(verdict.clone())),
@@ -132,7 +133,7 @@ pub fn as_text(path: &Path, verdict: Option<&SignatureVerdict>) -> Option<(Optio
     }
 }
 
-/// Returns the line of the report on a bundle.
+/// Returns the line for the report about a bundle.
 pub fn line(path: &Path, verdict: Option<&SignatureVerdict>) -> String {
     match as_text(path, verdict) {
         Some((Some(true), text)) => format!("  signed  {text}\n"),
@@ -152,7 +153,7 @@ pub fn hint(verdict: &SignatureVerdict) -> Option<&'static str> {
             "add patchwork-traces to the option `namespaces` in the list of signers, if the key is meant for it"
         }
         SignatureVerdict::NotYetValid { .. } | SignatureVerdict::Expired { .. } => {
-            "check the validity in the list of signers, or have it signed with a current key"
+            "check the validity in the list of signers, or ask for a signature by a current key"
         }
         SignatureVerdict::Outdated { .. } => "sign the history again with `patchwork-traces sign`",
         SignatureVerdict::UnsupportedKey { .. } => "check it with `ssh-keygen -Y verify`",

@@ -338,8 +338,8 @@ pub const MERGE: HelpText = HelpText {
 pub const FILTER: HelpText = HelpText {
     examples: &[
         (
-            "Share only the rows of one week",
-            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o week.gz",
+            "Share only the rows of last week",
+            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o new.gz",
         ),
         ("Share only some logs, byte for byte", "patchwork-traces filter b.gz --source runs -o runs.jsonl.gz"),
         (
@@ -390,7 +390,7 @@ pub const REPORT: HelpText = HelpText {
         ("Show a whole history", "patchwork-traces report trace-history -o report.html"),
         (
             "Give an auditor a report on a signed bundle, without its rows",
-            "patchwork-traces report traces.jsonl.gz --signers allowed_signers --no-embed -o report.html",
+            "patchwork-traces report b.gz --signers allowed_signers --no-embed -o b.html",
         ),
         (
             "Report on the logs of this machine",
@@ -427,7 +427,7 @@ pub const SCAN: HelpText = HelpText {
         ("Also use the rules of gitleaks", "patchwork-traces scan traces.jsonl.gz --rules gitleaks.toml"),
         (
             "Print the finds of one rule",
-            "patchwork-traces scan --all --json traces.jsonl.gz | jq '.finds[] | select(.rule == \"jwt\")'",
+            "patchwork-traces scan b.gz --all --json | jq '.finds[] | select(.rule==\"jwt\")'",
         ),
     ],
     exit_status: &[("0", "nothing was found"), ("1", "failure; no verdict"), ("3", "something was found")],
@@ -453,7 +453,7 @@ pub const SCAN: HelpText = HelpText {
             ],
         ),
         (
-            "Rule files (--rules)",
+            "Rule files",
             &[
                 (
                     "Format",
@@ -488,8 +488,8 @@ pub const REDACT: HelpText = HelpText {
     examples: &[
         ("Make a bundle that can be shared", "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz"),
         (
-            "Make several in which the same users and hosts have the same names",
-            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --key-file names.key",
+            "Give the same users and hosts the same names in every bundle",
+            "patchwork-traces redact b.gz -o shared.gz --key-file names.key",
         ),
         (
             "Share when something ran and how it ended, and nothing else",
@@ -524,11 +524,11 @@ pub const REDACT: HelpText = HelpText {
             &[
                 ("names in prose", "people, companies and projects that are mentioned only in prose"),
                 ("unknown formats", "secrets without a known prefix, under keys that do not name a secret"),
-                ("parts", "secrets that are split across rows, or that a writer has truncated"),
+                ("split secrets", "secrets that are split across rows, or that a writer has truncated"),
                 ("encodings", "text that is encoded in base64, compressed or encrypted inside a string"),
                 ("allowed", "text that an allowlist of --rules matches"),
                 ("numbers", "only strings and keys are replaced; --drop removes members of any type"),
-                ("measures", "times, sizes and numbers of rows"),
+                ("metadata", "times, sizes and numbers of rows"),
             ],
         ),
     ],
@@ -539,7 +539,7 @@ pub const PROVE: HelpText = HelpText {
         ("Prove that segment 12 is in a history", "patchwork-traces prove trace-history --segment 12 -o 12.proof"),
         (
             "Verify it with only the segment and a checkpoint",
-            "patchwork-traces verify 000000012-1f2c9ab0d4e5f607.jsonl.gz --proof 12.proof --since checkpoint",
+            "patchwork-traces verify 000000012-*.gz --proof 12.proof --since checkpoint",
         ),
         (
             "Prove it for an older checkpoint",

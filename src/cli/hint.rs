@@ -290,7 +290,7 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
             "check that the token is plugged in, and run the command again; set AGEDEBUG=plugin to see the plugin's messages"
         }
         ErrorKind::RecipientsDiffer => "age cannot mix post-quantum keys with others; write two files",
-        ErrorKind::InvalidPassphrase => "write it into the file, or name another one",
+        ErrorKind::InvalidPassphrase => "write it into the file, or name another file",
         ErrorKind::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",
         ErrorKind::UnsupportedVersion { .. } => "update patchwork-traces: a newer version probably wrote this bundle",
         ErrorKind::DecryptionFailed => {

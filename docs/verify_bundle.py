@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Checks a trace bundle and restores its logs. Needs Python 3.8 or newer and the bundle, nothing else.
+"""Checks a trace bundle and restores its logs. Needs only Python 3.8 or newer.
 
 Checks the gzip checksums, the manifest, every chunk's CRC-32, every row, and every log's SHA-256, as FORMAT.md defines
-them. Does not check times, timelines, `compressed`, or an `entry` that has an `original`: no restored byte needs them."""
+them. Does not check times, timelines, `compressed`, or the `entry` of a row with an `original`: no restored byte depends
+on them."""
 import argparse, base64, gzip, hashlib, itertools, json, os, re, sys, zlib
 
 def need(holds, problem):
@@ -34,7 +35,7 @@ def exact_bytes(value):
     return data
 
 def parse_row(line):
-    """Returns the keys of a row and the log it names. `entry` stays the text that it is in the bundle."""
+    """Returns the keys of a row and the log it names. `entry` is its text in the bundle, unparsed."""
     row, mark, expected = {}, MARK.match(line), "{"
     while mark[1] != "}":
         need(mark[1] == expected, "not a row")

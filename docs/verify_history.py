@@ -59,7 +59,7 @@ def check_proof(path, segment, since):
     origin, total, root, _ = parts(since, "patchwork-traces/" + ID + COUNT + HASH + r"(\n.*)?", "checkpoint")
     place, digest = first_line(segment)
     need(history == origin == place["id"], f"{path}: proof, segment and checkpoint are not of one history")
-    need(int(size) == total, f"{path}: the proof is for {size.strip()} segments, but the checkpoint is of {total}")
+    need(int(size) == total, f"{path}: the proof is for {size.strip()} segments, but the checkpoint is for {total}")
     need(number == place["segment"], f"{path}: the proof is for segment {number}, not {place['segment']}")
     node, last, found = number, total - 1, sha(b"\0" + digest)
     for sibling in map(base64.b64decode, hashes.split()):

@@ -332,7 +332,7 @@ impl SealArgs {
 /// Asks for a new passphrase, twice.
 #[cfg(feature = "seal")]
 fn new_passphrase() -> Result<Passphrase, Failure> {
-    let hint = "run the command on a terminal, or use --passphrase-file";
+    let hint = "run the command in a terminal, or use --passphrase-file";
     let no_terminal = || Failure::usage("there is no terminal to ask for the passphrase", hint);
     let asked = |prompt| {
         passphrase::ask(prompt).map_err(|error| error.downcast::<Error>().map_or_else(|_| no_terminal(), Failure::from))

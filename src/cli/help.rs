@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
-use textwrap::Options;
+use textwrap::{Options, WordSplitter};
 
 /// The colours of help.
 pub const STYLES: Styles = Styles::styled()
@@ -166,7 +166,7 @@ pub const IMPORT: HelpText = HelpText {
         (
             "3",
             "only some logs were changed, a directory could not be synced, or the report could not be printed; the \
-             message tells which, and what to do",
+             message says which, and what to do",
         ),
     ],
     environment: &[PATCHWORK_HOME, CLAUDE_CONFIG_DIR, TMPDIR, PASSPHRASE],
@@ -196,7 +196,7 @@ pub const VERIFY: HelpText = HelpText {
         ),
         #[cfg(feature = "seal")]
         ("Check who signed a bundle", "patchwork-traces verify traces.jsonl.gz --signers allowed_signers"),
-        ("Show that only secrets were removed from a bundle", "patchwork-traces verify shared.gz --original traces.gz"),
+        ("Show that only secrets were replaced in a bundle", "patchwork-traces verify shared.gz --original traces.gz"),
         ("Check a seventh of a history every day", "patchwork-traces verify trace-history --part $(date +%u)/7"),
     ],
     exit_status: &[
@@ -338,13 +338,13 @@ pub const MERGE: HelpText = HelpText {
 pub const FILTER: HelpText = HelpText {
     examples: &[
         (
-            "Share only the rows of one week",
-            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o week.gz",
+            "Share only the rows of last week",
+            "patchwork-traces filter b.gz --since \"last week\" --until \"last week\" -o new.gz",
         ),
         ("Share only some logs, byte for byte", "patchwork-traces filter b.gz --source runs -o runs.jsonl.gz"),
         (
             "Keep the failed runs of a history",
-            "patchwork-traces filter trace-history --latest --where status=error -o failed.gz",
+            "patchwork-traces filter trace-history --latest --where status=error -o new.gz",
         ),
     ],
     exit_status: &[
@@ -390,7 +390,7 @@ pub const REPORT: HelpText = HelpText {
         ("Show a whole history", "patchwork-traces report trace-history -o report.html"),
         (
             "Give an auditor a report on a signed bundle, without its rows",
-            "patchwork-traces report traces.jsonl.gz --signers allowed_signers --no-embed -o report.html",
+            "patchwork-traces report b.gz --signers allowed_signers --no-embed -o b.html",
         ),
         (
             "Report on the logs of this machine",
@@ -427,7 +427,7 @@ pub const SCAN: HelpText = HelpText {
         ("Also use the rules of gitleaks", "patchwork-traces scan traces.jsonl.gz --rules gitleaks.toml"),
         (
             "Print the finds of one rule",
-            "patchwork-traces scan --all --json traces.jsonl.gz | jq '.finds[] | select(.rule == \"jwt\")'",
+            "patchwork-traces scan b.gz --all --json | jq '.finds[] | select(.rule==\"jwt\")'",
         ),
     ],
     exit_status: &[("0", "nothing was found"), ("1", "failure; no verdict"), ("3", "something was found")],
@@ -453,7 +453,7 @@ pub const SCAN: HelpText = HelpText {
             ],
         ),
         (
-            "Rule files (--rules)",
+            "Rule files",
             &[
                 (
                     "Format",
@@ -488,18 +488,18 @@ pub const REDACT: HelpText = HelpText {
     examples: &[
         ("Make a bundle that can be shared", "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz"),
         (
-            "Make several in which the same users and hosts have the same names",
-            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --key-file names.key",
+            "Give the same users and hosts the same names in every bundle",
+            "patchwork-traces redact b.gz -o shared.gz --key-file names.key",
         ),
         (
             "Share when something ran and how it ended, and nothing else",
-            "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --keep-only recipeName,status,doneAt",
+            "patchwork-traces redact b.gz -o shared.gz --keep-only recipeName,status,doneAt",
         ),
         (
             "Remove a member of every row",
             "patchwork-traces redact traces.jsonl.gz -o shared.jsonl.gz --drop outputTail",
         ),
-        ("Show that only this was changed", "patchwork-traces verify shared.jsonl.gz --original traces.jsonl.gz"),
+        ("Show that nothing else was changed", "patchwork-traces verify shared.jsonl.gz --original traces.jsonl.gz"),
     ],
     exit_status: &[
         ("0", "the new bundle was written"),
@@ -514,21 +514,21 @@ pub const REDACT: HelpText = HelpText {
     sections: &[
         (
             "Rules",
-            &[(
-                "",
-                "as for scan; `patchwork-traces scan --help` lists them. A private key becomes `[private key removed]`",
-            )],
+            &[
+                ("used", "those of scan; `patchwork-traces scan --help` lists them"),
+                ("private keys", "are replaced by `[private key removed]`"),
+            ],
         ),
         (
             "Not removed",
             &[
                 ("names in prose", "people, companies and projects that are mentioned only in prose"),
                 ("unknown formats", "secrets without a known prefix, under keys that do not name a secret"),
-                ("parts", "secrets that are split across rows, or that a writer has truncated"),
+                ("split secrets", "secrets that are split across rows, or that a writer has truncated"),
                 ("encodings", "text that is encoded in base64, compressed or encrypted inside a string"),
                 ("allowed", "text that an allowlist of --rules matches"),
                 ("numbers", "only strings and keys are replaced; --drop removes members of any type"),
-                ("measures", "times, sizes and numbers of rows"),
+                ("metadata", "times, sizes and numbers of rows"),
             ],
         ),
     ],
@@ -539,11 +539,11 @@ pub const PROVE: HelpText = HelpText {
         ("Prove that segment 12 is in a history", "patchwork-traces prove trace-history --segment 12 -o 12.proof"),
         (
             "Verify it with only the segment and a checkpoint",
-            "patchwork-traces verify 000000012-1f2c9ab0d4e5f607.jsonl.gz --proof 12.proof --since checkpoint",
+            "patchwork-traces verify 000000012-*.gz --proof 12.proof --since checkpoint",
         ),
         (
             "Prove it for an older checkpoint",
-            "patchwork-traces prove trace-history --segment 12 --at checkpoint.2026 -o 12.proof",
+            "patchwork-traces prove trace-history --segment 12 --at kept-in-may -o 12.proof",
         ),
     ],
     exit_status: &[
@@ -649,9 +649,11 @@ fn term_list(terms: &[Term]) -> String {
     let width = widths.max().unwrap_or_default();
     let hanging = " ".repeat(width + 4);
     let mut list = String::new();
+    // Names such as `user-name` stay whole, so that they can be copied.
+    let options = Options::new(80).word_splitter(WordSplitter::NoHyphenation);
+    let options = options.initial_indent(&hanging).subsequent_indent(&hanging);
     for (term, description) in terms {
-        let wrapped =
-            textwrap::fill(description, Options::new(80).initial_indent(&hanging).subsequent_indent(&hanging));
+        let wrapped = textwrap::fill(description, &options);
         match term.len() <= width {
             true => list += &format!("  {term:width$}  {}\n", wrapped.trim_start()),
             false => list += &format!("  {term}\n{wrapped}\n"),
@@ -670,6 +672,8 @@ pub fn of(command: Option<&str>) -> &'static HelpText {
         Some("cat") => &CAT,
         Some("recover") => &RECOVER,
         Some("merge") => &MERGE,
+        Some("keep") => &KEEP,
+        Some("status") => &STATUS,
         Some("filter") => &FILTER,
         Some("diff") => &DIFF,
         #[cfg(feature = "report")]

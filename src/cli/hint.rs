@@ -40,7 +40,7 @@ fn for_kind(kind: &ErrorKind) -> String {
         ErrorKind::PartiallyKept { cause, .. } => {
             format!("{}; then add the remaining bundles", for_error(cause))
         }
-        ErrorKind::NotSigned { .. } => "remove the cause, and sign with `patchwork-traces sign`".to_owned(),
+        ErrorKind::NotSigned { .. } => "fix the cause, then sign with `patchwork-traces sign`".to_owned(),
         kind => {
             let hint = for_output(kind).or_else(|| for_logs(kind)).or_else(|| for_import(kind));
             hint.unwrap_or_else(|| for_bundle(kind)).to_owned()
@@ -58,7 +58,7 @@ fn for_output(kind: &ErrorKind) -> Option<&'static str> {
         ErrorKind::TargetIsLog => "choose another file with -o",
         ErrorKind::TargetIsTerminal => "redirect it to a file or a program, as in `-o - > traces.jsonl.gz`",
         ErrorKind::OutputNotIntact => "it was not kept; check the disk, and write to another one",
-        ErrorKind::ReportLost { .. } => "you need not run the command again",
+        ErrorKind::ReportLost { .. } => "you don't need to run the command again",
         ErrorKind::DirectorySyncFailed { .. } => "check the disk, and make another copy of the file",
         _ => return None,
     })
@@ -100,17 +100,18 @@ fn for_logs(kind: &ErrorKind) -> Option<&'static str> {
 fn for_import(kind: &ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::CannotReplace { obstacle: Obstacle::MountPoint } => {
-            "mount the directory instead of the single file, or use --source to import other sources only"
+            "mount the directory instead of the single file, or use --source to import only other sources"
         }
         ErrorKind::CannotReplace { .. } => {
-            "remove the attribute with `chattr -i -a`, or use --source to import other sources only"
+            "remove the attribute with `chattr -i -a`, or use --source to import only other sources"
         }
         ErrorKind::CannotPreserveOwner => "run the import as the owner of the log, or as root",
         ErrorKind::ForeignSource { .. } => {
-            "update patchwork-traces, which may know it by now, or use --source to import other sources only"
+            "update patchwork-traces: a newer version may know this source; or use --source to import only other \
+             sources"
         }
         ErrorKind::NotOfSource { .. } => {
-            "no exporter writes this; use another copy of the bundle, or use --source to import other sources only"
+            "no exporter writes this; use another copy of the bundle, or use --source to import only other sources"
         }
         ErrorKind::InputsDisagree { .. } => "use --source to leave one of the two logs out",
         ErrorKind::OnlySomeRows => "use --mode merge to add its rows",
@@ -177,9 +178,10 @@ pub fn for_history(fault: &HistoryFault) -> &'static str {
         HistoryFault::NotAProof => "pass a file that `patchwork-traces prove` wrote",
         HistoryFault::OtherProof { .. } => "pass the proof and the checkpoint of the same history",
         HistoryFault::OtherProofSize { .. } => {
-            "run `patchwork-traces prove` with --at and this checkpoint, or pass the checkpoint of that size"
+            "run `patchwork-traces prove` with --at and this checkpoint, or pass the checkpoint that the proof was \
+             made for"
         }
-        HistoryFault::OtherProofSegment { .. } => "pass the proof of this segment, or the bundle of that one",
+        HistoryFault::OtherProofSegment { .. } => "pass the proof of this segment, or the bundle that the proof is for",
         HistoryFault::ProofMismatch { .. } => {
             "the proof was altered, or this bundle was never in that history: run `patchwork-traces prove` again where \
              the history is"
@@ -266,11 +268,11 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
             "check that this is the right file, or use another copy of the bundle"
         }
         ErrorKind::NothingToRecover => "check that this is the right file; another copy of the bundle may have more",
-        ErrorKind::Encrypted(Encryption::AgeKey) => "name the file of the identity with -i",
+        ErrorKind::Encrypted(Encryption::AgeKey) => "pass the identity file with -i",
         ErrorKind::Encrypted(_) => {
-            "run the command on a terminal, which asks for the passphrase, or use --passphrase-file"
+            "run the command in a terminal, which asks for the passphrase, or use --passphrase-file"
         }
-        ErrorKind::NoMatchingKey => "name the file of another identity with -i",
+        ErrorKind::NoMatchingKey => "pass another identity file with -i",
         ErrorKind::DecryptionTooCostly { .. } => "decrypt it with `age -d` if you trust who wrote it",
         ErrorKind::CiphertextDamaged => {
             "use another copy; `patchwork-traces recover FILE -o NEW` saves the rows in intact pieces of 64 KiB"
@@ -288,7 +290,7 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
             "check that the token is plugged in, and run the command again; set AGEDEBUG=plugin to see the plugin's messages"
         }
         ErrorKind::RecipientsDiffer => "age cannot mix post-quantum keys with others; write two files",
-        ErrorKind::InvalidPassphrase => "write it into the file, or name another one",
+        ErrorKind::InvalidPassphrase => "write it into the file, or name another file",
         ErrorKind::ManifestTooLong { .. } => "no exporter writes such a manifest; use another copy of the bundle",
         ErrorKind::UnsupportedVersion { .. } => "update patchwork-traces: a newer version probably wrote this bundle",
         ErrorKind::DecryptionFailed => {
@@ -298,7 +300,9 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
         ErrorKind::PwtraceVersion { .. } => {
             "update patchwork-traces: a newer version of Patchwork probably wrote this file"
         }
-        ErrorKind::PwtraceTooLong { .. } => "check that this is the right file; Patchwork writes none of that size",
+        ErrorKind::PwtraceTooLong { .. } => {
+            "check that this is the right file; Patchwork writes no exports of that size"
+        }
         ErrorKind::NotByteForByte => "omit --exact to print its rows",
         ErrorKind::EntryType { .. } => {
             "print the row with `patchwork-traces cat`, and adapt the type: a log can hold any JSON"
@@ -314,10 +318,8 @@ fn for_bundle(kind: &ErrorKind) -> &'static str {
 /// Returns the advice for a text that should be an age identity.
 fn for_identity(found: KeyText) -> &'static str {
     match found {
-        KeyText::Recipient => "name the file of the secret key; `age-keygen -o FILE` writes both",
-        KeyText::Ssh => {
-            "age's own keys are needed: `age-keygen -o key.txt` makes one; or decrypt the bundle with `age -d`"
-        }
+        KeyText::Recipient => "pass the file with the secret key; `age-keygen -o FILE` writes both",
+        KeyText::Ssh => "an age key is needed: `age-keygen -o key.txt` makes one; or decrypt the bundle with `age -d`",
         KeyText::EncryptedOtherwise => "decrypt it first, with the program that encrypted it",
         KeyText::Utf16 => SAVE_AS_UTF8,
         KeyText::PostQuantum => "decrypt the bundle with `age -d`",
@@ -334,7 +336,7 @@ fn for_recipient(found: KeyText) -> &'static str {
              other users"
         }
         KeyText::Ssh => {
-            "age's own keys are needed: `age-keygen -o key.txt` makes one, and `age-keygen -y key.txt` prints it"
+            "an age key is needed: `age-keygen -o key.txt` makes one, and `age-keygen -y key.txt` prints it"
         }
         KeyText::Utf16 => SAVE_AS_UTF8,
         KeyText::PostQuantum => "`age-keygen -o key.txt` makes a standard key, and `age-keygen -y key.txt` prints it",

@@ -137,7 +137,7 @@ pub fn refuse_target_in_inputs(output: &Path, inputs: &[PathBuf]) -> Result<(), 
         let (name, canonical_input) = (safe(&input.display().to_string()), canonical(input));
         let problem = match (is_dash(input), canonical_input) {
             (true, _) if is_stdin(output) => "-o names the file that standard input reads".to_owned(),
-            (false, Some(input)) if Some(&input) == target.as_ref() => format!("-o names {name}, which is read"),
+            (false, Some(input)) if Some(&input) == target.as_ref() => format!("-o names {name}, which is an input"),
             (false, Some(input))
                 if input.is_dir() && places.iter().flatten().any(|place| place.starts_with(&input)) =>
             {

@@ -35,7 +35,7 @@ pub struct RowFilterArgs {
     #[arg(long = "where", value_name = "CONDITION")]
     conditions: Vec<Condition>,
 
-    /// Only rows with this text (repeatable)
+    /// Only rows that contain this text (repeatable)
     ///
     /// Searches the row's JSON text as the bundle holds it (see --format envelope), and the same text
     /// with its escapes decoded.

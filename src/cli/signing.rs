@@ -114,7 +114,7 @@ impl SignOption {
             let path = signature_path(path);
             if is_file && path.exists() {
                 let path = path.display();
-                output.warning(&format!("{path} will not be a signature of the new bundle: use --sign, or remove it"));
+                output.warning(&format!("{path} does not sign the new bundle: use --sign, or remove it"));
             }
             return Ok(BundleSigning(None));
         };

@@ -31,7 +31,7 @@ impl fmt::Display for ErrorKind {
                 write!(f, "too many logs: a bundle has at most {}", grouped(*limit as u64))
             }
             Self::KeyOfSeveralValues { path } => {
-                write!(f, "the path {path:?} leads to several values of a row, so there is no last row of each")
+                write!(f, "the path {path:?} can have several values in a row, so it cannot be a key")
             }
             Self::UnknownSource { name, known } => write!(f, "no source named {name:?}; {}", available(known)),
             Self::OtherSource { name } => {
@@ -144,7 +144,7 @@ impl ErrorKind {
             Self::PartiallyKept { added, all, cause } => {
                 write!(f, "added {added} of {all} bundles, then stopped: {cause}")
             }
-            Self::NotSigned { cause } => write!(f, "the bundle was written, but not signed: {cause}"),
+            Self::NotSigned { cause } => write!(f, "the result was written, but not signed: {cause}"),
             Self::ReportLost { source } => {
                 write!(f, "the work is done, but its report could not be written: {}", system_words(source))
             }
@@ -162,12 +162,12 @@ fn not_a_key(name: &str, expected: KeyText, line: Option<u64>, found: KeyText) -
     match found {
         KeyText::Nothing => format!("there is no key, but {name} was expected"),
         found if found == expected => format!("{place} begins like {name}, but has a wrong or missing character"),
-        KeyText::Identity => format!("{place} is a secret key of age, not {name}"),
-        KeyText::Recipient => format!("{place} is a public key of age, not {name}"),
-        KeyText::PostQuantum => format!("{place} is a post-quantum key of age, which this program cannot use"),
+        KeyText::Identity => format!("{place} is an age secret key, not {name}"),
+        KeyText::Recipient => format!("{place} is an age public key, not {name}"),
+        KeyText::PostQuantum => format!("{place} is a post-quantum age key, which this program cannot use"),
         KeyText::Ssh => format!("{place} is an OpenSSH key, not {name}"),
         KeyText::Utf16 => "this file is UTF-16 text, but keys are read from UTF-8".to_owned(),
-        KeyText::EncryptedOtherwise => "this file of keys is encrypted, but not by age with a passphrase".to_owned(),
+        KeyText::EncryptedOtherwise => "this file of keys is encrypted, but not with an age passphrase".to_owned(),
         KeyText::Other => format!("{place} is not {name}"),
     }
 }

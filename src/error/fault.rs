@@ -485,7 +485,7 @@ impl fmt::Display for HistoryFault {
             }
             Self::NotASegment => f.write_str("this bundle is not a segment of a history"),
             Self::NoNote => f.write_str("this segment is encrypted, and this machine has no usable note on it"),
-            Self::NotABundle => f.write_str("this segment is damaged: its first line is not that of a bundle"),
+            Self::NotABundle => f.write_str("this segment is damaged: its first line is not a manifest"),
             Self::OtherPrevious { before } => {
                 write!(f, "this segment follows a different segment {before} than the one in this history")
             }
@@ -527,7 +527,7 @@ impl HistoryFault {
                 write!(f, "the proof belongs to another history than the checkpoint ({found}, not {expected})")
             }
             Self::OtherProofSize { found, expected } => {
-                write!(f, "the proof is for a history of {found} segments, but the checkpoint is of {expected}")
+                write!(f, "the proof is for a history of {found} segments, but the checkpoint is for {expected}")
             }
             Self::OtherProofSegment { found, expected } => {
                 write!(f, "the proof is for segment {found}, but this bundle is segment {expected}")
@@ -557,7 +557,7 @@ pub enum Encryption {
 impl fmt::Display for Encryption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::AgeKey => "it is encrypted with age, to keys",
+            Self::AgeKey => "it is encrypted with age, to public keys",
             Self::AgePassphrase => "it is encrypted with age and a passphrase",
             Self::Patchwork => "it is encrypted by Patchwork, with a passphrase",
         })

@@ -184,7 +184,7 @@ pub enum ErrorKind {
         path: String,
     },
     /// Logs are to be replaced by a filtered bundle, which has only some of their rows.
-    #[strum(message = "cannot replace logs by a filtered bundle: it has only some of their rows")]
+    #[strum(message = "cannot replace logs with a filtered bundle: it has only some of their rows")]
     OnlySomeRows,
     /// The input is empty.
     #[strum(message = "the input is empty")]
@@ -203,7 +203,7 @@ pub enum ErrorKind {
         in_gzip: bool,
     },
     /// The input is encrypted to other keys.
-    #[strum(message = "it is encrypted with age, to none of the keys that were given")]
+    #[strum(message = "it is encrypted with age, but not to any of the given keys")]
     NoMatchingKey,
     /// Deriving the key from the passphrase would take too long.
     DecryptionTooCostly {
@@ -359,7 +359,7 @@ pub enum ErrorKind {
         other: String,
     },
     /// Logs are to be replaced by a segment of a history, which has only some of their rows.
-    #[strum(message = "cannot replace logs by a segment of a history: it has only the rows that were new")]
+    #[strum(message = "cannot replace logs with a segment of a history: it has only the rows that were new")]
     OnlyASegment,
     /// The path of a log is a symlink whose target does not exist.
     DanglingLink {

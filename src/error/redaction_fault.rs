@@ -133,11 +133,11 @@ impl fmt::Display for RedactionFault {
             Self::NamesCollide => f.write_str("two different values would get the same name under this key"),
             Self::StillFound { rule } => write!(f, "after the redaction, the rule {rule} still finds something"),
             Self::FoundInOption { option, rule } => {
-                write!(f, "the rule {rule} finds something in {option}, which the manifest would show")
+                write!(f, "the rule {rule} finds something in {option}, and the manifest would show it")
             }
             Self::NoSuchMember { path } => write!(f, "no row has the member {path}"),
             Self::NoRules => f.write_str("no rule is left to search with"),
-            Self::LineChanged => f.write_str("the redaction would make something else of this line"),
+            Self::LineChanged => f.write_str("the redaction would turn a row into an unparsed line, or the reverse"),
             other => other.fmt_check(f),
         }
     }
@@ -165,16 +165,18 @@ impl RedactionFault {
             Self::KeyNeeded => f.write_str("the names in this bundle were made with a key"),
             Self::OtherKey => f.write_str("the names in this bundle were made with another key"),
             Self::NoKeyUsed => f.write_str("the names in this bundle are numbered, and were not made with a key"),
-            Self::OverLogs => {
-                f.write_str("this bundle is redacted: its rows would be added to this log as changed copies of rows")
-            }
-            Self::IntoHistory => f.write_str("this bundle is redacted, and a history holds rows as they were logged"),
-            Self::AmongOthers => f.write_str(
-                "this bundle is redacted and others are not: it can have changed copies of rows that they have",
+            Self::OverLogs => f.write_str(
+                "this bundle is redacted: its rows would be added to this log as changed copies of \
+                 existing rows",
             ),
+            Self::IntoHistory => f.write_str("this bundle is redacted, but a history holds rows as they were logged"),
+            Self::AmongOthers => {
+                f.write_str("this bundle is redacted and others are not: it may have changed copies of their rows")
+            }
             Self::RedactedApart { other } => write!(
                 f,
-                "this bundle was redacted apart from {other}: one name can stand for two values, and rows can be in both"
+                "this bundle and {other} were redacted separately: one name may stand for two values, and rows may be \
+                 in both"
             ),
             Self::WholeRow => f.write_str("the path names the whole row, which cannot be removed"),
             _ => Ok(()),

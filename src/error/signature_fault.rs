@@ -40,7 +40,9 @@ impl fmt::Display for SignatureFault {
         match self {
             Self::NotASigningKey => f.write_str("this is not an OpenSSH key"),
             Self::UnsupportedKey { key_type } => write!(f, "keys of the type {key_type} are not supported"),
-            Self::PassphraseNeeded => f.write_str("this key is protected by a passphrase, which cannot be asked for"),
+            Self::PassphraseNeeded => {
+                f.write_str("this key is protected by a passphrase, and there is no terminal to ask for it")
+            }
             Self::WrongPassphrase => f.write_str("wrong passphrase, or the key is damaged"),
             Self::KeygenMissing => f.write_str("cannot sign with this key: the program ssh-keygen was not found"),
             Self::KeygenFailed { message } => write!(f, "ssh-keygen could not sign with this key: {message}"),

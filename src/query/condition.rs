@@ -280,12 +280,13 @@ impl fmt::Display for ConditionError {
                 )
             }
             Self::Absence { byte } => {
-                write!(f, "expected the end after !PATH at byte {byte}; a value that is not equal is PATH!=VALUE")
+                write!(f, "unexpected text after !PATH at byte {byte}; to compare a value, write PATH!=VALUE")
             }
             Self::QuotedValue { byte } => {
                 write!(
                     f,
-                    "expected a value at byte {byte}; one with this beginning must be a JSON string in quotation marks"
+                    "expected a value at byte {byte}; a value that begins like this must be a JSON string in quotation \
+                     marks"
                 )
             }
             Self::NestedValue { byte } => {

@@ -279,20 +279,22 @@ impl ReportData {
         let signed = self.signature.as_ref().is_some_and(|signature| signature.is_valid);
         match self.verdict {
             _ if !self.is_good && self.verdict != ReportVerdict::Damaged => {
-                "The bundle is sound in itself, but not as it was required to be: see the findings.".to_owned()
+                "The bundle is sound, but does not meet the requirements: see the findings.".to_owned()
             }
             ReportVerdict::Intact | ReportVerdict::IntactRecompressed if signed => format!(
-                "All {rows} rows are as they were when the bundle was written, and the signer vouched for exactly them; \
-                 neither shows that the logs were accurate."
+                "All {rows} rows are as they were when the bundle was written, and the signer vouched for them; this \
+                 does not show that the logs were accurate."
             ),
             ReportVerdict::Intact | ReportVerdict::IntactRecompressed => format!(
-                "All {rows} rows match the hashes in the bundle; whoever kept its digest from when it was written can \
-                 prove that nothing changed since, but no digest shows that the logs were accurate."
+                "All {rows} rows match the hashes in the bundle; anyone who kept its digest when it was written can \
+                 prove that nothing has changed since, but no digest shows that the logs were accurate."
             ),
             ReportVerdict::IntactWithoutHashes => format!(
-                "The bundle is of format 1.0 and has no hashes: its container is sound, but nothing proves its {rows} rows."
+                "The bundle is of format 1.0 and has no hashes: its container is sound, but nothing proves its {rows} \
+                 rows."
             ),
-            _ => "The bundle is damaged: the findings list what is missing or wrong, and nothing here proves the rest."
+            _ => "The bundle is damaged: the findings list what is missing or wrong, and this report cannot prove the \
+                  rest."
                 .to_owned(),
         }
     }
@@ -307,12 +309,11 @@ impl ReportData {
             (ReportVerdict::Inconsistent, _) => {
                 "The segments contradict each other or a checkpoint: the findings list what is wrong.".to_owned()
             }
-            _ if !self.is_good => {
-                "The history is sound in itself, but not signed as it was required to be: see the findings.".to_owned()
-            }
+            _ if !self.is_good => "The history is sound, but not signed as required: see the findings.".to_owned(),
             (_, is_complete) => format!(
-                "All {} rows are as they were when their segments were written, {}{}; whoever kept an earlier checkpoint \
-                 can prove that segments were only appended, but this does not show that the logs were accurate.",
+                "All {} rows are as they were when their segments were written, {}{}; anyone who kept an earlier \
+                 checkpoint can prove that segments were only appended, but this does not show that the logs were \
+                 accurate.",
                 verified.rows,
                 if is_complete { "and no segment records a gap" } else { "but rows may be missing between segments" },
                 if signed { ", and the signer vouched for all segments" } else { "" },

@@ -189,7 +189,7 @@ pub fn report_history(
         merged(dir, options, &target.work_dir(), &mut data, progress)?
     } else {
         let reason = match data.verdict {
-            ReportVerdict::Intact => "is not signed as it was required to be",
+            ReportVerdict::Intact => "is not signed as required",
             _ => "is not sound",
         };
         data.not_embedded = Some(format!("The history {reason}, so its rows are not in this report."));
@@ -233,7 +233,7 @@ type LeftOut = (&'static str, &'static str);
 const OF_BUNDLE: LeftOut = ("bundle", "Open the bundle here to see them.");
 const OF_HISTORY: LeftOut = (
     "history",
-    "A page opens bundles only: make the report again with --embed, or make one bundle of the history with \
+    "This page can open only bundles: write the report again with --embed, or make one bundle of the history with \
      \"patchwork-traces merge\" and open that here.",
 );
 

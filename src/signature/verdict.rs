@@ -141,7 +141,7 @@ impl fmt::Display for SignatureVerdict {
         match self {
             Self::Valid { principal, key } => write!(f, "signed by {principal} ({key})"),
             Self::OtherSigner { principal, key } => {
-                write!(f, "signed by {principal} ({key}), not by the signer who was asked for")
+                write!(f, "signed by {principal} ({key}), not by the required signer")
             }
             Self::UnknownKey { key } => write!(f, "signed with an unknown key ({key})"),
             Self::NotForNamespace { principal, key } => {
@@ -159,7 +159,10 @@ impl fmt::Display for SignatureVerdict {
                  was extended after it was signed"
             ),
             Self::Mismatch { key } => {
-                write!(f, "invalid signature: it is of other content, or not made with the key that it names ({key})")
+                write!(
+                    f,
+                    "invalid signature: it is for other content, or was not made with the key that it names ({key})"
+                )
             }
             Self::OtherNamespace { namespace } => {
                 write!(f, "invalid signature: it was made for the namespace {namespace:?}, not {NAMESPACE:?}")

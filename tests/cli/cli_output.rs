@@ -230,10 +230,11 @@ fn short_help_fits_a_screen_and_long_help_has_valid_examples() {
         let widest = short.lines().map(str::len).max().unwrap();
         assert!(short.lines().count() < 24 && widest <= 80, "{short}");
         let wide = run_with(&home, &[command, "--help"], &[("COLUMNS", "200")]).text();
-        let examples = wide.split_once("Examples:").unwrap().1;
-        // None is so long that a screen would break it into two lines.
-        assert!(examples.lines().all(|line| line.len() <= 80), "{examples}");
-        assert!(examples.lines().any(|line| line.contains("patchwork-traces ")), "{command}");
+        let below = wide.split_once("Examples:\n").unwrap().1;
+        let examples: Vec<_> = below.lines().take_while(|line| line.is_empty() || line.starts_with(' ')).collect();
+        // Each is one line of purpose and one line of command: none is wrapped.
+        assert!(examples.split(|line| line.is_empty()).all(|example| example.len() <= 2), "{examples:?}");
+        assert!(examples.iter().any(|line| line.contains("patchwork-traces ")), "{command}");
         write!(shown, "\n{}\n{short}", "=".repeat(80)).unwrap();
     }
     insta::assert_snapshot!(shown);

@@ -346,7 +346,7 @@ fn recover_saves_what_is_behind_damage() {
     let found = run(home.path(), &["cat", "saved.gz"]).text();
     assert!(found.ends_with(&rows[60_000..].concat()), "{}", found.len());
     let refused = run(home.path(), &["recover", "key.age", "-o", "other.gz"]);
-    assert!(refused.code == 1 && refused.stderr.contains("name the file of the identity with -i"), "{refused:?}");
+    assert!(refused.code == 1 && refused.stderr.contains("pass the identity file with -i"), "{refused:?}");
 }
 
 #[test]

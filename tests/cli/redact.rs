@@ -82,7 +82,7 @@ fn a_file_of_rules_is_used_and_asked_for_again() {
     fs::write(home.path().join("bad.toml"), format!("{rules}keyword = 'x'\n")).unwrap();
     let refused = run(home.path(), &["redact", "a.gz", "-o", "c.gz", "--rules", "bad.toml"]);
     assert!(refused.code == 1 && !home.path().join("c.gz").exists());
-    let message = "bad.toml: line 14: rule p12: the key `keyword` is not known";
+    let message = "bad.toml: line 14: rule p12: unknown key `keyword`";
     assert!(refused.stderr.contains(message), "{}", refused.stderr);
     let missing = run(home.path(), &["scan", "a.gz", "--rules", "missing.toml"]);
     assert!(missing.code == 1 && missing.stderr.contains("missing.toml"), "{}", missing.stderr);
@@ -108,7 +108,7 @@ fn bad_input_writes_nothing() {
         (&["redact", "a.gz", "-o", "b.gz", "--drop", "."], 1, "cannot be removed"),
         (&["redact", "a.gz", "-o", "b.gz", "--only", "nothing"], 1, "no rule or kind named \"nothing\""),
         (&["redact", "a.gz", "-o", "b.gz", "--source", "runz"], 1, "did you mean \"runs\"?"),
-        (&["redact", "a.gz", "-o", "a.gz", "-f"], 2, "-o names a.gz, which is read"),
+        (&["redact", "a.gz", "-o", "a.gz", "-f"], 2, "-o names a.gz, which is an input"),
         (&["redact", "missing.gz", "-o", "b.gz"], 1, "missing.gz"),
         (&["redact", "short", "-o", "b.gz"], 1, "short"),
         (&["verify", "a.gz", "--original", "a.gz"], 1, "was not made by `redact`"),

@@ -338,7 +338,7 @@ fn commands_that_write_bundles_sign_them() {
     let unsigned = run(home.path(), &["export", "-fo", "new.gz", "--json"]).json();
     assert!(unsigned["signature"].is_null());
     let replaced = run(home.path(), &["merge", "b.gz", "-fo", "new.gz"]);
-    assert!(replaced.stderr.contains("new.gz.sig will not be a signature of the new bundle"), "{}", replaced.stderr);
+    assert!(replaced.stderr.contains("new.gz.sig does not sign the new bundle"), "{}", replaced.stderr);
     assert_eq!(run(home.path(), &["verify", "new.gz", "--signers", "signers", "--quiet"]).code, 3);
     let noted = run(home.path(), &["export", "--sign", "ed25519", "-fo", "new.gz"]);
     assert!(noted.stderr.contains("note: the signature is in new.gz.sig"), "{}", noted.stderr);

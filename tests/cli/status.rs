@@ -149,7 +149,7 @@ fn a_history_that_is_not_there_is_not_vouched_for() {
     fs::rename(&mnt, disk).unwrap();
     fs::create_dir(&mnt).unwrap();
     let status = run(home.path(), &[]);
-    assert!(status.text().contains("no history is in it now"), "{}", status.text());
+    assert!(status.text().contains("the directory contains no history now"), "{}", status.text());
     assert!(!status.text().contains("patchwork-traces keep"), "{}", status.text());
     assert_eq!(run(home.path(), &["--json"]).json()["lastRuns"][0]["place"], "otherDirectory");
 }

@@ -204,7 +204,7 @@ fn redaction_faults() -> Vec<ErrorKind> {
         RedactionFault::UnknownRule { name: "github".to_owned(), known: vec!["secret".to_owned(), "jwt".to_owned()] },
         RedactionFault::RuleNotUnderstood {
             place: Some("rule badge".to_owned()),
-            reason: "the key `regx` is not known".to_owned(),
+            reason: "unknown key `regx`".to_owned(),
         },
         RedactionFault::RuleNotUnderstood { place: None, reason: "the file is not UTF-8".to_owned() },
         RedactionFault::TooManyUsers { limit: 10_000 },

@@ -65,7 +65,7 @@ fn script_accepts_histories_of_every_shape() {
             refuses(
                 dir.path(),
                 &["--proof", "proof", segment.to_str().unwrap(), "checkpoint.9"],
-                "the checkpoint is of 9",
+                "the checkpoint is for 9",
             );
         }
     }

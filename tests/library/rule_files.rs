@@ -132,7 +132,7 @@ fn a_rule_with_the_name_of_a_built_in_one_adds_to_it() {
 fn what_is_not_understood_is_named() {
     let of_rule = |line: &str| format!("[[rules]]\nid = 'a'\nregex = 'x'\n\n[[rules]]\nid = 'b'\n{line}");
     for (text, place, line, reason) in [
-        (of_rule("regx = 'y'"), Some("rule b"), 7, "the key `regx` is not known"),
+        (of_rule("regx = 'y'"), Some("rule b"), 7, "unknown key `regx`"),
         (of_rule("regex = 'a(?=b)'"), Some("rule b"), 7, "look-around"),
         (of_rule("regex = '(a'"), Some("rule b"), 7, "unclosed group"),
         (of_rule("regex = 'y{1000}{1000}{1000}'"), Some("rule b"), 7, "too large"),
@@ -168,7 +168,7 @@ fn what_is_not_understood_is_named() {
         ("[allowlist]\nregexTarget = 'file'\nregexes = ['x']".to_owned(), Some("allowlist"), 2, "\"line\""),
         ("[allowlists]\nregexes = ['x']".to_owned(), None, 1, "`allowlists` must be an array of tables"),
         ("a = 1\n\nnot toml".to_owned(), None, 3, ""),
-        ("rulez = 1".to_owned(), None, 1, "the key `rulez` is not known"),
+        ("rulez = 1".to_owned(), None, 1, "unknown key `rulez`"),
     ] {
         let error = RuleFile::parse(text.as_bytes()).unwrap_err();
         let ErrorKind::Redaction(RedactionFault::RuleNotUnderstood { place: named, reason: found }) = error.kind()

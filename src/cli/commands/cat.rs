@@ -69,7 +69,7 @@ pub struct CatArgs {
     #[arg(long, hide_short_help = true)]
     by_time: bool,
 
-    /// Form of the rows: raw, pretty, csv, tsv or envelope
+    /// Output format: raw, pretty, csv, tsv or envelope
     ///
     /// raw: exactly as in the log. pretty: JSON on several lines, coloured on a terminal. csv: for
     /// spreadsheets; strings that could be taken for formulas are prefixed with an apostrophe. tsv:

@@ -55,7 +55,7 @@ pub struct KeepArgs {
 
     /// Keep running: add a segment when a log has grown by 112 KiB, and at least every hour
     ///
-    /// SIGTERM and Ctrl-C add a last segment before the program exits.
+    /// On SIGTERM or Ctrl-C, the program adds a last segment before it exits.
     #[arg(long)]
     follow: bool,
 

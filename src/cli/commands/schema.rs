@@ -12,7 +12,7 @@ use crate::cli::terminal::output;
 #[derive(Debug, Args)]
 #[command(after_long_help = help::long(&help::SCHEMA))]
 pub struct SchemaArgs {
-    /// The kind of JSON
+    /// The name of the schema
     #[arg(value_name = "NAME")]
     of: SchemaOf,
 }

@@ -46,7 +46,7 @@ impl<'t, 'v> TomlTable<'t, 'v> {
         for (key, value) in table {
             let name = key.get_ref().to_ascii_lowercase();
             if values.insert(name, (key.span(), value)).is_some() {
-                return Err(text.error(place, format!("the key `{}` is there twice", key.get_ref()), &key.span()));
+                return Err(text.error(place, format!("duplicate key `{}`", key.get_ref()), &key.span()));
             }
         }
         Ok(Self { text, place: place.map(str::to_owned), span, values })
@@ -57,7 +57,7 @@ impl<'t, 'v> TomlTable<'t, 'v> {
         match self.values.iter().find(|(key, _)| !known.contains(&key.as_str())) {
             Some((_, (span, _))) => {
                 let key = self.text.0.get(span.clone()).unwrap_or_default();
-                Err(self.error(format!("the key `{key}` is not known"), span))
+                Err(self.error(format!("unknown key `{key}`"), span))
             }
             None => Ok(()),
         }

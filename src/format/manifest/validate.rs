@@ -200,22 +200,22 @@ fn history(manifest: &Manifest) -> impl Iterator<Item = Contradiction> + '_ {
 }
 
 const MUST_BE_THERE: &str = "is missing";
-const MUST_BE_ABSENT: &str = "must not be there";
+const MUST_BE_ABSENT: &str = "must be absent";
 
 /// Returns the key of the first rule that a file breaks, and the rule as the end of a sentence.
 fn broken_rule(file: &ManifestFile, in_history: bool) -> Option<(&'static str, &'static str)> {
     use FollowsState::{Absent, First, Gap, Unchanged};
     let follows = match (&file.follows, in_history) {
         (Some(follows), true) => follows,
-        (Some(_), false) => return Some(("follows", "must not be there without `history`")),
+        (Some(_), false) => return Some(("follows", "must be absent without `history`")),
         (None, _) => return in_history.then_some(("follows", MUST_BE_THERE)),
     };
     let Follows { state, rows_before, overlap, trimmed, log, gap } = follows;
     let rules = [
         (*state == Absent || log.is_some(), "follows.log", MUST_BE_THERE),
-        (*state != Absent || log.is_none(), "follows.log", "must not be there if the log is absent"),
+        (*state != Absent || log.is_none(), "follows.log", "must be absent if the log is absent"),
         (*state != Gap || gap.is_some(), "follows.gap", MUST_BE_THERE),
-        (*state == Gap || gap.is_none(), "follows.gap", "must not be there unless the state is `gap`"),
+        (*state == Gap || gap.is_none(), "follows.gap", "must be absent unless the state is `gap`"),
         (overlap <= rows_before, "follows.overlap", "must not exceed `rowsBefore`"),
         (trimmed <= rows_before, "follows.trimmed", "must not exceed `rowsBefore`"),
         (*state != First || *rows_before == 0, "follows.rowsBefore", "must be 0 in the state `first`"),

@@ -133,7 +133,7 @@ impl JqFilter {
         };
         thread::scope(|scope| {
             let Ok(thread) = thread::Builder::new().stack_size(DEEP_STACK_BYTES).spawn_scoped(scope, run) else {
-                return Err("the filter recurses deeply, for which there is not enough memory".to_owned());
+                return Err("there is not enough memory for the recursion of the filter".to_owned());
             };
             for (line, length) in &lines {
                 let (line, ending) = line.split_at(length);

@@ -273,7 +273,7 @@ fn intact_text(report: &HistoryReport, options: &HistoryVerifyOptions) -> (Optio
         }
         (Some(false), _) => format!("{} of {all} damaged; {read} readable", count(report.damaged_segments)),
         (None, RowsToRead::Part(part)) => format!(
-            "{read} of {} match their SHA-256, but only part {} of {} of {all} was read",
+            "{read} of {} match their SHA-256, but only part {}/{} of {all} was read",
             counted(report.read_segments, "segment", "segments"),
             part.number(),
             part.of()

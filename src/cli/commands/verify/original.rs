@@ -20,7 +20,7 @@ use crate::cli::terminal::term::{BAD, GOOD, paint};
 /// The options for redacted bundles.
 #[derive(Debug, Args)]
 pub struct OriginalArgs {
-    /// Bundle or history that the bundle is a redaction of
+    /// Original of a redacted bundle: a bundle or history
     ///
     /// Redacts the original again and compares the results. Shows that nothing but secrets and
     /// personal data was changed or removed.

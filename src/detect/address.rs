@@ -11,31 +11,31 @@ use super::rules::BuiltInRule;
 use super::value_shape::has_file_ending;
 use super::written::{first_char, percent_byte};
 
-/// The longest part of an address before the `@` sign.
+/// The maximum length of the local part of an address, in bytes.
 const MAX_LOCAL_BYTES: usize = 64;
 
-/// The longest name of a host.
+/// The maximum length of a host name, in bytes.
 const MAX_HOST_BYTES: usize = 253;
 
-/// The least and the greatest length of the number of a bot in a token of Discord.
+/// The minimum and maximum length of the bot ID in a Discord token, in bytes.
 const MIN_DISCORD_ID: usize = 23;
 const MAX_DISCORD_ID: usize = 28;
 
-/// The parts before the `@` sign that name nobody.
+/// The local parts that do not identify a person.
 const NO_PERSON: [&str; 9] =
     ["git", "hg", "svn", "noreply", "no-reply", "donotreply", "do-not-reply", "notifications", "mailer-daemon"];
 
-/// Returns true for bytes of the part of an address before the `@` sign.
+/// Returns true for bytes of the local part of an address.
 pub fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte) || !byte.is_ascii()
 }
 
-/// Returns true for bytes of the name of a host.
+/// Returns true for bytes of a host name.
 pub fn is_host(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".-".contains(&byte) || !byte.is_ascii()
 }
 
-/// Looks at an `@` sign.
+/// Checks for an address around an `@` sign.
 pub fn at_sign(text: &str, at: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let start = local_start(text, at.start);
@@ -48,7 +48,7 @@ pub fn at_sign(text: &str, at: &Range<usize>, found: &mut FindCandidates) {
         return;
     }
     let is_person = !NO_PERSON.iter().any(|name| name.eq_ignore_ascii_case(local));
-    // An address can be the name of a file.
+    // The address can be part of a file name.
     let address = without_file_ending(host);
     if is_person && has_top_level_domain(address) && !is_reserved_name(address) {
         return found.push(BuiltInRule::EmailAddress, start..domain.start + address.len());
@@ -70,8 +70,8 @@ pub fn at_sign(text: &str, at: &Range<usize>, found: &mut FindCandidates) {
     }
 }
 
-/// Returns the beginning of the part of an address that ends at `end`. Letters of it can be written as escapes; other escapes
-/// are before it.
+/// Returns the start of the local part that ends at `end`. It may contain escaped letters; any other escape precedes
+/// it.
 fn local_start(text: &str, end: usize) -> usize {
     let bytes = text.as_bytes();
     let least = end.saturating_sub(MAX_LOCAL_BYTES);
@@ -97,20 +97,20 @@ fn local_start(text: &str, end: usize) -> usize {
     (start..end).rev().find(is_other_escape).unwrap_or(start)
 }
 
-/// Returns true if the escape that ends at `end` is `\u` and stands for a letter.
+/// Returns true if a `\u` escape that encodes a letter ends at `end`.
 fn is_letter_escape(text: &str, end: usize) -> bool {
     let escape = end.checked_sub(6).filter(|at| text.is_char_boundary(*at));
     escape.and_then(|at| first_char(&text[at..])).is_some_and(|(c, bytes)| bytes == 6 && c.is_alphanumeric())
 }
 
-/// Returns true if another `@` sign follows in the part of a URL before its path.
+/// Returns true if another `@` sign follows in the authority of a URL.
 fn has_at_sign(bytes: &[u8], from: usize) -> bool {
     let rest = &bytes[from..bytes.len().min(from + 256)];
     let end = rest.iter().position(|byte| byte.is_ascii_whitespace() || b"\"'<>/?#".contains(byte));
     rest[..end.unwrap_or(rest.len())].contains(&b'@')
 }
 
-/// Returns the place of the host name that begins at `at`; it is empty if there is none.
+/// Returns the range of the host name that begins at `at`, or an empty range if there is none.
 pub fn host_after(text: &str, at: usize) -> Range<usize> {
     let is_host = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '.');
     let length: usize = text[at..].chars().take(MAX_HOST_BYTES).take_while(is_host).map(char::len_utf8).sum();
@@ -118,14 +118,14 @@ pub fn host_after(text: &str, at: usize) -> Range<usize> {
     at..at + host.len()
 }
 
-/// Returns true if `at` is in the user part of a URL, where a password may stand.
+/// Returns true if `at` is in the user information of a URL, which can contain a password.
 pub fn is_in_authority(bytes: &[u8], at: usize) -> bool {
     let before = &bytes[at.saturating_sub(256)..at];
     let part = before.iter().rposition(|byte| byte.is_ascii_whitespace() || b"\"'<>/".contains(byte));
     let Some(part) = part.map(|part| part + 1) else { return false };
     let follows_scheme = before[..part].ends_with(b"://") || before[..part].ends_with(br":\/\/");
     let inside = &before[part..];
-    // A query can follow the host at once. It can also be a part of a password.
+    // A query can directly follow the host, but `?` and `#` can also be part of a password.
     let query = inside.iter().position(|byte| matches!(byte, b'?' | b'#'));
     let is_in_query = query.is_some_and(|query| {
         let colon = memchr::memchr(b':', &inside[..query]);
@@ -147,7 +147,7 @@ fn without_file_ending(mut host: &str) -> &str {
     host
 }
 
-/// Looks for IP addresses, and for tokens of Discord, which have no prefix but two dots at fixed distances.
+/// Finds IP addresses, and Discord tokens, which have no prefix but two dots at fixed positions.
 pub fn dots_and_colons(text: &str, found: &mut FindCandidates) {
     each_address(text.as_bytes(), |rule, span| {
         if rule != BuiltInRule::IpAddress || !is_in_version(text, &span) {
@@ -157,7 +157,7 @@ pub fn dots_and_colons(text: &str, found: &mut FindCandidates) {
     });
 }
 
-/// Returns true if a text may have what [`dots_and_colons`] finds.
+/// Returns true if [`dots_and_colons`] may find something in a text.
 pub fn may_have_address(text: &[u8]) -> bool {
     let mut is_found = false;
     each_address(text, |_, _| {
@@ -208,7 +208,7 @@ fn discord_token(text: &[u8], at: usize) -> Option<(BuiltInRule, Range<usize>)> 
     if stamp != 6 || !(27..=38).contains(&key) {
         return None;
     }
-    // Letters of an escape can stand directly before the token.
+    // The token can directly follow the letters of an escape.
     let mut starts = (at - id..(at + 1).saturating_sub(MIN_DISCORD_ID)).filter(|start| starts_word(text, *start));
     let start = starts.find(|start| matches!(text[*start], b'M'..=b'O'))?;
     Some((BuiltInRule::DiscordToken, start..at + 8 + key))
@@ -230,7 +230,8 @@ fn ipv4(text: &[u8], dot: usize) -> Option<(BuiltInRule, Range<usize>)> {
     (!is_unremarkable(address)).then_some((BuiltInRule::IpAddress, start..end))
 }
 
-/// Returns true for addresses that name no machine: loopback, unspecified, documentation, broadcast, netmasks.
+/// Returns true for addresses that do not identify a machine: loopback, unspecified, documentation, broadcast,
+/// netmasks.
 fn is_unremarkable(address: Ipv4Addr) -> bool {
     let [first, .., last] = address.octets();
     address.is_loopback()
@@ -241,7 +242,7 @@ fn is_unremarkable(address: Ipv4Addr) -> bool {
         || (last == 0 && address.octets()[1..3] == [0, 0])
 }
 
-/// Returns true if four numbers at this place are the version of something.
+/// Returns true if the four numbers at `span` are a version number.
 fn is_in_version(text: &str, span: &Range<usize>) -> bool {
     let before = &text.as_bytes()[..span.start];
     let follows_name = matches!(before, [.., name, b'/' | b'-'] if name.is_ascii_alphanumeric());
@@ -254,7 +255,7 @@ fn is_in_version(text: &str, span: &Range<usize>) -> bool {
     follows_name || is_compared || is_tagged || is_version || word.ends_with("version")
 }
 
-/// Returns the characters of an IPv6 address around `at`.
+/// Returns the range of characters around `at` that IPv6 addresses consist of.
 fn ipv6_run(text: &[u8], at: usize) -> Range<usize> {
     let is_part = |byte: &&u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
     let before = text[at.saturating_sub(48)..at].iter().rev().take_while(is_part).count();
@@ -276,7 +277,7 @@ fn ipv6(text: &[u8], run: Range<usize>) -> Option<(BuiltInRule, Range<usize>)> {
         return None;
     }
     let address: Ipv6Addr = std::str::from_utf8(written).ok()?.parse().ok()?;
-    // Paths of identifiers, such as `a::b`, have the form of short addresses.
+    // Identifier paths such as `a::b` look like short addresses.
     let [first, second, ..] = address.segments();
     let is_assigned = matches!(first, 0x2000..=0x3fff | 0xfc00..=0xfdff | 0xfe80..=0xfebf | 0x64) || colons == 7;
     let is_mapped = address.to_ipv4_mapped().is_some_and(|address| !is_unremarkable(address));

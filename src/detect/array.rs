@@ -1,4 +1,5 @@
-//! The strings of an array as one text: arguments of a command, lines of a key, names and values in turn.
+//! The strings of an array, searched as one text: the arguments of a command, the lines of a key, alternating names and
+//! values.
 
 use std::ops::Range;
 
@@ -8,17 +9,18 @@ use super::detector::Detector;
 use super::rules::names_a_secret;
 use super::strings::{JsonString, Strings};
 
-/// What is found in the strings of an array, one after another, together.
+/// The finds in the joined strings of an array.
 #[derive(Debug, Default)]
 pub struct ArrayFinds {
-    /// The offset after the last of the strings.
+    /// The offset after the last string.
     end: usize,
     /// The finds in each string, by the offset of the string.
     finds: Vec<(usize, Find)>,
 }
 
 impl ArrayFinds {
-    /// Adds to `finds` what is found in a string, which `strings` has just returned, together with those around it.
+    /// Adds the finds that a string has only together with its neighbours in the array. `strings` has just returned the
+    /// string.
     pub fn add_to(
         &mut self,
         finds: Vec<Find>,
@@ -68,10 +70,10 @@ impl ArrayFinds {
     }
 }
 
-/// The strings of an array as one text. A tab is between them, as no name of a user has one.
+/// The strings of an array, joined with tabs, which user names cannot contain.
 struct JoinedText {
     text: String,
-    /// The offset of each string in the line, and its place in the text.
+    /// The offset of each string in the line, and its range in the text.
     places: Vec<(usize, Range<usize>)>,
 }
 

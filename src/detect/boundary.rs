@@ -1,6 +1,7 @@
-//! The places where a word can begin or end.
+//! The positions where a word can begin or end.
 
-/// Returns true if a token can begin at `at`: no letter or digit is before it, or one that belongs to an escape.
+/// Returns true if a token can begin at `at`: the preceding character is not a letter or digit, or belongs to an
+/// escape.
 pub fn starts_word(text: &[u8], at: usize) -> bool {
     match at.checked_sub(1).map(|before| text[before]) {
         Some(before) if before.is_ascii_alphanumeric() => is_after_escape(&text[..at]),
@@ -8,14 +9,14 @@ pub fn starts_word(text: &[u8], at: usize) -> bool {
     }
 }
 
-/// Returns the beginning of a word in a run of letters and digits from `start` to `end`: after an escape that reaches into
-/// the run, if there is one.
+/// Returns the start of the word in a run of letters and digits from `start` to `end`. If an escape overlaps the start
+/// of the run, the word begins after it.
 pub fn after_escape(text: &[u8], start: usize, end: usize) -> usize {
     (start..end.min(start + 6)).rev().find(|at| is_after_escape(&text[..*at])).unwrap_or(start)
 }
 
-/// Returns true if a text ends with an escape of a string inside a string (`\n`, `\u0022`), of a URL (`%22`), or of a
-/// terminal (`ESC [ 3 1 m`).
+/// Returns true if a text ends with an escape of a nested string (`\n`, `\u0022`), a URL (`%22`) or a terminal (`ESC [
+/// 3 1 m`).
 pub fn is_after_escape(before: &[u8]) -> bool {
     let are_hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
     match before {
@@ -34,7 +35,7 @@ fn is_after_colour(before: &[u8]) -> bool {
     open.is_some_and(|open| parameters[open] == b'[')
 }
 
-/// Returns true if no letter or digit is directly before `start` and directly after `end`, whatever the script.
+/// Returns true if no letter or digit, of any script, directly precedes `start` or follows `end`.
 pub fn is_whole_word(text: &str, start: usize, end: usize) -> bool {
     let before = text[..start].chars().next_back().is_some_and(char::is_alphanumeric);
     let after = text[end..].chars().next().is_some_and(char::is_alphanumeric);

@@ -1,4 +1,4 @@
-//! The finds that rules propose in one text, and the choice among them.
+//! The finds that rules propose in one text, and the resolution of overlaps.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,7 +19,7 @@ impl From<BuiltInRule> for RuleId {
 /// A part of a text that a rule found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Find {
-    /// The bytes of the text.
+    /// The range in the text, in bytes.
     pub span: Range<usize>,
     /// The rule.
     pub rule: RuleId,
@@ -29,10 +29,10 @@ pub struct Find {
 #[derive(Debug, Default)]
 pub struct FindCandidates {
     found: Vec<Find>,
-    /// True if a rule wants the whole text to be looked at for secret keys of AWS.
+    /// True if the text has an AWS access key ID, so that it must be searched for the secret key.
     pub(super) has_aws_id: bool,
     pub(super) ends: RunEnds,
-    /// The offset up to which cookies were looked at.
+    /// The offset up to which cookies were checked.
     pub(super) cookies_end: usize,
 }
 
@@ -43,18 +43,18 @@ impl FindCandidates {
         }
     }
 
-    /// Returns true if there are none.
+    /// Returns true if there are no finds.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// Keeps only some finds.
+    /// Keeps the finds for which `keeps` returns true.
     pub fn retain(&mut self, keeps: impl FnMut(&Find) -> bool) {
         self.found.retain(keeps);
     }
 
-    /// Returns the finds in the order of the text, without overlaps. The longest one wins, then the first rule; of a
-    /// find that is only partly covered by others, the rest remains, so that everything that was found is covered.
+    /// Returns the finds in text order, without overlaps. Longer finds win, then earlier rules. The uncovered parts of
+    /// a partly covered find are kept, so that the result covers everything that was found.
     pub fn resolve(&mut self) -> Vec<Find> {
         let mut found = std::mem::take(&mut self.found);
         found.sort_by_key(|find| (std::cmp::Reverse(find.span.len()), find.rule, find.span.start));

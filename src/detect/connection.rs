@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::placeholder::can_be_secret;
 use super::rules::names_a_secret;
 
-/// The keys, without spaces and in lower case, of which a connection string has one beside its password.
+/// The keys that occur beside the password in a connection string, in lower case and without spaces.
 const OTHER_KEYS: [&[u8]; 32] = [
     b"accountname",
     b"addr",
@@ -41,24 +41,24 @@ const OTHER_KEYS: [&[u8]; 32] = [
     b"username",
 ];
 
-/// The longest of them.
+/// The maximum length of a key, in bytes.
 const MAX_KEY_BYTES: usize = 24;
 
-/// The most parts before or after a password that are looked at.
+/// The maximum number of parts that are checked before or after a password.
 const MAX_PARTS: usize = 32;
 
-/// The bytes around a password in which the other keys are looked for.
+/// The number of bytes around a password that are searched for other keys.
 const MAX_CONTEXT_BYTES: usize = 512;
 
-/// The longest password.
+/// The maximum length of a password, in bytes.
 const MAX_PASSWORD_BYTES: usize = 256;
 
-/// Returns true for keys of passwords that mean nothing elsewhere.
+/// Returns true for password keys that are used only in connection strings.
 pub fn is_connection_key(name: &str) -> bool {
     ["pwd", "pass", "accountkey"].iter().any(|key| key.eq_ignore_ascii_case(name))
 }
 
-/// Returns the place of the password, if `name` is its key in a connection string.
+/// Returns the range of the password if `name` is its key in a connection string.
 pub fn connection_password(text: &str, name: &Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     if !is_connection_key(&text[name.clone()]) && !names_a_secret(&text[name.clone()]) {
@@ -80,12 +80,12 @@ pub fn connection_password(text: &str, name: &Range<usize>) -> Option<Range<usiz
     let start = if separator == b' ' { sign + 1 } else { spaces(sign + 1) };
     let value = value(text, start, separator);
     let first = text[value.clone()].chars().next()?;
-    // A variable, or the working directory of a shell.
+    // A variable, or a shell's working directory.
     let is_other = matches!(first, '%' | '/' | '.' | '~' | '\\' | '(');
     (!is_other && can_be_secret(&text[value.clone()])).then_some(value)
 }
 
-/// Returns the place of a value, without its quotation marks.
+/// Returns the range of a value, without its quotation marks.
 fn value(text: &str, start: usize, separator: u8) -> Range<usize> {
     let bytes = &text.as_bytes()[..text.len().min(start + MAX_PASSWORD_BYTES)];
     let closing = match bytes.get(start) {
@@ -100,7 +100,7 @@ fn value(text: &str, start: usize, separator: u8) -> Range<usize> {
     let ends = |byte: &u8| *byte == separator || byte.is_ascii_whitespace() || b"\"'`<>".contains(byte) || *byte < b' ';
     let length = bytes[start..].iter().position(ends).unwrap_or(bytes.len() - start);
     let mut end = start + length;
-    // An escape of a string inside a string ends it, too.
+    // An escape of a nested string also ends the value.
     if let Some(escape) = text.get(start..end).and_then(|value| value.find('\\')) {
         end = start + escape;
     }
@@ -110,7 +110,7 @@ fn value(text: &str, start: usize, separator: u8) -> Range<usize> {
     start..end
 }
 
-/// Returns true if a part before or after `name`, between separators, has one of the keys of connection strings.
+/// Returns true if a separated part before or after `name` begins with another key of a connection string.
 fn has_other_key(text: &str, name: &Range<usize>, separator: u8) -> bool {
     let bytes = text.as_bytes();
     let ends = |byte: &u8| b"\"`\n\r".contains(byte);
@@ -120,7 +120,7 @@ fn has_other_key(text: &str, name: &Range<usize>, separator: u8) -> bool {
     let end = bytes[name.end..most].iter().position(ends).map_or(most, |at| name.end + at);
     let is_key = |part: &[u8]| {
         let Some(sign) = memchr::memchr(b'=', part) else { return false };
-        // The first key of a connection string can follow other text.
+        // Other text can precede the first key of a connection string.
         let letters =
             part[..sign].iter().rev().filter(|byte| **byte != b' ').take_while(|byte| byte.is_ascii_alphanumeric());
         let (mut key, mut start) = ([0; MAX_KEY_BYTES], MAX_KEY_BYTES);

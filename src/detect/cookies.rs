@@ -9,13 +9,13 @@ use super::value_shape::{has_code, is_token_like};
 /// The attributes of a cookie in `Set-Cookie`.
 const ATTRIBUTES: &str = "domain expires httponly max-age partitioned path priority samesite secure";
 
-/// The most cookies of a header that are looked at.
+/// The maximum number of cookies that are checked in a header.
 const MAX_COOKIES: usize = 200;
 
-/// The longest name of a cookie.
+/// The maximum length of a cookie name, in bytes.
 const MAX_NAME_BYTES: usize = 256;
 
-/// Looks at a header whose content begins at `start`. Returns false if it has no cookies.
+/// Finds the cookies of a header whose content begins at `start`. Returns false if it has none.
 pub fn cookies(text: &str, start: usize, found: &mut FindCandidates) -> bool {
     if start < found.cookies_end {
         return true;
@@ -42,7 +42,7 @@ pub fn cookies(text: &str, start: usize, found: &mut FindCandidates) -> bool {
 
 /// A part of a header, between semicolons.
 enum CookiePart {
-    /// A cookie, with the offset after the sign.
+    /// A cookie, with the offset after the equals sign.
     Cookie {
         value: usize,
     },
@@ -50,7 +50,7 @@ enum CookiePart {
 }
 
 impl CookiePart {
-    /// Returns the part at the beginning of a header, unless it is neither a cookie nor an attribute.
+    /// Returns the first part of a header, or `None` if it is neither a cookie nor an attribute.
     fn first(header: &str) -> Option<Self> {
         let nearby = &header.as_bytes()[..header.len().min(MAX_NAME_BYTES)];
         let end = nearby.iter().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(nearby.len());

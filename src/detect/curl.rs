@@ -9,13 +9,13 @@ use super::placeholder::can_be_secret;
 use super::rules::BuiltInRule;
 use super::url::user;
 
-/// The most bytes of a command that are looked at.
+/// The maximum number of bytes of a command that are checked.
 const MAX_COMMAND_BYTES: usize = 4096;
 
-/// The options of one letter that take no value.
+/// The one-letter options that take no value.
 const FLAGS: &str = "#0123456789BGILMNORSVZafgijklnpqsv";
 
-/// Looks at `curl`, in any case.
+/// Finds the credentials in the arguments of `curl`, which may be written in any case.
 pub fn curl(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     if !starts_word(bytes, word.start) {
@@ -23,7 +23,7 @@ pub fn curl(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     }
     let is_exe = bytes.get(word.end..word.end + 4).is_some_and(|ending| ending.eq_ignore_ascii_case(b".exe"));
     let at = if is_exe { word.end + 4 } else { word.end };
-    // A quotation mark after the path of the program.
+    // A quotation mark can end the path of the program.
     let slashes = bytes[at..].iter().take(8).take_while(|byte| **byte == b'\\').count();
     let at = if matches!(bytes.get(at + slashes), Some(b'"' | b'\'')) { at + slashes + 1 } else { at };
     let mut arguments = Arguments { text, at, end: text.len().min(word.end + MAX_COMMAND_BYTES) };
@@ -32,7 +32,7 @@ pub fn curl(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     }
     while let Some(argument) = arguments.next_argument() {
         let written = &text[argument.clone()];
-        // The next command has its own mark.
+        // The next command is checked at its own mark.
         if written.ends_with("curl") {
             return;
         }
@@ -59,8 +59,7 @@ pub fn curl(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     }
 }
 
-/// Returns the letter of the option with a value among options of one letter, which can be written together: `-sSu`. With it
-/// comes the offset after it.
+/// Returns the option that takes a value in a group of one-letter options such as `-sSu`, and the offset after it.
 fn short_option(argument: &str) -> Option<(&str, usize)> {
     let letters = argument.strip_prefix('-')?;
     let option = letters.find(|letter: char| !FLAGS.contains(letter))?;
@@ -78,7 +77,7 @@ fn name_and_password(text: &str, place: &Range<usize>, found: &mut FindCandidate
     }
 }
 
-/// The arguments of a command, as far as a shell's line goes.
+/// The arguments of a command, up to the end of the shell's line.
 struct Arguments<'t> {
     text: &'t str,
     at: usize,
@@ -86,8 +85,8 @@ struct Arguments<'t> {
 }
 
 impl Arguments<'_> {
-    /// Skips spaces, tabs, and ends of lines after a backslash, also as escapes of a string inside a string. Returns false if
-    /// there are none.
+    /// Skips spaces, tabs and escaped line ends, including those written as escapes of a nested string. Returns false
+    /// if there are none.
     fn skip_spaces(&mut self) -> bool {
         let bytes = &self.text.as_bytes()[..self.end];
         let start = self.at;
@@ -106,14 +105,14 @@ impl Arguments<'_> {
         self.at > start
     }
 
-    /// Returns the place of the next argument, without quotation marks.
+    /// Returns the range of the next argument, without quotation marks.
     fn next_argument(&mut self) -> Option<Range<usize>> {
         self.skip_spaces();
         let bytes = &self.text.as_bytes()[..self.end];
         let (start, quote) = match bytes.get(self.at)? {
             quote @ (b'"' | b'\'') => (self.at + 1, Some(*quote)),
             b'\\' => match bytes.get(self.at + 1) {
-                // A quotation mark of a string inside a string.
+                // A quotation mark of a nested string.
                 Some(quote @ (b'"' | b'\'')) => (self.at + 2, Some(*quote)),
                 _ => return None,
             },

@@ -1,16 +1,16 @@
-//! Texts without their escapes, with the way back to the bytes that they were written as.
+//! Decoded texts that map back to the raw bytes.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// The text of a JSON string, after its escapes.
+/// The decoded text of a JSON string.
 ///
-/// The escapes need not be valid: text that is not one stands for itself, so that torn lines can be read, too. Invalid
-/// UTF-8, and halves of surrogate pairs, become U+FFFD.
+/// Invalid escapes are kept as they are, so that torn lines can be read. Invalid UTF-8 and unpaired surrogates become
+/// U+FFFD.
 #[derive(Debug)]
 pub struct Decoded<'t> {
     text: Cow<'t, str>,
-    /// The places at which the distance between a text and its raw form changes: offsets in both.
+    /// The positions at which the distance between the text and its raw form changes, as offsets in both.
     turns: Vec<(usize, usize)>,
 }
 
@@ -23,7 +23,7 @@ impl<'t> Decoded<'t> {
         }
     }
 
-    /// Takes bytes as they are, without escapes.
+    /// Wraps bytes without decoding escapes.
     pub fn plain(raw: &'t [u8]) -> Self {
         match std::str::from_utf8(raw) {
             Ok(text) => Self { text: text.into(), turns: Vec::new() },
@@ -36,7 +36,7 @@ impl<'t> Decoded<'t> {
         &self.text
     }
 
-    /// Returns the raw bytes of a part of the text, which begins and ends between characters.
+    /// Returns the raw range of a part of the text. `span` must lie on character boundaries.
     pub fn raw(&self, span: &Range<usize>) -> Range<usize> {
         self.raw_offset(span.start)..self.raw_offset(span.end)
     }
@@ -88,14 +88,14 @@ impl Decoder {
         }
     }
 
-    /// Appends a character that was written as `length` other bytes.
+    /// Appends a character that is encoded as `length` raw bytes.
     fn push(&mut self, character: char, at: usize, length: usize) {
         self.turns.push((self.text.len(), at));
         self.text.push(character);
         self.turns.push((self.text.len(), at + length));
     }
 
-    /// Appends what the escape at `at` stands for. Returns the offset after it.
+    /// Appends the character of the escape at `at`. Returns the offset after the escape.
     fn push_escape(&mut self, raw: &[u8], at: usize) -> usize {
         let simple = match raw.get(at + 1) {
             Some(b'"') => '"',

@@ -18,7 +18,7 @@ use super::secrets::aws_secret;
 use super::value_shape::{is_password_like, is_time_or_place, is_token_like};
 use crate::error::{ErrorKind, RedactionFault, Result};
 
-/// The number of texts within each other, such as JSON in a string of JSON in a string, whose escapes are read.
+/// The maximum number of nested texts, such as JSON in a string of JSON in a string, whose escapes are decoded.
 const MAX_NESTED_TEXTS: usize = 4;
 
 /// The choice of rules for a scan or a redaction.
@@ -30,7 +30,7 @@ pub struct DetectOptions {
     pub only: Vec<String>,
     /// The names of the rules and kinds not to use.
     pub skip: Vec<String>,
-    /// Rules that are used beside the built-in ones.
+    /// Rules that are used in addition to the built-in ones.
     pub rules: Option<RuleFile>,
 }
 
@@ -40,18 +40,18 @@ impl DetectOptions {
         Self { only: names.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Returns true if all rules are used.
+    /// Returns true if the options select all rules.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.only.is_empty() && self.skip.is_empty()
     }
 
-    /// Leaves these rules and kinds out.
+    /// Excludes these rules and kinds.
     pub fn skip(self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { skip: names.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Also uses the rules of a file. A rule with the name of a built-in one adds to that.
+    /// Also uses the rules of a file. A rule with the name of a built-in one extends it.
     pub fn rules(self, rules: impl Into<Option<RuleFile>>) -> Self {
         Self { rules: rules.into(), ..self }
     }
@@ -75,23 +75,23 @@ impl DetectOptions {
 #[derive(Debug, Clone)]
 pub struct Detector {
     marks: Arc<Marks>,
-    /// The names of users that are also words.
+    /// The user names that are also words.
     words: BTreeSet<String>,
     /// The rules of a file.
     file: Option<Arc<FileRules>>,
-    /// True for each rule that is used.
+    /// One flag per rule: true if the rule is used.
     enabled: Vec<bool>,
-    /// True if the texts were redacted, so that names such as `user-1` stand for values.
+    /// True if the texts were redacted, so that names such as `user-1` are placeholders.
     exempts_names: bool,
 }
 
-/// The rules of a file, as rules of a detector.
+/// The rules of a file, with their IDs in a detector.
 #[derive(Debug)]
 struct FileRules {
     file: RuleFile,
-    /// The rule of the detector that each is.
+    /// The ID of each rule in the detector.
     ids: Vec<RuleId>,
-    /// The names of those that are not built-in.
+    /// The names of the rules that are not built-in.
     names: Vec<String>,
     /// The allowlists of each built-in rule.
     allowlists: Vec<Vec<Arc<Allowlist>>>,
@@ -133,8 +133,8 @@ impl Detector {
         Self::with_names(options, &BTreeSet::new())
     }
 
-    /// Prepares the chosen rules and looks for the names of users, which are known from home directories and in lower case,
-    /// everywhere. Those that are also words are looked for in values that name a person.
+    /// Prepares the chosen rules, and searches for `names` everywhere: user names from home directories, in lower case.
+    /// Names that are also words are only found in values that can name a person.
     pub(crate) fn with_names(options: &DetectOptions, names: &BTreeSet<String>) -> Result<Self> {
         let (names, words): (Vec<_>, Vec<_>) = names.iter().map(String::as_str).partition(|name| is_distinctive(name));
         let marks = Marks::new(&names, &words);
@@ -154,13 +154,13 @@ impl Detector {
         }
     }
 
-    /// Returns a detector for texts that were redacted: it does not find the names that a redaction puts in place of values.
-    /// In other texts, such a name is a value like any other.
+    /// Returns a detector for redacted texts, which ignores the placeholders of a redaction. In other texts, a
+    /// placeholder is a value like any other.
     pub(crate) fn for_redacted(&self) -> Self {
         Self { exempts_names: true, ..self.clone() }
     }
 
-    /// Returns true for each rule that one of the names selects.
+    /// Returns one flag per rule: true if one of the names selects it.
     fn selected(&self, names: &[String]) -> Result<Vec<bool>> {
         let mut selected = vec![false; self.enabled.len()];
         for name in names {
@@ -189,32 +189,32 @@ impl Detector {
         }
     }
 
-    /// Returns what a rule finds.
+    /// Returns the kind of a rule: secrets or personal data.
     #[must_use]
     pub fn kind(&self, rule: RuleId) -> FindKind {
         BuiltInRule::VARIANTS.get(rule.0).map_or(FindKind::Secret, |rule| rule.kind())
     }
 
-    /// Returns the first word of the names that replace what a rule finds.
+    /// Returns the first word of the placeholders for finds of a rule.
     #[must_use]
     pub fn stem(&self, rule: RuleId) -> NameStem {
         BuiltInRule::VARIANTS.get(rule.0).map_or(NameStem::Secret, |rule| rule.stem())
     }
 
-    /// Finds everything in a text, in order and without overlaps.
+    /// Returns all finds in a text, in order and without overlaps.
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<Find> {
         self.search(None, text)
     }
 
-    /// Finds everything in the text of a JSON string that is the value of `key`.
+    /// Returns all finds in the decoded text of a JSON string that is the value of `key`.
     #[must_use]
     pub fn find_value(&self, key: &str, text: &str) -> Vec<Find> {
         self.search(Some(&StringKey { text: key, is_in_secret: false }), text)
     }
 
-    /// Finds everything in a text, which may be the value of a key. JSON inside the text may have escapes of its own, so that
-    /// the text is also searched without them.
+    /// Returns all finds in a text, which may be the value of a key. JSON inside the text may have escapes of its own,
+    /// so the text is also searched with those decoded.
     pub(super) fn search(&self, key: Option<&StringKey<'_>>, text: &str) -> Vec<Find> {
         self.search_nested(key, text, 0)
     }
@@ -230,7 +230,7 @@ impl Detector {
         found.resolve()
     }
 
-    /// Finds everything in a text as it is.
+    /// Returns the finds in a text, without decoding it.
     fn candidates(&self, key: Option<&StringKey<'_>>, text: &str) -> FindCandidates {
         let mut found = FindCandidates::default();
         self.marks.look(text, &mut found);
@@ -255,7 +255,7 @@ impl Detector {
         found
     }
 
-    /// Finds what marks lead to in the strings of an array, which were joined to one text.
+    /// Returns the finds of mark-based rules in the joined strings of an array.
     pub(super) fn search_joined(&self, text: &str) -> Vec<Find> {
         let mut found = FindCandidates::default();
         self.marks.look(text, &mut found);
@@ -263,7 +263,7 @@ impl Detector {
         found.resolve()
     }
 
-    /// Keeps the finds of rules that are used, unless they are known to be harmless.
+    /// Keeps the finds of enabled rules that are not known to be harmless.
     fn keep_wanted(&self, text: &str, found: &mut FindCandidates) {
         found.retain(|find| {
             self.enabled[find.rule.0]
@@ -272,13 +272,13 @@ impl Detector {
         });
     }
 
-    /// Returns the place of a find, as [`without_names`] does for texts that were redacted.
+    /// Returns the range of a find, reduced by [`without_names`] if the texts were redacted.
     fn without_names(&self, text: &str, span: Range<usize>) -> Option<Range<usize>> {
         if self.exempts_names { without_names(text, span) } else { Some(span) }
     }
 
-    /// Returns false if nothing will be found in the strings of a row. It is given without its escapes, so it has the text
-    /// of each string, between quotation marks.
+    /// Returns false if no string of a row has a find. `row` is decoded, so it contains the text of each string between
+    /// quotation marks.
     pub(super) fn may_match(&self, row: &[u8]) -> bool {
         has_unicode_escape(row)
             || self.marks.may_match(row)
@@ -287,23 +287,23 @@ impl Detector {
     }
 }
 
-/// Returns a place without the white space at its ends.
+/// Returns a range without the white space at its ends.
 fn trimmed(text: &str, span: &Range<usize>) -> Range<usize> {
     let found = &text[span.clone()];
     let start = span.start + (found.len() - found.trim_start().len());
     start..start + found.trim().len()
 }
 
-/// The key whose value a string is, or an element of it.
+/// The key of a string: the string is its value, or an element of its value.
 #[derive(Debug, Clone, Copy)]
 pub struct StringKey<'k> {
-    /// The key, after its escapes.
+    /// The decoded key.
     pub text: &'k str,
-    /// True if a key around it names secrets.
+    /// True if an enclosing key names secrets.
     pub is_in_secret: bool,
 }
 
-/// Proposes a value that its key says to be a secret or personal.
+/// Proposes a value whose key marks it as secret or personal.
 fn named(key: &StringKey<'_>, text: &str, found: &mut FindCandidates) {
     let rule = match (secret_name(key.text), names_a_person(key.text)) {
         (Some(SecretName::One), _) => BuiltInRule::NamedSecret,
@@ -318,12 +318,12 @@ fn named(key: &StringKey<'_>, text: &str, found: &mut FindCandidates) {
     }
 }
 
-/// Returns true if a string that is somewhere inside of a secret looks like one: not like words, a time, a path or a URL.
+/// Returns true if a string nested in a secret looks like a secret: not like words, a time, a path or a URL.
 fn is_likely_secret(text: &str) -> bool {
     is_token_like(text) && !text.contains(char::is_whitespace) && !is_time_or_place(text)
 }
 
-/// Returns true if a value can be the name of a user or a host, and one that says something.
+/// Returns true if a value can be a user or host name that identifies a user or host.
 fn is_name_of_one(rule: BuiltInRule, text: &str) -> bool {
     let is_plain = text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-'));
     let is_common = match rule {

@@ -1,6 +1,6 @@
-//! Names of hosts that say nothing about whose machine it is.
+//! Host names that do not identify a machine or its owner.
 
-/// Names, and the ends of names, of public services and of documentation. A name also stands for all names below it.
+/// The domains of public services and documentation. Each includes its subdomains.
 const PUBLIC: &str = "\
     anthropic.com apache.org archlinux.org arxiv.org bitbucket.org claude.ai claude.com cloudflare.com codeberg.org \
     crates.io debian.org deno.land deepseek.com dev.to docker.com docker.io docs.rs eslint.org esm.sh \
@@ -13,7 +13,7 @@ const PUBLIC: &str = "\
     rustsec.org rustup.rs schema.org shields.io spdx.org sqlite.org stackoverflow.com swagger.io typescriptlang.org \
     ubuntu.com unicode.org unpkg.com vitejs.dev w3.org whatwg.org wikipedia.org x.ai yarnpkg.com youtube.com";
 
-/// Names of the interfaces of public services. Names below them may be a customer's.
+/// The API hosts of public services. Their subdomains may belong to customers.
 const PUBLIC_EXACT: &str = "\
     api.atlassian.com api.cloudflare.com api.figma.com api.linear.app api.notion.com api.sendgrid.com api.slack.com \
     api.stripe.com api.telegram.org api.twilio.com discord.com fonts.googleapis.com fonts.gstatic.com \

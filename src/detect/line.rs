@@ -11,7 +11,7 @@ use super::rules::{SecretName, secret_name};
 use super::strings::{RawStep, Strings};
 use crate::query::{KeyPath, PathStep};
 
-/// The place of a find in a line.
+/// The part of a line that a find is in.
 #[derive(Debug)]
 pub enum LinePlace<'l, 's> {
     /// In a string of a row.
@@ -23,16 +23,16 @@ pub enum LinePlace<'l, 's> {
 /// A find in a line.
 #[derive(Debug)]
 pub struct FoundInLine<'t> {
-    /// The bytes of the line.
+    /// The range in the line, in bytes.
     pub raw: Range<usize>,
     pub rule: RuleId,
-    /// The text, without escapes.
+    /// The decoded text.
     pub value: &'t str,
-    /// True if it is in the key of a member.
+    /// True if the find is in a key.
     pub is_in_key: bool,
 }
 
-/// Passes each find in a line, which `is_row` says to be JSON, to `take`, in order.
+/// Passes each find in a line to `take`, in order. `is_row` is true if the line is JSON.
 pub fn in_line(
     detector: &Detector,
     line: &[u8],
@@ -49,7 +49,7 @@ pub fn in_line(
 }
 
 fn in_row(detector: &Detector, line: &[u8], mut take: impl FnMut(LinePlace<'_, '_>, FoundInLine<'_>)) {
-    // Without escapes, a row is its own text.
+    // A row without escapes needs no decoding.
     let unescaped = line.contains(&b'\\').then(|| Decoded::new(line));
     if !detector.may_match(unescaped.as_ref().map_or(line, |row| row.text().as_bytes())) {
         return;
@@ -76,15 +76,16 @@ fn in_row(detector: &Detector, line: &[u8], mut take: impl FnMut(LinePlace<'_, '
     }
 }
 
-/// The name in an object that has a name and a value as members: `{"name":"DB_PASSWORD","value":"…"}`.
+/// The name in an object with separate members for name and value: `{"name":"DB_PASSWORD","value":"…"}`.
 #[derive(Default)]
 struct NamedPair {
-    /// The offset of the object, and the name, if it is that of a secret.
+    /// The offset of the object, and the name if it names a secret.
     name: Option<(usize, String)>,
 }
 
 impl NamedPair {
-    /// Returns the key that says what a value is: the name, if it came before. Takes the value if it is such a name.
+    /// Returns the key that describes a value: the recorded name, if the object has one, or else `key`. Records the
+    /// value if it is such a name.
     fn key_of<'k>(&mut self, strings: &Strings<'_>, key: &'k str, value: &str) -> Cow<'k, str> {
         let is_one_of = |known: &str| known.split(' ').any(|known| known.eq_ignore_ascii_case(key));
         let Some(object) = strings.object() else { return key.into() };
@@ -98,16 +99,17 @@ impl NamedPair {
     }
 }
 
-/// Tells strings inside the value of a key that names secrets. Most strings have the same outer keys as the one before.
+/// Recognises strings inside the value of a key that names secrets. Caches the answer, because most strings have the
+/// same outer keys as the previous one.
 #[derive(Default)]
 struct OuterKeys {
-    /// The outer keys of the last string, the nearest first.
+    /// The outer keys of the previous string, innermost first.
     keys: Vec<Range<usize>>,
     name_secrets: bool,
 }
 
 impl OuterKeys {
-    /// Returns true if a key around the nearest one names secrets.
+    /// Returns true if a key outside the innermost one names secrets.
     fn name_secrets(&mut self, strings: &Strings<'_>, line: &[u8]) -> bool {
         if !strings.keys().skip(1).eq(self.keys.iter().cloned()) {
             self.keys = strings.keys().skip(1).collect();
@@ -121,8 +123,7 @@ impl OuterKeys {
     }
 }
 
-/// Returns the finds in an unparsed line. It is read twice: as it is, and with its escapes replaced, as it may be torn
-/// out of a row.
+/// Returns the finds in an unparsed line. Searches it twice, as it is and decoded, because it may be part of a row.
 fn in_unparsed(detector: &Detector, line: &[u8]) -> Vec<(Range<usize>, RuleId, String)> {
     let mut all = FindCandidates::default();
     let views = [Decoded::plain(line), Decoded::new(line)];
@@ -135,16 +136,16 @@ fn in_unparsed(detector: &Detector, line: &[u8]) -> Vec<(Range<usize>, RuleId, S
     finds.map(|find| (find.span.clone(), find.rule, Decoded::new(&line[find.span]).text().to_owned())).collect()
 }
 
-/// The path to a string of a row, for people.
+/// The path to a string of a row, for display.
 #[derive(Debug)]
 pub struct StringPath(KeyPath);
 
 impl StringPath {
-    /// The longest key that is shown as it is.
+    /// The maximum length of a key that is shown, in characters.
     const MAX_KEY_CHARS: usize = 64;
 
-    /// Returns the path to the string that `strings` has just returned. Keys in which something is found are `…`, as the
-    /// path must not show it; so are long ones.
+    /// Returns the path to the string that `strings` has just returned. Keys that have finds, which the path must not
+    /// show, are replaced by `…`, and so are long keys.
     pub fn of(strings: &Strings<'_>, line: &[u8], detector: &Detector, is_in_key: bool) -> Self {
         let depth = strings.depth();
         let steps = strings.path().enumerate().map(|(at, step)| match step {

@@ -13,7 +13,7 @@ use super::secrets::{assignment, authorization, json_web_token, name_around, pri
 use super::token::{TOKEN_FORMATS, TokenFormat, telegram_token, terraform_token};
 use super::url::scheme_end;
 
-/// The rules that look at a mark.
+/// The rules that a mark triggers.
 #[derive(Debug, Clone, Copy)]
 enum Mark {
     /// The prefix of a token.
@@ -29,11 +29,11 @@ enum Mark {
     Curl,
     /// A word of the name of a secret.
     SecretWord,
-    /// The name of a user, which is known from a home directory.
+    /// A user name that is known from a home directory.
     KnownName,
-    /// The name of a user that is also a word. It must be a whole value.
+    /// A user name that is also a word. It must be the whole value.
     NameAsWord,
-    /// A word that only the keys of a row are searched for.
+    /// A word that is only searched for in the keys of a row.
     PersonWord,
 }
 
@@ -57,7 +57,8 @@ const OTHER_MARKS: &[(&str, Mark)] = &[
     ("curl", Mark::Curl),
 ];
 
-/// Returns a name, given in lower case, as it is usually written. Marks are found in any case as far as they are ASCII.
+/// Returns the usual spellings of a name that is given in lower case. Only the ASCII letters of marks are matched in
+/// any case.
 fn spellings(name: &str) -> Vec<String> {
     let mut spellings = vec![name.to_owned()];
     if !name.is_ascii() {
@@ -76,10 +77,10 @@ pub struct Marks {
 }
 
 impl Marks {
-    /// Builds the automaton for the marks of the built-in rules, for names of users, and for those that are also words.
+    /// Builds the automaton for the marks of the built-in rules, for user names, and for user names that are also
+    /// words.
     ///
-    /// # Errors
-    /// If the names are too many or too long.
+    /// # Errors If there are too many names, or they are too long.
     pub fn new(names: &[&str], words: &[&str]) -> Result<Self, aho_corasick::BuildError> {
         let tokens = TOKEN_FORMATS.iter().map(|format| (format.prefix.to_owned(), Mark::Token(format)));
         let others = OTHER_MARKS.iter().map(|(text, mark)| ((*text).to_owned(), *mark));
@@ -99,7 +100,7 @@ impl Marks {
         Ok(Self { automaton: builder.build(&texts)?, marks })
     }
 
-    /// Has the rules look at each mark in a text.
+    /// Runs the rules of each mark in a text.
     pub fn look(&self, text: &str, found: &mut FindCandidates) {
         for hit in self.automaton.find_overlapping_iter(text) {
             let place = hit.start()..hit.end();
@@ -126,8 +127,8 @@ impl Marks {
         }
     }
 
-    /// Returns false if no string of a row, given without its escapes, has anything that a mark leads to. What is required
-    /// beside a mark is what its rule requires, and the same for a string as for the row: quotation marks are around it.
+    /// Returns false if no mark leads to a find in any string of a decoded row. Checks the surroundings of a mark just
+    /// as its rule does. That is correct for the whole row, because quotation marks enclose each string.
     pub fn may_match(&self, row: &[u8]) -> bool {
         self.automaton.find_overlapping_iter(row).any(|hit| {
             let place = hit.start()..hit.end();

@@ -1,8 +1,8 @@
 //! Finds secrets and personal data in texts.
 //!
-//! Each rule has marks: short texts without which it finds nothing, such as `ghp_` or `://`. One pass over a text finds
-//! all marks; the rule then looks at what is around its mark. A row without any mark is done after one pass over its text
-//! without escapes.
+//! Each rule has marks: short texts such as `ghp_` or `://`, without which it finds nothing. One pass over a text finds
+//! all marks; each rule then checks the surroundings of its marks. A row without any mark needs only one pass over its
+//! decoded text.
 
 mod address;
 mod array;

@@ -1,4 +1,4 @@
-//! Names of users: in the paths of home directories, and which of them can be looked for elsewhere.
+//! User names: finds them in home directory paths, and decides which can be searched for elsewhere.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use super::value_shape::has_file_ending;
 use super::written::{first_char, percent_byte, plain, run_length, without_percent};
 use crate::error::{ErrorKind, RedactionFault, Result};
 
-/// Names of accounts that many machines have. They name nobody.
+/// The names of accounts that many machines have. They do not identify a person.
 const COMMON_ACCOUNTS: &str = "\
     admin administrator agent alpine anonymous app appuser azureuser builder build centos circleci claude code \
     codespace coder container core daemon debian default demo deploy dev developer devcontainer docker ec2-user \
@@ -23,7 +23,7 @@ const COMMON_ACCOUNTS: &str = "\
     vscode web work workspace www-data x-access-token x-oauth-basic x-token-auth you your-name your-username \
     yourname yourusername";
 
-/// Words that are also names. Such a name is replaced in home directories only.
+/// Words that are also names. Such names are only replaced in home directories.
 const WORDS: &str = "\
     ace amber angel april art ash august autumn basil bay bill brook bug buck bud chase chip clay cliff cloud colt \
     crystal dale dawn dean drew duke earl eve faith fern flora frank gene ginger glen grace grant guy hazel heath \
@@ -31,15 +31,16 @@ const WORDS: &str = "\
     olive page parker pat patience pearl penny pierce ray reed rich river rob robin rocky rose ruby rusty sage sandy \
     sky star stone storm sue summer tab terry trace tucker violet wade ward wayne west will willow wolf wood woody";
 
-/// Words that name parts of logs: their sources, files and keys. Such a name is replaced in home directories only, because
-/// rows would lose their times and meaning.
+/// The names of sources, files and keys of logs. Such names are only replaced in home directories, because rows would
+/// otherwise lose their timestamps and meaning.
 const PARTS_OF_LOGS: &str = "\
     activity allow approval_log ask body commit_issue_links content createdat decidedat decision decision_traces deny done \
     entry error event failed false file files interrupted jsonl key kind manifest message metadata null original output \
     path recipe ref requestedat result running runs seq source startedat status steps taskid text time timestamp toolname \
     tools traces trigger true type undefined updatedat value version workspace";
 
-/// Words that follow `/home/` and `/Users/` in the routes of web sites and in containers. Such a word is replaced there only.
+/// Words that follow `/home/` and `/Users/` in the routes of web sites and in containers. Such words are only replaced
+/// there.
 const ROUTES: &str = "\
     about account accounts add all api archive assets auth billing bin cart checkout config contact create dashboard data \
     delete details dist docs edit explore favorites feed find get help history id images import export inbox index info \
@@ -48,23 +49,23 @@ const ROUTES: &str = "\
     show signin signout signup src start static stats styles support tasks terms update upload validate verify view views \
     welcome";
 
-/// The methods of HTTP that precede the target of a request.
+/// The HTTP methods that precede a request target.
 const METHODS: [&str; 7] = ["GET", "PUT", "POST", "HEAD", "PATCH", "DELETE", "OPTIONS"];
 
-/// The longest name of a user.
+/// The maximum length of a user name, in characters.
 const MAX_NAME_CHARS: usize = 64;
 
-/// The shortest name that is looked for elsewhere.
+/// The minimum length of a name that is searched for elsewhere, in characters.
 const MIN_NAME_CHARS: usize = 3;
 
 /// Returns true if many machines have an account of this name.
 pub fn is_common_account(name: &str) -> bool {
     let lower = name.to_lowercase();
-    // The names that Windows has with a space.
+    // Windows has account names with a space.
     matches!(lower.as_str(), "all users" | "default user") || COMMON_ACCOUNTS.split(' ').any(|common| common == lower)
 }
 
-/// Returns true if the name of a user is looked for outside of home directories, too.
+/// Returns true if a user name is also searched for outside of home directories.
 pub fn is_distinctive(name: &str) -> bool {
     let lower = name.to_lowercase();
     name.chars().count() >= MIN_NAME_CHARS
@@ -73,30 +74,30 @@ pub fn is_distinctive(name: &str) -> bool {
         && WORDS.split(' ').chain(PARTS_OF_LOGS.split(' ')).all(|word| word != lower)
 }
 
-/// The schemes of URLs whose paths are those of a machine.
+/// The URL schemes whose paths are file paths of a machine.
 const PATH_SCHEMES: &str = "\
     cursor file git+ssh nfs rsync scp sftp smb ssh ssh+git svn+ssh vscode vscode-file vscode-insiders vscode-remote windsurf";
 
-/// The longest part of a path that is looked at.
+/// The maximum length of a path prefix that is checked, in bytes.
 const MAX_PATH_BYTES: usize = 200;
 
-/// The most words of a name.
+/// The maximum number of words in a name.
 const MAX_NAME_WORDS: usize = 3;
 
-/// Looks at `home` or `Users`, after which the name of a user may follow.
+/// Finds the user name after `home` or `Users`.
 pub fn home_directory(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     if let Some(name) = home_name(text, word) {
         found.push(BuiltInRule::HomeDirectory, name);
     }
 }
 
-/// Returns the length of the separators of a path at the beginning of a text: `/`, `\\`, `\/` or `%2F`.
+/// Returns the length of the path separators at the start of a text: `/`, `\\`, `\/` or `%2F`.
 fn separators(text: &str) -> usize {
     let (mut length, mut is_slash) = (0, false);
     for _ in 0..4 {
         let rest = &text.as_bytes()[length..];
         let byte = percent_byte(rest).or(rest.first().copied());
-        // After a slash, a backslash begins the escape of a letter.
+        // A backslash after a slash begins the escape of a letter.
         let is_separator = byte == Some(b'/') || byte == Some(b'\\') && (!is_slash || rest.get(1) == Some(&b'/'));
         if !is_separator {
             break;
@@ -107,7 +108,7 @@ fn separators(text: &str) -> usize {
     length
 }
 
-/// Returns true if separators of a path are before and after a word.
+/// Returns true if a word is between path separators.
 pub fn is_in_path(before: &[u8], after: &[u8]) -> bool {
     let is_separator = |byte: u8| matches!(byte, b'/' | b'\\');
     let last = before.len().checked_sub(3).and_then(|at| percent_byte(&before[at..])).or(before.last().copied());
@@ -115,7 +116,7 @@ pub fn is_in_path(before: &[u8], after: &[u8]) -> bool {
     last.is_some_and(is_separator) && first.is_some_and(is_separator)
 }
 
-/// Returns the place of the user's name in the path of a home directory.
+/// Returns the range of the user name in a home directory path.
 pub fn home_name(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     if !is_in_path(&bytes[..word.start], &bytes[word.end..]) {
@@ -135,7 +136,7 @@ pub fn home_name(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
     }
     let spaces = is_windows.then(|| NameWithSpaces {
         separator: &text[word.end..start],
-        // Between quotation marks and the like, everything is the path.
+        // Between delimiters such as quotation marks, everything belongs to the path.
         is_delimited: drive.is_some_and(|before| !before.ends_with([' ', '\t'])),
     });
     let name = name_at(&text[start..], spaces.as_ref());
@@ -143,8 +144,8 @@ pub fn home_name(text: &str, word: &Range<usize>) -> Option<Range<usize>> {
     (!is_nobody).then(|| start..start + name.len())
 }
 
-/// Returns true if a path, with the word at `word` and a name, can be a route of a web site instead of a home directory.
-/// The name is then not looked for elsewhere.
+/// Returns true if the path around `word` and `name` can be a route of a web site instead of a home directory. The name
+/// is then not searched for elsewhere.
 fn may_be_route(text: &str, word: &Range<usize>, name: &Range<usize>) -> bool {
     let bytes = text.as_bytes();
     ROUTES.split(' ').any(|route| route.eq_ignore_ascii_case(&text[name.clone()]))
@@ -153,7 +154,7 @@ fn may_be_route(text: &str, word: &Range<usize>, name: &Range<usize>) -> bool {
         || has_query(&bytes[name.end..])
 }
 
-/// Returns true if the path with the word at `word` is the target of an HTTP request, as in `GET /api/Users/x`.
+/// Returns true if the path around `word` is the target of an HTTP request, as in `GET /api/Users/x`.
 fn is_request_target(bytes: &[u8], word: usize) -> bool {
     let is_target = |byte: &&u8| byte.is_ascii_alphanumeric() || b"/._-{}:".contains(byte);
     let length = bytes[word.saturating_sub(200)..word].iter().rev().take_while(is_target).count();
@@ -167,7 +168,7 @@ fn is_request_target(bytes: &[u8], word: usize) -> bool {
     gap > 0 && METHODS.iter().any(is_after)
 }
 
-/// Returns true if a text begins with the query of a URL, as in `?tab=1`.
+/// Returns true if a text begins with a URL query such as `?tab=1`.
 fn has_query(text: &[u8]) -> bool {
     let is_key = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let Some(query) = text.strip_prefix(b"?") else { return false };
@@ -175,16 +176,16 @@ fn has_query(text: &[u8]) -> bool {
     key > 0 && query.get(key) == Some(&b'=')
 }
 
-/// The place of a name that can have spaces, as on Windows.
+/// The context of a name that can have spaces, as on Windows.
 struct NameWithSpaces<'t> {
     /// The separator before the name.
     separator: &'t str,
-    /// True if the path ends where its surroundings do.
+    /// True if a delimiter ends the path.
     is_delimited: bool,
 }
 
 impl NameWithSpaces<'_> {
-    /// Returns true if this text can follow the name. (A single backslash after two can be an escape.)
+    /// Returns true if `rest` can follow the name. A single backslash can be an escape if the separator has two.
     fn can_end_before(&self, rest: &str) -> bool {
         let is_end = |c: char| "\n\r\"'`;,|>".contains(c);
         let is_escape = [r#"\""#, r"\n", r"\r"].iter().any(|escape| rest.starts_with(escape));
@@ -193,7 +194,7 @@ impl NameWithSpaces<'_> {
     }
 }
 
-/// Returns the name at the beginning of a text.
+/// Returns the name at the start of a text.
 fn name_at<'t>(text: &'t str, spaces: Option<&NameWithSpaces<'_>>) -> &'t str {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '~' | '@');
     let name = &text[..run_length(text, is_name)];
@@ -209,7 +210,7 @@ fn name_at<'t>(text: &'t str, spaces: Option<&NameWithSpaces<'_>>) -> &'t str {
     if is_usable && name.chars().any(char::is_alphanumeric) { name } else { "" }
 }
 
-/// Returns what is before the drive if the separator at the end follows the letter of one: `C:\`, `/mnt/c/`.
+/// Returns the text before the drive letter if a path ends with a drive and a separator: `C:\`, `/mnt/c/`.
 fn before_drive(path: &str) -> Option<&str> {
     let path = path.strip_suffix(r"\\").or_else(|| path.strip_suffix('\\')).or_else(|| path.strip_suffix('/'))?;
     let is_letter = |c: char| c.is_ascii_alphabetic();
@@ -219,10 +220,9 @@ fn before_drive(path: &str) -> Option<&str> {
     }
 }
 
-/// Returns true if a path, up to a separator and without escapes of URLs, begins at the root of a file system. Other text can
-/// be before it.
+/// Returns true if a text ends with an absolute path. The path has no URL escapes, and other text can precede it.
 fn is_absolute(text: &str) -> bool {
-    // Letters of scripts without cases are rather those of a sentence.
+    // Letters of caseless scripts more likely belong to a sentence.
     let is_cased = |c: char| c.is_lowercase() || c.is_uppercase();
     let is_part = |c: char| c.is_ascii_alphanumeric() || "/\\._-".contains(c) || !c.is_ascii() && is_cased(c);
     let before = text.trim_end_matches(is_part);
@@ -243,7 +243,7 @@ fn is_absolute(text: &str) -> bool {
     }
 }
 
-/// Returns true if a text ends in a URL whose path is one of a machine, such as `ssh://host/`.
+/// Returns true if a text ends in a URL whose path is a file path of a machine, such as `ssh://host/`.
 fn is_in_machine_url(text: &str) -> bool {
     let is_apart = |c: char| c.is_whitespace() || "\"'`<>".contains(c);
     let url = text.rsplit(is_apart).next().unwrap_or_default();
@@ -253,7 +253,7 @@ fn is_in_machine_url(text: &str) -> bool {
     PATH_SCHEMES.split(' ').any(|known| known.eq_ignore_ascii_case(scheme))
 }
 
-/// Looks at a place where the name of a user stands.
+/// Finds a known user name.
 pub fn known_name(text: &str, name: &Range<usize>, found: &mut FindCandidates) {
     if text.is_char_boundary(name.start) && text.is_char_boundary(name.end) && is_whole_word(text, name.start, name.end)
     {
@@ -261,10 +261,10 @@ pub fn known_name(text: &str, name: &Range<usize>, found: &mut FindCandidates) {
     }
 }
 
-/// The most names of users that are looked for everywhere.
+/// The maximum number of user names that are searched for everywhere.
 pub const MAX_KNOWN_NAMES: usize = 10_000;
 
-/// Collects the names of users from the paths of home directories.
+/// Collects user names from home directory paths.
 #[derive(Debug)]
 pub struct NameCollector {
     words: AhoCorasick,
@@ -283,8 +283,8 @@ impl NameCollector {
         })
     }
 
-    /// Adds the names of users in a line, or in another text that can have escapes, to `names`, in lower case. Of a name
-    /// with spaces, the first word is one, too.
+    /// Adds the user names in a line, or in another text with escapes, to `names` in lower case. Also adds the first
+    /// word of each name that has spaces.
     pub fn collect(&self, line: &[u8], names: &mut BTreeSet<String>) {
         let is_path = |hit: aho_corasick::Match| {
             let is_separator = |byte: &u8| matches!(byte, b'/' | b'\\' | b'%');

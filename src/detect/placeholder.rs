@@ -1,4 +1,4 @@
-//! Texts that stand for a value and are none: the names that a redaction puts in, and variables.
+//! Placeholders for values: the names that a redaction inserts, and variables.
 
 use std::ops::Range;
 
@@ -7,16 +7,16 @@ use strum::VariantArray;
 use super::rules::NameStem;
 use super::value_shape::is_irregular;
 
-/// The hexadecimal digits of a name that was made with a key.
+/// The number of hexadecimal digits in a name that was made with a key.
 pub const KEYED_DIGITS: usize = 16;
 
-/// The most digits of the number in a name.
+/// The maximum number of digits in a numbered name.
 const MAX_NUMBER_DIGITS: usize = 8;
 
 /// The replacement of a private key.
 pub const PRIVATE_KEY_REMOVED: &str = "[private key removed]";
 
-/// Returns the length of the number or digest at the beginning of a text, if it can be that of a name, whatever follows.
+/// Returns the length of the number or digest at the start of a text if it can be part of a name. Ignores what follows.
 fn number_length(text: &[u8]) -> Option<usize> {
     let count = |is_part: fn(&u8) -> bool| text.iter().take(KEYED_DIGITS).take_while(|byte| is_part(byte)).count();
     let (digits, hex) = (count(u8::is_ascii_digit), count(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
@@ -27,7 +27,7 @@ fn number_length(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// Returns the places of the names in a text that a redaction can have put there, whatever is around them.
+/// Returns the ranges of all names in a text that a redaction may have inserted. Ignores their surroundings.
 pub fn names_in(text: &[u8]) -> impl Iterator<Item = (NameStem, Range<usize>)> {
     memchr::memchr_iter(b'-', text).filter_map(|hyphen| {
         let stem = NameStem::VARIANTS.iter().find(|stem| {
@@ -39,8 +39,8 @@ pub fn names_in(text: &[u8]) -> impl Iterator<Item = (NameStem, Range<usize>)> {
     })
 }
 
-/// Returns the place of a find, widened so that no name of a redaction is only partly in it; `None` if it is nothing but a
-/// part of such a name. So whatever a rule finds, redacting again and again comes to an end.
+/// Returns the range of a find, extended to whole names of a redaction, or `None` if it lies within such a name. This
+/// guarantees that repeated redaction terminates, whatever the rules find.
 pub fn without_names(text: &str, mut span: Range<usize>) -> Option<Range<usize>> {
     let around = NameStem::VARIANTS.iter().map(|stem| stem.as_str().len()).max().unwrap_or(0) + 1 + KEYED_DIGITS;
     let least = span.start.saturating_sub(around);
@@ -57,12 +57,12 @@ pub fn without_names(text: &str, mut span: Range<usize>) -> Option<Range<usize>>
     Some(span)
 }
 
-/// Words that stand in place of a secret: types, modes, and nothing.
+/// Words that are used in place of a secret: types, modes, and empty values.
 const NO_SECRETS: &str = "\
     any basic bearer boolean disabled empty enabled false hidden include integer nil no none null number omit optional \
     redacted removed required same-origin str string true undefined unknown yes";
 
-/// The longest beginning of a secret that gives nothing away.
+/// The maximum length of the start of a secret that does not reveal it, in bytes.
 const MAX_CUT_BYTES: usize = 8;
 
 /// Returns true for references to a variable: `$NAME`, `${name}`, `%NAME%`, `env:NAME`.
@@ -81,7 +81,7 @@ fn is_reference(value: &str) -> bool {
     }
 }
 
-/// Returns true if the value of something that is called a secret can be one.
+/// Returns true if a value that is named a secret can be one.
 pub fn can_be_secret(value: &str) -> bool {
     let value = value.trim();
     let is_in = |open: &str, close: &str| value.starts_with(open) && value.ends_with(close);

@@ -1,22 +1,22 @@
-//! The built-in rules: what each finds, and how grave it is.
+//! The built-in rules and their kinds.
 
 use serde::Serialize;
 use strum::{EnumCount, IntoStaticStr, VariantArray};
 
-/// The version of the built-in rules. It grows with every change that makes them find something else, because a redaction
-/// can be repeated only with the same rules.
+/// The version of the built-in rules. It increases with every change of what they find, because a redaction can be
+/// repeated only with the same rules.
 pub const RULES_VERSION: u64 = 3;
 
-/// The harm that a text can do: it gives access to something, or says who somebody is.
+/// The kind of a find: it grants access, or identifies a person or a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr, VariantArray)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum FindKind {
-    /// Gives access: a token, a password, a key.
+    /// Grants access: a token, password or key.
     Secret,
-    /// Names a person or a machine.
+    /// Identifies a person or a machine.
     Personal,
 }
 
@@ -28,18 +28,18 @@ impl FindKind {
     }
 }
 
-/// The first word of the name that replaces a text.
+/// The first word of a placeholder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumCount, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum NameStem {
     /// A secret.
     Secret,
-    /// The name of a user.
+    /// A user name.
     User,
     /// An e-mail address.
     Email,
-    /// The name of a host.
+    /// A host name.
     Host,
     /// An IP address.
     Ip,
@@ -53,13 +53,13 @@ impl NameStem {
     }
 }
 
-/// A built-in rule. Its name is the variant's in lower case, with hyphens.
+/// A built-in rule. Its name is the variant's name in kebab case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, EnumCount, VariantArray)]
 #[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum BuiltInRule {
-    // In the order of strength: of two rules with the same text, the first one wins.
+    // In order of priority: if two rules find the same text, the first one wins.
     PrivateKey,
     AgeSecretKey,
     GithubToken,
@@ -130,7 +130,7 @@ impl BuiltInRule {
         self.into()
     }
 
-    /// Returns what the rule finds: secrets or personal data.
+    /// Returns the kind of the rule: secrets or personal data.
     #[must_use]
     pub fn kind(self) -> FindKind {
         match self.stem() {
@@ -139,7 +139,7 @@ impl BuiltInRule {
         }
     }
 
-    /// Returns the first word of the names that replace what the rule finds.
+    /// Returns the first word of the placeholders for finds of the rule.
     #[must_use]
     pub fn stem(self) -> NameStem {
         match self {
@@ -152,7 +152,7 @@ impl BuiltInRule {
     }
 }
 
-/// The ends of the names of JSON keys, without `_` and `-` and in lower case, which say that the value is a secret.
+/// The endings of JSON keys whose values are secrets, in lower case without `_` and `-`.
 const SECRET_ENDINGS: [&str; 16] = [
     "password",
     "passwd",
@@ -172,7 +172,7 @@ const SECRET_ENDINGS: [&str; 16] = [
     "signingkey",
 ];
 
-/// The names that end in such a word and whose values are no secrets.
+/// The keys that have such an ending, but whose values are not secrets.
 const NO_SECRETS: [&str; 16] = [
     "pagetoken",
     "nextpagetoken",
@@ -192,7 +192,7 @@ const NO_SECRETS: [&str; 16] = [
     "cursortoken",
 ];
 
-/// The words of which the name of a secret has one.
+/// The words that identify a key as the name of a secret.
 pub const SECRET_WORDS: &[&str] = &[
     "pass",
     "secret",
@@ -220,11 +220,11 @@ pub const SECRET_WORDS: &[&str] = &[
     "cookie",
 ];
 
-/// The longest name that is looked at.
+/// The maximum length of a name that is checked, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// Returns the last identifier of a JSON key: `password` of `my password:`. So a key is judged by what is around one of its
-/// words, as a name in a text is.
+/// Returns the last identifier of a JSON key, such as `password` of `my password:`. A name in a text is isolated in the
+/// same way.
 fn last_name(key: &str) -> &str {
     let key = key.trim_end_matches(|c| !is_name_char(c));
     let least = key.len().saturating_sub(MAX_NAME_BYTES);
@@ -236,7 +236,7 @@ fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
-/// Returns true if a JSON key, or the name before an assignment, says that the value is a secret.
+/// Returns true if a JSON key, or the name in an assignment, indicates that the value is a secret.
 pub fn names_a_secret(name: &str) -> bool {
     let lower = last_name(name).to_ascii_lowercase();
     if !SECRET_WORDS.iter().any(|word| lower.contains(word)) {
@@ -246,18 +246,19 @@ pub fn names_a_secret(name: &str) -> bool {
     SECRET_ENDINGS.iter().any(|ending| plain.ends_with(ending)) && !NO_SECRETS.iter().any(|name| plain.ends_with(name))
 }
 
-/// What a JSON key says about the strings in its value.
+/// The meaning of a JSON key for the strings in its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretName {
-    /// Those that look like a password are one: the key is `pwd` or `pass`, which can also mean a directory or a result.
+    /// Strings that look like a password are secrets. The key is `pwd` or `pass`, which can also mean a directory or a
+    /// result.
     Short,
-    /// Those that look like a secret are one: the key is a plural, as in `tokens`.
+    /// Strings that look like a secret are secrets. The key is a plural such as `tokens`.
     Several,
     /// The value, or each element of it, is a secret.
     One,
 }
 
-/// Returns what a JSON key says about its value, if it names secrets.
+/// Returns the meaning of a JSON key for its value, if it names secrets.
 pub fn secret_name(name: &str) -> Option<SecretName> {
     if names_a_secret(name) {
         return Some(SecretName::One);
@@ -282,7 +283,7 @@ pub fn is_short_password(name: &str) -> bool {
     is_word && (before.is_empty() || before.ends_with(['_', '-']) || is_hump)
 }
 
-/// The JSON keys whose value can be the name of a person, without `_` and `-` and in lower case.
+/// The JSON keys whose values can be names of people, in lower case without `_` and `-`.
 const PERSON_VALUES: &str = "\
     account actor approvedby approver assigned assignedto assignee author by committedby committer createdby creator from \
     login maintainer member name owner person requestedby requester reviewedby reviewer to triggeredby updatedby \
@@ -294,7 +295,7 @@ pub fn can_name_a_person(key: &str) -> bool {
     PERSON_VALUES.split(' ').any(|known| known == plain)
 }
 
-/// The JSON keys of names of users and hosts, and the rules for their values.
+/// The JSON keys of user and host names, and the rules for their values.
 pub const PERSON_KEYS: &[(&str, BuiltInRule)] = &[
     ("username", BuiltInRule::UserName),
     ("user_name", BuiltInRule::UserName),
@@ -306,7 +307,7 @@ pub const PERSON_KEYS: &[(&str, BuiltInRule)] = &[
     ("computername", BuiltInRule::HostName),
 ];
 
-/// Returns the rule for values of a JSON key that names a user or a host.
+/// Returns the rule for the values of a JSON key that names a user or a host.
 pub fn names_a_person(name: &str) -> Option<BuiltInRule> {
     PERSON_KEYS.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, rule)| *rule)
 }

@@ -1,8 +1,8 @@
-//! The ends of runs of characters. Marks inside a long run share its end, so that no text is measured again for each.
+//! Caches the ends of character runs, so that a long run is not scanned again for each mark in it.
 
 use strum::EnumCount;
 
-/// What a run consists of.
+/// The set of characters in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount)]
 pub enum RunKind {
     /// Letters, digits, `_` and `-`.
@@ -27,17 +27,17 @@ impl RunKind {
     }
 }
 
-/// The last run of each kind that was measured in a text.
+/// The most recent run of each kind in a text.
 #[derive(Debug, Default)]
 pub struct RunEnds {
     known: [Option<(usize, usize)>; RunKind::COUNT],
-    /// The number of bytes that were measured.
+    /// The number of bytes that were scanned.
     #[cfg(test)]
     pub steps: usize,
 }
 
 impl RunEnds {
-    /// Returns the end of the run that begins at `start`, or that `start` is in.
+    /// Returns the end of the run that contains `start`.
     pub fn end(&mut self, kind: RunKind, text: &str, start: usize) -> usize {
         match self.known[kind as usize] {
             Some((least, end)) if least <= start && start <= end => end,

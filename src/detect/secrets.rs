@@ -1,4 +1,5 @@
-//! Secrets that have no format of their own: keys in blocks, credentials in headers, and whatever is called a secret.
+//! Secrets without a token format: private key blocks, credentials in headers, and values whose name says that they are
+//! secrets.
 
 use std::ops::Range;
 
@@ -15,13 +16,14 @@ use super::rules::{BuiltInRule, MAX_NAME_BYTES, is_short_password, names_a_secre
 use super::run_ends::{RunEnds, RunKind};
 use super::value_shape::{has_code, is_irregular, is_password_like, is_token_like};
 
-/// The part of a long value by which it is judged.
+/// The number of bytes of a long value that are judged.
 const MAX_JUDGED_BYTES: usize = 256;
 
-/// The length of a secret key of AWS.
+/// The length of an AWS secret access key, in bytes.
 const AWS_SECRET_BYTES: usize = 40;
 
-/// Looks at `-----BEGIN `. A block without an end reaches as far as its lines go on.
+/// Finds the private key block at `-----BEGIN `. A block without an end marker ends after its last line that can belong
+/// to a key.
 pub fn private_key(text: &str, begin: &Range<usize>, found: &mut FindCandidates) {
     let rest = &text[begin.end..];
     let nearby = &rest.as_bytes()[..rest.len().min(MAX_NAME_BYTES + 5)];
@@ -40,13 +42,13 @@ pub fn private_key(text: &str, begin: &Range<usize>, found: &mut FindCandidates)
     found.push(BuiltInRule::PrivateKey, begin.start..end);
 }
 
-/// The longest text before a line of a key: `> `, `  12→`, `" +\n  "`.
+/// The maximum length of the text before a line of a key, such as `> `, `  12→` or `" +\n  "`.
 const MAX_LINE_PREFIX: usize = 16;
 
-/// The shortest line of a key after such a text.
+/// The minimum length of a line of a key after such a prefix, in bytes.
 const MIN_LINE_BYTES: usize = 16;
 
-/// Returns the length of the lines of a key that has no end: base64, headers, and escapes of line feeds.
+/// Returns the length of the lines of a key without an end marker: base64, headers, and escaped line feeds.
 fn lines_of_key(text: &str) -> usize {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "+/=\\:,-_.".contains(c);
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
@@ -63,10 +65,11 @@ fn lines_of_key(text: &str) -> usize {
     }
 }
 
-/// The longest header of a token.
+/// The maximum length of a token header, in bytes.
 const MAX_HEADER_BYTES: usize = 16 << 10;
 
-/// Looks at `eyJ`, the beginning of a JSON object in base64. A signed token has three parts, an encrypted one five.
+/// Finds the token at `eyJ`, the start of a JSON object in base64. A signed token has three parts, an encrypted one has
+/// five.
 pub fn json_web_token(text: &str, begin: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     if !starts_word(bytes, begin.start) {
@@ -96,7 +99,7 @@ pub fn json_web_token(text: &str, begin: &Range<usize>, found: &mut FindCandidat
     }
 }
 
-/// Looks at `bearer` and `basic`, in any case.
+/// Finds the credential after `bearer` or `basic`, in any case.
 pub fn authorization(text: &str, scheme: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     if !starts_word(bytes, scheme.start) {
@@ -120,13 +123,13 @@ pub fn authorization(text: &str, scheme: &Range<usize>, found: &mut FindCandidat
     }
 }
 
-/// Returns true for base64 of a text with a colon.
+/// Returns true for base64 that decodes to a text with a colon.
 fn is_user_and_password(credential: &str) -> bool {
     let decoded = BASE64_NOPAD.decode(credential.trim_end_matches('=').as_bytes()).unwrap_or_default();
     std::str::from_utf8(&decoded).is_ok_and(|text| text.contains(':') && !text.chars().any(char::is_control))
 }
 
-/// Looks for the secret key that belongs to an access key ID of AWS in the same text: 40 characters of base64.
+/// Finds the secret access key that belongs to an AWS access key ID in the same text: 40 characters of base64.
 pub fn aws_secret(text: &str, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
@@ -134,7 +137,7 @@ pub fn aws_secret(text: &str, found: &mut FindCandidates) {
     while at < bytes.len() {
         let length = bytes[at..].iter().take_while(|byte| is_part(**byte)).count();
         let run = &text[at..at + length];
-        // An escape can stand directly before the key.
+        // The key can directly follow an escape.
         let shift = usize::from(length == AWS_SECRET_BYTES + 1 && is_after_escape(&bytes[..=at]));
         let is_key = length - shift == AWS_SECRET_BYTES
             && run.bytes().any(|byte| byte.is_ascii_digit())
@@ -150,7 +153,7 @@ pub fn aws_secret(text: &str, found: &mut FindCandidates) {
     }
 }
 
-/// Looks at a word such as `password` in a text: an assignment, an option or an entry of a JSON text may follow.
+/// Finds the value of a word such as `password`: in an assignment, an option, or a member of nested JSON.
 pub fn assignment(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let name = name_around(bytes, word);
@@ -175,7 +178,7 @@ pub fn assignment(text: &str, word: &Range<usize>, found: &mut FindCandidates) {
     }
 }
 
-/// Looks at the value of the header `Authorization`, whose first word, which ends the value, is that of a scheme.
+/// Finds the credential of an `Authorization` header. `scheme` is the first word of its value.
 fn credential(text: &str, scheme: &Range<usize>, found: &mut FindCandidates) {
     let is_scheme = text[scheme.clone()].bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
     if is_scheme && text[scheme.end..].starts_with(' ') {
@@ -188,7 +191,7 @@ fn credential(text: &str, scheme: &Range<usize>, found: &mut FindCandidates) {
     }
 }
 
-/// Returns the place of the identifier around a word.
+/// Returns the range of the identifier around a word.
 pub fn name_around(bytes: &[u8], word: &Range<usize>) -> Range<usize> {
     let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let least = word.start.saturating_sub(MAX_NAME_BYTES);
@@ -197,12 +200,12 @@ pub fn name_around(bytes: &[u8], word: &Range<usize>) -> Range<usize> {
     after_escape(bytes, word.start - before, word.start + 1)..word.end + after
 }
 
-/// The value that a text gives to a name.
+/// The value that a text assigns to a name.
 struct Assignment {
     value: Range<usize>,
-    /// True for an entry of a JSON text, or the like: name and value are in quotation marks.
+    /// True for a member of nested JSON or similar: both name and value are quoted.
     is_entry: bool,
-    /// True for an option of a command, or a variable in capital letters.
+    /// True for a command option, or a variable in capital letters.
     is_setting: bool,
     /// True if an equals sign is between the name and the value.
     has_equals_sign: bool,
@@ -225,7 +228,7 @@ impl Assignment {
         if matches!(bytes.get(at), Some(b'=' | b'>')) {
             at = spaces(at + 1);
         }
-        // In a URL, the password follows the name of a user.
+        // In a URL, the password follows the user name.
         if sign == b':' && is_in_authority(bytes, name.start) {
             return None;
         }
@@ -250,7 +253,7 @@ impl Assignment {
         is_value && can_be_secret(value)
     }
 
-    /// Returns true if the value can be a password, though its name can mean something else.
+    /// Returns true if the value can be a password, although its name is ambiguous.
     fn is_password(&self, text: &str) -> bool {
         let value = beginning(&text[self.value.clone()]);
         let is_assigned = self.is_entry || self.is_setting || self.has_equals_sign;
@@ -258,7 +261,7 @@ impl Assignment {
     }
 }
 
-/// Returns the beginning of a value, by which it is judged.
+/// Returns the start of a value, which is the part that is judged.
 fn beginning(value: &str) -> &str {
     let mut end = value.len().min(MAX_JUDGED_BYTES);
     while !value.is_char_boundary(end) {
@@ -287,7 +290,7 @@ fn quoted_length(text: &str, quote: &[u8]) -> usize {
     };
     match memchr::memchr_iter(mark, bytes).find(is_end) {
         Some(end) => end - slashes,
-        // The text was cut off.
+        // The text is truncated.
         None => text.find('\n').unwrap_or(text.len()),
     }
 }

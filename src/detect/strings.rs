@@ -1,17 +1,17 @@
-//! The strings of a JSON text, with their places.
+//! The strings of a JSON text, with their ranges.
 
 use std::ops::Range;
 
 /// A string of a JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonString {
-    /// The bytes between its quotation marks.
+    /// The range between its quotation marks, in bytes.
     pub raw: Range<usize>,
-    /// True for the key of a member.
+    /// True for a key.
     pub is_key: bool,
 }
 
-/// A container that the walk is in.
+/// A container that encloses the current string.
 #[derive(Debug, Clone)]
 enum NestingLevel {
     /// An object, with its offset and the raw bytes of the last key.
@@ -20,7 +20,7 @@ enum NestingLevel {
     Array { start: usize },
 }
 
-/// A step on the way to a string.
+/// A step of the path to a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RawStep {
     /// A member, with the raw bytes of its key.
@@ -29,7 +29,7 @@ pub enum RawStep {
     Element,
 }
 
-/// Walks through the strings of a JSON text, which is known to be JSON.
+/// Iterates over the strings of a JSON text, which must be valid.
 #[derive(Debug, Clone)]
 pub struct Strings<'t> {
     json: &'t [u8],
@@ -42,8 +42,8 @@ impl<'t> Strings<'t> {
         Self { json, at: 0, levels: Vec::new() }
     }
 
-    /// Returns the raw bytes of the keys whose values the string that was just returned is in, the nearest first. Of a key,
-    /// the first one is itself.
+    /// Returns the raw ranges of the keys that enclose the string just returned, innermost first. If the string is a
+    /// key itself, it comes first.
     pub fn keys(&self) -> impl Iterator<Item = Range<usize>> {
         self.levels.iter().rev().filter_map(|level| match level {
             NestingLevel::Object { key, .. } => Some(key.clone()),
@@ -51,7 +51,7 @@ impl<'t> Strings<'t> {
         })
     }
 
-    /// Returns the way to the string that was just returned.
+    /// Returns the path to the string just returned.
     pub fn path(&self) -> impl Iterator<Item = RawStep> {
         self.levels.iter().map(|level| match level {
             NestingLevel::Object { key, .. } => RawStep::Key(key.clone()),
@@ -75,7 +75,7 @@ impl<'t> Strings<'t> {
         }
     }
 
-    /// Returns the number of the containers that the string is in.
+    /// Returns the number of containers that enclose the string.
     pub fn depth(&self) -> usize {
         self.levels.len()
     }
@@ -115,7 +115,7 @@ impl<'t> Strings<'t> {
     }
 }
 
-/// Returns the offset of the quotation mark that ends a string, which begins at `start`.
+/// Returns the offset of the quotation mark that ends the string at `start`.
 pub fn string_end(json: &[u8], start: usize) -> usize {
     let mut at = start;
     while let Some(next) = memchr::memchr2(b'"', b'\\', &json[at..]) {
@@ -127,7 +127,7 @@ pub fn string_end(json: &[u8], start: usize) -> usize {
     json.len()
 }
 
-/// A JSON text, which is known to be JSON, for taking it apart.
+/// A valid JSON text, split into its members and elements on request.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonText<'t> {
     json: &'t [u8],
@@ -155,12 +155,12 @@ impl<'t> JsonText<'t> {
         self.json
     }
 
-    /// Returns the text of a string, after its escapes.
+    /// Returns the decoded text of a string.
     pub fn string(&self, raw: &Range<usize>) -> String {
         super::decoded::Decoded::new(&self.json[raw.clone()]).text().to_owned()
     }
 
-    /// Returns the place of the value that begins at `at`, or after the characters that JavaScript's `trim` cuts there.
+    /// Returns the range of the value at `at`, after any characters that JavaScript's `trim` removes.
     pub fn value_at(&self, at: usize) -> Range<usize> {
         let starts = |byte: &u8| matches!(byte, b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n');
         let start = self.json[at..].iter().position(starts).map_or(self.json.len(), |offset| at + offset);

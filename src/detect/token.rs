@@ -1,4 +1,4 @@
-//! Tokens with a prefix, a set of characters and a length; some have a checksum.
+//! Tokens with a known prefix, character set and length, and sometimes a checksum.
 
 use std::ops::Range;
 
@@ -54,20 +54,20 @@ impl Alphabet {
     }
 }
 
-/// A format of tokens.
+/// A token format.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenFormat {
     pub rule: BuiltInRule,
     pub prefix: &'static str,
     alphabet: Alphabet,
-    /// The least and the greatest number of characters after the prefix.
+    /// The minimum and maximum number of characters after the prefix.
     length: (usize, usize),
     /// An additional test of the characters after the prefix.
     check: Option<fn(&[u8]) -> bool>,
 }
 
 impl TokenFormat {
-    /// Returns the place of the token whose prefix begins at `start`, if there is one.
+    /// Returns the range of the token whose prefix begins at `start`, if there is one.
     pub fn find(&self, text: &[u8], start: usize) -> Option<Range<usize>> {
         let body = start + self.prefix.len();
         if text.get(start..body)? != self.prefix.as_bytes() || !starts_word(text, start) {
@@ -75,7 +75,7 @@ impl TokenFormat {
         }
         let longest = &text[body..text.len().min(body + self.length.1 + 1)];
         let mut length = longest.iter().take_while(|byte| self.alphabet.has(**byte)).count();
-        // The end of a sentence, or of a path, is not a part of the token.
+        // A dot or slash at the end belongs to the sentence or path around the token.
         if matches!(longest[..length].last(), Some(b'.' | b'/')) {
             length -= 1;
         }
@@ -85,7 +85,7 @@ impl TokenFormat {
     }
 }
 
-/// No format has longer tokens.
+/// The maximum number of characters in a token of any format.
 const LONGEST: usize = 4096;
 
 const fn format(rule: BuiltInRule, prefix: &'static str, alphabet: Alphabet, length: (usize, usize)) -> TokenFormat {
@@ -102,7 +102,7 @@ const fn checked(
     TokenFormat { rule, prefix, alphabet, length, check: Some(check) }
 }
 
-/// The formats of tokens that begin with a prefix. The published formats of their services, as of 2026.
+/// The formats of tokens with a prefix, as published by their services by 2026.
 pub const TOKEN_FORMATS: &[TokenFormat] = &[
     checked(R::GithubToken, "ghp_", Alnum, (36, 36), has_crc32_in_base62),
     checked(R::GithubToken, "gho_", Alnum, (36, 36), has_crc32_in_base62),
@@ -216,7 +216,7 @@ pub fn token_prefixes(rule: BuiltInRule) -> impl Iterator<Item = &'static str> {
     TOKEN_FORMATS.iter().filter(move |format| format.rule == rule).map(|format| format.prefix)
 }
 
-/// Looks at `:AA` in a token of a Telegram bot: the number of the bot is before it, 33 characters are after it.
+/// Finds the Telegram bot token around `:AA`: the bot ID precedes it, and 33 characters follow.
 pub fn telegram_token(text: &str, mark: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let digits = bytes[..mark.start].iter().rev().take(16).take_while(|byte| byte.is_ascii_digit()).count();
@@ -228,7 +228,7 @@ pub fn telegram_token(text: &str, mark: &Range<usize>, found: &mut FindCandidate
     }
 }
 
-/// Looks at `.atlasv1.` in a token of Terraform: 14 characters are before it, 60 or more after it.
+/// Finds the Terraform token around `.atlasv1.`: 14 characters precede it, and 60 or more follow.
 pub fn terraform_token(text: &str, mark: &Range<usize>, found: &mut FindCandidates) {
     let bytes = text.as_bytes();
     let id = bytes[..mark.start].iter().rev().take(14).take_while(|byte| byte.is_ascii_alphanumeric()).count();

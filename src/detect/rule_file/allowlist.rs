@@ -1,18 +1,18 @@
-//! What a rule must not find.
+//! Allowlists: the matches of rules that are harmless.
 
 use std::ops::Range;
 
 use aho_corasick::AhoCorasick;
 use regex::RegexSet;
 
-/// A match of a rule, as allowlists look at it.
+/// A match of a rule, for allowlists to check.
 #[derive(Debug, Clone)]
 pub struct RuleMatch<'t> {
     /// The text that was searched.
     pub text: &'t str,
-    /// The place of all that the rule matched.
+    /// The range of the whole match.
     pub matched: Range<usize>,
-    /// The place of the secret in it.
+    /// The range of the secret in the match.
     pub secret: Range<usize>,
 }
 
@@ -30,27 +30,27 @@ impl<'t> RuleMatch<'t> {
     }
 }
 
-/// The text in which an allowlist's expressions are searched.
+/// The text that an allowlist's expressions are matched against.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RegexTarget {
     #[default]
     Secret,
-    /// All that the rule matched.
+    /// The whole match of the rule.
     Match,
-    /// The line, or lines, of the match.
+    /// The line or lines of the match.
     Line,
 }
 
-/// A list of what is harmless. One condition is enough, unless all are required.
+/// An allowlist. One condition is enough, unless all are required.
 #[derive(Debug, Clone, Default)]
 pub struct Allowlist {
     pub target: RegexTarget,
     pub regexes: Option<RegexSet>,
-    /// Finds the words that only harmless texts have.
+    /// Finds stop words, which make a match harmless.
     pub stop_words: Option<AhoCorasick>,
     /// True if all conditions must be met.
     pub needs_all: bool,
-    /// True if it also has conditions that no log meets: commits, or the paths of files.
+    /// True if it also has conditions that no log can meet: commits or file paths.
     pub has_other_conditions: bool,
 }
 

@@ -1,7 +1,7 @@
-//! Go's syntax of regular expressions, in which rules are written, in terms of the crate `regex`.
+//! Translates Go's regular expressions, in which rules are written, to the syntax of the `regex` crate.
 //!
-//! The two differ in little: in Go, `\w`, `\d`, `\s` and `\b` know ASCII only, `\s` is not a vertical tab, `{` can stand for
-//! itself, `\Q…\E` quotes a text, and a class has no classes and no operators inside.
+//! The differences are small: in Go, `\w`, `\d`, `\s` and `\b` match ASCII only, `\s` does not match a vertical tab,
+//! `{` can be a literal, `\Q…\E` quotes a text, and classes have no nested classes or operators.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -11,8 +11,8 @@ const WORD: &str = "0-9A-Za-z_";
 const DIGIT: &str = "0-9";
 const SPACE: &str = r"\t\n\x0C\r ";
 
-/// Returns a pattern of Go as one of the crate `regex` that matches the same texts. A pattern that is malformed stays so,
-/// and is left to the compiler.
+/// Returns a pattern of the `regex` crate that matches the same texts as a Go pattern. A malformed pattern stays
+/// malformed and is rejected by the compiler.
 pub fn translate(pattern: &str) -> String {
     let mut translation =
         Translation { out: String::with_capacity(pattern.len() * 2), rest: pattern.chars().peekable() };
@@ -37,7 +37,7 @@ impl Translation<'_> {
         }
     }
 
-    /// Returns true if a brace begins `{2}`, `{2,}` or `{2,3}`.
+    /// Returns true if a brace begins a repetition such as `{2}`, `{2,}` or `{2,3}`.
     fn is_repetition(&self) -> bool {
         let inside: Option<String> = {
             let text: String = self.rest.clone().take_while(|c| *c != '}').collect();
@@ -67,7 +67,7 @@ impl Translation<'_> {
         }
     }
 
-    /// Writes what is between `\Q` and `\E`, or the end of the pattern.
+    /// Writes the text between `\Q` and `\E`, or up to the end of the pattern.
     fn quoted(&mut self) {
         while let Some(c) = self.rest.next() {
             if c == '\\' && self.rest.next_if_eq(&'E').is_some() {
@@ -77,10 +77,10 @@ impl Translation<'_> {
         }
     }
 
-    /// Writes an escape that means the same inside and outside of brackets.
+    /// Writes an escape that has the same meaning inside and outside of brackets.
     fn common_escape(&mut self, c: char) {
         match c {
-            // The crate has a meaning for `\<`.
+            // The crate gives `\<` a special meaning.
             _ if c.is_ascii_punctuation() => self.literal(c),
             '0'..='7' => {
                 let mut code = u32::from(c) - u32::from('0');
@@ -91,7 +91,7 @@ impl Translation<'_> {
                 }
                 match is_octal {
                     true => self.out.push_str(&format!(r"\x{{{code:x}}}")),
-                    // A reference to a group, which the compiler refuses.
+                    // A backreference, which the compiler rejects.
                     false => self.out.extend(['\\', c]),
                 }
             }
@@ -111,7 +111,7 @@ impl Translation<'_> {
         self.out.push_str(&regex_syntax::escape(c.encode_utf8(&mut [0; 4])));
     }
 
-    /// Writes a class, whose opening bracket was read.
+    /// Writes a class. Its opening bracket has been read.
     fn class(&mut self) {
         self.out.push('[');
         if self.rest.next_if_eq(&'^').is_some() {
@@ -151,7 +151,7 @@ impl Translation<'_> {
         }
     }
 
-    /// Writes a name such as `[:alpha:]`, or the bracket if it begins none.
+    /// Writes a class name such as `[:alpha:]`, or a literal bracket if no name follows.
     fn named_class(&mut self) {
         let name: String = self.rest.clone().skip(1).take_while(|c| *c != ':').collect();
         let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '^');
@@ -163,7 +163,7 @@ impl Translation<'_> {
         self.rest.nth(name.len() + 2);
     }
 
-    /// Writes a class of characters that is a part of another one. Its backslash was read.
+    /// Writes an escaped class inside another class. Its backslash has been read.
     fn class_in_class(&mut self) {
         match self.rest.next() {
             Some('w') => self.out.push_str(WORD),
@@ -176,7 +176,7 @@ impl Translation<'_> {
         }
     }
 
-    /// Writes a character that stands for itself between brackets.
+    /// Writes a literal character inside brackets.
     fn class_literal(&mut self, c: char) {
         if c.is_ascii_punctuation() && !matches!(c, '<' | '>') {
             self.out.push('\\');
@@ -190,7 +190,7 @@ impl Translation<'_> {
 mod tests {
     use super::*;
 
-    /// Checks which of some texts a pattern of Go matches, as Go does.
+    /// Checks which texts the translation of a Go pattern matches.
     fn matches(pattern: &str, yes: &[&str], no: &[&str]) {
         let translated = translate(pattern);
         let regex = regex::Regex::new(&translated).unwrap_or_else(|error| panic!("{pattern}: {translated}: {error}"));

@@ -1,4 +1,4 @@
-//! The words without which a rule finds nothing, and the automaton that finds them.
+//! The keywords without which a rule finds nothing, and the automaton that finds them.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, BuildError,
 #[derive(Debug)]
 pub struct Keywords {
     automaton: AhoCorasick,
-    /// For each pattern of the automaton: the rules that it leads to.
+    /// The rules of each pattern of the automaton.
     rules: Vec<Vec<usize>>,
     /// The rules without keywords.
     always: Vec<usize>,
@@ -23,7 +23,7 @@ impl RuleHits {
         self.0[rule / 64] |= 1 << (rule % 64);
     }
 
-    /// Returns true if there are none.
+    /// Returns true if there are no rules.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|bits| *bits == 0)
     }
@@ -44,8 +44,7 @@ impl RuleHits {
 impl Keywords {
     /// Builds the automaton from the keywords of each rule.
     ///
-    /// # Errors
-    /// If there are too many.
+    /// # Errors If there are too many keywords.
     pub fn new<'k>(of_rules: impl Iterator<Item = &'k [String]>) -> Result<Self, BuildError> {
         let (mut patterns, mut rules, mut always) = (Vec::<String>::new(), Vec::<Vec<usize>>::new(), Vec::new());
         for (rule, keywords) in of_rules.enumerate() {
@@ -69,12 +68,12 @@ impl Keywords {
         Ok(Self { automaton: builder.build(&patterns)?, rules, always })
     }
 
-    /// Returns true if a row, given without its escapes, may have a string that a rule must look at.
+    /// Returns true if a rule must check a string of a row, which is given decoded.
     pub fn may_hit(&self, row: &[u8]) -> bool {
         !self.always.is_empty() || self.automaton.is_match(&*lower(&String::from_utf8_lossy(row)))
     }
 
-    /// Returns the rules that must look at a text, or at the value of a key.
+    /// Returns the rules that must check a text, or the value of a key.
     pub fn hits(&self, key: Option<&str>, text: &str) -> RuleHits {
         let rules = self.always.iter().chain(self.rules.iter().flatten()).max().map_or(0, |most| most + 1);
         let mut hits = RuleHits(vec![0; rules.div_ceil(64)]);
@@ -88,11 +87,11 @@ impl Keywords {
     }
 }
 
-/// Returns a text with its letters in lower case. Of ASCII, the automaton knows both cases.
+/// Returns a text in lower case. ASCII letters may stay, because the automaton matches them in any case.
 fn lower(text: &str) -> Cow<'_, str> {
     match text.is_ascii() {
         true => text.into(),
-        // As Go does, one character for one.
+        // Maps one character to one, as Go does.
         false => text.chars().filter_map(|c| c.to_lowercase().next()).collect(),
     }
 }

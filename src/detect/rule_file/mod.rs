@@ -1,7 +1,7 @@
-//! Rules of a file, in the form of gitleaks.
+//! Rule files in the format of gitleaks.
 //!
-//! Each string of a row is searched, and each value together with its key, as `"key": "value"`. A rule with keywords looks
-//! only at texts that have one of them; one pass over a text finds the keywords of all rules.
+//! Searches each string of a row, and each value together with its key as `"key": "value"`. A rule with keywords only
+//! checks texts that have one of them; one pass over a text finds the keywords of all rules.
 #![cfg_attr(not(feature = "rules"), allow(dead_code, reason = "without the feature, no file is read"))]
 
 mod allowlist;
@@ -23,12 +23,12 @@ pub use allowlist::{Allowlist, RuleMatch};
 use keywords::Keywords;
 use rule::FileRule;
 
-/// Rules of a file, in the form of gitleaks: `[[rules]]` with `id`, `regex`, `secretGroup`, `entropy`, `keywords` and
-/// `allowlists`, and allowlists for all rules.
+/// The rules of a file in the format of gitleaks: `[[rules]]` with `id`, `regex`, `secretGroup`, `entropy`, `keywords`
+/// and `allowlists`, and allowlists for all rules.
 #[derive(Clone)]
 pub struct RuleFile(Arc<RuleSet>);
 
-/// The content of a file of rules.
+/// The content of a rule file.
 #[derive(Debug)]
 struct RuleSet {
     digest: Sha256Digest,
@@ -36,20 +36,20 @@ struct RuleSet {
     keywords: Keywords,
     /// The allowlists for all rules of the file.
     allowlists: Vec<Arc<Allowlist>>,
-    /// The allowlists for rules that are not in the file, and the names of these.
+    /// The allowlists for rules that are not in the file, with the names of these rules.
     of_others: Vec<(String, Arc<Allowlist>)>,
     unused: UnusedParts,
 }
 
-/// The parts of a file of rules that have no meaning for logs, because rows have no path and no commit.
+/// The parts of a rule file that do not apply to logs, because rows have no path and no commit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnusedParts {
-    /// The number of rules that have a `path` beside their expression. They are used, whatever the path.
+    /// The number of rules that have both a `path` and an expression. They are used regardless of the path.
     pub paths_of_rules: usize,
-    /// The number of rules that have nothing but a `path`. They are not used.
+    /// The number of rules that have only a `path`. They are not used.
     pub rules_of_paths: usize,
-    /// The number of allowlists with `paths` or `commits`. No log has these.
+    /// The number of allowlists with `paths` or `commits`, which logs do not have.
     pub allowlists: usize,
 }
 
@@ -79,24 +79,24 @@ impl RuleFile {
         self.0.rules.iter().map(|rule| rule.name.as_str())
     }
 
-    /// Returns the number of parts that have no meaning for logs.
+    /// Returns the numbers of the parts that do not apply to logs.
     #[must_use]
     pub fn unused(&self) -> UnusedParts {
         self.0.unused
     }
 
-    /// Returns the allowlists for rules that are not in the file, and the names of these rules.
+    /// Returns the allowlists for rules that are not in the file, with the names of these rules.
     pub(super) fn allowlists_of_others(&self) -> &[(String, Arc<Allowlist>)] {
         &self.0.of_others
     }
 
-    /// Returns true if a row, given without its escapes, may have a string that a rule must look at.
+    /// Returns true if a rule must check a string of a row, which is given decoded.
     pub(super) fn may_hit(&self, row: &[u8]) -> bool {
         self.0.keywords.may_hit(row)
     }
 
-    /// Passes what the rules find in a text to `take`, with the index of the rule. If it is the value of a key, the two are
-    /// also searched together.
+    /// Passes the finds in a text to `take`, with the index of the rule. A value is also searched together with its
+    /// key.
     pub(super) fn look(&self, key: Option<&str>, text: &str, mut take: impl FnMut(usize, Range<usize>)) {
         let hits = self.0.keywords.hits(key, text);
         if hits.is_empty() {

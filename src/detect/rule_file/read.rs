@@ -1,4 +1,4 @@
-//! Reads a file of rules.
+//! Reads rule files.
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -23,17 +23,16 @@ use crate::detect::rules::{BuiltInRule, FindKind};
 use crate::digest::Sha256Digest;
 use crate::error::{Error, IoAction, Result, visible};
 
-/// The longest file of rules.
+/// The maximum length of a rule file, in bytes.
 const MAX_RULE_FILE_BYTES: u64 = 4 << 20;
 
-/// The greatest size of a compiled expression.
+/// The maximum size of a compiled expression, in bytes.
 const MAX_REGEX_BYTES: usize = 64 << 20;
 
 impl RuleFile {
-    /// Reads a file of rules.
+    /// Reads a rule file.
     ///
-    /// # Errors
-    /// If the file cannot be read, or as [`parse`](Self::parse).
+    /// # Errors If the file cannot be read, and those of [`parse`](Self::parse).
     pub fn read(path: &Path) -> Result<Self> {
         let mut bytes = Vec::new();
         let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
@@ -42,7 +41,7 @@ impl RuleFile {
         Self::parse(&bytes).map_err(|error| error.in_subject(&path.display().to_string()))
     }
 
-    /// Takes the rules of a file, given as its bytes.
+    /// Parses the content of a rule file.
     ///
     /// ```
     /// use patchwork_traces::detect::{DetectOptions, Detector, RuleFile};
@@ -112,19 +111,19 @@ fn rule_set(file: &TomlTable<'_, '_>, digest: Sha256Digest) -> Result<RuleSet> {
     Ok(RuleSet { digest, rules, keywords, allowlists, of_others, unused })
 }
 
-/// Returns true for the name of a built-in rule, or of a kind of them.
+/// Returns true for the name of a built-in rule or of a kind of rules.
 fn is_built_in(name: &str) -> bool {
     BuiltInRule::VARIANTS.iter().any(|rule| rule.name() == name)
         || FindKind::VARIANTS.iter().any(|kind| kind.name() == name)
 }
 
-/// Returns the tables `allowlist` and `allowlists`, of which there may be one.
+/// Returns the tables under `allowlist` and `allowlists`, only one of which may exist.
 fn allowlist_tables<'t, 'v>(table: &TomlTable<'t, 'v>, what: &str) -> Result<Vec<TomlTable<'t, 'v>>> {
     let place = |number: Option<usize>| {
         let name = number.map_or_else(|| what.to_owned(), |number| format!("{what} {number}"));
         table.place.as_ref().map_or_else(|| name.clone(), |place| format!("{place}, {name}"))
     };
-    // Before version 8.21 of gitleaks, it was a single table.
+    // Before gitleaks 8.21, it was a single table.
     let is_single = table.value("allowlist").is_some_and(|value| value.get_ref().is_table());
     let mut lists = match is_single {
         true => table.table("allowlist", &place(None))?.into_iter().collect(),
@@ -134,7 +133,7 @@ fn allowlist_tables<'t, 'v>(table: &TomlTable<'t, 'v>, what: &str) -> Result<Vec
     Ok(lists)
 }
 
-/// Reads a rule. Returns `None` if it concerns only paths.
+/// Reads a rule. Returns `None` if it only has a path.
 fn rule(
     mut table: TomlTable<'_, '_>,
     names: &mut BTreeSet<String>,
@@ -192,7 +191,7 @@ fn rule(
     Ok(Some(FileRule { name, regex, is_anchored, secret_group, min_entropy, keywords, allowlists }))
 }
 
-/// Reads an allowlist, which may have the keys `more`, too.
+/// Reads an allowlist, which may also have the keys `more`.
 fn allowlist(table: &TomlTable<'_, '_>, more: &[&str], unused: &mut UnusedParts) -> Result<Allowlist> {
     let own = ["description", "condition", "commits", "paths", "regextarget", "regexes", "stopwords"];
     table.expect_only(&[&own, more].concat())?;
@@ -234,7 +233,7 @@ fn allowlist(table: &TomlTable<'_, '_>, more: &[&str], unused: &mut UnusedParts)
     })
 }
 
-/// Returns an expression in the crate's syntax, and parsed.
+/// Returns an expression in the syntax of the `regex` crate, both as text and parsed.
 fn check(table: &TomlTable<'_, '_>, pattern: &str, span: &Range<usize>) -> Result<(String, Hir)> {
     let translated = translate(pattern);
     match regex_syntax::Parser::new().parse(&translated) {
@@ -250,7 +249,8 @@ fn check(table: &TomlTable<'_, '_>, pattern: &str, span: &Range<usize>) -> Resul
     }
 }
 
-/// Compiles the expression of a rule. Also returns true if its matches begin or end where the text does.
+/// Compiles the expression of a rule. Also returns true if every match begins at the start or ends at the end of the
+/// text.
 fn compile(table: &TomlTable<'_, '_>, pattern: &str, span: &Range<usize>) -> Result<(Regex, bool)> {
     let (translated, parsed) = check(table, pattern, span)?;
     let looks = parsed.properties();

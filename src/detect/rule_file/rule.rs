@@ -1,4 +1,4 @@
-//! A rule of a file.
+//! A rule of a rule file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,23 +8,23 @@ use regex::Regex;
 
 use super::allowlist::{Allowlist, RuleMatch};
 
-/// A rule: a regular expression, and what its secret must be like.
+/// A rule: a regular expression, and the requirements for its secret.
 #[derive(Debug)]
 pub struct FileRule {
     pub name: String,
     pub regex: Regex,
-    /// True if every match begins or ends where the text does.
+    /// True if every match begins at the start or ends at the end of the text.
     pub is_anchored: bool,
-    /// The group that is the secret. 0 for the first one that is not empty.
+    /// The capture group of the secret; 0 for the first group that is not empty.
     pub secret_group: usize,
-    /// The entropy above which the secret's must be, in bits for each byte. 0 for any.
+    /// The entropy that a secret must exceed, in bits per byte; 0 for no limit.
     pub min_entropy: f64,
     pub keywords: Vec<String>,
     pub allowlists: Vec<Arc<Allowlist>>,
 }
 
 impl FileRule {
-    /// Passes the place of each secret in a text to `take`.
+    /// Passes the range of each secret in a text to `take`.
     pub fn look(&self, text: &str, allowlists: &[Arc<Allowlist>], mut take: impl FnMut(Range<usize>)) {
         let mut groups = self.regex.capture_locations();
         for matched in self.regex.find_iter(text) {
@@ -58,7 +58,8 @@ impl FileRule {
     }
 }
 
-/// Returns the Shannon entropy of a text as gitleaks computes it: of its characters, by the number of its bytes.
+/// Returns the Shannon entropy of a text as gitleaks computes it: from the counts of its characters, divided by its
+/// length in bytes.
 fn entropy(text: &str) -> f64 {
     let (mut ascii, mut others) = ([0_u32; 128], BTreeMap::<char, u32>::new());
     for c in text.chars() {

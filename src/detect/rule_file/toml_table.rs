@@ -1,4 +1,4 @@
-//! The tables of a TOML file, whose keys are in any case, with the lines for errors.
+//! TOML tables with case-insensitive keys, and errors that name the line.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,7 +13,7 @@ use crate::error::{Error, RedactionFault, Result};
 pub struct TomlText<'t>(pub &'t str);
 
 impl TomlText<'_> {
-    /// Returns the error for what is at a place of the file.
+    /// Returns an error about the bytes at `span` of the file.
     pub fn error(self, place: Option<&str>, reason: impl Into<String>, span: &Range<usize>) -> Error {
         let line = 1 + memchr::memchr_iter(b'\n', &self.0.as_bytes()[..span.start.min(self.0.len())]).count();
         let fault = RedactionFault::RuleNotUnderstood { place: place.map(str::to_owned), reason: reason.into() };
@@ -21,7 +21,7 @@ impl TomlText<'_> {
     }
 }
 
-/// A value with its place.
+/// A value with its range in the file.
 pub type TomlValue<'t> = Spanned<DeValue<'t>>;
 
 /// A table of a TOML file.
@@ -30,17 +30,16 @@ pub struct TomlTable<'t, 'v> {
     text: TomlText<'t>,
     /// The name of the table, for errors.
     pub place: Option<String>,
-    /// The place of the table in the file.
+    /// The range of the table in the file.
     pub span: Range<usize>,
-    /// The values, by their keys in lower case, with the places of the keys.
+    /// The values by lower-case key, with the ranges of the keys.
     values: BTreeMap<String, (Range<usize>, &'v TomlValue<'t>)>,
 }
 
 impl<'t, 'v> TomlTable<'t, 'v> {
-    /// Takes a table.
+    /// Wraps a table.
     ///
-    /// # Errors
-    /// If a key is there twice in different cases.
+    /// # Errors If two keys differ only in case.
     pub fn new(text: TomlText<'t>, place: Option<&str>, span: Range<usize>, table: &'v DeTable<'t>) -> Result<Self> {
         let mut values = BTreeMap::new();
         for (key, value) in table {
@@ -52,7 +51,7 @@ impl<'t, 'v> TomlTable<'t, 'v> {
         Ok(Self { text, place: place.map(str::to_owned), span, values })
     }
 
-    /// Returns an error if the table has another key than these, which are given in lower case.
+    /// Returns an error if the table has any key other than these lower-case ones.
     pub fn expect_only(&self, known: &[&str]) -> Result<()> {
         match self.values.iter().find(|(key, _)| !known.contains(&key.as_str())) {
             Some((_, (span, _))) => {
@@ -63,7 +62,7 @@ impl<'t, 'v> TomlTable<'t, 'v> {
         }
     }
 
-    /// Returns the error for something in this table.
+    /// Returns an error about the bytes at `span` in this table.
     pub fn error(&self, reason: impl Into<String>, span: &Range<usize>) -> Error {
         self.text.error(self.place.as_deref(), reason, span)
     }
@@ -81,12 +80,12 @@ impl<'t, 'v> TomlTable<'t, 'v> {
         }
     }
 
-    /// Returns a text.
+    /// Returns the string of a key.
     pub fn text(&self, key: &str) -> Result<Option<&'v str>> {
         self.of_type(key, "a text", DeValue::as_str)
     }
 
-    /// Returns the texts of an array, with their places.
+    /// Returns the strings of an array, with their ranges.
     pub fn texts(&self, key: &str) -> Result<Vec<(&'v str, Range<usize>)>> {
         let texts = self.of_type(key, "an array of texts", |value| {
             let values = value.as_array()?.iter();
@@ -95,7 +94,7 @@ impl<'t, 'v> TomlTable<'t, 'v> {
         Ok(texts?.unwrap_or_default())
     }
 
-    /// Returns a number that is not negative.
+    /// Returns a non-negative number.
     pub fn number(&self, key: &str) -> Result<Option<f64>> {
         self.of_type(key, "a number from 0 on", |value| {
             let text = value.as_float().map(DeFloat::as_str);
@@ -111,12 +110,12 @@ impl<'t, 'v> TomlTable<'t, 'v> {
         })
     }
 
-    /// Returns a truth value.
+    /// Returns a boolean.
     pub fn flag(&self, key: &str) -> Result<Option<bool>> {
         self.of_type(key, "true or false", DeValue::as_bool)
     }
 
-    /// Returns the tables of an array, which `place` names by their number, from 1.
+    /// Returns the tables of an array. `place` names each by its number, from 1.
     pub fn tables(&self, key: &str, place: impl Fn(usize) -> String) -> Result<Vec<TomlTable<'t, 'v>>> {
         let tables = self.of_type(key, "an array of tables", |value| {
             let values = value.as_array()?.iter();

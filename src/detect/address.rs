@@ -22,7 +22,7 @@ const MIN_DISCORD_ID: usize = 23;
 const MAX_DISCORD_ID: usize = 28;
 
 /// The local parts that do not identify a person.
-const NO_PERSON: [&str; 9] =
+const IMPERSONAL: [&str; 9] =
     ["git", "hg", "svn", "noreply", "no-reply", "donotreply", "do-not-reply", "notifications", "mailer-daemon"];
 
 /// Returns true for bytes of the local part of an address.
@@ -47,7 +47,7 @@ pub fn at_sign(text: &str, at: &Range<usize>, found: &mut FindCandidates) {
     if local.is_empty() || host.is_empty() || is_end_of_user {
         return;
     }
-    let is_person = !NO_PERSON.iter().any(|name| name.eq_ignore_ascii_case(local));
+    let is_person = !IMPERSONAL.iter().any(|name| name.eq_ignore_ascii_case(local));
     // The address can be part of a file name.
     let address = without_file_ending(host);
     if is_person && has_top_level_domain(address) && !is_reserved_name(address) {

@@ -58,7 +58,7 @@ pub fn without_names(text: &str, mut span: Range<usize>) -> Option<Range<usize>>
 }
 
 /// Words that are used in place of a secret: types, modes, and empty values.
-const NO_SECRETS: &str = "\
+const NOT_SECRETS: &str = "\
     any basic bearer boolean disabled empty enabled false hidden include integer nil no none null number omit optional \
     redacted removed required same-origin str string true undefined unknown yes";
 
@@ -86,7 +86,7 @@ pub fn can_be_secret(value: &str) -> bool {
     let value = value.trim();
     let is_in = |open: &str, close: &str| value.starts_with(open) && value.ends_with(close);
     let Some(first) = value.chars().next() else { return false };
-    let is_word = NO_SECRETS.split(' ').any(|word| word.eq_ignore_ascii_case(value));
+    let is_word = NOT_SECRETS.split(' ').any(|word| word.eq_ignore_ascii_case(value));
     // `sk-...`
     let start = value.trim_end_matches(['.', '…']);
     let is_cut = start.len() < value.len() && start.len() <= MAX_CUT_BYTES && !is_irregular(start);

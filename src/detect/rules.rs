@@ -173,7 +173,7 @@ const SECRET_ENDINGS: [&str; 16] = [
 ];
 
 /// The keys that have such an ending, but whose values are not secrets.
-const NO_SECRETS: [&str; 16] = [
+const NOT_SECRETS: [&str; 16] = [
     "pagetoken",
     "nextpagetoken",
     "nexttoken",
@@ -243,7 +243,7 @@ pub fn names_a_secret(name: &str) -> bool {
         return false;
     }
     let plain: String = lower.chars().filter(|c| !matches!(c, '_' | '-')).collect();
-    SECRET_ENDINGS.iter().any(|ending| plain.ends_with(ending)) && !NO_SECRETS.iter().any(|name| plain.ends_with(name))
+    SECRET_ENDINGS.iter().any(|ending| plain.ends_with(ending)) && !NOT_SECRETS.iter().any(|name| plain.ends_with(name))
 }
 
 /// The meaning of a JSON key for the strings in its value.

@@ -86,7 +86,7 @@ impl TokenFormat {
 }
 
 /// The maximum number of characters in a token of any format.
-const LONGEST: usize = 4096;
+const MAX_TOKEN_CHARS: usize = 4096;
 
 const fn format(rule: BuiltInRule, prefix: &'static str, alphabet: Alphabet, length: (usize, usize)) -> TokenFormat {
     TokenFormat { rule, prefix, alphabet, length, check: None }
@@ -120,7 +120,7 @@ pub const TOKEN_FORMATS: &[TokenFormat] = &[
     format(R::GitlabToken, "glagent-", Url, (50, 64)),
     format(R::GitlabToken, "gloas-", Hex, (64, 64)),
     checked(R::NpmToken, "npm_", Alnum, (36, 36), has_crc32_in_base62),
-    format(R::PypiToken, "pypi-AgE", Url, (70, LONGEST)),
+    format(R::PypiToken, "pypi-AgE", Url, (70, MAX_TOKEN_CHARS)),
     format(R::CratesIoToken, "cio", Alnum, (32, 32)),
     format(R::RubygemsToken, "rubygems_", Hex, (48, 48)),
     format(R::DockerHubToken, "dckr_pat_", Url, (27, 32)),
@@ -144,7 +144,7 @@ pub const TOKEN_FORMATS: &[TokenFormat] = &[
     format(R::AwsAccessKeyId, "ABIA", Upper, (16, 16)),
     format(R::AwsAccessKeyId, "ACCA", Upper, (16, 16)),
     format(R::GoogleApiKey, "AIza", Url, (35, 35)),
-    format(R::GoogleOauthToken, "ya29.", Dotted, (20, LONGEST)),
+    format(R::GoogleOauthToken, "ya29.", Dotted, (20, MAX_TOKEN_CHARS)),
     format(R::GoogleOauthToken, "GOCSPX-", Url, (28, 28)),
     format(R::GoogleOauthToken, "1//0", Url, (40, 256)),
     format(R::AzureStorageKey, "AccountKey=", Base64, (88, 88)),
@@ -184,7 +184,7 @@ pub const TOKEN_FORMATS: &[TokenFormat] = &[
     format(R::AtlassianToken, "ATCTT3", Padded, (100, 256)),
     format(R::FigmaToken, "figd_", Url, (40, 48)),
     checked(R::PostmanKey, "PMAK-", Dashed, (59, 59), |body| body[24] == b'-'),
-    format(R::SentryToken, "sntrys_", Padded, (60, LONGEST)),
+    format(R::SentryToken, "sntrys_", Padded, (60, MAX_TOKEN_CHARS)),
     format(R::SentryToken, "sntryu_", Hex, (64, 64)),
     checked(R::GrafanaToken, "glsa_", Word, (41, 41), |body| body[32] == b'_'),
     format(R::GrafanaToken, "glc_", Base64, (60, 512)),
@@ -206,7 +206,7 @@ pub const TOKEN_FORMATS: &[TokenFormat] = &[
     format(R::PlanetscaleToken, "pscale_pw_", Dotted, (32, 64)),
     format(R::PlanetscaleToken, "pscale_oauth_", Dotted, (32, 64)),
     format(R::TailscaleKey, "tskey-", Dashed, (24, 128)),
-    format(R::OnepasswordToken, "ops_eyJ", Base64, (200, LONGEST)),
+    format(R::OnepasswordToken, "ops_eyJ", Base64, (200, MAX_TOKEN_CHARS)),
     format(R::AgeSecretKey, "AGE-SECRET-KEY-1", Upper, (58, 58)),
     format(R::AgeSecretKey, "AGE-SECRET-KEY-PQ-1", Upper, (58, 128)),
 ];

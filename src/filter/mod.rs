@@ -1,8 +1,8 @@
-//! Writes a bundle of some rows of another one, or of a history.
+//! Writes selected rows of a bundle or history to a new bundle.
 //!
-//! If only sources or files are chosen, their logs stay byte for byte. Otherwise the new bundle has the rows that match,
-//! exactly as they are in the logs, and no unparsed lines. The rows are in unnamed temporary files until the new bundle was
-//! written and verified.
+//! If only sources or files are selected, their logs are kept byte for byte. Otherwise the new bundle has the matching
+//! rows exactly as they are in the logs, without unparsed lines. The rows are kept in unnamed temporary files until the
+//! new bundle has been written and verified.
 
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -33,7 +33,7 @@ pub struct FilterOptions {
     pub generator: String,
     /// The rows to keep. The options about the output have no effect.
     pub rows: CatOptions,
-    /// The user's name for the machine, for the manifest. By default, that of the input.
+    /// The user's name for the machine, for the manifest; by default, the label of the input.
     pub label: Option<Label>,
     /// True to write a bundle even if no row matches.
     pub allow_empty: bool,
@@ -46,7 +46,7 @@ pub struct FilterOptions {
 }
 
 impl FilterOptions {
-    /// Keeps these rows, with the default level and all cores.
+    /// Keeps these rows, with the default compression level and one thread per core.
     pub fn new(generator: impl Into<String>, rows: CatOptions) -> Self {
         let (generator, level, threads) = (generator.into(), Level::default(), available_cores());
         Self { generator, rows, label: None, allow_empty: false, level, threads, sealer: None }
@@ -72,7 +72,7 @@ impl FilterOptions {
         Self { threads, ..self }
     }
 
-    /// Sets what encrypts the bundle, if anything.
+    /// Sets the sealer that encrypts the bundle, if any.
     pub fn sealer(self, sealer: impl Into<Option<Sealer>>) -> Self {
         Self { sealer: sealer.into(), ..self }
     }
@@ -98,8 +98,8 @@ pub struct FilterReport {
     pub input: InputSummary,
 }
 
-/// Writes the selected rows of `input` to a new bundle at `target`, mode 0600. It publishes a complete, verified bundle or
-/// nothing. Temporary files are in the target's directory.
+/// Writes the selected rows of `input` to a new bundle at `target`, with mode 0600. Publishes a complete, verified
+/// bundle or nothing. Temporary files are created in the target's directory.
 ///
 /// ```
 /// use patchwork_traces::cat::CatOptions;
@@ -121,9 +121,9 @@ pub struct FilterReport {
 /// # }
 /// ```
 ///
-/// # Errors
-/// [`ErrorKind::NoRowsMatch`], unless an empty bundle is allowed. If the input is damaged or does not have the sources or
-/// files, or the target or a temporary file cannot be written. Nothing is published in these cases.
+/// # Errors [`ErrorKind::NoRowsMatch`], unless an empty bundle is allowed. Also fails if the input is damaged or lacks
+/// a selected source or file, or if the target or a temporary file cannot be written. Nothing is published in these
+/// cases.
 pub fn filter_to_file(
     input: &TraceInput<'_>,
     options: &FilterOptions,
@@ -135,8 +135,8 @@ pub fn filter_to_file(
     })
 }
 
-/// Writes the selected rows of `input` to a new bundle, and that to `out`, which errors call `out_name`, once it was
-/// verified. Temporary files are in `work_dir`.
+/// Writes the selected rows of `input` to a new bundle, and copies it to `out` after verifying it. Write errors name
+/// `out_name`. Temporary files are created in `work_dir`.
 ///
 /// # Errors
 /// As [`filter_to_file`]. If `out` fails, a part of the bundle may have been written.
@@ -192,7 +192,7 @@ fn select(input: &TraceInput<'_>, options: &FilterOptions, dir: &Path, progress:
 
 fn provenance(input: &TraceInput<'_>, options: &FilterOptions) -> Provenance {
     let label = options.label.as_ref().or(input.label()).cloned();
-    // The rows of a filtered bundle were selected before.
+    // The rows of a filtered bundle have been selected before.
     let earlier = input.parts().iter().filter_map(|part| part.filter.as_ref()).flat_map(FilterRecord::conditions);
     let is_partial = !options.keeps_whole_logs();
     let own = if is_partial { options.rows.conditions(|time| time.to_string()) } else { Vec::new() };
@@ -203,7 +203,7 @@ fn provenance(input: &TraceInput<'_>, options: &FilterOptions) -> Provenance {
     conditions.extend(own);
     let filter = FilterRecord::new(conditions);
     let derived_from = DerivedFrom { how: Derivation::Filtered, bundles: input.digests().collect() };
-    // What was made of a redacted bundle holds changed rows, too.
+    // A bundle made from a redacted one also has changed rows.
     let redaction = input.parts().iter().find_map(|part| part.redaction.clone());
     Provenance { label, derived_from: Some(derived_from), filter, redaction, history: None }
 }

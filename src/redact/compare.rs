@@ -1,4 +1,4 @@
-//! Does a redaction again and compares the result with the redacted bundle.
+//! Repeats a redaction and compares the result with the redacted bundle.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -29,15 +29,15 @@ use crate::util::ordered_pool::available_cores;
 pub struct CompareOptions {
     /// The key that the names were made with.
     pub key: Option<RedactionKey>,
-    /// The file of rules that was used.
+    /// The rule file that was used.
     pub rules: Option<RuleFile>,
     /// The number of threads that inflate.
     pub threads: NonZeroUsize,
-    /// The directory for temporary files. The logs of both are there while they are compared.
+    /// The directory for temporary files. It holds the logs of both while they are compared.
     pub work_dir: PathBuf,
 }
 
-/// Compares without a key and a file of rules on all cores, with temporary files in the system's directory.
+/// Compares without a key or rule file, with one thread per core, and with temporary files in the system's directory.
 impl Default for CompareOptions {
     fn default() -> Self {
         Self { key: None, rules: None, threads: available_cores(), work_dir: std::env::temp_dir() }
@@ -50,7 +50,7 @@ impl CompareOptions {
         Self { key: key.into(), ..self }
     }
 
-    /// Sets the file of rules that was used.
+    /// Sets the rule file that was used.
     pub fn rules(self, rules: impl Into<Option<RuleFile>>) -> Self {
         Self { rules: rules.into(), ..self }
     }
@@ -78,28 +78,28 @@ pub struct RedactionCheck {
     pub bundles: Vec<BundleDigest>,
     /// The options of the redaction, and what it replaced, as the manifest records them.
     pub redaction: Redaction,
-    /// The program that the manifest names. It is searched like the rows, but not compared.
+    /// The program named by the manifest. It is searched for secrets like the rows, but not compared.
     pub generator: Option<String>,
-    /// The first difference; null if only the redaction distinguishes the two.
+    /// The first difference; null if the bundle is exactly the redaction of the original.
     pub difference: Option<RedactionDifference>,
 }
 
-/// A difference between a redacted bundle and what the redaction of its original gives.
+/// A difference between a redacted bundle and the repeated redaction of its original.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "what", rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[non_exhaustive]
 pub enum RedactionDifference {
-    /// It was made from another original.
+    /// The bundle was made from another original.
     Original,
-    /// A key of the manifest has another value, is missing, or is not one that a redaction writes.
+    /// A key of the manifest has another value, is missing, or is not written by a redaction.
     Manifest {
         /// The key.
         key: String,
     },
     /// The redacted bundle has other logs.
     Logs,
-    /// A line of a log differs, or only one of the two has it. It may be that its row has keys beside the entry.
+    /// A line of a log differs, or only one of the two has it, or its envelope has additional keys.
     Line {
         /// The log in the redacted bundle.
         file: String,
@@ -110,13 +110,13 @@ pub enum RedactionDifference {
     Container,
 }
 
-/// Redacts `original` as the manifest of the bundle `redacted` says, and compares the result with that bundle: the manifest
-/// and every row of it, byte for byte, and what its gzip header holds. This shows anyone who has both that nothing but
-/// what the rules find was changed or removed. Only the name of the program in the manifest is not compared but searched.
+/// Redacts `original` as recorded in the manifest of the bundle `redacted`, and compares the result with that bundle:
+/// the manifest and every row byte for byte, and the fields of the gzip header. This shows anyone who has both that
+/// only finds of the rules, and the listed members, were changed or removed. The name of the program in the manifest is
+/// searched instead of compared.
 ///
-/// # Errors
-/// If one of the two is damaged or is not what it must be, another key or other rules were used, or a temporary file cannot
-/// be written.
+/// # Errors If one of the two is damaged or of the wrong kind, another key or other rules were used, or a temporary
+/// file cannot be written.
 pub fn check_redaction(
     redacted: &Bundle<'_>,
     original: &TraceInput<'_>,
@@ -181,7 +181,7 @@ fn recorded(manifest: &Manifest) -> Result<(&Redaction, &[BundleDigest])> {
     recorded.ok_or_else(|| RedactionFault::NotRedacted.into())
 }
 
-/// Returns an error if the redaction cannot be done again with these rules and this key.
+/// Returns an error if the redaction cannot be repeated with these rules and this key.
 fn check_means(manifest: &Manifest, redaction: &Redaction, options: &CompareOptions) -> Result<()> {
     if redaction.rules != RULES_VERSION {
         let generator = manifest.generator.clone().unwrap_or_default();
@@ -204,7 +204,7 @@ fn check_means(manifest: &Manifest, redaction: &Redaction, options: &CompareOpti
     }
 }
 
-/// Returns the options with which the redaction is done again.
+/// Returns the options that repeat the redaction.
 fn repeat_options(recorded: &Redaction, generator: String, options: &CompareOptions) -> Result<RedactOptions> {
     let paths = |texts: &[String]| -> Result<Vec<KeyPath>> {
         let parse =
@@ -230,7 +230,7 @@ fn first_difference(redacted: &Bundle<'_>, expected: &Bundle<'_>) -> Result<Opti
         let file = found.files[file].relative_path.to_string();
         return Ok(Some(RedactionDifference::Line { file, line }));
     }
-    // Another program, or another level, can have compressed the rows.
+    // Another program may have compressed the rows, or at another level.
     let mut wanted = Manifest::clone(wanted);
     for (wanted, found) in wanted.files.iter_mut().zip(&found.files) {
         for (wanted, found) in wanted.chunks.iter_mut().zip(&found.chunks) {
@@ -243,7 +243,7 @@ fn first_difference(redacted: &Bundle<'_>, expected: &Bundle<'_>) -> Result<Opti
     }
 }
 
-/// Returns the file and the number of the first row whose line in the bundle differs.
+/// Returns the file and number of the first row whose line in the bundle differs.
 fn differing_row(redacted: &Bundle<'_>, expected: &Bundle<'_>) -> Result<Option<(usize, u64)>> {
     let (mut found, mut wanted) = (redacted.all_rows()?, expected.all_rows()?);
     let line_of = |bundle: &Bundle<'_>, row: &Row<'_>| {
@@ -263,7 +263,7 @@ fn differing_row(redacted: &Bundle<'_>, expected: &Bundle<'_>) -> Result<Option<
     }
 }
 
-/// Returns the number of the first line of a log in which something else than a row differs.
+/// Returns the number of the first line of a log that differs other than in a row.
 fn differing_line(found: &ManifestFile, wanted: &ManifestFile) -> Option<u64> {
     let of_found: Vec<_> = found.unparsed.iter().flat_map(unparsed_lines).collect();
     let of_wanted: Vec<_> = wanted.unparsed.iter().flat_map(unparsed_lines).collect();
@@ -274,13 +274,13 @@ fn differing_line(found: &ManifestFile, wanted: &ManifestFile) -> Option<u64> {
     unparsed.or_else(|| (ending(found) != ending(wanted)).then(|| wanted.count + wanted.unparsed_lines()))
 }
 
-/// Returns the first key in which a manifest line differs from `wanted`. It may be one that `wanted` does not have.
+/// Returns the first key in which a manifest line differs from `wanted`, including keys that `wanted` does not have.
 fn differing_key(line: &[u8], wanted: &Manifest) -> Result<String> {
     type Members = BTreeMap<String, serde_json::Value>;
     let (found, wanted) =
         (serde_json::from_slice::<Members>(line), serde_json::from_slice::<Members>(&wanted.encode()?));
     let (found, wanted) = (found.unwrap_or_default(), wanted.unwrap_or_default());
     let key = found.keys().chain(wanted.keys()).find(|key| found.get(*key) != wanted.get(*key));
-    // Only the form of the line differs.
+    // Only the formatting of the line differs.
     Ok(key.map_or("type", String::as_str).to_owned())
 }

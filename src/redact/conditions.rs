@@ -1,37 +1,37 @@
-//! The conditions of a filtered input, without the operands that the redacted rows do not show.
+//! Redacts the conditions of a filtered input.
 
 use crate::cat::quoted_argument;
 use crate::format::FilterRecord;
 use crate::query::{Condition, RowFilter};
 
-/// The replacement of an operand, or of a condition in the words of another program.
+/// The replacement for an operand, or for a condition that another program wrote.
 const HIDDEN: &str = "…";
 
-/// The conditions of a filtered input. They say what its rows have, also where the redaction replaces or removes that. So
-/// the operand of a condition, in which finds were replaced, stays only if every redacted row shows it.
+/// The conditions of a filtered input. They reveal values of its rows, even values that the redaction replaces or
+/// removes. So an operand is kept, with finds replaced, only if every redacted row shows it.
 #[derive(Debug, Default)]
 pub struct RecordedConditions {
     conditions: Vec<RecordedCondition>,
-    /// True if no row was seen, or the conditions are those of the rows that are not there.
+    /// True if no row has been seen, or the conditions describe the rows that are missing.
     say_nothing: bool,
 }
 
 #[derive(Debug)]
 struct RecordedCondition {
     text: String,
-    /// The text without the operand; `None` if it has none.
+    /// The condition without its operand; `None` if it has no operand.
     without_operand: Option<String>,
-    /// Selects the rows that show the operand; `None` if some of them do not although they meet the condition.
+    /// Selects the rows that show the operand; `None` if a row that meets the condition does not show it.
     shown_by: Option<RowFilter>,
 }
 
 impl RecordedConditions {
-    /// Reads conditions, in which something may have been replaced.
+    /// Parses conditions in which finds may have been replaced.
     pub fn new(texts: Vec<String>) -> Self {
         Self { conditions: texts.into_iter().map(RecordedCondition::new).collect(), say_nothing: true }
     }
 
-    /// Returns true if there are none.
+    /// Returns true if there are no conditions.
     pub fn is_empty(&self) -> bool {
         self.conditions.is_empty()
     }
@@ -80,7 +80,7 @@ fn of_value(condition: Condition) -> (Option<String>, Option<RowFilter>) {
     (Some(format!("--where {without_operand}")), is_shown.then(|| RowFilter::default().condition(condition)))
 }
 
-/// Returns an argument without the quotation marks of a shell, or `None` if they do not fit.
+/// Returns an argument without its shell quotation marks, or `None` if they are unbalanced.
 fn unquoted(argument: &str) -> Option<String> {
     match argument.strip_prefix('\'') {
         Some(quoted) => Some(quoted.strip_suffix('\'')?.replace(r"'\''", "'")),

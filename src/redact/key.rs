@@ -1,4 +1,4 @@
-//! The key that makes names which stay the same from one redaction to the next.
+//! The key for names that stay the same across redactions.
 
 use std::fmt;
 use std::io::Read as _;
@@ -11,11 +11,11 @@ use sha2::Sha256;
 use crate::error::{Error, IoAction, RedactionFault, Result};
 use crate::format::RedactionKeyId;
 
-/// The least and the greatest number of bytes of a key.
+/// The minimum and maximum length of a key, in bytes.
 const KEY_BYTES: std::ops::RangeInclusive<u64> = 32..=65_536;
 
-/// A secret key for the names that replace values: with the same key, equal values get equal names in every bundle. Whoever
-/// has the key can find out by trial whether a name stands for a certain value.
+/// A secret key for the names that replace values: with the same key, equal values get equal names in every bundle.
+/// Anyone who has the key can find the value behind a name by trying values.
 #[derive(Clone)]
 pub struct RedactionKey(Hmac<Sha256>);
 
@@ -26,7 +26,7 @@ impl fmt::Debug for RedactionKey {
 }
 
 impl RedactionKey {
-    /// Takes a key. Any 32 bytes or more will do, if they are random.
+    /// Wraps a key, which should be 32 or more random bytes.
     ///
     /// # Errors
     /// [`RedactionFault::KeyFileLength`], [`RedactionFault::KeyFileZero`].
@@ -39,10 +39,9 @@ impl RedactionKey {
         key.map(Self).ok_or_else(|| RedactionFault::KeyFileLength { bytes: length }.into())
     }
 
-    /// Reads the key from a file, all of whose bytes are the key.
+    /// Reads the key from a file. The key is the whole content of the file.
     ///
-    /// # Errors
-    /// If the file cannot be read, other users can read or change it, or its length is not that of a key.
+    /// # Errors If the file cannot be read, other users can read or change it, or its length is not valid for a key.
     pub fn read(path: &Path) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Read, path, error);
         let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
@@ -72,7 +71,7 @@ impl RedactionKey {
     }
 }
 
-/// Checks that nobody but the owner can read or change a file.
+/// Checks that only the owner can read or change a file.
 #[cfg(unix)]
 fn check_private(metadata: &std::fs::Metadata) -> Result<()> {
     use std::os::unix::fs::MetadataExt as _;

@@ -14,7 +14,7 @@ use crate::error::{RedactionFault, Result};
 use crate::format::TimeKey;
 use crate::format::row::classify;
 
-/// The most times that a line is searched and redacted again. The last time, whole strings are replaced.
+/// The maximum number of redaction passes over a line. The last pass replaces whole strings.
 const MAX_PASSES: usize = 8;
 
 /// Replaces what a detector finds, and removes members.
@@ -22,7 +22,7 @@ const MAX_PASSES: usize = 8;
 pub struct LineRedactor {
     /// Searches the texts of the input.
     detector: Detector,
-    /// Searches texts in which something was replaced.
+    /// Searches texts in which finds were replaced.
     of_redacted: Detector,
     names: Names,
     pub members: MemberRules,
@@ -76,17 +76,16 @@ impl LineRedactor {
         self.names.name(NameStem::Secret, &redacted)
     }
 
-    /// Redacts a line, given without its line feed. `times` are the keys that hold a row's time.
+    /// Redacts a line, given without its line feed. `times` are the keys of a row's timestamp.
     ///
-    /// # Errors
-    /// If there are too many values, their names collide, or a row would not be a row any more.
+    /// # Errors If there are too many values, their names collide, or a row would become an unparsed line.
     pub fn line<'l>(&mut self, line: &'l [u8], times: &[TimeKey]) -> Result<Cow<'l, [u8]>> {
         let is_row = classify(line, times).is_some();
         if is_row && !self.members.is_empty() {
             self.members.see(&String::from_utf8_lossy(line));
         }
         let mut redacted = self.without_members(line, is_row);
-        // A name can make a find of what is around it.
+        // A placeholder can turn the text around it into a find.
         for pass in 1..=MAX_PASSES {
             match self.replace(&redacted, is_row, pass)? {
                 Some(again) => redacted = Cow::Owned(again),
@@ -117,8 +116,8 @@ impl LineRedactor {
         }
     }
 
-    /// Returns a line with names in place of what was found, or `None` if nothing was. The last pass replaces all of the
-    /// strings with finds, or of an unparsed line.
+    /// Returns a line with its finds replaced by names, or `None` if there are none. The last pass replaces whole
+    /// strings with finds, or the whole unparsed line.
     fn replace(&mut self, line: &[u8], is_row: bool, pass: usize) -> Result<Option<Vec<u8>>> {
         let (mut finds, is_whole) = (Vec::new(), pass == MAX_PASSES);
         in_line(self.detector(pass), line, is_row, |_, FoundInLine { raw, rule, value, is_in_key }| {
@@ -166,7 +165,7 @@ fn removed_line(line: &[u8]) -> Vec<u8> {
     [LINE_REMOVED, ending].concat()
 }
 
-/// A find in a line: its bytes, its rule, its text without escapes, and whether it is in a key.
+/// A find in a line: its range, its rule, its decoded text, and true if it is in a key.
 type RawFind = (Range<usize>, RuleId, String, bool);
 
 /// Returns the strings of a row that have finds.
@@ -181,7 +180,7 @@ fn whole_strings(line: &[u8], finds: &[RawFind]) -> Vec<RawFind> {
     whole
 }
 
-/// Ensures that keys of a row that differ still do: a new key that another key has, or gets, is numbered.
+/// Ensures that different keys of a row stay different: numbers a new key that equals another key.
 fn keep_keys_apart(line: &[u8], replacements: &mut [FindReplacement]) {
     let mut changed: Vec<(Range<usize>, Range<usize>)> = Vec::new();
     let mut unchanged = HashSet::new();
@@ -217,7 +216,7 @@ fn keep_keys_apart(line: &[u8], replacements: &mut [FindReplacement]) {
     }
 }
 
-/// Returns a key with its replacements, without escapes.
+/// Returns the decoded key with its replacements.
 fn new_key(line: &[u8], raw: &Range<usize>, replacements: &[FindReplacement]) -> String {
     let (mut key, mut at) = (Vec::new(), raw.start);
     for FindReplacement { raw, text, .. } in replacements {

@@ -1,4 +1,4 @@
-//! The logs of an input, redacted while they are read.
+//! The logs of an input, redacted as they are read.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -24,7 +24,7 @@ use crate::stored::{ContentReader, LogSet, restore_logs};
 use crate::util::cancel::CancellableIo;
 use crate::util::line_reader::LineReader;
 
-/// The logs of an input in temporary files, and what is needed to redact them.
+/// The logs of an input in temporary files, with everything that is needed to redact them.
 pub struct RedactedLogs {
     logs: LogSet,
     /// The identity of each log after the redaction, in the order of the set.
@@ -37,7 +37,7 @@ pub struct RedactedLogs {
 }
 
 impl RedactedLogs {
-    /// Restores the logs, and searches them for the names of users. Temporary files are in `dir`.
+    /// Restores the logs and searches them for user names. Temporary files are created in `dir`.
     pub fn new(
         input: &TraceInput<'_>,
         options: &RedactOptions,
@@ -66,7 +66,7 @@ impl RedactedLogs {
         let conditions: Result<_> =
             filters.flat_map(FilterRecord::conditions).map(|text| redactor.text(text)).collect();
         redactor.conditions = RecordedConditions::new(conditions?);
-        // A name can be longer than the text that it replaces.
+        // A name can be longer than the text it replaces.
         let label = label.and_then(|label| Label::new(shortened(label, MAX_NAME_BYTES)));
         Ok(Self { logs, ids, redactor, label, exported_at, digests: input.digests().collect() })
     }
@@ -76,7 +76,7 @@ impl RedactedLogs {
         self.logs.logs().map(|(_, log)| log.content.bytes()).sum()
     }
 
-    /// Calls `take` with each log, in the order of a bundle. The reader gives it redacted.
+    /// Calls `take` with a reader of each redacted log, in the order of a bundle.
     pub fn each_log(
         &mut self,
         progress: &dyn Progress,
@@ -99,14 +99,14 @@ impl RedactedLogs {
     }
 }
 
-/// Returns what the logs of a bundle are sorted by.
+/// Returns the sort key of a log in a bundle.
 fn rank(id: &LogId) -> impl Ord + '_ {
     catalogue_order(id.source.as_str(), id.name.as_str())
 }
 
-/// What the texts of an input have, before anything in them is replaced.
+/// The names in the texts of an input, collected before any redaction.
 struct TextSurvey {
-    /// The names of users in the paths of home directories, in lower case.
+    /// The user names in home directory paths, in lower case.
     users: BTreeSet<String>,
     numbers: UsedNumbers,
     collector: NameCollector,
@@ -136,7 +136,7 @@ impl TextSurvey {
     }
 }
 
-/// Returns a text of at most `max` bytes, without its end if it is longer.
+/// Truncates a text to at most `max` bytes.
 fn shortened(mut text: String, max: usize) -> String {
     while text.len() > max {
         text.pop();
@@ -144,14 +144,14 @@ fn shortened(mut text: String, max: usize) -> String {
     text
 }
 
-/// The room for a number at the end of the name of a log.
+/// The number of bytes reserved for a number at the end of a log name.
 const NUMBER_BYTES: usize = 24;
 
-/// Returns the redacted identity of each log. Names stay valid, and different.
+/// Returns the redacted identity of each log. The names stay valid and unique.
 fn new_ids(logs: &LogSet, redactor: &mut LineRedactor) -> Result<Vec<LogId>> {
     let mut taken = BTreeSet::new();
     let mut ids = Vec::new();
-    // Names that stay as they are have precedence.
+    // Unchanged names take precedence.
     let mut redacted = Vec::new();
     for (_, log) in logs.logs() {
         let (source, name) = (redactor.text(log.id.source.as_str())?, redactor.text(log.id.name.as_str())?);
@@ -168,7 +168,7 @@ fn new_ids(logs: &LogSet, redactor: &mut LineRedactor) -> Result<Vec<LogId>> {
         }
         let stem = name.strip_suffix(".jsonl").unwrap_or(&name).to_owned();
         let suffix = name[stem.len()..].to_owned();
-        // A name takes the place of a shorter text, and a number may follow.
+        // A placeholder can be longer than the text it replaces, and a number may follow.
         let stem = shortened(stem, MAX_NAME_BYTES - suffix.len() - NUMBER_BYTES);
         let (mut candidate, mut number) = (format!("{stem}{suffix}"), 1);
         while known(&source).is_none() && !taken.insert((id.base.to_string(), candidate.clone())) {
@@ -187,11 +187,11 @@ pub struct RedactedLog<'l> {
     lines: LineReader<CancellableIo<'l, ContentReader<'l>>>,
     redactor: &'l mut LineRedactor,
     times: &'static [TimeKey],
-    /// The number of the last line.
+    /// The number of the current line.
     number: u64,
-    /// The last line and its line feed.
+    /// The current line and its line feed.
     ready: Vec<u8>,
-    /// The number of its bytes that were read.
+    /// The number of its bytes that have been read.
     at: usize,
     failure: Option<Error>,
 }

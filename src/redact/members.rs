@@ -5,13 +5,13 @@ use std::ops::Range;
 use crate::detect::JsonText;
 use crate::query::{KeyPath, PathStep, each_value};
 
-/// The keys of a row's top level that `keep only` always keeps: they give a row its time and tell rows apart.
+/// The top-level keys that `--keep-only` always keeps, because they hold the timestamp or distinguish rows.
 pub const ALWAYS_KEPT: [&str; 5] = ["createdAt", "timestamp", "taskId", "id", "seq"];
 
-/// The replacement of an unparsed line if members are removed: nobody knows which of them it has.
+/// The replacement for an unparsed line if members are removed, because its members are unknown.
 pub const LINE_REMOVED: &[u8] = b"[line removed]";
 
-/// The replacement of a value of which no member is kept.
+/// The replacement for a value that keeps none of its members.
 const NOTHING: &[u8] = b"null";
 
 /// The members to remove.
@@ -19,7 +19,7 @@ const NOTHING: &[u8] = b"null";
 pub struct MemberRules {
     drop: Vec<KeyPath>,
     keep_only: Vec<KeyPath>,
-    /// The paths that no row had so far.
+    /// The paths that no row has had so far.
     unseen: Vec<KeyPath>,
     has_rows: bool,
 }
@@ -28,12 +28,12 @@ pub struct MemberRules {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Keep,
-    /// Some of its members are removed, or may be.
+    /// Some of its members may be removed.
     Look,
     Remove,
 }
 
-/// A step to a value: a key after its escapes, or the index of an element and the number of elements.
+/// A step to a value: a decoded key, or the index of an element and the number of elements.
 #[derive(Debug, Clone)]
 enum Step {
     Key(String),
@@ -46,13 +46,13 @@ impl MemberRules {
         Self { drop, keep_only, unseen, has_rows: false }
     }
 
-    /// Takes a row into account, given by its JSON text.
+    /// Records which paths a row has. `row` is its JSON text.
     pub fn see(&mut self, row: &str) {
         self.has_rows = true;
         self.unseen.retain(|path| !each_value(row, path.steps(), &mut |value| value.is_some()));
     }
 
-    /// Returns a path that none of the rows has, if there are rows.
+    /// Returns a path that no row has, if there are rows.
     pub fn unseen(&self) -> Option<&KeyPath> {
         self.unseen.first().filter(|_| self.has_rows)
     }
@@ -62,7 +62,7 @@ impl MemberRules {
         self.drop.is_empty() && self.keep_only.is_empty()
     }
 
-    /// Returns a row without the members, or `None` if it has none of them.
+    /// Returns a row without the removed members, or `None` if it has none of them.
     pub fn remove_from(&self, line: &[u8]) -> Option<Vec<u8>> {
         let text = JsonText::new(line);
         let mut writer = Removal { members: self, text, out: Vec::with_capacity(line.len()), path: Vec::new() };
@@ -92,12 +92,12 @@ impl MemberRules {
     }
 }
 
-/// Returns true if a pattern names exactly the value at `path`.
+/// Returns true if a pattern matches exactly the value at `path`.
 fn reaches(pattern: &KeyPath, path: &[Step]) -> bool {
     pattern.steps().len() == path.len() && pattern.steps().iter().zip(path).all(|(wanted, step)| fits(wanted, step))
 }
 
-/// Returns true if a pattern names a value inside of the value at `path`.
+/// Returns true if a pattern matches a value nested in the value at `path`.
 fn leads_to(path: &[Step], pattern: &KeyPath) -> bool {
     pattern.steps().len() > path.len() && pattern.steps().iter().zip(path).all(|(wanted, step)| fits(wanted, step))
 }
@@ -114,7 +114,7 @@ fn fits(wanted: &PathStep, step: &Step) -> bool {
     }
 }
 
-/// Writes a row without some members.
+/// Writes a row without the removed members.
 struct Removal<'m, 'l> {
     members: &'m MemberRules,
     text: JsonText<'l>,
@@ -123,13 +123,13 @@ struct Removal<'m, 'l> {
 }
 
 impl Removal<'_, '_> {
-    /// Writes a value that is not removed itself. Rows nest at most 128 deep.
+    /// Writes a value that is not itself removed. Rows nest at most 128 levels deep.
     fn value(&mut self, value: Range<usize>) {
         let first = self.text.bytes()[value.start];
         let is_container = matches!(first, b'{' | b'[');
         match self.members.fate(&self.path) {
             Fate::Look if is_container => self.container(&value),
-            // Nothing of a plain value is kept if only its members are.
+            // A scalar has no members to keep.
             Fate::Look if !self.members.keep_only.is_empty() && !self.members.is_kept(&self.path) => {
                 self.out.extend_from_slice(NOTHING);
             }
@@ -152,7 +152,7 @@ impl Removal<'_, '_> {
                     self.out.push(b',');
                 }
                 is_first = false;
-                // The white space and the key before the value stay as they are.
+                // The white space and key before the value are unchanged.
                 self.out.extend_from_slice(&self.text.bytes()[part.start..part.value.start]);
                 self.value(part.value.clone());
                 self.out.extend_from_slice(&self.text.bytes()[part.value.end..part.end]);
@@ -170,7 +170,7 @@ impl MemberRules {
         self.drop.iter().chain(&self.keep_only).any(|path| path.steps().iter().any(counts))
     }
 
-    /// Returns true if a path names the value, or one that it is in.
+    /// Returns true if a path matches the value or a value that contains it.
     fn is_kept(&self, path: &[Step]) -> bool {
         let is_always_kept = matches!(path, [Step::Key(key), ..] if ALWAYS_KEPT.contains(&key.as_str()));
         is_always_kept

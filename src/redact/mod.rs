@@ -1,9 +1,9 @@
-//! Replaces secrets and personal data in a bundle or a history, so that it can be shared, and shows that nothing else was
+//! Replaces secrets and personal data in a bundle or history so that it can be shared, and proves that nothing else was
 //! changed.
 //!
-//! The logs are restored into unnamed temporary files, and a new bundle is made of them in which every find is replaced
-//! by a name: `user-1`, `secret-2`. Equal values get equal names. Everything else of a line stays byte for byte, as does
-//! the number of lines. The new bundle is verified and scanned before it is published.
+//! The logs are restored to unnamed temporary files. The new bundle is made from them, with every find replaced by a
+//! name such as `user-1` or `secret-2`. Equal values get equal names. The rest of each line and the number of lines
+//! stay the same. The new bundle is verified and scanned before it is published.
 
 mod compare;
 mod conditions;
@@ -54,8 +54,8 @@ pub struct RedactReport {
     pub redaction: Redaction,
 }
 
-/// Redacts a bundle or a history into a bundle at `target`, mode 0600. It publishes a complete bundle, which was verified
-/// and in which nothing more is found, or nothing. Temporary files are in the target's directory.
+/// Redacts a bundle or history into a bundle at `target`, with mode 0600. Publishes a complete bundle that was verified
+/// and has no finds, or nothing. Temporary files are created in the target's directory.
 ///
 /// An input that is a stream can be read only once, so it must be copied to a file first.
 ///
@@ -77,9 +77,8 @@ pub struct RedactReport {
 /// # }
 /// ```
 ///
-/// # Errors
-/// If the input is damaged or has none of the wanted sources, a rule is unknown, there are too many different values, or
-/// the target or a temporary file cannot be written. Nothing is published in these cases.
+/// # Errors If the input is damaged or has none of the selected sources, a rule is unknown, there are too many
+/// different values, or the target or a temporary file cannot be written. Nothing is published in these cases.
 pub fn redact_to_file(
     input: &TraceInput<'_>,
     options: &RedactOptions,
@@ -91,8 +90,8 @@ pub fn redact_to_file(
     redacted.finish(input, |file, written, write| publish_verified(file, written, write, target, progress))
 }
 
-/// Redacts a bundle or a history into a bundle, and writes it to `out`, which errors call `out_name`, once it was checked.
-/// Temporary files are in `work_dir`.
+/// Redacts a bundle or history into a bundle, and copies it to `out` after checking it. Write errors name `out_name`.
+/// Temporary files are created in `work_dir`.
 ///
 /// # Errors
 /// As [`redact_to_file`]. If `out` fails, a part of the bundle may have been written.
@@ -143,8 +142,8 @@ impl RedactedBundle {
     }
 }
 
-/// Searches a new bundle by the rules that it was redacted with. The name of the program that writes it is not searched, and
-/// the options were before.
+/// Searches a new bundle with the rules of its redaction. Skips the name of this program, and the options, which were
+/// searched earlier.
 ///
 /// # Errors
 /// [`RedactionFault::StillFound`].
@@ -193,7 +192,7 @@ mod tests {
     use crate::format::{Base, FileName, LogId, Provenance, SourceName};
     use crate::progress::NoProgress;
 
-    /// Checks that a bundle with these lines of a log is refused, at this line.
+    /// Checks that a bundle with these lines is refused, with an error that names `line`.
     fn is_refused_at(log: &[u8], line: u64) {
         let (source, name) = (SourceName::new("runs").unwrap(), FileName::new("runs.jsonl").unwrap());
         let id = LogId { source, name, base: Base::Patchwork };

@@ -1,4 +1,4 @@
-//! The names that replace values: equal values get equal names.
+//! The names that replace values. Equal values get equal names.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,16 +10,16 @@ use super::key::RedactionKey;
 use crate::detect::{Decoded, KEYED_DIGITS, NameStem, names_in};
 use crate::error::{RedactionFault, Result};
 
-/// The most different values of a redaction. Each takes about 50 bytes of memory.
+/// The maximum number of different values in a redaction. Each takes about 50 bytes of memory.
 pub const MAX_VALUES: usize = 2_000_000;
 
-/// The numbers of the names that the texts of an input have already, after an earlier redaction or by chance. A new name
-/// must be none of these, or it would stand for two things.
+/// The numbers of names that already occur in the input, because of an earlier redaction or by chance. New names skip
+/// them, so that no name stands for two values.
 #[derive(Debug, Default)]
 pub struct UsedNumbers([HashSet<u64>; NameStem::COUNT]);
 
 impl UsedNumbers {
-    /// Adds the numbers in a line, or in another text that can have escapes.
+    /// Adds the numbers in a line or in another text with escapes.
     ///
     /// # Errors
     /// [`RedactionFault::TooManyValues`].
@@ -43,7 +43,7 @@ impl UsedNumbers {
         }
     }
 
-    /// Returns the first number from `least` on that is not used.
+    /// Returns the first unused number that is at least `least`.
     fn next(&self, stem: NameStem, least: u64) -> u64 {
         let mut number = least;
         while self.0[stem as usize].contains(&number) {
@@ -53,18 +53,18 @@ impl UsedNumbers {
     }
 }
 
-/// Gives names to values: by a key, or by number in the order of their first appearance.
+/// Assigns names to values: keyed names, or numbers in the order of first appearance.
 #[derive(Debug)]
 pub struct Names {
     key: Option<RedactionKey>,
-    /// The number of each value, by a digest of its kind and itself; or, with a key, by its name, a digest.
+    /// The number of each value, by a digest of kind and value; with a key, the digest of each value, by its name.
     known: HashMap<[u8; 16], u64>,
     next: [u64; NameStem::COUNT],
     used: UsedNumbers,
 }
 
 impl Names {
-    /// Numbers values if there is no key, without the numbers that are used.
+    /// Assigns keyed names if there is a key; otherwise numbers, skipping those that are used.
     pub fn new(key: Option<RedactionKey>, used: UsedNumbers) -> Self {
         Self { key, known: HashMap::new(), next: [1; NameStem::COUNT], used }
     }
@@ -74,7 +74,7 @@ impl Names {
     /// # Errors
     /// [`RedactionFault::TooManyValues`], [`RedactionFault::NamesCollide`].
     pub fn name(&mut self, stem: NameStem, value: &str) -> Result<String> {
-        // The names of users and hosts, and addresses, are the same in any case.
+        // User names, host names and addresses are case-insensitive.
         let value = if stem == NameStem::Secret { value.to_owned() } else { value.to_lowercase() };
         match &self.key {
             Some(key) => {

@@ -19,15 +19,16 @@ use crate::util::ordered_pool::available_cores;
 pub struct RedactOptions {
     /// The program and version for the manifest.
     pub generator: String,
-    /// The sources to take; empty means all.
+    /// The sources to redact; empty means all.
     pub sources: Vec<String>,
     /// The rules.
     pub detect: DetectOptions,
-    /// The key that makes the names. Without one, they are numbered.
+    /// The key for the names. Without a key, names are numbered.
     pub key: Option<RedactionKey>,
     /// The members of rows to remove.
     pub drop: Vec<KeyPath>,
-    /// If not empty, all members of rows but these are removed. [`ALWAYS_KEPT`](super::ALWAYS_KEPT) lists the keys that stay in any case.
+    /// The only members of rows to keep, if not empty. [`ALWAYS_KEPT`](super::ALWAYS_KEPT) lists the keys that are
+    /// always kept.
     pub keep_only: Vec<KeyPath>,
     /// The compression level.
     pub level: Level,
@@ -38,7 +39,8 @@ pub struct RedactOptions {
 }
 
 impl RedactOptions {
-    /// Redacts all sources by all rules with numbered names, with the default level and all cores.
+    /// Redacts all sources with all rules and numbered names, with the default compression level and one thread per
+    /// core.
     pub fn new(generator: impl Into<String>) -> Self {
         Self {
             generator: generator.into(),
@@ -63,7 +65,7 @@ impl RedactOptions {
         Self { detect, ..self }
     }
 
-    /// Sets the key that makes the names.
+    /// Sets the key for the names.
     pub fn key(self, key: impl Into<Option<RedactionKey>>) -> Self {
         Self { key: key.into(), ..self }
     }
@@ -73,7 +75,7 @@ impl RedactOptions {
         Self { drop: paths.into_iter().collect(), ..self }
     }
 
-    /// Removes all members of rows but these.
+    /// Removes all members of rows except these.
     pub fn keep_only(self, paths: impl IntoIterator<Item = KeyPath>) -> Self {
         Self { keep_only: paths.into_iter().collect(), ..self }
     }
@@ -88,12 +90,12 @@ impl RedactOptions {
         Self { threads, ..self }
     }
 
-    /// Sets what encrypts the bundle, if anything.
+    /// Sets the sealer that encrypts the bundle, if any.
     pub fn sealer(self, sealer: impl Into<Option<Sealer>>) -> Self {
         Self { sealer: sealer.into(), ..self }
     }
 
-    /// Returns an error if the path of a member to remove names the row itself.
+    /// Returns an error if the path of a member to remove is that of the row itself.
     pub(super) fn check(&self) -> Result<()> {
         match self.drop.iter().any(|path| path.steps().is_empty()) {
             true => Err(RedactionFault::WholeRow.into()),

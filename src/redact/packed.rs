@@ -12,22 +12,22 @@ use crate::input::TraceInput;
 use crate::logs::times_of;
 use crate::progress::{Progress, Stage};
 
-/// A redacted bundle before it is written.
+/// A redacted bundle that has not been written yet.
 pub struct PackedRedaction {
     pub packed: SpooledBundle,
     pub write: WriteOptions,
     pub provenance: Provenance,
     pub redaction: Redaction,
-    /// Searches what was redacted.
+    /// Searches the redacted texts.
     pub detector: Detector,
 }
 
 impl PackedRedaction {
-    /// Redacts and compresses the logs of an input. Temporary files are in `work_dir`.
+    /// Redacts and compresses the logs of an input. Temporary files are created in `work_dir`.
     ///
-    /// # Errors
-    /// If an option names a member that no row has, or something that the rules find, as the manifest will show the
-    /// options. If the input is damaged, there are too many values, or a temporary file cannot be written.
+    /// # Errors If an option names a member that no row has. If the rules find something in an option, because the
+    /// manifest would reveal it. If the input is damaged, there are too many values, or a temporary file cannot be
+    /// written.
     pub fn new(
         input: &TraceInput<'_>,
         options: &RedactOptions,
@@ -57,7 +57,7 @@ impl PackedRedaction {
     }
 }
 
-/// Returns an error if something is found in an option that the manifest records.
+/// Returns an error if the rules find something in an option that the manifest records.
 fn check_options(recorded: &Redaction, detector: &Detector) -> Result<()> {
     let Redaction { sources, drop, keep_only, .. } = recorded;
     for (option, texts) in [("--source", sources), ("--drop", drop), ("--keep-only", keep_only)] {

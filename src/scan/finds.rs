@@ -1,4 +1,4 @@
-//! Collects finds: of a part of a bundle on one thread, then of everything.
+//! Collects finds: first those of a part of a bundle, on one thread, then all of them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,10 +8,10 @@ use crate::detect::{Detector, LinePlace, RuleId, StringPath, in_line};
 use crate::format::Manifest;
 use crate::input::InputSummary;
 
-/// The most groups of finds that are kept.
+/// The maximum number of groups of finds.
 const MAX_GROUPS: usize = 10_000;
 
-/// The most groups that one part of a bundle hands over.
+/// The maximum number of groups from one part of a bundle.
 const MAX_PART_GROUPS: usize = 2_000;
 
 /// The common properties of finds in a part of a bundle.
@@ -36,7 +36,7 @@ struct PartGroup {
 #[derive(Debug, Default)]
 pub struct BundleFinds {
     groups: HashMap<PartKey, PartGroup>,
-    /// The number of finds by rule that are in none of the groups.
+    /// The number of finds outside of the groups, by rule.
     ungrouped: BTreeMap<RuleId, u64>,
     /// The number of lines that were searched.
     pub lines: u64,

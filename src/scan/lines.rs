@@ -1,4 +1,5 @@
-//! Every line of the logs of a bundle: rows by several threads, and the unparsed lines of the manifest.
+//! Iterates over every line of the logs of a bundle: the rows, on several threads, and the unparsed lines of the
+//! manifest.
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -21,7 +22,7 @@ pub struct ScannedLine<'l> {
     pub is_row: bool,
 }
 
-/// The number of bytes that are searched before the finds are passed on, if the bundle has no chunk table.
+/// The number of bytes to search before finds are passed on, if the bundle has no chunk table.
 const BATCH_BYTES: u64 = 1 << 20;
 
 /// Returns the indices of the files of these sources (of all, if empty).
@@ -31,8 +32,8 @@ pub fn wanted_files(manifest: &Manifest, sources: &[String]) -> Vec<usize> {
     files.map(|(index, _)| index).collect()
 }
 
-/// Calls `look` with each line of some files of a bundle, from several threads, and `take` with what it has collected,
-/// in order.
+/// Calls `look` with each line of some files of a bundle, on several threads, and passes what it has collected to
+/// `take`, in order.
 ///
 /// # Errors
 /// If the bundle is damaged, or `take` fails.
@@ -96,9 +97,9 @@ pub fn unparsed_lines(unparsed: &Unparsed) -> impl Iterator<Item = (u64, &[u8])>
     (unparsed.line..).zip(unparsed.content.as_bytes().split(|byte| *byte == b'\n'))
 }
 
-/// Converts the numbers of rows to those of lines.
+/// Converts row numbers to line numbers.
 pub struct LineNumbers {
-    /// For each item of `unparsed`: the number of rows before it, and of unparsed lines up to its end.
+    /// For each item of `unparsed`, the number of rows before it and the number of unparsed lines up to its end.
     unparsed: Vec<(u64, u64)>,
 }
 

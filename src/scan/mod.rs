@@ -1,6 +1,6 @@
-//! Finds what looks like a secret or personal in bundles and histories, and says where; never what it is.
+//! Finds likely secrets and personal data in bundles and histories. Reports where each find is, never its value.
 //!
-//! Each input is read twice: first for the names of users in the paths of home directories, then for everything.
+//! Each input is read twice: first for user names in home directory paths, then for everything else.
 
 mod finds;
 mod lines;
@@ -36,7 +36,7 @@ pub struct ScanOptions {
     pub threads: NonZeroUsize,
 }
 
-/// Scans all sources by all rules on all cores, and lists five places of each group.
+/// Scans all sources with all rules and one thread per core, and lists five places of each group.
 impl Default for ScanOptions {
     fn default() -> Self {
         Self { sources: Vec::new(), detect: DetectOptions::default(), places: 5, threads: available_cores() }
@@ -65,7 +65,7 @@ impl ScanOptions {
     }
 }
 
-/// Scans inputs: every string and key of every row, after escapes; unparsed lines; and the texts of the manifests.
+/// Scans inputs: every decoded string and key of every row, the unparsed lines, and the texts of the manifests.
 ///
 /// An input that is a stream can be read only once, so it must be copied to a file first.
 ///
@@ -82,8 +82,7 @@ impl ScanOptions {
 /// # }
 /// ```
 ///
-/// # Errors
-/// If an input is damaged or has none of the wanted sources, or a rule has an unknown name.
+/// # Errors If an input is damaged or has none of the selected sources, or a rule name is unknown.
 pub fn scan(inputs: &[TraceInput<'_>], options: &ScanOptions, progress: &dyn Progress) -> Result<ScanReport> {
     Detector::new(&options.detect)?;
     check_sources(inputs, &options.sources)?;
@@ -97,7 +96,7 @@ pub fn scan(inputs: &[TraceInput<'_>], options: &ScanOptions, progress: &dyn Pro
     scanned
 }
 
-/// Returns the names of users, in lower case, that the paths of home directories name.
+/// Returns the user names in home directory paths, in lower case.
 fn known_users(inputs: &[TraceInput<'_>], options: &ScanOptions, progress: &dyn Progress) -> Result<BTreeSet<String>> {
     let collector = NameCollector::new()?;
     let mut names = BTreeSet::new();
@@ -121,7 +120,7 @@ fn known_users(inputs: &[TraceInput<'_>], options: &ScanOptions, progress: &dyn 
     Ok(names)
 }
 
-/// Returns an error if there are too many names of users.
+/// Returns an error if there are too many user names.
 pub(crate) fn check_users(names: &BTreeSet<String>) -> Result<()> {
     match names.len() > MAX_KNOWN_NAMES {
         true => Err(ErrorKind::Redaction(RedactionFault::TooManyUsers { limit: MAX_KNOWN_NAMES }).into()),
@@ -163,14 +162,14 @@ fn search(
 /// The name of this program at the beginning of a manifest's `generator`.
 const OWN_GENERATOR: &str = "patchwork-traces ";
 
-/// Returns true if a `generator` is the name and version of this program, in which there is nothing to find.
+/// Returns true if a `generator` is the name and version of this program, which needs no search.
 pub(crate) fn is_own_generator(text: &str) -> bool {
     let is_version = |version: &str| !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     text.strip_prefix(OWN_GENERATOR).is_some_and(is_version)
 }
 
-/// Returns the texts of a manifest that were not made from the logs' content or by rule, each with its place. The name of
-/// this program is not one of them.
+/// Returns the free texts of a manifest, which are neither derived from the logs nor fixed by the format, each with its
+/// place. Excludes the name of this program.
 pub(crate) fn manifest_texts(manifest: &Manifest) -> impl Iterator<Item = (String, &str)> {
     let generator = manifest.generator.as_deref().filter(|text| !is_own_generator(text));
     let of_bundle = [

@@ -1,4 +1,4 @@
-//! The report of a scan: how often something was found, and where.
+//! The report of a scan: the number of finds, and their places.
 
 use serde::Serialize;
 
@@ -14,11 +14,11 @@ pub struct ScanReport {
     pub inputs: Vec<InputSummary>,
     /// The number of lines that were searched.
     pub lines: u64,
-    /// The number of finds by each rule that found something: secrets first, then by the strength of the rule.
+    /// The number of finds by each rule that has any: secrets first, then in order of priority.
     pub rules: Vec<RuleCount>,
-    /// The finds, by rule, log and path: secrets first, then by the strength of the rule.
+    /// The finds, grouped by rule, log and path: secrets first, then in order of priority.
     pub groups: Vec<ScanGroup>,
-    /// The number of finds that are in none of the groups, because there would be too many.
+    /// The number of finds outside of the groups, because there would be too many groups.
     pub ungrouped: u64,
 }
 
@@ -63,20 +63,20 @@ pub struct ScanGroup {
     pub source: Option<SourceName>,
     /// The name of the log; null for the manifest.
     pub file: Option<FileName>,
-    /// The path in the row, as for `cat --where`, or in the manifest; null for unparsed lines. A key in which something
-    /// was found is `…`.
+    /// The path in the row, as for `cat --where`, or in the manifest; null for unparsed lines. A key that has a find is
+    /// replaced by `…`.
     pub path: Option<String>,
-    /// True if it was found in a key and not in a value.
+    /// True if the find is in a key, not in a value.
     pub in_key: bool,
     /// The number of finds.
     pub count: u64,
-    /// The number of lines that have one.
+    /// The number of lines that have such a find.
     pub lines: u64,
     /// The first places.
     pub places: Vec<ScanPlace>,
 }
 
-/// A place at which something was found.
+/// The place of a find.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]

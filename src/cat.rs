@@ -1,4 +1,4 @@
-//! Prints rows of a bundle exactly as they were in their logs, or in other forms, or one log byte for byte.
+//! Prints rows of a bundle exactly as they were in their logs or in another format, or one log byte for byte.
 
 mod by_time;
 mod cells;
@@ -43,7 +43,7 @@ use window::Window;
 /// Options for [`cat`].
 ///
 /// Rows are selected in this order: by source, file and time; the latest of each key; by the filter; the first or last
-/// ones.
+/// rows.
 #[derive(Debug, Clone)]
 #[must_use]
 #[non_exhaustive]
@@ -66,9 +66,9 @@ pub struct CatOptions {
     pub tail: Option<u64>,
     /// True to count the rows without printing them.
     pub count_only: bool,
-    /// The form of the rows.
+    /// The format of the rows.
     pub format: RowFormat,
-    /// Makes the lines that are printed in place of the rows, if set. The form of the rows has no effect.
+    /// The mapper whose lines are printed instead of the rows, if set. The format of the rows then has no effect.
     pub(crate) mapper: Option<Arc<dyn RowMapper>>,
     /// The number of threads that inflate, check and filter chunks.
     pub threads: NonZeroUsize,
@@ -134,13 +134,13 @@ impl CatOptions {
         Self { count_only, ..self }
     }
 
-    /// Sets the form of the rows.
+    /// Sets the format of the rows.
     pub fn format(self, format: RowFormat) -> Self {
         Self { format, ..self }
     }
 
-    /// Sets the filter in the language of jq that makes the lines that are printed in place of the rows. What is said of rows
-    /// that are counted, or of the first or last ones, then applies to these lines.
+    /// Sets the jq filter whose output lines are printed instead of the rows. The options that count rows, or print
+    /// only the first or last ones, then apply to these lines.
     #[cfg(feature = "jq")]
     pub fn jq(self, filter: impl Into<Option<crate::query::JqFilter>>) -> Self {
         Self { mapper: filter.into().map(|filter| Arc::new(filter) as Arc<dyn RowMapper>), ..self }
@@ -151,7 +151,7 @@ impl CatOptions {
         Self { threads, ..self }
     }
 
-    /// Returns true if the rows are read twice, so that an input must not be a stream.
+    /// Returns true if the rows are read twice. No input may then be a stream.
     #[must_use]
     pub fn reads_twice(&self) -> bool {
         self.latest.is_some() || self.tail.is_some()
@@ -169,16 +169,16 @@ impl CatOptions {
         self.filter.is_empty() && self.range == TimeRange::default() && self.mapper.is_none()
     }
 
-    /// Returns the columns of a table for which `filled` is not true.
+    /// Returns the columns of a table whose flag in `filled` is not true.
     fn empty_columns(&self, filled: &[bool]) -> Vec<KeyPath> {
         let RowFormat::Table(table) = &self.format else { return Vec::new() };
         let columns = table.columns.iter().zip(filled);
         columns.filter(|(_, is_filled)| !**is_filled).map(|(column, _)| column.clone()).collect()
     }
 
-    /// Returns what is made of the rows that are printed, and which of them are, from `start` on.
+    /// Returns the output for the selected rows, and the window of them that is printed.
     fn printed(&self, start: WalkStart) -> (PageContent<'static>, Window) {
-        // All rows after the first of the last ones are read, because those that give no lines may fail.
+        // Reads all rows after the first of the last ones, because the filter may fail for rows that give no lines.
         let left = if self.tail == Some(0) { self.tail } else { self.head };
         let window = Window::new(start.skipped, left);
         let content = match self.count_only {
@@ -189,7 +189,7 @@ impl CatOptions {
     }
 }
 
-/// Prints rows of a bundle to `out`, as [`cat_all`] those of several inputs.
+/// Prints rows of a bundle to `out`. See [`cat_all`] for several inputs.
 ///
 /// ```
 /// use patchwork_traces::Bundle;

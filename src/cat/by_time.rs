@@ -1,4 +1,4 @@
-//! Prints the rows of several inputs in the order of their times.
+//! Merges the rows of several inputs by timestamp, and prints them.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -22,15 +22,15 @@ use crate::format::{Manifest, Timestamp};
 use crate::input::TraceInput;
 use crate::progress::Progress;
 
-/// The amount of text that is printed at once.
+/// The amount of text that is printed at once, in bytes.
 const PAGE_BYTES: usize = 256 << 10;
 
-/// Prints the rows of all inputs to `out` in the order of their timestamps. Write errors name `out_name`.
+/// Merges the rows of all inputs by timestamp, and prints them to `out`. Write errors name `out_name`.
 ///
-/// The rows of a log stay in their order. A row without a timestamp stays where the row before it in the log is, printed or
-/// not. Rows with the same
-/// timestamp are in the order of the inputs, then of the logs. Takes the memory of one chunk for each log whose rows
-/// overlap in time. A bundle must not be a stream, unless it has one log and is read once.
+/// Each log keeps its own order. A row without a timestamp stays after the row before it in the log, even if that one
+/// is not printed. Rows with the same timestamp are in the order of the inputs, then of the logs. Takes the memory of
+/// one chunk for each log whose rows overlap in time. A bundle must not be a stream, unless it has one log and is read
+/// once.
 ///
 /// # Errors
 /// As [`cat_all`](super::cat_all).
@@ -54,20 +54,20 @@ pub fn cat_by_time(
     merged.and(flushed).map(|()| report)
 }
 
-/// The rows of one sequence, of which the next one is known.
+/// The rows of one sequence, with the next row read ahead.
 struct TimedRows<'p, 'r> {
     pieces: VecDeque<&'p PlannedPiece>,
     open: Option<OpenPiece<'p, 'r>>,
-    /// The next row, once it was read.
+    /// The next row, if it has been read.
     next: Option<TimedRow>,
-    /// The time of the last row that was read, selected or not, or of the last one before it that has a time.
+    /// The timestamp of the last row read, selected or not, or of the last row before it that has one.
     last_time: Option<i64>,
 }
 
 struct OpenPiece<'p, 'r> {
     rows: Rows<'r>,
     piece: &'p PlannedPiece,
-    /// The name and the number of its bundle.
+    /// The name and number of its bundle.
     name: Arc<str>,
     part: u32,
     renamed: Option<EnvelopeWriter>,
@@ -76,10 +76,10 @@ struct OpenPiece<'p, 'r> {
 /// A selected row.
 #[derive(Debug)]
 struct TimedRow {
-    /// Its time, or that of the last row before it that has one.
+    /// Its timestamp, or that of the last row before it that has one.
     time: Option<i64>,
     text: Vec<u8>,
-    /// The row, if a program makes its text when it is printed.
+    /// The row, if a mapper makes its text when it is printed.
     unmapped: Option<UnprintedRow>,
     /// The columns of a table in which it has a value.
     filled: Vec<bool>,
@@ -88,7 +88,7 @@ struct TimedRow {
     key: Option<(Fingerprint, RowPlace)>,
 }
 
-/// A row of which a program makes lines, and where it is from.
+/// A row for a mapper, and its origin.
 #[derive(Debug)]
 struct UnprintedRow {
     row: UnmappedRow,
@@ -96,14 +96,14 @@ struct UnprintedRow {
     manifest: Arc<Manifest>,
 }
 
-/// Merges the rows of all streams by their times, as often as needed.
+/// Merges the rows of all streams by timestamp, as often as needed.
 struct TimeMerge<'m, 'r> {
     inputs: &'m [TraceInput<'r>],
     options: &'m CatOptions,
     plan: &'m CatPlan,
 }
 
-/// The selection of rows, and the parts of them that are read.
+/// The selection of rows, and the parts of the rows that are read.
 type MergedRows<'k> = (PageContent<'k>, Option<&'k LatestRows<'k>>);
 
 impl<'m, 'r> TimeMerge<'m, 'r> {
@@ -157,8 +157,8 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         merged.and(printer.print_text(&mut page)).and(printer.write_pending())
     }
 
-    /// Passes the selected rows to `take`, in the order of their times, until it returns false. A stream waits, unopened,
-    /// until the earliest time of its first rows.
+    /// Passes the selected rows to `take`, merged by timestamp, until it returns false. A stream is not opened before
+    /// the merge reaches its earliest timestamp.
     fn each_row(
         &self,
         read: MergedRows<'_>,
@@ -197,7 +197,7 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         Ok(())
     }
 
-    /// Returns the earliest time in a piece, as its manifest gives it.
+    /// Returns the earliest timestamp in a piece, according to the manifest.
     fn earliest(&self, piece: &PlannedPiece) -> Option<i64> {
         let (input, part) = piece.bundle;
         self.inputs[input].parts()[part].files[piece.file].span.first.map(Timestamp::as_millis)
@@ -231,7 +231,7 @@ impl<'m, 'r> TimeMerge<'m, 'r> {
         report.note(bundle.name(), rows.access());
         let name = bundle.name().into();
         let renamed = piece.renamed.as_ref().map(|name| renamed_envelope(&self.plan.logs[piece.log].0, name));
-        // The bundles of an input have the numbers before those of the next one.
+        // Bundles are numbered input by input.
         let before: usize = self.inputs[..input].iter().map(|input| input.parts().len()).sum();
         let number = u32::try_from(before + part).unwrap_or(u32::MAX);
         Ok(OpenPiece { rows, piece, name, part: number, renamed })

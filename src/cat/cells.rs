@@ -5,12 +5,12 @@ use std::borrow::Cow;
 use crate::error::visible;
 use crate::query::{KeyPath, PathStep, each_value, string_content};
 
-/// The columns of a table, and the way in which its cells are written.
+/// The columns of a table, and the format of its cells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 #[non_exhaustive]
 pub struct TableFormat {
-    /// The values of each column.
+    /// The path to the values of each column.
     pub columns: Vec<KeyPath>,
     /// The separator of cells.
     pub separator: CellSeparator,
@@ -22,15 +22,15 @@ pub struct TableFormat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CellSeparator {
-    /// Commas, for spreadsheets, as RFC 4180 describes, but with LF. A string that a spreadsheet could take for a formula
-    /// begins with an apostrophe.
+    /// Commas, for spreadsheets, as in RFC 4180 but with LF line endings. Strings that could be taken for formulas are
+    /// prefixed with an apostrophe.
     Comma,
-    /// Tabs, for programs. A tab, LF, CR or backslash in a cell is `\t`, `\n`, `\r` or `\\`.
+    /// Tabs, for programs. Tabs, LF, CR and backslashes in cells are escaped as `\t`, `\n`, `\r` and `\\`.
     Tab,
 }
 
 impl TableFormat {
-    /// Creates a table of these columns.
+    /// Creates a table with these columns.
     pub fn new(separator: CellSeparator, columns: Vec<KeyPath>) -> Self {
         Self { columns, separator, is_visible: false }
     }
@@ -40,7 +40,7 @@ impl TableFormat {
         Self { is_visible, ..self }
     }
 
-    /// Appends the line with the names of the columns.
+    /// Appends the header line.
     pub(super) fn write_header(&self, text: &mut Vec<u8>) {
         for (at, column) in self.columns.iter().enumerate() {
             self.separate(at, text);

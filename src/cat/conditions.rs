@@ -1,12 +1,12 @@
-//! Says which rows options select.
+//! Describes the rows that options select.
 
 use super::CatOptions;
 use crate::format::Timestamp;
 use crate::query::{KeyPath, PathStep};
 
 impl CatOptions {
-    /// Returns what selects rows in the words of the command line, such as `--where status=error`, for people. `show` writes
-    /// times.
+    /// Returns the options that select rows, as on the command line, such as `--where status=error`, for display.
+    /// `show` formats times.
     #[must_use]
     pub fn conditions(&self, show: impl Fn(Timestamp) -> String) -> Vec<String> {
         let sources = self.sources.iter().map(|name| format!("--source {}", quoted_argument(name)));
@@ -28,7 +28,7 @@ fn is_task_id(key: &KeyPath) -> bool {
     matches!(key.steps(), [PathStep::Key(name)] if name == "taskId")
 }
 
-/// Puts an argument in quotation marks, if a shell would split or change it.
+/// Quotes an argument if a shell would split or change it.
 pub(crate) fn quoted_argument(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-.,:/=@%+…".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {

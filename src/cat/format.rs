@@ -1,4 +1,4 @@
-//! The forms in which rows are printed.
+//! The formats in which rows are printed.
 
 use crate::bundle::Row;
 use crate::format::Manifest;
@@ -8,16 +8,16 @@ use crate::format::log_decoder::printed_row;
 use super::cells::TableFormat;
 use super::pretty::pretty;
 
-/// The form in which rows are printed.
+/// The format in which rows are printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RowFormat {
     /// Each row exactly as it was in its log.
     #[default]
     Raw,
-    /// The line of the bundle, with the source and the file of the row.
+    /// The line of the bundle, with the source and file of the row.
     Envelope,
-    /// The JSON of each row on several lines. Numbers, escapes and the order of keys stay as they are.
+    /// The JSON of each row on several lines. Numbers, escapes and the order of keys are unchanged.
     Pretty {
         /// True to add ANSI colours.
         is_coloured: bool,
@@ -26,11 +26,11 @@ pub enum RowFormat {
     Table(TableFormat),
 }
 
-/// Prints rows of one log in one form.
+/// Prints rows of one log in one format.
 #[derive(Debug)]
 pub struct RowRenderer<'f> {
     format: &'f RowFormat,
-    /// Writes the envelopes of a log that has another name than the file of its rows.
+    /// Writes the envelopes of a log whose name differs from that of the file with its rows.
     renamed: Option<&'f EnvelopeWriter>,
 }
 
@@ -39,7 +39,7 @@ impl<'f> RowRenderer<'f> {
         Self { format, renamed }
     }
 
-    /// Returns the text of a row and its ending, if the row holds the text.
+    /// Returns the text of a row and its ending if the text can be borrowed from the row.
     pub fn in_row<'r>(&self, row: &'r Row<'_>, manifest: &Manifest) -> Option<(&'r [u8], &'static [u8])> {
         self.is_in_row().then(|| match self.format {
             RowFormat::Raw => printed_row(&manifest.files[row.file], &row.envelope, row.number),

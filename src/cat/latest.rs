@@ -1,4 +1,4 @@
-//! Finds the last row of each key, such as the last one about a run.
+//! Finds the last row of each key, such as the last row of each run.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use crate::bundle::Row;
 use crate::error::{ErrorKind, Result};
 use crate::query::{DecimalNumber, KeyPath, PathStep, each_value, string_content};
 
-/// The place of a row in what is printed: the index of the part, that of the file in it, and the number of the row.
+/// The position of a row in the output: the index of the part, the index of the file in it, and the number of the row.
 pub type RowPlace = (u32, u32, u64);
 
 /// Reads the keys of rows.
@@ -47,7 +47,7 @@ impl<'k> KeyReader<'k> {
     }
 }
 
-/// Collects the place of the last row of each key. Takes some 50 bytes for each.
+/// Collects the position of the last row of each key. Takes some 50 bytes per key.
 #[derive(Debug, Default)]
 pub struct LastPlaces(HashMap<Fingerprint, RowPlace>);
 

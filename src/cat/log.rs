@@ -50,7 +50,7 @@ pub struct PrintLogReport {
     pub printed: Integrity,
     /// The number of its rows.
     pub rows: u64,
-    /// The way in which the rows were accessed.
+    /// The access method for the rows.
     pub access: Access,
 }
 
@@ -61,8 +61,8 @@ const HELD_BACK_BYTES: usize = 1 << 20;
 /// Prints one log to `out` byte for byte as it was bundled, including lines that are not rows. Write errors name
 /// `out_name`.
 ///
-/// The last mebibyte of the log (all of a shorter log) is printed only after the length and SHA-256 of the whole
-/// log match the manifest. So either `out` receives the complete log, or an error follows.
+/// The last mebibyte of the log (all of a shorter log) is printed only after the length and SHA-256 of the whole log
+/// match the manifest. So if `out` does not receive the complete log, an error follows.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -107,12 +107,12 @@ pub fn print_log(
     Ok(PrintLogReport { printed, rows: manifest.files[file].count, access })
 }
 
-/// Prints one log of a bundle or a history to `out` byte for byte, including lines that are not rows. That of a history is
-/// what its segments have of it, one after the other; it is restored to an unnamed file in `work_dir` first. Write errors
-/// name `out_name`.
+/// Prints one log of a bundle or history to `out` byte for byte, including lines that are not rows. The log of a
+/// history is the concatenation of the parts in its segments; it is first restored to an unnamed file in `work_dir`.
+/// Write errors name `out_name`.
 ///
-/// # Errors
-/// As [`print_log`], and if a temporary file cannot be written. Of a history, nothing is printed if a segment is damaged.
+/// # Errors As [`print_log`], and if a temporary file cannot be written. If a segment of a history is damaged, nothing
+/// is printed.
 pub fn print_input_log(
     input: &TraceInput<'_>,
     options: &PrintLogOptions,

@@ -1,4 +1,4 @@
-//! Rows of which a program makes lines, and the report of those for which it fails.
+//! Rows for a mapper, and the report of its failures.
 
 use std::ops::ControlFlow;
 
@@ -10,10 +10,10 @@ use crate::format::log_decoder::printed_row;
 use crate::format::{FileName, Manifest, ManifestFile};
 use crate::query::{EmitLine, MappedRow, RowMapper};
 
-/// The most failures that are described.
+/// The maximum number of failures that are described.
 const MAX_DESCRIBED: usize = 5;
 
-/// A selected row of which no lines were made yet.
+/// A selected row that has not been mapped yet.
 #[derive(Debug)]
 pub struct UnmappedRow {
     /// The index of its log in the manifest's `files`.
@@ -25,17 +25,17 @@ pub struct UnmappedRow {
     ending: &'static [u8],
 }
 
-/// The rows for which a program failed, such as a filter of jq. The lines that it made before it failed were printed.
+/// The rows for which a mapper, such as a jq filter, failed. Its output before the failure was printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailedRows {
-    /// Their number.
+    /// The number of these rows.
     pub count: u64,
-    /// The first of them.
+    /// The first of these rows.
     pub first: Vec<FailedRow>,
 }
 
-/// A row for which a program failed.
+/// A row for which a mapper failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
@@ -46,7 +46,7 @@ pub struct FailedRow {
     pub file: FileName,
     /// The line of the log, as that bundle holds it, from 1.
     pub line: u64,
-    /// The reason, for people.
+    /// The reason, for display.
     pub reason: String,
 }
 

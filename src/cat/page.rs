@@ -13,18 +13,18 @@ use crate::error::Result;
 use crate::format::{Manifest, TimeRange};
 use crate::query::{LineSearch, Needle, RowMapper};
 
-/// The most text of a page that a program makes.
+/// The maximum amount of mapper output in a page, in bytes.
 const MAX_MAPPED_BYTES: usize = 1 << 20;
 
-/// The most lines that a program makes of one row for a page.
+/// The maximum number of lines that a mapper makes of one row in a page.
 const MAX_MAPPED_LINES: u64 = 1 << 20;
 
-/// A program that makes lines of rows, and what becomes of these.
+/// A mapper, and the use of its output lines.
 #[derive(Debug, Clone, Copy)]
 struct MappedLines<'m> {
     mapper: &'m dyn RowMapper,
     content: PageContent<'m>,
-    /// The number of lines after which no page needs further ones.
+    /// The maximum number of lines that any page needs.
     wanted: Option<u64>,
 }
 
@@ -39,11 +39,12 @@ pub struct Page {
     ends: Vec<usize>,
     /// The columns of a table in which a row has a cell.
     pub filled: Vec<bool>,
-    /// The keys of the rows, and the places of these, if only they are read.
+    /// The keys of the rows and their positions, if only keys are read.
     pub keys: Vec<(Fingerprint, RowPlace)>,
-    /// The rows after those of the text, if a program makes too many lines for one page. They precede the damage.
+    /// The rows that follow those of the text, if the mapper makes too many lines for one page. They precede the
+    /// damage.
     pub rest: Vec<UnmappedRow>,
-    /// The rows for which a program failed.
+    /// The rows for which the mapper failed.
     pub failures: Vec<PageFailure>,
     /// The number of envelope bytes read for this page.
     pub read: u64,
@@ -101,8 +102,8 @@ impl Page {
         }
     }
 
-    /// Adds the lines that a program makes of a row, at most as many as are wanted. Returns false, and adds nothing, if
-    /// these are too many for one page.
+    /// Adds the lines that the mapper makes of a row, up to the number needed. Returns false and adds nothing if they
+    /// are too many for one page.
     fn add_mapped(&mut self, lines: MappedLines<'_>, row: &Row<'_>, manifest: &Manifest) -> bool {
         let lines_before: u64 = self.rows.iter().map(|(_, rows)| rows).sum();
         if lines.wanted.is_some_and(|wanted| lines_before >= wanted) {
@@ -143,13 +144,13 @@ impl Page {
 pub enum PageContent<'k> {
     /// The text of the rows. With their ends, a part of a page can be cut off.
     Text { has_ends: bool },
-    /// Only their number.
+    /// Only the number of rows.
     Count,
-    /// Their keys.
+    /// The keys of the rows.
     Keys(&'k KeyReader<'k>),
 }
 
-/// Selects rows of one part of what is printed, and makes pages of them. Threads share it.
+/// Selects rows of one part and makes pages of them. Threads share it.
 pub struct PageMaker<'m> {
     options: &'m CatOptions,
     renderer: RowRenderer<'m>,
@@ -170,13 +171,13 @@ impl<'m> PageMaker<'m> {
         Self { options, renderer, content, latest, needle: None, part }
     }
 
-    /// Lets chunks be searched for what selected rows must have, so that not every row is parsed.
+    /// Enables the search of chunks for a needle that selected rows must have, so that not every row is parsed.
     pub fn searching(self) -> Self {
         let needle = if matches!(self.content, PageContent::Keys(_)) { None } else { self.options.filter.needle() };
         Self { needle, ..self }
     }
 
-    /// Returns the program that makes lines of the selected rows, if any does.
+    /// Returns the mapper for the selected rows, if there is one.
     pub fn mapper(&self) -> Option<&'m dyn RowMapper> {
         match self.content {
             PageContent::Keys(_) => None,
@@ -187,7 +188,7 @@ impl<'m> PageMaker<'m> {
     /// Returns true if a row is selected.
     pub fn selects(&self, row: &Row<'_>) -> bool {
         let is_in_range = || self.options.range == TimeRange::default() || self.options.range.contains(row.time());
-        // What replaces a row need not match the other conditions.
+        // A later row with the same key need not match the other conditions.
         if matches!(self.content, PageContent::Keys(_)) {
             return is_in_range();
         }
@@ -256,7 +257,7 @@ impl<'m> PageMaker<'m> {
         }
     }
 
-    /// Returns what is made of a single row: its text, the columns in which it has a value, and its key.
+    /// Returns the output for a single row: its text, the columns in which it has a value, and its key.
     pub fn read(&self, row: &Row<'_>, manifest: &Manifest) -> (Vec<u8>, Vec<bool>, Option<(Fingerprint, RowPlace)>) {
         let (mut text, mut filled) = (Vec::new(), Vec::new());
         let key = match self.content {
@@ -270,7 +271,7 @@ impl<'m> PageMaker<'m> {
         (text, filled, key)
     }
 
-    /// Returns the place of a row of this part.
+    /// Returns the position of a row of this part.
     pub fn place(&self, row: &Row<'_>) -> RowPlace {
         (self.part, u32::try_from(row.file).unwrap_or(u32::MAX), row.number)
     }

@@ -1,4 +1,4 @@
-//! Plans what is printed of several inputs: which rows, in which order, and as rows of which logs.
+//! Plans the output for several inputs: the rows, their order, and the logs that they belong to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,24 +10,24 @@ use crate::history::History;
 use crate::input::{InputPart, PartFile, TraceInput};
 use crate::logs::GroupKey;
 
-/// The rows that one bundle has of a log.
+/// The rows of a log in one bundle.
 pub struct PlannedPiece {
-    /// The index of the input, and that of the bundle among its bundles.
+    /// The index of the input, and the index of the bundle in it.
     pub bundle: (usize, usize),
     /// The index of the file in the bundle's manifest.
     pub file: usize,
     /// The index of the log in [`CatPlan::logs`].
     pub log: usize,
-    /// The name of the log, if it is another one than that of the file: in a history, a row that is older than one in an
-    /// archive is in the archive, too.
+    /// The name of the log, if it differs from that of the file: in a history, rows that are older than a row of an
+    /// archive belong to the archive.
     pub renamed: Option<FileName>,
 }
 
 /// The logs to print, and their rows in order.
 pub struct CatPlan {
-    /// The logs of all inputs that are selected, in catalogue order, and the number of their lines that are not rows.
+    /// The selected logs of all inputs, in catalogue order, and the number of their lines that are not rows.
     pub logs: Vec<(LogId, u64)>,
-    /// The times of the first and the last row of these logs.
+    /// The timestamps of the first and last rows of these logs.
     pub span: TimeSpan,
     /// The selected rows: input by input, log by log.
     pub streams: Vec<Vec<PlannedPiece>>,
@@ -37,7 +37,7 @@ pub struct CatPlan {
 struct Candidate {
     bundle: (usize, usize),
     file: usize,
-    /// The log of which its rows are.
+    /// The log that its rows belong to.
     id: LogId,
     is_renamed: bool,
 }
@@ -81,11 +81,10 @@ impl CatPlan {
         Ok(Self { streams: streams.collect(), logs: logs.into_values().collect(), span })
     }
 
-    /// Reads the selected bundles that list no selected rows to their ends, so that damage and rows that are not listed are
-    /// noticed in them, too. Returns how each was read. A segment of a history is not read.
+    /// Reads the selected bundles that list no selected rows to their ends, to detect damage and unlisted rows in them.
+    /// Returns the access method for each. Does not read segments of histories.
     ///
-    /// # Errors
-    /// Those of reading the rows.
+    /// # Errors The errors of reading the rows.
     pub fn check_empty(inputs: &[TraceInput<'_>], options: &CatOptions) -> Result<Vec<(String, Access)>> {
         let bundles = inputs.iter().filter(|input| input.history().is_none()).flat_map(TraceInput::parts);
         let read = |part: &InputPart<'_>| {
@@ -113,8 +112,8 @@ fn file_of<'i>(inputs: &'i [TraceInput<'_>], candidate: &Candidate) -> &'i PartF
     &inputs[input].parts()[part].files[candidate.file]
 }
 
-/// Returns the files of each sequence of rows of an input, in the order of their rows: each log of a bundle is one, and
-/// all logs of a source between which rotation moves rows are one in a history.
+/// Returns the files of each sequence of rows in an input, in row order. In a bundle, each log is a sequence. In a
+/// history, logs between which rotation moves rows form one sequence.
 fn sequences_of(at: usize, input: &TraceInput<'_>) -> Vec<Vec<Candidate>> {
     let is_history = input.history().is_some();
     let mut sequences: BTreeMap<_, Vec<(usize, Candidate)>> = BTreeMap::new();
@@ -141,7 +140,7 @@ fn sequences_of(at: usize, input: &TraceInput<'_>) -> Vec<Vec<Candidate>> {
         .collect()
 }
 
-/// Gives rows that are older than one in an archive to the archive.
+/// Assigns rows that are older than a row of an archive to the archive.
 fn renamed(sequence: Vec<(usize, Candidate)>, input: &TraceInput<'_>) -> Vec<Candidate> {
     let mut oldest: Option<(usize, FileName)> = None;
     let mut pieces = Vec::new();
@@ -161,7 +160,7 @@ fn renamed(sequence: Vec<(usize, Candidate)>, input: &TraceInput<'_>) -> Vec<Can
     pieces
 }
 
-/// Checks that each wanted source and file is in an input.
+/// Checks that an input has each selected source and file.
 fn check<'l>(inputs: &[TraceInput<'_>], options: &CatOptions, logs: impl Iterator<Item = &'l LogId>) -> Result<()> {
     let logs: Vec<_> = logs.collect();
     let owned = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect();

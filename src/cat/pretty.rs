@@ -9,8 +9,8 @@ const STRING: &str = "\u{1b}[32m";
 const LITERAL: &str = "\u{1b}[36m";
 const RESET: &str = "\u{1b}[0m";
 
-/// Appends JSON, which must be valid, on several lines. Only the white space between its tokens changes, and invisible
-/// characters in strings become escapes, because a terminal would obey some of them.
+/// Appends valid JSON on several lines. Only changes the white space between tokens, and escapes invisible characters
+/// in strings, because a terminal would interpret some of them.
 pub fn pretty(json: &str, is_coloured: bool, text: &mut Vec<u8>) {
     let mut writer = PrettyWriter { text, depth: 0, is_coloured };
     let mut rest = json.trim_start();
@@ -30,7 +30,7 @@ pub fn pretty(json: &str, is_coloured: bool, text: &mut Vec<u8>) {
                 }
             }
             b'}' | b']' => {
-                // That of an empty one was written with its opening bracket.
+                // The closing bracket of an empty container was written with the opening one.
                 if writer.close(token) {
                     in_objects.pop();
                 }
@@ -51,7 +51,7 @@ pub fn pretty(json: &str, is_coloured: bool, text: &mut Vec<u8>) {
     text.push(b'\n');
 }
 
-/// Returns the length of the token with which JSON text begins.
+/// Returns the length of the first token of JSON text.
 fn token_length(json: &str, first: u8) -> usize {
     match first {
         b'"' => {

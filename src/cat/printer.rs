@@ -1,4 +1,4 @@
-//! Writes pages of rows, and the lines that programs make of rows.
+//! Writes pages of rows, and the output of mappers.
 
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -11,13 +11,13 @@ use crate::error::{Error, IoAction, Result};
 use crate::format::Manifest;
 use crate::progress::{Cancellation, Progress};
 
-/// The amount of text that a program makes before it is written.
+/// The amount of mapper output that is buffered before it is written, in bytes.
 const MAX_PENDING_BYTES: usize = 256 << 10;
 
-/// The number of lines that a program makes of a row between two looks at whether the operation was cancelled.
+/// The number of output lines between two checks for cancellation.
 const LINES_BETWEEN_CHECKS: u64 = 4096;
 
-/// The rows that are printed: those of a bundle, as options say.
+/// The rows to print: those of a bundle, as selected by options.
 #[derive(Clone, Copy)]
 pub struct PrintedPart<'p> {
     /// The name of the bundle.
@@ -35,7 +35,7 @@ pub struct Printer<'p> {
     pub window: Window,
     /// The columns of a table in which a row has a value.
     pub filled: Vec<bool>,
-    /// The lines that a program made of rows and that are not written yet.
+    /// The output of the mapper that has not been written yet.
     pending: Vec<u8>,
     pub failed: FailedRows,
 }
@@ -47,7 +47,7 @@ impl<'p> Printer<'p> {
         Self { out, out_name, progress, cancellation, window, filled, pending, failed }
     }
 
-    /// Writes the line before the rows, if their form has one.
+    /// Writes the header line, if the format has one.
     pub fn begin(&mut self, options: &CatOptions) -> Result<()> {
         let RowFormat::Table(table) = &options.format else { return Ok(()) };
         let mut header = Vec::new();
@@ -57,8 +57,8 @@ impl<'p> Printer<'p> {
         self.write(&header)
     }
 
-    /// Prints a page, and adds the number of its rows to `rows`. Rows before damage are intact (before a truncation, the
-    /// complete ones are), so they are printed before it is reported.
+    /// Prints a page, and adds the number of its rows to `rows`. Rows before damage are intact (before a truncation,
+    /// complete rows are), so they are printed before the damage is reported.
     pub fn print(&mut self, mut page: Page, from: PrintedPart<'_>, rows: &mut [u64]) -> Result<ControlFlow<()>> {
         self.cancellation.check()?;
         self.progress.advance(page.read);
@@ -79,7 +79,7 @@ impl<'p> Printer<'p> {
         page.end.and(printed).map(ControlFlow::Continue)
     }
 
-    /// Prints the lines that a program makes of a row, however many, and adds their number to `count`.
+    /// Prints all lines that the mapper makes of a row, and adds their number to `count`.
     pub fn print_mapped(&mut self, row: &UnmappedRow, from: PrintedPart<'_>, count: &mut u64) -> Result<()> {
         let Some(mapper) = from.options.mapper.as_deref() else { return Ok(()) };
         let (mut written, mut lines) = (Ok(()), 0_u64);
@@ -104,7 +104,7 @@ impl<'p> Printer<'p> {
         Ok(())
     }
 
-    /// Writes the lines that a program made.
+    /// Writes the buffered output of the mapper.
     pub fn write_pending(&mut self) -> Result<()> {
         if self.pending.is_empty() {
             return Ok(());
@@ -116,7 +116,7 @@ impl<'p> Printer<'p> {
         written
     }
 
-    /// Prints text, and clears it.
+    /// Prints text and clears it.
     pub fn print_text(&mut self, text: &mut Vec<u8>) -> Result<()> {
         self.cancellation.check()?;
         self.progress.advance(text.len() as u64);
@@ -125,7 +125,7 @@ impl<'p> Printer<'p> {
         written
     }
 
-    /// Notes the columns in which a row has a value.
+    /// Records the columns in which a row has a value.
     pub fn fill(&mut self, filled: &[bool]) {
         self.filled.resize(self.filled.len().max(filled.len()), false);
         self.filled.iter_mut().zip(filled).for_each(|(all, of_page)| *all |= of_page);

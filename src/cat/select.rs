@@ -1,4 +1,4 @@
-//! Passes on selected rows, for operations that keep them.
+//! Passes on selected rows, for operations that write them to a bundle.
 
 use super::page::PageContent;
 use super::plan::CatPlan;
@@ -12,7 +12,7 @@ use crate::input::TraceInput;
 use crate::progress::Progress;
 use std::ops::ControlFlow;
 
-/// The rows that options select of inputs.
+/// The rows of inputs that options select.
 pub(crate) struct SelectedRows<'s, 'r> {
     inputs: &'s [TraceInput<'r>],
     plan: CatPlan,
@@ -36,7 +36,7 @@ impl<'s, 'r> SelectedRows<'s, 'r> {
         self.plan.logs.iter().map(|(id, _)| id)
     }
 
-    /// Passes lines of rows, as they are in the logs, to `take`, with the index of their log.
+    /// Passes the selected rows, as lines of their logs, to `take`, with the index of the log.
     ///
     /// # Errors
     /// As [`cat_all`](super::cat_all), and the error of `take`.
@@ -62,8 +62,8 @@ impl<'s, 'r> SelectedRows<'s, 'r> {
         Ok(())
     }
 
-    /// Calls `look` with each selected row, from several threads, each with what `new` makes for some rows, and passes that
-    /// to `take` in the order of the rows. Does not find the latest rows.
+    /// Calls `look` with each selected row, on several threads. `new` creates a collector for a range of rows; `take`
+    /// receives the collectors in row order. Ignores the option for the latest rows.
     ///
     /// # Errors
     /// As [`cat_all`](super::cat_all), and the error of `take`.

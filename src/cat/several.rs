@@ -1,4 +1,4 @@
-//! Prints the rows of several inputs, one after the other: bundles, and histories.
+//! Prints the rows of several inputs, bundles and histories, one after the other.
 
 use std::io::Write;
 
@@ -21,20 +21,20 @@ use crate::query::KeyPath;
 pub struct CatReport {
     /// The selected logs of all inputs, in catalogue order.
     pub logs: Vec<PrintedLog>,
-    /// The times of the first and the last row of these logs, as far as the manifests say them.
+    /// The timestamps of the first and last rows of these logs, where the manifests record them.
     pub span: TimeSpan,
     /// True if only the selected chunks of every bundle were read.
     pub is_indexed: bool,
-    /// The names of bundles whose chunk table does not match, because another program recompressed them or they are
-    /// damaged. They were read from the start.
+    /// The names of bundles whose chunk table does not match because they were recompressed or are damaged. They were
+    /// read from the start.
     pub mismatched: Vec<String>,
-    /// The columns of a table in which no printed row has a value, unless no row was printed.
+    /// The columns of a table in which no printed row has a value. Empty if no row was printed.
     pub empty_columns: Vec<KeyPath>,
-    /// The rows for which a filter of jq failed.
+    /// The rows for which a jq filter failed.
     pub failed: FailedRows,
 }
 
-/// A log of which rows were printed.
+/// A log whose rows were printed.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PrintedLog {
@@ -61,14 +61,14 @@ impl CatReport {
         self.logs.iter().map(|log| log.rows).sum()
     }
 
-    /// Notes the ways in which bundles were read.
+    /// Records the access methods for bundles.
     pub(super) fn note_all(&mut self, bundles: &[(String, Access)]) {
         for (name, access) in bundles {
             self.note(name, *access);
         }
     }
 
-    /// Notes the way in which a bundle was read.
+    /// Records the access method for a bundle.
     pub(super) fn note(&mut self, name: &str, access: Access) {
         self.is_indexed &= access == Access::Indexed;
         if access == Access::TableMismatch && self.mismatched.last().is_none_or(|last| last != name) {
@@ -77,14 +77,13 @@ impl CatReport {
     }
 }
 
-/// Prints the rows of all inputs to `out`, each followed by a line feed, input by input. The rows of a history are printed
-/// as those of one bundle that has them all: log by log. Of a history, only the segments that can have selected rows are
-/// opened. Several threads inflate and check chunks; the rows are still printed in order. Write errors name `out_name`.
+/// Prints the rows of all inputs to `out`, input by input, each row followed by a line feed. Prints a history log by
+/// log, like a single bundle, and only opens the segments that can have selected rows. Several threads inflate and
+/// check chunks; the rows are still printed in order. Write errors name `out_name`.
 ///
-/// # Errors
-/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no input has
-/// it, before anything is printed. If an input is damaged, the rows before the damage are printed before the error is
-/// returned. If `out` fails, earlier rows may have been written.
+/// # Errors [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no
+/// input has the source or file, before anything is printed. If an input is damaged, the rows before the damage are
+/// printed before the error is returned. If `out` fails, earlier rows may have been written.
 pub fn cat_all(
     inputs: &[TraceInput<'_>],
     options: &CatOptions,
@@ -113,16 +112,15 @@ pub fn cat_all(
     walked.and(flushed).map(|()| report)
 }
 
-/// Returns the logs of which rows are printed, in catalogue order.
+/// Returns the logs whose rows are printed, in catalogue order.
 ///
-/// # Errors
-/// [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no input has
-/// it.
+/// # Errors [`UnknownSource`](crate::ErrorKind::UnknownSource) and [`UnknownFile`](crate::ErrorKind::UnknownFile) if no
+/// input has the source or file.
 pub fn selected_logs(inputs: &[TraceInput<'_>], options: &CatOptions) -> Result<Vec<LogId>> {
     CatPlan::new(inputs, options).map(|plan| plan.logs.into_iter().map(|(log, _)| log).collect())
 }
 
-/// Returns the pieces that are read together: neighbours of one bundle whose logs have the names of their files.
+/// Returns the pieces that are read together: consecutive ones of one bundle whose logs are named like their files.
 pub(super) fn parts_of(plan: &CatPlan) -> impl Iterator<Item = Vec<&PlannedPiece>> {
     let mut pieces = plan.streams.iter().flatten().peekable();
     std::iter::from_fn(move || {
@@ -137,7 +135,7 @@ pub(super) fn parts_of(plan: &CatPlan) -> impl Iterator<Item = Vec<&PlannedPiece
     })
 }
 
-/// Returns the part that the pieces, at least one, make.
+/// Returns the part that consists of these pieces, of which there is at least one.
 pub(super) fn walk_part<'w, 'r>(
     inputs: &'w [TraceInput<'r>],
     plan: &CatPlan,
@@ -149,7 +147,7 @@ pub(super) fn walk_part<'w, 'r>(
     WalkPart { bundle: &inputs[input].parts()[part], files, renamed }
 }
 
-/// Returns a writer of the envelopes of a log that has another name than the file of its rows.
+/// Returns a writer of the envelopes of a log whose name differs from that of the file with its rows.
 pub(super) fn renamed_envelope(id: &LogId, renamed: &FileName) -> EnvelopeWriter {
     EnvelopeWriter::new(&id.source, renamed, id.base)
 }

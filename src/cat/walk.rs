@@ -18,7 +18,7 @@ pub struct WalkPart<'w, 'r> {
     pub bundle: &'w InputPart<'r>,
     /// The indices of the files in the manifest.
     pub files: Vec<usize>,
-    /// Writes the envelopes of a log that has another name than the file of its rows.
+    /// Writes the envelopes of a log whose name differs from that of the file with its rows.
     pub renamed: Option<EnvelopeWriter>,
 }
 
@@ -29,20 +29,20 @@ pub struct RowWalk<'w, 'r> {
     pub cancellation: Cancellation,
 }
 
-/// The place from which on the last rows are read.
+/// The position from which the last rows are read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WalkStart {
     pub part: usize,
-    /// The first chunk that is read of this part.
+    /// The first chunk of this part that is read.
     chunk: usize,
-    /// The number of selected rows after that place that are not among the last ones.
+    /// The number of selected rows to skip after that position.
     pub skipped: u64,
 }
 
-/// The amount of text that is printed at once if the bundle has no chunk table.
+/// The amount of text that is printed at once if the bundle has no chunk table, in bytes.
 const PAGE_BYTES: usize = 256 << 10;
 
-/// The number of chunks in which the last rows are looked for at first. Each time it doubles, up to the maximum.
+/// The number of chunks that are first searched for the last rows. It doubles each time, up to the maximum.
 const FIRST_CHUNKS: usize = 4;
 const MAX_CHUNKS: usize = 256;
 
@@ -87,8 +87,8 @@ impl<'r> RowWalk<'_, 'r> {
         access.map_err(|error| error.in_subject(&name))
     }
 
-    /// Calls `look` with each selected row of a part, from several threads, and passes what it has collected to `take`, in
-    /// order, with the number of bytes read.
+    /// Calls `look` with each selected row of a part, on several threads, and passes the results to `take`, in order,
+    /// with the number of bytes read.
     pub fn each_batch<A: Send>(
         &self,
         (at, bundle): (usize, Bundle<'r>),
@@ -125,7 +125,7 @@ impl<'r> RowWalk<'_, 'r> {
         read.map_err(|error| error.in_subject(&name))
     }
 
-    /// Finds the last row of each key, if only these are printed.
+    /// Finds the last row of each key, if only those are printed.
     pub fn latest(&self) -> Result<Option<LatestRows<'_>>> {
         let Some(path) = &self.options.latest else { return Ok(None) };
         let keys = KeyReader::new(path)?;
@@ -140,7 +140,7 @@ impl<'r> RowWalk<'_, 'r> {
         Ok(Some(last.finish(keys)))
     }
 
-    /// Returns the place from which on the last `rows` selected rows are read.
+    /// Returns the position from which the last `rows` selected rows are read.
     pub fn start_of_last(&self, rows: u64, latest: Option<&LatestRows<'_>>) -> Result<WalkStart> {
         let mut counted = 0;
         for (part, open) in self.parts.iter().enumerate().rev() {
@@ -153,8 +153,8 @@ impl<'r> RowWalk<'_, 'r> {
         Ok(WalkStart::default())
     }
 
-    /// Counts selected rows of a part, from its end, until there are `wanted`. Returns the number, and the first chunk that
-    /// was read.
+    /// Counts selected rows of a part, from its end, up to `wanted`. Returns the number and the first chunk that was
+    /// read.
     fn count_back(
         &self,
         (at, bundle): (usize, Bundle<'r>),
@@ -203,7 +203,7 @@ impl<'r> RowWalk<'_, 'r> {
 }
 
 impl WalkStart {
-    /// Returns the chunks of a part that are read; all if `None`.
+    /// Returns the chunks of a part to read; `None` means all.
     pub fn chunks_of(&self, part: usize) -> Option<Range<usize>> {
         (part == self.part && self.chunk > 0).then_some(self.chunk..usize::MAX)
     }
@@ -237,7 +237,7 @@ fn each_page_of_lines(
     }
 }
 
-/// Calls `look` with each row of a bundle without a chunk table, and passes what it has collected of some rows to `take`.
+/// Calls `look` with each row of a bundle without a chunk table, and passes the results for ranges of rows to `take`.
 fn each_batch_of_lines<A>(
     bundle: &Bundle<'_>,
     selection: &Selection,

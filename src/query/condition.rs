@@ -21,14 +21,14 @@ use super::scan_json::{each_value, is_string, string_content};
 /// | `PATH<VALUE`, `<=`, `>`, `>=` | such a number or string |
 /// | `PATH~REGEX`, `PATH!~REGEX` | a value in which the pattern matches, does not match |
 ///
-/// As in jq, a value that is not there is `null`, so it is not equal to any string, and a path with `[]` has any number of
-/// values, of which one suffices. Numbers compare by their exact values, however they are written; strings compare without
-/// escapes, by their code points. A number does not compare with a string.
+/// As in jq, a missing value is `null`, so it is not equal to any string. A path with `[]` has any number of values,
+/// one of which has to match. Numbers compare by their exact values, however they are written; strings compare after
+/// decoding, by code point. A number does not compare with a string.
 ///
-/// VALUE is text. If that is a JSON number, `true`, `false` or `null`, it stands for that value, and `=` and `!=` also take
-/// it for the string with these characters. Text in quotation marks is a JSON string, and only that; what begins with `=`,
-/// `<`, `>` or `~` right after the operator needs them. Patterns are searched in strings, and in the texts of numbers,
-/// `true` and `false`. White space around the operator and at the end is ignored.
+/// VALUE is text. If it is a JSON number, `true`, `false` or `null`, it means that value; for `=` and `!=`, it also
+/// means the string with these characters. Text in quotation marks is always a JSON string. A VALUE that begins with
+/// `=`, `<`, `>` or `~` directly after the operator must be quoted. Patterns are matched against strings, and the texts
+/// of numbers, `true` and `false`. White space around the operator and at the end is ignored.
 ///
 /// ```
 /// use patchwork_traces::query::Condition;
@@ -52,13 +52,13 @@ enum ValueTest {
     HasNot,
     Equals(Operand),
     EqualsNot(Operand),
-    /// True if the comparison of a value with the operand has one of these results.
+    /// Meets the condition if a value compares with the operand in one of these ways.
     Compares(&'static [Ordering], Operand),
     Matches(Regex),
     MatchesNot(Regex),
 }
 
-/// The value that a condition compares with.
+/// The operand of a comparison.
 #[derive(Debug, Clone)]
 enum Operand {
     String(String),
@@ -72,12 +72,12 @@ enum Operand {
 pub enum ConditionError {
     /// The path is malformed.
     Path(KeyPathError),
-    /// Something else than an operator follows the path.
+    /// Something other than an operator follows the path.
     Operator {
-        /// Its byte in the text, from 0.
+        /// Its offset in the text, in bytes from 0.
         byte: usize,
     },
-    /// Something follows the path of `!PATH`.
+    /// Text follows the path of `!PATH`.
     Absence {
         /// Its byte in the text, from 0.
         byte: usize,
@@ -97,9 +97,9 @@ pub enum ConditionError {
 }
 
 impl Condition {
-    /// Returns true if the row, whose JSON text is given, meets the condition.
+    /// Returns true if a row, given by its JSON text, meets the condition.
     ///
-    /// The text must be valid JSON, as that of a row of a bundle is.
+    /// The text must be valid JSON, as the rows of a bundle are.
     #[must_use]
     pub fn matches(&self, row: &str) -> bool {
         let found = each_value(row, self.path.steps(), &mut |value| self.test.holds(value));
@@ -117,17 +117,17 @@ impl Condition {
         self.operator
     }
 
-    /// Returns true if a row that meets the condition has its operand, or a number that the operand is compared with.
+    /// Returns true if every row that meets the condition contains its operand, or a number compared with it.
     pub(crate) fn is_met_by_operand(&self) -> bool {
         matches!(self.test, ValueTest::Equals(_) | ValueTest::Compares(_, Operand::Literal(_)))
     }
 
-    /// Returns the text that it was read from.
+    /// Returns the text that the operand was parsed from.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Returns a string that a row must have as a value, if the condition says so.
+    /// Returns a string that every matching row has as a value, if there is one.
     pub(super) fn required_string(&self) -> Option<&str> {
         match &self.test {
             ValueTest::Equals(Operand::String(text)) => Some(text),
@@ -135,7 +135,7 @@ impl Condition {
         }
     }
 
-    /// Returns true if only a row that has the path can meet the condition.
+    /// Returns true if only rows that have the path can meet the condition.
     pub(super) fn requires_path(&self) -> bool {
         match &self.test {
             ValueTest::Has | ValueTest::Matches(_) => true,
@@ -148,7 +148,8 @@ impl Condition {
 }
 
 impl ValueTest {
-    /// Returns true if a value, given by its JSON text, passes. That of [`HasNot`](Self::HasNot) decides against the row.
+    /// Returns true if a value, given by its JSON text, passes. For [`HasNot`](Self::HasNot), a value that passes
+    /// excludes the row.
     fn holds(&self, value: Option<&str>) -> bool {
         match self {
             Self::Has | Self::HasNot => value.is_some(),
@@ -164,7 +165,7 @@ impl ValueTest {
 }
 
 impl Operand {
-    /// Reads VALUE, which is at this byte of a condition.
+    /// Parses VALUE, which begins at offset `byte` of a condition.
     fn parse(text: &str, byte: usize) -> Result<Self, ConditionError> {
         let is_json = serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok();
         match text.as_bytes().first() {
@@ -228,10 +229,10 @@ impl FromStr for Condition {
     }
 }
 
-/// Parses an operator and what follows it.
+/// Parses an operator and its operand.
 fn value_test(text: &str, operator_at: usize) -> Result<(&'static str, ValueTest), ConditionError> {
     use Ordering::{Equal, Greater, Less};
-    // Those that begin with another one come before it.
+    // Operators that begin with another one precede it.
     const OPERATORS: [&str; 9] = ["!=", "!~", "<=", ">=", "==", "=", "<", ">", "~"];
     let rest = &text[operator_at..];
     let found = OPERATORS.into_iter().find(|operator| rest.starts_with(operator));

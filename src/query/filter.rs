@@ -1,4 +1,4 @@
-//! A filter of rows.
+//! Filters rows.
 
 use memchr::memmem;
 use regex::Regex;
@@ -9,7 +9,7 @@ use super::path::PathStep;
 use super::pattern::{PatternError, compile};
 use super::scan_json::unescaped;
 
-/// A filter of rows by conditions on their values and by texts in them. By default, every row matches.
+/// A row filter with conditions on values and texts. By default, every row matches.
 ///
 /// ```
 /// use patchwork_traces::query::RowFilter;
@@ -27,7 +27,7 @@ pub struct RowFilter {
     is_inverted: bool,
 }
 
-/// A text or pattern that a row must have.
+/// A text or pattern that a row must contain.
 #[derive(Debug, Clone)]
 enum TextTest {
     Literal(String, Box<memmem::Finder<'static>>),
@@ -41,14 +41,14 @@ impl RowFilter {
         self
     }
 
-    /// Adds a text that rows must have, in their JSON text or in that text without escapes.
+    /// Adds a text that rows must contain, in their JSON text or with its escapes decoded.
     pub fn text(mut self, text: &str) -> Self {
         let finder = Box::new(memmem::Finder::new(text).into_owned());
         self.texts.push(TextTest::Literal(text.to_owned(), finder));
         self
     }
 
-    /// Adds a regular expression that must match in the JSON text of rows, or in that text without escapes.
+    /// Adds a regular expression that must match the JSON text of rows, or that text with its escapes decoded.
     ///
     /// # Errors
     /// If the expression is malformed.
@@ -57,12 +57,12 @@ impl RowFilter {
         Ok(self)
     }
 
-    /// Chooses whether the rows match that would otherwise not.
+    /// Chooses whether to invert the filter.
     pub fn inverted(self, is_inverted: bool) -> Self {
         Self { is_inverted, ..self }
     }
 
-    /// Returns the options of the command line that make this filter, and their values.
+    /// Returns the command line options for this filter, and their values.
     pub(crate) fn options(&self) -> impl Iterator<Item = (&'static str, Option<&str>)> {
         let conditions = self.conditions.iter().map(|condition| ("--where", Some(condition.text())));
         let texts = self.texts.iter().map(|text| match text {
@@ -78,9 +78,9 @@ impl RowFilter {
         self.conditions.is_empty() && self.texts.is_empty() && !self.is_inverted
     }
 
-    /// Returns true if the row, whose JSON text is given, matches.
+    /// Returns true if a row, given by its JSON text, matches.
     ///
-    /// The text must be valid JSON, as that of a row of a bundle is.
+    /// The text must be valid JSON, as the rows of a bundle are.
     #[must_use]
     pub fn matches(&self, row: &str) -> bool {
         let all = || {
@@ -90,14 +90,14 @@ impl RowFilter {
         all() != self.is_inverted
     }
 
-    /// Returns the needle that rules out the most rows, if any does.
+    /// Returns the needle that rules out the most rows, if there is one.
     pub(crate) fn needle(&self) -> Option<Needle> {
         if self.is_inverted {
             return None;
         }
         let values = self.conditions.iter().filter_map(|condition| {
             let text = condition.required_string()?;
-            // The quotation marks around a value that needs no escapes rule out longer texts.
+            // If a value needs no escapes, its quotation marks rule out longer texts.
             Some(if plain_run(text) == text { format!("\"{text}\"") } else { plain_run(text).to_owned() })
         });
         let texts = self.texts.iter().filter_map(|text| match text {

@@ -1,6 +1,6 @@
-//! Questions about rows: paths to their values, conditions, filters.
+//! Queries on rows: paths to values, conditions, filters.
 //!
-//! Rows are looked at as text: no tree is built, and numbers are not rounded.
+//! Conditions work on the text of rows: they build no tree and round no numbers.
 
 mod condition;
 mod filter;

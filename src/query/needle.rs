@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memmem, memrchr};
 
-/// A text that a row must have to match, either as it is or with some of its characters as `\u` escapes.
+/// A text that matching rows contain, either literally or with some characters as `\u` escapes.
 #[derive(Debug, Clone)]
 pub struct Needle {
     text: memmem::Finder<'static>,
@@ -12,25 +12,25 @@ pub struct Needle {
 /// The start of the escapes of ASCII characters.
 const ESCAPE: &[u8] = b"\\u00";
 
-/// Returns the longest part of a text of characters that stand in JSON strings as they are, or as `\u` escapes: those of
-/// ASCII without control characters, `"`, `\` and `/`.
+/// Returns the longest part of a text whose characters JSON strings contain literally or as `\u` escapes: ASCII except
+/// control characters, `"`, `\` and `/`.
 pub fn plain_run(text: &str) -> &str {
     let is_plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '/');
     text.split(|c| !is_plain(c)).max_by_key(|run| run.len()).unwrap_or_default()
 }
 
 impl Needle {
-    /// Looks for `text`, which is a [`plain_run`], with or without quotation marks around it.
+    /// Searches for `text`, which is a [`plain_run`], with or without quotation marks around it.
     pub fn new(text: &str) -> Self {
         Self { text: memmem::Finder::new(text).into_owned(), escape: memmem::Finder::new(ESCAPE).into_owned() }
     }
 }
 
-/// A search for the lines in which a needle can be.
+/// A search for the lines that can contain a needle.
 #[derive(Debug)]
 pub struct LineSearch<'n> {
     needle: &'n Needle,
-    /// The next offsets of the needle and of an escape, as far as they are known; `usize::MAX` if there is none.
+    /// The next known offsets of the needle and of an escape; `usize::MAX` if there is none.
     text_at: Option<usize>,
     escape_at: Option<usize>,
 }
@@ -40,8 +40,8 @@ impl<'n> LineSearch<'n> {
         Self { needle, text_at: None, escape_at: None }
     }
 
-    /// Returns the start of the first line, at or after `from`, in which the needle can be. `from` is the start of a line.
-    /// Without such a line, it returns the end of the last complete line.
+    /// Returns the start of the first line at or after `from` that can contain the needle. `from` is the start of a
+    /// line. If there is no such line, returns the end of the last complete line.
     pub fn next_line(&mut self, text: &[u8], from: usize) -> usize {
         if self.text_at.is_none_or(|at| at < from) {
             self.text_at = Some(find(&self.needle.text, text, from));
@@ -54,7 +54,7 @@ impl<'n> LineSearch<'n> {
         from + memrchr(b'\n', before).map_or(0, |end| end + 1)
     }
 
-    /// Finds an escape of a character that a needle can have.
+    /// Finds an escape of a character that a needle can contain.
     fn find_escape(&self, text: &[u8], from: usize) -> usize {
         let mut at = from;
         loop {

@@ -1,4 +1,4 @@
-//! Compares JSON numbers exactly, by their texts.
+//! Compares JSON numbers exactly, as text.
 
 use std::cmp::Ordering;
 
@@ -6,16 +6,16 @@ use std::cmp::Ordering;
 #[derive(Debug, Clone, Copy)]
 pub struct DecimalNumber<'t> {
     is_negative: bool,
-    /// The digits before the point, then those after it, without zeros at the start.
+    /// The digits before and after the decimal point, without leading zeros.
     digits: [&'t [u8]; 2],
-    /// The place of the point, counted from the first digit that is not 0.
+    /// The position of the decimal point relative to the first non-zero digit.
     point: i128,
     exponent_is_negative: bool,
     exponent: &'t [u8],
 }
 
 impl<'t> DecimalNumber<'t> {
-    /// Splits the text of a JSON number. Returns `None` if the text is something else.
+    /// Splits the text of a JSON number. Returns `None` if the text is not a number.
     pub fn parse(text: &'t [u8]) -> Option<Self> {
         let (is_negative, rest) = sign(text, b"-");
         let (whole, rest) = digits(rest);
@@ -41,7 +41,8 @@ impl<'t> DecimalNumber<'t> {
         Some(Self { is_negative, digits: [whole, significant], point, exponent_is_negative, exponent })
     }
 
-    /// Returns a text that equal numbers have in common, and no others. `None` if the exponent has more than 30 digits.
+    /// Returns a text that is the same for equal numbers and differs for others. Returns `None` if the exponent has
+    /// more than 30 digits.
     pub fn canonical(&self) -> Option<String> {
         if self.is_zero() {
             return Some("0".to_owned());
@@ -80,7 +81,7 @@ impl<'t> DecimalNumber<'t> {
         })
     }
 
-    /// Returns the difference of the exponents, or one that is large enough that no number of digits outweighs it.
+    /// Returns the difference of the exponents, clamped to values that no number of digits can outweigh.
     fn exponent_minus(&self, other: &Self) -> i128 {
         const DECIDED: i128 = 1 << 80;
         let length = self.exponent.len().max(other.exponent.len());
@@ -135,7 +136,7 @@ impl Ord for DecimalNumber<'_> {
     }
 }
 
-/// Takes a sign. Returns true if it is a minus.
+/// Removes a sign. Returns true if it is a minus.
 fn sign<'t>(text: &'t [u8], signs: &[u8]) -> (bool, &'t [u8]) {
     match text.split_first() {
         Some((sign, rest)) if signs.contains(sign) => (*sign == b'-', rest),

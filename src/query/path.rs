@@ -36,9 +36,9 @@ pub struct KeyPath {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PathStep {
-    /// The member of an object with this key, without escapes.
+    /// The member of an object with this decoded key.
     Key(String),
-    /// An element of an array, counted from 0, or, if it is negative, from the end: -1 is the last one.
+    /// An element of an array, counted from 0; negative indices count from the end, and -1 is the last element.
     Index(i64),
     /// Every element of an array.
     Each,
@@ -47,11 +47,11 @@ pub enum PathStep {
 /// The error of a text that is not a [`KeyPath`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyPathError {
-    /// The byte at which the text stops being a path, from 0.
+    /// The offset at which the text stops being a path, in bytes from 0.
     pub byte: usize,
     /// The reason.
     pub fault: KeyPathFault,
-    /// The text from that byte on.
+    /// The text from that offset on.
     rest: String,
 }
 
@@ -63,11 +63,11 @@ pub enum KeyPathFault {
     NoKey,
     /// The quotation mark that ends a key is missing, or the key is not a JSON string.
     QuotedKey,
-    /// Brackets hold neither nothing, nor a whole number, nor a key in quotation marks.
+    /// Brackets contain something other than an integer or a quoted key.
     Brackets,
     /// The closing bracket is missing.
     OpenBracket,
-    /// Something follows the path.
+    /// Text follows the path.
     AfterPath,
 }
 
@@ -78,7 +78,7 @@ impl KeyPath {
         Self { steps }
     }
 
-    /// Returns the steps, from the row to the values. There are none in the path `.` of the row itself.
+    /// Returns the steps, from the row to the values. The path `.` of the row itself has no steps.
     #[must_use]
     pub fn steps(&self) -> &[PathStep] {
         &self.steps
@@ -86,8 +86,7 @@ impl KeyPath {
 
     /// Parses paths that are separated by commas.
     ///
-    /// # Errors
-    /// Returns the place at which the text stops being a list of paths.
+    /// # Errors Returns the position at which the text stops being a list of paths.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, KeyPathError> {
         let mut parser = Parser { text, at: 0 };
         let mut paths = vec![parser.path()?];
@@ -97,7 +96,7 @@ impl KeyPath {
         parser.end().map(|()| paths)
     }
 
-    /// Parses the path with which a text begins. Returns it with its length in bytes.
+    /// Parses the path at the start of a text. Returns it with its length in bytes.
     pub(crate) fn parse_prefix(text: &str) -> Result<(Self, usize), KeyPathError> {
         let mut parser = Parser { text, at: 0 };
         parser.path().map(|path| (path, parser.at))
@@ -132,7 +131,7 @@ impl fmt::Display for KeyPath {
     }
 }
 
-/// Returns a key as it stands in a path: bare or quoted, with escapes for invisible characters.
+/// Returns a key as written in a path: bare or quoted, with escapes for invisible characters.
 fn key_text(key: &str) -> Cow<'_, str> {
     if !key.is_empty() && key.chars().all(|c| is_bare(c) && !is_invisible(c)) {
         return key.into();
@@ -170,7 +169,7 @@ impl Parser<'_> {
             if self.rest().starts_with('[') {
                 steps.push(self.brackets()?);
             } else if self.take('.') {
-                // jq has `.a.[0]`, too.
+                // jq also accepts `.a.[0]`.
                 let step = if self.rest().starts_with('[') { self.brackets()? } else { self.key()? };
                 steps.push(step);
             } else {
@@ -262,7 +261,7 @@ impl fmt::Display for KeyPathFault {
 }
 
 impl KeyPathError {
-    /// Returns the error of a path that begins at this byte of a longer text.
+    /// Returns the error for a path that begins at this offset of a longer text.
     pub(crate) fn moved_by(self, bytes: usize) -> Self {
         Self { byte: self.byte + bytes, ..self }
     }

@@ -1,4 +1,4 @@
-//! Regular expressions, and errors that point at the place.
+//! Regular expressions, with errors that name the position.
 
 use std::fmt;
 
@@ -9,17 +9,16 @@ use crate::error::visible;
 /// The error of a text that is not a regular expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternError {
-    /// The byte at which the pattern is wrong, from 0, if it is known.
+    /// The offset of the error in the pattern, in bytes from 0, if it is known.
     pub byte: Option<usize>,
     reason: String,
-    /// The pattern from that byte on.
+    /// The pattern from that offset on.
     rest: String,
 }
 
 /// Compiles a regular expression.
 ///
-/// # Errors
-/// Says where the pattern is malformed, or that it is too large.
+/// # Errors If the pattern is malformed, which the error locates, or too large.
 pub fn compile(pattern: &str) -> Result<Regex, PatternError> {
     let parsed = regex_syntax::Parser::new().parse(pattern).map(drop);
     parsed.map_err(|error| PatternError::of_syntax(&error, pattern))?;

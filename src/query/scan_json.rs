@@ -1,4 +1,4 @@
-//! Finds values in the text of a row without building a tree. The text is known to be valid JSON.
+//! Finds values in the text of a row, which must be valid JSON, without building a tree.
 
 use std::borrow::Cow;
 
@@ -8,8 +8,8 @@ use super::path::PathStep;
 
 /// Calls `visit` with the text of each value at a path, until it returns true. Returns true if it did.
 ///
-/// As in jq, the last of equal keys counts, and a path leads to one value unless it has [`PathStep::Each`]: a value that
-/// is not there is visited as `None`. A step to each element of something else than an array leads nowhere.
+/// As in jq, the last of duplicate keys counts, and a path has one value unless it has [`PathStep::Each`]; a missing
+/// value is visited as `None`. `Each` has no values for anything other than an array.
 pub fn each_value<'j>(json: &'j str, steps: &[PathStep], visit: &mut dyn FnMut(Option<&'j str>) -> bool) -> bool {
     let Some((step, rest)) = steps.split_first() else { return visit(Some(json.trim_matches(is_space))) };
     let found = match step {
@@ -21,12 +21,12 @@ pub fn each_value<'j>(json: &'j str, steps: &[PathStep], visit: &mut dyn FnMut(O
     };
     match found {
         Some(value) => each_value(value, rest, visit),
-        // What follows is not there either, and has no elements.
+        // The values below are missing, too, and have no elements.
         None => !rest.contains(&PathStep::Each) && visit(None),
     }
 }
 
-/// Returns the value of a key of an object, or that of the last one if there are several.
+/// Returns the value of a key of an object, or of the last one if there are duplicates.
 fn member<'j>(json: &'j str, key: &str) -> Option<&'j str> {
     let members = Members::of(json)?;
     members.filter(|(name, _)| is_string(name, key)).last().map(|(_, value)| value)
@@ -41,7 +41,7 @@ fn element(json: &str, index: i64) -> Option<&str> {
     elements.nth(at)
 }
 
-/// Returns true if the text of a JSON string, with its quotation marks, stands for `text`.
+/// Returns true if the JSON text of a string, with its quotation marks, decodes to `text`.
 pub fn is_string(json: &str, text: &str) -> bool {
     let inner = &json[1..json.len() - 1];
     match inner.contains('\\') {
@@ -50,12 +50,12 @@ pub fn is_string(json: &str, text: &str) -> bool {
     }
 }
 
-/// Returns the content of the text of a JSON string, with its quotation marks.
+/// Returns the decoded content of a JSON string, given with its quotation marks.
 pub fn string_content(json: &str) -> Cow<'_, str> {
     unescaped(&json[1..json.len() - 1])
 }
 
-/// Replaces every escape sequence in JSON text. Half a surrogate pair becomes U+FFFD.
+/// Decodes every escape sequence in JSON text. Unpaired surrogates become U+FFFD.
 pub fn unescaped(json: &str) -> Cow<'_, str> {
     let Some(first) = json.find('\\') else { return json.into() };
     let mut text = String::with_capacity(json.len());
@@ -109,7 +109,7 @@ struct JsonCursor<'j> {
 }
 
 impl<'j> JsonCursor<'j> {
-    /// Enters an array or object. Returns `None` if the text is something else.
+    /// Enters an array or object. Returns `None` for any other text.
     fn enter(json: &'j str, bracket: u8) -> Option<Self> {
         let mut cursor = Self { json, at: 0 };
         (cursor.peek() == Some(bracket)).then(|| {
@@ -184,11 +184,11 @@ impl<'j> JsonCursor<'j> {
     }
 }
 
-/// The members of an object: the text of the key, with its quotation marks, and that of the value.
+/// The members of an object: the text of the key, with its quotation marks, and the text of the value.
 pub struct Members<'j>(JsonCursor<'j>);
 
 impl<'j> Members<'j> {
-    /// Returns `None` if the text is not that of an object.
+    /// Returns `None` if the text is not an object.
     pub fn of(json: &'j str) -> Option<Self> {
         JsonCursor::enter(json, b'{').map(Self)
     }
@@ -212,7 +212,7 @@ impl<'j> Iterator for Members<'j> {
 pub struct Elements<'j>(JsonCursor<'j>);
 
 impl<'j> Elements<'j> {
-    /// Returns `None` if the text is not that of an array.
+    /// Returns `None` if the text is not an array.
     pub fn of(json: &'j str) -> Option<Self> {
         JsonCursor::enter(json, b'[').map(Self)
     }

@@ -1,7 +1,7 @@
-//! Bounds the stack and the steps that a filter takes.
+//! Bounds the stack and the number of steps of a filter.
 //!
-//! jaq recurses as a filter does, without a limit, and a program whose stack overflows ends at once. At each step, jaq asks
-//! the data of a filter for the table of its terms. That is where a filter is stopped, by unwinding.
+//! jaq recurses without a limit, and a stack overflow would abort the program. At each step, jaq asks for the table of
+//! terms of the filter. That call stops a filter that exceeds its bounds, by unwinding.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -13,7 +13,7 @@ use jaq_core::data::HasLut;
 use jaq_core::{DataT, Lut};
 use jaq_json::Val;
 
-/// The kind of filters that can be stopped.
+/// The data type of filters that can be stopped.
 pub struct BoundedFilter;
 
 impl DataT for BoundedFilter {
@@ -21,7 +21,7 @@ impl DataT for BoundedFilter {
     type Data<'a> = BoundedLut<'a>;
 }
 
-/// The terms of a filter, and the bounds within which it runs.
+/// The terms of a filter, and its bounds.
 #[derive(Clone, Copy)]
 pub struct BoundedLut<'b> {
     pub lut: &'b Lut<BoundedFilter>,
@@ -38,16 +38,16 @@ impl<'b> HasLut<'b, BoundedFilter> for BoundedLut<'b> {
 /// The reason why a filter was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// It took as many steps, or as much stack, as it may.
+    /// It exceeded its steps or its stack.
     Exhausted,
-    /// The receiver of its values wants no more of them.
+    /// The receiver needs no more of its values.
     Cancelled,
 }
 
 /// The bounds of a filter that runs on this thread.
 #[derive(Debug)]
 pub struct Bounds<'b> {
-    /// An address on the stack, near which the filter starts.
+    /// An address on the stack near the start of the filter.
     base: usize,
     max_stack_bytes: usize,
     /// The number of steps that are left.
@@ -56,7 +56,7 @@ pub struct Bounds<'b> {
 }
 
 impl<'b> Bounds<'b> {
-    /// Runs a filter from here on with at most this number of bytes on the stack, and of steps.
+    /// Limits the filter that runs from here on to this number of stack bytes and steps.
     pub fn new(max_stack_bytes: usize, max_steps: u64, cancelled: &'b AtomicBool) -> Self {
         Self { base: stack_address(), max_stack_bytes, steps: Cell::new(max_steps), cancelled }
     }

@@ -1,4 +1,4 @@
-//! Compiles filters, and points at the place of errors.
+//! Compiles filters, and locates errors in them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,20 +13,20 @@ use super::functions::functions;
 use super::{JqFilter, StringForm};
 use crate::error::visible;
 
-/// The functions of the standard library that a filter does not get: those that read the environment, that write to standard
-/// error, and that end the program.
+/// The functions of the standard library that filters lack: those that read the environment, write to standard error,
+/// or end the program.
 const LEFT_OUT: [&str; 7] = ["env", "debug", "debug_empty", "stderr", "stderr_empty", "halt", "halt_error"];
 
-/// The definitions of jaq that a filter gets as functions instead.
+/// The definitions of jaq that are replaced by functions.
 const REPLACED: [&str; 1] = ["delpaths"];
 
 /// The error of a text that is not a [`JqFilter`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JqError {
-    /// The byte at which the filter is wrong, from 0, if it is known.
+    /// The offset of the error in the filter, in bytes from 0, if it is known.
     pub byte: Option<usize>,
     reason: String,
-    /// The filter from that byte on.
+    /// The filter from that offset on.
     rest: String,
 }
 
@@ -104,10 +104,10 @@ fn undefined(kind: &Undefined, name: &str) -> String {
 }
 
 impl JqError {
-    /// Creates the error for the rest of `code` that begins with `part`, which is a part of it.
+    /// Creates the error for the rest of `code` from `part` on, which is a subslice of it.
     fn at(code: &str, part: &str, reason: String) -> Self {
         let byte = part.as_ptr().addr().checked_sub(code.as_ptr().addr()).filter(|byte| *byte <= code.len());
-        // An empty part, which is at the end, can be another text.
+        // An empty part means the end of the code, and need not be a subslice.
         let byte = byte.or_else(|| part.is_empty().then_some(code.len()));
         let rest = byte.and_then(|byte| code.get(byte..)).unwrap_or_default().to_owned();
         Self { byte, reason, rest }

@@ -1,4 +1,4 @@
-//! The value of a row, which remembers the texts of its parts.
+//! The value of a row, with the exact texts of its parts.
 
 use std::collections::HashMap;
 
@@ -6,24 +6,24 @@ use jaq_json::{Map, Num, Rc, Val};
 
 use crate::query::scan_json::{Elements, Members, string_content};
 
-/// The longest integer that is calculated with exactly, in bytes. Longer ones are decimal numbers, because reading an integer
-/// takes time that grows with the square of its length.
+/// The maximum length of an exact integer, in bytes. Longer integers are read as decimal numbers, because the time to
+/// parse an integer is quadratic in its length.
 const MAX_INTEGER_BYTES: usize = 1000;
 
-/// A value, and the JSON texts of its arrays, of its objects and of its strings that have escapes.
+/// A value, and the JSON texts of its arrays, objects, and strings with escapes.
 ///
-/// An array, object or string that a filter passes on is the same one in memory, and one that it makes is another one.
+/// An array, object or string that a filter passes through keeps its address in memory; a new one has another address.
 pub struct ExactValue<'j> {
     value: Val,
     texts: Texts<'j>,
 }
 
-/// The texts of values by the addresses of these. Each value is kept next to its text, even if it is no longer a part of the
-/// row because its key is a duplicate, so no other value can get its address.
+/// The texts of values, by address. Each value is kept with its text, even if a duplicate key removed it from the row,
+/// so that no other value can get its address.
 type Texts<'j> = HashMap<(usize, usize), (Val, &'j str)>;
 
 impl<'j> ExactValue<'j> {
-    /// Reads a JSON text, which must be valid and nested at most as deep as a row.
+    /// Parses JSON text, which must be valid and nested no deeper than a row can be.
     pub fn parse(json: &'j str) -> Self {
         let mut texts = HashMap::new();
         let value = read(json.trim_matches([' ', '\t', '\n', '\r']), &mut texts);
@@ -34,7 +34,8 @@ impl<'j> ExactValue<'j> {
         &self.value
     }
 
-    /// Returns true if a value is the whole one, unchanged. A string, number, boolean or null is, if it is an equal one.
+    /// Returns true if a value is the whole value of the row, unchanged. Strings, numbers, booleans and null are
+    /// compared by value.
     pub fn is_whole(&self, value: &Val) -> bool {
         match (&self.value, value) {
             (Val::Null, Val::Null) => true,
@@ -46,13 +47,13 @@ impl<'j> ExactValue<'j> {
         }
     }
 
-    /// Returns the text of an array, an object or a string with escapes, if it is a part of the value.
+    /// Returns the text of an array, object or string with escapes, if it is a part of the value.
     pub fn text(&self, value: &Val) -> Option<&'j str> {
         self.texts.get(&address(value)?).map(|(_, text)| *text)
     }
 }
 
-/// Returns what identifies an array, an object or a string in memory: its address, and the length of a string.
+/// Returns the identity of an array, object or string in memory: its address, and the length of a string.
 fn address(value: &Val) -> Option<(usize, usize)> {
     match value {
         Val::Arr(values) => Some((Rc::as_ptr(values).addr(), 0)),
@@ -92,7 +93,7 @@ fn read<'j>(json: &'j str, texts: &mut Texts<'j>) -> Val {
     value
 }
 
-/// Reads a number so that it is written with the same characters.
+/// Parses a number so that it is written with the same characters.
 fn number(json: &str) -> Num {
     let digits = json.strip_prefix('-').unwrap_or(json);
     let is_integer = digits.bytes().all(|byte| byte.is_ascii_digit()) && json != "-0";

@@ -1,4 +1,4 @@
-//! Functions that differ from those of jaq, because jq's do.
+//! Functions that follow jq where those of jaq differ.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use crate::format::nests_too_deep;
 
 type FilterError = jaq_core::Error<Val>;
 
-/// Returns the functions. Those of the same names that follow them have no effect.
+/// Returns the functions. They must precede those of jaq, whose functions of the same names then have no effect.
 pub fn functions() -> impl Iterator<Item = Fun<BoundedFilter>> {
     let functions: [(&str, usize, RunPtr<BoundedFilter>); 6] = [
         ("delpaths", 1, |cv| {
@@ -45,7 +45,7 @@ fn to_json((_, value): Cv<'_, BoundedFilter>) -> ValXs<'_, Val> {
     bome(Ok(Val::utf8_str(text)))
 }
 
-/// Parses the text of one JSON value, and nothing else.
+/// Parses a text that consists of exactly one JSON value.
 fn parse(text: &[u8]) -> Result<Val, FilterError> {
     let text = str::from_utf8(text).unwrap_or_default();
     match serde_json::from_str::<&RawValue>(text) {
@@ -63,7 +63,7 @@ fn steps(path: &Val) -> Result<&[Val], FilterError> {
     }
 }
 
-/// Returns a value without the parts to which paths lead. All paths lead through the value as it was.
+/// Returns a value without the parts at some paths. All paths refer to the original value.
 fn delete(value: &Val, paths: &[&[Val]]) -> Result<Val, FilterError> {
     let mut below = BTreeMap::<usize, Vec<&[Val]>>::new();
     for path in paths {
@@ -93,7 +93,7 @@ fn delete(value: &Val, paths: &[&[Val]]) -> Result<Val, FilterError> {
     }
 }
 
-/// Returns the positions in an array or object to which a step leads.
+/// Returns the positions in an array or object that a step refers to.
 fn positions(value: &Val, step: &Val) -> Result<Range<usize>, FilterError> {
     let one = |at: Option<usize>| at.map_or(0..0, |at| at..at + 1);
     match (value, step) {

@@ -1,4 +1,4 @@
-//! Filters in the language of jq, run by the crates of jaq.
+//! jq filters, run by jaq.
 //!
 //! A filter can't read files, the environment or other rows.
 
@@ -25,23 +25,23 @@ pub use compile::JqError;
 use exact_value::ExactValue;
 use write::{write_line, write_raw};
 
-/// The stack and the steps with which every row is tried on the thread that read it.
+/// The stack bytes and steps for the first attempt at a row, on the thread that read it.
 const QUICK_STACK_BYTES: usize = 256 << 10;
 const QUICK_STEPS: u64 = 4096;
 
-/// The stack of a thread for a row that takes more. A filter is stopped at three quarters of it, because functions of jaq
-/// that are no steps recurse, too.
+/// The stack size of the thread for rows that need more. Filters are stopped at three quarters of it, because functions
+/// of jaq also recurse between steps.
 const DEEP_STACK_BYTES: usize = 512 << 20;
 
-/// The most lines that such a thread makes before they are taken.
+/// The maximum number of lines that such a thread buffers.
 const MAX_LINES_AHEAD: usize = 64;
 
-/// A filter in the language of jq. It gives any number of values for a row, each as a line of JSON.
+/// A jq filter. Its output for a row is any number of values, each a line of JSON.
 ///
-/// The row itself and values of it keep their texts: numbers are not rounded, and the keys of an object stay as they are. A
-/// value that the filter makes is written by jaq's rules, without white space.
+/// The row itself and values taken from it keep their exact texts: numbers are not rounded, and the keys of objects are
+/// unchanged. New values are written by jaq's rules, without white space.
 ///
-/// It runs in jaq, whose language differs from that of jq in details. Recursion that takes too much stack is an error.
+/// It runs in jaq, whose language differs from that of jq in details. Recursion that exceeds the stack is an error.
 ///
 /// The functions `env`, `input`, `inputs`, `debug`, `stderr`, `halt` and `halt_error` do not exist, and neither do modules
 /// and `$ENV`.
@@ -61,30 +61,29 @@ pub struct JqFilter {
     strings: StringForm,
 }
 
-/// The form of strings that a filter gives.
+/// The output format of strings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StringForm {
-    /// JSON, as everything else.
+    /// JSON, like every other value.
     #[default]
     Json,
-    /// The text itself. Strings in arrays and objects stay JSON.
+    /// The plain text. Strings in arrays and objects stay JSON.
     Raw,
-    /// The text itself, with escapes for invisible characters, which could change what a terminal shows.
+    /// The plain text, with escapes for invisible characters that a terminal would interpret.
     Visible,
 }
 
 impl JqFilter {
-    /// Chooses the form of strings.
+    /// Sets the output format of strings.
     #[must_use]
     pub fn strings(self, strings: StringForm) -> Self {
         Self { strings, ..self }
     }
 
-    /// Returns the texts of all values for a row, whose JSON text is given.
+    /// Returns the texts of all output values for a row, given by its JSON text.
     ///
-    /// # Errors
-    /// Returns the reason, for people, if the text is not JSON or the filter fails.
+    /// # Errors Returns the reason, for display, if the text is not JSON or the filter fails.
     pub fn outputs(&self, row: &str) -> Result<Vec<String>, String> {
         serde_json::from_str::<&serde_json::value::RawValue>(row).map_err(|error| error.to_string())?;
         let mut outputs = Vec::new();
@@ -97,7 +96,7 @@ impl JqFilter {
 }
 
 impl RowMapper for JqFilter {
-    /// Most rows take few steps. The others start again on a thread with a large stack, where jaq may recurse deeply.
+    /// Most rows take few steps. Other rows start again on a thread with a large stack, where jaq can recurse deeply.
     fn map(&self, row: &MappedRow<'_>, take: EmitLine<'_>) -> Result<(), String> {
         let cancelled = AtomicBool::new(false);
         let bounds = Bounds::new(QUICK_STACK_BYTES, QUICK_STEPS, &cancelled);
@@ -169,7 +168,7 @@ impl JqFilter {
         })
     }
 
-    /// Appends a value that the filter gave for a row, and returns its ending.
+    /// Appends an output value for a row, and returns its ending.
     fn write<'r>(&self, output: &Val, input: &ExactValue<'_>, row: &MappedRow<'r>, line: &mut Vec<u8>) -> &'r [u8] {
         match (output, self.strings) {
             (Val::TStr(text), StringForm::Raw | StringForm::Visible) => {

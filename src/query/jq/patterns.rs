@@ -1,4 +1,4 @@
-//! Regular expressions in filters. Those of jaq know only ASCII.
+//! Regular expressions in filters, because those of jaq only support ASCII.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,15 +9,15 @@ use regex::{Captures, Regex, RegexBuilder};
 
 use super::bounds::BoundedFilter;
 
-/// The number of patterns that a thread keeps.
+/// The number of patterns that a thread caches.
 const MAX_KEPT: usize = 16;
 
 thread_local! {
-    /// The patterns that were compiled last, with their texts and flags: a filter uses the same ones for every row.
+    /// The most recent patterns, with their texts and flags. A filter uses the same ones for every row.
     static KEPT: RefCell<VecDeque<(String, String, Rc<Regex>)>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Compiles a pattern, or returns it from those that are kept.
+/// Compiles a pattern, or returns it from the cache.
 fn compiled(pattern: String, flags: &str) -> Result<Rc<Regex>, Error<Val>> {
     KEPT.with_borrow_mut(|kept| {
         let known = kept.iter().find(|(text, with, _)| *text == pattern && with == flags);
@@ -39,7 +39,7 @@ fn compiled(pattern: String, flags: &str) -> Result<Rc<Regex>, Error<Val>> {
     })
 }
 
-/// A pattern, and the flags that are not a part of it.
+/// A pattern, with the flags that are not part of it.
 struct Search {
     pattern: Rc<Regex>,
     is_global: bool,
@@ -67,7 +67,7 @@ pub fn find_and_split(cv: Cv<'_, BoundedFilter>) -> Result<Val, Error<Val>> {
 }
 
 impl Search {
-    /// Reads the arguments of a function: the pattern and its flags. Returns the string, too.
+    /// Reads the arguments of a function: the pattern and its flags. Also returns the string.
     fn of((mut context, input): Cv<'_, BoundedFilter>) -> Result<(Self, String), Error<Val>> {
         let flags = match context.pop_var() {
             Val::Null => String::new(),
@@ -88,7 +88,7 @@ impl Search {
         found.take(if self.is_global { usize::MAX } else { 1 })
     }
 
-    /// Returns the parts of a text between matches, with what `of_match` makes of these between them.
+    /// Returns the parts of a text between matches, and between them the results of `of_match` for the matches.
     fn parts<'t>(&'t self, text: &'t str, mut of_match: impl FnMut(&Captures<'t>) -> Option<Val>) -> Vec<Val> {
         let (mut parts, mut end) = (Vec::new(), 0);
         for captures in self.captures(text) {
@@ -102,7 +102,7 @@ impl Search {
     }
 }
 
-/// Describes matches and their groups, as the function `match` of jq does.
+/// Describes matches and their groups like jq's `match` function.
 struct MatchGroups<'t> {
     pattern: &'t Regex,
     text: &'t str,

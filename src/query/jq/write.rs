@@ -1,4 +1,4 @@
-//! Writes the values that a filter gives.
+//! Writes the output values of a filter.
 
 use std::io::Write as _;
 
@@ -7,7 +7,7 @@ use jaq_json::{Num, Val};
 use super::exact_value::ExactValue;
 use crate::error::visible;
 
-/// Appends the JSON of a value on one line. What is a part of `input` is written with its text.
+/// Appends the JSON of a value on one line. Parts of `input` are written with their exact text.
 pub fn write_line(value: &Val, input: &ExactValue<'_>, line: &mut Vec<u8>) {
     if let Some(text) = input.text(value) {
         return line.extend_from_slice(text.as_bytes());
@@ -31,7 +31,7 @@ pub fn write_line(value: &Val, input: &ExactValue<'_>, line: &mut Vec<u8>) {
                 separate(at, line);
                 match key {
                     Val::TStr(_) | Val::BStr(_) => write_line(key, input, line),
-                    // jaq has keys that JSON lacks.
+                    // Keys in jaq need not be strings.
                     _ => write_string(key.to_string().as_bytes(), line),
                 }
                 line.push(b':');

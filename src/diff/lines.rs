@@ -1,4 +1,4 @@
-//! Walks through the lines of both inputs in the order of their logs.
+//! Compares the lines of both inputs in log order.
 
 use std::collections::HashMap;
 
@@ -26,19 +26,19 @@ pub struct DiffLine<'l> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
-    /// Only A has the line, or has it more often.
+    /// The line is only in A, or A has more copies of it.
     OnlyInA,
-    /// Only B has the line, or has it more often.
+    /// The line is only in B, or B has more copies of it.
     OnlyInB,
-    /// Both have the line, but B in another order: here.
+    /// Both have the line, but B has it here, in a different order.
     Reordered,
 }
 
 /// Receives each line that differs.
 pub type TakeLine<'f> = dyn FnMut(DiffLine<'_>) -> Result<()> + 'f;
 
-/// Counts the lines of a group, and passes those that differ to `take`. Between two lines that both have, those of A come
-/// first. `ids` and `diffs` have the logs of the group.
+/// Counts the lines of a group, and passes those that differ to `take`. Between two common lines, those of A come
+/// first. `ids` and `diffs` hold the logs of the group.
 pub fn each_difference(
     compared: &Compared,
     (a, b): (&StoredGroup, &StoredGroup),
@@ -64,7 +64,7 @@ pub fn each_difference(
     walk.of_b_up_to(alignment.len(), alignment)
 }
 
-/// Returns how many lines of each number A has in another order than B.
+/// Returns, for each line number, how many copies A has in a different order than B.
 fn moved_lines(Compared { bundle, alignment, .. }: &Compared) -> HashMap<u32, u32> {
     let mut moved = HashMap::new();
     for line in (0..alignment.len()).filter(|line| alignment.of(*line) == LineMatch::Elsewhere) {
@@ -87,7 +87,7 @@ impl<'s> LinesOfSide<'s, ContentReader<'s>> {
         Self { side, is_row, reader: SideReader::new(side, group.readers()), next: 0 }
     }
 
-    /// Moves past the next line. Returns its number, its log, and whether it is a row.
+    /// Moves past the next line. Returns its number, its log, and true if it is a row.
     fn step(&mut self) -> (usize, usize, bool) {
         let line = self.next;
         self.next += 1;
@@ -105,7 +105,7 @@ struct DiffWalk<'w, 'f> {
 }
 
 impl DiffWalk<'_, '_> {
-    /// Returns the numbers, in A and B, of the next line that both have here.
+    /// Returns the positions in A and B of the next common line.
     fn next_meeting(&self, alignment: &Alignment) -> Option<(usize, usize)> {
         (self.in_b.next..alignment.len()).find_map(|line| match alignment.of(line) {
             LineMatch::With(local) => Some((local as usize, line)),
@@ -113,13 +113,13 @@ impl DiffWalk<'_, '_> {
         })
     }
 
-    /// Takes the lines of A before the line `end`, all of which B does not have here.
+    /// Takes the lines of A before the line `end`, none of which B has here.
     fn of_a_up_to(&mut self, end: usize) -> Result<()> {
         while self.in_a.next < end {
             let (line, log, is_row) = self.in_a.step();
             let is_moved = self.moved.get_mut(&self.in_a.side.ids[line]).filter(|left| **left > 0);
             if let Some(left) = is_moved {
-                // B has the line, where it is counted.
+                // B has the line elsewhere, where it is counted.
                 *left -= 1;
                 continue;
             }
@@ -134,7 +134,7 @@ impl DiffWalk<'_, '_> {
         Ok(())
     }
 
-    /// Takes the lines of B before the line `end`, all of which A does not have here.
+    /// Takes the lines of B before the line `end`, none of which A has here.
     fn of_b_up_to(&mut self, end: usize, alignment: &Alignment) -> Result<()> {
         while self.in_b.next < end {
             let is_elsewhere = alignment.of(self.in_b.next) == LineMatch::Elsewhere;

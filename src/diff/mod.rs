@@ -31,11 +31,11 @@ pub struct DiffOptions {
     pub sources: Vec<String>,
     /// The number of threads that inflate and compare.
     pub threads: NonZeroUsize,
-    /// The directory for temporary files. Both sides' logs are there while they are compared.
+    /// The directory for temporary files. It holds the logs of both sides while they are compared.
     pub work_dir: PathBuf,
 }
 
-/// Compares all sources on all cores, with temporary files in the system's directory.
+/// Compares all sources with one thread per core, and with temporary files in the system's directory.
 impl Default for DiffOptions {
     fn default() -> Self {
         Self { sources: Vec::new(), threads: available_cores(), work_dir: std::env::temp_dir() }
@@ -69,7 +69,7 @@ pub enum Other<'o> {
     Here(Discovery),
 }
 
-/// The result of a comparison. Of two inputs A and B, A is the one that was named first.
+/// The result of a comparison of two inputs A and B. A is the one named first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DiffReport {
@@ -102,11 +102,11 @@ pub struct FileDiff {
     pub file: FileName,
     /// The directory of the log.
     pub base: Base,
-    /// Lines that only A has, or has more often.
+    /// Lines that are only in A, and surplus copies in A.
     pub only_in_a: LineCount,
-    /// Lines that only B has, or has more often.
+    /// Lines that are only in B, and surplus copies in B.
     pub only_in_b: LineCount,
-    /// Lines that both have, but B in another order.
+    /// Lines that both have, but in a different order.
     pub reordered: LineCount,
     /// Lines that both have in the same order.
     pub same: LineCount,
@@ -126,8 +126,8 @@ impl FileDiff {
     }
 }
 
-/// Compares two inputs. Passes each line that differs to `take`, log by log, in the order of the logs: between
-/// two lines that both have, those of the first input come first.
+/// Compares two inputs. Passes each line that differs to `take`, log by log and in log order. Between two common lines,
+/// those of the first input come first.
 ///
 /// ```
 /// use patchwork_traces::diff::{DiffLine, DiffOptions, Other, diff};
@@ -150,9 +150,8 @@ impl FileDiff {
 /// # }
 /// ```
 ///
-/// # Errors
-/// If an input is damaged or a log cannot be read, a wanted source is in neither, a log has too many lines, or a temporary
-/// file cannot be written; and the error of `take`.
+/// # Errors If an input is damaged or a log cannot be read, a selected source is in neither input, a log has too many
+/// lines, or a temporary file cannot be written. Also the errors of `take`.
 pub fn diff(
     a: &TraceInput<'_>,
     b: &Other<'_>,
@@ -196,7 +195,7 @@ impl Other<'_> {
     }
 }
 
-/// Checks that an input has a log of each wanted source.
+/// Checks that an input has a log of each selected source.
 fn check_sources(a: &TraceInput<'_>, b: &Other<'_>, wanted: &[String]) -> Result<()> {
     let known: BTreeSet<_> = a.sources().chain(b.sources()).collect();
     match wanted.iter().find(|source| !known.contains(source.as_str())) {

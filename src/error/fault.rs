@@ -359,7 +359,7 @@ pub enum HistoryFault {
     },
     /// Two segments have the same number.
     Duplicate {
-        /// Their number.
+        /// The number of both.
         number: u64,
         /// The path of the other one.
         other: PathBuf,
@@ -387,11 +387,11 @@ pub enum HistoryFault {
         /// The number of the segment before.
         before: u64,
     },
-    /// A segment counts the rows of a log in earlier segments wrongly.
+    /// A segment records a wrong number of rows of a log in earlier segments.
     RowsBefore {
         /// The name of the log.
         file: String,
-        /// The number that the segment gives.
+        /// The number that the segment records.
         declared: u64,
         /// The number of rows in the earlier segments.
         found: u64,
@@ -400,16 +400,16 @@ pub enum HistoryFault {
     Changed,
     /// Another run adds to the history.
     InUse,
-    /// A bundle that is to be added to a history is a segment of one.
+    /// A bundle to add to a history is itself a segment of one.
     SegmentGiven,
-    /// A bundle that is to be added to a history was exported before its last segment.
+    /// A bundle to add to a history was exported before its last segment.
     TooOld {
         /// The time of the export.
         exported: String,
         /// The time of the last segment.
         last: String,
     },
-    /// A text is not a checkpoint.
+    /// A text is not a valid checkpoint.
     NotACheckpoint,
     /// A checkpoint belongs to another history.
     OtherCheckpoint {
@@ -437,7 +437,7 @@ pub enum HistoryFault {
         /// The number of segments, numbered from 0.
         size: u64,
     },
-    /// A text is not a proof.
+    /// A text is not a valid proof.
     NotAProof,
     /// A proof belongs to another history than the checkpoint.
     OtherProof {
@@ -546,11 +546,11 @@ impl HistoryFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Encryption {
-    /// With age, to keys.
+    /// With age, for recipients.
     AgeKey,
     /// With age and a passphrase.
     AgePassphrase,
-    /// As Patchwork exports traces with a passphrase.
+    /// With a passphrase, in the format of Patchwork's exporter.
     Patchwork,
 }
 
@@ -564,23 +564,23 @@ impl fmt::Display for Encryption {
     }
 }
 
-/// The kind of a text that is not the key of age that was expected.
+/// The kind of a text that is not the expected age key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyText {
     /// No key at all.
     Nothing,
-    /// An identity of age, which is secret.
+    /// An age identity, which is secret.
     Identity,
-    /// A recipient of age, which is public.
+    /// An age recipient, which is public.
     Recipient,
-    /// A post-quantum key of age, which this library cannot use.
+    /// A post-quantum age key, which this library cannot use.
     PostQuantum,
-    /// A key of OpenSSH, or the beginning of one.
+    /// An OpenSSH key, or the beginning of one.
     Ssh,
     /// Text in UTF-16.
     Utf16,
-    /// A file that is encrypted, but not by age with a passphrase.
+    /// A file that is encrypted, but not with age and a passphrase.
     EncryptedOtherwise,
     /// Something else, such as a key with a typing error.
     Other,

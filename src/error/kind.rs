@@ -178,7 +178,7 @@ pub enum ErrorKind {
     /// No row matches a filter, so there is nothing to write.
     #[strum(message = "no rows match")]
     NoRowsMatch,
-    /// The rows with the last value of a path are asked for, but the path leads to several values of a row.
+    /// The last row of each value of a path was requested, but the path can have several values in a row.
     KeyOfSeveralValues {
         /// The path.
         path: String,
@@ -197,7 +197,7 @@ pub enum ErrorKind {
     NotABundle,
     /// The input is encrypted, and no key or passphrase for it was given.
     Encrypted(Encryption),
-    /// An encrypted file, or a gzip file, holds an encrypted file instead of a bundle.
+    /// An encrypted file or a gzip file contains an encrypted file instead of a bundle.
     NestedEncryption {
         /// True if gzip is directly around the encrypted file.
         in_gzip: bool,
@@ -207,19 +207,19 @@ pub enum ErrorKind {
     NoMatchingKey,
     /// Deriving the key from the passphrase would take too long.
     DecryptionTooCostly {
-        /// The binary logarithm of the work that the file asks for.
+        /// The binary logarithm of the work factor of the file.
         required: u64,
-        /// The binary logarithm of the most work that is allowed.
+        /// The binary logarithm of the maximum work factor.
         limit: u64,
     },
     /// Encrypted data was changed or cut off.
     #[strum(message = "the encrypted data was changed or cut off")]
     CiphertextDamaged,
-    /// A file of identities has something else.
+    /// A file of identities contains something else.
     InvalidIdentity {
         /// The line, counted from 1; 0 for the whole file.
         line: u64,
-        /// The kind of text that is there instead.
+        /// The kind of text that was found instead.
         found: KeyText,
     },
     /// A text is not an age recipient.
@@ -229,19 +229,19 @@ pub enum ErrorKind {
         /// The kind of text that is there instead.
         found: KeyText,
     },
-    /// A program that holds a key of age, or finds it on a token, is not installed.
+    /// A plugin for an age key is not installed.
     AgePluginMissing {
         /// The name of the program.
         program: String,
     },
-    /// A program that holds a key of age failed.
+    /// A plugin for an age key failed.
     AgePluginFailed {
         /// The name of the program.
         program: String,
         /// Its message.
         message: String,
     },
-    /// The recipients cannot be used for one file.
+    /// The recipients cannot be combined in one file.
     #[strum(message = "these recipients cannot be used together")]
     RecipientsDiffer,
     /// A passphrase is empty, too long or not UTF-8.
@@ -408,7 +408,7 @@ pub enum ErrorKind {
     },
     /// A file was written and renamed, but its directory could not be synced.
     DirectorySyncFailed {
-        /// The error of the sync.
+        /// The error that the system returned.
         cause: Error,
     },
     /// A segment was added to a history, but the checkpoint could not be replaced.

@@ -12,19 +12,19 @@ pub enum RedactionFault {
     UnknownRule {
         /// The name.
         name: String,
-        /// The names that there are.
+        /// The known names.
         known: Vec<String>,
     },
-    /// A file of rules, or a rule in it, is malformed or needs something that is not supported.
+    /// A rule file, or a rule in it, is malformed or needs something that is not supported.
     RuleNotUnderstood {
         /// The rule or allowlist; `None` for the file.
         place: Option<String>,
         /// The reason.
         reason: String,
     },
-    /// The logs name too many users.
+    /// The logs contain too many user names.
     TooManyUsers {
-        /// The greatest number.
+        /// The maximum number.
         limit: usize,
     },
     /// Too many different values would have to be replaced.
@@ -32,18 +32,18 @@ pub enum RedactionFault {
         /// The greatest number.
         limit: usize,
     },
-    /// A key file can be read by other users, or changed.
+    /// Other users can read or change a key file.
     KeyFileExposed,
     /// A key has only zero bytes.
     KeyFileZero,
-    /// A key file has too few bytes, or too many.
+    /// A key file is too short or too long.
     KeyFileLength {
-        /// The number of its bytes, up to one more than the limit.
+        /// Its length in bytes, capped at one more than the limit.
         bytes: u64,
     },
     /// Two different values would get the same name.
     NamesCollide,
-    /// The redacted bundle still has something that a rule finds.
+    /// A rule still finds something in the redacted bundle.
     StillFound {
         /// The rule.
         rule: String,
@@ -60,55 +60,56 @@ pub enum RedactionFault {
         /// Its path.
         path: String,
     },
-    /// All rules are left out.
+    /// All rules are excluded.
     NoRules,
-    /// A row would no longer be a row, or a line that is no row would become one.
+    /// A row would become an unparsed line, or an unparsed line would become a row.
     LineChanged,
-    /// The path of a member to remove names the row itself.
+    /// The path of a member to remove is that of the row itself.
     WholeRow,
-    /// A manifest records a path that is none.
+    /// A manifest records a malformed path.
     InvalidPath {
         /// The path.
         path: String,
     },
     /// A bundle is not the redaction of another one.
     NotRedacted,
-    /// A redaction was done with another version of the rules.
+    /// A redaction used another version of the rules.
     OtherRules {
-        /// The program that did it.
+        /// The program that redacted.
         generator: String,
         /// The version of its rules.
         found: u64,
         /// The version of the rules of this library.
         known: u64,
     },
-    /// A redaction was done with a file of rules, which is needed.
+    /// A redaction used a rule file, which is needed.
     RulesNeeded {
         /// The SHA-256 of the file.
         used: Sha256Digest,
     },
-    /// A redaction was done with another file of rules.
+    /// A redaction used another rule file.
     OtherRuleFile {
         /// The SHA-256 of the file that was used.
         used: Sha256Digest,
         /// The SHA-256 of the file that was given.
         given: Sha256Digest,
     },
-    /// A redaction was done without a file of rules.
+    /// A redaction used no rule file.
     NoRulesUsed,
-    /// The names of a redaction were made with a key, which is needed.
+    /// A redaction used a key, which is needed.
     KeyNeeded,
-    /// The names of a redaction were made with another key.
+    /// A redaction used another key.
     OtherKey,
-    /// The names of a redaction were made without a key.
+    /// A redaction used no key.
     NoKeyUsed,
     /// A redacted bundle would be merged with logs that this machine has.
     OverLogs,
-    /// A redacted bundle would become a part of a history.
+    /// A redacted bundle would become part of a history.
     IntoHistory,
     /// A redacted bundle would be merged with bundles that are not redacted.
     AmongOthers,
-    /// A redacted bundle would be merged with one that was redacted in another way: a name can stand for two values.
+    /// A redacted bundle would be merged with one that was redacted differently, so that a name could stand for two
+    /// values.
     RedactedApart {
         /// The name of the other one.
         other: String,
@@ -184,7 +185,7 @@ impl RedactionFault {
     }
 }
 
-/// A number of bytes, of which more than the limit are not counted.
+/// A number of bytes that is capped at one more than the limit.
 struct Bytes(u64);
 
 impl fmt::Display for Bytes {

@@ -8,7 +8,7 @@ use std::fmt;
 pub enum SignatureFault {
     /// A file is neither an OpenSSH private key nor a public key.
     NotASigningKey,
-    /// A key is of a type that signatures are not made or checked with.
+    /// The type of a key is not supported for signatures.
     UnsupportedKey {
         /// The type, such as `ssh-rsa`.
         key_type: String,
@@ -29,7 +29,7 @@ pub enum SignatureFault {
         /// The problem.
         reason: &'static str,
     },
-    /// A bundle has a signature already, which must not be replaced.
+    /// A bundle already has a signature, which must not be replaced.
     AlreadySigned,
     /// A history has no checkpoint of all of its segments that could be signed.
     CheckpointNotCurrent,

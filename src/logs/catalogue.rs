@@ -28,11 +28,11 @@ pub struct Source {
     /// True if a running Patchwork holds its rows in memory, so that rows inserted by others only show after a
     /// restart.
     pub is_held_in_memory: bool,
-    /// The keys of rows that are about a run. `None` if its rows are not.
+    /// The run keys of its rows. `None` if its rows are not about runs.
     pub run: Option<RunKeys>,
 }
 
-/// The keys of rows about runs. The last row about a run is the one that counts.
+/// The keys of rows about runs. The last row of a run is authoritative.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunKeys {
@@ -139,8 +139,8 @@ pub(crate) fn has_numbered_rows(source: &str) -> bool {
     source == "activity"
 }
 
-/// Checks that [`discover()`](super::discover()) could have found a log of this source, name and directory. Manifests are checked
-/// with this before anything is written to the places that they name.
+/// Checks that [`discover()`](super::discover()) could have found a log of this source, name and directory. Manifests
+/// are checked with this before anything is written to their paths.
 ///
 /// Besides the logs of the catalogue, this allows the logs that are bundled on request: any other `*.jsonl` of the
 /// Patchwork directory, whose source follows from its name.
@@ -163,8 +163,8 @@ pub(crate) fn check_log(id: &LogId) -> Result<(), ErrorKind> {
     }
 }
 
-/// Returns true if Windows takes a name for something other than a file of that name: a device, a stream of
-/// another file, a pattern, or a name without its last characters.
+/// Returns true if Windows does not interpret a name as a file of that name, but as a device, a stream of another file,
+/// a pattern, or a name without its last characters.
 fn is_special_on_windows(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let is_port = |prefix| {

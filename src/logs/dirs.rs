@@ -34,8 +34,8 @@ pub struct Dirs {
 }
 
 impl Dirs {
-    /// Determines each directory: the given one, else the one that the environment names (`PATCHWORK_HOME`, or
-    /// `ide` in `CLAUDE_CONFIG_DIR`), else the usual one under `home`. An empty variable counts as unset.
+    /// Resolves each directory: the given one, else the one from the environment (`PATCHWORK_HOME`, or `ide` in
+    /// `CLAUDE_CONFIG_DIR`), else the default one under `home`. An empty variable counts as unset.
     ///
     /// # Errors
     /// [`ErrorKind::NoHome`] if a home directory is needed and there is none.
@@ -67,8 +67,7 @@ impl Dirs {
         Ok(ResolvedDirs { dirs, named: patchwork.into_iter().chain(activity).collect() })
     }
 
-    /// Determines both directories as the program does, from the environment and the home directory of this
-    /// process.
+    /// Resolves both directories like the program, from the environment and the home directory of this process.
     ///
     /// # Errors
     /// As [`resolve`](Self::resolve).
@@ -88,14 +87,14 @@ impl Dirs {
 
 /// Returns the home directory of this user.
 pub fn home_dir() -> Option<PathBuf> {
-    // The GNU library can't ask the system's name services in a static program.
+    // In a static program, the GNU C library can't query the system's name services.
     match cfg!(all(unix, target_feature = "crt-static")) {
         true => std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from),
         false => std::env::home_dir(),
     }
 }
 
-/// The directories of this user, with those that were named rather than assumed.
+/// The directories of this user, and which of them were named explicitly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResolvedDirs {
@@ -105,7 +104,7 @@ pub struct ResolvedDirs {
     pub named: Vec<NamedDir>,
 }
 
-/// A directory that was named.
+/// A directory that was named explicitly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NamedDir {

@@ -25,7 +25,8 @@ pub struct DiscoverOptions {
     pub include_other: bool,
     /// True to accept a machine without any logs, or without logs of a requested source.
     pub allow_empty: bool,
-    /// True to list what can't be a log, or can't be looked at, in [`Discovery::unreadable`] in place of an error.
+    /// True to list entries that can't be logs, or can't be inspected, in [`Discovery::unreadable`] instead of
+    /// returning an error.
     pub skip_unreadable: bool,
 }
 
@@ -45,7 +46,7 @@ impl DiscoverOptions {
         Self { allow_empty, ..self }
     }
 
-    /// Chooses whether to list what can't be a log, or can't be looked at, in place of an error.
+    /// Chooses whether to list entries that can't be logs, or can't be inspected, instead of returning an error.
     pub fn skip_unreadable(self, skip_unreadable: bool) -> Self {
         Self { skip_unreadable, ..self }
     }
@@ -69,7 +70,7 @@ pub struct LogFile {
     pub times: &'static [TimeKey],
 }
 
-/// Logs between which rotation moves rows, so that they must be opened at the same moment.
+/// A group of logs. Rotation moves rows between them, so they must be opened at the same moment.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LogGroup {
@@ -118,7 +119,7 @@ pub struct Discovery {
     pub skipped: Vec<SkippedLog>,
     /// The directories that do not exist.
     pub missing_dirs: Vec<PathBuf>,
-    /// The errors of what can't be a log, or can't be looked at, if these are to be listed.
+    /// The errors of entries that can't be logs or can't be inspected, if these are to be listed.
     pub unreadable: Vec<Error>,
 }
 
@@ -184,7 +185,7 @@ pub fn discover(dirs: &Dirs, wanted: &DiscoverOptions) -> Result<Discovery> {
 type NoteError<'n> = &'n mut dyn FnMut(Error) -> Result<()>;
 
 impl LogGroup {
-    /// Makes a group of one log, even if rotation moves rows between it and another one.
+    /// Creates a group of one log, even if rotation moves rows between it and another one.
     pub(crate) fn single(log: LogFile) -> Self {
         Self { logs: vec![log], named: None }
     }

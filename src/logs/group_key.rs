@@ -1,4 +1,4 @@
-//! Tells which logs count as one: those of a source between which rotation moves rows.
+//! Groups the logs that count as one: those of a source between which rotation moves rows.
 
 use super::catalogue::{Files, catalogue_order, known};
 use crate::format::LogId;

@@ -1,4 +1,4 @@
-//! The logs of this machine: which there are, where they are, and how their writers treat them.
+//! The logs of this machine: their catalogue, their locations, and the behaviour of their writers.
 //!
 //! [`CATALOGUE`] is the one place to add a source. [`discover()`] finds the logs on a machine, and
 //! [`open`](LogGroup::open) opens them as they are at one moment.

@@ -1,4 +1,4 @@
-//! An open log, which is read as it was when it was opened.
+//! Open logs, which are read as they were when they were opened.
 
 use std::fs::Metadata;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,10 +17,10 @@ const IN_MEMORY_BYTES: usize = 1 << 20;
 /// The number of bytes that are copied at a time.
 const COPY_BYTES: usize = 256 << 10;
 
-/// An open log. It reads as many bytes as it had when it was opened, whatever its writers do to the file.
+/// An open log. Reads exactly the bytes that it had when it was opened, whatever its writers do to the file.
 #[derive(Debug)]
 pub struct OpenLog {
-    /// The log that is open.
+    /// The open log.
     pub log: LogFile,
     content: LogContent,
     opened: Metadata,
@@ -86,7 +86,7 @@ impl OpenLog {
         }
     }
 
-    /// Reads from `copy`, which holds all bytes of this log, from now on. Closes the file.
+    /// Switches to `copy`, which holds all bytes of this log. Closes the file.
     ///
     /// # Errors
     /// If the copy cannot be read from its start.

@@ -20,16 +20,16 @@ use serde::Serialize;
 use crate::format::row::is_blank;
 use crate::util::line_reader::{LineCount, lines_of};
 
-/// The longest log, in bytes, that is not rotated.
+/// The maximum length of a log that is not rotated, in bytes.
 pub const MAX_LOG_BYTES: u64 = 1 << 20;
 
 /// The maximum number of lines that rotation keeps.
 pub const MAX_LOG_LINES: u64 = 10_000;
 
-/// The longest text that rotation keeps, in UTF-16 code units, line feeds included.
+/// The maximum length of the text that rotation keeps, in UTF-16 code units, line feeds included.
 pub const MAX_LOG_UNITS: u64 = 1 << 20;
 
-/// The longest text that an archive keeps, in UTF-16 code units, line feeds included.
+/// The maximum length of the text that an archive keeps, in UTF-16 code units, line feeds included.
 pub const MAX_ARCHIVE_UNITS: u64 = 8 << 20;
 
 /// The kind of rotation that the writers of a source apply to its log.

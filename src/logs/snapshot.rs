@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, IoAction, Result};
 use crate::progress::{Cancellation, NoProgress, Progress};
 use crate::util::file_identity::{is_same_file, is_unchanged};
 
-/// The time after which opening is given up while writers are busy.
+/// The time after which opening fails while writers are busy.
 const MAX_TRYING: Duration = Duration::from_secs(30);
 
 /// The pause before the next attempt. A writer holds its lock for about as long.

@@ -1,5 +1,5 @@
-//! The data of a report, as the page reads it (`page/report-data.ts`). `page/test/reports/` has examples: this program writes
-//! them, and the tests of the page read them.
+//! The data of a report, in the form that the page reads (`page/report-data.ts`). `page/test/reports/` has examples
+//! that this program writes and the tests of the page read.
 
 use serde::Serialize;
 
@@ -19,15 +19,15 @@ pub const MAX_LISTED: usize = 200;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum ReportVerdict {
-    /// Everything is as it was written.
+    /// The bundle or history is intact.
     Intact,
-    /// Every log is as it was written, but another program rewrote the container.
+    /// Every log is intact, but another program rewrote the container.
     IntactRecompressed,
-    /// A 1.0 bundle with a sound container. Nothing proves the content of the rows.
+    /// A 1.0 bundle with a sound container. It has no hashes that prove the content of the rows.
     IntactWithoutHashes,
     /// Something is missing or wrong.
     Damaged,
-    /// The segments of a history are as they were written, but do not follow each other, or contradict a checkpoint.
+    /// The segments of a history are intact, but do not follow each other, or contradict a checkpoint.
     Inconsistent,
 }
 
@@ -249,7 +249,7 @@ impl ReportData {
         Self { signature, ..self }
     }
 
-    /// Says which bundle is embedded.
+    /// Records which bundle is embedded.
     pub fn embed(&mut self, name: &str, digest: Option<BundleDigest>, note: Option<String>) {
         self.embedded = Some(EmbeddedData { name: name.to_owned(), digest, note });
     }
@@ -273,7 +273,7 @@ impl ReportData {
         serde_json::to_string(self)
     }
 
-    /// Returns in one sentence what the verdict on a bundle proves.
+    /// Returns a sentence that states what the verdict on a bundle proves.
     fn bundle_statement(&self) -> String {
         let rows = self.rows;
         let signed = self.signature.as_ref().is_some_and(|signature| signature.is_valid);
@@ -299,7 +299,7 @@ impl ReportData {
         }
     }
 
-    /// Returns in one sentence what the verdict on a history proves.
+    /// Returns a sentence that states what the verdict on a history proves.
     fn history_statement(&self, verified: &HistoryReport) -> String {
         let signed = self.signature.as_ref().is_some_and(|signature| signature.is_valid);
         match (self.verdict, verified.is_complete) {

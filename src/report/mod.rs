@@ -1,8 +1,8 @@
 //! Writes a report: one HTML page that shows a bundle or a history in any browser, offline.
 //!
-//! The page is `page.html`, which is built from the sources in `page/` and committed. Two data blocks are put into it: what
-//! verification found, as JSON, and the bundle itself, in base64, unless it is too large. The page reads the bundle as any
-//! other reader does. A history is embedded as the bundle that [`merge`](crate::merge) makes of it.
+//! The page is `page.html`, which is built from the sources in `page/` and committed. A report adds two data blocks:
+//! the results of verification, as JSON, and the bundle itself, in base64, unless it is too large. The page reads the
+//! bundle like any other reader. A history is embedded as the bundle that [`merge`](crate::merge) makes from it.
 
 mod data;
 mod page;
@@ -30,14 +30,14 @@ use crate::verify::{
 pub use data::ReportVerdict;
 use data::{FoundList, ReportData};
 
-/// The largest bundle, in bytes, that a report embeds by default.
+/// The maximum size of a bundle that a report embeds by default, in bytes.
 pub const DEFAULT_MAX_EMBED: u64 = 20_000_000;
 
 /// The rows that a report embeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Embedding {
-    /// None: the page shows what verification found, and opens the bundle when it is dropped on the page.
+    /// None: the page shows the results of verification, and opens the bundle when it is dropped on the page.
     None,
     /// All, if the compressed bundle has at most this many bytes.
     UpTo(u64),
@@ -77,7 +77,7 @@ impl ReportOptions {
         Self { embedding, ..self }
     }
 
-    /// Sets how bundles and histories are verified, for instance against a signature.
+    /// Sets the options for verifying bundles and histories, such as a signature to check.
     pub fn verify(self, verify: VerifyOptions, verify_history: HistoryVerifyOptions) -> Self {
         Self { verify, verify_history, ..self }
     }
@@ -100,14 +100,14 @@ pub struct Report {
     pub rows: u64,
     /// The size of the embedded bundle in bytes. `None` if no rows are embedded.
     pub embedded_bytes: Option<u64>,
-    /// The reason why no rows are embedded, if they were wanted.
+    /// The reason why no rows are embedded, if embedding was requested.
     pub not_embedded: Option<String>,
     /// The size of the report in bytes.
     pub report_bytes: u64,
 }
 
-/// Writes a report on the bundle in `input` to `target`, mode 0600: the whole report, or nothing. Errors and the report
-/// refer to the bundle as `name`.
+/// Writes a report on the bundle in `input` to `target`, with mode 0600: the whole report, or nothing. Errors and the
+/// report refer to the bundle as `name`.
 ///
 /// ```
 /// use std::path::Path;
@@ -128,8 +128,8 @@ pub struct Report {
 /// # }
 /// ```
 ///
-/// # Errors
-/// If the bundle cannot be read, or is not one; if the report cannot be written. Damage is not an error.
+/// # Errors If the bundle cannot be read, the input is not a bundle, or the report cannot be written. Damage is not an
+/// error.
 pub fn report_bundle(
     input: Input<'_>,
     name: &str,
@@ -175,7 +175,7 @@ pub fn report_history(
     let mut found = FoundList::default();
     let mut gaps = Vec::new();
     progress.stage(Stage::Checking);
-    // The report says that rows are as they were, so all of them are read.
+    // Reads all rows, because the report states that they are intact.
     let verify = options.verify_history.clone().rows(RowsToRead::All);
     let verified = verify_history(dir, &verify, progress, &mut |finding| match finding.kind {
         HistoryFindingKind::Gap { .. } if gaps.len() < data::MAX_LISTED => gaps.push(finding.to_string()),
@@ -199,7 +199,7 @@ pub fn report_history(
     write_page(&data, bundle, &name, target)
 }
 
-/// Makes one bundle of a history, unless it is too large to be embedded, and fills in what the report says of its logs.
+/// Merges a history into one bundle, unless it is too large to embed, and fills in the logs of the report.
 fn merged(
     dir: &Path,
     options: &ReportOptions,
@@ -209,7 +209,7 @@ fn merged(
 ) -> Result<Option<(File, u64)>> {
     let history = History::open_with_keys(dir, &options.verify_history.keys)?;
     let bytes = HistoryInspection::new(&history).bundle_bytes;
-    // Merged, they are hardly larger.
+    // The merged bundle is hardly larger.
     if let Some(reason) = too_large(options.embedding, bytes, OF_HISTORY) {
         data.not_embedded = Some(reason);
         return Ok(None);
@@ -227,7 +227,7 @@ fn merged(
     Ok(Some((file, merged.bundle_bytes)))
 }
 
-/// What a report says of the input whose rows it lacks: what it is, and how to see the rows.
+/// The description of an input whose rows are not embedded, and the way to see them.
 type LeftOut = (&'static str, &'static str);
 
 const OF_BUNDLE: LeftOut = ("bundle", "Open the bundle here to see them.");
@@ -237,7 +237,7 @@ const OF_HISTORY: LeftOut = (
      \"patchwork-traces merge\" and open that here.",
 );
 
-/// Returns the reason if rows of this compressed length are not to be embedded.
+/// Returns the reason not to embed rows of this compressed length, if there is one.
 fn too_large(embedding: Embedding, bytes: u64, (kind, advice): LeftOut) -> Option<String> {
     match embedding {
         Embedding::All => None,

@@ -27,7 +27,7 @@ pub struct AllowedSigners(Arc<[AllowedSigner]>);
 /// A line of the list.
 #[derive(Debug)]
 pub(super) struct AllowedSigner {
-    /// The patterns of the names of the signer, as they stand in the list.
+    /// The name patterns of the signer, as written in the list.
     pub(super) principals: String,
     key: KeyLine,
     options: SignerOptions,
@@ -47,14 +47,14 @@ struct SignerOptions {
 pub(super) enum NotAllowed {
     /// The line is for other namespaces.
     Namespace,
-    /// The key is valid only later.
+    /// The key is not valid yet.
     NotYetValid(Timestamp),
-    /// The key was valid only earlier.
+    /// The key is no longer valid.
     Expired(Timestamp),
 }
 
 impl AllowedSigners {
-    /// Reads the list in the file `path`. Times in it without `Z` are of the system's time zone.
+    /// Reads the list in the file `path`. Times without `Z` are in the system's time zone.
     ///
     /// # Errors
     /// If the file cannot be read. [`SignatureFault::SignersLine`] if a line is malformed.
@@ -86,7 +86,7 @@ impl AllowedSigners {
         Ok(Self(signers.into()))
     }
 
-    /// Returns the lines with this key, which is in binary form.
+    /// Returns the lines with this key, given in binary form.
     pub(super) fn with_key(&self, blob: &[u8]) -> impl Iterator<Item = &AllowedSigner> {
         self.0.iter().filter(move |signer| !signer.options.is_authority && signer.key.blob == blob)
     }
@@ -125,7 +125,7 @@ impl AllowedSigner {
     }
 }
 
-/// Splits the names, which may be in quotation marks, from the rest of a line.
+/// Splits the names, which may be quoted, from the rest of a line.
 fn principals(line: &str) -> Result<(String, &str), &'static str> {
     let (names, rest) = match line.strip_prefix('"') {
         Some(quoted) => quoted.split_once('"').ok_or("a quotation mark is missing")?,
@@ -141,7 +141,7 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
 
-/// Splits the options from the rest of a line, at the first blank outside of quotation marks.
+/// Splits the options from the rest of a line, at the first unquoted blank.
 fn split_options(text: &str) -> Result<(&str, &str), &'static str> {
     let mut is_quoted = false;
     let end = text.char_indices().find(|(_, c)| {
@@ -189,13 +189,13 @@ impl SignerOptions {
     }
 }
 
-/// Splits a value in quotation marks from the text after it.
+/// Splits a quoted value from the text after it.
 fn quoted(text: &str) -> Result<(&str, &str), &'static str> {
     let text = text.strip_prefix('"').ok_or("the value of an option is not in quotation marks")?;
     text.split_once('"').ok_or("a quotation mark is missing")
 }
 
-/// Parses a time: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, of the system's time zone, or with `Z` of UTC.
+/// Parses a time: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in the system's time zone, or in UTC with `Z`.
 fn time(text: &str) -> Result<Timestamp, &'static str> {
     const EXPECTED: &str = "a time is not of the form YYYYMMDD, YYYYMMDDHHMM or YYYYMMDDHHMMSS, with or without Z";
     let digits = text.strip_suffix(['Z', 'z']);

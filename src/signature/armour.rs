@@ -8,14 +8,14 @@ const END: &str = "-----END SSH SIGNATURE-----";
 /// The length of the lines that OpenSSH writes.
 const WIDTH: usize = 70;
 
-/// Decodes a text. Its lines may have any length, and end with LF or CRLF. Returns `None` for any other deviation, also
-/// for text before or after the signature.
+/// Decodes a text. Lines may have any length, and end with LF or CRLF. Returns `None` for any other deviation,
+/// including text before or after the signature.
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
     let mut lines: Vec<_> = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
     let is_marked = lines.len() > 2 && lines.pop() == Some(END) && lines.remove(0) == BEGIN;
     let is_filled = lines.iter().all(|line| !line.is_empty());
-    // The decoder rejects every other character, also a carriage return.
+    // The decoder rejects every other character, including carriage returns.
     (is_marked && is_filled).then(|| BASE64.decode(lines.concat().as_bytes()).ok())?
 }
 

@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 
-/// The types of keys whose signatures are made and checked.
+/// The supported key types.
 const SUPPORTED: [&str; 6] = [
     "ssh-ed25519",
     "ecdsa-sha2-nistp256",
@@ -17,7 +17,7 @@ const SUPPORTED: [&str; 6] = [
 pub struct KeyLine {
     /// The type, such as `ssh-ed25519`.
     pub key_type: String,
-    /// The key with its type, as it stands in signatures.
+    /// The key with its type, as encoded in signatures.
     pub blob: Vec<u8>,
 }
 
@@ -31,7 +31,7 @@ impl KeyLine {
     }
 }
 
-/// Returns true if signatures of keys of this type are made and checked.
+/// Returns true if this key type is supported.
 pub fn is_supported(key_type: &str) -> bool {
     SUPPORTED.contains(&key_type)
 }

@@ -1,4 +1,4 @@
-//! The person who signs: types passphrases, and touches tokens.
+//! The prompt for the person who signs: asks for passphrases and touches of tokens.
 
 use std::path::Path;
 
@@ -9,15 +9,14 @@ use crate::error::{Error, ErrorKind, Result, SignatureFault};
 pub trait KeyPrompt {
     /// Returns the passphrase of the private key in the file `key`.
     ///
-    /// # Errors
-    /// If it cannot be asked for. [`SignatureFault::PassphraseNeeded`] if there is nobody to ask.
+    /// # Errors If asking fails. [`SignatureFault::PassphraseNeeded`] if no one can be asked.
     fn passphrase(&mut self, key: &Path) -> Result<Passphrase>;
 
     /// Shows the request of `ssh-keygen` to touch a hardware token.
     fn notice(&mut self, message: &str);
 }
 
-/// The connection to nobody: keys with a passphrase cannot be used, and messages are dropped.
+/// The prompt without a person: keys with a passphrase cannot be used, and messages are dropped.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoPrompt;
 

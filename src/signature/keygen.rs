@@ -12,10 +12,10 @@ use crate::error::{Error, ErrorKind, Result, SignatureFault};
 
 const PROGRAM: &str = "ssh-keygen";
 
-/// The message with which it begins when it reads standard input.
+/// The first message of `ssh-keygen` when it reads standard input.
 const BEGINNING: &str = "Signing data on standard input";
 
-/// The start of the message with which it asks for a touch of a hardware token.
+/// The start of the message that asks for a touch of a hardware token.
 const REQUEST: &str = "Confirm user presence";
 
 /// Signs bytes with the key in the file `path`: a public key, or the private key of a hardware token.
@@ -28,7 +28,7 @@ pub fn sign(path: &Path, message: &[u8], prompt: &mut dyn KeyPrompt) -> Result<S
     })?;
     let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let (signature, last_message) = thread::scope(|scope| {
-        // If it ends early, its exit code tells why.
+        // If `ssh-keygen` ends early, its exit code is checked below.
         scope.spawn(move || input.map(|mut input| input.write_all(message)));
         let signature = scope.spawn(move || {
             let mut text = Vec::new();

@@ -1,9 +1,9 @@
 //! Signs bundles and histories with OpenSSH keys, and checks such signatures.
 //!
-//! What is signed is the manifest line of a bundle without its line feed, or the three lines of the checkpoint of a
-//! history (FORMAT.md, "Signatures"). The signature is a text in OpenSSH's format SSHSIG, in a file of its own, so
-//! `ssh-keygen -Y sign` and `ssh-keygen -Y verify` make and check the same. It shows that the holder of a key vouched for
-//! the content, not that the content is true.
+//! The signed message is the manifest line of a bundle without its line feed, or the three lines of the checkpoint of a
+//! history (FORMAT.md, "Signatures"). The signature is a separate text file in OpenSSH's SSHSIG format, compatible with
+//! `ssh-keygen -Y sign` and `ssh-keygen -Y verify`. It proves that the holder of a key vouched for the content, not
+//! that the content is true.
 
 mod allowed_signers;
 mod armour;
@@ -26,7 +26,7 @@ pub use signing_key::SigningKey;
 pub use sshsig::{InvalidSignature, Signature};
 pub use verdict::{SignatureCheck, SignatureVerdict};
 
-/// The namespace of all signatures: a signature that was made for another purpose is not valid here.
+/// The namespace of all signatures. Signatures that were made for another purpose are not valid.
 pub const NAMESPACE: &str = "patchwork-traces";
 
 /// The maximum length of a signature, and of a key, in bytes.

@@ -1,6 +1,6 @@
 //! OpenSSH's lists of patterns, such as `*@example.org,!guest@example.org`.
 
-/// Returns true if `name` matches a pattern of the list, which commas separate, and none of those that begin with `!`.
+/// Returns true if `name` matches a pattern of the comma-separated list, and no pattern that begins with `!`.
 pub fn matches_list(name: &str, list: &str) -> bool {
     let mut is_match = false;
     for pattern in list.split(',') {
@@ -13,7 +13,7 @@ pub fn matches_list(name: &str, list: &str) -> bool {
     is_match
 }
 
-/// Returns true if `name` matches `pattern`, in which `*` stands for any characters and `?` for any one.
+/// Returns true if `name` matches `pattern`, in which `*` matches any characters and `?` matches any one character.
 fn matches(name: &[u8], pattern: &[u8]) -> bool {
     let (mut at, mut of_pattern) = (0, 0);
     // The position after the last `*`, and the position in the name up to which it reaches.

@@ -1,4 +1,4 @@
-//! The key of a signature, as it is shown.
+//! The displayed form of the key of a signature.
 
 use std::fmt;
 

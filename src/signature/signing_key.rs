@@ -1,4 +1,4 @@
-//! The keys that sign: private keys in files, and those that an agent or a hardware token holds.
+//! The keys that sign: private keys in files, agents and hardware tokens.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -29,20 +29,19 @@ pub struct SigningKey {
 /// The holder of the secret.
 enum KeyHolder {
     Memory(Box<PrivateKey>),
-    /// An agent or a hardware token, which `ssh-keygen` asks. The public key is known if the file has it.
+    /// An agent or hardware token, reached through `ssh-keygen`. The public key is known if the file has it.
     Keygen(Option<KeyLine>),
 }
 
 impl SigningKey {
-    /// Reads the key in the file `path`: an OpenSSH private key, or the public key of one that an agent holds.
+    /// Reads the key in the file `path`: an OpenSSH private key, or the public key of a key in an agent.
     ///
-    /// # Errors
-    /// If the file cannot be read. [`SignatureFault::NotASigningKey`] and [`SignatureFault::UnsupportedKey`] for another
-    /// content, and [`SignatureFault::WrongPassphrase`].
+    /// # Errors If the file cannot be read. [`SignatureFault::NotASigningKey`] and [`SignatureFault::UnsupportedKey`]
+    /// for any other content, and [`SignatureFault::WrongPassphrase`].
     pub fn read(path: impl AsRef<Path>, prompt: &mut dyn KeyPrompt) -> Result<Self> {
         let path = path.as_ref();
         let file = fs::File::open(path).map_err(|error| Error::io(IoAction::Open, path, error))?;
-        // The buffer must not grow, as that would leave copies of the secret in memory.
+        // The buffer must not grow, because that would leave copies of the secret in memory.
         let mut text = Zeroizing::new(vec![0; usize::try_from(MAX_BYTES).unwrap_or(usize::MAX)]);
         let metadata = file.metadata().map_err(|error| Error::io(IoAction::Read, path, error))?;
         let read = read_up_to(file, &mut text).map_err(|error| Error::io(IoAction::Read, path, error))?;
@@ -63,8 +62,7 @@ impl SigningKey {
 
     /// Signs the bytes of a manifest line without its line feed, or of a checkpoint.
     ///
-    /// # Errors
-    /// [`SignatureFault::KeygenMissing`] and [`SignatureFault::KeygenFailed`] for a key that an agent or a token holds.
+    /// # Errors [`SignatureFault::KeygenMissing`] and [`SignatureFault::KeygenFailed`] for a key in an agent or token.
     pub fn sign(&self, message: &[u8], prompt: &mut dyn KeyPrompt) -> Result<Signature> {
         match &self.holder {
             KeyHolder::Memory(key) => Signature::make(key, message, &self.path),
@@ -81,7 +79,7 @@ impl SigningKey {
     }
 }
 
-/// Shows the path only.
+/// Shows only the path.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningKey").field("path", &self.path).finish_non_exhaustive()

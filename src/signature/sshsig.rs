@@ -1,4 +1,4 @@
-//! A signature in OpenSSH's format SSHSIG.
+//! Signatures in OpenSSH's SSHSIG format.
 
 use std::fmt;
 use std::path::Path;
@@ -27,19 +27,18 @@ pub struct Signature {
 impl Signature {
     /// Writes the signature to `target`.
     ///
-    /// # Errors
-    /// If it cannot be written; then a file of the target does not exist, or is the one before.
+    /// # Errors If the signature cannot be written. The target is then unchanged.
     pub fn write(&self, target: &OutputTarget) -> Result<()> {
         target.write(self.to_string().as_bytes())
     }
 
-    /// Returns the key that the signature names. Only [`is_of`](Self::is_of) shows that the key made it.
+    /// Returns the key named by the signature. Only [`is_of`](Self::is_of) proves that the key made it.
     #[must_use]
     pub fn key(&self) -> &SignerKey {
         &self.key
     }
 
-    /// Returns the purpose that the signature was made for. Those of this library have [`NAMESPACE`].
+    /// Returns the namespace of the signature: [`NAMESPACE`] for signatures by this library.
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.inner.namespace()
@@ -67,10 +66,9 @@ impl Signature {
         &self.blob
     }
 
-    /// Parses a signature as strictly as possible, so that one that was altered in transit is not accepted.
+    /// Parses a signature as strictly as possible, to reject any that was altered in transit.
     ///
-    /// # Errors
-    /// If the text is not a signature, or one of a key of an unsupported type.
+    /// # Errors If the text is not a signature, or its key type is not supported.
     pub fn parse(text: &[u8]) -> Result<Self, InvalidSignature> {
         let bytes = armour::decode(text).ok_or(InvalidSignature::Malformed)?;
         let rest = bytes.strip_prefix(HEAD).ok_or(InvalidSignature::Malformed)?;
@@ -95,13 +93,13 @@ impl fmt::Display for Signature {
     }
 }
 
-/// The error for a text that is not a signature which can be checked.
+/// The error for a text that is not a checkable signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidSignature {
-    /// The text is not a signature, or was damaged.
+    /// The text is not a signature, or is damaged.
     Malformed,
-    /// The signature is of a key of a type that is not supported.
+    /// The key type of the signature is not supported.
     UnsupportedKey {
         /// The type, such as `ssh-rsa`.
         key_type: String,

@@ -22,51 +22,51 @@ use crate::format::Timestamp;
 pub enum SignatureVerdict {
     /// An allowed signer signed exactly this content.
     Valid {
-        /// The names of the signer, as they stand in the list of allowed signers.
+        /// The names of the signer, as written in the list of allowed signers.
         principal: String,
         /// The signer's key.
         key: SignerKey,
     },
-    /// An allowed signer signed exactly this content, but not the one that was asked for.
+    /// An allowed signer signed exactly this content, but not the required one.
     OtherSigner {
-        /// The names of the signer, as they stand in the list of allowed signers.
+        /// The names of the signer, as written in the list of allowed signers.
         principal: String,
         /// The signer's key.
         key: SignerKey,
     },
-    /// Somebody signed exactly this content with a key that is not in the list of allowed signers.
+    /// A key that is not in the list of allowed signers signed exactly this content.
     UnknownKey {
         /// The key.
         key: SignerKey,
     },
     /// The list of allowed signers permits the key, but only for other purposes.
     NotForNamespace {
-        /// The names of the signer, as they stand in the list of allowed signers.
+        /// The names of the signer, as written in the list of allowed signers.
         principal: String,
         /// The signer's key.
         key: SignerKey,
     },
     /// The list of allowed signers permits the key, but only after a later time.
     NotYetValid {
-        /// The names of the signer, as they stand in the list of allowed signers.
+        /// The names of the signer, as written in the list of allowed signers.
         principal: String,
         /// The signer's key.
         key: SignerKey,
-        /// The time from which on the key is valid.
+        /// The time from which the key is valid.
         valid_after: Timestamp,
     },
     /// The list of allowed signers permits the key, but only before an earlier time.
     Expired {
-        /// The names of the signer, as they stand in the list of allowed signers.
+        /// The names of the signer, as written in the list of allowed signers.
         principal: String,
         /// The signer's key.
         key: SignerKey,
-        /// The time up to which the key was valid.
+        /// The time until which the key was valid.
         valid_before: Timestamp,
     },
     /// An allowed signer signed an earlier checkpoint of the history, so later segments are not covered.
     Outdated {
-        /// The names of the signer, as they stand in the list of allowed signers.
+        /// The names of the signer, as written in the list of allowed signers.
         principal: String,
         /// The signer's key.
         key: SignerKey,
@@ -75,9 +75,9 @@ pub enum SignatureVerdict {
         /// The number of segments of the checkpoint.
         segments: u64,
     },
-    /// The signature was not made for this content, or by another key than it says.
+    /// The signature was made for other content, or by a key other than the one it names.
     Mismatch {
-        /// The key that the signature names.
+        /// The key named by the signature.
         key: SignerKey,
     },
     /// The signature was made for another purpose.
@@ -85,7 +85,7 @@ pub enum SignatureVerdict {
         /// The purpose.
         namespace: String,
     },
-    /// The signature is of a key of a type that is not supported.
+    /// The key type of the signature is not supported.
     UnsupportedKey {
         /// The type, such as `ssh-rsa`.
         key_type: String,
@@ -94,7 +94,7 @@ pub enum SignatureVerdict {
     Malformed,
     /// There is no signature.
     Missing,
-    /// There is a signature, but the content that it is of cannot be read.
+    /// There is a signature, but its content cannot be read.
     NoContent,
 }
 
@@ -119,7 +119,7 @@ impl SignatureVerdict {
         }
     }
 
-    /// Returns the key that the signature names.
+    /// Returns the key named by the signature.
     #[must_use]
     pub fn key(&self) -> Option<&SignerKey> {
         match self {
@@ -188,8 +188,8 @@ pub struct SignatureCheck {
 }
 
 impl SignatureCheck {
-    /// Creates the check of the text of a signature, or of `None` if there is none. A key is allowed if it is at the time
-    /// `now`: signatures have no time that could be trusted.
+    /// Creates the check of a signature, given as text, or `None` if it is missing. Keys must be valid at the time
+    /// `now`, because signatures have no trustworthy time.
     pub fn new(signature: impl Into<Option<Vec<u8>>>, signers: AllowedSigners, now: Timestamp) -> Self {
         Self { signature: signature.into(), signers, signer: None, now }
     }
@@ -206,7 +206,7 @@ impl SignatureCheck {
             Err(error) => return Err(Error::io(IoAction::Open, path, error)),
         };
         let mut text = Vec::new();
-        // A longer file is malformed, as its end is missing.
+        // A longer file is malformed, because its end is cut off.
         file.take(MAX_BYTES).read_to_end(&mut text).map_err(|error| Error::io(IoAction::Read, path, error))?;
         Ok(Self::new(text, signers, now))
     }
@@ -216,7 +216,7 @@ impl SignatureCheck {
         Self { signer: name.into(), ..self }
     }
 
-    /// Checks that the signature is of `message`, and by an allowed signer.
+    /// Checks that an allowed signer signed `message`.
     #[must_use]
     pub fn verdict(&self, message: &[u8]) -> SignatureVerdict {
         match self.parsed() {
@@ -232,7 +232,7 @@ impl SignatureCheck {
     }
 
     /// Checks the signature of a history with `segments` segments. `earlier` returns the text of the checkpoint of its
-    /// first segments.
+    /// first N segments.
     pub(crate) fn verdict_on_history(
         &self,
         segments: u64,
@@ -266,7 +266,8 @@ impl SignatureCheck {
         }
     }
 
-    /// Returns the verdict on the key of a signature that is of the content: the best of all lines that have the key.
+    /// Returns the verdict on the key of a signature that matches the content: the best verdict of all lines with the
+    /// key.
     fn verdict_on_key(&self, signature: &Signature) -> SignatureVerdict {
         let key = || signature.key().clone();
         let lines = self.signers.with_key(signature.blob()).map(|line| self.verdict_on_line(line, key()));
@@ -290,7 +291,7 @@ impl SignatureCheck {
 /// millisecond with ed25519, and a few milliseconds with other keys.
 const MAX_EARLIER: u64 = 2000;
 
-/// Returns the rank of the verdict on a line: that of the lowest one counts.
+/// Returns the rank of the verdict on a line. The lowest rank is the best.
 fn rank(verdict: &SignatureVerdict) -> u8 {
     match verdict {
         SignatureVerdict::Valid { .. } => 0,

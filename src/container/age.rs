@@ -14,7 +14,7 @@ use super::plugin::{PluginPrompt, PluginRecipients, Prompt};
 use super::unlock::{self, KeysIdentity};
 use crate::error::{Error, ErrorKind, IoAction, KeyText, Result};
 
-/// The binary logarithm of the work to derive a key from a passphrase on writing: about a second.
+/// The binary logarithm of the scrypt work factor for new files. Deriving a key takes about a second.
 const WORK_FACTOR: u8 = 18;
 
 /// A public key that files are encrypted to.
@@ -27,7 +27,7 @@ enum RecipientKey {
     Plugin(age::plugin::Recipient),
 }
 
-/// Encrypts what is written. Whoever has one of the keys, or the passphrase, can read it.
+/// Encrypts files. Anyone who has one of the keys, or the passphrase, can decrypt them.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -55,10 +55,10 @@ enum SealTo {
     Passphrase(Passphrase),
 }
 
-/// A writer that encrypts. Call [`finish`](Self::finish) at the end: without it, the file is cut off.
+/// A writer that encrypts. Call [`finish`](Self::finish) at the end; otherwise the file is truncated.
 pub struct SealedWriter<W: Write>(StreamWriter<W>);
 
-/// The decrypted content of a file. Errors of reading it are of the kind [`ErrorKind::CiphertextDamaged`], or of the file.
+/// The decrypted content of a file. Reading fails with [`ErrorKind::CiphertextDamaged`], or with an error of the file.
 pub(super) struct Decrypted<R>(StreamReader<R>);
 
 impl FromStr for Recipient {
@@ -87,10 +87,10 @@ impl std::fmt::Debug for Recipient {
 }
 
 impl Recipient {
-    /// Reads a file of recipients: one on each line, beside empty lines and comments that begin with `#`.
+    /// Reads a file of recipients: one per line, with empty lines and comments that begin with `#`.
     ///
-    /// # Errors
-    /// If it cannot be read. [`ErrorKind::InvalidRecipient`] if a line is no recipient, or none is there.
+    /// # Errors If it cannot be read. [`ErrorKind::InvalidRecipient`] if a line is not a recipient, or the file has
+    /// none.
     pub fn read_file(path: impl AsRef<std::path::Path>) -> Result<Vec<Self>> {
         let path = path.as_ref();
         let named = |error: Error| error.in_subject(&path.display().to_string());
@@ -108,14 +108,14 @@ impl Recipient {
     }
 }
 
-/// The error that there is no recipient.
+/// The error for a missing recipient.
 const NO_RECIPIENT: ErrorKind = ErrorKind::InvalidRecipient { line: None, found: KeyText::Nothing };
 
 impl Sealer {
-    /// Encrypts to these keys.
+    /// Encrypts to these recipients.
     ///
-    /// # Errors
-    /// [`ErrorKind::InvalidRecipient`] if there is none. [`ErrorKind::AgePluginMissing`] if the plugin of one is not installed.
+    /// # Errors [`ErrorKind::InvalidRecipient`] if there are none. [`ErrorKind::AgePluginMissing`] if a plugin is not
+    /// installed.
     pub fn to_recipients(recipients: Vec<Recipient>) -> Result<Self> {
         if recipients.is_empty() {
             return Err(NO_RECIPIENT.into());
@@ -131,7 +131,7 @@ impl Sealer {
         Self { to: SealTo::Passphrase(passphrase), plugin_prompt: Prompt::default() }
     }
 
-    /// Sets who talks to the user for plugins of age. Without it, plugins that must ask fail.
+    /// Sets the prompt for age plugins. Without it, plugins that need to ask the user fail.
     #[must_use]
     pub fn plugin_prompt(self, prompt: Arc<dyn PluginPrompt>) -> Self {
         Self { plugin_prompt: Prompt(Some(prompt)), ..self }
@@ -139,8 +139,7 @@ impl Sealer {
 
     /// Starts an encrypted file in `out`.
     ///
-    /// # Errors
-    /// If the keys cannot be used together, a plugin fails, or writing fails.
+    /// # Errors If the recipients cannot be combined, a plugin fails, or writing fails.
     pub fn seal<W: Write>(&self, out: W) -> io::Result<SealedWriter<W>> {
         let encryptor = match &self.to {
             SealTo::Recipients(recipients) => {
@@ -195,8 +194,8 @@ impl<W: Write> Write for SealedWriter<W> {
     }
 }
 
-/// Opens an encrypted file or stream, without its armour. Each byte that it gives is authenticated. `name` is for whoever is
-/// asked for a passphrase.
+/// Opens an encrypted file or stream, without its armour. Every byte it returns is authenticated. Passphrase prompts
+/// show `name`.
 pub(super) fn decrypt<R: Read>(input: R, keys: &DecryptionKeys, name: &str) -> Result<Decrypted<R>> {
     let decryptor = Decryptor::new(input).map_err(unlock::decryption_error)?;
     let identity = KeysIdentity::new(keys, name, decryptor.is_scrypt())?;

@@ -1,8 +1,8 @@
-//! Reads what is intact of a damaged file of age.
+//! Reads the intact parts of a damaged age file.
 //!
-//! age encrypts pieces of 64 KiB, and authenticates each by itself under a nonce that has the piece's number. So a piece that
-//! can be decrypted is genuine and in its place, whatever happened to the others. Whether the file ends where it was ended is
-//! not known if its last piece is damaged.
+//! age encrypts pieces of 64 KiB, and authenticates each separately under a nonce with the piece's number. So a piece
+//! that decrypts is genuine and in its original position, whatever happened to the others. If the last piece is
+//! damaged, the original end of the file is unknown.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -17,18 +17,18 @@ use super::keys::DecryptionKeys;
 use super::unlock::{self, FileKeyIdentity, KeysIdentity};
 use crate::error::Result;
 
-/// The length of a piece, decrypted, and the number of bytes that its authentication takes.
+/// The length of a decrypted piece, and the number of bytes for its authentication.
 const PIECE_BYTES: u64 = 64 << 10;
 const TAG_BYTES: u64 = 16;
 
-/// The decrypted content of a file that may be damaged. Pieces that cannot be decrypted are filled with noise, and recorded as
-/// holes.
+/// The decrypted content of a file that may be damaged. Pieces that cannot be decrypted are replaced by noise, and
+/// recorded as holes.
 pub struct DamagedReader<'r> {
     file: FileInput<'r>,
     key: FileKeyIdentity,
-    /// The reader, and the number of the piece that it reads next. It cannot be used after damage.
+    /// The reader, and the number of the next piece. It cannot be used after damage.
     reader: Option<(StreamReader<FileInput<'r>>, u64)>,
-    /// The piece that was read last, and its number.
+    /// The piece read last, and its number.
     piece: Zeroizing<Vec<u8>>,
     loaded: Option<u64>,
     length: u64,
@@ -37,7 +37,7 @@ pub struct DamagedReader<'r> {
 }
 
 impl<'r> DamagedReader<'r> {
-    /// Opens a file, without armour. Its header must be intact. `name` is for whoever is asked for a passphrase.
+    /// Opens a file without armour. Its header must be intact. Passphrase prompts show `name`.
     ///
     /// # Errors
     /// If the header is damaged, the keys don't open the file, or it cannot be read.
@@ -60,7 +60,7 @@ impl<'r> DamagedReader<'r> {
         Arc::clone(&self.holes)
     }
 
-    /// Reads a piece, or makes it up.
+    /// Reads a piece, or fills it with noise.
     fn load(&mut self, number: u64) -> io::Result<()> {
         if self.loaded == Some(number) {
             return Ok(());
@@ -97,7 +97,7 @@ impl<'r> DamagedReader<'r> {
         let reader = decryptor.decrypt([&self.key as &dyn age::Identity].into_iter());
         let mut reader = reader.map_err(unlock::decryption_error)?;
         if number > 0 {
-            // At the start of a piece, the reader would first authenticate the end of the file.
+            // At the start of a piece, the reader would authenticate the end of the file first.
             reader.seek(SeekFrom::Start(number * PIECE_BYTES + 1))?;
             reader.seek(SeekFrom::Start(number * PIECE_BYTES))?;
         }
@@ -105,7 +105,7 @@ impl<'r> DamagedReader<'r> {
     }
 }
 
-/// Returns true for the errors of the crate `age` that stand for damage.
+/// Returns true for errors of the `age` crate that mean damage.
 fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }

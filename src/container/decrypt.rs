@@ -8,7 +8,7 @@ use super::damaged::DamagedReader;
 use super::{DecryptionKeys, FileInput, Input, Passphrase, age, encryption, pwtrace};
 use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
 
-/// Opens a file that is encrypted in this way and begins with `mark`. `name` is for whoever is asked for a passphrase.
+/// Opens a file that is encrypted in this way and begins with `mark`. Passphrase prompts show `name`.
 pub fn of_file<'r>(
     file: &FileInput<'r>,
     encryption: Encryption,
@@ -20,7 +20,7 @@ pub fn of_file<'r>(
         Encryption::AgeKey | Encryption::AgePassphrase if encryption::is_armored(mark) => {
             FileInput::new(age::decrypt(ArmoredReader::new(file.at_start()), keys, name)?)
         }
-        // The reader of armour would also read this, but seeks several times as slowly.
+        // The armour reader would also read this, but seeks several times more slowly.
         Encryption::AgeKey | Encryption::AgePassphrase => FileInput::new(age::decrypt(file.at_start(), keys, name)?),
         Encryption::Patchwork => {
             let open = |passphrase: &Passphrase| pwtrace::open(file.at_start(), passphrase.as_bytes());
@@ -32,7 +32,7 @@ pub fn of_file<'r>(
     Ok(Input::File(file))
 }
 
-/// Opens what is intact of a file of age without armour. Returns `None` for other files.
+/// Opens the intact parts of an age file without armour. Returns `None` for other files.
 pub fn of_damaged_file<'r>(file: FileInput<'r>, keys: &DecryptionKeys, name: &str) -> Result<Option<FileInput<'r>>> {
     let mark = first_bytes(&mut file.at_start())?;
     match encryption::of(&mark) {
@@ -47,10 +47,10 @@ pub fn of_damaged_file<'r>(file: FileInput<'r>, keys: &DecryptionKeys, name: &st
     }
 }
 
-/// Opens a stream that is encrypted in this way. Each byte that it gives is authenticated.
+/// Opens a stream that is encrypted in this way. Every byte it returns is authenticated.
 ///
-/// A file that Patchwork encrypted is first copied to an unnamed file, still encrypted: nothing of it is genuine before its end
-/// was read.
+/// A file that Patchwork encrypted is first copied, still encrypted, to an unnamed file, because no part can be
+/// authenticated before its end has been read.
 pub fn of_stream<'r>(
     mut stream: impl Read + Send + 'r,
     encryption: Encryption,

@@ -1,4 +1,4 @@
-//! Tells by the first bytes whether a file is encrypted, and what opens it.
+//! Detects encrypted files, and their encryption, by their first bytes.
 
 use std::io::Read;
 use std::path::Path;
@@ -8,10 +8,10 @@ use flate2::read::GzDecoder;
 
 use crate::error::{Encryption, Error, IoAction, Result};
 
-/// The number of first bytes that [`of`] and [`in_gzip`] look at.
+/// The number of first bytes that [`of`] and [`in_gzip`] inspect.
 pub const MARK_BYTES: usize = 1024;
 
-/// The number of first bytes of a gzip file's content that [`in_gzip`] looks at.
+/// The number of first bytes of a gzip file's content that [`in_gzip`] inspects.
 const CONTENT_BYTES: u64 = 64;
 
 const AGE: &[u8] = b"age-encryption.org/v1\n";
@@ -21,7 +21,7 @@ const PASSPHRASE_STANZA: &[u8] = b"-> scrypt ";
 /// The first bytes of the exports that Patchwork encrypts.
 pub const PWTRACE: &[u8; 8] = b"PWTRACE\0";
 
-/// Returns how a file that begins with `bytes` is encrypted, if it is.
+/// Returns the encryption of a file that begins with `bytes`, or `None` if it is not encrypted.
 pub fn of(bytes: &[u8]) -> Option<Encryption> {
     let of_header = |header: &[u8]| match header.strip_prefix(AGE)?.starts_with(PASSPHRASE_STANZA) {
         true => Some(Encryption::AgePassphrase),
@@ -47,15 +47,15 @@ pub fn is_encrypted(path: &Path) -> Result<bool> {
     Ok(of(&mark).is_some())
 }
 
-/// Returns true if a gzip file that begins with `bytes` holds an encrypted file.
+/// Returns true if a gzip file that begins with `bytes` contains an encrypted file.
 pub fn in_gzip(bytes: &[u8]) -> bool {
     let mut content = Vec::new();
-    // The bytes are only a beginning, so reading them ends in an error.
+    // The bytes are only the start of the file, so reading them ends with an error.
     let _ = GzDecoder::new(bytes).take(CONTENT_BYTES).read_to_end(&mut content);
     of(&content).is_some()
 }
 
-/// Returns true if armour, which is text, surrounds the file that begins with `bytes`.
+/// Returns true if the file that begins with `bytes` is armoured.
 #[cfg(feature = "seal")]
 pub fn is_armored(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(AGE_ARMOR)

@@ -3,8 +3,7 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-/// The ranges of bytes that are made up, because what was there could not be decrypted. They are found while the input is
-/// read.
+/// The ranges of bytes that are noise because they could not be decrypted. They are found as the input is read.
 #[derive(Debug, Default)]
 pub struct Holes(Mutex<Vec<Range<u64>>>);
 
@@ -18,8 +17,8 @@ impl Holes {
         }
     }
 
-    /// Returns the number of bytes from `offset` on, at most `length`, before the first hole among them. They must have been
-    /// read.
+    /// Returns the number of bytes from `offset` on, at most `length`, before the first hole. These bytes must have
+    /// been read.
     pub fn sound_bytes(&self, offset: u64, length: usize) -> usize {
         let holes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let after = holes.iter().filter(|hole| hole.end > offset).map(|hole| hole.start.saturating_sub(offset)).min();

@@ -12,9 +12,9 @@ use crate::error::{Encryption, Error, ErrorKind, IoAction, KeyText, Result};
 /// An identity that was read.
 #[derive(Clone)]
 pub enum AgeIdentity {
-    /// One of age's own.
+    /// An identity that age itself can use.
     Native(age::x25519::Identity),
-    /// One that a plugin holds, or knows how to find.
+    /// An identity that a plugin holds or finds.
     Plugin(age::plugin::Identity),
 }
 
@@ -27,21 +27,21 @@ pub enum IdentityFile {
     Locked(Arc<LockedIdentities>),
 }
 
-/// A file of identities that is encrypted with a passphrase. It is decrypted when a bundle needs it, and once only.
+/// A file of identities that is encrypted with a passphrase. It is decrypted only once, when a bundle needs it.
 pub struct LockedIdentities {
     /// The path of the file.
     pub name: String,
     /// The encrypted file.
     pub sealed: Vec<u8>,
-    /// Its identities, once it was decrypted.
+    /// Its identities, once it has been decrypted.
     pub opened: OnceLock<Vec<AgeIdentity>>,
 }
 
 impl IdentityFile {
     /// Reads the file at `path`.
     ///
-    /// # Errors
-    /// If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or none is there.
+    /// # Errors If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the file has
+    /// none.
     pub fn read(path: &Path) -> Result<Self> {
         let text = fs_err::read(path).map_err(|error| Error::io(IoAction::Read, path, error))?;
         let name = path.display().to_string();
@@ -58,13 +58,12 @@ impl IdentityFile {
     }
 }
 
-/// Parses the text of a file of identities: one on each line, beside empty lines and comments.
+/// Parses the text of a file of identities: one per line, with empty lines and comments.
 ///
-/// # Errors
-/// [`ErrorKind::InvalidIdentity`] if a line is not an identity, or none is there.
+/// # Errors [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the text has none.
 pub fn parse(text: &SecretSlice<u8>) -> Result<Vec<AgeIdentity>> {
     let mut identities = Vec::new();
-    // One line at a time, so that an error can give its number.
+    // Parses one line at a time, so that an error can name the line.
     for (number, line) in key_lines(text.expose_secret()) {
         let identity = std::str::from_utf8(line).ok().and_then(|line| {
             let native = line.parse().map(AgeIdentity::Native).ok();

@@ -1,20 +1,20 @@
-//! Splits files of keys into lines, and tells what a line is that is not the expected key.
+//! Splits key files into lines, and identifies lines that are not the expected keys.
 
 use crate::error::KeyText;
 
-/// The marks of UTF-8 and of both orders of UTF-16.
+/// The byte order marks of UTF-8 and UTF-16.
 const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// Returns the lines that should be keys, with their numbers from 1: all but empty lines and comments. White space around
-/// them is removed, and so is the mark that some editors put before UTF-8.
+/// Returns the lines that should be keys, with their numbers from 1: all except empty lines and comments. Removes white
+/// space around them, and the byte order mark that some editors write.
 pub fn key_lines(text: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let text = text.strip_prefix(UTF8_MARK).unwrap_or(text);
     let lines = (1..).zip(text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii));
     lines.filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
 }
 
-/// Returns what a line is that is not the expected key.
+/// Returns the kind of a line that is not the expected key.
 pub fn key_text_of(line: &[u8]) -> KeyText {
     let begins = |beginnings: &[&str]| {
         let is_beginning = |beginning: &&str| {

@@ -20,17 +20,17 @@ use crate::error::{Encryption, ErrorKind, Result};
 pub struct PassphraseRequest<'n> {
     /// The name of the file.
     pub name: &'n str,
-    /// The way in which it is encrypted.
+    /// The encryption of the file.
     pub encryption: Encryption,
-    /// The number of passphrases that did not open it.
+    /// The number of passphrases that have failed.
     pub rejected: u32,
 }
 
-/// Returns a passphrase, or the error to end with.
+/// A function that returns a passphrase, or the error to stop with.
 #[cfg(feature = "seal")]
 type PassphraseSource = dyn Fn(&PassphraseRequest<'_>) -> Result<Passphrase> + Send + Sync;
 
-/// The keys and passphrases that can open encrypted files. None by default: then only files that are not encrypted can be
+/// The keys and passphrases that can open encrypted files. By default there are none, so only unencrypted files can be
 /// read.
 ///
 /// ```
@@ -66,8 +66,8 @@ impl DecryptionKeys {
 
 #[cfg(feature = "seal")]
 impl DecryptionKeys {
-    /// Opens the file of this name, which is encrypted in this way, with one passphrase after the other, until `open` no
-    /// longer fails with [`ErrorKind::DecryptionFailed`], or there is no other passphrase.
+    /// Tries passphrases for the file of this name until `open` does not fail with [`ErrorKind::DecryptionFailed`], or
+    /// there are no more passphrases.
     ///
     /// # Errors
     /// If there is no passphrase, or `open` fails.
@@ -92,11 +92,11 @@ impl DecryptionKeys {
         self.identities.is_empty() && self.passphrase.is_none()
     }
 
-    /// Adds the age identities in the file at `path`, which `age-keygen` writes. If the file is encrypted with a passphrase,
-    /// this is asked for when a bundle needs the identities.
+    /// Adds the age identities in the file at `path`, in the format of `age-keygen`. If the file is encrypted with a
+    /// passphrase, the passphrase is requested when a bundle needs the identities.
     ///
-    /// # Errors
-    /// If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or none is there.
+    /// # Errors If it cannot be read. [`ErrorKind::InvalidIdentity`] if a line is not an identity, or the file has
+    /// none.
     pub fn identity_file(mut self, path: impl AsRef<Path>) -> Result<Self> {
         self.identities.push(IdentityFile::read(path.as_ref())?);
         Ok(self)
@@ -116,8 +116,8 @@ impl DecryptionKeys {
         })
     }
 
-    /// Sets the function that returns the passphrase for a file. It is called when a file needs one, for each such file, and
-    /// again after a wrong passphrase, until it returns an error.
+    /// Sets the function that returns the passphrase for a file. It is called for each file that needs one, and again
+    /// after a wrong passphrase, until it returns an error.
     pub fn ask_passphrase(
         self,
         ask: impl Fn(&PassphraseRequest<'_>) -> Result<Passphrase> + Send + Sync + 'static,
@@ -125,7 +125,7 @@ impl DecryptionKeys {
         Self { passphrase: Some(Arc::new(ask)), ..self }
     }
 
-    /// Sets who talks to the user for plugins of age. Without it, plugins that must ask fail.
+    /// Sets the prompt for age plugins. Without it, plugins that need to ask the user fail.
     pub fn plugin_prompt(self, prompt: Arc<dyn PluginPrompt>) -> Self {
         Self { plugin_prompt: Prompt(Some(prompt)), ..self }
     }

@@ -1,7 +1,7 @@
-//! Opens what a path or a stream holds, for every operation that reads a bundle.
+//! Opens paths and streams, for every operation that reads a bundle.
 //!
-//! [`Input`] knows whether its bytes can be read again. An encrypted file is recognised by its first bytes and decrypted
-//! while it is read; whoever reads an input sees a bundle, compressed or not.
+//! The variants of [`Input`] tell if its bytes can be read again. Encrypted files are detected by their first bytes and
+//! decrypted as they are read, so readers of an input always see a bundle, compressed or not.
 
 #[cfg(feature = "seal")]
 mod age;
@@ -62,9 +62,9 @@ impl<T: Read + Seek> ReadSeek for T {}
 /// The bytes of a bundle, decrypted.
 #[non_exhaustive]
 pub enum Input<'r> {
-    /// Those of a file, which can be read again.
+    /// The content of a file, which can be read again.
     File(FileInput<'r>),
-    /// Those of a stream, which can be read once.
+    /// The content of a stream, which can be read only once.
     Stream(Box<dyn Read + Send + 'r>),
 }
 
@@ -88,7 +88,7 @@ struct SharedFile<'r> {
 }
 
 impl<'r> Input<'r> {
-    /// Opens the file at `path`. All but regular files are read as streams.
+    /// Opens the file at `path`. Anything but a regular file is read as a stream.
     ///
     /// ```
     /// use patchwork_traces::Bundle;
@@ -102,8 +102,7 @@ impl<'r> Input<'r> {
     /// # }
     /// ```
     ///
-    /// # Errors
-    /// If the file cannot be opened, or is a directory; if it is encrypted, and `keys` do not open it.
+    /// # Errors If the file cannot be opened or is a directory, or if it is encrypted and `keys` do not open it.
     pub fn open(path: &Path, keys: &DecryptionKeys) -> Result<Self> {
         let failed = |error| Error::io(IoAction::Open, path, error);
         let metadata = fs::metadata(path).map_err(failed)?;
@@ -118,8 +117,8 @@ impl<'r> Input<'r> {
         }
     }
 
-    /// Opens the file at `path` for [`recover_input`](crate::recover::recover_input). Pieces of a file of age that cannot be
-    /// decrypted are left out, unless the file is armoured; others, and other files, are opened as by [`open`](Self::open).
+    /// Opens the file at `path` for [`recover_input`](crate::recover::recover_input). Unlike [`open`](Self::open), it
+    /// skips the pieces of an age file that cannot be decrypted, unless the file is armoured.
     ///
     /// # Errors
     /// As [`open`](Self::open), except for damage after the header of the encrypted file.
@@ -137,10 +136,9 @@ impl<'r> Input<'r> {
         Self::open(path, keys)
     }
 
-    /// Takes a file. Errors refer to it as `name`.
+    /// Wraps a file. Errors refer to it as `name`.
     ///
-    /// # Errors
-    /// If it cannot be read; if it is encrypted, and `keys` do not open it.
+    /// # Errors If it cannot be read, or if it is encrypted and `keys` do not open it.
     #[cfg_attr(not(feature = "seal"), allow(unused_variables, reason = "there are no keys"))]
     pub fn from_file(file: FileInput<'r>, keys: &DecryptionKeys, name: &str) -> Result<Self> {
         let failed = |error| Error::io_named(IoAction::Read, name, error);
@@ -173,10 +171,9 @@ impl<'r> Input<'r> {
         })
     }
 
-    /// Takes a stream. Errors refer to it as `name`.
+    /// Wraps a stream. Errors refer to it as `name`.
     ///
-    /// # Errors
-    /// If it cannot be read; if it is encrypted, and `keys` do not open it.
+    /// # Errors If it cannot be read, or if it is encrypted and `keys` do not open it.
     #[cfg_attr(not(feature = "seal"), allow(unused_variables, reason = "there are no keys"))]
     pub fn from_stream(mut stream: impl Read + Send + 'r, keys: &DecryptionKeys, name: &str) -> Result<Self> {
         let failed = |error| Error::io_named(IoAction::Read, name, error);
@@ -220,7 +217,7 @@ impl<'r> From<FileInput<'r>> for Input<'r> {
 }
 
 impl<'r> FileInput<'r> {
-    /// Wraps a file and reads it from its start, wherever its position is.
+    /// Wraps a file, and reads it from the start regardless of its position.
     ///
     /// # Errors
     /// If seeking fails.
@@ -231,12 +228,12 @@ impl<'r> FileInput<'r> {
         Ok(Self { file: Arc::new(Mutex::new(file)), at: 0, holes: None })
     }
 
-    /// Records where the content is made up.
+    /// Records the holes, whose content is noise.
     pub(crate) fn with_holes(self, holes: Option<Arc<Holes>>) -> Self {
         Self { holes, ..self }
     }
 
-    /// Returns where the content is made up, if any of it can be.
+    /// Returns the holes, if the content can have any.
     pub(crate) fn holes(&self) -> Option<&Arc<Holes>> {
         self.holes.as_ref()
     }
@@ -255,13 +252,12 @@ impl<'r> FileInput<'r> {
 
     /// Returns an error if the file is encrypted.
     ///
-    /// # Errors
-    /// [`ErrorKind::Encrypted`] if it is; or if it cannot be read.
+    /// # Errors [`ErrorKind::Encrypted`], or if it cannot be read.
     pub(crate) fn refuse_encrypted(&self, name: &str) -> Result<()> {
         Input::from_file(self.clone(), &DecryptionKeys::default(), name).map(drop)
     }
 
-    /// Reads a range of bytes at once, to be handed out by later reads. Does nothing if its first byte is already there.
+    /// Reads a range of bytes at once, for later reads to return. Does nothing if its first byte is already buffered.
     pub(crate) fn read_ahead(&mut self, bytes: Range<u64>) -> io::Result<()> {
         let mut file = self.shared();
         let (start, ahead) = &file.ahead;
@@ -319,7 +315,7 @@ impl SharedFile<'_> {
     }
 }
 
-/// Returns the bytes from `at` on, if they are among those that were kept from `start` on.
+/// Returns the bytes from `at` on, if they are among the bytes kept from `start` on.
 fn kept(start: u64, bytes: &[u8], at: u64) -> Option<&[u8]> {
     let skipped = usize::try_from(at.checked_sub(start)?).ok()?;
     bytes.get(skipped..).filter(|kept| !kept.is_empty())

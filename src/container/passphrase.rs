@@ -6,18 +6,18 @@ use age::secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, ErrorKind, IoAction, Result};
 
-/// A passphrase. It is erased from memory when it is dropped, and no `Debug` output has it.
+/// A passphrase. It is erased from memory when it is dropped, and `Debug` output does not show it.
 #[derive(Clone)]
 pub struct Passphrase(SecretString);
 
 impl Passphrase {
-    /// Takes a passphrase.
+    /// Wraps a passphrase.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(SecretString::from(text))
     }
 
-    /// Reads a passphrase: the first line of `input`, without its line end. Nothing behind the line is read.
+    /// Reads a passphrase: the first line of `input`, without its line ending. Reads nothing after the line.
     ///
     /// # Errors
     /// If reading fails. [`ErrorKind::InvalidPassphrase`] if the line is empty, longer than 64 KiB, or not UTF-8.
@@ -25,7 +25,7 @@ impl Passphrase {
         /// The maximum length of a passphrase in bytes.
         const MAX_BYTES: usize = 64 << 10;
         let mut line = zeroize::Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
-        #[allow(clippy::unbuffered_bytes, reason = "what is behind the line is for somebody else")]
+        #[allow(clippy::unbuffered_bytes, reason = "the bytes after the line are for another reader")]
         for byte in input.bytes().take(MAX_BYTES + 1) {
             match byte.map_err(|error| Error::io_unnamed(IoAction::Read, error))? {
                 b'\n' => break,
@@ -37,7 +37,7 @@ impl Passphrase {
         text.map(|text| Self::new(text.to_owned())).ok_or_else(|| ErrorKind::InvalidPassphrase.into())
     }
 
-    /// Returns true if it has no characters.
+    /// Returns true if the passphrase is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()

@@ -1,4 +1,4 @@
-//! Uses keys that plugins of age hold: programs named `age-plugin-NAME`, such as one for a hardware token.
+//! Uses keys through age plugins: programs named `age-plugin-NAME`, such as one for a hardware token.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,24 +12,24 @@ use age_core::format::{FileKey, Stanza};
 use super::passphrase::Passphrase;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Talks to the user for plugins of age.
+/// Asks the user on behalf of age plugins.
 ///
-/// Escape the messages of plugins before they are printed: they can hold control sequences.
+/// Escape the messages of plugins before printing them: they can contain control sequences.
 pub trait PluginPrompt: Send + Sync {
     /// Shows a message, such as the request to touch a token.
     fn show(&self, message: &str);
 
-    /// Asks for a decision. Returns true for `yes` and false for `no`, or `None` if nobody can be asked.
+    /// Asks for a decision. Returns true for `yes` and false for `no`, or `None` if no user can be asked.
     fn confirm(&self, message: &str, yes: &str, no: Option<&str>) -> Option<bool>;
 
-    /// Asks for a text that is no secret. Returns `None` if nobody can be asked.
+    /// Asks for a text that is not secret. Returns `None` if no user can be asked.
     fn text(&self, message: &str) -> Option<String>;
 
-    /// Asks for a secret, such as a PIN. Returns `None` if nobody can be asked.
+    /// Asks for a secret, such as a PIN. Returns `None` if no user can be asked.
     fn secret(&self, message: &str) -> Option<Passphrase>;
 }
 
-/// The prompt through which plugins talk to the user, if there is one.
+/// The prompt that plugins use to ask the user, if there is one.
 #[derive(Clone, Default)]
 pub struct Prompt(pub Option<Arc<dyn PluginPrompt>>);
 
@@ -59,7 +59,7 @@ impl Callbacks for Prompt {
     }
 }
 
-/// Lets the plugin of an identity unwrap the key of a file. Returns `None` if the identity doesn't open the file.
+/// Unwraps the key of a file with the plugin of an identity. Returns `None` if the identity does not open the file.
 ///
 /// # Errors
 /// [`ErrorKind::AgePluginMissing`]. [`ErrorKind::AgePluginFailed`].
@@ -122,7 +122,7 @@ fn failed(plugin: &str, message: &str) -> Error {
     ErrorKind::AgePluginFailed { program: format!("age-plugin-{plugin}"), message: first_line(message) }.into()
 }
 
-/// Returns the first line of what the crate `age` says, without the marks that it puts around names.
+/// Returns the first line of a message of the `age` crate, without the marks around names.
 fn first_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().replace(['\u{2068}', '\u{2069}'], "")
 }

@@ -12,10 +12,10 @@
 //! The ciphertext is one message of AES-256-GCM without associated data. Its key is the scrypt hash of the passphrase. The
 //! tag authenticates the ciphertext and, through the key and the counter, salt and nonce.
 //!
-//! The file is read twice, as nothing may be given away before the tag has been verified and the content may be larger
-//! than the memory. The first pass verifies the tag. It keeps the state of the hash after each piece of 64 KiB, a 16-byte block.
-//! Reading then decrypts one piece at a time, and first checks it against these states. If the file is changed after the
-//! first pass, reading fails at the changed piece instead of returning it.
+//! The file is read twice, because no content may be returned before the tag has been verified, and the content may be
+//! larger than memory. The first pass verifies the tag. It keeps the state of the hash, a 16-byte block, after each
+//! piece of 64 KiB. Reading then checks one piece at a time against these states, and decrypts it. If the file changes
+//! after the first pass, reading fails at the changed piece instead of returning it.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -44,7 +44,7 @@ const BLOCKS_PER_PIECE: u32 = 4096;
 
 const BLOCK_BYTES: usize = 16;
 
-/// The counter of the block that encrypts the tag, and that of the first block of the content.
+/// The counters of the block that encrypts the tag, and of the first block of the content.
 const TAG_COUNTER: u32 = 1;
 const FIRST_COUNTER: u32 = 2;
 
@@ -58,8 +58,7 @@ pub type FileKey = Zeroizing<[u8; 32]>;
 
 /// Opens an encrypted export and verifies it with a passphrase. The input is read from its start.
 ///
-/// # Errors
-/// If the input is not such a file, is truncated or too long or of another version, if it cannot be read, and
+/// # Errors If the input cannot be read, is not such a file, is truncated or too long, or has another version.
 /// [`ErrorKind::DecryptionFailed`] if the passphrase is wrong or the file was changed.
 pub fn open<R: Read + Seek>(input: R, passphrase: &[u8]) -> Result<PwtraceReader<R>> {
     open_with(input, |salt| derive_key(passphrase, salt))
@@ -120,7 +119,7 @@ impl Header {
         if !PWTRACE.starts_with(magic) {
             return Err(ErrorKind::NotABundle.into());
         }
-        // Other versions may have other headers, so the version is judged before the length.
+        // Other versions may have other headers, so the version is checked before the length.
         if let Some(&found) = rest.first().filter(|version| **version != VERSION) {
             return Err(ErrorKind::PwtraceVersion { found, supported: VERSION }.into());
         }
@@ -164,8 +163,8 @@ impl Gcm {
         Ctr32BE::from_core(core).apply_keystream(bytes);
     }
 
-    /// Returns the hash of everything that led to `state` and of the bytes after it. They must not be empty, and only
-    /// the last ones may end within a block.
+    /// Returns the hash after hashing more bytes from `state` on. The bytes must not be empty, and only the last ones
+    /// may end within a block.
     fn hash_after(&self, state: &GcmBlock, bytes: &[u8]) -> GHash {
         // The hash of a block is that of the sum of the block and the state, multiplied by the key.
         let (first, rest) = bytes.split_at(bytes.len().min(BLOCK_BYTES));
@@ -178,7 +177,7 @@ impl Gcm {
     }
 }
 
-/// The content of an encrypted export whose tag was verified. It can be read and sought like the decrypted file.
+/// The content of an encrypted export whose tag was verified. It supports reading and seeking like the decrypted file.
 ///
 /// A change of the file after it was opened is an [`ErrorKind::DecryptionFailed`], wrapped in [`io::Error`].
 pub struct PwtraceReader<R> {
@@ -188,10 +187,10 @@ pub struct PwtraceReader<R> {
     length: u64,
     /// The position in the content.
     at: u64,
-    /// The states of the hash before each piece, and after the last one. They are as secret as the key of the hash.
+    /// The states of the hash before each piece and after the last one. They are as secret as the key of the hash.
     states: Zeroizing<Vec<GcmBlock>>,
     piece: Vec<u8>,
-    /// The number of the piece that `piece` has in plain text.
+    /// The number of the decrypted piece in `piece`.
     loaded: Option<u32>,
 }
 
@@ -278,7 +277,7 @@ fn start_of(piece: u32) -> u64 {
     u64::from(piece) * PIECE_BYTES
 }
 
-/// Returns the error for a piece that is not the one that was verified.
+/// Returns the error for a piece that has changed since it was verified.
 fn changed_at(piece: u32) -> io::Error {
     Error::from(ErrorKind::DecryptionFailed).at_byte(HEADER_BYTES + start_of(piece)).into()
 }

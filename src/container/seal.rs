@@ -8,23 +8,23 @@ use crate::error::Result;
 #[cfg(feature = "seal")]
 use crate::error::{Error, IoAction};
 
-/// The sealer without the feature `seal`: there is none.
+/// The sealer without the feature `seal`, of which no value exists.
 #[cfg(not(feature = "seal"))]
 #[derive(Debug, Clone)]
 pub struct NoSealer(std::convert::Infallible);
 #[cfg(not(feature = "seal"))]
 use NoSealer as Sealer;
 
-/// A writer that counts what passes.
+/// A writer that counts bytes.
 struct CountedWriter<W> {
     inner: W,
     bytes: u64,
 }
 
-/// Lets `write` write to `out`, encrypted by `sealer`. Returns its result, and the number of bytes that `out` got.
+/// Calls `write` with a writer that encrypts with `sealer` and writes to `out`. Returns its result, and the number of
+/// bytes that reached `out`.
 ///
-/// # Errors
-/// If `write` fails, or sealing does.
+/// # Errors If `write` or sealing fails.
 pub(crate) fn write_through<T>(
     sealer: Option<&Sealer>,
     out: impl Write,

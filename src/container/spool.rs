@@ -1,4 +1,4 @@
-//! Reads any part of an input again, from where damage was found on.
+//! Rereads any part of an input, from the position of the first damage on.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -8,14 +8,14 @@ use std::path::Path;
 use super::{FileInput, Input};
 use crate::error::{Error, IoAction};
 
-/// The number of bytes that are read at a time, and kept.
+/// The number of bytes that are read at a time and kept.
 const WINDOW_BYTES: usize = 256 << 10;
 
 /// The number of bytes that are spooled at a time.
 const SPOOLED_BYTES: u64 = 256 << 10;
 
-/// Copies `unread`, and then a stream, to an unnamed file in `dir`. Errors of the file name the directory; those of the
-/// stream are as they are.
+/// Copies `unread` and then a stream to an unnamed file in `dir`. Errors of the file name the directory; errors of the
+/// stream are unchanged.
 pub(super) fn spool(mut stream: impl Read, unread: &[u8], dir: &Path) -> io::Result<File> {
     let failed = |action| move |error| io::Error::from(Error::io(action, dir, error));
     let mut spool = tempfile::tempfile_in(dir).map_err(failed(IoAction::Create))?;
@@ -29,12 +29,12 @@ pub(super) fn spool(mut stream: impl Read, unread: &[u8], dir: &Path) -> io::Res
     }
 }
 
-/// An input of which every byte from some offset on can be read in any order.
+/// An input whose bytes, from some offset on, can be read in any order.
 pub struct Reread<'r> {
     file: FileInput<'r>,
-    /// The offset in the input of the file's first byte. It is 0 unless a stream was spooled.
+    /// The offset of the file's first byte in the input. It is 0 unless a stream was spooled.
     base: u64,
-    /// The bytes that were read last, and their offset.
+    /// The bytes read last, and their offset.
     window: Vec<u8>,
     window_at: u64,
 }
@@ -58,7 +58,7 @@ impl<'r> Reread<'r> {
         Self { file, base, window: Vec::new(), window_at: 0 }
     }
 
-    /// Returns the offset of the input's end.
+    /// Returns the end offset of the input.
     pub fn end(&self) -> u64 {
         self.base + self.file.length()
     }
@@ -73,7 +73,7 @@ impl<'r> Reread<'r> {
         Ok(&mut self.file)
     }
 
-    /// Returns bytes from `offset` on: at least `least`, unless the input ends earlier.
+    /// Returns at least `least` bytes from `offset` on, or fewer if the input ends.
     ///
     /// # Errors
     /// If reading fails.
@@ -140,13 +140,13 @@ impl<'r> Reread<'r> {
         let Some(start) = end.checked_sub(mark.len() as u64).filter(|start| *start >= self.base) else {
             return Ok(false);
         };
-        // The window stays as it is: such questions are asked all over the input.
+        // Keeps the window, because such checks occur all over the input.
         let mut found = Vec::with_capacity(mark.len());
         self.reader_at(start)?.take(mark.len() as u64).read_to_end(&mut found)?;
         Ok(found == mark)
     }
 
-    /// Returns the input, to be read as a stream from `offset` on.
+    /// Returns the input as a stream from `offset` on.
     ///
     /// # Errors
     /// If seeking fails.

@@ -1,4 +1,4 @@
-//! Unwraps the keys of files that are encrypted with age: with a passphrase, or with files of identities.
+//! Unwraps the keys of age files, with passphrases or identities.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,31 +14,30 @@ use super::keys::DecryptionKeys;
 use super::plugin;
 use crate::error::{Encryption, Error, ErrorKind, IoAction, Result};
 
-/// The most work that a file may ask for on reading.
+/// The maximum scrypt work factor of a file that is read, as a binary logarithm.
 const MAX_WORK_FACTOR: u8 = 22;
 
-/// Unwraps with the keys that were given for the file of this name.
+/// Unwraps with the given keys, for the file of this name.
 pub struct KeysIdentity<'k> {
     keys: &'k DecryptionKeys,
     name: &'k str,
     is_scrypt: bool,
 }
 
-/// The unwrapped key of one file. It opens this file again without passphrases and plugins.
+/// The unwrapped key of one file, which opens it again without passphrases or plugins.
 #[derive(Default)]
 pub struct FileKeyIdentity(Arc<Mutex<Zeroizing<[u8; FILE_KEY_BYTES]>>>);
 
-/// An identity that keeps the key that it unwraps.
+/// An identity that keeps the key it unwraps.
 pub struct CapturingIdentity<'i> {
     inner: &'i KeysIdentity<'i>,
     key: FileKeyIdentity,
 }
 
 impl<'k> KeysIdentity<'k> {
-    /// Returns the identity for a file that is encrypted with a passphrase, or to keys.
+    /// Returns the identity for a file that is encrypted with a passphrase or to recipients.
     ///
-    /// # Errors
-    /// [`ErrorKind::Encrypted`] if keys are needed, and there are none.
+    /// # Errors [`ErrorKind::Encrypted`] if keys are needed but none were given.
     pub fn new(keys: &'k DecryptionKeys, name: &'k str, is_scrypt: bool) -> Result<Self> {
         match !is_scrypt && keys.identities.is_empty() {
             true => Err(ErrorKind::Encrypted(Encryption::AgeKey).into()),
@@ -95,7 +94,7 @@ struct PassphraseIdentity<'k> {
     name: &'k str,
 }
 
-/// Unwraps with the identities of a file, which is decrypted for this if need be.
+/// Unwraps with the identities of a file, which is decrypted first if necessary.
 struct FileIdentities<'k> {
     file: &'k IdentityFile,
     keys: &'k DecryptionKeys,
@@ -126,7 +125,7 @@ impl age::Identity for FileIdentities<'_> {
                 Err(error) => return Some(Err(own_error(error))),
             },
         };
-        // Plugins, which may need a token and a person, are tried last.
+        // Tries plugins last, because they may need a token and a person.
         let native = identities.iter().find_map(|identity| match identity {
             AgeIdentity::Native(identity) => identity.unwrap_stanzas(stanzas),
             AgeIdentity::Plugin(_) => None,
@@ -164,12 +163,12 @@ fn decrypt_identities(locked: &LockedIdentities, keys: &DecryptionKeys) -> Resul
     identity_file::parse(&text)
 }
 
-/// Hands an error of this library through the crate `age`.
+/// Passes an error of this library through the `age` crate.
 fn own_error(error: Error) -> DecryptError {
     DecryptError::Io(error.into())
 }
 
-/// Returns the library's error for one of the crate `age`.
+/// Returns the library's error for an error of the `age` crate.
 pub fn decryption_error(error: DecryptError) -> Error {
     match error {
         DecryptError::NoMatchingKeys => ErrorKind::NoMatchingKey.into(),
@@ -184,7 +183,7 @@ pub fn decryption_error(error: DecryptError) -> Error {
     }
 }
 
-/// Tells damage, which the age crate reports as these kinds of error, from errors of the file itself.
+/// Distinguishes damage, which the `age` crate reports as these kinds of error, from errors of the file itself.
 pub fn damage(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Error::from(ErrorKind::CiphertextDamaged).into(),

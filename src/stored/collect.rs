@@ -11,7 +11,7 @@ use crate::format::LogId;
 use crate::progress::Progress;
 use crate::restore::LogWriter;
 
-/// Collects the lines of rows. They may come from several logs in turns.
+/// Collects the lines of rows, which may alternate between logs.
 pub struct RowCollector<'p> {
     scratch: Arc<Scratch>,
     logs: Vec<(LogId, Content)>,
@@ -19,7 +19,7 @@ pub struct RowCollector<'p> {
 }
 
 impl<'p> RowCollector<'p> {
-    /// Creates a collector of rows of these logs. Temporary files are in `dir`.
+    /// Creates a collector for these logs. Temporary files are created in `dir`.
     ///
     /// # Errors
     /// If a temporary file cannot be created.

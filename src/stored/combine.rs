@@ -11,8 +11,8 @@ use crate::error::{ErrorKind, Result};
 use crate::logs::GroupKey;
 use crate::restore::LogWriter;
 
-/// Merges two sets of logs. Rows that both have are kept once, where `later` has them. Of rows of the same age, those of
-/// `earlier` come first. Temporary files are in `dir`.
+/// Merges two sets of logs. Rows that both have are kept once, at their position in `later`. If rows have the same age,
+/// those of `earlier` come first. Temporary files are created in `dir`.
 ///
 /// # Errors
 /// If a log cannot be read or written, has too many lines, or is in another directory in one of the sets.
@@ -53,7 +53,7 @@ fn combine_groups(
         let exists = content.bytes() > 0 || later.is_some() || earlier.as_ref().is_some_and(is_empty);
         match later.or(earlier) {
             Some(log) => Ok(exists.then_some(StoredLog { id: log.id, content, integrity: None, whole: None })),
-            // A line is in a log that one of the sets has.
+            // Each line is in a log that one of the sets has.
             None if exists => Err(ErrorKind::OutputNotIntact.into()),
             None => Ok(None),
         }

@@ -22,9 +22,9 @@ pub struct CompareContext<'c> {
 /// The lines of two groups of logs, compared.
 #[derive(Debug)]
 pub struct Compared {
-    /// The lines that an alignment calls local.
+    /// The side that the alignment treats as local.
     pub local: Side,
-    /// The lines that an alignment calls those of the bundle.
+    /// The side that the alignment treats as the bundle.
     pub bundle: Side,
     pub alignment: Alignment,
 }

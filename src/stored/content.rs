@@ -33,10 +33,9 @@ impl Content {
         self.bytes
     }
 
-    /// Appends the lines of `next`, which begin on a line of their own.
+    /// Appends the lines of `next`, starting on a new line.
     ///
-    /// # Errors
-    /// If a line feed that is missing between the two cannot be written to `scratch`.
+    /// # Errors If the line feed that separates the two cannot be written to `scratch`.
     pub fn append(&mut self, next: Self, scratch: &Arc<Scratch>) -> Result<()> {
         if next.bytes == 0 {
             return Ok(());
@@ -47,7 +46,7 @@ impl Content {
         Ok(())
     }
 
-    /// Ends the last line, if it lacks its line feed.
+    /// Terminates the last line if it lacks its line feed.
     ///
     /// # Errors
     /// If the line feed cannot be written to `scratch`.
@@ -72,12 +71,12 @@ impl Content {
     }
 }
 
-/// Reads the bytes of a log, and checks that they are what was written.
+/// Reads the bytes of a log, and checks that they have not changed since they were written.
 #[derive(Debug)]
 pub struct ContentReader<'c> {
-    /// The extents that were not read to their end.
+    /// The extents that have not been read completely.
     extents: &'c [Extent],
-    /// The number of bytes that were read of the first one.
+    /// The number of bytes read from the first of them.
     at: u64,
     /// The checksum of these bytes.
     crc32: crc32fast::Hasher,
@@ -115,7 +114,7 @@ impl<'p> ContentWriter<'p> {
         Self { scratch, content: Content::default(), buffer: Vec::new(), progress, cancellation }
     }
 
-    /// Appends a line, which begins on a line of its own.
+    /// Appends a line, starting on a new line.
     pub fn push_line(&mut self, line: Line<'_>) -> Result<()> {
         if !self.content.is_terminated {
             self.buffer.push(b'\n');

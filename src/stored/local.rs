@@ -14,7 +14,7 @@ use crate::restore::LogWriter;
 /// The number of bytes that are copied at a time.
 const COPY_BYTES: usize = 256 << 10;
 
-/// Copies logs as they are at one moment. Temporary files are in `dir`.
+/// Copies logs as they are at one moment. Temporary files are created in `dir`.
 ///
 /// # Errors
 /// If a log cannot be read, or the copy cannot be written.

@@ -13,8 +13,8 @@ use crate::logs::GroupKey;
 use crate::progress::Progress;
 use crate::restore::{LogSink, restore};
 
-/// Restores the logs of the sources `sources` (of all, if empty) from `bundles`, whose rows follow each other. Temporary
-/// files are in `dir`.
+/// Restores the logs of the sources `sources` (all if empty) from `bundles`, and concatenates their rows. Temporary
+/// files are created in `dir`.
 ///
 /// # Errors
 /// As [`restore_files`].
@@ -28,9 +28,9 @@ pub fn restore_logs<'r>(
     restore_files(bundles, (sources, &[]), dir, threads, progress)
 }
 
-/// Restores the logs of some sources that have one of the names `files` (of all, if empty).
+/// Restores the logs of some sources whose names are in `files` (all if empty).
 ///
-/// A log that a segment lists as absent is left out.
+/// Skips logs that a segment lists as absent.
 ///
 /// # Errors
 /// If a bundle is damaged, or a temporary file cannot be written.
@@ -55,7 +55,7 @@ pub fn restore_files<'r>(
     Ok(set)
 }
 
-/// Returns the indices of the files to restore. Rotation moves rows between the logs of a group, so all of these are needed.
+/// Returns the indices of the files to restore. Includes all logs of a group, because rotation moves rows between them.
 fn wanted(manifest: &Manifest, sources: &[String], names: &[String]) -> Vec<usize> {
     let has_name = |file: &ManifestFile| {
         let (group, _) = GroupKey::of(&LogId::of(file));

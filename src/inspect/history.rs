@@ -1,4 +1,4 @@
-//! Describes a history from the first lines of its segments alone.
+//! Describes a history using only the first lines of its segments.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use crate::format::{FollowsState, HistoryGap, Label, SourceName, TimeSpan, Times
 use crate::history::{Checkpoint, History, HistoryLog, Segment, SegmentFile};
 use crate::keep::Pace;
 
-/// The shortest time from which a rate is taken.
+/// The minimum period for computing a rate.
 const MIN_RATE_TIME: Duration = Duration::from_secs(60);
 
-/// The time before the last segment over which the rate of new rows is taken.
+/// The period before the last segment for which the rate of new rows is computed.
 const RATE_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// A history's description of itself. Only the first lines of its segments were read; `verify` checks that the rows match
-/// them.
+/// The description that a history gives of itself. Only the first lines of its segments were read; `verify` checks that
+/// the rows match them.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct HistoryInspection {
-    /// The user's names for the machine, in the order in which the segments name them first.
+    /// The user's names for the machine, in the order in which they first appear in the segments.
     pub labels: Vec<Label>,
     /// The time of the first segment.
     pub first_run: Timestamp,
@@ -33,9 +33,9 @@ pub struct HistoryInspection {
     pub sources: Vec<SourceTotals>,
     /// The gaps, in the order of the segments.
     pub gaps: Vec<GapInHistory>,
-    /// The rate of new rows in the last week of the history. `None` within a minute of the first segment.
+    /// The rate of new rows in the last week of the history. `None` if the history spans less than a minute.
     pub rate: Option<NewRowsRate>,
-    /// The time that the history can go without a run. It does not assume that logs are held by links.
+    /// The time that the history can go without a run, if logs are not held by links.
     pub pace: Option<Pace>,
     /// The distribution of the rows over time. `None` if no row has a timestamp.
     pub timetable: Option<Timetable>,
@@ -63,11 +63,11 @@ pub struct SourceTotals {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct GapInHistory {
-    /// The number of the segment before whose rows the gap is.
+    /// The number of the segment whose rows follow the gap.
     pub segment: u64,
     /// The log, as an index into [`History::logs`].
     pub log: usize,
-    /// The rows between which others may be missing.
+    /// The rows on either side of the gap.
     pub gap: HistoryGap,
 }
 
@@ -79,7 +79,7 @@ pub struct NewRowsRate {
     pub rows: u64,
     /// The length of their lines in bytes.
     pub bytes: u64,
-    /// The time in which they came.
+    /// The length of the period.
     pub time: Duration,
 }
 
@@ -138,7 +138,7 @@ fn sources(logs: &[HistoryLog], gaps: &[GapInHistory]) -> Vec<SourceTotals> {
     sources.into_values().collect()
 }
 
-/// Returns the rate of the segments of the last week, counted from the segment before.
+/// Returns the rate of new rows in the segments of the last week, measured from the time of the preceding segment.
 fn rate(segments: &[Segment]) -> Option<NewRowsRate> {
     let last = segments.last()?.exported_at.as_millis();
     let window = i64::try_from(RATE_WINDOW.as_millis()).ok()?;
@@ -147,7 +147,7 @@ fn rate(segments: &[Segment]) -> Option<NewRowsRate> {
     let (before, recent) = segments.split_at(segments.len() - recent);
     let millis = last.checked_sub(before.last()?.exported_at.as_millis())?;
     let time = Duration::from_millis(u64::try_from(millis).ok()?);
-    // The rows of a log that is new in the history can be older.
+    // The rows of a log that is new in the history can be older than the period.
     let is_known = |file: &&SegmentFile| file.state != FollowsState::First;
     let files = || recent.iter().flat_map(|segment| &segment.files).filter(is_known);
     let (rows, bytes) = (files().map(|file| file.rows).sum(), files().map(|file| file.bytes).sum());

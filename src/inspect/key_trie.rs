@@ -5,47 +5,47 @@ use std::collections::HashMap;
 use super::value_types::ValueTypes;
 use crate::query::{Elements, KeyPath, Members, PathStep, string_content};
 
-/// The most paths that are counted.
+/// The maximum number of paths.
 pub const MAX_PATHS: usize = 10_000;
 
-/// The most steps of a path that is counted.
+/// The maximum number of steps in a path.
 pub const MAX_STEPS: usize = 64;
 
-/// The longest key of a path that is counted, in bytes.
+/// The maximum length of a key in a path, in bytes.
 pub const MAX_KEY_BYTES: usize = 512;
 
-/// The most bytes of a value that are kept as an example.
+/// The maximum length of an example, in bytes.
 const MAX_EXAMPLE_BYTES: usize = 160;
 
-/// The paths of rows, as a tree of their steps. The roots are sources.
+/// The paths of rows, as a tree of steps. The roots are sources.
 #[derive(Debug, Clone)]
 pub struct KeyTrie {
     nodes: Vec<KeyNode>,
     sources: Vec<(String, usize)>,
     /// The number of examples that are kept for each path.
     examples: usize,
-    /// True if no path is added any more, not even to a trie that is not full.
+    /// True if no more paths are added, even if the trie is not full.
     is_closed: bool,
     /// True if a path was not added because the trie is full or closed.
     pub is_overfull: bool,
     /// The number of values whose paths are not in the trie.
     pub unlisted: u64,
-    /// The number of the row, and that of the object, that is counted.
+    /// The numbers of the current row and the current object.
     row: u64,
     object: u64,
 }
 
-/// One path.
+/// A path.
 #[derive(Debug, Clone)]
 struct KeyNode {
-    /// The node before its last step, and that step; a source has none.
+    /// The parent node and the last step; `None` for a source.
     before: Option<(usize, PathStep)>,
     members: HashMap<Box<str>, usize>,
     elements: Option<usize>,
     counts: PathCounts,
     /// The last row that had the path.
     last_row: u64,
-    /// The last object that had the key, and the place of the value among those of the object.
+    /// The last object that had the key, and the index of the value among the values of that object.
     last_object: u64,
     slot: usize,
 }
@@ -56,18 +56,18 @@ pub struct PathCounts {
     /// The number of rows that have the path.
     pub rows: u64,
     pub types: ValueTypes,
-    /// The beginnings of the JSON texts of the first different values that are neither null nor nested.
+    /// The start of the JSON text of the first distinct values that are neither null nor nested.
     pub examples: Vec<Box<str>>,
 }
 
 impl KeyTrie {
-    /// Creates an empty trie that keeps so many examples for each path.
+    /// Creates an empty trie that keeps this number of examples per path.
     pub fn new(examples: usize) -> Self {
         let (nodes, sources) = (Vec::new(), Vec::new());
         Self { nodes, sources, examples, is_closed: false, is_overfull: false, unlisted: 0, row: 0, object: 0 }
     }
 
-    /// Returns a trie that counts the paths of this one from 0, and no others.
+    /// Returns a closed trie with the same paths and counts of 0.
     pub fn closed(mut self) -> Self {
         for node in &mut self.nodes {
             (node.counts, node.last_row, node.last_object) = (PathCounts::default(), 0, 0);
@@ -85,7 +85,7 @@ impl KeyTrie {
         self.visit(root, row.trim_matches([' ', '\t', '\n', '\r']), 0, &mut Vec::new());
     }
 
-    /// Adds the counts of rows that follow those of this trie.
+    /// Adds the counts of a trie for later rows.
     pub fn append(&mut self, other: Self) {
         self.unlisted += other.unlisted;
         self.is_overfull |= other.is_overfull;
@@ -107,8 +107,8 @@ impl KeyTrie {
         }
     }
 
-    /// Returns the sources, in the order of their first rows, each with its paths. Paths that begin alike are neighbours,
-    /// otherwise they are in the order of their first values.
+    /// Returns the sources, in the order of their first rows, each with its paths. Paths with a common prefix are
+    /// adjacent; otherwise they are in the order of their first values.
     pub fn into_paths(mut self) -> impl Iterator<Item = (String, Vec<(KeyPath, PathCounts)>)> {
         let sources = std::mem::take(&mut self.sources);
         sources.into_iter().map(move |(source, root)| {
@@ -139,7 +139,7 @@ impl KeyTrie {
         })
     }
 
-    /// Returns the node of a member of the values at a node, which has so many steps.
+    /// Returns the node for a member of the values at a node whose path has `depth` steps.
     fn member(&mut self, node: usize, key: &str, steps: usize) -> Option<usize> {
         if let Some(member) = self.nodes[node].members.get(key) {
             return Some(*member);
@@ -152,7 +152,7 @@ impl KeyTrie {
         Some(member)
     }
 
-    /// Returns the node of the elements of the values at a node, which has so many steps.
+    /// Returns the node for the elements of the values at a node whose path has `depth` steps.
     fn element(&mut self, node: usize, steps: usize) -> Option<usize> {
         if self.nodes[node].elements.is_none() && steps < MAX_STEPS {
             self.nodes[node].elements = self.grow(Some((node, PathStep::Each)));
@@ -171,7 +171,7 @@ impl KeyTrie {
         Some(self.nodes.len() - 1)
     }
 
-    /// Counts a value and those in it. `members` has the values of the objects around it.
+    /// Counts a value and the values nested in it. `members` holds the values of the enclosing objects.
     fn visit<'j>(&mut self, node: usize, json: &'j str, steps: usize, members: &mut Vec<(usize, &'j str)>) {
         let (row, examples, here) = (self.row, self.examples, &mut self.nodes[node]);
         here.counts.count(json, examples);
@@ -195,7 +195,7 @@ impl KeyTrie {
         }
     }
 
-    /// Adds the values of an object to `members`, with their nodes. The last of equal keys counts.
+    /// Adds the values of an object to `members`, with their nodes. Of duplicate keys, the last one counts.
     fn list_members<'j>(
         &mut self,
         node: usize,
@@ -241,7 +241,7 @@ impl PathCounts {
         }
     }
 
-    /// Adds the counts of values that follow.
+    /// Adds the counts of later values.
     fn append(&mut self, other: Self, examples: usize) {
         self.rows += other.rows;
         self.types.add(&other.types);
@@ -253,13 +253,13 @@ impl PathCounts {
     }
 }
 
-/// Returns the number of values in a JSON text, with itself.
+/// Returns the number of values in a JSON text, including itself.
 fn count_values(json: &str) -> u64 {
     let members = Members::of(json).into_iter().flatten().map(|(_, value)| value);
     1 + members.chain(Elements::of(json).into_iter().flatten()).map(count_values).sum::<u64>()
 }
 
-/// Returns the beginning of the JSON text of a string, number or boolean. It does not end in an escape.
+/// Returns the start of the JSON text of a string, number or boolean, which does not end within an escape.
 fn beginning(json: &str) -> &str {
     if json.len() <= MAX_EXAMPLE_BYTES {
         return json;

@@ -14,7 +14,7 @@ use crate::progress::Progress;
 use crate::query::{KeyPath, unescaped};
 use crate::util::ordered_pool::available_cores;
 
-/// The most characters of an example.
+/// The maximum length of an example, in characters.
 const MAX_EXAMPLE_CHARS: usize = 40;
 
 /// Options for [`list_keys`].
@@ -34,7 +34,7 @@ pub struct KeysOptions {
     pub threads: NonZeroUsize,
 }
 
-/// Reads all rows on all cores, and gives two examples for each path.
+/// Reads all rows with one thread per core, and gives two examples per path.
 impl Default for KeysOptions {
     fn default() -> Self {
         let (sources, files, range) = (Vec::new(), Vec::new(), TimeRange::default());
@@ -77,8 +77,8 @@ pub struct KeysReport {
     pub inputs: Vec<InputSummary>,
     /// The sources of the rows, in the order of the first rows.
     pub sources: Vec<SourceKeys>,
-    /// The number of values whose paths are not listed, because there are more than 10,000 paths, or they have more than
-    /// 64 steps, or a key of more than 512 bytes.
+    /// The number of values whose paths are not listed, because there are more than 10,000 paths, or a path has more
+    /// than 64 steps or a key of more than 512 bytes.
     pub unlisted: u64,
 }
 
@@ -91,7 +91,7 @@ pub struct SourceKeys {
     pub source: String,
     /// The number of its rows.
     pub rows: u64,
-    /// The paths. Those that begin alike are neighbours, otherwise they are in the order of their first values.
+    /// The paths. Paths with a common prefix are adjacent; otherwise they are in the order of their first values.
     pub paths: Vec<ListedPath>,
 }
 
@@ -106,14 +106,14 @@ pub struct ListedPath {
     pub path: KeyPath,
     /// The number of rows that have it.
     pub rows: u64,
-    /// The number of its values of each type. A row has several if the path has `[]`.
+    /// The number of values of each type. A row has several values if the path has `[]`.
     pub types: ValueTypes,
-    /// The JSON of the first different values that are strings, numbers or booleans. Strings are cut after 40 characters.
+    /// The JSON of the first distinct strings, numbers or booleans. Strings are truncated to 40 characters.
     pub examples: Vec<String>,
 }
 
-/// Lists the paths that the rows of inputs have, so that a person knows what to ask for. Takes the memory of at most 10,000
-/// paths for each thread. If there are more, the rows are read twice, so an input must not be a stream.
+/// Lists the paths in the rows of inputs, for use in queries. Each thread keeps at most 10,000 paths in memory. If
+/// there are more, the rows are read twice, so no input may be a stream.
 ///
 /// ```
 /// use patchwork_traces::input::TraceInput;
@@ -129,14 +129,13 @@ pub struct ListedPath {
 /// # }
 /// ```
 ///
-/// # Errors
-/// If an input is damaged, or has none of the wanted sources or files.
+/// # Errors If an input is damaged, or has none of the selected sources or files.
 pub fn list_keys(inputs: &[TraceInput<'_>], options: &KeysOptions, progress: &dyn Progress) -> Result<KeysReport> {
     let rows = CatOptions::default().sources(&options.sources).files(&options.files).range(options.range);
     let rows = SelectedRows::new(inputs, &rows.threads(options.threads))?;
     progress.start(None);
     let counted = count(&rows, &KeyTrie::new(options.examples), progress).and_then(|trie| match trie.is_overfull {
-        // A path that was left out of one chunk can be in the list because of another one.
+        // A path that was skipped in one chunk can be in the list because of another chunk.
         true => count(&rows, &trie.closed(), progress),
         false => Ok(trie),
     });
@@ -165,7 +164,7 @@ fn count(rows: &SelectedRows<'_, '_>, empty: &KeyTrie, progress: &dyn Progress) 
 impl SourceKeys {
     fn new(source: String, paths: Vec<(KeyPath, PathCounts)>) -> Self {
         let rows = paths.first().map_or(0, |(_, root)| root.rows);
-        // That every row is an object goes without saying.
+        // Omits the path of the row itself, because every row is an object.
         let is_plain = |path: &KeyPath, counts: &PathCounts| path.steps().is_empty() && counts.types.object == rows;
         let listed = paths.into_iter().filter(|(path, counts)| !is_plain(path, counts));
         Self { source, rows, paths: listed.map(|(path, counts)| ListedPath::new(path, &counts)).collect() }
@@ -184,7 +183,7 @@ impl ListedPath {
     }
 }
 
-/// Returns the JSON text of a value of whose text the beginning is given, cut after some characters.
+/// Returns the JSON text of a value, truncated to some characters. `text` is the start of the full text.
 fn shortened(json: &str) -> String {
     let cut = |text: &str| match text.char_indices().nth(MAX_EXAMPLE_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -192,7 +191,7 @@ fn shortened(json: &str) -> String {
     };
     match json.strip_prefix('"') {
         Some(inner) => {
-            // The closing quotation mark is missing if the text was cut.
+            // The closing quotation mark is missing if the text was truncated.
             let content = match ends_with_quote(inner) {
                 true => cut(&unescaped(&inner[..inner.len() - 1])),
                 false => cut(&(unescaped(inner).into_owned() + "…")),
@@ -203,7 +202,7 @@ fn shortened(json: &str) -> String {
     }
 }
 
-/// Returns true if the text, which follows the opening quotation mark of a string, has the closing one.
+/// Returns true if a text contains the quotation mark that closes a string. The text begins after the opening one.
 fn ends_with_quote(inner: &str) -> bool {
     let Some(before) = inner.strip_suffix('"') else { return false };
     before.bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0

@@ -1,5 +1,5 @@
-//! Describes a bundle's contents from its manifest alone, and a history's from those of its segments. [`list_keys`] reads the
-//! rows, too.
+//! Describes the contents of a bundle using only its manifest, and of a history using those of its segments.
+//! [`list_keys`] also reads the rows.
 
 mod history;
 mod key_trie;
@@ -18,7 +18,7 @@ pub use keys::{KeysOptions, KeysReport, ListedPath, SourceKeys, list_keys};
 pub use timetable::{SourceTimetable, Timetable};
 pub use value_types::ValueTypes;
 
-/// A bundle's description of itself. Only the manifest was read; `verify` checks that the rows match it.
+/// The description that a bundle gives of itself. Only the manifest was read; `verify` checks that the rows match it.
 ///
 /// ```
 /// use patchwork_traces::Bundle;
@@ -41,7 +41,7 @@ pub struct Inspection {
     pub digest: BundleDigest,
     /// The size of the bundle, if it is a file.
     pub bundle_bytes: Option<u64>,
-    /// The way in which its rows can be accessed. For a stream, only the manifest was examined.
+    /// The possible access to its rows. For a stream, only the manifest was examined.
     pub access: Access,
     /// The distribution of its rows over time. `None` for 1.0 bundles, which do not record it, and if no row has a
     /// timestamp.

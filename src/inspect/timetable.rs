@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::format::{Manifest, SourceName, Timeline, Timestamp};
 use crate::history::History;
 
-/// The upper limit on the number of columns, because each takes memory for each source.
+/// The maximum number of columns, because each takes memory for each source.
 const MAX_COLUMNS: usize = 10_000;
 
 /// Rows may be cut off at an end of the axis if they are at most one in this many …

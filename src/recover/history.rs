@@ -1,5 +1,5 @@
-//! Makes one bundle of what is left of a history: the rows of its intact segments, and what can be recovered of damaged
-//! ones, in the order of their numbers.
+//! Recovers a history to one bundle: the rows of its intact segments, and the recoverable rows of damaged ones, in
+//! segment order.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -26,11 +26,11 @@ use crate::verify::{VerifyOptions, verify_input};
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DamagedSegment {
-    /// Its number, by its name if its first line is unreadable.
+    /// The number of the segment, taken from its name if its first line is unreadable.
     pub number: u64,
     /// Its path.
     pub path: PathBuf,
-    /// The result of recovering it, or the reason why nothing was recovered.
+    /// The result of recovering the segment, or the reason why nothing was recovered.
     pub recovered: Result<RecoverReport>,
 }
 
@@ -50,7 +50,7 @@ pub struct HistoryRecoverReport {
     pub damaged: Vec<DamagedSegment>,
     /// The first and the last number of each run of missing segments.
     pub missing: Vec<(u64, u64)>,
-    /// Bundles that were left out, because they belong to another history or to none.
+    /// The bundles that were skipped because they belong to another history or to none.
     pub left_out: Vec<PathBuf>,
 }
 
@@ -63,10 +63,11 @@ impl HistoryRecoverReport {
     }
 }
 
-/// Recovers the history in `dir` to one bundle at `target`, mode 0600. It publishes a complete, verified bundle or nothing.
-/// Temporary files are in the target's directory.
+/// Recovers the history in `dir` to one bundle at `target`, with mode 0600. Publishes a complete, verified bundle or
+/// nothing. Temporary files are created in the target's directory.
 ///
-/// `keys` decrypt encrypted segments. The logs are those of all segments, one after the other. Two segments with one number are both in the bundle.
+/// `keys` decrypt encrypted segments. Each log is the concatenation of its parts in all segments. If two segments have
+/// the same number, the bundle has the rows of both.
 ///
 /// # Errors
 /// If `dir` is not a history, no segment has anything to recover, or the target or a temporary file cannot be written.
@@ -109,9 +110,9 @@ struct FoundSegment {
     bundle_bytes: u64,
 }
 
-/// The segments that are left of a history.
+/// The remaining segments of a history.
 struct FoundSegments {
-    /// By number.
+    /// The segments, by number.
     segments: Vec<FoundSegment>,
     missing: Vec<(u64, u64)>,
     left_out: Vec<PathBuf>,
@@ -121,7 +122,7 @@ struct FoundSegments {
 
 impl FoundSegments {
     fn list(dir: &Path, keys: &DecryptionKeys, threads: std::num::NonZeroUsize) -> Result<Self> {
-        // An unreadable checkpoint says nothing, but does not keep rows from being recovered.
+        // An unreadable checkpoint does not prevent the recovery of rows.
         let checkpoint = read_in(dir).ok().flatten();
         let listing = list(dir)?;
         if listing.segments.is_empty() {
@@ -136,7 +137,7 @@ impl FoundSegments {
         SegmentHead::read_all(listing.segments, &access, threads, |(segment, head)| {
             match head {
                 Ok(head) => found.add(head, &mut id),
-                // What cannot be decrypted is not lost.
+                // Segments that cannot be decrypted are not lost.
                 Err(error) if matches!(error.kind(), ErrorKind::Encrypted(_)) => return Err(error),
                 Err(_) => found.segments.push(FoundSegment {
                     number: segment.name.number,
@@ -179,7 +180,7 @@ impl FoundSegments {
         });
     }
 
-    /// Returns what the new bundle says about where it comes from.
+    /// Returns the provenance for the new bundle.
     fn provenance(&self) -> Provenance {
         let bundles: Vec<_> = self.segments.iter().filter_map(|segment| segment.digest).collect();
         let derived_from = (!bundles.is_empty()).then_some(DerivedFrom { how: Derivation::Merged, bundles });
@@ -199,10 +200,10 @@ struct Salvage<'o> {
 }
 
 impl Salvage<'_> {
-    /// Opens a segment, or what can be recovered of it. Returns `None` if that is nothing.
+    /// Opens a segment, or the bundle recovered from it. Returns `None` if nothing can be recovered.
     fn open(&mut self, segment: &FoundSegment) -> Result<Option<Bundle<'static>>> {
         self.progress.cancellation().check()?;
-        // The same segment can be there encrypted and in plain text.
+        // The same segment can exist both encrypted and in plain text.
         if segment.digest.is_some_and(|digest| self.taken.contains(&digest)) {
             return Ok(None);
         }
@@ -253,7 +254,7 @@ fn is_of_segment(kind: &ErrorKind) -> bool {
     }
 }
 
-/// Passes only the cancellation on: progress is counted by segments.
+/// Forwards only cancellation, because progress is counted in segments.
 struct WithoutCount<'p>(&'p dyn Progress);
 
 impl Progress for WithoutCount<'_> {

@@ -13,10 +13,10 @@ use crate::format::{Base, FileName, Manifest, ManifestFile, SourceName, TimeKey}
 use crate::logs::{known, times_of};
 use crate::salvage::RowRun;
 
-/// The most gap positions that are kept for a log: a bundle can have hundreds of millions.
+/// The maximum number of gap positions that are kept for a log, because a bundle can have hundreds of millions.
 const MAX_GAPS: usize = 10_000;
 
-/// The amount of restored text that is buffered.
+/// The amount of restored text that is buffered, in bytes.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Restores the rows of one log from the stream.

@@ -34,8 +34,8 @@ use search::SearchResult;
 /// Options for recovery. `exported_at` is used only if the damaged bundle's own value is unreadable.
 pub use crate::bundle::writer::WriteOptions as RecoverOptions;
 
-/// Recovers the bundle at `path` to `target`, mode 0600. It publishes a complete bundle or nothing. Temporary files
-/// are kept in the target's directory, regardless of `options`.
+/// Recovers the bundle at `path` to `target`, with mode 0600. Publishes a complete bundle or nothing. Temporary files
+/// are created in the target's directory, regardless of `options`.
 ///
 /// ```
 /// use patchwork_traces::format::Timestamp;
@@ -154,7 +154,7 @@ fn recover_with_holes(
     Ok(RecoverReport { digest: Some(digest), written: Some(manifest), bundle_bytes, ..report })
 }
 
-/// Returns what the new bundle says about its origin, as far as the damaged one said it.
+/// Returns the provenance for the new bundle, as far as the damaged one records it.
 fn provenance(report: &RecoverReport) -> Provenance {
     let (label, filter, redaction) = (report.label.clone(), report.filter.clone(), report.redaction.clone());
     Provenance { label, filter, redaction, ..Provenance::default() }

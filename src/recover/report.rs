@@ -89,13 +89,13 @@ pub struct RecoverReport {
     pub manifest: ManifestState,
     /// The major and minor version of the damaged bundle, if its manifest was readable.
     pub version: Option<(u64, u64)>,
-    /// The user's name for the machine, if the manifest was readable. The recovered bundle has it, too.
+    /// The user's name for the machine, if the manifest was readable. The recovered bundle also has it.
     pub label: Option<Label>,
-    /// The place of the damaged bundle in a history. The recovered bundle has none.
+    /// The position of the damaged bundle in a history. The recovered bundle has none.
     pub history: Option<HistoryPosition>,
-    /// The conditions on the rows of a filtered bundle. The recovered bundle has them, too.
+    /// The conditions on the rows of a filtered bundle. The recovered bundle also has them.
     pub filter: Option<FilterRecord>,
-    /// The record of the redaction of the damaged bundle. The recovered bundle has it, too.
+    /// The record of the redaction of the damaged bundle. The recovered bundle also has it.
     pub redaction: Option<Redaction>,
     /// The digest of the recovered bundle. [`recover`](super::recover) always sets it.
     pub digest: Option<BundleDigest>,

@@ -92,7 +92,7 @@ impl SearchResult {
         Ok(found.without_duplicates())
     }
 
-    /// Changes to the result of another search if that has at least `more` more rows. Returns true if so.
+    /// Switches to the result of another search if it has at least `more` more rows. Returns true if it does.
     ///
     /// A log that matches its SHA-256 proves the manifest's claims about it, so such logs are kept unchanged.
     fn change_to(&mut self, mut other: Self, more: u64) -> bool {

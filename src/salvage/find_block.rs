@@ -9,7 +9,7 @@ use crate::gzip::{BlockEnd, find_block};
 /// The number of offsets that are tried from the start of the data, and again before its end.
 const MAX_PLACES: usize = 1 << 20;
 
-/// The most candidate blocks that are read to their end.
+/// The maximum number of candidate blocks that are read to their end.
 const MAX_READ: usize = 16;
 
 /// Finds a block of complete rows that begins near the start or end of the data and ends where the data ends.

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, GzipFault, IoAction, Result};
 use crate::format::limits::{MAX_CHUNK_BYTES, MAX_MANIFEST_BYTES};
 use crate::gzip::{Anomaly, Fingerprints, SequentialReader, StreamKind};
 
-/// The most chunks that are examined to decide whether chunks are separate blocks.
+/// The maximum number of chunks that are examined to decide if chunks are separate blocks.
 const MAX_EXAMINED: usize = 4;
 
 /// A bundle whose first line has been searched for.

@@ -1,7 +1,7 @@
 //! The lines of a part, after reading.
 //!
-//! Very many runs or problems of a part can take a hundred times the memory of its text. So some are handed out before
-//! more are looked for.
+//! Many runs or problems in a part can take a hundred times the memory of its text. So reading pauses until the ones
+//! found so far have been taken.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -115,7 +115,7 @@ impl<K: Hash + Eq> RowsLeft<K> {
     }
 }
 
-/// The most runs or problems of a part that are kept at once. Most parts have one run and no problems.
+/// The maximum number of runs or problems of a part that are kept at once. Most parts have one run and no problems.
 const MAX_KEPT: usize = 4096;
 
 /// Lines of a part that have not been read yet.

@@ -21,16 +21,16 @@ use crate::container::{Input, Reread};
 use crate::error::GzipFault;
 use crate::gzip::{Anomaly, FLUSH_MARK, Fingerprints, PeekReader, READ_BYTES, TAIL_BYTES, Tail};
 
-/// The longest data between two flush marks that is read as one block if it is not a chunk.
+/// The maximum length of data between two flush marks that is read as one block although it is not a chunk.
 const MAX_UNKNOWN_BYTES: u64 = 64 << 20;
 
-/// The length of the end of longer data in which a block is still looked for.
+/// The length of the part at the end of longer data that is searched for a block.
 const LAST_UNKNOWN_BYTES: u64 = 1 << 20;
 
 /// The length below which no block can hold a row.
 const MIN_BLOCK_BYTES: u64 = 16;
 
-/// The number of missing chunks that are looked for at the end of a block.
+/// The number of missing chunks that are searched for at the end of a block.
 const MAX_CANDIDATES: usize = 16;
 
 /// The budget for such candidates: their number, and the bytes of their content. An input that needs more was crafted
@@ -49,7 +49,7 @@ pub(super) struct Locator<'r> {
 }
 
 enum BlockSource<'r> {
-    /// All chunks so far were in their places.
+    /// All chunks so far were at their offsets.
     InPlace(PeekReader<Input<'r>>),
     Damaged(Box<Gap<'r>>),
     /// The member has ended. The input after it, if its end was found.
@@ -61,7 +61,7 @@ struct Gap<'r> {
     input: Reread<'r>,
     /// The offset of the data that was not attributed yet.
     at: u64,
-    /// The first chunk that was found in its place from the end of the file, and its offset.
+    /// The first of the chunks found at their offsets from the end of the file, and its offset.
     back: usize,
     back_at: u64,
     /// Data without a known chunk that comes next, and the block after it.
@@ -79,7 +79,7 @@ struct Unknown {
     bytes: Range<u64>,
     /// True if the data is as long as these chunks, so that each is where the table places it.
     is_in_place: bool,
-    /// True if some data before this was passed over.
+    /// True if some earlier data was skipped.
     is_remnant: bool,
 }
 

@@ -21,7 +21,7 @@ use crate::format::{Envelope, LineEnding, MINOR, Manifest, ManifestFile, RowTime
 use crate::gzip::{BlockEnd, inflate_into};
 use crate::logs::{may_exist, times_of};
 
-/// The facts known about a bundle before its rows are read.
+/// The context for reading rows: the facts known about a bundle beforehand.
 pub struct ScanContext<'m> {
     /// The manifest, if usable, and an index from rows to its files.
     pub manifest: Option<(&'m Manifest, FileIndex)>,
@@ -33,7 +33,7 @@ pub struct ScanContext<'m> {
     pub strict: bool,
     /// A fast path for the rows of each file in chunks, if one applies.
     plain: Vec<Option<PlainRows>>,
-    /// The parts of the input that are made up.
+    /// The holes in the input, whose content is noise.
     holes: Option<Arc<Holes>>,
 }
 
@@ -56,7 +56,7 @@ impl<'m> ScanContext<'m> {
         Self { manifest, chunk_refs, lookup, buffers, strict, plain, holes: None }
     }
 
-    /// Ends blocks where the input is made up.
+    /// Ends blocks where the input has holes.
     pub fn with_holes(self, holes: Option<Arc<Holes>>) -> Self {
         Self { holes, ..self }
     }

@@ -10,7 +10,7 @@ use crate::container::Input;
 use crate::format::limits::{CHUNK_BYTES, MAX_CHUNK_BYTES};
 use crate::gzip::SequentialReader;
 
-/// The amount of text that is read at a time.
+/// The amount of text that is read at a time, in bytes.
 const READ_BYTES: u64 = 256 << 10;
 
 /// The budget, in bytes, for finding displaced chunks: an initial amount, and an addition for each byte of text
@@ -18,7 +18,7 @@ const READ_BYTES: u64 = 256 << 10;
 const MAX_SEARCHED: u64 = 256 << 20;
 const MAX_SEARCHED_A_BYTE: u64 = 32;
 
-/// The most text that is kept to look for a chunk. Only chunks of very long rows exceed it.
+/// The maximum amount of text that is buffered to find a chunk, in bytes. Only chunks of very long rows exceed it.
 const MAX_KEPT: u64 = 64 << 20;
 
 /// The next position at which to cut the text.
@@ -78,7 +78,7 @@ impl<'r> TextCutter<'r> {
         self.inner.get_mut().1
     }
 
-    /// Returns the stream after its text, and the chunks that were expected but did not come.
+    /// Returns the stream after its text, and the expected chunks that were not found.
     pub(super) fn into_end(self) -> (SequentialReader<Input<'r>>, Range<usize>) {
         (self.inner.into_inner().1, self.next..self.chunks.len())
     }

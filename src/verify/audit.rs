@@ -91,7 +91,7 @@ impl<'a> Audit<'a> {
         self.check_files(options);
     }
 
-    /// Reports a signature that is not valid.
+    /// Reports an invalid signature.
     #[cfg(feature = "seal")]
     pub(super) fn check_signature(&mut self, verdict: Option<&SignatureVerdict>) {
         if let Some(verdict) = verdict.filter(|verdict| !verdict.is_valid()) {
@@ -394,8 +394,8 @@ impl<'a> Audit<'a> {
     }
 }
 
-/// Checks that the bundle is the segment that the proof of `options` is for. Returns `None` without a proof, and if the
-/// manifest is unreadable.
+/// Checks that the proof in `options` is for this bundle. Returns `None` if there is no proof, or if the manifest is
+/// unreadable.
 fn proven(checked: &ManifestCheck, options: &VerifyOptions) -> Option<Result<(), HistoryFault>> {
     let (proof, checkpoint) = options.proof.as_ref()?;
     let (manifest, digest) = checked.manifest.as_ref().zip(checked.digest)?;

@@ -16,7 +16,7 @@ use crate::signature::SignatureVerdict;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Severity {
-    /// Information. Nothing is wrong.
+    /// Information about an intact bundle.
     Info,
     /// A deviation from how this format is written. Nothing is lost or changed.
     Warning,
@@ -179,7 +179,7 @@ impl FindingKind {
         self.code_and_text().0
     }
 
-    /// Returns the code, and the message or, of a mismatch, the name of the value.
+    /// Returns the code, and the message or, for a mismatch, the name of the value.
     fn code_and_text(&self) -> (&'static str, &'static str) {
         match self {
             Self::Gzip(GzipFault::Header) => ("gzip_header", ""),
@@ -273,7 +273,7 @@ impl FindingKind {
         }
     }
 
-    /// Returns true if another program wrote the container, around contents that may be intact.
+    /// Returns true if another program wrote the container. Its contents may be intact.
     pub(super) fn is_of_container(&self) -> bool {
         matches!(
             self,
@@ -288,7 +288,7 @@ impl FindingKind {
         )
     }
 
-    /// Returns true if the bundle does not meet a request, rather than being damaged.
+    /// Returns true if the bundle fails a requirement of the caller, rather than being damaged.
     pub(super) fn is_of_request(&self) -> bool {
         #[cfg(feature = "seal")]
         if matches!(self, Self::Signature(_)) {

@@ -53,8 +53,8 @@ impl ManifestCheck {
     }
 }
 
-/// Removes the times that must not be compared with the rows: a later minor version may define where the rows of a source
-/// have their times (FORMAT.md, "Times").
+/// Removes the times that must not be compared with the rows, because a later minor version may define other timestamp
+/// keys for a source (FORMAT.md, "Times").
 fn remove_unchecked_times(manifest: &mut Manifest) {
     let is_newer = manifest.is_newer();
     for file in manifest.files.iter_mut().filter(|file| is_newer || known(file.source.as_str()).is_none()) {

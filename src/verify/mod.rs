@@ -1,4 +1,4 @@
-//! Checks whether a bundle is intact and is the expected one, and reports every problem in one pass.
+//! Checks that a bundle is intact and is the expected one, and reports every problem in one pass.
 //!
 //! A bundle is read in order. Worker threads inflate and check its chunks independently, so damage in one does not
 //! hide problems in others. A single consumer orders the results and hashes the restored logs. If earlier damage
@@ -89,7 +89,8 @@ impl VerifyOptions {
         Self { proof: Some((proof, checkpoint)), ..self }
     }
 
-    /// Requires a signature by an allowed signer, as `check` describes, and the hashes that tie the logs to what was signed.
+    /// Requires a signature by an allowed signer, as `check` describes, and the hashes that tie the logs to the signed
+    /// manifest.
     #[cfg(feature = "seal")]
     pub fn signature(self, check: impl Into<Option<SignatureCheck>>) -> Self {
         Self { signature: check.into(), ..self }
@@ -100,8 +101,8 @@ impl VerifyOptions {
         Self { threads, ..self }
     }
 
-    /// Returns true if a file without a hash is a finding. The manifest of a 1.0 bundle has none, so its signature says
-    /// nothing about the rows.
+    /// Returns true if a file without a hash is a finding. The manifest of a 1.0 bundle has no hashes, so its signature
+    /// says nothing about the rows.
     fn requires_hashes(&self) -> bool {
         #[cfg(feature = "seal")]
         if self.signature.is_some() {
@@ -117,15 +118,15 @@ impl VerifyOptions {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// Everything is as it was written, and every log restores to its SHA-256.
+    /// The bundle is intact, and every log matches its SHA-256.
     Intact,
-    /// Every log restores to its SHA-256, but another program rewrote the container: it was recompressed or padded,
-    /// or an empty member was added.
+    /// Every log matches its SHA-256, but another program rewrote the container: it was recompressed or padded, or an
+    /// empty member was added.
     IntactRecompressed,
     /// A 1.0 bundle with a sound container, whose files have as many rows as the manifest records. Nothing proves
     /// the content of the rows.
     IntactWithoutHashes,
-    /// Something is missing or wrong.
+    /// The bundle is damaged: something is missing or wrong.
     Damaged,
 }
 
@@ -138,7 +139,7 @@ pub struct FindingCounts {
     pub errors: u64,
     /// The number of warnings.
     pub warnings: u64,
-    /// The number of findings that are only information.
+    /// The number of informational findings.
     pub infos: u64,
 }
 
@@ -182,13 +183,13 @@ pub struct VerifyReport {
     pub version: Option<(u64, u64)>,
     /// The conditions on the rows of a filtered bundle.
     pub filter: Option<FilterRecord>,
-    /// The bundles that the bundle was made of.
+    /// The bundles that this bundle was made from.
     pub derived_from: Option<DerivedFrom>,
     /// The record of the redaction, if the bundle is redacted.
     pub redaction: Option<Redaction>,
     /// True if the digest is the expected one. `None` if no digest was expected.
     pub is_expected: Option<bool>,
-    /// True if the bundle is the segment of the history that a proof is for. `None` if no proof was given.
+    /// True if a proof shows that the bundle is a segment of the history. `None` if no proof was given.
     pub is_proven: Option<bool>,
     /// The verdict on the signature. `None` if its check was not requested.
     #[cfg(feature = "seal")]

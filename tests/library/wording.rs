@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The most comments, of a hundred, that may begin with a question word.
-const MAX_PERCENT: usize = 3;
+const MAX_PERCENT: usize = 1;
 
 const QUESTION_WORDS: [&str; 7] = ["What", "How", "Whether", "Where", "Which", "Who", "Whom"];
 

@@ -1,4 +1,4 @@
-//! The findings of the verification of a history, and the verdict that each of them contradicts.
+//! The findings about a history, and the verdicts that they contradict.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,13 +11,13 @@ use crate::format::HistoryGap;
 use crate::signature::SignatureVerdict;
 use crate::verify::{Finding, Severity};
 
-/// A verdict on a history. None of them follows from another.
+/// A verdict on a history. The verdicts are independent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum HistoryVerdict {
-    /// Every segment is as it was written.
+    /// Every segment is intact.
     Intact,
     /// The segments follow each other, and match the checkpoints.
     Consistent,
@@ -31,7 +31,7 @@ pub enum HistoryVerdict {
 pub struct HistoryFinding {
     /// The file that the finding is about.
     pub path: PathBuf,
-    /// The number of the segment that the file holds, by its name.
+    /// The number of the segment, according to the file name.
     pub segment: Option<u64>,
     /// The kind of finding.
     pub kind: HistoryFindingKind,
@@ -41,7 +41,7 @@ pub struct HistoryFinding {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum HistoryFindingKind {
-    /// A finding in the bundle that a segment is.
+    /// A finding in the bundle of a segment.
     Segment(Finding),
     /// The first line of a segment cannot be read, so its place in the history and its gaps are unknown.
     UnreadableHead(Error),
@@ -59,7 +59,7 @@ pub enum HistoryFindingKind {
     NotCompared,
     /// The history has no checkpoint.
     NoCheckpoint,
-    /// The checkpoint is of fewer segments than there are, as after a run of `keep` that was killed.
+    /// The checkpoint covers fewer segments than exist, as after a run of `keep` that was killed.
     EarlierCheckpoint {
         /// The number of segments of the checkpoint.
         size: u64,
@@ -68,17 +68,17 @@ pub enum HistoryFindingKind {
     Gap {
         /// The log.
         file: String,
-        /// The rows between which others may be missing.
+        /// The rows on either side of the gap.
         gap: Box<HistoryGap>,
     },
-    /// Rows of a log were changed or removed after the history had them.
+    /// Rows of a log were changed or removed after they were kept.
     Altered {
         /// The log.
         file: String,
     },
-    /// A file among the segments does not have the name of one.
+    /// A file among the segments is not named like one.
     Foreign,
-    /// The signature of the checkpoint is missing, or not valid.
+    /// The signature of the checkpoint is missing or invalid.
     #[cfg(feature = "seal")]
     Signature(SignatureVerdict),
 }
@@ -103,7 +103,7 @@ impl HistoryFindingKind {
         }
     }
 
-    /// Returns the severity. A gap is a warning: the history is as it was written.
+    /// Returns the severity. A gap is a warning, because the history itself is intact.
     #[must_use]
     pub fn severity(&self) -> Severity {
         match self {
@@ -135,7 +135,7 @@ impl HistoryFindingKind {
         }
     }
 
-    /// Returns the fault of the history, if the finding is one.
+    /// Returns the fault of the history in the finding, if it has one.
     #[must_use]
     pub fn fault(&self) -> Option<&HistoryFault> {
         match self {
@@ -220,7 +220,7 @@ fn write_gap(f: &mut fmt::Formatter<'_>, file: &str, gap: &HistoryGap) -> fmt::R
     if let Some(time) = gap.before_time {
         write!(f, ", before {time}")?;
     }
-    // A pair that cannot be true counts as nothing.
+    // Ignores a pair that cannot be true.
     let ids = gap.missing_ids.iter().map(|(first, last)| (last + 1).saturating_sub(*first)).sum::<u64>();
     match ids {
         0 => Ok(()),

@@ -14,7 +14,7 @@ use crate::history::{
 };
 use crate::progress::Progress;
 
-/// A segment whose first line was read, or could not be.
+/// A segment after an attempt to read its first line.
 pub(super) struct ListedSegment {
     pub(super) segment: SegmentPath,
     /// The digest of the first line. `None` if it could not be read.
@@ -42,7 +42,7 @@ pub(super) struct Heads<'f, 'a> {
     dir: &'f Path,
     findings: &'f mut HistoryFindings<'a>,
     chain: Chain,
-    /// The tree of the segments so far. `None` after one that is missing, doubled or unreadable.
+    /// The tree of the segments so far. `None` after a missing, duplicate or unreadable segment.
     frontier: Option<Frontier>,
     own: Option<Comparison>,
     since: Option<Comparison>,
@@ -78,7 +78,7 @@ impl<'f, 'a> Heads<'f, 'a> {
         SegmentHead::read_all(listing.segments, &access, options.threads, |(segment, head)| {
             cancellation.check()?;
             match head {
-                // That a key is missing says nothing about the history.
+                // A missing key says nothing about the history.
                 Err(error) if matches!(error.kind(), ErrorKind::Encrypted(_)) => return Err(error),
                 head => heads.push(segment, head),
             }

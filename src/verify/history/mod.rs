@@ -1,4 +1,5 @@
-//! Verifies a history: the rows of its segments, that they follow each other, and that no rows are missing between them.
+//! Verifies a history: that the rows of its segments are intact, that the segments follow each other, and that no rows
+//! are missing between them.
 //!
 //! The first lines of all segments are read first, then the rows, several segments at once. Only a segment with damage
 //! is read a second time, to report its findings, so memory does not grow with their number.
@@ -23,7 +24,7 @@ use crate::util::ordered_pool::{available_cores, run_ordered};
 pub use finding::{HistoryFinding, HistoryFindingKind, HistoryVerdict};
 use heads::{Heads, ListedSegment};
 
-/// The approximate memory that the verification of one segment takes, for the bound of what is verified at once.
+/// The approximate memory for verifying one segment, which bounds the number of segments that are verified at once.
 const SEGMENT_BYTES: usize = 8 << 20;
 
 /// A share of the segments of a history, so that several runs can verify all of them.
@@ -63,12 +64,12 @@ impl SegmentPart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum RowsToRead {
-    /// Those of all segments.
+    /// All segments.
     #[default]
     All,
-    /// Those of a part of the segments.
+    /// A part of the segments.
     Part(SegmentPart),
-    /// None: only the first lines are read.
+    /// No segments: only the first lines are read.
     None,
 }
 
@@ -131,7 +132,7 @@ impl HistoryVerifyOptions {
         Self { signature: check.into(), ..self }
     }
 
-    /// Sets what decrypts encrypted segments.
+    /// Sets the keys that decrypt encrypted segments.
     pub fn keys(self, keys: DecryptionKeys) -> Self {
         Self { keys, ..self }
     }
@@ -160,14 +161,13 @@ pub struct HistoryReport {
     pub read_rows: u64,
     /// The number of segments that are damaged or cannot be read.
     pub damaged_segments: u64,
-    /// The number of segments that are missing, as far as the others and the checkpoints show.
+    /// The number of missing segments, as far as the other segments and the checkpoints show.
     pub missing_segments: u64,
     /// The number of gaps that the segments record.
     pub gaps: u64,
     /// The checkpoint of the history, if it has a readable one.
     pub checkpoint: Option<Checkpoint>,
-    /// True if every segment is as it was written. `None` if not all rows were read and none of those that were read is
-    /// damaged.
+    /// True if every segment is intact. `None` if some rows were not read and no damage was found in the others.
     pub is_intact: Option<bool>,
     /// True if the segments follow each other, and match the checkpoints.
     pub is_consistent: bool,
@@ -181,8 +181,8 @@ pub struct HistoryReport {
 }
 
 impl HistoryReport {
-    /// Returns true if nothing contradicts that the history is intact and consistent, and if its signature is valid, if
-    /// that was to be checked. It may have gaps.
+    /// Returns true if the history has no known damage, is consistent, and has a valid signature if one was required.
+    /// It may have gaps.
     #[must_use]
     pub fn is_good(&self) -> bool {
         #[cfg(feature = "seal")]
@@ -193,12 +193,11 @@ impl HistoryReport {
     }
 }
 
-/// Verifies the history in `dir`, and passes every finding to `found`: first those of the first lines, then those of the
-/// rows, each by the number of the segment.
+/// Verifies the history in `dir`, and passes every finding to `found`: first those about first lines, then those about
+/// rows, both in segment order.
 ///
-/// # Errors
-/// [`HistoryFault::NotAHistory`] and [`HistoryFault::NoSegments`]. If a directory cannot be listed. Damage, also of a first
-/// line, is not an error.
+/// # Errors [`HistoryFault::NotAHistory`] and [`HistoryFault::NoSegments`], and if a directory cannot be listed.
+/// Damage, even of a first line, is not an error.
 pub fn verify_history(
     dir: impl AsRef<Path>,
     options: &HistoryVerifyOptions,
@@ -308,7 +307,7 @@ impl HistoryFindings<'_> {
         (self.found)(finding);
     }
 
-    /// Counts a segment whose rows were read: its report, and true if it has findings. It is then read again to list them.
+    /// Counts a segment whose rows were read. If it has findings, it is read again to list them.
     fn segment(
         &mut self,
         segment: &ListedSegment,
@@ -327,7 +326,7 @@ impl HistoryFindings<'_> {
         {
             Ok(report) => self.report.read_rows += report.rows,
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
-            // An unreadable first line was reported already.
+            // An unreadable first line has already been reported.
             Err(_) if segment.digest.is_none() => {}
             Err(error) => self.add(segment.finding(HistoryFindingKind::Unreadable(error))),
         }
@@ -345,7 +344,7 @@ impl HistoryFindings<'_> {
     }
 }
 
-/// Passes only the cancellation on: progress is counted by segments.
+/// Forwards only cancellation, because progress is counted in segments.
 struct WithinSegment<'p>(&'p dyn Progress);
 
 impl Progress for WithinSegment<'_> {

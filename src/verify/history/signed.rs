@@ -9,7 +9,7 @@ use crate::digest::Sha256Digest;
 use crate::history::{Checkpoint, Frontier};
 use crate::signature::{SignatureCheck, history_signature_path};
 
-/// Checks the signature of the checkpoint of the history in `dir`, whose segments are listed by number.
+/// Checks the signature of the checkpoint of the history in `dir`. `segments` are in order.
 pub(super) fn check(
     check: &SignatureCheck,
     dir: &Path,
@@ -37,7 +37,7 @@ pub(super) fn check(
     findings.report.signature = Some(verdict);
 }
 
-/// Returns the tree head of the first segments, for each number of them, up to one that is missing, duplicate or
+/// Returns the tree head of each prefix of the segments, up to the first segment that is missing, duplicate or
 /// unreadable.
 fn roots(segments: &[ListedSegment]) -> Vec<Sha256Digest> {
     let mut frontier = Frontier::default();

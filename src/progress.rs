@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{ErrorKind, Result};
 
-/// The current stage of an operation. An operation goes through several of them, one after another.
+/// A stage of an operation. An operation goes through one or more stages, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
@@ -54,7 +54,7 @@ pub trait Progress: Sync {
         let _ = total_bytes;
     }
 
-    /// Reports that `bytes` more of the work are done.
+    /// Reports that `bytes` more bytes of the work are done.
     fn advance(&self, bytes: u64) {
         let _ = bytes;
     }
@@ -62,7 +62,7 @@ pub trait Progress: Sync {
     /// Reports that the work is complete or that the operation failed.
     fn finish(&self) {}
 
-    /// Returns the handle that can cancel the operation. Operations call this when they start.
+    /// Returns the handle that cancels the operation. Operations call this when they start.
     fn cancellation(&self) -> Cancellation {
         Cancellation::default()
     }
@@ -76,8 +76,9 @@ impl Progress for NoProgress {}
 
 /// Cancels operations. All clones share one state: keep one, and return another from [`Progress::cancellation`].
 ///
-/// A cancelled operation fails with [`ErrorKind::Cancelled`] and cleans up as after any other error: files that it
-/// began are removed, and existing files are unchanged. An operation that is about to finish may still complete.
+/// A cancelled operation fails with [`ErrorKind::Cancelled`] and cleans up as after any other
+/// error: it removes unfinished files and leaves existing ones unchanged. An operation that is
+/// about to finish may still complete.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation(Arc<AtomicBool>);
 

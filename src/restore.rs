@@ -1,7 +1,8 @@
 //! Restores a bundle's logs in one pass and checks each against the manifest.
 //!
-//! Worker threads inflate chunks and read their rows. Each log has a thread of its own, which orders, hashes and
-//! writes its rows. If chunks can be read individually, up to `LOGS_AT_ONCE` logs are processed concurrently.
+//! Worker threads inflate chunks and read their rows. Each log has a thread of its own, which
+//! assembles, hashes and writes it. If chunks can be read individually, up to `LOGS_AT_ONCE` logs
+//! are processed concurrently.
 
 mod log_threads;
 mod sink;

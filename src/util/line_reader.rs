@@ -8,7 +8,7 @@ use serde::Serialize;
 /// The size of one read.
 const READ_BYTES: usize = 256 << 10;
 
-/// A number of rows and of unparsed lines.
+/// The numbers of rows and unparsed lines.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LineCount {
@@ -53,7 +53,7 @@ pub struct Line<'a> {
     pub terminated: bool,
 }
 
-/// The reason why the next line could not be read.
+/// The reason the next line could not be read.
 #[derive(Debug)]
 pub enum LineError {
     /// Reading failed.
@@ -121,7 +121,7 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// Reads more bytes after the unread ones, and moves those to the front of the buffer first.
+    /// Moves the unread bytes to the front of the buffer and reads more bytes after them.
     fn fill(&mut self) -> io::Result<usize> {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
@@ -204,14 +204,14 @@ fn read_some(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// The reason why the next block of lines could not be read.
+/// The reason the next block of lines could not be read.
 #[derive(Debug)]
 pub enum BlockError {
     /// Reading failed.
     Read(io::Error),
     /// A line is longer than the limit.
     TooLong {
-        /// The number of lines before it that were not returned.
+        /// The number of unreturned lines before it.
         lines_before: u64,
     },
 }
@@ -251,7 +251,7 @@ impl<R: Read> LineBlocks<R> {
     /// As [`next_block`](Self::next_block).
     pub fn next_block_in(&mut self, mut block: Vec<u8>) -> Result<Option<Vec<u8>>, BlockError> {
         block.append(&mut self.partial);
-        // One byte more than a block shows whether the stream ends here.
+        // One byte more than the block size shows whether the stream ends here.
         let (mut wanted, mut searched) = (self.size + 1, 0);
         let end = loop {
             self.fill(&mut block, wanted).map_err(BlockError::Read)?;
@@ -324,7 +324,8 @@ mod tests {
 
     use super::*;
 
-    /// A reader of the given bytes that yields at most so many at a time, each time after one interruption.
+    /// A reader of the given bytes that yields at most the given number at a time, each time after
+    /// an interruption.
     struct InterruptedReader<'b>(&'b [u8], usize, bool);
 
     impl Read for InterruptedReader<'_> {

@@ -26,7 +26,8 @@ struct KeptBuffers {
 }
 
 impl Buffers {
-    /// Takes an empty buffer: a used one with its capacity if the pool has one, otherwise a new one.
+    /// Takes an empty buffer: a used one with its capacity if the pool has one, otherwise a new
+    /// one.
     pub fn take(&self) -> Vec<u8> {
         let mut kept = self.kept();
         let buffer = kept.buffers.pop().unwrap_or_default();

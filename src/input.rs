@@ -91,10 +91,10 @@ pub struct InputSummary {
     pub bundles: usize,
     /// The number of rows in all sources.
     pub rows: u64,
-    /// True if a bundle has only the rows of its logs, rewritten and without hashes to verify them, as in format 1.0.
+    /// True if a bundle has only the rows of its logs, rewritten and without hashes to verify them,
+    /// as in format 1.0.
     pub rows_only: bool,
-    /// The conditions that the rows of a filtered bundle meet; empty if it has all rows of its
-    /// logs.
+    /// The conditions on the rows of a filtered bundle; empty if it has all rows of its logs.
     pub filter: Vec<String>,
     /// True if a bundle is redacted, so its rows may differ from those in the logs.
     #[serde(rename = "redacted")]

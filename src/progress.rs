@@ -1,4 +1,5 @@
-//! Progress reporting and cancellation for long operations. The library only reports; drawing is up to the program.
+//! Progress reporting and cancellation for long operations. The library only reports; drawing is up
+//! to the program.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,8 @@ pub enum Stage {
     Writing,
     /// Reading back what was written, before it is published.
     Checking,
-    /// Watching for writers that may still undo the changes. This takes seconds and has no byte count.
+    /// Watching for writers that may still undo the changes. This takes seconds and has no byte
+    /// count.
     Watching,
 }
 
@@ -74,7 +76,8 @@ pub struct NoProgress;
 
 impl Progress for NoProgress {}
 
-/// Cancels operations. All clones share one state: keep one, and return another from [`Progress::cancellation`].
+/// Cancels operations. All clones share one state: keep one, and return another from
+/// [`Progress::cancellation`].
 ///
 /// A cancelled operation fails with [`ErrorKind::Cancelled`] and cleans up as after any other
 /// error: it removes unfinished files and leaves existing ones unchanged. An operation that is

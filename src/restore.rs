@@ -22,8 +22,8 @@ pub use sink::{LogSink, LogWriter};
 /// The size of a batch of rows if the bundle has no chunk table.
 const BATCH_BYTES: usize = 1 << 20;
 
-/// Restores the selected files of a bundle, empty ones included; `None` selects all. Uses `threads` threads to
-/// inflate chunks.
+/// Restores the selected files of a bundle, empty ones included; `None` selects all. Uses `threads`
+/// threads to inflate chunks.
 ///
 /// # Errors
 /// If the bundle is damaged, a restored log does not match the manifest, or the sink fails.

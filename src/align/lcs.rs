@@ -40,8 +40,8 @@ impl Alignment {
     }
 }
 
-/// Aligns two sequences of lines, given by their ids. On one side, the ids are line numbers of that side, below
-/// `distinct`. On the other side, they are the same numbers or [`UNMATCHED`].
+/// Aligns two sequences of lines, given by their ids. On one side, the ids are line numbers of that
+/// side, below `distinct`. On the other side, they are the same numbers or [`UNMATCHED`].
 ///
 /// If the bundle has a line more often than the local side, the surplus is new. The other lines are
 /// matched so that as many as possible have the same order on both sides (a longest common
@@ -172,7 +172,8 @@ impl UnalignedLines<'_> {
 struct Candidates {
     /// The bundle's line numbers, sorted by id and then ascending.
     positions: Vec<u32>,
-    /// The end of each id's range in `positions`. A range starts where that of the previous id ends.
+    /// The end of each id's range in `positions`. A range starts where that of the previous id
+    /// ends.
     ends: Vec<u32>,
     /// For each id, the number of its local occurrences that are still to come, and of those
     /// already passed. `None` unless there are too many equal lines to try all pairs.
@@ -187,7 +188,8 @@ impl Candidates {
         let affordable = 8 * (local.len() + bundle.len()) as u64 + (1 << 20);
         let occurrences =
             (all_pairs > affordable).then(|| counts(local, distinct).into_iter().map(|all| (all, 0)).collect());
-        // Turns the counts into the start of each id's range, which the loop below then moves to its end.
+        // Turns the counts into the start of each id's range, which the loop below then moves to
+        // its end.
         let mut start = 0;
         for end in &mut ends {
             start += std::mem::replace(end, start);

@@ -16,8 +16,8 @@ use crate::util::atomic_file::{AtomicFile, OutputTarget};
 use crate::util::cancel::CancellableIo;
 use crate::util::file_identity::lead_to_same_file;
 
-/// Options for an export. The same logs and options give the same bytes, unless encrypted, regardless of the number of
-/// threads.
+/// Options for an export. The same logs and options give the same bytes, unless encrypted,
+/// regardless of the number of threads.
 pub use crate::bundle::writer::WriteOptions as ExportOptions;
 pub use crate::gzip::Level;
 

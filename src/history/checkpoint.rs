@@ -34,7 +34,8 @@ pub struct Checkpoint {
     pub id: HistoryId,
     /// The number of segments.
     pub size: u64,
-    /// The head of the tree (RFC 6962) whose leaves are the bundle digests of the segments, in order.
+    /// The head of the tree (RFC 6962) whose leaves are the bundle digests of the segments, in
+    /// order.
     pub root: Sha256Digest,
 }
 
@@ -89,7 +90,8 @@ pub fn read_in(dir: &Path) -> Result<Option<Checkpoint>> {
 #[derive(Debug)]
 pub struct Comparison {
     checkpoint: Checkpoint,
-    /// True if the first segments are those of the checkpoint. `None` if fewer segments were compared.
+    /// True if the first segments are those of the checkpoint. `None` if fewer segments were
+    /// compared.
     is_same: Option<bool>,
     compared: u64,
 }

@@ -56,7 +56,8 @@ impl SegmentName {
         Self { is_sealed, ..self }
     }
 
-    /// Returns true if this is the name of the segment with this number and digest, encrypted or not.
+    /// Returns true if this is the name of the segment with this number and digest, encrypted or
+    /// not.
     pub fn is_of(&self, number: u64, digest: BundleDigest) -> bool {
         Self::new(number, digest).sealed(self.is_sealed) == *self
     }

@@ -217,7 +217,8 @@ impl History {
     /// Returns the proof that `checkpoint` includes the segment with the number `segment`.
     ///
     /// # Errors
-    /// [`HistoryFault::NoSuchSegment`] if the checkpoint has no such segment, and as [`extends`](Self::extends).
+    /// [`HistoryFault::NoSuchSegment`] if the checkpoint has no such segment, and as
+    /// [`extends`](Self::extends).
     pub fn prove(&self, segment: u64, checkpoint: &Checkpoint) -> Result<SegmentProof, HistoryFault> {
         self.extends(checkpoint)?;
         let no_such_segment = HistoryFault::NoSuchSegment { number: segment, size: checkpoint.size };

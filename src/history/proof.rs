@@ -56,9 +56,10 @@ impl SegmentProof {
     /// the proof is for, and that `checkpoint` includes it.
     ///
     /// # Errors
-    /// [`HistoryFault::OtherProof`] and [`HistoryFault::OtherProofSize`] if the proof does not belong to the checkpoint,
-    /// [`HistoryFault::NotASegment`], [`HistoryFault::OtherHistory`] and [`HistoryFault::OtherProofSegment`] if it does not
-    /// belong to the bundle, and [`HistoryFault::ProofMismatch`] if it does not lead from the bundle to the checkpoint.
+    /// [`HistoryFault::OtherProof`] and [`HistoryFault::OtherProofSize`] if the proof does not
+    /// belong to the checkpoint, [`HistoryFault::NotASegment`], [`HistoryFault::OtherHistory`] and
+    /// [`HistoryFault::OtherProofSegment`] if it does not belong to the bundle, and
+    /// [`HistoryFault::ProofMismatch`] if it does not lead from the bundle to the checkpoint.
     pub fn check(
         &self,
         position: Option<&HistoryPosition>,

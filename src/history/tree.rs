@@ -1,6 +1,8 @@
-//! The Merkle tree over the segments of a history (RFC 6962, section 2.1): its head, and proofs that a segment is in it.
+//! The Merkle tree over the segments of a history (RFC 6962, section 2.1): its head, and proofs
+//! that a segment is in it.
 //!
-//! The leaves are the 32-byte bundle digests of the segments, in order (FORMAT.md, "Checkpoints and proofs").
+//! The leaves are the 32-byte bundle digests of the segments, in order (FORMAT.md, "Checkpoints and
+//! proofs").
 
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -96,8 +98,8 @@ pub fn inclusion_proof(leaves: &[BundleDigest], index: usize) -> Option<Vec<Sha2
     Some(path)
 }
 
-/// Returns the number of leaves in the left subtree of a tree with `size` leaves, at least two: the largest power of two
-/// below `size`.
+/// Returns the number of leaves in the left subtree of a tree with `size` leaves, at least two: the
+/// largest power of two below `size`.
 fn split_of(size: usize) -> usize {
     1 << (usize::BITS - 1 - (size - 1).leading_zeros())
 }

@@ -70,7 +70,8 @@ impl Backups {
 impl Drop for Backups {
     fn drop(&mut self) {
         for Backup { log, path, original } in &self.0 {
-            // If the log was replaced although the system reported an error, the backup is the only copy.
+            // If the log was replaced although the system reported an error, the backup is the only
+            // copy.
             if fs::symlink_metadata(log).is_ok_and(|existing| is_same_file(&existing, original)) {
                 let _ = fs::remove_file(path);
             }

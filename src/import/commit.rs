@@ -43,12 +43,12 @@ use crate::util::regular_file;
 /// The maximum number of attempts to read a log that keeps changing.
 const MAX_READS: usize = 20;
 
-/// The maximum number of times that a group is staged again because its logs changed before or after they were
-/// replaced.
+/// The maximum number of times that a group is staged again because its logs changed before or
+/// after they were replaced.
 const MAX_ATTEMPTS: usize = 100;
 
-/// The maximum number of files that stay open for comparison. Further ones are recognised by inode number and
-/// creation time.
+/// The maximum number of files that stay open for comparison. Further ones are recognised by inode
+/// number and creation time.
 const MAX_OPEN_FILES: usize = 64;
 
 /// The age below which a file may be the result of a rotation, so that another rotation may be
@@ -371,7 +371,8 @@ impl<'g, 'c> Commit<'g, 'c> {
         }
     }
 
-    /// Returns true if a rotation that began before the log was replaced may still undo the replacement.
+    /// Returns true if a rotation that began before the log was replaced may still undo the
+    /// replacement.
     fn can_be_undone(&self, index: usize, old: &mut ReplacedFile) -> Result<bool> {
         let group = &self.groups[index].restored.group;
         let old = old.file().metadata().map_err(|error| Error::io_unnamed(IoAction::Read, error))?;
@@ -505,7 +506,8 @@ impl<'g> Group<'g> {
     }
 }
 
-/// Returns true if the rows appended to the newest log since it was read can come last in its new version.
+/// Returns true if the rows appended to the newest log since it was read can come last in its new
+/// version.
 fn can_follow(staged: &Staged, path: &Path, attempts: usize) -> Result<bool> {
     let failed = |error| Error::io(IoAction::Read, path, error);
     let (Some(local), Some(file)) = (staged.locals.last(), staged.files.last()) else { return Ok(false) };

@@ -179,7 +179,8 @@ impl LocalLog {
         self.log = None;
     }
 
-    /// Reads the whole log line by line, and rewinds it. Returns its digest, or `None` if there is no log.
+    /// Reads the whole log line by line, and rewinds it. Returns its digest, or `None` if there is
+    /// no log.
     pub fn read(
         &mut self,
         target: &ImportTarget,

@@ -1,4 +1,5 @@
-//! Restores the logs of a bundle into their directories and merges them with the logs that already exist.
+//! Restores the logs of a bundle into their directories and merges them with the logs that already
+//! exist.
 //!
 //! `targets` checks from the manifest that every file may be written to its destination; otherwise
 //! nothing is written. `resolve` refuses symlinks with which another user could redirect the
@@ -78,7 +79,8 @@ use targets::TargetGroup;
 pub struct ImportOptions {
     /// The treatment of logs that already exist.
     pub mode: Mode,
-    /// The sources to import; empty means all. The logs of other sources are not checked and may even be damaged.
+    /// The sources to import; empty means all. The logs of other sources are not checked and may
+    /// even be damaged.
     pub sources: Vec<String>,
     /// True for a dry run, which reports what would be done, writes nothing and takes no lock.
     pub dry_run: bool,
@@ -123,8 +125,8 @@ pub struct ImportReport {
     pub digest: Option<BundleDigest>,
     /// The bundles and histories that were imported.
     pub inputs: Vec<InputSummary>,
-    /// True if a bundle holds only the rows of its logs, rewritten and without digests to verify them, as in
-    /// format 1.0.
+    /// True if a bundle holds only the rows of its logs, rewritten and without digests to verify
+    /// them, as in format 1.0.
     pub rows_only: bool,
     /// The change made to each file.
     pub plan: Plan,

@@ -50,8 +50,8 @@ mod unix {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A new log belongs to the owner of its directory. Only root can give it away, and not even root
-                // can on every file system.
+                // A new log belongs to the owner of its directory. Only root can give it away, and
+                // not even root can on every file system.
                 let dir = log.parent().and_then(|dir| fs::metadata(dir).ok());
                 match dir.filter(|_| ours.uid() == 0).map_or(Ok(()), |dir| give(file, &ours, &dir)) {
                     Err(error) if !is_refused(&error) => Err(failed(error)),
@@ -93,7 +93,8 @@ mod unix {
         matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput)
     }
 
-    /// The access control list of a file, which names users and groups beyond its owner and its group.
+    /// The access control list of a file, which names users and groups beyond its owner and its
+    /// group.
     #[cfg(target_os = "linux")]
     mod access_list {
         use std::fs::File;

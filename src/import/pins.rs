@@ -17,7 +17,8 @@ pub struct Located {
     pub pin: Option<Arc<PinnedDir>>,
 }
 
-/// The pinned directories of one import. On drop, those that were created are removed if they are empty.
+/// The pinned directories of one import. On drop, those that were created are removed if they are
+/// empty.
 #[derive(Debug)]
 pub struct Pins {
     /// True if missing directories are created. False in a dry run.
@@ -128,8 +129,8 @@ mod linux {
             }
         }
 
-        /// Pins the directory that `resolve` finds, and creates missing directories. Returns `None` if no other
-        /// user can change its path.
+        /// Pins the directory that `resolve` finds, and creates missing directories. Returns `None`
+        /// if no other user can change its path.
         fn create_exposed(&mut self, mut resolve: impl FnMut() -> Result<Resolved>) -> Result<Option<Located>> {
             for _ in 0..MAX_CREATIONS {
                 let Resolved { dir, missing, is_exposed } = resolve()?;

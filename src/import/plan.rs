@@ -62,8 +62,8 @@ pub struct FilePlan {
     pub change: Change,
     /// Lines that the import adds to the file.
     pub new: LineCount,
-    /// Lines of the bundle's file of this name that this machine already has, in this file or in one to which
-    /// rotation moves its rows.
+    /// Lines of the bundle's file of this name that this machine already has, in this file or in
+    /// one to which rotation moves its rows.
     pub already_there: LineCount,
     /// Existing lines that the file keeps.
     pub kept: LineCount,

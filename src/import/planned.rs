@@ -21,7 +21,8 @@ pub struct Planned<'r, 'g> {
     pub outputs: Vec<VersionKind>,
     /// The match of each line of the bundle, if lines were compared.
     pub alignment: Alignment,
-    /// The latest timestamp of a row of either side, in milliseconds since 1970, if lines were compared.
+    /// The latest timestamp of a row of either side, in milliseconds since 1970, if lines were
+    /// compared.
     pub newest: Option<i64>,
 }
 
@@ -118,8 +119,8 @@ impl TargetState<'_> {
         self.outcome(VersionKind::Nothing, counts, tally)
     }
 
-    /// Returns the outcome of an append. In every mode, this is also the outcome for a log that is empty or
-    /// missing.
+    /// Returns the outcome of an append. In every mode, this is also the outcome for a log that is
+    /// empty or missing.
     fn appended(&self, local: &LogSummary) -> TargetOutcome {
         let mut after = local.tally.clone();
         let mut new = LineCount::default();

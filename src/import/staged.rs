@@ -31,7 +31,8 @@ pub struct Staged {
     pub files: Vec<FilePlan>,
     /// The new version of each log that gets one.
     pub versions: Vec<Option<NewVersion>>,
-    /// The latest timestamp of a row of either side, in milliseconds since 1970, if lines were compared.
+    /// The latest timestamp of a row of either side, in milliseconds since 1970, if lines were
+    /// compared.
     pub newest: Option<i64>,
 }
 

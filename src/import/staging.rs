@@ -34,7 +34,8 @@ pub const NEW_DIR: &str = "dir";
 /// The size of the write and copy buffers.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// The staging directories of one import. On drop they are removed, with any files that are still staged in them.
+/// The staging directories of one import. On drop they are removed, with any files that are still
+/// staged in them.
 #[derive(Debug, Default)]
 pub struct Staging {
     // The staging directories are dropped first, then the directories created for them.

@@ -1,4 +1,5 @@
-//! Determines the destination of each log of a bundle on this machine, and refuses logs that must not be written.
+//! Determines the destination of each log of a bundle on this machine, and refuses logs that must
+//! not be written.
 
 use std::collections::HashMap;
 use std::io;

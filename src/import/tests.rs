@@ -441,8 +441,8 @@ fn a_log_that_keeps_changing_is_not_watched_forever() {
     assert!(fs::read_to_string(&log).unwrap().starts_with("{}\n"));
 }
 
-/// A clock that rotates the new log after some polls, and later replaces it with its content from before the
-/// import.
+/// A clock that rotates the new log after some polls, and later replaces it with its content from
+/// before the import.
 struct RotatedAndUndone {
     log: PathBuf,
     before: String,

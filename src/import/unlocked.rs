@@ -6,13 +6,15 @@
 //!
 //! 1. **Read** the log while no writer is in the middle of a row ([`LocalLog::open_without_lock`]).
 //!    Keep it open, because the inode number of a removed file may be reused.
-//! 2. **Stage** the new version. Append the rows that the log received in the meantime ([`replace_log`]).
+//! 2. **Stage** the new version. Append the rows that the log received in the meantime
+//!    ([`replace_log`]).
 //! 3. **Exchange** the two in one step. If the replaced file is not the one that was read, a writer
 //!    was faster: put its file back, and start again at 1.
 //! 4. **Watch** the path ([`Watch`]): for 0.25 s, because a writer may have opened the old file;
 //!    for 3 s if a rotation of the old file may be under way; for longer while a writer's temporary
 //!    file exists; for 30 s at most.
-//! 5. **Copy** rows that writers append to the old file to the new one: whole lines at first, and everything at the end.
+//! 5. **Copy** rows that writers append to the old file to the new one: whole lines at first, and
+//!    everything at the end.
 //! 6. If a rotation of the *new* version replaces it, **follow**: the rotated file takes the place
 //!    of the new version in steps 4 and 5. An exact model of rotation recognises such a file.
 //! 7. If anything else replaces it, the import was **undone**: copy the rows that were appended to
@@ -44,7 +46,8 @@ const POLL: Duration = Duration::from_millis(5);
 /// s.
 const LATE_WRITE_POLLS: u32 = 50;
 
-/// The number of polls that a rotation under way may take: 3 s. The median is 42 ms, the 99th percentile 106 ms.
+/// The number of polls that a rotation under way may take: 3 s. The median is 42 ms, the 99th
+/// percentile 106 ms.
 const ROTATION_POLLS: u32 = 600;
 
 /// The number of additional polls while a writer's temporary file is beside the log.
@@ -59,7 +62,8 @@ const TEMPORARY_FILE_AGE: Duration = Duration::from_secs(10);
 /// The maximum number of earlier files of a log that stay open.
 const MAX_OLD_FILES: usize = 8;
 
-/// The maximum number of times that rows are held back because a writer seems to be in the middle of a row.
+/// The maximum number of times that rows are held back because a writer seems to be in the middle
+/// of a row.
 const MAX_RESCUES: u32 = 20;
 
 /// The maximum length of a file that is compared with a rotation, in bytes. Rotated logs are far
@@ -134,7 +138,8 @@ pub struct Watch {
     logs: Vec<WatchedLog>,
     /// The first error that occurred when a log was added and rows could not be copied.
     failed: Result<()>,
-    /// The old files of logs that were undone, kept until these are placed again because they may still get rows.
+    /// The old files of logs that were undone, kept until these are placed again because they may
+    /// still get rows.
     undone: Vec<(PathBuf, Vec<ReplacedFile>)>,
 }
 
@@ -188,8 +193,8 @@ impl Watch {
         self.logs.iter().any(|log| log.placed.can_be_undone)
     }
 
-    /// Watches until nothing more can happen to any log, until some logs are undone, or until the watch is
-    /// cancelled. Returns the undone logs.
+    /// Watches until nothing more can happen to any log, until some logs are undone, or until the
+    /// watch is cancelled. Returns the undone logs.
     pub fn run(&mut self, clock: &dyn Clock, is_cancelled: &dyn Fn() -> bool) -> Result<Vec<Undone>> {
         let mut failed = std::mem::replace(&mut self.failed, Ok(()));
         while !self.logs.is_empty() && !is_cancelled() {
@@ -227,8 +232,8 @@ impl Watch {
 }
 
 impl WatchedLog {
-    /// Polls the log once. Returns `None` when nothing more can happen to it, and `Other` once it is undone and
-    /// its late rows are saved.
+    /// Polls the log once. Returns `None` when nothing more can happen to it, and `Other` once it
+    /// is undone and its late rows are saved.
     fn poll(&mut self, clock: &dyn Clock) -> Result<Option<PathState>> {
         let path = self.placed.path.clone();
         let failed = |error| Error::io(IoAction::Write, &path, error);
@@ -359,8 +364,8 @@ fn is_link_to_foreign_file(_: &Metadata, _: &Metadata) -> bool {
     false
 }
 
-/// Returns the number of bytes of `ours` that a rotation read to produce `current`, to which rows may have been
-/// appended since. Returns `None` if `current` can't be such a rotation.
+/// Returns the number of bytes of `ours` that a rotation read to produce `current`, to which rows
+/// may have been appended since. Returns `None` if `current` can't be such a rotation.
 fn bytes_that_rotation_read(kind: RotationKind, ours: &mut ReplacedFile, current: &[u8]) -> io::Result<Option<u64>> {
     let copied = ours.copied();
     let file = ours.file();

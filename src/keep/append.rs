@@ -93,12 +93,13 @@ impl OpenHistory {
         let known_id = read_in(dir)?.map(|checkpoint| checkpoint.id).or_else(|| noted_id(&mut lock));
         let mut notes = known_id.map(notes_of).transpose()?.flatten();
         let heads = notes.as_ref().map(|notes| notes as &dyn NotedHeads);
-        let history = match History::open_with_access(dir, &SegmentAccess { keys: Arc::new(options.keys.clone()), noted: heads })
-        {
-            Ok(history) => Some(history),
-            Err(error) if matches!(error.kind(), ErrorKind::History(HistoryFault::NoSegments)) => None,
-            Err(error) => return Err(without_note(error)),
-        };
+        let history =
+            match History::open_with_access(dir, &SegmentAccess { keys: Arc::new(options.keys.clone()), noted: heads })
+            {
+                Ok(history) => Some(history),
+                Err(error) if matches!(error.kind(), ErrorKind::History(HistoryFault::NoSegments)) => None,
+                Err(error) => return Err(without_note(error)),
+            };
         if history.is_some() {
             created.keep();
         }

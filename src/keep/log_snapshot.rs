@@ -44,7 +44,8 @@ impl LogSnapshot {
         Ok(content)
     }
 
-    /// Returns the length without the last line, if that has no line feed and is not a whole JSON object.
+    /// Returns the length without the last line, if that has no line feed and is not a whole JSON
+    /// object.
     fn length_of_whole_lines(&self) -> Result<u64> {
         let mut start = self.length;
         let mut end = Vec::new();

@@ -47,7 +47,8 @@ pub struct Overlap {
     pub lines: Vec<LineState>,
     /// The number of known lines that were removed from the start of the log.
     pub cut_off: usize,
-    /// True if the log has the last known row, so that no row is missing between the history and the new lines.
+    /// True if the log has the last known row, so that no row is missing between the history and
+    /// the new lines.
     pub continues: bool,
     /// True if known lines are missing after the start of the log, where rotation removes none.
     pub is_altered: bool,

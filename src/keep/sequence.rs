@@ -256,7 +256,8 @@ impl LogSequence<'_> {
         Ok(())
     }
 
-    /// Returns the new lines of the archives and of the log, which still begins with the lines that the last run read.
+    /// Returns the new lines of the archives and of the log, which still begins with the lines that
+    /// the last run read.
     fn after_append(
         &self,
         byte: u64,

@@ -132,8 +132,9 @@ impl MergeReport {
 /// ```
 ///
 /// # Errors
-/// If there is no input, an input is damaged or has none of the wanted sources, a log has too many lines, redacted inputs do
-/// not belong together, or the target or a temporary file cannot be written. Nothing is published in these cases.
+/// If there is no input, an input is damaged or has none of the wanted sources, a log has too many
+/// lines, redacted inputs do not belong together, or the target or a temporary file cannot be
+/// written. Nothing is published in these cases.
 pub fn merge_to_file(
     inputs: Vec<TraceInput<'_>>,
     options: &MergeOptions,

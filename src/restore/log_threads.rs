@@ -1,4 +1,5 @@
-//! Restores each log of a bundle on a thread of its own, so that several are assembled and hashed concurrently.
+//! Restores each log of a bundle on a thread of its own, so that several are assembled and hashed
+//! concurrently.
 
 use std::collections::VecDeque;
 use std::thread::{self, Scope, ScopedJoinHandle};
@@ -54,7 +55,8 @@ where
     S::Writer: 'scope,
     WriterResult<S>: 'scope,
 {
-    /// Prepares to restore the files `wanted`, which are indices in the manifest in ascending order.
+    /// Prepares to restore the files `wanted`, which are indices in the manifest in ascending
+    /// order.
     pub fn start(
         scope: &'scope Scope<'scope, 'env>,
         manifest: &'env Manifest,

@@ -118,7 +118,8 @@ impl OutputTarget {
         }
     }
 
-    /// Returns a directory for intermediate files. It exists, and is on the target's disk if the target is a file.
+    /// Returns a directory for intermediate files. It exists, and is on the target's disk if the
+    /// target is a file.
     #[must_use]
     pub fn work_dir(&self) -> PathBuf {
         match self {
@@ -132,8 +133,8 @@ impl OutputTarget {
     }
 }
 
-/// A file that has not appeared at its target yet. If dropped before [`finish`](Self::finish), it leaves nothing
-/// behind.
+/// A file that has not appeared at its target yet. If dropped before [`finish`](Self::finish), it
+/// leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFile {
     temporary: NamedTempFile,
@@ -147,8 +148,8 @@ impl AtomicFile {
     /// if `options` allow it. Removes temporary files that killed processes left in the directory.
     ///
     /// # Errors
-    /// [`ErrorKind::NoTargetDirectory`] unless the directory may be created, and if a directory or the temporary
-    /// file cannot be created.
+    /// [`ErrorKind::NoTargetDirectory`] unless the directory may be created, and if a directory or
+    /// the temporary file cannot be created.
     pub fn create(target: &Path, options: TargetOptions) -> Result<Self> {
         let dir = parent_dir(target);
         let created_dirs = match options.create_dirs {

@@ -153,7 +153,8 @@ impl<R: Read> LineReader<R> {
     }
 }
 
-/// Splits bytes that arrive in pieces into the same lines that a [`LineReader`] yields. It buffers one line at a time.
+/// Splits bytes that arrive in pieces into the same lines that a [`LineReader`] yields. It buffers
+/// one line at a time.
 #[derive(Debug, Default)]
 pub struct LineCutter {
     /// The unterminated line at the end of the pieces so far.
@@ -228,16 +229,17 @@ pub struct LineBlocks<R> {
 }
 
 impl<R: Read> LineBlocks<R> {
-    /// Creates a reader of blocks of at most `size` bytes, of lines of at most `limit` bytes, line feeds not counted.
+    /// Creates a reader of blocks of at most `size` bytes, of lines of at most `limit` bytes, line
+    /// feeds not counted.
     pub fn new(inner: R, size: usize, limit: u64) -> Self {
         Self { inner, limit, size, partial: Vec::new(), at_end: false }
     }
 
     /// Reads the next block. Returns `None` at the end of the stream.
     ///
-    /// A block has as many whole lines as fit, or one line that is longer than a block, with their line feeds. Only
-    /// the last line of the stream may lack its line feed. Block boundaries depend on the bytes alone, not on the
-    /// sizes of the reads.
+    /// A block has as many whole lines as fit, or one line that is longer than a block, with their
+    /// line feeds. Only the last line of the stream may lack its line feed. Block boundaries depend
+    /// on the bytes alone, not on the sizes of the reads.
     ///
     /// # Errors
     /// Fails if reading fails or a line is too long.
@@ -245,7 +247,8 @@ impl<R: Read> LineBlocks<R> {
         self.next_block_in(Vec::new())
     }
 
-    /// Works like [`next_block`](Self::next_block), but reuses the memory of `block`, an empty buffer.
+    /// Works like [`next_block`](Self::next_block), but reuses the memory of `block`, an empty
+    /// buffer.
     ///
     /// # Errors
     /// As [`next_block`](Self::next_block).

@@ -121,8 +121,8 @@ impl<'scope, J: Send + 'scope, R: Send + 'scope> OrderedPool<'scope, J, R> {
         }
     }
 
-    /// Submits jobs from `source` until it is exhausted or the pool is full. Returns true if the pool is full: then
-    /// the caller must [`pop`](Self::pop) before it feeds more.
+    /// Submits jobs from `source` until it is exhausted or the pool is full. Returns true if the
+    /// pool is full: then the caller must [`pop`](Self::pop) before it feeds more.
     ///
     /// # Errors
     /// Returns the error of `source`. Fails if all threads died.
@@ -152,7 +152,8 @@ impl<'scope, J: Send + 'scope, R: Send + 'scope> OrderedPool<'scope, J, R> {
         Ok(true)
     }
 
-    /// Waits for the oldest pending job and returns its result. Returns `None` if no job is pending.
+    /// Waits for the oldest pending job and returns its result. Returns `None` if no job is
+    /// pending.
     ///
     /// # Errors
     /// Fails if the job's thread died.

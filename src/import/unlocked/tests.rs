@@ -38,8 +38,8 @@ fn appendable(path: &Path) -> fs::File {
     fs::OpenOptions::new().read(true).append(true).open(path).unwrap()
 }
 
-/// Replaces `old` with `new` in a directory, and watches the log. Returns the directory, the watch, the log's
-/// path, and a writer that has `old` open.
+/// Replaces `old` with `new` in a directory, and watches the log. Returns the directory, the watch,
+/// the log's path, and a writer that has `old` open.
 fn placed(old: &str, new: &str, can_be_undone: bool) -> (tempfile::TempDir, Watch, PathBuf, fs::File) {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("activity.jsonl");

@@ -42,7 +42,8 @@ pub struct LogStatus {
     pub first: Option<Timestamp>,
     /// The latest time of a row.
     pub last: Option<Timestamp>,
-    /// The number of rows that rotation has removed. `None` if the rows are not numbered.
+    /// The number of rows that the log has lost, according to their numbers. `None` if its rows are
+    /// not numbered.
     pub removed: Option<u64>,
     /// The next rotation that takes lines from the log. `None` if the log is empty or not rotated,
     /// or if the logs between which rotation moves lines could not be read together.

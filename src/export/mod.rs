@@ -122,7 +122,7 @@ fn provenance(options: &ExportOptions) -> Provenance {
 }
 
 /// Writes a bundle of the discovered logs to `target`, with mode 0600. Publishes a complete file or
-/// nothing. Temporary files are in the target's directory, whatever `work_dir` `options` has.
+/// nothing. Temporary files are in the target's directory; `options.work_dir` is ignored.
 ///
 /// # Errors
 /// As [`export`], and if the target is one of the logs or cannot be created.

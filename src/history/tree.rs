@@ -210,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_proof_fails_for_any_other_leaf_index_or_size(n in 1_usize..300, seed: usize, bit in 0_usize..256, at: usize) {
+        fn a_proof_fails_for_other_leaves_and_sizes(n in 1_usize..300, seed: usize, bit in 0_usize..256, at: usize) {
             let all = leaves(n);
             let m = seed % n;
             let (index, size) = (m as u64, n as u64);

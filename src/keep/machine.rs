@@ -166,7 +166,7 @@ impl Run<'_> {
             None => self.missing(&first.id.named(&name))?,
         };
         self.add_sequence(current, live, &held.others)?;
-        // The link to the current log stays, unless the options forbid links.
+        // The link to the current log stays, unless the options say not to hold logs.
         let live = held.live.filter(|_| !self.options.hold);
         self.released.push((links, held.others.into_iter().chain(live).collect()));
         Ok(())
